@@ -1,0 +1,61 @@
+"""pathfuse: the predictions of several pathology foundation models in, one better and honest prediction out."""
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from pathfuse.errors import InputError, NotFittedError, PathfuseError
+    from pathfuse.fusion.auto import Auto
+    from pathfuse.fusion.best_expert import BestExpert
+    from pathfuse.fusion.choose import Choose
+    from pathfuse.fusion.logitprod import LogitProd
+    from pathfuse.fusion.mean_probability import MeanProbability
+    from pathfuse.fusion.stacking import Stacking
+    from pathfuse.fusion.static_product import StaticProduct
+    from pathfuse.fusion.uniform_product import UniformProduct
+    from pathfuse.runs.evaluate import evaluate
+    from pathfuse.runs.fuse import fuse
+    from pathfuse.runs.model import FusedModel, load
+    from pathfuse.runs.result import Result
+    from pathfuse.tables.study import Study, read_study
+
+_HOME = {
+    "Auto": "pathfuse.fusion.auto",
+    "BestExpert": "pathfuse.fusion.best_expert",
+    "Choose": "pathfuse.fusion.choose",
+    "FusedModel": "pathfuse.runs.model",
+    "InputError": "pathfuse.errors",
+    "LogitProd": "pathfuse.fusion.logitprod",
+    "MeanProbability": "pathfuse.fusion.mean_probability",
+    "NotFittedError": "pathfuse.errors",
+    "PathfuseError": "pathfuse.errors",
+    "Result": "pathfuse.runs.result",
+    "Stacking": "pathfuse.fusion.stacking",
+    "StaticProduct": "pathfuse.fusion.static_product",
+    "Study": "pathfuse.tables.study",
+    "UniformProduct": "pathfuse.fusion.uniform_product",
+    "evaluate": "pathfuse.runs.evaluate",
+    "fuse": "pathfuse.runs.fuse",
+    "load": "pathfuse.runs.model",
+    "read_study": "pathfuse.tables.study",
+}
+"""Where the public names live; they are imported on first use, so that ``pathfuse --help`` answers at once."""
+
+__all__ = [  # noqa: RUF022 - errors, then methods, then verbs
+    "InputError", "NotFittedError", "PathfuseError",
+    "Auto", "BestExpert", "Choose", "LogitProd", "MeanProbability", "Stacking", "StaticProduct", "UniformProduct",
+    "FusedModel", "Result", "Study", "evaluate", "fuse", "load", "read_study",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'pathfuse' has no attribute '{name}'")
+    from importlib import import_module
+
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

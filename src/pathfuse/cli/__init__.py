@@ -1,0 +1,39 @@
+"""The command line: one file per command, thin: parse, call, print. Heavy imports wait inside the commands."""
+
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+import pathfuse
+from pathfuse.errors import PathfuseError
+
+app = App(
+    name="pathfuse",
+    help="Fuse the predictions of several pathology foundation models into one better, honest prediction.",
+    version=pathfuse.__version__,
+    help_on_error=False,
+    result_action="return_value",
+)
+app.command("pathfuse.cli.demo:demo", name="demo")
+app.command("pathfuse.cli.fuse:fuse", name="fuse")
+app.command("pathfuse.cli.predict:predict", name="predict")
+app.command("pathfuse.cli.evaluate:evaluate", name="evaluate")
+app.command("pathfuse.cli.importing:import_", name="import")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Returns:
+        0: done; 2: the input is wrong, one sentence on standard error; 1: anything else.
+    """
+    try:
+        app(list(arguments) if arguments is not None else None, exit_on_error=False, print_error=False)
+    except (PathfuseError, CycloptsError) as error:
+        sys.stderr.write(f"pathfuse: {' '.join(str(error).split())}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("pathfuse: stopped; nothing was written\n")
+        return 1
+    return 0

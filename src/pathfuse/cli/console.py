@@ -1,0 +1,70 @@
+"""What the commands show: a table, a progress bar on a terminal and plain lines elsewhere."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from pathfuse.runs.fuse import Progress as Report
+    from pathfuse.runs.result import Result
+
+
+def console() -> Console:
+    """Standard output; wide enough for the table when it is no terminal."""
+    return Console(width=None if sys.stdout.isatty() else 140, soft_wrap=False)
+
+
+@contextmanager
+def progress() -> Iterator["Report"]:
+    """A bar on a terminal, one line per step elsewhere; both on standard error."""
+    screen = Console(stderr=True)
+    if not screen.is_terminal:
+        yield lambda message, share: print(f"{100 * share:3.0f} % {message}", file=sys.stderr, flush=True)  # noqa: T201
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=screen, transient=True) as bar:
+        task = bar.add_task("reading", total=1.0)
+        yield lambda message, share: bar.update(task, description=message, completed=share)
+
+
+def show_result(result: "Result", folder: str) -> None:
+    """The method table, best first, the certificate, and where everything is."""
+    from pathfuse.report.page import headline, number, ranking
+
+    screen = console()
+    rows = ranking(result.metrics.filter(result.metrics["output"] == result.metrics["output"][0]))
+    names = list(dict.fromkeys(result.metrics["metric"]))
+    table = Table(title=f"{result.manifest['rows']['judged']} samples judged, best first (95 % interval by patient)")
+    table.add_column("method")
+    for i, name in enumerate(names):
+        table.add_column(name if i else f"{name} [interval]", justify="right")
+    for row in rows:
+        first = row[names[0]]
+        interval = "" if first["ci_low"] is None else f" \\[{number(first['ci_low'])}, {number(first['ci_high'])}]"
+        style = "bold" if row["method"] == "fused" else None
+        table.add_row(
+            row["method"],
+            number(first["value"]) + interval,
+            *(number(row[name]["value"]) for name in names[1:]),
+            style=style,
+        )
+    screen.print(table)
+    screen.print(headline(result.comparisons, result.manifest), highlight=False)
+    if result.certificate is not None:
+        holds = "holds" if result.certificate["holds"] else "DOES NOT HOLD"
+        screen.print(
+            f"Certificate {holds}: fit-row NLL {result.certificate['fused']:.4f}, best expert there "
+            f"{result.certificate['experts'][result.certificate['best_expert']]:.4f} "
+            f"({result.certificate['best_expert']}).",
+            highlight=False,
+        )
+    for item in result.manifest["left_out"]:
+        screen.print(f"Left out: {item['n']} rows ({item['reason']}).", highlight=False)
+    for warning in result.manifest["warnings"]:
+        sys.stderr.write(f"pathfuse: warning: {warning}\n")
+    sys.stdout.write(f"Report: {folder}/report.html\n")

@@ -1,0 +1,42 @@
+"""``pathfuse evaluate``."""
+
+from pathfuse.cli.options import (
+    EndpointName,
+    Force,
+    LabelMaps,
+    Out,
+    Predictions,
+    Resamples,
+    Samples,
+    Seed,
+    Unit,
+    parse_label_maps,
+)
+
+
+def evaluate(
+    *,
+    samples: Samples,
+    predictions: Predictions,
+    out: Out,
+    seed: Seed = 0,
+    label_map: LabelMaps = None,
+    endpoint: EndpointName = None,
+    unit: Unit = "sample",
+    resamples: Resamples = 2000,
+    force: Force = False,
+) -> None:
+    """Judge and compare predictions; fit nothing."""
+    from pathfuse.cli.console import progress, show_result
+    from pathfuse.runs.evaluate import evaluate as run
+    from pathfuse.tables.study import read_study
+    from pathfuse.tables.write import check_out
+
+    maps = parse_label_maps(label_map)
+    check_out(out, force, [samples, *predictions, *maps.values()])
+    with progress() as report:
+        report("reading", 0.0)
+        study = read_study(samples, predictions, maps, endpoint)
+        result = run(study, seed, n_resamples=resamples, unit=unit, progress=report)
+    result.save(out, force)
+    show_result(result, str(out))

@@ -1,0 +1,63 @@
+"""``pathfuse fuse``."""
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from pathfuse.cli.options import (
+    EndpointName,
+    Force,
+    Jobs,
+    LabelMaps,
+    Out,
+    Predictions,
+    Resamples,
+    Samples,
+    Seed,
+    Unit,
+    parse_label_maps,
+)
+
+
+def fuse(
+    *,
+    samples: Samples,
+    predictions: Predictions,
+    out: Out,
+    method: Annotated[str, Parameter(help="auto (a council of all methods), choose, or one method's name.")] = "auto",
+    seed: Seed = 0,
+    label_map: LabelMaps = None,
+    endpoint: EndpointName = None,
+    unit: Unit = "sample",
+    resamples: Resamples = 2000,
+    allow_in_sample: Annotated[
+        bool, Parameter(negative="", help="Fit on 'train' rows too; the manifest warns.")
+    ] = False,
+    skip_unscored: Annotated[bool, Parameter(negative="", help="Leave out samples that no expert scored.")] = False,
+    jobs: Jobs = None,
+    force: Force = False,
+) -> None:
+    """Fuse a study's experts, judge the fusion beside its rivals, certify it."""
+    from pathfuse.cli.console import progress, show_result
+    from pathfuse.runs.fuse import fuse as run
+    from pathfuse.tables.study import read_study
+    from pathfuse.tables.write import check_out
+
+    maps = parse_label_maps(label_map)
+    check_out(out, force, [samples, *predictions, *maps.values()])
+    with progress() as report:
+        report("reading", 0.0)
+        study = read_study(samples, predictions, maps, endpoint)
+        result = run(
+            study,
+            method,
+            seed,
+            n_resamples=resamples,
+            unit=unit,
+            allow_in_sample=allow_in_sample,
+            skip_unscored=skip_unscored,
+            n_jobs=jobs,
+            progress=report,
+        )
+    result.save(out, force)
+    show_result(result, str(out))

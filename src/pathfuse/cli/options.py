@@ -1,0 +1,50 @@
+"""Options that several commands share, said once."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from pathfuse.errors import InputError
+
+Samples = Annotated[
+    Path, Parameter(name="--samples", help="Samples table (.csv or .parquet): sample_id, truth, split or fold.")
+]
+Predictions = Annotated[
+    list[Path],
+    Parameter(
+        name="--predictions", consume_multiple=True, help="One file per expert, folders of them, or one long table."
+    ),
+]
+LabelMaps = Annotated[
+    list[str] | None,
+    Parameter(name="--label-map", consume_multiple=True, help="EXPERT=map.csv with the columns label,expert_label."),
+]
+Out = Annotated[Path, Parameter(name="--out", help="Folder to write; must not exist yet.")]
+Force = Annotated[bool, Parameter(name="--force", negative="", help="Overwrite the output.")]
+Seed = Annotated[int, Parameter(name="--seed", help="Same input, version and seed: same bytes.")]
+Unit = Annotated[str, Parameter(name="--unit", help="sample, or patient: average a patient's log-probabilities first.")]
+Resamples = Annotated[int, Parameter(name="--resamples", help="Bootstrap resamples by patient.")]
+EndpointName = Annotated[
+    str | None, Parameter(name="--endpoint", help="Needed only if the samples table has targets of several.")
+]
+Jobs = Annotated[
+    int | None, Parameter(name="--jobs", help="Processes for inner cross-validation; results do not depend on it.")
+]
+
+
+def parse_label_maps(items: list[str] | None) -> dict[str, Path]:
+    """``EXPERT=FILE`` items as a mapping.
+
+    Raises:
+        InputError: An item has no ``=``, or an expert has two maps.
+    """
+    maps: dict[str, Path] = {}
+    for item in items or []:
+        expert, mark, file = item.partition("=")
+        if not (expert and mark and file):
+            raise InputError(f"--label-map '{item}' must read EXPERT=map.csv")
+        if expert in maps:
+            raise InputError(f"--label-map gives the expert '{expert}' two maps")
+        maps[expert] = Path(file)
+    return maps

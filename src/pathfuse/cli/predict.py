@@ -1,0 +1,27 @@
+"""``pathfuse predict``."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from pathfuse.cli.options import Force, Predictions
+
+
+def predict(
+    *,
+    model: Annotated[Path, Parameter(help="Model folder that fuse wrote (DIR/model, or DIR).")],
+    predictions: Predictions,
+    out: Annotated[Path, Parameter(help="File to write, .csv or .parquet.")],
+    force: Force = False,
+) -> None:
+    """Fuse new predictions with a saved model."""
+    import sys
+
+    from pathfuse.runs.model import load
+    from pathfuse.tables.write import check_out, write_file
+
+    check_out(out, force, list(predictions))
+    fused = load(model).predict(list(predictions))
+    write_file(fused, out, force)
+    sys.stdout.write(f"{fused.height} samples fused: {out}\n")

@@ -1,0 +1,117 @@
+"""What every endpoint answers: what is predicted, what was observed, and how experts' columns become log-probabilities."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from pathfuse.endpoints.columns import Columns
+from pathfuse.types import LogProbs, Observed
+
+LabelMap = Mapping[str, str]
+"""Study class -> the expert's class that contains it."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What was observed, for one task."""
+
+    observed: Observed
+    known: Bool[np.ndarray, " sample"]
+    """False where the truth is blank; such rows add no term."""
+
+
+@dataclass(frozen=True)
+class ExpertColumns:
+    """One expert's predictions of some samples, in its own label space."""
+
+    log_prob: Float[np.ndarray, "row own_outcome"]
+    """Floored and normalised."""
+    group: Int[np.ndarray, " outcome"]
+    """For each outcome of the study the expert's own outcome that contains it; -1: the expert does not know it."""
+    n_floored: int
+    ignored: tuple[str, ...]
+    """Columns of the table that carry no prediction."""
+
+
+class Endpoint(ABC):
+    """Base of all endpoints."""
+
+    kind: ClassVar[str]
+    """Name of the endpoint."""
+    metrics: ClassVar[tuple[str, ...]]
+    """Names of its metrics, in the order of ``metrics.csv``."""
+    prefixes: ClassVar[tuple[str, ...]]
+    """What the names of an expert's prediction columns start with."""
+
+    @classmethod
+    @abstractmethod
+    def target_columns(cls, header: Sequence[str]) -> list[str]:
+        """The target columns of this endpoint in a samples table; empty if it has none."""
+
+    @classmethod
+    @abstractmethod
+    def from_columns(cls, columns: Columns) -> Self:
+        """The endpoint that the target columns describe."""
+
+    @classmethod
+    @abstractmethod
+    def from_dict(cls, content: dict[str, Any]) -> Self:
+        """The inverse of ``as_dict``."""
+
+    @property
+    @abstractmethod
+    def tasks(self) -> tuple[str, ...]:
+        """What is fused separately: ``("all",)``, or one entry per label."""
+
+    @property
+    @abstractmethod
+    def outcomes(self) -> tuple[str, ...]:
+        """Outcomes of each task."""
+
+    @abstractmethod
+    def truth(self, columns: Columns) -> dict[str, Truth]:
+        """Observed sets of each task, from the target columns of the samples table."""
+
+    @abstractmethod
+    def read_expert(self, columns: Columns, label_map: LabelMap | None) -> dict[str, ExpertColumns]:
+        """One expert's columns as log-probabilities, per task."""
+
+    @abstractmethod
+    def fused_columns(self, log_prob: Mapping[str, LogProbs]) -> dict[str, np.ndarray]:
+        """The endpoint's own columns of ``fused.parquet``."""
+
+    @abstractmethod
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready description, for the model file."""
+
+    def prediction_columns(self, header: Sequence[str]) -> list[str]:
+        """Which columns of an expert's table carry its predictions."""
+        return [name for name in header if name.startswith(self.prefixes)]
+
+
+def spread_groups(
+    log_prob: Float[np.ndarray, "row own_outcome"],
+    group: Int[np.ndarray, " outcome"],
+    frequency: Float[np.ndarray, " outcome"],
+) -> LogProbs:
+    """An expert's own distribution as a distribution over the study's outcomes (fusion.md, section 6).
+
+    Each group's probability is spread over its outcomes in proportion to their frequencies on the fit rows: a proper
+    distribution that says nothing new inside a group. Outcomes that the expert does not know keep their frequency, and
+    the others share the rest.
+
+    Args:
+        log_prob: Float, (row, own_outcome).
+        group: Int, (outcome,), index of the own outcome that contains each outcome, or -1.
+        frequency: Float, (outcome,), positive, sums to 1.
+    """
+    if len(group) == log_prob.shape[1] and len(set(group.tolist())) == len(group) and (group >= 0).all():
+        return log_prob[:, group]
+    known = group >= 0
+    inside = np.array([frequency[group == g].sum() if g >= 0 else 1.0 for g in group])
+    share = np.where(known, np.log(frequency / inside) + np.log(frequency[known].sum()), np.log(frequency))
+    return np.where(known, log_prob[:, np.maximum(group, 0)], 0.0) + share

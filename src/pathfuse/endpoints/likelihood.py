@@ -1,0 +1,56 @@
+"""One likelihood for every endpoint: the log-probability of the set of outcomes that the truth allows.
+
+Everything here works row by row with reductions of fixed length, so that a sample's value does not depend on
+the samples beside it, down to the last bit.
+"""
+
+import numpy as np
+from jaxtyping import Float
+
+from pathfuse.types import LogProbs, Observed, PerSample
+
+LOG_PROB_FLOOR = -16.0
+"""Log-probabilities are floored here (p about 1e-7) before anything else: contract, section 6."""
+
+Scores = Float[np.ndarray, "*rows outcome"]
+
+
+def log_softmax(scores: Scores) -> Scores:
+    """Normalises scores over the last axis.
+
+    Args:
+        scores: Float, any shape with outcomes last. Finite, of any size (1e4 does not overflow).
+
+    Returns:
+        Float, same shape: log-probabilities.
+    """
+    shifted = scores - scores.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def floor_log_prob(log_prob: Scores) -> Scores:
+    """Floors log-probabilities at ``LOG_PROB_FLOOR`` and normalises them again.
+
+    A probability of exactly 0 (a log-probability of -inf) is allowed.
+    """
+    return log_softmax(np.maximum(log_prob, LOG_PROB_FLOOR))
+
+
+def count_floored(log_prob: Scores) -> int:
+    """How many cells ``floor_log_prob`` would raise. Absent rows (NaN) do not count."""
+    return int((log_prob < LOG_PROB_FLOOR).sum())
+
+
+def set_nll(log_prob: LogProbs, observed: Observed) -> PerSample:
+    """Negative log-likelihood of the observed sets, ``-log sum_{c in O_n} q(c | x_n)``, in nats.
+
+    Args:
+        log_prob: Float, (sample, outcome).
+        observed: Bool, (sample, outcome), at least one True per row.
+
+    Returns:
+        Float, (sample,), non-negative.
+    """
+    allowed = np.where(observed, log_prob, -np.inf)
+    top = allowed.max(axis=1, keepdims=True)
+    return -(top + np.log(np.exp(allowed - top).sum(axis=1, keepdims=True)))[:, 0]

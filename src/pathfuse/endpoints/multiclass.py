@@ -1,0 +1,159 @@
+"""One of K classes: slide and tile classification, a single mutation."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from pathfuse.endpoints.base import Endpoint, ExpertColumns, LabelMap, Truth
+from pathfuse.endpoints.columns import Columns, number_text
+from pathfuse.endpoints.likelihood import count_floored, floor_log_prob, log_softmax
+from pathfuse.errors import InputError
+from pathfuse.types import LogProbs
+
+SUM_TOLERANCE = 1e-3
+"""How far the probabilities of one row may be from summing to 1."""
+
+
+@dataclass(frozen=True)
+class Multiclass(Endpoint):
+    """K classes by name, in sorted order."""
+
+    classes: tuple[str, ...]
+
+    kind: ClassVar[str] = "multiclass"
+    metrics: ClassVar[tuple[str, ...]] = ("nll", "auroc", "accuracy", "balanced_accuracy", "f1", "brier", "ece")
+    prefixes: ClassVar[tuple[str, ...]] = ("logit_", "prob_")
+
+    @classmethod
+    def target_columns(cls, header: Sequence[str]) -> list[str]:
+        """``label``."""
+        return [name for name in header if name == "label"]
+
+    @classmethod
+    def from_columns(cls, columns: Columns) -> Self:
+        """The classes that occur, sorted by name."""
+        return cls(tuple(sorted({label for label in columns.values["label"] if label is not None})))
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Self:
+        """See ``Endpoint``."""
+        return cls(tuple(content["classes"]))
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """One fusion for all classes."""
+        return ("all",)
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        """The classes."""
+        return self.classes
+
+    def truth(self, columns: Columns) -> dict[str, Truth]:
+        """One class per sample.
+
+        Raises:
+            InputError: A label is empty or not among the classes.
+        """
+        position = {name: k for k, name in enumerate(self.classes)}
+        labels = columns.values["label"]
+        index = np.empty(len(labels), dtype=np.int64)
+        for row, label in enumerate(labels):
+            if label is None:
+                raise columns.wrong("label", row, "the label is empty")
+            if label not in position:
+                raise columns.wrong("label", row, f"'{label}' is none of the classes {', '.join(self.classes)}")
+            index[row] = position[label]
+        observed = np.eye(len(self.classes), dtype=bool)[index]
+        return {"all": Truth(observed, np.ones(len(index), dtype=bool))}
+
+    def read_expert(self, columns: Columns, label_map: LabelMap | None) -> dict[str, ExpertColumns]:
+        """``logit_<class>`` or ``prob_<class>`` columns, matched by name.
+
+        Raises:
+            InputError: A column names no class, or a value is no logit or probability.
+        """
+        prefix, names = self._space(columns)
+        own, group = self._groups(columns, prefix, names, label_map)
+        table = np.stack([columns.values[prefix + name] for name in own], axis=1)
+        _check_finite(columns, prefix, own, table)
+        if prefix == "prob_":
+            _check_probabilities(columns, own, table)
+            with np.errstate(divide="ignore"):
+                raw = np.log(table) - np.log(table.sum(axis=1, keepdims=True))
+        else:
+            raw = log_softmax(table)
+        ignored = tuple(name for name in columns.values if not name.startswith(prefix))
+        return {"all": ExpertColumns(floor_log_prob(raw), group, count_floored(raw), ignored)}
+
+    def _space(self, columns: Columns) -> tuple[str, list[str]]:
+        found = [p for p in self.prefixes if any(name.startswith(p) for name in columns.values)]
+        if len(found) != 1:
+            trouble = (
+                "has both 'logit_' and 'prob_' columns" if found else "has no 'logit_<class>' or 'prob_<class>' column"
+            )
+            raise InputError(f"{columns.source} {trouble}; its columns are {', '.join(columns.values) or 'none'}")
+        return found[0], [name.removeprefix(found[0]) for name in columns.values if name.startswith(found[0])]
+
+    def _groups(
+        self, columns: Columns, prefix: str, names: list[str], label_map: LabelMap | None
+    ) -> tuple[list[str], np.ndarray]:
+        own = sorted(names)
+        if label_map is None:
+            label_map = {name: name for name in self.classes if name in set(own)}
+            stranger = next((name for name in own if name not in self.classes), None)
+            if stranger is not None:
+                raise InputError(
+                    f"{columns.source}, column '{prefix}{stranger}': no sample has the label '{stranger}'; "
+                    f"the labels are {', '.join(self.classes)}"
+                )
+        for label, expert_label in label_map.items():
+            if expert_label not in own:
+                raise InputError(
+                    f"{columns.source}: the label map sends '{label}' to '{expert_label}', "
+                    f"but there is no column '{prefix}{expert_label}'"
+                )
+        idle = next((name for name in own if name not in label_map.values()), None)
+        if idle is not None:
+            raise InputError(f"{columns.source}, column '{prefix}{idle}': the label map sends no label to '{idle}'")
+        if len(own) < 2:
+            raise InputError(f"{columns.source} has predictions for '{own[0]}' only; at least two classes are needed")
+        return own, np.array([own.index(label_map[c]) if c in label_map else -1 for c in self.classes])
+
+    def fused_columns(self, log_prob: Mapping[str, LogProbs]) -> dict[str, np.ndarray]:
+        """``prob_<class>`` and ``prediction``."""
+        prob = np.exp(log_prob["all"])
+        columns = {f"prob_{name}": prob[:, k] for k, name in enumerate(self.classes)}
+        return {**columns, "prediction": np.array(self.classes, dtype=object)[log_prob["all"].argmax(axis=1)]}
+
+    def as_dict(self) -> dict[str, Any]:
+        """See ``Endpoint``."""
+        return {"kind": self.kind, "classes": list(self.classes)}
+
+
+def _check_finite(columns: Columns, prefix: str, own: list[str], table: np.ndarray) -> None:
+    bad = np.argwhere(~np.isfinite(table))
+    if len(bad):
+        row, k = bad[0]
+        shown = "empty or not a number (NaN)" if np.isnan(table[row, k]) else f"infinite ({table[row, k]:g})"
+        raise columns.wrong(
+            prefix + own[k], row, f"the value is {shown}; leave the row out if the expert did not score the sample"
+        )
+
+
+def _check_probabilities(columns: Columns, own: list[str], table: np.ndarray) -> None:
+    bad = np.argwhere((table < 0) | (table > 1 + SUM_TOLERANCE))
+    if len(bad):
+        row, k = bad[0]
+        raise columns.wrong(
+            "prob_" + own[k],
+            row,
+            f"{number_text(table[row, k])} is no probability between 0 and 1; columns of logits are named 'logit_<class>'",
+        )
+    off = np.flatnonzero(np.abs(table.sum(axis=1) - 1) > SUM_TOLERANCE)
+    if len(off):
+        row = off[0]
+        total = number_text(table[row].sum())
+        raise columns.wrong(f"prob_{own[0]} ... prob_{own[-1]}", row, f"the probabilities sum to {total}, not to 1")

@@ -1,0 +1,118 @@
+"""Metrics of classification under row weights, for thousands of resamples at once.
+
+A resample is a vector of row weights (how often each row was drawn), so no row is ever copied. With all weights 1 the
+values equal scikit-learn's, which the tests check.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from pathfuse.endpoints.likelihood import set_nll
+from pathfuse.types import LogProbs, Observed, PerSample
+
+RowWeights = Float[np.ndarray, "resample sample"]
+Values = Float[np.ndarray, " resample"]
+
+N_BINS = 15
+"""Equal-mass bins of the top-label calibration error."""
+
+
+@dataclass(frozen=True)
+class ClassificationScores:
+    """What the metrics need to know of one predictor's rows, computed once."""
+
+    log_prob: LogProbs
+    observed: Observed
+    nll: PerSample = field(init=False)
+    truth: Int[np.ndarray, " sample"] = field(init=False)
+    predicted: Int[np.ndarray, " sample"] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "nll", set_nll(self.log_prob, self.observed))
+        object.__setattr__(self, "truth", self.observed.argmax(axis=1))
+        object.__setattr__(self, "predicted", self.log_prob.argmax(axis=1))
+
+    def values(self, weights: RowWeights) -> dict[str, Values]:
+        """Every metric of every resample; NaN where a resample does not define it.
+
+        Args:
+            weights: Float, (resample, sample), non-negative.
+
+        Returns:
+            ``nll`` (nats), ``auroc`` (macro one-vs-rest over classes with both outcomes), ``accuracy``,
+            ``balanced_accuracy``, ``f1`` (macro), ``brier`` (0 to 2), ``ece`` (top-label, 15 equal-mass bins).
+        """
+        total = weights.sum(axis=1)
+        prob = np.exp(self.log_prob)
+        hit = self.predicted == self.truth
+        brier = ((prob - self.observed) ** 2).sum(axis=1)
+        rows = np.stack([self.nll, hit, brier], axis=1)
+        means = np.divide(
+            weights @ rows, total[:, None], out=np.full((len(total), 3), np.nan), where=total[:, None] > 0
+        )
+        balanced, f1 = self._class_rates(weights, hit)
+        return {
+            "nll": means[:, 0],
+            "auroc": macro_auroc(self.log_prob, self.truth, weights),
+            "accuracy": means[:, 1],
+            "balanced_accuracy": balanced,
+            "f1": f1,
+            "brier": means[:, 2],
+            "ece": calibration_error(prob.max(axis=1), hit, weights),
+        }
+
+    def _class_rates(self, weights: RowWeights, hit: Bool[np.ndarray, " sample"]) -> tuple[Values, Values]:
+        classes = np.eye(self.log_prob.shape[1])
+        true = weights @ classes[self.truth]
+        called = weights @ classes[self.predicted]
+        right = weights @ (classes[self.truth] * hit[:, None])
+        recall = np.divide(right, true, out=np.full_like(right, np.nan), where=true > 0)
+        both = true + called
+        f1 = np.divide(2 * right, both, out=np.full_like(right, np.nan), where=both > 0)
+        return mean_of_defined(recall), mean_of_defined(f1)
+
+
+def mean_of_defined(table: Float[np.ndarray, "resample class"]) -> Values:
+    """Mean over the columns that are defined; NaN if none is."""
+    defined = ~np.isnan(table)
+    count = defined.sum(axis=1)
+    total = np.where(defined, table, 0.0).sum(axis=1)
+    return np.divide(total, count, out=np.full(len(table), np.nan), where=count > 0)
+
+
+def macro_auroc(
+    scores: Float[np.ndarray, "sample outcome"], truth: Int[np.ndarray, " sample"], weights: RowWeights
+) -> Values:
+    """Mean one-vs-rest AUROC over the classes that have both outcomes; with two classes that of the second."""
+    n_classes = scores.shape[1]
+    # With two classes the log-odds order rows without the rounding of probabilities near 1.
+    columns = [(1, scores[:, 1] - scores[:, 0])] if n_classes == 2 else [(k, scores[:, k]) for k in range(n_classes)]
+    return mean_of_defined(np.stack([weighted_auroc(s, truth == k, weights) for k, s in columns], axis=1))
+
+
+def weighted_auroc(score: PerSample, positive: Bool[np.ndarray, " sample"], weights: RowWeights) -> Values:
+    """AUROC (Mann-Whitney; ties count one half) of each resample; NaN where one side has no weight."""
+    below = np.flatnonzero(~positive)
+    below = below[np.argsort(score[below], kind="stable")]
+    above = np.flatnonzero(positive)
+    cumulative = np.zeros((len(weights), len(below) + 1))
+    np.cumsum(weights[:, below], axis=1, out=cumulative[:, 1:])
+    ranked, asked = score[below], score[above]
+    left, right = np.searchsorted(ranked, asked, "left"), np.searchsorted(ranked, asked, "right")
+    drawn = weights[:, above]
+    beaten = (drawn * (cumulative[:, left] + cumulative[:, right])).sum(axis=1) / 2
+    pairs = drawn.sum(axis=1) * cumulative[:, -1]
+    return np.divide(beaten, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
+
+
+def calibration_error(confidence: PerSample, hit: Bool[np.ndarray, " sample"], weights: RowWeights) -> Values:
+    """Expected calibration error of the top label: mean |accuracy - confidence| over equal-mass bins of the rows."""
+    order = np.argsort(confidence, kind="stable")
+    bins = np.zeros((len(order), N_BINS))
+    for b, rows in enumerate(np.array_split(order, N_BINS)):
+        bins[rows, b] = 1.0
+    gap = weights @ (bins * (hit - confidence)[:, None])
+    total = weights.sum(axis=1)
+    return np.divide(np.abs(gap).sum(axis=1), total, out=np.full(len(total), np.nan), where=total > 0)

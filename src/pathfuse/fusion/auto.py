@@ -1,0 +1,118 @@
+"""``auto``: a council of all rungs. LogitProd's idea applied once more (fusion.md, section 4).
+
+Choosing one rung by inner cross-validation is noise with a hundred patients. The council weighs the rungs' held-out
+predictions with a static product, shrunk towards equal weights, and multiplies the refitted rungs with those weights
+(super learner: van der Laan, Polley & Hubbard 2007, with a logarithmic in place of a linear pool).
+"""
+
+from typing import Self
+
+import numpy as np
+
+from pathfuse.endpoints.likelihood import floor_log_prob
+from pathfuse.fusion.base import Fusion
+from pathfuse.fusion.certificate import Certificate, certify
+from pathfuse.fusion.experts import Experts
+from pathfuse.fusion.ladder import Ladder, climb
+from pathfuse.fusion.rung import Rung
+from pathfuse.fusion.rungs import new_rungs
+from pathfuse.fusion.static_product import StaticProduct
+from pathfuse.types import LogProbs, Observed, Params, Weights
+
+
+class Auto(Fusion):
+    """Weighted product of the rungs, weighed on their held-out predictions.
+
+    Attributes:
+        members_: The rungs that sit in the council, by name.
+        council_: The static product that weighs them.
+        inner_scores_: Mean held-out NLL of every rung.
+    """
+
+    name = "auto"
+    members_: dict[str, Rung]
+    council_: StaticProduct
+    inner_scores_: dict[str, float]
+
+    def fit_experts(self, experts: Experts, observed: Observed, groups: np.ndarray) -> Self:
+        """Fits the whole ladder, then the council."""
+        return self.fit_ladder(
+            climb(new_rungs(self.seed), experts, observed, groups, self.seed, self.n_jobs), experts, observed
+        )
+
+    def fit_ladder(self, ladder: Ladder, experts: Experts, observed: Observed) -> Self:
+        """Seats the council over rungs that are fitted already.
+
+        Rungs whose fit-row NLL lies above the best expert's leave, worst first, until the certificate holds; the best
+        expert itself, who is a rung, never has to.
+        """
+        self.inner_scores_ = ladder.scores
+        fit_rows = {name: rung.log_pool(experts) for name, rung in ladder.members.items()}
+        own = {name: rung.certificate_ for name, rung in ladder.members.items()}
+        seated, left = list(ladder.members), []
+        while True:
+            self._seat(ladder, seated, observed)
+            fused = self._pool_members([fit_rows[name] for name in seated])
+            self.certificate_ = certify(fused, experts, observed, _farewell(left))
+            worse = [name for name in seated if not own[name].holds]
+            if self.certificate_.holds or len(seated) == 1:
+                return self
+            # All remaining rungs hold but their sharpened product does not: go down to the best expert.
+            leaver = max(worse or [n for n in seated if n != "best_expert"], key=lambda name: own[name].fused)
+            seated.remove(leaver)
+            left.append(leaver)
+
+    def _seat(self, ladder: Ladder, seated: list[str], observed: Observed) -> None:
+        self.members_ = {name: ladder.members[name] for name in seated}
+        if len(seated) == 1:
+            self.council_ = seat_council({"bias": np.zeros(1), "log_sharpness": np.array(0.0)})
+            return
+        stacked = np.stack([ladder.held_out[name] for name in seated], axis=2)
+        repeats, rows, _, outcomes = stacked.shape
+        council = all_present(floor_log_prob(stacked.reshape(repeats * rows, len(seated), outcomes)))
+        truth = np.concatenate([observed[ladder.rows]] * repeats)
+        # A pull of 1/n, with n the distinct rows and not their repeats. No fallback to one rung here: the council is
+        # judged as a whole, on the fit rows.
+        pull = StaticProduct(ridge=float(repeats))
+        self.council_ = seat_council(pull.fit_path(council, truth, [float(repeats)])[0])
+
+    def _pool_members(self, predictions: list[LogProbs]) -> LogProbs:
+        return self.council_.log_pool(all_present(floor_log_prob(np.stack(predictions, axis=1))))
+
+    def log_pool(self, experts: Experts) -> LogProbs:
+        """See ``Fusion``."""
+        members: dict[str, Rung] = self._need("members_")
+        return self._pool_members([rung.log_pool(experts) for rung in members.values()])
+
+    def weigh(self, experts: Experts) -> Weights:
+        """The weights of the council's ``logitprod`` member; of its first member if that one has left."""
+        members: dict[str, Rung] = self._need("members_")
+        return members.get("logitprod", next(iter(members.values()))).weigh(experts)
+
+    @property
+    def council_weights_(self) -> dict[str, float]:
+        """Weight of each seated rung; they sum to 1."""
+        powers = np.exp(self.council_.params_["bias"] - self.council_.params_["bias"].max())
+        return dict(zip(self.members_, (float(x) for x in powers / powers.sum()), strict=True))
+
+    @property
+    def council_sharpness_(self) -> float:
+        """The council's sharpness."""
+        return float(np.exp(self.council_.params_["log_sharpness"]))
+
+
+def all_present(log_prob: np.ndarray) -> Experts:
+    """Predictions that nobody missed."""
+    return Experts(log_prob, np.ones(log_prob.shape[:2], dtype=bool))
+
+
+def seat_council(params: Params) -> StaticProduct:
+    """A static product over rungs, with given parameters."""
+    council = StaticProduct(ridge=1.0)
+    council.params_, council.setting_, council.scores_ = params, 1.0, {}
+    council.certificate_ = Certificate(0.0, (0.0,), (0,))
+    return council
+
+
+def _farewell(left: list[str]) -> str | None:
+    return f"left the council: {', '.join(left)}" if left else None

@@ -1,0 +1,120 @@
+"""The guarantee, computed and never assumed: on the fit rows the fusion is no worse than the best expert.
+
+LogitProd proves that the optimal product is no worse than the best expert on the training objective, because one-hot
+weights are in the family. That is a statement about an optimum; this file checks the fusion that was actually reached.
+It speaks about the fit rows and is no evidence about new patients.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from pathfuse.endpoints.likelihood import set_nll
+from pathfuse.fusion.experts import Experts
+from pathfuse.types import LogProbs, Observed
+
+TOLERANCE = 1e-9
+"""Nats; room for rounding, not for losing."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Unpenalised fit-row objective of the fusion and of every expert."""
+
+    fused: float
+    experts: tuple[float, ...]
+    """Per expert, over all fit rows; where it is absent, the best expert that did score the row stands in."""
+    n_scored: tuple[int, ...]
+    """Fit rows that each expert scored."""
+    fallback: str | None = None
+    """What the fit fell back to because the optimiser ended above the best expert; None: it did not."""
+    objective: str = "nll"
+
+    @property
+    def best_expert(self) -> int:
+        """Position of the expert with the lowest objective."""
+        return int(np.argmin(self.experts))
+
+    @property
+    def holds(self) -> bool:
+        """Whether the fusion is no worse than the best expert."""
+        return bool(self.fused <= self.experts[self.best_expert] + TOLERANCE)
+
+    def as_dict(self, names: Sequence[str] | None = None) -> dict[str, Any]:
+        """The content of ``certificate.json``."""
+        names = names or [str(m) for m in range(len(self.experts))]
+        return {
+            "objective": self.objective,
+            "fused": self.fused,
+            "experts": dict(zip(names, self.experts, strict=True)),
+            "best_expert": names[self.best_expert],
+            "holds": self.holds,
+            "n_rows_scored": dict(zip(names, self.n_scored, strict=True)),
+            "fallback": self.fallback,
+        }
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> "Certificate":
+        """The inverse of ``as_dict``."""
+        return cls(
+            content["fused"],
+            tuple(content["experts"].values()),
+            tuple(content["n_rows_scored"].values()),
+            content["fallback"],
+            content["objective"],
+        )
+
+
+def expert_nll(experts: Experts, observed: Observed) -> Float[np.ndarray, " expert"]:
+    """Mean NLL of each expert on the rows that it scored; inf for one that scored none."""
+    result = np.full(experts.log_prob.shape[1], np.inf)
+    for m in range(len(result)):
+        rows = experts.present[:, m]
+        if rows.any():
+            result[m] = set_nll(experts.log_prob[rows, m], observed[rows]).mean()
+    return result
+
+
+def first_present(experts: Experts, order: Int[np.ndarray, " expert"]) -> Int[np.ndarray, " sample"]:
+    """For each sample the first expert of ``order`` that scored it."""
+    return np.asarray(order[experts.present[:, order].argmax(axis=1)])
+
+
+def leading(order: Int[np.ndarray, " expert"], expert: int) -> Int[np.ndarray, " expert"]:
+    """``order`` with one expert moved to the front."""
+    return np.concatenate([[expert], order[order != expert]])
+
+
+def take_expert(experts: Experts, choice: Int[np.ndarray, " sample"]) -> LogProbs:
+    """The log-probabilities of one chosen expert per sample."""
+    return np.asarray(experts.log_prob[np.arange(experts.n_samples), choice])
+
+
+def preference(experts: Experts, observed: Observed) -> Int[np.ndarray, " expert"]:
+    """The order in which ``best_expert`` trusts the experts: the one with the lowest NLL over all fit rows first."""
+    order = np.argsort(expert_nll(experts, observed), kind="stable")
+    return leading(order, int(np.argmin(chain_nll(experts, observed))))
+
+
+def chain_nll(experts: Experts, observed: Observed) -> Float[np.ndarray, " expert"]:
+    """Mean NLL over all rows of each expert with a stand-in where it is absent: comparable between experts."""
+    order = np.argsort(expert_nll(experts, observed), kind="stable")
+    return np.array(
+        [
+            set_nll(take_expert(experts, first_present(experts, leading(order, m))), observed).mean()
+            for m in range(len(order))
+        ]
+    )
+
+
+def certify(log_prob: LogProbs, experts: Experts, observed: Observed, fallback: str | None = None) -> Certificate:
+    """The certificate of a fusion's fit-row predictions."""
+    return Certificate(
+        fused=float(set_nll(log_prob, observed).mean()),
+        experts=tuple(float(x) for x in chain_nll(experts, observed)),
+        n_scored=tuple(int(x) for x in experts.present.sum(axis=0)),
+        fallback=fallback,
+    )

@@ -1,0 +1,46 @@
+"""``choose``: the one rung that inner cross-validation prefers (discrete super learner; van der Laan et al. 2007)."""
+
+from typing import Self
+
+import numpy as np
+
+from pathfuse.fusion.base import Fusion
+from pathfuse.fusion.experts import Experts
+from pathfuse.fusion.ladder import Ladder, climb
+from pathfuse.fusion.rung import Rung
+from pathfuse.fusion.rungs import new_rungs
+from pathfuse.types import LogProbs, Observed, Weights
+
+
+class Choose(Fusion):
+    """The rung with the lowest held-out NLL; of equals the simplest.
+
+    Attributes:
+        chosen_: That rung, fitted on all rows.
+        inner_scores_: Mean held-out NLL of every rung.
+    """
+
+    name = "choose"
+    chosen_: Rung
+    inner_scores_: dict[str, float]
+
+    def fit_experts(self, experts: Experts, observed: Observed, groups: np.ndarray) -> Self:
+        """Fits the whole ladder, then picks."""
+        return self.fit_ladder(climb(new_rungs(self.seed), experts, observed, groups, self.seed, self.n_jobs))
+
+    def fit_ladder(self, ladder: Ladder) -> Self:
+        """Picks among rungs that are fitted already."""
+        self.inner_scores_ = ladder.scores
+        self.chosen_ = ladder.members[min(ladder.scores, key=lambda name: ladder.scores[name])]
+        self.certificate_ = self.chosen_.certificate_
+        return self
+
+    def log_pool(self, experts: Experts) -> LogProbs:
+        """See ``Fusion``."""
+        chosen: Rung = self._need("chosen_")
+        return chosen.log_pool(experts)
+
+    def weigh(self, experts: Experts) -> Weights:
+        """See ``Fusion``."""
+        chosen: Rung = self._need("chosen_")
+        return chosen.weigh(experts)

@@ -1,0 +1,55 @@
+"""The experts' log-probabilities, ready for pooling: the one input of every fusion method."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pathfuse.endpoints.likelihood import floor_log_prob, log_softmax
+from pathfuse.errors import InputError
+from pathfuse.types import ExpertLogProbs, Logits, Present
+
+
+@dataclass(frozen=True)
+class Experts:
+    """What M experts said of n samples, and which of them spoke."""
+
+    log_prob: ExpertLogProbs
+    """Float64, (sample, expert, outcome); 0 where absent, floored and normalised elsewhere."""
+    present: Present
+    """Bool, (sample, expert); at least one True per row."""
+
+    @classmethod
+    def from_logits(cls, logits: Logits) -> "Experts":
+        """Logits or log-probabilities (NaN = absent) become floored log-probabilities.
+
+        Raises:
+            InputError: A row is partly NaN or infinite, or a sample has no expert at all.
+        """
+        values = np.asarray(logits, dtype=np.float64)
+        if values.ndim != 3:
+            raise InputError(f"logits need the shape (samples, experts, outcomes), not {values.shape}")
+        absent = np.isnan(values)
+        present = ~absent.all(axis=2)
+        if (absent.any(axis=2) & present).any() or np.isposinf(values).any():
+            n, m = np.argwhere((absent.any(axis=2) & present) | np.isposinf(values).any(axis=2))[0]
+            raise InputError(f"logits of sample {n}, expert {m} are partly NaN or infinite")
+        if not present.any(axis=1).all():
+            raise InputError(f"sample {int(np.flatnonzero(~present.any(axis=1))[0])} was scored by no expert")
+        log_prob = np.zeros_like(values)
+        log_prob[present] = floor_log_prob(log_softmax(values[present]))
+        return cls(log_prob, present)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(samples, experts, outcomes)."""
+        n, m, k = self.log_prob.shape
+        return n, m, k
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples."""
+        return len(self.log_prob)
+
+    def rows(self, index: np.ndarray) -> "Experts":
+        """The same experts on some of the samples."""
+        return Experts(self.log_prob[index], self.present[index])

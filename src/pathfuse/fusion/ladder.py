@@ -1,0 +1,56 @@
+"""All rungs fitted on the same rows, and their held-out predictions on the very same inner folds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from pathfuse.errors import InputError
+from pathfuse.fusion.experts import Experts
+from pathfuse.fusion.inner_cv import inner_folds
+from pathfuse.fusion.rung import Rung, hold_out, path_to_best, score_settings
+from pathfuse.types import Index, Observed
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Fitted rungs with what inner cross-validation said of them."""
+
+    members: dict[str, Rung]
+    """Each rung at its best setting, fitted on all fit rows."""
+    scores: dict[str, float]
+    """Mean held-out NLL of each rung at that setting."""
+    held_out: dict[str, Float[np.ndarray, "repeat row outcome"]]
+    """Held-out log-probabilities at that setting."""
+    rows: Index
+    """The fit rows that ``held_out`` covers."""
+
+
+def climb(
+    rungs: Sequence[Rung],
+    experts: Experts,
+    observed: Observed,
+    groups: np.ndarray,
+    seed: int,
+    n_jobs: int | None = None,
+) -> Ladder:
+    """Fits every rung at the setting that inner cross-validation prefers.
+
+    Raises:
+        InputError: Nothing can be held out: all fit rows belong to one patient, or no outcome occurs twice.
+    """
+    folds = inner_folds(observed, groups, seed)
+    if folds is None:
+        raise InputError(
+            "the fit rows cannot be divided for inner cross-validation: "
+            "they need at least two patients and one class with two rows"
+        )
+    held_out = hold_out(rungs, experts, observed, folds, n_jobs)
+    members, best, kept = {}, {}, {}
+    for rung, predictions in zip(rungs, held_out, strict=True):
+        scores = score_settings(rung.candidates(len(folds.rows)), predictions, observed[folds.rows])
+        path = path_to_best(scores)
+        members[rung.name] = rung.refit(experts, observed, path, scores)
+        best[rung.name], kept[rung.name] = scores[path[-1]], predictions[len(path) - 1]
+    return Ladder(members, best, kept, folds.rows)

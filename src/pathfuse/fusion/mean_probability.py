@@ -1,0 +1,29 @@
+"""The plain average of probabilities (linear pool, equal weights): the opponent that every fitted fusion must beat."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pathfuse.endpoints.likelihood import log_softmax
+from pathfuse.fusion.experts import Experts
+from pathfuse.fusion.rung import Rung
+from pathfuse.fusion.uniform_product import equal_weights
+from pathfuse.types import LogProbs, Observed, Params, Weights
+
+
+class MeanProbability(Rung):
+    """Arithmetic mean of the distributions of the experts present."""
+
+    name = "mean_probability"
+
+    def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:
+        """See ``Rung``."""
+        return [{} for _ in settings]
+
+    def pool(self, experts: Experts, params: Params) -> LogProbs:
+        """See ``Rung``."""
+        return log_softmax(np.log(np.einsum("nm,nmk->nk", equal_weights(experts), np.exp(experts.log_prob))))
+
+    def share(self, experts: Experts, params: Params) -> Weights:
+        """Equal."""
+        return equal_weights(experts)

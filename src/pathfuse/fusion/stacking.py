@@ -1,0 +1,110 @@
+"""Stacking: a ridge softmax regression on all experts' log-probabilities (Wolpert 1992; Breiman 1996).
+
+The richest rung: it may read one expert's confusion between two classes as evidence for a third.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy.optimize import minimize
+
+from pathfuse.endpoints.likelihood import log_softmax
+from pathfuse.fusion.experts import Experts
+from pathfuse.fusion.imputation import GaussianImputer, Table
+from pathfuse.fusion.logpool import set_nll_gradient
+from pathfuse.fusion.rung import Rung
+from pathfuse.types import LogProbs, Observed, Params, Weights
+
+CS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+"""Candidate inverse penalties, in scikit-learn's sense: mean NLL + ||W||^2 / (2 C n)."""
+
+
+class Stacking(Rung):
+    """Softmax regression on standardised, centred log-probabilities; absent experts are imputed.
+
+    Args:
+        C: Inverse penalty; None: chosen by inner cross-validation from ``CS``.
+        seed: Seed of the inner folds.
+        n_jobs: Processes for inner cross-validation (joblib).
+    """
+
+    name = "stacking"
+
+    def __init__(self, C: float | None = None, seed: int = 0, n_jobs: int | None = None) -> None:
+        super().__init__(seed, n_jobs)
+        self.C = C
+
+    def candidates(self, n_samples: int) -> tuple[float, ...]:
+        """Inverse penalties."""
+        return CS if self.C is None else (self.C,)
+
+    def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:
+        """See ``Rung``."""
+        raw = _centred(experts)
+        imputer = GaussianImputer.fit(raw)
+        table = imputer.fill(raw)
+        mean, sd = table.mean(axis=0), table.std(axis=0)
+        scale = np.where(sd > 1e-9, 1 / np.where(sd > 1e-9, sd, 1), 0.0)
+        table, theta, path = (table - mean) * scale, None, []
+        for inverse_penalty in settings:
+            objective = RidgeObjective(table, observed, 1 / (2 * inverse_penalty * len(table)))
+            theta = objective.minimise(theta)
+            path.append(
+                {
+                    "coefficients": theta[:-1],
+                    "intercept": theta[-1],
+                    "mean": mean,
+                    "scale": scale,
+                    "imputer_mean": imputer.mean,
+                    "imputer_covariance": imputer.covariance,
+                }
+            )
+        return path
+
+    def pool(self, experts: Experts, params: Params) -> LogProbs:
+        """See ``Rung``."""
+        imputer = GaussianImputer(params["imputer_mean"], params["imputer_covariance"])
+        table = (imputer.fill(_centred(experts)) - params["mean"]) * params["scale"]
+        return log_softmax(np.einsum("nd,dk->nk", table, params["coefficients"]) + params["intercept"])
+
+    def share(self, experts: Experts, params: Params) -> Weights:
+        """Size of each expert's coefficients, over the experts present: a summary, since stacking has no weights."""
+        by_expert = params["coefficients"].reshape(experts.shape[1], -1)
+        size = np.linalg.norm(by_expert, axis=1) + 1e-12
+        shown = np.where(experts.present, size, 0.0)
+        return np.asarray(shown / shown.sum(axis=1, keepdims=True))
+
+
+def _centred(experts: Experts) -> Table:
+    """Log-probabilities less their mean over outcomes, NaN where absent, one column per expert and outcome."""
+    centred = experts.log_prob - experts.log_prob.mean(axis=2, keepdims=True)
+    return np.where(experts.present[:, :, None], centred, np.nan).reshape(experts.n_samples, -1)
+
+
+@dataclass(frozen=True)
+class RidgeObjective:
+    """Mean NLL of a softmax regression over observed sets, with a ridge on all but the intercept."""
+
+    table: Table
+    observed: Observed
+    penalty: float
+
+    def __call__(self, theta: Float[np.ndarray, " parameter"]) -> tuple[float, Float[np.ndarray, " parameter"]]:
+        """Value and gradient."""
+        matrix = theta.reshape(-1, self.observed.shape[1])
+        value, slope = set_nll_gradient(self.table @ matrix[:-1] + matrix[-1], self.observed)
+        gradient = np.empty_like(matrix)
+        gradient[:-1] = self.table.T @ slope / len(slope) + 2 * self.penalty * matrix[:-1]
+        gradient[-1] = slope.mean(axis=0)
+        return value + self.penalty * float((matrix[:-1] ** 2).sum()), gradient.ravel()
+
+    def minimise(self, start: Float[np.ndarray, "row outcome"] | None) -> Float[np.ndarray, "row outcome"]:
+        """L-BFGS; rows of the result are columns of the table, the last row is the intercept."""
+        shape = (self.table.shape[1] + 1, self.observed.shape[1])
+        first = np.zeros(shape) if start is None else start
+        found = minimize(
+            self, first.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-7, "gtol": 1e-4}
+        )
+        return np.asarray(found.x.reshape(shape))

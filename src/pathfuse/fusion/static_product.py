@@ -1,0 +1,84 @@
+"""The weighted product with constant weights and a free sharpness (logarithmic opinion pool; Genest 1986).
+
+Convex weights can never sharpen, and independent evidence should: hence the sharpness (fusion.md, section 2).
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from pathfuse.fusion.certificate import preference
+from pathfuse.fusion.experts import Experts
+from pathfuse.fusion.logpool import (
+    Product,
+    ProductObjective,
+    equal_product,
+    no_features,
+    product_weights,
+    weighted_product,
+)
+from pathfuse.fusion.rung import Rung
+from pathfuse.types import LogProbs, Observed, Params, Weights
+
+RIDGES = (math.inf, 100.0, 10.0, 1.0)
+"""Candidate pulls towards equal weights, times 1/n. Infinite: equal weights, only the sharpness is fitted."""
+
+
+class StaticProduct(Rung):
+    """Constant weights on the simplex and one sharpness, shrunk towards the uniform product.
+
+    Args:
+        ridge: Pull towards equal weights, in units of 1/n; None: chosen by inner cross-validation from ``RIDGES``.
+        seed: Seed of the inner folds.
+        n_jobs: Processes for inner cross-validation (joblib).
+    """
+
+    name = "static_product"
+
+    def __init__(self, ridge: float | None = None, seed: int = 0, n_jobs: int | None = None) -> None:
+        super().__init__(seed, n_jobs)
+        self.ridge = ridge
+
+    def candidates(self, n_samples: int) -> tuple[float, ...]:
+        """Ridges in units of 1/n."""
+        return RIDGES if self.ridge is None else (self.ridge,)
+
+    def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:
+        """See ``Rung``."""
+        product, path = equal_product(experts.shape[1]), []
+        for ridge in settings:
+            product = fit_static(experts, observed, ridge, product)
+            path.append({"bias": product.bias, "log_sharpness": np.array(product.log_sharpness)})
+        return path
+
+    def pool(self, experts: Experts, params: Params) -> LogProbs:
+        """See ``Rung``."""
+        return weighted_product(experts, self.share(experts, params), float(np.exp(params["log_sharpness"])))
+
+    def share(self, experts: Experts, params: Params) -> Weights:
+        """Constant, renormalised over the experts present."""
+        product = Product(params["bias"], 0.0, np.zeros((len(params["bias"]), 0)))
+        return product_weights(product, no_features(experts.n_samples), experts.present)
+
+    def safeguards(self, experts: Experts, observed: Observed) -> Iterable[tuple[str, Params]]:
+        """Less shrinkage, then the best expert alone: it is in the family."""
+        for ridge in (r for r in (*RIDGES, 0.0) if r < self.setting_):
+            yield f"ridge {ridge:g}/n", self.fit_path(experts, observed, [ridge])[0]
+        yield "best_expert", {"bias": one_hot_bias(experts, observed), "log_sharpness": np.array(0.0)}
+
+
+def fit_static(experts: Experts, observed: Observed, ridge: float, start: Product) -> Product:
+    """Constant weights and sharpness at one ridge (in units of 1/n)."""
+    only_sharpness = math.isinf(ridge)
+    pull = 0.0 if only_sharpness else ridge / experts.n_samples
+    objective = ProductObjective(experts, observed, no_features(experts.n_samples), ridge=pull, equal=only_sharpness)
+    return objective.minimise(start)
+
+
+def one_hot_bias(experts: Experts, observed: Observed) -> np.ndarray:
+    """Biases so far apart that the softmax is exactly the best expert present."""
+    order = preference(experts, observed)
+    bias = np.empty(len(order))
+    bias[order] = -1000.0 * np.arange(len(order))
+    return bias

@@ -1,0 +1,58 @@
+"""Fitted fusions as JSON and arrays: the content of a model folder. No pickle, ever."""
+
+from typing import Any
+
+import numpy as np
+
+from pathfuse.fusion.auto import Auto
+from pathfuse.fusion.base import Fusion
+from pathfuse.fusion.certificate import Certificate
+from pathfuse.fusion.choose import Choose
+from pathfuse.fusion.registry import method_class
+from pathfuse.fusion.rung import Rung
+
+Tensors = dict[str, np.ndarray]
+
+
+def dump(fusion: Fusion) -> tuple[dict[str, Any], Tensors]:
+    """A fitted fusion as a JSON-ready description and its arrays, keyed ``part/part/name``."""
+    content: dict[str, Any] = {"method": fusion.name, "certificate": fusion.certificate_.as_dict()}
+    tensors: Tensors = {}
+    if isinstance(fusion, Rung):
+        content |= {"setting": repr(fusion.setting_), "scores": {repr(k): v for k, v in fusion.scores_.items()}}
+        return content, dict(fusion.params_)
+    if isinstance(fusion, Auto):
+        parts: dict[str, Fusion] = {**fusion.members_, "council": fusion.council_}
+        content |= {"inner_scores": fusion.inner_scores_, "members": list(fusion.members_)}
+    elif isinstance(fusion, Choose):
+        parts = {fusion.chosen_.name: fusion.chosen_}
+        content |= {"inner_scores": fusion.inner_scores_, "members": [fusion.chosen_.name]}
+    content["parts"] = {}
+    for key, part in parts.items():
+        content["parts"][key], arrays = dump(part)
+        tensors |= {f"{key}/{name}": array for name, array in arrays.items()}
+    return content, tensors
+
+
+def restore(content: dict[str, Any], tensors: Tensors) -> Fusion:
+    """The inverse of ``dump``."""
+    fusion = method_class(content["method"])()
+    fusion.certificate_ = Certificate.from_dict(content["certificate"])
+    if isinstance(fusion, Rung):
+        fusion.params_ = dict(tensors)
+        fusion.setting_ = float(content["setting"])
+        fusion.scores_ = {float(k): v for k, v in content["scores"].items()}
+        return fusion
+    parts = {key: restore(part, _below(tensors, key)) for key, part in content["parts"].items()}
+    members = {name: part for name in content["members"] if isinstance(part := parts[name], Rung)}
+    if isinstance(fusion, Auto):
+        fusion.members_, fusion.council_ = members, parts["council"]  # type: ignore[assignment]
+        fusion.inner_scores_ = content["inner_scores"]
+    elif isinstance(fusion, Choose):
+        (fusion.chosen_,) = members.values()
+        fusion.inner_scores_ = content["inner_scores"]
+    return fusion
+
+
+def _below(tensors: Tensors, key: str) -> Tensors:
+    return {name.removeprefix(f"{key}/"): array for name, array in tensors.items() if name.startswith(f"{key}/")}

@@ -1,0 +1,62 @@
+"""Figures as inline SVG: matplotlib, no seed of chance, no date, no font download."""
+
+import io
+
+import matplotlib as mpl
+import numpy as np
+import polars as pl
+from matplotlib.figure import Figure
+
+STYLE = {
+    "svg.hashsalt": "pathfuse",
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+OURS, THEIRS = "#b03a2e", "#4a5a6a"
+
+
+def interval_plot(metrics: pl.DataFrame, metric: str, lower_is_better: bool) -> str:
+    """One metric of every method with its interval, best on top."""
+    rows = metrics.filter((pl.col("metric") == metric) & pl.col("value").is_not_null())
+    rows = rows.sort("value", descending=lower_is_better)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.0, 0.9 + 0.28 * rows.height), layout="constrained")
+        axes = figure.add_subplot()
+        for y, row in enumerate(rows.iter_rows(named=True)):
+            colour = OURS if row["method"] == "fused" else THEIRS
+            if row["ci_low"] is not None:
+                axes.plot([row["ci_low"], row["ci_high"]], [y, y], color=colour, lw=2, solid_capstyle="round")
+            axes.plot([row["value"]], [y], "o", color=colour, ms=6)
+        axes.set_yticks(range(rows.height), rows["method"].to_list())
+        axes.set_xlabel(f"{metric} ({'lower' if lower_is_better else 'higher'} is better), 95 % interval by patient")
+        axes.grid(axis="x", alpha=0.3)
+        return as_svg(figure)
+
+
+def weight_plot(fused: pl.DataFrame) -> str:
+    """Mean weight of each expert and its spread over samples."""
+    names = [c for c in fused.columns if c.startswith("weight_")]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.0, 0.9 + 0.28 * len(names)), layout="constrained")
+        axes = figure.add_subplot()
+        for y, name in enumerate(reversed(names)):
+            values = fused[name].to_numpy()
+            low, high = np.quantile(values, [0.05, 0.95])
+            axes.barh(y, values.mean(), color=THEIRS, alpha=0.5)
+            axes.plot([low, high], [y, y], color=OURS, lw=2)
+        axes.set_yticks(range(len(names)), [n.removeprefix("weight_") for n in reversed(names)])
+        axes.set_xlabel("mean weight; line: middle 90 % of samples")
+        axes.set_xlim(left=0)
+        return as_svg(figure)
+
+
+def as_svg(figure: Figure) -> str:
+    """The figure as an ``<svg>`` element."""
+    with mpl.rc_context(STYLE):
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]

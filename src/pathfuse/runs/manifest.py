@@ -1,0 +1,70 @@
+"""``manifest.json``: what was read, what was left out and why, and how to repeat the run."""
+
+import platform
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+import pathfuse
+from pathfuse.tables.study import Study
+
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "polars")
+
+
+def describe(study: Study, fitted: np.ndarray, judged: np.ndarray) -> dict[str, Any]:
+    """Inputs, rows and experts of a study.
+
+    Args:
+        study: The study.
+        fitted: Bool, (sample,): rows that a fusion was fitted on.
+        judged: Bool, (sample,): rows that methods were judged on.
+    """
+    used = fitted | judged
+    return {
+        "pathfuse": pathfuse.__version__,
+        "python": platform.python_version(),
+        "libraries": {name: version(name) for name in LIBRARIES},
+        "endpoint": study.endpoint.as_dict(),
+        "inputs": study.inputs,
+        "rows": {
+            "read": len(study.samples.ids),
+            "fit": int(fitted.sum()),
+            "judged": int(judged.sum()),
+            "patients_fit": len(np.unique(study.samples.patients[fitted].astype(str))),
+            "patients_judged": len(np.unique(study.samples.patients[judged].astype(str))),
+        },
+        "left_out": _left_out(study, used),
+        "experts": {expert.name: _describe_expert(study, m, fitted, judged) for m, expert in enumerate(study.experts)},
+    }
+
+
+def _left_out(study: Study, used: np.ndarray) -> list[dict[str, Any]]:
+    reasons: dict[str, list[str]] = {}
+    scored = study.n_scored() > 0
+    for n in np.flatnonzero(~used):
+        role = study.samples.roles[n] if study.samples.roles is not None else None
+        if role == "train":
+            reason = "role 'train': the experts saw these rows"
+        elif not scored[n]:
+            reason = "scored by no expert"
+        else:
+            reason = "not part of this run"
+        reasons.setdefault(reason, []).append(study.samples.ids[n])
+    return [{"reason": why, "n": len(ids), "first": ids[:5]} for why, ids in sorted(reasons.items())]
+
+
+def _describe_expert(study: Study, m: int, fitted: np.ndarray, judged: np.ndarray) -> dict[str, Any]:
+    expert = study.experts[m]
+    scored = np.isin(study.samples.ids.astype(str), np.array(expert.ids, dtype=str))
+    outputs = list(expert.outputs.values())
+    return {
+        "source": expert.source,
+        "rows_read": len(expert.ids),
+        "coverage_fit": float(scored[fitted].mean()) if fitted.any() else None,
+        "coverage_judged": float(scored[judged].mean()) if judged.any() else None,
+        "cells_floored": sum(o.n_floored for o in outputs),
+        "columns_ignored": sorted({name for o in outputs for name in o.ignored}),
+        "outcomes_unknown": sorted({study.endpoint.outcomes[k] for o in outputs for k in np.flatnonzero(o.group < 0)}),
+        "label_map": dict(expert.label_map) if expert.label_map is not None else None,
+    }

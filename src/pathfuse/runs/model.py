@@ -1,0 +1,140 @@
+"""A fitted fusion with everything it needs to read new prediction tables. On disk: JSON and safetensors, no pickle."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from jaxtyping import Float
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from pathfuse.endpoints.base import Endpoint, LabelMap
+from pathfuse.endpoints.detect import endpoint_from_dict
+from pathfuse.errors import InputError
+from pathfuse.fusion.base import Fusion
+from pathfuse.fusion.experts import Experts
+from pathfuse.fusion.store import dump, restore
+from pathfuse.tables.predictions import PredictionInput, gather, read_expert
+from pathfuse.tables.study import align
+from pathfuse.tables.write import write_json
+
+SCHEMA = 1
+"""Version of the model files; raised when older readers would misread newer files."""
+MODEL_FILE, TENSOR_FILE = "model.json", "model.safetensors"
+
+
+@dataclass(frozen=True)
+class FusedModel:
+    """What ``pathfuse predict`` loads."""
+
+    endpoint: Endpoint
+    experts: tuple[str, ...]
+    label_maps: Mapping[str, LabelMap | None]
+    frequency: Mapping[str, Float[np.ndarray, " outcome"]]
+    """Per task, outcome frequencies on the fit rows; coarse experts are spread by them."""
+    fusions: Mapping[str, Fusion]
+    """Per task."""
+
+    def predict(self, predictions: PredictionInput) -> pl.DataFrame:
+        """Fuses new predictions.
+
+        Args:
+            predictions: As in ``read_study``. An expert may miss any sample, or be absent altogether.
+
+        Returns:
+            The columns of ``fused.parquet``, one row per sample that any expert scored, sorted by ``sample_id``.
+
+        Raises:
+            InputError: A table is wrong, or holds an expert that the model does not know.
+        """
+        tables = gather(predictions)
+        stranger = next((t.name for t in tables if t.name not in self.experts), None)
+        if stranger is not None:
+            raise InputError(
+                f"the model does not know the expert '{stranger}'; its experts are {', '.join(self.experts)}"
+            )
+        read = {t.name: read_expert(t, self.endpoint, self.label_maps[t.name]) for t in tables}
+        ids = sorted({i for expert in read.values() for i in expert.ids})
+        columns = [self.experts.index(name) for name in read]
+        logits = {}
+        for task in self.endpoint.tasks:
+            values = np.full((len(ids), len(self.experts), len(self.frequency[task])), np.nan)
+            values[:, columns] = align(tuple(read.values()), ids, task, self.frequency[task])
+            logits[task] = values
+        return self.table(ids, logits)
+
+    def table(self, ids: list[str], logits: Mapping[str, np.ndarray]) -> pl.DataFrame:
+        """Fused predictions of aligned logits, as ``fused.parquet`` has them."""
+        experts = {task: Experts.from_logits(values) for task, values in logits.items()}
+        log_prob = {task: self.fusions[task].log_pool(e) for task, e in experts.items()}
+        weights = np.mean([self.fusions[task].weigh(e) for task, e in experts.items()], axis=0)
+        n_experts = np.max([e.present.sum(axis=1) for e in experts.values()], axis=0)
+        return fused_frame(self.endpoint, self.experts, ids, log_prob, weights, n_experts)
+
+    def save(self, folder: Path) -> None:
+        """Writes ``model.json`` and ``model.safetensors``."""
+        fusions, tensors = {}, {}
+        for t, (task, fusion) in enumerate(self.fusions.items()):
+            fusions[task], arrays = dump(fusion)
+            tensors |= {f"{t}/{name}": np.ascontiguousarray(array) for name, array in arrays.items()}
+        content = {
+            "schema": SCHEMA,
+            "endpoint": self.endpoint.as_dict(),
+            "experts": list(self.experts),
+            "label_maps": {k: dict(v) if v is not None else None for k, v in self.label_maps.items()},
+            "frequency": {task: values.tolist() for task, values in self.frequency.items()},
+            "fusions": fusions,
+        }
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(content, folder / MODEL_FILE)
+        save_file(tensors or {"empty": np.zeros(1)}, folder / TENSOR_FILE)
+
+
+def fused_frame(
+    endpoint: Endpoint,
+    experts: tuple[str, ...],
+    ids: list[str],
+    log_prob: Mapping[str, np.ndarray],
+    weights: np.ndarray,
+    n_experts: np.ndarray,
+) -> pl.DataFrame:
+    """The columns of ``fused.parquet``: contract, section 4."""
+    columns: dict[str, Any] = {"sample_id": ids, **endpoint.fused_columns(log_prob)}
+    columns |= {f"weight_{name}": weights[:, m] for m, name in enumerate(experts)}
+    return pl.DataFrame({**columns, "n_experts": n_experts.astype(np.int32)})
+
+
+def load(folder: str | Path) -> FusedModel:
+    """Loads a model folder, or the output folder of ``fuse`` that holds one.
+
+    Raises:
+        InputError: There is no model, its files are damaged, or a newer pathfuse wrote it.
+    """
+    place = Path(folder)
+    place = place / "model" if (place / "model" / MODEL_FILE).exists() else place
+    try:
+        content = json.loads((place / MODEL_FILE).read_text(encoding="utf-8"))
+        tensors = load_file(place / TENSOR_FILE)
+        if content["schema"] > SCHEMA:
+            raise InputError(f"{place} was written by a newer pathfuse (schema {content['schema']}); update pathfuse")
+        fusions = {}
+        for t, (task, part) in enumerate(content["fusions"].items()):
+            own = {k.removeprefix(f"{t}/"): v for k, v in tensors.items() if k.startswith(f"{t}/")}
+            fusions[task] = restore(part, own)
+        return FusedModel(
+            endpoint_from_dict(content["endpoint"]),
+            tuple(content["experts"]),
+            content["label_maps"],
+            {task: np.array(values) for task, values in content["frequency"].items()},
+            fusions,
+        )
+    except FileNotFoundError as error:
+        raise InputError(f"{place} holds no model: {MODEL_FILE} or {TENSOR_FILE} is missing") from error
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"the model in {place} is damaged: {error}") from error

@@ -1,0 +1,71 @@
+"""The outcome of ``fuse`` or ``evaluate``: tables in memory, and the folder they are saved to."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pathfuse.evaluation.judge import Comparison, Metric, Verdict
+from pathfuse.report.page import render
+from pathfuse.runs.model import FusedModel
+from pathfuse.tables.write import new_folder, write_json, write_table
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run found. ``save`` writes the files of contract, section 4."""
+
+    metrics: pl.DataFrame
+    comparisons: pl.DataFrame
+    manifest: dict[str, Any]
+    fused: pl.DataFrame | None = None
+    """None for ``evaluate``, which fits nothing."""
+    certificate: dict[str, Any] | None = None
+    model: FusedModel | None = field(default=None, repr=False)
+
+    def save(self, folder: str | Path, force: bool = False) -> Path:
+        """Writes a complete folder or none.
+
+        Args:
+            folder: Where to; must not exist unless ``force``.
+            force: Overwrite.
+
+        Returns:
+            The folder.
+
+        Raises:
+            InputError: The folder exists, or cannot be written.
+        """
+        with new_folder(Path(folder), force) as partial:
+            write_table(self.metrics, partial / "metrics.csv")
+            write_table(self.comparisons, partial / "comparisons.csv")
+            write_json(self.manifest, partial / "manifest.json")
+            if self.fused is not None:
+                write_table(self.fused, partial / "fused.parquet")
+            if self.certificate is not None:
+                write_json(self.certificate, partial / "certificate.json")
+            if self.model is not None:
+                self.model.save(partial / "model")
+            page = render(self.metrics, self.comparisons, self.manifest, self.certificate, self.fused)
+            (partial / "report.html").write_text(page, encoding="utf-8")
+        return Path(folder)
+
+
+def metrics_frame(verdicts: list[Verdict]) -> pl.DataFrame:
+    """``metrics.csv``; NaN becomes an empty cell."""
+    return _frame([m for v in verdicts for m in v.metrics], Metric)
+
+
+def comparisons_frame(verdicts: list[Verdict]) -> pl.DataFrame:
+    """``comparisons.csv``; NaN becomes an empty cell."""
+    return _frame([c for v in verdicts for c in v.comparisons], Comparison)
+
+
+def _frame(rows: list[Any], kind: type) -> pl.DataFrame:
+    types = {"str": pl.String, "float": pl.Float64, "int": pl.Int64}
+    schema = {
+        name: types[getattr(part.type, "__name__", str(part.type))] for name, part in kind.__dataclass_fields__.items()
+    }
+    frame = pl.DataFrame([row.__dict__ for row in rows], schema=schema, orient="row")
+    return frame.with_columns(pl.col(pl.Float64).fill_nan(None))

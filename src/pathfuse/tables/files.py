@@ -1,0 +1,137 @@
+"""Reading CSV and Parquet: every cell as it stands, every trouble as one sentence."""
+
+import csv
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import narwhals as nw
+import polars as pl
+
+from pathfuse.errors import InputError
+
+SUFFIXES = (".csv", ".parquet")
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table with its origin."""
+
+    source: str
+    """The file, or what stands for it, as a person would name it."""
+    frame: pl.DataFrame
+    sha256: str | None = None
+    """Of the file's bytes; None for a frame handed over in memory."""
+
+
+def read_table(path: Path) -> Table:
+    """Reads one file; CSV cells stay text, so that ``007`` stays ``007``.
+
+    Raises:
+        InputError: The file is missing, empty, cut off, not UTF-8, or neither CSV nor Parquet.
+    """
+    source = str(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{source} is neither .csv nor .parquet")
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{source} cannot be read: {error.strerror or error}") from error
+    if not raw:
+        raise InputError(f"{source} is empty")
+    frame = _parse_csv(source, raw) if path.suffix.lower() == ".csv" else _parse_parquet(source, raw)
+    if frame.height == 0:
+        raise InputError(f"{source} has no row")
+    return Table(source, frame, hashlib.sha256(raw).hexdigest())
+
+
+def _parse_csv(source: str, raw: bytes) -> pl.DataFrame:
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise InputError(f"{source}, line {line}: the text is not UTF-8; save the file as UTF-8 CSV") from error
+    header = next(csv.reader(text.splitlines()[:1]), [])
+    if not any(header):
+        raise InputError(f"{source} has no header line")
+    twice = next((name for name in header if header.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"{source} has two columns named '{twice}'")
+    if text.count('"') % 2:
+        raise InputError(f"{source} is cut off inside a quoted value")
+    try:
+        return pl.read_csv(text.encode(), infer_schema=False)
+    except pl.exceptions.PolarsError as error:
+        raise InputError(f"{source} is no regular CSV table: {_first_line(error)}") from error
+
+
+def _parse_parquet(source: str, raw: bytes) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(raw)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise InputError(f"{source} is no complete Parquet file: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def table_in_memory(name: str, frame: Any) -> Table:
+    """A pandas or polars data frame as a table.
+
+    Raises:
+        InputError: It is no data frame, or has no row.
+    """
+    try:
+        polars = nw.from_native(frame, eager_only=True).to_polars()
+    except TypeError as error:
+        raise InputError(f"{name} is no pandas or polars data frame but {type(frame).__name__}") from error
+    if polars.height == 0:
+        raise InputError(f"{name} has no row")
+    return Table(name, polars)
+
+
+def text_column(table: Table, column: str) -> list[str | None]:
+    """A column as text; None where empty. Integers keep their digits.
+
+    Raises:
+        InputError: The column is missing.
+    """
+    if column not in table.frame.columns:
+        raise InputError(f"{table.source} has no column '{column}'; its columns are {', '.join(table.frame.columns)}")
+    values: list[str | None] = table.frame[column].cast(pl.String).to_list()
+    return [None if value is None or value == "" else value for value in values]
+
+
+def id_column(table: Table, unique: bool = True) -> list[str]:
+    """The column ``sample_id``.
+
+    Raises:
+        InputError: An identifier is empty, or occurs twice.
+    """
+    ids: list[str] = []
+    seen: set[str] = set()
+    for row, value in enumerate(text_column(table, "sample_id")):
+        if value is None:
+            raise InputError(f"{table.source}, column 'sample_id': row {row + 1} is empty")
+        if unique and value in seen:
+            raise InputError(f"{table.source}, column 'sample_id': '{value}' occurs twice")
+        seen.add(value)
+        ids.append(value)
+    return ids
+
+
+def number_column(table: Table, column: str, ids: list[str]) -> Any:
+    """A column as float64; NaN where empty.
+
+    Raises:
+        InputError: A cell is no number.
+    """
+    series = table.frame[column]
+    numbers = series.cast(pl.Float64, strict=False)
+    wrong = (series.is_not_null() & numbers.is_null()).arg_true()
+    if len(wrong):
+        row = int(wrong[0])
+        raise InputError(f"{table.source}, column '{column}', sample '{ids[row]}': '{series[row]}' is not a number")
+    return numbers.fill_null(float("nan")).to_numpy()

@@ -1,0 +1,131 @@
+"""The experts' tables: one file per expert, a folder of them, or one long table (contract, section 2)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import polars as pl
+
+from pathfuse.endpoints.base import Endpoint, ExpertColumns, LabelMap
+from pathfuse.endpoints.columns import Columns
+from pathfuse.errors import InputError
+from pathfuse.tables.files import SUFFIXES, Table, id_column, number_column, read_table, table_in_memory, text_column
+
+PredictionInput: TypeAlias = str | Path | Any | Sequence[str | Path] | Mapping[str, Any]
+"""A path, a folder, a data frame in long form, several paths, or a mapping of expert names to paths or frames."""
+
+
+@dataclass(frozen=True)
+class ExpertTable:
+    """One expert's rows before an endpoint has read them."""
+
+    name: str
+    table: Table
+
+
+@dataclass(frozen=True)
+class Expert:
+    """One expert's predictions, read."""
+
+    name: str
+    source: str
+    ids: list[str]
+    """``sample_id`` of each row."""
+    outputs: dict[str, ExpertColumns]
+    """Per task."""
+    label_map: LabelMap | None
+
+
+def gather(predictions: PredictionInput) -> list[ExpertTable]:
+    """All experts' tables, sorted by the experts' names.
+
+    Raises:
+        InputError: A file is missing or two experts have one name.
+    """
+    found: list[ExpertTable] = []
+    for name, item in _items(predictions):
+        table = read_table(item) if isinstance(item, Path) else table_in_memory(f"predictions '{name}'", item)
+        found += _by_expert(table) if "expert" in table.frame.columns else [ExpertTable(name, table)]
+    found.sort(key=lambda expert: expert.name)
+    for one, other in zip(found, found[1:], strict=False):
+        if one.name == other.name:
+            raise InputError(f"two experts have the name '{one.name}': {one.table.source} and {other.table.source}")
+    return found
+
+
+def _items(predictions: PredictionInput) -> Iterable[tuple[str, Any]]:
+    if isinstance(predictions, Mapping):
+        for name, item in predictions.items():
+            yield str(name), Path(item) if isinstance(item, str | Path) else item
+    elif isinstance(predictions, str | Path):
+        yield from ((path.stem, path) for path in _files(Path(predictions)))
+    elif isinstance(predictions, list | tuple):
+        for item in predictions:
+            yield from _items(item)
+    else:
+        yield "in memory", predictions
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        if not path.exists():
+            raise InputError(f"{path} does not exist")
+        return [path]
+    files = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    if not files:
+        raise InputError(f"the folder {path} holds no .csv or .parquet file")
+    return files
+
+
+def _by_expert(table: Table) -> list[ExpertTable]:
+    names = text_column(table, "expert")
+    if None in names:
+        raise InputError(f"{table.source}, column 'expert': row {names.index(None) + 1} is empty")
+    frame = table.frame.with_columns(pl.Series("expert", names))
+    parts = frame.partition_by("expert", as_dict=True, include_key=False)
+    experts = []
+    for (name,), part in parts.items():
+        # In a long table an expert's columns are those that it fills.
+        filled = [c for c in part.columns if part[c].null_count() < part.height]
+        experts.append(ExpertTable(str(name), Table(table.source, part.select(filled), table.sha256)))
+    return experts
+
+
+def read_expert(expert: ExpertTable, endpoint: Endpoint, label_map: LabelMap | None) -> Expert:
+    """Reads one expert's table in the terms of an endpoint.
+
+    Raises:
+        InputError: An identifier occurs twice, a column is unknown, or a value is wrong.
+    """
+    source = expert.table.source
+    if source.removesuffix(Path(source).suffix).rsplit("/", 1)[-1] != expert.name and "'" not in source:
+        source = f"{source} (expert '{expert.name}')"
+    table = Table(source, expert.table.frame)
+    ids = id_column(table)
+    header = [name for name in table.frame.columns if name != "sample_id"]
+    carrying = set(endpoint.prediction_columns(header))
+    values = {name: number_column(table, name, ids) for name in header if name in carrying}
+    outputs = endpoint.read_expert(Columns(source, ids, values), label_map)
+    return Expert(expert.name, source, ids, outputs, label_map)
+
+
+def read_label_map(name: str, source: str | Path | Any) -> LabelMap:
+    """A two-column table ``label,expert_label``, a mapping, or a data frame.
+
+    Raises:
+        InputError: A column is missing, a cell is empty, or a label occurs twice.
+    """
+    if isinstance(source, Mapping):
+        return {str(k): str(v) for k, v in source.items()}
+    is_path = isinstance(source, str | Path)
+    table = read_table(Path(source)) if is_path else table_in_memory(f"label map of '{name}'", source)
+    labels, targets = text_column(table, "label"), text_column(table, "expert_label")
+    result: dict[str, str] = {}
+    for row, (label, target) in enumerate(zip(labels, targets, strict=True)):
+        if label is None or target is None:
+            raise InputError(f"{table.source}: row {row + 1} is not complete")
+        if label in result:
+            raise InputError(f"{table.source}, column 'label': '{label}' occurs twice")
+        result[label] = target
+    return result

@@ -1,0 +1,140 @@
+"""The samples table: what is true, who belongs to whom, and which role each row has (contract, section 1)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from pathfuse.endpoints.columns import Columns
+from pathfuse.errors import InputError
+from pathfuse.tables.files import Table, id_column, text_column
+from pathfuse.types import Index
+
+ROLES = ("fit", "test", "train")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Rows sorted by ``sample_id``, so that nothing depends on the order of a file."""
+
+    source: str
+    ids: np.ndarray
+    """Text, unique, sorted."""
+    patients: np.ndarray
+    """Text."""
+    roles: np.ndarray | None
+    """``fit``, ``test`` or ``train``; None if folds are given instead, or nothing is."""
+    folds: np.ndarray | None
+    """Integer outer fold, or None."""
+    frame: pl.DataFrame
+    """The whole table, sorted alike."""
+
+    def columns(self, names: list[str]) -> Columns:
+        """Some columns as text."""
+        table = Table(self.source, self.frame)
+        values = {name: np.array(text_column(table, name), dtype=object) for name in names}
+        return Columns(self.source, self.ids.tolist(), values)
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One fit and what it is judged on."""
+
+    name: str
+    """Empty for a ``split``; the fold's number otherwise."""
+    fit: Index
+    judged: Index
+
+
+def read_samples(table: Table) -> Samples:
+    """Checks and sorts a samples table.
+
+    Raises:
+        InputError: Identifiers are not unique, a role or fold is unknown, or a patient has two roles.
+    """
+    ids = np.array(id_column(table), dtype=object)
+    order = np.argsort(ids.astype(str), kind="stable")
+    sorted_table = Table(table.source, table.frame[order.tolist()])
+    ids = ids[order]
+    patients = ids.copy()
+    if "patient_id" in table.frame.columns:
+        given = np.array(text_column(sorted_table, "patient_id"), dtype=object)
+        patients = np.where(given == None, ids, given)  # noqa: E711 - element by element
+    roles = _roles(sorted_table, ids) if "split" in table.frame.columns else None
+    folds = _folds(sorted_table, ids) if "fold" in table.frame.columns else None
+    if roles is not None and folds is not None:
+        raise InputError(f"{table.source} has both a column 'split' and a column 'fold'; give one of them")
+    for column, part in (("split", roles), ("fold", folds)):
+        if part is not None:
+            _check_patients(table.source, column, patients, part)
+    return Samples(table.source, ids, patients, roles, folds, sorted_table.frame)
+
+
+def _roles(table: Table, ids: np.ndarray) -> np.ndarray:
+    roles = np.array(text_column(table, "split"), dtype=object)
+    for row, role in enumerate(roles):
+        if role not in ROLES:
+            shown = "empty" if role is None else f"'{role}'"
+            raise InputError(
+                f"{table.source}, column 'split', sample '{ids[row]}': the role is {shown}; it must be fit, test or train"
+            )
+    return roles
+
+
+def _folds(table: Table, ids: np.ndarray) -> np.ndarray:
+    folds = np.empty(len(ids), dtype=np.int64)
+    for row, text in enumerate(text_column(table, "fold")):
+        try:
+            number = float(text or "")
+            folds[row] = int(number)
+            whole = folds[row] == number
+        except (ValueError, OverflowError):
+            whole = False
+        if not whole:
+            raise InputError(f"{table.source}, column 'fold', sample '{ids[row]}': '{text or ''}' is no whole number")
+    if len(np.unique(folds)) < 2:
+        raise InputError(f"{table.source}, column 'fold': there is one fold only; at least two are needed")
+    return folds
+
+
+def _check_patients(source: str, column: str, patients: np.ndarray, part: np.ndarray) -> None:
+    seen: dict[str, str] = {}
+    for patient, role in zip(patients, part, strict=True):
+        first = seen.setdefault(patient, role)
+        if first != role:
+            raise InputError(
+                f"{source}, column '{column}': patient '{patient}' is in both {column} '{min(first, role)}' "
+                f"and '{max(first, role)}'; a patient must stay in one"
+            )
+
+
+def partitions(samples: Samples, allow_in_sample: bool = False) -> list[Partition]:
+    """Which rows a fusion is fitted on and which it is judged on.
+
+    Args:
+        samples: The samples table.
+        allow_in_sample: Fit on ``train`` rows as well.
+
+    Raises:
+        InputError: There is nothing to fit on or nothing to judge.
+    """
+    if samples.folds is not None:
+        return [
+            Partition(str(k), np.flatnonzero(samples.folds != k), np.flatnonzero(samples.folds == k))
+            for k in np.unique(samples.folds)
+        ]
+    if samples.roles is None:
+        raise InputError(f"{samples.source} has neither a column 'split' nor a column 'fold'")
+    wanted = ("fit", "train") if allow_in_sample else ("fit",)
+    fit, judged = np.flatnonzero(np.isin(samples.roles, wanted)), np.flatnonzero(samples.roles == "test")
+    if not len(fit):
+        trained = int((samples.roles == "train").sum())
+        hint = (
+            f"; its {trained} 'train' rows were seen by the experts and are used only with --allow-in-sample"
+            if trained
+            else ""
+        )
+        raise InputError(f"{samples.source}, column 'split': no row has the role 'fit'{hint}")
+    if not len(judged):
+        raise InputError(f"{samples.source}, column 'split': no row has the role 'test'")
+    return [Partition("", fit, judged)]

@@ -1,0 +1,102 @@
+"""Writing: beside and renamed, so that a killed run leaves a complete folder or none."""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pathfuse.errors import InputError
+
+
+def check_out(out: Path, force: bool, inputs: list[Path] | None = None) -> None:
+    """Refuses a bad output place before any work is done.
+
+    Raises:
+        InputError: It exists and ``force`` is off, holds an input, or cannot be created.
+    """
+    if out.exists() and not force:
+        raise InputError(f"the output {out} exists already; --force overwrites it")
+    held = next((p for p in [Path.cwd(), *(inputs or [])] if p.resolve().is_relative_to(out.resolve())), None)
+    if out.is_dir() and held is not None:
+        raise InputError(f"the output {out} cannot be overwritten: it holds {held}")
+    parent = out.resolve().parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise InputError(f"the output {out} cannot be written: no permission in {parent}")
+
+
+@contextmanager
+def new_folder(out: Path, force: bool = False) -> Iterator[Path]:
+    """A folder to fill, which becomes ``out`` when the block ends well and vanishes when it does not.
+
+    Raises:
+        InputError: ``out`` exists and ``force`` is off, or its place cannot be written.
+    """
+    check_out(out, force)
+    out = out.resolve()
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(out)
+        partial = out.parent / f".{out.name}.partial-{os.getpid()}"
+        partial.mkdir()
+    except OSError as error:
+        raise InputError(f"the output {out} cannot be written: {error.strerror or error}") from error
+    try:
+        yield partial
+        if out.exists():
+            old = out.parent / f".{out.name}.old-{os.getpid()}"
+            out.rename(old)
+            partial.rename(out)
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+        else:
+            partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _sweep(out: Path) -> None:
+    """Removes what killed runs left beside ``out``."""
+    for leftover in out.parent.glob(f".{out.name}.*-*"):
+        match = re.fullmatch(rf"\.{re.escape(out.name)}\.(?:partial|old)-(\d+)", leftover.name)
+        if match and not Path(f"/proc/{match[1]}").exists() and Path("/proc/self").exists():
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def write_file(frame: pl.DataFrame, path: Path, force: bool = False) -> None:
+    """Writes one CSV or Parquet file, beside and renamed.
+
+    Raises:
+        InputError: The suffix is neither, the file exists and ``force`` is off, or it cannot be written.
+    """
+    if path.suffix.lower() not in (".csv", ".parquet"):
+        raise InputError(f"the output {path} must end in .csv or .parquet")
+    check_out(path, force)
+    partial = path.parent / f".{path.name}.partial-{os.getpid()}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_table(frame, partial, path.suffix.lower())
+        partial.replace(path)
+    except OSError as error:
+        raise InputError(f"the output {path} cannot be written: {error.strerror or error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_table(frame: pl.DataFrame, path: Path, suffix: str | None = None) -> None:
+    """CSV or Parquet by suffix; the same frame gives the same bytes."""
+    if (suffix or path.suffix.lower()) == ".csv":
+        frame.write_csv(path)
+    else:
+        frame.write_parquet(path, compression="zstd", statistics=False)
+
+
+def write_json(content: Any, path: Path) -> None:
+    """Indented JSON; NaN is refused, since it is no JSON."""
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
