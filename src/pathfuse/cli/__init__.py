@@ -15,11 +15,15 @@ app = App(
     help_on_error=False,
     result_action="return_value",
 )
-app.command("pathfuse.cli.demo:demo", name="demo")
-app.command("pathfuse.cli.fuse:fuse", name="fuse")
-app.command("pathfuse.cli.predict:predict", name="predict")
-app.command("pathfuse.cli.evaluate:evaluate", name="evaluate")
-app.command("pathfuse.cli.importing:import_", name="import")
+app.command("pathfuse.cli.demo:demo", name="demo", help="Run the main job on real data that needs no download.")
+app.command(
+    "pathfuse.cli.fuse:fuse",
+    name="fuse",
+    help="Fuse a study's experts, judge the fusion beside its rivals, certify it.",
+)
+app.command("pathfuse.cli.predict:predict", name="predict", help="Fuse new predictions with a saved model.")
+app.command("pathfuse.cli.evaluate:evaluate", name="evaluate", help="Judge and compare predictions; fit nothing.")
+app.command("pathfuse.cli.importing:import_", name="import", help="Foreign formats into pathfuse's tables.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -24,7 +24,11 @@ def progress() -> Iterator["Report"]:
     """A bar on a terminal, one line per step elsewhere; both on standard error."""
     screen = Console(stderr=True)
     if not screen.is_terminal:
-        yield lambda message, share: print(f"{100 * share:3.0f} % {message}", file=sys.stderr, flush=True)  # noqa: T201
+
+        def say(message: str, share: float) -> None:
+            sys.stderr.write(f"{100 * share:3.0f} % {message}\n")
+
+        yield say
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=screen, transient=True) as bar:

@@ -1,0 +1,1 @@
+"""What is predicted: outcomes, observed sets, likelihood. One file per endpoint."""

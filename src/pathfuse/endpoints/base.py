@@ -1,4 +1,4 @@
-"""What every endpoint answers: what is predicted, what was observed, and how experts' columns become log-probabilities."""
+"""What every endpoint answers: what is predicted, what was observed, how columns become log-probabilities."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence

@@ -26,9 +26,9 @@ def endpoint_of(header: Sequence[str], source: str, wanted: str | None = None) -
     if not found:
         raise InputError(f"{source} has no target column such as 'label'; its columns are {', '.join(header)}")
     if len(found) > 1:
-        columns = ", ".join(f"'{c}'" for names in found.values() for c in names[:2])
+        targets = ", ".join(f"'{c}'" for names in found.values() for c in names[:2])
         raise InputError(
-            f"{source} has target columns of several endpoints ({columns}); say which: --endpoint {'|'.join(found)}"
+            f"{source} has target columns of several endpoints ({targets}); say which: --endpoint {'|'.join(found)}"
         )
     (name,) = found
     return ENDPOINTS[name], found[name]

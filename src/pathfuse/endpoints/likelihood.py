@@ -24,7 +24,8 @@ def log_softmax(scores: Scores) -> Scores:
     Returns:
         Float, same shape: log-probabilities.
     """
-    shifted = scores - scores.max(axis=-1, keepdims=True)
+    with np.errstate(over="ignore"):  # scores near the largest float: a difference of -inf is right
+        shifted = scores - scores.max(axis=-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 

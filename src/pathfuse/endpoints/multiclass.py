@@ -110,6 +110,11 @@ class Multiclass(Endpoint):
                     f"the labels are {', '.join(self.classes)}"
                 )
         for label, expert_label in label_map.items():
+            if label not in self.classes:
+                raise InputError(
+                    f"{columns.source}: the label map names '{label}', which no sample has as its label; "
+                    f"the labels are {', '.join(self.classes)}"
+                )
             if expert_label not in own:
                 raise InputError(
                     f"{columns.source}: the label map sends '{label}' to '{expert_label}', "
@@ -150,7 +155,8 @@ def _check_probabilities(columns: Columns, own: list[str], table: np.ndarray) ->
         raise columns.wrong(
             "prob_" + own[k],
             row,
-            f"{number_text(table[row, k])} is no probability between 0 and 1; columns of logits are named 'logit_<class>'",
+            f"{number_text(table[row, k])} is no probability between 0 and 1; "
+            "columns of logits are named 'logit_<class>'",
         )
     off = np.flatnonzero(np.abs(table.sum(axis=1) - 1) > SUM_TOLERANCE)
     if len(off):

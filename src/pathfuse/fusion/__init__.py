@@ -1,0 +1,1 @@
+"""The methods: one file each, one registry, one contract suite."""

@@ -49,7 +49,8 @@ class Auto(Fusion):
         self.inner_scores_ = ladder.scores
         fit_rows = {name: rung.log_pool(experts) for name, rung in ladder.members.items()}
         own = {name: rung.certificate_ for name, rung in ladder.members.items()}
-        seated, left = list(ladder.members), []
+        seated = list(ladder.members)
+        left: list[str] = []
         while True:
             self._seat(ladder, seated, observed)
             fused = self._pool_members([fit_rows[name] for name in seated])

@@ -28,10 +28,11 @@ class Experts:
         values = np.asarray(logits, dtype=np.float64)
         if values.ndim != 3:
             raise InputError(f"logits need the shape (samples, experts, outcomes), not {values.shape}")
-        absent = np.isnan(values)
-        present = ~absent.all(axis=2)
-        if (absent.any(axis=2) & present).any() or np.isposinf(values).any():
-            n, m = np.argwhere((absent.any(axis=2) & present) | np.isposinf(values).any(axis=2))[0]
+        absent: np.ndarray = np.isnan(values)
+        present = np.logical_not(absent.all(axis=2))
+        broken = (absent.any(axis=2) & present) | np.isposinf(values).any(axis=2)
+        if broken.any():
+            n, m = np.argwhere(broken)[0]
             raise InputError(f"logits of sample {n}, expert {m} are partly NaN or infinite")
         if not present.any(axis=1).all():
             raise InputError(f"sample {int(np.flatnonzero(~present.any(axis=1))[0])} was scored by no expert")

@@ -41,7 +41,7 @@ def strata_of(observed: Observed) -> Int[np.ndarray, " sample"]:
     return np.unique(observed, axis=0, return_inverse=True)[1].reshape(-1)
 
 
-def _splitter(strata: np.ndarray, groups: np.ndarray, n_splits: int, seed: int) -> Any:
+def _splitter(groups: np.ndarray, n_splits: int, seed: int) -> Any:
     # An ungrouped splitter is exact and much faster where every patient has one sample.
     kind = StratifiedKFold if len(np.unique(groups)) == len(groups) else StratifiedGroupKFold
     return kind(n_splits, shuffle=True, random_state=seed)
@@ -57,7 +57,7 @@ def inner_folds(observed: Observed, groups: Groups, seed: int) -> InnerFolds | N
     """
     strata, rows = strata_of(observed), np.arange(len(observed))
     if len(rows) > MAX_ROWS:
-        parts = _splitter(strata, groups, max(2, round(len(rows) / MAX_ROWS)), seed)
+        parts = _splitter(groups, max(2, round(len(rows) / MAX_ROWS)), seed)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             rows = np.sort(next(iter(parts.split(rows, strata, groups)))[1])
@@ -69,6 +69,6 @@ def inner_folds(observed: Observed, groups: Groups, seed: int) -> InnerFolds | N
     for repeat in range(5 if len(rows) < SMALL else 2 if len(rows) < LARGE else 1):
         with warnings.catch_warnings():  # scikit-learn warns of classes rarer than the folds: expected and harmless
             warnings.simplefilter("ignore", UserWarning)
-            parts = _splitter(strata, groups, n_splits, seed + repeat).split(rows, strata, groups)
+            parts = _splitter(groups, n_splits, seed + repeat).split(rows, strata, groups)
             splits.append([(train, test) for train, test in parts if len(train) and len(test)])
     return InnerFolds(rows, splits)

@@ -1,4 +1,4 @@
-"""LogitProd: a weighted product of experts whose weights a small gate reads from the experts' logits (arXiv 2604.07779).
+"""LogitProd: a product of experts whose weights a small gate reads from their logits (arXiv 2604.07779).
 
 What differs from the published recipe, and why (fusion.md, sections 2 and 5): a free sharpness, standardised gate
 features, an explicit ridge on the gate chosen by inner cross-validation in place of tiny learning rates, and L-BFGS to
@@ -61,10 +61,9 @@ class LogitProd(Rung):
         static = fit_static(experts, observed, 1.0, equal_product(m))
         product = Product(static.bias, static.log_sharpness, np.zeros((m, phi.shape[1])))
         correlation = self.decorrelation * error_correlation(experts, observed) if self.decorrelation else None
-        path = []
+        objective, path = ProductObjective(experts, observed, phi, ridge=1 / n, correlation=correlation), []
         for rho in settings:
-            objective = ProductObjective(experts, observed, phi, ridge=1 / n, rho=rho, correlation=correlation)
-            product = objective.minimise(product)
+            product = objective.at(1 / n, rho).minimise(product)
             path.append(_as_params(product, standardiser))
         return path
 

@@ -5,6 +5,7 @@ the sample and a sharpness ``s > 0``. LogitProd (arXiv 2604.07779) is this produ
 pool (Genest 1986) is the case of constant weights.
 """
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from pathfuse.fusion.experts import Experts
 from pathfuse.types import LogProbs, Observed, Present, Weights
 
 Features = Float[np.ndarray, "sample feature"]
+ByOutcome = Float[np.ndarray, "outcome sample"]
 Vector = Float[np.ndarray, " parameter"]
 
 
@@ -46,38 +48,75 @@ def weighted_product(experts: Experts, weights: Weights, sharpness: float = 1.0)
     return log_softmax(sharpness * np.einsum("nm,nmk->nk", weights, experts.log_prob))
 
 
-def set_nll_gradient(scores: LogProbs, observed: Observed) -> tuple[float, LogProbs]:
-    """Mean NLL of ``softmax(scores)`` over the observed sets, and its gradient times n.
-
-    The gradient of one row is ``q - q(. | observed)``.
-    """
-    top = scores.max(axis=1, keepdims=True)
-    powers = np.exp(scores - top)
-    total = powers.sum(axis=1, keepdims=True)
-    log_q = scores - top - np.log(total)
-    allowed = np.where(observed, log_q, -np.inf)
-    peak = allowed.max(axis=1, keepdims=True)
-    conditional = np.exp(allowed - peak)
-    mass = conditional.sum(axis=1, keepdims=True)
-    return -float((peak + np.log(mass)).mean()), powers / total - conditional / mass
-
-
 @dataclass(frozen=True)
+class SetLikelihood:
+    """Mean NLL of ``softmax(scores)`` over observed sets, with its gradient.
+
+    Samples lie along the last axis: with few outcomes and many samples every operation runs along memory.
+    """
+
+    observed: Float[np.ndarray, "outcome sample"]
+    """1 where the truth allows the outcome, 0 elsewhere."""
+
+    @classmethod
+    def of(cls, observed: Observed) -> "SetLikelihood":
+        """From observed sets with samples along the first axis."""
+        return cls(np.ascontiguousarray(observed.T, dtype=np.float64))
+
+    def __call__(
+        self, scores: Float[np.ndarray, "outcome sample"]
+    ) -> tuple[float, Float[np.ndarray, "outcome sample"]]:
+        """Mean NLL, and n times its gradient: ``q - q(. | observed)`` for each sample."""
+        shifted = scores - scores.max(axis=0)
+        powers = np.exp(shifted)
+        total = powers.sum(axis=0)
+        conditional = powers * self.observed
+        mass = conditional.sum(axis=0)
+        if not mass.min() > 0:  # the observed outcomes lie hundreds of nats below the largest
+            allowed = np.where(self.observed > 0, shifted, -np.inf)
+            peak = allowed.max(axis=0)
+            conditional = np.exp(allowed - peak)
+            share = conditional.sum(axis=0)
+            return float((np.log(total) - peak - np.log(share)).mean()), powers / total - conditional / share
+        return float((np.log(total) - np.log(mass)).mean()), powers / total - conditional / mass
+
+
 class ProductObjective:
     """Penalised mean NLL of a weighted product, as a function of one flat vector (b, log s, A).
 
     ``mean NLL + ridge * (||b||^2 + log(s)^2) + rho * ||A||^2 + decorrelation * mean(w' R w)``
+
+    Args:
+        experts: Log-probabilities of the fit rows.
+        observed: Their observed sets.
+        phi: Gate features; zero columns for constant weights.
+        ridge: Pull of (b, log s) towards 0.
+        rho: Ridge on the gate.
+        correlation: ``decorrelation * R`` of LogitProd's penalty, or None.
+        equal: Hold the weights equal; only the sharpness moves.
     """
 
-    experts: Experts
-    observed: Observed
-    phi: Features
-    ridge: float
-    rho: float = 0.0
-    correlation: Float[np.ndarray, "expert expert"] | None = None
-    """``decorrelation * R`` of LogitProd's penalty, or None."""
-    equal: bool = False
-    """Hold the weights equal; only the sharpness moves."""
+    def __init__(
+        self,
+        experts: Experts,
+        observed: Observed,
+        phi: Features,
+        ridge: float,
+        rho: float = 0.0,
+        correlation: Float[np.ndarray, "expert expert"] | None = None,
+        equal: bool = False,
+    ) -> None:
+        self.ridge, self.rho, self.correlation, self.equal = ridge, rho, correlation, equal
+        self.log_prob = np.ascontiguousarray(experts.log_prob.transpose(1, 2, 0))
+        self.absent = None if experts.present.all() else np.where(experts.present.T, 0.0, -np.inf)
+        self.phi = np.ascontiguousarray(phi.T)
+        self.likelihood = SetLikelihood.of(observed)
+
+    def at(self, ridge: float, rho: float) -> "ProductObjective":
+        """The same rows under other penalties."""
+        other = copy.copy(self)
+        other.ridge, other.rho = ridge, rho
+        return other
 
     def pack(self, product: Product) -> Vector:
         """Parameters as one vector."""
@@ -85,35 +124,44 @@ class ProductObjective:
 
     def unpack(self, theta: Vector) -> Product:
         """One vector as parameters."""
-        m = self.experts.log_prob.shape[1]
+        m = len(self.log_prob)
         return Product(theta[:m], float(theta[m]), theta[m + 1 :].reshape(m, -1))
 
     def __call__(self, theta: Vector) -> tuple[float, Vector]:
         """Value and gradient, in float64."""
-        product, log_prob, n = self.unpack(theta), self.experts.log_prob, self.experts.n_samples
-        scores = np.broadcast_to(product.bias, self.experts.present.shape)
-        if product.gate.size:
-            scores = scores + self.phi @ product.gate.T
-        weights = masked_softmax(scores, self.experts.present)
+        product = self.unpack(theta)
+        n = self.log_prob.shape[2]
+        weights = self._weights(product)
         sharpness = np.exp(product.log_sharpness)
-        pooled = sharpness * np.matmul(weights[:, None, :], log_prob)[:, 0]
-        value, slope = set_nll_gradient(pooled, self.observed)
-        weight_slope = sharpness * np.matmul(log_prob, slope[:, :, None])[:, :, 0]
+        pooled = np.zeros(self.log_prob.shape[1:])
+        for weight, log_prob in zip(weights, self.log_prob, strict=True):
+            pooled += weight * log_prob
+        pooled *= sharpness
+        value, slope = self.likelihood(pooled)
+        weight_slope = np.stack([(slope * log_prob).sum(axis=0) for log_prob in self.log_prob])
+        weight_slope *= sharpness
         value += self.ridge * float(product.bias @ product.bias + product.log_sharpness**2)
         value += self.rho * float((product.gate**2).sum())
         if self.correlation is not None:
-            overlap = weights @ self.correlation
+            overlap = self.correlation @ weights
             value += float((overlap * weights).sum()) / n
-            weight_slope = weight_slope + 2 * overlap
-        score_slope = weights * (weight_slope - (weights * weight_slope).sum(axis=1, keepdims=True)) / n
-        bias_slope = np.zeros_like(product.bias) if self.equal else score_slope.sum(axis=0)
+            weight_slope += 2 * overlap
+        score_slope = weights * (weight_slope - (weights * weight_slope).sum(axis=0)) / n
+        bias_slope = np.zeros_like(product.bias) if self.equal else score_slope.sum(axis=1)
         return value, np.concatenate(
             [
                 bias_slope + 2 * self.ridge * product.bias,
                 [float((slope * pooled).sum()) / n + 2 * self.ridge * product.log_sharpness],
-                (score_slope.T @ self.phi + 2 * self.rho * product.gate).ravel(),
+                (score_slope @ self.phi.T + 2 * self.rho * product.gate).ravel(),
             ]
         )
+
+    def _weights(self, product: Product) -> Float[np.ndarray, "expert sample"]:
+        scores = product.gate @ self.phi + product.bias[:, None]
+        if self.absent is not None:
+            scores += self.absent
+        powers = np.exp(scores - scores.max(axis=0))
+        return powers / powers.sum(axis=0)
 
     def minimise(self, start: Product) -> Product:
         """L-BFGS from a given start: deterministic, no learning rate, no epochs."""

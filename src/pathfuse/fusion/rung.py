@@ -35,7 +35,7 @@ class Rung(Fusion):
     setting_: float
     scores_: dict[float, float]
 
-    def candidates(self, n_samples: int) -> tuple[float, ...]:  # noqa: ARG002 - some methods scale with n
+    def candidates(self, n_samples: int) -> tuple[float, ...]:
         """Settings to choose among, strongest shrinkage first. One candidate: nothing to choose."""
         return (0.0,)
 
@@ -51,7 +51,7 @@ class Rung(Fusion):
     def share(self, experts: Experts, params: Params) -> Weights:
         """The experts' weights in each sample."""
 
-    def safeguards(self, experts: Experts, observed: Observed) -> Iterable[tuple[str, Params]]:  # noqa: ARG002
+    def safeguards(self, experts: Experts, observed: Observed) -> Iterable[tuple[str, Params]]:
         """Parameters to fall back along, by name, if the certificate does not hold."""
         return ()
 

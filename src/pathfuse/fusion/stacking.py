@@ -4,7 +4,6 @@ The richest rung: it may read one expert's confusion between two classes as evid
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
@@ -13,7 +12,7 @@ from scipy.optimize import minimize
 from pathfuse.endpoints.likelihood import log_softmax
 from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.imputation import GaussianImputer, Table
-from pathfuse.fusion.logpool import set_nll_gradient
+from pathfuse.fusion.logpool import SetLikelihood
 from pathfuse.fusion.rung import Rung
 from pathfuse.types import LogProbs, Observed, Params, Weights
 
@@ -48,13 +47,14 @@ class Stacking(Rung):
         mean, sd = table.mean(axis=0), table.std(axis=0)
         scale = np.where(sd > 1e-9, 1 / np.where(sd > 1e-9, sd, 1), 0.0)
         table, theta, path = (table - mean) * scale, None, []
+        objective = RidgeObjective(table, observed, 0.0)
         for inverse_penalty in settings:
-            objective = RidgeObjective(table, observed, 1 / (2 * inverse_penalty * len(table)))
+            objective.penalty = 1 / (2 * inverse_penalty * len(table))
             theta = objective.minimise(theta)
             path.append(
                 {
-                    "coefficients": theta[:-1],
-                    "intercept": theta[-1],
+                    "coefficients": theta[:, 1:].T.copy(),
+                    "intercept": theta[:, 0].copy(),
                     "mean": mean,
                     "scale": scale,
                     "imputer_mean": imputer.mean,
@@ -83,28 +83,32 @@ def _centred(experts: Experts) -> Table:
     return np.where(experts.present[:, :, None], centred, np.nan).reshape(experts.n_samples, -1)
 
 
-@dataclass(frozen=True)
 class RidgeObjective:
-    """Mean NLL of a softmax regression over observed sets, with a ridge on all but the intercept."""
+    """Mean NLL of a softmax regression over observed sets, with a ridge on all but the intercept.
 
-    table: Table
-    observed: Observed
-    penalty: float
+    Args:
+        table: Standardised features.
+        observed: Observed sets.
+        penalty: Ridge.
+    """
+
+    def __init__(self, table: Table, observed: Observed, penalty: float) -> None:
+        self.table, self.penalty, self.n_outcomes = np.ascontiguousarray(table.T), penalty, observed.shape[1]
+        self.likelihood = SetLikelihood.of(observed)
 
     def __call__(self, theta: Float[np.ndarray, " parameter"]) -> tuple[float, Float[np.ndarray, " parameter"]]:
         """Value and gradient."""
-        matrix = theta.reshape(-1, self.observed.shape[1])
-        value, slope = set_nll_gradient(self.table @ matrix[:-1] + matrix[-1], self.observed)
-        gradient = np.empty_like(matrix)
-        gradient[:-1] = self.table.T @ slope / len(slope) + 2 * self.penalty * matrix[:-1]
-        gradient[-1] = slope.mean(axis=0)
-        return value + self.penalty * float((matrix[:-1] ** 2).sum()), gradient.ravel()
+        matrix = theta.reshape(self.n_outcomes, -1)
+        value, slope = self.likelihood(matrix[:, 1:] @ self.table + matrix[:, :1])
+        slope /= slope.shape[1]
+        gradient = np.concatenate([slope.sum(axis=1)[:, None], slope @ self.table.T], axis=1)
+        gradient[:, 1:] += 2 * self.penalty * matrix[:, 1:]
+        return value + self.penalty * float((matrix[:, 1:] ** 2).sum()), gradient.ravel()
 
-    def minimise(self, start: Float[np.ndarray, "row outcome"] | None) -> Float[np.ndarray, "row outcome"]:
-        """L-BFGS; rows of the result are columns of the table, the last row is the intercept."""
-        shape = (self.table.shape[1] + 1, self.observed.shape[1])
-        first = np.zeros(shape) if start is None else start
+    def minimise(self, start: Float[np.ndarray, "outcome parameter"] | None) -> Float[np.ndarray, "outcome parameter"]:
+        """L-BFGS. Each row of the result is an outcome's intercept and its coefficients."""
+        first = np.zeros((self.n_outcomes, len(self.table) + 1)) if start is None else start
         found = minimize(
             self, first.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-7, "gtol": 1e-4}
         )
-        return np.asarray(found.x.reshape(shape))
+        return found.x.reshape(first.shape)

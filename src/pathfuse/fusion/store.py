@@ -10,6 +10,7 @@ from pathfuse.fusion.certificate import Certificate
 from pathfuse.fusion.choose import Choose
 from pathfuse.fusion.registry import method_class
 from pathfuse.fusion.rung import Rung
+from pathfuse.fusion.static_product import StaticProduct
 
 Tensors = dict[str, np.ndarray]
 
@@ -46,7 +47,9 @@ def restore(content: dict[str, Any], tensors: Tensors) -> Fusion:
     parts = {key: restore(part, _below(tensors, key)) for key, part in content["parts"].items()}
     members = {name: part for name in content["members"] if isinstance(part := parts[name], Rung)}
     if isinstance(fusion, Auto):
-        fusion.members_, fusion.council_ = members, parts["council"]  # type: ignore[assignment]
+        fusion.members_, council = members, parts["council"]
+        if isinstance(council, StaticProduct):
+            fusion.council_ = council
         fusion.inner_scores_ = content["inner_scores"]
     elif isinstance(fusion, Choose):
         (fusion.chosen_,) = members.values()

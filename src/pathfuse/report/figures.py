@@ -1,13 +1,14 @@
 """Figures as inline SVG: matplotlib, no seed of chance, no date, no font download."""
 
 import io
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
-STYLE = {
+STYLE: Any = {
     "svg.hashsalt": "pathfuse",
     "svg.fonttype": "none",
     "font.family": "sans-serif",

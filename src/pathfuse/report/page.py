@@ -75,8 +75,8 @@ def headline(comparisons: pl.DataFrame, manifest: dict[str, Any]) -> str:
     verb = "better than" if gain * row["difference"] > 0 else "worse than"
     clear = row["ci_low"] * row["ci_high"] > 0
     return (
-        f"The fusion's {row['metric']} is {number(abs(row['difference']))} {verb} that of the best expert chosen on the "
-        f"fit rows (difference {number(row['difference'])}, 95 % interval {number(row['ci_low'])} to "
+        f"The fusion's {row['metric']} is {number(abs(row['difference']))} {verb} that of the best expert chosen on "
+        f"the fit rows (difference {number(row['difference'])}, 95 % interval {number(row['ci_low'])} to "
         f"{number(row['ci_high'])}; {where}){'' if clear else '; the interval includes no difference'}."
     )
 

@@ -1,0 +1,1 @@
+"""The protocols behind the commands: fuse, predict, evaluate."""

@@ -11,6 +11,7 @@ from pathfuse.fusion.certificate import first_present, preference, take_expert
 from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.mean_probability import MeanProbability
 from pathfuse.fusion.uniform_product import UniformProduct
+from pathfuse.runs.fitting import check_names
 from pathfuse.runs.fuse import Progress, silent
 from pathfuse.runs.manifest import describe
 from pathfuse.runs.result import Result, comparisons_frame, metrics_frame
@@ -36,6 +37,7 @@ def evaluate(
         InputError: There is no row to judge.
     """
     start = time.perf_counter()
+    check_names(study, ["best_expert", "mean_probability", "uniform_product"])
     scored = study.n_scored() > 0
     roles = study.samples.roles
     judged = scored & (roles == "test") if roles is not None and (roles == "test").any() else scored.copy()

@@ -1,5 +1,6 @@
 """One fit of a study: the ladder and the fused method on the fit rows, and what they say of the judged rows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.ladder import Ladder, climb
 from pathfuse.fusion.registry import method_class
 from pathfuse.fusion.rung import Rung
-from pathfuse.fusion.rungs import new_rungs
+from pathfuse.fusion.rungs import RUNGS, new_rungs
 from pathfuse.tables.study import Study
 from pathfuse.types import Index, LogProbs
 
@@ -60,6 +61,7 @@ def fit_task(study: Study, task: str, rows: Index, method: str, seed: int, n_job
     Raises:
         InputError: The fit rows hold one class, lack a class, or an expert scored none of them.
     """
+    check_names(study, [*RUNGS, "fused"])
     rows = rows[study.truth[task].known[rows]]
     frequency = _checked_frequency(study, task, rows)
     experts = Experts.from_logits(study.logits(task, frequency)[rows])
@@ -71,6 +73,17 @@ def fit_task(study: Study, task: str, rows: Index, method: str, seed: int, n_job
     groups = np.unique(study.samples.patients[rows].astype(str), return_inverse=True)[1]
     ladder = climb(new_rungs(seed), experts, observed, groups, seed, n_jobs)
     return TaskFit(frequency, ladder, fused_from(ladder, method, experts, observed, seed))
+
+
+def check_names(study: Study, reserved: Sequence[str]) -> None:
+    """Refuses experts that are named like a method: one row of ``metrics.csv`` per name.
+
+    Raises:
+        InputError: An expert has a reserved name.
+    """
+    for expert in study.experts:
+        if expert.name in reserved:
+            raise InputError(f"{expert.source}: the name '{expert.name}' belongs to a method; rename the expert")
 
 
 def fused_from(ladder: Ladder, method: str, experts: Experts, observed: np.ndarray, seed: int) -> Fusion:

@@ -180,6 +180,5 @@ def _warnings(study: Study, allow_in_sample: bool) -> list[str]:
     trained = int((study.samples.roles == "train").sum()) if study.samples.roles is not None else 0
     if not (allow_in_sample and trained):
         return []
-    return [
-        f"the fusion was fitted on {trained} 'train' rows that the experts were trained on: expect it to fail on new rows"
-    ]
+    fear = "expect the fusion to fail on new rows"
+    return [f"the fusion was fitted on {trained} 'train' rows that the experts were trained on: {fear}"]

@@ -77,7 +77,8 @@ class FusedModel:
 
     def save(self, folder: Path) -> None:
         """Writes ``model.json`` and ``model.safetensors``."""
-        fusions, tensors = {}, {}
+        fusions: dict[str, Any] = {}
+        tensors: dict[str, np.ndarray] = {}
         for t, (task, fusion) in enumerate(self.fusions.items()):
             fusions[task], arrays = dump(fusion)
             tensors |= {f"{t}/{name}": np.ascontiguousarray(array) for name, array in arrays.items()}

@@ -1,6 +1,6 @@
 """The outcome of ``fuse`` or ``evaluate``: tables in memory, and the folder they are saved to."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -38,18 +38,22 @@ class Result:
             InputError: The folder exists, or cannot be written.
         """
         with new_folder(Path(folder), force) as partial:
-            write_table(self.metrics, partial / "metrics.csv")
-            write_table(self.comparisons, partial / "comparisons.csv")
-            write_json(self.manifest, partial / "manifest.json")
-            if self.fused is not None:
-                write_table(self.fused, partial / "fused.parquet")
-            if self.certificate is not None:
-                write_json(self.certificate, partial / "certificate.json")
-            if self.model is not None:
-                self.model.save(partial / "model")
-            page = render(self.metrics, self.comparisons, self.manifest, self.certificate, self.fused)
-            (partial / "report.html").write_text(page, encoding="utf-8")
+            self.write(partial)
         return Path(folder)
+
+    def write(self, place: Path) -> None:
+        """Writes all files into a folder that exists."""
+        write_table(self.metrics, place / "metrics.csv")
+        write_table(self.comparisons, place / "comparisons.csv")
+        write_json(self.manifest, place / "manifest.json")
+        if self.fused is not None:
+            write_table(self.fused, place / "fused.parquet")
+        if self.certificate is not None:
+            write_json(self.certificate, place / "certificate.json")
+        if self.model is not None:
+            self.model.save(place / "model")
+        page = render(self.metrics, self.comparisons, self.manifest, self.certificate, self.fused)
+        (place / "report.html").write_text(page, encoding="utf-8")
 
 
 def metrics_frame(verdicts: list[Verdict]) -> pl.DataFrame:
@@ -62,10 +66,8 @@ def comparisons_frame(verdicts: list[Verdict]) -> pl.DataFrame:
     return _frame([c for v in verdicts for c in v.comparisons], Comparison)
 
 
-def _frame(rows: list[Any], kind: type) -> pl.DataFrame:
+def _frame(rows: list[Any], kind: type[Metric] | type[Comparison]) -> pl.DataFrame:
     types = {"str": pl.String, "float": pl.Float64, "int": pl.Int64}
-    schema = {
-        name: types[getattr(part.type, "__name__", str(part.type))] for name, part in kind.__dataclass_fields__.items()
-    }
+    schema = {part.name: types[getattr(part.type, "__name__", str(part.type))] for part in fields(kind)}
     frame = pl.DataFrame([row.__dict__ for row in rows], schema=schema, orient="row")
     return frame.with_columns(pl.col(pl.Float64).fill_nan(None))

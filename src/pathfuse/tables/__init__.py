@@ -1,0 +1,1 @@
+"""The contract's tables: read, checked, aligned by name, written."""

@@ -60,6 +60,10 @@ def _parse_csv(source: str, raw: bytes) -> pl.DataFrame:
         raise InputError(f"{source} has two columns named '{twice}'")
     if text.count('"') % 2:
         raise InputError(f"{source} is cut off inside a quoted value")
+    text = text.rstrip("\r\n")
+    first, last = text[: text.find("\n")], text[text.rfind("\n") + 1 :]
+    if '"' not in first + last and last.count(",") < first.count(","):
+        raise InputError(f"{source} is cut off: its last line '{last}' has fewer values than the header has columns")
     try:
         return pl.read_csv(text.encode(), infer_schema=False)
     except pl.exceptions.PolarsError as error:
@@ -83,10 +87,12 @@ def table_in_memory(name: str, frame: Any) -> Table:
     Raises:
         InputError: It is no data frame, or has no row.
     """
+    if not nw.dependencies.is_into_dataframe(frame):
+        raise InputError(f"{name} is no pandas or polars data frame but {type(frame).__name__}")
     try:
         polars = nw.from_native(frame, eager_only=True).to_polars()
-    except TypeError as error:
-        raise InputError(f"{name} is no pandas or polars data frame but {type(frame).__name__}") from error
+    except (TypeError, ValueError, nw.exceptions.NarwhalsError) as error:  # two columns of one name, mixed types
+        raise InputError(f"{name} is no regular data frame: {_first_line(error)}") from error
     if polars.height == 0:
         raise InputError(f"{name} has no row")
     return Table(name, polars)
@@ -96,11 +102,17 @@ def text_column(table: Table, column: str) -> list[str | None]:
     """A column as text; None where empty. Integers keep their digits.
 
     Raises:
-        InputError: The column is missing.
+        InputError: The column is missing, or holds lists or the like.
     """
     if column not in table.frame.columns:
         raise InputError(f"{table.source} has no column '{column}'; its columns are {', '.join(table.frame.columns)}")
-    values: list[str | None] = table.frame[column].cast(pl.String).to_list()
+    series = table.frame[column]
+    try:
+        if series.dtype.is_nested():
+            raise InputError(f"{table.source}, column '{column}': {series.dtype} is no text")
+        values: list[str | None] = series.cast(pl.String).to_list()
+    except pl.exceptions.PolarsError as error:
+        raise InputError(f"{table.source}, column '{column}': {series.dtype} is no text") from error
     return [None if value is None or value == "" else value for value in values]
 
 
@@ -129,6 +141,8 @@ def number_column(table: Table, column: str, ids: list[str]) -> Any:
         InputError: A cell is no number.
     """
     series = table.frame[column]
+    if not (series.dtype.is_numeric() or series.dtype in (pl.String, pl.Boolean, pl.Null)):
+        raise InputError(f"{table.source}, column '{column}': {series.dtype} is no number")
     numbers = series.cast(pl.Float64, strict=False)
     wrong = (series.is_not_null() & numbers.is_null()).arg_true()
     if len(wrong):

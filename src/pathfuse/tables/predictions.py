@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -48,7 +49,7 @@ def gather(predictions: PredictionInput) -> list[ExpertTable]:
         table = read_table(item) if isinstance(item, Path) else table_in_memory(f"predictions '{name}'", item)
         found += _by_expert(table) if "expert" in table.frame.columns else [ExpertTable(name, table)]
     found.sort(key=lambda expert: expert.name)
-    for one, other in zip(found, found[1:], strict=False):
+    for one, other in pairwise(found):
         if one.name == other.name:
             raise InputError(f"two experts have the name '{one.name}': {one.table.source} and {other.table.source}")
     return found
@@ -68,11 +69,14 @@ def _items(predictions: PredictionInput) -> Iterable[tuple[str, Any]]:
 
 
 def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        if not path.exists():
-            raise InputError(f"{path} does not exist")
-        return [path]
-    files = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    try:
+        if not path.is_dir():
+            if not path.exists():
+                raise InputError(f"{path} does not exist")
+            return [path]
+        files = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
     if not files:
         raise InputError(f"the folder {path} holds no .csv or .parquet file")
     return files

@@ -76,7 +76,8 @@ def _roles(table: Table, ids: np.ndarray) -> np.ndarray:
         if role not in ROLES:
             shown = "empty" if role is None else f"'{role}'"
             raise InputError(
-                f"{table.source}, column 'split', sample '{ids[row]}': the role is {shown}; it must be fit, test or train"
+                f"{table.source}, column 'split', sample '{ids[row]}': the role is {shown}; "
+                "it must be fit, test or train"
             )
     return roles
 

@@ -20,15 +20,20 @@ def check_out(out: Path, force: bool, inputs: list[Path] | None = None) -> None:
     Raises:
         InputError: It exists and ``force`` is off, holds an input, or cannot be created.
     """
-    if out.exists() and not force:
-        raise InputError(f"the output {out} exists already; --force overwrites it")
-    held = next((p for p in [Path.cwd(), *(inputs or [])] if p.resolve().is_relative_to(out.resolve())), None)
-    if out.is_dir() and held is not None:
-        raise InputError(f"the output {out} cannot be overwritten: it holds {held}")
-    parent = out.resolve().parent
-    while not parent.exists():
-        parent = parent.parent
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+    try:
+        if out.exists() and not force:
+            raise InputError(f"the output {out} exists already; --force overwrites it")
+        held = next((p for p in [Path.cwd(), *(inputs or [])] if p.resolve().is_relative_to(out.resolve())), None)
+        if out.is_dir() and held is not None:
+            raise InputError(f"the output {out} cannot be overwritten: it holds {held}")
+        parent = out.resolve().parent
+        while not parent.exists():
+            parent = parent.parent
+    except OSError as error:
+        raise InputError(f"the output {out} cannot be written: {error.strerror or error}") from error
+    if not parent.is_dir():
+        raise InputError(f"the output {out} cannot be written: {parent} is a file, not a folder")
+    if not os.access(parent, os.W_OK | os.X_OK):
         raise InputError(f"the output {out} cannot be written: no permission in {parent}")
 
 

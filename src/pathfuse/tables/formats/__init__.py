@@ -1,0 +1,1 @@
+"""Foreign formats into the contract's tables. One file per format."""

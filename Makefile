@@ -1,0 +1,36 @@
+# Every target creates what it needs. CI runs exactly these.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: env demo test lint docs bench clean
+
+# The core is enough for the demo; tests and extras come on top.
+.venv/.core: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) --upgrade "pip>=25.1"
+	$(PIP) -e .
+	@touch $@
+
+.venv/.dev: .venv/.core
+	$(PIP) -e ".[all]" --group dev
+	@touch $@
+
+env: .venv/.dev
+
+demo: .venv/.core
+	$(BIN)/pathfuse demo --out pathfuse-demo --force
+
+test: .venv/.dev
+	$(BIN)/python -m pytest -n 2
+
+lint: .venv/.dev
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+
+bench: .venv/.dev
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv pathfuse-demo build dist

@@ -1,0 +1,1 @@
+"""Speed and quality beside the rivals, run by ``make bench``: every table is measured in one run."""

@@ -1,0 +1,24 @@
+"""``make bench``: prints the tables and keeps them under ``benchmarks/results/``."""
+
+import sys
+from pathlib import Path
+
+import polars as pl
+
+from benchmarks.fit_time import fit_time
+
+TABLES = {"fit_time": fit_time}
+
+
+def main(names: list[str]) -> None:
+    place = Path(__file__).parent / "results"
+    place.mkdir(exist_ok=True)
+    for name in names or TABLES:
+        table = pl.DataFrame(TABLES[name]())
+        table.write_csv(place / f"{name}.csv")
+        with pl.Config(tbl_rows=-1, tbl_cols=-1, fmt_str_lengths=80, tbl_width_chars=160):
+            print(f"\n{name}\n{table}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,122 @@
+"""What all tests share: a seeded study of simulated experts, and the command line in process."""
+
+import io
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pathfuse.cli import main
+
+CLASSES = ("adipose", "stroma", "tumor")
+
+
+class Said(NamedTuple):
+    """What a command answered."""
+
+    status: int
+    out: str
+    err: str
+
+
+class Simulated(NamedTuple):
+    """A study in memory."""
+
+    samples: pl.DataFrame
+    experts: dict[str, pl.DataFrame]
+
+
+def _simulate(
+    n_fit: int = 60,
+    n_test: int = 40,
+    n_experts: int = 3,
+    classes: Sequence[str] = CLASSES,
+    seed: int = 0,
+    *,
+    n_train: int = 0,
+    n_folds: int = 0,
+    per_patient: int = 1,
+    coverage: float = 1.0,
+) -> Simulated:
+    """Simulated experts: better than chance everywhere, and good in a region of the samples that is their own.
+
+    Every class occurs in every split and fold (classes go round robin inside each). With ``n_folds`` the column
+    ``fold`` takes the place of ``split``. With ``coverage`` below 1 an expert scored only some samples, but one
+    expert scored all.
+    """
+    rng = np.random.default_rng(seed)
+    n, k = n_fit + n_test + n_train, len(classes)
+    ids = [f"s{i:03d}" for i in range(n)]
+    split = ["fit"] * n_fit + ["test"] * n_test + ["train"] * n_train
+    unit = np.concatenate([np.arange(size) for size in (n_fit, n_test, n_train)]) // per_patient
+    truth = unit % k
+    columns: dict[str, object] = {"sample_id": ids}
+    if per_patient > 1:
+        columns["patient_id"] = [f"{role}-{u}" for role, u in zip(split, unit, strict=True)]
+    if n_folds:
+        columns["fold"] = (np.arange(n) // per_patient) // k % n_folds
+        truth = (np.arange(n) // per_patient) % k
+        if per_patient > 1:
+            columns["patient_id"] = [f"p{u}" for u in np.arange(n) // per_patient]
+    else:
+        columns["split"] = split
+    columns["label"] = [classes[c] for c in truth]
+    region = rng.integers(n_experts, size=n)
+    experts = {}
+    for m in range(n_experts):
+        logits = rng.normal(size=(n, k))
+        logits[np.arange(n), truth] += np.where(region == m, 3.0, 0.8)
+        frame = pl.DataFrame({"sample_id": ids, **{f"logit_{c}": logits[:, j] for j, c in enumerate(classes)}})
+        kept = rng.random(n) < coverage if m else np.ones(n, dtype=bool)
+        experts[f"expert_{m}"] = frame.filter(pl.Series(kept))
+    return Simulated(pl.DataFrame(columns), experts)
+
+
+def _write_study(folder: Path, study: Simulated, suffix: str = ".csv") -> tuple[Path, Path]:
+    samples, predictions = folder / f"samples{suffix}", folder / "predictions"
+    predictions.mkdir(parents=True)
+    for path, frame in [(samples, study.samples), *((predictions / f"{n}{suffix}", f) for n, f in study.experts.items())]:
+        frame.write_csv(path) if suffix == ".csv" else frame.write_parquet(path)
+    return samples, predictions
+
+
+def _run_cli(*args: object) -> Said:
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        status = main([str(a) for a in args])
+    return Said(status, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="session")
+def simulate() -> Callable[..., Simulated]:
+    """``simulate(n_fit=60, n_test=40, n_experts=3, classes=..., seed=0, ...) -> (samples, experts by name)``."""
+    return _simulate
+
+
+@pytest.fixture(scope="session")
+def write_study() -> Callable[..., tuple[Path, Path]]:
+    """``write_study(folder, simulated, suffix=".csv") -> (samples file, predictions folder)``."""
+    return _write_study
+
+
+@pytest.fixture(scope="session")
+def make_study() -> Callable[..., tuple[Path, Path]]:
+    """``make_study(folder, suffix=".csv", **as in simulate) -> (samples file, predictions folder)``."""
+
+    def make(folder: Path, *args: object, suffix: str = ".csv", **options: object) -> tuple[Path, Path]:
+        return _write_study(folder, _simulate(*args, **options), suffix)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def run_cli() -> Callable[..., Said]:
+    """``run_cli("fuse", "--samples", path, ...) -> (status, out, err)``, in process.
+
+    An exception that would reach a user as a traceback is raised here and fails the test.
+    """
+    return _run_cli

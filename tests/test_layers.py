@@ -1,0 +1,67 @@
+"""Imports flow one way: types, errors <- endpoints <- tables <- fusion <- evaluation <- report <- runs <- cli."""
+
+import ast
+from pathlib import Path
+
+import pathfuse
+
+LAYERS = ["types", "errors", "endpoints", "tables", "fusion", "evaluation", "report", "runs", "cli"]
+HEAVY = {"torch", "timm", "h5py", "pandas"}
+ROOT = Path(pathfuse.__file__).parent
+
+
+def imports_of(path: Path, top_only: bool = False) -> set[str]:
+    tree = ast.parse(path.read_text())
+    nodes = tree.body if top_only else list(ast.walk(tree))
+    found = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+def layer_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def test_every_file_has_a_room():
+    rooms = {layer_of(p) for p in ROOT.rglob("*.py")} - {"__init__"}
+    assert rooms <= set(LAYERS)
+
+
+def test_imports_flow_one_way():
+    broken = []
+    for path in ROOT.rglob("*.py"):
+        layer = layer_of(path)
+        if layer == "__init__":  # the public names, imported on first use
+            continue
+        for name in imports_of(path):
+            parts = name.split(".")
+            if parts[0] == "pathfuse" and len(parts) > 1 and LAYERS.index(parts[1]) > LAYERS.index(layer):
+                broken.append(f"{path.relative_to(ROOT)} imports {name}")
+    assert not broken
+
+
+def test_the_core_imports_nothing_heavy_at_the_top():
+    broken = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in ROOT.rglob("*.py")
+        for name in imports_of(path, top_only=True)
+        if name.split(".")[0] in HEAVY
+    ]
+    assert not broken
+
+
+def test_no_pickle_no_print_no_bare_except():
+    broken = []
+    for path in ROOT.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"print", "exit"}:
+                broken.append(f"{path}:{node.lineno} calls {node.func.id}")
+            if isinstance(node, ast.ExceptHandler) and node.type is None:
+                broken.append(f"{path}:{node.lineno} catches everything")
+        if imports_of(path) & {"pickle", "dill", "shelve", "marshal"}:
+            broken.append(f"{path} imports a pickle")
+    assert not broken
