@@ -24,8 +24,13 @@ def progress() -> Iterator["Report"]:
     """A bar on a terminal, one line per step elsewhere; both on standard error."""
     screen = Console(stderr=True)
     if not screen.is_terminal:
+        said = ""
 
         def say(message: str, share: float) -> None:
+            nonlocal said
+            if message == said:  # a log wants one line per step, not one per tick
+                return
+            said = message
             sys.stderr.write(f"{100 * share:3.0f} % {message}\n")
 
         yield say

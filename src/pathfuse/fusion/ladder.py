@@ -9,7 +9,7 @@ from jaxtyping import Float
 from pathfuse.errors import InputError
 from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.inner_cv import inner_folds
-from pathfuse.fusion.rung import Rung, hold_out, path_to_best, score_settings
+from pathfuse.fusion.rung import Rung, Tick, hold_out, no_tick, path_to_best, score_settings
 from pathfuse.types import Index, Observed
 
 
@@ -34,6 +34,7 @@ def climb(
     groups: np.ndarray,
     seed: int,
     n_jobs: int | None = None,
+    tick: Tick = no_tick,
 ) -> Ladder:
     """Fits every rung at the setting that inner cross-validation prefers.
 
@@ -46,7 +47,7 @@ def climb(
             "the fit rows cannot be divided for inner cross-validation: "
             "they need at least two patients and one class with two rows"
         )
-    held_out = hold_out(rungs, experts, observed, folds, n_jobs)
+    held_out = hold_out(rungs, experts, observed, folds, n_jobs, tick)
     members, best, kept = {}, {}, {}
     for rung, predictions in zip(rungs, held_out, strict=True):
         scores = score_settings(rung.candidates(len(folds.rows)), predictions, observed[folds.rows])

@@ -5,7 +5,7 @@ parameters pool experts (``pool``) and weigh them (``share``). Everything else i
 """
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Self
 
 import numpy as np
@@ -20,6 +20,12 @@ from pathfuse.fusion.inner_cv import InnerFolds, inner_folds
 from pathfuse.types import LogProbs, Observed, Params, Weights
 
 HeldOut = Float[np.ndarray, "setting repeat row outcome"]
+Tick = Callable[[float], None]
+"""Called with the share of the work that is done."""
+
+
+def no_tick(share: float) -> None:
+    """Nobody watches."""
 
 
 class Rung(Fusion):
@@ -97,7 +103,12 @@ def _hold_out_fold(
 
 
 def hold_out(
-    methods: Sequence[Rung], experts: Experts, observed: Observed, folds: InnerFolds, n_jobs: int | None
+    methods: Sequence[Rung],
+    experts: Experts,
+    observed: Observed,
+    folds: InnerFolds,
+    n_jobs: int | None,
+    tick: Tick = no_tick,
 ) -> list[HeldOut]:
     """Held-out log-probabilities of each method at each of its settings, on the same folds for all.
 
@@ -105,14 +116,15 @@ def hold_out(
     """
     inner, truth = experts.rows(folds.rows), observed[folds.rows]
     jobs = [(m, r, train, test) for m in methods for r, split in enumerate(folds.splits) for train, test in split]
-    parts = Parallel(n_jobs=n_jobs)(
+    parts = Parallel(n_jobs=n_jobs, return_as="generator")(
         delayed(_hold_out_fold)(method, inner, truth, train, test) for method, _, train, test in jobs
     )
     shape = (len(folds.splits), inner.n_samples, inner.shape[2])
     results = [np.full((len(m.candidates(inner.n_samples)), *shape), np.nan) for m in methods]
     position = {id(m): i for i, m in enumerate(methods)}
-    for (method, repeat, _, test), part in zip(jobs, parts, strict=True):
+    for done, ((method, repeat, _, test), part) in enumerate(zip(jobs, parts, strict=True), start=1):
         results[position[id(method)]][:, repeat, test] = part
+        tick(done / len(jobs))
     return results
 
 

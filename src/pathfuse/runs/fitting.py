@@ -13,7 +13,7 @@ from pathfuse.fusion.choose import Choose
 from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.ladder import Ladder, climb
 from pathfuse.fusion.registry import method_class
-from pathfuse.fusion.rung import Rung
+from pathfuse.fusion.rung import Rung, Tick, no_tick
 from pathfuse.fusion.rungs import RUNGS, new_rungs
 from pathfuse.tables.study import Study
 from pathfuse.types import Index, LogProbs
@@ -55,7 +55,15 @@ class TaskFit:
         return report
 
 
-def fit_task(study: Study, task: str, rows: Index, method: str, seed: int, n_jobs: int | None) -> TaskFit:
+def fit_task(
+    study: Study,
+    task: str,
+    rows: Index,
+    method: str,
+    seed: int,
+    n_jobs: int | None,
+    tick: Tick = no_tick,
+) -> TaskFit:
     """Fits the ladder and the fused method of one task.
 
     Raises:
@@ -71,7 +79,7 @@ def fit_task(study: Study, task: str, rows: Index, method: str, seed: int, n_job
         raise InputError(f"{expert.source}: the expert '{expert.name}' scored none of the {len(rows)} fit rows")
     observed = study.truth[task].observed[rows]
     groups = np.unique(study.samples.patients[rows].astype(str), return_inverse=True)[1]
-    ladder = climb(new_rungs(seed), experts, observed, groups, seed, n_jobs)
+    ladder = climb(new_rungs(seed), experts, observed, groups, seed, n_jobs, tick)
     return TaskFit(frequency, ladder, fused_from(ladder, method, experts, observed, seed))
 
 

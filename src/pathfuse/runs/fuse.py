@@ -64,14 +64,10 @@ def fuse(
     parts = [_scored(study, part, skip_unscored) for part in partitions(study.samples, allow_in_sample)]
     tasks = study.endpoint.tasks
     with threadpool_limits(1):  # small matrices: threads cost time, and one core or many must give the same bytes
-        fits = []
-        for p, part in enumerate(parts):
-            progress("fitting" + (f" fold {part.name}" if part.name else ""), 0.75 * p / len(parts))
-            fits.append({task: fit_task(study, task, part.fit, method, seed, n_jobs) for task in tasks})
-        final = fits[0]
-        if len(parts) > 1:
-            everything = np.unique(np.concatenate([part.fit for part in parts]))
-            final = {task: fit_task(study, task, everything, method, seed, n_jobs) for task in tasks}
+        fits = _fit_all(
+            study, [part.fit for part in parts], [part.name for part in parts], method, seed, n_jobs, progress
+        )
+        final = fits.pop() if len(parts) > 1 else fits[0]
         progress("judging", 0.75)
         verdicts = [_judge(study, task, parts, fits, n_resamples, unit, seed) for task in tasks]
         fused = pl.concat(
@@ -104,6 +100,35 @@ def fuse(
         certificate,
         _model(study, final),
     )
+
+
+def _fit_all(
+    study: Study,
+    fit_rows: list[np.ndarray],
+    names: list[str],
+    method: str,
+    seed: int,
+    n_jobs: int | None,
+    progress: Progress,
+) -> list[dict[str, TaskFit]]:
+    """One fit per partition; with several folds a last one on all rows, which is the model to keep."""
+    if len(names) > 1:
+        fit_rows = [*fit_rows, np.unique(np.concatenate(fit_rows))]
+        names = [*(f"fold {name}" for name in names), "all folds"]
+    tasks = study.endpoint.tasks
+    fits: list[dict[str, TaskFit]] = []
+    total = len(fit_rows) * len(tasks)
+    for p, (rows, name) in enumerate(zip(fit_rows, names, strict=True)):
+        fits.append({})
+        for t, task in enumerate(tasks):
+            behind, what = p * len(tasks) + t, " ".join(["fitting", name, "" if task == "all" else task]).strip()
+            progress(what, 0.75 * behind / total)
+
+            def tick(share: float, behind: int = behind, what: str = what) -> None:
+                progress(what, 0.75 * (behind + share) / total)
+
+            fits[-1][task] = fit_task(study, task, rows, method, seed, n_jobs, tick)
+    return fits
 
 
 def _scored(study: Study, part: Partition, skip_unscored: bool) -> Partition:

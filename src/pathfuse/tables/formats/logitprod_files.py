@@ -5,6 +5,7 @@ import io
 import re
 import tokenize
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -168,14 +169,12 @@ def complete_experts(
         InputError: A file is missing and ``skip`` is off, or no expert is left.
     """
 
-    def files(expert: str, split: int | None, part: str) -> list[Path]:
-        return [dump.file(expert, split, f"{STEMS[part]}_{name}.npy") for name in (ARRAYS[kind], "labels")]
-
     present = [
         (split, part)
         for split in splits
         for part in needed
-        if part == "test" or any(file.exists() for expert in dump.experts for file in files(expert, split, part))
+        if part == "test"
+        or any(file.exists() for expert in dump.experts for file in _files(dump, expert, split, part, kind))
     ]
     for split in splits:
         for part in needed:
@@ -183,7 +182,7 @@ def complete_experts(
                 log.note(f"no expert has {part} rows" + ("" if split is None else f" in split {split}"))
     experts = []
     for expert in dump.experts:
-        missing = next((f for place in present for f in files(expert, *place) if not f.exists()), None)
+        missing = next((f for place in present for f in _files(dump, expert, *place, kind) if not f.exists()), None)
         if missing is None:
             experts.append(expert)
         elif not skip:
@@ -195,6 +194,22 @@ def complete_experts(
     if not experts:
         raise InputError(f"{dump.root}: every expert lacks a file, so --skip-incomplete leaves none")
     return tuple(experts), present
+
+
+def full_places(
+    dump: Dump, experts: Sequence[str], splits: tuple[int | None, ...], kind: str, parts: Sequence[str]
+) -> list[tuple[int | None, str]]:
+    """The (split, part) pairs that all experts have; for parts that are read for checks only."""
+    return [
+        (split, part)
+        for split in splits
+        for part in parts
+        if all(file.exists() for expert in experts for file in _files(dump, expert, split, part, kind))
+    ]
+
+
+def _files(dump: Dump, expert: str, split: int | None, part: str, kind: str) -> list[Path]:
+    return [dump.file(expert, split, f"{STEMS[part]}_{name}.npy") for name in (ARRAYS[kind], "labels")]
 
 
 def read_part(dump: Dump, expert: str, split: int | None, name: str, kind: str, log: Log) -> Part:
@@ -214,8 +229,7 @@ def read_part(dump: Dump, expert: str, split: int | None, name: str, kind: str, 
     Raises:
         InputError: A file is damaged, pickled, or of the wrong shape; a row has some NaN logits; a logit is infinite.
     """
-    file = dump.file(expert, split, f"{STEMS[name]}_{ARRAYS[kind]}.npy")
-    label_file = dump.file(expert, split, f"{STEMS[name]}_labels.npy")
+    file, label_file = _files(dump, expert, split, name, kind)
     values, labels = read_array(file, log), read_array(label_file, log)
     _check_shape(file, values.shape, values.ndim == 2 and values.shape[1] >= 1, "(rows, columns)")
     if kind == "survival":
@@ -282,7 +296,16 @@ def read_array(file: Path, log: Log) -> Float[np.ndarray, "..."]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             array = np.load(io.BytesIO(raw), allow_pickle=False)
-    except (ValueError, TypeError, EOFError, OSError, SyntaxError, MemoryError, OverflowError, tokenize.TokenError) as e:
+    except (
+        ValueError,
+        TypeError,
+        EOFError,
+        OSError,
+        SyntaxError,
+        MemoryError,
+        OverflowError,
+        tokenize.TokenError,
+    ) as e:
         if "allow_pickle" in str(e):
             raise InputError(refusal) from e
         raise InputError(f"{file} is no complete .npy file: it is cut off or damaged") from e

@@ -18,6 +18,7 @@ from pathfuse.tables.formats.logitprod_files import STEMS, Dump, Log, Part, read
 
 Place: TypeAlias = tuple[str | None, int | None, str]
 """Expert (None: all), split (None: tile layout) and part."""
+FOLDS_REASON = "--folds imports test rows only"
 
 
 @dataclass(frozen=True)
@@ -89,37 +90,34 @@ def _number(table: Table, cells: list[str | None], column: str, line: int) -> in
     return int(text)
 
 
-def name_rows(
-    parts: Sequence[Part], dump: Dump, options: ImportOptions, id_list: IdList | None, log: Log
-) -> list[Part]:
+def name_rows(parts: Sequence[Part], options: ImportOptions, id_list: IdList | None, log: Log) -> list[Part]:
     """Gives every row its ``sample_id``, or leaves it out, or refuses (logitprod.md, 1.10).
 
     Args:
         parts: All parts read.
-        dump: The folder.
         options: ``folds`` and ``confirm_row_order`` are used.
         id_list: The user's list, which goes before ``slide_ids``.
         log: Receives what was left out.
 
     Returns:
-        The parts whose rows have names. Train rows without names are left out; so are, with ``folds``, val rows.
+        The parts whose rows have names. Train rows without names are left out; with ``folds`` all rows that are not test.
 
     Raises:
         InputError: Val or test rows have no names and their order is not confirmed, or cannot be.
     """
     named, groups = [], dict[tuple[int | None, str], list[Part]]()
     for part in parts:
-        ids = _listed(part, id_list) or _slide_ids(part, dump, log)
+        ids = _listed(part, id_list) or _slide_ids(part, log)
         if ids is None:
             groups.setdefault((part.split, part.name), []).append(part)
         else:
             _check_unique(part, ids, id_list)
             named.append(replace(part, ids=ids))
     for (split, name), nameless in groups.items():
-        if name == "train":
+        if options.folds and name != "test":
+            reason = FOLDS_REASON
+        elif name == "train":
             reason = "they have no ids, and each expert's training rows lie in an order of their own"
-        elif options.folds and name == "val":
-            reason = "--folds imports test rows only"
         else:
             others = [part for part in named if (part.split, part.name) == (split, name)]
             named += _by_order(nameless, others, options, id_list, log)
@@ -157,10 +155,10 @@ def _features_file(part: Part) -> Path:
     return part.file.parent / f"{part.name}_features_labels.h5"
 
 
-def _slide_ids(part: Part, dump: Dump, log: Log) -> tuple[str, ...] | None:
+def _slide_ids(part: Part, log: Log) -> tuple[str, ...] | None:
     """Names from ``<part>_features_labels.h5``, if they are there and belong to these rows."""
     file = _features_file(part)
-    if part.split is None or not file.exists():
+    if not file.exists():
         return None
     raw, labels = _read_h5(file, log)
     if raw is None:
@@ -173,9 +171,13 @@ def _slide_ids(part: Part, dump: Dump, log: Log) -> tuple[str, ...] | None:
         return None
     if labels is not None and labels.size == part.labels.size:
         mine = labels.reshape(part.labels.shape)
-        differs = np.flatnonzero(~np.isclose(mine, part.labels, rtol=1e-6, atol=0, equal_nan=True).reshape(len(ids), -1))
+        differs = np.flatnonzero(
+            ~np.isclose(mine, part.labels, rtol=1e-6, atol=0, equal_nan=True).reshape(len(ids), -1)
+        )
         if len(differs) and part.name == "train":
-            log.note(f"{file}: its labels lie in another order than {part.label_file.name}, so its slide_ids were not used")
+            log.note(
+                f"{file}: its labels lie in another order than {part.label_file.name}, so its slide_ids were not used"
+            )
             return None
         if len(differs):
             row = int(differs[0]) // (part.labels.size // len(ids))
