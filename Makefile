@@ -22,7 +22,7 @@ demo: .venv/.core
 	$(BIN)/pathfuse demo --out pathfuse-demo --force
 
 test: .venv/.dev
-	$(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 lint: .venv/.dev
 	$(BIN)/ruff check src tests benchmarks

@@ -9,8 +9,12 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import settings
 
 from pathfuse.cli import main
+
+settings.register_profile("pathfuse", deadline=None)  # a busy machine is no bug
+settings.load_profile("pathfuse")
 
 CLASSES = ("adipose", "stroma", "tumor")
 
@@ -79,7 +83,10 @@ def _simulate(
 def _write_study(folder: Path, study: Simulated, suffix: str = ".csv") -> tuple[Path, Path]:
     samples, predictions = folder / f"samples{suffix}", folder / "predictions"
     predictions.mkdir(parents=True)
-    for path, frame in [(samples, study.samples), *((predictions / f"{n}{suffix}", f) for n, f in study.experts.items())]:
+    for path, frame in [
+        (samples, study.samples),
+        *((predictions / f"{n}{suffix}", f) for n, f in study.experts.items()),
+    ]:
         frame.write_csv(path) if suffix == ".csv" else frame.write_parquet(path)
     return samples, predictions
 

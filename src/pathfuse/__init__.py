@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pathfuse.fusion.auto import Auto
     from pathfuse.fusion.best_expert import BestExpert
     from pathfuse.fusion.choose import Choose
+    from pathfuse.fusion.hazard_product import HazardProduct
     from pathfuse.fusion.logitprod import LogitProd
     from pathfuse.fusion.mean_probability import MeanProbability
     from pathfuse.fusion.stacking import Stacking
@@ -25,6 +26,7 @@ _HOME = {
     "BestExpert": "pathfuse.fusion.best_expert",
     "Choose": "pathfuse.fusion.choose",
     "FusedModel": "pathfuse.runs.model",
+    "HazardProduct": "pathfuse.fusion.hazard_product",
     "InputError": "pathfuse.errors",
     "LogitProd": "pathfuse.fusion.logitprod",
     "MeanProbability": "pathfuse.fusion.mean_probability",
@@ -44,7 +46,8 @@ _HOME = {
 
 __all__ = [  # noqa: RUF022 - errors, then methods, then verbs
     "InputError", "NotFittedError", "PathfuseError",
-    "Auto", "BestExpert", "Choose", "LogitProd", "MeanProbability", "Stacking", "StaticProduct", "UniformProduct",
+    "Auto", "BestExpert", "Choose", "HazardProduct",
+    "LogitProd", "MeanProbability", "Stacking", "StaticProduct", "UniformProduct",
     "FusedModel", "Result", "Study", "evaluate", "fuse", "load", "read_study",
 ]  # fmt: skip
 

@@ -10,7 +10,7 @@ observed the set of outcomes that the truth allows (one class; for a censored ca
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 Logits: TypeAlias = Float[np.ndarray, "sample expert outcome"]
 """Raw scores of the experts; NaN where an expert did not score the sample."""
@@ -24,8 +24,8 @@ Present: TypeAlias = Bool[np.ndarray, "sample expert"]
 LogProbs: TypeAlias = Float[np.ndarray, "sample outcome"]
 """Log-probabilities of one predictor, normalised over outcomes."""
 
-Observed: TypeAlias = Bool[np.ndarray, "sample outcome"]
-"""The set of outcomes that the truth allows; at least one per sample."""
+Observed: TypeAlias = Shaped[np.ndarray, "sample outcome"]
+"""The set of outcomes that the truth allows, at least one per sample: Bool, or Float in [0, 1] for shares."""
 
 Weights: TypeAlias = Float[np.ndarray, "sample expert"]
 """Non-negative weights of the experts; rows sum to 1, absent experts have 0."""

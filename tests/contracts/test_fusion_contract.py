@@ -198,4 +198,5 @@ def test_bad_arrays_are_refused(name):
 
 def test_the_public_names_are_the_registry():
     public = {pathfuse.Auto, pathfuse.Choose, pathfuse.BestExpert, pathfuse.MeanProbability, pathfuse.UniformProduct}
-    assert public | {pathfuse.StaticProduct, pathfuse.LogitProd, pathfuse.Stacking} == set(METHODS.values())
+    public |= {pathfuse.StaticProduct, pathfuse.LogitProd, pathfuse.Stacking, pathfuse.HazardProduct}
+    assert public == set(METHODS.values())

@@ -43,10 +43,10 @@ def progress() -> Iterator["Report"]:
 
 def show_result(result: "Result", folder: str) -> None:
     """The method table, best first, the certificate, and where everything is."""
-    from pathfuse.report.page import headline, number, ranking
+    from pathfuse.report.page import headline, number, over_all, ranking
 
     screen = console()
-    rows = ranking(result.metrics.filter(result.metrics["output"] == result.metrics["output"][0]))
+    rows = ranking(over_all(result.metrics))
     names = list(dict.fromkeys(result.metrics["metric"]))
     table = Table(title=f"{result.manifest['rows']['judged']} samples judged, best first (95 % interval by patient)")
     table.add_column("method")
@@ -63,7 +63,7 @@ def show_result(result: "Result", folder: str) -> None:
             style=style,
         )
     screen.print(table)
-    screen.print(headline(result.comparisons, result.manifest), highlight=False)
+    screen.print(headline(over_all(result.comparisons), result.manifest), highlight=False)
     if result.certificate is not None:
         holds = "holds" if result.certificate["holds"] else "DOES NOT HOLD"
         screen.print(

@@ -1,6 +1,7 @@
 """``pathfuse evaluate``."""
 
 from pathfuse.cli.options import (
+    CensoringRule,
     EndpointName,
     Force,
     LabelMaps,
@@ -9,8 +10,10 @@ from pathfuse.cli.options import (
     Resamples,
     Samples,
     Seed,
+    TimeEdges,
     Unit,
     parse_label_maps,
+    parse_time_edges,
 )
 
 
@@ -22,6 +25,8 @@ def evaluate(
     seed: Seed = 0,
     label_map: LabelMaps = None,
     endpoint: EndpointName = None,
+    time_edges: TimeEdges = None,
+    censoring: CensoringRule = "later",
     unit: Unit = "sample",
     resamples: Resamples = 2000,
     force: Force = False,
@@ -32,11 +37,11 @@ def evaluate(
     from pathfuse.tables.study import read_study
     from pathfuse.tables.write import check_out
 
-    maps = parse_label_maps(label_map)
+    maps, edges = parse_label_maps(label_map), parse_time_edges(time_edges)
     check_out(out, force, [samples, *predictions, *maps.values()])
     with progress() as report:
         report("reading", 0.0)
-        study = read_study(samples, predictions, maps, endpoint)
+        study = read_study(samples, predictions, maps, endpoint, edges, censoring)
         result = run(study, seed, n_resamples=resamples, unit=unit, progress=report)
     result.save(out, force)
     show_result(result, str(out))

@@ -5,6 +5,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from pathfuse.cli.options import (
+    CensoringRule,
     EndpointName,
     Force,
     Jobs,
@@ -14,8 +15,10 @@ from pathfuse.cli.options import (
     Resamples,
     Samples,
     Seed,
+    TimeEdges,
     Unit,
     parse_label_maps,
+    parse_time_edges,
 )
 
 
@@ -28,11 +31,15 @@ def fuse(
     seed: Seed = 0,
     label_map: LabelMaps = None,
     endpoint: EndpointName = None,
+    time_edges: TimeEdges = None,
+    censoring: CensoringRule = "later",
     unit: Unit = "sample",
     resamples: Resamples = 2000,
     allow_in_sample: Annotated[
         bool, Parameter(negative="", help="Fit on 'train' rows too; the manifest warns.")
     ] = False,
+    gate: Annotated[str, Parameter(help="LogitProd's gate: shared, or per_bin (survival).")] = "shared",
+    expert_dropout: Annotated[float, Parameter(help="Share of predictions hidden from LogitProd's fit.")] = 0.0,
     skip_unscored: Annotated[bool, Parameter(negative="", help="Leave out samples that no expert scored.")] = False,
     jobs: Jobs = None,
     force: Force = False,
@@ -43,17 +50,19 @@ def fuse(
     from pathfuse.tables.study import read_study
     from pathfuse.tables.write import check_out
 
-    maps = parse_label_maps(label_map)
+    maps, edges = parse_label_maps(label_map), parse_time_edges(time_edges)
     check_out(out, force, [samples, *predictions, *maps.values()])
     with progress() as report:
         report("reading", 0.0)
-        study = read_study(samples, predictions, maps, endpoint)
+        study = read_study(samples, predictions, maps, endpoint, edges, censoring)
         result = run(
             study,
             method,
             seed,
             n_resamples=resamples,
             unit=unit,
+            gate=gate,
+            expert_dropout=expert_dropout,
             allow_in_sample=allow_in_sample,
             skip_unscored=skip_unscored,
             n_jobs=jobs,

@@ -24,7 +24,7 @@ def import_(
     *,
     out: Out,
     classes: Annotated[str | None, Parameter(help="Class names in the order of the columns: A,B,C.")] = None,
-    split: Annotated[int | None, Parameter(help="Which split_<K> to import.")] = None,
+    split: Annotated[int | None, Parameter(help="Which of several splits to import.")] = None,
     folds: Annotated[
         bool, Parameter(negative="", help="Instead: the test rows of all splits, as folds of one study.")
     ] = False,

@@ -32,6 +32,25 @@ Jobs = Annotated[
     int | None, Parameter(name="--jobs", help="Processes for inner cross-validation; results do not depend on it.")
 ]
 
+TimeEdges = Annotated[
+    str | None,
+    Parameter(name="--time-edges", help="Survival: bin edges such as 0,12,24,inf; 'pathfuse bins' proposes some."),
+]
+CensoringRule = Annotated[
+    str, Parameter(name="--censoring", help="Survival: 'later', or 'half': a censored case says half of its bin.")
+]
+
+
+def parse_time_edges(text: str | None) -> tuple[float, ...] | None:
+    """``0,12,24,inf`` as numbers.
+
+    Raises:
+        InputError: A part is no number.
+    """
+    from pathfuse.tables.study import parse_edges
+
+    return None if text is None else parse_edges(text, "--time-edges")
+
 
 def parse_label_maps(items: list[str] | None) -> dict[str, Path]:
     """``EXPERT=FILE`` items as a mapping.

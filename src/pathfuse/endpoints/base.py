@@ -9,10 +9,20 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from pathfuse.endpoints.columns import Columns
-from pathfuse.types import LogProbs, Observed
+from pathfuse.types import LogProbs, Observed, PerSample
 
 LabelMap = Mapping[str, str]
 """Study class -> the expert's class that contains it."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What an endpoint needs beside its target columns."""
+
+    time_edges: tuple[float, ...] | None = None
+    """Survival: bin edges, increasing; the last may be infinite."""
+    censoring: str = "later"
+    """Survival: what a case censored inside a bin says of that bin, ``later`` (nothing) or ``half``."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +32,10 @@ class Truth:
     observed: Observed
     known: Bool[np.ndarray, " sample"]
     """False where the truth is blank; such rows add no term."""
+    time: PerSample | None = None
+    """Survival: follow-up."""
+    event: PerSample | None = None
+    """Survival: 1 = observed, 0 = censored."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +56,8 @@ class Endpoint(ABC):
 
     kind: ClassVar[str]
     """Name of the endpoint."""
-    metrics: ClassVar[tuple[str, ...]]
-    """Names of its metrics, in the order of ``metrics.csv``."""
+    every_outcome_needed: ClassVar[bool] = True
+    """Whether each outcome must occur among the fit rows."""
     prefixes: ClassVar[tuple[str, ...]]
     """What the names of an expert's prediction columns start with."""
 
@@ -54,7 +68,7 @@ class Endpoint(ABC):
 
     @classmethod
     @abstractmethod
-    def from_columns(cls, columns: Columns) -> Self:
+    def from_columns(cls, columns: Columns, options: Options | None = None) -> Self:
         """The endpoint that the target columns describe."""
 
     @classmethod
@@ -66,6 +80,11 @@ class Endpoint(ABC):
     @abstractmethod
     def tasks(self) -> tuple[str, ...]:
         """What is fused separately: ``("all",)``, or one entry per label."""
+
+    @property
+    @abstractmethod
+    def metrics(self) -> tuple[str, ...]:
+        """Names of its metrics, in the order of ``metrics.csv``."""
 
     @property
     @abstractmethod

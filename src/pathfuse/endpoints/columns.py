@@ -23,6 +23,31 @@ class Columns:
         """The error for one cell."""
         return InputError(f"{self.source}, column '{column}', sample '{self.ids[row]}': {what}")
 
+    def number(self, column: str, row: int) -> float:
+        """One cell of a samples table as a number; NaN where empty.
+
+        Raises:
+            InputError: It is no number.
+        """
+        text = self.values[column][row]
+        try:
+            return float("nan") if text is None else float(text)
+        except ValueError:
+            raise self.wrong(column, row, f"'{text}' is not a number") from None
+
+    def check_finite(self, names: Sequence[str], table: np.ndarray) -> None:
+        """Refuses NaN and infinite cells of a prediction table.
+
+        Raises:
+            InputError: Naming the first such cell.
+        """
+        bad = np.argwhere(~np.isfinite(table))
+        if len(bad):
+            row, k = bad[0]
+            shown = "empty or not a number (NaN)" if np.isnan(table[row, k]) else f"infinite ({table[row, k]:g})"
+            what = f"the value is {shown}; leave the row out if the expert did not score the sample"
+            raise self.wrong(names[k], row, what)
+
 
 def number_text(value: float) -> str:
     """A number as a person would type it."""

@@ -47,11 +47,13 @@ def set_nll(log_prob: LogProbs, observed: Observed) -> PerSample:
 
     Args:
         log_prob: Float, (sample, outcome).
-        observed: Bool, (sample, outcome), at least one True per row.
+        observed: (sample, outcome), at least one per row: Bool, or Float in [0, 1] where the truth says only a share of
+            an outcome (a case censored inside a bin).
 
     Returns:
         Float, (sample,), non-negative.
     """
-    allowed = np.where(observed, log_prob, -np.inf)
+    with np.errstate(divide="ignore"):
+        allowed = log_prob + np.log(observed.astype(np.float64))
     top = allowed.max(axis=1, keepdims=True)
     return -(top + np.log(np.exp(allowed - top).sum(axis=1, keepdims=True)))[:, 0]

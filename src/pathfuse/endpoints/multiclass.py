@@ -6,12 +6,13 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from pathfuse.endpoints.base import Endpoint, ExpertColumns, LabelMap, Truth
+from pathfuse.endpoints.base import Endpoint, ExpertColumns, LabelMap, Options, Truth
 from pathfuse.endpoints.columns import Columns, number_text
 from pathfuse.endpoints.likelihood import count_floored, floor_log_prob, log_softmax
 from pathfuse.errors import InputError
 from pathfuse.types import LogProbs
 
+CLASSIFICATION_METRICS = ("nll", "auroc", "accuracy", "balanced_accuracy", "f1", "brier", "ece")
 SUM_TOLERANCE = 1e-3
 """How far the probabilities of one row may be from summing to 1."""
 
@@ -23,7 +24,6 @@ class Multiclass(Endpoint):
     classes: tuple[str, ...]
 
     kind: ClassVar[str] = "multiclass"
-    metrics: ClassVar[tuple[str, ...]] = ("nll", "auroc", "accuracy", "balanced_accuracy", "f1", "brier", "ece")
     prefixes: ClassVar[tuple[str, ...]] = ("logit_", "prob_")
 
     @classmethod
@@ -32,7 +32,7 @@ class Multiclass(Endpoint):
         return [name for name in header if name == "label"]
 
     @classmethod
-    def from_columns(cls, columns: Columns) -> Self:
+    def from_columns(cls, columns: Columns, options: Options | None = None) -> Self:
         """The classes that occur, sorted by name."""
         return cls(tuple(sorted({label for label in columns.values["label"] if label is not None})))
 
@@ -45,6 +45,11 @@ class Multiclass(Endpoint):
     def tasks(self) -> tuple[str, ...]:
         """One fusion for all classes."""
         return ("all",)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """See ``Endpoint``."""
+        return CLASSIFICATION_METRICS
 
     @property
     def outcomes(self) -> tuple[str, ...]:
@@ -78,7 +83,7 @@ class Multiclass(Endpoint):
         prefix, names = self._space(columns)
         own, group = self._groups(columns, prefix, names, label_map)
         table = np.stack([columns.values[prefix + name] for name in own], axis=1)
-        _check_finite(columns, prefix, own, table)
+        columns.check_finite([prefix + name for name in own], table)
         if prefix == "prob_":
             _check_probabilities(columns, own, table)
             with np.errstate(divide="ignore"):
@@ -136,16 +141,6 @@ class Multiclass(Endpoint):
     def as_dict(self) -> dict[str, Any]:
         """See ``Endpoint``."""
         return {"kind": self.kind, "classes": list(self.classes)}
-
-
-def _check_finite(columns: Columns, prefix: str, own: list[str], table: np.ndarray) -> None:
-    bad = np.argwhere(~np.isfinite(table))
-    if len(bad):
-        row, k = bad[0]
-        shown = "empty or not a number (NaN)" if np.isnan(table[row, k]) else f"infinite ({table[row, k]:g})"
-        raise columns.wrong(
-            prefix + own[k], row, f"the value is {shown}; leave the row out if the expert did not score the sample"
-        )
 
 
 def _check_probabilities(columns: Columns, own: list[str], table: np.ndarray) -> None:

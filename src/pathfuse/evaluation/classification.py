@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from scipy.sparse import csr_array
 
 from pathfuse.endpoints.likelihood import set_nll
 from pathfuse.types import LogProbs, Observed, PerSample
@@ -94,25 +95,26 @@ def macro_auroc(
 
 def weighted_auroc(score: PerSample, positive: Bool[np.ndarray, " sample"], weights: RowWeights) -> Values:
     """AUROC (Mann-Whitney; ties count one half) of each resample; NaN where one side has no weight."""
-    below = np.flatnonzero(~positive)
-    below = below[np.argsort(score[below], kind="stable")]
-    above = np.flatnonzero(positive)
-    cumulative = np.zeros((len(weights), len(below) + 1))
-    np.cumsum(weights[:, below], axis=1, out=cumulative[:, 1:])
-    ranked, asked = score[below], score[above]
-    left, right = np.searchsorted(ranked, asked, "left"), np.searchsorted(ranked, asked, "right")
-    drawn = weights[:, above]
-    beaten = (drawn * (cumulative[:, left] + cumulative[:, right])).sum(axis=1) / 2
-    pairs = drawn.sum(axis=1) * cumulative[:, -1]
+    above, below = np.flatnonzero(positive), np.flatnonzero(~positive)
+    levels, level_of = np.unique(score[above], return_inverse=True)
+    # Negatives below level i land in a slot up to 2i, those tied with it in 2i + 1: one sparse sum, then short cumsums.
+    slot = np.searchsorted(levels, score[below], "left") + np.searchsorted(levels, score[below], "right")
+    collect = csr_array((np.ones(len(below)), (slot, below)), shape=(2 * len(levels) + 1, len(score)))
+    beaten_by = np.cumsum(collect @ weights.T, axis=0)
+    drawn = weights.T[above]
+    beaten = (drawn * (beaten_by[2 * level_of] + beaten_by[2 * level_of + 1])).sum(axis=0) / 2
+    pairs = drawn.sum(axis=0) * beaten_by[-1]
     return np.divide(beaten, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
 
 
 def calibration_error(confidence: PerSample, hit: Bool[np.ndarray, " sample"], weights: RowWeights) -> Values:
-    """Expected calibration error of the top label: mean |accuracy - confidence| over equal-mass bins of the rows."""
-    order = np.argsort(confidence, kind="stable")
-    bins = np.zeros((len(order), N_BINS))
-    for b, rows in enumerate(np.array_split(order, N_BINS)):
-        bins[rows, b] = 1.0
-    gap = weights @ (bins * (hit - confidence)[:, None])
+    """Expected calibration error of the top label: mean |accuracy - confidence| over equal-mass bins of the rows.
+
+    Rows of equal confidence share a bin, so the order of rows does not matter.
+    """
+    ranked = np.sort(confidence)
+    starts = [part[0] for part in np.array_split(np.arange(len(ranked)), N_BINS)[1:] if len(part)]
+    bin_of = np.searchsorted(ranked[starts], confidence, side="right")
+    gap = weights @ (np.eye(N_BINS)[bin_of] * (hit - confidence)[:, None])
     total = weights.sum(axis=1)
     return np.divide(np.abs(gap).sum(axis=1), total, out=np.full(len(total), np.nan), where=total > 0)

@@ -4,8 +4,9 @@ With folds, a metric is computed inside each fold and averaged with the folds' p
 different folds are never pooled into one AUROC (contract, section 6).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -13,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from pathfuse.endpoints.base import Endpoint
 from pathfuse.endpoints.likelihood import log_softmax
 from pathfuse.errors import InputError
-from pathfuse.evaluation.classification import ClassificationScores
+from pathfuse.evaluation.classification import ClassificationScores, RowWeights, Values
 from pathfuse.evaluation.resampling import (
     MIN_PATIENTS,
     Resamples,
@@ -21,11 +22,8 @@ from pathfuse.evaluation.resampling import (
     percentile_interval,
     two_sided_p,
 )
-from pathfuse.types import LogProbs, Observed
-
-Scorer = Callable[[LogProbs, Observed], ClassificationScores]
-SCORERS: dict[str, Scorer] = {"multiclass": ClassificationScores}
-"""Per endpoint, what turns predictions and truth into metrics under row weights."""
+from pathfuse.evaluation.survival import SurvivalScores, SurvivalTruth
+from pathfuse.types import Index, LogProbs, Observed
 
 
 @dataclass(frozen=True)
@@ -34,11 +32,31 @@ class Judged:
 
     observed: Observed
     patients: Int[np.ndarray, " sample"]
-    """0..P-1."""
+    """0..P-1 over all tasks of the study."""
     folds: Int[np.ndarray, " sample"]
     """0..F-1; all 0 without folds."""
     predictions: dict[str, LogProbs]
     """Per method; a row of NaN where the method has no prediction."""
+    context: SurvivalTruth | None = None
+    """Survival: follow-up of the rows, and the censoring distribution of each fold's fit rows."""
+
+    def scores(self, kind: str, name: str, rows: Index, fold: int) -> "Scores":
+        """One method's scores on some rows of one fold."""
+        log_prob, observed = self.predictions[name][rows], self.observed[rows]
+        if kind == "survival" and self.context is not None:
+            return SurvivalScores(log_prob, observed, self.context.of(rows, fold))
+        return ClassificationScores(log_prob, observed)
+
+
+class Scores(Protocol):
+    """What turns row weights into metrics."""
+
+    def values(self, weights: RowWeights) -> dict[str, Values]:
+        """Every metric of every resample."""
+
+
+Estimates = Mapping[str, tuple[float, Float[np.ndarray, " resample"]]]
+"""Metric to its value and its resampled values."""
 
 
 @dataclass(frozen=True)
@@ -85,17 +103,18 @@ def average_patients(judged: Judged) -> Judged:
     Raises:
         InputError: A patient's rows disagree on the truth.
     """
-    patients, first = np.unique(judged.patients, return_index=True)
-    if (judged.observed != judged.observed[first][judged.patients]).any():
+    patients, first, member_of = np.unique(judged.patients, return_index=True, return_inverse=True)
+    if (judged.observed != judged.observed[first][member_of]).any():
         raise InputError("--unit patient needs one truth per patient, but some patient's samples have different labels")
-    member = np.eye(len(patients))[judged.patients]
+    member = np.eye(len(patients))[member_of]
     predictions = {}
     for name, log_prob in judged.predictions.items():
         there = ~np.isnan(log_prob[:, 0])
         count = member[there].sum(axis=0)
         mean = member[there].T @ log_prob[there] / np.maximum(count, 1)[:, None]
         predictions[name] = np.where(count[:, None] > 0, log_softmax(mean), np.nan)
-    return Judged(judged.observed[first], np.arange(len(patients)), judged.folds[first], predictions)
+    context = judged.context.at(first) if judged.context is not None else None
+    return Judged(judged.observed[first], patients, judged.folds[first], predictions, context)
 
 
 def judge(
@@ -106,7 +125,7 @@ def judge(
     n_resamples: int = 2000,
     seed: int = 0,
 ) -> Verdict:
-    """Metrics of every method and paired differences of some.
+    """Metrics of every method and paired differences of some, for one task.
 
     Args:
         endpoint: Names the metrics.
@@ -116,42 +135,145 @@ def judge(
         n_resamples: Bootstrap resamples by patient.
         seed: Seed of the bootstrap.
     """
-    strata = np.unique(np.column_stack([judged.folds, judged.observed.argmax(axis=1)]), axis=0, return_inverse=True)[1]
-    n_patients = len(np.unique(judged.patients))
-    resamples = draw(judged.patients, strata.reshape(-1), n_resamples if n_patients >= MIN_PATIENTS else 0, seed)
-    scored = {name: ~np.isnan(p[:, 0]) for name, p in judged.predictions.items()}
-    everything = {name: _resampled(endpoint, judged, name, scored[name], resamples) for name in judged.predictions}
-    notes = (
-        [] if len(resamples.counts) else [f"{output}: {n_patients} patients, fewer than {MIN_PATIENTS}: no intervals"]
-    )
-    metrics, comparisons = [], []
+    return judge_tasks(endpoint, {output: judged}, contrasts, n_resamples, seed)
+
+
+def judge_tasks(
+    endpoint: Endpoint,
+    tasks: Mapping[str, Judged],
+    contrasts: Sequence[tuple[str, str]],
+    n_resamples: int = 2000,
+    seed: int = 0,
+) -> Verdict:
+    """Judges several tasks on the same resamples of patients; with more than one, ``all`` is their macro average."""
+    patients = np.concatenate([j.patients for j in tasks.values()])
+    strata = np.concatenate([_strata(j, len(tasks) == 1) for j in tasks.values()])
+    n_patients = len(np.unique(patients))
+    drawn = draw(patients, strata, n_resamples if n_patients >= MIN_PATIENTS else 0, seed)
+    few = f"{n_patients} patients, fewer than {MIN_PATIENTS}: no intervals"
+    verdict = Verdict([], [], [] if n_patients >= MIN_PATIENTS else [few])
+    averages = _Averages(len(tasks))
+    for output, judged in tasks.items():
+        resamples = Resamples(drawn.counts, judged.patients)
+        everything = {
+            name: _resampled(endpoint, judged, name, ~np.isnan(p[:, 0]), resamples)
+            for name, p in judged.predictions.items()
+        }
+        verdict.notes.extend(_omissions(output, endpoint, judged))
+        _judge_methods(verdict, endpoint, output, judged, everything)
+        pairs = {c: _paired(endpoint, judged, c, everything, resamples) for c in contrasts}
+        _judge_contrasts(verdict, endpoint, output, pairs)
+        averages.add(everything, pairs)
+    if len(tasks) > 1:
+        averages.report(verdict, endpoint, max(len(j.patients) for j in tasks.values()), n_patients)
+    return verdict
+
+
+def _strata(judged: Judged, by_truth: bool) -> Int[np.ndarray, " sample"]:
+    """Strata of the rows' patients: fold and, for one task, the outcome."""
+    if not by_truth:
+        return judged.folds
+    kinds = np.unique(
+        np.column_stack([judged.folds, judged.observed.argmax(axis=1), judged.observed]), axis=0, return_inverse=True
+    )[1]
+    return np.asarray(kinds).reshape(-1)
+
+
+def _judge_methods(
+    verdict: Verdict, endpoint: Endpoint, output: str, judged: Judged, everything: Mapping[str, Estimates]
+) -> None:
     for name, values in everything.items():
-        rows = scored[name]
+        rows = ~np.isnan(judged.predictions[name][:, 0])
+        n, n_patients = int(rows.sum()), len(np.unique(judged.patients[rows]))
         for metric in endpoint.metrics:
             point, replicates = values[metric]
             interval = percentile_interval(replicates)
-            metrics.append(
-                Metric(name, output, metric, point, interval.low, interval.high, int(rows.sum()),
-                       len(np.unique(judged.patients[rows])))
-            )  # fmt: skip
-            notes += _note(f"{output}: {metric} of {name}", point, interval.n_undefined, judged, rows)
-    for name, reference in contrasts:
-        common = scored[name] & scored[reference]
-        if not common.any():
-            notes.append(f"{output}: {name} and {reference} have no sample in common")
+            verdict.metrics.append(Metric(name, output, metric, point, interval.low, interval.high, n, n_patients))
+            verdict.notes.extend(_note(f"{output}: {metric} of {name}", point, interval.n_undefined, judged, rows))
+
+
+def _paired(
+    endpoint: Endpoint,
+    judged: Judged,
+    contrast: tuple[str, str],
+    everything: Mapping[str, Estimates],
+    resamples: Resamples,
+) -> tuple[Estimates, Estimates] | None:
+    """Both sides of a contrast on the rows that both predict; None if there is none."""
+    scored = [~np.isnan(judged.predictions[name][:, 0]) for name in contrast]
+    common = scored[0] & scored[1]
+    if not common.any():
+        return None
+    one, other = (
+        everything[name] if (common == own).all() else _resampled(endpoint, judged, name, common, resamples)
+        for name, own in zip(contrast, scored, strict=True)
+    )
+    return one, other
+
+
+def _judge_contrasts(
+    verdict: Verdict,
+    endpoint: Endpoint,
+    output: str,
+    pairs: Mapping[tuple[str, str], tuple[Estimates, Estimates] | None],
+) -> None:
+    for (name, reference), pair in pairs.items():
+        if pair is None:
+            verdict.notes.append(f"{output}: {name} and {reference} have no sample in common")
             continue
-        one = everything[name] if common.all() or (common == scored[name]).all() else None
-        other = everything[reference] if (common == scored[reference]).all() else None
-        one = one or _resampled(endpoint, judged, name, common, resamples)
-        other = other or _resampled(endpoint, judged, reference, common, resamples)
-        comparisons += [
-            _compare(name, reference, output, metric, one[metric], other[metric]) for metric in endpoint.metrics
-        ]
-    return Verdict(metrics, comparisons, notes)
+        verdict.comparisons.extend(
+            _compare(name, reference, output, metric, pair[0][metric], pair[1][metric]) for metric in endpoint.metrics
+        )
 
 
-Estimates = Mapping[str, tuple[float, Float[np.ndarray, " resample"]]]
-"""Metric to its value and its resampled values."""
+class _Averages:
+    """Running macro averages over tasks of methods' and pairs' estimates; undefined tasks are left out."""
+
+    def __init__(self, n_tasks: int) -> None:
+        self.n_tasks = n_tasks
+        self.sums: dict[Any, dict[str, list[Any]]] = {}
+
+    def add(
+        self,
+        everything: Mapping[str, Estimates],
+        pairs: Mapping[tuple[str, str], tuple[Estimates, Estimates] | None],
+    ) -> None:
+        if self.n_tasks == 1:
+            return
+        for name, values in everything.items():
+            self._add(name, values)
+        for contrast, pair in pairs.items():
+            if pair is not None:
+                self._add((*contrast, 0), pair[0])
+                self._add((*contrast, 1), pair[1])
+
+    def _add(self, key: Any, values: Estimates) -> None:
+        slot = self.sums.setdefault(key, {})
+        for metric, (point, replicates) in values.items():
+            both = np.concatenate([[point], replicates])
+            total = slot.setdefault(metric, [np.zeros(len(both)), np.zeros(len(both))])
+            total[0] += np.where(np.isnan(both), 0.0, both)
+            total[1] += ~np.isnan(both)
+
+    def _mean(self, key: Any, metric: str) -> tuple[float, np.ndarray]:
+        total, count = self.sums[key][metric]
+        mean = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
+        return float(mean[0]), mean[1:]
+
+    def report(self, verdict: Verdict, endpoint: Endpoint, n: int, n_patients: int) -> None:
+        """Appends the rows of output ``all``."""
+        for key in self.sums:
+            if isinstance(key, str):
+                for metric in endpoint.metrics:
+                    point, replicates = self._mean(key, metric)
+                    interval = percentile_interval(replicates)
+                    row = Metric(key, "all", metric, point, interval.low, interval.high, n, n_patients)
+                    verdict.metrics.append(row)
+            elif key[2] == 0:
+                one, other = ({m: self._mean((*key[:2], side), m) for m in endpoint.metrics} for side in (0, 1))
+                verdict.comparisons.extend(
+                    _compare(key[0], key[1], "all", m, one[m], other[m]) for m in endpoint.metrics
+                )
 
 
 def _compare(
@@ -173,13 +295,16 @@ def _resampled(
     endpoint: Endpoint, judged: Judged, name: str, rows: Bool[np.ndarray, " sample"], resamples: Resamples
 ) -> Estimates:
     """Point value and resampled values of every metric of one method on some rows."""
+    nothing = np.full(len(resamples.counts), np.nan)
+    if not rows.any():
+        return {metric: (float("nan"), nothing) for metric in endpoint.metrics}
     parts = []
     for fold in np.unique(judged.folds[rows]):
         inside = np.flatnonzero(rows & (judged.folds == fold))
         share = len(np.unique(judged.patients[inside]))
-        parts.append((inside, share, SCORERS[endpoint.kind](judged.predictions[name][inside], judged.observed[inside])))
+        parts.append((inside, share, judged.scores(endpoint.kind, name, inside, int(fold))))
     ones = np.ones((1, len(rows)))
-    chunks = [_fold_mean(parts, weights) for weights in (ones, *resamples.row_weights())]
+    chunks = [_fold_mean(parts, endpoint.metrics, weights) for weights in (ones, *resamples.row_weights())]
     return {
         metric: (float(chunks[0][metric][0]), np.concatenate([np.zeros(0), *(c[metric] for c in chunks[1:])]))
         for metric in endpoint.metrics
@@ -187,13 +312,14 @@ def _resampled(
 
 
 def _fold_mean(
-    parts: Sequence[tuple[np.ndarray, int, ClassificationScores]], weights: np.ndarray
+    parts: Sequence[tuple[np.ndarray, int, Scores]], metrics: Sequence[str], weights: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Metrics inside each fold, averaged over the folds that define them, with patient counts as weights."""
     per_fold = [(share, scores.values(weights[:, inside])) for inside, share, scores in parts]
+    undefined = np.full(len(weights), np.nan)
     result = {}
-    for metric in per_fold[0][1]:
-        values = np.stack([v[metric] for _, v in per_fold], axis=1)
+    for metric in metrics:
+        values = np.stack([v.get(metric, undefined) for _, v in per_fold], axis=1)
         shares = np.where(np.isnan(values), 0.0, np.array([float(s) for s, _ in per_fold]))
         total = shares.sum(axis=1)
         weighted = (shares * np.where(np.isnan(values), 0.0, values)).sum(axis=1)
@@ -202,7 +328,34 @@ def _fold_mean(
 
 
 def _note(what: str, point: float, n_undefined: int, judged: Judged, rows: np.ndarray) -> list[str]:
-    classes = len(np.unique(judged.observed[rows].argmax(axis=1)))
+    if not rows.any():
+        return [f"{what} is undefined: it scored none of the judged rows"]
     if np.isnan(point):
-        return [f"{what} is undefined: the judged rows hold {classes} class{'es' if classes != 1 else ''}"]
+        if judged.context is not None:
+            return [
+                f"{what} is undefined on the {int(rows.sum())} judged rows: too few events or too short a follow-up"
+            ]
+        kinds = max(
+            len(np.unique(judged.observed[rows & (judged.folds == f)], axis=0)) for f in np.unique(judged.folds)
+        )
+        where = "every fold holds" if len(np.unique(judged.folds)) > 1 else "the judged rows hold"
+        return [f"{what} is undefined: {where} {kinds} class{'es' if kinds != 1 else ''}"]
     return [f"{what}: {n_undefined} resamples did not define it and were left out"] if n_undefined else []
+
+
+def _omissions(output: str, endpoint: Endpoint, judged: Judged) -> list[str]:
+    """Classes that the macro AUROC leaves out, and folds that define none."""
+    if judged.context is not None or "auroc" not in endpoint.metrics:
+        return []
+    notes: list[str] = []
+    if all(judged.observed[judged.folds == f].any(axis=0).sum() < 2 for f in np.unique(judged.folds)):
+        return notes  # undefined everywhere: said with the metric
+    for fold in np.unique(judged.folds):
+        where = f" in fold {fold}" if len(np.unique(judged.folds)) > 1 else ""
+        seen = judged.observed[judged.folds == fold].any(axis=0)
+        absent = [name for name, there in zip(endpoint.outcomes, seen, strict=False) if not there]
+        if absent and seen.sum() > 1:
+            notes.append(f"{output}: auroc leaves out {', '.join(absent)}: no judged row{where}")
+        elif absent and where:
+            notes.append(f"{output}: auroc is averaged over the other folds: one class only{where}")
+    return notes

@@ -8,8 +8,8 @@ from jaxtyping import Float, Int
 
 MIN_PATIENTS = 10
 """Fewer patients than this get point values without intervals."""
-CHUNK = 2**22
-"""Row weights per chunk: memory stays bounded whatever the number of resamples."""
+CHUNK = 2**20
+"""Row weights per chunk: few enough for the processor's cache, whatever the number of resamples."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def percentile_interval(resampled: Float[np.ndarray, " resample"], level: float 
 
 
 def two_sided_p(difference: Float[np.ndarray, " resample"]) -> float:
-    """Bootstrap p-value: twice the smaller share of resampled differences on either side of 0, at least 1/(B+1)."""
+    """Bootstrap p-value: twice the smaller share of resampled differences on either side of 0, at least 2/(B+1)."""
     defined = difference[~np.isnan(difference)]
     if not len(defined):
         return float("nan")

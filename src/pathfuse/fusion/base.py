@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from jaxtyping import Float
 from sklearn.base import BaseEstimator
+from threadpoolctl import threadpool_limits
 
 from pathfuse.errors import InputError, NotFittedError
 from pathfuse.fusion.certificate import Certificate
@@ -50,7 +51,8 @@ class Fusion(BaseEstimator, ABC):  # type: ignore[misc]
         observed, self.classes_ = observed_sets(y, experts.shape[2])
         if len(observed) != experts.n_samples:
             raise InputError(f"logits have {experts.n_samples} samples but y has {len(observed)}")
-        return self.fit_experts(experts, observed, group_numbers(groups, experts.n_samples))
+        with threadpool_limits(1):  # small matrices: threads cost time, and must not change a bit
+            return self.fit_experts(experts, observed, group_numbers(groups, experts.n_samples))
 
     @abstractmethod
     def fit_experts(self, experts: Experts, observed: Observed, groups: np.ndarray) -> Self:

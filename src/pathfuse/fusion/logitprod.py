@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from pathfuse.endpoints.likelihood import set_nll
+from pathfuse.fusion.bin_gates import BinGates, BinGatesObjective
 from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.gating import Standardiser, gate_features
 from pathfuse.fusion.logpool import (
@@ -34,18 +35,29 @@ class LogitProd(Rung):
 
     Args:
         rho: Ridge on the gate; None: chosen by inner cross-validation from ``RHOS``.
-        decorrelation: Strength of the published penalty ``w'Rw`` (the paper's code fixes 0.1); 0: off.
-        seed: Seed of the inner folds.
+        gate: ``shared``: one gate for all outcomes; ``per_bin``: one per outcome, the published form for survival.
+        dropout: Share of the experts' predictions that is hidden from the fit at random, so that the gate learns to do
+            without any of them; 0: off.
+        decorrelation: Strength of the published penalty ``w'Rw`` (published: 0.1), shared gate only; 0: off.
+        seed: Seed of the inner folds and of ``dropout``.
         n_jobs: Processes for inner cross-validation (joblib).
     """
 
     name = "logitprod"
 
     def __init__(
-        self, rho: float | None = None, decorrelation: float = 0.0, seed: int = 0, n_jobs: int | None = None
+        self,
+        rho: float | None = None,
+        gate: str = "shared",
+        dropout: float = 0.0,
+        decorrelation: float = 0.0,
+        seed: int = 0,
+        n_jobs: int | None = None,
     ) -> None:
         super().__init__(seed, n_jobs)
         self.rho = rho
+        self.gate = gate
+        self.dropout = dropout
         self.decorrelation = decorrelation
 
     def candidates(self, n_samples: int) -> tuple[float, ...]:
@@ -54,12 +66,13 @@ class LogitProd(Rung):
 
     def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:
         """See ``Rung``."""
-        features, exists = gate_features(experts)
-        standardiser = Standardiser.fit(features, exists)
-        phi = standardiser.apply(features, exists)
-        n, m, _ = experts.shape
+        experts = hide(experts, self.dropout, self.seed)
+        standardiser, phi = _standardised(experts)
+        n, m, k = experts.shape
         static = fit_static(experts, observed, 1.0, equal_product(m))
         product = Product(static.bias, static.log_sharpness, np.zeros((m, phi.shape[1])))
+        if self.gate == "per_bin":
+            return self._fit_bins(experts, observed, phi, BinGates.from_shared(product, k), standardiser, settings)
         correlation = self.decorrelation * error_correlation(experts, observed) if self.decorrelation else None
         objective, path = ProductObjective(experts, observed, phi, ridge=1 / n, correlation=correlation), []
         for rho in settings:
@@ -67,32 +80,73 @@ class LogitProd(Rung):
             path.append(_as_params(product, standardiser))
         return path
 
+    def _fit_bins(
+        self,
+        experts: Experts,
+        observed: Observed,
+        phi: Features,
+        gates: BinGates,
+        standardiser: Standardiser,
+        settings: Sequence[float],
+    ) -> list[Params]:
+        objective, path = BinGatesObjective(experts, observed, phi, ridge=1 / experts.n_samples), []
+        for rho in settings:
+            objective.rho = rho
+            gates = objective.minimise(gates)
+            path.append(_as_params(gates, standardiser))
+        return path
+
     def pool(self, experts: Experts, params: Params) -> LogProbs:
         """See ``Rung``."""
+        if params["bias"].ndim == 2:
+            return _bin_gates(params).pool(_features(experts, params), experts)
         return weighted_product(experts, self.share(experts, params), float(np.exp(params["log_sharpness"])))
 
     def share(self, experts: Experts, params: Params) -> Weights:
-        """The gate's weights."""
-        phi = _standardiser(params).apply(*gate_features(experts))
+        """The gate's weights; with one gate per bin their mean over bins."""
+        phi = _features(experts, params)
+        if params["bias"].ndim == 2:
+            weights = _bin_gates(params).weights(phi, experts)
+            return np.asarray(sum(weights) / len(weights))
         return product_weights(Product(params["bias"], 0.0, params["gate"]), phi, experts.present)
 
     def safeguards(self, experts: Experts, observed: Observed) -> Iterable[tuple[str, Params]]:
         """Less shrinkage of the gate, then the static product, then the best expert alone: all are in the family."""
         for rho in (r for r in RHOS if r < self.setting_):
             yield f"rho {rho:g}", self.fit_path(experts, observed, [rho])[0]
-        features, exists = gate_features(experts)
-        standardiser, m = Standardiser.fit(features, exists), experts.shape[1]
-        closed = np.zeros((m, features.shape[1]))
+        standardiser, phi = _standardised(experts)
+        m = experts.shape[1]
+        closed = np.zeros((m, phi.shape[1]))
         static = fit_static(experts, observed, 0.0, equal_product(m))
         yield "static_product", _as_params(Product(static.bias, static.log_sharpness, closed), standardiser)
         yield "best_expert", _as_params(Product(one_hot_bias(experts, observed), 0.0, closed), standardiser)
 
-    def gate_input(self, experts: Experts) -> Features:
-        """The standardised features that the fitted gate reads."""
-        return _standardiser(self._need("params_")).apply(*gate_features(experts))
+
+def hide(experts: Experts, share: float, seed: int) -> Experts:
+    """Marks a random share of the predictions as absent, but never all of a sample's."""
+    if not share:
+        return experts
+    rng = np.random.default_rng(seed)
+    kept = experts.present & (rng.random(experts.present.shape) >= share)
+    kept = np.where(kept.any(axis=1, keepdims=True), kept, experts.present)
+    return Experts(np.where(kept[:, :, None], experts.log_prob, 0.0), kept)
 
 
-def _as_params(product: Product, standardiser: Standardiser) -> Params:
+def _standardised(experts: Experts) -> tuple[Standardiser, Features]:
+    features, exists = gate_features(experts)
+    standardiser = Standardiser.fit(features, exists)
+    return standardiser, standardiser.apply(features, exists)
+
+
+def _features(experts: Experts, params: Params) -> Features:
+    return Standardiser(params["feature_mean"], params["feature_scale"]).apply(*gate_features(experts))
+
+
+def _bin_gates(params: Params) -> BinGates:
+    return BinGates(params["bias"], float(params["log_sharpness"]), params["gate"])
+
+
+def _as_params(product: Product | BinGates, standardiser: Standardiser) -> Params:
     return {
         "bias": product.bias,
         "log_sharpness": np.array(product.log_sharpness),
@@ -100,10 +154,6 @@ def _as_params(product: Product, standardiser: Standardiser) -> Params:
         "feature_mean": standardiser.mean,
         "feature_scale": standardiser.scale,
     }
-
-
-def _standardiser(params: Params) -> Standardiser:
-    return Standardiser(params["feature_mean"], params["feature_scale"])
 
 
 def error_correlation(experts: Experts, observed: Observed) -> Float[np.ndarray, "expert expert"]:

@@ -6,6 +6,7 @@ pool (Genest 1986) is the case of constant weights.
 """
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,7 +57,7 @@ class SetLikelihood:
     """
 
     observed: Float[np.ndarray, "outcome sample"]
-    """1 where the truth allows the outcome, 0 elsewhere."""
+    """1 where the truth allows the outcome, 0 elsewhere; a share in between where it says only that."""
 
     @classmethod
     def of(cls, observed: Observed) -> "SetLikelihood":
@@ -73,12 +74,17 @@ class SetLikelihood:
         conditional = powers * self.observed
         mass = conditional.sum(axis=0)
         if not mass.min() > 0:  # the observed outcomes lie hundreds of nats below the largest
-            allowed = np.where(self.observed > 0, shifted, -np.inf)
+            with np.errstate(divide="ignore"):
+                allowed = shifted + np.log(self.observed)
             peak = allowed.max(axis=0)
             conditional = np.exp(allowed - peak)
             share = conditional.sum(axis=0)
             return float((np.log(total) - peak - np.log(share)).mean()), powers / total - conditional / share
         return float((np.log(total) - np.log(mass)).mean()), powers / total - conditional / mass
+
+
+Likelihood = Callable[[ByOutcome], tuple[float, ByOutcome]]
+"""Pooled scores to their mean NLL and n times its gradient."""
 
 
 class ProductObjective:
@@ -94,6 +100,7 @@ class ProductObjective:
         rho: Ridge on the gate.
         correlation: ``decorrelation * R`` of LogitProd's penalty, or None.
         equal: Hold the weights equal; only the sharpness moves.
+        likelihood: Of the pooled scores; default: softmax over the observed sets.
     """
 
     def __init__(
@@ -105,12 +112,13 @@ class ProductObjective:
         rho: float = 0.0,
         correlation: Float[np.ndarray, "expert expert"] | None = None,
         equal: bool = False,
+        likelihood: Likelihood | None = None,
     ) -> None:
         self.ridge, self.rho, self.correlation, self.equal = ridge, rho, correlation, equal
         self.log_prob = np.ascontiguousarray(experts.log_prob.transpose(1, 2, 0))
         self.absent = None if experts.present.all() else np.where(experts.present.T, 0.0, -np.inf)
         self.phi = np.ascontiguousarray(phi.T)
-        self.likelihood = SetLikelihood.of(observed)
+        self.likelihood = likelihood or SetLikelihood.of(observed)
 
     def at(self, ridge: float, rho: float) -> "ProductObjective":
         """The same rows under other penalties."""

@@ -4,9 +4,9 @@ from pathfuse.errors import InputError
 from pathfuse.fusion.auto import Auto
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.choose import Choose
-from pathfuse.fusion.rungs import RUNGS
+from pathfuse.fusion.rungs import SURVIVAL_RUNGS
 
-METHODS: dict[str, type[Fusion]] = {**RUNGS, Auto.name: Auto, Choose.name: Choose}
+METHODS: dict[str, type[Fusion]] = {**SURVIVAL_RUNGS, Auto.name: Auto, Choose.name: Choose}
 
 
 def method_class(name: str) -> type[Fusion]:

@@ -1,6 +1,9 @@
 """The ladder, simple to rich. A new pooling method is one file beside this one and one line here."""
 
+from typing import Any
+
 from pathfuse.fusion.best_expert import BestExpert
+from pathfuse.fusion.hazard_product import HazardProduct
 from pathfuse.fusion.logitprod import LogitProd
 from pathfuse.fusion.mean_probability import MeanProbability
 from pathfuse.fusion.rung import Rung
@@ -11,8 +14,15 @@ from pathfuse.fusion.uniform_product import UniformProduct
 RUNGS: dict[str, type[Rung]] = {
     rung.name: rung for rung in (BestExpert, MeanProbability, UniformProduct, StaticProduct, LogitProd, Stacking)
 }
+SURVIVAL_RUNGS: dict[str, type[Rung]] = {**RUNGS, HazardProduct.name: HazardProduct}
 
 
-def new_rungs(seed: int) -> list[Rung]:
-    """One unfitted rung of each kind."""
-    return [rung(seed=seed) for rung in RUNGS.values()]
+def rungs_of(endpoint: str) -> dict[str, type[Rung]]:
+    """The rungs that an endpoint has, by name."""
+    return SURVIVAL_RUNGS if endpoint == "survival" else RUNGS
+
+
+def new_rungs(seed: int, endpoint: str = "multiclass", **logitprod: Any) -> list[Rung]:
+    """One unfitted rung of each kind; further options go to ``LogitProd``."""
+    kinds = rungs_of(endpoint).values()
+    return [kind(seed=seed, **(logitprod if kind is LogitProd else {})) for kind in kinds]

@@ -11,6 +11,7 @@ import numpy as np
 from pathfuse.fusion.certificate import preference
 from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.logpool import (
+    Likelihood,
     Product,
     ProductObjective,
     equal_product,
@@ -70,10 +71,17 @@ class StaticProduct(Rung):
 
 def fit_static(experts: Experts, observed: Observed, ridge: float, start: Product) -> Product:
     """Constant weights and sharpness at one ridge (in units of 1/n)."""
+    return static_objective(experts, observed, ridge).minimise(start)
+
+
+def static_objective(
+    experts: Experts, observed: Observed, ridge: float, likelihood: Likelihood | None = None
+) -> ProductObjective:
+    """The objective of constant weights; at an infinite ridge only the sharpness moves."""
     only_sharpness = math.isinf(ridge)
     pull = 0.0 if only_sharpness else ridge / experts.n_samples
-    objective = ProductObjective(experts, observed, no_features(experts.n_samples), ridge=pull, equal=only_sharpness)
-    return objective.minimise(start)
+    phi = no_features(experts.n_samples)
+    return ProductObjective(experts, observed, phi, ridge=pull, equal=only_sharpness, likelihood=likelihood)
 
 
 def one_hot_bias(experts: Experts, observed: Observed) -> np.ndarray:

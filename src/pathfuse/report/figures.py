@@ -1,6 +1,8 @@
 """Figures as inline SVG: matplotlib, no seed of chance, no date, no font download."""
 
 import io
+import re
+import warnings
 from typing import Any
 
 import matplotlib as mpl
@@ -31,10 +33,10 @@ def interval_plot(metrics: pl.DataFrame, metric: str, lower_is_better: bool) -> 
             if row["ci_low"] is not None:
                 axes.plot([row["ci_low"], row["ci_high"]], [y, y], color=colour, lw=2, solid_capstyle="round")
             axes.plot([row["value"]], [y], "o", color=colour, ms=6)
-        axes.set_yticks(range(rows.height), rows["method"].to_list())
+        axes.set_yticks(range(rows.height), [plain(name) for name in rows["method"]])
         axes.set_xlabel(f"{metric} ({'lower' if lower_is_better else 'higher'} is better), 95 % interval by patient")
         axes.grid(axis="x", alpha=0.3)
-        return as_svg(figure)
+        return as_svg(figure, metric)
 
 
 def weight_plot(fused: pl.DataFrame) -> str:
@@ -48,16 +50,23 @@ def weight_plot(fused: pl.DataFrame) -> str:
             low, high = np.quantile(values, [0.05, 0.95])
             axes.barh(y, values.mean(), color=THEIRS, alpha=0.5)
             axes.plot([low, high], [y, y], color=OURS, lw=2)
-        axes.set_yticks(range(len(names)), [n.removeprefix("weight_") for n in reversed(names)])
+        axes.set_yticks(range(len(names)), [plain(n.removeprefix("weight_")) for n in reversed(names)])
         axes.set_xlabel("mean weight; line: middle 90 % of samples")
         axes.set_xlim(left=0)
-        return as_svg(figure)
+        return as_svg(figure, "weights")
 
 
-def as_svg(figure: Figure) -> str:
-    """The figure as an ``<svg>`` element."""
-    with mpl.rc_context(STYLE):
+def plain(name: str) -> str:
+    """A name as matplotlib shows it unchanged: a dollar sign would start mathematics."""
+    return name.replace("$", r"\$")
+
+
+def as_svg(figure: Figure, name: str) -> str:
+    """The figure as an ``<svg>`` element; ``name`` keeps its ids apart from those of other figures on the page."""
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        # The page shows names in the reader's font; that matplotlib's own lacks a glyph does not matter.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
-    return text[text.index("<svg") :]
+    return re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{name}-", text[text.index("<svg") :])

@@ -26,7 +26,8 @@ def render(
         certificate: Content of ``certificate.json``; None for ``evaluate``.
         fused: Content of ``fused.parquet``; None for ``evaluate``.
     """
-    overall = metrics.filter(pl.col("output") == metrics["output"][0]) if metrics.height else metrics
+    overall = over_all(metrics)
+    comparisons = over_all(comparisons)
     names = overall["metric"].unique(maintain_order=True).to_list()
     ranked = ranking(overall)
     figures = [interval_plot(overall, name, name in LOWER_IS_BETTER) for name in names[:2]]
@@ -45,6 +46,13 @@ def render(
         manifest=manifest,
         certificate=certificate,
     )  # fmt: skip
+
+
+def over_all(table: pl.DataFrame) -> pl.DataFrame:
+    """The rows about the whole study: output ``all``, or the only output there is."""
+    outputs = table["output"].unique(maintain_order=True).to_list()
+    wanted = "all" if "all" in outputs else next(iter(outputs), "all")
+    return table.filter(pl.col("output") == wanted)
 
 
 def ranking(metrics: pl.DataFrame) -> list[dict[str, Any]]:
@@ -71,6 +79,8 @@ def headline(comparisons: pl.DataFrame, manifest: dict[str, Any]) -> str:
     where = f"{manifest['rows']['judged']} samples of {manifest['rows']['patients_judged']} patients"
     if row["ci_low"] is None:
         return f"The fusion's {row['metric']} differs from the best expert's by {number(row['difference'])} ({where})."
+    if row["difference"] == 0:
+        return f"The fusion's {row['metric']} equals that of the best expert chosen on the fit rows ({where})."
     gain = -1.0 if row["metric"] in LOWER_IS_BETTER else 1.0
     verb = "better than" if gain * row["difference"] > 0 else "worse than"
     clear = row["ci_low"] * row["ci_high"] > 0

@@ -6,17 +6,21 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from pathfuse.errors import InputError
-from pathfuse.evaluation.judge import Judged, Verdict, average_patients, judge
+from pathfuse.evaluation.judge import Judged
 from pathfuse.fusion.certificate import first_present, preference, take_expert
 from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.mean_probability import MeanProbability
 from pathfuse.fusion.uniform_product import UniformProduct
-from pathfuse.runs.fitting import check_names
+from pathfuse.runs.fitting import check_names, check_seed
 from pathfuse.runs.fuse import Progress, silent
+from pathfuse.runs.judging import check_judging, judge_all, judged_rows
 from pathfuse.runs.manifest import describe
 from pathfuse.runs.result import Result, comparisons_frame, metrics_frame
 from pathfuse.tables.study import Study
-from pathfuse.types import LogProbs
+from pathfuse.types import Index, LogProbs
+
+POOLS = ("best_expert", "mean_probability", "uniform_product")
+"""Methods that need no fit; ``best_expert`` only where there are fit rows to choose it on."""
 
 
 def evaluate(
@@ -37,7 +41,9 @@ def evaluate(
         InputError: There is no row to judge.
     """
     start = time.perf_counter()
-    check_names(study, ["best_expert", "mean_probability", "uniform_product"])
+    check_names(study, POOLS)
+    check_seed(seed)
+    check_judging(unit, n_resamples)
     scored = study.n_scored() > 0
     roles = study.samples.roles
     judged = scored & (roles == "test") if roles is not None and (roles == "test").any() else scored.copy()
@@ -47,45 +53,42 @@ def evaluate(
         raise InputError(f"{study.samples.source}: the experts scored no row that could be judged")
     progress("judging", 0.1)
     with threadpool_limits(1):
-        verdicts = [_judge(study, task, fitted, judged, n_resamples, unit, seed) for task in study.endpoint.tasks]
+        tasks: dict[str, Judged] = {}
+        references: list[str] = []
+        for task in study.endpoint.tasks:
+            predictions, known = _predictions(study, task, np.flatnonzero(fitted), np.flatnonzero(judged))
+            references = [name for name in POOLS if name in predictions]
+            if len(known):
+                rows = [(np.flatnonzero(fitted) if fitted.any() else known, known)]
+                tasks[task] = judged_rows(study, task, rows, [predictions], unit)
+        contrasts = [(name, r) for name in study.expert_names for r in references]
+        verdict = judge_all(study, tasks, contrasts, n_resamples, seed)
     manifest = {
         **describe(study, fitted, judged),
         "seed": seed,
         "n_resamples": n_resamples,
         "unit": unit,
-        "notes": [note for v in verdicts for note in v.notes],
+        "notes": verdict.notes,
         "warnings": [],
         "wall_time_s": round(time.perf_counter() - start, 3),
     }
     progress("done", 1.0)
-    return Result(metrics_frame(verdicts), comparisons_frame(verdicts), manifest)
+    return Result(metrics_frame([verdict]), comparisons_frame([verdict]), manifest)
 
 
-def _judge(
-    study: Study, task: str, fitted: np.ndarray, judged: np.ndarray, n_resamples: int, unit: str, seed: int
-) -> Verdict:
-    truth = study.truth[task]
-    fit_rows, rows = np.flatnonzero(fitted & truth.known), np.flatnonzero(judged & truth.known)
-    frequency = study.frequency(task, fit_rows if len(fit_rows) else rows)
-    logits = study.logits(task, np.maximum(frequency, 1e-7))
+def _predictions(study: Study, task: str, fit_rows: Index, rows: Index) -> tuple[dict[str, LogProbs], Index]:
+    """What the experts and the pools that need no fitting say of the judged rows with a truth."""
+    fit_rows, rows = study.scored(task, fit_rows), study.scored(task, rows)
+    if not len(rows):
+        return {}, rows
+    frequency = np.maximum(study.frequency(task, fit_rows if len(fit_rows) else rows), 1e-7)
+    logits = study.logits(task, frequency)
     experts = Experts.from_logits(logits[rows])
     alone = np.where(experts.present[:, :, None], experts.log_prob, np.nan)
-    predictions: dict[str, LogProbs] = {name: alone[:, m] for m, name in enumerate(study.expert_names)}
-    references = []
+    said: dict[str, LogProbs] = {e.name: alone[:, m] for m, e in enumerate(study.experts) if task in e.outputs}
     if len(fit_rows):
-        order = preference(Experts.from_logits(logits[fit_rows]), truth.observed[fit_rows])
-        predictions["best_expert"] = take_expert(experts, first_present(experts, order))
-        references.append("best_expert")
-    predictions["mean_probability"] = MeanProbability().pool(experts, {})
-    predictions["uniform_product"] = UniformProduct().pool(experts, {})
-    references += ["mean_probability", "uniform_product"]
-    rows_judged = Judged(
-        truth.observed[rows],
-        np.unique(study.samples.patients[rows].astype(str), return_inverse=True)[1],
-        np.zeros(len(rows), dtype=np.int64) if study.samples.folds is None
-        else np.unique(study.samples.folds[rows], return_inverse=True)[1],
-        predictions,
-    )  # fmt: skip
-    rows_judged = average_patients(rows_judged) if unit == "patient" else rows_judged
-    contrasts = [(name, r) for name in study.expert_names for r in references]
-    return judge(study.endpoint, task, rows_judged, contrasts, n_resamples, seed)
+        order = preference(Experts.from_logits(logits[fit_rows]), study.truth[task].observed[fit_rows])
+        said["best_expert"] = take_expert(experts, first_present(experts, order))
+    said["mean_probability"] = MeanProbability().pool(experts, {})
+    said["uniform_product"] = UniformProduct().pool(experts, {})
+    return said, rows

@@ -14,7 +14,7 @@ from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.ladder import Ladder, climb
 from pathfuse.fusion.registry import method_class
 from pathfuse.fusion.rung import Rung, Tick, no_tick
-from pathfuse.fusion.rungs import RUNGS, new_rungs
+from pathfuse.fusion.rungs import new_rungs, rungs_of
 from pathfuse.tables.study import Study
 from pathfuse.types import Index, LogProbs
 
@@ -29,9 +29,14 @@ class TaskFit:
 
     def predict(self, study: Study, task: str, rows: Index) -> dict[str, LogProbs]:
         """Log-probabilities of every expert, rung and the fused method on some rows; NaN where an expert is absent."""
-        experts = Experts.from_logits(study.logits(task, self.frequency)[rows])
+        logits = study.logits(task, self.frequency)[rows]
+        heard = ~np.isnan(logits[:, :, 0]).all(axis=1)
+        if not heard.all():
+            spoken = self.predict(study, task, rows[heard])
+            return {name: _among(heard, log_prob) for name, log_prob in spoken.items()}
+        experts = Experts.from_logits(logits)
         alone = np.where(experts.present[:, :, None], experts.log_prob, np.nan)
-        said = {name: alone[:, m] for m, name in enumerate(study.expert_names)}
+        said = {e.name: alone[:, m] for m, e in enumerate(study.experts) if task in e.outputs}
         rungs = {name: rung.log_pool(experts) for name, rung in self.ladder.members.items()}
         return {**said, **rungs, "fused": self.fused.log_pool(experts)}
 
@@ -55,32 +60,97 @@ class TaskFit:
         return report
 
 
-def fit_task(
-    study: Study,
-    task: str,
-    rows: Index,
-    method: str,
-    seed: int,
-    n_jobs: int | None,
-    tick: Tick = no_tick,
-) -> TaskFit:
+def _among(rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Values of some rows in a table of all rows; NaN elsewhere."""
+    result = np.full((len(rows), values.shape[1]), np.nan)
+    result[rows] = values
+    return result
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to fit: the same for all tasks and folds."""
+
+    method: str = "auto"
+    seed: int = 0
+    gate: str = "shared"
+    """LogitProd's gate: ``shared``, or ``per_bin`` (survival)."""
+    dropout: float = 0.0
+    """Share of predictions hidden from LogitProd's fit."""
+    n_jobs: int | None = None
+
+    def check(self, study: Study) -> None:
+        """Refuses what cannot be fitted, before any work.
+
+        Raises:
+            InputError: An option is out of range, or an expert is named like a method.
+        """
+        kinds = rungs_of(study.endpoint.kind)
+        names = [*kinds, "auto", "choose"]
+        if self.method not in names:
+            raise InputError(f"method '{self.method}' is unknown; choose one of {', '.join(names)}")
+        check_seed(self.seed)
+        if self.gate not in ("shared", "per_bin"):
+            raise InputError(f"gate '{self.gate}' is unknown; choose shared or per_bin")
+        if self.gate == "per_bin" and study.endpoint.kind != "survival":
+            raise InputError("--gate per_bin is for survival: other endpoints have no bins")
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"--expert-dropout {self.dropout:g} is no share between 0 and 1")
+        if self.n_jobs == 0:
+            raise InputError("--jobs 0 would do nothing; give a number of processes, or -1 for all cores")
+        check_names(study, [*kinds, "fused"])
+
+
+def check_seed(seed: int) -> None:
+    """Refuses seeds that scikit-learn and numpy would refuse later.
+
+    Raises:
+        InputError: The seed is out of range.
+    """
+    if not 0 <= seed < 2**31:
+        raise InputError(f"--seed {seed} is out of range; give a number from 0 to {2**31 - 1}")
+
+
+def fit_task(study: Study, task: str, rows: Index, recipe: Recipe, tick: Tick = no_tick, part: str = "") -> TaskFit:
     """Fits the ladder and the fused method of one task.
 
     Raises:
         InputError: The fit rows hold one class, lack a class, or an expert scored none of them.
     """
-    check_names(study, [*RUNGS, "fused"])
-    rows = rows[study.truth[task].known[rows]]
-    frequency = _checked_frequency(study, task, rows)
+    rows = study.scored(task, rows)
+    frequency = _checked_frequency(study, task, rows, part)
     experts = Experts.from_logits(study.logits(task, frequency)[rows])
-    silent = np.flatnonzero(~experts.present.any(axis=0))
-    if len(silent):
+    silent = [m for m in np.flatnonzero(~experts.present.any(axis=0)) if task in study.experts[m].outputs]
+    if silent:
         expert = study.experts[silent[0]]
-        raise InputError(f"{expert.source}: the expert '{expert.name}' scored none of the {len(rows)} fit rows")
+        raise InputError(f"{expert.source}: the expert '{expert.name}' scored none of the {len(rows)} fit rows{part}")
     observed = study.truth[task].observed[rows]
     groups = np.unique(study.samples.patients[rows].astype(str), return_inverse=True)[1]
-    ladder = climb(new_rungs(seed), experts, observed, groups, seed, n_jobs, tick)
-    return TaskFit(frequency, ladder, fused_from(ladder, method, experts, observed, seed))
+    rungs = new_rungs(recipe.seed, study.endpoint.kind, gate=recipe.gate, dropout=recipe.dropout)
+    ladder = climb(rungs, experts, observed, groups, recipe.seed, recipe.n_jobs, tick)
+    return TaskFit(frequency, ladder, fused_from(ladder, recipe, experts, observed))
+
+
+def fused_from(ladder: Ladder, recipe: Recipe, experts: Experts, observed: np.ndarray) -> Fusion:
+    """The fused method over rungs that are fitted already: nothing is fitted twice."""
+    kind = method_class(recipe.method)
+    if issubclass(kind, Rung):
+        return ladder.members[recipe.method]
+    if issubclass(kind, Choose):
+        return Choose(recipe.seed).fit_ladder(ladder)
+    return Auto(recipe.seed).fit_ladder(ladder, experts, observed)
+
+
+def unfittable(study: Study, task: str, rows: Index) -> str | None:
+    """Why one label among several cannot be fused on some fit rows, or None if it can."""
+    rows = study.scored(task, rows)
+    if not len(rows):
+        return f"label '{task}' was not fused: no fit row has both a truth and a prediction"
+    frequency = study.frequency(task, rows)
+    if (frequency == 0).any():
+        only = study.endpoint.outcomes[int(frequency.argmax())]
+        return f"label '{task}' was not fused: all {len(rows)} fit rows that have it are {only}"
+    return None
 
 
 def check_names(study: Study, reserved: Sequence[str]) -> None:
@@ -94,24 +164,15 @@ def check_names(study: Study, reserved: Sequence[str]) -> None:
             raise InputError(f"{expert.source}: the name '{expert.name}' belongs to a method; rename the expert")
 
 
-def fused_from(ladder: Ladder, method: str, experts: Experts, observed: np.ndarray, seed: int) -> Fusion:
-    """The fused method over rungs that are fitted already: nothing is fitted twice."""
-    kind = method_class(method)
-    if issubclass(kind, Rung):
-        return ladder.members[method]
-    if issubclass(kind, Choose):
-        return Choose(seed).fit_ladder(ladder)
-    return Auto(seed).fit_ladder(ladder, experts, observed)
-
-
-def _checked_frequency(study: Study, task: str, rows: Index) -> np.ndarray:
+def _checked_frequency(study: Study, task: str, rows: Index, part: str) -> np.ndarray:
     frequency = study.frequency(task, rows)
+    where = f"{study.samples.source}, column '{'label' if task == 'all' else 'label_' + task}'"
+    if not study.endpoint.every_outcome_needed:
+        return frequency
     empty = np.flatnonzero(frequency == 0)
     if len(empty) == len(frequency) - 1:
         only = study.endpoint.outcomes[int(frequency.argmax())]
-        raise InputError(
-            f"{study.samples.source}: all {len(rows)} fit rows have the label '{only}'; two classes are needed"
-        )
+        raise InputError(f"{where}: all {len(rows)} fit rows{part} have the label '{only}'; two classes are needed")
     if len(empty):
-        raise InputError(f"{study.samples.source}: the class '{study.endpoint.outcomes[empty[0]]}' has no fit row")
+        raise InputError(f"{where}: the class '{study.endpoint.outcomes[empty[0]]}' has no fit row{part}")
     return frequency

@@ -1,7 +1,7 @@
 """``fuse``: fit on the fit rows, judge on the others, certify, describe."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,9 +9,9 @@ import polars as pl
 from threadpoolctl import threadpool_limits
 
 from pathfuse.errors import InputError
-from pathfuse.evaluation.judge import Judged, Verdict, average_patients, judge
-from pathfuse.fusion.registry import method_class
-from pathfuse.runs.fitting import TaskFit, fit_task
+from pathfuse.evaluation.judge import Judged
+from pathfuse.runs.fitting import Recipe, TaskFit, fit_task, unfittable
+from pathfuse.runs.judging import check_judging, judge_all, judged_rows
 from pathfuse.runs.manifest import describe
 from pathfuse.runs.model import FusedModel
 from pathfuse.runs.result import Result, comparisons_frame, metrics_frame
@@ -23,6 +23,9 @@ Progress = Callable[[str, float], None]
 
 HEADLINE = ("fused", "logitprod")
 """Methods that are compared with every other."""
+
+Fits = list[dict[str, TaskFit]]
+"""Per partition, per task."""
 
 
 def silent(message: str, share: float) -> None:
@@ -36,6 +39,8 @@ def fuse(
     *,
     n_resamples: int = 2000,
     unit: str = "sample",
+    gate: str = "shared",
+    expert_dropout: float = 0.0,
     allow_in_sample: bool = False,
     skip_unscored: bool = False,
     n_jobs: int | None = None,
@@ -49,6 +54,8 @@ def fuse(
         seed: Seed of inner folds and bootstrap; the same seed gives the same bytes.
         n_resamples: Bootstrap resamples by patient.
         unit: ``sample``, or ``patient``: average a patient's log-probabilities before judging.
+        gate: LogitProd's gate, ``shared``, or ``per_bin`` (survival).
+        expert_dropout: Share of the predictions hidden from LogitProd's fit, so that it learns to do without.
         allow_in_sample: Fit on ``train`` rows too, although the experts saw them; the manifest warns.
         skip_unscored: Leave out samples that no expert scored instead of refusing.
         n_jobs: Processes, as in joblib.
@@ -58,77 +65,45 @@ def fuse(
         InputError: The study cannot be fitted or judged; one sentence says why.
     """
     start = time.perf_counter()
-    method_class(method)
-    if unit not in ("sample", "patient"):
-        raise InputError(f"unit '{unit}' is unknown; choose sample or patient")
+    recipe = Recipe(method, seed, gate, expert_dropout, n_jobs)
+    recipe.check(study)
+    check_judging(unit, n_resamples)
     parts = [_scored(study, part, skip_unscored) for part in partitions(study.samples, allow_in_sample)]
-    tasks = study.endpoint.tasks
+    tasks, warnings = _fittable(study, parts)
     with threadpool_limits(1):  # small matrices: threads cost time, and one core or many must give the same bytes
-        fits = _fit_all(
-            study, [part.fit for part in parts], [part.name for part in parts], method, seed, n_jobs, progress
-        )
+        fits = _fit_all(study, parts, tasks, recipe, progress)
         final = fits.pop() if len(parts) > 1 else fits[0]
         progress("judging", 0.75)
-        verdicts = [_judge(study, task, parts, fits, n_resamples, unit, seed) for task in tasks]
-        fused = pl.concat(
-            [_model(study, fit).table(*_rows(study, fit, part)) for fit, part in zip(fits, parts, strict=True)]
-        )
-    fitted, judged = np.zeros((2, len(study.samples.ids)), dtype=bool)
-    fitted[np.concatenate([part.fit for part in parts])] = True
-    judged[np.concatenate([part.judged for part in parts])] = True
+        judged = {task: _judged(study, task, parts, fits, unit) for task in tasks}
+        others = dict.fromkeys(name for j in judged.values() for name in j.predictions)
+        contrasts = [(name, other) for name in HEADLINE for other in others if other != name]
+        verdict = judge_all(study, judged, contrasts, n_resamples, seed)
+        fused = pl.concat([_fused(study, fit, part) for fit, part in zip(fits, parts, strict=True)])
     manifest = {
-        **describe(study, fitted, judged),
+        **describe(study, *_masks(study, parts)),
         "method": method,
         "seed": seed,
         "n_resamples": n_resamples,
         "unit": unit,
+        "gate": gate,
+        "expert_dropout": expert_dropout,
         "inner_cross_validation": [
             {"fold": part.name or None, **{task: fit[task].inner_report() for task in tasks}}
             for part, fit in zip(parts, fits, strict=True)
         ],
-        "notes": [note for v in verdicts for note in v.notes],
-        "warnings": _warnings(study, allow_in_sample),
+        "notes": verdict.notes,
+        "warnings": [*warnings, *_in_sample_warning(study, allow_in_sample)],
     }
-    certificate = _certificate(study, parts, fits, final)
     progress("done", 1.0)
     manifest["wall_time_s"] = round(time.perf_counter() - start, 3)
     return Result(
-        metrics_frame(verdicts),
-        comparisons_frame(verdicts),
+        metrics_frame([verdict]),
+        comparisons_frame([verdict]),
         manifest,
         fused.sort("sample_id"),
-        certificate,
+        _certificate(study, parts, fits, final),
         _model(study, final),
     )
-
-
-def _fit_all(
-    study: Study,
-    fit_rows: list[np.ndarray],
-    names: list[str],
-    method: str,
-    seed: int,
-    n_jobs: int | None,
-    progress: Progress,
-) -> list[dict[str, TaskFit]]:
-    """One fit per partition; with several folds a last one on all rows, which is the model to keep."""
-    if len(names) > 1:
-        fit_rows = [*fit_rows, np.unique(np.concatenate(fit_rows))]
-        names = [*(f"fold {name}" for name in names), "all folds"]
-    tasks = study.endpoint.tasks
-    fits: list[dict[str, TaskFit]] = []
-    total = len(fit_rows) * len(tasks)
-    for p, (rows, name) in enumerate(zip(fit_rows, names, strict=True)):
-        fits.append({})
-        for t, task in enumerate(tasks):
-            behind, what = p * len(tasks) + t, " ".join(["fitting", name, "" if task == "all" else task]).strip()
-            progress(what, 0.75 * behind / total)
-
-            def tick(share: float, behind: int = behind, what: str = what) -> None:
-                progress(what, 0.75 * (behind + share) / total)
-
-            fits[-1][task] = fit_task(study, task, rows, method, seed, n_jobs, tick)
-    return fits
 
 
 def _scored(study: Study, part: Partition, skip_unscored: bool) -> Partition:
@@ -145,33 +120,51 @@ def _scored(study: Study, part: Partition, skip_unscored: bool) -> Partition:
     return part
 
 
-def _judge(
-    study: Study,
-    task: str,
-    parts: list[Partition],
-    fits: list[dict[str, TaskFit]],
-    n_resamples: int,
-    unit: str,
-    seed: int,
-) -> Verdict:
-    predictions: dict[str, list[np.ndarray]] = {}
-    rows, folds = [], []
-    for f, (part, fit) in enumerate(zip(parts, fits, strict=True)):
-        known = part.judged[study.truth[task].known[part.judged]]
-        rows.append(known)
-        folds.append(np.full(len(known), f))
-        for name, log_prob in fit[task].predict(study, task, known).items():
-            predictions.setdefault(name, []).append(log_prob)
-    taken = np.concatenate(rows)
-    judged = Judged(
-        study.truth[task].observed[taken],
-        np.unique(study.samples.patients[taken].astype(str), return_inverse=True)[1],
-        np.concatenate(folds),
-        {name: np.concatenate(log_prob) for name, log_prob in predictions.items()},
-    )
-    judged = average_patients(judged) if unit == "patient" else judged
-    contrasts = [(name, other) for name in HEADLINE for other in predictions if other != name]
-    return judge(study.endpoint, task, judged, contrasts, n_resamples, seed)
+def _fittable(study: Study, parts: Sequence[Partition]) -> tuple[list[str], list[str]]:
+    """The tasks that can be fitted in every partition, and why the others cannot."""
+    tasks = list(study.endpoint.tasks)
+    if len(tasks) == 1:
+        return tasks, []
+    reasons = {task: next(filter(None, (unfittable(study, task, p.fit) for p in parts)), None) for task in tasks}
+    kept = [task for task in tasks if reasons[task] is None]
+    if not kept:
+        raise InputError(f"{study.samples.source}: no label can be fused; {next(iter(reasons.values()))}")
+    return kept, [reason for reason in reasons.values() if reason is not None]
+
+
+def _fit_all(
+    study: Study, parts: Sequence[Partition], tasks: Sequence[str], recipe: Recipe, progress: Progress
+) -> Fits:
+    """One fit per partition; with several folds a last one on all rows, which is the model to keep."""
+    jobs = [(part.fit, f"fold {part.name}" if part.name else "") for part in parts]
+    if len(jobs) > 1:
+        jobs.append((np.unique(np.concatenate([rows for rows, _ in jobs])), "all folds"))
+    fits: Fits = []
+    total = len(jobs) * len(tasks)
+    for p, (rows, name) in enumerate(jobs):
+        fits.append({})
+        for t, task in enumerate(tasks):
+            behind, what = p * len(tasks) + t, " ".join(["fitting", name, "" if task == "all" else task]).strip()
+            progress(what, 0.75 * behind / total)
+
+            def tick(share: float, behind: int = behind, what: str = what) -> None:
+                progress(what, 0.75 * (behind + share) / total)
+
+            fits[-1][task] = fit_task(study, task, rows, recipe, tick, f" of {name}" if name else "")
+    return fits
+
+
+def _judged(study: Study, task: str, parts: Sequence[Partition], fits: Fits, unit: str) -> Judged:
+    rows = [(study.scored(task, part.fit), study.scored(task, part.judged)) for part in parts]
+    said = [fit[task].predict(study, task, judged) for fit, (_, judged) in zip(fits, rows, strict=True)]
+    return judged_rows(study, task, rows, said, unit)
+
+
+def _masks(study: Study, parts: Sequence[Partition]) -> tuple[np.ndarray, np.ndarray]:
+    fitted, judged = np.zeros((2, len(study.samples.ids)), dtype=bool)
+    fitted[np.concatenate([part.fit for part in parts])] = True
+    judged[np.concatenate([part.judged for part in parts])] = True
+    return fitted, judged
 
 
 def _model(study: Study, fit: dict[str, TaskFit]) -> FusedModel:
@@ -184,24 +177,37 @@ def _model(study: Study, fit: dict[str, TaskFit]) -> FusedModel:
     )
 
 
-def _rows(study: Study, fit: dict[str, TaskFit], part: Partition) -> tuple[list[str], dict[str, np.ndarray]]:
+def _fused(study: Study, fit: dict[str, TaskFit], part: Partition) -> pl.DataFrame:
     logits = {task: study.logits(task, task_fit.frequency)[part.judged] for task, task_fit in fit.items()}
-    return study.samples.ids[part.judged].tolist(), logits
+    return _model(study, fit).table(study.samples.ids[part.judged].tolist(), logits)
 
 
-def _certificate(
-    study: Study, parts: list[Partition], fits: list[dict[str, TaskFit]], final: dict[str, TaskFit]
-) -> dict[str, Any]:
-    names = study.expert_names
-    (task,) = final
-    content = final[task].fused.certificate_.as_dict(names)
+def _certificate(study: Study, parts: Sequence[Partition], fits: Fits, final: dict[str, TaskFit]) -> dict[str, Any]:
+    """The certificate of the model that is kept; per label and per fold where there are several."""
+    content = _task_certificates(study, final)
     if len(parts) > 1:
-        folds = {p.name: fit[task].fused.certificate_.as_dict(names) for p, fit in zip(parts, fits, strict=True)}
+        folds = {part.name: _task_certificates(study, fit) for part, fit in zip(parts, fits, strict=True)}
         content |= {"folds": folds, "holds": content["holds"] and all(f["holds"] for f in folds.values())}
     return content
 
 
-def _warnings(study: Study, allow_in_sample: bool) -> list[str]:
+def _task_certificates(study: Study, fit: dict[str, TaskFit]) -> dict[str, Any]:
+    certificates = {task: task_fit.fused.certificate_.as_dict(study.expert_names) for task, task_fit in fit.items()}
+    if len(certificates) == 1:
+        return next(iter(certificates.values()))
+    n = len(certificates)
+    experts = {name: sum(c["experts"][name] for c in certificates.values()) / n for name in study.expert_names}
+    return {
+        "objective": "nll",
+        "fused": sum(c["fused"] for c in certificates.values()) / n,
+        "experts": experts,
+        "best_expert": min(experts, key=lambda name: experts[name]),
+        "holds": all(c["holds"] for c in certificates.values()),
+        "outputs": certificates,
+    }
+
+
+def _in_sample_warning(study: Study, allow_in_sample: bool) -> list[str]:
     trained = int((study.samples.roles == "train").sum()) if study.samples.roles is not None else 0
     if not (allow_in_sample and trained):
         return []

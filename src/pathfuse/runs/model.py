@@ -61,7 +61,7 @@ class FusedModel:
         ids = sorted({i for expert in read.values() for i in expert.ids})
         columns = [self.experts.index(name) for name in read]
         logits = {}
-        for task in self.endpoint.tasks:
+        for task in self.fusions:
             values = np.full((len(ids), len(self.experts), len(self.frequency[task])), np.nan)
             values[:, columns] = align(tuple(read.values()), ids, task, self.frequency[task])
             logits[task] = values
@@ -69,11 +69,18 @@ class FusedModel:
 
     def table(self, ids: list[str], logits: Mapping[str, np.ndarray]) -> pl.DataFrame:
         """Fused predictions of aligned logits, as ``fused.parquet`` has them."""
-        experts = {task: Experts.from_logits(values) for task, values in logits.items()}
-        log_prob = {task: self.fusions[task].log_pool(e) for task, e in experts.items()}
-        weights = np.mean([self.fusions[task].weigh(e) for task, e in experts.items()], axis=0)
-        n_experts = np.max([e.present.sum(axis=1) for e in experts.values()], axis=0)
-        return fused_frame(self.endpoint, self.experts, ids, log_prob, weights, n_experts)
+        log_prob = {task: np.full((len(ids), v.shape[2]), np.nan) for task, v in logits.items()}
+        weights, n_tasks = np.zeros((len(ids), len(self.experts))), np.zeros(len(ids))
+        n_experts = np.zeros(len(ids), dtype=np.int64)
+        for task, values in logits.items():
+            heard = ~np.isnan(values[:, :, 0]).all(axis=1)
+            experts = Experts.from_logits(values[heard])
+            log_prob[task][heard] = self.fusions[task].log_pool(experts)
+            weights[heard] += self.fusions[task].weigh(experts)
+            n_tasks += heard
+            n_experts[heard] = np.maximum(n_experts[heard], experts.present.sum(axis=1))
+        mean = weights / np.maximum(n_tasks, 1)[:, None]
+        return fused_frame(self.endpoint, self.experts, ids, log_prob, mean, n_experts)
 
     def save(self, folder: Path) -> None:
         """Writes ``model.json`` and ``model.safetensors``."""
@@ -81,7 +88,7 @@ class FusedModel:
         tensors: dict[str, np.ndarray] = {}
         for t, (task, fusion) in enumerate(self.fusions.items()):
             fusions[task], arrays = dump(fusion)
-            tensors |= {f"{t}/{name}": np.ascontiguousarray(array) for name, array in arrays.items()}
+            tensors |= {f"{t}/{name}": np.array(array, order="C") for name, array in arrays.items()}
         content = {
             "schema": SCHEMA,
             "endpoint": self.endpoint.as_dict(),
@@ -106,7 +113,8 @@ def fused_frame(
     """The columns of ``fused.parquet``: contract, section 4."""
     columns: dict[str, Any] = {"sample_id": ids, **endpoint.fused_columns(log_prob)}
     columns |= {f"weight_{name}": weights[:, m] for m, name in enumerate(experts)}
-    return pl.DataFrame({**columns, "n_experts": n_experts.astype(np.int32)})
+    frame = pl.DataFrame({**columns, "n_experts": n_experts.astype(np.int32)})
+    return frame.with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
 def load(folder: str | Path) -> FusedModel:

@@ -2,7 +2,8 @@
 
 import csv
 import hashlib
-from dataclasses import dataclass
+import io
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ class Table:
     frame: pl.DataFrame
     sha256: str | None = None
     """Of the file's bytes; None for a frame handed over in memory."""
+    metadata: dict[str, str] = field(default_factory=dict)
+    """Key-value metadata of a Parquet file."""
 
 
 def read_table(path: Path) -> Table:
@@ -40,10 +43,12 @@ def read_table(path: Path) -> Table:
         raise InputError(f"{source} cannot be read: {error.strerror or error}") from error
     if not raw:
         raise InputError(f"{source} is empty")
-    frame = _parse_csv(source, raw) if path.suffix.lower() == ".csv" else _parse_parquet(source, raw)
+    is_csv = path.suffix.lower() == ".csv"
+    frame = _parse_csv(source, raw) if is_csv else _parse_parquet(source, raw)
     if frame.height == 0:
         raise InputError(f"{source} has no row")
-    return Table(source, frame, hashlib.sha256(raw).hexdigest())
+    metadata = {} if is_csv else {k: str(v) for k, v in pl.read_parquet_metadata(io.BytesIO(raw)).items()}
+    return Table(source, frame, hashlib.sha256(raw).hexdigest(), metadata)
 
 
 def _parse_csv(source: str, raw: bytes) -> pl.DataFrame:
@@ -52,7 +57,10 @@ def _parse_csv(source: str, raw: bytes) -> pl.DataFrame:
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise InputError(f"{source}, line {line}: the text is not UTF-8; save the file as UTF-8 CSV") from error
-    header = next(csv.reader(text.splitlines()[:1]), [])
+    try:
+        header = next(csv.reader(io.StringIO(text, newline="")), [])
+    except csv.Error as error:
+        raise InputError(f"{source} is no regular CSV table: {error}") from error
     if not any(header):
         raise InputError(f"{source} has no header line")
     twice = next((name for name in header if header.count(name) > 1), None)
@@ -65,7 +73,7 @@ def _parse_csv(source: str, raw: bytes) -> pl.DataFrame:
     if '"' not in first + last and last.count(",") < first.count(","):
         raise InputError(f"{source} is cut off: its last line '{last}' has fewer values than the header has columns")
     try:
-        return pl.read_csv(text.encode(), infer_schema=False)
+        return pl.read_csv(text.encode(), infer_schema=False, new_columns=header)  # polars keeps "" in a quoted header
     except pl.exceptions.PolarsError as error:
         raise InputError(f"{source} is no regular CSV table: {_first_line(error)}") from error
 

@@ -1,7 +1,7 @@
 """The experts' tables: one file per expert, a folder of them, or one long table (contract, section 2)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -92,7 +92,8 @@ def _by_expert(table: Table) -> list[ExpertTable]:
     for (name,), part in parts.items():
         # In a long table an expert's columns are those that it fills.
         filled = [c for c in part.columns if part[c].null_count() < part.height]
-        experts.append(ExpertTable(str(name), Table(table.source, part.select(filled), table.sha256)))
+        own = replace(table, frame=part.select(filled))
+        experts.append(ExpertTable(str(name), own))
     return experts
 
 
@@ -111,6 +112,8 @@ def read_expert(expert: ExpertTable, endpoint: Endpoint, label_map: LabelMap | N
     carrying = set(endpoint.prediction_columns(header))
     values = {name: number_column(table, name, ids) for name in header if name in carrying}
     outputs = endpoint.read_expert(Columns(source, ids, values), label_map)
+    idle = tuple(name for name in header if name not in carrying)
+    outputs = {task: replace(output, ignored=(*output.ignored, *idle)) for task, output in outputs.items()}
     return Expert(expert.name, source, ids, outputs, label_map)
 
 

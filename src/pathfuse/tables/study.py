@@ -1,6 +1,6 @@
 """A study: samples, truth and experts, aligned by name. Everything after this file is arrays."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from pathfuse.endpoints.base import Endpoint, Truth, spread_groups
+from pathfuse.endpoints.base import Endpoint, Options, Truth, spread_groups
 from pathfuse.endpoints.detect import endpoint_of
 from pathfuse.errors import InputError
-from pathfuse.tables.files import read_table, table_in_memory
+from pathfuse.tables.files import Table, read_table, table_in_memory
 from pathfuse.tables.predictions import Expert, PredictionInput, gather, read_expert, read_label_map
 from pathfuse.tables.samples import Samples, read_samples
 from pathfuse.types import Index, Logits
@@ -44,6 +44,13 @@ class Study:
         """Log-probabilities of all experts for all samples; NaN where an expert did not score one."""
         return align(self.experts, self.samples.ids.tolist(), task, frequency)
 
+    def scored(self, task: str, rows: Index) -> Index:
+        """Those of some rows whose truth is known and that an expert scored, for one task."""
+        known = self.truth[task].known[rows]
+        having = [set(expert.ids) for expert in self.experts if task in expert.outputs]
+        heard = np.array([any(i in ids for ids in having) for i in self.samples.ids[rows]], dtype=bool)
+        return rows[known & heard]
+
     def n_scored(self) -> np.ndarray:
         """How many experts scored each sample."""
         scored = [set(expert.ids) for expert in self.experts]
@@ -57,7 +64,9 @@ def align(experts: tuple[Expert, ...], ids: list[str], task: str, frequency: Flo
     for m, expert in enumerate(experts):
         rows = np.array([position[i] for i in expert.ids if i in position], dtype=np.int64)
         kept = np.array([i in position for i in expert.ids], dtype=bool)
-        outputs = expert.outputs[task]
+        outputs = expert.outputs.get(task)
+        if outputs is None:
+            continue
         result[rows, m] = spread_groups(outputs.log_prob[kept], outputs.group, frequency)
     return result
 
@@ -67,6 +76,8 @@ def read_study(
     predictions: PredictionInput,
     label_maps: Mapping[str, Any] | None = None,
     endpoint: str | None = None,
+    time_edges: Sequence[float] | None = None,
+    censoring: str = "later",
 ) -> Study:
     """Reads and aligns a study.
 
@@ -75,6 +86,8 @@ def read_study(
         predictions: Paths, folders, a long table, or a mapping of expert names to paths or frames (section 2).
         label_maps: Expert name to a map (path, data frame or mapping) from the study's labels to the expert's own.
         endpoint: Name of the endpoint, if the samples table has target columns of several.
+        time_edges: Survival: bin edges; default: ``time_edges`` in the metadata of a Parquet file.
+        censoring: Survival: ``later``, or ``half``: a case censored inside a bin says half of that bin.
 
     Raises:
         InputError: Anything in the tables is wrong; the message names the file, the column and the value.
@@ -83,10 +96,11 @@ def read_study(
     people = read_samples(table)
     kind, names = endpoint_of(list(people.frame.columns), people.source, endpoint)
     columns = people.columns(names)
-    judged = kind.from_columns(columns)
     tables = gather(predictions)
     if not tables:
         raise InputError("no predictions were given")
+    edges = tuple(time_edges) if time_edges is not None else edges_in_metadata([table, *(t.table for t in tables)])
+    judged = kind.from_columns(columns, Options(edges, censoring))
     maps = {name: read_label_map(name, source) for name, source in (label_maps or {}).items()}
     stranger = next((name for name in maps if name not in {t.name for t in tables}), None)
     if stranger is not None:
@@ -97,6 +111,32 @@ def read_study(
     inputs = {t.source: t.sha256 for t in [table, *(e.table for e in tables)]}
     inputs |= {str(m): read_table(Path(m)).sha256 for m in (label_maps or {}).values() if isinstance(m, str | Path)}
     return Study(people, judged, judged.truth(columns), experts, inputs)
+
+
+def edges_in_metadata(tables: Sequence[Table]) -> tuple[float, ...] | None:
+    """``time_edges`` of the Parquet files that carry them.
+
+    Raises:
+        InputError: They are no numbers, or two files disagree.
+    """
+    found = {t.metadata["time_edges"]: t.source for t in tables if "time_edges" in t.metadata}
+    if len(found) > 1:
+        (one, first), (other, second) = list(found.items())[:2]
+        raise InputError(f"the time edges differ: {one} in {first}, {other} in {second}")
+    return parse_edges(next(iter(found)), next(iter(found.values()))) if found else None
+
+
+def parse_edges(text: str, source: str) -> tuple[float, ...]:
+    """``0,12,24,inf`` as numbers; brackets and blanks do no harm.
+
+    Raises:
+        InputError: A part is no number.
+    """
+    parts = [part.strip(" []\"'") for part in text.split(",")]
+    try:
+        return tuple(float(part) for part in parts)
+    except ValueError:
+        raise InputError(f"{source}: the time edges '{text}' are no list of numbers such as 0,12,24,inf") from None
 
 
 def _check_ids(expert: Expert, samples: Samples) -> None:

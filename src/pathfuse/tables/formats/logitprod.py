@@ -70,10 +70,9 @@ def read(source: Path, options: ImportOptions) -> Imported:
     for part in parts:
         if bins is None:
             check_class_labels(part, classes, log)
-        else:
-            unused = options.folds and part.name == "val"
+        elif not options.folds or part.name != "val":
             check_survival_labels(part)
-            check_bins(part, bins, options.trust_time_edges or unused, log)
+            check_bins(part, bins, options.trust_time_edges, log)
     parts, patients = _name_and_check(parts, dump, splits, classes, options, log)
     usable = [_usable(part, bins is not None, log) for part in parts]
     samples = _samples(usable, classes, options.folds, patients)

@@ -54,7 +54,7 @@ def time_bins(edges: tuple[float, ...] | None, left_closed: bool, parts: Sequenc
             f"{_proposal(parts, n_bins)}"
         )
     text = edges_text(edges)
-    if any(not low < high for low, high in pairwise(edges)) or not 0 <= edges[0]:
+    if any(not low < high for low, high in pairwise(edges)) or not edges[0] >= 0:
         raise InputError(f"--time-edges {text} must start at 0 or above and increase from number to number")
     if len(edges) != n_bins + 1:
         raise InputError(
@@ -133,8 +133,8 @@ def check_bins(part: Part, bins: TimeBins, trust: bool, log: Log) -> None:
         return
     if trust and part.name != "train":
         log.note(
-            f"the bin Y on disk disagrees with --time-edges in {len(differs)} {part.name} rows of "
-            f"{part.label_file.parent} (--trust-time-edges); only time and event are used"
+            f"the bin Y on disk disagrees with --time-edges in {len(differs)} of {len(y)} rows of {part.place} "
+            "(--trust-time-edges); only time and event are used"
         )
         return
     row = differs[0]

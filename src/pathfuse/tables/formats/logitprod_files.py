@@ -3,11 +3,11 @@
 import hashlib
 import io
 import re
-import tokenize
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Self
 
 import numpy as np
@@ -21,6 +21,18 @@ ARRAYS = {"multiclass": "outputs", "survival": "preds"}
 """Endpoint to what its arrays of logits are called."""
 RESULT_FOLDERS = ("logits_fusion_results", "logits_based_fusion_poe")
 """The published fusion's own results, beside the experts."""
+DAMAGE = (
+    ValueError,
+    TypeError,
+    EOFError,
+    OSError,
+    SyntaxError,
+    ArithmeticError,
+    MemoryError,
+    RecursionError,
+    TokenError,
+)
+"""What numpy raises over a damaged file; its header is parsed as Python literals."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +180,6 @@ def complete_experts(
     Raises:
         InputError: A file is missing and ``skip`` is off, or no expert is left.
     """
-
     present = [
         (split, part)
         for split in splits
@@ -296,19 +307,10 @@ def read_array(file: Path, log: Log) -> Float[np.ndarray, "..."]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             array = np.load(io.BytesIO(raw), allow_pickle=False)
-    except (
-        ValueError,
-        TypeError,
-        EOFError,
-        OSError,
-        SyntaxError,
-        MemoryError,
-        OverflowError,
-        tokenize.TokenError,
-    ) as e:
-        if "allow_pickle" in str(e):
-            raise InputError(refusal) from e
-        raise InputError(f"{file} is no complete .npy file: it is cut off or damaged") from e
+    except DAMAGE as error:
+        if "allow_pickle" in str(error):
+            raise InputError(refusal) from error
+        raise InputError(f"{file} is no complete .npy file: it is cut off or damaged") from error
     if array.dtype.kind not in "fiu":
         raise InputError(f"{file} holds values of type {array.dtype}, not numbers")
     return np.asarray(array, dtype=np.float64)

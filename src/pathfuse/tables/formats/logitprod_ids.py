@@ -1,7 +1,7 @@
 """Which sample each row of a LogitProd dump is: from ``slide_ids``, from a list, or by confirmed order.
 
-The published code joins experts by row number, although their training rows are shuffled differently and a missing slide
-shifts all later rows (logitprod.md, defects 4 and 5). Here a row without a name is joined to nothing.
+The published code joins experts by row number, although their training rows are shuffled differently and a missing
+slide shifts all later rows (logitprod.md, defects 4 and 5). Here a row without a name is joined to nothing.
 """
 
 from collections.abc import Sequence
@@ -100,7 +100,7 @@ def name_rows(parts: Sequence[Part], options: ImportOptions, id_list: IdList | N
         log: Receives what was left out.
 
     Returns:
-        The parts whose rows have names. Train rows without names are left out; with ``folds`` all rows that are not test.
+        The parts whose rows have names. Train rows without names are left out, and with ``folds`` val rows too.
 
     Raises:
         InputError: Val or test rows have no names and their order is not confirmed, or cannot be.

@@ -1,0 +1,192 @@
+"""Discrete-time survival: hazards in T bins become a distribution over T bins and a tail "after the last edge".
+
+An event in bin b is the set {b}. A case censored inside bin b is the set of all later bins and the tail: one likelihood
+with classification (fusion.md, section 1).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from jaxtyping import Float
+
+from pathfuse.endpoints.base import Endpoint, ExpertColumns, LabelMap, Options, Truth
+from pathfuse.endpoints.columns import Columns, number_text
+from pathfuse.endpoints.likelihood import count_floored, floor_log_prob
+from pathfuse.errors import InputError
+from pathfuse.types import LogProbs
+
+CENSORING = ("later", "half")
+"""What a case censored inside a bin says of that bin: nothing (it outlived the bin), or half of it."""
+
+
+def event_distribution(hazard_logit: Float[np.ndarray, "row bin"]) -> Float[np.ndarray, "row outcome"]:
+    """Log-probabilities of an event in each bin, and of none: ``p_t = S_{t-1} h_t``, tail ``S_T``."""
+    log_hazard = -np.logaddexp(0, -hazard_logit)
+    log_survival = np.cumsum(-np.logaddexp(0, hazard_logit), axis=1)
+    before = np.concatenate([np.zeros((len(log_survival), 1)), log_survival[:, :-1]], axis=1)
+    return np.concatenate([before + log_hazard, log_survival[:, -1:]], axis=1)
+
+
+def survival_at_edges(log_prob: LogProbs) -> Float[np.ndarray, "row bin"]:
+    """S at the end of each bin: the probability of all later bins and the tail."""
+    later = np.cumsum(np.exp(log_prob)[:, ::-1], axis=1)[:, ::-1]
+    return np.minimum(later[:, 1:], 1.0)
+
+
+def hazards(log_prob: LogProbs) -> Float[np.ndarray, "row bin"]:
+    """Hazard of each bin, ``p_t / S_{t-1}``, from an event distribution."""
+    survival = survival_at_edges(log_prob)
+    before = np.concatenate([np.ones((len(survival), 1)), survival[:, :-1]], axis=1)
+    return np.minimum(np.exp(log_prob[:, :-1]) / before, 1.0)
+
+
+@dataclass(frozen=True)
+class Survival(Endpoint):
+    """T bins (e0, e1], (e1, e2], ... given once by their edges, never recomputed."""
+
+    edges: tuple[float, ...]
+    censoring: str = "later"
+
+    kind: ClassVar[str] = "survival"
+    prefixes: ClassVar[tuple[str, ...]] = ("hazard_logit_", "hazard_")
+    every_outcome_needed: ClassVar[bool] = False
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Concordance, Brier score, and the AUC at each finite edge after the first."""
+        finite = [e for e in self.edges[1:] if np.isfinite(e)]
+        return ("nll", "c_index", "c_index_ipcw", "ibs", *(f"auc_at_{e:g}" for e in finite))
+
+    @classmethod
+    def target_columns(cls, header: Sequence[str]) -> list[str]:
+        """``time`` and ``event``."""
+        return ["time", "event"] if {"time", "event"} <= set(header) else []
+
+    @classmethod
+    def from_columns(cls, columns: Columns, options: Options | None = None) -> Self:
+        """Edges come with the study.
+
+        Raises:
+            InputError: No edges, or edges that do not increase.
+        """
+        options = options or Options()
+        edges = options.time_edges
+        if edges is None:
+            raise InputError(
+                f"{columns.source} has the columns 'time' and 'event', so the bin edges are needed: "
+                "--time-edges 0,12,24,inf ('pathfuse bins' proposes some)"
+            )
+        if options.censoring not in CENSORING:
+            raise InputError(f"censoring '{options.censoring}' is unknown; choose {' or '.join(CENSORING)}")
+        shown = ",".join(number_text(e) for e in edges)
+        if len(edges) < 2:
+            raise InputError(f"--time-edges {shown}: at least two edges are needed")
+        if any(not a < b for a, b in pairwise(edges)):
+            raise InputError(f"--time-edges {shown}: the edges do not increase")
+        return cls(tuple(edges), options.censoring)
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Self:
+        """See ``Endpoint``."""
+        return cls(tuple(float(e) for e in content["time_edges"]), content["censoring"])
+
+    def as_dict(self) -> dict[str, Any]:
+        """See ``Endpoint``; edges as text, since JSON has no infinity."""
+        return {"kind": self.kind, "time_edges": [repr(e) for e in self.edges], "censoring": self.censoring}
+
+    @property
+    def n_bins(self) -> int:
+        """T."""
+        return len(self.edges) - 1
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """One fusion over all bins."""
+        return ("all",)
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        """The bins, then the tail."""
+        names = [f"({number_text(a)}, {number_text(b)}]" for a, b in pairwise(self.edges)]
+        return (*names, "later")
+
+    def truth(self, columns: Columns) -> dict[str, Truth]:
+        """Observed sets.
+
+        Raises:
+            InputError: A time is not positive, an event is neither 0 nor 1, or all cases are censored.
+        """
+        time, event = follow_up(columns)
+        if not event.any():
+            raise InputError(f"{columns.source}, column 'event': all {len(event)} cases are censored")
+        early = np.flatnonzero(time <= self.edges[0])
+        if len(early):
+            row = int(early[0])
+            raise columns.wrong("time", row, f"{time[row]:g} is not after the first edge, {self.edges[0]:g}")
+        last = self.n_bins
+        bins = np.minimum(np.searchsorted(np.array(self.edges[1:]), time, side="left"), last)
+        outcome = np.arange(last + 1)
+        observed = np.where(event[:, None] == 1, outcome == bins[:, None], outcome > bins[:, None]).astype(np.float64)
+        observed[bins == last, last] = 1.0  # followed beyond the last edge: the tail, event or not
+        if self.censoring == "half":
+            half = (event == 0) & (bins < last)
+            observed[half, bins[half]] = 0.5
+        kept = observed if self.censoring == "half" else observed.astype(bool)
+        return {"all": Truth(kept, np.ones(len(time), dtype=bool), time, event)}
+
+    def read_expert(self, columns: Columns, label_map: LabelMap | None) -> dict[str, ExpertColumns]:
+        """``hazard_logit_<k>`` or ``hazard_<k>``, k = 1..T.
+
+        Raises:
+            InputError: Columns are missing or too many for the edges, or a value is no hazard.
+        """
+        if label_map is not None:
+            raise InputError(f"{columns.source}: a label map has no meaning for survival")
+        prefix = self.prefixes[0] if any(n.startswith(self.prefixes[0]) for n in columns.values) else self.prefixes[1]
+        wanted = [f"{prefix}{k}" for k in range(1, self.n_bins + 1)]
+        found = [name for name in columns.values if name.startswith(prefix)]
+        if sorted(found) != sorted(wanted):
+            raise InputError(
+                f"{columns.source} has {len(found)} hazard columns ({', '.join(found) or 'none'}), but "
+                f"{len(self.edges)} time edges make {self.n_bins} bins: {wanted[0]} to {wanted[-1]}"
+            )
+        table = np.stack([columns.values[name] for name in wanted], axis=1)
+        columns.check_finite(wanted, table)
+        if prefix == "hazard_":
+            bad = np.argwhere((table < 0) | (table > 1))
+            if len(bad):
+                row, k = bad[0]
+                what = "is no hazard between 0 and 1; logits are named 'hazard_logit_<k>'"
+                raise columns.wrong(wanted[k], row, f"{number_text(table[row, k])} {what}")
+            with np.errstate(divide="ignore"):
+                table = np.clip(np.log(table) - np.log1p(-table), -50, 50)
+        raw = event_distribution(table)
+        ignored = tuple(name for name in columns.values if name not in wanted)
+        return {"all": ExpertColumns(floor_log_prob(raw), np.arange(self.n_bins + 1), count_floored(raw), ignored)}
+
+    def fused_columns(self, log_prob: Mapping[str, LogProbs]) -> dict[str, np.ndarray]:
+        """``hazard_<k>`` and ``prediction``, the risk: minus the sum of the survival curve, higher = earlier event."""
+        hazard = hazards(log_prob["all"])
+        columns = {f"hazard_{k + 1}": hazard[:, k] for k in range(self.n_bins)}
+        return {**columns, "prediction": -survival_at_edges(log_prob["all"]).sum(axis=1)}
+
+
+def follow_up(columns: Columns) -> tuple[np.ndarray, np.ndarray]:
+    """``time`` and ``event`` as numbers.
+
+    Raises:
+        InputError: A time is missing or not positive, or an event is neither 0 nor 1.
+    """
+    time, event = np.empty(len(columns.ids)), np.empty(len(columns.ids))
+    for row in range(len(columns.ids)):
+        time[row] = columns.number("time", row)
+        event[row] = columns.number("event", row)
+        if not (time[row] > 0 and np.isfinite(time[row])):
+            raise columns.wrong("time", row, f"{columns.values['time'][row] or 'empty'} is no time above 0")
+        if event[row] not in (0.0, 1.0):
+            shown = columns.values["event"][row] or "empty"
+            raise columns.wrong("event", row, f"{shown} is neither 1 (observed) nor 0 (censored)")
+    return time, event

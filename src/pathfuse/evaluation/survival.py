@@ -1,0 +1,148 @@
+"""Metrics of discrete-time survival under row weights. Orientation is in the names: higher ``risk``, earlier event.
+
+Every pair statistic is ``sum_ij w_i w_j A_ij`` with a matrix A of the judged rows, so thousands of resamples are two
+matrix products. Formulas: statistics.md, section 9. Values agree with scikit-survival, which only the tests use.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from pathfuse.endpoints.likelihood import set_nll
+from pathfuse.endpoints.survival import survival_at_edges
+from pathfuse.evaluation.censoring import Censoring
+from pathfuse.evaluation.classification import RowWeights, Values
+from pathfuse.types import Index, LogProbs, Observed, PerSample
+
+Pairs = Float[np.ndarray, "sample sample"]
+
+TIED_RISK = 1e-8
+"""Risks closer than this are tied."""
+
+
+@dataclass(frozen=True)
+class SurvivalTruth:
+    """What was observed of the judged rows, and what the metrics need beside it."""
+
+    time: PerSample
+    event: PerSample
+    edges: Float[np.ndarray, " edge"]
+    """All bin edges, the last perhaps infinite."""
+    censorings: tuple[Censoring, ...]
+    """Of the fit rows, one per fold."""
+
+    def of(self, rows: Index, fold: int) -> "SurvivalTruth":
+        """Some rows of one fold."""
+        return SurvivalTruth(self.time[rows], self.event[rows], self.edges, (self.censorings[fold],))
+
+    def at(self, rows: Index) -> "SurvivalTruth":
+        """Some rows of all folds."""
+        return SurvivalTruth(self.time[rows], self.event[rows], self.edges, self.censorings)
+
+    @property
+    def censoring(self) -> Censoring:
+        """Of the one fold that these rows belong to."""
+        (only,) = self.censorings
+        return only
+
+    @property
+    def horizons(self) -> dict[int, float]:
+        """Finite edges after the first at which patients are still followed: the number of the bin that ends there."""
+        last = min(self.censoring.horizon, float(self.time.max()))
+        inner = enumerate(self.edges.tolist())
+        return {k: edge for k, edge in inner if k > 0 and np.isfinite(edge) and edge < last}
+
+
+@dataclass(frozen=True)
+class SurvivalScores:
+    """What the metrics need of one predictor's rows."""
+
+    log_prob: LogProbs
+    observed: Observed
+    truth: SurvivalTruth
+
+    def values(self, weights: RowWeights) -> dict[str, Values]:
+        """``nll`` (censored, nats), ``c_index`` (Harrell), ``c_index_ipcw`` (Uno), ``ibs``, ``auc_at_<edge>``."""
+        survival = survival_at_edges(self.log_prob)
+        risk = -survival.sum(axis=1)
+        truth = self.truth
+        total = weights.sum(axis=1)
+        nll = set_nll(self.log_prob, self.observed)
+        result = {
+            "nll": _ratio(weights @ nll, total),
+            "c_index": concordance(risk, *harrell_pairs(truth), weights),
+            "c_index_ipcw": concordance(risk, *uno_pairs(truth), weights),
+            "ibs": integrated_brier(survival, truth, weights),
+        }
+        for k, horizon in truth.horizons.items():
+            name = auc_name(float(truth.edges[k]))
+            result[name] = concordance(-survival[:, k - 1], *auc_pairs(truth, horizon), weights)
+        return result
+
+
+def auc_name(edge: float) -> str:
+    """Name of the time-dependent AUC at one edge."""
+    return f"auc_at_{edge:g}"
+
+
+def _ratio(top: Values, bottom: Values) -> Values:
+    return np.divide(top, bottom, out=np.full(len(bottom), np.nan), where=bottom > 0)
+
+
+def concordance(risk: PerSample, left: PerSample, comparable: Pairs, weights: RowWeights) -> Values:
+    """Share of comparable pairs (i before j) whose risks are ordered alike; ties count one half.
+
+    Args:
+        risk: Float, (sample,), higher = earlier.
+        left: Float, (sample,), weight of a pair through its first member.
+        comparable: Float, (sample, sample), 1 where i failed before j.
+        weights: Float, (resample, sample).
+    """
+    difference = risk[:, None] - risk[None, :]
+    right = np.where(np.abs(difference) <= TIED_RISK, 0.5, difference > 0) * comparable
+    first = weights * left
+    top, bottom = first @ right, first @ comparable
+    return _ratio((top * weights).sum(axis=1), (bottom * weights).sum(axis=1))
+
+
+def harrell_pairs(truth: SurvivalTruth) -> tuple[PerSample, Pairs]:
+    """Pairs of Harrell's C: i had its event before j's follow-up ended; an event precedes a censoring at one time."""
+    earlier = truth.time[:, None] < truth.time[None, :]
+    tied = (truth.time[:, None] == truth.time[None, :]) & (truth.event[None, :] == 0)
+    return np.ones(len(truth.time)), ((earlier | tied) & (truth.event[:, None] == 1)).astype(np.float64)
+
+
+def uno_pairs(truth: SurvivalTruth) -> tuple[PerSample, Pairs]:
+    """Pairs of Uno's C, weighted by 1 / G(T_i)^2, up to the end of the fit rows' follow-up (Uno et al. 2011)."""
+    inside = truth.time < truth.censoring.horizon
+    g = truth.censoring.at(truth.time)
+    left = np.where(inside & (g > 0), 1 / np.maximum(g, 1e-12) ** 2, 0.0)
+    return left, harrell_pairs(truth)[1] * inside[:, None]
+
+
+def auc_pairs(truth: SurvivalTruth, horizon: float) -> tuple[PerSample, Pairs]:
+    """Cases had their event by the horizon, controls outlived it; cases weigh 1 / G(T_i) (Uno et al. 2007)."""
+    cases = (truth.time <= horizon) & (truth.event == 1)
+    g = truth.censoring.at(truth.time)
+    left = np.where(cases & (g > 0), 1 / np.maximum(g, 1e-12), 0.0)
+    return left, (cases[:, None] & (truth.time > horizon)[None, :]).astype(np.float64)
+
+
+def integrated_brier(survival: Float[np.ndarray, "sample bin"], truth: SurvivalTruth, weights: RowWeights) -> Values:
+    """Brier score weighted for censoring, averaged over the followed edges by trapezoids (Graf et al. 1999)."""
+    horizons = truth.horizons
+    if not horizons:
+        return np.full(len(weights), np.nan)
+    scores = []
+    for k, horizon in horizons.items():
+        alive = survival[:, k - 1]
+        dead = (truth.time <= horizon) & (truth.event == 1)
+        g = np.where(dead, truth.censoring.at(truth.time), truth.censoring.at(np.full(len(truth.time), horizon)))
+        counted = dead | (truth.time > horizon)
+        row = np.where(counted, np.where(dead, alive**2, (1 - alive) ** 2) / np.maximum(g, 1e-12), 0.0)
+        scores.append(_ratio(weights @ row, weights.sum(axis=1)))
+    if len(scores) == 1:
+        return scores[0]
+    times = np.array(list(horizons.values()))
+    return np.trapezoid(np.stack(scores, axis=1), times, axis=1) / (times[-1] - times[0])

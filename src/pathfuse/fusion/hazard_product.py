@@ -1,0 +1,108 @@
+"""Survival only: the weighted product bin by bin, a weighted mean of hazard logits (pooling.md, section 8, option b).
+
+Each bin is a Bernoulli logarithmic pool, so the fit is convex in ``sharpness * weights`` and a censored case adds one
+logistic term per bin that it outlived.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from pathfuse.endpoints.likelihood import floor_log_prob
+from pathfuse.endpoints.survival import event_distribution
+from pathfuse.fusion.experts import Experts
+from pathfuse.fusion.logpool import (
+    ByOutcome,
+    Product,
+    equal_product,
+    no_features,
+    product_weights,
+)
+from pathfuse.fusion.rung import Rung
+from pathfuse.fusion.static_product import RIDGES, one_hot_bias, static_objective
+from pathfuse.types import LogProbs, Observed, Params, Weights
+
+
+class HazardProduct(Rung):
+    """Constant weights on the experts' hazard logits, shared over bins, with one sharpness.
+
+    Args:
+        ridge: Pull towards equal weights, in units of 1/n; None: chosen by inner cross-validation.
+        seed: Seed of the inner folds.
+        n_jobs: Processes for inner cross-validation (joblib).
+    """
+
+    name = "hazard_product"
+
+    def __init__(self, ridge: float | None = None, seed: int = 0, n_jobs: int | None = None) -> None:
+        super().__init__(seed, n_jobs)
+        self.ridge = ridge
+
+    def candidates(self, n_samples: int) -> tuple[float, ...]:
+        """Ridges in units of 1/n."""
+        return RIDGES if self.ridge is None else (self.ridge,)
+
+    def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:
+        """See ``Rung``."""
+        logits = hazard_logits(experts)
+        likelihood = HazardLikelihood.of(observed)
+        product, path = equal_product(experts.shape[1]), []
+        for ridge in settings:
+            objective = static_objective(logits, observed, ridge, likelihood)
+            product = objective.minimise(product)
+            path.append({"bias": product.bias, "log_sharpness": np.array(product.log_sharpness)})
+        return path
+
+    def pool(self, experts: Experts, params: Params) -> LogProbs:
+        """See ``Rung``."""
+        logits = hazard_logits(experts)
+        pooled = np.einsum("nm,nmk->nk", self.share(experts, params), logits.log_prob)
+        return floor_log_prob(event_distribution(np.exp(params["log_sharpness"]) * pooled))
+
+    def share(self, experts: Experts, params: Params) -> Weights:
+        """Constant, renormalised over the experts present."""
+        product = Product(params["bias"], 0.0, np.zeros((len(params["bias"]), 0)))
+        return product_weights(product, no_features(experts.n_samples), experts.present)
+
+    def safeguards(self, experts: Experts, observed: Observed) -> Iterable[tuple[str, Params]]:
+        """Less shrinkage, then the best expert alone."""
+        for ridge in (r for r in (*RIDGES, 0.0) if r < self.setting_):
+            yield f"ridge {ridge:g}/n", self.fit_path(experts, observed, [ridge])[0]
+        yield "best_expert", {"bias": one_hot_bias(experts, observed), "log_sharpness": np.array(0.0)}
+
+
+def hazard_logits(experts: Experts) -> Experts:
+    """The experts' hazard logits in place of their event distributions: ``log p_t - log S_t``, exact in log space."""
+    log_prob = experts.log_prob
+    later = np.logaddexp.accumulate(log_prob[:, :, ::-1], axis=2)[:, :, ::-1]
+    return Experts(np.where(experts.present[:, :, None], log_prob[:, :, :-1] - later[:, :, 1:], 0.0), experts.present)
+
+
+@dataclass(frozen=True)
+class HazardLikelihood:
+    """Mean censored NLL of hazard logits, with its gradient; samples along the last axis."""
+
+    observed: Float[np.ndarray, "outcome sample"]
+
+    @classmethod
+    def of(cls, observed: Observed) -> "HazardLikelihood":
+        """From observed sets over the bins and the tail."""
+        return cls(np.ascontiguousarray(observed.T, dtype=np.float64))
+
+    def __call__(self, scores: Float[np.ndarray, "bin sample"]) -> tuple[float, Float[np.ndarray, "bin sample"]]:
+        """Mean NLL, and n times its gradient.
+
+        With r the distribution inside the observed set: ``d nll / d logit_j = h_j * sum_{c >= j} r_c - r_j``.
+        """
+        log_q: ByOutcome = event_distribution(scores.T).T
+        with np.errstate(divide="ignore"):
+            allowed = log_q + np.log(self.observed)
+        peak = allowed.max(axis=0)
+        inside = np.exp(allowed - peak)
+        mass = inside.sum(axis=0)
+        inside /= mass
+        at_risk = np.cumsum(inside[::-1], axis=0)[::-1][:-1]
+        hazard = 1 / (1 + np.exp(-np.clip(scores, -500, 500)))
+        return -float((peak + np.log(mass)).mean()), hazard * at_risk - inside[:-1]
