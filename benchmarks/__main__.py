@@ -6,8 +6,9 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.fit_time import fit_time
+from benchmarks.published import published
 
-TABLES = {"fit_time": fit_time}
+TABLES = {"fit_time": fit_time, "published": published}
 
 
 def main(names: list[str]) -> None:

@@ -34,22 +34,48 @@ Jobs = Annotated[
 
 TimeEdges = Annotated[
     str | None,
-    Parameter(name="--time-edges", help="Survival: bin edges such as 0,12,24,inf; 'pathfuse bins' proposes some."),
+    Parameter(
+        name="--time-edges", help="Survival: bin edges such as 0,12,24,inf, or the file that 'pathfuse bins' wrote."
+    ),
 ]
+LONGEST_EDGES = 10_000
+"""Characters of a file of edges that are read."""
 CensoringRule = Annotated[
     str, Parameter(name="--censoring", help="Survival: 'later', or 'half': a censored case says half of its bin.")
 ]
 
 
 def parse_time_edges(text: str | None) -> tuple[float, ...] | None:
-    """``0,12,24,inf`` as numbers.
+    """``0,12,24,inf`` as numbers, or a file that holds such a line, as ``pathfuse bins`` writes it.
 
     Raises:
-        InputError: A part is no number.
+        InputError: It is neither.
     """
     from pathfuse.tables.study import parse_edges
 
-    return None if text is None else parse_edges(text, "--time-edges")
+    if text is None:
+        return None
+    try:
+        return parse_edges(text, "--time-edges")
+    except InputError:
+        line = _line_in(Path(text))
+    if line is None:
+        raise InputError(f"--time-edges '{text}' is neither a list of numbers such as 0,12,24,inf nor a file")
+    try:
+        return parse_edges(line, "--time-edges")
+    except InputError:
+        raise InputError(f"--time-edges {text}: the file holds no list of numbers such as 0,12,24,inf") from None
+
+
+def _line_in(file: Path) -> str | None:
+    """The text of a short file; None if there is no such file."""
+    try:
+        if not file.is_file():
+            return None
+        with file.open(encoding="utf-8", errors="replace") as content:
+            return content.read(LONGEST_EDGES).strip()
+    except OSError:  # also a list of edges that is too long for a file name
+        return None
 
 
 def parse_label_maps(items: list[str] | None) -> dict[str, Path]:

@@ -96,8 +96,8 @@ class Endpoint(ABC):
         """Observed sets of each task, from the target columns of the samples table."""
 
     @abstractmethod
-    def read_expert(self, columns: Columns, label_map: LabelMap | None) -> dict[str, ExpertColumns]:
-        """One expert's columns as log-probabilities, per task."""
+    def read_expert(self, columns: Columns, label_map: LabelMap | None) -> Mapping[str, Any]:
+        """One expert's columns per task: ``ExpertColumns`` (log-probabilities), or moments for regression."""
 
     @abstractmethod
     def fused_columns(self, log_prob: Mapping[str, LogProbs]) -> dict[str, np.ndarray]:

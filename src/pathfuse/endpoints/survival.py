@@ -37,10 +37,14 @@ def survival_at_edges(log_prob: LogProbs) -> Float[np.ndarray, "row bin"]:
 
 
 def hazards(log_prob: LogProbs) -> Float[np.ndarray, "row bin"]:
-    """Hazard of each bin, ``p_t / S_{t-1}``, from an event distribution."""
-    survival = survival_at_edges(log_prob)
-    before = np.concatenate([np.ones((len(survival), 1)), survival[:, :-1]], axis=1)
-    return np.minimum(np.exp(log_prob[:, :-1]) / before, 1.0)
+    """Hazard of each bin, ``p_t / S_{t-1}``, from an event distribution; in log space, since ``S`` may underflow."""
+    not_before = np.logaddexp.accumulate(log_prob[:, ::-1], axis=1)[:, ::-1]
+    return np.minimum(np.exp(log_prob[:, :-1] - not_before[:, :-1]), 1.0)
+
+
+def auc_name(edge: float) -> str:
+    """Name of the time-dependent AUC at one edge; digits enough to tell edges apart."""
+    return f"auc_at_{edge:.12g}"
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Survival(Endpoint):
     def metrics(self) -> tuple[str, ...]:
         """Concordance, Brier score, and the AUC at each finite edge after the first."""
         finite = [e for e in self.edges[1:] if np.isfinite(e)]
-        return ("nll", "c_index", "c_index_ipcw", "ibs", *(f"auc_at_{e:g}" for e in finite))
+        return ("nll", "c_index", "c_index_ipcw", "ibs", *(auc_name(e) for e in finite))
 
     @classmethod
     def target_columns(cls, header: Sequence[str]) -> list[str]:

@@ -15,6 +15,7 @@ from pathfuse.endpoints.base import Endpoint
 from pathfuse.endpoints.likelihood import log_softmax
 from pathfuse.errors import InputError
 from pathfuse.evaluation.classification import ClassificationScores, RowWeights, Values
+from pathfuse.evaluation.regression import RegressionScores
 from pathfuse.evaluation.resampling import (
     MIN_PATIENTS,
     Resamples,
@@ -45,6 +46,8 @@ class Judged:
         log_prob, observed = self.predictions[name][rows], self.observed[rows]
         if kind == "survival" and self.context is not None:
             return SurvivalScores(log_prob, observed, self.context.of(rows, fold))
+        if kind == "regression":
+            return RegressionScores(log_prob, observed[:, 0])
         return ClassificationScores(log_prob, observed)
 
 
@@ -97,6 +100,11 @@ class Verdict:
     notes: list[str]
 
 
+def predicted(values: np.ndarray) -> np.ndarray:
+    """The rows that a method has a prediction for."""
+    return np.asarray(~np.isnan(values).all(axis=1))
+
+
 def average_patients(judged: Judged) -> Judged:
     """One row per patient: the mean of its rows' log-probabilities, normalised (``--unit patient``).
 
@@ -145,26 +153,25 @@ def judge_tasks(
     n_resamples: int = 2000,
     seed: int = 0,
 ) -> Verdict:
-    """Judges several tasks on the same resamples of patients; with more than one, ``all`` is their macro average."""
+    """Judges several tasks on the same resamples of patients; ``all`` is the macro average over labels or targets."""
     patients = np.concatenate([j.patients for j in tasks.values()])
-    strata = np.concatenate([_strata(j, len(tasks) == 1) for j in tasks.values()])
+    strata = np.concatenate([_strata(j, len(tasks) == 1 and endpoint.kind != "regression") for j in tasks.values()])
     n_patients = len(np.unique(patients))
     drawn = draw(patients, strata, n_resamples if n_patients >= MIN_PATIENTS else 0, seed)
     few = f"{n_patients} patients, fewer than {MIN_PATIENTS}: no intervals"
     verdict = Verdict([], [], [] if n_patients >= MIN_PATIENTS else [few])
-    averages = _Averages(len(tasks))
+    averages = _Averages(list(tasks) != ["all"])
     for output, judged in tasks.items():
         resamples = Resamples(drawn.counts, judged.patients)
         everything = {
-            name: _resampled(endpoint, judged, name, ~np.isnan(p[:, 0]), resamples)
-            for name, p in judged.predictions.items()
+            name: _resampled(endpoint, judged, name, predicted(p), resamples) for name, p in judged.predictions.items()
         }
         verdict.notes.extend(_omissions(output, endpoint, judged))
         _judge_methods(verdict, endpoint, output, judged, everything)
         pairs = {c: _paired(endpoint, judged, c, everything, resamples) for c in contrasts}
         _judge_contrasts(verdict, endpoint, output, pairs)
         averages.add(everything, pairs)
-    if len(tasks) > 1:
+    if list(tasks) != ["all"]:
         averages.report(verdict, endpoint, max(len(j.patients) for j in tasks.values()), n_patients)
     return verdict
 
@@ -183,7 +190,7 @@ def _judge_methods(
     verdict: Verdict, endpoint: Endpoint, output: str, judged: Judged, everything: Mapping[str, Estimates]
 ) -> None:
     for name, values in everything.items():
-        rows = ~np.isnan(judged.predictions[name][:, 0])
+        rows = predicted(judged.predictions[name])
         n, n_patients = int(rows.sum()), len(np.unique(judged.patients[rows]))
         for metric in endpoint.metrics:
             point, replicates = values[metric]
@@ -200,7 +207,7 @@ def _paired(
     resamples: Resamples,
 ) -> tuple[Estimates, Estimates] | None:
     """Both sides of a contrast on the rows that both predict; None if there is none."""
-    scored = [~np.isnan(judged.predictions[name][:, 0]) for name in contrast]
+    scored = [predicted(judged.predictions[name]) for name in contrast]
     common = scored[0] & scored[1]
     if not common.any():
         return None
@@ -229,8 +236,8 @@ def _judge_contrasts(
 class _Averages:
     """Running macro averages over tasks of methods' and pairs' estimates; undefined tasks are left out."""
 
-    def __init__(self, n_tasks: int) -> None:
-        self.n_tasks = n_tasks
+    def __init__(self, wanted: bool) -> None:
+        self.wanted = wanted
         self.sums: dict[Any, dict[str, list[Any]]] = {}
 
     def add(
@@ -238,7 +245,7 @@ class _Averages:
         everything: Mapping[str, Estimates],
         pairs: Mapping[tuple[str, str], tuple[Estimates, Estimates] | None],
     ) -> None:
-        if self.n_tasks == 1:
+        if not self.wanted:
             return
         for name, values in everything.items():
             self._add(name, values)

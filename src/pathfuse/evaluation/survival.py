@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from pathfuse.endpoints.likelihood import set_nll
-from pathfuse.endpoints.survival import survival_at_edges
+from pathfuse.endpoints.survival import auc_name, survival_at_edges
 from pathfuse.evaluation.censoring import Censoring
 from pathfuse.evaluation.classification import RowWeights, Values
 from pathfuse.types import Index, LogProbs, Observed, PerSample
@@ -79,11 +79,6 @@ class SurvivalScores:
             name = auc_name(float(truth.edges[k]))
             result[name] = concordance(-survival[:, k - 1], *auc_pairs(truth, horizon), weights)
         return result
-
-
-def auc_name(edge: float) -> str:
-    """Name of the time-dependent AUC at one edge."""
-    return f"auc_at_{edge:g}"
 
 
 def _ratio(top: Values, bottom: Values) -> Values:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from pathfuse.endpoints.likelihood import set_nll
+from pathfuse.errors import InputError
 from pathfuse.fusion.bin_gates import BinGates, BinGatesObjective
 from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.gating import Standardiser, gate_features
@@ -22,6 +23,7 @@ from pathfuse.fusion.logpool import (
     product_weights,
     weighted_product,
 )
+from pathfuse.fusion.published import fit_published
 from pathfuse.fusion.rung import Rung
 from pathfuse.fusion.static_product import fit_static, one_hot_bias
 from pathfuse.types import LogProbs, Observed, Params, Weights
@@ -39,8 +41,15 @@ class LogitProd(Rung):
         dropout: Share of the experts' predictions that is hidden from the fit at random, so that the gate learns to do
             without any of them; 0: off.
         decorrelation: Strength of the published penalty ``w'Rw`` (published: 0.1), shared gate only; 0: off.
-        seed: Seed of the inner folds and of ``dropout``.
+        seed: Seed of the inner folds and of ``dropout``; of the published recipe's validation part and batches.
         n_jobs: Processes for inner cross-validation (joblib).
+        variant: ``default``, or ``published``: the authors' own training, for comparison (``published.py``; needs the
+            torch extra). It brings its own gate and penalty, so the options above the seed are not read, and the fit
+            stays as it came out: its certificate may fail.
+        recipe: Published hyper-parameters: ``classification``, ``mutation``, ``survival`` or ``tile``.
+        quirks: Accidents of the published code to repeat: ``no_survival_gradient``, ``last_epoch``,
+            ``unnormalised_mutation``, ``dropped_rows``; what each does is in ``published.QUIRKS``.
+        epochs: At most so many published epochs; None: as published.
     """
 
     name = "logitprod"
@@ -53,19 +62,40 @@ class LogitProd(Rung):
         decorrelation: float = 0.0,
         seed: int = 0,
         n_jobs: int | None = None,
+        variant: str = "default",
+        recipe: str = "classification",
+        quirks: tuple[str, ...] = (),
+        epochs: int | None = None,
     ) -> None:
         super().__init__(seed, n_jobs)
         self.rho = rho
         self.gate = gate
         self.dropout = dropout
         self.decorrelation = decorrelation
+        self.variant = variant
+        self.recipe = recipe
+        self.quirks = quirks
+        self.epochs = epochs
+
+    @property
+    def _published(self) -> bool:
+        if self.variant not in ("default", "published"):
+            raise InputError(f"variant '{self.variant}' is unknown; choose default or published")
+        if self.quirks and self.variant == "default":
+            raise InputError("quirks belong to variant='published'; the default variant has none")
+        return self.variant == "published"
 
     def candidates(self, n_samples: int) -> tuple[float, ...]:
-        """Ridges on the gate."""
+        """Ridges on the gate; the published recipe has nothing to choose."""
+        if self._published:
+            return (0.0,)
         return RHOS if self.rho is None else (self.rho,)
 
     def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:
         """See ``Rung``."""
+        if self._published:
+            published = fit_published(experts, observed, self.recipe, self.quirks, self.seed, self.epochs)
+            return [published for _ in settings]
         experts = hide(experts, self.dropout, self.seed)
         standardiser, phi = _standardised(experts)
         n, m, k = experts.shape
@@ -111,7 +141,12 @@ class LogitProd(Rung):
         return product_weights(Product(params["bias"], 0.0, params["gate"]), phi, experts.present)
 
     def safeguards(self, experts: Experts, observed: Observed) -> Iterable[tuple[str, Params]]:
-        """Less shrinkage of the gate, then the static product, then the best expert alone: all are in the family."""
+        """Less shrinkage of the gate, then the static product, then the best expert alone: all are in the family.
+
+        None for the published variant, which is shown as it is.
+        """
+        if self._published:
+            return
         for rho in (r for r in RHOS if r < self.setting_):
             yield f"rho {rho:g}", self.fit_path(experts, observed, [rho])[0]
         standardiser, phi = _standardised(experts)

@@ -9,12 +9,15 @@ from pathfuse.errors import InputError
 from pathfuse.evaluation.judge import Judged
 from pathfuse.fusion.certificate import first_present, preference, take_expert
 from pathfuse.fusion.experts import Experts
+from pathfuse.fusion.gaussian.council import GAUSSIAN_RUNGS
+from pathfuse.fusion.gaussian.experts import residual_variance
 from pathfuse.fusion.mean_probability import MeanProbability
 from pathfuse.fusion.uniform_product import UniformProduct
 from pathfuse.runs.fitting import check_names, check_seed
 from pathfuse.runs.fuse import Progress, silent
 from pathfuse.runs.judging import check_judging, judge_all, judged_rows
 from pathfuse.runs.manifest import describe
+from pathfuse.runs.regression import align_moments
 from pathfuse.runs.result import Result, comparisons_frame, metrics_frame
 from pathfuse.tables.study import Study
 from pathfuse.types import Index, LogProbs
@@ -43,7 +46,7 @@ def evaluate(
     start = time.perf_counter()
     check_names(study, POOLS)
     check_seed(seed)
-    check_judging(unit, n_resamples)
+    check_judging(unit, n_resamples, study.endpoint.kind)
     scored = study.n_scored() > 0
     roles = study.samples.roles
     judged = scored & (roles == "test") if roles is not None and (roles == "test").any() else scored.copy()
@@ -60,7 +63,7 @@ def evaluate(
             references = [name for name in POOLS if name in predictions]
             if len(known):
                 rows = [(np.flatnonzero(fitted) if fitted.any() else known, known)]
-                tasks[task] = judged_rows(study, task, rows, [predictions], unit)
+                tasks |= judged_rows(study, task, rows, [predictions], unit)
         contrasts = [(name, r) for name in study.expert_names for r in references]
         verdict = judge_all(study, tasks, contrasts, n_resamples, seed)
     manifest = {
@@ -81,6 +84,8 @@ def _predictions(study: Study, task: str, fit_rows: Index, rows: Index) -> tuple
     fit_rows, rows = study.scored(task, fit_rows), study.scored(task, rows)
     if not len(rows):
         return {}, rows
+    if study.endpoint.kind == "regression":
+        return _moments(study, fit_rows, rows), rows
     frequency = np.maximum(study.frequency(task, fit_rows if len(fit_rows) else rows), 1e-7)
     logits = study.logits(task, frequency)
     experts = Experts.from_logits(logits[rows])
@@ -92,3 +97,20 @@ def _predictions(study: Study, task: str, fit_rows: Index, rows: Index) -> tuple
     said["mean_probability"] = MeanProbability().pool(experts, {})
     said["uniform_product"] = UniformProduct().pool(experts, {})
     return said, rows
+
+
+def _moments(study: Study, fit_rows: Index, rows: Index) -> dict[str, np.ndarray]:
+    """The same for a regression; experts that give no sd take it from the fit rows, or from the judged ones."""
+    learned = fit_rows if len(fit_rows) else rows
+    n_targets = len(study.endpoint.outcomes)
+    y = study.truth["all"].observed[learned]
+    known = align_moments(study.experts, study.samples.ids[learned].tolist(), n_targets)
+    experts = align_moments(study.experts, study.samples.ids[rows].tolist(), n_targets)
+    filled = experts.with_variance(residual_variance(known, y))
+    said = {
+        e.name: np.concatenate([filled.mean[:, m], filled.variance[:, m]], axis=1) for m, e in enumerate(study.experts)
+    }
+    for name in POOLS if len(fit_rows) else POOLS[1:]:
+        rung = GAUSSIAN_RUNGS[name]
+        said[name] = rung.predict(experts, rung.learn(known, y, 0.0)).flat()
+    return said

@@ -11,6 +11,7 @@ from pathfuse.fusion.auto import Auto
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.choose import Choose
 from pathfuse.fusion.experts import Experts
+from pathfuse.fusion.gaussian.council import GAUSSIAN_RUNGS
 from pathfuse.fusion.ladder import Ladder, climb
 from pathfuse.fusion.registry import method_class
 from pathfuse.fusion.rung import Rung, Tick, no_tick
@@ -85,7 +86,7 @@ class Recipe:
         Raises:
             InputError: An option is out of range, or an expert is named like a method.
         """
-        kinds = rungs_of(study.endpoint.kind)
+        kinds = list(GAUSSIAN_RUNGS if study.endpoint.kind == "regression" else rungs_of(study.endpoint.kind))
         names = [*kinds, "auto", "choose"]
         if self.method not in names:
             raise InputError(f"method '{self.method}' is unknown; choose one of {', '.join(names)}")

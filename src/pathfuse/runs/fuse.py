@@ -14,6 +14,7 @@ from pathfuse.runs.fitting import Recipe, TaskFit, fit_task, unfittable
 from pathfuse.runs.judging import check_judging, judge_all, judged_rows
 from pathfuse.runs.manifest import describe
 from pathfuse.runs.model import FusedModel
+from pathfuse.runs.regression import GaussianFit, align_moments, fit_gaussian
 from pathfuse.runs.result import Result, comparisons_frame, metrics_frame
 from pathfuse.tables.samples import Partition, partitions
 from pathfuse.tables.study import Study
@@ -24,7 +25,8 @@ Progress = Callable[[str, float], None]
 HEADLINE = ("fused", "logitprod")
 """Methods that are compared with every other."""
 
-Fits = list[dict[str, TaskFit]]
+AnyFit = TaskFit | GaussianFit
+Fits = list[dict[str, AnyFit]]
 """Per partition, per task."""
 
 
@@ -67,14 +69,14 @@ def fuse(
     start = time.perf_counter()
     recipe = Recipe(method, seed, gate, expert_dropout, n_jobs)
     recipe.check(study)
-    check_judging(unit, n_resamples)
+    check_judging(unit, n_resamples, study.endpoint.kind)
     parts = [_scored(study, part, skip_unscored) for part in partitions(study.samples, allow_in_sample)]
     tasks, warnings = _fittable(study, parts)
     with threadpool_limits(1):  # small matrices: threads cost time, and one core or many must give the same bytes
         fits = _fit_all(study, parts, tasks, recipe, progress)
         final = fits.pop() if len(parts) > 1 else fits[0]
         progress("judging", 0.75)
-        judged = {task: _judged(study, task, parts, fits, unit) for task in tasks}
+        judged = {name: j for task in tasks for name, j in _judged(study, task, parts, fits, unit).items()}
         others = dict.fromkeys(name for j in judged.values() for name in j.predictions)
         contrasts = [(name, other) for name in HEADLINE for other in others if other != name]
         verdict = judge_all(study, judged, contrasts, n_resamples, seed)
@@ -150,11 +152,14 @@ def _fit_all(
             def tick(share: float, behind: int = behind, what: str = what) -> None:
                 progress(what, 0.75 * (behind + share) / total)
 
-            fits[-1][task] = fit_task(study, task, rows, recipe, tick, f" of {name}" if name else "")
+            if study.endpoint.kind == "regression":
+                fits[-1][task] = fit_gaussian(study, rows, recipe.method, recipe.seed, tick)
+            else:
+                fits[-1][task] = fit_task(study, task, rows, recipe, tick, f" of {name}" if name else "")
     return fits
 
 
-def _judged(study: Study, task: str, parts: Sequence[Partition], fits: Fits, unit: str) -> Judged:
+def _judged(study: Study, task: str, parts: Sequence[Partition], fits: Fits, unit: str) -> dict[str, Judged]:
     rows = [(study.scored(task, part.fit), study.scored(task, part.judged)) for part in parts]
     said = [fit[task].predict(study, task, judged) for fit, (_, judged) in zip(fits, rows, strict=True)]
     return judged_rows(study, task, rows, said, unit)
@@ -167,7 +172,7 @@ def _masks(study: Study, parts: Sequence[Partition]) -> tuple[np.ndarray, np.nda
     return fitted, judged
 
 
-def _model(study: Study, fit: dict[str, TaskFit]) -> FusedModel:
+def _model(study: Study, fit: dict[str, AnyFit]) -> FusedModel:
     return FusedModel(
         study.endpoint,
         study.expert_names,
@@ -177,12 +182,15 @@ def _model(study: Study, fit: dict[str, TaskFit]) -> FusedModel:
     )
 
 
-def _fused(study: Study, fit: dict[str, TaskFit], part: Partition) -> pl.DataFrame:
+def _fused(study: Study, fit: dict[str, AnyFit], part: Partition) -> pl.DataFrame:
+    ids, model = study.samples.ids[part.judged].tolist(), _model(study, fit)
+    if study.endpoint.kind == "regression":
+        return model.table_of_moments(ids, align_moments(study.experts, ids, len(study.endpoint.outcomes)))
     logits = {task: study.logits(task, task_fit.frequency)[part.judged] for task, task_fit in fit.items()}
-    return _model(study, fit).table(study.samples.ids[part.judged].tolist(), logits)
+    return model.table(ids, logits)
 
 
-def _certificate(study: Study, parts: Sequence[Partition], fits: Fits, final: dict[str, TaskFit]) -> dict[str, Any]:
+def _certificate(study: Study, parts: Sequence[Partition], fits: Fits, final: dict[str, AnyFit]) -> dict[str, Any]:
     """The certificate of the model that is kept; per label and per fold where there are several."""
     content = _task_certificates(study, final)
     if len(parts) > 1:
@@ -191,7 +199,7 @@ def _certificate(study: Study, parts: Sequence[Partition], fits: Fits, final: di
     return content
 
 
-def _task_certificates(study: Study, fit: dict[str, TaskFit]) -> dict[str, Any]:
+def _task_certificates(study: Study, fit: dict[str, AnyFit]) -> dict[str, Any]:
     certificates = {task: task_fit.fused.certificate_.as_dict(study.expert_names) for task, task_fit in fit.items()}
     if len(certificates) == 1:
         return next(iter(certificates.values()))

@@ -13,7 +13,7 @@ from pathfuse.tables.study import Study
 from pathfuse.types import Index, LogProbs
 
 
-def check_judging(unit: str, n_resamples: int) -> None:
+def check_judging(unit: str, n_resamples: int, endpoint: str) -> None:
     """Refuses options out of range.
 
     Raises:
@@ -21,6 +21,8 @@ def check_judging(unit: str, n_resamples: int) -> None:
     """
     if unit not in ("sample", "patient"):
         raise InputError(f"unit '{unit}' is unknown; choose sample or patient")
+    if unit == "patient" and endpoint == "regression":
+        raise InputError("--unit patient averages log-probabilities; regression has none")
     if n_resamples < 0:
         raise InputError(f"--resamples {n_resamples} is negative")
 
@@ -31,8 +33,8 @@ def judged_rows(
     parts: Sequence[tuple[Index, Index]],
     predictions: Sequence[dict[str, LogProbs]],
     unit: str,
-) -> Judged:
-    """The judged rows of one task, fold by fold.
+) -> dict[str, Judged]:
+    """The judged rows of one task, fold by fold; a regression has one entry per target.
 
     Args:
         study: The study.
@@ -43,30 +45,36 @@ def judged_rows(
     """
     rows = np.concatenate([judged for _, judged in parts])
     folds = np.concatenate([np.full(len(judged), f) for f, (_, judged) in enumerate(parts)])
-    names = list(dict.fromkeys(name for said in predictions for name in said))
-    absent = len(study.truth[task].observed[0])
-    patients = np.unique(study.samples.patients.astype(str), return_inverse=True)[1]
+    patients = np.unique(study.samples.patients.astype(str), return_inverse=True)[1][rows]
     truth = study.truth[task]
     context = None
     if isinstance(study.endpoint, Survival) and truth.time is not None and truth.event is not None:
         censorings = tuple(Censoring.fit(truth.time[fit], truth.event[fit]) for fit, _ in parts)
         context = SurvivalTruth(truth.time[rows], truth.event[rows], np.array(study.endpoint.edges), censorings)
-    judged = Judged(
-        truth.observed[rows],
-        patients[rows],
-        folds,
-        {
-            name: np.concatenate(
-                [
-                    said.get(name, np.full((len(part), absent), np.nan))
-                    for said, (_, part) in zip(predictions, parts, strict=True)
-                ]
-            )
-            for name in names
-        },
-        context,
-    )
-    return average_patients(judged) if unit == "patient" else judged
+    judged = Judged(truth.observed[rows], patients, folds, _joined(predictions, [j for _, j in parts]), context)
+    if study.endpoint.kind == "regression":
+        return {target: _one_target(judged, g) for g, target in enumerate(study.endpoint.outcomes)}
+    return {task: average_patients(judged) if unit == "patient" else judged}
+
+
+def _joined(predictions: Sequence[dict[str, LogProbs]], rows: Sequence[Index]) -> dict[str, LogProbs]:
+    """Methods' predictions of all folds; NaN in folds where a method has none."""
+    names = dict.fromkeys(name for said in predictions for name in said)
+    width = next(iter(predictions[0].values())).shape[1]
+    return {
+        name: np.concatenate(
+            [said.get(name, np.full((len(part), width), np.nan)) for said, part in zip(predictions, rows, strict=True)]
+        )
+        for name in names
+    }
+
+
+def _one_target(judged: Judged, g: int) -> Judged:
+    """The rows whose value of one target is known, with every method's mean and variance of it."""
+    known = ~np.isnan(judged.observed[:, g])
+    half = judged.observed.shape[1]
+    moments = {name: said[known][:, [g, half + g]] for name, said in judged.predictions.items()}
+    return Judged(judged.observed[known][:, [g]], judged.patients[known], judged.folds[known], moments)
 
 
 def judge_all(

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -17,8 +17,11 @@ from pathfuse.endpoints.detect import endpoint_from_dict
 from pathfuse.errors import InputError
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.experts import Experts
+from pathfuse.fusion.gaussian.council import GaussianFusion
+from pathfuse.fusion.gaussian.experts import GaussianExperts
 from pathfuse.fusion.store import dump, restore
-from pathfuse.tables.predictions import PredictionInput, gather, read_expert
+from pathfuse.runs.regression import align_moments
+from pathfuse.tables.predictions import Expert, PredictionInput, gather, read_expert
 from pathfuse.tables.study import align
 from pathfuse.tables.write import write_json
 
@@ -36,7 +39,7 @@ class FusedModel:
     label_maps: Mapping[str, LabelMap | None]
     frequency: Mapping[str, Float[np.ndarray, " outcome"]]
     """Per task, outcome frequencies on the fit rows; coarse experts are spread by them."""
-    fusions: Mapping[str, Fusion]
+    fusions: Mapping[str, Fusion | GaussianFusion]
     """Per task."""
 
     def predict(self, predictions: PredictionInput) -> pl.DataFrame:
@@ -60,12 +63,29 @@ class FusedModel:
         read = {t.name: read_expert(t, self.endpoint, self.label_maps[t.name]) for t in tables}
         ids = sorted({i for expert in read.values() for i in expert.ids})
         columns = [self.experts.index(name) for name in read]
+        if self.endpoint.kind == "regression":
+            return self.table_of_moments(ids, self._moments(tuple(read.values()), columns, ids))
         logits = {}
         for task in self.fusions:
             values = np.full((len(ids), len(self.experts), len(self.frequency[task])), np.nan)
             values[:, columns] = align(tuple(read.values()), ids, task, self.frequency[task])
             logits[task] = values
         return self.table(ids, logits)
+
+    def _moments(self, experts: tuple[Expert, ...], columns: list[int], ids: list[str]) -> GaussianExperts:
+        """Aligned moments with a place for every expert of the model."""
+        said = align_moments(experts, ids, len(self.endpoint.outcomes))
+        mean = np.full((len(ids), len(self.experts), len(self.endpoint.outcomes)), np.nan)
+        variance = mean.copy()
+        mean[:, columns], variance[:, columns] = said.mean, said.variance
+        return GaussianExperts(mean, variance)
+
+    def table_of_moments(self, ids: list[str], experts: GaussianExperts) -> pl.DataFrame:
+        """Fused predictions of a regression, as ``fused.parquet`` has them."""
+        fusion = _as(GaussianFusion, self.fusions["all"])
+        n_experts = experts.present.any(axis=2).sum(axis=1)
+        said = {"all": fusion.predict(experts).flat()}
+        return fused_frame(self.endpoint, self.experts, ids, said, fusion.weigh(experts), n_experts)
 
     def table(self, ids: list[str], logits: Mapping[str, np.ndarray]) -> pl.DataFrame:
         """Fused predictions of aligned logits, as ``fused.parquet`` has them."""
@@ -74,9 +94,9 @@ class FusedModel:
         n_experts = np.zeros(len(ids), dtype=np.int64)
         for task, values in logits.items():
             heard = ~np.isnan(values[:, :, 0]).all(axis=1)
-            experts = Experts.from_logits(values[heard])
-            log_prob[task][heard] = self.fusions[task].log_pool(experts)
-            weights[heard] += self.fusions[task].weigh(experts)
+            experts, fusion = Experts.from_logits(values[heard]), _as(Fusion, self.fusions[task])  # type: ignore[type-abstract]
+            log_prob[task][heard] = fusion.log_pool(experts)
+            weights[heard] += fusion.weigh(experts)
             n_tasks += heard
             n_experts[heard] = np.maximum(n_experts[heard], experts.present.sum(axis=1))
         mean = weights / np.maximum(n_tasks, 1)[:, None]
@@ -87,7 +107,7 @@ class FusedModel:
         fusions: dict[str, Any] = {}
         tensors: dict[str, np.ndarray] = {}
         for t, (task, fusion) in enumerate(self.fusions.items()):
-            fusions[task], arrays = dump(fusion)
+            fusions[task], arrays = fusion.dump() if isinstance(fusion, GaussianFusion) else dump(fusion)
             tensors |= {f"{t}/{name}": np.array(array, order="C") for name, array in arrays.items()}
         content = {
             "schema": SCHEMA,
@@ -100,6 +120,15 @@ class FusedModel:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(content, folder / MODEL_FILE)
         save_file(tensors or {"empty": np.zeros(1)}, folder / TENSOR_FILE)
+
+
+Kind = TypeVar("Kind", Fusion, GaussianFusion)
+
+
+def _as(kind: type[Kind], fusion: Fusion | GaussianFusion) -> Kind:
+    if not isinstance(fusion, kind):
+        raise InputError("the model is damaged: its fusion does not fit its endpoint")
+    return fusion
 
 
 def fused_frame(
@@ -130,10 +159,10 @@ def load(folder: str | Path) -> FusedModel:
         tensors = load_file(place / TENSOR_FILE)
         if content["schema"] > SCHEMA:
             raise InputError(f"{place} was written by a newer pathfuse (schema {content['schema']}); update pathfuse")
-        fusions = {}
+        fusions: dict[str, Fusion | GaussianFusion] = {}
         for t, (task, part) in enumerate(content["fusions"].items()):
             own = {k.removeprefix(f"{t}/"): v for k, v in tensors.items() if k.startswith(f"{t}/")}
-            fusions[task] = restore(part, own)
+            fusions[task] = GaussianFusion.restore(part, own) if part.get("gaussian") else restore(part, own)
         return FusedModel(
             endpoint_from_dict(content["endpoint"]),
             tuple(content["experts"]),

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import polars as pl
 
-from pathfuse.endpoints.base import Endpoint, ExpertColumns, LabelMap
+from pathfuse.endpoints.base import Endpoint, LabelMap
 from pathfuse.endpoints.columns import Columns
 from pathfuse.errors import InputError
 from pathfuse.tables.files import SUFFIXES, Table, id_column, number_column, read_table, table_in_memory, text_column
@@ -33,8 +33,8 @@ class Expert:
     source: str
     ids: list[str]
     """``sample_id`` of each row."""
-    outputs: dict[str, ExpertColumns]
-    """Per task."""
+    outputs: dict[str, Any]
+    """Per task: ``ExpertColumns``, or ``ExpertMoments`` for regression."""
     label_map: LabelMap | None
 
 

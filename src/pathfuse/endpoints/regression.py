@@ -1,0 +1,135 @@
+"""Continuous targets, e.g. the expression of genes: every expert gives a mean and perhaps a standard deviation."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from jaxtyping import Float
+
+from pathfuse.endpoints.base import Endpoint, LabelMap, Options, Truth
+from pathfuse.endpoints.columns import Columns, number_text
+from pathfuse.errors import InputError
+
+PREFIX = "target_"
+
+
+@dataclass(frozen=True)
+class ExpertMoments:
+    """One expert's predictions of some samples."""
+
+    mean: Float[np.ndarray, "row target"]
+    """NaN for targets that the expert does not know."""
+    sd: Float[np.ndarray, "row target"]
+    """NaN where the expert gives none."""
+    ignored: tuple[str, ...] = ()
+    n_floored: int = 0
+    group: np.ndarray = field(default_factory=lambda: np.arange(0))
+
+
+@dataclass(frozen=True)
+class Regression(Endpoint):
+    """G targets by name, in sorted order."""
+
+    targets: tuple[str, ...]
+
+    kind: ClassVar[str] = "regression"
+    prefixes: ClassVar[tuple[str, ...]] = ("mean_", "sd_")
+    every_outcome_needed: ClassVar[bool] = False
+
+    @classmethod
+    def target_columns(cls, header: Sequence[str]) -> list[str]:
+        """``target_<name>``."""
+        return [name for name in header if name.startswith(PREFIX) and name != PREFIX]
+
+    @classmethod
+    def from_columns(cls, columns: Columns, options: Options | None = None) -> Self:
+        """The targets, sorted by name."""
+        return cls(tuple(sorted(name.removeprefix(PREFIX) for name in columns.values)))
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Self:
+        """See ``Endpoint``."""
+        return cls(tuple(content["targets"]))
+
+    def as_dict(self) -> dict[str, Any]:
+        """See ``Endpoint``."""
+        return {"kind": self.kind, "targets": list(self.targets)}
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """See ``Endpoint``."""
+        return ("nll", "pearson", "spearman", "rmse", "r2")
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """All targets are fused together: they share weights, not scales."""
+        return ("all",)
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        """The targets."""
+        return self.targets
+
+    def truth(self, columns: Columns) -> dict[str, Truth]:
+        """Numbers, NaN where blank.
+
+        Raises:
+            InputError: A cell is no finite number, or a target has one value only.
+        """
+        values = np.empty((len(columns.ids), len(self.targets)))
+        for g, target in enumerate(self.targets):
+            column = PREFIX + target
+            values[:, g] = [columns.number(column, row) for row in range(len(columns.ids))]
+            infinite = np.flatnonzero(np.isinf(values[:, g]))
+            if len(infinite):
+                raise columns.wrong(column, int(infinite[0]), "the value is infinite")
+            known = values[:, g][~np.isnan(values[:, g])]
+            if not len(known) or np.ptp(known) == 0:
+                what = f"all {len(known)} values are {number_text(known[0])}" if len(known) else "all values are empty"
+                raise InputError(f"{columns.source}, column '{column}': {what}; a target must vary")
+        return {"all": Truth(values, np.logical_not(np.isnan(values).all(axis=1)))}
+
+    def read_expert(self, columns: Columns, label_map: LabelMap | None) -> dict[str, Any]:
+        """``mean_<name>``, and ``sd_<name>`` where the expert gives it.
+
+        Raises:
+            InputError: A column names no target, a value is no number, or a standard deviation is not positive.
+        """
+        if label_map is not None:
+            raise InputError(f"{columns.source}: a label map has no meaning for regression")
+        tables = {prefix: np.full((len(columns.ids), len(self.targets)), np.nan) for prefix in self.prefixes}
+        position = {name: g for g, name in enumerate(self.targets)}
+        for name, values in columns.values.items():
+            prefix = next(p for p in self.prefixes if name.startswith(p))
+            target = name.removeprefix(prefix)
+            if target not in position:
+                shown = ", ".join(self.targets[:8]) + (" ..." if len(self.targets) > 8 else "")
+                raise InputError(
+                    f"{columns.source}, column '{name}': no column '{PREFIX}{target}' in the samples; "
+                    f"the targets are {shown}"
+                )
+            columns.check_finite([name], values[:, None])
+            if prefix == "sd_" and (values <= 0).any():
+                row = int(np.flatnonzero(values <= 0)[0])
+                raise columns.wrong(name, row, f"{number_text(values[row])} is no standard deviation above 0")
+            tables[prefix][:, position[target]] = values
+        mean, sd = tables["mean_"], tables["sd_"]
+        if np.isnan(mean).all():
+            raise InputError(f"{columns.source} has no 'mean_<target>' column")
+        lonely = np.flatnonzero(np.isnan(mean).all(axis=0) & ~np.isnan(sd).all(axis=0))
+        if len(lonely):
+            target = self.targets[lonely[0]]
+            raise InputError(f"{columns.source} has a column 'sd_{target}' but no column 'mean_{target}'")
+        return {"all": ExpertMoments(mean, sd)}
+
+    def fused_columns(self, log_prob: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """``mean_<name>`` and ``sd_<name>``; ``prediction`` is the mean over targets.
+
+        Args:
+            log_prob: Under ``all``, Float, (sample, 2 G): means, then variances.
+        """
+        mean, variance = np.split(log_prob["all"], 2, axis=1)
+        columns = {f"mean_{name}": mean[:, g] for g, name in enumerate(self.targets)}
+        columns |= {f"sd_{name}": np.sqrt(variance[:, g]) for g, name in enumerate(self.targets)}
+        return {**columns, "prediction": mean.mean(axis=1)}

@@ -1,0 +1,220 @@
+"""Fitting the ladder of regression, the council over it, and what is left of both: parameters and a certificate."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import GroupKFold
+
+from pathfuse.errors import InputError
+from pathfuse.fusion.certificate import Certificate
+from pathfuse.fusion.gaussian.best_expert import GaussianBestExpert, chain_nll
+from pathfuse.fusion.gaussian.covariance_product import GaussianCovarianceProduct
+from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Targets, mean_nll, pool, residual_variance
+from pathfuse.fusion.gaussian.logitprod import GaussianLogitProd
+from pathfuse.fusion.gaussian.mean_probability import GaussianMean
+from pathfuse.fusion.gaussian.product import Cells, GaussianObjective, gaussian_weights, nothing_seen
+from pathfuse.fusion.gaussian.rung import GaussianRung
+from pathfuse.fusion.gaussian.stacking import GaussianStacking
+from pathfuse.fusion.gaussian.static_product import GaussianStaticProduct
+from pathfuse.fusion.gaussian.uniform_product import GaussianUniformProduct
+from pathfuse.fusion.logpool import Product, equal_product
+from pathfuse.types import Params, Weights
+
+GAUSSIAN_RUNGS: dict[str, GaussianRung] = {
+    rung.name: rung
+    for rung in (
+        GaussianBestExpert(),
+        GaussianMean(),
+        GaussianUniformProduct(),
+        GaussianStaticProduct(),
+        GaussianCovarianceProduct(),
+        GaussianLogitProd(),
+        GaussianStacking(),
+    )
+}
+MAX_TARGETS = 50
+"""Settings and council weights are shared by all targets, and chosen on at most so many of them, evenly spaced."""
+N_SPLITS = 5
+
+
+@dataclass(frozen=True)
+class GaussianLadder:
+    """Fitted rungs with what inner cross-validation said of them."""
+
+    members: dict[str, Params]
+    scores: dict[str, float]
+    settings: dict[str, float]
+    held_out: dict[str, Gaussian]
+    """Of the rows and the targets that choices were made on."""
+    targets: np.ndarray
+
+
+@dataclass(frozen=True)
+class GaussianFusion:
+    """A fitted regression fusion: some rungs and the weights between them."""
+
+    name: str
+    members: dict[str, Params]
+    council: Params
+    """``bias`` and ``sharpness`` of the product over members."""
+    certificate_: Certificate
+    inner_scores_: dict[str, float] = field(default_factory=dict)
+
+    def predict(self, experts: GaussianExperts) -> Gaussian:
+        """Fused means and variances."""
+        return combine([GAUSSIAN_RUNGS[name].predict(experts, p) for name, p in self.members.items()], self.council)
+
+    def weigh(self, experts: GaussianExperts) -> Weights:
+        """Weights of the experts, those of ``logitprod`` where it is a member; mean over targets."""
+        name = "logitprod" if "logitprod" in self.members else next(iter(self.members))
+        return GAUSSIAN_RUNGS[name].weigh(experts, self.members[name])
+
+    def dump(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """JSON-ready description and arrays."""
+        tensors = {f"{name}/{key}": a for name, params in self.members.items() for key, a in params.items()}
+        tensors |= {f"council/{key}": a for key, a in self.council.items()}
+        content = {"method": self.name, "gaussian": True, "members": list(self.members)}
+        return {**content, "certificate": self.certificate_.as_dict(), "inner_scores": self.inner_scores_}, tensors
+
+    @classmethod
+    def restore(cls, content: dict[str, Any], tensors: dict[str, np.ndarray]) -> "GaussianFusion":
+        """The inverse of ``dump``."""
+
+        def below(name: str) -> Params:
+            return {k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")}
+
+        members = {name: below(name) for name in content["members"]}
+        certificate = Certificate.from_dict(content["certificate"])
+        return cls(content["method"], members, below("council"), certificate, content["inner_scores"])
+
+
+def combine(predictions: list[Gaussian], council: Params) -> Gaussian:
+    """The product of rungs' predictions under council weights."""
+    if len(predictions) == 1:
+        return predictions[0]
+    stacked = as_experts(predictions)
+    product = Product(council["bias"], 0.0, np.zeros((len(predictions), 0)))
+    share = gaussian_weights(product, nothing_seen(stacked), stacked)
+    return pool(stacked, share, float(council["sharpness"]))
+
+
+def as_experts(predictions: list[Gaussian]) -> GaussianExperts:
+    """Predictions as the experts of a further fusion."""
+    return GaussianExperts(
+        np.stack([p.mean for p in predictions], axis=1), np.stack([p.variance for p in predictions], axis=1)
+    )
+
+
+def climb_gaussian(
+    experts: GaussianExperts, y: Targets, groups: np.ndarray, seed: int, tick: Callable[[float], None]
+) -> GaussianLadder:
+    """Fits every rung at the setting that inner cross-validation, grouped by patient, prefers.
+
+    Raises:
+        InputError: All fit rows belong to one patient.
+    """
+    n_groups = len(np.unique(groups))
+    if n_groups < 2:
+        raise InputError("the fit rows belong to one patient; inner cross-validation needs at least two")
+    targets = np.unique(np.linspace(0, y.shape[1] - 1, min(MAX_TARGETS, y.shape[1])).astype(int))
+    few, truth = GaussianExperts(experts.mean[:, :, targets], experts.variance[:, :, targets]), y[:, targets]
+    splits = list(GroupKFold(min(N_SPLITS, n_groups), shuffle=True, random_state=seed).split(y, groups=groups))
+    members: dict[str, Params] = {}
+    scores, settings, held_out = {}, {}, {}
+    for r, (name, rung) in enumerate(GAUSSIAN_RUNGS.items()):
+        tried = {setting: _hold_out(rung, few, truth, splits, setting) for setting in rung.settings}
+        judged = {setting: mean_nll(prediction, truth) for setting, prediction in tried.items()}
+        settings[name] = min(judged, key=lambda s: judged[s])
+        scores[name], held_out[name] = judged[settings[name]], tried[settings[name]]
+        members[name] = rung.learn(experts, y, settings[name])
+        tick((r + 1) / len(GAUSSIAN_RUNGS))
+    return GaussianLadder(members, scores, settings, held_out, targets)
+
+
+def _hold_out(rung: GaussianRung, experts: GaussianExperts, y: Targets, splits: list[Any], setting: float) -> Gaussian:
+    mean, variance = np.full(y.shape, np.nan), np.full(y.shape, np.nan)
+    for train, test in splits:
+        said = rung.predict(experts.rows(test), rung.learn(experts.rows(train), y[train], setting))
+        mean[test], variance[test] = said.mean, said.variance
+    return Gaussian(mean, variance)
+
+
+def fuse_gaussian(ladder: GaussianLadder, method: str, experts: GaussianExperts, y: Targets) -> GaussianFusion:
+    """The fused method over rungs that are fitted already.
+
+    The certificate is the mean NLL over all known cells of the fit rows. A council loses the rungs with the highest
+    fit-row NLL until it holds; a single product falls back on the best expert.
+    """
+    if method == "choose":
+        method = min(ladder.scores, key=lambda name: ladder.scores[name])
+        return GaussianFusion(
+            "choose", {method: ladder.members[method]}, _lone(), *_certified(ladder, method, experts, y)
+        )
+    if method != "auto":
+        return _single(ladder, method, experts, y)
+    said = {name: GAUSSIAN_RUNGS[name].predict(experts, p) for name, p in ladder.members.items()}
+    own = {name: mean_nll(prediction, y) for name, prediction in said.items()}
+    seated = list(ladder.members)
+    left: list[str] = []
+    while True:
+        council = _seat(ladder, seated, y)
+        note = f"left the council: {', '.join(left)}" if left else None
+        certificate = certify_gaussian(combine([said[name] for name in seated], council), experts, y, note)
+        if certificate.holds or len(seated) == 1:
+            members = {name: ladder.members[name] for name in seated}
+            return GaussianFusion("auto", members, council, certificate, ladder.scores)
+        leaver = max((name for name in seated if name != "best_expert"), key=lambda name: own[name])
+        seated.remove(leaver)
+        left.append(leaver)
+
+
+def _lone() -> Params:
+    return {"bias": np.zeros(1), "sharpness": np.array(1.0)}
+
+
+def _certified(
+    ladder: GaussianLadder, method: str, experts: GaussianExperts, y: Targets
+) -> tuple[Certificate, dict[str, float]]:
+    said = GAUSSIAN_RUNGS[method].predict(experts, ladder.members[method])
+    return certify_gaussian(said, experts, y), ladder.scores
+
+
+def _single(ladder: GaussianLadder, method: str, experts: GaussianExperts, y: Targets) -> GaussianFusion:
+    certificate, scores = _certified(ladder, method, experts, y)
+    members = {method: ladder.members[method]}
+    if not certificate.holds and method in ("static_product", "logitprod"):
+        best = GAUSSIAN_RUNGS["best_expert"].learn(experts, y, 0.0)
+        said = GAUSSIAN_RUNGS["best_expert"].predict(experts, best)
+        certificate = certify_gaussian(said, experts, y, "best_expert")
+        members = {"best_expert": best}
+    return GaussianFusion(method, members, _lone(), certificate, scores)
+
+
+def _seat(ladder: GaussianLadder, seated: list[str], y: Targets) -> Params:
+    if len(seated) == 1:
+        return _lone()
+    experts = as_experts([ladder.held_out[name] for name in seated])
+    cells = Cells.of(experts, y[:, ladder.targets], nothing_seen(experts))
+    product = GaussianObjective(cells, ridge=1 / len(y)).minimise(equal_product(len(seated)))
+    return {"bias": product.bias, "sharpness": np.exp(np.array(product.log_sharpness))}
+
+
+def certify_gaussian(
+    prediction: Gaussian, experts: GaussianExperts, y: Targets, fallback: str | None = None
+) -> Certificate:
+    """The certificate of fit-row predictions; an expert without variances has those of its residuals."""
+    chains = chain_nll(experts.with_variance(residual_variance(experts, y)), y)
+    return Certificate(
+        mean_nll(prediction, y),
+        tuple(float(x) for x in chains),
+        tuple(int(n) for n in experts.present.any(axis=2).sum(axis=0)),
+        fallback,
+    )
+
+
+def council_weights(fusion: GaussianFusion) -> dict[str, float]:
+    """Weight of each seated rung; they sum to 1."""
+    powers = np.exp(fusion.council["bias"] - fusion.council["bias"].max())
+    return dict(zip(fusion.members, (float(x) for x in powers / powers.sum()), strict=True))

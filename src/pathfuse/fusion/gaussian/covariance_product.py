@@ -1,0 +1,62 @@
+"""Weights from the shrunk covariance of the experts' errors (Bates & Granger 1969; Ledoit & Wolf 2004)."""
+
+import numpy as np
+from jaxtyping import Float
+from sklearn.covariance import ledoit_wolf
+
+from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets
+from pathfuse.fusion.gaussian.rung import GaussianRung
+from pathfuse.types import Params
+
+Square = Float[np.ndarray, "expert expert"]
+
+
+class GaussianCovarianceProduct(GaussianRung):
+    """``weights proportional to S^-1 1``, without negative ones; the variance is that of the weighted error."""
+
+    name = "covariance_product"
+
+    def fit(self, experts: GaussianExperts, y: Targets, setting: float) -> Params:
+        """See ``GaussianRung``."""
+        errors = y[:, None] - experts.mean
+        _, n_experts, n_targets = errors.shape
+        covariance = np.empty((n_targets, n_experts, n_experts))
+        for g in range(n_targets):
+            covariance[g] = error_covariance(errors[:, :, g])
+        weights = np.stack([minimum_variance(s) for s in covariance], axis=1)
+        return {"weights": weights, "covariance": covariance}
+
+    def pool(self, experts: GaussianExperts, params: Params) -> Gaussian:
+        """See ``GaussianRung``."""
+        share = self.share(experts, params)
+        mean = (share * np.where(experts.present, experts.mean, 0.0)).sum(axis=1)
+        variance = np.einsum("nmg,gmk,nkg->ng", share, params["covariance"], share)
+        heard = experts.present.any(axis=1)
+        return Gaussian(np.where(heard, mean, np.nan), np.where(heard, variance, np.nan))
+
+    def share(self, experts: GaussianExperts, params: Params) -> Moments:
+        """Constant per target, renormalised over the experts present; equal if those have no weight."""
+        shown = np.where(experts.present, params["weights"] + 1e-9, 0.0)
+        return shown / np.maximum(shown.sum(axis=1, keepdims=True), 1e-300)
+
+
+def error_covariance(errors: Float[np.ndarray, "sample expert"]) -> Square:
+    """Shrunk second moments of the errors; blanks are filled with the row's mean error."""
+    known = ~np.isnan(errors)
+    kept = known.any(axis=1)
+    count = known[kept].sum(axis=1, keepdims=True)
+    mean = np.where(known[kept], errors[kept], 0.0).sum(axis=1, keepdims=True) / count
+    filled = np.where(known[kept], errors[kept], mean)
+    return np.asarray(ledoit_wolf(filled, assume_centered=True)[0]) + 1e-12 * np.eye(errors.shape[1])
+
+
+def minimum_variance(covariance: Square) -> Float[np.ndarray, " expert"]:
+    """Non-negative weights that sum to 1: experts with a negative weight leave, the most negative first."""
+    kept = np.arange(len(covariance))
+    while True:
+        solved = np.linalg.solve(covariance[np.ix_(kept, kept)], np.ones(len(kept)))
+        if len(kept) == 1 or (solved >= 0).all():
+            weights = np.zeros(len(covariance))
+            weights[kept] = solved / solved.sum()
+            return weights
+        kept = np.delete(kept, int(solved.argmin()))

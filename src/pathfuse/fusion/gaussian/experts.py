@@ -1,0 +1,96 @@
+"""What the experts of a regression said: means and variances of G targets."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+Moments = Float[np.ndarray, "sample expert target"]
+Targets = Float[np.ndarray, "sample target"]
+"""Observed values; NaN where blank."""
+
+PRIOR_ROWS = 5.0
+"""Weight of the prior (scale 1) in a target's sharpness, in rows."""
+
+
+@dataclass(frozen=True)
+class GaussianExperts:
+    """Predictions of n samples by M experts for G targets."""
+
+    mean: Moments
+    """NaN where absent."""
+    variance: Moments
+    """NaN where absent, or where the expert gives none."""
+
+    @property
+    def present(self) -> Bool[np.ndarray, "sample expert target"]:
+        """Where an expert predicts a target of a sample."""
+        return np.asarray(~np.isnan(self.mean))
+
+    def rows(self, index: np.ndarray) -> "GaussianExperts":
+        """The same experts on some of the samples."""
+        return GaussianExperts(self.mean[index], self.variance[index])
+
+    def with_variance(self, residual: Float[np.ndarray, "expert target"]) -> "GaussianExperts":
+        """Experts without a variance of their own get one per target."""
+        filled = np.where(np.isnan(self.variance) & self.present, residual, self.variance)
+        return GaussianExperts(self.mean, filled)
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Predictions of one predictor."""
+
+    mean: Targets
+    variance: Targets
+
+    def flat(self) -> Float[np.ndarray, "sample column"]:
+        """Means, then variances, side by side."""
+        return np.concatenate([self.mean, self.variance], axis=1)
+
+
+def residual_variance(experts: GaussianExperts, y: Targets) -> Float[np.ndarray, "expert target"]:
+    """Mean squared residual of each expert and target over the rows given; the target's own variance without any."""
+    squares = (y[:, None] - experts.mean) ** 2
+    known = ~np.isnan(squares)
+    count = known.sum(axis=0)
+    total = np.where(known, squares, 0.0).sum(axis=0)
+    spread = np.nanvar(y, axis=0) + 1e-12
+    return np.where(count > 0, np.maximum(total / np.maximum(count, 1), 1e-9 * spread), spread)
+
+
+def nll(prediction: Gaussian, y: Targets) -> Targets:
+    """Gaussian negative log-likelihood of each cell, in nats; NaN where the truth or the prediction is blank."""
+    return 0.5 * (np.log(2 * np.pi * prediction.variance) + (y - prediction.mean) ** 2 / prediction.variance)
+
+
+def mean_nll(prediction: Gaussian, y: Targets) -> float:
+    """Mean over the cells that have both a truth and a prediction."""
+    return float(np.nanmean(nll(prediction, y)))
+
+
+def pool(experts: GaussianExperts, weights: Moments, sharpness: Float[np.ndarray, " target"] | float = 1.0) -> Gaussian:
+    """Product of Gaussians raised to weights: precisions add, means are averaged by precision.
+
+    Args:
+        experts: With variances wherever present.
+        weights: Float, (sample, expert, target); 0 where absent.
+        sharpness: Factor on the precision, per target or for all.
+    """
+    total, mean = np.zeros((2, *weights[:, 0].shape))
+    for m in range(weights.shape[1]):  # one expert at a time: few passes over large tables, little memory
+        present = ~np.isnan(experts.mean[:, m])
+        precision = np.where(present, weights[:, m] / np.where(present, experts.variance[:, m], 1.0), 0.0)
+        total += precision
+        mean += precision * np.where(present, experts.mean[:, m], 0.0)
+    heard = total > 0
+    safe = np.where(heard, total, 1.0)
+    return Gaussian(np.where(heard, mean / safe, np.nan), np.where(heard, 1 / (sharpness * safe), np.nan))
+
+
+def sharpness_of(prediction: Gaussian, y: Targets) -> Float[np.ndarray, " target"]:
+    """Per target the factor on the precision that maximises the likelihood, shrunk towards 1 by a few rows."""
+    ratio = (y - prediction.mean) ** 2 / prediction.variance
+    known = ~np.isnan(ratio)
+    total = np.where(known, ratio, 0.0).sum(axis=0)
+    return np.asarray((known.sum(axis=0) + PRIOR_ROWS) / (total + PRIOR_ROWS))

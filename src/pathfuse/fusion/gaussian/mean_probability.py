@@ -1,0 +1,31 @@
+"""The equal mixture of the experts' Gaussians, by its moments: mean of means, variance within plus between."""
+
+import numpy as np
+
+from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets
+from pathfuse.fusion.gaussian.rung import GaussianRung, equal_share
+from pathfuse.types import Params
+
+
+class GaussianMean(GaussianRung):
+    """Plain average: nothing is fitted."""
+
+    name = "mean_probability"
+
+    def fit(self, experts: GaussianExperts, y: Targets, setting: float) -> Params:
+        """See ``GaussianRung``."""
+        return {}
+
+    def pool(self, experts: GaussianExperts, params: Params) -> Gaussian:
+        """See ``GaussianRung``."""
+        share, present = equal_share(experts), experts.present
+        means = np.where(present, experts.mean, 0.0)
+        mean = (share * means).sum(axis=1)
+        within = (share * np.where(present, experts.variance, 0.0)).sum(axis=1)
+        between = (share * (means - mean[:, None]) ** 2).sum(axis=1)
+        heard = present.any(axis=1)
+        return Gaussian(np.where(heard, mean, np.nan), np.where(heard, within + between, np.nan))
+
+    def share(self, experts: GaussianExperts, params: Params) -> Moments:
+        """Equal."""
+        return equal_share(experts)

@@ -1,0 +1,130 @@
+"""The weighted product of Gaussians with a gate: cells (sample, target) share the weights' parameters.
+
+``precision = s * sum_m w_m / v_m``, precision-weighted mean, ``w = softmax(b + A phi)`` over the experts present.
+Sharing over targets is what lets a thousand genes be fused: an expert that is good at one is mostly good at others.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy.optimize import minimize
+
+from pathfuse.fusion.gaussian.experts import GaussianExperts, Moments, Targets
+from pathfuse.fusion.logpool import Product
+
+MAX_CELLS = 20_000
+"""Weights are fitted on at most so many cells, evenly spread: they have few parameters."""
+
+GateInput = Float[np.ndarray, "feature sample target"]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Known cells in one row, experts first: what the objective reads."""
+
+    mean: Float[np.ndarray, "expert cell"]
+    precision: Float[np.ndarray, "expert cell"]
+    absent: Float[np.ndarray, "expert cell"]
+    """-inf where the expert is absent, else 0."""
+    phi: Float[np.ndarray, "feature cell"]
+    y: Float[np.ndarray, " cell"]
+
+    @classmethod
+    def of(cls, experts: GaussianExperts, y: Targets, phi: GateInput) -> "Cells":
+        """The cells with a truth and an expert, thinned to ``MAX_CELLS``; targets are scaled to unit variance."""
+        present = experts.present
+        where = np.argwhere(~np.isnan(y) & present.any(axis=1))
+        where = where[:: max(1, -(-len(where) // MAX_CELLS))]
+        n, g = where[:, 0], where[:, 1]
+        scale = np.nanstd(y, axis=0)[g] + 1e-12
+        here = present[n, :, g].T
+        mean = np.where(here, experts.mean[n, :, g].T / scale, 0.0)
+        precision = np.where(here, scale**2 / np.where(here, experts.variance[n, :, g].T, 1.0), 0.0)
+        return cls(mean, precision, np.where(here, 0.0, -np.inf), phi[:, n, g], y[n, g] / scale)
+
+
+@dataclass(frozen=True)
+class GaussianObjective:
+    """Penalised mean NLL as a function of (b, log s, A)."""
+
+    cells: Cells
+    ridge: float
+    rho: float = 0.0
+
+    def unpack(self, theta: Float[np.ndarray, " parameter"]) -> Product:
+        """One vector as parameters."""
+        m = len(self.cells.mean)
+        return Product(theta[:m], float(theta[m]), theta[m + 1 :].reshape(m, -1))
+
+    def __call__(self, theta: Float[np.ndarray, " parameter"]) -> tuple[float, Float[np.ndarray, " parameter"]]:
+        """Value and gradient."""
+        product, c = self.unpack(theta), self.cells
+        scores = product.gate @ c.phi + product.bias[:, None] + c.absent
+        powers = np.exp(scores - scores.max(axis=0))
+        weights = powers / powers.sum(axis=0)
+        sharpness = np.exp(product.log_sharpness)
+        total = (weights * c.precision).sum(axis=0)
+        mean = (weights * c.precision * c.mean).sum(axis=0) / total
+        residual = c.y - mean
+        precision = sharpness * total
+        loss = 0.5 * (np.log(2 * np.pi) - np.log(precision) + precision * residual**2)
+        value = float(loss.mean()) + self.ridge * float(product.bias @ product.bias + product.log_sharpness**2)
+        value += self.rho * float((product.gate**2).sum())
+        pull = 0.5 * (residual**2 - 1 / precision) - residual * (c.mean - mean)
+        weight_slope = sharpness * c.precision * pull
+        score_slope = weights * (weight_slope - (weights * weight_slope).sum(axis=0)) / len(c.y)
+        return value, np.concatenate(
+            [
+                score_slope.sum(axis=1) + 2 * self.ridge * product.bias,
+                [0.5 * float((precision * residual**2 - 1).mean()) + 2 * self.ridge * product.log_sharpness],
+                (score_slope @ c.phi.T + 2 * self.rho * product.gate).ravel(),
+            ]
+        )
+
+    def minimise(self, start: Product) -> Product:
+        """L-BFGS from a given start."""
+        first = np.concatenate([start.bias, [start.log_sharpness], start.gate.ravel()])
+        found = minimize(self, first, jac=True, method="L-BFGS-B", options={"maxiter": 300, "ftol": 1e-8, "gtol": 1e-5})
+        return self.unpack(found.x)
+
+
+def gate_input(experts: GaussianExperts) -> GateInput:
+    """What the gate sees of each cell: per expert its log sd against the others' and its distance from their consensus.
+
+    Then the disagreement of the means, in units of the mean sd. 0 for absent experts.
+    """
+    present = experts.present
+    count = np.maximum(present.sum(axis=1), 1)
+    n, m, g = experts.mean.shape
+    log_sd = np.where(present, 0.5 * np.log(np.where(present, experts.variance, 1.0)), 0.0)
+    typical, consensus = log_sd.sum(axis=1) / count, np.where(present, experts.mean, 0.0).sum(axis=1) / count
+    features, unit = np.zeros((2 * m + 1, n, g)), np.exp(typical)
+    spread = np.zeros((n, g))
+    for j in range(m):
+        here = present[:, j]
+        distance = np.where(here, np.abs(np.where(here, experts.mean[:, j], 0.0) - consensus), 0.0) / unit
+        features[j] = np.where(here, log_sd[:, j] - typical, 0.0)
+        features[m + j] = np.log1p(distance)
+        spread += distance / m
+    features[2 * m] = np.log1p(spread)
+    return features
+
+
+def nothing_seen(experts: GaussianExperts) -> GateInput:
+    """The gate input of constant weights."""
+    n, _, g = experts.mean.shape
+    return np.zeros((0, n, g))
+
+
+def gaussian_weights(product: Product, phi: GateInput, experts: GaussianExperts) -> Moments:
+    """Softmax weights of each cell; 0 where absent."""
+    scores = np.empty(experts.mean.shape)
+    for m, bias in enumerate(product.bias):  # feature by feature: a cell's bits do not depend on its neighbours
+        scores[:, m] = bias
+        for weight, feature in zip(product.gate[m], phi, strict=True):
+            scores[:, m] += weight * feature
+    scores[~experts.present] = -np.inf
+    top = scores.max(axis=1, keepdims=True)
+    powers = np.exp(scores - np.where(np.isinf(top), 0.0, top))
+    return powers / np.maximum(powers.sum(axis=1, keepdims=True), 1e-300)

@@ -1,0 +1,55 @@
+"""Stacking for continuous targets: ridge regression on the experts' means, shrunk towards their plain average."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets
+from pathfuse.fusion.gaussian.rung import GaussianRung, equal_share
+from pathfuse.types import Params
+
+
+class GaussianStacking(GaussianRung):
+    """Per target; settings are ridges in units of the target's variance times n."""
+
+    name = "stacking"
+    settings: ClassVar[tuple[float, ...]] = (10.0, 1.0, 0.1, 0.01, 0.001)
+
+    def fit(self, experts: GaussianExperts, y: Targets, setting: float) -> Params:
+        """See ``GaussianRung``."""
+        means, known = _filled(experts), ~np.isnan(y)
+        n_experts = means.shape[1]
+        count = np.maximum(known.sum(axis=0), 1)
+        truth = np.where(known, y, 0.0)
+        centre_y = truth.sum(axis=0) / count
+        centre = np.where(known[:, None], means, 0.0).sum(axis=0) / count
+        design = np.where(known[:, None], means - centre, 0.0)
+        rest = np.where(known, y - centre_y, 0.0) - design.mean(axis=1)
+        gram = np.einsum("nmg,nkg->gmk", design, design)
+        size = np.einsum("gmm->g", gram) / n_experts + 1e-12
+        gram += (setting * size)[:, None, None] * np.eye(n_experts)
+        shift = np.linalg.solve(gram, np.einsum("nmg,ng->gm", design, rest)[:, :, None])[:, :, 0]
+        slope = (1 / n_experts + shift).T
+        error = np.where(known, y - centre_y - (design * slope).sum(axis=1), 0.0)
+        variance = (error**2).sum(axis=0) / np.maximum(count - n_experts - 1, 1)
+        floor = 1e-9 * (np.nanvar(y, axis=0) + 1e-12)
+        return {"slope": slope, "centre": centre, "centre_y": centre_y, "variance": np.maximum(variance, floor)}
+
+    def pool(self, experts: GaussianExperts, params: Params) -> Gaussian:
+        """See ``GaussianRung``."""
+        mean = params["centre_y"] + ((_filled(experts) - params["centre"]) * params["slope"]).sum(axis=1)
+        heard = experts.present.any(axis=1)
+        return Gaussian(np.where(heard, mean, np.nan), np.where(heard, params["variance"], np.nan))
+
+    def share(self, experts: GaussianExperts, params: Params) -> Moments:
+        """Size of the experts' coefficients, over those present: a summary, since stacking has no weights."""
+        shown = np.where(experts.present, np.abs(params["slope"]) + 1e-12, 0.0)
+        return shown / np.maximum(shown.sum(axis=1, keepdims=True), 1e-300)
+
+
+def _filled(experts: GaussianExperts) -> Moments:
+    """Means; absent ones take the mean of the experts present."""
+    share = equal_share(experts)
+    present = experts.present
+    typical = (share * np.where(present, experts.mean, 0.0)).sum(axis=1, keepdims=True)
+    return np.where(present, experts.mean, typical)

@@ -1,0 +1,34 @@
+"""The product of Gaussians with constant weights, shared by all targets, and a sharpness per target."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets, pool, sharpness_of
+from pathfuse.fusion.gaussian.product import Cells, GaussianObjective, gaussian_weights, nothing_seen
+from pathfuse.fusion.gaussian.rung import GaussianRung
+from pathfuse.fusion.logpool import Product, equal_product
+from pathfuse.types import Params
+
+
+class GaussianStaticProduct(GaussianRung):
+    """Weights shrunk towards equal; settings are ridges in units of 1/n."""
+
+    name = "static_product"
+    settings: ClassVar[tuple[float, ...]] = (100.0, 10.0, 1.0)
+
+    def fit(self, experts: GaussianExperts, y: Targets, setting: float) -> Params:
+        """See ``GaussianRung``."""
+        cells = Cells.of(experts, y, nothing_seen(experts))
+        product = GaussianObjective(cells, ridge=setting / len(y)).minimise(equal_product(experts.mean.shape[1]))
+        share = gaussian_weights(product, nothing_seen(experts), experts)
+        return {"bias": product.bias, "sharpness": sharpness_of(pool(experts, share), y)}
+
+    def pool(self, experts: GaussianExperts, params: Params) -> Gaussian:
+        """See ``GaussianRung``."""
+        return pool(experts, self.share(experts, params), params["sharpness"])
+
+    def share(self, experts: GaussianExperts, params: Params) -> Moments:
+        """Constant, renormalised over the experts present."""
+        bias = params["bias"]
+        return gaussian_weights(Product(bias, 0.0, np.zeros((len(bias), 0))), nothing_seen(experts), experts)

@@ -1,0 +1,23 @@
+"""The product of the experts' Gaussians with equal weights: the precision-weighted mean (gPoE; Cao & Fleet 2014)."""
+
+from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets, pool
+from pathfuse.fusion.gaussian.rung import GaussianRung, equal_share
+from pathfuse.types import Params
+
+
+class GaussianUniformProduct(GaussianRung):
+    """Equal weights that sum to 1: nothing is fitted."""
+
+    name = "uniform_product"
+
+    def fit(self, experts: GaussianExperts, y: Targets, setting: float) -> Params:
+        """See ``GaussianRung``."""
+        return {}
+
+    def pool(self, experts: GaussianExperts, params: Params) -> Gaussian:
+        """See ``GaussianRung``."""
+        return pool(experts, equal_share(experts))
+
+    def share(self, experts: GaussianExperts, params: Params) -> Moments:
+        """Equal."""
+        return equal_share(experts)
