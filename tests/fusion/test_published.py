@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -101,7 +102,7 @@ def test_the_tile_rate_rises():
 
 @pytest.mark.parametrize("k", [2, 3])
 def test_a_gate_of_zeros_weighs_equally(k):
-    experts, observed, logits = experts_of(k=k)
+    _, observed, logits = experts_of(k=k)
     fusion = LogitProd(variant="published", epochs=0).fit(logits, observed)
     np.testing.assert_array_equal(fusion.weights(logits), np.full((80, 3), 1 / 3))
 
@@ -145,11 +146,11 @@ def test_the_correlation_is_what_its_steps_come_to():
 def test_one_hot_weights_cost_no_penalty():
     objective, part = objective_of(*experts_of()[:2], "classification")
     gates = Gates(1, 3, 11)
-    equal = float(objective.penalty(gates.weights(part)))
+    equal = objective.penalty(gates.weights(part)).item()
     with torch.no_grad():
         gates.bias[0, 2] = 1000.0
     assert equal > 0
-    assert float(objective.penalty(gates.weights(part))) == 0
+    assert objective.penalty(gates.weights(part)).item() == 0
 
 
 def test_the_validation_part_is_a_stratified_fifth():
@@ -171,7 +172,7 @@ def test_survival_loss_is_u_plus_06_v():
     experts = Experts(log_prob, np.ones((3, 1), dtype=bool))
     objective, part = objective_of(experts, observed, "survival")
     u, v_2, v_3 = -np.log(0.9 * 0.2), -np.log(0.9 * 0.8), -np.log(0.9 * 0.8 * 0.7)
-    loss = float(objective.task(Gates(4, 1, 5).weights(part), part))
+    loss = objective.task(Gates(4, 1, 5).weights(part), part).item()
     assert loss == pytest.approx((u + 0.6 * v_2 + 0.6 * v_3) / 3, abs=1e-6)
 
 
@@ -207,7 +208,7 @@ def test_quirk_no_survival_gradient_leaves_the_penalty_alone():
     whole = slopes(gates, objective.task(weights, part) + objective.penalty(weights))
     alone = slopes(gates, objective.penalty(gates.weights(part)))
     assert all(torch.equal(a, b) for a, b in zip(whole, alone, strict=True))
-    assert float(objective.task(weights, part)) == float(repaired.task(weights, part))  # same value, no gradient
+    assert objective.task(weights, part).item() == repaired.task(weights, part).item()  # same value, no gradient
     weights = gates.weights(part)
     both = slopes(gates, repaired.task(weights, part) + repaired.penalty(weights))
     assert not torch.allclose(both[1], alone[1], atol=1e-4)
@@ -222,9 +223,9 @@ def test_quirk_unnormalised_mutation_is_a_sum_of_the_experts_losses():
     weights = random_gates(1, 3, 11).weights(part)
     loss = np.stack([set_nll(experts.log_prob[:, m], observed) for m in range(3)], axis=1)
     expected = (weights[:, 0].detach().numpy() * loss).sum(axis=1).mean()
-    assert float(objective.task(weights, part)) == pytest.approx(expected, abs=1e-12)
+    assert objective.task(weights, part).item() == pytest.approx(expected, abs=1e-12)
     repaired, _ = objective_of(experts, observed, "mutation")
-    assert float(repaired.task(weights, part)) < expected - 0.01  # Jensen: normalising is worth something
+    assert repaired.task(weights, part).item() < expected - 0.01  # Jensen: normalising is worth something
 
 
 def test_quirk_last_epoch_returns_the_last_where_the_default_returns_the_best(monkeypatch):
@@ -282,10 +283,7 @@ def test_unknown_options_are_refused(options, message):
 
 
 def test_every_quirk_is_explained():
-    source = published.__file__
-    assert source is not None
-    with open(source) as file:
-        text = file.read()
+    text = Path(published.__file__).read_text()
     assert all(f"``{quirk}`` (defect" in text for quirk in QUIRKS)
 
 
@@ -355,7 +353,13 @@ def test_too_few_rows_are_refused():
 def test_without_torch_the_default_runs_and_the_published_variant_says_what_to_install():
     code = """
 import sys
-sys.modules["torch"] = None
+
+class NoTorch:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "torch":
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, NoTorch())
 import numpy as np
 from pathfuse import InputError, LogitProd
 rng = np.random.default_rng(0)

@@ -76,8 +76,8 @@ QUIRKS: dict[str, tuple[str, ...]] = {
 ``no_survival_gradient`` (defect 1): hazards are cut off from the gradient, so the survival gate learns from the penalty
 alone and prefers experts whose errors are unlike the others', skilled or not.
 
-``last_epoch`` (defect 2): the "best" state is an alias of the live one, so the last epoch is returned, up to ``patience``
-epochs after the best.
+``last_epoch`` (defect 2): the "best" state is an alias of the live one, so the last epoch is returned, up to
+``patience`` epochs after the best.
 
 ``unnormalised_mutation`` (defect 3): the loss is ``-z_y = sum_m w_m NLL_m``, linear in the weights; its minimum is one
 expert, and combining earns nothing. (Predictions are normalised here all the same.)
@@ -283,7 +283,7 @@ class Gates:
         self.bias = torch.zeros(n_gates, n_experts, dtype=torch.float64, requires_grad=True)
 
     def weights(self, part: Part) -> Tensor:
-        """(sample, gate, expert)"""
+        """Weights, (sample, gate, expert)."""
         n_gates, n_experts, n_features = self.gate.shape
         scores = part.phi @ self.gate.reshape(-1, n_features).T
         return (scores.reshape(-1, n_gates, n_experts) + self.bias + part.absent).softmax(dim=2)
@@ -329,7 +329,7 @@ class Objective:
                 concordance = bin_concordance(risk_of(self.pooled(weights, part).numpy()), observed)
                 if not np.isnan(concordance):
                     return -concordance
-            return float(self.task(weights, part))
+            return float(self.task(weights, part).item())
 
 
 def through_hazards(log_prob: Tensor, gradient: bool = True) -> Tensor:
