@@ -102,7 +102,9 @@ def test_a_value_that_is_not_finite(column, value):
 
 
 def test_a_column_of_no_label():
-    with pytest.raises(InputError, match="column 'prob_KRAS': no column 'label_KRAS' in the samples; the labels are CD"):
+    with pytest.raises(
+        InputError, match="column 'prob_KRAS': no column 'label_KRAS' in the samples; the labels are CD"
+    ):
         expert(prob_KRAS=[0.5])
 
 
@@ -117,7 +119,7 @@ def test_no_prediction_column():
 
 
 def test_a_label_map_has_no_meaning():
-    with pytest.raises(InputError, match="uni.csv: a label map has no meaning for several labels"):
+    with pytest.raises(InputError, match=r"uni.csv: a label map has no meaning for several labels"):
         expert({"a": "b"}, prob_TP53=[0.5])
 
 

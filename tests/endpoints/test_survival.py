@@ -161,13 +161,13 @@ def test_a_time_before_the_first_edge():
 
 
 def test_edges_are_needed():
-    with pytest.raises(InputError, match="--time-edges 0,12,24,inf .'pathfuse bins' proposes some"):
+    with pytest.raises(InputError, match=r"--time-edges 0,12,24,inf .'pathfuse bins' proposes some"):
         Survival.from_columns(columns(time=[1], event=[1]))
 
 
 @pytest.mark.parametrize("edges", [(0, 12, 12), (0, 24, 12), (0, np.nan, 12), (0, np.inf, np.inf)])
 def test_edges_that_do_not_increase(edges):
-    with pytest.raises(InputError, match="--time-edges 0,.*: the edges do not increase"):
+    with pytest.raises(InputError, match=r"--time-edges 0,.*: the edges do not increase"):
         Survival.from_columns(columns(time=[1], event=[1]), Options(edges))
 
 
@@ -244,12 +244,12 @@ def test_fewer_and_more_hazard_columns_than_the_edges_make(bins):
 
 
 def test_hazard_columns_that_start_at_zero():
-    with pytest.raises(InputError, match="hazard_0, hazard_1, hazard_2.*: hazard_1 to hazard_3"):
+    with pytest.raises(InputError, match=r"hazard_0, hazard_1, hazard_2.*: hazard_1 to hazard_3"):
         expert(hazard_0=[0.1], hazard_1=[0.1], hazard_2=[0.1])
 
 
 def test_no_hazard_column():
-    with pytest.raises(InputError, match="uni.csv has 0 hazard columns .none."):
+    with pytest.raises(InputError, match=r"uni.csv has 0 hazard columns .none."):
         expert(risk=[0.1])
 
 
@@ -267,5 +267,5 @@ def test_a_value_that_is_no_number(value):
 
 def test_a_label_map_has_no_meaning():
     table = Columns("uni.csv", ["s0"], {f"hazard_{k}": np.array([0.1]) for k in (1, 2, 3)})
-    with pytest.raises(InputError, match="uni.csv: a label map has no meaning for survival"):
+    with pytest.raises(InputError, match=r"uni.csv: a label map has no meaning for survival"):
         Survival(EDGES).read_expert(table, {"a": "b"})

@@ -77,7 +77,7 @@ def test_force_keeps_the_old_folder_when_the_new_one_fails(tmp_path):
 
 
 def test_leftovers_of_dead_runs_go_and_those_of_living_ones_stay(tmp_path, dead_pid):
-    for name in (f".out.partial-{dead_pid}", f".out.old-{dead_pid}", f".out.partial-{os.getppid()}", ".out.notes-1"):
+    for name in (f".out.partial-{dead_pid}", f".out.partial-{os.getppid()}", ".out.notes-1"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "metrics.csv").write_text("half")
     (tmp_path / f".other.partial-{dead_pid}").mkdir()
@@ -89,6 +89,27 @@ def test_leftovers_of_dead_runs_go_and_those_of_living_ones_stay(tmp_path, dead_
         ".out.notes-1",
         f".other.partial-{dead_pid}",
     }
+
+
+def test_an_old_result_comes_back_after_a_kill_between_two_renames(tmp_path, dead_pid):
+    old = tmp_path / f".out.old-{dead_pid}"
+    old.mkdir()
+    (old / "metrics.csv").write_text("complete")
+    with pytest.raises(InputError, match="exists already"), new_folder(tmp_path / "out"):
+        pass
+    assert (tmp_path / "out" / "metrics.csv").read_text() == "complete"
+    assert {p.name for p in tmp_path.iterdir()} == {"out"}
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_inputs_are_never_overwritten(tmp_path, force):
+    folder = tmp_path / "predictions"
+    folder.mkdir()
+    (folder / "uni.csv").write_text("x")
+    for out in (folder / "uni.csv", folder):
+        with pytest.raises(InputError, match="cannot be overwritten" if force else "exists already"):
+            check_out(out, force, [folder])
+    check_out(folder / "new", force, [folder])
 
 
 def test_an_output_below_a_file_or_without_permission(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """What the commands show: a table, a progress bar on a terminal and plain lines elsewhere."""
 
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 def console() -> Console:
     """Standard output; wide enough for the table when it is no terminal."""
     return Console(width=None if sys.stdout.isatty() else 140, soft_wrap=False)
+
+
+def command_line() -> str:
+    """How the program was called, ready to be pasted into a shell."""
+    return shlex.join(["pathfuse", *sys.argv[1:]])
 
 
 @contextmanager

@@ -10,7 +10,7 @@ def demo(*, out: Out = Path("pathfuse-demo"), seed: Seed = 0, force: Force = Fal
     """Run the main job on real data that needs no download: fine-needle aspirates of breast masses."""
     import json
 
-    from pathfuse.cli.console import progress, show_result
+    from pathfuse.cli.console import command_line, progress, show_result
     from pathfuse.runs.demo_study import write_demo_study
     from pathfuse.runs.fuse import fuse
     from pathfuse.tables.study import read_study
@@ -21,6 +21,7 @@ def demo(*, out: Out = Path("pathfuse-demo"), seed: Seed = 0, force: Force = Fal
             report("training five experts", 0.0)
             samples, predictions = write_demo_study(partial / "study")
             result = fuse(read_study(samples, predictions), seed=seed, progress=report)
+        result.manifest["command"] = command_line()
         # The inputs lie inside the folder that is renamed at the end: name them as they will be found.
         manifest = json.loads(json.dumps(result.manifest).replace(str(partial), str(out)))
         replace(result, manifest=manifest).write(partial)

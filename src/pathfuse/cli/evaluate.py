@@ -32,7 +32,7 @@ def evaluate(
     force: Force = False,
 ) -> None:
     """Judge and compare predictions; fit nothing."""
-    from pathfuse.cli.console import progress, show_result
+    from pathfuse.cli.console import command_line, progress, show_result
     from pathfuse.runs.evaluate import evaluate as run
     from pathfuse.tables.study import read_study
     from pathfuse.tables.write import check_out
@@ -43,5 +43,6 @@ def evaluate(
         report("reading", 0.0)
         study = read_study(samples, predictions, maps, endpoint, edges, censoring)
         result = run(study, seed, n_resamples=resamples, unit=unit, progress=report)
+    result.manifest["command"] = command_line()
     result.save(out, force)
     show_result(result, str(out))

@@ -45,7 +45,7 @@ def fuse(
     force: Force = False,
 ) -> None:
     """Fuse a study's experts, judge the fusion beside its rivals, certify it."""
-    from pathfuse.cli.console import progress, show_result
+    from pathfuse.cli.console import command_line, progress, show_result
     from pathfuse.runs.fuse import fuse as run
     from pathfuse.tables.study import read_study
     from pathfuse.tables.write import check_out
@@ -68,5 +68,6 @@ def fuse(
             n_jobs=jobs,
             progress=report,
         )
+    result.manifest["command"] = command_line()
     result.save(out, force)
     show_result(result, str(out))

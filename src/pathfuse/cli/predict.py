@@ -21,7 +21,7 @@ def predict(
     from pathfuse.runs.model import load
     from pathfuse.tables.write import check_out, write_file
 
-    check_out(out, force, list(predictions))
+    check_out(out, force, [model, *predictions])
     fused = load(model).predict(list(predictions))
     write_file(fused, out, force)
     sys.stdout.write(f"{fused.height} samples fused: {out}\n")

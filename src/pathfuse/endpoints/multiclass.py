@@ -87,6 +87,7 @@ class Multiclass(Endpoint):
         if prefix == "prob_":
             _check_probabilities(columns, own, table)
             with np.errstate(divide="ignore"):
+                table = np.maximum(table, 0.0)  # rounding may leave -1e-9
                 raw = np.log(table) - np.log(table.sum(axis=1, keepdims=True))
         else:
             raw = log_softmax(table)
@@ -144,7 +145,7 @@ class Multiclass(Endpoint):
 
 
 def _check_probabilities(columns: Columns, own: list[str], table: np.ndarray) -> None:
-    bad = np.argwhere((table < 0) | (table > 1 + SUM_TOLERANCE))
+    bad = np.argwhere((table < -1e-6) | (table > 1 + SUM_TOLERANCE))
     if len(bad):
         row, k = bad[0]
         raise columns.wrong(

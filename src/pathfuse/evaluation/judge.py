@@ -40,6 +40,8 @@ class Judged:
     """Per method; a row of NaN where the method has no prediction."""
     context: SurvivalTruth | None = None
     """Survival: follow-up of the rows, and the censoring distribution of each fold's fit rows."""
+    fold_names: tuple[str, ...] = ()
+    """What the folds are called in the samples table; empty: by number."""
 
     def scores(self, kind: str, name: str, rows: Index, fold: int) -> "Scores":
         """One method's scores on some rows of one fold."""
@@ -122,7 +124,7 @@ def average_patients(judged: Judged) -> Judged:
         mean = member[there].T @ log_prob[there] / np.maximum(count, 1)[:, None]
         predictions[name] = np.where(count[:, None] > 0, log_softmax(mean), np.nan)
     context = judged.context.at(first) if judged.context is not None else None
-    return Judged(judged.observed[first], patients, judged.folds[first], predictions, context)
+    return Judged(judged.observed[first], patients, judged.folds[first], predictions, context, judged.fold_names)
 
 
 def judge(
@@ -169,7 +171,7 @@ def judge_tasks(
         verdict.notes.extend(_omissions(output, endpoint, judged))
         _judge_methods(verdict, endpoint, output, judged, everything)
         pairs = {c: _paired(endpoint, judged, c, everything, resamples) for c in contrasts}
-        _judge_contrasts(verdict, endpoint, output, pairs)
+        _judge_contrasts(verdict, endpoint, output, judged, pairs)
         averages.add(everything, pairs)
     if list(tasks) != ["all"]:
         averages.report(verdict, endpoint, max(len(j.patients) for j in tasks.values()), n_patients)
@@ -207,6 +209,8 @@ def _paired(
     resamples: Resamples,
 ) -> tuple[Estimates, Estimates] | None:
     """Both sides of a contrast on the rows that both predict; None if there is none."""
+    if not set(contrast) <= set(judged.predictions):
+        return None  # an expert need not know every label
     scored = [predicted(judged.predictions[name]) for name in contrast]
     common = scored[0] & scored[1]
     if not common.any():
@@ -222,11 +226,13 @@ def _judge_contrasts(
     verdict: Verdict,
     endpoint: Endpoint,
     output: str,
+    judged: Judged,
     pairs: Mapping[tuple[str, str], tuple[Estimates, Estimates] | None],
 ) -> None:
     for (name, reference), pair in pairs.items():
-        if pair is None:
+        if pair is None and {name, reference} <= set(judged.predictions):
             verdict.notes.append(f"{output}: {name} and {reference} have no sample in common")
+        if pair is None:
             continue
         verdict.comparisons.extend(
             _compare(name, reference, output, metric, pair[0][metric], pair[1][metric]) for metric in endpoint.metrics
@@ -358,7 +364,8 @@ def _omissions(output: str, endpoint: Endpoint, judged: Judged) -> list[str]:
     if all(judged.observed[judged.folds == f].any(axis=0).sum() < 2 for f in np.unique(judged.folds)):
         return notes  # undefined everywhere: said with the metric
     for fold in np.unique(judged.folds):
-        where = f" in fold {fold}" if len(np.unique(judged.folds)) > 1 else ""
+        called = judged.fold_names[fold] if judged.fold_names else str(fold)
+        where = f" in fold {called}" if len(np.unique(judged.folds)) > 1 else ""
         seen = judged.observed[judged.folds == fold].any(axis=0)
         absent = [name for name, there in zip(endpoint.outcomes, seen, strict=False) if not there]
         if absent and seen.sum() > 1:

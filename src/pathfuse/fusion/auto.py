@@ -23,6 +23,11 @@ from pathfuse.types import LogProbs, Observed, Params, Weights
 class Auto(Fusion):
     """Weighted product of the rungs, weighed on their held-out predictions.
 
+    Args:
+        endpoint: ``survival`` adds ``hazard_product`` to the ladder; the outcomes are then T bins and a tail.
+        seed: Seed of the inner folds.
+        n_jobs: Processes for inner cross-validation (joblib).
+
     Attributes:
         members_: The rungs that sit in the council, by name.
         council_: The static product that weighs them.
@@ -34,10 +39,16 @@ class Auto(Fusion):
     council_: StaticProduct
     inner_scores_: dict[str, float]
 
+    def __init__(self, endpoint: str = "multiclass", seed: int = 0, n_jobs: int | None = None) -> None:
+        super().__init__(seed, n_jobs)
+        self.endpoint = endpoint
+
     def fit_experts(self, experts: Experts, observed: Observed, groups: np.ndarray) -> Self:
         """Fits the whole ladder, then the council."""
         return self.fit_ladder(
-            climb(new_rungs(self.seed), experts, observed, groups, self.seed, self.n_jobs), experts, observed
+            climb(new_rungs(self.seed, self.endpoint), experts, observed, groups, self.seed, self.n_jobs),
+            experts,
+            observed,
         )
 
     def fit_ladder(self, ladder: Ladder, experts: Experts, observed: Observed) -> Self:

@@ -29,6 +29,8 @@ class Fusion(BaseEstimator, ABC):  # type: ignore[misc]
     name: ClassVar[str]
     certificate_: Certificate
     classes_: np.ndarray
+    shape_: tuple[int, ...]
+    """Experts and outcomes."""
 
     def __init__(self, seed: int = 0, n_jobs: int | None = None) -> None:
         self.seed = seed
@@ -49,6 +51,7 @@ class Fusion(BaseEstimator, ABC):  # type: ignore[misc]
         """
         experts = Experts.from_logits(logits)
         observed, self.classes_ = observed_sets(y, experts.shape[2])
+        self.shape_ = experts.shape[1:]
         if len(observed) != experts.n_samples:
             raise InputError(f"logits have {experts.n_samples} samples but y has {len(observed)}")
         with threadpool_limits(1):  # small matrices: threads cost time, and must not change a bit
@@ -68,7 +71,7 @@ class Fusion(BaseEstimator, ABC):  # type: ignore[misc]
 
     def predict_log_proba(self, logits: Logits) -> LogProbs:
         """Fused log-probabilities, Float, (sample, outcome)."""
-        return self.log_pool(Experts.from_logits(logits))
+        return self.log_pool(self._experts(logits))
 
     def predict_proba(self, logits: Logits) -> Float[np.ndarray, "sample outcome"]:
         """Fused probabilities, Float, (sample, outcome); rows sum to 1."""
@@ -80,7 +83,15 @@ class Fusion(BaseEstimator, ABC):  # type: ignore[misc]
 
     def weights(self, logits: Logits) -> Weights:
         """Weights of the experts, Float, (sample, expert); rows sum to 1, absent experts have 0."""
-        return self.weigh(Experts.from_logits(logits))
+        return self.weigh(self._experts(logits))
+
+    def _experts(self, logits: Logits) -> Experts:
+        experts = Experts.from_logits(logits)
+        fitted = getattr(self, "shape_", experts.shape[1:])
+        if experts.shape[1:] != fitted:
+            given = f"{experts.shape[1]} experts and {experts.shape[2]} outcomes"
+            raise InputError(f"fitted on {fitted[0]} experts and {fitted[1]} outcomes, but these logits have {given}")
+        return experts
 
     def _need(self, attribute: str) -> Any:
         if not hasattr(self, attribute):

@@ -15,6 +15,11 @@ from pathfuse.types import LogProbs, Observed, Weights
 class Choose(Fusion):
     """The rung with the lowest held-out NLL; of equals the simplest.
 
+    Args:
+        endpoint: ``survival`` adds ``hazard_product`` to the ladder; the outcomes are then T bins and a tail.
+        seed: Seed of the inner folds.
+        n_jobs: Processes for inner cross-validation (joblib).
+
     Attributes:
         chosen_: That rung, fitted on all rows.
         inner_scores_: Mean held-out NLL of every rung.
@@ -24,9 +29,15 @@ class Choose(Fusion):
     chosen_: Rung
     inner_scores_: dict[str, float]
 
+    def __init__(self, endpoint: str = "multiclass", seed: int = 0, n_jobs: int | None = None) -> None:
+        super().__init__(seed, n_jobs)
+        self.endpoint = endpoint
+
     def fit_experts(self, experts: Experts, observed: Observed, groups: np.ndarray) -> Self:
         """Fits the whole ladder, then picks."""
-        return self.fit_ladder(climb(new_rungs(self.seed), experts, observed, groups, self.seed, self.n_jobs))
+        return self.fit_ladder(
+            climb(new_rungs(self.seed, self.endpoint), experts, observed, groups, self.seed, self.n_jobs)
+        )
 
     def fit_ladder(self, ladder: Ladder) -> Self:
         """Picks among rungs that are fitted already."""

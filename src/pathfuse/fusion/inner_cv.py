@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from pathfuse.types import Index, Observed
@@ -30,10 +30,6 @@ class InnerFolds:
     """Row numbers within the fit set; fold members count within these."""
     splits: list[list[tuple[np.ndarray, np.ndarray]]]
     """Per repeat, per fold: (train, held out)."""
-
-    def mean_score(self, nll: Float[np.ndarray, "repeat row"]) -> float:
-        """Mean held-out NLL over repeats and rows."""
-        return float(nll.mean())
 
 
 def strata_of(observed: Observed) -> Int[np.ndarray, " sample"]:

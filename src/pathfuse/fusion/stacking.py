@@ -80,7 +80,9 @@ class Stacking(Rung):
 def _centred(experts: Experts) -> Table:
     """Log-probabilities less their mean over outcomes, NaN where absent, one column per expert and outcome."""
     centred = experts.log_prob - experts.log_prob.mean(axis=2, keepdims=True)
-    return np.where(experts.present[:, :, None], centred, np.nan).reshape(experts.n_samples, -1)
+    return np.where(experts.present[:, :, None], centred, np.nan).reshape(
+        experts.n_samples, experts.shape[1] * experts.shape[2]
+    )
 
 
 class RidgeObjective:

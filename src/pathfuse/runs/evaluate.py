@@ -15,7 +15,7 @@ from pathfuse.fusion.mean_probability import MeanProbability
 from pathfuse.fusion.uniform_product import UniformProduct
 from pathfuse.runs.fitting import check_names, check_seed
 from pathfuse.runs.fuse import Progress, silent
-from pathfuse.runs.judging import check_judging, judge_all, judged_rows
+from pathfuse.runs.judging import check_judging, check_patients, judge_all, judged_rows
 from pathfuse.runs.manifest import describe
 from pathfuse.runs.regression import align_moments
 from pathfuse.runs.result import Result, comparisons_frame, metrics_frame
@@ -44,12 +44,15 @@ def evaluate(
         InputError: There is no row to judge.
     """
     start = time.perf_counter()
+    check_patients(study, unit)
     check_names(study, POOLS)
     check_seed(seed)
     check_judging(unit, n_resamples, study.endpoint.kind)
     scored = study.n_scored() > 0
     roles = study.samples.roles
-    judged = scored & (roles == "test") if roles is not None and (roles == "test").any() else scored.copy()
+    if roles is not None and not (roles == "test").any():
+        raise InputError(f"{study.samples.source}, column 'split': no row has the role 'test'")
+    judged = scored & (roles == "test") if roles is not None else scored.copy()
     fitted = scored & (roles == "fit") if roles is not None else np.zeros(len(scored), dtype=bool)
     fitted &= ~judged
     if not judged.any():
@@ -71,6 +74,7 @@ def evaluate(
         "seed": seed,
         "n_resamples": n_resamples,
         "unit": unit,
+        "command": None,
         "notes": verdict.notes,
         "warnings": [],
         "wall_time_s": round(time.perf_counter() - start, 3),

@@ -128,7 +128,10 @@ def fit_task(study: Study, task: str, rows: Index, recipe: Recipe, tick: Tick = 
     observed = study.truth[task].observed[rows]
     groups = np.unique(study.samples.patients[rows].astype(str), return_inverse=True)[1]
     rungs = new_rungs(recipe.seed, study.endpoint.kind, gate=recipe.gate, dropout=recipe.dropout)
-    ladder = climb(rungs, experts, observed, groups, recipe.seed, recipe.n_jobs, tick)
+    try:
+        ladder = climb(rungs, experts, observed, groups, recipe.seed, recipe.n_jobs, tick)
+    except InputError as error:
+        raise InputError(f"{study.samples.source}: {error}") from error
     return TaskFit(frequency, ladder, fused_from(ladder, recipe, experts, observed))
 
 
@@ -138,8 +141,8 @@ def fused_from(ladder: Ladder, recipe: Recipe, experts: Experts, observed: np.nd
     if issubclass(kind, Rung):
         return ladder.members[recipe.method]
     if issubclass(kind, Choose):
-        return Choose(recipe.seed).fit_ladder(ladder)
-    return Auto(recipe.seed).fit_ladder(ladder, experts, observed)
+        return Choose(seed=recipe.seed).fit_ladder(ladder)
+    return Auto(seed=recipe.seed).fit_ladder(ladder, experts, observed)
 
 
 def unfittable(study: Study, task: str, rows: Index) -> str | None:
@@ -169,6 +172,10 @@ def _checked_frequency(study: Study, task: str, rows: Index, part: str) -> np.nd
     frequency = study.frequency(task, rows)
     where = f"{study.samples.source}, column '{'label' if task == 'all' else 'label_' + task}'"
     if not study.endpoint.every_outcome_needed:
+        event = study.truth[task].event
+        if event is not None and not event[rows].any():
+            source = study.samples.source
+            raise InputError(f"{source}, column 'event': all {len(rows)} fit rows{part} are censored")
         return frequency
     empty = np.flatnonzero(frequency == 0)
     if len(empty) == len(frequency) - 1:
@@ -176,4 +183,8 @@ def _checked_frequency(study: Study, task: str, rows: Index, part: str) -> np.nd
         raise InputError(f"{where}: all {len(rows)} fit rows{part} have the label '{only}'; two classes are needed")
     if len(empty):
         raise InputError(f"{where}: the class '{study.endpoint.outcomes[empty[0]]}' has no fit row{part}")
+    known = np.any([e.outputs[task].group >= 0 for e in study.experts if task in e.outputs], axis=0)
+    if not known.all():
+        stranger = study.endpoint.outcomes[int(np.flatnonzero(~known)[0])]
+        raise InputError(f"{where}: no expert knows the class '{stranger}'; check how it is written")
     return frequency

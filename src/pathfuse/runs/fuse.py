@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from pathfuse.errors import InputError
 from pathfuse.evaluation.judge import Judged
 from pathfuse.runs.fitting import Recipe, TaskFit, fit_task, unfittable
-from pathfuse.runs.judging import check_judging, judge_all, judged_rows
+from pathfuse.runs.judging import check_judging, check_patients, judge_all, judged_rows
 from pathfuse.runs.manifest import describe
 from pathfuse.runs.model import FusedModel
 from pathfuse.runs.regression import GaussianFit, align_moments, fit_gaussian
@@ -70,6 +70,7 @@ def fuse(
     recipe = Recipe(method, seed, gate, expert_dropout, n_jobs)
     recipe.check(study)
     check_judging(unit, n_resamples, study.endpoint.kind)
+    check_patients(study, unit)
     parts = [_scored(study, part, skip_unscored) for part in partitions(study.samples, allow_in_sample)]
     tasks, warnings = _fittable(study, parts)
     with threadpool_limits(1):  # small matrices: threads cost time, and one core or many must give the same bytes
@@ -89,6 +90,9 @@ def fuse(
         "unit": unit,
         "gate": gate,
         "expert_dropout": expert_dropout,
+        "allow_in_sample": allow_in_sample,
+        "skip_unscored": skip_unscored,
+        "command": None,
         "inner_cross_validation": [
             {"fold": part.name or None, **{task: fit[task].inner_report() for task in tasks}}
             for part, fit in zip(parts, fits, strict=True)
@@ -162,7 +166,7 @@ def _fit_all(
 def _judged(study: Study, task: str, parts: Sequence[Partition], fits: Fits, unit: str) -> dict[str, Judged]:
     rows = [(study.scored(task, part.fit), study.scored(task, part.judged)) for part in parts]
     said = [fit[task].predict(study, task, judged) for fit, (_, judged) in zip(fits, rows, strict=True)]
-    return judged_rows(study, task, rows, said, unit)
+    return judged_rows(study, task, rows, said, unit, tuple(part.name for part in parts if part.name))
 
 
 def _masks(study: Study, parts: Sequence[Partition]) -> tuple[np.ndarray, np.ndarray]:

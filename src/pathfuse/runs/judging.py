@@ -27,12 +27,36 @@ def check_judging(unit: str, n_resamples: int, endpoint: str) -> None:
         raise InputError(f"--resamples {n_resamples} is negative")
 
 
+def check_patients(study: Study, unit: str) -> None:
+    """Refuses to average patients whose samples disagree on the truth, before any work.
+
+    Raises:
+        InputError: Naming the patient and two of its samples.
+    """
+    if unit != "patient":
+        return
+    for task, truth in study.truth.items():
+        first: dict[str, int] = {}
+        for n, patient in enumerate(study.samples.patients):
+            if not truth.known[n]:
+                continue
+            other = first.setdefault(patient, n)
+            times = truth.time is not None and truth.time[other] != truth.time[n]
+            if times or (truth.observed[other] != truth.observed[n]).any():
+                one, two = study.samples.ids[other], study.samples.ids[n]
+                raise InputError(
+                    f"{study.samples.source}: --unit patient needs one truth per patient, but the samples '{one}' and "
+                    f"'{two}' of patient '{patient}' differ{'' if task == 'all' else f' in label {task}'}"
+                )
+
+
 def judged_rows(
     study: Study,
     task: str,
     parts: Sequence[tuple[Index, Index]],
     predictions: Sequence[dict[str, LogProbs]],
     unit: str,
+    fold_names: tuple[str, ...] = (),
 ) -> dict[str, Judged]:
     """The judged rows of one task, fold by fold; a regression has one entry per target.
 
@@ -42,6 +66,7 @@ def judged_rows(
         parts: Per fold, the fit rows (survival takes the censoring from them) and the judged rows.
         predictions: Per fold, methods' predictions of the judged rows.
         unit: ``sample`` or ``patient``.
+        fold_names: What the folds are called.
     """
     rows = np.concatenate([judged for _, judged in parts])
     folds = np.concatenate([np.full(len(judged), f) for f, (_, judged) in enumerate(parts)])
@@ -51,7 +76,9 @@ def judged_rows(
     if isinstance(study.endpoint, Survival) and truth.time is not None and truth.event is not None:
         censorings = tuple(Censoring.fit(truth.time[fit], truth.event[fit]) for fit, _ in parts)
         context = SurvivalTruth(truth.time[rows], truth.event[rows], np.array(study.endpoint.edges), censorings)
-    judged = Judged(truth.observed[rows], patients, folds, _joined(predictions, [j for _, j in parts]), context)
+    judged = Judged(
+        truth.observed[rows], patients, folds, _joined(predictions, [j for _, j in parts]), context, fold_names
+    )
     if study.endpoint.kind == "regression":
         return {target: _one_target(judged, g) for g, target in enumerate(study.endpoint.outcomes)}
     return {task: average_patients(judged) if unit == "patient" else judged}
@@ -74,7 +101,9 @@ def _one_target(judged: Judged, g: int) -> Judged:
     known = ~np.isnan(judged.observed[:, g])
     half = judged.observed.shape[1]
     moments = {name: said[known][:, [g, half + g]] for name, said in judged.predictions.items()}
-    return Judged(judged.observed[known][:, [g]], judged.patients[known], judged.folds[known], moments)
+    return Judged(
+        judged.observed[known][:, [g]], judged.patients[known], judged.folds[known], moments, None, judged.fold_names
+    )
 
 
 def judge_all(
@@ -83,7 +112,7 @@ def judge_all(
     """Judges all tasks on the same resamples of patients, numbered 0..P-1 among the judged."""
     present = np.unique(np.concatenate([judged.patients for judged in tasks.values()]))
     numbered = {
-        task: Judged(j.observed, np.searchsorted(present, j.patients), j.folds, j.predictions, j.context)
+        task: Judged(j.observed, np.searchsorted(present, j.patients), j.folds, j.predictions, j.context, j.fold_names)
         for task, j in tasks.items()
     }
     return judge_tasks(study.endpoint, numbered, contrasts, n_resamples, seed)

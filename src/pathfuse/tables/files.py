@@ -55,12 +55,28 @@ def _parse_csv(source: str, raw: bytes) -> pl.DataFrame:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        kind = {
+            b"PAR1": "a Parquet file",
+            b"\xff\xfe": "UTF-16 text",
+            b"\xfe\xff": "UTF-16 text",
+            b"PK": "a spreadsheet",
+        }
+        guess = next((what for mark, what in kind.items() if raw.startswith(mark)), None)
+        if guess:
+            raise InputError(f"{source} is no CSV but {guess}; save it as UTF-8 CSV, or name it by its kind") from error
         line = raw[: error.start].count(b"\n") + 1
         raise InputError(f"{source}, line {line}: the text is not UTF-8; save the file as UTF-8 CSV") from error
     try:
         header = next(csv.reader(io.StringIO(text, newline="")), [])
     except csv.Error as error:
         raise InputError(f"{source} is no regular CSV table: {error}") from error
+    mark = next((m for m in (";", "\t") if len(header) == 1 and m in header[0]), None)
+    if mark:
+        what = "semicolons" if mark == ";" else "tabs"
+        raise InputError(f"{source}: the columns are separated by {what}; save the file with commas")
+    if "\n" not in text and "\r" in text:
+        text = text.replace("\r", "\n")
+        header = next(csv.reader(io.StringIO(text, newline="")), [])
     if not any(header):
         raise InputError(f"{source} has no header line")
     twice = next((name for name in header if header.count(name) > 1), None)

@@ -17,6 +17,10 @@ PredictionInput: TypeAlias = str | Path | Any | Sequence[str | Path] | Mapping[s
 """A path, a folder, a data frame in long form, several paths, or a mapping of expert names to paths or frames."""
 
 
+IN_MEMORY = "in memory"
+"""Stands for the file of a data frame without a name, which must be a long table."""
+
+
 @dataclass(frozen=True)
 class ExpertTable:
     """One expert's rows before an endpoint has read them."""
@@ -47,10 +51,14 @@ def gather(predictions: PredictionInput) -> list[ExpertTable]:
     found: list[ExpertTable] = []
     for name, item in _items(predictions):
         table = read_table(item) if isinstance(item, Path) else table_in_memory(f"predictions '{name}'", item)
+        if name == IN_MEMORY and "expert" not in table.frame.columns:
+            raise InputError("a data frame of predictions needs a name: predictions={'uni': frame, 'virchow2': ...}")
         found += _by_expert(table) if "expert" in table.frame.columns else [ExpertTable(name, table)]
     found.sort(key=lambda expert: expert.name)
     for one, other in pairwise(found):
         if one.name == other.name:
+            if one.table.source == other.table.source:
+                raise InputError(f"the predictions {one.table.source} were given twice")
             raise InputError(f"two experts have the name '{one.name}': {one.table.source} and {other.table.source}")
     return found
 
@@ -65,7 +73,7 @@ def _items(predictions: PredictionInput) -> Iterable[tuple[str, Any]]:
         for item in predictions:
             yield from _items(item)
     else:
-        yield "in memory", predictions
+        yield IN_MEMORY, predictions
 
 
 def _files(path: Path) -> list[Path]:

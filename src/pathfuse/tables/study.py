@@ -99,6 +99,7 @@ def read_study(
     tables = gather(predictions)
     if not tables:
         raise InputError("no predictions were given")
+    _check_options(kind.kind, time_edges, censoring)
     edges = tuple(time_edges) if time_edges is not None else edges_in_metadata([table, *(t.table for t in tables)])
     judged = kind.from_columns(columns, Options(edges, censoring))
     maps = {name: read_label_map(name, source) for name, source in (label_maps or {}).items()}
@@ -111,6 +112,12 @@ def read_study(
     inputs = {t.source: t.sha256 for t in [table, *(e.table for e in tables)]}
     inputs |= {str(m): read_table(Path(m)).sha256 for m in (label_maps or {}).values() if isinstance(m, str | Path)}
     return Study(people, judged, judged.truth(columns), experts, inputs)
+
+
+def _check_options(kind: str, time_edges: Sequence[float] | None, censoring: str) -> None:
+    if kind != "survival" and (time_edges is not None or censoring != "later"):
+        option = "--time-edges" if time_edges is not None else f"--censoring {censoring}"
+        raise InputError(f"{option} is for survival, but the samples have the target of endpoint '{kind}'")
 
 
 def edges_in_metadata(tables: Sequence[Table]) -> tuple[float, ...] | None:

@@ -23,9 +23,12 @@ def check_out(out: Path, force: bool, inputs: list[Path] | None = None) -> None:
     try:
         if out.exists() and not force:
             raise InputError(f"the output {out} exists already; --force overwrites it")
-        held = next((p for p in [Path.cwd(), *(inputs or [])] if p.resolve().is_relative_to(out.resolve())), None)
-        if out.is_dir() and held is not None:
+        places = [p.resolve() for p in inputs or []]
+        held = next((p for p in [Path.cwd(), *places] if p.is_relative_to(out.resolve())), None)
+        if out.exists() and held is not None:
             raise InputError(f"the output {out} cannot be overwritten: it holds {held}")
+        if out.is_file() and any(out.resolve().is_relative_to(p) for p in places):
+            raise InputError(f"the output {out} cannot be overwritten: it is one of the inputs")
         parent = out.resolve().parent
         while not parent.exists():
             parent = parent.parent
@@ -44,11 +47,12 @@ def new_folder(out: Path, force: bool = False) -> Iterator[Path]:
     Raises:
         InputError: ``out`` exists and ``force`` is off, or its place cannot be written.
     """
-    check_out(out, force)
     out = out.resolve()
+    if out.parent.is_dir():
+        _sweep(out)
+    check_out(out, force)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(out)
         partial = out.parent / f".{out.name}.partial-{os.getpid()}"
         partial.mkdir()
     except OSError as error:
@@ -67,11 +71,19 @@ def new_folder(out: Path, force: bool = False) -> Iterator[Path]:
 
 
 def _sweep(out: Path) -> None:
-    """Removes what killed runs left beside ``out``."""
-    for leftover in out.parent.glob(f".{out.name}.*-*"):
-        match = re.fullmatch(rf"\.{re.escape(out.name)}\.(?:partial|old)-(\d+)", leftover.name)
-        if match and not Path(f"/proc/{match[1]}").exists() and Path("/proc/self").exists():
+    """Puts right what killed runs left beside ``out``: an old result comes back, half-written ones go."""
+    if not Path("/proc/self").exists():
+        return  # no way to tell whether their process still runs
+    for leftover in sorted(out.parent.glob(f".{out.name}.*-*")):
+        match = re.fullmatch(rf"\.{re.escape(out.name)}\.(partial|old)-(\d+)", leftover.name)
+        if not match or Path(f"/proc/{match[2]}").exists():
+            continue
+        if match[1] == "old" and not out.exists():
+            leftover.rename(out)
+        elif leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink()
 
 
 def write_file(frame: pl.DataFrame, path: Path, force: bool = False) -> None:
@@ -82,6 +94,8 @@ def write_file(frame: pl.DataFrame, path: Path, force: bool = False) -> None:
     """
     if path.suffix.lower() not in (".csv", ".parquet"):
         raise InputError(f"the output {path} must end in .csv or .parquet")
+    if path.parent.is_dir():
+        _sweep(path)
     check_out(path, force)
     partial = path.parent / f".{path.name}.partial-{os.getpid()}"
     try:
