@@ -74,6 +74,8 @@ def test_certificate_is_what_it_says(fitted_with_gaps):
     own = -fusion.predict_log_proba(logits)[np.arange(len(y)), y].mean()
     assert certificate.fused == pytest.approx(own, abs=1e-12)
     assert certificate.holds == (certificate.fused <= min(certificate.experts) + 1e-9)
+    assert certificate["holds"] == certificate.holds
+    assert list(certificate["experts"].values()) == list(certificate.experts)
     if fusion.name in CERTIFIED:
         assert certificate.holds
 

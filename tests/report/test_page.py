@@ -12,7 +12,7 @@ import pytest
 
 import pathfuse
 from pathfuse.report.figures import interval_plot, weight_plot
-from pathfuse.report.page import headline, number, ranking, render
+from pathfuse.report.page import by_output, headline, number, ranking, render
 
 NASTY = '<b>&"x'
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
@@ -442,3 +442,14 @@ def test_names_that_some_format_could_misread(name):
     svg = interval_plot(metrics_of({name: (0.5, 0.5, 0.5), "fused": (0.4, 0.4, 0.4)}), "nll", lower_is_better=True)
     assert Page(svg).problems == []
     assert name in [Page(t).text for t in re.findall(r"<text[^>]*>([^<]*)</text>", svg)]
+
+
+def test_labels_are_named_where_there_are_several():
+    frames = [metrics_of(VALUES).with_columns(output=pl.lit(label)) for label in ("TP53", "CDH1", "all")]
+    gains = [comparisons_of(COMPARISONS).with_columns(output=pl.lit(label)) for label in ("TP53", "CDH1", "all")]
+    rows = by_output(pl.concat(frames), pl.concat(gains))
+    assert [(row["output"], row["value"], row["difference"]) for row in rows] == [
+        ("TP53", 0.4321, -0.0679),
+        ("CDH1", 0.4321, -0.0679),
+    ]
+    assert by_output(metrics_of(VALUES), comparisons_of(COMPARISONS)) == []

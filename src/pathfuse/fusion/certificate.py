@@ -56,6 +56,10 @@ class Certificate:
             "fallback": self.fallback,
         }
 
+    def __getitem__(self, key: str) -> Any:
+        """The entries of ``as_dict``, experts by position."""
+        return self.as_dict()[key]
+
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> "Certificate":
         """The inverse of ``as_dict``."""

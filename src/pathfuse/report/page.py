@@ -27,7 +27,7 @@ def render(
         fused: Content of ``fused.parquet``; None for ``evaluate``.
     """
     overall = over_all(metrics)
-    comparisons = over_all(comparisons)
+    per_output = by_output(metrics, comparisons)
     names = overall["metric"].unique(maintain_order=True).to_list()
     ranked = ranking(overall)
     figures = [interval_plot(overall, name, name in LOWER_IS_BETTER) for name in names[:2]]
@@ -36,16 +36,38 @@ def render(
     )
     environment.filters["number"] = number
     return environment.get_template("page.html").render(
-        headline=headline(comparisons, manifest),
+        headline=headline(over_all(comparisons), manifest),
         metric_names=names,
         ranking=ranked,
-        comparisons=comparisons.filter((pl.col("method") == comparisons["method"][0]) & (pl.col("metric") == names[0]))
-        .to_dicts() if comparisons.height else [],
+        comparisons=contrast_rows(over_all(comparisons), names),
         figures=figures,
+        per_output=per_output,
         weights=weight_plot(fused) if fused is not None else None,
         manifest=manifest,
         certificate=certificate,
     )  # fmt: skip
+
+
+def contrast_rows(comparisons: pl.DataFrame, metrics: list[str]) -> list[dict[str, Any]]:
+    """The first method's differences in the first metric."""
+    if not comparisons.height:
+        return []
+    first = (pl.col("method") == comparisons["method"][0]) & (pl.col("metric") == metrics[0])
+    return comparisons.filter(first).to_dicts()
+
+
+def by_output(metrics: pl.DataFrame, comparisons: pl.DataFrame) -> list[dict[str, Any]]:
+    """Per label or target, where there are several: the first metric of the fusion and its gain on the best expert."""
+    outputs = [name for name in metrics["output"].unique(maintain_order=True) if name != "all"]
+    if not outputs or "fused" not in metrics["method"]:
+        return []
+    first = metrics["metric"][0]
+    fused = metrics.filter((pl.col("method") == "fused") & (pl.col("metric") == first))
+    gains = comparisons.filter(
+        (pl.col("method") == "fused") & (pl.col("reference") == "best_expert") & (pl.col("metric") == first)
+    )
+    rows = fused.join(gains, on="output", how="left", suffix="_gain").filter(pl.col("output") != "all")
+    return rows.to_dicts()
 
 
 def over_all(table: pl.DataFrame) -> pl.DataFrame:
