@@ -4,7 +4,7 @@ Each bin is a Bernoulli logarithmic pool, so the fit is convex in ``sharpness * 
 logistic term per bin that it outlived.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,18 +15,14 @@ from pathfuse.endpoints.survival import event_distribution
 from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.logpool import (
     ByOutcome,
-    Product,
     equal_product,
-    no_features,
-    product_weights,
 )
-from pathfuse.fusion.rung import Rung
-from pathfuse.fusion.static_product import RIDGES, one_hot_bias, static_objective
-from pathfuse.types import LogProbs, Observed, Params, Weights
+from pathfuse.fusion.static_product import StaticProduct, static_objective
+from pathfuse.types import LogProbs, Observed, Params
 
 
-class HazardProduct(Rung):
-    """Constant weights on the experts' hazard logits, shared over bins, with one sharpness.
+class HazardProduct(StaticProduct):
+    """The static product of hazard logits: constant weights, shared over bins, with one sharpness.
 
     Args:
         ridge: Pull towards equal weights, in units of 1/n; None: chosen by inner cross-validation.
@@ -35,14 +31,6 @@ class HazardProduct(Rung):
     """
 
     name = "hazard_product"
-
-    def __init__(self, ridge: float | None = None, seed: int = 0, n_jobs: int | None = None) -> None:
-        super().__init__(seed, n_jobs)
-        self.ridge = ridge
-
-    def candidates(self, n_samples: int) -> tuple[float, ...]:
-        """Ridges in units of 1/n."""
-        return RIDGES if self.ridge is None else (self.ridge,)
 
     def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:
         """See ``Rung``."""
@@ -60,17 +48,6 @@ class HazardProduct(Rung):
         logits = hazard_logits(experts)
         pooled = np.einsum("nm,nmk->nk", self.share(experts, params), logits.log_prob)
         return floor_log_prob(event_distribution(np.exp(params["log_sharpness"]) * pooled))
-
-    def share(self, experts: Experts, params: Params) -> Weights:
-        """Constant, renormalised over the experts present."""
-        product = Product(params["bias"], 0.0, np.zeros((len(params["bias"]), 0)))
-        return product_weights(product, no_features(experts.n_samples), experts.present)
-
-    def safeguards(self, experts: Experts, observed: Observed) -> Iterable[tuple[str, Params]]:
-        """Less shrinkage, then the best expert alone."""
-        for ridge in (r for r in (*RIDGES, 0.0) if r < self.setting_):
-            yield f"ridge {ridge:g}/n", self.fit_path(experts, observed, [ridge])[0]
-        yield "best_expert", {"bias": one_hot_bias(experts, observed), "log_sharpness": np.array(0.0)}
 
 
 def hazard_logits(experts: Experts) -> Experts:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -84,19 +85,13 @@ def fuse(
         fused = pl.concat([_fused(study, fit, part) for fit, part in zip(fits, parts, strict=True)])
     manifest = {
         **describe(study, *_masks(study, parts)),
-        "method": method,
-        "seed": seed,
+        **asdict(recipe),
         "n_resamples": n_resamples,
         "unit": unit,
-        "gate": gate,
-        "expert_dropout": expert_dropout,
         "allow_in_sample": allow_in_sample,
         "skip_unscored": skip_unscored,
         "command": None,
-        "inner_cross_validation": [
-            {"fold": part.name or None, **{task: fit[task].inner_report() for task in tasks}}
-            for part, fit in zip(parts, fits, strict=True)
-        ],
+        "inner_cross_validation": _inner_reports(parts, fits),
         "notes": verdict.notes,
         "warnings": [*warnings, *_in_sample_warning(study, allow_in_sample)],
     }
@@ -110,6 +105,13 @@ def fuse(
         _certificate(study, parts, fits, final),
         _model(study, final),
     )
+
+
+def _inner_reports(parts: Sequence[Partition], fits: Fits) -> list[dict[str, Any]]:
+    return [
+        {"fold": part.name or None, **{task: task_fit.inner_report() for task, task_fit in fit.items()}}
+        for part, fit in zip(parts, fits, strict=True)
+    ]
 
 
 def _scored(study: Study, part: Partition, skip_unscored: bool) -> Partition:
