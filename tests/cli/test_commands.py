@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -86,15 +87,17 @@ def fused(fuse, study):
 
 @pytest.mark.parametrize("arguments", [["--help"], ["fuse", "--help"], ["--version"]])
 def test_help_answers_at_once(arguments):
+    """In processor seconds of the child: a busy machine makes it wait, not work more."""
     times = []
     for _ in range(3):
-        start = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         answer = subprocess.run([sys.executable, "-c", MAIN, *arguments], capture_output=True, text=True, check=True)
-        times.append(time.perf_counter() - start)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     print(f"{' '.join(arguments)}: {min(times):.3f} s")  # noqa: T201
     words = {"--help": "evaluate", "--version": pathfuse.__version__}
     assert words[arguments[0]] in answer.stdout if len(arguments) == 1 else "--allow-in-sample" in answer.stdout
-    assert min(times) < 0.8  # the promise is 0.5 s; the rest is for a busy machine
+    assert min(times) < 0.8  # the promise is 0.5 s; the rest is for a slower machine
 
 
 MAIN = "import sys; from pathfuse.cli import main; sys.exit(main())"
