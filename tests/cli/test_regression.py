@@ -106,3 +106,9 @@ def test_patients_are_no_unit_of_regression(study, run_cli):
     status, _, err = fuse(run_cli, study, "--unit", "patient")
     assert status == 2
     assert "regression has none" in err
+
+
+def test_an_option_that_would_do_nothing_is_refused(study, run_cli):
+    status, _, err = fuse(run_cli, study, "--expert-dropout", 0.2)
+    assert status == 2
+    assert "not built for regression" in err.splitlines()[-1]

@@ -215,3 +215,9 @@ def test_one_patient_cannot_be_cross_validated():
 def test_an_unknown_method_is_named():
     with pytest.raises(InputError, match="'magic' is unknown"):
         method_class("magic")
+
+
+def test_an_unknown_gate_is_named():
+    logits, y = regions(60, 10)
+    with pytest.raises(InputError, match="gate 'per_patient' is unknown"):
+        LogitProd(gate="per_patient").fit(logits, y)

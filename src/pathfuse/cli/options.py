@@ -29,7 +29,10 @@ EndpointName = Annotated[
     str | None, Parameter(name="--endpoint", help="Needed only if the samples table has targets of several.")
 ]
 Jobs = Annotated[
-    int | None, Parameter(name="--jobs", help="Processes for inner cross-validation; results do not depend on it.")
+    int | None,
+    Parameter(
+        name="--jobs", help="Processes for inner cross-validation (regression uses one); results do not depend on it."
+    ),
 ]
 
 TimeEdges = Annotated[

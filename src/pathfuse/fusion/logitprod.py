@@ -81,6 +81,8 @@ class LogitProd(Rung):
     def _published(self) -> bool:
         if self.variant not in ("default", "published"):
             raise InputError(f"variant '{self.variant}' is unknown; choose default or published")
+        if self.gate not in ("shared", "per_bin"):
+            raise InputError(f"gate '{self.gate}' is unknown; choose shared or per_bin")
         if self.quirks and self.variant == "default":
             raise InputError("quirks belong to variant='published'; the default variant has none")
         return self.variant == "published"

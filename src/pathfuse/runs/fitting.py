@@ -97,6 +97,8 @@ class Recipe:
             raise InputError("--gate per_bin is for survival: other endpoints have no bins")
         if not 0 <= self.dropout < 1:
             raise InputError(f"--expert-dropout {self.dropout:g} is no share between 0 and 1")
+        if self.dropout and study.endpoint.kind == "regression":
+            raise InputError("--expert-dropout is not built for regression; leave it out")
         if self.n_jobs == 0:
             raise InputError("--jobs 0 would do nothing; give a number of processes, or -1 for all cores")
         check_names(study, [*kinds, "fused"])
