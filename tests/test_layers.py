@@ -1,11 +1,11 @@
-"""Imports flow one way: types, errors <- endpoints <- tables <- fusion <- evaluation <- report <- runs <- cli."""
+"""Imports flow one way, from types to cli, in the order of ``LAYERS``."""
 
 import ast
 from pathlib import Path
 
 import pathfuse
 
-LAYERS = ["types", "errors", "endpoints", "tables", "fusion", "evaluation", "report", "runs", "cli"]
+LAYERS = ["types", "errors", "endpoints", "tables", "fusion", "calibration", "evaluation", "report", "runs", "cli"]
 HEAVY = {"torch", "timm", "h5py", "pandas"}
 ROOT = Path(pathfuse.__file__).parent
 

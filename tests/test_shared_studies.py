@@ -51,3 +51,15 @@ def test_ids_and_class_names_stay_as_they_are(tmp_path):
     result.save(tmp_path / "run")
     assert json.loads((tmp_path / "run/manifest.json").read_text())["left_out"] == []
     assert pl.read_parquet(tmp_path / "run/fused.parquet")["sample_id"].dtype == pl.String
+
+
+def test_a_coarse_expert_does_not_worsen_kather():
+    """Issue 3: at most 1 % above the study without it; here it helps."""
+    folder = STUDIES / "kather_coarse"
+    files = sorted((folder / "predictions").iterdir())
+    coarse = "lbp_coarse"
+    maps = {coarse: folder / f"label_map_{coarse}.csv"}
+    with_it = pathfuse.read_study(folder / "samples.csv", files, maps)
+    without = pathfuse.read_study(folder / "samples.csv", [f for f in files if f.stem != coarse])
+    helped, alone = (nll(pathfuse.fuse(study, n_resamples=0))["fused"] for study in (with_it, without))
+    assert helped < 1.01 * alone

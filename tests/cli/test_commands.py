@@ -32,6 +32,7 @@ FILES = {
     "metrics.csv",
     "model/model.json",
     "model/model.safetensors",
+    "reliability.csv",
     "report.html",
 }
 REPEATABLE = FILES - {"manifest.json", "report.html"}

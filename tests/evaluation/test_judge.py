@@ -9,7 +9,8 @@ from pathfuse.endpoints.likelihood import log_softmax, set_nll
 from pathfuse.endpoints.multiclass import Multiclass
 from pathfuse.errors import InputError
 from pathfuse.evaluation.classification import ClassificationScores
-from pathfuse.evaluation.judge import Judged, average_patients, judge
+from pathfuse.evaluation.judge import judge
+from pathfuse.evaluation.judged import Judged, average_patients
 from pathfuse.evaluation.resampling import draw
 
 

@@ -7,7 +7,8 @@ from scipy.stats import rankdata
 from pathfuse.endpoints.columns import Columns
 from pathfuse.endpoints.survival import Survival, event_distribution, survival_at_edges
 from pathfuse.evaluation.censoring import Censoring
-from pathfuse.evaluation.judge import Judged, judge
+from pathfuse.evaluation.judge import judge
+from pathfuse.evaluation.judged import Judged
 from pathfuse.evaluation.survival import SurvivalScores, SurvivalTruth, concordance, harrell_pairs
 
 EDGES = (0.0, 5.0, 11.0, 20.0, 30.0, np.inf)

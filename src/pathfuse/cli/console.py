@@ -49,11 +49,16 @@ def progress() -> Iterator["Report"]:
 
 def show_result(result: "Result", folder: str) -> None:
     """The method table, best first, the certificate, and where everything is."""
+    import polars as pl
+
+    from pathfuse.evaluation.prediction_sets import SET_METRICS
     from pathfuse.report.page import headline, number, over_all, ranking
 
     screen = console()
-    rows = ranking(over_all(result.metrics))
-    names = list(dict.fromkeys(result.metrics["metric"]))
+    overall = over_all(result.metrics)
+    ranked = overall.filter(~pl.col("metric").is_in(SET_METRICS))
+    rows = ranking(ranked)
+    names = list(dict.fromkeys(ranked["metric"]))
     table = Table(title=f"{result.manifest['rows']['judged']} samples judged, best first (95 % interval by patient)")
     table.add_column("method")
     for i, name in enumerate(names):
@@ -70,6 +75,14 @@ def show_result(result: "Result", folder: str) -> None:
         )
     screen.print(table)
     screen.print(headline(over_all(result.comparisons), result.manifest), highlight=False)
+    sets = {m: number(v) for m, v in overall.select("metric", "value").iter_rows() if m in SET_METRICS}
+    if sets:
+        held, *size = sets.items()
+        screen.print(
+            f"Prediction sets: {held[0]} {held[1]} (promised {result.manifest['coverage']:g}), "
+            + ", ".join(f"mean {name.replace('_', ' ')} {value}" for name, value in size),
+            highlight=False,
+        )
     if result.certificate is not None:
         holds = "holds" if result.certificate["holds"] else "DOES NOT HOLD"
         screen.print(

@@ -40,6 +40,9 @@ def fuse(
     ] = False,
     gate: Annotated[str, Parameter(help="LogitProd's gate: shared, or per_bin (survival).")] = "shared",
     expert_dropout: Annotated[float, Parameter(help="Share of predictions hidden from LogitProd's fit.")] = 0.0,
+    coverage: Annotated[
+        float | None, Parameter(help="Conformal prediction sets that hold the truth in this share of cases, e.g. 0.9.")
+    ] = None,
     skip_unscored: Annotated[bool, Parameter(negative="", help="Leave out samples that no expert scored.")] = False,
     jobs: Jobs = None,
     force: Force = False,
@@ -63,6 +66,7 @@ def fuse(
             unit=unit,
             gate=gate,
             expert_dropout=expert_dropout,
+            coverage=coverage,
             allow_in_sample=allow_in_sample,
             skip_unscored=skip_unscored,
             n_jobs=jobs,

@@ -5,17 +5,15 @@ different folds are never pooled into one AUROC (contract, section 6).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Int
 
 from pathfuse.endpoints.base import Endpoint
-from pathfuse.endpoints.likelihood import log_softmax
-from pathfuse.errors import InputError
-from pathfuse.evaluation.classification import ClassificationScores, RowWeights, Values
-from pathfuse.evaluation.regression import RegressionScores
+from pathfuse.evaluation.estimates import Estimates, estimate, resampled
+from pathfuse.evaluation.judged import Comparison, Judged, Metric, Scores, Verdict, predicted
+from pathfuse.evaluation.prediction_sets import COVERAGE
 from pathfuse.evaluation.resampling import (
     MIN_PATIENTS,
     Resamples,
@@ -23,108 +21,7 @@ from pathfuse.evaluation.resampling import (
     percentile_interval,
     two_sided_p,
 )
-from pathfuse.evaluation.survival import SurvivalScores, SurvivalTruth
-from pathfuse.types import Index, LogProbs, Observed
-
-
-@dataclass(frozen=True)
-class Judged:
-    """The rows that methods are judged on, for one task."""
-
-    observed: Observed
-    patients: Int[np.ndarray, " sample"]
-    """0..P-1 over all tasks of the study."""
-    folds: Int[np.ndarray, " sample"]
-    """0..F-1; all 0 without folds."""
-    predictions: dict[str, LogProbs]
-    """Per method; a row of NaN where the method has no prediction."""
-    context: SurvivalTruth | None = None
-    """Survival: follow-up of the rows, and the censoring distribution of each fold's fit rows."""
-    fold_names: tuple[str, ...] = ()
-    """What the folds are called in the samples table; empty: by number."""
-
-    def scores(self, kind: str, name: str, rows: Index, fold: int) -> "Scores":
-        """One method's scores on some rows of one fold."""
-        log_prob, observed = self.predictions[name][rows], self.observed[rows]
-        if kind == "survival" and self.context is not None:
-            return SurvivalScores(log_prob, observed, self.context.of(rows, fold))
-        if kind == "regression":
-            return RegressionScores(log_prob, observed[:, 0])
-        return ClassificationScores(log_prob, observed)
-
-
-class Scores(Protocol):
-    """What turns row weights into metrics."""
-
-    def values(self, weights: RowWeights) -> dict[str, Values]:
-        """Every metric of every resample."""
-
-
-Estimates = Mapping[str, tuple[float, Float[np.ndarray, " resample"]]]
-"""Metric to its value and its resampled values."""
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One row of ``metrics.csv``."""
-
-    method: str
-    output: str
-    metric: str
-    value: float
-    ci_low: float
-    ci_high: float
-    n: int
-    n_patients: int
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One row of ``comparisons.csv``: method less reference, on the rows that both predict."""
-
-    method: str
-    reference: str
-    output: str
-    metric: str
-    difference: float
-    ci_low: float
-    ci_high: float
-    p_value: float
-    test: str
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What judging found, and what it could not say."""
-
-    metrics: list[Metric]
-    comparisons: list[Comparison]
-    notes: list[str]
-
-
-def predicted(values: np.ndarray) -> np.ndarray:
-    """The rows that a method has a prediction for."""
-    return np.asarray(~np.isnan(values).all(axis=1))
-
-
-def average_patients(judged: Judged) -> Judged:
-    """One row per patient: the mean of its rows' log-probabilities, normalised (``--unit patient``).
-
-    Raises:
-        InputError: A patient's rows disagree on the truth.
-    """
-    patients, first, member_of = np.unique(judged.patients, return_index=True, return_inverse=True)
-    if (judged.observed != judged.observed[first][member_of]).any():
-        raise InputError("--unit patient needs one truth per patient, but some patient's samples have different labels")
-    member = np.eye(len(patients))[member_of]
-    predictions = {}
-    for name, log_prob in judged.predictions.items():
-        there = ~np.isnan(log_prob[:, 0])
-        count = member[there].sum(axis=0)
-        mean = member[there].T @ log_prob[there] / np.maximum(count, 1)[:, None]
-        predictions[name] = np.where(count[:, None] > 0, log_softmax(mean), np.nan)
-    context = judged.context.at(first) if judged.context is not None else None
-    return Judged(judged.observed[first], patients, judged.folds[first], predictions, context, judged.fold_names)
+from pathfuse.types import Index
 
 
 def judge(
@@ -166,10 +63,12 @@ def judge_tasks(
     for output, judged in tasks.items():
         resamples = Resamples(drawn.counts, judged.patients)
         everything = {
-            name: _resampled(endpoint, judged, name, predicted(p), resamples) for name, p in judged.predictions.items()
+            name: resampled(endpoint, judged, name, predicted(p), resamples) for name, p in judged.predictions.items()
         }
+        if judged.sets is not None:
+            everything["fused"] = {**everything["fused"], **_of_sets(judged, resamples)}
         verdict.notes.extend(_omissions(output, endpoint, judged))
-        _judge_methods(verdict, endpoint, output, judged, everything)
+        _judge_methods(verdict, output, judged, everything)
         pairs = {c: _paired(endpoint, judged, c, everything, resamples) for c in contrasts}
         _judge_contrasts(verdict, endpoint, output, judged, pairs)
         averages.add(everything, pairs)
@@ -188,17 +87,27 @@ def _strata(judged: Judged, by_truth: bool) -> Int[np.ndarray, " sample"]:
     return np.asarray(kinds).reshape(-1)
 
 
-def _judge_methods(
-    verdict: Verdict, endpoint: Endpoint, output: str, judged: Judged, everything: Mapping[str, Estimates]
-) -> None:
+def _judge_methods(verdict: Verdict, output: str, judged: Judged, everything: Mapping[str, Estimates]) -> None:
     for name, values in everything.items():
         rows = predicted(judged.predictions[name])
         n, n_patients = int(rows.sum()), len(np.unique(judged.patients[rows]))
-        for metric in endpoint.metrics:
-            point, replicates = values[metric]
+        for metric, (point, replicates) in values.items():
             interval = percentile_interval(replicates)
             verdict.metrics.append(Metric(name, output, metric, point, interval.low, interval.high, n, n_patients))
             verdict.notes.extend(_note(f"{output}: {metric} of {name}", point, interval.n_undefined, judged, rows))
+
+
+def _of_sets(judged: Judged, resamples: Resamples) -> Estimates:
+    """Coverage and size of the fusion's prediction sets."""
+    sets = judged.sets
+    if sets is None:
+        return {}
+
+    def scorer(inside: Index, _fold: int) -> Scores:
+        return sets.of(inside)
+
+    rows = predicted(judged.predictions["fused"])
+    return estimate(scorer, (COVERAGE, sets.size_name), judged, rows, resamples)
 
 
 def _paired(
@@ -216,7 +125,7 @@ def _paired(
     if not common.any():
         return None
     one, other = (
-        everything[name] if (common == own).all() else _resampled(endpoint, judged, name, common, resamples)
+        everything[name] if (common == own).all() else resampled(endpoint, judged, name, common, resamples)
         for name, own in zip(contrast, scored, strict=True)
     )
     return one, other
@@ -277,7 +186,7 @@ class _Averages:
         """Appends the rows of output ``all``."""
         for key in self.sums:
             if isinstance(key, str):
-                for metric in endpoint.metrics:
+                for metric in self.sums[key]:
                     point, replicates = self._mean(key, metric)
                     interval = percentile_interval(replicates)
                     row = Metric(key, "all", metric, point, interval.low, interval.high, n, n_patients)
@@ -302,42 +211,6 @@ def _compare(
     p_value = two_sided_p(difference) if not np.isnan(interval.low) else float("nan")
     test = f"paired bootstrap by patient, {len(difference)} resamples" if len(difference) else "none"
     return Comparison(name, reference, output, metric, one[0] - other[0], interval.low, interval.high, p_value, test)
-
-
-def _resampled(
-    endpoint: Endpoint, judged: Judged, name: str, rows: Bool[np.ndarray, " sample"], resamples: Resamples
-) -> Estimates:
-    """Point value and resampled values of every metric of one method on some rows."""
-    nothing = np.full(len(resamples.counts), np.nan)
-    if not rows.any():
-        return {metric: (float("nan"), nothing) for metric in endpoint.metrics}
-    parts = []
-    for fold in np.unique(judged.folds[rows]):
-        inside = np.flatnonzero(rows & (judged.folds == fold))
-        share = len(np.unique(judged.patients[inside]))
-        parts.append((inside, share, judged.scores(endpoint.kind, name, inside, int(fold))))
-    ones = np.ones((1, len(rows)))
-    chunks = [_fold_mean(parts, endpoint.metrics, weights) for weights in (ones, *resamples.row_weights())]
-    return {
-        metric: (float(chunks[0][metric][0]), np.concatenate([np.zeros(0), *(c[metric] for c in chunks[1:])]))
-        for metric in endpoint.metrics
-    }
-
-
-def _fold_mean(
-    parts: Sequence[tuple[np.ndarray, int, Scores]], metrics: Sequence[str], weights: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Metrics inside each fold, averaged over the folds that define them, with patient counts as weights."""
-    per_fold = [(share, scores.values(weights[:, inside])) for inside, share, scores in parts]
-    undefined = np.full(len(weights), np.nan)
-    result = {}
-    for metric in metrics:
-        values = np.stack([v.get(metric, undefined) for _, v in per_fold], axis=1)
-        shares = np.where(np.isnan(values), 0.0, np.array([float(s) for s, _ in per_fold]))
-        total = shares.sum(axis=1)
-        weighted = (shares * np.where(np.isnan(values), 0.0, values)).sum(axis=1)
-        result[metric] = np.divide(weighted, total, out=np.full(len(total), np.nan), where=total > 0)
-    return result
 
 
 def _note(what: str, point: float, n_undefined: int, judged: Judged, rows: np.ndarray) -> list[str]:

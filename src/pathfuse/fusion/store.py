@@ -17,7 +17,13 @@ Tensors = dict[str, np.ndarray]
 
 def dump(fusion: Fusion) -> tuple[dict[str, Any], Tensors]:
     """A fitted fusion as a JSON-ready description and its arrays, keyed ``part/part/name``."""
-    content: dict[str, Any] = {"method": fusion.name, "certificate": fusion.certificate_.as_dict()}
+    # The number of processes changes no result, so it is no part of the model.
+    options = {name: value for name, value in fusion.get_params(deep=False).items() if name != "n_jobs"}
+    content: dict[str, Any] = {
+        "method": fusion.name,
+        "options": options,
+        "certificate": fusion.certificate_.as_dict(),
+    }
     tensors: Tensors = {}
     if isinstance(fusion, Rung):
         content |= {"setting": repr(fusion.setting_), "scores": {repr(k): v for k, v in fusion.scores_.items()}}
@@ -37,7 +43,8 @@ def dump(fusion: Fusion) -> tuple[dict[str, Any], Tensors]:
 
 def restore(content: dict[str, Any], tensors: Tensors) -> Fusion:
     """The inverse of ``dump``."""
-    fusion = method_class(content["method"])()
+    options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content["options"].items()}
+    fusion = method_class(content["method"])(**options)
     fusion.certificate_ = Certificate.from_dict(content["certificate"])
     if isinstance(fusion, Rung):
         fusion.params_ = dict(tensors)

@@ -56,6 +56,30 @@ def weight_plot(fused: pl.DataFrame) -> str:
         return as_svg(figure, "weights")
 
 
+def reliability_plot(reliability: pl.DataFrame) -> str:
+    """What was promised against what happened, pooled over outputs; one line per method, the diagonal is perfect."""
+    what = reliability["what"].unique(maintain_order=True).to_list()
+    pooled = reliability.with_columns(group=pl.int_range(pl.len()).over("method", "output"))
+    weight = pl.col("n") / pl.col("n").sum()
+    points = pooled.group_by("method", "group", maintain_order=True).agg(
+        (pl.col("expected") * weight).sum(), (pl.col("observed") * weight).sum()
+    )
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(4.6, 4.4), layout="constrained")
+        axes = figure.add_subplot()
+        axes.plot([0, 1], [0, 1], color="#999999", lw=1, ls=":")
+        styles = {"fused": (OURS, "-", "o"), "best_expert": (THEIRS, "--", "s")}
+        for (name,), own in points.group_by("method", maintain_order=True):
+            colour, line, mark = styles.get(str(name), ("#7d6608", "-.", "x"))
+            look: Any = {"color": colour, "ls": line, "marker": mark, "ms": 4, "label": plain(str(name))}
+            axes.plot(own["expected"], own["observed"], **look)
+        axes.set_xlabel(f"predicted: {plain(what[0])}" if len(what) == 1 else "predicted")
+        axes.set_ylabel("observed")
+        axes.set_aspect("equal")
+        axes.legend(frameon=False)
+        return as_svg(figure, "reliability")
+
+
 def plain(name: str) -> str:
     """A name as matplotlib shows it unchanged: a dollar sign would start mathematics."""
     return name.replace("$", r"\$")

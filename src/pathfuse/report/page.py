@@ -5,7 +5,8 @@ from typing import Any
 import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pathfuse.report.figures import interval_plot, weight_plot
+from pathfuse.evaluation.prediction_sets import SET_METRICS
+from pathfuse.report.figures import interval_plot, reliability_plot, weight_plot
 
 LOWER_IS_BETTER = {"nll", "brier", "ece", "rmse", "ibs"}
 
@@ -16,6 +17,7 @@ def render(
     manifest: dict[str, Any],
     certificate: dict[str, Any] | None,
     fused: pl.DataFrame | None,
+    reliability: pl.DataFrame | None = None,
 ) -> str:
     """The page as text.
 
@@ -25,7 +27,10 @@ def render(
         manifest: Content of ``manifest.json``.
         certificate: Content of ``certificate.json``; None for ``evaluate``.
         fused: Content of ``fused.parquet``; None for ``evaluate``.
+        reliability: Content of ``reliability.csv``; None for ``evaluate``.
     """
+    of_sets = metrics.filter(pl.col("metric").is_in(SET_METRICS))
+    metrics = metrics.filter(~pl.col("metric").is_in(SET_METRICS))
     overall = over_all(metrics)
     per_output = by_output(metrics, comparisons)
     names = overall["metric"].unique(maintain_order=True).to_list()
@@ -43,6 +48,8 @@ def render(
         figures=figures,
         per_output=per_output,
         weights=weight_plot(fused) if fused is not None else None,
+        reliability=reliability_plot(reliability) if reliability is not None and reliability.height else None,
+        sets=of_sets.to_dicts(),
         manifest=manifest,
         certificate=certificate,
     )  # fmt: skip

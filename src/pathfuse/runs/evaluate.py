@@ -6,7 +6,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from pathfuse.errors import InputError
-from pathfuse.evaluation.judge import Judged
+from pathfuse.evaluation.judged import Judged
 from pathfuse.fusion.certificate import first_present, preference, take_expert
 from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.gaussian.council import GAUSSIAN_RUNGS

@@ -1,17 +1,21 @@
 """One fit of a study: the ladder and the fused method on the fit rows, and what they say of the judged rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from pathfuse.calibration.conformal import PredictionSets, calibration_rows
+from pathfuse.calibration.temperature import best_temperature
+from pathfuse.endpoints.likelihood import floor_log_prob
 from pathfuse.errors import InputError
-from pathfuse.fusion.auto import Auto
+from pathfuse.fusion.auto import Auto, all_present
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.choose import Choose
 from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.gaussian.council import GAUSSIAN_RUNGS
+from pathfuse.fusion.inner_cv import strata_of
 from pathfuse.fusion.ladder import Ladder, climb
 from pathfuse.fusion.registry import method_class
 from pathfuse.fusion.rung import Rung, Tick, no_tick
@@ -27,6 +31,10 @@ class TaskFit:
     frequency: np.ndarray
     ladder: Ladder
     fused: Fusion
+    temperature: float
+    """The best one for the fusion's held-out predictions; near 1, since sharpness is fitted with the weights."""
+    sets: PredictionSets | None = None
+    """Conformal sets, with ``--coverage``."""
 
     def predict(self, study: Study, task: str, rows: Index) -> dict[str, LogProbs]:
         """Log-probabilities of every expert, rung and the fused method on some rows; NaN where an expert is absent."""
@@ -51,6 +59,7 @@ class TaskFit:
                 for name, rung in self.ladder.members.items()
                 if rung.certificate_.fallback
             },
+            "temperature": self.temperature,
         }
         if isinstance(self.fused, Auto):
             report["council_weights"] = self.fused.council_weights_
@@ -79,6 +88,8 @@ class Recipe:
     dropout: float = 0.0
     """Share of predictions hidden from LogitProd's fit."""
     n_jobs: int | None = None
+    coverage: float | None = None
+    """Promised coverage of conformal sets; None: none are made, and all fit rows fit."""
 
     def check(self, study: Study) -> None:
         """Refuses what cannot be fitted, before any work.
@@ -101,6 +112,12 @@ class Recipe:
             raise InputError("--expert-dropout is not built for regression; leave it out")
         if self.n_jobs == 0:
             raise InputError("--jobs 0 would do nothing; give a number of processes, or -1 for all cores")
+        if self.coverage is not None and not 0 < self.coverage < 1:
+            raise InputError(f"--coverage {self.coverage:g} is no share between 0 and 1, such as 0.9")
+        if self.coverage is not None and study.endpoint.kind == "survival":
+            raise InputError(
+                "--coverage is not built for survival: of a censored patient nobody knows whether a set holds the truth"
+            )
         check_names(study, [*kinds, "fused"])
 
 
@@ -120,7 +137,7 @@ def fit_task(study: Study, task: str, rows: Index, recipe: Recipe, tick: Tick = 
     Raises:
         InputError: The fit rows hold one class, lack a class, or an expert scored none of them.
     """
-    rows = study.scored(task, rows)
+    rows, calibrating = divide(study, task, study.scored(task, rows), recipe)
     frequency = _checked_frequency(study, task, rows, part)
     experts = Experts.from_logits(study.logits(task, frequency)[rows])
     silent = [m for m in np.flatnonzero(~experts.present.any(axis=0)) if task in study.experts[m].outputs]
@@ -134,7 +151,43 @@ def fit_task(study: Study, task: str, rows: Index, recipe: Recipe, tick: Tick = 
         ladder = climb(rungs, experts, observed, groups, recipe.seed, recipe.n_jobs, tick)
     except InputError as error:
         raise InputError(f"{study.samples.source}: {error}") from error
-    return TaskFit(frequency, ladder, fused_from(ladder, recipe, experts, observed))
+    fused = fused_from(ladder, recipe, experts, observed)
+    fit = TaskFit(frequency, ladder, fused, _held_out_temperature(ladder, fused, observed))
+    return replace(fit, sets=_fit_sets(study, task, calibrating, fit, recipe.coverage))
+
+
+def divide(study: Study, task: str, rows: Index, recipe: Recipe) -> tuple[Index, Index]:
+    """Rows to fit on and rows to calibrate conformal sets on; none of the latter without ``--coverage``."""
+    if recipe.coverage is None:
+        return rows, rows[:0]
+    observed = study.truth[task].observed[rows]
+    strata = np.zeros(len(rows), dtype=np.int64) if study.endpoint.kind == "regression" else strata_of(observed)
+    groups = np.unique(study.samples.patients[rows].astype(str), return_inverse=True)[1]
+    chosen = calibration_rows(strata, groups, recipe.seed)
+    return np.delete(rows, chosen), rows[chosen]
+
+
+def _fit_sets(study: Study, task: str, rows: Index, fit: TaskFit, coverage: float | None) -> PredictionSets | None:
+    if coverage is None:
+        return None
+    truth = study.truth[task].observed[rows].argmax(axis=1)
+    said = fit.predict(study, task, rows)["fused"] if len(rows) else np.zeros((0, len(fit.frequency)))
+    try:
+        return PredictionSets.fit(said, truth, coverage, len(set(study.samples.patients[rows])))
+    except InputError as error:
+        raise InputError(f"{study.samples.source}{'' if task == 'all' else f', label {task}'}: {error}") from error
+
+
+def _held_out_temperature(ladder: Ladder, fused: Fusion, observed: np.ndarray) -> float:
+    """The best temperature of the fused predictions of inner cross-validation."""
+    seats = (
+        fused.members_ if isinstance(fused, Auto) else [fused.chosen_.name if isinstance(fused, Choose) else fused.name]
+    )
+    said = np.stack([ladder.held_out[name] for name in seats], axis=2)
+    repeats, rows, n_seats, outcomes = said.shape
+    flat = floor_log_prob(said.reshape(repeats * rows, n_seats, outcomes))
+    pooled = fused.council_.log_pool(all_present(flat)) if isinstance(fused, Auto) else flat[:, 0]
+    return best_temperature(pooled, np.concatenate([observed[ladder.rows]] * repeats))
 
 
 def fused_from(ladder: Ladder, recipe: Recipe, experts: Experts, observed: np.ndarray) -> Fusion:

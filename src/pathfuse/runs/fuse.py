@@ -10,12 +10,20 @@ import polars as pl
 from threadpoolctl import threadpool_limits
 
 from pathfuse.errors import InputError
-from pathfuse.evaluation.judge import Judged
-from pathfuse.runs.fitting import Recipe, TaskFit, fit_task, unfittable
+from pathfuse.evaluation.judged import Judged
+from pathfuse.runs.calibration import (
+    AnyFit,
+    few_patients_warning,
+    reliability_frame,
+    temperature_report,
+    tempered,
+    with_sets,
+)
+from pathfuse.runs.fitting import Recipe, divide, fit_task, unfittable
 from pathfuse.runs.judging import check_judging, check_patients, judge_all, judged_rows
 from pathfuse.runs.manifest import describe
 from pathfuse.runs.model import FusedModel
-from pathfuse.runs.regression import GaussianFit, align_moments, fit_gaussian
+from pathfuse.runs.regression import align_moments, fit_gaussian
 from pathfuse.runs.result import Result, comparisons_frame, metrics_frame
 from pathfuse.tables.samples import Partition, partitions
 from pathfuse.tables.study import Study
@@ -26,7 +34,6 @@ Progress = Callable[[str, float], None]
 HEADLINE = ("fused", "logitprod")
 """Methods that are compared with every other."""
 
-AnyFit = TaskFit | GaussianFit
 Fits = list[dict[str, AnyFit]]
 """Per partition, per task."""
 
@@ -44,6 +51,7 @@ def fuse(
     unit: str = "sample",
     gate: str = "shared",
     expert_dropout: float = 0.0,
+    coverage: float | None = None,
     allow_in_sample: bool = False,
     skip_unscored: bool = False,
     n_jobs: int | None = None,
@@ -59,6 +67,8 @@ def fuse(
         unit: ``sample``, or ``patient``: average a patient's log-probabilities before judging.
         gate: LogitProd's gate, ``shared``, or ``per_bin`` (survival).
         expert_dropout: Share of the predictions hidden from LogitProd's fit, so that it learns to do without.
+        coverage: Make conformal prediction sets that hold the truth in this share of cases, e.g. 0.9; a quarter of
+            the fit patients then calibrates them and takes no part in the fit. Not for survival.
         allow_in_sample: Fit on ``train`` rows too, although the experts saw them; the manifest warns.
         skip_unscored: Leave out samples that no expert scored instead of refusing.
         n_jobs: Processes, as in joblib.
@@ -68,9 +78,11 @@ def fuse(
         InputError: The study cannot be fitted or judged; one sentence says why.
     """
     start = time.perf_counter()
-    recipe = Recipe(method, seed, gate, expert_dropout, n_jobs)
+    recipe = Recipe(method, seed, gate, expert_dropout, n_jobs, coverage)
     recipe.check(study)
     check_judging(unit, n_resamples, study.endpoint.kind)
+    if coverage is not None and unit == "patient":
+        raise InputError("--coverage makes sets of samples, not of patients; leave out --unit patient")
     check_patients(study, unit)
     parts = [_scored(study, part, skip_unscored) for part in partitions(study.samples, allow_in_sample)]
     tasks, warnings = _fittable(study, parts)
@@ -79,6 +91,7 @@ def fuse(
         final = fits.pop() if len(parts) > 1 else fits[0]
         progress("judging", 0.75)
         judged = {name: j for task in tasks for name, j in _judged(study, task, parts, fits, unit).items()}
+        at_temperature = {name: j for task in tasks for name, j in _tempered(study, task, judged, fits).items()}
         others = dict.fromkeys(name for j in judged.values() for name in j.predictions)
         contrasts = [(name, other) for name in HEADLINE for other in others if other != name]
         verdict = judge_all(study, judged, contrasts, n_resamples, seed)
@@ -92,8 +105,10 @@ def fuse(
         "skip_unscored": skip_unscored,
         "command": None,
         "inner_cross_validation": _inner_reports(parts, fits),
+        "calibration": temperature_report(study.endpoint, at_temperature),
+        "conformal": {task: fit.sets.as_dict() for task, fit in final.items() if fit.sets is not None},
         "notes": verdict.notes,
-        "warnings": [*warnings, *_in_sample_warning(study, allow_in_sample)],
+        "warnings": [*warnings, *_in_sample_warning(study, allow_in_sample), *few_patients_warning(final)],
     }
     progress("done", 1.0)
     manifest["wall_time_s"] = round(time.perf_counter() - start, 3)
@@ -104,6 +119,7 @@ def fuse(
         fused.sort("sample_id"),
         _certificate(study, parts, fits, final),
         _model(study, final),
+        reliability_frame(study.endpoint, at_temperature),
     )
 
 
@@ -159,7 +175,8 @@ def _fit_all(
                 progress(what, 0.75 * (behind + share) / total)
 
             if study.endpoint.kind == "regression":
-                fits[-1][task] = fit_gaussian(study, rows, recipe.method, recipe.seed, tick)
+                scored = study.scored(task, rows)
+                fits[-1][task] = fit_gaussian(study, *divide(study, task, scored, recipe), recipe, tick)
             else:
                 fits[-1][task] = fit_task(study, task, rows, recipe, tick, f" of {name}" if name else "")
     return fits
@@ -168,7 +185,16 @@ def _fit_all(
 def _judged(study: Study, task: str, parts: Sequence[Partition], fits: Fits, unit: str) -> dict[str, Judged]:
     rows = [(study.scored(task, part.fit), study.scored(task, part.judged)) for part in parts]
     said = [fit[task].predict(study, task, judged) for fit, (_, judged) in zip(fits, rows, strict=True)]
-    return judged_rows(study, task, rows, said, unit, tuple(part.name for part in parts if part.name))
+    judged = judged_rows(study, task, rows, said, unit, tuple(part.name for part in parts if part.name))
+    own = [fit[task] for fit in fits]
+    return with_sets(study.endpoint, judged, own) if own[0].sets is not None else judged
+
+
+def _tempered(study: Study, task: str, judged: dict[str, Judged], fits: Fits) -> dict[str, Judged]:
+    temperatures = np.array([fit[task].temperature for fit in fits])
+    outputs = study.endpoint.outcomes if study.endpoint.kind == "regression" else [task]
+    there = [name for name in outputs if len(judged[name].observed)]
+    return {name: tempered(study.endpoint, judged[name], temperatures) for name in there}
 
 
 def _masks(study: Study, parts: Sequence[Partition]) -> tuple[np.ndarray, np.ndarray]:
@@ -185,6 +211,7 @@ def _model(study: Study, fit: dict[str, AnyFit]) -> FusedModel:
         {expert.name: expert.label_map for expert in study.experts},
         {task: task_fit.frequency for task, task_fit in fit.items()},
         {task: task_fit.fused for task, task_fit in fit.items()},
+        {task: task_fit.sets for task, task_fit in fit.items() if task_fit.sets is not None},
     )
 
 

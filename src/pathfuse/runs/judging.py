@@ -1,13 +1,15 @@
 """From fitted tasks to judged rows: what ``fuse`` and ``evaluate`` share."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from pathfuse.endpoints.survival import Survival
 from pathfuse.errors import InputError
 from pathfuse.evaluation.censoring import Censoring
-from pathfuse.evaluation.judge import Judged, Verdict, average_patients, judge_tasks
+from pathfuse.evaluation.judge import judge_tasks
+from pathfuse.evaluation.judged import Judged, Verdict, average_patients
 from pathfuse.evaluation.survival import SurvivalTruth
 from pathfuse.tables.study import Study
 from pathfuse.types import Index, LogProbs
@@ -112,7 +114,6 @@ def judge_all(
     """Judges all tasks on the same resamples of patients, numbered 0..P-1 among the judged."""
     present = np.unique(np.concatenate([judged.patients for judged in tasks.values()]))
     numbered = {
-        task: Judged(j.observed, np.searchsorted(present, j.patients), j.folds, j.predictions, j.context, j.fold_names)
-        for task, j in tasks.items()
+        task: replace(judged, patients=np.searchsorted(present, judged.patients)) for task, judged in tasks.items()
     }
     return judge_tasks(study.endpoint, numbered, contrasts, n_resamples, seed)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ from jaxtyping import Float
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from pathfuse.calibration.conformal import PredictionIntervals, PredictionSets, sets_from_dict
 from pathfuse.endpoints.base import Endpoint, LabelMap
 from pathfuse.endpoints.detect import endpoint_from_dict
 from pathfuse.errors import InputError
@@ -41,6 +42,8 @@ class FusedModel:
     """Per task, outcome frequencies on the fit rows; coarse experts are spread by them."""
     fusions: Mapping[str, Fusion | GaussianFusion]
     """Per task."""
+    sets: Mapping[str, PredictionSets | PredictionIntervals] = field(default_factory=dict)
+    """Per task; empty without ``--coverage``."""
 
     def predict(self, predictions: PredictionInput) -> pl.DataFrame:
         """Fuses new predictions.
@@ -85,7 +88,7 @@ class FusedModel:
         fusion = _as(GaussianFusion, self.fusions["all"])
         n_experts = experts.present.any(axis=2).sum(axis=1)
         said = {"all": fusion.predict(experts).flat()}
-        return fused_frame(self.endpoint, self.experts, ids, said, fusion.weigh(experts), n_experts)
+        return self._frame(ids, said, fusion.weigh(experts), n_experts)
 
     def table(self, ids: list[str], logits: Mapping[str, np.ndarray]) -> pl.DataFrame:
         """Fused predictions of aligned logits, as ``fused.parquet`` has them."""
@@ -100,7 +103,18 @@ class FusedModel:
             n_tasks += heard
             n_experts[heard] = np.maximum(n_experts[heard], experts.present.sum(axis=1))
         mean = weights / np.maximum(n_tasks, 1)[:, None]
-        return fused_frame(self.endpoint, self.experts, ids, log_prob, mean, n_experts)
+        return self._frame(ids, log_prob, mean, n_experts)
+
+    def _frame(
+        self, ids: list[str], said: Mapping[str, np.ndarray], weights: np.ndarray, n_experts: np.ndarray
+    ) -> pl.DataFrame:
+        """The columns of ``fused.parquet``: contract, section 4, and the conformal sets."""
+        columns: dict[str, Any] = {"sample_id": ids, **self.endpoint.fused_columns(said)}
+        for task, sets in self.sets.items():
+            columns |= set_columns(self.endpoint, task, sets, said[task])
+        columns |= {f"weight_{name}": weights[:, m] for m, name in enumerate(self.experts)}
+        frame = pl.DataFrame({**columns, "n_experts": n_experts.astype(np.int32)})
+        return frame.with_columns(pl.col(pl.Float64).fill_nan(None))
 
     def save(self, folder: Path) -> None:
         """Writes ``model.json`` and ``model.safetensors``."""
@@ -116,6 +130,7 @@ class FusedModel:
             "label_maps": {k: dict(v) if v is not None else None for k, v in self.label_maps.items()},
             "frequency": {task: values.tolist() for task, values in self.frequency.items()},
             "fusions": fusions,
+            "conformal": {task: sets.as_dict() for task, sets in self.sets.items()},
         }
         folder.mkdir(parents=True, exist_ok=True)
         write_json(content, folder / MODEL_FILE)
@@ -131,19 +146,18 @@ def _as(kind: type[Kind], fusion: Fusion | GaussianFusion) -> Kind:
     return fusion
 
 
-def fused_frame(
-    endpoint: Endpoint,
-    experts: tuple[str, ...],
-    ids: list[str],
-    log_prob: Mapping[str, np.ndarray],
-    weights: np.ndarray,
-    n_experts: np.ndarray,
-) -> pl.DataFrame:
-    """The columns of ``fused.parquet``: contract, section 4."""
-    columns: dict[str, Any] = {"sample_id": ids, **endpoint.fused_columns(log_prob)}
-    columns |= {f"weight_{name}": weights[:, m] for m, name in enumerate(experts)}
-    frame = pl.DataFrame({**columns, "n_experts": n_experts.astype(np.int32)})
-    return frame.with_columns(pl.col(pl.Float64).fill_nan(None))
+def set_columns(
+    endpoint: Endpoint, task: str, sets: PredictionSets | PredictionIntervals, said: np.ndarray
+) -> dict[str, Any]:
+    """``prediction_set`` (per label ``prediction_set_<name>``), or ``low_<target>`` and ``high_<target>``."""
+    if isinstance(sets, PredictionIntervals):
+        ends = dict(zip(("low", "high"), sets.of(said), strict=True))
+        return {f"{end}_{name}": ends[end][:, g] for g, name in enumerate(endpoint.outcomes) for end in ends}
+    names = np.array(endpoint.outcomes, dtype=object)
+    absent = np.isnan(said[:, 0])
+    members = [None if gone else names[row].tolist() for gone, row in zip(absent, sets.of(said), strict=True)]
+    column = "prediction_set" if task == "all" else f"prediction_set_{task}"
+    return {column: pl.Series(column, members, dtype=pl.List(pl.String))}
 
 
 def load(folder: str | Path) -> FusedModel:
@@ -169,6 +183,7 @@ def load(folder: str | Path) -> FusedModel:
             content["label_maps"],
             {task: np.array(values) for task, values in content["frequency"].items()},
             fusions,
+            {task: sets_from_dict(part) for task, part in content.get("conformal", {}).items()},
         )
     except FileNotFoundError as error:
         raise InputError(f"{place} holds no model: {MODEL_FILE} or {TENSOR_FILE} is missing") from error

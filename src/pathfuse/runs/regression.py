@@ -1,21 +1,25 @@
 """Regression's part of a run: aligning moments, fitting the Gaussian ladder, predicting; the rest is shared."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from pathfuse.calibration.conformal import PredictionIntervals
+from pathfuse.calibration.temperature import best_gaussian_temperature
 from pathfuse.errors import InputError
 from pathfuse.fusion.gaussian.council import (
     GAUSSIAN_RUNGS,
     GaussianFusion,
     GaussianLadder,
     climb_gaussian,
+    combine,
     council_weights,
     fuse_gaussian,
 )
 from pathfuse.fusion.gaussian.experts import GaussianExperts
 from pathfuse.fusion.rung import Tick, no_tick
+from pathfuse.runs.fitting import Recipe
 from pathfuse.tables.predictions import Expert
 from pathfuse.tables.study import Study
 from pathfuse.types import Index
@@ -41,6 +45,10 @@ class GaussianFit:
 
     ladder: GaussianLadder
     fused: GaussianFusion
+    temperature: float
+    """The best one for the fusion's held-out predictions; it multiplies their variances."""
+    sets: PredictionIntervals | None = None
+    """Conformal intervals, with ``--coverage``."""
 
     @property
     def frequency(self) -> np.ndarray:
@@ -65,6 +73,7 @@ class GaussianFit:
             "inner_nll": self.ladder.scores,
             "settings": {name: repr(value) for name, value in self.ladder.settings.items()},
             "fallbacks": {},
+            "temperature": self.temperature,
         }
         if self.fused.name == "auto":
             report["council_weights"] = council_weights(self.fused)
@@ -75,13 +84,12 @@ class GaussianFit:
         return report
 
 
-def fit_gaussian(study: Study, rows: Index, method: str, seed: int, tick: Tick = no_tick) -> GaussianFit:
-    """Fits the Gaussian ladder and the fused method.
+def fit_gaussian(study: Study, rows: Index, calibrating: Index, recipe: Recipe, tick: Tick = no_tick) -> GaussianFit:
+    """Fits the Gaussian ladder and the fused method on some rows, and its intervals on others.
 
     Raises:
         InputError: A target does not vary on the fit rows, or an expert scored none of them.
     """
-    rows = study.scored("all", rows)
     experts = align_moments(study.experts, study.samples.ids[rows].tolist(), len(study.endpoint.outcomes))
     y = study.truth["all"].observed[rows]
     for g, target in enumerate(study.endpoint.outcomes):
@@ -94,5 +102,17 @@ def fit_gaussian(study: Study, rows: Index, method: str, seed: int, tick: Tick =
         expert = study.experts[silent[0]]
         raise InputError(f"{expert.source}: the expert '{expert.name}' scored none of the {len(rows)} fit rows")
     groups = np.unique(study.samples.patients[rows].astype(str), return_inverse=True)[1]
-    ladder = climb_gaussian(experts, y, groups, seed, tick)
-    return GaussianFit(ladder, fuse_gaussian(ladder, method, experts, y))
+    ladder = climb_gaussian(experts, y, groups, recipe.seed, tick)
+    fused = fuse_gaussian(ladder, recipe.method, experts, y)
+    held_out = combine([ladder.held_out[name] for name in fused.members if name in ladder.held_out], fused.council)
+    temperature = best_gaussian_temperature(held_out.mean, held_out.variance, y[:, ladder.targets])
+    fit = GaussianFit(ladder, fused, temperature)
+    if recipe.coverage is None:
+        return fit
+    said = fit.predict(study, "all", calibrating)["fused"] if len(calibrating) else np.zeros((0, 2 * y.shape[1]))
+    truth, patients = study.truth["all"].observed[calibrating], set(study.samples.patients[calibrating])
+    try:
+        intervals = PredictionIntervals.fit(said, truth, recipe.coverage, len(patients))
+    except InputError as error:
+        raise InputError(f"{study.samples.source}: {error}") from error
+    return replace(fit, sets=intervals)

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from pathfuse.evaluation.judge import Comparison, Metric, Verdict
+from pathfuse.evaluation.judged import Comparison, Metric, Verdict
 from pathfuse.report.page import render
 from pathfuse.runs.model import FusedModel
 from pathfuse.tables.write import new_folder, write_json, write_table
@@ -23,6 +23,8 @@ class Result:
     """None for ``evaluate``, which fits nothing."""
     certificate: dict[str, Any] | None = None
     model: FusedModel | None = field(default=None, repr=False)
+    reliability: pl.DataFrame | None = field(default=None, repr=False)
+    """Points of the reliability curves."""
 
     def save(self, folder: str | Path, force: bool = False) -> Path:
         """Writes a complete folder or none.
@@ -50,9 +52,11 @@ class Result:
             write_table(self.fused, place / "fused.parquet")
         if self.certificate is not None:
             write_json(self.certificate, place / "certificate.json")
+        if self.reliability is not None:
+            write_table(self.reliability, place / "reliability.csv")
         if self.model is not None:
             self.model.save(place / "model")
-        page = render(self.metrics, self.comparisons, self.manifest, self.certificate, self.fused)
+        page = render(self.metrics, self.comparisons, self.manifest, self.certificate, self.fused, self.reliability)
         (place / "report.html").write_text(page, encoding="utf-8")
 
 

@@ -109,9 +109,9 @@ def write_file(frame: pl.DataFrame, path: Path, force: bool = False) -> None:
 
 
 def write_table(frame: pl.DataFrame, path: Path, suffix: str | None = None) -> None:
-    """CSV or Parquet by suffix; the same frame gives the same bytes."""
+    """CSV or Parquet by suffix; the same frame gives the same bytes. Lists become text like ``a|b`` in CSV."""
     if (suffix or path.suffix.lower()) == ".csv":
-        frame.write_csv(path)
+        frame.with_columns(pl.col(pl.List(pl.String)).list.join("|")).write_csv(path)
     else:
         frame.write_parquet(path, compression="zstd", statistics=False)
 

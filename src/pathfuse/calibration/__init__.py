@@ -1,0 +1,1 @@
+"""Calibration after fusion: a temperature that should find nothing to do, and conformal sets with stated coverage."""

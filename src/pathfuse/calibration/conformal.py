@@ -1,0 +1,187 @@
+"""Split-conformal prediction: sets (or intervals) that hold the truth in a stated share of new cases.
+
+The fusion is fitted on a part of the fit rows; the others, which it never saw, say how improbable the truth may be
+(Vovk, Gammerman & Shafer 2005). MAPIE does the conformal step; what it found is one number per task, which the model
+keeps, so that predicting needs nothing else. The promise is marginal, over patients like those of the fit rows.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+
+from pathfuse.errors import InputError
+from pathfuse.types import Index, LogProbs
+
+CALIBRATION_SHARE = 0.25
+"""Share of the fit patients that calibrate; the fusion does without them."""
+ROUNDING = 1e-9
+"""A probability that equals the threshold but for rounding is in the set."""
+
+
+def calibration_rows(strata: Int[np.ndarray, " row"], groups: Int[np.ndarray, " row"], seed: int) -> Index:
+    """Rows of a quarter of the patients, drawn inside each kind of truth; patients with several go by their rarest.
+
+    A kind of truth that fewer than four patients have stays with the fusion, which needs every class.
+    """
+    size = np.bincount(strata)
+    rarest_first = np.lexsort([size[strata]])
+    patients, first = np.unique(groups[rarest_first], return_index=True)
+    kind = strata[rarest_first][first]
+    rng = np.random.default_rng(seed)
+    chosen = [
+        rng.permutation(members)[: int(CALIBRATION_SHARE * len(members))]
+        for members in (patients[kind == k] for k in np.unique(kind))
+    ]
+    return np.flatnonzero(np.isin(groups, np.concatenate(chosen)))
+
+
+def check_enough(n: int, coverage: float) -> None:
+    """Refuses a coverage that the calibration rows are too few to promise.
+
+    Raises:
+        InputError: Fewer than ``coverage / (1 - coverage)`` rows.
+    """
+    needed = int(np.ceil(coverage / (1 - coverage) - 1e-9))
+    if n < needed:
+        raise InputError(
+            f"--coverage {coverage:g} needs at least {needed} rows to calibrate on, "
+            f"but a quarter of the fit patients has {n}; lower it or give more fit rows"
+        )
+
+
+class _SaidProbabilities(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A classifier whose input are its probabilities: MAPIE wants an estimator, we have predictions."""
+
+    def __init__(self, n_outcomes: int) -> None:
+        self.n_outcomes = n_outcomes
+        self.classes_ = np.arange(n_outcomes)
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> "_SaidProbabilities":
+        return self
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        return X
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        return X.argmax(axis=1)
+
+
+class _SaidZero(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """A regressor of standardised errors: predicts 0."""
+
+    def __init__(self) -> None:
+        self.fitted_ = True
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> "_SaidZero":
+        return self
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        return np.zeros(len(X))
+
+
+@dataclass(frozen=True)
+class PredictionSets:
+    """Sets of outcomes: every outcome whose probability reaches a threshold (LAC; Sadinle, Lei & Wasserman 2019).
+
+    The most probable outcome is always in the set. Without it an easy task would leave sure cases with empty sets; with
+    it the coverage can only exceed the promise.
+    """
+
+    coverage: float
+    """The promised share of cases whose set holds the truth."""
+    threshold: float
+    """Probability that an outcome needs."""
+    n_calibration: int
+    """Rows that the threshold was learned from."""
+    n_patients: int
+
+    @classmethod
+    def fit(cls, log_prob: LogProbs, truth: Index, coverage: float, n_patients: int) -> "PredictionSets":
+        """Learns the threshold from rows that the fusion was not fitted on.
+
+        Args:
+            log_prob: Float, (row, outcome).
+            truth: Int, (row,), the observed outcome.
+            coverage: In (0, 1).
+            n_patients: Whose rows these are.
+
+        Raises:
+            InputError: There are too few rows.
+        """
+        from mapie.classification import SplitConformalClassifier
+        from mapie.conformity_scores import LACConformityScore
+
+        check_enough(len(truth), coverage)
+        score, prob = LACConformityScore(), np.exp(log_prob)
+        prob /= prob.sum(axis=1, keepdims=True)
+        sets = SplitConformalClassifier(_SaidProbabilities(prob.shape[1]), coverage, score, prefit=True)
+        sets.conformalize(prob, truth).predict_set(prob[:1])
+        return cls(coverage, 1 - float(score.quantiles_[0]), len(truth), n_patients)
+
+    def of(self, log_prob: LogProbs) -> Bool[np.ndarray, "sample outcome"]:
+        """Which outcomes are in each sample's set."""
+        top = log_prob >= log_prob.max(axis=1, keepdims=True)
+        return top | (np.exp(log_prob) >= self.threshold - ROUNDING)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class PredictionIntervals:
+    """Intervals of continuous targets: the fused mean, plus and minus a number of fused standard deviations."""
+
+    coverage: float
+    width_sd: Float[np.ndarray, " target"]
+    """Half the interval's width, in fused standard deviations."""
+    n_calibration: int
+    n_patients: int
+
+    @classmethod
+    def fit(
+        cls, moments: Float[np.ndarray, "row twice"], y: np.ndarray, coverage: float, n_patients: int
+    ) -> "PredictionIntervals":
+        """Learns the widths from rows that the fusion was not fitted on.
+
+        Args:
+            moments: Float, (row, 2 target): means, then variances.
+            y: Float, (row, target), NaN where unknown.
+            coverage: In (0, 1).
+            n_patients: Whose rows these are.
+
+        Raises:
+            InputError: There are too few rows of some target.
+        """
+        from mapie.regression import SplitConformalRegressor
+
+        mean, variance = np.split(moments, 2, axis=1)
+        errors = (y - mean) / np.sqrt(variance)
+        widths = []
+        for error in errors.T:
+            known = error[~np.isnan(error)]
+            check_enough(len(known), coverage)
+            rows = np.zeros((len(known), 1))
+            intervals = SplitConformalRegressor(_SaidZero(), coverage, "absolute", prefit=True)
+            widths.append(float(intervals.conformalize(rows, known).predict_interval(rows[:1])[1][0, 1, 0]))
+        return cls(coverage, np.array(widths), len(y), n_patients)
+
+    def of(self, moments: Float[np.ndarray, "sample twice"]) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper ends, each (sample, target)."""
+        mean, variance = np.split(moments, 2, axis=1)
+        reach = self.width_sd * np.sqrt(variance)
+        return mean - reach, mean + reach
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {**asdict(self), "width_sd": self.width_sd.tolist()}
+
+
+def sets_from_dict(content: dict[str, Any]) -> PredictionSets | PredictionIntervals:
+    """The inverse of ``as_dict`` of either kind."""
+    if "threshold" in content:
+        return PredictionSets(**content)
+    return PredictionIntervals(**{**content, "width_sd": np.array(content["width_sd"])})

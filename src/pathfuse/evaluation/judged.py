@@ -1,0 +1,113 @@
+"""What is judged, and what judging says: rows of methods' predictions, metrics and paired differences."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Int
+
+from pathfuse.endpoints.likelihood import log_softmax
+from pathfuse.errors import InputError
+from pathfuse.evaluation.classification import ClassificationScores, RowWeights, Values
+from pathfuse.evaluation.prediction_sets import SetScores
+from pathfuse.evaluation.regression import RegressionScores
+from pathfuse.evaluation.survival import SurvivalScores, SurvivalTruth
+from pathfuse.types import Index, LogProbs, Observed
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The rows that methods are judged on, for one task."""
+
+    observed: Observed
+    patients: Int[np.ndarray, " sample"]
+    """0..P-1 over all tasks of the study."""
+    folds: Int[np.ndarray, " sample"]
+    """0..F-1; all 0 without folds."""
+    predictions: dict[str, LogProbs]
+    """Per method; a row of NaN where the method has no prediction."""
+    context: SurvivalTruth | None = None
+    """Survival: follow-up of the rows, and the censoring distribution of each fold's fit rows."""
+    fold_names: tuple[str, ...] = ()
+    """What the folds are called in the samples table; empty: by number."""
+    sets: SetScores | None = None
+    """How the prediction sets of ``fused`` fared, where it has any."""
+
+    def scores(self, kind: str, name: str, rows: Index, fold: int) -> "Scores":
+        """One method's scores on some rows of one fold."""
+        log_prob, observed = self.predictions[name][rows], self.observed[rows]
+        if kind == "survival" and self.context is not None:
+            return SurvivalScores(log_prob, observed, self.context.of(rows, fold))
+        if kind == "regression":
+            return RegressionScores(log_prob, observed[:, 0])
+        return ClassificationScores(log_prob, observed)
+
+
+class Scores(Protocol):
+    """What turns row weights into metrics."""
+
+    def values(self, weights: RowWeights) -> dict[str, Values]:
+        """Every metric of every resample."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One row of ``metrics.csv``."""
+
+    method: str
+    output: str
+    metric: str
+    value: float
+    ci_low: float
+    ci_high: float
+    n: int
+    n_patients: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One row of ``comparisons.csv``: method less reference, on the rows that both predict."""
+
+    method: str
+    reference: str
+    output: str
+    metric: str
+    difference: float
+    ci_low: float
+    ci_high: float
+    p_value: float
+    test: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What judging found, and what it could not say."""
+
+    metrics: list[Metric]
+    comparisons: list[Comparison]
+    notes: list[str]
+
+
+def predicted(values: np.ndarray) -> np.ndarray:
+    """The rows that a method has a prediction for."""
+    return np.asarray(~np.isnan(values).all(axis=1))
+
+
+def average_patients(judged: Judged) -> Judged:
+    """One row per patient: the mean of its rows' log-probabilities, normalised (``--unit patient``).
+
+    Raises:
+        InputError: A patient's rows disagree on the truth.
+    """
+    patients, first, member_of = np.unique(judged.patients, return_index=True, return_inverse=True)
+    if (judged.observed != judged.observed[first][member_of]).any():
+        raise InputError("--unit patient needs one truth per patient, but some patient's samples have different labels")
+    member = np.eye(len(patients))[member_of]
+    predictions = {}
+    for name, log_prob in judged.predictions.items():
+        there = ~np.isnan(log_prob[:, 0])
+        count = member[there].sum(axis=0)
+        mean = member[there].T @ log_prob[there] / np.maximum(count, 1)[:, None]
+        predictions[name] = np.where(count[:, None] > 0, log_softmax(mean), np.nan)
+    context = judged.context.at(first) if judged.context is not None else None
+    return Judged(judged.observed[first], patients, judged.folds[first], predictions, context, judged.fold_names)

@@ -1,0 +1,151 @@
+"""What a run says about calibration: how its sets fared, and reliability before and after a temperature."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from pathfuse.calibration.conformal import PredictionIntervals, PredictionSets
+from pathfuse.calibration.temperature import at_temperature
+from pathfuse.endpoints.base import Endpoint
+from pathfuse.evaluation.estimates import resampled
+from pathfuse.evaluation.judged import Judged, predicted
+from pathfuse.evaluation.prediction_sets import INTERVAL_WIDTH, SetScores
+from pathfuse.evaluation.reliability import Curve, classification_curve, interval_curve, middle_edge, survival_curve
+from pathfuse.evaluation.resampling import MIN_PATIENTS, Resamples
+from pathfuse.runs.fitting import TaskFit
+from pathfuse.runs.regression import GaussianFit
+
+AnyFit = TaskFit | GaussianFit
+TEMPERED = "fused at its temperature"
+SHOWN = ("best_expert", "fused", TEMPERED)
+"""Whose reliability is drawn: before fusion, after it, and after a temperature."""
+SCHEMA = {
+    "method": pl.String,
+    "output": pl.String,
+    "what": pl.String,
+    "expected": pl.Float64,
+    "observed": pl.Float64,
+    "n": pl.Int64,
+}
+
+
+def with_sets(endpoint: Endpoint, judged: Mapping[str, Judged], fits: Sequence[AnyFit]) -> dict[str, Judged]:
+    """Judged rows with the scores of the fusion's sets or intervals.
+
+    Args:
+        endpoint: Of the study.
+        judged: The outputs of one task: itself, or every target of a regression.
+        fits: One per fold.
+    """
+    result = {}
+    for g, (output, rows) in enumerate(judged.items()):
+        hit, size = np.zeros(len(rows.folds), dtype=bool), np.zeros(len(rows.folds))
+        for fold, fit in enumerate(fits):
+            inside = np.flatnonzero(rows.folds == fold)
+            hit[inside], size[inside] = _fared(fit.sets, rows, inside, g)
+        result[output] = replace(rows, sets=_scores(endpoint, hit, size))
+    return result
+
+
+def _scores(endpoint: Endpoint, hit: np.ndarray, size: np.ndarray) -> SetScores:
+    return SetScores(hit, size, INTERVAL_WIDTH) if endpoint.kind == "regression" else SetScores(hit, size)
+
+
+def _fared(
+    sets: PredictionSets | PredictionIntervals | None, judged: Judged, rows: np.ndarray, g: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Whether the truth is inside, and the size, of some rows' sets."""
+    said, truth = judged.predictions["fused"][rows], judged.observed[rows]
+    if isinstance(sets, PredictionIntervals):
+        reach = sets.width_sd[g] * np.sqrt(said[:, 1])
+        return np.abs(truth[:, 0] - said[:, 0]) <= reach, 2 * reach
+    if sets is None:
+        raise ValueError("no sets were fitted")
+    inside = sets.of(said)
+    return (inside & truth.astype(bool)).any(axis=1), inside.sum(axis=1).astype(np.float64)
+
+
+def few_patients_warning(fit: Mapping[str, AnyFit]) -> list[str]:
+    """Warns of sets whose promise rests on a handful of patients, since it is about patients and not about rows."""
+    few = {task: one.sets.n_patients for task, one in fit.items() if one.sets is not None}
+    return [
+        f"{'' if task == 'all' else f'label {task}: '}the prediction sets were calibrated on {n} patient"
+        f"{'' if n == 1 else 's'}; their coverage says little about other patients"
+        for task, n in few.items()
+        if n < MIN_PATIENTS
+    ]
+
+
+def tempered(endpoint: Endpoint, judged: Judged, temperatures: np.ndarray) -> Judged:
+    """The fusion's judged rows, as they are and at the temperature of their fold."""
+    said, by_row = judged.predictions["fused"], temperatures[judged.folds][:, None]
+    if endpoint.kind == "regression":
+        changed = said * np.concatenate([np.ones_like(by_row), by_row], axis=1)
+    else:
+        changed = at_temperature(said, by_row)
+    best = {name: p for name, p in judged.predictions.items() if name == "best_expert"}
+    return replace(judged, predictions={**best, "fused": said, TEMPERED: changed}, sets=None)
+
+
+def temperature_report(endpoint: Endpoint, judged: Mapping[str, Judged]) -> dict[str, Any]:
+    """Judged NLL (and ECE) before and after, per output.
+
+    Args:
+        endpoint: Of the study.
+        judged: From ``tempered``, by output.
+    """
+    report: dict[str, Any] = {}
+    for output, rows in judged.items():
+        nothing = Resamples(np.zeros((0, int(rows.patients.max()) + 1), dtype=np.int64), rows.patients)
+        values = {
+            name: resampled(endpoint, rows, name, predicted(rows.predictions[name]), nothing)
+            for name in ("fused", TEMPERED)
+        }
+        times = (("fused", "before"), (TEMPERED, "after"))
+        shown = [m for m in ("nll", "ece") if m in endpoint.metrics]
+        report[output] = {f"{m}_{when}": _shown(values[name][m][0]) for m in shown for name, when in times}
+    return report
+
+
+def _shown(value: float) -> float | None:
+    """A figure as JSON takes it."""
+    return None if np.isnan(value) else value
+
+
+def reliability_frame(endpoint: Endpoint, judged: Mapping[str, Judged]) -> pl.DataFrame:
+    """``reliability.csv``: points of the reliability curves of the best expert and of the fusion.
+
+    Args:
+        endpoint: Of the study.
+        judged: From ``tempered``, by output.
+    """
+    rows = []
+    for output, one in judged.items():
+        for name in SHOWN:
+            if name in one.predictions:
+                there = predicted(one.predictions[name])
+                for what, curve in _curves(endpoint, one, name, there):
+                    rows += [
+                        (name, output, what, *point)
+                        for point in zip(
+                            curve.expected.tolist(), curve.observed.tolist(), curve.n.tolist(), strict=True
+                        )
+                    ]
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+def _curves(endpoint: Endpoint, judged: Judged, name: str, rows: np.ndarray) -> list[tuple[str, Curve]]:
+    said, observed = judged.predictions[name][rows], judged.observed[rows]
+    if not len(said):
+        return []
+    if endpoint.kind == "regression":
+        return [("coverage of central intervals", interval_curve(said, observed[:, 0]))]
+    if judged.context is None:
+        what = "confidence" if said.shape[1] > 2 else f"probability of {endpoint.outcomes[1]}"
+        return [(what, classification_curve(said, observed))]
+    truth = judged.context.at(np.flatnonzero(rows))
+    edge = middle_edge(truth) if len(judged.context.censorings) == 1 else None
+    return [] if edge is None else [(f"survival beyond {edge:g}", survival_curve(said, truth, edge))]
