@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathfuse.fusion.hazard_product import HazardProduct
     from pathfuse.fusion.logitprod import LogitProd
     from pathfuse.fusion.mean_probability import MeanProbability
+    from pathfuse.fusion.root_stacking import RootStacking
     from pathfuse.fusion.stacking import Stacking
     from pathfuse.fusion.static_product import StaticProduct
     from pathfuse.fusion.uniform_product import UniformProduct
@@ -33,6 +34,7 @@ _HOME = {
     "NotFittedError": "pathfuse.errors",
     "PathfuseError": "pathfuse.errors",
     "Result": "pathfuse.runs.result",
+    "RootStacking": "pathfuse.fusion.root_stacking",
     "Stacking": "pathfuse.fusion.stacking",
     "StaticProduct": "pathfuse.fusion.static_product",
     "Study": "pathfuse.tables.study",
@@ -47,7 +49,7 @@ _HOME = {
 __all__ = [  # noqa: RUF022 - errors, then methods, then verbs
     "InputError", "NotFittedError", "PathfuseError",
     "Auto", "BestExpert", "Choose", "HazardProduct",
-    "LogitProd", "MeanProbability", "Stacking", "StaticProduct", "UniformProduct",
+    "LogitProd", "MeanProbability", "RootStacking", "Stacking", "StaticProduct", "UniformProduct",
     "FusedModel", "Result", "Study", "evaluate", "fuse", "load", "read_study",
 ]  # fmt: skip
 

@@ -15,12 +15,6 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from pathfuse.calibration.conformal import PredictionIntervals, PredictionSets, calibration_rows, sets_from_dict
 from pathfuse.errors import InputError
 
-
-def rank(n, coverage):
-    """Which of n scores, in ascending order, is the threshold (exact arithmetic)."""
-    return ceil((n + 1) * Fraction(str(coverage)))
-
-
 # Which rows calibrate
 
 
@@ -46,13 +40,11 @@ def test_a_quarter_of_the_patients_of_every_kind(per_patient):
     chosen = calibration_rows(strata, groups, seed=0)
     taken = [len(set(groups[chosen][strata[chosen] == k])) for k in range(5)]
     assert taken == [10, 3, 1, 0, 0]  # kinds with fewer than four patients stay with the fit
-    assert len(chosen) == per_patient * sum(taken)
 
 
 def test_mixed_patients_go_by_their_rarest_kind():
     """Four patients have a row of the rare kind beside common ones: one of them calibrates, and ten of the forty."""
-    strata = np.array([0] * 44 + [1] * 4)
-    groups = np.array([*range(44), *range(4)])
+    strata, groups = np.array([0] * 44 + [1] * 4), np.array([*range(44), *range(4)])
     for seed in range(10):
         patients = set(groups[calibration_rows(strata, groups, seed)])
         assert len(patients & set(range(4))) == 1
@@ -67,10 +59,8 @@ def test_a_kind_of_few_patients_stays_with_the_fit_also_where_it_has_many_rows(s
 
 
 def test_the_seed_draws():
-    strata, groups = pure([40, 40])
-    one, again, other = (calibration_rows(strata, groups, seed) for seed in (0, 0, 1))
-    np.testing.assert_array_equal(one, again)
-    assert set(one) != set(other)
+    one, again, other = (calibration_rows(*pure([40, 40]), seed).tolist() for seed in (0, 0, 1))
+    assert one == again != other
 
 
 # Sets
@@ -106,7 +96,6 @@ def test_the_sets_are_mapies_and_the_top_outcome(coverage, sharpness):
     top = np.eye(5, dtype=bool)[prob.argmax(axis=1)]
     np.testing.assert_array_equal(ours, theirs | top)
     assert (sharpness >= 8) == (~theirs.any(axis=1)).any()  # empty sets, which the top outcome fills
-    assert ours.any(axis=1).all()
 
 
 @pytest.mark.parametrize(("coverage", "threshold"), [(0.5, 0.58), (0.8, 0.34), (0.9, 0.26), (0.95, 0.22)])
@@ -119,21 +108,22 @@ def test_a_threshold_by_hand(coverage, threshold):
     assert sets.threshold == pytest.approx(threshold, abs=1e-12)
     assert (sets.coverage, sets.n_calibration, sets.n_patients) == (coverage, 20, 7)
     low = min(threshold, 1 - threshold)
-    near = np.log([[threshold, 1 - threshold], [0.5, 0.5], [low - 1e-4, 1 - low + 1e-4]])
-    assert sets.of(near).tolist() == [[True, threshold <= 0.5], [True, True], [False, True]]
+    near = sets.of(np.log([[threshold, 1 - threshold], [0.5, 0.5], [low - 1e-4, 1 - low + 1e-4]]))
+    assert near.tolist() == [[True, threshold <= 0.5], [True, True], [False, True]]
 
 
 @pytest.mark.parametrize("coverage", [0.1, 0.5, 0.8, 0.9])
 def test_few_rows_are_refused_in_words_or_enough(coverage):
-    """Enough are ``coverage / (1 - coverage)``, as ``check_enough`` says; MAPIE itself may want more."""
+    """Never a traceback from MAPIE, whatever the number of rows."""
     for n in range(2, 25):
         log_prob, truth = task(n, k=2, seed=n)
         truth[:2] = [0, 1]
-        if rank(n, coverage) > n:
+        rank = ceil((n + 1) * Fraction(str(coverage)))
+        if rank > n or n < max(1 / coverage, 1 / (1 - coverage)) - 1e-9 or (coverage < 0.5 and n <= 1 / coverage):
             with pytest.raises(InputError, match=rf"^--coverage {coverage} needs at least \d+ rows .* has {n};"):
                 PredictionSets.fit(log_prob, truth, coverage, n)
             continue
-        score = np.sort(1 - np.exp(log_prob[np.arange(n), truth]))[rank(n, coverage) - 1]
+        score = np.sort(1 - np.exp(log_prob[np.arange(n), truth]))[rank - 1]
         assert PredictionSets.fit(log_prob, truth, coverage, n).threshold == pytest.approx(1 - score, abs=1e-12)
 
 
@@ -141,8 +131,7 @@ def test_an_outcome_that_no_calibration_row_has():
     """A class of fewer than four patients stays with the fit: no reason to warn, nor to leave it out of the sets."""
     log_prob, truth = task(40, k=3)
     truth[truth == 2] = 1
-    sets = PredictionSets.fit(log_prob, truth, 0.9, 40)
-    assert sets.of(np.log([[0.05, 0.05, 0.9]])).tolist()[0][2]
+    assert PredictionSets.fit(log_prob, truth, 0.9, 40).of(np.log([[0.05, 0.05, 0.9]]))[0, 2]
 
 
 def check_promise(hits, n_splits=300):

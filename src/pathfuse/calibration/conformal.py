@@ -5,6 +5,7 @@ The fusion is fitted on a part of the fit rows; the others, which it never saw, 
 keeps, so that predicting needs nothing else. The promise is marginal, over patients like those of the fit rows.
 """
 
+import warnings
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -26,7 +27,7 @@ def calibration_rows(strata: Int[np.ndarray, " row"], groups: Int[np.ndarray, " 
 
     A kind of truth that fewer than four patients have stays with the fusion, which needs every class.
     """
-    size = np.bincount(strata)
+    size = np.bincount(np.unique(np.column_stack([groups, strata]), axis=0)[:, 1])  # patients of each kind
     rarest_first = np.lexsort([size[strata]])
     patients, first = np.unique(groups[rarest_first], return_index=True)
     kind = strata[rarest_first][first]
@@ -42,9 +43,9 @@ def check_enough(n: int, coverage: float) -> None:
     """Refuses a coverage that the calibration rows are too few to promise.
 
     Raises:
-        InputError: Fewer than ``coverage / (1 - coverage)`` rows.
+        InputError: Fewer than ``1 / (1 - coverage)`` rows (and a few more below one half), as MAPIE asks.
     """
-    needed = int(np.ceil(coverage / (1 - coverage) - 1e-9))
+    needed = int(np.ceil(1 / (1 - coverage) - 1e-9)) if coverage >= 0.5 else int(1 / coverage) + 1
     if n < needed:
         raise InputError(
             f"--coverage {coverage:g} needs at least {needed} rows to calibrate on, "
@@ -118,7 +119,11 @@ class PredictionSets:
         score, prob = LACConformityScore(), np.exp(log_prob)
         prob /= prob.sum(axis=1, keepdims=True)
         sets = SplitConformalClassifier(_SaidProbabilities(prob.shape[1]), coverage, score, prefit=True)
-        sets.conformalize(prob, truth).predict_set(prob[:1])
+        with warnings.catch_warnings():  # a rare class may have no calibration row
+            warnings.filterwarnings(
+                "ignore", message=".*your conformalization dataset has less labels", category=UserWarning
+            )
+            sets.conformalize(prob, truth).predict_set(prob[:1])
         return cls(coverage, 1 - float(score.quantiles_[0]), len(truth), n_patients)
 
     def of(self, log_prob: LogProbs) -> Bool[np.ndarray, "sample outcome"]:

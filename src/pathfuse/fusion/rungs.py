@@ -6,13 +6,15 @@ from pathfuse.fusion.best_expert import BestExpert
 from pathfuse.fusion.hazard_product import HazardProduct
 from pathfuse.fusion.logitprod import LogitProd
 from pathfuse.fusion.mean_probability import MeanProbability
+from pathfuse.fusion.root_stacking import RootStacking
 from pathfuse.fusion.rung import Rung
 from pathfuse.fusion.stacking import Stacking
 from pathfuse.fusion.static_product import StaticProduct
 from pathfuse.fusion.uniform_product import UniformProduct
 
 RUNGS: dict[str, type[Rung]] = {
-    rung.name: rung for rung in (BestExpert, MeanProbability, UniformProduct, StaticProduct, LogitProd, Stacking)
+    rung.name: rung
+    for rung in (BestExpert, MeanProbability, UniformProduct, StaticProduct, LogitProd, Stacking, RootStacking)
 }
 SURVIVAL_RUNGS: dict[str, type[Rung]] = {**RUNGS, HazardProduct.name: HazardProduct}
 

@@ -41,7 +41,7 @@ class Stacking(Rung):
 
     def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:
         """See ``Rung``."""
-        raw = _centred(experts)
+        raw = self.features(experts)
         imputer = GaussianImputer.fit(raw)
         table = imputer.fill(raw)
         mean, sd = table.mean(axis=0), table.std(axis=0)
@@ -66,8 +66,12 @@ class Stacking(Rung):
     def pool(self, experts: Experts, params: Params) -> LogProbs:
         """See ``Rung``."""
         imputer = GaussianImputer(params["imputer_mean"], params["imputer_covariance"])
-        table = (imputer.fill(_centred(experts)) - params["mean"]) * params["scale"]
+        table = (imputer.fill(self.features(experts)) - params["mean"]) * params["scale"]
         return log_softmax(np.einsum("nd,dk->nk", table, params["coefficients"]) + params["intercept"])
+
+    def features(self, experts: Experts) -> Table:
+        """Columns that the regression reads, grouped by expert, NaN where an expert is absent."""
+        return by_expert(experts, centred(experts))
 
     def share(self, experts: Experts, params: Params) -> Weights:
         """Size of each expert's coefficients, over the experts present: a summary, since stacking has no weights."""
@@ -77,12 +81,14 @@ class Stacking(Rung):
         return np.asarray(shown / shown.sum(axis=1, keepdims=True))
 
 
-def _centred(experts: Experts) -> Table:
-    """Log-probabilities less their mean over outcomes, NaN where absent, one column per expert and outcome."""
-    centred = experts.log_prob - experts.log_prob.mean(axis=2, keepdims=True)
-    return np.where(experts.present[:, :, None], centred, np.nan).reshape(
-        experts.n_samples, experts.shape[1] * experts.shape[2]
-    )
+def centred(experts: Experts) -> Float[np.ndarray, "sample expert outcome"]:
+    """Log-probabilities less their mean over outcomes."""
+    return experts.log_prob - experts.log_prob.mean(axis=2, keepdims=True)
+
+
+def by_expert(experts: Experts, columns: Float[np.ndarray, "sample expert column"]) -> Table:
+    """One column per expert and feature; NaN where the expert is absent."""
+    return np.where(experts.present[:, :, None], columns, np.nan).reshape(experts.n_samples, -1)
 
 
 class RidgeObjective:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pathfuse.calibration.conformal import PredictionSets, calibration_rows
+from pathfuse.calibration.conformal import PredictionSets, calibration_rows, check_enough
 from pathfuse.calibration.temperature import best_temperature
 from pathfuse.endpoints.likelihood import floor_log_prob
 from pathfuse.errors import InputError
@@ -157,13 +157,21 @@ def fit_task(study: Study, task: str, rows: Index, recipe: Recipe, tick: Tick = 
 
 
 def divide(study: Study, task: str, rows: Index, recipe: Recipe) -> tuple[Index, Index]:
-    """Rows to fit on and rows to calibrate conformal sets on; none of the latter without ``--coverage``."""
+    """Rows to fit on and rows to calibrate conformal sets on; none of the latter without ``--coverage``.
+
+    Raises:
+        InputError: The latter are too few, said before any work.
+    """
     if recipe.coverage is None:
         return rows, rows[:0]
     observed = study.truth[task].observed[rows]
     strata = np.zeros(len(rows), dtype=np.int64) if study.endpoint.kind == "regression" else strata_of(observed)
     groups = np.unique(study.samples.patients[rows].astype(str), return_inverse=True)[1]
     chosen = calibration_rows(strata, groups, recipe.seed)
+    try:
+        check_enough(len(chosen), recipe.coverage)
+    except InputError as error:
+        raise InputError(f"{study.samples.source}{'' if task == 'all' else f', label {task}'}: {error}") from error
     return np.delete(rows, chosen), rows[chosen]
 
 
@@ -171,11 +179,8 @@ def _fit_sets(study: Study, task: str, rows: Index, fit: TaskFit, coverage: floa
     if coverage is None:
         return None
     truth = study.truth[task].observed[rows].argmax(axis=1)
-    said = fit.predict(study, task, rows)["fused"] if len(rows) else np.zeros((0, len(fit.frequency)))
-    try:
-        return PredictionSets.fit(said, truth, coverage, len(set(study.samples.patients[rows])))
-    except InputError as error:
-        raise InputError(f"{study.samples.source}{'' if task == 'all' else f', label {task}'}: {error}") from error
+    said = fit.predict(study, task, rows)["fused"]
+    return PredictionSets.fit(said, truth, coverage, len(set(study.samples.patients[rows])))
 
 
 def _held_out_temperature(ladder: Ladder, fused: Fusion, observed: np.ndarray) -> float:

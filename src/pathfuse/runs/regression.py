@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from pathfuse.calibration.conformal import PredictionIntervals
+from pathfuse.calibration.conformal import PredictionIntervals, check_enough
 from pathfuse.calibration.temperature import best_gaussian_temperature
 from pathfuse.errors import InputError
 from pathfuse.fusion.gaussian.council import (
@@ -97,6 +97,8 @@ def fit_gaussian(study: Study, rows: Index, calibrating: Index, recipe: Recipe, 
         if len(known) < 2 or np.ptp(known) == 0:
             where = f"{study.samples.source}, column 'target_{target}'"
             raise InputError(f"{where}: the {len(known)} values of the fit rows do not vary")
+    if recipe.coverage is not None:
+        _check_calibration(study, calibrating, recipe.coverage)
     silent = np.flatnonzero(~experts.present.any(axis=(0, 2)))
     if len(silent):
         expert = study.experts[silent[0]]
@@ -109,10 +111,16 @@ def fit_gaussian(study: Study, rows: Index, calibrating: Index, recipe: Recipe, 
     fit = GaussianFit(ladder, fused, temperature)
     if recipe.coverage is None:
         return fit
-    said = fit.predict(study, "all", calibrating)["fused"] if len(calibrating) else np.zeros((0, 2 * y.shape[1]))
+    said = fit.predict(study, "all", calibrating)["fused"]
     truth, patients = study.truth["all"].observed[calibrating], set(study.samples.patients[calibrating])
-    try:
-        intervals = PredictionIntervals.fit(said, truth, recipe.coverage, len(patients))
-    except InputError as error:
-        raise InputError(f"{study.samples.source}: {error}") from error
-    return replace(fit, sets=intervals)
+    return replace(fit, sets=PredictionIntervals.fit(said, truth, recipe.coverage, len(patients)))
+
+
+def _check_calibration(study: Study, rows: Index, coverage: float) -> None:
+    """Refuses targets with too few known values among the calibration rows, before any work."""
+    known = (~np.isnan(study.truth["all"].observed[rows])).sum(axis=0)
+    for target, n in zip(study.endpoint.outcomes, known.tolist(), strict=True):
+        try:
+            check_enough(n, coverage)
+        except InputError as error:
+            raise InputError(f"{study.samples.source}, column 'target_{target}': {error}") from error

@@ -1,0 +1,21 @@
+"""Stacking that also reads root probabilities: a curve in place of a line.
+
+Log-probabilities tell shades of "almost impossible" apart, which says little; root probabilities tell shades of
+"perhaps" and "surely" apart. With both, the regression may trust an expert differently when it is sure.
+"""
+
+import numpy as np
+
+from pathfuse.fusion.experts import Experts
+from pathfuse.fusion.imputation import Table
+from pathfuse.fusion.stacking import Stacking, by_expert, centred
+
+
+class RootStacking(Stacking):
+    """Ridge softmax regression on centred log-probabilities and root probabilities; otherwise as ``Stacking``."""
+
+    name = "root_stacking"
+
+    def features(self, experts: Experts) -> Table:
+        """See ``Stacking``; twice as many columns."""
+        return by_expert(experts, np.concatenate([centred(experts), np.exp(experts.log_prob / 2)], axis=2))
