@@ -34,6 +34,7 @@ FILES = {
     "model/model.safetensors",
     "reliability.csv",
     "report.html",
+    "tests.csv",
 }
 REPEATABLE = FILES - {"manifest.json", "report.html"}
 """The manifest says when and from where; the page shows it."""

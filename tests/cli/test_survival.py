@@ -115,7 +115,7 @@ def own_nll(table):
 def test_the_folder_is_complete(fused):
     names = {str(p.relative_to(fused)) for p in fused.rglob("*") if p.is_file()}
     assert names == {"certificate.json", "comparisons.csv", "fused.parquet", "manifest.json", "metrics.csv",
-                     "model/model.json", "model/model.safetensors", "reliability.csv", "report.html"}  # fmt: skip
+                     "model/model.json", "model/model.safetensors", "reliability.csv", "report.html", "tests.csv"}  # fmt: skip
 
 
 def test_fused_parquet(fused, study):

@@ -200,5 +200,6 @@ def test_bad_arrays_are_refused(name):
 
 def test_the_public_names_are_the_registry():
     public = {pathfuse.Auto, pathfuse.Choose, pathfuse.BestExpert, pathfuse.MeanProbability, pathfuse.UniformProduct}
-    public |= {pathfuse.StaticProduct, pathfuse.LogitProd, pathfuse.Stacking, pathfuse.HazardProduct}
+    public |= {pathfuse.StaticProduct, pathfuse.LogitProd, pathfuse.Stacking, pathfuse.RootStacking}
+    public |= {pathfuse.HazardProduct}
     assert public == set(METHODS.values())

@@ -351,7 +351,9 @@ def test_the_run_is_described():
 def test_same_input_same_bytes(real_pages):
     assert page_of() == page_of()
     result, text = real_pages["fuse"]
-    again = render(result.metrics, result.comparisons, result.manifest, result.certificate, result.fused)
+    again = render(
+        result.metrics, result.comparisons, result.manifest, result.certificate, result.fused, result.reliability
+    )
     assert again.encode() == text.encode()
     other = page_of(values={**VALUES, "fused": (0.4, 0.9, 0.1)})
     assert other != page_of()

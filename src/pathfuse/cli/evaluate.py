@@ -4,7 +4,9 @@ from pathfuse.cli.options import (
     CensoringRule,
     EndpointName,
     Force,
+    IntervalKind,
     LabelMaps,
+    Margin,
     Out,
     Predictions,
     Resamples,
@@ -29,6 +31,8 @@ def evaluate(
     censoring: CensoringRule = "later",
     unit: Unit = "sample",
     resamples: Resamples = 2000,
+    interval: IntervalKind = "percentile",
+    margin: Margin = 0.01,
     force: Force = False,
 ) -> None:
     """Judge and compare predictions; fit nothing."""
@@ -42,7 +46,7 @@ def evaluate(
     with progress() as report:
         report("reading", 0.0)
         study = read_study(samples, predictions, maps, endpoint, edges, censoring)
-        result = run(study, seed, n_resamples=resamples, unit=unit, progress=report)
+        result = run(study, seed, n_resamples=resamples, interval=interval, margin=margin, unit=unit, progress=report)
     result.manifest["command"] = command_line()
     result.save(out, force)
     show_result(result, str(out))

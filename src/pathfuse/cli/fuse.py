@@ -8,8 +8,10 @@ from pathfuse.cli.options import (
     CensoringRule,
     EndpointName,
     Force,
+    IntervalKind,
     Jobs,
     LabelMaps,
+    Margin,
     Out,
     Predictions,
     Resamples,
@@ -35,6 +37,8 @@ def fuse(
     censoring: CensoringRule = "later",
     unit: Unit = "sample",
     resamples: Resamples = 2000,
+    interval: IntervalKind = "percentile",
+    margin: Margin = 0.01,
     allow_in_sample: Annotated[
         bool, Parameter(negative="", help="Fit on 'train' rows too; the manifest warns.")
     ] = False,
@@ -63,6 +67,8 @@ def fuse(
             method,
             seed,
             n_resamples=resamples,
+            interval=interval,
+            margin=margin,
             unit=unit,
             gate=gate,
             expert_dropout=expert_dropout,

@@ -25,6 +25,12 @@ Force = Annotated[bool, Parameter(name="--force", negative="", help="Overwrite t
 Seed = Annotated[int, Parameter(name="--seed", help="Same input, version and seed: same bytes.")]
 Unit = Annotated[str, Parameter(name="--unit", help="sample, or patient: average a patient's log-probabilities first.")]
 Resamples = Annotated[int, Parameter(name="--resamples", help="Bootstrap resamples by patient.")]
+IntervalKind = Annotated[
+    str, Parameter(name="--interval", help="percentile, or bca (bias-corrected; leaves each patient out in turn).")
+]
+Margin = Annotated[
+    float, Parameter(name="--margin", help="Largest acceptable loss to the best expert, for non-inferiority.")
+]
 EndpointName = Annotated[
     str | None, Parameter(name="--endpoint", help="Needed only if the samples table has targets of several.")
 ]

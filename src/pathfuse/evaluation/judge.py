@@ -5,23 +5,36 @@ different folds are never pooled into one AUROC (contract, section 6).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Int
 
 from pathfuse.endpoints.base import Endpoint
+from pathfuse.evaluation.averages import Averages, Pairs
 from pathfuse.evaluation.estimates import Estimates, estimate, resampled
 from pathfuse.evaluation.judged import Comparison, Judged, Metric, Scores, Verdict, predicted
+from pathfuse.evaluation.multiplicity import holm
+from pathfuse.evaluation.notes import about_auroc, about_figure, too_few
+from pathfuse.evaluation.paired_tests import delong_tests, fold_tests, margin_tests
 from pathfuse.evaluation.prediction_sets import COVERAGE
-from pathfuse.evaluation.resampling import (
-    MIN_PATIENTS,
-    Resamples,
-    draw,
-    percentile_interval,
-    two_sided_p,
-)
+from pathfuse.evaluation.resampling import MIN_PATIENTS, Resamples, draw, two_sided_p
 from pathfuse.types import Index
+
+INTERVALS = ("percentile", "bca")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How to judge."""
+
+    n_resamples: int = 2000
+    """Bootstrap resamples by patient."""
+    seed: int = 0
+    interval: str = "percentile"
+    """``percentile``, or ``bca`` with a leave-one-patient-out jackknife."""
+    margin: float = 0.01
+    """Largest acceptable loss to the best expert, in the metric's unit, for non-inferiority."""
 
 
 def judge(
@@ -42,39 +55,67 @@ def judge(
         n_resamples: Bootstrap resamples by patient.
         seed: Seed of the bootstrap.
     """
-    return judge_tasks(endpoint, {output: judged}, contrasts, n_resamples, seed)
+    return judge_tasks(endpoint, {output: judged}, contrasts, Rules(n_resamples, seed))
 
 
 def judge_tasks(
     endpoint: Endpoint,
     tasks: Mapping[str, Judged],
     contrasts: Sequence[tuple[str, str]],
-    n_resamples: int = 2000,
-    seed: int = 0,
+    rules: Rules = Rules(),
 ) -> Verdict:
     """Judges several tasks on the same resamples of patients; ``all`` is the macro average over labels or targets."""
     patients = np.concatenate([j.patients for j in tasks.values()])
     strata = np.concatenate([_strata(j, len(tasks) == 1 and endpoint.kind != "regression") for j in tasks.values()])
-    n_patients = len(np.unique(patients))
-    drawn = draw(patients, strata, n_resamples if n_patients >= MIN_PATIENTS else 0, seed)
-    few = f"{n_patients} patients, fewer than {MIN_PATIENTS}: no intervals"
-    verdict = Verdict([], [], [] if n_patients >= MIN_PATIENTS else [few])
-    averages = _Averages(list(tasks) != ["all"])
+    n_patients, several = len(np.unique(patients)), list(tasks) != ["all"]
+    enough = n_patients >= MIN_PATIENTS
+    drawn = draw(patients, strata, rules.n_resamples if enough else 0, rules.seed)
+    leave_out = enough and rules.interval == "bca" and rules.n_resamples > 0
+    verdict = Verdict([], [], [], [])
+    if not enough:
+        verdict.notes.append(f"{n_patients} patients, fewer than {MIN_PATIENTS}: no intervals")
+    averages = Averages()
     for output, judged in tasks.items():
-        resamples = Resamples(drawn.counts, judged.patients)
-        everything = {
-            name: resampled(endpoint, judged, name, predicted(p), resamples) for name, p in judged.predictions.items()
-        }
-        if judged.sets is not None:
-            everything["fused"] = {**everything["fused"], **_of_sets(judged, resamples)}
-        verdict.notes.extend(_omissions(output, endpoint, judged))
+        resamples = Resamples(drawn.counts, judged.patients, leave_out)
+        everything = _estimates(endpoint, judged, resamples)
+        pairs: Pairs = {c: _paired(endpoint, judged, c, everything, resamples) for c in contrasts}
+        if several:
+            averages.add(everything, pairs)
+        few = too_few(endpoint, judged)
+        if few is not None and enough:
+            verdict.notes.append(f"{output}: {few}")
+            everything, pairs = _without_intervals(everything), _pairs_without_intervals(pairs)
+        verdict.notes.extend(about_auroc(output, endpoint, judged))
         _judge_methods(verdict, output, judged, everything)
-        pairs = {c: _paired(endpoint, judged, c, everything, resamples) for c in contrasts}
-        _judge_contrasts(verdict, endpoint, output, judged, pairs)
-        averages.add(everything, pairs)
-    if list(tasks) != ["all"]:
-        averages.report(verdict, endpoint, max(len(j.patients) for j in tasks.values()), n_patients)
+        _judge_contrasts(verdict, endpoint, output, pairs, rules)
+        _say_apart(verdict, output, judged, pairs)
+        verdict.tests.extend(delong_tests(endpoint, output, judged, contrasts))
+        verdict.tests.extend(fold_tests(endpoint, output, judged, contrasts))
+    if several:
+        n = max(len(j.patients) for j in tasks.values())
+        verdict.metrics.extend(
+            row for name, values in averages.methods().items() for row in _metrics(name, "all", values, n, n_patients)
+        )
+        _judge_contrasts(verdict, endpoint, "all", averages.pairs(), rules)
     return verdict
+
+
+def _estimates(endpoint: Endpoint, judged: Judged, resamples: Resamples) -> dict[str, Estimates]:
+    everything = {
+        name: resampled(endpoint, judged, name, predicted(p), resamples) for name, p in judged.predictions.items()
+    }
+    if judged.sets is not None:
+        everything["fused"] = {**everything["fused"], **_of_sets(judged, resamples)}
+    return everything
+
+
+def _without_intervals(everything: Mapping[str, Estimates]) -> dict[str, Estimates]:
+    return {name: {m: value.unsure() for m, value in values.items()} for name, values in everything.items()}
+
+
+def _pairs_without_intervals(pairs: Pairs) -> Pairs:
+    bare = {c: _without_intervals({"one": p[0], "other": p[1]}) for c, p in pairs.items() if p is not None}
+    return {c: (bare[c]["one"], bare[c]["other"]) if c in bare else None for c in pairs}
 
 
 def _strata(judged: Judged, by_truth: bool) -> Int[np.ndarray, " sample"]:
@@ -91,10 +132,19 @@ def _judge_methods(verdict: Verdict, output: str, judged: Judged, everything: Ma
     for name, values in everything.items():
         rows = predicted(judged.predictions[name])
         n, n_patients = int(rows.sum()), len(np.unique(judged.patients[rows]))
-        for metric, (point, replicates) in values.items():
-            interval = percentile_interval(replicates)
-            verdict.metrics.append(Metric(name, output, metric, point, interval.low, interval.high, n, n_patients))
-            verdict.notes.extend(_note(f"{output}: {metric} of {name}", point, interval.n_undefined, judged, rows))
+        verdict.metrics.extend(_metrics(name, output, values, n, n_patients))
+        for metric, value in values.items():
+            n_undefined = int(np.isnan(value.resampled).sum())
+            missing = 0 if n_undefined == len(value.resampled) else n_undefined
+            verdict.notes.extend(about_figure(f"{output}: {metric} of {name}", value.point, missing, judged, rows))
+
+
+def _metrics(name: str, output: str, values: Estimates, n: int, n_patients: int) -> list[Metric]:
+    rows = []
+    for metric, value in values.items():
+        interval = value.interval()
+        rows.append(Metric(name, output, metric, value.point, interval.low, interval.high, n, n_patients))
+    return rows
 
 
 def _of_sets(judged: Judged, resamples: Resamples) -> Estimates:
@@ -131,118 +181,36 @@ def _paired(
     return one, other
 
 
-def _judge_contrasts(
-    verdict: Verdict,
-    endpoint: Endpoint,
-    output: str,
-    judged: Judged,
-    pairs: Mapping[tuple[str, str], tuple[Estimates, Estimates] | None],
-) -> None:
+def _judge_contrasts(verdict: Verdict, endpoint: Endpoint, output: str, pairs: Pairs, rules: Rules) -> None:
+    """Comparisons and tests of one output; p-values are adjusted over the references of a method, per metric."""
+    for name in dict.fromkeys(method for method, _ in pairs):
+        own = {reference: pair for (method, reference), pair in pairs.items() if method == name and pair is not None}
+        for reference, (one, other) in own.items():
+            if reference == "best_expert":
+                verdict.tests.extend(margin_tests(endpoint, output, name, one, other, rules.margin))
+        rows = [_compare(name, r, output, m, pair, rules) for r, pair in own.items() for m in endpoint.metrics]
+        for metric in endpoint.metrics:
+            family = [i for i, row in enumerate(rows) if row.metric == metric]
+            for i, adjusted in zip(family, holm(np.array([rows[i].p_value for i in family])), strict=True):
+                rows[i] = replace(rows[i], p_holm=float(adjusted))
+        verdict.comparisons.extend(rows)
+
+
+def _say_apart(verdict: Verdict, output: str, judged: Judged, pairs: Pairs) -> None:
+    """Notes the pairs that predict no sample in common."""
     for (name, reference), pair in pairs.items():
         if pair is None and {name, reference} <= set(judged.predictions):
             verdict.notes.append(f"{output}: {name} and {reference} have no sample in common")
-        if pair is None:
-            continue
-        verdict.comparisons.extend(
-            _compare(name, reference, output, metric, pair[0][metric], pair[1][metric]) for metric in endpoint.metrics
-        )
-
-
-class _Averages:
-    """Running macro averages over tasks of methods' and pairs' estimates; undefined tasks are left out."""
-
-    def __init__(self, wanted: bool) -> None:
-        self.wanted = wanted
-        self.sums: dict[Any, dict[str, list[Any]]] = {}
-
-    def add(
-        self,
-        everything: Mapping[str, Estimates],
-        pairs: Mapping[tuple[str, str], tuple[Estimates, Estimates] | None],
-    ) -> None:
-        if not self.wanted:
-            return
-        for name, values in everything.items():
-            self._add(name, values)
-        for contrast, pair in pairs.items():
-            if pair is not None:
-                self._add((*contrast, 0), pair[0])
-                self._add((*contrast, 1), pair[1])
-
-    def _add(self, key: Any, values: Estimates) -> None:
-        slot = self.sums.setdefault(key, {})
-        for metric, (point, replicates) in values.items():
-            both = np.concatenate([[point], replicates])
-            total = slot.setdefault(metric, [np.zeros(len(both)), np.zeros(len(both))])
-            total[0] += np.where(np.isnan(both), 0.0, both)
-            total[1] += ~np.isnan(both)
-
-    def _mean(self, key: Any, metric: str) -> tuple[float, np.ndarray]:
-        total, count = self.sums[key][metric]
-        mean = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
-        return float(mean[0]), mean[1:]
-
-    def report(self, verdict: Verdict, endpoint: Endpoint, n: int, n_patients: int) -> None:
-        """Appends the rows of output ``all``."""
-        for key in self.sums:
-            if isinstance(key, str):
-                for metric in self.sums[key]:
-                    point, replicates = self._mean(key, metric)
-                    interval = percentile_interval(replicates)
-                    row = Metric(key, "all", metric, point, interval.low, interval.high, n, n_patients)
-                    verdict.metrics.append(row)
-            elif key[2] == 0:
-                one, other = ({m: self._mean((*key[:2], side), m) for m in endpoint.metrics} for side in (0, 1))
-                verdict.comparisons.extend(
-                    _compare(key[0], key[1], "all", m, one[m], other[m]) for m in endpoint.metrics
-                )
 
 
 def _compare(
-    name: str,
-    reference: str,
-    output: str,
-    metric: str,
-    one: tuple[float, np.ndarray],
-    other: tuple[float, np.ndarray],
+    name: str, reference: str, output: str, metric: str, pair: tuple[Estimates, Estimates], rules: Rules
 ) -> Comparison:
-    difference = one[1] - other[1]
-    interval = percentile_interval(difference)
-    p_value = two_sided_p(difference) if not np.isnan(interval.low) else float("nan")
-    test = f"paired bootstrap by patient, {len(difference)} resamples" if len(difference) else "none"
-    return Comparison(name, reference, output, metric, one[0] - other[0], interval.low, interval.high, p_value, test)
-
-
-def _note(what: str, point: float, n_undefined: int, judged: Judged, rows: np.ndarray) -> list[str]:
-    if not rows.any():
-        return [f"{what} is undefined: it scored none of the judged rows"]
-    if np.isnan(point):
-        if judged.context is not None:
-            return [
-                f"{what} is undefined on the {int(rows.sum())} judged rows: too few events or too short a follow-up"
-            ]
-        kinds = max(
-            len(np.unique(judged.observed[rows & (judged.folds == f)], axis=0)) for f in np.unique(judged.folds)
-        )
-        where = "every fold holds" if len(np.unique(judged.folds)) > 1 else "the judged rows hold"
-        return [f"{what} is undefined: {where} {kinds} class{'es' if kinds != 1 else ''}"]
-    return [f"{what}: {n_undefined} resamples did not define it and were left out"] if n_undefined else []
-
-
-def _omissions(output: str, endpoint: Endpoint, judged: Judged) -> list[str]:
-    """Classes that the macro AUROC leaves out, and folds that define none."""
-    if judged.context is not None or "auroc" not in endpoint.metrics:
-        return []
-    notes: list[str] = []
-    if all(judged.observed[judged.folds == f].any(axis=0).sum() < 2 for f in np.unique(judged.folds)):
-        return notes  # undefined everywhere: said with the metric
-    for fold in np.unique(judged.folds):
-        called = judged.fold_names[fold] if judged.fold_names else str(fold)
-        where = f" in fold {called}" if len(np.unique(judged.folds)) > 1 else ""
-        seen = judged.observed[judged.folds == fold].any(axis=0)
-        absent = [name for name, there in zip(endpoint.outcomes, seen, strict=False) if not there]
-        if absent and seen.sum() > 1:
-            notes.append(f"{output}: auroc leaves out {', '.join(absent)}: no judged row{where}")
-        elif absent and where:
-            notes.append(f"{output}: auroc is averaged over the other folds: one class only{where}")
-    return notes
+    difference = pair[0][metric] - pair[1][metric]
+    interval, n = difference.interval(), len(difference.resampled)
+    p_value = float("nan") if np.isnan(interval.low) else two_sided_p(difference.resampled)
+    how = ", BCa interval" if rules.interval == "bca" else ""
+    test = f"paired bootstrap by patient, {n} resamples{how}" if n else "none"
+    return Comparison(
+        name, reference, output, metric, difference.point, interval.low, interval.high, p_value, test, float("nan")
+    )

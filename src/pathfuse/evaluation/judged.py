@@ -14,6 +14,9 @@ from pathfuse.evaluation.regression import RegressionScores
 from pathfuse.evaluation.survival import SurvivalScores, SurvivalTruth
 from pathfuse.types import Index, LogProbs, Observed
 
+LOWER_IS_BETTER = frozenset({"nll", "brier", "ece", "rmse", "ibs"})
+"""Of every other metric more is better."""
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -77,6 +80,25 @@ class Comparison:
     ci_high: float
     p_value: float
     test: str
+    p_holm: float
+    """Adjusted over the references that the method is compared with, per output and metric."""
+
+
+@dataclass(frozen=True)
+class Test:
+    """One row of ``tests.csv``: a further test of a paired difference."""
+
+    method: str
+    reference: str
+    output: str
+    metric: str
+    test: str
+    difference: float
+    statistic: float
+    p_value: float
+    p_holm: float
+    margin: float
+    conclusion: str
 
 
 @dataclass(frozen=True)
@@ -85,6 +107,7 @@ class Verdict:
 
     metrics: list[Metric]
     comparisons: list[Comparison]
+    tests: list[Test]
     notes: list[str]
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.special import ndtr, ndtri
 
 MIN_PATIENTS = 10
 """Fewer patients than this get point values without intervals."""
@@ -18,12 +19,21 @@ class Resamples:
 
     counts: Int[np.ndarray, "resample patient"]
     patient_of_row: Int[np.ndarray, " sample"]
+    leave_out: bool = False
+    """Whether each patient is left out in turn as well, for BCa intervals."""
 
     def row_weights(self) -> Iterator[Float[np.ndarray, "resample sample"]]:
         """Weights of the rows, in chunks of resamples."""
         step = max(1, CHUNK // max(1, len(self.patient_of_row)))
         for start in range(0, len(self.counts), step):
             yield self.counts[start : start + step][:, self.patient_of_row].astype(np.float64)
+
+    def left_out_weights(self) -> Iterator[Float[np.ndarray, "patient sample"]]:
+        """Weights of the rows without each patient in turn, in chunks of patients; nothing unless ``leave_out``."""
+        step = max(1, CHUNK // max(1, len(self.patient_of_row)))
+        patients = np.arange(self.counts.shape[1] if self.leave_out else 0)
+        for start in range(0, len(patients), step):
+            yield (patients[start : start + step, None] != self.patient_of_row).astype(np.float64)
 
 
 def draw(
@@ -49,7 +59,7 @@ def draw(
 
 @dataclass(frozen=True)
 class Interval:
-    """A percentile interval; NaN limits where it is refused."""
+    """A confidence interval; NaN limits where it is refused."""
 
     low: float
     high: float
@@ -64,6 +74,36 @@ def percentile_interval(resampled: Float[np.ndarray, " resample"], level: float 
     if len(defined) < len(resampled) / 2 or not len(defined):
         return Interval(np.nan, np.nan, missing)
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(low), float(high), missing)
+
+
+def bca_interval(
+    point: float,
+    resampled: Float[np.ndarray, " resample"],
+    left_out: Float[np.ndarray, " patient"],
+    level: float = 0.95,
+) -> Interval:
+    """Bias-corrected and accelerated interval (Efron 1987), with a leave-one-patient-out jackknife.
+
+    Args:
+        point: The value on all rows.
+        resampled: Float, (resample,); NaN is left out and counted.
+        left_out: Float, (patient,), the value without each patient.
+        level: Nominal coverage.
+    """
+    defined = resampled[~np.isnan(resampled)]
+    missing = len(resampled) - len(defined)
+    pulls = left_out[~np.isnan(left_out)]
+    if len(defined) < len(resampled) / 2 or not len(defined) or not len(pulls):
+        return Interval(np.nan, np.nan, missing)
+    below = ((defined < point).mean() + (defined <= point).mean()) / 2
+    pulls = pulls.mean() - pulls
+    spread = (pulls**2).sum()
+    if not 0 < below < 1 or spread == 0:  # all resamples on one side, or no patient matters
+        return percentile_interval(resampled, level)
+    shift, acceleration = ndtri(below), (pulls**3).sum() / (6 * spread**1.5)
+    z = shift + ndtri(np.array([(1 - level) / 2, (1 + level) / 2]))
+    low, high = np.quantile(defined, ndtr(shift + z / (1 - acceleration * z)))
     return Interval(float(low), float(high), missing)
 
 

@@ -5,10 +5,9 @@ from typing import Any
 import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from pathfuse.evaluation.judged import LOWER_IS_BETTER
 from pathfuse.evaluation.prediction_sets import SET_METRICS
 from pathfuse.report.figures import interval_plot, reliability_plot, weight_plot
-
-LOWER_IS_BETTER = {"nll", "brier", "ece", "rmse", "ibs"}
 
 
 def render(

@@ -106,7 +106,7 @@ def temperature_report(endpoint: Endpoint, judged: Mapping[str, Judged]) -> dict
         }
         times = (("fused", "before"), (TEMPERED, "after"))
         shown = [m for m in ("nll", "ece") if m in endpoint.metrics]
-        report[output] = {f"{m}_{when}": _shown(values[name][m][0]) for m in shown for name, when in times}
+        report[output] = {f"{m}_{when}": _shown(values[name][m].point) for m in shown for name, when in times}
     return report
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from pathfuse.errors import InputError
+from pathfuse.evaluation.judge import Rules
 from pathfuse.evaluation.judged import Judged
 from pathfuse.fusion.certificate import first_present, preference, take_expert
 from pathfuse.fusion.experts import Experts
@@ -18,7 +19,7 @@ from pathfuse.runs.fuse import Progress, silent
 from pathfuse.runs.judging import check_judging, check_patients, judge_all, judged_rows
 from pathfuse.runs.manifest import describe
 from pathfuse.runs.regression import align_moments
-from pathfuse.runs.result import Result, comparisons_frame, metrics_frame
+from pathfuse.runs.result import Result, comparisons_frame, metrics_frame, tests_frame
 from pathfuse.tables.study import Study
 from pathfuse.types import Index, LogProbs
 
@@ -27,7 +28,14 @@ POOLS = ("best_expert", "mean_probability", "uniform_product")
 
 
 def evaluate(
-    study: Study, seed: int = 0, *, n_resamples: int = 2000, unit: str = "sample", progress: Progress = silent
+    study: Study,
+    seed: int = 0,
+    *,
+    n_resamples: int = 2000,
+    interval: str = "percentile",
+    margin: float = 0.01,
+    unit: str = "sample",
+    progress: Progress = silent,
 ) -> Result:
     """Judges every expert, and the two pools that need no fitting, on the ``test`` rows (all rows if no role is given).
 
@@ -37,6 +45,8 @@ def evaluate(
         study: From ``read_study``; roles are optional here.
         seed: Seed of the bootstrap.
         n_resamples: Bootstrap resamples by patient.
+        interval: ``percentile``, or ``bca``.
+        margin: Largest acceptable loss to the best expert, for the test of non-inferiority.
         unit: ``sample`` or ``patient``.
         progress: Called as the work goes on.
 
@@ -47,7 +57,8 @@ def evaluate(
     check_patients(study, unit)
     check_names(study, POOLS)
     check_seed(seed)
-    check_judging(unit, n_resamples, study.endpoint.kind)
+    rules = Rules(n_resamples, seed, interval, margin)
+    check_judging(unit, rules, study.endpoint.kind)
     scored = study.n_scored() > 0
     roles = study.samples.roles
     if roles is not None and not (roles == "test").any():
@@ -68,11 +79,13 @@ def evaluate(
                 rows = [(np.flatnonzero(fitted) if fitted.any() else known, known)]
                 tasks |= judged_rows(study, task, rows, [predictions], unit)
         contrasts = [(name, r) for name in study.expert_names for r in references]
-        verdict = judge_all(study, tasks, contrasts, n_resamples, seed)
+        verdict = judge_all(study, tasks, contrasts, rules)
     manifest = {
         **describe(study, fitted, judged),
         "seed": seed,
         "n_resamples": n_resamples,
+        "interval": interval,
+        "margin": margin,
         "unit": unit,
         "command": None,
         "notes": verdict.notes,
@@ -80,7 +93,7 @@ def evaluate(
         "wall_time_s": round(time.perf_counter() - start, 3),
     }
     progress("done", 1.0)
-    return Result(metrics_frame([verdict]), comparisons_frame([verdict]), manifest)
+    return Result(metrics_frame(verdict), comparisons_frame(verdict), manifest, tests=tests_frame(verdict))
 
 
 def _predictions(study: Study, task: str, fit_rows: Index, rows: Index) -> tuple[dict[str, LogProbs], Index]:

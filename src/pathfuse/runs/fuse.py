@@ -10,6 +10,7 @@ import polars as pl
 from threadpoolctl import threadpool_limits
 
 from pathfuse.errors import InputError
+from pathfuse.evaluation.judge import Rules
 from pathfuse.evaluation.judged import Judged
 from pathfuse.runs.calibration import (
     AnyFit,
@@ -24,7 +25,7 @@ from pathfuse.runs.judging import check_judging, check_patients, judge_all, judg
 from pathfuse.runs.manifest import describe
 from pathfuse.runs.model import FusedModel
 from pathfuse.runs.regression import align_moments, fit_gaussian
-from pathfuse.runs.result import Result, comparisons_frame, metrics_frame
+from pathfuse.runs.result import Result, comparisons_frame, metrics_frame, tests_frame
 from pathfuse.tables.samples import Partition, partitions
 from pathfuse.tables.study import Study
 
@@ -48,6 +49,8 @@ def fuse(
     seed: int = 0,
     *,
     n_resamples: int = 2000,
+    interval: str = "percentile",
+    margin: float = 0.01,
     unit: str = "sample",
     gate: str = "shared",
     expert_dropout: float = 0.0,
@@ -64,6 +67,8 @@ def fuse(
         method: ``auto`` (council), ``choose``, or the name of one rung.
         seed: Seed of inner folds and bootstrap; the same seed gives the same bytes.
         n_resamples: Bootstrap resamples by patient.
+        interval: ``percentile``, or ``bca``.
+        margin: Largest acceptable loss to the best expert, for the test of non-inferiority.
         unit: ``sample``, or ``patient``: average a patient's log-probabilities before judging.
         gate: LogitProd's gate, ``shared``, or ``per_bin`` (survival).
         expert_dropout: Share of the predictions hidden from LogitProd's fit, so that it learns to do without.
@@ -80,7 +85,8 @@ def fuse(
     start = time.perf_counter()
     recipe = Recipe(method, seed, gate, expert_dropout, n_jobs, coverage)
     recipe.check(study)
-    check_judging(unit, n_resamples, study.endpoint.kind)
+    rules = Rules(n_resamples, seed, interval, margin)
+    check_judging(unit, rules, study.endpoint.kind)
     if coverage is not None and unit == "patient":
         raise InputError("--coverage makes sets of samples, not of patients; leave out --unit patient")
     check_patients(study, unit)
@@ -94,12 +100,14 @@ def fuse(
         at_temperature = {name: j for task in tasks for name, j in _tempered(study, task, judged, fits).items()}
         others = dict.fromkeys(name for j in judged.values() for name in j.predictions)
         contrasts = [(name, other) for name in HEADLINE for other in others if other != name]
-        verdict = judge_all(study, judged, contrasts, n_resamples, seed)
+        verdict = judge_all(study, judged, contrasts, rules)
         fused = pl.concat([_fused(study, fit, part) for fit, part in zip(fits, parts, strict=True)])
     manifest = {
         **describe(study, *_masks(study, parts)),
         **asdict(recipe),
         "n_resamples": n_resamples,
+        "interval": interval,
+        "margin": margin,
         "unit": unit,
         "allow_in_sample": allow_in_sample,
         "skip_unscored": skip_unscored,
@@ -113,13 +121,14 @@ def fuse(
     progress("done", 1.0)
     manifest["wall_time_s"] = round(time.perf_counter() - start, 3)
     return Result(
-        metrics_frame([verdict]),
-        comparisons_frame([verdict]),
+        metrics_frame(verdict),
+        comparisons_frame(verdict),
         manifest,
         fused.sort("sample_id"),
         _certificate(study, parts, fits, final),
         _model(study, final),
         reliability_frame(study.endpoint, at_temperature),
+        tests_frame(verdict),
     )
 
 

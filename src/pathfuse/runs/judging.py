@@ -8,25 +8,29 @@ import numpy as np
 from pathfuse.endpoints.survival import Survival
 from pathfuse.errors import InputError
 from pathfuse.evaluation.censoring import Censoring
-from pathfuse.evaluation.judge import judge_tasks
+from pathfuse.evaluation.judge import INTERVALS, Rules, judge_tasks
 from pathfuse.evaluation.judged import Judged, Verdict, average_patients
 from pathfuse.evaluation.survival import SurvivalTruth
 from pathfuse.tables.study import Study
 from pathfuse.types import Index, LogProbs
 
 
-def check_judging(unit: str, n_resamples: int, endpoint: str) -> None:
+def check_judging(unit: str, rules: Rules, endpoint: str) -> None:
     """Refuses options out of range.
 
     Raises:
-        InputError: The unit is unknown or the number of resamples negative.
+        InputError: The unit or the interval is unknown, or a number out of range.
     """
     if unit not in ("sample", "patient"):
         raise InputError(f"unit '{unit}' is unknown; choose sample or patient")
     if unit == "patient" and endpoint == "regression":
         raise InputError("--unit patient averages log-probabilities; regression has none")
-    if n_resamples < 0:
-        raise InputError(f"--resamples {n_resamples} is negative")
+    if rules.n_resamples < 0:
+        raise InputError(f"--resamples {rules.n_resamples} is negative")
+    if rules.interval not in INTERVALS:
+        raise InputError(f"interval '{rules.interval}' is unknown; choose {' or '.join(INTERVALS)}")
+    if not 0 < rules.margin < np.inf:
+        raise InputError(f"--margin {rules.margin:g} is no loss above 0")
 
 
 def check_patients(study: Study, unit: str) -> None:
@@ -108,12 +112,10 @@ def _one_target(judged: Judged, g: int) -> Judged:
     )
 
 
-def judge_all(
-    study: Study, tasks: dict[str, Judged], contrasts: Sequence[tuple[str, str]], n_resamples: int, seed: int
-) -> Verdict:
+def judge_all(study: Study, tasks: dict[str, Judged], contrasts: Sequence[tuple[str, str]], rules: Rules) -> Verdict:
     """Judges all tasks on the same resamples of patients, numbered 0..P-1 among the judged."""
     present = np.unique(np.concatenate([judged.patients for judged in tasks.values()]))
     numbered = {
         task: replace(judged, patients=np.searchsorted(present, judged.patients)) for task, judged in tasks.items()
     }
-    return judge_tasks(study.endpoint, numbered, contrasts, n_resamples, seed)
+    return judge_tasks(study.endpoint, numbered, contrasts, rules)

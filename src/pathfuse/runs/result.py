@@ -1,12 +1,13 @@
 """The outcome of ``fuse`` or ``evaluate``: tables in memory, and the folder they are saved to."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from pathfuse.evaluation.judged import Comparison, Metric, Verdict
+from pathfuse.evaluation.judged import Comparison, Metric, Test, Verdict
 from pathfuse.report.page import render
 from pathfuse.runs.model import FusedModel
 from pathfuse.tables.write import new_folder, write_json, write_table
@@ -25,6 +26,8 @@ class Result:
     model: FusedModel | None = field(default=None, repr=False)
     reliability: pl.DataFrame | None = field(default=None, repr=False)
     """Points of the reliability curves."""
+    tests: pl.DataFrame | None = field(default=None, repr=False)
+    """DeLong, corrected t over folds, non-inferiority."""
 
     def save(self, folder: str | Path, force: bool = False) -> Path:
         """Writes a complete folder or none.
@@ -52,6 +55,8 @@ class Result:
             write_table(self.fused, place / "fused.parquet")
         if self.certificate is not None:
             write_json(self.certificate, place / "certificate.json")
+        if self.tests is not None:
+            write_table(self.tests, place / "tests.csv")
         if self.reliability is not None:
             write_table(self.reliability, place / "reliability.csv")
         if self.model is not None:
@@ -60,17 +65,22 @@ class Result:
         (place / "report.html").write_text(page, encoding="utf-8")
 
 
-def metrics_frame(verdicts: list[Verdict]) -> pl.DataFrame:
+def metrics_frame(verdict: Verdict) -> pl.DataFrame:
     """``metrics.csv``; NaN becomes an empty cell."""
-    return _frame([m for v in verdicts for m in v.metrics], Metric)
+    return _frame(verdict.metrics, Metric)
 
 
-def comparisons_frame(verdicts: list[Verdict]) -> pl.DataFrame:
+def comparisons_frame(verdict: Verdict) -> pl.DataFrame:
     """``comparisons.csv``; NaN becomes an empty cell."""
-    return _frame([c for v in verdicts for c in v.comparisons], Comparison)
+    return _frame(verdict.comparisons, Comparison)
 
 
-def _frame(rows: list[Any], kind: type[Metric] | type[Comparison]) -> pl.DataFrame:
+def tests_frame(verdict: Verdict) -> pl.DataFrame:
+    """``tests.csv``; NaN becomes an empty cell."""
+    return _frame(verdict.tests, Test)
+
+
+def _frame(rows: Sequence[Any], kind: type[Metric] | type[Comparison] | type[Test]) -> pl.DataFrame:
     types = {"str": pl.String, "float": pl.Float64, "int": pl.Int64}
     schema = {part.name: types[getattr(part.type, "__name__", str(part.type))] for part in fields(kind)}
     frame = pl.DataFrame([row.__dict__ for row in rows], schema=schema, orient="row")

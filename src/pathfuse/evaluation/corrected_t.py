@@ -1,0 +1,38 @@
+"""The corrected resampled t-test over outer folds (Nadeau & Bengio 2003).
+
+Folds share training data, so their spread understates the error of their mean; the variance gains n_test / n_train.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy.special import stdtr
+
+
+@dataclass(frozen=True)
+class CorrectedT:
+    """Mean difference over folds, and whether it differs from 0."""
+
+    difference: float
+    t: float
+    """NaN with fewer than two folds, or folds that do not differ at all."""
+    degrees_of_freedom: int
+    p_value: float
+
+
+def corrected_t(differences: Float[np.ndarray, " fold"], test_to_train: float) -> CorrectedT:
+    """Tests a mean difference over the folds of a cross-validation, two-sided.
+
+    Args:
+        differences: Float, (fold,), of a metric inside each fold; NaN where a fold does not define it.
+        test_to_train: Patients judged per patient fitted on, about 1 / (k - 1).
+    """
+    defined = differences[~np.isnan(differences)]
+    k = len(defined)
+    mean = float(defined.mean()) if k else float("nan")
+    spread = float(defined.var(ddof=1)) if k > 1 else 0.0
+    if spread <= 1e-30:
+        return CorrectedT(mean, float("nan"), max(k - 1, 0), float("nan"))
+    t = mean / np.sqrt((1 / k + test_to_train) * spread)
+    return CorrectedT(mean, float(t), k - 1, float(2 * stdtr(k - 1, -abs(t))))

@@ -1,0 +1,18 @@
+"""Adjusting p-values for how many were computed."""
+
+import numpy as np
+from jaxtyping import Float
+
+
+def holm(p: Float[np.ndarray, " test"]) -> Float[np.ndarray, " test"]:
+    """Holm's step-down adjustment (Holm 1979): controls the chance of any false rejection, whatever the dependence.
+
+    Args:
+        p: Float, (test,), in [0, 1]; NaN (undefined) stays NaN and does not count.
+    """
+    adjusted = np.full(len(p), np.nan)
+    defined = np.flatnonzero(~np.isnan(p))
+    order = defined[np.argsort(p[defined], kind="stable")]
+    factors = np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(factors * p[order]), 1.0)
+    return adjusted

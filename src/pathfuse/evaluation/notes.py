@@ -1,0 +1,57 @@
+"""What judging could not say, in sentences for the manifest."""
+
+import numpy as np
+
+from pathfuse.endpoints.base import Endpoint
+from pathfuse.evaluation.judged import Judged
+
+
+def about_figure(what: str, point: float, n_undefined: int, judged: Judged, rows: np.ndarray) -> list[str]:
+    """Why a figure is undefined, or how many resamples did not define it."""
+    if not rows.any():
+        return [f"{what} is undefined: it scored none of the judged rows"]
+    if np.isnan(point):
+        if judged.context is not None:
+            return [
+                f"{what} is undefined on the {int(rows.sum())} judged rows: too few events or too short a follow-up"
+            ]
+        kinds = max(
+            len(np.unique(judged.observed[rows & (judged.folds == f)], axis=0)) for f in np.unique(judged.folds)
+        )
+        where = "every fold holds" if len(np.unique(judged.folds)) > 1 else "the judged rows hold"
+        return [f"{what} is undefined: {where} {kinds} class{'es' if kinds != 1 else ''}"]
+    return [f"{what}: {n_undefined} resamples did not define it and were left out"] if n_undefined else []
+
+
+def about_auroc(output: str, endpoint: Endpoint, judged: Judged) -> list[str]:
+    """Classes that the macro AUROC leaves out, and folds that define none."""
+    if judged.context is not None or "auroc" not in endpoint.metrics:
+        return []
+    notes: list[str] = []
+    if all(judged.observed[judged.folds == f].any(axis=0).sum() < 2 for f in np.unique(judged.folds)):
+        return notes  # undefined everywhere: said with the metric
+    for fold in np.unique(judged.folds):
+        called = judged.fold_names[fold] if judged.fold_names else str(fold)
+        where = f" in fold {called}" if len(np.unique(judged.folds)) > 1 else ""
+        seen = judged.observed[judged.folds == fold].any(axis=0)
+        absent = [name for name, there in zip(endpoint.outcomes, seen, strict=False) if not there]
+        if absent and seen.sum() > 1:
+            notes.append(f"{output}: auroc leaves out {', '.join(absent)}: no judged row{where}")
+        elif absent and where:
+            notes.append(f"{output}: auroc is averaged over the other folds: one class only{where}")
+    return notes
+
+
+def too_few(endpoint: Endpoint, judged: Judged) -> str | None:
+    """Why an output has too little of some outcome for any interval, or None if it has enough."""
+    if endpoint.kind == "regression" or not len(judged.observed):
+        return None
+    if judged.context is not None:
+        n = int(judged.context.event.sum())
+        return f"{n} event{'' if n == 1 else 's'}, fewer than 2: no intervals" if n < 2 else None
+    if judged.observed.shape[1] != 2:
+        return None
+    counts = [len(np.unique(judged.patients[judged.observed[:, k].astype(bool)])) for k in (0, 1)]
+    if min(counts) != 1:
+        return None  # enough of both; with none of one the figures say so themselves
+    return f"only one patient is {endpoint.outcomes[int(np.argmin(counts))]}, fewer than 2: no intervals"
