@@ -22,7 +22,15 @@ RESAMPLES = 50
 ARGUMENTS = ("--resamples", RESAMPLES, "--seed", 0)
 CLASSES = ("adipose", "stroma", "tumor")
 EXPERTS = ("expert_0", "expert_1", "expert_2")
-RUNGS = ("best_expert", "mean_probability", "uniform_product", "static_product", "logitprod", "stacking")
+RUNGS = (
+    "best_expert",
+    "mean_probability",
+    "uniform_product",
+    "static_product",
+    "logitprod",
+    "stacking",
+    "root_stacking",
+)
 METRICS = ("nll", "auroc", "accuracy", "balanced_accuracy", "f1", "brier", "ece")
 FILES = {
     "certificate.json",
@@ -186,6 +194,7 @@ def test_comparisons_csv(fused):
     table = pl.read_csv(fused / "comparisons.csv")
     assert table.columns == [
         "method", "reference", "output", "metric", "difference", "ci_low", "ci_high", "p_value", "test",
+        "p_holm",
     ]  # fmt: skip
     everyone = (*EXPERTS, *RUNGS, "fused")
     pairs = {(m, r) for m in ("fused", "logitprod") for r in everyone if r != m}
@@ -448,7 +457,7 @@ def test_evaluate_judges_and_fits_nothing(fused, study, run_cli, tmp_path):
     given = ("--samples", study[0], "--predictions", study[1], "--out", tmp_path / "out", *ARGUMENTS)
     status, printed, err = run_cli("evaluate", *given)
     assert status == 0, err
-    assert files_of(tmp_path / "out") == {"comparisons.csv", "manifest.json", "metrics.csv", "report.html"}
+    assert files_of(tmp_path / "out") == EVALUATION
     table = pl.read_csv(tmp_path / "out" / "metrics.csv")
     pools = ("best_expert", "mean_probability", "uniform_product")
     assert set(table["method"]) == {*EXPERTS, *pools}
@@ -605,7 +614,7 @@ sys.exit(main())
 """
 """The command line, killed before the n-th step of writing (files, page, renames)."""
 
-EVALUATION = {"comparisons.csv", "manifest.json", "metrics.csv", "report.html"}
+EVALUATION = {"comparisons.csv", "manifest.json", "metrics.csv", "report.html", "tests.csv"}
 
 
 @pytest.fixture(scope="module")
@@ -631,7 +640,7 @@ def killed_then_clean(code, run_cli, command, small, out, expected, more=()):
 
 @pytest.mark.parametrize("step", [1, 3, 4])
 def test_a_kill_while_writing_leaves_no_folder(small, run_cli, tmp_path, step):
-    # evaluate: metrics, comparisons, manifest (3), page (4), rename (5)
+    # evaluate: metrics, comparisons, manifest (3), tests (4), page (5), rename (6)
     killed_then_clean([DEADLY, str(step)], run_cli, "evaluate", small, tmp_path / "out", EVALUATION)
 
 
@@ -640,9 +649,9 @@ def test_a_kill_of_fuse_while_it_writes_the_model(small, run_cli, tmp_path):
     killed_then_clean([DEADLY, "6"], run_cli, "fuse", small, tmp_path / "out", FILES)
 
 
-@pytest.mark.parametrize("step", [4, 5, 6])
+@pytest.mark.parametrize("step", [5, 6, 7])
 def test_a_kill_while_overwriting(small, run_cli, tmp_path, step):
-    # page (4), the old folder steps aside (5), the new one takes its place (6)
+    # page (5), the old folder steps aside (6), the new one takes its place (7)
     given = ("--samples", small[0], "--predictions", small[1], "--out", tmp_path / "out", "--resamples", 5)
     assert run_cli("evaluate", *given).status == 0
     killed_then_clean([DEADLY, str(step)], run_cli, "evaluate", small, tmp_path / "out", EVALUATION, ["--force"])

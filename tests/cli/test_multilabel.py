@@ -14,7 +14,15 @@ from pathfuse.fusion import inner_cv
 
 LABELS = ("CDH1", "PIK3CA", "TP53")
 EXPERTS = ("expert_0", "expert_1", "expert_2")
-RUNGS = ("best_expert", "mean_probability", "uniform_product", "static_product", "logitprod", "stacking")
+RUNGS = (
+    "best_expert",
+    "mean_probability",
+    "uniform_product",
+    "static_product",
+    "logitprod",
+    "stacking",
+    "root_stacking",
+)
 METRICS = ("nll", "auroc", "accuracy", "balanced_accuracy", "f1", "brier", "ece")
 PROGRESS = re.compile(r" *\d+ % .+")
 FIT = pl.col("split") == "fit"

@@ -18,7 +18,7 @@ T = 4
 EXPERTS = ("expert_0", "expert_1", "expert_2")
 HAZARDS = [f"hazard_{k}" for k in range(1, T + 1)]
 RUNGS = ("best_expert", "mean_probability", "uniform_product", "static_product", "logitprod", "stacking",
-         "hazard_product")  # fmt: skip
+         "root_stacking", "hazard_product")  # fmt: skip
 METRICS = ("nll", "c_index", "c_index_ipcw", "ibs", "auc_at_12", "auc_at_24", "auc_at_36")
 PROGRESS = re.compile(r" *\d+ % .+")
 
@@ -115,7 +115,8 @@ def own_nll(table):
 def test_the_folder_is_complete(fused):
     names = {str(p.relative_to(fused)) for p in fused.rglob("*") if p.is_file()}
     assert names == {"certificate.json", "comparisons.csv", "fused.parquet", "manifest.json", "metrics.csv",
-                     "model/model.json", "model/model.safetensors", "reliability.csv", "report.html", "tests.csv"}  # fmt: skip
+                     "model/model.json", "model/model.safetensors", "reliability.csv", "report.html",
+                     "tests.csv"}  # fmt: skip
 
 
 def test_fused_parquet(fused, study):

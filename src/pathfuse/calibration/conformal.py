@@ -23,32 +23,36 @@ ROUNDING = 1e-9
 
 
 def calibration_rows(strata: Int[np.ndarray, " row"], groups: Int[np.ndarray, " row"], seed: int) -> Index:
-    """Rows of a quarter of the patients, drawn inside each kind of truth; patients with several go by their rarest.
+    """Rows of a quarter of the patients: every fourth of a list sorted by kind of truth and shuffled inside each.
 
-    A kind of truth that fewer than four patients have stays with the fusion, which needs every class.
+    So every kind is represented to within one patient, however rare. Patients with several kinds go by their rarest,
+    and a kind that one patient has stays with the fusion, which needs every class.
     """
     size = np.bincount(np.unique(np.column_stack([groups, strata]), axis=0)[:, 1])  # patients of each kind
     rarest_first = np.lexsort([size[strata]])
     patients, first = np.unique(groups[rarest_first], return_index=True)
     kind = strata[rarest_first][first]
+    patients, kind = patients[np.bincount(kind)[kind] > 1], kind[np.bincount(kind)[kind] > 1]
     rng = np.random.default_rng(seed)
-    chosen = [
-        rng.permutation(members)[: int(CALIBRATION_SHARE * len(members))]
-        for members in (patients[kind == k] for k in np.unique(kind))
-    ]
-    return np.flatnonzero(np.isin(groups, np.concatenate(chosen)))
+    listed = patients[np.lexsort([rng.random(len(patients)), kind])]
+    step = round(1 / CALIBRATION_SHARE)
+    return np.flatnonzero(np.isin(groups, listed[rng.integers(step) :: step]))
+
+
+def enough(coverage: float) -> int:
+    """Rows that a coverage needs: ``1 / (1 - coverage)`` (and a few more below one half), as MAPIE asks."""
+    return int(np.ceil(1 / (1 - coverage) - 1e-9)) if coverage >= 0.5 else int(1 / coverage) + 1
 
 
 def check_enough(n: int, coverage: float) -> None:
     """Refuses a coverage that the calibration rows are too few to promise.
 
     Raises:
-        InputError: Fewer than ``1 / (1 - coverage)`` rows (and a few more below one half), as MAPIE asks.
+        InputError: There are too few.
     """
-    needed = int(np.ceil(1 / (1 - coverage) - 1e-9)) if coverage >= 0.5 else int(1 / coverage) + 1
-    if n < needed:
+    if n < enough(coverage):
         raise InputError(
-            f"--coverage {coverage:g} needs at least {needed} rows to calibrate on, "
+            f"--coverage {coverage:g} needs at least {enough(coverage)} rows to calibrate on, "
             f"but a quarter of the fit patients has {n}; lower it or give more fit rows"
         )
 
@@ -142,8 +146,9 @@ class PredictionIntervals:
 
     coverage: float
     width_sd: Float[np.ndarray, " target"]
-    """Half the interval's width, in fused standard deviations."""
+    """Half the interval's width, in fused standard deviations; NaN for targets with too few values to learn it."""
     n_calibration: int
+    """Values that the widths were learned from, of the target with the fewest."""
     n_patients: int
 
     @classmethod
@@ -157,22 +162,19 @@ class PredictionIntervals:
             y: Float, (row, target), NaN where unknown.
             coverage: In (0, 1).
             n_patients: Whose rows these are.
-
-        Raises:
-            InputError: There are too few rows of some target.
         """
         from mapie.regression import SplitConformalRegressor
 
         mean, variance = np.split(moments, 2, axis=1)
         errors = (y - mean) / np.sqrt(variance)
-        widths = []
-        for error in errors.T:
-            known = error[~np.isnan(error)]
-            check_enough(len(known), coverage)
+        counts = (~np.isnan(errors)).sum(axis=0)
+        widths = np.full(y.shape[1], np.nan)
+        for g in np.flatnonzero(counts >= enough(coverage)):
+            known = errors[:, g][~np.isnan(errors[:, g])]
             rows = np.zeros((len(known), 1))
             intervals = SplitConformalRegressor(_SaidZero(), coverage, "absolute", prefit=True)
-            widths.append(float(intervals.conformalize(rows, known).predict_interval(rows[:1])[1][0, 1, 0]))
-        return cls(coverage, np.array(widths), len(y), n_patients)
+            widths[g] = intervals.conformalize(rows, known).predict_interval(rows[:1])[1][0, 1, 0]
+        return cls(coverage, widths, int(counts[~np.isnan(widths)].min(initial=len(y))), n_patients)
 
     def of(self, moments: Float[np.ndarray, "sample twice"]) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper ends, each (sample, target)."""
@@ -182,11 +184,30 @@ class PredictionIntervals:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        return {**asdict(self), "width_sd": self.width_sd.tolist()}
+        widths = [None if np.isnan(width) else width for width in self.width_sd.tolist()]
+        return {**asdict(self), "width_sd": widths}
 
 
-def sets_from_dict(content: dict[str, Any]) -> PredictionSets | PredictionIntervals:
-    """The inverse of ``as_dict`` of either kind."""
-    if "threshold" in content:
-        return PredictionSets(**content)
-    return PredictionIntervals(**{**content, "width_sd": np.array(content["width_sd"])})
+def sets_from_dict(content: dict[str, Any], n_targets: int | None) -> PredictionSets | PredictionIntervals:
+    """The inverse of ``as_dict`` of either kind.
+
+    Args:
+        content: From a model file.
+        n_targets: Of a regression; None for sets.
+
+    Raises:
+        ValueError: A number is out of range or of the wrong kind.
+    """
+    counts = {name: int(content[name]) for name in ("n_calibration", "n_patients")}
+    coverage = float(content["coverage"])
+    if not 0 < coverage < 1:
+        raise ValueError(f"the promised coverage is {coverage}")
+    if n_targets is None:
+        threshold = float(content["threshold"])
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"the threshold of the prediction sets is {threshold}")
+        return PredictionSets(coverage, threshold, **counts)
+    widths = np.array([np.nan if width is None else float(width) for width in content["width_sd"]])
+    if len(widths) != n_targets or (widths < 0).any() or np.isinf(widths).any():
+        raise ValueError("the widths of the prediction intervals do not fit the targets")
+    return PredictionIntervals(coverage, widths, **counts)

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from pathfuse.runs.fuse import Progress as Report
+    from pathfuse.runs.outer import Progress as Report
     from pathfuse.runs.result import Result
 
 

@@ -47,6 +47,9 @@ def fuse(
     coverage: Annotated[
         float | None, Parameter(help="Conformal prediction sets that hold the truth in this share of cases, e.g. 0.9.")
     ] = None,
+    ablation: Annotated[
+        bool, Parameter(negative="", help="Fit again without each expert, with noise, with shuffled labels; compare.")
+    ] = False,
     skip_unscored: Annotated[bool, Parameter(negative="", help="Leave out samples that no expert scored.")] = False,
     jobs: Jobs = None,
     force: Force = False,
@@ -73,6 +76,7 @@ def fuse(
             gate=gate,
             expert_dropout=expert_dropout,
             coverage=coverage,
+            ablation=ablation,
             allow_in_sample=allow_in_sample,
             skip_unscored=skip_unscored,
             n_jobs=jobs,

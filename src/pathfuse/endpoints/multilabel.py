@@ -32,7 +32,15 @@ class Multilabel(Endpoint):
 
     @classmethod
     def from_columns(cls, columns: Columns, options: Options | None = None) -> Self:
-        """The labels, sorted by name."""
+        """The labels, sorted by name.
+
+        Raises:
+            InputError: One is called ``all``, the word for their mean.
+        """
+        if PREFIX + "all" in columns.values:
+            raise InputError(
+                f"{columns.source}, column '{PREFIX}all': the name 'all' means all labels; rename the label"
+            )
         return cls(tuple(sorted(name.removeprefix(PREFIX) for name in columns.values)))
 
     @classmethod

@@ -44,7 +44,15 @@ class Regression(Endpoint):
 
     @classmethod
     def from_columns(cls, columns: Columns, options: Options | None = None) -> Self:
-        """The targets, sorted by name."""
+        """The targets, sorted by name.
+
+        Raises:
+            InputError: One is called ``all``, the word for their mean.
+        """
+        if PREFIX + "all" in columns.values:
+            raise InputError(
+                f"{columns.source}, column '{PREFIX}all': the name 'all' means all targets; rename the target"
+            )
         return cls(tuple(sorted(name.removeprefix(PREFIX) for name in columns.values)))
 
     @classmethod

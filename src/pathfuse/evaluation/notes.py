@@ -8,6 +8,8 @@ from pathfuse.evaluation.judged import Judged
 
 def about_figure(what: str, point: float, n_undefined: int, judged: Judged, rows: np.ndarray) -> list[str]:
     """Why a figure is undefined, or how many resamples did not define it."""
+    if not len(judged.observed):
+        return [f"{what} is undefined: the truth of all judged rows is blank"]
     if not rows.any():
         return [f"{what} is undefined: it scored none of the judged rows"]
     if np.isnan(point):

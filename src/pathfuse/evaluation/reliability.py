@@ -61,7 +61,8 @@ def survival_curve(log_prob: LogProbs, truth: SurvivalTruth, edge: float) -> Cur
     """
     k = int(np.searchsorted(truth.edges, edge))
     expected = survival_at_edges(log_prob)[:, k - 1]
-    groups = grouped(expected, N_SURVIVAL_GROUPS)
+    # Beyond its own follow-up a group's Kaplan-Meier estimate says nothing.
+    groups = [rows for rows in grouped(expected, N_SURVIVAL_GROUPS) if truth.time[rows].max() >= edge]
     survived = [float(kaplan_meier(truth.time[rows], truth.event[rows], np.array([edge]))[0]) for rows in groups]
     return Curve(
         np.array([expected[rows].mean() for rows in groups]),
@@ -81,7 +82,7 @@ def kaplan_meier(time: PerSample, event: PerSample, at: np.ndarray) -> np.ndarra
 
 def middle_edge(truth: SurvivalTruth) -> float | None:
     """The finite edge, inside the follow-up, whose Kaplan-Meier survival is nearest one half; None if there is none."""
-    edges = np.array(list(truth.horizons.values()))
+    edges = truth.edges[1:][np.isfinite(truth.edges[1:]) & (truth.edges[1:] < truth.time.max())]
     if not len(edges):
         return None
     return float(edges[np.abs(kaplan_meier(truth.time, truth.event, edges) - 0.5).argmin()])

@@ -5,6 +5,7 @@ predictions with a static product, shrunk towards equal weights, and multiplies 
 (super learner: van der Laan, Polley & Hubbard 2007, with a logarithmic in place of a linear pool).
 """
 
+from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
@@ -79,14 +80,7 @@ class Auto(Fusion):
         if len(seated) == 1:
             self.council_ = seat_council({"bias": np.zeros(1), "log_sharpness": np.array(0.0)})
             return
-        stacked = np.stack([ladder.held_out[name] for name in seated], axis=2)
-        repeats, rows, _, outcomes = stacked.shape
-        council = all_present(floor_log_prob(stacked.reshape(repeats * rows, len(seated), outcomes)))
-        truth = np.concatenate([observed[ladder.rows]] * repeats)
-        # A pull of 1/n, with n the distinct rows and not their repeats. No fallback to one rung here: the council is
-        # judged as a whole, on the fit rows.
-        pull = StaticProduct(ridge=float(repeats))
-        self.council_ = seat_council(pull.fit_path(council, truth, [float(repeats)])[0])
+        self.council_ = seat_council(fit_council([ladder.held_out[name] for name in seated], observed[ladder.rows]))
 
     def _pool_members(self, predictions: list[LogProbs]) -> LogProbs:
         return self.council_.log_pool(all_present(floor_log_prob(np.stack(predictions, axis=1))))
@@ -111,6 +105,22 @@ class Auto(Fusion):
     def council_sharpness_(self) -> float:
         """The council's sharpness."""
         return float(np.exp(self.council_.params_["log_sharpness"]))
+
+
+def fit_council(held_out: Sequence[np.ndarray], observed: Observed) -> Params:
+    """Weights of rungs from their held-out predictions.
+
+    Args:
+        held_out: Per rung, Float, (repeat, row, outcome).
+        observed: Observed sets of the rows.
+    """
+    stacked = np.stack(held_out, axis=2)
+    repeats, rows, n_rungs, outcomes = stacked.shape
+    council = all_present(floor_log_prob(stacked.reshape(repeats * rows, n_rungs, outcomes)))
+    # A pull of 1/n, with n the distinct rows and not their repeats. No fallback to one rung here: the council is
+    # judged as a whole, on the fit rows.
+    pull = StaticProduct(ridge=float(repeats))
+    return pull.fit_path(council, np.concatenate([observed] * repeats), [float(repeats)])[0]
 
 
 def all_present(log_prob: np.ndarray) -> Experts:

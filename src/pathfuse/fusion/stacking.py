@@ -88,7 +88,8 @@ def centred(experts: Experts) -> Float[np.ndarray, "sample expert outcome"]:
 
 def by_expert(experts: Experts, columns: Float[np.ndarray, "sample expert column"]) -> Table:
     """One column per expert and feature; NaN where the expert is absent."""
-    return np.where(experts.present[:, :, None], columns, np.nan).reshape(experts.n_samples, -1)
+    n_samples, n_experts, n_columns = columns.shape
+    return np.where(experts.present[:, :, None], columns, np.nan).reshape(n_samples, n_experts * n_columns)
 
 
 class RidgeObjective:

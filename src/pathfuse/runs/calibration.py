@@ -42,12 +42,19 @@ def with_sets(endpoint: Endpoint, judged: Mapping[str, Judged], fits: Sequence[A
     """
     result = {}
     for g, (output, rows) in enumerate(judged.items()):
+        if not all(_has_sets(fit.sets, g) for fit in fits):
+            result[output] = rows
+            continue
         hit, size = np.zeros(len(rows.folds), dtype=bool), np.zeros(len(rows.folds))
         for fold, fit in enumerate(fits):
             inside = np.flatnonzero(rows.folds == fold)
             hit[inside], size[inside] = _fared(fit.sets, rows, inside, g)
         result[output] = replace(rows, sets=_scores(endpoint, hit, size))
     return result
+
+
+def _has_sets(sets: PredictionSets | PredictionIntervals | None, g: int) -> bool:
+    return sets is not None and not (isinstance(sets, PredictionIntervals) and np.isnan(sets.width_sd[g]))
 
 
 def _scores(endpoint: Endpoint, hit: np.ndarray, size: np.ndarray) -> SetScores:
@@ -68,8 +75,20 @@ def _fared(
     return (inside & truth.astype(bool)).any(axis=1), inside.sum(axis=1).astype(np.float64)
 
 
-def few_patients_warning(fit: Mapping[str, AnyFit]) -> list[str]:
-    """Warns of sets whose promise rests on a handful of patients, since it is about patients and not about rows."""
+def set_warnings(endpoint: Endpoint, fit: Mapping[str, AnyFit], coverage: float | None) -> list[str]:
+    """Warns of outputs without sets, and of sets whose promise rests on a handful of patients."""
+    if coverage is None:
+        return []
+    why = f"too few rows to calibrate a coverage of {coverage:g} on"
+    bare = [f"label '{task}' has no prediction sets: {why}" for task, one in fit.items() if one.sets is None]
+    for one in fit.values():
+        if isinstance(one.sets, PredictionIntervals):
+            gone = [name for g, name in enumerate(endpoint.outcomes) if not _has_sets(one.sets, g)]
+            bare += [f"{len(gone)} targets have no intervals, the first '{gone[0]}': {why}"] if gone else []
+    return [*bare, *_few_patients(fit)]
+
+
+def _few_patients(fit: Mapping[str, AnyFit]) -> list[str]:
     few = {task: one.sets.n_patients for task, one in fit.items() if one.sets is not None}
     return [
         f"{'' if task == 'all' else f'label {task}: '}the prediction sets were calibrated on {n} patient"
@@ -123,7 +142,7 @@ def reliability_frame(endpoint: Endpoint, judged: Mapping[str, Judged]) -> pl.Da
         judged: From ``tempered``, by output.
     """
     rows = []
-    for output, one in judged.items():
+    for output, one in (_pooled(judged) | dict(judged)).items():
         for name in SHOWN:
             if name in one.predictions:
                 there = predicted(one.predictions[name])
@@ -137,6 +156,22 @@ def reliability_frame(endpoint: Endpoint, judged: Mapping[str, Judged]) -> pl.Da
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
+def _pooled(judged: Mapping[str, Judged]) -> dict[str, Judged]:
+    """All outputs' cells as one, where there are several."""
+    if len(judged) < 2:
+        return {}
+    names = [name for name in SHOWN if all(name in one.predictions for one in judged.values())]
+    parts = list(judged.values())
+    return {
+        "all": Judged(
+            np.concatenate([one.observed for one in parts]),
+            np.concatenate([one.patients for one in parts]),
+            np.concatenate([one.folds for one in parts]),
+            {name: np.concatenate([one.predictions[name] for one in parts]) for name in names},
+        )
+    }
+
+
 def _curves(endpoint: Endpoint, judged: Judged, name: str, rows: np.ndarray) -> list[tuple[str, Curve]]:
     said, observed = judged.predictions[name][rows], judged.observed[rows]
     if not len(said):
@@ -147,5 +182,5 @@ def _curves(endpoint: Endpoint, judged: Judged, name: str, rows: np.ndarray) -> 
         what = "confidence" if said.shape[1] > 2 else f"probability of {endpoint.outcomes[1]}"
         return [(what, classification_curve(said, observed))]
     truth = judged.context.at(np.flatnonzero(rows))
-    edge = middle_edge(truth) if len(judged.context.censorings) == 1 else None
+    edge = middle_edge(truth)
     return [] if edge is None else [(f"survival beyond {edge:g}", survival_curve(said, truth, edge))]

@@ -15,9 +15,9 @@ from pathfuse.fusion.gaussian.experts import residual_variance
 from pathfuse.fusion.mean_probability import MeanProbability
 from pathfuse.fusion.uniform_product import UniformProduct
 from pathfuse.runs.fitting import check_names, check_seed
-from pathfuse.runs.fuse import Progress, silent
 from pathfuse.runs.judging import check_judging, check_patients, judge_all, judged_rows
 from pathfuse.runs.manifest import describe
+from pathfuse.runs.outer import Progress, silent
 from pathfuse.runs.regression import align_moments
 from pathfuse.runs.result import Result, comparisons_frame, metrics_frame, tests_frame
 from pathfuse.tables.study import Study

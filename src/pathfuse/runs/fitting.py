@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from sklearn.model_selection import KFold
 
 from pathfuse.calibration.conformal import PredictionSets, calibration_rows, check_enough
 from pathfuse.calibration.temperature import best_temperature
 from pathfuse.endpoints.likelihood import floor_log_prob
 from pathfuse.errors import InputError
-from pathfuse.fusion.auto import Auto, all_present
+from pathfuse.fusion.auto import Auto, all_present, fit_council, seat_council
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.choose import Choose
 from pathfuse.fusion.experts import Experts
@@ -33,6 +34,10 @@ class TaskFit:
     fused: Fusion
     temperature: float
     """The best one for the fusion's held-out predictions; near 1, since sharpness is fitted with the weights."""
+    rows: Index
+    """What it was fitted on."""
+    calibrating: Index
+    """What its sets were calibrated on."""
     sets: PredictionSets | None = None
     """Conformal sets, with ``--coverage``."""
 
@@ -152,15 +157,18 @@ def fit_task(study: Study, task: str, rows: Index, recipe: Recipe, tick: Tick = 
     except InputError as error:
         raise InputError(f"{study.samples.source}: {error}") from error
     fused = fused_from(ladder, recipe, experts, observed)
-    fit = TaskFit(frequency, ladder, fused, _held_out_temperature(ladder, fused, observed))
-    return replace(fit, sets=_fit_sets(study, task, calibrating, fit, recipe.coverage))
+    temperature = held_out_temperature(ladder, fused, observed, recipe.seed)
+    fit = TaskFit(frequency, ladder, fused, temperature, rows, calibrating)
+    return replace(fit, sets=_fit_sets(study, task, fit, recipe.coverage))
 
 
 def divide(study: Study, task: str, rows: Index, recipe: Recipe) -> tuple[Index, Index]:
     """Rows to fit on and rows to calibrate conformal sets on; none of the latter without ``--coverage``.
 
+    A label among several that has too few of them gets no sets, and keeps all its rows for the fit.
+
     Raises:
-        InputError: The latter are too few, said before any work.
+        InputError: There are too few and this is the only task; said before any work.
     """
     if recipe.coverage is None:
         return rows, rows[:0]
@@ -171,28 +179,38 @@ def divide(study: Study, task: str, rows: Index, recipe: Recipe) -> tuple[Index,
     try:
         check_enough(len(chosen), recipe.coverage)
     except InputError as error:
-        raise InputError(f"{study.samples.source}{'' if task == 'all' else f', label {task}'}: {error}") from error
+        if len(study.endpoint.tasks) > 1:
+            return rows, rows[:0]
+        raise InputError(f"{study.samples.source}: {error}") from error
     return np.delete(rows, chosen), rows[chosen]
 
 
-def _fit_sets(study: Study, task: str, rows: Index, fit: TaskFit, coverage: float | None) -> PredictionSets | None:
-    if coverage is None:
+def _fit_sets(study: Study, task: str, fit: TaskFit, coverage: float | None) -> PredictionSets | None:
+    rows = fit.calibrating
+    if coverage is None or not len(rows):
         return None
     truth = study.truth[task].observed[rows].argmax(axis=1)
     said = fit.predict(study, task, rows)["fused"]
     return PredictionSets.fit(said, truth, coverage, len(set(study.samples.patients[rows])))
 
 
-def _held_out_temperature(ladder: Ladder, fused: Fusion, observed: np.ndarray) -> float:
-    """The best temperature of the fused predictions of inner cross-validation."""
-    seats = (
-        fused.members_ if isinstance(fused, Auto) else [fused.chosen_.name if isinstance(fused, Choose) else fused.name]
-    )
-    said = np.stack([ladder.held_out[name] for name in seats], axis=2)
-    repeats, rows, n_seats, outcomes = said.shape
-    flat = floor_log_prob(said.reshape(repeats * rows, n_seats, outcomes))
-    pooled = fused.council_.log_pool(all_present(flat)) if isinstance(fused, Auto) else flat[:, 0]
-    return best_temperature(pooled, np.concatenate([observed[ladder.rows]] * repeats))
+def held_out_temperature(ladder: Ladder, fused: Fusion, observed: np.ndarray, seed: int) -> float:
+    """The best temperature of the fused predictions of inner cross-validation.
+
+    The rungs' predictions are held out by it; a council is seated anew on four fifths of them and judged on the rest,
+    so that its own sharpness is held out too.
+    """
+    if not isinstance(fused, Auto):
+        said = ladder.held_out[fused.chosen_.name if isinstance(fused, Choose) else fused.name]
+        return best_temperature(said.reshape(-1, said.shape[2]), np.concatenate([observed[ladder.rows]] * len(said)))
+    seats = {name: ladder.held_out[name] for name in fused.members_}
+    pooled, truth = [], []
+    for train, test in KFold(min(5, len(ladder.rows)), shuffle=True, random_state=seed).split(ladder.rows):
+        council = seat_council(fit_council([said[:, train] for said in seats.values()], observed[ladder.rows[train]]))
+        for repeat in np.stack([said[:, test] for said in seats.values()], axis=2):
+            pooled.append(council.log_pool(all_present(floor_log_prob(repeat))))
+            truth.append(observed[ladder.rows[test]])
+    return best_temperature(np.concatenate(pooled), np.concatenate(truth))
 
 
 def fused_from(ladder: Ladder, recipe: Recipe, experts: Experts, observed: np.ndarray) -> Fusion:

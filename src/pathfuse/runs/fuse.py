@@ -1,7 +1,7 @@
 """``fuse``: fit on the fit rows, judge on the others, certify, describe."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,35 +12,26 @@ from threadpoolctl import threadpool_limits
 from pathfuse.errors import InputError
 from pathfuse.evaluation.judge import Rules
 from pathfuse.evaluation.judged import Judged
+from pathfuse.runs.ablation import ablate
 from pathfuse.runs.calibration import (
     AnyFit,
-    few_patients_warning,
     reliability_frame,
+    set_warnings,
     temperature_report,
     tempered,
-    with_sets,
 )
-from pathfuse.runs.fitting import Recipe, divide, fit_task, unfittable
-from pathfuse.runs.judging import check_judging, check_patients, judge_all, judged_rows
+from pathfuse.runs.fitting import Recipe
+from pathfuse.runs.judging import check_judging, check_patients, judge_all
 from pathfuse.runs.manifest import describe
 from pathfuse.runs.model import FusedModel
-from pathfuse.runs.regression import align_moments, fit_gaussian
+from pathfuse.runs.outer import Fits, Progress, fit_all, fittable, judged_outputs, scored_parts, silent
+from pathfuse.runs.regression import align_moments
 from pathfuse.runs.result import Result, comparisons_frame, metrics_frame, tests_frame
-from pathfuse.tables.samples import Partition, partitions
+from pathfuse.tables.samples import Partition
 from pathfuse.tables.study import Study
-
-Progress = Callable[[str, float], None]
-"""Called with what is being done and the share of the work that is behind."""
 
 HEADLINE = ("fused", "logitprod")
 """Methods that are compared with every other."""
-
-Fits = list[dict[str, AnyFit]]
-"""Per partition, per task."""
-
-
-def silent(message: str, share: float) -> None:
-    """No progress report."""
 
 
 def fuse(
@@ -55,6 +46,7 @@ def fuse(
     gate: str = "shared",
     expert_dropout: float = 0.0,
     coverage: float | None = None,
+    ablation: bool = False,
     allow_in_sample: bool = False,
     skip_unscored: bool = False,
     n_jobs: int | None = None,
@@ -74,6 +66,8 @@ def fuse(
         expert_dropout: Share of the predictions hidden from LogitProd's fit, so that it learns to do without.
         coverage: Make conformal prediction sets that hold the truth in this share of cases, e.g. 0.9; a quarter of
             the fit patients then calibrates them and takes no part in the fit. Not for survival.
+        ablation: Fit again without each expert, with one twice, with noise, with shuffled labels (and with ``train``
+            rows, where there are any), and compare: ``result.ablation``.
         allow_in_sample: Fit on ``train`` rows too, although the experts saw them; the manifest warns.
         skip_unscored: Leave out samples that no expert scored instead of refusing.
         n_jobs: Processes, as in joblib.
@@ -90,46 +84,61 @@ def fuse(
     if coverage is not None and unit == "patient":
         raise InputError("--coverage makes sets of samples, not of patients; leave out --unit patient")
     check_patients(study, unit)
-    parts = [_scored(study, part, skip_unscored) for part in partitions(study.samples, allow_in_sample)]
-    tasks, warnings = _fittable(study, parts)
+    parts = scored_parts(study, allow_in_sample, skip_unscored)
+    tasks, unfitted = fittable(study, parts)
     with threadpool_limits(1):  # small matrices: threads cost time, and one core or many must give the same bytes
-        fits = _fit_all(study, parts, tasks, recipe, progress)
+        fits = fit_all(study, parts, tasks, recipe, progress)
         final = fits.pop() if len(parts) > 1 else fits[0]
         progress("judging", 0.75)
-        judged = {name: j for task in tasks for name, j in _judged(study, task, parts, fits, unit).items()}
+        judged = {name: j for task in tasks for name, j in judged_outputs(study, task, parts, fits, unit).items()}
         at_temperature = {name: j for task in tasks for name, j in _tempered(study, task, judged, fits).items()}
-        others = dict.fromkeys(name for j in judged.values() for name in j.predictions)
-        contrasts = [(name, other) for name in HEADLINE for other in others if other != name]
-        verdict = judge_all(study, judged, contrasts, rules)
+        verdict = judge_all(study, judged, _contrasts(judged), rules)
         fused = pl.concat([_fused(study, fit, part) for fit, part in zip(fits, parts, strict=True)])
+        certificate = _certificate(study, parts, fits, final)
+        ablated = None
+        if ablation:
+            best, then = certificate["best_expert"], _second_half(progress)
+            ablated = ablate(study, parts, tasks, judged, best, recipe, rules, unit=unit, progress=then)
+    options = {"unit": unit, "allow_in_sample": allow_in_sample, "skip_unscored": skip_unscored, "ablation": ablation}
     manifest = {
-        **describe(study, *_masks(study, parts)),
+        **describe(study, *_masks(study, parts, fits)),
         **asdict(recipe),
-        "n_resamples": n_resamples,
-        "interval": interval,
-        "margin": margin,
-        "unit": unit,
-        "allow_in_sample": allow_in_sample,
-        "skip_unscored": skip_unscored,
+        **asdict(rules),
+        **options,
         "command": None,
         "inner_cross_validation": _inner_reports(parts, fits),
         "calibration": temperature_report(study.endpoint, at_temperature),
         "conformal": {task: fit.sets.as_dict() for task, fit in final.items() if fit.sets is not None},
         "notes": verdict.notes,
-        "warnings": [*warnings, *_in_sample_warning(study, allow_in_sample), *few_patients_warning(final)],
+        "warnings": [
+            *unfitted,
+            *_in_sample_warning(study, allow_in_sample),
+            *set_warnings(study.endpoint, final, coverage),
+        ],
+        "wall_time_s": round(time.perf_counter() - start, 3),
     }
     progress("done", 1.0)
-    manifest["wall_time_s"] = round(time.perf_counter() - start, 3)
     return Result(
         metrics_frame(verdict),
         comparisons_frame(verdict),
         manifest,
         fused.sort("sample_id"),
-        _certificate(study, parts, fits, final),
+        certificate,
         _model(study, final),
         reliability_frame(study.endpoint, at_temperature),
         tests_frame(verdict),
+        ablated,
     )
+
+
+def _contrasts(judged: dict[str, Judged]) -> list[tuple[str, str]]:
+    others = dict.fromkeys(name for one in judged.values() for name in one.predictions)
+    return [(name, other) for name in HEADLINE for other in others if other != name]
+
+
+def _second_half(progress: Progress) -> Progress:
+    """Progress of what comes after the fit."""
+    return lambda what, share: progress(what, 0.75 + 0.25 * share)
 
 
 def _inner_reports(parts: Sequence[Partition], fits: Fits) -> list[dict[str, Any]]:
@@ -139,66 +148,6 @@ def _inner_reports(parts: Sequence[Partition], fits: Fits) -> list[dict[str, Any
     ]
 
 
-def _scored(study: Study, part: Partition, skip_unscored: bool) -> Partition:
-    scored = study.n_scored() > 0
-    mute = [n for n in np.concatenate([part.fit, part.judged]) if not scored[n]]
-    if mute and not skip_unscored:
-        raise InputError(
-            f"{study.samples.source}: no expert scored the sample '{study.samples.ids[mute[0]]}' "
-            f"({len(mute)} such samples; --skip-unscored leaves them out)"
-        )
-    part = Partition(part.name, part.fit[scored[part.fit]], part.judged[scored[part.judged]])
-    if not len(part.fit) or not len(part.judged):
-        raise InputError(f"{study.samples.source}: the experts scored no {'test' if len(part.fit) else 'fit'} row")
-    return part
-
-
-def _fittable(study: Study, parts: Sequence[Partition]) -> tuple[list[str], list[str]]:
-    """The tasks that can be fitted in every partition, and why the others cannot."""
-    tasks = list(study.endpoint.tasks)
-    if len(tasks) == 1:
-        return tasks, []
-    reasons = {task: next(filter(None, (unfittable(study, task, p.fit) for p in parts)), None) for task in tasks}
-    kept = [task for task in tasks if reasons[task] is None]
-    if not kept:
-        raise InputError(f"{study.samples.source}: no label can be fused; {next(iter(reasons.values()))}")
-    return kept, [reason for reason in reasons.values() if reason is not None]
-
-
-def _fit_all(
-    study: Study, parts: Sequence[Partition], tasks: Sequence[str], recipe: Recipe, progress: Progress
-) -> Fits:
-    """One fit per partition; with several folds a last one on all rows, which is the model to keep."""
-    jobs = [(part.fit, f"fold {part.name}" if part.name else "") for part in parts]
-    if len(jobs) > 1:
-        jobs.append((np.unique(np.concatenate([rows for rows, _ in jobs])), "all folds"))
-    fits: Fits = []
-    total = len(jobs) * len(tasks)
-    for p, (rows, name) in enumerate(jobs):
-        fits.append({})
-        for t, task in enumerate(tasks):
-            behind, what = p * len(tasks) + t, " ".join(["fitting", name, "" if task == "all" else task]).strip()
-            progress(what, 0.75 * behind / total)
-
-            def tick(share: float, behind: int = behind, what: str = what) -> None:
-                progress(what, 0.75 * (behind + share) / total)
-
-            if study.endpoint.kind == "regression":
-                scored = study.scored(task, rows)
-                fits[-1][task] = fit_gaussian(study, *divide(study, task, scored, recipe), recipe, tick)
-            else:
-                fits[-1][task] = fit_task(study, task, rows, recipe, tick, f" of {name}" if name else "")
-    return fits
-
-
-def _judged(study: Study, task: str, parts: Sequence[Partition], fits: Fits, unit: str) -> dict[str, Judged]:
-    rows = [(study.scored(task, part.fit), study.scored(task, part.judged)) for part in parts]
-    said = [fit[task].predict(study, task, judged) for fit, (_, judged) in zip(fits, rows, strict=True)]
-    judged = judged_rows(study, task, rows, said, unit, tuple(part.name for part in parts if part.name))
-    own = [fit[task] for fit in fits]
-    return with_sets(study.endpoint, judged, own) if own[0].sets is not None else judged
-
-
 def _tempered(study: Study, task: str, judged: dict[str, Judged], fits: Fits) -> dict[str, Judged]:
     temperatures = np.array([fit[task].temperature for fit in fits])
     outputs = study.endpoint.outcomes if study.endpoint.kind == "regression" else [task]
@@ -206,11 +155,15 @@ def _tempered(study: Study, task: str, judged: dict[str, Judged], fits: Fits) ->
     return {name: tempered(study.endpoint, judged[name], temperatures) for name in there}
 
 
-def _masks(study: Study, parts: Sequence[Partition]) -> tuple[np.ndarray, np.ndarray]:
-    fitted, judged = np.zeros((2, len(study.samples.ids)), dtype=bool)
-    fitted[np.concatenate([part.fit for part in parts])] = True
-    judged[np.concatenate([part.judged for part in parts])] = True
-    return fitted, judged
+def _masks(study: Study, parts: Sequence[Partition], fits: Fits) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows that were fitted on, judged on, and calibrated on, over all folds and labels."""
+    fitted, judged, calibrating = np.zeros((3, len(study.samples.ids)), dtype=bool)
+    for part, by_task in zip(parts, fits, strict=True):
+        judged[part.judged] = True
+        for fit in by_task.values():
+            fitted[fit.rows] = True
+            calibrating[fit.calibrating] = True
+    return fitted, judged, calibrating
 
 
 def _model(study: Study, fit: dict[str, AnyFit]) -> FusedModel:

@@ -12,15 +12,19 @@ from pathfuse.tables.study import Study
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "polars")
 
 
-def describe(study: Study, fitted: np.ndarray, judged: np.ndarray) -> dict[str, Any]:
+def describe(
+    study: Study, fitted: np.ndarray, judged: np.ndarray, calibrating: np.ndarray | None = None
+) -> dict[str, Any]:
     """Inputs, rows and experts of a study.
 
     Args:
         study: The study.
         fitted: Bool, (sample,): rows that a fusion was fitted on.
         judged: Bool, (sample,): rows that methods were judged on.
+        calibrating: Bool, (sample,): rows that calibrated conformal sets; None: there were none.
     """
-    used = fitted | judged
+    calibrating = np.zeros_like(fitted) if calibrating is None else calibrating
+    used = fitted | judged | calibrating
     return {
         "pathfuse": pathfuse.__version__,
         "python": platform.python_version(),
@@ -30,6 +34,7 @@ def describe(study: Study, fitted: np.ndarray, judged: np.ndarray) -> dict[str, 
         "rows": {
             "read": len(study.samples.ids),
             "fit": int(fitted.sum()),
+            **({"calibration": int(calibrating.sum())} if calibrating.any() else {}),
             "judged": int(judged.sum()),
             "patients_fit": len(np.unique(study.samples.patients[fitted].astype(str))),
             "patients_judged": len(np.unique(study.samples.patients[judged].astype(str))),

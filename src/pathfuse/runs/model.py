@@ -173,21 +173,33 @@ def load(folder: str | Path) -> FusedModel:
         tensors = load_file(place / TENSOR_FILE)
         if content["schema"] > SCHEMA:
             raise InputError(f"{place} was written by a newer pathfuse (schema {content['schema']}); update pathfuse")
+        endpoint = endpoint_from_dict(content["endpoint"])
         fusions: dict[str, Fusion | GaussianFusion] = {}
         for t, (task, part) in enumerate(content["fusions"].items()):
             own = {k.removeprefix(f"{t}/"): v for k, v in tensors.items() if k.startswith(f"{t}/")}
             fusions[task] = GaussianFusion.restore(part, own) if part.get("gaussian") else restore(part, own)
         return FusedModel(
-            endpoint_from_dict(content["endpoint"]),
+            endpoint,
             tuple(content["experts"]),
             content["label_maps"],
             {task: np.array(values) for task, values in content["frequency"].items()},
             fusions,
-            {task: sets_from_dict(part) for task, part in content.get("conformal", {}).items()},
+            _sets(content, endpoint, fusions),
         )
     except FileNotFoundError as error:
         raise InputError(f"{place} holds no model: {MODEL_FILE} or {TENSOR_FILE} is missing") from error
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"the model in {place} is damaged: {error}") from error
+
+
+def _sets(
+    content: dict[str, Any], endpoint: Endpoint, fusions: Mapping[str, Any]
+) -> dict[str, PredictionSets | PredictionIntervals]:
+    parts = content.get("conformal", {})
+    stranger = next((task for task in parts if task not in fusions), None)
+    if stranger is not None:
+        raise ValueError(f"it has prediction sets of '{stranger}', which it does not predict")
+    n_targets = len(endpoint.outcomes) if endpoint.kind == "regression" else None
+    return {task: sets_from_dict(part, n_targets) for task, part in parts.items()}

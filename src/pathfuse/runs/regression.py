@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from pathfuse.calibration.conformal import PredictionIntervals, check_enough
+from pathfuse.calibration.conformal import PredictionIntervals
 from pathfuse.calibration.temperature import best_gaussian_temperature
 from pathfuse.errors import InputError
 from pathfuse.fusion.gaussian.council import (
@@ -47,6 +47,10 @@ class GaussianFit:
     fused: GaussianFusion
     temperature: float
     """The best one for the fusion's held-out predictions; it multiplies their variances."""
+    rows: Index
+    """What it was fitted on."""
+    calibrating: Index
+    """What its intervals were calibrated on."""
     sets: PredictionIntervals | None = None
     """Conformal intervals, with ``--coverage``."""
 
@@ -97,8 +101,6 @@ def fit_gaussian(study: Study, rows: Index, calibrating: Index, recipe: Recipe, 
         if len(known) < 2 or np.ptp(known) == 0:
             where = f"{study.samples.source}, column 'target_{target}'"
             raise InputError(f"{where}: the {len(known)} values of the fit rows do not vary")
-    if recipe.coverage is not None:
-        _check_calibration(study, calibrating, recipe.coverage)
     silent = np.flatnonzero(~experts.present.any(axis=(0, 2)))
     if len(silent):
         expert = study.experts[silent[0]]
@@ -108,19 +110,9 @@ def fit_gaussian(study: Study, rows: Index, calibrating: Index, recipe: Recipe, 
     fused = fuse_gaussian(ladder, recipe.method, experts, y)
     held_out = combine([ladder.held_out[name] for name in fused.members if name in ladder.held_out], fused.council)
     temperature = best_gaussian_temperature(held_out.mean, held_out.variance, y[:, ladder.targets])
-    fit = GaussianFit(ladder, fused, temperature)
+    fit = GaussianFit(ladder, fused, temperature, rows, calibrating)
     if recipe.coverage is None:
         return fit
     said = fit.predict(study, "all", calibrating)["fused"]
     truth, patients = study.truth["all"].observed[calibrating], set(study.samples.patients[calibrating])
     return replace(fit, sets=PredictionIntervals.fit(said, truth, recipe.coverage, len(patients)))
-
-
-def _check_calibration(study: Study, rows: Index, coverage: float) -> None:
-    """Refuses targets with too few known values among the calibration rows, before any work."""
-    known = (~np.isnan(study.truth["all"].observed[rows])).sum(axis=0)
-    for target, n in zip(study.endpoint.outcomes, known.tolist(), strict=True):
-        try:
-            check_enough(n, coverage)
-        except InputError as error:
-            raise InputError(f"{study.samples.source}, column 'target_{target}': {error}") from error

@@ -28,6 +28,8 @@ class Result:
     """Points of the reliability curves."""
     tests: pl.DataFrame | None = field(default=None, repr=False)
     """DeLong, corrected t over folds, non-inferiority."""
+    ablation: pl.DataFrame | None = field(default=None, repr=False)
+    """The fusion fitted otherwise; None unless asked for."""
 
     def save(self, folder: str | Path, force: bool = False) -> Path:
         """Writes a complete folder or none.
@@ -55,10 +57,10 @@ class Result:
             write_table(self.fused, place / "fused.parquet")
         if self.certificate is not None:
             write_json(self.certificate, place / "certificate.json")
-        if self.tests is not None:
-            write_table(self.tests, place / "tests.csv")
-        if self.reliability is not None:
-            write_table(self.reliability, place / "reliability.csv")
+        further = {"tests": self.tests, "reliability": self.reliability, "ablation": self.ablation}
+        for name, table in further.items():
+            if table is not None:
+                write_table(table, place / f"{name}.csv")
         if self.model is not None:
             self.model.save(place / "model")
         page = render(self.metrics, self.comparisons, self.manifest, self.certificate, self.fused, self.reliability)

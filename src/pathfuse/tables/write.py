@@ -109,9 +109,13 @@ def write_file(frame: pl.DataFrame, path: Path, force: bool = False) -> None:
 
 
 def write_table(frame: pl.DataFrame, path: Path, suffix: str | None = None) -> None:
-    """CSV or Parquet by suffix; the same frame gives the same bytes. Lists become text like ``a|b`` in CSV."""
+    """CSV or Parquet by suffix; the same frame gives the same bytes.
+
+    CSV has no lists: they become text like ``a|b``, and a bar inside a name gets a backslash before it.
+    """
     if (suffix or path.suffix.lower()) == ".csv":
-        frame.with_columns(pl.col(pl.List(pl.String)).list.join("|")).write_csv(path)
+        escaped = pl.element().str.replace_all("|", "\\|", literal=True)
+        frame.with_columns(pl.col(pl.List(pl.String)).list.eval(escaped).list.join("|")).write_csv(path)
     else:
         frame.write_parquet(path, compression="zstd", statistics=False)
 

@@ -1,0 +1,115 @@
+"""The outer protocol: one fit per partition of a study, and what the fits say of the rows they are judged on."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from pathfuse.errors import InputError
+from pathfuse.evaluation.judged import Judged
+from pathfuse.runs.calibration import AnyFit, with_sets
+from pathfuse.runs.fitting import Recipe, divide, fit_task, unfittable
+from pathfuse.runs.judging import judged_rows
+from pathfuse.runs.regression import fit_gaussian
+from pathfuse.tables.samples import Partition, partitions
+from pathfuse.tables.study import Study
+
+Progress = Callable[[str, float], None]
+"""Called with what is being done and the share of the work that is behind."""
+
+Fits = list[dict[str, AnyFit]]
+"""Per partition, per task."""
+
+
+def silent(message: str, share: float) -> None:
+    """No progress report."""
+
+
+def scored_parts(study: Study, allow_in_sample: bool, skip_unscored: bool) -> list[Partition]:
+    """What is fitted and judged, without the samples that no expert scored.
+
+    Raises:
+        InputError: There are such samples and ``skip_unscored`` is off, or nothing is left.
+    """
+    return [_scored_part(study, part, skip_unscored) for part in partitions(study.samples, allow_in_sample)]
+
+
+def _scored_part(study: Study, part: Partition, skip_unscored: bool) -> Partition:
+    scored = study.n_scored() > 0
+    mute = [n for n in np.concatenate([part.fit, part.judged]) if not scored[n]]
+    if mute and not skip_unscored:
+        raise InputError(
+            f"{study.samples.source}: no expert scored the sample '{study.samples.ids[mute[0]]}' "
+            f"({len(mute)} such samples; --skip-unscored leaves them out)"
+        )
+    part = Partition(part.name, part.fit[scored[part.fit]], part.judged[scored[part.judged]])
+    if not len(part.fit) or not len(part.judged):
+        raise InputError(f"{study.samples.source}: the experts scored no {'test' if len(part.fit) else 'fit'} row")
+    return part
+
+
+def fittable(study: Study, parts: Sequence[Partition]) -> tuple[list[str], list[str]]:
+    """The tasks that can be fitted in every partition, and why the others cannot.
+
+    Raises:
+        InputError: None can.
+    """
+    tasks = list(study.endpoint.tasks)
+    if len(tasks) == 1:
+        return tasks, []
+    reasons = {task: next(filter(None, (unfittable(study, task, p.fit) for p in parts)), None) for task in tasks}
+    kept = [task for task in tasks if reasons[task] is None]
+    if not kept:
+        raise InputError(f"{study.samples.source}: no label can be fused; {next(iter(reasons.values()))}")
+    return kept, [reason for reason in reasons.values() if reason is not None]
+
+
+def fit_all(
+    study: Study,
+    parts: Sequence[Partition],
+    tasks: Sequence[str],
+    recipe: Recipe,
+    progress: Progress = silent,
+    *,
+    final: bool = True,
+) -> Fits:
+    """One fit per partition; with several folds a last one on all rows, if wanted, which is the model to keep."""
+    jobs = [(part.fit, f"fold {part.name}" if part.name else "") for part in parts]
+    if len(jobs) > 1 and final:
+        jobs.append((np.unique(np.concatenate([rows for rows, _ in jobs])), "all folds"))
+    fits: Fits = []
+    total = len(jobs) * len(tasks)
+    for p, (rows, name) in enumerate(jobs):
+        fits.append({})
+        for t, task in enumerate(tasks):
+            behind, what = p * len(tasks) + t, " ".join(["fitting", name, "" if task == "all" else task]).strip()
+            progress(what, 0.75 * behind / total)
+
+            def tick(share: float, behind: int = behind, what: str = what) -> None:
+                progress(what, 0.75 * (behind + share) / total)
+
+            if study.endpoint.kind == "regression":
+                scored = study.scored(task, rows)
+                fits[-1][task] = fit_gaussian(study, *divide(study, task, scored, recipe), recipe, tick)
+            else:
+                fits[-1][task] = fit_task(study, task, rows, recipe, tick, f" of {name}" if name else "")
+    return fits
+
+
+def judged_outputs(
+    study: Study, task: str, parts: Sequence[Partition], fits: Fits, unit: str, heard: Study | None = None
+) -> dict[str, Judged]:
+    """The judged rows of one task, by output.
+
+    Args:
+        study: Whose truth and rows are judged.
+        task: The task.
+        parts: Its partitions.
+        fits: One per partition.
+        unit: ``sample`` or ``patient``.
+        heard: The study whose experts were fitted; default: the same.
+    """
+    rows = [(study.scored(task, part.fit), study.scored(task, part.judged)) for part in parts]
+    said = [fit[task].predict(heard or study, task, judged) for fit, (_, judged) in zip(fits, rows, strict=True)]
+    judged = judged_rows(study, task, rows, said, unit, tuple(part.name for part in parts if part.name))
+    own = [fit[task] for fit in fits]
+    return with_sets(study.endpoint, judged, own) if own[0].sets is not None else judged
