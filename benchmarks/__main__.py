@@ -6,9 +6,10 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.fit_time import fit_time
+from benchmarks.intervals import coverage, null_rejection
 from benchmarks.published import published
 
-TABLES = {"fit_time": fit_time, "published": published}
+TABLES = {"fit_time": fit_time, "published": published, "coverage": coverage, "null_rejection": null_rejection}
 
 
 def main(names: list[str]) -> None:

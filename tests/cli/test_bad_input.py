@@ -360,6 +360,13 @@ def test_a_patient_in_two_roles(place, refused):
     refused(place.samples, "patient 'P-17'", "both split 'fit' and 'test'")
 
 
+def test_a_patient_in_two_folds(place, refused):
+    patient = pl.when(pl.col("sample_id").is_in(["s004", "s041"])).then(pl.lit("P-17")).otherwise(pl.col("sample_id"))
+    fold = pl.int_range(pl.len()) % 2
+    place.edit(place.samples, lambda t: t.drop("split").with_columns(patient_id=patient, fold=fold))
+    refused(place.samples, "column 'fold'", "patient 'P-17'", "both fold '0' and '1'", "must stay in one")
+
+
 @pytest.fixture
 def trained(place):
     """The fit rows are rows that the experts were trained on."""
@@ -613,6 +620,31 @@ def test_an_unknown_endpoint(refused):
 )
 def test_a_number_out_of_range(refused, option, value):
     refused(option.removeprefix("--"), value, args=(option, value))
+
+
+def test_an_unknown_interval(refused):
+    refused("interval 'foo' is unknown", "percentile or bca", args=("--interval", "foo"))
+
+
+@pytest.mark.parametrize("margin", ["0", "-1", "nan", "inf"])
+def test_a_margin_that_is_none(refused, margin):
+    refused("--margin", margin, "no loss above 0", args=("--margin", margin))
+
+
+def test_a_margin_that_is_no_number(refused):
+    refused("--margin", "small", args=("--margin", "small"))
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "sentence"),
+    [("--interval", "foo", "interval 'foo' is unknown"), ("--margin", "0", "--margin 0 is no loss above 0")],
+)
+def test_intervals_and_margins_of_evaluate(place, run_cli, option, value, sentence):
+    given = ("--samples", place.samples, "--predictions", place.predictions, "--out", place.out)
+    status, out, err = run_cli("evaluate", *given, "--resamples", 20, option, value)
+    assert (status, out) == (2, "")
+    assert sentence in err.splitlines()[-1]
+    assert not place.out.exists()
 
 
 def test_an_unknown_unit_of_evaluate(place, run_cli):

@@ -509,6 +509,31 @@ def test_a_fold_study(make_study, fuse, tmp_path):
     assert metrics["value"].to_list() == pytest.approx([expected])
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["rows"] == {"read": 45, "fit": 45, "judged": 45, "patients_fit": 45, "patients_judged": 45}
+    assert_fold_tests(out, joined.join(pl.read_csv(predictions / "expert_0.csv"), on="sample_id"))
+
+
+def assert_fold_tests(out, joined):
+    """``tests.csv`` of three folds: the corrected t everywhere, and of accuracy from the files themselves."""
+    tests = pl.read_csv(out / "tests.csv", infer_schema_length=None)
+    of_folds = tests.filter(pl.col("test") == "corrected resampled t, 3 folds")
+    key = ["method", "reference", "metric"]
+    assert of_folds.select(key).sort(key).equals(pl.read_csv(out / "comparisons.csv").select(key).sort(key))
+    others = tests.filter(pl.col("test") != "corrected resampled t, 3 folds")
+    assert set(others["test"]) == {"non-inferiority, paired bootstrap by patient"}
+    tested = of_folds.drop_nulls("p_value")
+    assert (tested["p_holm"] >= tested["p_value"]).all()
+    differs = (tested["p_holm"] < 0.05).to_list()
+    assert tested["conclusion"].to_list() == ["differs" if d else "no difference shown" for d in differs]
+    assert set(of_folds.filter(pl.col("p_value").is_null())["conclusion"]) <= {"undefined"}
+    logits = joined.select([f"logit_{c}" for c in CLASSES]).to_numpy()
+    called = pl.Series([CLASSES[k] for k in logits.argmax(axis=1)])
+    gains = joined.with_columns(gain=pl.col("hit").cast(int) - (called == joined["label"]).cast(int))
+    differences = gains.group_by("fold").agg(pl.col("gain").mean())["gain"].to_numpy()
+    (found,) = of_folds.filter(method="fused", reference="expert_0", metric="accuracy").iter_rows(named=True)
+    assert found["difference"] == pytest.approx(differences.mean())
+    # 15 of 45 patients are judged per fold: 1/3 + 15/30 in place of 1/3.
+    expected = differences.mean() / np.sqrt((1 / 3 + 1 / 2) * differences.var(ddof=1))
+    assert found["statistic"] == pytest.approx(expected)
 
 
 def test_patients_are_the_unit_when_asked(make_study, fuse, tmp_path):

@@ -1,5 +1,7 @@
 """Judging: folds, missing predictions, paired differences, and what is said where a number is undefined."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import bootstrap
@@ -7,11 +9,16 @@ from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 
 from pathfuse.endpoints.likelihood import log_softmax, set_nll
 from pathfuse.endpoints.multiclass import Multiclass
+from pathfuse.endpoints.multilabel import Multilabel
+from pathfuse.endpoints.survival import Survival, event_distribution
 from pathfuse.errors import InputError
+from pathfuse.evaluation.censoring import Censoring
 from pathfuse.evaluation.classification import ClassificationScores
-from pathfuse.evaluation.judge import judge
+from pathfuse.evaluation.judge import Rules, judge, judge_tasks
 from pathfuse.evaluation.judged import Judged, average_patients
-from pathfuse.evaluation.resampling import draw
+from pathfuse.evaluation.multiplicity import holm
+from pathfuse.evaluation.resampling import bca_interval, draw
+from pathfuse.evaluation.survival import SurvivalTruth
 
 
 def rows_of(truth, predictions, patients=None, folds=None, k=3):
@@ -420,3 +427,204 @@ def test_a_patient_with_two_truths_is_refused(rng):
     truth = np.array([0, 1, 1, 2])
     with pytest.raises(InputError, match="one truth per patient"):
         average_patients(rows_of(truth, {"x": noisy(rng, truth)}, [0, 0, 1, 2]))
+
+
+# Intervals refused for want of outcomes
+
+
+def values_of(verdict):
+    return {(m.method, m.output, m.metric): m.value for m in verdict.metrics}
+
+
+def assert_refused(verdict, output, refused):
+    """Intervals and p-values of one output are there or not; point values always are."""
+    metrics = [m for m in verdict.metrics if m.output == output]
+    comparisons = [c for c in verdict.comparisons if c.output == output]
+    assert metrics
+    assert comparisons
+    assert np.isfinite([m.value for m in metrics]).all()
+    assert np.isfinite([c.difference for c in comparisons]).all()
+    limits = [x for row in (*metrics, *comparisons) for x in (row.ci_low, row.ci_high)]
+    assert np.isnan(limits).all() if refused else np.isfinite(limits).all()
+    p_values = [x for c in comparisons for x in (c.p_value, c.p_holm)]
+    assert np.isnan(p_values).all() if refused else np.isfinite(p_values).all()
+    for test in (t for t in verdict.tests if t.output == output):
+        if test.test.startswith("non-inferiority"):
+            assert (test.conclusion == "no intervals") == refused
+        assert np.isnan(test.p_value) == refused, test
+
+
+CONTRAST = [("one", "best_expert")]
+
+
+def survival_rows(rng, n_events, per_patient=1):
+    """30 patients, the last of them with an event; the censoring is that of other patients."""
+    patients = np.arange(30 * per_patient) // per_patient
+    time = 4.0 + 20 * rng.permutation(30)[patients] / 30
+    event = (patients >= 30 - n_events).astype(float)
+    time = np.where(event == 1, 5.0 + patients % 7, time)  # comparable with most
+    edges = (0.0, 10.0, 20.0, np.inf)
+    bins = np.searchsorted(edges, time) - 1
+    outcome = np.arange(4)
+    observed = np.where(event[:, None] == 1, outcome == bins[:, None], outcome > bins[:, None])
+    fit = 30 * rng.random(200)
+    truth = SurvivalTruth(time, event, np.array(edges), (Censoring.fit(fit, (rng.random(200) < 0.5).astype(float)),))
+    said = {name: event_distribution(rng.normal(size=(len(time), 3))) for name in ("one", "best_expert")}
+    return Survival(edges), Judged(observed, patients, np.zeros(len(time), dtype=np.int64), said, truth)
+
+
+@pytest.mark.parametrize("interval", ["percentile", "bca"])
+@pytest.mark.parametrize(("n_events", "refused"), [(1, True), (2, False), (6, False)])
+def test_survival_intervals_need_two_events(rng, n_events, refused, interval):
+    endpoint, rows = survival_rows(rng, n_events)
+    verdict = judge_tasks(endpoint, {"all": rows}, CONTRAST, Rules(100, interval=interval))
+    assert_refused(verdict, "all", refused)
+    assert [n for n in verdict.notes if "no intervals" in n] == (
+        ["all: 1 event, fewer than 2: no intervals"] if refused else []
+    )
+    bare = judge_tasks(endpoint, {"all": rows}, CONTRAST, Rules(0))
+    assert values_of(verdict) == values_of(bare)
+
+
+def test_survival_without_an_event_has_its_nll_and_no_interval(rng):
+    endpoint, rows = survival_rows(rng, 0)
+    verdict = judge_tasks(endpoint, {"all": rows}, CONTRAST, Rules(100))
+    assert "all: 0 events, fewer than 2: no intervals" in verdict.notes
+    row = metric_of(verdict, "one", "nll")
+    assert row.value == pytest.approx(set_nll(rows.predictions["one"], rows.observed).mean())
+    assert np.isnan([row.ci_low, row.ci_high, metric_of(verdict, "one", "c_index").value]).all()
+
+
+def test_the_slides_of_one_patient_are_one_event(rng):
+    endpoint, rows = survival_rows(rng, 1, per_patient=3)
+    assert rows.context.event.sum() == 3
+    verdict = judge_tasks(endpoint, {"all": rows}, CONTRAST, Rules(100))
+    assert_refused(verdict, "all", refused=True)
+    assert "all: 1 event, fewer than 2: no intervals" in verdict.notes
+
+
+def binary_rows(rng, n_positive, per_patient=1, n_patients=30):
+    patients = np.arange(n_patients * per_patient) // per_patient
+    truth = (patients < n_positive).astype(int)
+    said = {name: noisy(rng, truth, k=2) for name in ("one", "best_expert")}
+    return rows_of(truth, said, patients, k=2)
+
+
+@pytest.mark.parametrize("per_patient", [1, 4])
+@pytest.mark.parametrize(
+    ("n_positive", "note"),
+    [
+        (1, "all: only one patient is b, fewer than 2: no intervals"),
+        (29, "all: only one patient is a, fewer than 2: no intervals"),
+        (2, None),
+        (28, None),
+    ],
+)
+def test_two_classes_need_two_patients_each(rng, n_positive, note, per_patient):
+    verdict = judge_tasks(
+        Multiclass(("a", "b")), {"all": binary_rows(rng, n_positive, per_patient)}, CONTRAST, Rules(400)
+    )
+    assert_refused(verdict, "all", refused=note is not None)
+    assert [n for n in verdict.notes if "no intervals" in n] == ([note] if note else [])
+
+
+@pytest.mark.parametrize("interval", ["percentile", "bca"])
+def test_a_rare_label_loses_its_intervals_and_the_mean_over_labels_keeps_its_own(rng, interval):
+    tasks = {"common": binary_rows(rng, 12), "rare": binary_rows(rng, 1)}
+    verdict = judge_tasks(Multilabel(("common", "rare")), tasks, CONTRAST, Rules(400, interval=interval))
+    assert_refused(verdict, "common", refused=False)
+    assert_refused(verdict, "rare", refused=True)
+    assert_refused(verdict, "all", refused=False)
+    assert [n for n in verdict.notes if "no intervals" in n] == [
+        "rare: only one patient is 1, fewer than 2: no intervals"
+    ]
+    values = values_of(verdict)
+    for metric in Multilabel(("common", "rare")).metrics:
+        mean = (values["one", "common", metric] + values["one", "rare", metric]) / 2
+        assert values["one", "all", metric] == pytest.approx(mean, abs=1e-12)
+
+
+# Adjusted p-values
+
+
+def test_p_values_are_adjusted_over_the_references_of_a_method_per_output_and_metric(rng):
+    truth = np.arange(60) % 2
+    said = {name: noisy(rng, truth, k=2, skill=s) for name, s in (("x", 1.5), ("y", 0.8), ("z", 0.7), ("w", 1.2))}
+    tasks = {name: rows_of(np.roll(truth, shift), said, k=2) for shift, name in ((0, "a"), (1, "b"))}
+    contrasts = [("x", "y"), ("x", "z"), ("x", "w"), ("w", "y"), ("w", "z")]
+    verdict = judge_tasks(Multilabel(("a", "b")), tasks, contrasts, Rules(300))
+    found = {}
+    for row in verdict.comparisons:
+        found.setdefault((row.method, row.output, row.metric), []).append(row)
+        assert row.p_holm >= row.p_value
+    assert len(found) == 2 * 3 * len(Multilabel(("common", "rare")).metrics)
+    for (method, *_), rows in found.items():
+        assert [r.reference for r in rows] == [b for a, b in contrasts if a == method]
+        assert [r.p_holm for r in rows] == pytest.approx(holm(np.array([r.p_value for r in rows])))
+    assert any(row.p_holm > 2 * row.p_value for row in verdict.comparisons)
+
+
+# BCa intervals
+
+
+def test_bca_intervals_of_means_are_scipys(rng):
+    """One row per patient, one stratum: the means of rows, on the judge's own resamples."""
+    truth = np.zeros(60, dtype=int)
+    said = {"x": noisy(rng, truth, skill=0.5), "y": noisy(rng, truth, skill=1.0)}
+    rows = rows_of(truth, said)
+    verdict = judge_tasks(Multiclass(("a", "b", "c")), {"all": rows}, [("x", "y")], Rules(500, 3, "bca"))
+    nll = {name: set_nll(p, rows.observed) for name, p in said.items()}
+    row = comparison_of(verdict, "x", "y", "nll")
+    assert row.test == "paired bootstrap by patient, 500 resamples, BCa interval"
+    counts = draw(rows.patients, np.zeros(60, dtype=int), 500, 3).counts
+    for values, found in ((nll["x"], metric_of(verdict, "x", "nll")), (nll["x"] - nll["y"], row)):
+        start = bootstrap((values,), np.mean, n_resamples=2, method="percentile", rng=np.random.default_rng(0))
+        ours = replace(start, bootstrap_distribution=counts @ values / 60)
+        theirs = bootstrap((values,), np.mean, n_resamples=0, method="BCa", bootstrap_result=ours).confidence_interval
+        assert (found.ci_low, found.ci_high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+
+
+def test_bca_intervals_leave_whole_patients_out(rng):
+    """Two folds, patients of 1 to 3 rows: the judge by hand, with each patient's rows deleted in turn."""
+    n_patients, k = 24, 2
+    patients = np.repeat(np.arange(n_patients), rng.integers(1, 4, size=n_patients))
+    truth, folds = patients % k, (patients >= 14).astype(int)
+    said = {name: noisy(rng, truth, k=k) for name in ("x", "y")}
+    rows = rows_of(truth, said, patients, folds, k=k)
+    rules = Rules(40, 5, "bca")
+    verdict = judge_tasks(Multiclass(("a", "b")), {"all": rows}, [("x", "y")], rules)
+    plain = judge_tasks(Multiclass(("a", "b")), {"all": rows}, [("x", "y")], Rules(40, 5))
+    counts = draw(patients, folds * k + truth, 40, 5).counts[:, patients]
+    shares = np.array([14, 10])
+
+    def both(name, repeats):
+        values = []
+        for fold in (0, 1):
+            again = np.repeat(np.arange(len(truth)), repeats * (folds == fold))
+            prob = np.exp(said[name][again])
+            values.append([log_loss(truth[again], prob, labels=[0, 1]), roc_auc_score(truth[again], prob[:, 1])])
+        return np.average(values, axis=0, weights=shares)
+
+    weights = [np.ones(len(truth), dtype=int), *counts, *(1 * (patients != p) for p in range(n_patients))]
+    differences = np.array([both("x", w) - both("y", w) for w in weights])
+    for column, metric in enumerate(("nll", "auroc")):
+        point, resampled, left_out = np.split(differences[:, column], [1, 41])
+        expected = bca_interval(float(point[0]), resampled, left_out)
+        row, other = comparison_of(verdict, "x", "y", metric), comparison_of(plain, "x", "y", metric)
+        assert (row.ci_low, row.ci_high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+        assert (row.difference, row.p_value) == (other.difference, other.p_value)
+        assert (row.ci_low, row.ci_high) != (other.ci_low, other.ci_high)
+
+
+@pytest.mark.parametrize("interval", ["percentile", "bca"])
+def test_a_method_that_is_silent_on_one_label_speaks_for_the_others(rng, interval):
+    """An expert may have scored no judged row of one label."""
+    tasks = {"a": binary_rows(rng, 12), "b": binary_rows(rng, 15)}
+    silent = np.full_like(tasks["b"].predictions["one"], np.nan)
+    tasks["b"] = replace(tasks["b"], predictions={**tasks["b"].predictions, "one": silent})
+    verdict = judge_tasks(Multilabel(("a", "b")), tasks, CONTRAST, Rules(200, interval=interval))
+    rows = {m.output: m for m in verdict.metrics if (m.method, m.metric) == ("one", "auroc")}
+    assert np.isnan([rows["b"].value, rows["b"].ci_low]).all()
+    figures = [(rows[o].value, rows[o].ci_low, rows[o].ci_high) for o in ("a", "all")]
+    assert np.isfinite(figures).all()
+    assert figures[0] == pytest.approx(figures[1], abs=1e-12)

@@ -32,7 +32,7 @@ def corrected_t(differences: Float[np.ndarray, " fold"], test_to_train: float) -
     k = len(defined)
     mean = float(defined.mean()) if k else float("nan")
     spread = float(defined.var(ddof=1)) if k > 1 else 0.0
-    if spread <= 1e-30:
+    if spread <= 1e-30 + (1e-12 * np.abs(defined).max(initial=0.0)) ** 2:  # rounding, in whatever unit
         return CorrectedT(mean, float("nan"), max(k - 1, 0), float("nan"))
     t = mean / np.sqrt((1 / k + test_to_train) * spread)
     return CorrectedT(mean, float(t), k - 1, float(2 * stdtr(k - 1, -abs(t))))

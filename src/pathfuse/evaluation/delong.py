@@ -19,8 +19,9 @@ class DeLong:
 
     auroc: tuple[float, float]
     covariance: Float[np.ndarray, "two two"]
+    """NaN where an outcome has one row only, which has no variance to estimate."""
     z: float
-    """NaN where the difference has no variance (equal rankings, or both perfect)."""
+    """NaN where the difference has no variance (equal rankings, or both perfect), or an outcome one row only."""
     p_value: float
 
     @property
@@ -44,8 +45,8 @@ def delong(one: PerSample, other: PerSample, positive: Bool[np.ndarray, " sample
     covariance = np.zeros((2, 2))
     for values in (above, below):
         centred = values - values.mean(axis=1, keepdims=True)
-        if values.shape[1] > 1:
-            covariance += centred @ centred.T / (values.shape[1] - 1) / values.shape[1]
+        n = values.shape[1]
+        covariance += centred @ centred.T / (n - 1) / n if n > 1 else np.nan
     variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
     z = float((auroc[0] - auroc[1]) / np.sqrt(variance)) if variance > 1e-15 else float("nan")
     return DeLong((float(auroc[0]), float(auroc[1])), covariance, z, float(2 * ndtr(-abs(z))))

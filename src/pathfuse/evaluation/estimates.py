@@ -60,8 +60,9 @@ def estimate(
 ) -> Estimates:
     """Point value and resampled values of some metrics on some rows."""
     if not rows.any():
-        nothing, none = np.full(len(resamples.counts), np.nan), np.zeros(0)
-        return {metric: Estimate(float("nan"), nothing, none) for metric in metrics}
+        nothing = np.full(len(resamples.counts), np.nan)
+        left_out = np.full(resamples.counts.shape[1] if resamples.leave_out else 0, np.nan)
+        return {metric: Estimate(float("nan"), nothing, left_out) for metric in metrics}
     parts = []
     for fold in np.unique(judged.folds[rows]):
         inside = np.flatnonzero(rows & (judged.folds == fold))

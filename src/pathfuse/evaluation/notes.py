@@ -49,7 +49,7 @@ def too_few(endpoint: Endpoint, judged: Judged) -> str | None:
     if endpoint.kind == "regression" or not len(judged.observed):
         return None
     if judged.context is not None:
-        n = int(judged.context.event.sum())
+        n = len(np.unique(judged.patients[judged.context.event == 1]))
         return f"{n} event{'' if n == 1 else 's'}, fewer than 2: no intervals" if n < 2 else None
     if judged.observed.shape[1] != 2:
         return None
