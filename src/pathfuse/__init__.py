@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathfuse.runs.evaluate import evaluate
     from pathfuse.runs.fuse import fuse
     from pathfuse.runs.model import FusedModel, load
+    from pathfuse.runs.rank import RankResult, rank
     from pathfuse.runs.result import Result
     from pathfuse.tables.study import Study, read_study
 
@@ -33,6 +34,7 @@ _HOME = {
     "MeanProbability": "pathfuse.fusion.mean_probability",
     "NotFittedError": "pathfuse.errors",
     "PathfuseError": "pathfuse.errors",
+    "RankResult": "pathfuse.runs.rank",
     "Result": "pathfuse.runs.result",
     "RootStacking": "pathfuse.fusion.root_stacking",
     "Stacking": "pathfuse.fusion.stacking",
@@ -42,6 +44,7 @@ _HOME = {
     "evaluate": "pathfuse.runs.evaluate",
     "fuse": "pathfuse.runs.fuse",
     "load": "pathfuse.runs.model",
+    "rank": "pathfuse.runs.rank",
     "read_study": "pathfuse.tables.study",
 }
 """Where the public names live; they are imported on first use, so that ``pathfuse --help`` answers at once."""
@@ -50,7 +53,7 @@ __all__ = [  # noqa: RUF022 - errors, then methods, then verbs
     "InputError", "NotFittedError", "PathfuseError",
     "Auto", "BestExpert", "Choose", "HazardProduct",
     "LogitProd", "MeanProbability", "RootStacking", "Stacking", "StaticProduct", "UniformProduct",
-    "FusedModel", "Result", "Study", "evaluate", "fuse", "load", "read_study",
+    "FusedModel", "RankResult", "Result", "Study", "evaluate", "fuse", "load", "rank", "read_study",
 ]  # fmt: skip
 
 

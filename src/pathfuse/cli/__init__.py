@@ -23,6 +23,7 @@ app.command(
 )
 app.command("pathfuse.cli.predict:predict", name="predict", help="Fuse new predictions with a saved model.")
 app.command("pathfuse.cli.evaluate:evaluate", name="evaluate", help="Judge and compare predictions; fit nothing.")
+app.command("pathfuse.cli.rank:rank", name="rank", help="Rank methods across studies, with tests that count cohorts.")
 app.command("pathfuse.cli.bins:bins", name="bins", help="Propose time bins for survival from the fit rows.")
 app.command("pathfuse.cli.importing:import_", name="import", help="Foreign formats into pathfuse's tables.")
 
