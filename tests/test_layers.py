@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pathfuse
 
-LAYERS = ["types", "errors", "endpoints", "tables", "fusion", "calibration", "evaluation", "report", "runs", "cli"]
+LAYERS = [
+    "types", "errors", "endpoints", "tables", "fusion", "calibration", "evaluation", "report", "suite", "runs", "cli"
+]  # fmt: skip
 HEAVY = {"torch", "timm", "h5py", "pandas"}
 ROOT = Path(pathfuse.__file__).parent
 

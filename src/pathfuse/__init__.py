@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathfuse.runs.model import FusedModel, load
     from pathfuse.runs.rank import RankResult, rank
     from pathfuse.runs.result import Result
+    from pathfuse.runs.suite import run_suite
     from pathfuse.tables.study import Study, read_study
 
 _HOME = {
@@ -46,6 +47,7 @@ _HOME = {
     "load": "pathfuse.runs.model",
     "rank": "pathfuse.runs.rank",
     "read_study": "pathfuse.tables.study",
+    "run_suite": "pathfuse.runs.suite",
 }
 """Where the public names live; they are imported on first use, so that ``pathfuse --help`` answers at once."""
 
@@ -54,6 +56,7 @@ __all__ = [  # noqa: RUF022 - errors, then methods, then verbs
     "Auto", "BestExpert", "Choose", "HazardProduct",
     "LogitProd", "MeanProbability", "RootStacking", "Stacking", "StaticProduct", "UniformProduct",
     "FusedModel", "RankResult", "Result", "Study", "evaluate", "fuse", "load", "rank", "read_study",
+    "run_suite",
 ]  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from pathfuse.errors import InputError
 from pathfuse.tables import write
-from pathfuse.tables.write import check_out, new_folder, write_file, write_json, write_table
+from pathfuse.tables.write import check_out, new_folder, write_file, write_json, write_json_file, write_table
 
 FRAME = pl.DataFrame({"sample_id": ["007", "a, b"], "x": [0.1, None]})
 
@@ -191,3 +191,16 @@ def test_json_is_readable_and_strict(tmp_path):
     assert (tmp_path / "a.json").read_text(encoding="utf-8") == '{\n  "klasse": "Tumor über allem",\n  "x": 0.1\n}\n'
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json({"x": float("nan")}, tmp_path / "b.json")
+
+
+def test_one_json_file_is_written_beside_and_renamed(tmp_path):
+    file = tmp_path / "deep/a.json"
+    for content in ({"a": 1}, {"a": 2}):
+        write_json_file(content, file)
+        assert file.read_text() == f'{{\n  "a": {content["a"]}\n}}\n'
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json_file({"a": float("nan")}, file)
+    assert '"a": 2' in file.read_text()
+    assert [p.name for p in file.parent.iterdir()] == ["a.json"]
+    with pytest.raises(InputError, match="cannot be written"):
+        write_json_file({}, file / "b.json")

@@ -27,6 +27,11 @@ app.command("pathfuse.cli.rank:rank", name="rank", help="Rank methods across stu
 app.command("pathfuse.cli.bins:bins", name="bins", help="Propose time bins for survival from the fit rows.")
 app.command("pathfuse.cli.importing:import_", name="import", help="Foreign formats into pathfuse's tables.")
 
+suite = App(name="suite", help="The 22 tasks of the LogitProd paper as cards, and fuse and rank over many studies.")
+suite.command("pathfuse.cli.suite:list_", name="list", help="The paper's tasks: data, classes, experts, licence.")
+suite.command("pathfuse.cli.suite:run", name="run", help="Fuse every study under a folder, then rank over them.")
+app.command(suite)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command.
@@ -35,11 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0: done; 2: the input is wrong, one sentence on standard error; 1: anything else.
     """
     try:
-        app(list(arguments) if arguments is not None else None, exit_on_error=False, print_error=False)
+        status = app(list(arguments) if arguments is not None else None, exit_on_error=False, print_error=False)
     except (PathfuseError, CycloptsError) as error:
         sys.stderr.write(f"pathfuse: {' '.join(str(error).split())}\n")
         return 2
     except KeyboardInterrupt:
         sys.stderr.write("pathfuse: stopped; nothing was written\n")
         return 1
-    return 0
+    return status if isinstance(status, int) else 0

@@ -123,3 +123,21 @@ def write_table(frame: pl.DataFrame, path: Path, suffix: str | None = None) -> N
 def write_json(content: Any, path: Path) -> None:
     """Indented JSON; NaN is refused, since it is no JSON."""
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def write_json_file(content: Any, file: Path) -> None:
+    """One JSON file, beside and renamed: a killed run leaves the old file or the new one.
+
+    Raises:
+        InputError: It cannot be written.
+    """
+    check_out(file, force=True)
+    partial = file.parent / f".{file.name}.partial-{os.getpid()}"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(content, partial)
+        partial.replace(file)
+    except OSError as error:
+        raise InputError(f"the output {file} cannot be written: {error.strerror or error}") from error
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,117 @@
+"""``pathfuse suite list`` and ``pathfuse suite run``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from pathfuse.cli.options import Force, Resamples, Seed
+
+if TYPE_CHECKING:
+    from pathfuse.runs.suite import SuiteResult
+
+
+def list_(
+    *,
+    family: Annotated[str | None, Parameter(help="Only wsi, mutation, survival or tile.")] = None,
+    out: Annotated[Path | None, Parameter(help="Write the cards to FILE.csv or FILE.json instead.")] = None,
+    force: Force = False,
+) -> None:
+    """The paper's tasks: data, classes, experts, licence."""
+    import sys
+
+    from pathfuse.suite.cards import read_cards, save_cards
+
+    cards = read_cards(family)
+    if out is not None:
+        save_cards(cards, out, force)
+        sys.stdout.write(f"{len(cards)} cards: {out}\n")
+        return
+    sys.stdout.write("\n\n".join(card.text for card in cards) + "\n")
+
+
+def run(
+    folder: Annotated[
+        Path,
+        Parameter(
+            help="One sub-folder per study: samples.csv, predictions/, optional time_edges.txt, label_map_*.csv."
+        ),
+    ],
+    /,
+    *,
+    out: Annotated[Path, Parameter(name="--out", help="Folder for the results; an earlier run in it goes on.")],
+    jobs: Annotated[int | None, Parameter(help="Studies at a time; results do not depend on it.")] = None,
+    method: Annotated[str, Parameter(help="auto (a council of all methods), choose, or one method's name.")] = "auto",
+    seed: Seed = 0,
+    resamples: Resamples = 2000,
+    only: Annotated[
+        list[str] | None, Parameter(consume_multiple=True, negative="", help="Fit only these studies.")
+    ] = None,
+    cohorts: Annotated[
+        Path | None, Parameter(help="Table study,cohort: which studies share patients, for the ranking.")
+    ] = None,
+    force: Annotated[bool, Parameter(negative="", help="Fit again what is done already.")] = False,
+) -> int:
+    """Fuse every study under a folder, then rank over them."""
+    import sys
+
+    from pathfuse.cli.console import command_line, progress
+    from pathfuse.runs.suite import run_suite
+
+    try:
+        with progress() as report:
+            result = run_suite(
+                folder,
+                out,
+                method=method,
+                seed=seed,
+                n_resamples=resamples,
+                only=only,
+                cohorts=cohorts,
+                n_jobs=jobs,
+                force=force,
+                command=command_line(),
+                progress=report,
+            )
+    except KeyboardInterrupt:
+        sys.stderr.write("pathfuse: stopped; what is done is kept, and the same command goes on from there\n")
+        return 1
+    _show(result)
+    return 0 if result.whole else 1
+
+
+def _show(result: "SuiteResult") -> None:
+    """One line per study, what failed and why, and where everything is."""
+    import sys
+
+    from rich.table import Table
+
+    from pathfuse.cli.console import console
+    from pathfuse.report.page import number
+
+    table = Table()
+    for name in ("study", "task", "endpoint"):
+        table.add_column(name)
+    for name in ("n", "fused nll", "best expert nll", "certificate", "seconds"):
+        table.add_column(name, justify="right")
+    table.add_column("status")
+    for row in result.table.iter_rows(named=True):
+        holds = {True: "holds", False: "DOES NOT HOLD", None: ""}[row["certificate_holds"]]
+        figures = ("" if row[key] is None else number(row[key]) for key in ("fused_nll", "best_expert_nll"))
+        seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f}"
+        status = "unchanged" if row["study"] in result.unchanged else row["status"]
+        count = "" if row["n"] is None else str(row["n"])
+        names = (row["study"], row["task"] or "", row["endpoint"] or "")
+        table.add_row(*names, count, *figures, holds, seconds, status)
+    console().print(table)
+    for row in result.table.filter(result.table["status"] == "failed").iter_rows(named=True):
+        sys.stderr.write(f"pathfuse: {row['study']} failed: {row['error']}\n")
+    unchanged = f" ({len(result.unchanged)} unchanged)" if result.unchanged else ""
+    counts = (
+        f"{result.count('done')} done{unchanged}, {result.count('failed')} failed, {result.count('skipped')} skipped"
+    )
+    sys.stdout.write(f"Studies: {counts}. Table: {result.folder}/suite.csv\n")
+    if result.ranking is not None:
+        sys.stdout.write(f"Ranking: {result.ranking}\n")
+    else:
+        sys.stderr.write(f"pathfuse: no ranking: {result.ranking_note}\n")

@@ -1,0 +1,337 @@
+"""``suite run``: fuse every study under a folder, then rank over them; a stopped run goes on where it was."""
+
+import json
+import shlex
+import shutil
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from joblib import Parallel, delayed
+
+import pathfuse
+from pathfuse.errors import InputError
+from pathfuse.evaluation.judge import Rules
+from pathfuse.fusion.gaussian.council import GAUSSIAN_RUNGS
+from pathfuse.fusion.registry import method_class
+from pathfuse.runs.fitting import check_seed
+from pathfuse.runs.fuse import Progress, fuse, silent
+from pathfuse.runs.judging import check_judging
+from pathfuse.runs.rank import rank
+from pathfuse.suite.cards import Card
+from pathfuse.suite.cohorts import read_cohorts, shared_cohorts
+from pathfuse.suite.layout import Layout, find_layouts
+from pathfuse.tables.write import check_out, write_file, write_json_file
+
+RANKING, TABLE, COHORTS, MANIFEST = "ranking", "suite.csv", "cohorts.csv", "manifest.json"
+COMPLETE = (
+    MANIFEST, "metrics.csv", "comparisons.csv", "certificate.json", "fused.parquet", "report.html", "model/model.json",
+)  # fmt: skip
+"""Files without which a study's result is not whole."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What decides the result of every study beside its files."""
+
+    method: str = "auto"
+    seed: int = 0
+    n_resamples: int = 2000
+
+    def check(self) -> None:
+        """Refuses what would fail in every study.
+
+        Raises:
+            InputError: The method is unknown, or a number is out of range.
+        """
+        if self.method not in GAUSSIAN_RUNGS:
+            method_class(self.method)
+        check_seed(self.seed)
+        check_judging("sample", Rules(self.n_resamples, self.seed), "")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of ``suite.csv``; None becomes an empty cell."""
+
+    study: str
+    task: str | None = None
+    """Name of the card, if the study is one of the paper's tasks."""
+    endpoint: str | None = None
+    status: str = "skipped"
+    """``done``, ``failed``, or ``skipped``: not asked for with ``--only``, and no result of an earlier run."""
+    seconds: float | None = None
+    n: int | None = None
+    """Judged rows."""
+    fused_nll: float | None = None
+    best_expert_nll: float | None = None
+    """Of the expert that is best on the fit rows."""
+    certificate_holds: bool | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One study, and what is to be done about it."""
+
+    layout: Layout
+    place: Path
+    """Where its result goes."""
+    card: Card | None
+    stamp: dict[str, Any] | None
+    """Version, options and SHA-256 of the inputs; None if the study is broken."""
+    error: str | None = None
+
+    @property
+    def blank(self) -> Row:
+        """Its line before anything is known."""
+        return Row(self.layout.name, self.card.name if self.card else None)
+
+    @property
+    def current(self) -> bool:
+        """Whether a whole result of the same inputs, options and version lies there already."""
+        if self.stamp is None or not all((self.place / name).is_file() for name in COMPLETE):
+            return False
+        manifest = _manifest(self.place)
+        fits = self.card is None or self.card.fits(manifest.get("endpoint", {}).get("kind", ""))
+        return fits and manifest.get("suite") == self.stamp
+
+
+@dataclass(frozen=True)
+class SuiteResult:
+    """What a suite run found; everything is on disk already."""
+
+    folder: Path
+    table: pl.DataFrame
+    """``suite.csv``."""
+    unchanged: tuple[str, ...]
+    """Studies whose result of an earlier run still holds."""
+    ranking: Path | None
+    ranking_note: str | None
+    """Why there is no ranking."""
+
+    def count(self, status: str) -> int:
+        """How many studies are ``done``, ``failed`` or ``skipped``."""
+        return int((self.table["status"] == status).sum())
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing failed: no study, and not the ranking over two or more."""
+        return not self.count("failed") and (self.ranking is not None or self.count("done") < 2)
+
+
+def run_suite(
+    folder: str | Path,
+    out: str | Path,
+    *,
+    method: str = "auto",
+    seed: int = 0,
+    n_resamples: int = 2000,
+    only: list[str] | None = None,
+    cohorts: str | Path | None = None,
+    n_jobs: int | None = None,
+    force: bool = False,
+    command: str | None = None,
+    progress: Progress = silent,
+) -> SuiteResult:
+    """Fuses every study under a folder and ranks methods over them.
+
+    A study whose result is whole and comes from the same inputs, options and version is not fitted again. A study
+    that fails gets a line with the reason and the others go on; what an earlier run left of it stays, unranked.
+
+    Args:
+        folder: One sub-folder per study, each with ``samples.csv`` (or ``.parquet``) and ``predictions/``;
+            optional ``time_edges.txt``, ``label_map_<expert>.csv`` and ``card.json``.
+        out: Gets a folder per study, ``ranking/``, ``suite.csv``, ``cohorts.csv`` and ``manifest.json``.
+        method: As in ``fuse``.
+        seed: As in ``fuse``.
+        n_resamples: As in ``fuse``.
+        only: Fit only these studies; results that others have already still count.
+        cohorts: Table ``study,cohort``, for ``rank``: which studies share patients. Where it says nothing, the
+            cards do.
+        n_jobs: Studies at a time, as in joblib; results do not depend on it.
+        force: Fit all again.
+        command: How the program was called, for the manifest.
+        progress: Called whenever a study is through.
+
+    Raises:
+        InputError: There is no study, an option is wrong, or ``out`` holds something else.
+    """
+    start = time.perf_counter()
+    source, place, options = Path(folder), Path(out), Options(method, seed, n_resamples)
+    options.check()
+    if n_jobs == 0:
+        raise InputError("--jobs 0 would do nothing; give a number of processes, or -1 for all cores")
+    layouts = find_layouts(source)
+    names = [layout.name for layout in layouts]
+    wanted = _wanted(names, only)
+    given = read_cohorts(Path(cohorts), names) if cohorts is not None else {}
+    _open(place, source)
+    plans = [_plan(layout, place, options) for layout in layouts]
+    about = {"kind": "suite", "pathfuse": pathfuse.__version__, "command": command, "studies_from": str(source)}
+    about |= asdict(options)
+    write_json_file({**about, "finished": False}, place / MANIFEST)
+    unchanged = [plan for plan in plans if plan.current and not (force and plan.layout.name in wanted)]
+    todo = [plan for plan in plans if plan not in unchanged and plan.layout.name in wanted]
+    rows = {plan.layout.name: plan.blank for plan in plans} | {plan.layout.name: _done(plan) for plan in unchanged}
+    rows |= _run(todo, n_jobs, len(unchanged), progress)
+    table = pl.DataFrame([asdict(row) for row in rows.values()], schema=_schema())
+    write_file(table, place / TABLE, force=True)
+    ranking, note = _rank(place, table, shared_cohorts({p.layout.name: p.card for p in plans if p.card}) | given)
+    result = SuiteResult(place, table, tuple(plan.layout.name for plan in unchanged), ranking, note)
+    write_json_file(about | _report(result, plans, time.perf_counter() - start), place / MANIFEST)
+    return result
+
+
+def _report(result: SuiteResult, plans: list[Plan], seconds: float) -> dict[str, Any]:
+    """What the manifest says once all is through."""
+    status = dict(result.table.select("study", "status").iter_rows())
+    return {
+        "finished": True,
+        "unchanged": list(result.unchanged),
+        "ranking": result.ranking_note or RANKING,
+        "studies": {p.layout.name: {"status": status[p.layout.name], "stamp": p.stamp} for p in plans},
+        "wall_time_s": round(seconds, 3),
+    }
+
+
+def _wanted(names: list[str], only: list[str] | None) -> list[str]:
+    """The studies to fit."""
+    taken = next((name for name in (RANKING, TABLE, COHORTS, MANIFEST) if name in names), None)
+    if taken is not None:
+        raise InputError(f"the study '{taken}' has the name of an output of the suite; rename its folder")
+    stranger = next((name for name in only or () if name not in names), None)
+    if stranger is not None:
+        raise InputError(f"--only '{stranger}' is none of the studies, which are {', '.join(names)}")
+    return only or names
+
+
+def _open(out: Path, source: Path) -> None:
+    """Makes the output folder, or refuses one that is no suite's."""
+    check_out(out, force=True, inputs=[source])
+    if out.is_file():
+        raise InputError(f"the output {out} is a file, not a folder")
+    filled = out.is_dir() and any(not p.name.startswith(".") for p in out.iterdir())
+    if filled and _manifest(out).get("kind") != "suite":
+        raise InputError(f"the output {out} holds something else than a suite's results; choose another folder")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the output {out} cannot be written: {error.strerror or error}") from error
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """A folder's manifest; empty if there is none that can be read."""
+    try:
+        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _plan(layout: Layout, out: Path, options: Options) -> Plan:
+    """A study with its card and its stamp; a broken one with its error."""
+    place = out / layout.name
+    card = None
+    try:
+        card = layout.card()
+        layout.check()
+        stamp = {"pathfuse": pathfuse.__version__, "options": asdict(options), "inputs": layout.inputs()}
+    except InputError as error:
+        return Plan(layout, place, card, None, str(error))
+    return Plan(layout, place, card, stamp)
+
+
+def _run(plans: list[Plan], n_jobs: int | None, behind: int, progress: Progress) -> dict[str, Row]:
+    """Fits studies, the largest first, and says so whenever one is through."""
+    rows: dict[str, Row] = {}
+    total = behind + len(plans)
+    progress(f"{len(plans)} studies to fit, {behind} unchanged", behind / total if total else 1.0)
+    by_size = sorted(plans, key=lambda plan: (-plan.layout.size, plan.layout.name))
+    work = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(delayed(run_study)(plan) for plan in by_size)
+    for row in work:
+        rows[row.study] = row
+        end = f"failed: {row.error}" if row.status == "failed" else f"done in {row.seconds:.1f} s"
+        progress(f"{row.study} {end}", (behind + len(rows)) / total)
+    return rows
+
+
+def run_study(plan: Plan) -> Row:
+    """Fuses one study and saves its folder; a broken study becomes a line with the reason."""
+    start = time.perf_counter()
+    try:
+        if plan.error is not None:
+            raise InputError(plan.error)
+        study = plan.layout.read()
+        if plan.card is not None and not plan.card.fits(study.endpoint.kind):
+            raise InputError(
+                f"{study.samples.source}: the target is of endpoint '{study.endpoint.kind}', "
+                f"but the card '{plan.card.name}' is of endpoint '{plan.card.endpoint}'"
+            )
+        options = Options(**plan.stamp["options"]) if plan.stamp else Options()
+        result = fuse(study, options.method, options.seed, n_resamples=options.n_resamples)
+        result.manifest["command"] = _command(plan, options)
+        result.manifest["suite"] = plan.stamp
+        result.save(plan.place, force=True)
+    except InputError as error:
+        seconds = round(time.perf_counter() - start, 3)
+        return replace(plan.blank, status="failed", seconds=seconds, error=" ".join(str(error).split()))
+    return _done(plan)
+
+
+def _command(plan: Plan, options: Options) -> str:
+    """The ``fuse`` command that repeats one study."""
+    at = plan.layout
+    parts: list[Any] = ["pathfuse", "fuse", "--samples", at.samples[0], "--predictions", *at.predictions]
+    parts += ["--time-edges", at.edges] if at.edges else []
+    parts += ["--label-map", *(f"{name}={file}" for name, file in at.label_maps.items())] if at.label_maps else []
+    parts += ["--method", options.method, "--seed", options.seed, "--resamples", options.n_resamples]
+    return shlex.join(str(part) for part in [*parts, "--out", plan.place])
+
+
+def _done(plan: Plan) -> Row:
+    """The line of a study whose result lies on disk."""
+    manifest = _manifest(plan.place)
+    certificate = json.loads((plan.place / "certificate.json").read_text(encoding="utf-8"))
+    metrics = pl.read_csv(plan.place / "metrics.csv", infer_schema=False)
+    overall = metrics.filter((pl.col("metric") == "nll") & (pl.col("output") == "all"))
+    nll = {name: float(value) for name, value in overall.select("method", "value").iter_rows() if value}
+    return replace(
+        plan.blank,
+        endpoint=manifest["endpoint"]["kind"],
+        status="done",
+        seconds=manifest["wall_time_s"],
+        n=manifest["rows"]["judged"],
+        fused_nll=nll.get("fused"),
+        best_expert_nll=nll.get("best_expert"),
+        certificate_holds=certificate["holds"],
+    )
+
+
+def _rank(out: Path, table: pl.DataFrame, cohorts: dict[str, str]) -> tuple[Path | None, str | None]:
+    """Ranks over the studies that are done, by NLL, which every endpoint has; no old ranking outlives its studies."""
+    done = table.filter(pl.col("status") == "done")["study"].to_list()
+    known = [(name, cohorts[name]) for name in done if name in cohorts]
+    file = out / COHORTS
+    file.unlink(missing_ok=True)
+    if known:
+        write_file(pl.DataFrame(known, schema=["study", "cohort"], orient="row"), file)
+    note = f"a ranking needs two studies that are done, and there is {len(done)}" if len(done) < 2 else None
+    if note is None:
+        try:
+            places = [out / name for name in done]
+            rank(places, metric="nll", cohorts=file if known else None).save(out / RANKING, force=True)
+        except InputError as error:
+            note = " ".join(str(error).split())
+    if note is None:
+        return out / RANKING, None
+    shutil.rmtree(out / RANKING, ignore_errors=True)
+    return None, note
+
+
+def _schema() -> dict[str, Any]:
+    special: dict[str, Any] = {"n": pl.Int64, "certificate_holds": pl.Boolean}
+    floats = dict.fromkeys(("seconds", "fused_nll", "best_expert_nll"), pl.Float64)
+    return {name: (special | floats).get(name, pl.String) for name in Row.__dataclass_fields__}
