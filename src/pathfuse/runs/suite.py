@@ -17,8 +17,9 @@ from pathfuse.evaluation.judge import Rules
 from pathfuse.fusion.gaussian.council import GAUSSIAN_RUNGS
 from pathfuse.fusion.registry import method_class
 from pathfuse.runs.fitting import check_seed
-from pathfuse.runs.fuse import Progress, fuse, silent
+from pathfuse.runs.fuse import fuse
 from pathfuse.runs.judging import check_judging
+from pathfuse.runs.outer import Progress, silent
 from pathfuse.runs.rank import rank
 from pathfuse.suite.cards import Card
 from pathfuse.suite.cohorts import read_cohorts, shared_cohorts
