@@ -214,3 +214,30 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(run_cli, write_study, 
     assert re.fullmatch(rf"pathfuse: .*--coverage.*{words}.*", sentence)
     assert all(re.fullmatch(r" *\d+ % .+", line) for line in progress)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_sparse_label_loses_its_sets_and_not_the_run(tmp_path, run_cli):
+    """Twelve known fit rows of one label: a quarter of them cannot promise 0.8."""
+    rng = np.random.default_rng(0)
+    n = 160
+    ids, truth = [f"s{i:03d}" for i in range(n)], rng.random((n, 2)) < 0.5
+    sparse = [str(int(v)) if i < 12 or i >= 80 else None for i, v in enumerate(truth[:, 1])]
+    split = ["fit"] * 80 + ["test"] * 80
+    pl.DataFrame({"sample_id": ids, "split": split, "label_A": truth[:, 0].astype(int), "label_B": sparse}).write_csv(
+        tmp_path / "samples.csv"
+    )
+    (tmp_path / "p").mkdir()
+    for name in ("one", "two"):
+        logits = 2.0 * truth - 1 + rng.normal(size=(n, 2))
+        pl.DataFrame({"sample_id": ids, "logit_A": logits[:, 0], "logit_B": logits[:, 1]}).write_csv(
+            tmp_path / f"p/{name}.csv"
+        )
+    out = tmp_path / "out"
+    given = ("--samples", tmp_path / "samples.csv", "--predictions", tmp_path / "p", "--out", out, "--resamples", 20)
+    said = run_cli("fuse", *given, "--coverage", 0.8)
+    assert said.status == 0
+    assert "label 'B' has no prediction sets" in said.err
+    columns = pl.read_parquet(out / "fused.parquet").columns
+    assert ("prediction_set_A" in columns, "prediction_set_B" in columns) == (True, False)
+    outputs = pl.read_csv(out / "metrics.csv").filter(pl.col("metric") == "coverage")["output"].to_list()
+    assert outputs == ["A", "all"]

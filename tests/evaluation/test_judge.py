@@ -309,7 +309,7 @@ def test_the_note_on_folds_of_one_class_does_not_blame_the_rows(rng):
     truth = np.arange(30) % 3
     verdict = verdict_of(rows_of(truth, {"x": noisy(rng, truth)}, folds=truth))
     assert np.isnan(metric_of(verdict, "x", "auroc").value)
-    (note,) = verdict.notes
+    (note,) = [n for n in verdict.notes if not n.startswith("folds:")]
     assert "fold" in note
 
 

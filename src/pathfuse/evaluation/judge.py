@@ -22,6 +22,10 @@ from pathfuse.evaluation.resampling import MIN_PATIENTS, Resamples, draw, two_si
 from pathfuse.types import Index
 
 INTERVALS = ("percentile", "bca")
+ABOUT_FOLDS = (
+    "folds: intervals and p-values of the bootstrap are about these fitted models; "
+    "the corrected t in tests.csv is about fitting anew, and conservative"
+)
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,8 @@ def judge_tasks(
     verdict = Verdict([], [], [], [])
     if not enough:
         verdict.notes.append(f"{n_patients} patients, fewer than {MIN_PATIENTS}: no intervals")
+    if enough and any(len(np.unique(judged.folds)) > 1 for judged in tasks.values()):
+        verdict.notes.append(ABOUT_FOLDS)
     averages = Averages()
     for output, judged in tasks.items():
         resamples = Resamples(drawn.counts, judged.patients, leave_out)
@@ -89,8 +95,9 @@ def judge_tasks(
         _judge_methods(verdict, output, judged, everything)
         _judge_contrasts(verdict, endpoint, output, pairs, rules)
         _say_apart(verdict, output, judged, pairs)
-        verdict.tests.extend(delong_tests(endpoint, output, judged, contrasts))
-        verdict.tests.extend(fold_tests(endpoint, output, judged, contrasts))
+        if enough and few is None:
+            verdict.tests.extend(delong_tests(endpoint, output, judged, contrasts))
+            verdict.tests.extend(fold_tests(endpoint, output, judged, contrasts))
     if several:
         n = max(len(j.patients) for j in tasks.values())
         verdict.metrics.extend(
@@ -208,6 +215,7 @@ def _compare(
 ) -> Comparison:
     difference = pair[0][metric] - pair[1][metric]
     interval, n = difference.interval(), len(difference.resampled)
+    n = 0 if np.isnan(difference.resampled).all() else n
     p_value = float("nan") if np.isnan(interval.low) else two_sided_p(difference.resampled)
     how = ", BCa interval" if rules.interval == "bca" else ""
     test = f"paired bootstrap by patient, {n} resamples{how}" if n else "none"

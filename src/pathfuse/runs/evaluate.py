@@ -20,6 +20,7 @@ from pathfuse.runs.manifest import describe
 from pathfuse.runs.outer import Progress, silent
 from pathfuse.runs.regression import align_moments
 from pathfuse.runs.result import Result, comparisons_frame, metrics_frame, tests_frame
+from pathfuse.tables.samples import Partition, partitions
 from pathfuse.tables.study import Study
 from pathfuse.types import Index, LogProbs
 
@@ -39,7 +40,8 @@ def evaluate(
 ) -> Result:
     """Judges every expert, and the two pools that need no fitting, on the ``test`` rows (all rows if no role is given).
 
-    ``best_expert`` joins them where there are fit rows to choose it on.
+    ``best_expert`` joins them where there are fit rows to choose it on. With ``fold`` every fold is judged on its own,
+    and the best expert chosen on the others.
 
     Args:
         study: From ``read_study``; roles are optional here.
@@ -59,27 +61,25 @@ def evaluate(
     check_seed(seed)
     rules = Rules(n_resamples, seed, interval, margin)
     check_judging(unit, rules, study.endpoint.kind)
-    scored = study.n_scored() > 0
-    roles = study.samples.roles
-    if roles is not None and not (roles == "test").any():
-        raise InputError(f"{study.samples.source}, column 'split': no row has the role 'test'")
-    judged = scored & (roles == "test") if roles is not None else scored.copy()
-    fitted = scored & (roles == "fit") if roles is not None else np.zeros(len(scored), dtype=bool)
-    fitted &= ~judged
-    if not judged.any():
-        raise InputError(f"{study.samples.source}: the experts scored no row that could be judged")
+    parts = _parts(study)
     progress("judging", 0.1)
     with threadpool_limits(1):
         tasks: dict[str, Judged] = {}
         references: list[str] = []
         for task in study.endpoint.tasks:
-            predictions, known = _predictions(study, task, np.flatnonzero(fitted), np.flatnonzero(judged))
-            references = [name for name in POOLS if name in predictions]
-            if len(known):
-                rows = [(np.flatnonzero(fitted) if fitted.any() else known, known)]
-                tasks |= judged_rows(study, task, rows, [predictions], unit)
+            said = [_predictions(study, task, part.fit, part.judged) for part in parts]
+            rows = [(part.fit if len(part.fit) else known, known) for part, (_, known) in zip(parts, said, strict=True)]
+            heard = [(own, predictions) for own, (predictions, known) in zip(rows, said, strict=True) if len(known)]
+            if heard:
+                references = [name for name in POOLS if name in heard[0][1]]
+                names = tuple(p.name for p, (_, known) in zip(parts, said, strict=True) if p.name and len(known))
+                tasks |= judged_rows(study, task, [r for r, _ in heard], [p for _, p in heard], unit, names)
         contrasts = [(name, r) for name in study.expert_names for r in references]
         verdict = judge_all(study, tasks, contrasts, rules)
+    fitted, judged = np.zeros((2, len(study.samples.ids)), dtype=bool)
+    judged[np.concatenate([part.judged for part in parts])] = True
+    if len(parts) == 1:
+        fitted[parts[0].fit] = True
     manifest = {
         **describe(study, fitted, judged),
         "seed": seed,
@@ -94,6 +94,27 @@ def evaluate(
     }
     progress("done", 1.0)
     return Result(metrics_frame(verdict), comparisons_frame(verdict), manifest, tests=tests_frame(verdict))
+
+
+def _parts(study: Study) -> list[Partition]:
+    """The rows to judge, fold by fold, and those that the best expert is chosen on (none without roles).
+
+    Raises:
+        InputError: There is nothing to judge.
+    """
+    samples, scored = study.samples, study.n_scored() > 0
+    if samples.folds is not None:
+        folds = [p for p in partitions(samples, allow_in_sample=False) if scored[p.judged].any()]
+        parts = [Partition(p.name, p.fit[scored[p.fit]], p.judged[scored[p.judged]]) for p in folds]
+    else:
+        roles = samples.roles if samples.roles is not None else np.full(len(scored), "test")
+        if not (roles == "test").any():
+            raise InputError(f"{samples.source}, column 'split': no row has the role 'test'")
+        fit, judged = (np.flatnonzero(scored & (roles == role)) for role in ("fit", "test"))
+        parts = [Partition("", fit, judged)] if len(judged) else []
+    if not parts:
+        raise InputError(f"{samples.source}: the experts scored no row that could be judged")
+    return parts
 
 
 def _predictions(study: Study, task: str, fit_rows: Index, rows: Index) -> tuple[dict[str, LogProbs], Index]:
