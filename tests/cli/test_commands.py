@@ -32,9 +32,11 @@ RUNGS = (
     "root_stacking",
 )
 METRICS = ("nll", "auroc", "accuracy", "balanced_accuracy", "f1", "brier", "ece")
+FIGURES = ("ranking", "differences", "roc", "reliability", "weights_by_sample", "weights", "disagreement")
 FILES = {
     "certificate.json",
     "comparisons.csv",
+    "curves.csv",
     "fused.parquet",
     "manifest.json",
     "metrics.csv",
@@ -43,6 +45,15 @@ FILES = {
     "reliability.csv",
     "report.html",
     "tests.csv",
+    *(f"figures/{name}.{suffix}" for name in FIGURES for suffix in ("pdf", "svg")),
+}
+EVALUATION = {
+    *("comparisons.csv", "curves.csv", "manifest.json", "metrics.csv", "report.html", "tests.csv"),
+    *(
+        f"figures/{name}.{suffix}"
+        for name in ("ranking", "differences", "roc", "disagreement")
+        for suffix in ("pdf", "svg")
+    ),
 }
 REPEATABLE = FILES - {"manifest.json", "report.html"}
 """The manifest says when and from where; the page shows it."""
@@ -639,8 +650,6 @@ sys.exit(main())
 """
 """The command line, killed before the n-th step of writing (files, page, renames)."""
 
-EVALUATION = {"comparisons.csv", "manifest.json", "metrics.csv", "report.html", "tests.csv"}
-
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory, make_study):
@@ -663,20 +672,20 @@ def killed_then_clean(code, run_cli, command, small, out, expected, more=()):
     assert [p.name for p in out.parent.iterdir()] == [out.name]  # nothing hidden is left
 
 
-@pytest.mark.parametrize("step", [1, 3, 4])
+@pytest.mark.parametrize("step", [1, 3, 5, 6])
 def test_a_kill_while_writing_leaves_no_folder(small, run_cli, tmp_path, step):
-    # evaluate: metrics, comparisons, manifest (3), tests (4), page (5), rename (6)
+    # evaluate: metrics, comparisons, manifest (3), tests, curves, page (6), rename (7)
     killed_then_clean([DEADLY, str(step)], run_cli, "evaluate", small, tmp_path / "out", EVALUATION)
 
 
 def test_a_kill_of_fuse_while_it_writes_the_model(small, run_cli, tmp_path):
-    # metrics, comparisons, manifest, fused, certificate, tensors (6)
-    killed_then_clean([DEADLY, "6"], run_cli, "fuse", small, tmp_path / "out", FILES)
+    # metrics, comparisons, manifest, fused, certificate, tests, reliability, curves, tensors (9)
+    killed_then_clean([DEADLY, "9"], run_cli, "fuse", small, tmp_path / "out", FILES)
 
 
-@pytest.mark.parametrize("step", [5, 6, 7])
+@pytest.mark.parametrize("step", [6, 7, 8])
 def test_a_kill_while_overwriting(small, run_cli, tmp_path, step):
-    # page (5), the old folder steps aside (6), the new one takes its place (7)
+    # page (6), the old folder steps aside (7), the new one takes its place (8)
     given = ("--samples", small[0], "--predictions", small[1], "--out", tmp_path / "out", "--resamples", 5)
     assert run_cli("evaluate", *given).status == 0
     killed_then_clean([DEADLY, str(step)], run_cli, "evaluate", small, tmp_path / "out", EVALUATION, ["--force"])

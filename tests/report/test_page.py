@@ -1,9 +1,11 @@
 """The page: self-contained, well formed, complete, safe against names, the same bytes every time."""
 
 import json
+import os
 import re
 import subprocess
 import sys
+from functools import cache
 from html.parser import HTMLParser
 
 import numpy as np
@@ -11,8 +13,10 @@ import polars as pl
 import pytest
 
 import pathfuse
+from pathfuse.report.content import Content
+from pathfuse.report.drawings import Drawing, draw
 from pathfuse.report.figures import interval_plot, weight_plot
-from pathfuse.report.page import by_output, headline, number, ranking, render
+from pathfuse.report.page import by_output, by_site, headline, number, p_value, ranking, render
 
 NASTY = '<b>&"x'
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
@@ -148,20 +152,32 @@ def fused_of():
     return pl.DataFrame({"sample_id": ["a", "b"], "weight_uni": [0.75, 0.5], f"weight_{NASTY}": [0.25, 0.5]})
 
 
-def page_of(values=VALUES, comparisons=COMPARISONS, manifest=None, certificate=CERTIFICATE, fused=None, intervals=True):
-    return render(
+@cache
+def usual_page():
+    return render(content_of())
+
+
+def page_of(*arguments, **options):
+    return render(content_of(*arguments, **options)) if arguments or options else usual_page()
+
+
+def content_of(
+    values=VALUES, comparisons=COMPARISONS, manifest=None, certificate=CERTIFICATE, fused=None, intervals=True, **more
+):
+    return Content(
         metrics_of(values, intervals),
-        comparisons_of(comparisons),
+        comparisons if isinstance(comparisons, pl.DataFrame) else comparisons_of(comparisons),
         manifest or manifest_of(),
         certificate,
         fused_of() if fused is None else fused,
+        **more,
     )
 
 
 def bare_page():
     """As ``evaluate`` writes it: nothing was fitted."""
     manifest = {k: v for k, v in manifest_of().items() if k not in ("method", "inner_cross_validation")}
-    return render(metrics_of({"uni": VALUES["uni"]}), comparisons_of([]), manifest, None, None)
+    return render(Content(metrics_of({"uni": VALUES["uni"]}), comparisons_of([]), manifest))
 
 
 @pytest.fixture(scope="module")
@@ -203,9 +219,10 @@ def any_page(request):
 
 def test_nothing_is_loaded_from_elsewhere(any_page):
     page = Page(any_page)
-    loaded = [(tag, name, value) for tag, name, value in page.attributes if name in LOADING and value[0] != "#"]
-    assert loaded == []
-    assert not {"script", "link", "iframe", "object", "embed", "img", "base", "audio", "video"} & set(page.tags)
+    loaded = [(tag, value) for tag, name, value in page.attributes if name in LOADING and value[0] != "#"]
+    assert {(tag, value[:22]) for tag, value in loaded} <= {("image", "data:image/png;base64,")}  # the weight map
+    assert page.tags.count("script") == 1
+    assert not {"link", "iframe", "object", "embed", "img", "base", "audio", "video"} & set(page.tags)
     assert [u for u in re.findall(r"url\(\s*['\"]?([^)'\"]*)", any_page) if not u.startswith("#")] == []
     assert "@import" not in any_page
     assert not [name for _, name, _ in page.attributes if name.startswith("on")]
@@ -223,7 +240,7 @@ def test_the_page_is_balanced(any_page):
 def test_links_inside_the_page_have_their_target(any_page):
     page = Page(any_page)
     ids = {value for _, name, value in page.attributes if name == "id"}
-    wanted = {value[1:] for _, name, value in page.attributes if name in ("href", "xlink:href")}
+    wanted = {value[1:] for _, name, value in page.attributes if name in ("href", "xlink:href") and value[0] == "#"}
     wanted |= set(re.findall(r"url\(#([^)]*)\)", any_page))
     assert wanted
     assert wanted <= ids
@@ -239,7 +256,7 @@ def test_the_checker_sees_faults():
 def test_every_method_has_its_row_best_first():
     page = Page(page_of())
     header = next(row for row in page.rows if row[0] == "method")
-    assert header == ["method", "nll", "auroc", "ece", "n"]
+    assert header == ["method", "NLL", "AUROC", "ECE", "n"]
     methods = [row[0] for row in page.rows if len(row) == 5 and row[0] in METHODS and row[-1] == "228"]
     assert methods == ["fused", "logitprod", "best_expert", "uni", NASTY]
     assert page.row_of("fused") == ["fused", "0.4320.382 to 0.482", "0.9010.851 to 0.951", "0.1000.050 to 0.150", "228"]
@@ -257,7 +274,7 @@ def test_every_method_of_a_real_run_is_there(real_pages):
 def test_the_certificate_stands_there_with_its_limits(real_pages):
     text = Page(page_of()).text
     assert (
-        "On the rows it was fitted on, the fusion's nll is 0.346; the best expert there, uni, has 0.457. The guarantee "
+        "On the rows it was fitted on, the fusion's NLL is 0.346; the best expert there, uni, has 0.457. The guarantee "
         "(no worse than the best expert on the fit rows) holds. It is a statement about the fit rows and no evidence "
         "about new patients." in text
     )
@@ -265,7 +282,7 @@ def test_the_certificate_stands_there_with_its_limits(real_pages):
     assert "(no worse than the best expert on the fit rows) does not hold." in broken
     result, text = real_pages["fuse"]
     certificate = result.certificate
-    assert f"the fusion's nll is {certificate['fused']:.3f}; the best expert there" in Page(text).text
+    assert f"the fusion's NLL is {certificate['fused']:.3f}; the best expert there" in Page(text).text
     assert f"has {certificate['experts'][certificate['best_expert']]:.3f}" in Page(text).text
 
 
@@ -292,7 +309,8 @@ def test_what_was_left_out_and_noted_stands_there(real_pages):
 
 def test_names_and_reasons_are_escaped(any_page):
     page = Page(any_page)
-    assert not {"b", "i", "script"} & set(page.tags)
+    assert not {"b", "i"} & set(page.tags)
+    assert page.tags.count("script") == 1  # the page's own
     assert "<b>" not in any_page
     assert NASTY in page.text
 
@@ -303,7 +321,7 @@ def test_nasty_names_stand_in_tables_and_figures():
     assert [NASTY, "12", "—", "87.5 %", "17"] in page.rows
     assert ["uni", "391", "100.0 %", "87.5 %", "17"] in page.rows
     drawn = [t for t in re.findall(r"<text[^>]*>([^<]*)</text>", text) if "x" in t and "b&gt;" in t]
-    assert len(drawn) == 2  # the NLL figure and the weights; its AUROC is undefined
+    assert len(drawn) == 4  # ranking, differences, weights by sample, mean weights
     assert all(Page(t).text == NASTY for t in drawn)
 
 
@@ -330,8 +348,8 @@ def test_comparisons_are_those_of_the_first_method_and_metric():
     assert ["best_expert", "-0.068", "-0.120 to -0.020", "0.004"] in page.rows
     start = page.rows.index(["reference", "difference", "95 % interval", "p"])
     assert [row[0] for row in page.rows[start + 1 :]][:3] == ["best_expert", NASTY, "rung"]  # the next table's header
-    assert "fused against every other (nll)" in page.text
-    assert TEST in page.text
+    assert "fused against every other (NLL)" in page.text
+    assert TEST.capitalize() in page.text
     assert "not corrected" in page.text
 
 
@@ -349,11 +367,9 @@ def test_the_run_is_described():
 
 
 def test_same_input_same_bytes(real_pages):
-    assert page_of() == page_of()
+    assert render(content_of()) == page_of()
     result, text = real_pages["fuse"]
-    again = render(
-        result.metrics, result.comparisons, result.manifest, result.certificate, result.fused, result.reliability
-    )
+    again = render(result.content())
     assert again.encode() == text.encode()
     other = page_of(values={**VALUES, "fused": (0.4, 0.9, 0.1)})
     assert other != page_of()
@@ -366,12 +382,17 @@ def test_same_bytes_in_another_process(tmp_path):
     (tmp_path / "rest.json").write_text(json.dumps([manifest_of(), CERTIFICATE]))
     code = (
         "import json, sys, polars as pl\n"
+        "from pathfuse.report.content import Content\n"
         "from pathfuse.report.page import render\n"
         "m, c, f = (pl.read_parquet(n + '.parquet') for n in ('metrics', 'comparisons', 'fused'))\n"
-        "sys.stdout.buffer.write(render(m, c, *json.load(open('rest.json')), f).encode())\n"
+        "sys.stdout.buffer.write(render(Content(m, c, *json.load(open('rest.json')), f)).encode())\n"
     )
     run = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, check=True, env={"PYTHONHASHSEED": "123"}
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        check=True,
+        env={"PYTHONHASHSEED": "123", "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert run.stdout.decode() == page_of()
 
@@ -379,10 +400,10 @@ def test_same_bytes_in_another_process(tmp_path):
 @pytest.mark.parametrize(
     ("metric", "difference", "low", "high", "said"),
     [
-        ("nll", -0.0679, -0.12, -0.02, "The fusion's nll is 0.068 better than that of the best expert"),
-        ("nll", 0.0679, 0.02, 0.12, "The fusion's nll is 0.068 worse than that of the best expert"),
-        ("auroc", 0.0512, 0.02, 0.12, "The fusion's auroc is 0.051 better than that of the best expert"),
-        ("auroc", -0.0512, -0.12, -0.02, "The fusion's auroc is 0.051 worse than that of the best expert"),
+        ("nll", -0.0679, -0.12, -0.02, "The fusion's NLL is 0.068 better than that of the best expert"),
+        ("nll", 0.0679, 0.02, 0.12, "The fusion's NLL is 0.068 worse than that of the best expert"),
+        ("auroc", 0.0512, 0.02, 0.12, "The fusion's AUROC is 0.051 better than that of the best expert"),
+        ("auroc", -0.0512, -0.12, -0.02, "The fusion's AUROC is 0.051 worse than that of the best expert"),
     ],
 )
 def test_the_headline_knows_what_is_better(metric, difference, low, high, said):
@@ -429,19 +450,23 @@ def test_numbers_have_three_decimals():
     assert [number(v) for v in (None, 0.0, 1.23456, -0.5)] == ["—", "0.000", "1.235", "-0.500"]
 
 
+def svg_of(figure):
+    return Drawing("test", "", "", figure).inline()
+
+
 def test_figures_show_what_they_are_given():
-    svg = interval_plot(metrics_of(VALUES), "nll", lower_is_better=True)
+    svg = svg_of(interval_plot(metrics_of(VALUES), ["nll", "auroc"]))
     labels = [Page(t).text for t in re.findall(r"<text[^>]*>([^<]*)</text>", svg)]
     assert [t for t in labels if t in METHODS] == [NASTY, "uni", "best_expert", "logitprod", "fused"]  # bottom to top
-    assert "nll (lower is better), 95 % interval by patient" in labels
-    assert "higher is better" in interval_plot(metrics_of(VALUES), "auroc", lower_is_better=False)
-    weights = [Page(t).text for t in re.findall(r"<text[^>]*>([^<]*)</text>", weight_plot(fused_of()))]
+    assert {"NLL (lower is better)", "AUROC (higher is better)"} <= set(labels)
+    svg = svg_of(weight_plot(np.array([[0.75, 0.25], [0.5, 0.5]]), ["uni", NASTY]))
+    weights = [Page(t).text for t in re.findall(r"<text[^>]*>([^<]*)</text>", svg)]
     assert [t for t in weights if t in METHODS] == [NASTY, "uni"]  # bottom to top: the table's order from the top
 
 
 @pytest.mark.parametrize("name", ["cost_$", "-->", "%s {0} {{x}}", "a$b$c", "$^$", "病理"])
 def test_names_that_some_format_could_misread(name):
-    svg = interval_plot(metrics_of({name: (0.5, 0.5, 0.5), "fused": (0.4, 0.4, 0.4)}), "nll", lower_is_better=True)
+    svg = svg_of(interval_plot(metrics_of({name: (0.5, 0.5, 0.5), "fused": (0.4, 0.4, 0.4)}), ["nll"]))
     assert Page(svg).problems == []
     assert name in [Page(t).text for t in re.findall(r"<text[^>]*>([^<]*)</text>", svg)]
 
@@ -455,3 +480,140 @@ def test_labels_are_named_where_there_are_several():
         ("CDH1", 0.4321, -0.0679),
     ]
     assert by_output(metrics_of(VALUES), comparisons_of(COMPARISONS)) == []
+
+
+# Sections that some runs have
+
+TESTS = pl.DataFrame({
+    "method": ["fused"], "reference": ["best_expert"], "output": ["all"], "metric": ["auroc"],
+    "test": ["DeLong, paired"], "difference": [0.0512], "statistic": [2.5], "p_value": [0.0001], "p_holm": [0.0123],
+    "margin": [None], "conclusion": ["better <b>"],
+}, schema_overrides={"margin": pl.Float64})  # fmt: skip
+ABLATION = pl.DataFrame({
+    "variant": ["without uni", "labels shuffled"], "kind": ["leave one out", "control"], "output": ["all"] * 2,
+    "metric": ["nll", "auroc"], "value": [0.5, 0.5111], "ci_low": [0.4, None], "ci_high": [0.6, None],
+    "difference": [0.0707, None], "difference_low": [0.01, None], "difference_high": [0.1, None],
+    "note": ["", "compatible with 0.5"],
+})  # fmt: skip
+SITES = pl.DataFrame(
+    [
+        ("Bern", "all", "fused", "nll", 0.3331, 40, 20, ""),
+        ("Bern", "all", "best_expert", "nll", 0.4441, 40, 20, ""),
+        ("Chur", "all", "fused", "nll", None, 3, 3, "3 patients, fewer than 10"),
+        ("Chur", "all", "best_expert", "nll", None, 3, 3, "3 patients, fewer than 10"),
+        ("Basel", "all", "fused", "nll", 0.2221, 90, 50, ""),
+        ("Basel", "all", "best_expert", "nll", None, 90, 50, "undefined here"),
+    ],
+    schema=["site", "output", "method", "metric", "value", "n", "n_patients", "note"],
+    orient="row",
+)
+
+
+def test_sections_without_a_table_are_absent():
+    text = Page(page_of()).text
+    for words in ("Tests of paired", "Ablation", "Results per site", "ROC curves", "Disagreement and error"):
+        assert words not in text
+
+
+def test_tests_and_corrected_p_values():
+    page = Page(render(content_of(tests=TESTS)))
+    row = ["fused", "best_expert", "all", "AUROC", "DeLong, paired", "better <b>"]
+    assert [*row, "0.051", "2.500", "—", "< 0.001", "0.012"] in page.rows
+    assert "Holm's method" in page.text
+    assert "DeLong's paired test" in page.text
+    corrected = comparisons_of(COMPARISONS).with_columns(p_holm=pl.lit(0.0321))
+    page = Page(render(content_of(comparisons=corrected)))
+    assert ["best_expert", "-0.068", "-0.120 to -0.020", "0.004", "0.032"] in page.rows
+    assert "not corrected" not in page.text
+
+
+def test_ablation():
+    page = Page(render(content_of(ablation=ABLATION)))
+    assert ["without uni", "leave one out", "all", "NLL", "0.500", "0.400 to 0.600", "0.071", "0.010 to 0.100", ""] in (
+        page.rows
+    )
+    assert ["labels shuffled", "control", "all", "AUROC", "0.511", "—", "—", "—", "compatible with 0.5"] in page.rows
+
+
+def test_sites_with_most_patients_first_and_small_ones_in_a_sentence():
+    assert [line["site"] for line in by_site(SITES)] == ["Basel", "Bern", "Chur"]
+    page = Page(render(content_of(sites=SITES)))
+    assert ["Basel", "0.222", "—", "90", "50", "undefined here"] in page.rows
+    assert ["Bern", "0.333", "0.444", "40", "20", ""] in page.rows
+    assert "Too few patients for values of their own, fewer than 10: Chur (3)." in page.text
+    assert page.problems == []
+    assert by_site(None) == []
+
+
+def test_the_methods_paragraph_is_ready_to_paste():
+    text = Page(page_of()).text
+    assert "Predictions of 2 experts" in text
+    assert "pathfuse 0.1.0 [1]" in text
+    assert "2,000 bootstrap resamples of patients" in text
+    assert "p-values were not corrected" in text
+    paragraph = text[text.index("Written from the manifest") : text.rindex("BibTeX")]
+    cited = {int(n) for group in re.findall(r"\[([\d, ]+)\]", paragraph) for n in group.split(",")}
+    assert cited == set(range(1, max(cited) + 1))
+    keys = re.findall(r"@(?:article|misc|book)\{(\w+),", text)
+    assert len(keys) == len(set(keys)) == max(cited)
+    assert "logitprod2026" in keys
+    assert "mantel1966" not in keys
+    bare = Page(bare_page()).text
+    assert "Nothing was fitted" in bare
+    assert "logitprod2026" not in bare
+
+
+def test_every_table_can_be_sorted_and_reached_by_keyboard(real_pages):
+    for _, text in real_pages.values():
+        page = Page(text)
+        boxes = re.findall(r'<div class="scroll"([^>]*)>', text)
+        assert boxes
+        assert all('tabindex="0"' in box and "aria-label=" in box for box in boxes)
+        heads = re.findall(r'<th scope="col"[^>]*>(.*?)</th>', text)
+        assert heads
+        assert all(head.startswith('<button type="button">') for head in heads)
+        assert page.tags.count("table") == text.count("<table data-sortable>")
+
+
+def test_colours_follow_the_page_and_pictures_are_named():
+    drawn = draw(content_of())
+    assert [one.name for one in drawn] == ["ranking", "differences", "weights_by_sample", "weights"]
+    for one in drawn:
+        svg = one.inline()
+        assert not re.search(r"(?:fill|stroke): #", svg)
+        assert "currentColor" in svg
+        assert svg.startswith('<svg role="img" aria-label="')
+        assert "<metadata>" not in svg
+        assert one.svg.startswith("<?xml")
+        assert "currentColor" not in one.svg
+
+
+def test_figure_files_are_the_same_every_time_and_carry_no_date(tmp_path):
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        for drawing in draw(content_of()):
+            drawing.save(tmp_path / name)
+    files = sorted(path.name for path in (tmp_path / "one").iterdir())
+    stems = ("differences", "ranking", "weights", "weights_by_sample")
+    assert files == sorted(f"{stem}.{suffix}" for stem in stems for suffix in ("pdf", "svg"))
+    for name in files:
+        content = (tmp_path / "one" / name).read_bytes()
+        assert content == (tmp_path / "other" / name).read_bytes()
+        assert b"CreationDate" not in content
+        assert b"dc:date" not in content
+
+
+def test_p_values():
+    assert [p_value(p) for p in (None, 0.0004, 0.001, 0.25)] == ["—", "< 0.001", "0.001", "0.250"]
+
+
+def test_large_tables_stay_small():
+    """1,000 targets: the page names some and says where the others are."""
+    values = [metrics_of(VALUES).with_columns(output=pl.lit(f"g{k}")) for k in range(1000)]
+    gains = [comparisons_of(COMPARISONS).with_columns(output=pl.lit(f"g{k}")) for k in range(1000)]
+    content = Content(
+        pl.concat([*values, metrics_of(VALUES)]), pl.concat([*gains, comparisons_of(COMPARISONS)]), manifest_of()
+    )
+    text = render(content)
+    assert len(text) < 500_000
+    assert "900 more stand in metrics.csv." in Page(text).text

@@ -52,7 +52,8 @@ def show_result(result: "Result", folder: str) -> None:
     import polars as pl
 
     from pathfuse.evaluation.prediction_sets import SET_METRICS
-    from pathfuse.report.page import headline, number, over_all, ranking
+    from pathfuse.report.content import over_all
+    from pathfuse.report.page import headline, number, ranking
 
     screen = console()
     overall = over_all(result.metrics)

@@ -1,65 +1,90 @@
-"""``report.html``: one self-contained page that opens offline and prints well."""
+"""``report.html``: one self-contained page that opens offline, in light and dark, and prints well."""
 
+import base64
+import hashlib
+from importlib.resources import files
 from typing import Any
 
 import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from pathfuse.evaluation.judged import LOWER_IS_BETTER
-from pathfuse.evaluation.prediction_sets import SET_METRICS
-from pathfuse.report.figures import interval_plot, reliability_plot, weight_plot
+from pathfuse.evaluation.resampling import MIN_PATIENTS
+from pathfuse.report.content import Content, better, metric_meaning, metric_name, over_all
+from pathfuse.report.drawings import Drawing, contrasts, draw
+from pathfuse.report.methods import methods
+
+MAX_LINES = 100
+"""Lines of a table about labels or targets; the rest stands in the CSV files."""
+MAX_NOTES = 40
 
 
-def render(
-    metrics: pl.DataFrame,
-    comparisons: pl.DataFrame,
-    manifest: dict[str, Any],
-    certificate: dict[str, Any] | None,
-    fused: pl.DataFrame | None,
-    reliability: pl.DataFrame | None = None,
-) -> str:
+def render(content: Content, drawings: list[Drawing] | None = None) -> str:
     """The page as text.
 
     Args:
-        metrics: Content of ``metrics.csv``.
-        comparisons: Content of ``comparisons.csv``.
-        manifest: Content of ``manifest.json``.
-        certificate: Content of ``certificate.json``; None for ``evaluate``.
-        fused: Content of ``fused.parquet``; None for ``evaluate``.
-        reliability: Content of ``reliability.csv``; None for ``evaluate``.
+        content: The tables of a run.
+        drawings: From ``draw``; default: they are drawn here.
     """
-    of_sets = metrics.filter(pl.col("metric").is_in(SET_METRICS))
-    metrics = metrics.filter(~pl.col("metric").is_in(SET_METRICS))
-    overall = over_all(metrics)
-    per_output = by_output(metrics, comparisons)
-    names = overall["metric"].unique(maintain_order=True).to_list()
-    ranked = ranking(overall)
-    figures = [interval_plot(overall, name, name in LOWER_IS_BETTER) for name in names[:2]]
+    drawings = draw(content) if drawings is None else drawings
+    overall = over_all(content.ranked)
+    subject, others, differences = contrasts(content)
+    sites = by_site(content.sites)
     environment = Environment(
-        loader=PackageLoader("pathfuse", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters["number"] = number
-    return environment.get_template("page.html").render(
-        headline=headline(over_all(comparisons), manifest),
-        metric_names=names,
-        ranking=ranked,
-        comparisons=contrast_rows(over_all(comparisons), names),
-        figures=figures,
-        per_output=per_output,
-        weights=weight_plot(fused) if fused is not None else None,
-        reliability=reliability_plot(reliability) if reliability is not None and reliability.height else None,
-        sets=of_sets.to_dicts(),
-        manifest=manifest,
-        certificate=certificate,
+        loader=PackageLoader("pathfuse", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
     )  # fmt: skip
+    environment.filters |= {"number": number, "p": p_value, "metric": metric_name, "better": better, "several": several}
+    script = asset("page.js")
+    return environment.get_template("page.html").render(
+        style=asset("page.css"),
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        headline=headline(over_all(content.comparisons), content.manifest),
+        metric_names=content.metric_names,
+        meanings={name: metric_meaning(name) for name in content.metric_names},
+        ranking=ranking(overall),
+        direction="ascending"
+        if content.metric_names[:1] and content.metric_names[0] in LOWER_IS_BETTER
+        else "descending",
+        subject=subject,
+        others=others,
+        differences=_of_first(differences, content.metric_names),
+        per_output=by_output(content.ranked, content.comparisons),
+        sets=content.of_sets.to_dicts(),
+        sites=[line for line in sites if not line["small"]],
+        small_sites={line["site"]: line["n_patients"] for line in sites if line["small"]},
+        site_columns=site_columns(content.sites),
+        tests=sorted(_rows(content.tests), key=_relevance),
+        ablation=_rows(content.ablation),
+        figures={d.name: (Markup(d.inline()), d.caption, d.wide) for d in drawings},  # noqa: S704
+        manifest=content.manifest,
+        certificate=content.certificate,
+        methods=methods(content),
+        max_lines=MAX_LINES,
+        max_notes=MAX_NOTES,
+    )
 
 
-def contrast_rows(comparisons: pl.DataFrame, metrics: list[str]) -> list[dict[str, Any]]:
-    """The first method's differences in the first metric."""
-    if not comparisons.height:
-        return []
-    first = (pl.col("method") == comparisons["method"][0]) & (pl.col("metric") == metrics[0])
-    return comparisons.filter(first).to_dicts()
+def asset(name: str) -> Markup:
+    """The style sheet or the script, as it is."""
+    return Markup(files("pathfuse.report").joinpath(name).read_text(encoding="utf-8"))  # noqa: S704
+
+
+def _rows(table: pl.DataFrame | None) -> list[dict[str, Any]]:
+    return [] if table is None else table.with_columns(pl.col(pl.Float64).fill_nan(None)).to_dicts()
+
+
+def _relevance(test: dict[str, Any]) -> tuple[bool, ...]:
+    """What a reader asks first: the fusion against the best expert, over all outputs."""
+    return test["reference"] != "best_expert", test["method"] != "fused", test["output"] != "all"
+
+
+def _of_first(differences: pl.DataFrame, metrics: list[str]) -> list[dict[str, Any]]:
+    """The differences in the first metric."""
+    rows = differences.filter(pl.col("metric") == metrics[0]).to_dicts() if metrics else []
+    return [{"p_holm": None, **row} for row in rows]
 
 
 def by_output(metrics: pl.DataFrame, comparisons: pl.DataFrame) -> list[dict[str, Any]]:
@@ -76,11 +101,28 @@ def by_output(metrics: pl.DataFrame, comparisons: pl.DataFrame) -> list[dict[str
     return rows.to_dicts()
 
 
-def over_all(table: pl.DataFrame) -> pl.DataFrame:
-    """The rows about the whole study: output ``all``, or the only output there is."""
-    outputs = table["output"].unique(maintain_order=True).to_list()
-    wanted = "all" if "all" in outputs else next(iter(outputs), "all")
-    return table.filter(pl.col("output") == wanted)
+def by_site(sites: pl.DataFrame | None) -> list[dict[str, Any]]:
+    """One line per site and output, sites with most patients first: ``cells`` maps (metric, method) to values."""
+    if sites is None:
+        return []
+    lines: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in sites.iter_rows(named=True):
+        blank = {"site": row["site"], "output": row["output"], "cells": {}, "n": 0, "n_patients": 0, "note": ""}
+        line = lines.setdefault((row["site"], row["output"]), blank)
+        line["cells"][row["metric"], row["method"]] = row["value"]
+        line["n"], line["n_patients"] = max(line["n"], row["n"]), max(line["n_patients"], row["n_patients"])
+        line["note"] = line["note"] or row["note"]
+    for line in lines.values():
+        line["small"] = line["n_patients"] < MIN_PATIENTS
+    return sorted(lines.values(), key=lambda line: (line["output"], -line["n_patients"], line["site"]))
+
+
+def site_columns(sites: pl.DataFrame | None) -> list[tuple[str, str]]:
+    """Metric and method of the columns, methods side by side."""
+    if sites is None:
+        return []
+    metrics, methods = (sites[name].unique(maintain_order=True).to_list() for name in ("metric", "method"))
+    return [(metric, method) for metric in metrics for method in methods]
 
 
 def ranking(metrics: pl.DataFrame) -> list[dict[str, Any]]:
@@ -88,13 +130,13 @@ def ranking(metrics: pl.DataFrame) -> list[dict[str, Any]]:
     if not metrics.height:
         return []
     first = metrics["metric"][0]
-    methods: dict[str, dict[str, Any]] = {}
+    rows: dict[str, dict[str, Any]] = {}
     for row in metrics.iter_rows(named=True):
-        methods.setdefault(row["method"], {"method": row["method"], "n": row["n"]})[row["metric"]] = row
+        rows.setdefault(row["method"], {"method": row["method"], "n": row["n"]})[row["metric"]] = row
     sign = 1.0 if first in LOWER_IS_BETTER else -1.0
     missing = float("inf")
     return sorted(
-        methods.values(), key=lambda m: missing if m[first]["value"] is None else sign * float(m[first]["value"])
+        rows.values(), key=lambda m: missing if m[first]["value"] is None else sign * float(m[first]["value"])
     )
 
 
@@ -104,16 +146,17 @@ def headline(comparisons: pl.DataFrame, manifest: dict[str, Any]) -> str:
     if not rows.height:
         return f"{len(manifest['experts'])} experts judged on {manifest['rows']['judged']} samples."
     row = rows.row(0, named=True)
+    metric = metric_name(row["metric"])
     where = f"{manifest['rows']['judged']} samples of {manifest['rows']['patients_judged']} patients"
     if row["ci_low"] is None:
-        return f"The fusion's {row['metric']} differs from the best expert's by {number(row['difference'])} ({where})."
+        return f"The fusion's {metric} differs from the best expert's by {number(row['difference'])} ({where})."
     if row["difference"] == 0:
-        return f"The fusion's {row['metric']} equals that of the best expert chosen on the fit rows ({where})."
+        return f"The fusion's {metric} equals that of the best expert chosen on the fit rows ({where})."
     gain = -1.0 if row["metric"] in LOWER_IS_BETTER else 1.0
     verb = "better than" if gain * row["difference"] > 0 else "worse than"
     clear = row["ci_low"] * row["ci_high"] > 0
     return (
-        f"The fusion's {row['metric']} is {number(abs(row['difference']))} {verb} that of the best expert chosen on "
+        f"The fusion's {metric} is {number(abs(row['difference']))} {verb} that of the best expert chosen on "
         f"the fit rows (difference {number(row['difference'])}, 95 % interval {number(row['ci_low'])} to "
         f"{number(row['ci_high'])}; {where}){'' if clear else '; the interval includes no difference'}."
     )
@@ -122,3 +165,13 @@ def headline(comparisons: pl.DataFrame, manifest: dict[str, Any]) -> str:
 def number(value: float | None) -> str:
     """A figure with three decimals; an em dash where undefined."""
     return "—" if value is None else f"{value:.3f}"
+
+
+def p_value(value: float | None) -> str:
+    """A p-value in a table."""
+    return "< 0.001" if value is not None and value < 0.001 else number(value)
+
+
+def several(n: int, what: str) -> str:
+    """A count with its noun."""
+    return f"{n:,} {what}{'' if n == 1 else 's'}"

@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pathfuse.evaluation.ranking import cliques
-from pathfuse.report.figures import OURS, STYLE, THEIRS, as_svg, plain
+from pathfuse.report.drawings import as_svg
+from pathfuse.report.look import OURS, STYLE, THEIRS, plain
 from pathfuse.report.page import number
 
 STEP = 0.26

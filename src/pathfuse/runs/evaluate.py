@@ -20,6 +20,7 @@ from pathfuse.runs.manifest import describe
 from pathfuse.runs.outer import Progress, silent
 from pathfuse.runs.regression import align_moments
 from pathfuse.runs.result import Result, comparisons_frame, metrics_frame, tests_frame
+from pathfuse.runs.showing import show
 from pathfuse.tables.samples import Partition, partitions
 from pathfuse.tables.study import Study
 from pathfuse.types import Index, LogProbs
@@ -65,6 +66,7 @@ def evaluate(
     progress("judging", 0.1)
     with threadpool_limits(1):
         tasks: dict[str, Judged] = {}
+        judged_of: dict[str, Index] = {}
         references: list[str] = []
         for task in study.endpoint.tasks:
             said = [_predictions(study, task, part.fit, part.judged) for part in parts]
@@ -74,8 +76,10 @@ def evaluate(
                 references = [name for name in POOLS if name in heard[0][1]]
                 names = tuple(p.name for p, (_, known) in zip(parts, said, strict=True) if p.name and len(known))
                 tasks |= judged_rows(study, task, [r for r, _ in heard], [p for _, p in heard], unit, names)
+                judged_of[task] = np.concatenate([known for (_, known), _ in heard])
         contrasts = [(name, r) for name in study.expert_names for r in references]
         verdict = judge_all(study, tasks, contrasts, rules)
+        shown = show(study, tasks, judged_of, unit)
     fitted, judged = np.zeros((2, len(study.samples.ids)), dtype=bool)
     judged[np.concatenate([part.judged for part in parts])] = True
     if len(parts) == 1:
@@ -88,12 +92,20 @@ def evaluate(
         "margin": margin,
         "unit": unit,
         "command": None,
+        "risk_groups": shown.risk_groups,
         "notes": verdict.notes,
         "warnings": [],
         "wall_time_s": round(time.perf_counter() - start, 3),
     }
     progress("done", 1.0)
-    return Result(metrics_frame(verdict), comparisons_frame(verdict), manifest, tests=tests_frame(verdict))
+    return Result(
+        metrics_frame(verdict),
+        comparisons_frame(verdict),
+        manifest,
+        tests=tests_frame(verdict),
+        curves=shown.curves,
+        sites=shown.sites,
+    )
 
 
 def _parts(study: Study) -> list[Partition]:

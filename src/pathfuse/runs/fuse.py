@@ -27,6 +27,7 @@ from pathfuse.runs.model import FusedModel
 from pathfuse.runs.outer import Fits, Progress, fit_all, fittable, judged_outputs, scored_parts, silent
 from pathfuse.runs.regression import align_moments
 from pathfuse.runs.result import Result, comparisons_frame, metrics_frame, tests_frame
+from pathfuse.runs.showing import show
 from pathfuse.tables.samples import Partition
 from pathfuse.tables.study import Study
 
@@ -94,6 +95,8 @@ def fuse(
         at_temperature = {name: j for task in tasks for name, j in _tempered(study, task, judged, fits).items()}
         verdict = judge_all(study, judged, _contrasts(judged), rules)
         fused = pl.concat([_fused(study, fit, part) for fit, part in zip(fits, parts, strict=True)])
+        rows = {task: np.concatenate([study.scored(task, part.judged) for part in parts]) for task in tasks}
+        shown = show(study, judged, rows, unit)
         certificate = _certificate(study, parts, fits, final)
         ablated = None
         if ablation:
@@ -108,6 +111,7 @@ def fuse(
         "command": None,
         "inner_cross_validation": _inner_reports(parts, fits),
         "calibration": temperature_report(study.endpoint, at_temperature),
+        "risk_groups": shown.risk_groups,
         "conformal": {task: fit.sets.as_dict() for task, fit in final.items() if fit.sets is not None},
         "notes": verdict.notes,
         "warnings": [
@@ -128,6 +132,8 @@ def fuse(
         reliability_frame(study.endpoint, at_temperature),
         tests_frame(verdict),
         ablated,
+        shown.curves,
+        shown.sites,
     )
 
 

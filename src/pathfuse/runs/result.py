@@ -8,6 +8,8 @@ from typing import Any
 import polars as pl
 
 from pathfuse.evaluation.judged import Comparison, Metric, Test, Verdict
+from pathfuse.report.content import Content
+from pathfuse.report.drawings import draw, save_drawings
 from pathfuse.report.page import render
 from pathfuse.runs.model import FusedModel
 from pathfuse.tables.write import new_folder, write_json, write_table
@@ -30,6 +32,10 @@ class Result:
     """DeLong, corrected t over folds, non-inferiority."""
     ablation: pl.DataFrame | None = field(default=None, repr=False)
     """The fusion fitted otherwise; None unless asked for."""
+    curves: pl.DataFrame | None = field(default=None, repr=False)
+    """Points of the other curves that the report draws."""
+    sites: pl.DataFrame | None = field(default=None, repr=False)
+    """Results per site, where the samples have a column ``site``."""
 
     def save(self, folder: str | Path, force: bool = False) -> Path:
         """Writes a complete folder or none.
@@ -58,13 +64,30 @@ class Result:
         if self.certificate is not None:
             write_json(self.certificate, place / "certificate.json")
         further = {"tests": self.tests, "reliability": self.reliability, "ablation": self.ablation}
-        for name, table in further.items():
+        for name, table in {**further, "curves": self.curves, "sites": self.sites}.items():
             if table is not None:
                 write_table(table, place / f"{name}.csv")
         if self.model is not None:
             self.model.save(place / "model")
-        page = render(self.metrics, self.comparisons, self.manifest, self.certificate, self.fused, self.reliability)
-        (place / "report.html").write_text(page, encoding="utf-8")
+        content = self.content()
+        drawings = draw(content)
+        save_drawings(drawings, place / "figures")
+        (place / "report.html").write_text(render(content, drawings), encoding="utf-8")
+
+    def content(self) -> Content:
+        """What the report shows."""
+        return Content(
+            metrics=self.metrics,
+            comparisons=self.comparisons,
+            manifest=self.manifest,
+            certificate=self.certificate,
+            fused=self.fused,
+            reliability=self.reliability,
+            curves=self.curves,
+            sites=self.sites,
+            tests=self.tests,
+            ablation=self.ablation,
+        )
 
 
 def metrics_frame(verdict: Verdict) -> pl.DataFrame:

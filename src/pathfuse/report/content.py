@@ -1,0 +1,120 @@
+"""What the report shows: the tables of a run, and the words for their metrics."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from pathfuse.evaluation.judged import LOWER_IS_BETTER
+from pathfuse.evaluation.prediction_sets import SET_METRICS
+
+NAMES = {
+    "nll": "NLL",
+    "auroc": "AUROC",
+    "balanced_accuracy": "balanced accuracy",
+    "f1": "F1",
+    "brier": "Brier",
+    "ece": "ECE",
+    "c_index": "C-index",
+    "c_index_ipcw": "C-index, IPCW",
+    "ibs": "IBS",
+    "rmse": "RMSE",
+    "pearson": "Pearson r",
+    "spearman": "Spearman ρ",
+    "r2": "R²",
+}
+MEANINGS = {
+    "nll": "negative log-likelihood in nats: how surprised the method was by the truth",
+    "auroc": "area under the ROC curve; with several classes the mean of each class against the others",
+    "accuracy": "share of samples whose most probable class is the true one",
+    "balanced_accuracy": "mean over the classes of the share recognised",
+    "f1": "harmonic mean of precision and recall, mean over classes",
+    "brier": "squared distance between probabilities and truth, 0 to 2",
+    "ece": "expected calibration error: how far the stated confidence is from the share that was right",
+    "c_index": "Harrell's C: share of pairs of patients whose risks are in the right order",
+    "c_index_ipcw": "Uno's C: the same, weighted for censoring",
+    "ibs": "integrated Brier score, weighted for censoring",
+    "rmse": "root mean squared error, in the unit of the target",
+    "pearson": "correlation of predicted and observed values",
+    "spearman": "correlation of their ranks",
+    "r2": "share of the target's variance that is explained",
+}
+
+
+@dataclass(frozen=True)
+class Content:
+    """The tables behind one page. What is None has no section."""
+
+    metrics: pl.DataFrame
+    """``metrics.csv``."""
+    comparisons: pl.DataFrame
+    """``comparisons.csv``; a column ``p_holm`` is shown where there is one."""
+    manifest: dict[str, Any]
+    """``manifest.json``."""
+    certificate: dict[str, Any] | None = None
+    """``certificate.json``; None for ``evaluate``."""
+    fused: pl.DataFrame | None = None
+    """``fused.parquet``; None for ``evaluate``."""
+    reliability: pl.DataFrame | None = None
+    """``reliability.csv``."""
+    curves: pl.DataFrame | None = None
+    """``curves.csv``: figure, output, method, group, x, y, n."""
+    sites: pl.DataFrame | None = None
+    """``sites.csv``: site, output, method, metric, value, n, n_patients, note."""
+    tests: pl.DataFrame | None = None
+    """method, reference, output, metric, test, difference, statistic, p_value, p_holm, margin, conclusion."""
+    ablation: pl.DataFrame | None = None
+    """variant, kind, output, metric, value, ci_low, ci_high, difference, difference_low, difference_high, note."""
+
+    @property
+    def ranked(self) -> pl.DataFrame:
+        """The metrics that rank methods."""
+        return self.metrics.filter(~pl.col("metric").is_in(SET_METRICS))
+
+    @property
+    def of_sets(self) -> pl.DataFrame:
+        """Coverage and size of prediction sets."""
+        return self.metrics.filter(pl.col("metric").is_in(SET_METRICS))
+
+    @property
+    def metric_names(self) -> list[str]:
+        """Metrics in the order of ``metrics.csv``, of the whole study."""
+        return over_all(self.ranked)["metric"].unique(maintain_order=True).to_list()
+
+    @property
+    def kind(self) -> str:
+        """Name of the endpoint."""
+        return str(self.manifest["endpoint"]["kind"])
+
+    def points(self, figure: str) -> pl.DataFrame:
+        """The points of one figure; none without ``curves``."""
+        if self.curves is None:
+            return pl.DataFrame(schema={"output": pl.String})
+        return self.curves.filter(pl.col("figure") == figure)
+
+
+def over_all(table: pl.DataFrame) -> pl.DataFrame:
+    """The rows about the whole study: output ``all``, or the only output there is."""
+    outputs = table["output"].unique(maintain_order=True).to_list()
+    wanted = "all" if "all" in outputs else next(iter(outputs), "all")
+    return table.filter(pl.col("output") == wanted)
+
+
+def metric_name(metric: str) -> str:
+    """A metric as a reader knows it."""
+    if metric.startswith("auc_at_"):
+        return f"AUC at {metric.removeprefix('auc_at_')}"
+    return NAMES.get(metric, metric)
+
+
+def metric_meaning(metric: str) -> str:
+    """What a metric says, in a few words."""
+    if metric.startswith("auc_at_"):
+        edge = metric.removeprefix("auc_at_")
+        return f"area under the ROC curve of who had the event by {edge}, weighted for censoring"
+    return MEANINGS.get(metric, "")
+
+
+def better(metric: str) -> str:
+    """Which direction is better."""
+    return "lower" if metric in LOWER_IS_BETTER else "higher"

@@ -1,0 +1,257 @@
+"""Which figures a run has, inline for the page and as files for a paper: the same bytes every time."""
+
+import html
+import io
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import polars as pl
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from pathfuse.evaluation.reliability import N_GROUPS, N_SURVIVAL_GROUPS
+from pathfuse.report.content import Content, better, metric_name, over_all
+from pathfuse.report.curve_figures import disagreement_plot, kaplan_meier_plot, predicted_plot, roc_plot
+from pathfuse.report.figures import forest_plot, interval_plot, reliability_plot, weight_map, weight_plot
+from pathfuse.report.look import STYLE, VARIABLES
+
+RENAMED = re.compile(r'(id="|url\(#|href="#)')
+COLOUR = re.compile("|".join(VARIABLES))
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure with what is said of it."""
+
+    name: str
+    """Of its files; also keeps its ids apart from those of other figures on the page."""
+    caption: str
+    spoken: str
+    """For those who do not see it."""
+    figure: Figure = field(repr=False)
+
+    @property
+    def wide(self) -> bool:
+        """Whether it would be too small to read on a phone; there it scrolls."""
+        return bool(self.figure.get_figwidth() > 5.5)
+
+    @cached_property
+    def svg(self) -> str:
+        """The figure as an SVG file, without a date."""
+        buffer = io.StringIO()
+        with mpl.rc_context(STYLE), _any_script():
+            # Not savefig, which draws everything twice.
+            canvas: Any = FigureCanvasSVG(self.figure)
+            canvas.print_svg(buffer, metadata={"Date": None, "Creator": None})
+        self.figure.set_layout_engine("none")  # from now on: laying out takes as long as drawing
+        return buffer.getvalue()
+
+    def save(self, folder: Path) -> None:
+        """As SVG and as PDF, dark on white, for a paper."""
+        (folder / f"{self.name}.svg").write_text(self.svg, encoding="utf-8")
+        nothing = {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None}
+        with mpl.rc_context(STYLE), _any_script():
+            canvas: Any = FigureCanvasPdf(self.figure)
+            canvas.print_pdf(folder / f"{self.name}.pdf", metadata=nothing)
+
+    def inline(self) -> str:
+        """The figure as an ``<svg>`` element whose colours follow the page's."""
+        text = self.svg[self.svg.index("<svg") :]
+        text = re.sub(r"<metadata>.*?</metadata>\s*|<style .*?</style>\s*", "", text, flags=re.DOTALL)
+        text = COLOUR.sub(lambda found: VARIABLES[found[0]], RENAMED.sub(rf"\g<1>{self.name}-", text))
+        return text.replace("<svg ", f'<svg role="img" aria-label="{html.escape(self.spoken)}" ', 1)
+
+
+def as_svg(figure: Figure, name: str) -> str:
+    """An ``<svg>`` element in the colours of paper, for pages of another palette; ``name`` keeps its ids apart."""
+    text = Drawing(name, "", "", figure).svg
+    return RENAMED.sub(rf"\g<1>{name}-", text[text.index("<svg") :])
+
+
+@contextmanager
+def _any_script() -> Iterator[None]:
+    """The page shows names in the reader's font; that matplotlib's own lacks a glyph does not matter."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
+        yield
+
+
+def save_drawings(drawings: list[Drawing], folder: Path) -> None:
+    """Every figure as SVG and PDF."""
+    folder.mkdir()
+    for drawing in drawings:
+        drawing.save(folder)
+
+
+def draw(content: Content) -> list[Drawing]:
+    """Every figure that the tables of a run allow, in the order of the page."""
+    with mpl.rc_context(STYLE):
+        drawn = [
+            _ranking(content),
+            _forest(content),
+            _roc(content),
+            _kaplan_meier(content),
+            _predicted(content),
+            _reliability(content),
+            *_weights(content),
+            _disagreement(content),
+        ]
+    return [one for one in drawn if one is not None]
+
+
+def _ranking(content: Content) -> Drawing | None:
+    names, overall = content.metric_names[:2], over_all(content.ranked)
+    defined = overall.filter(pl.col("metric").is_in(names) & pl.col("value").is_not_null())
+    if not defined.height:
+        return None
+    said = " and ".join(f"{metric_name(name)} ({better(name)} is better)" for name in names)
+    spoken = f"{said} of {defined['method'].n_unique()} methods with their intervals; the table above has the numbers."
+    caption = f"{said} of every method; lines are 95 % intervals by patient."
+    return Drawing("ranking", caption, spoken, interval_plot(overall, names))
+
+
+def contrasts(content: Content) -> tuple[str, str, pl.DataFrame]:
+    """Whom the differences are about, the column that names the others, and the differences of the whole study.
+
+    Of ``fuse``: the fusion against every other method. Of ``evaluate``: every expert against one reference.
+    """
+    table = over_all(content.comparisons)
+    if not table.height:
+        return "", "reference", table
+    if "fused" in table["method"]:
+        return "fused", "reference", table.filter(pl.col("method") == "fused")
+    reference = str(table["reference"][0])
+    return reference, "method", table.filter(pl.col("reference") == reference)
+
+
+def _forest(content: Content) -> Drawing | None:
+    subject, others, table = contrasts(content)
+    names = content.metric_names[:2]
+    table = table.filter(pl.col("metric").is_in(names) & pl.col("difference").is_not_null())
+    if not table.height:
+        return None
+    who = "the fusion less each other method" if others == "reference" else f"each expert less {subject}"
+    said = " and ".join(metric_name(name) for name in names)
+    caption = (
+        f"Paired differences in {said}: {who}, on the same patients. Filled: the 95 % interval leaves out no "
+        "difference (the dotted line). Shaded: the side that speaks for "
+        f"{'the fusion' if others == 'reference' else 'the expert'}."
+    )
+    spoken = f"Differences in {said}, {who}, with 95 % intervals; the table below has the numbers."
+    return Drawing("differences", caption, spoken, forest_plot(table, others, names))
+
+
+def _outputs(points: pl.DataFrame, content: Content) -> str:
+    """Says that some outputs are not drawn."""
+    drawn, there = points["output"].n_unique(), content.metrics.filter(pl.col("output") != "all")["output"].n_unique()
+    return f" Drawn: the first {drawn} of {there}." if drawn < there else ""
+
+
+def _roc(content: Content) -> Drawing | None:
+    points = content.points("roc")
+    if not points.height:
+        return None
+    if points["group"].n_unique() > 1:
+        what = f"each class against the others, by {points['method'][0]}"
+    else:
+        marked = {"fused": "thick: the fusion", "best_expert": "dashed: the best expert"}
+        said = [words for name, words in marked.items() if name in points["method"]]
+        what = "; ".join([*said, "thin: all others" if said else "of every method"])
+    folds = " Mean of the folds' curves." if "folds" in (content.certificate or {}) else ""
+    caption = f"ROC curves: {what}. In brackets the area under the curve.{folds}{_outputs(points, content)}"
+    return Drawing("roc", caption, f"ROC curves, {what}; the method table has the areas.", roc_plot(points))
+
+
+def _kaplan_meier(content: Content) -> Drawing | None:
+    points = content.points("kaplan_meier")
+    if not points.height:
+        return None
+    test = content.manifest.get("risk_groups")
+    tied = " stratified by fold," if test and test["stratified_by_fold"] else ""
+    p = f" Log-rank test over the groups,{tied} p {p_text(test['p_value'])}." if test else ""
+    caption = f"Kaplan-Meier survival in thirds of the risk predicted by {points['method'][0]}.{p}"
+    counts = ", ".join(f"{g} {n} patients or samples" for g, n in points.group_by("group", maintain_order=True).agg(
+        pl.col("n").first()).iter_rows())  # fmt: skip
+    return Drawing("kaplan_meier", caption, f"Survival curves of {counts}.{p}", kaplan_meier_plot(points))
+
+
+def p_text(value: float) -> str:
+    """A p-value as it stands in a sentence."""
+    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
+
+
+def _predicted(content: Content) -> Drawing | None:
+    points = content.points("predicted")
+    if not points.height:
+        return None
+    counts = points.group_by("output").len()["len"]
+    caption = (
+        f"Observed values against those predicted by {points['method'][0]}, {_range(counts)} samples each, taken "
+        f"evenly. On the line: predicted exactly.{_outputs(points, content)}"
+    )
+    return Drawing("predicted", caption, f"Scatter plots. {caption}", predicted_plot(points))
+
+
+def _reliability(content: Content) -> Drawing | None:
+    table = content.reliability
+    if table is None or not table.height:
+        return None
+    what = table["what"].unique(maintain_order=True).to_list()
+    shown = what[0] if len(what) == 1 else "prediction"
+    groups = N_SURVIVAL_GROUPS if content.kind == "survival" else N_GROUPS
+    alike = f"{groups} groups of judged samples alike in it"
+    shown = "the probability of each label" if content.kind == "multilabel" else shown
+    caption = f"Calibration: {shown} against what was observed, in {alike}. On the dotted line promises are kept."
+    if content.kind == "regression":
+        caption = "Calibration: promised and observed coverage of central intervals. On the dotted line both are equal."
+    drawn = reliability_plot(table, shown)
+    return Drawing("reliability", caption, f"Reliability curves. {caption}", drawn)
+
+
+def _range(counts: pl.Series) -> str:
+    ordered = sorted(counts.to_list())
+    return str(ordered[0]) if ordered[0] == ordered[-1] else f"{ordered[0]} to {ordered[-1]}"
+
+
+def _weights(content: Content) -> list[Drawing | None]:
+    fused = content.fused
+    names = [] if fused is None else [name for name in fused.columns if name.startswith("weight_")]
+    if fused is None or not names or not fused.height:
+        return []
+    table = fused.select(names).to_numpy()
+    experts, mean = [name.removeprefix("weight_") for name in names], table.mean(axis=0)
+    order = np.argsort(-mean, kind="stable")
+    said = ", ".join(f"{experts[m]} {mean[m]:.2f}" for m in order[:10])
+    rows = f"{fused.height:,} judged samples"
+    if fused.height > 400:
+        rows = f"400 of the {rows}, taken evenly"
+    ordered = f"Weights of the experts in {rows}; samples are ordered by the expert that weighs most."
+    average = "Mean weight of each expert; the line spans the middle 90 % of samples."
+    return [
+        Drawing("weights_by_sample", ordered, f"{ordered} Mean weights: {said}.", weight_map(table, experts)),
+        Drawing("weights", average, f"{average} {said}.", weight_plot(table, experts)),
+    ]
+
+
+def _disagreement(content: Content) -> Drawing | None:
+    points = content.points("disagreement")
+    if not points.height:
+        return None
+    if content.kind == "regression":
+        x, y = "spread of the experts' predictions (standard deviation)", "mean absolute error"
+    else:
+        x, y = "disagreement of the experts (Jensen-Shannon divergence, nats)", "mean NLL"
+    caption = (
+        f"Disagreement against error: {y} of {points['method'][0]} in groups of samples on which the experts "
+        f"disagree alike, {_range(points['n'])} samples per point.{_outputs(points, content)}"
+    )
+    return Drawing("disagreement", caption, caption, disagreement_plot(points, x, y))

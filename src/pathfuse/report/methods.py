@@ -1,0 +1,179 @@
+"""The methods paragraph: what was done, from the manifest, ready to paste, with what it cites."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pathfuse.report.content import Content
+from pathfuse.report.references import WORKS, Reference, software
+
+ENDPOINTS = {
+    "multiclass": "one of several classes",
+    "multilabel": "several yes-or-no labels, each fused on its own",
+    "survival": "survival in discrete time",
+    "regression": "continuous targets",
+}
+FUSIONS = {
+    "auto": "a council of all methods named next: their weighted logarithmic pool, with weights learned from "
+    "predictions held out in inner cross-validation",
+    "choose": "the one of the methods named next with the lowest held-out negative log-likelihood in inner "
+    "cross-validation",
+    "best_expert": "the expert with the lowest negative log-likelihood on the fit rows",
+    "mean_probability": "the average of the experts' probabilities",
+    "uniform_product": "the product of the experts' probabilities with equal weights",
+    "static_product": "the product of the experts' probabilities with constant weights and a sharpness",
+    "logitprod": "the product of the experts' probabilities with weights that a gate reads from each sample's logits",
+    "root_stacking": "ridge regression on all experts' log-probabilities and root probabilities",
+    "stacking": "ridge regression on all experts' log-probabilities",
+    "hazard_product": "the weighted mean of the experts' hazard logits, bin by bin",
+    "covariance_product": "a product with weights from the covariance of the experts' errors",
+}
+
+
+@dataclass
+class Methods:
+    """Sentences and what they cite, in the order of citation."""
+
+    sentences: list[str] = field(default_factory=list)
+    cited: list[Reference] = field(default_factory=list)
+
+    def say(self, sentence: str, *keys: str | Reference) -> None:
+        """Adds a sentence that ends with its citations."""
+        numbers = []
+        for key in keys:
+            work = WORKS[key] if isinstance(key, str) else key
+            if work not in self.cited:
+                self.cited.append(work)
+            numbers.append(str(self.cited.index(work) + 1))
+        citation = f" [{', '.join(numbers)}]" if numbers else ""
+        self.sentences.append(f"{sentence}{citation}.")
+
+    @property
+    def text(self) -> str:
+        """The paragraph."""
+        return " ".join(self.sentences)
+
+    @property
+    def references(self) -> list[str]:
+        """The numbered list."""
+        return [f"[{i}] {work.text}" for i, work in enumerate(self.cited, start=1)]
+
+    @property
+    def bibtex(self) -> str:
+        """The same as BibTeX."""
+        return "\n\n".join(work.bibtex for work in self.cited)
+
+
+def methods(content: Content) -> Methods:
+    """The methods paragraph of a run."""
+    said = Methods()
+    _data(said, content)
+    if "method" in content.manifest:
+        _fusion(said, content.manifest)
+    _judging(said, content)
+    _extras(said, content)
+    return said
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
+def _data(said: Methods, content: Content) -> None:
+    manifest, rows = content.manifest, content.manifest["rows"]
+    endpoint, experts = manifest["endpoint"], list(manifest["experts"])
+    listed = f" ({', '.join(experts)})" if len(experts) <= 12 else ""
+    outcomes: list[str] = next((endpoint[key] for key in ("classes", "labels", "targets") if key in endpoint), [])
+    which = f": {', '.join(outcomes)}" if 0 < len(outcomes) <= 12 else f" ({len(outcomes)})" if outcomes else ""
+    said.say(
+        f"Predictions of {_count(len(experts), 'expert')}{listed} were "
+        f"{'fused' if 'method' in manifest else 'compared'} with pathfuse {manifest['pathfuse']}",
+        software(manifest["pathfuse"]),
+    )
+    said.say(f"The endpoint was {ENDPOINTS[content.kind]}{which}")
+    if "time_edges" in endpoint:
+        said.say(f"Time was divided into bins at {', '.join(f'{float(edge):g}' for edge in endpoint['time_edges'])}")
+    judged = f"{_count(rows['judged'], 'sample')} of {_count(rows['patients_judged'], 'patient')}"
+    if "method" not in manifest:
+        said.say(f"Nothing was fitted; {judged} were judged")
+    elif "folds" in (content.certificate or {}):
+        folds = len((content.certificate or {})["folds"])
+        said.say(
+            f"With {folds} outer folds, methods were fitted on the other folds and judged on each in turn: {judged}"
+        )
+    else:
+        fitted = f"{_count(rows['fit'], 'sample')} of {_count(rows['patients_fit'], 'patient')}"
+        caveat = ", some of which the experts were trained on" if manifest.get("allow_in_sample") else ""
+        held_out = "" if caveat else " that were held out from the training of the experts"
+        said.say(f"All methods were fitted on {fitted}{held_out}{caveat}, and judged on {judged}")
+
+
+def _fusion(said: Methods, manifest: dict[str, Any]) -> None:
+    method = manifest["method"]
+    keys = {"auto": ("vanderlaan2007", "logitprod2026"), "logitprod": ("logitprod2026", "genest1984"),
+            "stacking": ("wolpert1992",), "choose": ("vanderlaan2007",)}  # fmt: skip
+    said.say(
+        f"The fused prediction was {FUSIONS.get(method, f'the method {method}')}",
+        *keys.get(method, ("genest1984",) if "product" in method else ()),
+    )
+    inner = manifest.get("inner_cross_validation") or []
+    rungs = [name for part in inner[:1] for task, one in part.items() if task != "fold" for name in one["inner_nll"]]
+    rungs = list(dict.fromkeys(rungs))
+    if rungs:
+        products = ("genest1984",) if any("product" in name for name in rungs) else ()
+        learned = ("logitprod2026",) if "logitprod" in rungs else ()
+        stacked = ("wolpert1992",) if "stacking" in rungs else ()
+        said.say(f"The methods were {', '.join(rungs)}", *products, *learned, *stacked)
+        strata = "" if manifest["endpoint"]["kind"] == "regression" else " and stratified by outcome"
+        said.say(
+            f"Their settings were chosen by inner cross-validation on the fit rows, grouped by patient{strata}, for "
+            "the lowest negative log-likelihood",
+            "pedregosa2011",
+        )
+    if manifest["endpoint"]["kind"] != "regression":
+        said.say("Log-probabilities were floored at -16 before all else")
+
+
+def _judging(said: Methods, content: Content) -> None:
+    manifest, names = content.manifest, content.metric_names
+    if manifest["unit"] == "patient":
+        said.say("Log-probabilities were averaged over each patient's samples before judging")
+    if "folds" in (content.certificate or {}):
+        said.say("Metrics were computed inside each fold and averaged with the folds' patient counts as weights")
+    if "c_index_ipcw" in names:
+        said.say("Uno's C and the integrated Brier score weigh for censoring, estimated on the fit rows", "uno2011",
+                 "graf1999")  # fmt: skip
+    if manifest["n_resamples"]:
+        bca = manifest.get("interval") == "bca"
+        how = "bias-corrected and accelerated (BCa) percentiles" if bca else "percentiles"
+        said.say(
+            f"95 % intervals are {how} of {manifest['n_resamples']:,} bootstrap resamples of patients, paired "
+            "over methods and stratified by outcome where there is one task",
+            "efron1993",
+        )
+    if "p_holm" in content.comparisons.columns or content.tests is not None:
+        said.say("p-values were corrected for the number of comparisons by Holm's method", "holm1979")
+    else:
+        said.say("p-values were not corrected for the number of comparisons")
+
+
+def _extras(said: Methods, content: Content) -> None:
+    used = " ".join(content.tests["test"].unique().to_list()).lower() if content.tests is not None else ""
+    if "delong" in used:
+        said.say("Binary AUROCs were compared by DeLong's paired test", "delong1988")
+    if "corrected resampled t" in used:
+        said.say("Differences over outer folds were tested with the corrected resampled t-test", "nadeau2003")
+    if "non-inferiority" in used:
+        margin = f"{content.manifest['margin']:g}" if "margin" in content.manifest else "stated"
+        said.say(f"Non-inferiority to the best expert was judged with a margin of {margin}")
+    if content.manifest.get("risk_groups"):
+        said.say("Thirds of predicted risk were compared by Kaplan-Meier curves and the log-rank test", "kaplan1958",
+                 "mantel1966")  # fmt: skip
+    if content.kind != "regression" and content.points("disagreement").height:
+        said.say("Disagreement between experts is the Jensen-Shannon divergence of their predictions", "lin1991")
+    if content.manifest.get("coverage") is not None:
+        said.say(
+            f"Split-conformal prediction sets with a promised coverage of {content.manifest['coverage']:g} were "
+            "calibrated on fit patients set aside for it",
+            "vovk2005",
+        )
+    said.say(f"The random seed was {content.manifest['seed']}")

@@ -1,0 +1,87 @@
+"""The works that a methods paragraph may cite."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One entry of a list of references, as text and as BibTeX."""
+
+    key: str
+    kind: str
+    fields: dict[str, str]
+
+    @property
+    def text(self) -> str:
+        """Authors. Title. Place, year."""
+        place = self.fields.get("journal") or self.fields.get("publisher") or self.fields.get("howpublished", "")
+        volume = f" {self.fields['volume']}" if "volume" in self.fields else ""
+        pages = f", {self.fields['pages'].replace('--', '–')}" if "pages" in self.fields else ""
+        authors = f"{self.fields['author'].replace(' and ', ', ').rstrip('.')}. " if "author" in self.fields else ""
+        return f"{authors}{self.fields['title']}. {place}{volume}{pages} ({self.fields['year']})."
+
+    @property
+    def bibtex(self) -> str:
+        """A BibTeX entry."""
+        body = ",\n".join(f"  {name} = {{{value}}}" for name, value in self.fields.items())
+        return f"@{self.kind}{{{self.key},\n{body}\n}}"
+
+
+def _article(key: str, author: str, title: str, journal: str, volume: str, pages: str, year: str) -> Reference:
+    fields = {"author": author, "title": title, "journal": journal, "volume": volume, "pages": pages, "year": year}
+    return Reference(key, "article", {name: value for name, value in fields.items() if value})
+
+
+WORKS = {
+    work.key: work
+    for work in (
+        Reference(
+            "logitprod2026",
+            "misc",
+            {
+                "author": "Huang, G. and Li, A. and Tan, Y. and Zhao, B. and Wang, G. and Gao, Z. and Li, X.",
+                "title": "Plug-and-play logit fusion for heterogeneous pathology foundation models",
+                "howpublished": "arXiv 2604.07779",
+                "year": "2026",
+            },
+        ),
+        _article("genest1984", "Genest, C.", "A characterization theorem for externally Bayesian groups",
+                 "Annals of Statistics", "12", "1100--1105", "1984"),
+        _article("wolpert1992", "Wolpert, D. H.", "Stacked generalization", "Neural Networks", "5", "241--259", "1992"),
+        _article("vanderlaan2007", "van der Laan, M. J. and Polley, E. C. and Hubbard, A. E.", "Super learner",
+                 "Statistical Applications in Genetics and Molecular Biology", "6", "Article 25", "2007"),
+        Reference("efron1993", "book", {"author": "Efron, B. and Tibshirani, R. J.",
+                  "title": "An Introduction to the Bootstrap", "publisher": "Chapman and Hall", "year": "1993"}),
+        _article("holm1979", "Holm, S.", "A simple sequentially rejective multiple test procedure",
+                 "Scandinavian Journal of Statistics", "6", "65--70", "1979"),
+        _article("delong1988", "DeLong, E. R. and DeLong, D. M. and Clarke-Pearson, D. L.",
+                 "Comparing the areas under two or more correlated receiver operating characteristic curves",
+                 "Biometrics", "44", "837--845", "1988"),
+        _article("nadeau2003", "Nadeau, C. and Bengio, Y.", "Inference for the generalization error",
+                 "Machine Learning", "52", "239--281", "2003"),
+        _article("kaplan1958", "Kaplan, E. L. and Meier, P.", "Nonparametric estimation from incomplete observations",
+                 "Journal of the American Statistical Association", "53", "457--481", "1958"),
+        _article("mantel1966", "Mantel, N.",
+                 "Evaluation of survival data and two new rank order statistics arising in its consideration",
+                 "Cancer Chemotherapy Reports", "50", "163--170", "1966"),
+        _article("uno2011", "Uno, H. and Cai, T. and Pencina, M. J. and D'Agostino, R. B. and Wei, L. J.",
+                 "On the C-statistics for evaluating overall adequacy of risk prediction procedures with censored "
+                 "survival data", "Statistics in Medicine", "30", "1105--1117", "2011"),
+        _article("graf1999", "Graf, E. and Schmoor, C. and Sauerbrei, W. and Schumacher, M.",
+                 "Assessment and comparison of prognostic classification schemes for survival data",
+                 "Statistics in Medicine", "18", "2529--2545", "1999"),
+        _article("lin1991", "Lin, J.", "Divergence measures based on the Shannon entropy",
+                 "IEEE Transactions on Information Theory", "37", "145--151", "1991"),
+        Reference("vovk2005", "book", {"author": "Vovk, V. and Gammerman, A. and Shafer, G.",
+                  "title": "Algorithmic Learning in a Random World", "publisher": "Springer", "year": "2005"}),
+        _article("pedregosa2011", "Pedregosa, F. and Varoquaux, G. and Gramfort, A. and others",
+                 "Scikit-learn: machine learning in Python", "Journal of Machine Learning Research", "12",
+                 "2825--2830", "2011"),
+    )
+}  # fmt: skip
+
+
+def software(version: str) -> Reference:
+    """The entry of pathfuse itself."""
+    title = f"pathfuse {version}: fusing the predictions of pathology foundation models"
+    return Reference("pathfuse", "misc", {"title": title, "howpublished": "software", "year": "2026"})
