@@ -71,12 +71,6 @@ class Drawing:
         return text.replace("<svg ", f'<svg role="img" aria-label="{html.escape(self.spoken)}" ', 1)
 
 
-def as_svg(figure: Figure, name: str) -> str:
-    """An ``<svg>`` element in the colours of paper, for pages of another palette; ``name`` keeps its ids apart."""
-    text = Drawing(name, "", "", figure).svg
-    return RENAMED.sub(rf"\g<1>{name}-", text[text.index("<svg") :])
-
-
 @contextmanager
 def _any_script() -> Iterator[None]:
     """The page shows names in the reader's font; that matplotlib's own lacks a glyph does not matter."""

@@ -1,8 +1,6 @@
 """``ranking.html`` and its critical-difference diagrams."""
 
-import warnings
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -12,19 +10,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pathfuse.evaluation.ranking import cliques
-from pathfuse.report.drawings import as_svg
+from pathfuse.report.drawings import Drawing
 from pathfuse.report.look import OURS, STYLE, THEIRS, plain
-from pathfuse.report.page import number
+from pathfuse.report.page import asset, number
 
 STEP = 0.26
 """Inches between the lines of a diagram."""
 FILES = {"studies": "critical_difference", "cohorts": "critical_difference_cohorts"}
 """Name of the diagram over each unit."""
+SPOKEN, NUMBERS = "Critical-difference diagram over", "its mean ranks stand in the table below"
 
 
-def figures(friedman: Mapping[str, Any]) -> dict[str, Figure]:
-    """A critical-difference diagram per test that could be made, by the name of its files."""
-    return {FILES[unit]: difference_plot(test) for unit, test in friedman.items() if "mean_ranks" in test}
+def figures(friedman: Mapping[str, Any]) -> list[Drawing]:
+    """A critical-difference diagram per test that could be made."""
+    return [
+        Drawing(FILES[unit], f"Critical difference over {unit}.", f"{SPOKEN} {unit}; {NUMBERS}", difference_plot(test))
+        for unit, test in friedman.items()
+        if "mean_ranks" in test
+    ]
 
 
 def difference_plot(test: Mapping[str, Any]) -> Figure:
@@ -72,21 +75,13 @@ def _draw_axis(axes: Axes, test: Mapping[str, Any], n_methods: int) -> None:
     axes.text(1, 2.0, what, ha="left", va="bottom")
 
 
-def save_figure(figure: Figure, folder: Path, name: str) -> None:
-    """Writes a figure as SVG and PDF, the same bytes every time."""
-    (folder / f"{name}.svg").write_text(as_svg(figure, name) + "\n", encoding="utf-8")
-    with mpl.rc_context({**STYLE, "pdf.fonttype": 42}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
-        figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
-
-
 def render(
     summary: pl.DataFrame,
     winners: pl.DataFrame,
     pairs: pl.DataFrame,
     friedman: Mapping[str, Any],
     manifest: Mapping[str, Any],
-    drawn: Mapping[str, Figure],
+    drawn: Sequence[Drawing],
 ) -> str:
     """The page as text.
 
@@ -96,7 +91,7 @@ def render(
         pairs: Content of ``pairs.csv``.
         friedman: Content of ``friedman.json``.
         manifest: Content of ``manifest.json``.
-        drawn: Diagrams by name.
+        drawn: The diagrams.
     """
     environment = Environment(
         loader=PackageLoader("pathfuse", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -111,7 +106,8 @@ def render(
         winners=winners.to_dicts(),
         pairs=pairs.filter(pl.col("method") == best).to_dicts(),
         friedman=friedman,
-        figures={unit: as_svg(drawn[name], name) for unit, name in FILES.items() if name in drawn},
+        figures=[drawing.inline() for drawing in drawn],
+        style=asset("page.css"),
         manifest=manifest,
     )
 

@@ -23,7 +23,8 @@ from pathfuse.evaluation.ranking import (
     mean_rank_intervals,
     ranks,
 )
-from pathfuse.report.ranking import figures, render, save_figure
+from pathfuse.report.drawings import save_drawings
+from pathfuse.report.ranking import figures, render
 from pathfuse.runs.fitting import check_seed
 from pathfuse.runs.manifest import LIBRARIES
 from pathfuse.runs.rank_selection import ALPHA, FIRST, Selection, select
@@ -77,9 +78,7 @@ class RankResult:
                 write_table(frame, place / f"{name}.csv")
             write_json(self.friedman, place / "friedman.json")
             write_json(self.manifest, place / "manifest.json")
-            (place / "figures").mkdir()
-            for name, figure in drawn.items():
-                save_figure(figure, place / "figures", name)
+            save_drawings(drawn, place / "figures")
             page = render(self.summary, self.winners, self.pairs, self.friedman, self.manifest, drawn)
             (place / "ranking.html").write_text(page, encoding="utf-8")
         return Path(folder)
