@@ -16,7 +16,7 @@ import pathfuse
 from pathfuse.report.content import Content
 from pathfuse.report.drawings import Drawing, draw
 from pathfuse.report.figures import interval_plot, weight_plot
-from pathfuse.report.page import by_output, by_site, headline, number, p_value, ranking, render
+from pathfuse.report.page import by_output, by_site, headline, number, p_value, ranking, render, temperature_sentence
 
 NASTY = '<b>&"x'
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
@@ -617,3 +617,14 @@ def test_large_tables_stay_small():
     text = render(content)
     assert len(text) < 500_000
     assert "900 more stand in metrics.csv." in Page(text).text
+
+
+@pytest.mark.parametrize(
+    ("temperatures", "words"),
+    [([1.004], "is 1.00: near 1"), ([0.97, 1.1], "0.97 to 1.10: near 1"), ([0.2], "is 0.20. Above 1"), ([], "")],
+)
+def test_the_sentence_on_the_temperature_follows_it(temperatures, words):
+    inner = [{"fold": None, **{f"label{i}": {"temperature": t} for i, t in enumerate(temperatures)}}]
+    said = temperature_sentence(inner)
+    assert words in said
+    assert bool(said) == bool(temperatures)

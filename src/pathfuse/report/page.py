@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -18,6 +19,8 @@ from pathfuse.report.methods import methods
 MAX_LINES = 100
 """Lines of a table about labels or targets; the rest stands in the CSV files."""
 MAX_NOTES = 40
+NEAR_ONE = (0.8, 1.25)
+"""Temperatures that correct nothing worth mentioning."""
 
 
 def render(content: Content, drawings: list[Drawing] | None = None) -> str:
@@ -62,8 +65,30 @@ def render(content: Content, drawings: list[Drawing] | None = None) -> str:
         manifest=content.manifest,
         certificate=content.certificate,
         methods=methods(content),
+        temperature=temperature_sentence(content.manifest.get("inner_cross_validation", [])),
         max_lines=MAX_LINES,
         max_notes=MAX_NOTES,
+    )
+
+
+def temperature_sentence(inner: Sequence[Mapping[str, Any]]) -> str:
+    """What the best temperature of the fusion's held-out predictions says.
+
+    Args:
+        inner: ``inner_cross_validation`` of the manifest: per fold and task, among others, ``temperature``.
+    """
+    tasks = [task for part in inner for name, task in part.items() if name != "fold"]
+    found = [task["temperature"] for task in tasks if "temperature" in task]
+    if not found:
+        return ""
+    low, high = min(found), max(found)
+    shown = f"{low:.2f}" if f"{low:.2f}" == f"{high:.2f}" else f"{low:.2f} to {high:.2f}"
+    start = f"The best temperature of the fusion's predictions in inner cross-validation is {shown}"
+    if NEAR_ONE[0] <= low and high <= NEAR_ONE[1]:
+        return f"{start}: near 1, so nothing is left to correct."
+    return (
+        f"{start}. Above 1 they are too sure, below 1 too timid; "
+        "auto, logitprod and static_product fit their sharpness with their weights."
     )
 
 
