@@ -1,7 +1,7 @@
 """What all tests share: a seeded study of simulated experts, and the command line in process."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 from hypothesis import settings
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 
 from pathfuse.cli import main
 
@@ -96,6 +97,14 @@ def _run_cli(*args: object) -> Said:
     with redirect_stdout(out), redirect_stderr(err):
         status = main([str(a) for a in args])
     return Said(status, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_pdf() -> Iterator[None]:
+    """PDF figures in name only: embedding fonts is half of what a run writes. ``tests/report`` draws real ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FigureCanvasPdf, "print_pdf", lambda _, path, **__: Path(path).write_bytes(b"%PDF-"))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,18 @@ from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.imputation import Table
 from pathfuse.fusion.stacking import Stacking, by_expert, centred
 
+ROOT_CS = (0.001, 0.01, 0.1, 0.3, 1.0, 3.0)
+"""Candidate inverse penalties: coarser than those of ``Stacking``, since twice the columns take twice the time."""
+
 
 class RootStacking(Stacking):
     """Ridge softmax regression on centred log-probabilities and root probabilities; otherwise as ``Stacking``."""
 
     name = "root_stacking"
+
+    def candidates(self, n_samples: int) -> tuple[float, ...]:
+        """Inverse penalties."""
+        return ROOT_CS if self.C is None else (self.C,)
 
     def features(self, experts: Experts) -> Table:
         """See ``Stacking``; twice as many columns."""
