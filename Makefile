@@ -16,6 +16,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 	$(PIP) -e ".[all]" --group dev
 	@touch $@
 
+.venv/.docs: .venv/.core
+	$(PIP) --group docs
+	@touch $@
+
 env: .venv/.dev
 
 demo: .venv/.core
@@ -29,8 +33,13 @@ lint: .venv/.dev
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/mypy
 
+# Strict: a broken link or a name that does not exist fails, and so does a page that asks the network for anything.
+docs: .venv/.docs
+	$(BIN)/zensical build --clean --strict
+	$(BIN)/python tests/check_site.py site
+
 bench: .venv/.dev
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf .venv pathfuse-demo build dist
+	rm -rf .venv pathfuse-demo build dist site .cache

@@ -127,6 +127,13 @@ def spread_groups(
         log_prob: Float, (row, own_outcome).
         group: Int, (outcome,), index of the own outcome that contains each outcome, or -1.
         frequency: Float, (outcome,), positive, sums to 1.
+
+    Examples:
+        An expert knows cancer (outcomes 0 and 1 of the study) from the rest (outcome 2), and says 0.8 to 0.2.
+
+        >>> spread = spread_groups(np.log([[0.8, 0.2]]), np.array([0, 0, 1]), np.array([0.1, 0.3, 0.6]))
+        >>> np.exp(spread).round(3).tolist()
+        [[0.2, 0.6, 0.2]]
     """
     if len(group) == log_prob.shape[1] and len(set(group.tolist())) == len(group) and (group >= 0).all():
         return log_prob[:, group]

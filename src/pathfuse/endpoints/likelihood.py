@@ -52,6 +52,11 @@ def set_nll(log_prob: LogProbs, observed: Observed) -> PerSample:
 
     Returns:
         Float, (sample,), non-negative.
+
+    Examples:
+        >>> log_prob = np.log([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]])
+        >>> set_nll(log_prob, np.array([[True, False, False], [False, True, True]])).round(3).tolist()
+        [0.693, 0.693]
     """
     with np.errstate(divide="ignore"):
         allowed = log_prob + np.log(observed.astype(np.float64))

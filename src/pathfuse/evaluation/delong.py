@@ -37,6 +37,12 @@ def delong(one: PerSample, other: PerSample, positive: Bool[np.ndarray, " sample
         one: Float, (sample,), higher = more likely positive.
         other: Float, (sample,), the rival's.
         positive: Bool, (sample,); both outcomes must occur.
+
+    Examples:
+        >>> positive = np.array([False, False, False, True, True, True])
+        >>> found = delong(np.array([1.0, 2, 4, 3, 5, 6]), np.array([3.0, 1, 5, 2, 4, 6]), positive)
+        >>> [round(value, 3) for value in found.auroc]
+        [0.889, 0.667]
     """
     scores = np.stack([one, other])
     above = _beaten(scores, positive)

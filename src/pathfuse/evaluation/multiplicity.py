@@ -9,6 +9,10 @@ def holm(p: Float[np.ndarray, " test"]) -> Float[np.ndarray, " test"]:
 
     Args:
         p: Float, (test,), in [0, 1]; NaN (undefined) stays NaN and does not count.
+
+    Examples:
+        >>> holm(np.array([0.01, 0.04, 0.03, np.nan])).round(3).tolist()
+        [0.03, 0.06, 0.06, nan]
     """
     adjusted = np.full(len(p), np.nan)
     defined = np.flatnonzero(~np.isnan(p))

@@ -26,6 +26,11 @@ def non_inferiority(gains: Float[np.ndarray, " resample"], margin: float) -> Non
     Args:
         gains: Float, (resample,), paired differences, oriented so that more is better; NaN is left out.
         margin: Largest loss that is still acceptable, positive, in the metric's unit.
+
+    Examples:
+        >>> gains = np.linspace(-0.005, 0.03, 1000)
+        >>> non_inferiority(gains, margin=0.01).conclusion, non_inferiority(gains, margin=0.002).conclusion
+        ('non-inferior', 'unresolved')
     """
     defined = gains[~np.isnan(gains)]
     if not len(defined) or len(defined) < len(gains) / 2:

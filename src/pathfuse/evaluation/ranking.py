@@ -26,6 +26,10 @@ def ranks(benefit: Benefit, *, by_order: bool = False) -> Ranks:
     Args:
         benefit: Float, (study, method).
         by_order: Equal values get successive ranks in the order of the columns; otherwise the mean of those ranks.
+
+    Examples:
+        >>> ranks(np.array([[0.9, 0.8, 0.8], [0.7, np.nan, 0.6]])).tolist()
+        [[1.0, 2.5, 2.5], [1.0, nan, 2.0]]
     """
     return np.asarray(
         stats.rankdata(-benefit, method="ordinal" if by_order else "average", axis=1, nan_policy="omit"), dtype=float
@@ -133,6 +137,10 @@ def critical_difference(n_methods: int, n_studies: int, alpha: float = 0.05) -> 
         n_methods: K.
         n_studies: N.
         alpha: Level over all pairs together.
+
+    Examples:
+        >>> round(critical_difference(10, 22), 2)
+        2.89
     """
     q = stats.studentized_range.ppf(1 - alpha, n_methods, np.inf) / np.sqrt(2)
     return float(q * np.sqrt(n_methods * (n_methods + 1) / (6 * n_studies)))

@@ -108,7 +108,12 @@ def bca_interval(
 
 
 def two_sided_p(difference: Float[np.ndarray, " resample"]) -> float:
-    """Bootstrap p-value: twice the smaller share of resampled differences on either side of 0, at least 2/(B+1)."""
+    """Bootstrap p-value: twice the smaller share of resampled differences on either side of 0, at least 2/(B+1).
+
+    Examples:
+        >>> two_sided_p(np.array([0.1, 0.2, -0.1, 0.3, 0.2, 0.4, 0.1, 0.2, 0.3]))
+        0.4
+    """
     defined = difference[~np.isnan(difference)]
     if not len(defined):
         return float("nan")

@@ -38,6 +38,11 @@ def hodges_lehmann(differences: Float[np.ndarray, " study"], level: float = 0.95
 
     References:
         Hodges and Lehmann, Annals of Mathematical Statistics 34 (1963).
+
+    Examples:
+        >>> shift = hodges_lehmann(np.array([0.01, 0.02, 0.03, 0.05, 0.06, 0.10]))
+        >>> round(shift.median, 3), round(shift.low, 3), round(shift.high, 3)
+        (0.04, 0.01, 0.1)
     """
     n = len(differences)
     if not n:
@@ -79,6 +84,10 @@ def signed_rank_p(differences: Float[np.ndarray, " study"]) -> float:
 
     Returns:
         The p-value: 1 if all differences are 0, NaN for fewer than 2.
+
+    Examples:
+        >>> signed_rank_p(np.array([0.01, 0.02, 0.03, 0.05, 0.06, 0.10]))
+        0.03125
     """
     if len(differences) < 2:
         return float("nan")

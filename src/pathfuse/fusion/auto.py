@@ -33,6 +33,18 @@ class Auto(Fusion):
         members_: The rungs that sit in the council, by name.
         council_: The static product that weighs them.
         inner_scores_: Mean held-out NLL of every rung.
+
+    Examples:
+        >>> import numpy as np
+        >>> import pathfuse
+        >>> y = np.arange(8) % 2
+        >>> logits = np.random.default_rng(0).normal(size=(8, 2, 2))
+        >>> logits[np.arange(8), :, y] += 1.5
+        >>> model = pathfuse.Auto().fit(logits, y)
+        >>> sorted(model.council_weights_)[:3]
+        ['best_expert', 'logitprod', 'mean_probability']
+        >>> model.certificate_.holds
+        True
     """
 
     name = "auto"

@@ -48,6 +48,16 @@ class Fusion(BaseEstimator, ABC):  # type: ignore[misc]
 
         Raises:
             InputError: Shapes disagree, a sample has no expert, or the truth does not fit the outcomes.
+
+        Examples:
+            Labels may be text; the order of outcomes is their sorted order.
+
+            >>> import numpy as np
+            >>> import pathfuse
+            >>> logits = np.array([[[2.0, 0.0]], [[0.0, 1.0]]])  # two samples, one expert, two classes
+            >>> model = pathfuse.UniformProduct().fit(logits, ["normal", "tumor"], groups=["p1", "p2"])
+            >>> model.predict(logits).tolist()
+            ['normal', 'tumor']
         """
         experts = Experts.from_logits(logits)
         observed, self.classes_ = observed_sets(y, experts.shape[2])

@@ -11,7 +11,19 @@ from pathfuse.types import LogProbs, Observed, Params, Weights
 
 
 class BestExpert(Rung):
-    """The expert with the lowest NLL on the fit rows; where it is absent, the next best that scored the sample."""
+    """The expert with the lowest NLL on the fit rows; where it is absent, the next best that scored the sample.
+
+    Examples:
+        >>> import numpy as np
+        >>> import pathfuse
+        >>> logits = np.log([[[0.8, 0.2], [0.2, 0.8]], [[0.1, 0.9], [0.5, 0.5]]])
+        >>> model = pathfuse.BestExpert().fit(logits, [0, 1])
+        >>> model.weights(logits).tolist()
+        [[1.0, 0.0], [1.0, 0.0]]
+        >>> logits[0, 0] = np.nan
+        >>> model.weights(logits).tolist()
+        [[0.0, 1.0], [1.0, 0.0]]
+    """
 
     name = "best_expert"
 

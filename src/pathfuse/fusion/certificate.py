@@ -22,7 +22,15 @@ TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class Certificate:
-    """Unpenalised fit-row objective of the fusion and of every expert."""
+    """Unpenalised fit-row objective of the fusion and of every expert.
+
+    Examples:
+        >>> certificate = Certificate(fused=0.31, experts=(0.42, 0.35), n_scored=(60, 58))
+        >>> certificate.best_expert, certificate.holds
+        (1, True)
+        >>> certificate.as_dict(["uni", "virchow2"])["best_expert"]
+        'virchow2'
+    """
 
     fused: float
     experts: tuple[float, ...]

@@ -23,6 +23,16 @@ class Choose(Fusion):
     Attributes:
         chosen_: That rung, fitted on all rows.
         inner_scores_: Mean held-out NLL of every rung.
+
+    Examples:
+        >>> import numpy as np
+        >>> import pathfuse
+        >>> y = np.arange(8) % 2
+        >>> logits = np.random.default_rng(0).normal(size=(8, 2, 2))
+        >>> logits[np.arange(8), :, y] += 1.5
+        >>> model = pathfuse.Choose().fit(logits, y)
+        >>> model.chosen_.name == min(model.inner_scores_, key=model.inner_scores_.get)
+        True
     """
 
     name = "choose"

@@ -28,6 +28,18 @@ class HazardProduct(StaticProduct):
         ridge: Pull towards equal weights, in units of 1/n; None: chosen by inner cross-validation.
         seed: Seed of the inner folds.
         n_jobs: Processes for inner cross-validation (joblib).
+
+    Examples:
+        The outcomes are the bins and a tail; the truth is a set of them. A case censored in the first of two bins may
+        have its event in the second bin or later.
+
+        >>> import numpy as np
+        >>> import pathfuse
+        >>> experts = np.log([[[0.6, 0.2, 0.2], [0.4, 0.3, 0.3]], [[0.1, 0.3, 0.6], [0.2, 0.4, 0.4]]])
+        >>> observed = np.array([[True, False, False], [False, True, True]])
+        >>> model = pathfuse.HazardProduct(ridge=1.0).fit(experts, observed)
+        >>> model.predict_proba(experts).shape
+        (2, 3)
     """
 
     name = "hazard_product"

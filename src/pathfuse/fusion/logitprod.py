@@ -50,6 +50,21 @@ class LogitProd(Rung):
         quirks: Accidents of the published code to repeat: ``no_survival_gradient``, ``last_epoch``,
             ``unnormalised_mutation``, ``dropped_rows``; what each does is in ``published.QUIRKS``.
         epochs: At most so many published epochs; None: as published.
+
+    Examples:
+        >>> import numpy as np
+        >>> import pathfuse
+        >>> y = np.arange(60) % 3
+        >>> logits = np.random.default_rng(0).normal(size=(60, 4, 3))  # samples, experts, classes
+        >>> logits[np.arange(60), :, y] += 1.5
+        >>> logits[0, 2] = np.nan  # the third expert did not score the first sample
+        >>> model = pathfuse.LogitProd(rho=0.1).fit(logits, y)
+        >>> model.predict_proba(logits).shape
+        (60, 3)
+        >>> model.weights(logits)[0].round(2).tolist()[2]
+        0.0
+        >>> model.certificate_.holds
+        True
     """
 
     name = "logitprod"

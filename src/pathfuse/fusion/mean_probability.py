@@ -12,7 +12,16 @@ from pathfuse.types import LogProbs, Observed, Params, Weights
 
 
 class MeanProbability(Rung):
-    """Arithmetic mean of the distributions of the experts present."""
+    """Arithmetic mean of the distributions of the experts present.
+
+    Examples:
+        >>> import numpy as np
+        >>> import pathfuse
+        >>> logits = np.log([[[0.8, 0.2], [0.2, 0.8]], [[0.9, 0.1], [0.5, 0.5]]])
+        >>> pathfuse.MeanProbability().fit(logits, [0, 1]).predict_proba(logits).round(3)
+        array([[0.5, 0.5],
+               [0.7, 0.3]])
+    """
 
     name = "mean_probability"
 

@@ -15,7 +15,17 @@ ROOT_CS = (0.001, 0.01, 0.1, 0.3, 1.0, 3.0)
 
 
 class RootStacking(Stacking):
-    """Ridge softmax regression on centred log-probabilities and root probabilities; otherwise as ``Stacking``."""
+    """Ridge softmax regression on centred log-probabilities and root probabilities; otherwise as ``Stacking``.
+
+    Examples:
+        >>> import numpy as np
+        >>> import pathfuse
+        >>> y = np.arange(60) % 3
+        >>> logits = np.random.default_rng(0).normal(size=(60, 4, 3))  # samples, experts, classes
+        >>> logits[np.arange(60), :, y] += 1.5
+        >>> pathfuse.RootStacking(C=0.1).fit(logits, y).predict(logits)[:3]
+        array([0, 1, 2])
+    """
 
     name = "root_stacking"
 

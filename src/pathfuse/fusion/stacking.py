@@ -27,6 +27,15 @@ class Stacking(Rung):
         C: Inverse penalty; None: chosen by inner cross-validation from ``CS``.
         seed: Seed of the inner folds.
         n_jobs: Processes for inner cross-validation (joblib).
+
+    Examples:
+        >>> import numpy as np
+        >>> import pathfuse
+        >>> y = np.arange(60) % 3
+        >>> logits = np.random.default_rng(0).normal(size=(60, 4, 3))  # samples, experts, classes
+        >>> logits[np.arange(60), :, y] += 1.5
+        >>> pathfuse.Stacking(C=0.1).fit(logits, y).predict(logits)[:3]
+        array([0, 1, 2])
     """
 
     name = "stacking"

@@ -33,6 +33,17 @@ class StaticProduct(Rung):
         ridge: Pull towards equal weights, in units of 1/n; None: chosen by inner cross-validation from ``RIDGES``.
         seed: Seed of the inner folds.
         n_jobs: Processes for inner cross-validation (joblib).
+
+    Examples:
+        >>> import numpy as np
+        >>> import pathfuse
+        >>> y = np.arange(60) % 3
+        >>> logits = np.random.default_rng(0).normal(size=(60, 4, 3))  # samples, experts, classes
+        >>> logits[np.arange(60), :, y] += 1.5
+        >>> model = pathfuse.StaticProduct(ridge=1.0).fit(logits, y)
+        >>> weights = model.weights(logits)
+        >>> bool((weights == weights[0]).all()), round(float(weights[0].sum()), 6)
+        (True, 1.0)
     """
 
     name = "static_product"

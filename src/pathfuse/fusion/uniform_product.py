@@ -17,7 +17,16 @@ def equal_weights(experts: Experts) -> Weights:
 
 
 class UniformProduct(Rung):
-    """Normalised geometric mean of the experts' distributions."""
+    """Normalised geometric mean of the experts' distributions.
+
+    Examples:
+        >>> import numpy as np
+        >>> import pathfuse
+        >>> logits = np.log([[[0.8, 0.2], [0.2, 0.8]], [[0.9, 0.1], [0.5, 0.5]]])
+        >>> pathfuse.UniformProduct().fit(logits, [0, 1]).predict_proba(logits).round(3)
+        array([[0.5 , 0.5 ],
+               [0.75, 0.25]])
+    """
 
     name = "uniform_product"
 

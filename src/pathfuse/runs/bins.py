@@ -65,6 +65,13 @@ def propose_bins(samples: str | Path | Any, n_bins: int = 4, allow_in_sample: bo
 
     Raises:
         InputError: The table is wrong, or holds too few distinct event times.
+
+    Examples:
+        >>> import polars as pl
+        >>> months = [2.0, 5.0, 9.0, 14.0, 20.0, 31.0]
+        >>> table = {"sample_id": list("abcdef"), "split": ["fit"] * 5 + ["test"], "time": months, "event": [1] * 6}
+        >>> propose_bins(pl.DataFrame(table), n_bins=2).text
+        '0,9,inf'
     """
     if n_bins < 2:
         raise InputError(f"--bins {n_bins} is too few; give 2 or more")

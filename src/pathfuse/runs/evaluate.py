@@ -55,6 +55,20 @@ def evaluate(
 
     Raises:
         InputError: There is no row to judge.
+
+    Examples:
+        >>> import polars as pl
+        >>> import pathfuse
+        >>> ids = [f"s{i}" for i in range(20)]
+        >>> samples = pl.DataFrame(
+        ...     {"sample_id": ids, "split": ["fit"] * 10 + ["test"] * 10, "label": ["normal", "tumor"] * 10}
+        ... )
+        >>> uni = pl.DataFrame({"sample_id": ids, "logit_tumor": [-1.0, 2.0] * 10, "logit_normal": [0.5, 0.3] * 10})
+        >>> conch = pl.DataFrame({"sample_id": ids, "prob_normal": [0.7, 0.2] * 10, "prob_tumor": [0.3, 0.8] * 10})
+        >>> study = pathfuse.read_study(samples, {"uni": uni, "conch": conch.head(18)})
+        >>> metrics = pathfuse.evaluate(study, n_resamples=0).metrics
+        >>> metrics["method"].unique(maintain_order=True).to_list()
+        ['conch', 'uni', 'best_expert', 'mean_probability', 'uniform_product']
     """
     start = time.perf_counter()
     check_patients(study, unit)

@@ -76,6 +76,22 @@ def fuse(
 
     Raises:
         InputError: The study cannot be fitted or judged; one sentence says why.
+
+    Examples:
+        >>> import polars as pl
+        >>> import pathfuse
+        >>> ids = [f"s{i}" for i in range(20)]
+        >>> samples = pl.DataFrame(
+        ...     {"sample_id": ids, "split": ["fit"] * 10 + ["test"] * 10, "label": ["normal", "tumor"] * 10}
+        ... )
+        >>> uni = pl.DataFrame({"sample_id": ids, "logit_tumor": [-1.0, 2.0] * 10, "logit_normal": [0.5, 0.3] * 10})
+        >>> conch = pl.DataFrame({"sample_id": ids, "prob_normal": [0.7, 0.2] * 10, "prob_tumor": [0.3, 0.8] * 10})
+        >>> study = pathfuse.read_study(samples, {"uni": uni, "conch": conch.head(18)})
+        >>> result = pathfuse.fuse(study, method="static_product", n_resamples=0)
+        >>> result.fused.columns[:4]
+        ['sample_id', 'prob_normal', 'prob_tumor', 'prediction']
+        >>> result.certificate["holds"], result.manifest["rows"]["judged"]
+        (True, 10)
     """
     start = time.perf_counter()
     recipe = Recipe(method, seed, gate, expert_dropout, n_jobs, coverage)

@@ -105,6 +105,21 @@ def rank(
 
     Raises:
         InputError: A source cannot be understood, the metric is unknown, or too few studies or methods are left.
+
+    Examples:
+        >>> import tempfile
+        >>> import polars as pl
+        >>> scores = {"brca": (0.81, 0.79), "coad": (0.90, 0.88), "luad": (0.74, 0.75)}
+        >>> rows = [
+        ...     {"study": study, "method": method, "metric": "auroc", "value": value}
+        ...     for study, values in scores.items()
+        ...     for method, value in zip(("fused", "best_expert"), values, strict=True)
+        ... ]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     pl.DataFrame(rows).write_csv(f"{folder}/scores.csv")
+        ...     result = rank([f"{folder}/scores.csv"])
+        >>> [(method, round(mean_rank, 2)) for method, mean_rank in result.summary.select("method", "mean_rank").rows()]
+        [('fused', 1.33), ('best_expert', 1.67)]
     """
     start = time.perf_counter()
     check_seed(seed)

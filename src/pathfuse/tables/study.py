@@ -82,8 +82,8 @@ def read_study(
     """Reads and aligns a study.
 
     Args:
-        samples: Path or data frame (pandas or polars) with ``sample_id``, roles and truth (contract, section 1).
-        predictions: Paths, folders, a long table, or a mapping of expert names to paths or frames (section 2).
+        samples: Path or data frame (pandas or polars) with ``sample_id``, roles and truth.
+        predictions: Paths, folders, a long table, or a mapping of expert names to paths or frames.
         label_maps: Expert name to a map (path, data frame or mapping) from the study's labels to the expert's own.
         endpoint: Name of the endpoint, if the samples table has target columns of several.
         time_edges: Survival: bin edges; default: ``time_edges`` in the metadata of a Parquet file.
@@ -91,6 +91,21 @@ def read_study(
 
     Raises:
         InputError: Anything in the tables is wrong; the message names the file, the column and the value.
+
+    Examples:
+        >>> import polars as pl
+        >>> import pathfuse
+        >>> ids = [f"s{i}" for i in range(20)]
+        >>> samples = pl.DataFrame(
+        ...     {"sample_id": ids, "split": ["fit"] * 10 + ["test"] * 10, "label": ["normal", "tumor"] * 10}
+        ... )
+        >>> uni = pl.DataFrame({"sample_id": ids, "logit_tumor": [-1.0, 2.0] * 10, "logit_normal": [0.5, 0.3] * 10})
+        >>> conch = pl.DataFrame({"sample_id": ids, "prob_normal": [0.7, 0.2] * 10, "prob_tumor": [0.3, 0.8] * 10})
+        >>> study = pathfuse.read_study(samples, {"uni": uni, "conch": conch.head(18)})
+        >>> study.expert_names, study.endpoint.kind
+        (('conch', 'uni'), 'multiclass')
+        >>> int(study.n_scored().sum())
+        38
     """
     table = read_table(Path(samples)) if isinstance(samples, str | Path) else table_in_memory("samples", samples)
     people = read_samples(table)
