@@ -30,7 +30,7 @@ def test_shows_the_methods_and_writes_the_folder(tmp_path, table, run_cli):
     assert pl.read_csv(tmp_path / "r/summary.csv")["method"].to_list() == ["uni", "conch[2]", "gpfm"]
     assert set(pl.read_csv(tmp_path / "r/winners.csv")["unresolved_with"]) == {"conch[2]", "uni"}
     manifest = json.loads((tmp_path / "r/manifest.json").read_text())
-    assert manifest["command"].startswith("pathfuse ")
+    assert manifest["command"].startswith("pathfuse")
     assert manifest["left_out"] == []
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
 

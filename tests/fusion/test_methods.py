@@ -180,6 +180,7 @@ def test_the_council_holds_and_reports():
     assert sum(auto.council_weights_.values()) == pytest.approx(1)
     assert set(auto.inner_scores_) == {
         "best_expert", "mean_probability", "uniform_product", "static_product", "logitprod", "stacking",
+        "root_stacking",
     }  # fmt: skip
     np.testing.assert_array_equal(auto.weights(logits), auto.members_["logitprod"].weights(logits))
 

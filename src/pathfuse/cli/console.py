@@ -63,7 +63,7 @@ def show_result(result: "Result", folder: str) -> None:
     table = Table(title=f"{result.manifest['rows']['judged']} samples judged, best first (95 % interval by patient)")
     table.add_column("method")
     for i, name in enumerate(names):
-        table.add_column(name if i else f"{name} [interval]", justify="right")
+        table.add_column(name if i else f"{name} \\[interval]", justify="right")
     for row in rows:
         first = row[names[0]]
         interval = "" if first["ci_low"] is None else f" \\[{number(first['ci_low'])}, {number(first['ci_high'])}]"
