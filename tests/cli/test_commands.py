@@ -530,7 +530,7 @@ def assert_fold_tests(out, joined):
     key = ["method", "reference", "metric"]
     assert of_folds.select(key).sort(key).equals(pl.read_csv(out / "comparisons.csv").select(key).sort(key))
     others = tests.filter(pl.col("test") != "corrected resampled t, 3 folds")
-    assert set(others["test"]) == {"non-inferiority, paired bootstrap by patient"}
+    assert set(others["test"]) == {"non-inferiority, percentile bootstrap by patient, not adjusted"}
     tested = of_folds.drop_nulls("p_value")
     assert (tested["p_holm"] >= tested["p_value"]).all()
     differs = (tested["p_holm"] < 0.05).to_list()

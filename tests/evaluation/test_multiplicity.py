@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pathfuse.evaluation.multiplicity import holm
+from pathfuse.evaluation.multiplicity import holm, holm_once
 
 P_VALUES = st.lists(st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.01, 0.04, 1.0])), max_size=12)
 
@@ -55,3 +55,10 @@ def test_keeps_the_order_and_never_flatters(p):
     assert (adjusted >= p).all()
     assert (adjusted <= np.minimum(len(p) * p, 1)).all()
     assert (np.diff(adjusted[np.argsort(p)]) >= 0).all()
+
+
+def test_the_same_comparison_counts_once():
+    """The best expert stands twice, under its own name and as best_expert: three comparisons, not four."""
+    p, differences = np.array([0.01, 0.04, 0.01, 0.02]), np.array([-0.3, -0.1, -0.3, -0.2])
+    np.testing.assert_allclose(holm_once(p, differences), [0.03, 0.04, 0.03, 0.04])
+    np.testing.assert_allclose(holm_once(p, np.arange(4.0)), holm(p))

@@ -14,17 +14,17 @@ from pathfuse.endpoints.base import Endpoint
 from pathfuse.evaluation.averages import Averages, Pairs
 from pathfuse.evaluation.estimates import Estimates, estimate, resampled
 from pathfuse.evaluation.judged import Comparison, Judged, Metric, Scores, Verdict, predicted
-from pathfuse.evaluation.multiplicity import holm
+from pathfuse.evaluation.multiplicity import holm_once
 from pathfuse.evaluation.notes import about_auroc, about_figure, too_few
-from pathfuse.evaluation.paired_tests import delong_tests, fold_tests, margin_tests
+from pathfuse.evaluation.paired_tests import ALPHA, delong_tests, family_side, fold_tests, margin_tests
 from pathfuse.evaluation.prediction_sets import COVERAGE
 from pathfuse.evaluation.resampling import MIN_PATIENTS, Resamples, draw, two_sided_p
 from pathfuse.types import Index
 
 INTERVALS = ("percentile", "bca")
 ABOUT_FOLDS = (
-    "folds: intervals and p-values of the bootstrap are about these fitted models; "
-    "the corrected t in tests.csv is about fitting anew, and conservative"
+    "folds: intervals and p-values of the bootstrap take the models as they are; "
+    "the corrected t in tests.csv allows for their training as well, and is conservative"
 )
 
 
@@ -189,18 +189,23 @@ def _paired(
 
 
 def _judge_contrasts(verdict: Verdict, endpoint: Endpoint, output: str, pairs: Pairs, rules: Rules) -> None:
-    """Comparisons and tests of one output; p-values are adjusted over the references of a method, per metric."""
-    for name in dict.fromkeys(method for method, _ in pairs):
-        own = {reference: pair for (method, reference), pair in pairs.items() if method == name and pair is not None}
-        for reference, (one, other) in own.items():
-            if reference == "best_expert":
-                verdict.tests.extend(margin_tests(endpoint, output, name, one, other, rules.margin))
-        rows = [_compare(name, r, output, m, pair, rules) for r, pair in own.items() for m in endpoint.metrics]
-        for metric in endpoint.metrics:
-            family = [i for i, row in enumerate(rows) if row.metric == metric]
-            for i, adjusted in zip(family, holm(np.array([rows[i].p_value for i in family])), strict=True):
-                rows[i] = replace(rows[i], p_holm=float(adjusted))
-        verdict.comparisons.extend(rows)
+    """Comparisons and tests of one output; p-values are adjusted inside each family, per metric."""
+    there = {contrast: pair for contrast, pair in pairs.items() if pair is not None}
+    for (name, reference), (one, other) in there.items():
+        if reference == "best_expert":
+            verdict.tests.extend(margin_tests(endpoint, output, name, one, other, rules.margin))
+    rows = [_compare(*contrast, output, m, pair, rules) for contrast, pair in there.items() for m in endpoint.metrics]
+    side = family_side(list(there))
+    for family in dict.fromkeys(((row.method, row.reference)[side], row.metric) for row in rows):
+        members = [i for i, row in enumerate(rows) if ((row.method, row.reference)[side], row.metric) == family]
+        adjusted = holm_once(*np.array([(rows[i].p_value, rows[i].difference) for i in members]).T)
+        for i, p_holm in zip(members, adjusted, strict=True):
+            rows[i] = replace(rows[i], p_holm=float(p_holm))
+        floor = 2 * len(members) / (rules.n_resamples + 1)
+        note = f"{len(members)} comparisons in a family need more than {rules.n_resamples} resamples to reach 0.05"
+        if rules.n_resamples and floor > ALPHA and note not in verdict.notes:
+            verdict.notes.append(note)
+    verdict.comparisons.extend(rows)
 
 
 def _say_apart(verdict: Verdict, output: str, judged: Judged, pairs: Pairs) -> None:

@@ -81,7 +81,7 @@ class Comparison:
     p_value: float
     test: str
     p_holm: float
-    """Adjusted over the references that the method is compared with, per output and metric."""
+    """Adjusted (Holm) per output and metric: over a method's references, or over the methods of a reference."""
 
 
 @dataclass(frozen=True)

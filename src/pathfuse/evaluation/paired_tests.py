@@ -10,7 +10,7 @@ from pathfuse.evaluation.corrected_t import corrected_t
 from pathfuse.evaluation.delong import delong
 from pathfuse.evaluation.estimates import Estimates, by_fold
 from pathfuse.evaluation.judged import LOWER_IS_BETTER, Judged, Test, predicted
-from pathfuse.evaluation.multiplicity import holm
+from pathfuse.evaluation.multiplicity import holm_once
 from pathfuse.evaluation.noninferiority import non_inferiority
 
 MARGIN_METRICS = ("nll", "auroc", "c_index", "pearson")
@@ -73,18 +73,28 @@ def margin_tests(
         difference = one[metric] - other[metric]
         gains = -difference.resampled if metric in LOWER_IS_BETTER else difference.resampled
         found = non_inferiority(gains, margin)
-        what = "non-inferiority, paired bootstrap by patient"
+        what = "non-inferiority, percentile bootstrap by patient, not adjusted"
         figures = (difference.point, NAN, found.p_value, NAN, margin, found.conclusion)
         tests.append(Test(name, "best_expert", output, metric, what, *figures))
     return tests
 
 
+def family_side(contrasts: Sequence[tuple[str, str]]) -> int:
+    """Which side of the contrasts a family shares: 0 the method (``fuse``), 1 the reference (``evaluate``).
+
+    It is the side with fewer names: one method against many, or many against one reference.
+    """
+    methods, references = ({c[side] for c in contrasts} for side in (0, 1))
+    return 0 if len(methods) <= len(references) else 1
+
+
 def _adjusted(tests: list[Test]) -> list[Test]:
-    """The same with Holm's adjustment over the references of each method, per metric."""
-    result = list(tests)
-    for family in {(t.method, t.metric) for t in tests}:
-        members = [i for i, t in enumerate(tests) if (t.method, t.metric) == family]
-        for i, p_holm in zip(members, holm(np.array([tests[i].p_value for i in members])), strict=True):
+    """The same with Holm's adjustment over each family, per metric."""
+    result, side = list(tests), family_side([(t.method, t.reference) for t in tests])
+    for family in {((t.method, t.reference)[side], t.metric) for t in tests}:
+        members = [i for i, t in enumerate(tests) if ((t.method, t.reference)[side], t.metric) == family]
+        adjusted = holm_once(*np.array([(tests[i].p_value, tests[i].difference) for i in members]).T)
+        for i, p_holm in zip(members, adjusted, strict=True):
             result[i] = replace(tests[i], p_holm=float(p_holm))
     return [replace(t, conclusion=_verdict(t)) for t in result]
 

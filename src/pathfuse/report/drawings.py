@@ -136,8 +136,8 @@ def _forest(content: Content) -> Drawing | None:
     who = "the fusion less each other method" if others == "reference" else f"each expert less {subject}"
     said = " and ".join(metric_name(name) for name in names)
     caption = (
-        f"Paired differences in {said}: {who}, on the same patients. Filled: the 95 % interval leaves out no "
-        "difference (the dotted line). Shaded: the side that speaks for "
+        f"Paired differences in {said}: {who}, on the same patients. Filled: the 95 % interval excludes 0 "
+        "(the dotted line). Shaded: the side that speaks for "
         f"{'the fusion' if others == 'reference' else 'the expert'}."
     )
     spoken = f"Differences in {said}, {who}, with 95 % intervals; the table below has the numbers."

@@ -183,7 +183,7 @@ def headline(comparisons: pl.DataFrame, manifest: dict[str, Any]) -> str:
     return (
         f"The fusion's {metric} is {number(abs(row['difference']))} {verb} that of the best expert chosen on "
         f"the fit rows (difference {number(row['difference'])}, 95 % interval {number(row['ci_low'])} to "
-        f"{number(row['ci_high'])}; {where}){'' if clear else '; the interval includes no difference'}."
+        f"{number(row['ci_high'])}; {where}){'' if clear else '; the interval includes 0'}."
     )
 
 

@@ -85,13 +85,25 @@ def _shuffled(expert: Expert, seed: int) -> Expert:
 
 
 def _mislabelled(study: Study, parts: Sequence[Partition], seed: int) -> Study:
-    """Truths dealt out anew among the rows of each role, so that no prediction can be right but by chance."""
+    """Truths dealt out anew among the patients of each role, so that no prediction can be right but by chance."""
     rng = np.random.default_rng(seed)
     source = np.arange(len(study.samples.ids))
     groups = [p.judged for p in parts] if len(parts) > 1 else [parts[0].fit, parts[0].judged]
     for rows in groups:
-        source[rows] = rng.permutation(rows)
+        source[rows] = _swapped(rows, study.samples.patients, rng)
     return replace(study, truth={task: _dealt(truth, source) for task, truth in study.truth.items()})
+
+
+def _swapped(rows: np.ndarray, patients: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """For each row a row of another patient: patients trade their truths as a whole, so that samples still cluster."""
+    numbers = np.unique(patients[rows].astype(str), return_inverse=True)[1]
+    partner = rng.permutation(numbers.max() + 1)
+    own = [np.flatnonzero(numbers == p) for p in range(len(partner))]
+    source = np.empty_like(rows)
+    for p, members in enumerate(own):
+        theirs = own[partner[p]]
+        source[members] = rows[theirs[np.arange(len(members)) % len(theirs)]]
+    return source
 
 
 def _dealt(truth: Truth, source: np.ndarray) -> Truth:
