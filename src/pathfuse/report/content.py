@@ -72,6 +72,16 @@ class Content:
         return self.metrics.filter(~pl.col("metric").is_in(SET_METRICS))
 
     @property
+    def n_folds(self) -> int:
+        """Outer folds; 0 without."""
+        return len((self.certificate or {}).get("folds", ())) or int(self.manifest.get("folds", 0))
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether any figure has one; few patients have none."""
+        return bool(self.ranked["ci_low"].is_not_null().any())
+
+    @property
     def of_sets(self) -> pl.DataFrame:
         """Coverage and size of prediction sets."""
         return self.metrics.filter(pl.col("metric").is_in(SET_METRICS))

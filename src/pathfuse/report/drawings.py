@@ -160,7 +160,7 @@ def _roc(content: Content) -> Drawing | None:
         marked = {"fused": "thick: the fusion", "best_expert": "dashed: the best expert"}
         said = [words for name, words in marked.items() if name in points["method"]]
         what = "; ".join([*said, "thin: all others" if said else "of every method"])
-    folds = " Mean of the folds' curves." if "folds" in (content.certificate or {}) else ""
+    folds = " Mean of the folds' curves." if content.n_folds else ""
     caption = f"ROC curves: {what}. In brackets the area under the curve.{folds}{_outputs(points, content)}"
     return Drawing("roc", caption, f"ROC curves, {what}; the method table has the areas.", roc_plot(points))
 

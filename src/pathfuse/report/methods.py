@@ -94,11 +94,14 @@ def _data(said: Methods, content: Content) -> None:
         said.say(f"Time was divided into bins at {', '.join(f'{float(edge):g}' for edge in endpoint['time_edges'])}")
     judged = f"{_count(rows['judged'], 'sample')} of {_count(rows['patients_judged'], 'patient')}"
     if "method" not in manifest:
-        said.say(f"Nothing was fitted; {judged} were judged")
-    elif "folds" in (content.certificate or {}):
-        folds = len((content.certificate or {})["folds"])
+        chosen = "best_expert" in content.ranked["method"]
+        where = "the other folds" if content.n_folds else "the fit rows"
+        best = f", and the best expert chosen on {where}" if chosen else ""
+        said.say(f"Nothing was fitted{best}; {judged} were judged")
+    elif content.n_folds:
         said.say(
-            f"With {folds} outer folds, methods were fitted on the other folds and judged on each in turn: {judged}"
+            f"With {content.n_folds} outer folds, methods were fitted on the other folds and judged on each in turn: "
+            f"{judged}"
         )
     else:
         fitted = f"{_count(rows['fit'], 'sample')} of {_count(rows['patients_fit'], 'patient')}"
@@ -137,22 +140,26 @@ def _judging(said: Methods, content: Content) -> None:
     manifest, names = content.manifest, content.metric_names
     if manifest["unit"] == "patient":
         said.say("Log-probabilities were averaged over each patient's samples before judging")
-    if "folds" in (content.certificate or {}):
+    if content.n_folds:
         said.say("Metrics were computed inside each fold and averaged with the folds' patient counts as weights")
     if "c_index_ipcw" in names:
         said.say("Uno's C and the integrated Brier score weigh for censoring, estimated on the fit rows", "uno2011",
                  "graf1999")  # fmt: skip
-    if manifest["n_resamples"]:
+    if content.has_intervals:
+        strata = "" if content.kind == "regression" else " and stratified by outcome where there is one task"
         bca = manifest.get("interval") == "bca"
         how = "bias-corrected and accelerated (BCa) percentiles" if bca else "percentiles"
         said.say(
             f"95 % intervals are {how} of {manifest['n_resamples']:,} bootstrap resamples of patients, paired "
-            "over methods and stratified by outcome where there is one task",
+            f"over methods{strata}",
             "efron1993",
         )
-    if "p_holm" in content.comparisons.columns or content.tests is not None:
-        said.say("p-values were corrected for the number of comparisons by Holm's method", "holm1979")
     else:
+        said.say("No intervals were computed")
+    adjusted = "p_holm" in content.comparisons.columns or content.tests is not None
+    if adjusted and content.comparisons["p_value"].is_not_null().any():
+        said.say("p-values were corrected for the number of comparisons by Holm's method", "holm1979")
+    elif content.comparisons["p_value"].is_not_null().any():
         said.say("p-values were not corrected for the number of comparisons")
 
 
@@ -164,7 +171,12 @@ def _extras(said: Methods, content: Content) -> None:
         said.say("Differences over outer folds were tested with the corrected resampled t-test", "nadeau2003")
     if "non-inferiority" in used:
         margin = f"{content.manifest['margin']:g}" if "margin" in content.manifest else "stated"
-        said.say(f"Non-inferiority to the best expert was judged with a margin of {margin}")
+        said.say(f"Non-inferiority to the best expert was judged with a margin of {margin}, without correction")
+    if content.ablation is not None:
+        said.say(
+            "For the ablation the fusion was fitted again without each expert, with one expert twice, with one "
+            "expert's predictions shuffled and with shuffled labels; its p-values are not corrected"
+        )
     if content.manifest.get("risk_groups"):
         said.say("Thirds of predicted risk were compared by Kaplan-Meier curves and the log-rank test", "kaplan1958",
                  "mantel1966")  # fmt: skip

@@ -65,6 +65,7 @@ def render(content: Content, drawings: list[Drawing] | None = None) -> str:
         manifest=content.manifest,
         certificate=content.certificate,
         methods=methods(content),
+        has_intervals=content.has_intervals,
         temperature=temperature_sentence(content.manifest.get("inner_cross_validation", [])),
         max_lines=MAX_LINES,
         max_notes=MAX_NOTES,

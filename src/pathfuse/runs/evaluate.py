@@ -105,6 +105,7 @@ def evaluate(
         "interval": interval,
         "margin": margin,
         "unit": unit,
+        "folds": len(parts) if len(parts) > 1 else 0,
         "command": None,
         "risk_groups": shown.risk_groups,
         "notes": verdict.notes,
