@@ -13,6 +13,9 @@ TABLES = {"fit_time": fit_time, "published": published, "coverage": coverage, "n
 
 
 def main(names: list[str]) -> None:
+    unknown = [name for name in names if name not in TABLES]
+    if unknown:
+        sys.exit(f"benchmarks: no table named {', '.join(unknown)}; the tables are {', '.join(TABLES)}")
     place = Path(__file__).parent / "results"
     place.mkdir(exist_ok=True)
     for name in names or TABLES:

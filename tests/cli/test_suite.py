@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -260,6 +261,23 @@ def test_a_broken_study_is_reported_and_the_others_go_on(suite, fits, studies, t
     assert not (tmp_path / "out/one").exists()
     assert (tmp_path / "out/ranking").is_dir()
     assert (tmp_path / "out/two/report.html").is_file()
+
+
+def test_a_study_whose_numbers_break_the_fit_does_not_end_the_suite(suite, fits, monkeypatch):
+    import pathfuse.runs.suite
+
+    plain = pathfuse.runs.suite.fuse
+
+    def fuse(study, *args, **options):
+        if "/two/" in study.samples.source:
+            raise np.linalg.LinAlgError("Singular matrix")
+        return plain(study, *args, **options)
+
+    monkeypatch.setattr("pathfuse.runs.suite.fuse", fuse)
+    (status, _, err), table = suite()
+    assert status == 1
+    assert "two failed: LinAlgError: Singular matrix" in err
+    assert table["status"].to_list() == ["done", "done", "failed"]
 
 
 def test_a_study_without_samples_fails_and_one_file_does_not_end_the_suite(suite, fits, studies):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from pathfuse.cli.options import Force, Resamples, Seed
+from pathfuse.cli.options import Force, IntervalKind, Margin, Resamples, Seed
 
 if TYPE_CHECKING:
     from pathfuse.runs.suite import SuiteResult
@@ -44,6 +44,8 @@ def run(
     method: Annotated[str, Parameter(help="auto (a council of all methods), choose, or one method's name.")] = "auto",
     seed: Seed = 0,
     resamples: Resamples = 2000,
+    interval: IntervalKind = "percentile",
+    margin: Margin = 0.01,
     only: Annotated[
         list[str] | None, Parameter(consume_multiple=True, negative="", help="Fit only these studies.")
     ] = None,
@@ -66,6 +68,8 @@ def run(
                 method=method,
                 seed=seed,
                 n_resamples=resamples,
+                interval=interval,
+                margin=margin,
                 only=only,
                 cohorts=cohorts,
                 n_jobs=jobs,

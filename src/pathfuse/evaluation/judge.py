@@ -201,9 +201,9 @@ def _judge_contrasts(verdict: Verdict, endpoint: Endpoint, output: str, pairs: P
         adjusted = holm_once(*np.array([(rows[i].p_value, rows[i].difference) for i in members]).T)
         for i, p_holm in zip(members, adjusted, strict=True):
             rows[i] = replace(rows[i], p_holm=float(p_holm))
-        floor = 2 * len(members) / (rules.n_resamples + 1)
-        note = f"{len(members)} comparisons in a family need more than {rules.n_resamples} resamples to reach 0.05"
-        if rules.n_resamples and floor > ALPHA and note not in verdict.notes:
+        count = len({(rows[i].p_value, rows[i].difference) for i in members if not np.isnan(rows[i].p_value)})
+        note = f"{count} comparisons in a family need more than {rules.n_resamples} resamples to reach 0.05"
+        if 2 * count / (rules.n_resamples + 1) > ALPHA and note not in verdict.notes:
             verdict.notes.append(note)
     verdict.comparisons.extend(rows)
 

@@ -28,6 +28,14 @@ FUSIONS = {
     "covariance_product": "a product with weights from the covariance of the experts' errors",
 }
 
+ABLATIONS = {
+    "leave one out": "without each expert",
+    "duplicate": "with one expert twice",
+    "noise": "with one expert's predictions shuffled",
+    "in-sample": "on training rows too",
+    "shuffled labels": "with shuffled labels",
+}
+
 
 @dataclass
 class Methods:
@@ -173,10 +181,10 @@ def _extras(said: Methods, content: Content) -> None:
         margin = f"{content.manifest['margin']:g}" if "margin" in content.manifest else "stated"
         said.say(f"Non-inferiority to the best expert was judged with a margin of {margin}, without correction")
     if content.ablation is not None:
-        said.say(
-            "For the ablation the fusion was fitted again without each expert, with one expert twice, with one "
-            "expert's predictions shuffled and with shuffled labels; its p-values are not corrected"
-        )
+        kinds = set(content.ablation["kind"].to_list())
+        ways = [words for kind, words in ABLATIONS.items() if kind in kinds]
+        listed = f"{', '.join(ways[:-1])} and {ways[-1]}"
+        said.say(f"For the ablation the fusion was fitted again {listed}; its p-values are not corrected")
     if content.manifest.get("risk_groups"):
         said.say("Thirds of predicted risk were compared by Kaplan-Meier curves and the log-rank test", "kaplan1958",
                  "mantel1966")  # fmt: skip

@@ -190,7 +190,7 @@ def headline(comparisons: pl.DataFrame, manifest: dict[str, Any]) -> str:
 
 def number(value: float | None) -> str:
     """A figure with three decimals; an em dash where undefined."""
-    return "—" if value is None else f"{value:.3f}"
+    return "—" if value is None else f"{value:.3f}".replace("-0.000", "0.000")
 
 
 def p_value(value: float | None) -> str:

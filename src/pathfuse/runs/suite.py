@@ -40,6 +40,13 @@ class Options:
     method: str = "auto"
     seed: int = 0
     n_resamples: int = 2000
+    interval: str = "percentile"
+    margin: float = 0.01
+
+    @property
+    def rules(self) -> Rules:
+        """How every study is judged."""
+        return Rules(self.n_resamples, self.seed, self.interval, self.margin)
 
     def check(self) -> None:
         """Refuses what would fail in every study.
@@ -50,7 +57,7 @@ class Options:
         if self.method not in GAUSSIAN_RUNGS:
             method_class(self.method)
         check_seed(self.seed)
-        check_judging("sample", Rules(self.n_resamples, self.seed), "")
+        check_judging("sample", self.rules, "")
 
 
 @dataclass(frozen=True)
@@ -130,6 +137,8 @@ def run_suite(
     method: str = "auto",
     seed: int = 0,
     n_resamples: int = 2000,
+    interval: str = "percentile",
+    margin: float = 0.01,
     only: list[str] | None = None,
     cohorts: str | Path | None = None,
     n_jobs: int | None = None,
@@ -149,6 +158,8 @@ def run_suite(
         method: As in ``fuse``.
         seed: As in ``fuse``.
         n_resamples: As in ``fuse``.
+        interval: As in ``fuse``.
+        margin: As in ``fuse``.
         only: Fit only these studies; results that others have already still count.
         cohorts: Table ``study,cohort``, for ``rank``: which studies share patients. Where it says nothing, the
             cards do.
@@ -161,7 +172,7 @@ def run_suite(
         InputError: There is no study, an option is wrong, or ``out`` holds something else.
     """
     start = time.perf_counter()
-    source, place, options = Path(folder), Path(out), Options(method, seed, n_resamples)
+    source, place, options = Path(folder), Path(out), Options(method, seed, n_resamples, interval, margin)
     options.check()
     if n_jobs == 0:
         raise InputError("--jobs 0 would do nothing; give a number of processes, or -1 for all cores")
@@ -272,13 +283,21 @@ def run_study(plan: Plan) -> Row:
                 f"but the card '{plan.card.name}' is of endpoint '{plan.card.endpoint}'"
             )
         options = Options(**plan.stamp["options"]) if plan.stamp else Options()
-        result = fuse(study, options.method, options.seed, n_resamples=options.n_resamples)
+        result = fuse(
+            study,
+            options.method,
+            options.seed,
+            n_resamples=options.n_resamples,
+            interval=options.interval,
+            margin=options.margin,
+        )
         result.manifest["command"] = _command(plan, options)
         result.manifest["suite"] = plan.stamp
         result.save(plan.place, force=True)
-    except InputError as error:
+    except (ValueError, ArithmeticError, LookupError, OSError, MemoryError) as error:  # the other studies go on
         seconds = round(time.perf_counter() - start, 3)
-        return replace(plan.blank, status="failed", seconds=seconds, error=" ".join(str(error).split()))
+        said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        return replace(plan.blank, status="failed", seconds=seconds, error=" ".join(said.split()))
     return _done(plan)
 
 
@@ -289,6 +308,7 @@ def _command(plan: Plan, options: Options) -> str:
     parts += ["--time-edges", at.edges] if at.edges else []
     parts += ["--label-map", *(f"{name}={file}" for name, file in at.label_maps.items())] if at.label_maps else []
     parts += ["--method", options.method, "--seed", options.seed, "--resamples", options.n_resamples]
+    parts += ["--interval", options.interval, "--margin", options.margin]
     return shlex.join(str(part) for part in [*parts, "--out", plan.place])
 
 
