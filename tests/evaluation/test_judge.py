@@ -15,8 +15,9 @@ from pathfuse.errors import InputError
 from pathfuse.evaluation.censoring import Censoring
 from pathfuse.evaluation.classification import ClassificationScores
 from pathfuse.evaluation.judge import Rules, judge, judge_tasks
-from pathfuse.evaluation.judged import Judged, average_patients
+from pathfuse.evaluation.judged import Judged, Metric, average_patients
 from pathfuse.evaluation.multiplicity import holm
+from pathfuse.evaluation.notes import about_ece
 from pathfuse.evaluation.resampling import bca_interval, draw
 from pathfuse.evaluation.survival import SurvivalTruth
 
@@ -299,7 +300,7 @@ def test_an_undefined_metric_is_nan_with_a_note(rng):
     assert (row.n, row.n_patients) == (30, 30)
     row = comparison_of(verdict, "x", "y", "auroc")
     assert np.isnan([row.difference, row.ci_low, row.ci_high, row.p_value]).all()
-    assert sorted(verdict.notes) == [
+    assert sorted(note for note in verdict.notes if "auroc" in note) == [
         f"all: auroc of {name} is undefined: the judged rows hold 1 class" for name in ("x", "y")
     ]
     assert np.isfinite([metric_of(verdict, "x", m).value for m in ("nll", "accuracy", "f1", "brier", "ece")]).all()
@@ -311,6 +312,17 @@ def test_the_note_on_folds_of_one_class_does_not_blame_the_rows(rng):
     assert np.isnan(metric_of(verdict, "x", "auroc").value)
     (note,) = [n for n in verdict.notes if not n.startswith("folds:")]
     assert "fold" in note
+
+
+def test_an_interval_of_the_ece_above_its_value_is_named():
+    def row(method, value, low):
+        return Metric(method, "all", "ece", value, low, low + 0.1, 100, 100)
+
+    assert about_ece([row("a", 0.05, 0.02), row("b", 0.05, float("nan"))]) == []
+    (note,) = about_ece([row("a", 0.05, 0.06), row("b", 0.05, 0.02)])
+    assert note == "ece: the interval lies above the value for a: resampling adds scatter to the bins"
+    (note,) = about_ece([row(name, 0.05, 0.06) for name in "abcde"])
+    assert "for a, b, c and 2 more" in note
 
 
 def test_degenerate_resamples_are_counted_and_the_interval_stands(rng):

@@ -15,7 +15,7 @@ from pathfuse.evaluation.averages import Averages, Pairs
 from pathfuse.evaluation.estimates import Estimates, estimate, resampled
 from pathfuse.evaluation.judged import Comparison, Judged, Metric, Scores, Verdict, predicted
 from pathfuse.evaluation.multiplicity import holm_once
-from pathfuse.evaluation.notes import about_auroc, about_figure, too_few
+from pathfuse.evaluation.notes import about_auroc, about_ece, about_figure, too_few
 from pathfuse.evaluation.paired_tests import ALPHA, delong_tests, family_side, fold_tests, margin_tests
 from pathfuse.evaluation.prediction_sets import COVERAGE
 from pathfuse.evaluation.resampling import MIN_PATIENTS, Resamples, draw, two_sided_p
@@ -104,6 +104,7 @@ def judge_tasks(
             row for name, values in averages.methods().items() for row in _metrics(name, "all", values, n, n_patients)
         )
         _judge_contrasts(verdict, endpoint, "all", averages.pairs(), rules)
+    verdict.notes.extend(about_ece([row for row in verdict.metrics if row.metric == "ece"]))
     return verdict
 
 

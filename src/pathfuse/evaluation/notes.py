@@ -1,9 +1,11 @@
 """What judging could not say, in sentences for the manifest."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pathfuse.endpoints.base import Endpoint
-from pathfuse.evaluation.judged import Judged
+from pathfuse.evaluation.judged import Judged, Metric
 
 
 def about_figure(what: str, point: float, n_undefined: int, judged: Judged, rows: np.ndarray) -> list[str]:
@@ -42,6 +44,13 @@ def about_auroc(output: str, endpoint: Endpoint, judged: Judged) -> list[str]:
         elif absent and where:
             notes.append(f"{output}: auroc is averaged over the other folds: one class only{where}")
     return notes
+
+
+def about_ece(rows: Sequence[Metric]) -> list[str]:
+    """That intervals of the ECE lie above their value: resampling adds scatter to the bins."""
+    high = dict.fromkeys(row.method for row in rows if row.value < row.ci_low)
+    names = ", ".join(list(high)[:3]) + (f" and {len(high) - 3} more" if len(high) > 3 else "")
+    return [f"ece: the interval lies above the value for {names}: resampling adds scatter to the bins"] if high else []
 
 
 def too_few(endpoint: Endpoint, judged: Judged) -> str | None:
