@@ -16,7 +16,7 @@ import pytest
 from pathfuse.suite.cards import read_cards
 
 ARGUMENTS = ("--resamples", 20, "--method", "static_product")
-STUDIES = ("bracs_3", "one", "two")
+STUDIES = ("brca_idc_ilc", "one", "two")
 COLUMNS = [
     "study", "task", "endpoint", "status", "seconds", "n", "fused_nll", "best_expert_nll", "certificate_holds", "error"
 ]  # fmt: skip
@@ -107,7 +107,7 @@ def test_run_writes_studies_table_and_ranking(ran):
     table = pl.read_csv(out / "suite.csv")
     assert table.columns == COLUMNS
     assert table["study"].to_list() == list(STUDIES)
-    assert table["task"].to_list() == ["bracs_3", None, None]
+    assert table["task"].to_list() == ["brca_idc_ilc", None, None]
     assert set(table["status"]) == {"done"}
     assert set(table["endpoint"]) == {"multiclass"}
     assert set(table["n"]) == {12}
@@ -178,9 +178,9 @@ def test_only_what_changed_is_fitted_again(suite, fits, studies, tmp_path):
     suite()
     assert fits == ["two"]
     fits.clear()
-    (tmp_path / "out/bracs_3/fused.parquet").unlink()  # a result that is not whole
+    (tmp_path / "out/brca_idc_ilc/fused.parquet").unlink()  # a result that is not whole
     suite()
-    assert fits == ["bracs_3"]
+    assert fits == ["brca_idc_ilc"]
 
 
 @pytest.mark.parametrize("more", [("--seed", 3), ("--force",), ("--method", "uniform_product"), ("--resamples", 21)])
@@ -206,14 +206,14 @@ def test_another_version_fits_again(suite, fits, monkeypatch):
 def test_only_skips_the_others_but_counts_what_they_have(suite, fits):
     (_, out, err), table = suite("--only", "two")
     assert fits == ["two"]
-    assert status_of(table) == {"bracs_3": "skipped", "one": "skipped", "two": "done"}
+    assert status_of(table) == {"brca_idc_ilc": "skipped", "one": "skipped", "two": "done"}
     assert "1 done, 0 failed, 2 skipped" in out
     assert "a ranking needs two studies" in err
-    _, table = suite("--only", "one", "bracs_3")
+    _, table = suite("--only", "one", "brca_idc_ilc")
     assert set(status_of(table).values()) == {"done"}
     (status, _, err), _ = suite("--only", "three")
     assert status == 2
-    assert "--only 'three' is none of the studies, which are bracs_3, one, two" in err
+    assert "--only 'three' is none of the studies, which are brca_idc_ilc, one, two" in err
 
 
 def test_cohorts_come_from_cards_and_from_the_user(suite, fits, studies, tmp_path, monkeypatch):
@@ -228,16 +228,16 @@ def test_cohorts_come_from_cards_and_from_the_user(suite, fits, studies, tmp_pat
         return Saved()
 
     monkeypatch.setattr("pathfuse.runs.suite.rank", rank)
-    (studies / "one/card.json").write_text('{"task": "bracs_7"}')
+    (studies / "one/card.json").write_text('{"task": "brca_idc_ilc"}')
     assert suite()[0].status == 0
     assert asked["sources"] == list(STUDIES)
     assert asked["metric"] == "nll"
-    assert pl.read_csv(asked["file"]).rows() == [("bracs_3", "BRACS"), ("one", "BRACS")]
+    assert pl.read_csv(asked["file"]).rows() == [("brca_idc_ilc", "TCGA-BRCA"), ("one", "TCGA-BRCA")]
     file = tmp_path / "given.csv"
     file.write_text("study,cohort\ntwo,mine\none,mine\n")
     shutil.rmtree(tmp_path / "out/ranking")
     suite("--cohorts", file)
-    assert pl.read_csv(asked["file"]).rows() == [("bracs_3", "BRACS"), ("one", "mine"), ("two", "mine")]
+    assert pl.read_csv(asked["file"]).rows() == [("brca_idc_ilc", "TCGA-BRCA"), ("one", "mine"), ("two", "mine")]
     file.write_text("study,cohort\nthree,mine\n")
     (status, _, err), _ = suite("--cohorts", file)
     assert status == 2
@@ -286,7 +286,7 @@ def test_a_study_without_samples_fails_and_one_file_does_not_end_the_suite(suite
     (status, _, _), table = suite()
     assert status == 1
     errors = dict(table.select("study", "error").iter_rows())
-    assert errors["bracs_3"] is None
+    assert errors["brca_idc_ilc"] is None
     assert "'bach' is no task of the suite" in errors["one"]
     assert "neither samples.csv nor samples.parquet" in errors["two"]
 
@@ -299,6 +299,14 @@ def test_a_study_of_another_endpoint_than_its_card_fails(suite, fits, studies):
     (row,) = table.filter(pl.col("study") == "one").to_dicts()
     assert row["task"] == "survival_kirc"
     assert "the target is of endpoint 'multiclass', but the card 'survival_kirc' is of endpoint" in row["error"]
+
+
+def test_a_study_with_other_classes_than_its_card_fails(suite, fits, studies):
+    (studies / "one/card.json").write_text('{"task": "bracs_3"}')
+    (status, _, _), table = suite()
+    assert status == 1
+    (error,) = table.filter(pl.col("study") == "one")["error"].to_list()
+    assert "the label has 2 classes (normal, tumor), but the card 'bracs_3' has 3 (" in error
 
 
 def test_a_ranking_that_fails_does_not_lose_the_studies(suite, fits, tmp_path, monkeypatch):

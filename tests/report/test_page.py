@@ -293,7 +293,7 @@ def test_without_a_fit_there_is_no_certificate_and_no_claim(real_pages):
         assert "Weights of the experts" not in page.text
         assert "Inner cross-validation" not in page.text
     assert "against every other" not in Page(bare_page()).text
-    assert "2 experts judged on 228 samples." in Page(bare_page()).text
+    assert "2 experts judged on 228 samples of 114 patients." in Page(bare_page()).text
 
 
 def test_what_was_left_out_and_noted_stands_there(real_pages):
@@ -424,7 +424,8 @@ def test_the_headline_says_when_the_interval_includes_no_difference():
 def test_the_headline_without_an_interval():
     rows = [("fused", "best_expert", "all", "nll", -0.01, None, None, None, "none")]
     sentence = headline(comparisons_of(rows), manifest_of())
-    assert "differs from the best expert's by -0.010" in sentence
+    assert "0.010 better than that of the best expert" in sentence
+    assert "no interval" in sentence
     assert "None" not in sentence
 
 
@@ -493,7 +494,7 @@ ABLATION = pl.DataFrame({
     "variant": ["without uni", "labels shuffled"], "kind": ["leave one out", "control"], "output": ["all"] * 2,
     "metric": ["nll", "auroc"], "value": [0.5, 0.5111], "ci_low": [0.4, None], "ci_high": [0.6, None],
     "difference": [0.0707, None], "difference_low": [0.01, None], "difference_high": [0.1, None],
-    "note": ["", "compatible with 0.5"],
+    "p_value": [0.0123, None], "note": ["", "compatible with 0.5"],
 })  # fmt: skip
 SITES = pl.DataFrame(
     [
@@ -527,12 +528,40 @@ def test_tests_and_corrected_p_values():
     assert "not corrected" not in page.text
 
 
+def test_folds_are_named_where_they_could_be_taken_for_training_rows():
+    certificate = {**CERTIFICATE, "folds": {"0": {"holds": True}, "1": {"holds": True}, "2": {"holds": False}}}
+    text = Page(page_of(certificate=certificate)).text
+    assert "fitted anew for each of 3 outer folds on the others, judged on 228 samples" in text
+    assert "2 of the 3 fits that were judged hold theirs" in text
+    assert "outer folds" not in Page(page_of()).text
+
+
 def test_ablation():
     page = Page(render(content_of(ablation=ABLATION)))
-    assert ["without uni", "leave one out", "all", "NLL", "0.500", "0.400 to 0.600", "0.071", "0.010 to 0.100", ""] in (
-        page.rows
-    )
-    assert ["labels shuffled", "control", "all", "AUROC", "0.511", "—", "—", "—", "compatible with 0.5"] in page.rows
+    assert [
+        "without uni",
+        "leave one out",
+        "all",
+        "NLL",
+        "0.500",
+        "0.400 to 0.600",
+        "0.071",
+        "0.010 to 0.100",
+        "0.012",
+        "",
+    ] in page.rows
+    assert [
+        "labels shuffled",
+        "control",
+        "all",
+        "AUROC",
+        "0.511",
+        "—",
+        "—",
+        "—",
+        "—",
+        "compatible with 0.5",
+    ] in page.rows
 
 
 def test_sites_with_most_patients_first_and_small_ones_in_a_sentence():

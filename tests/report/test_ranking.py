@@ -83,7 +83,7 @@ def test_the_page_says_who_leads_and_what_was_left_out(page, result):
 def test_the_headline_counts_what_the_tests_leave_open(result):
     said = headline(result.summary, result.pairs, result.manifest)
     assert "Over 12 studies of 11 cohorts, uni has the best mean rank by auroc, 1.00 of 3 (12 wins); 0 of the 2" in said
-    assert "on average 1.5" in said  # the nasty one reaches the winner in half of the studies
+    assert "On average 1.5" in said  # the nasty one reaches the winner in half of the studies
     harder = {**result.manifest, "alpha": 1e-9}
     assert "2 of the 2 others cannot be told from it" in headline(result.summary, result.pairs, harder)
 

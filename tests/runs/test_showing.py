@@ -106,8 +106,8 @@ def test_evaluate_shows_what_it_can():
     assert set(result.sites["method"]) == {"uniform_product"}
 
 
-@pytest.fixture(scope="module")
-def survival():
+def followed_up(copies=1):
+    """160 patients and two experts; with copies, as many equal slides of every patient."""
     rng = np.random.default_rng(1)
     n = 160
     ids, time = [f"s{i:03d}" for i in range(n)], rng.exponential(30, size=n) + 0.1
@@ -122,8 +122,20 @@ def survival():
         })
         for m in range(2)
     }  # fmt: skip
-    study = pathfuse.read_study(samples=samples, predictions=experts, time_edges=[0, 12, 36, np.inf])
-    return pathfuse.fuse(study, n_resamples=0)
+
+    def slides(table):
+        return pl.concat(
+            table.with_columns(sample_id=pl.format("{}_{}", "sample_id", pl.lit(c))) for c in range(copies)
+        )
+
+    samples = slides(samples.with_columns(patient_id="sample_id"))
+    experts = {name: slides(table) for name, table in experts.items()}
+    return pathfuse.read_study(samples=samples, predictions=experts, time_edges=[0, 12, 36, np.inf])
+
+
+@pytest.fixture(scope="module")
+def survival():
+    return pathfuse.fuse(followed_up(), n_resamples=0)
 
 
 def test_survival_by_risk_group(survival):
@@ -137,6 +149,15 @@ def test_survival_by_risk_group(survival):
     assert 0 < test["p_value"] < 0.05
     assert (test["groups"], test["degrees"], test["method"]) == (3, 2, "fused")
     assert set(survival.sites["metric"]) == {"nll", "c_index"}
+
+
+def test_risk_groups_count_patients_not_slides():
+    """Every slide five times: the same patients, so the same groups, curves and test."""
+    once, again = (pathfuse.evaluate(followed_up(copies), n_resamples=0) for copies in (1, 5))
+    for key in ("statistic", "p_value"):
+        assert again.manifest["risk_groups"][key] == pytest.approx(once.manifest["risk_groups"][key])
+    curves = [one.curves.filter(pl.col("figure") == "kaplan_meier") for one in (again, once)]
+    assert curves[0].equals(curves[1])
 
 
 def test_many_targets_stay_small():

@@ -60,10 +60,12 @@ def show_result(result: "Result", folder: str) -> None:
     ranked = overall.filter(~pl.col("metric").is_in(SET_METRICS))
     rows = ranking(ranked)
     names = list(dict.fromkeys(ranked["metric"]))
-    table = Table(title=f"{result.manifest['rows']['judged']} samples judged, best first (95 % interval by patient)")
+    sure = overall["ci_low"].is_not_null().any()
+    title = f"{result.manifest['rows']['judged']} samples judged, best first"
+    table = Table(title=f"{title} ({'95 % interval by patient' if sure else 'no intervals: see the notes'})")
     table.add_column("method")
     for i, name in enumerate(names):
-        table.add_column(name if i else f"{name} \\[interval]", justify="right")
+        table.add_column(f"{name} \\[interval]" if sure and not i else name, justify="right")
     for row in rows:
         first = row[names[0]]
         interval = "" if first["ci_low"] is None else f" \\[{number(first['ci_low'])}, {number(first['ci_high'])}]"

@@ -14,9 +14,16 @@ from pathfuse.endpoints.base import Endpoint
 from pathfuse.evaluation.averages import Averages, Pairs
 from pathfuse.evaluation.estimates import Estimates, estimate, resampled
 from pathfuse.evaluation.judged import Comparison, Judged, Metric, Scores, Verdict, predicted
-from pathfuse.evaluation.multiplicity import holm_once
-from pathfuse.evaluation.notes import about_auroc, about_ece, about_figure, too_few
-from pathfuse.evaluation.paired_tests import ALPHA, delong_tests, family_side, fold_tests, margin_tests
+from pathfuse.evaluation.notes import about_auroc, about_ece, about_figure, listed, too_few
+from pathfuse.evaluation.paired_tests import (
+    ALPHA,
+    Same,
+    adjusted_p,
+    delong_tests,
+    fold_tests,
+    margin_tests,
+    same_predictions,
+)
 from pathfuse.evaluation.prediction_sets import COVERAGE
 from pathfuse.evaluation.resampling import MIN_PATIENTS, Resamples, draw, two_sided_p
 from pathfuse.types import Index
@@ -80,7 +87,7 @@ def judge_tasks(
         verdict.notes.append(f"{n_patients} patients, fewer than {MIN_PATIENTS}: no intervals")
     if enough and any(len(np.unique(judged.folds)) > 1 for judged in tasks.values()):
         verdict.notes.append(ABOUT_FOLDS)
-    averages = Averages()
+    averages, same = Averages(), dict[str, dict[str, str]]()
     for output, judged in tasks.items():
         resamples = Resamples(drawn.counts, judged.patients, leave_out)
         everything = _estimates(endpoint, judged, resamples)
@@ -93,7 +100,8 @@ def judge_tasks(
             everything, pairs = _without_intervals(everything), _pairs_without_intervals(pairs)
         verdict.notes.extend(about_auroc(output, endpoint, judged))
         _judge_methods(verdict, output, judged, everything)
-        _judge_contrasts(verdict, endpoint, output, pairs, rules)
+        same[output] = same_predictions(judged)
+        _judge_contrasts(verdict, endpoint, output, pairs, rules, same[output])
         _say_apart(verdict, output, judged, pairs)
         if enough and few is None:
             verdict.tests.extend(delong_tests(endpoint, output, judged, contrasts))
@@ -103,7 +111,8 @@ def judge_tasks(
         verdict.metrics.extend(
             row for name, values in averages.methods().items() for row in _metrics(name, "all", values, n, n_patients)
         )
-        _judge_contrasts(verdict, endpoint, "all", averages.pairs(), rules)
+        everywhere = {name: tuple(one.get(name) for one in same.values()) for one in same.values() for name in one}
+        _judge_contrasts(verdict, endpoint, "all", averages.pairs(), rules, everywhere)
     verdict.notes.extend(about_ece([row for row in verdict.metrics if row.metric == "ece"]))
     return verdict
 
@@ -137,6 +146,7 @@ def _strata(judged: Judged, by_truth: bool) -> Int[np.ndarray, " sample"]:
 
 
 def _judge_methods(verdict: Verdict, output: str, judged: Judged, everything: Mapping[str, Estimates]) -> None:
+    reasons: dict[tuple[str, str], list[str]] = {}
     for name, values in everything.items():
         rows = predicted(judged.predictions[name])
         n, n_patients = int(rows.sum()), len(np.unique(judged.patients[rows]))
@@ -144,7 +154,10 @@ def _judge_methods(verdict: Verdict, output: str, judged: Judged, everything: Ma
         for metric, value in values.items():
             n_undefined = int(np.isnan(value.resampled).sum())
             missing = 0 if n_undefined == len(value.resampled) else n_undefined
-            verdict.notes.extend(about_figure(f"{output}: {metric} of {name}", value.point, missing, judged, rows))
+            reason = about_figure(value.point, missing, judged, rows)
+            if reason is not None:
+                reasons.setdefault((metric, reason), []).append(name)
+    verdict.notes.extend(f"{output}: {metric} of {listed(names)} {why}" for (metric, why), names in reasons.items())
 
 
 def _metrics(name: str, output: str, values: Estimates, n: int, n_patients: int) -> list[Metric]:
@@ -189,24 +202,20 @@ def _paired(
     return one, other
 
 
-def _judge_contrasts(verdict: Verdict, endpoint: Endpoint, output: str, pairs: Pairs, rules: Rules) -> None:
+def _judge_contrasts(verdict: Verdict, endpoint: Endpoint, output: str, pairs: Pairs, rules: Rules, same: Same) -> None:
     """Comparisons and tests of one output; p-values are adjusted inside each family, per metric."""
     there = {contrast: pair for contrast, pair in pairs.items() if pair is not None}
     for (name, reference), (one, other) in there.items():
         if reference == "best_expert":
             verdict.tests.extend(margin_tests(endpoint, output, name, one, other, rules.margin))
     rows = [_compare(*contrast, output, m, pair, rules) for contrast, pair in there.items() for m in endpoint.metrics]
-    side = family_side(list(there))
-    for family in dict.fromkeys(((row.method, row.reference)[side], row.metric) for row in rows):
-        members = [i for i, row in enumerate(rows) if ((row.method, row.reference)[side], row.metric) == family]
-        adjusted = holm_once(*np.array([(rows[i].p_value, rows[i].difference) for i in members]).T)
-        for i, p_holm in zip(members, adjusted, strict=True):
-            rows[i] = replace(rows[i], p_holm=float(p_holm))
-        count = len({(rows[i].p_value, rows[i].difference) for i in members if not np.isnan(rows[i].p_value)})
-        note = f"{count} comparisons in a family need more than {rules.n_resamples} resamples to reach 0.05"
-        if 2 * count / (rules.n_resamples + 1) > ALPHA and note not in verdict.notes:
-            verdict.notes.append(note)
-    verdict.comparisons.extend(rows)
+    if not rows:
+        return
+    adjusted, count = adjusted_p(rows, same)
+    verdict.comparisons.extend(replace(row, p_holm=float(p)) for row, p in zip(rows, adjusted, strict=True))
+    note = f"{count} comparisons in a family need more than {rules.n_resamples} resamples to reach 0.05"
+    if 2 * count / (rules.n_resamples + 1) > ALPHA and note not in verdict.notes:
+        verdict.notes.append(note)
 
 
 def _say_apart(verdict: Verdict, output: str, judged: Judged, pairs: Pairs) -> None:

@@ -1,18 +1,21 @@
 """Adjusting p-values for how many were computed."""
 
+from collections.abc import Hashable, Sequence
+
 import numpy as np
 from jaxtyping import Float
 
 
-def holm_once(p: Float[np.ndarray, " test"], differences: Float[np.ndarray, " test"]) -> Float[np.ndarray, " test"]:
+def holm_once(p: Float[np.ndarray, " test"], what: Sequence[Hashable]) -> Float[np.ndarray, " test"]:
     """Holm's adjustment where one comparison may stand twice: the best expert is also an expert by its own name.
 
     Args:
         p: As in ``holm``.
-        differences: Float, (test,). Tests with the same p-value and the same difference count once.
+        what: What each test compares; tests of the same thing have the same p-value and count once.
     """
-    first = np.unique(np.column_stack([p, differences]), axis=0, return_index=True, return_inverse=True)
-    return holm(p[first[1]])[first[2].reshape(-1)]
+    number = {key: n for n, key in enumerate(dict.fromkeys(what))}
+    first = [what.index(key) for key in number]
+    return holm(p[first])[[number[key] for key in what]]
 
 
 def holm(p: Float[np.ndarray, " test"]) -> Float[np.ndarray, " test"]:

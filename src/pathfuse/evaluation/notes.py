@@ -8,23 +8,26 @@ from pathfuse.endpoints.base import Endpoint
 from pathfuse.evaluation.judged import Judged, Metric
 
 
-def about_figure(what: str, point: float, n_undefined: int, judged: Judged, rows: np.ndarray) -> list[str]:
-    """Why a figure is undefined, or how many resamples did not define it."""
+def about_figure(point: float, n_undefined: int, judged: Judged, rows: np.ndarray) -> str | None:
+    """Why a figure is undefined, or how many resamples did not define it; None if all is well."""
     if not len(judged.observed):
-        return [f"{what} is undefined: the truth of all judged rows is blank"]
+        return "is undefined: the truth of all judged rows is blank"
     if not rows.any():
-        return [f"{what} is undefined: it scored none of the judged rows"]
+        return "is undefined: it scored none of the judged rows"
     if np.isnan(point):
         if judged.context is not None:
-            return [
-                f"{what} is undefined on the {int(rows.sum())} judged rows: too few events or too short a follow-up"
-            ]
+            return f"is undefined on the {int(rows.sum())} judged rows: too few events or too short a follow-up"
         kinds = max(
             len(np.unique(judged.observed[rows & (judged.folds == f)], axis=0)) for f in np.unique(judged.folds)
         )
         where = "every fold holds" if len(np.unique(judged.folds)) > 1 else "the judged rows hold"
-        return [f"{what} is undefined: {where} {kinds} class{'es' if kinds != 1 else ''}"]
-    return [f"{what}: {n_undefined} resamples did not define it and were left out"] if n_undefined else []
+        return f"is undefined: {where} {kinds} class{'es' if kinds != 1 else ''}"
+    return f"has {n_undefined} resamples that did not define it and were left out" if n_undefined else None
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names for a sentence; of many the first three and a count."""
+    return ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"
 
 
 def about_auroc(output: str, endpoint: Endpoint, judged: Judged) -> list[str]:
@@ -48,9 +51,9 @@ def about_auroc(output: str, endpoint: Endpoint, judged: Judged) -> list[str]:
 
 def about_ece(rows: Sequence[Metric]) -> list[str]:
     """That intervals of the ECE lie above their value: resampling adds scatter to the bins."""
-    high = dict.fromkeys(row.method for row in rows if row.value < row.ci_low)
-    names = ", ".join(list(high)[:3]) + (f" and {len(high) - 3} more" if len(high) > 3 else "")
-    return [f"ece: the interval lies above the value for {names}: resampling adds scatter to the bins"] if high else []
+    high = list(dict.fromkeys(row.method for row in rows if row.value < row.ci_low))
+    what = f"ece: the interval lies above the value for {listed(high)}: resampling adds scatter to the bins"
+    return [what] if high else []
 
 
 def too_few(endpoint: Endpoint, judged: Judged) -> str | None:

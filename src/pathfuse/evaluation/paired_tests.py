@@ -1,15 +1,16 @@
 """Further tests of paired differences: DeLong where it is valid, corrected t over folds, margins against the best."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Float
 
 from pathfuse.endpoints.base import Endpoint
 from pathfuse.evaluation.corrected_t import corrected_t
 from pathfuse.evaluation.delong import delong
 from pathfuse.evaluation.estimates import Estimates, by_fold
-from pathfuse.evaluation.judged import LOWER_IS_BETTER, Judged, Test, predicted
+from pathfuse.evaluation.judged import LOWER_IS_BETTER, Comparison, Judged, Test, predicted
 from pathfuse.evaluation.multiplicity import holm_once
 from pathfuse.evaluation.noninferiority import non_inferiority
 
@@ -17,6 +18,16 @@ MARGIN_METRICS = ("nll", "auroc", "c_index", "pearson")
 """Non-inferiority is judged on the loss and on one measure of discrimination."""
 ALPHA = 0.05
 NAN = float("nan")
+
+
+Same = Mapping[str, Hashable]
+"""Per method what it predicts: two names of the same predictions, such as ``best_expert`` and an expert, agree."""
+
+
+def same_predictions(judged: Judged) -> dict[str, str]:
+    """For each method the first that predicts exactly the same."""
+    first: dict[bytes, str] = {}
+    return {name: first.setdefault(p.tobytes(), name) for name, p in judged.predictions.items()}
 
 
 def delong_tests(endpoint: Endpoint, output: str, judged: Judged, contrasts: Sequence[tuple[str, str]]) -> list[Test]:
@@ -39,7 +50,7 @@ def delong_tests(endpoint: Endpoint, output: str, judged: Judged, contrasts: Seq
         tests.append(
             Test(name, reference, output, "auroc", "DeLong", found.difference, found.z, found.p_value, NAN, NAN, "")
         )
-    return _adjusted(tests)
+    return _adjusted(tests, same_predictions(judged))
 
 
 def fold_tests(endpoint: Endpoint, output: str, judged: Judged, contrasts: Sequence[tuple[str, str]]) -> list[Test]:
@@ -61,7 +72,7 @@ def fold_tests(endpoint: Endpoint, output: str, judged: Judged, contrasts: Seque
             tests.append(
                 Test(name, reference, output, metric, what, found.difference, found.t, found.p_value, NAN, NAN, "")
             )
-    return _adjusted(tests)
+    return _adjusted(tests, same_predictions(judged))
 
 
 def margin_tests(
@@ -73,8 +84,9 @@ def margin_tests(
         difference = one[metric] - other[metric]
         gains = -difference.resampled if metric in LOWER_IS_BETTER else difference.resampled
         found = non_inferiority(gains, margin)
+        conclusion = "undefined" if np.isnan(difference.point) else found.conclusion
         what = "non-inferiority, percentile bootstrap by patient, not adjusted"
-        figures = (difference.point, NAN, found.p_value, NAN, margin, found.conclusion)
+        figures = (difference.point, NAN, found.p_value, NAN, margin, conclusion)
         tests.append(Test(name, "best_expert", output, metric, what, *figures))
     return tests
 
@@ -88,14 +100,26 @@ def family_side(contrasts: Sequence[tuple[str, str]]) -> int:
     return 0 if len(methods) <= len(references) else 1
 
 
-def _adjusted(tests: list[Test]) -> list[Test]:
+def adjusted_p(tests: Sequence[Test | Comparison], same: Same) -> tuple[Float[np.ndarray, " test"], int]:
+    """Holm's adjustment over each family, per metric; and how many comparisons the largest family counts."""
+    side = family_side([(t.method, t.reference) for t in tests])
+    families: dict[tuple[str, str], list[int]] = {}
+    for i, t in enumerate(tests):
+        families.setdefault(((t.method, t.reference)[side], t.metric), []).append(i)
+    result, largest = np.full(len(tests), np.nan), 0
+    for members in families.values():
+        p = np.array([tests[i].p_value for i in members])
+        what = [(same[tests[i].method], same[tests[i].reference]) for i in members]
+        result[members] = holm_once(p, what)
+        largest = max(largest, len({key for key, one in zip(what, p, strict=True) if not np.isnan(one)}))
+    return result, largest
+
+
+def _adjusted(tests: list[Test], same: Same) -> list[Test]:
     """The same with Holm's adjustment over each family, per metric."""
-    result, side = list(tests), family_side([(t.method, t.reference) for t in tests])
-    for family in {((t.method, t.reference)[side], t.metric) for t in tests}:
-        members = [i for i, t in enumerate(tests) if ((t.method, t.reference)[side], t.metric) == family]
-        adjusted = holm_once(*np.array([(tests[i].p_value, tests[i].difference) for i in members]).T)
-        for i, p_holm in zip(members, adjusted, strict=True):
-            result[i] = replace(tests[i], p_holm=float(p_holm))
+    if not tests:
+        return []
+    result = [replace(t, p_holm=float(p)) for t, p in zip(tests, adjusted_p(tests, same)[0], strict=True)]
     return [replace(t, conclusion=_verdict(t)) for t in result]
 
 

@@ -64,7 +64,8 @@ class Content:
     tests: pl.DataFrame | None = None
     """method, reference, output, metric, test, difference, statistic, p_value, p_holm, margin, conclusion."""
     ablation: pl.DataFrame | None = None
-    """variant, kind, output, metric, value, ci_low, ci_high, difference, difference_low, difference_high, note."""
+    """variant, kind, output, metric, value, ci_low, ci_high, difference, difference_low, difference_high, p_value,
+    note."""
 
     @property
     def ranked(self) -> pl.DataFrame:

@@ -109,7 +109,7 @@ def _ranking(content: Content) -> Drawing | None:
         return None
     said = " and ".join(f"{metric_name(name)} ({better(name)} is better)" for name in names)
     spoken = f"{said} of {defined['method'].n_unique()} methods with their intervals; the table above has the numbers."
-    caption = f"{said} of every method; lines are 95 % intervals by patient."
+    caption = f"{said} of every method{'; lines are 95 % intervals by patient' if content.has_intervals else ''}."
     return Drawing("ranking", caption, spoken, interval_plot(overall, names))
 
 
@@ -135,12 +135,13 @@ def _forest(content: Content) -> Drawing | None:
         return None
     who = "the fusion less each other method" if others == "reference" else f"each expert less {subject}"
     said = " and ".join(metric_name(name) for name in names)
+    filled = " Filled: the 95 % interval excludes 0 (the dotted line)." if content.has_intervals else ""
     caption = (
-        f"Paired differences in {said}: {who}, on the same patients. Filled: the 95 % interval excludes 0 "
-        "(the dotted line). Shaded: the side that speaks for "
+        f"Paired differences in {said}: {who}, on the same patients.{filled} Shaded: the side that speaks for "
         f"{'the fusion' if others == 'reference' else 'the expert'}."
     )
-    spoken = f"Differences in {said}, {who}, with 95 % intervals; the table below has the numbers."
+    lines = ", with 95 % intervals" if content.has_intervals else ""
+    spoken = f"Differences in {said}, {who}{lines}; the table below has the numbers."
     return Drawing("differences", caption, spoken, forest_plot(table, others, names))
 
 

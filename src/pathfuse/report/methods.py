@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+import polars as pl
+
 from pathfuse.report.content import Content
 from pathfuse.report.references import WORKS, Reference, software
 
@@ -51,8 +53,8 @@ class Methods:
             work = WORKS[key] if isinstance(key, str) else key
             if work not in self.cited:
                 self.cited.append(work)
-            numbers.append(str(self.cited.index(work) + 1))
-        citation = f" [{', '.join(numbers)}]" if numbers else ""
+            numbers.append(self.cited.index(work) + 1)
+        citation = f" [{', '.join(map(str, sorted(numbers)))}]" if numbers else ""
         self.sentences.append(f"{sentence}{citation}.")
 
     @property
@@ -177,14 +179,15 @@ def _extras(said: Methods, content: Content) -> None:
         said.say("Binary AUROCs were compared by DeLong's paired test", "delong1988")
     if "corrected resampled t" in used:
         said.say("Differences over outer folds were tested with the corrected resampled t-test", "nadeau2003")
-    if "non-inferiority" in used:
+    judged = content.tests.filter(pl.col("p_value").is_not_null()) if content.tests is not None else None
+    if judged is not None and judged["test"].str.contains("non-inferiority").any():
         margin = f"{content.manifest['margin']:g}" if "margin" in content.manifest else "stated"
         said.say(f"Non-inferiority to the best expert was judged with a margin of {margin}, without correction")
     if content.ablation is not None:
         kinds = set(content.ablation["kind"].to_list())
         ways = [words for kind, words in ABLATIONS.items() if kind in kinds]
         listed = f"{', '.join(ways[:-1])} and {ways[-1]}"
-        said.say(f"For the ablation the fusion was fitted again {listed}; its p-values are not corrected")
+        said.say(f"For the ablation the fusion was fitted again {listed}; p-values there are not corrected")
     if content.manifest.get("risk_groups"):
         said.say("Thirds of predicted risk were compared by Kaplan-Meier curves and the log-rank test", "kaplan1958",
                  "mantel1966")  # fmt: skip

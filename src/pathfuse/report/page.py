@@ -66,6 +66,7 @@ def render(content: Content, drawings: list[Drawing] | None = None) -> str:
         certificate=content.certificate,
         methods=methods(content),
         has_intervals=content.has_intervals,
+        n_folds=content.n_folds,
         temperature=temperature_sentence(content.manifest.get("inner_cross_validation", [])),
         max_lines=MAX_LINES,
         max_notes=MAX_NOTES,
@@ -169,23 +170,41 @@ def ranking(metrics: pl.DataFrame) -> list[dict[str, Any]]:
 def headline(comparisons: pl.DataFrame, manifest: dict[str, Any]) -> str:
     """The result in one sentence: the fusion beside the best expert."""
     rows = comparisons.filter((pl.col("method") == "fused") & (pl.col("reference") == "best_expert"))
+    counts = manifest["rows"]
+    where = f"{several(counts['judged'], 'sample')} of {several(counts['patients_judged'], 'patient')}"
     if not rows.height:
-        return f"{len(manifest['experts'])} experts judged on {manifest['rows']['judged']} samples."
+        return f"{len(manifest['experts'])} experts judged on {where}.{_above_pool(comparisons)}"
     row = rows.row(0, named=True)
     metric = metric_name(row["metric"])
-    where = f"{manifest['rows']['judged']} samples of {manifest['rows']['patients_judged']} patients"
-    if row["ci_low"] is None:
-        return f"The fusion's {metric} differs from the best expert's by {number(row['difference'])} ({where})."
+    if row["difference"] is None:
+        return f"The fusion's {metric} cannot be compared with the best expert's ({where}); the notes say why."
     if row["difference"] == 0:
         return f"The fusion's {metric} equals that of the best expert chosen on the fit rows ({where})."
     gain = -1.0 if row["metric"] in LOWER_IS_BETTER else 1.0
     verb = "better than" if gain * row["difference"] > 0 else "worse than"
+    if row["ci_low"] is None:
+        return (
+            f"The fusion's {metric} is {number(abs(row['difference']))} {verb} that of the best expert chosen on the "
+            f"fit rows ({where}); there is no interval, so this may be chance."
+        )
     clear = row["ci_low"] * row["ci_high"] > 0
     return (
         f"The fusion's {metric} is {number(abs(row['difference']))} {verb} that of the best expert chosen on "
         f"the fit rows (difference {number(row['difference'])}, 95 % interval {number(row['ci_low'])} to "
         f"{number(row['ci_high'])}; {where}){'' if clear else '; the interval includes 0'}."
     )
+
+
+def _above_pool(comparisons: pl.DataFrame) -> str:
+    """How many experts are better than the plain product of them all."""
+    rows = comparisons.filter(pl.col("reference") == "uniform_product")
+    if not rows.height:
+        return ""
+    first = rows["metric"][0]
+    gains = rows.filter(pl.col("metric") == first)["difference"].drop_nulls()
+    above = int(((-gains if first in LOWER_IS_BETTER else gains) > 0).sum())
+    verb = "has" if above == 1 else "have"
+    return f" {above or 'None'} of them {verb} a better {metric_name(first)} than the product of all, equally weighted."
 
 
 def number(value: float | None) -> str:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from pathfuse.evaluation.ranking import cliques
 from pathfuse.report.drawings import Drawing
 from pathfuse.report.look import OURS, STYLE, THEIRS, plain
-from pathfuse.report.page import asset, number
+from pathfuse.report.page import asset, number, several
 
 STEP = 0.26
 """Inches between the lines of a diagram."""
@@ -106,6 +106,8 @@ def render(
         winners=winners.to_dicts(),
         pairs=pairs.filter(pl.col("method") == best).to_dicts(),
         friedman=friedman,
+        compared=any("chi2" in test for test in friedman.values()),
+        intervals=bool(pairs["ci_low"].is_not_null().any()),
         figures=[drawing.inline() for drawing in drawn],
         style=asset("page.css"),
         manifest=manifest,
@@ -127,15 +129,21 @@ def headline(summary: pl.DataFrame, pairs: pl.DataFrame, manifest: Mapping[str, 
     wins = f"{first['wins']} win{'' if first['wins'] == 1 else 's'}"
     reach = manifest["mean_in_reach"]
     tied = (
-        f" In one study, on average {reach:.1f} methods cannot be told from the winner (itself counted)."
+        f" On average {reach:.1f} methods cannot be told from a study's winner, itself counted{_among(manifest)}."
         if reach
         else ""
     )
     return (
         f"Over {where}, {first['method']} has the best mean rank by {manifest['metric']}, {first['mean_rank']:.2f} of "
         f"{manifest['methods']} ({wins}); {undecided[unit]} of the {against.height} others cannot be told from it "
-        f"(signed-rank test over {unit}, Holm over {pairs.height} pairs{also}).{tied}"
+        f"(signed-rank test over {unit}, Holm over {several(pairs.height, 'pair')}{also}).{tied}"
     )
+
+
+def _among(manifest: Mapping[str, Any]) -> str:
+    """Says where only some studies tell which methods cannot be told apart."""
+    n = manifest["studies_with_intervals"]
+    return f" ({n} of the studies have intervals)" if n < manifest["studies"] else ""
 
 
 def p_value(value: float | None) -> str:

@@ -17,7 +17,11 @@ class Reference:
         place = self.fields.get("journal") or self.fields.get("publisher") or self.fields.get("howpublished", "")
         volume = f" {self.fields['volume']}" if "volume" in self.fields else ""
         pages = f", {self.fields['pages'].replace('--', '–')}" if "pages" in self.fields else ""
-        authors = f"{self.fields['author'].replace(' and ', ', ').rstrip('.')}. " if "author" in self.fields else ""
+        authors = (
+            f"{self.fields['author'].replace(' and others', ' et al.').replace(' and ', ', ').rstrip('.')}. "
+            if "author" in self.fields
+            else ""
+        )
         return f"{authors}{self.fields['title']}. {place}{volume}{pages} ({self.fields['year']})."
 
     @property

@@ -8,6 +8,7 @@ from threadpoolctl import threadpool_limits
 from pathfuse.errors import InputError
 from pathfuse.evaluation.judge import Rules
 from pathfuse.evaluation.judged import Judged
+from pathfuse.evaluation.paired_tests import same_predictions
 from pathfuse.fusion.certificate import first_present, preference, take_expert
 from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.gaussian.council import GAUSSIAN_RUNGS
@@ -91,7 +92,11 @@ def evaluate(
                 names = tuple(p.name for p, (_, known) in zip(parts, said, strict=True) if p.name and len(known))
                 tasks |= judged_rows(study, task, [r for r, _ in heard], [p for _, p in heard], unit, names)
                 judged_of[task] = np.concatenate([known for (_, known), _ in heard])
-        contrasts = [(name, r) for name in study.expert_names for r in references]
+        same = [same_predictions(judged) for judged in tasks.values()]
+        itself = {n for n in study.expert_names if all(one.get(n) == one.get("best_expert", "") for one in same)}
+        contrasts = [
+            (name, r) for name in study.expert_names for r in references if r != "best_expert" or name not in itself
+        ]
         verdict = judge_all(study, tasks, contrasts, rules)
         shown = show(study, tasks, judged_of, unit)
     fitted, judged = np.zeros((2, len(study.samples.ids)), dtype=bool)

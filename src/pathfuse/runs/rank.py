@@ -151,6 +151,7 @@ def rank(
         "seed": seed,
         "n_resamples": N_RESAMPLES,
         "mean_in_reach": _mean_in_reach(winners),
+        "studies_with_intervals": int(winners["n_unresolved"].is_not_null().sum()),
         "command": None,
         "left_out": chosen.left_out,
         "notes": notes,

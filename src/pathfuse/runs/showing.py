@@ -142,10 +142,13 @@ def _roc(method: str, outcome: str, k: int, judged: Judged) -> Points:
 
 
 def _groups(judged: Judged) -> tuple[np.ndarray, np.ndarray]:
-    """The rows that the leading method predicts, and their thirds of risk."""
+    """One row of each patient that the leading method predicts, and thirds of the patients' mean risk."""
     said = judged.predictions[leading(judged.predictions)]
     rows = np.flatnonzero(predicted(said))
-    return rows, risk_groups(-survival_at_edges(said[rows]).sum(axis=1), judged.folds[rows], len(RISKS))
+    risk = -survival_at_edges(said[rows]).sum(axis=1)
+    _, first, member = np.unique(judged.patients[rows], return_index=True, return_inverse=True)
+    mean = np.bincount(member, weights=risk) / np.bincount(member)
+    return rows[first], risk_groups(mean, judged.folds[rows[first]], len(RISKS))
 
 
 def _kaplan_meier(method: str, judged: Judged) -> Points:
@@ -167,6 +170,8 @@ def _risk_test(judged: Judged) -> dict[str, Any] | None:
     if judged.context is None:
         return None
     rows, group = _groups(judged)
+    if judged.context.event[rows].sum() < MIN_EVENTS:
+        return None
     test = log_rank(judged.context.time[rows], judged.context.event[rows], group, judged.folds[rows])
     if test is None:
         return None

@@ -260,7 +260,10 @@ def _run(plans: list[Plan], n_jobs: int | None, behind: int, progress: Progress)
     """Fits studies, the largest first, and says so whenever one is through."""
     rows: dict[str, Row] = {}
     total = behind + len(plans)
-    progress(f"{len(plans)} studies to fit, {behind} unchanged", behind / total if total else 1.0)
+    progress(
+        f"{len(plans)} {'study' if len(plans) == 1 else 'studies'} to fit, {behind} unchanged",
+        behind / total if total else 1.0,
+    )
     by_size = sorted(plans, key=lambda plan: (-plan.layout.size, plan.layout.name))
     work = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(delayed(run_study)(plan) for plan in by_size)
     for row in work:
@@ -277,11 +280,9 @@ def run_study(plan: Plan) -> Row:
         if plan.error is not None:
             raise InputError(plan.error)
         study = plan.layout.read()
-        if plan.card is not None and not plan.card.fits(study.endpoint.kind):
-            raise InputError(
-                f"{study.samples.source}: the target is of endpoint '{study.endpoint.kind}', "
-                f"but the card '{plan.card.name}' is of endpoint '{plan.card.endpoint}'"
-            )
+        misfit = plan.card.misfit(study.endpoint.kind, study.endpoint.outcomes) if plan.card else None
+        if misfit is not None:
+            raise InputError(f"{study.samples.source}: {misfit}; a card.json in the folder names another task")
         options = Options(**plan.stamp["options"]) if plan.stamp else Options()
         result = fuse(
             study,

@@ -1,5 +1,6 @@
 """The paper's 22 tasks as cards. The facts lie in ``tasks.json``; here is what a card must hold."""
 
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -105,6 +106,17 @@ class Card(BaseModel):
             "note": self.note,
         }
         return "\n".join([f"{self.name} ({self.family}): {self.title}", *(f"  {k:8} {v}" for k, v in lines.items())])
+
+    def misfit(self, kind: str, outcomes: Sequence[str]) -> str | None:
+        """Why a study with some endpoint and classes cannot be this task; None if it can."""
+        if not self.fits(kind):
+            return f"the target is of endpoint '{kind}', but the card '{self.name}' is of endpoint '{self.endpoint}'"
+        if kind == "multiclass" and len(outcomes) != len(self.classes):
+            return (
+                f"the label has {len(outcomes)} classes ({', '.join(outcomes)}), but the card '{self.name}' has "
+                f"{len(self.classes)} ({', '.join(self.classes)})"
+            )
+        return None
 
     def fits(self, endpoint: str) -> bool:
         """Whether a study of some endpoint can be this task; several genes may share one multilabel table."""
