@@ -6,7 +6,8 @@ from pathlib import Path
 import pathfuse
 
 LAYERS = [
-    "types", "errors", "endpoints", "tables", "fusion", "calibration", "evaluation", "report", "suite", "runs", "cli"
+    "types", "errors", "endpoints", "tables", "bags", "experts", "fusion", "calibration", "evaluation", "report",
+    "suite", "runs", "cli", "testing",
 ]  # fmt: skip
 HEAVY = {"torch", "timm", "h5py", "pandas"}
 ROOT = Path(pathfuse.__file__).parent

@@ -1,0 +1,1 @@
+"""What turns bags of tiles into predictions, and what such experts have to show."""

@@ -1,0 +1,1 @@
+"""Made-up cohorts with a known truth, for tests and for trying things out."""
