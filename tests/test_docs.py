@@ -219,7 +219,18 @@ def test_the_options_of_every_command_are_listed(run_cli):
         if len(cells) == 3 and "--" in cells[0]:
             for command in re.findall(r"`([^`]+)`", cells[1]) or ["all"]:
                 listed.setdefault(command, set()).update(re.findall(r"--[a-z-]+", cells[0]))
-    for command in ("demo", "fuse", "predict", "evaluate", "rank", "bins", "import", "suite list", "suite run"):
+    for command in (
+        "demo",
+        "fuse",
+        "predict",
+        "evaluate",
+        "rank",
+        "bins",
+        "import",
+        "inspect",
+        "suite list",
+        "suite run",
+    ):
         names = re.findall(r"^│[ *]*((?:--[a-z-]+ ?)+)", run_cli(*command.split(), "--help").out, re.MULTILINE)
         there = {name for line in names for name in line.split() if not name.startswith("--empty-")}
         words = {"--help", "--version"} | listed["all"] | listed.get(command, set())

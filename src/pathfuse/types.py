@@ -3,6 +3,8 @@
 sample   what the experts scored: a slide, a tile, a patient
 patient  groups samples; the unit of every split, resample and interval
 expert   one model's predictions, by name
+tile     a small image cut from a slide
+bag      the feature vectors of one slide's tiles, by one encoder
 outcome  what can happen to a sample: one of K classes, an event in one of T bins or after the last
 observed the set of outcomes that the truth allows (one class; for a censored case every later bin)
 """
@@ -10,7 +12,7 @@ observed the set of outcomes that the truth allows (one class; for a censored ca
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Float32, Int, Shaped
 
 Logits: TypeAlias = Float[np.ndarray, "sample expert outcome"]
 """Raw scores of the experts; NaN where an expert did not score the sample."""
@@ -35,6 +37,9 @@ PerSample: TypeAlias = Float[np.ndarray, " sample"]
 
 Index: TypeAlias = Int[np.ndarray, " row"]
 """Row numbers."""
+
+Bag: TypeAlias = Float32[np.ndarray, "tile dim"]
+"""Feature vectors of one slide's tiles, or the one vector of the whole slide."""
 
 Params: TypeAlias = dict[str, np.ndarray]
 """The fitted numbers of one fusion method, by name; what a model file stores."""

@@ -26,6 +26,7 @@ app.command("pathfuse.cli.evaluate:evaluate", name="evaluate", help="Judge and c
 app.command("pathfuse.cli.rank:rank", name="rank", help="Rank methods across studies, with tests that count cohorts.")
 app.command("pathfuse.cli.bins:bins", name="bins", help="Propose time bins for survival from the fit rows.")
 app.command("pathfuse.cli.importing:import_", name="import", help="Foreign formats into pathfuse's tables.")
+app.command("pathfuse.cli.inspect:inspect", name="inspect", help="What folders of features hold, and what is broken.")
 
 suite = App(name="suite", help="The 22 tasks of the LogitProd paper as cards, and fuse and rank over many studies.")
 suite.command("pathfuse.cli.suite:list_", name="list", help="The paper's tasks: data, classes, experts, licence.")
