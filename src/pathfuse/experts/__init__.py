@@ -1,1 +1,1 @@
-"""What turns bags of tiles into predictions, and what such experts have to show."""
+"""Light heads on frozen embeddings: bags in, held-out predictions in the contract's tables out (extra ``torch``)."""

@@ -1,0 +1,145 @@
+"""From finished parts to an expert's folder: the contract's tables, the models, the history, and what was left out."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+import pathfuse
+from pathfuse.experts.fitted import Fitted
+from pathfuse.experts.outputs import average, frame
+from pathfuse.experts.parts import MODEL, Prepared, load_part
+from pathfuse.tables.write import new_folder, write_json, write_table
+
+EXPERT, MANIFEST, HISTORY, SAMPLES = "expert.json", "manifest.json", "history.csv", "samples.csv"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Said:
+    """Outputs of one model for some units."""
+
+    fitted: Fitted
+    rows: np.ndarray
+    """Sample of each unit."""
+    raw: np.ndarray
+
+
+def assemble(prepared: Prepared, command: str | None = None, force: bool = False) -> Path:
+    """Writes the expert's folder, beside and renamed, and clears the finished parts.
+
+    The folder holds ``predictions/<name>.parquet``, ``samples.csv``, ``models/<part>.safetensors``, ``expert.json``,
+    ``history.csv`` and ``manifest.json``.
+
+    Raises:
+        InputError: The output exists and ``force`` is off.
+    """
+    expert, people = prepared.expert, prepared.cohort.people
+    loaded = {part.name: load_part(expert.work, part.name) for part in prepared.plan.parts}
+    said = [
+        Said(fitted, table["row"].to_numpy(), table.drop("row", "slides").to_numpy())
+        for fitted, table, _ in loaded.values()
+    ]
+    rows, raw, sd = combine(said)
+    predictions = frame(people.targets.kind, people.targets.names, people.samples.ids[rows].tolist(), raw, sd)
+    with new_folder(expert.out, force) as folder:
+        for name in ("predictions", "models"):
+            (folder / name).mkdir()
+        write_table(predictions, folder / "predictions" / f"{expert.name}.parquet")
+        write_table(samples_frame(prepared), folder / SAMPLES)
+        write_table(history_frame({name: one[2] for name, one in loaded.items()}), folder / HISTORY)
+        for part in prepared.plan.parts:
+            shutil.copyfile(expert.work / part.name / MODEL, folder / "models" / f"{part.name}.safetensors")
+        write_json(about(prepared), folder / EXPERT)
+        seconds = sum(one[2]["seconds"] for one in loaded.values())
+        write_json(manifest(prepared, predictions.height, seconds, command), folder / MANIFEST)
+    shutil.rmtree(expert.work, ignore_errors=True)
+    return expert.out
+
+
+def combine(said: Sequence[Said]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """The mean over the models and units that speak of each sample.
+
+    Returns:
+        The samples' rows, ascending; their outputs; of regression their standard deviations, which hold the models'
+        residuals and their disagreement.
+    """
+    kind = said[0].fitted.kind
+    rows = np.concatenate([one.rows for one in said])
+    raw = np.concatenate([one.raw for one in said])
+    order = np.argsort(rows, kind="stable")
+    wanted, first, count = np.unique(rows[order], return_index=True, return_counts=True)
+    groups = [order[start : start + n] for start, n in zip(first, count, strict=True)]
+    mean = np.concatenate([average(kind, list(raw[group][:, None])) for group in groups])
+    if kind != "regression":
+        return wanted, mean, None
+    residual = np.concatenate([np.tile(one.fitted.scales["residual_sd"], (len(one.rows), 1)) for one in said])
+    sd = np.stack([np.sqrt((residual[g] ** 2).mean(axis=0) + raw[g].var(axis=0)) for g in groups])
+    return wanted, mean, sd
+
+
+def samples_frame(prepared: Prepared) -> pl.DataFrame:
+    """The samples table that belongs to the predictions; with a column ``fold`` where the folds were made here."""
+    table = prepared.cohort.people.samples.frame
+    fold = prepared.plan.fold
+    if fold is None:
+        return table
+    return table.with_columns(pl.Series("fold", fold)).filter(pl.col("fold") >= 0)
+
+
+def history_frame(parts: dict[str, dict[str, Any]]) -> pl.DataFrame:
+    """``history.csv``: a line per part and epoch."""
+    schema = {"part": pl.String, "epoch": pl.Int64, "train_loss": pl.Float64, "validation_loss": pl.Float64,
+              "rate": pl.Float64, "chosen": pl.Boolean}  # fmt: skip
+    lines = [{"part": name, **line} for name, one in parts.items() for line in one["history"]]
+    return pl.DataFrame([{key: line.get(key) for key in schema} for line in lines], schema=schema)
+
+
+def about(prepared: Prepared) -> dict[str, Any]:
+    """``expert.json``: what ``experts predict`` needs."""
+    folder, people = prepared.cohort.folder, prepared.cohort.people
+    return {
+        "format": FORMAT,
+        "name": prepared.expert.name,
+        "endpoint": people.endpoint.as_dict(),
+        "outputs": list(people.targets.names),
+        "recipe": prepared.expert.recipe.model_dump(),
+        "dim": folder.dim,
+        "granularity": folder.granularity,
+        "encoder": folder.encoder,
+        "serving": list(prepared.plan.serving),
+        "stamp": prepared.stamp,
+    }
+
+
+def manifest(prepared: Prepared, n_predicted: int, seconds: float, command: str | None) -> dict[str, Any]:
+    """``manifest.json``: what was read, how it was folded, and what was left out and why."""
+    people, folder = prepared.cohort.people, prepared.cohort.folder
+    return {
+        "pathfuse": pathfuse.__version__,
+        "libraries": {name: version(name) for name in ("numpy", "scikit-learn", "torch")},
+        "command": command,
+        "inputs": people.inputs,
+        "features": {
+            "source": folder.source,
+            "format": folder.format,
+            "granularity": folder.granularity,
+            "dim": folder.dim,
+            "encoder": folder.encoder,
+            "slides": len(folder.slides),
+            "tiles": sum(slide.n_tiles for slide in folder.slides.values()),
+        },
+        "rows": {"read": len(people.samples.ids), "predicted": n_predicted},
+        "left_out": list(prepared.cohort.left_out),
+        "scheme": prepared.plan.scheme,
+        "parts": {p.name: {"train": len(p.train), "predict": len(p.predict)} for p in prepared.plan.parts},
+        "recipe": prepared.expert.recipe.model_dump(),
+        "training_seconds": round(seconds, 3),
+        "processors": os.cpu_count(),
+    }

@@ -1,0 +1,64 @@
+"""A fitted model of one part, and its file: safetensors with everything else as JSON inside."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from pathfuse.errors import InputError
+from pathfuse.experts.recipe import Recipe
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Weights and what is needed to use them."""
+
+    recipe: Recipe
+    dim: int
+    names: tuple[str, ...]
+    """Of the outputs."""
+    kind: str
+    """Of the endpoint."""
+    weights: Arrays
+    """Of the head, by PyTorch's names; of ``linear_probe`` ``coefficients`` and ``intercepts``."""
+    scales: Arrays
+    """``feature_mean``, ``feature_sd``; of regression ``target_mean``, ``target_sd`` and ``residual_sd``."""
+
+
+def save_fitted(fitted: Fitted, file: Path) -> None:
+    """Writes one safetensors file."""
+    about = {
+        "recipe": fitted.recipe.model_dump(), "dim": fitted.dim, "names": list(fitted.names), "kind": fitted.kind
+    }  # fmt: skip
+    arrays = {f"weights.{k}": v for k, v in fitted.weights.items()} | {
+        f"scales.{k}": v for k, v in fitted.scales.items()
+    }
+    save_file({k: np.ascontiguousarray(v) for k, v in sorted(arrays.items())}, file, {"pathfuse": json.dumps(about)})
+
+
+def load_fitted(file: Path) -> Fitted:
+    """Reads what ``save_fitted`` wrote.
+
+    Raises:
+        InputError: The file is missing, broken, or of something else.
+    """
+    try:
+        with safe_open(file, framework="numpy") as store:
+            about: dict[str, Any] = json.loads((store.metadata() or {}).get("pathfuse", "{}"))
+            arrays = {name: store.get_tensor(name) for name in store.keys()}  # noqa: SIM118 - no mapping
+    except (OSError, SafetensorError, ValueError) as error:
+        raise InputError(f"{file} is no fitted expert: {error}") from error
+    if "recipe" not in about:
+        raise InputError(f"{file} is no fitted expert of pathfuse")
+    parts: dict[str, Arrays] = {"weights": {}, "scales": {}}
+    for name, array in arrays.items():
+        group, _, rest = name.partition(".")
+        parts[group][rest] = array
+    recipe = Recipe.model_validate(about["recipe"])
+    return Fitted(recipe, about["dim"], tuple(about["names"]), about["kind"], parts["weights"], parts["scales"])

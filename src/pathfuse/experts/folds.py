@@ -1,0 +1,164 @@
+"""Who trains and who is predicted: every fit row's prediction comes from a model that never saw its patient."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
+
+from pathfuse.errors import InputError
+from pathfuse.experts.cohort import Cohort
+from pathfuse.experts.recipe import Recipe
+from pathfuse.types import Index
+
+WHOLE = "all"
+"""Name of the part whose model is fitted on all fit rows."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One model to train."""
+
+    name: str
+    train: Index
+    predict: Index
+    """Rows whose predictions come from this model (alone, or averaged with those of other parts)."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All models of one expert."""
+
+    parts: tuple[Part, ...]
+    scheme: str
+    """In words, for the manifest."""
+    fold: Index | None
+    """Outer fold of each sample, where neither ``split`` nor ``fold`` was given; -1 without features."""
+    serving: tuple[str, ...]
+    """Parts whose models predict new samples."""
+
+
+def plan(cohort: Cohort, recipe: Recipe) -> Plan:
+    """Lays out the parts from the roles or folds of the samples table.
+
+    Raises:
+        InputError: There is too little to fold.
+    """
+    samples, usable = cohort.people.samples, cohort.having & cohort.people.targets.usable
+    having = cohort.having
+    if samples.folds is not None:
+        names = [int(k) for k in np.unique(samples.folds[usable])]
+        parts = tuple(
+            Part(f"fold_{k}", _rows(usable & (samples.folds != k)), _rows(having & (samples.folds == k))) for k in names
+        )
+        return Plan(parts, "one model per fold of the samples table, which predicts the fold it did not see", None,
+                    tuple(p.name for p in parts))  # fmt: skip
+    if samples.roles is None:
+        fold = np.full(len(samples.ids), -1)
+        rows = _rows(usable)
+        fold[rows] = grouped_folds(cohort, rows, recipe)
+        _place_unlabelled(fold, samples.patients, having)
+        parts = tuple(
+            Part(f"fold_{k}", _rows(usable & (fold != k)), _rows(having & (fold == k))) for k in range(recipe.folds)
+        )
+        scheme = f"{recipe.folds} outer folds by {recipe.group}, made here and written to samples.csv"
+        return Plan(parts, scheme, fold, tuple(p.name for p in parts))
+    fit, test = _rows(usable & (samples.roles == "fit")), _rows(having & (samples.roles == "test"))
+    train = _rows(usable & (samples.roles == "train"))
+    if len(train):
+        rest = _rows(having & (samples.roles != "train"))
+        one = Part("train", train, rest)
+        return Plan((one,), "one model on the train rows, which predicts fit and test rows", None, ("train",))
+    fold = np.full(len(samples.ids), -1)
+    fold[fit] = grouped_folds(cohort, fit, recipe)
+    _place_unlabelled(fold, samples.patients, having & (samples.roles == "fit"))
+    averaged = test if recipe.test_from == "mean" else _rows(np.zeros(len(fold), dtype=bool))
+    parts = tuple(
+        Part(f"fold_{k}", fit[fold[fit] != k], np.sort(np.concatenate([_rows(fold == k), averaged])))
+        for k in range(recipe.folds)
+    )
+    scheme = f"fit rows out of {recipe.folds} folds by {recipe.group}; test rows from "
+    if recipe.test_from == "mean":
+        return Plan(parts, scheme + "the mean of the folds' models", None, tuple(p.name for p in parts))
+    parts = (*parts, Part(WHOLE, fit, test))
+    return Plan(parts, scheme + "one model on all fit rows", None, (WHOLE,))
+
+
+def _rows(flags: np.ndarray) -> Index:
+    return np.flatnonzero(flags)
+
+
+def _place_unlabelled(fold: np.ndarray, patients: np.ndarray, wanted: np.ndarray) -> None:
+    """Rows without truth train nobody, but are predicted: in their patient's fold, or in the first."""
+    known = {patients[row]: fold[row] for row in np.flatnonzero(fold >= 0)}
+    for row in np.flatnonzero(wanted & (fold < 0)):
+        fold[row] = known.get(patients[row], 0)
+
+
+def grouped_folds(cohort: Cohort, rows: Index, recipe: Recipe) -> Index:
+    """Fold of each row, patients (or sites) whole, outcomes in equal shares.
+
+    Raises:
+        InputError: There are fewer groups than folds, or there is no column ``site``.
+    """
+    groups = groups_of(cohort, recipe)[rows]
+    n = len(np.unique(groups))
+    if n < recipe.folds:
+        raise InputError(
+            f"{cohort.people.samples.source}: {recipe.folds} folds need as many {recipe.group}s with features and "
+            f"truth, and there are {n}"
+        )
+    strata = cohort.people.targets.strata()[rows]
+    fold = np.zeros(len(rows), dtype=np.int64)
+    for k, (_, held) in enumerate(
+        _splitter(recipe.folds, recipe.seed).split(rows, _full(strata, recipe.folds), groups)
+    ):
+        fold[held] = k
+    return fold
+
+
+def validation_rows(cohort: Cohort, rows: Index, recipe: Recipe) -> tuple[Index, Index]:
+    """Splits training rows into those that are fitted and those that early stopping looks at, by patient.
+
+    Returns:
+        Fitted and validation rows; without validation the same rows and none.
+    """
+    patients = cohort.people.samples.patients[rows].astype(str)
+    n = round(1 / recipe.validation) if recipe.validation else 0
+    if n < 2 or len(np.unique(patients)) < 2 * n:
+        return rows, rows[:0]
+    strata = _full(cohort.people.targets.strata()[rows], n)
+    fitted, held = next(iter(_splitter(n, recipe.seed + 1).split(rows, strata, patients)))
+    return rows[fitted], rows[held]
+
+
+def groups_of(cohort: Cohort, recipe: Recipe) -> np.ndarray:
+    """Patient or site of every sample, as text.
+
+    Raises:
+        InputError: Sites are asked for, and a sample has none.
+    """
+    samples = cohort.people.samples
+    if recipe.group == "patient":
+        return np.asarray(samples.patients.astype(str))
+    if "site" not in samples.frame.columns:
+        raise InputError(f"{samples.source} has no column 'site' to group folds by")
+    sites = samples.columns(["site"]).values["site"]
+    blank = np.flatnonzero(sites == None)  # noqa: E711 - element by element
+    if len(blank):
+        raise InputError(f"{samples.source}, column 'site', sample '{samples.ids[blank[0]]}': the site is empty")
+    sites = sites.astype(str)
+    of_patient: dict[str, str] = {}
+    for patient, site in zip(samples.patients.tolist(), sites.tolist(), strict=True):
+        if of_patient.setdefault(patient, site) != site:
+            raise InputError(f"{samples.source}, column 'site': patient '{patient}' has two, so folds by site are torn")
+    return np.asarray(sites)
+
+
+def _splitter(n: int, seed: int) -> StratifiedGroupKFold:
+    return StratifiedGroupKFold(n, shuffle=True, random_state=seed)
+
+
+def _full(strata: np.ndarray, n: int) -> np.ndarray:
+    """Strata with fewer rows than folds join the most frequent one, since they cannot be in each fold."""
+    names, member, count = np.unique(strata, return_inverse=True, return_counts=True)
+    return np.asarray(np.where(count[member] < n, names[count.argmax()], names[member]))

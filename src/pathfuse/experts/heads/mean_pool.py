@@ -1,0 +1,19 @@
+"""The mean of a bag's tiles and one linear layer: what attention has to beat."""
+
+from torch import Tensor, nn
+
+from pathfuse.experts.heads.base import Head, Heard
+from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.segments import segment_mean
+
+
+class MeanPool(Head):
+    """Mean pooling, dropout, linear."""
+
+    def build(self, dim: int, n_outputs: int, recipe: Recipe) -> None:
+        """See ``Head``."""
+        self.decide = nn.Sequential(nn.Dropout(recipe.dropout), nn.Linear(dim, n_outputs))
+
+    def forward(self, features: Tensor, index: Tensor, n_bags: int) -> Heard:
+        """See ``Head``."""
+        return Heard(self.decide(segment_mean(features, index, n_bags)), None)

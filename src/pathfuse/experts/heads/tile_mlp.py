@@ -1,0 +1,24 @@
+"""LogitProd's tile expert: one vector per sample, two hidden layers (logitprod.md, 1.8)."""
+
+from torch import Tensor, nn
+
+from pathfuse.experts.heads.base import Head, Heard
+from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.segments import segment_sum
+
+
+class TileMlp(Head):
+    """Linear, LayerNorm, GELU, twice, then linear."""
+
+    def build(self, dim: int, n_outputs: int, recipe: Recipe) -> None:
+        """See ``Head``."""
+        width = recipe.hidden
+        self.layers = nn.Sequential(
+            nn.Linear(dim, width), nn.LayerNorm(width), nn.GELU(), nn.Dropout(recipe.dropout),
+            nn.Linear(width, width), nn.LayerNorm(width), nn.GELU(), nn.Dropout(recipe.dropout),
+            nn.Linear(width, n_outputs),
+        )  # fmt: skip
+
+    def forward(self, features: Tensor, index: Tensor, n_bags: int) -> Heard:
+        """See ``Head``; every bag holds one vector, which the sum only puts into its row."""
+        return Heard(segment_sum(self.layers(features).float(), index, n_bags), None)

@@ -1,0 +1,115 @@
+"""The linear probe: logistic or ridge regression on the mean of a bag's tiles, strength by inner cross-validation."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from pathfuse.experts.batches import BagReader
+from pathfuse.experts.cohort import Unit
+from pathfuse.experts.outputs import Targets
+from pathfuse.types import Index
+
+STRENGTHS = tuple(10.0**k for k in range(-5, 3))
+"""Candidates of C for standardised features; ridge takes 1 / C."""
+N_FOLDS = 5
+
+Table = Float[np.ndarray, "unit dim"]
+
+
+def pooled(reader: BagReader, units: Sequence[Unit]) -> Table:
+    """Mean of each unit's tiles, one bag in memory at a time."""
+    return np.stack([reader.read(unit).mean(axis=0, dtype=np.float64) for unit in units])
+
+
+def fit_probe(
+    table: Table, rows: Index, targets: Targets, groups: np.ndarray, seed: int
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Fits one linear model per output.
+
+    Classes: multinomial logistic regression. Labels: one logistic regression each. Survival: one logistic regression
+    per bin on the cases that reached it, which is the discrete hazard model. Regression: ridge.
+
+    Args:
+        table: Standardised features of the units.
+        rows: Sample of each unit.
+        targets: The truth of all samples.
+        groups: Patient of each unit; inner folds keep patients whole.
+        seed: Of the inner folds.
+
+    Returns:
+        Coefficients (dim, output), intercepts (output,), and the chosen C.
+    """
+    strengths = STRENGTHS if len(np.unique(groups)) >= 2 * N_FOLDS else (1e-2,)
+    loss = np.zeros(len(strengths))
+    if len(strengths) > 1:
+        names, member = np.unique(groups, return_inverse=True)
+        fold = np.random.default_rng(seed).permutation(np.arange(len(names)) % N_FOLDS)[member]
+        for k in range(N_FOLDS):
+            inside = fold != k
+            for i, strength in enumerate(strengths):
+                coefficients, intercepts = _fit(table[inside], rows[inside], targets, strength)
+                loss[i] += _loss(table[~inside] @ coefficients + intercepts, targets, rows[~inside])
+    chosen = strengths[int(loss.argmin())]
+    return *_fit(table, rows, targets, chosen), chosen
+
+
+def _fit(table: Table, rows: Index, targets: Targets, strength: float) -> tuple[np.ndarray, np.ndarray]:
+    values, known = targets.values[rows], targets.known[rows]
+    if targets.kind == "multiclass":
+        return _classes(table, values.argmax(axis=1), targets.n_outputs, strength)
+    coefficients, intercepts = np.zeros((table.shape[1], targets.n_outputs)), np.zeros(targets.n_outputs)
+    for k in range(targets.n_outputs):
+        if targets.kind == "regression":
+            inside, truth = known[:, k], values[:, k]
+            if inside.any():
+                ridge = Ridge(alpha=1 / strength).fit(table[inside], truth[inside])
+                coefficients[:, k], intercepts[k] = ridge.coef_, ridge.intercept_
+            continue
+        inside, truth = (known[:, k], values[:, k]) if targets.kind == "multilabel" else _reached(values, k)
+        coefficients[:, k], intercepts[k] = _yes_or_no(table[inside], truth[inside], strength)
+    return coefficients, intercepts
+
+
+def _reached(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cases at risk in bin k whose fate there is known, and whether they had the event in it."""
+    first = (values > 0).argmax(axis=1)
+    return first >= k, (first == k) & (values.sum(axis=1) == 1)
+
+
+def _classes(table: Table, label: np.ndarray, n: int, strength: float) -> tuple[np.ndarray, np.ndarray]:
+    seen = np.unique(label)
+    coefficients, intercepts = np.zeros((table.shape[1], n)), np.full(n, -10.0)
+    if n == 2:
+        slope, start = _yes_or_no(table, (label == 1).astype(float), strength)
+        return np.stack([-slope / 2, slope / 2], axis=1), np.array([-start / 2, start / 2])
+    if len(seen) == 1:
+        intercepts[seen] = 0.0
+        return coefficients, intercepts
+    model = LogisticRegression(C=strength, max_iter=2000).fit(table, label)
+    if len(seen) == 2:
+        coefficients[:, seen] = np.stack([-model.coef_[0] / 2, model.coef_[0] / 2], axis=1)
+        intercepts[seen] = [-model.intercept_[0] / 2, model.intercept_[0] / 2]
+        return coefficients, intercepts
+    coefficients[:, seen], intercepts[seen] = model.coef_.T, model.intercept_
+    return coefficients, intercepts
+
+
+def _yes_or_no(table: Table, truth: np.ndarray, strength: float) -> tuple[np.ndarray, float]:
+    """Slope and intercept of one logistic regression; of one outcome only, the log-odds of one in n + 2."""
+    n, hits = len(truth), float(truth.sum())
+    if hits in (0.0, float(n)):
+        return np.zeros(table.shape[1]), float(np.log((hits + 1) / (n - hits + 1)))
+    model = LogisticRegression(C=strength, max_iter=2000).fit(table, truth.astype(int))
+    return model.coef_[0], float(model.intercept_[0])
+
+
+def _loss(outputs: np.ndarray, targets: Targets, rows: Index) -> float:
+    """Total loss of some outputs, the one that training minimises too."""
+    import torch
+
+    from pathfuse.experts.objective import sample_loss
+
+    values, known = (torch.from_numpy(part[rows]) for part in (targets.values, targets.known))
+    return float(sample_loss(targets.kind, torch.from_numpy(outputs), values, known).sum())

@@ -1,0 +1,101 @@
+"""A head's raw outputs against the endpoint: how many there are, what the truth is, which columns they become."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from jaxtyping import Bool, Float
+
+from pathfuse.endpoints.base import Endpoint, Truth
+from pathfuse.endpoints.likelihood import log_softmax
+from pathfuse.endpoints.survival import event_distribution, hazards
+
+Raw = Float[np.ndarray, "sample output"]
+"""Outputs of one model: class logits, log-odds per label, hazard logits per bin, or targets in their own unit."""
+TINY = 1e-7
+"""Probabilities are kept this far from 0 and 1 when models are averaged (the contract floors at e^-16)."""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The truth of every sample in the form that a loss wants."""
+
+    kind: str
+    """Of the endpoint."""
+    names: tuple[str, ...]
+    """Of the outputs: classes, labels, bins or targets."""
+    values: Float[np.ndarray, "sample column"]
+    """Multiclass and survival: the set of outcomes that the truth allows; multilabel: 0 or 1; regression: numbers."""
+    known: Bool[np.ndarray, "sample column"]
+    """False where the truth is blank; one column where all outcomes are known together."""
+
+    @property
+    def n_outputs(self) -> int:
+        """Length of a head's output."""
+        return len(self.names)
+
+    @property
+    def usable(self) -> Bool[np.ndarray, " sample"]:
+        """Samples that something is known of."""
+        return np.asarray(self.known.any(axis=1))
+
+    def strata(self) -> np.ndarray:
+        """A small number of groups that folds should hold in equal shares."""
+        if self.kind == "survival":
+            return np.asarray((self.values.sum(axis=1) == 1).astype(np.int64))  # observed, or followed to the end
+        if self.kind == "multiclass":
+            return np.asarray(self.values.argmax(axis=1))
+        filled = np.where(self.known, self.values, np.nan)
+        mean = np.nanmean(np.where(self.usable[:, None], filled, 0.0), axis=1)
+        if self.kind == "multilabel":
+            return np.asarray((mean > 0).astype(np.int64))
+        return np.asarray(np.searchsorted(np.quantile(mean, [0.25, 0.5, 0.75]), mean))
+
+
+def targets_of(endpoint: Endpoint, truth: dict[str, Truth]) -> Targets:
+    """The truth of a samples table."""
+    if endpoint.kind == "multilabel":
+        values = np.stack([truth[label].observed[:, 1] for label in endpoint.tasks], axis=1).astype(np.float64)
+        known = np.stack([truth[label].known for label in endpoint.tasks], axis=1)
+        return Targets(endpoint.kind, endpoint.tasks, values, known)
+    one = truth["all"]
+    values = one.observed.astype(np.float64)
+    if endpoint.kind == "regression":
+        return Targets(endpoint.kind, endpoint.outcomes, np.nan_to_num(values), ~np.isnan(values))
+    names = tuple(str(k + 1) for k in range(values.shape[1] - 1)) if endpoint.kind == "survival" else endpoint.outcomes
+    return Targets(endpoint.kind, names, values, one.known[:, None])
+
+
+def columns(kind: str, names: Sequence[str], raw: Raw, sd: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """The contract's prediction columns (contract, section 2)."""
+    if kind == "regression":
+        parts = {f"mean_{name}": raw[:, k] for k, name in enumerate(names)}
+        if sd is None:
+            return parts
+        return parts | {f"sd_{name}": sd[:, k] for k, name in enumerate(names)}
+    prefix = "hazard_logit_" if kind == "survival" else "logit_"
+    return {f"{prefix}{name}": raw[:, k] for k, name in enumerate(names)}
+
+
+def average(kind: str, raws: Sequence[Raw]) -> Raw:
+    """The outputs of the mean of several models' distributions; of regression the mean of their means."""
+    if kind == "regression" or len(raws) == 1:
+        return np.mean(raws, axis=0)
+    if kind == "multiclass":
+        return np.log(np.maximum(np.mean([np.exp(log_softmax(raw)) for raw in raws], axis=0), TINY))
+    if kind == "multilabel":
+        return _log_odds(np.mean([1 / (1 + np.exp(-raw)) for raw in raws], axis=0))
+    mean = np.mean([np.exp(event_distribution(raw)) for raw in raws], axis=0)
+    return _log_odds(hazards(np.log(np.maximum(mean, TINY))))
+
+
+def _log_odds(prob: np.ndarray) -> np.ndarray:
+    kept = np.clip(prob, TINY, 1 - TINY)
+    return np.asarray(np.log(kept) - np.log1p(-kept))
+
+
+def frame(kind: str, names: Sequence[str], ids: Sequence[str], raw: Raw, sd: np.ndarray | None = None) -> pl.DataFrame:
+    """One expert's prediction table, sorted by ``sample_id``."""
+    table = pl.DataFrame({"sample_id": list(ids), **columns(kind, names, raw, sd)})
+    return table.sort("sample_id")

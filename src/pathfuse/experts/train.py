@@ -1,0 +1,150 @@
+"""``experts train`` and ``experts predict``: one encoder's expert from its features, and its word on new slides."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits
+
+from pathfuse.bags.folder import open_folder
+from pathfuse.endpoints.detect import endpoint_from_dict
+from pathfuse.errors import InputError
+from pathfuse.experts.assemble import EXPERT, Said, assemble, combine
+from pathfuse.experts.cohort import Unit, check_granularity
+from pathfuse.experts.fitted import load_fitted
+from pathfuse.experts.outputs import frame
+from pathfuse.experts.parts import Expert, Prepared, open_work, outputs_of, prepare, run_part
+from pathfuse.experts.recipe import Recipe
+from pathfuse.tables.files import read_table, text_column
+from pathfuse.tables.write import check_out
+
+Progress = Callable[[str, float], None]
+
+
+def silent(message: str, share: float) -> None:
+    """Shows nothing."""
+
+
+def train_expert(
+    expert: Expert,
+    *,
+    n_jobs: int | None = None,
+    force: bool = False,
+    command: str | None = None,
+    progress: Progress = silent,
+) -> Path:
+    """Cross-fits one encoder's expert and writes its folder.
+
+    A run that was stopped goes on: finished parts are kept, and a part in the middle resumes after its last epoch.
+
+    Args:
+        expert: Features, samples, recipe and output.
+        n_jobs: Parts at a time, as in joblib; results do not depend on it.
+        force: Overwrite the output.
+        command: How the program was called, for the manifest.
+        progress: Called as epochs and parts end.
+
+    Raises:
+        InputError: Tables or features are wrong, or the output exists.
+    """
+    inputs = [expert.features, expert.samples, *([expert.slides] if expert.slides else [])]
+    check_out(expert.out, force, inputs)
+    progress(f"{expert.name}: reading", 0.0)
+    prepared = prepare(expert)
+    open_work(prepared)
+    run_parts([prepared], n_jobs, progress)
+    return assemble(prepared, command, force)
+
+
+def run_parts(experts: list[Prepared], n_jobs: int | None, progress: Progress = silent) -> None:
+    """Trains all unfinished parts of some experts, in parallel over experts and parts."""
+    todo = [(one, part) for one in experts for part in one.plan.parts if not one.done(part)]
+    total = sum(len(one.plan.parts) for one in experts)
+    done = total - len(todo)
+    progress(f"{len(todo)} models to train, {done} there already", done / max(total, 1))
+    if n_jobs in (None, 1):
+        for one, part in todo:
+            run_part(one, part, _teller(one, done / total, 1 / total, progress))
+            done += 1
+            progress(f"{one.expert.name} {part.name} done", done / total)
+        return
+    work = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(delayed(_alone)(one, part) for one, part in todo)
+    for name in work:
+        done += 1
+        progress(f"{name} done", done / total)
+
+
+def _teller(one: Prepared, start: float, room: float, progress: Progress) -> Callable[[str, dict[str, Any]], None]:
+    """Shows an epoch as a share of the part."""
+
+    def tell(part: str, line: dict[str, Any]) -> None:
+        share = start + room * line["epoch"] / one.expert.recipe.epochs
+        progress(f"{one.expert.name} {part} epoch {line['epoch']}: loss {line['train_loss']:.3f}", share)
+
+    return tell
+
+
+def _alone(one: Prepared, part: Any) -> str:
+    """One part in a process of its own, on one core."""
+    if one.expert.recipe.head != "linear_probe":
+        import torch
+
+        torch.set_num_threads(1)
+    with threadpool_limits(1):
+        run_part(one, part)
+    return f"{one.expert.name} {part.name}"
+
+
+def predict_expert(model: Path, features: Path, slides: Path | None = None, strict: bool = False) -> pl.DataFrame:
+    """An expert's predictions for new slides: the mean of its serving models.
+
+    Args:
+        model: Folder that ``train_expert`` wrote.
+        features: The same encoder's features of new slides.
+        slides: Table ``sample_id,slide_id``; without one each slide is a sample.
+        strict: Refuse instead of leaving out what cannot be read.
+
+    Raises:
+        InputError: The model or the features cannot be used, or the dimensions differ.
+    """
+    try:
+        about = json.loads((model / EXPERT).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{model} is no folder of an expert: {EXPERT} cannot be read") from error
+    recipe = Recipe.model_validate(about["recipe"])
+    folder = open_folder(features, strict=strict)
+    check_granularity(folder, recipe)
+    if folder.dim != about["dim"]:
+        raise InputError(
+            f"{folder.source} has features of length {folder.dim}, but the expert was trained on {about['dim']}"
+        )
+    if folder.encoder and about["encoder"] and folder.encoder != about["encoder"]:
+        raise InputError(f"{folder.source} is of encoder '{folder.encoder}', the expert of '{about['encoder']}'")
+    ids, units = _units(list(folder.slides), slides, recipe)
+    fitted = [load_fitted(model / "models" / f"{name}.safetensors") for name in about["serving"]]
+    rows = np.array([unit.sample for unit in units])
+    wanted, raw, sd = combine([Said(one, rows, outputs_of(one, folder, units, recipe)) for one in fitted])
+    kind = endpoint_from_dict(about["endpoint"]).kind
+    return frame(kind, about["outputs"], [ids[row] for row in wanted], raw, sd)
+
+
+def _units(there: list[str], table: Path | None, recipe: Recipe) -> tuple[list[str], list[Unit]]:
+    """Samples and their units."""
+    if table is None:
+        return there, [Unit(n, (name,)) for n, name in enumerate(there)]
+    read = read_table(table)
+    pairs = zip(text_column(read, "sample_id"), text_column(read, "slide_id"), strict=True)
+    belongs: dict[str, list[str]] = {}
+    for sample, slide in pairs:
+        if sample is not None and slide in there:
+            belongs.setdefault(sample, []).append(slide)
+    if not belongs:
+        raise InputError(f"{table}: none of its slides has features")
+    ids = sorted(belongs)
+    if recipe.several == "bag":
+        return ids, [Unit(n, tuple(sorted(belongs[name]))) for n, name in enumerate(ids)]
+    return ids, [Unit(n, (slide,)) for n, name in enumerate(ids) for slide in sorted(belongs[name])]

@@ -1,0 +1,197 @@
+"""Training one head: packed batches, early stopping on other patients, repeatable, and resumable after a kill."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pathfuse.errors import InputError
+from pathfuse.experts.batches import BagReader, Batch, batches
+from pathfuse.experts.checkpoint import Progressed, read_checkpoint, write_checkpoint
+from pathfuse.experts.cohort import Unit
+from pathfuse.experts.heads.base import Head
+from pathfuse.experts.heads.registry import make_head
+from pathfuse.experts.objective import sample_loss
+from pathfuse.experts.outputs import Targets
+from pathfuse.experts.recipe import Recipe
+
+Told = Callable[[dict[str, Any]], None]
+"""Called with the line of ``history.csv`` after every epoch."""
+FIRST_RESTART, GROWTH = 10, 2
+"""Warm restarts fall on epochs 10, 30, 70, ... (logitprod.md, 1.7)."""
+LOWEST_RATE = 1e-6
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one head is trained on."""
+
+    reader: BagReader
+    fitted: Sequence[Unit]
+    validation: Sequence[Unit]
+    targets: Targets
+    """Regression: standardised."""
+
+
+@dataclass
+class Trained:
+    """The chosen epoch."""
+
+    head: Head
+    history: list[dict[str, Any]]
+
+
+def device_of(recipe: Recipe) -> str:
+    """Where to compute.
+
+    Raises:
+        InputError: The device is not there.
+    """
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if recipe.device == "auto":
+        return next(name for name in ("cuda", "mps", "cpu") if there[name])
+    if not there.get(recipe.device.partition(":")[0], False):
+        raise InputError(f"the device '{recipe.device}' is not there; choose auto, cpu, cuda or mps")
+    return recipe.device
+
+
+def rate_at(recipe: Recipe, epoch: int) -> float:
+    """Learning rate of an epoch, counted from 0."""
+    if recipe.schedule == "constant":
+        return recipe.learning_rate
+    position, period = epoch, recipe.epochs
+    if recipe.schedule == "warm_restarts":
+        period = FIRST_RESTART
+        while position >= period:
+            position, period = position - period, period * GROWTH
+    low = min(LOWEST_RATE, recipe.learning_rate)
+    return low + (recipe.learning_rate - low) * (1 + math.cos(math.pi * position / period)) / 2
+
+
+def train(work: Work, recipe: Recipe, seed: int, checkpoint: Path | None = None, told: Told | None = None) -> Trained:
+    """Trains a head and returns it as it was after its best epoch.
+
+    Args:
+        work: Bags and truth.
+        recipe: Everything else.
+        seed: Of the weights, the order, the dropout and the tiles; each epoch has its own stream, so that a resumed
+            run equals an undisturbed one.
+        checkpoint: File to go on from, and to write after every epoch.
+        told: Hears every epoch.
+    """
+    device = device_of(recipe)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        head = make_head(recipe, work.reader.folder.dim, work.targets.n_outputs).to(device)
+    adam = torch.optim.Adam(head.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    state = Progressed(epoch=0, best_epoch=-1, best_loss=math.inf, best=_copy(head), history=[])
+    if checkpoint is not None and checkpoint.exists():
+        state = read_checkpoint(checkpoint, head, adam)
+    weights = _class_weights(work, recipe)
+    while state.epoch < recipe.epochs and not _stale(state, recipe):
+        rate = rate_at(recipe, state.epoch)
+        for group in adam.param_groups:
+            group["lr"] = rate
+        fitted_loss = _epoch(head, adam, work, recipe, device, [seed, state.epoch], weights)
+        if not math.isfinite(fitted_loss):
+            raise InputError(f"training diverged in epoch {state.epoch + 1}; lower the learning rate or standardize")
+        judged_loss = mean_loss(head, work, work.validation, recipe, device) if work.validation else math.nan
+        line = {"epoch": state.epoch + 1, "train_loss": fitted_loss, "validation_loss": judged_loss, "rate": rate}
+        state.history.append(line)
+        allowed = state.epoch + 1 >= min(recipe.min_epochs, recipe.epochs)
+        if allowed and (not work.validation or judged_loss < state.best_loss):
+            state.best_epoch, state.best_loss, state.best = state.epoch, judged_loss, _copy(head)
+        state.epoch += 1
+        if checkpoint is not None:
+            write_checkpoint(checkpoint, state, head, adam)
+        if told is not None:
+            told(line)
+    head.load_state_dict(state.best)
+    for line in state.history:
+        line["chosen"] = line["epoch"] == state.best_epoch + 1
+    return Trained(head, state.history)
+
+
+def _stale(state: Progressed, recipe: Recipe) -> bool:
+    return state.best_epoch >= 0 and math.isfinite(state.best_loss) and state.epoch - state.best_epoch > recipe.patience
+
+
+def _copy(head: Head) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in head.state_dict().items()}
+
+
+def _epoch(
+    head: Head, adam: torch.optim.Adam, work: Work, recipe: Recipe, device: str, seed: list[int], weights: np.ndarray
+) -> float:
+    """One pass over the fitted units; the mean loss on the way."""
+    rng = np.random.default_rng(seed)
+    head.train()
+    total = 0.0
+    with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
+        torch.manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
+        for batch in batches(work.reader, work.fitted, recipe.batch, device, rng, recipe.max_tiles):
+            loss = _loss(head, batch, work.targets, recipe, device)
+            weigh = torch.from_numpy(weights[batch.samples]).to(loss)
+            adam.zero_grad(set_to_none=True)
+            (loss * weigh).mean().backward()
+            adam.step()
+            total += float(loss.detach().sum())
+    return total / len(work.fitted)
+
+
+def mean_loss(head: Head, work: Work, units: Sequence[Unit], recipe: Recipe, device: str) -> float:
+    """Mean loss over some units, all tiles, no dropout."""
+    head.eval()
+    total = 0.0
+    with torch.inference_mode():
+        for batch in batches(work.reader, units, recipe.batch, device):
+            total += float(_loss(head, batch, work.targets, recipe, device).sum())
+    return total / len(units)
+
+
+def _loss(head: Head, batch: Batch, targets: Targets, recipe: Recipe, device: str) -> Tensor:
+    with torch.autocast(device.partition(":")[0], torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+        heard = head(batch.features, batch.index, len(batch.units))
+    values = torch.from_numpy(targets.values[batch.samples]).float().to(device)
+    known = torch.from_numpy(targets.known[batch.samples]).to(device)
+    return sample_loss(targets.kind, heard.outputs.float(), values, known)
+
+
+def _class_weights(work: Work, recipe: Recipe) -> np.ndarray:
+    """A weight per sample; the fitted units' weights have mean 1."""
+    ones = np.ones(len(work.targets.values))
+    if not recipe.class_weights or work.targets.kind != "multiclass":
+        return ones
+    rows = np.array([unit.sample for unit in work.fitted])
+    label = work.targets.values.argmax(axis=1)
+    count = np.bincount(label[rows], minlength=work.targets.n_outputs)
+    weight = 1.0 / np.maximum(count, 1)[label]
+    return np.asarray(weight / weight[rows].mean())
+
+
+def predict(
+    head: Head, reader: BagReader, units: Sequence[Unit], recipe: Recipe, keep_attention: bool = False
+) -> tuple[np.ndarray, list[np.ndarray] | None]:
+    """Outputs of some units, and the attention of their tiles if asked and if the head has any.
+
+    Returns:
+        Float, (unit, output); per unit Float, (tile,), or None.
+    """
+    device = device_of(recipe)
+    head = head.to(device).eval()
+    outputs: list[np.ndarray] = []
+    attention: list[np.ndarray] = []
+    with torch.inference_mode():
+        for batch in batches(reader, units, recipe.batch, device):
+            with torch.autocast(device.partition(":")[0], torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+                heard = head(batch.features, batch.index, len(batch.units))
+            outputs.append(heard.outputs.double().cpu().numpy())
+            if keep_attention and heard.attention is not None:
+                sizes = torch.bincount(batch.index, minlength=len(batch.units)).tolist()
+                attention += [one.double().cpu().numpy() for one in torch.split(heard.attention, sizes)]
+    return np.concatenate(outputs), attention if keep_attention and attention else None
