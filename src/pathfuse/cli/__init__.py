@@ -28,6 +28,13 @@ app.command("pathfuse.cli.bins:bins", name="bins", help="Propose time bins for s
 app.command("pathfuse.cli.importing:import_", name="import", help="Foreign formats into pathfuse's tables.")
 app.command("pathfuse.cli.inspect:inspect", name="inspect", help="What folders of features hold, and what is broken.")
 
+experts = App(name="experts", help="Train experts on frozen features, and predict with them (extra 'torch').")
+experts.command("pathfuse.cli.experts:train", name="train", help="Train one encoder's expert, cross-fitted by patient.")
+experts.command("pathfuse.cli.experts:predict", name="predict", help="Predict new slides with a trained expert.")
+app.command(experts)
+app.command("pathfuse.cli.study:init", name="init", help="Write a commented example of study.yaml.")
+app.command("pathfuse.cli.study:run", name="run", help="Run a whole study: features, experts, fusion, report.")
+
 suite = App(name="suite", help="The 22 tasks of the LogitProd paper as cards, and fuse and rank over many studies.")
 suite.command("pathfuse.cli.suite:list_", name="list", help="The paper's tasks: data, classes, experts, licence.")
 suite.command("pathfuse.cli.suite:run", name="run", help="Fuse every study under a folder, then rank over them.")

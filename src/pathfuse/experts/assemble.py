@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -31,11 +31,22 @@ class Said:
     raw: np.ndarray
 
 
-def assemble(prepared: Prepared, command: str | None = None, force: bool = False) -> Path:
+def assemble(
+    prepared: Prepared,
+    command: str | None = None,
+    force: bool = False,
+    more: Callable[[Path], list[str]] | None = None,
+) -> Path:
     """Writes the expert's folder, beside and renamed, and clears the finished parts.
 
     The folder holds ``predictions/<name>.parquet``, ``samples.csv``, ``models/<part>.safetensors``, ``expert.json``,
     ``history.csv`` and ``manifest.json``.
+
+    Args:
+        prepared: The expert; all its parts are done.
+        command: How the program was called, for the manifest.
+        force: Overwrite the output.
+        more: Writes something else into the folder, and says what could not be.
 
     Raises:
         InputError: The output exists and ``force`` is off.
@@ -58,7 +69,9 @@ def assemble(prepared: Prepared, command: str | None = None, force: bool = False
             shutil.copyfile(expert.work / part.name / MODEL, folder / "models" / f"{part.name}.safetensors")
         write_json(about(prepared), folder / EXPERT)
         seconds = sum(one[2]["seconds"] for one in loaded.values())
-        write_json(manifest(prepared, predictions.height, seconds, command), folder / MANIFEST)
+        notes = more(folder) if more is not None else []
+        content = manifest(prepared, predictions.height, seconds, command) | {"notes": notes}
+        write_json(content, folder / MANIFEST)
     shutil.rmtree(expert.work, ignore_errors=True)
     return expert.out
 

@@ -13,7 +13,8 @@ from pathfuse.types import Index
 
 STRENGTHS = tuple(10.0**k for k in range(-5, 3))
 """Candidates of C for standardised features; ridge takes 1 / C."""
-N_FOLDS = 5
+N_FOLDS, REPEATS, FEW = 5, 5, 500
+"""Inner folds, how often they are drawn anew, and below how many units."""
 
 Table = Float[np.ndarray, "unit dim"]
 
@@ -42,17 +43,30 @@ def fit_probe(
         Coefficients (dim, output), intercepts (output,), and the chosen C.
     """
     strengths = STRENGTHS if len(np.unique(groups)) >= 2 * N_FOLDS else (1e-2,)
-    loss = np.zeros(len(strengths))
-    if len(strengths) > 1:
-        names, member = np.unique(groups, return_inverse=True)
-        fold = np.random.default_rng(seed).permutation(np.arange(len(names)) % N_FOLDS)[member]
+    loss = np.zeros((len(strengths), len(rows)))
+    names, member = np.unique(groups, return_inverse=True)
+    rng = np.random.default_rng(seed)
+    repeats = REPEATS if len(rows) < FEW else 1
+    for _ in range(repeats if len(strengths) > 1 else 0):
+        fold = rng.permutation(np.arange(len(names)) % N_FOLDS)[member]
         for k in range(N_FOLDS):
             inside = fold != k
             for i, strength in enumerate(strengths):
                 coefficients, intercepts = _fit(table[inside], rows[inside], targets, strength)
-                loss[i] += _loss(table[~inside] @ coefficients + intercepts, targets, rows[~inside])
-    chosen = strengths[int(loss.argmin())]
+                loss[i, ~inside] += _loss(table[~inside] @ coefficients + intercepts, targets, rows[~inside])
+    chosen = strengths[_simplest(loss / repeats)]
     return *_fit(table, rows, targets, chosen), chosen
+
+
+def _simplest(loss: Float[np.ndarray, "strength unit"]) -> int:
+    """The strongest penalty whose held-out loss is within one standard error of the best (strengths ascend).
+
+    Few units make the best one a matter of luck, and a weak penalty costs far more than a strong one.
+    """
+    best = int(loss.mean(axis=1).argmin())
+    excess = loss - loss[best]
+    error = excess.std(axis=1) / np.sqrt(loss.shape[1])
+    return int(np.argmax(excess.mean(axis=1) <= error))
 
 
 def _fit(table: Table, rows: Index, targets: Targets, strength: float) -> tuple[np.ndarray, np.ndarray]:
@@ -105,11 +119,11 @@ def _yes_or_no(table: Table, truth: np.ndarray, strength: float) -> tuple[np.nda
     return model.coef_[0], float(model.intercept_[0])
 
 
-def _loss(outputs: np.ndarray, targets: Targets, rows: Index) -> float:
-    """Total loss of some outputs, the one that training minimises too."""
+def _loss(outputs: np.ndarray, targets: Targets, rows: Index) -> Float[np.ndarray, " unit"]:
+    """Loss of each unit, the one that training minimises too."""
     import torch
 
     from pathfuse.experts.objective import sample_loss
 
     values, known = (torch.from_numpy(part[rows]) for part in (targets.values, targets.known))
-    return float(sample_loss(targets.kind, torch.from_numpy(outputs), values, known).sum())
+    return np.asarray(sample_loss(targets.kind, torch.from_numpy(outputs), values, known).numpy())

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from threadpoolctl import threadpool_limits
 
 import pathfuse
 from pathfuse.bags.folder import FeatureFolder, open_folder
@@ -173,7 +174,8 @@ def _probe(
     sd = np.where(sd > 1e-8, sd, 1.0)
     rows = np.array([unit.sample for unit in units])
     groups = prepared.cohort.people.samples.patients[rows].astype(str)
-    coefficients, intercepts, chosen = fit_probe((table - mean) / sd, rows, targets, groups, seed)
+    with threadpool_limits(1):  # many small fits: threads would wait for each other
+        coefficients, intercepts, chosen = fit_probe((table - mean) / sd, rows, targets, groups, seed)
     weights = {"coefficients": coefficients, "intercepts": intercepts}
     return weights, {"feature_mean": mean, "feature_sd": sd}, [{"epoch": 1, "rate": chosen, "chosen": True}]
 

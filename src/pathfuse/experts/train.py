@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +11,20 @@ import polars as pl
 from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
-from pathfuse.bags.folder import open_folder
+from pathfuse.bags.folder import FeatureFolder, open_folder
 from pathfuse.endpoints.detect import endpoint_from_dict
 from pathfuse.errors import InputError
 from pathfuse.experts.assemble import EXPERT, Said, assemble, combine
+from pathfuse.experts.attending import attend_held_out, check_attends
 from pathfuse.experts.cohort import Unit, check_granularity
-from pathfuse.experts.fitted import load_fitted
+from pathfuse.experts.fitted import Fitted, load_fitted
 from pathfuse.experts.outputs import frame
 from pathfuse.experts.parts import Expert, Prepared, open_work, outputs_of, prepare, run_part
 from pathfuse.experts.recipe import Recipe
 from pathfuse.tables.files import read_table, text_column
 from pathfuse.tables.write import check_out
 
+ATTENTION = "attention"
 Progress = Callable[[str, float], None]
 
 
@@ -34,6 +37,8 @@ def train_expert(
     *,
     n_jobs: int | None = None,
     force: bool = False,
+    attention: bool = False,
+    um_per_px: float | None = None,
     command: str | None = None,
     progress: Progress = silent,
 ) -> Path:
@@ -45,6 +50,8 @@ def train_expert(
         expert: Features, samples, recipe and output.
         n_jobs: Parts at a time, as in joblib; results do not depend on it.
         force: Overwrite the output.
+        attention: Write ``attention/``: every tile's attention, by the models that did not see the sample.
+        um_per_px: Micrometres per level-0 pixel, where coordinates are in micrometres.
         command: How the program was called, for the manifest.
         progress: Called as epochs and parts end.
 
@@ -53,11 +60,14 @@ def train_expert(
     """
     inputs = [expert.features, expert.samples, *([expert.slides] if expert.slides else [])]
     check_out(expert.out, force, inputs)
+    if attention:
+        check_attends(expert.recipe)
     progress(f"{expert.name}: reading", 0.0)
     prepared = prepare(expert)
     open_work(prepared)
     run_parts([prepared], n_jobs, progress)
-    return assemble(prepared, command, force)
+    more = (lambda folder: attend_held_out(prepared, folder / ATTENTION, um_per_px)) if attention else None
+    return assemble(prepared, command, force, more)
 
 
 def run_parts(experts: list[Prepared], n_jobs: int | None, progress: Progress = silent) -> None:
@@ -99,8 +109,39 @@ def _alone(one: Prepared, part: Any) -> str:
     return f"{one.expert.name} {part.name}"
 
 
-def predict_expert(model: Path, features: Path, slides: Path | None = None, strict: bool = False) -> pl.DataFrame:
-    """An expert's predictions for new slides: the mean of its serving models.
+@dataclass(frozen=True)
+class Serving:
+    """A trained expert before new slides."""
+
+    fitted: list[Fitted]
+    folder: FeatureFolder
+    ids: list[str]
+    units: list[Unit]
+    kind: str
+    outputs: tuple[str, ...]
+
+    def table(self) -> pl.DataFrame:
+        """Predictions: the mean of the serving models."""
+        rows = np.array([unit.sample for unit in self.units])
+        recipe = self.fitted[0].recipe
+        said = [Said(one, rows, outputs_of(one, self.folder, self.units, recipe)) for one in self.fitted]
+        wanted, raw, sd = combine(said)
+        return frame(self.kind, self.outputs, [self.ids[row] for row in wanted], raw, sd)
+
+
+def predict_expert(
+    model: Path, features: Path, slides: Path | None = None, strict: bool = False
+) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
+    """An expert's predictions for new slides, and what was left out; see ``serve``."""
+    serving = serve(model, features, slides, strict)
+    broken: dict[str, list[str]] = {}
+    for one in serving.folder.broken:
+        broken.setdefault(one.reason, []).append(one.name)
+    return serving.table(), [{"reason": why, "n": len(n), "first": n[:5]} for why, n in broken.items()]
+
+
+def serve(model: Path, features: Path, slides: Path | None = None, strict: bool = False) -> Serving:
+    """Loads an expert and finds the new slides.
 
     Args:
         model: Folder that ``train_expert`` wrote.
@@ -126,10 +167,8 @@ def predict_expert(model: Path, features: Path, slides: Path | None = None, stri
         raise InputError(f"{folder.source} is of encoder '{folder.encoder}', the expert of '{about['encoder']}'")
     ids, units = _units(list(folder.slides), slides, recipe)
     fitted = [load_fitted(model / "models" / f"{name}.safetensors") for name in about["serving"]]
-    rows = np.array([unit.sample for unit in units])
-    wanted, raw, sd = combine([Said(one, rows, outputs_of(one, folder, units, recipe)) for one in fitted])
     kind = endpoint_from_dict(about["endpoint"]).kind
-    return frame(kind, about["outputs"], [ids[row] for row in wanted], raw, sd)
+    return Serving(fitted, folder, ids, units, kind, tuple(about["outputs"]))
 
 
 def _units(there: list[str], table: Path | None, recipe: Recipe) -> tuple[list[str], list[Unit]]:

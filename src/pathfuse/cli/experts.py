@@ -1,0 +1,168 @@
+"""``pathfuse experts train`` and ``pathfuse experts predict``."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from pathfuse.cli.options import EndpointName, Force, Out, Samples, TimeEdges, parse_time_edges
+from pathfuse.errors import InputError
+
+Features = Annotated[
+    Path, Parameter(name="--features", help="One encoder's features: a folder, or a table of vectors.")
+]
+Slides = Annotated[
+    Path | None, Parameter(name="--slides", help="Table sample_id,slide_id: which slides belong to which sample.")
+]
+Strict = Annotated[
+    bool, Parameter(name="--strict", negative="", help="Refuse missing or broken files instead of leaving them out.")
+]
+
+
+def train(
+    *,
+    features: Features,
+    samples: Samples,
+    out: Out,
+    name: Annotated[str | None, Parameter(help="Of the expert; default: the name of the feature folder.")] = None,
+    head: Annotated[
+        str, Parameter(help="abmil, clam, trans_mil, mean_pool, tile_mlp (one vector per sample) or linear_probe.")
+    ] = "abmil",
+    set_: Annotated[
+        list[str] | None,
+        Parameter(name="--set", consume_multiple=True, negative="", help="Values of the recipe: epochs=50 folds=10."),
+    ] = None,
+    slides: Slides = None,
+    endpoint: EndpointName = None,
+    time_edges: TimeEdges = None,
+    seed: Annotated[int, Parameter(help="Same input, version and seed: same bytes (on a CPU).")] = 0,
+    attention: Annotated[
+        bool, Parameter(negative="", help="Write every tile's attention as Parquet and GeoJSON (for QuPath).")
+    ] = False,
+    um_per_px: Annotated[
+        float | None, Parameter(help="Micrometres per level-0 pixel, where coordinates are in micrometres.")
+    ] = None,
+    strict: Strict = False,
+    jobs: Annotated[int | None, Parameter(help="Models to train at a time; results do not depend on it.")] = None,
+    force: Force = False,
+) -> None:
+    """Train one encoder's expert, cross-fitted by patient; a stopped run goes on."""
+    import sys
+
+    from pathfuse.cli.console import command_line, progress
+    from pathfuse.experts.parts import Expert
+    from pathfuse.experts.recipe import Recipe
+
+    recipe = Recipe.of(head, **{"seed": seed, **parse_settings(set_)})
+    edges = parse_time_edges(time_edges)
+    called = name or features.resolve().name.removesuffix(".parquet").removesuffix(".csv")
+    expert = Expert(
+        called, features, samples, out, recipe, slides, endpoint, None if edges is None else tuple(edges), strict
+    )
+    need_torch()
+    from pathfuse.experts.train import train_expert
+
+    with progress() as report:
+        train_expert(
+            expert,
+            n_jobs=jobs,
+            force=force,
+            attention=attention,
+            um_per_px=um_per_px,
+            command=command_line(),
+            progress=report,
+        )
+    show(out, sys.stdout.write)
+
+
+def predict(
+    *,
+    model: Annotated[Path, Parameter(name="--model", help="Folder that 'experts train' wrote.")],
+    features: Features,
+    out: Annotated[Path, Parameter(name="--out", help="Table to write, .csv or .parquet.")],
+    slides: Slides = None,
+    attention: Annotated[
+        Path | None, Parameter(help="Folder for every tile's attention, as Parquet and GeoJSON (for QuPath).")
+    ] = None,
+    um_per_px: Annotated[
+        float | None, Parameter(help="Micrometres per level-0 pixel, where coordinates are in micrometres.")
+    ] = None,
+    images: Annotated[
+        Path | None, Parameter(help="Folder of slide thumbnails, <slide>.png or .jpg: a heatmap of each is written.")
+    ] = None,
+    strict: Strict = False,
+    force: Force = False,
+) -> None:
+    """Predict new slides with a trained expert."""
+    import sys
+
+    from pathfuse.tables.write import check_out, write_file
+
+    check_out(out, force, [model, features])
+    if images is not None and attention is None:
+        raise InputError("--images draws attention; say where to: --attention FOLDER")
+    need_torch()
+    from pathfuse.experts.train import predict_expert, serve
+
+    table, left_out = predict_expert(model, features, slides, strict)
+    if attention is not None:
+        from pathfuse.experts.attending import attend, check_attends
+
+        check_out(attention, force, [model, features])
+        one = serve(model, features, slides, strict)
+        check_attends(one.fitted[0].recipe)
+        for note in attend(one.fitted, one.folder, one.units, attention, um_per_px, images, force):
+            sys.stderr.write(f"pathfuse: {note}\n")
+    write_file(table, out, force)
+    for item in left_out:
+        sys.stderr.write(f"pathfuse: left out: {item['n']} ({item['reason']}: {', '.join(item['first'])})\n")
+    sys.stdout.write(f"{table.height} samples: {out}\n")
+
+
+def parse_settings(settings: list[str] | None) -> dict[str, Any]:
+    """``epochs=50`` and the like; a value is read as JSON where it is some.
+
+    Raises:
+        InputError: A part has no equals sign.
+    """
+    import json
+
+    found: dict[str, Any] = {}
+    for text in settings or []:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise InputError(f"--set {text}: write KEY=VALUE, such as epochs=50")
+        try:
+            found[key] = json.loads(value)
+        except ValueError:
+            found[key] = value
+    return found
+
+
+def show(out: Path, say: Any) -> None:
+    """What was trained and what was left out."""
+    import json
+
+    manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    features, rows = manifest["features"], manifest["rows"]
+    say(
+        f"{features['slides']} slides, {features['tiles']} tiles of length {features['dim']} ({features['format']}, "
+        f"one {features['granularity']} per vector); {rows['predicted']} of {rows['read']} samples predicted.\n"
+        f"{manifest['scheme'][:1].upper()}{manifest['scheme'][1:]}.\n"
+    )
+    for item in manifest["left_out"]:
+        say(f"Left out: {item['n']} ({item['reason']}: {', '.join(item['first'])}).\n")
+    say(f"Predictions: {out}/predictions\n")
+
+
+def need_torch() -> None:
+    """Refuses in a sentence where the extra is not installed.
+
+    Raises:
+        InputError: torch or h5py is missing.
+    """
+    from importlib.util import find_spec
+
+    missing = next((name for name in ("torch", "h5py") if find_spec(name) is None), None)
+    if missing is not None:
+        raise InputError(f"experts need {missing}, which is not installed: pip install 'pathfuse[torch]'")

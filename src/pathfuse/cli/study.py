@@ -1,0 +1,65 @@
+"""``pathfuse init`` and ``pathfuse run``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from pathfuse.cli.options import Force
+
+if TYPE_CHECKING:
+    from pathfuse.pipeline.run import StudyRun
+
+
+def init(
+    *,
+    out: Annotated[Path, Parameter(name="--out", help="File to write.")] = Path("study.yaml"),
+    force: Force = False,
+) -> None:
+    """Write a commented example of study.yaml."""
+    import sys
+
+    from pathfuse.pipeline.config import EXAMPLE
+    from pathfuse.tables.write import check_out
+
+    check_out(out, force)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(EXAMPLE, encoding="utf-8")
+    sys.stdout.write(f"{out}\n")
+
+
+def run(
+    study: Annotated[Path, Parameter(help="study.yaml; 'pathfuse init' writes an example.")],
+    /,
+    *,
+    jobs: Annotated[int | None, Parameter(help="Models to train at a time; results do not depend on it.")] = None,
+) -> None:
+    """Run a whole study: features, experts, fusion, report; what has not changed is not done again."""
+    from pathfuse.cli.console import command_line, progress
+    from pathfuse.cli.experts import need_torch
+    from pathfuse.pipeline.config import read_config
+
+    config = read_config(study)
+    need_torch()
+    from pathfuse.pipeline.run import run_study
+
+    with progress() as report:
+        done = run_study(config, n_jobs=jobs, command=command_line(), progress=report)
+    _show(done)
+
+
+def _show(done: "StudyRun") -> None:
+    """Experts, what was left out, and the fusion."""
+    import sys
+
+    from pathfuse.cli.console import show_result
+
+    for name, items in done.manifest["left_out"].items():
+        for item in items:
+            sys.stdout.write(f"{name}: left out {item['n']} ({item['reason']}: {', '.join(item['first'])})\n")
+    trained = f"{len(done.trained)} trained" + (f" ({', '.join(done.trained)})" if done.trained else "")
+    sys.stdout.write(f"Experts: {trained}, {len(done.unchanged)} unchanged.\n")
+    if done.result is not None:
+        show_result(done.result, str(done.folder / "fused"))
+    else:
+        sys.stdout.write(f"Fusion unchanged.\nReport: {done.folder}/fused/report.html\n")

@@ -1,0 +1,153 @@
+"""Whose attention is written: that of the models that did not see a sample, or of those that serve new ones."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pathfuse.bags.folder import FeatureFolder
+from pathfuse.errors import InputError
+from pathfuse.experts.attention import attention_frame, heatmap, in_pixels, write_attention
+from pathfuse.experts.cohort import Unit
+from pathfuse.experts.fitted import Fitted, load_fitted
+from pathfuse.experts.parts import MODEL, Prepared, outputs_and_attention
+from pathfuse.experts.recipe import Recipe
+from pathfuse.tables.files import id_column, number_column, read_table
+from pathfuse.tables.write import new_folder
+
+HEADS = ("abmil", "clam", "trans_mil")
+"""Heads that attend."""
+SIZES = "sizes.csv"
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Thumbnails of whole slides, and how large the slides are."""
+
+    folder: Path
+    sizes: dict[str, tuple[int, int]]
+    """Width and height at level 0, by slide."""
+
+    def of(self, slide: str) -> Path | None:
+        """The thumbnail of a slide; None if there is none."""
+        return next((p for s in SUFFIXES if (p := self.folder / f"{slide}{s}").is_file()), None)
+
+
+def read_pictures(folder: Path) -> Pictures:
+    """Reads ``sizes.csv`` (``slide_id,width_px,height_px``) of a folder of thumbnails.
+
+    Raises:
+        InputError: The table is missing or wrong.
+    """
+    table = read_table(folder / SIZES)
+    if "slide_id" not in table.frame.columns:
+        raise InputError(f"{table.source} has no column 'slide_id'")
+    renamed = type(table)(table.source, table.frame.rename({"slide_id": "sample_id"}))
+    names = id_column(renamed)
+    sizes = [number_column(renamed, column, names).astype(int).tolist() for column in ("width_px", "height_px")]
+    return Pictures(folder, dict(zip(names, zip(*sizes, strict=True), strict=True)))
+
+
+def check_attends(recipe: Recipe) -> None:
+    """Refuses heads without attention.
+
+    Raises:
+        InputError: Naming those that have some.
+    """
+    if recipe.head not in HEADS:
+        raise InputError(f"the head '{recipe.head}' has no attention; {', '.join(HEADS)} have")
+
+
+def attend_held_out(prepared: Prepared, out: Path, um_per_px: float | None = None) -> list[str]:
+    """Writes the attention of every predicted sample, by the models that predicted it; see ``attend``."""
+    cohort, recipe = prepared.cohort, prepared.expert.recipe
+    models: dict[Unit, list[Fitted]] = {}
+    for part in prepared.plan.parts:
+        fitted = load_fitted(prepared.expert.work / part.name / MODEL)
+        for unit in cohort.units_of(part.predict):
+            models.setdefault(unit, []).append(fitted)
+    return _write(cohort.folder, list(models.items()), recipe, out, um_per_px, None)
+
+
+def attend(
+    fitted: Sequence[Fitted],
+    folder: FeatureFolder,
+    units: Sequence[Unit],
+    out: Path,
+    um_per_px: float | None = None,
+    images: Path | None = None,
+    force: bool = False,
+) -> list[str]:
+    """Writes ``<slide>.parquet``, ``<slide>.geojson`` and, with a thumbnail, ``<slide>.png``.
+
+    Args:
+        fitted: Models whose attention is averaged.
+        folder: One encoder's features.
+        units: Whose slides.
+        out: Folder to write.
+        um_per_px: Micrometres per level-0 pixel, where coordinates are in micrometres.
+        images: Folder of thumbnails with ``sizes.csv``.
+        force: Overwrite the folder.
+
+    Returns:
+        What could not be drawn, in sentences.
+    """
+    pictures = None if images is None else read_pictures(images)
+    with new_folder(out, force) as place:
+        everything = [(unit, list(fitted)) for unit in units]
+        return _write(folder, everything, fitted[0].recipe, place, um_per_px, pictures)
+
+
+def _write(
+    folder: FeatureFolder,
+    units: Sequence[tuple[Unit, list[Fitted]]],
+    recipe: Recipe,
+    out: Path,
+    um_per_px: float | None,
+    pictures: Pictures | None,
+) -> list[str]:
+    notes: dict[str, list[str]] = {}
+    for unit, models in units:
+        said = [outputs_and_attention(one, folder, [unit], recipe)[1] for one in models]
+        mean = np.mean([one[0] for one in said if one is not None], axis=0)
+        for slide, attention in _by_slide(folder, unit, mean):
+            for note in _one(folder, slide, attention, out, um_per_px, pictures):
+                notes.setdefault(note, []).append(slide)
+    return [f"{note} ({len(slides)} slides, the first is '{slides[0]}')" for note, slides in notes.items()]
+
+
+def _by_slide(folder: FeatureFolder, unit: Unit, attention: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    start = 0
+    for slide in unit.slides:
+        n = folder.slides[slide].n_tiles
+        yield slide, attention[start : start + n]
+        start += n
+
+
+def _one(
+    folder: FeatureFolder,
+    slide: str,
+    attention: np.ndarray,
+    out: Path,
+    um_per_px: float | None,
+    pictures: Pictures | None,
+) -> Iterator[str]:
+    """Writes one slide; yields what could not be drawn."""
+    coords = folder.coords(slide)
+    frame = attention_frame(slide, attention, None if coords is None else coords.xy)
+    size, unit = (None, "px") if coords is None else (coords.tile_size, coords.unit)
+    note = write_attention(frame, out, size, unit, um_per_px=um_per_px).note
+    if note is not None:
+        yield note.replace(f"slide '{slide}': ", "")
+        return
+    picture = None if pictures is None else pictures.of(slide)
+    if pictures is None or size is None:
+        return
+    if picture is None or slide not in pictures.sizes:
+        yield f"no thumbnail, or no line in {SIZES}, so no heatmap"
+        return
+    if unit == "um" and um_per_px is not None:
+        frame, size = in_pixels(frame, um_per_px), size / um_per_px
+    heatmap(frame, picture, out / f"{slide}.png", pictures.sizes[slide], size)
