@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: env demo test lint docs bench clean
+.PHONY: env demo demo-study test lint docs bench clean
 
 # The core is enough for the demo; tests and extras come on top.
 .venv/.core: pyproject.toml constraints.txt
@@ -25,6 +25,11 @@ env: .venv/.dev
 demo: .venv/.core
 	$(BIN)/pathfuse demo --out pathfuse-demo --force
 
+# From feature folders to the report: a made-up cohort, three encoders, one study file.
+demo-study: .venv/.dev
+	$(BIN)/python -m pathfuse.testing.demo pathfuse-demo-study
+	$(BIN)/pathfuse run pathfuse-demo-study/study.yaml
+
 test: .venv/.dev
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
@@ -42,4 +47,4 @@ bench: .venv/.dev
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf .venv pathfuse-demo build dist site .cache
+	rm -rf .venv pathfuse-demo pathfuse-demo-study build dist site .cache

@@ -228,6 +228,10 @@ def test_the_options_of_every_command_are_listed(run_cli):
         "bins",
         "import",
         "inspect",
+        "experts train",
+        "experts predict",
+        "init",
+        "run",
         "suite list",
         "suite run",
     ):

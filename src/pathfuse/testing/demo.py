@@ -1,0 +1,48 @@
+"""A made-up cohort with a ``study.yaml``: ``python -m pathfuse.testing.demo FOLDER [ENDPOINT ...]``."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pathfuse.testing.cohort import CohortPlan, write_cohort
+from pathfuse.testing.labels import ENDPOINTS
+
+
+def write_demo(folder: Path, plan: CohortPlan | None = None, heads: Sequence[str] = ("abmil",)) -> Path:
+    """Writes tables, features of three encoders and the study file that runs them.
+
+    Args:
+        folder: Created if need be.
+        plan: Of the cohort.
+        heads: Every encoder gets each of them.
+
+    Returns:
+        ``study.yaml``.
+    """
+    cohort = write_cohort(folder, plan)
+    lines = ["samples: labels.csv", "slides: slides.csv", "features:"]
+    lines += [f"  {name}: {place.relative_to(folder)}" for name, place in cohort.features.items()]
+    if cohort.time_edges is not None:
+        edges = ", ".join(".inf" if edge == float("inf") else f"{edge:g}" for edge in cohort.time_edges)
+        lines.append(f"time_edges: [{edges}]")
+    lines.append("experts:")
+    for head in heads:
+        lines += [f"  - head: {head}"] + (["    learning_rate: 1.0e-3"] if head != "linear_probe" else [])
+    lines += ["out: result", ""]
+    file = folder / "study.yaml"
+    file.write_text("\n".join(lines), encoding="utf-8")
+    return file
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Writes one demo per endpoint, each in its own sub-folder if there are several."""
+    folder, kinds = Path(arguments[0]), list(arguments[1:]) or ["multiclass"]
+    for kind in kinds:
+        place = folder / kind if len(kinds) > 1 else folder
+        sys.stdout.write(f"{write_demo(place, CohortPlan(endpoint=kind))}\n")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2 or set(sys.argv[2:]) - set(ENDPOINTS):
+        sys.exit(f"usage: python -m pathfuse.testing.demo FOLDER [{'|'.join(ENDPOINTS)} ...]")
+    main(sys.argv[1:])

@@ -1,0 +1,77 @@
+"""``study.yaml``: the example is valid, and what is wrong is said in a sentence."""
+
+import pytest
+import yaml
+
+from pathfuse.errors import InputError
+from pathfuse.pipeline.config import EXAMPLE, read_config
+
+GOOD = {"samples": "labels.csv", "features": {"uni": "f/uni"}, "experts": [{"head": "abmil"}], "out": "result"}
+
+
+def config_of(tmp_path, **changes):
+    content = {key: value for key, value in (GOOD | changes).items() if value is not None}
+    file = tmp_path / "study.yaml"
+    file.write_text(yaml.safe_dump(content))
+    return read_config(file)
+
+
+def test_the_example_is_valid_also_with_its_comments_taken_off(tmp_path):
+    file = tmp_path / "study.yaml"
+    file.write_text(EXAMPLE)
+    plain = read_config(file)
+    assert list(plain.recipes()) == ["uni", "virchow2"]
+    lines = [line.replace("# ", "", 1) if line.lstrip().startswith("# ") else line for line in EXAMPLE.splitlines()]
+    file.write_text("\n".join(lines[3:]).replace("endpoint: multiclass", "endpoint: survival"))
+    full = read_config(file)
+    assert list(full.recipes()) == ["uni_abmil", "uni_linear_probe", "virchow2_abmil", "virchow2_linear_probe"]
+    assert full.fuse.coverage == 0.9
+    assert full.time_edges == (0, 12, 24, 48, float("inf"))
+
+
+def test_paths_are_relative_to_the_file(tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+    config = config_of(tmp_path, slides="slides.csv")
+    assert config.samples == tmp_path / "labels.csv"
+    assert config.slides == tmp_path / "slides.csv"
+    assert config.features == {"uni": tmp_path / "f/uni"}
+    assert config.out == tmp_path / "result"
+
+
+def test_the_seed_of_the_study_is_that_of_its_experts(tmp_path):
+    assert config_of(tmp_path, seed=5).recipes()["uni"][1].seed == 5
+    assert config_of(tmp_path, seed=5, experts=[{"seed": 2}]).recipes()["uni"][1].seed == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"sample": "x"}, "'sample' is unknown"),
+        ({"samples": None}, "'samples': field required"),
+        ({"features": {}}, "'features'"),
+        ({"features": {"a/b": "x"}}, "a/b"),
+        ({"experts": [{"head": "resnet"}]}, "'head'"),
+        ({"experts": [{"epoch": 3}]}, "'epoch' is unknown"),
+        ({"experts": [{"folds": 1}]}, "'folds'"),
+        ({"experts": [{"head": "clam"}, {"head": "clam"}]}, "the head 'clam' stands twice"),
+        ({"fuse": {"metod": "auto"}}, "'fuse.metod' is unknown"),
+        ({"endpoint": "cox"}, "'endpoint'"),
+    ],
+)
+def test_wrong_content_is_named(tmp_path, changes, sentence):
+    with pytest.raises(InputError) as caught:
+        config_of(tmp_path, **changes)
+    assert sentence in str(caught.value)
+    assert "study.yaml" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"), [("a: [", "is no YAML"), ("- 1", "holds no study"), ("", "holds no study")]
+)
+def test_what_is_no_study_is_refused(tmp_path, text, sentence):
+    file = tmp_path / "study.yaml"
+    file.write_text(text)
+    with pytest.raises(InputError, match=sentence):
+        read_config(file)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_config(tmp_path / "none.yaml")

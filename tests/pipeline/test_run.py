@@ -1,0 +1,136 @@
+"""A study from features to the report: what is done again, what is not, and that a kill loses nothing."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import polars as pl
+import pytest
+import yaml
+
+import pathfuse
+from pathfuse.errors import InputError
+from pathfuse.pipeline.config import read_config
+from pathfuse.pipeline.run import run_study
+from pathfuse.testing.cohort import CohortPlan
+from pathfuse.testing.demo import write_demo
+
+SMALL = CohortPlan(n_patients=40, tiles_per_slide=(4, 8), slides_per_patient=(1, 2))
+MAIN = "import sys; from pathfuse.cli import main; sys.exit(main())"
+
+
+def changed(file, **changes):
+    content = yaml.safe_load(file.read_text()) | changes
+    file.write_text(yaml.safe_dump(content))
+    return read_config(file)
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """One real run of three linear probes, and its folder."""
+    file = write_demo(tmp_path_factory.mktemp("study"), SMALL, heads=("linear_probe",))
+    config = changed(file, fuse={"method": "static_product", "resamples": 20})
+    return file, run_study(config)
+
+
+def test_a_study_ends_in_a_report(ran):
+    file, done = ran
+    assert done.trained == ("alpha", "beta", "gamma")
+    assert (done.folder / "fused/report.html").is_file()
+    predictions = [done.folder / f"experts/{name}/predictions/{name}.parquet" for name in done.trained]
+    study = pathfuse.read_study(done.folder / "samples.csv", predictions)
+    again = pathfuse.fuse(study, "static_product", 0, n_resamples=20)
+    assert again.metrics.equals(done.result.metrics)
+    reasons = {item["reason"] for item in done.manifest["left_out"]["alpha"]}
+    assert "feature file of no sample" in reasons
+
+
+def test_nothing_is_done_twice(ran):
+    file, first = ran
+    tables = {p: p.read_bytes() for p in first.folder.rglob("*") if p.suffix in (".parquet", ".csv")}
+    again = run_study(read_config(file))
+    assert again.trained == ()
+    assert again.result is None
+    assert tables == {p: p.read_bytes() for p in tables}
+
+
+def test_only_what_changed_is_done_again(ran):
+    file, _ = ran
+    again = run_study(changed(file, fuse={"method": "uniform_product", "resamples": 20}))
+    assert again.trained == ()
+    assert again.result is not None
+    table = pl.read_csv(file.parent / "labels.csv")
+    missing = file.parent / "features/beta/h5_files"
+    gone = sorted(missing.iterdir())[0]
+    gone.unlink()
+    (file.parent / "features/beta/pt_files" / f"{gone.stem}.pt").unlink()
+    last = run_study(read_config(file))
+    assert last.trained == ("beta",)
+    assert last.unchanged == ("alpha", "gamma")
+    table.with_columns(site=pl.lit("x")).write_csv(file.parent / "labels.csv")
+    assert len(run_study(read_config(file)).trained) == 3
+
+
+def test_without_roles_all_encoders_share_outer_folds(tmp_path):
+    file = write_demo(tmp_path / "study", SMALL, heads=("linear_probe",))
+    labels = tmp_path / "study/labels.csv"
+    pl.read_csv(labels).drop("split").write_csv(labels)
+    done = run_study(changed(file, fuse={"method": "uniform_product", "resamples": 0}, folds=3))
+    samples = pl.read_csv(done.folder / "samples.csv")
+    assert set(samples["fold"]) == {0, 1, 2}
+    for name in done.trained:
+        own = pl.read_csv(done.folder / f"experts/{name}/samples.csv")
+        assert own.select("sample_id", "fold").equals(samples.select("sample_id", "fold"))
+    assert (done.result.manifest["rows"]["judged"]) == 40
+
+
+def test_one_expert_is_no_fusion(tmp_path):
+    file = write_demo(tmp_path / "study", SMALL, heads=("linear_probe",))
+    features = yaml.safe_load(file.read_text())["features"]
+    with pytest.raises(InputError, match="a fusion needs two experts"):
+        run_study(changed(file, features={"alpha": features["alpha"]}))
+
+
+def test_another_folder_is_not_filled(tmp_path):
+    file = write_demo(tmp_path / "study", SMALL)
+    (tmp_path / "study/result").mkdir()
+    (tmp_path / "study/result/thesis.tex").write_text("mine")
+    with pytest.raises(InputError, match="holds something else than a study's results"):
+        run_study(read_config(file))
+
+
+def test_a_killed_run_goes_on_and_gives_the_same_tables(tmp_path):
+    """SIGKILL in the middle of training; finished models are not trained again."""
+    files = [write_demo(tmp_path / name, SMALL) for name in ("whole", "killed")]
+    for file in files:
+        changed(file, experts=[{"head": "abmil", "hidden": 16, "epochs": 6, "min_epochs": 2, "folds": 2}],
+                fuse={"method": "static_product", "resamples": 20})  # fmt: skip
+    run_study(read_config(files[0]))
+    place = tmp_path / "killed/result/experts"
+    run = subprocess.Popen(
+        [sys.executable, "-c", MAIN, "run", str(files[1])],
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not list(place.glob(".*.work/fold_1")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    finished = {p: p.stat().st_mtime_ns for p in place.glob(".*.work/fold_*/model.safetensors")}
+    assert finished
+    assert not (tmp_path / "killed/result/fused").exists()
+    said = []
+    run_study(read_config(files[1]), progress=lambda message, share: said.append(message))
+    assert any(f"{9 - len(finished)} models to train, {len(finished)} there already" in line for line in said)
+    for name in ("samples.csv", "fused/fused.parquet", "fused/metrics.csv", "experts/alpha/predictions/alpha.parquet"):
+        assert (tmp_path / "killed/result" / name).read_bytes() == (tmp_path / "whole/result" / name).read_bytes()
+
+
+def test_the_manifest_says_which_steps_were_done(ran):
+    file, _ = ran
+    manifest = json.loads((file.parent / "result/manifest.json").read_text())
+    assert manifest["kind"] == "study"
+    assert set(manifest["steps"]["experts"]) == {"alpha", "beta", "gamma"}
