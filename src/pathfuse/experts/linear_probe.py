@@ -89,7 +89,8 @@ def _fit(table: Table, rows: Index, targets: Targets, strength: float) -> tuple[
 def _reached(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Cases at risk in bin k whose fate there is known, and whether they had the event in it."""
     first = (values > 0).argmax(axis=1)
-    return first >= k, (first == k) & (values.sum(axis=1) == 1)
+    event = (first == k) & (values.sum(axis=1) == 1)
+    return (first > k) | event, event
 
 
 def _classes(table: Table, label: np.ndarray, n: int, strength: float) -> tuple[np.ndarray, np.ndarray]:
