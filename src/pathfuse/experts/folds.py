@@ -46,7 +46,7 @@ def plan(cohort: Cohort, recipe: Recipe) -> Plan:
     samples, usable = cohort.people.samples, cohort.having & cohort.people.targets.usable
     having = cohort.having
     if samples.folds is not None:
-        names = [int(k) for k in np.unique(samples.folds[usable])]
+        names = [int(k) for k in np.unique(samples.folds[having])]
         parts = tuple(
             Part(f"fold_{k}", _rows(usable & (samples.folds != k)), _rows(having & (samples.folds == k))) for k in names
         )
@@ -56,7 +56,7 @@ def plan(cohort: Cohort, recipe: Recipe) -> Plan:
         fold = np.full(len(samples.ids), -1)
         rows = _rows(usable)
         fold[rows] = grouped_folds(cohort, rows, recipe)
-        _place_unlabelled(fold, samples.patients, having)
+        _place_unlabelled(fold, groups_of(cohort, recipe), having)
         parts = tuple(
             Part(f"fold_{k}", _rows(usable & (fold != k)), _rows(having & (fold == k))) for k in range(recipe.folds)
         )
@@ -66,11 +66,14 @@ def plan(cohort: Cohort, recipe: Recipe) -> Plan:
     train = _rows(usable & (samples.roles == "train"))
     if len(train):
         rest = _rows(having & (samples.roles != "train"))
+        if not len(rest):
+            raise InputError(f"{samples.source}, column 'split': all rows with features are train rows, and none is "
+                             "left to predict")  # fmt: skip
         one = Part("train", train, rest)
         return Plan((one,), "one model on the train rows, which predicts fit and test rows", None, ("train",))
     fold = np.full(len(samples.ids), -1)
     fold[fit] = grouped_folds(cohort, fit, recipe)
-    _place_unlabelled(fold, samples.patients, having & (samples.roles == "fit"))
+    _place_unlabelled(fold, groups_of(cohort, recipe), having & (samples.roles == "fit"))
     averaged = test if recipe.test_from == "mean" else _rows(np.zeros(len(fold), dtype=bool))
     parts = tuple(
         Part(f"fold_{k}", fit[fold[fit] != k], np.sort(np.concatenate([_rows(fold == k), averaged])))
@@ -87,11 +90,11 @@ def _rows(flags: np.ndarray) -> Index:
     return np.flatnonzero(flags)
 
 
-def _place_unlabelled(fold: np.ndarray, patients: np.ndarray, wanted: np.ndarray) -> None:
-    """Rows without truth train nobody, but are predicted: in their patient's fold, or in the first."""
-    known = {patients[row]: fold[row] for row in np.flatnonzero(fold >= 0)}
+def _place_unlabelled(fold: np.ndarray, groups: np.ndarray, wanted: np.ndarray) -> None:
+    """Rows without truth train nobody, but are predicted: in the fold of their patient or site, or in the first."""
+    known = {groups[row]: fold[row] for row in np.flatnonzero(fold >= 0)}
     for row in np.flatnonzero(wanted & (fold < 0)):
-        fold[row] = known.get(patients[row], 0)
+        fold[row] = known.get(groups[row], 0)
 
 
 def grouped_folds(cohort: Cohort, rows: Index, recipe: Recipe) -> Index:
