@@ -50,7 +50,7 @@ class Recipe(BaseModel):
     """Tiles drawn from a bag in each training epoch; all of them when predicting."""
     class_weights: bool = False
     """Weigh classes by their inverse frequency in the loss (multiclass)."""
-    validation: Share = 0.15
+    validation: Annotated[float, Field(ge=0, le=0.5)] = 0.15
     """Share of the training patients that early stopping looks at."""
 
     folds: Annotated[int, Field(ge=2)] = 5
@@ -82,7 +82,7 @@ class Recipe(BaseModel):
 
 
 PUBLISHED: dict[str, dict[str, Any]] = {
-    "tile_mlp": {"hidden": 128, "epochs": 30, "min_epochs": 10, "dropout": 0.0, "batch": 16},
+    "tile_mlp": {"hidden": 128, "epochs": 30, "min_epochs": 11, "dropout": 0.0, "batch": 16},
     "clam": {"attention": 256, "gate": "tanh"},
     "trans_mil": {"hidden": 256, "dropout": 0.1, "max_tiles": 4096},
 }

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from pathfuse.experts.heads.base import Head, Heard
 from pathfuse.experts.recipe import Recipe
-from pathfuse.experts.segments import segment_sum
+from pathfuse.experts.segments import segment_mean
 
 
 class TileMlp(Head):
@@ -20,5 +20,5 @@ class TileMlp(Head):
         )  # fmt: skip
 
     def forward(self, features: Tensor, index: Tensor, n_bags: int) -> Heard:
-        """See ``Head``; every bag holds one vector, which the sum only puts into its row."""
-        return Heard(segment_sum(self.layers(features).float(), index, n_bags), None)
+        """See ``Head``; a sample of several vectors has the mean of their outputs."""
+        return Heard(segment_mean(self.layers(features).float(), index, n_bags), None)
