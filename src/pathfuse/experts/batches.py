@@ -32,6 +32,8 @@ class BagReader:
     def __init__(self, folder: FeatureFolder, cache_mb: int, scale: Scale | None = None) -> None:
         self.folder, self.room, self.scale = folder, cache_mb * 2**20, scale
         self.kept: OrderedDict[tuple[str, ...], Bag] = OrderedDict()
+        self.held = 0
+        """Bytes that are kept."""
 
     def sizes(self, unit: Unit) -> list[int]:
         """Tiles of each slide of a unit."""
@@ -60,8 +62,9 @@ class BagReader:
         bag = self._scaled(np.concatenate([self.folder.read(name) for name in unit.slides]))
         if bag.nbytes <= self.room:
             self.kept[unit.slides] = bag
-            while sum(one.nbytes for one in self.kept.values()) > self.room:
-                self.kept.popitem(last=False)
+            self.held += bag.nbytes
+            while self.held > self.room:
+                self.held -= self.kept.popitem(last=False)[1].nbytes
         return bag
 
     def _scaled(self, bag: Bag) -> Bag:
