@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float
+from scipy.special import expit
 
 from pathfuse.endpoints.base import Endpoint, Truth
 from pathfuse.endpoints.likelihood import log_softmax
@@ -46,11 +47,19 @@ class Targets:
             return np.asarray((self.values.sum(axis=1) == 1).astype(np.int64))  # observed, or followed to the end
         if self.kind == "multiclass":
             return np.asarray(self.values.argmax(axis=1))
-        filled = np.where(self.known, self.values, np.nan)
-        mean = np.nanmean(np.where(self.usable[:, None], filled, 0.0), axis=1)
         if self.kind == "multilabel":
-            return np.asarray((mean > 0).astype(np.int64))
-        return np.asarray(np.searchsorted(np.quantile(mean, [0.25, 0.5, 0.75]), mean))
+            return np.asarray((self.values * self.known).any(axis=1).astype(np.int64))
+        mean = _standard_mean(self.values, self.known)
+        return np.asarray(np.searchsorted(np.quantile(mean[self.usable], [0.25, 0.5, 0.75]), mean))
+
+
+def _standard_mean(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Mean of a row's known targets, each in its own standard deviations; 0 where none is known."""
+    count = np.maximum(known.sum(axis=0), 1)
+    centred = np.where(known, values - (values * known).sum(axis=0) / count, 0.0)
+    sd = np.sqrt((centred**2).sum(axis=0) / count)
+    scaled = centred / np.where(sd > 0, sd, 1.0)
+    return np.asarray(scaled.sum(axis=1) / np.maximum(known.sum(axis=1), 1))
 
 
 def targets_of(endpoint: Endpoint, truth: dict[str, Truth]) -> Targets:
@@ -85,7 +94,7 @@ def average(kind: str, raws: Sequence[Raw]) -> Raw:
     if kind == "multiclass":
         return np.log(np.maximum(np.mean([np.exp(log_softmax(raw)) for raw in raws], axis=0), TINY))
     if kind == "multilabel":
-        return _log_odds(np.mean([1 / (1 + np.exp(-raw)) for raw in raws], axis=0))
+        return _log_odds(np.mean([expit(raw) for raw in raws], axis=0))
     mean = np.mean([np.exp(event_distribution(raw)) for raw in raws], axis=0)
     return _log_odds(hazards(np.log(np.maximum(mean, TINY))))
 

@@ -194,13 +194,17 @@ def _standardised(targets: Targets, rows: np.ndarray) -> tuple[Targets, dict[str
 
 
 def _with_residuals(fitted: Fitted, cohort: Cohort, units: Sequence[Unit]) -> Fitted:
-    """Adds each target's root mean squared error on held-out rows (on the fitted ones where none were held out)."""
+    """Adds each target's root mean squared error on held-out rows (on the fitted ones where none were held out).
+
+    A target that none of these rows knows has its spread among the training rows.
+    """
     raw = outputs_of(fitted, cohort.folder, units, fitted.recipe)
     rows = np.array([unit.sample for unit in units])
     targets = cohort.people.targets
     error = np.where(targets.known[rows], raw - targets.values[rows], 0.0)
-    count = np.maximum(targets.known[rows].sum(axis=0), 1)
-    residual = np.maximum(np.sqrt((error**2).sum(axis=0) / count), 1e-6 * fitted.scales["target_sd"])
+    count, spread = targets.known[rows].sum(axis=0), fitted.scales["target_sd"]
+    residual = np.where(count > 0, np.sqrt((error**2).sum(axis=0) / np.maximum(count, 1)), spread)
+    residual = np.maximum(residual, 1e-6 * spread)
     return replace(fitted, scales=fitted.scales | {"residual_sd": residual})
 
 
