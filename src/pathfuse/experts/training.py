@@ -98,9 +98,9 @@ def train(work: Work, recipe: Recipe, seed: int, checkpoint: Path | None = None,
         for group in adam.param_groups:
             group["lr"] = rate
         fitted_loss = _epoch(head, adam, work, recipe, device, [seed, state.epoch], weights)
-        if not math.isfinite(fitted_loss):
-            raise InputError(f"training diverged in epoch {state.epoch + 1}; lower the learning rate or standardize")
         judged_loss = mean_loss(head, work, work.validation, recipe, device) if work.validation else math.nan
+        if not _sound(head, fitted_loss, judged_loss if work.validation else 0.0):
+            raise InputError(f"training diverged in epoch {state.epoch + 1}; lower the learning rate or standardize")
         line = {"epoch": state.epoch + 1, "train_loss": fitted_loss, "validation_loss": judged_loss, "rate": rate}
         state.history.append(line)
         allowed = state.epoch + 1 >= min(recipe.min_epochs, recipe.epochs)
@@ -115,6 +115,11 @@ def train(work: Work, recipe: Recipe, seed: int, checkpoint: Path | None = None,
     for line in state.history:
         line["chosen"] = line["epoch"] == state.best_epoch + 1
     return Trained(head, state.history)
+
+
+def _sound(head: Head, *losses: float) -> bool:
+    """Whether losses and weights are finite; the last step of an epoch shows in the weights alone."""
+    return all(map(math.isfinite, losses)) and all(bool(p.isfinite().all()) for p in head.parameters())
 
 
 def _stale(state: Progressed, recipe: Recipe) -> bool:
