@@ -102,19 +102,19 @@ def predict(
     if images is not None and attention is None:
         raise InputError("--images draws attention; say where to: --attention FOLDER")
     need_torch()
-    from pathfuse.experts.train import predict_expert, serve
+    from pathfuse.experts.train import serve
 
-    table, left_out = predict_expert(model, features, slides, strict)
+    one = serve(model, features, slides, strict)
+    table = one.table()
     if attention is not None:
         from pathfuse.experts.attending import attend, check_attends
 
         check_out(attention, force, [model, features])
-        one = serve(model, features, slides, strict)
         check_attends(one.fitted[0].recipe)
         for note in attend(one.fitted, one.folder, one.units, attention, um_per_px, images, force):
             sys.stderr.write(f"pathfuse: {note}\n")
     write_file(table, out, force)
-    for item in left_out:
+    for item in one.left_out:
         sys.stderr.write(f"pathfuse: left out: {item['n']} ({item['reason']}: {', '.join(item['first'])})\n")
     sys.stdout.write(f"{table.height} samples: {out}\n")
 

@@ -85,11 +85,21 @@ def read_people(samples: Path, slides: Path | None, endpoint: str | None, time_e
     inputs = {table.source: table.sha256}
     belongs = None
     if slides is not None:
-        belongs, inputs[str(slides)] = _read_slides(slides, people)
+        belongs, inputs[str(slides)] = read_slides(slides)
+        if not set(belongs) & set(people.ids.tolist()):
+            raise InputError(f"{slides}: none of its {len(belongs)} samples is in {people.source}")
     return People(people, judged, targets_of(judged, judged.truth(found)), inputs, belongs)
 
 
-def _read_slides(path: Path, samples: Samples) -> tuple[dict[str, tuple[str, ...]], str | None]:
+def read_slides(path: Path) -> tuple[dict[str, tuple[str, ...]], str | None]:
+    """Reads a slide table.
+
+    Returns:
+        The slides of each sample, sorted, and the file's SHA-256.
+
+    Raises:
+        InputError: Columns or cells are missing, or a slide belongs to two samples.
+    """
     table = read_table(path)
     pair = next((pair for pair in PAIRS if set(pair) <= set(table.frame.columns)), None)
     if pair is None:
@@ -103,8 +113,6 @@ def _read_slides(path: Path, samples: Samples) -> tuple[dict[str, tuple[str, ...
         if owner.setdefault(name, sample) != sample:
             raise InputError(f"{path}, column '{pair[1]}': '{name}' belongs to both '{owner[name]}' and '{sample}'")
         found.setdefault(sample, set()).add(name)
-    if not set(found) & set(samples.ids.tolist()):
-        raise InputError(f"{path}, column '{pair[0]}': none of its samples is in {samples.source}")
     return {sample: tuple(sorted(names)) for sample, names in found.items()}, table.sha256
 
 
@@ -143,7 +151,7 @@ def join(people: People, folder: FeatureFolder, recipe: Recipe, strict: bool = F
     known = {slide for slides in wanted.values() for slide in slides}
     strangers = [slide for slide in folder.slides if slide not in known]
     reasons = [
-        ("feature file could not be used: " + why, names) for why, names in _by_reason(folder).items()
+        ("feature file could not be used: " + why, names) for why, names in by_reason(folder).items()
     ] + [("slide without a feature file", absent), ("sample without any usable slide", missing),
          ("feature file of no sample", strangers)]  # fmt: skip
     left_out = tuple({"reason": why, "n": len(names), "first": names[:SHOWN]} for why, names in reasons if names)
@@ -153,7 +161,8 @@ def join(people: People, folder: FeatureFolder, recipe: Recipe, strict: bool = F
     return Cohort(people, folder, tuple(units), left_out)
 
 
-def _by_reason(folder: FeatureFolder) -> dict[str, list[str]]:
+def by_reason(folder: FeatureFolder) -> dict[str, list[str]]:
+    """Files that could not be used, by reason."""
     found: dict[str, list[str]] = {}
     for one in folder.broken:
         found.setdefault(one.reason, []).append(one.name)

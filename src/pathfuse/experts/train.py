@@ -1,7 +1,8 @@
 """``experts train`` and ``experts predict``: one encoder's expert from its features, and its word on new slides."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,17 @@ import polars as pl
 from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
+import pathfuse
 from pathfuse.bags.folder import FeatureFolder, open_folder
 from pathfuse.endpoints.detect import endpoint_from_dict
 from pathfuse.errors import InputError
-from pathfuse.experts.assemble import EXPERT, Said, assemble, combine
+from pathfuse.experts.assemble import EXPERT, FORMAT, Said, assemble, combine
 from pathfuse.experts.attending import attend_held_out, check_attends
-from pathfuse.experts.cohort import Unit, check_granularity
+from pathfuse.experts.cohort import SHOWN, Unit, by_reason, check_granularity, read_slides
 from pathfuse.experts.fitted import Fitted, load_fitted
 from pathfuse.experts.outputs import frame
 from pathfuse.experts.parts import Expert, Prepared, open_work, outputs_of, prepare, run_part
 from pathfuse.experts.recipe import Recipe
-from pathfuse.tables.files import read_table, text_column
 from pathfuse.tables.write import check_out
 
 ATTENTION = "attention"
@@ -78,7 +79,8 @@ def run_parts(experts: list[Prepared], n_jobs: int | None, progress: Progress = 
     progress(f"{len(todo)} models to train, {done} there already", done / max(total, 1))
     if n_jobs in (None, 1):
         for one, part in todo:
-            run_part(one, part, _teller(one, done / total, 1 / total, progress))
+            with one_thread():
+                run_part(one, part, _teller(one, done / total, 1 / total, progress))
             done += 1
             progress(f"{one.expert.name} {part.name} done", done / total)
         return
@@ -99,14 +101,24 @@ def _teller(one: Prepared, start: float, room: float, progress: Progress) -> Cal
 
 
 def _alone(one: Prepared, part: Any) -> str:
-    """One part in a process of its own, on one core."""
-    if one.expert.recipe.head != "linear_probe":
-        import torch
-
-        torch.set_num_threads(1)
-    with threadpool_limits(1):
+    """One part in a process of its own."""
+    with one_thread():
         run_part(one, part)
     return f"{one.expert.name} {part.name}"
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One core per model: more would add in another order, and the last digits would depend on the machine."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)
@@ -120,24 +132,25 @@ class Serving:
     kind: str
     outputs: tuple[str, ...]
 
+    @property
+    def left_out(self) -> list[dict[str, Any]]:
+        """Feature files that could not be used, by reason."""
+        broken = by_reason(self.folder)
+        return [{"reason": why, "n": len(names), "first": names[:SHOWN]} for why, names in broken.items()]
+
     def table(self) -> pl.DataFrame:
         """Predictions: the mean of the serving models."""
         rows = np.array([unit.sample for unit in self.units])
         recipe = self.fitted[0].recipe
-        said = [Said(one, rows, outputs_of(one, self.folder, self.units, recipe)) for one in self.fitted]
+        with one_thread():
+            said = [Said(one, rows, outputs_of(one, self.folder, self.units, recipe)) for one in self.fitted]
         wanted, raw, sd = combine(said)
         return frame(self.kind, self.outputs, [self.ids[row] for row in wanted], raw, sd)
 
 
-def predict_expert(
-    model: Path, features: Path, slides: Path | None = None, strict: bool = False
-) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
-    """An expert's predictions for new slides, and what was left out; see ``serve``."""
-    serving = serve(model, features, slides, strict)
-    broken: dict[str, list[str]] = {}
-    for one in serving.folder.broken:
-        broken.setdefault(one.reason, []).append(one.name)
-    return serving.table(), [{"reason": why, "n": len(n), "first": n[:5]} for why, n in broken.items()]
+def predict_expert(model: Path, features: Path, slides: Path | None = None, strict: bool = False) -> pl.DataFrame:
+    """An expert's predictions for new slides: the mean of its serving models; see ``serve``."""
+    return serve(model, features, slides, strict).table()
 
 
 def serve(model: Path, features: Path, slides: Path | None = None, strict: bool = False) -> Serving:
@@ -156,6 +169,8 @@ def serve(model: Path, features: Path, slides: Path | None = None, strict: bool 
         about = json.loads((model / EXPERT).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{model} is no folder of an expert: {EXPERT} cannot be read") from error
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise InputError(f"{model / EXPERT} is no expert that pathfuse {pathfuse.__version__} reads")
     recipe = Recipe.model_validate(about["recipe"])
     folder = open_folder(features, strict=strict)
     check_granularity(folder, recipe)
@@ -165,25 +180,24 @@ def serve(model: Path, features: Path, slides: Path | None = None, strict: bool 
         )
     if folder.encoder and about["encoder"] and folder.encoder != about["encoder"]:
         raise InputError(f"{folder.source} is of encoder '{folder.encoder}', the expert of '{about['encoder']}'")
-    ids, units = _units(list(folder.slides), slides, recipe)
+    ids, units = _units(folder, slides, recipe, strict)
     fitted = [load_fitted(model / "models" / f"{name}.safetensors") for name in about["serving"]]
     kind = endpoint_from_dict(about["endpoint"]).kind
     return Serving(fitted, folder, ids, units, kind, tuple(about["outputs"]))
 
 
-def _units(there: list[str], table: Path | None, recipe: Recipe) -> tuple[list[str], list[Unit]]:
+def _units(folder: FeatureFolder, table: Path | None, recipe: Recipe, strict: bool) -> tuple[list[str], list[Unit]]:
     """Samples and their units."""
     if table is None:
-        return there, [Unit(n, (name,)) for n, name in enumerate(there)]
-    read = read_table(table)
-    pairs = zip(text_column(read, "sample_id"), text_column(read, "slide_id"), strict=True)
-    belongs: dict[str, list[str]] = {}
-    for sample, slide in pairs:
-        if sample is not None and slide in there:
-            belongs.setdefault(sample, []).append(slide)
-    if not belongs:
+        return list(folder.slides), [Unit(n, (name,)) for n, name in enumerate(folder.slides)]
+    belongs, _ = read_slides(table)
+    absent = sorted({slide for slides in belongs.values() for slide in slides} - set(folder.slides))
+    if strict and absent:
+        raise InputError(f"{folder.source}: slide without a feature file: '{absent[0]}' ({len(absent)} in all)")
+    there = {name: tuple(s for s in slides if s in folder.slides) for name, slides in sorted(belongs.items())}
+    having = {name: slides for name, slides in there.items() if slides}
+    if not having:
         raise InputError(f"{table}: none of its slides has features")
-    ids = sorted(belongs)
     if recipe.several == "bag":
-        return ids, [Unit(n, tuple(sorted(belongs[name]))) for n, name in enumerate(ids)]
-    return ids, [Unit(n, (slide,)) for n, name in enumerate(ids) for slide in sorted(belongs[name])]
+        return list(having), [Unit(n, slides) for n, slides in enumerate(having.values())]
+    return list(having), [Unit(n, (slide,)) for n, slides in enumerate(having.values()) for slide in slides]
