@@ -1,0 +1,174 @@
+"""What every head answers: packed bags in, outputs of each bag out, and nothing leaks between bags."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from pathfuse.experts.fitted import Fitted, load_fitted, save_fitted  # noqa: E402
+from pathfuse.experts.heads import trans_mil  # noqa: E402
+from pathfuse.experts.heads.registry import HEADS, make_head  # noqa: E402
+from pathfuse.experts.recipe import BAG_HEADS, HeadName, Recipe  # noqa: E402
+
+DIM, N_OUT = 6, 3
+SIZES = (4, 1, 7, 2, 1)
+WITH_ATTENTION = {"abmil", "clam", "trans_mil"}
+CLOSE = {"rtol": 1e-5, "atol": 1e-6}
+
+every_head = pytest.mark.parametrize("name", sorted(HEADS))
+attentive = pytest.mark.parametrize("name", sorted(WITH_ATTENTION))
+
+
+def recipe_of(name, **chosen):
+    return Recipe.of(name, **{"hidden": 16, "attention": 8, **chosen})
+
+
+def head_of(name, seed=0, **chosen):
+    torch.manual_seed(seed)
+    return make_head(recipe_of(name, **chosen), DIM, N_OUT).eval()
+
+
+def drawn(sizes=SIZES, seed=0):
+    rng = np.random.default_rng(seed)
+    return [torch.from_numpy(rng.normal(size=(n, DIM)).astype(np.float32)) for n in sizes]
+
+
+def hear(head, bags):
+    index = torch.repeat_interleave(torch.arange(len(bags)), torch.tensor([len(bag) for bag in bags]))
+    return head(torch.cat(bags), index, len(bags))
+
+
+def test_the_registry_and_the_recipe_agree():
+    assert {*HEADS, "linear_probe"} == set(HeadName.__args__)
+    assert set(BAG_HEADS) <= set(HEADS)
+
+
+@every_head
+def test_shapes(name):
+    heard = hear(head_of(name), drawn())
+    assert heard.outputs.shape == (len(SIZES), N_OUT)
+    assert heard.outputs.dtype == torch.float32
+    assert torch.isfinite(heard.outputs).all()
+    assert (heard.attention is not None) == (name in WITH_ATTENTION)
+    if heard.attention is not None:
+        assert heard.attention.shape == (sum(SIZES),)
+
+
+@every_head
+def test_a_bag_does_not_hear_its_neighbours(name):
+    head, bags = head_of(name), drawn()
+    together = hear(head, bags).outputs
+    for k, bag in enumerate(bags):
+        torch.testing.assert_close(hear(head, [bag]).outputs[0], together[k], **CLOSE)
+    others = [50 * bag for bag in drawn(SIZES, 1)]
+    others[2] = bags[2]
+    torch.testing.assert_close(hear(head, others).outputs[2], together[2], **CLOSE)
+    longer = [*drawn((30, 1, 12), 2), bags[2]]
+    torch.testing.assert_close(hear(head, longer).outputs[-1], together[2], **CLOSE)
+    assert not torch.allclose(together[0], together[2], atol=1e-3)
+
+
+@every_head
+def test_the_order_of_bags_does_not_matter(name):
+    head, bags, order = head_of(name), drawn(), [3, 0, 4, 2, 1]
+    shuffled = hear(head, [bags[k] for k in order]).outputs
+    torch.testing.assert_close(shuffled, hear(head, bags).outputs[order], **CLOSE)
+
+
+@every_head
+def test_gradients_do_not_cross_bags(name):
+    bags = [bag.requires_grad_() for bag in drawn()]
+    hear(head_of(name), bags).outputs[2].square().sum().backward()
+    assert bags[2].grad.abs().sum() > 0
+    assert all(bag.grad is None or not bag.grad.any() for k, bag in enumerate(bags) if k != 2)
+
+
+@every_head
+def test_the_order_of_tiles_does_not_matter(name):
+    head, bags = head_of(name), drawn()
+    order = torch.tensor([5, 2, 0, 6, 1, 4, 3])
+    plain, turned = hear(head, [bags[2]]), hear(head, [bags[2][order]])
+    torch.testing.assert_close(turned.outputs, plain.outputs, **CLOSE)
+    if plain.attention is not None:
+        torch.testing.assert_close(turned.attention, plain.attention[order], **CLOSE)
+        assert plain.attention.max() > plain.attention.min() + 1e-4
+
+
+@attentive
+def test_attention_sums_to_one(name):
+    parts = torch.split(hear(head_of(name), drawn()).attention, SIZES)
+    for part in parts:
+        assert (part >= 0).all()
+        assert float(part.detach().sum()) == pytest.approx(1, abs=1e-6)
+    assert parts[1].tolist() == parts[4].tolist() == [pytest.approx(1)]
+
+
+@attentive
+def test_attention_of_a_bag_does_not_hear_its_neighbours(name):
+    head, bags = head_of(name), drawn()
+    together = torch.split(hear(head, bags).attention, SIZES)
+    for bag, part in zip(bags, together, strict=True):
+        torch.testing.assert_close(hear(head, [bag]).attention, part, **CLOSE)
+
+
+@every_head
+def test_gradients_reach_all_parameters(name):
+    head = head_of(name).train()
+    hear(head, drawn((9, 5, 7))).outputs.square().sum().backward()
+    for label, parameter in head.named_parameters():
+        assert parameter.grad is not None, label
+        assert torch.isfinite(parameter.grad).all(), label
+        if label != "score.bias":  # shifts all scores of a bag alike
+            assert parameter.grad.abs().max() > 0, label
+
+
+@every_head
+def test_seeds(name):
+    same, again, other = (head_of(name, seed).state_dict() for seed in (3, 3, 4))
+    assert same.keys() == again.keys()
+    assert all(torch.equal(same[key], again[key]) for key in same)
+    assert any(not torch.equal(same[key], other[key]) for key in same)
+
+
+@every_head
+def test_dropout_only_in_training(name):
+    head, bags = head_of(name, dropout=0.5), drawn()
+    assert torch.equal(hear(head, bags).outputs, hear(head, bags).outputs)
+    head.train()
+    assert not torch.equal(hear(head, bags).outputs, hear(head, bags).outputs)
+
+
+@every_head
+def test_a_file_keeps_it(name, tmp_path):
+    head, bags = head_of(name), drawn()
+    weights = {key: value.numpy() for key, value in head.state_dict().items()}
+    fitted = Fitted(recipe_of(name), DIM, ("a", "b", "c"), "multiclass", weights, {"feature_mean": np.arange(3.0)})
+    save_fitted(fitted, tmp_path / "one.safetensors")
+    read = load_fitted(tmp_path / "one.safetensors")
+    other = head_of(name, 9)
+    other.load_state_dict({key: torch.from_numpy(value) for key, value in read.weights.items()})
+    assert torch.equal(hear(other, bags).outputs, hear(head, bags).outputs)
+    assert read.recipe == fitted.recipe
+    assert (read.dim, read.names, read.kind) == (DIM, ("a", "b", "c"), "multiclass")
+    assert read.scales["feature_mean"].tolist() == [0, 1, 2]
+
+
+@every_head
+def test_half_precision_is_near(name):
+    head, bags = head_of(name), drawn()
+    with torch.autocast("cpu", torch.bfloat16):
+        heard = hear(head, bags)
+    torch.testing.assert_close(heard.outputs.float(), hear(head, bags).outputs, rtol=0.05, atol=0.05)
+    if heard.attention is not None:
+        assert [float(p.detach().sum()) for p in torch.split(heard.attention, SIZES)] == pytest.approx(
+            [1] * 5, abs=0.02
+        )
+
+
+def test_padding_in_groups_changes_nothing(monkeypatch):
+    head, bags = head_of("trans_mil"), drawn()
+    together = hear(head, bags)
+    monkeypatch.setattr(trans_mil, "ROOM", 4)
+    apart = hear(head, bags)
+    torch.testing.assert_close(apart.outputs, together.outputs, **CLOSE)
+    torch.testing.assert_close(apart.attention, together.attention, **CLOSE)

@@ -1,0 +1,94 @@
+"""Losses against torch's own and the endpoints', and gradients against finite differences."""
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy.special import expit
+
+torch = pytest.importorskip("torch")
+
+from torch.nn import functional  # noqa: E402
+
+from pathfuse.endpoints.survival import event_distribution  # noqa: E402
+from pathfuse.experts.objective import log_events, sample_loss  # noqa: E402
+
+EDGES = (0.0, 1.0, 2.0, 3.0)
+
+
+def drawn(n, k, seed=0):
+    return torch.from_numpy(np.random.default_rng(seed).normal(size=(n, k)) * 2)
+
+
+def test_multiclass_is_cross_entropy():
+    outputs, label = drawn(6, 3), torch.tensor([0, 1, 2, 2, 1, 0])
+    values, known = functional.one_hot(label, 3).double(), torch.ones(6, 1, dtype=torch.bool)
+    wanted = functional.cross_entropy(outputs, label, reduction="none")
+    torch.testing.assert_close(sample_loss("multiclass", outputs, values, known), wanted)
+
+
+@pytest.fixture
+def survival(people_of):
+    """Events in each bin and beyond the last edge; censored inside bins, at an edge, and beyond the last."""
+    times = [0.5, 1.0, 2.5, 7.0, 0.5, 1.0, 1.5, 2.5, 7.0]
+    events = [1, 1, 1, 1, 0, 0, 0, 0, 0]
+    frame = pl.DataFrame({"sample_id": [f"s{i}" for i in range(9)], "time": times, "event": events})
+    return people_of(frame, time_edges=EDGES).targets
+
+
+ALLOWED = [{0}, {0}, {2}, {3}, {1, 2, 3}, {1, 2, 3}, {2, 3}, {3}, {3}]
+
+
+def test_survival_is_the_likelihood_of_a_set(survival):
+    hazard_logit = drawn(9, 3)
+    prob = np.exp(event_distribution(hazard_logit.numpy()))
+    np.testing.assert_allclose(prob.sum(axis=1), 1)
+    wanted = [-np.log(sum(prob[row, k] for k in allowed)) for row, allowed in enumerate(ALLOWED)]
+    got = sample_loss("survival", hazard_logit, torch.from_numpy(survival.values), torch.from_numpy(survival.known))
+    np.testing.assert_allclose(got, wanted)
+    hazard = expit(hazard_logit.numpy())
+    np.testing.assert_allclose(got[6], -np.log((1 - hazard[6, :2]).prod()))  # outlived bins 1 and 2
+    np.testing.assert_allclose(got[2], -np.log((1 - hazard[2, :2]).prod() * hazard[2, 2]))
+
+
+def test_log_events():
+    hazard_logit = drawn(5, 4, 1)
+    np.testing.assert_allclose(log_events(hazard_logit), event_distribution(hazard_logit.numpy()))
+    extreme = log_events(torch.tensor([[200.0, -200.0], [-200.0, 200.0]]))
+    assert torch.isfinite(extreme).all()
+
+
+def test_multilabel_skips_blanks():
+    outputs = drawn(3, 2)
+    values = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]], dtype=torch.float64)
+    known = torch.tensor([[True, True], [True, False], [False, True]])
+    p = expit(outputs.numpy())
+    wanted = [-(np.log(p[0, 0]) + np.log(1 - p[0, 1])) / 2, -np.log(p[1, 0]), -np.log(p[2, 1])]
+    np.testing.assert_allclose(sample_loss("multilabel", outputs, values, known), wanted)
+
+
+def test_regression_skips_blanks():
+    outputs = torch.tensor([[1.0, 5.0], [2.0, 9.0]], dtype=torch.float64)
+    values = torch.tensor([[0.0, 2.0], [5.0, 0.0]], dtype=torch.float64)
+    known = torch.tensor([[True, True], [True, False]])
+    assert sample_loss("regression", outputs, values, known).tolist() == [(1 + 9) / 4, 9 / 2]
+
+
+@pytest.mark.parametrize("kind", ["multiclass", "survival", "multilabel", "regression"])
+def test_gradients_equal_finite_differences(kind, survival):
+    outputs = drawn(9, 3).requires_grad_()
+    values, known = torch.from_numpy(survival.values), torch.from_numpy(survival.known)
+    if kind == "multiclass":
+        values = functional.one_hot(torch.arange(9) % 3, 3).double()
+    elif kind != "survival":
+        values, known = (drawn(9, 3, 1) > 0).double(), drawn(9, 3, 2) > -1
+    sample_loss(kind, outputs, values, known).sum().backward()
+    step, numeric = 1e-6, torch.zeros(9, 3, dtype=torch.float64)
+    for k in range(3):
+        shift = torch.zeros(3, dtype=torch.float64)
+        shift[k] = step
+        with torch.no_grad():
+            up = sample_loss(kind, outputs + shift, values, known)
+            down = sample_loss(kind, outputs - shift, values, known)
+        numeric[:, k] = (up - down) / (2 * step)
+    torch.testing.assert_close(outputs.grad, numeric, rtol=1e-5, atol=1e-7)
+    assert outputs.grad.abs().sum() > 0

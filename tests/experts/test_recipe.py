@@ -1,0 +1,42 @@
+"""Recipes: published values by head, and sentences for what is not allowed."""
+
+import pytest
+
+from pathfuse.errors import InputError
+from pathfuse.experts.recipe import Recipe
+
+
+def test_the_slide_expert_of_the_paper():
+    recipe = Recipe.of("abmil")
+    assert (recipe.hidden, recipe.attention, recipe.gate, recipe.dropout) == (512, 128, "relu", 0.25)
+    assert (recipe.learning_rate, recipe.weight_decay, recipe.schedule) == (2e-4, 1e-5, "warm_restarts")
+    assert (recipe.epochs, recipe.min_epochs, recipe.batch) == (20, 12, 16)
+
+
+def test_the_tile_expert_of_the_paper():
+    recipe = Recipe.of("tile_mlp")
+    assert (recipe.hidden, recipe.epochs, recipe.batch, recipe.dropout) == (128, 30, 16, 0.0)
+    assert recipe.min_epochs == 11  # epoch index 10, counted from 0
+
+
+def test_what_is_chosen_wins():
+    assert Recipe.of("clam").attention == 256
+    assert Recipe.of("clam", attention=7).attention == 7
+
+
+@pytest.mark.parametrize(
+    ("head", "chosen", "words"),
+    [
+        ("abmil", {"epoch": 3}, "'epoch' is unknown"),
+        ("abmil", {"epochs": 0}, "'epochs'"),
+        ("abmil", {"folds": 1}, "'folds'"),
+        ("abmil", {"dropout": 1.0}, "'dropout'"),
+        ("abmil", {"validation": 0.7}, "'validation'"),
+        ("abmil", {"learning_rate": 0}, "'learning_rate'"),
+        ("abmil", {"group": "ward"}, "'group'.*'patient' or 'site'.*not 'ward'"),
+        ("resnet", {}, "'head'.*not 'resnet'"),
+    ],
+)
+def test_sentences(head, chosen, words):
+    with pytest.raises(InputError, match=f"^the recipe of an expert: .*{words}"):
+        Recipe.of(head, **chosen)
