@@ -20,10 +20,13 @@ class Scale:
 
     mean: Float[np.ndarray, " dim"]
     sd: Float[np.ndarray, " dim"]
+    clip: float | None = None
+    """Standard deviations beyond which a value is cut."""
 
     def apply(self, bag: Bag) -> Bag:
         """Standardised features, float32."""
-        return np.asarray((bag - self.mean) / self.sd, dtype=np.float32)
+        scaled = np.asarray((bag - self.mean) / self.sd, dtype=np.float32)
+        return scaled if self.clip is None else np.clip(scaled, -self.clip, self.clip)
 
 
 class BagReader:

@@ -144,7 +144,7 @@ def _fit(prepared: Prepared, part: Part, checkpoint: Path, heard: Heard | None) 
     if recipe.standardize and not probe:
         scale = fit_scale(reader, units)
         scales |= {"feature_mean": scale.mean, "feature_sd": scale.sd}
-        reader = BagReader(cohort.folder, recipe.cache_mb, Scale(scale.mean, scale.sd))
+        reader = BagReader(cohort.folder, recipe.cache_mb, Scale(scale.mean, scale.sd, recipe.clip))
     seed = [recipe.seed, int.from_bytes(hashlib.sha256(part.name.encode()).digest()[:4], "big")]
     number = int(np.random.SeedSequence(seed).generate_state(1)[0])
     if probe:
@@ -222,7 +222,7 @@ def outputs_and_attention(
     if not units:
         return np.zeros((0, len(fitted.names))), None
     scaled = "feature_mean" in fitted.scales and recipe.head != "linear_probe"
-    scale = Scale(fitted.scales["feature_mean"], fitted.scales["feature_sd"]) if scaled else None
+    scale = Scale(fitted.scales["feature_mean"], fitted.scales["feature_sd"], recipe.clip) if scaled else None
     reader = BagReader(folder, 0, scale)
     attention = None
     if recipe.head == "linear_probe":

@@ -2,7 +2,8 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from pathfuse.errors import InputError
 
@@ -35,6 +36,9 @@ class Recipe(BaseModel):
     """Layers of ``trans_mil``."""
     standardize: bool = False
     """Scale features by mean and standard deviation of the training tiles; ``linear_probe`` always does."""
+    clip: Positive | None = None
+    """Cut standardised features to this many standard deviations: a rare large value of a hand-made feature otherwise
+    outweighs all others. Not for ``linear_probe``, which scales the mean of a bag."""
 
     learning_rate: Positive = 2e-4
     weight_decay: Annotated[float, Field(ge=0)] = 1e-5
@@ -67,6 +71,13 @@ class Recipe(BaseModel):
     cache_mb: Annotated[int, Field(ge=0)] = 512
     """Features kept in memory between epochs."""
     seed: Annotated[int, Field(ge=0)] = 0
+
+    @field_validator("clip")
+    @classmethod
+    def _scaled_first(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is not None and (info.data.get("head") == "linear_probe" or not info.data.get("standardize")):
+            raise PydanticCustomError("clip", "clips standardised features of a trained head, so it needs standardize")
+        return value
 
     @classmethod
     def of(cls, head: str = "abmil", **chosen: Any) -> Self:
