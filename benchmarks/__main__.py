@@ -7,9 +7,20 @@ import polars as pl
 
 from benchmarks.fit_time import fit_time
 from benchmarks.intervals import coverage, null_rejection
+from benchmarks.lc25000 import lc25000
+from benchmarks.mil import mil
 from benchmarks.published import published
+from benchmarks.training_speed import training_speed
 
-TABLES = {"fit_time": fit_time, "published": published, "coverage": coverage, "null_rejection": null_rejection}
+TABLES = {
+    "fit_time": fit_time,
+    "published": published,
+    "coverage": coverage,
+    "null_rejection": null_rejection,
+    "mil": mil,
+    "training_speed": training_speed,
+    "lc25000": lc25000,
+}
 
 
 def main(names: list[str]) -> None:
