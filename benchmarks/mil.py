@@ -1,7 +1,7 @@
 """Gated attention on the classic multiple-instance sets, beside the figures that its authors report.
 
 Stratified 5-fold cross-validation over bags, repeated with other folds and weights; every method has the same folds.
-The recipe of a trained head is one of ``CANDIDATES``, chosen for every outer fold by 3-fold cross-validation inside its
+The recipe of a trained head is one of ``CANDIDATES``, chosen for every outer fold by 2-fold cross-validation inside its
 training bags (lowest NLL), so no test bag has a say in it. What the candidates vary, and the fixed rest (widths of Ilse
 et al., Adam, weight decay 0.005, tanh gate, standardised features, the last epoch), was settled in trials on folds
 of tiger and elephant with other seeds, of which cutting outliers mattered most. Known: 10-fold cross-validation, five
@@ -37,7 +37,11 @@ FIXED: dict[str, Any] = {
     "learning_rate": 1e-3, "weight_decay": 5e-3, "schedule": "constant", "epochs": 40, "min_epochs": 40, "batch": 16,
     "device": "cpu",
 }  # fmt: skip
-REPEATS, OUTER, INNER = 3, 5, 3
+UNCHOSEN = {
+    "plain": "the same in every fold: as the authors, neither clip nor dropout",
+    "clip and dropout": "the same in every fold: the best of the trials on tiger and elephant",
+}
+REPEATS, OUTER, INNER = 3, 5, 2
 Row = dict[str, object]
 
 
@@ -66,14 +70,16 @@ def _judge(name: str, bags: Bags) -> list[Row]:
                 choice = _choose(head, bags, memory, fit, seed)
                 choices[choice] += 1
                 hits[head] += _hits(_trained(_recipe(head, choice), bags, memory, fit, test, seed), bags, test)
-            plain = _trained(_recipe("abmil", "plain"), bags, memory, fit, test, seed)
-            hits["abmil plain"] += _hits(plain, bags, test)
+            for choice in UNCHOSEN:
+                raw = _trained(_recipe("abmil", choice), bags, memory, fit, test, seed)
+                hits[f"abmil, {choice}"] += _hits(raw, bags, test)
             hits["linear_probe"] += _hits(_probed(bags, memory, fit, test, seed), bags, test)
         for method, n in hits.items():
             right.setdefault(method, []).append(n / len(bags.label))
     notes = {head: ", ".join(f"{name} {n}" for name, n in count.most_common()) for head, count in picked.items()}
     notes = {head: f"chosen on inner folds: {note}" for head, note in notes.items()}
-    notes |= {"abmil plain": "no choice: neither clip nor dropout", "linear_probe": "strength chosen on inner folds"}
+    notes |= {f"abmil, {choice}": note for choice, note in UNCHOSEN.items()}
+    notes["linear_probe"] = "strength chosen on inner folds"
     best = max(KNOWN[name])
     return [
         {
@@ -87,7 +93,7 @@ def _judge(name: str, bags: Bags) -> list[Row]:
             "within_.02": float(np.mean(right[method])) >= best - 0.02,
             "note": notes[method],
         }
-        for method in ("abmil", "abmil plain", "mean_pool", "linear_probe")
+        for method in ("abmil", *(f"abmil, {choice}" for choice in UNCHOSEN), "mean_pool", "linear_probe")
     ]
 
 
