@@ -1,5 +1,7 @@
 """``study.yaml``: the example is valid, and what is wrong is said in a sentence."""
 
+import re
+
 import pytest
 import yaml
 
@@ -21,8 +23,8 @@ def test_the_example_is_valid_also_with_its_comments_taken_off(tmp_path):
     file.write_text(EXAMPLE)
     plain = read_config(file)
     assert list(plain.recipes()) == ["uni", "virchow2"]
-    lines = [line.replace("# ", "", 1) if line.lstrip().startswith("# ") else line for line in EXAMPLE.splitlines()]
-    file.write_text("\n".join(lines[3:]).replace("endpoint: multiclass", "endpoint: survival"))
+    text = re.sub(r"^( *)# ((?:- )?\w+:)", r"\1\2", EXAMPLE, flags=re.MULTILINE)
+    file.write_text(text.replace("endpoint: multiclass", "endpoint: survival"))
     full = read_config(file)
     assert list(full.recipes()) == ["uni_abmil", "uni_linear_probe", "virchow2_abmil", "virchow2_linear_probe"]
     assert full.fuse.coverage == 0.9

@@ -43,7 +43,7 @@ def train(
         float | None, Parameter(help="Micrometres per level-0 pixel, where coordinates are in micrometres.")
     ] = None,
     strict: Strict = False,
-    jobs: Annotated[int | None, Parameter(help="Models to train at a time; results do not depend on it.")] = None,
+    jobs: Annotated[int, Parameter(help="Models to train at a time, -1: one per core; no result depends on it.")] = -1,
     force: Force = False,
 ) -> None:
     """Train one encoder's expert, cross-fitted by patient; a stopped run goes on."""

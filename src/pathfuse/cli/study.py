@@ -32,7 +32,7 @@ def run(
     study: Annotated[Path, Parameter(help="study.yaml; 'pathfuse init' writes an example.")],
     /,
     *,
-    jobs: Annotated[int | None, Parameter(help="Models to train at a time; results do not depend on it.")] = None,
+    jobs: Annotated[int, Parameter(help="Models to train at a time, -1: one per core; no result depends on it.")] = -1,
 ) -> None:
     """Run a whole study: features, experts, fusion, report; what has not changed is not done again."""
     from pathfuse.cli.console import command_line, progress

@@ -11,9 +11,9 @@ from pathfuse.experts.cohort import Unit
 from pathfuse.experts.outputs import Targets
 from pathfuse.types import Index
 
-STRENGTHS = tuple(10.0**k for k in range(-5, 3))
+STRENGTHS = tuple(10.0**k for k in range(-4, 2))
 """Candidates of C for standardised features; ridge takes 1 / C."""
-N_FOLDS, REPEATS, FEW = 5, 5, 500
+N_FOLDS, REPEATS, FEW = 5, 3, 500
 """Inner folds, how often they are drawn anew, and below how many units."""
 
 Table = Float[np.ndarray, "unit dim"]

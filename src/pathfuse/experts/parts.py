@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -109,14 +110,19 @@ def open_work(prepared: Prepared, fresh: bool = False) -> None:
 
 
 def run_part(prepared: Prepared, part: Part, heard: Heard | None = None) -> None:
-    """Trains one part's model and saves it with its predictions, unless that is done."""
+    """Trains one part's model and saves it with its predictions, unless that is done.
+
+    Workers of a killed run may outlive it for a while: each process writes into a folder of its own, and the first to
+    finish wins, with the same content.
+    """
     if prepared.done(part):
         return
     start = time.perf_counter()
     place = prepared.expert.work / part.name
-    partial = place.with_name(f".{part.name}.partial")
+    checkpoint = place.with_name(f".{part.name}.{CHECKPOINT}")
+    partial = place.with_name(f".{part.name}.partial-{os.getpid()}")
     partial.mkdir(exist_ok=True)
-    fitted, history = _fit(prepared, part, partial / CHECKPOINT, heard)
+    fitted, history = _fit(prepared, part, checkpoint, heard)
     units = prepared.cohort.units_of(part.predict)
     raw = outputs_of(fitted, prepared.cohort.folder, units, prepared.expert.recipe)
     save_fitted(fitted, partial / MODEL)
@@ -127,8 +133,13 @@ def run_part(prepared: Prepared, part: Part, heard: Heard | None = None) -> None
     lines = [{k: None if v != v else v for k, v in line.items()} for line in history]
     content = {"history": lines, "seconds": round(time.perf_counter() - start, 3)}
     (partial / HISTORY).write_text(json.dumps(content), encoding="utf-8")
-    (partial / CHECKPOINT).unlink(missing_ok=True)
-    partial.replace(place)
+    try:
+        partial.replace(place)
+    except OSError:
+        if not prepared.done(part):
+            raise
+        shutil.rmtree(partial, ignore_errors=True)
+    checkpoint.unlink(missing_ok=True)
 
 
 def _fit(prepared: Prepared, part: Part, checkpoint: Path, heard: Heard | None) -> tuple[Fitted, list[dict[str, Any]]]:
