@@ -26,14 +26,13 @@ TILES, STUDY = SHARED / "lc25000_lung", SHARED / "studies" / "lc25000_lung" / "s
 CACHE = Path(__file__).parent / "results" / "cache" / "lc25000"
 RECIPES = {
     "tile_mlp": Recipe.of("tile_mlp", standardize=True, device="cpu"),
-    "linear_probe": Recipe.of("linear_probe", device="cpu"),
 }
 HALF, SEED = 2, 0
 Row = dict[str, object]
 
 
 def lc25000() -> list[Row]:
-    """Accuracy and NLL on the test rows by expert and fused, for both heads."""
+    """Accuracy and NLL on the test rows by expert and fused."""
     if not TILES.is_dir():
         return [{"head": f"not run: {TILES} is absent"}]
     before = torch.get_num_threads()
