@@ -2,10 +2,11 @@
 
 Stratified 5-fold cross-validation over bags, repeated with other folds and weights; every method has the same folds.
 The recipe of the attention head is one of ``CANDIDATES``, chosen for every outer fold by 2-fold cross-validation
-inside its training bags (lowest NLL), so no test bag has a say in it. What the candidates vary, and the fixed rest (widths of Ilse
-et al., Adam, weight decay 0.005, tanh gate, standardised features, the last epoch), was settled in trials on folds
-of tiger and elephant with other seeds, of which cutting outliers mattered most. Known: 10-fold cross-validation, five
-times, of Ilse, Tomczak and Welling 2018 (attention, gated attention), which trains on 90% of the bags, here 80%.
+inside its training bags (lowest NLL), so no test bag has a say in it. What the candidates vary, and the fixed rest
+(widths of Ilse et al., Adam, weight decay 0.005, tanh gate, standardised features, the last epoch), was settled in
+trials on folds of tiger and elephant with other seeds, of which cutting outliers mattered most. Known: 10-fold
+cross-validation, five times, of Ilse, Tomczak and Welling 2018 (attention, gated attention), which trains on 90% of
+the bags, here 80%.
 """
 
 import tempfile
