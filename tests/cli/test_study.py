@@ -48,6 +48,46 @@ def test_train_then_predict(run_cli, cohort, tmp_path):
     assert len(list(maps.glob("*.parquet"))) == len(list(maps.glob("*.geojson")))
 
 
+def test_predict_says_what_it_leaves_out(run_cli, cohort, tmp_path):
+    out = tmp_path / "expert"
+    assert train(run_cli, cohort, out, "alpha", "--head", "mean_pool").status == 0
+    arguments = (
+        "experts",
+        "predict",
+        "--model",
+        out,
+        "--features",
+        cohort.features["alpha"],
+        "--slides",
+        cohort.slides,
+    )
+    status, _, err = run_cli(*arguments, "--out", tmp_path / "p.csv")
+    assert status == 0
+    there = {p.stem for p in cohort.features["alpha"].glob("*.h5")}
+    wanted = pl.read_csv(cohort.slides)
+    missing = sorted(set(wanted["slide_id"]) - there)
+    assert f"left out: {len(missing)} (slide without a feature file: {', '.join(missing[:5])})" in err
+    assert "left out: 1 (feature file of no sample: unlabelled.1)" in err
+    gone = wanted["sample_id"].n_unique() - wanted.filter(pl.col("slide_id").is_in(there))["sample_id"].n_unique()
+    assert ("sample without any usable slide" in err) == (gone > 0)
+    (out / "expert.json").write_text('{"format": 1}')
+    status, _, err = run_cli(*arguments, "--out", tmp_path / "q.csv")
+    assert (status, "expert.json is damaged: 'recipe'" in err) == (2, True)
+
+
+def test_slides_of_samples_without_a_label_are_named(run_cli, cohort, tmp_path):
+    labels = tmp_path / "labels.csv"
+    table = pl.read_csv(cohort.labels)
+    table[2:].write_csv(labels)
+    gone = set(table[:2]["sample_id"])
+    slides = pl.read_csv(cohort.slides).filter(pl.col("sample_id").is_in(gone))["slide_id"].to_list()
+    there = [s for s in slides if (cohort.features["alpha"] / f"{s}.h5").exists()]
+    arguments = ("experts", "train", "--features", cohort.features["alpha"], "--samples", labels, "--slides")
+    status, said, _ = run_cli(*arguments, cohort.slides, "--out", tmp_path / "e", *QUICK, "--head", "mean_pool")
+    assert status == 0
+    assert f"Left out: {len(there)} (slide of a sample that is not in the samples table: {', '.join(there)})" in said
+
+
 def test_heatmaps_need_thumbnails_and_sizes(run_cli, cohort, tmp_path):
     from PIL import Image
 
@@ -78,6 +118,8 @@ def test_heatmaps_need_thumbnails_and_sizes(run_cli, cohort, tmp_path):
         (("--head", "mean_pool", "--attention"), "the head 'mean_pool' has no attention"),
         (("--head", "tile_mlp"), "reads one vector per sample"),
         (("--time-edges", "0,1,2"), "--time-edges is for survival"),
+        (("--name", "../evil"), "'../evil' cannot name an expert"),
+        (("--name", ""), "'' cannot name an expert"),
     ],
 )
 def test_wrong_options_are_named(run_cli, cohort, tmp_path, more, sentence):

@@ -51,7 +51,7 @@ def test_the_seed_of_the_study_is_that_of_its_experts(tmp_path):
         ({"sample": "x"}, "'sample' is unknown"),
         ({"samples": None}, "'samples': field required"),
         ({"features": {}}, "'features'"),
-        ({"features": {"a/b": "x"}}, "a/b"),
+        ({"features": {"a/b": "x"}}, "study.yaml: 'a/b' cannot name an expert: use letters"),
         ({"experts": [{"head": "resnet"}]}, "'head'"),
         ({"experts": [{"epoch": 3}]}, "'epoch' is unknown"),
         ({"experts": [{"folds": 1}]}, "'folds'"),

@@ -110,19 +110,49 @@ def test_without_roles_all_encoders_share_outer_folds(tmp_path):
     assert samples.height == 40
 
 
-def test_one_expert_is_no_fusion(tmp_path):
+@pytest.mark.usefixtures("no_fusion")
+def test_outer_folds_by_site_keep_sites_whole(tmp_path):
     file = write_demo(tmp_path / "study", SMALL, heads=("mean_pool",))
-    features = yaml.safe_load(file.read_text())["features"]
-    with pytest.raises(InputError, match="a fusion needs two experts"):
-        run_study(changed(file, features={"alpha": features["alpha"]}))
+    labels = tmp_path / "study/labels.csv"
+    pl.read_csv(labels).drop("split").write_csv(labels)
+    done = run_study(changed(file, experts=[QUICK[0] | {"group": "site"}], folds=3))
+    samples = pl.read_csv(done.folder / "samples.csv")
+    assert samples.group_by("site").agg(pl.col("fold").n_unique())["fold"].to_list() == [1, 1, 1]
+    torn = samples.with_columns(fold=pl.int_range(pl.len()) % 3)
+    torn.write_csv(labels)
+    with pytest.raises(InputError, match=r"site 'site_.' is in fold . and in fold ., but the recipe keeps"):
+        run_study(changed(file, experts=[QUICK[0] | {"group": "site"}], out="other"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"fuse": {"method": "logitprd"}}, "method 'logitprd' is unknown"),
+        ({"features": {"alpha": "."}}, "a fusion needs two experts, and 'alpha' is the only one"),
+        ({"features": {"fused": ".", "alpha": "."}}, "the name 'fused' belongs to a method"),
+        ({"features": {"stacking": ".", "alpha": "."}}, "the name 'stacking' belongs to a method"),
+        ({"features": {"alpha": "none", "beta": "."}}, "none does not exist"),
+        ({"samples": "none.csv"}, "none.csv cannot be read"),
+        ({"out": "."}, "it holds"),
+        ({"out": "features"}, "it holds"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_written(tmp_path, changes, sentence):
+    file = write_demo(tmp_path / "study", SMALL)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InputError) as caught:
+        run_study(changed(file, **changes))
+    assert sentence in str(caught.value)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_another_folder_is_not_filled(tmp_path):
     file = write_demo(tmp_path / "study", SMALL)
     (tmp_path / "study/result").mkdir()
-    (tmp_path / "study/result/thesis.tex").write_text("mine")
+    (tmp_path / "study/result/samples.csv").write_text("mine")
     with pytest.raises(InputError, match="holds something else than a study's results"):
         run_study(read_config(file))
+    assert (tmp_path / "study/result/samples.csv").read_text() == "mine"
 
 
 @pytest.mark.usefixtures("no_fusion")

@@ -53,6 +53,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"pathfuse: {' '.join(str(error).split())}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("pathfuse: stopped; nothing was written\n")
+        sys.stderr.write("pathfuse: stopped; no result was written, and what can be resumed is kept\n")
         return 1
     return status if isinstance(status, int) else 0

@@ -55,7 +55,7 @@ def train(
 
     recipe = Recipe.of(head, **{"seed": seed, **parse_settings(set_)})
     edges = parse_time_edges(time_edges)
-    called = name or features.resolve().name.removesuffix(".parquet").removesuffix(".csv")
+    called = features.resolve().name.removesuffix(".parquet").removesuffix(".csv") if name is None else name
     expert = Expert(
         called, features, samples, out, recipe, slides, endpoint, None if edges is None else tuple(edges), strict
     )

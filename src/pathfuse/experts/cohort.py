@@ -148,11 +148,14 @@ def join(people: People, folder: FeatureFolder, recipe: Recipe, strict: bool = F
         hint = "" if people.slides is not None else "; a table sample_id,slide_id says which belong together (--slides)"
         raise InputError(f"no slide of {people.samples.source} has features in {folder.source}: "
                          f"'{first}' is wanted, '{other}' is there{hint}")  # fmt: skip
-    known = {slide for slides in wanted.values() for slide in slides}
-    strangers = [slide for slide in folder.slides if slide not in known]
+    owner = {slide: sample for sample, slides in wanted.items() for slide in slides}
+    strangers = [slide for slide in folder.slides if slide not in owner]
+    listed = set(ids)
+    unlabelled = [slide for slide in folder.slides if slide in owner and owner[slide] not in listed]
     reasons = [
         ("feature file could not be used: " + why, names) for why, names in by_reason(folder).items()
     ] + [("slide without a feature file", absent), ("sample without any usable slide", missing),
+         ("slide of a sample that is not in the samples table", unlabelled),
          ("feature file of no sample", strangers)]  # fmt: skip
     left_out = tuple({"reason": why, "n": len(names), "first": names[:SHOWN]} for why, names in reasons if names)
     if strict and left_out:

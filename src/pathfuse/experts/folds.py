@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from pathfuse.errors import InputError
-from pathfuse.experts.cohort import Cohort
+from pathfuse.experts.cohort import Cohort, People
 from pathfuse.experts.recipe import Recipe
 from pathfuse.types import Index
 
@@ -46,6 +46,7 @@ def plan(cohort: Cohort, recipe: Recipe) -> Plan:
     samples, usable = cohort.people.samples, cohort.having & cohort.people.targets.usable
     having = cohort.having
     if samples.folds is not None:
+        _check_whole(cohort.people, samples.folds, recipe)
         names = [int(k) for k in np.unique(samples.folds[having])]
         parts = tuple(
             Part(f"fold_{k}", _rows(usable & (samples.folds != k)), _rows(having & (samples.folds == k))) for k in names
@@ -56,7 +57,7 @@ def plan(cohort: Cohort, recipe: Recipe) -> Plan:
         fold = np.full(len(samples.ids), -1)
         rows = _rows(usable)
         fold[rows] = grouped_folds(cohort, rows, recipe)
-        _place_unlabelled(fold, groups_of(cohort, recipe), having)
+        _place_unlabelled(fold, groups_of(cohort.people, recipe.group), having)
         parts = tuple(
             Part(f"fold_{k}", _rows(usable & (fold != k)), _rows(having & (fold == k))) for k in range(recipe.folds)
         )
@@ -73,7 +74,7 @@ def plan(cohort: Cohort, recipe: Recipe) -> Plan:
         return Plan((one,), "one model on the train rows, which predicts fit and test rows", None, ("train",))
     fold = np.full(len(samples.ids), -1)
     fold[fit] = grouped_folds(cohort, fit, recipe)
-    _place_unlabelled(fold, groups_of(cohort, recipe), having & (samples.roles == "fit"))
+    _place_unlabelled(fold, groups_of(cohort.people, recipe.group), having & (samples.roles == "fit"))
     averaged = test if recipe.test_from == "mean" else _rows(np.zeros(len(fold), dtype=bool))
     parts = tuple(
         Part(f"fold_{k}", fit[fold[fit] != k], np.sort(np.concatenate([_rows(fold == k), averaged])))
@@ -84,6 +85,17 @@ def plan(cohort: Cohort, recipe: Recipe) -> Plan:
         return Plan(parts, scheme + "the mean of the folds' models", None, tuple(p.name for p in parts))
     parts = (*parts, Part(WHOLE, fit, test))
     return Plan(parts, scheme + "one model on all fit rows", None, (WHOLE,))
+
+
+def _check_whole(people: People, fold: Index, recipe: Recipe) -> None:
+    """Refuses given folds that tear apart what the recipe wants whole."""
+    seen: dict[str, int] = {}
+    for group, k in zip(groups_of(people, recipe.group).tolist(), fold.tolist(), strict=True):
+        if seen.setdefault(group, k) != k:
+            raise InputError(
+                f"{people.samples.source}, column 'fold': {recipe.group} '{group}' is in fold {seen[group]} and in "
+                f"fold {k}, but the recipe keeps every {recipe.group} whole"
+            )
 
 
 def _rows(flags: np.ndarray) -> Index:
@@ -103,18 +115,20 @@ def grouped_folds(cohort: Cohort, rows: Index, recipe: Recipe) -> Index:
     Raises:
         InputError: There are fewer groups than folds, or there is no column ``site``.
     """
-    groups = groups_of(cohort, recipe)[rows]
+    return even_folds(cohort.people, rows, recipe.folds, recipe.group, recipe.seed)
+
+
+def even_folds(people: People, rows: Index, n_folds: int, group: str, seed: int) -> Index:
+    """As ``grouped_folds``, without regard to features."""
+    groups = groups_of(people, group)[rows]
     n = len(np.unique(groups))
-    if n < recipe.folds:
+    if n < n_folds:
         raise InputError(
-            f"{cohort.people.samples.source}: {recipe.folds} folds need as many {recipe.group}s with features and "
-            f"truth, and there are {n}"
+            f"{people.samples.source}: {n_folds} folds need as many {group}s with features and truth, and there are {n}"
         )
-    strata = cohort.people.targets.strata()[rows]
+    strata = _full(people.targets.strata()[rows], n_folds)
     fold = np.zeros(len(rows), dtype=np.int64)
-    for k, (_, held) in enumerate(
-        _splitter(recipe.folds, recipe.seed).split(rows, _full(strata, recipe.folds), groups)
-    ):
+    for k, (_, held) in enumerate(_splitter(n_folds, seed).split(rows, strata, groups)):
         fold[held] = k
     return fold
 
@@ -134,14 +148,14 @@ def validation_rows(cohort: Cohort, rows: Index, recipe: Recipe) -> tuple[Index,
     return rows[fitted], rows[held]
 
 
-def groups_of(cohort: Cohort, recipe: Recipe) -> np.ndarray:
+def groups_of(people: People, group: str) -> np.ndarray:
     """Patient or site of every sample, as text.
 
     Raises:
         InputError: Sites are asked for, and a sample has none.
     """
-    samples = cohort.people.samples
-    if recipe.group == "patient":
+    samples = people.samples
+    if group == "patient":
         return np.asarray(samples.patients.astype(str))
     if "site" not in samples.frame.columns:
         raise InputError(f"{samples.source} has no column 'site' to group folds by")

@@ -21,7 +21,7 @@ from pathfuse.experts.cohort import Cohort, Unit, join, read_people
 from pathfuse.experts.fitted import Fitted, load_fitted, save_fitted
 from pathfuse.experts.folds import Part, Plan, plan, validation_rows
 from pathfuse.experts.outputs import Targets
-from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.recipe import Recipe, check_name
 from pathfuse.tables.write import write_json_file
 
 Heard = Callable[[str, dict[str, Any]], None]
@@ -72,6 +72,7 @@ def prepare(expert: Expert) -> Prepared:
     Raises:
         InputError: Something is wrong with them.
     """
+    check_name(expert.name)
     people = read_people(expert.samples, expert.slides, expert.endpoint, expert.time_edges)
     folder = open_folder(expert.features, strict=expert.strict)
     cohort = join(people, folder, expert.recipe, expert.strict)

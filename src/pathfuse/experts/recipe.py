@@ -1,5 +1,6 @@
 """How an expert is trained: every choice in one place, with the published values as defaults."""
 
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
@@ -14,6 +15,21 @@ BAG_HEADS = ("abmil", "mean_pool", "clam", "trans_mil")
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*")
+"""What an expert may be called: its name becomes a file."""
+
+
+def check_name(name: str) -> str:
+    """The name, if a file can have it.
+
+    Raises:
+        InputError: It has other signs than letters, digits, blanks and ``._+-``.
+    """
+    if not NAME.fullmatch(name):
+        raise InputError(f"'{name}' cannot name an expert: use letters, digits, blanks and the signs . _ + -")
+    return name
 
 
 class Recipe(BaseModel):
@@ -103,6 +119,8 @@ PUBLISHED: dict[str, dict[str, Any]] = {
 def first_problem(error: ValidationError) -> str:
     """What pydantic says first, as half a sentence."""
     problem = error.errors()[0]
+    if problem["type"] == "value_error":  # one of our own sentences
+        return str(problem["ctx"]["error"])
     where = ".".join(str(part) for part in problem["loc"]) or "the content"
     if problem["type"] == "extra_forbidden":
         return f"'{where}' is unknown"

@@ -131,12 +131,8 @@ class Serving:
     units: list[Unit]
     kind: str
     outputs: tuple[str, ...]
-
-    @property
-    def left_out(self) -> list[dict[str, Any]]:
-        """Feature files that could not be used, by reason."""
-        broken = by_reason(self.folder)
-        return [{"reason": why, "n": len(names), "first": names[:SHOWN]} for why, names in broken.items()]
+    left_out: list[dict[str, Any]]
+    """What has no part in the predictions: reason, number, the first few."""
 
     def table(self) -> pl.DataFrame:
         """Predictions: the mean of the serving models."""
@@ -171,19 +167,33 @@ def serve(model: Path, features: Path, slides: Path | None = None, strict: bool 
         raise InputError(f"{model} is no folder of an expert: {EXPERT} cannot be read") from error
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise InputError(f"{model / EXPERT} is no expert that pathfuse {pathfuse.__version__} reads")
-    recipe = Recipe.model_validate(about["recipe"])
+    try:
+        recipe = Recipe.model_validate(about["recipe"])
+        dim, encoder, serving, outputs = (about[key] for key in ("dim", "encoder", "serving", "outputs"))
+        kind = endpoint_from_dict(about["endpoint"]).kind
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{model / EXPERT} is damaged: {' '.join(str(error).split())}") from None
     folder = open_folder(features, strict=strict)
     check_granularity(folder, recipe)
-    if folder.dim != about["dim"]:
-        raise InputError(
-            f"{folder.source} has features of length {folder.dim}, but the expert was trained on {about['dim']}"
-        )
-    if folder.encoder and about["encoder"] and folder.encoder != about["encoder"]:
-        raise InputError(f"{folder.source} is of encoder '{folder.encoder}', the expert of '{about['encoder']}'")
+    if folder.dim != dim:
+        raise InputError(f"{folder.source} has features of length {folder.dim}, but the expert was trained on {dim}")
+    if folder.encoder and encoder and folder.encoder != encoder:
+        raise InputError(f"{folder.source} is of encoder '{folder.encoder}', the expert of '{encoder}'")
     ids, units = _units(folder, slides, recipe, strict)
-    fitted = [load_fitted(model / "models" / f"{name}.safetensors") for name in about["serving"]]
-    kind = endpoint_from_dict(about["endpoint"]).kind
-    return Serving(fitted, folder, ids, units, kind, tuple(about["outputs"]))
+    fitted = [load_fitted(model / "models" / f"{name}.safetensors") for name in serving]
+    return Serving(fitted, folder, ids, units, kind, tuple(outputs), _left_out(folder, slides, ids))
+
+
+def _left_out(folder: FeatureFolder, table: Path | None, ids: list[str]) -> list[dict[str, Any]]:
+    reasons = by_reason(folder)
+    if table is not None:
+        belongs, _ = read_slides(table)
+        wanted = {slide for slides in belongs.values() for slide in slides}
+        broken = {one.name for one in folder.broken}
+        reasons["slide without a feature file"] = sorted(wanted - set(folder.slides) - broken)
+        reasons["sample without any usable slide"] = sorted(set(belongs) - set(ids))
+        reasons["feature file of no sample"] = sorted(set(folder.slides) - wanted)
+    return [{"reason": why, "n": len(names), "first": names[:SHOWN]} for why, names in reasons.items() if names]
 
 
 def _units(folder: FeatureFolder, table: Path | None, recipe: Recipe, strict: bool) -> tuple[list[str], list[Unit]]:

@@ -7,10 +7,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from pathfuse.errors import InputError
-from pathfuse.experts.recipe import Recipe, first_problem
+from pathfuse.experts.recipe import Recipe, check_name, first_problem
 
 STRICT = ConfigDict(frozen=True, extra="forbid")
-NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._+-]*$"
 
 EXAMPLE = """\
 # A study: features of several encoders in, held-out experts, their fusion and a report out.
@@ -77,13 +76,20 @@ class StudyConfig(BaseModel):
     slides: Path | None = None
     endpoint: Literal["multiclass", "multilabel", "survival", "regression"] | None = None
     time_edges: tuple[float, ...] | None = None
-    features: Annotated[dict[Annotated[str, Field(pattern=NAME)], Path], Field(min_length=1)]
+    features: Annotated[dict[str, Path], Field(min_length=1)]
     experts: Annotated[list[dict[str, Any]], Field(min_length=1)]
     folds: Annotated[int, Field(ge=2)] = 5
     fuse: FuseOptions = FuseOptions()
     out: Path
     seed: Annotated[int, Field(ge=0)] = 0
     strict: bool = False
+
+    @field_validator("features")
+    @classmethod
+    def _named(cls, features: dict[str, Path]) -> dict[str, Path]:
+        for name in features:
+            check_name(name)
+        return features
 
     @field_validator("experts")
     @classmethod

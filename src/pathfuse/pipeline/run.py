@@ -10,22 +10,25 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from sklearn.model_selection import StratifiedGroupKFold
 
 import pathfuse
 from pathfuse.errors import InputError
 from pathfuse.experts.assemble import EXPERT, assemble
 from pathfuse.experts.cohort import read_people
+from pathfuse.experts.folds import even_folds
 from pathfuse.experts.parts import Expert, Prepared, open_work, prepare
 from pathfuse.experts.train import run_parts
+from pathfuse.fusion.gaussian.council import GAUSSIAN_RUNGS
+from pathfuse.fusion.registry import METHODS
 from pathfuse.pipeline.config import StudyConfig
 from pathfuse.runs.fuse import fuse
 from pathfuse.runs.result import Result
+from pathfuse.runs.suite import Options
 from pathfuse.tables.study import read_study
-from pathfuse.tables.write import write_file, write_json_file
+from pathfuse.tables.write import check_out, write_file, write_json_file
 
 Progress = Callable[[str, float], None]
-EXPERTS, FUSED, SAMPLES, MANIFEST = "experts", "fused", "samples.csv", "manifest.json"
+EXPERTS, FUSED, SAMPLES, MANIFEST, KIND = "experts", "fused", "samples.csv", "manifest.json", "study"
 STEPS = {"features": 0.05, "experts": 0.75, "fuse": 1.0}
 """Share of the bar at which each step ends."""
 
@@ -63,9 +66,9 @@ def run_study(
         InputError: Tables, features or options are wrong.
     """
     start = time.perf_counter()
-    _open(config)
-    samples = _samples(config)
+    _check(config)
     progress("features: reading", 0.0)
+    samples = _samples(config)
     prepared = {name: prepare(_expert(config, name, samples)) for name in config.recipes()}
     fresh = {name: one for name, one in prepared.items() if _stamp(one.expert.out) != one.stamp}
     for one in fresh.values():
@@ -78,8 +81,9 @@ def run_study(
         assemble(one, command, force=True)
     result, stamp = _fuse(config, samples, list(prepared.values()), command, progress, n_jobs)
     manifest = {
-        "kind": "study",
+        "kind": KIND,
         "pathfuse": pathfuse.__version__,
+        "finished": True,
         "command": command,
         "steps": {
             "experts": {name: "trained" if name in fresh else "unchanged" for name in prepared},
@@ -95,38 +99,53 @@ def run_study(
     return StudyRun(config.out, tuple(fresh), unchanged, result, manifest)
 
 
+def _check(config: StudyConfig) -> None:
+    """Refuses what would otherwise fail after hours of training.
+
+    Raises:
+        InputError: A path, a name or an option of the fusion is wrong, or the output is no place for a study.
+    """
+    options, names = config.fuse, list(config.recipes())
+    missing = next((path for path in config.features.values() if not path.exists()), None)
+    if missing is not None:
+        raise InputError(f"{missing} does not exist")
+    if len(names) < 2:
+        raise InputError(f"a fusion needs two experts, and '{names[0]}' is the only one; add an encoder or a head")
+    taken = next((name for name in names if name in {*METHODS, *GAUSSIAN_RUNGS, "fused", "auto", "choose"}), None)
+    if taken is not None:
+        raise InputError(f"the name '{taken}' belongs to a method; give the encoder another one")
+    Options(options.method, config.seed, options.resamples, options.interval, options.margin).check()
+    inputs = [config.samples, *([config.slides] if config.slides else []), *config.features.values()]
+    check_out(config.out, force=True, inputs=inputs)
+    if config.out.is_file():
+        raise InputError(f"the output {config.out} is a file, not a folder")
+    filled = config.out.is_dir() and any(not p.name.startswith(".") for p in config.out.iterdir())
+    if filled and _content(config.out / MANIFEST).get("kind") != KIND:
+        raise InputError(f"the output {config.out} holds something else than a study's results; choose another folder")
+
+
 def _open(config: StudyConfig) -> None:
-    """Makes the output folder, or refuses one that is not of a study."""
-    out = config.out
-    if out.is_file():
-        raise InputError(f"the output {out} is a file, not a folder")
-    filled = out.is_dir() and any(not p.name.startswith(".") for p in out.iterdir())
-    if filled and not ({EXPERTS, SAMPLES} & {p.name for p in out.iterdir()}):
-        raise InputError(f"the output {out} holds something else than a study's results; choose another folder")
+    """Makes the output folder and marks it as a study's."""
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        config.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"the output {out} cannot be written: {error.strerror or error}") from error
+        raise InputError(f"the output {config.out} cannot be written: {error.strerror or error}") from error
+    if not (config.out / MANIFEST).exists():
+        write_json_file({"kind": KIND, "pathfuse": pathfuse.__version__, "finished": False}, config.out / MANIFEST)
 
 
 def _samples(config: StudyConfig) -> Path:
     """The samples table that experts and fusion share; outer folds are made once for all encoders."""
     people = read_people(config.samples, config.slides, config.endpoint, config.time_edges)
+    if config.fuse.coverage is not None and people.endpoint.kind == "survival":
+        raise InputError("prediction sets ('coverage') are not built for survival; leave them out")
     table, samples = people.samples.frame, people.samples
     if samples.roles is None and samples.folds is None:
-        groups = np.unique(samples.patients.astype(str), return_inverse=True)[1]
-        usable = people.targets.usable
-        n = len(np.unique(groups[usable]))
-        if n < config.folds:
-            raise InputError(f"{samples.source}: {config.folds} outer folds need as many patients, and there are {n}")
-        rows, fold = np.flatnonzero(usable), np.full(len(samples.ids), -1)
-        strata = people.targets.strata()[rows]
-        names, member, count = np.unique(strata, return_inverse=True, return_counts=True)
-        strata = np.where(count[member] < config.folds, names[count.argmax()], names[member])
-        splitter = StratifiedGroupKFold(config.folds, shuffle=True, random_state=config.seed)
-        for k, (_, held) in enumerate(splitter.split(rows, strata, groups[rows])):
-            fold[rows[held]] = k
+        sites = any(recipe.group == "site" for _, recipe in config.recipes().values())
+        rows, fold = np.flatnonzero(people.targets.usable), np.full(len(samples.ids), -1)
+        fold[rows] = even_folds(people, rows, config.folds, "site" if sites else "patient", config.seed)
         table = table.with_columns(pl.Series("fold", fold)).filter(pl.col("fold") >= 0)
+    _open(config)
     file = config.out / SAMPLES
     write_file(table, file, force=True)
     return file
@@ -140,11 +159,16 @@ def _expert(config: StudyConfig, name: str, samples: Path) -> Expert:
 
 def _stamp(folder: Path) -> str | None:
     """Of what an expert's folder was made; None if there is none."""
+    return _content(folder / EXPERT).get("stamp")
+
+
+def _content(file: Path) -> dict[str, Any]:
+    """A JSON file's content; empty if there is none that can be read."""
     try:
-        content = json.loads((folder / EXPERT).read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
-    return content.get("stamp") if isinstance(content, dict) else None
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _fuse(
@@ -162,15 +186,9 @@ def _fuse(
     what = [pathfuse.__version__, config.seed, options.model_dump(), config.endpoint, config.time_edges, read]
     stamp = hashlib.sha256(json.dumps(what, default=str, sort_keys=True).encode()).hexdigest()
     place = config.out / FUSED
-    try:
-        known = json.loads((place / MANIFEST).read_text(encoding="utf-8")).get("study")
-    except (OSError, ValueError, AttributeError):
-        known = None
-    if known == stamp and (place / "report.html").is_file():
+    if _content(place / MANIFEST).get("study") == stamp and (place / "report.html").is_file():
         return None, stamp
     study = read_study(samples, [str(file) for file in predictions], None, config.endpoint, config.time_edges)
-    if len(study.experts) < 2:
-        raise InputError(f"a fusion needs two experts, and {config.samples} has one; name a second encoder or head")
     low = STEPS["experts"]
     result = fuse(
         study,
