@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -108,6 +109,16 @@ def test_without_roles_all_encoders_share_outer_folds(tmp_path):
         own = pl.read_csv(done.folder / f"experts/{name}/samples.csv")
         assert own.select("sample_id", "fold").equals(samples.select("sample_id", "fold"))
     assert samples.height == 40
+
+
+@pytest.mark.usefixtures("no_fusion")
+def test_time_edges_may_stand_in_the_samples_file(tmp_path):
+    file = write_demo(tmp_path / "study", replace(SMALL, endpoint="survival"), heads=("mean_pool",))
+    labels = pl.read_csv(tmp_path / "study/labels.csv")
+    labels.write_parquet(tmp_path / "study/labels.parquet", metadata={"time_edges": "0,12,24,inf"})
+    done = run_study(changed(file, samples="labels.parquet", time_edges=None))
+    said = pl.read_parquet(done.folder / "experts/alpha/predictions/alpha.parquet")
+    assert said.columns == ["sample_id", "hazard_logit_1", "hazard_logit_2", "hazard_logit_3"]
 
 
 @pytest.mark.usefixtures("no_fusion")

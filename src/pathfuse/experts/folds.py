@@ -56,7 +56,7 @@ def plan(cohort: Cohort, recipe: Recipe) -> Plan:
     if samples.roles is None:
         fold = np.full(len(samples.ids), -1)
         rows = _rows(usable)
-        fold[rows] = grouped_folds(cohort, rows, recipe)
+        fold[rows] = even_folds(cohort.people, rows, recipe.folds, recipe.group, recipe.seed)
         _place_unlabelled(fold, groups_of(cohort.people, recipe.group), having)
         parts = tuple(
             Part(f"fold_{k}", _rows(usable & (fold != k)), _rows(having & (fold == k))) for k in range(recipe.folds)
@@ -73,7 +73,7 @@ def plan(cohort: Cohort, recipe: Recipe) -> Plan:
         one = Part("train", train, rest)
         return Plan((one,), "one model on the train rows, which predicts fit and test rows", None, ("train",))
     fold = np.full(len(samples.ids), -1)
-    fold[fit] = grouped_folds(cohort, fit, recipe)
+    fold[fit] = even_folds(cohort.people, fit, recipe.folds, recipe.group, recipe.seed)
     _place_unlabelled(fold, groups_of(cohort.people, recipe.group), having & (samples.roles == "fit"))
     averaged = test if recipe.test_from == "mean" else _rows(np.zeros(len(fold), dtype=bool))
     parts = tuple(
@@ -109,17 +109,12 @@ def _place_unlabelled(fold: np.ndarray, groups: np.ndarray, wanted: np.ndarray) 
         fold[row] = known.get(groups[row], 0)
 
 
-def grouped_folds(cohort: Cohort, rows: Index, recipe: Recipe) -> Index:
+def even_folds(people: People, rows: Index, n_folds: int, group: str, seed: int) -> Index:
     """Fold of each row, patients (or sites) whole, outcomes in equal shares.
 
     Raises:
         InputError: There are fewer groups than folds, or there is no column ``site``.
     """
-    return even_folds(cohort.people, rows, recipe.folds, recipe.group, recipe.seed)
-
-
-def even_folds(people: People, rows: Index, n_folds: int, group: str, seed: int) -> Index:
-    """As ``grouped_folds``, without regard to features."""
     groups = groups_of(people, group)[rows]
     n = len(np.unique(groups))
     if n < n_folds:

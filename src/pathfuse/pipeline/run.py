@@ -3,7 +3,6 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,13 @@ import numpy as np
 import polars as pl
 
 import pathfuse
+from pathfuse.endpoints.survival import Survival
 from pathfuse.errors import InputError
 from pathfuse.experts.assemble import EXPERT, assemble
 from pathfuse.experts.cohort import read_people
 from pathfuse.experts.folds import even_folds
 from pathfuse.experts.parts import Expert, Prepared, open_work, prepare
-from pathfuse.experts.train import run_parts
+from pathfuse.experts.train import Progress, run_parts, silent
 from pathfuse.fusion.gaussian.council import GAUSSIAN_RUNGS
 from pathfuse.fusion.registry import METHODS
 from pathfuse.pipeline.config import StudyConfig
@@ -27,14 +27,9 @@ from pathfuse.runs.suite import Options
 from pathfuse.tables.study import read_study
 from pathfuse.tables.write import check_out, write_file, write_json_file
 
-Progress = Callable[[str, float], None]
 EXPERTS, FUSED, SAMPLES, MANIFEST, KIND = "experts", "fused", "samples.csv", "manifest.json", "study"
 STEPS = {"features": 0.05, "experts": 0.75, "fuse": 1.0}
 """Share of the bar at which each step ends."""
-
-
-def silent(message: str, share: float) -> None:
-    """Shows nothing."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +63,8 @@ def run_study(
     start = time.perf_counter()
     _check(config)
     progress("features: reading", 0.0)
-    samples = _samples(config)
+    samples, edges = _samples(config)
+    config = config.model_copy(update={"time_edges": edges})
     prepared = {name: prepare(_expert(config, name, samples)) for name in config.recipes()}
     fresh = {name: one for name, one in prepared.items() if _stamp(one.expert.out) != one.stamp}
     for one in fresh.values():
@@ -134,8 +130,11 @@ def _open(config: StudyConfig) -> None:
         write_json_file({"kind": KIND, "pathfuse": pathfuse.__version__, "finished": False}, config.out / MANIFEST)
 
 
-def _samples(config: StudyConfig) -> Path:
-    """The samples table that experts and fusion share; outer folds are made once for all encoders."""
+def _samples(config: StudyConfig) -> tuple[Path, tuple[float, ...] | None]:
+    """The samples table that experts and fusion share, and its time edges, which a CSV file cannot carry.
+
+    Outer folds are made once for all encoders.
+    """
     people = read_people(config.samples, config.slides, config.endpoint, config.time_edges)
     if config.fuse.coverage is not None and people.endpoint.kind == "survival":
         raise InputError("prediction sets ('coverage') are not built for survival; leave them out")
@@ -148,7 +147,7 @@ def _samples(config: StudyConfig) -> Path:
     _open(config)
     file = config.out / SAMPLES
     write_file(table, file, force=True)
-    return file
+    return file, people.endpoint.edges if isinstance(people.endpoint, Survival) else None
 
 
 def _expert(config: StudyConfig, name: str, samples: Path) -> Expert:
