@@ -24,6 +24,10 @@ def test_rows_come_in_the_order_asked(folder, bag):
     assert found.read("s1").dtype == np.float32
 
 
+def test_one_encoder_is_one_view(folder):
+    assert open_folder(folder).views == {"features": 4}
+
+
 @pytest.mark.parametrize("row", [-1, 5])
 def test_rows_that_are_not_there(folder, row):
     with pytest.raises(InputError, match=rf"s1.h5: there is no tile {row} \(counted from 0\) of 5"):

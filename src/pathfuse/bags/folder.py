@@ -61,6 +61,11 @@ class FeatureFolder:
     store: Store = field(repr=False, compare=False)
     """Reads the files."""
 
+    @property
+    def views(self) -> dict[str, int]:
+        """The parts that the columns consist of, by name, in their order: of one encoder, one part."""
+        return {"features": self.dim}
+
     def read(self, name: str, rows: Index | None = None) -> Bag:
         """The features of one slide.
 

@@ -1,0 +1,368 @@
+"""Several encoders' features of the same slides and tiles, side by side, read like the features of one encoder."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from pathfuse.bags.folder import Broken, FeatureFolder, Slide, open_folder
+from pathfuse.bags.formats.base import Coords, Header, Store, UnusableError, in_chunks
+from pathfuse.errors import InputError
+from pathfuse.features.grid import ABSENT, Match, in_pixels, match, single
+from pathfuse.types import Bag, Index
+
+Incomplete = Literal["mask", "drop"]
+SHOWN = 5
+"""Names that a note lists."""
+
+
+@dataclass(frozen=True)
+class Masked:
+    """Rows of a slide whose columns of one encoder are NaN."""
+
+    encoder: str
+    slide: str
+    n_tiles: int
+    """So many rows; 1 for a vector of the whole slide."""
+    of: int
+    """Rows of the slide."""
+    reason: str
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Tiles of a slide that are in some encoder's files, but in no row of the bank."""
+
+    slide: str
+    n_tiles: int
+    of: int
+    """Tiles that there were."""
+    reason: str
+
+
+@dataclass(frozen=True)
+class FeatureBank(FeatureFolder):
+    """The features of several encoders; NaN where an encoder has no such tile or slide.
+
+    Its columns are the encoders' one after the other, in the order of their names; ``encoder`` is None.
+    """
+
+    encoders: dict[str, FeatureFolder]
+    """Sorted by name."""
+    overlap: float
+    """The least share of a tile's area that a tile of another grid must cover."""
+    um_per_px: float | None
+    """Size of a pixel of level 0, where files in pixels meet files in micrometres."""
+    incomplete: Incomplete
+    masked: tuple[Masked, ...]
+    """Sorted by slide, then encoder; empty with ``drop``."""
+    dropped: tuple[Dropped, ...]
+    """Sorted by slide."""
+
+    @property
+    def views(self) -> dict[str, int]:
+        """Encoder to its dimensions, in the order of the columns."""
+        return {name: folder.dim for name, folder in self.encoders.items()}
+
+    def notes(self) -> list[dict[str, Any]]:
+        """What is masked and dropped, sorted by reason: ``reason``, ``n`` (slides or tiles), ``first`` (slides).
+
+        Slides that are left out as a whole are in ``broken``.
+        """
+        found: dict[str, tuple[int, list[str]]] = {}
+        for gap in self.masked:
+            n, slides = found.get(f"{gap.reason} (masked)", (0, []))
+            found[f"{gap.reason} (masked)"] = (n + (1 if gap.n_tiles == gap.of else gap.n_tiles), [*slides, gap.slide])
+        for loss in self.dropped:
+            n, slides = found.get(loss.reason, (0, []))
+            found[loss.reason] = (n + loss.n_tiles, [*slides, loss.slide])
+        return [{"reason": why, "n": n, "first": slides[:SHOWN]} for why, (n, slides) in sorted(found.items())]
+
+    def sha256(self) -> str:
+        """A cheap fingerprint: of the encoders' names and files (see ``FeatureFolder``) and how they are joined."""
+        how = f"{self.overlap!r}\0{self.um_per_px!r}\0{self.incomplete}"
+        said = [how, *(f"{name}\0{folder.sha256()}" for name, folder in self.encoders.items())]
+        return hashlib.sha256("\n".join(said).encode()).hexdigest()
+
+
+class BankStore(Store):
+    """Reads every encoder's tiles into their columns."""
+
+    def __init__(
+        self, encoders: Mapping[str, FeatureFolder], matches: Mapping[str, Match], um_per_px: float | None = None
+    ) -> None:
+        self.encoders, self.matches, self.um_per_px = encoders, matches, um_per_px
+        ends = np.cumsum([folder.dim for folder in encoders.values()]).tolist()
+        starts = [0, *ends[:-1]]
+        self.columns = {name: slice(a, b) for name, a, b in zip(encoders, starts, ends, strict=True)}
+        self.dim = int(ends[-1])
+        self.paths = {
+            name: tuple(path for encoder in encoders if encoder in one.index for path in self._files(encoder, name))
+            for name, one in matches.items()
+        }
+
+    def _files(self, encoder: str, name: str) -> tuple[Path, ...]:
+        return self.encoders[encoder].store.paths[name]
+
+    def header(self, name: str) -> Header:
+        """See ``Store``."""
+        one = self.matches[name]
+        having = [self.encoders[encoder] for encoder in one.index]
+        dtype = "+".join(sorted({folder.slides[name].dtype for folder in having}))
+        written_by = "+".join(sorted({folder.format for folder in having}))
+        return Header(one.n_rows, self.dim, having[0].granularity, dtype, written_by, has_coords=bool(one.on_grid))
+
+    def read(self, name: str, rows: Index | None = None) -> Bag:
+        """See ``Store``; NaN where an encoder has no such tile. Of HDF5 only these tiles are read."""
+        one = self.matches[name]
+        values = np.full((one.n_rows if rows is None else len(rows), self.dim), np.nan, dtype=np.float32)
+        for encoder, index in one.index.items():
+            wanted = index if rows is None else index[rows]
+            there = wanted != ABSENT
+            if there.any():
+                values[there, self.columns[encoder]] = self.encoders[encoder].read(name, wanted[there])
+        return values
+
+    def chunks(self, name: str) -> Iterator[Bag]:
+        """See ``Store``."""
+        rows = np.arange(self.matches[name].n_rows)
+        return (self.read(name, rows[part]) for part in in_chunks(len(rows), self.dim))
+
+    def coords(self, name: str) -> Coords | None:
+        """See ``Store``."""
+        one = self.matches[name]
+        found = ((encoder, self.encoders[encoder].coords(name)) for encoder in one.on_grid)
+        known = {encoder: coords for encoder, coords in found if coords is not None}
+        if not known:
+            return None
+        if one.unit == "px" and self.um_per_px is not None:
+            known = {encoder: in_pixels(coords, self.um_per_px) for encoder, coords in known.items()}
+        return Coords(one.where({encoder: coords.xy for encoder, coords in known.items()}), one.unit, one.tile_size)
+
+    def files(self) -> set[Path]:
+        """See ``Store``."""
+        return {path for folder in self.encoders.values() for path in folder.store.files()}
+
+
+def open_bank(
+    paths: Mapping[str, Path],
+    *,
+    overlap: float = 0.5,
+    um_per_px: float | None = None,
+    incomplete: Incomplete = "mask",
+    strict: bool = False,
+    check_values: bool = True,
+) -> FeatureBank:
+    """Looks at the feature files of several encoders and joins their slides by name, their tiles by coordinates.
+
+    Tiles of one size and grid are joined where their corners agree to half a pixel (or micrometre), and the bank has
+    the union of them. Where grids differ, the rows are the tiles of the finest, and each gets of every other encoder
+    the tile that covers the largest share of it. Rows are in reading order: by y, then x. See ``grid.match``. The
+    order of files, of tiles in a file and of ``paths`` changes nothing.
+
+    A slide whose tiles cannot be joined (no coordinates, several tiles in one place, pixels here and micrometres
+    there without ``um_per_px``, an encoder that shares no tile with the others) is listed in ``broken``; a slide that
+    only one encoder has needs no coordinates.
+
+    Args:
+        paths: Encoder to its folder or table, see ``open_folder``.
+        overlap: The least share of a tile's area that a tile of another grid must cover, in (0, 1].
+        um_per_px: Micrometres per pixel of level 0, the same for all slides; only for slides where some files are in
+            pixels and others in micrometres, whose rows are then in pixels.
+        incomplete: ``mask``: what an encoder lacks is NaN; ``drop``: only slides and tiles that all encoders have.
+        strict: Anything that is broken, missing or left over is an error.
+        check_values: Look for NaN and infinite values: reads every file once, a part at a time.
+
+    Raises:
+        InputError: See ``open_folder``; or there is no encoder, one holds tiles and another vectors of whole slides,
+            an encoder shares no slide with the others, or no slide can be used.
+    """
+    if not paths:
+        raise InputError("a bank of features needs at least one encoder, and none is given")
+    if not 0 < overlap <= 1:
+        raise InputError(f"overlap is {overlap}, but must be above 0 and at most 1")
+    if um_per_px is not None and not 0 < um_per_px < float("inf"):
+        raise InputError(f"um_per_px is {um_per_px}, but must be a number above 0")
+    if incomplete not in get_args(Incomplete):
+        raise InputError(f"incomplete is '{incomplete}', but must be one of {', '.join(get_args(Incomplete))}")
+    folders = {name: open_folder(Path(paths[name]), strict=strict, check_values=check_values) for name in sorted(paths)}
+    _check_granularity(folders)
+    _check_slides(folders)
+    joined = _Joined(folders, overlap, um_per_px, incomplete)
+    for slide in sorted({name for folder in folders.values() for name in _names(folder)}):
+        joined.add(slide)
+    source = " + ".join(folder.source for folder in folders.values())
+    if not joined.matches:
+        first = joined.broken[0]
+        raise InputError(
+            f"{source}: none of the {len(joined.broken)} slides can be used; the first, {first.path}, slide "
+            f"'{first.name}': {first.reason}"
+        )
+    bank = joined.bank(source)
+    if strict:
+        _refuse(bank)
+    return bank
+
+
+@dataclass
+class _Joined:
+    """Slides as they are joined, one after the other."""
+
+    folders: dict[str, FeatureFolder]
+    overlap: float
+    um_per_px: float | None
+    incomplete: Incomplete
+    matches: dict[str, Match] = field(default_factory=dict)
+    broken: list[Broken] = field(default_factory=list)
+    masked: list[Masked] = field(default_factory=list)
+    dropped: list[Dropped] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.unusable = {name: {item.name: item for item in one.broken} for name, one in self.folders.items()}
+
+    def add(self, slide: str) -> None:
+        """Joins the tiles of one slide, or says why not."""
+        there = [name for name, folder in self.folders.items() if slide in folder.slides]
+        lacking = [name for name in self.folders if name not in there]
+        if not there or (lacking and self.incomplete == "drop"):
+            self.broken.append(self._missing(slide, there, lacking))
+            return
+        try:
+            joined = self._match(slide, there)
+            kept = self._complete(slide, joined) if self.incomplete == "drop" else joined
+        except UnusableError as error:
+            self.broken.append(Broken(slide, self._path(slide, there[0]), str(error)))
+            return
+        self.matches[slide] = kept
+        for name, n in joined.unused.items():
+            if n:
+                of = self.folders[name].slides[slide].n_tiles
+                self.dropped.append(Dropped(slide, n, of, f"tile of encoder '{name}' on no tile of the finest grid"))
+        for name in self.folders:
+            self._mask(slide, name, kept)
+
+    def bank(self, source: str) -> FeatureBank:
+        """All of it."""
+        store = BankStore(self.folders, self.matches, self.um_per_px)
+        slides = {}
+        for name, paths in store.paths.items():
+            header = store.header(name)
+            slides[name] = Slide(name, paths[0], header.n_tiles, header.dtype, header.has_coords)
+        return FeatureBank(
+            source=source,
+            format="+".join(sorted({part for one in self.folders.values() for part in one.format.split("+")})),
+            granularity=next(iter(self.folders.values())).granularity,
+            dim=store.dim,
+            encoder=None,
+            slides=slides,
+            broken=tuple(self.broken),
+            store=store,
+            encoders=self.folders,
+            overlap=self.overlap,
+            um_per_px=self.um_per_px,
+            incomplete=self.incomplete,
+            masked=tuple(self.masked),
+            dropped=tuple(self.dropped),
+        )
+
+    def _path(self, slide: str, name: str) -> Path:
+        return self.folders[name].store.paths[slide][0]
+
+    def _missing(self, slide: str, there: list[str], lacking: list[str]) -> Broken:
+        """Why a slide is left out that not all encoders, or none, can give."""
+        for name in lacking:
+            if slide in self.unusable[name]:
+                item = self.unusable[name][slide]
+                return Broken(slide, item.path, f"of encoder '{name}': {item.reason}")
+        return Broken(slide, self._path(slide, there[0]), f"the encoder '{lacking[0]}' has no features of the slide")
+
+    def _match(self, slide: str, there: list[str]) -> Match:
+        slides = {name: self.folders[name].slides[slide] for name in there}
+        if self.folders[there[0]].granularity == "slide":
+            return Match({name: np.zeros(1, dtype=np.int32) for name in there})
+        without = next((name for name in there if not slides[name].has_coords), None)
+        if without is not None and len(there) > 1:
+            raise UnusableError(
+                f"the files of encoder '{without}' do not say where its tiles lie, and tiles are never joined by "
+                "their order"
+            )
+        found = {name: self._coords(slide, name) for name in there if slides[name].has_coords}
+        if len(there) == 1:
+            return single(there[0], slides[there[0]].n_tiles, found.get(there[0]))
+        known = {name: one for name, one in found.items() if one is not None}
+        if self.um_per_px is not None and len({one.unit for one in known.values()}) > 1:
+            known = {name: in_pixels(one, self.um_per_px) for name, one in known.items()}
+        return match(slide, known, self.overlap)
+
+    def _coords(self, slide: str, name: str) -> Coords | None:
+        try:
+            return self.folders[name].store.coords(slide)
+        except UnusableError as error:
+            raise UnusableError(f"the coordinates of encoder '{name}' cannot be read: {error}") from error
+
+    def _complete(self, slide: str, joined: Match) -> Match:
+        """Only the rows that all encoders have; the others are counted, by who lacks them."""
+        lacks = np.stack([index == ABSENT for index in joined.index.values()], axis=1)
+        keep = ~lacks.any(axis=1)
+        if not keep.any():
+            raise UnusableError("no tile has features of all encoders")
+        patterns, counts = np.unique(lacks[~keep], axis=0, return_counts=True)
+        for pattern, n in zip(patterns, counts.tolist(), strict=True):
+            who = " and ".join(f"'{name}'" for name, lacking in zip(joined.index, pattern, strict=True) if lacking)
+            reason = f"tile dropped: without features of encoder {who}"
+            self.dropped.append(Dropped(slide, n, joined.n_rows, reason))
+        return joined.only(np.flatnonzero(keep))
+
+    def _mask(self, slide: str, name: str, joined: Match) -> None:
+        """Notes what one encoder lacks of a slide."""
+        n = joined.n_rows
+        if name in joined.index:
+            lacking = int((joined.index[name] == ABSENT).sum())
+            if lacking:
+                self.masked.append(Masked(name, slide, lacking, n, f"tile without features of encoder '{name}'"))
+        elif slide in self.unusable[name]:
+            why = f"slide whose features of encoder '{name}' could not be used: {self.unusable[name][slide].reason}"
+            self.masked.append(Masked(name, slide, n, n, why))
+        else:
+            self.masked.append(Masked(name, slide, n, n, f"slide without features of encoder '{name}'"))
+
+
+def _names(folder: FeatureFolder) -> set[str]:
+    """All slides, those that cannot be used as well."""
+    return {*folder.slides, *(item.name for item in folder.broken)}
+
+
+def _check_granularity(folders: Mapping[str, FeatureFolder]) -> None:
+    first, *others = folders
+    other = next((name for name in others if folders[name].granularity != folders[first].granularity), None)
+    if other is not None:
+        what = {"tile": "bags of tiles", "slide": "one vector per slide"}
+        one, two = folders[first], folders[other]
+        raise InputError(
+            f"{one.source} (encoder '{first}') holds {what[one.granularity]}, but {two.source} (encoder '{other}') "
+            f"{what[two.granularity]}; they cannot stand side by side"
+        )
+
+
+def _check_slides(folders: Mapping[str, FeatureFolder]) -> None:
+    """Names that never meet are written in different ways, which is no matter of missing features."""
+    for name, folder in folders.items():
+        others = {other: one for other, one in folders.items() if other != name}
+        own = _names(folder)
+        if others and not any(own & _names(one) for one in others.values()):
+            other, one = next(iter(others.items()))
+            raise InputError(
+                f"{folder.source} (encoder '{name}') and {one.source} (encoder '{other}') share no slide: '{min(own)}' "
+                f"is in one, '{min(_names(one))}' in the other; slides are joined by name"
+            )
+
+
+def _refuse(bank: FeatureBank) -> None:
+    if bank.broken:
+        first = bank.broken[0]
+        raise InputError(f"{first.path}, slide '{first.name}': {first.reason}")
+    for note in bank.notes():
+        raise InputError(f"{bank.source}: {note['reason']}: {', '.join(note['first'])} ({note['n']} in all)")
