@@ -32,6 +32,8 @@ SPECTRAL_MOST = 4000
 """Tiles above which spectral clustering is refused: that many take half a minute, and the cost is cubic."""
 NEIGHBOURS = 10
 """Of a tile in the affinity of one view, as published."""
+STARTS = 3
+"""Of k-means; the best counts."""
 ROUNDS = 10
 """Of k-means once more where tiles lack views; see ``_k_means``."""
 SCORED_MOST = 2000
@@ -219,15 +221,16 @@ def _block(view: View, here: Bool[np.ndarray, " tile"], pca: int, seed: int) -> 
 def _k_means(joint: Joint, n_clusters: int, seed: int) -> Labels:
     """K-means over the coordinates that each tile has (the objective of k-POD, Chi, Chi and Baraniuk 2016).
 
-    Starts from the tiles that have all views: what tiles lack is nothing to cluster them by.
+    Starts from the tiles that have all views of the slide: what tiles lack is nothing to cluster them by.
     """
-    tiles, whole = np.hstack(joint.blocks), np.flatnonzero(joint.present.all(axis=1))
+    tiles, of_slide = np.hstack(joint.blocks), joint.present.any(axis=0)
+    whole = np.flatnonzero(joint.present[:, of_slide].all(axis=1))
     complete = len(whole) == len(tiles)
     if len(np.unique(joint.content[whole])) < n_clusters:
         whole = np.arange(len(tiles))
     with warnings.catch_warnings():  # tiles that differ only where PCA does not look
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model = KMeans(n_clusters, n_init=1, max_iter=100, random_state=seed).fit(tiles[whole])
+        model = KMeans(n_clusters, n_init=STARTS, max_iter=100, random_state=seed).fit(tiles[whole])
     if complete:
         return model.labels_
     seen = np.repeat(joint.present, [block.shape[1] for block in joint.blocks], axis=1).astype(np.float32)
@@ -254,7 +257,7 @@ def _spectral(joint: Joint, n_clusters: int, seed: int) -> Labels:
     affinity = np.zeros((n, n), dtype=np.float32)
     for block, here in zip(joint.blocks, joint.present.T, strict=True):
         known = np.flatnonzero(here)
-        if len(known) > 1:
+        if block.any():  # else the tiles have no neighbours that say anything
             near = kneighbors_graph(block[known], min(NEIGHBOURS, len(known)), include_self=True).toarray()
             affinity[np.ix_(known, known)] += (near + near.T) / 2
     model = SpectralClustering(n_clusters, affinity="precomputed", assign_labels="cluster_qr", random_state=seed)
