@@ -6,8 +6,8 @@ from pathlib import Path
 import pathfuse
 
 LAYERS = [
-    "types", "errors", "endpoints", "tables", "bags", "experts", "fusion", "calibration", "evaluation", "report",
-    "suite", "runs", "pipeline", "cli", "testing",
+    "types", "errors", "costs", "endpoints", "tables", "bags", "experts", "fusion", "calibration", "evaluation",
+    "report", "suite", "runs", "pipeline", "cli", "testing",
 ]  # fmt: skip
 HEAVY = {"torch", "timm", "h5py", "pandas"}
 TORCH_ROOMS = {"experts"}

@@ -56,6 +56,7 @@ def fuse(
 ) -> None:
     """Fuse a study's experts, judge the fusion beside its rivals, certify it."""
     from pathfuse.cli.console import command_line, progress, show_result
+    from pathfuse.runs.costs import recorded_costs
     from pathfuse.runs.fuse import fuse as run
     from pathfuse.tables.study import read_study
     from pathfuse.tables.write import check_out
@@ -80,6 +81,7 @@ def fuse(
             allow_in_sample=allow_in_sample,
             skip_unscored=skip_unscored,
             n_jobs=jobs,
+            costs=recorded_costs(study),
             progress=report,
         )
     result.manifest["command"] = command_line()

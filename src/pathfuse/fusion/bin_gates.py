@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import minimize
 
+from pathfuse.costs import add_flops
 from pathfuse.endpoints.likelihood import log_softmax
 from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.logpool import Features, Product, SetLikelihood, Vector, masked_softmax
@@ -32,6 +33,7 @@ class BinGates:
 
     def weights(self, phi: Features, experts: Experts) -> list[Weights]:
         """The experts' weights, per outcome."""
+        add_flops(2 * len(phi) * self.gate.size)
         return [
             masked_softmax(bias + np.einsum("nf,mf->nm", phi, gate), experts.present)
             for bias, gate in zip(self.bias, self.gate, strict=True)
@@ -40,6 +42,7 @@ class BinGates:
     def pool(self, phi: Features, experts: Experts) -> LogProbs:
         """The fused distribution."""
         weights = self.weights(phi, experts)
+        add_flops(2 * experts.log_prob.size)
         scores = [np.einsum("nm,nm->n", w, experts.log_prob[:, :, k]) for k, w in enumerate(weights)]
         return log_softmax(np.exp(self.log_sharpness) * np.stack(scores, axis=1))
 
@@ -57,6 +60,12 @@ class BinGatesObjective:
         """One vector as parameters."""
         k, m, _ = self.log_prob.shape
         return BinGates(theta[: k * m].reshape(k, m), float(theta[k * m]), theta[k * m + 1 :].reshape(k, m, -1))
+
+    @property
+    def flops(self) -> int:
+        """Operations of one value with its gradient, as ``pathfuse.costs`` counts them."""
+        k, m, n = self.log_prob.shape
+        return n * k * (4 * m * len(self.phi) + 4 * m + 2)
 
     def __call__(self, theta: Vector) -> tuple[float, Vector]:
         """Value and gradient."""
@@ -83,4 +92,5 @@ class BinGatesObjective:
         """L-BFGS from a given start."""
         first = np.concatenate([start.bias.ravel(), [start.log_sharpness], start.gate.ravel()])
         found = minimize(self, first, jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-8, "gtol": 1e-5})
+        add_flops(found.nfev * self.flops)
         return self.unpack(found.x)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from pathfuse.costs import add_flops
 from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.logpool import Features
 
@@ -28,6 +29,7 @@ def gate_features(experts: Experts) -> tuple[Features, Bool[np.ndarray, "sample 
     log_prob, present = experts.log_prob, experts.present
     prob = np.exp(log_prob) * present[:, :, None]
     entropy = -(prob * log_prob).sum(axis=2)
+    add_flops(2 * prob.size + 2 * prob[:, 0].size)  # the entropies: each expert's, and that of their mean
     ordered = np.sort(prob, axis=2)
     blocks = [ordered[:, :, -1], entropy]
     if log_prob.shape[2] > 2:

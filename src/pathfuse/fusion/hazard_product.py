@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from pathfuse.costs import add_flops
 from pathfuse.endpoints.likelihood import floor_log_prob
 from pathfuse.endpoints.survival import event_distribution
 from pathfuse.fusion.experts import Experts
@@ -58,6 +59,7 @@ class HazardProduct(StaticProduct):
     def pool(self, experts: Experts, params: Params) -> LogProbs:
         """See ``Rung``."""
         logits = hazard_logits(experts)
+        add_flops(2 * logits.log_prob.size)
         pooled = np.einsum("nm,nmk->nk", self.share(experts, params), logits.log_prob)
         return floor_log_prob(event_distribution(np.exp(params["log_sharpness"]) * pooled))
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from pathfuse.costs import add_flops, solve_flops
+
 Table = Float[np.ndarray, "sample column"]
 
 RIDGE = 0.02
@@ -55,7 +57,8 @@ class GaussianImputer:
             rows = np.flatnonzero(member.reshape(-1) == p)
             if not gap.any():
                 continue
-            slope = self._regression(gap)
+            slope, gaps, known_columns = self._regression(gap), int(gap.sum()), int((~gap).sum())
+            add_flops(solve_flops(known_columns, gaps) + 2 * known_columns * gaps * (len(rows) + gaps))
             known = table[np.ix_(rows, ~gap)] - self.mean[~gap]
             filled[np.ix_(rows, gap)] = self.mean[gap] + np.einsum("rk,gk->rg", known, slope)
             residual = self.covariance[np.ix_(gap, gap)] - slope @ self.covariance[np.ix_(~gap, gap)]
@@ -70,4 +73,5 @@ class GaussianImputer:
 
 def _covariance(table: Table, mean: Float[np.ndarray, " column"]) -> Float[np.ndarray, "column column"]:
     centred = table - mean
+    add_flops(2 * table.size * table.shape[1])
     return np.asarray(centred.T @ centred / len(table))

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import minimize
 
+from pathfuse.costs import add_flops
 from pathfuse.endpoints.likelihood import log_softmax
 from pathfuse.fusion.experts import Experts
 from pathfuse.types import LogProbs, Observed, Present, Weights
@@ -41,11 +42,13 @@ def masked_softmax(scores: Float[np.ndarray, "sample expert"], present: Present)
 
 def product_weights(product: Product, phi: Features, present: Present) -> Weights:
     """The experts' weights of each sample. ``einsum`` keeps a row's bits independent of its neighbours."""
+    add_flops(2 * len(phi) * product.gate.size)
     return masked_softmax(product.bias + np.einsum("nf,mf->nm", phi, product.gate), present)
 
 
 def weighted_product(experts: Experts, weights: Weights, sharpness: float = 1.0) -> LogProbs:
     """Multiplies the experts' distributions, each raised to its weight, and normalises."""
+    add_flops(2 * experts.log_prob.size)
     return log_softmax(sharpness * np.einsum("nm,nmk->nk", weights, experts.log_prob))
 
 
@@ -135,6 +138,13 @@ class ProductObjective:
         m = len(self.log_prob)
         return Product(theta[:m], float(theta[m]), theta[m + 1 :].reshape(m, -1))
 
+    @property
+    def flops(self) -> int:
+        """Operations of one value with its gradient, as ``pathfuse.costs`` counts them."""
+        m, k, n = self.log_prob.shape
+        overlap = 2 * m * m + 2 * m if self.correlation is not None else 0
+        return n * (4 * m * len(self.phi) + 4 * m * k + 2 * m + 2 * k + overlap)
+
     def __call__(self, theta: Vector) -> tuple[float, Vector]:
         """Value and gradient, in float64."""
         product = self.unpack(theta)
@@ -176,6 +186,7 @@ class ProductObjective:
         found = minimize(
             self, self.pack(start), jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-8, "gtol": 1e-5}
         )
+        add_flops(found.nfev * self.flops)
         return self.unpack(found.x)
 
 

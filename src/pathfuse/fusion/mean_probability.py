@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pathfuse.costs import add_flops
 from pathfuse.endpoints.likelihood import log_softmax
 from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.rung import Rung
@@ -31,6 +32,7 @@ class MeanProbability(Rung):
 
     def pool(self, experts: Experts, params: Params) -> LogProbs:
         """See ``Rung``."""
+        add_flops(2 * experts.log_prob.size)
         return log_softmax(np.log(np.einsum("nm,nmk->nk", equal_weights(experts), np.exp(experts.log_prob))))
 
     def share(self, experts: Experts, params: Params) -> Weights:

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 from joblib import Parallel, delayed
 
+from pathfuse.costs import Tally, absorb, tallied
 from pathfuse.endpoints.likelihood import set_nll
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.certificate import certify
@@ -95,11 +96,13 @@ class Rung(Fusion):
 
 def _hold_out_fold(
     method: Rung, experts: Experts, observed: Observed, train: np.ndarray, test: np.ndarray
-) -> np.ndarray:
+) -> tuple[np.ndarray, Tally]:
     settings = method.candidates(len(train))
-    fitted = method.fit_path(experts.rows(train), observed[train], settings)
-    judged = experts.rows(test)
-    return np.stack([method.pool(judged, params) for params in fitted])
+    with tallied() as tally:  # a worker process counts for the one that waits for it
+        fitted = method.fit_path(experts.rows(train), observed[train], settings)
+        judged = experts.rows(test)
+        said = np.stack([method.pool(judged, params) for params in fitted])
+    return said, tally
 
 
 def hold_out(
@@ -122,7 +125,8 @@ def hold_out(
     shape = (len(folds.splits), inner.n_samples, inner.shape[2])
     results = [np.full((len(m.candidates(inner.n_samples)), *shape), np.nan) for m in methods]
     position = {id(m): i for i, m in enumerate(methods)}
-    for done, ((method, repeat, _, test), part) in enumerate(zip(jobs, parts, strict=True), start=1):
+    for done, ((method, repeat, _, test), (part, tally)) in enumerate(zip(jobs, parts, strict=True), start=1):
+        absorb(tally)
         results[position[id(method)]][:, repeat, test] = part
         tick(done / len(jobs))
     return results

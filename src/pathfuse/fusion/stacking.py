@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import minimize
 
+from pathfuse.costs import add_flops
 from pathfuse.endpoints.likelihood import log_softmax
 from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.imputation import GaussianImputer, Table
@@ -76,6 +77,7 @@ class Stacking(Rung):
         """See ``Rung``."""
         imputer = GaussianImputer(params["imputer_mean"], params["imputer_covariance"])
         table = (imputer.fill(self.features(experts)) - params["mean"]) * params["scale"]
+        add_flops(2 * len(table) * params["coefficients"].size)
         return log_softmax(np.einsum("nd,dk->nk", table, params["coefficients"]) + params["intercept"])
 
     def features(self, experts: Experts) -> Table:
@@ -114,6 +116,11 @@ class RidgeObjective:
         self.table, self.penalty, self.n_outcomes = np.ascontiguousarray(table.T), penalty, observed.shape[1]
         self.likelihood = SetLikelihood.of(observed)
 
+    @property
+    def flops(self) -> int:
+        """Operations of one value with its gradient, as ``pathfuse.costs`` counts them."""
+        return 4 * self.table.size * self.n_outcomes
+
     def __call__(self, theta: Float[np.ndarray, " parameter"]) -> tuple[float, Float[np.ndarray, " parameter"]]:
         """Value and gradient."""
         matrix = theta.reshape(self.n_outcomes, -1)
@@ -129,4 +136,5 @@ class RidgeObjective:
         found = minimize(
             self, first.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-7, "gtol": 1e-4}
         )
+        add_flops(found.nfev * self.flops)
         return found.x.reshape(first.shape)

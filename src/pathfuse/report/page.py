@@ -13,6 +13,7 @@ from markupsafe import Markup
 from pathfuse.evaluation.judged import LOWER_IS_BETTER
 from pathfuse.evaluation.resampling import MIN_PATIENTS
 from pathfuse.report.content import Content, better, metric_meaning, metric_name, over_all
+from pathfuse.report.costs import COLUMNS, cost_lines, cost_sentence
 from pathfuse.report.drawings import Drawing, contrasts, draw
 from pathfuse.report.methods import methods
 
@@ -68,6 +69,9 @@ def render(content: Content, drawings: list[Drawing] | None = None) -> str:
         has_intervals=content.has_intervals,
         n_folds=content.n_folds,
         temperature=temperature_sentence(content.manifest.get("inner_cross_validation", [])),
+        costs=cost_lines(content.manifest),
+        cost_columns=COLUMNS.values(),
+        cost_sentence=cost_sentence(content.manifest),
         max_lines=MAX_LINES,
         max_notes=MAX_NOTES,
     )

@@ -1,7 +1,7 @@
 """``fuse``: fit on the fit rows, judge on the others, certify, describe."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from threadpoolctl import threadpool_limits
 
+from pathfuse.costs import Cost, measured, tallied
 from pathfuse.errors import InputError
 from pathfuse.evaluation.judge import Rules
 from pathfuse.evaluation.judged import Judged
@@ -20,6 +21,7 @@ from pathfuse.runs.calibration import (
     temperature_report,
     tempered,
 )
+from pathfuse.runs.costs import check_costs, cost_report
 from pathfuse.runs.fitting import Recipe
 from pathfuse.runs.judging import check_judging, check_patients, judge_all
 from pathfuse.runs.manifest import describe
@@ -51,6 +53,7 @@ def fuse(
     allow_in_sample: bool = False,
     skip_unscored: bool = False,
     n_jobs: int | None = None,
+    costs: Mapping[str, Cost] | None = None,
     progress: Progress = silent,
 ) -> Result:
     """Fuses a study and judges the fusion beside its rivals.
@@ -72,6 +75,7 @@ def fuse(
         allow_in_sample: Fit on ``train`` rows too, although the experts saw them; the manifest warns.
         skip_unscored: Leave out samples that no expert scored instead of refusing.
         n_jobs: Processes, as in joblib.
+        costs: What experts cost, by name, for the manifest and the report; one that is missing is not recorded.
         progress: Called as the work goes on.
 
     Raises:
@@ -101,16 +105,19 @@ def fuse(
     if coverage is not None and unit == "patient":
         raise InputError("--coverage makes sets of samples, not of patients; leave out --unit patient")
     check_patients(study, unit)
+    check_costs(study, costs or {})
     parts = scored_parts(study, allow_in_sample, skip_unscored)
     tasks, unfitted = fittable(study, parts)
     with threadpool_limits(1):  # small matrices: threads cost time, and one core or many must give the same bytes
-        fits = fit_all(study, parts, tasks, recipe, progress)
+        with measured() as fitting, tallied() as counted:
+            fits = fit_all(study, parts, tasks, recipe, progress)
         final = fits.pop() if len(parts) > 1 else fits[0]
         progress("judging", 0.75)
         judged = {name: j for task in tasks for name, j in judged_outputs(study, task, parts, fits, unit).items()}
         at_temperature = {name: j for task in tasks for name, j in _tempered(study, task, judged, fits).items()}
         verdict = judge_all(study, judged, _contrasts(judged), rules)
-        fused = pl.concat([_fused(study, fit, part) for fit, part in zip(fits, parts, strict=True)])
+        with tallied() as predicting:
+            fused = pl.concat([_fused(study, fit, part) for fit, part in zip(fits, parts, strict=True)])
         rows = {task: np.concatenate([study.scored(task, part.judged) for part in parts]) for task in tasks}
         shown = show(study, judged, rows, unit)
         certificate = _certificate(study, parts, fits, final)
@@ -118,6 +125,7 @@ def fuse(
         if ablation:
             best, then = certificate["best_expert"], _second_half(progress)
             ablated = ablate(study, parts, tasks, judged, best, recipe, rules, unit=unit, progress=then)
+    model = _model(study, final)
     options = {"unit": unit, "allow_in_sample": allow_in_sample, "skip_unscored": skip_unscored, "ablation": ablation}
     manifest = {
         **describe(study, *_masks(study, parts, fits)),
@@ -135,6 +143,7 @@ def fuse(
             *_in_sample_warning(study, allow_in_sample),
             *set_warnings(study.endpoint, final, coverage),
         ],
+        "costs": cost_report(study, costs or {}, model, fitting, counted, predicting.flops / fused.height),
         "wall_time_s": round(time.perf_counter() - start, 3),
     }
     progress("done", 1.0)
@@ -144,7 +153,7 @@ def fuse(
         manifest,
         fused.sort("sample_id"),
         certificate,
-        _model(study, final),
+        model,
         reliability_frame(study.endpoint, at_temperature),
         tests_frame(verdict),
         ablated,

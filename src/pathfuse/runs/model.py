@@ -116,12 +116,17 @@ class FusedModel:
         frame = pl.DataFrame({**columns, "n_experts": n_experts.astype(np.int32)})
         return frame.with_columns(pl.col(pl.Float64).fill_nan(None))
 
+    @property
+    def parameters(self) -> int:
+        """How many numbers were learned from the fit rows: weights, and means, scales and covariances too."""
+        return sum(array.size for fusion in self.fusions.values() for array in _dumped(fusion)[1].values())
+
     def save(self, folder: Path) -> None:
         """Writes ``model.json`` and ``model.safetensors``."""
         fusions: dict[str, Any] = {}
         tensors: dict[str, np.ndarray] = {}
         for t, (task, fusion) in enumerate(self.fusions.items()):
-            fusions[task], arrays = fusion.dump() if isinstance(fusion, GaussianFusion) else dump(fusion)
+            fusions[task], arrays = _dumped(fusion)
             tensors |= {f"{t}/{name}": np.array(array, order="C") for name, array in arrays.items()}
         content = {
             "schema": SCHEMA,
@@ -135,6 +140,11 @@ class FusedModel:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(content, folder / MODEL_FILE)
         save_file(tensors or {"empty": np.zeros(1)}, folder / TENSOR_FILE)
+
+
+def _dumped(fusion: Fusion | GaussianFusion) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """A fusion as a JSON-ready description and its arrays."""
+    return fusion.dump() if isinstance(fusion, GaussianFusion) else dump(fusion)
 
 
 Kind = TypeVar("Kind", Fusion, GaussianFusion)

@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Float
 from sklearn.covariance import ledoit_wolf
 
+from pathfuse.costs import add_flops, solve_flops
 from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets
 from pathfuse.fusion.gaussian.rung import GaussianRung
 from pathfuse.types import Params
@@ -21,6 +22,8 @@ class GaussianCovarianceProduct(GaussianRung):
         errors = y[:, None] - experts.mean
         _, n_experts, n_targets = errors.shape
         covariance = np.empty((n_targets, n_experts, n_experts))
+        # The moments and the spread of their shrinkage, then the weights; solving again without an expert is left out.
+        add_flops(n_targets * (4 * len(errors) * n_experts**2 + solve_flops(n_experts, 1)))
         for g in range(n_targets):
             covariance[g] = error_covariance(errors[:, :, g])
         weights = np.stack([minimum_variance(s) for s in covariance], axis=1)
@@ -29,6 +32,7 @@ class GaussianCovarianceProduct(GaussianRung):
     def pool(self, experts: GaussianExperts, params: Params) -> Gaussian:
         """See ``GaussianRung``."""
         share = self.share(experts, params)
+        add_flops((2 + 3 * share.shape[1]) * share.size)
         mean = (share * np.where(experts.present, experts.mean, 0.0)).sum(axis=1)
         variance = np.einsum("nmg,gmk,nkg->ng", share, params["covariance"], share)
         heard = experts.present.any(axis=1)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from pathfuse.costs import add_flops
+
 Moments = Float[np.ndarray, "sample expert target"]
 Targets = Float[np.ndarray, "sample target"]
 """Observed values; NaN where blank."""
@@ -78,6 +80,7 @@ def pool(experts: GaussianExperts, weights: Moments, sharpness: Float[np.ndarray
         sharpness: Factor on the precision, per target or for all.
     """
     total, mean = np.zeros((2, *weights[:, 0].shape))
+    add_flops(4 * weights.size)
     for m in range(weights.shape[1]):  # one expert at a time: few passes over large tables, little memory
         present = ~np.isnan(experts.mean[:, m])
         precision = np.where(present, weights[:, m] / np.where(present, experts.variance[:, m], 1.0), 0.0)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from pathfuse.costs import add_flops
 from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets
 from pathfuse.fusion.gaussian.rung import GaussianRung, equal_share
 from pathfuse.types import Params
@@ -20,6 +21,7 @@ class GaussianMean(GaussianRung):
         """See ``GaussianRung``."""
         share, present = equal_share(experts), experts.present
         means = np.where(present, experts.mean, 0.0)
+        add_flops(6 * share.size)
         mean = (share * means).sum(axis=1)
         within = (share * np.where(present, experts.variance, 0.0)).sum(axis=1)
         between = (share * (means - mean[:, None]) ** 2).sum(axis=1)

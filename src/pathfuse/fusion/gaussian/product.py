@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import minimize
 
+from pathfuse.costs import add_flops
 from pathfuse.fusion.gaussian.experts import GaussianExperts, Moments, Targets
 from pathfuse.fusion.logpool import Product
 
@@ -57,6 +58,11 @@ class GaussianObjective:
         m = len(self.cells.mean)
         return Product(theta[:m], float(theta[m]), theta[m + 1 :].reshape(m, -1))
 
+    @property
+    def flops(self) -> int:
+        """Operations of one value with its gradient, as ``pathfuse.costs`` counts them."""
+        return self.cells.mean.size * (4 * len(self.cells.phi) + 6)
+
     def __call__(self, theta: Float[np.ndarray, " parameter"]) -> tuple[float, Float[np.ndarray, " parameter"]]:
         """Value and gradient."""
         product, c = self.unpack(theta), self.cells
@@ -86,6 +92,7 @@ class GaussianObjective:
         """L-BFGS from a given start."""
         first = np.concatenate([start.bias, [start.log_sharpness], start.gate.ravel()])
         found = minimize(self, first, jac=True, method="L-BFGS-B", options={"maxiter": 300, "ftol": 1e-8, "gtol": 1e-5})
+        add_flops(found.nfev * self.flops)
         return self.unpack(found.x)
 
 
@@ -120,6 +127,7 @@ def nothing_seen(experts: GaussianExperts) -> GateInput:
 def gaussian_weights(product: Product, phi: GateInput, experts: GaussianExperts) -> Moments:
     """Softmax weights of each cell; 0 where absent."""
     scores = np.empty(experts.mean.shape)
+    add_flops(2 * scores.size * len(phi))
     for m, bias in enumerate(product.bias):  # feature by feature: a cell's bits do not depend on its neighbours
         scores[:, m] = bias
         for weight, feature in zip(product.gate[m], phi, strict=True):

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from pathfuse.costs import add_flops, solve_flops
 from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets
 from pathfuse.fusion.gaussian.rung import GaussianRung, equal_share
 from pathfuse.types import Params
@@ -19,6 +20,7 @@ class GaussianStacking(GaussianRung):
         """See ``GaussianRung``."""
         means, known = _filled(experts), ~np.isnan(y)
         n_experts = means.shape[1]
+        add_flops(means.size * (2 * n_experts + 4) + y.shape[1] * solve_flops(n_experts, 1))
         count = np.maximum(known.sum(axis=0), 1)
         truth = np.where(known, y, 0.0)
         centre_y = truth.sum(axis=0) / count
@@ -37,6 +39,7 @@ class GaussianStacking(GaussianRung):
 
     def pool(self, experts: GaussianExperts, params: Params) -> Gaussian:
         """See ``GaussianRung``."""
+        add_flops(2 * experts.mean.size)
         mean = params["centre_y"] + ((_filled(experts) - params["centre"]) * params["slope"]).sum(axis=1)
         heard = experts.present.any(axis=1)
         return Gaussian(np.where(heard, mean, np.nan), np.where(heard, params["variance"], np.nan))
@@ -51,5 +54,6 @@ def _filled(experts: GaussianExperts) -> Moments:
     """Means; absent ones take the mean of the experts present."""
     share = equal_share(experts)
     present = experts.present
+    add_flops(2 * share.size)
     typical = (share * np.where(present, experts.mean, 0.0)).sum(axis=1, keepdims=True)
     return np.where(present, experts.mean, typical)
