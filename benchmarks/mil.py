@@ -23,7 +23,8 @@ from pathfuse.endpoints.likelihood import log_softmax
 from pathfuse.experts.batches import BagReader, Scale, fit_scale
 from pathfuse.experts.linear_probe import fit_probe, pooled
 from pathfuse.experts.recipe import Recipe
-from pathfuse.experts.training import Work, predict, train
+from pathfuse.experts.training import predict, train
+from pathfuse.experts.work import Work
 
 KNOWN = {"tiger": (0.839, 0.845), "elephant": (0.868, 0.857), "musk2": (0.858, 0.863)}
 """Attention, gated attention."""
@@ -125,7 +126,7 @@ def _trained(recipe: Recipe, bags: Bags, memory: BagReader, fit: np.ndarray, tes
     reader = BagReader(bags.folder, 512, scale)
     reader.kept.update({unit.slides: scale.apply(memory.read(unit)) for unit in bags.units})  # spares opening files
     head = train(Work(reader, bags.some(fit), [], bags.targets), recipe, seed).head
-    return predict(head, reader, bags.some(test), recipe)[0]
+    return predict(head, reader, bags.some(test), recipe).outputs
 
 
 def _probed(bags: Bags, memory: BagReader, fit: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:

@@ -23,8 +23,10 @@ from pathfuse.experts.batches import BagReader, fit_scale
 from pathfuse.experts.heads.abmil import GatedAttention
 from pathfuse.experts.heads.base import Head
 from pathfuse.experts.heads.registry import make_head
+from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.recipe import Recipe
-from pathfuse.experts.training import Work, mean_loss, train
+from pathfuse.experts.training import mean_loss, train
+from pathfuse.experts.work import Work
 from pathfuse.testing.cohort import CohortPlan, write_cohort
 
 REPEATS, SEED = 3, 0
@@ -102,7 +104,7 @@ def _compare(name: str, bags: Bags, epochs: int) -> list[Row]:
 
 
 def _work(bags: Bags) -> Work:
-    scale = fit_scale(BagReader(bags.folder, 0), bags.units)
+    scale = fit_scale(bags.folder, bags.units)
     reader = BagReader(bags.folder, 2048, scale)
     for unit in bags.units:
         reader.read(unit)
@@ -117,7 +119,7 @@ def _loop(bags: Bags, work: Work, step_after: int, recipe: Recipe) -> Head:
     """What published code does: one bag, one pass."""
     reader, truth = work.reader, torch.from_numpy(bags.label)
     torch.manual_seed(SEED)
-    head = make_head(recipe, bags.folder.dim, 2)
+    head = make_head(recipe, Inputs({"features": bags.folder.dim}), 2)
     assert isinstance(head, GatedAttention)
     adam = torch.optim.Adam(head.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     for epoch in range(recipe.epochs):

@@ -6,11 +6,11 @@ from pathlib import Path
 import pathfuse
 
 LAYERS = [
-    "types", "errors", "costs", "endpoints", "tables", "bags", "experts", "fusion", "calibration", "evaluation",
-    "report", "suite", "runs", "pipeline", "cli", "testing",
+    "types", "errors", "costs", "endpoints", "tables", "bags", "features", "experts", "fusion", "calibration",
+    "evaluation", "report", "suite", "runs", "pipeline", "cli", "testing",
 ]  # fmt: skip
 HEAVY = {"torch", "timm", "h5py", "pandas"}
-TORCH_ROOMS = {"experts"}
+TORCH_ROOMS = {"features", "experts"}
 """Rooms behind an extra: nothing in the core imports them at the top."""
 BORDER = {"pipeline", "cli", "testing"}
 """Who may use the rooms behind extras."""

@@ -7,12 +7,15 @@ torch = pytest.importorskip("torch")
 
 from pathfuse.experts.fitted import Fitted, load_fitted, save_fitted  # noqa: E402
 from pathfuse.experts.heads import trans_mil  # noqa: E402
+from pathfuse.experts.heads.base import Packed  # noqa: E402
 from pathfuse.experts.heads.registry import HEADS, make_head  # noqa: E402
-from pathfuse.experts.recipe import BAG_HEADS, HeadName, Recipe  # noqa: E402
+from pathfuse.experts.inputs import Inputs  # noqa: E402
+from pathfuse.experts.recipe import BAG_HEADS, LINEAR_HEADS, HeadName, Recipe  # noqa: E402
 
 DIM, N_OUT = 6, 3
+VIEWS = Inputs({"one": 4, "two": 2})
 SIZES = (4, 1, 7, 2, 1)
-WITH_ATTENTION = {"abmil", "clam", "trans_mil"}
+WITH_ATTENTION = {"abmil", "clam", "trans_mil", "meta_encoder", "fusecpath"}
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
 
 every_head = pytest.mark.parametrize("name", sorted(HEADS))
@@ -25,7 +28,7 @@ def recipe_of(name, **chosen):
 
 def head_of(name, seed=0, **chosen):
     torch.manual_seed(seed)
-    return make_head(recipe_of(name, **chosen), DIM, N_OUT).eval()
+    return make_head(recipe_of(name, **chosen), VIEWS, N_OUT).eval()
 
 
 def drawn(sizes=SIZES, seed=0):
@@ -34,12 +37,14 @@ def drawn(sizes=SIZES, seed=0):
 
 
 def hear(head, bags):
+    """Every tile's cluster is told by its content, so that it moves with the tile."""
     index = torch.repeat_interleave(torch.arange(len(bags)), torch.tensor([len(bag) for bag in bags]))
-    return head(torch.cat(bags), index, len(bags))
+    features = torch.cat(bags)
+    return head.hear(Packed(features, index, len(bags), clusters=(features[:, 0] > 0).long()))
 
 
 def test_the_registry_and_the_recipe_agree():
-    assert {*HEADS, "linear_probe"} == set(HeadName.__args__)
+    assert {*HEADS, *LINEAR_HEADS} == set(HeadName.__args__)
     assert set(BAG_HEADS) <= set(HEADS)
 
 
@@ -142,14 +147,21 @@ def test_dropout_only_in_training(name):
 def test_a_file_keeps_it(name, tmp_path):
     head, bags = head_of(name), drawn()
     weights = {key: value.numpy() for key, value in head.state_dict().items()}
-    fitted = Fitted(recipe_of(name), DIM, ("a", "b", "c"), "multiclass", weights, {"feature_mean": np.arange(3.0)})
+    fitted = Fitted(
+        recipe_of(name),
+        VIEWS,
+        ("a", "b", "c"),
+        "multiclass",
+        weights,
+        {"feature_mean": np.arange(3.0)},
+    )
     save_fitted(fitted, tmp_path / "one.safetensors")
     read = load_fitted(tmp_path / "one.safetensors")
     other = head_of(name, 9)
     other.load_state_dict({key: torch.from_numpy(value) for key, value in read.weights.items()})
     assert torch.equal(hear(other, bags).outputs, hear(head, bags).outputs)
     assert read.recipe == fitted.recipe
-    assert (read.dim, read.names, read.kind) == (DIM, ("a", "b", "c"), "multiclass")
+    assert (read.inputs, read.names, read.kind) == (VIEWS, ("a", "b", "c"), "multiclass")
     assert read.scales["feature_mean"].tolist() == [0, 1, 2]
 
 

@@ -16,6 +16,7 @@ class MemoryFolder:
         self.bags = {name: np.asarray(bag, dtype=np.float32) for name, bag in sorted(bags.items())}
         self.dim = next(iter(self.bags.values())).shape[1]
         self.slides = {name: SimpleNamespace(n_tiles=len(bag)) for name, bag in self.bags.items()}
+        self.views = {"features": self.dim}
         self.reads = []
 
     def read(self, name, rows=None):

@@ -8,12 +8,17 @@ from scipy.special import softmax
 
 from pathfuse.experts.assemble import Said, combine, history_frame
 from pathfuse.experts.fitted import Fitted
+from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.recipe import Recipe
 
 
 def said(kind, rows, raw, residual=None):
     scales = {} if residual is None else {"residual_sd": np.array(residual)}
-    return Said(Fitted(Recipe.of(), 2, ("a", "b"), kind, {}, scales), np.array(rows), np.array(raw, dtype=float))
+    return Said(
+        Fitted(Recipe.of(), Inputs({"features": 2}), ("a", "b"), kind, {}, scales),
+        np.array(rows),
+        np.array(raw, dtype=float),
+    )
 
 
 def test_models_and_slides_are_averaged_by_sample():

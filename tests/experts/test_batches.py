@@ -73,12 +73,12 @@ def test_the_cache_does_not_change_what_is_drawn(folder):
 
 def test_packing(folder):
     reader = BagReader(folder, 1)
-    batch = pack([reader.read(unit) for unit in UNITS], UNITS, "cpu")
-    assert torch.bincount(batch.index).tolist() == [6, 30, 8]
-    assert batch.index.tolist() == sorted(batch.index.tolist())
-    np.testing.assert_array_equal(batch.features[6:36], folder.bags["s2"])
+    batch = pack([reader.take(unit) for unit in UNITS], UNITS, "cpu")
+    assert torch.bincount(batch.packed.index).tolist() == [6, 30, 8]
+    assert batch.packed.index.tolist() == sorted(batch.packed.index.tolist())
+    np.testing.assert_array_equal(batch.packed.features[6:36], folder.bags["s2"])
     assert batch.samples.tolist() == [0, 1, 2]
-    batch.features.zero_()
+    batch.packed.features.zero_()
     assert reader.read(UNITS[1]).any()
 
 
@@ -92,7 +92,7 @@ def test_batches_hold_every_unit_once(folder):
         orders.add(str(found))
     assert len(orders) > 1
     drawn = list(batches(reader, UNITS, 3, "cpu", np.random.default_rng(0), max_tiles=2))
-    assert torch.bincount(drawn[0].index).tolist() == [2, 2, 2]
+    assert torch.bincount(drawn[0].packed.index).tolist() == [2, 2, 2]
 
 
 def test_the_scale_is_that_of_all_tiles(memory_folder):
@@ -100,7 +100,7 @@ def test_the_scale_is_that_of_all_tiles(memory_folder):
     bags = {f"s{k}": rng.normal([1000, 0, 5], [0.1, 3, 0], size=(n, 3)) for k, n in enumerate((3, 11, 40))}
     folder = memory_folder(bags)
     units = [Unit(0, ("s0", "s1")), Unit(1, ("s2",))]
-    scale = fit_scale(BagReader(folder, 1), units)
+    scale = fit_scale(folder, units)
     tiles = np.concatenate(list(folder.bags.values())).astype(np.float64)
     np.testing.assert_allclose(scale.mean, tiles.mean(axis=0))
     np.testing.assert_allclose(scale.sd, [*tiles.std(axis=0)[:2], 1.0], rtol=1e-6)

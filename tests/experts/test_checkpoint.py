@@ -8,12 +8,13 @@ torch = pytest.importorskip("torch")
 
 from pathfuse.experts.checkpoint import Progressed, read_checkpoint, write_checkpoint  # noqa: E402
 from pathfuse.experts.heads.registry import make_head  # noqa: E402
+from pathfuse.experts.inputs import Inputs  # noqa: E402
 from pathfuse.experts.recipe import Recipe  # noqa: E402
 
 
 def made(seed):
     torch.manual_seed(seed)
-    head = make_head(Recipe.of(hidden=4, attention=2), 3, 2)
+    head = make_head(Recipe.of(hidden=4, attention=2), Inputs({"features": 3}), 2)
     return head, torch.optim.Adam(head.parameters(), lr=0.1)
 
 

@@ -6,6 +6,7 @@ from safetensors.numpy import save_file
 
 from pathfuse.errors import InputError
 from pathfuse.experts.fitted import Fitted, load_fitted, save_fitted
+from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.recipe import Recipe
 
 
@@ -13,7 +14,10 @@ def test_same_bytes(tmp_path):
     weights = {"coefficients": np.ones((3, 2)), "intercepts": np.zeros(2)}
     for name, order in (("a", 1), ("b", -1)):
         turned = dict(list(weights.items())[::order])
-        save_fitted(Fitted(Recipe.of("linear_probe"), 3, ("x", "y"), "multiclass", turned, {}), tmp_path / name)
+        save_fitted(
+            Fitted(Recipe.of("linear_probe"), Inputs({"features": 3}), ("x", "y"), "multiclass", turned, {}),
+            tmp_path / name,
+        )
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert load_fitted(tmp_path / "a").weights["coefficients"].tolist() == [[1, 1]] * 3
 

@@ -9,8 +9,9 @@ import pytest
 pytest.importorskip("torch")
 
 from pathfuse.errors import InputError
-from pathfuse.experts.parts import Expert, load_part, open_work, prepare, run_part
+from pathfuse.experts.parts import Expert, load_part, open_work, prepare
 from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.train import run_part
 
 
 @pytest.fixture

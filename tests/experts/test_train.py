@@ -20,11 +20,13 @@ import pathfuse  # noqa: E402
 from pathfuse.bags.folder import open_folder  # noqa: E402
 from pathfuse.endpoints.survival import event_distribution  # noqa: E402
 from pathfuse.errors import InputError  # noqa: E402
+from pathfuse.experts.apply import apply  # noqa: E402
 from pathfuse.experts.cohort import Unit  # noqa: E402
 from pathfuse.experts.fitted import load_fitted  # noqa: E402
-from pathfuse.experts.parts import Expert, outputs_of, prepare  # noqa: E402
+from pathfuse.experts.parts import Expert, prepare  # noqa: E402
 from pathfuse.experts.recipe import Recipe  # noqa: E402
-from pathfuse.experts.train import predict_expert, train_expert  # noqa: E402
+from pathfuse.experts.serve import predict_expert  # noqa: E402
+from pathfuse.experts.train import train_expert  # noqa: E402
 from pathfuse.testing.cohort import CohortPlan, write_cohort, write_labels  # noqa: E402
 from pathfuse.testing.labels import ENDPOINTS, TIME_EDGES  # noqa: E402
 
@@ -119,7 +121,7 @@ def read_models(out, cohort, units, encoder="alpha"):
     """Each model's outputs of some units, by hand through ``models/*.safetensors``."""
     folder = open_folder(cohort[0].features[encoder])
     fitted = {p.stem: load_fitted(p) for p in sorted((out / "models").glob("*.safetensors"))}
-    return {name: outputs_of(one, folder, units, one.recipe) for name, one in fitted.items()}
+    return {name: apply(one, folder, units).outputs for name, one in fitted.items()}
 
 
 TO_PROBABILITIES = {

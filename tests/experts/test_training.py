@@ -15,7 +15,8 @@ from pathfuse.experts.batches import BagReader  # noqa: E402
 from pathfuse.experts.cohort import Unit  # noqa: E402
 from pathfuse.experts.outputs import Targets  # noqa: E402
 from pathfuse.experts.recipe import Recipe  # noqa: E402
-from pathfuse.experts.training import Work, device_of, mean_loss, predict, rate_at, train  # noqa: E402
+from pathfuse.experts.training import device_of, mean_loss, predict, rate_at, train  # noqa: E402
+from pathfuse.experts.work import Work  # noqa: E402
 
 N = 30
 SMALL = {"hidden": 8, "attention": 4, "epochs": 6, "min_epochs": 1, "learning_rate": 1e-2, "batch": 8}
@@ -95,7 +96,7 @@ def test_the_best_epoch_is_returned(work):
     losses = [line["validation_loss"] for line in trained.history]
     best = int(np.argmin(losses))
     assert best < 11, "the fixture is to overfit"
-    raw, _ = predict(trained.head, work.reader, work.validation, chosen)
+    raw = predict(trained.head, work.reader, work.validation, chosen).outputs
     label = torch.tensor([unit.sample % 3 for unit in work.validation])
     assert float(functional.cross_entropy(torch.from_numpy(raw), label)) == pytest.approx(losses[best], rel=1e-5)
     assert [line["chosen"] for line in trained.history] == [k == best for k in range(12)]
@@ -168,10 +169,11 @@ def test_max_tiles_holds_in_training_alone(work, memory_folder):
 
 def test_attention_comes_by_unit(work):
     trained = train(work, recipe(epochs=1), 0)
-    raw, attention = predict(trained.head, work.reader, work.validation, recipe(), keep_attention=True)
+    said = predict(trained.head, work.reader, work.validation, recipe(), keep_attention=True)
+    raw, attention = said.outputs, said.attention
     assert [len(one) for one in attention] == [len(work.reader.read(unit)) for unit in work.validation]
     assert [one.sum() for one in attention] == pytest.approx([1] * 10)
-    assert predict(trained.head, work.reader, work.validation, recipe())[1] is None
+    assert predict(trained.head, work.reader, work.validation, recipe()).attention is None
     assert raw.dtype == np.float64
 
 

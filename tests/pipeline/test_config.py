@@ -22,11 +22,11 @@ def test_the_example_is_valid_also_with_its_comments_taken_off(tmp_path):
     file = tmp_path / "study.yaml"
     file.write_text(EXAMPLE)
     plain = read_config(file)
-    assert list(plain.recipes()) == ["uni", "virchow2"]
+    assert list(plain.planned()) == ["uni", "virchow2"]
     text = re.sub(r"^( *)# ((?:- )?\w+:)", r"\1\2", EXAMPLE, flags=re.MULTILINE)
     file.write_text(text.replace("endpoint: multiclass", "endpoint: survival"))
     full = read_config(file)
-    assert list(full.recipes()) == ["uni_abmil", "uni_linear_probe", "virchow2_abmil", "virchow2_linear_probe"]
+    assert list(full.planned()) == ["uni_abmil", "uni_linear_probe", "virchow2_abmil", "virchow2_linear_probe"]
     assert full.fuse.coverage == 0.9
     assert full.time_edges == (0, 12, 24, 48, float("inf"))
 
@@ -41,8 +41,8 @@ def test_paths_are_relative_to_the_file(tmp_path, monkeypatch):
 
 
 def test_the_seed_of_the_study_is_that_of_its_experts(tmp_path):
-    assert config_of(tmp_path, seed=5).recipes()["uni"][1].seed == 5
-    assert config_of(tmp_path, seed=5, experts=[{"seed": 2}]).recipes()["uni"][1].seed == 2
+    assert config_of(tmp_path, seed=5).planned()["uni"].recipe.seed == 5
+    assert config_of(tmp_path, seed=5, experts=[{"seed": 2}]).planned()["uni"].recipe.seed == 2
 
 
 @pytest.mark.parametrize(

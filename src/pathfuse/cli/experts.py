@@ -9,7 +9,13 @@ from pathfuse.cli.options import EndpointName, Force, Out, Samples, TimeEdges, p
 from pathfuse.errors import InputError
 
 Features = Annotated[
-    Path, Parameter(name="--features", help="One encoder's features: a folder, or a table of vectors.")
+    list[str],
+    Parameter(
+        name="--features",
+        consume_multiple=True,
+        negative="",
+        help="One encoder's features: a folder, or a table of vectors. Several encoders: NAME=PATH NAME=PATH.",
+    ),
 ]
 Slides = Annotated[
     Path | None, Parameter(name="--slides", help="Table sample_id,slide_id: which slides belong to which sample.")
@@ -24,10 +30,22 @@ def train(
     features: Features,
     samples: Samples,
     out: Out,
-    name: Annotated[str | None, Parameter(help="Of the expert; default: the name of the feature folder.")] = None,
+    name: Annotated[
+        str | None, Parameter(help="Of the expert; default: the feature folder's name; of several encoders the head's.")
+    ] = None,
     head: Annotated[
-        str, Parameter(help="abmil, clam, trans_mil, mean_pool, tile_mlp (one vector per sample) or linear_probe.")
+        str,
+        Parameter(
+            help="abmil, clam, trans_mil, mean_pool, tile_mlp (one vector per sample), linear_probe, pca_ridge; of "
+            "several encoders also meta-encoder and fusecpath."
+        ),
     ] = "abmil",
+    teachers: Annotated[
+        list[str] | None,
+        Parameter(
+            consume_multiple=True, negative="", help="Slide-level embeddings that teach fusecpath: NAME=PATH NAME=PATH."
+        ),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         Parameter(name="--set", consume_multiple=True, negative="", help="Values of the recipe: epochs=50 folds=10."),
@@ -46,7 +64,7 @@ def train(
     jobs: Annotated[int, Parameter(help="Models to train at a time, -1: one per core; no result depends on it.")] = -1,
     force: Force = False,
 ) -> None:
-    """Train one encoder's expert, cross-fitted by patient; a stopped run goes on."""
+    """Train an expert on one encoder's features or on several, cross-fitted by patient; a stopped run goes on."""
     import sys
 
     from pathfuse.cli.console import command_line, progress
@@ -55,9 +73,11 @@ def train(
 
     recipe = Recipe.of(head, **{"seed": seed, **parse_settings(set_)})
     edges = parse_time_edges(time_edges)
-    called = features.resolve().name.removesuffix(".parquet").removesuffix(".csv") if name is None else name
+    given = parse_features(features)
+    called = _default_name(given, recipe.head) if name is None else name
+    taught = parse_named("--teachers", teachers or [])
     expert = Expert(
-        called, features, samples, out, recipe, slides, endpoint, None if edges is None else tuple(edges), strict
+        called, given, samples, out, recipe, slides, endpoint, None if edges is None else tuple(edges), strict, taught
     )
     need_torch()
     from pathfuse.experts.train import train_expert
@@ -98,18 +118,20 @@ def predict(
 
     from pathfuse.tables.write import check_out, write_file
 
-    check_out(out, force, [model, features])
+    given = parse_features(features)
+    read = [model, *([given] if isinstance(given, Path) else given.values())]
+    check_out(out, force, read)
     if images is not None and attention is None:
         raise InputError("--images draws attention; say where to: --attention FOLDER")
     need_torch()
-    from pathfuse.experts.train import serve
+    from pathfuse.experts.serve import serve
 
-    one = serve(model, features, slides, strict)
+    one = serve(model, given, slides, strict)
     table = one.table()
     if attention is not None:
         from pathfuse.experts.attending import attend, check_attends
 
-        check_out(attention, force, [model, features])
+        check_out(attention, force, read)
         check_attends(one.fitted[0].recipe)
         for note in attend(one.fitted, one.folder, one.units, attention, um_per_px, images, force):
             sys.stderr.write(f"pathfuse: {note}\n")
@@ -117,6 +139,44 @@ def predict(
     for item in one.left_out:
         sys.stderr.write(f"pathfuse: left out: {item['n']} ({item['reason']}: {', '.join(item['first'])})\n")
     sys.stdout.write(f"{table.height} samples: {out}\n")
+
+
+def parse_features(texts: list[str]) -> Path | dict[str, Path]:
+    """A path, or several encoders' paths by name; a folder's own name where none is given.
+
+    Raises:
+        InputError: A name stands twice.
+    """
+    if len(texts) == 1 and not _is_named(texts[0]):
+        return Path(texts[0])
+    return parse_named("--features", texts)
+
+
+def parse_named(option: str, texts: list[str]) -> dict[str, Path]:
+    """``NAME=PATH`` parts; the name of the folder or file where only a path is given.
+
+    Raises:
+        InputError: A name stands twice.
+    """
+    found: dict[str, Path] = {}
+    for text in texts:
+        name, _, place = text.partition("=") if _is_named(text) else (_stem(Path(text)), "", text)
+        if name in found:
+            raise InputError(f"{option} {text}: the name '{name}' stands twice; write NAME=PATH")
+        found[name] = Path(place)
+    return found
+
+
+def _is_named(text: str) -> bool:
+    return "=" in text and not Path(text).exists()
+
+
+def _stem(path: Path) -> str:
+    return path.resolve().name.removesuffix(".parquet").removesuffix(".csv")
+
+
+def _default_name(features: Path | dict[str, Path], head: str) -> str:
+    return _stem(features) if isinstance(features, Path) else head
 
 
 def parse_settings(settings: list[str] | None) -> dict[str, Any]:
@@ -152,6 +212,8 @@ def show(out: Path, say: Any) -> None:
     )
     for item in manifest["left_out"]:
         say(f"Left out: {item['n']} ({item['reason']}: {', '.join(item['first'])}).\n")
+    if "reference" in manifest:
+        say(f"{manifest['reference']['verdict'][:1].upper()}{manifest['reference']['verdict'][1:]}.\n")
     say(f"Predictions: {out}/predictions\n")
 
 

@@ -60,6 +60,8 @@ def _show(done: "StudyRun") -> None:
     trained = f"{len(done.trained)} trained" + (f" ({', '.join(done.trained)})" if done.trained else "")
     sys.stdout.write(f"Experts: {trained}, {len(done.unchanged)} unchanged.\n")
     if done.result is not None:
+        for one in done.result.manifest["references"]:
+            sys.stdout.write(f"{one['verdict']}.\n")
         show_result(done.result, str(done.folder / "fused"))
     else:
         sys.stdout.write(f"Fusion unchanged.\nReport: {done.folder}/fused/report.html\n")

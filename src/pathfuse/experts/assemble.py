@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,19 @@ import numpy as np
 import polars as pl
 
 import pathfuse
+from pathfuse.costs import Cost, total
+from pathfuse.experts.apply import CLUSTERS
+from pathfuse.experts.clusters import Clusters, cluster_table
 from pathfuse.experts.fitted import Fitted
 from pathfuse.experts.outputs import average, frame
-from pathfuse.experts.parts import MODEL, Prepared, load_part
+from pathfuse.experts.parts import MODEL, Loaded, Prepared, load_part
+from pathfuse.experts.recipe import FuseCPathRecipe
 from pathfuse.tables.write import new_folder, write_json, write_table
 
 EXPERT, MANIFEST, HISTORY, SAMPLES = "expert.json", "manifest.json", "history.csv", "samples.csv"
-FORMAT = 1
+FORMAT = 2
+Extra = Callable[[Path], dict[str, Any]]
+"""Writes something else into an expert's folder; what it returns goes into the manifest."""
 
 
 @dataclass(frozen=True)
@@ -35,30 +41,26 @@ def assemble(
     prepared: Prepared,
     command: str | None = None,
     force: bool = False,
-    more: Callable[[Path], list[str]] | None = None,
+    extras: Sequence[Extra] = (),
 ) -> Path:
     """Writes the expert's folder, beside and renamed, and clears the finished parts.
 
-    The folder holds ``predictions/<name>.parquet``, ``samples.csv``, ``models/<part>.safetensors``, ``expert.json``,
+    The folder holds ``predictions/<name>.parquet``, of FuseCPath ``clusters.parquet``,
+    ``samples.csv``, ``models/<part>.safetensors``, ``expert.json``,
     ``history.csv`` and ``manifest.json``.
 
     Args:
         prepared: The expert; all its parts are done.
         command: How the program was called, for the manifest.
         force: Overwrite the output.
-        more: Writes something else into the folder, and says what could not be.
+        extras: Write something else into the folder, and say what of it goes into the manifest.
 
     Raises:
         InputError: The output exists and ``force`` is off.
     """
-    expert, people = prepared.expert, prepared.cohort.people
-    loaded = {part.name: load_part(expert.work, part.name) for part in prepared.plan.parts}
-    said = [
-        Said(fitted, table["row"].to_numpy(), table.drop("row", "slides").to_numpy())
-        for fitted, table, _ in loaded.values()
-    ]
-    rows, raw, sd = combine(said)
-    predictions = frame(people.targets.kind, people.targets.names, people.samples.ids[rows].tolist(), raw, sd)
+    expert = prepared.expert
+    loaded = load_parts(prepared)
+    predictions = frame_of(prepared, combine_parts(loaded))
     with new_folder(expert.out, force) as folder:
         for name in ("predictions", "models"):
             (folder / name).mkdir()
@@ -68,15 +70,56 @@ def assemble(
         for part in prepared.plan.parts:
             shutil.copyfile(expert.work / part.name / MODEL, folder / "models" / f"{part.name}.safetensors")
         write_json(about(prepared), folder / EXPERT)
-        seconds = sum(one[2]["seconds"] for one in loaded.values())
-        notes = more(folder) if more is not None else []
-        content = manifest(prepared, predictions.height, seconds, command) | {"notes": notes}
+        if isinstance(expert.recipe, FuseCPathRecipe):
+            known = Clusters(prepared.cohort.folder, expert.recipe, expert.work / CLUSTERS)
+            write_table(cluster_table(known, prepared.cohort.units), folder / f"{CLUSTERS}.parquet")
+        content = manifest(prepared, predictions.height, loaded, command)
+        for extra in extras:
+            content |= extra(folder)
         write_json(content, folder / MANIFEST)
     shutil.rmtree(expert.work, ignore_errors=True)
     return expert.out
 
 
-def combine(said: Sequence[Said]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+def cost_of(prepared: Prepared, loaded: dict[str, Loaded]) -> Cost:
+    """All models of an expert; parameters and operations of a prediction are those of the models that serve.
+
+    A part that was stopped and went on counts from where it went on. Clusters of tiles are found by the first part.
+    """
+    parts = []
+    for name, (_, _, history) in loaded.items():
+        cost = Cost.from_dict(history["cost"])
+        serves = name in prepared.plan.serving
+        parts.append(cost if serves else replace(cost, parameters=0, predict_flops_per_sample=0.0))
+    return total(parts)
+
+
+def load_parts(prepared: Prepared) -> dict[str, Loaded]:
+    """Every finished part by name."""
+    return {part.name: load_part(prepared.expert.work, part.name) for part in prepared.plan.parts}
+
+
+Combined = tuple[np.ndarray, np.ndarray, np.ndarray | None]
+"""Rows of the samples, their outputs, and of regression their standard deviations."""
+
+
+def combine_parts(loaded: dict[str, Loaded]) -> Combined:
+    """Every sample by the models that did not see it; see ``combine``."""
+    return combine(
+        [
+            Said(fitted, table["row"].to_numpy(), table.drop("row", "slides").to_numpy())
+            for fitted, table, _ in loaded.values()
+        ]
+    )
+
+
+def frame_of(prepared: Prepared, combined: Combined) -> pl.DataFrame:
+    """The contract's prediction table."""
+    people, (rows, raw, sd) = prepared.cohort.people, combined
+    return frame(people.targets.kind, people.targets.names, people.samples.ids[rows].tolist(), raw, sd)
+
+
+def combine(said: Sequence[Said]) -> Combined:
     """The mean over the models and units that speak of each sample.
 
     Returns:
@@ -124,6 +167,7 @@ def about(prepared: Prepared) -> dict[str, Any]:
         "outputs": list(people.targets.names),
         "recipe": prepared.expert.recipe.model_dump(),
         "dim": folder.dim,
+        "views": folder.views,
         "granularity": folder.granularity,
         "encoder": folder.encoder,
         "serving": list(prepared.plan.serving),
@@ -131,7 +175,7 @@ def about(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def manifest(prepared: Prepared, n_predicted: int, seconds: float, command: str | None) -> dict[str, Any]:
+def manifest(prepared: Prepared, n_predicted: int, loaded: dict[str, Loaded], command: str | None) -> dict[str, Any]:
     """``manifest.json``: what was read, how it was folded, and what was left out and why."""
     people, folder = prepared.cohort.people, prepared.cohort.folder
     return {
@@ -144,6 +188,7 @@ def manifest(prepared: Prepared, n_predicted: int, seconds: float, command: str 
             "format": folder.format,
             "granularity": folder.granularity,
             "dim": folder.dim,
+            "views": folder.views,
             "encoder": folder.encoder,
             "slides": len(folder.slides),
             "tiles": sum(slide.n_tiles for slide in folder.slides.values()),
@@ -153,6 +198,9 @@ def manifest(prepared: Prepared, n_predicted: int, seconds: float, command: str 
         "scheme": prepared.plan.scheme,
         "parts": {p.name: {"train": len(p.train), "predict": len(p.predict)} for p in prepared.plan.parts},
         "recipe": prepared.expert.recipe.model_dump(),
-        "training_seconds": round(seconds, 3),
+        "spread_of_draws": {name: one[2]["spread"] for name, one in loaded.items() if one[2]["spread"] is not None},
+        "cost": cost_of(prepared, loaded).as_dict(),
+        "teachers": {} if prepared.teachers is None else prepared.teachers.views,
         "processors": os.cpu_count(),
+        "notes": [],
     }

@@ -8,15 +8,16 @@ import numpy as np
 
 from pathfuse.bags.folder import FeatureFolder
 from pathfuse.errors import InputError
+from pathfuse.experts.apply import apply
 from pathfuse.experts.attention import attention_frame, heatmap, in_pixels, write_attention
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.fitted import Fitted, load_fitted
-from pathfuse.experts.parts import MODEL, Prepared, outputs_and_attention
+from pathfuse.experts.parts import MODEL, Prepared
 from pathfuse.experts.recipe import Recipe
 from pathfuse.tables.files import id_column, number_column, read_table
 from pathfuse.tables.write import new_folder
 
-HEADS = ("abmil", "clam", "trans_mil")
+HEADS = ("abmil", "clam", "trans_mil", "meta_encoder")
 """Heads that attend."""
 SIZES = "sizes.csv"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
@@ -62,13 +63,13 @@ def check_attends(recipe: Recipe) -> None:
 
 def attend_held_out(prepared: Prepared, out: Path, um_per_px: float | None = None) -> list[str]:
     """Writes the attention of every predicted sample, by the models that predicted it; see ``attend``."""
-    cohort, recipe = prepared.cohort, prepared.expert.recipe
+    cohort = prepared.cohort
     models: dict[Unit, list[Fitted]] = {}
     for part in prepared.plan.parts:
         fitted = load_fitted(prepared.expert.work / part.name / MODEL)
         for unit in cohort.units_of(part.predict):
             models.setdefault(unit, []).append(fitted)
-    return _write(cohort.folder, list(models.items()), recipe, out, um_per_px, None)
+    return _write(cohort.folder, list(models.items()), out, um_per_px, None)
 
 
 def attend(
@@ -97,20 +98,19 @@ def attend(
     pictures = None if images is None else read_pictures(images)
     with new_folder(out, force) as place:
         everything = [(unit, list(fitted)) for unit in units]
-        return _write(folder, everything, fitted[0].recipe, place, um_per_px, pictures)
+        return _write(folder, everything, place, um_per_px, pictures)
 
 
 def _write(
     folder: FeatureFolder,
     units: Sequence[tuple[Unit, list[Fitted]]],
-    recipe: Recipe,
     out: Path,
     um_per_px: float | None,
     pictures: Pictures | None,
 ) -> list[str]:
     notes: dict[str, list[str]] = {}
     for unit, models in units:
-        said = [outputs_and_attention(one, folder, [unit], recipe)[1] for one in models]
+        said = [apply(one, folder, [unit], keep_attention=True).attention for one in models]
         mean = np.mean([one[0] for one in said if one is not None], axis=0)
         for slide, attention in _by_slide(folder, unit, mean):
             for note in _one(folder, slide, attention, out, um_per_px, pictures):

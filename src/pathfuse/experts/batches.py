@@ -3,15 +3,16 @@
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
 
 from pathfuse.bags.folder import FeatureFolder
 from pathfuse.experts.cohort import Unit
-from pathfuse.types import Bag
+from pathfuse.experts.heads.base import Packed
+from pathfuse.types import Bag, Index
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,41 @@ class Scale:
         return scaled if self.clip is None else np.clip(scaled, -self.clip, self.clip)
 
 
-class BagReader:
-    """Reads units' bags, and keeps the last ones up to a number of megabytes."""
+class Tiles(NamedTuple):
+    """What one unit gives to a batch."""
 
-    def __init__(self, folder: FeatureFolder, cache_mb: int, scale: Scale | None = None) -> None:
+    bag: Bag
+    clusters: Index | None = None
+    """Of each tile within the unit, where the reader draws from clusters."""
+
+
+class BagReader:
+    """Reads units' bags, and keeps the last ones up to a number of megabytes.
+
+    Args:
+        folder: Features of one encoder or of several.
+        cache_mb: Room for what is kept.
+        scale: Standardises; None: features as they are.
+        masks: Leave NaN where an encoder lacks a tile; otherwise 0 stands there, the mean of standardised features.
+    """
+
+    draws = 1
+    """How often a unit is read for one prediction."""
+
+    def __init__(self, folder: FeatureFolder, cache_mb: int, scale: Scale | None = None, masks: bool = False) -> None:
         self.folder, self.room, self.scale = folder, cache_mb * 2**20, scale
+        self.fill = len(folder.views) > 1 and not masks
         self.kept: OrderedDict[tuple[str, ...], Bag] = OrderedDict()
         self.held = 0
         """Bytes that are kept."""
+
+    def drawing(self, draw: int) -> Self:
+        """The reader of one of the ``draws``."""
+        return self
+
+    def take(self, unit: Unit, max_tiles: int | None = None, rng: np.random.Generator | None = None) -> Tiles:
+        """What a batch gets of a unit: ``read`` here."""
+        return Tiles(self.read(unit, max_tiles, rng))
 
     def sizes(self, unit: Unit) -> list[int]:
         """Tiles of each slide of a unit."""
@@ -47,7 +75,10 @@ class BagReader:
         n = sum(self.sizes(unit))
         if max_tiles is None or rng is None or n <= max_tiles:
             return self._whole(unit)
-        rows = np.sort(rng.choice(n, max_tiles, replace=False))
+        return self.rows(unit, np.sort(rng.choice(n, max_tiles, replace=False)))
+
+    def rows(self, unit: Unit, rows: Index) -> Bag:
+        """Some tiles of a unit, ascending."""
         if unit.slides in self.kept:
             return self.kept[unit.slides][rows]
         parts, start = [], 0
@@ -71,17 +102,15 @@ class BagReader:
         return bag
 
     def _scaled(self, bag: Bag) -> Bag:
-        return bag if self.scale is None else self.scale.apply(bag)
+        scaled = bag if self.scale is None else self.scale.apply(bag)
+        return np.nan_to_num(scaled, copy=False, nan=0.0) if self.fill else scaled
 
 
 @dataclass(frozen=True)
 class Batch:
     """Some units, packed."""
 
-    features: Tensor
-    """Float32, (tile, dim)."""
-    index: Tensor
-    """Int64, (tile,), the unit of each tile."""
+    packed: Packed
     units: tuple[Unit, ...]
 
     @property
@@ -90,11 +119,13 @@ class Batch:
         return np.array([unit.sample for unit in self.units])
 
 
-def pack(bags: Sequence[Bag], units: Sequence[Unit], device: str) -> Batch:
+def pack(read: Sequence[Tiles], units: Sequence[Unit], device: str) -> Batch:
     """Puts bags one after the other."""
-    index = torch.repeat_interleave(torch.arange(len(bags)), torch.tensor([len(bag) for bag in bags]))
-    features = torch.from_numpy(np.concatenate(bags))
-    return Batch(features.to(device), index.to(device), tuple(units))
+    index = torch.repeat_interleave(torch.arange(len(read)), torch.tensor([len(one.bag) for one in read]))
+    features = torch.from_numpy(np.concatenate([one.bag for one in read]))
+    found = [one.clusters for one in read if one.clusters is not None]
+    clusters = torch.from_numpy(np.concatenate(found)).to(device) if found else None
+    return Batch(Packed(features.to(device), index.to(device), len(read), clusters), tuple(units))
 
 
 def batches(
@@ -118,19 +149,25 @@ def batches(
     order = np.arange(len(units)) if rng is None else rng.permutation(len(units))
     for start in range(0, len(units), size):
         chosen = [units[i] for i in order[start : start + size]]
-        yield pack([reader.read(unit, max_tiles, rng) for unit in chosen], chosen, device)
+        yield pack([reader.take(unit, max_tiles, rng) for unit in chosen], chosen, device)
 
 
-def fit_scale(reader: BagReader, units: Sequence[Unit]) -> Scale:
-    """Mean and standard deviation over the tiles of some units, one bag at a time; a constant feature has 1."""
-    n, total, square = 0, np.zeros(reader.folder.dim), np.zeros(reader.folder.dim)
-    shift: np.ndarray | None = None
+def fit_scale(folder: FeatureFolder, units: Sequence[Unit]) -> Scale:
+    """Mean and standard deviation over the tiles of some units, one bag at a time; a constant feature has 1.
+
+    A tile that an encoder lacks has no part in that encoder's numbers; an encoder that has none keeps 0 and 1.
+    """
+    dim = folder.dim
+    n, total, square, shift = np.zeros(dim), np.zeros(dim), np.zeros(dim), np.full(dim, np.nan)
     for unit in units:
-        bag = reader.read(unit).astype(np.float64)
-        shift = bag[0] if shift is None else shift  # keeps the squares small
-        n += len(bag)
-        total += (bag - shift).sum(axis=0)
-        square += ((bag - shift) ** 2).sum(axis=0)
-    mean = total / n
-    sd = np.sqrt(np.maximum(square / n - mean**2, 0.0))
-    return Scale(mean + (0.0 if shift is None else shift), np.where(sd > 1e-8, sd, 1.0))
+        bag = np.concatenate([folder.read(name) for name in unit.slides]).astype(np.float64)
+        there = ~np.isnan(bag)
+        first = np.take_along_axis(bag, there.argmax(axis=0)[None], axis=0)[0]
+        shift = np.where(np.isnan(shift), first, shift)  # keeps the squares small
+        apart = np.where(there, bag - shift, 0.0)
+        n += there.sum(axis=0)
+        total += apart.sum(axis=0)
+        square += (apart**2).sum(axis=0)
+    mean = total / np.maximum(n, 1)
+    sd = np.sqrt(np.maximum(square / np.maximum(n, 1) - mean**2, 0.0))
+    return Scale(mean + np.nan_to_num(shift), np.where(sd > 1e-8, sd, 1.0))

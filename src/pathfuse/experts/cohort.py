@@ -13,6 +13,7 @@ from pathfuse.endpoints.detect import endpoint_of
 from pathfuse.errors import InputError
 from pathfuse.experts.outputs import Targets, targets_of
 from pathfuse.experts.recipe import BAG_HEADS, Recipe
+from pathfuse.features.bank import FeatureBank
 from pathfuse.tables.files import read_table, text_column
 from pathfuse.tables.samples import Samples, read_samples
 from pathfuse.tables.study import edges_in_metadata
@@ -47,7 +48,7 @@ class People:
 
 @dataclass(frozen=True)
 class Cohort:
-    """Samples, their features, and what was left out."""
+    """Samples, their features, and what was left out or masked."""
 
     people: People
     folder: FeatureFolder
@@ -158,10 +159,16 @@ def join(people: People, folder: FeatureFolder, recipe: Recipe, strict: bool = F
          ("slide of a sample that is not in the samples table", unlabelled),
          ("feature file of no sample", strangers)]  # fmt: skip
     left_out = tuple({"reason": why, "n": len(names), "first": names[:SHOWN]} for why, names in reasons if names)
+    left_out += tuple(notes_of(folder))
     if strict and left_out:
         one = left_out[0]
         raise InputError(f"{folder.source}: {one['reason']}: {', '.join(one['first'])} ({one['n']} in all)")
     return Cohort(people, folder, tuple(units), left_out)
+
+
+def notes_of(folder: FeatureFolder) -> list[dict[str, Any]]:
+    """What a bank of several encoders masks or drops."""
+    return folder.notes() if isinstance(folder, FeatureBank) else []
 
 
 def by_reason(folder: FeatureFolder) -> dict[str, list[str]]:

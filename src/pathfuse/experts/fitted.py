@@ -1,7 +1,7 @@
 """A fitted model of one part, and its file: safetensors with everything else as JSON inside."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from pathfuse.errors import InputError
+from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.recipe import Recipe
 
 Arrays = dict[str, np.ndarray]
@@ -20,7 +21,7 @@ class Fitted:
     """Weights and what is needed to use them."""
 
     recipe: Recipe
-    dim: int
+    inputs: Inputs
     names: tuple[str, ...]
     """Of the outputs."""
     kind: str
@@ -30,11 +31,17 @@ class Fitted:
     scales: Arrays
     """``feature_mean``, ``feature_sd``; of regression ``target_mean``, ``target_sd`` and ``residual_sd``."""
 
+    @property
+    def parameters(self) -> int:
+        """How many numbers were trained."""
+        return sum(array.size for array in self.weights.values())
+
 
 def save_fitted(fitted: Fitted, file: Path) -> None:
     """Writes one safetensors file."""
     about = {
-        "recipe": fitted.recipe.model_dump(), "dim": fitted.dim, "names": list(fitted.names), "kind": fitted.kind
+        "recipe": fitted.recipe.model_dump(), "inputs": asdict(fitted.inputs), "names": list(fitted.names),
+        "kind": fitted.kind,
     }  # fmt: skip
     arrays = {f"weights.{k}": v for k, v in fitted.weights.items()} | {
         f"scales.{k}": v for k, v in fitted.scales.items()
@@ -54,11 +61,11 @@ def load_fitted(file: Path) -> Fitted:
             arrays = {name: store.get_tensor(name) for name in store.keys()}  # noqa: SIM118 - no mapping
     except (OSError, SafetensorError, ValueError) as error:
         raise InputError(f"{file} is no fitted expert: {error}") from error
-    if "recipe" not in about:
+    if not {"recipe", "inputs"} <= set(about):
         raise InputError(f"{file} is no fitted expert of pathfuse")
     parts: dict[str, Arrays] = {"weights": {}, "scales": {}}
     for name, array in arrays.items():
         group, _, rest = name.partition(".")
         parts[group][rest] = array
-    recipe = Recipe.model_validate(about["recipe"])
-    return Fitted(recipe, about["dim"], tuple(about["names"]), about["kind"], parts["weights"], parts["scales"])
+    recipe, inputs = Recipe.read(about["recipe"]), Inputs(**about["inputs"])
+    return Fitted(recipe, inputs, tuple(about["names"]), about["kind"], parts["weights"], parts["scales"])

@@ -1,11 +1,17 @@
-"""The linear probe: logistic or ridge regression on the mean of a bag's tiles, strength by inner cross-validation."""
+"""The linear probe: logistic or ridge regression on the mean of a bag's tiles, strength by inner cross-validation.
 
+With principal components before it, it is ``pca_ridge``, the reference of every fusion of features.
+"""
+
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
+from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from pathfuse.costs import add_flops, solve_flops
 from pathfuse.experts.batches import BagReader
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.outputs import Targets
@@ -20,8 +26,37 @@ Table = Float[np.ndarray, "unit dim"]
 
 
 def pooled(reader: BagReader, units: Sequence[Unit]) -> Table:
-    """Mean of each unit's tiles, one bag in memory at a time."""
-    return np.stack([reader.read(unit).mean(axis=0, dtype=np.float64) for unit in units])
+    """Mean of each unit's tiles, one bag in memory at a time; NaN where an encoder has none of them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # an encoder without a tile: its mean is NaN
+        return np.stack([np.nanmean(reader.read(unit), axis=0, dtype=np.float64) for unit in units])
+
+
+def moments(table: Table) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each column; a constant or empty column has 1, an empty one 0."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        mean, sd = np.nan_to_num(np.nanmean(table, axis=0)), np.nan_to_num(np.nanstd(table, axis=0))
+    return mean, np.where(sd > 1e-8, sd, 1.0)
+
+
+def standardised(table: Table, mean: np.ndarray, sd: np.ndarray) -> Table:
+    """Columns in standard deviations, 0 (the mean) where an encoder is missing."""
+    return np.nan_to_num((table - mean) / sd, nan=0.0)
+
+
+def fit_reduced(
+    table: Table, rows: Index, targets: Targets, groups: np.ndarray, seed: int, components: int
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """``fit_probe`` on principal components, given back in the features' own coordinates.
+
+    The components see all training rows, also those that the inner folds hold out, but no truth.
+    """
+    pca = PCA(min(components, len(table) - 1, table.shape[1]), random_state=seed).fit(table)
+    add_flops(4 * table.size * min(table.shape))  # of the decomposition; its constant depends on the solver
+    coefficients, intercepts, chosen = fit_probe(pca.transform(table), rows, targets, groups, seed)
+    back = pca.components_.T @ coefficients
+    return back, intercepts - pca.mean_ @ back, chosen
 
 
 def fit_probe(
@@ -79,6 +114,7 @@ def _fit(table: Table, rows: Index, targets: Targets, strength: float) -> tuple[
             inside, truth = known[:, k], values[:, k]
             if inside.any():
                 ridge = Ridge(alpha=1 / strength).fit(table[inside], truth[inside])
+                add_flops(2 * int(inside.sum()) * table.shape[1] * min(table.shape) + solve_flops(min(table.shape), 1))
                 coefficients[:, k], intercepts[k] = ridge.coef_, ridge.intercept_
             continue
         inside, truth = (known[:, k], values[:, k]) if targets.kind == "multilabel" else _reached(values, k)
@@ -103,6 +139,7 @@ def _classes(table: Table, label: np.ndarray, n: int, strength: float) -> tuple[
         intercepts[seen] = 0.0
         return coefficients, intercepts
     model = LogisticRegression(C=strength, max_iter=2000).fit(table, label)
+    add_flops(4 * table.size * len(seen) * int(model.n_iter_.max()))  # loss and gradient
     if len(seen) == 2:
         coefficients[:, seen] = np.stack([-model.coef_[0] / 2, model.coef_[0] / 2], axis=1)
         intercepts[seen] = [-model.intercept_[0] / 2, model.intercept_[0] / 2]
@@ -117,6 +154,7 @@ def _yes_or_no(table: Table, truth: np.ndarray, strength: float) -> tuple[np.nda
     if hits in (0.0, float(n)):
         return np.zeros(table.shape[1]), float(np.log((hits + 1) / (n - hits + 1)))
     model = LogisticRegression(C=strength, max_iter=2000).fit(table, truth.astype(int))
+    add_flops(4 * table.size * int(model.n_iter_.max()))
     return model.coef_[0], float(model.intercept_[0])
 
 

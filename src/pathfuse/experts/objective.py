@@ -10,10 +10,11 @@ def sample_loss(kind: str, outputs: Tensor, values: Tensor, known: Tensor) -> Te
 
     Multiclass and survival: minus the log-probability of the set of outcomes that the truth allows, so that a case
     censored inside a bin says that the event came later. Multilabel: mean binary cross-entropy of the known labels.
-    Regression: half the mean squared error of the known targets.
+    Regression: half the mean squared error of the known targets. Poisson: mean over the known counts of the negative
+    log-likelihood, less its constant; outputs are logarithms of the mean.
 
     Args:
-        kind: Of the endpoint.
+        kind: Of the endpoint, or ``poisson``.
         outputs: Float, (sample, output).
         values: Float, (sample, column), see ``Targets``; regression targets standardised.
         known: Bool, (sample, column).
@@ -26,6 +27,9 @@ def sample_loss(kind: str, outputs: Tensor, values: Tensor, known: Tensor) -> Te
         return (each * known).sum(dim=1) / known.sum(dim=1).clamp(min=1)
     if kind == "regression":
         return 0.5 * ((outputs - values) ** 2 * known).sum(dim=1) / known.sum(dim=1).clamp(min=1)
+    if kind == "poisson":
+        each = functional.poisson_nll_loss(outputs, values, log_input=True, reduction="none")
+        return (each * known).sum(dim=1) / known.sum(dim=1).clamp(min=1)
     log_prob = outputs.log_softmax(dim=1) if kind == "multiclass" else log_events(outputs)
     return -torch.logsumexp(log_prob + torch.log(values), dim=1)
 

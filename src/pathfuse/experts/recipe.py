@@ -3,14 +3,25 @@
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from pathfuse.errors import InputError
 
-HeadName = Literal["abmil", "mean_pool", "clam", "trans_mil", "tile_mlp", "linear_probe"]
-BAG_HEADS = ("abmil", "mean_pool", "clam", "trans_mil")
-"""Heads that pool the tiles of a bag."""
+HeadName = Literal[
+    "abmil", "mean_pool", "clam", "trans_mil", "tile_mlp", "linear_probe", "pca_ridge", "meta_encoder", "fusecpath"
+]
+BAG_HEADS = ("abmil", "mean_pool", "clam", "trans_mil", "fusecpath")
+"""Heads that need the tiles of a bag."""
+LINEAR_HEADS = ("linear_probe", "pca_ridge")
+"""Heads without epochs: linear models on the mean of a bag, which always scale it."""
+FUSED_HEADS = ("meta_encoder", "fusecpath")
+"""Heads that join the features of several encoders."""
+REFERENCE = "pca_ridge"
+"""The head that every fusion of features is held against (meta-encoder.md, defect 13)."""
+Strategy = Literal[
+    "mean", "concat", "gated", "self_attention", "cross_attention", "contrastive", "self_attention_published"
+]
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -51,10 +62,12 @@ class Recipe(BaseModel):
     layers: Count = 2
     """Layers of ``trans_mil``."""
     standardize: bool = False
-    """Scale features by mean and standard deviation of the training tiles; ``linear_probe`` always does."""
+    """Scale features by mean and standard deviation of the training tiles; linear heads always do."""
     clip: Positive | None = None
     """Cut standardised features to this many standard deviations: a rare large value of a hand-made feature otherwise
-    outweighs all others. Not for ``linear_probe``, which scales the mean of a bag."""
+    outweighs all others. Not for linear heads, which scale the mean of a bag."""
+    likelihood: Literal["gaussian", "poisson"] = "gaussian"
+    """Of regression: squared error, or counts whose mean is the exponential of the output. Not for linear heads."""
 
     learning_rate: Positive = 2e-4
     weight_decay: Annotated[float, Field(ge=0)] = 1e-5
@@ -72,6 +85,13 @@ class Recipe(BaseModel):
     """Weigh classes by their inverse frequency in the loss (multiclass)."""
     validation: Annotated[float, Field(ge=0, le=0.5)] = 0.15
     """Share of the training patients that early stopping looks at."""
+
+    overlap: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Several encoders on different grids: share of a tile of the finest grid that another's tile has to cover."""
+    incomplete: Literal["mask", "drop"] = "mask"
+    """Several encoders: a tile or slide that one of them lacks is masked there, or left out."""
+    um_per_px: Positive | None = None
+    """Several encoders, some of whose files are in micrometres and others in pixels: size of a level-0 pixel."""
 
     folds: Annotated[int, Field(ge=2)] = 5
     group: Literal["patient", "site"] = "patient"
@@ -91,29 +111,145 @@ class Recipe(BaseModel):
     @field_validator("clip")
     @classmethod
     def _scaled_first(cls, value: float | None, info: ValidationInfo) -> float | None:
-        if value is not None and (info.data.get("head") == "linear_probe" or not info.data.get("standardize")):
+        if value is not None and (info.data.get("head") in LINEAR_HEADS or not info.data.get("standardize")):
             raise PydanticCustomError("clip", "clips standardised features of a trained head, so it needs standardize")
         return value
 
+    @field_validator("likelihood")
     @classmethod
-    def of(cls, head: str = "abmil", **chosen: Any) -> Self:
-        """The recipe of a head, with some values chosen otherwise.
+    def _trained(cls, value: str, info: ValidationInfo) -> str:
+        if value == "poisson" and info.data.get("head") in LINEAR_HEADS:
+            raise PydanticCustomError("likelihood", "is poisson only for a trained head")
+        return value
+
+    @staticmethod
+    def of(head: str = "abmil", **chosen: Any) -> "Recipe":
+        """The recipe of a head, with some values chosen otherwise; ``meta-encoder`` is ``meta_encoder``.
 
         Raises:
             InputError: A name or a value is not allowed.
         """
+        head = head.replace("-", "_")
         try:
-            return cls.model_validate({"head": head, **PUBLISHED.get(head, {}), **chosen})
+            return Recipe.read({"head": head, **PUBLISHED.get(head, {}), **chosen})
         except ValidationError as error:
             raise InputError(f"the recipe of an expert: {first_problem(error)}") from None
 
+    @staticmethod
+    def read(content: dict[str, Any]) -> "Recipe":
+        """A recipe from all its values, in the class of its head.
 
+        Raises:
+            ValidationError: A name or a value is not allowed.
+        """
+        return OWN_RECIPES.get(str(content.get("head")), Recipe).model_validate(content)
+
+
+class PcaRidgeRecipe(Recipe):
+    """Principal components and a linear model: the reference of every fusion of features."""
+
+    components: Count = 256
+    """At most; there are never more than training rows."""
+
+
+class MetaEncoderRecipe(Recipe):
+    """Meta-Encoder (meta-encoder.md, section 6): one token per encoder, a strategy that joins them, pooled tiles."""
+
+    strategy: Strategy = "self_attention"
+    projection: Literal["linear", "identity"] = "linear"
+    """``identity``: features side by side as they are, for ``concat`` only."""
+    attention_heads: Count = 8
+    pooling: Literal["mean", "attention"] = "mean"
+    """Of the encoders' tokens after attention."""
+    drop_encoder: Share = 0.0
+    """Chance that training hides an encoder from a row."""
+    contrast_weight: Annotated[float, Field(ge=0)] = 0.1
+    """Of the contrastive loss beside the task's, for ``contrastive``."""
+    contrast_temperature: Positive = 0.5
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.hidden % self.attention_heads:
+            raise ValueError(f"'hidden' ({self.hidden}) is no multiple of 'attention_heads' ({self.attention_heads})")
+        if self.projection == "identity" and self.strategy != "concat":
+            raise ValueError(f"'projection' identity is for the strategy concat, not for {self.strategy}")
+        return self
+
+
+class FuseCPathRecipe(Recipe):
+    """FuseCPath (fusecpath.md, section 7): clusters of tiles, attention in and between them, distillation."""
+
+    clusters: Count = 50
+    per_cluster: Count = 10
+    """Tiles drawn from each cluster, anew in every epoch."""
+    clustering: Literal["kmeans", "spectral"] = "kmeans"
+    view_components: Count = 64
+    """Principal components of each encoder that the clustering sees."""
+    draws: Count = 10
+    """Draws whose outputs are averaged when predicting."""
+    attention_heads: Count = 8
+    blocks: Count = 1
+    representatives: Count = 3
+    """Of each cluster, which attend to those of other clusters."""
+    across: Literal["joint", "slots"] = "joint"
+    """Representatives of all slots attend to each other, or each slot on its own as published."""
+    sparse: Count | None = None
+    """Scores kept in each row of attention; the paper's code has 16."""
+    task_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Alpha: share of the task against distillation."""
+    teacher_weight: Annotated[float, Field(ge=0)] = 1.0
+    """Beta: the teachers' own task."""
+    temperature: Positive = 3.0
+    direction: Literal["teacher_student", "student_teacher"] = "teacher_student"
+    """Of the divergence: the code's, or the paper's."""
+    distance: Literal["cosine", "mse"] = "cosine"
+    """Between features, for survival and regression."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.hidden % self.attention_heads:
+            raise ValueError(f"'hidden' ({self.hidden}) is no multiple of 'attention_heads' ({self.attention_heads})")
+        return self
+
+
+OWN_RECIPES: dict[str, type[Recipe]] = {
+    "pca_ridge": PcaRidgeRecipe, "meta_encoder": MetaEncoderRecipe, "fusecpath": FuseCPathRecipe
+}  # fmt: skip
+"""Heads with values of their own."""
 PUBLISHED: dict[str, dict[str, Any]] = {
     "tile_mlp": {"hidden": 128, "epochs": 30, "min_epochs": 11, "dropout": 0.0, "batch": 16},
     "clam": {"attention": 256, "gate": "tanh"},
     "trans_mil": {"hidden": 256, "dropout": 0.1, "max_tiles": 4096},
+    "meta_encoder": {
+        "hidden": 256,
+        "gate": "tanh",
+        "standardize": True,
+        "clip": 5.0,
+        "learning_rate": 1e-3,
+        "schedule": "cosine",
+        "epochs": 50,
+        "min_epochs": 5,
+        "batch": 64,
+    },
+    "fusecpath": {
+        "hidden": 512,
+        "gate": "tanh",
+        "standardize": True,
+        "clip": 5.0,
+        "schedule": "cosine",
+        "epochs": 60,
+        "several": "mean",
+        "batch": 8,
+    },
 }
-"""Where a head's recipe differs from that of gated attention."""
+"""Where a head's recipe differs from that of gated attention. Meta-Encoder and FuseCPath depart from their papers'
+optimisation (a few Adam or SGD steps without scaling) on purpose: meta-encoder.md, defects 8 and 13."""
+
+
+def reference_recipe(own: Recipe) -> Recipe:
+    """The linear reference of a fusion of features: the same folds, slides and tiles."""
+    same = ("folds", "group", "several", "test_from", "seed", "overlap", "incomplete", "um_per_px")
+    return Recipe.of(REFERENCE, **{key: getattr(own, key) for key in same})
 
 
 def first_problem(error: ValidationError) -> str:

@@ -1,28 +1,36 @@
-"""``experts train`` and ``experts predict``: one encoder's expert from its features, and its word on new slides."""
+"""``experts train``: an expert from features, one model per part, and beside a fusion of features its reference."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 from joblib import Parallel, delayed
-from threadpoolctl import threadpool_limits
 
-import pathfuse
-from pathfuse.bags.folder import FeatureFolder, open_folder
-from pathfuse.endpoints.detect import endpoint_from_dict
-from pathfuse.errors import InputError
-from pathfuse.experts.assemble import EXPERT, FORMAT, Said, assemble, combine
+from pathfuse.costs import measured
+from pathfuse.experts.apply import CLUSTERS, apply
+from pathfuse.experts.assemble import Extra, assemble
 from pathfuse.experts.attending import attend_held_out, check_attends
-from pathfuse.experts.cohort import SHOWN, Unit, by_reason, check_granularity, read_slides
-from pathfuse.experts.fitted import Fitted, load_fitted
-from pathfuse.experts.outputs import frame
-from pathfuse.experts.parts import Expert, Prepared, open_work, outputs_of, prepare, run_part
-from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.fit import Heard, fit_part
+from pathfuse.experts.fitted import save_fitted
+from pathfuse.experts.folds import Part
+from pathfuse.experts.parts import (
+    CHECKPOINT,
+    HISTORY,
+    MODEL,
+    OUTPUTS,
+    Expert,
+    Prepared,
+    open_work,
+    prepare,
+)  # fmt: skip
+from pathfuse.experts.recipe import FUSED_HEADS
+from pathfuse.experts.reference import compare_with_reference, reference_of
+from pathfuse.experts.threads import one_thread
 from pathfuse.tables.write import check_out
 
 ATTENTION = "attention"
@@ -43,7 +51,7 @@ def train_expert(
     command: str | None = None,
     progress: Progress = silent,
 ) -> Path:
-    """Cross-fits one encoder's expert and writes its folder.
+    """Cross-fits an expert and writes its folder; a fusion of features with its reference, ``pca_ridge``.
 
     A run that was stopped goes on: finished parts are kept, and a part in the middle resumes after its last epoch.
 
@@ -59,19 +67,28 @@ def train_expert(
     Raises:
         InputError: Tables or features are wrong, or the output exists.
     """
-    inputs = [expert.features, expert.samples, *([expert.slides] if expert.slides else [])]
-    check_out(expert.out, force, inputs)
+    check_out(expert.out, force, expert.read)
     if attention:
         check_attends(expert.recipe)
     progress(f"{expert.name}: reading", 0.0)
     prepared = prepare(expert)
-    open_work(prepared)
-    run_parts([prepared], n_jobs, progress)
-    more = (lambda folder: attend_held_out(prepared, folder / ATTENTION, um_per_px)) if attention else None
-    return assemble(prepared, command, force, more)
+    reference = reference_of(prepared) if expert.recipe.head in FUSED_HEADS else None
+    together = [prepared] if reference is None else [prepared, reference]
+    for one in together:
+        open_work(one)
+    run_parts(together, n_jobs, progress)
+    extras: list[Extra] = []
+    if attention:
+        extras.append(lambda folder: {"notes": attend_held_out(prepared, folder / ATTENTION, um_per_px)})
+    if reference is not None:
+        extras.append(lambda folder: {"reference": compare_with_reference(prepared, reference, folder)})
+    done = assemble(prepared, command, force, extras)
+    if reference is not None:
+        shutil.rmtree(reference.expert.work, ignore_errors=True)
+    return done
 
 
-def run_parts(experts: list[Prepared], n_jobs: int | None, progress: Progress = silent) -> None:
+def run_parts(experts: Sequence[Prepared], n_jobs: int | None, progress: Progress = silent) -> None:
     """Trains all unfinished parts of some experts, in parallel over experts and parts."""
     todo = [(one, part) for one in experts for part in one.plan.parts if not one.done(part)]
     total = sum(len(one.plan.parts) for one in experts)
@@ -90,6 +107,48 @@ def run_parts(experts: list[Prepared], n_jobs: int | None, progress: Progress = 
         progress(f"{name} done", done / total)
 
 
+def run_part(prepared: Prepared, part: Part, heard: Heard | None = None) -> None:
+    """Trains one part's model and saves it with its predictions, unless that is done.
+
+    Workers of a killed run may outlive it for a while: each process writes into a folder of its own, and the first to
+    finish wins, with the same content.
+    """
+    if prepared.done(part):
+        return
+    place = prepared.expert.work / part.name
+    checkpoint = place.with_name(f".{part.name}.{CHECKPOINT}")
+    partial = place.with_name(f".{part.name}.partial-{os.getpid()}")
+    partial.mkdir(exist_ok=True)
+    units = prepared.cohort.units_of(part.predict)
+    with measured() as meter:
+        fit = fit_part(prepared, part, checkpoint, heard)
+        said = apply(fit.fitted, prepared.cohort.folder, units, clusters=prepared.expert.work / CLUSTERS)
+    save_fitted(fit.fitted, partial / MODEL)
+    by_unit = {"row": [unit.sample for unit in units], "slides": [list(unit.slides) for unit in units]}
+    columns = {str(k): said.outputs[:, k] for k in range(len(fit.fitted.names))}
+    schema: dict[str, Any] = {"row": pl.Int64, "slides": pl.List(pl.String), **dict.fromkeys(columns, pl.Float64)}
+    pl.DataFrame(by_unit | columns, schema=schema).write_parquet(partial / OUTPUTS)
+    cost = replace(
+        meter.cost,
+        parameters=fit.fitted.parameters,
+        fit_flops=fit.fit_flops,
+        predict_flops_per_sample=fit.predict_flops_per_unit,
+    )
+    content = {
+        "history": [{k: None if v != v else v for k, v in line.items()} for line in fit.history],
+        "cost": cost.as_dict(),
+        "spread": None if said.spread is None else said.spread.mean(axis=0).tolist(),
+    }
+    (partial / HISTORY).write_text(json.dumps(content), encoding="utf-8")
+    try:
+        partial.replace(place)
+    except OSError:
+        if not prepared.done(part):
+            raise
+        shutil.rmtree(partial, ignore_errors=True)
+    checkpoint.unlink(missing_ok=True)
+
+
 def _teller(one: Prepared, start: float, room: float, progress: Progress) -> Callable[[str, dict[str, Any]], None]:
     """Shows an epoch as a share of the part."""
 
@@ -105,109 +164,3 @@ def _alone(one: Prepared, part: Any) -> str:
     with one_thread():
         run_part(one, part)
     return f"{one.expert.name} {part.name}"
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One core per model: more would add in another order, and the last digits would depend on the machine."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@dataclass(frozen=True)
-class Serving:
-    """A trained expert before new slides."""
-
-    fitted: list[Fitted]
-    folder: FeatureFolder
-    ids: list[str]
-    units: list[Unit]
-    kind: str
-    outputs: tuple[str, ...]
-    left_out: list[dict[str, Any]]
-    """What has no part in the predictions: reason, number, the first few."""
-
-    def table(self) -> pl.DataFrame:
-        """Predictions: the mean of the serving models."""
-        rows = np.array([unit.sample for unit in self.units])
-        recipe = self.fitted[0].recipe
-        with one_thread():
-            said = [Said(one, rows, outputs_of(one, self.folder, self.units, recipe)) for one in self.fitted]
-        wanted, raw, sd = combine(said)
-        return frame(self.kind, self.outputs, [self.ids[row] for row in wanted], raw, sd)
-
-
-def predict_expert(model: Path, features: Path, slides: Path | None = None, strict: bool = False) -> pl.DataFrame:
-    """An expert's predictions for new slides: the mean of its serving models; see ``serve``."""
-    return serve(model, features, slides, strict).table()
-
-
-def serve(model: Path, features: Path, slides: Path | None = None, strict: bool = False) -> Serving:
-    """Loads an expert and finds the new slides.
-
-    Args:
-        model: Folder that ``train_expert`` wrote.
-        features: The same encoder's features of new slides.
-        slides: Table ``sample_id,slide_id``; without one each slide is a sample.
-        strict: Refuse instead of leaving out what cannot be read.
-
-    Raises:
-        InputError: The model or the features cannot be used, or the dimensions differ.
-    """
-    try:
-        about = json.loads((model / EXPERT).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{model} is no folder of an expert: {EXPERT} cannot be read") from error
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise InputError(f"{model / EXPERT} is no expert that pathfuse {pathfuse.__version__} reads")
-    try:
-        recipe = Recipe.model_validate(about["recipe"])
-        dim, encoder, serving, outputs = (about[key] for key in ("dim", "encoder", "serving", "outputs"))
-        kind = endpoint_from_dict(about["endpoint"]).kind
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{model / EXPERT} is damaged: {' '.join(str(error).split())}") from None
-    folder = open_folder(features, strict=strict)
-    check_granularity(folder, recipe)
-    if folder.dim != dim:
-        raise InputError(f"{folder.source} has features of length {folder.dim}, but the expert was trained on {dim}")
-    if folder.encoder and encoder and folder.encoder != encoder:
-        raise InputError(f"{folder.source} is of encoder '{folder.encoder}', the expert of '{encoder}'")
-    ids, units = _units(folder, slides, recipe, strict)
-    fitted = [load_fitted(model / "models" / f"{name}.safetensors") for name in serving]
-    return Serving(fitted, folder, ids, units, kind, tuple(outputs), _left_out(folder, slides, ids))
-
-
-def _left_out(folder: FeatureFolder, table: Path | None, ids: list[str]) -> list[dict[str, Any]]:
-    reasons = by_reason(folder)
-    if table is not None:
-        belongs, _ = read_slides(table)
-        wanted = {slide for slides in belongs.values() for slide in slides}
-        broken = {one.name for one in folder.broken}
-        reasons["slide without a feature file"] = sorted(wanted - set(folder.slides) - broken)
-        reasons["sample without any usable slide"] = sorted(set(belongs) - set(ids))
-        reasons["feature file of no sample"] = sorted(set(folder.slides) - wanted)
-    return [{"reason": why, "n": len(names), "first": names[:SHOWN]} for why, names in reasons.items() if names]
-
-
-def _units(folder: FeatureFolder, table: Path | None, recipe: Recipe, strict: bool) -> tuple[list[str], list[Unit]]:
-    """Samples and their units."""
-    if table is None:
-        return list(folder.slides), [Unit(n, (name,)) for n, name in enumerate(folder.slides)]
-    belongs, _ = read_slides(table)
-    absent = sorted({slide for slides in belongs.values() for slide in slides} - set(folder.slides))
-    if strict and absent:
-        raise InputError(f"{folder.source}: slide without a feature file: '{absent[0]}' ({len(absent)} in all)")
-    there = {name: tuple(s for s in slides if s in folder.slides) for name, slides in sorted(belongs.items())}
-    having = {name: slides for name, slides in there.items() if slides}
-    if not having:
-        raise InputError(f"{table}: none of its slides has features")
-    if recipe.several == "bag":
-        return list(having), [Unit(n, slides) for n, slides in enumerate(having.values())]
-    return list(having), [Unit(n, (slide,)) for n, slides in enumerate(having.values()) for slide in slides]

@@ -11,14 +11,16 @@ import torch
 from torch import Tensor
 
 from pathfuse.errors import InputError
+from pathfuse.experts.apply import Predicted
 from pathfuse.experts.batches import BagReader, Batch, batches
 from pathfuse.experts.checkpoint import Progressed, read_checkpoint, write_checkpoint
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.heads.base import Head
 from pathfuse.experts.heads.registry import make_head
-from pathfuse.experts.objective import sample_loss
-from pathfuse.experts.outputs import Targets
+from pathfuse.experts.inputs import Inputs
+from pathfuse.experts.operations import Operations, count_operations
 from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.work import Work, forward, hear, truths_of
 
 Told = Callable[[dict[str, Any]], None]
 """Called with the line of ``history.csv`` after every epoch."""
@@ -27,23 +29,13 @@ FIRST_RESTART, GROWTH = 10, 2
 LOWEST_RATE = 1e-6
 
 
-@dataclass(frozen=True)
-class Work:
-    """What one head is trained on."""
-
-    reader: BagReader
-    fitted: Sequence[Unit]
-    validation: Sequence[Unit]
-    targets: Targets
-    """Regression: standardised."""
-
-
 @dataclass
 class Trained:
     """The chosen epoch."""
 
     head: Head
     history: list[dict[str, Any]]
+    operations: Operations
 
 
 def device_of(recipe: Recipe) -> str:
@@ -87,7 +79,8 @@ def train(work: Work, recipe: Recipe, seed: int, checkpoint: Path | None = None,
     device = device_of(recipe)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        head = make_head(recipe, work.reader.folder.dim, work.targets.n_outputs).to(device)
+        inputs = work.inputs or Inputs(work.reader.folder.views)
+        head = make_head(recipe, inputs, work.targets.n_outputs).to(device)
     adam = torch.optim.Adam(head.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     state = Progressed(epoch=0, best_epoch=-1, best_loss=math.inf, best=_copy(head), history=[])
     if checkpoint is not None and checkpoint.exists():
@@ -114,7 +107,7 @@ def train(work: Work, recipe: Recipe, seed: int, checkpoint: Path | None = None,
     head.load_state_dict(state.best)
     for line in state.history:
         line["chosen"] = line["epoch"] == state.best_epoch + 1
-    return Trained(head, state.history)
+    return Trained(head, state.history, count_operations(head, work, recipe, device, state.epoch))
 
 
 def _sound(head: Head, *losses: float) -> bool:
@@ -140,7 +133,7 @@ def _epoch(
     with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
         torch.manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
         for batch in batches(work.reader, work.fitted, recipe.batch, device, rng, recipe.max_tiles):
-            loss = _loss(head, batch, work.targets, recipe, device)
+            loss = _loss(head, batch, work, recipe, device)
             weigh = torch.from_numpy(weights[batch.samples]).to(loss)
             adam.zero_grad(set_to_none=True)
             (loss * weigh).mean().backward()
@@ -150,21 +143,19 @@ def _epoch(
 
 
 def mean_loss(head: Head, work: Work, units: Sequence[Unit], recipe: Recipe, device: str) -> float:
-    """Mean loss over some units, all tiles, no dropout."""
+    """Mean loss of the endpoint over some units, all tiles, no dropout."""
     head.eval()
     total = 0.0
     with torch.inference_mode():
         for batch in batches(work.reader, units, recipe.batch, device):
-            total += float(_loss(head, batch, work.targets, recipe, device).sum())
+            heard, _ = hear(head, batch, work, recipe, device)
+            total += float(truths_of(batch, work, recipe, device).loss(heard.outputs).sum())
     return total / len(units)
 
 
-def _loss(head: Head, batch: Batch, targets: Targets, recipe: Recipe, device: str) -> Tensor:
-    with torch.autocast(device.partition(":")[0], torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-        heard = head(batch.features, batch.index, len(batch.units))
-    values = torch.from_numpy(targets.values[batch.samples]).float().to(device)
-    known = torch.from_numpy(targets.known[batch.samples]).to(device)
-    return sample_loss(targets.kind, heard.outputs.float(), values, known)
+def _loss(head: Head, batch: Batch, work: Work, recipe: Recipe, device: str) -> Tensor:
+    heard, packed = hear(head, batch, work, recipe, device)
+    return head.loss(heard, packed, truths_of(batch, work, recipe, device))
 
 
 def _class_weights(work: Work, recipe: Recipe) -> np.ndarray:
@@ -181,22 +172,21 @@ def _class_weights(work: Work, recipe: Recipe) -> np.ndarray:
 
 def predict(
     head: Head, reader: BagReader, units: Sequence[Unit], recipe: Recipe, keep_attention: bool = False
-) -> tuple[np.ndarray, list[np.ndarray] | None]:
-    """Outputs of some units, and the attention of their tiles if asked and if the head has any.
-
-    Returns:
-        Float, (unit, output); per unit Float, (tile,), or None.
-    """
+) -> Predicted:
+    """Outputs of some units, and the attention of their tiles if asked and if the head has any."""
     device = device_of(recipe)
     head = head.to(device).eval()
-    outputs: list[np.ndarray] = []
+    drawn: list[np.ndarray] = []
     attention: list[np.ndarray] = []
     with torch.inference_mode():
-        for batch in batches(reader, units, recipe.batch, device):
-            with torch.autocast(device.partition(":")[0], torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-                heard = head(batch.features, batch.index, len(batch.units))
-            outputs.append(heard.outputs.double().cpu().numpy())
-            if keep_attention and heard.attention is not None:
-                sizes = torch.bincount(batch.index, minlength=len(batch.units)).tolist()
-                attention += [one.double().cpu().numpy() for one in torch.split(heard.attention, sizes)]
-    return np.concatenate(outputs), attention if keep_attention and attention else None
+        for draw in range(reader.draws):
+            outputs: list[np.ndarray] = []
+            for batch in batches(reader.drawing(draw), units, recipe.batch, device):
+                heard = forward(head, batch.packed, recipe, device)
+                outputs.append(heard.outputs.double().cpu().numpy())
+                if keep_attention and heard.attention is not None:
+                    sizes = torch.bincount(batch.packed.index, minlength=len(batch.units)).tolist()
+                    attention += [one.double().cpu().numpy() for one in torch.split(heard.attention, sizes)]
+            drawn.append(np.concatenate(outputs))
+    spread = np.std(drawn, axis=0) if len(drawn) > 1 else None
+    return Predicted(np.mean(drawn, axis=0), attention if attention else None, spread)

@@ -1,13 +1,14 @@
 """``study.yaml``: what a whole study is, checked before anything runs."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pathfuse.errors import InputError
-from pathfuse.experts.recipe import Recipe, check_name, first_problem
+from pathfuse.experts.recipe import FUSED_HEADS, REFERENCE, Recipe, check_name, first_problem, reference_recipe
 
 STRICT = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,6 +37,13 @@ experts:                   # every encoder gets each of these heads
     # several: bag         # several slides of a sample: one bag, or the mean of their predictions
     # test_from: refit     # or mean: of the folds' models
   # - head: linear_probe
+
+# fused:                   # fusion of features: several encoders' tiles, joined by coordinates, read by one expert
+  # - head: meta_encoder   # or fusecpath, or any other head on all encoders side by side
+    # encoders: [uni, virchow2]     # default: all
+    # strategy: self_attention      # mean, concat, gated, cross_attention, contrastive
+    # teachers: {titan: features/titan}     # slide-level embeddings that teach fusecpath
+                           # pca_ridge on the same features joins as the reference of meta_encoder and fusecpath
 
 # folds: 5                 # outer folds, only if the samples have neither split nor fold
 
@@ -67,6 +75,38 @@ class FuseOptions(BaseModel):
     skip_unscored: bool = True
 
 
+class FusedExpert(BaseModel):
+    """An expert that reads several encoders; other keys are those of its recipe."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    head: str
+    name: str | None = None
+    encoders: tuple[str, ...] | None = None
+    """None: all."""
+    teachers: dict[str, Path] = {}
+
+    def recipe(self, seed: int = 0) -> Recipe:
+        """Its recipe."""
+        return Recipe.of(self.head, **{"seed": seed, **(self.model_extra or {})})
+
+    @property
+    def called(self) -> str:
+        """Its name; without one that of its head."""
+        return self.name or self.head.replace("-", "_")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One expert of a study."""
+
+    features: Path | dict[str, Path]
+    recipe: Recipe
+    teachers: dict[str, Path] = field(default_factory=dict)
+    reference: str | None = None
+    """Of a fusion of features: the linear expert on the same features."""
+
+
 class StudyConfig(BaseModel):
     """The content of ``study.yaml``."""
 
@@ -78,6 +118,7 @@ class StudyConfig(BaseModel):
     time_edges: tuple[float, ...] | None = None
     features: Annotated[dict[str, Path], Field(min_length=1)]
     experts: Annotated[list[dict[str, Any]], Field(min_length=1)]
+    fused: list[FusedExpert] = []
     folds: Annotated[int, Field(ge=2)] = 5
     fuse: FuseOptions = FuseOptions()
     out: Path
@@ -102,14 +143,53 @@ class StudyConfig(BaseModel):
             raise ValueError(f"the head '{twice}' stands twice")
         return experts
 
-    def recipes(self) -> dict[str, tuple[str, Recipe]]:
-        """Name of each expert to its encoder and recipe; the head joins the name where there are several."""
+    @model_validator(mode="after")
+    def _fused_well(self) -> Self:
+        for one in self.fused:
+            check_name(one.called)
+            one.recipe()
+            stranger = next((name for name in one.encoders or () if name not in self.features), None)
+            if stranger is not None:
+                raise ValueError(f"'{one.called}' reads the encoder '{stranger}', which is not among the features")
+            if one.teachers and one.recipe().head != "fusecpath":
+                raise ValueError(f"'{one.called}' has teachers, and its head '{one.head}' takes none; fusecpath does")
+        names = [*self._single(), *(one.called for one in self.fused)]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"two experts are called '{twice}'; give one under 'fused' a name")
+        return self
+
+    def planned(self) -> dict[str, Planned]:
+        """Every expert by name: one per encoder and head, the fused ones, and the references of these."""
+        found, references = self._single(), self._references()
+        for one in self.fused:
+            recipe, chosen = one.recipe(self.seed), self._encoders(one)
+            features = {name: self.features[name] for name in chosen}
+            reference = references[chosen] if recipe.head in FUSED_HEADS else None
+            if reference is not None and reference not in found:
+                found[reference] = Planned(features, reference_recipe(recipe))
+            found[one.called] = Planned(features, recipe, one.teachers, reference)
+        return found
+
+    def _single(self) -> dict[str, Planned]:
+        """One expert per encoder and head; the head joins the name where there are several."""
         found = {}
-        for encoder in self.features:
+        for encoder, place in self.features.items():
             for one in self.experts:
                 recipe = Recipe.of(**{"head": "abmil", "seed": self.seed, **one})
-                found[f"{encoder}_{recipe.head}" if len(self.experts) > 1 else encoder] = (encoder, recipe)
+                found[f"{encoder}_{recipe.head}" if len(self.experts) > 1 else encoder] = Planned(place, recipe)
         return found
+
+    def _encoders(self, one: FusedExpert) -> tuple[str, ...]:
+        return tuple(sorted(one.encoders or self.features))
+
+    def _references(self) -> dict[tuple[str, ...], str]:
+        """The name of the linear reference of each set of encoders, one that is listed already if there is."""
+        listed = {self._encoders(one): one.called for one in self.fused if one.recipe().head == REFERENCE}
+        needed = {self._encoders(one): one for one in self.fused if one.recipe().head in FUSED_HEADS}
+        several = len(needed) > 1
+        made = {of: f"{REFERENCE}_{one.called}" if several else REFERENCE for of, one in needed.items()}
+        return made | listed
 
 
 def read_config(file: Path) -> StudyConfig:
@@ -138,6 +218,10 @@ def read_config(file: Path) -> StudyConfig:
             "samples": base / config.samples,
             "slides": None if config.slides is None else base / config.slides,
             "features": {name: base / path for name, path in config.features.items()},
+            "fused": [
+                one.model_copy(update={"teachers": {name: base / path for name, path in one.teachers.items()}})
+                for one in config.fused
+            ],
             "out": base / config.out,
         }
     )

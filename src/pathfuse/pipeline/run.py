@@ -20,7 +20,8 @@ from pathfuse.experts.parts import Expert, Prepared, open_work, prepare
 from pathfuse.experts.train import Progress, run_parts, silent
 from pathfuse.fusion.gaussian.council import GAUSSIAN_RUNGS
 from pathfuse.fusion.registry import METHODS
-from pathfuse.pipeline.config import StudyConfig
+from pathfuse.pipeline.config import Planned, StudyConfig
+from pathfuse.runs.costs import recorded_costs
 from pathfuse.runs.fuse import fuse
 from pathfuse.runs.result import Result
 from pathfuse.runs.suite import Options
@@ -63,9 +64,10 @@ def run_study(
     start = time.perf_counter()
     _check(config)
     progress("features: reading", 0.0)
+    planned = config.planned()
     samples, edges = _samples(config)
     config = config.model_copy(update={"time_edges": edges})
-    prepared = {name: prepare(_expert(config, name, samples)) for name in config.recipes()}
+    prepared = {name: prepare(_expert(config, name, planned[name], samples)) for name in planned}
     fresh = {name: one for name, one in prepared.items() if _stamp(one.expert.out) != one.stamp}
     for one in fresh.values():
         open_work(one)
@@ -75,7 +77,8 @@ def run_study(
     )
     for one in fresh.values():
         assemble(one, command, force=True)
-    result, stamp = _fuse(config, samples, list(prepared.values()), command, progress, n_jobs)
+    references = {name: one.reference for name, one in planned.items() if one.reference is not None}
+    result, stamp = _fuse(config, samples, list(prepared.values()), references, command, progress, n_jobs)
     manifest = {
         "kind": KIND,
         "pathfuse": pathfuse.__version__,
@@ -101,8 +104,11 @@ def _check(config: StudyConfig) -> None:
     Raises:
         InputError: A path, a name or an option of the fusion is wrong, or the output is no place for a study.
     """
-    options, names = config.fuse, list(config.recipes())
-    missing = next((path for path in config.features.values() if not path.exists()), None)
+    options, planned = config.fuse, config.planned()
+    names = list(planned)
+    taught = [path for one in planned.values() for path in one.teachers.values()]
+    features = [*config.features.values(), *taught]
+    missing = next((path for path in features if not path.exists()), None)
     if missing is not None:
         raise InputError(f"{missing} does not exist")
     if len(names) < 2:
@@ -111,7 +117,7 @@ def _check(config: StudyConfig) -> None:
     if taken is not None:
         raise InputError(f"the name '{taken}' belongs to a method; give the encoder another one")
     Options(options.method, config.seed, options.resamples, options.interval, options.margin).check()
-    inputs = [config.samples, *([config.slides] if config.slides else []), *config.features.values()]
+    inputs = [config.samples, *([config.slides] if config.slides else []), *features]
     check_out(config.out, force=True, inputs=inputs)
     if config.out.is_file():
         raise InputError(f"the output {config.out} is a file, not a folder")
@@ -140,7 +146,7 @@ def _samples(config: StudyConfig) -> tuple[Path, tuple[float, ...] | None]:
         raise InputError("prediction sets ('coverage') are not built for survival; leave them out")
     table, samples = people.samples.frame, people.samples
     if samples.roles is None and samples.folds is None:
-        sites = any(recipe.group == "site" for _, recipe in config.recipes().values())
+        sites = any(one.recipe.group == "site" for one in config.planned().values())
         rows, fold = np.flatnonzero(people.targets.usable), np.full(len(samples.ids), -1)
         fold[rows] = even_folds(people, rows, config.folds, "site" if sites else "patient", config.seed)
         table = table.with_columns(pl.Series("fold", fold)).filter(pl.col("fold") >= 0)
@@ -150,10 +156,9 @@ def _samples(config: StudyConfig) -> tuple[Path, tuple[float, ...] | None]:
     return file, people.endpoint.edges if isinstance(people.endpoint, Survival) else None
 
 
-def _expert(config: StudyConfig, name: str, samples: Path) -> Expert:
-    encoder, recipe = config.recipes()[name]
-    return Expert(name, config.features[encoder], samples, config.out / EXPERTS / name, recipe, config.slides,
-                  config.endpoint, config.time_edges, config.strict)  # fmt: skip
+def _expert(config: StudyConfig, name: str, one: Planned, samples: Path) -> Expert:
+    return Expert(name, one.features, samples, config.out / EXPERTS / name, one.recipe, config.slides,
+                  config.endpoint, config.time_edges, config.strict, one.teachers)  # fmt: skip
 
 
 def _stamp(folder: Path) -> str | None:
@@ -174,6 +179,7 @@ def _fuse(
     config: StudyConfig,
     samples: Path,
     prepared: list[Prepared],
+    references: dict[str, str],
     command: str | None,
     progress: Progress,
     n_jobs: int | None,
@@ -182,7 +188,8 @@ def _fuse(
     options = config.fuse
     predictions = [one.expert.out / "predictions" / f"{one.expert.name}.parquet" for one in prepared]
     read = [hashlib.sha256(file.read_bytes()).hexdigest() for file in [samples, *predictions]]
-    what = [pathfuse.__version__, config.seed, options.model_dump(), config.endpoint, config.time_edges, read]
+    chosen = [config.seed, options.model_dump(), config.endpoint, config.time_edges, references]
+    what = [pathfuse.__version__, *chosen, read]
     stamp = hashlib.sha256(json.dumps(what, default=str, sort_keys=True).encode()).hexdigest()
     place = config.out / FUSED
     if _content(place / MANIFEST).get("study") == stamp and (place / "report.html").is_file():
@@ -201,9 +208,39 @@ def _fuse(
         ablation=options.ablation,
         skip_unscored=options.skip_unscored,
         n_jobs=n_jobs,
+        costs=recorded_costs(study),
         progress=lambda said, share: progress(f"fuse: {said}", low + (1 - low) * share),
     )
     result.manifest["command"] = command
     result.manifest["study"] = stamp
+    verdicts = against_reference(result, references)
+    result.manifest["references"] = verdicts
+    for one in verdicts:
+        result.manifest["notes" if one["better"] else "warnings"].append(one["verdict"])
     result.save(place, force=True)
     return result, stamp
+
+
+def against_reference(result: Result, references: dict[str, str]) -> list[dict[str, Any]]:
+    """Whether each fusion of features beats the linear expert on the same features, on the judged rows.
+
+    Args:
+        result: The fusion of all experts.
+        references: Name of a fusion of features to that of its reference.
+
+    Returns:
+        Per fusion the negative log-likelihood of both (the mean over labels or targets), and a sentence.
+    """
+    table = result.metrics.filter(pl.col("metric") == "nll", pl.col("output") == "all")
+    value = dict(zip(table["method"], table["value"], strict=True))
+    found = []
+    for name, other in references.items():
+        own, base = value.get(name), value.get(other)
+        if own is None or base is None:
+            continue
+        better = bool(own < base)
+        said = "beats" if better else "does not beat"
+        verdict = f"{name} {said} the linear reference {other} on the same features (NLL {own:.4f} against {base:.4f})"
+        found.append({"expert": name, "reference": other, "nll": own, "reference_nll": base, "better": better,
+                      "verdict": verdict if better else f"{verdict} and is not recommended"})  # fmt: skip
+    return found

@@ -7,11 +7,12 @@ from scipy.special import expit, softmax
 torch = pytest.importorskip("torch")
 
 from pathfuse.experts.heads.registry import make_head  # noqa: E402
+from pathfuse.experts.inputs import Inputs  # noqa: E402
 from pathfuse.experts.recipe import Recipe  # noqa: E402
 
 
 def test_the_published_size():
-    head = make_head(Recipe.of("abmil"), 1536, 2)
+    head = make_head(Recipe.of("abmil"), Inputs({"features": 1536}), 2)
     shapes = {name: tuple(p.shape) for name, p in head.named_parameters()}
     assert shapes == {
         "project.0.weight": (512, 1536), "project.0.bias": (512,), "content.weight": (128, 512),
@@ -28,7 +29,7 @@ def test_the_published_size():
 @pytest.mark.parametrize("gate", ["relu", "tanh"])
 def test_the_forward_pass(gate):
     torch.manual_seed(0)
-    head = make_head(Recipe.of("abmil", hidden=7, attention=4, gate=gate), 5, 2).eval()
+    head = make_head(Recipe.of("abmil", hidden=7, attention=4, gate=gate), Inputs({"features": 5}), 2).eval()
     w = {name: p.detach().double().numpy() for name, p in head.named_parameters()}
     x = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
     tiles = np.maximum(x @ w["project.0.weight"].T + w["project.0.bias"], 0)

@@ -7,6 +7,7 @@ torch = pytest.importorskip("torch")
 from torch.nn import functional  # noqa: E402
 
 from pathfuse.experts.heads.registry import make_head  # noqa: E402
+from pathfuse.experts.inputs import Inputs  # noqa: E402
 from pathfuse.experts.recipe import Recipe  # noqa: E402
 
 
@@ -21,7 +22,7 @@ def attended(layer, tokens):
 
 def test_the_forward_pass():
     torch.manual_seed(0)
-    head = make_head(Recipe.of("trans_mil", hidden=16, layers=2), 5, 3).eval()
+    head = make_head(Recipe.of("trans_mil", hidden=16, layers=2), Inputs({"features": 5}), 3).eval()
     x = torch.randn(6, 5)
     heard = head(torch.cat([torch.randn(9, 5), x]), torch.tensor([0] * 9 + [1] * 6), 2)
     tokens = torch.cat([head.token[None], head.project(x)])
@@ -35,4 +36,4 @@ def test_the_forward_pass():
 
 
 def test_widths_are_rounded_up_to_the_heads():
-    assert make_head(Recipe.of("trans_mil", hidden=13), 5, 3).token.shape == (16,)
+    assert make_head(Recipe.of("trans_mil", hidden=13), Inputs({"features": 5}), 3).token.shape == (16,)

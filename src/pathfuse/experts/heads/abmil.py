@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from pathfuse.experts.heads.base import Head, Heard
+from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.recipe import Recipe
 from pathfuse.experts.segments import segment_softmax, segment_sum
 
@@ -15,9 +16,9 @@ class GatedAttention(Head):
     sigmoid(Linear), none with bias; Xavier-normal weights, zero biases (logitprod.md, 1.8).
     """
 
-    def build(self, dim: int, n_outputs: int, recipe: Recipe) -> None:
+    def build(self, inputs: Inputs, n_outputs: int, recipe: Recipe) -> None:
         """See ``Head``."""
-        self.project = nn.Sequential(nn.Linear(dim, recipe.hidden), nn.ReLU(), nn.Dropout(recipe.dropout))
+        self.project = nn.Sequential(nn.Linear(inputs.dim, recipe.hidden), nn.ReLU(), nn.Dropout(recipe.dropout))
         self.content = nn.Linear(recipe.hidden, recipe.attention, bias=False)
         self.gate = nn.Linear(recipe.hidden, recipe.attention, bias=False)
         self.score = nn.Linear(recipe.attention, 1, bias=False)

@@ -1,9 +1,12 @@
 """What every trained head answers."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from pathfuse.experts.inputs import Inputs
+from pathfuse.experts.objective import sample_loss
 from pathfuse.experts.recipe import Recipe
 
 
@@ -11,27 +14,73 @@ class Heard(NamedTuple):
     """What a head makes of a packed batch."""
 
     outputs: Tensor
-    """Float, (bag, output): logits, hazard logits, or standardised targets."""
+    """Float, (bag, output): logits, hazard logits, standardised targets, or logarithms of counts."""
     attention: Tensor | None
     """Float, (tile,), sums to 1 over each bag; None if the head has none."""
+    inner: Any = None
+    """What the head's own loss needs besides."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """The bags of a batch, one after the other."""
+
+    features: Tensor
+    """Float32, (tile, dim). NaN where an encoder lacks the tile, for heads that mask; 0 for the others."""
+    index: Tensor
+    """Int64, (tile,), ascending: the bag of each tile."""
+    n_bags: int
+    clusters: Tensor | None = None
+    """Int64, (tile,): cluster of each tile within its bag, for heads that draw from clusters."""
+    patients: Tensor | None = None
+    """Int64, (bag,): equal for bags of one patient."""
+    teachers: Tensor | None = None
+    """Float32, (bag, sum of teacher lengths), NaN where a teacher is missing."""
+
+
+@dataclass(frozen=True)
+class Truths:
+    """What is known of the bags of a batch."""
+
+    kind: str
+    """``multiclass``, ``multilabel``, ``survival``, ``regression`` or ``poisson``."""
+    values: Tensor
+    known: Tensor
+    """See ``Targets``."""
+
+    def loss(self, outputs: Tensor) -> Tensor:
+        """Float, (bag,): see ``sample_loss``."""
+        return sample_loss(self.kind, outputs.float(), self.values, self.known)
 
 
 class Head(nn.Module):
     """A network on packed bags. A bag's outputs depend on its own tiles alone."""
 
-    def __init__(self, dim: int, n_outputs: int, recipe: Recipe) -> None:
-        super().__init__()
-        self.build(dim, n_outputs, recipe)
+    masks = False
+    """Whether the head itself deals with NaN where an encoder lacks a tile."""
 
-    def build(self, dim: int, n_outputs: int, recipe: Recipe) -> None:
+    def __init__(self, inputs: Inputs, n_outputs: int, recipe: Recipe) -> None:
+        super().__init__()
+        self.build(inputs, n_outputs, recipe)
+
+    def build(self, inputs: Inputs, n_outputs: int, recipe: Recipe) -> None:
         """Makes the layers.
 
         Args:
-            dim: Length of a feature vector.
+            inputs: Lengths of the feature vectors.
             n_outputs: Length of the output.
             recipe: Widths and dropout.
         """
         raise NotImplementedError
+
+    def hear(self, packed: Packed) -> Heard:
+        """Reads a packed batch; heads that need more than the features say so here."""
+        heard: Heard = self(packed.features, packed.index, packed.n_bags)
+        return heard
+
+    def loss(self, heard: Heard, packed: Packed, truths: Truths) -> Tensor:
+        """Float, (bag,): what training minimises, that of the endpoint unless a head adds something."""
+        return truths.loss(heard.outputs)
 
     def forward(self, features: Tensor, index: Tensor, n_bags: int) -> Heard:
         """Reads a packed batch.

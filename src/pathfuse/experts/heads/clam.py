@@ -3,6 +3,7 @@
 from torch import nn
 
 from pathfuse.experts.heads.abmil import GatedAttention
+from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.recipe import Recipe
 
 
@@ -12,9 +13,9 @@ class ClamBranch(GatedAttention):
     Differs from ``abmil`` in width, activation and biases, all of which the recipe and ``build`` state.
     """
 
-    def build(self, dim: int, n_outputs: int, recipe: Recipe) -> None:
+    def build(self, inputs: Inputs, n_outputs: int, recipe: Recipe) -> None:
         """See ``Head``."""
-        super().build(dim, n_outputs, recipe)
+        super().build(inputs, n_outputs, recipe)
         self.content = nn.Linear(recipe.hidden, recipe.attention)
         self.gate = nn.Linear(recipe.hidden, recipe.attention)
         self.score = nn.Linear(recipe.attention, 1)

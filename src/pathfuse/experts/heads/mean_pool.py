@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from pathfuse.experts.heads.base import Head, Heard
+from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.recipe import Recipe
 from pathfuse.experts.segments import segment_mean
 
@@ -10,9 +11,9 @@ from pathfuse.experts.segments import segment_mean
 class MeanPool(Head):
     """Mean pooling, dropout, linear."""
 
-    def build(self, dim: int, n_outputs: int, recipe: Recipe) -> None:
+    def build(self, inputs: Inputs, n_outputs: int, recipe: Recipe) -> None:
         """See ``Head``."""
-        self.decide = nn.Sequential(nn.Dropout(recipe.dropout), nn.Linear(dim, n_outputs))
+        self.decide = nn.Sequential(nn.Dropout(recipe.dropout), nn.Linear(inputs.dim, n_outputs))
 
     def forward(self, features: Tensor, index: Tensor, n_bags: int) -> Heard:
         """See ``Head``."""

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from pathfuse.experts.heads.base import Head, Heard
+from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.recipe import Recipe
 from pathfuse.experts.segments import segment_mean
 
@@ -10,11 +11,11 @@ from pathfuse.experts.segments import segment_mean
 class TileMlp(Head):
     """Linear, LayerNorm, GELU, twice, then linear."""
 
-    def build(self, dim: int, n_outputs: int, recipe: Recipe) -> None:
+    def build(self, inputs: Inputs, n_outputs: int, recipe: Recipe) -> None:
         """See ``Head``."""
         width = recipe.hidden
         self.layers = nn.Sequential(
-            nn.Linear(dim, width), nn.LayerNorm(width), nn.GELU(), nn.Dropout(recipe.dropout),
+            nn.Linear(inputs.dim, width), nn.LayerNorm(width), nn.GELU(), nn.Dropout(recipe.dropout),
             nn.Linear(width, width), nn.LayerNorm(width), nn.GELU(), nn.Dropout(recipe.dropout),
             nn.Linear(width, n_outputs),
         )  # fmt: skip

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pathfuse.experts.heads.base import Head, Heard
+from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.recipe import Recipe
 
 N_HEADS = 8
@@ -47,10 +48,10 @@ class Layer(nn.Module):
 class TransMil(Head):
     """Projection, class token, layers; the class token decides."""
 
-    def build(self, dim: int, n_outputs: int, recipe: Recipe) -> None:
+    def build(self, inputs: Inputs, n_outputs: int, recipe: Recipe) -> None:
         """See ``Head``."""
         width = -(-recipe.hidden // N_HEADS) * N_HEADS
-        self.project = nn.Sequential(nn.Linear(dim, width), nn.ReLU(), nn.Dropout(recipe.dropout))
+        self.project = nn.Sequential(nn.Linear(inputs.dim, width), nn.ReLU(), nn.Dropout(recipe.dropout))
         self.token = nn.Parameter(torch.zeros(width))
         nn.init.normal_(self.token, std=0.02)
         self.layers = nn.ModuleList(Layer(width, recipe.dropout) for _ in range(recipe.layers))

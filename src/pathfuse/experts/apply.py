@@ -1,0 +1,113 @@
+"""A fitted model on units: its outputs, its attention, and how much they vary between draws."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pathfuse.bags.folder import FeatureFolder
+from pathfuse.experts.cohort import Unit
+from pathfuse.experts.fitted import Fitted
+from pathfuse.experts.recipe import LINEAR_HEADS, FuseCPathRecipe, Recipe
+from pathfuse.features.widen import widen
+
+if TYPE_CHECKING:
+    from pathfuse.experts.batches import BagReader, Scale
+
+CLUSTERS = "clusters"
+"""Folder of an expert's work where labels are kept."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What a model says of some units."""
+
+    outputs: np.ndarray
+    """Float, (unit, output), the mean over draws; regression in the targets' own unit."""
+    attention: list[np.ndarray] | None = None
+    """Per unit Float, (tile,)."""
+    spread: np.ndarray | None = None
+    """Float, (unit, output): standard deviation over draws of tiles, for a head that draws them; raw outputs."""
+
+
+def make_reader(
+    folder: FeatureFolder, recipe: Recipe, cache_mb: int, scale: "Scale | None" = None, place: Path | None = None
+) -> "BagReader":
+    """The reader that a recipe's head wants.
+
+    Args:
+        folder: Features.
+        recipe: Says whether tiles are drawn from clusters.
+        cache_mb: Room for what is kept between epochs.
+        scale: Standardises.
+        place: Folder of clusters that are known already, or to keep them in.
+    """
+    from pathfuse.experts.batches import BagReader
+
+    masks = recipe.head in ("meta_encoder", *LINEAR_HEADS)
+    if isinstance(recipe, FuseCPathRecipe):
+        from pathfuse.experts.clusters import ClusteredReader, Clusters
+
+        return ClusteredReader(folder, cache_mb, scale, Clusters(folder, recipe, place))
+    return BagReader(folder, cache_mb, scale, masks)
+
+
+def apply(
+    fitted: Fitted,
+    folder: FeatureFolder,
+    units: Sequence[Unit],
+    *,
+    keep_attention: bool = False,
+    clusters: Path | None = None,
+) -> Predicted:
+    """Outputs of some units.
+
+    Args:
+        fitted: The model.
+        folder: Features of the encoders that it was fitted on; one that is absent counts as missing everywhere.
+        units: What to read.
+        keep_attention: Give the attention of the tiles too, if the head has any.
+        clusters: Folder of clusters that are known already.
+    """
+    from pathfuse.experts.batches import Scale
+
+    recipe, scales = fitted.recipe, fitted.scales
+    if not units:
+        return Predicted(np.zeros((0, len(fitted.names))))
+    folder = widen(folder, fitted.inputs.views)
+    linear = recipe.head in LINEAR_HEADS
+    scaled = "feature_mean" in scales and not linear
+    scale = Scale(scales["feature_mean"], scales["feature_sd"], recipe.clip) if scaled else None
+    reader = make_reader(folder, recipe, 0, scale, clusters)
+    said = _linear(fitted, reader, units) if linear else _network(fitted, reader, units, keep_attention)
+    return Predicted(_in_own_unit(fitted, said.outputs), said.attention, said.spread)
+
+
+def _linear(fitted: Fitted, reader: "BagReader", units: Sequence[Unit]) -> Predicted:
+    from pathfuse.experts.linear_probe import pooled, standardised
+
+    table = standardised(pooled(reader, units), fitted.scales["feature_mean"], fitted.scales["feature_sd"])
+    return Predicted(table @ fitted.weights["coefficients"] + fitted.weights["intercepts"])
+
+
+def _network(fitted: Fitted, reader: "BagReader", units: Sequence[Unit], keep_attention: bool) -> Predicted:
+    import torch
+
+    from pathfuse.experts.heads.registry import make_head
+    from pathfuse.experts.training import predict
+
+    with torch.random.fork_rng(devices=[]):
+        head = make_head(fitted.recipe, fitted.inputs, len(fitted.names))
+    head.load_state_dict({name: torch.from_numpy(value) for name, value in fitted.weights.items()})
+    return predict(head, reader, units, fitted.recipe, keep_attention)
+
+
+def _in_own_unit(fitted: Fitted, outputs: np.ndarray) -> np.ndarray:
+    """Regression as the targets were given; see ``target_scale``."""
+    if fitted.kind != "regression":
+        return outputs
+    if fitted.recipe.likelihood == "poisson":
+        return np.asarray(np.exp(outputs) * fitted.scales["target_mean"])
+    return np.asarray(outputs * fitted.scales["target_sd"] + fitted.scales["target_mean"])

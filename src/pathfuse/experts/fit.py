@@ -1,0 +1,171 @@
+"""Fitting the model of one part: scales of features and targets, training or a linear model, residuals."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from pathfuse.costs import tallied
+from pathfuse.experts.apply import CLUSTERS, apply, make_reader
+from pathfuse.experts.cohort import Cohort, Unit
+from pathfuse.experts.fitted import Fitted
+from pathfuse.experts.folds import Part, validation_rows
+from pathfuse.experts.operations import Operations
+from pathfuse.experts.outputs import Targets
+from pathfuse.experts.parts import Prepared
+from pathfuse.experts.recipe import LINEAR_HEADS, PcaRidgeRecipe
+from pathfuse.types import Index
+
+Heard = Callable[[str, dict[str, Any]], None]
+"""Called with a part's name and its line of history after every epoch."""
+History = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The model of one part."""
+
+    fitted: Fitted
+    history: History
+    """Lines of ``history.csv``."""
+    fit_flops: float
+    predict_flops_per_unit: float
+
+
+def fit_part(prepared: Prepared, part: Part, checkpoint: Path, heard: Heard | None) -> Fit:
+    """Fits one part's model.
+
+    Args:
+        prepared: The expert.
+        part: Its training rows.
+        checkpoint: File to go on from, and to write after every epoch.
+        heard: Hears every epoch.
+    """
+    cohort, recipe = prepared.cohort, prepared.expert.recipe
+    targets, scales = scaled_targets(cohort.people.targets, part.train, recipe.likelihood)
+    linear = recipe.head in LINEAR_HEADS
+    fitted_rows, validation = (part.train, part.train[:0]) if linear else validation_rows(cohort, part.train, recipe)
+    units, held = cohort.units_of(fitted_rows), cohort.units_of(validation)
+    code = [recipe.seed, int.from_bytes(hashlib.sha256(part.name.encode()).digest()[:4], "big")]
+    seed = int(np.random.SeedSequence(code).generate_state(1)[0])
+    if linear:
+        weights, own, history, operations = _linear(prepared, units, targets, seed)
+    else:
+        tell = None if heard is None else (lambda line: heard(part.name, line))
+        weights, own, history, operations = _train(prepared, units, held, targets, seed, checkpoint, tell)
+    names, kind = cohort.people.targets.names, cohort.people.targets.kind
+    fitted = Fitted(recipe, prepared.inputs, names, kind, weights, scales | own)
+    if kind == "regression":
+        fitted = _with_residuals(fitted, cohort, held or units, prepared.expert.work / CLUSTERS)
+    return Fit(fitted, history, operations.fit, operations.predict_per_unit)
+
+
+def _train(
+    prepared: Prepared,
+    units: Sequence[Unit],
+    held: Sequence[Unit],
+    targets: Targets,
+    seed: int,
+    checkpoint: Path,
+    tell: Callable[[dict[str, Any]], None] | None,
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], History, Operations]:
+    from pathfuse.experts.batches import Scale, fit_scale
+    from pathfuse.experts.training import train
+    from pathfuse.experts.work import Work
+
+    cohort, recipe = prepared.cohort, prepared.expert.recipe
+    scale, scales = None, {}
+    if recipe.standardize:
+        found = fit_scale(cohort.folder, units)
+        scale, scales = Scale(found.mean, found.sd, recipe.clip), {"feature_mean": found.mean, "feature_sd": found.sd}
+    reader = make_reader(cohort.folder, recipe, recipe.cache_mb, scale, prepared.expert.work / CLUSTERS)
+    _, patients = np.unique(cohort.people.samples.patients.astype(str), return_inverse=True)
+    teachers = _teachers(prepared, units, held)
+    work = Work(reader, units, held, targets, prepared.inputs, patients, teachers)
+    trained = train(work, recipe, seed, checkpoint, tell)
+    weights = {name: value.cpu().numpy() for name, value in trained.head.state_dict().items()}
+    return weights, scales, trained.history, trained.operations
+
+
+def _teachers(
+    prepared: Prepared, units: Sequence[Unit], held: Sequence[Unit]
+) -> dict[tuple[str, ...], np.ndarray] | None:
+    """Each unit's slide-level embeddings, standardised on the fitted units; NaN where a teacher is missing.
+
+    A unit of several slides has the mean of those that a teacher knows.
+    """
+    from pathfuse.experts.linear_probe import moments
+
+    bank = prepared.teachers
+    if bank is None:
+        return None
+    absent = np.full(bank.dim, np.nan)
+    known = {name: bank.read(name)[0].astype(np.float64) for name in bank.slides}
+    found = {}
+    for unit in [*units, *held]:
+        stack = np.stack([known.get(slide, absent) for slide in unit.slides])
+        there = ~np.isnan(stack)
+        total = np.where(there, stack, 0.0).sum(axis=0)
+        found[unit.slides] = np.where(there.any(axis=0), total / np.maximum(there.sum(axis=0), 1), np.nan)
+    mean, sd = moments(np.stack([found[unit.slides] for unit in units]))
+    return {slides: (vector - mean) / sd for slides, vector in found.items()}
+
+
+def _linear(
+    prepared: Prepared, units: Sequence[Unit], targets: Targets, seed: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], History, Operations]:
+    from pathfuse.experts.linear_probe import fit_probe, fit_reduced, moments, pooled, standardised
+
+    recipe = prepared.expert.recipe
+    table = pooled(make_reader(prepared.cohort.folder, recipe, recipe.cache_mb), units)
+    mean, sd = moments(table)
+    rows = np.array([unit.sample for unit in units])
+    groups = prepared.cohort.people.samples.patients[rows].astype(str)
+    scaled = standardised(table, mean, sd)
+    with tallied() as tally, threadpool_limits(1):  # many small fits: threads would wait for each other
+        if isinstance(recipe, PcaRidgeRecipe):
+            coefficients, intercepts, chosen = fit_reduced(scaled, rows, targets, groups, seed, recipe.components)
+        else:
+            coefficients, intercepts, chosen = fit_probe(scaled, rows, targets, groups, seed)
+    weights = {"coefficients": coefficients, "intercepts": intercepts}
+    history = [{"epoch": 1, "rate": chosen, "chosen": True}]
+    return weights, {"feature_mean": mean, "feature_sd": sd}, history, Operations(tally.flops, 2 * coefficients.size)
+
+
+def scaled_targets(targets: Targets, rows: Index, likelihood: str) -> tuple[Targets, dict[str, np.ndarray]]:
+    """Regression targets by mean and standard deviation of the training rows; counts by their mean; others as they are.
+
+    A Poisson loss of counts over their mean has the same best rate as that of the counts, and every target one say.
+    """
+    if targets.kind != "regression":
+        return targets, {}
+    filled = np.where(targets.known[rows], targets.values[rows], np.nan)
+    count = np.maximum(targets.known[rows].sum(axis=0), 1)
+    mean = np.nansum(filled, axis=0) / count
+    sd = np.sqrt(np.nansum((filled - mean) ** 2, axis=0) / count)
+    sd = np.where(sd > 1e-12, sd, 1.0)
+    if likelihood == "poisson":
+        mean = np.where(mean > 0, mean, 1.0)
+        values = np.where(targets.known, targets.values / mean, 0.0)
+    else:
+        values = np.where(targets.known, (targets.values - mean) / sd, 0.0)
+    return replace(targets, values=values), {"target_mean": mean, "target_sd": sd}
+
+
+def _with_residuals(fitted: Fitted, cohort: Cohort, units: Sequence[Unit], clusters: Path) -> Fitted:
+    """Adds each target's root mean squared error on held-out rows (on the fitted ones where none were held out).
+
+    A target that none of these rows knows has its spread among the training rows.
+    """
+    raw = apply(fitted, cohort.folder, units, clusters=clusters).outputs
+    rows = np.array([unit.sample for unit in units])
+    targets = cohort.people.targets
+    error = np.where(targets.known[rows], raw - targets.values[rows], 0.0)
+    count, spread = targets.known[rows].sum(axis=0), fitted.scales["target_sd"]
+    residual = np.where(count > 0, np.sqrt((error**2).sum(axis=0) / np.maximum(count, 1)), spread)
+    residual = np.maximum(residual, 1e-6 * spread)
+    return replace(fitted, scales=fitted.scales | {"residual_sd": residual})

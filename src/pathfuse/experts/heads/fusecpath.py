@@ -1,0 +1,57 @@
+"""FuseCPath as a head: tiles drawn from clusters, attention in and between clusters, slide-level teachers."""
+
+from typing import cast
+
+from torch import Tensor
+
+from pathfuse.experts.heads.base import Head, Heard, Packed, Truths
+from pathfuse.experts.inputs import Inputs
+from pathfuse.experts.objective import log_events
+from pathfuse.experts.recipe import FuseCPathRecipe, Recipe
+from pathfuse.features.fusecpath.distillation import distillation_loss
+from pathfuse.features.fusecpath.model import FuseCPath
+
+
+class FuseCPathHead(Head):
+    """The student and, while training, its teachers (fusecpath.md, section 7); predictions are the student's."""
+
+    def build(self, inputs: Inputs, n_outputs: int, recipe: Recipe) -> None:
+        """See ``Head``."""
+        self.recipe = recipe = cast("FuseCPathRecipe", recipe)
+        self.network = FuseCPath(
+            inputs.dim,
+            inputs.teachers,
+            n_outputs,
+            dim=recipe.hidden,
+            heads=recipe.attention_heads,
+            blocks=recipe.blocks,
+            representatives=recipe.representatives,
+            dropout=recipe.dropout,
+            sparse_k=recipe.sparse,
+            activation=recipe.gate,
+            pool_width=recipe.attention,
+            across=recipe.across,
+        )
+
+    def hear(self, packed: Packed) -> Heard:
+        """See ``Head``; needs the tiles' clusters."""
+        clusters = cast("Tensor", packed.clusters)
+        said = self.network(packed.features, packed.index, clusters, packed.n_bags, packed.teachers)
+        return Heard(said.outputs, said.attention, said)
+
+    def loss(self, heard: Heard, packed: Packed, truths: Truths) -> Tensor:
+        """Task, distillation and the teachers' own task (fusecpath.md, 7.3)."""
+        recipe = self.recipe
+        log_prob = {"multiclass": lambda outputs: outputs.log_softmax(dim=-1), "survival": log_events}.get(truths.kind)
+        return distillation_loss(
+            heard.inner,
+            truths.loss,
+            log_prob,
+            truths.kind,
+            alpha=recipe.task_weight,
+            beta=recipe.teacher_weight,
+            temperature=recipe.temperature,
+            direction=recipe.direction,
+            feature=recipe.distance,
+            known=truths.known if truths.kind == "multilabel" else None,
+        )

@@ -1,0 +1,79 @@
+"""The linear reference of a fusion of features: same features, same folds, principal components and ridge.
+
+A neural fusion that does not beat it is not recommended, and the expert's manifest says so (meta-encoder.md, defect
+13).
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pathfuse.experts.assemble import combine_parts, cost_of, frame_of, load_parts
+from pathfuse.experts.fit import scaled_targets
+from pathfuse.experts.objective import sample_loss
+from pathfuse.experts.parts import Prepared, stamp_of
+from pathfuse.experts.recipe import REFERENCE, reference_recipe
+from pathfuse.tables.write import write_table
+
+FOLDER = "reference"
+LOSSES = {"regression": "half the mean squared error, in standard deviations of the targets"}
+"""What is compared; of the other endpoints the negative log-likelihood."""
+
+
+def reference_of(prepared: Prepared) -> Prepared:
+    """The reference before it is trained: the expert's features and folds, another recipe."""
+    expert = prepared.expert
+    name, out = f"{expert.name}_{REFERENCE}", expert.out.with_name(f"{expert.out.name}.{REFERENCE}")
+    other = replace(expert, name=name, recipe=reference_recipe(expert.recipe), teachers={}, out=out)
+    stamp = stamp_of(other, prepared.cohort.people.inputs, prepared.cohort.folder)
+    return replace(prepared, expert=other, stamp=stamp, teachers=None)
+
+
+def compare_with_reference(prepared: Prepared, reference: Prepared, folder: Path) -> dict[str, Any]:
+    """Writes the reference's predictions beside the expert's, and says which is better.
+
+    Args:
+        prepared: The expert; all parts are done.
+        reference: Its reference; all parts are done.
+        folder: The expert's folder.
+
+    Returns:
+        Loss of both on the samples with a truth, each by models that did not see it, and a sentence.
+    """
+    loaded = load_parts(reference)
+    own, other = combine_parts(load_parts(prepared)), combine_parts(loaded)
+    (folder / FOLDER).mkdir()
+    write_table(frame_of(reference, other), folder / FOLDER / f"{reference.expert.name}.parquet")
+    loss, base = (_loss(prepared, *one[:2]) for one in (own, other))
+    kind = prepared.cohort.people.targets.kind
+    name = prepared.expert.name
+    verdict = (
+        f"{name} beats {REFERENCE} on the same features and folds ({loss:.4f} against {base:.4f})"
+        if loss < base
+        else f"{name} does not beat {REFERENCE} on the same features and folds ({loss:.4f} against {base:.4f}), "
+        "and is not recommended"
+    )
+    return {
+        "name": reference.expert.name,
+        "measure": LOSSES.get(kind, "negative log-likelihood"),
+        "loss": loss,
+        "reference_loss": base,
+        "better": bool(loss < base),
+        "verdict": verdict,
+        "cost": cost_of(reference, loaded).as_dict(),
+    }
+
+
+def _loss(prepared: Prepared, rows: np.ndarray, raw: np.ndarray) -> float:
+    """Mean loss of held-out outputs over the samples with a truth; regression in standard deviations of all targets."""
+    targets = prepared.cohort.people.targets
+    judged = targets.usable[rows]
+    rows, raw = rows[judged], raw[judged]
+    scaled, scale = scaled_targets(targets, np.flatnonzero(targets.usable), "gaussian")
+    if scale:
+        raw = (raw - scale["target_mean"]) / scale["target_sd"]
+    parts = (torch.from_numpy(np.asarray(part)) for part in (raw, scaled.values[rows], scaled.known[rows]))
+    return float(sample_loss(targets.kind, *parts).mean())

@@ -1,0 +1,154 @@
+"""``experts predict``: a trained expert's word on new slides."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+import pathfuse
+from pathfuse.bags.folder import FeatureFolder, open_folder
+from pathfuse.endpoints.detect import endpoint_from_dict
+from pathfuse.errors import InputError
+from pathfuse.experts.apply import apply
+from pathfuse.experts.assemble import EXPERT, FORMAT, Said, combine
+from pathfuse.experts.cohort import SHOWN, Unit, by_reason, check_granularity, notes_of, read_slides
+from pathfuse.experts.fitted import Fitted, load_fitted
+from pathfuse.experts.outputs import frame
+from pathfuse.experts.parts import open_encoders
+from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.threads import one_thread
+
+Features = Path | Mapping[str, Path]
+"""One encoder's features, or several by name."""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A trained expert before new slides."""
+
+    fitted: list[Fitted]
+    folder: FeatureFolder
+    ids: list[str]
+    units: list[Unit]
+    kind: str
+    outputs: tuple[str, ...]
+    left_out: list[dict[str, Any]]
+    """What has no part in the predictions: reason, number, the first few."""
+
+    def table(self) -> pl.DataFrame:
+        """Predictions: the mean of the serving models."""
+        rows = np.array([unit.sample for unit in self.units])
+        with one_thread():
+            said = [Said(one, rows, apply(one, self.folder, self.units).outputs) for one in self.fitted]
+        wanted, raw, sd = combine(said)
+        return frame(self.kind, self.outputs, [self.ids[row] for row in wanted], raw, sd)
+
+
+def predict_expert(model: Path, features: Features, slides: Path | None = None, strict: bool = False) -> pl.DataFrame:
+    """An expert's predictions for new slides: the mean of its serving models; see ``serve``."""
+    return serve(model, features, slides, strict).table()
+
+
+def serve(model: Path, features: Features, slides: Path | None = None, strict: bool = False) -> Serving:
+    """Loads an expert and finds the new slides.
+
+    Args:
+        model: Folder that ``train_expert`` wrote.
+        features: The same encoders' features of new slides; of several encoders some may be absent, and are masked.
+        slides: Table ``sample_id,slide_id``; without one each slide is a sample.
+        strict: Refuse instead of leaving out what cannot be read.
+
+    Raises:
+        InputError: The model or the features cannot be used, or the dimensions differ.
+    """
+    try:
+        about = json.loads((model / EXPERT).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{model} is no folder of an expert: {EXPERT} cannot be read") from error
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise InputError(f"{model / EXPERT} is no expert that pathfuse {pathfuse.__version__} reads")
+    try:
+        recipe = Recipe.read(about["recipe"])
+        serving, outputs, kind = about["serving"], about["outputs"], endpoint_from_dict(about["endpoint"]).kind
+        granularity = about["granularity"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{model / EXPERT} is damaged: {' '.join(str(error).split())}") from None
+    folder, absent = _open(features, about, recipe, strict)
+    check_granularity(folder, recipe)
+    if folder.granularity != granularity:
+        raise InputError(f"{folder.source} is of granularity '{folder.granularity}', the expert of '{granularity}'")
+    ids, units = _units(folder, slides, recipe, strict)
+    fitted = [load_fitted(model / "models" / f"{name}.safetensors") for name in serving]
+    left_out = _left_out(folder, slides, ids) + [
+        {"reason": f"encoder '{name}' is not given: masked in all slides", "n": len(folder.slides), "first": []}
+        for name in absent
+    ]
+    return Serving(fitted, folder, ids, units, kind, tuple(outputs), left_out)
+
+
+def _open(
+    features: Features, about: dict[str, Any], recipe: Recipe, strict: bool
+) -> tuple[FeatureFolder, tuple[str, ...]]:
+    """The features of new slides, and the encoders of the expert that are not among them.
+
+    Raises:
+        InputError: They are not those that the expert was trained on.
+    """
+    wanted, encoder = about["views"], about["encoder"]
+    if isinstance(features, Path):
+        folder = open_folder(features, strict=strict)
+        if len(wanted) > 1:
+            raise InputError(
+                f"the expert reads {', '.join(wanted)}; name each encoder's features: {next(iter(wanted))}=PATH"
+            )
+        if folder.dim != about["dim"]:
+            raise InputError(
+                f"{folder.source} has features of length {folder.dim}, but the expert was trained on {about['dim']}"
+            )
+        if folder.encoder and encoder and folder.encoder != encoder:
+            raise InputError(f"{folder.source} is of encoder '{folder.encoder}', the expert of '{encoder}'")
+        return folder, ()
+    stranger = next((name for name in features if name not in wanted), None)
+    if stranger is not None:
+        raise InputError(f"the expert knows no encoder '{stranger}'; it reads {', '.join(wanted)}")
+    bank = open_encoders(features, recipe, strict)
+    for name, dim in bank.views.items():
+        if dim != wanted[name]:
+            raise InputError(
+                f"{features[name]} has features of length {dim}, but the expert was trained on {wanted[name]}"
+            )
+    return bank, tuple(name for name in wanted if name not in features)
+
+
+def _left_out(folder: FeatureFolder, table: Path | None, ids: list[str]) -> list[dict[str, Any]]:
+    reasons = by_reason(folder)
+    if table is not None:
+        belongs, _ = read_slides(table)
+        wanted = {slide for slides in belongs.values() for slide in slides}
+        broken = {one.name for one in folder.broken}
+        reasons["slide without a feature file"] = sorted(wanted - set(folder.slides) - broken)
+        reasons["sample without any usable slide"] = sorted(set(belongs) - set(ids))
+        reasons["feature file of no sample"] = sorted(set(folder.slides) - wanted)
+    found = [{"reason": why, "n": len(names), "first": names[:SHOWN]} for why, names in reasons.items() if names]
+    return found + notes_of(folder)
+
+
+def _units(folder: FeatureFolder, table: Path | None, recipe: Recipe, strict: bool) -> tuple[list[str], list[Unit]]:
+    """Samples and their units."""
+    if table is None:
+        return list(folder.slides), [Unit(n, (name,)) for n, name in enumerate(folder.slides)]
+    belongs, _ = read_slides(table)
+    absent = sorted({slide for slides in belongs.values() for slide in slides} - set(folder.slides))
+    if strict and absent:
+        raise InputError(f"{folder.source}: slide without a feature file: '{absent[0]}' ({len(absent)} in all)")
+    there = {name: tuple(s for s in slides if s in folder.slides) for name, slides in sorted(belongs.items())}
+    having = {name: slides for name, slides in there.items() if slides}
+    if not having:
+        raise InputError(f"{table}: none of its slides has features")
+    if recipe.several == "bag":
+        return list(having), [Unit(n, slides) for n, slides in enumerate(having.values())]
+    return list(having), [Unit(n, (slide,)) for n, slides in enumerate(having.values()) for slide in slides]

@@ -1,0 +1,55 @@
+"""What a head is trained on, and one pass of a head over a batch of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from pathfuse.experts.batches import BagReader, Batch
+from pathfuse.experts.cohort import Unit
+from pathfuse.experts.heads.base import Head, Heard, Packed, Truths
+from pathfuse.experts.inputs import Inputs
+from pathfuse.experts.outputs import Targets
+from pathfuse.experts.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one head is trained on."""
+
+    reader: BagReader
+    fitted: Sequence[Unit]
+    validation: Sequence[Unit]
+    targets: Targets
+    """Regression: standardised, but for counts."""
+    inputs: Inputs | None = None
+    """None: those of the reader's folder, without teachers."""
+    patients: np.ndarray | None = None
+    """Int, (sample,): equal for samples of one patient; None: each is a patient."""
+    teachers: Mapping[tuple[str, ...], np.ndarray] | None = None
+    """Float, (sum of teacher lengths,), standardised, by the slides of a unit; NaN where a teacher is missing."""
+
+
+def hear(head: Head, batch: Batch, work: Work, recipe: Recipe, device: str) -> tuple[Heard, Packed]:
+    """What a head makes of a batch, patients and teachers included."""
+    patients = batch.samples if work.patients is None else work.patients[batch.samples]
+    teachers = None
+    if work.teachers is not None:
+        teachers = torch.from_numpy(np.stack([work.teachers[unit.slides] for unit in batch.units])).float().to(device)
+    packed = replace(batch.packed, patients=torch.from_numpy(patients).to(device), teachers=teachers)
+    return forward(head, packed, recipe, device), packed
+
+
+def forward(head: Head, packed: Packed, recipe: Recipe, device: str) -> Heard:
+    """A head on a packed batch, in the recipe's precision."""
+    with torch.autocast(device.partition(":")[0], torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+        return head.hear(packed)
+
+
+def truths_of(batch: Batch, work: Work, recipe: Recipe, device: str) -> Truths:
+    """What is known of a batch's samples."""
+    values = torch.from_numpy(work.targets.values[batch.samples]).float().to(device)
+    known = torch.from_numpy(work.targets.known[batch.samples]).to(device)
+    counts = work.targets.kind == "regression" and recipe.likelihood == "poisson"
+    return Truths("poisson" if counts else work.targets.kind, values, known)
