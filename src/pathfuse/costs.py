@@ -136,8 +136,9 @@ _OPEN: list[_Watch] = []
 def measured() -> Iterator[Meter]:
     """Measures time and peak memory of a block; blocks may be nested, and may run in threads.
 
-    Linux forgets the process's peak when asked to, so the peak is that of the block. Elsewhere, and where the system
-    does not allow it, it is that of the process since its start, and ``added_memory_mb`` is None. Never fails.
+    Linux forgets the process's peak when asked to, so the peak is that of the block (and ``ru_maxrss`` of the process
+    starts anew with it). Elsewhere, and where the system does not allow it, it is that of the process since its start,
+    and ``added_memory_mb`` is None. Never fails.
 
     Processor time is that of all threads of this process; see ``Tally`` for worker processes.
 
