@@ -6,6 +6,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import polars as pl
 
 from pathfuse.bags.folder import FeatureFolder, open_folder
 from pathfuse.experts.cohort import Unit
@@ -36,6 +37,14 @@ def mil_set(name: str, place: Path) -> Bags:
     with np.load(SHARED / "mil_benchmarks" / f"{name}.npz") as data:
         features, bag, label = data["X"], data["bag"], data["bag_label"].astype(np.int64)
     return write_bags([features[bag == i] for i in range(len(label))], label, place / name)
+
+
+def write_vectors(ids: Sequence[str], vectors: np.ndarray, place: Path) -> Path:
+    """A table of vectors: ``sample_id`` and one column per dimension, named after the file."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    columns = {f"{place.stem}_{k:04d}": vectors[:, k] for k in range(vectors.shape[1])}
+    pl.DataFrame({"sample_id": list(ids)} | columns).write_parquet(place)
+    return place
 
 
 def write_bags(bags: Sequence[np.ndarray], label: np.ndarray, place: Path) -> Bags:

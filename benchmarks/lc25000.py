@@ -17,7 +17,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 import pathfuse
 from benchmarks.descriptors import colour, random_encoder, texture
-from benchmarks.feature_files import SHARED
+from benchmarks.feature_files import SHARED, write_vectors
 from pathfuse.experts.parts import Expert
 from pathfuse.experts.recipe import Recipe
 from pathfuse.experts.train import train_expert
@@ -60,11 +60,9 @@ def _features() -> dict[str, Path]:
             image = np.asarray(file.convert("RGB").reduce(HALF))
         for name, encode in encoders.items():
             found[name].append(encode(image))
-    CACHE.mkdir(parents=True, exist_ok=True)
+    ids = [Path(path).stem for path in paths]
     for name, vectors in found.items():
-        table = np.stack(vectors)
-        columns = {f"{name}_{k:04d}": table[:, k] for k in range(table.shape[1])}
-        pl.DataFrame({"sample_id": [Path(path).stem for path in paths]} | columns).write_parquet(places[name])
+        write_vectors(ids, np.stack(vectors), places[name])
     return places
 
 
