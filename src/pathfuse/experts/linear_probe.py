@@ -108,17 +108,26 @@ def _fit(table: Table, rows: Index, targets: Targets, strength: float) -> tuple[
     values, known = targets.values[rows], targets.known[rows]
     if targets.kind == "multiclass":
         return _classes(table, values.argmax(axis=1), targets.n_outputs, strength)
+    if targets.kind == "regression":
+        return _targets(table, values, known, strength)
     coefficients, intercepts = np.zeros((table.shape[1], targets.n_outputs)), np.zeros(targets.n_outputs)
     for k in range(targets.n_outputs):
-        if targets.kind == "regression":
-            inside, truth = known[:, k], values[:, k]
-            if inside.any():
-                ridge = Ridge(alpha=1 / strength).fit(table[inside], truth[inside])
-                add_flops(2 * int(inside.sum()) * table.shape[1] * min(table.shape) + solve_flops(min(table.shape), 1))
-                coefficients[:, k], intercepts[k] = ridge.coef_, ridge.intercept_
-            continue
         inside, truth = (known[:, k], values[:, k]) if targets.kind == "multilabel" else _reached(values, k)
         coefficients[:, k], intercepts[k] = _yes_or_no(table[inside], truth[inside], strength)
+    return coefficients, intercepts
+
+
+def _targets(table: Table, values: np.ndarray, known: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:
+    """Ridge regressions; targets that are known of the same units share one decomposition."""
+    coefficients, intercepts = np.zeros((table.shape[1], values.shape[1])), np.zeros(values.shape[1])
+    patterns, member = np.unique(known, axis=1, return_inverse=True)
+    for number, inside in enumerate(patterns.T):
+        if inside.any():
+            alike = np.flatnonzero(member.ravel() == number)
+            ridge = Ridge(alpha=1 / strength).fit(table[inside], values[np.ix_(inside, alike)])
+            rows, small = int(inside.sum()), min(table.shape)
+            add_flops(2 * rows * table.shape[1] * (small + len(alike)) + solve_flops(small, len(alike)))
+            coefficients[:, alike], intercepts[alike] = np.atleast_2d(ridge.coef_).T, ridge.intercept_
     return coefficients, intercepts
 
 
