@@ -5,8 +5,11 @@ from pathlib import Path
 
 import polars as pl
 
+from benchmarks.complementary import complementary
 from benchmarks.fit_time import fit_time
+from benchmarks.her2st import her2st
 from benchmarks.intervals import coverage, null_rejection
+from benchmarks.kather_features import fusion_cost, kather_features
 from benchmarks.lc25000 import lc25000
 from benchmarks.mil import mil
 from benchmarks.published import published
@@ -20,6 +23,10 @@ TABLES = {
     "mil": mil,
     "training_speed": training_speed,
     "lc25000": lc25000,
+    "complementary": complementary,
+    "kather_features": kather_features,
+    "fusion_cost": fusion_cost,
+    "her2st": her2st,
 }
 
 

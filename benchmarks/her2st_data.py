@@ -100,10 +100,10 @@ def her2st_spots() -> Spots:
     selected = pl.concat([_selected(section) for section in SECTIONS])
     kept, expression = [], []
     for (section,), spots in selected.group_by("section", maintain_order=True):
-        table = _counts(str(section))
-        kept.append(spots.filter(pl.col("spot").is_in(list(table.row))))
-        relative = np.log1p(DEPTH * table.of(genes) / table.depth[:, None])
-        expression.append(relative[[table.row[spot] for spot in kept[-1]["spot"]]])
+        counted = _counts(str(section))
+        kept.append(spots.filter(pl.col("spot").is_in(list(counted.row))))
+        relative = np.log1p(DEPTH * counted.of(genes) / counted.depth[:, None])
+        expression.append(relative[[counted.row[spot] for spot in kept[-1]["spot"]]])
     table = pl.concat(kept)
     places = _features(table)
     return Spots(table.drop("spot"), np.concatenate(expression), genes, places, len(selected) - len(table))

@@ -1,0 +1,99 @@
+"""What the benchmarks of feature fusion share: the rivals, all by one recipe each, and what training them costs.
+
+Nothing is tuned: recipes are the defaults of their heads.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+
+import polars as pl
+import torch
+from pathfuse.costs import Cost
+
+import pathfuse
+from pathfuse.experts.parts import Expert
+from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.train import train_expert
+
+PCA_RIDGE = "concat, PCA and linear"
+"""The reference that every fusion of features is held against (meta-encoder.md, defect 13)."""
+SELF_ATTENTION = "Meta-Encoder, self_attention"
+Row = dict[str, object]
+
+
+def linear(**chosen: object) -> Recipe:
+    """A linear expert: logistic or ridge regression, strength by inner cross-validation."""
+    return Recipe.of("linear_probe", **chosen)
+
+
+def feature_fusions(**chosen: object) -> dict[str, Recipe]:
+    """Models that read the features of several encoders, by what the tables call them."""
+    return {
+        "concat, linear": linear(**chosen),
+        PCA_RIDGE: Recipe.of("pca_ridge", **chosen),
+        "Meta-Encoder, concat": Recipe.of("meta_encoder", strategy="concat", device="cpu", **chosen),
+        SELF_ATTENTION: Recipe.of("meta_encoder", strategy="self_attention", device="cpu", **chosen),
+    }
+
+
+@dataclass(frozen=True)
+class Trained:
+    """An expert after training."""
+
+    predictions: Path
+    cost: Cost
+    """Of all its models, one after the other on one core."""
+    models: int
+
+
+def trained(
+    name: str, features: Path | Mapping[str, Path], samples: Path, place: Path, recipe: Recipe, n_jobs: int = 1
+) -> Trained:
+    """Trains an expert in a folder of its own."""
+    file = "".join(sign if sign.isalnum() else "_" for sign in name)
+    given = features if isinstance(features, Path) else dict(features)
+    out = train_expert(Expert(file, given, samples, place / file, recipe), n_jobs=n_jobs)
+    manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    return Trained(out / "predictions" / f"{file}.parquet", Cost.from_dict(manifest["cost"]), len(manifest["parts"]))
+
+
+@dataclass(frozen=True)
+class Fused:
+    """Predictions after their fusion."""
+
+    table: pl.DataFrame
+    cost: Cost
+    """Of fitting the fusion, given the predictions."""
+
+
+def fused(samples: pl.DataFrame, predictions: Mapping[str, Path], method: str = "auto", seed: int = 0) -> Fused:
+    """Fuses predictions, without judging them."""
+    result = pathfuse.fuse(pathfuse.read_study(samples, dict(predictions)), method, seed, n_resamples=0)
+    assert result.fused is not None
+    return Fused(result.fused, Cost.from_dict(result.manifest["costs"]["fusion"]))
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """torch on one thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def on_one_core(table: Callable[[], list[Row]]) -> Callable[[], list[Row]]:
+    """A table that is computed with torch on one thread."""
+
+    @wraps(table)
+    def run() -> list[Row]:
+        with one_core():
+            return table()
+
+    return run
