@@ -224,7 +224,10 @@ def test_tiles_without_coordinates_are_never_joined(two, kind):
     with pytest.raises(InputError, match=why):
         open_bank(two, strict=True)
     write(two["uni"] / "s2.h5", features(2, 4, 0))
-    with pytest.raises(InputError, match=rf"none of the 2 slides can be used; the first, .*s1.*, slide 's1': {why}"):
+    with pytest.raises(
+        InputError,
+        match=rf"none of the 2 slides that several encoders have can be used; the first, .*s1.*, slide 's1': {why}",
+    ):
         open_bank(two)
     assert open_bank({"uni": two["uni"]}).read("s1").shape == (6, 4)
 
@@ -277,7 +280,10 @@ def test_micrometres_meet_pixels(two):
 def test_encoders_that_share_no_tile_at_all(two):
     for name, n in (("s1", 6), ("s2", 2)):
         write(two["uni"] / f"{name}.h5", features(n, 4, 0), GRID[:n] + 50_000)
-    with pytest.raises(InputError, match=r"none of the 2 slides can be used.*'conch' and 'uni' share no tile of slide"):
+    with pytest.raises(
+        InputError,
+        match=r"none of the 2 slides that several encoders have can be used.*'conch' and 'uni' share no tile of slide",
+    ):
         open_bank(two)
 
 

@@ -26,7 +26,14 @@ def test_the_example_is_valid_also_with_its_comments_taken_off(tmp_path):
     text = re.sub(r"^( *)# ((?:- )?\w+:)", r"\1\2", EXAMPLE, flags=re.MULTILINE)
     file.write_text(text.replace("endpoint: multiclass", "endpoint: survival"))
     full = read_config(file)
-    assert list(full.planned()) == ["uni_abmil", "uni_linear_probe", "virchow2_abmil", "virchow2_linear_probe"]
+    planned = full.planned()
+    single = ["uni_abmil", "uni_linear_probe", "virchow2_abmil", "virchow2_linear_probe"]
+    assert list(planned) == [*single, "pca_ridge", "meta_encoder", "fusecpath", "abmil_of_all"]
+    assert list(planned["fusecpath"].teachers) == ["titan"]
+    assert planned["fusecpath"].teachers["titan"] == tmp_path / "features/titan"
+    assert [planned[name].reference for name in ("meta_encoder", "fusecpath", "abmil_of_all")] == ["pca_ridge"] * 2 + [
+        None
+    ]
     assert full.fuse.coverage == 0.9
     assert full.time_edges == (0, 12, 24, 48, float("inf"))
 
@@ -77,3 +84,34 @@ def test_what_is_no_study_is_refused(tmp_path, text, sentence):
         read_config(file)
     with pytest.raises(InputError, match="cannot be read"):
         read_config(tmp_path / "none.yaml")
+
+
+def test_the_reference_of_a_fusion_of_features(tmp_path):
+    features = {"uni": "f/uni", "conch": "f/conch", "chief": "f/chief"}
+    some = {"head": "meta-encoder", "name": "two", "encoders": ["uni", "conch"], "folds": 7, "incomplete": "drop"}
+    planned = config_of(tmp_path, features=features, seed=3, fused=[some, {"head": "fusecpath"}]).planned()
+    assert planned["two"].reference == "pca_ridge_two"
+    assert planned["fusecpath"].reference == "pca_ridge_fusecpath"
+    assert list(planned["pca_ridge_two"].features) == list(planned["two"].features) == ["conch", "uni"]
+    recipe = planned["pca_ridge_two"].recipe
+    assert (recipe.head, recipe.folds, recipe.incomplete, recipe.seed) == ("pca_ridge", 7, "drop", 3)
+    own = {"head": "pca_ridge", "name": "linear", "components": 8}
+    planned = config_of(tmp_path, features=features, fused=[{"head": "meta_encoder"}, own]).planned()
+    assert list(planned)[3:] == ["meta_encoder", "linear"]
+    assert planned["meta_encoder"].reference == "linear"
+
+
+@pytest.mark.parametrize(
+    ("fused", "sentence"),
+    [
+        ([{"head": "meta_encoder", "encoders": ["uni", "who"]}], "reads the encoder 'who', which is not among the"),
+        ([{"head": "abmil", "teachers": {"t": "x"}}], "its head 'abmil' takes none; fusecpath does"),
+        ([{"head": "meta_encoder"}, {"head": "meta_encoder"}], "two experts are called 'meta_encoder'"),
+        ([{"head": "meta_encoder", "strategy": "sum"}], "'strategy': input should be"),
+        ([{"head": "abmil", "name": "uni"}], "two experts are called 'uni'"),
+        ([{"name": "x"}], "'fused.0.head': field required"),
+    ],
+)
+def test_what_stands_under_fused_is_checked(tmp_path, fused, sentence):
+    with pytest.raises(InputError, match=sentence):
+        config_of(tmp_path, fused=fused)

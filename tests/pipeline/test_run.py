@@ -68,7 +68,9 @@ def no_fusion(monkeypatch):
 
     class Fused:
         def __init__(self):
-            self.manifest = {}
+            self.manifest = {"notes": [], "warnings": []}
+            names = ["meta_encoder", "pca_ridge", "fusecpath"]
+            self.metrics = pl.DataFrame({"method": names, "output": "all", "metric": "nll", "value": [0.5, 0.4, 0.3]})
 
         def save(self, place, force):
             place.mkdir(exist_ok=True)
@@ -200,3 +202,25 @@ def test_the_manifest_says_which_steps_were_done(ran):
     manifest = json.loads((file.parent / "result/manifest.json").read_text())
     assert manifest["kind"] == "study"
     assert set(manifest["steps"]["experts"]) == {"alpha", "beta", "gamma"}
+
+
+@pytest.mark.usefixtures("no_fusion")
+def test_fusions_of_features_stand_beside_their_reference(tmp_path):
+    file = write_demo(tmp_path / "study", SMALL, heads=("mean_pool",))
+    tiny = {"hidden": 8, "attention_heads": 2, "epochs": 2, "um_per_px": 0.5}
+    fused = [tiny | {"head": "meta_encoder"}, tiny | {"head": "fusecpath", "clusters": 3, "draws": 2}]
+    done = run_study(changed(file, fused=fused, fuse={"method": "uniform_product", "resamples": 0}))
+    assert set(done.trained) == {"alpha", "beta", "gamma", "pca_ridge", "meta_encoder", "fusecpath"}
+    for name in ("pca_ridge", "meta_encoder", "fusecpath"):
+        said = json.loads((done.folder / f"experts/{name}/manifest.json").read_text())
+        assert list(said["features"]["views"]) == ["alpha", "beta", "gamma"]
+        assert said["rows"]["predicted"] == 40
+    manifest = done.result.manifest
+    beaten = (
+        "meta_encoder does not beat the linear reference pca_ridge on the same features (NLL 0.5000 against 0.4000)"
+    )
+    assert manifest["warnings"] == [f"{beaten} and is not recommended"]
+    assert manifest["notes"] == [
+        "fusecpath beats the linear reference pca_ridge on the same features (NLL 0.3000 against 0.4000)"
+    ]
+    assert run_study(changed(file, fused=fused, fuse={"method": "uniform_product", "resamples": 0})).trained == ()

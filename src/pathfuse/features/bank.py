@@ -192,14 +192,15 @@ def open_bank(
     _check_granularity(folders)
     _check_slides(folders)
     joined = _Joined(folders, overlap, um_per_px, incomplete)
-    for slide in sorted({name for folder in folders.values() for name in _names(folder)}):
+    for slide in joined.slides():
         joined.add(slide)
     source = " + ".join(folder.source for folder in folders.values())
-    if not joined.matches:
-        first = joined.broken[0]
+    shared = {name for name in joined.slides() if sum(name in folder.slides for folder in folders.values()) > 1}
+    if not joined.matches or (shared and not shared & set(joined.matches)):
+        first = next(item for item in joined.broken if item.name in shared or not shared)
+        which = f"{len(shared)} slides that several encoders have" if shared else f"{len(joined.broken)} slides"
         raise InputError(
-            f"{source}: none of the {len(joined.broken)} slides can be used; the first, {first.path}, slide "
-            f"'{first.name}': {first.reason}"
+            f"{source}: none of the {which} can be used; the first, {first.path}, slide '{first.name}': {first.reason}"
         )
     bank = joined.bank(source)
     if strict:
@@ -222,6 +223,10 @@ class _Joined:
 
     def __post_init__(self) -> None:
         self.unusable = {name: {item.name: item for item in one.broken} for name, one in self.folders.items()}
+
+    def slides(self) -> list[str]:
+        """All that there are, sorted, those that cannot be used as well."""
+        return sorted({name for folder in self.folders.values() for name in _names(folder)})
 
     def add(self, slide: str) -> None:
         """Joins the tiles of one slide, or says why not."""

@@ -39,11 +39,13 @@ experts:                   # every encoder gets each of these heads
   # - head: linear_probe
 
 # fused:                   # fusion of features: several encoders' tiles, joined by coordinates, read by one expert
-  # - head: meta_encoder   # or fusecpath, or any other head on all encoders side by side
+  # - head: meta_encoder   # pca_ridge on the same features joins by itself, as the reference
     # encoders: [uni, virchow2]     # default: all
     # strategy: self_attention      # mean, concat, gated, cross_attention, contrastive
-    # teachers: {titan: features/titan}     # slide-level embeddings that teach fusecpath
-                           # pca_ridge on the same features joins as the reference of meta_encoder and fusecpath
+  # - head: fusecpath
+    # teachers: {titan: features/titan}     # slide-level embeddings; they may lack slides
+  # - head: abmil          # any head on all encoders side by side
+    # name: abmil_of_all
 
 # folds: 5                 # outer folds, only if the samples have neither split nor fold
 
@@ -166,7 +168,7 @@ class StudyConfig(BaseModel):
             recipe, chosen = one.recipe(self.seed), self._encoders(one)
             features = {name: self.features[name] for name in chosen}
             reference = references[chosen] if recipe.head in FUSED_HEADS else None
-            if reference is not None and reference not in found:
+            if reference is not None and reference not in {*found, *(other.called for other in self.fused)}:
                 found[reference] = Planned(features, reference_recipe(recipe))
             found[one.called] = Planned(features, recipe, one.teachers, reference)
         return found
