@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from pathfuse.costs import Cost, total
 
 from benchmarks.feature_fusion import PCA_RIDGE, SELF_ATTENTION, Row, feature_fusions, fused, linear, trained
+from pathfuse.costs import Cost, total
 from pathfuse.endpoints.likelihood import log_softmax
 from pathfuse.endpoints.multiclass import Multiclass
 from pathfuse.evaluation.judge import judge

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import polars as pl
 import torch
-from pathfuse.costs import Cost
 
 import pathfuse
+from pathfuse.costs import Cost
 from pathfuse.experts.parts import Expert
 from pathfuse.experts.recipe import Recipe
 from pathfuse.experts.train import train_expert

@@ -22,11 +22,11 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from pathfuse.costs import Cost, total
 
 from benchmarks.feature_fusion import PCA_RIDGE, Row, feature_fusions, fused, linear, on_one_core, trained
 from benchmarks.her2st_data import ENCODERS, PLACE, SECTIONS, Spots, her2st_spots
 from benchmarks.spatial_pearson import Score, Sections, draw_blocks, spatial_pearson
+from pathfuse.costs import Cost, total
 
 N_RESAMPLES, SEED, JOBS = 1000, 0, 2
 FUSED = "fusion of the singles' predictions"

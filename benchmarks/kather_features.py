@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from pathfuse.costs import ratios
 from sklearn.model_selection import StratifiedShuffleSplit
 
 from benchmarks.class_fusion import FUSED, Outcome, class_study, figures, judged_rows
 from benchmarks.feature_files import SHARED, write_vectors
 from benchmarks.feature_fusion import SELF_ATTENTION, Row, on_one_core
+from pathfuse.costs import ratios
 
 FILE = SHARED / "kather2016_texture_features" / "kather2016_texture_features.npz"
 FAMILIES = ("gabor", "glcm", "hist_higher", "hist_lower", "lbp", "perceptual")
