@@ -72,5 +72,15 @@ class ModelLayers(nn.Module):
         origin = torch.eye(present.shape[1], device=tokens.device).expand(len(tokens), -1, -1)
         for layer in self.layers:
             tokens, looked = layer(tokens, present)
-            origin = looked @ origin
+            origin = chained(looked, origin)
         return self.norm(tokens), origin
+
+
+def chained(then: Tensor, origin: Tensor) -> Tensor:
+    """Matrix product of shares, Float, (row, to, model); in full precision also where autocast would halve it.
+
+    Args:
+        then: Float, (row, to, from).
+        origin: Float, (row, from, model).
+    """
+    return (then[..., None] * origin[:, None]).sum(dim=2)

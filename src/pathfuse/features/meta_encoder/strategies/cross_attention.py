@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from pathfuse.features.meta_encoder.attention import ModelLayers
+from pathfuse.features.meta_encoder.attention import ModelLayers, chained
 from pathfuse.features.meta_encoder.strategies.base import Fused, Shape, Strategy, equal_weights
 
 
@@ -23,5 +23,5 @@ class CrossAttention(Strategy):
     def forward(self, tokens: Tensor, present: Tensor) -> Fused:
         """See ``Strategy``."""
         tokens, origin = self.layers(tokens, present)
-        weights = torch.einsum("rq,rqm->rm", equal_weights(present), origin)
+        weights = chained(equal_weights(present)[:, None], origin)[:, 0]
         return Fused(torch.where(present[..., None], tokens, 0.0).flatten(1), weights)

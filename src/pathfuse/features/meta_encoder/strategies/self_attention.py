@@ -1,9 +1,8 @@
 """Self-attention with one token per model: the method that the paper describes."""
 
-import torch
 from torch import Tensor, nn
 
-from pathfuse.features.meta_encoder.attention import ModelLayers
+from pathfuse.features.meta_encoder.attention import ModelLayers, chained
 from pathfuse.features.meta_encoder.strategies.base import (
     Fused,
     Shape,
@@ -35,4 +34,4 @@ class SelfAttention(Strategy):
         pooling = equal_weights(present)
         if self.pool is not None:
             pooling = softmax_weights(self.pool(tokens)[..., 0], present)
-        return Fused(mean_over(tokens, pooling), torch.einsum("rq,rqm->rm", pooling, origin))
+        return Fused(mean_over(tokens, pooling), chained(pooling[:, None], origin)[:, 0])
