@@ -264,6 +264,13 @@ def absorb(other: Tally) -> None:
     tally.workers_cpu_s += other.workers_cpu_s + (other.cpu_s if other.process != os.getpid() else 0.0)
 
 
+def pca_flops(shape: tuple[int, ...], components: int) -> int:
+    """Operations of principal components: of a whole decomposition, or of the randomised one if that is less."""
+    rows, columns = shape
+    size, small = rows * columns, min(rows, columns)
+    return min(4 * size * small, 20 * size * (components + 10))
+
+
 def solve_flops(size: int, columns: int) -> int:
     """Operations of solving one system of linear equations by elimination."""
     return 2 * size**3 // 3 + 2 * size**2 * columns

@@ -154,7 +154,11 @@ def test_teachers(cohort, tmp_path):
     plain = train_expert(expert_of(cohort, tmp_path / "plain", "fusecpath", draws=2))
     assert manifest_of(out)["teachers"] == {"titan": 4}
     fitted = load_fitted(out / "models" / "all.safetensors")
-    assert fitted.inputs.teachers == {"titan": 4}
+    assert fitted.inputs.teachers == {}  # prediction needs none
+    assert not any("teacher" in name for name in fitted.weights)
+    gaps = {item["reason"]: item["n"] for item in manifest_of(out)["left_out"]}
+    there = set(prepare(expert_of(cohort, tmp_path / "x", "fusecpath")).cohort.folder.slides) & set(slides)
+    assert gaps["slide that the teacher 'titan' does not know (no distillation from it)"] == len(there - set(some))
     one, two = read(out, "fusecpath"), read(plain, "fusecpath")
     assert one["sample_id"].to_list() == two["sample_id"].to_list()
     assert not np.allclose(one.drop("sample_id").to_numpy(), two.drop("sample_id").to_numpy(), atol=1e-4)
@@ -220,3 +224,34 @@ def test_vectors_are_no_bags(tmp_path):
     features = {"x": vectors(tmp_path / "x.csv", ids, x), "y": vectors(tmp_path / "y.csv", ids, y)}
     with pytest.raises(InputError, match="holds one vector per sample, and the head 'fusecpath' pools bags of tiles"):
         prepare(Expert("f", features, tmp_path / "samples.csv", tmp_path / "out", Recipe.of("fusecpath")))
+
+
+def test_a_teacher_that_knows_no_slide(cohort, tmp_path):
+    place = vectors(tmp_path / "titan.csv", ["xs00", "xs01"], np.ones((2, 4)))
+    with pytest.raises(InputError, match=r"knows no slide of the cohort: 'P.*' is wanted, 'xs00' is there"):
+        prepare(expert_of(cohort, tmp_path / "no", "fusecpath", teachers={"titan": place}))
+
+
+def test_the_residuals_of_linear_models_are_held_out(tmp_path):
+    """With more features than rows a ridge fits its rows nearly without error, and new ones not at all so well."""
+    rng = np.random.default_rng(0)
+    x, ids = rng.normal(size=(120, 80)), [f"s{k:03d}" for k in range(120)]
+    target = x[:, :4].sum(axis=1) + rng.normal(size=120)
+    split = ["fit"] * 60 + ["test"] * 60
+    pl.DataFrame({"sample_id": ids, "split": split, "target_a": target}).write_csv(tmp_path / "samples.csv")
+    features = {"x": vectors(tmp_path / "x.csv", ids, x[:, :40]), "y": vectors(tmp_path / "y.csv", ids, x[:, 40:])}
+    for head in ("linear_probe", "pca_ridge"):
+        expert = Expert(head, features, tmp_path / "samples.csv", tmp_path / head, Recipe.of(head, folds=2))
+        table = read(train_expert(expert), head)
+        test = table["sample_id"].is_in(ids[60:]).to_numpy()
+        error = np.sqrt(np.mean((table["mean_a"].to_numpy()[test] - target[60:]) ** 2))
+        said = load_fitted(tmp_path / head / "models/all.safetensors").scales["residual_sd"].item()
+        assert 0.75 < said / error < 1.33
+
+
+def test_operations_of_a_prediction_are_those_of_all_tiles_and_slides(cohort, tmp_path):
+    few = train_expert(expert_of(cohort, tmp_path / "few", max_tiles=2))
+    all_ = train_expert(expert_of(cohort, tmp_path / "all"))
+    one, other = (Cost.from_dict(manifest_of(out)["cost"]) for out in (few, all_))
+    assert one.predict_flops_per_sample == other.predict_flops_per_sample
+    assert one.fit_flops < other.fit_flops

@@ -28,12 +28,18 @@ def test_the_example_is_valid_also_with_its_comments_taken_off(tmp_path):
     full = read_config(file)
     planned = full.planned()
     single = ["uni_abmil", "uni_linear_probe", "virchow2_abmil", "virchow2_linear_probe"]
-    assert list(planned) == [*single, "pca_ridge", "meta_encoder", "fusecpath", "abmil_of_all"]
+    assert list(planned) == [
+        *single,
+        "pca_ridge_meta_encoder",
+        "meta_encoder",
+        "pca_ridge_fusecpath",
+        "fusecpath",
+        "abmil_of_all",
+    ]
     assert list(planned["fusecpath"].teachers) == ["titan"]
     assert planned["fusecpath"].teachers["titan"] == tmp_path / "features/titan"
-    assert [planned[name].reference for name in ("meta_encoder", "fusecpath", "abmil_of_all")] == ["pca_ridge"] * 2 + [
-        None
-    ]
+    found = [planned[name].reference for name in ("meta_encoder", "fusecpath", "abmil_of_all")]
+    assert found == ["pca_ridge_meta_encoder", "pca_ridge_fusecpath", None]  # one bag per sample, one per slide
     assert full.fuse.coverage == 0.9
     assert full.time_edges == (0, 12, 24, 48, float("inf"))
 
@@ -95,10 +101,35 @@ def test_the_reference_of_a_fusion_of_features(tmp_path):
     assert list(planned["pca_ridge_two"].features) == list(planned["two"].features) == ["conch", "uni"]
     recipe = planned["pca_ridge_two"].recipe
     assert (recipe.head, recipe.folds, recipe.incomplete, recipe.seed) == ("pca_ridge", 7, "drop", 3)
-    own = {"head": "pca_ridge", "name": "linear", "components": 8}
-    planned = config_of(tmp_path, features=features, fused=[{"head": "meta_encoder"}, own]).planned()
-    assert list(planned)[3:] == ["meta_encoder", "linear"]
-    assert planned["meta_encoder"].reference == "linear"
+
+
+def references(tmp_path, fused, **chosen):
+    """Name, encoders and recipe of every reference."""
+    planned = config_of(tmp_path, features={"uni": "f/uni", "conch": "f/conch"}, fused=fused, **chosen).planned()
+    named = {name: one.reference for name, one in planned.items() if one.reference is not None}
+    return {name: (other, list(planned[other].features), planned[other].recipe) for name, other in named.items()}
+
+
+def test_only_an_equal_expert_serves_as_reference(tmp_path):
+    """Not one of other encoders, of another head, of fewer components, or of other slides."""
+    meta, both = {"head": "meta_encoder"}, ["conch", "uni"]
+    for other in (
+        {"head": "pca_ridge", "encoders": ["uni"]},
+        {"head": "pca_ridge", "components": 1},
+        {"head": "mean_pool", "name": "pca_ridge"},
+    ):
+        name, encoders, recipe = references(tmp_path, [meta, other])["meta_encoder"]
+        assert (name, encoders, recipe.head, recipe.components) == ("pca_ridge_1", both, "pca_ridge", 256)
+    assert references(tmp_path, [meta, {"head": "pca_ridge", "name": "mine"}])["meta_encoder"][0] == "mine"
+    found = references(tmp_path, [meta | {"incomplete": "drop"}, {"head": "fusecpath"}])
+    assert [(name, recipe.incomplete) for name, _, recipe in found.values()] == [
+        ("pca_ridge_meta_encoder", "drop"),
+        ("pca_ridge_fusecpath", "mask"),
+    ]
+    alike = references(tmp_path, [meta, {"head": "fusecpath"}])
+    assert {name for name, _, _ in alike.values()} == {"pca_ridge"}  # without a slide table a sample is a slide
+    several = references(tmp_path, [meta, {"head": "fusecpath"}], slides="slides.csv")
+    assert len({name for name, _, _ in several.values()}) == 2
 
 
 @pytest.mark.parametrize(
@@ -110,8 +141,17 @@ def test_the_reference_of_a_fusion_of_features(tmp_path):
         ([{"head": "meta_encoder", "strategy": "sum"}], "'strategy': input should be"),
         ([{"head": "abmil", "name": "uni"}], "two experts are called 'uni'"),
         ([{"name": "x"}], "'fused.0.head': field required"),
+        ([{"head": "meta_encoder", "encoders": ["uni", "uni"]}], "'meta_encoder' names an encoder twice"),
+        ([{"head": "meta_encoder", "encoders": []}], "'fused.0.encoders': tuple should have at least 1"),
     ],
 )
 def test_what_stands_under_fused_is_checked(tmp_path, fused, sentence):
     with pytest.raises(InputError, match=sentence):
         config_of(tmp_path, fused=fused)
+
+
+def test_a_head_is_a_name_and_stands_once(tmp_path):
+    with pytest.raises(InputError, match="the head 'tile_mlp' stands twice"):
+        config_of(tmp_path, experts=[{"head": "tile-mlp"}, {"head": "tile_mlp"}])
+    with pytest.raises(InputError, match="'head' is a name, not 3"):
+        config_of(tmp_path, experts=[{"head": 3}])

@@ -69,8 +69,17 @@ def no_fusion(monkeypatch):
     class Fused:
         def __init__(self):
             self.manifest = {"notes": [], "warnings": []}
-            names = ["meta_encoder", "pca_ridge", "fusecpath"]
-            self.metrics = pl.DataFrame({"method": names, "output": "all", "metric": "nll", "value": [0.5, 0.4, 0.3]})
+            self.comparisons = pl.DataFrame(
+                {
+                    "method": ["meta_encoder", "fusecpath"],
+                    "reference": "pca_ridge",
+                    "output": "all",
+                    "metric": "nll",
+                    "difference": [0.1, -0.1],
+                    "ci_low": [0.05, -0.3],
+                    "ci_high": [0.2, 0.1],
+                }
+            )
 
         def save(self, place, force):
             place.mkdir(exist_ok=True)
@@ -208,7 +217,7 @@ def test_the_manifest_says_which_steps_were_done(ran):
 def test_fusions_of_features_stand_beside_their_reference(tmp_path):
     file = write_demo(tmp_path / "study", SMALL, heads=("mean_pool",))
     tiny = {"hidden": 8, "attention_heads": 2, "epochs": 2, "um_per_px": 0.5}
-    fused = [tiny | {"head": "meta_encoder"}, tiny | {"head": "fusecpath", "clusters": 3, "draws": 2}]
+    fused = [tiny | {"head": "meta_encoder"}, tiny | {"head": "fusecpath", "clusters": 3, "draws": 2, "several": "bag"}]
     done = run_study(changed(file, fused=fused, fuse={"method": "uniform_product", "resamples": 0}))
     assert set(done.trained) == {"alpha", "beta", "gamma", "pca_ridge", "meta_encoder", "fusecpath"}
     for name in ("pca_ridge", "meta_encoder", "fusecpath"):
@@ -216,11 +225,17 @@ def test_fusions_of_features_stand_beside_their_reference(tmp_path):
         assert list(said["features"]["views"]) == ["alpha", "beta", "gamma"]
         assert said["rows"]["predicted"] == 40
     manifest = done.result.manifest
-    beaten = (
-        "meta_encoder does not beat the linear reference pca_ridge on the same features (NLL 0.5000 against 0.4000)"
-    )
-    assert manifest["warnings"] == [f"{beaten} and is not recommended"]
-    assert manifest["notes"] == [
-        "fusecpath beats the linear reference pca_ridge on the same features (NLL 0.3000 against 0.4000)"
-    ]
+    on = "the linear reference pca_ridge on the same features"
+    beaten = f"meta_encoder does not beat {on} and is not recommended (NLL +0.1000, 95 % +0.0500 to +0.2000)"
+    better = f"fusecpath beats {on} (NLL -0.1000, 95 % -0.3000 to +0.1000; this may be chance)"
+    assert manifest["warnings"] == [beaten]
+    assert manifest["notes"] == [better]
     assert run_study(changed(file, fused=fused, fuse={"method": "uniform_product", "resamples": 0})).trained == ()
+
+
+def test_nothing_is_left_of_a_study_whose_features_are_wrong(tmp_path):
+    file = write_demo(tmp_path / "study", SMALL, heads=("mean_pool",))
+    fused = [{"head": "fusecpath", "teachers": {"t": "features/beta"}, "um_per_px": 0.5}]
+    with pytest.raises(InputError, match="holds bags of tiles, but a teacher is one vector per slide"):
+        run_study(changed(file, fused=fused))
+    assert not (tmp_path / "study/result").exists()

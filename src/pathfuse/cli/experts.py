@@ -71,9 +71,14 @@ def train(
     from pathfuse.experts.parts import Expert
     from pathfuse.experts.recipe import Recipe
 
-    recipe = Recipe.of(head, **{"seed": seed, **parse_settings(set_)})
-    edges = parse_time_edges(time_edges)
+    chosen = {"seed": seed, **parse_settings(set_)}
+    if "head" in chosen:
+        raise InputError("--set head: the head is named by --head")
     given = parse_features(features)
+    if um_per_px is not None and not isinstance(given, Path):
+        chosen.setdefault("um_per_px", um_per_px)
+    recipe = Recipe.of(head, **chosen)
+    edges = parse_time_edges(time_edges)
     called = _default_name(given, recipe.head) if name is None else name
     taught = parse_named("--teachers", teachers or [])
     expert = Expert(
@@ -137,7 +142,7 @@ def predict(
             sys.stderr.write(f"pathfuse: {note}\n")
     write_file(table, out, force)
     for item in one.left_out:
-        sys.stderr.write(f"pathfuse: left out: {item['n']} ({item['reason']}: {', '.join(item['first'])})\n")
+        sys.stderr.write(f"pathfuse: left out: {item['n']} ({said(item)})\n")
     sys.stdout.write(f"{table.height} samples: {out}\n")
 
 
@@ -199,6 +204,11 @@ def parse_settings(settings: list[str] | None) -> dict[str, Any]:
     return found
 
 
+def said(item: dict[str, Any]) -> str:
+    """A reason, and the first few that it is about."""
+    return f"{item['reason']}: {', '.join(item['first'])}" if item["first"] else str(item["reason"])
+
+
 def show(out: Path, say: Any) -> None:
     """What was trained and what was left out."""
     import json
@@ -211,7 +221,7 @@ def show(out: Path, say: Any) -> None:
         f"{manifest['scheme'][:1].upper()}{manifest['scheme'][1:]}.\n"
     )
     for item in manifest["left_out"]:
-        say(f"Left out: {item['n']} ({item['reason']}: {', '.join(item['first'])}).\n")
+        say(f"Left out: {item['n']} ({said(item)}).\n")
     if "reference" in manifest:
         say(f"{manifest['reference']['verdict'][:1].upper()}{manifest['reference']['verdict'][1:]}.\n")
     say(f"Predictions: {out}/predictions\n")

@@ -84,7 +84,7 @@ def assemble(
 def cost_of(prepared: Prepared, loaded: dict[str, Loaded]) -> Cost:
     """All models of an expert; parameters and operations of a prediction are those of the models that serve.
 
-    A part that was stopped and went on counts from where it went on. Clusters of tiles are found by the first part.
+    The time of an expert that was stopped and went on is not known.
     """
     parts = []
     for name, (_, _, history) in loaded.items():
@@ -200,7 +200,7 @@ def manifest(prepared: Prepared, n_predicted: int, loaded: dict[str, Loaded], co
         "recipe": prepared.expert.recipe.model_dump(),
         "spread_of_draws": {name: one[2]["spread"] for name, one in loaded.items() if one[2]["spread"] is not None},
         "cost": cost_of(prepared, loaded).as_dict(),
-        "teachers": {} if prepared.teachers is None else prepared.teachers.views,
+        "teachers": {name: folder.dim for name, folder in prepared.teachers.items()},
         "processors": os.cpu_count(),
         "notes": [],
     }

@@ -58,6 +58,10 @@ class BagReader:
         self.held = 0
         """Bytes that are kept."""
 
+    def preparing_flops(self, unit: Unit) -> int:
+        """Operations before a unit can be read."""
+        return 0
+
     def drawing(self, draw: int) -> Self:
         """The reader of one of the ``draws``."""
         return self

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from pathfuse.bags.folder import FeatureFolder
+from pathfuse.costs import tallied
 from pathfuse.experts.batches import BagReader, Scale, Tiles
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.recipe import FuseCPathRecipe
@@ -39,12 +40,13 @@ class Clusters:
             if file is not None and file.exists():
                 self.known[unit.slides] = np.load(file)
             else:
-                self.known[unit.slides] = self._find(unit)
+                self.known[unit.slides] = self.find(unit)
                 if file is not None:
                     _keep(self.known[unit.slides], file)
         return self.known[unit.slides]
 
-    def _find(self, unit: Unit) -> Index:
+    def find(self, unit: Unit) -> Index:
+        """``labels``, from the features."""
         bag = np.concatenate([self.folder.read(name) for name in unit.slides])
         edges = np.cumsum([0, *self.folder.views.values()]).tolist()
         views = [bag[:, start:end] for start, end in pairwise(edges)]
@@ -75,6 +77,12 @@ class ClusteredReader(BagReader):
         if sum(self.sizes(unit)) * self.folder.dim * 4 <= self.room - self.held:
             self._whole(unit)
         return Tiles(self.rows(unit, order), labels[order])
+
+    def preparing_flops(self, unit: Unit) -> int:
+        """Operations of clustering a unit's tiles, found by doing it again."""
+        with tallied() as tally:
+            self.clusters.find(unit)
+        return tally.flops
 
     def _fixed(self, unit: Unit) -> np.random.Generator:
         """Of a draw: the same for a slide in whatever company."""

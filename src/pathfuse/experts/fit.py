@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from pathfuse.bags.folder import FeatureFolder
 from pathfuse.costs import tallied
 from pathfuse.experts.apply import CLUSTERS, apply, make_reader
 from pathfuse.experts.cohort import Cohort, Unit
 from pathfuse.experts.fitted import Fitted
 from pathfuse.experts.folds import Part, validation_rows
-from pathfuse.experts.operations import Operations
+from pathfuse.experts.inputs import Inputs, Operations
 from pathfuse.experts.outputs import Targets
 from pathfuse.experts.parts import Prepared
 from pathfuse.experts.recipe import LINEAR_HEADS, PcaRidgeRecipe
@@ -32,8 +33,10 @@ class Fit:
     fitted: Fitted
     history: History
     """Lines of ``history.csv``."""
-    fit_flops: float
-    predict_flops_per_unit: float
+    count: Callable[[], Operations]
+    """Counts operations, which takes time that is no part of the fit."""
+    resumed: bool = False
+    """Whether a stopped fit went on, so that its time is not known."""
 
 
 def fit_part(prepared: Prepared, part: Part, checkpoint: Path, heard: Heard | None) -> Fit:
@@ -47,21 +50,22 @@ def fit_part(prepared: Prepared, part: Part, checkpoint: Path, heard: Heard | No
     """
     cohort, recipe = prepared.cohort, prepared.expert.recipe
     targets, scales = scaled_targets(cohort.people.targets, part.train, recipe.likelihood)
-    linear = recipe.head in LINEAR_HEADS
+    linear, resumed = recipe.head in LINEAR_HEADS, checkpoint.exists()
     fitted_rows, validation = (part.train, part.train[:0]) if linear else validation_rows(cohort, part.train, recipe)
     units, held = cohort.units_of(fitted_rows), cohort.units_of(validation)
     code = [recipe.seed, int.from_bytes(hashlib.sha256(part.name.encode()).digest()[:4], "big")]
     seed = int(np.random.SeedSequence(code).generate_state(1)[0])
     if linear:
-        weights, own, history, operations = _linear(prepared, units, targets, seed)
+        weights, own, history, count = _linear(prepared, units, targets, seed)
     else:
         tell = None if heard is None else (lambda line: heard(part.name, line))
-        weights, own, history, operations = _train(prepared, units, held, targets, seed, checkpoint, tell)
+        weights, own, history, count = _train(prepared, units, held, targets, seed, checkpoint, tell)
     names, kind = cohort.people.targets.names, cohort.people.targets.kind
-    fitted = Fitted(recipe, prepared.inputs, names, kind, weights, scales | own)
+    inputs = Inputs(prepared.inputs.views, {}, prepared.inputs.single)  # prediction needs no teacher
+    fitted = Fitted(recipe, inputs, names, kind, weights, scales | own)
     if kind == "regression":
         fitted = _with_residuals(fitted, cohort, held or units, prepared.expert.work / CLUSTERS)
-    return Fit(fitted, history, operations.fit, operations.predict_per_unit)
+    return Fit(fitted, history, count, resumed)
 
 
 def _train(
@@ -72,8 +76,9 @@ def _train(
     seed: int,
     checkpoint: Path,
     tell: Callable[[dict[str, Any]], None] | None,
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], History, Operations]:
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], History, Callable[[], Operations]]:
     from pathfuse.experts.batches import Scale, fit_scale
+    from pathfuse.experts.operations import count_operations
     from pathfuse.experts.training import train
     from pathfuse.experts.work import Work
 
@@ -87,8 +92,9 @@ def _train(
     teachers = _teachers(prepared, units, held)
     work = Work(reader, units, held, targets, prepared.inputs, patients, teachers)
     trained = train(work, recipe, seed, checkpoint, tell)
-    weights = {name: value.cpu().numpy() for name, value in trained.head.state_dict().items()}
-    return weights, scales, trained.history, trained.operations
+    weights = {name: value.cpu().numpy() for name, value in trained.head.serving_state().items()}
+    epochs = len(trained.history)
+    return weights, scales, trained.history, lambda: count_operations(trained.head, work, recipe, epochs)
 
 
 def _teachers(
@@ -100,25 +106,28 @@ def _teachers(
     """
     from pathfuse.experts.linear_probe import moments
 
-    bank = prepared.teachers
-    if bank is None:
+    if not prepared.teachers:
         return None
-    absent = np.full(bank.dim, np.nan)
-    known = {name: bank.read(name)[0].astype(np.float64) for name in bank.slides}
-    found = {}
-    for unit in [*units, *held]:
-        stack = np.stack([known.get(slide, absent) for slide in unit.slides])
-        there = ~np.isnan(stack)
-        total = np.where(there, stack, 0.0).sum(axis=0)
-        found[unit.slides] = np.where(there.any(axis=0), total / np.maximum(there.sum(axis=0), 1), np.nan)
-    mean, sd = moments(np.stack([found[unit.slides] for unit in units]))
-    return {slides: (vector - mean) / sd for slides, vector in found.items()}
+    parts = [_of_teacher(teacher, [*units, *held]) for teacher in prepared.teachers.values()]
+    table = np.concatenate(parts, axis=1)
+    mean, sd = moments(table[: len(units)])
+    return {unit.slides: (row - mean) / sd for unit, row in zip([*units, *held], table, strict=True)}
+
+
+def _of_teacher(teacher: FeatureFolder, units: Sequence[Unit]) -> np.ndarray:
+    """Float, (unit, dim): the mean of a unit's slides that the teacher knows, NaN if it knows none."""
+    table = np.full((len(units), teacher.dim), np.nan)
+    for row, unit in enumerate(units):
+        known = [teacher.read(slide)[0] for slide in unit.slides if slide in teacher.slides]
+        if known:
+            table[row] = np.mean(known, axis=0, dtype=np.float64)
+    return table
 
 
 def _linear(
     prepared: Prepared, units: Sequence[Unit], targets: Targets, seed: int
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], History, Operations]:
-    from pathfuse.experts.linear_probe import fit_probe, fit_reduced, moments, pooled, standardised
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], History, Callable[[], Operations]]:
+    from pathfuse.experts.linear_probe import fit_probe, fit_reduced, held_out_error, moments, pooled, standardised
 
     recipe = prepared.expert.recipe
     table = pooled(make_reader(prepared.cohort.folder, recipe, recipe.cache_mb), units)
@@ -127,13 +136,17 @@ def _linear(
     groups = prepared.cohort.people.samples.patients[rows].astype(str)
     scaled = standardised(table, mean, sd)
     with tallied() as tally, threadpool_limits(1):  # many small fits: threads would wait for each other
-        if isinstance(recipe, PcaRidgeRecipe):
-            coefficients, intercepts, chosen = fit_reduced(scaled, rows, targets, groups, seed, recipe.components)
+        components = recipe.components if isinstance(recipe, PcaRidgeRecipe) else None
+        if components is not None:
+            coefficients, intercepts, chosen = fit_reduced(scaled, rows, targets, groups, seed, components)
         else:
             coefficients, intercepts, chosen = fit_probe(scaled, rows, targets, groups, seed)
+        scales = {"feature_mean": mean, "feature_sd": sd}
+        if targets.kind == "regression":
+            scales["held_out_error"] = held_out_error(scaled, rows, targets, groups, seed, chosen, components)
     weights = {"coefficients": coefficients, "intercepts": intercepts}
     history = [{"epoch": 1, "rate": chosen, "chosen": True}]
-    return weights, {"feature_mean": mean, "feature_sd": sd}, history, Operations(tally.flops, 2 * coefficients.size)
+    return weights, scales, history, lambda: Operations(tally.flops, 2 * coefficients.size)
 
 
 def scaled_targets(targets: Targets, rows: Index, likelihood: str) -> tuple[Targets, dict[str, np.ndarray]]:
@@ -159,13 +172,17 @@ def scaled_targets(targets: Targets, rows: Index, likelihood: str) -> tuple[Targ
 def _with_residuals(fitted: Fitted, cohort: Cohort, units: Sequence[Unit], clusters: Path) -> Fitted:
     """Adds each target's root mean squared error on held-out rows (on the fitted ones where none were held out).
 
-    A target that none of these rows knows has its spread among the training rows.
+    A linear model's comes from folds of its training rows. A target that none of these rows knows has its spread among
+    the training rows.
     """
-    raw = apply(fitted, cohort.folder, units, clusters=clusters).outputs
-    rows = np.array([unit.sample for unit in units])
-    targets = cohort.people.targets
-    error = np.where(targets.known[rows], raw - targets.values[rows], 0.0)
-    count, spread = targets.known[rows].sum(axis=0), fitted.scales["target_sd"]
-    residual = np.where(count > 0, np.sqrt((error**2).sum(axis=0) / np.maximum(count, 1)), spread)
-    residual = np.maximum(residual, 1e-6 * spread)
-    return replace(fitted, scales=fitted.scales | {"residual_sd": residual})
+    spread, scales = fitted.scales["target_sd"], dict(fitted.scales)
+    found = scales.pop("held_out_error", None)
+    if found is None:
+        raw = apply(fitted, cohort.folder, units, clusters=clusters).outputs
+        rows, targets = np.array([unit.sample for unit in units]), cohort.people.targets
+        error = np.where(targets.known[rows], raw - targets.values[rows], 0.0)
+        count = targets.known[rows].sum(axis=0)
+        residual = np.where(count > 0, np.sqrt((error**2).sum(axis=0) / np.maximum(count, 1)), spread)
+    else:
+        residual = np.where(np.isnan(found), 1.0, found) * spread
+    return replace(fitted, scales=scales | {"residual_sd": np.maximum(residual, 1e-6 * spread)})

@@ -1,4 +1,4 @@
-"""The lengths of what a head reads."""
+"""The lengths of what a head reads, and the operations that it takes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,3 +18,12 @@ class Inputs:
     def dim(self) -> int:
         """Length of a feature vector."""
         return sum(self.views.values())
+
+
+@dataclass(frozen=True)
+class Operations:
+    """As ``pathfuse.costs`` defines them."""
+
+    fit: float
+    predict_per_unit: float
+    """With all draws of tiles."""

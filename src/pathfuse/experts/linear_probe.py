@@ -11,7 +11,7 @@ from jaxtyping import Float
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from pathfuse.costs import add_flops, solve_flops
+from pathfuse.costs import add_flops, pca_flops, solve_flops
 from pathfuse.experts.batches import BagReader
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.outputs import Targets
@@ -53,7 +53,7 @@ def fit_reduced(
     The components see all training rows, also those that the inner folds hold out, but no truth.
     """
     pca = PCA(min(components, len(table) - 1, table.shape[1]), random_state=seed).fit(table)
-    add_flops(4 * table.size * min(table.shape))  # of the decomposition; its constant depends on the solver
+    add_flops(pca_flops(table.shape, pca.n_components_))
     coefficients, intercepts, chosen = fit_probe(pca.transform(table), rows, targets, groups, seed)
     back = pca.components_.T @ coefficients
     return back, intercepts - pca.mean_ @ back, chosen
@@ -91,6 +91,44 @@ def fit_probe(
                 loss[i, ~inside] += _loss(table[~inside] @ coefficients + intercepts, targets, rows[~inside])
     chosen = strengths[_simplest(loss / repeats)]
     return *_fit(table, rows, targets, chosen), chosen
+
+
+def held_out_error(
+    table: Table, rows: Index, targets: Targets, groups: np.ndarray, seed: int, strength: float, components: int | None
+) -> Float[np.ndarray, " target"]:
+    """Root mean squared error of each regression target on units whose patient was left out of the fit.
+
+    Args:
+        table: Standardised features of the units.
+        rows: Sample of each unit.
+        targets: The truth of all samples.
+        groups: Patient of each unit.
+        seed: Of the folds.
+        strength: C, as chosen on all units.
+        components: Principal components before the fit, found without the units left out; None: none.
+
+    Returns:
+        NaN for a target that is nowhere known, and of one patient alone.
+    """
+    names, member = np.unique(groups, return_inverse=True)
+    n_folds = min(N_FOLDS, len(names))
+    fold = np.random.default_rng(seed).permutation(np.arange(len(names)) % n_folds)[member]
+    square, count = np.zeros(targets.n_outputs), np.zeros(targets.n_outputs)
+    for k in range(n_folds if n_folds > 1 else 0):
+        inside, basis, mean = fold != k, None, np.zeros(table.shape[1])
+        part = table[inside]
+        if components is not None:
+            pca = PCA(max(1, min(components, len(part) - 1, table.shape[1])), random_state=seed).fit(part)
+            add_flops(pca_flops(part.shape, pca.n_components_))
+            basis, mean = pca.components_.T, pca.mean_
+        seen, unseen = part - mean, table[~inside] - mean
+        if basis is not None:
+            seen, unseen = seen @ basis, unseen @ basis
+        coefficients, intercepts = _fit(seen, rows[inside], targets, strength)
+        known = targets.known[rows[~inside]]
+        error = (unseen @ coefficients + intercepts - targets.values[rows[~inside]]) * known
+        square, count = square + (error**2).sum(axis=0), count + known.sum(axis=0)
+    return np.asarray(np.where(count > 0, np.sqrt(square / np.maximum(count, 1)), np.nan))
 
 
 def _simplest(loss: Float[np.ndarray, "strength unit"]) -> int:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import polars as pl
 import pathfuse
 from pathfuse.bags.folder import FeatureFolder, open_folder
 from pathfuse.errors import InputError
-from pathfuse.experts.cohort import Cohort, People, join, read_people
+from pathfuse.experts.cohort import SHOWN, Cohort, People, join, read_people
 from pathfuse.experts.fitted import Fitted, load_fitted
 from pathfuse.experts.folds import Part, Plan, plan
 from pathfuse.experts.inputs import Inputs
@@ -65,12 +65,12 @@ class Prepared:
     plan: Plan
     stamp: str
     """Changes when anything does that a result depends on."""
-    teachers: FeatureFolder | None = None
+    teachers: dict[str, FeatureFolder] = field(default_factory=dict)
 
     @property
     def inputs(self) -> Inputs:
         """The lengths of what the head reads."""
-        taught = {} if self.teachers is None else self.teachers.views
+        taught = {name: folder.dim for name, folder in self.teachers.items()}
         return Inputs(self.cohort.folder.views, taught, self.cohort.folder.granularity == "slide")
 
     def done(self, part: Part) -> bool:
@@ -90,6 +90,8 @@ def prepare(expert: Expert) -> Prepared:
         _check_counts(people)
     folder, teachers = open_features(expert), open_teachers(expert)
     cohort = join(people, folder, expert.recipe, expert.strict)
+    gaps = check_teachers(cohort, teachers, expert.strict)
+    cohort = replace(cohort, left_out=(*cohort.left_out, *gaps))
     laid_out = plan(cohort, expert.recipe)
     for part in laid_out.parts:
         if len(part.train) < 2:
@@ -121,20 +123,43 @@ def open_encoders(paths: Mapping[str, Path], recipe: Recipe, strict: bool) -> Fe
     )
 
 
-def open_teachers(expert: Expert) -> FeatureFolder | None:
-    """The slide-level embeddings of the teachers; None if there is none.
+def open_teachers(expert: Expert) -> dict[str, FeatureFolder]:
+    """The slide-level embeddings of the teachers, sorted by name.
 
     Raises:
         InputError: The head takes no teachers, or they are no vectors of whole slides.
     """
-    if not expert.teachers:
-        return None
-    if expert.recipe.head != "fusecpath":
+    if expert.teachers and expert.recipe.head != "fusecpath":
         raise InputError(f"the head '{expert.recipe.head}' takes no teachers; fusecpath does")
-    bank = open_bank(expert.teachers)
-    if bank.granularity != "slide":
-        raise InputError(f"{bank.source} holds bags of tiles, but a teacher is one vector per slide")
-    return bank
+    found = {}
+    for name in sorted(expert.teachers):
+        found[check_name(name)] = folder = open_folder(expert.teachers[name], strict=expert.strict)
+        if folder.granularity != "slide":
+            raise InputError(f"{folder.source} holds bags of tiles, but a teacher is one vector per slide")
+    return found
+
+
+def check_teachers(cohort: Cohort, teachers: Mapping[str, FeatureFolder], strict: bool) -> tuple[dict[str, Any], ...]:
+    """What the teachers lack, as ``Cohort.left_out`` has it.
+
+    Raises:
+        InputError: A teacher knows no slide of the cohort, or ``strict`` and it lacks one.
+    """
+    wanted = sorted({slide for unit in cohort.units for slide in unit.slides})
+    gaps = []
+    for name, folder in teachers.items():
+        lacking = [slide for slide in wanted if slide not in folder.slides]
+        if len(lacking) == len(wanted):
+            raise InputError(
+                f"{folder.source}: the teacher '{name}' knows no slide of the cohort: '{wanted[0]}' is wanted, "
+                f"'{next(iter(folder.slides))}' is there; its sample_id is the name of the slide"
+            )
+        if lacking and strict:
+            raise InputError(f"{folder.source}: the teacher '{name}' lacks {len(lacking)} slides, first '{lacking[0]}'")
+        if lacking:
+            why = f"slide that the teacher '{name}' does not know (no distillation from it)"
+            gaps.append({"reason": why, "n": len(lacking), "first": lacking[:SHOWN]})
+    return tuple(gaps)
 
 
 def _check_counts(people: People) -> None:
@@ -156,7 +181,7 @@ def _check_counts(people: People) -> None:
 
 
 def stamp_of(
-    expert: Expert, inputs: dict[str, str | None], folder: FeatureFolder, teachers: FeatureFolder | None = None
+    expert: Expert, inputs: dict[str, str | None], folder: FeatureFolder, teachers: Mapping[str, FeatureFolder]
 ) -> str:
     """SHA-256 of version, recipe, tables and features."""
     what = {
@@ -165,7 +190,7 @@ def stamp_of(
         "recipe": expert.recipe.model_dump(exclude={"cache_mb", "device"}),
         "tables": sorted(str(sha) for sha in inputs.values()),
         "features": folder.sha256(),
-        "teachers": None if teachers is None else teachers.sha256(),
+        "teachers": {name: one.sha256() for name, one in teachers.items()},
         "endpoint": expert.endpoint,
         "edges": [repr(edge) for edge in expert.time_edges or ()],
     }

@@ -129,6 +129,8 @@ class Recipe(BaseModel):
         Raises:
             InputError: A name or a value is not allowed.
         """
+        if not isinstance(head, str):
+            raise InputError(f"the recipe of an expert: 'head' is a name, not {head!r}")
         head = head.replace("-", "_")
         try:
             return Recipe.read({"head": head, **PUBLISHED.get(head, {}), **chosen})
@@ -169,7 +171,8 @@ class MetaEncoderRecipe(Recipe):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.hidden % self.attention_heads:
+        attends = self.strategy in ("self_attention", "cross_attention")
+        if attends and self.hidden % self.attention_heads:
             raise ValueError(f"'hidden' ({self.hidden}) is no multiple of 'attention_heads' ({self.attention_heads})")
         if self.projection == "identity" and self.strategy != "concat":
             raise ValueError(f"'projection' identity is for the strategy concat, not for {self.strategy}")

@@ -28,8 +28,8 @@ def reference_of(prepared: Prepared) -> Prepared:
     expert = prepared.expert
     name, out = f"{expert.name}_{REFERENCE}", expert.out.with_name(f"{expert.out.name}.{REFERENCE}")
     other = replace(expert, name=name, recipe=reference_recipe(expert.recipe), teachers={}, out=out)
-    stamp = stamp_of(other, prepared.cohort.people.inputs, prepared.cohort.folder)
-    return replace(prepared, expert=other, stamp=stamp, teachers=None)
+    stamp = stamp_of(other, prepared.cohort.people.inputs, prepared.cohort.folder, {})
+    return replace(prepared, expert=other, stamp=stamp, teachers={})
 
 
 def compare_with_reference(prepared: Prepared, reference: Prepared, folder: Path) -> dict[str, Any]:

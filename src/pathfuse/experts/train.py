@@ -11,11 +11,12 @@ from typing import Any
 import polars as pl
 from joblib import Parallel, delayed
 
-from pathfuse.costs import measured
+from pathfuse.costs import Cost, measured
 from pathfuse.experts.apply import CLUSTERS, apply
 from pathfuse.experts.assemble import Extra, assemble
 from pathfuse.experts.attending import attend_held_out, check_attends
-from pathfuse.experts.fit import Heard, fit_part
+from pathfuse.experts.cohort import Unit
+from pathfuse.experts.fit import Fit, Heard, fit_part
 from pathfuse.experts.fitted import save_fitted
 from pathfuse.experts.folds import Part
 from pathfuse.experts.parts import (
@@ -30,7 +31,7 @@ from pathfuse.experts.parts import (
 )  # fmt: skip
 from pathfuse.experts.recipe import FUSED_HEADS
 from pathfuse.experts.reference import compare_with_reference, reference_of
-from pathfuse.experts.threads import one_thread
+from pathfuse.experts.threads import one_thread, warm_up
 from pathfuse.tables.write import check_out
 
 ATTENTION = "attention"
@@ -120,6 +121,7 @@ def run_part(prepared: Prepared, part: Part, heard: Heard | None = None) -> None
     partial = place.with_name(f".{part.name}.partial-{os.getpid()}")
     partial.mkdir(exist_ok=True)
     units = prepared.cohort.units_of(part.predict)
+    warm_up()
     with measured() as meter:
         fit = fit_part(prepared, part, checkpoint, heard)
         said = apply(fit.fitted, prepared.cohort.folder, units, clusters=prepared.expert.work / CLUSTERS)
@@ -128,12 +130,7 @@ def run_part(prepared: Prepared, part: Part, heard: Heard | None = None) -> None
     columns = {str(k): said.outputs[:, k] for k in range(len(fit.fitted.names))}
     schema: dict[str, Any] = {"row": pl.Int64, "slides": pl.List(pl.String), **dict.fromkeys(columns, pl.Float64)}
     pl.DataFrame(by_unit | columns, schema=schema).write_parquet(partial / OUTPUTS)
-    cost = replace(
-        meter.cost,
-        parameters=fit.fitted.parameters,
-        fit_flops=fit.fit_flops,
-        predict_flops_per_sample=fit.predict_flops_per_unit,
-    )
+    cost = cost_of_part(fit, meter.cost, prepared.cohort.units)
     content = {
         "history": [{k: None if v != v else v for k, v in line.items()} for line in fit.history],
         "cost": cost.as_dict(),
@@ -147,6 +144,19 @@ def run_part(prepared: Prepared, part: Part, heard: Heard | None = None) -> None
             raise
         shutil.rmtree(partial, ignore_errors=True)
     checkpoint.unlink(missing_ok=True)
+
+
+def cost_of_part(fit: Fit, timed: Cost, units: Sequence[Unit]) -> Cost:
+    """The cost of a fitted part; its time is not known if it went on after a stop."""
+    operations = fit.count()
+    per_sample = len(units) / len({unit.sample for unit in units})
+    known = Cost(peak_memory_mb=timed.peak_memory_mb, added_memory_mb=timed.added_memory_mb) if fit.resumed else timed
+    return replace(
+        known,
+        parameters=fit.fitted.parameters,
+        fit_flops=operations.fit,
+        predict_flops_per_sample=operations.predict_per_unit * per_sample,
+    )
 
 
 def _teller(one: Prepared, start: float, room: float, progress: Progress) -> Callable[[str, dict[str, Any]], None]:

@@ -18,7 +18,6 @@ from pathfuse.experts.cohort import Unit
 from pathfuse.experts.heads.base import Head
 from pathfuse.experts.heads.registry import make_head
 from pathfuse.experts.inputs import Inputs
-from pathfuse.experts.operations import Operations, count_operations
 from pathfuse.experts.recipe import Recipe
 from pathfuse.experts.work import Work, forward, hear, truths_of
 
@@ -35,7 +34,6 @@ class Trained:
 
     head: Head
     history: list[dict[str, Any]]
-    operations: Operations
 
 
 def device_of(recipe: Recipe) -> str:
@@ -107,7 +105,7 @@ def train(work: Work, recipe: Recipe, seed: int, checkpoint: Path | None = None,
     head.load_state_dict(state.best)
     for line in state.history:
         line["chosen"] = line["epoch"] == state.best_epoch + 1
-    return Trained(head, state.history, count_operations(head, work, recipe, device, state.epoch))
+    return Trained(head, state.history)
 
 
 def _sound(head: Head, *losses: float) -> bool:

@@ -1,6 +1,7 @@
 """``study.yaml``: what a whole study is, checked before anything runs."""
 
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -84,7 +85,7 @@ class FusedExpert(BaseModel):
 
     head: str
     name: str | None = None
-    encoders: tuple[str, ...] | None = None
+    encoders: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """None: all."""
     teachers: dict[str, Path] = {}
 
@@ -137,9 +138,7 @@ class StudyConfig(BaseModel):
     @field_validator("experts")
     @classmethod
     def _complete(cls, experts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        for one in experts:
-            Recipe.of(**{"head": "abmil", **one})
-        heads = [one.get("head", "abmil") for one in experts]
+        heads = [Recipe.of(**{"head": "abmil", **one}).head for one in experts]
         twice = next((head for head in heads if heads.count(head) > 1), None)
         if twice is not None:
             raise ValueError(f"the head '{twice}' stands twice")
@@ -150,6 +149,8 @@ class StudyConfig(BaseModel):
         for one in self.fused:
             check_name(one.called)
             one.recipe()
+            if one.encoders and len(set(one.encoders)) < len(one.encoders):
+                raise ValueError(f"'{one.called}' names an encoder twice")
             stranger = next((name for name in one.encoders or () if name not in self.features), None)
             if stranger is not None:
                 raise ValueError(f"'{one.called}' reads the encoder '{stranger}', which is not among the features")
@@ -165,11 +166,14 @@ class StudyConfig(BaseModel):
         """Every expert by name: one per encoder and head, the fused ones, and the references of these."""
         found, references = self._single(), self._references()
         for one in self.fused:
-            recipe, chosen = one.recipe(self.seed), self._encoders(one)
+            recipe, chosen = self._recipe(one), self._encoders(one)
             features = {name: self.features[name] for name in chosen}
-            reference = references[chosen] if recipe.head in FUSED_HEADS else None
-            if reference is not None and reference not in {*found, *(other.called for other in self.fused)}:
-                found[reference] = Planned(features, reference_recipe(recipe))
+            reference = None
+            if recipe.head in FUSED_HEADS:
+                linear = reference_recipe(recipe)
+                reference = references[chosen, linear]
+                if reference not in {*found, *(other.called for other in self.fused)}:
+                    found[reference] = Planned(features, linear)
             found[one.called] = Planned(features, recipe, one.teachers, reference)
         return found
 
@@ -185,13 +189,26 @@ class StudyConfig(BaseModel):
     def _encoders(self, one: FusedExpert) -> tuple[str, ...]:
         return tuple(sorted(one.encoders or self.features))
 
-    def _references(self) -> dict[tuple[str, ...], str]:
-        """The name of the linear reference of each set of encoders, one that is listed already if there is."""
-        listed = {self._encoders(one): one.called for one in self.fused if one.recipe().head == REFERENCE}
-        needed = {self._encoders(one): one for one in self.fused if one.recipe().head in FUSED_HEADS}
-        several = len(needed) > 1
-        made = {of: f"{REFERENCE}_{one.called}" if several else REFERENCE for of, one in needed.items()}
-        return made | listed
+    def _recipe(self, one: FusedExpert) -> Recipe:
+        """Without a slide table a sample is one slide, so that nothing depends on ``several``."""
+        recipe = one.recipe(self.seed)
+        return recipe if self.slides is not None else recipe.model_copy(update={"several": "bag"})
+
+    def _references(self) -> dict[tuple[tuple[str, ...], Recipe], str]:
+        """The name of each linear reference: that of an equal expert that is listed, or one that is free."""
+        taken = {*self._single(), *(one.called for one in self.fused)}
+        found = {(self._encoders(one), self._recipe(one)): one.called for one in self.fused}
+        needed: dict[tuple[tuple[str, ...], Recipe], str] = {}
+        for one in self.fused:
+            if self._recipe(one).head in FUSED_HEADS:
+                needed.setdefault((self._encoders(one), reference_recipe(self._recipe(one))), one.called)
+        for key, called in needed.items():
+            if key not in found:
+                plain = REFERENCE if len(needed) == 1 else f"{REFERENCE}_{called}"
+                name = next(name for n in count() if (name := plain + (f"_{n}" if n else "")) not in taken)
+                found[key] = name
+                taken.add(name)
+        return found
 
 
 def read_config(file: Path) -> StudyConfig:

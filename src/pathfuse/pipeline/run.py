@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,10 +65,15 @@ def run_study(
     start = time.perf_counter()
     _check(config)
     progress("features: reading", 0.0)
-    planned = config.planned()
+    planned, fresh_folder = config.planned(), not config.out.exists()
     samples, edges = _samples(config)
     config = config.model_copy(update={"time_edges": edges})
-    prepared = {name: prepare(_expert(config, name, planned[name], samples)) for name in planned}
+    try:
+        prepared = {name: prepare(_expert(config, name, planned[name], samples)) for name in planned}
+    except InputError:
+        if fresh_folder:
+            shutil.rmtree(config.out, ignore_errors=True)
+        raise
     fresh = {name: one for name, one in prepared.items() if _stamp(one.expert.out) != one.stamp}
     for one in fresh.values():
         open_work(one)
@@ -209,6 +215,7 @@ def _fuse(
         skip_unscored=options.skip_unscored,
         n_jobs=n_jobs,
         costs=recorded_costs(study),
+        references=references,
         progress=lambda said, share: progress(f"fuse: {said}", low + (1 - low) * share),
     )
     result.manifest["command"] = command
@@ -225,22 +232,30 @@ def against_reference(result: Result, references: dict[str, str]) -> list[dict[s
     """Whether each fusion of features beats the linear expert on the same features, on the judged rows.
 
     Args:
-        result: The fusion of all experts.
+        result: The fusion of all experts, compared with ``references``.
         references: Name of a fusion of features to that of its reference.
 
     Returns:
-        Per fusion the negative log-likelihood of both (the mean over labels or targets), and a sentence.
+        Per fusion the difference of the negative log-likelihoods (the mean over labels or targets; negative: the fusion
+        is better) with its interval, and a sentence.
     """
-    table = result.metrics.filter(pl.col("metric") == "nll", pl.col("output") == "all")
-    value = dict(zip(table["method"], table["value"], strict=True))
+    table = result.comparisons.filter(pl.col("metric") == "nll", pl.col("output") == "all")
     found = []
     for name, other in references.items():
-        own, base = value.get(name), value.get(other)
-        if own is None or base is None:
+        pair = table.filter(pl.col("method") == name, pl.col("reference") == other, pl.col("difference").is_not_null())
+        if not pair.height:
             continue
-        better = bool(own < base)
+        row = pair.row(0, named=True)
+        better = row["difference"] < 0
+        known = row["ci_low"] is not None
+        span = f", 95 % {row['ci_low']:+.4f} to {row['ci_high']:+.4f}" if known else ", without an interval"
+        chance = "" if known and (row["ci_high"] < 0 or row["ci_low"] > 0) else "; this may be chance"
         said = "beats" if better else "does not beat"
-        verdict = f"{name} {said} the linear reference {other} on the same features (NLL {own:.4f} against {base:.4f})"
-        found.append({"expert": name, "reference": other, "nll": own, "reference_nll": base, "better": better,
-                      "verdict": verdict if better else f"{verdict} and is not recommended"})  # fmt: skip
+        verdict = (
+            f"{name} {said} the linear reference {other} on the same features"
+            f"{'' if better else ' and is not recommended'} (NLL {row['difference']:+.4f}{span}{chance})"
+        )
+        keep = ("difference", "ci_low", "ci_high")
+        found.append({"expert": name, "reference": other, "better": better, "verdict": verdict}
+                     | {key: row[key] for key in keep})  # fmt: skip
     return found

@@ -54,6 +54,7 @@ def fuse(
     skip_unscored: bool = False,
     n_jobs: int | None = None,
     costs: Mapping[str, Cost] | None = None,
+    references: Mapping[str, str] | None = None,
     progress: Progress = silent,
 ) -> Result:
     """Fuses a study and judges the fusion beside its rivals.
@@ -75,6 +76,7 @@ def fuse(
         allow_in_sample: Fit on ``train`` rows too, although the experts saw them; the manifest warns.
         skip_unscored: Leave out samples that no expert scored instead of refusing.
         n_jobs: Processes, as in joblib.
+        references: Experts that are compared with another expert besides, by name.
         costs: What experts cost, by name, for the manifest and the report; one that is missing is not recorded.
         progress: Called as the work goes on.
 
@@ -115,7 +117,7 @@ def fuse(
         progress("judging", 0.75)
         judged = {name: j for task in tasks for name, j in judged_outputs(study, task, parts, fits, unit).items()}
         at_temperature = {name: j for task in tasks for name, j in _tempered(study, task, judged, fits).items()}
-        verdict = judge_all(study, judged, _contrasts(judged), rules)
+        verdict = judge_all(study, judged, [*_contrasts(judged), *(references or {}).items()], rules)
         with tallied() as predicting:
             fused = pl.concat([_fused(study, fit, part) for fit, part in zip(fits, parts, strict=True)])
         rows = {task: np.concatenate([study.scored(task, part.judged) for part in parts]) for task in tasks}

@@ -73,6 +73,10 @@ class Head(nn.Module):
         """
         raise NotImplementedError
 
+    def serving_state(self) -> dict[str, Tensor]:
+        """The weights that prediction needs."""
+        return self.state_dict()
+
     def hear(self, packed: Packed) -> Heard:
         """Reads a packed batch; heads that need more than the features say so here."""
         heard: Heard = self(packed.features, packed.index, packed.n_bags)

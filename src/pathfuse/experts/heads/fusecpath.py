@@ -33,6 +33,10 @@ class FuseCPathHead(Head):
             across=recipe.across,
         )
 
+    def serving_state(self) -> dict[str, Tensor]:
+        """See ``Head``: those of the student."""
+        return {name: value for name, value in self.state_dict().items() if not name.startswith("network.teacher")}
+
     def hear(self, packed: Packed) -> Heard:
         """See ``Head``; needs the tiles' clusters."""
         clusters = cast("Tensor", packed.clusters)

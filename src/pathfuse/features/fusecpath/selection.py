@@ -20,6 +20,7 @@ from sklearn.metrics import silhouette_score
 from sklearn.neighbors import kneighbors_graph
 from sklearn.preprocessing import StandardScaler
 
+from pathfuse.costs import add_flops, pca_flops
 from pathfuse.errors import InputError
 
 Method: TypeAlias = Literal["kmeans", "spectral"]
@@ -213,6 +214,7 @@ def _block(view: View, here: Bool[np.ndarray, " tile"], pca: int, seed: int) -> 
         return np.zeros((len(view), 1), dtype=np.float32)
     scaled = StandardScaler().fit_transform(known.astype(np.float32, copy=False))
     kept = PCA(min(pca, *scaled.shape), random_state=seed).fit_transform(scaled)
+    add_flops(pca_flops(scaled.shape, kept.shape[1]))
     block = np.zeros((len(view), kept.shape[1]), dtype=np.float32)
     block[here] = kept / np.sqrt(kept.var(axis=0).sum())
     return block
@@ -231,6 +233,7 @@ def _k_means(joint: Joint, n_clusters: int, seed: int) -> Labels:
     with warnings.catch_warnings():  # tiles that differ only where PCA does not look
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = KMeans(n_clusters, n_init=STARTS, max_iter=100, random_state=seed).fit(tiles[whole])
+    add_flops(2 * tiles[whole].size * n_clusters * STARTS * model.n_iter_)
     if complete:
         return model.labels_
     seen = np.repeat(joint.present, [block.shape[1] for block in joint.blocks], axis=1).astype(np.float32)
