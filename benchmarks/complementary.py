@@ -26,7 +26,7 @@ from benchmarks.class_fusion import class_study
 from benchmarks.feature_files import write_vectors
 from benchmarks.feature_fusion import PCA_RIDGE, Row, one_core
 
-N, ENCODERS, CLASSES, PART, DIM = 1600, 4, 3, 4, 32
+N, ENCODERS, CLASSES, PART, DIM = 1600, 4, 2, 4, 16
 """Samples, encoders, classes, length of a part of the state and of a feature vector."""
 NOISE, GAIN = 0.3, 3.0
 """Spread of a feature's noise where that of its signal is 1, and of the log-odds."""
