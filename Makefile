@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: env demo demo-study test lint docs bench clean
+.PHONY: env demo demo-study test lint docs bench bench-dense clean
 
 # The core is enough for the demo; tests and extras come on top.
 .venv/.core: pyproject.toml constraints.txt
@@ -12,8 +12,12 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 	$(PIP) -e .
 	@touch $@
 
-.venv/.dev: .venv/.core
+# torchvision comes alone and first: its wheel would bring CUDA packages along.
+.venv/.dev: .venv/.core dev/torchvision_schemas.py
+	$(PIP) "torch>=2.8"
+	$(PIP) --no-deps torchvision
 	$(PIP) -e ".[all]" --group dev
+	$(BIN)/python dev/torchvision_schemas.py
 	@touch $@
 
 .venv/.docs: .venv/.core
@@ -34,8 +38,8 @@ test: .venv/.dev
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 lint: .venv/.dev
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks dev
+	$(BIN)/ruff format --check src tests benchmarks dev
 	$(BIN)/mypy
 
 # Strict: a broken link or a name that does not exist fails, and so does a page that asks the network for anything.
@@ -45,6 +49,10 @@ docs: .venv/.docs
 
 bench: .venv/.dev
 	$(BIN)/python -m benchmarks
+
+# Segmentation on real images, and its memory: about a quarter of an hour.
+bench-dense: .venv/.dev
+	$(BIN)/python -m benchmarks dense
 
 clean:
 	rm -rf .venv pathfuse-demo pathfuse-demo-study build dist site .cache

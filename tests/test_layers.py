@@ -7,10 +7,10 @@ import pathfuse
 
 LAYERS = [
     "types", "errors", "costs", "endpoints", "tables", "bags", "features", "experts", "fusion", "calibration",
-    "evaluation", "report", "suite", "runs", "pipeline", "cli", "testing",
+    "evaluation", "report", "suite", "runs", "dense", "pipeline", "cli", "testing",
 ]  # fmt: skip
-HEAVY = {"torch", "timm", "h5py", "pandas"}
-TORCH_ROOMS = {"features", "experts"}
+HEAVY = {"torch", "torchvision", "timm", "peft", "transformers", "h5py", "pandas"}
+TORCH_ROOMS = {"features", "experts", "dense"}
 """Rooms behind an extra: nothing in the core imports them at the top."""
 BORDER = {"pipeline", "cli", "testing"}
 """Who may use the rooms behind extras."""
