@@ -70,7 +70,7 @@ def test_predict_says_what_it_leaves_out(run_cli, cohort, tmp_path):
     assert "left out: 1 (feature file of no sample: unlabelled.1)" in err
     gone = wanted["sample_id"].n_unique() - wanted.filter(pl.col("slide_id").is_in(there))["sample_id"].n_unique()
     assert ("sample without any usable slide" in err) == (gone > 0)
-    (out / "expert.json").write_text('{"format": 1}')
+    (out / "expert.json").write_text('{"format": 2}')
     status, _, err = run_cli(*arguments, "--out", tmp_path / "q.csv")
     assert (status, "expert.json is damaged: 'recipe'" in err) == (2, True)
 
