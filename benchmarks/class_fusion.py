@@ -14,8 +14,8 @@ from pathfuse.endpoints.multiclass import Multiclass
 from pathfuse.evaluation.judge import judge
 from pathfuse.evaluation.judged import Judged
 
-FUSED, STACKED = "fusion of the singles' predictions", "stacking of the singles' predictions"
-TOGETHER = f"fusion of the singles' predictions and {SELF_ATTENTION}"
+FUSED, STACKED = "fusion of predictions", "stacking of predictions"
+TOGETHER = f"fusion of predictions and {SELF_ATTENTION}"
 FOLDS = 3
 """For predictions that are fused."""
 N_RESAMPLES, SEED = 2000, 0
@@ -104,8 +104,8 @@ def judged_rows(outcome: Outcome) -> list[Row]:
         row: Row = {"method": name}
         for metric in METRICS:
             one, other = values[name, metric], less.get((name, metric))
-            row |= {metric: one.value, f"{metric}_ci": f"{one.ci_low:.3f} to {one.ci_high:.3f}"}
-            row[f"{metric}_less_reference"] = None if other is None else other.difference
+            row |= {metric: round(one.value, 4), f"{metric}_ci": f"{one.ci_low:.3f} to {one.ci_high:.3f}"}
+            row[f"{metric}_less_pca"] = None if other is None else round(other.difference, 4)
             row[f"{metric}_less_ci"] = None if other is None else f"{other.ci_low:.3f} to {other.ci_high:.3f}"
         found.append(row | figures(outcome.cost[name]) | {"models": outcome.models[name]})
     return found
@@ -113,4 +113,8 @@ def judged_rows(outcome: Outcome) -> list[Row]:
 
 def figures(cost: Cost) -> Row:
     """A cost as columns."""
-    return {"seconds": cost.wall_s, "gflops": None if cost.fit_flops is None else cost.fit_flops / 1e9}
+    seconds, flops = cost.wall_s, cost.fit_flops
+    return {
+        "seconds": None if seconds is None else round(seconds, 1),
+        "gflops": None if flops is None else round(flops / 1e9, 1),
+    }

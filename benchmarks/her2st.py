@@ -12,7 +12,8 @@ sections, not of other patients. Differences to the linear reference are paired 
 Recipes are defaults, and no test spot has a say in anything but its own score. What inner folds (penalties) and early
 stopping keep whole is a block of neighbours, the column ``patient_id``. Predictions that are fused are out of fold by
 section; where patient B is trained on, which has one section, by block. "best single" is chosen on the test score,
-which favours it. ``seconds`` are those of all models that a method needs, one core each.
+which favours it. ``seconds`` are those of all models that a method needs, one core each; ``dropped`` are spots of the
+images that the count tables lack.
 """
 
 import tempfile
@@ -29,7 +30,7 @@ from benchmarks.spatial_pearson import Score, Sections, draw_blocks, spatial_pea
 from pathfuse.costs import Cost, total
 
 N_RESAMPLES, SEED, JOBS = 1000, 0, 2
-FUSED = "fusion of the singles' predictions"
+FUSED = "fusion of predictions"
 
 
 @dataclass
@@ -57,7 +58,7 @@ def her2st() -> list[Row]:
         return [{"protocol": f"not run: {PLACE} is absent"}]
     spots = her2st_spots()
     sections = draw_blocks(spots.section, spots.block, N_RESAMPLES, SEED)
-    protocols = {"one patient out": _patients_out(spots), "one section of C out": _sections_out(spots)}
+    protocols = {"patient out": _patients_out(spots), "section of C out": _sections_out(spots)}
     return [row for protocol, said in protocols.items() for row in _judge(protocol, said, spots, sections)]
 
 
@@ -138,19 +139,19 @@ def _row(
 ) -> Row:  # fmt: skip
     score = scores[name]
     less = score.mean - scores[PCA_RIDGE].mean
-    by_section = dict(zip(inside, score.by_section[:, 0].tolist(), strict=True))
+    by_section = dict(zip(inside, score.by_section[:, 0].round(3).tolist(), strict=True))
     return {
         "protocol": protocol,
         "method": name,
-        "pearson": float(score.mean[0]),
+        "pearson": round(float(score.mean[0]), 4),
         "interval": _interval(score.mean),
-        "less_reference": float(less[0]),
-        "less_interval": _interval(less) if name != PCA_RIDGE else None,
+        "less_pca": round(float(less[0]), 4),
+        "less_pca_interval": _interval(less) if name != PCA_RIDGE else None,
         **{section: by_section.get(section) for section in SECTIONS},
         "missing": score.missing,
-        "seconds": seconds.get(name),
+        "seconds": round(seconds[name], 1) if name in seconds else None,
         "spots": int(np.isin(spots.section, inside).sum()),
-        "spots_without_counts": spots.dropped,
+        "dropped": sum(spots.dropped[section] for section in inside),
     }
 
 

@@ -51,8 +51,8 @@ class Spots:
     genes: tuple[str, ...]
     features: dict[str, Path]
     """A table of vectors by encoder."""
-    dropped: int
-    """Selected spots that the count tables lack."""
+    dropped: dict[str, int]
+    """Selected spots that the count table of a section lacks."""
 
     @cached_property
     def section(self) -> np.ndarray:
@@ -98,15 +98,15 @@ def her2st_spots() -> Spots:
     """Reads everything; features are computed once."""
     genes = _genes()
     selected = pl.concat([_selected(section) for section in SECTIONS])
-    kept, expression = [], []
+    kept, expression, dropped = [], [], {}
     for (section,), spots in selected.group_by("section", maintain_order=True):
         counted = _counts(str(section))
         kept.append(spots.filter(pl.col("spot").is_in(list(counted.row))))
         relative = np.log1p(DEPTH * counted.of(genes) / counted.depth[:, None])
         expression.append(relative[[counted.row[spot] for spot in kept[-1]["spot"]]])
+        dropped[str(section)] = len(spots) - len(kept[-1])
     table = pl.concat(kept)
-    places = _features(table)
-    return Spots(table.drop("spot"), np.concatenate(expression), genes, places, len(selected) - len(table))
+    return Spots(table.drop("spot"), np.concatenate(expression), genes, _features(table), dropped)
 
 
 def _selected(section: str) -> pl.DataFrame:
