@@ -12,6 +12,9 @@ Four encoders, each with a part of its own of the hidden state, under noise and 
 Half of the samples are fitted on, the others judged. Figures are means over seeds of world and models, with the
 standard deviation over seeds; ``accuracy_less_pca`` is the paired difference to principal components and logistic
 regression of all features. "best single" is chosen on the test rows, which favours it. Recipes are defaults.
+
+The worlds have two classes and 16 features since a first try with three and 32, where self_attention had an accuracy of
+0.38 in "parts interact" (the linear models 0.33), 0.87 (0.80) in "own region" and 0.75 (0.80) in "parts add up".
 """
 
 import tempfile
