@@ -40,6 +40,16 @@ suite.command("pathfuse.cli.suite:list_", name="list", help="The paper's tasks: 
 suite.command("pathfuse.cli.suite:run", name="run", help="Fuse every study under a folder, then rank over them.")
 app.command(suite)
 
+dense = App(name="dense", help="Segmentation: train, predict, judge and fuse pixel by pixel (extra 'dense').")
+dense.command("pathfuse.cli.dense:encoders", name="encoders", help="The 17 models of PFM-DenseBench.")
+dense.command("pathfuse.cli.dense:datasets", name="datasets", help="The 18 data sets of PFM-DenseBench.")
+dense.command("pathfuse.cli.dense:convert", name="convert", help="A downloaded data set into images and masks.")
+dense.command("pathfuse.cli.dense:train", name="train", help="Train a segmentation network on one encoder.")
+dense.command("pathfuse.cli.dense:predict", name="predict", help="Logits of every image.")
+dense.command("pathfuse.cli.dense:fuse", name="fuse", help="Fuse several models' segmentations pixel by pixel.")
+dense.command("pathfuse.cli.dense:run", name="run", help="Run a benchmark: models x data sets x strategies x seeds.")
+app.command(dense)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command.

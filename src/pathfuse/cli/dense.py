@@ -1,0 +1,268 @@
+"""``pathfuse dense ...``: segmentation with foundation models, its judging, and the fusion of segmentations."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from pathfuse.cli.options import Force, Out, Resamples, Seed
+from pathfuse.errors import InputError
+
+if TYPE_CHECKING:
+    from pathfuse.dense.grid import GridRun
+
+Data = Annotated[
+    Path, Parameter(name="--data", help="split.json of a converted data set, or a folder train|val|test/images,masks.")
+]
+Encoder = Annotated[
+    str, Parameter(name="--encoder", help="A key of 'dense encoders', a name of timm, or a folder with the model.")
+]
+Weights = Annotated[Path | None, Parameter(name="--weights", help="File or folder of the encoder's weights.")]
+RemoteCode = Annotated[
+    bool, Parameter(name="--remote-code", negative="", help="Allow Python code from the model's repository.")
+]
+
+
+def encoders() -> None:
+    """The 17 models of PFM-DenseBench: patch, width, parameters, access, licence."""
+    from pathfuse.dense.encoders.cards import encoder_cards
+
+    _table(
+        ("key", "hub", "patch", "dim", "prefix", "parameters", "size", "access", "licence"),
+        [
+            (c.key, c.hub_id, c.patch, c.dim, c.num_prefix, f"{c.parameters_m:g} M", f"{c.size_px} {c.size_policy}",
+             c.access, c.licence)
+            for c in encoder_cards().values()
+        ],
+    )  # fmt: skip
+
+
+def datasets() -> None:
+    """The 18 data sets of PFM-DenseBench: level, organ, size, classes."""
+    from pathfuse.dense.data.cards import dataset_cards
+
+    _table(
+        ("key", "level", "organ", "size 14 / 16", "classes", "licence"),
+        [
+            (c.key, c.level, c.organ, f"{c.size_patch14} / {c.size_patch16}", c.n_classes, c.licence or "see its page")
+            for c in dataset_cards().values()
+        ],
+    )
+
+
+def convert(
+    name: Annotated[str, Parameter(help="A key of 'dense datasets'.")],
+    source: Annotated[Path, Parameter(help="The folder that you downloaded.")],
+    /,
+    *,
+    out: Out,
+    seed: Seed = 0,
+    force: Force = False,
+) -> None:
+    """A downloaded data set into images, masks and split.json."""
+    import sys
+
+    from pathfuse.dense.data.converters.registry import find_converter
+
+    split = find_converter(name)(source, out, seed=seed, force=force)
+    counts = ", ".join(f"{len(getattr(split, part))} {part}" for part in ("train", "val", "test"))
+    sys.stdout.write(f"{split.n_classes} classes; {counts} images: {out}/split.json\n")
+    for note in split.notes:
+        sys.stderr.write(f"pathfuse: {note}\n")
+
+
+def train(
+    *,
+    encoder: Encoder,
+    data: Data,
+    out: Out,
+    strategy: Annotated[str, Parameter(help="frozen, lora, dora, cnn, transformer or full.")] = "frozen",
+    set_: Annotated[
+        list[str] | None,
+        Parameter(name="--set", consume_multiple=True, negative="", help="Values of the recipe: epochs=50 size_px=448."),
+    ] = None,
+    weights: Weights = None,
+    seed: Seed = 0,
+    remote_code: RemoteCode = False,
+    force: Force = False,
+) -> None:
+    """Train a segmentation network on one encoder; a stopped run goes on."""
+    import sys
+
+    from pathfuse.cli.console import progress
+    from pathfuse.cli.experts import parse_settings
+    from pathfuse.tables.write import check_out
+
+    check_out(out, force, [data])
+    need_dense()
+    from pathfuse.dense.data.records import read_split
+    from pathfuse.dense.encoders.load import load_encoder
+    from pathfuse.dense.recipe import DenseRecipe
+    from pathfuse.dense.training import train_dense
+
+    recipe = DenseRecipe.of(strategy, **{"seed": seed, **parse_settings(set_)})
+    split = read_split(data)
+    loaded = load_encoder(encoder, weights=weights, remote_code=remote_code)
+    with progress() as report:
+        done = train_dense(loaded, split, recipe, out, force=force, progress=report)
+    manifest = done.manifest
+    sys.stdout.write(
+        f"{len(manifest['matched'])} adapted modules, {manifest['trainable_parameters']:,} trained parameters, "
+        f"{manifest['seconds']:.0f} s: {out}\n"
+    )
+    for warning in manifest["warnings"]:
+        sys.stderr.write(f"pathfuse: {warning}\n")
+
+
+def predict(
+    *,
+    model: Annotated[Path, Parameter(name="--model", help="Folder that 'dense train' wrote.")],
+    data: Data,
+    out: Out,
+    part: Annotated[str, Parameter(help="train, val, test, or all.")] = "test",
+    encoder: Annotated[str | None, Parameter(help="Default: the one it was trained on.")] = None,
+    weights: Weights = None,
+    remote_code: RemoteCode = False,
+    force: Force = False,
+) -> None:
+    """Logits of every image, one .npy file each, as 'dense fuse' reads them."""
+    import sys
+
+    need_dense()
+    from pathfuse.dense.data.records import read_split
+    from pathfuse.dense.encoders.load import load_encoder
+    from pathfuse.dense.prediction import predict_dense
+    from pathfuse.dense.training import encoder_of, load_dense
+
+    split = read_split(data, need_train=False)
+    items = split.items if part == "all" else _part(split, part)
+    loaded = load_encoder(encoder or encoder_of(model), weights=weights, remote_code=remote_code)
+    predict_dense(load_dense(model, loaded), items, split, out, force=force)
+    sys.stdout.write(f"{len(items)} images: {out}\n")
+
+
+def fuse(
+    *,
+    data: Data,
+    logits: Annotated[
+        list[str],
+        Parameter(
+            consume_multiple=True, negative="", help="One folder of logits per model: NAME=DIR NAME=DIR (or DIR)."
+        ),
+    ],
+    out: Out,
+    method: Annotated[
+        str, Parameter(help="logitprod, static_product, mean_probability, or choose: by held-out NLL of pixels.")
+    ] = "choose",
+    pixels: Annotated[int, Parameter(help="Pixels of the validation images that the fusion is fitted on.")] = 20_000,
+    pool_px: Annotated[int, Parameter(help="Side of the square over which the gate's features are averaged.")] = 1,
+    resamples: Resamples = 1000,
+    seed: Seed = 0,
+    force: Force = False,
+) -> None:
+    """Fuse several models' segmentations pixel by pixel, fitted on the validation images, judged on the test images."""
+    import sys
+
+    from pathfuse.cli.console import command_line, progress
+    from pathfuse.cli.experts import parse_named
+
+    need_dense()
+    from pathfuse.dense.data.records import read_split
+    from pathfuse.dense.fuse import FuseOptions, fuse_dense
+
+    split = read_split(data, need_train=False)
+    options = FuseOptions(method=method, pixels=pixels, pool_px=pool_px, n_resamples=resamples, seed=seed)
+    with progress() as report:
+        done = fuse_dense(
+            parse_named("--logits", logits),
+            split.val,
+            split.test,
+            out,
+            classes=split.class_names,
+            options=options,
+            force=force,
+            command=command_line(),
+            progress=report,
+        )
+    _show_metrics(done.verdict.metrics)
+    for item in done.manifest["left_out"]:
+        sys.stdout.write(f"Left out: {item['n']} ({item['reason']}: {', '.join(item['first'])}).\n")
+    for warning in done.manifest["warnings"]:
+        sys.stderr.write(f"pathfuse: {warning}\n")
+    sys.stdout.write(f"Fused: {done.manifest['fused']}. Masks, metrics, comparisons: {out}\n")
+
+
+def run(
+    grid: Annotated[Path, Parameter(help="grid.yaml: models x data sets x strategies x seeds.")],
+    /,
+    *,
+    jobs: Annotated[int, Parameter(help="Cells at a time, -1: one per core; no result depends on it.")] = 1,
+) -> int:
+    """Run a benchmark of segmentation; what is done already is not done again."""
+    from pathfuse.cli.console import command_line, progress
+
+    need_dense()
+    from pathfuse.dense.grid import run_grid
+    from pathfuse.dense.grid_config import read_grid
+
+    config = read_grid(grid)
+    with progress() as report:
+        done = run_grid(config, n_jobs=jobs, command=command_line(), progress=report)
+    return _show_grid(done)
+
+
+def _show_grid(done: "GridRun") -> int:
+    import sys
+
+    for one in done.failed:
+        place = "/".join(str(one[key]) for key in ("dataset", "strategy", "model", "seed"))
+        sys.stderr.write(f"pathfuse: {place} failed: {one['sentence']}\n")
+    sys.stdout.write(
+        f"{len(done.trained)} cells trained, {len(done.unchanged)} unchanged, {len(done.failed)} failed. "
+        f"Leaderboard: {done.folder}/leaderboard.html\n"
+    )
+    return 1 if done.failed else 0
+
+
+def _part(split: Any, part: str) -> Any:
+    if part not in ("train", "val", "test"):
+        raise InputError(f"--part {part}: choose train, val, test or all")
+    return getattr(split, part)
+
+
+def _show_metrics(metrics: Any) -> None:
+    """mDice of every method with its interval."""
+    from pathfuse.report.page import number
+
+    rows = metrics.filter((metrics["metric"] == "mdice") & (metrics["output"] == "all"))
+    rows = rows.sort("value", descending=True)
+    said = [
+        (row["method"], number(row["value"]),
+         "" if row["ci_low"] is None else f"{number(row['ci_low'])} to {number(row['ci_high'])}", str(row["n"]))
+        for row in rows.iter_rows(named=True)
+    ]  # fmt: skip
+    _table(("method", "Dice", "95 %", "images"), said)
+
+
+def _table(names: tuple[str, ...], rows: Any) -> None:
+    from rich.table import Table
+
+    from pathfuse.cli.console import console
+
+    table = Table(*names)
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    console().print(table)
+
+
+def need_dense() -> None:
+    """Refuses in a sentence where the extra is not installed.
+
+    Raises:
+        InputError: A library is missing.
+    """
+    from importlib.util import find_spec
+
+    missing = next((name for name in ("torch", "torchvision", "timm", "peft", "PIL") if find_spec(name) is None), None)
+    if missing is not None:
+        raise InputError(f"dense needs {missing}, which is not installed: pip install 'pathfuse[dense]'")
