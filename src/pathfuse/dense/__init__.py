@@ -1,0 +1,1 @@
+"""Dense prediction: segmentation with frozen or adapted foundation models, judged per image and fused per pixel."""

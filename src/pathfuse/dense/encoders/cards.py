@@ -1,0 +1,93 @@
+"""What is known of each foundation model, as data: where it is, how it is built, how its images are normalised.
+
+The facts are those of densebench.md, section 1. Licence and access change: the model's page has the last word.
+"""
+
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from pathfuse.errors import InputError
+
+Channels = tuple[float, float, float]
+
+
+class EncoderCard(BaseModel):
+    """One encoder.
+
+    Attributes:
+        key: The name in commands and tables.
+        hub_id: Owner and name on the Hugging Face hub; empty for a model that exists only here.
+        loader: Who builds the network.
+        architecture: timm's name of the architecture, or the class of transformers.
+        arguments: What the architecture needs besides, in plain values.
+        patch: Side of a patch, in pixels.
+        dim: Values per token.
+        num_prefix: Class and register tokens before the grid.
+        mean: Of the three channels of images in [0, 1].
+        sd: As ``mean``.
+        paper_mean: What the benchmark used where that was wrong, else None.
+        paper_sd: As ``paper_mean``.
+        size_policy: ``multiple``: any multiple of the patch; ``fixed``: images are resized to ``size_px``.
+        size_px: Side of the images it was trained on.
+        parameters_m: Millions of parameters, as published.
+        access: Whether the weights must be asked for.
+        licence: Of the weights.
+        revision: Commit of the hub that is loaded; None where none is known for sure.
+        page: Where to ask for the weights.
+        remote_code: Whether the weights load only through code from the model's repository.
+        pretraining: What its training images share with public data sets; None where nothing is known.
+        weights_prefix: Of the names of the encoder's weights within the checkpoint.
+        note: For people.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    hub_id: str
+    loader: Literal["timm", "transformers", "conch", "musk"]
+    architecture: str
+    arguments: dict[str, Any] = {}
+    patch: int
+    dim: int
+    num_prefix: int
+    mean: Channels
+    sd: Channels
+    paper_mean: Channels | None = None
+    paper_sd: Channels | None = None
+    size_policy: Literal["multiple", "fixed"] = "multiple"
+    size_px: int
+    parameters_m: float
+    access: Literal["open", "gated"] = "open"
+    licence: str = ""
+    revision: str | None = None
+    page: str = ""
+    remote_code: bool = False
+    pretraining: str | None = None
+    weights_prefix: str = ""
+    note: str = ""
+
+
+@cache
+def _cards() -> tuple[EncoderCard, ...]:
+    text = files("pathfuse.dense.encoders").joinpath("cards.json").read_text(encoding="utf-8")
+    return tuple(TypeAdapter(list[EncoderCard]).validate_json(text))
+
+
+def encoder_cards() -> dict[str, EncoderCard]:
+    """The 17 models of the benchmark by key, in its order."""
+    return {card.key: card for card in _cards()}
+
+
+def find_card(key: str) -> EncoderCard:
+    """The card of one model.
+
+    Raises:
+        InputError: No model has this key; the known keys are named.
+    """
+    cards = encoder_cards()
+    if key not in cards:
+        raise InputError(f"No encoder is called {key!r}; the known ones are {', '.join(cards)}.")
+    return cards[key]

@@ -1,0 +1,1 @@
+"""The ways to adapt an encoder to segmentation, by name."""

@@ -1,0 +1,10 @@
+"""Frozen: only the decoder trains."""
+
+from pathfuse.dense.strategies.base import Strategy
+
+
+class Frozen(Strategy):
+    """The encoder as it is, always in evaluation mode (the benchmark left it in training mode)."""
+
+    name = "frozen"
+    cacheable = True

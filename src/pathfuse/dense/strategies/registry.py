@@ -1,0 +1,52 @@
+"""The strategies by name. A new one is one file and one line here."""
+
+import torch
+
+from pathfuse.dense.encoders.base import TokenEncoder
+from pathfuse.dense.network import SegmentationNet
+from pathfuse.dense.strategies.base import Parity, Strategy
+from pathfuse.dense.strategies.cnn import CnnAdapter
+from pathfuse.dense.strategies.dora import Dora
+from pathfuse.dense.strategies.frozen import Frozen
+from pathfuse.dense.strategies.full import Full
+from pathfuse.dense.strategies.lora import Lora
+from pathfuse.dense.strategies.transformer import TransformerAdapter
+from pathfuse.errors import InputError
+
+STRATEGIES: dict[str, type[Strategy]] = {
+    "frozen": Frozen, "lora": Lora, "dora": Dora, "cnn": CnnAdapter, "transformer": TransformerAdapter, "full": Full,
+}  # fmt: skip
+
+
+def make_network(
+    encoder: TokenEncoder, strategy: str, n_classes: int, *, rank: int = 16, parity: Parity = "fixed", seed: int = 0
+) -> SegmentationNet:
+    """An untrained network for segmentation.
+
+    The encoder becomes part of the network, and LoRA, DoRA and full fine-tuning change it: load it anew for each.
+
+    Args:
+        encoder: From ``load_encoder`` or ``tiny_encoder``.
+        strategy: One of ``STRATEGIES``.
+        n_classes: K, at least 2.
+        rank: Of LoRA and DoRA, at least 1.
+        parity: ``paper`` repeats the benchmark's faults, ``fixed`` does not. The encoder's normalisation is its own
+            (``TokenEncoder.normalise_as``).
+        seed: Of the new weights; torch's global generator is left as it was.
+
+    Raises:
+        InputError: No such strategy, a number out of range, an encoder that is already adapted, or one in which the
+            strategy finds nothing to adapt.
+    """
+    if strategy not in STRATEGIES:
+        raise InputError(f"No strategy is called {strategy!r}; the known ones are {', '.join(STRATEGIES)}.")
+    if n_classes < 2 or rank < 1:
+        raise InputError(f"At least 2 classes and rank 1 are needed, not {n_classes} classes and rank {rank}.")
+    if encoder.adapted_by is not None:
+        raise InputError(f"This {encoder.card.key} was already changed by {encoder.adapted_by}; load the encoder anew.")
+    encoder.requires_grad_(False)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        adapter = STRATEGIES[strategy](encoder, rank=rank, parity=parity)
+        encoder.adapted_by = strategy if adapter.trains_trunk else None
+        return SegmentationNet(encoder, adapter, n_classes)
