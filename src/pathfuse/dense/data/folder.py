@@ -1,0 +1,90 @@
+"""A plain folder as a data set: ``train|val|test/{images,masks}``, files paired by name."""
+
+from pathlib import Path
+
+import numpy as np
+
+from pathfuse.dense.data.images import LOSSY, SUFFIXES, read_mask
+from pathfuse.dense.data.records import IGNORE, PARTS, Item, Split, check_split, default_names, image_ids, relative
+from pathfuse.errors import InputError
+from pathfuse.tables.files import read_table
+
+CLASSES = "classes.txt"
+"""Optional: names of the classes, one a line, in the order of their numbers."""
+PATIENTS = "patients.csv"
+"""Optional: columns ``image`` (file name without suffix) and ``patient_id``."""
+ENDINGS = ("", "_mask", "_label", "_labels", "_anno", "_gt")
+"""What a mask's name may have after its image's."""
+
+
+def read_folder(folder: Path) -> Split:
+    """Reads ``train|val|test/{images,masks}``; ``instances`` beside them is used if it is there.
+
+    The number of classes is that of ``classes.txt``, else one more than the highest value of any mask.
+
+    Raises:
+        InputError: No such folder is there, an image lacks a mask, or masks are 0 and 255 instead of class numbers.
+    """
+    found = [(part, image) for part in PARTS for image in _files(folder / part / "images", SUFFIXES)]
+    if not found:
+        raise InputError(
+            f"the folder {folder} has neither split.json nor images in train/images, val/images, test/images"
+        )
+    patients = _patients(folder / PATIENTS)
+    ids = image_ids([relative(image, folder.resolve()) for _, image in found])
+    masks = {part: _by_stem(folder / part / "masks") for part in PARTS}
+    instances = {part: _by_stem(folder / part / "instances") for part in PARTS}
+    items: dict[str, list[Item]] = {part: [] for part in PARTS}
+    for image_id, (part, image) in zip(ids, found, strict=True):
+        mask = _match(image.stem, masks[part])
+        if mask is None and (part != "test" or masks[part]):
+            raise InputError(f"the image {image} has no mask of the same name in {folder / part / 'masks'}")
+        patient = patients.get(image.stem, image_id)
+        items[part].append(Item(image_id, image, mask, patient, _match(image.stem, instances[part])))
+    names = _names(folder, [item.mask for part in PARTS for item in items[part] if item.mask])
+    parts = {part: tuple(items[part]) for part in PARTS}
+    return check_split(Split(folder.resolve().name, len(names), names, IGNORE, **parts), folder)
+
+
+def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith("."))
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    return {p.stem: p for p in _files(folder, tuple(s for s in SUFFIXES if s not in LOSSY))}
+
+
+def _match(stem: str, masks: dict[str, Path]) -> Path | None:
+    return next((masks[stem + ending] for ending in ENDINGS if stem + ending in masks), None)
+
+
+def _patients(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    frame = read_table(path).frame
+    if not {"image", "patient_id"} <= set(frame.columns):
+        raise InputError(f"{path} must have the columns image and patient_id")
+    return {str(image): str(patient) for image, patient in frame.select("image", "patient_id").iter_rows()}
+
+
+def _names(folder: Path, masks: list[Path]) -> tuple[str, ...]:
+    if (folder / CLASSES).is_file():
+        lines = (folder / CLASSES).read_text(encoding="utf-8").splitlines()
+        names = tuple(line.strip() for line in lines if line.strip())
+        if len(names) < 2 or len(set(names)) < len(names):
+            raise InputError(f"{folder / CLASSES} must name at least two classes, each once")
+        return names
+    if not masks:
+        raise InputError(f"the folder {folder} has neither {CLASSES} nor a mask: the number of classes is unknown")
+    seen = np.zeros(256, dtype=bool)
+    for mask in masks:
+        seen |= np.bincount(read_mask(mask).ravel(), minlength=256) > 0
+    values = np.flatnonzero(seen[:IGNORE])
+    if seen[IGNORE] and (len(values) == 0 or values.max() == 0):
+        raise InputError(
+            f"the masks of {folder} hold only 0 and 255, and 255 means that a pixel does not count: "
+            "write the number of the class, such as 1, in place of 255"
+        )
+    return default_names(max(2, int(values.max(initial=0)) + 1))

@@ -1,0 +1,252 @@
+"""What a data set is: images with masks in three parts, read from JSON or from a plain folder."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pathfuse.dense.data.images import read_item as read_item
+from pathfuse.errors import InputError
+from pathfuse.tables.write import write_json_file
+
+PARTS = ("train", "val", "test")
+SPLIT = "split.json"
+"""A folder with this file is read through it."""
+IGNORE = 255
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image."""
+
+    image_id: str
+    """Unique in its data set; names files of its logits and matrices."""
+    image: Path
+    mask: Path | None
+    """Class numbers; None only in the test part."""
+    patient_id: str
+    """The group that is never torn between train and val; the image itself where nothing is known."""
+    instances: Path | None = None
+    """Numbered instances (nuclei, glands) if there are any, for AJI and PQ."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """A data set in its three parts."""
+
+    name: str
+    n_classes: int
+    class_names: tuple[str, ...]
+    ignore: int = IGNORE
+    """The value of pixels that do not count."""
+    train: tuple[Item, ...] = ()
+    val: tuple[Item, ...] = ()
+    test: tuple[Item, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What its reader or converter has to say, one sentence each."""
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """All images: train, then val, then test."""
+        return (*self.train, *self.val, *self.test)
+
+
+def read_split(path: Path, *, need_train: bool = True) -> Split:
+    """Reads a split file, or a folder with one, or a plain folder ``train|val|test/{images,masks}``.
+
+    Args:
+        path: JSON with ``num_classes`` and ``data``: lists of ``{"image_path", "mask_path"}`` for train, val and test,
+            relative to the file; or a folder.
+        need_train: Whether a data set without an image to train on is refused.
+
+    Raises:
+        InputError: Neither is there, it is not understood, a file is missing, an image is in two places, a patient
+            is in two parts, or there is no training image.
+    """
+    if path.is_dir() and (path / SPLIT).is_file():
+        path = path / SPLIT
+    if path.is_dir():
+        from pathfuse.dense.data.folder import read_folder  # it needs the records of this file
+
+        split = read_folder(path)
+    elif path.is_file():
+        split = _read_json(path)
+    else:
+        raise InputError(f"the data set {path} does not exist")
+    if need_train and not split.train:
+        raise InputError(f"the data set {path} has no training image")
+    return split
+
+
+def write_split(split: Split, path: Path) -> None:
+    """Writes a split file; paths become relative to it where they can.
+
+    Raises:
+        InputError: It cannot be written.
+    """
+    root = path.resolve().parent
+    content: dict[str, Any] = {
+        "name": split.name,
+        "num_classes": split.n_classes,
+        "class_names": list(split.class_names),
+        "ignore": split.ignore,
+    }
+    if split.notes:
+        content["notes"] = list(split.notes)
+    if torn_patients(split):
+        content["patients_in_two_parts"] = True
+    content["data"] = {part: [_row(item, root) for item in getattr(split, part)] for part in PARTS}
+    write_json_file(content, path)
+
+
+def torn_patients(split: Split) -> list[str]:
+    """Patients with images in more than one part, sorted."""
+    parts: dict[str, set[str]] = {}
+    for part in PARTS:
+        for item in getattr(split, part):
+            parts.setdefault(item.patient_id, set()).add(part)
+    return sorted(patient for patient, found in parts.items() if len(found) > 1)
+
+
+def check_split(split: Split, source: Path, *, torn_allowed: bool = False) -> Split:
+    """Checks what must hold of every data set, whatever its source.
+
+    Raises:
+        InputError: An id or an image is there twice, a file is missing, a training or validation image has no mask,
+            or a patient is in two parts and nobody said so.
+    """
+    ids: set[str] = set()
+    images: set[Path] = set()
+    for part in PARTS:
+        for item in getattr(split, part):
+            if item.image_id in ids:
+                raise InputError(f"{source}: the image_id {item.image_id!r} is there twice")
+            if item.image in images:
+                raise InputError(f"{source}: the image {item.image} is there twice")
+            ids.add(item.image_id)
+            images.add(item.image)
+            if item.mask is None and part != "test":
+                raise InputError(f"{source}: the image {item.image} in {part} has no mask")
+            missing = next((p for p in (item.image, item.mask, item.instances) if p and not p.is_file()), None)
+            if missing:
+                raise InputError(f"{source}: the file {missing} of {part} does not exist")
+    torn = torn_patients(split)
+    if torn and not torn_allowed:
+        raise InputError(
+            f"{source}: the patient {torn[0]!r} is in two parts"
+            + (f", and so are {len(torn) - 1} more" if len(torn) > 1 else "")
+            + ': a score would be too good; "patients_in_two_parts": true says that this is known'
+        )
+    return split
+
+
+def image_ids(images: Sequence[str]) -> list[str]:
+    """A short id for each image: its name, or the path to it where names repeat.
+
+    Args:
+        images: Paths with forward slashes.
+
+    Examples:
+        >>> image_ids(["a/1.png", "a/2.png"])
+        ['1', '2']
+        >>> image_ids(["a/1.png", "b/1.png"])
+        ['a_1', 'b_1']
+    """
+    stems = [PurePosixPath(image).stem for image in images]
+    if len(set(stems)) == len(stems):
+        return stems
+    parts = [PurePosixPath(image).with_suffix("").parts for image in images]
+    return ["_".join(p for p in whole if p not in ("..", ".", "/")) for whole in parts]
+
+
+def _row(item: Item, root: Path) -> dict[str, str | None]:
+    row: dict[str, str | None] = {
+        "image_id": item.image_id,
+        "image_path": relative(item.image, root),
+        "mask_path": relative(item.mask, root) if item.mask else None,
+        "patient_id": item.patient_id,
+    }
+    if item.instances:
+        row["instances_path"] = relative(item.instances, root)
+    return row
+
+
+def relative(path: Path, root: Path) -> str:
+    """A path as seen from a folder, with forward slashes; as it is if there is no way between two drives."""
+    try:
+        return Path(os.path.relpath(path.resolve(), root)).as_posix()
+    except ValueError:
+        return path.resolve().as_posix()
+
+
+def _read_json(path: Path) -> Split:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"the split file {path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise InputError(f"the split file {path} is no JSON: {error}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("data"), dict):
+        raise InputError(f'the split file {path} has no "data" with train, val and test')
+    unknown = sorted(set(content["data"]) - set(PARTS))
+    if unknown:
+        raise InputError(f"the split file {path} has the part {unknown[0]!r}: parts are train, val and test")
+    n_classes, names = _classes(content, path)
+    ignore = content.get("ignore", IGNORE)
+    if not isinstance(ignore, int) or not n_classes <= ignore <= 255:
+        raise InputError(f'the split file {path} has "ignore" {ignore!r}: it must be {n_classes} to 255')
+    rows = [(part, row) for part in PARTS for row in _rows(content["data"].get(part) or [], part, path)]
+    ids = image_ids([row["image_path"].replace("\\", "/") for _, row in rows])
+    items: dict[str, list[Item]] = {part: [] for part in PARTS}
+    for image_id, (part, row) in zip(ids, rows, strict=True):
+        items[part].append(_item(row, image_id, path.parent))
+    split = Split(
+        name=str(content.get("name") or path.resolve().parent.name),
+        n_classes=n_classes,
+        class_names=names,
+        ignore=ignore,
+        train=tuple(items["train"]),
+        val=tuple(items["val"]),
+        test=tuple(items["test"]),
+        notes=tuple(str(note) for note in content.get("notes") or ()),
+    )
+    return check_split(split, path, torn_allowed=bool(content.get("patients_in_two_parts")))
+
+
+def _classes(content: Mapping[str, Any], path: Path) -> tuple[int, tuple[str, ...]]:
+    n_classes = content.get("num_classes")
+    if not isinstance(n_classes, int) or isinstance(n_classes, bool) or not 2 <= n_classes <= 255:
+        raise InputError(f'the split file {path} has "num_classes" {n_classes!r}: it must be 2 to 255')
+    names = content.get("class_names") or default_names(n_classes)
+    if not isinstance(names, list | tuple) or len(names) != n_classes or len({str(n) for n in names}) != n_classes:
+        raise InputError(f'the split file {path} must have {n_classes} different "class_names"')
+    return n_classes, tuple(str(name) for name in names)
+
+
+def default_names(n_classes: int) -> tuple[str, ...]:
+    """Names of classes that have none."""
+    return tuple(f"class_{k}" for k in range(n_classes))
+
+
+def _rows(rows: Any, part: str, path: Path) -> Iterator[dict[str, Any]]:
+    if not isinstance(rows, list):
+        raise InputError(f"the split file {path}: {part} is no list")
+    for i, row in enumerate(rows, start=1):
+        if not isinstance(row, dict) or not isinstance(row.get("image_path"), str):
+            raise InputError(f'the split file {path}: entry {i} of {part} has no "image_path"')
+        yield row
+
+
+def _item(row: Mapping[str, Any], image_id: str, root: Path) -> Item:
+    image_id = str(row.get("image_id") or image_id)
+    patient = row.get("patient_id")
+    mask, instances = row.get("mask_path"), row.get("instances_path")
+    return Item(
+        image_id=image_id,
+        image=root / row["image_path"],
+        mask=root / mask if mask else None,
+        patient_id=str(patient) if patient not in (None, "") else image_id,
+        instances=root / instances if instances else None,
+    )
