@@ -27,7 +27,7 @@ class Variation:
     scale: tuple[float, float] = (0.75, 1.33)
     """Magnification of a crop before it is cut, drawn log-uniform."""
     stain: float = 0.05
-    """Half width of the factor and of the shift of each stain's density."""
+    """Half width of the factor of each stain's density; the shift of it has half of that."""
     light: float = 0.1
     """Half width of the factors of contrast and brightness."""
     blur: float = 0.15
@@ -63,8 +63,9 @@ def augment(
     turns = int(rng.integers(4)) if variation.turn else 0
     if image.shape[0] != image.shape[1]:
         turns -= turns % 2
-    for axis in np.flatnonzero(flips):
-        image, mask = np.flip(image, axis), np.flip(mask, axis)
+    for axis in (0, 1):
+        if flips[axis]:
+            image, mask = np.flip(image, axis), np.flip(mask, axis)
     image, mask = np.rot90(image, turns), np.rot90(mask, turns)
     return vary_colour(image, rng, variation), np.ascontiguousarray(mask)
 
@@ -78,7 +79,7 @@ def vary_colour(
         Tellez et al. (2018), IEEE TMI 37: augmentation in the space of stains.
     """
     factor = 1 + rng.uniform(-variation.stain, variation.stain, 3)
-    shift = rng.uniform(-variation.stain, variation.stain, 3)
+    shift = rng.uniform(-variation.stain, variation.stain, 3) / 2
     contrast, brightness = 1 + rng.uniform(-variation.light, variation.light, 2)
     blurred, sigma = rng.random() < variation.blur, rng.uniform(0.3, max(0.3, variation.blur_px))
     varied = _restain(image, factor, shift)

@@ -42,8 +42,15 @@ def read_folder(folder: Path) -> Split:
         patient = patients.get(image.stem, image_id)
         items[part].append(Item(image_id, image, mask, patient, _match(image.stem, instances[part])))
     names = _names(folder, [item.mask for part in PARTS for item in items[part] if item.mask])
-    parts = {part: tuple(items[part]) for part in PARTS}
-    return check_split(Split(folder.resolve().name, len(names), names, IGNORE, **parts), folder)
+    split = Split(
+        name=folder.resolve().name,
+        n_classes=len(names),
+        class_names=names,
+        train=tuple(items["train"]),
+        val=tuple(items["val"]),
+        test=tuple(items["test"]),
+    )
+    return check_split(split, folder)
 
 
 def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
