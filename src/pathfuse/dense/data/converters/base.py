@@ -14,7 +14,7 @@ from PIL import Image
 from pathfuse.dense.data.cards import DatasetCard, find_dataset
 from pathfuse.dense.data.converters.parts import draw_parts
 from pathfuse.dense.data.images import check_values, read_image
-from pathfuse.dense.data.records import IGNORE, SPLIT, Item, Split, relative, torn_patients, write_split
+from pathfuse.dense.data.records import IGNORE, SPLIT, Item, Split, torn_patients, write_split
 from pathfuse.errors import InputError
 from pathfuse.tables.write import new_folder
 
@@ -104,7 +104,7 @@ def write_samples(
             test=tuple(items["test"]),
         )
         split = replace(split, notes=tuple([*notes, *_skipped(skipped), *_counts(card, split), *said, *_torn(split)]))
-        write_split(_seen_from(split, folder, out), folder / SPLIT)
+        write_split(split, folder / SPLIT)  # relative paths hold in the final folder, too: it lies beside this one
     return _moved(split, folder, out)
 
 
@@ -162,12 +162,6 @@ def _moved(split: Split, folder: Path, out: Path) -> Split:
     return replace(split, train=parts["train"], val=parts["val"], test=parts["test"])
 
 
-def _seen_from(split: Split, folder: Path, out: Path) -> Split:
-    # the unfinished folder lies beside the final one, so relative paths hold in both
-    assert folder.parent == out.parent  # noqa: S101
-    return split
-
-
 def _natural(name: str) -> list[tuple[int, str]]:
     """Order in which train_2 comes before train_10."""
     return [(int(digits or 0), text) for digits, text in re.findall(r"(\d*)(\D*)", name)]
@@ -201,6 +195,3 @@ def _torn(split: Split) -> Iterator[str]:
             f"The official split has {len(torn)} patients in two parts, such as {torn[0]}: "
             "scores on its test images are too good for new patients."
         )
-
-
-__all__ = ["Converter", "Label", "Sample", "relative", "write_samples"]
