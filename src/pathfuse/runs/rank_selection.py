@@ -20,7 +20,7 @@ HIGHER = {
     *("auroc", "auc", "auprc", "accuracy", "balanced_accuracy", "f1", "macro_f1", "weighted_f1", "precision", "recall"),
     *("sensitivity", "specificity", "kappa", "mcc", "c_index", "c_index_ipcw", "pearson", "spearman", "r2", "dice"),
     *("mean_dice", "iou", "miou", "mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou"),
-    *("mean_precision", "mean_recall", "mean_f1"),
+    *("mean_precision", "mean_recall", "mean_f1", "mdice", "fw_iou", "aji", "pq", "sq", "rq"),
 }
 """Metrics whose better side is known, in small letters."""
 ALPHA = 0.05
