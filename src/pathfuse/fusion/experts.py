@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from pathfuse.endpoints.likelihood import floor_log_prob, log_softmax
 from pathfuse.errors import InputError
@@ -17,6 +18,8 @@ class Experts:
     """Float64, (sample, expert, outcome); 0 where absent, floored and normalised elsewhere."""
     present: Present
     """Bool, (sample, expert); at least one True per row."""
+    context: Float[np.ndarray, "sample feature"] | None = None
+    """Gate features read around each sample, such as the mean over neighbouring pixels; None: from the sample alone."""
 
     @classmethod
     def from_logits(cls, logits: Logits) -> "Experts":
@@ -53,4 +56,5 @@ class Experts:
 
     def rows(self, index: np.ndarray) -> "Experts":
         """The same experts on some of the samples."""
-        return Experts(self.log_prob[index], self.present[index])
+        context = None if self.context is None else self.context[index]
+        return Experts(self.log_prob[index], self.present[index], context)

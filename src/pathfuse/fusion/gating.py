@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 from pathfuse.costs import add_flops
 from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.logpool import Features
+from pathfuse.types import Present
 
 
 def gate_features(experts: Experts) -> tuple[Features, Bool[np.ndarray, "sample feature"]]:
@@ -24,9 +25,13 @@ def gate_features(experts: Experts) -> tuple[Features, Bool[np.ndarray, "sample 
     Returns:
         Float, (sample, 3M + 2), or 2M + 2 for two outcomes: largest probability, margin to the second, entropy in nats,
         each per expert; then the mean entropy and the mutual information of the experts present. And a mask of the
-        same shape: False where the feature belongs to an absent expert.
+        same shape: False where the feature belongs to an absent expert. Features that the experts bring along, read
+        from around the samples, take the place of the samples' own.
     """
     log_prob, present = experts.log_prob, experts.present
+    if experts.context is not None:
+        n_blocks = (experts.context.shape[1] - 2) // present.shape[1]
+        return experts.context, _existing(present, n_blocks)
     prob = np.exp(log_prob) * present[:, :, None]
     entropy = -(prob * log_prob).sum(axis=2)
     add_flops(2 * prob.size + 2 * prob[:, 0].size)  # the entropies: each expert's, and that of their mean
@@ -38,8 +43,13 @@ def gate_features(experts: Experts) -> tuple[Features, Bool[np.ndarray, "sample 
     mean_entropy = entropy.sum(axis=1, keepdims=True) / n_present
     mean_prob = prob.sum(axis=1) / n_present
     pooled_entropy = -(mean_prob * np.log(np.maximum(mean_prob, 1e-12))).sum(axis=1, keepdims=True)
-    exists = np.concatenate([present] * len(blocks) + [np.ones((len(prob), 2), dtype=bool)], axis=1)
-    return np.concatenate([*blocks, mean_entropy, pooled_entropy - mean_entropy], axis=1), exists
+    features = np.concatenate([*blocks, mean_entropy, pooled_entropy - mean_entropy], axis=1)
+    return features, _existing(present, len(blocks))
+
+
+def _existing(present: Present, n_blocks: int) -> Bool[np.ndarray, "sample feature"]:
+    """Blocks of one feature per expert, then the two of all experts together."""
+    return np.concatenate([present] * n_blocks + [np.ones((len(present), 2), dtype=bool)], axis=1)
 
 
 @dataclass(frozen=True)

@@ -181,7 +181,7 @@ def hide(experts: Experts, share: float, seed: int) -> Experts:
     rng = np.random.default_rng(seed)
     kept = experts.present & (rng.random(experts.present.shape) >= share)
     kept = np.where(kept.any(axis=1, keepdims=True), kept, experts.present)
-    return Experts(np.where(kept[:, :, None], experts.log_prob, 0.0), kept)
+    return Experts(np.where(kept[:, :, None], experts.log_prob, 0.0), kept, experts.context)
 
 
 def _standardised(experts: Experts) -> tuple[Standardiser, Features]:
