@@ -1,0 +1,40 @@
+"""Running out of memory, said in one sentence with what to try instead."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from pathfuse.errors import InputError
+
+SMALLEST_PX = 64
+"""No smaller tile is advised."""
+
+
+@contextmanager
+def enough_memory(batch: int, px: int, size_name: str) -> Iterator[None]:
+    """Turns torch's and numpy's errors of memory into advice.
+
+    Args:
+        batch: Images at a time.
+        px: Side of each.
+        size_name: What the user calls that side, ``size_px`` or ``tile_px``.
+
+    Raises:
+        InputError: The memory does not hold a batch; half the batch, or else half the side, is what to try.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not _is_memory(error):
+            raise
+        smaller = max(SMALLEST_PX, px // 2)
+        advice = f"a batch of {batch // 2}" if batch > 1 else f"a {size_name} of {smaller}"
+        raise InputError(f"the memory does not hold a batch of {batch} with {size_name} {px}; try {advice}") from error
+
+
+def _is_memory(error: BaseException) -> bool:
+    """Torch has a class for GPUs; its allocator of the CPU and some libraries say it in words only."""
+    words = str(error).lower()
+    known = ("can't allocate memory", "not enough memory", "out of memory", "cublas_status_alloc_failed")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(each in words for each in known)

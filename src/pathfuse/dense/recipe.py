@@ -1,0 +1,90 @@
+"""How a segmentation network is trained: every choice in one place."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pathfuse.errors import InputError
+from pathfuse.experts.recipe import first_problem
+
+Strategy = Literal["frozen", "lora", "dora", "cnn", "transformer", "full"]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+CACHED = ("frozen", "transformer")
+"""Strategies that see the encoder's output only, so that it can be computed once."""
+PUBLISHED_RATE = 1e-3
+"""Of adapter and decoder alike."""
+ADAPTER_RATES = {"lora": 2e-4, "dora": 2e-4, "cnn": 1e-3, "transformer": 2e-4, "full": 2e-5}
+"""Gentle where trained weights are changed, that of the decoder where the adapter starts from nothing. One rate for all
+made runs collapse (densebench.md, defect 12)."""
+
+
+class DenseRecipe(BaseModel):
+    """Adaptation, optimisation and inference of one network.
+
+    Defaults are those of PFM-DenseBench (densebench.md, section 4) but for the faults of section 7; ``parity="paper"``
+    repeats them. ``DenseRecipe.of`` sets the adapter's rate by strategy.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    strategy: Strategy = "frozen"
+    rank: Count = 16
+    """Of LoRA and DoRA."""
+    parity: Literal["paper", "fixed"] = "fixed"
+    """``paper`` repeats the published faults of network, loss and schedule."""
+
+    size_px: Annotated[int, Field(ge=8)] = 224
+    """Side of the square that the network sees; a multiple of the encoder's patch is best."""
+    fit: Literal["resize", "crop"] = "resize"
+    """How an image becomes that square: the whole image resized, its aspect not kept, as published; or a crop at its
+    own scale when training and overlapping tiles when predicting."""
+    augment: bool = True
+    """Flips, turns, scale and stain; without it features of a frozen encoder are computed once if ``fit`` is resize."""
+    cache: bool = True
+    """Whether they are, in a float16 file beside the output."""
+
+    epochs: Count = 150
+    warmup: Annotated[int, Field(ge=0)] = 2
+    """Epochs; of a training that is no longer than this, all but the last."""
+    batch: Count = 8
+    """Images per step, on each device."""
+    learning_rate: Positive = ADAPTER_RATES["lora"]
+    """Highest, of the adapter or of the encoder's own weights."""
+    decoder_rate: Positive = PUBLISHED_RATE
+    """Highest, of the decoder."""
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    clip_norm: Positive | None = 5.0
+    """Largest norm of a step's gradient."""
+    loss: Literal["dice", "ce", "dice_ce"] = "dice"
+    chosen_by: Literal["miou", "loss"] = "miou"
+    """Which epoch is kept: the best mean IoU of the validation images, or their lowest loss."""
+
+    tile_overlap: Annotated[float, Field(ge=0, le=0.75)] = 0.25
+    """Share of a tile that the next one covers too, when ``fit`` is crop."""
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """``auto``: bfloat16 on a GPU that has it, else float16 on a GPU, else float32."""
+    device: str = "auto"
+    """``auto``: CUDA, then Apple's MPS, then the CPU."""
+    workers: Annotated[int, Field(ge=0)] = 0
+    """Processes that read images; they change no result."""
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @staticmethod
+    def of(strategy: str = "frozen", **chosen: Any) -> "DenseRecipe":
+        """The recipe of a strategy, with some values chosen otherwise.
+
+        Raises:
+            InputError: A name or a value is not allowed.
+        """
+        rate = PUBLISHED_RATE if chosen.get("parity") == "paper" else ADAPTER_RATES.get(strategy, PUBLISHED_RATE)
+        try:
+            return DenseRecipe.model_validate({"strategy": strategy, "learning_rate": rate, **chosen})
+        except ValidationError as error:
+            raise InputError(f"the recipe of a segmentation: {first_problem(error)}") from None
+
+    @property
+    def cacheable(self) -> bool:
+        """Whether the encoder's output is the same in every epoch, and may be kept."""
+        return self.cache and self.strategy in CACHED and not self.augment and self.fit == "resize"
