@@ -234,6 +234,11 @@ def test_the_options_of_every_command_are_listed(run_cli):
         "run",
         "suite list",
         "suite run",
+        "dense convert",
+        "dense train",
+        "dense predict",
+        "dense fuse",
+        "dense run",
     ):
         names = re.findall(r"^│[ *]*((?:--[a-z-]+ ?)+)", run_cli(*command.split(), "--help").out, re.MULTILINE)
         there = {name for line in names for name in line.split() if not name.startswith("--empty-")}

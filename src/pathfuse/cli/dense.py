@@ -42,16 +42,17 @@ def datasets() -> None:
     from pathfuse.dense.data.cards import dataset_cards
 
     _table(
-        ("key", "level", "organ", "size 14 / 16", "classes", "licence"),
+        ("key", "level", "organ", "size 14 / 16", "classes", "convert as", "licence"),
         [
-            (c.key, c.level, c.organ, f"{c.size_patch14} / {c.size_patch16}", c.n_classes, c.licence or "see its page")
+            (c.key, c.level, c.organ, f"{c.size_14_px} / {c.size_8_16_px}", " or ".join(map(str, c.n_classes)),
+             ", ".join(c.variants), c.licence or "see its page")
             for c in dataset_cards().values()
         ],
-    )
+    )  # fmt: skip
 
 
 def convert(
-    name: Annotated[str, Parameter(help="A key of 'dense datasets'.")],
+    name: Annotated[str, Parameter(help="As 'dense datasets' lists it.")],
     source: Annotated[Path, Parameter(help="The folder that you downloaded.")],
     /,
     *,
@@ -62,9 +63,10 @@ def convert(
     """A downloaded data set into images, masks and split.json."""
     import sys
 
-    from pathfuse.dense.data.converters.registry import find_converter
+    need_dense()
+    from pathfuse.dense.data.converters.registry import convert as convert_as
 
-    split = find_converter(name)(source, out, seed=seed, force=force)
+    split = convert_as(name, source, out, seed=seed, force=force)
     counts = ", ".join(f"{len(getattr(split, part))} {part}" for part in ("train", "val", "test"))
     sys.stdout.write(f"{split.n_classes} classes; {counts} images: {out}/split.json\n")
     for note in split.notes:
@@ -79,7 +81,7 @@ def train(
     strategy: Annotated[str, Parameter(help="frozen, lora, dora, cnn, transformer or full.")] = "frozen",
     set_: Annotated[
         list[str] | None,
-        Parameter(name="--set", consume_multiple=True, negative="", help="Values of the recipe: epochs=50 size_px=448."),
+        Parameter(name="--set", consume_multiple=True, negative="", help="Values of the recipe: epochs=50 size_px=448"),
     ] = None,
     weights: Weights = None,
     seed: Seed = 0,
@@ -231,7 +233,7 @@ def _part(split: Any, part: str) -> Any:
 
 
 def _show_metrics(metrics: Any) -> None:
-    """mDice of every method with its interval."""
+    """Dice of every method with its interval."""
     from pathfuse.report.page import number
 
     rows = metrics.filter((metrics["metric"] == "mdice") & (metrics["output"] == "all"))
