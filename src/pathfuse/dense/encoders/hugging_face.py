@@ -53,7 +53,7 @@ def load_transformers(card: EncoderCard, weights: Path | None, remote_code: bool
         raise InputError(
             f"{card.key} loads only through Python code from {card.page}; read that code, then allow it (remote_code)."
         )
-    kind = transformers.AutoModel if card.remote_code else getattr(transformers, card.architecture)
+    kind: Any = transformers.AutoModel if card.remote_code else getattr(transformers, card.architecture)
     options: dict[str, Any] = {} if card.remote_code else _options(kind)
     if weights.is_dir():
         options |= {"pretrained_model_name_or_path": str(weights), "local_files_only": True}
@@ -84,8 +84,8 @@ def card_of_folder(key: str, folder: Path, config: dict[str, Any]) -> EncoderCar
     settings: dict[str, Any] = json.loads(processor.read_text(encoding="utf-8")) if processor.is_file() else {}
     known = getattr(transformers, names[model]).config_class(**config).to_dict()
     return EncoderCard(
-        key=key, hub_id="", loader="transformers", architecture=names[model], arguments=config, patch=known["patch_size"],
-        dim=known["hidden_size"], num_prefix=1 + known.get("num_register_tokens", 0),
+        key=key, hub_id="", loader="transformers", architecture=names[model], arguments=config,
+        patch=known["patch_size"], dim=known["hidden_size"], num_prefix=1 + known.get("num_register_tokens", 0),
         mean=tuple(settings.get("image_mean", _IMAGENET[0])), sd=tuple(settings.get("image_std", _IMAGENET[1])),
         size_px=known["image_size"], parameters_m=0.0,
         note="" if settings else "No preprocessor_config.json: ImageNet's mean and sd are assumed.",

@@ -37,12 +37,14 @@ def build_trunk(card: EncoderCard) -> VisionTransformer:
         trunk = timm.create_model(
             card.architecture, pretrained=False, **{"num_classes": 0, "dynamic_img_size": True, **arguments}
         )
-    except (RuntimeError, TypeError) as error:
+    except TypeError as error:  # what every vision transformer takes was not taken
+        raise InputError(f"{card.architecture} of timm is no plain vision transformer: {error}.") from error
+    except RuntimeError as error:
         raise InputError(
             f"timm {timm.__version__} cannot build {card.architecture} for {card.key}: {error}."
         ) from error
     if not isinstance(trunk, VisionTransformer):
-        raise InputError(f"{card.architecture} is no plain vision transformer, which {card.key} must be.")
+        raise InputError(f"{card.architecture} of timm is no plain vision transformer.")
     return trunk
 
 

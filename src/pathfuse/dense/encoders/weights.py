@@ -79,7 +79,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         state: Any = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist.") from error
-    except Exception as error:  # noqa: BLE001 - torch and safetensors raise many kinds for a damaged file
+    except Exception as error:  # torch and safetensors raise many kinds for a damaged file
         raise InputError(f"{path} could not be read as weights ({type(error).__name__}).") from error
     for name in ("state_dict", "model"):
         state = state[name] if isinstance(state, dict) and isinstance(state.get(name), dict) else state
