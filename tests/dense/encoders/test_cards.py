@@ -44,7 +44,11 @@ def test_unknown_key_names_the_known() -> None:
         find_card("uni_v9")
 
 
-@pytest.mark.parametrize("key", [key for key in FACTS if key != "musk"])
+# musk needs its package; uni_v1, hoptimus_1 and virchow_v1 are the same networks as others here (registers apart)
+BUILT = [key for key in FACTS if key not in {"musk", "uni_v1", "hoptimus_1", "virchow_v1"}]
+
+
+@pytest.mark.parametrize("key", BUILT)
 def test_the_card_builds_the_network_it_describes(key: str) -> None:
     """On the meta device, so that the shapes of a billion weights cost nothing."""
     torch = pytest.importorskip("torch")

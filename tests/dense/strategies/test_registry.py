@@ -171,8 +171,10 @@ def test_transformer_adapter_sees_the_registers() -> None:
             block.ls1.gamma.fill_(1.0)
         sequence = net.encode(torch.rand(1, 3, 32, 32))
         other = sequence.clone()
-        other[:, 1:5] += 1.0
-        assert not torch.allclose(net.decode(sequence, (32, 32)), net.decode(other, (32, 32)))
+        other[:, 1:5] = torch.randn(4, 48)
+        grid, changed = net.adapter.after(sequence)[:, 5:], net.adapter.after(other)[:, 5:]
+    assert tuple(grid.shape) == (1, 4, 48)
+    assert not torch.allclose(grid, changed, atol=1e-3)
 
 
 @pytest.mark.parametrize("strategy", ["frozen", "transformer"])
@@ -239,6 +241,17 @@ def test_what_cannot_be_is_refused() -> None:
     make_network(encoder, "lora", 2)
     with pytest.raises(InputError, match="already changed by lora"):
         make_network(encoder, "frozen", 2)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("parity", ["fixed", "paper"])
+def test_half_precision(strategy: str, parity: str) -> None:
+    net = make_network(tiny_encoder(), strategy, 2, parity=parity)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = net(torch.rand(2, 3, 33, 47))
+    logits.float().square().mean().backward()
+    assert torch.isfinite(logits).all()
+    assert all(torch.isfinite(p.grad).all() for p in net.parameters() if p.grad is not None)
 
 
 @pytest.mark.parametrize("kind", ["ViT", "Dinov2"])
