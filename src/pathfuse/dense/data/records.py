@@ -245,8 +245,12 @@ def _item(row: Mapping[str, Any], image_id: str, root: Path) -> Item:
     mask, instances = row.get("mask_path"), row.get("instances_path")
     return Item(
         image_id=image_id,
-        image=root / row["image_path"],
-        mask=root / mask if mask else None,
+        image=_below(root, row["image_path"]),
+        mask=_below(root, mask) if mask else None,
         patient_id=str(patient) if patient not in (None, "") else image_id,
-        instances=root / instances if instances else None,
+        instances=_below(root, instances) if instances else None,
     )
+
+
+def _below(root: Path, path: Any) -> Path:
+    return Path(os.path.normpath(root.absolute() / str(path)))

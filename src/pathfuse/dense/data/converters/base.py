@@ -80,7 +80,7 @@ def write_samples(
     """
     card = find_dataset(variant)
     names = card.variants[variant]
-    samples = sorted(samples, key=lambda sample: _natural(sample.name))
+    samples = sorted(_unique(samples), key=lambda sample: _natural(sample.name))
     parts, said = draw_parts([s.patient or s.name for s in samples], [s.part for s in samples], seed)
     out = out.resolve()
     with new_folder(out, force) as folder:
@@ -103,7 +103,7 @@ def write_samples(
             val=tuple(items["val"]),
             test=tuple(items["test"]),
         )
-        split = replace(split, notes=tuple([*notes, *_skipped(skipped), *_counts(card, split), *said, *_torn(split)]))
+        split = replace(split, notes=(*notes, *_skipped(skipped), *_counts(card, split), *said, *_torn(split)))
         write_split(split, folder / SPLIT)  # relative paths hold in the final folder, too: it lies beside this one
     return _moved(split, folder, out)
 
@@ -152,14 +152,29 @@ def _renumbered(instances: Int[np.ndarray, "row column"]) -> Shaped[np.ndarray, 
 def _moved(split: Split, folder: Path, out: Path) -> Split:
     """The split after the folder got its final name."""
 
-    def place(path: Path | None) -> Path | None:
-        return out / path.relative_to(folder) if path and path.is_relative_to(folder) else path
+    def place(path: Path) -> Path:
+        return out / path.relative_to(folder) if path.is_relative_to(folder) else path
 
     def item(old: Item) -> Item:
-        return replace(old, image=place(old.image), mask=place(old.mask), instances=place(old.instances))
+        mask, instances = old.mask and place(old.mask), old.instances and place(old.instances)
+        return replace(old, image=place(old.image), mask=mask, instances=instances)
 
     parts = {part: tuple(item(old) for old in getattr(split, part)) for part in ("train", "val", "test")}
     return replace(split, train=parts["train"], val=parts["val"], test=parts["test"])
+
+
+def _unique(samples: Sequence[Sample]) -> list[Sample]:
+    """Names that repeat between parts get the part before them."""
+    repeated = {name for name, n in Counter(sample.name for sample in samples).items() if n > 1}
+    renamed = [
+        replace(sample, name=f"{sample.part}_{sample.name}") if sample.name in repeated else sample
+        for sample in samples
+    ]
+    twice = next((name for name, n in Counter(sample.name for sample in renamed).items() if n > 1), None)
+    if twice:
+        source = next(sample.source for sample in renamed if sample.name == twice)
+        raise InputError(f"the image {twice!r} is there twice, once with {source}: remove one of them")
+    return renamed
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -42,16 +42,18 @@ def find_pairs(source: Path, layout: Layout, name: str) -> tuple[list[Pair], lis
     """
     files = list_files(source)
     best: list[Pair] = []
-    alone = 0
+    alone = same = 0
     for image_pattern, mask_pattern in layout.patterns:
-        images = _matches(files, image_pattern)
-        masks = _matches(files, mask_pattern)
-        pairs = [Pair(images[key], masks[key], dict(key)) for key in images if key in masks]
+        images, _ = _matches(files, image_pattern)
+        masks, n_same = _matches(files, mask_pattern)
+        pairs = [Pair(path, masks[key][0], found) for key, (path, found) in images.items() if key in masks]
         if len(pairs) > len(best):
-            best, alone = pairs, len(images) - len(pairs)
+            best, alone, same = pairs, len(images) - len(pairs), n_same
     if not best:
         raise InputError(f"no image of {name} with its mask was found in {source}: looked for {layout.looked_for}")
     notes = [f"{alone:,} images have no mask and were left out."] if alone else []
+    if same:
+        notes.append(f"{same:,} masks have the name of another one and were left out.")
     return sorted(best, key=lambda pair: pair.image), notes
 
 
@@ -61,7 +63,7 @@ def find_files(source: Path, pattern: str, name: str, looked_for: str) -> list[t
     Raises:
         InputError: The folder does not exist or has none.
     """
-    found = [(path, dict(key)) for key, path in _matches(list_files(source), pattern).items()]
+    found = list(_matches(list_files(source), pattern)[0].values())
     if not found:
         raise InputError(f"{name} was not found in {source}: looked for {looked_for}")
     return sorted(found, key=lambda pair: pair[0])
@@ -84,15 +86,21 @@ def list_files(source: Path) -> list[tuple[str, Path]]:
     return sorted(kept)
 
 
-def _matches(files: Sequence[tuple[str, Path]], pattern: str) -> dict[tuple[tuple[str, str], ...], Path]:
+def _matches(
+    files: Sequence[tuple[str, Path]], pattern: str
+) -> tuple[dict[tuple[tuple[str, str], ...], tuple[Path, dict[str, str]]], int]:
+    """The first file for each value of the named groups, whatever its case, and how many others there are."""
     compiled = re.compile(rf"(?:.*/)?{pattern}", re.IGNORECASE)
-    found: dict[tuple[tuple[str, str], ...], Path] = {}
+    found: dict[tuple[tuple[str, str], ...], tuple[Path, dict[str, str]]] = {}
+    n_same = 0
     for below, path in files:
         match = compiled.fullmatch(below)
         if match:
-            key = tuple(sorted((name, value.lower()) for name, value in match.groupdict(default="").items()))
-            found.setdefault(key, path)
-    return found
+            groups = match.groupdict(default="")
+            key = tuple(sorted((name, value.lower()) for name, value in groups.items()))
+            n_same += key in found
+            found.setdefault(key, (path, groups))
+    return found, n_same
 
 
 def tcga_patient(name: str) -> str:
@@ -112,7 +120,7 @@ PartOf = Callable[[dict[str, str]], str | None]
 
 def train_or_test(found: dict[str, str]) -> str | None:
     """The part in the group ``part``: test, testA and valid are tested on, train is trained on."""
-    part = found.get("part", "")
+    part = found.get("part", "").lower()
     if part.startswith("train"):
         return "train"
     return "test" if part.startswith(("test", "val")) else None

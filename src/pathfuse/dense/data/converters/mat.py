@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, UInt8
 from PIL import Image, ImageDraw
+from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
 
 from pathfuse.dense.data.cards import find_dataset
 from pathfuse.dense.data.converters.base import Label, Sample, write_samples
@@ -49,9 +51,9 @@ LIZARD = Layout(
 KUMAR_TRAIN = frozenset(
     f"TCGA-{code}"
     for code in (
-        "18-5592 21-5784 38-6178 50-5931 A7-A13E AR-A1AK AR-A1AS B0-5711 "
-        "E2-A14V G9-6348 G9-6356 G9-6362 G9-6363 HE-7128 HE-7129 HE-7130"
-    ).split()
+        *("18-5592", "21-5784", "38-6178", "50-5931", "A7-A13E", "AR-A1AK", "AR-A1AS", "B0-5711"),
+        *("E2-A14V", "G9-6348", "G9-6356", "G9-6362", "G9-6363", "HE-7128", "HE-7129", "HE-7130"),
+    )
 )
 """Patients to train on in the split published with HoVer-Net; the 14 others test."""
 LIZARD_PARTS = {"1": "train", "2": "val", "3": "test"}
@@ -104,9 +106,6 @@ def read_mat(path: Path) -> dict[str, Any]:
     Raises:
         InputError: It cannot be read.
     """
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
     try:
         content: dict[str, Any] = loadmat(path)
     except (OSError, ValueError, TypeError, NotImplementedError, MatReadError) as error:

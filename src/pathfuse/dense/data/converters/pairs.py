@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Shaped, UInt8
+from jaxtyping import Shaped
 from PIL import Image
 
 from pathfuse.dense.data.cards import find_dataset
@@ -38,7 +38,7 @@ class Family:
     name: Callable[[dict[str, str]], str] = lambda found: found["name"]
 
 
-def _foreground(pixels: Pixels, found: dict[str, str]) -> Label:
+def _foreground(pixels: Pixels, _: dict[str, str]) -> Label:
     values = pixels.max(axis=2) if pixels.ndim == 3 else pixels
     return Label((values > 0).astype(np.uint8))
 
@@ -52,14 +52,14 @@ def _instances(pixels: Pixels, found: dict[str, str]) -> Label:
 
 
 def _ebhi(pixels: Pixels, found: dict[str, str]) -> Label:
-    folder = re.sub(r"[\s_]+", "-", found["kind"])
+    folder = re.sub(r"[\s_]+", "-", found["kind"].lower())
     index = next((k for k, start in enumerate(EBHI_CLASSES, start=1) if folder.startswith(start)), None)
     if index is None:
         raise InputError(f"EBHI has no class folder {found['kind']!r}: known are {', '.join(EBHI_CLASSES)}")
     return Label((_foreground(pixels, found).mask * index).astype(np.uint8))
 
 
-def _luad(pixels: Pixels, found: dict[str, str], *, background: int) -> Label:
+def _luad(pixels: Pixels, _: dict[str, str], *, background: int) -> Label:
     if pixels.ndim == 3:
         distance = np.abs(pixels[..., None, :3].astype(np.int32) - LUAD_COLOURS).sum(axis=-1)
         codes = distance.argmin(axis=-1)
@@ -68,7 +68,7 @@ def _luad(pixels: Pixels, found: dict[str, str], *, background: int) -> Label:
     return Label(np.where(codes <= 2, codes, background).astype(np.uint8))
 
 
-def _nobody(found: dict[str, str]) -> None:
+def _nobody(_: dict[str, str]) -> None:
     return None
 
 
@@ -113,13 +113,14 @@ CRAG = Family(
     train_or_test,
     _nobody,
 )
+_PART = r"(?P<part>train|test)[^/]*/"
+_MASK_NAME = r"(?P<name>[^/]+?)(?:_(?:mask|gt|manual|gland))?"
 RINGS = Family(
     Layout(
         (
             (
-                rf"(?P<part>train|test)[^/]*/(?:[^/]*(?:images?|H&E|HE|original|patch)[^/]*/)(?P<name>[^/]+?){IMG}",
-                rf"(?P<part>train|test)[^/]*/(?:[^/]*(?:glands?|manual|masks?|GT|annotations?)[^/]*/)"
-                rf"(?P<name>[^/]+?)(?:_(?:mask|gt|manual|gland))?{MSK}",
+                rf"{_PART}(?![^/]*(?:mask|manual))[^/]*(?:images?|H&E|HE|original|patch)[^/]*/(?P<name>[^/]+?){IMG}",
+                rf"{_PART}[^/]*(?:glands?|manual|masks?|GT|annotations?)[^/]*/{_MASK_NAME}{MSK}",
             ),
         ),
         "TRAIN and TEST, each with a folder of images and one whose name has mask, manual, gland or GT",
@@ -174,7 +175,7 @@ def _luad_family(background: int) -> Family:
     return Family(
         LUAD,
         partial(_luad, background=background),
-        lambda found: "train" if found["part"] == "val" else "test",
+        lambda found: "train" if found["part"].lower() == "val" else "test",
         _nobody,
         lambda found: f"{found['part']}_{found['name']}",
     )
@@ -184,7 +185,7 @@ JANOWCZYK = Family(
     Layout(
         (
             (
-                r"(?P<name>(?P<patient>\d+)_[^/]*?)(?:_original)?\.(?:tif|tiff|png)",
+                r"(?P<name>(?P<patient>\d+)_(?:(?!_mask)[^/])*?)(?:_original)?\.(?:tif|tiff|png)",
                 r"(?P<name>(?P<patient>\d+)_[^/]*?)_mask\.(?:png|tif|tiff)",
             ),
         ),
@@ -223,7 +224,7 @@ def convert(variant: str, source: Path, out: Path, *, seed: int = 0, force: bool
             source=pair.mask,
             image=pair.image,
             label=partial(_label, family.label, pair.mask, pair.found),
-            patient=patients.get(pair.found["name"]) or family.patient(pair.found),
+            patient=patients.get(pair.found["name"].lower()) or family.patient(pair.found),
             part=family.part(pair.found),
         )
         for pair in pairs
