@@ -149,6 +149,15 @@ def test_patients_on_both_sides_are_told(study, tmp_path):
     assert any(w.startswith("1 patients have both fit and test images (p00)") for w in result.verdict.warnings)
 
 
+def test_another_value_may_mean_ignore(study, tmp_path):
+    plain = run(study, tmp_path / "plain")
+    for item in (*study.fit, *study.test):
+        mask = np.asarray(Image.open(item.mask))
+        Image.fromarray(np.where(mask == 255, np.uint8(9), mask)).save(item.mask)
+    other = run(study, tmp_path / "other", ignore=9)
+    assert plain.verdict.metrics.equals(other.verdict.metrics)
+
+
 def test_bad_input_leaves_nothing(study, tmp_path):
     study = replace(study, test=study.test[:10], fit=study.fit[:2])
 
@@ -185,7 +194,7 @@ def test_bad_input_leaves_nothing(study, tmp_path):
     wrong = np.asarray(Image.open(study.test[0].mask)).copy()
     wrong[5, 5] = 7
     Image.fromarray(wrong).save(study.test[0].mask)
-    refused(r"im06.png holds the value 7, but the classes are 0 to 2")
+    refused(r"im06.png has the value 7 in 1 pixels")
     Image.fromarray(wrong[1:] % 3).save(study.test[0].mask)
     refused("has 39 x 57 pixels, but the logits of image 'im06' have 40 x 57")
 

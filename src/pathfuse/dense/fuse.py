@@ -16,7 +16,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import pathfuse
-from pathfuse.dense.confusion import Confusions, ConfusionTable, confusion, write_confusions
+from pathfuse.dense.confusion import IGNORE, Confusions, ConfusionTable, confusion, write_confusions
 from pathfuse.dense.fused_model import BEST, FUSED, DenseFusion
 from pathfuse.dense.judging import DenseVerdict, judge_dense
 from pathfuse.dense.logit_files import CHUNK_CELLS, LogitFiles, open_logits
@@ -110,6 +110,7 @@ def fuse_dense(
     *,
     classes: Sequence[str],
     options: FuseOptions = FuseOptions(),
+    ignore: int = IGNORE,
     force: bool = False,
     cells: int = CHUNK_CELLS,
     progress: Progress = silent,
@@ -125,6 +126,7 @@ def fuse_dense(
             ``manifest.json``, ``model/``, ``masks/<image_id>.png`` (``fused``, 8 bits).
         classes: Names of the K classes, in the order of the masks' numbers.
         options: How to fuse.
+        ignore: Value of the masks where pixels do not count.
         force: Overwrite ``out``.
         cells: Numbers held per strip; bounds memory.
         progress: Called with what is being done and the share that is behind.
@@ -146,11 +148,11 @@ def fuse_dense(
     for item in (*fit_items, *test_items):
         files.shape(item.image_id)  # all headers before any work
     progress("reading fit pixels", 0.0)
-    pixels = sample_pixels(files, fit_items, options.pixels, options.balance, options.pool_px, options.seed)
+    pixels = sample_pixels(files, fit_items, options.pixels, options.balance, options.pool_px, options.seed, ignore)
     progress("fitting", 0.2)
     model, scores = _fit(pixels, files, classes, options)
     with new_folder(Path(out), force) as place:
-        table = _segment(model, files, test_items, place / "masks", cells, progress)
+        table = _segment(model, files, test_items, place / "masks", ignore, cells, progress)
         judged = [item for item in test_items if item.mask is not None]
         progress("judging", 0.95)
         verdict = judge_dense(
@@ -169,12 +171,7 @@ def fuse_dense(
             **_about(options, classes),
             "models": {name: _coverage(files, name, fit_items, test_items) for name in files.folders},
             "images": {"fit": len(fit_items), "test": len(test_items), "judged": len(judged)},
-            "fit_pixels": _about_pixels(pixels, classes),
-            "fused": model.chosen,
-            "held_out_nll": scores,
-            "best_expert_order": list(model.order),
-            "weights": _mean_weights(model, pixels),
-            "certificates_hold": {name: fusion.certificate_.holds for name, fusion in model.methods.items()},
+            **_about_fit(model, pixels, scores),
             "left_out": left_out,
             "warnings": verdict.warnings,
             "command": None,
@@ -222,7 +219,13 @@ def _order(pixels: FitPixels, names: list[str]) -> tuple[str, ...]:
 
 
 def _segment(
-    model: DenseFusion, files: LogitFiles, items: Sequence[Item], folder: Path, cells: int, progress: Progress
+    model: DenseFusion,
+    files: LogitFiles,
+    items: Sequence[Item],
+    folder: Path,
+    ignore: int,
+    cells: int,
+    progress: Progress,
 ) -> ConfusionTable:
     """Writes the fused masks and counts every method's pixels, image by image."""
     folder.mkdir()
@@ -235,7 +238,7 @@ def _segment(
     for done, item in enumerate(items):
         progress(f"segmenting {item.image_id}", 0.4 + 0.55 * done / len(items))
         shape = files.shape(item.image_id)
-        truth = check_size(read_mask(item.mask, k), shape, item) if item.mask is not None else None
+        truth = check_size(read_mask(item.mask, k, ignore), shape, item) if item.mask is not None else None
         fused = np.empty(shape, dtype=np.uint8)
         for rows, said in model.strips(files, item.image_id, cells):
             fused[rows] = said[FUSED]
@@ -308,11 +311,19 @@ def _coverage(files: LogitFiles, name: str, fit: Sequence[Item], test: Sequence[
     return {"source": str(files.folders[name]), **shares}
 
 
-def _about_pixels(pixels: FitPixels, classes: Sequence[str]) -> dict[str, Any]:
+def _about_fit(model: DenseFusion, pixels: FitPixels, scores: dict[str, float]) -> dict[str, Any]:
+    per_class = {label: int(n) for label, n in zip(model.classes, pixels.per_class, strict=True)}
     return {
-        "n": len(pixels.observed),
-        "patients": len(np.unique(pixels.groups)),
-        "per_class": {label: int(n) for label, n in zip(classes, pixels.per_class, strict=True)},
+        "fit_pixels": {
+            "n": len(pixels.observed),
+            "patients": len(np.unique(pixels.groups)),
+            "per_class": per_class,
+        },
+        "fused": model.chosen,
+        "held_out_nll": scores,
+        "best_expert_order": list(model.order),
+        "weights": _mean_weights(model, pixels),
+        "certificates_hold": {name: fusion.certificate_.holds for name, fusion in model.methods.items()},
     }
 
 

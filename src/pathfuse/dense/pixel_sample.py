@@ -56,7 +56,13 @@ class FitPixels:
 
 
 def sample_pixels(
-    files: LogitFiles, items: Sequence[Item], n_pixels: int, balance: float, pool_px: int, seed: int
+    files: LogitFiles,
+    items: Sequence[Item],
+    n_pixels: int,
+    balance: float,
+    pool_px: int,
+    seed: int,
+    ignore: int = IGNORE,
 ) -> FitPixels:
     """Draws pixels of the fit images and reads what the models said of them.
 
@@ -68,20 +74,21 @@ def sample_pixels(
             1 - balance.
         pool_px: Side of the square over which gate features are averaged; 1: none.
         seed: Of the draw.
+        ignore: Value of the masks where pixels do not count.
 
     Raises:
         InputError: A mask or a file of logits is wrong, or no pixel counts.
     """
-    counts = np.stack([_class_counts(files, item) for item in items])
+    counts = np.stack([_class_counts(files, item, ignore) for item in items])
     quotas = class_quotas(counts.sum(axis=0), n_pixels, balance)
     if not quotas.any():
-        raise InputError("the fit images have no pixel that counts: their masks hold nothing but 255")
+        raise InputError("the fit images have no pixel that counts: their masks say to ignore every pixel")
     shares = image_shares(counts, quotas, np.random.default_rng(seed))
     k, names = files.n_classes, list(files.folders)
     cms = {name: np.zeros((len(items), k, k), dtype=np.int64) for name in names}
     logits, truth, image_of = [], [], []
     for i, item in enumerate(items):
-        mask = _mask(files, item)
+        mask = _mask(files, item, ignore)
         ranks = [np.sort(_draw(counts[i, c], shares[i, c], [seed, i, c])) for c in range(k)]
         for rows, experts, strip_logits in experts_of(files, item.image_id, pool_px):
             strip = mask[rows].ravel()
@@ -160,10 +167,10 @@ def _join(parts: list[Experts]) -> Experts:
     )
 
 
-def _mask(files: LogitFiles, item: Item) -> UInt8[np.ndarray, "height width"]:
+def _mask(files: LogitFiles, item: Item, ignore: int) -> UInt8[np.ndarray, "height width"]:
     if item.mask is None:
         raise InputError(f"image '{item.image_id}' has no mask")
-    mask = read_mask(item.mask, files.n_classes)
+    mask = read_mask(item.mask, files.n_classes, ignore)
     return check_size(mask, files.shape(item.image_id), item)
 
 
@@ -183,6 +190,6 @@ def check_size(
     return mask
 
 
-def _class_counts(files: LogitFiles, item: Item) -> Int[np.ndarray, " klass"]:
-    counted = np.bincount(_mask(files, item).ravel(), minlength=IGNORE + 1)
+def _class_counts(files: LogitFiles, item: Item, ignore: int) -> Int[np.ndarray, " klass"]:
+    counted = np.bincount(_mask(files, item, ignore).ravel(), minlength=IGNORE + 1)
     return counted[: files.n_classes].astype(np.int64)
