@@ -165,7 +165,7 @@ def fuse(
     """Fuse several models' segmentations pixel by pixel, fitted on the validation images, judged on the test images."""
     import sys
 
-    from pathfuse.cli.console import command_line, progress
+    from pathfuse.cli.console import progress
     from pathfuse.cli.experts import parse_named
 
     need_dense()
@@ -182,8 +182,8 @@ def fuse(
             out,
             classes=split.class_names,
             options=options,
+            ignore=split.ignore,
             force=force,
-            command=command_line(),
             progress=report,
         )
     _show_metrics(done.verdict.metrics)
@@ -236,7 +236,7 @@ def _show_metrics(metrics: Any) -> None:
     """Dice of every method with its interval."""
     from pathfuse.report.page import number
 
-    rows = metrics.filter((metrics["metric"] == "mdice") & (metrics["output"] == "all"))
+    rows = metrics.filter((metrics["metric"] == "mDice") & (metrics["output"] == "all"))
     rows = rows.sort("value", descending=True)
     said = [
         (row["method"], number(row["value"]),
