@@ -150,7 +150,7 @@ def test_memory_runs_out(batch, advice):
 
 
 def test_other_errors_remain():
-    with pytest.raises(RuntimeError, match="shape|expected|size"):
+    with pytest.raises(RuntimeError, match=r"shape|expected|size"):
         predict_tiled(nn.Linear(7, 7), image_of(9, 9), tile_px=8)
 
 
