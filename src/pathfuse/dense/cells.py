@@ -1,0 +1,218 @@
+"""One cell of a grid: a model is trained on a data set by one strategy, and predicts its held-out images."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.torch import load_file
+
+import pathfuse
+from pathfuse.costs import measured
+from pathfuse.dense.confusion import ConfusionTable, confusion, read_confusions, write_confusions
+from pathfuse.dense.data.records import Item, Split, read_item
+from pathfuse.dense.encoders.base import TokenEncoder
+from pathfuse.dense.encoders.load import load_encoder, tiny_encoder
+from pathfuse.dense.grid_config import Cell, GridModel, TinySpec
+from pathfuse.dense.training import DenseRecipe, load_dense, predict_dense, train_dense
+from pathfuse.errors import InputError, PathfuseError
+from pathfuse.experts.threads import one_thread
+from pathfuse.tables.write import write_json_file
+
+DONE, FAILED, MODEL, LOGITS, CONFUSION = "cell.json", "failed.json", "model", "logits", "confusion.parquet"
+Heard = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a cell needs; it travels to worker processes."""
+
+    cell: Cell
+    model: GridModel
+    split: Split
+    recipe: DenseRecipe
+    place: Path
+    stamp: str
+
+    @property
+    def done(self) -> bool:
+        """Whether it was trained and judged from the same inputs."""
+        return content(self.place / DONE).get("stamp") == self.stamp and (self.place / CONFUSION).is_file()
+
+    @property
+    def predicted(self) -> bool:
+        """Whether the logits that a fusion reads are there."""
+        return self.done and (self.place / LOGITS).is_dir()
+
+
+def task_of(cell: Cell, model: GridModel, split: Split, recipe: DenseRecipe, place: Path, inputs: str) -> Task:
+    """A task with its stamp.
+
+    Args:
+        cell: Its place in the grid.
+        model: The encoder.
+        split: The data set.
+        recipe: How to train.
+        place: Its folder.
+        inputs: Digest of the files of model and data set.
+    """
+    what = [pathfuse.__version__, model.model_dump(mode="json"), recipe.model_dump(mode="json"), inputs]
+    return Task(cell, model, split, recipe, place, digest(what))
+
+
+def run_task(task: Task, keep_logits: bool, heard: Heard | None = None) -> str | None:
+    """Trains, predicts and counts, unless that is done; a failure is written down.
+
+    Args:
+        task: The cell.
+        keep_logits: Whether a fusion will need them; if only they are missing, they are predicted again.
+        heard: Told how far the training is.
+
+    Returns:
+        None, or a sentence that says why the cell failed.
+    """
+    if task.predicted or (task.done and not keep_logits):
+        return None
+    failed = task.place / FAILED
+    try:
+        failed.unlink(missing_ok=True)
+        if task.done:
+            predict_dense(_trained(task), _judged(task.split, keep_logits), task.split, task.place / LOGITS)
+        else:
+            _train(task, keep_logits, heard)
+    except (PathfuseError, RuntimeError, MemoryError, OSError) as error:
+        sentence = reason(error)
+        write_json_file({"stamp": task.stamp, "sentence": sentence}, failed)
+        return sentence
+    return None
+
+
+def run_alone(task: Task, keep_logits: bool) -> tuple[Cell, str | None]:
+    """A cell in a process of its own, on one core."""
+    with one_thread():
+        return task.cell, run_task(task, keep_logits)
+
+
+def reason(error: BaseException) -> str:
+    """Why a cell failed, in one sentence."""
+    said = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, PathfuseError):
+        return said
+    if isinstance(error, MemoryError) or "out of memory" in said.lower():
+        return f"the memory is too small for this cell; try a smaller batch or size in its recipe ({said[:120]})"
+    return f"{type(error).__name__}: {said[:300]}"
+
+
+def open_encoder(model: GridModel) -> TokenEncoder:
+    """The encoder of a grid's model.
+
+    Raises:
+        InputError: It is unknown or missing, or its weights do not fit.
+    """
+    if not isinstance(model.encoder, TinySpec):
+        return load_encoder(model.encoder, weights=model.weights)
+    encoder = tiny_encoder(**model.encoder.model_dump())
+    if model.weights is not None:
+        try:
+            encoder.trunk.load_state_dict(load_file(str(model.weights)))
+        except (OSError, RuntimeError, ValueError) as error:
+            raise InputError(f"{model.weights} does not hold the weights of this small encoder: {reason(error)}") from error
+    return encoder
+
+
+def confusions(tasks: Iterable[Task], name: Callable[[Task], str]) -> dict[str, ConfusionTable]:
+    """The matrices of some cells that are done."""
+    return {name(one): read_confusions(one.place / CONFUSION, one.split.n_classes) for one in tasks if one.done}
+
+
+def facts(task: Task) -> dict[str, Any]:
+    """What a finished cell says of itself: matched modules, parameters, memory, seconds, size policy."""
+    return content(task.place / DONE)
+
+
+def _train(task: Task, keep_logits: bool, heard: Heard | None) -> None:
+    shutil.rmtree(task.place / LOGITS, ignore_errors=True)
+    (task.place / DONE).unlink(missing_ok=True)
+    model = task.place / MODEL
+    if content(task.place / "begun.json").get("stamp") != task.stamp:
+        shutil.rmtree(model, ignore_errors=True)  # of other inputs
+        write_json_file({"stamp": task.stamp}, task.place / "begun.json")
+    encoder = open_encoder(task.model)
+    train_dense(encoder, task.split, task.recipe, model, resume=True, progress=heard)
+    manifest = content(model / "manifest.json")
+    with measured() as meter:
+        predict_dense(load_dense(model, encoder), _judged(task.split, True), task.split, task.place / LOGITS)
+    write_confusions(_count(task), task.place / CONFUSION, force=True)
+    if not keep_logits:
+        shutil.rmtree(task.place / LOGITS)
+    card = encoder.card
+    write_json_file(
+        {
+            "stamp": task.stamp,
+            **{key: value for key, value in asdict(task.cell).items()},
+            "matched_modules": len(manifest["matched"]),
+            "trainable_parameters": manifest["trainable_parameters"],
+            "memory_mb": max(manifest["peak_memory_mb"] or 0, meter.cost.peak_memory_mb or 0),
+            "seconds": round(manifest["seconds"] + (meter.cost.wall_s or 0.0), 3),
+            "size_policy": f"{card.size_px} px" if card.size_policy == "fixed" else f"multiple of {card.patch}",
+            "pretraining": card.pretraining,
+        },
+        task.place / DONE,
+    )
+
+
+def _count(task: Task) -> ConfusionTable:
+    """Confusion matrices of the test images that have a mask."""
+    found, ids = [], []
+    for item in task.split.test:
+        truth = read_item(item, task.split)[1]
+        if truth is None:
+            continue
+        predicted = logits_of(task.place / LOGITS, item).argmax(axis=0)
+        found.append(confusion(truth, predicted, task.split.n_classes, task.split.ignore))
+        ids.append(item.image_id)
+    name = task.cell.model
+    return ConfusionTable(tuple(ids), {name: np.stack(found)}, {name: np.ones(len(ids), dtype=bool)})
+
+
+def logits_of(folder: Path, item: Item) -> np.ndarray:
+    """Float16, (K, H, W): what a cell says of one image."""
+    return np.load(folder / f"{item.image_id}.npy", mmap_mode="r")
+
+
+def _judged(split: Split, fuse: bool) -> tuple[Item, ...]:
+    """Images to predict: those judged, and those that fusions are fitted on."""
+    return (*split.val, *split.test) if fuse else split.test
+
+
+def _trained(task: Task) -> Any:
+    return load_dense(task.place / MODEL, open_encoder(task.model))
+
+
+def digest(what: Any) -> str:
+    """SHA-256 of anything that JSON can say."""
+    return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def digest_files(places: Iterable[Path]) -> list[tuple[str, int, int]]:
+    """Name, size and time of change of files, and of all files in folders; contents are too large to read each time."""
+    found = []
+    for place in places:
+        for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
+            if file.is_file():
+                about = file.stat()
+                found.append((str(file), about.st_size, about.st_mtime_ns))
+    return found
+
+
+def content(file: Path) -> dict[str, Any]:
+    """A JSON file's content; empty if there is none that can be read."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
