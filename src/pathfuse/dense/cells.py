@@ -49,7 +49,12 @@ class Task:
         return self.done and (self.place / LOGITS).is_dir()
 
 
-def task_of(cell: Cell, model: GridModel, split: Split, recipe: DenseRecipe, place: Path, inputs: str) -> Task:
+    def drop_logits(self) -> None:
+        """Frees the disk; they can be predicted again from the saved model."""
+        shutil.rmtree(self.place / LOGITS, ignore_errors=True)
+
+
+def task_of(cell: Cell, model: GridModel, split: Split, recipe: DenseRecipe, place: Path, inputs: Any) -> Task:
     """A task with its stamp.
 
     Args:
