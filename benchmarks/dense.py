@@ -1,11 +1,11 @@
-"""Segmentation of glands (glas) and nuclei (dsb2018_histology): three small encoders, five strategies, and their fusion.
+"""Segmentation of glands (glas) and nuclei (dsb2018_histology): three small encoders, five strategies, their fusion.
 
 The whole of ``pathfuse dense run`` at reduced size (``dense_data``), with encoders that were pre-trained here for
 minutes (``dense_encoders``): the figures say that everything works together, and nothing about foundation models.
 
 Recipes are the same for all, but for what differs by strategy as documented; no test image was used to choose anything.
 ``dice`` is the mean over background and foreground from the summed confusion matrices, with a 95 % percentile interval
-of 1000 resamples of images. ``best`` is the single model that is best on the validation images; ``less_best`` is the
+of 1000 resamples of images. ``best_expert`` is the single model that is best on the validation images; ``less_best`` is the
 paired difference to it. ``seconds`` are those of one core.
 """
 

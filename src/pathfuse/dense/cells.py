@@ -18,12 +18,15 @@ from pathfuse.dense.data.records import Item, Split, read_item
 from pathfuse.dense.encoders.base import TokenEncoder
 from pathfuse.dense.encoders.load import load_encoder, tiny_encoder
 from pathfuse.dense.grid_config import Cell, GridModel, TinySpec
-from pathfuse.dense.training import DenseRecipe, load_dense, predict_dense, train_dense
+from pathfuse.dense.recipe import DenseRecipe
+from pathfuse.dense.training import load_dense, predict_dense, train_dense
 from pathfuse.errors import InputError, PathfuseError
 from pathfuse.experts.threads import one_thread
 from pathfuse.tables.write import write_json_file
 
 DONE, FAILED, MODEL, LOGITS, CONFUSION = "cell.json", "failed.json", "model", "logits", "confusion.parquet"
+FUSED = "fused"
+"""Folder of the grid's fusions."""
 Heard = Callable[[str, float], None]
 
 
@@ -47,7 +50,6 @@ class Task:
     def predicted(self) -> bool:
         """Whether the logits that a fusion reads are there."""
         return self.done and (self.place / LOGITS).is_dir()
-
 
     def drop_logits(self) -> None:
         """Frees the disk; they can be predicted again from the saved model."""
@@ -125,7 +127,9 @@ def open_encoder(model: GridModel) -> TokenEncoder:
         try:
             encoder.trunk.load_state_dict(load_file(str(model.weights)))
         except (OSError, RuntimeError, ValueError) as error:
-            raise InputError(f"{model.weights} does not hold the weights of this small encoder: {reason(error)}") from error
+            raise InputError(
+                f"{model.weights} does not hold the weights of this small encoder: {reason(error)}"
+            ) from error
     return encoder
 
 
@@ -158,7 +162,7 @@ def _train(task: Task, keep_logits: bool, heard: Heard | None) -> None:
     write_json_file(
         {
             "stamp": task.stamp,
-            **{key: value for key, value in asdict(task.cell).items()},
+            **asdict(task.cell),
             "matched_modules": len(manifest["matched"]),
             "trainable_parameters": manifest["trainable_parameters"],
             "memory_mb": max(manifest["peak_memory_mb"] or 0, meter.cost.peak_memory_mb or 0),

@@ -10,18 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from joblib import Parallel, delayed
-from pydantic import ValidationError
 
 import pathfuse
-from pathfuse.dense.cells import Task, content, digest_files, facts, reason, run_alone, run_task, task_of
+from pathfuse.dense.cells import Task, content, digest_files, reason, run_alone, run_task, task_of
 from pathfuse.dense.data.records import Split, read_split
 from pathfuse.dense.encoders.cards import find_card
-from pathfuse.dense.grid_config import Cell, GridConfig, TinySpec, first_problem
+from pathfuse.dense.grid_config import Cell, GridConfig, TinySpec
 from pathfuse.dense.grid_fuse import Fusion, fuse_task, fusions_of
 from pathfuse.dense.grid_tables import Tables, judge_grid
 from pathfuse.dense.page import render
+from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.strategies.registry import STRATEGIES
-from pathfuse.dense.training import DenseRecipe
 from pathfuse.errors import InputError, PathfuseError
 from pathfuse.experts.threads import one_thread
 from pathfuse.tables.write import check_out, write_file, write_json_file
@@ -167,10 +166,9 @@ def _check_out(config: GridConfig) -> None:
 
 def _recipe(config: GridConfig, cell: Cell) -> DenseRecipe:
     try:
-        return DenseRecipe(**config.options(cell))
-    except ValidationError as error:
-        where = f"the recipe of strategy '{cell.strategy}' on data set '{cell.dataset}'"
-        raise InputError(f"{where}: {first_problem(error)}") from None
+        return DenseRecipe.of(**config.options(cell))
+    except InputError as error:
+        raise InputError(f"strategy '{cell.strategy}' on data set '{cell.dataset}': {error}") from error
 
 
 def _split(config: GridConfig, name: str, place: Path) -> Split:
@@ -251,9 +249,7 @@ def _run_cells(
     return {cell: failed[cell] for cell in tasks if cell in failed}
 
 
-def _heard(
-    cell: Cell, sentence: str | None, failed: dict[Cell, str], done: int, n: int, progress: Progress
-) -> int:
+def _heard(cell: Cell, sentence: str | None, failed: dict[Cell, str], done: int, n: int, progress: Progress) -> int:
     if sentence is not None:
         failed[cell] = sentence
     progress(f"{cell}: {'done' if sentence is None else 'failed, ' + sentence}", STEPS["cells"] * (done + 1) / n)

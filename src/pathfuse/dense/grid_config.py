@@ -9,14 +9,17 @@ from typing import Annotated, Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from pathfuse.dense.fuse import BESTS, CHOOSE, FuseOptions
+from pathfuse.dense.fused_model import FUSED
 from pathfuse.errors import InputError
+from pathfuse.fusion.rungs import RUNGS
 
 STRICT = ConfigDict(frozen=True, extra="forbid")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 """What may name a model or a data set: it becomes a folder."""
-FUSIONS = ("static_product", "logitprod", "mean_probability", "best")
-TAKEN = (*FUSIONS, "fused")
+TAKEN = (*RUNGS, *BESTS, CHOOSE, FUSED)
 """Names that no model may have, since a fusion bears them in the leaderboard."""
+OF_FUSION = ("methods", "method", "pixels", "balance", "pool_px")
 SET_BY_GRID = ("strategy", "seed")
 
 EXAMPLE = """\
@@ -47,9 +50,8 @@ per_strategy:                        # beats 'recipe' and the data set's
   lora: {learning_rate: 1.0e-4}
 
 out: grid
-# fuse: true                         # fuse the models of each data set, strategy and seed
-# methods: [static_product, logitprod, mean_probability, best]
-# pixels: 20000                      # of held-out images, that fusions are fitted on
+# fuse: true                         # fuse the models of each data set, strategy and seed, fitted on validation images
+# fusion: {method: choose, pixels: 20000}      # of 'pathfuse dense fuse'
 # resamples: 1000
 # keep_logits: true                  # false: they go once all is judged and fused; much less disk
 """
@@ -118,8 +120,8 @@ class GridConfig(BaseModel):
     recipe: dict[str, Any] = {}
     per_strategy: dict[str, dict[str, Any]] = {}
     fuse: bool = True
-    methods: Annotated[tuple[str, ...], Field(min_length=1)] = FUSIONS
-    pixels: Annotated[int, Field(ge=100)] = 20_000
+    fusion: dict[str, Any] = {}
+    """Options of ``pathfuse dense fuse``: methods, method, pixels, balance, pool_px."""
     resamples: Annotated[int, Field(ge=0)] = 1000
     keep_logits: bool = True
     out: Path
@@ -149,13 +151,14 @@ class GridConfig(BaseModel):
         taken = next((name for name in self.models if name in TAKEN), None)
         if taken is not None:
             raise ValueError(f"the name '{taken}' belongs to a fusion; give the model another one")
-        for kind, listed in (("strategies", self.strategies), ("seeds", self.seeds), ("methods", self.methods)):
+        for kind, listed in (("strategies", self.strategies), ("seeds", self.seeds)):
             twice = next((one for one in listed if listed.count(one) > 1), None)
             if twice is not None:
                 raise ValueError(f"'{twice}' stands twice in '{kind}'")
-        stranger = next((one for one in self.methods if one not in FUSIONS), None)
+        stranger = next((one for one in self.fusion if one not in OF_FUSION), None)
         if stranger is not None:
-            raise ValueError(f"no fusion is called '{stranger}'; there are {', '.join(FUSIONS)}")
+            raise ValueError(f"'fusion' has no option '{stranger}'; it has {', '.join(OF_FUSION)}")
+        self.fuse_options(0)
         unused = next((one for one in self.per_strategy if one not in self.strategies), None)
         if unused is not None:
             raise ValueError(f"'per_strategy' names '{unused}', which is not among the strategies")
@@ -184,6 +187,15 @@ class GridConfig(BaseModel):
             "strategy": cell.strategy,
             "seed": cell.seed,
         }
+
+    def fuse_options(self, seed: int) -> FuseOptions:
+        """How to fuse; the grid judges all models and fusions together, so that a fusion by itself needs no interval.
+
+        Raises:
+            InputError: A method is unknown, or a number out of range.
+        """
+        chosen = {**self.fusion, **({"methods": tuple(self.fusion["methods"])} if "methods" in self.fusion else {})}
+        return FuseOptions(**chosen, n_resamples=0, seed=seed).checked()
 
 
 def read_grid(file: Path) -> GridConfig:

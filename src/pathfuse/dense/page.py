@@ -1,4 +1,4 @@
-"""``leaderboard.html``: models and fusions per data set and strategy, as one page that opens offline and can be sorted."""
+"""``leaderboard.html``: models and fusions per data set and strategy, as one sortable page that opens offline."""
 
 import base64
 import hashlib
@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from pathfuse.dense.grid_columns import ALL_SEEDS
 from pathfuse.evaluation.ranking import ranks
 from pathfuse.report.page import asset, number, several
 
@@ -24,10 +25,8 @@ SHOWN = {
     "pixel_accuracy": "pixel accuracy",
 }
 """Metrics of the page and what it calls them; the others stand in the tables. Means are over classes."""
-BASE = "best"
+BASE = "best_expert"
 """The method that fusions are held against: the single model that is best on the validation images."""
-ALL_SEEDS = "all"
-"""In place of a seed: the confusion matrices of all seeds, summed."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,9 @@ def _lines(whole: pl.DataFrame, own: pl.DataFrame, pairs: pl.DataFrame) -> list[
     for row in whole.iter_rows(named=True):
         metrics.setdefault(row["model"], {})[row["metric"]] = row
         facts.setdefault(row["model"], row)
-    models = [name for name, row in facts.items() if row["kind"] == "model" and metrics[name][FIRST]["value"] is not None]
+    models = [
+        name for name, row in facts.items() if row["kind"] == "model" and metrics[name][FIRST]["value"] is not None
+    ]
     places = rank_intervals(models, pairs)
     by_seed = own.filter((pl.col("metric") == FIRST) & (pl.col("seed") != ALL_SEEDS))
     found = [
