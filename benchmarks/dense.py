@@ -5,8 +5,8 @@ minutes (``dense_encoders``): the figures say that everything works together, an
 
 Recipes are the same for all, but for what differs by strategy as documented; no test image was used to choose anything.
 ``dice`` is the mean over background and foreground from the summed confusion matrices, with a 95 % percentile interval
-of 1000 resamples of images. ``best_expert`` is the single model that is best on the validation images; ``less_best`` is the
-paired difference to it. ``seconds`` are those of one core.
+of 1000 resamples of images. ``best_expert`` is the single model that is best on the validation images; ``less_best``
+is the paired difference to it. ``seconds`` are those of one core.
 """
 
 import tempfile
@@ -23,7 +23,8 @@ from pathfuse.dense.grid_config import GridConfig
 from pathfuse.dense.page import BASE, gain
 
 STRATEGIES = ("frozen", "lora", "dora", "cnn", "transformer")
-RECIPE = {"epochs": 12, "batch": 8, "size_px": 128}
+RECIPE = {"epochs": 10, "batch": 8, "decoder_width": 128, "device": "cpu", "loss": "dice_ce"}
+SIZES = {"glas": 128, "dsb2018": 160}
 JOBS = 2
 
 
@@ -48,7 +49,7 @@ def config(place: Path, splits: dict[str, Path]) -> GridConfig:
             "models": {
                 name: {"encoder": SMALL[name].spec(), "weights": file} for name, file in zip(SMALL, files, strict=True)
             },
-            "datasets": splits,
+            "datasets": {name: {"split": split, "recipe": {"size_px": SIZES[name]}} for name, split in splits.items()},
             "strategies": STRATEGIES,
             "recipe": RECIPE,
             "out": place / "grid",

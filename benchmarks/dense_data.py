@@ -93,7 +93,7 @@ class Endless:
     def __init__(self, height: int = 20_000, width: int = 20_000) -> None:
         self.shape = (height, width, 3)
 
-    def __call__(self, top: int, left: int, height: int, width: int) -> np.ndarray:
+    def window(self, top: int, left: int, height: int, width: int) -> np.ndarray:
         """uint8, (height, width, 3): the window whose first pixel is (top, left)."""
         y, x = np.arange(top, top + height)[:, None], np.arange(left, left + width)[None]
         nuclei = np.sin(y / 7.0) * np.sin(x / 9.0) + 0.5 * np.sin((x + y) / 31.0)

@@ -54,7 +54,8 @@ def pretrain(name: str, splits: Sequence[Path], out: Path) -> Path:
     with one_core(), torch.random.fork_rng():
         torch.manual_seed(small.seed)
         rng = np.random.default_rng(small.seed)
-        encoder = tiny_encoder(**small.spec())
+        encoder = tiny_encoder(**small.spec()).train()
+        encoder.requires_grad_(True)
         pixels = 3 * small.patch**2
         head = torch.nn.Linear(small.dim, pixels)
         parameters = [*encoder.parameters(), *head.parameters()]
