@@ -29,17 +29,19 @@ class CupDecoder(nn.Module):
         dim: Values per token.
         n_classes: K, at least 2.
         skips: Channels of the maps that join steps 1 to 4; 0 where none does.
+        width: Channels before the first step; those of the steps follow in the published proportions.
     """
 
-    def __init__(self, dim: int, n_classes: int, skips: Sequence[int] = (0, 0, 0, 0)) -> None:
+    def __init__(self, dim: int, n_classes: int, skips: Sequence[int] = (0, 0, 0, 0), width: int = WIDTH) -> None:
         super().__init__()
-        self.entry = _unit(dim, WIDTH)
-        before = (WIDTH, *CHANNELS[:-1])
+        self.entry = _unit(dim, width)
+        channels_of = tuple(max(8, count * width // WIDTH) for count in CHANNELS)
+        before = (width, *channels_of[:-1])
         self.steps = nn.ModuleList(
             nn.Sequential(_unit(wide + skip, channels), _unit(channels, channels))
-            for wide, skip, channels in zip(before, skips, CHANNELS, strict=True)
+            for wide, skip, channels in zip(before, skips, channels_of, strict=True)
         )
-        self.head = nn.Conv2d(CHANNELS[-1], n_classes, 3, padding=1)
+        self.head = nn.Conv2d(channels_of[-1], n_classes, 3, padding=1)
 
     def forward(self, grid: Tensor, size: tuple[int, int], skips: Sequence[Tensor] = ()) -> Tensor:
         """Logits at a size.

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from pathfuse.dense.decoder import CupDecoder
+from pathfuse.dense.decoder import WIDTH, CupDecoder
 from pathfuse.dense.encoders.base import TokenEncoder
 from pathfuse.dense.strategies.base import Strategy
 from pathfuse.errors import InputError
@@ -22,10 +22,10 @@ class SegmentationNet(nn.Module):
         n_classes: K.
     """
 
-    def __init__(self, encoder: TokenEncoder, adapter: Strategy, n_classes: int) -> None:
+    def __init__(self, encoder: TokenEncoder, adapter: Strategy, n_classes: int, decoder_width: int = WIDTH) -> None:
         super().__init__()
         self.encoder, self.adapter, self.n_classes = encoder, adapter, n_classes
-        self.decoder = CupDecoder(encoder.dim, n_classes, adapter.skips)
+        self.decoder = CupDecoder(encoder.dim, n_classes, adapter.skips, decoder_width)
         self.strategy = type(adapter).name
         self.matched = list(adapter.matched)
         self.train()

@@ -32,6 +32,8 @@ class DenseRecipe(BaseModel):
     strategy: Strategy = "frozen"
     rank: Count = 16
     """Of LoRA and DoRA."""
+    decoder_width: Annotated[int, Field(ge=16)] = 512
+    """Channels before the decoder's first step, as published; fewer make it faster and smaller."""
     parity: Literal["paper", "fixed"] = "fixed"
     """``paper`` repeats the published faults of network, loss and schedule."""
 

@@ -2,6 +2,7 @@
 
 import torch
 
+from pathfuse.dense.decoder import WIDTH
 from pathfuse.dense.encoders.base import TokenEncoder
 from pathfuse.dense.network import SegmentationNet
 from pathfuse.dense.strategies.base import Parity, Strategy
@@ -19,7 +20,14 @@ STRATEGIES: dict[str, type[Strategy]] = {
 
 
 def make_network(
-    encoder: TokenEncoder, strategy: str, n_classes: int, *, rank: int = 16, parity: Parity = "fixed", seed: int = 0
+    encoder: TokenEncoder,
+    strategy: str,
+    n_classes: int,
+    *,
+    rank: int = 16,
+    parity: Parity = "fixed",
+    seed: int = 0,
+    decoder_width: int = WIDTH,
 ) -> SegmentationNet:
     """An untrained network for segmentation.
 
@@ -33,6 +41,7 @@ def make_network(
         parity: ``paper`` repeats the benchmark's faults, ``fixed`` does not. The encoder's normalisation is its own
             (``TokenEncoder.normalise_as``).
         seed: Of the new weights; torch's global generator is left as it was.
+        decoder_width: Channels before the decoder's first step, at least 16.
 
     Raises:
         InputError: No such strategy, a number out of range, an encoder that is already adapted, or one in which the
@@ -49,4 +58,4 @@ def make_network(
         torch.manual_seed(seed)
         adapter = STRATEGIES[strategy](encoder, rank=rank, parity=parity)
         encoder.adapted_by = strategy if adapter.trains_trunk else None
-        return SegmentationNet(encoder, adapter, n_classes)
+        return SegmentationNet(encoder, adapter, n_classes, decoder_width)
