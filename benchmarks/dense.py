@@ -23,8 +23,7 @@ from pathfuse.dense.grid_config import GridConfig
 from pathfuse.dense.page import BASE, gain
 
 STRATEGIES = ("frozen", "lora", "dora", "cnn", "transformer")
-RECIPE = {"epochs": 10, "batch": 8, "decoder_width": 128, "device": "cpu", "loss": "dice_ce"}
-SIZES = {"glas": 128, "dsb2018": 160}
+RECIPE = {"epochs": 10, "batch": 4, "size_px": 128, "decoder_width": 128, "device": "cpu", "loss": "dice_ce"}
 JOBS = 2
 
 
@@ -49,7 +48,7 @@ def config(place: Path, splits: dict[str, Path]) -> GridConfig:
             "models": {
                 name: {"encoder": SMALL[name].spec(), "weights": file} for name, file in zip(SMALL, files, strict=True)
             },
-            "datasets": {name: {"split": split, "recipe": {"size_px": SIZES[name]}} for name, split in splits.items()},
+            "datasets": splits,
             "strategies": STRATEGIES,
             "recipe": RECIPE,
             "out": place / "grid",

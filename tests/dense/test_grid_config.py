@@ -99,7 +99,8 @@ def test_one_model_is_enough_without_fusion(tmp_path):
 def test_files_that_are_no_grid(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         read_grid(tmp_path / "absent.yaml")
-    for text, sentence in (("a: [", "is no YAML"), ("3", "holds no grid"), ("models: {}", "'datasets' is missing|'models'")):
+    wrong = {"a: [": "is no YAML", "3": "holds no grid", "models: {}": "'models'"}
+    for text, sentence in wrong.items():
         file = Path(tmp_path / "bad.yaml")
         file.write_text(text)
         with pytest.raises(InputError, match=sentence):

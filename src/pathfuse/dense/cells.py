@@ -12,19 +12,21 @@ import numpy as np
 from safetensors.torch import load_file
 
 import pathfuse
-from pathfuse.costs import measured
-from pathfuse.dense.confusion import ConfusionTable, confusion, read_confusions, write_confusions
-from pathfuse.dense.data.records import Item, Split, read_item
+from pathfuse.costs import Cost, measured
+from pathfuse.dense.confusion import ConfusionTable, write_confusions
+from pathfuse.dense.data.records import Split
 from pathfuse.dense.encoders.base import TokenEncoder
 from pathfuse.dense.encoders.load import load_encoder, tiny_encoder
 from pathfuse.dense.grid_config import Cell, GridModel, TinySpec
+from pathfuse.dense.predicting import PredictedDense, predict_dense
 from pathfuse.dense.recipe import DenseRecipe
-from pathfuse.dense.training import load_dense, predict_dense, train_dense
+from pathfuse.dense.training import train_dense
 from pathfuse.errors import InputError, PathfuseError
 from pathfuse.experts.threads import one_thread
 from pathfuse.tables.write import write_json_file
 
-DONE, FAILED, MODEL, LOGITS, CONFUSION = "cell.json", "failed.json", "model", "logits", "confusion.parquet"
+DONE, BEGUN, FAILED = "cell.json", "begun.json", "failed.json"
+MODEL, LOGITS, CONFUSION = "model", "logits", "confusion.parquet"
 FUSED = "fused"
 """Folder of the grid's fusions."""
 Heard = Callable[[str, float], None]
@@ -88,7 +90,7 @@ def run_task(task: Task, keep_logits: bool, heard: Heard | None = None) -> str |
     try:
         failed.unlink(missing_ok=True)
         if task.done:
-            predict_dense(_trained(task), _judged(task.split, keep_logits), task.split, task.place / LOGITS)
+            _predict(task, open_encoder(task.model), keep_logits)
         else:
             _train(task, keep_logits, heard)
     except (PathfuseError, RuntimeError, MemoryError, OSError) as error:
@@ -133,73 +135,60 @@ def open_encoder(model: GridModel) -> TokenEncoder:
     return encoder
 
 
-def confusions(tasks: Iterable[Task], name: Callable[[Task], str]) -> dict[str, ConfusionTable]:
-    """The matrices of some cells that are done."""
-    return {name(one): read_confusions(one.place / CONFUSION, one.split.n_classes) for one in tasks if one.done}
-
-
 def facts(task: Task) -> dict[str, Any]:
-    """What a finished cell says of itself: matched modules, parameters, memory, seconds, size policy."""
+    """What a finished cell says of itself: matched modules, parameters, memory, seconds, size policy, warnings."""
     return content(task.place / DONE)
 
 
 def _train(task: Task, keep_logits: bool, heard: Heard | None) -> None:
-    shutil.rmtree(task.place / LOGITS, ignore_errors=True)
     (task.place / DONE).unlink(missing_ok=True)
-    model = task.place / MODEL
-    if content(task.place / "begun.json").get("stamp") != task.stamp:
-        shutil.rmtree(model, ignore_errors=True)  # of other inputs
-        write_json_file({"stamp": task.stamp}, task.place / "begun.json")
+    model, begun = task.place / MODEL, task.place / BEGUN
+    if content(begun).get("stamp") != task.stamp:  # a model of other inputs, whole or half
+        for old in (model, task.place / f".{MODEL}.training"):
+            shutil.rmtree(old, ignore_errors=True)
+        write_json_file({"stamp": task.stamp}, begun)
     encoder = open_encoder(task.model)
-    train_dense(encoder, task.split, task.recipe, model, resume=True, progress=heard)
-    manifest = content(model / "manifest.json")
+
+    def told(line: dict[str, Any]) -> None:
+        if heard is not None:
+            heard(f"epoch {line['epoch']}, loss {line['train_loss']:.3f}", line["epoch"] / task.recipe.epochs)
+
+    manifest = train_dense(encoder, task.split, task.recipe, model, progress=told).manifest
     with measured() as meter:
-        predict_dense(load_dense(model, encoder), _judged(task.split, True), task.split, task.place / LOGITS)
-    write_confusions(_count(task), task.place / CONFUSION, force=True)
+        said = _predict(task, encoder, keep_logits)
+    test = [item.image_id for item in task.split.test]
+    rows = [k for k, name in enumerate(said.image_ids) if said.judged[k] and name in set(test)]
+    ids = tuple(said.image_ids[k] for k in rows)
+    name = task.cell.model
+    table = ConfusionTable(ids, {name: said.confusions[rows]}, {name: np.ones(len(rows), dtype=bool)})
+    write_confusions(table, task.place / CONFUSION, force=True)
     if not keep_logits:
-        shutil.rmtree(task.place / LOGITS)
-    card = encoder.card
-    write_json_file(
-        {
-            "stamp": task.stamp,
-            **asdict(task.cell),
-            "matched_modules": len(manifest["matched"]),
-            "trainable_parameters": manifest["trainable_parameters"],
-            "memory_mb": max(manifest["peak_memory_mb"] or 0, meter.cost.peak_memory_mb or 0),
-            "seconds": round(manifest["seconds"] + (meter.cost.wall_s or 0.0), 3),
-            "size_policy": f"{card.size_px} px" if card.size_policy == "fixed" else f"multiple of {card.patch}",
-            "pretraining": card.pretraining,
-        },
-        task.place / DONE,
+        task.drop_logits()
+    write_json_file({"stamp": task.stamp, **asdict(task.cell), **_facts(encoder, manifest, meter.cost)}, task.place / DONE)
+
+
+def _predict(task: Task, encoder: TokenEncoder, fuse: bool) -> PredictedDense:
+    """Logits of the test images, and of the validation images if a fusion is to be fitted on them."""
+    split = task.split
+    items = (*split.val, *split.test) if fuse else split.test
+    return predict_dense(
+        task.place / MODEL, split, items, task.place / LOGITS, encoder=encoder, device=task.recipe.device, force=True
     )
 
 
-def _count(task: Task) -> ConfusionTable:
-    """Confusion matrices of the test images that have a mask."""
-    found, ids = [], []
-    for item in task.split.test:
-        truth = read_item(item, task.split)[1]
-        if truth is None:
-            continue
-        predicted = logits_of(task.place / LOGITS, item).argmax(axis=0)
-        found.append(confusion(truth, predicted, task.split.n_classes, task.split.ignore))
-        ids.append(item.image_id)
-    name = task.cell.model
-    return ConfusionTable(tuple(ids), {name: np.stack(found)}, {name: np.ones(len(ids), dtype=bool)})
-
-
-def logits_of(folder: Path, item: Item) -> np.ndarray:
-    """Float16, (K, H, W): what a cell says of one image."""
-    return np.load(folder / f"{item.image_id}.npy", mmap_mode="r")
-
-
-def _judged(split: Split, fuse: bool) -> tuple[Item, ...]:
-    """Images to predict: those judged, and those that fusions are fitted on."""
-    return (*split.val, *split.test) if fuse else split.test
-
-
-def _trained(task: Task) -> Any:
-    return load_dense(task.place / MODEL, open_encoder(task.model))
+def _facts(encoder: TokenEncoder, manifest: dict[str, Any], predicting: Cost) -> dict[str, Any]:
+    """What a finished cell says of itself."""
+    card = encoder.card
+    resident = [mb for mb in (manifest["peak_memory_mb"], predicting.peak_memory_mb) if mb is not None]
+    return {
+        "matched_modules": len(manifest["matched_modules"]),
+        "trainable_parameters": manifest["trainable_parameters"],
+        "memory_mb": manifest["peak_gpu_memory_mb"] or max(resident, default=None),
+        "seconds": round(manifest["seconds"] + (predicting.wall_s or 0.0), 3),
+        "size_policy": f"{card.size_px} px" if card.size_policy == "fixed" else f"multiple of {card.patch}",
+        "pretraining": card.pretraining,
+        "warnings": manifest["warnings"],
+    }
 
 
 def digest(what: Any) -> str:

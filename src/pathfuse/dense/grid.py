@@ -12,7 +12,7 @@ from typing import Any
 from joblib import Parallel, delayed
 
 import pathfuse
-from pathfuse.dense.cells import Task, content, digest_files, reason, run_alone, run_task, task_of
+from pathfuse.dense.cells import Task, content, digest_files, facts, reason, run_alone, run_task, task_of
 from pathfuse.dense.data.records import Split, read_split
 from pathfuse.dense.encoders.cards import find_card
 from pathfuse.dense.grid_config import Cell, GridConfig, TinySpec
@@ -99,7 +99,7 @@ def run_grid(
         "config": config.model_dump(mode="json"),
         "cells": {str(cell.place): "unchanged" if cell in before else "trained" for cell in done},
         "failed": list(lost),
-        "warnings": [*notes, *tables.warnings],
+        "warnings": [*notes, *_warnings(done), *tables.warnings],
         "wall_time_s": round(time.perf_counter() - start, 3),
     }
     write_file(tables.leaderboard, config.out / LEADERBOARD, force=True)
@@ -254,6 +254,11 @@ def _heard(cell: Cell, sentence: str | None, failed: dict[Cell, str], done: int,
         failed[cell] = sentence
     progress(f"{cell}: {'done' if sentence is None else 'failed, ' + sentence}", STEPS["cells"] * (done + 1) / n)
     return done + 1
+
+
+def _warnings(done: Mapping[Cell, Task]) -> list[str]:
+    """What trainings say against themselves."""
+    return [f"{cell}: {said}" for cell, task in done.items() for said in facts(task).get("warnings", [])]
 
 
 def _first(failed: Mapping[Cell, str]) -> str:
