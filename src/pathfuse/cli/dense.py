@@ -89,13 +89,14 @@ def train(
     force: Force = False,
 ) -> None:
     """Train a segmentation network on one encoder; a stopped run goes on."""
+    import shutil
     import sys
 
     from pathfuse.cli.console import progress
     from pathfuse.cli.experts import parse_settings
     from pathfuse.tables.write import check_out
 
-    check_out(out, force, [data])
+    check_out(out, True, [data])
     need_dense()
     from pathfuse.dense.data.records import read_split
     from pathfuse.dense.encoders.load import load_encoder
@@ -104,16 +105,23 @@ def train(
 
     recipe = DenseRecipe.of(strategy, **{"seed": seed, **parse_settings(set_)})
     split = read_split(data)
+    if force and out.is_dir():
+        shutil.rmtree(out)
     loaded = load_encoder(encoder, weights=weights, remote_code=remote_code)
     with progress() as report:
-        done = train_dense(loaded, split, recipe, out, force=force, progress=report)
+        done = train_dense(loaded, split, recipe, out, progress=lambda line: report(*_epoch(line, recipe.epochs)))
     manifest = done.manifest
     sys.stdout.write(
-        f"{len(manifest['matched'])} adapted modules, {manifest['trainable_parameters']:,} trained parameters, "
+        f"{len(manifest['matched_modules'])} adapted modules, {manifest['trainable_parameters']:,} trained parameters, "
         f"{manifest['seconds']:.0f} s: {out}\n"
     )
     for warning in manifest["warnings"]:
         sys.stderr.write(f"pathfuse: {warning}\n")
+
+
+def _epoch(line: dict[str, Any], epochs: int) -> tuple[str, float]:
+    """What is shown of an epoch, and its share of the training."""
+    return f"epoch {line['epoch']}: loss {line['train_loss']:.3f}", line["epoch"] / epochs
 
 
 def predict(
@@ -130,16 +138,24 @@ def predict(
     """Logits of every image, one .npy file each, as 'dense fuse' reads them."""
     import sys
 
+    from pathfuse.cli.console import progress
+
     need_dense()
     from pathfuse.dense.data.records import read_split
     from pathfuse.dense.encoders.load import load_encoder
-    from pathfuse.dense.prediction import predict_dense
-    from pathfuse.dense.training import encoder_of, load_dense
+    from pathfuse.dense.predicting import predict_dense
+    from pathfuse.dense.training import read_about
 
     split = read_split(data, need_train=False)
     items = split.items if part == "all" else _part(split, part)
-    loaded = load_encoder(encoder or encoder_of(model), weights=weights, remote_code=remote_code)
-    predict_dense(load_dense(model, loaded), items, split, out, force=force)
+    about = read_about(model)
+    loaded = load_encoder(encoder or about.encoder, weights=weights, remote_code=remote_code)
+    with progress() as report:
+        count = iter(range(1, len(items) + 1))
+        predict_dense(
+            model, split, items, out, encoder=loaded, force=force,
+            progress=lambda name: report(f"{name} segmented", next(count) / len(items)),
+        )  # fmt: skip
     sys.stdout.write(f"{len(items)} images: {out}\n")
 
 
