@@ -143,11 +143,13 @@ def test_seeds_and_workers(split, tmp_path):
     assert result(one)[0] != result(other)[0]
 
 
-def test_it_learns(split, tmp_path):
-    done = train_dense(tiny_encoder(patch=8), split, recipe("cnn", epochs=12, loss="dice_ce"), tmp_path / "net")
+def test_it_learns(tmp_path):
+    (tmp_path / "images").mkdir()
+    split = make_split(tmp_path / "images", classes=2)
+    done = train_dense(tiny_encoder(patch=8), split, recipe(epochs=6, batch=2), tmp_path / "net")
     history = pl.read_csv(done.folder / "history.csv")
     assert history["train_loss"][-1] < 0.5 * history["train_loss"][0]
-    assert done.manifest["validation"]["mDice"] > 0.85
+    assert done.manifest["validation"]["mDice"] > 0.9
     assert done.manifest["warnings"] == []
     # The kept epoch is the best one.
     best = history.filter(pl.col("chosen"))
@@ -177,19 +179,18 @@ def test_kept_tokens_change_little(split, tmp_path):
 @pytest.mark.parametrize(
     ("strategy", "chosen", "calls"),
     [
-        ("frozen", {}, 2 + 1),  # six training images in twos of three, two validation images: once
+        ("frozen", {}, 2 + 1),  # six training images in two batches and two validation images in one, once
         ("transformer", {}, 2 + 1),
-        ("frozen", {"augment": True}, 3 * 2 + 1),  # the validation images once
-        ("frozen", {"cache": False}, 3 * (2 + 2)),
-        ("frozen", {"fit": "crop"}, 3 * (2 + 2)),
-        ("cnn", {}, 3 * (2 + 2)),
-        ("lora", {}, 3 * (2 + 2)),
+        ("frozen", {"augment": True}, 2 * 2 + 1),  # the validation images once
+        ("frozen", {"cache": False}, 2 * (2 + 2)),
+        ("frozen", {"fit": "crop"}, 2 * (2 + 2)),
+        ("lora", {}, 2 * (2 + 2)),
     ],
 )
 def test_how_often_the_encoder_works(split, tmp_path, monkeypatch, strategy, chosen, calls):
     seen, encode = [], SegmentationNet.encode
     monkeypatch.setattr(SegmentationNet, "encode", lambda net, x: seen.append(len(x)) or encode(net, x))
-    train_dense(tiny_encoder(dim=24), split, recipe(strategy, epochs=3, **chosen), tmp_path / "net")
+    train_dense(tiny_encoder(dim=24), split, recipe(strategy, **chosen), tmp_path / "net")
     assert len(seen) == calls
 
 
@@ -231,14 +232,14 @@ def test_sentences(split, tmp_path, monkeypatch):
         train_dense(tiny_encoder(), replace(split, train=()), recipe(), tmp_path / "net")
     with pytest.raises(InputError, match="diverged in epoch 1"):
         train_dense(tiny_encoder(), split, recipe(decoder_rate=1e30, clip_norm=None), tmp_path / "net")
-    with pytest.raises(InputError, match="the value 1 in .* pixels .*: with 1 classes|has the value"):
+    with pytest.raises(InputError, match="has the value 2"):
         train_dense(tiny_encoder(), replace(split, n_classes=2, class_names=("a", "b")), recipe(), tmp_path / "n2")
 
     def greedy(*given):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(SegmentationNet, "decode", greedy)
-    for batch, advice in ((4, "a batch of 2"), (1, "a size_px of 64")):
+    for batch, advice in ((4, "a batch of 2"), (1, "a size_px of 24")):
         with pytest.raises(InputError, match=f"does not hold a batch of {batch} with size_px 48; try {advice}"):
             train_dense(tiny_encoder(), split, recipe(batch=batch), tmp_path / "net")
 

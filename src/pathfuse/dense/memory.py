@@ -7,9 +7,6 @@ import torch
 
 from pathfuse.errors import InputError
 
-SMALLEST_PX = 64
-"""No smaller tile is advised."""
-
 
 @contextmanager
 def enough_memory(batch: int, px: int, size_name: str) -> Iterator[None]:
@@ -28,8 +25,7 @@ def enough_memory(batch: int, px: int, size_name: str) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not _is_memory(error):
             raise
-        smaller = max(SMALLEST_PX, px // 2)
-        advice = f"a batch of {batch // 2}" if batch > 1 else f"a {size_name} of {smaller}"
+        advice = f"a batch of {batch // 2}" if batch > 1 else f"a {size_name} of {px // 2}"
         raise InputError(f"the memory does not hold a batch of {batch} with {size_name} {px}; try {advice}") from error
 
 
