@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.torch import load_file
 
 import pathfuse
 from pathfuse.costs import Cost, measured
+from pathfuse.dense.checkpoint import load_tensors
 from pathfuse.dense.confusion import ConfusionTable, write_confusions
 from pathfuse.dense.data.records import Split
 from pathfuse.dense.encoders.base import TokenEncoder
@@ -127,8 +127,8 @@ def open_encoder(model: GridModel) -> TokenEncoder:
     encoder = tiny_encoder(**model.encoder.model_dump())
     if model.weights is not None:
         try:
-            encoder.trunk.load_state_dict(load_file(str(model.weights)))
-        except (OSError, RuntimeError, ValueError) as error:
+            encoder.trunk.load_state_dict(load_tensors(model.weights))
+        except RuntimeError as error:
             raise InputError(
                 f"{model.weights} does not hold the weights of this small encoder: {reason(error)}"
             ) from error
@@ -164,7 +164,9 @@ def _train(task: Task, keep_logits: bool, heard: Heard | None) -> None:
     write_confusions(table, task.place / CONFUSION, force=True)
     if not keep_logits:
         task.drop_logits()
-    write_json_file({"stamp": task.stamp, **asdict(task.cell), **_facts(encoder, manifest, meter.cost)}, task.place / DONE)
+    write_json_file(
+        {"stamp": task.stamp, **asdict(task.cell), **_facts(encoder, manifest, meter.cost)}, task.place / DONE
+    )
 
 
 def _predict(task: Task, encoder: TokenEncoder, fuse: bool) -> PredictedDense:

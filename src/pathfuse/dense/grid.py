@@ -77,7 +77,7 @@ def run_grid(
     _open(config.out)
     before = {cell for cell, task in tasks.items() if task.done}
     fusions = fusions_of(config, tasks)
-    needed = {cell for one in fusions if not one.done for cell in one.cells} if config.fuse else set()
+    needed = {task.cell for one in fusions if not one.done for task in one.members} if config.fuse else set()
     failed = _run_cells(tasks, needed | (set(tasks) if config.keep_logits and config.fuse else set()), n_jobs, progress)
     done = {cell: task for cell, task in tasks.items() if task.done}
     if not done:

@@ -57,8 +57,8 @@ def judge_grid(tasks: Sequence[Task], fusions: Sequence[Fusion], n_resamples: in
             keys = {"dataset": dataset, "strategy": strategy, "seed": seed}
             board = _board(verdict.metrics, entries, keys)
             boards.append(board.filter(pl.col("output") == "all").drop("output"))
-            classes.append(board.filter(pl.col("output") != "all").drop(FACTS))
-            pairs.append(_constant(verdict.comparisons.filter(pl.col("output") == "all"), keys).select(PAIRS))
+            classes.append(board.filter(pl.col("output") != "all").drop(*FACTS))
+            pairs.append(_constant(verdict.comparisons.filter(pl.col("output") == "all"), keys).select(*PAIRS))
             if seed == next(reversed(by_seed)):
                 warnings += [f"{dataset}, {strategy}: {said}" for said in verdict.warnings]
     return Tables(pl.concat(boards), pl.concat(classes), pl.concat(pairs), warnings)
