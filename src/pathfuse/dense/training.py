@@ -119,7 +119,13 @@ def train_dense(
         return done
     check_out(out, force=False)
     net = make_network(
-        encoder, recipe.strategy, split.n_classes, rank=recipe.rank, parity=recipe.parity, seed=recipe.seed
+        encoder,
+        recipe.strategy,
+        split.n_classes,
+        rank=recipe.rank,
+        parity=recipe.parity,
+        seed=recipe.seed,
+        decoder_width=recipe.decoder_width,
     )
     place = out.parent / f".{out.name}.training"
     team.wait()  # nobody makes what another looks for
@@ -162,7 +168,13 @@ def load_dense(
         )
     recipe = about.recipe
     net = make_network(
-        encoder, recipe.strategy, about.n_classes, rank=recipe.rank, parity=recipe.parity, seed=recipe.seed
+        encoder,
+        recipe.strategy,
+        about.n_classes,
+        rank=recipe.rank,
+        parity=recipe.parity,
+        seed=recipe.seed,
+        decoder_width=recipe.decoder_width,
     )
     net.load_trainable_state(load_tensors(folder / MODEL))
     return net.to(device).eval()
