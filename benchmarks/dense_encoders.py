@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from benchmarks.feature_fusion import one_core
 
-CROP, BATCH, STEPS, RATE, HIDDEN = 112, 16, 300, 1e-3, 0.5
+CROP, BATCH, STEPS, RATE, HIDDEN = 112, 16, 250, 1e-3, 0.5
 """112 is a multiple of the patches 8, 14 and 16."""
 
 

@@ -4,17 +4,23 @@ import polars as pl
 
 ALL_SEEDS = "all"
 """In place of a seed: the confusion matrices of all seeds, summed; only where there are several."""
-KEYS = {"dataset": pl.String, "strategy": pl.String, "model": pl.String, "kind": pl.String, "seed": pl.String}
-FIGURES = {
+KEYS: dict[str, type[pl.DataType]] = {
+    "dataset": pl.String,
+    "strategy": pl.String,
+    "model": pl.String,
+    "kind": pl.String,
+    "seed": pl.String,
+}
+FIGURES: dict[str, type[pl.DataType]] = {
     "output": pl.String, "metric": pl.String, "value": pl.Float64, "ci_low": pl.Float64, "ci_high": pl.Float64,
     "n_images": pl.Int64, "n_patients": pl.Int64,
 }  # fmt: skip
-FACTS = {
+FACTS: dict[str, type[pl.DataType]] = {
     "matched_modules": pl.Int64, "trainable_parameters": pl.Int64, "memory_mb": pl.Float64, "seconds": pl.Float64,
     "size_policy": pl.String, "pretraining": pl.String, "note": pl.String,
 }  # fmt: skip
 """What a line says beside its metric; empty for a fusion, but for its seconds and its note."""
-PAIRS = {
+PAIRS: dict[str, type[pl.DataType]] = {
     "dataset": pl.String, "strategy": pl.String, "seed": pl.String, "method": pl.String, "reference": pl.String,
     "metric": pl.String, "difference": pl.Float64, "ci_low": pl.Float64, "ci_high": pl.Float64,
     "p_value": pl.Float64, "test": pl.String, "p_holm": pl.Float64,

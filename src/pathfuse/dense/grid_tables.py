@@ -108,8 +108,8 @@ def _board(metrics: pl.DataFrame, entries: Mapping[str, Entry], keys: Mapping[st
         schema={"model": pl.String, "kind": pl.String, **FACTS},
     )
     named = metrics.rename({"method": "model", "n": "n_images"}).join(said, on="model", maintain_order="left")
-    order = [*KEYS, *FIGURES, *FACTS]
-    return _constant(named, keys).select(order).cast({**KEYS, **FIGURES, **FACTS})  # type: ignore[arg-type]
+    columns = {**KEYS, **FIGURES, **FACTS}
+    return _constant(named, keys).select(pl.col(name).cast(kind) for name, kind in columns.items())
 
 
 def _constant(table: pl.DataFrame, keys: Mapping[str, str]) -> pl.DataFrame:
