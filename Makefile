@@ -52,6 +52,7 @@ bench: .venv/.dev
 
 # Segmentation on real images, and its memory: about a quarter of an hour.
 bench-dense: .venv/.dev
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -m long tests/dense
 	$(BIN)/python -m benchmarks dense
 
 clean:

@@ -184,7 +184,7 @@ def measure(height):
     return json.loads(done.stdout)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_memory_of_a_large_image():
     """20,000 x 20,000 as a whole would be 1.2 GB of pixels and 3.2 GB of float32 logits for two classes."""
     low, high = measure(2_500), measure(20_000)

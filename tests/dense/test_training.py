@@ -287,7 +287,7 @@ np.save(out.parent / f"{{out.name}}-{{team.rank}}.npy", fit.net.decoder.head.wei
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes(split, tmp_path):
     """Each has half of every step's images; batch statistics are their own, so the losses are near, not equal."""
     pytest.importorskip("accelerate")
