@@ -9,8 +9,10 @@ import yaml
 
 pytest.importorskip("timm")
 
+from joblib.externals import cloudpickle
 from PIL import Image
 
+from pathfuse.dense.cells import run_alone
 from pathfuse.dense.confusion import read_confusions
 from pathfuse.dense.grid import plan, run_grid
 from pathfuse.dense.grid_config import read_grid
@@ -124,7 +126,7 @@ def test_only_what_changed_is_done_again_and_a_failure_stays_in_its_cell(place):
         "c": {"encoder": {"patch": 8, "dim": 12, "depth": 1}, "weights": str(wrong)},
     }
     config = grid(place, place / "more", strategies=["frozen"], per_strategy={}, models=models, keep_logits=False)
-    second = run_grid(config, n_jobs=2)
+    second = run_grid(config)
     assert [cell.model for cell in second.trained] == ["b"]
     assert [cell.model for cell in second.unchanged] == ["a"]
     (failed,) = second.failed
@@ -134,6 +136,14 @@ def test_only_what_changed_is_done_again_and_a_failure_stays_in_its_cell(place):
     names = set(second.tables.leaderboard["model"])
     assert {"a", "b", "fused"} <= names
     assert "c" not in names
+
+
+def test_a_cell_travels_to_another_process(place, run):
+    task = next(iter(plan(grid(place, place / "out")).values()))
+    there = cloudpickle.loads(cloudpickle.dumps(task))
+    assert there == task
+    assert there.done
+    assert run_alone(there, keep_logits=True) == (task.cell, None)
 
 
 def test_several_seeds_are_summed(place):
