@@ -1,6 +1,7 @@
 """A whole grid at the smallest size: trained, judged, fused, resumed; failures that stay in their cells."""
 
 import json
+from multiprocessing.reduction import ForkingPickler
 
 import numpy as np
 import polars as pl
@@ -9,7 +10,6 @@ import yaml
 
 pytest.importorskip("timm")
 
-from joblib.externals import cloudpickle
 from PIL import Image
 
 from pathfuse.dense.cells import run_alone
@@ -140,7 +140,7 @@ def test_only_what_changed_is_done_again_and_a_failure_stays_in_its_cell(place):
 
 def test_a_cell_travels_to_another_process(place, run):
     task = next(iter(plan(grid(place, place / "out")).values()))
-    there = cloudpickle.loads(cloudpickle.dumps(task))
+    there = ForkingPickler.loads(ForkingPickler.dumps(task))
     assert there == task
     assert there.done
     assert run_alone(there, keep_logits=True) == (task.cell, None)
