@@ -18,7 +18,7 @@ def board(values, dataset="glas", strategy="lora", seed="0", **facts):
     rows = [
         {
             "dataset": dataset, "strategy": strategy, "model": model, "seed": seed, "metric": metric,
-            "kind": "fusion" if model in ("best_expert", "logitprod") else "model", "value": value,
+            "kind": "fusion" if model in ("best_expert", "logitprod", "fused") else "model", "value": value,
             "ci_low": value - 0.05, "ci_high": value + 0.05, "n_images": 20, "n_patients": 12,
             "matched_modules": 8, "trainable_parameters": 123456, "memory_mb": 900.0, "seconds": 12.0,
             "size_policy": "multiple of 16", "pretraining": None, "note": None, **facts,
@@ -96,12 +96,14 @@ def test_mean_ranks_count_models_that_stand_everywhere():
 
 
 def test_the_headline_counts_ties_gains_and_failures():
-    table = board({"a": 0.7, "b": 0.8, "best_expert": 0.8, "logitprod": 0.85})
-    known = pairs(("a", "b", -0.2, 0.05), ("best_expert", "logitprod", -0.06, -0.04))
+    table = board({"a": 0.7, "b": 0.8, "best_expert": 0.8, "logitprod": 0.85, "fused": 0.79})
+    known = pairs(
+        ("a", "b", -0.2, 0.05), ("best_expert", "logitprod", -0.06, -0.04), ("fused", "best_expert", -0.02, 0.0)
+    )
     failed = [{"dataset": "glas", "strategy": "lora", "model": "c", "seed": 0, "sentence": "no module matches"}]
     said = headline(list(boards(table, known, failed)), failed)
     assert "In 1 of 1 tables the best model cannot be told from another." in said
-    assert "at or above the best single model in 1 of 1, beyond its 95 % interval in 1." in said
+    assert "at or above the single model that validation chose in 0 of 1, with its whole interval in 0." in said
     assert said.endswith("1 cell failed.")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from pathfuse.dense.fused_model import BEST, FUSED
 from pathfuse.dense.grid_columns import ALL_SEEDS
 from pathfuse.evaluation.ranking import ranks
 from pathfuse.report.page import asset, number, several
@@ -25,7 +26,9 @@ SHOWN = {
     "pixel_accuracy": "pixel accuracy",
 }
 """Metrics of the page and what it calls them; the others stand in the tables. Means are over classes."""
-BASE = "best_expert"
+CHOSEN = FUSED
+"""The fusion that validation chose; the headline speaks of no other."""
+BASE = BEST
 """The method that fusions are held against: the single model that is best on the validation images."""
 
 
@@ -234,14 +237,14 @@ def headline(found: Sequence[Board], failed: Sequence[Mapping[str, Any]]) -> str
     said = f"{several(len(sets), 'data set')}, {len(strategies)} {'strategies' if len(strategies) > 1 else 'strategy'}."
     unresolved = sum(bool(board.tied) for board in judged)
     said += f" In {unresolved} of {len(judged)} tables the best model cannot be told from another."
-    fused = [[line.gain for line in board.lines if line.gain is not None] for board in judged]
-    gains = [max(own, key=lambda one: one["difference"]) for own in fused if own]
+    fused = [line.gain for board in judged for line in board.lines if line.name == CHOSEN]
+    gains = [one for one in fused if one is not None]
     if gains:
         above = sum(one["difference"] >= 0 for one in gains)
         clear = sum(one["ci_low"] is not None and one["ci_low"] > 0 for one in gains)
         said += (
-            f" A fusion is at or above the best single model in {above} of {len(gains)}, "
-            f"beyond its 95 % interval in {clear}."
+            f" The fusion is at or above the single model that validation chose in {above} of {len(gains)}, "
+            f"with its whole interval in {clear}."
         )
     return said + (f" {several(len(failed), 'cell')} failed." if failed else "")
 
