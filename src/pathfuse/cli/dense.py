@@ -21,6 +21,9 @@ Weights = Annotated[Path | None, Parameter(name="--weights", help="File or folde
 RemoteCode = Annotated[
     bool, Parameter(name="--remote-code", negative="", help="Allow Python code from the model's repository.")
 ]
+Download = Annotated[
+    bool, Parameter(name="--download", negative="", help="Allow the encoder's weights to be fetched from the hub.")
+]
 
 
 def encoders() -> None:
@@ -86,6 +89,7 @@ def train(
     weights: Weights = None,
     seed: Seed = 0,
     remote_code: RemoteCode = False,
+    download: Download = False,
     force: Force = False,
 ) -> None:
     """Train a segmentation network on one encoder; a stopped run goes on."""
@@ -107,7 +111,7 @@ def train(
     split = read_split(data)
     if force and out.is_dir():
         shutil.rmtree(out)
-    loaded = load_encoder(encoder, weights=weights, remote_code=remote_code)
+    loaded = load_encoder(encoder, weights=weights, remote_code=remote_code, offline=not download)
     with progress() as report:
         done = train_dense(loaded, split, recipe, out, progress=lambda line: report(*_epoch(line, recipe.epochs)))
     manifest = done.manifest
@@ -133,6 +137,7 @@ def predict(
     encoder: Annotated[str | None, Parameter(help="Default: the one it was trained on.")] = None,
     weights: Weights = None,
     remote_code: RemoteCode = False,
+    download: Download = False,
     force: Force = False,
 ) -> None:
     """Logits of every image, one .npy file each, as 'dense fuse' reads them."""
@@ -149,7 +154,7 @@ def predict(
     split = read_split(data, need_train=False)
     items = split.items if part == "all" else _part(split, part)
     about = read_about(model)
-    loaded = load_encoder(encoder or about.encoder, weights=weights, remote_code=remote_code)
+    loaded = load_encoder(encoder or about.encoder, weights=weights, remote_code=remote_code, offline=not download)
     with progress() as report:
         count = iter(range(1, len(items) + 1))
         predict_dense(
