@@ -23,7 +23,7 @@ from pathfuse.dense.grid_config import GridConfig
 from pathfuse.dense.page import BASE, gain
 
 STRATEGIES = ("frozen", "lora", "dora", "cnn", "transformer")
-RECIPE = {"epochs": 10, "batch": 4, "size_px": 128, "decoder_width": 128, "device": "cpu", "loss": "dice_ce"}
+RECIPE = {"epochs": 6, "batch": 4, "size_px": 96, "decoder_width": 64, "device": "cpu", "loss": "dice_ce"}
 JOBS = 2
 
 
