@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: env demo demo-study test lint docs bench bench-dense clean
+.PHONY: env demo demo-study demo-dense test lint docs bench bench-dense clean
 
 # The core is enough for the demo; tests and extras come on top.
 .venv/.core: pyproject.toml constraints.txt
@@ -34,6 +34,11 @@ demo-study: .venv/.dev
 	$(BIN)/python -m pathfuse.testing.demo pathfuse-demo-study
 	$(BIN)/pathfuse run pathfuse-demo-study/study.yaml
 
+# Segmentation: made-up tissue, three small encoders, three strategies, their fusion, a leaderboard.
+demo-dense: .venv/.dev
+	$(BIN)/python -m pathfuse.testing.tissue pathfuse-demo-dense
+	$(BIN)/pathfuse dense run pathfuse-demo-dense/grid.yaml --jobs 2
+
 test: .venv/.dev
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
@@ -56,4 +61,4 @@ bench-dense: .venv/.dev
 	$(BIN)/python -m benchmarks dense dense_memory
 
 clean:
-	rm -rf .venv pathfuse-demo pathfuse-demo-study build dist site .cache
+	rm -rf .venv pathfuse-demo pathfuse-demo-study pathfuse-demo-dense build dist site .cache

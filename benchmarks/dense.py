@@ -18,9 +18,9 @@ from joblib import Parallel, delayed
 from benchmarks.dense_data import CLASSES, dense_splits
 from benchmarks.dense_encoders import SMALL, pretrain
 from benchmarks.feature_fusion import Row
-from pathfuse.dense.grid import GridRun, run_grid
-from pathfuse.dense.grid_config import GridConfig
-from pathfuse.dense.page import BASE, gain
+from pathfuse.dense.grid.config import GridConfig
+from pathfuse.dense.grid.page import BASE, gain
+from pathfuse.dense.grid.run import GridRun, run_grid
 
 STRATEGIES = ("frozen", "lora", "dora", "cnn", "transformer")
 RECIPE = {"epochs": 6, "batch": 4, "size_px": 96, "decoder_width": 64, "device": "cpu", "loss": "dice_ce"}

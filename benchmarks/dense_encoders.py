@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch.nn import functional
 
 from benchmarks.feature_fusion import one_core
-from pathfuse.dense.encoders.load import tiny_encoder
+from pathfuse.dense.encoders.tiny import tiny_encoder
 
 CROP, BATCH, STEPS, RATE, HIDDEN = 112, 16, 250, 1e-3, 0.5
 """112 is a multiple of the patches 8, 14 and 16."""

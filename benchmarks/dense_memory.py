@@ -13,9 +13,9 @@ import numpy as np
 from benchmarks.dense_data import Endless
 from benchmarks.feature_fusion import Row, on_one_core
 from pathfuse.costs import measured
-from pathfuse.dense.encoders.load import tiny_encoder
+from pathfuse.dense.encoders.tiny import tiny_encoder
+from pathfuse.dense.network.tiles import stream_tiled
 from pathfuse.dense.strategies.registry import make_network
-from pathfuse.dense.tiles import stream_tiled
 
 LIMIT_MB = 3000
 SIDE, TILE, OVERLAP, BATCH = 20_000, 512, 1 / 16, 4

@@ -15,6 +15,11 @@ TORCH_ROOMS = {"features", "experts", "dense"}
 BORDER = {"pipeline", "cli", "testing"}
 """Who may use the rooms behind extras."""
 ROOT = Path(pathfuse.__file__).parent
+DENSE = {
+    "memory": 0, "recipe": 0, "data": 0, "judging": 1, "encoders": 1, "strategies": 2, "network": 2, "training": 3,
+    "predict": 4, "fusing": 4, "grid": 5,
+}  # fmt: skip
+"""The largest room has an order of its own; rooms of one number may use each other."""
 
 
 def imports_of(path: Path, top_only: bool = False) -> set[str]:
@@ -49,6 +54,20 @@ def test_imports_flow_one_way():
             if parts[0] == "pathfuse" and len(parts) > 1 and LAYERS.index(parts[1]) > LAYERS.index(layer):
                 broken.append(f"{path.relative_to(ROOT)} imports {name}")
     assert not broken
+
+
+def test_imports_flow_one_way_inside_dense():
+    broken = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in (ROOT / "dense").rglob("*.py")
+        for name in imports_of(path)
+        if name.startswith("pathfuse.dense.") and DENSE[name.split(".")[2]] > DENSE[room_of(path)]
+    ]
+    assert not broken
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(ROOT / "dense").parts[0].removesuffix(".py")
 
 
 def test_the_core_imports_nothing_heavy_at_the_top():

@@ -1,6 +1,9 @@
 """The commands of dense prediction: what they list, and wrong input in one sentence."""
 
+import json
+
 import numpy as np
+import polars as pl
 import pytest
 
 for name in ("torch", "torchvision", "timm", "peft"):
@@ -42,6 +45,7 @@ def test_wrong_input_ends_in_a_sentence(run_cli, data, tmp_path):
         (("train", "--encoder", "uni_v1", "--data", data, *out, "--set", "epochs=0"), "'epochs'"),
         (("predict", "--model", folder, "--data", data, *out), "holds no trained segmentation"),
         (("predict", "--model", folder, "--data", data, *out, "--part", "some"), "--part some: choose"),
+        (("evaluate", "--data", data, "--predictions", f"a={folder}", *out), "no image has a mask and a prediction"),
         (("fuse", "--data", data, "--logits", f"a={folder}", f"a={folder}", *out), "the name 'a' stands twice"),
         (("run", tmp_path / "grid.yaml"), "grid.yaml"),
     ]:
@@ -50,3 +54,39 @@ def test_wrong_input_ends_in_a_sentence(run_cli, data, tmp_path):
         assert err.count("\n") == 1, err
         assert sentence in err, err
         assert not (tmp_path / "out").exists()
+
+
+def test_train_predict_fuse_and_evaluate(run_cli, tmp_path):
+    """The README's way, on made-up tissue: what fuse says of a model is what evaluate says of it."""
+    from pathfuse.dense.data.records import write_split
+    from pathfuse.testing.tissue import make_split
+
+    (tmp_path / "images").mkdir()
+    write_split(make_split(tmp_path / "images", train=4, val=2, test=2), tmp_path / "split.json")
+    data = ("--data", tmp_path / "split.json")
+    small = ("--set", "epochs=1", "warmup=0", "size_px=32", "decoder_width=16", "device=cpu")
+    for seed in (0, 1):
+        net, encoder = tmp_path / f"net{seed}", f"tiny:patch=8,dim=12,depth=1,seed={seed}"
+        status, out, err = run_cli("dense", "train", "--encoder", encoder, *data, "--out", net, *small)
+        assert status == 0, err
+        assert "0 adapted modules" in out
+        status, out, err = run_cli("dense", "predict", "--model", net, *data, "--out", tmp_path / f"logits{seed}")
+        assert (status, out.split(":")[0]) == (0, "4 images")
+    logits = [f"net{seed}={tmp_path / f'logits{seed}'}" for seed in (0, 1)]
+    status, out, err = run_cli(
+        "dense", "fuse", *data, "--logits", *logits, "--out", tmp_path / "fused", "--pixels", 500
+    )
+    assert status == 0, err
+    status, judged, err = run_cli(
+        "dense", "evaluate", *data, "--predictions", *logits, f"fused={tmp_path / 'fused/masks'}",
+        "--out", tmp_path / "judged",
+    )  # fmt: skip
+    assert status == 0, err
+    assert "AJI" in out
+    assert "AJI" in judged
+    fused, alone = (pl.read_csv(tmp_path / name / "metrics.csv") for name in ("fused", "judged"))
+    for name in ("net0", "net1", "fused"):
+        one, two = (frame.filter(method=name).select("output", "metric", "value", "n") for frame in (fused, alone))
+        assert one.equals(two)
+    manifest = json.loads((tmp_path / "fused/manifest.json").read_text())
+    assert "dense fuse" in manifest["command"]

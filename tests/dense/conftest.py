@@ -8,15 +8,10 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from pathfuse.dense.data.records import Item
+
 CLASSES = ("background", "gland", "vessel")
 SIZE = (40, 57)  # neither square nor round
-
-
-@dataclass(frozen=True)
-class MadeItem:
-    image_id: str
-    mask: Path | None
-    patient_id: str
 
 
 def made_truth(rng: np.random.Generator) -> np.ndarray:
@@ -35,8 +30,8 @@ def made_logits(truth: np.ndarray, region: np.ndarray, rng: np.random.Generator)
 @dataclass(frozen=True)
 class MadeStudy:
     logits: dict[str, Path]
-    fit: list[MadeItem]
-    test: list[MadeItem]
+    fit: list[Item]
+    test: list[Item]
 
 
 @pytest.fixture
@@ -52,7 +47,8 @@ def study(tmp_path):
     for i in range(18):
         truth = made_truth(rng)
         truth[:2, :3] = 255
-        item = MadeItem(f"im{i:02d}", tmp_path / "truth" / f"im{i:02d}.png", f"p{i // 2 if i < 6 else i:02d}")
+        mask = tmp_path / "truth" / f"im{i:02d}.png"
+        item = Item(f"im{i:02d}", mask, mask, f"p{i // 2 if i < 6 else i:02d}")  # no image is read here
         for name, region in regions.items():
             seen = np.where(truth == 255, 0, truth)
             said = made_logits(seen, np.broadcast_to(region, SIZE), rng)

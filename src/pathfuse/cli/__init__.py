@@ -47,6 +47,8 @@ dense.command("pathfuse.cli.dense:convert", name="convert", help="A downloaded d
 dense.command("pathfuse.cli.dense:train", name="train", help="Train a segmentation network on one encoder.")
 dense.command("pathfuse.cli.dense:predict", name="predict", help="Logits of every image.")
 dense.command("pathfuse.cli.dense:fuse", name="fuse", help="Fuse several models' segmentations pixel by pixel.")
+dense.command("pathfuse.cli.dense:evaluate", name="evaluate", help="Judge and compare segmentations; fit nothing.")
+dense.command("pathfuse.cli.dense:init", name="init", help="Write a commented grid.yaml to start from.")
 dense.command("pathfuse.cli.dense:run", name="run", help="Run a benchmark: models x data sets x strategies x seeds.")
 app.command(dense)
 

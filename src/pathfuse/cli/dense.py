@@ -9,7 +9,7 @@ from pathfuse.cli.options import Force, Out, Resamples, Seed
 from pathfuse.errors import InputError
 
 if TYPE_CHECKING:
-    from pathfuse.dense.grid import GridRun
+    from pathfuse.dense.grid.run import GridRun
 
 Data = Annotated[
     Path, Parameter(name="--data", help="split.json of a converted data set, or a folder train|val|test/images,masks.")
@@ -105,7 +105,7 @@ def train(
     from pathfuse.dense.data.records import read_split
     from pathfuse.dense.encoders.load import load_encoder
     from pathfuse.dense.recipe import DenseRecipe
-    from pathfuse.dense.training import train_dense
+    from pathfuse.dense.training.train import train_dense
 
     recipe = DenseRecipe.of(strategy, **{"seed": seed, **parse_settings(set_)})
     split = read_split(data)
@@ -133,7 +133,10 @@ def predict(
     model: Annotated[Path, Parameter(name="--model", help="Folder that 'dense train' wrote.")],
     data: Data,
     out: Out,
-    part: Annotated[str, Parameter(help="train, val, test, or all.")] = "test",
+    part: Annotated[
+        list[str] | None,
+        Parameter(consume_multiple=True, negative="", help="train, val, test; default: val test, for 'dense fuse'."),
+    ] = None,
     encoder: Annotated[str | None, Parameter(help="Default: the one it was trained on.")] = None,
     weights: Weights = None,
     remote_code: RemoteCode = False,
@@ -148,11 +151,11 @@ def predict(
     need_dense()
     from pathfuse.dense.data.records import read_split
     from pathfuse.dense.encoders.load import load_encoder
-    from pathfuse.dense.predicting import predict_dense
-    from pathfuse.dense.training import read_about
+    from pathfuse.dense.predict import predict_dense
+    from pathfuse.dense.training.train import read_about
 
     split = read_split(data, need_train=False)
-    items = split.items if part == "all" else _part(split, part)
+    items = _items(split, part or ["val", "test"])
     about = read_about(model)
     loaded = load_encoder(encoder or about.encoder, weights=weights, remote_code=remote_code, offline=not download)
     with progress() as report:
@@ -186,12 +189,12 @@ def fuse(
     """Fuse several models' segmentations pixel by pixel, fitted on the validation images, judged on the test images."""
     import sys
 
-    from pathfuse.cli.console import progress
+    from pathfuse.cli.console import command_line, progress
     from pathfuse.cli.experts import parse_named
 
     need_dense()
     from pathfuse.dense.data.records import read_split
-    from pathfuse.dense.fuse import FuseOptions, fuse_dense
+    from pathfuse.dense.fusing.fuse import FuseOptions, fuse_dense
 
     split = read_split(data, need_train=False)
     options = FuseOptions(method=method, pixels=pixels, pool_px=pool_px, n_resamples=resamples, seed=seed)
@@ -205,14 +208,76 @@ def fuse(
             options=options,
             ignore=split.ignore,
             force=force,
+            command=command_line(),
             progress=report,
         )
-    _show_metrics(done.verdict.metrics)
-    for item in done.manifest["left_out"]:
-        sys.stdout.write(f"Left out: {item['n']} ({item['reason']}: {', '.join(item['first'])}).\n")
-    for warning in done.manifest["warnings"]:
-        sys.stderr.write(f"pathfuse: {warning}\n")
+    _show_judged(done.verdict.metrics, done.manifest)
     sys.stdout.write(f"Fused: {done.manifest['fused']}. Masks, metrics, comparisons: {out}\n")
+
+
+def evaluate(
+    *,
+    data: Data,
+    predictions: Annotated[
+        list[str],
+        Parameter(
+            consume_multiple=True,
+            negative="",
+            help="One folder per model, of masks (<image_id>.png) or logits (.npy): NAME=DIR NAME=DIR (or DIR).",
+        ),
+    ],
+    out: Out,
+    part: Annotated[
+        list[str] | None, Parameter(consume_multiple=True, negative="", help="train, val, test; default: test.")
+    ] = None,
+    resamples: Resamples = 1000,
+    seed: Seed = 0,
+    force: Force = False,
+) -> None:
+    """Judge and compare segmentations, whoever made them; nothing is fitted."""
+    import sys
+
+    from pathfuse.cli.console import command_line, progress
+    from pathfuse.cli.experts import parse_named
+
+    need_dense()
+    from pathfuse.dense.data.records import read_split
+    from pathfuse.dense.judging.evaluate import evaluate_dense
+
+    split = read_split(data, need_train=False)
+    items = _items(split, part or ["test"])
+    with progress() as report:
+        done = evaluate_dense(
+            parse_named("--predictions", predictions),
+            items,
+            out,
+            classes=split.class_names,
+            ignore=split.ignore,
+            n_resamples=resamples,
+            seed=seed,
+            force=force,
+            command=command_line(),
+            progress=report,
+        )
+    _show_judged(done.verdict.metrics, done.manifest)
+    sys.stdout.write(f"Metrics, comparisons: {out}\n")
+
+
+def init(
+    *,
+    out: Annotated[Path, Parameter(help="The file to write.")] = Path("grid.yaml"),
+    force: Force = False,
+) -> None:
+    """Write a commented grid.yaml to start from."""
+    import sys
+
+    need_dense()
+    from pathfuse.dense.grid.config import EXAMPLE
+    from pathfuse.tables.write import check_out
+
+    check_out(out, force)
+    out.write_text(EXAMPLE, encoding="utf-8")
+    sys.stdout.write(f"{out}: fill in models and data sets, then: pathfuse dense run {out}\n")
 
 
 def run(
@@ -225,8 +290,8 @@ def run(
     from pathfuse.cli.console import command_line, progress
 
     need_dense()
-    from pathfuse.dense.grid import run_grid
-    from pathfuse.dense.grid_config import read_grid
+    from pathfuse.dense.grid.config import read_grid
+    from pathfuse.dense.grid.run import run_grid
 
     config = read_grid(grid)
     with progress() as report:
@@ -247,24 +312,40 @@ def _show_grid(done: "GridRun") -> int:
     return 1 if done.failed else 0
 
 
-def _part(split: Any, part: str) -> Any:
-    if part not in ("train", "val", "test"):
-        raise InputError(f"--part {part}: choose train, val, test or all")
-    return getattr(split, part)
+def _items(split: Any, parts: list[str]) -> Any:
+    for part in parts:
+        if part not in ("train", "val", "test"):
+            raise InputError(f"--part {part}: choose train, val or test, or several of them")
+    items = [item for part in ("train", "val", "test") if part in parts for item in getattr(split, part)]
+    if not items:
+        raise InputError(f"--part {' '.join(parts)}: the data set {split.name} has no image there")
+    return items
 
 
-def _show_metrics(metrics: Any) -> None:
-    """Dice of every method with its interval."""
+def _show_judged(metrics: Any, manifest: dict[str, Any]) -> None:
+    """Dice of every method with its interval, AJI and PQ where there are any; what was left out, and warnings."""
+    import sys
+
     from pathfuse.report.page import number
 
-    rows = metrics.filter((metrics["metric"] == "mDice") & (metrics["output"] == "all"))
-    rows = rows.sort("value", descending=True)
-    said = [
-        (row["method"], number(row["value"]),
-         "" if row["ci_low"] is None else f"{number(row['ci_low'])} to {number(row['ci_high'])}", str(row["n"]))
-        for row in rows.iter_rows(named=True)
-    ]  # fmt: skip
-    _table(("method", "Dice", "95 %", "images"), said)
+    whole = metrics.filter(metrics["output"] == "all")
+    shown = {"mDice": "Dice", "aji": "AJI", "pq": "PQ"}
+    of = {metric: {row["method"]: row for row in whole.filter(whole["metric"] == metric).iter_rows(named=True)}
+          for metric in shown}  # fmt: skip
+    names = [metric for metric in shown if of[metric]]
+
+    def cell(row: dict[str, Any]) -> str:
+        return number(row["value"]) + (
+            "" if row["ci_low"] is None else f" ({number(row['ci_low'])} to {number(row['ci_high'])})"
+        )
+
+    order = sorted(of["mDice"].values(), key=lambda row: 1.0 if row["value"] is None else -row["value"])
+    rows = [(row["method"], *(cell(of[metric][row["method"]]) for metric in names), str(row["n"])) for row in order]
+    _table(("method", *(f"{shown[metric]} (95 %)" for metric in names), "images"), rows)
+    for item in manifest["left_out"]:
+        sys.stdout.write(f"Left out: {item['n']} ({item['reason']}: {', '.join(item['first'])}).\n")
+    for warning in manifest["warnings"]:
+        sys.stderr.write(f"pathfuse: {warning}\n")
 
 
 def _table(names: tuple[str, ...], rows: Any) -> None:

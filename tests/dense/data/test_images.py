@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pathfuse.dense.data.images import read_image, read_instances, read_item, read_mask
+from pathfuse.dense.data import images
+from pathfuse.dense.data.images import open_image, read_image, read_instances, read_item, read_mask
 from pathfuse.dense.data.records import Item, Split
 from pathfuse.errors import InputError
 
@@ -95,3 +96,18 @@ def test_palettes_give_colours_to_images_and_indices_to_masks(tmp_path):
     palette.save(tmp_path / "p.png")
     assert read_mask(tmp_path / "p.png").tolist() == [[0, 1], [2, 1]]
     assert read_image(tmp_path / "p.png")[1, 0].tolist() == [70, 80, 90]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "1"])
+def test_windows_are_parts_of_the_whole(tmp_path, mode, monkeypatch):
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (13, 9, 3), dtype=np.uint8)).convert(mode).save(tmp_path / "a.png")
+    monkeypatch.setattr(images, "STRIP_PX", 30)  # three rows at a time
+    whole = read_image(tmp_path / "a.png")
+    assert whole.shape == (13, 9, 3)
+    np.testing.assert_array_equal(whole, np.asarray(Image.open(tmp_path / "a.png").convert("RGB")))
+    with open_image(tmp_path / "a.png") as image:
+        assert image.shape == (13, 9)
+        np.testing.assert_array_equal(image.window(4, 2, 5, 7), whole[4:9, 2:9])
+    mask = rng.integers(0, 7, (13, 9), dtype=np.uint8)
+    np.testing.assert_array_equal(images.value_counts(mask), np.bincount(mask.ravel(), minlength=256))

@@ -6,7 +6,7 @@ pytest.importorskip("timm")
 
 from pathfuse.dense.encoders.base import TokenEncoder, adapted_names, reflected  # noqa: E402
 from pathfuse.dense.encoders.cards import find_card  # noqa: E402
-from pathfuse.dense.encoders.load import tiny_encoder  # noqa: E402
+from pathfuse.dense.encoders.tiny import tiny_encoder  # noqa: E402
 from pathfuse.errors import InputError  # noqa: E402
 
 

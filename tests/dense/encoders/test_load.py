@@ -12,8 +12,9 @@ from safetensors.torch import save_file  # noqa: E402
 
 from pathfuse.dense.encoders.base import adapted_names  # noqa: E402
 from pathfuse.dense.encoders.cards import EncoderCard, encoder_cards  # noqa: E402
-from pathfuse.dense.encoders.load import load_encoder, tiny_encoder  # noqa: E402
+from pathfuse.dense.encoders.load import load_encoder  # noqa: E402
 from pathfuse.dense.encoders.timm import load_timm  # noqa: E402
+from pathfuse.dense.encoders.tiny import tiny_encoder  # noqa: E402
 from pathfuse.errors import InputError  # noqa: E402
 
 SMALL = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 3, "patch_size": 14, "image_size": 56}

@@ -4,8 +4,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("timm")
 pytest.importorskip("peft")
 
-from pathfuse.dense.encoders.load import tiny_encoder  # noqa: E402
-from pathfuse.dense.network import SegmentationNet  # noqa: E402
+from pathfuse.dense.encoders.tiny import tiny_encoder  # noqa: E402
+from pathfuse.dense.network.net import SegmentationNet  # noqa: E402
 from pathfuse.dense.strategies.registry import STRATEGIES, make_network  # noqa: E402
 from pathfuse.errors import InputError  # noqa: E402
 

@@ -1,10 +1,12 @@
 """Image and mask files as arrays, and what can be wrong with them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Int32, UInt8
+from jaxtyping import Int32, Shaped, UInt8
 from PIL import Image
 
 from pathfuse.errors import InputError
@@ -21,23 +23,62 @@ SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
 LOSSY = (".jpg", ".jpeg")
 EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 """Pillow's modes that can be shown as RGB without a choice of window."""
+STRIP_PX = 2**22
+"""Pixels that are converted at a time; a large file is then held once, not four times."""
 
 
-def read_image(path: Path) -> UInt8[np.ndarray, "row column 3"]:
-    """RGB, 0 to 255; grey and palette images become RGB, transparency is dropped.
+class ImageFile:
+    """An image file that was opened; ``window`` gives parts of it, so that the pixels are held once, as Pillow does."""
+
+    def __init__(self, image: Image.Image) -> None:
+        self._image = image
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self._image.height, self._image.width
+
+    def window(self, top: int, left: int, height: int, width: int) -> UInt8[np.ndarray, "height width 3"]:
+        """RGB, 0 to 255, of a window that lies inside the image."""
+        return np.asarray(self._image.crop((left, top, left + width, top + height)).convert("RGB"))
+
+    def pixels(self) -> UInt8[np.ndarray, "row column 3"]:
+        """All of it."""
+        height, width = self.shape
+        whole = np.empty((height, width, 3), dtype=np.uint8)
+        for rows in _strips(height, width):
+            whole[rows] = self.window(rows.start, 0, rows.stop - rows.start, width)
+        return whole
+
+
+@contextmanager
+def open_image(path: Path) -> Iterator[ImageFile]:
+    """An image to read windows of; grey and palette images become RGB, transparency is dropped.
 
     Raises:
         InputError: The file is missing, no image, cut off, or has more than 8 bits per channel.
     """
     try:
-        with Image.open(path) as image:
-            if image.mode not in EIGHT_BIT:
-                raise InputError(
-                    f"the image {path} has more than 8 bits per channel (mode {image.mode}): convert it to RGB"
-                )
-            return np.array(image.convert("RGB"))
+        image = Image.open(path)
+        image.load()
     except (OSError, SyntaxError, ValueError) as error:
         raise _unreadable("image", path, error) from error
+    with image:
+        if image.mode not in EIGHT_BIT:
+            raise InputError(
+                f"the image {path} has more than 8 bits per channel (mode {image.mode}): convert it to RGB"
+            )
+        yield ImageFile(image)
+
+
+def read_image(path: Path) -> UInt8[np.ndarray, "row column 3"]:
+    """All pixels of an image, RGB, 0 to 255.
+
+    Raises:
+        InputError: As ``open_image``.
+    """
+    with open_image(path) as image:
+        return image.pixels()
 
 
 def read_mask(path: Path) -> UInt8[np.ndarray, "row column"]:
@@ -48,12 +89,12 @@ def read_mask(path: Path) -> UInt8[np.ndarray, "row column"]:
     """
     if path.suffix.lower() in LOSSY:
         raise InputError(f"the mask {path} is a JPEG, which blurs class numbers: write masks as PNG")
-    values = read_instances(path)
-    if values.min(initial=0) < 0 or values.max(initial=0) > 255:
+    values = _numbers(path)
+    if values.dtype != np.uint8 and (values.min(initial=0) < 0 or values.max(initial=0) > 255):
         worst = int(values.max() if values.max() > 255 else values.min())
         n_px = int(((values < 0) | (values > 255)).sum())
         raise InputError(f"the mask {path} has values outside 0 to 255 in {n_px:,} pixels, such as {worst}")
-    return values.astype(np.uint8)
+    return values.astype(np.uint8, copy=False)
 
 
 def read_instances(path: Path) -> Int32[np.ndarray, "row column"]:
@@ -62,16 +103,21 @@ def read_instances(path: Path) -> Int32[np.ndarray, "row column"]:
     Raises:
         InputError: The file is missing, no image, cut off, or has several channels.
     """
+    return _numbers(path).astype(np.int32)
+
+
+def _numbers(path: Path) -> Shaped[np.ndarray, "row column"]:
+    """Whole numbers of a file with one channel, as stored."""
     try:
         with Image.open(path) as image:
-            values = np.array(image)
+            values = np.asarray(image)
     except (OSError, SyntaxError, ValueError) as error:
         raise _unreadable("mask", path, error) from error
     if values.ndim != 2:
         raise InputError(f"the mask {path} has {values.shape[2]} channels: a mask has one, of class numbers")
     if values.dtype.kind == "f":
         raise InputError(f"the mask {path} holds fractions: a mask holds class numbers")
-    return values.astype(np.int32)
+    return values
 
 
 def read_item(
@@ -86,40 +132,62 @@ def read_item(
     if item.mask is None:
         return image, None
     mask = read_mask(item.mask)
-    if mask.shape != image.shape[:2]:
-        raise InputError(
-            f"the mask {item.mask} is {_size(mask)} pixels, its image {item.image} is {_size(image)} (width x height)"
-        )
+    check_same_size(item.mask, mask.shape, item.image, image.shape)
     check_values(mask, split.n_classes, split.ignore, str(item.mask))
     return image, mask
 
 
-def check_values(mask: UInt8[np.ndarray, "row column"], n_classes: int, ignore: int, source: str) -> None:
-    """Refuses values that are neither a class nor ``ignore``.
+def check_same_size(mask: Path, mask_shape: tuple[int, ...], image: Path, image_shape: tuple[int, ...]) -> None:
+    """Refuses a mask that does not fit its image.
+
+    Raises:
+        InputError: Height or width differ.
+    """
+    if mask_shape[:2] != image_shape[:2]:
+        raise InputError(
+            f"the mask {mask} is {_size(mask_shape)} pixels, its image {image} is {_size(image_shape)} (width x height)"
+        )
+
+
+def check_values(mask: UInt8[np.ndarray, "row column"], n_classes: int, ignore: int | None, source: str) -> None:
+    """Refuses values that are neither a class nor ``ignore``; None: every pixel counts.
 
     Raises:
         InputError: With the source, the most frequent such value, and its pixels.
     """
-    counts = np.bincount(mask.ravel(), minlength=256)
+    counts = value_counts(mask)
     counts[:n_classes] = 0
-    counts[ignore] = 0
+    if ignore is not None:
+        counts[ignore] = 0
     if not counts.any():
         return
     worst, others = int(counts.argmax()), int((counts > 0).sum()) - 1
     also = f" ({others} other values are wrong, too)" if others else ""
     raise InputError(
         f"the mask {source} has the value {worst} in {counts[worst]:,} pixels{also}: "
-        f"with {n_classes} classes it may hold 0 to {n_classes - 1}, and {ignore} where pixels do not count"
+        f"with {n_classes} classes it may hold 0 to {n_classes - 1}"
+        + (f", and {ignore} where pixels do not count" if ignore is not None else "")
     )
 
 
-def _size(array: np.ndarray) -> str:
-    return f"{array.shape[1]} x {array.shape[0]}"
+def value_counts(mask: UInt8[np.ndarray, "row column"]) -> np.ndarray:
+    """Pixels of each value 0 to 255; in strips, since counting widens what it counts to 64 bits."""
+    counts = np.zeros(256, dtype=np.int64)
+    for rows in _strips(*mask.shape):
+        counts += np.bincount(mask[rows].ravel(), minlength=256)
+    return counts
+
+
+def _strips(height: int, width: int) -> Iterator[slice]:
+    step = max(1, STRIP_PX // max(1, width))
+    return (slice(top, min(height, top + step)) for top in range(0, height, step))
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]} x {shape[0]}"
 
 
 def _unreadable(what: str, path: Path, error: Exception) -> InputError:
-    if isinstance(error, InputError):
-        return error
     if isinstance(error, FileNotFoundError):
         return InputError(f"the {what} {path} does not exist")
     return InputError(f"the {what} {path} cannot be read: it is damaged or no image file")

@@ -4,10 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from pathfuse.dense.encoders.base import Normalisation, TokenEncoder
 from pathfuse.dense.encoders.cards import EncoderCard, encoder_cards, find_card
+from pathfuse.dense.encoders.tiny import is_tiny, parse_tiny, tiny_encoder
 from pathfuse.dense.encoders.weights import snapshot
 from pathfuse.errors import InputError
 
@@ -59,6 +58,18 @@ def _find(key_or_path: str, cache: Path | None, offline: bool) -> tuple[EncoderC
     )
 
 
+def check_encoder(key_or_path: str) -> None:
+    """Refuses what ``load_encoder`` would not know; weights are not opened.
+
+    Raises:
+        InputError: No such encoder, or a folder or the hub's cache does not hold it.
+    """
+    if is_tiny(key_or_path) and not Path(key_or_path).exists():
+        parse_tiny(key_or_path)
+    else:
+        _find(key_or_path, None, offline=True)
+
+
 def load_encoder(
     key_or_path: str,
     *,
@@ -73,7 +84,8 @@ def load_encoder(
 
     Args:
         key_or_path: Key of a card, folder with config.json and weights (of timm or transformers), name of a vision
-            transformer of timm, or owner/name on the Hugging Face hub.
+            transformer of timm, owner/name on the Hugging Face hub, or ``tiny:patch=8,dim=96``: a small one with random
+            weights.
         weights: File or folder of weights to use instead of the hub's.
         cache: Folder of the hub's cache; None is the usual one.
         pretrained: False builds the network with random weights from torch's global generator.
@@ -84,6 +96,10 @@ def load_encoder(
     Raises:
         InputError: No such encoder, or its weights are missing, gated, damaged or of another model.
     """
+    if is_tiny(key_or_path) and not Path(key_or_path).exists():
+        encoder = tiny_encoder(**parse_tiny(key_or_path), weights=weights)
+        encoder.normalise_as(normalisation)
+        return encoder
     card, found = _find(key_or_path, cache, offline)
     source = weights if weights is not None else found
     if not pretrained:
@@ -113,32 +129,3 @@ def _build(card: EncoderCard, source: Path | None, pretrained: bool, remote_code
     from pathfuse.dense.encoders.timm import load_timm
 
     return load_timm(card, source)
-
-
-def tiny_encoder(
-    patch: int = 16, registers: int = 0, dim: int = 48, depth: int = 2, seed: int = 0, **arguments: Any
-) -> TokenEncoder:
-    """A small vision transformer with random weights, for tests and benchmarks; its key is ``tiny``.
-
-    Args:
-        patch: Side of a patch in pixels.
-        registers: Register tokens besides the class token.
-        dim: Values per token, a multiple of 3 (heads).
-        depth: Blocks.
-        seed: Of the weights.
-        **arguments: Of timm's VisionTransformer; ``num_heads`` is 3 unless given.
-    """
-    from pathfuse.dense.encoders.timm import load_timm
-
-    card = EncoderCard(
-        key="tiny", hub_id="", loader="timm", architecture="vit_tiny_patch16_224",
-        arguments={"img_size": 4 * patch, "patch_size": patch, "embed_dim": dim, "depth": depth, "num_heads": 3,
-                   "reg_tokens": registers, **arguments},
-        patch=patch, dim=dim, num_prefix=1 + registers, mean=(0.5, 0.5, 0.5), sd=(0.5, 0.5, 0.5), size_px=4 * patch,
-        parameters_m=0.0, note="Random weights.",
-    )  # fmt: skip
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        encoder = load_timm(card, None)
-    encoder.requires_grad_(False)
-    return encoder.eval()

@@ -2,9 +2,9 @@
 
 import torch
 
-from pathfuse.dense.decoder import WIDTH
 from pathfuse.dense.encoders.base import TokenEncoder
-from pathfuse.dense.network import SegmentationNet
+from pathfuse.dense.network.decoder import WIDTH
+from pathfuse.dense.network.net import SegmentationNet
 from pathfuse.dense.strategies.base import Parity, Strategy
 from pathfuse.dense.strategies.cnn import CnnAdapter
 from pathfuse.dense.strategies.dora import Dora

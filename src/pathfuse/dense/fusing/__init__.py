@@ -1,0 +1,1 @@
+"""Pixel-level fusion of several models' logits."""

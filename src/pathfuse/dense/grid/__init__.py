@@ -1,0 +1,1 @@
+"""A whole benchmark: models x data sets x strategies x seeds."""

@@ -1,0 +1,1 @@
+"""The network, and how whole images go through it."""

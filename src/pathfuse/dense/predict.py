@@ -1,0 +1,158 @@
+"""Predicting images into a folder of logits, one file per image, and their confusion matrices where masks exist."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32, Float64, Int64
+from torch import nn
+
+from pathfuse.dense.data.images import check_same_size, open_image
+from pathfuse.dense.data.records import Item, Split
+from pathfuse.dense.encoders.base import TokenEncoder
+from pathfuse.dense.judging.counting import ImageCount, open_count
+from pathfuse.dense.judging.instances import INSTANCE_METRICS
+from pathfuse.dense.network.segment import How, segment
+from pathfuse.dense.network.tiles import WindowReader
+from pathfuse.dense.recipe import DenseRecipe
+from pathfuse.dense.training.team import Team, precision_of
+from pathfuse.dense.training.train import load_dense, read_about
+from pathfuse.errors import InputError
+from pathfuse.tables.write import new_folder
+
+LARGEST = 6e4
+"""Logits are cut to what float16 holds."""
+SAID = "network"
+"""What counts are kept under."""
+
+
+@dataclass(frozen=True)
+class PredictedDense:
+    """Logits on disk, and what they were worth."""
+
+    folder: Path
+    """``<image_id>.npy``, float16, (K, H, W) at the image's own size."""
+    image_ids: tuple[str, ...]
+    confusions: Int64[np.ndarray, "image klass klass"]
+    """Rows are true, columns predicted classes; 0 where there is no mask."""
+    judged: Bool[np.ndarray, " image"]
+    """Whether the image has a mask."""
+    instances: dict[str, Float64[np.ndarray, " image"]]
+    """Per name in ``INSTANCE_METRICS``; NaN where the true instances are not known."""
+
+
+def predict_dense(
+    model: Path | nn.Module,
+    split: Split,
+    items: Sequence[Item],
+    out: Path,
+    *,
+    encoder: TokenEncoder | None = None,
+    recipe: DenseRecipe | None = None,
+    tile_px: int | None = None,
+    overlap: float | None = None,
+    batch: int | None = None,
+    device: str = "auto",
+    force: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> PredictedDense:
+    """Segments images and writes their logits.
+
+    Args:
+        model: A folder of ``train_dense``, or a network.
+        split: Says which classes there are.
+        items: The images, such as ``split.test``.
+        out: Folder to write.
+        encoder: Of the folder's network; see ``load_dense``.
+        recipe: How images go through the network; of a folder its own, unless given.
+        tile_px: Tiles of this side at the image's own scale, whatever the recipe says.
+        overlap: Of tiles; default: the recipe's.
+        batch: Tiles at a time; default: the recipe's.
+        device: ``auto``: CUDA, then Apple's MPS, then the CPU.
+        force: Overwrite ``out``.
+        progress: Called with each image's id when it is done.
+
+    Raises:
+        InputError: The folder holds no network, its classes are not the split's, an image or mask is wrong, memory runs
+            out, or ``out`` cannot be written.
+    """
+    if isinstance(model, Path):
+        about = read_about(model)
+        if about.class_names != split.class_names:
+            raise InputError(
+                f"the network in {model} knows the classes {', '.join(about.class_names)}, "
+                f"but {split.name} has {', '.join(split.class_names)}"
+            )
+        recipe = recipe or about.recipe
+    recipe = (recipe or DenseRecipe.of()).model_copy(update={"device": device})
+    place = Team(recipe).device
+    net = load_dense(model, encoder) if isinstance(model, Path) else model
+    net = net.to(place).eval()
+    how = _how(recipe, place, tile_px, overlap, batch)
+    matrices = np.zeros((len(items), split.n_classes, split.n_classes), dtype=np.int64)
+    judged = np.array([item.mask is not None for item in items], dtype=bool)
+    instances = {metric: np.full(len(items), np.nan) for metric in INSTANCE_METRICS}
+    with new_folder(out, force) as folder:
+        for row, item in enumerate(items):
+            count = open_count(item, split.n_classes, split.ignore)
+            with open_image(item.image) as image, (folder / file_name(item)).open("wb") as file:
+                if item.mask is not None and count is not None:
+                    check_same_size(item.mask, count.truth.shape, item.image, image.shape)
+                _predict_one(net, image, count, split, how, file)
+            if count is not None:
+                matrices[row] = count.cms[SAID]
+                for metric, value in count.instance_metrics().get(SAID, {}).items():
+                    instances[metric][row] = value
+            if progress is not None:
+                progress(item.image_id)
+    return PredictedDense(out.resolve(), tuple(item.image_id for item in items), matrices, judged, instances)
+
+
+def file_name(item: Item) -> str:
+    """The file of an image's logits.
+
+    Raises:
+        InputError: The id cannot name a file.
+    """
+    if Path(item.image_id).name != item.image_id or item.image_id.startswith(".") or "\\" in item.image_id:
+        raise InputError(f"the image_id '{item.image_id}' cannot name a file; write ids without slashes")
+    return f"{item.image_id}.npy"
+
+
+def _how(
+    recipe: DenseRecipe, device: torch.device, tile_px: int | None, overlap: float | None, batch: int | None
+) -> How:
+    return How(
+        fit=recipe.fit if tile_px is None else "crop",
+        size_px=recipe.size_px if tile_px is None else tile_px,
+        overlap=recipe.tile_overlap if overlap is None else overlap,
+        batch=recipe.batch if batch is None else batch,
+        device=device,
+        precision=precision_of(recipe, device),
+    )
+
+
+def _predict_one(
+    net: nn.Module, image: WindowReader, count: ImageCount | None, split: Split, how: How, file: BinaryIO
+) -> None:
+    """Writes band by band, and counts the numbers as they are written."""
+    k, (height, width) = split.n_classes, image.shape[:2]
+    header = {"descr": "<f2", "fortran_order": False, "shape": (k, height, width)}
+    np.lib.format.write_array_header_1_0(file, header)
+    start = file.tell()
+    for band in segment(net, image, how):
+        if len(band.logits) != k:
+            raise InputError(f"the network knows {len(band.logits)} classes, but {split.name} has {k}")
+        half = _half(band.logits)
+        for klass in range(k):  # a class lies in one piece, its rows of this band within it
+            file.seek(start + 2 * width * (klass * height + band.top))
+            file.write(half[klass].tobytes())
+        if count is not None:
+            count.add(SAID, slice(band.top, band.top + half.shape[1]), half.argmax(axis=0).astype(np.uint8))
+
+
+def _half(logits: Float32[np.ndarray, "klass row width"]) -> np.ndarray:
+    return np.clip(logits, -LARGEST, LARGEST).astype("<f2")

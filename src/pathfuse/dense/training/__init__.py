@@ -1,0 +1,1 @@
+"""Training a segmentation network: recipe, loop, checkpoints."""

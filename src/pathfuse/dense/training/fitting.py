@@ -1,0 +1,225 @@
+"""The training loop: repeatable, resumable, the best epoch kept."""
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pathfuse.costs import measured
+from pathfuse.dense.data.images import read_item
+from pathfuse.dense.data.records import Item, Split
+from pathfuse.dense.judging.confusion import confusion
+from pathfuse.dense.judging.metrics import metrics
+from pathfuse.dense.memory import enough_memory
+from pathfuse.dense.network.net import SegmentationNet
+from pathfuse.dense.network.segment import How, grown, segment
+from pathfuse.dense.network.tiles import autocast
+from pathfuse.dense.recipe import DenseRecipe
+from pathfuse.dense.training.cached import CachedTokens, FromTokens, as_input
+from pathfuse.dense.training.checkpoint import Progress, read_checkpoint, write_checkpoint
+from pathfuse.dense.training.losses import LOSSES
+from pathfuse.dense.training.samples import SquareBatch, Squares, plan_epoch
+from pathfuse.dense.training.schedule import rate_share
+from pathfuse.dense.training.team import Team, precision_of
+from pathfuse.errors import InputError
+
+Told: TypeAlias = Callable[[dict[str, Any]], None]
+"""Called with the line of ``history.csv`` after every epoch."""
+CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT_SHARE = 0.1
+"""Of the time at most goes into checkpoints; those of large networks are large."""
+
+
+class Fit:
+    """One training, from start or checkpoint to its last epoch."""
+
+    def __init__(self, net: SegmentationNet, split: Split, recipe: DenseRecipe, team: Team, place: Path) -> None:
+        """Makes ready; ``place`` is a folder for the checkpoint and for kept tokens."""
+        self.net, self.split, self.recipe, self.team, self.place = net.to(team.device), split, recipe, team, place
+        self.precision = precision_of(recipe, team.device)
+        groups = net.parameter_groups(recipe.learning_rate, recipe.decoder_rate)
+        self.rates = [float(group["lr"]) for group in groups]
+        self.adam = torch.optim.Adam(groups, weight_decay=recipe.weight_decay)
+        half = team.device.type == "cuda" and self.precision == torch.float16
+        self.scaler = torch.amp.GradScaler(team.device.type, enabled=half)
+        self.model: nn.Module = team.wrap(FromTokens(net, recipe.size_px))
+        self.train = Squares(split.train, split, recipe)
+        self.validation = Squares(split.val, split, recipe)
+        self._next_save = 0.0
+        self._train_tokens: CachedTokens | None = None
+        self._validation_tokens: CachedTokens | None = None
+
+    def run(self, of: str, told: Told | None = None) -> Progress:
+        """Trains from where the checkpoint is to the last epoch.
+
+        Args:
+            of: Digest of all that this training is about; a checkpoint of another one is overwritten.
+            told: Hears every epoch, in the main process.
+
+        Raises:
+            InputError: An image or mask is wrong, memory runs out, or training diverges.
+        """
+        file = self.place / CHECKPOINT
+        found = read_checkpoint(file, of, self.net, self.adam, self.scaler) if file.exists() else None
+        state = found or Progress(best=_copy(self.net.trainable_state()))
+        self.team.wait()  # nobody writes before all have read
+        if state.epoch < self.recipe.epochs:
+            self._keep_tokens()
+        while state.epoch < self.recipe.epochs:
+            start = time.perf_counter()
+            with measured() as meter:
+                line = self._one_epoch(state)
+            state.seconds += time.perf_counter() - start
+            state.peak_mb = _larger(state.peak_mb, meter.cost.peak_memory_mb)
+            state.gpu_mb = _larger(state.gpu_mb, _gpu_mb(self.team.device))
+            if self.team.main:
+                self._save(file, of, state)
+                if told is not None:
+                    told(line)
+        self.net.load_trainable_state(state.best)
+        self.net.eval()
+        return state
+
+    def _save(self, file: Path, of: str, state: Progress) -> None:
+        """Writes a checkpoint if the last one is long enough ago."""
+        start = time.perf_counter()
+        if start >= self._next_save:
+            write_checkpoint(file, of, state, self.net, self.adam, self.scaler)
+            took = time.perf_counter() - start
+            self._next_save = start + took / CHECKPOINT_SHARE
+
+    def _one_epoch(self, state: Progress) -> dict[str, Any]:
+        """Trains, judges, and notes both in the state."""
+        share = rate_share(state.epoch, self.recipe.epochs, self.recipe.warmup, self.recipe.parity)
+        for group, rate in zip(self.adam.param_groups, self.rates, strict=True):
+            group["lr"] = rate * share
+        train_loss = self._steps(state.epoch)
+        self.team.agree(self.net)
+        loss, cm = self._judge()
+        line = {
+            "epoch": state.epoch + 1,
+            "train_loss": train_loss,
+            "validation_loss": loss,
+            "validation_miou": float(metrics(cm)["mIoU"]),
+            "validation_mdice": float(metrics(cm)["mDice"]),
+            "rate_share": share,
+        }
+        finite = all(bool(p.isfinite().all()) for p in self.net.parameters() if p.requires_grad)
+        if not (math.isfinite(train_loss) and finite and (math.isfinite(loss) or not self.split.val)):
+            raise InputError(f"training diverged in epoch {state.epoch + 1}; lower learning_rate and decoder_rate")
+        state.history.append(line)
+        value = line["validation_miou"] if self.recipe.chosen_by == "miou" else -loss
+        # Without validation images, or with nothing but ignored pixels in them, the last epoch is the one.
+        if math.isnan(value) or value > state.best_value:
+            state.best_epoch, state.best, state.cm = state.epoch, _copy(self.net.trainable_state()), cm.tolist()
+            state.best_value = -math.inf if math.isnan(value) else value
+        state.epoch += 1
+        return line
+
+    def _steps(self, epoch: int) -> float:
+        """One pass over the training images; the mean loss on the way."""
+        recipe, team = self.recipe, self.team
+        self.net.train()
+        plan = plan_epoch(len(self.split.train), recipe.batch, recipe.seed, epoch, team.rank, team.world)
+        total, n = torch.zeros((), dtype=torch.float64), 0
+        with torch.random.fork_rng(devices=[team.device] if team.device.type == "cuda" else []):
+            seeds = np.random.SeedSequence([recipe.seed, epoch, team.rank])
+            torch.manual_seed(int(seeds.generate_state(1)[0]))  # dropped paths
+            for batch in self.train.batches(plan, epoch):
+                with enough_memory(recipe.batch, recipe.size_px, "size_px"):
+                    loss = self._step(batch)
+                total += loss.detach().double().cpu() * len(batch.rows)
+                n += len(batch.rows)
+        both = team.total(np.array([float(total), float(n)]))
+        return float(both[0] / both[1])
+
+    def _step(self, batch: SquareBatch) -> Tensor:
+        recipe, device = self.recipe, self.team.device
+        with autocast(device, self.precision):
+            if self._train_tokens is None:
+                logits = self.model(as_input(batch.images, device))
+            else:
+                logits = self.model(None, self._train_tokens.of(batch.rows, device))
+        loss = LOSSES[recipe.loss](logits, batch.masks.to(device), self.split.ignore, recipe.parity)
+        self.adam.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        if recipe.clip_norm is not None:
+            self.scaler.unscale_(self.adam)
+            torch.nn.utils.clip_grad_norm_([p for g in self.adam.param_groups for p in g["params"]], recipe.clip_norm)
+        self.scaler.step(self.adam)
+        self.scaler.update()
+        return loss
+
+    def _judge(self) -> tuple[float, np.ndarray]:
+        """Mean loss and pooled confusion matrix of the validation images, at their own size; loss NaN without any."""
+        k, team = self.split.n_classes, self.team
+        cm, sums = np.zeros((k, k), dtype=np.int64), np.zeros(2)
+        self.net.eval()
+        for row in range(team.rank, len(self.split.val), team.world):
+            loss, counts = self._judge_one(row, self.split.val[row])
+            cm += counts
+            sums += (loss, 1.0)
+        cm, sums = team.total(cm), team.total(sums)
+        return float(sums[0] / sums[1]) if sums[1] else math.nan, cm
+
+    def _judge_one(self, row: int, item: Item) -> tuple[float, np.ndarray]:
+        image, mask = read_item(item, self.split)
+        truth = np.full(image.shape[:2], self.split.ignore, dtype=np.uint8) if mask is None else mask
+        logits = self._logits_of(row, image)
+        with torch.inference_mode():
+            labels = torch.from_numpy(truth)[None].to(logits.device)
+            loss = LOSSES[self.recipe.loss](logits[None], labels, self.split.ignore, self.recipe.parity)
+        predicted = logits.argmax(dim=0).to(torch.uint8).cpu().numpy()
+        return float(loss), confusion(truth, predicted, self.split.n_classes, self.split.ignore)
+
+    def _logits_of(self, row: int, image: np.ndarray) -> Tensor:
+        """Float32, (K, H, W), of one validation image at its own size."""
+        device = self.team.device
+        if self._validation_tokens is None:
+            how = How.of(self.recipe, device, self.precision)
+            return torch.from_numpy(np.concatenate([band.logits for band in segment(self.net, image, how)], axis=1))
+        with torch.inference_mode():
+            with autocast(device, self.precision):
+                size = (self.recipe.size_px, self.recipe.size_px)
+                logits = self.net.decode(self._validation_tokens.of([row], device), size)
+            return grown(logits.float(), *image.shape[:2])[0]
+
+    def pooled(self, state: Progress) -> np.ndarray:
+        """Confusion matrix of the validation images in the chosen epoch, (K, K); all 0 without any."""
+        k = self.split.n_classes
+        return np.array(state.cm, dtype=np.int64).reshape(k, k) if state.cm else np.zeros((k, k), dtype=np.int64)
+
+    def _keep_tokens(self) -> None:
+        """The encoder's output, of training images only if nothing random touches them."""
+        recipe = self.recipe
+        if not (recipe.cache and recipe.fit == "resize" and self.net.cacheable):
+            return
+        self.net.eval()
+
+        def make(name: str, squares: Squares) -> CachedTokens:
+            file = self.place / f"{name}-{self.team.rank}.npy"
+            return CachedTokens.make(file, self.net, squares, recipe.batch, self.team.device, self.precision)
+
+        if recipe.cacheable:
+            self._train_tokens = make("train", self.train)
+        if self.split.val:
+            self._validation_tokens = make("validation", self.validation)
+
+
+def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in state.items()}
+
+
+def _larger(one: float | None, other: float | None) -> float | None:
+    known = [value for value in (one, other) if value is not None]
+    return max(known) if known else None
+
+
+def _gpu_mb(device: torch.device) -> float | None:
+    """Largest memory of this process's tensors on the GPU so far, in 10^6 bytes."""
+    return torch.cuda.max_memory_allocated(device) / 1e6 if device.type == "cuda" else None

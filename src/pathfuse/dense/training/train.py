@@ -1,0 +1,285 @@
+"""Training a segmentation network into a folder, and loading it from there.
+
+The folder holds ``model.safetensors`` (what was trained), ``model.json`` (what it was trained on), ``history.csv`` and
+``manifest.json`` (what came of it and at what cost).
+"""
+
+import copy
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+
+import pathfuse
+from pathfuse.dense.data.records import Split
+from pathfuse.dense.encoders.base import TokenEncoder
+from pathfuse.dense.encoders.load import load_encoder
+from pathfuse.dense.judging.metrics import metrics
+from pathfuse.dense.network.net import SegmentationNet
+from pathfuse.dense.recipe import DenseRecipe
+from pathfuse.dense.strategies.registry import STRATEGIES, make_network
+from pathfuse.dense.training.checkpoint import Progress, encoder_digest, load_tensors, save_tensors
+from pathfuse.dense.training.doubts import doubts_of
+from pathfuse.dense.training.fitting import Fit, Told
+from pathfuse.dense.training.team import Team, make_team
+from pathfuse.errors import InputError
+from pathfuse.tables.write import check_out, new_folder, write_json, write_table
+
+KIND = "pathfuse.dense"
+MODEL, ABOUT, HISTORY, MANIFEST = "model.safetensors", "model.json", "history.csv", "manifest.json"
+
+
+@dataclass(frozen=True)
+class TrainedDense:
+    """A finished training."""
+
+    folder: Path
+    manifest: dict[str, Any]
+    """Matched modules, trainable parameters, seed, size, tokens per image, seconds, memory, warnings."""
+
+
+@dataclass(frozen=True)
+class DenseModel:
+    """What a folder says of its network."""
+
+    encoder: str
+    """Key of its card, or what it was loaded by."""
+    encoder_digest: str
+    """Of its weights and its normalisation before training."""
+    n_classes: int
+    class_names: tuple[str, ...]
+    ignore: int
+    recipe: DenseRecipe
+    data: str
+    """Digest of the images and masks trained on, by name and place."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``model.json``."""
+        plain = {key: value for key, value in vars(self).items() if key != "recipe"}
+        return {"kind": KIND, **plain, "class_names": list(self.class_names), "recipe": self.recipe.model_dump()}
+
+    @property
+    def digest(self) -> str:
+        """Of all that decides what is trained; device and workers do not."""
+        content = self.as_dict()
+        content["recipe"] = {k: v for k, v in content["recipe"].items() if k not in ("device", "workers")}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def train_dense(
+    encoder: TokenEncoder,
+    split: Split,
+    recipe: DenseRecipe,
+    out: Path,
+    *,
+    resume: bool = True,
+    progress: Told | None = None,
+) -> TrainedDense:
+    """Trains one strategy on one encoder and writes a folder.
+
+    On the CPU the same arguments give the same bytes of ``model.safetensors`` and ``history.csv``, also when a killed
+    training is called again: it goes on after the last finished epoch, from ``.<out>.training`` beside ``out``. Several
+    processes that ``accelerate launch`` started train together; each takes ``recipe.batch`` images per step, and all
+    must see the same files.
+
+    Args:
+        encoder: Not adapted yet. A strategy that changes it works on a copy.
+        split: Images and masks; those of ``val`` choose the epoch, without them the last one is kept.
+        recipe: Everything else; its ``parity`` also decides how the encoder normalises.
+        out: Folder to write. If it holds the same training already and ``resume`` is on, nothing is trained.
+        resume: Off: starts anew, and refuses a folder that exists.
+        progress: Called in the main process with the line of ``history.csv`` after every epoch.
+
+    Raises:
+        InputError: There is no training image, an image or mask is wrong, the strategy matches no module, the encoder
+            takes another size, memory runs out, training diverges, or ``out`` holds something else.
+    """
+    if not split.train:
+        raise InputError(f"the data set {split.name} has no training image")
+    _check_size(encoder, recipe)
+    team = make_team(recipe)
+    encoder = _own(encoder, recipe)
+    about = DenseModel(
+        encoder.card.key,
+        encoder_digest(encoder),
+        split.n_classes,
+        split.class_names,
+        split.ignore,
+        recipe,
+        _data(split),
+    )
+    out = out.resolve()
+    done = _finished(out, about.digest) if resume else None
+    if done is not None:
+        return done
+    check_out(out, force=False)
+    net = make_network(
+        encoder,
+        recipe.strategy,
+        split.n_classes,
+        rank=recipe.rank,
+        parity=recipe.parity,
+        seed=recipe.seed,
+        decoder_width=recipe.decoder_width,
+    )
+    place = out.parent / f".{out.name}.training"
+    team.wait()  # nobody makes what another looks for
+    if team.main and not resume:
+        shutil.rmtree(place, ignore_errors=True)
+    team.wait()
+    _make(place)
+    fit = Fit(net, split, recipe, team, place)
+    state = fit.run(about.digest, progress)
+    manifest = _manifest(net, split, recipe, state, fit, about.digest)
+    if team.main:
+        _write(out, net, about, state, manifest)
+        shutil.rmtree(place, ignore_errors=True)
+    team.wait()
+    return TrainedDense(out, manifest)
+
+
+def load_dense(
+    folder: Path, encoder: TokenEncoder | None = None, *, device: str | torch.device = "cpu"
+) -> SegmentationNet:
+    """The network of a folder, in evaluation.
+
+    Args:
+        folder: That ``train_dense`` wrote.
+        encoder: As it was before training; a strategy that changes it gets a copy. None: loaded by its key, from what
+            is on this machine.
+        device: Where to put it.
+
+    Raises:
+        InputError: The folder holds no such network, or the encoder is another one.
+    """
+    about = read_about(folder)
+    normalisation = about.recipe.parity
+    encoder = load_encoder(about.encoder, normalisation=normalisation) if encoder is None else encoder
+    encoder = _own(encoder, about.recipe)
+    if encoder_digest(encoder) != about.encoder_digest:
+        raise InputError(
+            f"the network in {folder} was trained on the encoder '{about.encoder}' with other weights than those of "
+            f"this '{encoder.card.key}'"
+        )
+    recipe = about.recipe
+    net = make_network(
+        encoder,
+        recipe.strategy,
+        about.n_classes,
+        rank=recipe.rank,
+        parity=recipe.parity,
+        seed=recipe.seed,
+        decoder_width=recipe.decoder_width,
+    )
+    net.load_trainable_state(load_tensors(folder / MODEL))
+    return net.to(device).eval()
+
+
+def read_about(folder: Path) -> DenseModel:
+    """What a folder says of its network.
+
+    Raises:
+        InputError: It is no folder of ``train_dense``.
+    """
+    try:
+        content = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        if content.pop("kind") != KIND:
+            raise ValueError(KIND)
+        recipe = content.pop("recipe")
+        names = tuple(content.pop("class_names"))
+        return DenseModel(**content, class_names=names, recipe=DenseRecipe.of(**recipe))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{folder} holds no trained segmentation: its {ABOUT} is missing or damaged") from error
+
+
+def _own(encoder: TokenEncoder, recipe: DenseRecipe) -> TokenEncoder:
+    """A copy if the strategy changes it, else the caller's; normalising as the recipe's parity says."""
+    if STRATEGIES[recipe.strategy].trains_trunk or encoder.normalisation != recipe.parity:
+        encoder = copy.deepcopy(encoder)
+        encoder.normalise_as(recipe.parity)
+    return encoder
+
+
+def _check_size(encoder: TokenEncoder, recipe: DenseRecipe) -> None:
+    card = encoder.card
+    if card.size_policy == "fixed" and recipe.size_px != card.size_px:
+        raise InputError(f"the encoder '{card.key}' takes images of {card.size_px} pixels only, not {recipe.size_px}")
+
+
+def _data(split: Split) -> str:
+    """Digest of names, places and order; files are not opened."""
+    digest = hashlib.sha256()
+    for part in ("train", "val"):
+        for item in getattr(split, part):
+            digest.update(json.dumps([part, item.image_id, str(item.image), str(item.mask)]).encode())
+    return digest.hexdigest()
+
+
+def _finished(out: Path, of: str) -> TrainedDense | None:
+    """The same training, if it is there.
+
+    Raises:
+        InputError: Another one is.
+    """
+    if not (out / MANIFEST).is_file():
+        return None
+    manifest = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
+    if manifest.get("training") != of:
+        raise InputError(f"the output {out} exists already, with another training than this one; choose another folder")
+    return TrainedDense(out, manifest)
+
+
+def _make(place: Path) -> None:
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the output {place.parent} cannot be written: {error.strerror or error}") from error
+
+
+def _manifest(
+    net: SegmentationNet, split: Split, recipe: DenseRecipe, state: Progress, fit: Fit, of: str
+) -> dict[str, Any]:
+    team: Team = fit.team
+    rows, columns = net.encoder.grid(recipe.size_px, recipe.size_px)
+    chosen = metrics(fit.pooled(state)) if split.val else {}
+    return {
+        "kind": KIND,
+        "training": of,
+        "encoder": net.encoder.card.key,
+        "strategy": recipe.strategy,
+        "parity": recipe.parity,
+        "data_set": split.name,
+        "images": {part: len(getattr(split, part)) for part in ("train", "val")},
+        "seed": recipe.seed,
+        "size_px": recipe.size_px,
+        "tokens_per_image": rows * columns + net.encoder.card.num_prefix,
+        "matched_modules": net.matched,
+        "trainable_parameters": net.n_trainable,
+        "parameters": sum(p.numel() for p in net.parameters()),
+        "epochs": state.epoch,
+        "chosen_epoch": state.best_epoch + 1,
+        "validation": {name: None if value != value else float(value) for name, value in chosen.items()},
+        "seconds": round(state.seconds, 3),
+        "peak_memory_mb": state.peak_mb,
+        "peak_gpu_memory_mb": state.gpu_mb,
+        "device": str(team.device),
+        "processes": team.world,
+        "precision": str(fit.precision).removeprefix("torch."),
+        "pathfuse": pathfuse.__version__,
+        "torch": torch.__version__,
+        "warnings": doubts_of(state.history, fit.pooled(state), split.class_names),
+    }
+
+
+def _write(out: Path, net: SegmentationNet, about: DenseModel, state: Progress, manifest: dict[str, Any]) -> None:
+    lines = [line | {"chosen": line["epoch"] == state.best_epoch + 1} for line in state.history]
+    with new_folder(out) as folder:
+        save_tensors(net.trainable_state(), folder / MODEL, {"kind": KIND})
+        write_json(about.as_dict(), folder / ABOUT)
+        write_table(pl.DataFrame(lines).with_columns(pl.selectors.float().fill_nan(None)), folder / HISTORY)
+        write_json(manifest, folder / MANIFEST)
