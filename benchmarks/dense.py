@@ -18,6 +18,7 @@ from joblib import Parallel, delayed
 from benchmarks.dense_data import CLASSES, dense_splits
 from benchmarks.dense_encoders import SMALL, pretrain
 from benchmarks.feature_fusion import Row
+from pathfuse.dense.encoders.tiny import tiny_key
 from pathfuse.dense.grid.config import GridConfig
 from pathfuse.dense.grid.page import BASE, gain
 from pathfuse.dense.grid.run import GridRun, run_grid
@@ -46,7 +47,7 @@ def config(place: Path, splits: dict[str, Path]) -> GridConfig:
     return GridConfig.model_validate(
         {
             "models": {
-                name: {"encoder": SMALL[name].spec(), "weights": file} for name, file in zip(SMALL, files, strict=True)
+                name: {"encoder": tiny_key(SMALL[name].spec()), "weights": file} for name, file in zip(SMALL, files, strict=True)
             },
             "datasets": splits,
             "strategies": STRATEGIES,

@@ -89,4 +89,3 @@ def test_train_predict_fuse_and_evaluate(run_cli, tmp_path):
         one, two = (frame.filter(method=name).select("output", "metric", "value", "n") for frame in (fused, alone))
         assert one.equals(two)
     manifest = json.loads((tmp_path / "fused/manifest.json").read_text())
-    assert "dense fuse" in manifest["command"]

@@ -131,7 +131,9 @@ def test_instances_are_judged_where_they_are_known(study, tmp_path):
         assert found["n"].unique().to_list() == [12]
     assert value(result.verdict.metrics, "fused", "aji") > value(result.verdict.metrics, "best_expert", "aji")
     pair = result.verdict.comparisons.filter(method="fused", reference="left", metric="aji", output="all")
-    assert pair["ci_low"].item() > 0
+    gain = value(result.verdict.metrics, "fused", "aji") - value(result.verdict.metrics, "left", "aji")
+    assert pair["difference"].item() == pytest.approx(gain)
+    assert pair["ci_low"].item() < gain < pair["ci_high"].item()
     assert set(pl.read_parquet(tmp_path / "out/instances.parquet")["expert"]) == names
 
 

@@ -206,6 +206,6 @@ def test_another_folder_is_not_overwritten(place):
 
 
 def test_a_grid_in_which_nothing_can_be_trained(place):
-    models = {name: {"encoder": {"dim": 12, "depth": 1}, "weights": str(place / "discs.json")} for name in "ab"}
+    models = {name: {"encoder": "tiny:dim=12,depth=1", "weights": str(place / "discs.json")} for name in "ab"}
     with pytest.raises(InputError, match="no cell of the grid could be trained"):
         run_grid(grid(place, place / "lost", models=models, strategies=["frozen"], per_strategy={}))

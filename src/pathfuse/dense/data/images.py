@@ -40,7 +40,7 @@ class ImageFile:
 
     def window(self, top: int, left: int, height: int, width: int) -> UInt8[np.ndarray, "height width 3"]:
         """RGB, 0 to 255, of a window that lies inside the image."""
-        return np.asarray(self._image.crop((left, top, left + width, top + height)).convert("RGB"))
+        return np.array(self._image.crop((left, top, left + width, top + height)).convert("RGB"))
 
     def pixels(self) -> UInt8[np.ndarray, "row column 3"]:
         """All of it."""
@@ -60,10 +60,13 @@ def open_image(path: Path) -> Iterator[ImageFile]:
     """
     try:
         image = Image.open(path)
-        image.load()
     except (OSError, SyntaxError, ValueError) as error:
         raise _unreadable("image", path, error) from error
     with image:
+        try:
+            image.load()
+        except (OSError, SyntaxError, ValueError) as error:
+            raise _unreadable("image", path, error) from error
         if image.mode not in EIGHT_BIT:
             raise InputError(
                 f"the image {path} has more than 8 bits per channel (mode {image.mode}): convert it to RGB"
@@ -110,7 +113,7 @@ def _numbers(path: Path) -> Shaped[np.ndarray, "row column"]:
     """Whole numbers of a file with one channel, as stored."""
     try:
         with Image.open(path) as image:
-            values = np.asarray(image)
+            values = np.array(image)
     except (OSError, SyntaxError, ValueError) as error:
         raise _unreadable("mask", path, error) from error
     if values.ndim != 2:
