@@ -1,9 +1,10 @@
 """Small copies of two real data sets with splits, and an image of 20,000 x 20,000 that exists only window by window.
 
-glas: 165 images of glands, halved three times in area by averaging (775 x 522 to 194 x 130), masks by their nearest
-pixel. Its own train and test parts; 17 train images are drawn as validation. dsb2018_histology: 107 images of nuclei,
-320 x 256 as they are, drawn into 60, 17 and 30. Patients are not known in either, so images are the unit; images of one
-slide may stand on both sides of dsb2018's draw. No test image has a say in anything but its own score.
+glas: 165 images of glands, a quarter of their width and height by averaging (775 x 522 to 193 x 130), masks by their
+nearest pixel. Its own train and test parts; 17 train images are drawn as validation. dsb2018_histology: 107 images of
+nuclei with their instances, at half their width and height (320 x 256 to 160 x 128), drawn into 60, 17 and 30. Patients
+are not known in either, so images are the unit; images of one slide may stand on both sides of dsb2018's draw. No test
+image has a say in anything but its own score.
 """
 
 import csv
@@ -15,7 +16,7 @@ from PIL import Image
 
 SHARED = Path("/work/shared/data")
 GLAS, DSB = SHARED / "glas", SHARED / "dsb2018_histology"
-SHRINK = 4
+GLAS_SHRINK, DSB_SHRINK = 4, 2
 N_VAL, DSB_TRAIN, SEED = 17, 60, 0
 CLASSES = ("background", "foreground")
 
@@ -43,11 +44,7 @@ def _glas(place: Path) -> Path:
     pairs: dict[str, list[Pair]] = {"train": [], "testA": [], "testB": []}
     for part, own in pairs.items():
         for file in sorted((GLAS / part / "images").iterdir()):
-            image = Image.open(file).convert("RGB")
-            mask = np.asarray(Image.open(GLAS / part / "masks" / f"{file.stem}.png")) > 0
-            size = (image.width // SHRINK, image.height // SHRINK)
-            small = Image.fromarray(mask.astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
-            own.append(_write(place, file.stem, image.resize(size, Image.Resampling.BOX), np.asarray(small)))
+            own.append(_write(place, file, GLAS / part / "masks" / f"{file.stem}.png", GLAS_SHRINK, numbered=False))
     train, val = _drawn(pairs["train"], len(pairs["train"]) - N_VAL)
     return _split(place, train, val, pairs["testA"] + pairs["testB"])
 
@@ -56,12 +53,7 @@ def _dsb(place: Path) -> Path:
     with (DSB / "manifest.csv").open(encoding="utf-8") as file:
         names = sorted(row["name"] for row in csv.DictReader(file))
     pairs = [
-        _write(
-            place,
-            name,
-            Image.open(DSB / "images" / f"{name}.png").convert("RGB"),
-            (np.asarray(Image.open(DSB / "instances" / f"{name}.png")) > 0).astype(np.uint8),
-        )
+        _write(place, DSB / "images" / f"{name}.png", DSB / "instances" / f"{name}.png", DSB_SHRINK, numbered=True)
         for name in names
     ]
     train, rest = _drawn(pairs, DSB_TRAIN)
@@ -73,12 +65,23 @@ def _drawn(pairs: list[Pair], n: int) -> tuple[list[Pair], list[Pair]]:
     return [pairs[k] for k in order[:n]], [pairs[k] for k in order[n:]]
 
 
-def _write(place: Path, name: str, image: Image.Image, mask: np.ndarray) -> Pair:
-    for folder in ("images", "masks"):
-        (place / folder).mkdir(parents=True, exist_ok=True)
-    image.save(place / "images" / f"{name}.png")
-    Image.fromarray(mask).save(place / "masks" / f"{name}.png")
-    return {"image_path": f"images/{name}.png", "mask_path": f"masks/{name}.png"}
+def _write(place: Path, image_file: Path, mask_file: Path, shrink: int, *, numbered: bool) -> Pair:
+    """A smaller image, its mask of two classes, and the instances if the mask numbers them."""
+    image = Image.open(image_file).convert("RGB")
+    size = (image.width // shrink, image.height // shrink)
+    mask = Image.open(mask_file).resize(size, Image.Resampling.NEAREST)
+    files = {
+        "image": image.resize(size, Image.Resampling.BOX),
+        "mask": Image.fromarray((np.asarray(mask) > 0).astype(np.uint8)),
+        **({"instances": mask} if numbered else {}),
+    }
+    pair = {}
+    for kind, pixels in files.items():
+        file = place / kind / f"{image_file.stem}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        pixels.save(file)
+        pair[f"{kind}_path"] = str(file.relative_to(place))
+    return pair
 
 
 def _split(place: Path, train: list[Pair], val: list[Pair], test: list[Pair]) -> Path:

@@ -1,7 +1,5 @@
 """The commands of dense prediction: what they list, and wrong input in one sentence."""
 
-import json
-
 import numpy as np
 import polars as pl
 import pytest
@@ -88,4 +86,3 @@ def test_train_predict_fuse_and_evaluate(run_cli, tmp_path):
     for name in ("net0", "net1", "fused"):
         one, two = (frame.filter(method=name).select("output", "metric", "value", "n") for frame in (fused, alone))
         assert one.equals(two)
-    manifest = json.loads((tmp_path / "fused/manifest.json").read_text())

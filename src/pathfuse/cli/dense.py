@@ -1,14 +1,16 @@
-"""``pathfuse dense ...``: segmentation with foundation models, its judging, and the fusion of segmentations."""
+"""``pathfuse dense ...``: what there is, converting, training, predicting, whole benchmarks."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from pathfuse.cli.options import Force, Out, Resamples, Seed
+from pathfuse.cli.options import Force, Out, Seed
 from pathfuse.errors import InputError
 
 if TYPE_CHECKING:
+    from pathfuse.dense.data.records import Item, Split
     from pathfuse.dense.grid.run import GridRun
 
 Data = Annotated[
@@ -30,7 +32,7 @@ def encoders() -> None:
     """The 17 models of PFM-DenseBench: patch, width, parameters, access, licence."""
     from pathfuse.dense.encoders.cards import encoder_cards
 
-    _table(
+    show_table(
         ("key", "hub", "patch", "dim", "prefix", "parameters", "size", "access", "licence"),
         [
             (c.key, c.hub_id, c.patch, c.dim, c.num_prefix, f"{c.parameters_m:g} M", f"{c.size_px} {c.size_policy}",
@@ -44,7 +46,7 @@ def datasets() -> None:
     """The 18 data sets of PFM-DenseBench: level, organ, size, classes."""
     from pathfuse.dense.data.cards import dataset_cards
 
-    _table(
+    show_table(
         ("key", "level", "organ", "size 14 / 16", "classes", "convert as", "licence"),
         [
             (c.key, c.level, c.organ, f"{c.size_14_px} / {c.size_8_16_px}", " or ".join(map(str, c.n_classes)),
@@ -155,7 +157,7 @@ def predict(
     from pathfuse.dense.training.train import read_about
 
     split = read_split(data, need_train=False)
-    items = _items(split, part or ["val", "test"])
+    items = items_of(split, part or ["val", "test"])
     about = read_about(model)
     loaded = load_encoder(encoder or about.encoder, weights=weights, remote_code=remote_code, offline=not download)
     with progress() as report:
@@ -165,102 +167,6 @@ def predict(
             progress=lambda name: report(f"{name} segmented", next(count) / len(items)),
         )  # fmt: skip
     sys.stdout.write(f"{len(items)} images: {out}\n")
-
-
-def fuse(
-    *,
-    data: Data,
-    logits: Annotated[
-        list[str],
-        Parameter(
-            consume_multiple=True, negative="", help="One folder of logits per model: NAME=DIR NAME=DIR (or DIR)."
-        ),
-    ],
-    out: Out,
-    method: Annotated[
-        str, Parameter(help="logitprod, static_product, mean_probability, or choose: by held-out NLL of pixels.")
-    ] = "choose",
-    pixels: Annotated[int, Parameter(help="Pixels of the validation images that the fusion is fitted on.")] = 20_000,
-    pool_px: Annotated[int, Parameter(help="Side of the square over which the gate's features are averaged.")] = 1,
-    resamples: Resamples = 1000,
-    seed: Seed = 0,
-    force: Force = False,
-) -> None:
-    """Fuse several models' segmentations pixel by pixel, fitted on the validation images, judged on the test images."""
-    import sys
-
-    from pathfuse.cli.console import command_line, progress
-    from pathfuse.cli.experts import parse_named
-
-    need_dense()
-    from pathfuse.dense.data.records import read_split
-    from pathfuse.dense.fusing.fuse import FuseOptions, fuse_dense
-
-    split = read_split(data, need_train=False)
-    options = FuseOptions(method=method, pixels=pixels, pool_px=pool_px, n_resamples=resamples, seed=seed)
-    with progress() as report:
-        done = fuse_dense(
-            parse_named("--logits", logits),
-            split.val,
-            split.test,
-            out,
-            classes=split.class_names,
-            options=options,
-            ignore=split.ignore,
-            force=force,
-            command=command_line(),
-            progress=report,
-        )
-    _show_judged(done.verdict.metrics, done.manifest)
-    sys.stdout.write(f"Fused: {done.manifest['fused']}. Masks, metrics, comparisons: {out}\n")
-
-
-def evaluate(
-    *,
-    data: Data,
-    predictions: Annotated[
-        list[str],
-        Parameter(
-            consume_multiple=True,
-            negative="",
-            help="One folder per model, of masks (<image_id>.png) or logits (.npy): NAME=DIR NAME=DIR (or DIR).",
-        ),
-    ],
-    out: Out,
-    part: Annotated[
-        list[str] | None, Parameter(consume_multiple=True, negative="", help="train, val, test; default: test.")
-    ] = None,
-    resamples: Resamples = 1000,
-    seed: Seed = 0,
-    force: Force = False,
-) -> None:
-    """Judge and compare segmentations, whoever made them; nothing is fitted."""
-    import sys
-
-    from pathfuse.cli.console import command_line, progress
-    from pathfuse.cli.experts import parse_named
-
-    need_dense()
-    from pathfuse.dense.data.records import read_split
-    from pathfuse.dense.judging.evaluate import evaluate_dense
-
-    split = read_split(data, need_train=False)
-    items = _items(split, part or ["test"])
-    with progress() as report:
-        done = evaluate_dense(
-            parse_named("--predictions", predictions),
-            items,
-            out,
-            classes=split.class_names,
-            ignore=split.ignore,
-            n_resamples=resamples,
-            seed=seed,
-            force=force,
-            command=command_line(),
-            progress=report,
-        )
-    _show_judged(done.verdict.metrics, done.manifest)
-    sys.stdout.write(f"Metrics, comparisons: {out}\n")
 
 
 def init(
@@ -312,7 +218,12 @@ def _show_grid(done: "GridRun") -> int:
     return 1 if done.failed else 0
 
 
-def _items(split: Any, parts: list[str]) -> Any:
+def items_of(split: "Split", parts: list[str]) -> list["Item"]:
+    """The images of some parts.
+
+    Raises:
+        InputError: There is no such part, or no image in them.
+    """
     for part in parts:
         if part not in ("train", "val", "test"):
             raise InputError(f"--part {part}: choose train, val or test, or several of them")
@@ -322,33 +233,13 @@ def _items(split: Any, parts: list[str]) -> Any:
     return items
 
 
-def _show_judged(metrics: Any, manifest: dict[str, Any]) -> None:
-    """Dice of every method with its interval, AJI and PQ where there are any; what was left out, and warnings."""
-    import sys
+def show_table(names: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
+    """A table on the terminal.
 
-    from pathfuse.report.page import number
-
-    whole = metrics.filter(metrics["output"] == "all")
-    shown = {"mDice": "Dice", "aji": "AJI", "pq": "PQ"}
-    of = {metric: {row["method"]: row for row in whole.filter(whole["metric"] == metric).iter_rows(named=True)}
-          for metric in shown}  # fmt: skip
-    names = [metric for metric in shown if of[metric]]
-
-    def cell(row: dict[str, Any]) -> str:
-        return number(row["value"]) + (
-            "" if row["ci_low"] is None else f" ({number(row['ci_low'])} to {number(row['ci_high'])})"
-        )
-
-    order = sorted(of["mDice"].values(), key=lambda row: 1.0 if row["value"] is None else -row["value"])
-    rows = [(row["method"], *(cell(of[metric][row["method"]]) for metric in names), str(row["n"])) for row in order]
-    _table(("method", *(f"{shown[metric]} (95 %)" for metric in names), "images"), rows)
-    for item in manifest["left_out"]:
-        sys.stdout.write(f"Left out: {item['n']} ({item['reason']}: {', '.join(item['first'])}).\n")
-    for warning in manifest["warnings"]:
-        sys.stderr.write(f"pathfuse: {warning}\n")
-
-
-def _table(names: tuple[str, ...], rows: Any) -> None:
+    Args:
+        names: Of the columns.
+        rows: One cell per column.
+    """
     from rich.table import Table
 
     from pathfuse.cli.console import console

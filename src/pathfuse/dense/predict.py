@@ -10,13 +10,12 @@ import torch
 from jaxtyping import Bool, Float32, Float64, Int64
 from torch import nn
 
-from pathfuse.dense.data.images import check_same_size, open_image
+from pathfuse.dense.data.images import WindowReader, check_same_size, open_image
 from pathfuse.dense.data.records import Item, Split
 from pathfuse.dense.encoders.base import TokenEncoder
 from pathfuse.dense.judging.counting import ImageCount, open_count
 from pathfuse.dense.judging.instances import INSTANCE_METRICS
 from pathfuse.dense.network.segment import How, segment
-from pathfuse.dense.network.tiles import WindowReader
 from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.training.team import Team, precision_of
 from pathfuse.dense.training.train import load_dense, read_about

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from pathfuse.dense.grid.columns import FACTS, FIGURES, KEYS, PAIRS
-from pathfuse.dense.grid.page import boards, gain, headline, mean_ranks, rank_intervals, render
+from pathfuse.dense.grid.page import boards, headline, mean_ranks, paired, rank_intervals, render
 
 NASTY = '<b>&"x'
 MANIFEST = {"pathfuse": "1", "resamples": 1000, "warnings": [f"class '{NASTY}' is never hit"]}
@@ -59,11 +59,11 @@ def test_without_intervals_nothing_is_resolved():
 
 
 def test_a_gain_is_turned_to_the_fusion():
-    straight = gain("logitprod", pairs(("logitprod", "best_expert", -0.01, 0.05)))
-    turned = gain("logitprod", pairs(("best_expert", "logitprod", -0.05, 0.01)))
+    straight = paired("logitprod", "best_expert", pairs(("logitprod", "best_expert", -0.01, 0.05)))
+    turned = paired("logitprod", "best_expert", pairs(("best_expert", "logitprod", -0.05, 0.01)))
     assert straight["difference"] == pytest.approx(0.02) == turned["difference"]
     assert (turned["ci_low"], turned["ci_high"]) == (-0.01, 0.05)
-    assert gain("logitprod", pairs(("a", "b", 0, 1))) is None
+    assert paired("logitprod", "best_expert", pairs(("a", "b", 0, 1))) is None
 
 
 def test_lines_are_ordered_and_fusions_are_not_ranked():

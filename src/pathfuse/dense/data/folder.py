@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pathfuse.dense.data.images import LOSSY, SUFFIXES, read_mask
+from pathfuse.dense.data.images import MASK_SUFFIXES, SUFFIXES, read_mask
 from pathfuse.dense.data.records import IGNORE, PARTS, Item, Split, check_split, default_names, image_ids, relative
 from pathfuse.errors import InputError
 from pathfuse.tables.files import read_table
@@ -60,7 +60,7 @@ def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
-    return {p.stem: p for p in _files(folder, tuple(s for s in SUFFIXES if s not in LOSSY))}
+    return {p.stem: p for p in _files(folder, MASK_SUFFIXES)}
 
 
 def _match(stem: str, masks: dict[str, Path]) -> Path | None:

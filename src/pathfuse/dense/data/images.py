@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from jaxtyping import Int32, Shaped, UInt8
 from PIL import Image
 
+from pathfuse.dense.data.slides import SLIDES, has_tiles, open_slide
 from pathfuse.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,13 +19,28 @@ Image.MAX_IMAGE_PIXELS = (
     None  # regions of slides are larger than Pillow takes for an attack, and they are the user's own
 )
 
-SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
-"""Of images; masks must be lossless."""
 LOSSY = (".jpg", ".jpeg")
+MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
+"""Masks must be lossless."""
+SUFFIXES = (*MASK_SUFFIXES, *LOSSY, *SLIDES)
+"""Of images."""
+LARGE_PX = 10**8
+"""A tiled TIFF of more pixels than this is read through OpenSlide, if that is installed: never as a whole."""
 EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 """Pillow's modes that can be shown as RGB without a choice of window."""
 STRIP_PX = 2**22
 """Pixels that are converted at a time; a large file is then held once, not four times."""
+
+
+class WindowReader(Protocol):
+    """An image that is read window by window, since all of it may not fit into memory."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Height, width and perhaps channels, in pixels."""
+
+    def window(self, top: int, left: int, height: int, width: int) -> UInt8[np.ndarray, "height width 3"]:
+        """The pixels of a window that lies inside the image."""
 
 
 class ImageFile:
@@ -42,27 +58,28 @@ class ImageFile:
         """RGB, 0 to 255, of a window that lies inside the image."""
         return np.array(self._image.crop((left, top, left + width, top + height)).convert("RGB"))
 
-    def pixels(self) -> UInt8[np.ndarray, "row column 3"]:
-        """All of it."""
-        height, width = self.shape
-        whole = np.empty((height, width, 3), dtype=np.uint8)
-        for rows in _strips(height, width):
-            whole[rows] = self.window(rows.start, 0, rows.stop - rows.start, width)
-        return whole
-
 
 @contextmanager
-def open_image(path: Path) -> Iterator[ImageFile]:
-    """An image to read windows of; grey and palette images become RGB, transparency is dropped.
+def open_image(path: Path) -> Iterator[WindowReader]:
+    """An image or slide to read windows of; grey and palette images become RGB, transparency is dropped.
 
     Raises:
-        InputError: The file is missing, no image, cut off, or has more than 8 bits per channel.
+        InputError: The file is missing, no image, cut off, or has more than 8 bits per channel; or a slide needs a
+            library that is not installed.
     """
+    if path.suffix.lower() in SLIDES:
+        with open_slide(path) as slide:
+            yield slide
+        return
     try:
         image = Image.open(path)
     except (OSError, SyntaxError, ValueError) as error:
         raise _unreadable("image", path, error) from error
     with image:
+        if image.width * image.height > LARGE_PX and has_tiles(path):
+            with open_slide(path) as slide:
+                yield slide
+            return
         try:
             image.load()
         except (OSError, SyntaxError, ValueError) as error:
@@ -81,7 +98,11 @@ def read_image(path: Path) -> UInt8[np.ndarray, "row column 3"]:
         InputError: As ``open_image``.
     """
     with open_image(path) as image:
-        return image.pixels()
+        height, width = image.shape[:2]
+        whole = np.empty((height, width, 3), dtype=np.uint8)
+        for rows in _strips(height, width):
+            whole[rows] = image.window(rows.start, 0, rows.stop - rows.start, width)
+        return whole
 
 
 def read_mask(path: Path) -> UInt8[np.ndarray, "row column"]:

@@ -39,12 +39,15 @@ class Strip:
 class LogitFiles:
     """Where the models' logits lie."""
 
-    folders: Mapping[str, Path]
+    folders: Mapping[str, Path | None]
+    """None: a model that scored no image."""
     n_classes: int
 
     def models(self, image_id: str) -> list[str]:
         """The models that scored an image."""
-        return [name for name in self.folders if self._file(name, image_id).is_file()]
+        return [
+            name for name, folder in self.folders.items() if folder is not None and _file(folder, image_id).is_file()
+        ]
 
     def shape(self, image_id: str) -> tuple[int, int]:
         """Height and width of an image's logits.
@@ -89,11 +92,11 @@ class LogitFiles:
         # The map is opened anew for every strip: pages that were read would otherwise pile up in resident memory.
         values = np.asarray(self._open(name, image_id)[:, top:bottom], dtype=np.float32).transpose(1, 2, 0)
         if np.isnan(values).any() or np.isposinf(values).any() or np.isneginf(values).all(axis=2).any():
-            raise InputError(f"the logits {self._file(name, image_id)} hold NaN or infinity")
+            raise InputError(f"the logits {self._path(name, image_id)} hold NaN or infinity")
         return values
 
     def _open(self, name: str, image_id: str) -> np.ndarray:
-        file = self._file(name, image_id)
+        file = self._path(name, image_id)
         try:
             values = np.load(file, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
@@ -104,8 +107,10 @@ class LogitFiles:
             raise InputError(f"the logits {file} have {len(values)} classes, but there are {self.n_classes}")
         return values
 
-    def _file(self, name: str, image_id: str) -> Path:
-        return self.folders[name] / f"{image_id}.npy"
+    def _path(self, name: str, image_id: str) -> Path:
+        folder = self.folders[name]
+        assert folder is not None  # noqa: S101 - it scored the image
+        return _file(folder, image_id)
 
 
 def open_logits(logits: Mapping[str, str | Path], classes: Sequence[str], reserved: Sequence[str] = ()) -> LogitFiles:
@@ -131,6 +136,10 @@ def open_logits(logits: Mapping[str, str | Path], classes: Sequence[str], reserv
     if missing is not None:
         raise InputError(f"the folder of logits {missing} does not exist")
     return LogitFiles(folders, len(classes))
+
+
+def _file(folder: Path, image_id: str) -> Path:
+    return folder / f"{image_id}.npy"
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -143,7 +143,7 @@ def fuse_dense(
     start = time.perf_counter()
     options = options.checked()
     files = open_logits(logits, classes, reserved=(*RUNGS, *BESTS, CHOOSE, FUSED))
-    check_out(Path(out), force, [*files.folders.values()])
+    check_out(Path(out), force, [Path(folder) for folder in logits.values()])
     _check_items(fit, test)
     left_out: list[dict[str, Any]] = []
     fit_items = _usable(files, fit, "fit", left_out, needs_mask=True)

@@ -165,7 +165,7 @@ def _lines(whole: pl.DataFrame, own: pl.DataFrame, pairs: pl.DataFrame) -> list[
             row,
             metrics[name],
             places.get(name),
-            gain(name, pairs) if row["kind"] == "fusion" and name != BASE else None,
+            paired(name, BASE, pairs) if row["kind"] == "fusion" and name != BASE else None,
             tuple(by_seed.filter(pl.col("model") == name)["value"].drop_nulls()),
         )
         for name, row in facts.items()
@@ -202,12 +202,12 @@ def rank_intervals(models: Sequence[str], pairs: pl.DataFrame) -> dict[str, tupl
     return {name: (1 + behind[name], len(models) - ahead[name]) for name in models}
 
 
-def gain(name: str, pairs: pl.DataFrame) -> Mapping[str, Any] | None:
-    """The paired difference of a fusion to the best single model, whichever stands first in the pair."""
+def paired(name: str, reference: str, pairs: pl.DataFrame) -> Mapping[str, Any] | None:
+    """The paired difference of one to another, whichever stands first in the pair."""
     for row in pairs.iter_rows(named=True):
-        if (row["method"], row["reference"]) == (name, BASE):
+        if (row["method"], row["reference"]) == (name, reference):
             return row
-        if (row["method"], row["reference"]) == (BASE, name):
+        if (row["method"], row["reference"]) == (reference, name):
             low, high = row["ci_low"], row["ci_high"]
             turned = {"ci_low": None if high is None else -high, "ci_high": None if low is None else -low}
             return {**row, "difference": -row["difference"], **turned}

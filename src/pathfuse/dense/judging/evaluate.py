@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 import pathfuse
-from pathfuse.dense.data.images import LOSSY, SUFFIXES, check_values, read_mask
+from pathfuse.dense.data.images import MASK_SUFFIXES, check_values, read_mask
 from pathfuse.dense.data.logit_files import LogitFiles
 from pathfuse.dense.data.records import IGNORE, Item
 from pathfuse.dense.judging.confusion import write_confusions
@@ -22,8 +22,6 @@ from pathfuse.errors import InputError
 from pathfuse.runs.fitting import check_seed
 from pathfuse.runs.outer import Progress, silent
 from pathfuse.tables.write import check_out, new_folder, write_json, write_table
-
-MASK_SUFFIXES = tuple(suffix for suffix in SUFFIXES if suffix not in LOSSY)
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ def _unit(channels_in: int, channels_out: int) -> nn.Sequential:
 class CupDecoder(nn.Module):
     """Four steps of upsampling, each with an optional map from beside and two convolutions.
 
-    The first three steps double the size; the last goes to whatever size is asked for, so every patch size works
-    without a factor of its own (published: 2, 1.75 or 1 for patch 16, 14 and 8).
+    The first three steps double the size, up to the one that is asked for; the last goes to it, so every patch size
+    works without a factor of its own (published: 2, 1.75 or 1 for patch 16, 14 and 8).
 
     Args:
         dim: Values per token.
@@ -56,7 +56,7 @@ class CupDecoder(nn.Module):
         """
         x = self.entry(grid)
         rows, columns = grid.shape[-2:]
-        sizes = [(rows * 2, columns * 2), (rows * 4, columns * 4), (rows * 8, columns * 8), size]
+        sizes = [(min(rows * times, size[0]), min(columns * times, size[1])) for times in (2, 4, 8)] + [size]
         for number, (step, wanted) in enumerate(zip(self.steps, sizes, strict=True)):
             x = upsampled(x, wanted)
             if number < len(skips):

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pathfuse.dense.data.augment import resize
+from pathfuse.dense.data.images import WindowReader
 from pathfuse.dense.memory import enough_memory
-from pathfuse.dense.network.tiles import Band, WindowReader, as_reader, forward, stream_tiled
+from pathfuse.dense.network.tiles import Band, as_reader, forward, stream_tiled
 from pathfuse.dense.recipe import DenseRecipe
 
 

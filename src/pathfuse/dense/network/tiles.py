@@ -6,29 +6,19 @@ the network in batches of fixed size (densebench.md, section 7, defect 11).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor, nn
 
+from pathfuse.dense.data.images import WindowReader
 from pathfuse.dense.memory import enough_memory
 from pathfuse.errors import InputError
 
 SPREAD = 1 / 8
 """Standard deviation of the weights as a share of the tile's side."""
-
-
-class WindowReader(Protocol):
-    """An image that is read window by window, since all of it may not fit into memory."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Height, width and perhaps channels, in pixels."""
-
-    def window(self, top: int, left: int, height: int, width: int) -> UInt8[np.ndarray, "height width 3"]:
-        """The pixels of a window that lies inside the image."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,157 @@
+"""``pathfuse dense fuse``, ``apply`` and ``evaluate``: several models' segmentations of the same images."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from pathfuse.cli.dense import Data, items_of, need_dense, show_table
+from pathfuse.cli.options import Force, Out, Resamples, Seed
+
+Logits = Annotated[
+    list[str],
+    Parameter(
+        name="--logits", consume_multiple=True, negative="",
+        help="One folder of logits per model: NAME=DIR NAME=DIR (or DIR).",
+    ),
+]  # fmt: skip
+
+
+def fuse(
+    *,
+    data: Data,
+    logits: Logits,
+    out: Out,
+    method: Annotated[
+        str, Parameter(help="logitprod, static_product, mean_probability, or choose: by held-out NLL of pixels.")
+    ] = "choose",
+    pixels: Annotated[int, Parameter(help="Pixels of the validation images that the fusion is fitted on.")] = 20_000,
+    pool_px: Annotated[int, Parameter(help="Side of the square over which the gate's features are averaged.")] = 1,
+    resamples: Resamples = 1000,
+    seed: Seed = 0,
+    force: Force = False,
+) -> None:
+    """Fuse several models' segmentations pixel by pixel, fitted on the validation images, judged on the test images."""
+    import sys
+
+    from pathfuse.cli.console import command_line, progress
+    from pathfuse.cli.experts import parse_named
+
+    need_dense()
+    from pathfuse.dense.data.records import read_split
+    from pathfuse.dense.fusing.fuse import FuseOptions, fuse_dense
+
+    split = read_split(data, need_train=False)
+    options = FuseOptions(method=method, pixels=pixels, pool_px=pool_px, n_resamples=resamples, seed=seed)
+    with progress() as report:
+        done = fuse_dense(
+            parse_named("--logits", logits),
+            split.val,
+            split.test,
+            out,
+            classes=split.class_names,
+            options=options,
+            ignore=split.ignore,
+            force=force,
+            command=command_line(),
+            progress=report,
+        )
+    _show_judged(done.verdict.metrics, done.manifest)
+    sys.stdout.write(f"Fused: {done.manifest['fused']}. Masks, metrics, comparisons: {out}\n")
+
+
+def apply(
+    *,
+    model: Annotated[Path, Parameter(name="--model", help="Folder that 'dense fuse' wrote.")],
+    logits: Logits,
+    out: Out,
+    force: Force = False,
+) -> None:
+    """Segment new images with a fusion that was fitted before; no mask is needed."""
+    import sys
+
+    from pathfuse.cli.console import command_line, progress
+    from pathfuse.cli.experts import parse_named
+
+    need_dense()
+    from pathfuse.dense.fusing.apply import apply_fusion
+
+    folders = parse_named("--logits", logits)
+    with progress() as report:
+        done = apply_fusion(model, folders, out, force=force, command=command_line(), progress=report)
+    scored = ", ".join(f"{name} {n}" for name, n in done["scored"].items())
+    sys.stdout.write(f"{done['images']} images by {done['method']} (scored by {scored}): {out}\n")
+
+
+def evaluate(
+    *,
+    data: Data,
+    predictions: Annotated[
+        list[str],
+        Parameter(
+            consume_multiple=True,
+            negative="",
+            help="One folder per model, of masks (<image_id>.png) or logits (.npy): NAME=DIR NAME=DIR (or DIR).",
+        ),
+    ],
+    out: Out,
+    part: Annotated[
+        list[str] | None, Parameter(consume_multiple=True, negative="", help="train, val, test; default: test.")
+    ] = None,
+    resamples: Resamples = 1000,
+    seed: Seed = 0,
+    force: Force = False,
+) -> None:
+    """Judge and compare segmentations, whoever made them; nothing is fitted."""
+    import sys
+
+    from pathfuse.cli.console import command_line, progress
+    from pathfuse.cli.experts import parse_named
+
+    need_dense()
+    from pathfuse.dense.data.records import read_split
+    from pathfuse.dense.judging.evaluate import evaluate_dense
+
+    split = read_split(data, need_train=False)
+    items = items_of(split, part or ["test"])
+    with progress() as report:
+        done = evaluate_dense(
+            parse_named("--predictions", predictions),
+            items,
+            out,
+            classes=split.class_names,
+            ignore=split.ignore,
+            n_resamples=resamples,
+            seed=seed,
+            force=force,
+            command=command_line(),
+            progress=report,
+        )
+    _show_judged(done.verdict.metrics, done.manifest)
+    sys.stdout.write(f"Metrics, comparisons: {out}\n")
+
+
+def _show_judged(metrics: Any, manifest: dict[str, Any]) -> None:
+    """Dice of every method with its interval, AJI and PQ where there are any; what was left out, and warnings."""
+    import sys
+
+    from pathfuse.report.page import number
+
+    whole = metrics.filter(metrics["output"] == "all")
+    shown = {"mDice": "Dice", "aji": "AJI", "pq": "PQ"}
+    of = {metric: {row["method"]: row for row in whole.filter(whole["metric"] == metric).iter_rows(named=True)}
+          for metric in shown}  # fmt: skip
+    names = [metric for metric in shown if of[metric]]
+
+    def cell(row: dict[str, Any]) -> str:
+        return number(row["value"]) + (
+            "" if row["ci_low"] is None else f" ({number(row['ci_low'])} to {number(row['ci_high'])})"
+        )
+
+    order = sorted(of["mDice"].values(), key=lambda row: 1.0 if row["value"] is None else -row["value"])
+    rows = [(row["method"], *(cell(of[metric][row["method"]]) for metric in names), str(row["n"])) for row in order]
+    show_table(("method", *(f"{shown[metric]} (95 %)" for metric in names), "images"), rows)
+    for item in manifest["left_out"]:
+        sys.stdout.write(f"Left out: {item['n']} ({item['reason']}: {', '.join(item['first'])}).\n")
+    for warning in manifest["warnings"]:
+        sys.stderr.write(f"pathfuse: {warning}\n")
