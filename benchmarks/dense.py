@@ -25,9 +25,9 @@ from pathfuse.dense.grid.page import BASE, paired
 from pathfuse.dense.grid.run import GridRun, run_grid
 
 ENCODERS = {
-    "vit6": "tiny:patch=6,dim=96,depth=3,seed=1",
-    "vit8": "tiny:patch=8,dim=144,depth=3,registers=4,seed=2",
-    "vit10": "tiny:patch=10,dim=192,depth=3,registers=8,seed=3",
+    "narrow": "tiny:patch=8,dim=96,depth=3,seed=1",
+    "middle": "tiny:patch=8,dim=144,depth=3,registers=4,seed=2",
+    "wide": "tiny:patch=8,dim=192,depth=3,registers=8,seed=3",
 }
 STRATEGIES = ("frozen", "lora", "dora", "cnn", "transformer")
 RECIPE = {
