@@ -62,7 +62,7 @@ def test_the_seed_of_the_study_is_that_of_its_experts(tmp_path):
     ("changes", "sentence"),
     [
         ({"sample": "x"}, "'sample' is unknown"),
-        ({"samples": None}, "'samples': field required"),
+        ({"samples": None}, "'samples' is missing"),
         ({"features": {}}, "'features'"),
         ({"features": {"a/b": "x"}}, "study.yaml: 'a/b' cannot name an expert: use letters"),
         ({"experts": [{"head": "resnet"}]}, "'head'"),
@@ -140,7 +140,7 @@ def test_only_an_equal_expert_serves_as_reference(tmp_path):
         ([{"head": "meta_encoder"}, {"head": "meta_encoder"}], "two experts are called 'meta_encoder'"),
         ([{"head": "meta_encoder", "strategy": "sum"}], "'strategy': input should be"),
         ([{"head": "abmil", "name": "uni"}], "two experts are called 'uni'"),
-        ([{"name": "x"}], "'fused.0.head': field required"),
+        ([{"name": "x"}], "'fused.0.head' is missing"),
         ([{"head": "meta_encoder", "encoders": ["uni", "uni"]}], "'meta_encoder' names an encoder twice"),
         ([{"head": "meta_encoder", "encoders": []}], "'fused.0.encoders': tuple should have at least 1"),
     ],

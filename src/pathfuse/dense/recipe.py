@@ -4,8 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pathfuse.errors import InputError
-from pathfuse.experts.recipe import first_problem
+from pathfuse.errors import InputError, first_problem
 
 Strategy = Literal["frozen", "lora", "dora", "cnn", "transformer", "full"]
 Positive = Annotated[float, Field(gt=0)]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from pathfuse.errors import InputError
+from pathfuse.errors import InputError, first_problem
 
 HeadName = Literal[
     "abmil", "mean_pool", "clam", "trans_mil", "tile_mlp", "linear_probe", "pca_ridge", "meta_encoder", "fusecpath"
@@ -253,14 +253,3 @@ def reference_recipe(own: Recipe) -> Recipe:
     """The linear reference of a fusion of features: the same folds, slides and tiles."""
     same = ("folds", "group", "several", "test_from", "seed", "overlap", "incomplete", "um_per_px")
     return Recipe.of(REFERENCE, **{key: getattr(own, key) for key in same})
-
-
-def first_problem(error: ValidationError) -> str:
-    """What pydantic says first, as half a sentence."""
-    problem = error.errors()[0]
-    if problem["type"] == "value_error":  # one of our own sentences
-        return str(problem["ctx"]["error"])
-    where = ".".join(str(part) for part in problem["loc"]) or "the content"
-    if problem["type"] == "extra_forbidden":
-        return f"'{where}' is unknown"
-    return f"'{where}': {problem['msg'][:1].lower()}{problem['msg'][1:]}, not {problem['input']!r}"

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from pathfuse.errors import InputError
-from pathfuse.experts.recipe import FUSED_HEADS, REFERENCE, Recipe, check_name, first_problem, reference_recipe
+from pathfuse.errors import InputError, first_problem
+from pathfuse.experts.recipe import FUSED_HEADS, REFERENCE, Recipe, check_name, reference_recipe
 
 STRICT = ConfigDict(frozen=True, extra="forbid")
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from pathfuse.dense.fusing.fuse import BESTS, CHOOSE, FuseOptions
 from pathfuse.dense.fusing.fused_model import FUSED
-from pathfuse.errors import InputError
+from pathfuse.errors import InputError, first_problem
 from pathfuse.fusion.rungs import RUNGS
 
 STRICT = ConfigDict(frozen=True, extra="forbid")
@@ -224,16 +224,3 @@ def absolute(config: GridConfig, base: Path) -> GridConfig:
             "out": base / config.out,
         }
     )
-
-
-def first_problem(error: ValidationError) -> str:
-    """What pydantic says first, as half a sentence."""
-    problem = error.errors()[0]
-    if problem["type"] == "value_error":  # one of our own sentences
-        return str(problem["ctx"]["error"])
-    where = ".".join(str(part) for part in problem["loc"]) or "the content"
-    if problem["type"] == "extra_forbidden":
-        return f"'{where}' is unknown"
-    if problem["type"] == "missing":
-        return f"'{where}' is missing"
-    return f"'{where}': {problem['msg'][:1].lower()}{problem['msg'][1:]}, not {problem['input']!r}"
