@@ -13,7 +13,7 @@ from torch import nn
 from pathfuse.dense.data.images import WindowReader, check_same_size, open_image
 from pathfuse.dense.data.records import Item, Split
 from pathfuse.dense.encoders.base import TokenEncoder
-from pathfuse.dense.judging.counting import ImageCount, open_count
+from pathfuse.dense.judging.counting import ImageCount, classes_with_instances, open_count
 from pathfuse.dense.judging.instances import INSTANCE_METRICS
 from pathfuse.dense.network.segment import How, segment
 from pathfuse.dense.recipe import DenseRecipe
@@ -94,9 +94,10 @@ def predict_dense(
     matrices = np.zeros((len(items), split.n_classes, split.n_classes), dtype=np.int64)
     judged = np.array([item.mask is not None for item in items], dtype=bool)
     instances = {metric: np.full(len(items), np.nan) for metric in INSTANCE_METRICS}
+    things = classes_with_instances(items, split.n_classes, split.ignore)
     with new_folder(out, force) as folder:
         for row, item in enumerate(items):
-            count = open_count(item, split.n_classes, split.ignore)
+            count = open_count(item, split.n_classes, split.ignore, things)
             with open_image(item.image) as image, (folder / file_name(item)).open("wb") as file:
                 if item.mask is not None and count is not None:
                     check_same_size(item.mask, count.truth.shape, item.image, image.shape)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from pathfuse.dense.data.records import Item
 from pathfuse.dense.judging.confusion import confusion
-from pathfuse.dense.judging.counting import Tally, open_count
+from pathfuse.dense.judging.counting import Tally, classes_with_instances, open_count
 from pathfuse.dense.judging.instances import instance_metrics
 from pathfuse.errors import InputError
 
@@ -26,7 +26,9 @@ def item(tmp_path):
 
 @pytest.mark.parametrize("step", [1, 3, 4])
 def test_strips_are_the_whole(item, step):
-    count = open_count(item, 3)
+    things = classes_with_instances([item], 3)
+    assert things == {1, 2}
+    count = open_count(item, 3, things=things)
     for top in range(0, 4, step):
         count.add("net", slice(top, top + step), SAID[top : top + step])
     np.testing.assert_array_equal(count.cms["net"], confusion(TRUTH, SAID, 3))
@@ -59,6 +61,17 @@ def test_tally_knows_who_scored_what(item, tmp_path):
     assert {name: own.tolist() for name, own in instances.scored.items()} == {"one": [True], "two": [False]}
     assert np.isnan(instances.values["two"]["aji"]).all()
     assert Tally([bare], ["one"], 3).tables().instances is None
+
+
+def test_classes_without_instances_are_no_instances(item):
+    """Only class 2 is numbered: what is said to be 1 then counts for nothing, like background."""
+    Image.fromarray(np.where(TRUTH == 2, INSTANCES, 0).astype(np.uint8)).save(item.instances)
+    things = classes_with_instances([item, replace(item, instances=None), replace(item, mask=None)], 3)
+    assert things == {2}
+    count = open_count(item, 3, things=things)
+    count.add("net", slice(0, 4), SAID)  # one pixel inside 7, one inside what was 4
+    assert count.instance_metrics()["net"]["aji"] == pytest.approx(1 / (2 + 2 + 1))
+    assert classes_with_instances([replace(item, instances=None)], 3) == frozenset()
 
 
 def test_without_mask_or_instances(item):

@@ -21,7 +21,7 @@ from pathfuse.dense.data.records import IGNORE, Item
 from pathfuse.dense.fusing.fused_model import BEST, FUSED, DenseFusion
 from pathfuse.dense.fusing.pixel_sample import FitPixels, check_size, sample_pixels
 from pathfuse.dense.judging.confusion import ConfusionTable, write_confusions
-from pathfuse.dense.judging.counting import Counted, Tally, open_count
+from pathfuse.dense.judging.counting import Counted, Tally, classes_with_instances, open_count
 from pathfuse.dense.judging.instance_table import write_instances
 from pathfuse.dense.judging.judge import DenseVerdict, judge_tables
 from pathfuse.dense.judging.masks import write_mask
@@ -237,11 +237,12 @@ def _segment(
     """Writes the fused masks and counts every method's pixels, image by image."""
     folder.mkdir()
     names = [*model.models, BEST, *model.methods, FUSED]
+    things = classes_with_instances(items, len(model.classes), ignore)
     tally = Tally([item for item in items if item.mask is not None], names, len(model.classes))
     for done, item in enumerate(items):
         progress(f"segmenting {item.image_id}", 0.4 + 0.55 * done / len(items))
         shape = files.shape(item.image_id)
-        count = open_count(item, len(model.classes), ignore)
+        count = open_count(item, len(model.classes), ignore, things)
         if count is not None:
             check_size(count.truth, shape, item)
         fused = np.empty(shape, dtype=np.uint8)

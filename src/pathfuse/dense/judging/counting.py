@@ -1,24 +1,26 @@
 """What models said of images against the truth, counted strip by strip: matrices, and instances where there are any.
 
-Instances of a semantic model are its connected foreground pixels, whatever their class, so touching nuclei become one:
-AJI and PQ are those of the plain baseline, not of a method that separates nuclei.
+Instances of a semantic model are its connected pixels of classes that have instances (nuclei, not stroma), whatever
+class it gave them; so touching nuclei become one: AJI and PQ are those of the plain baseline, not of a method that
+separates nuclei.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from pathfuse.dense.data.images import check_same_size, read_instances
+from pathfuse.dense.data.images import check_same_size, read_instances, value_counts
 from pathfuse.dense.data.records import IGNORE, Item
 from pathfuse.dense.judging.confusion import Confusion, Confusions, ConfusionTable, confusion
 from pathfuse.dense.judging.instance_table import InstanceTable
 from pathfuse.dense.judging.instances import INSTANCE_METRICS, LabelMap, components, instance_metrics
 from pathfuse.dense.judging.masks import Mask, read_truth
 
-BACKGROUND = 0
-"""The class that is no instance."""
+MOSTLY = 0.5
+"""Share of a class's true pixels inside instances from which on it is a class of instances."""
 
 
 class ImageCount:
@@ -28,10 +30,14 @@ class ImageCount:
         truth: Classes, 255 where a pixel does not count.
         n_classes: K.
         instances: True instances of the image, if they are known.
+        things: Classes that have instances.
     """
 
-    def __init__(self, truth: Mask, n_classes: int, instances: LabelMap | None = None) -> None:
+    def __init__(
+        self, truth: Mask, n_classes: int, instances: LabelMap | None = None, things: Collection[int] = ()
+    ) -> None:
         self.truth, self.n_classes, self._instances = truth, n_classes, instances
+        self._is_thing = np.isin(np.arange(n_classes), list(things))
         self.cms: dict[str, Confusion] = {}
         self._foreground: dict[str, Bool[np.ndarray, "height width"]] = {}
 
@@ -42,7 +48,7 @@ class ImageCount:
         if self._instances is not None:
             if name not in self._foreground:
                 self._foreground[name] = np.zeros(self.truth.shape, dtype=bool)
-            self._foreground[name][rows] = predicted != BACKGROUND
+            self._foreground[name][rows] = self._is_thing[predicted]
 
     def instance_metrics(self) -> dict[str, dict[str, float]]:
         """Per model, its metrics of instances; empty where the true instances are not known."""
@@ -56,20 +62,46 @@ class ImageCount:
         }
 
 
-def open_count(item: Item, n_classes: int, ignore: int = IGNORE) -> ImageCount | None:
+def classes_with_instances(items: Iterable[Item], n_classes: int, ignore: int = IGNORE) -> frozenset[int]:
+    """Classes whose true pixels lie mostly inside instances; none where no image has instances.
+
+    Raises:
+        InputError: As ``open_count``.
+    """
+    inside, whole = np.zeros(n_classes, dtype=np.int64), np.zeros(n_classes, dtype=np.int64)
+    for item in items:
+        if item.mask is None or item.instances is None:
+            continue
+        truth, instances = _truths(item.mask, item.instances, n_classes, ignore)
+        whole += value_counts(truth)[:n_classes]
+        inside += value_counts(np.where(instances > 0, truth, np.uint8(IGNORE)))[:n_classes]
+    return frozenset(np.flatnonzero((inside > 0) & (inside >= MOSTLY * whole)).tolist())
+
+
+def open_count(item: Item, n_classes: int, ignore: int = IGNORE, things: Collection[int] = ()) -> ImageCount | None:
     """The truth of an image, ready to count against; None if it has no mask.
+
+    Args:
+        item: The image.
+        n_classes: K.
+        ignore: Value of the mask where pixels do not count.
+        things: From ``classes_with_instances``.
 
     Raises:
         InputError: A file cannot be read, sizes differ, or the mask has values outside the classes.
     """
     if item.mask is None:
         return None
-    truth = read_truth(item.mask, n_classes, ignore)
     if item.instances is None:
-        return ImageCount(truth, n_classes)
-    instances = read_instances(item.instances)
-    check_same_size(item.instances, instances.shape, item.mask, truth.shape)
-    return ImageCount(truth, n_classes, instances)
+        return ImageCount(read_truth(item.mask, n_classes, ignore), n_classes)
+    truth, instances = _truths(item.mask, item.instances, n_classes, ignore)
+    return ImageCount(truth, n_classes, instances, things)
+
+
+def _truths(mask: Path, instance_file: Path, n_classes: int, ignore: int) -> tuple[Mask, LabelMap]:
+    truth, instances = read_truth(mask, n_classes, ignore), read_instances(instance_file)
+    check_same_size(instance_file, instances.shape, mask, truth.shape)
+    return truth, instances
 
 
 class Counted(NamedTuple):

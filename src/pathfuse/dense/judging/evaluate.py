@@ -14,7 +14,7 @@ from pathfuse.dense.data.images import MASK_SUFFIXES, check_values, read_mask
 from pathfuse.dense.data.logit_files import LogitFiles
 from pathfuse.dense.data.records import IGNORE, Item
 from pathfuse.dense.judging.confusion import write_confusions
-from pathfuse.dense.judging.counting import Counted, ImageCount, Tally, open_count
+from pathfuse.dense.judging.counting import Counted, ImageCount, Tally, classes_with_instances, open_count
 from pathfuse.dense.judging.instance_table import write_instances
 from pathfuse.dense.judging.judge import DenseVerdict, judge_tables
 from pathfuse.dense.judging.metrics import Parity
@@ -76,10 +76,11 @@ def evaluate_dense(
     files = {item.image_id: {name: _file(folder, item) for name, folder in folders.items()} for item in judged}
     scored = [item for item in judged if any(files[item.image_id].values())]
     _check_scored(folders, files, scored, len(items))
+    things = classes_with_instances(scored, len(classes), ignore)
     tally = Tally(scored, folders, len(classes))
     for done, item in enumerate(scored):
         progress(f"counting {item.image_id}", 0.9 * done / len(scored))
-        count = open_count(item, len(classes), ignore)
+        count = open_count(item, len(classes), ignore, things)
         assert count is not None  # noqa: S101 - it has a mask
         for name, file in files[item.image_id].items():
             if file is not None:
