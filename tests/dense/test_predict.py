@@ -89,6 +89,15 @@ def test_sentences(split, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_force_spares_what_is_read(split, tmp_path):
+    small = DenseRecipe.of(epochs=1, warmup=0, size_px=32, device="cpu", augment=False)
+    net = train_dense(tiny_encoder(), split, small, tmp_path / "net").folder
+    for out in (net, split.test[0].image.parent):
+        with pytest.raises(InputError, match="cannot be overwritten: it holds"):
+            predict_dense(net, split, split.test, out, encoder=tiny_encoder(), device="cpu", force=True)
+    assert (net / "model.safetensors").exists()
+
+
 def test_large_logits_stay_finite(split, tmp_path):
     class Loud(Nearest):
         def forward(self, x):

@@ -50,3 +50,13 @@ def test_sentences(strategy, chosen, words):
 def test_it_does_not_change():
     with pytest.raises(ValidationError):
         DenseRecipe.of().epochs = 3
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("learning_rate", float("inf")), ("weight_decay", float("nan")), ("seed", 2**70), ("size_px", 10**9),
+     ("decoder_width", 10**7)],
+)  # fmt: skip
+def test_numbers_that_fail_only_later(name, value):
+    with pytest.raises(InputError, match=f"'{name}'"):
+        DenseRecipe.of(**{name: value})

@@ -65,6 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (PathfuseError, CycloptsError) as error:
         sys.stderr.write(f"pathfuse: {' '.join(str(error).split())}\n")
         return 2
+    except MemoryError:
+        sys.stderr.write("pathfuse: the memory of this machine does not hold this; try smaller images or batches\n")
+        return 2
     except KeyboardInterrupt:
         sys.stderr.write("pathfuse: stopped; no result was written, and what can be resumed is kept\n")
         return 1

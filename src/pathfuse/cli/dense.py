@@ -43,7 +43,7 @@ def encoders() -> None:
 
 
 def datasets() -> None:
-    """The 18 data sets of PFM-DenseBench: level, organ, size, classes."""
+    """The 18 data sets of PFM-DenseBench, and what was added: level, organ, size, classes."""
     from pathfuse.dense.data.cards import dataset_cards
 
     show_table(
@@ -95,27 +95,30 @@ def train(
     force: Force = False,
 ) -> None:
     """Train a segmentation network on one encoder; a stopped run goes on."""
-    import shutil
     import sys
 
     from pathfuse.cli.console import progress
     from pathfuse.cli.experts import parse_settings
     from pathfuse.tables.write import check_out
 
-    check_out(out, True, [data])
     need_dense()
-    from pathfuse.dense.data.records import read_split
+    from pathfuse.dense.data.records import files_of, read_split
     from pathfuse.dense.encoders.load import load_encoder
     from pathfuse.dense.recipe import DenseRecipe
     from pathfuse.dense.training.train import train_dense
 
-    recipe = DenseRecipe.of(strategy, **{"seed": seed, **parse_settings(set_)})
+    settings = parse_settings(set_)
+    twice = next((name for name in ("strategy", "seed") if name in settings), None)
+    if twice is not None:
+        raise InputError(f"--set {twice}={settings[twice]}: write --{twice} {settings[twice]}")
+    recipe = DenseRecipe.of(strategy, seed=seed, **settings)
     split = read_split(data)
-    if force and out.is_dir():
-        shutil.rmtree(out)
+    check_out(out, True, [data, *_paths(encoder, weights), *files_of(split.items)])
     loaded = load_encoder(encoder, weights=weights, remote_code=remote_code, offline=not download)
     with progress() as report:
-        done = train_dense(loaded, split, recipe, out, progress=lambda line: report(*_epoch(line, recipe.epochs)))
+        done = train_dense(
+            loaded, split, recipe, out, force=force, progress=lambda line: report(*_epoch(line, recipe.epochs))
+        )
     manifest = done.manifest
     sys.stdout.write(
         f"{len(manifest['matched_modules'])} adapted modules, {manifest['trainable_parameters']:,} trained parameters, "
@@ -123,6 +126,13 @@ def train(
     )
     for warning in manifest["warnings"]:
         sys.stderr.write(f"pathfuse: {warning}\n")
+
+
+def _paths(encoder: str | None, weights: Path | None) -> list[Path]:
+    """What of an encoder lies on disk."""
+    return [
+        path for path in (weights, None if encoder is None else Path(encoder)) if path is not None and path.exists()
+    ]
 
 
 def _epoch(line: dict[str, Any], epochs: int) -> tuple[str, float]:
@@ -143,12 +153,19 @@ def predict(
     weights: Weights = None,
     remote_code: RemoteCode = False,
     download: Download = False,
+    tile_px: Annotated[
+        int | None, Parameter(help="Overlapping tiles of this side at the image's own scale; default: as in training.")
+    ] = None,
+    overlap: Annotated[float | None, Parameter(help="Share of a tile that the next covers too, 0 to 0.75.")] = None,
+    batch: Annotated[int | None, Parameter(help="Tiles at a time; default: as in training.")] = None,
+    device: Annotated[str, Parameter(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     force: Force = False,
 ) -> None:
     """Logits of every image, one .npy file each, as 'dense fuse' reads them."""
     import sys
 
     from pathfuse.cli.console import progress
+    from pathfuse.tables.write import check_out
 
     need_dense()
     from pathfuse.dense.data.records import read_split
@@ -159,11 +176,13 @@ def predict(
     split = read_split(data, need_train=False)
     items = items_of(split, part or ["val", "test"])
     about = read_about(model)
+    check_out(out, force, [data, model, *_paths(encoder, weights)])
     loaded = load_encoder(encoder or about.encoder, weights=weights, remote_code=remote_code, offline=not download)
     with progress() as report:
         count = iter(range(1, len(items) + 1))
         predict_dense(
-            model, split, items, out, encoder=loaded, force=force,
+            model, split, items, out, encoder=loaded, tile_px=tile_px, overlap=overlap, batch=batch, device=device,
+            force=force,
             progress=lambda name: report(f"{name} segmented", next(count) / len(items)),
         )  # fmt: skip
     sys.stdout.write(f"{len(items)} images: {out}\n")
@@ -182,6 +201,9 @@ def init(
     from pathfuse.tables.write import check_out
 
     check_out(out, force)
+    if out.is_dir():
+        raise InputError(f"the output {out} is a folder; name a file, such as {out / 'grid.yaml'}")
+    out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(EXAMPLE, encoding="utf-8")
     sys.stdout.write(f"{out}: fill in models and data sets, then: pathfuse dense run {out}\n")
 

@@ -23,7 +23,10 @@ def fuse(
     logits: Logits,
     out: Out,
     method: Annotated[
-        str, Parameter(help="logitprod, static_product, mean_probability, or choose: by held-out NLL of pixels.")
+        str,
+        Parameter(
+            help="As of 'pathfuse fuse' (logitprod, stacking, ...), or choose: among three, by held-out NLL of pixels."
+        ),
     ] = "choose",
     pixels: Annotated[int, Parameter(help="Pixels of the validation images that the fusion is fitted on.")] = 20_000,
     pool_px: Annotated[int, Parameter(help="Side of the square over which the gate's features are averaged.")] = 1,
@@ -36,12 +39,14 @@ def fuse(
 
     from pathfuse.cli.console import command_line, progress
     from pathfuse.cli.experts import parse_named
+    from pathfuse.tables.write import check_out
 
     need_dense()
     from pathfuse.dense.data.records import read_split
     from pathfuse.dense.fusing.fuse import FuseOptions, fuse_dense
 
     split = read_split(data, need_train=False)
+    check_out(out, force, [data])
     options = FuseOptions(method=method, pixels=pixels, pool_px=pool_px, n_resamples=resamples, seed=seed)
     with progress() as report:
         done = fuse_dense(
@@ -107,12 +112,14 @@ def evaluate(
 
     from pathfuse.cli.console import command_line, progress
     from pathfuse.cli.experts import parse_named
+    from pathfuse.tables.write import check_out
 
     need_dense()
     from pathfuse.dense.data.records import read_split
     from pathfuse.dense.judging.evaluate import evaluate_dense
 
     split = read_split(data, need_train=False)
+    check_out(out, force, [data])
     items = items_of(split, part or ["test"])
     with progress() as report:
         done = evaluate_dense(

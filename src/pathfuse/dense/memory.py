@@ -29,6 +29,25 @@ def enough_memory(batch: int, px: int, size_name: str) -> Iterator[None]:
         raise InputError(f"the memory does not hold a batch of {batch} with {size_name} {px}; try {advice}") from error
 
 
+@contextmanager
+def memory_for(what: str, instead: str) -> Iterator[None]:
+    """The same where no batch is to blame.
+
+    Args:
+        what: That does not fit.
+        instead: What to try.
+
+    Raises:
+        InputError: The memory does not hold it.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not _is_memory(error):
+            raise
+        raise InputError(f"the memory does not hold {what}; try {instead}") from error
+
+
 def _is_memory(error: BaseException) -> bool:
     """Torch has a class for GPUs; its allocator of the CPU and some libraries say it in words only."""
     words = str(error).lower()

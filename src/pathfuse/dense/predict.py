@@ -11,16 +11,17 @@ from jaxtyping import Bool, Float32, Float64, Int64
 from torch import nn
 
 from pathfuse.dense.data.images import WindowReader, check_same_size, open_image
-from pathfuse.dense.data.records import Item, Split
+from pathfuse.dense.data.records import Item, Split, files_of
 from pathfuse.dense.encoders.base import TokenEncoder
 from pathfuse.dense.judging.counting import ImageCount, classes_with_instances, open_count
 from pathfuse.dense.judging.instances import INSTANCE_METRICS
+from pathfuse.dense.memory import memory_for
 from pathfuse.dense.network.segment import How, segment
 from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.training.team import Team, precision_of
 from pathfuse.dense.training.train import load_dense, read_about
 from pathfuse.errors import InputError
-from pathfuse.tables.write import new_folder
+from pathfuse.tables.write import check_out, new_folder
 
 LARGEST = 6e4
 """Logits are cut to what float16 holds."""
@@ -86,10 +87,12 @@ def predict_dense(
                 f"but {split.name} has {', '.join(split.class_names)}"
             )
         recipe = recipe or about.recipe
+    check_out(out, force, [*([model] if isinstance(model, Path) else []), *files_of(items)])
     recipe = (recipe or DenseRecipe.of()).model_copy(update={"device": device})
     place = Team(recipe).device
     net = load_dense(model, encoder) if isinstance(model, Path) else model
-    net = net.to(place).eval()
+    with memory_for(f"this network on {place}", "--device cpu"):
+        net = net.to(place).eval()
     how = _how(recipe, place, tile_px, overlap, batch)
     matrices = np.zeros((len(items), split.n_classes, split.n_classes), dtype=np.int64)
     judged = np.array([item.mask is not None for item in items], dtype=bool)
@@ -132,6 +135,7 @@ def _how(
         batch=recipe.batch if batch is None else batch,
         device=device,
         precision=precision_of(recipe, device),
+        size_name="tile_px",
     )
 
 

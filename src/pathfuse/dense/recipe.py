@@ -7,8 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pathfuse.errors import InputError, first_problem
 
 Strategy = Literal["frozen", "lora", "dora", "cnn", "transformer", "full"]
-Positive = Annotated[float, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+Side = Annotated[int, Field(ge=8, le=16_384)]
 
 CACHED = ("frozen", "transformer")
 """Strategies that see the encoder's output only, so that it can be computed once."""
@@ -31,12 +32,12 @@ class DenseRecipe(BaseModel):
     strategy: Strategy = "frozen"
     rank: Count = 16
     """Of LoRA and DoRA."""
-    decoder_width: Annotated[int, Field(ge=16)] = 512
+    decoder_width: Annotated[int, Field(ge=16, le=8192)] = 512
     """Channels before the decoder's first step, as published; fewer make it faster and smaller."""
     parity: Literal["paper", "fixed"] = "fixed"
     """``paper`` repeats the published faults of network, loss and schedule."""
 
-    size_px: Annotated[int, Field(ge=8)] = 224
+    size_px: Side = 224
     """Side of the square that the network sees; a multiple of the encoder's patch is best."""
     fit: Literal["resize", "crop"] = "resize"
     """How an image becomes that square: the whole image resized, its aspect not kept, as published; or a crop at its
@@ -55,7 +56,7 @@ class DenseRecipe(BaseModel):
     """Highest, of the adapter or of the encoder's own weights."""
     decoder_rate: Positive = PUBLISHED_RATE
     """Highest, of the decoder."""
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1e-4
     clip_norm: Positive | None = 5.0
     """Largest norm of a step's gradient."""
     loss: Literal["dice", "ce", "dice_ce"] = "dice"
@@ -70,7 +71,7 @@ class DenseRecipe(BaseModel):
     """``auto``: CUDA, then Apple's MPS, then the CPU."""
     workers: Annotated[int, Field(ge=0)] = 0
     """Processes that read images; they change no result."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
     @staticmethod
     def of(strategy: str = "frozen", **chosen: Any) -> "DenseRecipe":

@@ -49,6 +49,9 @@ def test_a_plain_folder_is_read_with_classes_from_its_masks(folder):
     pair(folder, "train", "e", 4)
     assert read_split(folder).n_classes == 5
     assert read_item(read_split(folder).train[2], read_split(folder))[1].max() == 4
+    pair(folder, "train", "f", 200)
+    with pytest.raises(InputError, match="hold 200 but nothing between it and 4: is this a class"):
+        read_split(folder)
 
 
 def test_a_plain_folder_may_name_classes_patients_and_instances(folder):
@@ -159,3 +162,25 @@ def test_what_is_written_is_read_again(folder, tmp_path):
 def test_items_are_in_the_order_of_parts():
     a, b, c = (Item(n, Path(n), None, n) for n in "abc")
     assert Split("s", 2, ("x", "y"), test=(a,), train=(b,), val=(c,)).items == (b, c, a)
+
+
+def test_what_would_be_lost_without_a_word(folder):
+    """Misspelt keys, an id of 0, patients of other images, names that tables use."""
+
+    def rows(**more):
+        return {"train": [{"image_path": "train/images/a.png", "mask_path": "train/masks/a.png", **more}]}
+
+    assert read_split(written(folder, data=rows(image_id=0))).train[0].image_id == "0"
+    assert read_split(written(folder, data=rows(stain="HE"), made_by="us")).train[0].image_id == "a"
+    for changes, sentence in (
+        ({"data": rows(patient="p")}, 'entry 1 of train has "patient", .* mean "patient_id"'),
+        ({"class_nmes": ["a", "b"]}, 'has "class_nmes", which means nothing: did you mean "class_names"'),
+        ({"class_names": [None, "b"]}, "class name None"),
+        ({"class_names": ["all", "b"]}, "class name 'all'"),
+        ({"notes": 5}, '"notes" that are no list'),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            read_split(written(folder, **changes))
+    (folder / "patients.csv").write_text("image,patient_id\na.png,p1\n")
+    with pytest.raises(InputError, match=r"there is no image 'a.png'; write file names without suffix"):
+        read_split(folder)

@@ -208,8 +208,9 @@ def test_bad_input_leaves_nothing(study, tmp_path):
     ):
         np.save(file, bad)
         refused(sentence)
-    file.write_bytes(b"nothing")
-    refused("im15.npy cannot be read")
+    for junk in (b"nothing", b"PK\x03\x04"):
+        file.write_bytes(junk)
+        refused("im15.npy cannot be read: it is damaged or no .npy file")
     np.save(file, good)
     wrong = np.asarray(Image.open(study.test[0].mask)).copy()
     wrong[5, 5] = 7
@@ -217,6 +218,12 @@ def test_bad_input_leaves_nothing(study, tmp_path):
     refused(r"im06.png has the value 7 in 1 pixels")
     Image.fromarray(wrong[1:] % 3).save(study.test[0].mask)
     refused("has 39 x 57 pixels, but the logits of image 'im06' have 40 x 57")
+
+
+def test_force_spares_what_is_read(study, tmp_path):
+    for out in (tmp_path / "truth", study.logits["left"]):
+        with pytest.raises(InputError, match="cannot be overwritten: it holds"):
+            run(study, out, force=True)
 
 
 MEMORY = """

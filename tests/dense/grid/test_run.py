@@ -148,6 +148,34 @@ def test_only_what_changed_is_done_again_and_a_failure_stays_in_its_cell(place):
     assert "c" not in names
 
 
+def test_a_bad_test_mask_is_found_before_anything_is_trained_and_costs_no_model(place, tmp_path):
+    """Its size and values are looked at first; once it is right, models of the same training images stay."""
+    for file in place.glob("*.png"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "discs.json").write_bytes((place / "discs.json").read_bytes())
+    config = grid(tmp_path, tmp_path / "out", strategies=["frozen"], per_strategy={}, fuse=False)
+    good = (tmp_path / "test1_mask.png").read_bytes()
+    Image.fromarray(np.full((24, 32), 7, dtype=np.uint8)).save(tmp_path / "test1_mask.png")
+    with pytest.raises(InputError, match=r"data set 'discs': the mask .*test1_mask.png has the value 7"):
+        run_grid(config)
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "test1_mask.png").write_bytes(good)
+    run_grid(config)
+    models = sorted((tmp_path / "out").rglob("model.safetensors"))
+    before = [file.stat().st_mtime_ns for file in models]
+    Image.fromarray(np.zeros((24, 32), dtype=np.uint8)).save(tmp_path / "test1_mask.png")
+    again = run_grid(config)
+    assert len(again.trained) == len(models) == 2  # judged anew
+    assert [file.stat().st_mtime_ns for file in models] == before
+
+
+def test_jobs_that_cannot_be(place):
+    for jobs in (0, -5):
+        with pytest.raises(InputError, match=f"--jobs {jobs}: give a number from 1"):
+            run_grid(grid(place, place / "nobody"), n_jobs=jobs)
+    assert not (place / "nobody").exists()
+
+
 def test_a_cell_travels_to_another_process(place, run):
     task = next(iter(plan(grid(place, place / "out")).values()))
     there = ForkingPickler.loads(ForkingPickler.dumps(task))

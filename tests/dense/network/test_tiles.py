@@ -93,7 +93,7 @@ def test_small_images_are_padded_by_reflection():
 
 def test_tiles_cover_the_image_and_stay_inside():
     for size in range(1, 80):
-        plan = _Plan.of(size, size, 16, 0.25, 4)
+        plan = _Plan.of(size, size, 16, 0.25, 4, "tile_px")
         assert plan.tops[0] == 0
         assert plan.tops[-1] == max(0, size - 16)
         assert (np.diff(plan.tops) > 0).all()

@@ -218,6 +218,48 @@ def test_paper_and_fixed_differ_in_the_first_epoch(split, tmp_path):
         assert one.equal(two) != moves
 
 
+def test_changed_masks_are_trained_again(tmp_path):
+    """The same names and places do not make the same training."""
+    (tmp_path / "images").mkdir()
+    split = make_split(tmp_path / "images", train=2, val=1, test=1)
+    how, out = recipe(epochs=1), tmp_path / "net"
+    first = train_dense(tiny_encoder(), split, how, out).manifest["training"]
+    os.utime(split.test[0].mask, (1, 1))
+    assert train_dense(tiny_encoder(), split, how, out).manifest["training"] == first  # not trained on
+    os.utime(split.train[0].mask, (1, 1))
+    with pytest.raises(InputError, match="with another training than this one"):
+        train_dense(tiny_encoder(), split, how, out)
+    assert train_dense(tiny_encoder(), split, how, out, force=True).manifest["training"] != first
+
+
+def test_force_replaces_only_when_the_training_is_done(split, tmp_path):
+    out = train_dense(tiny_encoder(), split, recipe(epochs=1), tmp_path / "net").folder
+    before = result(out)
+    with pytest.raises(InputError, match="diverged"):
+        train_dense(tiny_encoder(), split, recipe(decoder_rate=1e30, clip_norm=None), out, force=True)
+    assert result(out) == before
+    train_dense(tiny_encoder(), split, recipe(epochs=1, seed=3), out, force=True)
+    assert result(out) != before
+    with pytest.raises(InputError, match="cannot be overwritten: it holds"):
+        train_dense(tiny_encoder(), split, recipe(epochs=1), split.train[0].image.parent, force=True)
+
+
+def test_a_failure_leaves_nothing(split, tmp_path):
+    with pytest.raises(InputError, match="diverged in epoch 1"):
+        train_dense(tiny_encoder(), split, recipe(decoder_rate=1e30, clip_norm=None), tmp_path / "net")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_checkpoint_or_manifest_is_no_obstacle(split, tmp_path):
+    place = tmp_path / ".net.training"
+    place.mkdir()
+    (place / "checkpoint.safetensors").write_bytes(b"nothing")
+    done = train_dense(tiny_encoder(), split, recipe(epochs=1), tmp_path / "net")
+    (done.folder / "manifest.json").write_text("{")
+    with pytest.raises(InputError, match="with another training"):
+        train_dense(tiny_encoder(), split, recipe(epochs=1), tmp_path / "net")
+
+
 def test_an_encoder_of_one_size(split, tmp_path):
     encoder = tiny_encoder()
     encoder.card = encoder.card.model_copy(update={"size_policy": "fixed", "size_px": 64})
@@ -236,6 +278,10 @@ def test_sentences(split, tmp_path, monkeypatch):
     def greedy(*given):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
+    monkeypatch.setattr(SegmentationNet, "to", greedy)
+    with pytest.raises(InputError, match="does not hold this network on cpu; try a smaller encoder, or device=cpu"):
+        train_dense(tiny_encoder(), split, recipe(), tmp_path / "net")
+    monkeypatch.undo()
     monkeypatch.setattr(SegmentationNet, "decode", greedy)
     for batch, advice in ((4, "a batch of 2"), (1, "a size_px of 24")):
         with pytest.raises(InputError, match=f"does not hold a batch of {batch} with size_px 48; try {advice}"):

@@ -13,6 +13,8 @@ CLASSES = "classes.txt"
 """Optional: names of the classes, one a line, in the order of their numbers."""
 PATIENTS = "patients.csv"
 """Optional: columns ``image`` (file name without suffix) and ``patient_id``."""
+GAP = 10
+"""Largest step between the class numbers of masks whose classes have no names; more is taken for a mistake."""
 ENDINGS = ("", "_mask", "_label", "_labels", "_anno", "_gt")
 """What a mask's name may have after its image's."""
 
@@ -30,7 +32,7 @@ def read_folder(folder: Path) -> Split:
         raise InputError(
             f"the folder {folder} has neither split.json nor images in train/images, val/images, test/images"
         )
-    patients = _patients(folder / PATIENTS)
+    patients = _patients(folder / PATIENTS, {image.stem for _, image in found})
     ids = image_ids([relative(image, folder.resolve()) for _, image in found])
     masks = {part: _by_stem(folder / part / "masks") for part in PARTS}
     instances = {part: _by_stem(folder / part / "instances") for part in PARTS}
@@ -67,21 +69,25 @@ def _match(stem: str, masks: dict[str, Path]) -> Path | None:
     return next((masks[stem + ending] for ending in ENDINGS if stem + ending in masks), None)
 
 
-def _patients(path: Path) -> dict[str, str]:
+def _patients(path: Path, images: set[str]) -> dict[str, str]:
     if not path.is_file():
         return {}
     frame = read_table(path).frame
     if not {"image", "patient_id"} <= set(frame.columns):
         raise InputError(f"{path} must have the columns image and patient_id")
-    return {str(image): str(patient) for image, patient in frame.select("image", "patient_id").iter_rows()}
+    patients = {str(image): str(patient) for image, patient in frame.select("image", "patient_id").iter_rows()}
+    stranger = next((image for image in patients if image not in images), None)
+    if stranger is not None:
+        raise InputError(f"{path}, column 'image': there is no image '{stranger}'; write file names without suffix")
+    return patients
 
 
 def _names(folder: Path, masks: list[Path]) -> tuple[str, ...]:
     if (folder / CLASSES).is_file():
         lines = (folder / CLASSES).read_text(encoding="utf-8").splitlines()
         names = tuple(line.strip() for line in lines if line.strip())
-        if len(names) < 2 or len(set(names)) < len(names):
-            raise InputError(f"{folder / CLASSES} must name at least two classes, each once")
+        if len(names) < 2 or len(set(names)) < len(names) or "all" in names:
+            raise InputError(f'{folder / CLASSES} must name at least two classes, each once, and none "all"')
         return names
     if not masks:
         raise InputError(f"the folder {folder} has neither {CLASSES} nor a mask: the number of classes is unknown")
@@ -94,4 +100,12 @@ def _names(folder: Path, masks: list[Path]) -> tuple[str, ...]:
             f"the masks of {folder} hold only 0 and 255, and 255 means that a pixel does not count: "
             "write the number of the class, such as 1, in place of 255"
         )
-    return default_names(max(2, int(values.max(initial=0)) + 1))
+    n_classes = max(2, int(values.max(initial=0)) + 1)
+    gaps = np.diff(values, prepend=0)
+    if gaps.max(initial=0) > GAP:
+        before, after = values[gaps.argmax() - 1], values[gaps.argmax()]
+        raise InputError(
+            f"the masks of {folder} hold {after} but nothing between it and {before}: is this a class? "
+            f"Name all classes in {CLASSES}, or number them 0, 1, 2, ..."
+        )
+    return default_names(n_classes)

@@ -161,6 +161,22 @@ def read_item(
     return image, mask
 
 
+def check_item(item: "Item", split: "Split") -> None:
+    """Opens all files of an image, so that nothing is found wrong after hours of training.
+
+    Raises:
+        InputError: As ``read_item``.
+    """
+    with open_image(item.image) as image:
+        if item.mask is None:
+            return
+        mask = read_mask(item.mask)
+        check_same_size(item.mask, mask.shape, item.image, image.shape)
+    check_values(mask, split.n_classes, split.ignore, str(item.mask))
+    if item.instances is not None:
+        check_same_size(item.instances, read_instances(item.instances).shape, item.mask, mask.shape)
+
+
 def check_same_size(mask: Path, mask_shape: tuple[int, ...], image: Path, image_shape: tuple[int, ...]) -> None:
     """Refuses a mask that does not fit its image.
 

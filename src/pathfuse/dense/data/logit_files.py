@@ -98,10 +98,10 @@ class LogitFiles:
     def _open(self, name: str, image_id: str) -> np.ndarray:
         file = self._path(name, image_id)
         try:
-            values = np.load(file, mmap_mode="r", allow_pickle=False)
+            values = np.lib.format.open_memmap(file, mode="r")
         except (OSError, ValueError, EOFError) as error:
-            raise InputError(f"the logits {file} cannot be read: {error}") from error
-        if not isinstance(values, np.ndarray) or values.ndim != 3 or values.dtype.kind != "f" or not values.size:
+            raise InputError(f"the logits {file} cannot be read: it is damaged or no .npy file") from error
+        if values.ndim != 3 or values.dtype.kind != "f" or not values.size:
             raise InputError(f"the logits {file} are no floating point array of the shape (classes, height, width)")
         if len(values) != self.n_classes:
             raise InputError(f"the logits {file} have {len(values)} classes, but there are {self.n_classes}")

@@ -2,8 +2,9 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -12,6 +13,8 @@ from pathfuse.errors import InputError
 from pathfuse.tables.write import write_json_file
 
 PARTS = ("train", "val", "test")
+KEYS = ("name", "num_classes", "class_names", "ignore", "notes", "patients_in_two_parts", "data")
+ROW_KEYS = ("image_id", "image_path", "mask_path", "patient_id", "instances_path")
 SPLIT = "split.json"
 """A folder with this file is read through it."""
 IGNORE = 255
@@ -142,6 +145,17 @@ def check_split(split: Split, source: Path, *, torn_allowed: bool = False) -> Sp
     return split
 
 
+def files_of(items: Iterable[Item]) -> list[Path]:
+    """Every file that images name, for outputs that must not replace them."""
+    return [path for item in items for path in (item.image, item.mask, item.instances) if path is not None]
+
+
+def state_of(files: Iterable[Path]) -> list[tuple[str, int, int]]:
+    """Name, size and time of change of files; their contents are too large to read each time."""
+    found = [(file, file.stat()) for file in files if file.is_file()]
+    return [(str(file), about.st_size, about.st_mtime_ns) for file, about in found]
+
+
 def image_ids(images: Sequence[str]) -> list[str]:
     """A short id for each image: its name, or the path to it where names repeat.
 
@@ -193,7 +207,11 @@ def _read_json(path: Path) -> Split:
     unknown = sorted(set(content["data"]) - set(PARTS))
     if unknown:
         raise InputError(f"the split file {path} has the part {unknown[0]!r}: parts are train, val and test")
+    _check_spelling(content, KEYS, f"the split file {path}")
     n_classes, names = _classes(content, path)
+    notes = content.get("notes") or []
+    if not isinstance(notes, list):
+        raise InputError(f'the split file {path} has "notes" that are no list')
     ignore = content.get("ignore", IGNORE)
     if not isinstance(ignore, int) or not n_classes <= ignore <= 255:
         raise InputError(f'the split file {path} has "ignore" {ignore!r}: it must be {n_classes} to 255')
@@ -210,7 +228,7 @@ def _read_json(path: Path) -> Split:
         train=tuple(items["train"]),
         val=tuple(items["val"]),
         test=tuple(items["test"]),
-        notes=tuple(str(note) for note in content.get("notes") or ()),
+        notes=tuple(str(note) for note in notes),
     )
     return check_split(split, path, torn_allowed=bool(content.get("patients_in_two_parts")))
 
@@ -222,6 +240,9 @@ def _classes(content: Mapping[str, Any], path: Path) -> tuple[int, tuple[str, ..
     names = content.get("class_names") or default_names(n_classes)
     if not isinstance(names, list | tuple) or len(names) != n_classes or len({str(n) for n in names}) != n_classes:
         raise InputError(f'the split file {path} must have {n_classes} different "class_names"')
+    wrong = next((name for name in names if name in (None, "", "all")), 0)
+    if wrong != 0:
+        raise InputError(f'the split file {path} has the class name {wrong!r}: names are not empty, and not "all"')
     return n_classes, tuple(str(name) for name in names)
 
 
@@ -236,11 +257,20 @@ def _rows(rows: Any, part: str, path: Path) -> Iterator[dict[str, Any]]:
     for i, row in enumerate(rows, start=1):
         if not isinstance(row, dict) or not isinstance(row.get("image_path"), str):
             raise InputError(f'the split file {path}: entry {i} of {part} has no "image_path"')
+        _check_spelling(row, ROW_KEYS, f"the split file {path}: entry {i} of {part}")
         yield row
 
 
+def _check_spelling(found: Mapping[str, Any], known: Sequence[str], where: str) -> None:
+    """Further keys are no harm; one that is nearly a known one would be lost without a word."""
+    for key in found:
+        meant = [] if key in known else get_close_matches(str(key), known, n=1, cutoff=0.8)
+        if meant:
+            raise InputError(f'{where} has "{key}", which means nothing: did you mean "{meant[0]}"?')
+
+
 def _item(row: Mapping[str, Any], image_id: str, root: Path) -> Item:
-    image_id = str(row.get("image_id") or image_id)
+    image_id = image_id if row.get("image_id") in (None, "") else str(row["image_id"])
     patient = row.get("patient_id")
     mask, instances = row.get("mask_path"), row.get("instances_path")
     return Item(

@@ -38,7 +38,7 @@ def build_trunk(card: EncoderCard) -> VisionTransformer:
             card.architecture, pretrained=False, **{"num_classes": 0, "dynamic_img_size": True, **arguments}
         )
     except TypeError as error:  # what every vision transformer takes was not taken
-        raise InputError(f"{card.architecture} of timm is no plain vision transformer: {error}.") from error
+        raise InputError(f"{card.architecture} of timm is no plain vision transformer.") from error
     except RuntimeError as error:
         raise InputError(
             f"timm {timm.__version__} cannot build {card.architecture} for {card.key}: {error}."

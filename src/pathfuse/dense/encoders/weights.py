@@ -42,8 +42,8 @@ def snapshot(card: EncoderCard, cache: Path | None, offline: bool) -> Path:
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
         ask = "ask for them" if card.access == "gated" else "get them"
         raise InputError(
-            f"The weights of {card.key} are not on this machine; {ask} at {card.page} and give the file or folder, "
-            "or allow the download."
+            f"The weights of {card.key} are not on this machine; {ask} at {card.page} and give the file or "
+            "folder (--weights), or allow the download (--download)."
         ) from error
     return Path(found)
 

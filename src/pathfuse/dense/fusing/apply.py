@@ -46,7 +46,7 @@ def apply_fusion(
     start = time.perf_counter()
     fusion = load_fusion(model)
     files = LogitFiles(_in_order(fusion.models, logits), len(fusion.classes))
-    check_out(Path(out), force, [Path(folder) for folder in logits.values()])
+    check_out(Path(out), force, [Path(model), *map(Path, logits.values())])
     images = sorted({file.stem for folder in logits.values() for file in Path(folder).glob("*.npy")})
     if not images:
         raise InputError(f"there is no image to segment: no .npy file in {', '.join(map(str, logits.values()))}")

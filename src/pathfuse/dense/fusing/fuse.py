@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 import pathfuse
 from pathfuse.dense.data.logit_files import CHUNK_CELLS, LogitFiles, open_logits
-from pathfuse.dense.data.records import IGNORE, Item
+from pathfuse.dense.data.records import IGNORE, Item, files_of
 from pathfuse.dense.fusing.fused_model import BEST, FUSED, DenseFusion
 from pathfuse.dense.fusing.pixel_sample import FitPixels, check_size, sample_pixels
 from pathfuse.dense.judging.confusion import ConfusionTable, write_confusions
@@ -143,7 +143,7 @@ def fuse_dense(
     start = time.perf_counter()
     options = options.checked()
     files = open_logits(logits, classes, reserved=(*RUNGS, *BESTS, CHOOSE, FUSED))
-    check_out(Path(out), force, [Path(folder) for folder in logits.values()])
+    check_out(Path(out), force, [*map(Path, logits.values()), *files_of([*fit, *test])])
     _check_items(fit, test)
     left_out: list[dict[str, Any]] = []
     fit_items = _usable(files, fit, "fit", left_out, needs_mask=True)

@@ -12,7 +12,7 @@ import numpy as np
 
 import pathfuse
 from pathfuse.costs import Cost, measured
-from pathfuse.dense.data.records import Split
+from pathfuse.dense.data.records import Split, state_of
 from pathfuse.dense.encoders.base import TokenEncoder
 from pathfuse.dense.encoders.load import load_encoder
 from pathfuse.dense.grid.config import Cell, GridModel
@@ -25,7 +25,7 @@ from pathfuse.errors import PathfuseError
 from pathfuse.experts.threads import one_thread
 from pathfuse.tables.write import write_json_file
 
-DONE, BEGUN, FAILED = "cell.json", "begun.json", "failed.json"
+DONE, FAILED = "cell.json", "failed.json"
 MODEL, LOGITS, CONFUSION, INSTANCES = "model", "logits", "confusion.parquet", "instances.parquet"
 FUSED = "fused"
 """Folder of the grid's fusions."""
@@ -93,7 +93,7 @@ def run_task(task: Task, keep_logits: bool, heard: Heard | None = None) -> str |
             _predict(task, load_encoder(task.model.encoder, weights=task.model.weights), keep_logits)
         else:
             _train(task, keep_logits, heard)
-    except (PathfuseError, RuntimeError, MemoryError, OSError) as error:
+    except (PathfuseError, RuntimeError, MemoryError, OSError, ValueError) as error:
         sentence = reason(error)
         write_json_file({"stamp": task.stamp, "sentence": sentence}, failed)
         return sentence
@@ -123,18 +123,14 @@ def facts(task: Task) -> dict[str, Any]:
 
 def _train(task: Task, keep_logits: bool, heard: Heard | None) -> None:
     (task.place / DONE).unlink(missing_ok=True)
-    model, begun = task.place / MODEL, task.place / BEGUN
-    if content(begun).get("stamp") != task.stamp:  # a model of other inputs, whole or half
-        for old in (model, task.place / f".{MODEL}.training"):
-            shutil.rmtree(old, ignore_errors=True)
-        write_json_file({"stamp": task.stamp}, begun)
     encoder = load_encoder(task.model.encoder, weights=task.model.weights)
 
     def told(line: dict[str, Any]) -> None:
         if heard is not None:
             heard(f"epoch {line['epoch']}, loss {line['train_loss']:.3f}", line["epoch"] / task.recipe.epochs)
 
-    manifest = train_dense(encoder, task.split, task.recipe, model, progress=told).manifest
+    # A model of the same training images stays, whatever became of the test images; another one is replaced.
+    manifest = train_dense(encoder, task.split, task.recipe, task.place / MODEL, force=True, progress=told).manifest
     with measured() as meter:
         said = _predict(task, encoder, keep_logits)
     _write_tables(task, said)
@@ -190,14 +186,8 @@ def digest(what: Any) -> str:
 
 
 def digest_files(places: Iterable[Path]) -> list[tuple[str, int, int]]:
-    """Name, size and time of change of files, and of all files in folders; contents are too large to read each time."""
-    found = []
-    for place in places:
-        for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
-            if file.is_file():
-                about = file.stat()
-                found.append((str(file), about.st_size, about.st_mtime_ns))
-    return found
+    """Name, size and time of change of files, and of all files in folders."""
+    return state_of(file for place in places for file in (sorted(place.rglob("*")) if place.is_dir() else [place]))
 
 
 def content(file: Path) -> dict[str, Any]:

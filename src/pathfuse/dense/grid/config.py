@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from pathfuse.dense.fusing.fuse import BESTS, CHOOSE, FuseOptions
 from pathfuse.dense.fusing.fused_model import FUSED
@@ -35,9 +35,9 @@ models:
   small: tiny:patch=16,dim=48        # a small ViT with random weights, to try a grid out
 
 datasets:
-  glas: data/glas.json               # a split file of 'pathfuse dense convert', or a folder train|val|test
+  glas: data/glas/split.json         # of 'pathfuse dense convert', or a folder train|val|test
   kumar:
-    split: data/kumar.json
+    split: data/kumar/split.json
     recipe: {size_px: 512}           # beats 'recipe' below
 
 strategies: [frozen, lora, cnn]      # frozen, lora, dora, cnn, transformer, full
@@ -103,7 +103,7 @@ class GridConfig(BaseModel):
     models: Annotated[dict[str, GridModel], Field(min_length=1)]
     datasets: Annotated[dict[str, GridData], Field(min_length=1)]
     strategies: Annotated[tuple[str, ...], Field(min_length=1)]
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**31)], ...], Field(min_length=1)] = (0,)
     recipe: dict[str, Any] = {}
     per_strategy: dict[str, dict[str, Any]] = {}
     fuse: bool = True
@@ -181,8 +181,11 @@ class GridConfig(BaseModel):
         Raises:
             InputError: A method is unknown, or a number out of range.
         """
-        chosen = {**self.fusion, **({"methods": tuple(self.fusion["methods"])} if "methods" in self.fusion else {})}
-        return FuseOptions(**chosen, n_resamples=0, seed=seed).checked()
+        chosen = {**self.fusion, "n_resamples": 0, "seed": seed}
+        try:
+            return TypeAdapter(FuseOptions).validate_python(chosen).checked()
+        except ValidationError as error:
+            raise InputError(f"'fusion': {first_problem(error)}") from None
 
 
 def read_grid(file: Path) -> GridConfig:

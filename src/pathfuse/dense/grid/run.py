@@ -12,6 +12,7 @@ from typing import Any
 from joblib import Parallel, delayed
 
 import pathfuse
+from pathfuse.dense.data.images import check_item
 from pathfuse.dense.data.records import Split, read_split
 from pathfuse.dense.encoders.load import check_encoder
 from pathfuse.dense.grid.cells import Task, content, digest_files, facts, reason, run_alone, run_task, task_of
@@ -73,7 +74,10 @@ def run_grid(
     """
     start = time.perf_counter()
     progress("reading", 0.0)
+    if n_jobs is not None and (n_jobs == 0 or n_jobs < -1):
+        raise InputError(f"--jobs {n_jobs}: give a number from 1, or -1 for one per core")
     tasks = plan(config)
+    _check_images(tasks)
     _open(config.out)
     before = {cell for cell, task in tasks.items() if task.done}
     fusions = fusions_of(config, tasks)
@@ -139,6 +143,17 @@ def plan(config: GridConfig) -> dict[Cell, Task]:
         )
         for cell in config.cells()
     }
+
+
+def _check_images(tasks: Mapping[Cell, Task]) -> None:
+    """Opens every image and mask of the data sets that still have something to do."""
+    open_splits = {task.cell.dataset: task.split for task in tasks.values() if not task.done}
+    for name, split in open_splits.items():
+        for item in split.items:
+            try:
+                check_item(item, split)
+            except InputError as error:
+                raise InputError(f"the data set '{name}': {error}") from error
 
 
 def _check_model(name: str, encoder: str, weights: Path | None) -> None:
@@ -281,6 +296,6 @@ def _fuse_alone(fusion: Fusion) -> tuple[str, str | None]:
     try:
         with one_thread():
             fuse_task(fusion)
-    except (PathfuseError, RuntimeError, MemoryError, OSError) as error:
+    except (PathfuseError, RuntimeError, MemoryError, OSError, ValueError) as error:
         return str(fusion), reason(error)
     return str(fusion), None

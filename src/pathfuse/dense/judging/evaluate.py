@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 import pathfuse
 from pathfuse.dense.data.images import MASK_SUFFIXES, check_values, read_mask
 from pathfuse.dense.data.logit_files import LogitFiles
-from pathfuse.dense.data.records import IGNORE, Item
+from pathfuse.dense.data.records import IGNORE, Item, files_of
 from pathfuse.dense.judging.confusion import write_confusions
 from pathfuse.dense.judging.counting import Counted, ImageCount, Tally, classes_with_instances, open_count
 from pathfuse.dense.judging.instance_table import write_instances
@@ -71,7 +71,7 @@ def evaluate_dense(
     start = time.perf_counter()
     check_seed(seed)
     folders = _folders(predictions)
-    check_out(Path(out), force, [*folders.values()])
+    check_out(Path(out), force, [*folders.values(), *files_of(items)])
     judged = [item for item in items if item.mask is not None]
     files = {item.image_id: {name: _file(folder, item) for name, folder in folders.items()} for item in judged}
     scored = [item for item in judged if any(files[item.image_id].values())]

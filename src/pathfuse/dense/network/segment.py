@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from pathfuse.dense.data.augment import resize
 from pathfuse.dense.data.images import WindowReader
-from pathfuse.dense.memory import enough_memory
+from pathfuse.dense.memory import enough_memory, memory_for
 from pathfuse.dense.network.tiles import Band, as_reader, forward, stream_tiled
 from pathfuse.dense.recipe import DenseRecipe
 
@@ -27,6 +27,8 @@ class How:
     batch: int
     device: torch.device
     precision: torch.dtype
+    size_name: str = "size_px"
+    """What the user calls the side of a tile: ``size_px`` of a recipe, or ``tile_px`` when predicting."""
 
     @staticmethod
     def of(recipe: DenseRecipe, device: torch.device, precision: torch.dtype) -> "How":
@@ -49,6 +51,7 @@ def segment(net: nn.Module, image: UInt8[np.ndarray, "height width 3"] | WindowR
             batch=how.batch,
             device=how.device,
             precision=how.precision,
+            size_name=how.size_name,
         )
         return
     reader = as_reader(image)
@@ -56,7 +59,9 @@ def segment(net: nn.Module, image: UInt8[np.ndarray, "height width 3"] | WindowR
     square, _ = resize(reader.window(0, 0, height, width), np.zeros((height, width), dtype=np.uint8), how.size_px)
     with enough_memory(1, how.size_px, "size_px"):
         logits = forward(net.eval(), torch.from_numpy(square)[None], how.device, how.precision)
-        yield Band(0, grown(logits, height, width)[0].cpu().numpy())
+    with memory_for(f"the logits of an image of {width} x {height} pixels", "fit=crop, or a tile_px"):
+        whole = grown(logits, height, width)[0].cpu().numpy()
+    yield Band(0, whole)
 
 
 def grown(logits: Tensor, height: int, width: int) -> Tensor:

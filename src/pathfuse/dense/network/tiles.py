@@ -69,6 +69,7 @@ def stream_tiled(
     batch: int = 4,
     device: str | torch.device = "cpu",
     precision: torch.dtype = torch.float32,
+    size_name: str = "tile_px",
 ) -> Iterator[Band]:
     """Logits of an image in bands of finished rows, from top to bottom.
 
@@ -83,6 +84,7 @@ def stream_tiled(
         batch: Tiles at a time.
         device: Where the network is.
         precision: Of the network's inner work.
+        size_name: What the user calls the side of a tile.
 
     Yields:
         Bands whose rows follow each other and together are the image.
@@ -97,7 +99,8 @@ def stream_tiled(
             f"tiles need a side and a batch of at least 1, an overlap of 0 to 0.75 and an image that is not empty, not "
             f"{tile_px}, {batch}, {overlap} and {height} x {width} pixels"
         )
-    return _bands(net.eval(), reader, _Plan.of(height, width, tile_px, overlap, batch), torch.device(device), precision)
+    plan = _Plan.of(height, width, tile_px, overlap, batch, size_name)
+    return _bands(net.eval(), reader, plan, torch.device(device), precision)
 
 
 @dataclass(frozen=True)
@@ -110,15 +113,17 @@ class _Plan:
     batch: int
     tops: list[int]
     lefts: list[int]
+    size_name: str
     weight: Tensor
     """Float32, (tile,): of a row or a column; a pixel's weight is the product of its row's and its column's."""
 
     @staticmethod
-    def of(height: int, width: int, tile: int, overlap: float, batch: int) -> "_Plan":
+    def of(height: int, width: int, tile: int, overlap: float, batch: int, size_name: str) -> "_Plan":
         centred = (torch.arange(tile, dtype=torch.float64) - (tile - 1) / 2) / (SPREAD * tile)
         weight = torch.exp(-(centred**2) / 2).float()
         step = max(1, round(tile * (1 - overlap)))
-        return _Plan(height, width, tile, batch, _starts(height, tile, step), _starts(width, tile, step), weight)
+        starts = _starts(height, tile, step), _starts(width, tile, step)
+        return _Plan(height, width, tile, batch, *starts, size_name, weight)
 
     def sums(self, starts: list[int], size: int) -> Tensor:
         """Float32, (size,): the weights of all tiles along one side."""
@@ -164,7 +169,7 @@ def _tiles_of_row(
     for first in range(0, len(plan.lefts), plan.batch):
         lefts = plan.lefts[first : first + plan.batch]
         tiles = np.stack([_tile(reader, plan, top, left) for left in lefts])
-        with enough_memory(plan.batch, plan.tile, "tile_px"):
+        with enough_memory(plan.batch, plan.tile, plan.size_name):
             logits = forward(net, torch.from_numpy(tiles), device, precision).cpu()
         yield from zip(lefts, logits, strict=True)
 

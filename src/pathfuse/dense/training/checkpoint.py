@@ -69,13 +69,16 @@ def write_checkpoint(
 
 
 def read_checkpoint(file: Path, of: str, net: SegmentationNet, adam: torch.optim.Adam, scaler: Any) -> Progress | None:
-    """Puts network and optimiser back to where they were; None if the file is of another training."""
+    """Puts network and optimiser back to where they were; None if the file is of another training, or damaged."""
     device = str(next(net.parameters()).device)
-    with safe_open(file, framework="pt", device=device) as store:
-        about = json.loads(store.metadata()["state"])
-        if about.pop("of") != of:
-            return None
-        tensors = {name: store.get_tensor(name) for name in store.keys()}  # noqa: SIM118 - no mapping
+    try:
+        with safe_open(file, framework="pt", device=device) as store:
+            about = json.loads(store.metadata()["state"])
+            if about.pop("of") != of:
+                return None
+            tensors = {name: store.get_tensor(name) for name in store.keys()}  # noqa: SIM118 - no mapping
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+        return None
     net.load_trainable_state(_of("net.", tensors))
     for name, parameter in net.named_parameters():
         kept = {key: tensors[f"adam.{name}.{key}"] for key in MOMENTS if f"adam.{name}.{key}" in tensors}

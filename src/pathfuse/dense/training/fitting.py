@@ -1,6 +1,7 @@
 """The training loop: repeatable, resumable, the best epoch kept."""
 
 import math
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathfuse.dense.data.images import read_item
 from pathfuse.dense.data.records import Item, Split
 from pathfuse.dense.judging.confusion import confusion
 from pathfuse.dense.judging.metrics import metrics
-from pathfuse.dense.memory import enough_memory
+from pathfuse.dense.memory import enough_memory, memory_for
 from pathfuse.dense.network.net import SegmentationNet
 from pathfuse.dense.network.segment import How, grown, segment
 from pathfuse.dense.network.tiles import autocast
@@ -40,7 +41,9 @@ class Fit:
 
     def __init__(self, net: SegmentationNet, split: Split, recipe: DenseRecipe, team: Team, place: Path) -> None:
         """Makes ready; ``place`` is a folder for the checkpoint and for kept tokens."""
-        self.net, self.split, self.recipe, self.team, self.place = net.to(team.device), split, recipe, team, place
+        with memory_for(f"this network on {team.device}", "a smaller encoder, or device=cpu"):
+            self.net = net.to(team.device)
+        self.split, self.recipe, self.team, self.place = split, recipe, team, place
         self.precision = precision_of(recipe, team.device)
         groups = net.parameter_groups(recipe.learning_rate, recipe.decoder_rate)
         self.rates = [float(group["lr"]) for group in groups]
@@ -209,6 +212,14 @@ class Fit:
             self._train_tokens = make("train", self.train)
         if self.split.val:
             self._validation_tokens = make("validation", self.validation)
+
+
+def tidy(place: Path) -> None:
+    """Removes what a training that failed need not keep: kept tokens, and the folder if no epoch was saved."""
+    for tokens in place.glob("*.npy"):
+        tokens.unlink(missing_ok=True)
+    if not (place / CHECKPOINT).exists():
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -16,16 +16,18 @@ import polars as pl
 import torch
 
 import pathfuse
-from pathfuse.dense.data.records import Split
+from pathfuse.dense.data.images import check_item
+from pathfuse.dense.data.records import Split, files_of, state_of
 from pathfuse.dense.encoders.base import TokenEncoder
 from pathfuse.dense.encoders.load import load_encoder
 from pathfuse.dense.judging.metrics import metrics
+from pathfuse.dense.memory import memory_for
 from pathfuse.dense.network.net import SegmentationNet
 from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.strategies.registry import STRATEGIES, make_network
 from pathfuse.dense.training.checkpoint import Progress, encoder_digest, load_tensors, save_tensors
 from pathfuse.dense.training.doubts import doubts_of
-from pathfuse.dense.training.fitting import Fit, Told
+from pathfuse.dense.training.fitting import Fit, Told, tidy
 from pathfuse.dense.training.team import Team, make_team
 from pathfuse.errors import InputError
 from pathfuse.tables.write import check_out, new_folder, write_json, write_table
@@ -78,12 +80,14 @@ def train_dense(
     out: Path,
     *,
     resume: bool = True,
+    force: bool = False,
     progress: Told | None = None,
 ) -> TrainedDense:
     """Trains one strategy on one encoder and writes a folder.
 
     On the CPU the same arguments give the same bytes of ``model.safetensors`` and ``history.csv``, also when a killed
-    training is called again: it goes on after the last finished epoch, from ``.<out>.training`` beside ``out``. Several
+    training is called again: it goes on after the epoch that was saved last, from ``.<out>.training`` beside ``out``,
+    unless images or masks have changed since. Several
     processes that ``accelerate launch`` started train together; each takes ``recipe.batch`` images per step, and all
     must see the same files.
 
@@ -93,6 +97,7 @@ def train_dense(
         recipe: Everything else; its ``parity`` also decides how the encoder normalises.
         out: Folder to write. If it holds the same training already and ``resume`` is on, nothing is trained.
         resume: Off: starts anew, and refuses a folder that exists.
+        force: Replaces a folder that exists, once the training is done; one that holds this very training stays.
         progress: Called in the main process with the line of ``history.csv`` after every epoch.
 
     Raises:
@@ -114,30 +119,37 @@ def train_dense(
         _data(split),
     )
     out = out.resolve()
-    done = _finished(out, about.digest) if resume else None
+    done = _finished(out, about.digest, force) if resume else None
     if done is not None:
         return done
-    check_out(out, force=False)
-    net = make_network(
-        encoder,
-        recipe.strategy,
-        split.n_classes,
-        rank=recipe.rank,
-        parity=recipe.parity,
-        seed=recipe.seed,
-        decoder_width=recipe.decoder_width,
-    )
+    check_out(out, force, files_of(split.items))
+    for item in (*split.train, *split.val):
+        check_item(item, split)
+    with memory_for("this network", "a smaller encoder or decoder_width"):
+        net = make_network(
+            encoder,
+            recipe.strategy,
+            split.n_classes,
+            rank=recipe.rank,
+            parity=recipe.parity,
+            seed=recipe.seed,
+            decoder_width=recipe.decoder_width,
+        )
     place = out.parent / f".{out.name}.training"
     team.wait()  # nobody makes what another looks for
     if team.main and not resume:
         shutil.rmtree(place, ignore_errors=True)
     team.wait()
     _make(place)
-    fit = Fit(net, split, recipe, team, place)
-    state = fit.run(about.digest, progress)
+    try:
+        fit = Fit(net, split, recipe, team, place)
+        state = fit.run(about.digest, progress)
+    except BaseException:
+        tidy(place)
+        raise
     manifest = _manifest(net, split, recipe, state, fit, about.digest)
     if team.main:
-        _write(out, net, about, state, manifest)
+        _write(out, net, about, state, manifest, force)
         shutil.rmtree(place, ignore_errors=True)
     team.wait()
     return TrainedDense(out, manifest)
@@ -212,26 +224,32 @@ def _check_size(encoder: TokenEncoder, recipe: DenseRecipe) -> None:
 
 
 def _data(split: Split) -> str:
-    """Digest of names, places and order; files are not opened."""
-    digest = hashlib.sha256()
-    for part in ("train", "val"):
-        for item in getattr(split, part):
-            digest.update(json.dumps([part, item.image_id, str(item.image), str(item.mask)]).encode())
-    return digest.hexdigest()
+    """Digest of names, order, sizes and times of change; files are not opened."""
+    items = [[part, item.image_id, item.patient_id] for part in ("train", "val") for item in getattr(split, part)]
+    files = [path for item in (*split.train, *split.val) for path in (item.image, item.mask) if path is not None]
+    return hashlib.sha256(json.dumps([items, state_of(files)]).encode()).hexdigest()
 
 
-def _finished(out: Path, of: str) -> TrainedDense | None:
+def _finished(out: Path, of: str, force: bool) -> TrainedDense | None:
     """The same training, if it is there.
 
     Raises:
-        InputError: Another one is.
+        InputError: Another one is, and it is not to be replaced.
     """
     if not (out / MANIFEST).is_file():
         return None
-    manifest = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
-    if manifest.get("training") != of:
-        raise InputError(f"the output {out} exists already, with another training than this one; choose another folder")
-    return TrainedDense(out, manifest)
+    try:
+        manifest = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
+    except ValueError:
+        manifest = {}
+    if manifest.get("training") == of:
+        return TrainedDense(out, manifest)
+    if force:
+        return None
+    raise InputError(
+        f"the output {out} exists already, with another training than this one (other files, recipe or encoder); "
+        "choose another folder, or --force to replace it"
+    )
 
 
 def _make(place: Path) -> None:
@@ -276,9 +294,11 @@ def _manifest(
     }
 
 
-def _write(out: Path, net: SegmentationNet, about: DenseModel, state: Progress, manifest: dict[str, Any]) -> None:
+def _write(
+    out: Path, net: SegmentationNet, about: DenseModel, state: Progress, manifest: dict[str, Any], force: bool
+) -> None:
     lines = [line | {"chosen": line["epoch"] == state.best_epoch + 1} for line in state.history]
-    with new_folder(out) as folder:
+    with new_folder(out, force) as folder:
         save_tensors(net.trainable_state(), folder / MODEL, {"kind": KIND})
         write_json(about.as_dict(), folder / ABOUT)
         write_table(pl.DataFrame(lines).with_columns(pl.selectors.float().fill_nan(None)), folder / HISTORY)

@@ -7,6 +7,7 @@ from pathfuse.dense.data.cards import variant_of
 from pathfuse.dense.data.converters import bcss, cocahis, instances, mat, npy, nucls, pairs
 from pathfuse.dense.data.converters.base import Converter
 from pathfuse.dense.data.records import Split
+from pathfuse.tables.write import check_out
 
 CONVERTERS: dict[str, Converter] = {
     **{name: partial(pairs.convert, name) for name in pairs.FAMILIES},
@@ -37,4 +38,6 @@ def convert(name: str, source: Path, out: Path, *, seed: int = 0, force: bool = 
     Raises:
         InputError: The name is unknown, or as in ``Converter``.
     """
-    return CONVERTERS[variant_of(name)](source, out, seed=seed, force=force)
+    variant = variant_of(name)
+    check_out(out, force, [source])
+    return CONVERTERS[variant](source, out, seed=seed, force=force)
