@@ -95,6 +95,7 @@ def train(
     force: Force = False,
 ) -> None:
     """Train a segmentation network on one encoder; a stopped run goes on."""
+    import os
     import sys
 
     from pathfuse.cli.console import progress
@@ -119,6 +120,8 @@ def train(
         done = train_dense(
             loaded, split, recipe, out, force=force, progress=lambda line: report(*_epoch(line, recipe.epochs))
         )
+    if os.environ.get("RANK", "0") != "0":  # one of several processes speaks
+        return
     manifest = done.manifest
     sys.stdout.write(
         f"{len(manifest['matched_modules'])} adapted modules, {manifest['trainable_parameters']:,} trained parameters, "
