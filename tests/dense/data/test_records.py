@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pathfuse.dense.data.records import Item, Split, read_item, read_split, torn_patients, write_split
+from pathfuse.dense.data.records import Item, Split, digest_of, read_item, read_split, torn_patients, write_split
 from pathfuse.errors import InputError
 
 
@@ -184,3 +184,14 @@ def test_what_would_be_lost_without_a_word(folder):
     (folder / "patients.csv").write_text("image,patient_id\na.png,p1\n")
     with pytest.raises(InputError, match=r"there is no image 'a.png'; write file names without suffix"):
         read_split(folder)
+
+
+def test_digests_are_of_contents_and_order(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_text("a")
+    two.write_text("b")
+    first = digest_of([one, two])
+    assert first == digest_of([one, two])
+    assert first != digest_of([two, one])
+    two.write_text("c")
+    assert first != digest_of([one, two])

@@ -52,6 +52,7 @@ def test_masks_are_worth_what_their_logits_are(study, masks, tmp_path):
     assert not (tmp_path / "out/instances.parquet").exists()
     manifest = json.loads((tmp_path / "out/manifest.json").read_text())
     assert manifest["command"] == "pathfuse dense evaluate"
+    assert len({manifest["masks_sha256"], *(own["sha256"] for own in manifest["models"].values())}) == 5
     assert manifest["images"] == len(done.counted.confusions.image_ids) == 12
 
 

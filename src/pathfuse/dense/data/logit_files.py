@@ -92,11 +92,11 @@ class LogitFiles:
         # The map is opened anew for every strip: pages that were read would otherwise pile up in resident memory.
         values = np.asarray(self._open(name, image_id)[:, top:bottom], dtype=np.float32).transpose(1, 2, 0)
         if np.isnan(values).any() or np.isposinf(values).any() or np.isneginf(values).all(axis=2).any():
-            raise InputError(f"the logits {self._path(name, image_id)} hold NaN or infinity")
+            raise InputError(f"the logits {self.file(name, image_id)} hold NaN or infinity")
         return values
 
     def _open(self, name: str, image_id: str) -> np.ndarray:
-        file = self._path(name, image_id)
+        file = self.file(name, image_id)
         try:
             values = np.lib.format.open_memmap(file, mode="r")
         except (OSError, ValueError, EOFError) as error:
@@ -107,7 +107,8 @@ class LogitFiles:
             raise InputError(f"the logits {file} have {len(values)} classes, but there are {self.n_classes}")
         return values
 
-    def _path(self, name: str, image_id: str) -> Path:
+    def file(self, name: str, image_id: str) -> Path:
+        """Of a model that scored the image."""
         folder = self.folders[name]
         assert folder is not None  # noqa: S101 - it scored the image
         return _file(folder, image_id)

@@ -1,5 +1,6 @@
 """What a data set is: images with masks in three parts, read from JSON or from a plain folder."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -154,6 +155,15 @@ def state_of(files: Iterable[Path]) -> list[tuple[str, int, int]]:
     """Name, size and time of change of files; their contents are too large to read each time."""
     found = [(file, file.stat()) for file in files if file.is_file()]
     return [(str(file), about.st_size, about.st_mtime_ns) for file, about in found]
+
+
+def digest_of(files: Iterable[Path]) -> str:
+    """SHA-256 over the names and contents of files, in order; hexadecimal."""
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            digest.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return digest.hexdigest()
 
 
 def image_ids(images: Sequence[str]) -> list[str]:

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 import pathfuse
 from pathfuse.dense.data.logit_files import CHUNK_CELLS, LogitFiles, open_logits
-from pathfuse.dense.data.records import IGNORE, Item, files_of
+from pathfuse.dense.data.records import IGNORE, Item, digest_of, files_of
 from pathfuse.dense.fusing.fused_model import BEST, FUSED, DenseFusion
 from pathfuse.dense.fusing.pixel_sample import FitPixels, check_size, sample_pixels
 from pathfuse.dense.judging.confusion import ConfusionTable, write_confusions
@@ -175,6 +175,7 @@ def fuse_dense(
         manifest = {
             **_about(options, classes),
             "models": {name: _coverage(files, name, fit_items, test_items) for name in files.folders},
+            "masks_sha256": digest_of(item.mask for item in (*fit_items, *test_items) if item.mask is not None),
             "images": {"fit": len(fit_items), "test": len(test_items), "judged": len(table.image_ids)},
             **_about_fit(model, pixels, scores),
             "left_out": left_out,
@@ -313,7 +314,8 @@ def _coverage(files: LogitFiles, name: str, fit: Sequence[Item], test: Sequence[
         f"coverage_{what}": float(np.mean([name in files.models(item.image_id) for item in items]))
         for what, items in (("fit", fit), ("test", test))
     }
-    return {"source": str(files.folders[name]), **shares}
+    logits = (files.file(name, item.image_id) for item in (*fit, *test) if name in files.models(item.image_id))
+    return {"source": str(files.folders[name]), "sha256": digest_of(logits), **shares}
 
 
 def _about_fit(model: DenseFusion, pixels: FitPixels, scores: dict[str, float]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 import pathfuse
 from pathfuse.dense.data.images import MASK_SUFFIXES, check_values, read_mask
 from pathfuse.dense.data.logit_files import LogitFiles
-from pathfuse.dense.data.records import IGNORE, Item, files_of
+from pathfuse.dense.data.records import IGNORE, Item, digest_of, files_of
 from pathfuse.dense.judging.confusion import write_confusions
 from pathfuse.dense.judging.counting import Counted, ImageCount, Tally, classes_with_instances, open_count
 from pathfuse.dense.judging.instance_table import write_instances
@@ -99,9 +99,14 @@ def evaluate_dense(
         "resamples": n_resamples,
         "parity": parity,
         "models": {
-            name: {"source": str(folder), "coverage": float(counted.confusions.scored[name].mean())}
+            name: {
+                "source": str(folder),
+                "sha256": digest_of(file for own in files.values() if (file := own[name]) is not None),
+                "coverage": float(counted.confusions.scored[name].mean()),
+            }
             for name, folder in folders.items()
         },
+        "masks_sha256": digest_of(item.mask for item in scored if item.mask is not None),
         "images": len(scored),
         "patients": len(set(patient_of.values())),
         "left_out": [

@@ -22,33 +22,46 @@ LabelMap = Int[np.ndarray, "height width"]
 
 @dataclass(frozen=True)
 class Overlaps:
-    """Sizes of the instances of two label maps, and of their intersections."""
+    """Sizes of the instances of two label maps, and of those intersections that are not empty."""
 
     true: Int[np.ndarray, " instance"]
     """Pixels of each true instance."""
     predicted: Int[np.ndarray, " other"]
-    shared: Int[np.ndarray, "instance other"]
+    of_true: Int[np.ndarray, " pair"]
+    """The true instance of each pair, 0..; pairs are ordered by it, then by the predicted one."""
+    of_predicted: Int[np.ndarray, " pair"]
+    shared: Int[np.ndarray, " pair"]
 
     @property
-    def iou(self) -> Float[np.ndarray, "instance other"]:
+    def iou(self) -> Float[np.ndarray, " pair"]:
         """Intersection over union of each pair."""
-        return self.shared / (self.true[:, None] + self.predicted[None] - self.shared)
+        return self.shared / (self.true[self.of_true] + self.predicted[self.of_predicted] - self.shared)
 
 
 def overlaps(truth: LabelMap, predicted: LabelMap) -> Overlaps:
-    """Counts the pixels of instances and their intersections.
+    """Counts the pixels of instances and their intersections; memory grows with the pairs that touch.
 
     Raises:
         InputError: The shapes differ.
     """
     if truth.shape != predicted.shape:
         raise InputError(f"the true instances have the shape {truth.shape} but the predicted {predicted.shape}")
-    rows, row_of = np.unique(truth, return_inverse=True)
-    columns, column_of = np.unique(predicted, return_inverse=True)
-    flat = row_of.ravel() * len(columns) + column_of.ravel()
-    table = np.bincount(flat, minlength=len(rows) * len(columns)).reshape(len(rows), len(columns))
-    real = table[rows != 0][:, columns != 0]
-    return Overlaps(table.sum(axis=1)[rows != 0], table.sum(axis=0)[columns != 0], real)
+    true, row_of, true_px = _sizes(truth)
+    other, column_of, other_px = _sizes(predicted)
+    cells, shared = np.unique(row_of * len(other) + column_of, return_counts=True)
+    rows, columns = np.divmod(cells, len(other))
+    real = (true[rows] != 0) & (other[columns] != 0)
+    # Numbers without the background, wherever it stands in the order.
+    row_number, column_number = np.cumsum(true != 0) - 1, np.cumsum(other != 0) - 1
+    return Overlaps(
+        true_px[true != 0], other_px[other != 0], row_number[rows[real]], column_number[columns[real]], shared[real]
+    )
+
+
+def _sizes(labels: LabelMap) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The numbers of a map, the place of each pixel's number among them, and their pixels."""
+    numbers, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    return numbers, inverse.ravel(), counts
 
 
 def instance_metrics(truth: LabelMap, predicted: LabelMap) -> dict[str, float]:
@@ -82,14 +95,14 @@ def _aji(pairs: Overlaps) -> float:
     """Each true instance with the prediction of largest IoU; predictions that none chose add to the union."""
     if not len(pairs.true) or not len(pairs.predicted):
         return 0.0
-    best = pairs.iou.argmax(axis=1)
-    rows = np.arange(len(pairs.true))
-    shared = pairs.shared[rows, best]
-    touched = shared > 0
-    union = pairs.true + np.where(touched, pairs.predicted[best] - shared, 0)
+    order = np.lexsort((pairs.of_predicted, -pairs.iou, pairs.of_true))
+    first = np.unique(pairs.of_true[order], return_index=True)[1]
+    best = order[first]  # of each true instance that anything touches, the pair of largest IoU
+    shared, partner = pairs.shared[best], pairs.of_predicted[best]
+    union = pairs.true.sum() + (pairs.predicted[partner] - shared).sum()
     chosen = np.zeros(len(pairs.predicted), dtype=bool)
-    chosen[best[touched]] = True
-    return float(shared.sum() / (union.sum() + pairs.predicted[~chosen].sum()))
+    chosen[partner] = True
+    return float(shared.sum() / (union + pairs.predicted[~chosen].sum()))
 
 
 def components(mask: Int[np.ndarray, "height width"], background: int = 0) -> LabelMap:
@@ -104,9 +117,9 @@ def components(mask: Int[np.ndarray, "height width"], background: int = 0) -> La
     Returns:
         Int, (H, W): 0 is background, instances are 1, 2, ...
     """
-    found, total = np.zeros(mask.shape, dtype=np.int64), 0
+    found, total = np.zeros(mask.shape, dtype=np.int32), 0
     for value in np.unique(mask[mask != background]):
         labels, n = ndimage.label(mask == value, structure=np.ones((3, 3)))
-        found += np.where(labels > 0, labels + total, 0)
+        found += np.where(labels > 0, labels + np.int32(total), np.int32(0))
         total += n
     return found
