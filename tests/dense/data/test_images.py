@@ -109,5 +109,11 @@ def test_windows_are_parts_of_the_whole(tmp_path, mode, monkeypatch):
     with open_image(tmp_path / "a.png") as image:
         assert image.shape == (13, 9)
         np.testing.assert_array_equal(image.window(4, 2, 5, 7), whole[4:9, 2:9])
+    monkeypatch.setattr(images, "LARGE_PX", 20)
+    with open_image(tmp_path / "a.png") as image:
+        assert isinstance(image, images.UnpackedImage)
+        assert image.shape == (13, 9)
+        np.testing.assert_array_equal(image.window(4, 2, 5, 7), whole[4:9, 2:9])
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), whole)
     mask = rng.integers(0, 7, (13, 9), dtype=np.uint8)
     np.testing.assert_array_equal(images.value_counts(mask), np.bincount(mask.ravel(), minlength=256))

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, Protocol
 
 import numpy as np
 from jaxtyping import Int32, Shaped, UInt8
@@ -25,7 +26,8 @@ MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
 SUFFIXES = (*MASK_SUFFIXES, *LOSSY, *SLIDES)
 """Of images."""
 LARGE_PX = 10**8
-"""A tiled TIFF of more pixels than this is read through OpenSlide, if that is installed: never as a whole."""
+"""An image of more pixels than this is not held while it is worked on: a tiled TIFF is read through OpenSlide, if that
+is installed; others are unpacked into a temporary file (3 bytes a pixel), since Pillow holds 4 bytes for each."""
 EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 """Pillow's modes that can be shown as RGB without a choice of window."""
 STRIP_PX = 2**22
@@ -59,6 +61,30 @@ class ImageFile:
         return np.array(self._image.crop((left, top, left + width, top + height)).convert("RGB"))
 
 
+class UnpackedImage:
+    """Pixels in a file, as they are in memory; each window is mapped anew, so that none stays resident."""
+
+    def __init__(self, file: IO[bytes], shape: tuple[int, int]) -> None:
+        self._file, self.shape = file, shape
+
+    def window(self, top: int, left: int, height: int, width: int) -> UInt8[np.ndarray, "height width 3"]:
+        """RGB, 0 to 255, of a window that lies inside the image."""
+        whole = np.memmap(self._file, dtype=np.uint8, mode="r", shape=(*self.shape, 3))
+        return np.array(whole[top : top + height, left : left + width])
+
+
+@contextmanager
+def _unpacked(image: Image.Image) -> Iterator[UnpackedImage]:
+    """Writes all pixels to a temporary file, and frees the image."""
+    packed, (width, height) = ImageFile(image), image.size
+    with TemporaryFile() as file:
+        for rows in _strips(height, width):
+            file.write(packed.window(rows.start, 0, rows.stop - rows.start, width).tobytes())
+        file.flush()
+        image.close()
+        yield UnpackedImage(file, (height, width))
+
+
 @contextmanager
 def open_image(path: Path) -> Iterator[WindowReader]:
     """An image or slide to read windows of; grey and palette images become RGB, transparency is dropped.
@@ -88,7 +114,11 @@ def open_image(path: Path) -> Iterator[WindowReader]:
             raise InputError(
                 f"the image {path} has more than 8 bits per channel (mode {image.mode}): convert it to RGB"
             )
-        yield ImageFile(image)
+        if image.width * image.height <= LARGE_PX:
+            yield ImageFile(image)
+            return
+        with _unpacked(image) as unpacked:
+            yield unpacked
 
 
 def read_image(path: Path) -> UInt8[np.ndarray, "row column 3"]:
