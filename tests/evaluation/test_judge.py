@@ -14,11 +14,12 @@ from pathfuse.endpoints.survival import Survival, event_distribution
 from pathfuse.errors import InputError
 from pathfuse.evaluation.censoring import Censoring
 from pathfuse.evaluation.classification import ClassificationScores
-from pathfuse.evaluation.judge import Rules, judge, judge_tasks
+from pathfuse.evaluation.judge import judge, judge_tasks
 from pathfuse.evaluation.judged import Judged, Metric, average_patients
 from pathfuse.evaluation.multiplicity import holm
 from pathfuse.evaluation.notes import about_ece
 from pathfuse.evaluation.resampling import bca_interval, draw
+from pathfuse.evaluation.rules import Rules
 from pathfuse.evaluation.survival import SurvivalTruth
 
 

@@ -31,7 +31,7 @@ def evaluate(
     censoring: CensoringRule = "later",
     unit: Unit = "sample",
     resamples: Resamples = 2000,
-    interval: IntervalKind = "percentile",
+    interval: IntervalKind = "auto",
     margin: Margin = 0.01,
     force: Force = False,
 ) -> None:

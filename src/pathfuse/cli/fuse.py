@@ -37,7 +37,7 @@ def fuse(
     censoring: CensoringRule = "later",
     unit: Unit = "sample",
     resamples: Resamples = 2000,
-    interval: IntervalKind = "percentile",
+    interval: IntervalKind = "auto",
     margin: Margin = 0.01,
     allow_in_sample: Annotated[
         bool, Parameter(negative="", help="Fit on 'train' rows too; the manifest warns.")

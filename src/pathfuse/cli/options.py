@@ -26,7 +26,7 @@ Seed = Annotated[int, Parameter(name="--seed", help="Same input, version and see
 Unit = Annotated[str, Parameter(name="--unit", help="sample, or patient: average a patient's log-probabilities first.")]
 Resamples = Annotated[int, Parameter(name="--resamples", help="Bootstrap resamples by patient.")]
 IntervalKind = Annotated[
-    str, Parameter(name="--interval", help="percentile, or bca (bias-corrected; leaves each patient out in turn).")
+    str, Parameter(name="--interval", help="auto (what covers among so many patients), percentile, or bca.")
 ]
 Margin = Annotated[
     float, Parameter(name="--margin", help="Largest acceptable loss to the best expert, for non-inferiority.")

@@ -44,7 +44,7 @@ def run(
     method: Annotated[str, Parameter(help="auto (a council of all methods), choose, or one method's name.")] = "auto",
     seed: Seed = 0,
     resamples: Resamples = 2000,
-    interval: IntervalKind = "percentile",
+    interval: IntervalKind = "auto",
     margin: Margin = 0.01,
     only: Annotated[
         list[str] | None, Parameter(consume_multiple=True, negative="", help="Fit only these studies.")

@@ -42,9 +42,13 @@ def hazards(log_prob: LogProbs) -> Float[np.ndarray, "row bin"]:
     return np.minimum(np.exp(log_prob[:, :-1] - not_before[:, :-1]), 1.0)
 
 
+AUC_AT = "auc_at_"
+"""How metrics of one horizon are named: this, then the edge."""
+
+
 def auc_name(edge: float) -> str:
     """Name of the time-dependent AUC at one edge; digits enough to tell edges apart."""
-    return f"auc_at_{edge:.12g}"
+    return f"{AUC_AT}{edge:.12g}"
 
 
 @dataclass(frozen=True)

@@ -1,52 +1,41 @@
 """Macro averages over labels or targets, resample by resample."""
 
 from collections.abc import Mapping
-from typing import Any
 
-import numpy as np
-
-from pathfuse.evaluation.estimates import Estimate, Estimates
+from pathfuse.evaluation.estimates import Estimates, over_parts
 
 Pairs = Mapping[tuple[str, str], tuple[Estimates, Estimates] | None]
 """Both sides of each contrast; None where they share no row."""
 
 
 class Averages:
-    """Running means of methods' and pairs' estimates; a task that does not define a figure is left out of it."""
+    """Means of methods' and pairs' estimates over tasks.
+
+    A task that does not define a figure on all rows is left out of it; a resample that lacks one of the others is left
+    out of the interval. Both sides of a pair are averaged over the tasks that define both.
+    """
 
     def __init__(self) -> None:
-        self._sums: dict[Any, dict[str, list[Any]]] = {}
+        self._methods: dict[str, list[Estimates]] = {}
+        self._pairs: dict[tuple[str, str], list[tuple[Estimates, Estimates]]] = {}
 
     def add(self, everything: Mapping[str, Estimates], pairs: Pairs) -> None:
         """One more task."""
         for name, values in everything.items():
-            self._add(name, values)
+            self._methods.setdefault(name, []).append(values)
         for contrast, pair in pairs.items():
             if pair is not None:
-                self._add((*contrast, 0), pair[0])
-                self._add((*contrast, 1), pair[1])
+                self._pairs.setdefault(contrast, []).append(pair)
 
     def methods(self) -> dict[str, Estimates]:
         """The mean estimates of every method."""
-        return {key: self._means(key) for key in self._sums if isinstance(key, str)}
+        return {name: _mean(tasks) for name, tasks in self._methods.items()}
 
     def pairs(self) -> dict[tuple[str, str], tuple[Estimates, Estimates] | None]:
         """The mean estimates of both sides of every contrast."""
-        contrasts = [key[:2] for key in self._sums if not isinstance(key, str) and key[2] == 0]
-        return {c: (self._means((*c, 0)), self._means((*c, 1))) for c in contrasts}
+        return {c: (_mean([p[0] for p in tasks]), _mean([p[1] for p in tasks])) for c, tasks in self._pairs.items()}
 
-    def _add(self, key: Any, values: Estimates) -> None:
-        slot = self._sums.setdefault(key, {})
-        for metric, value in values.items():
-            all_of_it = np.concatenate([[value.point], value.resampled, value.left_out])
-            empty = np.zeros(len(all_of_it))
-            total = slot.setdefault(metric, [empty, empty.copy(), 1 + len(value.resampled)])
-            total[0] += np.where(np.isnan(all_of_it), 0.0, all_of_it)
-            total[1] += ~np.isnan(all_of_it)
 
-    def _means(self, key: Any) -> Estimates:
-        result = {}
-        for metric, (total, count, n) in self._sums[key].items():
-            mean = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
-            result[metric] = Estimate(float(mean[0]), mean[1:n], mean[n:])
-        return result
+def _mean(tasks: list[Estimates]) -> Estimates:
+    metrics = dict.fromkeys(metric for task in tasks for metric in task)
+    return {metric: over_parts([task[metric] for task in tasks if metric in task]) for metric in metrics}

@@ -53,7 +53,7 @@ class ClassificationScores:
         means = np.divide(
             weights @ rows, total[:, None], out=np.full((len(total), 3), np.nan), where=total[:, None] > 0
         )
-        balanced, f1 = self._class_rates(weights, hit)
+        balanced, f1 = self._class_rates(weights)
         return {
             "nll": means[:, 0],
             "auroc": macro_auroc(self.log_prob, self.truth, weights),
@@ -64,23 +64,24 @@ class ClassificationScores:
             "ece": calibration_error(prob.max(axis=1), hit, weights),
         }
 
-    def _class_rates(self, weights: RowWeights, hit: Bool[np.ndarray, " sample"]) -> tuple[Values, Values]:
-        classes = np.eye(self.log_prob.shape[1])
-        true = weights @ classes[self.truth]
-        called = weights @ classes[self.predicted]
+    def _class_rates(self, weights: RowWeights) -> tuple[Values, Values]:
+        classes, hit = np.eye(self.log_prob.shape[1]), self.predicted == self.truth
+        in_truth = weights @ classes[self.truth]
+        in_calls = weights @ classes[self.predicted]
         right = weights @ (classes[self.truth] * hit[:, None])
-        recall = np.divide(right, true, out=np.full_like(right, np.nan), where=true > 0)
-        both = true + called
+        recall = np.divide(right, in_truth, out=np.full_like(right, np.nan), where=in_truth > 0)
+        both = in_truth + in_calls
         f1 = np.divide(2 * right, both, out=np.full_like(right, np.nan), where=both > 0)
-        return mean_of_defined(recall), mean_of_defined(f1)
+        true, called = (np.isin(np.arange(len(classes)), which) for which in (self.truth, self.predicted))
+        return mean_of_classes(recall, true), mean_of_classes(f1, true | called)
 
 
-def mean_of_defined(table: Float[np.ndarray, "resample class"]) -> Values:
-    """Mean over the columns that are defined; NaN if none is."""
-    defined = ~np.isnan(table)
-    count = defined.sum(axis=1)
-    total = np.where(defined, table, 0.0).sum(axis=1)
-    return np.divide(total, count, out=np.full(len(table), np.nan), where=count > 0)
+def mean_of_classes(table: Float[np.ndarray, "resample class"], counted: Bool[np.ndarray, " class"]) -> Values:
+    """Mean over the classes that the rows define; NaN in a resample that lacks one of them.
+
+    The mean over the others would be that of another figure.
+    """
+    return table[:, counted].mean(axis=1) if counted.any() else np.full(len(table), np.nan)
 
 
 def macro_auroc(
@@ -90,7 +91,8 @@ def macro_auroc(
     n_classes = scores.shape[1]
     # With two classes the log-odds order rows without the rounding of probabilities near 1.
     columns = [(1, scores[:, 1] - scores[:, 0])] if n_classes == 2 else [(k, scores[:, k]) for k in range(n_classes)]
-    return mean_of_defined(np.stack([weighted_auroc(s, truth == k, weights) for k, s in columns], axis=1))
+    counted = np.array([0 < (truth == k).sum() < len(truth) for k, _ in columns])
+    return mean_of_classes(np.stack([weighted_auroc(s, truth == k, weights) for k, s in columns], axis=1), counted)
 
 
 def weighted_auroc(score: PerSample, positive: Bool[np.ndarray, " sample"], weights: RowWeights) -> Values:

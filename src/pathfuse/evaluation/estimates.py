@@ -1,40 +1,150 @@
 """Point values and resampled values of metrics, fold by fold: predictions of different folds are never pooled."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from jaxtyping import Bool, Float
+from scipy.special import stdtrit
 
 from pathfuse.endpoints.base import Endpoint
-from pathfuse.evaluation.judged import Judged, Scores
-from pathfuse.evaluation.resampling import Interval, Resamples, bca_interval, percentile_interval
+from pathfuse.evaluation.intervals import (
+    FEW_PATIENTS,
+    NO_INTERVAL,
+    Interval,
+    Sampled,
+    bca_interval,
+    percentile_interval,
+    share_interval,
+    standard_error,
+    t_interval,
+    t_p_value,
+    two_sided_p,
+)
+from pathfuse.evaluation.judged import UNSURE, Judged, Scores, is_share
+from pathfuse.evaluation.resampling import Resamples
 from pathfuse.types import Index
+
+Parts = Float[np.ndarray, "value part"]
+"""Values of a figure inside each fold, or of each label: the point, then its resamples, then without each patient."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """One figure, with what it takes to judge how sure it is."""
+    """One figure, with what it takes to say how sure it is.
 
-    point: float
-    resampled: Float[np.ndarray, " resample"]
-    left_out: Float[np.ndarray, " patient"]
-    """Without each patient in turn; empty unless BCa intervals are wanted."""
+    It is the weighted mean over the parts (folds, or labels) that define it on all rows. A resample that lacks one of
+    those parts does not define the figure: the mean of the others would be a mean of something else.
+    """
 
-    def __sub__(self, other: "Estimate") -> "Estimate":
-        """The paired difference."""
-        resampled, left_out = self.resampled - other.resampled, self.left_out - other.left_out
-        return Estimate(self.point - other.point, resampled, left_out)
+    parts: Parts
+    shares: Float[np.ndarray, " part"]
+    """Weight of each part."""
+    n_resamples: int
+    sampled: Sampled
+    metric: str = ""
+    paired: bool = False
+    """Whether it is a difference."""
+    same: bool = False
+    """Whether it is the difference of equal predictions."""
 
-    def interval(self, level: float = 0.95) -> Interval:
-        """BCa if the figure was computed without each patient, percentile otherwise."""
-        if len(self.left_out):
-            return bca_interval(self.point, self.resampled, self.left_out, level)
-        return percentile_interval(self.resampled, level)
+    @property
+    def counted(self) -> Bool[np.ndarray, " part"]:
+        """The parts that define the figure on all rows."""
+        return np.asarray(~np.isnan(self.parts[0]))
 
-    def unsure(self) -> "Estimate":
+    @property
+    def values(self) -> Float[np.ndarray, " value"]:
+        """The mean over the counted parts; NaN where one of them is."""
+        kept = self.counted
+        shares = np.where(kept, self.shares, 0.0)
+        total = shares.sum()
+        if total == 0:
+            return np.full(len(self.parts), np.nan)
+        return np.asarray(self.parts[:, kept] @ (shares[kept] / total))
+
+    @property
+    def point(self) -> float:
+        """On all rows."""
+        return float(self.values[0])
+
+    @property
+    def resampled(self) -> Float[np.ndarray, " resample"]:
+        """On every resample; NaN where it does not define the figure."""
+        return self.values[1 : 1 + self.n_resamples]
+
+    @property
+    def left_out(self) -> Float[np.ndarray, " patient"]:
+        """Without each patient in turn; empty unless BCa intervals are wanted."""
+        return self.values[1 + self.n_resamples :]
+
+    def among(self, kept: Bool[np.ndarray, " part"]) -> Self:
+        """The same figure over some of its parts."""
+        return replace(self, parts=np.where(kept, self.parts, np.nan))
+
+    def minus(self, other: Self, same: bool = False) -> Self:
+        """The paired difference, over the parts that define both.
+
+        Args:
+            other: The reference.
+            same: Whether both predict the same.
+        """
+        both = self.counted & other.counted
+        one, rest = self.among(both).values, other.among(both).values
+        n = min(self.sampled.n_patients, other.sampled.n_patients)
+        sampled = replace(self.sampled, n_patients=n)
+        return replace(self, parts=(one - rest)[:, None], shares=np.ones(1), sampled=sampled, paired=True, same=same)
+
+    def unsure(self) -> Self:
         """The same figure with no interval."""
-        return Estimate(self.point, np.full_like(self.resampled, np.nan), np.full_like(self.left_out, np.nan))
+        return replace(self, parts=np.concatenate([self.parts[:1], np.full_like(self.parts[1:], np.nan)]))
+
+    def interval(self, kind: str = "auto") -> Interval:
+        """The 95 % interval; see ``evaluation.intervals`` for what ``auto`` is."""
+        draws, point = self.resampled, self.point
+        if self.metric in UNSURE or np.isnan(point):
+            return NO_INTERVAL
+        if kind == "percentile":
+            return percentile_interval(draws)
+        if kind == "bca":
+            return bca_interval(point, draws, self.left_out)
+        if is_share(self.metric) and not self.same and standard_error(draws, self.sampled) == 0:
+            return self._unmoved()
+        if self.paired:
+            few = self.sampled.n_patients < FEW_PATIENTS
+            return t_interval(point, draws, self.sampled) if few else percentile_interval(draws)
+        tail = self.sampled.tail()
+        if not len(self.left_out):
+            return percentile_interval(draws, tail)
+        return bca_interval(point, draws, self.left_out, tail)
+
+    def _unmoved(self) -> Interval:
+        """Of a share, or a difference of shares, that no resample moves: what so few patients cannot rule out."""
+        if not self.paired:
+            return share_interval(self.point, self.sampled.n_patients)
+        reach = share_interval(0.0, self.sampled.n_patients).high
+        return Interval(self.point - reach, self.point + reach)
+
+    def p_value(self, kind: str = "auto") -> float:
+        """Two-sided, of the hypothesis that the figure is 0; NaN where there is no interval."""
+        if np.isnan(self.interval(kind).low):
+            return float("nan")
+        if self.uses_t(kind):
+            return t_p_value(self.point, self.resampled, self.sampled)
+        return two_sided_p(self.resampled)
+
+    def uses_t(self, kind: str) -> bool:
+        """Whether a difference is judged by its standard error and a t distribution."""
+        return kind == "auto" and self.paired and self.sampled.n_patients < FEW_PATIENTS
+
+    def distribution(self, kind: str) -> Float[np.ndarray, " resample"]:
+        """What the figure might be, in as many values as there are resamples; its quantiles bound the interval."""
+        if not self.uses_t(kind):
+            return self.resampled
+        error, n = standard_error(self.resampled, self.sampled), self.n_resamples
+        quantiles = stdtrit(self.sampled.freedom, (np.arange(n) + 0.5) / max(n, 1))
+        return np.asarray(self.point + error * quantiles)
 
 
 Estimates = Mapping[str, Estimate]
@@ -42,6 +152,13 @@ Estimates = Mapping[str, Estimate]
 
 Scorer = Callable[[Index, int], Scores]
 """Scores of some rows of one fold."""
+
+
+def over_parts(estimates: Sequence[Estimate]) -> Estimate:
+    """The plain mean of the same figure over several labels or targets."""
+    most = max(estimates, key=lambda one: one.sampled.n_patients)
+    values = np.stack([one.values for one in estimates], axis=1)
+    return replace(most, parts=values, shares=np.ones(len(estimates)))
 
 
 def resampled(
@@ -58,27 +175,36 @@ def resampled(
 def estimate(
     scorer: Scorer, metrics: Sequence[str], judged: Judged, rows: Bool[np.ndarray, " sample"], resamples: Resamples
 ) -> Estimates:
-    """Point value and resampled values of some metrics on some rows."""
+    """Point value and resampled values of some metrics on some rows, inside each fold."""
+    n_resamples = len(resamples.counts)
+    n_values = 1 + n_resamples + (resamples.counts.shape[1] if resamples.leave_out else 0)
+    folds = np.unique(judged.folds[rows])
+    sampled = Sampled(len(np.unique(judged.patients[rows])), max(len(folds), 1))
     if not rows.any():
-        nothing = np.full(len(resamples.counts), np.nan)
-        left_out = np.full(resamples.counts.shape[1] if resamples.leave_out else 0, np.nan)
-        return {metric: Estimate(float("nan"), nothing, left_out) for metric in metrics}
-    parts = []
-    for fold in np.unique(judged.folds[rows]):
+        nothing = np.full((n_values, 1), np.nan)
+        return {m: Estimate(nothing, np.ones(1), n_resamples, sampled, m) for m in metrics}
+    table = {m: np.full((n_values, len(folds)), np.nan) for m in metrics}
+    shares = np.zeros(len(folds))
+    scores = []
+    for f, fold in enumerate(folds):
         inside = np.flatnonzero(rows & (judged.folds == fold))
-        share = len(np.unique(judged.patients[inside]))
-        parts.append((inside, share, scorer(inside, int(fold))))
-    point = _fold_mean(parts, metrics, np.ones((1, len(rows))))
-    drawn = [_fold_mean(parts, metrics, weights) for weights in resamples.row_weights()]
-    without = [_fold_mean(parts, metrics, weights) for weights in resamples.left_out_weights()]
-    return {
-        m: Estimate(
-            float(point[m][0]),
-            np.concatenate([np.zeros(0), *(c[m] for c in drawn)]),
-            np.concatenate([np.zeros(0), *(c[m] for c in without)]),
-        )
-        for m in metrics
-    }
+        shares[f] = len(np.unique(judged.patients[inside]))
+        scores.append((inside, scorer(inside, int(fold))))
+    start = 0
+    for weights in _all_weights(resamples, len(rows)):
+        for f, (inside, one) in enumerate(scores):
+            values = one.values(weights[:, inside])
+            for m in metrics:
+                if m in values:
+                    table[m][start : start + len(weights), f] = values[m]
+        start += len(weights)
+    return {m: Estimate(table[m], shares, n_resamples, sampled, m) for m in metrics}
+
+
+def _all_weights(resamples: Resamples, n_rows: int) -> Iterator[Float[np.ndarray, "value sample"]]:
+    yield np.ones((1, n_rows))
+    yield from resamples.row_weights()
+    yield from resamples.left_out_weights()
 
 
 def by_fold(endpoint: Endpoint, judged: Judged, name: str, rows: Bool[np.ndarray, " sample"]) -> dict[str, np.ndarray]:
@@ -90,19 +216,3 @@ def by_fold(endpoint: Endpoint, judged: Judged, name: str, rows: Bool[np.ndarray
         values.append(scores.values(np.ones((1, len(inside)))) if scores else {})
     undefined = np.full(1, np.nan)
     return {m: np.array([float(v.get(m, undefined)[0]) for v in values]) for m in endpoint.metrics}
-
-
-def _fold_mean(
-    parts: Sequence[tuple[np.ndarray, int, Scores]], metrics: Sequence[str], weights: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Metrics inside each fold, averaged over the folds that define them, with patient counts as weights."""
-    per_fold = [(share, scores.values(weights[:, inside])) for inside, share, scores in parts]
-    undefined = np.full(len(weights), np.nan)
-    result = {}
-    for metric in metrics:
-        values = np.stack([v.get(metric, undefined) for _, v in per_fold], axis=1)
-        shares = np.where(np.isnan(values), 0.0, np.array([float(s) for s, _ in per_fold]))
-        total = shares.sum(axis=1)
-        weighted = (shares * np.where(np.isnan(values), 0.0, values)).sum(axis=1)
-        result[metric] = np.divide(weighted, total, out=np.full(len(total), np.nan), where=total > 0)
-    return result

@@ -5,16 +5,16 @@ different folds are never pooled into one AUROC (contract, section 6).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Int
 
 from pathfuse.endpoints.base import Endpoint
 from pathfuse.evaluation.averages import Averages, Pairs
 from pathfuse.evaluation.estimates import Estimates, estimate, resampled
+from pathfuse.evaluation.intervals import FEW_PATIENTS, MIN_RESAMPLES, described
 from pathfuse.evaluation.judged import Comparison, Judged, Metric, Scores, Verdict, predicted
-from pathfuse.evaluation.notes import about_auroc, about_ece, about_figure, listed, too_few
+from pathfuse.evaluation.notes import about_auroc, about_figure, about_unsure, listed, too_few
 from pathfuse.evaluation.paired_tests import (
     ALPHA,
     Same,
@@ -25,27 +25,14 @@ from pathfuse.evaluation.paired_tests import (
     same_predictions,
 )
 from pathfuse.evaluation.prediction_sets import COVERAGE
-from pathfuse.evaluation.resampling import MIN_PATIENTS, Resamples, draw, two_sided_p
+from pathfuse.evaluation.resampling import MIN_PATIENTS, Resamples, draw
+from pathfuse.evaluation.rules import DEFAULT, Rules
 from pathfuse.types import Index
 
-INTERVALS = ("percentile", "bca")
 ABOUT_FOLDS = (
     "folds: intervals and p-values of the bootstrap take the models as they are; "
     "the corrected t in tests.csv allows for their training as well, and is conservative"
 )
-
-
-@dataclass(frozen=True)
-class Rules:
-    """How to judge."""
-
-    n_resamples: int = 2000
-    """Bootstrap resamples by patient."""
-    seed: int = 0
-    interval: str = "percentile"
-    """``percentile``, or ``bca`` with a leave-one-patient-out jackknife."""
-    margin: float = 0.01
-    """Largest acceptable loss to the best expert, in the metric's unit, for non-inferiority."""
 
 
 def judge(
@@ -73,18 +60,23 @@ def judge_tasks(
     endpoint: Endpoint,
     tasks: Mapping[str, Judged],
     contrasts: Sequence[tuple[str, str]],
-    rules: Rules = Rules(),
+    rules: Rules = DEFAULT,
 ) -> Verdict:
     """Judges several tasks on the same resamples of patients; ``all`` is the macro average over labels or targets."""
     patients = np.concatenate([j.patients for j in tasks.values()])
-    strata = np.concatenate([_strata(j, len(tasks) == 1 and endpoint.kind != "regression") for j in tasks.values()])
+    folds = np.concatenate([j.folds for j in tasks.values()])
     n_patients, several = len(np.unique(patients)), list(tasks) != ["all"]
     enough = n_patients >= MIN_PATIENTS
-    drawn = draw(patients, strata, rules.n_resamples if enough else 0, rules.seed)
-    leave_out = enough and rules.interval == "bca" and rules.n_resamples > 0
+    drawn = draw(patients, folds, rules.n_resamples if enough else 0, rules.seed)
+    few = n_patients < FEW_PATIENTS
+    leave_out = enough and (rules.interval == "bca" or (rules.interval == "auto" and few)) and rules.n_resamples > 0
     verdict = Verdict([], [], [], [])
     if not enough:
         verdict.notes.append(f"{n_patients} patients, fewer than {MIN_PATIENTS}: no intervals")
+    elif 0 < rules.n_resamples < MIN_RESAMPLES:
+        verdict.notes.append(f"{rules.n_resamples} resamples, fewer than {MIN_RESAMPLES}: no intervals")
+    elif rules.n_resamples:
+        verdict.intervals.update(described(rules.interval, n_patients))
     if enough and any(len(np.unique(judged.folds)) > 1 for judged in tasks.values()):
         verdict.notes.append(ABOUT_FOLDS)
     averages, same = Averages(), dict[str, dict[str, str]]()
@@ -94,26 +86,29 @@ def judge_tasks(
         pairs: Pairs = {c: _paired(endpoint, judged, c, everything, resamples) for c in contrasts}
         if several:
             averages.add(everything, pairs)
-        few = too_few(endpoint, judged)
-        if few is not None and enough:
-            verdict.notes.append(f"{output}: {few}")
+        lacking = too_few(endpoint, judged)
+        if lacking is not None and enough:
+            verdict.notes.append(f"{output}: {lacking}")
             everything, pairs = _without_intervals(everything), _pairs_without_intervals(pairs)
         verdict.notes.extend(about_auroc(output, endpoint, judged))
-        _judge_methods(verdict, output, judged, everything)
+        _judge_methods(verdict, output, judged, everything, rules)
         same[output] = same_predictions(judged)
         _judge_contrasts(verdict, endpoint, output, pairs, rules, same[output])
         _say_apart(verdict, output, judged, pairs)
-        if enough and few is None:
+        if enough and lacking is None:
             verdict.tests.extend(delong_tests(endpoint, output, judged, contrasts))
             verdict.tests.extend(fold_tests(endpoint, output, judged, contrasts))
     if several:
         n = max(len(j.patients) for j in tasks.values())
         verdict.metrics.extend(
-            row for name, values in averages.methods().items() for row in _metrics(name, "all", values, n, n_patients)
+            row
+            for name, values in averages.methods().items()
+            for row in _metrics(name, "all", values, (n, n_patients), rules)
         )
         everywhere = {name: tuple(one.get(name) for one in same.values()) for one in same.values() for name in one}
         _judge_contrasts(verdict, endpoint, "all", averages.pairs(), rules, everywhere)
-    verdict.notes.extend(about_ece([row for row in verdict.metrics if row.metric == "ece"]))
+    if enough and rules.n_resamples:
+        verdict.notes.extend(about_unsure(endpoint))
     return verdict
 
 
@@ -135,22 +130,14 @@ def _pairs_without_intervals(pairs: Pairs) -> Pairs:
     return {c: (bare[c]["one"], bare[c]["other"]) if c in bare else None for c in pairs}
 
 
-def _strata(judged: Judged, by_truth: bool) -> Int[np.ndarray, " sample"]:
-    """Strata of the rows' patients: fold and, for one task, the outcome."""
-    if not by_truth:
-        return judged.folds
-    kinds = np.unique(
-        np.column_stack([judged.folds, judged.observed.argmax(axis=1), judged.observed]), axis=0, return_inverse=True
-    )[1]
-    return np.asarray(kinds).reshape(-1)
-
-
-def _judge_methods(verdict: Verdict, output: str, judged: Judged, everything: Mapping[str, Estimates]) -> None:
+def _judge_methods(
+    verdict: Verdict, output: str, judged: Judged, everything: Mapping[str, Estimates], rules: Rules
+) -> None:
     reasons: dict[tuple[str, str], list[str]] = {}
     for name, values in everything.items():
         rows = predicted(judged.predictions[name])
         n, n_patients = int(rows.sum()), len(np.unique(judged.patients[rows]))
-        verdict.metrics.extend(_metrics(name, output, values, n, n_patients))
+        verdict.metrics.extend(_metrics(name, output, values, (n, n_patients), rules))
         for metric, value in values.items():
             n_undefined = int(np.isnan(value.resampled).sum())
             missing = 0 if n_undefined == len(value.resampled) else n_undefined
@@ -160,11 +147,12 @@ def _judge_methods(verdict: Verdict, output: str, judged: Judged, everything: Ma
     verdict.notes.extend(f"{output}: {metric} of {listed(names)} {why}" for (metric, why), names in reasons.items())
 
 
-def _metrics(name: str, output: str, values: Estimates, n: int, n_patients: int) -> list[Metric]:
+def _metrics(name: str, output: str, values: Estimates, counts: tuple[int, int], rules: Rules) -> list[Metric]:
+    """Rows of ``metrics.csv``; ``counts`` are the rows and the patients."""
     rows = []
     for metric, value in values.items():
-        interval = value.interval()
-        rows.append(Metric(name, output, metric, value.point, interval.low, interval.high, n, n_patients))
+        interval = value.interval(rules.interval)
+        rows.append(Metric(name, output, metric, value.point, interval.low, interval.high, *counts))
     return rows
 
 
@@ -199,7 +187,11 @@ def _paired(
         everything[name] if (common == own).all() else resampled(endpoint, judged, name, common, resamples)
         for name, own in zip(contrast, scored, strict=True)
     )
-    return one, other
+    # A fold that one side does not define (a constant prediction has no correlation) is no part of the comparison.
+    return (
+        {m: value.among(other[m].counted) for m, value in one.items()},
+        {m: value.among(one[m].counted) for m, value in other.items()},
+    )
 
 
 def _judge_contrasts(verdict: Verdict, endpoint: Endpoint, output: str, pairs: Pairs, rules: Rules, same: Same) -> None:
@@ -207,14 +199,19 @@ def _judge_contrasts(verdict: Verdict, endpoint: Endpoint, output: str, pairs: P
     there = {contrast: pair for contrast, pair in pairs.items() if pair is not None}
     for (name, reference), (one, other) in there.items():
         if reference == "best_expert":
-            verdict.tests.extend(margin_tests(endpoint, output, name, one, other, rules.margin))
-    rows = [_compare(*contrast, output, m, pair, rules) for contrast, pair in there.items() for m in endpoint.metrics]
+            verdict.tests.extend(margin_tests(endpoint, output, name, one, other, rules))
+    rows = [
+        _compare((*contrast, output, m), pair, rules, same[contrast[0]] == same[contrast[1]])
+        for contrast, pair in there.items()
+        for m in endpoint.metrics
+    ]
     if not rows:
         return
     adjusted, count = adjusted_p(rows, same)
     verdict.comparisons.extend(replace(row, p_holm=float(p)) for row, p in zip(rows, adjusted, strict=True))
     note = f"{count} comparisons in a family need more than {rules.n_resamples} resamples to reach 0.05"
-    if 2 * count / (rules.n_resamples + 1) > ALPHA and note not in verdict.notes:
+    counted = any(pair[0][m].minus(pair[1][m]).uses_t(rules.interval) for pair in there.values() for m in pair[0])
+    if not counted and 2 * count / (rules.n_resamples + 1) > ALPHA and note not in verdict.notes:
         verdict.notes.append(note)
 
 
@@ -225,15 +222,12 @@ def _say_apart(verdict: Verdict, output: str, judged: Judged, pairs: Pairs) -> N
             verdict.notes.append(f"{output}: {name} and {reference} have no sample in common")
 
 
-def _compare(
-    name: str, reference: str, output: str, metric: str, pair: tuple[Estimates, Estimates], rules: Rules
-) -> Comparison:
-    difference = pair[0][metric] - pair[1][metric]
-    interval, n = difference.interval(), len(difference.resampled)
-    n = 0 if np.isnan(difference.resampled).all() else n
-    p_value = float("nan") if np.isnan(interval.low) else two_sided_p(difference.resampled)
-    how = ", BCa interval" if rules.interval == "bca" else ""
-    test = f"paired bootstrap by patient, {n} resamples{how}" if n else "none"
-    return Comparison(
-        name, reference, output, metric, difference.point, interval.low, interval.high, p_value, test, float("nan")
-    )
+def _compare(key: tuple[str, str, str, str], pair: tuple[Estimates, Estimates], rules: Rules, same: bool) -> Comparison:
+    """One row of ``comparisons.csv``; the key is (method, reference, output, metric)."""
+    metric = key[3]
+    difference = pair[0][metric].minus(pair[1][metric], same)
+    interval, n = difference.interval(rules.interval), difference.n_resamples
+    how = {"bca": ", BCa interval"}.get(rules.interval, ", t" if difference.uses_t(rules.interval) else "")
+    limits = (interval.low, interval.high, difference.p_value(rules.interval))
+    test = "none" if np.isnan(interval.low) else f"paired bootstrap by patient, {n} resamples{how}"
+    return Comparison(*key, difference.point, *limits, test, float("nan"))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pathfuse.endpoints.base import Endpoint
-from pathfuse.evaluation.judged import Judged, Metric
+from pathfuse.evaluation.judged import UNSURE, Judged
 
 
 def about_figure(point: float, n_undefined: int, judged: Judged, rows: np.ndarray) -> str | None:
@@ -49,11 +49,13 @@ def about_auroc(output: str, endpoint: Endpoint, judged: Judged) -> list[str]:
     return notes
 
 
-def about_ece(rows: Sequence[Metric]) -> list[str]:
-    """That intervals of the ECE lie above their value: resampling adds scatter to the bins."""
-    high = list(dict.fromkeys(row.method for row in rows if row.value < row.ci_low))
-    what = f"ece: the interval lies above the value for {listed(high)}: resampling adds scatter to the bins"
-    return [what] if high else []
+def about_unsure(endpoint: Endpoint) -> list[str]:
+    """Which metrics have no interval, and why."""
+    return [
+        f"{metric} has no interval: its value on a sample lies above that of all patients, the more so the fewer rows"
+        for metric in endpoint.metrics
+        if metric in UNSURE
+    ]
 
 
 def too_few(endpoint: Endpoint, judged: Judged) -> str | None:

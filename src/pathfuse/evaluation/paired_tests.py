@@ -13,6 +13,7 @@ from pathfuse.evaluation.estimates import Estimates, by_fold
 from pathfuse.evaluation.judged import LOWER_IS_BETTER, Comparison, Judged, Test, predicted
 from pathfuse.evaluation.multiplicity import holm_once
 from pathfuse.evaluation.noninferiority import non_inferiority
+from pathfuse.evaluation.rules import Rules
 
 MARGIN_METRICS = ("nll", "auroc", "c_index", "pearson")
 """Non-inferiority is judged on the loss and on one measure of discrimination."""
@@ -76,17 +77,17 @@ def fold_tests(endpoint: Endpoint, output: str, judged: Judged, contrasts: Seque
 
 
 def margin_tests(
-    endpoint: Endpoint, output: str, name: str, one: Estimates, other: Estimates, margin: float
+    endpoint: Endpoint, output: str, name: str, one: Estimates, other: Estimates, rules: Rules
 ) -> list[Test]:
     """Non-inferiority of a method to the best expert."""
     tests = []
     for metric in (m for m in MARGIN_METRICS if m in endpoint.metrics):
-        difference = one[metric] - other[metric]
-        gains = -difference.resampled if metric in LOWER_IS_BETTER else difference.resampled
-        found = non_inferiority(gains, margin)
+        difference = one[metric].minus(other[metric])
+        possible = difference.distribution(rules.interval)
+        found = non_inferiority(-possible if metric in LOWER_IS_BETTER else possible, rules.margin)
         conclusion = "undefined" if np.isnan(difference.point) else found.conclusion
-        what = "non-inferiority, percentile bootstrap by patient, not adjusted"
-        figures = (difference.point, NAN, found.p_value, NAN, margin, conclusion)
+        what = "non-inferiority, bootstrap by patient, not adjusted"
+        figures = (difference.point, NAN, found.p_value, NAN, rules.margin, conclusion)
         tests.append(Test(name, "best_expert", output, metric, what, *figures))
     return tests
 

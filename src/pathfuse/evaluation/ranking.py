@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import stats
 
-from pathfuse.evaluation.resampling import draw, percentile_interval
+from pathfuse.evaluation.intervals import Sampled, percentile_interval
+from pathfuse.evaluation.resampling import draw
 
 Benefit: TypeAlias = Float[np.ndarray, "study method"]
 """A metric of every method in every study, turned so that higher is better; NaN where a method is absent."""
@@ -73,7 +74,7 @@ def cohort_means(values: Float[np.ndarray, "study column"], cohorts: Int[np.ndar
 def mean_rank_intervals(
     table: Ranks, cohorts: Int[np.ndarray, " study"], n_resamples: int, seed: int
 ) -> Float[np.ndarray, "method 2"]:
-    """95 % percentile intervals of the mean ranks; whole cohorts are drawn, so n is the number of cohorts.
+    """95 % percentile intervals of the mean ranks, widened for few cohorts; whole cohorts are drawn.
 
     Args:
         table: Ranks; NaN where a method is absent.
@@ -88,7 +89,8 @@ def mean_rank_intervals(
     total = counts @ (member.T @ np.nan_to_num(table))
     n = counts @ (member.T @ ~np.isnan(table))
     means = np.divide(total, n, out=np.full(total.shape, np.nan), where=n > 0)
-    intervals = [percentile_interval(column) for column in means.T]
+    tail = Sampled(len(np.unique(cohorts))).tail()
+    intervals = [percentile_interval(column, tail) for column in means.T]
     return np.array([[i.low, i.high] for i in intervals])
 
 

@@ -70,7 +70,7 @@ class FuseOptions(BaseModel):
 
     method: str = "auto"
     resamples: Annotated[int, Field(ge=0)] = 2000
-    interval: Literal["percentile", "bca"] = "percentile"
+    interval: Literal["auto", "percentile", "bca"] = "auto"
     margin: Annotated[float, Field(gt=0)] = 0.01
     unit: Literal["sample", "patient"] = "sample"
     coverage: Annotated[float, Field(gt=0, lt=1)] | None = None

@@ -14,8 +14,8 @@ from threadpoolctl import threadpool_limits
 
 from pathfuse.endpoints.base import Truth
 from pathfuse.errors import InputError
-from pathfuse.evaluation.judge import Rules
 from pathfuse.evaluation.judged import Judged
+from pathfuse.evaluation.rules import Rules
 from pathfuse.runs.fitting import Recipe
 from pathfuse.runs.judging import judge_all
 from pathfuse.runs.outer import Progress, fit_all, judged_outputs, scored_parts, silent

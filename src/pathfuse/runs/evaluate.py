@@ -6,9 +6,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from pathfuse.errors import InputError
-from pathfuse.evaluation.judge import Rules
 from pathfuse.evaluation.judged import Judged
 from pathfuse.evaluation.paired_tests import same_predictions
+from pathfuse.evaluation.rules import Rules
 from pathfuse.fusion.certificate import first_present, preference, take_expert
 from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.gaussian.council import GAUSSIAN_RUNGS
@@ -35,7 +35,7 @@ def evaluate(
     seed: int = 0,
     *,
     n_resamples: int = 2000,
-    interval: str = "percentile",
+    interval: str = "auto",
     margin: float = 0.01,
     unit: str = "sample",
     progress: Progress = silent,
@@ -49,7 +49,7 @@ def evaluate(
         study: From ``read_study``; roles are optional here.
         seed: Seed of the bootstrap.
         n_resamples: Bootstrap resamples by patient.
-        interval: ``percentile``, or ``bca``.
+        interval: ``auto`` (what covers among so many patients), ``percentile``, or ``bca``.
         margin: Largest acceptable loss to the best expert, for the test of non-inferiority.
         unit: ``sample`` or ``patient``.
         progress: Called as the work goes on.
@@ -113,6 +113,7 @@ def evaluate(
         "folds": len(parts) if len(parts) > 1 else 0,
         "command": None,
         "risk_groups": shown.risk_groups,
+        "intervals": verdict.intervals,
         "notes": verdict.notes,
         "warnings": [],
         "wall_time_s": round(time.perf_counter() - start, 3),

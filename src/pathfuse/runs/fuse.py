@@ -11,8 +11,8 @@ from threadpoolctl import threadpool_limits
 
 from pathfuse.costs import Cost, measured, tallied
 from pathfuse.errors import InputError
-from pathfuse.evaluation.judge import Rules
 from pathfuse.evaluation.judged import Judged
+from pathfuse.evaluation.rules import Rules
 from pathfuse.runs.ablation import ablate
 from pathfuse.runs.calibration import (
     AnyFit,
@@ -43,7 +43,7 @@ def fuse(
     seed: int = 0,
     *,
     n_resamples: int = 2000,
-    interval: str = "percentile",
+    interval: str = "auto",
     margin: float = 0.01,
     unit: str = "sample",
     gate: str = "shared",
@@ -64,7 +64,7 @@ def fuse(
         method: ``auto`` (council), ``choose``, or the name of one rung.
         seed: Seed of inner folds and bootstrap; the same seed gives the same bytes.
         n_resamples: Bootstrap resamples by patient.
-        interval: ``percentile``, or ``bca``.
+        interval: ``auto`` (what covers among so many patients), ``percentile``, or ``bca``.
         margin: Largest acceptable loss to the best expert, for the test of non-inferiority.
         unit: ``sample``, or ``patient``: average a patient's log-probabilities before judging.
         gate: LogitProd's gate, ``shared``, or ``per_bin`` (survival).
@@ -139,6 +139,7 @@ def fuse(
         "calibration": temperature_report(study.endpoint, at_temperature),
         "risk_groups": shown.risk_groups,
         "conformal": {task: fit.sets.as_dict() for task, fit in final.items() if fit.sets is not None},
+        "intervals": verdict.intervals,
         "notes": verdict.notes,
         "warnings": [
             *unfitted,

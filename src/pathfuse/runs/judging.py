@@ -8,8 +8,10 @@ import numpy as np
 from pathfuse.endpoints.survival import Survival
 from pathfuse.errors import InputError
 from pathfuse.evaluation.censoring import Censoring
-from pathfuse.evaluation.judge import INTERVALS, Rules, judge_tasks
+from pathfuse.evaluation.intervals import KINDS
+from pathfuse.evaluation.judge import judge_tasks
 from pathfuse.evaluation.judged import Judged, Verdict, average_patients
+from pathfuse.evaluation.rules import Rules
 from pathfuse.evaluation.survival import SurvivalTruth
 from pathfuse.tables.study import Study
 from pathfuse.types import Index, LogProbs
@@ -27,8 +29,8 @@ def check_judging(unit: str, rules: Rules, endpoint: str) -> None:
         raise InputError("--unit patient averages log-probabilities; regression has none")
     if rules.n_resamples < 0:
         raise InputError(f"--resamples {rules.n_resamples} is negative")
-    if rules.interval not in INTERVALS:
-        raise InputError(f"interval '{rules.interval}' is unknown; choose {' or '.join(INTERVALS)}")
+    if rules.interval not in KINDS:
+        raise InputError(f"interval '{rules.interval}' is unknown; choose {' or '.join(KINDS)}")
     if not 0 < rules.margin < np.inf:
         raise InputError(f"--margin {rules.margin:g} is no loss above 0")
 

@@ -13,7 +13,7 @@ from joblib import Parallel, delayed
 
 import pathfuse
 from pathfuse.errors import InputError
-from pathfuse.evaluation.judge import Rules
+from pathfuse.evaluation.rules import Rules
 from pathfuse.fusion.gaussian.council import GAUSSIAN_RUNGS
 from pathfuse.fusion.registry import method_class
 from pathfuse.runs.fitting import check_seed
@@ -40,7 +40,7 @@ class Options:
     method: str = "auto"
     seed: int = 0
     n_resamples: int = 2000
-    interval: str = "percentile"
+    interval: str = "auto"
     margin: float = 0.01
 
     @property
@@ -137,7 +137,7 @@ def run_suite(
     method: str = "auto",
     seed: int = 0,
     n_resamples: int = 2000,
-    interval: str = "percentile",
+    interval: str = "auto",
     margin: float = 0.01,
     only: list[str] | None = None,
     cohorts: str | Path | None = None,

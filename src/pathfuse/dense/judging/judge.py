@@ -17,9 +17,11 @@ from pathfuse.dense.judging.instance_table import InstanceTable
 from pathfuse.dense.judging.instances import INSTANCE_METRICS
 from pathfuse.dense.judging.metrics import Parity, class_metrics, metrics
 from pathfuse.errors import InputError
+from pathfuse.evaluation.estimates import Estimate
+from pathfuse.evaluation.intervals import MIN_RESAMPLES, Sampled
 from pathfuse.evaluation.judged import Comparison, Metric, Verdict
 from pathfuse.evaluation.paired_tests import adjusted_p
-from pathfuse.evaluation.resampling import MIN_PATIENTS, draw, percentile_interval, two_sided_p
+from pathfuse.evaluation.resampling import MIN_PATIENTS, draw
 from pathfuse.runs.result import comparisons_frame, metrics_frame
 
 Key: TypeAlias = tuple[str, str]
@@ -66,8 +68,8 @@ def judge_dense(
         parity: ``paper``: F1 and counts as published.
 
     Returns:
-        Point estimates on all images, and percentiles 2.5 and 97.5 of the resamples (none with fewer than
-        ``MIN_PATIENTS`` patients).
+        Point estimates on all images, and intervals that cover among so many patients (``evaluation.intervals``;
+        none with fewer than ``MIN_PATIENTS`` patients).
 
     Raises:
         InputError: There is no image, or shapes disagree.
@@ -209,16 +211,31 @@ class _Judge:
         self.counts = draw(self.patients, one, n_resamples if self.enough else 0, seed).counts
         self.score = score
 
-    def figures(
-        self, columns: Columns, images: Bool[np.ndarray, " image"]
-    ) -> dict[Key, tuple[float, Float[np.ndarray, " resample"]]]:
-        """Per figure, the value on all images and on each resample."""
+    def figures(self, columns: Columns, images: Bool[np.ndarray, " image"]) -> dict[Key, Estimate]:
+        """Every figure on all images, on each resample, and without each patient.
+
+        A resample without a true pixel of a class that the images show defines no mean over the classes.
+        """
         own = np.where(images[:, None], columns.reshape(len(columns), -1), 0)
-        points = self.score(own.sum(axis=0, dtype=np.float64)[None])
-        if not len(self.counts):
-            return {key: (float(value[0]), np.zeros(0)) for key, value in points.items()}
-        drawn = self.score(resampled_sums(own, self.patients, self.counts))
-        return {key: (float(value[0]), drawn[key]) for key, value in points.items()}
+        everybody = np.ones((1, self.counts.shape[1]), dtype=self.counts.dtype)
+        weights = [everybody, self.counts, everybody - np.eye(len(everybody.T), dtype=self.counts.dtype)]
+        counts = np.concatenate(weights) if len(self.counts) else everybody
+        values = self.score(resampled_sums(own, self.patients, counts))
+        lacking = np.zeros(len(counts), dtype=bool)
+        for (output, metric), value in values.items():
+            if output != "all" and metric == "recall" and not np.isnan(value[0]):
+                lacking |= np.isnan(value)
+        sampled = Sampled(len(np.unique(self.patients[images])))
+        return {
+            (output, metric): Estimate(
+                np.where(lacking & (output == "all"), np.nan, value)[:, None],
+                np.ones(1),
+                len(self.counts),
+                sampled,
+                metric,
+            )
+            for (output, metric), value in values.items()
+        }
 
 
 def _judge(
@@ -238,11 +255,13 @@ def _judge(
     if not judge.enough:
         n = int(judge.patients.max()) + 1
         verdict.notes.append(f"{n} patients or images, fewer than {MIN_PATIENTS}: no intervals")
+    elif 0 < n_resamples < MIN_RESAMPLES:
+        verdict.notes.append(f"{n_resamples} resamples, fewer than {MIN_RESAMPLES}: no intervals")
     for name, figures in everything.items():
         n, n_patients = int(images[name].sum()), len(np.unique(judge.patients[images[name]]))
-        for (output, metric), (point, drawn) in figures.items():
-            interval = percentile_interval(drawn)
-            verdict.metrics.append(Metric(name, output, metric, point, interval.low, interval.high, n, n_patients))
+        for key, value in figures.items():
+            interval = value.interval()
+            verdict.metrics.append(Metric(name, *key, value.point, interval.low, interval.high, n, n_patients))
     for name, reference in contrasts if contrasts is not None else combinations(columns, 2):
         common = images[name] & images[reference]
         if not common.any():
@@ -252,23 +271,19 @@ def _judge(
             everything[m] if (common == images[m]).all() else judge.figures(columns[m], common)
             for m in (name, reference)
         )
-        verdict.comparisons.extend(_compare(name, reference, key, one[key], other[key]) for key in one)
+        same = np.array_equal(columns[name], columns[reference])
+        verdict.comparisons.extend(_compare((name, reference, *key), one[key], other[key], same) for key in one)
     return DenseVerdict(metrics_frame(verdict), _adjusted(verdict, columns), verdict.notes)
 
 
-def _compare(
-    name: str,
-    reference: str,
-    key: Key,
-    one: tuple[float, Float[np.ndarray, " resample"]],
-    other: tuple[float, Float[np.ndarray, " resample"]],
-) -> Comparison:
-    drawn = one[1] - other[1]
-    interval = percentile_interval(drawn)
-    p_value = float("nan") if np.isnan(interval.low) else two_sided_p(drawn)
-    test = f"paired bootstrap by patient, {len(drawn)} resamples" if len(drawn) else "none"
-    difference = one[0] - other[0]
-    return Comparison(name, reference, *key, difference, interval.low, interval.high, p_value, test, float("nan"))
+def _compare(key: tuple[str, str, str, str], one: Estimate, other: Estimate, same: bool) -> Comparison:
+    """The key is (method, reference, output, metric)."""
+    difference = one.minus(other, same)
+    interval = difference.interval()
+    how = ", t" if difference.uses_t("auto") else ""
+    test = f"paired bootstrap by patient, {difference.n_resamples} resamples{how}"
+    test = "none" if np.isnan(interval.low) else test
+    return Comparison(*key, difference.point, interval.low, interval.high, difference.p_value(), test, float("nan"))
 
 
 def _adjusted(verdict: Verdict, columns: Mapping[str, Columns]) -> pl.DataFrame:

@@ -19,8 +19,9 @@ from pathfuse.dense.judging.confusion import Confusions
 from pathfuse.dense.judging.judge import resampled_sums
 from pathfuse.dense.judging.metrics import METRICS, Parity, metrics
 from pathfuse.errors import InputError
+from pathfuse.evaluation.intervals import percentile_interval
 from pathfuse.evaluation.ranking import mean_rank_intervals, ranks
-from pathfuse.evaluation.resampling import MIN_PATIENTS, draw, percentile_interval
+from pathfuse.evaluation.resampling import MIN_PATIENTS, draw
 
 
 @dataclass(frozen=True)
