@@ -5,12 +5,14 @@ import pytest
 
 from pathfuse.evaluation.averages import Averages
 from pathfuse.evaluation.estimates import Estimate
+from pathfuse.evaluation.intervals import Sampled
 
 NAN = float("nan")
 
 
 def of(point, resampled, left_out=()):
-    return Estimate(point, np.array(resampled, dtype=float), np.array(left_out, dtype=float))
+    values = np.array([point, *resampled, *left_out], dtype=float)
+    return Estimate(values[:, None], np.ones(1), len(resampled), Sampled(20))
 
 
 def assert_is(found, expected):
@@ -31,7 +33,24 @@ def test_a_label_that_does_not_define_a_figure_is_left_out_of_it():
     averages = Averages()
     averages.add({"x": {"auroc": of(NAN, [NAN, 0.5, NAN], [NAN, 0.5])}}, {})
     averages.add({"x": {"auroc": of(0.8, [0.7, 0.9, NAN], [0.8, NAN])}}, {})
-    assert_is(averages.methods()["x"]["auroc"], of(0.8, [0.7, 0.7, NAN], [0.8, 0.5]))
+    assert_is(averages.methods()["x"]["auroc"], of(0.8, [0.7, 0.9, NAN], [0.8, NAN]))
+
+
+def test_a_resample_that_lacks_one_of_the_labels_is_left_out():
+    """The mean over the other labels would be the mean of something else."""
+    averages = Averages()
+    averages.add({"x": {"auroc": of(0.6, [0.6, NAN, 0.5], [0.6, NAN])}}, {})
+    averages.add({"x": {"auroc": of(0.8, [0.7, 0.9, 0.9], [0.8, 0.9])}}, {})
+    assert_is(averages.methods()["x"]["auroc"], of(0.7, [0.65, NAN, 0.7], [0.7, NAN]))
+
+
+def test_a_difference_is_averaged_over_the_labels_that_define_both_sides():
+    """One side's correlation is undefined on the second label: the label counts for neither."""
+    averages, pair = Averages(), ("x", "y")
+    averages.add({}, {pair: ({"r": of(0.5, [0.4])}, {"r": of(0.3, [0.3])})})
+    averages.add({}, {pair: ({"r": of(0.9, [0.9])}, {"r": of(NAN, [NAN])})})
+    one, other = averages.pairs()[pair]
+    assert_is(one["r"].minus(other["r"]), of(0.2, [0.1]))
 
 
 def test_a_figure_that_no_label_defines_is_undefined():
@@ -62,7 +81,7 @@ def test_both_sides_of_a_contrast_are_averaged_over_the_labels_that_both_know():
     one, other = averages.pairs()[pair]
     assert_is(one["nll"], of(2.0, [3, 3]))
     assert_is(other["nll"], of(4.0, [3, 5]))
-    assert_is(one["nll"] - other["nll"], of(-2.0, [0, -2]))
+    assert_is(one["nll"].minus(other["nll"]), of(-2.0, [0, -2]))
     assert list(averages.methods()) == ["x", "y"]
 
 

@@ -13,10 +13,12 @@ from pathfuse.endpoints.regression import Regression
 from pathfuse.evaluation.corrected_t import corrected_t
 from pathfuse.evaluation.delong import delong
 from pathfuse.evaluation.estimates import Estimate
+from pathfuse.evaluation.intervals import Sampled
 from pathfuse.evaluation.judged import Judged
 from pathfuse.evaluation.multiplicity import holm
 from pathfuse.evaluation.noninferiority import non_inferiority
 from pathfuse.evaluation.paired_tests import delong_tests, fold_tests, margin_tests
+from pathfuse.evaluation.rules import Rules
 
 BINARY, TERNARY = Multiclass(("no", "yes")), Multiclass(("a", "b", "c"))
 CONTRASTS = [("x", "y"), ("x", "z"), ("y", "x")]
@@ -197,9 +199,12 @@ def test_a_fold_where_one_side_is_silent_does_not_count():
 
 # Margins
 
+PERCENTILE = Rules(interval="percentile", margin=0.01)
+
 
 def estimate(point, resampled):
-    return Estimate(point, np.asarray(resampled, dtype=float), np.zeros(0))
+    values = np.array([point, *resampled], dtype=float)
+    return Estimate(values[:, None], np.ones(1), len(resampled), Sampled(60))
 
 
 @pytest.mark.parametrize(("loss", "word"), [(-0.05, "superior"), (0.05, "inferior")])
@@ -208,14 +213,14 @@ def test_a_lower_nll_is_a_gain_and_a_lower_auroc_a_loss(loss, word):
     noise = 0.001 * np.random.default_rng(0).normal(size=999)
     shifted = {m: estimate(0.6 + loss, 0.6 + loss + noise) for m in BINARY.metrics}
     still = {m: estimate(0.6, np.full(999, 0.6)) for m in BINARY.metrics}
-    nll, auroc = margin_tests(BINARY, "all", "fused", shifted, still, 0.01)
+    nll, auroc = margin_tests(BINARY, "all", "fused", shifted, still, PERCENTILE)
     opposite = {"superior": "inferior", "inferior": "superior"}[word]
     assert (nll.metric, nll.conclusion) == ("nll", word)
     assert (auroc.metric, auroc.conclusion) == ("auroc", opposite)
     for test in (nll, auroc):
         assert test.difference == pytest.approx(loss)  # in the metric's own direction, as in comparisons.csv
         assert (test.method, test.reference, test.output) == ("fused", "best_expert", "all")
-        assert test.test == "non-inferiority, percentile bootstrap by patient, not adjusted"
+        assert test.test == "non-inferiority, bootstrap by patient, not adjusted"
         assert test.margin == 0.01
         assert np.isnan([test.statistic, test.p_holm]).all()
     assert (nll.p_value, auroc.p_value) == ((0.001, 1.0) if word == "superior" else (1.0, 0.001))
@@ -227,7 +232,7 @@ def test_margins_are_judged_on_paired_differences():
     own = 0.001 * np.random.default_rng(1).normal(size=999)
     one = {m: estimate(0.5, common + own) for m in BINARY.metrics}
     other = {m: estimate(0.5, common) for m in BINARY.metrics}
-    for test in margin_tests(BINARY, "all", "fused", one, other, 0.01):
+    for test in margin_tests(BINARY, "all", "fused", one, other, PERCENTILE):
         expected = non_inferiority(own, 0.01)
         assert (test.conclusion, test.conclusion) == (expected.conclusion, "equivalent")
         assert test.p_value == expected.p_value
@@ -235,7 +240,7 @@ def test_margins_are_judged_on_paired_differences():
 
 def test_margins_without_resamples_conclude_nothing():
     values = {m: estimate(0.6, []) for m in BINARY.metrics}
-    for test in margin_tests(BINARY, "all", "fused", values, values, 0.01):
+    for test in margin_tests(BINARY, "all", "fused", values, values, PERCENTILE):
         assert test.conclusion == "no intervals"
         assert np.isnan(test.p_value)
         assert test.difference == 0

@@ -114,13 +114,11 @@ def t_interval(point: float, draws: Draws, sampled: Sampled, level: float = LEVE
 
 
 def t_p_value(point: float, draws: Draws, sampled: Sampled) -> float:
-    """Two-sided, of the hypothesis that the figure is 0; 1 where it is 0 and no resample moves it."""
+    """Two-sided, of the hypothesis that the figure is 0; the bootstrap's own where no resample moves the figure."""
     error = standard_error(draws, sampled)
     if np.isnan(error) or np.isnan(point):
         return float("nan")
-    if error == 0:
-        return 1.0 if point == 0 else float("nan")
-    return float(2 * stdtr(sampled.freedom, -abs(point) / error))
+    return float(2 * stdtr(sampled.freedom, -abs(point) / error)) if error > 0 else two_sided_p(draws)
 
 
 def share_interval(point: float, n: int, level: float = LEVEL) -> Interval:

@@ -11,13 +11,16 @@ from typing import Self
 import numpy as np
 
 from pathfuse.endpoints.likelihood import floor_log_prob
+from pathfuse.fusion.anchor import PRIOR_ROWS
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.certificate import Certificate, certify
 from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.ladder import Ladder, climb
+from pathfuse.fusion.logpool import equal_product
+from pathfuse.fusion.presence import corrected, corrected_exponents, fit_presence
 from pathfuse.fusion.rung import Rung
 from pathfuse.fusion.rungs import new_rungs
-from pathfuse.fusion.static_product import StaticProduct
+from pathfuse.fusion.static_product import StaticProduct, fit_static
 from pathfuse.types import LogProbs, Observed, Params, Weights
 
 
@@ -33,6 +36,7 @@ class Auto(Fusion):
         members_: The rungs that sit in the council, by name.
         council_: The static product that weighs them.
         inner_scores_: Mean held-out NLL of every rung.
+        presence_: What absent experts change (``fusion.presence``).
 
     Examples:
         >>> import numpy as np
@@ -50,6 +54,7 @@ class Auto(Fusion):
     name = "auto"
     members_: dict[str, Rung]
     council_: StaticProduct
+    presence_: Params
     inner_scores_: dict[str, float]
 
     def __init__(self, endpoint: str = "multiclass", seed: int = 0, n_jobs: int | None = None) -> None:
@@ -71,13 +76,13 @@ class Auto(Fusion):
         expert itself, who is a rung, never has to.
         """
         self.inner_scores_ = ladder.scores
-        fit_rows = {name: rung.log_pool(experts) for name, rung in ladder.members.items()}
+        fit_rows = {name: rung.pool(experts, rung.params_) for name, rung in ladder.members.items()}
         own = {name: rung.certificate_ for name, rung in ladder.members.items()}
         seated = list(ladder.members)
         left: list[str] = []
         while True:
             self._seat(ladder, seated, observed)
-            fused = self._pool_members([fit_rows[name] for name in seated])
+            fused = corrected(self._pool_members([fit_rows[name] for name in seated]), experts, self.presence_)
             self.certificate_ = certify(fused, experts, observed, _farewell(left))
             worse = [name for name in seated if not own[name].holds]
             if self.certificate_.holds or len(seated) == 1:
@@ -91,8 +96,12 @@ class Auto(Fusion):
         self.members_ = {name: ladder.members[name] for name in seated}
         if len(seated) == 1:
             self.council_ = seat_council({"bias": np.zeros(1), "log_sharpness": np.array(0.0)})
+            self.presence_ = self.members_[seated[0]].presence_
             return
-        self.council_ = seat_council(fit_council([ladder.held_out[name] for name in seated], observed[ladder.rows]))
+        truth = observed[ladder.rows]
+        self.council_ = seat_council(fit_council([ladder.held_out[name] for name in seated], truth))
+        pooled = [self._pool_members([ladder.hidden[name][v] for name in seated]) for v in range(len(ladder.seen))]
+        self.presence_ = fit_presence(ladder.seen, pooled, truth) if pooled else {}
 
     def _pool_members(self, predictions: list[LogProbs]) -> LogProbs:
         return self.council_.log_pool(all_present(floor_log_prob(np.stack(predictions, axis=1))))
@@ -100,12 +109,21 @@ class Auto(Fusion):
     def log_pool(self, experts: Experts) -> LogProbs:
         """See ``Fusion``."""
         members: dict[str, Rung] = self._need("members_")
-        return self._pool_members([rung.log_pool(experts) for rung in members.values()])
+        pooled = self._pool_members([rung.pool(experts, rung.params_) for rung in members.values()])
+        return corrected(pooled, experts, self.presence_)
 
     def weigh(self, experts: Experts) -> Weights:
-        """The weights of the council's ``logitprod`` member; of its first member if that one has left."""
+        """The effective weights: each member's sharpness x weights, weighed by the council.
+
+        Exact where all members are products, since a product of products is one; of stacking, which has no weights, the
+        share of the coefficients stands for them.
+        """
         members: dict[str, Rung] = self._need("members_")
-        return members.get("logitprod", next(iter(members.values()))).weigh(experts)
+        powers = np.zeros(experts.present.shape)
+        for weight, rung in zip(self.council_weights_.values(), members.values(), strict=True):
+            powers += self.council_sharpness_ * weight * rung.exponents(experts)
+        powers = corrected_exponents(powers, experts, self.presence_)
+        return powers / powers.sum(axis=1, keepdims=True)
 
     @property
     def council_weights_(self) -> dict[str, float]:
@@ -129,10 +147,11 @@ def fit_council(held_out: Sequence[np.ndarray], observed: Observed) -> Params:
     stacked = np.stack(held_out, axis=2)
     repeats, rows, n_rungs, outcomes = stacked.shape
     council = all_present(floor_log_prob(stacked.reshape(repeats * rows, n_rungs, outcomes)))
-    # A pull of 1/n, with n the distinct rows and not their repeats. No fallback to one rung here: the council is
-    # judged as a whole, on the fit rows.
-    pull = StaticProduct(ridge=float(repeats))
-    return pull.fit_path(council, np.concatenate([observed] * repeats), [float(repeats)])[0]
+    # A pull of 1/n and a prior of so many rows, with n the distinct rows and not their repeats. No fallback to one rung
+    # here: the council is judged as a whole, on the fit rows.
+    truth, start = np.concatenate([observed] * repeats), equal_product(n_rungs)
+    product = fit_static(council, truth, float(repeats), start, PRIOR_ROWS * repeats)
+    return {"bias": product.bias, "log_sharpness": np.array(product.log_sharpness)}
 
 
 def all_present(log_prob: np.ndarray) -> Experts:
@@ -143,7 +162,7 @@ def all_present(log_prob: np.ndarray) -> Experts:
 def seat_council(params: Params) -> StaticProduct:
     """A static product over rungs, with given parameters."""
     council = StaticProduct(ridge=1.0)
-    council.params_, council.setting_, council.scores_ = params, 1.0, {}
+    council.params_, council.setting_, council.scores_, council.presence_ = params, 1.0, {}, {}
     council.certificate_ = Certificate(0.0, (0.0,), (0,))
     return council
 

@@ -26,6 +26,7 @@ class BestExpert(Rung):
     """
 
     name = "best_expert"
+    fits = False
 
     def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:
         """See ``Rung``."""

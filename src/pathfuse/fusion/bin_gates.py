@@ -12,6 +12,7 @@ from scipy.optimize import minimize
 
 from pathfuse.costs import add_flops
 from pathfuse.endpoints.likelihood import log_softmax
+from pathfuse.fusion.anchor import PRIOR_ROWS, anchor_of
 from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.logpool import Features, Product, SetLikelihood, Vector, masked_softmax
 from pathfuse.types import LogProbs, Observed, Weights
@@ -54,7 +55,7 @@ class BinGatesObjective:
         self.log_prob = np.ascontiguousarray(experts.log_prob.transpose(2, 1, 0))
         self.absent = np.where(experts.present.T, 0.0, -np.inf)
         self.phi, self.ridge, self.rho = np.ascontiguousarray(phi.T), ridge, 0.0
-        self.likelihood = SetLikelihood.of(observed)
+        self.likelihood = SetLikelihood.of(observed, anchor_of(experts), PRIOR_ROWS / experts.n_samples)
 
     def unpack(self, theta: Vector) -> BinGates:
         """One vector as parameters."""

@@ -1,5 +1,6 @@
 """The experts' log-probabilities, ready for pooling: the one input of every fusion method."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +54,11 @@ class Experts:
     def n_samples(self) -> int:
         """Number of samples."""
         return len(self.log_prob)
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Experts]") -> "Experts":
+        """Samples of several tables of the same experts, one after the other."""
+        return cls(np.concatenate([p.log_prob for p in parts]), np.concatenate([p.present for p in parts]))
 
     def rows(self, index: np.ndarray) -> "Experts":
         """The same experts on some of the samples."""

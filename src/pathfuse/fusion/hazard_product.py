@@ -13,6 +13,7 @@ from jaxtyping import Float
 from pathfuse.costs import add_flops
 from pathfuse.endpoints.likelihood import floor_log_prob
 from pathfuse.endpoints.survival import event_distribution
+from pathfuse.fusion.anchor import PRIOR_ROWS, anchor_of
 from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.logpool import (
     ByOutcome,
@@ -48,7 +49,7 @@ class HazardProduct(StaticProduct):
     def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:
         """See ``Rung``."""
         logits = hazard_logits(experts)
-        likelihood = HazardLikelihood.of(observed)
+        likelihood = HazardLikelihood.of(observed, anchor_of(experts), PRIOR_ROWS / experts.n_samples)
         product, path = equal_product(experts.shape[1]), []
         for ridge in settings:
             objective = static_objective(logits, observed, ridge, likelihood)
@@ -76,11 +77,15 @@ class HazardLikelihood:
     """Mean censored NLL of hazard logits, with its gradient; samples along the last axis."""
 
     observed: Float[np.ndarray, "outcome sample"]
+    anchor: Float[np.ndarray, "outcome sample"] | None = None
+    """Probabilities that pseudo-observations are drawn from (``fusion.anchor``); None: there are none."""
+    pull: float = 0.0
+    """How many pseudo-observations there are per row."""
 
     @classmethod
-    def of(cls, observed: Observed) -> "HazardLikelihood":
+    def of(cls, observed: Observed, anchor: ByOutcome | None = None, pull: float = 0.0) -> "HazardLikelihood":
         """From observed sets over the bins and the tail."""
-        return cls(np.ascontiguousarray(observed.T, dtype=np.float64))
+        return cls(np.ascontiguousarray(observed.T, dtype=np.float64), anchor, pull)
 
     def __call__(self, scores: Float[np.ndarray, "bin sample"]) -> tuple[float, Float[np.ndarray, "bin sample"]]:
         """Mean NLL, and n times its gradient.
@@ -94,6 +99,15 @@ class HazardLikelihood:
         inside = np.exp(allowed - peak)
         mass = inside.sum(axis=0)
         inside /= mass
-        at_risk = np.cumsum(inside[::-1], axis=0)[::-1][:-1]
         hazard = 1 / (1 + np.exp(-np.clip(scores, -500, 500)))
-        return -float((peak + np.log(mass)).mean()), hazard * at_risk - inside[:-1]
+        value = -float((peak + np.log(mass)).mean())
+        slope = hazard * _at_risk(inside) - inside[:-1]
+        if self.anchor is None:
+            return value, slope
+        value -= self.pull * float((self.anchor * log_q).sum()) / scores.shape[1]
+        return value, slope + self.pull * (hazard * _at_risk(self.anchor) - self.anchor[:-1])
+
+
+def _at_risk(prob: ByOutcome) -> Float[np.ndarray, "bin sample"]:
+    """Probability of an event in a bin or later."""
+    return np.cumsum(prob[::-1], axis=0)[::-1][:-1]

@@ -9,8 +9,9 @@ from jaxtyping import Float
 from pathfuse.errors import InputError
 from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.inner_cv import inner_folds
-from pathfuse.fusion.rung import Rung, Tick, hold_out, no_tick, path_to_best, score_settings
-from pathfuse.types import Index, Observed
+from pathfuse.fusion.presence import View, fit_presence, views
+from pathfuse.fusion.rung import Rung, Tick, hold_out, no_tick, path_to_best, predict_views, score_settings
+from pathfuse.types import Index, LogProbs, Observed
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,10 @@ class Ladder:
     """Held-out log-probabilities at that setting."""
     rows: Index
     """The fit rows that ``held_out`` covers."""
+    seen: list[View]
+    """Those rows with experts hidden."""
+    hidden: dict[str, list[LogProbs]]
+    """What each rung predicts of them, as it is: nothing is corrected."""
 
 
 def climb(
@@ -48,10 +53,14 @@ def climb(
             "they need at least two patients and one class with two rows"
         )
     held_out = hold_out(rungs, experts, observed, folds, n_jobs, tick)
-    members, best, kept = {}, {}, {}
+    members, best, kept, hidden = {}, {}, {}, {}
+    seen = views(experts.rows(folds.rows), seed)
     for rung, predictions in zip(rungs, held_out, strict=True):
         scores = score_settings(rung.candidates(len(folds.rows)), predictions, observed[folds.rows])
         path = path_to_best(scores)
         members[rung.name] = rung.refit(experts, observed, path, scores)
         best[rung.name], kept[rung.name] = scores[path[-1]], predictions[len(path) - 1]
-    return Ladder(members, best, kept, folds.rows)
+        hidden[rung.name] = predict_views(rung, seen, experts, observed, folds)
+        if rung.fits:
+            rung.learn_presence(fit_presence(seen, hidden[rung.name], observed[folds.rows]), experts, observed)
+    return Ladder(members, best, kept, folds.rows, seen, hidden)

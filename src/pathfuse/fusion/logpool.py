@@ -15,6 +15,7 @@ from scipy.optimize import minimize
 
 from pathfuse.costs import add_flops
 from pathfuse.endpoints.likelihood import log_softmax
+from pathfuse.fusion.anchor import PRIOR_ROWS, anchor_of
 from pathfuse.fusion.experts import Experts
 from pathfuse.types import LogProbs, Observed, Present, Weights
 
@@ -61,16 +62,28 @@ class SetLikelihood:
 
     observed: Float[np.ndarray, "outcome sample"]
     """1 where the truth allows the outcome, 0 elsewhere; a share in between where it says only that."""
+    anchor: Float[np.ndarray, "outcome sample"] | None = None
+    """Probabilities that pseudo-observations are drawn from (``fusion.anchor``); None: there are none."""
+    pull: float = 0.0
+    """How many pseudo-observations there are per row."""
 
     @classmethod
-    def of(cls, observed: Observed) -> "SetLikelihood":
+    def of(cls, observed: Observed, anchor: ByOutcome | None = None, pull: float = 0.0) -> "SetLikelihood":
         """From observed sets with samples along the first axis."""
-        return cls(np.ascontiguousarray(observed.T, dtype=np.float64))
+        return cls(np.ascontiguousarray(observed.T, dtype=np.float64), anchor, pull)
 
     def __call__(
         self, scores: Float[np.ndarray, "outcome sample"]
     ) -> tuple[float, Float[np.ndarray, "outcome sample"]]:
         """Mean NLL, and n times its gradient: ``q - q(. | observed)`` for each sample."""
+        value, slope, log_prob = self._fit(scores)
+        if self.anchor is None:
+            return value, slope
+        value -= self.pull * float((self.anchor * log_prob).sum()) / scores.shape[1]
+        return value, slope + self.pull * (np.exp(log_prob) - self.anchor)
+
+    def _fit(self, scores: ByOutcome) -> tuple[float, ByOutcome, ByOutcome]:
+        """Mean NLL of the rows, n times its gradient, and the log-probabilities."""
         shifted = scores - scores.max(axis=0)
         powers = np.exp(shifted)
         total = powers.sum(axis=0)
@@ -82,8 +95,10 @@ class SetLikelihood:
             peak = allowed.max(axis=0)
             conditional = np.exp(allowed - peak)
             share = conditional.sum(axis=0)
-            return float((np.log(total) - peak - np.log(share)).mean()), powers / total - conditional / share
-        return float((np.log(total) - np.log(mass)).mean()), powers / total - conditional / mass
+            value = float((np.log(total) - peak - np.log(share)).mean())
+            return value, powers / total - conditional / share, shifted - np.log(total)
+        value = float((np.log(total) - np.log(mass)).mean())
+        return value, powers / total - conditional / mass, shifted - np.log(total)
 
 
 Likelihood = Callable[[ByOutcome], tuple[float, ByOutcome]]
@@ -93,7 +108,8 @@ Likelihood = Callable[[ByOutcome], tuple[float, ByOutcome]]
 class ProductObjective:
     """Penalised mean NLL of a weighted product, as a function of one flat vector (b, log s, A).
 
-    ``mean NLL + ridge * (||b||^2 + log(s)^2) + rho * ||A||^2 + decorrelation * mean(w' R w)``
+    ``mean NLL + ridge * (||b||^2 + log(s)^2) + rho * ||A||^2 + decorrelation * mean(w' R w)``, and a few
+    pseudo-observations (``fusion.anchor``) that keep the sharpness finite where the rows are separable.
 
     Args:
         experts: Log-probabilities of the fit rows.
@@ -103,7 +119,9 @@ class ProductObjective:
         rho: Ridge on the gate.
         correlation: ``decorrelation * R`` of LogitProd's penalty, or None.
         equal: Hold the weights equal; only the sharpness moves.
-        likelihood: Of the pooled scores; default: softmax over the observed sets.
+        likelihood: Of the pooled scores; default: softmax over the observed sets, with the prior of
+            ``fusion.anchor``.
+        prior_rows: How many rows that prior counts as.
     """
 
     def __init__(
@@ -116,12 +134,14 @@ class ProductObjective:
         correlation: Float[np.ndarray, "expert expert"] | None = None,
         equal: bool = False,
         likelihood: Likelihood | None = None,
+        prior_rows: float = PRIOR_ROWS,
     ) -> None:
         self.ridge, self.rho, self.correlation, self.equal = ridge, rho, correlation, equal
         self.log_prob = np.ascontiguousarray(experts.log_prob.transpose(1, 2, 0))
         self.absent = None if experts.present.all() else np.where(experts.present.T, 0.0, -np.inf)
         self.phi = np.ascontiguousarray(phi.T)
-        self.likelihood = likelihood or SetLikelihood.of(observed)
+        pull = prior_rows / experts.n_samples
+        self.likelihood = likelihood or SetLikelihood.of(observed, anchor_of(experts), pull)
 
     def at(self, ridge: float, rho: float) -> "ProductObjective":
         """The same rows under other penalties."""

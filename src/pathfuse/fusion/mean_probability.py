@@ -6,9 +6,9 @@ import numpy as np
 
 from pathfuse.costs import add_flops
 from pathfuse.endpoints.likelihood import log_softmax
+from pathfuse.fusion.anchor import equal_weights
 from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.rung import Rung
-from pathfuse.fusion.uniform_product import equal_weights
 from pathfuse.types import LogProbs, Observed, Params, Weights
 
 
@@ -25,6 +25,7 @@ class MeanProbability(Rung):
     """
 
     name = "mean_probability"
+    fits = False
 
     def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:
         """See ``Rung``."""
@@ -33,8 +34,8 @@ class MeanProbability(Rung):
     def pool(self, experts: Experts, params: Params) -> LogProbs:
         """See ``Rung``."""
         add_flops(2 * experts.log_prob.size)
-        return log_softmax(np.log(np.einsum("nm,nmk->nk", equal_weights(experts), np.exp(experts.log_prob))))
+        return log_softmax(np.log(np.einsum("nm,nmk->nk", equal_weights(experts.present), np.exp(experts.log_prob))))
 
     def share(self, experts: Experts, params: Params) -> Weights:
         """Equal."""
-        return equal_weights(experts)
+        return equal_weights(experts.present)

@@ -6,7 +6,7 @@ parameters pool experts (``pool``) and weigh them (``share``). Everything else i
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from jaxtyping import Float
@@ -17,7 +17,8 @@ from pathfuse.endpoints.likelihood import set_nll
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.certificate import certify
 from pathfuse.fusion.experts import Experts
-from pathfuse.fusion.inner_cv import InnerFolds, inner_folds
+from pathfuse.fusion.inner_cv import LARGE, InnerFolds, inner_folds
+from pathfuse.fusion.presence import View, corrected, corrected_exponents, fit_presence, views
 from pathfuse.types import LogProbs, Observed, Params, Weights
 
 HeldOut = Float[np.ndarray, "setting repeat row outcome"]
@@ -36,9 +37,13 @@ class Rung(Fusion):
         params_: Fitted numbers by name.
         setting_: The chosen candidate.
         scores_: Mean held-out NLL of each candidate; empty if there was nothing to choose.
+        presence_: What absent experts change (``fusion.presence``); empty: nothing.
     """
 
+    fits: ClassVar[bool] = True
+    """Whether the weights or the sharpness are fitted; where not, absent experts change nothing."""
     params_: Params
+    presence_: Params
     setting_: float
     scores_: dict[float, float]
 
@@ -67,14 +72,20 @@ class Rung(Fusion):
         candidates = self.candidates(experts.n_samples)
         folds = inner_folds(observed, groups, self.seed)
         if len(candidates) == 1 or folds is None:
-            return self.refit(experts, observed, candidates[: (len(candidates) + 1) // 2], {})
-        (held_out,) = hold_out([self], experts, observed, folds, self.n_jobs)
-        scores = score_settings(candidates, held_out, observed[folds.rows])
-        return self.refit(experts, observed, path_to_best(scores), scores)
+            self.refit(experts, observed, candidates[: (len(candidates) + 1) // 2], {})
+        else:
+            (held_out,) = hold_out([self], experts, observed, folds, self.n_jobs)
+            scores = score_settings(candidates, held_out, observed[folds.rows])
+            self.refit(experts, observed, path_to_best(scores), scores)
+        if folds is not None and self.fits:
+            seen = views(experts.rows(folds.rows), self.seed)
+            said = predict_views(self, seen, experts, observed, folds)
+            self.learn_presence(fit_presence(seen, said, observed[folds.rows]), experts, observed)
+        return self
 
     def refit(self, experts: Experts, observed: Observed, path: Sequence[float], scores: dict[float, float]) -> Self:
         """Fits on all rows at the last setting of ``path`` and checks the guarantee."""
-        self.setting_, self.scores_ = path[-1], scores
+        self.setting_, self.scores_, self.presence_ = path[-1], scores, {}
         self.params_ = self.fit_path(experts, observed, path)[-1]
         self.certificate_ = certify(self.pool(experts, self.params_), experts, observed)
         if not self.certificate_.holds:
@@ -85,13 +96,30 @@ class Rung(Fusion):
                     break
         return self
 
+    def learn_presence(self, presence: Params, experts: Experts, observed: Observed) -> None:
+        """Takes the correction for absent experts, unless it would break the guarantee on the fit rows."""
+        self.presence_ = presence
+        if experts.present.all():
+            return
+        certificate = certify(self.log_pool(experts), experts, observed, self.certificate_.fallback)
+        if self.certificate_.holds and not certificate.holds:
+            self.presence_ = {}
+        else:
+            self.certificate_ = certificate
+
     def log_pool(self, experts: Experts) -> LogProbs:
         """Fused log-probabilities of samples."""
-        return self.pool(experts, self._need("params_"))
+        return corrected(self.pool(experts, self._need("params_")), experts, self.presence_)
+
+    def exponents(self, experts: Experts) -> Weights:
+        """The powers to which the experts are raised before absent ones are allowed for: sharpness x weight."""
+        params: Params = self._need("params_")
+        return np.asarray(np.exp(params.get("log_sharpness", np.zeros(()))) * self.share(experts, params))
 
     def weigh(self, experts: Experts) -> Weights:
         """Weights of the experts in each sample."""
-        return self.share(experts, self._need("params_"))
+        powers = corrected_exponents(self.exponents(experts), experts, self.presence_)
+        return powers / powers.sum(axis=1, keepdims=True)
 
 
 def _hold_out_fold(
@@ -130,6 +158,31 @@ def hold_out(
         results[position[id(method)]][:, repeat, test] = part
         tick(done / len(jobs))
     return results
+
+
+def predict_views(
+    method: Rung, seen: Sequence[View], experts: Experts, observed: Observed, folds: InnerFolds
+) -> list[LogProbs]:
+    """What a fitted method predicts of views of its fit rows, held out in the first repeat of the inner folds.
+
+    Above ``LARGE`` rows, and for methods without anything to fit, by the method itself: it has seen too many rows, or
+    learned too little, to know one of them.
+    """
+    if not seen:
+        return []
+    if not method.fits or len(folds.rows) > LARGE:
+        return [method.pool(view.experts, method.params_) for view in seen]
+    inner, truth = experts.rows(folds.rows), observed[folds.rows]
+    result = [np.full((len(view.rows), experts.shape[2]), np.nan) for view in seen]
+    for train, test in folds.splits[0]:
+        (params,) = method.fit_path(inner.rows(train), truth[train], [method.setting_])
+        chosen = [np.flatnonzero(np.isin(view.rows, test)) for view in seen]
+        parts = [view.experts.rows(rows) for view, rows in zip(seen, chosen, strict=True)]
+        said = method.pool(Experts.joined(parts), params)
+        ends = np.cumsum([len(rows) for rows in chosen])
+        for own, rows, part in zip(result, chosen, np.split(said, ends[:-1]), strict=True):
+            own[rows] = part
+    return result
 
 
 def score_settings(settings: Sequence[float], held_out: HeldOut, observed: Observed) -> dict[float, float]:

@@ -11,9 +11,10 @@ from scipy.optimize import minimize
 
 from pathfuse.costs import add_flops
 from pathfuse.endpoints.likelihood import log_softmax
+from pathfuse.fusion.anchor import PRIOR_ROWS, anchor_of
 from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.imputation import GaussianImputer, Table
-from pathfuse.fusion.logpool import SetLikelihood
+from pathfuse.fusion.logpool import ByOutcome, SetLikelihood
 from pathfuse.fusion.rung import Rung
 from pathfuse.types import LogProbs, Observed, Params, Weights
 
@@ -57,7 +58,7 @@ class Stacking(Rung):
         mean, sd = table.mean(axis=0), table.std(axis=0)
         scale = np.where(sd > 1e-9, 1 / np.where(sd > 1e-9, sd, 1), 0.0)
         table, theta, path = (table - mean) * scale, None, []
-        objective = RidgeObjective(table, observed, 0.0)
+        objective = RidgeObjective(table, observed, 0.0, anchor_of(experts))
         for inverse_penalty in settings:
             objective.penalty = 1 / (2 * inverse_penalty * len(table))
             theta = objective.minimise(theta)
@@ -110,11 +111,12 @@ class RidgeObjective:
         table: Standardised features.
         observed: Observed sets.
         penalty: Ridge.
+        anchor: What pseudo-observations are drawn from (``fusion.anchor``).
     """
 
-    def __init__(self, table: Table, observed: Observed, penalty: float) -> None:
+    def __init__(self, table: Table, observed: Observed, penalty: float, anchor: ByOutcome | None = None) -> None:
         self.table, self.penalty, self.n_outcomes = np.ascontiguousarray(table.T), penalty, observed.shape[1]
-        self.likelihood = SetLikelihood.of(observed)
+        self.likelihood = SetLikelihood.of(observed, anchor, PRIOR_ROWS / len(table))
 
     @property
     def flops(self) -> int:

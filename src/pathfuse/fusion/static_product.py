@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from pathfuse.fusion.anchor import PRIOR_ROWS
 from pathfuse.fusion.certificate import preference
 from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.logpool import (
@@ -80,19 +81,27 @@ class StaticProduct(Rung):
         yield "best_expert", {"bias": one_hot_bias(experts, observed), "log_sharpness": np.array(0.0)}
 
 
-def fit_static(experts: Experts, observed: Observed, ridge: float, start: Product) -> Product:
+def fit_static(
+    experts: Experts, observed: Observed, ridge: float, start: Product, prior_rows: float = PRIOR_ROWS
+) -> Product:
     """Constant weights and sharpness at one ridge (in units of 1/n)."""
-    return static_objective(experts, observed, ridge).minimise(start)
+    return static_objective(experts, observed, ridge, prior_rows=prior_rows).minimise(start)
 
 
 def static_objective(
-    experts: Experts, observed: Observed, ridge: float, likelihood: Likelihood | None = None
+    experts: Experts,
+    observed: Observed,
+    ridge: float,
+    likelihood: Likelihood | None = None,
+    prior_rows: float = PRIOR_ROWS,
 ) -> ProductObjective:
-    """The objective of constant weights; at an infinite ridge only the sharpness moves."""
+    """The objective of constant weights; at an infinite ridge only the sharpness moves, held by the prior alone."""
     only_sharpness = math.isinf(ridge)
     pull = 0.0 if only_sharpness else ridge / experts.n_samples
     phi = no_features(experts.n_samples)
-    return ProductObjective(experts, observed, phi, ridge=pull, equal=only_sharpness, likelihood=likelihood)
+    return ProductObjective(
+        experts, observed, phi, ridge=pull, equal=only_sharpness, likelihood=likelihood, prior_rows=prior_rows
+    )
 
 
 def one_hot_bias(experts: Experts, observed: Observed) -> np.ndarray:

@@ -27,17 +27,18 @@ def dump(fusion: Fusion) -> tuple[dict[str, Any], Tensors]:
     tensors: Tensors = {}
     if isinstance(fusion, Rung):
         content |= {"setting": repr(fusion.setting_), "scores": {repr(k): v for k, v in fusion.scores_.items()}}
-        return content, dict(fusion.params_)
+        return content, {**fusion.params_, **_prefixed("presence", fusion.presence_)}
     if isinstance(fusion, Auto):
         parts: dict[str, Fusion] = {**fusion.members_, "council": fusion.council_}
         content |= {"inner_scores": fusion.inner_scores_, "members": list(fusion.members_)}
+        tensors |= _prefixed("presence", fusion.presence_)
     elif isinstance(fusion, Choose):
         parts = {fusion.chosen_.name: fusion.chosen_}
         content |= {"inner_scores": fusion.inner_scores_, "members": [fusion.chosen_.name]}
     content["parts"] = {}
     for key, part in parts.items():
         content["parts"][key], arrays = dump(part)
-        tensors |= {f"{key}/{name}": array for name, array in arrays.items()}
+        tensors |= _prefixed(key, arrays)
     return content, tensors
 
 
@@ -47,7 +48,8 @@ def restore(content: dict[str, Any], tensors: Tensors) -> Fusion:
     fusion = method_class(content["method"])(**options)
     fusion.certificate_ = Certificate.from_dict(content["certificate"])
     if isinstance(fusion, Rung):
-        fusion.params_ = dict(tensors)
+        fusion.params_ = {name: array for name, array in tensors.items() if not name.startswith("presence/")}
+        fusion.presence_ = _below(tensors, "presence")
         fusion.setting_ = float(content["setting"])
         fusion.scores_ = {float(k): v for k, v in content["scores"].items()}
         return fusion
@@ -55,6 +57,7 @@ def restore(content: dict[str, Any], tensors: Tensors) -> Fusion:
     members = {name: part for name in content["members"] if isinstance(part := parts[name], Rung)}
     if isinstance(fusion, Auto):
         fusion.members_, council = members, parts["council"]
+        fusion.presence_ = _below(tensors, "presence")
         if isinstance(council, StaticProduct):
             fusion.council_ = council
         fusion.inner_scores_ = content["inner_scores"]
@@ -62,6 +65,10 @@ def restore(content: dict[str, Any], tensors: Tensors) -> Fusion:
         (fusion.chosen_,) = members.values()
         fusion.inner_scores_ = content["inner_scores"]
     return fusion
+
+
+def _prefixed(key: str, arrays: Tensors) -> Tensors:
+    return {f"{key}/{name}": array for name, array in arrays.items()}
 
 
 def _below(tensors: Tensors, key: str) -> Tensors:

@@ -5,15 +5,11 @@ Never worse than the average expert, sample by sample (weighted AM-GM; Wood et a
 
 from collections.abc import Sequence
 
+from pathfuse.fusion.anchor import equal_weights
 from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.logpool import weighted_product
 from pathfuse.fusion.rung import Rung
 from pathfuse.types import LogProbs, Observed, Params, Weights
-
-
-def equal_weights(experts: Experts) -> Weights:
-    """1 / (number of experts present), 0 for absent ones."""
-    return experts.present / experts.present.sum(axis=1, keepdims=True)
 
 
 class UniformProduct(Rung):
@@ -29,6 +25,7 @@ class UniformProduct(Rung):
     """
 
     name = "uniform_product"
+    fits = False
 
     def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:
         """See ``Rung``."""
@@ -36,8 +33,8 @@ class UniformProduct(Rung):
 
     def pool(self, experts: Experts, params: Params) -> LogProbs:
         """See ``Rung``."""
-        return weighted_product(experts, equal_weights(experts))
+        return weighted_product(experts, equal_weights(experts.present))
 
     def share(self, experts: Experts, params: Params) -> Weights:
         """Equal."""
-        return equal_weights(experts)
+        return equal_weights(experts.present)

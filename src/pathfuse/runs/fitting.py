@@ -156,7 +156,7 @@ def fit_task(study: Study, task: str, rows: Index, recipe: Recipe, tick: Tick = 
         ladder = climb(rungs, experts, observed, groups, recipe.seed, recipe.n_jobs, tick)
     except InputError as error:
         raise InputError(f"{study.samples.source}: {error}") from error
-    fused = fused_from(ladder, recipe, experts, observed)
+    fused = fused_from(ladder, recipe, study.endpoint.kind, experts, observed)
     temperature = held_out_temperature(ladder, fused, observed, recipe.seed)
     fit = TaskFit(frequency, ladder, fused, temperature, rows, calibrating)
     return replace(fit, sets=_fit_sets(study, task, fit, recipe.coverage))
@@ -213,14 +213,14 @@ def held_out_temperature(ladder: Ladder, fused: Fusion, observed: np.ndarray, se
     return best_temperature(np.concatenate(pooled), np.concatenate(truth))
 
 
-def fused_from(ladder: Ladder, recipe: Recipe, experts: Experts, observed: np.ndarray) -> Fusion:
+def fused_from(ladder: Ladder, recipe: Recipe, endpoint: str, experts: Experts, observed: np.ndarray) -> Fusion:
     """The fused method over rungs that are fitted already: nothing is fitted twice."""
     kind = method_class(recipe.method)
     if issubclass(kind, Rung):
         return ladder.members[recipe.method]
     if issubclass(kind, Choose):
-        return Choose(seed=recipe.seed).fit_ladder(ladder)
-    return Auto(seed=recipe.seed).fit_ladder(ladder, experts, observed)
+        return Choose(endpoint, seed=recipe.seed).fit_ladder(ladder)
+    return Auto(endpoint, seed=recipe.seed).fit_ladder(ladder, experts, observed)
 
 
 def unfittable(study: Study, task: str, rows: Index) -> str | None:

@@ -26,7 +26,7 @@ from pathfuse.tables.predictions import Expert, PredictionInput, gather, read_ex
 from pathfuse.tables.study import align
 from pathfuse.tables.write import write_json
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the model files; raised when older readers would misread newer files."""
 MODEL_FILE, TENSOR_FILE = "model.json", "model.safetensors"
 

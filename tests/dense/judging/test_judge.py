@@ -7,6 +7,7 @@ import pytest
 from pathfuse.dense.judging.judge import judge_dense, judge_instances, resampled_sums
 from pathfuse.dense.judging.metrics import metrics
 from pathfuse.errors import InputError
+from pathfuse.evaluation.intervals import Sampled, bca_interval, t_interval, t_p_value
 from pathfuse.evaluation.resampling import draw
 
 
@@ -38,17 +39,24 @@ def test_the_bootstrap_is_that_of_a_plain_loop(study):
     }
     row = cell(verdict.metrics, method="good", output="all", metric="mDice")
     assert row["value"] == metrics(cms["good"].sum(axis=0))["mDice"]  # the full set, not the mean of resamples
-    assert [row["ci_low"], row["ci_high"]] == pytest.approx(list(np.quantile(drawn["good"], [0.025, 0.975])))
+    everybody = np.ones(15, dtype=int)
+    left_out = np.array(
+        [metrics(sum(own * (everybody - np.eye(15, dtype=int)[p])[numbers][:, None, None]))["mDice"]
+         for own in [cms["good"]] for p in range(15)]
+    )  # fmt: skip
+    expected = bca_interval(row["value"], drawn["good"], left_out, Sampled(15).tail())
+    assert [row["ci_low"], row["ci_high"]] == pytest.approx([expected.low, expected.high])
     assert (row["n"], row["n_patients"]) == (30, 15)
     pair = cell(verdict.comparisons, method="good", reference="bad", output="all", metric="mDice")
-    limits = np.quantile(drawn["good"] - drawn["bad"], [0.025, 0.975])
-    assert [pair["ci_low"], pair["ci_high"]] == pytest.approx(list(limits))
-    assert pair["p_value"] == pytest.approx(2 / 201)
-    assert pair["test"] == "paired bootstrap by patient, 200 resamples"
+    apart = drawn["good"] - drawn["bad"]
+    limits = t_interval(pair["difference"], apart, Sampled(15))
+    assert [pair["ci_low"], pair["ci_high"]] == pytest.approx([limits.low, limits.high])
+    assert pair["p_value"] == pytest.approx(t_p_value(pair["difference"], apart, Sampled(15)))
+    assert pair["test"] == "paired bootstrap by patient, 200 resamples, t"
 
 
 def test_columns_are_those_of_the_contract(study):
-    verdict = judge_dense(*study, n_resamples=20, classes=("stroma", "gland"))
+    verdict = judge_dense(*study, n_resamples=120, classes=("stroma", "gland"))
     assert verdict.metrics.columns == [
         "method", "output", "metric", "value", "ci_low", "ci_high", "n", "n_patients",
     ]  # fmt: skip
@@ -111,15 +119,15 @@ def test_large_counts_stay_exact():
 
 
 def test_same_seed_same_tables(study):
-    one, other = (judge_dense(*study, n_resamples=50, seed=7) for _ in range(2))
+    one, other = (judge_dense(*study, n_resamples=150, seed=7) for _ in range(2))
     assert one.metrics.equals(other.metrics)
     assert one.comparisons.equals(other.comparisons)
-    assert not one.metrics.equals(judge_dense(*study, n_resamples=50, seed=8).metrics)
+    assert not one.metrics.equals(judge_dense(*study, n_resamples=150, seed=8).metrics)
 
 
 def test_instances_are_averaged_over_the_images_that_define_them():
     values = {"m": {name: np.array([np.nan, *np.linspace(0, 1, 11)]) for name in ("aji", "pq", "sq", "rq")}}
-    verdict = judge_instances(values, range(12), 50)
+    verdict = judge_instances(values, range(12), 150)
     assert cell(verdict.metrics, metric="aji")["value"] == pytest.approx(0.5)
     assert cell(verdict.metrics, metric="pq")["ci_low"] < 0.5
 

@@ -11,8 +11,9 @@ class GaussianBestExpert(GaussianRung):
     """Where it is absent, the next best that predicts the cell."""
 
     name = "best_expert"
+    fits = False
 
-    def fit(self, experts: GaussianExperts, y: Targets, setting: float) -> Params:
+    def fit(self, experts: GaussianExperts, y: Targets, setting: float, seed: int = 0) -> Params:
         """See ``GaussianRung``."""
         order = np.argsort(expert_nll(experts, y), kind="stable")
         first = int(np.argmin(chain_nll(experts, y)))

@@ -1,7 +1,7 @@
 """Fitting the ladder of regression, the council over it, and what is left of both: parameters and a certificate."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,14 @@ from pathfuse.fusion.gaussian.covariance_product import GaussianCovarianceProduc
 from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Targets, mean_nll, pool, residual_variance
 from pathfuse.fusion.gaussian.logitprod import GaussianLogitProd
 from pathfuse.fusion.gaussian.mean_probability import GaussianMean
+from pathfuse.fusion.gaussian.presence import (
+    GaussianView,
+    corrected_gaussian,
+    fit_gaussian_presence,
+    gaussian_views,
+)
 from pathfuse.fusion.gaussian.product import Cells, GaussianObjective, gaussian_weights, nothing_seen
-from pathfuse.fusion.gaussian.rung import GaussianRung
+from pathfuse.fusion.gaussian.rung import GaussianRung, presence_in, with_presence
 from pathfuse.fusion.gaussian.stacking import GaussianStacking
 from pathfuse.fusion.gaussian.static_product import GaussianStaticProduct
 from pathfuse.fusion.gaussian.uniform_product import GaussianUniformProduct
@@ -49,6 +55,11 @@ class GaussianLadder:
     held_out: dict[str, Gaussian]
     """Of the rows and the targets that choices were made on."""
     targets: np.ndarray
+    seen: list[GaussianView]
+    """The rows with experts hidden; of those targets."""
+    hidden: dict[str, list[Gaussian]]
+    """What each rung predicts of them, as it is: nothing is corrected."""
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -64,12 +75,18 @@ class GaussianFusion:
 
     def predict(self, experts: GaussianExperts) -> Gaussian:
         """Fused means and variances."""
-        return combine([GAUSSIAN_RUNGS[name].predict(experts, p) for name, p in self.members.items()], self.council)
+        if len(self.members) == 1:
+            ((name, params),) = self.members.items()
+            return GAUSSIAN_RUNGS[name].predict(experts, params)
+        said = [GAUSSIAN_RUNGS[name].predict_raw(experts, p) for name, p in self.members.items()]
+        filled = experts.with_variance(next(iter(self.members.values()))["residual_variance"])
+        return corrected_gaussian(combine(said, self.council), filled, presence_in(self.council))
 
     def weigh(self, experts: GaussianExperts) -> Weights:
-        """Weights of the experts, those of ``logitprod`` where it is a member; mean over targets."""
-        name = "logitprod" if "logitprod" in self.members else next(iter(self.members))
-        return GAUSSIAN_RUNGS[name].weigh(experts, self.members[name])
+        """Weights of the experts: those of the members, weighed by the council; mean over targets."""
+        parts = [GAUSSIAN_RUNGS[name].weigh(experts, params) for name, params in self.members.items()]
+        weights = np.einsum("r,rnm->nm", list(council_weights(self).values()), np.stack(parts))
+        return np.asarray(weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-300))
 
     def dump(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """JSON-ready description and arrays."""
@@ -122,23 +139,52 @@ def climb_gaussian(
     few, truth = GaussianExperts(experts.mean[:, :, targets], experts.variance[:, :, targets]), y[:, targets]
     splits = list(GroupKFold(min(N_SPLITS, n_groups), shuffle=True, random_state=seed).split(y, groups=groups))
     members: dict[str, Params] = {}
-    scores, settings, held_out = {}, {}, {}
+    scores, settings, held_out, hidden = {}, {}, {}, {}
+    seen = gaussian_views(few, seed)
     for r, (name, rung) in enumerate(GAUSSIAN_RUNGS.items()):
-        tried = {setting: _hold_out(rung, few, truth, splits, setting) for setting in rung.settings}
+        tried = {setting: _hold_out(rung, few, truth, splits, setting, seed) for setting in rung.settings}
         judged = {setting: mean_nll(prediction, truth) for setting, prediction in tried.items()}
         settings[name] = min(judged, key=lambda s: judged[s])
         scores[name], held_out[name] = judged[settings[name]], tried[settings[name]]
-        members[name] = rung.learn(experts, y, settings[name])
+        members[name] = rung.learn(experts, y, settings[name], seed)
+        hidden[name] = _hold_out_views(rung, few, truth, splits, settings[name], seen, seed)
+        if rung.fits:
+            members[name] = with_presence(
+                members[name], fit_gaussian_presence(seen, hidden[name], residual_variance(few, truth), truth)
+            )
         tick((r + 1) / len(GAUSSIAN_RUNGS))
-    return GaussianLadder(members, scores, settings, held_out, targets)
+    return GaussianLadder(members, scores, settings, held_out, targets, seen, hidden, seed)
 
 
-def _hold_out(rung: GaussianRung, experts: GaussianExperts, y: Targets, splits: list[Any], setting: float) -> Gaussian:
+def _hold_out(
+    rung: GaussianRung, experts: GaussianExperts, y: Targets, splits: list[Any], setting: float, seed: int
+) -> Gaussian:
     mean, variance = np.full(y.shape, np.nan), np.full(y.shape, np.nan)
     for train, test in splits:
-        said = rung.predict(experts.rows(test), rung.learn(experts.rows(train), y[train], setting))
+        said = rung.predict(experts.rows(test), rung.learn(experts.rows(train), y[train], setting, seed))
         mean[test], variance[test] = said.mean, said.variance
     return Gaussian(mean, variance)
+
+
+def _hold_out_views(
+    rung: GaussianRung,
+    experts: GaussianExperts,
+    y: Targets,
+    splits: list[Any],
+    setting: float,
+    seen: list[GaussianView],
+    seed: int,
+) -> list[Gaussian]:
+    """What a rung predicts of the views, from fits that did not see their rows."""
+    shapes = [(len(view.rows), y.shape[1]) for view in seen]
+    mean, variance = ([np.full(shape, np.nan) for shape in shapes] for _ in range(2))
+    for train, test in splits if seen else []:
+        params = rung.learn(experts.rows(train), y[train], setting, seed)
+        for v, view in enumerate(seen):
+            own = np.flatnonzero(np.isin(view.rows, test))
+            said = rung.predict(view.experts.rows(own), params)
+            mean[v][own], variance[v][own] = said.mean, said.variance
+    return [Gaussian(m, v) for m, v in zip(mean, variance, strict=True)]
 
 
 def fuse_gaussian(ladder: GaussianLadder, method: str, experts: GaussianExperts, y: Targets) -> GaussianFusion:
@@ -154,7 +200,7 @@ def fuse_gaussian(ladder: GaussianLadder, method: str, experts: GaussianExperts,
         )
     if method != "auto":
         return _single(ladder, method, experts, y)
-    said = {name: GAUSSIAN_RUNGS[name].predict(experts, p) for name, p in ladder.members.items()}
+    said = {name: GAUSSIAN_RUNGS[name].predict_raw(experts, p) for name, p in ladder.members.items()}
     own = {name: mean_nll(prediction, y) for name, prediction in said.items()}
     seated = list(ladder.members)
     left: list[str] = []
@@ -164,10 +210,30 @@ def fuse_gaussian(ladder: GaussianLadder, method: str, experts: GaussianExperts,
         certificate = certify_gaussian(combine([said[name] for name in seated], council), experts, y, note)
         if certificate.holds or len(seated) == 1:
             members = {name: ladder.members[name] for name in seated}
-            return GaussianFusion("auto", members, council, certificate, ladder.scores)
+            fusion = GaussianFusion("auto", members, council, certificate, ladder.scores)
+            return _with_presence(fusion, ladder, experts, y)
         leaver = max((name for name in seated if name != "best_expert"), key=lambda name: own[name])
         seated.remove(leaver)
         left.append(leaver)
+
+
+def _with_presence(
+    fusion: GaussianFusion, ladder: GaussianLadder, experts: GaussianExperts, y: Targets
+) -> GaussianFusion:
+    """A council that knows what absent experts change, unless that would break its certificate."""
+    if len(fusion.members) == 1 or not ladder.seen:
+        return fusion
+    pooled = [
+        combine([ladder.hidden[name][v] for name in fusion.members], fusion.council) for v in range(len(ladder.seen))
+    ]
+    few = GaussianExperts(experts.mean[:, :, ladder.targets], experts.variance[:, :, ladder.targets])
+    truth = y[:, ladder.targets]
+    presence = fit_gaussian_presence(ladder.seen, pooled, residual_variance(few, truth), truth)
+    aware = replace(fusion, council=with_presence(fusion.council, presence))
+    if experts.scored.all():
+        return aware
+    certificate = certify_gaussian(aware.predict(experts), experts, y, fusion.certificate_.fallback)
+    return replace(aware, certificate_=certificate) if certificate.holds or not fusion.certificate_.holds else fusion
 
 
 def _lone() -> Params:
@@ -196,7 +262,7 @@ def _seat(ladder: GaussianLadder, seated: list[str], y: Targets) -> Params:
     if len(seated) == 1:
         return _lone()
     experts = as_experts([ladder.held_out[name] for name in seated])
-    cells = Cells.of(experts, y[:, ladder.targets], nothing_seen(experts))
+    cells = Cells.of(experts, y[:, ladder.targets], nothing_seen(experts), ladder.seed)
     product = GaussianObjective(cells, ridge=1 / len(y)).minimise(equal_product(len(seated)))
     return {"bias": product.bias, "sharpness": np.exp(np.array(product.log_sharpness))}
 

@@ -17,7 +17,7 @@ class GaussianCovarianceProduct(GaussianRung):
 
     name = "covariance_product"
 
-    def fit(self, experts: GaussianExperts, y: Targets, setting: float) -> Params:
+    def fit(self, experts: GaussianExperts, y: Targets, setting: float, seed: int = 0) -> Params:
         """See ``GaussianRung``."""
         errors = y[:, None] - experts.mean
         _, n_experts, n_targets = errors.shape

@@ -29,6 +29,11 @@ class GaussianExperts:
         """Where an expert predicts a target of a sample."""
         return np.asarray(~np.isnan(self.mean))
 
+    @property
+    def scored(self) -> Bool[np.ndarray, "sample expert"]:
+        """Where an expert predicts any target of a sample."""
+        return np.asarray(self.present.any(axis=2))
+
     def rows(self, index: np.ndarray) -> "GaussianExperts":
         """The same experts on some of the samples."""
         return GaussianExperts(self.mean[index], self.variance[index])
@@ -97,3 +102,9 @@ def sharpness_of(prediction: Gaussian, y: Targets) -> Float[np.ndarray, " target
     known = ~np.isnan(ratio)
     total = np.where(known, ratio, 0.0).sum(axis=0)
     return np.asarray((known.sum(axis=0) + PRIOR_ROWS) / (total + PRIOR_ROWS))
+
+
+def equal_share(experts: GaussianExperts) -> Moments:
+    """1 / (number of experts present) per cell."""
+    present = experts.present
+    return present / np.maximum(present.sum(axis=1, keepdims=True), 1)

@@ -17,13 +17,13 @@ class GaussianLogitProd(GaussianRung):
     name = "logitprod"
     settings: ClassVar[tuple[float, ...]] = (1.0, 0.1, 0.01)
 
-    def fit(self, experts: GaussianExperts, y: Targets, setting: float) -> Params:
+    def fit(self, experts: GaussianExperts, y: Targets, setting: float, seed: int = 0) -> Params:
         """See ``GaussianRung``."""
         raw = gate_input(experts)
         mean, sd = raw.mean(axis=(1, 2)), raw.std(axis=(1, 2))
         scale = np.where(sd > 1e-9, 1 / np.where(sd > 1e-9, sd, 1.0), 0.0)
         phi = (raw - mean[:, None, None]) * scale[:, None, None]
-        cells = Cells.of(experts, y, phi)
+        cells = Cells.of(experts, y, phi, seed)
         start = equal_product(experts.mean.shape[1], len(phi))
         product = GaussianObjective(cells, ridge=1 / len(y), rho=setting).minimise(start)
         sharpness = sharpness_of(pool(experts, gaussian_weights(product, phi, experts)), y)

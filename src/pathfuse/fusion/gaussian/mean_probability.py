@@ -3,8 +3,8 @@
 import numpy as np
 
 from pathfuse.costs import add_flops
-from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets
-from pathfuse.fusion.gaussian.rung import GaussianRung, equal_share
+from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets, equal_share
+from pathfuse.fusion.gaussian.rung import GaussianRung
 from pathfuse.types import Params
 
 
@@ -12,8 +12,9 @@ class GaussianMean(GaussianRung):
     """Plain average: nothing is fitted."""
 
     name = "mean_probability"
+    fits = False
 
-    def fit(self, experts: GaussianExperts, y: Targets, setting: float) -> Params:
+    def fit(self, experts: GaussianExperts, y: Targets, setting: float, seed: int = 0) -> Params:
         """See ``GaussianRung``."""
         return {}
 

@@ -7,7 +7,7 @@ Sharing over targets is what lets a thousand genes be fused: an expert that is g
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from scipy.optimize import minimize
 
 from pathfuse.costs import add_flops
@@ -15,7 +15,7 @@ from pathfuse.fusion.gaussian.experts import GaussianExperts, Moments, Targets
 from pathfuse.fusion.logpool import Product
 
 MAX_CELLS = 20_000
-"""Weights are fitted on at most so many cells, evenly spread: they have few parameters."""
+"""Weights are fitted on about so many cells, as many of every target: they have few parameters."""
 
 GateInput = Float[np.ndarray, "feature sample target"]
 
@@ -32,17 +32,32 @@ class Cells:
     y: Float[np.ndarray, " cell"]
 
     @classmethod
-    def of(cls, experts: GaussianExperts, y: Targets, phi: GateInput) -> "Cells":
-        """The cells with a truth and an expert, thinned to ``MAX_CELLS``; targets are scaled to unit variance."""
+    def of(cls, experts: GaussianExperts, y: Targets, phi: GateInput, seed: int) -> "Cells":
+        """The cells with a truth and an expert, thinned by target; targets are scaled to unit variance."""
         present = experts.present
-        where = np.argwhere(~np.isnan(y) & present.any(axis=1))
-        where = where[:: max(1, -(-len(where) // MAX_CELLS))]
-        n, g = where[:, 0], where[:, 1]
+        n, g = sampled_cells(~np.isnan(y) & present.any(axis=1), seed)
         scale = np.nanstd(y, axis=0)[g] + 1e-12
         here = present[n, :, g].T
         mean = np.where(here, experts.mean[n, :, g].T / scale, 0.0)
         precision = np.where(here, scale**2 / np.where(here, experts.variance[n, :, g].T, 1.0), 0.0)
         return cls(mean, precision, np.where(here, 0.0, -np.inf), phi[:, n, g], y[n, g] / scale)
+
+
+def sampled_cells(
+    known: Bool[np.ndarray, "sample target"], seed: int
+) -> tuple[Int[np.ndarray, " cell"], Int[np.ndarray, " cell"]]:
+    """Rows and targets of known cells; where there are more than ``MAX_CELLS``, equally many random rows per target."""
+    if known.sum() <= MAX_CELLS:
+        rows, targets = np.nonzero(known)
+        return rows, targets
+    rng, quota = np.random.default_rng(seed), max(1, MAX_CELLS // known.shape[1])
+    kept = []
+    for g in range(known.shape[1]):
+        rows = np.flatnonzero(known[:, g])
+        chosen = rows if len(rows) <= quota else np.sort(rng.choice(rows, quota, replace=False))
+        kept.append(np.stack([chosen, np.full(len(chosen), g)]))
+    cells = np.concatenate(kept, axis=1)
+    return cells[0], cells[1]
 
 
 @dataclass(frozen=True)

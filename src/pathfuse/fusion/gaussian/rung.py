@@ -6,19 +6,25 @@ from typing import ClassVar
 import numpy as np
 
 from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets, residual_variance
+from pathfuse.fusion.gaussian.presence import corrected_gaussian
 from pathfuse.types import Params, Weights
+
+PRESENCE = "presence/"
+"""How parameters about absent experts are named: this, then the name in ``fusion.presence``."""
 
 
 class GaussianRung(ABC):
     """Base of the regression methods: stateless, so that a fit is its parameters."""
 
     name: ClassVar[str]
+    fits: ClassVar[bool] = True
+    """Whether the weights or the sharpness are fitted; where not, absent experts change nothing."""
     settings: ClassVar[tuple[float, ...]] = (0.0,)
     """Candidates to choose among by inner cross-validation, strongest shrinkage first."""
 
     @abstractmethod
-    def fit(self, experts: GaussianExperts, y: Targets, setting: float) -> Params:
-        """Fits on experts whose variances are filled."""
+    def fit(self, experts: GaussianExperts, y: Targets, setting: float, seed: int = 0) -> Params:
+        """Fits on experts whose variances are filled; ``seed`` is that of the cells where there are too many."""
 
     @abstractmethod
     def pool(self, experts: GaussianExperts, params: Params) -> Gaussian:
@@ -28,12 +34,17 @@ class GaussianRung(ABC):
     def share(self, experts: GaussianExperts, params: Params) -> Moments:
         """Weights of the experts per cell; 0 where absent."""
 
-    def learn(self, experts: GaussianExperts, y: Targets, setting: float) -> Params:
+    def learn(self, experts: GaussianExperts, y: Targets, setting: float, seed: int = 0) -> Params:
         """``fit`` with the variances of experts that give none, estimated on the same rows."""
         residual = residual_variance(experts, y)
-        return {**self.fit(experts.with_variance(residual), y, setting), "residual_variance": residual}
+        return {**self.fit(experts.with_variance(residual), y, setting, seed), "residual_variance": residual}
 
     def predict(self, experts: GaussianExperts, params: Params) -> Gaussian:
+        """``pool`` with the variances learned, and what was learned about absent experts."""
+        filled = experts.with_variance(params["residual_variance"])
+        return corrected_gaussian(self.pool(filled, params), filled, presence_in(params))
+
+    def predict_raw(self, experts: GaussianExperts, params: Params) -> Gaussian:
         """``pool`` with the variances learned."""
         return self.pool(experts.with_variance(params["residual_variance"]), params)
 
@@ -44,7 +55,11 @@ class GaussianRung(ABC):
         return np.asarray(share.sum(axis=2) / np.maximum(heard.sum(axis=1), 1)[:, None])
 
 
-def equal_share(experts: GaussianExperts) -> Moments:
-    """1 / (number of experts present) per cell."""
-    present = experts.present
-    return present / np.maximum(present.sum(axis=1, keepdims=True), 1)
+def presence_in(params: Params) -> Params:
+    """What parameters say about absent experts."""
+    return {key.removeprefix(PRESENCE): value for key, value in params.items() if key.startswith(PRESENCE)}
+
+
+def with_presence(params: Params, presence: Params) -> Params:
+    """Parameters that say something about absent experts."""
+    return {**params, **{f"{PRESENCE}{key}": value for key, value in presence.items()}}

@@ -5,8 +5,8 @@ from typing import ClassVar
 import numpy as np
 
 from pathfuse.costs import add_flops, solve_flops
-from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets
-from pathfuse.fusion.gaussian.rung import GaussianRung, equal_share
+from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets, equal_share
+from pathfuse.fusion.gaussian.rung import GaussianRung
 from pathfuse.types import Params
 
 
@@ -16,7 +16,7 @@ class GaussianStacking(GaussianRung):
     name = "stacking"
     settings: ClassVar[tuple[float, ...]] = (10.0, 1.0, 0.1, 0.01, 0.001)
 
-    def fit(self, experts: GaussianExperts, y: Targets, setting: float) -> Params:
+    def fit(self, experts: GaussianExperts, y: Targets, setting: float, seed: int = 0) -> Params:
         """See ``GaussianRung``."""
         means, known = _filled(experts), ~np.isnan(y)
         n_experts = means.shape[1]

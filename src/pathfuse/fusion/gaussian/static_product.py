@@ -17,9 +17,9 @@ class GaussianStaticProduct(GaussianRung):
     name = "static_product"
     settings: ClassVar[tuple[float, ...]] = (100.0, 10.0, 1.0)
 
-    def fit(self, experts: GaussianExperts, y: Targets, setting: float) -> Params:
+    def fit(self, experts: GaussianExperts, y: Targets, setting: float, seed: int = 0) -> Params:
         """See ``GaussianRung``."""
-        cells = Cells.of(experts, y, nothing_seen(experts))
+        cells = Cells.of(experts, y, nothing_seen(experts), seed)
         product = GaussianObjective(cells, ridge=setting / len(y)).minimise(equal_product(experts.mean.shape[1]))
         share = gaussian_weights(product, nothing_seen(experts), experts)
         return {"bias": product.bias, "sharpness": sharpness_of(pool(experts, share), y)}

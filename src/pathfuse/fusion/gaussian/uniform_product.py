@@ -1,7 +1,7 @@
 """The product of the experts' Gaussians with equal weights: the precision-weighted mean (gPoE; Cao & Fleet 2014)."""
 
-from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets, pool
-from pathfuse.fusion.gaussian.rung import GaussianRung, equal_share
+from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets, equal_share, pool
+from pathfuse.fusion.gaussian.rung import GaussianRung
 from pathfuse.types import Params
 
 
@@ -9,8 +9,9 @@ class GaussianUniformProduct(GaussianRung):
     """Equal weights that sum to 1: nothing is fitted."""
 
     name = "uniform_product"
+    fits = False
 
-    def fit(self, experts: GaussianExperts, y: Targets, setting: float) -> Params:
+    def fit(self, experts: GaussianExperts, y: Targets, setting: float, seed: int = 0) -> Params:
         """See ``GaussianRung``."""
         return {}
 

@@ -1,0 +1,109 @@
+"""Absent experts of a regression: ``fusion.presence`` for a product of Gaussians.
+
+    precision = a_S / v_S + b_S / u_S,     and the mean weighed by the two terms
+
+with v_S the variance that the method states and u_S that of the equal product of the experts present.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.optimize import minimize
+
+from pathfuse.costs import add_flops
+from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Targets, equal_share, pool
+from pathfuse.fusion.presence import MIN_ROWS, hide_all_but, numbers_of
+from pathfuse.types import Params
+
+PRIOR_ROWS = 5.0
+"""Weight of the prior on the stated precision, in rows, as in ``sharpness_of``."""
+
+
+@dataclass(frozen=True)
+class GaussianView:
+    """Some rows of the fit set, with all experts hidden but those of one group; variances are filled."""
+
+    group: int
+    rows: Int[np.ndarray, " row"]
+    experts: GaussianExperts
+
+
+def gaussian_views(experts: GaussianExperts, seed: int) -> list[GaussianView]:
+    """One view for every group but the complete one."""
+    result = []
+    for hidden in hide_all_but(experts.scored, seed):
+        own, gone = experts.rows(hidden.rows), ~hidden.shown[:, :, None]
+        shown = GaussianExperts(np.where(gone, np.nan, own.mean), np.where(gone, np.nan, own.variance))
+        result.append(GaussianView(hidden.group, hidden.rows, shown))
+    return result
+
+
+def fit_gaussian_presence(
+    seen: Sequence[GaussianView],
+    predictions: Sequence[Gaussian],
+    residual: Float[np.ndarray, "expert target"],
+    y: Targets,
+) -> Params:
+    """The two numbers of every group; see ``fusion.presence.fit_presence``.
+
+    Args:
+        seen: The views.
+        predictions: What the method predicts of each, held out.
+        residual: Variances of the experts that state none.
+        y: Truth of the rows that the views count in.
+    """
+    numbers = []
+    for view, said in zip(seen, predictions, strict=True):
+        even = pool(view.experts.with_variance(residual), equal_share(view.experts))
+        numbers.append(_fit_pair(said, even, y[view.rows]))
+    own, equal = np.array(numbers).reshape(-1, 2).T
+    return {"group": np.array([view.group for view in seen], dtype=np.int64), "own": own, "equal": equal}
+
+
+def _fit_pair(said: Gaussian, even: Gaussian, y: Targets) -> tuple[float, float]:
+    known = ~np.isnan(y) & ~np.isnan(said.mean) & ~np.isnan(even.mean)
+    n_rows = int(known.any(axis=1).sum())
+    if n_rows < MIN_ROWS:
+        return 0.0, 1.0
+    truth, pull = y[known], PRIOR_ROWS / n_rows
+    mean = np.stack([said.mean[known], even.mean[known]])
+    precision = 1 / np.stack([said.variance[known], even.variance[known]])
+    stated = precision.mean(axis=0)
+
+    def value(theta: Float[np.ndarray, " part"]) -> tuple[float, Float[np.ndarray, " part"]]:
+        # The prior: further rows whose squared residual is the variance that is stated.
+        total = np.maximum(theta @ precision, 1e-300)
+        middle = (theta @ (precision * mean)) / total
+        residual = truth - middle
+        loss = 0.5 * (total * residual**2 - np.log(total)) + pull * 0.5 * (total / stated - np.log(total))
+        slope = 0.5 * (residual**2 - 1 / total) + pull * 0.5 * (1 / stated - 1 / total)
+        gradient = precision * (slope - residual * (mean - middle))
+        return float(loss.mean()), gradient.mean(axis=1)
+
+    found = minimize(value, np.array([0.5, 0.5]), jac=True, method="L-BFGS-B", bounds=[(0, None), (1e-6, None)])
+    add_flops(12 * mean.size * found.nfev)
+    return float(found.x[0]), float(found.x[1])
+
+
+def corrected_gaussian(said: Gaussian, experts: GaussianExperts, params: Params) -> Gaussian:
+    """The predictions of samples that lack an expert, as sure as the others deserve; the rest as they are.
+
+    Args:
+        said: Of the method as it is.
+        experts: With variances wherever present.
+        params: From ``fit_gaussian_presence``; empty: nothing is changed.
+    """
+    lacking = ~experts.scored.all(axis=1)
+    if not lacking.any() or not len(params.get("group", ())):
+        return said
+    few = experts.rows(np.flatnonzero(lacking))
+    own, equal = numbers_of(params, few.scored)
+    even = pool(few, equal_share(few))
+    parts = (own[:, None] / said.variance[lacking], equal[:, None] / even.variance)
+    total = parts[0] + parts[1]
+    mean, variance = said.mean.copy(), said.variance.copy()
+    mean[lacking] = (parts[0] * said.mean[lacking] + parts[1] * even.mean) / total
+    variance[lacking] = 1 / total
+    return Gaussian(mean, variance)
