@@ -185,7 +185,8 @@ def test_samples_that_nobody_scored_are_left_out_when_asked_and_counted(place, a
         place.edit(file, lambda t: t.filter(~pl.col("sample_id").is_in(["s003", "s040"])))
     out, _ = accepted("--skip-unscored")
     manifest = json.loads((out / "manifest.json").read_text())
-    assert manifest["left_out"] == [{"reason": "scored by no expert", "n": 2, "first": ["s003", "s040"]}]
+    counted = {"n": 2, "first": ["s003", "s040"], "samples": 2, "patients": 2}
+    assert manifest["left_out"] == [{"reason": "scored by no expert", **counted}]
     assert (manifest["rows"]["read"], manifest["rows"]["fit"], manifest["rows"]["judged"]) == (50, 29, 19)
     assert "s040" not in pl.read_parquet(out / "fused.parquet")["sample_id"]
 
