@@ -176,7 +176,7 @@ def test_an_expert_that_scored_no_fit_row(place, refused):
 
 def test_rows_that_one_expert_did_not_score_are_said(place, accepted):
     place.edit(place.expert, lambda t: t.filter(~pl.col("sample_id").is_in(["s003", "s040"])))
-    out, said = accepted()
+    out, _ = accepted()
     (item,) = json.loads((out / "manifest.json").read_text())["left_out"]
     assert item["reason"] == "rows that this expert did not score"
     assert (item["n"], item["first"], item["samples"], item["patients"]) == (2, ["s003", "s040"], 2, 2)
