@@ -174,6 +174,19 @@ def test_an_expert_that_scored_no_fit_row(place, refused):
     refused(place.expert, "'expert_0' scored none of the 30 fit rows")
 
 
+def test_rows_that_one_expert_did_not_score_are_said(place, accepted):
+    place.edit(place.expert, lambda t: t.filter(~pl.col("sample_id").is_in(["s003", "s040"])))
+    out, _ = accepted()
+    (item,) = json.loads((out / "manifest.json").read_text())["left_out"]
+    assert item["reason"] == "rows that this expert did not score"
+    assert (item["n"], item["first"], item["samples"], item["patients"]) == (2, ["s003", "s040"], 2, 2)
+    name = item["expert"]
+    line = f"{name}: left out 2 (rows that this expert did not score: s003, s040; 2 samples of 2 patients)"
+    page = (out / "report.html").read_text()
+    assert line in page
+    assert "No row was left out" not in page
+
+
 def test_a_sample_that_nobody_scored(place, refused):
     for file in (place.expert, place.other):
         place.edit(file, lambda t: t.filter(~pl.col("sample_id").is_in(["s003", "s040"])))
@@ -185,7 +198,8 @@ def test_samples_that_nobody_scored_are_left_out_when_asked_and_counted(place, a
         place.edit(file, lambda t: t.filter(~pl.col("sample_id").is_in(["s003", "s040"])))
     out, _ = accepted("--skip-unscored")
     manifest = json.loads((out / "manifest.json").read_text())
-    assert manifest["left_out"] == [{"reason": "scored by no expert", "n": 2, "first": ["s003", "s040"]}]
+    counted = {"n": 2, "first": ["s003", "s040"], "samples": 2, "patients": 2}
+    assert manifest["left_out"] == [{"reason": "scored by no expert", **counted}]
     assert (manifest["rows"]["read"], manifest["rows"]["fit"], manifest["rows"]["judged"]) == (50, 29, 19)
     assert "s040" not in pl.read_parquet(out / "fused.parquet")["sample_id"]
 

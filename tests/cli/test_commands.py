@@ -241,7 +241,8 @@ def test_manifest_json(fused, study, simulated):
     assert manifest["pathfuse"] == pathfuse.__version__
     assert (manifest["seed"], manifest["method"], manifest["n_resamples"]) == (0, "auto", RESAMPLES)
     assert manifest["rows"] == {"read": 100, "fit": 60, "judged": 40, "patients_fit": 60, "patients_judged": 40}
-    assert manifest["left_out"] == []
+    partial = {name for name in EXPERTS if pl.read_csv(next(f for f in files if f.stem == name)).height < 100}
+    assert {item["expert"] for item in manifest["left_out"]} == partial  # no row is left out as a whole
     assert manifest["wall_time_s"] > 0
     for name in EXPERTS:
         scored = (

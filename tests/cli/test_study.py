@@ -157,3 +157,76 @@ def test_run_twice(run_cli, tmp_path):
     file.write_text(text.replace("labels.csv", "none.csv"))
     status, _, err = run_cli("run", file)
     assert (status, "none.csv cannot be read" in err) == (2, True)
+
+
+MIXED = CohortPlan(
+    n_patients=24, slides_per_patient=(1, 1), tiles_per_slide=(4, 6), missing_slides=0,
+    encoders={"alpha": ("trident", 4), "gamma": ("stamp", 3)},
+)  # fmt: skip
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """Pixels beside micrometres in 16 of 24 slides; in the others both are in pixels, on one grid."""
+    h5py = pytest.importorskip("h5py")
+    cohort = write_cohort(tmp_path / "cohort", MIXED)
+    for file in sorted(cohort.features["gamma"].glob("P*.h5"))[::3]:
+        with h5py.File(file, "r+") as here, h5py.File(cohort.features["alpha"] / file.name) as other:
+            here.attrs["unit"] = "px"
+            here["coords"][...] = other["coords"][()]
+    return cohort
+
+
+LOST = (
+    "16 of 24 samples with a truth (16 of 24 patients) drop out of '{}', all of them because: the encoder 'alpha' says "
+    "in px where its tiles lie, but 'gamma' in um, and the size of a pixel is not known; give um_per_px"
+)
+
+
+def test_pixels_beside_micrometres(run_cli, mixed, tmp_path):
+    """54 of 60 patients dropped out of a fusion of features once, and the report said that no row was left out."""
+    features = [f"{name}={place}" for name, place in mixed.features.items()]
+    arguments = ("experts", "train", "--features", *features, "--samples", mixed.labels, "--slides", mixed.slides,
+                 "--out", tmp_path / "out", "--head", "pca_ridge", "--set", "folds=2")  # fmt: skip
+    before = sorted(tmp_path.rglob("*"))
+    status, out, err = run_cli(*arguments, "--jobs", 1)
+    assert (status, out) == (2, "")
+    assert LOST.format("pca_ridge") + "; mend that, or go on with what is left: --allow-partial" in err
+    assert sorted(tmp_path.rglob("*")) == before
+    status, out, err = run_cli(*arguments, "--jobs", 1, "--allow-partial")
+    assert status == 0
+    assert f"pathfuse: warning: {LOST.format('pca_ridge')}" in err
+    assert "8 of 24 samples predicted" in out
+    assert "Left out: 16 (sample without any usable slide: P002, P003, P005, P006, P008; 16 samples of 16 patients)" \
+        in out  # fmt: skip
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text())
+    assert manifest["warnings"] == [LOST.format("pca_ridge")]
+    status, out, err = run_cli(*arguments, "--jobs", 1, "--um-per-px", 0.5, "--force")
+    assert (status, "24 of 24 samples predicted" in out, "warning" in err) == (0, True, False)
+
+
+def test_a_study_of_pixels_and_micrometres(run_cli, mixed, tmp_path):
+    quick = "folds: 2, hidden: 4, epochs: 1, min_epochs: 1"
+    file = tmp_path / "study.yaml"
+    file.write_text(
+        f"samples: {mixed.labels}\nslides: {mixed.slides}\nout: result\n"
+        f"features: {{alpha: {mixed.features['alpha']}, gamma: {mixed.features['gamma']}}}\n"
+        f"experts: [{{head: mean_pool, {quick}}}]\nfused: [{{head: pca_ridge, folds: 2}}]\n"
+        "fuse: {method: static_product, resamples: 20}\n"
+    )
+    status, out, err = run_cli("run", file, "--jobs", 1)
+    assert (status, out) == (2, "")
+    assert LOST.format("pca_ridge") in err
+    assert not (tmp_path / "result").exists()
+    file.write_text(file.read_text() + "allow_partial: true\n")
+    for _ in range(2):  # an unchanged study says it again
+        status, out, err = run_cli("run", file, "--jobs", 1)
+        assert status == 0
+        assert "pca_ridge: left out 16 (rows that this expert did not score: P002, P003" in out
+        assert "pca_ridge: left out 16 (sample without any usable slide: P002, P003" in out
+        assert f"pathfuse: warning: {LOST.format('pca_ridge')}" in err
+    page = (tmp_path / "result/fused/report.html").read_text()
+    assert "pca_ridge: left out 16 (sample without any usable slide: P002, P003, P005, P006, P008; 16 samples" in page
+    assert "No row was left out" not in page
+    manifest = json.loads((tmp_path / "result/manifest.json").read_text())
+    assert manifest["warnings"] == [LOST.format("pca_ridge")]

@@ -12,6 +12,8 @@ from pathfuse.experts.cohort import Cohort, Unit, read_people
 class MemoryFolder:
     """Stands for a feature folder; remembers how many tiles were read."""
 
+    granularity = "tile"
+
     def __init__(self, bags):
         self.bags = {name: np.asarray(bag, dtype=np.float32) for name, bag in sorted(bags.items())}
         self.dim = next(iter(self.bags.values())).shape[1]

@@ -19,7 +19,7 @@ def test_multiclass(people_of):
     targets = people_of(pl.DataFrame({"sample_id": ids(3), "label": ["b", "a", "b"]})).targets
     assert (targets.names, targets.n_outputs) == (("a", "b"), 2)
     assert targets.values.tolist() == [[0, 1], [1, 0], [0, 1]]
-    assert targets.strata().tolist() == [1, 0, 1]
+    assert targets.strata(np.arange(3)).tolist() == [1, 0, 1]
 
 
 def test_multilabel_with_blanks(people_of):
@@ -29,7 +29,7 @@ def test_multilabel_with_blanks(people_of):
     assert targets.known.tolist() == [[False, True], [True, True], [True, False], [False, False]]
     assert targets.values[targets.known].tolist() == [1, 0, 0, 0]
     assert targets.usable.tolist() == [True, True, True, False]
-    assert targets.strata()[:3].tolist() == [1, 0, 0]
+    assert targets.strata(np.arange(3)).tolist() == [1, 0, 0]
 
 
 def test_survival(people_of):
@@ -37,7 +37,7 @@ def test_survival(people_of):
     targets = people_of(table, time_edges=EDGES).targets
     assert targets.names == ("1", "2", "3")
     assert targets.values.tolist() == [[0, 1, 1, 1], [0, 1, 0, 0], [0, 0, 0, 1]]
-    assert targets.strata()[:2].tolist() == [0, 1]
+    assert targets.strata(np.arange(2)).tolist() == [0, 1]
 
 
 def test_regression_strata_hear_every_target(people_of):
@@ -51,11 +51,24 @@ def test_regression_strata_hear_every_target(people_of):
     })  # fmt: skip
     targets = people_of(table).targets
     assert targets.usable.tolist() == [True] * n + [False] * n
-    strata = targets.strata()[:n]
+    strata = targets.strata(np.arange(n))
     means = [strata[(np.arange(n) // (n // 2) == a) & (np.arange(n) % 2 == b)] for a in (0, 1) for b in (0, 1)]
     assert all(len(set(m.tolist())) == 1 for m in means)
     assert means[0][0] < means[3][0]
     assert means[1][0] == means[2][0] != means[3][0]  # low and high against high and low: the middle
+
+
+def test_regression_strata_are_of_the_rows_asked_for(people_of):
+    """Quartiles, means and spreads over other rows would let held-out targets move who trains."""
+    rng, n, rows = np.random.default_rng(0), 40, np.arange(0, 40, 2)
+    own, other = rng.normal(size=(2, n))
+    changed = np.where(np.isin(np.arange(n), rows), own, 1e3 * other - 5e3)
+    names = [f"s{i:02d}" for i in range(n)]
+    tables = [pl.DataFrame({"sample_id": names, "target_a": a, "target_b": 1 / a}) for a in (own, changed)]
+    plain, moved = (people_of(table).targets for table in tables)
+    assert not np.array_equal(plain.values, moved.values)
+    assert plain.strata(rows).tolist() == moved.strata(rows).tolist()
+    assert np.bincount(plain.strata(rows)).tolist() == [5, 5, 5, 5]
 
 
 def test_columns():

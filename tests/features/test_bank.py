@@ -247,8 +247,8 @@ def test_slides_whose_tiles_cannot_be_joined(two):
         ),
         "twice": "the encoder 'uni' has two tiles at (0, 0)",
         "um": (
-            "the encoder 'conch' says in px where its tiles lie, but 'uni' in um, and the size of a pixel is not known "
-            "(um_per_px)"
+            "the encoder 'conch' says in px where its tiles lie, but 'uni' in um, and the size of a pixel is not "
+            "known; give um_per_px"
         ),
     }
     assert list(bank.slides) == ["s1", "s2"]
@@ -260,7 +260,7 @@ def test_micrometres_meet_pixels(two):
         (two[name] / "s2.h5").unlink()
     write(two["uni"] / "s1.h5", features(6, 4, 0)[::-1], GRID[::-1] * 0.5, 128.0, um=True)
     write(two["conch"] / "s1.h5", features(2, 3, 1), GRID[[0, 3]] // 256 * 512, 512)
-    with pytest.raises(InputError, match=r"the size of a pixel is not known \(um_per_px\)"):
+    with pytest.raises(InputError, match=r"the size of a pixel is not known; give um_per_px"):
         open_bank(two)
     bank = open_bank(two, um_per_px=0.5)
     assert np.array_equal(bank.read("s1")[:, 3:], features(6, 4, 0))

@@ -187,8 +187,8 @@ def test_micrometres_that_were_rounded():
         (
             {"a": at((0, 0)), "b": at((0, 0), unit="um")},
             (
-                "the encoder 'a' says in px where its tiles lie, but 'b' in um, and the size of a pixel is not known "
-                "(um_per_px)"
+                "the encoder 'a' says in px where its tiles lie, but 'b' in um, and the size of a pixel is not known; "
+                "give um_per_px"
             ),
         ),
         ({"a": at((0, 0)), "b": at((0, 0), (512, 0), (0, 0))}, "the encoder 'b' has two tiles at (0, 0)"),

@@ -51,6 +51,12 @@ def test_a_study_ends_in_a_report(ran):
     assert again.metrics.equals(done.result.metrics)
     reasons = {item["reason"] for item in done.manifest["left_out"]["alpha"]}
     assert "feature file of no sample" in reasons
+    lost = {"expert": "alpha", **done.manifest["left_out"]["alpha"][0]}
+    said = json.loads((done.folder / "fused/manifest.json").read_text())["left_out"]
+    assert lost in said
+    page = (done.folder / "fused/report.html").read_text()
+    assert "<li>alpha: left out 1 (feature file of no sample: unlabelled.1)</li>" in page
+    assert "No row was left out" not in page
 
 
 def test_nothing_is_done_twice(ran):
@@ -68,7 +74,9 @@ def no_fusion(monkeypatch):
 
     class Fused:
         def __init__(self):
-            self.manifest = {"notes": [], "warnings": []}
+            self.manifest = {"notes": [], "warnings": [], "left_out": []}
+            columns = {"method": ["meta_encoder", "fusecpath"], "output": "all", "metric": "nll"}
+            self.metrics = pl.DataFrame(columns | {"n": [12, 11], "n_patients": [10, 9]})
             self.comparisons = pl.DataFrame(
                 {
                     "method": ["meta_encoder", "fusecpath"],
@@ -120,6 +128,20 @@ def test_without_roles_all_encoders_share_outer_folds(tmp_path):
         own = pl.read_csv(done.folder / f"experts/{name}/samples.csv")
         assert own.select("sample_id", "fold").equals(samples.select("sample_id", "fold"))
     assert samples.height == 40
+
+
+@pytest.mark.usefixtures("no_fusion")
+def test_rows_without_a_truth_are_in_no_fold_and_said(tmp_path):
+    file = write_demo(tmp_path / "study", replace(SMALL, endpoint="multilabel"), heads=("mean_pool",))
+    labels = tmp_path / "study/labels.csv"
+    table, blank = pl.read_csv(labels).drop("split"), pl.int_range(pl.len()) < 3
+    table.with_columns(pl.when(blank).then(None).otherwise(pl.col("^label_.*$")).name.keep()).write_csv(labels)
+    done = run_study(changed(file))
+    (item,) = done.manifest["left_out"]["samples"]
+    assert item["reason"] == "row without a truth: in no fold, not trained on and not judged"
+    assert (item["n"], item["first"], item["patients"]) == (3, table["sample_id"][:3].to_list(), 3)
+    assert {"expert": "samples", **item} in done.result.manifest["left_out"]
+    assert pl.read_csv(done.folder / "samples.csv").height == 37
 
 
 @pytest.mark.usefixtures("no_fusion")
@@ -226,8 +248,10 @@ def test_fusions_of_features_stand_beside_their_reference(tmp_path):
         assert said["rows"]["predicted"] == 40
     manifest = done.result.manifest
     on = "the linear reference pca_ridge on the same features"
-    beaten = f"meta_encoder does not beat {on} and is not recommended (NLL +0.1000, 95 % +0.0500 to +0.2000)"
-    better = f"fusecpath beats {on} (NLL -0.1000, 95 % -0.3000 to +0.1000; this may be chance)"
+    span, counted = "+0.1000, 95 % +0.0500 to +0.2000", "on 12 samples of 10 patients"
+    beaten = f"meta_encoder does not beat {on} and is not recommended (NLL {span}; {counted})"
+    span, counted = "-0.1000, 95 % -0.3000 to +0.1000", "on 11 samples of 9 patients"
+    better = f"fusecpath beats {on} (NLL {span}; this may be chance; {counted})"
     assert manifest["warnings"] == [beaten]
     assert manifest["notes"] == [better]
     assert run_study(changed(file, fused=fused, fuse={"method": "uniform_product", "resamples": 0})).trained == ()

@@ -52,7 +52,7 @@ def show_result(result: "Result", folder: str) -> None:
     import polars as pl
 
     from pathfuse.evaluation.prediction_sets import SET_METRICS
-    from pathfuse.report.content import over_all
+    from pathfuse.report.content import left_out_line, over_all
     from pathfuse.report.page import headline, number, ranking
 
     screen = console()
@@ -95,7 +95,7 @@ def show_result(result: "Result", folder: str) -> None:
             highlight=False,
         )
     for item in result.manifest["left_out"]:
-        screen.print(f"Left out: {item['n']} rows ({item['reason']}).", highlight=False)
+        screen.print(left_out_line(item) + ".", highlight=False, markup=False, soft_wrap=True)
     for warning in result.manifest["warnings"]:
         sys.stderr.write(f"pathfuse: warning: {warning}\n")
     sys.stdout.write(f"Report: {folder}/report.html\n")

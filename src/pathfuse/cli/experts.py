@@ -23,6 +23,14 @@ Slides = Annotated[
 Strict = Annotated[
     bool, Parameter(name="--strict", negative="", help="Refuse missing or broken files instead of leaving them out.")
 ]
+AllowPartial = Annotated[
+    bool,
+    Parameter(
+        name="--allow-partial",
+        negative="",
+        help="Go on where more than half of the samples with a truth drop out of the expert.",
+    ),
+]
 
 
 def train(
@@ -61,6 +69,7 @@ def train(
         float | None, Parameter(help="Micrometres per level-0 pixel, where coordinates are in micrometres.")
     ] = None,
     strict: Strict = False,
+    allow_partial: AllowPartial = False,
     jobs: Annotated[int, Parameter(help="Models to train at a time, -1: one per core; no result depends on it.")] = -1,
     force: Force = False,
 ) -> None:
@@ -82,8 +91,9 @@ def train(
     called = _default_name(given, recipe.head) if name is None else name
     taught = parse_named("--teachers", teachers or [])
     expert = Expert(
-        called, given, samples, out, recipe, slides, endpoint, None if edges is None else tuple(edges), strict, taught
-    )
+        called, given, samples, out, recipe, slides, endpoint, None if edges is None else tuple(edges), strict, taught,
+        allow_partial,
+    )  # fmt: skip
     need_torch()
     from pathfuse.experts.train import train_expert
 
@@ -205,13 +215,15 @@ def parse_settings(settings: list[str] | None) -> dict[str, Any]:
 
 
 def said(item: dict[str, Any]) -> str:
-    """A reason, and the first few that it is about."""
-    return f"{item['reason']}: {', '.join(item['first'])}" if item["first"] else str(item["reason"])
+    """A reason, the first few that it is about, and the samples and patients that are touched, where counted."""
+    what = f"{item['reason']}: {', '.join(item['first'])}" if item["first"] else str(item["reason"])
+    return f"{what}; {item['samples']} samples of {item['patients']} patients" if item.get("samples") else what
 
 
 def show(out: Path, say: Any) -> None:
-    """What was trained and what was left out."""
+    """What was trained and what was left out; warnings on standard error."""
     import json
+    import sys
 
     manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
     features, rows = manifest["features"], manifest["rows"]
@@ -222,6 +234,8 @@ def show(out: Path, say: Any) -> None:
     )
     for item in manifest["left_out"]:
         say(f"Left out: {item['n']} ({said(item)}).\n")
+    for warning in manifest["warnings"]:
+        sys.stderr.write(f"pathfuse: warning: {warning}\n")
     if "reference" in manifest:
         say(f"{manifest['reference']['verdict'][:1].upper()}{manifest['reference']['verdict'][1:]}.\n")
     say(f"Predictions: {out}/predictions\n")

@@ -49,14 +49,13 @@ def run(
 
 
 def _show(done: "StudyRun") -> None:
-    """Experts, what was left out, and the fusion."""
+    """Experts, the fusion, and what was left out, also of a fusion that is unchanged."""
+    import json
     import sys
 
     from pathfuse.cli.console import show_result
+    from pathfuse.report.content import left_out_line
 
-    for name, items in done.manifest["left_out"].items():
-        for item in items:
-            sys.stdout.write(f"{name}: left out {item['n']} ({item['reason']}: {', '.join(item['first'])})\n")
     trained = f"{len(done.trained)} trained" + (f" ({', '.join(done.trained)})" if done.trained else "")
     sys.stdout.write(f"Experts: {trained}, {len(done.unchanged)} unchanged.\n")
     if done.result is not None:
@@ -64,4 +63,10 @@ def _show(done: "StudyRun") -> None:
             sys.stdout.write(f"{one['verdict']}.\n")
         show_result(done.result, str(done.folder / "fused"))
     else:
-        sys.stdout.write(f"Fusion unchanged.\nReport: {done.folder}/fused/report.html\n")
+        sys.stdout.write("Fusion unchanged.\n")
+        earlier = json.loads((done.folder / "fused" / "manifest.json").read_text(encoding="utf-8"))
+        for item in earlier["left_out"]:
+            sys.stdout.write(f"{left_out_line(item)}.\n")
+        for warning in earlier["warnings"]:
+            sys.stderr.write(f"pathfuse: warning: {warning}\n")
+        sys.stdout.write(f"Report: {done.folder}/fused/report.html\n")

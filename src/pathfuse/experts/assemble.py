@@ -195,6 +195,7 @@ def manifest(prepared: Prepared, n_predicted: int, loaded: dict[str, Loaded], co
         },
         "rows": {"read": len(people.samples.ids), "predicted": n_predicted},
         "left_out": list(prepared.cohort.left_out),
+        "warnings": list(prepared.cohort.warnings),
         "scheme": prepared.plan.scheme,
         "parts": {p.name: {"train": len(p.train), "predict": len(p.predict)} for p in prepared.plan.parts},
         "recipe": prepared.expert.recipe.model_dump(),

@@ -22,6 +22,7 @@ PAIRS = (("sample_id", "slide_id"), ("PATIENT", "FILENAME"))
 """Columns of a slide table: ours, and STAMP's."""
 SHOWN = 5
 """Names that a reason lists."""
+NO_FILE = "slide without a feature file"
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class Cohort:
     units: tuple[Unit, ...]
     """Sorted by sample, then slide."""
     left_out: tuple[dict[str, Any], ...]
+    """Lines of the manifest: reason, how many, the first of them, and the samples and patients that are touched."""
+    warnings: tuple[str, ...] = ()
 
     @property
     def having(self) -> np.ndarray:
@@ -117,6 +120,12 @@ def read_slides(path: Path) -> tuple[dict[str, tuple[str, ...]], str | None]:
     return {sample: tuple(sorted(names)) for sample, names in found.items()}, table.sha256
 
 
+def slides_of(people: People) -> list[tuple[str, ...]]:
+    """The slides of every sample, in the order of the samples table; none where the slide table has none."""
+    ids = people.samples.ids.tolist()
+    return [(name,) for name in ids] if people.slides is None else [people.slides.get(name, ()) for name in ids]
+
+
 def join(people: People, folder: FeatureFolder, recipe: Recipe, strict: bool = False) -> Cohort:
     """Finds every sample's slides.
 
@@ -132,38 +141,73 @@ def join(people: People, folder: FeatureFolder, recipe: Recipe, strict: bool = F
     """
     check_granularity(folder, recipe)
     ids = people.samples.ids.tolist()
-    wanted = people.slides if people.slides is not None else {name: (name,) for name in ids}
-    units, missing, absent = [], [], []
-    broken = {one.name for one in folder.broken}
-    for row, name in enumerate(ids):
-        there = tuple(slide for slide in wanted.get(name, ()) if slide in folder.slides)
-        absent += [s for s in wanted.get(name, ()) if s not in folder.slides and s not in broken]
-        if not there:
-            missing.append(name)
-        elif recipe.several == "bag":
-            units.append(Unit(row, there))
+    units: list[Unit] = []
+    for row, slides in enumerate(slides_of(people)):
+        there = tuple(slide for slide in slides if slide in folder.slides)
+        if recipe.several == "bag":
+            units += [Unit(row, there)] if there else []
         else:
             units += [Unit(row, (slide,)) for slide in there]
     if not units:
+        wanted = people.slides if people.slides is not None else {name: (name,) for name in ids}
         first, other = next(iter(wanted.values()))[0], next(iter(folder.slides))
         hint = "" if people.slides is not None else "; a table sample_id,slide_id says which belong together (--slides)"
         raise InputError(f"no slide of {people.samples.source} has features in {folder.source}: "
                          f"'{first}' is wanted, '{other}' is there{hint}")  # fmt: skip
-    owner = {slide: sample for sample, slides in wanted.items() for slide in slides}
-    strangers = [slide for slide in folder.slides if slide not in owner]
-    listed = set(ids)
-    unlabelled = [slide for slide in folder.slides if slide in owner and owner[slide] not in listed]
-    reasons = [
-        ("feature file could not be used: " + why, names) for why, names in by_reason(folder).items()
-    ] + [("slide without a feature file", absent), ("sample without any usable slide", missing),
-         ("slide of a sample that is not in the samples table", unlabelled),
-         ("feature file of no sample", strangers)]  # fmt: skip
-    left_out = tuple({"reason": why, "n": len(names), "first": names[:SHOWN]} for why, names in reasons if names)
-    left_out += tuple(notes_of(folder))
+    left_out = tuple(_left_out(people, folder, units))
     if strict and left_out:
         one = left_out[0]
         raise InputError(f"{folder.source}: {one['reason']}: {', '.join(one['first'])} ({one['n']} in all)")
     return Cohort(people, folder, tuple(units), left_out)
+
+
+def _left_out(people: People, folder: FeatureFolder, units: Sequence[Unit]) -> list[dict[str, Any]]:
+    """What is missing, broken, left over, masked or dropped."""
+    ids, of_row = people.samples.ids.tolist(), slides_of(people)
+    having, broken = {unit.sample for unit in units}, {one.name for one in folder.broken}
+    absent = [s for slides in of_row for s in slides if s not in folder.slides and s not in broken]
+    without = [row for row in range(len(ids)) if row not in having]
+    wanted = people.slides if people.slides is not None else {name: (name,) for name in ids}
+    owner = {slide: sample for sample, slides in wanted.items() for slide in slides}
+    listed, there = set(ids), folder.slides
+    reasons = [
+        *(("feature file could not be used: " + why, names) for why, names in by_reason(folder).items()),
+        (NO_FILE, absent),
+    ]
+    found = [gap(people, why, len(names), names) for why, names in reasons if names]
+    if without:
+        found.append(line(people, "sample without any usable slide", len(without), [ids[k] for k in without], without))
+    rest = [
+        ("slide of a sample that is not in the samples table",
+         [slide for slide in there if slide in owner and owner[slide] not in listed]),
+        ("feature file of no sample", [slide for slide in there if slide not in owner]),
+    ]  # fmt: skip
+    found += [gap(people, why, len(names), names) for why, names in rest if names]
+    masks = folder.gaps() if isinstance(folder, FeatureBank) else {}
+    return found + [gap(people, why, n, slides) for why, (n, slides) in masks.items()]
+
+
+def gap(people: People, reason: str, n: int, slides: Sequence[str]) -> dict[str, Any]:
+    """One line of ``left_out``.
+
+    Args:
+        people: The samples.
+        reason: In words.
+        n: How many slides or tiles.
+        slides: The slides that it is about.
+
+    Returns:
+        ``reason``, ``n``, ``first`` (slides), and how many ``samples`` and ``patients`` of the table it touches.
+    """
+    touched = set(slides)
+    rows = [row for row, own in enumerate(slides_of(people)) if not touched.isdisjoint(own)]
+    return line(people, reason, n, slides, rows)
+
+
+def line(people: People, reason: str, n: int, names: Sequence[str], rows: Sequence[int]) -> dict[str, Any]:
+    """One line of ``left_out`` about rows of the samples table; see ``gap``."""
+    patients = len(set(people.samples.patients[list(rows)].tolist()))
+    return {"reason": reason, "n": n, "first": list(names[:SHOWN]), "samples": len(rows), "patients": patients}
 
 
 def notes_of(folder: FeatureFolder) -> list[dict[str, Any]]:

@@ -121,7 +121,7 @@ def even_folds(people: People, rows: Index, n_folds: int, group: str, seed: int)
         raise InputError(
             f"{people.samples.source}: {n_folds} folds need as many {group}s with features and truth, and there are {n}"
         )
-    strata = _full(people.targets.strata()[rows], n_folds)
+    strata = _full(people.targets.strata(rows), n_folds)
     fold = np.zeros(len(rows), dtype=np.int64)
     for k, (_, held) in enumerate(_splitter(n_folds, seed).split(rows, strata, groups)):
         fold[held] = k
@@ -138,7 +138,7 @@ def validation_rows(cohort: Cohort, rows: Index, recipe: Recipe) -> tuple[Index,
     n = round(1 / recipe.validation) if recipe.validation else 0
     if n < 2 or len(np.unique(patients)) < 2 * n:
         return rows, rows[:0]
-    strata = _full(cohort.people.targets.strata()[rows], n)
+    strata = _full(cohort.people.targets.strata(rows), n)
     fitted, held = next(iter(_splitter(n, recipe.seed + 1).split(rows, strata, patients)))
     return rows[fitted], rows[held]
 

@@ -11,6 +11,7 @@ from scipy.special import expit
 from pathfuse.endpoints.base import Endpoint, Truth
 from pathfuse.endpoints.likelihood import log_softmax
 from pathfuse.endpoints.survival import event_distribution, hazards
+from pathfuse.types import Index
 
 Raw = Float[np.ndarray, "sample output"]
 """Outputs of one model: class logits, log-odds per label, hazard logits per bin, or targets in their own unit."""
@@ -41,20 +42,31 @@ class Targets:
         """Samples that something is known of."""
         return np.asarray(self.known.any(axis=1))
 
-    def strata(self) -> np.ndarray:
-        """A small number of groups that folds should hold in equal shares."""
+    def strata(self, rows: Index) -> np.ndarray:
+        """A small number of groups that folds should hold in equal shares.
+
+        Nothing but the truth of these rows is looked at: quartiles over other rows would let held-out targets decide
+        which rows a model is fitted on.
+
+        Args:
+            rows: The samples that are divided, each with some truth.
+
+        Returns:
+            Int, (row,): the group of each.
+        """
+        values, known = self.values[rows], self.known[rows]
         if self.kind == "survival":
-            return np.asarray((self.values.sum(axis=1) == 1).astype(np.int64))  # observed, or followed to the end
+            return np.asarray((values.sum(axis=1) == 1).astype(np.int64))  # observed, or followed to the end
         if self.kind == "multiclass":
-            return np.asarray(self.values.argmax(axis=1))
+            return np.asarray(values.argmax(axis=1))
         if self.kind == "multilabel":
-            return np.asarray((self.values * self.known).any(axis=1).astype(np.int64))
-        mean = _standard_mean(self.values, self.known)
-        return np.asarray(np.searchsorted(np.quantile(mean[self.usable], [0.25, 0.5, 0.75]), mean))
+            return np.asarray((values * known).any(axis=1).astype(np.int64))
+        mean = _standard_mean(values, known)
+        return np.asarray(np.searchsorted(np.quantile(mean, [0.25, 0.5, 0.75]), mean))
 
 
 def _standard_mean(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Mean of a row's known targets, each in its own standard deviations; 0 where none is known."""
+    """Mean of a row's known targets, each in its standard deviations over these rows; 0 where none is known."""
     count = np.maximum(known.sum(axis=0), 1)
     centred = np.where(known, values - (values * known).sum(axis=0) / count, 0.0)
     sd = np.sqrt((centred**2).sum(axis=0) / count)

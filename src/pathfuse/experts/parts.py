@@ -14,10 +14,11 @@ import polars as pl
 import pathfuse
 from pathfuse.bags.folder import FeatureFolder, open_folder
 from pathfuse.errors import InputError
-from pathfuse.experts.cohort import SHOWN, Cohort, People, join, read_people
+from pathfuse.experts.cohort import Cohort, People, gap, join, read_people
 from pathfuse.experts.fitted import Fitted, load_fitted
 from pathfuse.experts.folds import Part, Plan, plan
 from pathfuse.experts.inputs import Inputs
+from pathfuse.experts.left_out import check_enough, untaught
 from pathfuse.experts.recipe import Recipe, check_name
 from pathfuse.features.bank import open_bank
 from pathfuse.tables.write import write_json_file
@@ -43,6 +44,8 @@ class Expert:
     strict: bool = False
     teachers: Mapping[str, Path] = field(default_factory=dict)
     """Slide-level embeddings that teach ``fusecpath``, by name."""
+    allow_partial: bool = False
+    """Go on where more than half of the samples with a truth drop out."""
 
     @property
     def read(self) -> list[Path]:
@@ -91,7 +94,8 @@ def prepare(expert: Expert) -> Prepared:
     folder, teachers = open_features(expert), open_teachers(expert)
     cohort = join(people, folder, expert.recipe, expert.strict)
     gaps = check_teachers(cohort, teachers, expert.strict)
-    cohort = replace(cohort, left_out=(*cohort.left_out, *gaps))
+    warnings = check_enough(cohort, expert.name, expert.allow_partial)
+    cohort = replace(cohort, left_out=(*cohort.left_out, *gaps, *untaught(cohort)), warnings=warnings)
     laid_out = plan(cohort, expert.recipe)
     for part in laid_out.parts:
         if len(part.train) < 2:
@@ -158,7 +162,7 @@ def check_teachers(cohort: Cohort, teachers: Mapping[str, FeatureFolder], strict
             raise InputError(f"{folder.source}: the teacher '{name}' lacks {len(lacking)} slides, first '{lacking[0]}'")
         if lacking:
             why = f"slide that the teacher '{name}' does not know (no distillation from it)"
-            gaps.append({"reason": why, "n": len(lacking), "first": lacking[:SHOWN]})
+            gaps.append(gap(cohort.people, why, len(lacking), lacking))
     return tuple(gaps)
 
 

@@ -48,13 +48,12 @@ def compare_with_reference(prepared: Prepared, reference: Prepared, folder: Path
     (folder / FOLDER).mkdir()
     write_table(frame_of(reference, other), folder / FOLDER / f"{reference.expert.name}.parquet")
     loss, base = (_loss(prepared, *one[:2]) for one in (own, other))
-    kind = prepared.cohort.people.targets.kind
-    name = prepared.expert.name
+    people, name = prepared.cohort.people, prepared.expert.name
+    kind, judged = people.targets.kind, own[0][people.targets.usable[own[0]]]
+    where = f"{len(judged)} samples of {len(set(people.samples.patients[judged].tolist()))} patients"
     verdict = (
-        f"{name} beats {REFERENCE} on the same features and folds ({loss:.4f} against {base:.4f})"
-        if loss < base
-        else f"{name} does not beat {REFERENCE} on the same features and folds ({loss:.4f} against {base:.4f}), "
-        "and is not recommended"
+        f"{name} {'beats' if loss < base else 'does not beat'} {REFERENCE} on the same features and folds "
+        f"({loss:.4f} against {base:.4f}, {where}){'' if loss < base else ', and is not recommended'}"
     )
     return {
         "name": reference.expert.name,

@@ -171,15 +171,19 @@ def _class_weights(work: Work, recipe: Recipe) -> np.ndarray:
 def predict(
     head: Head, reader: BagReader, units: Sequence[Unit], recipe: Recipe, keep_attention: bool = False
 ) -> Predicted:
-    """Outputs of some units, and the attention of their tiles if asked and if the head has any."""
+    """Outputs of some units, and the attention of their tiles if asked and if the head has any.
+
+    Bags are read one by one: packed beside others, a bag's last digits would depend on how many tiles those have.
+    """
     device = device_of(recipe)
+    size = 1 if reader.folder.granularity == "tile" else recipe.batch
     head = head.to(device).eval()
     drawn: list[np.ndarray] = []
     attention: list[np.ndarray] = []
     with torch.inference_mode():
         for draw in range(reader.draws):
             outputs: list[np.ndarray] = []
-            for batch in batches(reader.drawing(draw), units, recipe.batch, device):
+            for batch in batches(reader.drawing(draw), units, size, device):
                 heard = forward(head, batch.packed, recipe, device)
                 outputs.append(heard.outputs.double().cpu().numpy())
                 if keep_attention and heard.attention is not None:

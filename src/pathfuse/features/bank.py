@@ -67,8 +67,8 @@ class FeatureBank(FeatureFolder):
         """Encoder to its dimensions, in the order of the columns."""
         return {name: folder.dim for name, folder in self.encoders.items()}
 
-    def notes(self) -> list[dict[str, Any]]:
-        """What is masked and dropped, sorted by reason: ``reason``, ``n`` (slides or tiles), ``first`` (slides).
+    def gaps(self) -> dict[str, tuple[int, list[str]]]:
+        """What is masked and dropped, sorted by reason: how many slides or tiles, and all slides that it is about.
 
         Slides that are left out as a whole are in ``broken``.
         """
@@ -79,7 +79,11 @@ class FeatureBank(FeatureFolder):
         for loss in self.dropped:
             n, slides = found.get(loss.reason, (0, []))
             found[loss.reason] = (n + loss.n_tiles, [*slides, loss.slide])
-        return [{"reason": why, "n": n, "first": slides[:SHOWN]} for why, (n, slides) in sorted(found.items())]
+        return dict(sorted(found.items()))
+
+    def notes(self) -> list[dict[str, Any]]:
+        """``gaps`` as lines: ``reason``, ``n`` (slides or tiles), ``first`` (slides)."""
+        return [{"reason": why, "n": n, "first": slides[:SHOWN]} for why, (n, slides) in self.gaps().items()]
 
     def sha256(self) -> str:
         """A cheap fingerprint: of the encoders' names and files (see ``FeatureFolder``) and how they are joined."""

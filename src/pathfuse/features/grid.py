@@ -249,7 +249,7 @@ def _check_units(coords: Mapping[str, Coords]) -> None:
     if other is not None:
         raise UnusableError(
             f"the encoder '{first}' says in {coords[first].unit} where its tiles lie, but '{other}' in "
-            f"{coords[other].unit}, and the size of a pixel is not known (um_per_px)"
+            f"{coords[other].unit}, and the size of a pixel is not known; give um_per_px"
         )
 
 

@@ -59,6 +59,7 @@ fuse:
 out: result
 # seed: 0
 # strict: false            # true: a missing or broken feature file stops the run
+# allow_partial: false     # true: go on where more than half of the samples drop out of an expert
 """
 """What ``pathfuse init`` writes."""
 
@@ -127,6 +128,8 @@ class StudyConfig(BaseModel):
     out: Path
     seed: Annotated[int, Field(ge=0)] = 0
     strict: bool = False
+    allow_partial: bool = False
+    """Go on where more than half of the samples with a truth drop out of an expert."""
 
     @field_validator("features")
     @classmethod

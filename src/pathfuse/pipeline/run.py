@@ -15,7 +15,7 @@ import pathfuse
 from pathfuse.endpoints.survival import Survival
 from pathfuse.errors import InputError
 from pathfuse.experts.assemble import EXPERT, assemble
-from pathfuse.experts.cohort import read_people
+from pathfuse.experts.cohort import line, read_people
 from pathfuse.experts.folds import even_folds
 from pathfuse.experts.parts import Expert, Prepared, open_work, prepare
 from pathfuse.experts.train import Progress, run_parts, silent
@@ -48,6 +48,16 @@ class StudyRun:
     manifest: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What the manifest and the report of the fusion say of the steps before it."""
+
+    command: str | None
+    left_out: list[dict[str, Any]]
+    """Lines of the experts, each with its ``expert``."""
+    warnings: list[str]
+
+
 def run_study(
     config: StudyConfig, *, n_jobs: int | None = None, command: str | None = None, progress: Progress = silent
 ) -> StudyRun:
@@ -66,7 +76,7 @@ def run_study(
     _check(config)
     progress("features: reading", 0.0)
     planned, fresh_folder = config.planned(), not config.out.exists()
-    samples, edges = _samples(config)
+    samples, edges, mute = _samples(config)
     config = config.model_copy(update={"time_edges": edges})
     try:
         prepared = {name: prepare(_expert(config, name, planned[name], samples)) for name in planned}
@@ -84,7 +94,10 @@ def run_study(
     for one in fresh.values():
         assemble(one, command, force=True)
     references = {name: one.reference for name, one in planned.items() if one.reference is not None}
-    result, stamp = _fuse(config, samples, list(prepared.values()), references, command, progress, n_jobs)
+    left_out = ({"samples": mute} if mute else {}) | {n: list(one.cohort.left_out) for n, one in prepared.items()}
+    warnings = [sentence for one in prepared.values() for sentence in one.cohort.warnings]
+    shown = Shown(command, [{"expert": n, **item} for n, items in left_out.items() for item in items], warnings)
+    result, stamp = _fuse(config, samples, list(prepared.values()), references, shown, progress, n_jobs)
     manifest = {
         "kind": KIND,
         "pathfuse": pathfuse.__version__,
@@ -95,7 +108,8 @@ def run_study(
             "fuse": "unchanged" if result is None else "done",
         },
         "stamp": stamp,
-        "left_out": {name: list(one.cohort.left_out) for name, one in prepared.items()},
+        "left_out": left_out,
+        "warnings": warnings,
         "wall_time_s": round(time.perf_counter() - start, 3),
     }
     write_json_file(manifest, config.out / MANIFEST)
@@ -142,29 +156,33 @@ def _open(config: StudyConfig) -> None:
         write_json_file({"kind": KIND, "pathfuse": pathfuse.__version__, "finished": False}, config.out / MANIFEST)
 
 
-def _samples(config: StudyConfig) -> tuple[Path, tuple[float, ...] | None]:
-    """The samples table that experts and fusion share, and its time edges, which a CSV file cannot carry.
+def _samples(config: StudyConfig) -> tuple[Path, tuple[float, ...] | None, list[dict[str, Any]]]:
+    """The samples table that experts and fusion share, its time edges, which a CSV file cannot carry, and its gaps.
 
-    Outer folds are made once for all encoders.
+    Outer folds are made once for all encoders; a sample without a truth is in none of them, and left out.
     """
     people = read_people(config.samples, config.slides, config.endpoint, config.time_edges)
     if config.fuse.coverage is not None and people.endpoint.kind == "survival":
         raise InputError("prediction sets ('coverage') are not built for survival; leave them out")
-    table, samples = people.samples.frame, people.samples
+    table, samples, mute = people.samples.frame, people.samples, []
     if samples.roles is None and samples.folds is None:
         sites = any(one.recipe.group == "site" for one in config.planned().values())
         rows, fold = np.flatnonzero(people.targets.usable), np.full(len(samples.ids), -1)
         fold[rows] = even_folds(people, rows, config.folds, "site" if sites else "patient", config.seed)
         table = table.with_columns(pl.Series("fold", fold)).filter(pl.col("fold") >= 0)
+        gone = np.flatnonzero(fold < 0).tolist()
+        why = "row without a truth: in no fold, not trained on and not judged"
+        mute = [line(people, why, len(gone), samples.ids[gone].tolist(), gone)] if gone else []
     _open(config)
     file = config.out / SAMPLES
     write_file(table, file, force=True)
-    return file, people.endpoint.edges if isinstance(people.endpoint, Survival) else None
+    return file, people.endpoint.edges if isinstance(people.endpoint, Survival) else None, mute
 
 
 def _expert(config: StudyConfig, name: str, one: Planned, samples: Path) -> Expert:
     return Expert(name, one.features, samples, config.out / EXPERTS / name, one.recipe, config.slides,
-                  config.endpoint, config.time_edges, config.strict, one.teachers)  # fmt: skip
+                  config.endpoint, config.time_edges, config.strict, one.teachers,
+                  config.allow_partial)  # fmt: skip
 
 
 def _stamp(folder: Path) -> str | None:
@@ -186,7 +204,7 @@ def _fuse(
     samples: Path,
     prepared: list[Prepared],
     references: dict[str, str],
-    command: str | None,
+    shown: Shown,
     progress: Progress,
     n_jobs: int | None,
 ) -> tuple[Result | None, str]:
@@ -194,7 +212,7 @@ def _fuse(
     options = config.fuse
     predictions = [one.expert.out / "predictions" / f"{one.expert.name}.parquet" for one in prepared]
     read = [hashlib.sha256(file.read_bytes()).hexdigest() for file in [samples, *predictions]]
-    chosen = [config.seed, options.model_dump(), config.endpoint, config.time_edges, references]
+    chosen = [config.seed, options.model_dump(), config.endpoint, config.time_edges, references, shown.left_out]
     what = [pathfuse.__version__, *chosen, read]
     stamp = hashlib.sha256(json.dumps(what, default=str, sort_keys=True).encode()).hexdigest()
     place = config.out / FUSED
@@ -218,7 +236,9 @@ def _fuse(
         references=references,
         progress=lambda said, share: progress(f"fuse: {said}", low + (1 - low) * share),
     )
-    result.manifest["command"] = command
+    result.manifest["command"] = shown.command
+    result.manifest["left_out"] += shown.left_out
+    result.manifest["warnings"] += shown.warnings
     result.manifest["study"] = stamp
     verdicts = against_reference(result, references)
     result.manifest["references"] = verdicts
@@ -253,9 +273,18 @@ def against_reference(result: Result, references: dict[str, str]) -> list[dict[s
         said = "beats" if better else "does not beat"
         verdict = (
             f"{name} {said} the linear reference {other} on the same features"
-            f"{'' if better else ' and is not recommended'} (NLL {row['difference']:+.4f}{span}{chance})"
+            f"{'' if better else ' and is not recommended'} (NLL {row['difference']:+.4f}{span}{chance}"
+            f"{_judged_on(result, name)})"
         )
         keep = ("difference", "ci_low", "ci_high")
         found.append({"expert": name, "reference": other, "better": better, "verdict": verdict}
                      | {key: row[key] for key in keep})  # fmt: skip
     return found
+
+
+def _judged_on(result: Result, name: str) -> str:
+    """How many samples and patients an expert's figures are of."""
+    own = result.metrics.filter(pl.col("method") == name, pl.col("metric") == "nll")
+    whole = own.filter(pl.col("output") == "all")
+    row = (whole if whole.height else own).row(0, named=True)
+    return f"; on {row['n']} samples of {row['n_patients']} patients"

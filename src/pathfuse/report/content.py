@@ -104,6 +104,15 @@ class Content:
         return self.curves.filter(pl.col("figure") == figure)
 
 
+def left_out_line(item: dict[str, Any]) -> str:
+    """A line of the manifest's ``left_out`` in words; one with an ``expert`` is about that expert alone."""
+    first = f": {', '.join(item['first'])}" if item["first"] else ""
+    touched = f"; {item['samples']} samples of {item['patients']} patients" if item.get("samples") else ""
+    if "expert" in item:
+        return f"{item['expert']}: left out {item['n']} ({item['reason']}{first}{touched})"
+    return f"Left out: {item['n']} rows ({item['reason']}{first}{touched})"
+
+
 def over_all(table: pl.DataFrame) -> pl.DataFrame:
     """The rows about the whole study: output ``all``, or the only output there is."""
     outputs = table["output"].unique(maintain_order=True).to_list()

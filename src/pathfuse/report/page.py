@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from pathfuse.evaluation.judged import LOWER_IS_BETTER
 from pathfuse.evaluation.resampling import MIN_PATIENTS
-from pathfuse.report.content import Content, better, metric_meaning, metric_name, over_all
+from pathfuse.report.content import Content, better, left_out_line, metric_meaning, metric_name, over_all
 from pathfuse.report.costs import COLUMNS, cost_lines, cost_sentence
 from pathfuse.report.drawings import Drawing, contrasts, draw
 from pathfuse.report.methods import methods
@@ -40,6 +40,7 @@ def render(content: Content, drawings: list[Drawing] | None = None) -> str:
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {"number": number, "p": p_value, "metric": metric_name, "better": better, "several": several}
+    environment.filters["left_out"] = left_out_line
     script = asset("page.js")
     return environment.get_template("page.html").render(
         style=asset("page.css"),

@@ -1,6 +1,7 @@
 """``manifest.json``: what was read, what was left out and why, and how to repeat the run."""
 
 import platform
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -10,6 +11,10 @@ import pathfuse
 from pathfuse.tables.study import Study
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "polars")
+SHOWN = 5
+"""Names that a line lists."""
+NO_TRUTH = "no truth: neither fitted on nor judged"
+UNHEARD = "rows that this expert did not score"
 
 
 def describe(
@@ -45,7 +50,8 @@ def describe(
 
 
 def _left_out(study: Study, used: np.ndarray) -> list[dict[str, Any]]:
-    reasons: dict[str, list[str]] = {}
+    """Rows that have no part, and rows that one expert did not score although others did."""
+    reasons: dict[str, list[int]] = {}
     scored = study.n_scored() > 0
     for n in np.flatnonzero(~used):
         role = study.samples.roles[n] if study.samples.roles is not None else None
@@ -55,8 +61,24 @@ def _left_out(study: Study, used: np.ndarray) -> list[dict[str, Any]]:
             reason = "scored by no expert"
         else:
             reason = "not part of this run"
-        reasons.setdefault(reason, []).append(study.samples.ids[n])
-    return [{"reason": why, "n": len(ids), "first": ids[:5]} for why, ids in sorted(reasons.items())]
+        reasons.setdefault(reason, []).append(int(n))
+    known = np.any([truth.known for truth in study.truth.values()], axis=0)
+    reasons[NO_TRUTH] = np.flatnonzero(used & ~known).tolist()
+    found = [_line(study, why, rows) for why, rows in sorted(reasons.items()) if rows]
+    for expert in study.experts:
+        known = set(expert.ids)
+        rows = [n for n in np.flatnonzero(used).tolist() if study.samples.ids[n] not in known]
+        if rows:
+            found.append({"expert": expert.name, **_line(study, UNHEARD, rows)})
+    return found
+
+
+def _line(study: Study, reason: str, rows: Sequence[int]) -> dict[str, Any]:
+    """Some rows that are left out, and of how many patients they are."""
+    samples = study.samples
+    patients = len(set(samples.patients[list(rows)].tolist()))
+    first = samples.ids[list(rows[:SHOWN])].tolist()
+    return {"reason": reason, "n": len(rows), "first": first, "samples": len(rows), "patients": patients}
 
 
 def _describe_expert(study: Study, m: int, fitted: np.ndarray, judged: np.ndarray) -> dict[str, Any]:
