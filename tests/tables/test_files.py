@@ -24,7 +24,7 @@ def test_cells_of_a_csv_stay_as_they_stand(tmp_path):
 def test_quotes_commas_blanks_and_umlauts(tmp_path):
     table = read_table(csv(tmp_path, 'sample_id,"a, b","say ""x"""\n"s,1", ü ,2\n'))
     assert table.frame.columns == ["sample_id", "a, b", 'say "x"']
-    assert table.frame.row(0) == ("s,1", " ü ", "2")
+    assert table.frame.row(0) == ("s,1", "ü", "2")
     assert read_table(csv(tmp_path, 'sample_id,"a\nb"\n"x\ny",1\n')).frame.to_dicts() == [
         {"sample_id": "x\ny", "a\nb": "1"}
     ]

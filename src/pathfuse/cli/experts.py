@@ -212,6 +212,7 @@ def said(item: dict[str, Any]) -> str:
 def show(out: Path, say: Any) -> None:
     """What was trained and what was left out."""
     import json
+    import sys
 
     manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
     features, rows = manifest["features"], manifest["rows"]
@@ -224,6 +225,8 @@ def show(out: Path, say: Any) -> None:
         say(f"Left out: {item['n']} ({said(item)}).\n")
     if "reference" in manifest:
         say(f"{manifest['reference']['verdict'][:1].upper()}{manifest['reference']['verdict'][1:]}.\n")
+    for warning in manifest["warnings"]:
+        sys.stderr.write(f"pathfuse: warning: {warning}\n")
     say(f"Predictions: {out}/predictions\n")
 
 

@@ -22,6 +22,7 @@ from pathfuse.runs.outer import Progress, silent
 from pathfuse.runs.regression import align_moments
 from pathfuse.runs.result import Result, comparisons_frame, metrics_frame, tests_frame
 from pathfuse.runs.showing import show
+from pathfuse.runs.twins import twin_warnings
 from pathfuse.tables.samples import Partition, partitions
 from pathfuse.tables.study import Study
 from pathfuse.types import Index, LogProbs
@@ -114,7 +115,7 @@ def evaluate(
         "command": None,
         "risk_groups": shown.risk_groups,
         "notes": verdict.notes,
-        "warnings": [],
+        "warnings": [*study.samples.warnings, *twin_warnings(study, parts)],
         "wall_time_s": round(time.perf_counter() - start, 3),
     }
     progress("done", 1.0)

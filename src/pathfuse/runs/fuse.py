@@ -30,6 +30,7 @@ from pathfuse.runs.outer import Fits, Progress, fit_all, fittable, judged_output
 from pathfuse.runs.regression import align_moments
 from pathfuse.runs.result import Result, comparisons_frame, metrics_frame, tests_frame
 from pathfuse.runs.showing import show
+from pathfuse.runs.twins import twin_warnings
 from pathfuse.tables.samples import Partition
 from pathfuse.tables.study import Study
 
@@ -143,6 +144,8 @@ def fuse(
         "warnings": [
             *unfitted,
             *_in_sample_warning(study, allow_in_sample),
+            *study.samples.warnings,
+            *twin_warnings(study, parts),
             *set_warnings(study.endpoint, final, coverage),
         ],
         "costs": cost_report(study, costs or {}, model, fitting, counted, predicting.flops / fused.height),

@@ -10,6 +10,7 @@ import polars as pl
 
 from pathfuse.endpoints.base import Endpoint, LabelMap
 from pathfuse.endpoints.columns import Columns
+from pathfuse.endpoints.spelling import BLANKS, check_spelling
 from pathfuse.errors import InputError
 from pathfuse.tables.files import SUFFIXES, Table, id_column, number_column, read_table, table_in_memory, text_column
 
@@ -66,9 +67,9 @@ def gather(predictions: PredictionInput) -> list[ExpertTable]:
 def _items(predictions: PredictionInput) -> Iterable[tuple[str, Any]]:
     if isinstance(predictions, Mapping):
         for name, item in predictions.items():
-            yield str(name), Path(item) if isinstance(item, str | Path) else item
+            yield str(name).strip(BLANKS), Path(item) if isinstance(item, str | Path) else item
     elif isinstance(predictions, str | Path):
-        yield from ((path.stem, path) for path in _files(Path(predictions)))
+        yield from ((path.stem.strip(BLANKS), path) for path in _files(Path(predictions)))
     elif isinstance(predictions, list | tuple):
         for item in predictions:
             yield from _items(item)
@@ -94,6 +95,7 @@ def _by_expert(table: Table) -> list[ExpertTable]:
     names = text_column(table, "expert")
     if None in names:
         raise InputError(f"{table.source}, column 'expert': row {names.index(None) + 1} is empty")
+    check_spelling(table.source, "expert", names)
     frame = table.frame.with_columns(pl.Series("expert", names))
     parts = frame.partition_by("expert", as_dict=True, include_key=False)
     experts = []
@@ -114,7 +116,7 @@ def read_expert(expert: ExpertTable, endpoint: Endpoint, label_map: LabelMap | N
     source = expert.table.source
     if source.removesuffix(Path(source).suffix).rsplit("/", 1)[-1] != expert.name and "'" not in source:
         source = f"{source} (expert '{expert.name}')"
-    table = Table(source, expert.table.frame)
+    table = replace(expert.table, source=source)
     ids = id_column(table)
     header = [name for name in table.frame.columns if name != "sample_id"]
     carrying = set(endpoint.prediction_columns(header))
@@ -125,6 +127,16 @@ def read_expert(expert: ExpertTable, endpoint: Endpoint, label_map: LabelMap | N
     return Expert(expert.name, source, ids, outputs, label_map)
 
 
+def label_map_table(name: str, source: str | Path | Any) -> Table:
+    """The table of a label map that is no mapping.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    is_path = isinstance(source, str | Path)
+    return read_table(Path(source)) if is_path else table_in_memory(f"label map of '{name}'", source)
+
+
 def read_label_map(name: str, source: str | Path | Any) -> LabelMap:
     """A two-column table ``label,expert_label``, a mapping, or a data frame.
 
@@ -132,9 +144,8 @@ def read_label_map(name: str, source: str | Path | Any) -> LabelMap:
         InputError: A column is missing, a cell is empty, or a label occurs twice.
     """
     if isinstance(source, Mapping):
-        return {str(k): str(v) for k, v in source.items()}
-    is_path = isinstance(source, str | Path)
-    table = read_table(Path(source)) if is_path else table_in_memory(f"label map of '{name}'", source)
+        return {str(k).strip(BLANKS): str(v).strip(BLANKS) for k, v in source.items()}
+    table = label_map_table(name, source)
     labels, targets = text_column(table, "label"), text_column(table, "expert_label")
     result: dict[str, str] = {}
     for row, (label, target) in enumerate(zip(labels, targets, strict=True)):
