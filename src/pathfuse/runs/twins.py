@@ -31,7 +31,10 @@ def twin_warnings(study: Study, parts: Sequence[Partition]) -> list[str]:
         study: The study, as read.
         parts: Who is fitted on and who is judged.
     """
-    used = np.unique(np.concatenate([np.concatenate([part.fit, part.judged]) for part in parts]))
+    mask = np.zeros(len(study.samples.ids), dtype=bool)
+    for part in parts:
+        mask[part.fit] = mask[part.judged] = True
+    used = np.flatnonzero(mask)
     place = np.zeros(
         len(study.samples.ids), dtype=np.int64
     )  # fit rows that nothing judges 0, every judged part its own
@@ -92,11 +95,15 @@ def fingerprints(study: Study) -> np.ndarray:
     Returns:
         Unsigned 64-bit integers, (sample, expert).
     """
-    position = pl.DataFrame({"id": study.samples.ids.tolist()}).with_row_index("n")
-    result = np.zeros((position.height, len(study.experts)), dtype=np.uint64)
+    ids = study.samples.ids.tolist()
+    position = pl.DataFrame({"id": ids}).with_row_index("n")
+    rows = np.arange(len(ids))
+    result = np.zeros((len(ids), len(study.experts)), dtype=np.uint64)
     for m, expert in enumerate(study.experts):
-        ids = pl.DataFrame({"id": expert.ids})
-        rows = ids.join(position, on="id", how="left", maintain_order="left")["n"].to_numpy()
+        if expert.ids != ids:  # those of the expert before; most tables list the same samples in one order
+            ids = expert.ids
+            found = pl.DataFrame({"id": ids}).join(position, on="id", how="left", maintain_order="left")
+            rows = found["n"].to_numpy()
         said = [table for output in expert.outputs.values() for table in _tables(output)]
         result[rows, m] = np.maximum(_hashed(np.concatenate(said, axis=1)), np.uint64(1))
     return result

@@ -18,6 +18,8 @@ PredictionInput: TypeAlias = str | Path | Any | Sequence[str | Path] | Mapping[s
 """A path, a folder, a data frame in long form, several paths, or a mapping of expert names to paths or frames."""
 
 
+SEEN = "seen_in_fit"
+"""Optional column: whether the model that predicted a sample was fitted on it."""
 IN_MEMORY = "in memory"
 """Stands for the file of a data frame without a name, which must be a long table."""
 
@@ -41,6 +43,8 @@ class Expert:
     outputs: dict[str, Any]
     """Per task: ``ExpertColumns``, or ``ExpertMoments`` for regression."""
     label_map: LabelMap | None
+    seen: frozenset[str] = frozenset()
+    """Samples that the model behind the predictions was fitted on, as far as the table says."""
 
 
 def gather(predictions: PredictionInput) -> list[ExpertTable]:
@@ -122,9 +126,21 @@ def read_expert(expert: ExpertTable, endpoint: Endpoint, label_map: LabelMap | N
     carrying = set(endpoint.prediction_columns(header))
     values = {name: number_column(table, name, ids) for name in header if name in carrying}
     outputs = endpoint.read_expert(Columns(source, ids, values), label_map)
-    idle = tuple(name for name in header if name not in carrying)
+    seen = _seen(table, ids) if SEEN in header else frozenset()
+    idle = tuple(name for name in header if name not in carrying and name != SEEN)
     outputs = {task: replace(output, ignored=(*output.ignored, *idle)) for task, output in outputs.items()}
-    return Expert(expert.name, source, ids, outputs, label_map)
+    return Expert(expert.name, source, ids, outputs, label_map, seen)
+
+
+def _seen(table: Table, ids: list[str]) -> frozenset[str]:
+    words = {None: False, "false": False, "0": False, "true": True, "1": True}
+    texts = [text if text is None else text.lower() for text in text_column(table, SEEN)]
+    bad = next((row for row, text in enumerate(texts) if text not in words), None)
+    if bad is not None:
+        raise InputError(
+            f"{table.source}, column '{SEEN}', sample '{ids[bad]}': '{texts[bad]}' is neither true nor false"
+        )
+    return frozenset(i for i, text in zip(ids, texts, strict=True) if words[text])
 
 
 def label_map_table(name: str, source: str | Path | Any) -> Table:
