@@ -24,6 +24,7 @@ class Multilabel(Endpoint):
 
     kind: ClassVar[str] = "multilabel"
     prefixes: ClassVar[tuple[str, ...]] = ("logit_", "prob_")
+    blank_columns: ClassVar[bool] = True
 
     @classmethod
     def target_columns(cls, header: Sequence[str]) -> list[str]:
@@ -89,22 +90,18 @@ class Multilabel(Endpoint):
     def read_expert(self, columns: Columns, label_map: LabelMap | None) -> dict[str, ExpertColumns]:
         """``logit_<name>`` (log-odds) or ``prob_<name>`` for the labels that the expert knows.
 
-        A column without any number, such as a fusion writes of a label that it could not learn, is as none.
-
         Raises:
             InputError: A column names no label, or a value is no log-odds or probability.
         """
         if label_map is not None:
             raise InputError(f"{columns.source}: a label map has no meaning for several labels")
-        filled = [name for name, values in columns.values.items() if not np.isnan(values).all()]
-        carrying = [name for name in filled if name.startswith(self.prefixes)]
+        carrying = [name for name in columns.values if name.startswith(self.prefixes)]
         if not carrying:
             raise InputError(
                 f"{columns.source} has no 'logit_<label>' or 'prob_<label>' column; "
                 f"its columns are {', '.join(columns.values) or 'none'}"
             )
         result: dict[str, ExpertColumns] = {}
-        idle = tuple(name for name in columns.values if name not in filled)
         for name in carrying:
             prefix = next(p for p in self.prefixes if name.startswith(p))
             label = name.removeprefix(prefix)
@@ -116,7 +113,7 @@ class Multilabel(Endpoint):
             if label in result:
                 raise InputError(f"{columns.source} has both 'logit_{label}' and 'prob_{label}'")
             raw = _binary(columns, name, prefix)
-            result[label] = ExpertColumns(floor_log_prob(raw), np.arange(2), count_floored(raw), idle)
+            result[label] = ExpertColumns(floor_log_prob(raw), np.arange(2), count_floored(raw), ())
         return result
 
     def fused_columns(self, log_prob: Mapping[str, LogProbs]) -> dict[str, np.ndarray]:

@@ -38,6 +38,7 @@ class Regression(Endpoint):
     kind: ClassVar[str] = "regression"
     prefixes: ClassVar[tuple[str, ...]] = ("mean_", "sd_")
     every_outcome_needed: ClassVar[bool] = False
+    blank_columns: ClassVar[bool] = True
 
     @classmethod
     def target_columns(cls, header: Sequence[str]) -> list[str]:
@@ -110,7 +111,7 @@ class Regression(Endpoint):
         return {"all": Truth(values, np.logical_not(np.isnan(values).all(axis=1)))}
 
     def read_expert(self, columns: Columns, label_map: LabelMap | None) -> dict[str, Any]:
-        """``mean_<name>``, and ``sd_<name>`` where the expert gives it; a column without any number is as none.
+        """``mean_<name>``, and ``sd_<name>`` where the expert gives it.
 
         Raises:
             InputError: A column names no target, a value is no number, or a standard deviation is not positive.
@@ -123,7 +124,7 @@ class Regression(Endpoint):
         for name, values in columns.values.items():
             prefix = next(p for p in self.prefixes if name.startswith(p))
             target = name.removeprefix(prefix)
-            if target in self.left_out or np.isnan(values).all():
+            if target in self.left_out:
                 ignored.append(name)
                 continue
             if target not in position:

@@ -124,6 +124,8 @@ def read_expert(expert: ExpertTable, endpoint: Endpoint, label_map: LabelMap | N
     ids = id_column(table)
     header = [name for name in table.frame.columns if name != "sample_id"]
     carrying = set(endpoint.prediction_columns(header))
+    if endpoint.blank_columns:
+        carrying = {name for name in carrying if table.frame[name].null_count() < len(ids)}
     values = {name: number_column(table, name, ids) for name in header if name in carrying}
     outputs = endpoint.read_expert(Columns(source, ids, values), label_map)
     seen = _seen(table, ids) if SEEN in header else frozenset()
