@@ -142,6 +142,17 @@ def test_an_unknown_sample(place, refused):
     refused(place.expert, "column 'sample_id'", "'s4'", f"is not in {place.samples}")
 
 
+def test_a_sample_that_is_spelled_otherwise(place, refused):
+    place.edit(place.expert, lambda t: t.with_columns(pl.col("sample_id").replace("s004", "S004")))
+    there = "; it is 's004' there that stands for 'S004': spell it in one way"
+    refused(place.expert, "column 'sample_id'", "'S004'", f"is not in {place.samples}", there)
+
+
+def test_all_samples_spelled_otherwise(place, refused):
+    place.edit(place.expert, lambda t: t.with_columns(pl.col("sample_id").str.to_uppercase()))
+    refused(place.expert, "none of its", "(the first is 'S000'; it is 's000' there that stands for 'S000'")
+
+
 def test_a_sample_twice_in_the_samples(place, refused):
     place.edit(place.samples, lambda t: pl.concat([t, t[4:5]]))
     refused(place.samples, "column 'sample_id'", "'s004' occurs twice")

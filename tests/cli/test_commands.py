@@ -5,6 +5,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from safetensors.numpy import load_file, save_file
 
 import pathfuse
 from pathfuse.tables.files import read_table
@@ -357,7 +359,66 @@ def test_predict_of_all_rows_says_the_same_of_the_test_rows(fused, study, run_cl
     table = pl.read_parquet(predict(run_cli, fused, tmp_path / "all.parquet", study[1]))
     assert table.height == 100
     expected = pl.read_parquet(fused / "fused.parquet")
-    assert table.join(expected.select("sample_id"), on="sample_id", how="semi").equals(expected)
+    judged = table.join(expected.select("sample_id"), on="sample_id", how="semi")
+    assert judged.drop("seen_in_fit").equals(expected)
+    assert not judged["seen_in_fit"].any()
+
+
+def test_rows_that_the_model_was_fitted_on_are_told_and_remembered(fused, study, run_cli, tmp_path):
+    """At prediction, and again where the predictions are judged or fused."""
+    samples, predictions = study
+    given = ("predict", "--model", fused, "--predictions", predictions, "--out", tmp_path / "p" / "again.csv")
+    status, _, err = run_cli(*given)
+    assert status == 0
+    assert (
+        "pathfuse: warning: 60 of the 100 samples were among the fit rows of the model: what it says of them is better "
+        "than of new samples (column 'seen_in_fit')"
+    ) in err.splitlines()
+    seen = pl.read_csv(tmp_path / "p" / "again.csv").filter("seen_in_fit")["sample_id"]
+    assert seen.to_list() == pl.read_csv(samples).filter(pl.col("split") == "fit")["sample_id"].sort().to_list()
+    everything = pl.read_csv(samples).drop("split")
+    everything.write_csv(tmp_path / "all.csv")
+    given = ("--predictions", tmp_path / "p" / "again.csv", "--resamples", 0)
+    status, _, err = run_cli("evaluate", "--samples", tmp_path / "all.csv", *given, "--out", tmp_path / "judged")
+    assert status == 0, err
+    told = (
+        "expert 'again': 60 of the 100 judged samples were among the fit rows of the model that predicted them: its "
+        "figures are too good"
+    )
+    assert f"pathfuse: warning: {told}" in err.splitlines()
+    assert json.loads((tmp_path / "judged" / "manifest.json").read_text())["warnings"] == [told]
+    status, _, err = run_cli("evaluate", "--samples", samples, *given, "--out", tmp_path / "test_rows")
+    assert (status, "warning" in err) == (0, False)
+    given = ("--predictions", tmp_path / "p", predictions, "--resamples", 0, "--method", "uniform_product")
+    status, _, err = run_cli("fuse", "--samples", samples, *given, "--out", tmp_path / "fused")
+    assert status == 0, err
+    assert (
+        "pathfuse: warning: expert 'again': 60 of the 60 fit samples were among the fit rows of the model that "
+        "predicted them: the fusion will trust it too much"
+    ) in err.splitlines()
+
+
+def test_a_model_of_a_version_without_digests_predicts_in_silence(fused, study, run_cli, tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(fused / "model", model)
+    tensors = load_file(model / "model.safetensors")
+    assert not tensors["fit_ids"].tobytes().startswith(b"s0")
+    save_file({name: value for name, value in tensors.items() if name != "fit_ids"}, model / "model.safetensors")
+    status, _, err = run_cli("predict", "--model", model, "--predictions", study[1], "--out", tmp_path / "out.csv")
+    assert (status, err) == (0, "")
+    assert "seen_in_fit" not in pl.read_csv(tmp_path / "out.csv").columns
+    assert not pathfuse.load(model).seen_in_fit(["s000"]).any()
+    assert pathfuse.load(fused).seen_in_fit(["s000", "s060"]).tolist() == [True, False]
+
+
+def test_predictions_of_two_experts_spell_a_sample_alike(fused, judged_rows, run_cli, tmp_path):
+    folder = tmp_path / "predictions"
+    shutil.copytree(judged_rows, folder)
+    first = sorted(folder.iterdir())[0]
+    first.write_text(first.read_text().replace("s077", "S077"))
+    answer = run_cli("predict", "--model", fused, "--predictions", folder, "--out", tmp_path / "out.csv")
+    assert answer.status == 2
+    assert "column 'sample_id': 'S077' and 's077' are two spellings of one name" in answer.err
 
 
 def test_predict_to_csv_keeps_every_digit(fused, judged_rows, run_cli, tmp_path):
@@ -713,3 +774,54 @@ def test_a_kill_at_any_moment(small, run_cli, tmp_path):
     assert run_cli("fuse", *given, "--force").status == 0
     assert files_of(out) == FILES
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_blanks_around_names_change_nothing_and_are_counted(simulate, write_study, fuse, tmp_path):
+    sim = simulate(30, 20, 2)
+    clean = fuse(tmp_path / "clean", *write_study(tmp_path / "a", sim))
+    ragged = sim.samples.with_columns(
+        sample_id=pl.format("{}\u00a0", "sample_id"), split=pl.format(" {}", "split"), label=pl.format("{}\t", "label")
+    )
+    experts = {f"{name} ": frame.rename({"sample_id": " sample_id"}) for name, frame in sim.experts.items()}
+    samples, predictions = write_study(tmp_path / "b", sim._replace(samples=ragged, experts=experts))
+    out = fuse(tmp_path / "out", samples, predictions)
+    for name in ("metrics.csv", "fused.parquet", "comparisons.csv"):
+        assert (out / name).read_bytes() == (clean / name).read_bytes()
+    assert json.loads((out / "manifest.json").read_text())["blanks_stripped"] == {
+        f"{samples}, column 'sample_id'": 50,
+        f"{samples}, column 'split'": 50,
+        f"{samples}, column 'label'": 50,
+        **{f"{predictions}/{name}.csv, names of columns": 1 for name in experts},
+    }
+    assert json.loads((clean / "manifest.json").read_text())["blanks_stripped"] == {}
+
+
+def test_doubts_about_samples_reach_the_user(simulate, write_study, run_cli, tmp_path):
+    """Slides of one case without ``patient_id``, and one image under two names."""
+    sim = simulate(30, 20, 2)
+    names = {f"s{i:03d}": f"TCGA-AA-{i // 2:04d}-01Z-00-DX{i % 2}" for i in range(50)}
+
+    def named(frame):
+        return frame.with_columns(pl.col("sample_id").replace(names))
+
+    experts = {
+        name: named(pl.concat([f[:49], f[:1].with_columns(f["sample_id"][49:])])) for name, f in sim.experts.items()
+    }
+    samples, predictions = write_study(tmp_path, sim._replace(samples=named(sim.samples), experts=experts))
+    for command in ("fuse", "evaluate"):
+        given = ("--samples", samples, "--predictions", predictions, "--out", tmp_path / command, "--resamples", 0)
+        status, _, err = run_cli(command, *given)
+        assert status == 0, err
+        warnings = json.loads((tmp_path / command / "manifest.json").read_text())["warnings"]
+        assert all(f"pathfuse: warning: {warning}" in err.splitlines() for warning in warnings)
+        torn, copied = warnings
+        one, two, last = (names[name] for name in ("s000", "s001", "s049"))
+        assert torn == (
+            f"{samples}: 50 samples are of 25 cases, the first TCGA-AA-0000 ('{one}' and '{two}'), but each counts as "
+            "a patient of its own, so intervals are too narrow; add a column patient_id with the case, such as "
+            "TCGA-AA-0000 (the first 12 characters)"
+        )
+        assert copied == (
+            f"1 judged sample has exactly the predictions of a fit sample ('{last}' and '{one}'): the same image "
+            "under two names?"
+        )

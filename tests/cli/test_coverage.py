@@ -152,7 +152,9 @@ def test_predict_repeats_the_run(run, run_cli, tmp_path):
         given = ("--model", place / "out", "--predictions", place / "predictions", "--out", tmp_path / name)
         assert run_cli("predict", *given).status == 0
     judged = pl.col("sample_id").is_in(fused["sample_id"].to_list())
-    assert pl.read_parquet(tmp_path / "all.parquet").filter(judged).equals(fused)
+    again = pl.read_parquet(tmp_path / "all.parquet").filter(judged)
+    assert again.drop("seen_in_fit").equals(fused)
+    assert not again["seen_in_fit"].any()
     table = pl.read_csv(tmp_path / "all.csv", infer_schema=False).filter(judged)
     for name in COLUMNS[kind] if kind != "regression" else []:
         assert table[name].to_list() == ["|".join(members) for members in fused[name].to_list()]

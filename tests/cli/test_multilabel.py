@@ -187,7 +187,7 @@ def test_predict_repeats_the_run_bit_for_bit(fused, files, run_cli, tmp_path):
     whole = pl.read_parquet(fused / "fused.parquet")
     assert run_cli("predict", "--model", fused, "--predictions", files[1], "--out", tmp_path / "a.parquet").status == 0
     again = pl.read_parquet(tmp_path / "a.parquet")
-    assert again.filter(pl.col("sample_id").is_in(whole["sample_id"].implode())).equals(whole)
+    assert again.drop("seen_in_fit").filter(pl.col("sample_id").is_in(whole["sample_id"].implode())).equals(whole)
 
 
 def test_probabilities_in_place_of_log_odds_give_the_same(files, fused, fuse, study, write_study, tmp_path):
@@ -286,7 +286,25 @@ def test_a_label_with_one_value_is_left_out_and_the_rest_goes_on(
     assert set(json.loads((out / "certificate.json").read_text())["outputs"]) == {"CDH1", "TP53"}
     assert run_cli("predict", "--model", out, "--predictions", files[1], "--out", tmp_path / "a.parquet").status == 0
     again = pl.read_parquet(tmp_path / "a.parquet")
+    again = again.drop("seen_in_fit")
     assert again.filter(pl.col("sample_id").is_in(table["sample_id"].implode())).equals(table)
+
+
+def test_a_label_with_one_value_in_one_fold_is_left_out_of_all_and_its_predictions_can_be_judged(
+    fuse, write_study, run_cli, tmp_path
+):
+    study = simulate(n_folds=3)
+    other = pl.when(pl.col("fold") == 1).then(pl.col("label_CDH1")).otherwise(0)
+    files = write_study(tmp_path, Study(study.samples.with_columns(label_CDH1=other), study.experts))
+    out = fuse(*files, "--method", "uniform_product")
+    (warning,) = json.loads((out / "manifest.json").read_text())["warnings"]
+    assert warning == "label 'CDH1' was not fused: all 60 fit rows of fold 1 that have it are 0"
+    again = tmp_path / "again.csv"
+    assert run_cli("predict", "--model", out, "--predictions", files[1], "--out", again).status == 0
+    status, _, err = run_cli("evaluate", "--samples", files[0], "--predictions", again, "--out", tmp_path / "judged")
+    assert status == 0, err
+    outputs = pl.read_csv(tmp_path / "judged/metrics.csv").filter(method="again", metric="nll")["output"]
+    assert {"PIK3CA", "TP53"} <= set(outputs)
 
 
 def test_the_warning_reaches_the_user(study, write_study, run_cli, tmp_path):

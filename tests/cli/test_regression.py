@@ -89,7 +89,16 @@ def test_evaluate_and_folds(study, run_cli):
         ("predictions/expert_0.csv", pl.lit(-1.0).alias("sd_CD24"), ("column 'sd_CD24'", "-1 is no standard")),
         ("predictions/expert_0.csv", pl.lit("nan").alias("mean_CD24"), ("column 'mean_CD24'", "NaN")),
         ("predictions/expert_0.csv", pl.lit(1.0).alias("mean_XYZ"), ("column 'mean_XYZ'", "'target_XYZ'")),
-        ("samples.csv", pl.lit(3.0).alias("target_CD24"), ("column 'target_CD24'", "all 60 values are 3", "must vary")),
+        (
+            "samples.csv",
+            (pl.lit(3.0).alias("target_CD24"), pl.lit(4.0).alias("target_ERBB2")),
+            ("column 'target_CD24'", "all 60 values are 3", "must vary"),
+        ),
+        (
+            "samples.csv",
+            (pl.when(split="test").then(f"target_{t}").otherwise(3.0).alias(f"target_{t}") for t in ("CD24", "ERBB2")),
+            ("no target can be fused", "target 'CD24' was not fused: its 40 values in the fit rows do not vary"),
+        ),
         ("samples.csv", pl.lit("high").alias("target_CD24"), ("column 'target_CD24'", "'high' is not a number")),
     ],
 )
@@ -112,3 +121,65 @@ def test_an_option_that_would_do_nothing_is_refused(study, run_cli):
     status, _, err = fuse(run_cli, study, "--expert-dropout", 0.2)
     assert status == 2
     assert "not built for regression" in err.splitlines()[-1]
+
+
+IN_FOLD = "target 'CD24' was not fused: its 40 values in the fit rows of fold 2 do not vary"
+
+
+def test_a_target_that_is_constant_in_one_fold_is_left_out_and_the_rest_goes_on(study, run_cli):
+    edit(study / "samples.csv", lambda t: t.drop("split").with_columns(fold=pl.int_range(pl.len()) % 3))
+    constant = pl.when(fold=2).then("target_CD24").otherwise(1.5)
+    edit(study / "samples.csv", lambda t: t.with_columns(target_CD24=constant))
+    status, _, err = fuse(run_cli, study)
+    assert status == 0, err
+    assert f"pathfuse: warning: {IN_FOLD}" in err.splitlines()
+    manifest = json.loads((study / "out/manifest.json").read_text())
+    assert manifest["warnings"] == [IN_FOLD]
+    assert manifest["endpoint"] == {"kind": "regression", "targets": ["ERBB2"], "left_out": ["CD24"]}
+    metrics = pl.read_csv(study / "out/metrics.csv")
+    assert set(metrics["output"]) == {"ERBB2", "all"}
+    assert metrics["value"].is_not_null().all()
+    fused = pl.read_parquet(study / "out/fused.parquet")
+    assert fused["mean_CD24"].null_count() == fused["sd_CD24"].null_count() == fused.height == 60
+    assert fused["prediction"].equals(fused["mean_ERBB2"], check_names=False)
+    assert json.loads((study / "out/certificate.json").read_text())["holds"]
+    given = ("--predictions", study / "predictions", "--out", study / "again.csv")
+    assert run_cli("predict", "--model", study / "out", *given).status == 0
+    again = pl.read_csv(study / "again.csv")
+    assert (again["mean_CD24"].null_count(), again["mean_ERBB2"].null_count()) == (60, 0)
+    given = ("--samples", study / "samples.csv", "--predictions", study / "again.csv", "--resamples", 0)
+    status, _, err = run_cli("evaluate", *given, "--out", study / "judged")
+    assert status == 0, err
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        (pl.lit(3.0), "its 40 values in the fit rows do not vary"),
+        (pl.lit(None, pl.Float64), "the fit rows hold no value of it"),
+        (pl.when(pl.int_range(pl.len()) == 3).then("target_CD24").when(split="test").then("target_CD24"),
+         "the fit rows hold one value of it"),
+    ],
+)  # fmt: skip
+def test_a_target_without_two_values_is_left_out(study, run_cli, values, why):
+    edit(study / "samples.csv", lambda t: t.with_columns(target_CD24=values))
+    status, _, err = fuse(run_cli, study, "--method", "uniform_product", "--coverage", 0.5)
+    assert status == 0, err
+    n = "40" if "values" in why else ""
+    shown = [line for line in err.splitlines() if "was not fused" in line]
+    assert shown == [f"pathfuse: warning: target 'CD24' was not fused: {why.replace(n, '30') if n else why}"]
+    fused = pl.read_parquet(study / "out/fused.parquet")
+    assert {"low_ERBB2", "high_ERBB2"} <= set(fused.columns)
+    given = ("--samples", study / "samples.csv", "--predictions", study / "predictions", "--resamples", 0)
+    status, _, err = run_cli("evaluate", *given, "--out", study / "judged")
+    assert status == 0, err
+    unjudged = "target 'CD24' was not judged: the judged rows hold no value of it" in err
+    assert unjudged == ("no value" in why)
+
+
+def test_an_expert_of_left_out_targets_alone(study, run_cli):
+    edit(study / "samples.csv", lambda t: t.with_columns(target_CD24=3.0))
+    edit(study / "predictions/expert_2.csv", lambda t: t.drop("mean_ERBB2"))
+    status, _, err = fuse(run_cli, study)
+    assert status == 2
+    assert "expert_2.csv: the expert 'expert_2' predicts only targets that are left out" in err.splitlines()[-1]

@@ -150,3 +150,15 @@ def test_a_pickle_is_refused(place):
     torch.save({"features": open_folder}, place / "features" / "p.pt")
     cohort = join(read(place), open_folder(place / "features"), TINY)
     assert any("pickle" in one["reason"] and one["first"] == ["p"] for one in cohort.left_out)
+
+
+def test_a_slide_table_spells_samples_as_the_samples_do(tmp_path):
+    (tmp_path / "samples.csv").write_text("sample_id,label\nP1,a\nP2,b\n")
+    slides = tmp_path / "slides.csv"
+    slides.write_text("sample_id,slide_id\np1,x\nP2,y\n")
+    with pytest.raises(InputError, match=r"slides.csv: a sample is spelled otherwise in .*it is 'P1' there that"):
+        read_people(tmp_path / "samples.csv", slides, None, None)
+    slides.write_text("sample_id,slide_id\nP1 ,x\nP2,y\n")
+    people = read_people(tmp_path / "samples.csv", slides, None, None)
+    assert people.slides == {"P1": ("x",), "P2": ("y",)}
+    assert people.blanks == {f"{slides}, column 'sample_id'": 1}

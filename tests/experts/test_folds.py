@@ -159,3 +159,22 @@ def test_validation_is_of_other_patients(cohort_of, patients):
 def test_no_validation(cohort_of, patients, validation, n):
     fitted, held = validation_rows(cohort_of(patients(30)), np.arange(n), Recipe.of(validation=validation))
     assert (fitted.tolist(), len(held)) == (list(range(n)), 0)
+
+
+@pytest.mark.parametrize("roles", [{}, {"split": ["fit"] * 16 + ["test"] * 4}])
+def test_slides_of_one_case_are_not_folded_apart(cohort_of, roles):
+    ids = [f"TCGA-AA-{i // 2:04d}-01Z-00-DX{i % 2 + 1}" for i in range(20)]
+    frame = pl.DataFrame({"sample_id": ids, "label": ["a", "a", "b", "b"] * 5, **roles})
+    cure = (
+        r"are of one TCGA case but count as two patients; add a column patient_id with the case, such as TCGA-AA-0000"
+    )
+    with pytest.raises(InputError, match=cure):
+        plan(cohort_of(frame), Recipe.of(folds=2))
+    named = frame.with_columns(patient_id=pl.col("sample_id").str.head(12))
+    assert len(plan(cohort_of(named), Recipe.of(folds=2)).parts) >= 2
+
+
+def test_only_the_rows_to_fold_must_be_whole(cohort_of):
+    ids = [f"TCGA-AA-{i:04d}-01Z-00-DX1" for i in range(16)] + ["TCGA-BB-0000-1", "TCGA-BB-0000-2"]
+    frame = pl.DataFrame({"sample_id": ids, "label": ["a", "b"] * 9, "split": ["fit"] * 16 + ["test"] * 2})
+    assert len(plan(cohort_of(frame), Recipe.of(folds=2)).parts) == 3

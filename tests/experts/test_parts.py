@@ -1,6 +1,7 @@
 """Parts: what is left behind, and the standard deviations of regression."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -81,3 +82,18 @@ def test_a_broken_stamp_starts_afresh(expert):
     open_work(prepared)
     assert not prepared.done(prepared.plan.parts[0])
     assert json.loads((expert.work / "stamp.json").read_text())["stamp"] == prepared.stamp
+
+
+@pytest.mark.parametrize("head", ["tile_mlp", "linear_probe"])
+def test_a_target_that_is_constant_in_training_has_no_false_certainty(expert, head):
+    """Its error in training is nothing, which says nothing about rows where it is something else."""
+    table = pl.read_csv(expert.samples)
+    table.with_columns(target_b=pl.when(split="test").then(9.0).otherwise(2.5)).write_csv(expert.samples)
+    recipe = expert.recipe if head == "tile_mlp" else Recipe.of(head, folds=2)
+    prepared = prepare(replace(expert, recipe=recipe))
+    open_work(prepared)
+    for part in prepared.plan.parts:
+        run_part(prepared, part)
+        fitted, table, _ = load_part(expert.work, part.name)
+        assert table["1"].is_between(0, 6).all()
+        assert fitted.scales["residual_sd"][1] == pytest.approx(fitted.scales["target_sd"][0])

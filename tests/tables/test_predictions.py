@@ -3,7 +3,7 @@ import pytest
 
 from pathfuse.endpoints.multiclass import Multiclass
 from pathfuse.errors import InputError
-from pathfuse.tables.files import Table
+from pathfuse.tables.files import Table, table_in_memory
 from pathfuse.tables.predictions import ExpertTable, gather, read_expert, read_label_map
 
 UNI = pl.DataFrame({"sample_id": ["a", "b"], "prob_x": [0.5, 0.25], "prob_y": [0.5, 0.75]})
@@ -146,3 +146,18 @@ def test_a_broken_label_map(tmp_path, text, what):
     (tmp_path / "map.csv").write_text(text)
     with pytest.raises(InputError, match=f"map.csv.*{what}"):
         read_label_map("uni", tmp_path / "map.csv")
+
+
+@pytest.mark.parametrize("column", [["true", "FALSE", None], [True, False, None], [1, 0, None], ["1", "0", ""]])
+def test_rows_that_a_model_was_fitted_on(column):
+    frame = pl.DataFrame({"sample_id": ["a", "b", "c"], "prob_x": [0.5] * 3, "prob_y": [0.5] * 3})
+    table = table_in_memory("p", frame.with_columns(pl.Series("seen_in_fit", column)))
+    read = read_expert(ExpertTable("p", table), Multiclass(("x", "y")), None)
+    assert read.seen == {"a"}
+    assert read.outputs["all"].ignored == ()
+
+
+def test_what_is_neither_true_nor_false():
+    frame = pl.DataFrame({"sample_id": ["a"], "prob_x": [0.5], "prob_y": [0.5], "seen_in_fit": ["maybe"]})
+    with pytest.raises(InputError, match="column 'seen_in_fit', sample 'a': 'maybe' is neither true nor false"):
+        read_expert(ExpertTable("p", table_in_memory("p", frame)), Multiclass(("x", "y")), None)

@@ -118,3 +118,19 @@ def test_nothing_to_fit_on_or_to_judge(roles, what):
     read = samples(sample_id=["a", "b"], **({"split": roles} if roles else {}))
     with pytest.raises(InputError, match=what):
         partitions(read)
+
+
+@pytest.mark.parametrize(
+    ("columns", "what"),
+    [
+        ({"sample_id": ["1", "1.0"]}, "column 'sample_id': '1' and '1.0' are two spellings"),
+        ({"patient_id": ["P1", "p1"]}, "column 'patient_id': 'P1' and 'p1' are two spellings"),
+        ({"patient_id": ["A", None]}, "column 'patient_id': 'A' and 'a' are two spellings"),
+        ({"patient_id": ["007", "7"]}, "column 'patient_id': '007' and '7' are two spellings"),
+        ({"site": ["Ulm", "ulm"]}, "column 'site': 'Ulm' and 'ulm' are two spellings"),
+    ],
+)
+def test_patients_and_sites_have_one_spelling(columns, what):
+    ids = {"sample_id": ["b", "a"]}
+    with pytest.raises(InputError, match=f"samples.csv, {what}"):
+        samples(**(ids | columns))

@@ -238,6 +238,8 @@ def show(out: Path, say: Any) -> None:
         sys.stderr.write(f"pathfuse: warning: {warning}\n")
     if "reference" in manifest:
         say(f"{manifest['reference']['verdict'][:1].upper()}{manifest['reference']['verdict'][1:]}.\n")
+    for warning in manifest["warnings"]:
+        sys.stderr.write(f"pathfuse: warning: {warning}\n")
     say(f"Predictions: {out}/predictions\n")
 
 

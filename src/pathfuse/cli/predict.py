@@ -19,9 +19,16 @@ def predict(
     import sys
 
     from pathfuse.runs.model import load
+    from pathfuse.tables.predictions import SEEN
     from pathfuse.tables.write import check_out, write_file
 
     check_out(out, force, [model, *predictions])
     fused = load(model).predict(list(predictions))
     write_file(fused, out, force)
+    if SEEN in fused.columns:
+        n = int(fused[SEEN].sum())
+        sys.stderr.write(
+            f"pathfuse: warning: {n} of the {fused.height} samples were among the fit rows of the model: what it says "
+            f"of them is better than of new samples (column '{SEEN}')\n"
+        )
     sys.stdout.write(f"{fused.height} samples fused: {out}\n")

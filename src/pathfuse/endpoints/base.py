@@ -58,6 +58,8 @@ class Endpoint(ABC):
     """Name of the endpoint."""
     every_outcome_needed: ClassVar[bool] = True
     """Whether each outcome must occur among the fit rows."""
+    blank_columns: ClassVar[bool] = False
+    """Whether an expert's column without any value is as none: a fusion writes such ones of what it could not learn."""
     prefixes: ClassVar[tuple[str, ...]]
     """What the names of an expert's prediction columns start with."""
 

@@ -9,6 +9,7 @@ import numpy as np
 from pathfuse.endpoints.base import Endpoint, ExpertColumns, LabelMap, Options, Truth
 from pathfuse.endpoints.columns import Columns, number_text
 from pathfuse.endpoints.likelihood import count_floored, floor_log_prob, log_softmax
+from pathfuse.endpoints.spelling import check_spelling
 from pathfuse.errors import InputError
 from pathfuse.types import LogProbs
 
@@ -33,7 +34,12 @@ class Multiclass(Endpoint):
 
     @classmethod
     def from_columns(cls, columns: Columns, options: Options | None = None) -> Self:
-        """The classes that occur, sorted by name."""
+        """The classes that occur, sorted by name.
+
+        Raises:
+            InputError: A class has two spellings.
+        """
+        check_spelling(columns.source, "label", columns.values["label"].tolist())
         return cls(tuple(sorted({label for label in columns.values["label"] if label is not None})))
 
     @classmethod

@@ -24,6 +24,7 @@ class Multilabel(Endpoint):
 
     kind: ClassVar[str] = "multilabel"
     prefixes: ClassVar[tuple[str, ...]] = ("logit_", "prob_")
+    blank_columns: ClassVar[bool] = True
 
     @classmethod
     def target_columns(cls, header: Sequence[str]) -> list[str]:

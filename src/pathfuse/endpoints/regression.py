@@ -32,10 +32,13 @@ class Regression(Endpoint):
     """G targets by name, in sorted order."""
 
     targets: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+    """Targets of the study that are not predicted, since the fit rows taught nothing about them."""
 
     kind: ClassVar[str] = "regression"
     prefixes: ClassVar[tuple[str, ...]] = ("mean_", "sd_")
     every_outcome_needed: ClassVar[bool] = False
+    blank_columns: ClassVar[bool] = True
 
     @classmethod
     def target_columns(cls, header: Sequence[str]) -> list[str]:
@@ -58,11 +61,17 @@ class Regression(Endpoint):
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Self:
         """See ``Endpoint``."""
-        return cls(tuple(content["targets"]))
+        return cls(tuple(content["targets"]), tuple(content.get("left_out", ())))
 
     def as_dict(self) -> dict[str, Any]:
         """See ``Endpoint``."""
-        return {"kind": self.kind, "targets": list(self.targets)}
+        gone = {"left_out": list(self.left_out)} if self.left_out else {}
+        return {"kind": self.kind, "targets": list(self.targets), **gone}
+
+    def without(self, targets: Sequence[str]) -> "Regression":
+        """The same endpoint with some targets left out."""
+        gone = {*self.left_out, *targets}
+        return Regression(tuple(t for t in self.targets if t not in gone), tuple(sorted(gone)))
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -83,8 +92,9 @@ class Regression(Endpoint):
         """Numbers, NaN where blank.
 
         Raises:
-            InputError: A cell is no finite number, or a target has one value only.
+            InputError: A cell is no finite number, or no target has more than one value.
         """
+        constant: list[str] = []
         values = np.empty((len(columns.ids), len(self.targets)))
         for g, target in enumerate(self.targets):
             column = PREFIX + target
@@ -95,7 +105,9 @@ class Regression(Endpoint):
             known = values[:, g][~np.isnan(values[:, g])]
             if not len(known) or np.ptp(known) == 0:
                 what = f"all {len(known)} values are {number_text(known[0])}" if len(known) else "all values are empty"
-                raise InputError(f"{columns.source}, column '{column}': {what}; a target must vary")
+                constant.append(f"{columns.source}, column '{column}': {what}; a target must vary")
+        if len(constant) == len(self.targets):
+            raise InputError(constant[0])
         return {"all": Truth(values, np.logical_not(np.isnan(values).all(axis=1)))}
 
     def read_expert(self, columns: Columns, label_map: LabelMap | None) -> dict[str, Any]:
@@ -108,9 +120,13 @@ class Regression(Endpoint):
             raise InputError(f"{columns.source}: a label map has no meaning for regression")
         tables = {prefix: np.full((len(columns.ids), len(self.targets)), np.nan) for prefix in self.prefixes}
         position = {name: g for g, name in enumerate(self.targets)}
+        ignored = []
         for name, values in columns.values.items():
             prefix = next(p for p in self.prefixes if name.startswith(p))
             target = name.removeprefix(prefix)
+            if target in self.left_out:
+                ignored.append(name)
+                continue
             if target not in position:
                 shown = ", ".join(self.targets[:8]) + (" ..." if len(self.targets) > 8 else "")
                 raise InputError(
@@ -129,15 +145,19 @@ class Regression(Endpoint):
         if len(lonely):
             target = self.targets[lonely[0]]
             raise InputError(f"{columns.source} has a column 'sd_{target}' but no column 'mean_{target}'")
-        return {"all": ExpertMoments(mean, sd)}
+        return {"all": ExpertMoments(mean, sd, tuple(ignored))}
 
     def fused_columns(self, log_prob: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """``mean_<name>`` and ``sd_<name>``; ``prediction`` is the mean over targets.
+        """``mean_<name>`` and ``sd_<name>``, NaN for those left out; ``prediction`` is the mean over targets.
 
         Args:
             log_prob: Under ``all``, Float, (sample, 2 G): means, then variances.
         """
         mean, variance = np.split(log_prob["all"], 2, axis=1)
-        columns = {f"mean_{name}": mean[:, g] for g, name in enumerate(self.targets)}
-        columns |= {f"sd_{name}": np.sqrt(variance[:, g]) for g, name in enumerate(self.targets)}
+        sd, position = np.sqrt(variance), {name: g for g, name in enumerate(self.targets)}
+        columns = {
+            f"{what}_{name}": table[:, position[name]] if name in position else np.full(len(mean), np.nan)
+            for what, table in (("mean", mean), ("sd", sd))
+            for name in sorted([*self.targets, *self.left_out])
+        }
         return {**columns, "prediction": mean.mean(axis=1)}

@@ -183,6 +183,7 @@ def manifest(prepared: Prepared, n_predicted: int, loaded: dict[str, Loaded], co
         "libraries": {name: version(name) for name in ("numpy", "scikit-learn", "torch")},
         "command": command,
         "inputs": people.inputs,
+        "blanks_stripped": people.blanks,
         "features": {
             "source": folder.source,
             "format": folder.format,
@@ -204,4 +205,5 @@ def manifest(prepared: Prepared, n_predicted: int, loaded: dict[str, Loaded], co
         "teachers": {name: folder.dim for name, folder in prepared.teachers.items()},
         "processors": os.cpu_count(),
         "notes": [],
+        "warnings": people.samples.warnings,
     }

@@ -1,7 +1,7 @@
 """Which slides belong to which sample, and what had to be left out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,12 @@ import numpy as np
 from pathfuse.bags.folder import FeatureFolder
 from pathfuse.endpoints.base import Endpoint, Options
 from pathfuse.endpoints.detect import endpoint_of
+from pathfuse.endpoints.spelling import check_spelling
 from pathfuse.errors import InputError
 from pathfuse.experts.outputs import Targets, targets_of
 from pathfuse.experts.recipe import BAG_HEADS, Recipe
 from pathfuse.features.bank import FeatureBank
-from pathfuse.tables.files import read_table, text_column
+from pathfuse.tables.files import Table, read_table, text_column
 from pathfuse.tables.samples import Samples, read_samples
 from pathfuse.tables.study import edges_in_metadata
 
@@ -45,6 +46,8 @@ class People:
     """SHA-256 of the tables."""
     slides: dict[str, tuple[str, ...]] | None
     """``sample_id`` to its slides, from the slide table; None: a slide has the name of its sample."""
+    blanks: dict[str, int] = field(default_factory=dict)
+    """How many values of which column of which table lost blanks around them."""
 
 
 @dataclass(frozen=True)
@@ -86,20 +89,25 @@ def read_people(samples: Path, slides: Path | None, endpoint: str | None, time_e
         raise InputError(f"--time-edges is for survival, but the samples have the target of endpoint '{kind.kind}'")
     found = people.columns(names)
     judged = kind.from_columns(found, Options(edges))
-    inputs = {table.source: table.sha256}
+    inputs, blanks = {table.source: table.sha256}, table.counted_blanks()
     belongs = None
     if slides is not None:
-        belongs, inputs[str(slides)] = read_slides(slides)
-        if not set(belongs) & set(people.ids.tolist()):
-            raise InputError(f"{slides}: none of its {len(belongs)} samples is in {people.source}")
-    return People(people, judged, targets_of(judged, judged.truth(found)), inputs, belongs)
+        belongs, listed = read_slides(slides)
+        inputs[str(slides)], blanks = listed.sha256, blanks | listed.counted_blanks()
+        known = set(people.ids.tolist())
+        hint = people.hint([name for name in belongs if name not in known])
+        if not set(belongs) & known:
+            raise InputError(f"{slides}: none of its {len(belongs)} samples is in {people.source}{hint}")
+        if hint:
+            raise InputError(f"{slides}: a sample is spelled otherwise in {people.source}{hint}")
+    return People(people, judged, targets_of(judged, judged.truth(found)), inputs, belongs, blanks)
 
 
-def read_slides(path: Path) -> tuple[dict[str, tuple[str, ...]], str | None]:
+def read_slides(path: Path) -> tuple[dict[str, tuple[str, ...]], Table]:
     """Reads a slide table.
 
     Returns:
-        The slides of each sample, sorted, and the file's SHA-256.
+        The slides of each sample, sorted, and the table.
 
     Raises:
         InputError: Columns or cells are missing, or a slide belongs to two samples.
@@ -117,7 +125,8 @@ def read_slides(path: Path) -> tuple[dict[str, tuple[str, ...]], str | None]:
         if owner.setdefault(name, sample) != sample:
             raise InputError(f"{path}, column '{pair[1]}': '{name}' belongs to both '{owner[name]}' and '{sample}'")
         found.setdefault(sample, set()).add(name)
-    return {sample: tuple(sorted(names)) for sample, names in found.items()}, table.sha256
+    check_spelling(table.source, pair[0], found)
+    return {sample: tuple(sorted(names)) for sample, names in found.items()}, table
 
 
 def slides_of(people: People) -> list[tuple[str, ...]]:

@@ -65,6 +65,7 @@ def fit_part(prepared: Prepared, part: Part, checkpoint: Path, heard: Heard | No
     fitted = Fitted(recipe, inputs, names, kind, weights, scales | own)
     if kind == "regression":
         fitted = _with_residuals(fitted, cohort, held or units, prepared.expert.work / CLUSTERS)
+        fitted = _unsure_of_constants(fitted, cohort.people.targets, part.train)
     return Fit(fitted, history, count, resumed)
 
 
@@ -186,3 +187,17 @@ def _with_residuals(fitted: Fitted, cohort: Cohort, units: Sequence[Unit], clust
     else:
         residual = np.where(np.isnan(found), 1.0, found) * spread
     return replace(fitted, scales=scales | {"residual_sd": np.maximum(residual, 1e-6 * spread)})
+
+
+def _unsure_of_constants(fitted: Fitted, targets: Targets, rows: Index) -> Fitted:
+    """A target that does not vary in the training rows leaves no error there, which says nothing about other rows.
+
+    Its standard deviation is that of the middle one among the targets that do vary; 1 if there are none.
+    """
+    values = np.where(targets.known[rows], targets.values[rows], np.nan)
+    varying = np.array([len(np.unique(y[~np.isnan(y)])) > 1 for y in values.T])
+    spread = fitted.scales["target_sd"]
+    usual = float(np.median(spread[varying])) if varying.any() else 1.0
+    return replace(
+        fitted, scales=fitted.scales | {"residual_sd": np.where(varying, fitted.scales["residual_sd"], usual)}
+    )

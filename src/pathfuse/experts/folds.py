@@ -113,8 +113,10 @@ def even_folds(people: People, rows: Index, n_folds: int, group: str, seed: int)
     """Fold of each row, patients (or sites) whole, outcomes in equal shares.
 
     Raises:
-        InputError: There are fewer groups than folds, or there is no column ``site``.
+        InputError: There are fewer groups than folds, there is no column ``site``, or samples of one case count as
+            several patients, so that a model would be trained on the case that it predicts.
     """
+    people.samples.check_whole(rows)
     groups = groups_of(people, group)[rows]
     n = len(np.unique(groups))
     if n < n_folds:

@@ -19,9 +19,11 @@ from pathfuse.runs.fitting import check_names, check_seed
 from pathfuse.runs.judging import check_judging, check_patients, judge_all, judged_rows
 from pathfuse.runs.manifest import describe
 from pathfuse.runs.outer import Progress, silent
-from pathfuse.runs.regression import align_moments
+from pathfuse.runs.regression import align_moments, with_judged_targets
 from pathfuse.runs.result import Result, comparisons_frame, metrics_frame, tests_frame
+from pathfuse.runs.seen import seen_warnings
 from pathfuse.runs.showing import show
+from pathfuse.runs.twins import twin_warnings
 from pathfuse.tables.samples import Partition, partitions
 from pathfuse.tables.study import Study
 from pathfuse.types import Index, LogProbs
@@ -77,7 +79,9 @@ def evaluate(
     check_seed(seed)
     rules = Rules(n_resamples, seed, interval, margin)
     check_judging(unit, rules, study.endpoint.kind)
-    parts = _parts(study)
+    parts, unjudged = _parts(study), list[str]()
+    if study.endpoint.kind == "regression":
+        study, unjudged = with_judged_targets(study, np.concatenate([part.judged for part in parts]))
     progress("judging", 0.1)
     with threadpool_limits(1):
         tasks: dict[str, Judged] = {}
@@ -115,7 +119,7 @@ def evaluate(
         "risk_groups": shown.risk_groups,
         "intervals": verdict.intervals,
         "notes": verdict.notes,
-        "warnings": [],
+        "warnings": [*unjudged, *study.samples.warnings, *twin_warnings(study, parts), *seen_warnings(study, parts)],
         "wall_time_s": round(time.perf_counter() - start, 3),
     }
     progress("done", 1.0)

@@ -223,15 +223,24 @@ def fused_from(ladder: Ladder, recipe: Recipe, endpoint: str, experts: Experts, 
     return Auto(endpoint, seed=recipe.seed).fit_ladder(ladder, experts, observed)
 
 
-def unfittable(study: Study, task: str, rows: Index) -> str | None:
-    """Why one label among several cannot be fused on some fit rows, or None if it can."""
+def unfittable(study: Study, task: str, rows: Index, recipe: Recipe, part: str = "") -> str | None:
+    """Why one label among several cannot be fused on some fit rows, or None if it can.
+
+    Args:
+        study: The study.
+        task: The label.
+        rows: The fit rows.
+        recipe: Says how many of them are kept for calibration.
+        part: What these rows are called, such as `` of fold 2``.
+    """
     rows = study.scored(task, rows)
     if not len(rows):
-        return f"label '{task}' was not fused: no fit row has both a truth and a prediction"
+        return f"label '{task}' was not fused: no fit row{part} has both a truth and a prediction"
+    rows, _ = divide(study, task, rows, recipe)
     frequency = study.frequency(task, rows)
     if (frequency == 0).any():
         only = study.endpoint.outcomes[int(frequency.argmax())]
-        return f"label '{task}' was not fused: all {len(rows)} fit rows that have it are {only}"
+        return f"label '{task}' was not fused: all {len(rows)} fit rows{part} that have it are {only}"
     return None
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,9 @@ from pathfuse.runs.model import FusedModel
 from pathfuse.runs.outer import Fits, Progress, fit_all, fittable, judged_outputs, scored_parts, silent
 from pathfuse.runs.regression import align_moments
 from pathfuse.runs.result import Result, comparisons_frame, metrics_frame, tests_frame
+from pathfuse.runs.seen import digests, seen_warnings
 from pathfuse.runs.showing import show
+from pathfuse.runs.twins import twin_warnings
 from pathfuse.tables.samples import Partition
 from pathfuse.tables.study import Study
 
@@ -109,7 +111,7 @@ def fuse(
     check_patients(study, unit)
     check_costs(study, costs or {})
     parts = scored_parts(study, allow_in_sample, skip_unscored)
-    tasks, unfitted = fittable(study, parts)
+    study, tasks, unfitted = fittable(study, parts, recipe)
     with threadpool_limits(1):  # small matrices: threads cost time, and one core or many must give the same bytes
         with measured() as fitting, tallied() as counted:
             fits = fit_all(study, parts, tasks, recipe, progress)
@@ -127,7 +129,7 @@ def fuse(
         if ablation:
             best, then = certificate["best_expert"], _second_half(progress)
             ablated = ablate(study, parts, tasks, judged, best, recipe, rules, unit=unit, progress=then)
-    model = _model(study, final)
+    model = replace(_model(study, final), fitted=_fitted_ids(study, final))
     options = {"unit": unit, "allow_in_sample": allow_in_sample, "skip_unscored": skip_unscored, "ablation": ablation}
     manifest = {
         **describe(study, *_masks(study, parts, fits)),
@@ -144,6 +146,9 @@ def fuse(
         "warnings": [
             *unfitted,
             *_in_sample_warning(study, allow_in_sample),
+            *study.samples.warnings,
+            *twin_warnings(study, parts),
+            *seen_warnings(study, parts, fitting=True),
             *set_warnings(study.endpoint, final, coverage),
         ],
         "costs": cost_report(study, costs or {}, model, fitting, counted, predicting.flops / fused.height),
@@ -209,6 +214,12 @@ def _model(study: Study, fit: dict[str, AnyFit]) -> FusedModel:
         {task: task_fit.fused for task, task_fit in fit.items()},
         {task: task_fit.sets for task, task_fit in fit.items() if task_fit.sets is not None},
     )
+
+
+def _fitted_ids(study: Study, fit: dict[str, AnyFit]) -> np.ndarray:
+    """Digests of the samples that a model was fitted or calibrated on."""
+    rows = np.unique(np.concatenate([part for one in fit.values() for part in (one.rows, one.calibrating)]))
+    return digests(study.samples.ids[rows].tolist())
 
 
 def _fused(study: Study, fit: dict[str, AnyFit], part: Partition) -> pl.DataFrame:

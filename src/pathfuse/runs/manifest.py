@@ -36,6 +36,7 @@ def describe(
         "libraries": {name: version(name) for name in LIBRARIES},
         "endpoint": study.endpoint.as_dict(),
         "inputs": study.inputs,
+        "blanks_stripped": study.blanks,
         "rows": {
             "read": len(study.samples.ids),
             "fit": int(fitted.sum()),

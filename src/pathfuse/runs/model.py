@@ -1,7 +1,7 @@
 """A fitted fusion with everything it needs to read new prediction tables. On disk: JSON and safetensors, no pickle."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ from safetensors.numpy import load_file, save_file
 from pathfuse.calibration.conformal import PredictionIntervals, PredictionSets, sets_from_dict
 from pathfuse.endpoints.base import Endpoint, LabelMap
 from pathfuse.endpoints.detect import endpoint_from_dict
+from pathfuse.endpoints.spelling import check_spelling
 from pathfuse.errors import InputError
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.experts import Experts
@@ -22,13 +23,16 @@ from pathfuse.fusion.gaussian.council import GaussianFusion
 from pathfuse.fusion.gaussian.experts import GaussianExperts
 from pathfuse.fusion.store import dump, restore
 from pathfuse.runs.regression import align_moments
-from pathfuse.tables.predictions import Expert, PredictionInput, gather, read_expert
+from pathfuse.runs.seen import among
+from pathfuse.tables.predictions import SEEN, Expert, PredictionInput, gather, read_expert
 from pathfuse.tables.study import align
 from pathfuse.tables.write import write_json
 
 SCHEMA = 2
 """Version of the model files; raised when older readers would misread newer files."""
 MODEL_FILE, TENSOR_FILE = "model.json", "model.safetensors"
+FITTED = "fit_ids"
+"""Name of the tensor of digests, which readers of older versions pass over."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,19 @@ class FusedModel:
     """Per task."""
     sets: Mapping[str, PredictionSets | PredictionIntervals] = field(default_factory=dict)
     """Per task; empty without ``--coverage``."""
+    fitted: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.uint64), repr=False)
+    """Digests of the ``sample_id`` of every row that was fitted or calibrated on; empty in models of older versions."""
+
+    def seen_in_fit(self, ids: Sequence[str]) -> np.ndarray:
+        """Which samples the model was fitted (or its prediction sets calibrated) on.
+
+        Args:
+            ids: ``sample_id`` of each.
+
+        Returns:
+            Bool, (sample,); all False for a model of a version that kept no digests.
+        """
+        return among(ids, self.fitted)
 
     def predict(self, predictions: PredictionInput) -> pl.DataFrame:
         """Fuses new predictions.
@@ -52,10 +69,12 @@ class FusedModel:
             predictions: As in ``read_study``. An expert may miss any sample, or be absent altogether.
 
         Returns:
-            The columns of ``fused.parquet``, one row per sample that any expert scored, sorted by ``sample_id``.
+            The columns of ``fused.parquet``, one row per sample that any expert scored, sorted by ``sample_id``. If the
+            model was fitted on some of them, a column ``seen_in_fit`` says on which.
 
         Raises:
-            InputError: A table is wrong, or holds an expert that the model does not know.
+            InputError: A table is wrong, holds an expert that the model does not know, or spells a sample otherwise
+                than another.
         """
         tables = gather(predictions)
         stranger = next((t.name for t in tables if t.name not in self.experts), None)
@@ -65,6 +84,12 @@ class FusedModel:
             )
         read = {t.name: read_expert(t, self.endpoint, self.label_maps[t.name]) for t in tables}
         ids = sorted({i for expert in read.values() for i in expert.ids})
+        check_spelling("the predictions " + ", ".join(e.source for e in read.values()), "sample_id", ids)
+        seen = self.seen_in_fit(ids)
+        fused = self._fuse(read, ids)
+        return fused.with_columns(pl.Series(SEEN, seen)) if seen.any() else fused
+
+    def _fuse(self, read: Mapping[str, Expert], ids: list[str]) -> pl.DataFrame:
         columns = [self.experts.index(name) for name in read]
         if self.endpoint.kind == "regression":
             return self.table_of_moments(ids, self._moments(tuple(read.values()), columns, ids))
@@ -137,6 +162,8 @@ class FusedModel:
             "fusions": fusions,
             "conformal": {task: sets.as_dict() for task, sets in self.sets.items()},
         }
+        if len(self.fitted):
+            tensors[FITTED] = self.fitted
         folder.mkdir(parents=True, exist_ok=True)
         write_json(content, folder / MODEL_FILE)
         save_file(tensors or {"empty": np.zeros(1)}, folder / TENSOR_FILE)
@@ -195,6 +222,7 @@ def load(folder: str | Path) -> FusedModel:
             {task: np.array(values) for task, values in content["frequency"].items()},
             fusions,
             _sets(content, endpoint, fusions),
+            tensors.get(FITTED, np.zeros(0, dtype=np.uint64)),
         )
     except FileNotFoundError as error:
         raise InputError(f"{place} holds no model: {MODEL_FILE} or {TENSOR_FILE} is missing") from error

@@ -9,9 +9,10 @@ from pathfuse.evaluation.judged import Judged
 from pathfuse.runs.calibration import AnyFit, with_sets
 from pathfuse.runs.fitting import Recipe, divide, fit_task, unfittable
 from pathfuse.runs.judging import judged_rows
-from pathfuse.runs.regression import fit_gaussian
+from pathfuse.runs.regression import fit_gaussian, with_varying_targets
 from pathfuse.tables.samples import Partition, partitions
 from pathfuse.tables.study import Study
+from pathfuse.types import Index
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and the share of the work that is behind."""
@@ -47,20 +48,41 @@ def _scored_part(study: Study, part: Partition, skip_unscored: bool) -> Partitio
     return part
 
 
-def fittable(study: Study, parts: Sequence[Partition]) -> tuple[list[str], list[str]]:
-    """The tasks that can be fitted in every partition, and why the others cannot.
+def fittable(study: Study, parts: Sequence[Partition], recipe: Recipe) -> tuple[Study, list[str], list[str]]:
+    """What can be fitted in every partition: a label or target that is constant in one of them is left out of all.
+
+    Returns:
+        The study without the targets that are left out, its tasks that can be fitted, and why the others cannot.
 
     Raises:
         InputError: None can.
     """
-    tasks = list(study.endpoint.tasks)
+    tasks, jobs = list(study.endpoint.tasks), fit_jobs(parts)
+    if study.endpoint.kind == "regression":
+        study, reasons = with_varying_targets(study, [(rows, _of(name)) for rows, name in jobs], recipe)
+        return study, tasks, reasons
     if len(tasks) == 1:
-        return tasks, []
-    reasons = {task: next(filter(None, (unfittable(study, task, p.fit) for p in parts)), None) for task in tasks}
-    kept = [task for task in tasks if reasons[task] is None]
+        return study, tasks, []
+    found = {
+        task: next(filter(None, (unfittable(study, task, rows, recipe, _of(name)) for rows, name in jobs)), None)
+        for task in tasks
+    }
+    kept = [task for task in tasks if found[task] is None]
     if not kept:
-        raise InputError(f"{study.samples.source}: no label can be fused; {next(iter(reasons.values()))}")
-    return kept, [reason for reason in reasons.values() if reason is not None]
+        raise InputError(f"{study.samples.source}: no label can be fused; {next(iter(found.values()))}")
+    return study, kept, [reason for reason in found.values() if reason is not None]
+
+
+def fit_jobs(parts: Sequence[Partition], *, final: bool = True) -> list[tuple[Index, str]]:
+    """The fit rows of each partition with its name; with several folds at last all of them, if wanted."""
+    jobs = [(part.fit, f"fold {part.name}" if part.name else "") for part in parts]
+    if len(jobs) > 1 and final:
+        jobs.append((np.unique(np.concatenate([rows for rows, _ in jobs])), "all folds"))
+    return jobs
+
+
+def _of(name: str) -> str:
+    return f" of {name}" if name else ""
 
 
 def fit_all(
@@ -73,9 +95,7 @@ def fit_all(
     final: bool = True,
 ) -> Fits:
     """One fit per partition; with several folds a last one on all rows, if wanted, which is the model to keep."""
-    jobs = [(part.fit, f"fold {part.name}" if part.name else "") for part in parts]
-    if len(jobs) > 1 and final:
-        jobs.append((np.unique(np.concatenate([rows for rows, _ in jobs])), "all folds"))
+    jobs = fit_jobs(parts, final=final)
     fits: Fits = []
     total = len(jobs) * len(tasks)
     for p, (rows, name) in enumerate(jobs):
@@ -91,7 +111,7 @@ def fit_all(
                 scored = study.scored(task, rows)
                 fits[-1][task] = fit_gaussian(study, *divide(study, task, scored, recipe), recipe, tick)
             else:
-                fits[-1][task] = fit_task(study, task, rows, recipe, tick, f" of {name}" if name else "")
+                fits[-1][task] = fit_task(study, task, rows, recipe, tick, _of(name))
     return fits
 
 

@@ -1,15 +1,16 @@
-"""Reading CSV and Parquet: every cell as it stands, every trouble as one sentence."""
+"""Reading CSV and Parquet: every cell as it stands but for blanks around it, every trouble as one sentence."""
 
 import csv
 import hashlib
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import narwhals as nw
 import polars as pl
 
+from pathfuse.endpoints.spelling import BLANKS, check_spelling
 from pathfuse.errors import InputError
 
 SUFFIXES = (".csv", ".parquet")
@@ -26,10 +27,17 @@ class Table:
     """Of the file's bytes; None for a frame handed over in memory."""
     metadata: dict[str, str] = field(default_factory=dict)
     """Key-value metadata of a Parquet file."""
+    blanks: dict[str, int] = field(default_factory=dict)
+    """How many cells of each column lost blanks around them; under ``""`` how many names of columns."""
+
+    def counted_blanks(self) -> dict[str, int]:
+        """The same with words, for the manifest."""
+        places = {name: f"column '{name}'" if name else "names of columns" for name in self.blanks}
+        return {f"{self.source}, {places[name]}": n for name, n in self.blanks.items()}
 
 
 def read_table(path: Path) -> Table:
-    """Reads one file; CSV cells stay text, so that ``007`` stays ``007``.
+    """Reads one file; CSV cells stay text, so that ``007`` stays ``007``. Blanks around text are stripped.
 
     Raises:
         InputError: The file is missing, empty, cut off, not UTF-8, or neither CSV nor Parquet.
@@ -48,7 +56,31 @@ def read_table(path: Path) -> Table:
     if frame.height == 0:
         raise InputError(f"{source} has no row")
     metadata = {} if is_csv else {k: str(v) for k, v in pl.read_parquet_metadata(io.BytesIO(raw)).items()}
-    return Table(source, frame, hashlib.sha256(raw).hexdigest(), metadata)
+    return _stripped(Table(source, frame, hashlib.sha256(raw).hexdigest(), metadata))
+
+
+def _stripped(table: Table) -> Table:
+    """The table without blanks around its text and the names of its columns, and how many there were.
+
+    Raises:
+        InputError: Two columns have one name without them.
+    """
+    names = [name.strip(BLANKS) for name in table.frame.columns]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"{table.source} has two columns named '{twice}', but for blanks around the name")
+    changed = sum(a != b for a, b in zip(names, table.frame.columns, strict=True))
+    blanks = {"": changed} if changed else {}
+    frame = table.frame.rename(dict(zip(table.frame.columns, names, strict=True)))
+    for name in names:
+        column = frame[name]
+        if column.dtype == pl.String or isinstance(column.dtype, pl.Categorical | pl.Enum):
+            bare = column.cast(pl.String).str.strip_chars(BLANKS)
+            n = int((bare != column.cast(pl.String)).sum())
+            if n:
+                blanks[name] = n
+                frame = frame.with_columns(bare.replace("", None))
+    return replace(table, frame=frame, blanks=blanks)
 
 
 def _parse_csv(source: str, raw: bytes) -> pl.DataFrame:
@@ -119,7 +151,7 @@ def table_in_memory(name: str, frame: Any) -> Table:
         raise InputError(f"{name} is no regular data frame: {_first_line(error)}") from error
     if polars.height == 0:
         raise InputError(f"{name} has no row")
-    return Table(name, polars)
+    return _stripped(Table(name, polars))
 
 
 def text_column(table: Table, column: str) -> list[str | None]:
@@ -144,17 +176,19 @@ def id_column(table: Table, unique: bool = True) -> list[str]:
     """The column ``sample_id``.
 
     Raises:
-        InputError: An identifier is empty, or occurs twice.
+        InputError: An identifier is empty, occurs twice, or has two spellings.
     """
-    ids: list[str] = []
-    seen: set[str] = set()
-    for row, value in enumerate(text_column(table, "sample_id")):
-        if value is None:
-            raise InputError(f"{table.source}, column 'sample_id': row {row + 1} is empty")
-        if unique and value in seen:
-            raise InputError(f"{table.source}, column 'sample_id': '{value}' occurs twice")
-        seen.add(value)
-        ids.append(value)
+    values = text_column(table, "sample_id")
+    ids = [value for value in values if value is not None]
+    if len(ids) < len(values):
+        raise InputError(f"{table.source}, column 'sample_id': row {values.index(None) + 1} is empty")
+    if unique and len(set(ids)) < len(ids):
+        seen: set[str] = set()
+        twice = next(value for value in ids if value in seen or seen.add(value))  # type: ignore[func-returns-value]
+        n = table.blanks.get("sample_id", 0)
+        note = f" (blanks were stripped from {n} of its values)" if n else ""
+        raise InputError(f"{table.source}, column 'sample_id': '{twice}' occurs twice{note}")
+    check_spelling(table.source, "sample_id", ids)
     return ids
 
 

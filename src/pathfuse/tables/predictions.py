@@ -10,6 +10,7 @@ import polars as pl
 
 from pathfuse.endpoints.base import Endpoint, LabelMap
 from pathfuse.endpoints.columns import Columns
+from pathfuse.endpoints.spelling import BLANKS, check_spelling
 from pathfuse.errors import InputError
 from pathfuse.tables.files import SUFFIXES, Table, id_column, number_column, read_table, table_in_memory, text_column
 
@@ -17,6 +18,8 @@ PredictionInput: TypeAlias = str | Path | Any | Sequence[str | Path] | Mapping[s
 """A path, a folder, a data frame in long form, several paths, or a mapping of expert names to paths or frames."""
 
 
+SEEN = "seen_in_fit"
+"""Optional column: whether the model that predicted a sample was fitted on it."""
 IN_MEMORY = "in memory"
 """Stands for the file of a data frame without a name, which must be a long table."""
 
@@ -40,6 +43,8 @@ class Expert:
     outputs: dict[str, Any]
     """Per task: ``ExpertColumns``, or ``ExpertMoments`` for regression."""
     label_map: LabelMap | None
+    seen: frozenset[str] = frozenset()
+    """Samples that the model behind the predictions was fitted on, as far as the table says."""
 
 
 def gather(predictions: PredictionInput) -> list[ExpertTable]:
@@ -66,9 +71,9 @@ def gather(predictions: PredictionInput) -> list[ExpertTable]:
 def _items(predictions: PredictionInput) -> Iterable[tuple[str, Any]]:
     if isinstance(predictions, Mapping):
         for name, item in predictions.items():
-            yield str(name), Path(item) if isinstance(item, str | Path) else item
+            yield str(name).strip(BLANKS), Path(item) if isinstance(item, str | Path) else item
     elif isinstance(predictions, str | Path):
-        yield from ((path.stem, path) for path in _files(Path(predictions)))
+        yield from ((path.stem.strip(BLANKS), path) for path in _files(Path(predictions)))
     elif isinstance(predictions, list | tuple):
         for item in predictions:
             yield from _items(item)
@@ -94,6 +99,7 @@ def _by_expert(table: Table) -> list[ExpertTable]:
     names = text_column(table, "expert")
     if None in names:
         raise InputError(f"{table.source}, column 'expert': row {names.index(None) + 1} is empty")
+    check_spelling(table.source, "expert", names)
     frame = table.frame.with_columns(pl.Series("expert", names))
     parts = frame.partition_by("expert", as_dict=True, include_key=False)
     experts = []
@@ -114,15 +120,39 @@ def read_expert(expert: ExpertTable, endpoint: Endpoint, label_map: LabelMap | N
     source = expert.table.source
     if source.removesuffix(Path(source).suffix).rsplit("/", 1)[-1] != expert.name and "'" not in source:
         source = f"{source} (expert '{expert.name}')"
-    table = Table(source, expert.table.frame)
+    table = replace(expert.table, source=source)
     ids = id_column(table)
     header = [name for name in table.frame.columns if name != "sample_id"]
     carrying = set(endpoint.prediction_columns(header))
+    if endpoint.blank_columns:
+        carrying = {name for name in carrying if table.frame[name].null_count() < len(ids)}
     values = {name: number_column(table, name, ids) for name in header if name in carrying}
     outputs = endpoint.read_expert(Columns(source, ids, values), label_map)
-    idle = tuple(name for name in header if name not in carrying)
+    seen = _seen(table, ids) if SEEN in header else frozenset()
+    idle = tuple(name for name in header if name not in carrying and name != SEEN)
     outputs = {task: replace(output, ignored=(*output.ignored, *idle)) for task, output in outputs.items()}
-    return Expert(expert.name, source, ids, outputs, label_map)
+    return Expert(expert.name, source, ids, outputs, label_map, seen)
+
+
+def _seen(table: Table, ids: list[str]) -> frozenset[str]:
+    words = {None: False, "false": False, "0": False, "true": True, "1": True}
+    texts = [text if text is None else text.lower() for text in text_column(table, SEEN)]
+    bad = next((row for row, text in enumerate(texts) if text not in words), None)
+    if bad is not None:
+        raise InputError(
+            f"{table.source}, column '{SEEN}', sample '{ids[bad]}': '{texts[bad]}' is neither true nor false"
+        )
+    return frozenset(i for i, text in zip(ids, texts, strict=True) if words[text])
+
+
+def label_map_table(name: str, source: str | Path | Any) -> Table:
+    """The table of a label map that is no mapping.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    is_path = isinstance(source, str | Path)
+    return read_table(Path(source)) if is_path else table_in_memory(f"label map of '{name}'", source)
 
 
 def read_label_map(name: str, source: str | Path | Any) -> LabelMap:
@@ -132,9 +162,8 @@ def read_label_map(name: str, source: str | Path | Any) -> LabelMap:
         InputError: A column is missing, a cell is empty, or a label occurs twice.
     """
     if isinstance(source, Mapping):
-        return {str(k): str(v) for k, v in source.items()}
-    is_path = isinstance(source, str | Path)
-    table = read_table(Path(source)) if is_path else table_in_memory(f"label map of '{name}'", source)
+        return {str(k).strip(BLANKS): str(v).strip(BLANKS) for k, v in source.items()}
+    table = label_map_table(name, source)
     labels, targets = text_column(table, "label"), text_column(table, "expert_label")
     result: dict[str, str] = {}
     for row, (label, target) in enumerate(zip(labels, targets, strict=True)):

@@ -6,7 +6,9 @@ import numpy as np
 import polars as pl
 
 from pathfuse.endpoints.columns import Columns
+from pathfuse.endpoints.spelling import check_spelling, respelled
 from pathfuse.errors import InputError
+from pathfuse.tables.barcodes import Torn, torn_cases
 from pathfuse.tables.files import Table, id_column, text_column
 from pathfuse.types import Index
 
@@ -28,6 +30,31 @@ class Samples:
     """Integer outer fold, or None."""
     frame: pl.DataFrame
     """The whole table, sorted alike."""
+    torn: Torn | None = None
+    """Barcodes say that samples of several patients are of one; all of these have one role or fold."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a run says of the table."""
+        return [] if self.torn is None else [f"{self.source}: {self.torn.warning}"]
+
+    def check_whole(self, rows: Index) -> None:
+        """Refuses samples of one case as several patients, before they are parted.
+
+        Args:
+            rows: Those that will be parted.
+
+        Raises:
+            InputError: Naming two of them, and how to say that they belong together.
+        """
+        torn = self.torn and torn_cases(self.ids[rows].tolist(), self.patients[rows].tolist(), None, self.torn.listed)
+        if torn is not None:
+            raise InputError(f"{self.source}: {torn.trouble}")
+
+    def hint(self, strangers: list[str]) -> str:
+        """How the table spells one of some identifiers that it does not hold; empty if none of them."""
+        pair = respelled(strangers, self.ids.tolist())
+        return f"; it is '{pair[1]}' there that stands for '{pair[0]}': spell it in one way" if pair else ""
 
     def columns(self, names: list[str]) -> Columns:
         """Some columns as text."""
@@ -50,7 +77,8 @@ def read_samples(table: Table) -> Samples:
     """Checks and sorts a samples table.
 
     Raises:
-        InputError: Identifiers are not unique, a role or fold is unknown, or a patient has two roles.
+        InputError: Identifiers are not unique, a role or fold is unknown, a patient has two roles, or a name has two
+            spellings.
     """
     ids = np.array(id_column(table), dtype=object)
     order = np.argsort(ids.astype(str), kind="stable")
@@ -60,6 +88,9 @@ def read_samples(table: Table) -> Samples:
     if "patient_id" in table.frame.columns:
         given = np.array(text_column(sorted_table, "patient_id"), dtype=object)
         patients = np.where(given == None, ids, given)  # noqa: E711 - element by element
+        check_spelling(table.source, "patient_id", patients.tolist())
+    if "site" in table.frame.columns:
+        check_spelling(table.source, "site", text_column(sorted_table, "site"))
     roles = _roles(sorted_table, ids) if "split" in table.frame.columns else None
     folds = _folds(sorted_table, ids) if "fold" in table.frame.columns else None
     if roles is not None and folds is not None:
@@ -67,7 +98,13 @@ def read_samples(table: Table) -> Samples:
     for column, part in (("split", roles), ("fold", folds)):
         if part is not None:
             _check_patients(table.source, column, patients, part)
-    return Samples(table.source, ids, patients, roles, folds, sorted_table.frame)
+    parts = (
+        roles.tolist() if roles is not None else [f"fold {k}" for k in folds.tolist()] if folds is not None else None
+    )
+    torn = torn_cases(ids.tolist(), patients.tolist(), parts, "patient_id" in table.frame.columns)
+    if torn is not None and torn.parts is not None:
+        raise InputError(f"{table.source}: {torn.trouble}")
+    return Samples(table.source, ids, patients, roles, folds, sorted_table.frame, torn)
 
 
 def _roles(table: Table, ids: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from pathfuse.endpoints.base import Endpoint, Options, Truth, spread_groups
 from pathfuse.endpoints.detect import endpoint_of
 from pathfuse.errors import InputError
 from pathfuse.tables.files import Table, read_table, table_in_memory
-from pathfuse.tables.predictions import Expert, PredictionInput, gather, read_expert, read_label_map
+from pathfuse.tables.predictions import Expert, PredictionInput, gather, label_map_table, read_expert, read_label_map
 from pathfuse.tables.samples import Samples, read_samples
 from pathfuse.types import Index, Logits
 
@@ -29,6 +29,8 @@ class Study:
     """Sorted by name."""
     inputs: dict[str, str | None] = field(default_factory=dict)
     """SHA-256 of every file read; None for data frames."""
+    blanks: dict[str, int] = field(default_factory=dict)
+    """How many values of which column of which file lost blanks around them."""
 
     @property
     def expert_names(self) -> tuple[str, ...]:
@@ -124,9 +126,11 @@ def read_study(
     experts = tuple(read_expert(t, judged, maps.get(t.name)) for t in tables)
     for expert in experts:
         _check_ids(expert, people)
-    inputs = {t.source: t.sha256 for t in [table, *(e.table for e in tables)]}
-    inputs |= {str(m): read_table(Path(m)).sha256 for m in (label_maps or {}).values() if isinstance(m, str | Path)}
-    return Study(people, judged, judged.truth(columns), experts, inputs)
+    read = [table, *(e.table for e in tables)]
+    map_tables = [label_map_table(name, m) for name, m in (label_maps or {}).items() if not isinstance(m, Mapping)]
+    inputs = {t.source: t.sha256 for t in read} | {t.source: t.sha256 for t in map_tables if t.sha256 is not None}
+    blanks = {place: n for t in [*read, *map_tables] for place, n in t.counted_blanks().items()}
+    return Study(people, judged, judged.truth(columns), experts, inputs, blanks)
 
 
 def _check_options(kind: str, time_edges: Sequence[float] | None, censoring: str) -> None:
@@ -164,10 +168,12 @@ def parse_edges(text: str, source: str) -> tuple[float, ...]:
 def _check_ids(expert: Expert, samples: Samples) -> None:
     known = set(samples.ids.tolist())
     strangers = [i for i in expert.ids if i not in known]
+    if not strangers:
+        return
+    hint = samples.hint(strangers)
     if len(strangers) == len(expert.ids):
         raise InputError(
             f"{expert.source}: none of its {len(expert.ids)} samples is in {samples.source} "
-            f"(the first is '{expert.ids[0]}')"
+            f"(the first is '{expert.ids[0]}'{hint})"
         )
-    if strangers:
-        raise InputError(f"{expert.source}, column 'sample_id': '{strangers[0]}' is not in {samples.source}")
+    raise InputError(f"{expert.source}, column 'sample_id': '{strangers[0]}' is not in {samples.source}{hint}")

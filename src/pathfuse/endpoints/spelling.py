@@ -1,0 +1,64 @@
+"""One name, one spelling: names that differ in a way that no person means are one name, written twice."""
+
+from collections.abc import Iterable
+
+import polars as pl
+
+from pathfuse.errors import InputError
+
+BLANKS = (
+    "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000\u200b\u200c\u200d\u2060\ufeff"
+)
+"""Every white space of Unicode, also non-breaking, and what has no width."""
+
+
+def bare(names: pl.Series) -> pl.Series:
+    """Names without what no person means: case, width and composition of letters, ``.0`` and leading zeros.
+
+    ``P1`` and ``p1`` become equal, and so do ``7``, ``007`` and ``7.0``.
+    """
+    if (names.str.len_bytes() != names.str.len_chars()).any():  # beyond ASCII
+        names = names.str.normalize("NFKC")
+    plain = names.str.to_lowercase()
+    whole = plain.str.contains(r"^[0-9]+(\.0*)?$")
+    if not whole.any():
+        return plain
+    number = plain.str.replace(r"\.0*$", "").str.replace(r"^0+([0-9])", "${1}")
+    return pl.select(pl.when(whole).then(number).otherwise(plain)).to_series()
+
+
+def two_spellings(names: Iterable[str | None]) -> tuple[str, str] | None:
+    """The first name, in sorted order, that stands beside another spelling of itself; both, or None."""
+    unique = pl.Series("name", list(names), dtype=pl.String).drop_nulls().unique()
+    key = bare(unique)
+    if key.n_unique() == len(unique):
+        return None
+    both = pl.DataFrame({"name": unique, "key": key}).sort("name")
+    torn = both.filter(pl.col("key").is_duplicated())
+    one, other = torn.filter(pl.col("key") == torn["key"][0])["name"].to_list()[:2]
+    return one, other
+
+
+def check_spelling(source: str, column: str, names: Iterable[str | None]) -> None:
+    """Refuses a column that spells one name in two ways.
+
+    Raises:
+        InputError: Naming the column and both spellings.
+    """
+    pair = two_spellings(names)
+    if pair is not None:
+        raise InputError(
+            f"{source}, column '{column}': '{pair[0]}' and '{pair[1]}' are two spellings of one name "
+            "(they differ by case, by '.0' or by leading zeros only); write it in one way"
+        )
+
+
+def respelled(names: Iterable[str], others: Iterable[str]) -> tuple[str, str] | None:
+    """The first of some names that others spell otherwise, and their spelling of it; None if there is none."""
+    own, pool = pl.Series("own", list(names), dtype=pl.String), pl.Series("other", list(others), dtype=pl.String)
+    table = pl.DataFrame({"own": own, "key": bare(own), "n": range(len(own))})
+    found = table.join(pl.DataFrame({"other": pool, "key": bare(pool)}), on="key").filter(
+        pl.col("own") != pl.col("other")
+    )
+    return found.sort("n", "other").select("own", "other").row(0) if found.height else None
