@@ -6,11 +6,12 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.complementary import complementary
+from benchmarks.coverage import coverage
 from benchmarks.dense import dense
 from benchmarks.dense_memory import dense_memory
 from benchmarks.fit_time import fit_time
 from benchmarks.her2st import her2st
-from benchmarks.intervals import coverage, null_rejection
+from benchmarks.intervals import interval_rivals, null_rejection
 from benchmarks.kather_features import fusion_cost, kather_features
 from benchmarks.lc25000 import lc25000
 from benchmarks.mil import mil
@@ -21,6 +22,7 @@ TABLES = {
     "fit_time": fit_time,
     "published": published,
     "coverage": coverage,
+    "interval_rivals": interval_rivals,
     "null_rejection": null_rejection,
     "mil": mil,
     "training_speed": training_speed,

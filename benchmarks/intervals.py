@@ -47,7 +47,7 @@ class Drawn(NamedTuple):
     folds: np.ndarray
 
 
-def coverage(repetitions: int = 500, n_resamples: int = 1000) -> list[Row]:
+def interval_rivals(repetitions: int = 500, n_resamples: int = 1000) -> list[Row]:
     """95 % intervals of the difference of two AUROCs, .802 and .714 in truth; one and two rows per patient."""
     shifts = (1.2, 0.8)
     truth = auroc_of(shifts[0]) - auroc_of(shifts[1])
@@ -170,7 +170,7 @@ def intervals_of(found: Drawn, n_resamples: int, seed: int) -> dict[str, tuple[f
     """Ours and the rivals', of the difference of the AUROCs."""
     result = {}
     several = len(np.unique(found.patients)) < len(found.patients)
-    ways = [("percentile", True), ("bca", True), *([("percentile", False)] if several else [])]
+    ways = [("auto", True), ("percentile", True), ("bca", True), *([("percentile", False)] if several else [])]
     for kind, by_patient in ways:
         verdict = judge_both(found, Rules(n_resamples, seed, kind), by_patient)
         (row,) = [c for c in verdict.comparisons if c.metric == "auroc"]
@@ -189,7 +189,7 @@ def unpaired(found: Drawn, n_resamples: int, seed: int) -> np.ndarray:
     """Differences of AUROCs, each resampled on its own, row by row."""
     values = []
     for number, score in enumerate(found.log_odds):
-        counts = draw(np.arange(len(score)), found.truth, n_resamples, 2 * seed + number).counts
+        counts = draw(np.arange(len(score)), np.zeros(len(score), dtype=int), n_resamples, 2 * seed + number).counts
         values.append(weighted_auroc(score, found.truth == 1, counts.astype(float)))
     return values[0] - values[1]
 
@@ -241,5 +241,5 @@ def differences_by_fold(found: Drawn) -> dict[str, np.ndarray]:
 if __name__ == "__main__":
     n_coverage, n_null, n_resamples = (int(a) for a in (*sys.argv[1:], *("500", "1000", "1000")[len(sys.argv) - 1 :]))
     with pl.Config(tbl_rows=-1, tbl_cols=-1, fmt_str_lengths=80, tbl_width_chars=160):
-        print(pl.DataFrame(coverage(n_coverage, n_resamples)))
+        print(pl.DataFrame(interval_rivals(n_coverage, n_resamples)))
         print(pl.DataFrame(null_rejection(n_null, n_resamples)))
