@@ -36,6 +36,7 @@ class Regression(Endpoint):
     kind: ClassVar[str] = "regression"
     prefixes: ClassVar[tuple[str, ...]] = ("mean_", "sd_")
     every_outcome_needed: ClassVar[bool] = False
+    nothing_known: ClassVar[str] = "the mean and variance of the fit rows"
 
     @classmethod
     def target_columns(cls, header: Sequence[str]) -> list[str]:

@@ -26,6 +26,7 @@ from pathfuse.evaluation.paired_tests import (
 )
 from pathfuse.evaluation.prediction_sets import COVERAGE
 from pathfuse.evaluation.resampling import MIN_PATIENTS, Resamples, draw, two_sided_p
+from pathfuse.fusion.null_model import NULL_MODEL
 from pathfuse.types import Index
 
 INTERVALS = ("percentile", "bca")
@@ -46,6 +47,8 @@ class Rules:
     """``percentile``, or ``bca`` with a leave-one-patient-out jackknife."""
     margin: float = 0.01
     """Largest acceptable loss to the best expert, in the metric's unit, for non-inferiority."""
+    drawn: str = "patient"
+    """What is resampled, in words: ``patient``, or ``sample`` where no patients were given."""
 
 
 def judge(
@@ -84,7 +87,7 @@ def judge_tasks(
     leave_out = enough and rules.interval == "bca" and rules.n_resamples > 0
     verdict = Verdict([], [], [], [])
     if not enough:
-        verdict.notes.append(f"{n_patients} patients, fewer than {MIN_PATIENTS}: no intervals")
+        verdict.notes.append(f"{n_patients} {rules.drawn}s, fewer than {MIN_PATIENTS}: no intervals")
     if enough and any(len(np.unique(judged.folds)) > 1 for judged in tasks.values()):
         verdict.notes.append(ABOUT_FOLDS)
     averages, same = Averages(), dict[str, dict[str, str]]()
@@ -104,8 +107,9 @@ def judge_tasks(
         _judge_contrasts(verdict, endpoint, output, pairs, rules, same[output])
         _say_apart(verdict, output, judged, pairs)
         if enough and few is None:
-            verdict.tests.extend(delong_tests(endpoint, output, judged, contrasts))
-            verdict.tests.extend(fold_tests(endpoint, output, judged, contrasts))
+            competing = [contrast for contrast in contrasts if NULL_MODEL not in contrast]
+            verdict.tests.extend(delong_tests(endpoint, output, judged, competing))
+            verdict.tests.extend(fold_tests(endpoint, output, judged, competing))
     if several:
         n = max(len(j.patients) for j in tasks.values())
         verdict.metrics.extend(
@@ -154,8 +158,8 @@ def _judge_methods(verdict: Verdict, output: str, judged: Judged, everything: Ma
         for metric, value in values.items():
             n_undefined = int(np.isnan(value.resampled).sum())
             missing = 0 if n_undefined == len(value.resampled) else n_undefined
-            reason = about_figure(value.point, missing, judged, rows)
-            if reason is not None:
+            reason = about_figure(metric, judged.predictions[name], value.point, missing, judged)
+            if reason is not None and name != NULL_MODEL:
                 reasons.setdefault((metric, reason), []).append(name)
     verdict.notes.extend(f"{output}: {metric} of {listed(names)} {why}" for (metric, why), names in reasons.items())
 
@@ -205,14 +209,16 @@ def _paired(
 def _judge_contrasts(verdict: Verdict, endpoint: Endpoint, output: str, pairs: Pairs, rules: Rules, same: Same) -> None:
     """Comparisons and tests of one output; p-values are adjusted inside each family, per metric."""
     there = {contrast: pair for contrast, pair in pairs.items() if pair is not None}
-    for (name, reference), (one, other) in there.items():
-        if reference == "best_expert":
-            verdict.tests.extend(margin_tests(endpoint, output, name, one, other, rules.margin))
     rows = [_compare(*contrast, output, m, pair, rules) for contrast, pair in there.items() for m in endpoint.metrics]
     if not rows:
         return
     adjusted, count = adjusted_p(rows, same)
-    verdict.comparisons.extend(replace(row, p_holm=float(p)) for row, p in zip(rows, adjusted, strict=True))
+    rows = [replace(row, p_holm=float(p)) for row, p in zip(rows, adjusted, strict=True)]
+    verdict.comparisons.extend(rows)
+    for (name, reference), (one, other) in there.items():
+        if reference == "best_expert":
+            p_holm = {row.metric: row.p_holm for row in rows if (row.method, row.reference) == (name, reference)}
+            verdict.tests.extend(margin_tests(endpoint, output, name, one, other, rules.margin, p_holm, rules.drawn))
     note = f"{count} comparisons in a family need more than {rules.n_resamples} resamples to reach 0.05"
     if 2 * count / (rules.n_resamples + 1) > ALPHA and note not in verdict.notes:
         verdict.notes.append(note)
@@ -233,7 +239,7 @@ def _compare(
     n = 0 if np.isnan(difference.resampled).all() else n
     p_value = float("nan") if np.isnan(interval.low) else two_sided_p(difference.resampled)
     how = ", BCa interval" if rules.interval == "bca" else ""
-    test = f"paired bootstrap by patient, {n} resamples{how}" if n else "none"
+    test = f"paired bootstrap by {rules.drawn}, {n} resamples{how}" if n else "none"
     return Comparison(
         name, reference, output, metric, difference.point, interval.low, interval.high, p_value, test, float("nan")
     )

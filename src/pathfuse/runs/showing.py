@@ -23,6 +23,7 @@ from pathfuse.evaluation.curves import (
 from pathfuse.evaluation.estimates import resampled
 from pathfuse.evaluation.judged import Judged, predicted
 from pathfuse.evaluation.resampling import MIN_PATIENTS, Resamples
+from pathfuse.fusion.null_model import NULL_MODEL
 from pathfuse.tables.study import Study
 from pathfuse.types import Index, PerSample
 
@@ -122,8 +123,10 @@ def _points(endpoint: Endpoint, experts: Sequence[str], judged: Judged, n_drawn:
     elif judged.context is not None:
         yield from _kaplan_meier(method, judged)
     elif judged.observed.shape[1] == 2:
+        k = 1 if endpoint.positive is None else endpoint.positive
         for name in judged.predictions:
-            yield from _roc(name, endpoint.outcomes[1], 1, judged)
+            if name != NULL_MODEL:  # the diagonal
+                yield from _roc(name, endpoint.outcomes[k], k, judged)
     else:
         for k, outcome in enumerate(endpoint.outcomes):
             yield from _roc(method, outcome, k, judged)
@@ -133,7 +136,7 @@ def _points(endpoint: Endpoint, experts: Sequence[str], judged: Judged, n_drawn:
 def _roc(method: str, outcome: str, k: int, judged: Judged) -> Points:
     there = predicted(judged.predictions[method])
     said = judged.predictions[method][there]
-    score = said[:, 1] - said[:, 0] if said.shape[1] == 2 else said[:, k]
+    score = said[:, k] - said[:, 1 - k] if said.shape[1] == 2 else said[:, k]
     curve = mean_roc(score, judged.observed[there, k] > 0, judged.folds[there], judged.patients[there])
     if curve is not None:
         curve = thinned(curve)

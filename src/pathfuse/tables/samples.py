@@ -28,6 +28,13 @@ class Samples:
     """Integer outer fold, or None."""
     frame: pl.DataFrame
     """The whole table, sorted alike."""
+    has_patient: np.ndarray
+    """Bool: whether the table names the row's patient; elsewhere a row stands for itself in ``patients``."""
+
+    @property
+    def drawn(self) -> str:
+        """What a bootstrap over ``patients`` draws, in words: ``patient``, or ``sample`` where none is named."""
+        return "patient" if self.has_patient.any() else "sample"
 
     def columns(self, names: list[str]) -> Columns:
         """Some columns as text."""
@@ -56,10 +63,11 @@ def read_samples(table: Table) -> Samples:
     order = np.argsort(ids.astype(str), kind="stable")
     sorted_table = Table(table.source, table.frame[order.tolist()])
     ids = ids[order]
-    patients = ids.copy()
+    patients, has_patient = ids.copy(), np.zeros(len(ids), dtype=bool)
     if "patient_id" in table.frame.columns:
         given = np.array(text_column(sorted_table, "patient_id"), dtype=object)
-        patients = np.where(given == None, ids, given)  # noqa: E711 - element by element
+        has_patient = given != None  # noqa: E711 - element by element
+        patients = np.where(has_patient, given, ids)
     roles = _roles(sorted_table, ids) if "split" in table.frame.columns else None
     folds = _folds(sorted_table, ids) if "fold" in table.frame.columns else None
     if roles is not None and folds is not None:
@@ -67,7 +75,7 @@ def read_samples(table: Table) -> Samples:
     for column, part in (("split", roles), ("fold", folds)):
         if part is not None:
             _check_patients(table.source, column, patients, part)
-    return Samples(table.source, ids, patients, roles, folds, sorted_table.frame)
+    return Samples(table.source, ids, patients, roles, folds, sorted_table.frame, has_patient)
 
 
 def _roles(table: Table, ids: np.ndarray) -> np.ndarray:
