@@ -97,7 +97,7 @@ def judge_tasks(
         pairs: Pairs = {c: _paired(endpoint, judged, c, everything, resamples) for c in contrasts}
         if several:
             averages.add(everything, pairs)
-        few = too_few(endpoint, judged)
+        few = too_few(endpoint, judged, rules.drawn)
         if few is not None and enough:
             verdict.notes.append(f"{output}: {few}")
             everything, pairs = _without_intervals(everything), _pairs_without_intervals(pairs)

@@ -69,7 +69,7 @@ def about_ece(rows: Sequence[Metric]) -> list[str]:
     return [what] if high else []
 
 
-def too_few(endpoint: Endpoint, judged: Judged) -> str | None:
+def too_few(endpoint: Endpoint, judged: Judged, drawn: str = "patient") -> str | None:
     """Why an output has too little of some outcome for any interval, or None if it has enough."""
     if endpoint.kind == "regression" or not len(judged.observed):
         return None
@@ -81,4 +81,4 @@ def too_few(endpoint: Endpoint, judged: Judged) -> str | None:
     counts = [len(np.unique(judged.patients[judged.observed[:, k].astype(bool)])) for k in (0, 1)]
     if min(counts) != 1:
         return None  # enough of both; with none of one the figures say so themselves
-    return f"only one patient is {endpoint.outcomes[int(np.argmin(counts))]}, fewer than 2: no intervals"
+    return f"only one {drawn} is {endpoint.outcomes[int(np.argmin(counts))]}, fewer than 2: no intervals"

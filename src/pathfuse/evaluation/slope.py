@@ -29,8 +29,9 @@ STEPS = 5
 MAX_STEPS = 200
 STEEPEST = 50.0
 """A slope beyond this says that the rows are separated and have no finite one."""
-POWERS = np.exp(np.linspace(-3, 3, 121))
-"""Slopes that are tried for several classes; between them a parabola."""
+SCALE = np.linspace(-4, 4, 161)
+POWERS = np.sinh(SCALE)
+"""Slopes that are tried for several classes, densest around 0; between them a parabola."""
 FLATTEST = 1e-9
 FEWEST_RESAMPLES, MOST_RESAMPLES = 100, 500
 """Fewer make no 95 % interval; more are not needed for one."""
@@ -139,8 +140,8 @@ class PowerSlope:
         low, middle, high = (np.take_along_axis(loss, (inside + d)[:, None], axis=1)[:, 0] for d in (-1, 0, 1))
         bend = low - 2 * middle + high
         shift = np.where(bend > 0, (low - high) / (2 * np.where(bend > 0, bend, 1.0)), 0.0)
-        step = np.log(POWERS[1] / POWERS[0])
-        return {SLOPE: np.where(best == inside, POWERS[inside] * np.exp(step * np.clip(shift, -1, 1)), np.nan)}
+        at = SCALE[inside] + (SCALE[1] - SCALE[0]) * np.clip(shift, -1, 1)
+        return {SLOPE: np.where(best == inside, np.sinh(at), np.nan)}
 
 
 @dataclass(frozen=True)

@@ -148,8 +148,8 @@ def _forest(content: Content) -> Drawing | None:
     said = " and ".join(metric_name(name) for name in names)
     filled = " Filled: the 95 % interval excludes 0 (the dotted line)." if content.has_intervals else ""
     caption = (
-        f"Paired differences in {said}: {who}, on the same patients.{filled} Shaded: the side that speaks for "
-        f"{'the fusion' if others == 'reference' else 'the expert'}."
+        f"Paired differences in {said}: {who}, on the same {drawn(content.manifest)}s.{filled} "
+        f"Shaded: the side that speaks for {'the fusion' if others == 'reference' else 'the expert'}."
     )
     lines = ", with 95 % intervals" if content.has_intervals else ""
     spoken = f"Differences in {said}, {who}{lines}; the table below has the numbers."

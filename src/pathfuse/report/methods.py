@@ -154,10 +154,12 @@ def _judging(said: Methods, content: Content) -> None:
     if manifest["unit"] == "patient":
         said.say("Log-probabilities were averaged over each patient's samples before judging")
     if content.n_folds:
-        said.say("Metrics were computed inside each fold and averaged with the folds' patient counts as weights")
+        said.say("Metrics were computed inside each fold and averaged with the folds' numbers of "
+                 f"{drawn(manifest)}s as weights")  # fmt: skip
     if "c_index_ipcw" in names:
-        said.say("Uno's C and the integrated Brier score weigh for censoring, estimated on the fit rows", "uno2011",
-                 "graf1999")  # fmt: skip
+        own = not content.n_folds and not manifest["rows"]["fit"]  # evaluate without roles
+        said.say(f"Uno's C and the integrated Brier score weigh for censoring, estimated on the "
+                 f"{'judged' if own else 'fit'} rows", "uno2011", "graf1999")  # fmt: skip
     if content.has_intervals:
         inside = " inside folds" if content.n_folds else ""
         bca = manifest.get("interval") == "bca"
@@ -207,7 +209,7 @@ def _extras(said: Methods, content: Content) -> None:
     if content.manifest.get("coverage") is not None:
         said.say(
             f"Split-conformal prediction sets with a promised coverage of {content.manifest['coverage']:g} were "
-            "calibrated on fit patients set aside for it",
+            f"calibrated on fit {drawn(content.manifest)}s set aside for it",
             "vovk2005",
         )
     said.say(f"The random seed was {content.manifest['seed']}")

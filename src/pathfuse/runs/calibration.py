@@ -79,7 +79,9 @@ def _fared(
     return (inside & truth.astype(bool)).any(axis=1), inside.sum(axis=1).astype(np.float64)
 
 
-def set_warnings(endpoint: Endpoint, fit: Mapping[str, AnyFit], coverage: float | None) -> list[str]:
+def set_warnings(
+    endpoint: Endpoint, fit: Mapping[str, AnyFit], coverage: float | None, drawn: str = "patient"
+) -> list[str]:
     """Warns of outputs without sets, and of sets whose promise rests on a handful of patients."""
     if coverage is None:
         return []
@@ -89,14 +91,14 @@ def set_warnings(endpoint: Endpoint, fit: Mapping[str, AnyFit], coverage: float 
         if isinstance(one.sets, PredictionIntervals):
             gone = [name for g, name in enumerate(endpoint.outcomes) if not _has_sets(one.sets, g)]
             bare += [f"{len(gone)} targets have no intervals, the first '{gone[0]}': {why}"] if gone else []
-    return [*bare, *_few_patients(fit)]
+    return [*bare, *_few_patients(fit, drawn)]
 
 
-def _few_patients(fit: Mapping[str, AnyFit]) -> list[str]:
+def _few_patients(fit: Mapping[str, AnyFit], drawn: str) -> list[str]:
     few = {task: one.sets.n_patients for task, one in fit.items() if one.sets is not None}
     return [
-        f"{'' if task == 'all' else f'label {task}: '}the prediction sets were calibrated on {n} patient"
-        f"{'' if n == 1 else 's'}; their coverage says little about other patients"
+        f"{'' if task == 'all' else f'label {task}: '}the prediction sets were calibrated on {n} {drawn}"
+        f"{'' if n == 1 else 's'}; their coverage says little about other {drawn}s"
         for task, n in few.items()
         if n < MIN_PATIENTS
     ]

@@ -154,7 +154,7 @@ def fuse(
             *learning_warnings(beside_null),
             *edge_warnings(fits),
             *_in_sample_warning(study, allow_in_sample),
-            *set_warnings(study.endpoint, final, coverage),
+            *set_warnings(study.endpoint, final, coverage, study.samples.drawn),
         ],
         "costs": cost_report(study, costs or {}, model, fitting, counted, predicting.flops / fused.height),
         "wall_time_s": round(time.perf_counter() - start, 3),

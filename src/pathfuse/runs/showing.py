@@ -92,7 +92,8 @@ def show(study: Study, judged: Mapping[str, Judged], rows: Mapping[str, Index], 
     if "site" in study.samples.frame.columns:
         places = study.samples.columns(["site"]).values["site"]
         by_output = {output: places[_rows_of(study, output, rows, unit)] for output in drawn}
-        sites = _sites(study.endpoint, {output: judged[output] for output in drawn}, by_output)
+        own = {output: judged[output] for output in drawn}
+        sites = _sites(study.endpoint, own, by_output, study.samples.drawn)
     return Shown(curves, sites, None if survival is None else _risk_test(survival))
 
 
@@ -216,7 +217,9 @@ def _error(endpoint: Endpoint, judged: Judged, method: str) -> PerSample:
     return error
 
 
-def _sites(endpoint: Endpoint, judged: Mapping[str, Judged], places: Mapping[str, np.ndarray]) -> pl.DataFrame:
+def _sites(
+    endpoint: Endpoint, judged: Mapping[str, Judged], places: Mapping[str, np.ndarray], drawn: str
+) -> pl.DataFrame:
     """``sites.csv``: the fusion and the best expert in each site, without intervals; small sites say so."""
     rows: list[tuple[Any, ...]] = []
     for output, one in judged.items():
@@ -225,17 +228,17 @@ def _sites(endpoint: Endpoint, judged: Mapping[str, Judged], places: Mapping[str
         for site in np.unique(named):
             for method in methods:
                 inside = (named == site) & predicted(one.predictions[method])
-                rows += [(site, output, method, *rest) for rest in _at_site(endpoint, one, method, inside)]
+                rows += [(site, output, method, *rest) for rest in _at_site(endpoint, one, method, inside, drawn)]
     return pl.DataFrame(rows, schema=SITES, orient="row")
 
 
 def _at_site(
-    endpoint: Endpoint, judged: Judged, method: str, inside: np.ndarray
+    endpoint: Endpoint, judged: Judged, method: str, inside: np.ndarray, drawn: str
 ) -> Iterator[tuple[str, float | None, int, int, str]]:
     """Metric, value, rows, patients and a note."""
     n, n_patients = int(inside.sum()), len(np.unique(judged.patients[inside]))
     metrics = SITE_METRICS.get(endpoint.kind, ("nll", "auroc"))
-    few = f"{n_patients} patient{'' if n_patients == 1 else 's'}, fewer than {MIN_PATIENTS}"
+    few = f"{n_patients} {drawn}{'' if n_patients == 1 else 's'}, fewer than {MIN_PATIENTS}"
     if n_patients < MIN_PATIENTS:
         yield from ((metric, None, n, n_patients, few) for metric in metrics)
         return
