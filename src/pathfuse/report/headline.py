@@ -28,15 +28,15 @@ def headline(comparisons: pl.DataFrame, manifest: Mapping[str, Any]) -> str:
     row, best = rows.row(0, named=True), f"the best expert of the fit rows{_named(manifest)}"
     metric = metric_name(row["metric"])
     if row["difference"] is None:
-        return f"The fusion's {metric} cannot be compared with that of {best} ({where}); the notes say why."
+        return f"The fusion's {metric} cannot be compared with that of {best}; the notes say why ({where})."
     if row["difference"] == 0:
-        return f"The fusion's {metric} equals that of {best} ({where}).{_alone(comparisons, manifest)}"
+        return f"The fusion's {metric} equals that of {best}; {where}.{_alone(comparisons, manifest)}"
     start = f"The fusion's {metric} is {number(abs(row['difference']))} {_verb(row)} that of {best}"
     if row["ci_low"] is None:
-        return f"{start} ({where}); there is no interval, so this may be chance.{_alone(comparisons, manifest)}"
+        return f"{start}; {where}; there is no interval, so this may be chance.{_alone(comparisons, manifest)}"
     clear = row["ci_low"] * row["ci_high"] > 0
     chance = "" if clear else "; the interval includes 0"
-    return f"{start} ({_difference(row)}; {where}){chance}.{_alone(comparisons, manifest)}"
+    return f"{start}: {_difference(row)}; {where}{chance}.{_alone(comparisons, manifest)}"
 
 
 def _verb(row: Mapping[str, Any]) -> str:
@@ -60,7 +60,9 @@ def _nothing_learned(manifest: Mapping[str, Any]) -> str:
     where, what, null = people(manifest["rows"], "judged"), found["what"], number(whole["nll"])
     own = whole["methods"].get("fused")
     if own is None:
-        return f"None of the {len(whole['methods'])} experts is better than {what} (NLL {null}; {where})."
+        n = len(whole["methods"])
+        who = "The expert is not" if n == 1 else f"None of the {n} experts is"
+        return f"{who} better than {what} (NLL {null}; {where})."
     interval = (
         "no interval" if own["ci_low"] is None else f"95 % interval {signed(own['ci_low'])} to {signed(own['ci_high'])}"
     )
