@@ -125,7 +125,7 @@ def test_fused_parquet(fused, study):
 
 def test_metrics_csv(fused, study):
     table = pl.read_csv(fused / "metrics.csv")
-    methods = (*EXPERTS, *RUNGS, "fused")
+    methods = (*EXPERTS, *RUNGS, "null_model", "fused")
     expected = {(m, o, x) for m in methods for o in (*LABELS, "all") for x in METRICS}
     assert set(table.select("method", "output", "metric").iter_rows()) == expected
     assert table.height == len(expected)

@@ -18,7 +18,7 @@ from pathfuse.report.drawings import Drawing, contrasts, draw
 from pathfuse.report.headline import headline
 from pathfuse.report.methods import methods
 from pathfuse.report.slopes import slope_sentence
-from pathfuse.report.words import counted, drawn, number, p_value, people, positive_class, several
+from pathfuse.report.words import caveat, counted, drawn, number, p_value, positive_class, several
 
 MAX_LINES = 100
 """Lines of a table about labels or targets; the rest stands in the CSV files."""
@@ -73,7 +73,8 @@ def render(content: Content, drawings: list[Drawing] | None = None) -> str:
         temperature=temperature_sentence(content.manifest.get("inner_cross_validation", [])),
         drawn=drawn(content.manifest),
         fit_on=counted(content.manifest["rows"], "fit"),
-        judged_on=people(content.manifest["rows"], "judged"),
+        judged_on=counted(content.manifest["rows"], "judged"),
+        caveat=caveat(content.manifest["rows"], "judged"),
         positive=positive_class(content.manifest),
         nothing_known=(content.manifest.get("null_model") or {}).get("what", ""),
         costs=cost_lines(content.manifest),

@@ -45,10 +45,13 @@ def people(rows: Mapping[str, int], part: str) -> str:
         >>> people({"judged": 30, "patients_judged": 10}, "judged")
         '30 samples of 10 patients'
     """
+    return counted(rows, part) + caveat(rows, part)
+
+
+def caveat(rows: Mapping[str, int], part: str) -> str:
+    """That no patients were given, as the end of a sentence; empty where some were."""
     bare = rows.get(f"{part}_without_patient", 0)
-    if bare and bare == rows[part]:
-        return f"{several(bare, 'sample')}; {NO_PATIENTS}"
-    return counted(rows, part)
+    return f"; {NO_PATIENTS}" if bare and bare == rows[part] else ""
 
 
 def counted(rows: Mapping[str, int], part: str) -> str:
