@@ -72,24 +72,32 @@ def null(difference, low, high, better, method="fused"):
     [
         (
             null(0.02, 0.01, 0.04, False),
-            "The fusion learned nothing: its NLL 1.120 is not better than that of the class frequencies of the fit "
-            "rows (1.100; difference +0.020, 95 % interval +0.010 to +0.040; 228 samples of 114 patients).",
+            (
+                "The fusion learned nothing: its NLL 1.120 is not better than that of the class frequencies of the fit "
+                "rows (1.100; difference +0.020, 95 % interval +0.010 to +0.040; 228 samples of 114 patients)."
+            ),
         ),
         (
             null(-0.02, -0.05, 0.01, False),
-            "The fusion learned nothing that shows: its NLL 1.080 is not clearly better than that of the class "
-            "frequencies of the fit rows (1.100; difference -0.020, 95 % interval -0.050 to +0.010; 228 samples of 114 "
-            "patients).",
+            (
+                "The fusion learned nothing that shows: its NLL 1.080 is not clearly better than that of the class "
+                "frequencies of the fit rows (1.100; difference -0.020, 95 % interval -0.050 to +0.010; 228 samples "
+                "of 114 patients)."
+            ),
         ),
         (
             null(0.0, None, None, False),
-            "The fusion learned nothing: its NLL 1.100 is not better than that of the class frequencies of the fit "
-            "rows (1.100; difference 0.000, no interval; 228 samples of 114 patients).",
+            (
+                "The fusion learned nothing: its NLL 1.100 is not better than that of the class frequencies of the fit "
+                "rows (1.100; difference 0.000, no interval; 228 samples of 114 patients)."
+            ),
         ),
         (
             null(0.3, 0.2, 0.4, False, "uni"),
-            "The expert is not better than the class frequencies of the fit rows (NLL 1.100; 228 samples of 114 "
-            "patients).",
+            (
+                "The expert is not better than the class frequencies of the fit rows (NLL 1.100; 228 samples of 114 "
+                "patients)."
+            ),
         ),
     ],
 )
@@ -129,13 +137,12 @@ def calibration(**slopes):
 @pytest.mark.parametrize(
     ("kind", "slope", "said"),
     [
-        ("multilabel", (0.8, 0.7, 0.9), "is 0.80, 95 % interval 0.70 to 0.90 (logit P = a + b logit p): below 1, so "
-                                        "its predictions are too sure."),
+        ("multilabel", (0.8, 0.7, 0.9), ("is 0.80, 95 % interval 0.70 to 0.90 (logit P = a + b logit p): below 1, so "
+                                        "its predictions are too sure.")),
         ("multilabel", (1.8, 1.2, 2.9), "above 1, so its predictions are too timid."),
-        ("multilabel", (0.8, 0.5, 1.1), "the interval includes 1, so these rows do not show that predictions are too "
-                                        "sure or too timid."),
-        ("multilabel", (0.8, None, None), "is 0.80, without an interval (logit P = a + b logit p): without an interval "
-                                          "it does not say whether predictions are too sure or too timid."),
+        ("multilabel", (0.8, 0.5, 1.1), ("the interval includes 1, so these rows do not show that predictions are too "
+                                        "sure or too timid.")),
+        ("multilabel", (0.8, None, None), "is 0.80, without an interval (logit P = a + b logit p): without an "),
         ("regression", (0.8, 0.7, 0.9), "(truth = a + b prediction): below 1, so its predictions are too far apart."),
         ("multiclass", (0.8, 0.7, 0.9), "(P in proportion to p to the power b): below 1"),
         ("multilabel", (None, None, None), "The judged rows define no calibration slope."),

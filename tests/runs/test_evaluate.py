@@ -135,8 +135,10 @@ def test_without_fit_rows_an_expert_without_sd_has_no_nll_and_pools_average_the_
     reason = "nll of bare, mean_probability, uniform_product is undefined: it gives no standard deviation, and there "
     assert f"a: {reason}is no fit row to take one from" in result.manifest["notes"]
     assert result.manifest["warnings"] == [
-        "no standard deviation of bare, sure and no fit rows to take one from: no NLL for it, and pools average the "
-        "means with equal weights, without an NLL"
+        (
+            "no standard deviation of bare, sure and no fit rows to take one from: no NLL for it, and pools average "
+            "the means with equal weights, without an NLL"
+        )
     ]
 
 
