@@ -36,7 +36,7 @@ def headline(comparisons: pl.DataFrame, manifest: Mapping[str, Any]) -> str:
         return f"{start}; {where}; there is no interval, so this may be chance.{_alone(comparisons, manifest)}"
     clear = row["ci_low"] * row["ci_high"] > 0
     chance = "" if clear else "; the interval includes 0"
-    return f"{start}: {_difference(row)}; {where}{chance}.{_alone(comparisons, manifest)}"
+    return f"{start}: {_difference(row)}{chance}; {where}.{_alone(comparisons, manifest)}"
 
 
 def _verb(row: Mapping[str, Any]) -> str:

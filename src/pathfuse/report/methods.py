@@ -8,7 +8,7 @@ import polars as pl
 from pathfuse.report.content import Content
 from pathfuse.report.references import WORKS, Reference, software
 from pathfuse.report.slopes import recalibration
-from pathfuse.report.words import counted, drawn, positive_class, several
+from pathfuse.report.words import counted, drawn, several
 
 ENDPOINTS = {
     "multiclass": "one of several classes",
@@ -118,9 +118,9 @@ def _data(said: Methods, content: Content) -> None:
         said.say(f"All methods were fitted on {fitted}{held_out}{caveat}, and judged on {judged}")
     if drawn(manifest) == "sample":
         said.say("No patients were given, so every sample was treated as independent of the others")
-    positive = positive_class(manifest)
-    if positive:
-        said.say(positive[0].upper() + positive[1:])
+    positive = manifest.get("positive_class")
+    if positive is not None:
+        said.say(f"The positive class was {positive['name']}")
 
 
 def _fusion(said: Methods, manifest: dict[str, Any]) -> None:
@@ -139,10 +139,10 @@ def _fusion(said: Methods, manifest: dict[str, Any]) -> None:
         learned = ("logitprod2026",) if "logitprod" in rungs else ()
         stacked = ("wolpert1992",) if "stacking" in rungs else ()
         said.say(f"The methods were {', '.join(rungs)}", *products, *learned, *stacked)
-        strata = "" if manifest["endpoint"]["kind"] == "regression" else " and stratified by outcome"
+        strata = "" if manifest["endpoint"]["kind"] == "regression" else ", stratified by outcome"
+        grouped = ", grouped by patient" if drawn(manifest) == "patient" else ""
         said.say(
-            f"Their settings were chosen by inner cross-validation on the fit rows, grouped by {drawn(manifest)}"
-            f"{strata}, for the lowest negative log-likelihood",
+            f"Their settings were chosen by inner cross-validation on the fit rows{grouped}{strata}, for the lowest negative log-likelihood",
             "pedregosa2011",
         )
     if manifest["endpoint"]["kind"] != "regression":
