@@ -142,7 +142,8 @@ def _fusion(said: Methods, manifest: dict[str, Any]) -> None:
         strata = "" if manifest["endpoint"]["kind"] == "regression" else ", stratified by outcome"
         grouped = ", grouped by patient" if drawn(manifest) == "patient" else ""
         said.say(
-            f"Their settings were chosen by inner cross-validation on the fit rows{grouped}{strata}, for the lowest negative log-likelihood",
+            f"Their settings were chosen by inner cross-validation on the fit rows{grouped}{strata}, for the lowest "
+            "negative log-likelihood",
             "pedregosa2011",
         )
     if manifest["endpoint"]["kind"] != "regression":
