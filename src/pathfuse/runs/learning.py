@@ -59,8 +59,10 @@ def learning_warnings(found: dict[str, Any] | None) -> list[str]:
     what, null = found["what"], f"{whole[METRIC]:.3f}"
     names = list(whole["methods"])
     if names == ["fused"]:
-        own = f"{whole['methods']['fused'][METRIC]:.3f}"
-        return [f"the fusion learned nothing: its NLL {own} is not shown to be better than that of {what} ({null})"]
+        own = whole["methods"]["fused"]
+        shows, clearly = ("", "") if own["difference"] >= 0 else (" that shows", "clearly ")
+        start = f"the fusion learned nothing{shows}: its NLL {own[METRIC]:.3f} is not {clearly}better"
+        return [f"{start} than that of {what} ({null})"]
     return [f"no expert is shown to be better than {what} (NLL {null})"]
 
 
