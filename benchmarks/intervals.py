@@ -20,9 +20,10 @@ from pathfuse.endpoints.likelihood import log_softmax, set_nll
 from pathfuse.endpoints.multiclass import Multiclass
 from pathfuse.evaluation.classification import weighted_auroc
 from pathfuse.evaluation.delong import delong
+from pathfuse.evaluation.intervals import percentile_interval, two_sided_p
 from pathfuse.evaluation.judge import judge_tasks
 from pathfuse.evaluation.judged import Judged, Verdict
-from pathfuse.evaluation.resampling import draw, percentile_interval, two_sided_p
+from pathfuse.evaluation.resampling import draw
 from pathfuse.evaluation.rules import Rules
 
 SEED = 42

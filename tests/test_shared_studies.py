@@ -46,6 +46,13 @@ def test_no_study_loses_badly_to_the_static_product(name):
     assert all(math.isfinite(v) for v in values.values())
 
 
+def test_a_real_study_is_not_said_to_have_learned_nothing():
+    """Issue 15, item 17: the sentence is for pools that know nothing."""
+    result = run("wdbc")
+    assert not [warning for warning in result.manifest["warnings"] if "learned" in warning]
+    assert result.manifest["null_model"]["outputs"]["all"]["methods"]["fused"]["better"] is True
+
+
 def test_ids_and_class_names_stay_as_they_are(tmp_path):
     result = run("breastmnist")
     assert "prob_normal, benign" in result.fused.columns

@@ -157,7 +157,7 @@ def test_metrics_csv(fused):
     table = pl.read_csv(fused / "metrics.csv")
     assert table.columns == ["method", "output", "metric", "value", "ci_low", "ci_high", "n", "n_patients"]
     assert set(table["output"]) == {"all"}
-    expected = {(method, metric) for method in (*EXPERTS, *RUNGS, "fused") for metric in METRICS}
+    expected = {(method, metric) for method in (*EXPERTS, *RUNGS, "null_model", "fused") for metric in METRICS}
     rows = list(table.select("method", "metric").iter_rows())
     assert len(rows) == len(expected)
     assert set(rows) == expected
@@ -209,7 +209,7 @@ def test_comparisons_csv(fused):
         "method", "reference", "output", "metric", "difference", "ci_low", "ci_high", "p_value", "test",
         "p_holm",
     ]  # fmt: skip
-    everyone = (*EXPERTS, *RUNGS, "fused")
+    everyone = (*EXPERTS, *RUNGS, "null_model", "fused")
     pairs = {(m, r) for m in ("fused", "logitprod") for r in everyone if r != m}
     assert set(table.select("method", "reference").iter_rows()) == pairs
     values = {(r["method"], r["metric"]): r["value"] for r in pl.read_csv(fused / "metrics.csv").to_dicts()}
@@ -219,7 +219,7 @@ def test_comparisons_csv(fused):
         assert row["difference"] == pytest.approx(expected, abs=1e-12)
         assert row["ci_low"] <= row["ci_high"]
         assert 0 <= row["p_value"] <= 1
-    assert table["test"].str.contains("patient").all()
+    assert table["test"].str.contains("by sample").all()  # no patients were given
 
 
 def test_certificate_json(fused, simulated):
@@ -242,7 +242,8 @@ def test_manifest_json(fused, study, simulated):
     assert manifest["inputs"] == {str(f): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
     assert manifest["pathfuse"] == pathfuse.__version__
     assert (manifest["seed"], manifest["method"], manifest["n_resamples"]) == (0, "auto", RESAMPLES)
-    assert manifest["rows"] == {"read": 100, "fit": 60, "judged": 40, "patients_fit": 60, "patients_judged": 40}
+    assert manifest["rows"] == {"read": 100, "fit": 60, "judged": 40, "patients_fit": 60, "patients_judged": 40,
+                                "fit_without_patient": 60, "judged_without_patient": 40}  # fmt: skip
     partial = {name for name in EXPERTS if pl.read_csv(next(f for f in files if f.stem == name)).height < 100}
     assert {item["expert"] for item in manifest["left_out"]} == partial  # no row is left out as a whole
     assert manifest["wall_time_s"] > 0
@@ -532,7 +533,7 @@ def test_evaluate_judges_and_fits_nothing(fused, study, run_cli, tmp_path):
     assert status == 0, err
     assert files_of(tmp_path / "out") == EVALUATION
     table = pl.read_csv(tmp_path / "out" / "metrics.csv")
-    pools = ("best_expert", "mean_probability", "uniform_product")
+    pools = ("best_expert", "mean_probability", "uniform_product", "null_model")
     assert set(table["method"]) == {*EXPERTS, *pools}
     assert all(name in printed for name in EXPERTS)
     # What needs no fitting is judged as fuse judges it.
@@ -581,7 +582,8 @@ def test_a_fold_study(make_study, fuse, tmp_path):
     metrics = pl.read_csv(out / "metrics.csv").filter(pl.col("method") == "fused", pl.col("metric") == "accuracy")
     assert metrics["value"].to_list() == pytest.approx([expected])
     manifest = json.loads((out / "manifest.json").read_text())
-    assert manifest["rows"] == {"read": 45, "fit": 45, "judged": 45, "patients_fit": 45, "patients_judged": 45}
+    assert manifest["rows"] == {"read": 45, "fit": 45, "judged": 45, "patients_fit": 45, "patients_judged": 45,
+                                "fit_without_patient": 45, "judged_without_patient": 45}  # fmt: skip
     assert_fold_tests(out, joined.join(pl.read_csv(predictions / "expert_0.csv"), on="sample_id"))
 
 
@@ -590,9 +592,10 @@ def assert_fold_tests(out, joined):
     tests = pl.read_csv(out / "tests.csv", infer_schema_length=None)
     of_folds = tests.filter(pl.col("test") == "corrected resampled t, 3 folds")
     key = ["method", "reference", "metric"]
-    assert of_folds.select(key).sort(key).equals(pl.read_csv(out / "comparisons.csv").select(key).sort(key))
+    competing = pl.read_csv(out / "comparisons.csv").filter(pl.col("reference") != "null_model")
+    assert of_folds.select(key).sort(key).equals(competing.select(key).sort(key))
     others = tests.filter(pl.col("test") != "corrected resampled t, 3 folds")
-    assert set(others["test"]) == {"non-inferiority, percentile bootstrap by patient, not adjusted"}
+    assert set(others["test"]) == {"non-inferiority, percentile bootstrap by sample, not adjusted"}
     tested = of_folds.drop_nulls("p_value")
     assert (tested["p_holm"] >= tested["p_value"]).all()
     differs = (tested["p_holm"] < 0.05).to_list()

@@ -138,7 +138,7 @@ def test_fused_parquet(fused, study):
 def test_metrics_csv(fused):
     table = pl.read_csv(fused / "metrics.csv")
     assert set(table["output"]) == {"all"}
-    expected = {(method, metric) for method in (*EXPERTS, *RUNGS, "fused") for metric in METRICS}
+    expected = {(method, metric) for method in (*EXPERTS, *RUNGS, "null_model", "fused") for metric in METRICS}
     assert set(table.select("method", "metric").iter_rows()) == expected
     assert table.height == len(expected)
     assert table["value"].null_count() == 0

@@ -14,10 +14,10 @@ from pathfuse.evaluation.corrected_t import corrected_t
 from pathfuse.evaluation.delong import delong
 from pathfuse.evaluation.estimates import Estimate
 from pathfuse.evaluation.intervals import Sampled
-from pathfuse.evaluation.judged import Judged
+from pathfuse.evaluation.judged import Comparison, Judged
 from pathfuse.evaluation.multiplicity import holm
 from pathfuse.evaluation.noninferiority import non_inferiority
-from pathfuse.evaluation.paired_tests import delong_tests, fold_tests, margin_tests
+from pathfuse.evaluation.paired_tests import adjusted_p, delong_tests, family_side, fold_tests, margin_tests
 from pathfuse.evaluation.rules import Rules
 
 BINARY, TERNARY = Multiclass(("no", "yes")), Multiclass(("a", "b", "c"))
@@ -213,7 +213,7 @@ def test_a_lower_nll_is_a_gain_and_a_lower_auroc_a_loss(loss, word):
     noise = 0.001 * np.random.default_rng(0).normal(size=999)
     shifted = {m: estimate(0.6 + loss, 0.6 + loss + noise) for m in BINARY.metrics}
     still = {m: estimate(0.6, np.full(999, 0.6)) for m in BINARY.metrics}
-    nll, auroc = margin_tests(BINARY, "all", "fused", shifted, still, PERCENTILE)
+    nll, auroc = margin_tests(BINARY, "all", "fused", (shifted, still), PERCENTILE)
     opposite = {"superior": "inferior", "inferior": "superior"}[word]
     assert (nll.metric, nll.conclusion) == ("nll", word)
     assert (auroc.metric, auroc.conclusion) == ("auroc", opposite)
@@ -232,7 +232,7 @@ def test_margins_are_judged_on_paired_differences():
     own = 0.001 * np.random.default_rng(1).normal(size=999)
     one = {m: estimate(0.5, common + own) for m in BINARY.metrics}
     other = {m: estimate(0.5, common) for m in BINARY.metrics}
-    for test in margin_tests(BINARY, "all", "fused", one, other, PERCENTILE):
+    for test in margin_tests(BINARY, "all", "fused", (one, other), PERCENTILE):
         expected = non_inferiority(own, 0.01)
         assert (test.conclusion, test.conclusion) == (expected.conclusion, "equivalent")
         assert test.p_value == expected.p_value
@@ -240,7 +240,33 @@ def test_margins_are_judged_on_paired_differences():
 
 def test_margins_without_resamples_conclude_nothing():
     values = {m: estimate(0.6, []) for m in BINARY.metrics}
-    for test in margin_tests(BINARY, "all", "fused", values, values, PERCENTILE):
+    for test in margin_tests(BINARY, "all", "fused", (values, values), PERCENTILE):
         assert test.conclusion == "no intervals"
         assert np.isnan(test.p_value)
         assert test.difference == 0
+
+
+def test_nobody_is_superior_beside_a_comparison_that_shows_nothing():
+    """Issue 15, item 10: the interval alone says superior, the adjusted comparison does not."""
+    gain = np.random.default_rng(0).normal(0.02, 0.008, size=2000)  # of the NLL, whose 95 % interval lies above 0
+    one, other = ({m: estimate(p, s * gain) for m in BINARY.metrics} for p, s in ((-0.02, -1), (0.0, 0)))
+    words = [
+        {t.metric: t.conclusion for t in margin_tests(BINARY, "all", "fused", (one, other), PERCENTILE, {"nll": p})}[
+            "nll"
+        ]
+        for p in (0.03, 0.05, 0.051)
+    ]
+    assert words == ["superior", "superior", "non-inferior"]
+
+
+def test_the_null_model_stands_outside_of_the_families():
+    def row(method, reference, p):
+        return Comparison(method, reference, "all", "nll", 0.0, 0.0, 0.0, p, "", float("nan"))
+
+    rows = [row("fused", "a", 0.01), row("fused", "b", 0.02), row("fused", "null_model", 0.03)]
+    rows += [row("logitprod", "null_model", 0.04)]
+    names = {name: name for name in ("fused", "logitprod", "a", "b", "null_model")}
+    adjusted, largest = adjusted_p(rows, names)
+    assert adjusted.tolist() == [0.02, 0.02, 0.03, 0.04]
+    assert largest == 2
+    assert family_side([("a", "x"), ("b", "x"), ("c", "x"), ("a", "null_model")]) == 1

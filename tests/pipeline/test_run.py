@@ -263,3 +263,12 @@ def test_nothing_is_left_of_a_study_whose_features_are_wrong(tmp_path):
     with pytest.raises(InputError, match="holds bags of tiles, but a teacher is one vector per slide"):
         run_study(changed(file, fused=fused))
     assert not (tmp_path / "study/result").exists()
+
+
+@pytest.mark.parametrize("name", ["nobody", "x"])
+def test_a_positive_class_that_does_not_exist_is_refused_before_any_training(tmp_path, name):
+    file = write_demo(tmp_path, SMALL, heads=("mean_pool",))
+    config = changed(file, fuse={"method": "static_product", "positive": name})
+    with pytest.raises(InputError, match=f"--positive '{name}'"):
+        run_study(config)
+    assert not config.out.exists()

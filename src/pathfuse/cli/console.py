@@ -53,7 +53,9 @@ def show_result(result: "Result", folder: str) -> None:
 
     from pathfuse.evaluation.prediction_sets import SET_METRICS
     from pathfuse.report.content import left_out_line, over_all
-    from pathfuse.report.page import headline, number, ranking
+    from pathfuse.report.headline import headline
+    from pathfuse.report.page import ranking
+    from pathfuse.report.words import drawn, number, positive_class
 
     screen = console()
     overall = over_all(result.metrics)
@@ -62,7 +64,9 @@ def show_result(result: "Result", folder: str) -> None:
     names = list(dict.fromkeys(ranked["metric"]))
     sure = overall["ci_low"].is_not_null().any()
     title = f"{result.manifest['rows']['judged']} samples judged, best first"
-    table = Table(title=f"{title} ({'95 % interval by patient' if sure else 'no intervals: see the notes'})")
+    table = Table(
+        title=f"{title} ({f'95 % interval by {drawn(result.manifest)}' if sure else 'no intervals: see the notes'})"
+    )
     table.add_column("method")
     for i, name in enumerate(names):
         table.add_column(f"{name} \\[interval]" if sure and not i else name, justify="right")
@@ -77,7 +81,10 @@ def show_result(result: "Result", folder: str) -> None:
             style=style,
         )
     screen.print(table)
-    screen.print(headline(over_all(result.comparisons), result.manifest), highlight=False)
+    screen.print(headline(over_all(result.comparisons), result.manifest), highlight=False, markup=False)
+    positive = positive_class(result.manifest)
+    if positive:
+        screen.print(f"{positive[0].upper()}{positive[1:]}.", highlight=False, markup=False)
     sets = {m: number(v) for m, v in overall.select("metric", "value").iter_rows() if m in SET_METRICS}
     if sets:
         held, *size = sets.items()

@@ -142,7 +142,7 @@ def _show_judged(metrics: Any, manifest: dict[str, Any]) -> None:
     """Dice of every method with its interval, AJI and PQ where there are any; what was left out, and warnings."""
     import sys
 
-    from pathfuse.report.page import number
+    from pathfuse.report.words import number
 
     whole = metrics.filter(metrics["output"] == "all")
     shown = {"mDice": "Dice", "aji": "AJI", "pq": "PQ"}

@@ -8,6 +8,7 @@ from pathfuse.cli.options import (
     LabelMaps,
     Margin,
     Out,
+    Positive,
     Predictions,
     Resamples,
     Samples,
@@ -33,6 +34,7 @@ def evaluate(
     resamples: Resamples = 2000,
     interval: IntervalKind = "auto",
     margin: Margin = 0.01,
+    positive: Positive = None,
     force: Force = False,
 ) -> None:
     """Judge and compare predictions; fit nothing."""
@@ -46,7 +48,16 @@ def evaluate(
     with progress() as report:
         report("reading", 0.0)
         study = read_study(samples, predictions, maps, endpoint, edges, censoring)
-        result = run(study, seed, n_resamples=resamples, interval=interval, margin=margin, unit=unit, progress=report)
+        result = run(
+            study,
+            seed,
+            n_resamples=resamples,
+            interval=interval,
+            margin=margin,
+            unit=unit,
+            positive=positive,
+            progress=report,
+        )
     result.manifest["command"] = command_line()
     result.save(out, force)
     show_result(result, str(out))

@@ -13,6 +13,7 @@ from pathfuse.cli.options import (
     LabelMaps,
     Margin,
     Out,
+    Positive,
     Predictions,
     Resamples,
     Samples,
@@ -39,6 +40,7 @@ def fuse(
     resamples: Resamples = 2000,
     interval: IntervalKind = "auto",
     margin: Margin = 0.01,
+    positive: Positive = None,
     allow_in_sample: Annotated[
         bool, Parameter(negative="", help="Fit on 'train' rows too; the manifest warns.")
     ] = False,
@@ -82,6 +84,7 @@ def fuse(
             skip_unscored=skip_unscored,
             n_jobs=jobs,
             costs=recorded_costs(study),
+            positive=positive,
             progress=report,
         )
     result.manifest["command"] = command_line()

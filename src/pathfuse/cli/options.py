@@ -31,6 +31,10 @@ IntervalKind = Annotated[
 Margin = Annotated[
     float, Parameter(name="--margin", help="Largest acceptable loss to the best expert, for non-inferiority.")
 ]
+Positive = Annotated[
+    str | None,
+    Parameter(name="--positive", help="Of two classes the positive one; default: the second in alphabetical order."),
+]
 EndpointName = Annotated[
     str | None, Parameter(name="--endpoint", help="Needed only if the samples table has targets of several.")
 ]

@@ -47,8 +47,8 @@ def _show(result: "RankResult", out: Path) -> None:
     from rich.table import Table
 
     from pathfuse.cli.console import console
-    from pathfuse.report.page import number
     from pathfuse.report.ranking import headline, p_value
+    from pathfuse.report.words import number
 
     manifest = result.manifest
     against = {row["reference"]: row for row in result.pairs.iter_rows(named=True)

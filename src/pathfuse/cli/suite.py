@@ -91,7 +91,7 @@ def _show(result: "SuiteResult") -> None:
     from rich.table import Table
 
     from pathfuse.cli.console import console
-    from pathfuse.report.page import number
+    from pathfuse.report.words import number
 
     table = Table()
     for name in ("study", "task", "endpoint"):

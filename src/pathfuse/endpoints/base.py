@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from pathfuse.endpoints.columns import Columns
+from pathfuse.errors import InputError
 from pathfuse.types import LogProbs, Observed, PerSample
 
 LabelMap = Mapping[str, str]
@@ -62,6 +63,8 @@ class Endpoint(ABC):
     """Whether an expert's column without any value is as none: a fusion writes such ones of what it could not learn."""
     prefixes: ClassVar[tuple[str, ...]]
     """What the names of an expert's prediction columns start with."""
+    nothing_known: ClassVar[str]
+    """What ``null_model`` predicts for every sample, in words."""
 
     @classmethod
     @abstractmethod
@@ -108,6 +111,24 @@ class Endpoint(ABC):
     @abstractmethod
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready description, for the model file."""
+
+    @property
+    def positive(self) -> int | None:
+        """Of two outcomes the one that ROC curves and calibration are about; None where there is no such choice."""
+        return None
+
+    @property
+    def positive_class(self) -> dict[str, Any] | None:
+        """Its name, and whether somebody chose it, for the manifest; None where there are no two classes."""
+        return None
+
+    def with_positive(self, name: str) -> Self:
+        """The same endpoint with another positive class.
+
+        Raises:
+            InputError: There are no two classes, or none has this name.
+        """
+        raise InputError(f"--positive '{name}' chooses one of two classes, but the endpoint is {self.kind}")
 
     def prediction_columns(self, header: Sequence[str]) -> list[str]:
         """Which columns of an expert's table carry its predictions."""

@@ -1,7 +1,7 @@
 """One of K classes: slide and tile classification, a single mutation."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -23,9 +23,12 @@ class Multiclass(Endpoint):
     """K classes by name, in sorted order."""
 
     classes: tuple[str, ...]
+    chosen: str | None = None
+    """The positive class of two, if it was chosen."""
 
     kind: ClassVar[str] = "multiclass"
     prefixes: ClassVar[tuple[str, ...]] = ("logit_", "prob_")
+    nothing_known: ClassVar[str] = "the class frequencies of the fit rows"
 
     @classmethod
     def target_columns(cls, header: Sequence[str]) -> list[str]:
@@ -61,6 +64,30 @@ class Multiclass(Endpoint):
     def outcomes(self) -> tuple[str, ...]:
         """The classes."""
         return self.classes
+
+    @property
+    def positive(self) -> int | None:
+        """Of two classes the chosen one, or the second in alphabetical order."""
+        if len(self.classes) != 2:
+            return None
+        return 1 if self.chosen is None else self.classes.index(self.chosen)
+
+    @property
+    def positive_class(self) -> dict[str, Any] | None:
+        """See ``Endpoint``."""
+        k = self.positive
+        return None if k is None else {"name": self.classes[k], "chosen": self.chosen is not None}
+
+    def with_positive(self, name: str) -> Self:
+        """See ``Endpoint``."""
+        if len(self.classes) != 2:
+            raise InputError(
+                f"--positive '{name}' chooses one of two classes, but there are {len(self.classes)}: "
+                f"{', '.join(self.classes)}"
+            )
+        if name not in self.classes:
+            raise InputError(f"--positive '{name}' is none of the classes, which are {', '.join(self.classes)}")
+        return replace(self, chosen=name)
 
     def truth(self, columns: Columns) -> dict[str, Truth]:
         """One class per sample.

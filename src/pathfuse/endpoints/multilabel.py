@@ -25,6 +25,7 @@ class Multilabel(Endpoint):
     kind: ClassVar[str] = "multilabel"
     prefixes: ClassVar[tuple[str, ...]] = ("logit_", "prob_")
     blank_columns: ClassVar[bool] = True
+    nothing_known: ClassVar[str] = "the label frequencies of the fit rows"
 
     @classmethod
     def target_columns(cls, header: Sequence[str]) -> list[str]:
@@ -67,6 +68,11 @@ class Multilabel(Endpoint):
     def outcomes(self) -> tuple[str, ...]:
         """Of each label."""
         return ("0", "1")
+
+    @property
+    def positive(self) -> int:
+        """That the label is there."""
+        return 1
 
     def truth(self, columns: Columns) -> dict[str, Truth]:
         """0, 1 or blank per label.

@@ -61,6 +61,7 @@ class Survival(Endpoint):
     kind: ClassVar[str] = "survival"
     prefixes: ClassVar[tuple[str, ...]] = ("hazard_logit_", "hazard_")
     every_outcome_needed: ClassVar[bool] = False
+    nothing_known: ClassVar[str] = "the Kaplan-Meier curve of the fit rows"
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from pathfuse.evaluation.paired_tests import (
 from pathfuse.evaluation.prediction_sets import COVERAGE
 from pathfuse.evaluation.resampling import MIN_PATIENTS, Resamples, draw
 from pathfuse.evaluation.rules import DEFAULT, Rules
+from pathfuse.fusion.null_model import NULL_MODEL
 from pathfuse.types import Index
 
 ABOUT_FOLDS = (
@@ -72,7 +73,7 @@ def judge_tasks(
     leave_out = enough and (rules.interval == "bca" or (rules.interval == "auto" and few)) and rules.n_resamples > 0
     verdict = Verdict([], [], [], [])
     if not enough:
-        verdict.notes.append(f"{n_patients} patients, fewer than {MIN_PATIENTS}: no intervals")
+        verdict.notes.append(f"{n_patients} {rules.drawn}s, fewer than {MIN_PATIENTS}: no intervals")
     elif 0 < rules.n_resamples < MIN_RESAMPLES:
         verdict.notes.append(f"{rules.n_resamples} resamples, fewer than {MIN_RESAMPLES}: no intervals")
     elif rules.n_resamples:
@@ -86,7 +87,7 @@ def judge_tasks(
         pairs: Pairs = {c: _paired(endpoint, judged, c, everything, resamples) for c in contrasts}
         if several:
             averages.add(everything, pairs)
-        lacking = too_few(endpoint, judged)
+        lacking = too_few(endpoint, judged, rules.drawn)
         if lacking is not None and enough:
             verdict.notes.append(f"{output}: {lacking}")
             everything, pairs = _without_intervals(everything), _pairs_without_intervals(pairs)
@@ -96,8 +97,9 @@ def judge_tasks(
         _judge_contrasts(verdict, endpoint, output, pairs, rules, same[output])
         _say_apart(verdict, output, judged, pairs)
         if enough and lacking is None:
-            verdict.tests.extend(delong_tests(endpoint, output, judged, contrasts))
-            verdict.tests.extend(fold_tests(endpoint, output, judged, contrasts))
+            competing = [contrast for contrast in contrasts if NULL_MODEL not in contrast]
+            verdict.tests.extend(delong_tests(endpoint, output, judged, competing))
+            verdict.tests.extend(fold_tests(endpoint, output, judged, competing))
     if several:
         n = max(len(j.patients) for j in tasks.values())
         verdict.metrics.extend(
@@ -141,8 +143,8 @@ def _judge_methods(
         for metric, value in values.items():
             n_undefined = int(np.isnan(value.resampled).sum())
             missing = 0 if n_undefined == len(value.resampled) else n_undefined
-            reason = about_figure(value.point, missing, judged, rows)
-            if reason is not None:
+            reason = about_figure(metric, judged.predictions[name], value.point, missing, judged)
+            if reason is not None and name != NULL_MODEL:
                 reasons.setdefault((metric, reason), []).append(name)
     verdict.notes.extend(f"{output}: {metric} of {listed(names)} {why}" for (metric, why), names in reasons.items())
 
@@ -197,9 +199,6 @@ def _paired(
 def _judge_contrasts(verdict: Verdict, endpoint: Endpoint, output: str, pairs: Pairs, rules: Rules, same: Same) -> None:
     """Comparisons and tests of one output; p-values are adjusted inside each family, per metric."""
     there = {contrast: pair for contrast, pair in pairs.items() if pair is not None}
-    for (name, reference), (one, other) in there.items():
-        if reference == "best_expert":
-            verdict.tests.extend(margin_tests(endpoint, output, name, one, other, rules))
     rows = [
         _compare((*contrast, output, m), pair, rules, same[contrast[0]] == same[contrast[1]])
         for contrast, pair in there.items()
@@ -208,7 +207,12 @@ def _judge_contrasts(verdict: Verdict, endpoint: Endpoint, output: str, pairs: P
     if not rows:
         return
     adjusted, count = adjusted_p(rows, same)
-    verdict.comparisons.extend(replace(row, p_holm=float(p)) for row, p in zip(rows, adjusted, strict=True))
+    rows = [replace(row, p_holm=float(p)) for row, p in zip(rows, adjusted, strict=True)]
+    verdict.comparisons.extend(rows)
+    for (name, reference), (one, other) in there.items():
+        if reference == "best_expert":
+            p_holm = {row.metric: row.p_holm for row in rows if (row.method, row.reference) == (name, reference)}
+            verdict.tests.extend(margin_tests(endpoint, output, name, (one, other), rules, p_holm))
     note = f"{count} comparisons in a family need more than {rules.n_resamples} resamples to reach 0.05"
     counted = any(pair[0][m].minus(pair[1][m]).uses_t(rules.interval) for pair in there.values() for m in pair[0])
     if not counted and 2 * count / (rules.n_resamples + 1) > ALPHA and note not in verdict.notes:
@@ -229,5 +233,5 @@ def _compare(key: tuple[str, str, str, str], pair: tuple[Estimates, Estimates], 
     interval, n = difference.interval(rules.interval), difference.n_resamples
     how = {"bca": ", BCa interval"}.get(rules.interval, ", t" if difference.uses_t(rules.interval) else "")
     limits = (interval.low, interval.high, difference.p_value(rules.interval))
-    test = "none" if np.isnan(interval.low) else f"paired bootstrap by patient, {n} resamples{how}"
+    test = "none" if np.isnan(interval.low) else f"paired bootstrap by {rules.drawn}, {n} resamples{how}"
     return Comparison(*key, difference.point, *limits, test, float("nan"))

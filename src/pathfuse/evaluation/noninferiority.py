@@ -16,16 +16,17 @@ class NonInferiority:
     """``superior``, ``equivalent``, ``non-inferior``, ``inferior`` or ``unresolved``."""
 
 
-def non_inferiority(gains: Float[np.ndarray, " resample"], margin: float) -> NonInferiority:
+def non_inferiority(gains: Float[np.ndarray, " resample"], margin: float, *, shown: bool = True) -> NonInferiority:
     """Judges resampled gains (higher = better) against a margin.
 
-    Superior: the 95 % interval lies above 0. Inferior: it lies below minus the margin. Equivalent: the 90 % interval
-    lies inside plus and minus the margin (two one-sided tests). Non-inferior: the 95 % interval lies above minus the
-    margin.
+    Superior: the 95 % interval lies above 0, and the paired comparison shows a difference. Inferior: it lies below
+    minus the margin. Equivalent: the 90 % interval lies inside plus and minus the margin (two one-sided tests).
+    Non-inferior: the 95 % interval lies above minus the margin.
 
     Args:
         gains: Float, (resample,), paired differences, oriented so that more is better; NaN is left out.
         margin: Largest loss that is still acceptable, positive, in the metric's unit.
+        shown: Whether the paired comparison, adjusted for how many there are, shows a difference.
 
     Examples:
         >>> gains = np.linspace(-0.005, 0.03, 1000)
@@ -39,7 +40,7 @@ def non_inferiority(gains: Float[np.ndarray, " resample"], margin: float) -> Non
     inner_low, inner_high = np.quantile(defined, [0.05, 0.95])
     p_value = float((1 + (defined <= -margin).sum()) / (1 + len(defined)))
     conclusions = (
-        (low > 0, "superior"),
+        (low > 0 and shown, "superior"),
         (high < -margin, "inferior"),
         (inner_low > -margin and inner_high < margin, "equivalent"),
         (low > -margin, "non-inferior"),

@@ -5,11 +5,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from pathfuse.endpoints.base import Endpoint
-from pathfuse.evaluation.judged import UNSURE, Judged
+from pathfuse.evaluation.judged import UNSURE, Judged, predicted
 
 
-def about_figure(point: float, n_undefined: int, judged: Judged, rows: np.ndarray) -> str | None:
-    """Why a figure is undefined, or how many resamples did not define it; None if all is well."""
+def about_figure(metric: str, said: np.ndarray, point: float, n_undefined: int, judged: Judged) -> str | None:
+    """Why a figure is undefined, or how many resamples did not define it; None if all is well.
+
+    Args:
+        metric: Its metric.
+        said: The method's predictions of the judged rows; rows of NaN where it has none.
+        point: The figure.
+        n_undefined: Resamples without it.
+        judged: The rows.
+    """
+    rows = predicted(said)
     if not len(judged.observed):
         return "is undefined: the truth of all judged rows is blank"
     if not rows.any():
@@ -17,6 +26,10 @@ def about_figure(point: float, n_undefined: int, judged: Judged, rows: np.ndarra
     if np.isnan(point):
         if judged.context is not None:
             return f"is undefined on the {int(rows.sum())} judged rows: too few events or too short a follow-up"
+        if judged.observed.shape[1] == 1:  # one target of a regression
+            if metric == "nll":
+                return "is undefined: it gives no standard deviation, and there is no fit row to take one from"
+            return "is undefined: the predictions or the truth do not vary"
         kinds = max(
             len(np.unique(judged.observed[rows & (judged.folds == f)], axis=0)) for f in np.unique(judged.folds)
         )
@@ -58,7 +71,7 @@ def about_unsure(endpoint: Endpoint) -> list[str]:
     ]
 
 
-def too_few(endpoint: Endpoint, judged: Judged) -> str | None:
+def too_few(endpoint: Endpoint, judged: Judged, drawn: str = "patient") -> str | None:
     """Why an output has too little of some outcome for any interval, or None if it has enough."""
     if endpoint.kind == "regression" or not len(judged.observed):
         return None
@@ -70,4 +83,4 @@ def too_few(endpoint: Endpoint, judged: Judged) -> str | None:
     counts = [len(np.unique(judged.patients[judged.observed[:, k].astype(bool)])) for k in (0, 1)]
     if min(counts) != 1:
         return None  # enough of both; with none of one the figures say so themselves
-    return f"only one patient is {endpoint.outcomes[int(np.argmin(counts))]}, fewer than 2: no intervals"
+    return f"only one {drawn} is {endpoint.outcomes[int(np.argmin(counts))]}, fewer than 2: no intervals"

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 from jaxtyping import Float
@@ -14,6 +15,7 @@ from pathfuse.evaluation.judged import LOWER_IS_BETTER, Comparison, Judged, Test
 from pathfuse.evaluation.multiplicity import holm_once
 from pathfuse.evaluation.noninferiority import non_inferiority
 from pathfuse.evaluation.rules import Rules
+from pathfuse.fusion.null_model import NULL_MODEL
 
 MARGIN_METRICS = ("nll", "auroc", "c_index", "pearson")
 """Non-inferiority is judged on the loss and on one measure of discrimination."""
@@ -77,16 +79,31 @@ def fold_tests(endpoint: Endpoint, output: str, judged: Judged, contrasts: Seque
 
 
 def margin_tests(
-    endpoint: Endpoint, output: str, name: str, one: Estimates, other: Estimates, rules: Rules
+    endpoint: Endpoint,
+    output: str,
+    name: str,
+    pair: tuple[Estimates, Estimates],
+    rules: Rules,
+    p_holm: Mapping[str, float] = MappingProxyType({}),
 ) -> list[Test]:
-    """Non-inferiority of a method to the best expert."""
+    """Non-inferiority of a method to the best expert.
+
+    Args:
+        endpoint: Names the metrics.
+        output: What the rows are about.
+        name: The method.
+        pair: Its estimates, and those of the best expert.
+        rules: How to judge.
+        p_holm: Per metric, the adjusted p-value of the paired comparison; above 0.05 no word says superior.
+    """
     tests = []
     for metric in (m for m in MARGIN_METRICS if m in endpoint.metrics):
-        difference = one[metric].minus(other[metric])
+        difference = pair[0][metric].minus(pair[1][metric])
         possible = difference.distribution(rules.interval)
-        found = non_inferiority(-possible if metric in LOWER_IS_BETTER else possible, rules.margin)
+        gains = -possible if metric in LOWER_IS_BETTER else possible
+        found = non_inferiority(gains, rules.margin, shown=not p_holm.get(metric, 0.0) > ALPHA)
         conclusion = "undefined" if np.isnan(difference.point) else found.conclusion
-        what = "non-inferiority, bootstrap by patient, not adjusted"
+        what = f"non-inferiority, bootstrap by {rules.drawn}, not adjusted"
         figures = (difference.point, NAN, found.p_value, NAN, rules.margin, conclusion)
         tests.append(Test(name, "best_expert", output, metric, what, *figures))
     return tests
@@ -95,18 +112,23 @@ def margin_tests(
 def family_side(contrasts: Sequence[tuple[str, str]]) -> int:
     """Which side of the contrasts a family shares: 0 the method (``fuse``), 1 the reference (``evaluate``).
 
-    It is the side with fewer names: one method against many, or many against one reference.
+    It is the side with fewer names: one method against many, or many against one reference. ``null_model`` is no
+    competitor and does not count.
     """
-    methods, references = ({c[side] for c in contrasts} for side in (0, 1))
+    methods, references = ({c[side] for c in contrasts if NULL_MODEL not in c} for side in (0, 1))
     return 0 if len(methods) <= len(references) else 1
 
 
 def adjusted_p(tests: Sequence[Test | Comparison], same: Same) -> tuple[Float[np.ndarray, " test"], int]:
-    """Holm's adjustment over each family, per metric; and how many comparisons the largest family counts."""
+    """Holm's adjustment over each family, per metric; and how many comparisons the largest family counts.
+
+    A comparison with ``null_model`` is a family of its own: it asks whether anything was learned at all.
+    """
     side = family_side([(t.method, t.reference) for t in tests])
-    families: dict[tuple[str, str], list[int]] = {}
+    families: dict[tuple[str, ...], list[int]] = {}
     for i, t in enumerate(tests):
-        families.setdefault(((t.method, t.reference)[side], t.metric), []).append(i)
+        pair = (t.method, t.reference)
+        families.setdefault((*pair, t.metric) if NULL_MODEL in pair else (pair[side], t.metric), []).append(i)
     result, largest = np.full(len(tests), np.nan), 0
     for members in families.values():
         p = np.array([tests[i].p_value for i in members])

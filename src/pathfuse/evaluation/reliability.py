@@ -35,11 +35,17 @@ def grouped(expected: PerSample, n_groups: int) -> list[np.ndarray]:
     return [np.flatnonzero(group_of == g) for g in np.unique(group_of)]
 
 
-def classification_curve(log_prob: LogProbs, observed: Observed) -> Curve:
-    """Confidence against accuracy; with two classes the second class's probability against its frequency."""
+def classification_curve(log_prob: LogProbs, observed: Observed, positive: int = 1) -> Curve:
+    """Confidence against accuracy; with two classes the positive class's probability against its frequency.
+
+    Args:
+        log_prob: Float, (sample, outcome).
+        observed: One outcome per sample.
+        positive: Which of two outcomes is the positive one.
+    """
     prob = np.exp(log_prob)
     if prob.shape[1] == 2:
-        expected, happened = prob[:, 1], observed[:, 1].astype(np.float64)
+        expected, happened = prob[:, positive], observed[:, positive].astype(np.float64)
     else:
         expected = prob.max(axis=1)
         happened = (prob.argmax(axis=1) == observed.argmax(axis=1)).astype(np.float64)

@@ -14,6 +14,8 @@ class Rules:
     """One of ``intervals.KINDS``: ``auto`` (what covers), ``percentile``, or ``bca``."""
     margin: float = 0.01
     """Largest acceptable loss to the best expert, in the metric's unit, for non-inferiority."""
+    drawn: str = "patient"
+    """What is resampled, in words: ``patient``, or ``sample`` where no patients were given."""
 
 
 DEFAULT = Rules()

@@ -196,7 +196,7 @@ def manifest(prepared: Prepared, n_predicted: int, loaded: dict[str, Loaded], co
         },
         "rows": {"read": len(people.samples.ids), "predicted": n_predicted},
         "left_out": list(prepared.cohort.left_out),
-        "warnings": list(prepared.cohort.warnings),
+        "warnings": [*prepared.cohort.warnings, *people.samples.warnings],
         "scheme": prepared.plan.scheme,
         "parts": {p.name: {"train": len(p.train), "predict": len(p.predict)} for p in prepared.plan.parts},
         "recipe": prepared.expert.recipe.model_dump(),
@@ -205,5 +205,4 @@ def manifest(prepared: Prepared, n_predicted: int, loaded: dict[str, Loaded], co
         "teachers": {name: folder.dim for name, folder in prepared.teachers.items()},
         "processors": os.cpu_count(),
         "notes": [],
-        "warnings": people.samples.warnings,
     }

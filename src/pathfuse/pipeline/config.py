@@ -53,6 +53,7 @@ experts:                   # every encoder gets each of these heads
 fuse:
   method: auto
   # resamples: 2000
+  # positive: tumor        # of two classes; default: the second in alphabetical order
   # coverage: 0.9          # conformal prediction sets
   # ablation: false
 
@@ -77,6 +78,8 @@ class FuseOptions(BaseModel):
     coverage: Annotated[float, Field(gt=0, lt=1)] | None = None
     ablation: bool = False
     skip_unscored: bool = True
+    positive: str | None = None
+    """Of two classes the positive one."""
 
 
 class FusedExpert(BaseModel):

@@ -20,6 +20,7 @@ from pathfuse.experts.folds import even_folds
 from pathfuse.experts.parts import Expert, Prepared, open_work, prepare
 from pathfuse.experts.train import Progress, run_parts, silent
 from pathfuse.fusion.gaussian.council import GAUSSIAN_RUNGS
+from pathfuse.fusion.null_model import NULL_MODEL
 from pathfuse.fusion.registry import METHODS
 from pathfuse.pipeline.config import Planned, StudyConfig
 from pathfuse.runs.costs import recorded_costs
@@ -133,7 +134,7 @@ def _check(config: StudyConfig) -> None:
         raise InputError(f"{missing} does not exist")
     if len(names) < 2:
         raise InputError(f"a fusion needs two experts, and '{names[0]}' is the only one; add an encoder or a head")
-    taken = next((name for name in names if name in {*METHODS, *GAUSSIAN_RUNGS, "fused", "auto", "choose"}), None)
+    taken = next((name for name in names if name in {*METHODS, *GAUSSIAN_RUNGS, NULL_MODEL, "fused"}), None)
     if taken is not None:
         raise InputError(f"the name '{taken}' belongs to a method; give the encoder another one")
     Options(options.method, config.seed, options.resamples, options.interval, options.margin).check()
@@ -164,6 +165,8 @@ def _samples(config: StudyConfig) -> tuple[Path, tuple[float, ...] | None, list[
     people = read_people(config.samples, config.slides, config.endpoint, config.time_edges)
     if config.fuse.coverage is not None and people.endpoint.kind == "survival":
         raise InputError("prediction sets ('coverage') are not built for survival; leave them out")
+    if config.fuse.positive is not None:
+        people.endpoint.with_positive(config.fuse.positive)
     table, samples, mute = people.samples.frame, people.samples, []
     if samples.roles is None and samples.folds is None:
         sites = any(one.recipe.group == "site" for one in config.planned().values())
@@ -231,6 +234,7 @@ def _fuse(
         coverage=options.coverage,
         ablation=options.ablation,
         skip_unscored=options.skip_unscored,
+        positive=options.positive,
         n_jobs=n_jobs,
         costs=recorded_costs(study),
         references=references,

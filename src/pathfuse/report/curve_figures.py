@@ -20,8 +20,13 @@ def _title(axes: Axes, output: str) -> None:
         axes.set_title(plain(output))
 
 
-def roc_plot(points: pl.DataFrame) -> Figure:
-    """ROC curves: of the methods where there are two outcomes, of the classes where there are more."""
+def roc_plot(points: pl.DataFrame, positive: str | None = None) -> Figure:
+    """ROC curves: of the methods where there are two outcomes, of the classes where there are more.
+
+    Args:
+        points: Rows of ``curves.csv``.
+        positive: Name of the positive class of two.
+    """
     outputs = _by_output(points)
     figure, axes = panels(len(outputs), 3.1, 3.2)
     for panel, (output, own) in zip(axes, outputs, strict=True):
@@ -34,7 +39,7 @@ def roc_plot(points: pl.DataFrame) -> Figure:
             panel.plot(x, y, label=label, **look)
         panel.set_aspect("equal")
         panel.set_xlabel("1 - specificity")
-        panel.set_ylabel("sensitivity")
+        panel.set_ylabel("sensitivity" if positive is None else f"sensitivity for {plain(positive)}")
         panel.legend(loc="lower right", handlelength=1.6, borderaxespad=0.1)
         panel.grid()
         _title(panel, output)

@@ -19,10 +19,12 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from pathfuse.evaluation.reliability import N_GROUPS, N_SURVIVAL_GROUPS
+from pathfuse.fusion.null_model import NULL_MODEL
 from pathfuse.report.content import Content, better, metric_name, over_all
 from pathfuse.report.curve_figures import disagreement_plot, kaplan_meier_plot, predicted_plot, roc_plot
 from pathfuse.report.figures import forest_plot, interval_plot, reliability_plot, weight_map, weight_plot
 from pathfuse.report.look import STYLE, VARIABLES
+from pathfuse.report.words import drawn, number, positive_class
 
 RENAMED = re.compile(r'(id="|url\(#|href="#)')
 COLOUR = re.compile("|".join(VARIABLES))
@@ -89,7 +91,7 @@ def save_drawings(drawings: list[Drawing], folder: Path) -> None:
 def draw(content: Content) -> list[Drawing]:
     """Every figure that the tables of a run allow, in the order of the page."""
     with mpl.rc_context(STYLE):
-        drawn = [
+        figures = [
             _ranking(content),
             _forest(content),
             _roc(content),
@@ -99,18 +101,26 @@ def draw(content: Content) -> list[Drawing]:
             *_weights(content),
             _disagreement(content),
         ]
-    return [one for one in drawn if one is not None]
+    return [one for one in figures if one is not None]
 
 
 def _ranking(content: Content) -> Drawing | None:
-    names, overall = content.metric_names[:2], over_all(content.ranked)
+    names, everybody = content.metric_names[:2], over_all(content.ranked)
+    overall = everybody.filter(pl.col("method") != NULL_MODEL)
     defined = overall.filter(pl.col("metric").is_in(names) & pl.col("value").is_not_null())
     if not defined.height:
         return None
     said = " and ".join(f"{metric_name(name)} ({better(name)} is better)" for name in names)
     spoken = f"{said} of {defined['method'].n_unique()} methods with their intervals; the table above has the numbers."
-    caption = f"{said} of every method{'; lines are 95 % intervals by patient' if content.has_intervals else ''}."
+    lines = f"; lines are 95 % intervals by {drawn(content.manifest)}" if content.has_intervals else ""
+    caption = f"{said} of every method{lines}.{_off_scale(everybody, names[0])}"
     return Drawing("ranking", caption, spoken, interval_plot(overall, names))
+
+
+def _off_scale(metrics: pl.DataFrame, name: str) -> str:
+    """Says where ``null_model`` lies, which is not drawn: its value would press the others together."""
+    value = metrics.filter((pl.col("method") == NULL_MODEL) & (pl.col("metric") == name))["value"].to_list()
+    return f" Not drawn: {NULL_MODEL}, {metric_name(name)} {number(value[0])}." if value else ""
 
 
 def contrasts(content: Content) -> tuple[str, str, pl.DataFrame]:
@@ -129,6 +139,7 @@ def contrasts(content: Content) -> tuple[str, str, pl.DataFrame]:
 
 def _forest(content: Content) -> Drawing | None:
     subject, others, table = contrasts(content)
+    table = table.filter(pl.col("reference") != NULL_MODEL)
     names = content.metric_names[:2]
     table = table.filter(pl.col("metric").is_in(names) & pl.col("difference").is_not_null())
     if not table.height:
@@ -137,8 +148,8 @@ def _forest(content: Content) -> Drawing | None:
     said = " and ".join(metric_name(name) for name in names)
     filled = " Filled: the 95 % interval excludes 0 (the dotted line)." if content.has_intervals else ""
     caption = (
-        f"Paired differences in {said}: {who}, on the same patients.{filled} Shaded: the side that speaks for "
-        f"{'the fusion' if others == 'reference' else 'the expert'}."
+        f"Paired differences in {said}: {who}, on the same {drawn(content.manifest)}s.{filled} "
+        f"Shaded: the side that speaks for {'the fusion' if others == 'reference' else 'the expert'}."
     )
     lines = ", with 95 % intervals" if content.has_intervals else ""
     spoken = f"Differences in {said}, {who}{lines}; the table below has the numbers."
@@ -147,8 +158,8 @@ def _forest(content: Content) -> Drawing | None:
 
 def _outputs(points: pl.DataFrame, content: Content) -> str:
     """Says that some outputs are not drawn."""
-    drawn, there = points["output"].n_unique(), content.metrics.filter(pl.col("output") != "all")["output"].n_unique()
-    return f" Drawn: the first {drawn} of {there}." if drawn < there else ""
+    shown, there = points["output"].n_unique(), content.metrics.filter(pl.col("output") != "all")["output"].n_unique()
+    return f" Drawn: the first {shown} of {there}." if shown < there else ""
 
 
 def _roc(content: Content) -> Drawing | None:
@@ -161,9 +172,13 @@ def _roc(content: Content) -> Drawing | None:
         marked = {"fused": "thick: the fusion", "best_expert": "dashed: the best expert"}
         said = [words for name, words in marked.items() if name in points["method"]]
         what = "; ".join([*said, "thin: all others" if said else "of every method"])
+        positive = positive_class(content.manifest)
+        what = f"{what}; {positive}" if positive else what
+        what += "; positive: the label is 1" if content.kind == "multilabel" else ""
     folds = " Mean of the folds' curves." if content.n_folds else ""
     caption = f"ROC curves: {what}. In brackets the area under the curve.{folds}{_outputs(points, content)}"
-    return Drawing("roc", caption, f"ROC curves, {what}; the method table has the areas.", roc_plot(points))
+    spoken = f"ROC curves, {what}; the method table has the areas."
+    return Drawing("roc", caption, spoken, roc_plot(points, (content.manifest.get("positive_class") or {}).get("name")))
 
 
 def _kaplan_meier(content: Content) -> Drawing | None:
@@ -205,11 +220,15 @@ def _reliability(content: Content) -> Drawing | None:
     groups = N_SURVIVAL_GROUPS if content.kind == "survival" else N_GROUPS
     alike = f"{groups} groups of judged samples alike in it"
     shown = "the probability of each label" if content.kind == "multilabel" else shown
-    caption = f"Calibration: {shown} against what was observed, in {alike}. On the dotted line promises are kept."
+    positive = positive_class(content.manifest)
+    named = f" {positive[0].upper()}{positive[1:]}." if positive else ""
+    caption = (
+        f"Calibration: {shown} against what was observed, in {alike}. On the dotted line promises are kept.{named}"
+    )
     if content.kind == "regression":
         caption = "Calibration: promised and observed coverage of central intervals. On the dotted line both are equal."
-    drawn = reliability_plot(table, shown)
-    return Drawing("reliability", caption, f"Reliability curves. {caption}", drawn)
+    plot = reliability_plot(table, shown, (content.manifest.get("positive_class") or {}).get("name"))
+    return Drawing("reliability", caption, f"Reliability curves. {caption}", plot)
 
 
 def _range(counts: pl.Series) -> str:

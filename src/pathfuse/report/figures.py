@@ -81,8 +81,14 @@ def forest_plot(differences: pl.DataFrame, others: str, names: Sequence[str]) ->
     return figure
 
 
-def reliability_plot(reliability: pl.DataFrame, what: str) -> Figure:
-    """What was promised against what happened, pooled over outputs; one line per method, the diagonal is perfect."""
+def reliability_plot(reliability: pl.DataFrame, what: str, positive: str | None = None) -> Figure:
+    """What was promised against what happened, pooled over outputs; one line per method, the diagonal is perfect.
+
+    Args:
+        reliability: ``reliability.csv``.
+        what: What was predicted.
+        positive: Name of the positive class of two.
+    """
     pooled = reliability.with_columns(group=pl.int_range(pl.len()).over("method", "output"))
     weight = pl.col("n") / pl.col("n").sum()
     points = pooled.group_by("method", "group", maintain_order=True).agg(
@@ -97,7 +103,7 @@ def reliability_plot(reliability: pl.DataFrame, what: str) -> Figure:
         look: Any = {"color": colour, "ls": line, "marker": mark, "ms": 4, "label": plain(str(name))}
         axes.plot(own["expected"], own["observed"], **look)
     axes.set_xlabel(f"predicted: {plain(what)}")
-    axes.set_ylabel("observed")
+    axes.set_ylabel("observed" if positive is None else f"observed: share of {plain(positive)}")
     axes.set_aspect("equal")
     axes.grid()
     axes.legend()

@@ -7,6 +7,8 @@ import polars as pl
 
 from pathfuse.report.content import Content
 from pathfuse.report.references import WORKS, Reference, software
+from pathfuse.report.slopes import recalibration
+from pathfuse.report.words import counted, drawn, several
 
 ENDPOINTS = {
     "multiclass": "one of several classes",
@@ -84,10 +86,6 @@ def methods(content: Content) -> Methods:
     return said
 
 
-def _count(n: int, what: str) -> str:
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
-
-
 def _data(said: Methods, content: Content) -> None:
     manifest, rows = content.manifest, content.manifest["rows"]
     endpoint, experts = manifest["endpoint"], list(manifest["experts"])
@@ -95,14 +93,14 @@ def _data(said: Methods, content: Content) -> None:
     outcomes: list[str] = next((endpoint[key] for key in ("classes", "labels", "targets") if key in endpoint), [])
     which = f": {', '.join(outcomes)}" if 0 < len(outcomes) <= 12 else f" ({len(outcomes)})" if outcomes else ""
     said.say(
-        f"Predictions of {_count(len(experts), 'expert')}{listed} were "
+        f"Predictions of {several(len(experts), 'expert')}{listed} were "
         f"{'fused' if 'method' in manifest else 'compared'} with pathfuse {manifest['pathfuse']}",
         software(manifest["pathfuse"]),
     )
     said.say(f"The endpoint was {ENDPOINTS[content.kind]}{which}")
     if "time_edges" in endpoint:
         said.say(f"Time was divided into bins at {', '.join(f'{float(edge):g}' for edge in endpoint['time_edges'])}")
-    judged = f"{_count(rows['judged'], 'sample')} of {_count(rows['patients_judged'], 'patient')}"
+    judged = counted(rows, "judged")
     if "method" not in manifest:
         chosen = "best_expert" in content.ranked["method"]
         where = "the other folds" if content.n_folds else "the fit rows"
@@ -114,10 +112,15 @@ def _data(said: Methods, content: Content) -> None:
             f"{judged}"
         )
     else:
-        fitted = f"{_count(rows['fit'], 'sample')} of {_count(rows['patients_fit'], 'patient')}"
+        fitted = counted(rows, "fit")
         caveat = ", some of which the experts were trained on" if manifest.get("allow_in_sample") else ""
         held_out = "" if caveat else " that were held out from the training of the experts"
         said.say(f"All methods were fitted on {fitted}{held_out}{caveat}, and judged on {judged}")
+    if drawn(manifest) == "sample":
+        said.say("No patients were given, so every sample was treated as independent of the others")
+    positive = manifest.get("positive_class")
+    if positive is not None:
+        said.say(f"The positive class was {positive['name']}")
 
 
 def _fusion(said: Methods, manifest: dict[str, Any]) -> None:
@@ -136,10 +139,11 @@ def _fusion(said: Methods, manifest: dict[str, Any]) -> None:
         learned = ("logitprod2026",) if "logitprod" in rungs else ()
         stacked = ("wolpert1992",) if "stacking" in rungs else ()
         said.say(f"The methods were {', '.join(rungs)}", *products, *learned, *stacked)
-        strata = "" if manifest["endpoint"]["kind"] == "regression" else " and stratified by outcome"
+        strata = "" if manifest["endpoint"]["kind"] == "regression" else ", stratified by outcome"
+        grouped = ", grouped by patient" if drawn(manifest) == "patient" else ""
         said.say(
-            f"Their settings were chosen by inner cross-validation on the fit rows, grouped by patient{strata}, for "
-            "the lowest negative log-likelihood",
+            f"Their settings were chosen by inner cross-validation on the fit rows{grouped}{strata}, for the lowest "
+            "negative log-likelihood",
             "pedregosa2011",
         )
     if manifest["endpoint"]["kind"] != "regression":
@@ -151,17 +155,19 @@ def _judging(said: Methods, content: Content) -> None:
     if manifest["unit"] == "patient":
         said.say("Log-probabilities were averaged over each patient's samples before judging")
     if content.n_folds:
-        said.say("Metrics were computed inside each fold and averaged with the folds' patient counts as weights")
+        said.say("Metrics were computed inside each fold and averaged with the folds' numbers of "
+                 f"{drawn(manifest)}s as weights")  # fmt: skip
     if "c_index_ipcw" in names:
-        said.say("Uno's C and the integrated Brier score weigh for censoring, estimated on the fit rows", "uno2011",
-                 "graf1999")  # fmt: skip
+        own = not content.n_folds and not manifest["rows"]["fit"]  # evaluate without roles
+        said.say(f"Uno's C and the integrated Brier score weigh for censoring, estimated on the "
+                 f"{'judged' if own else 'fit'} rows", "uno2011", "graf1999")  # fmt: skip
     if content.has_intervals:
-        strata = "" if content.kind == "regression" else " and stratified by outcome where there is one task"
+        inside = " inside folds" if content.n_folds else ""
         bca = manifest.get("interval") == "bca"
         how = "bias-corrected and accelerated (BCa) percentiles" if bca else "percentiles"
         said.say(
-            f"95 % intervals are {how} of {manifest['n_resamples']:,} bootstrap resamples of patients, paired "
-            f"over methods{strata}",
+            f"95 % intervals are {how} of {manifest['n_resamples']:,} bootstrap resamples of {drawn(manifest)}s, "
+            f"drawn with replacement{inside}, paired over methods",
             "efron1993",
         )
     else:
@@ -182,7 +188,15 @@ def _extras(said: Methods, content: Content) -> None:
     judged = content.tests.filter(pl.col("p_value").is_not_null()) if content.tests is not None else None
     if judged is not None and judged["test"].str.contains("non-inferiority").any():
         margin = f"{content.manifest['margin']:g}" if "margin" in content.manifest else "stated"
-        said.say(f"Non-inferiority to the best expert was judged with a margin of {margin}, without correction")
+        said.say(
+            f"Non-inferiority to the best expert was judged with a margin of {margin}, without correction; a method is "
+            "called superior only where its corrected p-value is below 0.05"
+        )
+    if content.manifest.get("null_model"):
+        said.say(f"The null model predicts {content.manifest['null_model']['what']} for every sample")
+    if any(one.get("slope") is not None for one in content.manifest.get("calibration", {}).values()):
+        how, works = recalibration(content.manifest)
+        said.say(f"Calibration slopes b on the judged rows are those of {how}", *works)
     if content.ablation is not None:
         kinds = set(content.ablation["kind"].to_list())
         ways = [words for kind, words in ABLATIONS.items() if kind in kinds]
@@ -196,7 +210,7 @@ def _extras(said: Methods, content: Content) -> None:
     if content.manifest.get("coverage") is not None:
         said.say(
             f"Split-conformal prediction sets with a promised coverage of {content.manifest['coverage']:g} were "
-            "calibrated on fit patients set aside for it",
+            f"calibrated on fit {drawn(content.manifest)}s set aside for it",
             "vovk2005",
         )
     said.say(f"The random seed was {content.manifest['seed']}")

@@ -15,13 +15,14 @@ from pathfuse.evaluation.resampling import MIN_PATIENTS
 from pathfuse.report.content import Content, better, left_out_line, metric_meaning, metric_name, over_all
 from pathfuse.report.costs import COLUMNS, cost_lines, cost_sentence
 from pathfuse.report.drawings import Drawing, contrasts, draw
+from pathfuse.report.headline import headline
 from pathfuse.report.methods import methods
+from pathfuse.report.slopes import slope_sentence
+from pathfuse.report.words import caveat, counted, drawn, number, p_value, positive_class, several
 
 MAX_LINES = 100
 """Lines of a table about labels or targets; the rest stands in the CSV files."""
 MAX_NOTES = 40
-NEAR_ONE = (0.8, 1.25)
-"""Temperatures that correct nothing worth mentioning."""
 
 
 def render(content: Content, drawings: list[Drawing] | None = None) -> str:
@@ -69,7 +70,14 @@ def render(content: Content, drawings: list[Drawing] | None = None) -> str:
         methods=methods(content),
         has_intervals=content.has_intervals,
         n_folds=content.n_folds,
+        slope=slope_sentence(content.manifest),
         temperature=temperature_sentence(content.manifest.get("inner_cross_validation", [])),
+        drawn=drawn(content.manifest),
+        fit_on=counted(content.manifest["rows"], "fit"),
+        judged_on=counted(content.manifest["rows"], "judged"),
+        caveat=caveat(content.manifest["rows"], "judged"),
+        positive=positive_class(content.manifest),
+        nothing_known=(content.manifest.get("null_model") or {}).get("what", ""),
         costs=cost_lines(content.manifest),
         cost_columns=COLUMNS.values(),
         cost_sentence=cost_sentence(content.manifest),
@@ -79,7 +87,7 @@ def render(content: Content, drawings: list[Drawing] | None = None) -> str:
 
 
 def temperature_sentence(inner: Sequence[Mapping[str, Any]]) -> str:
-    """What the best temperature of the fusion's held-out predictions says.
+    """The best temperature of the fusion's held-out predictions: a figure, from which nothing is concluded.
 
     Args:
         inner: ``inner_cross_validation`` of the manifest: per fold and task, among others, ``temperature``.
@@ -90,13 +98,7 @@ def temperature_sentence(inner: Sequence[Mapping[str, Any]]) -> str:
         return ""
     low, high = min(found), max(found)
     shown = f"{low:.2f}" if f"{low:.2f}" == f"{high:.2f}" else f"{low:.2f} to {high:.2f}"
-    start = f"The best temperature of the fusion's predictions in inner cross-validation is {shown}"
-    if NEAR_ONE[0] <= low and high <= NEAR_ONE[1]:
-        return f"{start}: near 1, so nothing is left to correct."
-    return (
-        f"{start}. Above 1 they are too sure, below 1 too timid; "
-        "auto, logitprod and static_product fit their sharpness with their weights."
-    )
+    return f"The best temperature of the fusion's held-out predictions in inner cross-validation is {shown}."
 
 
 def asset(name: str) -> Markup:
@@ -170,58 +172,3 @@ def ranking(metrics: pl.DataFrame) -> list[dict[str, Any]]:
     return sorted(
         rows.values(), key=lambda m: missing if m[first]["value"] is None else sign * float(m[first]["value"])
     )
-
-
-def headline(comparisons: pl.DataFrame, manifest: dict[str, Any]) -> str:
-    """The result in one sentence: the fusion beside the best expert."""
-    rows = comparisons.filter((pl.col("method") == "fused") & (pl.col("reference") == "best_expert"))
-    counts = manifest["rows"]
-    where = f"{several(counts['judged'], 'sample')} of {several(counts['patients_judged'], 'patient')}"
-    if not rows.height:
-        return f"{len(manifest['experts'])} experts judged on {where}.{_above_pool(comparisons)}"
-    row = rows.row(0, named=True)
-    metric = metric_name(row["metric"])
-    if row["difference"] is None:
-        return f"The fusion's {metric} cannot be compared with the best expert's ({where}); the notes say why."
-    if row["difference"] == 0:
-        return f"The fusion's {metric} equals that of the best expert chosen on the fit rows ({where})."
-    gain = -1.0 if row["metric"] in LOWER_IS_BETTER else 1.0
-    verb = "better than" if gain * row["difference"] > 0 else "worse than"
-    if row["ci_low"] is None:
-        return (
-            f"The fusion's {metric} is {number(abs(row['difference']))} {verb} that of the best expert chosen on the "
-            f"fit rows ({where}); there is no interval, so this may be chance."
-        )
-    clear = row["ci_low"] * row["ci_high"] > 0
-    return (
-        f"The fusion's {metric} is {number(abs(row['difference']))} {verb} that of the best expert chosen on "
-        f"the fit rows (difference {number(row['difference'])}, 95 % interval {number(row['ci_low'])} to "
-        f"{number(row['ci_high'])}; {where}){'' if clear else '; the interval includes 0'}."
-    )
-
-
-def _above_pool(comparisons: pl.DataFrame) -> str:
-    """How many experts are better than the plain product of them all."""
-    rows = comparisons.filter(pl.col("reference") == "uniform_product")
-    if not rows.height:
-        return ""
-    first = rows["metric"][0]
-    gains = rows.filter(pl.col("metric") == first)["difference"].drop_nulls()
-    above = int(((-gains if first in LOWER_IS_BETTER else gains) > 0).sum())
-    verb = "has" if above == 1 else "have"
-    return f" {above or 'None'} of them {verb} a better {metric_name(first)} than the product of all, equally weighted."
-
-
-def number(value: float | None) -> str:
-    """A figure with three decimals; an em dash where undefined."""
-    return "—" if value is None else f"{value:.3f}".replace("-0.000", "0.000")
-
-
-def p_value(value: float | None) -> str:
-    """A p-value in a table."""
-    return "< 0.001" if value is not None and value < 0.001 else number(value)
-
-
-def several(n: int, what: str) -> str:
-    """A count with its noun."""
-    return f"{n:,} {what}{'' if n == 1 else 's'}"

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from pathfuse.evaluation.ranking import cliques
 from pathfuse.report.drawings import Drawing
 from pathfuse.report.look import OURS, STYLE, THEIRS, plain
-from pathfuse.report.page import asset, number, several
+from pathfuse.report.page import asset
+from pathfuse.report.words import number, several
 
 STEP = 0.26
 """Inches between the lines of a diagram."""

@@ -8,18 +8,22 @@ import numpy as np
 import polars as pl
 
 from pathfuse.calibration.conformal import PredictionIntervals, PredictionSets
-from pathfuse.calibration.temperature import at_temperature
+from pathfuse.calibration.temperature import LOG_RANGE, at_temperature
 from pathfuse.endpoints.base import Endpoint
 from pathfuse.evaluation.estimates import resampled
 from pathfuse.evaluation.judged import Judged, predicted
 from pathfuse.evaluation.prediction_sets import INTERVAL_WIDTH, SetScores
 from pathfuse.evaluation.reliability import Curve, classification_curve, interval_curve, middle_edge, survival_curve
 from pathfuse.evaluation.resampling import MIN_PATIENTS, Resamples
+from pathfuse.evaluation.rules import Rules
+from pathfuse.evaluation.slope import calibration_slope
 from pathfuse.runs.fitting import TaskFit
 from pathfuse.runs.regression import GaussianFit
 
 AnyFit = TaskFit | GaussianFit
 TEMPERED = "fused at its temperature"
+EDGE = 1.01
+"""A temperature within one per cent of the end of the range lies at its edge."""
 SHOWN = ("best_expert", "fused", TEMPERED)
 """Whose reliability is drawn: before fusion, after it, and after a temperature."""
 SCHEMA = {
@@ -75,7 +79,9 @@ def _fared(
     return (inside & truth.astype(bool)).any(axis=1), inside.sum(axis=1).astype(np.float64)
 
 
-def set_warnings(endpoint: Endpoint, fit: Mapping[str, AnyFit], coverage: float | None) -> list[str]:
+def set_warnings(
+    endpoint: Endpoint, fit: Mapping[str, AnyFit], coverage: float | None, drawn: str = "patient"
+) -> list[str]:
     """Warns of outputs without sets, and of sets whose promise rests on a handful of patients."""
     if coverage is None:
         return []
@@ -85,14 +91,14 @@ def set_warnings(endpoint: Endpoint, fit: Mapping[str, AnyFit], coverage: float 
         if isinstance(one.sets, PredictionIntervals):
             gone = [name for g, name in enumerate(endpoint.outcomes) if not _has_sets(one.sets, g)]
             bare += [f"{len(gone)} targets have no intervals, the first '{gone[0]}': {why}"] if gone else []
-    return [*bare, *_few_patients(fit)]
+    return [*bare, *_few_patients(fit, drawn)]
 
 
-def _few_patients(fit: Mapping[str, AnyFit]) -> list[str]:
+def _few_patients(fit: Mapping[str, AnyFit], drawn: str) -> list[str]:
     few = {task: one.sets.n_patients for task, one in fit.items() if one.sets is not None}
     return [
-        f"{'' if task == 'all' else f'label {task}: '}the prediction sets were calibrated on {n} patient"
-        f"{'' if n == 1 else 's'}; their coverage says little about other patients"
+        f"{'' if task == 'all' else f'label {task}: '}the prediction sets were calibrated on {n} {drawn}"
+        f"{'' if n == 1 else 's'}; their coverage says little about other {drawn}s"
         for task, n in few.items()
         if n < MIN_PATIENTS
     ]
@@ -109,12 +115,13 @@ def tempered(endpoint: Endpoint, judged: Judged, temperatures: np.ndarray) -> Ju
     return replace(judged, predictions={**best, "fused": said, TEMPERED: changed}, sets=None)
 
 
-def temperature_report(endpoint: Endpoint, judged: Mapping[str, Judged]) -> dict[str, Any]:
-    """Judged NLL (and ECE) before and after, per output.
+def calibration_report(endpoint: Endpoint, judged: Mapping[str, Judged], rules: Rules) -> dict[str, Any]:
+    """Per output the calibration slope of the fusion with its interval, and judged NLL (and ECE) before and after.
 
     Args:
         endpoint: Of the study.
         judged: From ``tempered``, by output.
+        rules: How many resamples, and their seed.
     """
     report: dict[str, Any] = {}
     for output, rows in judged.items():
@@ -126,7 +133,29 @@ def temperature_report(endpoint: Endpoint, judged: Mapping[str, Judged]) -> dict
         times = (("fused", "before"), (TEMPERED, "after"))
         shown = [m for m in ("nll", "ece") if m in endpoint.metrics]
         report[output] = {f"{m}_{when}": _shown(values[name][m].point) for m in shown for name, when in times}
+        slope = calibration_slope(endpoint.kind, rows, "fused", rules.n_resamples, rules.seed)
+        ends = slope.interval(rules.interval)
+        report[output] |= {
+            "slope": _shown(slope.point),
+            "slope_low": _shown(ends.low),
+            "slope_high": _shown(ends.high),
+        }
     return report
+
+
+def edge_warnings(fits: Sequence[Mapping[str, AnyFit]]) -> list[str]:
+    """Warns of best temperatures at the edge of what is tried: such a figure says no more than its side."""
+    found = [fit.temperature for by_task in fits for fit in by_task.values() if isinstance(fit, TaskFit)]
+    low, high = np.exp(-LOG_RANGE), np.exp(LOG_RANGE)
+    at_edge = [t for t in found if not low * EDGE < t < high / EDGE]
+    if not at_edge:
+        return []
+    where = f", in {len(at_edge)} of {len(found)} fits" if len(found) > 1 else ""
+    said = (
+        f"the best temperature of the fusion's held-out predictions is {at_edge[0]:.3g}, at the edge of what is tried "
+        f"({low:.3g} to {high:.3g}){where}: the fit rows cannot say how sure the fusion should be"
+    )
+    return [said]
 
 
 def _shown(value: float) -> float | None:
@@ -179,8 +208,9 @@ def _curves(endpoint: Endpoint, judged: Judged, name: str, rows: np.ndarray) -> 
     if endpoint.kind == "regression":
         return [("coverage of central intervals", interval_curve(said, observed[:, 0]))]
     if judged.context is None:
-        what = "confidence" if said.shape[1] > 2 else f"probability of {endpoint.outcomes[1]}"
-        return [(what, classification_curve(said, observed))]
+        positive = 1 if endpoint.positive is None else endpoint.positive
+        what = "confidence" if said.shape[1] > 2 else f"probability of {endpoint.outcomes[positive]}"
+        return [(what, classification_curve(said, observed, positive))]
     truth = judged.context.at(np.flatnonzero(rows))
     edge = middle_edge(truth)
     return [] if edge is None else [(f"survival beyond {edge:g}", survival_curve(said, truth, edge))]

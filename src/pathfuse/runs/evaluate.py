@@ -1,22 +1,27 @@
 """``evaluate``: judge and compare predictions, fit nothing."""
 
 import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from pathfuse.errors import InputError
 from pathfuse.evaluation.judged import Judged
+from pathfuse.evaluation.notes import listed
 from pathfuse.evaluation.paired_tests import same_predictions
 from pathfuse.evaluation.rules import Rules
 from pathfuse.fusion.certificate import first_present, preference, take_expert
 from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.gaussian.council import GAUSSIAN_RUNGS
-from pathfuse.fusion.gaussian.experts import residual_variance
+from pathfuse.fusion.gaussian.experts import GaussianExperts
 from pathfuse.fusion.mean_probability import MeanProbability
+from pathfuse.fusion.null_model import NULL_MODEL, for_all, null_log_prob, null_moments
 from pathfuse.fusion.uniform_product import UniformProduct
 from pathfuse.runs.fitting import check_names, check_seed
-from pathfuse.runs.judging import check_judging, check_patients, judge_all, judged_rows
+from pathfuse.runs.judging import check_judging, check_patients, judge_all, judged_rows, with_positive
+from pathfuse.runs.learning import beside_null_model, learning_notes, learning_warnings
 from pathfuse.runs.manifest import describe
 from pathfuse.runs.outer import Progress, silent
 from pathfuse.runs.regression import align_moments, with_judged_targets
@@ -26,7 +31,7 @@ from pathfuse.runs.showing import show
 from pathfuse.runs.twins import twin_warnings
 from pathfuse.tables.samples import Partition, partitions
 from pathfuse.tables.study import Study
-from pathfuse.types import Index, LogProbs
+from pathfuse.types import Index, LogProbs, Params
 
 POOLS = ("best_expert", "mean_probability", "uniform_product")
 """Methods that need no fit; ``best_expert`` only where there are fit rows to choose it on."""
@@ -40,6 +45,7 @@ def evaluate(
     interval: str = "auto",
     margin: float = 0.01,
     unit: str = "sample",
+    positive: str | None = None,
     progress: Progress = silent,
 ) -> Result:
     """Judges every expert, and the two pools that need no fitting, on the ``test`` rows (all rows if no role is given).
@@ -54,6 +60,7 @@ def evaluate(
         interval: ``auto`` (what covers among so many patients), ``percentile``, or ``bca``.
         margin: Largest acceptable loss to the best expert, for the test of non-inferiority.
         unit: ``sample`` or ``patient``.
+        positive: As in ``fuse``.
         progress: Called as the work goes on.
 
     Raises:
@@ -74,10 +81,11 @@ def evaluate(
         ['conch', 'uni', 'best_expert', 'mean_probability', 'uniform_product']
     """
     start = time.perf_counter()
+    study = with_positive(study, positive)
     check_patients(study, unit)
-    check_names(study, POOLS)
+    check_names(study, [*POOLS, NULL_MODEL])
     check_seed(seed)
-    rules = Rules(n_resamples, seed, interval, margin)
+    rules = Rules(n_resamples, seed, interval, margin, study.samples.drawn)
     check_judging(unit, rules, study.endpoint.kind)
     parts, unjudged = _parts(study), list[str]()
     if study.endpoint.kind == "regression":
@@ -92,7 +100,7 @@ def evaluate(
             rows = [(part.fit if len(part.fit) else known, known) for part, (_, known) in zip(parts, said, strict=True)]
             heard = [(own, predictions) for own, (predictions, known) in zip(rows, said, strict=True) if len(known)]
             if heard:
-                references = [name for name in POOLS if name in heard[0][1]]
+                references = [name for name in (*POOLS, NULL_MODEL) if name in heard[0][1]]
                 names = tuple(p.name for p, (_, known) in zip(parts, said, strict=True) if p.name and len(known))
                 tasks |= judged_rows(study, task, [r for r, _ in heard], [p for _, p in heard], unit, names)
                 judged_of[task] = np.concatenate([known for (_, known), _ in heard])
@@ -103,6 +111,7 @@ def evaluate(
         ]
         verdict = judge_all(study, tasks, contrasts, rules)
         shown = show(study, tasks, judged_of, unit)
+    about_fit, beside_null = _unlearned(study, parts), beside_null_model(study.endpoint, verdict, study.expert_names)
     fitted, judged = np.zeros((2, len(study.samples.ids)), dtype=bool)
     judged[np.concatenate([part.judged for part in parts])] = True
     if len(parts) == 1:
@@ -116,10 +125,20 @@ def evaluate(
         "unit": unit,
         "folds": len(parts) if len(parts) > 1 else 0,
         "command": None,
+        "drawn": rules.drawn,
+        "best_experts": _best_experts(study, parts),
+        "null_model": beside_null,
         "risk_groups": shown.risk_groups,
         "intervals": verdict.intervals,
-        "notes": verdict.notes,
-        "warnings": [*unjudged, *study.samples.warnings, *twin_warnings(study, parts), *seen_warnings(study, parts)],
+        "notes": [*verdict.notes, *about_fit.notes, *learning_notes(beside_null)],
+        "warnings": [
+            *unjudged,
+            *about_fit.warnings,
+            *learning_warnings(beside_null),
+            *study.samples.warnings,
+            *twin_warnings(study, parts),
+            *seen_warnings(study, parts),
+        ],
         "wall_time_s": round(time.perf_counter() - start, 3),
     }
     progress("done", 1.0)
@@ -155,37 +174,119 @@ def _parts(study: Study) -> list[Partition]:
 
 
 def _predictions(study: Study, task: str, fit_rows: Index, rows: Index) -> tuple[dict[str, LogProbs], Index]:
-    """What the experts and the pools that need no fitting say of the judged rows with a truth."""
+    """What the experts and the pools that need no fitting say of the judged rows with a truth.
+
+    Only truths of the fit rows are learned from; the judged rows' say no more than which of them can be judged.
+    """
     fit_rows, rows = study.scored(task, fit_rows), study.scored(task, rows)
     if not len(rows):
         return {}, rows
     if study.endpoint.kind == "regression":
         return _moments(study, fit_rows, rows), rows
-    frequency = np.maximum(study.frequency(task, fit_rows if len(fit_rows) else rows), 1e-7)
-    logits = study.logits(task, frequency)
+    n_outcomes = len(study.endpoint.outcomes)
+    frequency = study.frequency(task, fit_rows) if len(fit_rows) else np.full(n_outcomes, 1 / n_outcomes)
+    logits = study.logits(task, np.maximum(frequency, 1e-7))
     experts = Experts.from_logits(logits[rows])
     alone = np.where(experts.present[:, :, None], experts.log_prob, np.nan)
     said: dict[str, LogProbs] = {e.name: alone[:, m] for m, e in enumerate(study.experts) if task in e.outputs}
     if len(fit_rows):
-        order = preference(Experts.from_logits(logits[fit_rows]), study.truth[task].observed[fit_rows])
-        said["best_expert"] = take_expert(experts, first_present(experts, order))
+        said["best_expert"] = take_expert(experts, first_present(experts, _order(study, task, fit_rows)))
     said["mean_probability"] = MeanProbability().pool(experts, {})
     said["uniform_product"] = UniformProduct().pool(experts, {})
+    if len(fit_rows):
+        said[NULL_MODEL] = for_all(null_log_prob(study.truth[task].observed[fit_rows]), len(rows))
     return said, rows
 
 
+def _order(study: Study, task: str, fit_rows: Index) -> Index:
+    """The experts in the order in which ``best_expert`` trusts them, from the fit rows."""
+    if study.endpoint.kind == "regression":
+        return np.asarray(_learned(study, "best_expert", fit_rows)["order"])
+    logits = study.logits(task, np.maximum(study.frequency(task, fit_rows), 1e-7))
+    return preference(Experts.from_logits(logits[fit_rows]), study.truth[task].observed[fit_rows])
+
+
+def _learned(study: Study, name: str, fit_rows: Index) -> Params:
+    """The parameters of a pool of a regression, from the fit rows."""
+    known = align_moments(study.experts, study.samples.ids[fit_rows].tolist(), len(study.endpoint.outcomes))
+    return GAUSSIAN_RUNGS[name].learn(known, study.truth["all"].observed[fit_rows], 0.0)
+
+
 def _moments(study: Study, fit_rows: Index, rows: Index) -> dict[str, np.ndarray]:
-    """The same for a regression; experts that give no sd take it from the fit rows, or from the judged ones."""
-    learned = fit_rows if len(fit_rows) else rows
-    n_targets = len(study.endpoint.outcomes)
-    y = study.truth["all"].observed[learned]
-    known = align_moments(study.experts, study.samples.ids[learned].tolist(), n_targets)
-    experts = align_moments(study.experts, study.samples.ids[rows].tolist(), n_targets)
-    filled = experts.with_variance(residual_variance(known, y))
+    """The same for a regression; experts that give no sd take it from the fit rows, and have none without such rows."""
+    experts = align_moments(study.experts, study.samples.ids[rows].tolist(), len(study.endpoint.outcomes))
+    filled = experts
+    if len(fit_rows):
+        filled = experts.with_variance(_learned(study, "uniform_product", fit_rows)["residual_variance"])
     said = {
         e.name: np.concatenate([filled.mean[:, m], filled.variance[:, m]], axis=1) for m, e in enumerate(study.experts)
     }
-    for name in POOLS if len(fit_rows) else POOLS[1:]:
-        rung = GAUSSIAN_RUNGS[name]
-        said[name] = rung.predict(experts, rung.learn(known, y, 0.0)).flat()
+    if len(fit_rows):
+        order = _order(study, "all", fit_rows)
+        said["best_expert"] = GAUSSIAN_RUNGS["best_expert"].pool(filled, {"order": order}).flat()
+    for name in POOLS[1:]:
+        said[name] = _pooled(name, filled)
+    if len(fit_rows):
+        said[NULL_MODEL] = for_all(null_moments(study.truth["all"].observed[fit_rows]), len(rows))
     return said
+
+
+def _pooled(name: str, experts: GaussianExperts) -> np.ndarray:
+    """Moments of a pool; the plain mean, without a variance, for targets of which some expert gives no variance."""
+    pooled = GAUSSIAN_RUNGS[name].pool(experts, {})
+    unsure = (experts.present & np.isnan(experts.variance)).any(axis=(0, 1))
+    if not unsure.any():
+        return pooled.flat()
+    n = np.maximum(experts.present.sum(axis=1), 1)
+    plain = np.where(experts.present.any(axis=1), np.nansum(experts.mean, axis=1) / n, np.nan)
+    mean = np.where(unsure, plain, pooled.mean)
+    return np.concatenate([mean, np.where(unsure, np.nan, pooled.variance)], axis=1)
+
+
+def _best_experts(study: Study, parts: Sequence[Partition]) -> list[dict[str, Any]]:
+    """Who was picked as ``best_expert``, per fold and task; nobody where there are no fit rows."""
+    picked: list[dict[str, Any]] = []
+    for part in parts:
+        rows = {task: study.scored(task, part.fit) for task in study.endpoint.tasks}
+        names = {task: study.expert_names[_order(study, task, own)[0]] for task, own in rows.items() if len(own)}
+        picked += [{"fold": part.name or None, **names}] if names else []
+    return picked
+
+
+class _Unlearned(NamedTuple):
+    """What could not be taken from fit rows."""
+
+    notes: list[str]
+    warnings: list[str]
+
+
+def _unlearned(study: Study, parts: Sequence[Partition]) -> _Unlearned:
+    """What could not be taken from fit rows, where there are none."""
+    said = _Unlearned([], [])
+    if all(len(part.fit) for part in parts):
+        return said
+    blurred = [e.name for e in study.experts if any(_coarse(o) for o in e.outputs.values())]
+    if blurred:
+        said.warnings.append(
+            f"there are no fit rows, so classes that {listed(blurred)} cannot tell apart share its probability equally"
+        )
+    if study.endpoint.kind == "regression":
+        bare = [
+            e.name for e in study.experts if (~np.isnan(e.outputs["all"].mean) & np.isnan(e.outputs["all"].sd)).any()
+        ]
+        if bare:
+            said.warnings.append(
+                f"no standard deviation of {listed(bare)} and no fit rows to take one from: no NLL for it, and pools "
+                "average the means with equal weights, without an NLL"
+            )
+    if study.endpoint.kind == "survival":
+        said.notes.append(
+            "there are no fit rows, so c_index_ipcw, ibs and AUCs weigh by the censoring of the judged rows"
+        )
+    return said
+
+
+def _coarse(outputs: Any) -> bool:
+    """Whether an expert's classes are not one to one with the study's."""
+    group = outputs.group
+    return bool((group < 0).any() or len(set(group.tolist())) < len(group))

@@ -18,6 +18,7 @@ from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.gaussian.council import GAUSSIAN_RUNGS
 from pathfuse.fusion.inner_cv import strata_of
 from pathfuse.fusion.ladder import Ladder, climb
+from pathfuse.fusion.null_model import NULL_MODEL, for_all, null_log_prob
 from pathfuse.fusion.registry import method_class
 from pathfuse.fusion.rung import Rung, Tick, no_tick
 from pathfuse.fusion.rungs import new_rungs, rungs_of
@@ -38,6 +39,8 @@ class TaskFit:
     """What it was fitted on."""
     calibrating: Index
     """What its sets were calibrated on."""
+    nothing: np.ndarray
+    """Log-probabilities of ``null_model``, (outcome,)."""
     sets: PredictionSets | None = None
     """Conformal sets, with ``--coverage``."""
 
@@ -52,7 +55,13 @@ class TaskFit:
         alone = np.where(experts.present[:, :, None], experts.log_prob, np.nan)
         said = {e.name: alone[:, m] for m, e in enumerate(study.experts) if task in e.outputs}
         rungs = {name: rung.log_pool(experts) for name, rung in self.ladder.members.items()}
-        return {**said, **rungs, "fused": self.fused.log_pool(experts)}
+        null = {NULL_MODEL: for_all(self.nothing, experts.n_samples)}
+        return {**said, **rungs, **null, "fused": self.fused.log_pool(experts)}
+
+    @property
+    def best_expert(self) -> int:
+        """The expert that ``best_expert`` picked on the fit rows."""
+        return int(self.ladder.members["best_expert"].params_["order"][0])
 
     def inner_report(self) -> dict[str, Any]:
         """What inner cross-validation found, for the manifest."""
@@ -123,7 +132,7 @@ class Recipe:
             raise InputError(
                 "--coverage is not built for survival: of a censored patient nobody knows whether a set holds the truth"
             )
-        check_names(study, [*kinds, "fused"])
+        check_names(study, [*kinds, NULL_MODEL, "fused"])
 
 
 def check_seed(seed: int) -> None:
@@ -158,7 +167,7 @@ def fit_task(study: Study, task: str, rows: Index, recipe: Recipe, tick: Tick = 
         raise InputError(f"{study.samples.source}: {error}") from error
     fused = fused_from(ladder, recipe, study.endpoint.kind, experts, observed)
     temperature = held_out_temperature(ladder, fused, observed, recipe.seed)
-    fit = TaskFit(frequency, ladder, fused, temperature, rows, calibrating)
+    fit = TaskFit(frequency, ladder, fused, temperature, rows, calibrating, null_log_prob(observed))
     return replace(fit, sets=_fit_sets(study, task, fit, recipe.coverage))
 
 

@@ -16,14 +16,16 @@ from pathfuse.evaluation.rules import Rules
 from pathfuse.runs.ablation import ablate
 from pathfuse.runs.calibration import (
     AnyFit,
+    calibration_report,
+    edge_warnings,
     reliability_frame,
     set_warnings,
-    temperature_report,
     tempered,
 )
 from pathfuse.runs.costs import check_costs, cost_report
 from pathfuse.runs.fitting import Recipe
-from pathfuse.runs.judging import check_judging, check_patients, judge_all
+from pathfuse.runs.judging import check_judging, check_patients, judge_all, with_positive
+from pathfuse.runs.learning import beside_null_model, learning_notes, learning_warnings
 from pathfuse.runs.manifest import describe
 from pathfuse.runs.model import FusedModel
 from pathfuse.runs.outer import Fits, Progress, fit_all, fittable, judged_outputs, scored_parts, silent
@@ -57,6 +59,7 @@ def fuse(
     n_jobs: int | None = None,
     costs: Mapping[str, Cost] | None = None,
     references: Mapping[str, str] | None = None,
+    positive: str | None = None,
     progress: Progress = silent,
 ) -> Result:
     """Fuses a study and judges the fusion beside its rivals.
@@ -79,6 +82,8 @@ def fuse(
         skip_unscored: Leave out samples that no expert scored instead of refusing.
         n_jobs: Processes, as in joblib.
         references: Experts that are compared with another expert besides, by name.
+        positive: Of two classes the one that ROC curves and calibration are about; default: the second in
+            alphabetical order.
         costs: What experts cost, by name, for the manifest and the report; one that is missing is not recorded.
         progress: Called as the work goes on.
 
@@ -102,9 +107,10 @@ def fuse(
         (True, 10)
     """
     start = time.perf_counter()
+    study = with_positive(study, positive)
     recipe = Recipe(method, seed, gate, expert_dropout, n_jobs, coverage)
     recipe.check(study)
-    rules = Rules(n_resamples, seed, interval, margin)
+    rules = Rules(n_resamples, seed, interval, margin, study.samples.drawn)
     check_judging(unit, rules, study.endpoint.kind)
     if coverage is not None and unit == "patient":
         raise InputError("--coverage makes sets of samples, not of patients; leave out --unit patient")
@@ -130,6 +136,7 @@ def fuse(
             best, then = certificate["best_expert"], _second_half(progress)
             ablated = ablate(study, parts, tasks, judged, best, recipe, rules, unit=unit, progress=then)
     model = replace(_model(study, final), fitted=_fitted_ids(study, final))
+    beside_null = beside_null_model(study.endpoint, verdict, ("fused",))
     options = {"unit": unit, "allow_in_sample": allow_in_sample, "skip_unscored": skip_unscored, "ablation": ablation}
     manifest = {
         **describe(study, *_masks(study, parts, fits)),
@@ -138,18 +145,23 @@ def fuse(
         **options,
         "command": None,
         "inner_cross_validation": _inner_reports(parts, fits),
-        "calibration": temperature_report(study.endpoint, at_temperature),
+        "calibration": calibration_report(study.endpoint, at_temperature, rules),
+        "best_experts": _best_experts(study, parts, fits),
+        **({"best_expert_of_all_folds": certificate["best_expert"]} if len(parts) > 1 else {}),
+        "null_model": beside_null,
         "risk_groups": shown.risk_groups,
         "conformal": {task: fit.sets.as_dict() for task, fit in final.items() if fit.sets is not None},
         "intervals": verdict.intervals,
-        "notes": verdict.notes,
+        "notes": [*verdict.notes, *learning_notes(beside_null)],
         "warnings": [
             *unfitted,
+            *learning_warnings(beside_null),
+            *edge_warnings(fits),
             *_in_sample_warning(study, allow_in_sample),
             *study.samples.warnings,
             *twin_warnings(study, parts),
             *seen_warnings(study, parts, fitting=True),
-            *set_warnings(study.endpoint, final, coverage),
+            *set_warnings(study.endpoint, final, coverage, study.samples.drawn),
         ],
         "costs": cost_report(study, costs or {}, model, fitting, counted, predicting.flops / fused.height),
         "wall_time_s": round(time.perf_counter() - start, 3),
@@ -183,6 +195,15 @@ def _second_half(progress: Progress) -> Progress:
 def _inner_reports(parts: Sequence[Partition], fits: Fits) -> list[dict[str, Any]]:
     return [
         {"fold": part.name or None, **{task: task_fit.inner_report() for task, task_fit in fit.items()}}
+        for part, fit in zip(parts, fits, strict=True)
+    ]
+
+
+def _best_experts(study: Study, parts: Sequence[Partition], fits: Fits) -> list[dict[str, Any]]:
+    """Who was picked as ``best_expert``, per fold and task."""
+    names = study.expert_names
+    return [
+        {"fold": part.name or None, **{task: names[task_fit.best_expert] for task, task_fit in fit.items()}}
         for part, fit in zip(parts, fits, strict=True)
     ]
 

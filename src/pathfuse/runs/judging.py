@@ -35,6 +35,15 @@ def check_judging(unit: str, rules: Rules, endpoint: str) -> None:
         raise InputError(f"--margin {rules.margin:g} is no loss above 0")
 
 
+def with_positive(study: Study, positive: str | None) -> Study:
+    """The study with another positive class; None leaves it as it is.
+
+    Raises:
+        InputError: There are no two classes, or none has this name.
+    """
+    return study if positive is None else replace(study, endpoint=study.endpoint.with_positive(positive))
+
+
 def check_patients(study: Study, unit: str) -> None:
     """Refuses to average patients whose samples disagree on the truth, before any work.
 

@@ -35,6 +35,7 @@ def describe(
         "python": platform.python_version(),
         "libraries": {name: version(name) for name in LIBRARIES},
         "endpoint": study.endpoint.as_dict(),
+        "positive_class": study.endpoint.positive_class,
         "inputs": study.inputs,
         "blanks_stripped": study.blanks,
         "rows": {
@@ -44,6 +45,8 @@ def describe(
             "judged": int(judged.sum()),
             "patients_fit": len(np.unique(study.samples.patients[fitted].astype(str))),
             "patients_judged": len(np.unique(study.samples.patients[judged].astype(str))),
+            "fit_without_patient": int((fitted & ~study.samples.has_patient).sum()),
+            "judged_without_patient": int((judged & ~study.samples.has_patient).sum()),
         },
         "left_out": _left_out(study, used),
         "experts": {expert.name: _describe_expert(study, m, fitted, judged) for m, expert in enumerate(study.experts)},

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 
 from pathfuse.errors import InputError
 from pathfuse.evaluation.judged import LOWER_IS_BETTER
+from pathfuse.fusion.null_model import NULL_MODEL
 from pathfuse.tables.formats.result_folders import NAME as RESULTS
 from pathfuse.tables.formats.scoreboard import Scoreboard
 from pathfuse.tables.formats.scored_studies import read_cohorts
@@ -130,7 +131,7 @@ def _metric(boards: Sequence[Scoreboard], metric: str | None) -> str:
 
 def _scores_of(boards: Sequence[Scoreboard], metric: str, left_out: list[dict[str, Any]]) -> pl.DataFrame:
     """One metric's rows of all boards."""
-    scores = pl.concat([board.scores for board in boards])
+    scores = pl.concat([_competing(board) for board in boards])
     own = scores.filter(pl.col("metric").str.to_lowercase() == metric.lower())
     twice = own.filter(pl.struct("study", "method").is_duplicated())
     if twice.height:
@@ -140,9 +141,19 @@ def _scores_of(boards: Sequence[Scoreboard], metric: str, left_out: list[dict[st
     without = [s for s in scores["study"].unique(maintain_order=True) if s not in set(own["study"])]
     _leave(left_out, "studies", without, f"they do not have the metric '{metric}'")
     suffix = f"/{metric.lower()}"
-    empty = [cell for b in boards for cell in b.empty_cells if cell.lower().endswith(suffix)]
+    empty = [cell for b in boards for cell in b.empty_cells if cell.lower().endswith(suffix) and not _null(b, cell)]
     _leave(left_out, "cells", [cell[: -len(suffix)] for cell in empty], "they hold no value")
     return own
+
+
+def _competing(board: Scoreboard) -> pl.DataFrame:
+    """The scores of a board without those of ``null_model``, which is a reference in results and no competitor."""
+    return board.scores.filter(pl.col("method") != NULL_MODEL) if board.format == RESULTS else board.scores
+
+
+def _null(board: Scoreboard, cell: str) -> bool:
+    """Whether an empty cell, ``study/method/metric``, is the reference's."""
+    return board.format == RESULTS and f"/{NULL_MODEL}/" in cell
 
 
 def _with_cohorts(scores: pl.DataFrame, file: Path) -> tuple[pl.DataFrame, str | None]:

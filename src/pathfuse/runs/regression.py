@@ -20,6 +20,7 @@ from pathfuse.fusion.gaussian.council import (
     fuse_gaussian,
 )
 from pathfuse.fusion.gaussian.experts import GaussianExperts
+from pathfuse.fusion.null_model import NULL_MODEL, for_all, null_moments
 from pathfuse.fusion.rung import Tick, no_tick
 from pathfuse.runs.fitting import Recipe, divide
 from pathfuse.tables.predictions import Expert
@@ -134,6 +135,8 @@ class GaussianFit:
     """What it was fitted on."""
     calibrating: Index
     """What its intervals were calibrated on."""
+    nothing: np.ndarray
+    """Moments of ``null_model``, (2 G,)."""
     sets: PredictionIntervals | None = None
     """Conformal intervals, with ``--coverage``."""
 
@@ -152,7 +155,13 @@ class GaussianFit:
         }
         for name, params in self.ladder.members.items():
             said[name] = GAUSSIAN_RUNGS[name].predict(experts, params).flat()
-        return {**said, "fused": self.fused.predict(experts).flat()}
+        null = {NULL_MODEL: for_all(self.nothing, len(rows))}
+        return {**said, **null, "fused": self.fused.predict(experts).flat()}
+
+    @property
+    def best_expert(self) -> int:
+        """The expert that ``best_expert`` picked on the fit rows."""
+        return int(self.ladder.members["best_expert"]["order"][0])
 
     def inner_report(self) -> dict[str, Any]:
         """What inner cross-validation found, for the manifest."""
@@ -190,7 +199,7 @@ def fit_gaussian(study: Study, rows: Index, calibrating: Index, recipe: Recipe, 
     fused = fuse_gaussian(ladder, recipe.method, experts, y)
     held_out = combine([ladder.held_out[name] for name in fused.members if name in ladder.held_out], fused.council)
     temperature = best_gaussian_temperature(held_out.mean, held_out.variance, y[:, ladder.targets])
-    fit = GaussianFit(ladder, fused, temperature, rows, calibrating)
+    fit = GaussianFit(ladder, fused, temperature, rows, calibrating, null_moments(y))
     if recipe.coverage is None:
         return fit
     said = fit.predict(study, "all", calibrating)["fused"]

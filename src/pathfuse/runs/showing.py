@@ -23,6 +23,7 @@ from pathfuse.evaluation.curves import (
 from pathfuse.evaluation.estimates import resampled
 from pathfuse.evaluation.judged import Judged, predicted
 from pathfuse.evaluation.resampling import MIN_PATIENTS, Resamples
+from pathfuse.fusion.null_model import NULL_MODEL
 from pathfuse.tables.study import Study
 from pathfuse.types import Index, PerSample
 
@@ -91,7 +92,8 @@ def show(study: Study, judged: Mapping[str, Judged], rows: Mapping[str, Index], 
     if "site" in study.samples.frame.columns:
         places = study.samples.columns(["site"]).values["site"]
         by_output = {output: places[_rows_of(study, output, rows, unit)] for output in drawn}
-        sites = _sites(study.endpoint, {output: judged[output] for output in drawn}, by_output)
+        own = {output: judged[output] for output in drawn}
+        sites = _sites(study.endpoint, own, by_output, study.samples.drawn)
     return Shown(curves, sites, None if survival is None else _risk_test(survival))
 
 
@@ -122,8 +124,10 @@ def _points(endpoint: Endpoint, experts: Sequence[str], judged: Judged, n_drawn:
     elif judged.context is not None:
         yield from _kaplan_meier(method, judged)
     elif judged.observed.shape[1] == 2:
+        k = 1 if endpoint.positive is None else endpoint.positive
         for name in judged.predictions:
-            yield from _roc(name, endpoint.outcomes[1], 1, judged)
+            if name != NULL_MODEL:  # the diagonal
+                yield from _roc(name, endpoint.outcomes[k], k, judged)
     else:
         for k, outcome in enumerate(endpoint.outcomes):
             yield from _roc(method, outcome, k, judged)
@@ -133,7 +137,7 @@ def _points(endpoint: Endpoint, experts: Sequence[str], judged: Judged, n_drawn:
 def _roc(method: str, outcome: str, k: int, judged: Judged) -> Points:
     there = predicted(judged.predictions[method])
     said = judged.predictions[method][there]
-    score = said[:, 1] - said[:, 0] if said.shape[1] == 2 else said[:, k]
+    score = said[:, k] - said[:, 1 - k] if said.shape[1] == 2 else said[:, k]
     curve = mean_roc(score, judged.observed[there, k] > 0, judged.folds[there], judged.patients[there])
     if curve is not None:
         curve = thinned(curve)
@@ -213,7 +217,9 @@ def _error(endpoint: Endpoint, judged: Judged, method: str) -> PerSample:
     return error
 
 
-def _sites(endpoint: Endpoint, judged: Mapping[str, Judged], places: Mapping[str, np.ndarray]) -> pl.DataFrame:
+def _sites(
+    endpoint: Endpoint, judged: Mapping[str, Judged], places: Mapping[str, np.ndarray], drawn: str
+) -> pl.DataFrame:
     """``sites.csv``: the fusion and the best expert in each site, without intervals; small sites say so."""
     rows: list[tuple[Any, ...]] = []
     for output, one in judged.items():
@@ -222,17 +228,17 @@ def _sites(endpoint: Endpoint, judged: Mapping[str, Judged], places: Mapping[str
         for site in np.unique(named):
             for method in methods:
                 inside = (named == site) & predicted(one.predictions[method])
-                rows += [(site, output, method, *rest) for rest in _at_site(endpoint, one, method, inside)]
+                rows += [(site, output, method, *rest) for rest in _at_site(endpoint, one, method, inside, drawn)]
     return pl.DataFrame(rows, schema=SITES, orient="row")
 
 
 def _at_site(
-    endpoint: Endpoint, judged: Judged, method: str, inside: np.ndarray
+    endpoint: Endpoint, judged: Judged, method: str, inside: np.ndarray, drawn: str
 ) -> Iterator[tuple[str, float | None, int, int, str]]:
     """Metric, value, rows, patients and a note."""
     n, n_patients = int(inside.sum()), len(np.unique(judged.patients[inside]))
     metrics = SITE_METRICS.get(endpoint.kind, ("nll", "auroc"))
-    few = f"{n_patients} patient{'' if n_patients == 1 else 's'}, fewer than {MIN_PATIENTS}"
+    few = f"{n_patients} {drawn}{'' if n_patients == 1 else 's'}, fewer than {MIN_PATIENTS}"
     if n_patients < MIN_PATIENTS:
         yield from ((metric, None, n, n_patients, few) for metric in metrics)
         return

@@ -30,8 +30,15 @@ class Samples:
     """Integer outer fold, or None."""
     frame: pl.DataFrame
     """The whole table, sorted alike."""
+    has_patient: np.ndarray
+    """Bool: whether the table names the row's patient; elsewhere a row stands for itself in ``patients``."""
     torn: Torn | None = None
     """Barcodes say that samples of several patients are of one; all of these have one role or fold."""
+
+    @property
+    def drawn(self) -> str:
+        """What a bootstrap over ``patients`` draws, in words: ``patient``, or ``sample`` where none is named."""
+        return "patient" if self.has_patient.any() else "sample"
 
     @property
     def warnings(self) -> list[str]:
@@ -84,10 +91,11 @@ def read_samples(table: Table) -> Samples:
     order = np.argsort(ids.astype(str), kind="stable")
     sorted_table = Table(table.source, table.frame[order.tolist()])
     ids = ids[order]
-    patients = ids.copy()
+    patients, has_patient = ids.copy(), np.zeros(len(ids), dtype=bool)
     if "patient_id" in table.frame.columns:
         given = np.array(text_column(sorted_table, "patient_id"), dtype=object)
-        patients = np.where(given == None, ids, given)  # noqa: E711 - element by element
+        has_patient = given != None  # noqa: E711 - element by element
+        patients = np.where(has_patient, given, ids)
         check_spelling(table.source, "patient_id", patients.tolist())
     if "site" in table.frame.columns:
         check_spelling(table.source, "site", text_column(sorted_table, "site"))
@@ -104,7 +112,7 @@ def read_samples(table: Table) -> Samples:
     torn = torn_cases(ids.tolist(), patients.tolist(), parts, "patient_id" in table.frame.columns)
     if torn is not None and torn.parts is not None:
         raise InputError(f"{table.source}: {torn.trouble}")
-    return Samples(table.source, ids, patients, roles, folds, sorted_table.frame, torn)
+    return Samples(table.source, ids, patients, roles, folds, sorted_table.frame, has_patient, torn)
 
 
 def _roles(table: Table, ids: np.ndarray) -> np.ndarray:

@@ -13,7 +13,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pathfuse.dense.fusing.fused_model import BEST, FUSED
 from pathfuse.dense.grid.columns import ALL_SEEDS
 from pathfuse.evaluation.ranking import ranks
-from pathfuse.report.page import asset, number, several
+from pathfuse.report.page import asset
+from pathfuse.report.words import number, several
 
 FIRST = "mDice"
 """What tables are ordered by."""

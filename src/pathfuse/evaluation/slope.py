@@ -1,0 +1,192 @@
+"""The calibration slope: how much further apart, or closer together, predictions should lie. 1: as they are.
+
+Below 1 the predictions are too extreme (too sure), above 1 too close together (too timid). One definition per kind of
+prediction, each a maximum-likelihood estimate under row weights, so that a bootstrap is a few matrix products:
+
+two outcomes   ``logit P = a + b logit p``, logistic recalibration (Cox 1958; Van Calster et al. 2019)
+more classes   ``P`` in proportion to ``p ** b``, the reciprocal of a temperature (Guo et al. 2017)
+survival       ``logit h' = a + b logit h``, the same on the hazards of the bins that a case was at risk in
+a number       ``truth = a + b prediction``, least squares
+"""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.special import expit
+
+from pathfuse.endpoints.likelihood import log_softmax, set_nll
+from pathfuse.endpoints.survival import hazards
+from pathfuse.evaluation.classification import RowWeights, Values
+from pathfuse.evaluation.estimates import Estimate, estimate
+from pathfuse.evaluation.judged import Judged, Scores, predicted
+from pathfuse.evaluation.resampling import MIN_PATIENTS, draw
+from pathfuse.types import Index, LogProbs, Observed, PerSample
+
+SLOPE = "slope"
+STEPS = 5
+"""Newton steps of a resample, from the estimate of all rows: each doubles the correct digits."""
+MAX_STEPS = 200
+STEEPEST = 50.0
+"""A slope beyond this says that the rows are separated and have no finite one."""
+SCALE = np.linspace(-4, 4, 161)
+POWERS = np.sinh(SCALE)
+"""Slopes that are tried for several classes, densest around 0; between them a parabola."""
+FLATTEST = 1e-9
+FEWEST_RESAMPLES, MOST_RESAMPLES = 100, 500
+"""Fewer make no 95 % interval; more are not needed for one."""
+
+
+@dataclass(frozen=True)
+class LogisticSlope:
+    """Slope of a logistic recalibration; for survival a row has several cells, one per bin."""
+
+    logit: Float[np.ndarray, " cell"]
+    happened: Float[np.ndarray, " cell"]
+    share: Float[np.ndarray, " cell"]
+    """Weight of a cell inside its row."""
+    row: Int[np.ndarray, " cell"]
+    start: Float[np.ndarray, " two"] = field(init=False)
+    """Intercept and slope of all rows; NaN where there is no finite slope."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "start", self._of_all())
+
+    def values(self, weights: RowWeights) -> dict[str, Values]:
+        """The slope of every resample; NaN where it does not define one."""
+        found = np.tile(self.start, (len(weights), 1))
+        if np.isnan(self.start).any():
+            return {SLOPE: found[:, 1]}
+        cells = weights[:, self.row] * self.share
+        for _ in range(STEPS if (weights != 1).any() else 0):
+            found = found + self._step(found, cells)
+        slope = np.where(np.isfinite(found).all(axis=1), np.clip(found[:, 1], -STEEPEST, STEEPEST), np.nan)
+        return {SLOPE: slope}
+
+    def _of_all(self) -> Float[np.ndarray, " two"]:
+        undefined = np.full(2, np.nan)
+        if np.ptp(self.happened) == 0 or np.ptp(self.logit) < FLATTEST:
+            return undefined
+        at, cells = np.array([[0.0, 1.0]]), self.share[None]
+        for _ in range(MAX_STEPS):
+            step = self._step(at, cells)
+            if not np.isfinite(step).all():
+                return undefined
+            before, size = self._loss(at), 1.0
+            while size > 1e-6 and self._loss(at + size * step) > before:
+                size /= 2
+            at = at + size * step
+            if np.abs(at[0, 1]) > STEEPEST:
+                return undefined
+            if np.abs(step).max() < 1e-10:
+                break
+        return np.asarray(at[0])
+
+    def _loss(self, at: Float[np.ndarray, "one two"]) -> float:
+        score = at[0, 0] + at[0, 1] * self.logit
+        return float(self.share @ (np.logaddexp(0, score) - self.happened * score))
+
+    def _step(self, at: Float[np.ndarray, "resample two"], cells: Float[np.ndarray, "resample cell"]) -> np.ndarray:
+        """One Newton step of each resample."""
+        p = expit(at[:, :1] + at[:, 1:] * self.logit)
+        residual, spread = cells * (self.happened - p), cells * p * (1 - p)
+        g0, g1 = residual.sum(axis=1), residual @ self.logit
+        h0, h1, h2 = spread.sum(axis=1), spread @ self.logit, spread @ self.logit**2
+        determinant = h0 * h2 - h1**2
+        safe = np.where(determinant > FLATTEST * h0 * h2, determinant, np.nan)
+        return np.stack([(h2 * g0 - h1 * g1) / safe, (h0 * g1 - h1 * g0) / safe], axis=1)
+
+
+def two_outcomes(log_prob: LogProbs, observed: Observed) -> LogisticSlope:
+    """Of the probability of the second outcome; that of the first has the same slope."""
+    n = len(log_prob)
+    return LogisticSlope(log_prob[:, 1] - log_prob[:, 0], observed[:, 1].astype(np.float64), np.ones(n), np.arange(n))
+
+
+def of_hazards(log_prob: LogProbs, observed: Observed) -> LogisticSlope:
+    """Of the hazards of the bins that each case was at risk in; a bin that a case saw half of counts half.
+
+    Args:
+        log_prob: Float, (sample, T + 1), the event distribution.
+        observed: The observed sets: the bin of the event, or all bins that a censored case may yet have it in.
+    """
+    hazard = np.clip(hazards(log_prob), 1e-12, 1 - 1e-12)
+    whole = observed >= 1
+    first, bins = whole.argmax(axis=1)[:, None], np.arange(hazard.shape[1])
+    event = (whole.sum(axis=1)[:, None] == 1) & (bins == first)
+    share = np.where(event | (bins < first), np.where(event, 1.0, 1.0 - observed[:, :-1]), 0.0)
+    row, column = np.nonzero(share)
+    logit = np.log(hazard) - np.log1p(-hazard)
+    return LogisticSlope(logit[row, column], event[row, column].astype(np.float64), share[row, column], row)
+
+
+@dataclass(frozen=True)
+class PowerSlope:
+    """Slope of several classes: the power of the probabilities with the highest likelihood."""
+
+    log_prob: LogProbs
+    observed: Observed
+    nll: Float[np.ndarray, "sample power"] = field(init=False)
+
+    def __post_init__(self) -> None:
+        nll = np.stack([set_nll(log_softmax(b * self.log_prob), self.observed) for b in POWERS], axis=1)
+        object.__setattr__(self, "nll", nll)
+
+    def values(self, weights: RowWeights) -> dict[str, Values]:
+        """The slope of every resample; NaN where it lies at the end of what is tried."""
+        loss = weights @ self.nll
+        best = loss.argmin(axis=1)
+        inside = np.clip(best, 1, len(POWERS) - 2)
+        low, middle, high = (np.take_along_axis(loss, (inside + d)[:, None], axis=1)[:, 0] for d in (-1, 0, 1))
+        bend = low - 2 * middle + high
+        shift = np.where(bend > 0, (low - high) / (2 * np.where(bend > 0, bend, 1.0)), 0.0)
+        at = SCALE[inside] + (SCALE[1] - SCALE[0]) * np.clip(shift, -1, 1)
+        return {SLOPE: np.where(best == inside, np.sinh(at), np.nan)}
+
+
+@dataclass(frozen=True)
+class LinearSlope:
+    """Slope of the truth on the predicted mean."""
+
+    mean: PerSample
+    truth: PerSample
+
+    def values(self, weights: RowWeights) -> dict[str, Values]:
+        """The slope of every resample; NaN where the predictions do not vary."""
+        x, y = self.mean - self.mean.mean(), self.truth - self.truth.mean()
+        total = np.maximum(weights.sum(axis=1), 1e-300)
+        mx, my, xy, xx = (weights @ np.stack([x, y, x * y, x * x], axis=1) / total[:, None]).T
+        spread = xx - mx**2
+        flat = spread <= FLATTEST * max(float(np.var(x)), 1e-300)
+        return {SLOPE: np.where(flat, np.nan, (xy - mx * my) / np.where(flat, 1.0, spread))}
+
+
+def calibration_slope(kind: str, judged: Judged, name: str, n_resamples: int, seed: int) -> Estimate:
+    """The slope of one method's judged rows, with resamples of patients, drawn with replacement inside folds.
+
+    Rows of different folds are taken together: a probability means the same in all of them.
+
+    Args:
+        kind: Name of the endpoint.
+        judged: The rows.
+        name: The method.
+        n_resamples: How many there may be.
+        seed: Of the draw.
+
+    Returns:
+        NaN where the rows define no slope; no interval for fewer than 10 patients or 100 resamples.
+    """
+    numbers = np.unique(judged.patients, return_inverse=True)[1]
+    enough = numbers.max(initial=-1) + 1 >= MIN_PATIENTS and n_resamples >= FEWEST_RESAMPLES
+    drawn = draw(numbers, judged.folds, min(n_resamples, MOST_RESAMPLES) if enough else 0, seed)
+
+    def scorer(rows: Index, _fold: int) -> Scores:
+        said, observed = judged.predictions[name][rows], judged.observed[rows]
+        if kind == "regression":
+            return LinearSlope(said[:, 0], observed[:, 0])
+        if judged.context is not None:
+            return of_hazards(said, observed)
+        return two_outcomes(said, observed) if said.shape[1] == 2 else PowerSlope(said, observed)
+
+    together = replace(judged, folds=np.zeros_like(judged.folds))
+    return estimate(scorer, (SLOPE,), together, predicted(judged.predictions[name]), drawn)[SLOPE]

@@ -1,0 +1,78 @@
+"""Whether anything was learned: methods beside ``null_model``, which knows nothing of a sample; for the manifest."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pathfuse.endpoints.base import Endpoint
+from pathfuse.evaluation.judged import Comparison, Verdict
+from pathfuse.evaluation.notes import listed
+from pathfuse.fusion.null_model import NULL_MODEL
+from pathfuse.report.headline import overall
+
+METRIC = "nll"
+
+
+def beside_null_model(endpoint: Endpoint, verdict: Verdict, methods: Sequence[str]) -> dict[str, Any] | None:
+    """Per output the NLL of ``null_model`` and of some methods, with their difference; None without ``null_model``.
+
+    Args:
+        endpoint: Says what ``null_model`` predicts.
+        verdict: With the comparisons of the methods and ``null_model``.
+        methods: Whose.
+
+    Returns:
+        ``what`` (in words) and ``outputs``; of each method there, ``better`` is whether the interval of the difference
+        lies below 0, and None if it does by its value and has no interval.
+    """
+    value = {(m.method, m.output): m.value for m in verdict.metrics if m.metric == METRIC}
+    pairs = [c for c in verdict.comparisons if c.reference == NULL_MODEL and c.metric == METRIC and c.method in methods]
+    outputs: dict[str, Any] = {}
+    for pair in pairs:
+        if np.isnan(pair.difference):
+            continue
+        null = value[NULL_MODEL, pair.output]
+        outputs.setdefault(pair.output, {METRIC: null, "methods": {}})["methods"][pair.method] = {
+            METRIC: value[pair.method, pair.output],
+            "difference": pair.difference,
+            "ci_low": None if np.isnan(pair.ci_low) else pair.ci_low,
+            "ci_high": None if np.isnan(pair.ci_high) else pair.ci_high,
+            "better": _better(pair),
+        }
+    return {"what": endpoint.nothing_known, "outputs": outputs} if outputs else None
+
+
+def _better(pair: Comparison) -> bool | None:
+    if np.isnan(pair.ci_high):
+        return None if pair.difference < 0 else False
+    return pair.ci_high < 0
+
+
+def learning_warnings(found: dict[str, Any] | None) -> list[str]:
+    """Warns if no method is better than ``null_model`` on the whole study."""
+    if found is None:
+        return []
+    whole = overall(found)
+    if whole is None or any(one["better"] is not False for one in whole["methods"].values()):
+        return []
+    what, null = found["what"], f"{whole[METRIC]:.3f}"
+    names = list(whole["methods"])
+    if names == ["fused"]:
+        own = whole["methods"]["fused"]
+        shows, clearly = ("", "") if own["difference"] >= 0 else (" that shows", "clearly ")
+        start = f"the fusion learned nothing{shows}: its NLL {own[METRIC]:.3f} is not {clearly}better"
+        return [f"{start} than that of {what} ({null})"]
+    return [f"no expert is shown to be better than {what} (NLL {null})"]
+
+
+def learning_notes(found: dict[str, Any] | None) -> list[str]:
+    """Labels or targets of which nothing was learned."""
+    if found is None or len(found["outputs"]) < 2:
+        return []
+    outputs = {name: one for name, one in found["outputs"].items() if name != "all"}
+    poor = [name for name, one in outputs.items() if all(m["better"] is False for m in one["methods"].values())]
+    if not poor:
+        return []
+    count = f"{len(poor)} of {len(outputs)} outputs are"
+    return [f"{count} not shown to be predicted better than by null_model ({found['what']}): {listed(poor)}"]
