@@ -108,6 +108,8 @@ class Estimate:
         if kind == "percentile":
             return percentile_interval(draws)
         if kind == "bca":
+            if not len(self.left_out):
+                return percentile_interval(draws)
             return bca_interval(point, draws, self.left_out)
         if is_share(self.metric) and not self.same and standard_error(draws, self.sampled) == 0:
             return self._unmoved()

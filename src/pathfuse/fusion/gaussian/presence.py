@@ -14,11 +14,8 @@ from scipy.optimize import minimize
 
 from pathfuse.costs import add_flops
 from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Targets, equal_share, pool
-from pathfuse.fusion.presence import MIN_ROWS, hide_all_but, numbers_of
+from pathfuse.fusion.presence import MIN_ROWS, PRIOR_ROWS, hide_all_but, numbers_of
 from pathfuse.types import Params
-
-PRIOR_ROWS = 5.0
-"""Weight of the prior on the stated precision, in rows, as in ``sharpness_of``."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +67,10 @@ def _fit_pair(said: Gaussian, even: Gaussian, y: Targets) -> tuple[float, float]
     truth, pull = y[known], PRIOR_ROWS / n_rows
     mean = np.stack([said.mean[known], even.mean[known]])
     precision = 1 / np.stack([said.variance[known], even.variance[known]])
-    stated = precision.mean(axis=0)
+    stated = precision[1]
 
     def value(theta: Float[np.ndarray, " part"]) -> tuple[float, Float[np.ndarray, " part"]]:
-        # The prior: further rows whose squared residual is the variance that is stated.
+        # The prior: further rows whose squared residual is the variance of the equal product.
         total = np.maximum(theta @ precision, 1e-300)
         middle = (theta @ (precision * mean)) / total
         residual = truth - middle
