@@ -89,7 +89,7 @@ def test_ridge_regression(study, monkeypatch):
 def test_the_product_of_gaussians(monkeypatch):
     rng = np.random.default_rng(1)
     experts = GaussianExperts(rng.normal(size=(N, M, 2)), rng.uniform(1, 2, size=(N, M, 2)))
-    cells = Cells.of(experts, rng.normal(size=(N, 2)), gate_input(experts))
+    cells = Cells.of(experts, rng.normal(size=(N, 2)), gate_input(experts), 0)
     objective, f = GaussianObjective(cells, ridge=0.1, rho=0.1), 2 * M + 1
     each = counted("mf,fc->mc", "mc,mc->c", "mc,mc->c", "mc,mc->c", "mc,fc->mf", c=2 * N, m=M, f=f)
     assert objective.flops == each

@@ -24,7 +24,7 @@ from pathfuse.fusion.gaussian.experts import (
     residual_variance,
     sharpness_of,
 )
-from pathfuse.fusion.gaussian.product import Cells, GaussianObjective, gate_input
+from pathfuse.fusion.gaussian.product import Cells, GaussianObjective, gate_input, sampled_cells
 
 SD = np.array([0.4, 0.8, 1.6])
 
@@ -113,7 +113,7 @@ def test_nll_agrees_with_scipy():
 
 def test_the_gradient_agrees_with_finite_differences():
     experts, y = simulate(n=40, missing=0.3, own_sd=False)
-    objective = GaussianObjective(Cells.of(experts, y, gate_input(experts)), ridge=0.01, rho=0.02)
+    objective = GaussianObjective(Cells.of(experts, y, gate_input(experts), 0), ridge=0.01, rho=0.02)
     theta = np.random.default_rng(0).normal(size=3 + 1 + 3 * 7) * 0.3
     numeric = approx_fprime(theta, lambda t: objective(t)[0], 1e-6)
     np.testing.assert_allclose(objective(theta)[1], numeric, atol=1e-5)
@@ -163,3 +163,37 @@ def test_blank_truths_add_no_term():
     fused = fuse_gaussian(ladder, "auto", experts, gaps)
     assert np.isfinite(fused.certificate_.fused)
     assert np.isfinite(fused.predict(experts).mean).all()
+
+
+# Cells
+
+
+@pytest.mark.parametrize(("n", "targets"), [(20_000, 20), (20_001, 20), (12_000, 200)])
+def test_every_target_has_equally_many_cells(n, targets):
+    """Issue 15, item 4: every step-th cell saw one target of 20, or 5 of 200."""
+    rows, columns = sampled_cells(np.ones((n, targets), dtype=bool), 0)
+    assert np.bincount(columns, minlength=targets).tolist() == [20_000 // targets] * targets
+    assert len(np.unique(rows)) > 15_000 * min(1, n / 20_000) * 0.6
+    assert len(set(zip(rows.tolist(), columns.tolist(), strict=True))) == len(rows)
+
+
+def test_few_cells_are_all_taken_and_the_seed_decides_the_others():
+    known = np.random.default_rng(0).random((50, 3)) < 0.5
+    assert np.array_equal(np.stack(sampled_cells(known, 0)), np.stack(np.nonzero(known)))
+    every = np.ones((30_000, 4), dtype=bool)
+    one, same, other = (sampled_cells(every, seed)[0] for seed in (0, 0, 1))
+    assert (one == same).all()
+    assert (one != other).any()
+
+
+def test_weights_are_those_of_all_targets():
+    """Nineteen targets that the second expert knows, and the first, which alone was seen, that the first knows."""
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=(20_000, 20))
+    sd = np.full((2, 20), [[1.0], [0.1]])
+    sd[:, 0] = [0.1, 1.0]
+    mean = y[:, None] + sd * rng.normal(size=(20_000, 2, 20))
+    experts = GaussianExperts(mean, np.full_like(mean, 0.5))  # stated alike: the weights must tell them apart
+    rung = GAUSSIAN_RUNGS["static_product"]
+    weights = rung.weigh(experts, rung.learn(experts, y, 1.0))[0]
+    assert weights[1] > 0.8

@@ -85,7 +85,7 @@ def test_static_optimum_agrees_with_a_convex_solver():
     """Without shrinkage the static product is convex in v = s * w >= 0; a bounded solver on v is the reference."""
     experts, observed, _ = problem(seed=3, n=200, missing=0.0)
     observed = np.eye(4, dtype=bool)[observed.argmax(axis=1)]
-    objective = ProductObjective(experts, observed, no_features(200), ridge=0.0)
+    objective = ProductObjective(experts, observed, no_features(200), ridge=0.0, prior_rows=0.0)
     product = objective.minimise(equal_product(3))
     reached = objective(objective.pack(product))[0]
 

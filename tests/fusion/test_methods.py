@@ -145,11 +145,10 @@ def test_imputation_beats_leaving_gaps_at_the_mean():
     gaps[np.arange(800), rng.integers(3, size=800)] = False
     logits[gaps] = np.nan
     fit, test = slice(0, 400), slice(400, None)
-    stacking = Stacking(C=1.0).fit(logits[fit], y[fit])
-    nll = -stacking.predict_log_proba(logits[test])[np.arange(400), y[test]].mean()
-    at_mean = Stacking(C=1.0).fit(logits[fit], y[fit])
-    at_mean.params_["imputer_covariance"] = np.diag(np.diag(at_mean.params_["imputer_covariance"]))
-    assert nll < -at_mean.predict_log_proba(logits[test])[np.arange(400), y[test]].mean()
+    stacking, judged = Stacking(C=1.0).fit(logits[fit], y[fit]), Experts.from_logits(logits[test])
+    at_mean = {**stacking.params_, "imputer_covariance": np.diag(np.diag(stacking.params_["imputer_covariance"]))}
+    nll, rival = (-stacking.pool(judged, p)[np.arange(400), y[test]].mean() for p in (stacking.params_, at_mean))
+    assert nll < rival
 
 
 def test_best_expert_stands_in_for_absent_ones_in_the_certificate():
@@ -182,7 +181,27 @@ def test_the_council_holds_and_reports():
         "best_expert", "mean_probability", "uniform_product", "static_product", "logitprod", "stacking",
         "root_stacking",
     }  # fmt: skip
-    np.testing.assert_array_equal(auto.weights(logits), auto.members_["logitprod"].weights(logits))
+
+
+def test_weights_of_the_council_are_the_powers_of_the_experts():
+    """A product of products is one: multiplying the experts' distributions with these powers gives the prediction."""
+    logits, y = regions(120, 5)
+    auto, experts = Auto().fit(logits, y), Experts.from_logits(logits)
+    bias = dict(zip(auto.members_, auto.council_.params_["bias"], strict=True))
+    products = ("uniform_product", "static_product", "logitprod", "best_expert")
+    auto.members_ = {name: auto.members_[name] for name in products}
+    auto.council_.params_["bias"] = np.array([bias[name] for name in products])
+    powers = sum(
+        auto.council_sharpness_ * auto.council_weights_[name] * rung.exponents(experts)
+        for name, rung in auto.members_.items()
+    )
+    expected = log_softmax(np.einsum("nm,nmk->nk", powers, experts.log_prob))
+    np.testing.assert_allclose(
+        auto.log_pool(experts), expected, atol=1e-4
+    )  # members are floored before they are weighed
+    weights = auto.weights(logits)
+    np.testing.assert_allclose(weights, powers / powers.sum(axis=1, keepdims=True), rtol=1e-12)
+    assert np.abs(weights - auto.members_["logitprod"].weights(logits)).max() > 0.01  # not those of one member
 
 
 def test_choose_takes_the_lowest_inner_score():

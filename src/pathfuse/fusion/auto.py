@@ -81,7 +81,7 @@ class Auto(Fusion):
         seated = list(ladder.members)
         left: list[str] = []
         while True:
-            self._seat(ladder, seated, observed)
+            self._seat(ladder, seated, experts, observed)
             fused = corrected(self._pool_members([fit_rows[name] for name in seated]), experts, self.presence_)
             self.certificate_ = certify(fused, experts, observed, _farewell(left))
             worse = [name for name in seated if not own[name].holds]
@@ -92,7 +92,7 @@ class Auto(Fusion):
             seated.remove(leaver)
             left.append(leaver)
 
-    def _seat(self, ladder: Ladder, seated: list[str], observed: Observed) -> None:
+    def _seat(self, ladder: Ladder, seated: list[str], experts: Experts, observed: Observed) -> None:
         self.members_ = {name: ladder.members[name] for name in seated}
         if len(seated) == 1:
             self.council_ = seat_council({"bias": np.zeros(1), "log_sharpness": np.array(0.0)})
@@ -101,7 +101,7 @@ class Auto(Fusion):
         truth = observed[ladder.rows]
         self.council_ = seat_council(fit_council([ladder.held_out[name] for name in seated], truth))
         pooled = [self._pool_members([ladder.hidden[name][v] for name in seated]) for v in range(len(ladder.seen))]
-        self.presence_ = fit_presence(ladder.seen, pooled, truth) if pooled else {}
+        self.presence_ = fit_presence(ladder.seen, pooled, truth, experts.present[ladder.rows])
 
     def _pool_members(self, predictions: list[LogProbs]) -> LogProbs:
         return self.council_.log_pool(all_present(floor_log_prob(np.stack(predictions, axis=1))))

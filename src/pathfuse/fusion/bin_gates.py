@@ -51,11 +51,18 @@ class BinGates:
 class BinGatesObjective:
     """Penalised mean NLL of one gate per outcome, as ``ProductObjective`` is for a shared gate."""
 
-    def __init__(self, experts: Experts, observed: Observed, phi: Features, ridge: float) -> None:
+    def __init__(
+        self,
+        experts: Experts,
+        observed: Observed,
+        phi: Features,
+        ridge: float,
+        prior_rows: float = PRIOR_ROWS,
+    ) -> None:
         self.log_prob = np.ascontiguousarray(experts.log_prob.transpose(2, 1, 0))
         self.absent = np.where(experts.present.T, 0.0, -np.inf)
         self.phi, self.ridge, self.rho = np.ascontiguousarray(phi.T), ridge, 0.0
-        self.likelihood = SetLikelihood.of(observed, anchor_of(experts), PRIOR_ROWS / experts.n_samples)
+        self.likelihood = SetLikelihood.of(observed, anchor_of(experts), prior_rows / experts.n_samples)
 
     def unpack(self, theta: Vector) -> BinGates:
         """One vector as parameters."""

@@ -62,5 +62,7 @@ def climb(
         best[rung.name], kept[rung.name] = scores[path[-1]], predictions[len(path) - 1]
         hidden[rung.name] = predict_views(rung, seen, experts, observed, folds)
         if rung.fits:
-            rung.learn_presence(fit_presence(seen, hidden[rung.name], observed[folds.rows]), experts, observed)
+            rows = folds.rows
+            presence = fit_presence(seen, hidden[rung.name], observed[rows], experts.present[rows])
+            rung.learn_presence(presence, experts, observed)
     return Ladder(members, best, kept, folds.rows, seen, hidden)

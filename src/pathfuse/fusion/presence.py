@@ -32,7 +32,7 @@ MAX_ROWS = 500
 MIN_ROWS = 10
 """A set that fewer fit rows could show is left to the equal product."""
 PRIOR_ROWS = 20.0
-"""Pseudo-observations drawn from the equal product (as in ``fusion.anchor``), which pull towards it: chosen among 2, 20,
+"""Pseudo-observations drawn from the equal product (as in ``fusion.anchor``): chosen among 2, 20,
 40 and 80 on five development studies, where it costs the least while no set is much worse than the equal product."""
 
 
@@ -74,7 +74,8 @@ def hide_all_but(present: Present, seed: int) -> list[Hidden]:
         present: Who scored the rows.
         seed: Of the rows that are taken where there are many, and of who is hidden where sets are counted.
     """
-    n, n_experts = present.shape
+    known = known_experts(present)
+    n, n_experts = len(present), len(known)
     rng = np.random.default_rng(seed)
     place = rng.permuted(np.tile(np.arange(n_experts), (n, 1)), axis=1)
     result = []
@@ -83,11 +84,18 @@ def hide_all_but(present: Present, seed: int) -> list[Hidden]:
             kept = np.broadcast_to((group >> np.arange(n_experts)) & 1 == 1, (n, n_experts))
         else:
             kept = place < group
-        rows = np.flatnonzero((present | ~kept).all(axis=1))
+        rows = np.flatnonzero((present[:, known] | ~kept).all(axis=1))
         if len(rows) > MAX_ROWS:
             rows = np.sort(rng.choice(rows, MAX_ROWS, replace=False))
-        result.append(Hidden(group, rows, kept[rows]))
+        shown = np.zeros((len(rows), present.shape[1]), dtype=bool)
+        shown[:, known] = kept[rows]
+        result.append(Hidden(group, rows, shown))
     return result
+
+
+def known_experts(present: Present) -> Int[np.ndarray, " expert"]:
+    """The experts that scored any of the rows; one that scored none is as if it were not there."""
+    return np.flatnonzero(present.any(axis=0))
 
 
 def views(experts: Experts, seed: int) -> list[View]:
@@ -101,20 +109,22 @@ def views(experts: Experts, seed: int) -> list[View]:
     return result
 
 
-def fit_presence(seen: Sequence[View], predictions: Sequence[LogProbs], observed: Observed) -> Params:
+def fit_presence(seen: Sequence[View], predictions: Sequence[LogProbs], observed: Observed, present: Present) -> Params:
     """The two numbers of every group.
 
     Args:
         seen: The views.
         predictions: What the method predicts of each, held out.
         observed: Observed sets of the rows that the views count in.
+        present: Who scored those rows.
 
     Returns:
-        ``group``, Int; ``own`` (a) and ``equal`` (b), Float, each (group,).
+        ``group``, Int; ``own`` (a) and ``equal`` (b), Float, each (group,); ``known``, Int: the experts that count.
     """
     numbers = [_fit_pair(view.experts, said, observed[view.rows]) for view, said in zip(seen, predictions, strict=True)]
     own, equal = np.array(numbers).reshape(-1, 2).T
-    return {"group": np.array([view.group for view in seen], dtype=np.int64), "own": own, "equal": equal}
+    groups = np.array([view.group for view in seen], dtype=np.int64)
+    return {"group": groups, "own": own, "equal": equal, "known": known_experts(present)}
 
 
 def _fit_pair(experts: Experts, said: LogProbs, observed: Observed) -> tuple[float, float]:
@@ -135,16 +145,23 @@ def _fit_pair(experts: Experts, said: LogProbs, observed: Observed) -> tuple[flo
 
 def numbers_of(params: Params, present: Present) -> tuple[np.ndarray, np.ndarray]:
     """(a, b) of every sample; (1, 0) where all experts are present."""
-    group = group_of(present)
+    group = group_of(present[:, params["known"]])
     where = np.minimum(np.searchsorted(params["group"], group), len(params["group"]) - 1)
     known = params["group"][where] == group
     return np.where(known, params["own"][where], 1.0), np.where(known, params["equal"][where], 0.0)
 
 
+def lacks_one(present: Present, params: Params) -> Bool[np.ndarray, " sample"]:
+    """The samples that the correction is for; none if nothing was learned."""
+    if not len(params.get("group", ())):
+        return np.zeros(len(present), dtype=bool)
+    return np.asarray(~present[:, params["known"]].all(axis=1))
+
+
 def corrected(log_prob: LogProbs, experts: Experts, params: Params) -> LogProbs:
     """The predictions of samples that lack an expert, made as sharp as the others deserve; the rest as they are."""
-    lacking = ~experts.present.all(axis=1)
-    if not lacking.any() or not len(params.get("group", ())):
+    lacking = lacks_one(experts.present, params)
+    if not lacking.any():
         return log_prob
     own, equal = numbers_of(params, experts.present[lacking])
     few = experts.rows(np.flatnonzero(lacking))
@@ -156,7 +173,7 @@ def corrected(log_prob: LogProbs, experts: Experts, params: Params) -> LogProbs:
 
 def corrected_exponents(exponents: Weights, experts: Experts, params: Params) -> Weights:
     """The powers to which experts are raised, of a method whose own powers are ``exponents``."""
-    if experts.present.all() or not len(params.get("group", ())):
+    if not lacks_one(experts.present, params).any():
         return exponents
     own, equal = numbers_of(params, experts.present)
     return own[:, None] * exponents + equal[:, None] * equal_weights(experts.present)

@@ -80,7 +80,9 @@ class Rung(Fusion):
         if folds is not None and self.fits:
             seen = views(experts.rows(folds.rows), self.seed)
             said = predict_views(self, seen, experts, observed, folds)
-            self.learn_presence(fit_presence(seen, said, observed[folds.rows]), experts, observed)
+            self.learn_presence(
+                fit_presence(seen, said, observed[folds.rows], experts.present[folds.rows]), experts, observed
+            )
         return self
 
     def refit(self, experts: Experts, observed: Observed, path: Sequence[float], scores: dict[float, float]) -> Self:

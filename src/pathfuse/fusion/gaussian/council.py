@@ -149,9 +149,9 @@ def climb_gaussian(
         members[name] = rung.learn(experts, y, settings[name], seed)
         hidden[name] = _hold_out_views(rung, few, truth, splits, settings[name], seen, seed)
         if rung.fits:
-            members[name] = with_presence(
-                members[name], fit_gaussian_presence(seen, hidden[name], residual_variance(few, truth), truth)
-            )
+            residual = residual_variance(few, truth)
+            presence = fit_gaussian_presence(seen, hidden[name], residual, truth, few.scored)
+            members[name] = with_presence(members[name], presence)
         tick((r + 1) / len(GAUSSIAN_RUNGS))
     return GaussianLadder(members, scores, settings, held_out, targets, seen, hidden, seed)
 
@@ -228,7 +228,7 @@ def _with_presence(
     ]
     few = GaussianExperts(experts.mean[:, :, ladder.targets], experts.variance[:, :, ladder.targets])
     truth = y[:, ladder.targets]
-    presence = fit_gaussian_presence(ladder.seen, pooled, residual_variance(few, truth), truth)
+    presence = fit_gaussian_presence(ladder.seen, pooled, residual_variance(few, truth), truth, few.scored)
     aware = replace(fusion, council=with_presence(fusion.council, presence))
     if experts.scored.all():
         return aware

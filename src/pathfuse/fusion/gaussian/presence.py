@@ -14,8 +14,8 @@ from scipy.optimize import minimize
 
 from pathfuse.costs import add_flops
 from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Targets, equal_share, pool
-from pathfuse.fusion.presence import MIN_ROWS, PRIOR_ROWS, hide_all_but, numbers_of
-from pathfuse.types import Params
+from pathfuse.fusion.presence import MIN_ROWS, PRIOR_ROWS, hide_all_but, known_experts, lacks_one, numbers_of
+from pathfuse.types import Params, Present
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ def fit_gaussian_presence(
     predictions: Sequence[Gaussian],
     residual: Float[np.ndarray, "expert target"],
     y: Targets,
+    scored: Present,
 ) -> Params:
     """The two numbers of every group; see ``fusion.presence.fit_presence``.
 
@@ -50,13 +51,15 @@ def fit_gaussian_presence(
         predictions: What the method predicts of each, held out.
         residual: Variances of the experts that state none.
         y: Truth of the rows that the views count in.
+        scored: Who scored those rows.
     """
     numbers = []
     for view, said in zip(seen, predictions, strict=True):
         even = pool(view.experts.with_variance(residual), equal_share(view.experts))
         numbers.append(_fit_pair(said, even, y[view.rows]))
     own, equal = np.array(numbers).reshape(-1, 2).T
-    return {"group": np.array([view.group for view in seen], dtype=np.int64), "own": own, "equal": equal}
+    groups = np.array([view.group for view in seen], dtype=np.int64)
+    return {"group": groups, "own": own, "equal": equal, "known": known_experts(scored)}
 
 
 def _fit_pair(said: Gaussian, even: Gaussian, y: Targets) -> tuple[float, float]:
@@ -92,8 +95,8 @@ def corrected_gaussian(said: Gaussian, experts: GaussianExperts, params: Params)
         experts: With variances wherever present.
         params: From ``fit_gaussian_presence``; empty: nothing is changed.
     """
-    lacking = ~experts.scored.all(axis=1)
-    if not lacking.any() or not len(params.get("group", ())):
+    lacking = lacks_one(experts.scored, params)
+    if not lacking.any():
         return said
     few = experts.rows(np.flatnonzero(lacking))
     own, equal = numbers_of(params, few.scored)
