@@ -19,9 +19,9 @@ def predict(
     import sys
 
     from pathfuse.runs.model import load
-    from pathfuse.tables.write import check_out, write_file
+    from pathfuse.tables.write import check_table, write_file
 
-    check_out(out, force, [model, *predictions])
+    check_table(out, force, [model, *predictions])
     fused = load(model).predict(list(predictions))
     write_file(fused, out, force)
     sys.stdout.write(f"{fused.height} samples fused: {out}\n")

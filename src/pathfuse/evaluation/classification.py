@@ -75,6 +75,13 @@ class ClassificationScores:
         return mean_of_defined(recall), mean_of_defined(f1)
 
 
+def f1_of_class(truth: Int[np.ndarray, " sample"], predicted: Int[np.ndarray, " sample"], positive: int) -> float:
+    """F1 of one class, 0 to 1; NaN where it is neither true nor predicted anywhere."""
+    true, called = truth == positive, predicted == positive
+    both = int(true.sum() + called.sum())
+    return float(2 * (true & called).sum() / both) if both else float("nan")
+
+
 def mean_of_defined(table: Float[np.ndarray, "resample class"]) -> Values:
     """Mean over the columns that are defined; NaN if none is."""
     defined = ~np.isnan(table)

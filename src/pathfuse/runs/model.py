@@ -24,7 +24,7 @@ from pathfuse.fusion.store import dump, restore
 from pathfuse.runs.regression import align_moments
 from pathfuse.tables.predictions import Expert, PredictionInput, gather, read_expert
 from pathfuse.tables.study import align
-from pathfuse.tables.write import write_json
+from pathfuse.tables.write import usual_mode, write_json
 
 SCHEMA = 1
 """Version of the model files; raised when older readers would misread newer files."""
@@ -139,7 +139,8 @@ class FusedModel:
         }
         folder.mkdir(parents=True, exist_ok=True)
         write_json(content, folder / MODEL_FILE)
-        save_file(tensors or {"empty": np.zeros(1)}, folder / TENSOR_FILE)
+        with usual_mode(folder / TENSOR_FILE):
+            save_file(tensors or {"empty": np.zeros(1)}, folder / TENSOR_FILE)
 
 
 def _dumped(fusion: Fusion | GaussianFusion) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -24,7 +24,7 @@ from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.strategies.registry import STRATEGIES
 from pathfuse.errors import InputError, PathfuseError
 from pathfuse.experts.threads import one_thread
-from pathfuse.tables.write import check_out, write_file, write_json_file
+from pathfuse.tables.write import check_place, write_file, write_json_file, write_text_file
 
 CELLS, LEADERBOARD, CLASSES, COMPARISONS, PAGE, MANIFEST, KIND = (
     "cells", "leaderboard.csv", "classes.csv", "comparisons.csv", "leaderboard.html", "manifest.json", "dense_grid",
@@ -109,7 +109,8 @@ def run_grid(
     write_file(tables.leaderboard, config.out / LEADERBOARD, force=True)
     write_file(tables.classes, config.out / CLASSES, force=True)
     write_file(tables.comparisons, config.out / COMPARISONS, force=True)
-    (config.out / PAGE).write_text(render(tables.leaderboard, tables.comparisons, lost, manifest), encoding="utf-8")
+    page = render(tables.leaderboard, tables.comparisons, lost, manifest)
+    write_text_file(page, config.out / PAGE, force=True)
     write_json_file(manifest, config.out / MANIFEST)
     progress("done", 1.0)
     trained = tuple(cell for cell in done if cell not in before)
@@ -169,9 +170,7 @@ def _check_out(config: GridConfig) -> None:
     inputs = [data.split for data in config.datasets.values()]
     inputs += [model.weights for model in config.models.values() if model.weights is not None]
     inputs += [Path(m.encoder) for m in config.models.values() if "/" in m.encoder]
-    check_out(config.out, force=True, inputs=inputs)
-    if config.out.is_file():
-        raise InputError(f"the output {config.out} is a file, not a folder")
+    check_place(config.out, inputs)
     filled = config.out.is_dir() and any(not p.name.startswith(".") for p in config.out.iterdir())
     if filled and content(config.out / MANIFEST).get("kind") != KIND:
         raise InputError(f"the output {config.out} holds something else than a grid's results; choose another folder")
