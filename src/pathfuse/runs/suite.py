@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from joblib import Parallel, delayed
+from joblib import delayed
 
 import pathfuse
 from pathfuse.errors import InputError
@@ -27,6 +27,7 @@ from pathfuse.suite.paper import POSITIVE, positive_f1
 from pathfuse.tables.files import parquet_frame, read_table
 from pathfuse.tables.samples import read_samples
 from pathfuse.tables.write import check_out, check_place, remove_folder, write_file, write_json_file
+from pathfuse.workers import in_parallel
 
 RANKING, TABLE, COHORTS, MANIFEST = "ranking", "suite.csv", "cohorts.csv", "manifest.json"
 COMPLETE = (
@@ -271,7 +272,7 @@ def _run(plans: list[Plan], n_jobs: int | None, behind: int, progress: Progress)
         behind / total if total else 1.0,
     )
     by_size = sorted(plans, key=lambda plan: (-plan.layout.size, plan.layout.name))
-    work = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(delayed(run_study)(plan) for plan in by_size)
+    work = in_parallel(n_jobs, (delayed(run_study)(plan) for plan in by_size), ordered=False)
     for row in work:
         rows[row.study] = row
         end = f"failed: {row.error}" if row.status == "failed" else f"done in {row.seconds:.1f} s"

@@ -85,11 +85,11 @@ def _put(partial: Path, out: Path, force: bool) -> None:
                     raise InputError(f"the output {out} cannot be written: {error.strerror or error}") from error
             if not force:
                 raise InputError(_overtaken(out))
-            check_out(out, force)
-            with suppress(FileNotFoundError):  # moved away by another run
-                old = beside(out, "old")
-                out.rename(old)
-                gone.append(old)
+            if _may_go(out):
+                with suppress(FileNotFoundError):  # moved away by another run
+                    old = beside(out, "old")
+                    out.rename(old)
+                    gone.append(old)
         raise InputError(f"the output {out} cannot be written: other runs write it all the time")
     except BaseException:
         if gone and not out.exists():
@@ -98,6 +98,30 @@ def _put(partial: Path, out: Path, force: bool) -> None:
     finally:
         for old in gone:
             shutil.rmtree(old, ignore_errors=True)
+
+
+def _may_go(out: Path) -> bool:
+    """Whether what stands at an output may be replaced; False if another run put something else there meanwhile.
+
+    Raises:
+        InputError: It holds what pathfuse did not write.
+    """
+    before = _number(out)
+    try:
+        check_out(out, force=True)
+    except InputError:
+        if before is not None and _number(out) == before:
+            raise
+        return False
+    return before is not None and _number(out) == before
+
+
+def _number(place: Path) -> int | None:
+    """What tells a folder from another of its name; None if there is none."""
+    try:
+        return place.lstat().st_ino
+    except FileNotFoundError:
+        return None
 
 
 def _overtaken(out: Path) -> str:

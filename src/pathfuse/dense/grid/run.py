@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from joblib import Parallel, delayed
+from joblib import delayed
 
 import pathfuse
 from pathfuse.dense.data.images import check_item
@@ -25,6 +25,7 @@ from pathfuse.dense.strategies.registry import STRATEGIES
 from pathfuse.errors import InputError, PathfuseError
 from pathfuse.experts.threads import one_thread
 from pathfuse.tables.write import check_place, write_file, write_json_file, write_text_file
+from pathfuse.workers import in_parallel
 
 CELLS, LEADERBOARD, CLASSES, COMPARISONS, PAGE, MANIFEST, KIND = (
     "cells", "leaderboard.csv", "classes.csv", "comparisons.csv", "leaderboard.html", "manifest.json", "dense_grid",
@@ -253,9 +254,8 @@ def _run_cells(
                 sentence = run_task(task, task.cell in with_logits, heard)
             done = _heard(task.cell, sentence, failed, done, n, progress)
         return failed
-    work = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
-        delayed(run_alone)(task, task.cell in with_logits) for task in todo
-    )
+    tasks_left = (delayed(run_alone)(task, task.cell in with_logits) for task in todo)
+    work = in_parallel(n_jobs, tasks_left, ordered=False)
     for cell, sentence in work:
         done = _heard(cell, sentence, failed, done, n, progress)
     return {cell: failed[cell] for cell in tasks if cell in failed}
@@ -283,7 +283,7 @@ def _fuse(config: GridConfig, done: Mapping[Cell, Task], n_jobs: int | None, pro
     fusions = [one for one in fusions_of(config, done) if not one.done]
     notes = []
     low, high = STEPS["cells"], STEPS["fuse"]
-    work = Parallel(n_jobs=n_jobs or 1, return_as="generator_unordered")(delayed(_fuse_alone)(one) for one in fusions)
+    work = in_parallel(n_jobs or 1, (delayed(_fuse_alone)(one) for one in fusions), ordered=False)
     for k, (name, sentence) in enumerate(work):
         progress(f"fuse: {name}", low + (high - low) * (k + 1) / len(fusions))
         if sentence is not None:
