@@ -72,7 +72,7 @@ def test_single_files_of_another_kind_stay(study, tmp_path, run_cli):
     thesis = tmp_path / "thesis.docx"
     thesis.write_text("years of work")
     survival = tmp_path / "s.csv"
-    rows = [f"s{i},fit,{i + 1},1" for i in range(8)]
+    rows = [f"s{i},{'fit' if i else 'test'},{i + 1},1" for i in range(9)]
     survival.write_text("\n".join(["sample_id,split,time,event", *rows]) + "\n")
     commands = {
         ("init", "--out", thesis): "pathfuse writes .yaml or .yml here",

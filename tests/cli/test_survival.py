@@ -115,9 +115,9 @@ def own_nll(table):
 def test_the_folder_is_complete(fused):
     names = {str(p.relative_to(fused)) for p in fused.rglob("*") if p.is_file()}
     figures = "ranking", "differences", "kaplan_meier", "reliability", "weights_by_sample", "weights", "disagreement"
-    assert names == {".pathfuse.json", "certificate.json", "comparisons.csv", "curves.csv", "fused.parquet", "manifest.json",
+    assert names == {"certificate.json", "comparisons.csv", "curves.csv", "fused.parquet", "manifest.json",
                      "metrics.csv", "model/model.json", "model/model.safetensors", "reliability.csv", "report.html",
-                     "tests.csv",
+                     "tests.csv", ".pathfuse.json",
                      *(f"figures/{name}.{suffix}" for name in figures for suffix in ("pdf", "svg"))}  # fmt: skip
 
 

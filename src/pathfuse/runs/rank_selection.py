@@ -225,9 +225,10 @@ def _matrix(cells: pl.DataFrame, studies: list[str], methods: list[str], column:
 
 def _notes(selection: Selection) -> Iterable[str]:
     if not selection.on_one_scale:
+        kinds, metric = _listed(selection.endpoints), selection.metric
         yield (
-            f"the studies have different endpoints ({_listed(selection.endpoints)}), so their {selection.metric} has no "
-            "common scale: mean_value is left empty, ranks count, and differences between methods mix the scales"
+            f"the studies have different endpoints ({kinds}), so their {metric} has no common scale: "
+            "mean_value is left empty, ranks count, and differences between methods mix the scales"
         )
     n, k = len(set(selection.cohorts)), len(selection.methods)
     smallest = 2.0 ** (1 - n) * k * (k - 1) / 2
