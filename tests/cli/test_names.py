@@ -65,7 +65,17 @@ def test_a_suite_reads_the_row_of_each_study_from_its_own_folder(tmp_path, make_
     names = ("a[1]", "a1", "[link]x", "a*", "[red]")
     for seed, name in enumerate(names):
         make_study(tmp_path / "studies" / name, 12, 12, n_experts=2, classes=("normal", "tumor"), seed=seed)
-    status, out, err = run_cli("suite", "run", tmp_path / "studies", "--out", tmp_path / "out", *QUICK)
+    status, out, err = run_cli(
+        "suite",
+        "run",
+        tmp_path / "studies",
+        "--out",
+        tmp_path / "out",
+        "--method",
+        "uniform_product",
+        "--resamples",
+        20,
+    )
     assert status == 0, err
     shown(out, names)
     table = {row["study"]: row for row in pl.read_csv(tmp_path / "out/suite.csv").iter_rows(named=True)}
@@ -77,7 +87,17 @@ def test_a_suite_reads_the_row_of_each_study_from_its_own_folder(tmp_path, make_
         assert table[name]["fused_f1_macro"] == own["f1"]
         figures.add(own["nll"])
     assert len(figures) == len(names)
-    again = run_cli("suite", "run", tmp_path / "studies", "--out", tmp_path / "out", *QUICK)
+    again = run_cli(
+        "suite",
+        "run",
+        tmp_path / "studies",
+        "--out",
+        tmp_path / "out",
+        "--method",
+        "uniform_product",
+        "--resamples",
+        20,
+    )
     assert f"{len(names)} done ({len(names)} unchanged)" in again.out
 
 
