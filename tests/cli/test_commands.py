@@ -62,7 +62,7 @@ REPEATABLE = FILES - {"manifest.json", "report.html"}
 
 
 def files_of(folder: Path) -> set[str]:
-    return {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+    return {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and p.name != ".pathfuse.json"}
 
 
 def assert_same_bytes(one: Path, other: Path, names) -> None:

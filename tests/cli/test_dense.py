@@ -44,7 +44,7 @@ def test_wrong_input_ends_in_a_sentence(run_cli, data, tmp_path):
         (("train", "--encoder", "tiny", "--data", data, *out, "--set", "strategy=lora"), "write --strategy lora"),
         (("train", "--encoder", "tiny", "--data", data, "--out", data, "--force"), "cannot be overwritten: it holds"),
         (("evaluate", "--data", data, "--predictions", data, "--out", data, "--force"), "cannot be overwritten"),
-        (("init", "--out", folder, "--force"), "is a folder; name a file"),
+        (("init", "--out", folder, "--force"), "is a folder, not a file; name a file"),
         (("predict", "--model", folder, "--data", data, *out), "holds no trained segmentation"),
         (("predict", "--model", folder, "--data", data, *out, "--part", "some"), "--part some: choose"),
         (("evaluate", "--data", data, "--predictions", f"a={folder}", *out), "no image has a mask and a prediction"),

@@ -18,7 +18,8 @@ from pathfuse.suite.cards import read_cards
 ARGUMENTS = ("--resamples", 20, "--method", "static_product")
 STUDIES = ("brca_idc_ilc", "one", "two")
 COLUMNS = [
-    "study", "task", "endpoint", "status", "seconds", "n", "fused_nll", "best_expert_nll", "certificate_holds", "error"
+    "study", "task", "endpoint", "status", "seconds", "n", "fused_nll", "best_expert_nll", "fused_f1_macro",
+    "fused_f1_positive", "positive_class", "certificate_holds", "error",
 ]  # fmt: skip
 TABLES = ("metrics.csv", "comparisons.csv", "fused.parquet", "certificate.json", "reliability.csv")
 MAIN = "import sys; from pathfuse.cli import main; sys.exit(main())"
@@ -408,7 +409,7 @@ def test_an_interrupt_says_that_the_rest_is_kept(suite, fits, monkeypatch):
 
     monkeypatch.setattr(module, "run_study", stop_at_two)
     (status, _, err), _ = suite()
-    assert status == 1
+    assert status == 130
     assert "what is done is kept" in err
     assert "nothing was written" not in err
     assert "two" not in fits

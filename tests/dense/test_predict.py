@@ -42,7 +42,7 @@ def test_files_and_matrices(split, tmp_path, tile_px):
     found = predict_dense(Nearest(), split, items, tmp_path / "logits", recipe=how, tile_px=tile_px,
                           device="cpu", progress=heard.append)  # fmt: skip
     assert heard == list(found.image_ids) == [item.image_id for item in items]
-    assert sorted(path.stem for path in found.folder.iterdir()) == sorted(heard)
+    assert sorted(path.stem for path in found.folder.glob("*.npy")) == sorted(heard)
     assert found.judged.tolist() == [True, True, False]
     assert not found.confusions[2].any()
     for row, item in enumerate(items):

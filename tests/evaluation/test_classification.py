@@ -18,6 +18,7 @@ from pathfuse.endpoints.multiclass import Multiclass
 from pathfuse.evaluation.classification import (
     ClassificationScores,
     calibration_error,
+    f1_of_class,
     macro_auroc,
     weighted_auroc,
 )
@@ -254,3 +255,11 @@ def test_ece_is_that_of_the_top_label():
     prob = np.stack([CONFIDENCE, (1 - CONFIDENCE) / 3, 2 * (1 - CONFIDENCE) / 3], axis=1)
     assert values_of(np.log(prob), truth)["ece"] == pytest.approx(0.26, abs=1e-12)
     assert values_of(np.log(prob[:, [2, 0, 1]]), (truth + 1) % 3)["ece"] == pytest.approx(0.26, abs=1e-12)
+
+
+def test_f1_of_one_class_is_scikit_learns():
+    rng = np.random.default_rng(5)
+    truth, called = rng.integers(3, size=(2, 50))
+    for k in range(3):
+        assert f1_of_class(truth, called, k) == pytest.approx(f1_score(truth == k, called == k), abs=1e-12)
+    assert np.isnan(f1_of_class(truth, called, 7))

@@ -95,7 +95,7 @@ def test_all_endpoints(cohort, tmp_path, endpoint, head):
     assert history["part"].unique().sort().to_list() == ["all", "fold_0", "fold_1", "fold_2"]
     assert history.filter("chosen").height == 4
     assert {p.name for p in out.iterdir()} == {
-        "predictions", "models", "samples.csv", "history.csv", "expert.json", "manifest.json"
+        "predictions", "models", "samples.csv", "history.csv", "expert.json", "manifest.json", ".pathfuse.json"
     }  # fmt: skip
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
     again = predict_expert(out, cohort[0].features["alpha"], cohort[0].slides)

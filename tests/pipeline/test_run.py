@@ -16,6 +16,7 @@ import pathfuse
 from pathfuse.errors import InputError
 from pathfuse.pipeline.config import read_config
 from pathfuse.pipeline.run import run_study
+from pathfuse.tables.write import new_folder
 from pathfuse.testing.cohort import CohortPlan
 from pathfuse.testing.demo import write_demo
 
@@ -90,9 +91,9 @@ def no_fusion(monkeypatch):
             )
 
         def save(self, place, force):
-            place.mkdir(exist_ok=True)
-            (place / "manifest.json").write_text(json.dumps(self.manifest))
-            (place / "report.html").write_text("")
+            with new_folder(place, force) as partial:
+                (partial / "manifest.json").write_text(json.dumps(self.manifest))
+                (partial / "report.html").write_text("")
 
     monkeypatch.setattr("pathfuse.pipeline.run.fuse", lambda *args, **options: Fused())
 
@@ -272,3 +273,19 @@ def test_a_positive_class_that_does_not_exist_is_refused_before_any_training(tmp
     with pytest.raises(InputError, match=f"--positive '{name}'"):
         run_study(config)
     assert not config.out.exists()
+
+
+@pytest.mark.usefixtures("no_fusion")
+def test_what_somebody_else_put_into_a_study_stays(tmp_path):
+    """It is found before anything is trained again."""
+    file = write_demo(tmp_path / "study", SMALL, heads=("mean_pool",))
+    done = run_study(changed(file, seed=0))
+    name = done.trained[0]
+    for place in (done.folder / "fused", done.folder / "experts" / name):
+        (place / "thesis.docx").write_text("years of work")
+        run_study(changed(file, seed=0))  # nothing is replaced: nothing stands in the way
+        with pytest.raises(InputError, match=r"it holds thesis\.docx, which pathfuse did not write"):
+            run_study(changed(file, seed=1))
+        assert (place / "thesis.docx").read_text() == "years of work"
+        assert not list((done.folder / "experts").glob(".*.work"))
+        (place / "thesis.docx").unlink()

@@ -182,6 +182,7 @@ def test_the_same_bytes_every_time(tmp_path):
     places = [pathfuse.rank([source], seed=seed).save(tmp_path / out) for seed, out in ((1, "a"), (1, "b"), (2, "c"))]
     files = sorted(p.relative_to(places[0]).as_posix() for p in places[0].rglob("*") if p.is_file())
     assert files == [
+        ".pathfuse.json",
         *("figures/critical_difference.pdf", "figures/critical_difference.svg", "friedman.json", "manifest.json"),
         *("pairs.csv", "ranking.html", "ranks.csv", "summary.csv", "winners.csv"),
     ]
@@ -209,3 +210,35 @@ def test_real_results_can_be_ranked(tmp_path, make_study):
     assert set(result.summary["method"]) >= {"best_expert", "mean_probability", "uniform_product", "expert_0"}
     assert result.manifest["metric"] == "nll"
     assert result.winners["n_unresolved"].null_count() == 0
+
+
+# Means of what has one scale only
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "metric", "averaged"),
+    [
+        ([{"kind": "multiclass"}, {"kind": "survival"}], "nll", False),
+        ([{"kind": "multiclass"}, {"kind": "multilabel"}], "auroc", True),
+        ([{"kind": "survival"}, {"kind": "survival"}], "nll", True),
+        ([{"kind": "regression", "targets": ["ESR1"]}, {"kind": "regression", "targets": ["age"]}], "rmse", False),
+        ([{"kind": "regression", "targets": ["ESR1"]}, {"kind": "regression", "targets": ["age"]}], "pearson", True),
+        ([{"kind": "regression", "targets": ["ESR1"]}, {"kind": "regression", "targets": ["ESR1"]}], "rmse", True),
+    ],
+)
+def test_a_mean_over_studies_needs_one_scale(tmp_path, endpoints, metric, averaged):
+    for name, endpoint in zip("ab", endpoints, strict=True):
+        values = [("fused", 0.25, 0.1, 0.4), ("best_expert", 0.75, 0.6, 0.9)]
+        folder = make_result(tmp_path / name, values, metric=metric)
+        (folder / "manifest.json").write_text(json.dumps({"endpoint": endpoint, "experts": {"uni": None}}))
+    result = pathfuse.rank([tmp_path])
+    means = dict(result.summary.select("method", "mean_value").iter_rows())
+    assert means == ({"fused": 0.25, "best_expert": 0.75} if averaged else {"fused": None, "best_expert": None})
+    notes = [note for note in result.manifest["notes"] if "mean_value is left empty" in note]
+    assert len(notes) == (not averaged)
+    if metric == "nll" and not averaged:
+        assert notes[0].startswith("the studies have different endpoints (multiclass, survival), so their nll has no ")
+    result.save(tmp_path / "ranking")
+    first = (tmp_path / "ranking/summary.csv").read_text().splitlines()[1].split(",")
+    assert (first[5] == "") is not averaged
+    assert "nan" not in (tmp_path / "ranking/ranking.html").read_text().lower().split("<tbody>")[1]

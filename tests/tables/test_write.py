@@ -1,7 +1,10 @@
 import errno
+import json
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
@@ -9,7 +12,17 @@ import pytest
 
 from pathfuse.errors import InputError
 from pathfuse.tables import write
-from pathfuse.tables.write import check_out, new_folder, write_file, write_json, write_json_file, write_table
+from pathfuse.tables.places import LIST
+from pathfuse.tables.write import (
+    add_to_list,
+    check_out,
+    new_folder,
+    remove_folder,
+    write_file,
+    write_json,
+    write_json_file,
+    write_table,
+)
 
 FRAME = pl.DataFrame({"sample_id": ["007", "a, b"], "x": [0.1, None]})
 
@@ -28,7 +41,8 @@ def test_a_folder_appears_when_it_is_complete(tmp_path):
         assert partial.name.startswith(".out.partial-")
         (partial / "a.txt").write_text("a")
         assert not out.exists()
-    assert [p.name for p in out.iterdir()] == ["a.txt"]
+    assert sorted(p.name for p in out.iterdir()) == [LIST, "a.txt"]
+    assert json.loads((out / LIST).read_text())["written"] == ["a.txt"]
     assert [p.name for p in out.parent.iterdir()] == ["out"]
 
 
@@ -52,28 +66,161 @@ def test_an_existing_folder_is_refused_before_anything_happens(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "precious.txt").write_text("x")
-    with pytest.raises(InputError, match="out exists already; --force overwrites it"), new_folder(out):
+    refused = "out exists already; --force would not overwrite it: it holds precious.txt, which pathfuse did not write"
+    with pytest.raises(InputError, match=refused), new_folder(out):
         pytest.fail("the block must not run")
     assert (out / "precious.txt").read_text() == "x"
 
 
-def test_force_replaces_the_whole_folder(tmp_path):
-    out = tmp_path / "out"
-    out.mkdir()
-    (out / "old.txt").write_text("x")
-    with new_folder(out, force=True) as partial:
+@pytest.fixture
+def own(tmp_path):
+    """A folder that pathfuse wrote."""
+    with new_folder(tmp_path / "out") as partial:
+        (partial / "old.txt").write_text("x")
+        (partial / "model").mkdir()
+        (partial / "model/model.json").write_text("{}")
+    return tmp_path / "out"
+
+
+def test_force_replaces_the_whole_folder(tmp_path, own):
+    with pytest.raises(InputError, match="out exists already; --force overwrites it"), new_folder(own):
+        pytest.fail("the block must not run")
+    with new_folder(own, force=True) as partial:
         (partial / "new.txt").write_text("y")
-    assert [p.name for p in out.iterdir()] == ["new.txt"]
+    assert sorted(p.name for p in own.iterdir()) == [LIST, "new.txt"]
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
-def test_force_keeps_the_old_folder_when_the_new_one_fails(tmp_path):
-    out = tmp_path / "out"
-    out.mkdir()
-    (out / "old.txt").write_text("x")
-    with pytest.raises(BoomError), new_folder(out, force=True):
+def test_force_keeps_the_old_folder_when_the_new_one_fails(tmp_path, own):
+    before = contents(own)
+    with pytest.raises(BoomError), new_folder(own, force=True):
         raise BoomError
-    assert [p.name for p in tmp_path.rglob("*")] == ["out", "old.txt"]
+    assert contents(own) == before
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_force_keeps_the_old_folder_when_the_new_one_cannot_be_renamed(tmp_path, own, monkeypatch):
+    before, rename = contents(own), Path.rename
+
+    def full(self, target):
+        if self.name.startswith(".out.partial") and not target.exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(InputError, match="cannot be written: No space left"), new_folder(own, force=True):
+        pass
+    assert contents(own) == before
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def contents(folder):
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_a_folder_that_another_run_wrote_meanwhile_stays(tmp_path):
+    out = tmp_path / "deep/out"
+    with new_folder(out) as first:
+        (first / "first.txt").write_text("1")
+        second = new_folder(out)
+        partial = second.__enter__()
+        (partial / "second.txt").write_text("2")
+    with pytest.raises(InputError, match="out was written by another run in the meantime and stays"):
+        second.__exit__(None, None, None)
+    assert sorted(p.name for p in out.iterdir()) == [LIST, "first.txt"]
+    assert [p.name for p in out.parent.iterdir()] == ["out"]
+
+
+def test_of_two_runs_with_force_the_last_one_stands(tmp_path):
+    out = tmp_path / "out"
+    with new_folder(out, force=True) as first:
+        (first / "first.txt").write_text("1")
+        with new_folder(out, force=True) as second:
+            (second / "second.txt").write_text("2")
+    assert sorted(p.name for p in out.iterdir()) == [LIST, "first.txt"]
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_many_runs_at_once_leave_one_whole_folder(tmp_path, force):
+    out, start = tmp_path / "deep/er/out", threading.Barrier(6)
+
+    def run(name):
+        start.wait()
+        try:
+            with new_folder(out, force) as partial:
+                for part in "abc":
+                    (partial / f"{part}.txt").write_text(name)
+                start.wait()
+        except InputError as error:
+            return str(error)
+        return None
+
+    with ThreadPoolExecutor(6) as pool:
+        said = list(pool.map(run, "123456"))
+    assert len({(out / f"{part}.txt").read_text() for part in "abc"}) == 1
+    assert sorted(p.name for p in out.iterdir()) == [LIST, "a.txt", "b.txt", "c.txt"]
+    assert [p.name for p in out.parent.iterdir()] == ["out"]
+    refused = [one for one in said if one is not None]
+    assert len(refused) == (0 if force else 5)
+    assert all("was written by another run in the meantime and stays" in one for one in refused)
+
+
+def test_a_file_that_another_run_wrote_meanwhile_stays(tmp_path, monkeypatch):
+    out, whole = tmp_path / "fused.csv", write.write_table
+
+    def late(frame, path, suffix):
+        whole(frame, path, suffix)
+        out.write_text("first")
+
+    monkeypatch.setattr(write, "write_table", late)
+    with pytest.raises(InputError, match=r"fused\.csv was written by another run in the meantime and stays"):
+        write_file(FRAME, out)
+    assert out.read_text() == "first"
+    assert [p.name for p in tmp_path.iterdir()] == ["fused.csv"]
+
+
+def test_a_file_system_without_links_still_replaces_nothing(tmp_path, monkeypatch):
+    def unable(self, target):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(Path, "hardlink_to", unable)
+    write_file(FRAME, tmp_path / "a.csv")
+    assert pl.read_csv(tmp_path / "a.csv", schema_overrides={"sample_id": pl.String}).equals(FRAME)
+    monkeypatch.setattr(write, "check_file", lambda *_, **__: None)
+    with pytest.raises(InputError, match=r"a\.csv was written by another run"):
+        write_file(FRAME.head(1), tmp_path / "a.csv")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_a_folder_is_removed_only_if_pathfuse_wrote_all_of_it(tmp_path, own):
+    (own / "notes.txt").write_text("mine")
+    assert remove_folder(own) == "notes.txt"
+    assert (own / "old.txt").exists()
+    (own / "notes.txt").rename(tmp_path / "notes.txt")
+    link = tmp_path / "link"
+    link.symlink_to(own)
+    assert remove_folder(link) == "link"
+    assert remove_folder(own) is None
+    assert not own.exists()
+    assert remove_folder(own) is None
+
+
+def test_a_file_added_later_counts_when_it_is_listed(own):
+    write_json_file({}, own / "grid.json")
+    with pytest.raises(InputError, match=r"holds grid\.json"):
+        check_out(own, force=True)
+    add_to_list(own / "grid.json")
+    check_out(own, force=True)
+    assert remove_folder(own) is None
+
+
+def test_leftovers_of_names_with_brackets_are_found(tmp_path, dead_pid):
+    for name in (f".a[1].partial-{dead_pid}-3", f".a1.partial-{dead_pid}"):
+        (tmp_path / name).mkdir()
+    with new_folder(tmp_path / "a[1]"):
+        pass
+    assert {p.name for p in tmp_path.iterdir()} == {"a[1]", f".a1.partial-{dead_pid}"}
 
 
 def test_leftovers_of_dead_runs_go_and_those_of_living_ones_stay(tmp_path, dead_pid):
@@ -99,55 +246,6 @@ def test_an_old_result_comes_back_after_a_kill_between_two_renames(tmp_path, dea
         pass
     assert (tmp_path / "out" / "metrics.csv").read_text() == "complete"
     assert {p.name for p in tmp_path.iterdir()} == {"out"}
-
-
-@pytest.mark.parametrize("force", [False, True])
-def test_inputs_are_never_overwritten(tmp_path, force):
-    folder = tmp_path / "predictions"
-    folder.mkdir()
-    (folder / "uni.csv").write_text("x")
-    for out in (folder / "uni.csv", folder):
-        with pytest.raises(InputError, match="cannot be overwritten" if force else "exists already"):
-            check_out(out, force, [folder])
-    check_out(folder / "new", force, [folder])
-
-
-def test_an_output_below_a_file_or_without_permission(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("x")
-    with pytest.raises(InputError, match=r"the output .* cannot be written: .*file is a file, not a folder"):
-        check_out(tmp_path / "file" / "deep" / "out", force=False)
-    monkeypatch.setattr(write.os, "access", lambda *_: False)
-    with pytest.raises(InputError, match=f"the output .* cannot be written: no permission in {tmp_path}"):
-        check_out(tmp_path / "deep" / "out", force=False)
-
-
-def test_a_disk_that_refuses_a_new_folder(tmp_path, monkeypatch):
-    def refuse(*_args, **_options):
-        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
-
-    monkeypatch.setattr(Path, "mkdir", refuse)
-    with pytest.raises(InputError, match="cannot be written: Read-only file system"), new_folder(tmp_path / "out"):
-        pytest.fail("the block must not run")
-
-
-def test_a_name_too_long_for_the_disk(tmp_path):
-    with pytest.raises(InputError, match="cannot be written: File name too long"):
-        check_out(tmp_path / ("x" * 300), force=False)
-
-
-@pytest.mark.parametrize("below", ["samples.csv", "predictions/uni.csv"])
-def test_force_does_not_overwrite_a_folder_that_holds_an_input(tmp_path, below):
-    (tmp_path / "predictions").mkdir()
-    (tmp_path / below).write_text("x")
-    with pytest.raises(InputError, match="cannot be overwritten: it holds .*" + below):
-        check_out(tmp_path, True, [tmp_path / below])
-
-
-def test_force_does_not_overwrite_the_folder_one_stands_in(tmp_path, monkeypatch):
-    (tmp_path / "inside").mkdir()
-    monkeypatch.chdir(tmp_path / "inside")
-    with pytest.raises(InputError, match="cannot be overwritten"):
-        check_out(Path(".."), force=True)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".CSV"])

@@ -14,7 +14,10 @@ app = App(
     version=pathfuse.__version__,
     help_on_error=False,
     result_action="return_value",
+    suppress_keyboard_interrupt=False,  # main says what became of the work
 )
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
 app.command("pathfuse.cli.demo:demo", name="demo", help="Run the main job on real data that needs no download.")
 app.command(
     "pathfuse.cli.fuse:fuse",
@@ -58,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command.
 
     Returns:
-        0: done; 2: the input is wrong, one sentence on standard error; 1: anything else.
+        0: done; 2: the input is wrong, one sentence on standard error; 130: stopped with Ctrl-C; 1: anything else.
     """
     try:
         status = app(list(arguments) if arguments is not None else None, exit_on_error=False, print_error=False)
@@ -70,5 +73,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         sys.stderr.write("pathfuse: stopped; no result was written, and what can be resumed is kept\n")
-        return 1
+        return INTERRUPTED
     return status if isinstance(status, int) else 0

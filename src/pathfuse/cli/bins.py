@@ -22,15 +22,12 @@ def bins(
     import sys
     from itertools import pairwise
 
-    from rich.table import Table
-
-    from pathfuse.cli.console import console
-    from pathfuse.runs.bins import propose_bins
-    from pathfuse.tables.write import check_out
+    from pathfuse.cli.console import Table, console
+    from pathfuse.runs.bins import check_edges_file, propose_bins
 
     if out.resolve() == samples.resolve():
         raise InputError(f"the output {out} is the samples table itself; write the edges elsewhere")
-    check_out(out, force, [samples])
+    check_edges_file(out, force, [samples])
     proposed = propose_bins(samples, n_bins, allow_in_sample)
     proposed.save(out, force)
     table = Table(title=f"{sum(proposed.events) + sum(proposed.censored)} fit rows")

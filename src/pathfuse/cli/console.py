@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Table as Table
 
 if TYPE_CHECKING:
     from pathfuse.runs.outer import Progress as Report
@@ -16,8 +16,13 @@ if TYPE_CHECKING:
 
 
 def console() -> Console:
-    """Standard output; wide enough for the table when it is no terminal."""
-    return Console(width=None if sys.stdout.isatty() else 140, soft_wrap=False)
+    """Standard output; wide enough for the table when it is no terminal.
+
+    Everything is shown as it stands: names come from users, and ``[/bold]`` or ``:heart:`` is a name like any other.
+    Whatever is shown with rich goes through this console.
+    """
+    width = None if sys.stdout.isatty() else 140
+    return Console(width=width, soft_wrap=False, markup=False, emoji=False, highlight=False)
 
 
 def command_line() -> str:
@@ -28,7 +33,7 @@ def command_line() -> str:
 @contextmanager
 def progress() -> Iterator["Report"]:
     """A bar on a terminal, one line per step elsewhere; both on standard error."""
-    screen = Console(stderr=True)
+    screen = Console(stderr=True, markup=False, emoji=False, highlight=False)
     if not screen.is_terminal:
         said = ""
 
@@ -41,7 +46,7 @@ def progress() -> Iterator["Report"]:
 
         yield say
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=screen, transient=True) as bar:
         task = bar.add_task("reading", total=1.0)
         yield lambda message, share: bar.update(task, description=message, completed=share)
@@ -69,10 +74,10 @@ def show_result(result: "Result", folder: str) -> None:
     )
     table.add_column("method")
     for i, name in enumerate(names):
-        table.add_column(f"{name} \\[interval]" if sure and not i else name, justify="right")
+        table.add_column(f"{name} [interval]" if sure and not i else name, justify="right")
     for row in rows:
         first = row[names[0]]
-        interval = "" if first["ci_low"] is None else f" \\[{number(first['ci_low'])}, {number(first['ci_high'])}]"
+        interval = "" if first["ci_low"] is None else f" [{number(first['ci_low'])}, {number(first['ci_high'])}]"
         style = "bold" if row["method"] == "fused" else None
         table.add_row(
             row["method"],
@@ -81,17 +86,16 @@ def show_result(result: "Result", folder: str) -> None:
             style=style,
         )
     screen.print(table)
-    screen.print(headline(over_all(result.comparisons), result.manifest), highlight=False, markup=False)
+    screen.print(headline(over_all(result.comparisons), result.manifest))
     positive = positive_class(result.manifest)
     if positive:
-        screen.print(f"{positive[0].upper()}{positive[1:]}.", highlight=False, markup=False)
+        screen.print(f"{positive[0].upper()}{positive[1:]}.")
     sets = {m: number(v) for m, v in overall.select("metric", "value").iter_rows() if m in SET_METRICS}
     if sets:
         held, *size = sets.items()
         screen.print(
             f"Prediction sets: {held[0]} {held[1]} (promised {result.manifest['coverage']:g}), "
             + ", ".join(f"mean {name.replace('_', ' ')} {value}" for name, value in size),
-            highlight=False,
         )
     if result.certificate is not None:
         holds = "holds" if result.certificate["holds"] else "DOES NOT HOLD"
@@ -99,10 +103,9 @@ def show_result(result: "Result", folder: str) -> None:
             f"Certificate {holds}: fit-row NLL {result.certificate['fused']:.4f}, best expert there "
             f"{result.certificate['experts'][result.certificate['best_expert']]:.4f} "
             f"({result.certificate['best_expert']}).",
-            highlight=False,
         )
     for item in result.manifest["left_out"]:
-        screen.print(left_out_line(item) + ".", highlight=False, markup=False, soft_wrap=True)
+        screen.print(left_out_line(item) + ".", soft_wrap=True)
     for warning in result.manifest["warnings"]:
         sys.stderr.write(f"pathfuse: warning: {warning}\n")
     sys.stdout.write(f"Report: {folder}/report.html\n")

@@ -100,7 +100,7 @@ def train(
 
     from pathfuse.cli.console import progress
     from pathfuse.cli.experts import parse_settings
-    from pathfuse.tables.write import check_out
+    from pathfuse.tables.write import check_place
 
     need_dense()
     from pathfuse.dense.data.records import files_of, read_split
@@ -114,7 +114,7 @@ def train(
         raise InputError(f"--set {twice}={settings[twice]}: write --{twice} {settings[twice]}")
     recipe = DenseRecipe.of(strategy, seed=seed, **settings)
     split = read_split(data)
-    check_out(out, True, [data, *_paths(encoder, weights), *files_of(split.items)])
+    check_place(out, [data, *_paths(encoder, weights), *files_of(split.items)])
     loaded = load_encoder(encoder, weights=weights, remote_code=remote_code, offline=not download)
     with progress() as report:
         done = train_dense(
@@ -201,13 +201,9 @@ def init(
 
     need_dense()
     from pathfuse.dense.grid.config import EXAMPLE
-    from pathfuse.tables.write import check_out
+    from pathfuse.tables.write import write_text_file
 
-    check_out(out, force)
-    if out.is_dir():
-        raise InputError(f"the output {out} is a folder; name a file, such as {out / 'grid.yaml'}")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(EXAMPLE, encoding="utf-8")
+    write_text_file(EXAMPLE, out, force, [".yaml", ".yml"])
     sys.stdout.write(f"{out}: fill in models and data sets, then: pathfuse dense run {out}\n")
 
 
@@ -265,9 +261,7 @@ def show_table(names: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> No
         names: Of the columns.
         rows: One cell per column.
     """
-    from rich.table import Table
-
-    from pathfuse.cli.console import console
+    from pathfuse.cli.console import Table, console
 
     table = Table(*names)
     for row in rows:

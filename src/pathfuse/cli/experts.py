@@ -131,11 +131,13 @@ def predict(
     """Predict new slides with a trained expert."""
     import sys
 
-    from pathfuse.tables.write import check_out, write_file
+    from pathfuse.tables.write import check_out, check_table, write_file
 
     given = parse_features(features)
     read = [model, *([given] if isinstance(given, Path) else given.values())]
-    check_out(out, force, read)
+    check_table(out, force, read)
+    if attention is not None:
+        check_out(attention, force, [*read, *([images] if images is not None else [])])
     if images is not None and attention is None:
         raise InputError("--images draws attention; say where to: --attention FOLDER")
     need_torch()
@@ -146,7 +148,6 @@ def predict(
     if attention is not None:
         from pathfuse.experts.attending import attend, check_attends
 
-        check_out(attention, force, read)
         check_attends(one.fitted[0].recipe)
         for note in attend(one.fitted, one.folder, one.units, attention, um_per_px, images, force):
             sys.stderr.write(f"pathfuse: {note}\n")

@@ -27,12 +27,12 @@ def inspect(
     from pathfuse.bags.folder import open_folder
     from pathfuse.bags.inspect import describe
     from pathfuse.bags.locate import encoder_folders
-    from pathfuse.tables.write import check_out, write_json_file
+    from pathfuse.tables.write import check_file, write_json_file
 
     if not folder:
         raise InputError("there is no folder to inspect")
     if json is not None:
-        check_out(json, force, list(folder))
+        check_file(json, force, list(folder), [".json"])
     places = [place for given in folder for place in encoder_folders(given)]
     found = [describe(open_folder(place, check_values=values)) for place in places]
     _show(found)
@@ -41,7 +41,7 @@ def inspect(
         first = broken[0]
         raise InputError(f"{first.path}, '{first.name}': {first.reason} (broken: {len(broken)}, and --strict is set)")
     if json is not None:
-        write_json_file({"folders": [summary.as_dict() for summary in found]}, json)
+        write_json_file({"folders": [summary.as_dict() for summary in found]}, json, force)
         sys.stdout.write(f"Figures: {json}\n")
 
 
@@ -49,10 +49,7 @@ def _show(found: "list[Summary]") -> None:
     """A row per encoder, then a line per slide that cannot be used."""
     import sys
 
-    from rich.markup import escape
-    from rich.table import Table
-
-    from pathfuse.cli.console import console
+    from pathfuse.cli.console import Table, console
 
     table = Table()
     for name in ("features", "format", "encoder", "kind", "dtype"):
@@ -65,7 +62,7 @@ def _show(found: "list[Summary]") -> None:
         spread = f"{item.min_tiles}, {item.median_tiles:g}, {item.max_tiles}" if tiles else ""
         counts = (str(item.dim), str(item.n_slides), str(item.n_tiles) if tiles else "", spread)
         table.add_row(
-            *(escape(word) for word in (*words, ", ".join(item.dtypes))),
+            *(*words, ", ".join(item.dtypes)),
             *counts,
             str(item.n_with_coords) if tiles else "",
             str(len(item.broken)),

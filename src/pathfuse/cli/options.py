@@ -21,7 +21,7 @@ LabelMaps = Annotated[
     Parameter(name="--label-map", consume_multiple=True, help="EXPERT=map.csv with the columns label,expert_label."),
 ]
 Out = Annotated[Path, Parameter(name="--out", help="Folder to write; must not exist yet.")]
-Force = Annotated[bool, Parameter(name="--force", negative="", help="Overwrite the output, with all that is in it.")]
+Force = Annotated[bool, Parameter(name="--force", negative="", help="Replace the output if pathfuse wrote all of it.")]
 Seed = Annotated[int, Parameter(name="--seed", help="Same input, version and seed: same bytes.")]
 Unit = Annotated[str, Parameter(name="--unit", help="sample, or patient: average a patient's log-probabilities first.")]
 Resamples = Annotated[int, Parameter(name="--resamples", help="Bootstrap resamples by patient.")]

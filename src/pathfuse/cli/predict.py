@@ -20,9 +20,9 @@ def predict(
 
     from pathfuse.runs.model import load
     from pathfuse.tables.predictions import SEEN
-    from pathfuse.tables.write import check_out, write_file
+    from pathfuse.tables.write import check_table, write_file
 
-    check_out(out, force, [model, *predictions])
+    check_table(out, force, [model, *predictions])
     fused = load(model).predict(list(predictions))
     write_file(fused, out, force)
     if SEEN in fused.columns:

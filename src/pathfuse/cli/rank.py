@@ -34,6 +34,7 @@ def rank(
 
     check_out(out, force, [*source, *([cohorts] if cohorts is not None else [])])
     result = run(source, metric=metric, cohorts=cohorts, experts=experts, higher_is_better=higher_is_better, seed=seed)
+    check_out(out, force, [Path(file) for file in result.manifest["inputs"]])  # a folder's, known only now
     result.manifest["command"] = command_line()
     result.save(out, force)
     _show(result, out)
@@ -43,35 +44,30 @@ def _show(result: "RankResult", out: Path) -> None:
     """The methods, best mean rank first, the headline, and what was left out."""
     import sys
 
-    from rich.markup import escape
-    from rich.table import Table
-
-    from pathfuse.cli.console import console
+    from pathfuse.cli.console import Table, console
     from pathfuse.report.ranking import headline, p_value
     from pathfuse.report.words import number
 
     manifest = result.manifest
     against = {row["reference"]: row for row in result.pairs.iter_rows(named=True)
                if row["method"] == result.summary["method"][0]}  # fmt: skip
-    table = Table(
-        title=f"{manifest['studies']} studies, {manifest['cohorts']} cohorts, by {escape(manifest['metric'])}"
-    )
+    table = Table(title=f"{manifest['studies']} studies, {manifest['cohorts']} cohorts, by {manifest['metric']}")
     table.add_column("method")
     for title in ("mean rank [95 % interval]", "wins", "mean", "studies", "first less this", "p, Holm"):
-        table.add_column(escape(title), justify="right")
+        table.add_column(title, justify="right")
     for row in result.summary.iter_rows(named=True):
         low, high = row["rank_ci_low"], row["rank_ci_high"]
-        interval = "" if low is None else f" \\[{low:.2f}, {high:.2f}]"
+        interval = "" if low is None else f" [{low:.2f}, {high:.2f}]"
         pair = against.get(row["method"])
         tested = (number(pair["median_difference_cohorts"]), p_value(pair["p_holm_cohorts"])) if pair else ("", "")
         counts = (str(row["wins"]), number(row["mean_value"]), str(row["n_studies"]))
-        table.add_row(escape(row["method"]), f"{row['mean_rank']:.2f}{interval}", *counts, *tested)
+        table.add_row(row["method"], f"{row['mean_rank']:.2f}{interval}", *counts, *tested)
     screen = console()
     screen.print(table)
-    screen.print(escape(headline(result.summary, result.pairs, manifest)), highlight=False)
+    screen.print(headline(result.summary, result.pairs, manifest))
     for item in manifest["left_out"]:
         first = ", ".join(item["first"]) + (" and others" if item["n"] > len(item["first"]) else "")
-        screen.print(escape(f"Left out: {item['what']} ({item['n']}), {item['reason']}: {first}."), highlight=False)
+        screen.print(f"Left out: {item['what']} ({item['n']}), {item['reason']}: {first}.")
     for note in manifest["notes"]:
-        screen.print(escape(f"Note: {note}."), highlight=False)
+        screen.print(f"Note: {note}.")
     sys.stdout.write(f"Report: {out}/ranking.html\n")

@@ -20,11 +20,9 @@ def init(
     import sys
 
     from pathfuse.pipeline.config import EXAMPLE
-    from pathfuse.tables.write import check_out
+    from pathfuse.tables.write import write_text_file
 
-    check_out(out, force)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(EXAMPLE, encoding="utf-8")
+    write_text_file(EXAMPLE, out, force, [".yaml", ".yml"])
     sys.stdout.write(f"{out}\n")
 
 

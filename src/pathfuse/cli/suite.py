@@ -57,6 +57,7 @@ def run(
     """Fuse every study under a folder, then rank over them."""
     import sys
 
+    from pathfuse.cli import INTERRUPTED
     from pathfuse.cli.console import command_line, progress
     from pathfuse.runs.suite import run_suite
 
@@ -79,7 +80,7 @@ def run(
             )
     except KeyboardInterrupt:
         sys.stderr.write("pathfuse: stopped; what is done is kept, and the same command goes on from there\n")
-        return 1
+        return INTERRUPTED
     _show(result)
     return 0 if result.whole else 1
 
@@ -88,9 +89,7 @@ def _show(result: "SuiteResult") -> None:
     """One line per study, what failed and why, and where everything is."""
     import sys
 
-    from rich.table import Table
-
-    from pathfuse.cli.console import console
+    from pathfuse.cli.console import Table, console
     from pathfuse.report.words import number
 
     table = Table()

@@ -76,6 +76,13 @@ class ClassificationScores:
         return mean_of_classes(recall, true), mean_of_classes(f1, true | called)
 
 
+def f1_of_class(truth: Int[np.ndarray, " sample"], predicted: Int[np.ndarray, " sample"], positive: int) -> float:
+    """F1 of one class, 0 to 1; NaN where it is neither true nor predicted anywhere."""
+    true, called = truth == positive, predicted == positive
+    both = int(true.sum() + called.sum())
+    return float(2 * (true & called).sum() / both) if both else float("nan")
+
+
 def mean_of_classes(table: Float[np.ndarray, "resample class"], counted: Bool[np.ndarray, " class"]) -> Values:
     """Mean over the classes that the rows define; NaN in a resample that lacks one of them.
 

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from pathfuse.experts.heads.base import Head
+from pathfuse.tables.write import usual_mode
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 """What Adam keeps of every parameter."""
@@ -43,7 +44,8 @@ def write_checkpoint(file: Path, state: Progressed, head: Head, adam: torch.opti
         "history": [{k: None if v != v else v for k, v in line.items()} for line in state.history],
     }
     partial = file.with_name(f".{file.name}.partial-{os.getpid()}")
-    save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, partial, {"state": json.dumps(about)})
+    with usual_mode(partial):
+        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, partial, {"state": json.dumps(about)})
     partial.replace(file)
 
 

@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 from pathfuse.errors import InputError
 from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.recipe import Recipe
+from pathfuse.tables.write import usual_mode
 
 Arrays = dict[str, np.ndarray]
 
@@ -46,7 +47,10 @@ def save_fitted(fitted: Fitted, file: Path) -> None:
     arrays = {f"weights.{k}": v for k, v in fitted.weights.items()} | {
         f"scales.{k}": v for k, v in fitted.scales.items()
     }
-    save_file({k: np.ascontiguousarray(v) for k, v in sorted(arrays.items())}, file, {"pathfuse": json.dumps(about)})
+    with usual_mode(file):
+        save_file(
+            {k: np.ascontiguousarray(v) for k, v in sorted(arrays.items())}, file, {"pathfuse": json.dumps(about)}
+        )
 
 
 def load_fitted(file: Path) -> Fitted:

@@ -21,6 +21,7 @@ from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.left_out import check_enough, untaught
 from pathfuse.experts.recipe import Recipe, check_name
 from pathfuse.features.bank import open_bank
+from pathfuse.tables.files import parquet_frame
 from pathfuse.tables.write import write_json_file
 
 STAMP, MODEL, OUTPUTS, HISTORY, CHECKPOINT = (
@@ -222,4 +223,4 @@ def load_part(work: Path, part: str) -> Loaded:
     """Model, outputs and history of a finished part."""
     place = work / part
     history = json.loads((place / HISTORY).read_text(encoding="utf-8"))
-    return load_fitted(place / MODEL), pl.read_parquet(place / OUTPUTS), history
+    return load_fitted(place / MODEL), parquet_frame(place / OUTPUTS), history

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from joblib import Parallel, delayed
+from joblib import delayed
 
 from pathfuse.costs import Cost, measured
 from pathfuse.experts.apply import CLUSTERS, apply
@@ -33,6 +33,7 @@ from pathfuse.experts.recipe import FUSED_HEADS
 from pathfuse.experts.reference import compare_with_reference, reference_of
 from pathfuse.experts.threads import one_thread, warm_up
 from pathfuse.tables.write import check_out
+from pathfuse.workers import in_parallel
 
 ATTENTION = "attention"
 Progress = Callable[[str, float], None]
@@ -102,7 +103,7 @@ def run_parts(experts: Sequence[Prepared], n_jobs: int | None, progress: Progres
             done += 1
             progress(f"{one.expert.name} {part.name} done", done / total)
         return
-    work = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(delayed(_alone)(one, part) for one, part in todo)
+    work = in_parallel(n_jobs, (delayed(_alone)(one, part) for one, part in todo), ordered=False)
     for name in work:
         done += 1
         progress(f"{name} done", done / total)

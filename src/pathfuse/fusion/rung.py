@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 from jaxtyping import Float
-from joblib import Parallel, delayed
+from joblib import delayed
 
 from pathfuse.costs import Tally, absorb, tallied
 from pathfuse.endpoints.likelihood import set_nll
@@ -20,6 +20,7 @@ from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.inner_cv import LARGE, InnerFolds, inner_folds
 from pathfuse.fusion.presence import View, corrected, corrected_exponents, fit_presence, views
 from pathfuse.types import LogProbs, Observed, Params, Weights
+from pathfuse.workers import in_parallel
 
 HeldOut = Float[np.ndarray, "setting repeat row outcome"]
 Tick = Callable[[float], None]
@@ -149,9 +150,8 @@ def hold_out(
     """
     inner, truth = experts.rows(folds.rows), observed[folds.rows]
     jobs = [(m, r, train, test) for m in methods for r, split in enumerate(folds.splits) for train, test in split]
-    parts = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(_hold_out_fold)(method, inner, truth, train, test) for method, _, train, test in jobs
-    )
+    tasks = (delayed(_hold_out_fold)(method, inner, truth, train, test) for method, _, train, test in jobs)
+    parts = in_parallel(n_jobs, tasks)
     shape = (len(folds.splits), inner.n_samples, inner.shape[2])
     results = [np.full((len(m.candidates(inner.n_samples)), *shape), np.nan) for m in methods]
     position = {id(m): i for i, m in enumerate(methods)}

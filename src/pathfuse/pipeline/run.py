@@ -28,7 +28,7 @@ from pathfuse.runs.fuse import fuse
 from pathfuse.runs.result import Result
 from pathfuse.runs.suite import Options
 from pathfuse.tables.study import read_study
-from pathfuse.tables.write import check_out, write_file, write_json_file
+from pathfuse.tables.write import check_out, check_place, write_file, write_json_file
 
 EXPERTS, FUSED, SAMPLES, MANIFEST, KIND = "experts", "fused", "samples.csv", "manifest.json", "study"
 STEPS = {"features": 0.05, "experts": 0.75, "fuse": 1.0}
@@ -83,9 +83,11 @@ def run_study(
         prepared = {name: prepare(_expert(config, name, planned[name], samples)) for name in planned}
     except InputError:
         if fresh_folder:
-            shutil.rmtree(config.out, ignore_errors=True)
+            _take_back(config.out)
         raise
     fresh = {name: one for name, one in prepared.items() if _stamp(one.expert.out) != one.stamp}
+    for place in [one.expert.out for one in fresh.values()] + ([config.out / FUSED] if fresh else []):
+        check_out(place, force=True)
     for one in fresh.values():
         open_work(one)
     low, high = STEPS["features"], STEPS["experts"]
@@ -139,9 +141,7 @@ def _check(config: StudyConfig) -> None:
         raise InputError(f"the name '{taken}' belongs to a method; give the encoder another one")
     Options(options.method, config.seed, options.resamples, options.interval, options.margin).check()
     inputs = [config.samples, *([config.slides] if config.slides else []), *features]
-    check_out(config.out, force=True, inputs=inputs)
-    if config.out.is_file():
-        raise InputError(f"the output {config.out} is a file, not a folder")
+    check_place(config.out, inputs)
     filled = config.out.is_dir() and any(not p.name.startswith(".") for p in config.out.iterdir())
     if filled and _content(config.out / MANIFEST).get("kind") != KIND:
         raise InputError(f"the output {config.out} holds something else than a study's results; choose another folder")
@@ -155,6 +155,12 @@ def _open(config: StudyConfig) -> None:
         raise InputError(f"the output {config.out} cannot be written: {error.strerror or error}") from error
     if not (config.out / MANIFEST).exists():
         write_json_file({"kind": KIND, "pathfuse": pathfuse.__version__, "finished": False}, config.out / MANIFEST)
+
+
+def _take_back(out: Path) -> None:
+    """Removes what a run that never began has written, unless another run works in the same folder by now."""
+    if {path.name for path in out.iterdir()} <= {SAMPLES, MANIFEST}:
+        shutil.rmtree(out, ignore_errors=True)
 
 
 def _samples(config: StudyConfig) -> tuple[Path, tuple[float, ...] | None, list[dict[str, Any]]]:
@@ -221,6 +227,7 @@ def _fuse(
     place = config.out / FUSED
     if _content(place / MANIFEST).get("study") == stamp and (place / "report.html").is_file():
         return None, stamp
+    check_out(place, force=True)
     study = read_study(samples, [str(file) for file in predictions], None, config.endpoint, config.time_edges)
     low = STEPS["experts"]
     result = fuse(

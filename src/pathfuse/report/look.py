@@ -54,8 +54,8 @@ STYLE: Any = {
 
 
 def plain(name: str) -> str:
-    """A name as matplotlib shows it unchanged: a dollar sign would start mathematics."""
-    return name.replace("$", r"\$")
+    """A name as matplotlib shows it: a dollar sign would start mathematics, and legends pass over a leading ``_``."""
+    return (" " if name.startswith("_") else "") + name.replace("$", r"\$")
 
 
 def panels(n: int, width: float = 3.1, height: float = 3.0) -> tuple[Figure, list[Axes]]:

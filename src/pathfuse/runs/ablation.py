@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from joblib import Parallel, delayed
+from joblib import delayed
 from threadpoolctl import threadpool_limits
 
 from pathfuse.endpoints.base import Truth
@@ -22,6 +22,7 @@ from pathfuse.runs.outer import Progress, fit_all, judged_outputs, scored_parts,
 from pathfuse.tables.predictions import Expert
 from pathfuse.tables.samples import Partition
 from pathfuse.tables.study import Study
+from pathfuse.workers import in_parallel
 
 SCHEMA = {
     "variant": pl.String,
@@ -145,9 +146,7 @@ def ablate(
     jobs = (delayed(_refit)(study, parts, variant, tasks, inner, unit) for variant in todo)
     fused = {output: {"fused": rows.predictions["fused"]} for output, rows in judged.items()}
     rows: list[dict[str, Any]] = []
-    for n, (variant, found) in enumerate(
-        zip(todo, Parallel(n_jobs=recipe.n_jobs, return_as="generator")(jobs), strict=True), start=1
-    ):
+    for n, (variant, found) in enumerate(zip(todo, in_parallel(recipe.n_jobs, jobs), strict=True), start=1):
         progress(f"ablation: {variant.name}", n / len(todo))
         if isinstance(found, str):
             rows.append({"variant": variant.name, "kind": variant.kind, "output": "all", "metric": "", "note": found})

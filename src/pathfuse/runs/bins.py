@@ -1,6 +1,6 @@
 """``bins``: time edges for discrete-time survival, proposed once from the fit rows and stored, never recomputed."""
 
-import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -13,8 +13,11 @@ from pathfuse.endpoints.survival import follow_up
 from pathfuse.errors import InputError
 from pathfuse.tables.files import read_table, table_in_memory
 from pathfuse.tables.samples import partitions, read_samples
-from pathfuse.tables.write import check_out
+from pathfuse.tables.study import parse_edges
+from pathfuse.tables.write import check_file, write_text_file
 
+LONGEST = 10_000
+"""Characters of a file that could hold edges."""
 DIGITS = 4
 """Significant digits of an edge; more only where fewer would leave a bin without an event."""
 
@@ -43,16 +46,26 @@ class Bins:
         Raises:
             InputError: The file exists and ``force`` is off, or it cannot be written.
         """
-        check_out(file, force)
-        partial = file.parent / f".{file.name}.partial-{os.getpid()}"
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(f"{self.text}\n", encoding="utf-8")
-            partial.replace(file)
-        except OSError as error:
-            raise InputError(f"the output {file} cannot be written: {error.strerror or error}") from error
-        finally:
-            partial.unlink(missing_ok=True)
+        check_edges_file(file, force)
+        write_text_file(f"{self.text}\n", file, force)
+
+
+def check_edges_file(file: Path, force: bool, inputs: Sequence[Path] | None = None) -> None:
+    """Refuses a bad place for the edges, before any work is done.
+
+    Raises:
+        InputError: The file exists and ``force`` is off or it holds something else, or it cannot be written.
+    """
+    check_file(file, force, inputs)
+    if not file.exists():
+        return
+    try:
+        with file.open(encoding="utf-8") as content:
+            parse_edges(content.read(LONGEST).strip(), str(file))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"the output {file} cannot be overwritten: it holds no time edges, so it is somebody else's"
+        ) from error
 
 
 def propose_bins(samples: str | Path | Any, n_bins: int = 4, allow_in_sample: bool = False) -> Bins:

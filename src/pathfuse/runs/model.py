@@ -26,7 +26,7 @@ from pathfuse.runs.regression import align_moments
 from pathfuse.runs.seen import among
 from pathfuse.tables.predictions import SEEN, Expert, PredictionInput, gather, read_expert
 from pathfuse.tables.study import align
-from pathfuse.tables.write import write_json
+from pathfuse.tables.write import usual_mode, write_json
 
 SCHEMA = 2
 """Version of the model files; raised when older readers would misread newer files."""
@@ -166,7 +166,8 @@ class FusedModel:
             tensors[FITTED] = self.fitted
         folder.mkdir(parents=True, exist_ok=True)
         write_json(content, folder / MODEL_FILE)
-        save_file(tensors or {"empty": np.zeros(1)}, folder / TENSOR_FILE)
+        with usual_mode(folder / TENSOR_FILE):
+            save_file(tensors or {"empty": np.zeros(1)}, folder / TENSOR_FILE)
 
 
 def _dumped(fusion: Fusion | GaussianFusion) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

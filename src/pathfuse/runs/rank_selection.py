@@ -24,6 +24,8 @@ HIGHER = {
     *("mean_precision", "mean_recall", "mean_f1", "mdice", "fw_iou", "aji", "pq", "sq", "rq"),
 }
 """Metrics whose better side is known, in small letters."""
+ON_A_SCALE = {"nll", "log_loss", "logloss", "loss", "rmse", "mae", "mse"}
+"""Metrics whose unit depends on what is predicted: nats per sample of other outcomes, or the targets' own units."""
 ALPHA = 0.05
 """Level of all tests and critical differences."""
 FIRST = 5
@@ -47,6 +49,8 @@ class Selection:
     paired: dict[tuple[str, str, str], tuple[float, float]]
     """Study, method, reference to the interval of their difference."""
     inputs: dict[str, str | None]
+    endpoints: tuple[str, ...] = ()
+    """What the studies predict, each once, where the sources tell."""
     left_out: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -54,6 +58,11 @@ class Selection:
     def benefit(self) -> Float[np.ndarray, "study method"]:
         """Values turned so that higher is better."""
         return self.values if self.higher_is_better else -self.values
+
+    @property
+    def on_one_scale(self) -> bool:
+        """Whether the values of different studies may be averaged."""
+        return len(self.endpoints) < 2 or self.metric.lower() not in ON_A_SCALE
 
     @property
     def cohort_index(self) -> Int[np.ndarray, " study"]:
@@ -92,8 +101,12 @@ def select(
     values, low, high = (_matrix(cells, studies, methods, column) for column in ("value", "ci_low", "ci_high"))
     paired = pl.concat([board.paired for board in boards]).filter(pl.col("metric").str.to_lowercase() == metric.lower())
     intervals = {(s, m, r): (a, b) for s, _, m, r, a, b in paired.iter_rows()}
-    selection = Selection(metric, higher, studies, of_study, methods, values, low, high, intervals, inputs, left_out)
-    selection.notes.extend(_notes(boards, selection))
+    known = {study: what for board in boards for study, what in board.endpoints.items()}
+    kinds = tuple(dict.fromkeys(known[study] for study in studies if study in known))
+    selection = Selection(
+        metric, higher, studies, of_study, methods, values, low, high, intervals, inputs, kinds, left_out
+    )
+    selection.notes.extend(_notes(selection))
     return selection
 
 
@@ -221,10 +234,13 @@ def _matrix(cells: pl.DataFrame, studies: list[str], methods: list[str], column:
     return matrix
 
 
-def _notes(boards: Sequence[Scoreboard], selection: Selection) -> Iterable[str]:
-    kinds = list(dict.fromkeys(kind for board in boards for kind in board.endpoints))
-    if len(kinds) > 1:
-        yield f"the studies have different endpoints ({', '.join(kinds)}): mean {selection.metric} mixes their scales"
+def _notes(selection: Selection) -> Iterable[str]:
+    if not selection.on_one_scale:
+        kinds, metric = _listed(selection.endpoints), selection.metric
+        yield (
+            f"the studies have different endpoints ({kinds}), so their {metric} has no common scale: "
+            "mean_value is left empty, ranks count, and differences between methods mix the scales"
+        )
     n, k = len(set(selection.cohorts)), len(selection.methods)
     smallest = 2.0 ** (1 - n) * k * (k - 1) / 2
     if smallest >= ALPHA:

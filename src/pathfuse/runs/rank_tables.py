@@ -91,7 +91,7 @@ def summary_frame(chosen: Selection, table: Ranks, intervals: Float[np.ndarray, 
         "rank_ci_low": intervals[:, 0],
         "rank_ci_high": intervals[:, 1],
         "wins": first_places(chosen.benefit).sum(axis=0),
-        "mean_value": np.nanmean(chosen.values, axis=0),
+        "mean_value": np.nanmean(chosen.values, axis=0) if chosen.on_one_scale else np.full(there.shape[1], np.nan),
         "n_studies": there.sum(axis=0),
         "mean_rank_complete": whole,
     }

@@ -2,14 +2,13 @@
 
 import json
 import shlex
-import shutil
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from joblib import Parallel, delayed
+from joblib import delayed
 
 import pathfuse
 from pathfuse.errors import InputError
@@ -24,7 +23,11 @@ from pathfuse.runs.rank import rank
 from pathfuse.suite.cards import Card
 from pathfuse.suite.cohorts import read_cohorts, shared_cohorts
 from pathfuse.suite.layout import Layout, find_layouts
-from pathfuse.tables.write import check_out, write_file, write_json_file
+from pathfuse.suite.paper import POSITIVE, positive_f1
+from pathfuse.tables.files import parquet_frame, read_table
+from pathfuse.tables.samples import read_samples
+from pathfuse.tables.write import check_out, check_place, remove_folder, write_file, write_json_file
+from pathfuse.workers import in_parallel
 
 RANKING, TABLE, COHORTS, MANIFEST = "ranking", "suite.csv", "cohorts.csv", "manifest.json"
 COMPLETE = (
@@ -76,6 +79,12 @@ class Row:
     fused_nll: float | None = None
     best_expert_nll: float | None = None
     """Of the expert that is best on the fit rows."""
+    fused_f1_macro: float | None = None
+    """Mean over classes, as in ``metrics.csv``."""
+    fused_f1_positive: float | None = None
+    """Two classes only: of the positive class, as the paper reports it."""
+    positive_class: str | None = None
+    """The second in alphabetical order."""
     certificate_holds: bool | None = None
     error: str | None = None
 
@@ -222,9 +231,7 @@ def _wanted(names: list[str], only: list[str] | None) -> list[str]:
 
 def _open(out: Path, source: Path) -> None:
     """Makes the output folder, or refuses one that is no suite's."""
-    check_out(out, force=True, inputs=[source])
-    if out.is_file():
-        raise InputError(f"the output {out} is a file, not a folder")
+    check_place(out, [source])
     filled = out.is_dir() and any(not p.name.startswith(".") for p in out.iterdir())
     if filled and _manifest(out).get("kind") != "suite":
         raise InputError(f"the output {out} holds something else than a suite's results; choose another folder")
@@ -265,7 +272,7 @@ def _run(plans: list[Plan], n_jobs: int | None, behind: int, progress: Progress)
         behind / total if total else 1.0,
     )
     by_size = sorted(plans, key=lambda plan: (-plan.layout.size, plan.layout.name))
-    work = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(delayed(run_study)(plan) for plan in by_size)
+    work = in_parallel(n_jobs, (delayed(run_study)(plan) for plan in by_size), ordered=False)
     for row in work:
         rows[row.study] = row
         end = f"failed: {row.error}" if row.status == "failed" else f"done in {row.seconds:.1f} s"
@@ -279,6 +286,7 @@ def run_study(plan: Plan) -> Row:
     try:
         if plan.error is not None:
             raise InputError(plan.error)
+        check_out(plan.place, force=True)
         study = plan.layout.read()
         misfit = plan.card.misfit(study.endpoint.kind, study.endpoint.outcomes) if plan.card else None
         if misfit is not None:
@@ -317,19 +325,29 @@ def _done(plan: Plan) -> Row:
     """The line of a study whose result lies on disk."""
     manifest = _manifest(plan.place)
     certificate = json.loads((plan.place / "certificate.json").read_text(encoding="utf-8"))
-    metrics = pl.read_csv(plan.place / "metrics.csv", infer_schema=False)
-    overall = metrics.filter((pl.col("metric") == "nll") & (pl.col("output") == "all"))
-    nll = {name: float(value) for name, value in overall.select("method", "value").iter_rows() if value}
+    table = read_table(plan.place / "metrics.csv").frame.filter(pl.col("output") == "all")
+    cells = {(metric, name): float(v) for metric, name, v in table.select("metric", "method", "value").iter_rows() if v}
     return replace(
         plan.blank,
         endpoint=manifest["endpoint"]["kind"],
         status="done",
         seconds=manifest["wall_time_s"],
         n=manifest["rows"]["judged"],
-        fused_nll=nll.get("fused"),
-        best_expert_nll=nll.get("best_expert"),
+        fused_nll=cells.get(("nll", "fused")),
+        best_expert_nll=cells.get(("nll", "best_expert")),
+        fused_f1_macro=cells.get(("f1", "fused")),
+        **_of_two_classes(plan, manifest["endpoint"].get("classes", ())),
         certificate_holds=certificate["holds"],
     )
+
+
+def _of_two_classes(plan: Plan, classes: list[str]) -> dict[str, Any]:
+    """The paper's F1, where there are two classes."""
+    if len(classes) != 2:
+        return {}
+    samples = read_samples(read_table(plan.layout.samples[0]))
+    f1 = positive_f1(samples, parquet_frame(plan.place / "fused.parquet"), classes)
+    return {"fused_f1_positive": f1, "positive_class": classes[POSITIVE]}
 
 
 def _rank(out: Path, table: pl.DataFrame, cohorts: dict[str, str]) -> tuple[Path | None, str | None]:
@@ -349,11 +367,12 @@ def _rank(out: Path, table: pl.DataFrame, cohorts: dict[str, str]) -> tuple[Path
             note = " ".join(str(error).split())
     if note is None:
         return out / RANKING, None
-    shutil.rmtree(out / RANKING, ignore_errors=True)
+    remove_folder(out / RANKING)
     return None, note
 
 
 def _schema() -> dict[str, Any]:
     special: dict[str, Any] = {"n": pl.Int64, "certificate_holds": pl.Boolean}
-    floats = dict.fromkeys(("seconds", "fused_nll", "best_expert_nll"), pl.Float64)
+    names = ("seconds", "fused_nll", "best_expert_nll", "fused_f1_macro", "fused_f1_positive")
+    floats = dict.fromkeys(names, pl.Float64)
     return {name: (special | floats).get(name, pl.String) for name in Row.__dataclass_fields__}

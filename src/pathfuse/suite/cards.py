@@ -10,7 +10,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pathfuse.errors import InputError
-from pathfuse.tables.write import check_out, write_file, write_json_file
+from pathfuse.tables.write import check_file, write_file, write_json_file
 
 Text = Annotated[str, Field(min_length=1)]
 FamilyName = Literal["wsi", "mutation", "survival", "tile"]
@@ -91,6 +91,12 @@ class Card(BaseModel):
         return f"{self.bins} time bins" if self.bins else f"{len(self.classes)} classes: {', '.join(self.classes)}"
 
     @property
+    def _f1(self) -> str:
+        """Which F1 the paper means, where pathfuse's ``f1`` is another one."""
+        paired = "f1" in self.metrics and len(self.classes) == 2
+        return "; its f1 is that of the positive class, pathfuse's the mean over both classes" if paired else ""
+
+    @property
     def text(self) -> str:
         """The card for a terminal."""
         encoders = load_suite().encoders
@@ -99,7 +105,8 @@ class Card(BaseModel):
             "cohorts": ", ".join(self.cohorts),
             "experts": ", ".join(f"{name} ({encoders[name]})" for name in self.experts)
             + "; in brackets the length of the feature vector",
-            "metrics": f"{', '.join(self.metrics)}; {self.splits} split{'s' if self.splits > 1 else ''} in the paper",
+            "metrics": f"{', '.join(self.metrics)}; {self.splits} split{'s' if self.splits > 1 else ''} in the paper"
+            + self._f1,
             "data": f"{self.source}, {self.url}",
             "licence": self.licence,
             "access": self.access,
@@ -198,8 +205,8 @@ def save_cards(cards: list[Card], file: Path, force: bool = False) -> None:
     if suffix == ".csv":
         write_file(cards_frame(cards), file, force)
         return
-    check_out(file, force)
-    write_json_file([card.model_dump() for card in cards], file)
+    check_file(file, force, suffixes=[suffix])
+    write_json_file([card.model_dump() for card in cards], file, force)
 
 
 def cards_frame(cards: list[Card]) -> pl.DataFrame:

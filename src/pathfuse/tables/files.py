@@ -133,6 +133,27 @@ def _parse_parquet(source: str, raw: bytes) -> pl.DataFrame:
         raise InputError(f"{source} is no complete Parquet file: {_first_line(error)}") from error
 
 
+def parquet_frame(path: Path) -> pl.DataFrame:
+    """A Parquet file that pathfuse wrote; the path is taken as it stands, and ``[1]`` in it is no pattern.
+
+    Raises:
+        OSError: It cannot be read.
+        PolarsError: It is damaged.
+    """
+    return pl.read_parquet(io.BytesIO(path.read_bytes()))
+
+
+def parquet_header(path: Path) -> list[str]:
+    """The column names of a Parquet file, without its rows.
+
+    Raises:
+        OSError: It cannot be read.
+        PolarsError: It is damaged.
+    """
+    with path.open("rb") as file:
+        return list(pl.read_parquet_schema(file))
+
+
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 

@@ -1,89 +1,184 @@
 """Writing: beside and renamed, so that a killed run leaves a complete folder or none."""
 
+import errno
 import json
-import os
-import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from pathfuse.errors import InputError
+from pathfuse.tables.files import SUFFIXES
+from pathfuse.tables.places import (
+    beside,
+    check_file,
+    check_out,
+    check_place,
+    foreign,
+    listed,
+    owner_of,
+    refuse_link,
+    write_list,
+)
 
-
-def check_out(out: Path, force: bool, inputs: list[Path] | None = None) -> None:
-    """Refuses a bad output place before any work is done.
-
-    Raises:
-        InputError: It exists and ``force`` is off, holds an input, or cannot be created.
-    """
-    try:
-        if out.exists() and not force:
-            raise InputError(f"the output {out} exists already; --force overwrites it")
-        places = [p.resolve() for p in inputs or []]
-        held = next((p for p in [Path.cwd(), *places] if p.is_relative_to(out.resolve())), None)
-        if out.exists() and held is not None:
-            raise InputError(f"the output {out} cannot be overwritten: it holds {held}")
-        if out.is_file() and any(out.resolve().is_relative_to(p) for p in places):
-            raise InputError(f"the output {out} cannot be overwritten: it is one of the inputs")
-        parent = out.resolve().parent
-        while not parent.exists():
-            parent = parent.parent
-    except OSError as error:
-        raise InputError(f"the output {out} cannot be written: {error.strerror or error}") from error
-    if not parent.is_dir():
-        raise InputError(f"the output {out} cannot be written: {parent} is a file, not a folder")
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise InputError(f"the output {out} cannot be written: no permission in {parent}")
+__all__ = [
+    "add_to_list", "check_file", "check_out", "check_place", "check_table", "new_folder", "refuse_link",
+    "remove_folder", "usual_mode", "write_file", "write_json", "write_json_file", "write_table", "write_text_file",
+]  # fmt: skip
+TRIES = 100
+"""How often an output that other runs replace at the same time is replaced again."""
+_TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 
 
 @contextmanager
 def new_folder(out: Path, force: bool = False) -> Iterator[Path]:
     """A folder to fill, which becomes ``out`` when the block ends well and vanishes when it does not.
 
+    What another run wrote to ``out`` in the meantime is replaced only with ``force``.
+
     Raises:
-        InputError: ``out`` exists and ``force`` is off, or its place cannot be written.
+        InputError: ``out`` exists and may not be replaced (see ``check_out``), or its place cannot be written.
     """
+    refuse_link(out)
     out = out.resolve()
-    if out.parent.is_dir():
-        _sweep(out)
+    _sweep(out)
     check_out(out, force)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        partial = out.parent / f".{out.name}.partial-{os.getpid()}"
-        partial.mkdir()
-    except OSError as error:
-        raise InputError(f"the output {out} cannot be written: {error.strerror or error}") from error
+    partial = _partial(out)
     try:
         yield partial
-        if out.exists():
-            old = out.parent / f".{out.name}.old-{os.getpid()}"
-            out.rename(old)
-            partial.rename(out)
-            shutil.rmtree(old) if old.is_dir() else old.unlink()
-        else:
-            partial.rename(out)
+        write_list(partial)
+        _put(partial, out, force)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _partial(out: Path) -> Path:
+    for _ in range(TRIES):
+        partial = beside(out, "partial")
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            partial.mkdir()
+        except FileNotFoundError:  # another run that tried the place took the parent away again
+            continue
+        except OSError as error:
+            raise InputError(f"the output {out} cannot be written: {error.strerror or error}") from error
+        return partial
+    raise InputError(f"the output {out} cannot be written: {out.parent} vanishes")
+
+
+def _put(partial: Path, out: Path, force: bool) -> None:
+    """Renames a complete folder to its place; what stands there goes only with ``force``, and after that.
+
+    Renaming a folder onto one that is not empty fails: nothing is replaced unseen.
+    """
+    gone: list[Path] = []
+    try:
+        for _ in range(TRIES):
+            try:
+                partial.rename(out)
+                return
+            except OSError as error:
+                if error.errno not in _TAKEN:
+                    raise InputError(f"the output {out} cannot be written: {error.strerror or error}") from error
+            if not force:
+                raise InputError(_overtaken(out))
+            if _may_go(out):
+                with suppress(FileNotFoundError):  # moved away by another run
+                    old = beside(out, "old")
+                    out.rename(old)
+                    gone.append(old)
+        raise InputError(f"the output {out} cannot be written: other runs write it all the time")
+    except BaseException:
+        if gone and not out.exists():
+            gone.pop().rename(out)
+        raise
+    finally:
+        for old in gone:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _may_go(out: Path) -> bool:
+    """Whether what stands at an output may be replaced; False if another run put something else there meanwhile.
+
+    Raises:
+        InputError: It holds what pathfuse did not write.
+    """
+    before = _number(out)
+    try:
+        check_out(out, force=True)
+    except InputError:
+        if before is not None and _number(out) == before:
+            raise
+        return False
+    return before is not None and _number(out) == before
+
+
+def _number(place: Path) -> int | None:
+    """What tells a folder from another of its name; None if there is none."""
+    try:
+        return place.lstat().st_ino
+    except FileNotFoundError:
+        return None
+
+
+def _overtaken(out: Path) -> str:
+    return f"the output {out} was written by another run in the meantime and stays; choose another place"
+
+
+def remove_folder(folder: Path) -> str | None:
+    """Removes a folder if pathfuse wrote all that is in it.
+
+    Returns:
+        None if it is gone, else the first thing in it that pathfuse did not write.
+    """
+    if folder.is_symlink() or not folder.is_dir():
+        return folder.name if folder.is_symlink() or folder.exists() else None
+    stranger = foreign(folder)
+    if stranger is None:
+        shutil.rmtree(folder, ignore_errors=True)
+    return stranger
+
+
+def add_to_list(file: Path) -> None:
+    """Counts a file that was added to a folder of ``new_folder`` among what pathfuse wrote."""
+    known = listed(file.parent)
+    if known is not None:
+        write_list(file.parent, [*known, file.name])
 
 
 def _sweep(out: Path) -> None:
     """Puts right what killed runs left beside ``out``: an old result comes back, half-written ones go."""
     if not Path("/proc/self").exists():
         return  # no way to tell whether their process still runs
-    for leftover in sorted(out.parent.glob(f".{out.name}.*-*")):
-        match = re.fullmatch(rf"\.{re.escape(out.name)}\.(partial|old)-(\d+)", leftover.name)
-        if not match or Path(f"/proc/{match[2]}").exists():
+    try:
+        inside = sorted(out.parent.iterdir())
+    except OSError:
+        return  # no folder yet, or none that may be read: whoever writes says so
+    for leftover in inside:
+        owner = owner_of(leftover, out)
+        if owner is None or Path(f"/proc/{owner[1]}").exists():
             continue
-        if match[1] == "old" and not out.exists():
+        if owner[0] == "old" and not out.exists():
             leftover.rename(out)
         elif leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
         else:
             leftover.unlink()
+
+
+def check_table(path: Path, force: bool, inputs: Sequence[Path] | None = None) -> None:
+    """Refuses a bad place for a table, before any work is done; see ``check_file``.
+
+    Raises:
+        InputError: The suffix is neither .csv nor .parquet, or the place is bad.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"the output {path} must end in .csv or .parquet")
+    _sweep(path)
+    check_file(path, force, inputs)
 
 
 def write_file(frame: pl.DataFrame, path: Path, force: bool = False) -> None:
@@ -92,20 +187,68 @@ def write_file(frame: pl.DataFrame, path: Path, force: bool = False) -> None:
     Raises:
         InputError: The suffix is neither, the file exists and ``force`` is off, or it cannot be written.
     """
-    if path.suffix.lower() not in (".csv", ".parquet"):
-        raise InputError(f"the output {path} must end in .csv or .parquet")
-    if path.parent.is_dir():
-        _sweep(path)
-    check_out(path, force)
-    partial = path.parent / f".{path.name}.partial-{os.getpid()}"
+    check_table(path, force)
+    _one_file(path, force, lambda partial: write_table(frame, partial, path.suffix.lower()))
+
+
+def write_text_file(text: str, file: Path, force: bool = False, suffixes: Sequence[str] | None = None) -> None:
+    """Writes one file of text, beside and renamed.
+
+    Args:
+        text: Its content.
+        file: Where to.
+        force: Whether a file that stands there is replaced.
+        suffixes: How that file must end; None: anyhow.
+
+    Raises:
+        InputError: The file exists and may not be replaced, or it cannot be written.
+    """
+    _one_file(file, force, lambda partial: partial.write_text(text, encoding="utf-8"), suffixes)
+
+
+def _one_file(file: Path, force: bool, fill: Callable[[Path], object], suffixes: Sequence[str] | None = None) -> None:
+    """A file to fill, which becomes ``file`` when that ends well."""
+    _sweep(file)
+    check_file(file, force, suffixes=suffixes)
+    partial = beside(file, "partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_table(frame, partial, path.suffix.lower())
-        partial.replace(path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        fill(partial)
+        if force:
+            partial.replace(file)
+        else:
+            _link(partial, file)
     except OSError as error:
-        raise InputError(f"the output {path} cannot be written: {error.strerror or error}") from error
+        raise InputError(f"the output {file} cannot be written: {error.strerror or error}") from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _link(partial: Path, file: Path) -> None:
+    """Gives a complete file its name, unless another run took it in the meantime."""
+    try:
+        try:
+            file.hardlink_to(partial)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links: an empty file holds the name for the moment
+            file.touch(exist_ok=False)
+            partial.replace(file)
+    except FileExistsError as error:
+        raise InputError(_overtaken(file)) from error
+
+
+@contextmanager
+def usual_mode(file: Path) -> Iterator[None]:
+    """Who may read a file that the block writes is decided as for every other new file (umask).
+
+    safetensors makes files that nobody else may read.
+    """
+    file.unlink(missing_ok=True)
+    file.touch()
+    mode = file.stat().st_mode & 0o777
+    yield
+    file.chmod(mode)
 
 
 def write_table(frame: pl.DataFrame, path: Path, suffix: str | None = None) -> None:
@@ -125,19 +268,10 @@ def write_json(content: Any, path: Path) -> None:
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def write_json_file(content: Any, file: Path) -> None:
+def write_json_file(content: Any, file: Path, force: bool = True) -> None:
     """One JSON file, beside and renamed: a killed run leaves the old file or the new one.
 
     Raises:
-        InputError: It cannot be written.
+        InputError: The file exists and ``force`` is off, or it cannot be written.
     """
-    check_out(file, force=True)
-    partial = file.parent / f".{file.name}.partial-{os.getpid()}"
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_json(content, partial)
-        partial.replace(file)
-    except OSError as error:
-        raise InputError(f"the output {file} cannot be written: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    _one_file(file, force, lambda partial: write_json(content, partial))

@@ -72,7 +72,7 @@ def test_same_bytes_twice_and_whatever_the_strips(study, tmp_path, pool_px):
     for name, cells in (("one", 2**22), ("two", 2**22), ("strips", 2000)):
         run(study, tmp_path / name, options, cells=cells)
     files = sorted(p.relative_to(tmp_path / "one") for p in (tmp_path / "one").rglob("*") if p.is_file())
-    assert len(files) == 7 + len(study.test)
+    assert len(files) == 8 + len(study.test)
     for file in files:
         if file.name != "manifest.json":
             for other in ("two", "strips"):

@@ -27,7 +27,7 @@ from pathfuse.errors import InputError  # noqa: E402
 from pathfuse.testing.tissue import make_split  # noqa: E402
 
 SMALL = {"epochs": 2, "warmup": 0, "batch": 3, "size_px": 48, "rank": 2, "device": "cpu", "augment": False}
-FILES = ["history.csv", "manifest.json", "model.json", "model.safetensors"]
+FILES = [".pathfuse.json", "history.csv", "manifest.json", "model.json", "model.safetensors"]
 
 
 @pytest.fixture(scope="module")

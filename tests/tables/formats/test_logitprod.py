@@ -131,7 +131,7 @@ def test_saved_tables_keep_every_bit_and_repeat_to_the_byte(tmp_path: Path) -> N
     one, other = (read(dump, ABC).save(tmp_path / name) for name in ("one", "other"))
     files = sorted(path.relative_to(one) for path in one.rglob("*") if path.is_file())
     assert [str(file) for file in files] == [
-        "manifest.json", *(f"predictions/{expert}.csv" for expert in EXPERTS), "samples.csv",
+        ".pathfuse.json", "manifest.json", *(f"predictions/{expert}.csv" for expert in EXPERTS), "samples.csv",
     ]  # fmt: skip
     assert all((one / file).read_bytes() == (other / file).read_bytes() for file in files)
     frame = pl.read_csv(one / "predictions" / "uni.csv")

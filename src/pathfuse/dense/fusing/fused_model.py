@@ -17,7 +17,7 @@ from pathfuse.dense.fusing.local_gate import experts_of
 from pathfuse.errors import InputError
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.store import dump, restore
-from pathfuse.tables.write import write_json
+from pathfuse.tables.write import usual_mode, write_json
 
 SCHEMA = 1
 MODEL_FILE, TENSOR_FILE = "dense.json", "dense.safetensors"
@@ -79,7 +79,8 @@ class DenseFusion:
         }
         folder.mkdir(parents=True, exist_ok=True)
         write_json(content, folder / MODEL_FILE)
-        save_file(tensors or {"empty": np.zeros(1)}, folder / TENSOR_FILE)
+        with usual_mode(folder / TENSOR_FILE):
+            save_file(tensors or {"empty": np.zeros(1)}, folder / TENSOR_FILE)
 
 
 def load_fusion(folder: str | Path) -> DenseFusion:

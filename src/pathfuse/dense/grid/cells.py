@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.training.train import train_dense
 from pathfuse.errors import PathfuseError
 from pathfuse.experts.threads import one_thread
-from pathfuse.tables.write import write_json_file
+from pathfuse.tables.write import remove_folder, write_json_file
 
 DONE, FAILED = "cell.json", "failed.json"
 MODEL, LOGITS, CONFUSION, INSTANCES = "model", "logits", "confusion.parquet", "instances.parquet"
@@ -55,7 +54,7 @@ class Task:
 
     def drop_logits(self) -> None:
         """Frees the disk; they can be predicted again from the saved model."""
-        shutil.rmtree(self.place / LOGITS, ignore_errors=True)
+        remove_folder(self.place / LOGITS)
 
 
 def task_of(cell: Cell, model: GridModel, split: Split, recipe: DenseRecipe, place: Path, inputs: Any) -> Task:

@@ -15,7 +15,7 @@ from pathfuse.dense.grid.config import Cell, GridConfig
 from pathfuse.dense.judging.confusion import ConfusionTable, read_confusions
 from pathfuse.dense.judging.counting import Counted
 from pathfuse.dense.judging.instance_table import read_instance_table
-from pathfuse.tables.write import write_json_file
+from pathfuse.tables.write import add_to_list, write_json_file
 
 TABLE, MANIFEST, DONE = "confusion.parquet", "manifest.json", "grid.json"
 
@@ -87,3 +87,4 @@ def fuse_task(fusion: Fusion) -> None:
     test = [item for item in split.test if item.mask is not None]
     fuse_dense(logits, split.val, test, fusion.out, classes=split.class_names, options=fusion.options, force=True)
     write_json_file({"stamp": fusion.stamp, "seconds": round(time.perf_counter() - start, 3)}, fusion.out / DONE)
+    add_to_list(fusion.out / DONE)

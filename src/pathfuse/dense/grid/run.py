@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from joblib import Parallel, delayed
+from joblib import delayed
 
 import pathfuse
 from pathfuse.dense.data.images import check_item
@@ -24,7 +24,8 @@ from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.strategies.registry import STRATEGIES
 from pathfuse.errors import InputError, PathfuseError
 from pathfuse.experts.threads import one_thread
-from pathfuse.tables.write import check_out, write_file, write_json_file
+from pathfuse.tables.write import check_place, write_file, write_json_file, write_text_file
+from pathfuse.workers import in_parallel
 
 CELLS, LEADERBOARD, CLASSES, COMPARISONS, PAGE, MANIFEST, KIND = (
     "cells", "leaderboard.csv", "classes.csv", "comparisons.csv", "leaderboard.html", "manifest.json", "dense_grid",
@@ -109,7 +110,8 @@ def run_grid(
     write_file(tables.leaderboard, config.out / LEADERBOARD, force=True)
     write_file(tables.classes, config.out / CLASSES, force=True)
     write_file(tables.comparisons, config.out / COMPARISONS, force=True)
-    (config.out / PAGE).write_text(render(tables.leaderboard, tables.comparisons, lost, manifest), encoding="utf-8")
+    page = render(tables.leaderboard, tables.comparisons, lost, manifest)
+    write_text_file(page, config.out / PAGE, force=True)
     write_json_file(manifest, config.out / MANIFEST)
     progress("done", 1.0)
     trained = tuple(cell for cell in done if cell not in before)
@@ -169,9 +171,7 @@ def _check_out(config: GridConfig) -> None:
     inputs = [data.split for data in config.datasets.values()]
     inputs += [model.weights for model in config.models.values() if model.weights is not None]
     inputs += [Path(m.encoder) for m in config.models.values() if "/" in m.encoder]
-    check_out(config.out, force=True, inputs=inputs)
-    if config.out.is_file():
-        raise InputError(f"the output {config.out} is a file, not a folder")
+    check_place(config.out, inputs)
     filled = config.out.is_dir() and any(not p.name.startswith(".") for p in config.out.iterdir())
     if filled and content(config.out / MANIFEST).get("kind") != KIND:
         raise InputError(f"the output {config.out} holds something else than a grid's results; choose another folder")
@@ -254,9 +254,8 @@ def _run_cells(
                 sentence = run_task(task, task.cell in with_logits, heard)
             done = _heard(task.cell, sentence, failed, done, n, progress)
         return failed
-    work = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
-        delayed(run_alone)(task, task.cell in with_logits) for task in todo
-    )
+    tasks_left = (delayed(run_alone)(task, task.cell in with_logits) for task in todo)
+    work = in_parallel(n_jobs, tasks_left, ordered=False)
     for cell, sentence in work:
         done = _heard(cell, sentence, failed, done, n, progress)
     return {cell: failed[cell] for cell in tasks if cell in failed}
@@ -284,7 +283,7 @@ def _fuse(config: GridConfig, done: Mapping[Cell, Task], n_jobs: int | None, pro
     fusions = [one for one in fusions_of(config, done) if not one.done]
     notes = []
     low, high = STEPS["cells"], STEPS["fuse"]
-    work = Parallel(n_jobs=n_jobs or 1, return_as="generator_unordered")(delayed(_fuse_alone)(one) for one in fusions)
+    work = in_parallel(n_jobs or 1, (delayed(_fuse_alone)(one) for one in fusions), ordered=False)
     for k, (name, sentence) in enumerate(work):
         progress(f"fuse: {name}", low + (high - low) * (k + 1) / len(fusions))
         if sentence is not None:

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float64
 
 from pathfuse.dense.judging.instances import INSTANCE_METRICS
 from pathfuse.errors import InputError
+from pathfuse.tables.files import parquet_frame
 from pathfuse.tables.write import write_file
 
 SCHEMA = {"sample_id": pl.String, "expert": pl.String, "metric": pl.String, "value": pl.Float64}
@@ -55,7 +56,7 @@ def read_instance_table(path: Path) -> InstanceTable:
         InputError: The file is missing, damaged, or has other columns.
     """
     try:
-        frame = pl.read_parquet(path)
+        frame = parquet_frame(path)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise InputError(f"the table of instances {path} cannot be read: {error}") from error
     if dict(frame.schema) != SCHEMA or not set(frame["metric"].unique()) <= set(INSTANCE_METRICS):

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from pathfuse.dense.network.net import SegmentationNet
 from pathfuse.errors import InputError
+from pathfuse.tables.write import usual_mode
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 """What Adam keeps of every parameter."""
@@ -96,7 +97,8 @@ def read_checkpoint(file: Path, of: str, net: SegmentationNet, adam: torch.optim
 def save_tensors(tensors: dict[str, Tensor], file: Path, about: dict[str, str] | None = None) -> None:
     """Writes safetensors beside and renamed; the same numbers give the same bytes."""
     partial = file.with_name(f".{file.name}.partial-{os.getpid()}")
-    save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, partial, about)
+    with usual_mode(partial):
+        save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, partial, about)
     partial.replace(file)
 
 

@@ -30,7 +30,7 @@ from pathfuse.dense.training.doubts import doubts_of
 from pathfuse.dense.training.fitting import Fit, Told, tidy
 from pathfuse.dense.training.team import Team, make_team
 from pathfuse.errors import InputError
-from pathfuse.tables.write import check_out, new_folder, write_json, write_table
+from pathfuse.tables.write import check_out, new_folder, refuse_link, write_json, write_table
 
 KIND = "pathfuse.dense"
 MODEL, ABOUT, HISTORY, MANIFEST = "model.safetensors", "model.json", "history.csv", "manifest.json"
@@ -118,6 +118,7 @@ def train_dense(
         recipe,
         _data(split),
     )
+    refuse_link(out)
     out = out.resolve()
     done = _finished(out, about.digest, force) if resume else None
     if done is not None:

@@ -79,7 +79,7 @@ def read(folders: Sequence[Path], source: str) -> Scoreboard:
         pl.concat([b.paired for b in boards]),
         frozenset().union(*(b.experts for b in boards)),
         tuple(cell for b in boards for cell in b.empty_cells),
-        tuple(dict.fromkeys(kind for b in boards for kind in b.endpoints)),
+        {study: what for b in boards for study, what in b.endpoints.items()},
     )
 
 
@@ -104,7 +104,8 @@ def _read(folder: Path, study: str) -> Scoreboard:
     scores, empty = checked(table.source, frame_of(columns))
     contrasts = read_table(folder / "comparisons.csv")
     inputs = {table.source: table.sha256, contrasts.source: contrasts.sha256, str(folder / "manifest.json"): digest}
-    kind = manifest.get("endpoint", {}).get("kind")
+    endpoint = manifest.get("endpoint", {})
+    targets = f" of {', '.join(endpoint['targets'])}" if "targets" in endpoint else ""
     return Scoreboard(
         str(folder),
         NAME,
@@ -113,7 +114,7 @@ def _read(folder: Path, study: str) -> Scoreboard:
         paired=_paired(contrasts, study),
         experts=frozenset(manifest["experts"]),
         empty_cells=empty,
-        endpoints=(kind,) if kind else (),
+        endpoints={study: endpoint["kind"] + targets} if "kind" in endpoint else {},
     )
 
 

@@ -1,7 +1,7 @@
 """Scores of many methods on many studies, as every reader hands them over; checks that all readers share."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,8 +50,8 @@ class Scoreboard:
     """Methods that are single experts of a ``fuse`` or ``evaluate`` run."""
     empty_cells: tuple[str, ...] = ()
     """Cells without a value, as ``study/method/metric``."""
-    endpoints: tuple[str, ...] = ()
-    """Kinds of endpoint among the studies, where the source tells."""
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    """Study to what it predicts, where the source tells: the kind of endpoint, of numbers with the targets' names."""
 
 
 def names_column(table: Table, column: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from pathfuse.errors import InputError
-from pathfuse.tables.files import SUFFIXES, read_table
+from pathfuse.tables.files import SUFFIXES, parquet_header, read_table
 from pathfuse.tables.formats import densebench, long_table, result_folders, task_table
 from pathfuse.tables.formats.scoreboard import Scoreboard, names_column
 
@@ -97,7 +97,7 @@ def _header(file: Path) -> list[str]:
     """Column names without the rows; none if the file is no table."""
     try:
         if file.suffix.lower() == ".parquet":
-            return list(pl.read_parquet_schema(file))
+            return parquet_header(file)
         with file.open(encoding="utf-8-sig", newline="") as lines:
             return next(csv.reader(lines), [])
     except (OSError, ValueError, csv.Error, pl.exceptions.PolarsError):

@@ -16,7 +16,7 @@ from pathfuse.dense.data.converters.parts import draw_parts
 from pathfuse.dense.data.images import check_values, read_image
 from pathfuse.dense.data.records import IGNORE, SPLIT, Item, Split, torn_patients, write_split
 from pathfuse.errors import InputError
-from pathfuse.tables.write import new_folder
+from pathfuse.tables.write import check_out, new_folder
 
 MASKS, IMAGES, INSTANCES = "masks", "images", "instances"
 NAMED = 3
@@ -82,6 +82,7 @@ def write_samples(
     names = card.variants[variant]
     samples = sorted(_unique(samples), key=lambda sample: _natural(sample.name))
     parts, said = draw_parts([s.patient or s.name for s in samples], [s.part for s in samples], seed)
+    check_out(out, force)
     out = out.resolve()
     with new_folder(out, force) as folder:
         items: dict[str, list[Item]] = {"train": [], "val": [], "test": []}
