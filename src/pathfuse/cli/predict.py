@@ -13,6 +13,8 @@ def predict(
     model: Annotated[Path, Parameter(help="Model folder that fuse wrote (DIR/model, or DIR).")],
     predictions: Predictions,
     out: Annotated[Path, Parameter(help="File to write, .csv or .parquet.")],
+    min_experts: Annotated[int, Parameter(help="Leave out samples that fewer experts scored.")] = 1,
+    require_all: Annotated[bool, Parameter(negative="", help="Refuse samples that lack an expert.")] = False,
     force: Force = False,
 ) -> None:
     """Fuse new predictions with a saved model."""
@@ -23,8 +25,15 @@ def predict(
     from pathfuse.tables.write import check_table, write_file
 
     check_table(out, force, [model, *predictions])
-    fused = load(model).predict(list(predictions))
+    fusion = load(model)
+    new = fusion.read(list(predictions))
+    fused = fusion.predict(new, min_experts=min_experts, require_all=require_all)
     write_file(fused, out, force)
+    if new.summary():
+        sys.stdout.write(f"{new.summary()}\n")
+    if fused.height < len(new.ids):
+        n = len(new.ids) - fused.height
+        sys.stdout.write(f"Left out: {n} samples that fewer than {min_experts} experts scored (--min-experts).\n")
     if SEEN in fused.columns:
         n = int(fused[SEEN].sum())
         sys.stderr.write(

@@ -43,6 +43,8 @@ class Rung(Fusion):
 
     fits: ClassVar[bool] = True
     """Whether the weights or the sharpness are fitted; where not, absent experts change nothing."""
+    open_end: ClassVar[bool] = True
+    """Whether a setting beyond the last candidate would shrink less still."""
     params_: Params
     presence_: Params
     setting_: float
@@ -51,6 +53,11 @@ class Rung(Fusion):
     def candidates(self, n_samples: int) -> tuple[float, ...]:
         """Settings to choose among, strongest shrinkage first. One candidate: nothing to choose."""
         return (0.0,)
+
+    def at_edge(self, n_samples: int) -> bool:
+        """Whether the chosen setting is the one that shrinks least: an even weaker one might have been chosen."""
+        candidates = self.candidates(n_samples)
+        return self.open_end and len(candidates) > 1 and self.setting_ == candidates[-1]
 
     @abstractmethod
     def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:

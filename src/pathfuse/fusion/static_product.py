@@ -48,6 +48,7 @@ class StaticProduct(Rung):
     """
 
     name = "static_product"
+    open_end = False  # the weakest pull is that of one row: hardly any
 
     def __init__(self, ridge: float | None = None, seed: int = 0, n_jobs: int | None = None) -> None:
         super().__init__(seed, n_jobs)

@@ -12,6 +12,7 @@ from pathfuse.calibration.temperature import LOG_RANGE, at_temperature
 from pathfuse.endpoints.base import Endpoint
 from pathfuse.evaluation.estimates import resampled
 from pathfuse.evaluation.judged import Judged, predicted
+from pathfuse.evaluation.notes import listed
 from pathfuse.evaluation.prediction_sets import INTERVAL_WIDTH, SetScores
 from pathfuse.evaluation.reliability import Curve, classification_curve, interval_curve, middle_edge, survival_curve
 from pathfuse.evaluation.resampling import MIN_PATIENTS, Resamples
@@ -144,18 +145,22 @@ def calibration_report(endpoint: Endpoint, judged: Mapping[str, Judged], rules: 
 
 
 def edge_warnings(fits: Sequence[Mapping[str, AnyFit]]) -> list[str]:
-    """Warns of best temperatures at the edge of what is tried: such a figure says no more than its side."""
+    """Warns of temperatures and settings at the edge of what is tried: such a figure says no more than its side."""
     found = [fit.temperature for by_task in fits for fit in by_task.values() if isinstance(fit, TaskFit)]
     low, high = np.exp(-LOG_RANGE), np.exp(LOG_RANGE)
     at_edge = [t for t in found if not low * EDGE < t < high / EDGE]
+    settings = dict.fromkeys(text for by_task in fits for fit in by_task.values() for text in fit.settings_at_edge)
+    which = listed(list(settings))
+    what = f"the settings of {which} shrink least of all that are tried: less still might have been chosen"
+    about_settings = [what] if settings else []
     if not at_edge:
-        return []
+        return about_settings
     where = f", in {len(at_edge)} of {len(found)} fits" if len(found) > 1 else ""
     said = (
         f"the best temperature of the fusion's held-out predictions is {at_edge[0]:.3g}, at the edge of what is tried "
         f"({low:.3g} to {high:.3g}){where}: the fit rows cannot say how sure the fusion should be"
     )
-    return [said]
+    return [said, *about_settings]
 
 
 def _shown(value: float) -> float | None:

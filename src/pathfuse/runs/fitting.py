@@ -63,6 +63,12 @@ class TaskFit:
         """The expert that ``best_expert`` picked on the fit rows."""
         return int(self.ladder.members["best_expert"].params_["order"][0])
 
+    @property
+    def settings_at_edge(self) -> list[str]:
+        """The methods whose chosen setting shrinks least of all that were tried, with that setting."""
+        members = self.ladder.members.items()
+        return [f"{name} ({rung.setting_:g})" for name, rung in members if rung.at_edge(len(self.rows))]
+
     def inner_report(self) -> dict[str, Any]:
         """What inner cross-validation found, for the manifest."""
         report: dict[str, Any] = {

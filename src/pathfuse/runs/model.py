@@ -22,6 +22,7 @@ from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.gaussian.council import GaussianFusion
 from pathfuse.fusion.gaussian.experts import GaussianExperts
 from pathfuse.fusion.store import dump, restore
+from pathfuse.runs.new_samples import NewSamples
 from pathfuse.runs.regression import align_moments
 from pathfuse.runs.seen import among
 from pathfuse.tables.predictions import SEEN, Expert, PredictionInput, gather, read_expert
@@ -62,31 +63,52 @@ class FusedModel:
         """
         return among(ids, self.fitted)
 
-    def predict(self, predictions: PredictionInput) -> pl.DataFrame:
-        """Fuses new predictions.
+    def read(self, predictions: PredictionInput) -> NewSamples:
+        """Reads new predictions: who scored what.
 
         Args:
             predictions: As in ``read_study``. An expert may miss any sample, or be absent altogether.
-
-        Returns:
-            The columns of ``fused.parquet``, one row per sample that any expert scored, sorted by ``sample_id``. If the
-            model was fitted on some of them, a column ``seen_in_fit`` says on which.
 
         Raises:
             InputError: A table is wrong, holds an expert that the model does not know, or spells a sample otherwise
                 than another.
         """
         tables = gather(predictions)
-        stranger = next((t.name for t in tables if t.name not in self.experts), None)
-        if stranger is not None:
+        unknown = next((t.name for t in tables if t.name not in self.experts), None)
+        if unknown is not None:
             raise InputError(
-                f"the model does not know the expert '{stranger}'; its experts are {', '.join(self.experts)}"
+                f"the model does not know the expert '{unknown}'; its experts are {', '.join(self.experts)}"
             )
         read = {t.name: read_expert(t, self.endpoint, self.label_maps[t.name]) for t in tables}
         ids = sorted({i for expert in read.values() for i in expert.ids})
         check_spelling("the predictions " + ", ".join(e.source for e in read.values()), "sample_id", ids)
-        seen = self.seen_in_fit(ids)
-        fused = self._fuse(read, ids)
+        return NewSamples(ids, read, self.experts)
+
+    def predict(
+        self, predictions: PredictionInput | NewSamples, *, min_experts: int = 1, require_all: bool = False
+    ) -> pl.DataFrame:
+        """Fuses new predictions.
+
+        Args:
+            predictions: As in ``read_study``, or what ``read`` made of them. What samples that lack an expert have left
+                is made as sharp as it deserves (``fusion.presence``).
+            min_experts: Leave out samples that fewer experts scored.
+            require_all: Refuse samples that lack an expert.
+
+        Returns:
+            The columns of ``fused.parquet``, one row per sample that any expert scored, sorted by ``sample_id``. If the
+            model was fitted on some of them, a column ``seen_in_fit`` says on which.
+
+        Raises:
+            InputError: As in ``read``; a sample lacks an expert and ``require_all`` is set; ``min_experts`` is out of
+                range, or leaves no sample.
+        """
+        new = predictions if isinstance(predictions, NewSamples) else self.read(predictions)
+        if require_all:
+            new.check_complete()
+        kept = new.with_at_least(min_experts)
+        seen = self.seen_in_fit(kept.ids)
+        fused = self._fuse(kept.read, kept.ids)
         return fused.with_columns(pl.Series(SEEN, seen)) if seen.any() else fused
 
     def _fuse(self, read: Mapping[str, Expert], ids: list[str]) -> pl.DataFrame:

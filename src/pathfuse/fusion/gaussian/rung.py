@@ -19,6 +19,8 @@ class GaussianRung(ABC):
     name: ClassVar[str]
     fits: ClassVar[bool] = True
     """Whether the weights or the sharpness are fitted; where not, absent experts change nothing."""
+    open_end: ClassVar[bool] = True
+    """Whether a setting beyond the last one would shrink less still."""
     settings: ClassVar[tuple[float, ...]] = (0.0,)
     """Candidates to choose among by inner cross-validation, strongest shrinkage first."""
 

@@ -15,6 +15,7 @@ class GaussianStaticProduct(GaussianRung):
     """Weights shrunk towards equal; settings are ridges in units of 1/n."""
 
     name = "static_product"
+    open_end = False  # the weakest pull is that of one row: hardly any
     settings: ClassVar[tuple[float, ...]] = (100.0, 10.0, 1.0)
 
     def fit(self, experts: GaussianExperts, y: Targets, setting: float, seed: int = 0) -> Params:
