@@ -173,6 +173,12 @@ def test_the_certificate_holds(fused, study):
     assert certificate["best_expert"] == min(certificate["experts"], key=certificate["experts"].get)
 
 
+def test_the_model_is_stored_with_its_endpoint(fused):
+    """Issue 15, item 18: the council of a survival study was stored as one of classes."""
+    content = json.loads((fused / "model" / "model.json").read_text())
+    assert {part["options"]["endpoint"] for part in content["fusions"].values()} == {"survival"}
+
+
 def test_the_certificate_is_that_of_the_model_on_the_fit_rows(fused, files, study, run_cli, tmp_path):
     out = tmp_path / "all.csv"
     assert run_cli("predict", "--model", fused, "--predictions", files[1], "--out", out).status == 0

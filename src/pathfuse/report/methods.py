@@ -163,11 +163,11 @@ def _judging(said: Methods, content: Content) -> None:
                  f"{'judged' if own else 'fit'} rows", "uno2011", "graf1999")  # fmt: skip
     if content.has_intervals:
         inside = " inside folds" if content.n_folds else ""
-        bca = manifest.get("interval") == "bca"
-        how = "bias-corrected and accelerated (BCa) percentiles" if bca else "percentiles"
+        used = manifest.get("intervals") or {"figures": "percentile", "differences": "percentile"}
         said.say(
-            f"95 % intervals are {how} of {manifest['n_resamples']:,} bootstrap resamples of {drawn(manifest)}s, "
-            f"drawn with replacement{inside}, paired over methods",
+            f"95 % intervals rest on {manifest['n_resamples']:,} bootstrap resamples of {drawn(manifest)}s, drawn with "
+            f"replacement{inside}, paired over methods; intervals of figures: {used['figures']}; of differences: "
+            f"{used['differences']}",
             "efron1993",
         )
     else:

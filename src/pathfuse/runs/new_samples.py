@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -21,7 +22,7 @@ class NewSamples:
     names: tuple[str, ...]
     """All experts of the model."""
 
-    @property
+    @cached_property
     def present(self) -> Bool[np.ndarray, "sample expert"]:
         """Who scored which sample."""
         table = np.zeros((len(self.ids), len(self.names)), dtype=bool)
