@@ -18,7 +18,7 @@ def run(name: str) -> pathfuse.Result:
     folder = STUDIES / name
     maps = {p.stem.removeprefix("label_map_"): p for p in folder.glob("label_map_*.csv")}
     study = pathfuse.read_study(folder / "samples.csv", folder / "predictions", label_maps=maps)
-    return pathfuse.fuse(study, n_resamples=20)
+    return pathfuse.fuse(study, n_resamples=120)
 
 
 def nll(result: pathfuse.Result) -> dict[str, float]:

@@ -81,7 +81,7 @@ def fuse(place, run_cli):
 
     def run(*more, samples=None, predictions=None, out=None):
         given = ["--samples", samples or place.samples, "--predictions", *(predictions or [place.predictions])]
-        resamples = [] if "--resamples" in more else ["--resamples", 20]
+        resamples = [] if "--resamples" in more else ["--resamples", 120]
         return run_cli("fuse", *given, "--out", out or place.out, *resamples, *more)
 
     return run
@@ -663,7 +663,7 @@ def test_a_margin_that_is_no_number(refused):
 )
 def test_intervals_and_margins_of_evaluate(place, run_cli, option, value, sentence):
     given = ("--samples", place.samples, "--predictions", place.predictions, "--out", place.out)
-    status, out, err = run_cli("evaluate", *given, "--resamples", 20, option, value)
+    status, out, err = run_cli("evaluate", *given, "--resamples", 120, option, value)
     assert (status, out) == (2, "")
     assert sentence in err.splitlines()[-1]
     assert not place.out.exists()
@@ -671,7 +671,7 @@ def test_intervals_and_margins_of_evaluate(place, run_cli, option, value, senten
 
 def test_an_unknown_unit_of_evaluate(place, run_cli):
     given = ("--samples", place.samples, "--predictions", place.predictions, "--out", place.out)
-    status, out, err = run_cli("evaluate", *given, "--resamples", 20, "--unit", "slide")
+    status, out, err = run_cli("evaluate", *given, "--resamples", 120, "--unit", "slide")
     assert (status, out) == (2, "")
     assert "unit 'slide' is unknown" in err.splitlines()[-1]
     assert not place.out.exists()

@@ -63,7 +63,7 @@ def fuse(run_cli, write_study, tmp_path_factory):
     def run(study, *more):
         place = tmp_path_factory.mktemp("run")
         samples, predictions = write_study(place, study)
-        given = ("--samples", samples, "--predictions", predictions, "--out", place / "out", "--resamples", 20)
+        given = ("--samples", samples, "--predictions", predictions, "--out", place / "out", "--resamples", 120)
         status, _, err = run_cli("fuse", *given, *more)
         assert status == 0, err
         return place
@@ -235,7 +235,7 @@ def test_a_sparse_label_loses_its_sets_and_not_the_run(tmp_path, run_cli):
             tmp_path / f"p/{name}.csv"
         )
     out = tmp_path / "out"
-    given = ("--samples", tmp_path / "samples.csv", "--predictions", tmp_path / "p", "--out", out, "--resamples", 20)
+    given = ("--samples", tmp_path / "samples.csv", "--predictions", tmp_path / "p", "--out", out, "--resamples", 120)
     said = run_cli("fuse", *given, "--coverage", 0.8)
     assert said.status == 0
     assert "label 'B' has no prediction sets" in said.err

@@ -41,7 +41,7 @@ def test_a_thesis_stays(study, tmp_path, run_cli, no_work, command):
 
 def test_a_result_is_replaced_until_something_else_stands_in_it(study, tmp_path, run_cli):
     out = tmp_path / "out"
-    command = ("evaluate", "--samples", study[0], "--predictions", study[1], "--resamples", 20, "--out", out)
+    command = ("evaluate", "--samples", study[0], "--predictions", study[1], "--resamples", 120, "--out", out)
     assert run_cli(*command).status == 0
     assert "metrics.csv" in json.loads((out / LIST).read_text())["written"]
     assert "exists already; --force overwrites it" in run_cli(*command).err
@@ -97,7 +97,7 @@ def test_notes_in_a_study_of_a_suite_stay_and_the_others_go_on(tmp_path, make_st
     for seed, name in enumerate(("one", "two")):
         make_study(tmp_path / "studies" / name, 12, 12, n_experts=2, classes=("normal", "tumor"), seed=seed)
     command = ("suite", "run", tmp_path / "studies", "--out", tmp_path / "out", "--method", "static_product",
-               "--resamples", 20)  # fmt: skip
+               "--resamples", 120)  # fmt: skip
     assert run_cli(*command).status == 0
     (tmp_path / "out/one/notes.txt").write_text("mine")
     (tmp_path / "out/ranking/notes.txt").write_text("mine")
@@ -113,7 +113,7 @@ def test_notes_in_a_study_of_a_suite_stay_and_the_others_go_on(tmp_path, make_st
 def test_a_ranking_never_replaces_a_result_that_it_read(tmp_path, run_cli, make_study):
     for seed, name in enumerate(("one", "two")):
         samples, predictions = make_study(tmp_path / "studies" / name, 12, 12, n_experts=2, seed=seed)
-        assert run_cli("evaluate", "--samples", samples, "--predictions", predictions, "--resamples", 20,
+        assert run_cli("evaluate", "--samples", samples, "--predictions", predictions, "--resamples", 120,
                        "--out", tmp_path / "results" / name).status == 0  # fmt: skip
     said = run_cli("rank", tmp_path / "results", "--out", tmp_path / "results/one", "--force")
     assert said.status == 2

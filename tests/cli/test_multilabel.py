@@ -78,7 +78,7 @@ def fuse(run_cli, tmp_path_factory):
 
     def run(samples, predictions, *more):
         out = tmp_path_factory.mktemp("run") / "out"
-        given = ("--samples", samples, "--predictions", predictions, "--out", out, "--resamples", 20)
+        given = ("--samples", samples, "--predictions", predictions, "--out", out, "--resamples", 120)
         status, _, err = run_cli("fuse", *given, *more)
         assert status == 0, err
         return out
@@ -242,7 +242,7 @@ def test_unit_patient(fuse, write_study, tmp_path):
 
 
 def test_evaluate(files, fused, run_cli, tmp_path):
-    given = ("--samples", files[0], "--predictions", files[1], "--out", tmp_path / "out", "--resamples", 20)
+    given = ("--samples", files[0], "--predictions", files[1], "--out", tmp_path / "out", "--resamples", 120)
     status, _, err = run_cli("evaluate", *given)
     assert status == 0, err
     for name in (*EXPERTS, "best_expert", "uniform_product"):
@@ -298,7 +298,7 @@ def test_a_label_with_one_value_in_one_fold_is_left_out_of_all_and_its_predictio
     other = pl.when(pl.col("fold") == 1).then(pl.col("label_CDH1")).otherwise(0)
     files = write_study(tmp_path, Study(study.samples.with_columns(label_CDH1=other), study.experts))
     out = fuse(*files, "--method", "uniform_product")
-    (warning,) = json.loads((out / "manifest.json").read_text())["warnings"]
+    warning, *_ = json.loads((out / "manifest.json").read_text())["warnings"]
     assert warning == "label 'CDH1' was not fused: all 60 fit rows of fold 1 that have it are 0"
     again = tmp_path / "again.csv"
     assert run_cli("predict", "--model", out, "--predictions", files[1], "--out", again).status == 0
@@ -310,7 +310,7 @@ def test_a_label_with_one_value_in_one_fold_is_left_out_of_all_and_its_predictio
 
 def test_the_warning_reaches_the_user(study, write_study, run_cli, tmp_path):
     samples, predictions = write_study(tmp_path, Study(study.samples.with_columns(label_TP53=1), study.experts))
-    given = ("--samples", samples, "--predictions", predictions, "--out", tmp_path / "out", "--resamples", 20)
+    given = ("--samples", samples, "--predictions", predictions, "--out", tmp_path / "out", "--resamples", 120)
     status, _, err = run_cli("fuse", *given)
     assert status == 0
     assert "pathfuse: warning: label 'TP53' was not fused: all 50 fit rows that have it are 1" in err.splitlines()
@@ -326,7 +326,7 @@ def test_one_label_remains(fuse, study, write_study, tmp_path):
 def test_a_label_that_is_blank_on_all_fit_rows(fuse, study, write_study, tmp_path):
     gone = pl.when(FIT).then(None).otherwise(pl.col("label_CDH1"))
     out = fuse(*write_study(tmp_path, Study(study.samples.with_columns(label_CDH1=gone), study.experts)))
-    (warning,) = json.loads((out / "manifest.json").read_text())["warnings"]
+    warning, *_ = json.loads((out / "manifest.json").read_text())["warnings"]
     assert warning == "label 'CDH1' was not fused: no fit row has both a truth and a prediction"
 
 
@@ -402,7 +402,7 @@ def refused(place, run_cli):
     def check(*parts, more=(), command="fuse"):
         before = place.content()
         given = ("--samples", place.samples, "--predictions", place.predictions, "--out", place.folder / "out")
-        status, out, err = run_cli(command, *given, "--resamples", 20, *more)
+        status, out, err = run_cli(command, *given, "--resamples", 120, *more)
         assert (status, out) == (2, "")
         *earlier, sentence = err.splitlines()
         assert all(PROGRESS.fullmatch(line) for line in earlier)

@@ -26,13 +26,13 @@ COLUMNS = [
 ]
 CLASSES = ("no", "yes")
 MARGIN_WORDS = {"superior", "equivalent", "non-inferior", "inferior", "unresolved"}
-BOOTSTRAP = "paired bootstrap by sample, 60 resamples"
+BOOTSTRAP = "paired bootstrap by sample, 120 resamples"
 
 
 @pytest.fixture(scope="module")
 def fuse(run_cli):
     def run(out, samples, predictions, *more):
-        given = ("--samples", samples, "--predictions", predictions, "--out", out, "--resamples", 60)
+        given = ("--samples", samples, "--predictions", predictions, "--out", out, "--resamples", 120)
         status, _, err = run_cli("fuse", *given, "--method", "static_product", *more)
         assert status == 0, err
         return out
@@ -54,7 +54,7 @@ def split(fuse, split_study):
 @pytest.fixture(scope="module")
 def evaluate(run_cli):
     def run(out, samples, predictions, *more):
-        given = ("--samples", samples, "--predictions", predictions, "--out", out, "--resamples", 60)
+        given = ("--samples", samples, "--predictions", predictions, "--out", out, "--resamples", 120)
         status, _, err = run_cli("evaluate", *given, *more)
         assert status == 0, err
         return out
@@ -84,7 +84,7 @@ def test_tests_csv_of_a_split_study(split):
     assert set(of_delong["metric"]) == {"auroc"}
     competing = {pair for pair in contrasts_of(split) if "null_model" not in pair}
     assert set(of_delong.select("method", "reference").iter_rows()) == competing
-    of_margin = table.filter(pl.col("test") == "non-inferiority, percentile bootstrap by sample, not adjusted")
+    of_margin = table.filter(pl.col("test") == "non-inferiority, bootstrap by sample, not adjusted")
     wanted = {(m, "best_expert", metric) for m, r in contrasts_of(split) if r == "best_expert" for metric in
               ("nll", "auroc")}  # fmt: skip
     assert {("fused", "best_expert", "nll"), ("fused", "best_expert", "auroc")} <= wanted
@@ -128,20 +128,21 @@ def test_margins_in_tests_csv_agree_with_the_comparisons(split):
 
 
 def test_bca_intervals_and_a_wide_margin(fuse, split, split_study, tmp_path):
-    """They change limits, words and margins, and no value, p-value or adjustment."""
+    """They change limits, p-values, words and margins, and no value."""
     out = fuse(tmp_path / "out", *split_study, "--interval", "bca", "--margin", "5")
     manifests = [json.loads((folder / "manifest.json").read_text()) for folder in (split, out)]
-    assert [(m["interval"], m["margin"]) for m in manifests] == [("percentile", 0.01), ("bca", 5)]
+    assert [(m["interval"], m["margin"]) for m in manifests] == [("auto", 0.01), ("bca", 5)]
     for name, point in (("metrics.csv", "value"), ("comparisons.csv", "difference")):
         plain, bca = pl.read_csv(split / name), pl.read_csv(out / name)
-        same = [c for c in plain.columns if c not in ("ci_low", "ci_high", "test")]
+        same = [c for c in plain.columns if c not in ("ci_low", "ci_high", "test", "p_value", "p_holm")]
         assert point in same
         assert bca.select(same).equals(plain.select(same))
-        assert bca["ci_low"].null_count() == bca["ci_high"].null_count() == 0
+        sure = bca.filter(pl.col("metric") != "ece")
+        assert sure["ci_low"].null_count() == sure["ci_high"].null_count() == 0
         assert (bca["ci_low"] <= bca["ci_high"]).all()
         assert (bca["ci_low"] != plain["ci_low"]).mean() > 0.5
-    assert set(pl.read_csv(out / "comparisons.csv")["test"]) == {BOOTSTRAP + ", BCa interval"}
-    assert set(pl.read_csv(split / "comparisons.csv")["test"]) == {BOOTSTRAP}
+    assert set(pl.read_csv(out / "comparisons.csv")["test"]) == {BOOTSTRAP + ", BCa interval", "none"}
+    assert set(pl.read_csv(split / "comparisons.csv")["test"]) == {BOOTSTRAP + ", t", "none"}
     margins = read_tests(out).drop_nulls("margin")
     assert set(margins["margin"]) == {5.0}
     assert set(margins["conclusion"]) <= {"superior", "equivalent"}  # it forgives any loss

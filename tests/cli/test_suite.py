@@ -15,7 +15,7 @@ import pytest
 
 from pathfuse.suite.cards import read_cards
 
-ARGUMENTS = ("--resamples", 20, "--method", "static_product")
+ARGUMENTS = ("--resamples", 120, "--method", "static_product")
 STUDIES = ("brca_idc_ilc", "one", "two")
 COLUMNS = [
     "study", "task", "endpoint", "status", "seconds", "n", "fused_nll", "best_expert_nll", "fused_f1_macro",

@@ -94,8 +94,8 @@ def pages(tmp_path_factory):
     for kind, (samples, said, edges) in kinds.items():
         experts = {f"expert_{m}": pl.DataFrame({"sample_id": ids, **said()}) for m in range(3)}
         studies[kind] = pathfuse.read_study(samples=samples, predictions=experts, time_edges=edges)
-    results = {kind: pathfuse.fuse(study, n_resamples=40) for kind, study in studies.items()}
-    results["evaluate"] = pathfuse.evaluate(studies["classes"], n_resamples=40)
+    results = {kind: pathfuse.fuse(study, n_resamples=120) for kind, study in studies.items()}
+    results["evaluate"] = pathfuse.evaluate(studies["classes"], n_resamples=120)
     return {kind: result.save(place / kind) / "report.html" for kind, result in results.items()}
 
 

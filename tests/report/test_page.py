@@ -201,8 +201,8 @@ def real_pages(tmp_path_factory):
     study = pathfuse.read_study(samples=samples, predictions=experts)
     pages = {}
     results = {
-        "fuse": pathfuse.fuse(study, method="logitprod", n_resamples=40, skip_unscored=True),
-        "evaluate": pathfuse.evaluate(study, n_resamples=40),
+        "fuse": pathfuse.fuse(study, method="logitprod", n_resamples=120, skip_unscored=True),
+        "evaluate": pathfuse.evaluate(study, n_resamples=120),
     }
     for name, result in results.items():
         folder = result.save(tmp_path_factory.mktemp("run") / name)

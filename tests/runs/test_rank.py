@@ -205,7 +205,7 @@ def test_total_agreement_is_written_as_json(tmp_path):
 def test_real_results_can_be_ranked(tmp_path, make_study):
     for seed in range(2):
         samples, predictions = make_study(tmp_path / f"in{seed}", 30, 40, seed=seed)
-        pathfuse.evaluate(pathfuse.read_study(samples, predictions), n_resamples=30).save(tmp_path / f"runs/s{seed}")
+        pathfuse.evaluate(pathfuse.read_study(samples, predictions), n_resamples=120).save(tmp_path / f"runs/s{seed}")
     result = pathfuse.rank([tmp_path / "runs"], experts=True)
     assert set(result.summary["method"]) >= {"best_expert", "mean_probability", "uniform_product", "expert_0"}
     assert result.manifest["metric"] == "nll"

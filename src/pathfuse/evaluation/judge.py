@@ -190,10 +190,8 @@ def _paired(
         for name, own in zip(contrast, scored, strict=True)
     )
     # A fold that one side does not define (a constant prediction has no correlation) is no part of the comparison.
-    return (
-        {m: value.among(other[m].counted) for m, value in one.items()},
-        {m: value.among(one[m].counted) for m, value in other.items()},
-    )
+    both = [m for m in one if m in other]
+    return {m: one[m].among(other[m].counted) for m in both}, {m: other[m].among(one[m].counted) for m in both}
 
 
 def _judge_contrasts(verdict: Verdict, endpoint: Endpoint, output: str, pairs: Pairs, rules: Rules, same: Same) -> None:

@@ -78,7 +78,7 @@ def evaluate(
         >>> study = pathfuse.read_study(samples, {"uni": uni, "conch": conch.head(18)})
         >>> metrics = pathfuse.evaluate(study, n_resamples=0).metrics
         >>> metrics["method"].unique(maintain_order=True).to_list()
-        ['conch', 'uni', 'best_expert', 'mean_probability', 'uniform_product']
+        ['conch', 'uni', 'best_expert', 'mean_probability', 'uniform_product', 'null_model']
     """
     start = time.perf_counter()
     study = with_positive(study, positive)
