@@ -121,22 +121,25 @@ def fit_presence(seen: Sequence[View], predictions: Sequence[LogProbs], observed
     Returns:
         ``group``, Int; ``own`` (a) and ``equal`` (b), Float, each (group,); ``known``, Int: the experts that count.
     """
-    numbers = [_fit_pair(view.experts, said, observed[view.rows]) for view, said in zip(seen, predictions, strict=True)]
+    numbers = [
+        _fit_pair(view.experts, predicted, observed[view.rows])
+        for view, predicted in zip(seen, predictions, strict=True)
+    ]
     own, equal = np.array(numbers).reshape(-1, 2).T
     groups = np.array([view.group for view in seen], dtype=np.int64)
     return {"group": groups, "own": own, "equal": equal, "known": known_experts(present)}
 
 
-def _fit_pair(experts: Experts, said: LogProbs, observed: Observed) -> tuple[float, float]:
-    if len(said) < MIN_ROWS:
+def _fit_pair(experts: Experts, predicted: LogProbs, observed: Observed) -> tuple[float, float]:
+    if len(predicted) < MIN_ROWS:
         return 0.0, 1.0
     even = weighted_product(experts, equal_weights(experts.present))
-    parts = np.stack([floor_log_prob(said).T, even.T])
-    likelihood = SetLikelihood.of(observed, np.exp(even).T, PRIOR_ROWS / len(said))
+    parts = np.stack([floor_log_prob(predicted).T, even.T])
+    likelihood = SetLikelihood.of(observed, np.exp(even).T, PRIOR_ROWS / len(predicted))
 
     def value(theta: Vector) -> tuple[float, Vector]:
         loss, slope = likelihood(np.einsum("p,pkn->kn", theta, parts))
-        return loss, np.einsum("kn,pkn->p", slope, parts) / len(said)
+        return loss, np.einsum("kn,pkn->p", slope, parts) / len(predicted)
 
     found = minimize(value, np.array([0.5, 0.5]), jac=True, method="L-BFGS-B", bounds=[(0, None), (0, None)])
     add_flops(4 * parts.size * found.nfev)

@@ -54,22 +54,22 @@ def fit_gaussian_presence(
         scored: Who scored those rows.
     """
     numbers = []
-    for view, said in zip(seen, predictions, strict=True):
+    for view, predicted in zip(seen, predictions, strict=True):
         even = pool(view.experts.with_variance(residual), equal_share(view.experts))
-        numbers.append(_fit_pair(said, even, y[view.rows]))
+        numbers.append(_fit_pair(predicted, even, y[view.rows]))
     own, equal = np.array(numbers).reshape(-1, 2).T
     groups = np.array([view.group for view in seen], dtype=np.int64)
     return {"group": groups, "own": own, "equal": equal, "known": known_experts(scored)}
 
 
-def _fit_pair(said: Gaussian, even: Gaussian, y: Targets) -> tuple[float, float]:
-    known = ~np.isnan(y) & ~np.isnan(said.mean) & ~np.isnan(even.mean)
+def _fit_pair(predicted: Gaussian, even: Gaussian, y: Targets) -> tuple[float, float]:
+    known = ~np.isnan(y) & ~np.isnan(predicted.mean) & ~np.isnan(even.mean)
     n_rows = int(known.any(axis=1).sum())
     if n_rows < MIN_ROWS:
         return 0.0, 1.0
     truth, pull = y[known], PRIOR_ROWS / n_rows
-    mean = np.stack([said.mean[known], even.mean[known]])
-    precision = 1 / np.stack([said.variance[known], even.variance[known]])
+    mean = np.stack([predicted.mean[known], even.mean[known]])
+    precision = 1 / np.stack([predicted.variance[known], even.variance[known]])
     stated = precision[1]
 
     def value(theta: Float[np.ndarray, " part"]) -> tuple[float, Float[np.ndarray, " part"]]:
@@ -87,23 +87,23 @@ def _fit_pair(said: Gaussian, even: Gaussian, y: Targets) -> tuple[float, float]
     return float(found.x[0]), float(found.x[1])
 
 
-def corrected_gaussian(said: Gaussian, experts: GaussianExperts, params: Params) -> Gaussian:
+def corrected_gaussian(predicted: Gaussian, experts: GaussianExperts, params: Params) -> Gaussian:
     """The predictions of samples that lack an expert, as sure as the others deserve; the rest as they are.
 
     Args:
-        said: Of the method as it is.
+        predicted: Of the method as it is.
         experts: With variances wherever present.
         params: From ``fit_gaussian_presence``; empty: nothing is changed.
     """
     lacking = lacks_one(experts.scored, params)
     if not lacking.any():
-        return said
+        return predicted
     few = experts.rows(np.flatnonzero(lacking))
     own, equal = numbers_of(params, few.scored)
     even = pool(few, equal_share(few))
-    parts = (own[:, None] / said.variance[lacking], equal[:, None] / even.variance)
+    parts = (own[:, None] / predicted.variance[lacking], equal[:, None] / even.variance)
     total = parts[0] + parts[1]
-    mean, variance = said.mean.copy(), said.variance.copy()
-    mean[lacking] = (parts[0] * said.mean[lacking] + parts[1] * even.mean) / total
+    mean, variance = predicted.mean.copy(), predicted.variance.copy()
+    mean[lacking] = (parts[0] * predicted.mean[lacking] + parts[1] * even.mean) / total
     variance[lacking] = 1 / total
     return Gaussian(mean, variance)
