@@ -200,7 +200,7 @@ def test_pixels_beside_micrometres(run_cli, mixed, tmp_path):
     assert "Left out: 16 (sample without any usable slide: P002, P003, P005, P006, P008; 16 samples of 16 patients)" \
         in out  # fmt: skip
     manifest = json.loads((tmp_path / "out/manifest.json").read_text())
-    assert manifest["warnings"] == [LOST.format("pca_ridge")]
+    assert LOST.format("pca_ridge") in manifest["warnings"]
     status, out, err = run_cli(*arguments, "--jobs", 1, "--um-per-px", 0.5, "--force")
     assert (status, "24 of 24 samples predicted" in out, "warning" in err) == (0, True, False)
 
@@ -229,4 +229,4 @@ def test_a_study_of_pixels_and_micrometres(run_cli, mixed, tmp_path):
     assert "pca_ridge: left out 16 (sample without any usable slide: P002, P003, P005, P006, P008; 16 samples" in page
     assert "No row was left out" not in page
     manifest = json.loads((tmp_path / "result/manifest.json").read_text())
-    assert manifest["warnings"] == [LOST.format("pca_ridge")]
+    assert LOST.format("pca_ridge") in manifest["warnings"]

@@ -193,7 +193,7 @@ def test_the_manifest_names_the_edges(fused):
     assert manifest["endpoint"] == {
         "kind": "survival", "time_edges": ["0.0", "12.0", "24.0", "36.0", "inf"], "censoring": "later"
     }  # fmt: skip
-    assert manifest["warnings"] == []
+    assert not [w for w in manifest["warnings"] if "edges" in w]
     assert "hazard_product" in manifest["inner_cross_validation"][0]["all"]["inner_nll"]
 
 

@@ -215,8 +215,7 @@ def gap(people: People, reason: str, n: int, slides: Sequence[str]) -> dict[str,
 
 def line(people: People, reason: str, n: int, names: Sequence[str], rows: Sequence[int]) -> dict[str, Any]:
     """One line of ``left_out`` about rows of the samples table; see ``gap``."""
-    patients = len(set(people.samples.patients[list(rows)].tolist()))
-    return {"reason": reason, "n": n, "first": list(names[:SHOWN]), "samples": len(rows), "patients": patients}
+    return {"reason": reason, "n": n, "first": list(names[:SHOWN]), **people.samples.counted(rows)}
 
 
 def notes_of(folder: FeatureFolder) -> list[dict[str, Any]]:

@@ -99,7 +99,8 @@ def _loss(
     if 2 * lost.sum() <= n and 2 * len(gone) <= len(everyone):
         return None
     reason, most = Counter(why[row] for row in np.flatnonzero(lost).tolist()).most_common(1)[0]
+    of_patients = f" ({len(gone)} of {len(everyone)} patients)" if people.samples.has_patient.any() else ""
     return (
-        f"{int(lost.sum())} of {n} samples with a truth{where} ({len(gone)} of {len(everyone)} patients) drop out of "
+        f"{int(lost.sum())} of {n} samples with a truth{where}{of_patients} drop out of "
         f"'{name}', {'all' if most == lost.sum() else most} of them because: {reason}"
     )

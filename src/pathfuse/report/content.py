@@ -107,7 +107,8 @@ class Content:
 def left_out_line(item: dict[str, Any]) -> str:
     """A line of the manifest's ``left_out`` in words; one with an ``expert`` is about that expert alone."""
     first = f": {', '.join(item['first'])}" if item["first"] else ""
-    touched = f"; {item['samples']} samples of {item['patients']} patients" if item.get("samples") else ""
+    touched = f"; {item['samples']} samples" if item.get("samples") else ""
+    touched += f" of {item['patients']} patients" if touched and "patients" in item else ""
     if "expert" in item:
         return f"{item['expert']}: left out {item['n']} ({item['reason']}{first}{touched})"
     return f"Left out: {item['n']} rows ({item['reason']}{first}{touched})"

@@ -80,9 +80,8 @@ def _left_out(study: Study, used: np.ndarray) -> list[dict[str, Any]]:
 def _line(study: Study, reason: str, rows: Sequence[int]) -> dict[str, Any]:
     """Some rows that are left out, and of how many patients they are."""
     samples = study.samples
-    patients = len(set(samples.patients[list(rows)].tolist()))
     first = samples.ids[list(rows[:SHOWN])].tolist()
-    return {"reason": reason, "n": len(rows), "first": first, "samples": len(rows), "patients": patients}
+    return {"reason": reason, "n": len(rows), "first": first, **samples.counted(rows)}
 
 
 def _describe_expert(study: Study, m: int, fitted: np.ndarray, judged: np.ndarray) -> dict[str, Any]:

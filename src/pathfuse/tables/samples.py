@@ -1,5 +1,6 @@
 """The samples table: what is true, who belongs to whom, and which role each row has (contract, section 1)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +40,13 @@ class Samples:
     def drawn(self) -> str:
         """What a bootstrap over ``patients`` draws, in words: ``patient``, or ``sample`` where none is named."""
         return "patient" if self.has_patient.any() else "sample"
+
+    def counted(self, rows: Sequence[int]) -> dict[str, int]:
+        """How many ``samples`` some rows are, and of how many ``patients`` where patients were given."""
+        counts = {"samples": len(rows)}
+        if self.has_patient.any():
+            counts["patients"] = len(set(self.patients[list(rows)].tolist()))
+        return counts
 
     @property
     def warnings(self) -> list[str]:
