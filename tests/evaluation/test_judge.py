@@ -735,3 +735,16 @@ def test_a_method_that_is_silent_on_one_label_speaks_for_the_others(rng, interva
     figures = [(rows[o].value, rows[o].ci_low, rows[o].ci_high) for o in ("a", "all")]
     assert np.isfinite(figures).all()
     assert figures[0] == pytest.approx(figures[1], abs=1e-12)
+
+
+def test_a_constant_prediction_has_no_doubt_about_its_auroc():
+    truth = np.arange(40) % 2
+    row = metric_of(verdict_of(rows_of(truth, {"x": np.log(np.full((40, 2), 0.5))}, k=2)), "x", "auroc")
+    assert (row.value, row.ci_low, row.ci_high) == (0.5, 0.5, 0.5)
+
+
+def test_resamples_that_lack_a_label_are_counted_for_the_mean(rng):
+    tasks = {"common": binary_rows(rng, 12), "rare": binary_rows(rng, 2)}
+    verdict = judge_tasks(Multilabel(("common", "rare")), tasks, CONTRAST, Rules(400))
+    lacking = [n for n in verdict.notes if n.endswith("lack a label or target, and were left out")]
+    assert {n.split()[1] for n in lacking} == {"auroc", "balanced_accuracy", "f1"}

@@ -95,8 +95,8 @@ def null(difference, low, high, better, method="fused"):
         (
             null(0.3, 0.2, 0.4, False, "uni"),
             (
-                "The expert is not better than the class frequencies of the fit rows (NLL 1.100; 228 samples of 114 "
-                "patients)."
+                "The expert is not shown to be better than the class frequencies of the fit rows (NLL 1.100; "
+                "228 samples of 114 patients)."
             ),
         ),
     ],

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pathfuse
+from pathfuse.errors import InputError
 from pathfuse.runs import evaluate as module
 
 N = 36
@@ -177,3 +178,15 @@ def test_survival_without_fit_rows_says_where_the_censoring_is_from():
     said = "there are no fit rows, so c_index_ipcw, ibs and AUCs weigh by the censoring of the judged rows"
     assert said in result.manifest["notes"]
     assert said not in pathfuse.evaluate(study_of("survival", "split", 1), n_resamples=0).manifest["notes"]
+
+
+def test_a_study_that_the_experts_scored_less_than_half_of_is_refused(make_study, tmp_path):
+    """Issue 15, item 17: a verdict on the few that are left would stand for all."""
+    samples, predictions = make_study(tmp_path, 30, 30)
+    for file in predictions.iterdir():
+        pl.read_csv(file, infer_schema=False).head(25).write_csv(file)
+    study = pathfuse.read_study(samples, predictions)
+    with pytest.raises(InputError, match=r"no expert scored 3[0-9] of the 60 samples .* more than half"):
+        pathfuse.evaluate(study, n_resamples=0)
+    with pytest.raises(InputError, match="more than half"):
+        pathfuse.fuse(study, method="uniform_product", n_resamples=0, skip_unscored=True)

@@ -80,3 +80,8 @@ def test_two_slides_of_one_case_in_one_part_are_a_warning():
 def test_the_pair_that_is_apart_is_shown_before_one_that_is_not():
     with pytest.raises(InputError, match=r"'TCGA-BB-0001-1' \(fit\) and 'TCGA-BB-0001-2' \(test\)"):
         samples(sample_id=[ONE, TWO, "TCGA-BB-0001-1", "TCGA-BB-0001-2"], split=["fit", "fit", "fit", "test"])
+
+
+def test_dashes_written_as_underscores_are_dashes():
+    names = pl.Series(["TCGA_AA_1000_01Z_00_DX1", "tcga.AA.1000.01Z", "C3L_00001_21", "slide_1", "TCGA-AA-1000_x"])
+    assert cases_of(names)["case"].to_list() == ["TCGA-AA-1000", "TCGA-AA-1000", "C3L-00001", None, "TCGA-AA-1000"]

@@ -73,7 +73,8 @@ class ClassificationScores:
         both = in_truth + in_calls
         f1 = np.divide(2 * right, both, out=np.full_like(right, np.nan), where=both > 0)
         true, called = (np.isin(np.arange(len(classes)), which) for which in (self.truth, self.predicted))
-        return mean_of_classes(recall, true), mean_of_classes(f1, true | called)
+        balanced = mean_of_classes(recall, true)
+        return balanced, np.where(np.isnan(balanced), np.nan, mean_of_classes(f1, true | called))
 
 
 def f1_of_class(truth: Int[np.ndarray, " sample"], predicted: Int[np.ndarray, " sample"], positive: int) -> float:

@@ -111,7 +111,8 @@ class Estimate:
             if not len(self.left_out):
                 return percentile_interval(draws)
             return bca_interval(point, draws, self.left_out)
-        if is_share(self.metric) and not self.same and standard_error(draws, self.sampled) == 0:
+        at_end = self.paired or point in (0.0, 1.0)  # a constant prediction has an AUROC of .5 in every sample
+        if is_share(self.metric) and at_end and not self.same and standard_error(draws, self.sampled) == 0:
             return self._unmoved()
         if self.paired:
             few = self.sampled.n_patients < FEW_PATIENTS

@@ -13,7 +13,7 @@ from pathfuse.endpoints.base import Endpoint
 from pathfuse.evaluation.averages import Averages, Pairs
 from pathfuse.evaluation.estimates import Estimates, estimate, resampled
 from pathfuse.evaluation.intervals import FEW_PATIENTS, MIN_RESAMPLES, described
-from pathfuse.evaluation.judged import Comparison, Judged, Metric, Scores, Verdict, predicted
+from pathfuse.evaluation.judged import UNSURE, Comparison, Judged, Metric, Scores, Verdict, predicted
 from pathfuse.evaluation.notes import about_auroc, about_figure, about_unsure, listed, too_few
 from pathfuse.evaluation.paired_tests import (
     ALPHA,
@@ -107,6 +107,7 @@ def judge_tasks(
             for name, values in averages.methods().items()
             for row in _metrics(name, "all", values, (n, n_patients), rules)
         )
+        _count_undefined(verdict, averages.methods())
         everywhere = {name: tuple(one.get(name) for one in same.values()) for one in same.values() for name in one}
         _judge_contrasts(verdict, endpoint, "all", averages.pairs(), rules, everywhere)
     if enough and rules.n_resamples:
@@ -147,6 +148,20 @@ def _judge_methods(
             if reason is not None and name != NULL_MODEL:
                 reasons.setdefault((metric, reason), []).append(name)
     verdict.notes.extend(f"{output}: {metric} of {listed(names)} {why}" for (metric, why), names in reasons.items())
+
+
+def _count_undefined(verdict: Verdict, everything: Mapping[str, Estimates]) -> None:
+    """Notes of the means over labels or targets: how many resamples lack one of them, and were left out."""
+    reasons: dict[tuple[str, int], list[str]] = {}
+    for name, values in everything.items():
+        for metric, value in values.items():
+            lacking = int(np.isnan(value.resampled).sum())
+            if 0 < lacking < value.n_resamples and metric not in UNSURE:
+                reasons.setdefault((metric, lacking), []).append(name)
+    verdict.notes.extend(
+        f"all: {metric} of {listed(names)} has {n} resamples that lack a label or target, and were left out"
+        for (metric, n), names in reasons.items()
+    )
 
 
 def _metrics(name: str, output: str, values: Estimates, counts: tuple[int, int], rules: Rules) -> list[Metric]:

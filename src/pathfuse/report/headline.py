@@ -61,7 +61,7 @@ def _nothing_learned(manifest: Mapping[str, Any]) -> str:
     own = whole["methods"].get("fused")
     if own is None:
         n = len(whole["methods"])
-        who = "The expert is not" if n == 1 else f"None of the {n} experts is"
+        who = "The expert is not shown to be" if n == 1 else f"None of the {n} experts is shown to be"
         return f"{who} better than {what} (NLL {null}; {where})."
     interval = (
         "no interval" if own["ci_low"] is None else f"95 % interval {signed(own['ci_low'])} to {signed(own['ci_high'])}"

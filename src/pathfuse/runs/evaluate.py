@@ -23,7 +23,7 @@ from pathfuse.runs.fitting import check_names, check_seed
 from pathfuse.runs.judging import check_judging, check_patients, judge_all, judged_rows, with_positive
 from pathfuse.runs.learning import beside_null_model, learning_notes, learning_warnings
 from pathfuse.runs.manifest import describe
-from pathfuse.runs.outer import Progress, silent
+from pathfuse.runs.outer import Progress, check_most_scored, silent
 from pathfuse.runs.regression import align_moments, with_judged_targets
 from pathfuse.runs.result import Result, comparisons_frame, metrics_frame, tests_frame
 from pathfuse.runs.seen import seen_warnings
@@ -159,6 +159,8 @@ def _parts(study: Study) -> list[Partition]:
         InputError: There is nothing to judge.
     """
     samples, scored = study.samples, study.n_scored() > 0
+    taking_part = samples.roles != "train" if samples.roles is not None else np.ones(len(scored), dtype=bool)
+    check_most_scored(study, np.flatnonzero(taking_part))
     if samples.folds is not None:
         folds = [p for p in partitions(samples, allow_in_sample=False) if scored[p.judged].any()]
         parts = [Partition(p.name, p.fit[scored[p.fit]], p.judged[scored[p.judged]]) for p in folds]

@@ -65,9 +65,11 @@ class TaskFit:
 
     @property
     def settings_at_edge(self) -> list[str]:
-        """The methods whose chosen setting shrinks least of all that were tried, with that setting."""
-        members = self.ladder.members.items()
-        return [f"{name} ({rung.setting_:g})" for name, rung in members if rung.at_edge(len(self.rows))]
+        """The methods in the fusion whose setting shrinks least of all that were tried, with that setting."""
+        members = {"auto": getattr(self.fused, "members_", {})}.get(self.fused.name) or {}
+        alone = getattr(self.fused, "chosen_", self.fused)
+        rungs = list(members.values()) or [alone]
+        return [f"{r.name} ({r.setting_:g})" for r in rungs if isinstance(r, Rung) and r.at_edge(len(self.rows))]
 
     def inner_report(self) -> dict[str, Any]:
         """What inner cross-validation found, for the manifest."""

@@ -34,6 +34,21 @@ def scored_parts(study: Study, allow_in_sample: bool, skip_unscored: bool) -> li
     return [_scored_part(study, part, skip_unscored) for part in partitions(study.samples, allow_in_sample)]
 
 
+def check_most_scored(study: Study, rows: Index) -> None:
+    """Refuses a study of which the experts scored less than half: what is left would stand for all.
+
+    Raises:
+        InputError: Saying how many rows are not scored, and which is the first.
+    """
+    unscored = rows[study.n_scored()[rows] == 0]
+    if 2 * len(unscored) > len(rows):
+        raise InputError(
+            f"{study.samples.source}: no expert scored {len(unscored)} of the {len(rows)} samples (the first is "
+            f"'{study.samples.ids[unscored[0]]}'), more than half: check how the predictions spell them, or "
+            "leave these rows out of the table"
+        )
+
+
 def _scored_part(study: Study, part: Partition, skip_unscored: bool) -> Partition:
     scored = study.n_scored() > 0
     mute = [n for n in np.concatenate([part.fit, part.judged]) if not scored[n]]
@@ -42,6 +57,7 @@ def _scored_part(study: Study, part: Partition, skip_unscored: bool) -> Partitio
             f"{study.samples.source}: no expert scored the sample '{study.samples.ids[mute[0]]}' "
             f"({len(mute)} such samples; --skip-unscored leaves them out)"
         )
+    check_most_scored(study, np.concatenate([part.fit, part.judged]))
     part = Partition(part.name, part.fit[scored[part.fit]], part.judged[scored[part.judged]])
     if not len(part.fit) or not len(part.judged):
         raise InputError(f"{study.samples.source}: the experts scored no {'test' if len(part.fit) else 'fit'} row")

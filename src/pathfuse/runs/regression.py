@@ -165,11 +165,11 @@ class GaussianFit:
 
     @property
     def settings_at_edge(self) -> list[str]:
-        """The methods whose chosen setting shrinks least of all that were tried, with that setting."""
+        """The methods in the fusion whose setting shrinks least of all that were tried, with that setting."""
         tried = {name: rung.settings for name, rung in GAUSSIAN_RUNGS.items() if rung.open_end}
         settings = self.ladder.settings
         return [f"{name} ({settings[name]:g})" for name, grid in tried.items()
-                if len(grid) > 1 and settings[name] == grid[-1]]  # fmt: skip
+                if name in self.fused.members and len(grid) > 1 and settings[name] == grid[-1]]  # fmt: skip
 
     def inner_report(self) -> dict[str, Any]:
         """What inner cross-validation found, for the manifest."""

@@ -34,7 +34,11 @@ BARCODES = (
 def cases_of(names: pl.Series) -> pl.DataFrame:
     """The case in each name, in capitals, and the place of its barcode in ``BARCODES``; null where there is none."""
     table = pl.DataFrame({"name": names})
-    found = [pl.col("name").str.extract(f"(?i){one.pattern}").str.to_uppercase() for one in BARCODES]
+    dashed = pl.col("name").str.replace_all(r"^(?i)(TCGA|C3L|C3N|GTEX|TARGET|HCM)[_.]", "${1}-")
+    dashed = (
+        pl.when(dashed != pl.col("name")).then(pl.col("name").str.replace_all("[_.]", "-")).otherwise(pl.col("name"))
+    )
+    found = [dashed.str.extract(f"(?i){one.pattern}").str.to_uppercase() for one in BARCODES]
     places = [pl.when(case.is_not_null()).then(pl.lit(k, pl.Int32)) for k, case in enumerate(found)]
     return table.select(case=pl.coalesce(found), barcode=pl.coalesce(places))
 
