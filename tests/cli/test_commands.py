@@ -821,7 +821,7 @@ def test_doubts_about_samples_reach_the_user(simulate, write_study, run_cli, tmp
         assert status == 0, err
         warnings = json.loads((tmp_path / command / "manifest.json").read_text())["warnings"]
         assert all(f"pathfuse: warning: {warning}" in err.splitlines() for warning in warnings)
-        torn, copied = warnings
+        torn, copied = (w for w in warnings if "shrink least" not in w)
         one, two, last = (names[name] for name in ("s000", "s001", "s049"))
         assert torn == (
             f"{samples}: 50 samples are of 25 cases, the first TCGA-AA-0000 ('{one}' and '{two}'), but each counts as "

@@ -143,14 +143,14 @@ def two_sided_p(draws: Draws) -> float:
     return float(min(1.0, 2 * min((1 + (kept <= 0).sum()) / n, (1 + (kept >= 0).sum()) / n)))
 
 
-def described(kind: str, n_patients: int) -> dict[str, str]:
+def described(kind: str, n_patients: int, drawn: str = "patient") -> dict[str, str]:
     """Which intervals ``kind`` gives figures and differences among so many patients, in words."""
     plain = "percentile"
     if kind == "bca":
-        plain = "BCa, leaving each patient out in turn"
+        plain = f"BCa, leaving each {drawn} out in turn"
     if kind != "auto" or n_patients >= FEW_PATIENTS:
         return {"figures": plain, "differences": plain}
     return {
-        "figures": f"BCa, leaving each patient out in turn, widened for {n_patients} patients (Hesterberg 2015)",
+        "figures": f"BCa, leaving each {drawn} out in turn, widened for {n_patients} {drawn}s (Hesterberg 2015)",
         "differences": "bootstrap standard error with a t distribution",
     }

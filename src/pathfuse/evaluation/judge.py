@@ -77,7 +77,7 @@ def judge_tasks(
     elif 0 < rules.n_resamples < MIN_RESAMPLES:
         verdict.notes.append(f"{rules.n_resamples} resamples, fewer than {MIN_RESAMPLES}: no intervals")
     elif rules.n_resamples:
-        verdict.intervals.update(described(rules.interval, n_patients))
+        verdict.intervals.update(described(rules.interval, n_patients, rules.drawn))
     if enough and any(len(np.unique(judged.folds)) > 1 for judged in tasks.values()):
         verdict.notes.append(ABOUT_FOLDS)
     averages, same = Averages(), dict[str, dict[str, str]]()
