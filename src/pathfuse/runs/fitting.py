@@ -66,9 +66,10 @@ class TaskFit:
     @property
     def settings_at_edge(self) -> list[str]:
         """The methods in the fusion whose setting shrinks least of all that were tried, with that setting."""
-        members = {"auto": getattr(self.fused, "members_", {})}.get(self.fused.name) or {}
-        alone = getattr(self.fused, "chosen_", self.fused)
-        rungs = list(members.values()) or [alone]
+        if isinstance(self.fused, Auto):
+            rungs: list[Fusion] = list(self.fused.members_.values())
+        else:
+            rungs = [self.fused.chosen_ if isinstance(self.fused, Choose) else self.fused]
         return [f"{r.name} ({r.setting_:g})" for r in rungs if isinstance(r, Rung) and r.at_edge(len(self.rows))]
 
     def inner_report(self) -> dict[str, Any]:
