@@ -10,6 +10,10 @@ from typing import Any
 
 from joblib import Parallel
 
+IDLE_S = 24 * 3600
+"""How long an idle worker stays. joblib ends workers after 300 idle seconds, and a call that comes just
+then waits forever for one that is gone (joblib issue 869)."""
+
 _started = threading.Event()
 """Set when this process has started workers."""
 
@@ -24,7 +28,8 @@ def in_parallel(n_jobs: int | None, tasks: Iterable[Any], ordered: bool = True) 
         tasks: ``joblib.delayed(function)(...)``.
         ordered: Whether results come in the order of the tasks.
     """
-    run = Parallel(n_jobs=n_jobs, return_as="generator" if ordered else "generator_unordered")
+    how = "generator" if ordered else "generator_unordered"
+    run = Parallel(n_jobs=n_jobs, return_as=how, idle_worker_timeout=IDLE_S)
     with nullcontext() if n_jobs in (None, 1) else _workers_ignore_interrupts():
         results: Iterator[Any] = run(
             (partial(_ignoring_interrupts, function), args, words) for function, args, words in tasks

@@ -22,6 +22,7 @@ from pathfuse.evaluation.intervals import (
     two_sided_p,
 )
 from pathfuse.evaluation.resampling import draw
+from pathfuse.evaluation.scales import LOG
 
 
 def test_percentiles_are_numpys():
@@ -181,7 +182,7 @@ def test_bca_is_refused_where_too_little_is_defined(resampled, left_out):
     assert np.isnan(limits(found)).all()
 
 
-# Few patients: t, wider tails, and shares that no resample moves
+# t, the patients that carry a figure, and shares that no resample moves
 
 
 @pytest.mark.parametrize("n", [10, 15, 60])
@@ -189,10 +190,10 @@ def test_the_t_interval_of_a_mean_is_the_textbooks(n):
     """Resamples of the exact bootstrap distribution of a mean have the standard deviation sd(ddof=0) / sqrt(n)."""
     values = np.random.default_rng(n).normal(size=n)
     draws = values.mean() + values.std() / np.sqrt(n) * ndtri((np.arange(20000) + 0.5) / 20000)
-    found = t_interval(values.mean(), draws, Sampled(n))
+    found = t_interval(values.mean(), draws, Sampled(n), Sampled(n).freedom)
     theirs = stats.ttest_1samp(values, 0.0)
     assert limits(found) == pytest.approx(tuple(theirs.confidence_interval()), rel=1e-3)
-    assert t_p_value(values.mean(), draws, Sampled(n)) == pytest.approx(theirs.pvalue, rel=2e-2)
+    assert t_p_value(values.mean(), draws, Sampled(n), Sampled(n).freedom) == pytest.approx(theirs.pvalue, rel=2e-2)
     assert standard_error(draws, Sampled(n)) == pytest.approx(values.std(ddof=1) / np.sqrt(n), rel=1e-3)
 
 
@@ -219,13 +220,46 @@ def test_shares_have_wilsons_interval(point, n):
 
 def test_a_difference_that_nothing_moves_has_no_doubt_only_if_it_is_none():
     still = np.zeros(200)
-    assert t_p_value(0.0, still, Sampled(30)) == 1.0
-    assert t_p_value(0.1, still + 0.1, Sampled(30)) == 2 / 201
-    assert np.isnan(t_p_value(0.1, np.full(200, np.nan), Sampled(30)))
+    assert t_p_value(0.0, still, Sampled(30), 29) == 1.0
+    assert t_p_value(0.1, still + 0.1, Sampled(30), 29) == 2 / 201
+    assert np.isnan(t_p_value(0.1, np.full(200, np.nan), Sampled(30), 29))
+
+
+def test_degrees_of_freedom_by_hand():
+    """Ten patients pull by -1 or +1: fourth moments 10, so 10 carriers and no doubt. One of ten pulls: 1 carrier."""
+    even, one = np.tile([-1.0, 1.0], 5), np.eye(10)[0]
+    assert Sampled(10).freedom_of(even) == 9
+    assert Sampled(10).freedom_of(one) == 1  # 2 / (1 / 1.23 - 1 / 10) - 3 is below 1
+    pulls = np.array([3.0, -3, 1, -1] * 10)
+    carriers = (10 * (9 + 9 + 1 + 1)) ** 2 / (10 * (81 + 81 + 1 + 1))
+    assert Sampled(500).freedom_of(pulls) == pytest.approx(2 / (1 / carriers - 1 / 40) - 3)
+    assert Sampled(500).freedom_of(np.append(pulls, np.nan)) == Sampled(500).freedom_of(pulls)
+
+
+def test_degrees_of_freedom_of_normal_values_are_nearly_those_of_t():
+    """Satterthwaite's of normal values are n; three are spent."""
+    values = np.random.default_rng(0).normal(size=300)
+    left_out = (values.sum() - values) / 299
+    assert Sampled(300).freedom_of(left_out) == pytest.approx(297, rel=0.15)
+    assert Sampled(300).freedom_of(np.ones(300)) == 299  # nothing moves the figure
+    assert Sampled(300).freedom_of(np.full(300, np.nan)) == 299
+
+
+def test_a_loss_of_few_patients_reaches_far_up_and_never_below_nothing():
+    values = np.full(60, 0.01)
+    values[:2] = 3.0
+    counts = draw(np.arange(60), np.zeros(60, dtype=int), 1000, seed=1).counts
+    left_out = (values.sum() - values) / 59
+    freedom = Sampled(60).freedom_of(left_out)
+    assert freedom == pytest.approx(1.4, abs=0.1)
+    interval = t_interval(values.mean(), counts @ values / 60, Sampled(60), freedom, LOG)
+    plain = bca_interval(values.mean(), counts @ values / 60, left_out)
+    assert 0 < interval.low < plain.low
+    assert interval.high > 3 * plain.high
 
 
 def test_words_say_which_interval_was_used():
-    assert described("auto", 60)["figures"].startswith("BCa, leaving each patient out in turn, widened for 60")
-    assert described("auto", 60)["differences"] == "bootstrap standard error with a t distribution"
-    assert set(described("auto", 300).values()) == set(described("percentile", 60).values()) == {"percentile"}
-    assert set(described("bca", 60).values()) == {"BCa, leaving each patient out in turn"}
+    assert "log of losses, logit of shares" in described("auto")["figures"]
+    assert described("auto", "sample")["differences"].endswith("how many samples carry it (Satterthwaite)")
+    assert set(described("percentile").values()) == {"percentile"}
+    assert set(described("bca").values()) == {"BCa, leaving each patient out in turn"}

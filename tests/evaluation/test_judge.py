@@ -21,6 +21,7 @@ from pathfuse.evaluation.judged import Judged, average_patients
 from pathfuse.evaluation.multiplicity import holm
 from pathfuse.evaluation.resampling import draw
 from pathfuse.evaluation.rules import Rules
+from pathfuse.evaluation.scales import LOG
 from pathfuse.evaluation.survival import SurvivalTruth
 
 
@@ -199,7 +200,7 @@ def test_comparisons_are_on_the_rows_that_both_predict(rng):
     assert (one.difference, one.ci_low, one.ci_high) == pytest.approx(
         (-other.difference, -other.ci_high, -other.ci_low)
     )
-    assert one.p_value == other.p_value
+    assert one.p_value == pytest.approx(other.p_value, rel=1e-12)
 
 
 def test_methods_without_a_common_row_are_not_compared(rng):
@@ -407,25 +408,37 @@ def test_an_interval_does_not_depend_on_the_names_of_a_patients_tiles(rng):
         assert (a.value, a.ci_low, a.ci_high) == pytest.approx((b.value, b.ci_low, b.ci_high), abs=1e-12)
 
 
-def test_few_patients_have_bca_and_t_intervals_and_many_percentiles(rng):
+def test_intervals_are_t_on_the_metrics_scale(rng):
     """The limits are those of ``evaluation.intervals`` on the judge's own resamples."""
     truth = np.arange(40) % 2
     said = {name: noisy(rng, truth, k=2) for name in ("x", "y")}
     rows = rows_of(truth, said, k=2)
     verdict = verdict_of(rows, [("x", "y")], 300, 7)
-    counts = draw(rows.patients, rows.folds, 300, 7).counts
+    counts, sampled = draw(rows.patients, rows.folds, 300, 7).counts, Sampled(40)
     nll = {name: set_nll(p, rows.observed) for name, p in said.items()}
-    left_out = np.array([np.delete(nll["x"], p).mean() for p in range(40)])
-    expected = bca_interval(nll["x"].mean(), counts @ nll["x"] / 40, left_out, Sampled(40).tail())
+    left_out = {name: np.array([np.delete(own, p).mean() for p in range(40)]) for name, own in nll.items()}
+    freedom = sampled.freedom_of(left_out["x"])
+    expected = t_interval(nll["x"].mean(), counts @ nll["x"] / 40, sampled, freedom, LOG)
     row = metric_of(verdict, "x", "nll")
     assert (row.ci_low, row.ci_high) == pytest.approx((expected.low, expected.high), abs=1e-12)
     pair, apart = comparison_of(verdict, "x", "y", "nll"), nll["x"] - nll["y"]
-    limits = t_interval(apart.mean(), counts @ apart / 40, Sampled(40))
+    freedom = sampled.freedom_of(left_out["x"] - left_out["y"])
+    limits = t_interval(apart.mean(), counts @ apart / 40, sampled, freedom)
     assert (pair.ci_low, pair.ci_high) == pytest.approx((limits.low, limits.high), abs=1e-12)
     assert pair.test == "paired bootstrap by patient, 300 resamples, t"
     assert (pair.p_value < 0.05) == (limits.low > 0 or limits.high < 0)
-    many = rows_of(np.tile(truth, 8), {"x": np.tile(said["x"], (8, 1))}, k=2)
-    assert verdict_of(many).intervals == {"figures": "percentile", "differences": "percentile"}
+
+
+def test_many_patients_are_left_out_in_parts(rng):
+    """Whether a few of 2,000 carry a loss shows in 300 parts as well as in 2,000."""
+    truth = np.arange(2000) % 2
+    sure = np.where(np.eye(2)[truth] == 1, 0.999, 0.001)
+    sure[:2] = sure[:2, ::-1]
+    verdict = verdict_of(rows_of(truth, {"x": np.log(sure)}, k=2), n_resamples=300)
+    row = metric_of(verdict, "x", "nll")
+    assert row.value == pytest.approx(0.0079, abs=1e-4)
+    assert row.ci_low < 0.0005  # of two errors in 2,000 little is known
+    assert row.ci_high > 0.1
 
 
 def test_a_perfect_figure_of_few_patients_is_not_beyond_doubt():
@@ -599,6 +612,22 @@ def test_survival_without_an_event_has_its_nll_and_no_interval(rng):
     row = metric_of(verdict, "one", "nll")
     assert row.value == pytest.approx(set_nll(rows.predictions["one"], rows.observed).mean())
     assert np.isnan([row.ci_low, row.ci_high, metric_of(verdict, "one", "c_index").value]).all()
+
+
+@pytest.mark.parametrize(("still_followed", "refused"), [(0.05, True), (0.2, False)])
+def test_differences_of_unos_c_are_refused_where_one_event_weighs_most(rng, still_followed, refused):
+    """1 / 0.05^2 is 400, 1 / 0.2^2 is 25; figures keep their intervals."""
+    endpoint, rows = survival_rows(rng, 8)
+    censoring = Censoring(np.array([9.0, 30.0]), np.array([still_followed, still_followed / 2]))
+    rows = replace(rows, context=replace(rows.context, censorings=(censoring,)))
+    verdict = judge_tasks(endpoint, {"all": rows}, CONTRAST, Rules(200))
+    said = [note for note in verdict.notes if "c_index_ipcw have no interval" in note]
+    assert [f"up to {1 / still_followed**2:.0f} times" in note for note in said] == [True] * refused
+    row = comparison_of(verdict, "one", "best_expert", "c_index_ipcw")
+    assert np.isnan([row.ci_low, row.ci_high, row.p_value]).tolist() == [refused] * 3
+    assert (row.test == "none") == refused
+    for there in (comparison_of(verdict, "one", "best_expert", "c_index"), metric_of(verdict, "one", "c_index_ipcw")):
+        assert np.isfinite([there.ci_low, there.ci_high]).all()
 
 
 def test_the_slides_of_one_patient_are_one_event(rng):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pathfuse.evaluation import resampling
-from pathfuse.evaluation.resampling import Resamples, draw
+from pathfuse.evaluation.resampling import Resamples, draw, leave_out
 
 PATIENTS = np.array([3, 0, 0, 1, 2, 2, 2, 4, 5, 6, 6, 7])
 FOLDS = np.array([1, 0, 0, 0, 1, 1, 1, 1, 0, 9, 9, 1])
@@ -76,7 +76,17 @@ def test_chunks_bound_memory_and_change_nothing(monkeypatch, chunk):
 def test_each_patient_is_left_out_with_all_its_rows(monkeypatch, chunk):
     monkeypatch.setattr(resampling, "CHUNK", chunk)
     counts = draw(PATIENTS, FOLDS, 5, seed=0).counts
-    parts = list(Resamples(counts, PATIENTS, leave_out=True).left_out_weights())
+    parts = list(Resamples(counts, PATIENTS, leave_out(8, seed=0)).left_out_weights())
     assert all(part.size <= max(chunk, len(PATIENTS)) for part in parts)
     assert np.concatenate(parts).tolist() == [[float(p != patient) for p in PATIENTS] for patient in range(8)]
     assert list(Resamples(counts, PATIENTS).left_out_weights()) == []
+
+
+def test_many_patients_are_left_out_in_parts_of_equal_size():
+    assert leave_out(7, seed=0).tolist() == leave_out(7, seed=0, most=7).tolist() == list(range(7))
+    assert leave_out(7, seed=0, most=None).tolist() == list(range(7))
+    parts = leave_out(70, seed=3, most=10)
+    assert np.bincount(parts).tolist() == [7] * 10
+    assert (parts != leave_out(70, seed=4, most=10)).any()
+    weights = np.concatenate(list(Resamples(np.ones((1, 70)), np.arange(70), parts).left_out_weights()))
+    assert weights.sum(axis=1).tolist() == [63.0] * 10

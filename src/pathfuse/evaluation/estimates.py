@@ -10,7 +10,6 @@ from scipy.special import stdtrit
 
 from pathfuse.endpoints.base import Endpoint
 from pathfuse.evaluation.intervals import (
-    FEW_PATIENTS,
     NO_INTERVAL,
     Interval,
     Sampled,
@@ -22,8 +21,9 @@ from pathfuse.evaluation.intervals import (
     t_p_value,
     two_sided_p,
 )
-from pathfuse.evaluation.judged import UNSURE, Judged, Scores, is_share
+from pathfuse.evaluation.judged import UNSURE, Judged, Scores
 from pathfuse.evaluation.resampling import Resamples
+from pathfuse.evaluation.scales import LOGIT, PLAIN, Scale, scale_of
 from pathfuse.types import Index
 
 Parts = Float[np.ndarray, "value part"]
@@ -44,6 +44,8 @@ class Estimate:
     n_resamples: int
     sampled: Sampled
     metric: str = ""
+    scale: Scale = PLAIN
+    """Where its interval is symmetric."""
     paired: bool = False
     """Whether it is a difference."""
     same: bool = False
@@ -76,8 +78,13 @@ class Estimate:
 
     @property
     def left_out(self) -> Float[np.ndarray, " patient"]:
-        """Without each patient in turn; empty unless BCa intervals are wanted."""
+        """Without each patient, or part of many patients, in turn; empty for plain percentile intervals."""
         return self.values[1 + self.n_resamples :]
+
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom of its standard error."""
+        return self.sampled.freedom_of(self.left_out)
 
     def among(self, kept: Bool[np.ndarray, " part"]) -> Self:
         """The same figure over some of its parts."""
@@ -111,16 +118,12 @@ class Estimate:
             if not len(self.left_out):
                 return percentile_interval(draws)
             return bca_interval(point, draws, self.left_out)
-        at_end = self.paired or point in (0.0, 1.0)  # a constant prediction has an AUROC of .5 in every sample
-        if is_share(self.metric) and at_end and not self.same and standard_error(draws, self.sampled) == 0:
-            return self._unmoved()
-        if self.paired:
-            few = self.sampled.n_patients < FEW_PATIENTS
-            return t_interval(point, draws, self.sampled) if few else percentile_interval(draws)
-        tail = self.sampled.tail()
         if not len(self.left_out):
-            return percentile_interval(draws, tail)
-        return bca_interval(point, draws, self.left_out, tail)
+            return percentile_interval(draws, self.sampled.tail())
+        at_end = self.paired or point in (0.0, 1.0)  # a constant prediction has an AUROC of .5 in every sample
+        if self.scale is LOGIT and at_end and not self.same and standard_error(draws, self.sampled) == 0:
+            return self._unmoved()
+        return t_interval(point, draws, self.sampled, self.freedom, PLAIN if self.paired else self.scale)
 
     def _unmoved(self) -> Interval:
         """Of a share, or a difference of shares, that no resample moves: what so few patients cannot rule out."""
@@ -134,19 +137,19 @@ class Estimate:
         if np.isnan(self.interval(kind).low):
             return float("nan")
         if self.uses_t(kind):
-            return t_p_value(self.point, self.resampled, self.sampled)
+            return t_p_value(self.point, self.resampled, self.sampled, self.freedom)
         return two_sided_p(self.resampled)
 
     def uses_t(self, kind: str) -> bool:
         """Whether a difference is judged by its standard error and a t distribution."""
-        return kind == "auto" and self.paired and self.sampled.n_patients < FEW_PATIENTS
+        return kind == "auto" and self.paired and len(self.left_out) > 0
 
     def distribution(self, kind: str) -> Float[np.ndarray, " resample"]:
         """What the figure might be, in as many values as there are resamples; its quantiles bound the interval."""
         if not self.uses_t(kind):
             return self.resampled
         error, n = standard_error(self.resampled, self.sampled), self.n_resamples
-        quantiles = stdtrit(self.sampled.freedom, (np.arange(n) + 0.5) / max(n, 1))
+        quantiles = stdtrit(self.freedom, (np.arange(n) + 0.5) / max(n, 1))
         return np.asarray(self.point + error * quantiles)
 
 
@@ -166,26 +169,29 @@ def over_parts(estimates: Sequence[Estimate]) -> Estimate:
 
 def resampled(
     endpoint: Endpoint, judged: Judged, name: str, rows: Bool[np.ndarray, " sample"], resamples: Resamples
-) -> Estimates:
+) -> dict[str, Estimate]:
     """Every metric of one method on some rows."""
 
     def scorer(inside: Index, fold: int) -> Scores:
         return judged.scores(endpoint.kind, name, inside, fold)
 
-    return estimate(scorer, endpoint.metrics, judged, rows, resamples)
+    found = estimate(scorer, endpoint.metrics, judged, rows, resamples)
+    if endpoint.log_density:
+        found["nll"] = replace(found["nll"], scale=PLAIN)
+    return found
 
 
 def estimate(
     scorer: Scorer, metrics: Sequence[str], judged: Judged, rows: Bool[np.ndarray, " sample"], resamples: Resamples
-) -> Estimates:
+) -> dict[str, Estimate]:
     """Point value and resampled values of some metrics on some rows, inside each fold."""
     n_resamples = len(resamples.counts)
-    n_values = 1 + n_resamples + (resamples.counts.shape[1] if resamples.leave_out else 0)
+    n_values = 1 + n_resamples + resamples.n_left_out
     folds = np.unique(judged.folds[rows])
     sampled = Sampled(len(np.unique(judged.patients[rows])), max(len(folds), 1))
     if not rows.any():
         nothing = np.full((n_values, 1), np.nan)
-        return {m: Estimate(nothing, np.ones(1), n_resamples, sampled, m) for m in metrics}
+        return {m: Estimate(nothing, np.ones(1), n_resamples, sampled, m, scale_of(m)) for m in metrics}
     table = {m: np.full((n_values, len(folds)), np.nan) for m in metrics}
     shares = np.zeros(len(folds))
     scores = []
@@ -201,7 +207,7 @@ def estimate(
                 if m in values:
                     table[m][start : start + len(weights), f] = values[m]
         start += len(weights)
-    return {m: Estimate(table[m], shares, n_resamples, sampled, m) for m in metrics}
+    return {m: Estimate(table[m], shares, n_resamples, sampled, m, scale_of(m)) for m in metrics}
 
 
 def _all_weights(resamples: Resamples, n_rows: int) -> Iterator[Float[np.ndarray, "value sample"]]:

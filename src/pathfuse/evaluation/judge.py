@@ -12,9 +12,9 @@ import numpy as np
 from pathfuse.endpoints.base import Endpoint
 from pathfuse.evaluation.averages import Averages, Pairs
 from pathfuse.evaluation.estimates import Estimates, estimate, resampled
-from pathfuse.evaluation.intervals import FEW_PATIENTS, MIN_RESAMPLES, described
+from pathfuse.evaluation.intervals import MIN_RESAMPLES, described
 from pathfuse.evaluation.judged import UNSURE, Comparison, Judged, Metric, Scores, Verdict, predicted
-from pathfuse.evaluation.notes import about_auroc, about_figure, about_unsure, listed, too_few
+from pathfuse.evaluation.notes import about_auroc, about_figure, about_unsure, about_weights, listed, too_few
 from pathfuse.evaluation.paired_tests import (
     ALPHA,
     Same,
@@ -25,8 +25,9 @@ from pathfuse.evaluation.paired_tests import (
     same_predictions,
 )
 from pathfuse.evaluation.prediction_sets import COVERAGE
-from pathfuse.evaluation.resampling import MIN_PATIENTS, Resamples, draw
+from pathfuse.evaluation.resampling import MIN_PATIENTS, MOST_LEFT_OUT, Resamples, draw, leave_out
 from pathfuse.evaluation.rules import DEFAULT, Rules
+from pathfuse.evaluation.survival import UNO
 from pathfuse.fusion.null_model import NULL_MODEL
 from pathfuse.types import Index
 
@@ -69,22 +70,27 @@ def judge_tasks(
     n_patients, several = len(np.unique(patients)), list(tasks) != ["all"]
     enough = n_patients >= MIN_PATIENTS
     drawn = draw(patients, folds, rules.n_resamples if enough else 0, rules.seed)
-    few = n_patients < FEW_PATIENTS
-    leave_out = enough and (rules.interval == "bca" or (rules.interval == "auto" and few)) and rules.n_resamples > 0
+    parts = None
+    if enough and rules.n_resamples and rules.interval != "percentile":
+        parts = leave_out(n_patients, rules.seed, None if rules.interval == "bca" else MOST_LEFT_OUT)
     verdict = Verdict([], [], [], [])
     if not enough:
         verdict.notes.append(f"{n_patients} {rules.drawn}s, fewer than {MIN_PATIENTS}: no intervals")
     elif 0 < rules.n_resamples < MIN_RESAMPLES:
         verdict.notes.append(f"{rules.n_resamples} resamples, fewer than {MIN_RESAMPLES}: no intervals")
     elif rules.n_resamples:
-        verdict.intervals.update(described(rules.interval, n_patients, rules.drawn))
+        verdict.intervals.update(described(rules.interval, rules.drawn))
     if enough and any(len(np.unique(judged.folds)) > 1 for judged in tasks.values()):
         verdict.notes.append(ABOUT_FOLDS)
     averages, same = Averages(), dict[str, dict[str, str]]()
     for output, judged in tasks.items():
-        resamples = Resamples(drawn.counts, judged.patients, leave_out)
+        resamples = Resamples(drawn.counts, judged.patients, parts)
         everything = _estimates(endpoint, judged, resamples)
         pairs: Pairs = {c: _paired(endpoint, judged, c, everything, resamples) for c in contrasts}
+        heavy = about_weights(judged, rules.drawn) if enough and rules.n_resamples else None
+        if heavy is not None:
+            verdict.notes.append(f"{output}: {heavy}")
+            pairs = _pairs_without_intervals(pairs, frozenset({UNO}))
         if several:
             averages.add(everything, pairs)
         lacking = too_few(endpoint, judged, rules.drawn)
@@ -116,7 +122,7 @@ def judge_tasks(
 
 
 def _estimates(endpoint: Endpoint, judged: Judged, resamples: Resamples) -> dict[str, Estimates]:
-    everything = {
+    everything: dict[str, Estimates] = {
         name: resampled(endpoint, judged, name, predicted(p), resamples) for name, p in judged.predictions.items()
     }
     if judged.sets is not None:
@@ -124,12 +130,18 @@ def _estimates(endpoint: Endpoint, judged: Judged, resamples: Resamples) -> dict
     return everything
 
 
-def _without_intervals(everything: Mapping[str, Estimates]) -> dict[str, Estimates]:
-    return {name: {m: value.unsure() for m, value in values.items()} for name, values in everything.items()}
+def _without_intervals(
+    everything: Mapping[str, Estimates], metrics: frozenset[str] | None = None
+) -> dict[str, Estimates]:
+    """The same figures; those of some metrics, or of all, have no intervals."""
+    return {
+        name: {m: value.unsure() if metrics is None or m in metrics else value for m, value in values.items()}
+        for name, values in everything.items()
+    }
 
 
-def _pairs_without_intervals(pairs: Pairs) -> Pairs:
-    bare = {c: _without_intervals({"one": p[0], "other": p[1]}) for c, p in pairs.items() if p is not None}
+def _pairs_without_intervals(pairs: Pairs, metrics: frozenset[str] | None = None) -> Pairs:
+    bare = {c: _without_intervals({"one": p[0], "other": p[1]}, metrics) for c, p in pairs.items() if p is not None}
     return {c: (bare[c]["one"], bare[c]["other"]) if c in bare else None for c in pairs}
 
 

@@ -7,10 +7,9 @@ import numpy as np
 from jaxtyping import Int
 
 from pathfuse.endpoints.likelihood import log_softmax
-from pathfuse.endpoints.survival import AUC_AT
 from pathfuse.errors import InputError
 from pathfuse.evaluation.classification import ClassificationScores, RowWeights, Values
-from pathfuse.evaluation.prediction_sets import COVERAGE, SetScores
+from pathfuse.evaluation.prediction_sets import SetScores
 from pathfuse.evaluation.regression import RegressionScores
 from pathfuse.evaluation.survival import SurvivalScores, SurvivalTruth
 from pathfuse.types import Index, LogProbs, Observed
@@ -20,12 +19,6 @@ LOWER_IS_BETTER = frozenset({"nll", "brier", "ece", "rmse", "ibs"})
 UNSURE = frozenset({"ece"})
 """Metrics without an interval: the calibration error of a sample lies above that of its population, by an amount that
 depends on the number of rows, and no resampling tells by how much."""
-SHARES = frozenset({"auroc", "accuracy", "balanced_accuracy", "f1", "c_index", "c_index_ipcw", COVERAGE})
-
-
-def is_share(metric: str) -> bool:
-    """Whether a metric lies between 0 and 1 and counts patients or pairs that are right."""
-    return metric in SHARES or metric.startswith(AUC_AT)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import numpy as np
 
 from pathfuse.endpoints.base import Endpoint
 from pathfuse.evaluation.judged import UNSURE, Judged, predicted
+from pathfuse.evaluation.survival import MAX_WEIGHT, UNO
 
 
 def about_figure(metric: str, said: np.ndarray, point: float, n_undefined: int, judged: Judged) -> str | None:
@@ -69,6 +70,16 @@ def about_unsure(endpoint: Endpoint) -> list[str]:
         for metric in endpoint.metrics
         if metric in UNSURE
     ]
+
+
+def about_weights(judged: Judged, drawn: str = "patient") -> str | None:
+    """Why differences of Uno's C have no interval; None where they have one."""
+    if judged.context is None or judged.context.heaviest <= MAX_WEIGHT:
+        return None
+    return (
+        f"differences of {UNO} have no interval: the weights for censoring count one {drawn}'s event up to "
+        f"{judged.context.heaviest:.0f} times, so that a few {drawn}s with the longest follow-up decide"
+    )
 
 
 def too_few(endpoint: Endpoint, judged: Judged, drawn: str = "patient") -> str | None:

@@ -13,6 +13,8 @@ from jaxtyping import Float, Int
 
 MIN_PATIENTS = 10
 """Fewer patients than this get point values without intervals."""
+MOST_LEFT_OUT = 300
+"""More patients than this are left out in so many parts: it only has to show whether few of them carry a figure."""
 CHUNK = 2**20
 """Row weights per chunk: few enough for the processor's cache, whatever the number of resamples."""
 
@@ -23,8 +25,8 @@ class Resamples:
 
     counts: Int[np.ndarray, "resample patient"]
     patient_of_row: Int[np.ndarray, " sample"]
-    leave_out: bool = False
-    """Whether each patient is left out in turn as well, for BCa intervals."""
+    parts: Int[np.ndarray, " patient"] | None = None
+    """Which patients are left out together, in turn, as well: numbers from 0."""
 
     def row_weights(self) -> Iterator[Float[np.ndarray, "resample sample"]]:
         """Weights of the rows, in chunks of resamples."""
@@ -32,12 +34,27 @@ class Resamples:
         for start in range(0, len(self.counts), step):
             yield self.counts[start : start + step][:, self.patient_of_row].astype(np.float64)
 
-    def left_out_weights(self) -> Iterator[Float[np.ndarray, "patient sample"]]:
-        """Weights of the rows without each patient in turn, in chunks of patients; nothing unless ``leave_out``."""
+    @property
+    def n_left_out(self) -> int:
+        """How many parts of the patients are left out in turn."""
+        return 0 if self.parts is None else int(self.parts.max(initial=-1)) + 1
+
+    def left_out_weights(self) -> Iterator[Float[np.ndarray, "part sample"]]:
+        """Weights of the rows without each part of the patients in turn, in chunks."""
+        if self.parts is None:
+            return
         step = max(1, CHUNK // max(1, len(self.patient_of_row)))
-        patients = np.arange(self.counts.shape[1] if self.leave_out else 0)
-        for start in range(0, len(patients), step):
-            yield (patients[start : start + step, None] != self.patient_of_row).astype(np.float64)
+        part_of_row = self.parts[self.patient_of_row]
+        for start in range(0, self.n_left_out, step):
+            numbers = np.arange(start, min(start + step, self.n_left_out))
+            yield (numbers[:, None] != part_of_row).astype(np.float64)
+
+
+def leave_out(n_patients: int, seed: int, most: int | None = MOST_LEFT_OUT) -> Int[np.ndarray, " patient"]:
+    """The part of each patient: itself, or above ``most`` patients one of so many parts of equal size, at random."""
+    if most is None or n_patients <= most:
+        return np.arange(n_patients)
+    return np.random.default_rng([seed, n_patients]).permutation(n_patients) % most
 
 
 def draw(

@@ -7,8 +7,9 @@ import pytest
 from pathfuse.dense.judging.judge import judge_dense, judge_instances, resampled_sums
 from pathfuse.dense.judging.metrics import metrics
 from pathfuse.errors import InputError
-from pathfuse.evaluation.intervals import Sampled, bca_interval, t_interval, t_p_value
+from pathfuse.evaluation.intervals import Sampled, t_interval, t_p_value
 from pathfuse.evaluation.resampling import draw
+from pathfuse.evaluation.scales import LOGIT
 
 
 @pytest.fixture
@@ -39,19 +40,24 @@ def test_the_bootstrap_is_that_of_a_plain_loop(study):
     }
     row = cell(verdict.metrics, method="good", output="all", metric="mDice")
     assert row["value"] == metrics(cms["good"].sum(axis=0))["mDice"]  # the full set, not the mean of resamples
-    everybody = np.ones(15, dtype=int)
-    left_out = np.array(
-        [metrics(sum(own * (everybody - np.eye(15, dtype=int)[p])[numbers][:, None, None]))["mDice"]
-         for own in [cms["good"]] for p in range(15)]
-    )  # fmt: skip
-    expected = bca_interval(row["value"], drawn["good"], left_out, Sampled(15).tail())
+    everybody, sampled = np.ones(15, dtype=int), Sampled(15)
+    left_out = {
+        name: np.array(
+            [
+                metrics(sum(own * (everybody - np.eye(15, dtype=int)[p])[numbers][:, None, None]))["mDice"]
+                for p in range(15)
+            ]
+        )
+        for name, own in cms.items()
+    }
+    expected = t_interval(row["value"], drawn["good"], sampled, sampled.freedom_of(left_out["good"]), LOGIT)
     assert [row["ci_low"], row["ci_high"]] == pytest.approx([expected.low, expected.high])
     assert (row["n"], row["n_patients"]) == (30, 15)
     pair = cell(verdict.comparisons, method="good", reference="bad", output="all", metric="mDice")
-    apart = drawn["good"] - drawn["bad"]
-    limits = t_interval(pair["difference"], apart, Sampled(15))
+    apart, freedom = drawn["good"] - drawn["bad"], sampled.freedom_of(left_out["good"] - left_out["bad"])
+    limits = t_interval(pair["difference"], apart, sampled, freedom)
     assert [pair["ci_low"], pair["ci_high"]] == pytest.approx([limits.low, limits.high])
-    assert pair["p_value"] == pytest.approx(t_p_value(pair["difference"], apart, Sampled(15)))
+    assert pair["p_value"] == pytest.approx(t_p_value(pair["difference"], apart, sampled, freedom))
     assert pair["test"] == "paired bootstrap by patient, 200 resamples, t"
 
 

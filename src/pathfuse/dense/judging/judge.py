@@ -22,6 +22,7 @@ from pathfuse.evaluation.intervals import MIN_RESAMPLES, Sampled
 from pathfuse.evaluation.judged import Comparison, Metric, Verdict
 from pathfuse.evaluation.paired_tests import adjusted_p
 from pathfuse.evaluation.resampling import MIN_PATIENTS, draw
+from pathfuse.evaluation.scales import LOGIT
 from pathfuse.runs.result import comparisons_frame, metrics_frame
 
 Key: TypeAlias = tuple[str, str]
@@ -233,6 +234,7 @@ class _Judge:
                 len(self.counts),
                 sampled,
                 metric,
+                LOGIT,
             )
             for (output, metric), value in values.items()
         }
