@@ -120,6 +120,14 @@ def test_what_is_neither_a_file_nor_a_folder(tmp_path):
                     check(place, True)
 
 
+@pytest.mark.parametrize("name", [" ", "out ", " out"])
+@pytest.mark.parametrize("check", [check_out, check_place, check_file])
+def test_blanks_around_a_name_are_a_slip(tmp_path, name, check):
+    words = (False,) if check is not check_place else ()
+    with pytest.raises(InputError, match="begins or ends with a blank"):
+        check(tmp_path / name, *words)
+
+
 def test_a_file_is_no_folder_and_a_folder_no_file(tmp_path):
     (tmp_path / "thesis.docx").write_text("x")
     for check in (lambda p: check_out(p, True), check_place):

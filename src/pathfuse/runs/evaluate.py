@@ -278,8 +278,8 @@ def _unlearned(study: Study, parts: Sequence[Partition]) -> _Unlearned:
         ]
         if bare:
             said.warnings.append(
-                f"no standard deviation of {listed(bare)} and no fit rows to take one from: no NLL for it, and pools "
-                "average the means with equal weights, without an NLL"
+                f"{listed(bare)} give no standard deviation, and there are no fit rows to take one from: they have no "
+                "NLL, and pools average the means with equal weights and have none either"
             )
     if study.endpoint.kind == "survival":
         said.notes.append(

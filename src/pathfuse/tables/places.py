@@ -202,7 +202,9 @@ def refuse_link(out: Path) -> None:
 
 
 def _check_kind(out: Path, *, folder: bool, link: bool = False) -> None:
-    """Refuses links, devices and the like, and a file where a folder is meant."""
+    """Refuses links, devices and the like, a file where a folder is meant, and blanks around a name."""
+    if out.name != out.name.strip():
+        raise InputError(f"the output '{out}' begins or ends with a blank; give it a name without")
     try:
         mode = out.lstat().st_mode
     except (FileNotFoundError, NotADirectoryError):
