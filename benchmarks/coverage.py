@@ -29,9 +29,10 @@ from pathfuse.endpoints.regression import Regression
 from pathfuse.endpoints.survival import Survival
 from pathfuse.evaluation.censoring import Censoring
 from pathfuse.evaluation.judge import judge_tasks
-from pathfuse.evaluation.judged import UNSURE, Judged
+from pathfuse.evaluation.judged import Judged
+from pathfuse.evaluation.metrics.registry import metric
+from pathfuse.evaluation.metrics.survival import SurvivalTruth
 from pathfuse.evaluation.rules import Rules
-from pathfuse.evaluation.survival import SurvivalTruth
 from pathfuse.fusion.best_expert import BestExpert
 from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.mean_probability import MeanProbability
@@ -143,10 +144,10 @@ def _figures(
     wanted = {name for pair in population.contrasts for name in pair}
     found: dict[tuple[str, ...], tuple[float, float, float]] = {}
     for m in verdict.metrics:
-        if m.method in wanted and m.output == "all" and m.metric not in UNSURE:
+        if m.method in wanted and m.output == "all" and not metric(m.metric).no_interval:
             found["absolute", m.method, m.output, m.metric] = m.value, m.ci_low, m.ci_high
     for c in verdict.comparisons:
-        if c.output == "all" and c.metric not in UNSURE:
+        if c.output == "all" and not metric(c.metric).no_interval:
             found["paired", c.method, c.reference, c.output, c.metric] = c.difference, c.ci_low, c.ci_high
     return found
 

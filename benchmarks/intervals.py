@@ -18,11 +18,11 @@ from threadpoolctl import threadpool_limits
 
 from pathfuse.endpoints.likelihood import log_softmax, set_nll
 from pathfuse.endpoints.multiclass import Multiclass
-from pathfuse.evaluation.classification import weighted_auroc
 from pathfuse.evaluation.delong import delong
 from pathfuse.evaluation.intervals import percentile_interval, two_sided_p
 from pathfuse.evaluation.judge import judge_tasks
 from pathfuse.evaluation.judged import Judged, Verdict
+from pathfuse.evaluation.metrics.classification import weighted_auroc
 from pathfuse.evaluation.resampling import draw
 from pathfuse.evaluation.rules import Rules
 

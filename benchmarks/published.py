@@ -16,8 +16,8 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.simulate import SurvivalTask, region_experts, region_survival
 from pathfuse.endpoints.likelihood import set_nll
-from pathfuse.evaluation.classification import macro_auroc
-from pathfuse.evaluation.survival import SurvivalTruth, concordance, harrell_pairs
+from pathfuse.evaluation.metrics.classification import macro_auroc
+from pathfuse.evaluation.metrics.survival import SurvivalTruth, concordance, harrell_pairs
 from pathfuse.fusion.auto import Auto
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.experts import Experts

@@ -15,14 +15,13 @@ from pathfuse.evaluation.intervals import (
     bca_interval,
     described,
     percentile_interval,
-    share_interval,
     standard_error,
-    t_interval,
     t_p_value,
+    t_quantile,
     two_sided_p,
 )
 from pathfuse.evaluation.resampling import draw
-from pathfuse.evaluation.scales import LOG
+from pathfuse.evaluation.scales import LOG, PLAIN, SHARE, wilson
 
 
 def test_percentiles_are_numpys():
@@ -190,11 +189,12 @@ def test_the_t_interval_of_a_mean_is_the_textbooks(n):
     """Resamples of the exact bootstrap distribution of a mean have the standard deviation sd(ddof=0) / sqrt(n)."""
     values = np.random.default_rng(n).normal(size=n)
     draws = values.mean() + values.std() / np.sqrt(n) * ndtri((np.arange(20000) + 0.5) / 20000)
-    found = t_interval(values.mean(), draws, Sampled(n), Sampled(n).freedom)
+    error = standard_error(draws, Sampled(n))
+    found = PLAIN.interval(values.mean(), error, t_quantile(Sampled(n).freedom))
     theirs = stats.ttest_1samp(values, 0.0)
-    assert limits(found) == pytest.approx(tuple(theirs.confidence_interval()), rel=1e-3)
-    assert t_p_value(values.mean(), draws, Sampled(n), Sampled(n).freedom) == pytest.approx(theirs.pvalue, rel=2e-2)
-    assert standard_error(draws, Sampled(n)) == pytest.approx(values.std(ddof=1) / np.sqrt(n), rel=1e-3)
+    assert found == pytest.approx(tuple(theirs.confidence_interval()), rel=1e-3)
+    assert t_p_value(values.mean(), error, Sampled(n).freedom) == pytest.approx(theirs.pvalue, rel=2e-2)
+    assert error == pytest.approx(values.std(ddof=1) / np.sqrt(n), rel=1e-3)
 
 
 def test_folds_spend_degrees_of_freedom():
@@ -215,21 +215,15 @@ def test_wider_tails_become_those_of_a_normal():
 @pytest.mark.parametrize(("point", "n"), [(1.0, 15), (0.0, 15), (0.9, 40), (0.5, 12)])
 def test_shares_have_wilsons_interval(point, n):
     theirs = stats.binomtest(round(point * n), n).proportion_ci(method="wilson")
-    assert limits(share_interval(point, n)) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
-
-
-def test_a_difference_that_nothing_moves_has_no_doubt_only_if_it_is_none():
-    still = np.zeros(200)
-    assert t_p_value(0.0, still, Sampled(30), 29) == 1.0
-    assert t_p_value(0.1, still + 0.1, Sampled(30), 29) == 2 / 201
-    assert np.isnan(t_p_value(0.1, np.full(200, np.nan), Sampled(30), 29))
+    assert wilson(point, n, ndtri(0.975)) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
 
 
 def test_degrees_of_freedom_by_hand():
     """Ten patients pull by -1 or +1: fourth moments 10, so 10 carriers and no doubt. One of ten pulls: 1 carrier."""
     even, one = np.tile([-1.0, 1.0], 5), np.eye(10)[0]
     assert Sampled(10).freedom_of(even) == 9
-    assert Sampled(10).freedom_of(one) == 1  # 2 / (1 / 1.23 - 1 / 10) - 3 is below 1
+    assert Sampled(10).freedom_of(one) == 4  # 2 / (1 / 1.23 - 1 / 10) - 3 is below 4
+    assert Sampled(4).freedom_of(one[:4]) == 3  # and never more than a mean has
     pulls = np.array([3.0, -3, 1, -1] * 10)
     carriers = (10 * (9 + 9 + 1 + 1)) ** 2 / (10 * (81 + 81 + 1 + 1))
     assert Sampled(500).freedom_of(pulls) == pytest.approx(2 / (1 / carriers - 1 / 40) - 3)
@@ -251,15 +245,30 @@ def test_a_loss_of_few_patients_reaches_far_up_and_never_below_nothing():
     counts = draw(np.arange(60), np.zeros(60, dtype=int), 1000, seed=1).counts
     left_out = (values.sum() - values) / 59
     freedom = Sampled(60).freedom_of(left_out)
-    assert freedom == pytest.approx(1.4, abs=0.1)
-    interval = t_interval(values.mean(), counts @ values / 60, Sampled(60), freedom, LOG)
-    plain = bca_interval(values.mean(), counts @ values / 60, left_out)
-    assert 0 < interval.low < plain.low
-    assert interval.high > 3 * plain.high
+    assert freedom == 4
+    draws = counts @ values / 60
+    low, high = LOG.interval(values.mean(), standard_error(draws, Sampled(60)), t_quantile(freedom))
+    plain = bca_interval(values.mean(), draws, left_out)
+    assert 0 < low < values.mean()
+    assert plain.high < high < 16 * values.mean()
+
+
+@pytest.mark.parametrize("n", [40, 200])
+@pytest.mark.parametrize("errors", [1, 2, 4, 8])
+def test_a_share_with_few_errors_has_nearly_wilsons_interval_of_its_patients(n, errors):
+    hits = np.ones(n)
+    hits[:errors] = 0.0
+    draws = draw(np.arange(n), np.zeros(n, dtype=int), 4000, seed=2).counts @ hits / n
+    freedom = Sampled(n).freedom_of((hits.sum() - hits) / (n - 1))
+    low, high = SHARE.interval(hits.mean(), standard_error(draws, Sampled(n)), t_quantile(freedom))
+    theirs = stats.binomtest(n - errors, n).proportion_ci(method="wilson")
+    assert low <= theirs.low + 0.005
+    assert high >= theirs.high - 0.005
+    assert high - low < 1.8 * (theirs.high - theirs.low)
 
 
 def test_words_say_which_interval_was_used():
-    assert "log of losses, logit of shares" in described("auto")["figures"]
+    assert "log of losses; Wilson's for shares" in described("auto")["figures"]
     assert described("auto", "sample")["differences"].endswith("how many samples carry it (Satterthwaite)")
     assert set(described("percentile").values()) == {"percentile"}
     assert set(described("bca").values()) == {"BCa, leaving each patient out in turn"}

@@ -14,15 +14,15 @@ from pathfuse.endpoints.multilabel import Multilabel
 from pathfuse.endpoints.survival import Survival, event_distribution
 from pathfuse.errors import InputError
 from pathfuse.evaluation.censoring import Censoring
-from pathfuse.evaluation.classification import ClassificationScores
-from pathfuse.evaluation.intervals import Sampled, bca_interval, t_interval
+from pathfuse.evaluation.intervals import Sampled, bca_interval, standard_error, t_p_value, t_quantile
 from pathfuse.evaluation.judge import judge, judge_tasks
 from pathfuse.evaluation.judged import Judged, average_patients
+from pathfuse.evaluation.metrics.classification import ClassificationScores
+from pathfuse.evaluation.metrics.survival import SurvivalTruth
 from pathfuse.evaluation.multiplicity import holm
 from pathfuse.evaluation.resampling import draw
 from pathfuse.evaluation.rules import Rules
-from pathfuse.evaluation.scales import LOG
-from pathfuse.evaluation.survival import SurvivalTruth
+from pathfuse.evaluation.scales import LOG, PLAIN
 
 
 def rows_of(truth, predictions, patients=None, folds=None, k=3):
@@ -418,15 +418,18 @@ def test_intervals_are_t_on_the_metrics_scale(rng):
     nll = {name: set_nll(p, rows.observed) for name, p in said.items()}
     left_out = {name: np.array([np.delete(own, p).mean() for p in range(40)]) for name, own in nll.items()}
     freedom = sampled.freedom_of(left_out["x"])
-    expected = t_interval(nll["x"].mean(), counts @ nll["x"] / 40, sampled, freedom, LOG)
+    error = standard_error(counts @ nll["x"] / 40, sampled)
+    expected = LOG.interval(nll["x"].mean(), error, t_quantile(freedom))
     row = metric_of(verdict, "x", "nll")
-    assert (row.ci_low, row.ci_high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert (row.ci_low, row.ci_high) == pytest.approx(expected, abs=1e-12)
     pair, apart = comparison_of(verdict, "x", "y", "nll"), nll["x"] - nll["y"]
     freedom = sampled.freedom_of(left_out["x"] - left_out["y"])
-    limits = t_interval(apart.mean(), counts @ apart / 40, sampled, freedom)
-    assert (pair.ci_low, pair.ci_high) == pytest.approx((limits.low, limits.high), abs=1e-12)
+    error = standard_error(counts @ apart / 40, sampled)
+    low, high = PLAIN.interval(apart.mean(), error, t_quantile(freedom))
+    assert (pair.ci_low, pair.ci_high) == pytest.approx((low, high), abs=1e-12)
+    assert pair.p_value == pytest.approx(t_p_value(apart.mean(), error, freedom), rel=1e-9)
     assert pair.test == "paired bootstrap by patient, 300 resamples, t"
-    assert (pair.p_value < 0.05) == (limits.low > 0 or limits.high < 0)
+    assert (pair.p_value < 0.05) == (low > 0 or high < 0)
 
 
 def test_many_patients_are_left_out_in_parts(rng):
@@ -437,8 +440,8 @@ def test_many_patients_are_left_out_in_parts(rng):
     verdict = verdict_of(rows_of(truth, {"x": np.log(sure)}, k=2), n_resamples=300)
     row = metric_of(verdict, "x", "nll")
     assert row.value == pytest.approx(0.0079, abs=1e-4)
-    assert row.ci_low < 0.0005  # of two errors in 2,000 little is known
-    assert row.ci_high > 0.1
+    assert row.ci_low < 0.003  # of two errors in 2,000 little is known
+    assert row.ci_high > 0.02
 
 
 def test_a_perfect_figure_of_few_patients_is_not_beyond_doubt():
@@ -776,4 +779,33 @@ def test_resamples_that_lack_a_label_are_counted_for_the_mean(rng):
     tasks = {"common": binary_rows(rng, 12), "rare": binary_rows(rng, 2)}
     verdict = judge_tasks(Multilabel(("common", "rare")), tasks, CONTRAST, Rules(400))
     lacking = [n for n in verdict.notes if n.endswith("lack a label or target, and were left out")]
-    assert {n.split()[1] for n in lacking} == {"auroc", "balanced_accuracy", "f1"}
+    assert {n.split()[1] for n in lacking} == {"auroc", "auprc", "balanced_accuracy", "f1", "mcc"}
+
+
+def test_nobody_is_superior_beside_a_test_over_folds_that_shows_nothing(rng):
+    """The bootstrap takes the fitted models as given and is sure; four folds are too few for the corrected t."""
+    truth, folds = np.arange(200) % 2, np.arange(200) // 2 % 4
+    good = noisy(rng, truth, k=2)
+    gain = np.array([0.05, 0.1, 0.8, 0.95])[folds][:, None]
+    poor = log_softmax((1 - gain) * good)
+    verdict = verdict_of(
+        rows_of(truth, {"one": good, "best_expert": poor}, folds=folds, k=2), [("one", "best_expert")], 500
+    )
+    tests = {(t.test.split(",")[0], t.metric): t for t in verdict.tests}
+    over_folds, margin = tests["corrected resampled t", "nll"], tests["non-inferiority", "nll"]
+    row = comparison_of(verdict, "one", "best_expert", "nll")
+    assert row.p_holm < 0.05 < over_folds.p_holm
+    assert margin.conclusion != "superior"
+
+
+def test_equal_calls_of_few_patients_are_not_equivalent():
+    """The margin is judged by the same distribution as the interval of the comparison."""
+    truth = np.arange(60) % 2
+    sure = np.log(np.where(np.eye(2)[truth] == 1, 0.9, 0.1))
+    surer = np.log(np.where(np.eye(2)[truth] == 1, 0.95, 0.05))
+    verdict = verdict_of(rows_of(truth, {"x": sure, "best_expert": surer}, k=2), [("x", "best_expert")], 300)
+    row = comparison_of(verdict, "x", "best_expert", "auroc")
+    assert (row.difference, row.p_value) == (0.0, 1.0)
+    assert row.ci_low < -0.01
+    (test,) = (t for t in verdict.tests if t.metric == "auroc" and t.test.startswith("non-inferiority"))
+    assert test.conclusion == "unresolved"

@@ -202,6 +202,10 @@ def test_a_fold_where_one_side_is_silent_does_not_count():
 PERCENTILE = Rules(interval="percentile", margin=0.01)
 
 
+def apart(one, other):
+    return {m: one[m].minus(other[m]) for m in BINARY.metrics}
+
+
 def estimate(point, resampled):
     values = np.array([point, *resampled], dtype=float)
     return Estimate(values[:, None], np.ones(1), len(resampled), Sampled(60))
@@ -213,7 +217,7 @@ def test_a_lower_nll_is_a_gain_and_a_lower_auroc_a_loss(loss, word):
     noise = 0.001 * np.random.default_rng(0).normal(size=999)
     shifted = {m: estimate(0.6 + loss, 0.6 + loss + noise) for m in BINARY.metrics}
     still = {m: estimate(0.6, np.full(999, 0.6)) for m in BINARY.metrics}
-    nll, auroc = margin_tests(BINARY, "all", "fused", (shifted, still), PERCENTILE)
+    nll, auroc = margin_tests(BINARY, "all", "fused", apart(shifted, still), PERCENTILE)
     opposite = {"superior": "inferior", "inferior": "superior"}[word]
     assert (nll.metric, nll.conclusion) == ("nll", word)
     assert (auroc.metric, auroc.conclusion) == ("auroc", opposite)
@@ -232,7 +236,7 @@ def test_margins_are_judged_on_paired_differences():
     own = 0.001 * np.random.default_rng(1).normal(size=999)
     one = {m: estimate(0.5, common + own) for m in BINARY.metrics}
     other = {m: estimate(0.5, common) for m in BINARY.metrics}
-    for test in margin_tests(BINARY, "all", "fused", (one, other), PERCENTILE):
+    for test in margin_tests(BINARY, "all", "fused", apart(one, other), PERCENTILE):
         expected = non_inferiority(own, 0.01)
         assert (test.conclusion, test.conclusion) == (expected.conclusion, "equivalent")
         assert test.p_value == expected.p_value
@@ -240,7 +244,7 @@ def test_margins_are_judged_on_paired_differences():
 
 def test_margins_without_resamples_conclude_nothing():
     values = {m: estimate(0.6, []) for m in BINARY.metrics}
-    for test in margin_tests(BINARY, "all", "fused", (values, values), PERCENTILE):
+    for test in margin_tests(BINARY, "all", "fused", apart(values, values), PERCENTILE):
         assert test.conclusion == "no intervals"
         assert np.isnan(test.p_value)
         assert test.difference == 0
@@ -251,9 +255,10 @@ def test_nobody_is_superior_beside_a_comparison_that_shows_nothing():
     gain = np.random.default_rng(0).normal(0.02, 0.008, size=2000)  # of the NLL, whose 95 % interval lies above 0
     one, other = ({m: estimate(p, s * gain) for m in BINARY.metrics} for p, s in ((-0.02, -1), (0.0, 0)))
     words = [
-        {t.metric: t.conclusion for t in margin_tests(BINARY, "all", "fused", (one, other), PERCENTILE, {"nll": p})}[
-            "nll"
-        ]
+        {
+            t.metric: t.conclusion
+            for t in margin_tests(BINARY, "all", "fused", apart(one, other), PERCENTILE, {"nll": p})
+        }["nll"]
         for p in (0.03, 0.05, 0.051)
     ]
     assert words == ["superior", "superior", "non-inferior"]

@@ -12,6 +12,7 @@ from sksurv.nonparametric import kaplan_meier_estimator
 
 from pathfuse.endpoints.survival import survival_at_edges
 from pathfuse.evaluation.censoring import Censoring
+from pathfuse.evaluation.metrics.survival import SurvivalTruth
 from pathfuse.evaluation.reliability import (
     LEVELS,
     classification_curve,
@@ -21,7 +22,6 @@ from pathfuse.evaluation.reliability import (
     middle_edge,
     survival_curve,
 )
-from pathfuse.evaluation.survival import SurvivalTruth
 
 
 def members(groups):

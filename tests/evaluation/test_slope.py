@@ -10,8 +10,8 @@ from pathfuse.endpoints.survival import event_distribution
 from pathfuse.evaluation.censoring import Censoring
 from pathfuse.evaluation.intervals import percentile_interval
 from pathfuse.evaluation.judged import Judged
+from pathfuse.evaluation.metrics.survival import SurvivalTruth
 from pathfuse.evaluation.slope import SLOPE, LinearSlope, PowerSlope, calibration_slope, of_hazards, two_outcomes
-from pathfuse.evaluation.survival import SurvivalTruth
 
 EXACT = {"C": np.inf, "tol": 1e-10, "max_iter": 1000}
 

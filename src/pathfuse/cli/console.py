@@ -56,7 +56,8 @@ def show_result(result: "Result", folder: str) -> None:
     """The method table, best first, the certificate, and where everything is."""
     import polars as pl
 
-    from pathfuse.evaluation.prediction_sets import SET_METRICS
+    from pathfuse.evaluation.metrics.prediction_sets import SET_METRICS
+    from pathfuse.evaluation.metrics.registry import metric
     from pathfuse.report.content import left_out_line, over_all
     from pathfuse.report.headline import headline
     from pathfuse.report.page import ranking
@@ -66,7 +67,7 @@ def show_result(result: "Result", folder: str) -> None:
     overall = over_all(result.metrics)
     ranked = overall.filter(~pl.col("metric").is_in(SET_METRICS))
     rows = ranking(ranked)
-    names = list(dict.fromkeys(ranked["metric"]))
+    names = [name for name in dict.fromkeys(ranked["metric"]) if metric(name).brief]
     sure = overall["ci_low"].is_not_null().any()
     title = f"{result.manifest['rows']['judged']} samples judged, best first"
     table = Table(

@@ -61,8 +61,6 @@ class Endpoint(ABC):
     """Whether each outcome must occur among the fit rows."""
     blank_columns: ClassVar[bool] = False
     """Whether an expert's column without any value is as none: a fusion writes such ones of what it could not learn."""
-    log_density: ClassVar[bool] = False
-    """Whether its likelihood is a density, which may exceed 1, so that the NLL may be negative."""
     prefixes: ClassVar[tuple[str, ...]]
     """What the names of an expert's prediction columns start with."""
     nothing_known: ClassVar[str]

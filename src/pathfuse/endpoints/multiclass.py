@@ -13,7 +13,9 @@ from pathfuse.endpoints.spelling import check_spelling
 from pathfuse.errors import InputError
 from pathfuse.types import LogProbs
 
-CLASSIFICATION_METRICS = ("nll", "auroc", "accuracy", "balanced_accuracy", "f1", "brier", "ece")
+CLASSIFICATION_METRICS = (
+    "nll", "auroc", "accuracy", "balanced_accuracy", "f1", "brier", "ece", "auprc", "mcc",
+)  # fmt: skip
 SUM_TOLERANCE = 1e-3
 """How far the probabilities of one row may be from summing to 1."""
 

@@ -39,7 +39,6 @@ class Regression(Endpoint):
     prefixes: ClassVar[tuple[str, ...]] = ("mean_", "sd_")
     every_outcome_needed: ClassVar[bool] = False
     blank_columns: ClassVar[bool] = True
-    log_density: ClassVar[bool] = True
     nothing_known: ClassVar[str] = "the mean and variance of the fit rows"
 
     @classmethod

@@ -15,17 +15,19 @@ from pathfuse.evaluation.intervals import (
     Sampled,
     bca_interval,
     percentile_interval,
-    share_interval,
     standard_error,
-    t_interval,
     t_p_value,
+    t_quantile,
     two_sided_p,
 )
-from pathfuse.evaluation.judged import UNSURE, Judged, Scores
+from pathfuse.evaluation.judged import Judged, Scores
+from pathfuse.evaluation.metrics.base import Metric
 from pathfuse.evaluation.resampling import Resamples
-from pathfuse.evaluation.scales import LOGIT, PLAIN, Scale, scale_of
+from pathfuse.evaluation.scales import PLAIN, SHARE, Scale, wilson
 from pathfuse.types import Index
 
+NORMAL = 1.959963984540054
+"""The 97.5 % quantile of a standard normal distribution."""
 Parts = Float[np.ndarray, "value part"]
 """Values of a figure inside each fold, or of each label: the point, then its resamples, then without each patient."""
 
@@ -43,9 +45,12 @@ class Estimate:
     """Weight of each part."""
     n_resamples: int
     sampled: Sampled
-    metric: str = ""
     scale: Scale = PLAIN
     """Where its interval is symmetric."""
+    has_interval: bool = True
+    """Whether resamples say how sure it is."""
+    undefined: str = "is undefined"
+    """Why it has no value, where it has none; may name the ``{rows}`` and the ``{classes}`` there are."""
     paired: bool = False
     """Whether it is a difference."""
     same: bool = False
@@ -107,10 +112,20 @@ class Estimate:
         """The same figure with no interval."""
         return replace(self, parts=np.concatenate([self.parts[:1], np.full_like(self.parts[1:], np.nan)]))
 
+    @property
+    def error(self) -> float:
+        """Standard error; of a share, or a difference of shares, that no resample moves, what n patients leave open."""
+        found = standard_error(self.resampled, self.sampled)
+        if found or self.same or self.scale is not SHARE:
+            return found
+        if self.paired:
+            return wilson(0.0, self.sampled.n_patients, NORMAL)[1] / t_quantile(self.freedom)
+        return found
+
     def interval(self, kind: str = "auto") -> Interval:
         """The 95 % interval; see ``evaluation.intervals`` for what ``auto`` is."""
         draws, point = self.resampled, self.point
-        if self.metric in UNSURE or np.isnan(point):
+        if not self.has_interval or np.isnan(point):
             return NO_INTERVAL
         if kind == "percentile":
             return percentile_interval(draws)
@@ -120,24 +135,20 @@ class Estimate:
             return bca_interval(point, draws, self.left_out)
         if not len(self.left_out):
             return percentile_interval(draws, self.sampled.tail())
-        at_end = self.paired or point in (0.0, 1.0)  # a constant prediction has an AUROC of .5 in every sample
-        if self.scale is LOGIT and at_end and not self.same and standard_error(draws, self.sampled) == 0:
-            return self._unmoved()
-        return t_interval(point, draws, self.sampled, self.freedom, PLAIN if self.paired else self.scale)
-
-    def _unmoved(self) -> Interval:
-        """Of a share, or a difference of shares, that no resample moves: what so few patients cannot rule out."""
-        if not self.paired:
-            return share_interval(self.point, self.sampled.n_patients)
-        reach = share_interval(0.0, self.sampled.n_patients).high
-        return Interval(self.point - reach, self.point + reach)
+        error = self.error
+        if np.isnan(error):
+            return NO_INTERVAL
+        if self.scale is SHARE and not self.paired and point in (0.0, 1.0):
+            return Interval(*wilson(point, self.sampled.n_patients, NORMAL))
+        scale = PLAIN if self.paired else self.scale
+        return Interval(*scale.interval(point, error, t_quantile(self.freedom)))
 
     def p_value(self, kind: str = "auto") -> float:
         """Two-sided, of the hypothesis that the figure is 0; NaN where there is no interval."""
         if np.isnan(self.interval(kind).low):
             return float("nan")
-        if self.uses_t(kind):
-            return t_p_value(self.point, self.resampled, self.sampled, self.freedom)
+        if self.uses_t(kind) and self.error > 0:
+            return t_p_value(self.point, self.error, self.freedom)
         return two_sided_p(self.resampled)
 
     def uses_t(self, kind: str) -> bool:
@@ -148,9 +159,8 @@ class Estimate:
         """What the figure might be, in as many values as there are resamples; its quantiles bound the interval."""
         if not self.uses_t(kind):
             return self.resampled
-        error, n = standard_error(self.resampled, self.sampled), self.n_resamples
-        quantiles = stdtrit(self.freedom, (np.arange(n) + 0.5) / max(n, 1))
-        return np.asarray(self.point + error * quantiles)
+        quantiles = stdtrit(self.freedom, (np.arange(self.n_resamples) + 0.5) / max(self.n_resamples, 1))
+        return np.asarray(self.point + self.error * quantiles)
 
 
 Estimates = Mapping[str, Estimate]
@@ -169,45 +179,51 @@ def over_parts(estimates: Sequence[Estimate]) -> Estimate:
 
 def resampled(
     endpoint: Endpoint, judged: Judged, name: str, rows: Bool[np.ndarray, " sample"], resamples: Resamples
-) -> dict[str, Estimate]:
+) -> Estimates:
     """Every metric of one method on some rows."""
 
     def scorer(inside: Index, fold: int) -> Scores:
         return judged.scores(endpoint.kind, name, inside, fold)
 
-    found = estimate(scorer, endpoint.metrics, judged, rows, resamples)
-    if endpoint.log_density:
-        found["nll"] = replace(found["nll"], scale=PLAIN)
-    return found
+    return estimate(scorer, endpoint.metrics, judged, rows, resamples)
 
 
 def estimate(
     scorer: Scorer, metrics: Sequence[str], judged: Judged, rows: Bool[np.ndarray, " sample"], resamples: Resamples
 ) -> dict[str, Estimate]:
-    """Point value and resampled values of some metrics on some rows, inside each fold."""
+    """Point value and resampled values of some metrics on some rows, inside each fold.
+
+    Raises:
+        KeyError: The scores do not know one of the metrics.
+    """
     n_resamples = len(resamples.counts)
     n_values = 1 + n_resamples + resamples.n_left_out
     folds = np.unique(judged.folds[rows])
     sampled = Sampled(len(np.unique(judged.patients[rows])), max(len(folds), 1))
     if not rows.any():
         nothing = np.full((n_values, 1), np.nan)
-        return {m: Estimate(nothing, np.ones(1), n_resamples, sampled, m, scale_of(m)) for m in metrics}
+        return {m: Estimate(nothing, np.ones(1), n_resamples, sampled) for m in metrics}
     table = {m: np.full((n_values, len(folds)), np.nan) for m in metrics}
-    shares = np.zeros(len(folds))
+    shares, known = np.zeros(len(folds)), dict[str, Metric]()
     scores = []
     for f, fold in enumerate(folds):
         inside = np.flatnonzero(rows & (judged.folds == fold))
         shares[f] = len(np.unique(judged.patients[inside]))
         scores.append((inside, scorer(inside, int(fold))))
+        known |= {metric.name: metric for metric in scores[-1][1].metrics}
     start = 0
     for weights in _all_weights(resamples, len(rows)):
         for f, (inside, one) in enumerate(scores):
             values = one.values(weights[:, inside])
             for m in metrics:
-                if m in values:
-                    table[m][start : start + len(weights), f] = values[m]
+                table[m][start : start + len(weights), f] = values[m]
         start += len(weights)
-    return {m: Estimate(table[m], shares, n_resamples, sampled, m, scale_of(m)) for m in metrics}
+    return {
+        m: Estimate(
+            table[m], shares, n_resamples, sampled, known[m].scale, not known[m].no_interval, known[m].undefined
+        )
+        for m in metrics
+    }
 
 
 def _all_weights(resamples: Resamples, n_rows: int) -> Iterator[Float[np.ndarray, "value sample"]]:
@@ -223,5 +239,4 @@ def by_fold(endpoint: Endpoint, judged: Judged, name: str, rows: Bool[np.ndarray
         inside = np.flatnonzero(rows & (judged.folds == fold))
         scores = judged.scores(endpoint.kind, name, inside, int(fold)) if len(inside) else None
         values.append(scores.values(np.ones((1, len(inside)))) if scores else {})
-    undefined = np.full(1, np.nan)
-    return {m: np.array([float(v.get(m, undefined)[0]) for v in values]) for m in endpoint.metrics}
+    return {m: np.array([float(v[m][0]) if v else np.nan for v in values]) for m in endpoint.metrics}

@@ -1,14 +1,13 @@
 """Intervals and p-values from resampled figures: what covers, percentile, and BCa.
 
-``auto`` takes the bootstrap's standard error with a t distribution: of a figure on the scale where both ways are alike
+``auto`` takes the bootstrap's standard error with a t distribution: of a figure on the scale of its metric
 (``evaluation.scales``), of a paired difference as it is. The degrees of freedom follow how many patients carry the
 figure: where two of two hundred bear most of a loss, the standard error is itself a guess from two, and Satterthwaite's
 degrees of freedom say so. Percentile and BCa intervals are too short there, since a quantile of resamples never passes
 what the sample holds. The choice rests on ``python -m benchmarks coverage`` (docs/concepts/judging.md).
 
 Sources: Efron, Better bootstrap confidence intervals, JASA 82 (1987); Hesterberg, What teachers should know about the
-bootstrap, The American Statistician 69 (2015), sections 3.3 and 4; Satterthwaite, Biometrics Bulletin 2 (1946); Wilson,
-JASA 22 (1927).
+bootstrap, The American Statistician 69 (2015), sections 3.3 and 4; Satterthwaite, Biometrics Bulletin 2 (1946).
 """
 
 from dataclasses import dataclass
@@ -17,8 +16,6 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
-from pathfuse.evaluation.scales import PLAIN, Scale
-
 Draws = Float[np.ndarray, " resample"]
 
 KINDS = ("auto", "percentile", "bca")
@@ -26,9 +23,10 @@ KINDS = ("auto", "percentile", "bca")
 MIN_RESAMPLES = 100
 """Fewer defined resamples than this tell nothing of a 2.5 % tail."""
 LEVEL = 0.95
-SPENT = 3
-"""Degrees of freedom taken off Satterthwaite's: a sample shows its kurtosis too small. From the benchmark, where 0 left
-the losses of near-perfect predictions covered in .74 to .82 and 3 in .88 to .95."""
+SPENT, FEWEST = 3, 4
+"""Degrees of freedom taken off Satterthwaite's, since a sample shows its kurtosis too small, and how many are left at
+least: with 4 the interval of a loss that one patient bears reaches from a sixteenth of it to sixteen times of it, and
+what is longer says nothing. Both from the benchmark."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ class Sampled:
             return float(self.freedom)
         carriers = spread**2 / float((pulls**4).sum())
         doubt = 1 / carriers - 1 / len(pulls)
-        return float(np.clip(2 / doubt - SPENT if doubt > 0 else np.inf, 1, self.freedom))
+        return min(max(2 / doubt - SPENT if doubt > 0 else np.inf, FEWEST), float(self.freedom))
 
     @property
     def inflation(self) -> float:
@@ -129,30 +127,14 @@ def standard_error(draws: Draws, sampled: Sampled) -> float:
     return float(kept.std() * sampled.inflation) if len(kept) else float("nan")
 
 
-def t_interval(
-    point: float, draws: Draws, sampled: Sampled, freedom: float, scale: Scale = PLAIN, level: float = LEVEL
-) -> Interval:
-    """Point and bootstrap standard error with a t distribution, symmetric on ``scale``; plain outside of its range."""
-    scale = scale if scale.holds(point) else PLAIN
-    half = stdtrit(freedom, (1 + level) / 2) * standard_error(draws, sampled) * scale.slope(point)
-    middle = scale.to(point)
-    return Interval(float(scale.back(middle - half)), float(scale.back(middle + half)))
+def t_quantile(freedom: float, level: float = LEVEL) -> float:
+    """How many standard errors an interval goes to either side."""
+    return float(stdtrit(freedom, (1 + level) / 2))
 
 
-def t_p_value(point: float, draws: Draws, sampled: Sampled, freedom: float) -> float:
-    """Two-sided, of the hypothesis that the figure is 0; the bootstrap's own where no resample moves the figure."""
-    error = standard_error(draws, sampled)
-    if np.isnan(error) or np.isnan(point):
-        return float("nan")
-    return float(2 * stdtr(freedom, -abs(point) / error)) if error > 0 else two_sided_p(draws)
-
-
-def share_interval(point: float, n: int, level: float = LEVEL) -> Interval:
-    """Wilson's interval of a share among n patients: it stays wide where all n agree."""
-    z = ndtri((1 + level) / 2)
-    middle = (point + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(point * (1 - point) / n + z**2 / (4 * n**2))
-    return Interval(float(max(middle - half, 0.0)), float(min(middle + half, 1.0)))
+def t_p_value(point: float, error: float, freedom: float) -> float:
+    """Two-sided, of the hypothesis that the figure is 0; the error is positive."""
+    return float(2 * stdtr(freedom, -abs(point) / error))
 
 
 def two_sided_p(draws: Draws) -> float:
@@ -175,7 +157,7 @@ def described(kind: str, drawn: str = "patient") -> dict[str, str]:
         error = "bootstrap standard error with a t distribution"
         carried = f"degrees of freedom from how many {drawn}s carry it (Satterthwaite)"
         return {
-            "figures": f"{error} on the metric's scale (log of losses, logit of shares), {carried}",
+            "figures": f"{error} on the metric's scale (log of losses; Wilson's for shares), {carried}",
             "differences": f"{error}, {carried}",
         }
     plain = f"BCa, leaving each {drawn} out in turn" if kind == "bca" else "percentile"

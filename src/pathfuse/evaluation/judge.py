@@ -13,7 +13,9 @@ from pathfuse.endpoints.base import Endpoint
 from pathfuse.evaluation.averages import Averages, Pairs
 from pathfuse.evaluation.estimates import Estimates, estimate, resampled
 from pathfuse.evaluation.intervals import MIN_RESAMPLES, described
-from pathfuse.evaluation.judged import UNSURE, Comparison, Judged, Metric, Scores, Verdict, predicted
+from pathfuse.evaluation.judged import Comparison, Judged, MetricRow, Scores, Test, Verdict, predicted
+from pathfuse.evaluation.metrics.prediction_sets import COVERAGE
+from pathfuse.evaluation.metrics.survival import UNOS_C
 from pathfuse.evaluation.notes import about_auroc, about_figure, about_unsure, about_weights, listed, too_few
 from pathfuse.evaluation.paired_tests import (
     ALPHA,
@@ -24,10 +26,8 @@ from pathfuse.evaluation.paired_tests import (
     margin_tests,
     same_predictions,
 )
-from pathfuse.evaluation.prediction_sets import COVERAGE
 from pathfuse.evaluation.resampling import MIN_PATIENTS, MOST_LEFT_OUT, Resamples, draw, leave_out
 from pathfuse.evaluation.rules import DEFAULT, Rules
-from pathfuse.evaluation.survival import UNO
 from pathfuse.fusion.null_model import NULL_MODEL
 from pathfuse.types import Index
 
@@ -90,7 +90,7 @@ def judge_tasks(
         heavy = about_weights(judged, rules.drawn) if enough and rules.n_resamples else None
         if heavy is not None:
             verdict.notes.append(f"{output}: {heavy}")
-            pairs = _pairs_without_intervals(pairs, frozenset({UNO}))
+            pairs = _pairs_without_intervals(pairs, frozenset({UNOS_C.name}))
         if several:
             averages.add(everything, pairs)
         lacking = too_few(endpoint, judged, rules.drawn)
@@ -100,12 +100,14 @@ def judge_tasks(
         verdict.notes.extend(about_auroc(output, endpoint, judged))
         _judge_methods(verdict, output, judged, everything, rules)
         same[output] = same_predictions(judged)
-        _judge_contrasts(verdict, endpoint, output, pairs, rules, same[output])
-        _say_apart(verdict, output, judged, pairs)
+        further: list[Test] = []
         if enough and lacking is None:
             competing = [contrast for contrast in contrasts if NULL_MODEL not in contrast]
-            verdict.tests.extend(delong_tests(endpoint, output, judged, competing))
-            verdict.tests.extend(fold_tests(endpoint, output, judged, competing))
+            further = [*delong_tests(endpoint, output, judged, competing),
+                       *fold_tests(endpoint, output, judged, competing)]  # fmt: skip
+        _judge_contrasts(verdict, endpoint, output, pairs, rules, same[output], further)
+        _say_apart(verdict, output, judged, pairs)
+        verdict.tests.extend(further)
     if several:
         n = max(len(j.patients) for j in tasks.values())
         verdict.metrics.extend(
@@ -156,7 +158,7 @@ def _judge_methods(
         for metric, value in values.items():
             n_undefined = int(np.isnan(value.resampled).sum())
             missing = 0 if n_undefined == len(value.resampled) else n_undefined
-            reason = about_figure(metric, judged.predictions[name], value.point, missing, judged)
+            reason = about_figure(value, judged.predictions[name], missing, judged)
             if reason is not None and name != NULL_MODEL:
                 reasons.setdefault((metric, reason), []).append(name)
     verdict.notes.extend(f"{output}: {metric} of {listed(names)} {why}" for (metric, why), names in reasons.items())
@@ -168,7 +170,7 @@ def _count_undefined(verdict: Verdict, everything: Mapping[str, Estimates]) -> N
     for name, values in everything.items():
         for metric, value in values.items():
             lacking = int(np.isnan(value.resampled).sum())
-            if 0 < lacking < value.n_resamples and metric not in UNSURE:
+            if 0 < lacking < value.n_resamples and value.has_interval:
                 reasons.setdefault((metric, lacking), []).append(name)
     verdict.notes.extend(
         f"all: {metric} of {listed(names)} has {n} resamples that lack a label or target, and were left out"
@@ -176,12 +178,12 @@ def _count_undefined(verdict: Verdict, everything: Mapping[str, Estimates]) -> N
     )
 
 
-def _metrics(name: str, output: str, values: Estimates, counts: tuple[int, int], rules: Rules) -> list[Metric]:
+def _metrics(name: str, output: str, values: Estimates, counts: tuple[int, int], rules: Rules) -> list[MetricRow]:
     """Rows of ``metrics.csv``; ``counts`` are the rows and the patients."""
     rows = []
     for metric, value in values.items():
         interval = value.interval(rules.interval)
-        rows.append(Metric(name, output, metric, value.point, interval.low, interval.high, *counts))
+        rows.append(MetricRow(name, output, metric, value.point, interval.low, interval.high, *counts))
     return rows
 
 
@@ -221,8 +223,19 @@ def _paired(
     return {m: one[m].among(other[m].counted) for m in both}, {m: other[m].among(one[m].counted) for m in both}
 
 
-def _judge_contrasts(verdict: Verdict, endpoint: Endpoint, output: str, pairs: Pairs, rules: Rules, same: Same) -> None:
-    """Comparisons and tests of one output; p-values are adjusted inside each family, per metric."""
+def _judge_contrasts(
+    verdict: Verdict,
+    endpoint: Endpoint,
+    output: str,
+    pairs: Pairs,
+    rules: Rules,
+    same: Same,
+    further: Sequence[Test] = (),
+) -> None:
+    """Comparisons and tests of one output; p-values are adjusted inside each family, per metric.
+
+    Beside a ``further`` test that shows no difference, no method is called superior.
+    """
     there = {contrast: pair for contrast, pair in pairs.items() if pair is not None}
     rows = [
         _compare((*contrast, output, m), pair, rules, same[contrast[0]] == same[contrast[1]])
@@ -236,8 +249,14 @@ def _judge_contrasts(verdict: Verdict, endpoint: Endpoint, output: str, pairs: P
     verdict.comparisons.extend(rows)
     for (name, reference), (one, other) in there.items():
         if reference == "best_expert":
-            p_holm = {row.metric: row.p_holm for row in rows if (row.method, row.reference) == (name, reference)}
-            verdict.tests.extend(margin_tests(endpoint, output, name, (one, other), rules, p_holm))
+            largest = dict[str, float]()
+            tests: list[Test | Comparison] = [*rows, *further]
+            for row in tests:
+                if (row.method, row.reference) == (name, reference) and not np.isnan(row.p_holm):
+                    largest[row.metric] = max(largest.get(row.metric, 0.0), row.p_holm)
+            equal = same[name] == same[reference]
+            differences = {m: one[m].minus(other[m], equal) for m in endpoint.metrics}
+            verdict.tests.extend(margin_tests(endpoint, output, name, differences, rules, largest))
     note = f"{count} comparisons in a family need more than {rules.n_resamples} resamples to reach 0.05"
     counted = any(pair[0][m].minus(pair[1][m]).uses_t(rules.interval) for pair in there.values() for m in pair[0])
     if not counted and 2 * count / (rules.n_resamples + 1) > ALPHA and note not in verdict.notes:

@@ -1,5 +1,6 @@
 """What is judged, and what judging says: rows of methods' predictions, metrics and paired differences."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -8,17 +9,12 @@ from jaxtyping import Int
 
 from pathfuse.endpoints.likelihood import log_softmax
 from pathfuse.errors import InputError
-from pathfuse.evaluation.classification import ClassificationScores, RowWeights, Values
-from pathfuse.evaluation.prediction_sets import SetScores
-from pathfuse.evaluation.regression import RegressionScores
-from pathfuse.evaluation.survival import SurvivalScores, SurvivalTruth
+from pathfuse.evaluation.metrics.base import Metric, RowWeights, Values
+from pathfuse.evaluation.metrics.classification import ClassificationScores
+from pathfuse.evaluation.metrics.prediction_sets import SetScores
+from pathfuse.evaluation.metrics.regression import RegressionScores
+from pathfuse.evaluation.metrics.survival import SurvivalScores, SurvivalTruth
 from pathfuse.types import Index, LogProbs, Observed
-
-LOWER_IS_BETTER = frozenset({"nll", "brier", "ece", "rmse", "ibs"})
-"""Of every other metric more is better."""
-UNSURE = frozenset({"ece"})
-"""Metrics without an interval: the calibration error of a sample lies above that of its population, by an amount that
-depends on the number of rows, and no resampling tells by how much."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +32,8 @@ class Judged:
     """Survival: follow-up of the rows, and the censoring distribution of each fold's fit rows."""
     fold_names: tuple[str, ...] = ()
     """What the folds are called in the samples table; empty: by number."""
+    positive: int = 1
+    """Of two classes the one that AUPRC is about."""
     sets: SetScores | None = None
     """How the prediction sets of ``fused`` fared, where it has any."""
 
@@ -46,18 +44,22 @@ class Judged:
             return SurvivalScores(log_prob, observed, self.context.of(rows, fold))
         if kind == "regression":
             return RegressionScores(log_prob, observed[:, 0])
-        return ClassificationScores(log_prob, observed)
+        return ClassificationScores(log_prob, observed, self.positive)
 
 
 class Scores(Protocol):
     """What turns row weights into metrics."""
+
+    @property
+    def metrics(self) -> Sequence[Metric]:
+        """The metrics that it knows."""
 
     def values(self, weights: RowWeights) -> dict[str, Values]:
         """Every metric of every resample."""
 
 
 @dataclass(frozen=True)
-class Metric:
+class MetricRow:
     """One row of ``metrics.csv``."""
 
     method: str
@@ -108,7 +110,7 @@ class Test:
 class Verdict:
     """What judging found, and what it could not say."""
 
-    metrics: list[Metric]
+    metrics: list[MetricRow]
     comparisons: list[Comparison]
     tests: list[Test]
     notes: list[str]
@@ -138,4 +140,6 @@ def average_patients(judged: Judged) -> Judged:
         mean = member[there].T @ log_prob[there] / np.maximum(count, 1)[:, None]
         predictions[name] = np.where(count[:, None] > 0, log_softmax(mean), np.nan)
     context = judged.context.at(first) if judged.context is not None else None
-    return Judged(judged.observed[first], patients, judged.folds[first], predictions, context, judged.fold_names)
+    return Judged(
+        judged.observed[first], patients, judged.folds[first], predictions, context, judged.fold_names, judged.positive
+    )

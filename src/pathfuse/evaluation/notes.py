@@ -3,19 +3,22 @@
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Bool
 
 from pathfuse.endpoints.base import Endpoint
-from pathfuse.evaluation.judged import UNSURE, Judged, predicted
-from pathfuse.evaluation.survival import MAX_WEIGHT, UNO
+from pathfuse.evaluation.estimates import Estimate
+from pathfuse.evaluation.judged import Judged, predicted
+from pathfuse.evaluation.metrics.classification import AUROC
+from pathfuse.evaluation.metrics.registry import metric
+from pathfuse.evaluation.metrics.survival import MAX_WEIGHT, UNOS_C
 
 
-def about_figure(metric: str, said: np.ndarray, point: float, n_undefined: int, judged: Judged) -> str | None:
+def about_figure(estimate: Estimate, said: np.ndarray, n_undefined: int, judged: Judged) -> str | None:
     """Why a figure is undefined, or how many resamples did not define it; None if all is well.
 
     Args:
-        metric: Its metric.
+        estimate: The figure.
         said: The method's predictions of the judged rows; rows of NaN where it has none.
-        point: The figure.
         n_undefined: Resamples without it.
         judged: The rows.
     """
@@ -24,19 +27,17 @@ def about_figure(metric: str, said: np.ndarray, point: float, n_undefined: int, 
         return "is undefined: the truth of all judged rows is blank"
     if not rows.any():
         return "is undefined: it scored none of the judged rows"
-    if np.isnan(point):
-        if judged.context is not None:
-            return f"is undefined on the {int(rows.sum())} judged rows: too few events or too short a follow-up"
-        if judged.observed.shape[1] == 1:  # one target of a regression
-            if metric == "nll":
-                return "is undefined: it gives no standard deviation, and there is no fit row to take one from"
-            return "is undefined: the predictions or the truth do not vary"
-        kinds = max(
-            len(np.unique(judged.observed[rows & (judged.folds == f)], axis=0)) for f in np.unique(judged.folds)
-        )
-        where = "every fold holds" if len(np.unique(judged.folds)) > 1 else "the judged rows hold"
-        return f"is undefined: {where} {kinds} class{'es' if kinds != 1 else ''}"
+    if np.isnan(estimate.point):
+        return estimate.undefined.format(rows=int(rows.sum()), classes=_classes(judged, rows))
     return f"has {n_undefined} resamples that did not define it and were left out" if n_undefined else None
+
+
+def _classes(judged: Judged, rows: Bool[np.ndarray, " sample"]) -> str:
+    """How many classes the judged rows hold, in words."""
+    folds = np.unique(judged.folds)
+    kinds = max(len(np.unique(judged.observed[rows & (judged.folds == f)], axis=0)) for f in folds)
+    where = "every fold holds" if len(folds) > 1 else "the judged rows hold"
+    return f"{where} {kinds} class{'es' if kinds != 1 else ''}"
 
 
 def listed(names: Sequence[str]) -> str:
@@ -46,7 +47,7 @@ def listed(names: Sequence[str]) -> str:
 
 def about_auroc(output: str, endpoint: Endpoint, judged: Judged) -> list[str]:
     """Classes that the macro AUROC leaves out, and folds that define none."""
-    if judged.context is not None or "auroc" not in endpoint.metrics:
+    if AUROC.name not in endpoint.metrics:
         return []
     notes: list[str] = []
     if all(judged.observed[judged.folds == f].any(axis=0).sum() < 2 for f in np.unique(judged.folds)):
@@ -65,11 +66,8 @@ def about_auroc(output: str, endpoint: Endpoint, judged: Judged) -> list[str]:
 
 def about_unsure(endpoint: Endpoint) -> list[str]:
     """Which metrics have no interval, and why."""
-    return [
-        f"{metric} has no interval: its value on a sample lies above that of all patients, the more so the fewer rows"
-        for metric in endpoint.metrics
-        if metric in UNSURE
-    ]
+    known = [metric(name) for name in endpoint.metrics]
+    return [f"{one.name} has no interval: {one.no_interval}" for one in known if one.no_interval]
 
 
 def about_weights(judged: Judged, drawn: str = "patient") -> str | None:
@@ -77,7 +75,7 @@ def about_weights(judged: Judged, drawn: str = "patient") -> str | None:
     if judged.context is None or judged.context.heaviest <= MAX_WEIGHT:
         return None
     return (
-        f"differences of {UNO} have no interval: the weights for censoring count one {drawn}'s event up to "
+        f"differences of {UNOS_C.name} have no interval: the weights for censoring count one {drawn}'s event up to "
         f"{judged.context.heaviest:.0f} times, so that a few {drawn}s with the longest follow-up decide"
     )
 

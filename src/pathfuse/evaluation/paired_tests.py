@@ -10,15 +10,15 @@ from jaxtyping import Float
 from pathfuse.endpoints.base import Endpoint
 from pathfuse.evaluation.corrected_t import corrected_t
 from pathfuse.evaluation.delong import delong
-from pathfuse.evaluation.estimates import Estimates, by_fold
-from pathfuse.evaluation.judged import LOWER_IS_BETTER, Comparison, Judged, Test, predicted
+from pathfuse.evaluation.estimates import Estimate, by_fold
+from pathfuse.evaluation.judged import Comparison, Judged, Test, predicted
+from pathfuse.evaluation.metrics.classification import AUROC
+from pathfuse.evaluation.metrics.registry import metric as metric_of
 from pathfuse.evaluation.multiplicity import holm_once
 from pathfuse.evaluation.noninferiority import non_inferiority
 from pathfuse.evaluation.rules import Rules
 from pathfuse.fusion.null_model import NULL_MODEL
 
-MARGIN_METRICS = ("nll", "auroc", "c_index", "pearson")
-"""Non-inferiority is judged on the loss and on one measure of discrimination."""
 ALPHA = 0.05
 NAN = float("nan")
 
@@ -36,7 +36,7 @@ def same_predictions(judged: Judged) -> dict[str, str]:
 def delong_tests(endpoint: Endpoint, output: str, judged: Judged, contrasts: Sequence[tuple[str, str]]) -> list[Test]:
     """DeLong's test of every contrast's AUROC: two classes, one row per patient, one fold."""
     one_row_each = len(np.unique(judged.patients)) == len(judged.patients)
-    two_classes = "auroc" in endpoint.metrics and judged.observed.shape[1] == 2
+    two_classes = AUROC.name in endpoint.metrics and judged.observed.shape[1] == 2
     if not (two_classes and one_row_each and len(np.unique(judged.folds)) == 1):
         return []
     tests = []
@@ -51,7 +51,7 @@ def delong_tests(endpoint: Endpoint, output: str, judged: Judged, contrasts: Seq
         scores = [p[rows, 1] - p[rows, 0] for p in (one, other)]
         found = delong(scores[0], scores[1], positive)
         tests.append(
-            Test(name, reference, output, "auroc", "DeLong", found.difference, found.z, found.p_value, NAN, NAN, "")
+            Test(name, reference, output, AUROC.name, "DeLong", found.difference, found.z, found.p_value, NAN, NAN, "")
         )
     return _adjusted(tests, same_predictions(judged))
 
@@ -82,7 +82,7 @@ def margin_tests(
     endpoint: Endpoint,
     output: str,
     name: str,
-    pair: tuple[Estimates, Estimates],
+    differences: Mapping[str, Estimate],
     rules: Rules,
     p_holm: Mapping[str, float] = MappingProxyType({}),
 ) -> list[Test]:
@@ -92,20 +92,20 @@ def margin_tests(
         endpoint: Names the metrics.
         output: What the rows are about.
         name: The method.
-        pair: Its estimates, and those of the best expert.
+        differences: Per metric, to the best expert.
         rules: How to judge.
-        p_holm: Per metric, the adjusted p-value of the paired comparison; above 0.05 no word says superior.
+        p_holm: Per metric, the largest adjusted p-value of the tests of this difference; above 0.05 no word says
+            superior.
     """
     tests = []
-    for metric in (m for m in MARGIN_METRICS if m in endpoint.metrics):
-        difference = pair[0][metric].minus(pair[1][metric])
-        possible = difference.distribution(rules.interval)
-        gains = -possible if metric in LOWER_IS_BETTER else possible
-        found = non_inferiority(gains, rules.margin, shown=not p_holm.get(metric, 0.0) > ALPHA)
+    for metric in (known for known in map(metric_of, endpoint.metrics) if known.principal):
+        difference = differences[metric.name]
+        gains = metric.sign * difference.distribution(rules.interval)
+        found = non_inferiority(gains, rules.margin, shown=not p_holm.get(metric.name, 0.0) > ALPHA)
         conclusion = "undefined" if np.isnan(difference.point) else found.conclusion
         what = f"non-inferiority, bootstrap by {rules.drawn}, not adjusted"
         figures = (difference.point, NAN, found.p_value, NAN, rules.margin, conclusion)
-        tests.append(Test(name, "best_expert", output, metric, what, *figures))
+        tests.append(Test(name, "best_expert", output, metric.name, what, *figures))
     return tests
 
 

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from scipy.special import ndtri
 
 from pathfuse.endpoints.survival import survival_at_edges
-from pathfuse.evaluation.survival import SurvivalTruth
+from pathfuse.evaluation.metrics.survival import SurvivalTruth
 from pathfuse.types import LogProbs, Observed, PerSample
 
 N_GROUPS = 10

@@ -1,7 +1,8 @@
-"""On which scale a metric's interval is symmetric: losses on the log, shares on the logit, correlations on Fisher's z.
+"""On which scale a metric's interval is symmetric: losses on the log, correlations on Fisher's z; Wilson's for shares.
 
 A loss of 0.03 may well be 0.06 and never -0.01. The interval is made where both ways are alike, and carried back; the
-standard error comes along by its first derivative (delta method).
+standard error comes along by its first derivative (delta method). A share has the score interval of Wilson (JASA 22,
+1927), with as many patients as would give it the standard error that it has.
 """
 
 from collections.abc import Callable
@@ -9,9 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit
-
-from pathfuse.endpoints.survival import AUC_AT
-from pathfuse.evaluation.prediction_sets import COVERAGE, INTERVAL_WIDTH, SET_SIZE
 
 Function = Callable[[float], float]
 
@@ -32,32 +30,41 @@ class Scale:
         """Whether a value can be carried over."""
         return self.low < value < self.high
 
+    def interval(self, value: float, error: float, quantile: float) -> tuple[float, float]:
+        """The interval of a value.
+
+        Args:
+            value: Inside of the range; elsewhere the interval is that of the plain scale.
+            error: Its standard error.
+            quantile: How many standard errors to go, such as 1.96.
+        """
+        if not self.holds(value):
+            return value - quantile * error, value + quantile * error
+        middle, half = self.to(value), quantile * error * self.slope(value)
+        return float(self.back(middle - half)), float(self.back(middle + half))
+
+
+class Share(Scale):
+    """Of metrics that count what is right, 0 to 1."""
+
+    def interval(self, value: float, error: float, quantile: float) -> tuple[float, float]:
+        """Wilson's interval; the value alone where it has no error."""
+        if error == 0:
+            return value, value
+        return wilson(value, value * (1 - value) / error**2, quantile)
+
+
+def wilson(share: float, n: float, quantile: float) -> tuple[float, float]:
+    """Wilson's score interval of a share among n."""
+    middle = (share + quantile**2 / (2 * n)) / (1 + quantile**2 / n)
+    half = quantile / (1 + quantile**2 / n) * np.sqrt(share * (1 - share) / n + quantile**2 / (4 * n**2))
+    return float(max(middle - half, 0.0)), float(min(middle + half, 1.0))
+
 
 PLAIN = Scale("plain", -np.inf, np.inf, lambda x: x, lambda _: 1.0, lambda y: y)
 LOG = Scale("log", 0.0, np.inf, np.log, lambda x: 1 / x, np.exp)
-LOGIT = Scale("logit", 0.0, 1.0, lambda x: np.log(x) - np.log1p(-x), lambda x: 1 / (x * (1 - x)), expit)
+SHARE = Share("share", 0.0, 1.0, lambda x: np.log(x) - np.log1p(-x), lambda x: 1 / (x * (1 - x)), expit)
 FISHER = Scale("Fisher's z", -1.0, 1.0, np.arctanh, lambda x: 1 / (1 - x**2), np.tanh)
 UNEXPLAINED = Scale(
     "log of 1 - R2", -np.inf, 1.0, lambda x: -np.log1p(-x), lambda x: 1 / (1 - x), lambda y: -np.expm1(-y)
 )
-
-SHARES = frozenset({"auroc", "accuracy", "balanced_accuracy", "f1", "c_index", "c_index_ipcw", COVERAGE})
-"""Metrics between 0 and 1 that count patients or pairs that are right; the AUC at an edge is one as well."""
-LOSSES = frozenset({"nll", "brier", "rmse", "ibs", SET_SIZE, INTERVAL_WIDTH})
-CORRELATIONS = frozenset({"pearson", "spearman"})
-
-
-def is_share(metric: str) -> bool:
-    """Whether a metric lies between 0 and 1 and counts patients or pairs that are right."""
-    return metric in SHARES or metric.startswith(AUC_AT)
-
-
-def scale_of(metric: str) -> Scale:
-    """The scale of a metric; an NLL is that of probabilities, which is never negative."""
-    if is_share(metric):
-        return LOGIT
-    if metric in LOSSES:
-        return LOG
-    if metric in CORRELATIONS:
-        return FISHER
-    return UNEXPLAINED if metric == "r2" else PLAIN

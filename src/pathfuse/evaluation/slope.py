@@ -9,6 +9,7 @@ survival       ``logit h' = a + b logit h``, the same on the hazards of the bins
 a number       ``truth = a + b prediction``, least squares
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -17,9 +18,9 @@ from scipy.special import expit
 
 from pathfuse.endpoints.likelihood import log_softmax, set_nll
 from pathfuse.endpoints.survival import hazards
-from pathfuse.evaluation.classification import RowWeights, Values
 from pathfuse.evaluation.estimates import Estimate, estimate
 from pathfuse.evaluation.judged import Judged, Scores, predicted
+from pathfuse.evaluation.metrics.base import Metric, RowWeights, Values
 from pathfuse.evaluation.resampling import MIN_PATIENTS, draw
 from pathfuse.types import Index, LogProbs, Observed, PerSample
 
@@ -37,8 +38,33 @@ FEWEST_RESAMPLES, MOST_RESAMPLES = 100, 500
 """Fewer make no 95 % interval; more are not needed for one."""
 
 
+class SlopeScores(ABC):
+    """Rows whose only metric is their calibration slope."""
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The slope alone."""
+        return (CALIBRATION_SLOPE,)
+
+    def values(self, weights: RowWeights) -> dict[str, Values]:
+        """The slope of every resample."""
+        return {SLOPE: self.slope(weights)}
+
+    @abstractmethod
+    def slope(self, weights: RowWeights) -> Values:
+        """The slope of every resample; NaN where it does not define one."""
+
+
+CALIBRATION_SLOPE = Metric(
+    SLOPE,
+    "calibration slope",
+    "below 1 predictions are too extreme, above 1 too close together",
+    lambda weighted: weighted[0].slope(weighted[1]),
+)
+
+
 @dataclass(frozen=True)
-class LogisticSlope:
+class LogisticSlope(SlopeScores):
     """Slope of a logistic recalibration; for survival a row has several cells, one per bin."""
 
     logit: Float[np.ndarray, " cell"]
@@ -52,16 +78,15 @@ class LogisticSlope:
     def __post_init__(self) -> None:
         object.__setattr__(self, "start", self._of_all())
 
-    def values(self, weights: RowWeights) -> dict[str, Values]:
+    def slope(self, weights: RowWeights) -> Values:
         """The slope of every resample; NaN where it does not define one."""
         found = np.tile(self.start, (len(weights), 1))
         if np.isnan(self.start).any():
-            return {SLOPE: found[:, 1]}
+            return found[:, 1]
         cells = weights[:, self.row] * self.share
         for _ in range(STEPS if (weights != 1).any() else 0):
             found = found + self._step(found, cells)
-        slope = np.where(np.isfinite(found).all(axis=1), np.clip(found[:, 1], -STEEPEST, STEEPEST), np.nan)
-        return {SLOPE: slope}
+        return np.where(np.isfinite(found).all(axis=1), np.clip(found[:, 1], -STEEPEST, STEEPEST), np.nan)
 
     def _of_all(self) -> Float[np.ndarray, " two"]:
         undefined = np.full(2, np.nan)
@@ -121,7 +146,7 @@ def of_hazards(log_prob: LogProbs, observed: Observed) -> LogisticSlope:
 
 
 @dataclass(frozen=True)
-class PowerSlope:
+class PowerSlope(SlopeScores):
     """Slope of several classes: the power of the probabilities with the highest likelihood."""
 
     log_prob: LogProbs
@@ -132,7 +157,7 @@ class PowerSlope:
         nll = np.stack([set_nll(log_softmax(b * self.log_prob), self.observed) for b in POWERS], axis=1)
         object.__setattr__(self, "nll", nll)
 
-    def values(self, weights: RowWeights) -> dict[str, Values]:
+    def slope(self, weights: RowWeights) -> Values:
         """The slope of every resample; NaN where it lies at the end of what is tried."""
         loss = weights @ self.nll
         best = loss.argmin(axis=1)
@@ -141,24 +166,24 @@ class PowerSlope:
         bend = low - 2 * middle + high
         shift = np.where(bend > 0, (low - high) / (2 * np.where(bend > 0, bend, 1.0)), 0.0)
         at = SCALE[inside] + (SCALE[1] - SCALE[0]) * np.clip(shift, -1, 1)
-        return {SLOPE: np.where(best == inside, np.sinh(at), np.nan)}
+        return np.where(best == inside, np.sinh(at), np.nan)
 
 
 @dataclass(frozen=True)
-class LinearSlope:
+class LinearSlope(SlopeScores):
     """Slope of the truth on the predicted mean."""
 
     mean: PerSample
     truth: PerSample
 
-    def values(self, weights: RowWeights) -> dict[str, Values]:
+    def slope(self, weights: RowWeights) -> Values:
         """The slope of every resample; NaN where the predictions do not vary."""
         x, y = self.mean - self.mean.mean(), self.truth - self.truth.mean()
         total = np.maximum(weights.sum(axis=1), 1e-300)
         mx, my, xy, xx = (weights @ np.stack([x, y, x * y, x * x], axis=1) / total[:, None]).T
         spread = xx - mx**2
         flat = spread <= FLATTEST * max(float(np.var(x)), 1e-300)
-        return {SLOPE: np.where(flat, np.nan, (xy - mx * my) / np.where(flat, 1.0, spread))}
+        return np.where(flat, np.nan, (xy - mx * my) / np.where(flat, 1.0, spread))
 
 
 def calibration_slope(kind: str, judged: Judged, name: str, n_resamples: int, seed: int) -> Estimate:

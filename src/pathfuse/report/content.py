@@ -5,40 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from pathfuse.evaluation.judged import LOWER_IS_BETTER
-from pathfuse.evaluation.prediction_sets import SET_METRICS
-
-NAMES = {
-    "nll": "NLL",
-    "auroc": "AUROC",
-    "balanced_accuracy": "balanced accuracy",
-    "f1": "F1",
-    "brier": "Brier",
-    "ece": "ECE",
-    "c_index": "C-index",
-    "c_index_ipcw": "C-index, IPCW",
-    "ibs": "IBS",
-    "rmse": "RMSE",
-    "pearson": "Pearson r",
-    "spearman": "Spearman ρ",
-    "r2": "R²",
-}
-MEANINGS = {
-    "nll": "negative log-likelihood in nats: how surprised the method was by the truth",
-    "auroc": "area under the ROC curve; with several classes the mean of each class against the others",
-    "accuracy": "share of samples whose most probable class is the true one",
-    "balanced_accuracy": "mean over the classes of the share recognised",
-    "f1": "harmonic mean of precision and recall, mean over classes",
-    "brier": "squared distance between probabilities and truth, 0 to 2",
-    "ece": "expected calibration error: how far the stated confidence is from the share that was right",
-    "c_index": "Harrell's C: share of pairs of patients whose risks are in the right order",
-    "c_index_ipcw": "Uno's C: the same, weighted for censoring",
-    "ibs": "integrated Brier score, weighted for censoring",
-    "rmse": "root mean squared error, in the unit of the target",
-    "pearson": "correlation of predicted and observed values",
-    "spearman": "correlation of their ranks",
-    "r2": "share of the target's variance that is explained",
-}
+from pathfuse.evaluation.metrics.prediction_sets import SET_METRICS
 
 
 @dataclass(frozen=True)
@@ -119,23 +86,3 @@ def over_all(table: pl.DataFrame) -> pl.DataFrame:
     outputs = table["output"].unique(maintain_order=True).to_list()
     wanted = "all" if "all" in outputs else next(iter(outputs), "all")
     return table.filter(pl.col("output") == wanted)
-
-
-def metric_name(metric: str) -> str:
-    """A metric as a reader knows it."""
-    if metric.startswith("auc_at_"):
-        return f"AUC at {metric.removeprefix('auc_at_')}"
-    return NAMES.get(metric, metric)
-
-
-def metric_meaning(metric: str) -> str:
-    """What a metric says, in a few words."""
-    if metric.startswith("auc_at_"):
-        edge = metric.removeprefix("auc_at_")
-        return f"area under the ROC curve of who had the event by {edge}, weighted for censoring"
-    return MEANINGS.get(metric, "")
-
-
-def better(metric: str) -> str:
-    """Which direction is better."""
-    return "lower" if metric in LOWER_IS_BETTER else "higher"

@@ -18,9 +18,10 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from pathfuse.evaluation.metrics.registry import metric
 from pathfuse.evaluation.reliability import N_GROUPS, N_SURVIVAL_GROUPS
 from pathfuse.fusion.null_model import NULL_MODEL
-from pathfuse.report.content import Content, better, metric_name, over_all
+from pathfuse.report.content import Content, over_all
 from pathfuse.report.curve_figures import disagreement_plot, kaplan_meier_plot, predicted_plot, roc_plot
 from pathfuse.report.figures import forest_plot, interval_plot, reliability_plot, weight_map, weight_plot
 from pathfuse.report.look import STYLE, VARIABLES
@@ -110,7 +111,7 @@ def _ranking(content: Content) -> Drawing | None:
     defined = overall.filter(pl.col("metric").is_in(names) & pl.col("value").is_not_null())
     if not defined.height:
         return None
-    said = " and ".join(f"{metric_name(name)} ({better(name)} is better)" for name in names)
+    said = " and ".join(f"{metric(name).label} ({metric(name).better} is better)" for name in names)
     spoken = f"{said} of {defined['method'].n_unique()} methods with their intervals; the table above has the numbers."
     lines = f"; lines are 95 % intervals by {drawn(content.manifest)}" if content.has_intervals else ""
     caption = f"{said} of every method{lines}.{_off_scale(everybody, names[0])}"
@@ -120,7 +121,7 @@ def _ranking(content: Content) -> Drawing | None:
 def _off_scale(metrics: pl.DataFrame, name: str) -> str:
     """Says where ``null_model`` lies, which is not drawn: its value would press the others together."""
     value = metrics.filter((pl.col("method") == NULL_MODEL) & (pl.col("metric") == name))["value"].to_list()
-    return f" Not drawn: {NULL_MODEL}, {metric_name(name)} {number(value[0])}." if value else ""
+    return f" Not drawn: {NULL_MODEL}, {metric(name).label} {number(value[0])}." if value else ""
 
 
 def contrasts(content: Content) -> tuple[str, str, pl.DataFrame]:
@@ -145,7 +146,7 @@ def _forest(content: Content) -> Drawing | None:
     if not table.height:
         return None
     who = "the fusion less each other method" if others == "reference" else f"each expert less {subject}"
-    said = " and ".join(metric_name(name) for name in names)
+    said = " and ".join(metric(name).label for name in names)
     filled = " Filled: the 95 % interval excludes 0 (the dotted line)." if content.has_intervals else ""
     caption = (
         f"Paired differences in {said}: {who}, on the same {drawn(content.manifest)}s.{filled} "

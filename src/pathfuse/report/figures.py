@@ -10,8 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from pathfuse.evaluation.judged import LOWER_IS_BETTER
-from pathfuse.report.content import better, metric_name
+from pathfuse.evaluation.metrics.registry import metric
 from pathfuse.report.look import AXIS, FAINT, INK, OURS, THEIRS, THIRD, WEIGHT_COLOUR, plain
 
 MAX_ROWS = 400
@@ -28,7 +27,7 @@ def _side_by_side(n_rows: int, n_panels: int) -> tuple[Figure, list[Axes]]:
 def interval_plot(metrics: pl.DataFrame, names: Sequence[str]) -> Figure:
     """Some metrics of every method with their intervals; best in the first metric on top."""
     first = metrics.filter((pl.col("metric") == names[0]) & pl.col("value").is_not_null())
-    order = first.sort("value", descending=names[0] in LOWER_IS_BETTER)["method"].to_list()
+    order = first.sort("value", descending=metric(names[0]).lower_is_better)["method"].to_list()
     rest = [m for m in metrics["method"].unique(maintain_order=True) if m not in order]
     height = {method: y for y, method in enumerate([*rest, *order])}
     figure, axes = _side_by_side(len(height), len(names))
@@ -38,7 +37,7 @@ def interval_plot(metrics: pl.DataFrame, names: Sequence[str]) -> Figure:
             if row["ci_low"] is not None:
                 panel.plot([row["ci_low"], row["ci_high"]], [y, y], color=colour, lw=2, solid_capstyle="round")
             panel.plot([row["value"]], [y], "o", color=colour, ms=5.5)
-        panel.set_xlabel(f"{metric_name(name)} ({better(name)} is better)")
+        panel.set_xlabel(f"{metric(name).label} ({metric(name).better} is better)")
         panel.xaxis.set_major_locator(MaxNLocator(5))
         panel.grid(axis="x")
     axes[0].set_yticks(range(len(height)), [plain(name) for name in height])
@@ -57,7 +56,7 @@ def forest_plot(differences: pl.DataFrame, others: str, names: Sequence[str]) ->
     names = [name for name in names if name in differences["metric"]]
     figure, axes = _side_by_side(len(order), len(names))
     for panel, name in zip(axes, names, strict=True):
-        gain = -1.0 if name in LOWER_IS_BETTER else 1.0
+        gain = metric(name).sign
         ends = [0.0]
         for row in differences.filter(pl.col("metric") == name).iter_rows(named=True):
             y, low, high = order.index(row[others]), row["ci_low"], row["ci_high"]
@@ -73,7 +72,7 @@ def forest_plot(differences: pl.DataFrame, others: str, names: Sequence[str]) ->
         panel.axvspan(*((low, 0) if gain < 0 else (0, high)), color=FAINT, zorder=0, lw=0)
         panel.axvline(0, color=INK, lw=1, ls=":")
         panel.set_xlim(low, high)
-        panel.set_xlabel(f"difference in {metric_name(name)}")
+        panel.set_xlabel(f"difference in {metric(name).label}")
         panel.xaxis.set_major_locator(MaxNLocator(5))
         panel.grid(axis="x")
     axes[0].set_yticks(range(len(order)), [plain(name) for name in order])

@@ -6,9 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from pathfuse.evaluation.judged import LOWER_IS_BETTER
-from pathfuse.report.content import metric_name
-from pathfuse.report.words import number, people, signed
+from pathfuse.evaluation.metrics.registry import metric as metric_of
+from pathfuse.report.words import number, people, several, signed
 
 
 def headline(comparisons: pl.DataFrame, manifest: Mapping[str, Any]) -> str:
@@ -24,9 +23,9 @@ def headline(comparisons: pl.DataFrame, manifest: Mapping[str, Any]) -> str:
     where = people(manifest["rows"], "judged")
     rows = comparisons.filter((pl.col("method") == "fused") & (pl.col("reference") == "best_expert"))
     if not rows.height:
-        return f"{len(manifest['experts'])} experts judged on {where}.{_above_pool(comparisons)}"
+        return f"{several(len(manifest['experts']), 'expert')} judged on {where}.{_above_pool(comparisons)}"
     row, best = rows.row(0, named=True), f"the best expert of the fit rows{_named(manifest)}"
-    metric = metric_name(row["metric"])
+    metric = metric_of(row["metric"]).label
     if row["difference"] is None:
         return f"The fusion's {metric} cannot be compared with that of {best}; the notes say why ({where})."
     if row["difference"] == 0:
@@ -40,8 +39,7 @@ def headline(comparisons: pl.DataFrame, manifest: Mapping[str, Any]) -> str:
 
 
 def _verb(row: Mapping[str, Any]) -> str:
-    gain = -1.0 if row["metric"] in LOWER_IS_BETTER else 1.0
-    return "better than" if gain * row["difference"] > 0 else "worse than"
+    return "better than" if metric_of(row["metric"]).sign * row["difference"] > 0 else "worse than"
 
 
 def _difference(row: Mapping[str, Any]) -> str:
@@ -50,12 +48,10 @@ def _difference(row: Mapping[str, Any]) -> str:
 
 
 def _nothing_learned(manifest: Mapping[str, Any]) -> str:
-    """That no method is better than ``null_model``; empty if one is, or nobody can tell."""
+    """That no method is better than ``null_model``, nor tells outcomes apart; empty if one does, or nobody can tell."""
     found = manifest.get("null_model")
-    if not found:
-        return ""
-    whole = overall(found)
-    if whole is None or any(one["better"] is not False for one in whole["methods"].values()):
+    whole = overall(found) if found else None
+    if not found or whole is None or any(knows_something(one) for one in whole["methods"].values()):
         return ""
     where, what, null = people(manifest["rows"], "judged"), found["what"], number(whole["nll"])
     own = whole["methods"].get("fused")
@@ -72,6 +68,11 @@ def _nothing_learned(manifest: Mapping[str, Any]) -> str:
         f"{'' if worse else 'clearly '}better than that of {what} ({null}; difference {signed(own['difference'])}, "
         f"{interval}; {where})."
     )
+
+
+def knows_something(one: Mapping[str, Any]) -> bool:
+    """Whether a method may be better than ``null_model``, or tells outcomes apart whatever its probabilities."""
+    return one["better"] is not False or bool(one.get("discriminates"))
 
 
 def overall(found: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -122,8 +123,10 @@ def _above_pool(comparisons: pl.DataFrame) -> str:
     rows = comparisons.filter(pl.col("reference") == "uniform_product")
     if not rows.height:
         return ""
-    first = rows["metric"][0]
-    gains = rows.filter(pl.col("metric") == first)["difference"].drop_nulls()
-    above = int(((-gains if first in LOWER_IS_BETTER else gains) > 0).sum())
+    first = metric_of(rows["metric"][0])
+    gains = first.sign * rows.filter(pl.col("metric") == first.name)["difference"].drop_nulls()
+    if not len(gains):
+        return ""  # the product has no NLL where experts give no standard deviation
+    above = int((gains > 0).sum())
     verb = "has" if above == 1 else "have"
-    return f" {above or 'None'} of them {verb} a better {metric_name(first)} than the product of all, equally weighted."
+    return f" {above or 'None'} of them {verb} a better {first.label} than the product of all, equally weighted."

@@ -10,9 +10,10 @@ import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pathfuse.evaluation.judged import LOWER_IS_BETTER
+from pathfuse.evaluation.metrics.base import Metric
+from pathfuse.evaluation.metrics.registry import metric
 from pathfuse.evaluation.resampling import MIN_PATIENTS
-from pathfuse.report.content import Content, better, left_out_line, metric_meaning, metric_name, over_all
+from pathfuse.report.content import Content, left_out_line, over_all
 from pathfuse.report.costs import COLUMNS, cost_lines, cost_sentence
 from pathfuse.report.drawings import Drawing, contrasts, draw
 from pathfuse.report.headline import headline
@@ -40,7 +41,7 @@ def render(content: Content, drawings: list[Drawing] | None = None) -> str:
         loader=PackageLoader("pathfuse", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"number": number, "p": p_value, "metric": metric_name, "better": better, "several": several}
+    environment.filters |= {"number": number, "p": p_value, "metric": metric, "order": order, "several": several}
     environment.filters["left_out"] = left_out_line
     script = asset("page.js")
     return environment.get_template("page.html").render(
@@ -48,12 +49,8 @@ def render(content: Content, drawings: list[Drawing] | None = None) -> str:
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         headline=headline(over_all(content.comparisons), content.manifest),
-        metric_names=content.metric_names,
-        meanings={name: metric_meaning(name) for name in content.metric_names},
+        metrics=[metric(name) for name in content.metric_names],
         ranking=ranking(overall),
-        direction="ascending"
-        if content.metric_names[:1] and content.metric_names[0] in LOWER_IS_BETTER
-        else "descending",
         subject=subject,
         others=others,
         differences=_of_first(differences, content.metric_names),
@@ -159,6 +156,11 @@ def site_columns(sites: pl.DataFrame | None) -> list[tuple[str, str]]:
     return [(metric, method) for metric in metrics for method in methods]
 
 
+def order(known: Metric) -> str:
+    """How a table is sorted so that the best of a metric comes first."""
+    return "ascending" if known.lower_is_better else "descending"
+
+
 def ranking(metrics: pl.DataFrame) -> list[dict[str, Any]]:
     """One entry per method with all its metrics, best NLL (or first metric) first."""
     if not metrics.height:
@@ -167,8 +169,7 @@ def ranking(metrics: pl.DataFrame) -> list[dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
     for row in metrics.iter_rows(named=True):
         rows.setdefault(row["method"], {"method": row["method"], "n": row["n"]})[row["metric"]] = row
-    sign = 1.0 if first in LOWER_IS_BETTER else -1.0
-    missing = float("inf")
+    sign, missing = -metric(first).sign, float("inf")
     return sorted(
         rows.values(), key=lambda m: missing if m[first]["value"] is None else sign * float(m[first]["value"])
     )

@@ -12,8 +12,9 @@ from pathfuse.calibration.temperature import LOG_RANGE, at_temperature
 from pathfuse.endpoints.base import Endpoint
 from pathfuse.evaluation.estimates import resampled
 from pathfuse.evaluation.judged import Judged, predicted
+from pathfuse.evaluation.metrics.classification import ECE, NLL
+from pathfuse.evaluation.metrics.prediction_sets import INTERVAL_WIDTH, SetScores
 from pathfuse.evaluation.notes import listed
-from pathfuse.evaluation.prediction_sets import INTERVAL_WIDTH, SetScores
 from pathfuse.evaluation.reliability import Curve, classification_curve, interval_curve, middle_edge, survival_curve
 from pathfuse.evaluation.resampling import MIN_PATIENTS, Resamples
 from pathfuse.evaluation.rules import Rules
@@ -132,7 +133,7 @@ def calibration_report(endpoint: Endpoint, judged: Mapping[str, Judged], rules: 
             for name in ("fused", TEMPERED)
         }
         times = (("fused", "before"), (TEMPERED, "after"))
-        shown = [m for m in ("nll", "ece") if m in endpoint.metrics]
+        shown = [m.name for m in (NLL, ECE) if m.name in endpoint.metrics]
         report[output] = {f"{m}_{when}": _shown(values[name][m].point) for m in shown for name, when in times}
         slope = calibration_slope(endpoint.kind, rows, "fused", rules.n_resamples, rules.seed)
         ends = slope.interval(rules.interval)

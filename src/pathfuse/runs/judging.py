@@ -11,8 +11,8 @@ from pathfuse.evaluation.censoring import Censoring
 from pathfuse.evaluation.intervals import KINDS
 from pathfuse.evaluation.judge import judge_tasks
 from pathfuse.evaluation.judged import Judged, Verdict, average_patients
+from pathfuse.evaluation.metrics.survival import SurvivalTruth
 from pathfuse.evaluation.rules import Rules
-from pathfuse.evaluation.survival import SurvivalTruth
 from pathfuse.tables.study import Study
 from pathfuse.types import Index, LogProbs
 
@@ -94,7 +94,13 @@ def judged_rows(
         censorings = tuple(Censoring.fit(truth.time[fit], truth.event[fit]) for fit, _ in parts)
         context = SurvivalTruth(truth.time[rows], truth.event[rows], np.array(study.endpoint.edges), censorings)
     judged = Judged(
-        truth.observed[rows], patients, folds, _joined(predictions, [j for _, j in parts]), context, fold_names
+        truth.observed[rows],
+        patients,
+        folds,
+        _joined(predictions, [j for _, j in parts]),
+        context,
+        fold_names,
+        1 if study.endpoint.positive is None else study.endpoint.positive,
     )
     if study.endpoint.kind == "regression":
         return {target: _one_target(judged, g) for g, target in enumerate(study.endpoint.outcomes)}

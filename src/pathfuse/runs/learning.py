@@ -7,9 +7,10 @@ import numpy as np
 
 from pathfuse.endpoints.base import Endpoint
 from pathfuse.evaluation.judged import Comparison, Verdict
+from pathfuse.evaluation.metrics.registry import metric as metric_of
 from pathfuse.evaluation.notes import listed
 from pathfuse.fusion.null_model import NULL_MODEL
-from pathfuse.report.headline import overall
+from pathfuse.report.headline import knows_something, overall
 
 METRIC = "nll"
 
@@ -24,7 +25,8 @@ def beside_null_model(endpoint: Endpoint, verdict: Verdict, methods: Sequence[st
 
     Returns:
         ``what`` (in words) and ``outputs``; of each method there, ``better`` is whether the interval of the difference
-        lies below 0, and None if it does by its value and has no interval.
+        lies below 0, and None if it does by its value and has no interval; ``discriminates`` is the measure of
+        discrimination whose interval lies above chance, None if none does.
     """
     value = {(m.method, m.output): m.value for m in verdict.metrics if m.metric == METRIC}
     pairs = [c for c in verdict.comparisons if c.reference == NULL_MODEL and c.metric == METRIC and c.method in methods]
@@ -39,6 +41,7 @@ def beside_null_model(endpoint: Endpoint, verdict: Verdict, methods: Sequence[st
             "ci_low": None if np.isnan(pair.ci_low) else pair.ci_low,
             "ci_high": None if np.isnan(pair.ci_high) else pair.ci_high,
             "better": _better(pair),
+            "discriminates": _discriminates(verdict, pair.method, pair.output),
         }
     return {"what": endpoint.nothing_known, "outputs": outputs} if outputs else None
 
@@ -49,6 +52,15 @@ def _better(pair: Comparison) -> bool | None:
     return pair.ci_high < 0
 
 
+def _discriminates(verdict: Verdict, method: str, output: str) -> str | None:
+    """The label of a measure of discrimination that is clearly above chance."""
+    for row in verdict.metrics:
+        known = metric_of(row.metric)
+        if (row.method, row.output) == (method, output) and known.chance is not None and row.ci_low > known.chance:
+            return known.label
+    return None
+
+
 def learning_warnings(found: dict[str, Any] | None) -> list[str]:
     """Warns if no method is better than ``null_model`` on the whole study."""
     if found is None:
@@ -56,6 +68,12 @@ def learning_warnings(found: dict[str, Any] | None) -> list[str]:
     whole = overall(found)
     if whole is None or any(one["better"] is not False for one in whole["methods"].values()):
         return []
+    apart = [f"{name} ({one['discriminates']})" for name, one in whole["methods"].items() if one["discriminates"]]
+    if apart:
+        who = "tells" if len(apart) == 1 else "tell"
+        start = f"{listed(apart)} {who} outcomes apart, but no method's probabilities are shown to be"
+        null = f"{found['what']} (NLL {whole[METRIC]:.3f})"
+        return [f"{start} better than {null}: they may be too extreme, or the patients too few"]
     what, null = found["what"], f"{whole[METRIC]:.3f}"
     names = list(whole["methods"])
     if names == ["fused"]:
@@ -71,7 +89,7 @@ def learning_notes(found: dict[str, Any] | None) -> list[str]:
     if found is None or len(found["outputs"]) < 2:
         return []
     outputs = {name: one for name, one in found["outputs"].items() if name != "all"}
-    poor = [name for name, one in outputs.items() if all(m["better"] is False for m in one["methods"].values())]
+    poor = [name for name, one in outputs.items() if not any(knows_something(m) for m in one["methods"].values())]
     if not poor:
         return []
     count = f"{len(poor)} of {len(outputs)} outputs are"

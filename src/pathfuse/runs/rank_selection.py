@@ -10,21 +10,24 @@ import polars as pl
 from jaxtyping import Float, Int
 
 from pathfuse.errors import InputError
-from pathfuse.evaluation.judged import LOWER_IS_BETTER
+from pathfuse.evaluation.metrics.registry import METRICS
 from pathfuse.fusion.null_model import NULL_MODEL
 from pathfuse.tables.formats.result_folders import NAME as RESULTS
 from pathfuse.tables.formats.scoreboard import Scoreboard
 from pathfuse.tables.formats.scored_studies import read_cohorts
 
-LOWER = LOWER_IS_BETTER | {"error", "error_rate", "log_loss", "logloss", "loss", "mae", "mse", "hd95"}
+LOWER = {
+    *(m.name for m in METRICS.values() if m.lower_is_better),
+    *("error", "error_rate", "log_loss", "logloss", "loss", "mae", "mse", "hd95"),
+}
 HIGHER = {
-    *("auroc", "auc", "auprc", "accuracy", "balanced_accuracy", "f1", "macro_f1", "weighted_f1", "precision", "recall"),
-    *("sensitivity", "specificity", "kappa", "mcc", "c_index", "c_index_ipcw", "pearson", "spearman", "r2", "dice"),
+    *(m.name for m in METRICS.values() if not m.lower_is_better),
+    *("auc", "macro_f1", "weighted_f1", "precision", "recall", "sensitivity", "specificity", "kappa", "dice"),
     *("mean_dice", "iou", "miou", "mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou"),
     *("mean_precision", "mean_recall", "mean_f1", "mdice", "fw_iou", "aji", "pq", "sq", "rq"),
 }
 """Metrics whose better side is known, in small letters."""
-ON_A_SCALE = {"nll", "log_loss", "logloss", "loss", "rmse", "mae", "mse"}
+ON_A_SCALE = {m.name for m in METRICS.values() if m.on_a_scale} | {"log_loss", "logloss", "loss", "mae", "mse"}
 """Metrics whose unit depends on what is predicted: nats per sample of other outcomes, or the targets' own units."""
 ALPHA = 0.05
 """Level of all tests and critical differences."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from pathfuse.evaluation.judged import Comparison, Metric, Test, Verdict
+from pathfuse.evaluation.judged import Comparison, MetricRow, Test, Verdict
 from pathfuse.report.content import Content
 from pathfuse.report.drawings import draw, save_drawings
 from pathfuse.report.page import render
@@ -92,7 +92,7 @@ class Result:
 
 def metrics_frame(verdict: Verdict) -> pl.DataFrame:
     """``metrics.csv``; NaN becomes an empty cell."""
-    return _frame(verdict.metrics, Metric)
+    return _frame(verdict.metrics, MetricRow)
 
 
 def comparisons_frame(verdict: Verdict) -> pl.DataFrame:
@@ -105,7 +105,7 @@ def tests_frame(verdict: Verdict) -> pl.DataFrame:
     return _frame(verdict.tests, Test)
 
 
-def _frame(rows: Sequence[Any], kind: type[Metric] | type[Comparison] | type[Test]) -> pl.DataFrame:
+def _frame(rows: Sequence[Any], kind: type[MetricRow] | type[Comparison] | type[Test]) -> pl.DataFrame:
     types = {"str": pl.String, "float": pl.Float64, "int": pl.Int64}
     schema = {part.name: types[getattr(part.type, "__name__", str(part.type))] for part in fields(kind)}
     frame = pl.DataFrame([row.__dict__ for row in rows], schema=schema, orient="row")

@@ -22,6 +22,8 @@ from pathfuse.evaluation.curves import (
 )
 from pathfuse.evaluation.estimates import resampled
 from pathfuse.evaluation.judged import Judged, predicted
+from pathfuse.evaluation.metrics.registry import metric as metric_of
+from pathfuse.evaluation.metrics.survival import C_INDEX
 from pathfuse.evaluation.resampling import MIN_PATIENTS, Resamples
 from pathfuse.fusion.null_model import NULL_MODEL
 from pathfuse.tables.study import Study
@@ -34,8 +36,6 @@ MAX_POINTS = 1200
 MIN_EVENTS = 2
 """Fewer events than this in a site give no C-index."""
 RISKS = ("low risk", "middle risk", "high risk")
-UNDEFINED = {"auroc": "one class only: no AUROC", "pearson": "constant values: no correlation"}
-SITE_METRICS = {"survival": ("nll", "c_index"), "regression": ("nll", "pearson")}
 CURVES = {
     "figure": pl.String,
     "output": pl.String,
@@ -237,18 +237,18 @@ def _at_site(
 ) -> Iterator[tuple[str, float | None, int, int, str]]:
     """Metric, value, rows, patients and a note."""
     n, n_patients = int(inside.sum()), len(np.unique(judged.patients[inside]))
-    metrics = SITE_METRICS.get(endpoint.kind, ("nll", "auroc"))
+    metrics = [known for known in map(metric_of, endpoint.metrics) if known.principal]
     few = f"{n_patients} {drawn}{'' if n_patients == 1 else 's'}, fewer than {MIN_PATIENTS}"
     if n_patients < MIN_PATIENTS:
-        yield from ((metric, None, n, n_patients, few) for metric in metrics)
+        yield from ((metric.name, None, n, n_patients, few) for metric in metrics)
         return
     nothing = Resamples(np.zeros((0, int(judged.patients.max()) + 1), dtype=np.int64), judged.patients)
     values = resampled(endpoint, judged, method, inside, nothing)
     events = MIN_EVENTS if judged.context is None else int(judged.context.event[inside].sum())
     for metric in metrics:
-        value = values[metric].point
-        scarce = metric == "c_index" and events < MIN_EVENTS
+        value = values[metric.name].point
+        scarce = metric.name == C_INDEX.name and events < MIN_EVENTS
         unknown = scarce or np.isnan(value)
         few_events = f"{events} event{'' if events == 1 else 's'}, fewer than {MIN_EVENTS}"
-        note = few_events if scarce else UNDEFINED.get(metric, "undefined here")
-        yield metric, None if unknown else value, n, n_patients, note if unknown else ""
+        note = few_events if scarce else metric.undefined_at_site
+        yield metric.name, None if unknown else value, n, n_patients, note if unknown else ""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from pathfuse.evaluation.classification import f1_of_class
+from pathfuse.evaluation.metrics.classification import f1_of_class
 from pathfuse.tables.samples import Samples
 
 POSITIVE = 1

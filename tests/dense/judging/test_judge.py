@@ -7,9 +7,9 @@ import pytest
 from pathfuse.dense.judging.judge import judge_dense, judge_instances, resampled_sums
 from pathfuse.dense.judging.metrics import metrics
 from pathfuse.errors import InputError
-from pathfuse.evaluation.intervals import Sampled, t_interval, t_p_value
+from pathfuse.evaluation.intervals import Sampled, standard_error, t_p_value, t_quantile
 from pathfuse.evaluation.resampling import draw
-from pathfuse.evaluation.scales import LOGIT
+from pathfuse.evaluation.scales import PLAIN, SHARE
 
 
 @pytest.fixture
@@ -50,14 +50,15 @@ def test_the_bootstrap_is_that_of_a_plain_loop(study):
         )
         for name, own in cms.items()
     }
-    expected = t_interval(row["value"], drawn["good"], sampled, sampled.freedom_of(left_out["good"]), LOGIT)
-    assert [row["ci_low"], row["ci_high"]] == pytest.approx([expected.low, expected.high])
+    error, freedom = standard_error(drawn["good"], sampled), sampled.freedom_of(left_out["good"])
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx(SHARE.interval(row["value"], error, t_quantile(freedom)))
     assert (row["n"], row["n_patients"]) == (30, 15)
     pair = cell(verdict.comparisons, method="good", reference="bad", output="all", metric="mDice")
     apart, freedom = drawn["good"] - drawn["bad"], sampled.freedom_of(left_out["good"] - left_out["bad"])
-    limits = t_interval(pair["difference"], apart, sampled, freedom)
-    assert [pair["ci_low"], pair["ci_high"]] == pytest.approx([limits.low, limits.high])
-    assert pair["p_value"] == pytest.approx(t_p_value(pair["difference"], apart, sampled, freedom))
+    error = standard_error(apart, sampled)
+    limits = PLAIN.interval(pair["difference"], error, t_quantile(freedom))
+    assert (pair["ci_low"], pair["ci_high"]) == pytest.approx(limits)
+    assert pair["p_value"] == pytest.approx(t_p_value(pair["difference"], error, freedom))
     assert pair["test"] == "paired bootstrap by patient, 200 resamples, t"
 
 

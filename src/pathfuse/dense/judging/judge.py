@@ -19,10 +19,10 @@ from pathfuse.dense.judging.metrics import Parity, class_metrics, metrics
 from pathfuse.errors import InputError
 from pathfuse.evaluation.estimates import Estimate
 from pathfuse.evaluation.intervals import MIN_RESAMPLES, Sampled
-from pathfuse.evaluation.judged import Comparison, Metric, Verdict
+from pathfuse.evaluation.judged import Comparison, MetricRow, Verdict
 from pathfuse.evaluation.paired_tests import adjusted_p
 from pathfuse.evaluation.resampling import MIN_PATIENTS, draw
-from pathfuse.evaluation.scales import LOGIT
+from pathfuse.evaluation.scales import SHARE
 from pathfuse.runs.result import comparisons_frame, metrics_frame
 
 Key: TypeAlias = tuple[str, str]
@@ -233,8 +233,7 @@ class _Judge:
                 np.ones(1),
                 len(self.counts),
                 sampled,
-                metric,
-                LOGIT,
+                SHARE,
             )
             for (output, metric), value in values.items()
         }
@@ -263,7 +262,7 @@ def _judge(
         n, n_patients = int(images[name].sum()), len(np.unique(judge.patients[images[name]]))
         for key, value in figures.items():
             interval = value.interval()
-            verdict.metrics.append(Metric(name, *key, value.point, interval.low, interval.high, n, n_patients))
+            verdict.metrics.append(MetricRow(name, *key, value.point, interval.low, interval.high, n, n_patients))
     for name, reference in contrasts if contrasts is not None else combinations(columns, 2):
         common = images[name] & images[reference]
         if not common.any():

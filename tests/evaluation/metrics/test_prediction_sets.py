@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pathfuse.evaluation.prediction_sets import INTERVAL_WIDTH, SET_METRICS, SetScores
+from pathfuse.evaluation.metrics.prediction_sets import INTERVAL_WIDTH, SET_METRICS, SetScores
 
 SCORES = SetScores(np.array([True, False, True, True]), np.array([1.0, 2.0, 3.0, 2.0]))
 

@@ -4,22 +4,24 @@ Every pair statistic is ``sum_ij w_i w_j A_ij`` with a matrix A of the judged ro
 matrix products. Formulas: statistics.md, section 9. Values agree with scikit-survival, which only the tests use.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
 
 from pathfuse.endpoints.likelihood import set_nll
-from pathfuse.endpoints.survival import auc_name, survival_at_edges
+from pathfuse.endpoints.survival import AUC_AT, auc_name, survival_at_edges
 from pathfuse.evaluation.censoring import Censoring
-from pathfuse.evaluation.classification import RowWeights, Values
+from pathfuse.evaluation.metrics.base import Metric, RowWeights, Values, ratio
+from pathfuse.evaluation.metrics.classification import NLL
+from pathfuse.evaluation.scales import LOG, SHARE
 from pathfuse.types import Index, LogProbs, Observed, PerSample
 
 Pairs = Float[np.ndarray, "sample sample"]
 
 TIED_RISK = 1e-8
 """Risks closer than this are tied."""
-UNO = "c_index_ipcw"
 MAX_WEIGHT = 100.0
 """Where one event weighs more in Uno's C, differences hang on the few patients that are followed longest: intervals
 covered .64 to .84 of the true differences of such studies (docs/concepts/judging.md)."""
@@ -76,27 +78,50 @@ class SurvivalScores:
     observed: Observed
     truth: SurvivalTruth
 
+    @cached_property
+    def metrics(self) -> tuple[Metric, ...]:
+        """Those of survival, and the AUC at each finite edge."""
+        edges = [float(edge) for edge in self.truth.edges[1:] if np.isfinite(edge)]
+        return (*METRICS, *(auc_at(auc_name(edge).removeprefix(AUC_AT)) for edge in edges))
+
     def values(self, weights: RowWeights) -> dict[str, Values]:
-        """``nll`` (censored, nats), ``c_index`` (Harrell), ``c_index_ipcw`` (Uno), ``ibs``, ``auc_at_<edge>``."""
-        survival = survival_at_edges(self.log_prob)
-        risk = -survival.sum(axis=1)
-        truth = self.truth
-        total = weights.sum(axis=1)
-        nll = set_nll(self.log_prob, self.observed)
-        result = {
-            "nll": _ratio(weights @ nll, total),
-            "c_index": concordance(risk, *harrell_pairs(truth), weights),
-            UNO: concordance(risk, *uno_pairs(truth), weights),
-            "ibs": integrated_brier(survival, truth, weights),
-        }
-        for k, horizon in truth.horizons.items():
-            name = auc_name(float(truth.edges[k]))
-            result[name] = concordance(-survival[:, k - 1], *auc_pairs(truth, horizon), weights)
-        return result
+        """Every metric of every resample; NaN where a resample does not define it.
+
+        Args:
+            weights: Float, (resample, sample), non-negative.
+        """
+        weighted = WeightedSurvival(self, weights)
+        return {metric.name: metric.function(weighted) for metric in self.metrics}
 
 
-def _ratio(top: Values, bottom: Values) -> Values:
-    return np.divide(top, bottom, out=np.full(len(bottom), np.nan), where=bottom > 0)
+@dataclass(frozen=True)
+class WeightedSurvival:
+    """One predictor's rows on some resamples, and what several metrics share."""
+
+    rows: SurvivalScores
+    weights: RowWeights
+
+    @cached_property
+    def survival(self) -> Float[np.ndarray, "sample bin"]:
+        """S at the end of each bin."""
+        return survival_at_edges(self.rows.log_prob)
+
+    @cached_property
+    def risk(self) -> PerSample:
+        """Higher means earlier: minus the sum of S over the bins."""
+        return np.asarray(-self.survival.sum(axis=1))
+
+    @property
+    def truth(self) -> SurvivalTruth:
+        """Follow-up and censoring."""
+        return self.rows.truth
+
+    def auc(self, edge: str) -> Values:
+        """Time-dependent AUC at an edge; NaN where the follow-up ends before it."""
+        for k, horizon in self.truth.horizons.items():
+            if auc_name(float(self.truth.edges[k])) == AUC_AT + edge:
+                return concordance(-self.survival[:, k - 1], *auc_pairs(self.truth, horizon), self.weights)
+        return np.full(len(self.weights), np.nan)
 
 
 def concordance(risk: PerSample, left: PerSample, comparable: Pairs, weights: RowWeights) -> Values:
@@ -112,7 +137,7 @@ def concordance(risk: PerSample, left: PerSample, comparable: Pairs, weights: Ro
     right = np.where(np.abs(difference) <= TIED_RISK, 0.5, difference > 0) * comparable
     first = weights * left
     top, bottom = first @ right, first @ comparable
-    return _ratio((top * weights).sum(axis=1), (bottom * weights).sum(axis=1))
+    return ratio((top * weights).sum(axis=1), (bottom * weights).sum(axis=1))
 
 
 def harrell_pairs(truth: SurvivalTruth) -> tuple[PerSample, Pairs]:
@@ -150,8 +175,41 @@ def integrated_brier(survival: Float[np.ndarray, "sample bin"], truth: SurvivalT
         g = np.where(dead, truth.censoring.at(truth.time), truth.censoring.at(np.full(len(truth.time), horizon)))
         counted = dead | (truth.time > horizon)
         row = np.where(counted, np.where(dead, alive**2, (1 - alive) ** 2) / np.maximum(g, 1e-12), 0.0)
-        scores.append(_ratio(weights @ row, weights.sum(axis=1)))
+        scores.append(ratio(weights @ row, weights.sum(axis=1)))
     if len(scores) == 1:
         return scores[0]
     times = np.array(list(horizons.values()))
     return np.trapezoid(np.stack(scores, axis=1), times, axis=1) / (times[-1] - times[0])
+
+
+TOO_LITTLE = "is undefined on the {rows} judged rows: too few events or too short a follow-up"
+
+SURVIVAL_NLL = replace(
+    NLL, function=lambda w: ratio(w.weights @ set_nll(w.rows.log_prob, w.rows.observed), w.weights.sum(axis=1)),
+    undefined=TOO_LITTLE,
+)  # fmt: skip
+C_INDEX = Metric(
+    "c_index", "C-index", "Harrell's C: share of pairs of patients whose risks are in the right order",
+    lambda w: concordance(w.risk, *harrell_pairs(w.truth), w.weights), undefined=TOO_LITTLE, scale=SHARE,
+    principal=True, chance=0.5,
+)  # fmt: skip
+UNOS_C = Metric(
+    "c_index_ipcw", "C-index, IPCW", "Uno's C: the same, weighted for censoring",
+    lambda w: concordance(w.risk, *uno_pairs(w.truth), w.weights), undefined=TOO_LITTLE, scale=SHARE,
+)  # fmt: skip
+IBS = Metric(
+    "ibs", "IBS", "integrated Brier score, weighted for censoring",
+    lambda w: integrated_brier(w.survival, w.truth, w.weights), undefined=TOO_LITTLE, lower_is_better=True, scale=LOG,
+)  # fmt: skip
+
+METRICS = (SURVIVAL_NLL, C_INDEX, UNOS_C, IBS)
+"""Of every survival endpoint; the AUC at each edge comes on top."""
+
+
+def auc_at(edge: str) -> Metric:
+    """The metric of one horizon, by the edge as it stands in the metric's name."""
+    return Metric(
+        AUC_AT + edge, f"AUC at {edge}",
+        f"area under the ROC curve of who had the event by {edge}, weighted for censoring",
+        lambda w: w.auc(edge), undefined=TOO_LITTLE, scale=SHARE,
+    )  # fmt: skip

@@ -6,24 +6,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import (
     accuracy_score,
+    average_precision_score,
     balanced_accuracy_score,
     brier_score_loss,
+    cohen_kappa_score,
     f1_score,
     log_loss,
+    matthews_corrcoef,
     roc_auc_score,
 )
 
 from pathfuse.endpoints.likelihood import log_softmax
 from pathfuse.endpoints.multiclass import Multiclass
-from pathfuse.evaluation.classification import (
+from pathfuse.evaluation.metrics.classification import (
+    AUPRC,
+    MCC,
+    QUADRATIC_KAPPA,
     ClassificationScores,
+    WeightedClasses,
     calibration_error,
     f1_of_class,
     macro_auroc,
     weighted_auroc,
 )
 
-METRICS = ("nll", "auroc", "accuracy", "balanced_accuracy", "f1", "brier", "ece")
+NAMES = ("nll", "auroc", "accuracy", "balanced_accuracy", "f1", "brier", "ece", "auprc", "mcc")
 
 
 def scores_of(log_prob, truth):
@@ -58,6 +65,8 @@ def sklearn_values(log_prob, truth):
         "balanced_accuracy": balanced_accuracy_score(truth, called),
         "f1": f1_score(truth, called, average="macro"),
         "brier": brier_score_loss(truth, prob, labels=classes, scale_by_half=False),
+        "auprc": np.mean([average_precision_score(truth == k, prob[:, k]) for k in ([1] if binary else classes)]),
+        "mcc": matthews_corrcoef(truth, called),
     }
 
 
@@ -66,9 +75,42 @@ def sklearn_values(log_prob, truth):
 def test_unit_weights_give_the_values_of_scikit_learn(k, distinct):
     log_prob, truth = a_case(k, k=k, distinct=distinct)
     ours, theirs = values_of(log_prob, truth), sklearn_values(log_prob, truth)
-    assert tuple(ours) == METRICS == Multiclass(tuple("abcdefgh"[:k])).metrics
+    assert tuple(ours) == NAMES == Multiclass(tuple("abcdefgh"[:k])).metrics
     for name, value in theirs.items():
         assert ours[name] == pytest.approx(value, abs=1e-12), name
+
+
+@pytest.mark.parametrize("k", [2, 3, 6])
+def test_weighted_values_are_those_of_scikit_learn(k):
+    """Average precision, Matthews' correlation and quadratic kappa take the weights of rows as scikit-learn does."""
+    log_prob, truth = a_case(k + 20, k=k, distinct=30)
+    weights = np.random.default_rng(k).integers(0, 4, len(truth)).astype(float)
+    rows, prob, called = scores_of(log_prob, truth), np.exp(log_prob), log_prob.argmax(axis=1)
+    weighted = WeightedClasses(rows, weights[None, :])
+    wanted = [1] if k == 2 else range(k)
+    precision = [average_precision_score(truth == c, prob[:, c], sample_weight=weights) for c in wanted]
+    assert float(AUPRC.function(weighted)[0]) == pytest.approx(np.mean(precision), abs=1e-12)
+    assert float(MCC.function(weighted)[0]) == pytest.approx(
+        matthews_corrcoef(truth, called, sample_weight=weights), abs=1e-12
+    )
+    kappa = cohen_kappa_score(truth, called, weights="quadratic", sample_weight=weights, labels=list(range(k)))
+    assert float(QUADRATIC_KAPPA.function(weighted)[0]) == pytest.approx(kappa, abs=1e-12)
+
+
+def test_auprc_is_that_of_the_positive_class():
+    log_prob, truth = a_case(5, k=2)
+    observed, ones = np.eye(2, dtype=bool)[truth], np.ones((1, len(truth)))
+    for positive in (0, 1):
+        found = ClassificationScores(log_prob, observed, positive).values(ones)["auprc"][0]
+        theirs = average_precision_score(truth == positive, np.exp(log_prob[:, positive]))
+        assert float(found) == pytest.approx(theirs, abs=1e-12)
+
+
+@pytest.mark.parametrize("metric", [MCC, QUADRATIC_KAPPA])
+def test_agreement_with_calls_of_one_class_is_undefined(metric):
+    sure = log_softmax(np.array([[3.0, 0.0]] * 4))
+    same = np.zeros(4, dtype=int)
+    assert np.isnan(metric.function(WeightedClasses(scores_of(sure, same), np.ones((1, 4))))).all()
 
 
 def test_f1_and_balanced_accuracy_of_a_class_never_predicted():
@@ -181,7 +223,7 @@ def test_integer_weights_equal_repeated_rows(case):
     log_prob, truth, weights = case
     repeated = np.repeat(np.arange(len(truth)), weights)
     ours, theirs = values_of(log_prob, truth, weights), values_of(log_prob[repeated], truth[repeated])
-    for name in set(METRICS) - {"ece"}:  # its bins are those of the rows, whatever is drawn
+    for name in set(NAMES) - {"ece"}:  # its bins are those of the rows, whatever is drawn
         if not np.isnan(ours[name]):  # it lacks a class
             assert ours[name] == pytest.approx(theirs[name], abs=1e-12), name
     if len(np.unique(truth[repeated])) == len(np.unique(truth)):

@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import r2_score, root_mean_squared_error
 
-from pathfuse.evaluation.regression import RegressionScores
+from pathfuse.evaluation.metrics.regression import RegressionScores
 
 
 @pytest.fixture
