@@ -1,6 +1,7 @@
-"""The published schedule as a plain Adam loop (logitprod.md, 1.3 and 1.7): a linear zero-initialised gate, batches of
-16 with the last partial one dropped, learning rate 1e-5 with cosine warm restarts (T0 10, Tmult 2, floor 1e-6), weight
-decay 1e-4, the decorrelation penalty at 0.1, 600 epochs with patience 100 on a validation part.
+"""The published schedule as a plain Adam loop (docs/design/logitprod.md, section 1.7): a linear
+zero-initialised gate, batches of 16 with the last partial one dropped, learning rate 1e-5 with
+cosine warm restarts (T0 10, Tmult 2, floor 1e-6), weight decay 1e-4, the decorrelation penalty at
+0.1, 600 epochs with patience 100 on a validation part.
 
 It shares the analytic gradient with pathfuse and runs in numpy, which is faster than the authors' framework on such
 small batches: the rival is not made slow.

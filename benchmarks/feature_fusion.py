@@ -20,7 +20,10 @@ from pathfuse.experts.recipe import Recipe
 from pathfuse.experts.train import train_expert
 
 PCA_RIDGE = "concat, PCA and linear"
-"""The reference that every fusion of features is held against (meta-encoder.md, defect 13)."""
+"""The reference that every fusion of features is held against.
+
+See docs/design/meta-encoder.md, section 5, defect 13.
+"""
 SELF_ATTENTION = "Meta-Encoder, self_attention"
 Row = dict[str, object]
 

@@ -1,4 +1,6 @@
-"""Do intervals cover, and do tests reject as often as they say? Simulated patients with known truth (statistics.md).
+"""Do intervals cover, and do tests reject as often as they say? Simulated patients with known truth.
+
+See docs/design/statistics.md, section 5.
 
 Two experts' scores are binormal, so that their true AUROCs are analytic: Phi(shift / sqrt 2). Labels belong to patients
 and are drawn anew in every repetition. Target: 95 % intervals cover in 93 to 97 % of 500 repetitions, tests at 5 %

@@ -1,4 +1,6 @@
-"""The published recipe beside ours, on the same simulated rows: score and time (logitprod.md, section 4).
+"""The published recipe beside ours, on the same simulated rows: score and time.
+
+See docs/design/logitprod.md, section 4.
 
 Every method is fitted on the same fit rows and judged on the same test rows. "overfitted" means that the experts were
 trained on the fit rows, so that there they look better than they are; pathfuse refuses such rows unless told otherwise,

@@ -1,4 +1,7 @@
-"""Seeded simulated experts: each is sharp and right in a soft region of its own (logitprod.md, section 4)."""
+"""Seeded simulated experts: each is sharp and right in a soft region of its own.
+
+See docs/design/logitprod.md, section 4.
+"""
 
 from typing import NamedTuple
 

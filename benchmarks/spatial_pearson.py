@@ -41,7 +41,10 @@ def draw_blocks(section: np.ndarray, block: np.ndarray, n_resamples: int, seed: 
 
 @dataclass(frozen=True)
 class Score:
-    """Pearson per gene inside a section, averaged over genes, then over sections (meta-encoder.md, 6.4)."""
+    """Pearson per gene inside a section, averaged over genes, then over sections.
+
+    See docs/design/meta-encoder.md, section 6.4.
+    """
 
     by_section: Float[np.ndarray, "section resample"]
     """First the value itself."""

@@ -246,15 +246,3 @@ def test_the_options_of_every_command_are_listed(run_cli):
         assert there <= words, f"{command}: {sorted(there - words)} are not listed"
         stale = listed.get(command, set()) - there
         assert not stale, f"{command}: {sorted(stale)} do not exist"
-
-
-def test_every_fault_of_the_dense_benchmark_has_the_test_that_is_named():
-    page = (ROOT / "docs/concepts/densebench.md").read_text()
-    sources = {path.name: path.read_text() for path in (ROOT / "tests/dense").rglob("test_*.py")}
-    rows = [line for line in page.splitlines() if line.startswith("| ")][1:]
-    assert len(rows) > 15
-    for row in rows:
-        named = re.findall(r"`(test_[\w.]+)`", row.rsplit("|", 2)[1])
-        assert named, row
-        for name in named:
-            assert name in sources or any(f"def {name}(" in text for text in sources.values()), name

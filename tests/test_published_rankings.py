@@ -18,13 +18,13 @@ DENSE_RANKS = {
     "virchow_v2": 10.08, "phikon_v2": 10.76, "phikon": 11.24, "PathOrchestra": 12.83, "midnight12k": 14.61,
     "musk": 16.21,
 }  # fmt: skip
-"""densebench.md, section 6."""
+"""docs/design/densebench.md, section 6."""
 TASK_MEANS = {
     "Virchow2": 0.8297, "UNI": 0.8258, "H-optimus-0": 0.8245, "Prov-GigaPath": 0.8240, "UNI2": 0.8198,
     "H0-mini": 0.8173, "Virchow": 0.8095, "EXAONEPath": 0.8081, "GPFM": 0.8006, "Hibou": 0.8003, "CONCH": 0.7902,
     "Phikon": 0.7901, "Kaiko": 0.7883, "Phikon-v2": 0.7825, "TITAN": 0.7823, "cTranspath": 0.7264,
 }  # fmt: skip
-"""statistics.md, section 2."""
+"""docs/design/statistics.md, section 2."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,7 @@
-"""The commands from the outside: what they write (contract, section 4), and that nothing but the input decides it."""
+"""The commands from the outside: what they write, and that nothing but the input decides it.
+
+See docs/reference/commands.md.
+"""
 
 import hashlib
 import json

@@ -98,7 +98,7 @@ def metrics_of(out, method="fused"):
 
 
 def own_nll(table):
-    """Censored NLL from hazards, times and events (statistics.md, section 9)."""
+    """Censored NLL from hazards, times and events (docs/design/statistics.md, section 9)."""
     total = 0.0
     for row in table.iter_rows(named=True):
         hazard = [row[name] for name in HAZARDS]

@@ -75,7 +75,10 @@ def test_shapes(variant, m):
 @every
 @any_number
 def test_every_model_matters_in_every_row(variant, m):
-    """The published cross-attention hears one model only (meta-encoder.md, 2.1)."""
+    """The published cross-attention hears one model only.
+
+    See docs/design/meta-encoder.md, section 2.1.
+    """
     encoder, x, noise = encoder_of(variant, m), drawn(m), drawn(m, seed=1)
     before = encoder(x).vector
     for part in columns(encoder):

@@ -1,4 +1,4 @@
-"""Coarse experts: fusion.md, section 6."""
+"""Coarse experts: docs/design/fusion.md, section 6.4."""
 
 import numpy as np
 from hypothesis import given

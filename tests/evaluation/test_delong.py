@@ -1,4 +1,7 @@
-"""DeLong's test: by hand, beside its formula taken literally (statistics.md, section 6), and by its invariances."""
+"""DeLong's test: by hand, beside its formula taken literally, and by its invariances.
+
+See docs/design/statistics.md, section 6.
+"""
 
 import numpy as np
 import pytest

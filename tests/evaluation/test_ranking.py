@@ -73,7 +73,7 @@ def test_friedman_at_its_ends():
 
 
 def test_critical_difference_of_22_tasks_and_10_methods():
-    assert round(critical_difference(10, 22), 2) == 2.89  # statistics.md, section 8
+    assert round(critical_difference(10, 22), 2) == 2.89  # docs/design/statistics.md, section 8
 
 
 @pytest.mark.parametrize(

@@ -187,7 +187,10 @@ def test_divergence(work, epochs, batch, validated):
 
 
 def test_rates_of_warm_restarts():
-    """logitprod.md, 1.7: restarts on epochs 11, 31, 71, 151, 311, counted from 1; 5.8e-6 on average at base 1e-5."""
+    """Restarts on epochs 11, 31, 71, 151, 311, counted from 1; 5.8e-6 on average at base 1e-5.
+
+    See docs/design/logitprod.md, section 1.7.
+    """
     base = Recipe.of(learning_rate=1e-5, epochs=600)
     rates = [rate_at(base, epoch) for epoch in range(600)]
     assert [k + 1 for k in range(1, 600) if rates[k] > rates[k - 1]] == [11, 31, 71, 151, 311]

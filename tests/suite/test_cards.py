@@ -15,7 +15,7 @@ CLASSES = {
     "crc_tumor_normal": 2, "brca_idc_ilc": 2, "bracs_3": 3, "bracs_7": 7, "panda": 6,
     "ccrcc": 4, "crc_100k": 9, "crc_msi": 2, "tcga_tils": 2, "esca": 11, "pcam": 2,
 }  # fmt: skip
-"""Counts of logitprod.md, section 1.9."""
+"""Counts of docs/design/logitprod.md, section 1.9."""
 
 
 def document() -> dict:

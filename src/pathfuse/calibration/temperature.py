@@ -1,7 +1,8 @@
 """One temperature for finished predictions: a check that the fusion is as sure as it should be, no step of it.
 
-Every product has its own sharpness, fitted with the weights, so the best temperature of its held-out predictions lies
-near 1 (fusion.md, section 1). Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
+Every product has its own sharpness, fitted with the weights, so the best temperature of its
+held-out predictions lies near 1 (docs/design/fusion.md, section 9). Guo et al., On Calibration of
+Modern Neural Networks, ICML 2017.
 """
 
 import numpy as np

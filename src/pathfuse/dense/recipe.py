@@ -17,14 +17,15 @@ PUBLISHED_RATE = 1e-3
 """Of adapter and decoder alike."""
 ADAPTER_RATES = {"lora": 2e-4, "dora": 2e-4, "cnn": 1e-3, "transformer": 2e-4, "full": 2e-5}
 """Gentle where trained weights are changed, that of the decoder where the adapter starts from nothing. One rate for all
-made runs collapse (densebench.md, defect 12)."""
+made runs collapse (docs/design/densebench.md, section 7, defect 12)."""
 
 
 class DenseRecipe(BaseModel):
     """Adaptation, optimisation and inference of one network.
 
-    Defaults are those of PFM-DenseBench (densebench.md, section 4) but for the faults of section 7; ``parity="paper"``
-    repeats them. ``DenseRecipe.of`` sets the adapter's rate by strategy.
+    Defaults are those of PFM-DenseBench (docs/design/densebench.md, section 4) but for the faults
+    of section 7; ``parity="paper"`` repeats them. ``DenseRecipe.of`` sets the adapter's rate by
+    strategy.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)

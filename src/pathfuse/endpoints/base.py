@@ -140,7 +140,9 @@ def spread_groups(
     group: Int[np.ndarray, " outcome"],
     frequency: Float[np.ndarray, " outcome"],
 ) -> LogProbs:
-    """An expert's own distribution as a distribution over the study's outcomes (fusion.md, section 6).
+    """An expert's own distribution as a distribution over the study's outcomes.
+
+    See docs/design/fusion.md, section 6.4.
 
     Each group's probability is spread over its outcomes in proportion to their frequencies on the fit rows: a proper
     distribution that says nothing new inside a group. Outcomes that the expert does not know keep their frequency, and

@@ -10,7 +10,8 @@ from jaxtyping import Float
 from pathfuse.types import LogProbs, Observed, PerSample
 
 LOG_PROB_FLOOR = -16.0
-"""Log-probabilities are floored here (p about 1e-7) before anything else: contract, section 6."""
+"""Log-probabilities are floored here (p about 1e-7) before anything else:
+docs/design/architecture.md, section 6."""
 
 Scores = Float[np.ndarray, "*rows outcome"]
 

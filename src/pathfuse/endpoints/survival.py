@@ -1,7 +1,7 @@
 """Discrete-time survival: hazards in T bins become a distribution over T bins and a tail "after the last edge".
 
 An event in bin b is the set {b}. A case censored inside bin b is the set of all later bins and the tail: one likelihood
-with classification (fusion.md, section 1).
+with classification (docs/design/fusion.md, section 1).
 """
 
 from collections.abc import Mapping, Sequence

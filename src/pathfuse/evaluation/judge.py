@@ -1,7 +1,7 @@
 """Judging: every method on the same rows, with intervals and paired differences by patient.
 
 With folds, a metric is computed inside each fold and averaged with the folds' patient counts as weights; predictions of
-different folds are never pooled into one AUROC (contract, section 6).
+different folds are never pooled into one AUROC (docs/design/architecture.md, section 6).
 """
 
 from collections.abc import Mapping, Sequence

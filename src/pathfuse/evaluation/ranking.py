@@ -1,4 +1,7 @@
-"""Ranks of methods across studies: mean ranks, Friedman, the critical difference (statistics.md, section 8)."""
+"""Ranks of methods across studies: mean ranks, Friedman, the critical difference.
+
+See docs/design/statistics.md, section 8.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,6 @@
-"""The paired bootstrap: whole patients are drawn, once for all methods and metrics (statistics.md, section 5).
+"""The paired bootstrap: whole patients are drawn, once for all methods and metrics.
+
+See docs/design/statistics.md, section 5.
 
 Patients are drawn with replacement inside folds, and nothing else is held fixed. A draw that fixed how many patients
 have each outcome would take away most of the variance of losses: nominal 95 % intervals of the NLL of six survival

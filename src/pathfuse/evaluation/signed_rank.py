@@ -1,4 +1,7 @@
-"""Two methods over many studies: the signed-rank test and its estimate of the difference (statistics.md, section 8)."""
+"""Two methods over many studies: the signed-rank test and its estimate of the difference.
+
+See docs/design/statistics.md, section 8.
+"""
 
 from dataclasses import dataclass
 from functools import lru_cache

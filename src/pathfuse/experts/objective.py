@@ -1,4 +1,7 @@
-"""What training minimises: the negative log-likelihood of the endpoint, as in judging (fusion.md, section 1)."""
+"""What training minimises: the negative log-likelihood of the endpoint, as in judging.
+
+See docs/design/fusion.md, section 1.
+"""
 
 import torch
 from torch import Tensor

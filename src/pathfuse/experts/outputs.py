@@ -89,7 +89,7 @@ def targets_of(endpoint: Endpoint, truth: dict[str, Truth]) -> Targets:
 
 
 def columns(kind: str, names: Sequence[str], raw: Raw, sd: np.ndarray | None = None) -> dict[str, np.ndarray]:
-    """The contract's prediction columns (contract, section 2)."""
+    """The contract's prediction columns (docs/reference/tables.md)."""
     if kind == "regression":
         parts = {f"mean_{name}": raw[:, k] for k, name in enumerate(names)}
         if sd is None:

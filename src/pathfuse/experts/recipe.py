@@ -18,7 +18,10 @@ LINEAR_HEADS = ("linear_probe", "pca_ridge")
 FUSED_HEADS = ("meta_encoder", "fusecpath")
 """Heads that join the features of several encoders."""
 REFERENCE = "pca_ridge"
-"""The head that every fusion of features is held against (meta-encoder.md, defect 13)."""
+"""The head that every fusion of features is held against.
+
+See docs/design/meta-encoder.md, section 5, defect 13.
+"""
 Strategy = Literal[
     "mean", "concat", "gated", "self_attention", "cross_attention", "contrastive", "self_attention_published"
 ]
@@ -46,8 +49,9 @@ def check_name(name: str) -> str:
 class Recipe(BaseModel):
     """Architecture, optimisation and cross-fitting of one expert.
 
-    Defaults are those of LogitProd's slide expert (logitprod.md, 1.8) but for early stopping, which the paper's code
-    does on the rows that it reports. ``Recipe.of`` sets those of other heads.
+    Defaults are those of LogitProd's slide expert (docs/design/logitprod.md, section 1.8) but for
+    early stopping, which the paper's code does on the rows that it reports. ``Recipe.of`` sets
+    those of other heads.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -155,7 +159,10 @@ class PcaRidgeRecipe(Recipe):
 
 
 class MetaEncoderRecipe(Recipe):
-    """Meta-Encoder (meta-encoder.md, section 6): one token per encoder, a strategy that joins them, pooled tiles."""
+    """Meta-Encoder: one token per encoder, a strategy that joins them, pooled tiles.
+
+    See docs/design/meta-encoder.md, section 6.
+    """
 
     strategy: Strategy = "self_attention"
     projection: Literal["linear", "identity"] = "linear"
@@ -180,7 +187,10 @@ class MetaEncoderRecipe(Recipe):
 
 
 class FuseCPathRecipe(Recipe):
-    """FuseCPath (fusecpath.md, section 7): clusters of tiles, attention in and between them, distillation."""
+    """FuseCPath: clusters of tiles, attention in and between them, distillation.
+
+    See docs/design/fusecpath.md, section 7.
+    """
 
     clusters: Count = 50
     per_cluster: Count = 10
@@ -245,8 +255,9 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "batch": 8,
     },
 }
-"""Where a head's recipe differs from that of gated attention. Meta-Encoder and FuseCPath depart from their papers'
-optimisation (a few Adam or SGD steps without scaling) on purpose: meta-encoder.md, defects 8 and 13."""
+"""Where a head's recipe differs from that of gated attention. Meta-Encoder and FuseCPath depart
+from their papers' optimisation (a few Adam or SGD steps without scaling) on purpose:
+docs/design/meta-encoder.md, section 5, defects 8 and 13."""
 
 
 def reference_recipe(own: Recipe) -> Recipe:

@@ -1,7 +1,7 @@
 """The linear reference of a fusion of features: same features, same folds, principal components and ridge.
 
-A neural fusion that does not beat it is not recommended, and the expert's manifest says so (meta-encoder.md, defect
-13).
+A neural fusion that does not beat it is not recommended, and the expert's manifest says so
+(docs/design/meta-encoder.md, section 5, defect 13).
 """
 
 from dataclasses import replace

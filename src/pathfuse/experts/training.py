@@ -24,7 +24,7 @@ from pathfuse.experts.work import Work, forward, hear, truths_of
 Told = Callable[[dict[str, Any]], None]
 """Called with the line of ``history.csv`` after every epoch."""
 FIRST_RESTART, GROWTH = 10, 2
-"""Warm restarts fall on epochs 10, 30, 70, ... (logitprod.md, 1.7)."""
+"""Warm restarts fall on epochs 10, 30, 70, ... (docs/design/logitprod.md, section 1.7)."""
 LOWEST_RATE = 1e-6
 
 

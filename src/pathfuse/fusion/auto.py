@@ -1,4 +1,6 @@
-"""``auto``: a council of all rungs. LogitProd's idea applied once more (fusion.md, section 4).
+"""``auto``: a council of all rungs. LogitProd's idea applied once more.
+
+See docs/design/fusion.md, section 4.
 
 Choosing one rung by inner cross-validation is noise with a hundred patients. The council weighs the rungs' held-out
 predictions with a static product, shrunk towards equal weights, and multiplies the refitted rungs with those weights

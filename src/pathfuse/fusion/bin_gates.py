@@ -1,4 +1,6 @@
-"""One gate per bin: LogitProd's published form for survival (logitprod.md, 1.5), an option here.
+"""One gate per bin: LogitProd's published form for survival, an option here.
+
+See docs/design/logitprod.md, section 1.5.
 
 ``log q(k|x) = s * sum_m w_{k,m}(x) l[n,m,k] - log Z(x)``. Weights that differ between bins give up the per-sample bound
 of the shared gate, and have T + 1 times as many parameters.

@@ -1,4 +1,6 @@
-"""Survival only: the weighted product bin by bin, a weighted mean of hazard logits (pooling.md, section 8, option b).
+"""Survival only: the weighted product bin by bin, a weighted mean of hazard logits.
+
+See docs/design/pooling.md, section 8.
 
 Each bin is a Bernoulli logarithmic pool, so the fit is convex in ``sharpness * weights`` and a censored case adds one
 logistic term per bin that it outlived.

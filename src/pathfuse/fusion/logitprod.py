@@ -1,8 +1,9 @@
 """LogitProd: a product of experts whose weights a small gate reads from their logits (arXiv 2604.07779).
 
-What differs from the published recipe, and why (fusion.md, sections 2 and 5): a free sharpness, standardised gate
-features, an explicit ridge on the gate chosen by inner cross-validation in place of tiny learning rates, and L-BFGS to
-convergence in place of epochs. With the ridge at infinity it is the static product.
+What differs from the published recipe, and why (docs/design/fusion.md, section 2): a free
+sharpness, standardised gate features, an explicit ridge on the gate chosen by inner
+cross-validation in place of tiny learning rates, and L-BFGS to convergence in place of epochs. With
+the ridge at infinity it is the static product.
 """
 
 from collections.abc import Iterable, Sequence
@@ -209,7 +210,9 @@ def _as_params(product: Product | BinGates, standardiser: Standardiser) -> Param
 
 
 def error_correlation(experts: Experts, observed: Observed) -> Float[np.ndarray, "expert expert"]:
-    """R of the published penalty: ``0.9 * max(corr(NLL_i, NLL_j), 0)``, diagonal 0 (logitprod.md, 1.4).
+    """R of the published penalty: ``0.9 * max(corr(NLL_i, NLL_j), 0)``, diagonal 0.
+
+    See docs/design/logitprod.md, section 1.4.
 
     Absent cells take the expert's mean NLL, so they add no correlation.
     """

@@ -1,8 +1,9 @@
 """LogitProd as its authors trained it: the recipe of ``LogitProd(variant="published")``, for comparison.
 
-Source: arXiv 2604.07779, written down in logitprod.md, sections 1.2 to 1.7. Kept: a linear gate of zeros on unscaled
-features, Adam with weight decay, tiny learning rates with cosine warm restarts, up to 600 epochs with patience on a
-validation part, batches of 16, the decorrelation penalty, and for survival one gate per bin. The sharpness is 1.
+Source: arXiv 2604.07779, written down in docs/design/logitprod.md, section 1. Kept: a linear gate
+of zeros on unscaled features, Adam with weight decay, tiny learning rates with cosine warm
+restarts, up to 600 epochs with patience on a validation part, batches of 16, the decorrelation
+penalty, and for survival one gate per bin. The sharpness is 1.
 
 Repaired, unless a quirk asks for it back (``QUIRKS``): the survival loss reaches the gate, the best epoch is really
 returned, the product is always normalised, no row is dropped. Two oddities are no switches, because they are the recipe
@@ -46,7 +47,7 @@ MIN_ROWS = 5
 
 @dataclass(frozen=True)
 class PublishedRecipe:
-    """Hyper-parameters of one family of tasks (logitprod.md, 1.7)."""
+    """Hyper-parameters of one family of tasks (docs/design/logitprod.md, section 1.7)."""
 
     weight_decay: float = 1e-4
     rate: float = 1e-5
@@ -196,7 +197,10 @@ def as_params(
 def loss_correlation(
     loss: Float[np.ndarray, "sample expert"], present: Bool[np.ndarray, "sample expert"]
 ) -> Float[np.ndarray, "expert expert"]:
-    """R of the penalty, step by step as published (logitprod.md, 1.4); an absent cell is the expert's mean loss."""
+    """R of the penalty, step by step as published; an absent cell is the expert's mean loss.
+
+    See docs/design/logitprod.md, section 1.4.
+    """
     count = np.maximum(present.sum(axis=0), 1)
     centred = np.where(present, loss - np.where(present, loss, 0).sum(axis=0) / count, 0.0)
     n = max(len(loss), 2)
@@ -333,7 +337,10 @@ class Objective:
 
 
 def through_hazards(log_prob: Tensor, gradient: bool = True) -> Tensor:
-    """An event distribution taken to hazards and back, clamped on the way as published (logitprod.md, 1.5 and 1.6)."""
+    """An event distribution taken to hazards and back, clamped on the way as published.
+
+    See docs/design/logitprod.md, section 1.5.
+    """
     torch = need_torch()
     prob = log_prob.exp()
     before = (1 - (prob.cumsum(dim=1) - prob))[:, :-1]

@@ -1,6 +1,7 @@
 """The weighted product with constant weights and a free sharpness (logarithmic opinion pool; Genest 1986).
 
-Convex weights can never sharpen, and independent evidence should: hence the sharpness (fusion.md, section 2).
+Convex weights can never sharpen, and independent evidence should: hence the sharpness
+(docs/design/fusion.md, section 2.2).
 """
 
 import math

@@ -155,7 +155,7 @@ class FusedModel:
     def _frame(
         self, ids: list[str], said: Mapping[str, np.ndarray], weights: np.ndarray, n_experts: np.ndarray
     ) -> pl.DataFrame:
-        """The columns of ``fused.parquet``: contract, section 4, and the conformal sets."""
+        """The columns of ``fused.parquet``: docs/reference/commands.md, and the conformal sets."""
         columns: dict[str, Any] = {"sample_id": ids, **self.endpoint.fused_columns(said)}
         for task, sets in self.sets.items():
             columns |= set_columns(self.endpoint, task, sets, said[task])

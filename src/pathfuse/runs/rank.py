@@ -1,4 +1,7 @@
-"""``rank``: which method is best across studies, and how sure that is (statistics.md, section 8)."""
+"""``rank``: which method is best across studies, and how sure that is.
+
+See docs/design/statistics.md, section 8.
+"""
 
 import math
 import platform

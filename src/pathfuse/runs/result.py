@@ -17,7 +17,7 @@ from pathfuse.tables.write import new_folder, write_json, write_table
 
 @dataclass(frozen=True)
 class Result:
-    """What a run found. ``save`` writes the files of contract, section 4."""
+    """What a run found. ``save`` writes the files of docs/reference/commands.md."""
 
     metrics: pl.DataFrame
     comparisons: pl.DataFrame

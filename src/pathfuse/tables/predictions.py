@@ -1,4 +1,7 @@
-"""The experts' tables: one file per expert, a folder of them, or one long table (contract, section 2)."""
+"""The experts' tables: one file per expert, a folder of them, or one long table.
+
+See docs/reference/tables.md.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace

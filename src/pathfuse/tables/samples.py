@@ -1,4 +1,7 @@
-"""The samples table: what is true, who belongs to whom, and which role each row has (contract, section 1)."""
+"""The samples table: what is true, who belongs to whom, and which role each row has.
+
+See docs/reference/tables.md.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -3,7 +3,7 @@ import pytest
 from pathfuse.dense.encoders.cards import encoder_cards, find_card
 from pathfuse.errors import InputError
 
-# patch, values per token, class and register tokens: densebench.md, section 1
+# patch, values per token, class and register tokens: docs/design/densebench.md, section 1
 FACTS = {
     "uni_v1": (16, 1024, 1), "uni_v2": (14, 1536, 9), "conch_v1": (16, 768, 1), "conch_v1_5": (16, 1024, 1),
     "virchow_v1": (14, 1280, 1), "virchow_v2": (14, 1280, 5), "phikon": (16, 768, 1), "phikon_v2": (16, 1024, 1),

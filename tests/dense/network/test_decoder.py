@@ -13,7 +13,10 @@ def test_any_patch_and_oblong_grids(patch: int) -> None:
 
 
 def test_published_numbers_of_parameters() -> None:
-    """7.06 million at 1024 values per token, 8.57 million with the maps of the CNN adapter (densebench.md, 3)."""
+    """7.06 million at 1024 values per token, 8.57 million with the maps of the CNN adapter.
+
+    See docs/design/densebench.md, section 3.
+    """
 
     def millions(*skips: int) -> float:
         return sum(p.numel() for p in CupDecoder(1024, 2, skips).parameters()) / 1e6

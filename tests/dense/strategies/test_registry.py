@@ -131,7 +131,10 @@ def test_row_wise_dora_keeps_the_norm_of_each_row() -> None:
 
 
 def test_dead_stage_of_the_cnn_adapter_is_the_papers_only() -> None:
-    """10.45 of 11.89 million parameters never get a gradient (densebench.md, 3 and 7, item 9)."""
+    """10.45 of 11.89 million parameters never get a gradient.
+
+    See docs/design/densebench.md, section 7, defect 9.
+    """
     net = with_gradients(make_network(tiny_encoder(), "cnn", 2, parity="paper"))
     total = sum(p.numel() for p in net.adapter.parameters())
     dead = sum(p.numel() for p in net.adapter.parameters() if p.grad is None)

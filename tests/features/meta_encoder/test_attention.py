@@ -62,7 +62,10 @@ def test_a_model_that_is_alone_hears_nobody():
 
 
 def test_with_two_models_the_query_matters():
-    """Without the empty slot the attention would be 1 whatever is asked (meta-encoder.md, 2.1)."""
+    """Without the empty slot the attention would be 1 whatever is asked.
+
+    See docs/design/meta-encoder.md, section 2.1.
+    """
     torch.manual_seed(0)
     layer = ModelAttention(WIDTH, HEADS, 0.0, others=True).eval()
     tokens = torch.randn(50, 2, WIDTH)

@@ -1,4 +1,4 @@
-"""Small dumps in the layout of logitprod.md, 1.10, read back."""
+"""Small dumps in the layout of docs/design/logitprod.md, section 1.10, read back."""
 
 import hashlib
 import json

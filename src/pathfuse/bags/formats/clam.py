@@ -1,4 +1,4 @@
-"""CLAM's feature files (formats.md, section 2)."""
+"""CLAM's feature files (docs/design/formats.md, section 2)."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""STAMP's feature files (formats.md, section 4)."""
+"""STAMP's feature files (docs/design/formats.md, section 4)."""
 
 from typing import ClassVar
 

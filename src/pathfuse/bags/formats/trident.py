@@ -1,4 +1,4 @@
-"""TRIDENT's feature files (formats.md, section 1)."""
+"""TRIDENT's feature files (docs/design/formats.md, section 1)."""
 
 from typing import ClassVar
 

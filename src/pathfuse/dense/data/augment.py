@@ -1,7 +1,8 @@
 """Augmentation that could happen to a stained section: turns, crops, stain and focus; no weather.
 
-The benchmark's own mixture (densebench.md, section 4) adds rain, snow and fog, and repeated itself in every worker
-(section 7, defect 13). Here every view is drawn from seed, epoch and image, whoever loads it.
+The benchmark's own mixture (docs/design/densebench.md, section 4) adds rain, snow and fog, and
+repeated itself in every worker (section 7, defect 13). Here every view is drawn from seed, epoch
+and image, whoever loads it.
 """
 
 import hashlib

@@ -10,7 +10,7 @@ from pathfuse.errors import InputError
 
 
 class DatasetCard(BaseModel):
-    """One data set; facts from densebench.md, section 2, and from the data sets' own pages."""
+    """One data set, from docs/design/densebench.md, section 2, and the data sets' own pages."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -35,7 +35,9 @@ def reflected(length: int, wanted: int) -> Tensor:
 
 
 class TokenEncoder(nn.Module):
-    """A vision transformer whose last layer is read as a grid (densebench.md, section 8).
+    """A vision transformer whose last layer is read as a grid.
+
+    See docs/design/densebench.md, section 8.
 
     Images are Float (batch, 3, height, width), RGB in [0, 1], of any height and width. They are normalised by the
     card, and padded by reflection at the bottom and right to the multiple of the patch, or resized to the one size
@@ -135,7 +137,7 @@ def adapted_names(encoder: TokenEncoder) -> list[str]:
 
     These are the layers of attention: queries, keys and values, and the output projection. A list without any name is
     possible here; the strategies refuse it, since the benchmark's silent "no match" left six of its 17 models
-    unadapted (densebench.md, section 7, defect 1).
+    unadapted (docs/design/densebench.md, section 7, defect 1).
     """
     pattern = re.compile(rf"(.*\.)?({_ATTENTION[encoder.card.loader]})")
     layers: list[tuple[str, Any]] = list(encoder.trunk.named_modules())

@@ -1,6 +1,7 @@
 """What is known of each foundation model, as data: where it is, how it is built, how its images are normalised.
 
-The facts are those of densebench.md, section 1. Licence and access change: the model's page has the last word.
+The facts are those of docs/design/densebench.md, section 1. Licence and access change: the model's
+page has the last word.
 """
 
 from functools import cache

@@ -1,7 +1,7 @@
 """Pixel-level fusion: several models' logits of the same images become one mask, judged like any study.
 
 Every pixel is a sample of the multiclass endpoint. Fusions are fitted on a seeded sample of pixels of held-out images
-and applied in strips, so that memory is bounded (densebench.md, section 8; fusion.md, sections 2 to 5).
+and applied in strips, so that memory is bounded (docs/design/densebench.md, section 8).
 """
 
 import platform

@@ -1,6 +1,7 @@
 """Confusion matrices of images: integers from which every pixel metric follows, and their long table.
 
-One K x K matrix per image and model takes the place of the prediction table (contract, section 6; densebench.md, 8).
+One K x K matrix per image and model takes the place of the prediction table
+(docs/design/densebench.md, section 8).
 """
 
 from collections.abc import Mapping, Sequence

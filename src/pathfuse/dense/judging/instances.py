@@ -1,7 +1,7 @@
 """Instance metrics of two label maps: the aggregated Jaccard index and panoptic quality.
 
 For nuclei data beside the pixel metrics; PFM-DenseBench has none of them, so they are never compared with its table
-(densebench.md, section 7, defect 18).
+(docs/design/densebench.md, section 7, defect 18).
 
 References:
     Kumar et al., IEEE TMI 36 (2017): AJI. Kirillov et al., CVPR 2019: PQ = SQ * RQ.

@@ -1,7 +1,8 @@
 """Judging segmentations: every model on the same images, with paired intervals by patient.
 
-Metrics of sums are not sums of metrics: patients are drawn, their confusion matrices summed with the counts of the draw
-(one matrix product for all resamples), and the metrics computed from the sums (densebench.md, section 8).
+Metrics of sums are not sums of metrics: patients are drawn, their confusion matrices summed with
+the counts of the draw (one matrix product for all resamples), and the metrics computed from the
+sums (docs/design/densebench.md, section 8).
 """
 
 from collections.abc import Callable, Mapping, Sequence

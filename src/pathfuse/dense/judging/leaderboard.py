@@ -1,8 +1,9 @@
 """Ranks of models over data sets, with what the images can tell and what they cannot.
 
-A leaderboard that orders 17 models by a Dice hides that on average 14 of them reach the winner (densebench.md, 6). Here
-each study (a data set under one strategy) resamples its patients once for all models; a model outranks another only
-where the interval of their paired difference excludes 0, and models that nothing separates share a place.
+A leaderboard that orders 17 models by a Dice hides that on average 14 of them reach the winner
+(docs/design/densebench.md, section 6). Here each study (a data set under one strategy) resamples
+its patients once for all models; a model outranks another only where the interval of their paired
+difference excludes 0, and models that nothing separates share a place.
 
 For published tables without confusion matrices see ``pathfuse.rank``.
 """

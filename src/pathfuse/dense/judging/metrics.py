@@ -1,8 +1,9 @@
 """The eight metrics of PFM-DenseBench, and each class by itself, from integer confusion matrices.
 
-Source: densebench.md, sections 5 and 7 (PFM-DenseBench, arXiv 2602.03887). A class is absent if it has no true and no
-predicted pixel; it takes part in no mean. ``parity="paper"`` repeats two faults of the published program: its F1 drops
-classes that are missed completely, and its counts are float32, which lose integers above 2^24.
+Source: docs/design/densebench.md, section 5 (PFM-DenseBench, arXiv 2602.03887). A class is absent
+if it has no true and no predicted pixel; it takes part in no mean. ``parity="paper"`` repeats two
+faults of the published program: its F1 drops classes that are missed completely, and its counts are
+float32, which lose integers above 2^24.
 """
 
 from typing import Any, Literal, TypeAlias

@@ -1,4 +1,7 @@
-"""The cup decoder: from a grid of tokens to logits of every pixel (densebench.md, section 3)."""
+"""The cup decoder: from a grid of tokens to logits of every pixel.
+
+See docs/design/densebench.md, section 3.
+"""
 
 from collections.abc import Sequence
 

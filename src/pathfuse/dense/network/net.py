@@ -80,7 +80,8 @@ class SegmentationNet(nn.Module):
     def parameter_groups(self, lr_adapter: float, lr_decoder: float) -> list[dict[str, Any]]:
         """What an optimiser takes: the decoder's weights, and those of the strategy (in the trunk or beside it).
 
-        One rate for both made some models of the benchmark collapse (densebench.md, section 7, item 12).
+        One rate for both made some models of the benchmark collapse (docs/design/densebench.md,
+        section 7, defect 12).
         """
         adapter = [p for part in (self.encoder, self.adapter) for p in part.parameters() if p.requires_grad]
         groups = [

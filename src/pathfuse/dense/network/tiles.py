@@ -1,7 +1,7 @@
 """Segmenting images of any size in overlapping tiles, with memory that the height of an image does not change.
 
 Overlaps are blended with Gaussian weights, images smaller than a tile are padded by reflection, and tiles go through
-the network in batches of fixed size (densebench.md, section 7, defect 11).
+the network in batches of fixed size (docs/design/densebench.md, section 7, defect 11).
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,7 @@
-"""CNN adapter: a residual network on the image, beside the frozen encoder (densebench.md, section 3)."""
+"""CNN adapter: a residual network on the image, beside the frozen encoder.
+
+See docs/design/densebench.md, section 3.
+"""
 
 from typing import cast
 

@@ -1,4 +1,7 @@
-"""DoRA: LoRA whose direction and magnitude learn apart (densebench.md, section 3; section 7, items 1 and 8)."""
+"""DoRA: LoRA whose direction and magnitude learn apart.
+
+See docs/design/densebench.md, section 7, defects 1 and 8.
+"""
 
 import math
 

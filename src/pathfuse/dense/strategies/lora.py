@@ -1,4 +1,7 @@
-"""LoRA: updates of low rank beside the attention layers (densebench.md, section 3; section 7, items 1 and 8)."""
+"""LoRA: updates of low rank beside the attention layers.
+
+See docs/design/densebench.md, section 7, defects 1 and 8.
+"""
 
 import re
 

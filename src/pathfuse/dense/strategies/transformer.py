@@ -1,4 +1,7 @@
-"""Transformer adapter: two more blocks after the frozen encoder (densebench.md, section 3)."""
+"""Transformer adapter: two more blocks after the frozen encoder.
+
+See docs/design/densebench.md, section 3.
+"""
 
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn

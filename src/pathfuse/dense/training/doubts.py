@@ -1,4 +1,7 @@
-"""What a finished training should be doubted for, in sentences (densebench.md, section 7, defects 5 and 12)."""
+"""What a finished training should be doubted for, in sentences.
+
+See docs/design/densebench.md, section 7, defects 5 and 12.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,7 @@
-"""Losses of segmentation, in all of which ignored pixels do not count (densebench.md, sections 4 and 7, defect 3)."""
+"""Losses of segmentation, in all of which ignored pixels do not count.
+
+See docs/design/densebench.md, section 7, defect 3.
+"""
 
 from collections.abc import Callable
 from typing import Literal, TypeAlias

@@ -1,6 +1,6 @@
 """The learning rate over the epochs: warm-up, then a cosine that ends where training does.
 
-Source: densebench.md, sections 4 and 7, defect 2.
+Source: docs/design/densebench.md, section 7, defect 2.
 """
 
 import math

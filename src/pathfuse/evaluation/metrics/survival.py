@@ -1,7 +1,8 @@
 """Metrics of discrete-time survival under row weights. Orientation is in the names: higher ``risk``, earlier event.
 
-Every pair statistic is ``sum_ij w_i w_j A_ij`` with a matrix A of the judged rows, so thousands of resamples are two
-matrix products. Formulas: statistics.md, section 9. Values agree with scikit-survival, which only the tests use.
+Every pair statistic is ``sum_ij w_i w_j A_ij`` with a matrix A of the judged rows, so thousands of
+resamples are two matrix products. Formulas: docs/design/statistics.md, section 9. Values agree with
+scikit-survival, which only the tests use.
 """
 
 from dataclasses import dataclass, replace

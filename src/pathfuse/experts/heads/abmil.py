@@ -12,8 +12,9 @@ from pathfuse.experts.segments import segment_softmax, segment_sum
 class GatedAttention(Head):
     """One attention head; the bag is the weighted sum of its projected tiles.
 
-    With the default recipe: Linear D to 512, ReLU, dropout; score = Linear 128 to 1 of ReLU(Linear) times
-    sigmoid(Linear), none with bias; Xavier-normal weights, zero biases (logitprod.md, 1.8).
+    With the default recipe: Linear D to 512, ReLU, dropout; score = Linear 128 to 1 of ReLU(Linear)
+    times sigmoid(Linear), none with bias; Xavier-normal weights, zero biases
+    (docs/design/logitprod.md, section 1.8).
     """
 
     def build(self, inputs: Inputs, n_outputs: int, recipe: Recipe) -> None:

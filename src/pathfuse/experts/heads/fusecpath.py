@@ -13,7 +13,10 @@ from pathfuse.features.fusecpath.model import FuseCPath
 
 
 class FuseCPathHead(Head):
-    """The student and, while training, its teachers (fusecpath.md, section 7); predictions are the student's."""
+    """The student and, while training, its teachers; predictions are the student's.
+
+    See docs/design/fusecpath.md, section 7.
+    """
 
     def build(self, inputs: Inputs, n_outputs: int, recipe: Recipe) -> None:
         """See ``Head``."""
@@ -44,7 +47,7 @@ class FuseCPathHead(Head):
         return Heard(said.outputs, said.attention, said)
 
     def loss(self, heard: Heard, packed: Packed, truths: Truths) -> Tensor:
-        """Task, distillation and the teachers' own task (fusecpath.md, 7.3)."""
+        """Task, distillation and the teachers' own task (docs/design/fusecpath.md, section 7.3)."""
         recipe = self.recipe
         log_prob = {"multiclass": lambda outputs: outputs.log_softmax(dim=-1), "survival": log_events}.get(truths.kind)
         return distillation_loss(

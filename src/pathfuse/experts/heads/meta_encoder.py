@@ -14,7 +14,9 @@ from pathfuse.features.meta_encoder.encoder import MetaEncoder
 
 
 class MetaEncoderHead(Head):
-    """One token per encoder and tile, a strategy, attention over tiles, linear (meta-encoder.md, section 6).
+    """One token per encoder and tile, a strategy, attention over tiles, linear.
+
+    See docs/design/meta-encoder.md, section 6.3.
 
     Of one vector per sample the attention over tiles is the identity, so that the same head reads slides and spots.
     """

@@ -1,4 +1,7 @@
-"""LogitProd's tile expert: one vector per sample, two hidden layers (logitprod.md, 1.8)."""
+"""LogitProd's tile expert: one vector per sample, two hidden layers.
+
+See docs/design/logitprod.md, section 1.8.
+"""
 
 from torch import Tensor, nn
 

@@ -1,6 +1,7 @@
 """What FuseCPath minimises: the student's task, its distance to the teachers, the teachers' task.
 
-fusecpath.md, section 7.3. The teachers learn from the labels alone: the distillation term is detached on their side.
+docs/design/fusecpath.md, section 7.3. The teachers learn from the labels alone: the distillation
+term is detached on their side.
 """
 
 from collections.abc import Callable

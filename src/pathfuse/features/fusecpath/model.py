@@ -1,4 +1,7 @@
-"""FuseCPath: a student on tiles, and slide encoders as its teachers (fusecpath.md, sections 4 and 7.3)."""
+"""FuseCPath: a student on tiles, and slide encoders as its teachers.
+
+See docs/design/fusecpath.md, section 7.3.
+"""
 
 from collections.abc import Mapping
 from typing import NamedTuple

@@ -1,8 +1,8 @@
 """Which tiles of a slide FuseCPath reads: clusters that several encoders agree on, and some tiles of each.
 
-FuseCPath, arXiv 2510.27237, section 3.1; fusecpath.md, sections 2 and 7.1. A selection is row numbers, never copies of
-features. The partition depends on the tiles and the seed, not on the order of the rows: rows are sorted by a digest of
-their content before anything else.
+FuseCPath, arXiv 2510.27237, section 3.1; docs/design/fusecpath.md, section 7.1. A selection is row
+numbers, never copies of features. The partition depends on the tiles and the seed, not on the order
+of the rows: rows are sorted by a digest of their content before anything else.
 """
 
 import hashlib

@@ -1,4 +1,6 @@
-"""The student of FuseCPath: tiles in clusters in bags, one vector per bag out (fusecpath.md, sections 3 and 7.2).
+"""The student of FuseCPath: tiles in clusters in bags, one vector per bag out.
+
+See docs/design/fusecpath.md, section 7.2.
 
 Attention groups are clusters, not windows of a raster, and nothing crosses bags. Tiles of all bags come one after the
 other; groups are padded only inside attention, and masked there.

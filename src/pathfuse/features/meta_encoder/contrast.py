@@ -1,4 +1,7 @@
-"""Symmetric InfoNCE between the models' tokens of the same row (meta-encoder.md, section 2)."""
+"""Symmetric InfoNCE between the models' tokens of the same row.
+
+See docs/design/meta-encoder.md, section 2.
+"""
 
 import torch
 from torch import Tensor

@@ -25,7 +25,9 @@ class Encoded(NamedTuple):
 
 
 class MetaEncoder(nn.Module):
-    """One token per foundation model, joined by a strategy (meta-encoder.md, sections 5 and 6).
+    """One token per foundation model, joined by a strategy.
+
+    See docs/design/meta-encoder.md, section 6.1.
 
     Each model's features go through Linear and LayerNorm to the common width. A model whose features are all NaN in a
     row is absent there: it is masked everywhere and sends no gradient. Models are in the order of their names, so the

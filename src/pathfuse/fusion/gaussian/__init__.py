@@ -1,1 +1,4 @@
-"""Fusion of Gaussian predictions: the ladder of regression (fusion.md, section 7). One method per file."""
+"""Fusion of Gaussian predictions: the ladder of regression. One method per file.
+
+See docs/design/fusion.md, section 7.
+"""

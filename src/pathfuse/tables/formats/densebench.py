@@ -1,4 +1,4 @@
-"""The leaderboard of PFM-DenseBench (densebench.md, sections 5 and 6).
+"""The leaderboard of PFM-DenseBench (docs/design/densebench.md, section 6).
 
 A study is a data set under one adaptation strategy; the strategies of a data set share its images, hence its cohort.
 """

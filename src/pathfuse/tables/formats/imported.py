@@ -35,7 +35,7 @@ class ImportOptions:
 
 @dataclass(frozen=True)
 class Imported:
-    """One study's tables (contract, sections 1 and 2). ``save`` writes them."""
+    """One study's tables (docs/reference/tables.md). ``save`` writes them."""
 
     samples: pl.DataFrame
     """Sorted by ``sample_id``."""

@@ -1,6 +1,7 @@
-"""``pathfuse import logitprod``: the expert dumps of the LogitProd authors (formats.md, 3; logitprod.md, 1.10).
+"""``pathfuse import logitprod``: the expert dumps of the LogitProd authors.
 
-Written from a description of the files, not from the code that writes them.
+Written from a description of the files (docs/design/formats.md, section 3), not from the code that
+writes them.
 """
 
 from collections.abc import Sequence
@@ -36,7 +37,7 @@ from pathfuse.tables.formats.logitprod_files import (
 from pathfuse.tables.formats.logitprod_ids import FOLDS_REASON, name_rows, read_id_list
 
 ROLES = {"train": "train", "val": "fit", "test": "test"}
-"""Part to role (contract, section 6)."""
+"""Part to role (docs/design/architecture.md, section 6)."""
 VAL_NOTE = (
     "the 'fit' rows are the dump's validation rows: the epoch of every expert was chosen on them, so the experts look "
     "somewhat better there than on new patients"
@@ -47,7 +48,7 @@ def read(source: Path, options: ImportOptions) -> Imported:
     """Reads a folder ``<root>/<model>/split_<k>/`` or, for tiles, ``<root>/<model>/``.
 
     Rows are joined by ``sample_id`` only: a sample that an expert lacks is missing for it, nothing is cut or shifted
-    (logitprod.md, defects 4 and 5).
+    (docs/design/logitprod.md, section 3.1, defects 4 and 5).
 
     Args:
         source: The folder of the experts' folders.

@@ -1,4 +1,7 @@
-"""Time bins of LogitProd's survival experts: mostly [a, b) on disk, (a, b] in the contract (logitprod.md, 1.5-1.6)."""
+"""Time bins of LogitProd's survival experts: mostly [a, b) on disk, (a, b] in the contract.
+
+See docs/design/logitprod.md, section 1.6.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,7 +68,10 @@ def time_bins(edges: tuple[float, ...] | None, left_closed: bool, parts: Sequenc
 
 
 def _proposal(parts: Sequence[Part], n_bins: int) -> str:
-    """Quantiles of the uncensored train times, if they reproduce every train Y (logitprod.md, 1.6)."""
+    """Quantiles of the uncensored train times, if they reproduce every train Y.
+
+    See docs/design/logitprod.md, section 1.6.
+    """
     labels = [part.labels[~np.isnan(part.labels).any(axis=1)] for part in parts if part.name == "train"]
     for one in labels:
         events = one[one[:, 1] == 0, 2]
@@ -113,8 +119,9 @@ def check_survival_labels(part: Part) -> None:
 def check_bins(part: Part, bins: TimeBins, trust: bool, log: Log) -> None:
     """Every bin number on disk agrees with the edges.
 
-    The published code recomputes the edges on train, val and test (logitprod.md, defect 21). Only the train rows' bins
-    say what the hazards mean, so ``trust`` lets the others differ; then the count is noted.
+    The published code recomputes the edges on train, val and test (docs/design/logitprod.md,
+    section 3.3, defect 21). Only the train rows' bins say what the hazards mean, so ``trust`` lets
+    the others differ; then the count is noted.
 
     Raises:
         InputError: A row does not agree; the first is named.

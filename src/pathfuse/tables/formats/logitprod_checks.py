@@ -1,4 +1,7 @@
-"""What must hold between the parts and the experts of a LogitProd dump (logitprod.md, defects 19 and 20)."""
+"""What must hold between the parts and the experts of a LogitProd dump.
+
+See docs/design/logitprod.md, section 3, defects 19 and 20.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

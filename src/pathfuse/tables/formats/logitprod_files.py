@@ -1,4 +1,7 @@
-"""The folders and arrays of a LogitProd dump, as they lie on disk (logitprod.md, 1.10). Pickles are never opened."""
+"""The folders and arrays of a LogitProd dump, as they lie on disk. Pickles are never opened.
+
+See docs/design/logitprod.md, section 1.10.
+"""
 
 import hashlib
 import io
@@ -164,7 +167,7 @@ def complete_experts(
     """Which experts have every file, and which parts there are.
 
     A part that no expert has is noted; one that only some have is an error, where the published code dropped the
-    expert in silence (logitprod.md, defect 18).
+    expert in silence (docs/design/logitprod.md, section 3.2, defect 18).
 
     Args:
         dump: The folder.

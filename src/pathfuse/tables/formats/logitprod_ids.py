@@ -1,7 +1,8 @@
 """Which sample each row of a LogitProd dump is: from ``slide_ids``, from a list, or by confirmed order.
 
-The published code joins experts by row number, although their training rows are shuffled differently and a missing
-slide shifts all later rows (logitprod.md, defects 4 and 5). Here a row without a name is joined to nothing.
+The published code joins experts by row number, although their training rows are shuffled
+differently and a missing slide shifts all later rows (docs/design/logitprod.md, section 3.1,
+defects 4 and 5). Here a row without a name is joined to nothing.
 """
 
 from collections.abc import Sequence
@@ -91,7 +92,9 @@ def _number(table: Table, cells: list[str | None], column: str, line: int) -> in
 
 
 def name_rows(parts: Sequence[Part], options: ImportOptions, id_list: IdList | None, log: Log) -> list[Part]:
-    """Gives every row its ``sample_id``, or leaves it out, or refuses (logitprod.md, 1.10).
+    """Gives every row its ``sample_id``, or leaves it out, or refuses.
+
+    See docs/design/formats.md, section 3.
 
     Args:
         parts: All parts read.

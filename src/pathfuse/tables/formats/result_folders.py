@@ -1,4 +1,7 @@
-"""Result folders of ``pathfuse fuse`` and ``pathfuse evaluate`` (contract, section 4). A study is a folder."""
+"""Result folders of ``pathfuse fuse`` and ``pathfuse evaluate``. A study is a folder.
+
+See docs/reference/commands.md.
+"""
 
 import hashlib
 import json

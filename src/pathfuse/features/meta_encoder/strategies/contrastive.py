@@ -1,4 +1,7 @@
-"""Concatenation whose tokens are also trained to agree between the models (meta-encoder.md, section 2)."""
+"""Concatenation whose tokens are also trained to agree between the models.
+
+See docs/design/meta-encoder.md, section 2.
+"""
 
 from typing import ClassVar
 

@@ -10,9 +10,10 @@ from pathfuse.features.meta_encoder.strategies.base import Fused, Shape, Strateg
 class CrossAttention(Strategy):
     """Each model's token queries those of the others; residual, LayerNorm, and the results side by side.
 
-    A model without others keeps its own token. An absent model's columns are 0, as in ``Concat``. The weights are
-    the mean over the present models of where each result came from (see ``ModelAttention``). The published code has
-    fixed pairs of one key each, so that its queries have no effect (meta-encoder.md, 2.1).
+    A model without others keeps its own token. An absent model's columns are 0, as in ``Concat``.
+    The weights are the mean over the present models of where each result came from (see
+    ``ModelAttention``). The published code has fixed pairs of one key each, so that its queries
+    have no effect (docs/design/meta-encoder.md, section 2.1).
     """
 
     def build(self, width: int, shape: Shape) -> int:

@@ -13,7 +13,7 @@ class SelfAttentionPublished(Strategy):
     The published code gives attention a sequence of length 1. Softmax over one key is 1, so queries and keys, which
     are left out here, have no effect and never train; what remains is linear in the features, whatever the number
     of heads. With a linear head it can express what the linear probe on the concatenation can, and nothing else
-    (meta-encoder.md, 2.1, computed there). An absent model's features are 0.
+    (docs/design/meta-encoder.md, section 2.1). An absent model's features are 0.
     """
 
     raw: ClassVar[bool] = True
