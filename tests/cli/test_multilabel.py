@@ -23,7 +23,7 @@ RUNGS = (
     "stacking",
     "root_stacking",
 )
-METRICS = ("nll", "auroc", "accuracy", "balanced_accuracy", "f1", "brier", "ece")
+METRICS = ("nll", "auroc", "accuracy", "balanced_accuracy", "f1", "brier", "ece", "auprc", "mcc")
 PROGRESS = re.compile(r" *\d+ % .+")
 FIT = pl.col("split") == "fit"
 
