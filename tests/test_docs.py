@@ -3,6 +3,7 @@
 ``PATHFUSE_DOCS=all`` runs the commands of the pages too (minutes), and the blocks that read what they write.
 """
 
+import importlib.util
 import io
 import os
 import re
@@ -258,3 +259,14 @@ def test_every_fault_of_the_dense_benchmark_has_the_test_that_is_named():
         assert named, row
         for name in named:
             assert name in sources or any(f"def {name}(" in text for text in sources.values()), name
+
+
+def test_the_lists_of_methods_are_current():
+    """``dev/list_methods.py`` writes them from the registry."""
+    place = importlib.util.spec_from_file_location("list_methods", ROOT / "dev" / "list_methods.py")
+    lists = importlib.util.module_from_spec(place)
+    place.loader.exec_module(lists)
+    assert lists.README.read_text(encoding="utf-8") == lists.readme(), "run python dev/list_methods.py"
+    assert lists.PAGE.read_text(encoding="utf-8") == lists.page(), "run python dev/list_methods.py"
+    for name in lists.where():
+        assert f"| `{name}` |" in lists.table()

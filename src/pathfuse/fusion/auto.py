@@ -21,6 +21,7 @@ from pathfuse.fusion.presence import corrected, corrected_exponents, fit_presenc
 from pathfuse.fusion.rung import Rung
 from pathfuse.fusion.rungs import new_rungs
 from pathfuse.fusion.static_product import StaticProduct, fit_static
+from pathfuse.fusion.works import LOGITPROD_2026, VANDERLAAN_2007
 from pathfuse.types import LogProbs, Observed, Params, Weights
 
 
@@ -35,7 +36,7 @@ class Auto(Fusion):
     Attributes:
         members_: The rungs that sit in the council, by name.
         council_: The static product that weighs them.
-        inner_scores_: Mean held-out NLL of every rung.
+        inner_scores_: Mean held-out NLL of every rung that may sit in it.
         presence_: What absent experts change (``fusion.presence``).
 
     Examples:
@@ -52,6 +53,11 @@ class Auto(Fusion):
     """
 
     name = "auto"
+    summary = (
+        "a council of all methods named next: their weighted logarithmic pool, with "
+        "weights learned from predictions held out in inner cross-validation"
+    )
+    references = (VANDERLAAN_2007, LOGITPROD_2026)
     members_: dict[str, Rung]
     council_: StaticProduct
     presence_: Params
@@ -75,10 +81,11 @@ class Auto(Fusion):
         Rungs whose fit-row NLL lies above the best expert's leave, worst first, until the certificate holds; the best
         expert itself, who is a rung, never has to.
         """
-        self.inner_scores_ = ladder.scores
-        fit_rows = {name: rung.pool(experts, rung.params_) for name, rung in ladder.members.items()}
-        own = {name: rung.certificate_ for name, rung in ladder.members.items()}
-        seated = list(ladder.members)
+        voting = {name: rung for name, rung in ladder.members.items() if rung.in_council}
+        self.inner_scores_ = {name: ladder.scores[name] for name in voting}
+        fit_rows = {name: rung.pool(experts, rung.params_) for name, rung in voting.items()}
+        own = {name: rung.certificate_ for name, rung in voting.items()}
+        seated = list(voting)
         left: list[str] = []
         while True:
             self._seat(ladder, seated, experts, observed)

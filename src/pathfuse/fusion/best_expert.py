@@ -26,7 +26,9 @@ class BestExpert(Rung):
     """
 
     name = "best_expert"
+    summary = "the expert with the lowest negative log-likelihood on the fit rows"
     fits = False
+    chooses = True
 
     def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:
         """See ``Rung``."""

@@ -9,6 +9,7 @@ from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.ladder import Ladder, climb
 from pathfuse.fusion.rung import Rung
 from pathfuse.fusion.rungs import new_rungs
+from pathfuse.fusion.works import VANDERLAAN_2007
 from pathfuse.types import LogProbs, Observed, Weights
 
 
@@ -22,7 +23,7 @@ class Choose(Fusion):
 
     Attributes:
         chosen_: That rung, fitted on all rows.
-        inner_scores_: Mean held-out NLL of every rung.
+        inner_scores_: Mean held-out NLL of every rung that may be chosen.
 
     Examples:
         >>> import numpy as np
@@ -36,6 +37,10 @@ class Choose(Fusion):
     """
 
     name = "choose"
+    summary = (
+        "the one of the methods named next with the lowest held-out negative log-likelihood in inner cross-validation"
+    )
+    references = (VANDERLAAN_2007,)
     chosen_: Rung
     inner_scores_: dict[str, float]
 
@@ -51,8 +56,8 @@ class Choose(Fusion):
 
     def fit_ladder(self, ladder: Ladder) -> Self:
         """Picks among rungs that are fitted already."""
-        self.inner_scores_ = ladder.scores
-        self.chosen_ = ladder.members[min(ladder.scores, key=lambda name: ladder.scores[name])]
+        self.inner_scores_ = {name: ladder.scores[name] for name, rung in ladder.members.items() if rung.in_council}
+        self.chosen_ = ladder.members[min(self.inner_scores_, key=lambda name: self.inner_scores_[name])]
         self.certificate_ = self.chosen_.certificate_
         return self
 

@@ -20,6 +20,7 @@ from pathfuse.fusion.logpool import (
     equal_product,
 )
 from pathfuse.fusion.static_product import StaticProduct, static_objective
+from pathfuse.fusion.works import GENEST_1984
 from pathfuse.types import LogProbs, Observed, Params
 
 
@@ -45,6 +46,9 @@ class HazardProduct(StaticProduct):
     """
 
     name = "hazard_product"
+    summary = "the weighted mean of the experts' hazard logits, bin by bin"
+    references = (GENEST_1984,)
+    endpoints = ("survival",)
 
     def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:
         """See ``Rung``."""

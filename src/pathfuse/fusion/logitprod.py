@@ -26,6 +26,7 @@ from pathfuse.fusion.logpool import (
 from pathfuse.fusion.published import fit_published
 from pathfuse.fusion.rung import Rung
 from pathfuse.fusion.static_product import fit_static, one_hot_bias
+from pathfuse.fusion.works import GENEST_1984, LOGITPROD_2026
 from pathfuse.types import LogProbs, Observed, Params, Weights
 
 RHOS = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
@@ -68,6 +69,8 @@ class LogitProd(Rung):
     """
 
     name = "logitprod"
+    summary = "the product of the experts' probabilities with weights that a gate reads from each sample's logits"
+    references = (LOGITPROD_2026, GENEST_1984)
 
     def __init__(
         self,

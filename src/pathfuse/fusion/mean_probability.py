@@ -25,6 +25,7 @@ class MeanProbability(Rung):
     """
 
     name = "mean_probability"
+    summary = "the average of the experts' probabilities"
     fits = False
 
     def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:

@@ -28,6 +28,7 @@ class RootStacking(Stacking):
     """
 
     name = "root_stacking"
+    summary = "ridge regression on all experts' log-probabilities and root probabilities"
 
     def candidates(self, n_samples: int) -> tuple[float, ...]:
         """Inverse penalties."""

@@ -41,8 +41,14 @@ class Rung(Fusion):
         presence_: What absent experts change (``fusion.presence``); empty: nothing.
     """
 
+    in_council: ClassVar[bool] = True
+    """Whether it votes in ``auto`` and may be what ``choose`` picks; where not, it is fitted and judged beside them."""
+    endpoints: ClassVar[tuple[str, ...]] = ()
+    """The endpoints that it is for; none named: every one of its family."""
     fits: ClassVar[bool] = True
     """Whether the weights or the sharpness are fitted; where not, absent experts change nothing."""
+    chooses: ClassVar[bool] = False
+    """Whether it picks among the experts by their fit rows, with or without a fit."""
     open_end: ClassVar[bool] = True
     """Whether a setting beyond the last candidate would shrink less still."""
     params_: Params

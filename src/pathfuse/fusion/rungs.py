@@ -12,16 +12,21 @@ from pathfuse.fusion.stacking import Stacking
 from pathfuse.fusion.static_product import StaticProduct
 from pathfuse.fusion.uniform_product import UniformProduct
 
-RUNGS: dict[str, type[Rung]] = {
-    rung.name: rung
-    for rung in (BestExpert, MeanProbability, UniformProduct, StaticProduct, LogitProd, Stacking, RootStacking)
-}
-SURVIVAL_RUNGS: dict[str, type[Rung]] = {**RUNGS, HazardProduct.name: HazardProduct}
+CATEGORICAL: tuple[type[Rung], ...] = (
+    BestExpert,
+    MeanProbability,
+    UniformProduct,
+    StaticProduct,
+    LogitProd,
+    Stacking,
+    RootStacking,
+    HazardProduct,
+)
 
 
 def rungs_of(endpoint: str) -> dict[str, type[Rung]]:
     """The rungs that an endpoint has, by name."""
-    return SURVIVAL_RUNGS if endpoint == "survival" else RUNGS
+    return {rung.name: rung for rung in CATEGORICAL if not rung.endpoints or endpoint in rung.endpoints}
 
 
 def new_rungs(seed: int, endpoint: str = "multiclass", **logitprod: Any) -> list[Rung]:

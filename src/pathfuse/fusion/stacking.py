@@ -16,6 +16,7 @@ from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.imputation import GaussianImputer, Table
 from pathfuse.fusion.logpool import ByOutcome, SetLikelihood
 from pathfuse.fusion.rung import Rung
+from pathfuse.fusion.works import WOLPERT_1992
 from pathfuse.types import LogProbs, Observed, Params, Weights
 
 CS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
@@ -41,6 +42,8 @@ class Stacking(Rung):
     """
 
     name = "stacking"
+    summary = "ridge regression on all experts' log-probabilities"
+    references = (WOLPERT_1992,)
 
     def __init__(self, C: float | None = None, seed: int = 0, n_jobs: int | None = None) -> None:
         super().__init__(seed, n_jobs)

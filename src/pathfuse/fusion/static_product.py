@@ -21,6 +21,7 @@ from pathfuse.fusion.logpool import (
     weighted_product,
 )
 from pathfuse.fusion.rung import Rung
+from pathfuse.fusion.works import GENEST_1984
 from pathfuse.types import LogProbs, Observed, Params, Weights
 
 RIDGES = (math.inf, 100.0, 10.0, 1.0)
@@ -48,6 +49,8 @@ class StaticProduct(Rung):
     """
 
     name = "static_product"
+    summary = "the product of the experts' probabilities with constant weights and a sharpness"
+    references = (GENEST_1984,)
     open_end = False  # the weakest pull is that of one row: hardly any
 
     def __init__(self, ridge: float | None = None, seed: int = 0, n_jobs: int | None = None) -> None:

@@ -9,6 +9,7 @@ from pathfuse.fusion.anchor import equal_weights
 from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.logpool import weighted_product
 from pathfuse.fusion.rung import Rung
+from pathfuse.fusion.works import GENEST_1984
 from pathfuse.types import LogProbs, Observed, Params, Weights
 
 
@@ -25,6 +26,8 @@ class UniformProduct(Rung):
     """
 
     name = "uniform_product"
+    summary = "the product of the experts' probabilities with equal weights"
+    references = (GENEST_1984,)
     fits = False
 
     def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:

@@ -31,7 +31,7 @@ from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.inner_cv import inner_folds
 from pathfuse.fusion.ladder import climb
 from pathfuse.fusion.rung import Rung
-from pathfuse.fusion.rungs import RUNGS
+from pathfuse.fusion.rungs import rungs_of
 from pathfuse.runs.fitting import check_seed
 from pathfuse.runs.manifest import LIBRARIES
 from pathfuse.runs.outer import Progress, silent
@@ -43,6 +43,7 @@ METRIC = "mDice"
 """What ``best_expert`` is chosen by, on the fit images."""
 BESTS = ("best", BEST)
 """Names of the single model that did best on the fit images; it is always judged."""
+RUNGS = rungs_of("multiclass")
 FUSIONS = tuple(name for name in RUNGS if name != BEST)
 
 

@@ -11,7 +11,9 @@ class GaussianBestExpert(GaussianRung):
     """Where it is absent, the next best that predicts the cell."""
 
     name = "best_expert"
+    summary = "the expert with the lowest negative log-likelihood on the fit rows"
     fits = False
+    chooses = True
 
     def fit(self, experts: GaussianExperts, y: Targets, setting: float, seed: int = 0) -> Params:
         """See ``GaussianRung``."""

@@ -7,8 +7,27 @@ from sklearn.covariance import ledoit_wolf
 from pathfuse.costs import add_flops, solve_flops
 from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets
 from pathfuse.fusion.gaussian.rung import GaussianRung
+from pathfuse.references import article
 from pathfuse.types import Params
 
+BATES_1969 = article(
+    "bates1969",
+    "Bates, J. M. and Granger, C. W. J.",
+    "The combination of forecasts",
+    "Operational Research Quarterly",
+    "20",
+    "451--468",
+    "1969",
+)
+LEDOIT_2004 = article(
+    "ledoit2004",
+    "Ledoit, O. and Wolf, M.",
+    "A well-conditioned estimator for large-dimensional covariance matrices",
+    "Journal of Multivariate Analysis",
+    "88",
+    "365--411",
+    "2004",
+)
 Square = Float[np.ndarray, "expert expert"]
 
 
@@ -16,6 +35,8 @@ class GaussianCovarianceProduct(GaussianRung):
     """``weights proportional to S^-1 1``, without negative ones; the variance is that of the weighted error."""
 
     name = "covariance_product"
+    summary = "a product with weights from the covariance of the experts' errors"
+    references = (BATES_1969, LEDOIT_2004)
 
     def fit(self, experts: GaussianExperts, y: Targets, setting: float, seed: int = 0) -> Params:
         """See ``GaussianRung``."""

@@ -8,6 +8,7 @@ from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments,
 from pathfuse.fusion.gaussian.product import Cells, GaussianObjective, gate_input, gaussian_weights
 from pathfuse.fusion.gaussian.rung import GaussianRung
 from pathfuse.fusion.logpool import Product, equal_product
+from pathfuse.fusion.works import GENEST_1984, LOGITPROD_2026
 from pathfuse.types import Params
 
 
@@ -15,6 +16,8 @@ class GaussianLogitProd(GaussianRung):
     """Weights that depend on the sample and the target; settings are ridges on the gate."""
 
     name = "logitprod"
+    summary = "the product of the experts' normal distributions with weights that a gate reads from each sample"
+    references = (LOGITPROD_2026, GENEST_1984)
     settings: ClassVar[tuple[float, ...]] = (1.0, 0.1, 0.01)
 
     def fit(self, experts: GaussianExperts, y: Targets, setting: float, seed: int = 0) -> Params:

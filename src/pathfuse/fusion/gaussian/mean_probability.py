@@ -12,6 +12,7 @@ class GaussianMean(GaussianRung):
     """Plain average: nothing is fitted."""
 
     name = "mean_probability"
+    summary = "the equal mixture of the experts' normal distributions, by its moments"
     fits = False
 
     def fit(self, experts: GaussianExperts, y: Targets, setting: float, seed: int = 0) -> Params:

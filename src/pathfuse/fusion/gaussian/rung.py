@@ -7,6 +7,7 @@ import numpy as np
 
 from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets, residual_variance
 from pathfuse.fusion.gaussian.presence import corrected_gaussian
+from pathfuse.references import Reference
 from pathfuse.types import Params, Weights
 
 PRESENCE = "presence/"
@@ -17,6 +18,10 @@ class GaussianRung(ABC):
     """Base of the regression methods: stateless, so that a fit is its parameters."""
 
     name: ClassVar[str]
+    summary: ClassVar[str]
+    references: ClassVar[tuple[Reference, ...]] = ()
+    in_council: ClassVar[bool] = True
+    chooses: ClassVar[bool] = False
     fits: ClassVar[bool] = True
     """Whether the weights or the sharpness are fitted; where not, absent experts change nothing."""
     open_end: ClassVar[bool] = True

@@ -7,6 +7,7 @@ import numpy as np
 from pathfuse.costs import add_flops, solve_flops
 from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets, equal_share
 from pathfuse.fusion.gaussian.rung import GaussianRung
+from pathfuse.fusion.works import WOLPERT_1992
 from pathfuse.types import Params
 
 
@@ -14,6 +15,8 @@ class GaussianStacking(GaussianRung):
     """Per target; settings are ridges in units of the target's variance times n."""
 
     name = "stacking"
+    summary = "ridge regression on all experts' means"
+    references = (WOLPERT_1992,)
     settings: ClassVar[tuple[float, ...]] = (10.0, 1.0, 0.1, 0.01, 0.001)
 
     def fit(self, experts: GaussianExperts, y: Targets, setting: float, seed: int = 0) -> Params:

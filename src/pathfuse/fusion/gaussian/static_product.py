@@ -8,6 +8,7 @@ from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments,
 from pathfuse.fusion.gaussian.product import Cells, GaussianObjective, gaussian_weights, nothing_seen
 from pathfuse.fusion.gaussian.rung import GaussianRung
 from pathfuse.fusion.logpool import Product, equal_product
+from pathfuse.fusion.works import GENEST_1984
 from pathfuse.types import Params
 
 
@@ -15,6 +16,8 @@ class GaussianStaticProduct(GaussianRung):
     """Weights shrunk towards equal; settings are ridges in units of 1/n."""
 
     name = "static_product"
+    summary = "the product of the experts' normal distributions with constant weights and a sharpness"
+    references = (GENEST_1984,)
     open_end = False  # the weakest pull is that of one row: hardly any
     settings: ClassVar[tuple[float, ...]] = (100.0, 10.0, 1.0)
 
