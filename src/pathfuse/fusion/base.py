@@ -9,8 +9,8 @@ from sklearn.base import BaseEstimator
 from threadpoolctl import threadpool_limits
 
 from pathfuse.errors import InputError, NotFittedError
+from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.certificate import Certificate
-from pathfuse.fusion.experts import Experts
 from pathfuse.references import Reference
 from pathfuse.types import Logits, LogProbs, Observed, Weights
 

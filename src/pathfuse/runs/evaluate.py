@@ -12,14 +12,14 @@ from pathfuse.evaluation.judged import Judged
 from pathfuse.evaluation.notes import listed
 from pathfuse.evaluation.paired_tests import same_predictions
 from pathfuse.evaluation.rules import Rules
-from pathfuse.fusion.experts import Experts
-from pathfuse.fusion.gaussian.council import GAUSSIAN_RUNGS
+from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.gaussian.council import GAUSSIAN_METHODS
 from pathfuse.fusion.gaussian.experts import GaussianExperts
-from pathfuse.fusion.gaussian.rung import GaussianRung
+from pathfuse.fusion.gaussian.method import GaussianMethod
+from pathfuse.fusion.method import Method
+from pathfuse.fusion.methods import categorical_methods
 from pathfuse.fusion.null_model import NULL_MODEL, for_all, null_log_prob, null_moments
 from pathfuse.fusion.registry import methods_of
-from pathfuse.fusion.rung import Rung
-from pathfuse.fusion.rungs import rungs_of
 from pathfuse.runs.fitting import check_names, check_seed
 from pathfuse.runs.judging import check_judging, check_patients, judge_all, judged_rows, with_positive
 from pathfuse.runs.learning import beside_null_model, learning_notes, learning_warnings
@@ -35,7 +35,7 @@ from pathfuse.tables.study import Study
 from pathfuse.types import Index, LogProbs, Params
 
 
-def pools_of(endpoint: str) -> dict[str, type[Rung] | type[GaussianRung]]:
+def pools_of(endpoint: str) -> dict[str, type[Method] | type[GaussianMethod]]:
     """The methods that need no fit; those that choose an expert, only where there are fit rows to choose it on."""
     return {name: method for name, method in methods_of(endpoint).items() if not method.fits}
 
@@ -195,7 +195,7 @@ def _predictions(study: Study, task: str, fit_rows: Index, rows: Index) -> tuple
     experts = Experts.from_logits(logits[rows])
     alone = np.where(experts.present[:, :, None], experts.log_prob, np.nan)
     said: dict[str, LogProbs] = {e.name: alone[:, m] for m, e in enumerate(study.experts) if task in e.outputs}
-    for name, method in rungs_of(study.endpoint.kind).items():
+    for name, method in categorical_methods(study.endpoint.kind).items():
         if not method.fits and (len(fit_rows) or not method.chooses):
             said[name] = method().pool(experts, _learned(study, task, name, fit_rows))
     if len(fit_rows):
@@ -207,11 +207,11 @@ def _learned(study: Study, task: str, name: str, fit_rows: Index) -> Params:
     """The parameters of a method that needs no fit: none, or the order in which it trusts the experts."""
     if study.endpoint.kind == "regression":
         known = align_moments(study.experts, study.samples.ids[fit_rows].tolist(), len(study.endpoint.outcomes))
-        return GAUSSIAN_RUNGS[name].learn(known, study.truth["all"].observed[fit_rows], 0.0)
+        return GAUSSIAN_METHODS[name].learn(known, study.truth["all"].observed[fit_rows], 0.0)
     if not len(fit_rows):
         return {}
     logits = study.logits(task, np.maximum(study.frequency(task, fit_rows), 1e-7))
-    method = rungs_of(study.endpoint.kind)[name]()
+    method = categorical_methods(study.endpoint.kind)[name]()
     return method.fit_path(Experts.from_logits(logits[fit_rows]), study.truth[task].observed[fit_rows], [0.0])[0]
 
 
@@ -226,7 +226,7 @@ def _moments(study: Study, fit_rows: Index, rows: Index) -> dict[str, np.ndarray
     }
     for name, method in pools_of("regression").items():
         if method.chooses and len(fit_rows):
-            said[name] = GAUSSIAN_RUNGS[name].pool(filled, _learned(study, "all", name, fit_rows)).flat()
+            said[name] = GAUSSIAN_METHODS[name].pool(filled, _learned(study, "all", name, fit_rows)).flat()
         elif not method.chooses:
             said[name] = _pooled(name, filled)
     if len(fit_rows):
@@ -236,7 +236,7 @@ def _moments(study: Study, fit_rows: Index, rows: Index) -> dict[str, np.ndarray
 
 def _pooled(name: str, experts: GaussianExperts) -> np.ndarray:
     """Moments of a pool; the plain mean, without a variance, for targets of which some expert gives no variance."""
-    pooled = GAUSSIAN_RUNGS[name].pool(experts, {})
+    pooled = GAUSSIAN_METHODS[name].pool(experts, {})
     unsure = (experts.present & np.isnan(experts.variance)).any(axis=(0, 1))
     if not unsure.any():
         return pooled.flat()

@@ -1,1 +1,1 @@
-"""Fusion of Gaussian predictions: the ladder of regression (fusion.md, section 7). One method per file."""
+"""Fusion of Gaussian predictions: the methods of regression (fusion.md, section 7). One method per file."""

@@ -1,7 +1,7 @@
 """The product of the experts' Gaussians with equal weights: the precision-weighted mean (gPoE; Cao & Fleet 2014)."""
 
 from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets, equal_share, pool
-from pathfuse.fusion.gaussian.rung import GaussianRung
+from pathfuse.fusion.gaussian.method import GaussianMethod
 from pathfuse.references import Reference
 from pathfuse.types import Params
 
@@ -17,7 +17,7 @@ CAO_2014 = Reference(
 )
 
 
-class GaussianUniformProduct(GaussianRung):
+class GaussianUniformProduct(GaussianMethod):
     """Equal weights that sum to 1: nothing is fitted."""
 
     name = "uniform_product"
@@ -26,11 +26,11 @@ class GaussianUniformProduct(GaussianRung):
     fits = False
 
     def fit(self, experts: GaussianExperts, y: Targets, setting: float, seed: int = 0) -> Params:
-        """See ``GaussianRung``."""
+        """See ``GaussianMethod``."""
         return {}
 
     def pool(self, experts: GaussianExperts, params: Params) -> Gaussian:
-        """See ``GaussianRung``."""
+        """See ``GaussianMethod``."""
         return pool(experts, equal_share(experts))
 
     def share(self, experts: GaussianExperts, params: Params) -> Moments:

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from pathfuse.fusion.anchor import PRIOR_ROWS
-from pathfuse.fusion.certificate import preference
-from pathfuse.fusion.experts import Experts
-from pathfuse.fusion.logpool import (
+from pathfuse.fusion.categorical.anchor import PRIOR_ROWS
+from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.logpool import (
     Likelihood,
     Product,
     ProductObjective,
@@ -20,7 +19,8 @@ from pathfuse.fusion.logpool import (
     product_weights,
     weighted_product,
 )
-from pathfuse.fusion.rung import Rung
+from pathfuse.fusion.certificate import preference
+from pathfuse.fusion.method import Method
 from pathfuse.fusion.works import GENEST_1984
 from pathfuse.types import LogProbs, Observed, Params, Weights
 
@@ -28,7 +28,7 @@ RIDGES = (math.inf, 100.0, 10.0, 1.0)
 """Candidate pulls towards equal weights, times 1/n. Infinite: equal weights, only the sharpness is fitted."""
 
 
-class StaticProduct(Rung):
+class StaticProduct(Method):
     """Constant weights on the simplex and one sharpness, shrunk towards the uniform product.
 
     Args:
@@ -62,7 +62,7 @@ class StaticProduct(Rung):
         return RIDGES if self.ridge is None else (self.ridge,)
 
     def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:
-        """See ``Rung``."""
+        """See ``Method``."""
         product, path = equal_product(experts.shape[1]), []
         for ridge in settings:
             product = fit_static(experts, observed, ridge, product)
@@ -70,7 +70,7 @@ class StaticProduct(Rung):
         return path
 
     def pool(self, experts: Experts, params: Params) -> LogProbs:
-        """See ``Rung``."""
+        """See ``Method``."""
         return weighted_product(experts, self.share(experts, params), float(np.exp(params["log_sharpness"])))
 
     def share(self, experts: Experts, params: Params) -> Weights:

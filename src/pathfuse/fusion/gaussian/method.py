@@ -1,4 +1,4 @@
-"""A rung of the ladder for Gaussians; the counterpart of ``fusion.rung`` on means and variances."""
+"""A method of the fitted for Gaussians; the counterpart of ``fusion.method`` on means and variances."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -14,7 +14,7 @@ PRESENCE = "presence/"
 """How parameters about absent experts are named: this, then the name in ``fusion.presence``."""
 
 
-class GaussianRung(ABC):
+class GaussianMethod(ABC):
     """Base of the regression methods: stateless, so that a fit is its parameters."""
 
     name: ClassVar[str]
