@@ -49,6 +49,7 @@ lint: .venv/.dev
 
 # Strict: a broken link or a name that does not exist fails, and so does a page that asks the network for anything.
 docs: .venv/.docs
+	$(BIN)/python dev/list_methods.py
 	$(BIN)/zensical build --clean --strict
 	$(BIN)/python tests/check_site.py site
 

@@ -33,10 +33,10 @@ from pathfuse.evaluation.judged import Judged
 from pathfuse.evaluation.metrics.registry import metric
 from pathfuse.evaluation.metrics.survival import SurvivalTruth
 from pathfuse.evaluation.rules import Rules
-from pathfuse.fusion.best_expert import BestExpert
-from pathfuse.fusion.experts import Experts
-from pathfuse.fusion.mean_probability import MeanProbability
-from pathfuse.fusion.uniform_product import UniformProduct
+from pathfuse.fusion.categorical.best_expert import BestExpert
+from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.mean_probability import MeanProbability
+from pathfuse.fusion.categorical.uniform_product import UniformProduct
 from pathfuse.runs.judging import judged_rows
 from pathfuse.tables.study import parse_edges, read_study
 
@@ -251,7 +251,7 @@ def study(name: str) -> Population:
     experts = Experts.from_logits(logits[test])
     methods = {"mean_probability": MeanProbability(), "uniform_product": UniformProduct(), "best_expert": BestExpert()}
     known, observed = Experts.from_logits(logits[fit]), read.truth["all"].observed[fit]
-    said = {name: rung.fit_experts(known, observed, fit).log_pool(experts) for name, rung in methods.items()}
+    said = {name: method.fit_experts(known, observed, fit).log_pool(experts) for name, method in methods.items()}
     tasks = judged_rows(read, "all", [(fit, test)], [said], "sample")
     contrasts = (("best_expert", "uniform_product"), ("mean_probability", "uniform_product"))
     return Population(name, read.endpoint, tasks, contrasts)

@@ -8,10 +8,10 @@ from threadpoolctl import threadpool_limits
 from benchmarks.adam import adam_fit
 from benchmarks.simulate import region_experts
 from pathfuse.endpoints.likelihood import set_nll
-from pathfuse.fusion.experts import Experts
-from pathfuse.fusion.gating import gate_features
-from pathfuse.fusion.logitprod import LogitProd
-from pathfuse.fusion.logpool import product_weights, weighted_product
+from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.gating import gate_features
+from pathfuse.fusion.categorical.logitprod import LogitProd
+from pathfuse.fusion.categorical.logpool import product_weights, weighted_product
 
 
 def fit_time() -> list[dict[str, object]]:

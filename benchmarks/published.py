@@ -22,12 +22,12 @@ from pathfuse.evaluation.metrics.classification import macro_auroc
 from pathfuse.evaluation.metrics.survival import SurvivalTruth, concordance, harrell_pairs
 from pathfuse.fusion.auto import Auto
 from pathfuse.fusion.base import Fusion
-from pathfuse.fusion.experts import Experts
-from pathfuse.fusion.ladder import climb
-from pathfuse.fusion.logitprod import LogitProd
-from pathfuse.fusion.published import need_torch, risk_of
-from pathfuse.fusion.rungs import new_rungs
-from pathfuse.fusion.uniform_product import UniformProduct
+from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.logitprod import LogitProd
+from pathfuse.fusion.categorical.published import need_torch, risk_of
+from pathfuse.fusion.categorical.uniform_product import UniformProduct
+from pathfuse.fusion.fitted import fit_methods
+from pathfuse.fusion.methods import new_methods
 
 SEED = 42
 N_TEST = 400
@@ -123,6 +123,6 @@ def _alone(method: Fusion, experts: Experts, observed: np.ndarray) -> Fusion:
 
 
 def _auto(endpoint: str, experts: Experts, observed: np.ndarray) -> Fusion:
-    """As ``runs.fitting`` does: the endpoint's own rungs, then the council."""
-    ladder = climb(new_rungs(SEED, endpoint), experts, observed, np.arange(len(observed)), SEED)
-    return Auto(SEED).fit_ladder(ladder, experts, observed)
+    """As ``runs.fitting`` does: the endpoint's own methods, then the council."""
+    fitted = fit_methods(new_methods(SEED, endpoint), experts, observed, np.arange(len(observed)), SEED)
+    return Auto(SEED).from_fitted(fitted, experts, observed)

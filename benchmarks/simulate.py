@@ -9,7 +9,7 @@ import numpy as np
 
 from pathfuse.endpoints.likelihood import floor_log_prob
 from pathfuse.endpoints.survival import event_distribution
-from pathfuse.fusion.experts import Experts
+from pathfuse.fusion.categorical.experts import Experts
 
 
 def region_experts(

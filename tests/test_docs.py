@@ -3,6 +3,7 @@
 ``PATHFUSE_DOCS=all`` runs the commands of the pages too (minutes), and the blocks that read what they write.
 """
 
+import importlib.util
 import io
 import os
 import re
@@ -246,3 +247,14 @@ def test_the_options_of_every_command_are_listed(run_cli):
         assert there <= words, f"{command}: {sorted(there - words)} are not listed"
         stale = listed.get(command, set()) - there
         assert not stale, f"{command}: {sorted(stale)} do not exist"
+
+
+def test_the_lists_of_methods_are_current():
+    """``dev/list_methods.py`` writes them from the registry."""
+    place = importlib.util.spec_from_file_location("list_methods", ROOT / "dev" / "list_methods.py")
+    lists = importlib.util.module_from_spec(place)
+    place.loader.exec_module(lists)
+    assert lists.README.read_text(encoding="utf-8") == lists.readme(), "run python dev/list_methods.py"
+    assert lists.PAGE.read_text(encoding="utf-8") == lists.page(), "run python dev/list_methods.py"
+    for name in lists.where():
+        assert f"| `{name}` |" in lists.table()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pathfuse
 
 LAYERS = [
-    "types", "errors", "costs", "workers", "endpoints", "tables", "bags", "features", "experts", "fusion",
+    "types", "errors", "references", "costs", "workers", "endpoints", "tables", "bags", "features", "experts", "fusion",
     "calibration", "evaluation", "report", "suite", "runs", "dense", "pipeline", "cli", "testing",
 ]  # fmt: skip
 HEAVY = {"torch", "torchvision", "timm", "peft", "transformers", "h5py", "pandas"}

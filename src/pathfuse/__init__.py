@@ -7,15 +7,15 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from pathfuse.errors import InputError, NotFittedError, PathfuseError
     from pathfuse.fusion.auto import Auto
-    from pathfuse.fusion.best_expert import BestExpert
+    from pathfuse.fusion.categorical.best_expert import BestExpert
+    from pathfuse.fusion.categorical.hazard_product import HazardProduct
+    from pathfuse.fusion.categorical.logitprod import LogitProd
+    from pathfuse.fusion.categorical.mean_probability import MeanProbability
+    from pathfuse.fusion.categorical.root_stacking import RootStacking
+    from pathfuse.fusion.categorical.stacking import Stacking
+    from pathfuse.fusion.categorical.static_product import StaticProduct
+    from pathfuse.fusion.categorical.uniform_product import UniformProduct
     from pathfuse.fusion.choose import Choose
-    from pathfuse.fusion.hazard_product import HazardProduct
-    from pathfuse.fusion.logitprod import LogitProd
-    from pathfuse.fusion.mean_probability import MeanProbability
-    from pathfuse.fusion.root_stacking import RootStacking
-    from pathfuse.fusion.stacking import Stacking
-    from pathfuse.fusion.static_product import StaticProduct
-    from pathfuse.fusion.uniform_product import UniformProduct
     from pathfuse.runs.evaluate import evaluate
     from pathfuse.runs.fuse import fuse
     from pathfuse.runs.model import FusedModel, load
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Auto": "pathfuse.fusion.auto",
-    "BestExpert": "pathfuse.fusion.best_expert",
+    "BestExpert": "pathfuse.fusion.categorical.best_expert",
     "Choose": "pathfuse.fusion.choose",
     "FusedModel": "pathfuse.runs.model",
-    "HazardProduct": "pathfuse.fusion.hazard_product",
+    "HazardProduct": "pathfuse.fusion.categorical.hazard_product",
     "InputError": "pathfuse.errors",
-    "LogitProd": "pathfuse.fusion.logitprod",
-    "MeanProbability": "pathfuse.fusion.mean_probability",
+    "LogitProd": "pathfuse.fusion.categorical.logitprod",
+    "MeanProbability": "pathfuse.fusion.categorical.mean_probability",
     "NotFittedError": "pathfuse.errors",
     "PathfuseError": "pathfuse.errors",
     "RankResult": "pathfuse.runs.rank",
     "Result": "pathfuse.runs.result",
-    "RootStacking": "pathfuse.fusion.root_stacking",
-    "Stacking": "pathfuse.fusion.stacking",
-    "StaticProduct": "pathfuse.fusion.static_product",
+    "RootStacking": "pathfuse.fusion.categorical.root_stacking",
+    "Stacking": "pathfuse.fusion.categorical.stacking",
+    "StaticProduct": "pathfuse.fusion.categorical.static_product",
     "Study": "pathfuse.tables.study",
-    "UniformProduct": "pathfuse.fusion.uniform_product",
+    "UniformProduct": "pathfuse.fusion.categorical.uniform_product",
     "evaluate": "pathfuse.runs.evaluate",
     "fuse": "pathfuse.runs.fuse",
     "load": "pathfuse.runs.model",

@@ -7,12 +7,12 @@ import pathfuse
 from pathfuse.calibration.temperature import at_temperature, best_gaussian_temperature, best_temperature
 from pathfuse.endpoints.likelihood import log_softmax, set_nll
 from pathfuse.fusion import inner_cv
-from pathfuse.fusion.static_product import StaticProduct
+from pathfuse.fusion.categorical.static_product import StaticProduct
 
 
 @pytest.fixture(autouse=True)
 def quick_inner_folds(monkeypatch):
-    """One division in five instead of fifty fits per rung."""
+    """One division in five instead of fifty fits per method."""
     monkeypatch.setattr(inner_cv, "SMALL", 0)
     monkeypatch.setattr(inner_cv, "LARGE", 0)
 

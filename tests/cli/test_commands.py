@@ -27,7 +27,7 @@ RESAMPLES = 120
 ARGUMENTS = ("--resamples", RESAMPLES, "--seed", 0)
 CLASSES = ("adipose", "stroma", "tumor")
 EXPERTS = ("expert_0", "expert_1", "expert_2")
-RUNGS = (
+FITTED = (
     "best_expert",
     "mean_probability",
     "uniform_product",
@@ -160,7 +160,7 @@ def test_metrics_csv(fused):
     table = pl.read_csv(fused / "metrics.csv")
     assert table.columns == ["method", "output", "metric", "value", "ci_low", "ci_high", "n", "n_patients"]
     assert set(table["output"]) == {"all"}
-    expected = {(method, metric) for method in (*EXPERTS, *RUNGS, "null_model", "fused") for metric in METRICS}
+    expected = {(method, metric) for method in (*EXPERTS, *FITTED, "null_model", "fused") for metric in METRICS}
     rows = list(table.select("method", "metric").iter_rows())
     assert len(rows) == len(expected)
     assert set(rows) == expected
@@ -168,7 +168,7 @@ def test_metrics_csv(fused):
     sure = table.filter(pl.col("metric") != "ece", ~constant)  # the ECE has no interval
     assert sure.null_count().sum_horizontal()[0] == 0
     assert (sure["ci_low"] <= sure["ci_high"]).all()
-    of_all = table.filter(pl.col("method").is_in(["expert_0", *RUNGS, "fused"]))
+    of_all = table.filter(pl.col("method").is_in(["expert_0", *FITTED, "fused"]))
     assert set(of_all["n"]) == set(of_all["n_patients"]) == {40}
 
 
@@ -214,11 +214,11 @@ def test_comparisons_csv(fused):
         "method", "reference", "output", "metric", "difference", "ci_low", "ci_high", "p_value", "test",
         "p_holm",
     ]  # fmt: skip
-    everyone = (*EXPERTS, *RUNGS, "null_model", "fused")
+    everyone = (*EXPERTS, *FITTED, "null_model", "fused")
     pairs = {(m, r) for m in ("fused", "logitprod") for r in everyone if r != m}
     assert set(table.select("method", "reference").iter_rows()) == pairs
     values = {(r["method"], r["metric"]): r["value"] for r in pl.read_csv(fused / "metrics.csv").to_dicts()}
-    full = {"fused", "expert_0", *RUNGS}  # a pair is compared on the rows that both scored
+    full = {"fused", "expert_0", *FITTED}  # a pair is compared on the rows that both scored
     for row in table.filter(pl.col("reference").is_in(full)).to_dicts():
         expected = values[row["method"], row["metric"]] - values[row["reference"], row["metric"]]
         assert row["difference"] == pytest.approx(expected, abs=1e-12)
@@ -269,14 +269,14 @@ def test_manifest_json(fused, study, simulated):
         assert manifest["experts"][name]["coverage_fit"] == pytest.approx(rows["fit"] / 60)
         assert manifest["experts"][name]["coverage_judged"] == pytest.approx(rows["test"] / 40)
     inner = manifest["inner_cross_validation"][0]["all"]
-    assert set(inner["inner_nll"]) == set(inner["council_weights"]) == set(RUNGS)
+    assert set(inner["inner_nll"]) == set(inner["council_weights"]) == set(FITTED)
     assert sum(inner["council_weights"].values()) == pytest.approx(1)
 
 
 def test_report_html_opens_offline(fused):
     page = (fused / "report.html").read_text(encoding="utf-8")
     assert not re.findall(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//|@import|url\(\s*["']?https?:""", page)
-    for word in (*EXPERTS, *RUNGS, "fused"):
+    for word in (*EXPERTS, *FITTED, "fused"):
         assert word in page
 
 

@@ -24,7 +24,7 @@ REPEATED = ("fused.parquet", "metrics.csv", "reliability.csv", "model/model.json
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_inner_folds():
-    """One division in five instead of fifty fits per rung."""
+    """One division in five instead of fifty fits per method."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inner_cv, "SMALL", 0)
         patch.setattr(inner_cv, "LARGE", 0)

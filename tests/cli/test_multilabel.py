@@ -14,7 +14,7 @@ from pathfuse.fusion import inner_cv
 
 LABELS = ("CDH1", "PIK3CA", "TP53")
 EXPERTS = ("expert_0", "expert_1", "expert_2")
-RUNGS = (
+FITTED = (
     "best_expert",
     "mean_probability",
     "uniform_product",
@@ -30,7 +30,7 @@ FIT = pl.col("split") == "fit"
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_inner_folds():
-    """One division in five instead of fifty fits per rung."""
+    """One division in five instead of fifty fits per method."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inner_cv, "SMALL", 0)
         patch.setattr(inner_cv, "LARGE", 0)
@@ -125,7 +125,7 @@ def test_fused_parquet(fused, study):
 
 def test_metrics_csv(fused, study):
     table = pl.read_csv(fused / "metrics.csv")
-    methods = (*EXPERTS, *RUNGS, "null_model", "fused")
+    methods = (*EXPERTS, *FITTED, "null_model", "fused")
     expected = {(m, o, x) for m in methods for o in (*LABELS, "all") for x in METRICS}
     assert set(table.select("method", "output", "metric").iter_rows()) == expected
     assert table.height == len(expected)

@@ -16,7 +16,7 @@ EDGES = "0,12,24,36,inf"
 T = 4
 EXPERTS = ("expert_0", "expert_1", "expert_2")
 HAZARDS = [f"hazard_{k}" for k in range(1, T + 1)]
-RUNGS = ("best_expert", "mean_probability", "uniform_product", "static_product", "logitprod", "stacking",
+FITTED = ("best_expert", "mean_probability", "uniform_product", "static_product", "logitprod", "stacking",
          "root_stacking", "hazard_product")  # fmt: skip
 METRICS = ("nll", "c_index", "c_index_ipcw", "ibs", "auc_at_12", "auc_at_24", "auc_at_36")
 PROGRESS = re.compile(r" *\d+ % .+")
@@ -24,7 +24,7 @@ PROGRESS = re.compile(r" *\d+ % .+")
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_inner_folds():
-    """One division in five instead of fifty fits per rung."""
+    """One division in five instead of fifty fits per method."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inner_cv, "SMALL", 0)
         patch.setattr(inner_cv, "LARGE", 0)
@@ -137,7 +137,7 @@ def test_fused_parquet(fused, study):
 def test_metrics_csv(fused):
     table = pl.read_csv(fused / "metrics.csv")
     assert set(table["output"]) == {"all"}
-    expected = {(method, metric) for method in (*EXPERTS, *RUNGS, "null_model", "fused") for metric in METRICS}
+    expected = {(method, metric) for method in (*EXPERTS, *FITTED, "null_model", "fused") for metric in METRICS}
     assert set(table.select("method", "metric").iter_rows()) == expected
     assert table.height == len(expected)
     assert table["value"].null_count() == 0

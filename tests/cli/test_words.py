@@ -18,7 +18,7 @@ ALONE = "no patients were given, so intervals treat each as independent"
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_inner_folds():
-    """One division in five instead of fifty fits per rung."""
+    """One division in five instead of fifty fits per method."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inner_cv, "SMALL", 0)
         patch.setattr(inner_cv, "LARGE", 0)

@@ -1,4 +1,4 @@
-"""One suite over every pair of method and endpoint. A new rung is covered by being registered for its endpoint."""
+"""One suite over every pair of method and endpoint. A new method is covered by being registered for its endpoint."""
 
 from functools import cache
 from typing import NamedTuple
@@ -11,11 +11,12 @@ from pathfuse.endpoints.survival import event_distribution
 from pathfuse.fusion import inner_cv
 from pathfuse.fusion.auto import Auto
 from pathfuse.fusion.base import Fusion
+from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.certificate import chain_nll
 from pathfuse.fusion.choose import Choose
-from pathfuse.fusion.experts import Experts
-from pathfuse.fusion.ladder import climb
-from pathfuse.fusion.rungs import new_rungs, rungs_of
+from pathfuse.fusion.fitted import fit_methods
+from pathfuse.fusion.methods import new_methods
+from pathfuse.fusion.registry import methods_of
 from pathfuse.fusion.store import dump, restore
 
 N, M, K = 60, 3, 4
@@ -26,7 +27,7 @@ KINDS = {
     "survival, half a bin, a gate per bin": ("survival", {"gate": "per_bin"}),
 }
 """What is fused: the endpoint, and the options of its ``logitprod``."""
-PAIRS = [(kind, name) for kind, (endpoint, _) in KINDS.items() for name in (*rungs_of(endpoint), "auto", "choose")]
+PAIRS = [(kind, name) for kind, (endpoint, _) in KINDS.items() for name in (*methods_of(endpoint), "auto", "choose")]
 CERTIFIED = ("best_expert", "static_product", "logitprod", "hazard_product", "auto")
 FIXED = ("best_expert", "mean_probability", "uniform_product", "static_product", "hazard_product")
 """Methods whose weights are the same for all samples that the same experts scored."""
@@ -63,28 +64,28 @@ def simulate(kind: str, seed: int, missing: float = 0.25) -> Problem:
 
 
 @cache
-def ladder(kind: str) -> dict[str, Fusion]:
+def fitted(kind: str) -> dict[str, Fusion]:
     """Every method of an endpoint, fitted as ``fuse`` does it."""
     endpoint, options = KINDS[kind]
     experts, observed = simulate(kind, 0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inner_cv, "SMALL", 0)  # one division in five: quick
         patch.setattr(inner_cv, "LARGE", 0)
-        fitted = climb(new_rungs(0, endpoint, **options), experts, observed, np.arange(N), 0)
-    auto, choose = Auto().fit_ladder(fitted, experts, observed), Choose().fit_ladder(fitted)
+        fitted = fit_methods(new_methods(0, endpoint, **options), experts, observed, np.arange(N), 0)
+    auto, choose = Auto().from_fitted(fitted, experts, observed), Choose().from_fitted(fitted)
     return {**fitted.members, "auto": auto, "choose": choose}
 
 
 @pytest.fixture(params=PAIRS, ids=[f"{kind}-{name}" for kind, name in PAIRS])
 def pair(request):
     kind, name = request.param
-    return ladder(kind)[name], kind
+    return fitted(kind)[name], kind
 
 
 def test_each_endpoint_has_its_rungs():
     for kind, (endpoint, _) in KINDS.items():
-        assert list(ladder(kind)) == [*rungs_of(endpoint), "auto", "choose"]
-        assert ("hazard_product" in ladder(kind)) == (endpoint == "survival")
+        assert list(fitted(kind)) == [*methods_of(endpoint), "auto", "choose"]
+        assert ("hazard_product" in fitted(kind)) == (endpoint == "survival")
 
 
 def test_predictions_are_normalised(pair):
@@ -166,6 +167,6 @@ def test_huge_logits_do_not_overflow(pair):
 def test_observed_sets_are_accepted_by_fit():
     """The arrays' door of the library: a boolean table in place of labels."""
     experts, observed = simulate("survival", 4, missing=0.0)
-    fusion = rungs_of("survival")["hazard_product"](ridge=1.0).fit(experts.log_prob, observed)
+    fusion = methods_of("survival")["hazard_product"](ridge=1.0).fit(experts.log_prob, observed)
     np.testing.assert_allclose(fusion.predict_proba(experts.log_prob).sum(axis=1), 1, atol=1e-12)
     assert fusion.certificate_.holds

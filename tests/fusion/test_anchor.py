@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from pathfuse.endpoints.likelihood import set_nll
-from pathfuse.fusion.anchor import anchor_of
 from pathfuse.fusion.auto import Auto
-from pathfuse.fusion.experts import Experts
-from pathfuse.fusion.hazard_product import HazardProduct
-from pathfuse.fusion.rungs import new_rungs
-from pathfuse.fusion.static_product import StaticProduct
+from pathfuse.fusion.categorical.anchor import anchor_of
+from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.hazard_product import HazardProduct
+from pathfuse.fusion.categorical.static_product import StaticProduct
+from pathfuse.fusion.methods import new_methods
 
 
 def calibrated(rng, n, n_experts=2, shift=2.0):
@@ -43,13 +43,13 @@ def test_sharpness_is_finite_where_the_fit_rows_are_separable(ridge):
     assert nll(model.predict_log_proba(unseen), truth) < best
 
 
-@pytest.mark.parametrize("rung", new_rungs(0, "survival"), ids=lambda rung: rung.name)
-def test_no_method_is_far_too_sure_where_the_fit_rows_are_separable(rung):
+@pytest.mark.parametrize("method", new_methods(0, "survival"), ids=lambda method: method.name)
+def test_no_method_is_far_too_sure_where_the_fit_rows_are_separable(method):
     logits, y, unseen, truth = separable()
-    if isinstance(rung, HazardProduct):
+    if isinstance(method, HazardProduct):
         logits, unseen = (np.concatenate([x, np.full((*x.shape[:2], 1), -9.0)], axis=2) for x in (logits, unseen))
         y = np.eye(3, dtype=bool)[y]
-    fitted = rung.fit(logits, y)
+    fitted = method.fit(logits, y)
     equal = nll(np.log(np.exp(Experts.from_logits(unseen).log_prob).mean(axis=1)), truth)
     alone = min(nll(Experts.from_logits(unseen).log_prob[:, m], truth) for m in (0, 1))
     assert nll(fitted.predict_log_proba(unseen), truth) < 1.05 * max(equal, alone)

@@ -6,13 +6,19 @@ from scipy.optimize import approx_fprime
 
 from pathfuse.endpoints.likelihood import set_nll
 from pathfuse.endpoints.survival import event_distribution
-from pathfuse.fusion.anchor import PRIOR_ROWS
-from pathfuse.fusion.bin_gates import BinGates, BinGatesObjective
-from pathfuse.fusion.experts import Experts
-from pathfuse.fusion.gating import Standardiser, gate_features
-from pathfuse.fusion.logitprod import LogitProd, hide
-from pathfuse.fusion.logpool import Product, ProductObjective, equal_product, product_weights, weighted_product
-from pathfuse.fusion.static_product import fit_static
+from pathfuse.fusion.categorical.anchor import PRIOR_ROWS
+from pathfuse.fusion.categorical.bin_gates import BinGates, BinGatesObjective
+from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.gating import Standardiser, gate_features
+from pathfuse.fusion.categorical.logitprod import LogitProd, hide
+from pathfuse.fusion.categorical.logpool import (
+    Product,
+    ProductObjective,
+    equal_product,
+    product_weights,
+    weighted_product,
+)
+from pathfuse.fusion.categorical.static_product import fit_static
 from pathfuse.fusion.store import dump, restore
 
 N, M, K = 50, 3, 4

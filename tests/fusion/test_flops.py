@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from pathfuse.costs import tallied
-from pathfuse.fusion import logpool, stacking
-from pathfuse.fusion.bin_gates import BinGates, BinGatesObjective
-from pathfuse.fusion.experts import Experts
+from pathfuse.fusion.categorical import logpool, stacking
+from pathfuse.fusion.categorical.bin_gates import BinGates, BinGatesObjective
+from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.hazard_product import HazardProduct
+from pathfuse.fusion.categorical.imputation import GaussianImputer
+from pathfuse.fusion.categorical.logitprod import LogitProd
+from pathfuse.fusion.categorical.mean_probability import MeanProbability
+from pathfuse.fusion.categorical.stacking import Stacking
+from pathfuse.fusion.categorical.static_product import StaticProduct
 from pathfuse.fusion.gaussian.experts import GaussianExperts
 from pathfuse.fusion.gaussian.product import Cells, GaussianObjective, gate_input
-from pathfuse.fusion.hazard_product import HazardProduct
-from pathfuse.fusion.imputation import GaussianImputer
-from pathfuse.fusion.logitprod import LogitProd
-from pathfuse.fusion.mean_probability import MeanProbability
-from pathfuse.fusion.stacking import Stacking
-from pathfuse.fusion.static_product import StaticProduct
 
 N, M, K, F = 12, 3, 4, 5
 

@@ -1,4 +1,4 @@
-"""The ladder of regression: contract for every rung, values by hand, gradients, the council."""
+"""The fitted of regression: contract for every method, values by hand, gradients, the council."""
 
 import numpy as np
 import pytest
@@ -8,10 +8,10 @@ from scipy.stats import norm
 from pathfuse.errors import InputError
 from pathfuse.fusion.gaussian.best_expert import chain_nll
 from pathfuse.fusion.gaussian.council import (
-    GAUSSIAN_RUNGS,
+    GAUSSIAN_METHODS,
     GaussianFusion,
-    climb_gaussian,
     council_weights,
+    fit_gaussian_methods,
     fuse_gaussian,
 )
 from pathfuse.fusion.gaussian.covariance_product import minimum_variance
@@ -43,45 +43,45 @@ def simulate(n=120, g=3, seed=0, missing=0.0, own_sd=True):
     return GaussianExperts(mean, variance), y
 
 
-def ladder_of(experts, y):
-    return climb_gaussian(experts, y, np.arange(len(y)), 0, lambda share: None)
+def methods_on(experts, y):
+    return fit_gaussian_methods(experts, y, np.arange(len(y)), 0, lambda share: None)
 
 
 @pytest.fixture(scope="module")
 def fitted():
     experts, y = simulate(missing=0.2)
-    return experts, y, ladder_of(experts, y)
+    return experts, y, methods_on(experts, y)
 
 
-@pytest.mark.parametrize("name", GAUSSIAN_RUNGS)
+@pytest.mark.parametrize("name", GAUSSIAN_METHODS)
 def test_every_rung_predicts_weighs_and_beats_the_mean_of_the_data(name, fitted):
-    experts, y, ladder = fitted
-    rung, params = GAUSSIAN_RUNGS[name], ladder.members[name]
-    said = rung.predict(experts, params)
+    experts, y, fitted = fitted
+    method, params = GAUSSIAN_METHODS[name], fitted.members[name]
+    said = method.predict(experts, params)
     assert said.mean.shape == said.variance.shape == y.shape
     assert np.all(said.variance > 0)
     assert mean_nll(said, y) < nll(Gaussian(np.zeros_like(y), np.full(y.shape, y.var(axis=0))), y).mean()
-    weights = rung.weigh(experts, params)
+    weights = method.weigh(experts, params)
     np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-9)
     assert np.all(weights[~experts.present.any(axis=2)] == 0)
 
 
-@pytest.mark.parametrize("name", GAUSSIAN_RUNGS)
+@pytest.mark.parametrize("name", GAUSSIAN_METHODS)
 def test_a_row_depends_on_nothing_but_itself(name, fitted):
-    experts, _, ladder = fitted
-    rung, params = GAUSSIAN_RUNGS[name], ladder.members[name]
-    whole, weights = rung.predict(experts, params), rung.weigh(experts, params)
+    experts, _, fitted = fitted
+    method, params = GAUSSIAN_METHODS[name], fitted.members[name]
+    whole, weights = method.predict(experts, params), method.weigh(experts, params)
     for rows in (np.array([5]), np.array([7, 3]), np.arange(1, 120, 3)):
-        part = rung.predict(experts.rows(rows), params)
+        part = method.predict(experts.rows(rows), params)
         assert np.array_equal(part.mean, whole.mean[rows])
         assert np.array_equal(part.variance, whole.variance[rows])
-        assert np.array_equal(rung.weigh(experts.rows(rows), params), weights[rows])
+        assert np.array_equal(method.weigh(experts.rows(rows), params), weights[rows])
 
 
-@pytest.mark.parametrize("method", [*GAUSSIAN_RUNGS, "auto", "choose"])
+@pytest.mark.parametrize("method", [*GAUSSIAN_METHODS, "auto", "choose"])
 def test_the_certificate_is_what_it_says(method, fitted):
-    experts, y, ladder = fitted
-    fusion = fuse_gaussian(ladder, method, experts, y)
+    experts, y, fitted = fitted
+    fusion = fuse_gaussian(fitted, method, experts, y)
     assert fusion.certificate_.fused == pytest.approx(mean_nll(fusion.predict(experts), y))
     assert fusion.certificate_.holds == (fusion.certificate_.fused <= min(fusion.certificate_.experts) + 1e-9)
     if method in ("best_expert", "static_product", "logitprod", "auto"):
@@ -90,8 +90,8 @@ def test_the_certificate_is_what_it_says(method, fitted):
 
 @pytest.mark.parametrize("method", ["auto", "choose", "logitprod"])
 def test_store_round_trip(method, fitted):
-    experts, y, ladder = fitted
-    fusion = fuse_gaussian(ladder, method, experts, y)
+    experts, y, fitted = fitted
+    fusion = fuse_gaussian(fitted, method, experts, y)
     again = GaussianFusion.restore(*fusion.dump())
     assert np.array_equal(again.predict(experts).flat(), fusion.predict(experts).flat())
     assert again.certificate_ == fusion.certificate_
@@ -139,11 +139,11 @@ def test_sharpness_repairs_a_stated_doubt_that_is_too_large():
 
 def test_better_experts_weigh_more_and_fusing_helps():
     fit, test = simulate(seed=1, n=300), simulate(seed=2, n=300)
-    ladder = ladder_of(*fit)
-    weights = GAUSSIAN_RUNGS["static_product"].weigh(fit[0], ladder.members["static_product"])[0]
+    fitted = methods_on(*fit)
+    weights = GAUSSIAN_METHODS["static_product"].weigh(fit[0], fitted.members["static_product"])[0]
     precision = weights / SD**2
     assert precision[0] > precision[1] > precision[2]
-    fused = fuse_gaussian(ladder, "auto", *fit)
+    fused = fuse_gaussian(fitted, "auto", *fit)
     filled = test[0].with_variance(residual_variance(*fit))
     assert mean_nll(fused.predict(test[0]), test[1]) < chain_nll(filled, test[1]).min()
     assert sum(council_weights(fused).values()) == pytest.approx(1)
@@ -152,15 +152,15 @@ def test_better_experts_weigh_more_and_fusing_helps():
 def test_inner_folds_keep_patients_together_and_need_two():
     experts, y = simulate()
     with pytest.raises(InputError, match="one patient"):
-        climb_gaussian(experts, y, np.zeros(len(y)), 0, lambda share: None)
+        fit_gaussian_methods(experts, y, np.zeros(len(y)), 0, lambda share: None)
 
 
 def test_blank_truths_add_no_term():
     experts, y = simulate(seed=3)
     gaps = y.copy()
     gaps[::4, 1] = np.nan
-    ladder = ladder_of(experts, gaps)
-    fused = fuse_gaussian(ladder, "auto", experts, gaps)
+    fitted = methods_on(experts, gaps)
+    fused = fuse_gaussian(fitted, "auto", experts, gaps)
     assert np.isfinite(fused.certificate_.fused)
     assert np.isfinite(fused.predict(experts).mean).all()
 
@@ -194,6 +194,6 @@ def test_weights_are_those_of_all_targets():
     sd[:, 0] = [0.1, 1.0]
     mean = y[:, None] + sd * rng.normal(size=(20_000, 2, 20))
     experts = GaussianExperts(mean, np.full_like(mean, 0.5))  # stated alike: the weights must tell them apart
-    rung = GAUSSIAN_RUNGS["static_product"]
-    weights = rung.weigh(experts, rung.learn(experts, y, 1.0))[0]
+    method = GAUSSIAN_METHODS["static_product"]
+    weights = method.weigh(experts, method.learn(experts, y, 1.0))[0]
     assert weights[1] > 0.8

@@ -10,9 +10,9 @@ from sklearn.linear_model import LogisticRegression
 
 from pathfuse.endpoints.likelihood import set_nll
 from pathfuse.endpoints.survival import event_distribution, hazards
-from pathfuse.fusion.experts import Experts
-from pathfuse.fusion.hazard_product import HazardLikelihood, HazardProduct, hazard_logits
-from pathfuse.fusion.static_product import static_objective
+from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.hazard_product import HazardLikelihood, HazardProduct, hazard_logits
+from pathfuse.fusion.categorical.static_product import static_objective
 
 T, M = 4, 3
 

@@ -6,9 +6,9 @@ from scipy.optimize import approx_fprime, minimize
 from scipy.special import log_softmax, softmax
 
 from pathfuse.endpoints.likelihood import set_nll
-from pathfuse.fusion.experts import Experts
-from pathfuse.fusion.logitprod import error_correlation
-from pathfuse.fusion.logpool import (
+from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.logitprod import error_correlation
+from pathfuse.fusion.categorical.logpool import (
     ProductObjective,
     SetLikelihood,
     equal_product,

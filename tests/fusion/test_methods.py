@@ -8,14 +8,14 @@ from sklearn.linear_model import LogisticRegression
 from pathfuse.endpoints.likelihood import set_nll
 from pathfuse.errors import InputError
 from pathfuse.fusion.auto import Auto
+from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.gating import Standardiser, gate_features
+from pathfuse.fusion.categorical.imputation import GaussianImputer
+from pathfuse.fusion.categorical.logitprod import LogitProd
+from pathfuse.fusion.categorical.stacking import RidgeObjective, Stacking
+from pathfuse.fusion.categorical.static_product import StaticProduct
 from pathfuse.fusion.certificate import certify, chain_nll
-from pathfuse.fusion.experts import Experts
-from pathfuse.fusion.gating import Standardiser, gate_features
-from pathfuse.fusion.imputation import GaussianImputer
-from pathfuse.fusion.logitprod import LogitProd
 from pathfuse.fusion.registry import method_class
-from pathfuse.fusion.stacking import RidgeObjective, Stacking
-from pathfuse.fusion.static_product import StaticProduct
 
 
 def regions(n, seed, k=3):
@@ -192,8 +192,8 @@ def test_weights_of_the_council_are_the_powers_of_the_experts():
     auto.members_ = {name: auto.members_[name] for name in products}
     auto.council_.params_["bias"] = np.array([bias[name] for name in products])
     powers = sum(
-        auto.council_sharpness_ * auto.council_weights_[name] * rung.exponents(experts)
-        for name, rung in auto.members_.items()
+        auto.council_sharpness_ * auto.council_weights_[name] * method.exponents(experts)
+        for name, method in auto.members_.items()
     )
     expected = log_softmax(np.einsum("nm,nmk->nk", powers, experts.log_prob), axis=1)
     # Members are floored before they are weighed: not exact in the far tail.

@@ -7,15 +7,15 @@ import pytest
 
 from pathfuse.endpoints.likelihood import log_softmax
 from pathfuse.fusion.auto import Auto
-from pathfuse.fusion.experts import Experts
-from pathfuse.fusion.gaussian.council import GAUSSIAN_RUNGS, climb_gaussian, fuse_gaussian
+from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.logitprod import LogitProd
+from pathfuse.fusion.categorical.stacking import Stacking
+from pathfuse.fusion.categorical.static_product import StaticProduct
+from pathfuse.fusion.categorical.uniform_product import UniformProduct
+from pathfuse.fusion.gaussian.council import GAUSSIAN_METHODS, fit_gaussian_methods, fuse_gaussian
 from pathfuse.fusion.gaussian.experts import GaussianExperts, mean_nll
-from pathfuse.fusion.logitprod import LogitProd
 from pathfuse.fusion.presence import MAX_EXPERTS, complete_group, group_of, hide_all_but, views
-from pathfuse.fusion.stacking import Stacking
-from pathfuse.fusion.static_product import StaticProduct
 from pathfuse.fusion.store import dump, restore
-from pathfuse.fusion.uniform_product import UniformProduct
 
 M = 5
 FUSIONS = {
@@ -141,14 +141,14 @@ def test_a_regression_that_lacks_experts_is_not_worse_than_their_equal_product(m
         return GaussianExperts(mean, np.broadcast_to(sd**2 / (1 + sd**2), mean.shape).copy()), y
 
     (known, truth), (unseen, later) = draw(300), draw(3000)
-    ladder = climb_gaussian(known, truth, np.arange(300), 0, lambda share: None)
-    fused = fuse_gaussian(ladder, method, known, truth)
-    rung = GAUSSIAN_RUNGS["uniform_product"]
-    even = rung.learn(known, truth, 0.0)
+    fitted = fit_gaussian_methods(known, truth, np.arange(300), 0, lambda share: None)
+    fused = fuse_gaussian(fitted, method, known, truth)
+    method = GAUSSIAN_METHODS["uniform_product"]
+    even = method.learn(known, truth, 0.0)
     for size in (1, 3):
         for shown in combinations(range(M), size):
             gone = np.setdiff1d(np.arange(M), shown)
             mean, variance = unseen.mean.copy(), unseen.variance.copy()
             mean[:, gone], variance[:, gone] = np.nan, np.nan
             kept = GaussianExperts(mean, variance)
-            assert mean_nll(fused.predict(kept), later) < mean_nll(rung.predict(kept, even), later) + 0.02, shown
+            assert mean_nll(fused.predict(kept), later) < mean_nll(method.predict(kept, even), later) + 0.02, shown

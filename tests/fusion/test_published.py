@@ -11,10 +11,10 @@ from sklearn.base import clone
 from pathfuse.endpoints.likelihood import floor_log_prob, log_softmax, set_nll
 from pathfuse.endpoints.survival import event_distribution
 from pathfuse.errors import InputError
-from pathfuse.fusion import published
-from pathfuse.fusion.experts import Experts
-from pathfuse.fusion.logitprod import LogitProd, error_correlation
-from pathfuse.fusion.published import (
+from pathfuse.fusion.categorical import published
+from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.logitprod import LogitProd, error_correlation
+from pathfuse.fusion.categorical.published import (
     QUIRKS,
     RECIPES,
     Gates,

@@ -351,7 +351,7 @@ def test_comparisons_are_those_of_the_first_method_and_metric():
     page = Page(page_of())
     assert ["best_expert", "-0.068", "-0.120 to -0.020", "0.004"] in page.rows
     start = page.rows.index(["reference", "difference", "95 % interval", "p"])
-    assert [row[0] for row in page.rows[start + 1 :]][:3] == ["best_expert", NASTY, "rung"]  # the next table's header
+    assert [row[0] for row in page.rows[start + 1 :]][:3] == ["best_expert", NASTY, "method"]  # the next table's header
     assert "fused against every other (NLL)" in page.text
     assert TEST.capitalize() in page.text
     assert "not corrected" in page.text

@@ -9,8 +9,9 @@ from sklearn.base import BaseEstimator
 from threadpoolctl import threadpool_limits
 
 from pathfuse.errors import InputError, NotFittedError
+from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.certificate import Certificate
-from pathfuse.fusion.experts import Experts
+from pathfuse.references import Reference
 from pathfuse.types import Logits, LogProbs, Observed, Weights
 
 
@@ -27,6 +28,10 @@ class Fusion(BaseEstimator, ABC):  # type: ignore[misc]
     """
 
     name: ClassVar[str]
+    summary: ClassVar[str]
+    """What it is, in one line that goes on from "The fused prediction was"; reports and the documentation print it."""
+    references: ClassVar[tuple[Reference, ...]] = ()
+    """The works it rests on."""
     certificate_: Certificate
     classes_: np.ndarray
     shape_: tuple[int, ...]

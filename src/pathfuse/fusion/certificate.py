@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from pathfuse.endpoints.likelihood import set_nll
-from pathfuse.fusion.experts import Experts
+from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.types import LogProbs, Observed
 
 TOLERANCE = 1e-9

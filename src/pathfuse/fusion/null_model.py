@@ -1,6 +1,6 @@
 """``null_model``: the prediction that knows nothing of a sample, from the fit rows' truths alone. No competitor.
 
-It says the same of every sample, so whoever is not better than it has learned nothing. It enters no ladder, no council
+It says the same of every sample, so whoever is not better than it has learned nothing. It enters no fitted, no council
 and no ranking.
 """
 

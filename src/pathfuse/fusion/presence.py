@@ -20,9 +20,9 @@ from scipy.optimize import minimize
 
 from pathfuse.costs import add_flops
 from pathfuse.endpoints.likelihood import floor_log_prob, log_softmax
-from pathfuse.fusion.anchor import equal_weights
-from pathfuse.fusion.experts import Experts
-from pathfuse.fusion.logpool import SetLikelihood, Vector, weighted_product
+from pathfuse.fusion.categorical.anchor import equal_weights
+from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.logpool import SetLikelihood, Vector, weighted_product
 from pathfuse.types import LogProbs, Observed, Params, Present, Weights
 
 MAX_EXPERTS = 7
@@ -32,7 +32,7 @@ MAX_ROWS = 500
 MIN_ROWS = 10
 """A set that fewer fit rows could show is left to the equal product."""
 PRIOR_ROWS = 20.0
-"""Pseudo-observations drawn from the equal product (as in ``fusion.anchor``): chosen among 2, 20,
+"""Pseudo-observations drawn from the equal product (as in ``fusion.categorical.anchor``): chosen among 2, 20,
 40 and 80 on five development studies, where it costs the least while no set is much worse than the equal product."""
 
 

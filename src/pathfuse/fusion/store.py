@@ -6,11 +6,11 @@ import numpy as np
 
 from pathfuse.fusion.auto import Auto
 from pathfuse.fusion.base import Fusion
+from pathfuse.fusion.categorical.static_product import StaticProduct
 from pathfuse.fusion.certificate import Certificate
 from pathfuse.fusion.choose import Choose
+from pathfuse.fusion.method import Method
 from pathfuse.fusion.registry import method_class
-from pathfuse.fusion.rung import Rung
-from pathfuse.fusion.static_product import StaticProduct
 
 Tensors = dict[str, np.ndarray]
 
@@ -25,7 +25,7 @@ def dump(fusion: Fusion) -> tuple[dict[str, Any], Tensors]:
         "certificate": fusion.certificate_.as_dict(),
     }
     tensors: Tensors = {}
-    if isinstance(fusion, Rung):
+    if isinstance(fusion, Method):
         content |= {"setting": repr(fusion.setting_), "scores": {repr(k): v for k, v in fusion.scores_.items()}}
         return content, {**fusion.params_, **_prefixed("presence", fusion.presence_)}
     if isinstance(fusion, Auto):
@@ -47,14 +47,14 @@ def restore(content: dict[str, Any], tensors: Tensors) -> Fusion:
     options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content["options"].items()}
     fusion = method_class(content["method"])(**options)
     fusion.certificate_ = Certificate.from_dict(content["certificate"])
-    if isinstance(fusion, Rung):
+    if isinstance(fusion, Method):
         fusion.params_ = {name: array for name, array in tensors.items() if not name.startswith("presence/")}
         fusion.presence_ = _below(tensors, "presence")
         fusion.setting_ = float(content["setting"])
         fusion.scores_ = {float(k): v for k, v in content["scores"].items()}
         return fusion
     parts = {key: restore(part, _below(tensors, key)) for key, part in content["parts"].items()}
-    members = {name: part for name in content["members"] if isinstance(part := parts[name], Rung)}
+    members = {name: part for name in content["members"] if isinstance(part := parts[name], Method)}
     if isinstance(fusion, Auto):
         fusion.members_, council = members, parts["council"]
         fusion.presence_ = _below(tensors, "presence")

@@ -5,8 +5,10 @@ from typing import Any
 
 import polars as pl
 
+from pathfuse.fusion.registry import described
+from pathfuse.references import Reference
 from pathfuse.report.content import Content
-from pathfuse.report.references import WORKS, Reference, software
+from pathfuse.report.references import WORKS, software
 from pathfuse.report.slopes import recalibration
 from pathfuse.report.words import counted, drawn, several
 
@@ -15,21 +17,6 @@ ENDPOINTS = {
     "multilabel": "several yes-or-no labels, each fused on its own",
     "survival": "survival in discrete time",
     "regression": "continuous targets",
-}
-FUSIONS = {
-    "auto": "a council of all methods named next: their weighted logarithmic pool, with weights learned from "
-    "predictions held out in inner cross-validation",
-    "choose": "the one of the methods named next with the lowest held-out negative log-likelihood in inner "
-    "cross-validation",
-    "best_expert": "the expert with the lowest negative log-likelihood on the fit rows",
-    "mean_probability": "the average of the experts' probabilities",
-    "uniform_product": "the product of the experts' probabilities with equal weights",
-    "static_product": "the product of the experts' probabilities with constant weights and a sharpness",
-    "logitprod": "the product of the experts' probabilities with weights that a gate reads from each sample's logits",
-    "root_stacking": "ridge regression on all experts' log-probabilities and root probabilities",
-    "stacking": "ridge regression on all experts' log-probabilities",
-    "hazard_product": "the weighted mean of the experts' hazard logits, bin by bin",
-    "covariance_product": "a product with weights from the covariance of the experts' errors",
 }
 
 ABLATIONS = {
@@ -125,20 +112,21 @@ def _data(said: Methods, content: Content) -> None:
 
 def _fusion(said: Methods, manifest: dict[str, Any]) -> None:
     method = manifest["method"]
-    keys = {"auto": ("vanderlaan2007", "logitprod2026"), "logitprod": ("logitprod2026", "genest1984"),
-            "stacking": ("wolpert1992",), "choose": ("vanderlaan2007",)}  # fmt: skip
+    kind = manifest["endpoint"]["kind"]
+    fused = described(method, kind)
     said.say(
-        f"The fused prediction was {FUSIONS.get(method, f'the method {method}')}",
-        *keys.get(method, ("genest1984",) if "product" in method else ()),
+        f"The fused prediction was {fused.summary if fused else f'the method {method}'}",
+        *(fused.references if fused else ()),
     )
     inner = manifest.get("inner_cross_validation") or []
-    rungs = [name for part in inner[:1] for task, one in part.items() if task != "fold" for name in one["inner_nll"]]
-    rungs = list(dict.fromkeys(rungs))
-    if rungs:
-        products = ("genest1984",) if any("product" in name for name in rungs) else ()
-        learned = ("logitprod2026",) if "logitprod" in rungs else ()
-        stacked = ("wolpert1992",) if "stacking" in rungs else ()
-        said.say(f"The methods were {', '.join(rungs)}", *products, *learned, *stacked)
+    names = [name for part in inner[:1] for task, one in part.items() if task != "fold" for name in one["inner_nll"]]
+    names = list(dict.fromkeys(names))
+    if names:
+        kinds = [described(name, kind) for name in names]
+        works = {work.key: work for one in kinds if one for work in one.references}
+        outside = [one.name for one in kinds if one and not getattr(one, "in_council", True)]
+        without = f" ({', '.join(outside)} without a vote)" if outside and method in ("auto", "choose") else ""
+        said.say(f"The methods were {', '.join(names)}{without}", *works.values())
         strata = "" if manifest["endpoint"]["kind"] == "regression" else ", stratified by outcome"
         grouped = ", grouped by patient" if drawn(manifest) == "patient" else ""
         said.say(

@@ -1,59 +1,11 @@
-"""The works that a methods paragraph may cite."""
+"""The works that a methods paragraph may cite beside those of the fusion methods, which name their own."""
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Reference:
-    """One entry of a list of references, as text and as BibTeX."""
-
-    key: str
-    kind: str
-    fields: dict[str, str]
-
-    @property
-    def text(self) -> str:
-        """Authors. Title. Place, year."""
-        place = self.fields.get("journal") or self.fields.get("publisher") or self.fields.get("howpublished", "")
-        volume = f" {self.fields['volume']}" if "volume" in self.fields else ""
-        pages = f", {self.fields['pages'].replace('--', '–')}" if "pages" in self.fields else ""
-        authors = (
-            f"{self.fields['author'].replace(' and others', ' et al.').replace(' and ', ', ').rstrip('.')}. "
-            if "author" in self.fields
-            else ""
-        )
-        return f"{authors}{self.fields['title']}. {place}{volume}{pages} ({self.fields['year']})."
-
-    @property
-    def bibtex(self) -> str:
-        """A BibTeX entry."""
-        body = ",\n".join(f"  {name} = {{{value}}}" for name, value in self.fields.items())
-        return f"@{self.kind}{{{self.key},\n{body}\n}}"
-
-
-def _article(key: str, author: str, title: str, journal: str, volume: str, pages: str, year: str) -> Reference:
-    fields = {"author": author, "title": title, "journal": journal, "volume": volume, "pages": pages, "year": year}
-    return Reference(key, "article", {name: value for name, value in fields.items() if value})
-
+from pathfuse.references import Reference
+from pathfuse.references import article as _article
 
 WORKS = {
     work.key: work
     for work in (
-        Reference(
-            "logitprod2026",
-            "misc",
-            {
-                "author": "Huang, G. and Li, A. and Tan, Y. and Zhao, B. and Wang, G. and Gao, Z. and Li, X.",
-                "title": "Plug-and-play logit fusion for heterogeneous pathology foundation models",
-                "howpublished": "arXiv 2604.07779",
-                "year": "2026",
-            },
-        ),
-        _article("genest1984", "Genest, C.", "A characterization theorem for externally Bayesian groups",
-                 "Annals of Statistics", "12", "1100--1105", "1984"),
-        _article("wolpert1992", "Wolpert, D. H.", "Stacked generalization", "Neural Networks", "5", "241--259", "1992"),
-        _article("vanderlaan2007", "van der Laan, M. J. and Polley, E. C. and Hubbard, A. E.", "Super learner",
-                 "Statistical Applications in Genetics and Molecular Biology", "6", "Article 25", "2007"),
         _article("cox1958", "Cox, D. R.", "Two further applications of a model for binary regression", "Biometrika",
                  "45", "562--565", "1958"),
         _article("vancalster2019", "Van Calster, B. and McLernon, D. J. and van Smeden, M. and Wynants, L. and "

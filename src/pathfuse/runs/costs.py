@@ -58,7 +58,7 @@ def cost_report(
 ) -> dict[str, Any]:
     """The key ``costs`` of the manifest: every expert's cost, None where it is not known, and the fusion's.
 
-    The fusion's is that of all that was fitted, whatever the method: every method of the ladder, in inner
+    The fusion's is that of all that was fitted, whatever the method: every method of the fitted, in inner
     cross-validation, for all outer folds and labels. Judging and ``--ablation`` are not in it.
 
     Args:

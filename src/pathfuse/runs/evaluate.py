@@ -12,13 +12,14 @@ from pathfuse.evaluation.judged import Judged
 from pathfuse.evaluation.notes import listed
 from pathfuse.evaluation.paired_tests import same_predictions
 from pathfuse.evaluation.rules import Rules
-from pathfuse.fusion.certificate import first_present, preference, take_expert
-from pathfuse.fusion.experts import Experts
-from pathfuse.fusion.gaussian.council import GAUSSIAN_RUNGS
+from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.gaussian.council import GAUSSIAN_METHODS
 from pathfuse.fusion.gaussian.experts import GaussianExperts
-from pathfuse.fusion.mean_probability import MeanProbability
+from pathfuse.fusion.gaussian.method import GaussianMethod
+from pathfuse.fusion.method import Method
+from pathfuse.fusion.methods import categorical_methods
 from pathfuse.fusion.null_model import NULL_MODEL, for_all, null_log_prob, null_moments
-from pathfuse.fusion.uniform_product import UniformProduct
+from pathfuse.fusion.registry import methods_of
 from pathfuse.runs.fitting import check_names, check_seed
 from pathfuse.runs.judging import check_judging, check_patients, judge_all, judged_rows, with_positive
 from pathfuse.runs.learning import beside_null_model, learning_notes, learning_warnings
@@ -33,8 +34,10 @@ from pathfuse.tables.samples import Partition, partitions
 from pathfuse.tables.study import Study
 from pathfuse.types import Index, LogProbs, Params
 
-POOLS = ("best_expert", "mean_probability", "uniform_product")
-"""Methods that need no fit; ``best_expert`` only where there are fit rows to choose it on."""
+
+def pools_of(endpoint: str) -> dict[str, type[Method] | type[GaussianMethod]]:
+    """The methods that need no fit; those that choose an expert, only where there are fit rows to choose it on."""
+    return {name: method for name, method in methods_of(endpoint).items() if not method.fits}
 
 
 def evaluate(
@@ -48,7 +51,7 @@ def evaluate(
     positive: str | None = None,
     progress: Progress = silent,
 ) -> Result:
-    """Judges every expert, and the two pools that need no fitting, on the ``test`` rows (all rows if no role is given).
+    """Judges every expert, and the methods that need no fitting, on the ``test`` rows (all rows if no role is given).
 
     ``best_expert`` joins them where there are fit rows to choose it on. With ``fold`` every fold is judged on its own,
     and the best expert chosen on the others.
@@ -83,7 +86,8 @@ def evaluate(
     start = time.perf_counter()
     study = with_positive(study, positive)
     check_patients(study, unit)
-    check_names(study, [*POOLS, NULL_MODEL])
+    pools = pools_of(study.endpoint.kind)
+    check_names(study, [*pools, NULL_MODEL])
     check_seed(seed)
     rules = Rules(n_resamples, seed, interval, margin, study.samples.drawn)
     check_judging(unit, rules, study.endpoint.kind)
@@ -100,7 +104,7 @@ def evaluate(
             rows = [(part.fit if len(part.fit) else known, known) for part, (_, known) in zip(parts, said, strict=True)]
             heard = [(own, predictions) for own, (predictions, known) in zip(rows, said, strict=True) if len(known)]
             if heard:
-                references = [name for name in (*POOLS, NULL_MODEL) if name in heard[0][1]]
+                references = [name for name in (*pools, NULL_MODEL) if name in heard[0][1]]
                 names = tuple(p.name for p, (_, known) in zip(parts, said, strict=True) if p.name and len(known))
                 tasks |= judged_rows(study, task, [r for r, _ in heard], [p for _, p in heard], unit, names)
                 judged_of[task] = np.concatenate([known for (_, known), _ in heard])
@@ -191,27 +195,24 @@ def _predictions(study: Study, task: str, fit_rows: Index, rows: Index) -> tuple
     experts = Experts.from_logits(logits[rows])
     alone = np.where(experts.present[:, :, None], experts.log_prob, np.nan)
     said: dict[str, LogProbs] = {e.name: alone[:, m] for m, e in enumerate(study.experts) if task in e.outputs}
-    if len(fit_rows):
-        said["best_expert"] = take_expert(experts, first_present(experts, _order(study, task, fit_rows)))
-    said["mean_probability"] = MeanProbability().pool(experts, {})
-    said["uniform_product"] = UniformProduct().pool(experts, {})
+    for name, method in categorical_methods(study.endpoint.kind).items():
+        if not method.fits and (len(fit_rows) or not method.chooses):
+            said[name] = method().pool(experts, _learned(study, task, name, fit_rows))
     if len(fit_rows):
         said[NULL_MODEL] = for_all(null_log_prob(study.truth[task].observed[fit_rows]), len(rows))
     return said, rows
 
 
-def _order(study: Study, task: str, fit_rows: Index) -> Index:
-    """The experts in the order in which ``best_expert`` trusts them, from the fit rows."""
+def _learned(study: Study, task: str, name: str, fit_rows: Index) -> Params:
+    """The parameters of a method that needs no fit: none, or the order in which it trusts the experts."""
     if study.endpoint.kind == "regression":
-        return np.asarray(_learned(study, "best_expert", fit_rows)["order"])
+        known = align_moments(study.experts, study.samples.ids[fit_rows].tolist(), len(study.endpoint.outcomes))
+        return GAUSSIAN_METHODS[name].learn(known, study.truth["all"].observed[fit_rows], 0.0)
+    if not len(fit_rows):
+        return {}
     logits = study.logits(task, np.maximum(study.frequency(task, fit_rows), 1e-7))
-    return preference(Experts.from_logits(logits[fit_rows]), study.truth[task].observed[fit_rows])
-
-
-def _learned(study: Study, name: str, fit_rows: Index) -> Params:
-    """The parameters of a pool of a regression, from the fit rows."""
-    known = align_moments(study.experts, study.samples.ids[fit_rows].tolist(), len(study.endpoint.outcomes))
-    return GAUSSIAN_RUNGS[name].learn(known, study.truth["all"].observed[fit_rows], 0.0)
+    method = categorical_methods(study.endpoint.kind)[name]()
+    return method.fit_path(Experts.from_logits(logits[fit_rows]), study.truth[task].observed[fit_rows], [0.0])[0]
 
 
 def _moments(study: Study, fit_rows: Index, rows: Index) -> dict[str, np.ndarray]:
@@ -219,15 +220,15 @@ def _moments(study: Study, fit_rows: Index, rows: Index) -> dict[str, np.ndarray
     experts = align_moments(study.experts, study.samples.ids[rows].tolist(), len(study.endpoint.outcomes))
     filled = experts
     if len(fit_rows):
-        filled = experts.with_variance(_learned(study, "uniform_product", fit_rows)["residual_variance"])
+        filled = experts.with_variance(_learned(study, "all", "uniform_product", fit_rows)["residual_variance"])
     said = {
         e.name: np.concatenate([filled.mean[:, m], filled.variance[:, m]], axis=1) for m, e in enumerate(study.experts)
     }
-    if len(fit_rows):
-        order = _order(study, "all", fit_rows)
-        said["best_expert"] = GAUSSIAN_RUNGS["best_expert"].pool(filled, {"order": order}).flat()
-    for name in POOLS[1:]:
-        said[name] = _pooled(name, filled)
+    for name, method in pools_of("regression").items():
+        if method.chooses and len(fit_rows):
+            said[name] = GAUSSIAN_METHODS[name].pool(filled, _learned(study, "all", name, fit_rows)).flat()
+        elif not method.chooses:
+            said[name] = _pooled(name, filled)
     if len(fit_rows):
         said[NULL_MODEL] = for_all(null_moments(study.truth["all"].observed[fit_rows]), len(rows))
     return said
@@ -235,7 +236,7 @@ def _moments(study: Study, fit_rows: Index, rows: Index) -> dict[str, np.ndarray
 
 def _pooled(name: str, experts: GaussianExperts) -> np.ndarray:
     """Moments of a pool; the plain mean, without a variance, for targets of which some expert gives no variance."""
-    pooled = GAUSSIAN_RUNGS[name].pool(experts, {})
+    pooled = GAUSSIAN_METHODS[name].pool(experts, {})
     unsure = (experts.present & np.isnan(experts.variance)).any(axis=(0, 1))
     if not unsure.any():
         return pooled.flat()
@@ -250,7 +251,8 @@ def _best_experts(study: Study, parts: Sequence[Partition]) -> list[dict[str, An
     picked: list[dict[str, Any]] = []
     for part in parts:
         rows = {task: study.scored(task, part.fit) for task in study.endpoint.tasks}
-        names = {task: study.expert_names[_order(study, task, own)[0]] for task, own in rows.items() if len(own)}
+        orders = {t: _learned(study, t, "best_expert", own)["order"] for t, own in rows.items() if len(own)}
+        names = {task: study.expert_names[order[0]] for task, order in orders.items()}
         picked += [{"fold": part.name or None, **names}] if names else []
     return picked
 

@@ -1,4 +1,4 @@
-"""One fit of a study: the ladder and the fused method on the fit rows, and what they say of the judged rows."""
+"""One fit of a study: all methods and the fused method on the fit rows, and what they say of the judged rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,17 +11,16 @@ from pathfuse.calibration.conformal import PredictionSets, calibration_rows, che
 from pathfuse.calibration.temperature import best_temperature
 from pathfuse.endpoints.likelihood import floor_log_prob
 from pathfuse.errors import InputError
-from pathfuse.fusion.auto import Auto, all_present, fit_council, seat_council
+from pathfuse.fusion.auto import Auto, all_present, council_of, fit_council
 from pathfuse.fusion.base import Fusion
+from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.choose import Choose
-from pathfuse.fusion.experts import Experts
-from pathfuse.fusion.gaussian.council import GAUSSIAN_RUNGS
+from pathfuse.fusion.fitted import FittedMethods, fit_methods
 from pathfuse.fusion.inner_cv import strata_of
-from pathfuse.fusion.ladder import Ladder, climb
+from pathfuse.fusion.method import Method, Tick, no_tick
+from pathfuse.fusion.methods import new_methods
 from pathfuse.fusion.null_model import NULL_MODEL, for_all, null_log_prob
-from pathfuse.fusion.registry import method_class
-from pathfuse.fusion.rung import Rung, Tick, no_tick
-from pathfuse.fusion.rungs import new_rungs, rungs_of
+from pathfuse.fusion.registry import method_class, methods_of
 from pathfuse.tables.study import Study
 from pathfuse.types import Index, LogProbs
 
@@ -31,7 +30,7 @@ class TaskFit:
     """Everything fitted for one task on one set of fit rows."""
 
     frequency: np.ndarray
-    ladder: Ladder
+    fitted: FittedMethods
     fused: Fusion
     temperature: float
     """The best one for the fusion's held-out predictions; near 1, since sharpness is fitted with the weights."""
@@ -45,7 +44,7 @@ class TaskFit:
     """Conformal sets, with ``--coverage``."""
 
     def predict(self, study: Study, task: str, rows: Index) -> dict[str, LogProbs]:
-        """Log-probabilities of every expert, rung and the fused method on some rows; NaN where an expert is absent."""
+        """Log-probabilities of every expert, every method and the fused one; NaN where an expert is absent."""
         logits = study.logits(task, self.frequency)[rows]
         heard = ~np.isnan(logits[:, :, 0]).all(axis=1)
         if not heard.all():
@@ -54,33 +53,33 @@ class TaskFit:
         experts = Experts.from_logits(logits)
         alone = np.where(experts.present[:, :, None], experts.log_prob, np.nan)
         said = {e.name: alone[:, m] for m, e in enumerate(study.experts) if task in e.outputs}
-        rungs = {name: rung.log_pool(experts) for name, rung in self.ladder.members.items()}
+        methods = {name: method.log_pool(experts) for name, method in self.fitted.members.items()}
         null = {NULL_MODEL: for_all(self.nothing, experts.n_samples)}
-        return {**said, **rungs, **null, "fused": self.fused.log_pool(experts)}
+        return {**said, **methods, **null, "fused": self.fused.log_pool(experts)}
 
     @property
     def best_expert(self) -> int:
         """The expert that ``best_expert`` picked on the fit rows."""
-        return int(self.ladder.members["best_expert"].params_["order"][0])
+        return int(self.fitted.members["best_expert"].params_["order"][0])
 
     @property
     def settings_at_edge(self) -> list[str]:
         """The methods in the fusion whose setting shrinks least of all that were tried, with that setting."""
         if isinstance(self.fused, Auto):
-            rungs: list[Fusion] = list(self.fused.members_.values())
+            methods: list[Fusion] = list(self.fused.members_.values())
         else:
-            rungs = [self.fused.chosen_ if isinstance(self.fused, Choose) else self.fused]
-        return [f"{r.name} ({r.setting_:g})" for r in rungs if isinstance(r, Rung) and r.at_edge(len(self.rows))]
+            methods = [self.fused.chosen_ if isinstance(self.fused, Choose) else self.fused]
+        return [f"{r.name} ({r.setting_:g})" for r in methods if isinstance(r, Method) and r.at_edge(len(self.rows))]
 
     def inner_report(self) -> dict[str, Any]:
         """What inner cross-validation found, for the manifest."""
         report: dict[str, Any] = {
-            "inner_nll": self.ladder.scores,
-            "settings": {name: repr(rung.setting_) for name, rung in self.ladder.members.items()},
+            "inner_nll": self.fitted.scores,
+            "settings": {name: repr(method.setting_) for name, method in self.fitted.members.items()},
             "fallbacks": {
-                name: rung.certificate_.fallback
-                for name, rung in self.ladder.members.items()
-                if rung.certificate_.fallback
+                name: method.certificate_.fallback
+                for name, method in self.fitted.members.items()
+                if method.certificate_.fallback
             },
             "temperature": self.temperature,
         }
@@ -120,7 +119,7 @@ class Recipe:
         Raises:
             InputError: An option is out of range, or an expert is named like a method.
         """
-        kinds = list(GAUSSIAN_RUNGS if study.endpoint.kind == "regression" else rungs_of(study.endpoint.kind))
+        kinds = list(methods_of(study.endpoint.kind))
         names = [*kinds, "auto", "choose"]
         if self.method not in names:
             raise InputError(f"method '{self.method}' is unknown; choose one of {', '.join(names)}")
@@ -155,7 +154,7 @@ def check_seed(seed: int) -> None:
 
 
 def fit_task(study: Study, task: str, rows: Index, recipe: Recipe, tick: Tick = no_tick, part: str = "") -> TaskFit:
-    """Fits the ladder and the fused method of one task.
+    """Fits all methods and the fused method of one task.
 
     Raises:
         InputError: The fit rows hold one class, lack a class, or an expert scored none of them.
@@ -169,14 +168,14 @@ def fit_task(study: Study, task: str, rows: Index, recipe: Recipe, tick: Tick = 
         raise InputError(f"{expert.source}: the expert '{expert.name}' scored none of the {len(rows)} fit rows{part}")
     observed = study.truth[task].observed[rows]
     groups = np.unique(study.samples.patients[rows].astype(str), return_inverse=True)[1]
-    rungs = new_rungs(recipe.seed, study.endpoint.kind, gate=recipe.gate, dropout=recipe.dropout)
+    methods = new_methods(recipe.seed, study.endpoint.kind, gate=recipe.gate, dropout=recipe.dropout)
     try:
-        ladder = climb(rungs, experts, observed, groups, recipe.seed, recipe.n_jobs, tick)
+        fitted = fit_methods(methods, experts, observed, groups, recipe.seed, recipe.n_jobs, tick)
     except InputError as error:
         raise InputError(f"{study.samples.source}: {error}") from error
-    fused = fused_from(ladder, recipe, study.endpoint.kind, experts, observed)
-    temperature = held_out_temperature(ladder, fused, observed, recipe.seed)
-    fit = TaskFit(frequency, ladder, fused, temperature, rows, calibrating, null_log_prob(observed))
+    fused = fused_from(fitted, recipe, study.endpoint.kind, experts, observed)
+    temperature = held_out_temperature(fitted, fused, observed, recipe.seed)
+    fit = TaskFit(frequency, fitted, fused, temperature, rows, calibrating, null_log_prob(observed))
     return replace(fit, sets=_fit_sets(study, task, fit, recipe.coverage))
 
 
@@ -212,33 +211,33 @@ def _fit_sets(study: Study, task: str, fit: TaskFit, coverage: float | None) -> 
     return PredictionSets.fit(said, truth, coverage, len(set(study.samples.patients[rows])))
 
 
-def held_out_temperature(ladder: Ladder, fused: Fusion, observed: np.ndarray, seed: int) -> float:
+def held_out_temperature(fitted: FittedMethods, fused: Fusion, observed: np.ndarray, seed: int) -> float:
     """The best temperature of the fused predictions of inner cross-validation.
 
-    The rungs' predictions are held out by it; a council is seated anew on four fifths of them and judged on the rest,
-    so that its own sharpness is held out too.
+    The methods' predictions are held out by it; a council is weighed anew on four fifths of them and judged on the
+    rest, so that its own sharpness is held out too.
     """
     if not isinstance(fused, Auto):
-        said = ladder.held_out[fused.chosen_.name if isinstance(fused, Choose) else fused.name]
-        return best_temperature(said.reshape(-1, said.shape[2]), np.concatenate([observed[ladder.rows]] * len(said)))
-    seats = {name: ladder.held_out[name] for name in fused.members_}
+        said = fitted.held_out[fused.chosen_.name if isinstance(fused, Choose) else fused.name]
+        return best_temperature(said.reshape(-1, said.shape[2]), np.concatenate([observed[fitted.rows]] * len(said)))
+    seats = {name: fitted.held_out[name] for name in fused.members_}
     pooled, truth = [], []
-    for train, test in KFold(min(5, len(ladder.rows)), shuffle=True, random_state=seed).split(ladder.rows):
-        council = seat_council(fit_council([said[:, train] for said in seats.values()], observed[ladder.rows[train]]))
+    for train, test in KFold(min(5, len(fitted.rows)), shuffle=True, random_state=seed).split(fitted.rows):
+        council = council_of(fit_council([said[:, train] for said in seats.values()], observed[fitted.rows[train]]))
         for repeat in np.stack([said[:, test] for said in seats.values()], axis=2):
             pooled.append(council.log_pool(all_present(floor_log_prob(repeat))))
-            truth.append(observed[ladder.rows[test]])
+            truth.append(observed[fitted.rows[test]])
     return best_temperature(np.concatenate(pooled), np.concatenate(truth))
 
 
-def fused_from(ladder: Ladder, recipe: Recipe, endpoint: str, experts: Experts, observed: np.ndarray) -> Fusion:
-    """The fused method over rungs that are fitted already: nothing is fitted twice."""
+def fused_from(fitted: FittedMethods, recipe: Recipe, endpoint: str, experts: Experts, observed: np.ndarray) -> Fusion:
+    """The fused method over methods that are fitted already: nothing is fitted twice."""
     kind = method_class(recipe.method)
-    if issubclass(kind, Rung):
-        return ladder.members[recipe.method]
+    if issubclass(kind, Method):
+        return fitted.members[recipe.method]
     if issubclass(kind, Choose):
-        return Choose(endpoint, seed=recipe.seed).fit_ladder(ladder)
-    return Auto(endpoint, seed=recipe.seed).fit_ladder(ladder, experts, observed)
+        return Choose(endpoint, seed=recipe.seed).from_fitted(fitted)
+    return Auto(endpoint, seed=recipe.seed).from_fitted(fitted, experts, observed)
 
 
 def unfittable(study: Study, task: str, rows: Index, recipe: Recipe, part: str = "") -> str | None:

@@ -66,7 +66,7 @@ def fuse(
 
     Args:
         study: From ``read_study``.
-        method: ``auto`` (council), ``choose``, or the name of one rung.
+        method: ``auto`` (council), ``choose``, or the name of one method.
         seed: Seed of inner folds and bootstrap; the same seed gives the same bytes.
         n_resamples: Bootstrap resamples by patient.
         interval: ``auto`` (what covers among so many patients), ``percentile``, or ``bca``.

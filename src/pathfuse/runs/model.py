@@ -18,7 +18,7 @@ from pathfuse.endpoints.detect import endpoint_from_dict
 from pathfuse.endpoints.spelling import check_spelling
 from pathfuse.errors import InputError
 from pathfuse.fusion.base import Fusion
-from pathfuse.fusion.experts import Experts
+from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.gaussian.council import GaussianFusion
 from pathfuse.fusion.gaussian.experts import GaussianExperts
 from pathfuse.fusion.store import dump, restore

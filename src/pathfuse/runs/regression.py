@@ -1,4 +1,4 @@
-"""Regression's part of a run: aligning moments, fitting the Gaussian ladder, predicting; the rest is shared."""
+"""Regression's part of a run: aligning moments, fitting the Gaussian fitted, predicting; the rest is shared."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,17 +11,17 @@ from pathfuse.calibration.temperature import best_gaussian_temperature
 from pathfuse.endpoints.regression import Regression
 from pathfuse.errors import InputError
 from pathfuse.fusion.gaussian.council import (
-    GAUSSIAN_RUNGS,
+    GAUSSIAN_METHODS,
+    GaussianFittedMethods,
     GaussianFusion,
-    GaussianLadder,
-    climb_gaussian,
     combine,
     council_weights,
+    fit_gaussian_methods,
     fuse_gaussian,
 )
 from pathfuse.fusion.gaussian.experts import GaussianExperts
+from pathfuse.fusion.method import Tick, no_tick
 from pathfuse.fusion.null_model import NULL_MODEL, for_all, null_moments
-from pathfuse.fusion.rung import Tick, no_tick
 from pathfuse.runs.fitting import Recipe, divide
 from pathfuse.tables.predictions import Expert
 from pathfuse.tables.study import Study
@@ -127,7 +127,7 @@ def _shortened(reasons: list[str]) -> list[str]:
 class GaussianFit:
     """Everything fitted on one set of fit rows; stands where ``TaskFit`` stands for the other endpoints."""
 
-    ladder: GaussianLadder
+    fitted: GaussianFittedMethods
     fused: GaussianFusion
     temperature: float
     """The best one for the fusion's held-out predictions; it multiplies their variances."""
@@ -146,36 +146,36 @@ class GaussianFit:
         return np.zeros(0)
 
     def predict(self, study: Study, task: str, rows: Index) -> dict[str, np.ndarray]:
-        """Moments of every expert, rung and the fused method: (row, 2 G), means then variances; NaN where absent."""
+        """Moments of every expert, method and the fused method: (row, 2 G), means then variances; NaN where absent."""
         experts = align_moments(study.experts, study.samples.ids[rows].tolist(), len(study.endpoint.outcomes))
-        filled = experts.with_variance(self.ladder.members["best_expert"]["residual_variance"])
+        filled = experts.with_variance(self.fitted.members["best_expert"]["residual_variance"])
         said = {
             e.name: np.concatenate([filled.mean[:, m], filled.variance[:, m]], axis=1)
             for m, e in enumerate(study.experts)
         }
-        for name, params in self.ladder.members.items():
-            said[name] = GAUSSIAN_RUNGS[name].predict(experts, params).flat()
+        for name, params in self.fitted.members.items():
+            said[name] = GAUSSIAN_METHODS[name].predict(experts, params).flat()
         null = {NULL_MODEL: for_all(self.nothing, len(rows))}
         return {**said, **null, "fused": self.fused.predict(experts).flat()}
 
     @property
     def best_expert(self) -> int:
         """The expert that ``best_expert`` picked on the fit rows."""
-        return int(self.ladder.members["best_expert"]["order"][0])
+        return int(self.fitted.members["best_expert"]["order"][0])
 
     @property
     def settings_at_edge(self) -> list[str]:
         """The methods in the fusion whose setting shrinks least of all that were tried, with that setting."""
-        tried = {name: rung.settings for name, rung in GAUSSIAN_RUNGS.items() if rung.open_end}
-        settings = self.ladder.settings
+        tried = {name: method.settings for name, method in GAUSSIAN_METHODS.items() if method.open_end}
+        settings = self.fitted.settings
         return [f"{name} ({settings[name]:g})" for name, grid in tried.items()
                 if name in self.fused.members and len(grid) > 1 and settings[name] == grid[-1]]  # fmt: skip
 
     def inner_report(self) -> dict[str, Any]:
         """What inner cross-validation found, for the manifest."""
         report: dict[str, Any] = {
-            "inner_nll": self.ladder.scores,
-            "settings": {name: repr(value) for name, value in self.ladder.settings.items()},
+            "inner_nll": self.fitted.scores,
+            "settings": {name: repr(value) for name, value in self.fitted.settings.items()},
             "fallbacks": {},
             "temperature": self.temperature,
         }
@@ -189,7 +189,7 @@ class GaussianFit:
 
 
 def fit_gaussian(study: Study, rows: Index, calibrating: Index, recipe: Recipe, tick: Tick = no_tick) -> GaussianFit:
-    """Fits the Gaussian ladder and the fused method on some rows, and its intervals on others.
+    """Fits all Gaussian methods and the fused method on some rows, and its intervals on others.
 
     Every target varies on the rows to fit; see ``with_varying_targets``.
 
@@ -203,11 +203,11 @@ def fit_gaussian(study: Study, rows: Index, calibrating: Index, recipe: Recipe, 
         expert = study.experts[silent[0]]
         raise InputError(f"{expert.source}: the expert '{expert.name}' scored none of the {len(rows)} fit rows")
     groups = np.unique(study.samples.patients[rows].astype(str), return_inverse=True)[1]
-    ladder = climb_gaussian(experts, y, groups, recipe.seed, tick)
-    fused = fuse_gaussian(ladder, recipe.method, experts, y)
-    held_out = combine([ladder.held_out[name] for name in fused.members if name in ladder.held_out], fused.council)
-    temperature = best_gaussian_temperature(held_out.mean, held_out.variance, y[:, ladder.targets])
-    fit = GaussianFit(ladder, fused, temperature, rows, calibrating, null_moments(y))
+    fitted = fit_gaussian_methods(experts, y, groups, recipe.seed, tick)
+    fused = fuse_gaussian(fitted, recipe.method, experts, y)
+    held_out = combine([fitted.held_out[name] for name in fused.members if name in fitted.held_out], fused.council)
+    temperature = best_gaussian_temperature(held_out.mean, held_out.variance, y[:, fitted.targets])
+    fit = GaussianFit(fitted, fused, temperature, rows, calibrating, null_moments(y))
     if recipe.coverage is None:
         return fit
     said = fit.predict(study, "all", calibrating)["fused"]

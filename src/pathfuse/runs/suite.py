@@ -13,7 +13,7 @@ from joblib import delayed
 import pathfuse
 from pathfuse.errors import InputError
 from pathfuse.evaluation.rules import Rules
-from pathfuse.fusion.gaussian.council import GAUSSIAN_RUNGS
+from pathfuse.fusion.gaussian.council import GAUSSIAN_METHODS
 from pathfuse.fusion.registry import method_class
 from pathfuse.runs.fitting import check_seed
 from pathfuse.runs.fuse import fuse
@@ -57,7 +57,7 @@ class Options:
         Raises:
             InputError: The method is unknown, or a number is out of range.
         """
-        if self.method not in GAUSSIAN_RUNGS:
+        if self.method not in GAUSSIAN_METHODS:
             method_class(self.method)
         check_seed(self.seed)
         check_judging("sample", self.rules, "")

@@ -8,7 +8,7 @@ from pathfuse.dense.fusing.local_gate import experts_of
 from pathfuse.dense.fusing.pixel_sample import class_quotas, image_shares, sample_pixels
 from pathfuse.dense.judging.masks import read_truth
 from pathfuse.endpoints.likelihood import floor_log_prob, log_softmax
-from pathfuse.fusion.gating import gate_features
+from pathfuse.fusion.categorical.gating import gate_features
 
 
 @pytest.mark.parametrize("balance", [0.0, 0.5, 1.0])

@@ -28,10 +28,10 @@ from pathfuse.dense.judging.masks import write_mask
 from pathfuse.dense.judging.metrics import Parity, metrics
 from pathfuse.errors import InputError
 from pathfuse.fusion.base import Fusion
+from pathfuse.fusion.fitted import fit_methods
 from pathfuse.fusion.inner_cv import inner_folds
-from pathfuse.fusion.ladder import climb
-from pathfuse.fusion.rung import Rung
-from pathfuse.fusion.rungs import RUNGS
+from pathfuse.fusion.method import Method
+from pathfuse.fusion.methods import categorical_methods
 from pathfuse.runs.fitting import check_seed
 from pathfuse.runs.manifest import LIBRARIES
 from pathfuse.runs.outer import Progress, silent
@@ -43,7 +43,8 @@ METRIC = "mDice"
 """What ``best_expert`` is chosen by, on the fit images."""
 BESTS = ("best", BEST)
 """Names of the single model that did best on the fit images; it is always judged."""
-FUSIONS = tuple(name for name in RUNGS if name != BEST)
+REGISTERED = categorical_methods("multiclass")
+FUSIONS = tuple(name for name in REGISTERED if name != BEST)
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def fuse_dense(
     """
     start = time.perf_counter()
     options = options.checked()
-    files = open_logits(logits, classes, reserved=(*RUNGS, *BESTS, CHOOSE, FUSED))
+    files = open_logits(logits, classes, reserved=(*REGISTERED, *BESTS, CHOOSE, FUSED))
     check_out(Path(out), force, [*map(Path, logits.values()), *files_of([*fit, *test])])
     _check_items(fit, test)
     left_out: list[dict[str, Any]] = []
@@ -199,17 +200,17 @@ def _fit(
     pixels: FitPixels, files: LogitFiles, classes: Sequence[str], options: FuseOptions
 ) -> tuple[DenseFusion, dict[str, float]]:
     """Every method on the fit pixels; ``fused`` is the one that was asked for or has the lowest held-out NLL."""
-    rungs = [RUNGS[name](seed=options.seed) for name in options.methods]
+    unfitted = [REGISTERED[name](seed=options.seed) for name in options.methods]
     with threadpool_limits(1):  # small matrices: threads cost time, and must not change a bit
         if inner_folds(pixels.observed, pixels.groups, options.seed) is None:  # one patient: nothing to hold out
-            members: dict[str, Rung] = {
-                rung.name: rung.fit_experts(pixels.experts, pixels.observed, pixels.groups) for rung in rungs
+            members: dict[str, Method] = {
+                method.name: method.fit_experts(pixels.experts, pixels.observed, pixels.groups) for method in unfitted
             }
             scores: dict[str, float] = {}
-            ranked = {name: rung.certificate_.fused for name, rung in members.items()}
+            ranked = {name: method.certificate_.fused for name, method in members.items()}
         else:
-            ladder = climb(rungs, pixels.experts, pixels.observed, pixels.groups, options.seed)
-            members, scores, ranked = ladder.members, ladder.scores, ladder.scores
+            fitted = fit_methods(unfitted, pixels.experts, pixels.observed, pixels.groups, options.seed)
+            members, scores, ranked = fitted.members, fitted.scores, fitted.scores
     chosen = min(ranked, key=lambda name: ranked[name]) if options.method == CHOOSE else options.method
     methods: dict[str, Fusion] = dict(members)
     order = _order(pixels, list(files.folders))

@@ -11,8 +11,8 @@ from jaxtyping import Float, Float32
 from scipy.ndimage import uniform_filter
 
 from pathfuse.dense.data.logit_files import CHUNK_CELLS, LogitFiles
-from pathfuse.fusion.experts import Experts
-from pathfuse.fusion.gating import gate_features
+from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.gating import gate_features
 
 
 def experts_of(

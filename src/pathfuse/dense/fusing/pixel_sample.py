@@ -17,7 +17,7 @@ from pathfuse.dense.fusing.local_gate import experts_of
 from pathfuse.dense.judging.confusion import Confusions, confusion
 from pathfuse.dense.judging.masks import read_truth
 from pathfuse.errors import InputError
-from pathfuse.fusion.experts import Experts
+from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.types import Observed
 
 CountsByClass = Int[np.ndarray, "image klass"]

@@ -1,4 +1,4 @@
-"""Fusion of Gaussian predictions: the ladder of regression. One method per file.
+"""Fusion of Gaussian predictions: the methods of regression. One method per file.
 
 See docs/design/fusion.md, section 7.
 """

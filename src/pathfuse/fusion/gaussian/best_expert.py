@@ -3,24 +3,26 @@
 import numpy as np
 
 from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets, nll
-from pathfuse.fusion.gaussian.rung import GaussianRung
+from pathfuse.fusion.gaussian.method import GaussianMethod
 from pathfuse.types import Params
 
 
-class GaussianBestExpert(GaussianRung):
+class GaussianBestExpert(GaussianMethod):
     """Where it is absent, the next best that predicts the cell."""
 
     name = "best_expert"
+    summary = "the expert with the lowest negative log-likelihood on the fit rows"
     fits = False
+    chooses = True
 
     def fit(self, experts: GaussianExperts, y: Targets, setting: float, seed: int = 0) -> Params:
-        """See ``GaussianRung``."""
+        """See ``GaussianMethod``."""
         order = np.argsort(expert_nll(experts, y), kind="stable")
         first = int(np.argmin(chain_nll(experts, y)))
         return {"order": np.concatenate([[first], order[order != first]])}
 
     def pool(self, experts: GaussianExperts, params: Params) -> Gaussian:
-        """See ``GaussianRung``."""
+        """See ``GaussianMethod``."""
         return take_first(experts, params["order"])
 
     def share(self, experts: GaussianExperts, params: Params) -> Moments:

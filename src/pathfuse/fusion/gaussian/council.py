@@ -1,4 +1,4 @@
-"""Fitting the ladder of regression, the council over it, and what is left of both: parameters and a certificate."""
+"""Fitting the methods of regression, the council over it, and what is left of both: parameters and a certificate."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -8,12 +8,14 @@ import numpy as np
 from sklearn.model_selection import GroupKFold
 
 from pathfuse.errors import InputError
+from pathfuse.fusion.categorical.logpool import Product, equal_product
 from pathfuse.fusion.certificate import Certificate
 from pathfuse.fusion.gaussian.best_expert import GaussianBestExpert, chain_nll
 from pathfuse.fusion.gaussian.covariance_product import GaussianCovarianceProduct
 from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Targets, mean_nll, pool, residual_variance
 from pathfuse.fusion.gaussian.logitprod import GaussianLogitProd
 from pathfuse.fusion.gaussian.mean_probability import GaussianMean
+from pathfuse.fusion.gaussian.method import GaussianMethod, presence_in, with_presence
 from pathfuse.fusion.gaussian.presence import (
     GaussianView,
     corrected_gaussian,
@@ -21,16 +23,14 @@ from pathfuse.fusion.gaussian.presence import (
     gaussian_views,
 )
 from pathfuse.fusion.gaussian.product import Cells, GaussianObjective, gaussian_weights, nothing_seen
-from pathfuse.fusion.gaussian.rung import GaussianRung, presence_in, with_presence
 from pathfuse.fusion.gaussian.stacking import GaussianStacking
 from pathfuse.fusion.gaussian.static_product import GaussianStaticProduct
 from pathfuse.fusion.gaussian.uniform_product import GaussianUniformProduct
-from pathfuse.fusion.logpool import Product, equal_product
 from pathfuse.types import Params, Weights
 
-GAUSSIAN_RUNGS: dict[str, GaussianRung] = {
-    rung.name: rung
-    for rung in (
+GAUSSIAN_METHODS: dict[str, GaussianMethod] = {
+    method.name: method
+    for method in (
         GaussianBestExpert(),
         GaussianMean(),
         GaussianUniformProduct(),
@@ -46,8 +46,8 @@ N_SPLITS = 5
 
 
 @dataclass(frozen=True)
-class GaussianLadder:
-    """Fitted rungs with what inner cross-validation said of them."""
+class GaussianFittedMethods:
+    """Fitted methods with what inner cross-validation said of them."""
 
     members: dict[str, Params]
     scores: dict[str, float]
@@ -58,13 +58,13 @@ class GaussianLadder:
     seen: list[GaussianView]
     """The rows with experts hidden; of those targets."""
     hidden: dict[str, list[Gaussian]]
-    """What each rung predicts of them, as it is: nothing is corrected."""
+    """What each method predicts of them, as it is: nothing is corrected."""
     seed: int
 
 
 @dataclass(frozen=True)
 class GaussianFusion:
-    """A fitted regression fusion: some rungs and the weights between them."""
+    """A fitted regression fusion: some methods and the weights between them."""
 
     name: str
     members: dict[str, Params]
@@ -77,14 +77,14 @@ class GaussianFusion:
         """Fused means and variances."""
         if len(self.members) == 1:
             ((name, params),) = self.members.items()
-            return GAUSSIAN_RUNGS[name].predict(experts, params)
-        said = [GAUSSIAN_RUNGS[name].predict_raw(experts, p) for name, p in self.members.items()]
+            return GAUSSIAN_METHODS[name].predict(experts, params)
+        said = [GAUSSIAN_METHODS[name].predict_raw(experts, p) for name, p in self.members.items()]
         filled = experts.with_variance(next(iter(self.members.values()))["residual_variance"])
         return corrected_gaussian(combine(said, self.council), filled, presence_in(self.council))
 
     def weigh(self, experts: GaussianExperts) -> Weights:
         """Weights of the experts: those of the members, weighed by the council; mean over targets."""
-        parts = [GAUSSIAN_RUNGS[name].weigh(experts, params) for name, params in self.members.items()]
+        parts = [GAUSSIAN_METHODS[name].weigh(experts, params) for name, params in self.members.items()]
         weights = np.einsum("r,rnm->nm", list(council_weights(self).values()), np.stack(parts))
         return np.asarray(weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-300))
 
@@ -108,7 +108,7 @@ class GaussianFusion:
 
 
 def combine(predictions: list[Gaussian], council: Params) -> Gaussian:
-    """The product of rungs' predictions under council weights."""
+    """The product of methods' predictions under council weights."""
     if len(predictions) == 1:
         return predictions[0]
     stacked = as_experts(predictions)
@@ -124,10 +124,10 @@ def as_experts(predictions: list[Gaussian]) -> GaussianExperts:
     )
 
 
-def climb_gaussian(
+def fit_gaussian_methods(
     experts: GaussianExperts, y: Targets, groups: np.ndarray, seed: int, tick: Callable[[float], None]
-) -> GaussianLadder:
-    """Fits every rung at the setting that inner cross-validation, grouped by patient, prefers.
+) -> GaussianFittedMethods:
+    """Fits every method at the setting that inner cross-validation, grouped by patient, prefers.
 
     Raises:
         InputError: All fit rows belong to one patient.
@@ -141,33 +141,33 @@ def climb_gaussian(
     members: dict[str, Params] = {}
     scores, settings, held_out, hidden = {}, {}, {}, {}
     seen = gaussian_views(few, seed)
-    for r, (name, rung) in enumerate(GAUSSIAN_RUNGS.items()):
-        tried = {setting: _hold_out(rung, few, truth, splits, setting, seed) for setting in rung.settings}
+    for r, (name, method) in enumerate(GAUSSIAN_METHODS.items()):
+        tried = {setting: _out_of_fold(method, few, truth, splits, setting, seed) for setting in method.settings}
         judged = {setting: mean_nll(prediction, truth) for setting, prediction in tried.items()}
         settings[name] = min(judged, key=lambda s: judged[s])
         scores[name], held_out[name] = judged[settings[name]], tried[settings[name]]
-        members[name] = rung.learn(experts, y, settings[name], seed)
-        hidden[name] = _hold_out_views(rung, few, truth, splits, settings[name], seen, seed)
-        if rung.fits:
+        members[name] = method.learn(experts, y, settings[name], seed)
+        hidden[name] = _out_of_fold_views(method, few, truth, splits, settings[name], seen, seed)
+        if method.fits:
             residual = residual_variance(few, truth)
             presence = fit_gaussian_presence(seen, hidden[name], residual, truth, few.scored)
             members[name] = with_presence(members[name], presence)
-        tick((r + 1) / len(GAUSSIAN_RUNGS))
-    return GaussianLadder(members, scores, settings, held_out, targets, seen, hidden, seed)
+        tick((r + 1) / len(GAUSSIAN_METHODS))
+    return GaussianFittedMethods(members, scores, settings, held_out, targets, seen, hidden, seed)
 
 
-def _hold_out(
-    rung: GaussianRung, experts: GaussianExperts, y: Targets, splits: list[Any], setting: float, seed: int
+def _out_of_fold(
+    method: GaussianMethod, experts: GaussianExperts, y: Targets, splits: list[Any], setting: float, seed: int
 ) -> Gaussian:
     mean, variance = np.full(y.shape, np.nan), np.full(y.shape, np.nan)
     for train, test in splits:
-        said = rung.predict(experts.rows(test), rung.learn(experts.rows(train), y[train], setting, seed))
+        said = method.predict(experts.rows(test), method.learn(experts.rows(train), y[train], setting, seed))
         mean[test], variance[test] = said.mean, said.variance
     return Gaussian(mean, variance)
 
 
-def _hold_out_views(
-    rung: GaussianRung,
+def _out_of_fold_views(
+    method: GaussianMethod,
     experts: GaussianExperts,
     y: Targets,
     splits: list[Any],
@@ -175,60 +175,60 @@ def _hold_out_views(
     seen: list[GaussianView],
     seed: int,
 ) -> list[Gaussian]:
-    """What a rung predicts of the views, from fits that did not see their rows."""
+    """What a method predicts of the views, from fits that did not see their rows."""
     shapes = [(len(view.rows), y.shape[1]) for view in seen]
     mean, variance = ([np.full(shape, np.nan) for shape in shapes] for _ in range(2))
     for train, test in splits if seen else []:
-        params = rung.learn(experts.rows(train), y[train], setting, seed)
+        params = method.learn(experts.rows(train), y[train], setting, seed)
         for v, view in enumerate(seen):
             own = np.flatnonzero(np.isin(view.rows, test))
-            said = rung.predict(view.experts.rows(own), params)
+            said = method.predict(view.experts.rows(own), params)
             mean[v][own], variance[v][own] = said.mean, said.variance
     return [Gaussian(m, v) for m, v in zip(mean, variance, strict=True)]
 
 
-def fuse_gaussian(ladder: GaussianLadder, method: str, experts: GaussianExperts, y: Targets) -> GaussianFusion:
-    """The fused method over rungs that are fitted already.
+def fuse_gaussian(fitted: GaussianFittedMethods, method: str, experts: GaussianExperts, y: Targets) -> GaussianFusion:
+    """The fused method over methods that are fitted already.
 
-    The certificate is the mean NLL over all known cells of the fit rows. A council loses the rungs with the highest
+    The certificate is the mean NLL over all known cells of the fit rows. A council loses the methods with the highest
     fit-row NLL until it holds; a single product falls back on the best expert.
     """
     if method == "choose":
-        method = min(ladder.scores, key=lambda name: ladder.scores[name])
+        method = min(fitted.scores, key=lambda name: fitted.scores[name])
         return GaussianFusion(
-            "choose", {method: ladder.members[method]}, _lone(), *_certified(ladder, method, experts, y)
+            "choose", {method: fitted.members[method]}, _lone(), *_certified(fitted, method, experts, y)
         )
     if method != "auto":
-        return _single(ladder, method, experts, y)
-    said = {name: GAUSSIAN_RUNGS[name].predict_raw(experts, p) for name, p in ladder.members.items()}
+        return _single(fitted, method, experts, y)
+    said = {name: GAUSSIAN_METHODS[name].predict_raw(experts, p) for name, p in fitted.members.items()}
     own = {name: mean_nll(prediction, y) for name, prediction in said.items()}
-    seated = list(ladder.members)
+    members = list(fitted.members)
     left: list[str] = []
     while True:
-        council = _seat(ladder, seated, y)
+        council = _weigh_members(fitted, members, y)
         note = f"left the council: {', '.join(left)}" if left else None
-        certificate = certify_gaussian(combine([said[name] for name in seated], council), experts, y, note)
-        if certificate.holds or len(seated) == 1:
-            members = {name: ladder.members[name] for name in seated}
-            fusion = GaussianFusion("auto", members, council, certificate, ladder.scores)
-            return _with_presence(fusion, ladder, experts, y)
-        leaver = max((name for name in seated if name != "best_expert"), key=lambda name: own[name])
-        seated.remove(leaver)
-        left.append(leaver)
+        certificate = certify_gaussian(combine([said[name] for name in members], council), experts, y, note)
+        if certificate.holds or len(members) == 1:
+            kept = {name: fitted.members[name] for name in members}
+            fusion = GaussianFusion("auto", kept, council, certificate, fitted.scores)
+            return _with_presence(fusion, fitted, experts, y)
+        dropped = max((name for name in members if name != "best_expert"), key=lambda name: own[name])
+        members.remove(dropped)
+        left.append(dropped)
 
 
 def _with_presence(
-    fusion: GaussianFusion, ladder: GaussianLadder, experts: GaussianExperts, y: Targets
+    fusion: GaussianFusion, fitted: GaussianFittedMethods, experts: GaussianExperts, y: Targets
 ) -> GaussianFusion:
     """A council that knows what absent experts change, unless that would break its certificate."""
-    if len(fusion.members) == 1 or not ladder.seen:
+    if len(fusion.members) == 1 or not fitted.seen:
         return fusion
     pooled = [
-        combine([ladder.hidden[name][v] for name in fusion.members], fusion.council) for v in range(len(ladder.seen))
+        combine([fitted.hidden[name][v] for name in fusion.members], fusion.council) for v in range(len(fitted.seen))
     ]
-    few = GaussianExperts(experts.mean[:, :, ladder.targets], experts.variance[:, :, ladder.targets])
-    truth = y[:, ladder.targets]
-    presence = fit_gaussian_presence(ladder.seen, pooled, residual_variance(few, truth), truth, few.scored)
+    few = GaussianExperts(experts.mean[:, :, fitted.targets], experts.variance[:, :, fitted.targets])
+    truth = y[:, fitted.targets]
+    presence = fit_gaussian_presence(fitted.seen, pooled, residual_variance(few, truth), truth, few.scored)
     aware = replace(fusion, council=with_presence(fusion.council, presence))
     if experts.scored.all():
         return aware
@@ -241,29 +241,29 @@ def _lone() -> Params:
 
 
 def _certified(
-    ladder: GaussianLadder, method: str, experts: GaussianExperts, y: Targets
+    fitted: GaussianFittedMethods, method: str, experts: GaussianExperts, y: Targets
 ) -> tuple[Certificate, dict[str, float]]:
-    said = GAUSSIAN_RUNGS[method].predict(experts, ladder.members[method])
-    return certify_gaussian(said, experts, y), ladder.scores
+    said = GAUSSIAN_METHODS[method].predict(experts, fitted.members[method])
+    return certify_gaussian(said, experts, y), fitted.scores
 
 
-def _single(ladder: GaussianLadder, method: str, experts: GaussianExperts, y: Targets) -> GaussianFusion:
-    certificate, scores = _certified(ladder, method, experts, y)
-    members = {method: ladder.members[method]}
+def _single(fitted: GaussianFittedMethods, method: str, experts: GaussianExperts, y: Targets) -> GaussianFusion:
+    certificate, scores = _certified(fitted, method, experts, y)
+    members = {method: fitted.members[method]}
     if not certificate.holds and method in ("static_product", "logitprod"):
-        best = GAUSSIAN_RUNGS["best_expert"].learn(experts, y, 0.0)
-        said = GAUSSIAN_RUNGS["best_expert"].predict(experts, best)
+        best = GAUSSIAN_METHODS["best_expert"].learn(experts, y, 0.0)
+        said = GAUSSIAN_METHODS["best_expert"].predict(experts, best)
         certificate = certify_gaussian(said, experts, y, "best_expert")
         members = {"best_expert": best}
     return GaussianFusion(method, members, _lone(), certificate, scores)
 
 
-def _seat(ladder: GaussianLadder, seated: list[str], y: Targets) -> Params:
-    if len(seated) == 1:
+def _weigh_members(fitted: GaussianFittedMethods, members: list[str], y: Targets) -> Params:
+    if len(members) == 1:
         return _lone()
-    experts = as_experts([ladder.held_out[name] for name in seated])
-    cells = Cells.of(experts, y[:, ladder.targets], nothing_seen(experts), ladder.seed)
-    product = GaussianObjective(cells, ridge=1 / len(y)).minimise(equal_product(len(seated)))
+    experts = as_experts([fitted.held_out[name] for name in members])
+    cells = Cells.of(experts, y[:, fitted.targets], nothing_seen(experts), fitted.seed)
+    product = GaussianObjective(cells, ridge=1 / len(y)).minimise(equal_product(len(members)))
     return {"bias": product.bias, "sharpness": np.exp(np.array(product.log_sharpness))}
 
 
@@ -281,6 +281,6 @@ def certify_gaussian(
 
 
 def council_weights(fusion: GaussianFusion) -> dict[str, float]:
-    """Weight of each seated rung; they sum to 1."""
+    """Weight of each members method; they sum to 1."""
     powers = np.exp(fusion.council["bias"] - fusion.council["bias"].max())
     return dict(zip(fusion.members, (float(x) for x in powers / powers.sum()), strict=True))

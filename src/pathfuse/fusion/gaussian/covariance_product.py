@@ -6,19 +6,40 @@ from sklearn.covariance import ledoit_wolf
 
 from pathfuse.costs import add_flops, solve_flops
 from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets
-from pathfuse.fusion.gaussian.rung import GaussianRung
+from pathfuse.fusion.gaussian.method import GaussianMethod
+from pathfuse.references import article
 from pathfuse.types import Params
 
+BATES_1969 = article(
+    "bates1969",
+    "Bates, J. M. and Granger, C. W. J.",
+    "The combination of forecasts",
+    "Operational Research Quarterly",
+    "20",
+    "451--468",
+    "1969",
+)
+LEDOIT_2004 = article(
+    "ledoit2004",
+    "Ledoit, O. and Wolf, M.",
+    "A well-conditioned estimator for large-dimensional covariance matrices",
+    "Journal of Multivariate Analysis",
+    "88",
+    "365--411",
+    "2004",
+)
 Square = Float[np.ndarray, "expert expert"]
 
 
-class GaussianCovarianceProduct(GaussianRung):
+class GaussianCovarianceProduct(GaussianMethod):
     """``weights proportional to S^-1 1``, without negative ones; the variance is that of the weighted error."""
 
     name = "covariance_product"
+    summary = "a product with weights from the covariance of the experts' errors"
+    references = (BATES_1969, LEDOIT_2004)
 
     def fit(self, experts: GaussianExperts, y: Targets, setting: float, seed: int = 0) -> Params:
-        """See ``GaussianRung``."""
+        """See ``GaussianMethod``."""
         errors = y[:, None] - experts.mean
         _, n_experts, n_targets = errors.shape
         covariance = np.empty((n_targets, n_experts, n_experts))
@@ -30,7 +51,7 @@ class GaussianCovarianceProduct(GaussianRung):
         return {"weights": weights, "covariance": covariance}
 
     def pool(self, experts: GaussianExperts, params: Params) -> Gaussian:
-        """See ``GaussianRung``."""
+        """See ``GaussianMethod``."""
         share = self.share(experts, params)
         add_flops((2 + 3 * share.shape[1]) * share.size)
         mean = (share * np.where(experts.present, experts.mean, 0.0)).sum(axis=1)

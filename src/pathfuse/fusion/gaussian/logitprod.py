@@ -4,21 +4,24 @@ from typing import ClassVar
 
 import numpy as np
 
+from pathfuse.fusion.categorical.logpool import Product, equal_product
 from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets, pool, sharpness_of
+from pathfuse.fusion.gaussian.method import GaussianMethod
 from pathfuse.fusion.gaussian.product import Cells, GaussianObjective, gate_input, gaussian_weights
-from pathfuse.fusion.gaussian.rung import GaussianRung
-from pathfuse.fusion.logpool import Product, equal_product
+from pathfuse.fusion.works import GENEST_1984, LOGITPROD_2026
 from pathfuse.types import Params
 
 
-class GaussianLogitProd(GaussianRung):
+class GaussianLogitProd(GaussianMethod):
     """Weights that depend on the sample and the target; settings are ridges on the gate."""
 
     name = "logitprod"
+    summary = "the product of the experts' normal distributions with weights that a gate reads from each sample"
+    references = (LOGITPROD_2026, GENEST_1984)
     settings: ClassVar[tuple[float, ...]] = (1.0, 0.1, 0.01)
 
     def fit(self, experts: GaussianExperts, y: Targets, setting: float, seed: int = 0) -> Params:
-        """See ``GaussianRung``."""
+        """See ``GaussianMethod``."""
         raw = gate_input(experts)
         mean, sd = raw.mean(axis=(1, 2)), raw.std(axis=(1, 2))
         scale = np.where(sd > 1e-9, 1 / np.where(sd > 1e-9, sd, 1.0), 0.0)
@@ -36,7 +39,7 @@ class GaussianLogitProd(GaussianRung):
         }
 
     def pool(self, experts: GaussianExperts, params: Params) -> Gaussian:
-        """See ``GaussianRung``."""
+        """See ``GaussianMethod``."""
         return pool(experts, self.share(experts, params), params["sharpness"])
 
     def share(self, experts: GaussianExperts, params: Params) -> Moments:

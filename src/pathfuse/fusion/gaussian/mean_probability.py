@@ -4,22 +4,23 @@ import numpy as np
 
 from pathfuse.costs import add_flops
 from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets, equal_share
-from pathfuse.fusion.gaussian.rung import GaussianRung
+from pathfuse.fusion.gaussian.method import GaussianMethod
 from pathfuse.types import Params
 
 
-class GaussianMean(GaussianRung):
+class GaussianMean(GaussianMethod):
     """Plain average: nothing is fitted."""
 
     name = "mean_probability"
+    summary = "the equal mixture of the experts' normal distributions, by its moments"
     fits = False
 
     def fit(self, experts: GaussianExperts, y: Targets, setting: float, seed: int = 0) -> Params:
-        """See ``GaussianRung``."""
+        """See ``GaussianMethod``."""
         return {}
 
     def pool(self, experts: GaussianExperts, params: Params) -> Gaussian:
-        """See ``GaussianRung``."""
+        """See ``GaussianMethod``."""
         share, present = equal_share(experts), experts.present
         means = np.where(present, experts.mean, 0.0)
         add_flops(6 * share.size)

@@ -6,18 +6,21 @@ import numpy as np
 
 from pathfuse.costs import add_flops, solve_flops
 from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets, equal_share
-from pathfuse.fusion.gaussian.rung import GaussianRung
+from pathfuse.fusion.gaussian.method import GaussianMethod
+from pathfuse.fusion.works import WOLPERT_1992
 from pathfuse.types import Params
 
 
-class GaussianStacking(GaussianRung):
+class GaussianStacking(GaussianMethod):
     """Per target; settings are ridges in units of the target's variance times n."""
 
     name = "stacking"
+    summary = "ridge regression on all experts' means"
+    references = (WOLPERT_1992,)
     settings: ClassVar[tuple[float, ...]] = (10.0, 1.0, 0.1, 0.01, 0.001)
 
     def fit(self, experts: GaussianExperts, y: Targets, setting: float, seed: int = 0) -> Params:
-        """See ``GaussianRung``."""
+        """See ``GaussianMethod``."""
         means, known = _filled(experts), ~np.isnan(y)
         n_experts = means.shape[1]
         add_flops(means.size * (2 * n_experts + 4) + y.shape[1] * solve_flops(n_experts, 1))
@@ -38,7 +41,7 @@ class GaussianStacking(GaussianRung):
         return {"slope": slope, "centre": centre, "centre_y": centre_y, "variance": np.maximum(variance, floor)}
 
     def pool(self, experts: GaussianExperts, params: Params) -> Gaussian:
-        """See ``GaussianRung``."""
+        """See ``GaussianMethod``."""
         add_flops(2 * experts.mean.size)
         mean = params["centre_y"] + ((_filled(experts) - params["centre"]) * params["slope"]).sum(axis=1)
         heard = experts.present.any(axis=1)

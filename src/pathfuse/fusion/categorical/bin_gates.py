@@ -14,9 +14,9 @@ from scipy.optimize import minimize
 
 from pathfuse.costs import add_flops
 from pathfuse.endpoints.likelihood import log_softmax
-from pathfuse.fusion.anchor import PRIOR_ROWS, anchor_of
-from pathfuse.fusion.experts import Experts
-from pathfuse.fusion.logpool import Features, Product, SetLikelihood, Vector, masked_softmax
+from pathfuse.fusion.categorical.anchor import PRIOR_ROWS, anchor_of
+from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.logpool import Features, Product, SetLikelihood, Vector, masked_softmax
 from pathfuse.types import LogProbs, Observed, Weights
 
 

@@ -6,9 +6,9 @@ Log-probabilities tell shades of "almost impossible" apart, which says little; r
 
 import numpy as np
 
-from pathfuse.fusion.experts import Experts
-from pathfuse.fusion.imputation import Table
-from pathfuse.fusion.stacking import Stacking, by_expert, centred
+from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.imputation import Table
+from pathfuse.fusion.categorical.stacking import Stacking, by_expert, centred
 
 ROOT_CS = (0.001, 0.01, 0.1, 0.3, 1.0, 3.0)
 """Candidate inverse penalties: coarser than those of ``Stacking``, since twice the columns take twice the time."""
@@ -28,6 +28,7 @@ class RootStacking(Stacking):
     """
 
     name = "root_stacking"
+    summary = "ridge regression on all experts' log-probabilities and root probabilities"
 
     def candidates(self, n_samples: int) -> tuple[float, ...]:
         """Inverse penalties."""

@@ -15,13 +15,14 @@ from jaxtyping import Float
 from pathfuse.costs import add_flops
 from pathfuse.endpoints.likelihood import floor_log_prob
 from pathfuse.endpoints.survival import event_distribution
-from pathfuse.fusion.anchor import PRIOR_ROWS, anchor_of
-from pathfuse.fusion.experts import Experts
-from pathfuse.fusion.logpool import (
+from pathfuse.fusion.categorical.anchor import PRIOR_ROWS, anchor_of
+from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.logpool import (
     ByOutcome,
     equal_product,
 )
-from pathfuse.fusion.static_product import StaticProduct, static_objective
+from pathfuse.fusion.categorical.static_product import StaticProduct, static_objective
+from pathfuse.fusion.works import GENEST_1984
 from pathfuse.types import LogProbs, Observed, Params
 
 
@@ -47,9 +48,12 @@ class HazardProduct(StaticProduct):
     """
 
     name = "hazard_product"
+    summary = "the weighted mean of the experts' hazard logits, bin by bin"
+    references = (GENEST_1984,)
+    endpoints = ("survival",)
 
     def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:
-        """See ``Rung``."""
+        """See ``Method``."""
         logits = hazard_logits(experts)
         likelihood = HazardLikelihood.of(observed, anchor_of(experts), PRIOR_ROWS / experts.n_samples)
         product, path = equal_product(experts.shape[1]), []
@@ -60,7 +64,7 @@ class HazardProduct(StaticProduct):
         return path
 
     def pool(self, experts: Experts, params: Params) -> LogProbs:
-        """See ``Rung``."""
+        """See ``Method``."""
         logits = hazard_logits(experts)
         add_flops(2 * logits.log_prob.size)
         pooled = np.einsum("nm,nmk->nk", self.share(experts, params), logits.log_prob)
@@ -80,7 +84,7 @@ class HazardLikelihood:
 
     observed: Float[np.ndarray, "outcome sample"]
     anchor: Float[np.ndarray, "outcome sample"] | None = None
-    """Probabilities that pseudo-observations are drawn from (``fusion.anchor``); None: there are none."""
+    """Probabilities that pseudo-observations are drawn from (``fusion.categorical.anchor``); None: there are none."""
     pull: float = 0.0
     """How many pseudo-observations there are per row."""
 

@@ -13,7 +13,7 @@ Ylvisaker, Annals of Statistics 7, 1979; pseudo-observations against separation:
 import numpy as np
 from jaxtyping import Float
 
-from pathfuse.fusion.experts import Experts
+from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.types import Present, Weights
 
 PRIOR_ROWS = 2.0

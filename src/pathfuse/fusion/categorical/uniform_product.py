@@ -5,14 +5,15 @@ Never worse than the average expert, sample by sample (weighted AM-GM; Wood et a
 
 from collections.abc import Sequence
 
-from pathfuse.fusion.anchor import equal_weights
-from pathfuse.fusion.experts import Experts
-from pathfuse.fusion.logpool import weighted_product
-from pathfuse.fusion.rung import Rung
+from pathfuse.fusion.categorical.anchor import equal_weights
+from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.logpool import weighted_product
+from pathfuse.fusion.method import Method
+from pathfuse.fusion.works import GENEST_1984
 from pathfuse.types import LogProbs, Observed, Params, Weights
 
 
-class UniformProduct(Rung):
+class UniformProduct(Method):
     """Normalised geometric mean of the experts' distributions.
 
     Examples:
@@ -25,14 +26,16 @@ class UniformProduct(Rung):
     """
 
     name = "uniform_product"
+    summary = "the product of the experts' probabilities with equal weights"
+    references = (GENEST_1984,)
     fits = False
 
     def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:
-        """See ``Rung``."""
+        """See ``Method``."""
         return [{} for _ in settings]
 
     def pool(self, experts: Experts, params: Params) -> LogProbs:
-        """See ``Rung``."""
+        """See ``Method``."""
         return weighted_product(experts, equal_weights(experts.present))
 
     def share(self, experts: Experts, params: Params) -> Weights:

@@ -1,4 +1,4 @@
-"""A rung of the ladder: a method with parameters, whose one setting is chosen by inner cross-validation.
+"""A method of the fitted: a method with parameters, whose one setting is chosen by inner cross-validation.
 
 A method says which settings it could take (``candidates``), how it is fitted along them (``fit_path``), and how fitted
 parameters pool experts (``pool``) and weigh them (``share``). Everything else is here, once.
@@ -15,8 +15,8 @@ from joblib import delayed
 from pathfuse.costs import Tally, absorb, tallied
 from pathfuse.endpoints.likelihood import set_nll
 from pathfuse.fusion.base import Fusion
+from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.certificate import certify
-from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.inner_cv import LARGE, InnerFolds, inner_folds
 from pathfuse.fusion.presence import View, corrected, corrected_exponents, fit_presence, views
 from pathfuse.types import LogProbs, Observed, Params, Weights
@@ -31,7 +31,7 @@ def no_tick(share: float) -> None:
     """Nobody watches."""
 
 
-class Rung(Fusion):
+class Method(Fusion):
     """Base of the simple methods.
 
     Attributes:
@@ -41,8 +41,14 @@ class Rung(Fusion):
         presence_: What absent experts change (``fusion.presence``); empty: nothing.
     """
 
+    in_council: ClassVar[bool] = True
+    """Whether it votes in ``auto`` and may be what ``choose`` picks; where not, it is fitted and judged beside them."""
+    endpoints: ClassVar[tuple[str, ...]] = ()
+    """The endpoints that it is for; none named: every one of its family."""
     fits: ClassVar[bool] = True
     """Whether the weights or the sharpness are fitted; where not, absent experts change nothing."""
+    chooses: ClassVar[bool] = False
+    """Whether it picks among the experts by their fit rows, with or without a fit."""
     open_end: ClassVar[bool] = True
     """Whether a setting beyond the last candidate would shrink less still."""
     params_: Params
@@ -82,7 +88,7 @@ class Rung(Fusion):
         if len(candidates) == 1 or folds is None:
             self.refit(experts, observed, candidates[: (len(candidates) + 1) // 2], {})
         else:
-            (held_out,) = hold_out([self], experts, observed, folds, self.n_jobs)
+            (held_out,) = out_of_fold([self], experts, observed, folds, self.n_jobs)
             scores = score_settings(candidates, held_out, observed[folds.rows])
             self.refit(experts, observed, path_to_best(scores), scores)
         if folds is not None and self.fits:
@@ -132,8 +138,8 @@ class Rung(Fusion):
         return powers / powers.sum(axis=1, keepdims=True)
 
 
-def _hold_out_fold(
-    method: Rung, experts: Experts, observed: Observed, train: np.ndarray, test: np.ndarray
+def _out_of_fold(
+    method: Method, experts: Experts, observed: Observed, train: np.ndarray, test: np.ndarray
 ) -> tuple[np.ndarray, Tally]:
     settings = method.candidates(len(train))
     with tallied() as tally:  # a worker process counts for the one that waits for it
@@ -143,8 +149,8 @@ def _hold_out_fold(
     return said, tally
 
 
-def hold_out(
-    methods: Sequence[Rung],
+def out_of_fold(
+    methods: Sequence[Method],
     experts: Experts,
     observed: Observed,
     folds: InnerFolds,
@@ -157,7 +163,7 @@ def hold_out(
     """
     inner, truth = experts.rows(folds.rows), observed[folds.rows]
     jobs = [(m, r, train, test) for m in methods for r, split in enumerate(folds.splits) for train, test in split]
-    tasks = (delayed(_hold_out_fold)(method, inner, truth, train, test) for method, _, train, test in jobs)
+    tasks = (delayed(_out_of_fold)(method, inner, truth, train, test) for method, _, train, test in jobs)
     parts = in_parallel(n_jobs, tasks)
     shape = (len(folds.splits), inner.n_samples, inner.shape[2])
     results = [np.full((len(m.candidates(inner.n_samples)), *shape), np.nan) for m in methods]
@@ -170,7 +176,7 @@ def hold_out(
 
 
 def predict_views(
-    method: Rung, seen: Sequence[View], experts: Experts, observed: Observed, folds: InnerFolds
+    method: Method, seen: Sequence[View], experts: Experts, observed: Observed, folds: InnerFolds
 ) -> list[LogProbs]:
     """What a fitted method predicts of views of its fit rows, held out in the first repeat of the inner folds.
 

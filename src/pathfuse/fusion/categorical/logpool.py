@@ -15,8 +15,8 @@ from scipy.optimize import minimize
 
 from pathfuse.costs import add_flops
 from pathfuse.endpoints.likelihood import log_softmax
-from pathfuse.fusion.anchor import PRIOR_ROWS, anchor_of
-from pathfuse.fusion.experts import Experts
+from pathfuse.fusion.categorical.anchor import PRIOR_ROWS, anchor_of
+from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.types import LogProbs, Observed, Present, Weights
 
 Features = Float[np.ndarray, "sample feature"]
@@ -63,7 +63,7 @@ class SetLikelihood:
     observed: Float[np.ndarray, "outcome sample"]
     """1 where the truth allows the outcome, 0 elsewhere; a share in between where it says only that."""
     anchor: Float[np.ndarray, "outcome sample"] | None = None
-    """Probabilities that pseudo-observations are drawn from (``fusion.anchor``); None: there are none."""
+    """Probabilities that pseudo-observations are drawn from (``fusion.categorical.anchor``); None: there are none."""
     pull: float = 0.0
     """How many pseudo-observations there are per row."""
 
@@ -109,7 +109,7 @@ class ProductObjective:
     """Penalised mean NLL of a weighted product, as a function of one flat vector (b, log s, A).
 
     ``mean NLL + ridge * (||b||^2 + log(s)^2) + rho * ||A||^2 + decorrelation * mean(w' R w)``, and a few
-    pseudo-observations (``fusion.anchor``) that keep the sharpness finite where the rows are separable.
+    pseudo-observations (``fusion.categorical.anchor``) that keep the sharpness finite where the rows are separable.
 
     Args:
         experts: Log-probabilities of the fit rows.
@@ -120,7 +120,7 @@ class ProductObjective:
         correlation: ``decorrelation * R`` of LogitProd's penalty, or None.
         equal: Hold the weights equal; only the sharpness moves.
         likelihood: Of the pooled scores; default: softmax over the observed sets, with the prior of
-            ``fusion.anchor``.
+            ``fusion.categorical.anchor``.
         prior_rows: How many rows that prior counts as.
     """
 

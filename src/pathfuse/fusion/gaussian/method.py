@@ -1,4 +1,4 @@
-"""A rung of the ladder for Gaussians; the counterpart of ``fusion.rung`` on means and variances."""
+"""A method of the fitted for Gaussians; the counterpart of ``fusion.method`` on means and variances."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -7,16 +7,21 @@ import numpy as np
 
 from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets, residual_variance
 from pathfuse.fusion.gaussian.presence import corrected_gaussian
+from pathfuse.references import Reference
 from pathfuse.types import Params, Weights
 
 PRESENCE = "presence/"
 """How parameters about absent experts are named: this, then the name in ``fusion.presence``."""
 
 
-class GaussianRung(ABC):
+class GaussianMethod(ABC):
     """Base of the regression methods: stateless, so that a fit is its parameters."""
 
     name: ClassVar[str]
+    summary: ClassVar[str]
+    references: ClassVar[tuple[Reference, ...]] = ()
+    in_council: ClassVar[bool] = True
+    chooses: ClassVar[bool] = False
     fits: ClassVar[bool] = True
     """Whether the weights or the sharpness are fitted; where not, absent experts change nothing."""
     open_end: ClassVar[bool] = True

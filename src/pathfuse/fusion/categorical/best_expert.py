@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.certificate import first_present, preference, take_expert
-from pathfuse.fusion.experts import Experts
-from pathfuse.fusion.rung import Rung
+from pathfuse.fusion.method import Method
 from pathfuse.types import LogProbs, Observed, Params, Weights
 
 
-class BestExpert(Rung):
+class BestExpert(Method):
     """The expert with the lowest NLL on the fit rows; where it is absent, the next best that scored the sample.
 
     Examples:
@@ -26,14 +26,16 @@ class BestExpert(Rung):
     """
 
     name = "best_expert"
+    summary = "the expert with the lowest negative log-likelihood on the fit rows"
     fits = False
+    chooses = True
 
     def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:
-        """See ``Rung``."""
+        """See ``Method``."""
         return [{"order": preference(experts, observed)} for _ in settings]
 
     def pool(self, experts: Experts, params: Params) -> LogProbs:
-        """See ``Rung``."""
+        """See ``Method``."""
         return take_expert(experts, first_present(experts, params["order"]))
 
     def share(self, experts: Experts, params: Params) -> Weights:

@@ -13,10 +13,10 @@ from jaxtyping import Float
 
 from pathfuse.endpoints.likelihood import set_nll
 from pathfuse.errors import InputError
-from pathfuse.fusion.bin_gates import BinGates, BinGatesObjective
-from pathfuse.fusion.experts import Experts
-from pathfuse.fusion.gating import Standardiser, gate_features
-from pathfuse.fusion.logpool import (
+from pathfuse.fusion.categorical.bin_gates import BinGates, BinGatesObjective
+from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.gating import Standardiser, gate_features
+from pathfuse.fusion.categorical.logpool import (
     Features,
     Product,
     ProductObjective,
@@ -24,16 +24,17 @@ from pathfuse.fusion.logpool import (
     product_weights,
     weighted_product,
 )
-from pathfuse.fusion.published import fit_published
-from pathfuse.fusion.rung import Rung
-from pathfuse.fusion.static_product import fit_static, one_hot_bias
+from pathfuse.fusion.categorical.published import fit_published
+from pathfuse.fusion.categorical.static_product import fit_static, one_hot_bias
+from pathfuse.fusion.method import Method
+from pathfuse.fusion.works import GENEST_1984, LOGITPROD_2026
 from pathfuse.types import LogProbs, Observed, Params, Weights
 
 RHOS = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 """Geometric grid of the gate's ridge, in nats."""
 
 
-class LogitProd(Rung):
+class LogitProd(Method):
     """Sample-adaptive weighted product with sharpness, shrunk towards the static product.
 
     Args:
@@ -69,6 +70,8 @@ class LogitProd(Rung):
     """
 
     name = "logitprod"
+    summary = "the product of the experts' probabilities with weights that a gate reads from each sample's logits"
+    references = (LOGITPROD_2026, GENEST_1984)
 
     def __init__(
         self,
@@ -110,7 +113,7 @@ class LogitProd(Rung):
         return RHOS if self.rho is None else (self.rho,)
 
     def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:
-        """See ``Rung``."""
+        """See ``Method``."""
         if self._published:
             published = fit_published(experts, observed, self.recipe, self.quirks, self.seed, self.epochs)
             return [published for _ in settings]
@@ -145,7 +148,7 @@ class LogitProd(Rung):
         return path
 
     def pool(self, experts: Experts, params: Params) -> LogProbs:
-        """See ``Rung``."""
+        """See ``Method``."""
         if params["bias"].ndim == 2:
             return _bin_gates(params).pool(_features(experts, params), experts)
         return weighted_product(experts, self.share(experts, params), float(np.exp(params["log_sharpness"])))

@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from pathfuse.costs import add_flops
-from pathfuse.fusion.experts import Experts
-from pathfuse.fusion.logpool import Features
+from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.logpool import Features
 from pathfuse.types import Present
 
 

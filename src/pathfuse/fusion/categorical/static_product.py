@@ -9,10 +9,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from pathfuse.fusion.anchor import PRIOR_ROWS
-from pathfuse.fusion.certificate import preference
-from pathfuse.fusion.experts import Experts
-from pathfuse.fusion.logpool import (
+from pathfuse.fusion.categorical.anchor import PRIOR_ROWS
+from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.logpool import (
     Likelihood,
     Product,
     ProductObjective,
@@ -21,14 +20,16 @@ from pathfuse.fusion.logpool import (
     product_weights,
     weighted_product,
 )
-from pathfuse.fusion.rung import Rung
+from pathfuse.fusion.certificate import preference
+from pathfuse.fusion.method import Method
+from pathfuse.fusion.works import GENEST_1984
 from pathfuse.types import LogProbs, Observed, Params, Weights
 
 RIDGES = (math.inf, 100.0, 10.0, 1.0)
 """Candidate pulls towards equal weights, times 1/n. Infinite: equal weights, only the sharpness is fitted."""
 
 
-class StaticProduct(Rung):
+class StaticProduct(Method):
     """Constant weights on the simplex and one sharpness, shrunk towards the uniform product.
 
     Args:
@@ -49,6 +50,8 @@ class StaticProduct(Rung):
     """
 
     name = "static_product"
+    summary = "the product of the experts' probabilities with constant weights and a sharpness"
+    references = (GENEST_1984,)
     open_end = False  # the weakest pull is that of one row: hardly any
 
     def __init__(self, ridge: float | None = None, seed: int = 0, n_jobs: int | None = None) -> None:
@@ -60,7 +63,7 @@ class StaticProduct(Rung):
         return RIDGES if self.ridge is None else (self.ridge,)
 
     def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:
-        """See ``Rung``."""
+        """See ``Method``."""
         product, path = equal_product(experts.shape[1]), []
         for ridge in settings:
             product = fit_static(experts, observed, ridge, product)
@@ -68,7 +71,7 @@ class StaticProduct(Rung):
         return path
 
     def pool(self, experts: Experts, params: Params) -> LogProbs:
-        """See ``Rung``."""
+        """See ``Method``."""
         return weighted_product(experts, self.share(experts, params), float(np.exp(params["log_sharpness"])))
 
     def share(self, experts: Experts, params: Params) -> Weights:

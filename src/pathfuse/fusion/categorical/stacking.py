@@ -1,6 +1,6 @@
 """Stacking: a ridge softmax regression on all experts' log-probabilities (Wolpert 1992; Breiman 1996).
 
-The richest rung: it may read one expert's confusion between two classes as evidence for a third.
+The richest method: it may read one expert's confusion between two classes as evidence for a third.
 """
 
 from collections.abc import Sequence
@@ -11,18 +11,19 @@ from scipy.optimize import minimize
 
 from pathfuse.costs import add_flops
 from pathfuse.endpoints.likelihood import log_softmax
-from pathfuse.fusion.anchor import PRIOR_ROWS, anchor_of
-from pathfuse.fusion.experts import Experts
-from pathfuse.fusion.imputation import GaussianImputer, Table
-from pathfuse.fusion.logpool import ByOutcome, SetLikelihood
-from pathfuse.fusion.rung import Rung
+from pathfuse.fusion.categorical.anchor import PRIOR_ROWS, anchor_of
+from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.imputation import GaussianImputer, Table
+from pathfuse.fusion.categorical.logpool import ByOutcome, SetLikelihood
+from pathfuse.fusion.method import Method
+from pathfuse.fusion.works import WOLPERT_1992
 from pathfuse.types import LogProbs, Observed, Params, Weights
 
 CS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Candidate inverse penalties, in scikit-learn's sense: mean NLL + ||W||^2 / (2 C n)."""
 
 
-class Stacking(Rung):
+class Stacking(Method):
     """Softmax regression on standardised, centred log-probabilities; absent experts are imputed.
 
     Args:
@@ -41,6 +42,8 @@ class Stacking(Rung):
     """
 
     name = "stacking"
+    summary = "ridge regression on all experts' log-probabilities"
+    references = (WOLPERT_1992,)
 
     def __init__(self, C: float | None = None, seed: int = 0, n_jobs: int | None = None) -> None:
         super().__init__(seed, n_jobs)
@@ -51,7 +54,7 @@ class Stacking(Rung):
         return CS if self.C is None else (self.C,)
 
     def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:
-        """See ``Rung``."""
+        """See ``Method``."""
         raw = self.features(experts)
         imputer = GaussianImputer.fit(raw)
         table = imputer.fill(raw)
@@ -75,7 +78,7 @@ class Stacking(Rung):
         return path
 
     def pool(self, experts: Experts, params: Params) -> LogProbs:
-        """See ``Rung``."""
+        """See ``Method``."""
         imputer = GaussianImputer(params["imputer_mean"], params["imputer_covariance"])
         table = (imputer.fill(self.features(experts)) - params["mean"]) * params["scale"]
         add_flops(2 * len(table) * params["coefficients"].size)
@@ -111,7 +114,7 @@ class RidgeObjective:
         table: Standardised features.
         observed: Observed sets.
         penalty: Ridge.
-        anchor: What pseudo-observations are drawn from (``fusion.anchor``).
+        anchor: What pseudo-observations are drawn from (``fusion.categorical.anchor``).
     """
 
     def __init__(self, table: Table, observed: Observed, penalty: float, anchor: ByOutcome | None = None) -> None:

@@ -6,13 +6,13 @@ import numpy as np
 
 from pathfuse.costs import add_flops
 from pathfuse.endpoints.likelihood import log_softmax
-from pathfuse.fusion.anchor import equal_weights
-from pathfuse.fusion.experts import Experts
-from pathfuse.fusion.rung import Rung
+from pathfuse.fusion.categorical.anchor import equal_weights
+from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.method import Method
 from pathfuse.types import LogProbs, Observed, Params, Weights
 
 
-class MeanProbability(Rung):
+class MeanProbability(Method):
     """Arithmetic mean of the distributions of the experts present.
 
     Examples:
@@ -25,14 +25,15 @@ class MeanProbability(Rung):
     """
 
     name = "mean_probability"
+    summary = "the average of the experts' probabilities"
     fits = False
 
     def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:
-        """See ``Rung``."""
+        """See ``Method``."""
         return [{} for _ in settings]
 
     def pool(self, experts: Experts, params: Params) -> LogProbs:
-        """See ``Rung``."""
+        """See ``Method``."""
         add_flops(2 * experts.log_prob.size)
         return log_softmax(np.log(np.einsum("nm,nmk->nk", equal_weights(experts.present), np.exp(experts.log_prob))))
 

@@ -25,10 +25,10 @@ from jaxtyping import Bool, Float
 from pathfuse.endpoints.likelihood import set_nll
 from pathfuse.endpoints.survival import survival_at_edges
 from pathfuse.errors import InputError
-from pathfuse.fusion.experts import Experts
-from pathfuse.fusion.gating import gate_features
+from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.gating import gate_features
+from pathfuse.fusion.categorical.logpool import Features
 from pathfuse.fusion.inner_cv import strata_of
-from pathfuse.fusion.logpool import Features
 from pathfuse.types import Index, LogProbs, Observed, Params, PerSample
 
 Tensor: TypeAlias = Any

@@ -1,0 +1,1 @@
+"""Fusion of distributions over outcomes: classes, labels, bins of time. One method per file."""
