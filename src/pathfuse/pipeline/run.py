@@ -25,8 +25,8 @@ from pathfuse.fusion.registry import METHODS
 from pathfuse.pipeline.config import Planned, StudyConfig
 from pathfuse.runs.costs import recorded_costs
 from pathfuse.runs.fuse import fuse
+from pathfuse.runs.judging import check_options
 from pathfuse.runs.result import Result
-from pathfuse.runs.suite import Options
 from pathfuse.tables.study import read_study
 from pathfuse.tables.write import check_out, check_place, write_file, write_json_file
 
@@ -127,7 +127,7 @@ def _check(config: StudyConfig) -> None:
     Raises:
         InputError: A path, a name or an option of the fusion is wrong, or the output is no place for a study.
     """
-    options, planned = config.fuse, config.planned()
+    planned = config.planned()
     names = list(planned)
     taught = [path for one in planned.values() for path in one.teachers.values()]
     features = [*config.features.values(), *taught]
@@ -139,7 +139,7 @@ def _check(config: StudyConfig) -> None:
     taken = next((name for name in names if name in {*METHODS, *GAUSSIAN_RUNGS, NULL_MODEL, "fused"}), None)
     if taken is not None:
         raise InputError(f"the name '{taken}' belongs to a method; give the encoder another one")
-    Options(options.method, config.seed, options.resamples, options.interval, options.margin).check()
+    check_options(config.fuse_options())
     inputs = [config.samples, *([config.slides] if config.slides else []), *features]
     check_place(config.out, inputs)
     filled = config.out.is_dir() and any(not p.name.startswith(".") for p in config.out.iterdir())
@@ -218,10 +218,10 @@ def _fuse(
     n_jobs: int | None,
 ) -> tuple[Result | None, str]:
     """Fuses the experts, unless that was done with the same inputs and options."""
-    options = config.fuse
+    options = config.fuse_options()
     predictions = [one.expert.out / "predictions" / f"{one.expert.name}.parquet" for one in prepared]
     read = [hashlib.sha256(file.read_bytes()).hexdigest() for file in [samples, *predictions]]
-    chosen = [config.seed, options.model_dump(), config.endpoint, config.time_edges, references, shown.left_out]
+    chosen = [options.named(), config.endpoint, config.time_edges, references, shown.left_out]
     what = [pathfuse.__version__, *chosen, read]
     stamp = hashlib.sha256(json.dumps(what, default=str, sort_keys=True).encode()).hexdigest()
     place = config.out / FUSED
@@ -232,16 +232,7 @@ def _fuse(
     low = STEPS["experts"]
     result = fuse(
         study,
-        options.method,
-        config.seed,
-        n_resamples=options.resamples,
-        interval=options.interval,
-        margin=options.margin,
-        unit=options.unit,
-        coverage=options.coverage,
-        ablation=options.ablation,
-        skip_unscored=options.skip_unscored,
-        positive=options.positive,
+        **options.named(),
         n_jobs=n_jobs,
         costs=recorded_costs(study),
         references=references,

@@ -12,12 +12,9 @@ from joblib import delayed
 
 import pathfuse
 from pathfuse.errors import InputError
-from pathfuse.evaluation.rules import Rules
-from pathfuse.fusion.gaussian.council import GAUSSIAN_RUNGS
-from pathfuse.fusion.registry import method_class
-from pathfuse.runs.fitting import check_seed
 from pathfuse.runs.fuse import fuse
-from pathfuse.runs.judging import check_judging
+from pathfuse.runs.judging import check_options
+from pathfuse.runs.options import SUITE, FuseOptions, option_name, takes_options
 from pathfuse.runs.outer import Progress, silent
 from pathfuse.runs.rank import rank
 from pathfuse.suite.cards import Card
@@ -34,33 +31,6 @@ COMPLETE = (
     MANIFEST, "metrics.csv", "comparisons.csv", "certificate.json", "fused.parquet", "report.html", "model/model.json",
 )  # fmt: skip
 """Files without which a study's result is not whole."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What decides the result of every study beside its files."""
-
-    method: str = "auto"
-    seed: int = 0
-    n_resamples: int = 2000
-    interval: str = "auto"
-    margin: float = 0.01
-
-    @property
-    def rules(self) -> Rules:
-        """How every study is judged."""
-        return Rules(self.n_resamples, self.seed, self.interval, self.margin)
-
-    def check(self) -> None:
-        """Refuses what would fail in every study.
-
-        Raises:
-            InputError: The method is unknown, or a number is out of range.
-        """
-        if self.method not in GAUSSIAN_RUNGS:
-            method_class(self.method)
-        check_seed(self.seed)
-        check_judging("sample", self.rules, "")
 
 
 @dataclass(frozen=True)
@@ -139,15 +109,12 @@ class SuiteResult:
         return not self.count("failed") and (self.ranking is not None or self.count("done") < 2)
 
 
+@takes_options(only=SUITE)
 def run_suite(
     folder: str | Path,
     out: str | Path,
+    options: FuseOptions,
     *,
-    method: str = "auto",
-    seed: int = 0,
-    n_resamples: int = 2000,
-    interval: str = "auto",
-    margin: float = 0.01,
     only: list[str] | None = None,
     cohorts: str | Path | None = None,
     n_jobs: int | None = None,
@@ -164,11 +131,8 @@ def run_suite(
         folder: One sub-folder per study, each with ``samples.csv`` (or ``.parquet``) and ``predictions/``;
             optional ``time_edges.txt``, ``label_map_<expert>.csv`` and ``card.json``.
         out: Gets a folder per study, ``ranking/``, ``suite.csv``, ``cohorts.csv`` and ``manifest.json``.
-        method: As in ``fuse``.
-        seed: As in ``fuse``.
-        n_resamples: As in ``fuse``.
-        interval: As in ``fuse``.
-        margin: As in ``fuse``.
+        options: Of ``FuseOptions`` the fields ``method``, ``seed``, ``n_resamples``, ``interval`` and ``margin``, each
+            by its name, for all studies.
         only: Fit only these studies; results that others have already still count.
         cohorts: Table ``study,cohort``, for ``rank``: which studies share patients. Where it says nothing, the
             cards do.
@@ -181,8 +145,8 @@ def run_suite(
         InputError: There is no study, an option is wrong, or ``out`` holds something else.
     """
     start = time.perf_counter()
-    source, place, options = Path(folder), Path(out), Options(method, seed, n_resamples, interval, margin)
-    options.check()
+    source, place = Path(folder), Path(out)
+    check_options(options)
     if n_jobs == 0:
         raise InputError("--jobs 0 would do nothing; give a number of processes, or -1 for all cores")
     layouts = find_layouts(source)
@@ -190,9 +154,9 @@ def run_suite(
     wanted = _wanted(names, only)
     given = read_cohorts(Path(cohorts), names) if cohorts is not None else {}
     _open(place, source)
-    plans = [_plan(layout, place, options) for layout in layouts]
+    plans = [_plan(layout, place, options.named(SUITE)) for layout in layouts]
     about = {"kind": "suite", "pathfuse": pathfuse.__version__, "command": command, "studies_from": str(source)}
-    about |= asdict(options)
+    about |= options.named(SUITE)
     write_json_file({**about, "finished": False}, place / MANIFEST)
     unchanged = [plan for plan in plans if plan.current and not (force and plan.layout.name in wanted)]
     todo = [plan for plan in plans if plan not in unchanged and plan.layout.name in wanted]
@@ -250,14 +214,14 @@ def _manifest(folder: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _plan(layout: Layout, out: Path, options: Options) -> Plan:
+def _plan(layout: Layout, out: Path, options: dict[str, Any]) -> Plan:
     """A study with its card and its stamp; a broken one with its error."""
     place = out / layout.name
     card = None
     try:
         card = layout.card()
         layout.check()
-        stamp = {"pathfuse": pathfuse.__version__, "options": asdict(options), "inputs": layout.inputs()}
+        stamp = {"pathfuse": pathfuse.__version__, "options": options, "inputs": layout.inputs()}
     except InputError as error:
         return Plan(layout, place, card, None, str(error))
     return Plan(layout, place, card, stamp)
@@ -291,15 +255,8 @@ def run_study(plan: Plan) -> Row:
         misfit = plan.card.misfit(study.endpoint.kind, study.endpoint.outcomes) if plan.card else None
         if misfit is not None:
             raise InputError(f"{study.samples.source}: {misfit}; a card.json in the folder names another task")
-        options = Options(**plan.stamp["options"]) if plan.stamp else Options()
-        result = fuse(
-            study,
-            options.method,
-            options.seed,
-            n_resamples=options.n_resamples,
-            interval=options.interval,
-            margin=options.margin,
-        )
+        options = plan.stamp["options"] if plan.stamp else {}
+        result = fuse(study, **options)
         result.manifest["command"] = _command(plan, options)
         result.manifest["suite"] = plan.stamp
         result.save(plan.place, force=True)
@@ -310,14 +267,14 @@ def run_study(plan: Plan) -> Row:
     return _done(plan)
 
 
-def _command(plan: Plan, options: Options) -> str:
+def _command(plan: Plan, options: dict[str, Any]) -> str:
     """The ``fuse`` command that repeats one study."""
     at = plan.layout
     parts: list[Any] = ["pathfuse", "fuse", "--samples", at.samples[0], "--predictions", *at.predictions]
     parts += ["--time-edges", at.edges] if at.edges else []
     parts += ["--label-map", *(f"{name}={file}" for name, file in at.label_maps.items())] if at.label_maps else []
-    parts += ["--method", options.method, "--seed", options.seed, "--resamples", options.n_resamples]
-    parts += ["--interval", options.interval, "--margin", options.margin]
+    for name, value in options.items():
+        parts += [option_name(name), value]
     return shlex.join(str(part) for part in [*parts, "--out", plan.place])
 
 
