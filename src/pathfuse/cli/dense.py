@@ -118,7 +118,7 @@ def train(
     loaded = load_encoder(encoder, weights=weights, remote_code=remote_code, offline=not download)
     with progress() as report:
         done = train_dense(
-            loaded, split, recipe, out, force=force, progress=lambda line: report(*_epoch(line, recipe.epochs))
+            loaded, split, recipe, out, force=force, on_epoch=lambda line: report(*_epoch(line, recipe.epochs))
         )
     if os.environ.get("RANK", "0") != "0":  # one of several processes speaks
         return
@@ -182,11 +182,9 @@ def predict(
     check_out(out, force, [data, model, *_paths(encoder, weights)])
     loaded = load_encoder(encoder or about.encoder, weights=weights, remote_code=remote_code, offline=not download)
     with progress() as report:
-        count = iter(range(1, len(items) + 1))
         predict_dense(
             model, split, items, out, encoder=loaded, tile_px=tile_px, overlap=overlap, batch=batch, device=device,
-            force=force,
-            progress=lambda name: report(f"{name} segmented", next(count) / len(items)),
+            force=force, progress=report,
         )  # fmt: skip
     sys.stdout.write(f"{len(items)} images: {out}\n")
 

@@ -18,11 +18,12 @@ from pathfuse.experts.assemble import EXPERT, assemble
 from pathfuse.experts.cohort import line, read_people
 from pathfuse.experts.folds import even_folds
 from pathfuse.experts.parts import Expert, Prepared, open_work, prepare
-from pathfuse.experts.train import Progress, run_parts, silent
+from pathfuse.experts.train import run_parts
 from pathfuse.fusion.gaussian.council import GAUSSIAN_RUNGS
 from pathfuse.fusion.null_model import NULL_MODEL
 from pathfuse.fusion.registry import METHODS
 from pathfuse.pipeline.config import Planned, StudyConfig
+from pathfuse.progress import Progress, silent, within
 from pathfuse.runs.costs import recorded_costs
 from pathfuse.runs.fuse import fuse
 from pathfuse.runs.judging import check_options
@@ -91,9 +92,7 @@ def run_study(
     for one in fresh.values():
         open_work(one)
     low, high = STEPS["features"], STEPS["experts"]
-    run_parts(
-        list(fresh.values()), n_jobs, lambda said, share: progress(f"experts: {said}", low + (high - low) * share)
-    )
+    run_parts(list(fresh.values()), n_jobs, within(progress, low, high, "experts: "))
     for one in fresh.values():
         assemble(one, command, force=True)
     references = {name: one.reference for name, one in planned.items() if one.reference is not None}
@@ -229,14 +228,13 @@ def _fuse(
         return None, stamp
     check_out(place, force=True)
     study = read_study(samples, [str(file) for file in predictions], None, config.endpoint, config.time_edges)
-    low = STEPS["experts"]
     result = fuse(
         study,
         **options.named(),
         n_jobs=n_jobs,
         costs=recorded_costs(study),
         references=references,
-        progress=lambda said, share: progress(f"fuse: {said}", low + (1 - low) * share),
+        progress=within(progress, STEPS["experts"], 1.0, "fuse: "),
     )
     result.manifest["command"] = shown.command
     result.manifest["left_out"] += shown.left_out

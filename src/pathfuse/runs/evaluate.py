@@ -18,12 +18,13 @@ from pathfuse.fusion.gaussian.experts import GaussianExperts
 from pathfuse.fusion.mean_probability import MeanProbability
 from pathfuse.fusion.null_model import NULL_MODEL, for_all, null_log_prob, null_moments
 from pathfuse.fusion.uniform_product import UniformProduct
+from pathfuse.progress import Progress, silent
 from pathfuse.runs.fitting import check_names, check_seed
 from pathfuse.runs.judging import check_judging, check_patients, judge_all, judged_rows, rules_of, with_positive
 from pathfuse.runs.learning import beside_null_model, learning_notes, learning_warnings
 from pathfuse.runs.manifest import describe
 from pathfuse.runs.options import EVALUATE, FuseOptions, takes_options
-from pathfuse.runs.outer import Progress, check_most_scored, silent
+from pathfuse.runs.outer import check_most_scored
 from pathfuse.runs.regression import align_moments, with_judged_targets
 from pathfuse.runs.result import Result, comparisons_frame, metrics_frame, tests_frame
 from pathfuse.runs.seen import seen_warnings

@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 from pathfuse.costs import Cost, measured, tallied
 from pathfuse.errors import InputError
 from pathfuse.evaluation.judged import Judged
+from pathfuse.progress import Progress, silent, within
 from pathfuse.runs.ablation import ablate
 from pathfuse.runs.calibration import (
     AnyFit,
@@ -28,7 +29,7 @@ from pathfuse.runs.learning import beside_null_model, learning_notes, learning_w
 from pathfuse.runs.manifest import describe
 from pathfuse.runs.model import FusedModel
 from pathfuse.runs.options import FuseOptions, takes_options
-from pathfuse.runs.outer import Fits, Progress, fit_all, fittable, judged_outputs, scored_parts, silent
+from pathfuse.runs.outer import Fits, fit_all, fittable, judged_outputs, scored_parts
 from pathfuse.runs.regression import align_moments
 from pathfuse.runs.result import Result, comparisons_frame, metrics_frame, tests_frame
 from pathfuse.runs.seen import digests, seen_warnings
@@ -107,7 +108,7 @@ def fuse(
         certificate = _certificate(study, parts, fits, final)
         ablated = None
         if options.ablation:
-            best, then = certificate["best_expert"], _second_half(progress)
+            best, then = certificate["best_expert"], within(progress, 0.75, 1.0)
             ablated = ablate(study, parts, tasks, judged, best, recipe, rules, unit=unit, progress=then)
     model = replace(_model(study, final), fitted=_fitted_ids(study, final))
     beside_null = beside_null_model(study.endpoint, verdict, ("fused",))
@@ -158,11 +159,6 @@ def fuse(
 def _contrasts(judged: dict[str, Judged]) -> list[tuple[str, str]]:
     others = dict.fromkeys(name for one in judged.values() for name in one.predictions)
     return [(name, other) for name in HEADLINE for other in others if other != name]
-
-
-def _second_half(progress: Progress) -> Progress:
-    """Progress of what comes after the fit."""
-    return lambda what, share: progress(what, 0.75 + 0.25 * share)
 
 
 def _inner_reports(parts: Sequence[Partition], fits: Fits) -> list[dict[str, Any]]:

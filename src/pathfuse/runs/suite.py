@@ -12,10 +12,10 @@ from joblib import delayed
 
 import pathfuse
 from pathfuse.errors import InputError
+from pathfuse.progress import Progress, silent
 from pathfuse.runs.fuse import fuse
 from pathfuse.runs.judging import check_options
 from pathfuse.runs.options import SUITE, FuseOptions, option_name, takes_options
-from pathfuse.runs.outer import Progress, silent
 from pathfuse.runs.rank import rank
 from pathfuse.suite.cards import Card
 from pathfuse.suite.cohorts import read_cohorts, shared_cohorts

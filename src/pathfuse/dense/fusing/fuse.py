@@ -32,9 +32,9 @@ from pathfuse.fusion.inner_cv import inner_folds
 from pathfuse.fusion.ladder import climb
 from pathfuse.fusion.rung import Rung
 from pathfuse.fusion.rungs import RUNGS
+from pathfuse.progress import Progress, silent
 from pathfuse.runs.fitting import check_seed
 from pathfuse.runs.manifest import LIBRARIES
-from pathfuse.runs.outer import Progress, silent
 from pathfuse.tables.write import check_out, new_folder, write_json, write_table
 
 METHODS = ("static_product", "logitprod", "mean_probability", "best")

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,13 @@ from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.training.train import train_dense
 from pathfuse.errors import PathfuseError
 from pathfuse.experts.threads import one_thread
+from pathfuse.progress import Progress, silent
 from pathfuse.tables.write import remove_folder, write_json_file
 
 DONE, FAILED = "cell.json", "failed.json"
 MODEL, LOGITS, CONFUSION, INSTANCES = "model", "logits", "confusion.parquet", "instances.parquet"
 FUSED = "fused"
 """Folder of the grid's fusions."""
-Heard = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -72,13 +72,13 @@ def task_of(cell: Cell, model: GridModel, split: Split, recipe: DenseRecipe, pla
     return Task(cell, model, split, recipe, place, digest(what))
 
 
-def run_task(task: Task, keep_logits: bool, heard: Heard | None = None) -> str | None:
+def run_task(task: Task, keep_logits: bool, progress: Progress = silent) -> str | None:
     """Trains, predicts and counts, unless that is done; a failure is written down.
 
     Args:
         task: The cell.
         keep_logits: Whether a fusion will need them; if only they are missing, they are predicted again.
-        heard: Told how far the training is.
+        progress: Called after every epoch of the training.
 
     Returns:
         None, or a sentence that says why the cell failed.
@@ -91,7 +91,7 @@ def run_task(task: Task, keep_logits: bool, heard: Heard | None = None) -> str |
         if task.done:
             _predict(task, load_encoder(task.model.encoder, weights=task.model.weights), keep_logits)
         else:
-            _train(task, keep_logits, heard)
+            _train(task, keep_logits, progress)
     except (PathfuseError, RuntimeError, MemoryError, OSError, ValueError) as error:
         sentence = reason(error)
         write_json_file({"stamp": task.stamp, "sentence": sentence}, failed)
@@ -120,16 +120,15 @@ def facts(task: Task) -> dict[str, Any]:
     return content(task.place / DONE)
 
 
-def _train(task: Task, keep_logits: bool, heard: Heard | None) -> None:
+def _train(task: Task, keep_logits: bool, progress: Progress) -> None:
     (task.place / DONE).unlink(missing_ok=True)
     encoder = load_encoder(task.model.encoder, weights=task.model.weights)
 
-    def told(line: dict[str, Any]) -> None:
-        if heard is not None:
-            heard(f"epoch {line['epoch']}, loss {line['train_loss']:.3f}", line["epoch"] / task.recipe.epochs)
+    def show(line: dict[str, Any]) -> None:
+        progress(f"epoch {line['epoch']}, loss {line['train_loss']:.3f}", line["epoch"] / task.recipe.epochs)
 
     # A model of the same training images stays, whatever became of the test images; another one is replaced.
-    manifest = train_dense(encoder, task.split, task.recipe, task.place / MODEL, force=True, progress=told).manifest
+    manifest = train_dense(encoder, task.split, task.recipe, task.place / MODEL, force=True, on_epoch=show).manifest
     with measured() as meter:
         said = _predict(task, encoder, keep_logits)
     _write_tables(task, said)

@@ -4,7 +4,7 @@ A cell whose inputs have not changed is not trained again; one that fails leaves
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.strategies.registry import STRATEGIES
 from pathfuse.errors import InputError, PathfuseError
 from pathfuse.experts.threads import one_thread
+from pathfuse.progress import Progress, silent, within
 from pathfuse.tables.write import check_place, write_file, write_json_file, write_text_file
 from pathfuse.workers import in_parallel
 
@@ -32,11 +33,6 @@ CELLS, LEADERBOARD, CLASSES, COMPARISONS, PAGE, MANIFEST, KIND = (
 )  # fmt: skip
 STEPS = {"cells": 0.9, "fuse": 0.97, "judge": 1.0}
 """Share of the bar at which each step ends."""
-Progress = Callable[[str, float], None]
-
-
-def silent(_said: str, _share: float) -> None:
-    """Shows nothing."""
 
 
 @dataclass(frozen=True)
@@ -245,23 +241,19 @@ def _run_cells(
     progress(f"{len(todo)} cells to train, {done} there already", room * done / n)
     if n_jobs in (None, 1):
         for task in todo:
-            said, at = str(task.cell), done
-
-            def heard(what: str, share: float, said: str = said, at: int = at) -> None:
-                progress(f"{said}: {what}", room * (at + share) / n)
-
+            own = within(progress, room * done / n, room * (done + 1) / n, f"{task.cell}: ")
             with one_thread():
-                sentence = run_task(task, task.cell in with_logits, heard)
-            done = _heard(task.cell, sentence, failed, done, n, progress)
+                sentence = run_task(task, task.cell in with_logits, own)
+            done = _finished(task.cell, sentence, failed, done, n, progress)
         return failed
     tasks_left = (delayed(run_alone)(task, task.cell in with_logits) for task in todo)
     work = in_parallel(n_jobs, tasks_left, ordered=False)
     for cell, sentence in work:
-        done = _heard(cell, sentence, failed, done, n, progress)
+        done = _finished(cell, sentence, failed, done, n, progress)
     return {cell: failed[cell] for cell in tasks if cell in failed}
 
 
-def _heard(cell: Cell, sentence: str | None, failed: dict[Cell, str], done: int, n: int, progress: Progress) -> int:
+def _finished(cell: Cell, sentence: str | None, failed: dict[Cell, str], done: int, n: int, progress: Progress) -> int:
     if sentence is not None:
         failed[cell] = sentence
     progress(f"{cell}: {'done' if sentence is None else 'failed, ' + sentence}", STEPS["cells"] * (done + 1) / n)
@@ -282,10 +274,10 @@ def _fuse(config: GridConfig, done: Mapping[Cell, Task], n_jobs: int | None, pro
     """Fuses the models of each data set, strategy and seed; returns what could not be fused, and why."""
     fusions = [one for one in fusions_of(config, done) if not one.done]
     notes = []
-    low, high = STEPS["cells"], STEPS["fuse"]
+    shown = within(progress, STEPS["cells"], STEPS["fuse"], "fuse: ")
     work = in_parallel(n_jobs or 1, (delayed(_fuse_alone)(one) for one in fusions), ordered=False)
     for k, (name, sentence) in enumerate(work):
-        progress(f"fuse: {name}", low + (high - low) * (k + 1) / len(fusions))
+        shown(name, (k + 1) / len(fusions))
         if sentence is not None:
             notes.append(f"the models of {name} were not fused: {sentence}")
     return sorted(notes)

@@ -25,11 +25,12 @@ from pathfuse.dense.memory import memory_for
 from pathfuse.dense.network.net import SegmentationNet
 from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.strategies.registry import STRATEGIES, make_network
-from pathfuse.dense.training.checkpoint import Progress, encoder_digest, load_tensors, save_tensors
+from pathfuse.dense.training.checkpoint import TrainingState, encoder_digest, load_tensors, save_tensors
 from pathfuse.dense.training.doubts import doubts_of
-from pathfuse.dense.training.fitting import Fit, Told, tidy
+from pathfuse.dense.training.fitting import Fit, tidy
 from pathfuse.dense.training.team import Team, make_team
 from pathfuse.errors import InputError
+from pathfuse.progress import OnEpoch
 from pathfuse.tables.write import check_out, new_folder, refuse_link, write_json, write_table
 
 KIND = "pathfuse.dense"
@@ -81,7 +82,7 @@ def train_dense(
     *,
     resume: bool = True,
     force: bool = False,
-    progress: Told | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> TrainedDense:
     """Trains one strategy on one encoder and writes a folder.
 
@@ -98,7 +99,7 @@ def train_dense(
         out: Folder to write. If it holds the same training already and ``resume`` is on, nothing is trained.
         resume: Off: starts anew, and refuses a folder that exists.
         force: Replaces a folder that exists, once the training is done; one that holds this very training stays.
-        progress: Called in the main process with the line of ``history.csv`` after every epoch.
+        on_epoch: Called in the main process with the line of ``history.csv`` after every epoch.
 
     Raises:
         InputError: There is no training image, an image or mask is wrong, the strategy matches no module, the encoder
@@ -144,7 +145,7 @@ def train_dense(
     _make(place)
     try:
         fit = Fit(net, split, recipe, team, place)
-        state = fit.run(about.digest, progress)
+        state = fit.run(about.digest, on_epoch)
     except BaseException:
         tidy(place)
         raise
@@ -261,7 +262,7 @@ def _make(place: Path) -> None:
 
 
 def _manifest(
-    net: SegmentationNet, split: Split, recipe: DenseRecipe, state: Progress, fit: Fit, of: str
+    net: SegmentationNet, split: Split, recipe: DenseRecipe, state: TrainingState, fit: Fit, of: str
 ) -> dict[str, Any]:
     team: Team = fit.team
     rows, columns = net.encoder.grid(recipe.size_px, recipe.size_px)
@@ -296,7 +297,7 @@ def _manifest(
 
 
 def _write(
-    out: Path, net: SegmentationNet, about: DenseModel, state: Progress, manifest: dict[str, Any], force: bool
+    out: Path, net: SegmentationNet, about: DenseModel, state: TrainingState, manifest: dict[str, Any], force: bool
 ) -> None:
     lines = [line | {"chosen": line["epoch"] == state.best_epoch + 1} for line in state.history]
     with new_folder(out, force) as folder:
