@@ -6,8 +6,8 @@ from pathlib import Path
 import pathfuse
 
 LAYERS = [
-    "types", "errors", "progress", "costs", "workers", "endpoints", "tables", "bags", "features", "experts", "fusion",
-    "calibration", "evaluation", "report", "suite", "runs", "dense", "pipeline", "cli", "testing",
+    "types", "errors", "progress", "costs", "workers", "files", "endpoints", "tables", "bags", "features", "experts",
+    "fusion", "calibration", "evaluation", "report", "suite", "runs", "dense", "pipeline", "cli", "testing",
 ]  # fmt: skip
 HEAVY = {"torch", "torchvision", "timm", "peft", "transformers", "h5py", "pandas"}
 TORCH_ROOMS = {"features", "experts", "dense"}

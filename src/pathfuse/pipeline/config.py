@@ -5,11 +5,10 @@ from itertools import count
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from pathfuse.errors import InputError, first_problem
 from pathfuse.experts.recipe import FUSED_HEADS, REFERENCE, Recipe, check_name, reference_recipe
+from pathfuse.files.yaml import read_yaml_as
 from pathfuse.runs.options import FuseOptions, StudyFuseOptions, chosen
 
 STRICT = ConfigDict(frozen=True, extra="forbid")
@@ -214,20 +213,7 @@ def read_config(file: Path) -> StudyConfig:
     Raises:
         InputError: It is no YAML, or a key or value is wrong.
     """
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} is no YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{file} holds no study; 'pathfuse init' writes an example")
-    try:
-        config = StudyConfig.model_validate(content)
-    except ValidationError as error:
-        raise InputError(f"{file}: {first_problem(error)}") from None
-    except InputError as error:
-        raise InputError(f"{file}: {error}") from None
+    config = read_yaml_as(file, StudyConfig, "holds no study; 'pathfuse init' writes an example")
     base = file.resolve().parent
     return config.model_copy(
         update={
