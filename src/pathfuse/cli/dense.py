@@ -100,7 +100,7 @@ def train(
 
     from pathfuse.cli.console import progress
     from pathfuse.cli.experts import parse_settings
-    from pathfuse.tables.write import check_place
+    from pathfuse.files.write import check_place
 
     need_dense()
     from pathfuse.dense.data.records import files_of, read_split
@@ -168,7 +168,7 @@ def predict(
     import sys
 
     from pathfuse.cli.console import progress
-    from pathfuse.tables.write import check_out
+    from pathfuse.files.write import check_out
 
     need_dense()
     from pathfuse.dense.data.records import read_split
@@ -199,7 +199,7 @@ def init(
 
     need_dense()
     from pathfuse.dense.grid.config import EXAMPLE
-    from pathfuse.tables.write import write_text_file
+    from pathfuse.files.write import write_text_file
 
     write_text_file(EXAMPLE, out, force, [".yaml", ".yml"])
     sys.stdout.write(f"{out}: fill in models and data sets, then: pathfuse dense run {out}\n")

@@ -31,9 +31,9 @@ def evaluate(
 ) -> None:
     """Judge and compare predictions; fit nothing."""
     from pathfuse.cli.console import command_line, progress, show_result
+    from pathfuse.files.write import check_out
     from pathfuse.runs.evaluate import evaluate as run
     from pathfuse.tables.study import read_study
-    from pathfuse.tables.write import check_out
 
     maps, edges = parse_label_maps(label_map), parse_time_edges(time_edges)
     check_out(out, force, [samples, *predictions, *maps.values()])

@@ -33,10 +33,10 @@ def fuse(
 ) -> None:
     """Fuse a study's experts, judge the fusion beside its rivals, certify it."""
     from pathfuse.cli.console import command_line, progress, show_result
+    from pathfuse.files.write import check_out
     from pathfuse.runs.costs import recorded_costs
     from pathfuse.runs.fuse import fuse as run
     from pathfuse.tables.study import read_study
-    from pathfuse.tables.write import check_out
 
     maps, edges = parse_label_maps(label_map), parse_time_edges(time_edges)
     check_out(out, force, [samples, *predictions, *maps.values()])

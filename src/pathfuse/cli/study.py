@@ -19,8 +19,8 @@ def init(
     """Write a commented example of study.yaml."""
     import sys
 
+    from pathfuse.files.write import write_text_file
     from pathfuse.pipeline.config import EXAMPLE
-    from pathfuse.tables.write import write_text_file
 
     write_text_file(EXAMPLE, out, force, [".yaml", ".yml"])
     sys.stdout.write(f"{out}\n")

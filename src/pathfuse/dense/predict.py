@@ -21,8 +21,8 @@ from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.training.team import Team, precision_of
 from pathfuse.dense.training.train import load_dense, read_about
 from pathfuse.errors import InputError
+from pathfuse.files.write import check_out, new_folder
 from pathfuse.progress import Progress, silent
-from pathfuse.tables.write import check_out, new_folder
 
 LARGEST = 6e4
 """Logits are cut to what float16 holds."""

@@ -21,8 +21,8 @@ from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.left_out import check_enough, untaught
 from pathfuse.experts.recipe import Recipe, check_name
 from pathfuse.features.bank import open_bank
-from pathfuse.tables.files import parquet_frame
-from pathfuse.tables.write import write_json_file
+from pathfuse.files.tables import parquet_frame
+from pathfuse.files.write import write_json_file
 
 STAMP, MODEL, OUTPUTS, HISTORY, CHECKPOINT = (
     "stamp.json", "model.safetensors", "outputs.parquet", "history.json", "checkpoint.safetensors"

@@ -19,6 +19,7 @@ from pathfuse.experts.cohort import line, read_people
 from pathfuse.experts.folds import even_folds
 from pathfuse.experts.parts import Expert, Prepared, open_work, prepare
 from pathfuse.experts.train import run_parts
+from pathfuse.files.write import check_out, check_place, write_file, write_json_file
 from pathfuse.fusion.gaussian.council import GAUSSIAN_RUNGS
 from pathfuse.fusion.null_model import NULL_MODEL
 from pathfuse.fusion.registry import METHODS
@@ -29,7 +30,6 @@ from pathfuse.runs.fuse import fuse
 from pathfuse.runs.judging import check_options
 from pathfuse.runs.result import Result
 from pathfuse.tables.study import read_study
-from pathfuse.tables.write import check_out, check_place, write_file, write_json_file
 
 EXPERTS, FUSED, SAMPLES, MANIFEST, KIND = "experts", "fused", "samples.csv", "manifest.json", "study"
 STEPS = {"features": 0.05, "experts": 0.75, "fuse": 1.0}

@@ -15,8 +15,9 @@ from safetensors.numpy import load_file, save_file
 from pathfuse.calibration.conformal import PredictionIntervals, PredictionSets, sets_from_dict
 from pathfuse.endpoints.base import Endpoint, LabelMap
 from pathfuse.endpoints.detect import endpoint_from_dict
-from pathfuse.endpoints.spelling import check_spelling
 from pathfuse.errors import InputError
+from pathfuse.files.spelling import check_spelling
+from pathfuse.files.write import usual_mode, write_json
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.experts import Experts
 from pathfuse.fusion.gaussian.council import GaussianFusion
@@ -27,7 +28,6 @@ from pathfuse.runs.regression import align_moments
 from pathfuse.runs.seen import among
 from pathfuse.tables.predictions import SEEN, Expert, PredictionInput, gather, read_expert
 from pathfuse.tables.study import align
-from pathfuse.tables.write import usual_mode, write_json
 
 SCHEMA = 2
 """Version of the model files; raised when older readers would misread newer files."""

@@ -12,6 +12,8 @@ from joblib import delayed
 
 import pathfuse
 from pathfuse.errors import InputError
+from pathfuse.files.tables import parquet_frame, read_table
+from pathfuse.files.write import check_out, check_place, remove_folder, write_file, write_json_file
 from pathfuse.progress import Progress, silent
 from pathfuse.runs.fuse import fuse
 from pathfuse.runs.judging import check_options
@@ -21,9 +23,7 @@ from pathfuse.suite.cards import Card
 from pathfuse.suite.cohorts import read_cohorts, shared_cohorts
 from pathfuse.suite.layout import Layout, find_layouts
 from pathfuse.suite.paper import POSITIVE, positive_f1
-from pathfuse.tables.files import parquet_frame, read_table
 from pathfuse.tables.samples import read_samples
-from pathfuse.tables.write import check_out, check_place, remove_folder, write_file, write_json_file
 from pathfuse.workers import in_parallel
 
 RANKING, TABLE, COHORTS, MANIFEST = "ranking", "suite.csv", "cohorts.csv", "manifest.json"

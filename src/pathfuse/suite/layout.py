@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pathfuse.errors import InputError
+from pathfuse.files.tables import SUFFIXES
 from pathfuse.suite.cards import Card, find_card
-from pathfuse.tables.files import SUFFIXES
 from pathfuse.tables.study import Study, parse_edges, read_study
 
 EDGES = "time_edges.txt"

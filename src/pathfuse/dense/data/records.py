@@ -11,7 +11,7 @@ from typing import Any
 
 from pathfuse.dense.data.images import read_item as read_item
 from pathfuse.errors import InputError
-from pathfuse.tables.write import write_json_file
+from pathfuse.files.write import write_json_file
 
 PARTS = ("train", "val", "test")
 KEYS = ("name", "num_classes", "class_names", "ignore", "notes", "patients_in_two_parts", "data")

@@ -27,6 +27,7 @@ from pathfuse.dense.judging.judge import DenseVerdict, judge_tables
 from pathfuse.dense.judging.masks import write_mask
 from pathfuse.dense.judging.metrics import Parity, metrics
 from pathfuse.errors import InputError
+from pathfuse.files.write import check_out, new_folder, write_json, write_table
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.inner_cv import inner_folds
 from pathfuse.fusion.ladder import climb
@@ -35,7 +36,6 @@ from pathfuse.fusion.rungs import RUNGS
 from pathfuse.progress import Progress, silent
 from pathfuse.runs.fitting import check_seed
 from pathfuse.runs.manifest import LIBRARIES
-from pathfuse.tables.write import check_out, new_folder, write_json, write_table
 
 METHODS = ("static_product", "logitprod", "mean_probability", "best")
 CHOOSE = "choose"

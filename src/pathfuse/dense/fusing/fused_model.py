@@ -15,9 +15,9 @@ from threadpoolctl import threadpool_limits
 from pathfuse.dense.data.logit_files import CHUNK_CELLS, LogitFiles
 from pathfuse.dense.fusing.local_gate import experts_of
 from pathfuse.errors import InputError
+from pathfuse.files.write import usual_mode, write_json
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.store import dump, restore
-from pathfuse.tables.write import usual_mode, write_json
 
 SCHEMA = 1
 MODEL_FILE, TENSOR_FILE = "dense.json", "dense.safetensors"

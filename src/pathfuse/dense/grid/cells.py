@@ -22,8 +22,8 @@ from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.training.train import train_dense
 from pathfuse.errors import PathfuseError
 from pathfuse.experts.threads import one_thread
+from pathfuse.files.write import remove_folder, write_json_file
 from pathfuse.progress import Progress, silent
-from pathfuse.tables.write import remove_folder, write_json_file
 
 DONE, FAILED = "cell.json", "failed.json"
 MODEL, LOGITS, CONFUSION, INSTANCES = "model", "logits", "confusion.parquet", "instances.parquet"

@@ -15,7 +15,7 @@ from pathfuse.dense.grid.config import Cell, GridConfig
 from pathfuse.dense.judging.confusion import ConfusionTable, read_confusions
 from pathfuse.dense.judging.counting import Counted
 from pathfuse.dense.judging.instance_table import read_instance_table
-from pathfuse.tables.write import add_to_list, write_json_file
+from pathfuse.files.write import add_to_list, write_json_file
 
 TABLE, MANIFEST, DONE = "confusion.parquet", "manifest.json", "grid.json"
 

@@ -24,8 +24,8 @@ from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.strategies.registry import STRATEGIES
 from pathfuse.errors import InputError, PathfuseError
 from pathfuse.experts.threads import one_thread
+from pathfuse.files.write import check_place, write_file, write_json_file, write_text_file
 from pathfuse.progress import Progress, silent, within
-from pathfuse.tables.write import check_place, write_file, write_json_file, write_text_file
 from pathfuse.workers import in_parallel
 
 CELLS, LEADERBOARD, CLASSES, COMPARISONS, PAGE, MANIFEST, KIND = (

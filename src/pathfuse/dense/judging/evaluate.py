@@ -19,9 +19,9 @@ from pathfuse.dense.judging.instance_table import write_instances
 from pathfuse.dense.judging.judge import DenseVerdict, judge_tables
 from pathfuse.dense.judging.metrics import Parity
 from pathfuse.errors import InputError
+from pathfuse.files.write import check_out, new_folder, write_json, write_table
 from pathfuse.progress import Progress, silent
 from pathfuse.runs.fitting import check_seed
-from pathfuse.tables.write import check_out, new_folder, write_json, write_table
 
 
 @dataclass(frozen=True)

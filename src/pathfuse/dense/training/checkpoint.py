@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from pathfuse.dense.network.net import SegmentationNet
 from pathfuse.errors import InputError
-from pathfuse.tables.write import usual_mode
+from pathfuse.files.write import usual_mode
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 """What Adam keeps of every parameter."""

@@ -30,8 +30,8 @@ from pathfuse.dense.training.doubts import doubts_of
 from pathfuse.dense.training.fitting import Fit, tidy
 from pathfuse.dense.training.team import Team, make_team
 from pathfuse.errors import InputError
+from pathfuse.files.write import check_out, new_folder, refuse_link, write_json, write_table
 from pathfuse.progress import OnEpoch
-from pathfuse.tables.write import check_out, new_folder, refuse_link, write_json, write_table
 
 KIND = "pathfuse.dense"
 MODEL, ABOUT, HISTORY, MANIFEST = "model.safetensors", "model.json", "history.csv", "manifest.json"

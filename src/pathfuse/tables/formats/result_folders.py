@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from pathfuse.errors import InputError
-from pathfuse.tables.files import Table, read_table, text_column
+from pathfuse.files.tables import Table, read_table, text_column
 from pathfuse.tables.formats.scoreboard import (
     PAIRED,
     Scoreboard,
