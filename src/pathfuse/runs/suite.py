@@ -1,6 +1,5 @@
 """``suite run``: fuse every study under a folder, then rank over them; a stopped run goes on where it was."""
 
-import json
 import shlex
 import time
 from dataclasses import asdict, dataclass, replace
@@ -12,8 +11,10 @@ from joblib import delayed
 
 import pathfuse
 from pathfuse.errors import InputError
+from pathfuse.files.json import read_object
+from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.tables import parquet_frame, read_table
-from pathfuse.files.write import check_out, check_place, remove_folder, write_file, write_json_file
+from pathfuse.files.write import check_out, remove_folder, write_file
 from pathfuse.progress import Progress, silent
 from pathfuse.runs.fuse import fuse
 from pathfuse.runs.judging import check_options
@@ -27,8 +28,9 @@ from pathfuse.tables.samples import read_samples
 from pathfuse.workers import in_parallel
 
 RANKING, TABLE, COHORTS, MANIFEST = "ranking", "suite.csv", "cohorts.csv", "manifest.json"
+KIND = "suite"
 COMPLETE = (
-    MANIFEST, "metrics.csv", "comparisons.csv", "certificate.json", "fused.parquet", "report.html", "model/model.json",
+    "metrics.csv", "comparisons.csv", "certificate.json", "fused.parquet", "report.html", "model/model.json",
 )  # fmt: skip
 """Files without which a study's result is not whole."""
 
@@ -79,11 +81,10 @@ class Plan:
     @property
     def current(self) -> bool:
         """Whether a whole result of the same inputs, options and version lies there already."""
-        if self.stamp is None or not all((self.place / name).is_file() for name in COMPLETE):
+        there = OutputFolder(self.place, MANIFEST, "suite", needs=COMPLETE)
+        if self.stamp is None or not there.up_to_date(self.stamp):
             return False
-        manifest = _manifest(self.place)
-        fits = self.card is None or self.card.fits(manifest.get("endpoint", {}).get("kind", ""))
-        return fits and manifest.get("suite") == self.stamp
+        return self.card is None or self.card.fits(there.recorded.get("endpoint", {}).get("kind", ""))
 
 
 @dataclass(frozen=True)
@@ -153,11 +154,13 @@ def run_suite(
     names = [layout.name for layout in layouts]
     wanted = _wanted(names, only)
     given = read_cohorts(Path(cohorts), names) if cohorts is not None else {}
-    _open(place, source)
+    output = OutputFolder(place)
+    output.check(KIND, "a suite", [source])
+    output.claim(KIND)
     plans = [_plan(layout, place, options.named(SUITE)) for layout in layouts]
-    about = {"kind": "suite", "pathfuse": pathfuse.__version__, "command": command, "studies_from": str(source)}
+    about = {"kind": KIND, "pathfuse": pathfuse.__version__, "command": command, "studies_from": str(source)}
     about |= options.named(SUITE)
-    write_json_file({**about, "finished": False}, place / MANIFEST)
+    output.finish({**about, "finished": False})
     unchanged = [plan for plan in plans if plan.current and not (force and plan.layout.name in wanted)]
     todo = [plan for plan in plans if plan not in unchanged and plan.layout.name in wanted]
     rows = {plan.layout.name: plan.blank for plan in plans} | {plan.layout.name: _done(plan) for plan in unchanged}
@@ -166,7 +169,7 @@ def run_suite(
     write_file(table, place / TABLE, force=True)
     ranking, note = _rank(place, table, shared_cohorts({p.layout.name: p.card for p in plans if p.card}) | given)
     result = SuiteResult(place, table, tuple(plan.layout.name for plan in unchanged), ranking, note)
-    write_json_file(about | _report(result, plans, time.perf_counter() - start), place / MANIFEST)
+    output.finish(about | _report(result, plans, time.perf_counter() - start))
     return result
 
 
@@ -191,27 +194,6 @@ def _wanted(names: list[str], only: list[str] | None) -> list[str]:
     if stranger is not None:
         raise InputError(f"--only '{stranger}' is none of the studies, which are {', '.join(names)}")
     return only or names
-
-
-def _open(out: Path, source: Path) -> None:
-    """Makes the output folder, or refuses one that is no suite's."""
-    check_place(out, [source])
-    filled = out.is_dir() and any(not p.name.startswith(".") for p in out.iterdir())
-    if filled and _manifest(out).get("kind") != "suite":
-        raise InputError(f"the output {out} holds something else than a suite's results; choose another folder")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"the output {out} cannot be written: {error.strerror or error}") from error
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    """A folder's manifest; empty if there is none that can be read."""
-    try:
-        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _plan(layout: Layout, out: Path, options: dict[str, Any]) -> Plan:
@@ -280,8 +262,8 @@ def _command(plan: Plan, options: dict[str, Any]) -> str:
 
 def _done(plan: Plan) -> Row:
     """The line of a study whose result lies on disk."""
-    manifest = _manifest(plan.place)
-    certificate = json.loads((plan.place / "certificate.json").read_text(encoding="utf-8"))
+    manifest = read_object(plan.place / MANIFEST)
+    certificate = read_object(plan.place / "certificate.json")
     table = read_table(plan.place / "metrics.csv").frame.filter(pl.col("output") == "all")
     cells = {(metric, name): float(v) for metric, name, v in table.select("metric", "method", "value").iter_rows() if v}
     return replace(

@@ -1,8 +1,5 @@
 """One cell of a grid: a model is trained on a data set by one strategy, and predicts its held-out images."""
 
-import hashlib
-import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +8,7 @@ import numpy as np
 
 import pathfuse
 from pathfuse.costs import Cost, measured
-from pathfuse.dense.data.records import Split, state_of
+from pathfuse.dense.data.records import Split
 from pathfuse.dense.encoders.base import TokenEncoder
 from pathfuse.dense.encoders.load import load_encoder
 from pathfuse.dense.grid.config import Cell, GridModel
@@ -22,6 +19,8 @@ from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.training.train import train_dense
 from pathfuse.errors import PathfuseError
 from pathfuse.experts.threads import one_thread
+from pathfuse.files.digests import digest_of
+from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.write import remove_folder, write_json_file
 from pathfuse.progress import Progress, silent
 
@@ -43,9 +42,14 @@ class Task:
     stamp: str
 
     @property
+    def output(self) -> OutputFolder:
+        """Its folder."""
+        return OutputFolder(self.place, DONE, needs=(CONFUSION,))
+
+    @property
     def done(self) -> bool:
         """Whether it was trained and judged from the same inputs."""
-        return content(self.place / DONE).get("stamp") == self.stamp and (self.place / CONFUSION).is_file()
+        return self.output.up_to_date(self.stamp)
 
     @property
     def predicted(self) -> bool:
@@ -69,7 +73,7 @@ def task_of(cell: Cell, model: GridModel, split: Split, recipe: DenseRecipe, pla
         inputs: Digest of the files of model and data set.
     """
     what = [pathfuse.__version__, model.model_dump(mode="json"), recipe.model_dump(mode="json"), inputs]
-    return Task(cell, model, split, recipe, place, digest(what))
+    return Task(cell, model, split, recipe, place, digest_of(what))
 
 
 def run_task(task: Task, keep_logits: bool, progress: Progress = silent) -> str | None:
@@ -117,7 +121,7 @@ def reason(error: BaseException) -> str:
 
 def facts(task: Task) -> dict[str, Any]:
     """What a finished cell says of itself: matched modules, parameters, memory, seconds, size policy, warnings."""
-    return content(task.place / DONE)
+    return task.output.recorded
 
 
 def _train(task: Task, keep_logits: bool, progress: Progress) -> None:
@@ -134,9 +138,7 @@ def _train(task: Task, keep_logits: bool, progress: Progress) -> None:
     _write_tables(task, said)
     if not keep_logits:
         task.drop_logits()
-    write_json_file(
-        {"stamp": task.stamp, **asdict(task.cell), **_facts(encoder, manifest, meter.cost)}, task.place / DONE
-    )
+    task.output.finish({"stamp": task.stamp, **asdict(task.cell), **_facts(encoder, manifest, meter.cost)})
 
 
 def _write_tables(task: Task, said: PredictedDense) -> None:
@@ -176,22 +178,3 @@ def _facts(encoder: TokenEncoder, manifest: dict[str, Any], predicting: Cost) ->
         "pretraining": card.pretraining,
         "warnings": manifest["warnings"],
     }
-
-
-def digest(what: Any) -> str:
-    """SHA-256 of anything that JSON can say."""
-    return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def digest_files(places: Iterable[Path]) -> list[tuple[str, int, int]]:
-    """Name, size and time of change of files, and of all files in folders."""
-    return state_of(file for place in places for file in (sorted(place.rglob("*")) if place.is_dir() else [place]))
-
-
-def content(file: Path) -> dict[str, Any]:
-    """A JSON file's content; empty if there is none that can be read."""
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -15,7 +15,7 @@ import pathfuse
 from pathfuse.dense.data.images import check_item
 from pathfuse.dense.data.records import Split, read_split
 from pathfuse.dense.encoders.load import check_encoder
-from pathfuse.dense.grid.cells import Task, content, digest_files, facts, reason, run_alone, run_task, task_of
+from pathfuse.dense.grid.cells import Task, facts, reason, run_alone, run_task, task_of
 from pathfuse.dense.grid.config import Cell, GridConfig
 from pathfuse.dense.grid.fusions import Fusion, fuse_task, fusions_of
 from pathfuse.dense.grid.page import render
@@ -24,12 +24,14 @@ from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.strategies.registry import STRATEGIES
 from pathfuse.errors import InputError, PathfuseError
 from pathfuse.experts.threads import one_thread
-from pathfuse.files.write import check_place, write_file, write_json_file, write_text_file
+from pathfuse.files.digests import state_of
+from pathfuse.files.output_folder import OutputFolder
+from pathfuse.files.write import write_file, write_text_file
 from pathfuse.progress import Progress, silent, within
 from pathfuse.workers import in_parallel
 
-CELLS, LEADERBOARD, CLASSES, COMPARISONS, PAGE, MANIFEST, KIND = (
-    "cells", "leaderboard.csv", "classes.csv", "comparisons.csv", "leaderboard.html", "manifest.json", "dense_grid",
+CELLS, LEADERBOARD, CLASSES, COMPARISONS, PAGE, KIND = (
+    "cells", "leaderboard.csv", "classes.csv", "comparisons.csv", "leaderboard.html", "dense_grid",
 )  # fmt: skip
 STEPS = {"cells": 0.9, "fuse": 0.97, "judge": 1.0}
 """Share of the bar at which each step ends."""
@@ -75,7 +77,7 @@ def run_grid(
         raise InputError(f"--jobs {n_jobs}: give a number from 1, or -1 for one per core")
     tasks = plan(config)
     _check_images(tasks)
-    _open(config.out)
+    OutputFolder(config.out).claim(KIND)
     before = {cell for cell, task in tasks.items() if task.done}
     fusions = fusions_of(config, tasks)
     needed = {task.cell for one in fusions if not one.done for task in one.members} if config.fuse else set()
@@ -108,7 +110,7 @@ def run_grid(
     write_file(tables.comparisons, config.out / COMPARISONS, force=True)
     page = render(tables.leaderboard, tables.comparisons, lost, manifest)
     write_text_file(page, config.out / PAGE, force=True)
-    write_json_file(manifest, config.out / MANIFEST)
+    OutputFolder(config.out).finish(manifest)
     progress("done", 1.0)
     trained = tuple(cell for cell in done if cell not in before)
     return GridRun(config.out, trained, tuple(before), lost, tables, manifest)
@@ -167,10 +169,7 @@ def _check_out(config: GridConfig) -> None:
     inputs = [data.split for data in config.datasets.values()]
     inputs += [model.weights for model in config.models.values() if model.weights is not None]
     inputs += [Path(m.encoder) for m in config.models.values() if "/" in m.encoder]
-    check_place(config.out, inputs)
-    filled = config.out.is_dir() and any(not p.name.startswith(".") for p in config.out.iterdir())
-    if filled and content(config.out / MANIFEST).get("kind") != KIND:
-        raise InputError(f"the output {config.out} holds something else than a grid's results; choose another folder")
+    OutputFolder(config.out).check(KIND, "a grid", inputs)
 
 
 def _recipe(config: GridConfig, cell: Cell) -> DenseRecipe:
@@ -211,24 +210,14 @@ def _model_files(encoder: str, weights: Path | None) -> Any:
     places = [] if weights is None else [weights]
     if Path(encoder).is_absolute():
         places.append(Path(encoder))
-    return digest_files(places)
+    return state_of(places)
 
 
 def _data_digest(split: Split) -> Any:
     items = [*split.train, *split.val, *split.test]
     roles = [len(split.train), len(split.val), len(split.test)]
-    files = digest_files(path for item in items for path in (item.image, item.mask, item.instances) if path)
+    files = state_of(path for item in items for path in (item.image, item.mask, item.instances) if path)
     return [split.n_classes, split.class_names, split.ignore, roles, [asdict(item) for item in items], files]
-
-
-def _open(out: Path) -> None:
-    """Makes the output folder and marks it as a grid's."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"the output {out} cannot be written: {error.strerror or error}") from error
-    if not (out / MANIFEST).exists():
-        write_json_file({"kind": KIND, "pathfuse": pathfuse.__version__, "finished": False}, out / MANIFEST)
 
 
 def _run_cells(
