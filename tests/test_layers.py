@@ -6,8 +6,8 @@ from pathlib import Path
 import pathfuse
 
 LAYERS = [
-    "types", "errors", "references", "costs", "workers", "endpoints", "tables", "bags", "features", "experts", "fusion",
-    "calibration", "evaluation", "report", "suite", "runs", "dense", "pipeline", "cli", "testing",
+    "types", "errors", "references", "progress", "costs", "workers", "files", "endpoints", "tables", "bags", "features",
+    "experts", "fusion", "calibration", "evaluation", "report", "suite", "runs", "dense", "pipeline", "cli", "testing",
 ]  # fmt: skip
 HEAVY = {"torch", "torchvision", "timm", "peft", "transformers", "h5py", "pandas"}
 TORCH_ROOMS = {"features", "experts", "dense"}
@@ -103,3 +103,13 @@ def test_no_pickle_no_print_no_bare_except():
         if imports_of(path) & {"pickle", "dill", "shelve", "marshal"}:
             broken.append(f"{path} imports a pickle")
     assert not broken
+
+
+def test_callbacks_that_show_progress_are_declared_once():
+    shapes = ("Callable[[str, float], None]", "Callable[[dict[str, Any]], None]", "Callable[[str], None]")
+    others = [
+        str(path.relative_to(ROOT))
+        for path in ROOT.rglob("*.py")
+        if path != ROOT / "progress.py" and any(shape in path.read_text() for shape in shapes)
+    ]
+    assert others == []

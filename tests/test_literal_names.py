@@ -7,7 +7,7 @@ from pathlib import Path
 import pathfuse
 
 ROOT = Path(pathfuse.__file__).parent
-READERS = ROOT / "tables/files.py"
+READERS = ROOT / "files/tables.py"
 """Hands bytes to polars, never a path, which polars would read as a pattern."""
 SCREEN = ROOT / "cli/console.py"
 """The only file that talks to rich."""
@@ -34,7 +34,7 @@ def test_polars_is_given_no_path():
         for node in ast.walk(tree)
         if (name := called(node)).startswith(("pl.read_", "pl.scan_")) and path != READERS
     ]
-    assert not found, "read through pathfuse.tables.files"
+    assert not found, "read through pathfuse.files.tables"
     given = [
         ast.unparse(node.args[0])
         for node in ast.walk(ast.parse(READERS.read_text(encoding="utf-8")))

@@ -7,7 +7,7 @@ import pytest
 
 import pathfuse
 from pathfuse.evaluation.ranking import ranks
-from pathfuse.tables.files import read_table
+from pathfuse.files.tables import read_table
 
 DATA = Path(__file__).parents[2] / "shared/data"
 pytestmark = pytest.mark.skipif(not DATA.exists(), reason="../shared is absent")

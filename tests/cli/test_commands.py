@@ -21,7 +21,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import pathfuse
-from pathfuse.tables.files import read_table
+from pathfuse.files.tables import read_table
 
 RESAMPLES = 120
 ARGUMENTS = ("--resamples", RESAMPLES, "--seed", 0)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pathfuse.tables.places import LIST
+from pathfuse.files.places import LIST
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 
 from pathfuse.cli.console import progress
 from pathfuse.cli.dense import show_table
+from pathfuse.files.tables import parquet_frame, parquet_header
 from pathfuse.report.look import plain
-from pathfuse.tables.files import parquet_frame, parquet_header
 
 NAMES = ("[/bold]", "b[red]", "a$b$", "*", ":heart:", "<i>x</i>", "_x")
 CLASSES = ("[/red]normal", "tumor[b]")

@@ -40,9 +40,11 @@ def test_files_and_matrices(split, tmp_path, tile_px):
     items = (*split.test, replace(split.val[0], mask=None))
     how, heard = DenseRecipe.of(size_px=64, device="cpu"), []
     found = predict_dense(Nearest(), split, items, tmp_path / "logits", recipe=how, tile_px=tile_px,
-                          device="cpu", progress=heard.append)  # fmt: skip
-    assert heard == list(found.image_ids) == [item.image_id for item in items]
-    assert sorted(path.stem for path in found.folder.glob("*.npy")) == sorted(heard)
+                          device="cpu", progress=lambda *said: heard.append(said))  # fmt: skip
+    names = [item.image_id for item in items]
+    assert heard == [(f"{name} segmented", k / len(items)) for k, name in enumerate(names, start=1)]
+    assert list(found.image_ids) == names
+    assert sorted(path.stem for path in found.folder.glob("*.npy")) == sorted(names)
     assert found.judged.tolist() == [True, True, False]
     assert not found.confusions[2].any()
     for row, item in enumerate(items):

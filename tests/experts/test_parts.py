@@ -35,13 +35,13 @@ def test_a_part_is_done_once(expert):
     open_work(prepared)
     part = prepared.plan.parts[0]
     heard = []
-    run_part(prepared, part, lambda name, line: heard.append((name, line["epoch"])))
-    assert heard == [("fold_0", 1), ("fold_0", 2)]
+    run_part(prepared, part, lambda line: heard.append(line["epoch"]))
+    assert heard == [1, 2]
     assert prepared.done(part)
     assert sorted(p.name for p in (expert.work / "fold_0").iterdir()) == [
         "history.json", "model.safetensors", "outputs.parquet"
     ]  # fmt: skip
-    run_part(prepared, part, lambda name, line: heard.append((name, line["epoch"])))
+    run_part(prepared, part, lambda line: heard.append(line["epoch"]))
     assert len(heard) == 2
     _, table, history = load_part(expert.work, "fold_0")
     assert table["row"].to_list() == part.predict.tolist()

@@ -7,6 +7,7 @@ import yaml
 
 from pathfuse.errors import InputError
 from pathfuse.pipeline.config import EXAMPLE, read_config
+from pathfuse.runs.options import chosen
 
 GOOD = {"samples": "labels.csv", "features": {"uni": "f/uni"}, "experts": [{"head": "abmil"}], "out": "result"}
 
@@ -70,6 +71,14 @@ def test_the_seed_of_the_study_is_that_of_its_experts(tmp_path):
         ({"experts": [{"folds": 1}]}, "'folds'"),
         ({"experts": [{"head": "clam"}, {"head": "clam"}]}, "the head 'clam' stands twice"),
         ({"fuse": {"metod": "auto"}}, "'fuse.metod' is unknown"),
+        ({"fuse": {"seed": 3}}, "'fuse.seed' is unknown"),
+        ({"fuse": {"n_resamples": 3}}, "'fuse.n_resamples' is unknown"),
+        ({"fuse": {"allow_in_sample": True}}, "'fuse.allow_in_sample' is unknown"),
+        ({"fuse": {"resamples": -1}}, "'fuse.resamples': input should be greater than or equal to 0, not -1"),
+        ({"fuse": {"margin": 0}}, "'fuse.margin': input should be greater than 0, not 0"),
+        ({"fuse": {"interval": "foo"}}, "'fuse.interval': input should be 'auto', 'percentile' or 'bca', not 'foo'"),
+        ({"fuse": {"unit": "slide"}}, "'fuse.unit': input should be 'sample' or 'patient', not 'slide'"),
+        ({"fuse": {"coverage": 1}}, "'fuse.coverage': input should be less than 1, not 1"),
         ({"endpoint": "cox"}, "'endpoint'"),
     ],
 )
@@ -78,6 +87,25 @@ def test_wrong_content_is_named(tmp_path, changes, sentence):
         config_of(tmp_path, **changes)
     assert sentence in str(caught.value)
     assert "study.yaml" in str(caught.value)
+
+
+def test_the_options_of_the_fusion(tmp_path):
+    said = {"resamples": 7, "gate": "per_bin", "expert_dropout": 0.2}
+    options = config_of(tmp_path, seed=5, fuse=said).fuse_options()
+    assert options == chosen(seed=5, n_resamples=7, gate="per_bin", expert_dropout=0.2, skip_unscored=True)
+
+
+@pytest.mark.parametrize(
+    ("strict", "said", "skips"),
+    [
+        (False, {}, True),
+        (True, {}, False),
+        (False, {"skip_unscored": False}, False),
+        (True, {"skip_unscored": True}, True),
+    ],
+)
+def test_samples_that_no_expert_scored_go_where_feature_files_may(tmp_path, strict, said, skips):
+    assert config_of(tmp_path, strict=strict, fuse=said).fuse_options().skip_unscored is skips
 
 
 @pytest.mark.parametrize(

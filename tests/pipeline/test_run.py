@@ -14,9 +14,9 @@ import yaml
 
 import pathfuse
 from pathfuse.errors import InputError
+from pathfuse.files.write import new_folder
 from pathfuse.pipeline.config import read_config
 from pathfuse.pipeline.run import run_study
-from pathfuse.tables.write import new_folder
 from pathfuse.testing.cohort import CohortPlan
 from pathfuse.testing.demo import write_demo
 

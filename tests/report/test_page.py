@@ -16,7 +16,8 @@ import pathfuse
 from pathfuse.report.content import Content
 from pathfuse.report.drawings import Drawing, draw
 from pathfuse.report.figures import interval_plot, weight_plot
-from pathfuse.report.page import by_output, by_site, headline, number, p_value, ranking, render, temperature_sentence
+from pathfuse.report.page import by_output, by_site, headline, ranking, render, temperature_sentence
+from pathfuse.report.words import number, p_value
 
 NASTY = '<b>&"x'
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}

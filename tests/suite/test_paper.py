@@ -5,9 +5,9 @@ import polars as pl
 import pytest
 from sklearn.metrics import f1_score
 
+from pathfuse.files.tables import table_in_memory
 from pathfuse.suite.cards import find_card
 from pathfuse.suite.paper import positive_f1
-from pathfuse.tables.files import table_in_memory
 from pathfuse.tables.samples import read_samples
 
 CLASSES = ("normal", "tumor")

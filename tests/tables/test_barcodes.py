@@ -2,8 +2,8 @@ import polars as pl
 import pytest
 
 from pathfuse.errors import InputError
+from pathfuse.files.tables import Table
 from pathfuse.tables.barcodes import cases_of
-from pathfuse.tables.files import Table
 from pathfuse.tables.samples import read_samples
 
 ONE, TWO = "TCGA-AA-0001-01Z-00-DX1", "TCGA-AA-0001-01Z-00-DX2"

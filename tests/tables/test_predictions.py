@@ -3,7 +3,7 @@ import pytest
 
 from pathfuse.endpoints.multiclass import Multiclass
 from pathfuse.errors import InputError
-from pathfuse.tables.files import Table, table_in_memory
+from pathfuse.files.tables import Table, table_in_memory
 from pathfuse.tables.predictions import ExpertTable, gather, read_expert, read_label_map
 
 UNI = pl.DataFrame({"sample_id": ["a", "b"], "prob_x": [0.5, 0.25], "prob_y": [0.5, 0.75]})

@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 
 from pathfuse.errors import InputError
-from pathfuse.tables.files import Table
+from pathfuse.files.tables import Table
 from pathfuse.tables.samples import partitions, read_samples
 
 

@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from pathfuse.endpoints.base import Options
 from pathfuse.endpoints.detect import endpoint_of
 from pathfuse.errors import InputError
-from pathfuse.tables.files import read_table
+from pathfuse.files.tables import read_table
 from pathfuse.tables.samples import read_samples
 from pathfuse.testing.cohort import UNLABELLED, CohortPlan, draw_slides, signal_tiles, write_cohort, write_labels
 from pathfuse.testing.labels import ENDPOINTS, TIME_EDGES

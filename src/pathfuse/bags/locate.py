@@ -11,8 +11,8 @@ from pathfuse.bags.formats.eva import EvaStore
 from pathfuse.bags.formats.files import FileStore
 from pathfuse.bags.formats.vectors import VectorStore
 from pathfuse.errors import InputError
-from pathfuse.tables.files import SUFFIXES as TABLES
-from pathfuse.tables.files import read_table
+from pathfuse.files.tables import SUFFIXES as TABLES
+from pathfuse.files.tables import read_table
 
 SUFFIXES = (*h5.SUFFIXES, pt.SUFFIX)
 """Of feature files; of two files of one slide the earlier suffix wins."""

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table as Table
 
 if TYPE_CHECKING:
-    from pathfuse.runs.outer import Progress as Report
+    from pathfuse.progress import Progress as Report
     from pathfuse.runs.result import Result
 
 

@@ -11,10 +11,10 @@ def demo(*, out: Out = Path("pathfuse-demo"), seed: Seed = 0, force: Force = Fal
     import json
 
     from pathfuse.cli.console import command_line, progress, show_result
+    from pathfuse.files.write import new_folder
     from pathfuse.runs.demo_study import write_demo_study
     from pathfuse.runs.fuse import fuse
     from pathfuse.tables.study import read_study
-    from pathfuse.tables.write import new_folder
 
     with new_folder(out, force) as partial:
         with progress() as report:

@@ -100,7 +100,7 @@ def train(
 
     from pathfuse.cli.console import progress
     from pathfuse.cli.experts import parse_settings
-    from pathfuse.tables.write import check_place
+    from pathfuse.files.write import check_place
 
     need_dense()
     from pathfuse.dense.data.records import files_of, read_split
@@ -118,7 +118,7 @@ def train(
     loaded = load_encoder(encoder, weights=weights, remote_code=remote_code, offline=not download)
     with progress() as report:
         done = train_dense(
-            loaded, split, recipe, out, force=force, progress=lambda line: report(*_epoch(line, recipe.epochs))
+            loaded, split, recipe, out, force=force, on_epoch=lambda line: report(*_epoch(line, recipe.epochs))
         )
     if os.environ.get("RANK", "0") != "0":  # one of several processes speaks
         return
@@ -168,7 +168,7 @@ def predict(
     import sys
 
     from pathfuse.cli.console import progress
-    from pathfuse.tables.write import check_out
+    from pathfuse.files.write import check_out
 
     need_dense()
     from pathfuse.dense.data.records import read_split
@@ -182,11 +182,9 @@ def predict(
     check_out(out, force, [data, model, *_paths(encoder, weights)])
     loaded = load_encoder(encoder or about.encoder, weights=weights, remote_code=remote_code, offline=not download)
     with progress() as report:
-        count = iter(range(1, len(items) + 1))
         predict_dense(
             model, split, items, out, encoder=loaded, tile_px=tile_px, overlap=overlap, batch=batch, device=device,
-            force=force,
-            progress=lambda name: report(f"{name} segmented", next(count) / len(items)),
+            force=force, progress=report,
         )  # fmt: skip
     sys.stdout.write(f"{len(items)} images: {out}\n")
 
@@ -201,7 +199,7 @@ def init(
 
     need_dense()
     from pathfuse.dense.grid.config import EXAMPLE
-    from pathfuse.tables.write import write_text_file
+    from pathfuse.files.write import write_text_file
 
     write_text_file(EXAMPLE, out, force, [".yaml", ".yml"])
     sys.stdout.write(f"{out}: fill in models and data sets, then: pathfuse dense run {out}\n")

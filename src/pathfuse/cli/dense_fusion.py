@@ -39,7 +39,7 @@ def fuse(
 
     from pathfuse.cli.console import command_line, progress
     from pathfuse.cli.experts import parse_named
-    from pathfuse.tables.write import check_out
+    from pathfuse.files.write import check_out
 
     need_dense()
     from pathfuse.dense.data.records import read_split
@@ -112,7 +112,7 @@ def evaluate(
 
     from pathfuse.cli.console import command_line, progress
     from pathfuse.cli.experts import parse_named
-    from pathfuse.tables.write import check_out
+    from pathfuse.files.write import check_out
 
     need_dense()
     from pathfuse.dense.data.records import read_split

@@ -4,60 +4,43 @@ from pathfuse.cli.options import (
     CensoringRule,
     EndpointName,
     Force,
-    IntervalKind,
     LabelMaps,
-    Margin,
     Out,
-    Positive,
     Predictions,
-    Resamples,
     Samples,
-    Seed,
     TimeEdges,
-    Unit,
     parse_label_maps,
     parse_time_edges,
+    with_options,
 )
+from pathfuse.runs.options import EVALUATE, FuseOptions
 
 
+@with_options(only=EVALUATE)
 def evaluate(
     *,
     samples: Samples,
     predictions: Predictions,
     out: Out,
-    seed: Seed = 0,
+    options: FuseOptions,
     label_map: LabelMaps = None,
     endpoint: EndpointName = None,
     time_edges: TimeEdges = None,
     censoring: CensoringRule = "later",
-    unit: Unit = "sample",
-    resamples: Resamples = 2000,
-    interval: IntervalKind = "auto",
-    margin: Margin = 0.01,
-    positive: Positive = None,
     force: Force = False,
 ) -> None:
     """Judge and compare predictions; fit nothing."""
     from pathfuse.cli.console import command_line, progress, show_result
+    from pathfuse.files.write import check_out
     from pathfuse.runs.evaluate import evaluate as run
     from pathfuse.tables.study import read_study
-    from pathfuse.tables.write import check_out
 
     maps, edges = parse_label_maps(label_map), parse_time_edges(time_edges)
     check_out(out, force, [samples, *predictions, *maps.values()])
     with progress() as report:
         report("reading", 0.0)
         study = read_study(samples, predictions, maps, endpoint, edges, censoring)
-        result = run(
-            study,
-            seed,
-            n_resamples=resamples,
-            interval=interval,
-            margin=margin,
-            unit=unit,
-            positive=positive,
-            progress=report,
-        )
+        result = run(study, **options.named(EVALUATE), progress=report)
     result.manifest["command"] = command_line()
     result.save(out, force)
     show_result(result, str(out))

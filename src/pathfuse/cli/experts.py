@@ -131,7 +131,7 @@ def predict(
     """Predict new slides with a trained expert."""
     import sys
 
-    from pathfuse.tables.write import check_out, check_table, write_file
+    from pathfuse.files.write import check_out, check_table, write_file
 
     given = parse_features(features)
     read = [model, *([given] if isinstance(given, Path) else given.values())]

@@ -48,8 +48,8 @@ def import_(
     """Turn the files of another tool into pathfuse's tables."""
     from importlib import import_module
 
+    from pathfuse.files.write import check_out
     from pathfuse.tables.formats.imported import ImportOptions
-    from pathfuse.tables.write import check_out
 
     if format_ not in FORMATS:
         raise InputError(f"the format '{format_}' is unknown; known: {', '.join(FORMATS)}")

@@ -27,7 +27,7 @@ def inspect(
     from pathfuse.bags.folder import open_folder
     from pathfuse.bags.inspect import describe
     from pathfuse.bags.locate import encoder_folders
-    from pathfuse.tables.write import check_file, write_json_file
+    from pathfuse.files.write import check_file, write_json_file
 
     if not folder:
         raise InputError("there is no folder to inspect")

@@ -1,11 +1,29 @@
 """Options that several commands share, said once."""
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal, get_origin
 
 from cyclopts import Parameter
+from pydantic.fields import FieldInfo
 
 from pathfuse.errors import InputError
+from pathfuse.runs.options import FuseOptions, option_name, takes_options
+
+
+def parameter(name: str) -> Parameter:
+    """One of ``FuseOptions`` as an option of the command line."""
+    return Parameter(name=option_name(name), help=FuseOptions.model_fields[name].description, negative="")
+
+
+def _annotated(name: str, field: FieldInfo) -> Any:
+    """A choice arrives as text, since ``fuse`` says in a sentence what may be chosen."""
+    kind = str if get_origin(field.annotation) is Literal else field.annotation
+    return Annotated[kind, parameter(name)]
+
+
+with_options = partial(takes_options, annotation=_annotated)
+"""A command's parameter ``options: FuseOptions`` as options of the command line."""
 
 Samples = Annotated[
     Path, Parameter(name="--samples", help="Samples table (.csv or .parquet): sample_id, truth, split or fold.")
@@ -22,19 +40,8 @@ LabelMaps = Annotated[
 ]
 Out = Annotated[Path, Parameter(name="--out", help="Folder to write; must not exist yet.")]
 Force = Annotated[bool, Parameter(name="--force", negative="", help="Replace the output if pathfuse wrote all of it.")]
-Seed = Annotated[int, Parameter(name="--seed", help="Same input, version and seed: same bytes.")]
-Unit = Annotated[str, Parameter(name="--unit", help="sample, or patient: average a patient's log-probabilities first.")]
-Resamples = Annotated[int, Parameter(name="--resamples", help="Bootstrap resamples by patient.")]
-IntervalKind = Annotated[
-    str, Parameter(name="--interval", help="auto (what covers among so many patients), percentile, or bca.")
-]
-Margin = Annotated[
-    float, Parameter(name="--margin", help="Largest acceptable loss to the best expert, for non-inferiority.")
-]
-Positive = Annotated[
-    str | None,
-    Parameter(name="--positive", help="Of two classes the positive one; default: the second in alphabetical order."),
-]
+Seed = Annotated[int, parameter("seed")]
+Resamples = Annotated[int, parameter("n_resamples")]
 EndpointName = Annotated[
     str | None, Parameter(name="--endpoint", help="Needed only if the samples table has targets of several.")
 ]

@@ -20,9 +20,9 @@ def predict(
     """Fuse new predictions with a saved model."""
     import sys
 
+    from pathfuse.files.write import check_table, write_file
     from pathfuse.runs.model import load
     from pathfuse.tables.predictions import SEEN
-    from pathfuse.tables.write import check_table, write_file
 
     check_table(out, force, [model, *predictions])
     fusion = load(model)

@@ -29,8 +29,8 @@ def rank(
 ) -> None:
     """Rank methods across studies: mean ranks, unresolved ties, tests that count cohorts."""
     from pathfuse.cli.console import command_line
+    from pathfuse.files.write import check_out
     from pathfuse.runs.rank import rank as run
-    from pathfuse.tables.write import check_out
 
     check_out(out, force, [*source, *([cohorts] if cohorts is not None else [])])
     result = run(source, metric=metric, cohorts=cohorts, experts=experts, higher_is_better=higher_is_better, seed=seed)

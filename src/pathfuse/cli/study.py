@@ -19,8 +19,8 @@ def init(
     """Write a commented example of study.yaml."""
     import sys
 
+    from pathfuse.files.write import write_text_file
     from pathfuse.pipeline.config import EXAMPLE
-    from pathfuse.tables.write import write_text_file
 
     write_text_file(EXAMPLE, out, force, [".yaml", ".yml"])
     sys.stdout.write(f"{out}\n")
@@ -48,10 +48,10 @@ def run(
 
 def _show(done: "StudyRun") -> None:
     """Experts, the fusion, and what was left out, also of a fusion that is unchanged."""
-    import json
     import sys
 
     from pathfuse.cli.console import show_result
+    from pathfuse.files.json import read_object
     from pathfuse.report.content import left_out_line
 
     trained = f"{len(done.trained)} trained" + (f" ({', '.join(done.trained)})" if done.trained else "")
@@ -62,7 +62,7 @@ def _show(done: "StudyRun") -> None:
         show_result(done.result, str(done.folder / "fused"))
     else:
         sys.stdout.write("Fusion unchanged.\n")
-        earlier = json.loads((done.folder / "fused" / "manifest.json").read_text(encoding="utf-8"))
+        earlier = read_object(done.folder / "fused" / "manifest.json")
         for item in earlier["left_out"]:
             sys.stdout.write(f"{left_out_line(item)}.\n")
         for warning in earlier["warnings"]:

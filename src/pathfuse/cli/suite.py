@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from pathfuse.cli.options import Force, IntervalKind, Margin, Resamples, Seed
+from pathfuse.cli.options import Force, with_options
+from pathfuse.runs.options import SUITE, FuseOptions
 
 if TYPE_CHECKING:
     from pathfuse.runs.suite import SuiteResult
@@ -30,6 +31,7 @@ def list_(
     sys.stdout.write("\n\n".join(card.text for card in cards) + "\n")
 
 
+@with_options(only=SUITE)
 def run(
     folder: Annotated[
         Path,
@@ -41,11 +43,7 @@ def run(
     *,
     out: Annotated[Path, Parameter(name="--out", help="Folder for the results; an earlier run in it goes on.")],
     jobs: Annotated[int | None, Parameter(help="Studies at a time; results do not depend on it.")] = None,
-    method: Annotated[str, Parameter(help="auto (a council of all methods), choose, or one method's name.")] = "auto",
-    seed: Seed = 0,
-    resamples: Resamples = 2000,
-    interval: IntervalKind = "auto",
-    margin: Margin = 0.01,
+    options: FuseOptions,
     only: Annotated[
         list[str] | None, Parameter(consume_multiple=True, negative="", help="Fit only these studies.")
     ] = None,
@@ -66,11 +64,7 @@ def run(
             result = run_suite(
                 folder,
                 out,
-                method=method,
-                seed=seed,
-                n_resamples=resamples,
-                interval=interval,
-                margin=margin,
+                **options.named(SUITE),
                 only=only,
                 cohorts=cohorts,
                 n_jobs=jobs,

@@ -1,6 +1,6 @@
 """Predicting images into a folder of logits, one file per image, and their confusion matrices where masks exist."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -21,7 +21,8 @@ from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.training.team import Team, precision_of
 from pathfuse.dense.training.train import load_dense, read_about
 from pathfuse.errors import InputError
-from pathfuse.tables.write import check_out, new_folder
+from pathfuse.files.write import check_out, new_folder
+from pathfuse.progress import Progress, silent
 
 LARGEST = 6e4
 """Logits are cut to what float16 holds."""
@@ -57,7 +58,7 @@ def predict_dense(
     batch: int | None = None,
     device: str = "auto",
     force: bool = False,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress = silent,
 ) -> PredictedDense:
     """Segments images and writes their logits.
 
@@ -73,7 +74,7 @@ def predict_dense(
         batch: Tiles at a time; default: the recipe's.
         device: ``auto``: CUDA, then Apple's MPS, then the CPU.
         force: Overwrite ``out``.
-        progress: Called with each image's id when it is done.
+        progress: Called whenever an image is done.
 
     Raises:
         InputError: The folder holds no network, its classes are not the split's, an image or mask is wrong, memory runs
@@ -109,8 +110,7 @@ def predict_dense(
                 matrices[row] = count.cms[SAID]
                 for metric, value in count.instance_metrics().get(SAID, {}).items():
                     instances[metric][row] = value
-            if progress is not None:
-                progress(item.image_id)
+            progress(f"{item.image_id} segmented", (row + 1) / len(items))
     return PredictedDense(out.resolve(), tuple(item.image_id for item in items), matrices, judged, instances)
 
 

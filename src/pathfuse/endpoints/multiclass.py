@@ -9,8 +9,8 @@ import numpy as np
 from pathfuse.endpoints.base import Endpoint, ExpertColumns, LabelMap, Options, Truth
 from pathfuse.endpoints.columns import Columns, number_text
 from pathfuse.endpoints.likelihood import count_floored, floor_log_prob, log_softmax
-from pathfuse.endpoints.spelling import check_spelling
 from pathfuse.errors import InputError
+from pathfuse.files.spelling import check_spelling
 from pathfuse.types import LogProbs
 
 CLASSIFICATION_METRICS = (

@@ -19,7 +19,7 @@ from pathfuse.experts.fitted import Fitted
 from pathfuse.experts.outputs import average, frame
 from pathfuse.experts.parts import MODEL, Loaded, Prepared, load_part
 from pathfuse.experts.recipe import FuseCPathRecipe
-from pathfuse.tables.write import new_folder, write_json, write_table
+from pathfuse.files.write import new_folder, write_json, write_table
 
 EXPERT, MANIFEST, HISTORY, SAMPLES = "expert.json", "manifest.json", "history.csv", "samples.csv"
 FORMAT = 2

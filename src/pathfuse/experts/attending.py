@@ -14,8 +14,8 @@ from pathfuse.experts.cohort import Unit
 from pathfuse.experts.fitted import Fitted, load_fitted
 from pathfuse.experts.parts import MODEL, Prepared
 from pathfuse.experts.recipe import Recipe
-from pathfuse.tables.files import id_column, number_column, read_table
-from pathfuse.tables.write import new_folder
+from pathfuse.files.tables import id_column, number_column, read_table
+from pathfuse.files.write import new_folder
 
 HEADS = ("abmil", "clam", "trans_mil", "meta_encoder")
 """Heads that attend."""

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from pathfuse.experts.heads.base import Head
-from pathfuse.tables.write import usual_mode
+from pathfuse.files.write import usual_mode
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 """What Adam keeps of every parameter."""

@@ -10,12 +10,12 @@ import numpy as np
 from pathfuse.bags.folder import FeatureFolder
 from pathfuse.endpoints.base import Endpoint, Options
 from pathfuse.endpoints.detect import endpoint_of
-from pathfuse.endpoints.spelling import check_spelling
 from pathfuse.errors import InputError
 from pathfuse.experts.outputs import Targets, targets_of
 from pathfuse.experts.recipe import BAG_HEADS, Recipe
 from pathfuse.features.bank import FeatureBank
-from pathfuse.tables.files import Table, read_table, text_column
+from pathfuse.files.spelling import check_spelling
+from pathfuse.files.tables import Table, read_table, text_column
 from pathfuse.tables.samples import Samples, read_samples
 from pathfuse.tables.study import edges_in_metadata
 

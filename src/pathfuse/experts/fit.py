@@ -19,9 +19,9 @@ from pathfuse.experts.inputs import Inputs, Operations
 from pathfuse.experts.outputs import Targets
 from pathfuse.experts.parts import Prepared
 from pathfuse.experts.recipe import LINEAR_HEADS, PcaRidgeRecipe
+from pathfuse.progress import OnEpoch
 from pathfuse.types import Index
 
-Heard = Callable[[str, dict[str, Any]], None]
 """Called with a part's name and its line of history after every epoch."""
 History = list[dict[str, Any]]
 
@@ -39,14 +39,14 @@ class Fit:
     """Whether a stopped fit went on, so that its time is not known."""
 
 
-def fit_part(prepared: Prepared, part: Part, checkpoint: Path, heard: Heard | None) -> Fit:
+def fit_part(prepared: Prepared, part: Part, checkpoint: Path, on_epoch: OnEpoch | None) -> Fit:
     """Fits one part's model.
 
     Args:
         prepared: The expert.
         part: Its training rows.
         checkpoint: File to go on from, and to write after every epoch.
-        heard: Hears every epoch.
+        on_epoch: Called after every epoch.
     """
     cohort, recipe = prepared.cohort, prepared.expert.recipe
     targets, scales = scaled_targets(cohort.people.targets, part.train, recipe.likelihood)
@@ -58,8 +58,7 @@ def fit_part(prepared: Prepared, part: Part, checkpoint: Path, heard: Heard | No
     if linear:
         weights, own, history, count = _linear(prepared, units, targets, seed)
     else:
-        tell = None if heard is None else (lambda line: heard(part.name, line))
-        weights, own, history, count = _train(prepared, units, held, targets, seed, checkpoint, tell)
+        weights, own, history, count = _train(prepared, units, held, targets, seed, checkpoint, on_epoch)
     names, kind = cohort.people.targets.names, cohort.people.targets.kind
     inputs = Inputs(prepared.inputs.views, {}, prepared.inputs.single)  # prediction needs no teacher
     fitted = Fitted(recipe, inputs, names, kind, weights, scales | own)
@@ -76,7 +75,7 @@ def _train(
     targets: Targets,
     seed: int,
     checkpoint: Path,
-    tell: Callable[[dict[str, Any]], None] | None,
+    on_epoch: OnEpoch | None,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], History, Callable[[], Operations]]:
     from pathfuse.experts.batches import Scale, fit_scale
     from pathfuse.experts.operations import count_operations
@@ -92,7 +91,7 @@ def _train(
     _, patients = np.unique(cohort.people.samples.patients.astype(str), return_inverse=True)
     teachers = _teachers(prepared, units, held)
     work = Work(reader, units, held, targets, prepared.inputs, patients, teachers)
-    trained = train(work, recipe, seed, checkpoint, tell)
+    trained = train(work, recipe, seed, checkpoint, on_epoch)
     weights = {name: value.cpu().numpy() for name, value in trained.head.serving_state().items()}
     epochs = len(trained.history)
     return weights, scales, trained.history, lambda: count_operations(trained.head, work, recipe, epochs)

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from pathfuse.errors import InputError
 from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.recipe import Recipe
-from pathfuse.tables.write import usual_mode
+from pathfuse.files.write import usual_mode
 
 Arrays = dict[str, np.ndarray]
 

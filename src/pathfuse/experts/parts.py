@@ -1,8 +1,6 @@
 """One expert before it is trained: its inputs, its parts, and the folder where finished parts wait."""
 
-import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,8 +19,9 @@ from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.left_out import check_enough, untaught
 from pathfuse.experts.recipe import Recipe, check_name
 from pathfuse.features.bank import open_bank
-from pathfuse.tables.files import parquet_frame
-from pathfuse.tables.write import write_json_file
+from pathfuse.files.digests import digest_of
+from pathfuse.files.output_folder import OutputFolder
+from pathfuse.files.tables import parquet_frame
 
 STAMP, MODEL, OUTPUTS, HISTORY, CHECKPOINT = (
     "stamp.json", "model.safetensors", "outputs.parquet", "history.json", "checkpoint.safetensors"
@@ -199,20 +198,12 @@ def stamp_of(
         "endpoint": expert.endpoint,
         "edges": [repr(edge) for edge in expert.time_edges or ()],
     }
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+    return digest_of(what)
 
 
 def open_work(prepared: Prepared, fresh: bool = False) -> None:
     """Makes the folder of finished parts, or keeps it if it is of the same inputs."""
-    work = prepared.expert.work
-    try:
-        known = json.loads((work / STAMP).read_text(encoding="utf-8"))["stamp"]
-    except (OSError, ValueError, KeyError, TypeError):
-        known = None
-    if fresh or known != prepared.stamp:
-        shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True, exist_ok=True)
-    write_json_file({"stamp": prepared.stamp}, work / STAMP)
+    OutputFolder(prepared.expert.work, STAMP).resume(prepared.stamp, fresh)
 
 
 Loaded = tuple[Fitted, pl.DataFrame, dict[str, Any]]

@@ -16,7 +16,7 @@ from pathfuse.experts.fit import scaled_targets
 from pathfuse.experts.objective import sample_loss
 from pathfuse.experts.parts import Prepared, stamp_of
 from pathfuse.experts.recipe import REFERENCE, reference_recipe
-from pathfuse.tables.write import write_table
+from pathfuse.files.write import write_table
 
 FOLDER = "reference"
 LOSSES = {"regression": "half the mean squared error, in standard deviations of the targets"}

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from pathfuse.experts.apply import CLUSTERS, apply
 from pathfuse.experts.assemble import Extra, assemble
 from pathfuse.experts.attending import attend_held_out, check_attends
 from pathfuse.experts.cohort import Unit
-from pathfuse.experts.fit import Fit, Heard, fit_part
+from pathfuse.experts.fit import Fit, fit_part
 from pathfuse.experts.fitted import save_fitted
 from pathfuse.experts.folds import Part
 from pathfuse.experts.parts import (
@@ -32,15 +32,11 @@ from pathfuse.experts.parts import (
 from pathfuse.experts.recipe import FUSED_HEADS
 from pathfuse.experts.reference import compare_with_reference, reference_of
 from pathfuse.experts.threads import one_thread, warm_up
-from pathfuse.tables.write import check_out
+from pathfuse.files.write import check_out
+from pathfuse.progress import OnEpoch, Progress, silent, within
 from pathfuse.workers import in_parallel
 
 ATTENTION = "attention"
-Progress = Callable[[str, float], None]
-
-
-def silent(message: str, share: float) -> None:
-    """Shows nothing."""
 
 
 def train_expert(
@@ -99,7 +95,7 @@ def run_parts(experts: Sequence[Prepared], n_jobs: int | None, progress: Progres
     if n_jobs in (None, 1):
         for one, part in todo:
             with one_thread():
-                run_part(one, part, _teller(one, done / total, 1 / total, progress))
+                run_part(one, part, _shown(one, part, within(progress, done / total, (done + 1) / total)))
             done += 1
             progress(f"{one.expert.name} {part.name} done", done / total)
         return
@@ -109,7 +105,7 @@ def run_parts(experts: Sequence[Prepared], n_jobs: int | None, progress: Progres
         progress(f"{name} done", done / total)
 
 
-def run_part(prepared: Prepared, part: Part, heard: Heard | None = None) -> None:
+def run_part(prepared: Prepared, part: Part, on_epoch: OnEpoch | None = None) -> None:
     """Trains one part's model and saves it with its predictions, unless that is done.
 
     Workers of a killed run may outlive it for a while: each process writes into a folder of its own, and the first to
@@ -124,7 +120,7 @@ def run_part(prepared: Prepared, part: Part, heard: Heard | None = None) -> None
     units = prepared.cohort.units_of(part.predict)
     warm_up()
     with measured() as meter:
-        fit = fit_part(prepared, part, checkpoint, heard)
+        fit = fit_part(prepared, part, checkpoint, on_epoch)
         said = apply(fit.fitted, prepared.cohort.folder, units, clusters=prepared.expert.work / CLUSTERS)
     save_fitted(fit.fitted, partial / MODEL)
     by_unit = {"row": [unit.sample for unit in units], "slides": [list(unit.slides) for unit in units]}
@@ -160,14 +156,14 @@ def cost_of_part(fit: Fit, timed: Cost, units: Sequence[Unit]) -> Cost:
     )
 
 
-def _teller(one: Prepared, start: float, room: float, progress: Progress) -> Callable[[str, dict[str, Any]], None]:
+def _shown(one: Prepared, part: Part, progress: Progress) -> OnEpoch:
     """Shows an epoch as a share of the part."""
 
-    def tell(part: str, line: dict[str, Any]) -> None:
-        share = start + room * line["epoch"] / one.expert.recipe.epochs
-        progress(f"{one.expert.name} {part} epoch {line['epoch']}: loss {line['train_loss']:.3f}", share)
+    def show(line: dict[str, Any]) -> None:
+        what = f"{one.expert.name} {part.name} epoch {line['epoch']}: loss {line['train_loss']:.3f}"
+        progress(what, line["epoch"] / one.expert.recipe.epochs)
 
-    return tell
+    return show
 
 
 def _alone(one: Prepared, part: Any) -> str:

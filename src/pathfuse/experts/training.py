@@ -1,7 +1,7 @@
 """Training one head: packed batches, early stopping on other patients, repeatable, and resumable after a kill."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,8 @@ from pathfuse.experts.heads.registry import make_head
 from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.recipe import Recipe
 from pathfuse.experts.work import Work, forward, hear, truths_of
+from pathfuse.progress import OnEpoch
 
-Told = Callable[[dict[str, Any]], None]
 """Called with the line of ``history.csv`` after every epoch."""
 FIRST_RESTART, GROWTH = 10, 2
 """Warm restarts fall on epochs 10, 30, 70, ... (docs/design/logitprod.md, section 1.7)."""
@@ -63,7 +63,9 @@ def rate_at(recipe: Recipe, epoch: int) -> float:
     return low + (recipe.learning_rate - low) * (1 + math.cos(math.pi * position / period)) / 2
 
 
-def train(work: Work, recipe: Recipe, seed: int, checkpoint: Path | None = None, told: Told | None = None) -> Trained:
+def train(
+    work: Work, recipe: Recipe, seed: int, checkpoint: Path | None = None, on_epoch: OnEpoch | None = None
+) -> Trained:
     """Trains a head and returns it as it was after its best epoch.
 
     Args:
@@ -72,7 +74,7 @@ def train(work: Work, recipe: Recipe, seed: int, checkpoint: Path | None = None,
         seed: Of the weights, the order, the dropout and the tiles; each epoch has its own stream, so that a resumed
             run equals an undisturbed one.
         checkpoint: File to go on from, and to write after every epoch.
-        told: Hears every epoch.
+        on_epoch: Called after every epoch.
     """
     device = device_of(recipe)
     with torch.random.fork_rng(devices=[]):
@@ -100,8 +102,8 @@ def train(work: Work, recipe: Recipe, seed: int, checkpoint: Path | None = None,
         state.epoch += 1
         if checkpoint is not None:
             write_checkpoint(checkpoint, state, head, adam)
-        if told is not None:
-            told(line)
+        if on_epoch is not None:
+            on_epoch(line)
     head.load_state_dict(state.best)
     for line in state.history:
         line["chosen"] = line["epoch"] == state.best_epoch + 1

@@ -5,11 +5,11 @@ from itertools import count
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from pathfuse.errors import InputError, first_problem
 from pathfuse.experts.recipe import FUSED_HEADS, REFERENCE, Recipe, check_name, reference_recipe
+from pathfuse.files.yaml import read_yaml_as
+from pathfuse.runs.options import FuseOptions, StudyFuseOptions, chosen
 
 STRICT = ConfigDict(frozen=True, extra="forbid")
 
@@ -65,23 +65,6 @@ out: result
 """What ``pathfuse init`` writes."""
 
 
-class FuseOptions(BaseModel):
-    """The options of ``pathfuse fuse`` that a study may set."""
-
-    model_config = STRICT
-
-    method: str = "auto"
-    resamples: Annotated[int, Field(ge=0)] = 2000
-    interval: Literal["auto", "percentile", "bca"] = "auto"
-    margin: Annotated[float, Field(gt=0)] = 0.01
-    unit: Literal["sample", "patient"] = "sample"
-    coverage: Annotated[float, Field(gt=0, lt=1)] | None = None
-    ablation: bool = False
-    skip_unscored: bool = True
-    positive: str | None = None
-    """Of two classes the positive one."""
-
-
 class FusedExpert(BaseModel):
     """An expert that reads several encoders; other keys are those of its recipe."""
 
@@ -127,7 +110,7 @@ class StudyConfig(BaseModel):
     experts: Annotated[list[dict[str, Any]], Field(min_length=1)]
     fused: list[FusedExpert] = []
     folds: Annotated[int, Field(ge=2)] = 5
-    fuse: FuseOptions = FuseOptions()
+    fuse: StudyFuseOptions = StudyFuseOptions()
     out: Path
     seed: Annotated[int, Field(ge=0)] = 0
     strict: bool = False
@@ -167,6 +150,13 @@ class StudyConfig(BaseModel):
         if twice is not None:
             raise ValueError(f"two experts are called '{twice}'; give one under 'fused' a name")
         return self
+
+    def fuse_options(self) -> FuseOptions:
+        """How to fuse. Who lets experts leave out broken feature files need not say once more that samples may go."""
+        said = self.fuse.model_dump()
+        if "skip_unscored" not in self.fuse.model_fields_set:
+            said["skip_unscored"] = not self.strict
+        return chosen(**said, seed=self.seed)
 
     def planned(self) -> dict[str, Planned]:
         """Every expert by name: one per encoder and head, the fused ones, and the references of these."""
@@ -223,20 +213,7 @@ def read_config(file: Path) -> StudyConfig:
     Raises:
         InputError: It is no YAML, or a key or value is wrong.
     """
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} is no YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{file} holds no study; 'pathfuse init' writes an example")
-    try:
-        config = StudyConfig.model_validate(content)
-    except ValidationError as error:
-        raise InputError(f"{file}: {first_problem(error)}") from None
-    except InputError as error:
-        raise InputError(f"{file}: {error}") from None
+    config = read_yaml_as(file, StudyConfig, "holds no study; 'pathfuse init' writes an example")
     base = file.resolve().parent
     return config.model_copy(
         update={

@@ -1,8 +1,5 @@
 """``run study.yaml``: features, experts, fusion, report; a step whose inputs have not changed is not done again."""
 
-import hashlib
-import json
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,17 +15,20 @@ from pathfuse.experts.assemble import EXPERT, assemble
 from pathfuse.experts.cohort import line, read_people
 from pathfuse.experts.folds import even_folds
 from pathfuse.experts.parts import Expert, Prepared, open_work, prepare
-from pathfuse.experts.train import Progress, run_parts, silent
+from pathfuse.experts.train import run_parts
+from pathfuse.files.digests import digest_of, file_digest
+from pathfuse.files.output_folder import OutputFolder
+from pathfuse.files.write import check_out, write_file
 from pathfuse.fusion.gaussian.council import GAUSSIAN_METHODS
 from pathfuse.fusion.null_model import NULL_MODEL
 from pathfuse.fusion.registry import METHODS
 from pathfuse.pipeline.config import Planned, StudyConfig
+from pathfuse.progress import Progress, silent, within
 from pathfuse.runs.costs import recorded_costs
 from pathfuse.runs.fuse import fuse
+from pathfuse.runs.judging import check_options
 from pathfuse.runs.result import Result
-from pathfuse.runs.suite import Options
 from pathfuse.tables.study import read_study
-from pathfuse.tables.write import check_out, check_place, write_file, write_json_file
 
 EXPERTS, FUSED, SAMPLES, MANIFEST, KIND = "experts", "fused", "samples.csv", "manifest.json", "study"
 STEPS = {"features": 0.05, "experts": 0.75, "fuse": 1.0}
@@ -83,17 +83,17 @@ def run_study(
         prepared = {name: prepare(_expert(config, name, planned[name], samples)) for name in planned}
     except InputError:
         if fresh_folder:
-            _take_back(config.out)
+            OutputFolder(config.out).discard(only={SAMPLES, MANIFEST})
         raise
-    fresh = {name: one for name, one in prepared.items() if _stamp(one.expert.out) != one.stamp}
+    fresh = {
+        name: one for name, one in prepared.items() if not OutputFolder(one.expert.out, EXPERT).up_to_date(one.stamp)
+    }
     for place in [one.expert.out for one in fresh.values()] + ([config.out / FUSED] if fresh else []):
         check_out(place, force=True)
     for one in fresh.values():
         open_work(one)
     low, high = STEPS["features"], STEPS["experts"]
-    run_parts(
-        list(fresh.values()), n_jobs, lambda said, share: progress(f"experts: {said}", low + (high - low) * share)
-    )
+    run_parts(list(fresh.values()), n_jobs, within(progress, low, high, "experts: "))
     for one in fresh.values():
         assemble(one, command, force=True)
     references = {name: one.reference for name, one in planned.items() if one.reference is not None}
@@ -115,7 +115,7 @@ def run_study(
         "warnings": warnings,
         "wall_time_s": round(time.perf_counter() - start, 3),
     }
-    write_json_file(manifest, config.out / MANIFEST)
+    OutputFolder(config.out).finish(manifest)
     progress("done", 1.0)
     unchanged = tuple(name for name in prepared if name not in fresh)
     return StudyRun(config.out, tuple(fresh), unchanged, result, manifest)
@@ -127,7 +127,7 @@ def _check(config: StudyConfig) -> None:
     Raises:
         InputError: A path, a name or an option of the fusion is wrong, or the output is no place for a study.
     """
-    options, planned = config.fuse, config.planned()
+    planned = config.planned()
     names = list(planned)
     taught = [path for one in planned.values() for path in one.teachers.values()]
     features = [*config.features.values(), *taught]
@@ -139,28 +139,9 @@ def _check(config: StudyConfig) -> None:
     taken = next((name for name in names if name in {*METHODS, *GAUSSIAN_METHODS, NULL_MODEL, "fused"}), None)
     if taken is not None:
         raise InputError(f"the name '{taken}' belongs to a method; give the encoder another one")
-    Options(options.method, config.seed, options.resamples, options.interval, options.margin).check()
+    check_options(config.fuse_options())
     inputs = [config.samples, *([config.slides] if config.slides else []), *features]
-    check_place(config.out, inputs)
-    filled = config.out.is_dir() and any(not p.name.startswith(".") for p in config.out.iterdir())
-    if filled and _content(config.out / MANIFEST).get("kind") != KIND:
-        raise InputError(f"the output {config.out} holds something else than a study's results; choose another folder")
-
-
-def _open(config: StudyConfig) -> None:
-    """Makes the output folder and marks it as a study's."""
-    try:
-        config.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"the output {config.out} cannot be written: {error.strerror or error}") from error
-    if not (config.out / MANIFEST).exists():
-        write_json_file({"kind": KIND, "pathfuse": pathfuse.__version__, "finished": False}, config.out / MANIFEST)
-
-
-def _take_back(out: Path) -> None:
-    """Removes what a run that never began has written, unless another run works in the same folder by now."""
-    if {path.name for path in out.iterdir()} <= {SAMPLES, MANIFEST}:
-        shutil.rmtree(out, ignore_errors=True)
+    OutputFolder(config.out).check(KIND, "a study", inputs)
 
 
 def _samples(config: StudyConfig) -> tuple[Path, tuple[float, ...] | None, list[dict[str, Any]]]:
@@ -182,7 +163,7 @@ def _samples(config: StudyConfig) -> tuple[Path, tuple[float, ...] | None, list[
         gone = np.flatnonzero(fold < 0).tolist()
         why = "row without a truth: in no fold, not trained on and not judged"
         mute = [line(people, why, len(gone), samples.ids[gone].tolist(), gone)] if gone else []
-    _open(config)
+    OutputFolder(config.out).claim(KIND)
     file = config.out / SAMPLES
     write_file(table, file, force=True)
     return file, people.endpoint.edges if isinstance(people.endpoint, Survival) else None, mute
@@ -192,20 +173,6 @@ def _expert(config: StudyConfig, name: str, one: Planned, samples: Path) -> Expe
     return Expert(name, one.features, samples, config.out / EXPERTS / name, one.recipe, config.slides,
                   config.endpoint, config.time_edges, config.strict, one.teachers,
                   config.allow_partial)  # fmt: skip
-
-
-def _stamp(folder: Path) -> str | None:
-    """Of what an expert's folder was made; None if there is none."""
-    return _content(folder / EXPERT).get("stamp")
-
-
-def _content(file: Path) -> dict[str, Any]:
-    """A JSON file's content; empty if there is none that can be read."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _fuse(
@@ -218,34 +185,24 @@ def _fuse(
     n_jobs: int | None,
 ) -> tuple[Result | None, str]:
     """Fuses the experts, unless that was done with the same inputs and options."""
-    options = config.fuse
+    options = config.fuse_options()
     predictions = [one.expert.out / "predictions" / f"{one.expert.name}.parquet" for one in prepared]
-    read = [hashlib.sha256(file.read_bytes()).hexdigest() for file in [samples, *predictions]]
-    chosen = [config.seed, options.model_dump(), config.endpoint, config.time_edges, references, shown.left_out]
+    read = [file_digest(file) for file in [samples, *predictions]]
+    chosen = [options.named(), config.endpoint, config.time_edges, references, shown.left_out]
     what = [pathfuse.__version__, *chosen, read]
-    stamp = hashlib.sha256(json.dumps(what, default=str, sort_keys=True).encode()).hexdigest()
+    stamp = digest_of(what)
     place = config.out / FUSED
-    if _content(place / MANIFEST).get("study") == stamp and (place / "report.html").is_file():
+    if OutputFolder(place, MANIFEST, "study", needs=("report.html",)).up_to_date(stamp):
         return None, stamp
     check_out(place, force=True)
     study = read_study(samples, [str(file) for file in predictions], None, config.endpoint, config.time_edges)
-    low = STEPS["experts"]
     result = fuse(
         study,
-        options.method,
-        config.seed,
-        n_resamples=options.resamples,
-        interval=options.interval,
-        margin=options.margin,
-        unit=options.unit,
-        coverage=options.coverage,
-        ablation=options.ablation,
-        skip_unscored=options.skip_unscored,
-        positive=options.positive,
+        **options.named(),
         n_jobs=n_jobs,
         costs=recorded_costs(study),
         references=references,
-        progress=lambda said, share: progress(f"fuse: {said}", low + (1 - low) * share),
+        progress=within(progress, STEPS["experts"], 1.0, "fuse: "),
     )
     result.manifest["command"] = shown.command
     result.manifest["left_out"] += shown.left_out

@@ -1,13 +1,9 @@
 """``report.html``: one self-contained page that opens offline, in light and dark, and prints well."""
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from typing import Any
 
 import polars as pl
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pathfuse.evaluation.metrics.base import Metric
@@ -19,7 +15,8 @@ from pathfuse.report.drawings import Drawing, contrasts, draw
 from pathfuse.report.headline import headline
 from pathfuse.report.methods import methods
 from pathfuse.report.slopes import slope_sentence
-from pathfuse.report.words import caveat, counted, drawn, number, p_value, positive_class, several
+from pathfuse.report.template import render_page
+from pathfuse.report.words import caveat, counted, drawn, positive_class
 
 MAX_LINES = 100
 """Lines of a table about labels or targets; the rest stands in the CSV files."""
@@ -37,17 +34,9 @@ def render(content: Content, drawings: list[Drawing] | None = None) -> str:
     overall = over_all(content.ranked)
     subject, others, differences = contrasts(content)
     sites = by_site(content.sites)
-    environment = Environment(
-        loader=PackageLoader("pathfuse", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters |= {"number": number, "p": p_value, "metric": metric, "order": order, "several": several}
-    environment.filters["left_out"] = left_out_line
-    script = asset("page.js")
-    return environment.get_template("page.html").render(
-        style=asset("page.css"),
-        script=script,
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    return render_page(
+        "report/page.html",
+        {"metric": metric, "order": order, "left_out": left_out_line},
         headline=headline(over_all(content.comparisons), content.manifest),
         metrics=[metric(name) for name in content.metric_names],
         ranking=ranking(overall),
@@ -96,11 +85,6 @@ def temperature_sentence(inner: Sequence[Mapping[str, Any]]) -> str:
     low, high = min(found), max(found)
     shown = f"{low:.2f}" if f"{low:.2f}" == f"{high:.2f}" else f"{low:.2f} to {high:.2f}"
     return f"The best temperature of the fusion's held-out predictions in inner cross-validation is {shown}."
-
-
-def asset(name: str) -> Markup:
-    """The style sheet or the script, as it is."""
-    return Markup(files("pathfuse.report").joinpath(name).read_text(encoding="utf-8"))  # noqa: S704
 
 
 def _rows(table: pl.DataFrame | None) -> list[dict[str, Any]]:

@@ -5,15 +5,14 @@ from typing import Any
 
 import matplotlib as mpl
 import polars as pl
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pathfuse.evaluation.ranking import cliques
 from pathfuse.report.drawings import Drawing
 from pathfuse.report.look import OURS, STYLE, THEIRS, plain
-from pathfuse.report.page import asset
-from pathfuse.report.words import number, several
+from pathfuse.report.template import render_page
+from pathfuse.report.words import several
 
 STEP = 0.26
 """Inches between the lines of a diagram."""
@@ -94,13 +93,10 @@ def render(
         manifest: Content of ``manifest.json``.
         drawn: The diagrams.
     """
-    environment = Environment(
-        loader=PackageLoader("pathfuse", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters["number"] = number
-    environment.filters["p"] = p_value
     best = summary["method"][0]
-    return environment.get_template("ranking.html").render(
+    return render_page(
+        "report/ranking.html",
+        {"p": p_value},
         headline=headline(summary, pairs, manifest),
         best=best,
         summary=summary.to_dicts(),
@@ -110,7 +106,6 @@ def render(
         compared=any("chi2" in test for test in friedman.values()),
         intervals=bool(pairs["ci_low"].is_not_null().any()),
         figures=[drawing.inline() for drawing in drawn],
-        style=asset("page.css"),
         manifest=manifest,
     )
 

@@ -16,9 +16,10 @@ from pathfuse.endpoints.base import Truth
 from pathfuse.errors import InputError
 from pathfuse.evaluation.judged import Judged
 from pathfuse.evaluation.rules import Rules
+from pathfuse.progress import Progress, silent
 from pathfuse.runs.fitting import Recipe
 from pathfuse.runs.judging import judge_all
-from pathfuse.runs.outer import Progress, fit_all, judged_outputs, scored_parts, silent
+from pathfuse.runs.outer import fit_all, judged_outputs, scored_parts
 from pathfuse.tables.predictions import Expert
 from pathfuse.tables.samples import Partition
 from pathfuse.tables.study import Study

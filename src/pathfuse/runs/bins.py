@@ -11,10 +11,10 @@ from jaxtyping import Float
 
 from pathfuse.endpoints.survival import follow_up
 from pathfuse.errors import InputError
-from pathfuse.tables.files import read_table, table_in_memory
+from pathfuse.files.tables import read_table, table_in_memory
+from pathfuse.files.write import check_file, write_text_file
 from pathfuse.tables.samples import partitions, read_samples
 from pathfuse.tables.study import parse_edges
-from pathfuse.tables.write import check_file, write_text_file
 
 LONGEST = 10_000
 """Characters of a file that could hold edges."""

@@ -1,6 +1,5 @@
 """What experts and fusion cost: read from the folders that ``experts train`` wrote, and put into the manifest."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from pathfuse.costs import Cost, Meter, Tally
 from pathfuse.errors import InputError
+from pathfuse.files.json import read_object
 from pathfuse.runs.model import FusedModel
 from pathfuse.tables.study import Study
 
@@ -31,8 +31,8 @@ def recorded_costs(study: Study) -> dict[str, Cost]:
 def read_cost(manifest: Path) -> Cost | None:
     """The cost that an expert's manifest holds; None if there is none that can be read."""
     try:
-        cost = Cost.from_dict(json.loads(manifest.read_text(encoding="utf-8"))["cost"])
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):  # InputError is a ValueError
+        cost = Cost.from_dict(read_object(manifest)["cost"])
+    except (ValueError, LookupError, TypeError):  # InputError is a ValueError
         return None
     return cost if cost.known else None
 

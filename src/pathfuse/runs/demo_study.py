@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from pathfuse.tables.write import write_table
+from pathfuse.files.write import write_table
 
 MISSED_BY = "texture_svm"
 """This expert scored nine samples in ten: absence is normal."""

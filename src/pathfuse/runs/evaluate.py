@@ -11,7 +11,6 @@ from pathfuse.errors import InputError
 from pathfuse.evaluation.judged import Judged
 from pathfuse.evaluation.notes import listed
 from pathfuse.evaluation.paired_tests import same_predictions
-from pathfuse.evaluation.rules import Rules
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.gaussian.council import GAUSSIAN_METHODS
 from pathfuse.fusion.gaussian.experts import GaussianExperts
@@ -20,11 +19,13 @@ from pathfuse.fusion.method import Method
 from pathfuse.fusion.methods import categorical_methods
 from pathfuse.fusion.null_model import NULL_MODEL, for_all, null_log_prob, null_moments
 from pathfuse.fusion.registry import methods_of
+from pathfuse.progress import Progress, silent
 from pathfuse.runs.fitting import check_names, check_seed
-from pathfuse.runs.judging import check_judging, check_patients, judge_all, judged_rows, with_positive
+from pathfuse.runs.judging import check_judging, check_patients, judge_all, judged_rows, rules_of, with_positive
 from pathfuse.runs.learning import beside_null_model, learning_notes, learning_warnings
 from pathfuse.runs.manifest import describe
-from pathfuse.runs.outer import Progress, check_most_scored, silent
+from pathfuse.runs.options import EVALUATE, FuseOptions, takes_options
+from pathfuse.runs.outer import check_most_scored
 from pathfuse.runs.regression import align_moments, with_judged_targets
 from pathfuse.runs.result import Result, comparisons_frame, metrics_frame, tests_frame
 from pathfuse.runs.seen import seen_warnings
@@ -40,17 +41,8 @@ def pools_of(endpoint: str) -> dict[str, type[Method] | type[GaussianMethod]]:
     return {name: method for name, method in methods_of(endpoint).items() if not method.fits}
 
 
-def evaluate(
-    study: Study,
-    seed: int = 0,
-    *,
-    n_resamples: int = 2000,
-    interval: str = "auto",
-    margin: float = 0.01,
-    unit: str = "sample",
-    positive: str | None = None,
-    progress: Progress = silent,
-) -> Result:
+@takes_options(only=EVALUATE, positional=("seed",))
+def evaluate(study: Study, options: FuseOptions, *, progress: Progress = silent) -> Result:
     """Judges every expert, and the methods that need no fitting, on the ``test`` rows (all rows if no role is given).
 
     ``best_expert`` joins them where there are fit rows to choose it on. With ``fold`` every fold is judged on its own,
@@ -58,12 +50,8 @@ def evaluate(
 
     Args:
         study: From ``read_study``; roles are optional here.
-        seed: Seed of the bootstrap.
-        n_resamples: Bootstrap resamples by patient.
-        interval: ``auto`` (what covers among so many patients), ``percentile``, or ``bca``.
-        margin: Largest acceptable loss to the best expert, for the test of non-inferiority.
-        unit: ``sample`` or ``patient``.
-        positive: As in ``fuse``.
+        options: Of ``FuseOptions`` the fields ``seed``, ``n_resamples``, ``interval``, ``margin``, ``unit`` and
+            ``positive``, each by its name.
         progress: Called as the work goes on.
 
     Raises:
@@ -84,12 +72,12 @@ def evaluate(
         ['conch', 'uni', 'best_expert', 'mean_probability', 'uniform_product', 'null_model']
     """
     start = time.perf_counter()
-    study = with_positive(study, positive)
+    study, unit = with_positive(study, options.positive), options.unit
     check_patients(study, unit)
     pools = pools_of(study.endpoint.kind)
     check_names(study, [*pools, NULL_MODEL])
-    check_seed(seed)
-    rules = Rules(n_resamples, seed, interval, margin, study.samples.drawn)
+    check_seed(options.seed)
+    rules = rules_of(options, study.samples.drawn)
     check_judging(unit, rules, study.endpoint.kind)
     parts, unjudged = _parts(study), list[str]()
     if study.endpoint.kind == "regression":
@@ -122,10 +110,10 @@ def evaluate(
         fitted[parts[0].fit] = True
     manifest = {
         **describe(study, fitted, judged),
-        "seed": seed,
-        "n_resamples": n_resamples,
-        "interval": interval,
-        "margin": margin,
+        "seed": options.seed,
+        "n_resamples": options.n_resamples,
+        "interval": options.interval,
+        "margin": options.margin,
         "unit": unit,
         "folds": len(parts) if len(parts) > 1 else 0,
         "command": None,

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from pathfuse.costs import Cost, measured, tallied
 from pathfuse.errors import InputError
 from pathfuse.evaluation.judged import Judged
-from pathfuse.evaluation.rules import Rules
+from pathfuse.progress import Progress, silent, within
 from pathfuse.runs.ablation import ablate
 from pathfuse.runs.calibration import (
     AnyFit,
@@ -24,11 +24,12 @@ from pathfuse.runs.calibration import (
 )
 from pathfuse.runs.costs import check_costs, cost_report
 from pathfuse.runs.fitting import Recipe
-from pathfuse.runs.judging import check_judging, check_patients, judge_all, with_positive
+from pathfuse.runs.judging import check_judging, check_patients, judge_all, rules_of, with_positive
 from pathfuse.runs.learning import beside_null_model, learning_notes, learning_warnings
 from pathfuse.runs.manifest import describe
 from pathfuse.runs.model import FusedModel
-from pathfuse.runs.outer import Fits, Progress, fit_all, fittable, judged_outputs, scored_parts, silent
+from pathfuse.runs.options import FuseOptions, takes_options
+from pathfuse.runs.outer import Fits, fit_all, fittable, judged_outputs, scored_parts
 from pathfuse.runs.regression import align_moments
 from pathfuse.runs.result import Result, comparisons_frame, metrics_frame, tests_frame
 from pathfuse.runs.seen import digests, seen_warnings
@@ -41,50 +42,24 @@ HEADLINE = ("fused", "logitprod")
 """Methods that are compared with every other."""
 
 
+@takes_options(positional=("method", "seed"))
 def fuse(
     study: Study,
-    method: str = "auto",
-    seed: int = 0,
+    options: FuseOptions,
     *,
-    n_resamples: int = 2000,
-    interval: str = "auto",
-    margin: float = 0.01,
-    unit: str = "sample",
-    gate: str = "shared",
-    expert_dropout: float = 0.0,
-    coverage: float | None = None,
-    ablation: bool = False,
-    allow_in_sample: bool = False,
-    skip_unscored: bool = False,
     n_jobs: int | None = None,
     costs: Mapping[str, Cost] | None = None,
     references: Mapping[str, str] | None = None,
-    positive: str | None = None,
     progress: Progress = silent,
 ) -> Result:
     """Fuses a study and judges the fusion beside its rivals.
 
     Args:
         study: From ``read_study``.
-        method: ``auto`` (council), ``choose``, or the name of one method.
-        seed: Seed of inner folds and bootstrap; the same seed gives the same bytes.
-        n_resamples: Bootstrap resamples by patient.
-        interval: ``auto`` (what covers among so many patients), ``percentile``, or ``bca``.
-        margin: Largest acceptable loss to the best expert, for the test of non-inferiority.
-        unit: ``sample``, or ``patient``: average a patient's log-probabilities before judging.
-        gate: LogitProd's gate, ``shared``, or ``per_bin`` (survival).
-        expert_dropout: Share of the predictions hidden from LogitProd's fit, so that it learns to do without.
-        coverage: Make conformal prediction sets that hold the truth in this share of cases, e.g. 0.9; a quarter of
-            the fit patients then calibrates them and takes no part in the fit. Not for survival.
-        ablation: Fit again without each expert, with one twice, with noise, with shuffled labels (and with ``train``
-            rows, where there are any), and compare: ``result.ablation``.
-        allow_in_sample: Fit on ``train`` rows too, although the experts saw them; the manifest warns.
-        skip_unscored: Leave out samples that no expert scored instead of refusing.
+        options: Each field of ``FuseOptions`` by its name, such as ``method="logitprod"`` and ``seed=1``.
         n_jobs: Processes, as in joblib.
-        references: Experts that are compared with another expert besides, by name.
-        positive: Of two classes the one that ROC curves and calibration are about; default: the second in
-            alphabetical order.
         costs: What experts cost, by name, for the manifest and the report; one that is missing is not recorded.
+        references: Experts that are compared with another expert besides, by name.
         progress: Called as the work goes on.
 
     Raises:
@@ -107,16 +82,16 @@ def fuse(
         (True, 10)
     """
     start = time.perf_counter()
-    study = with_positive(study, positive)
-    recipe = Recipe(method, seed, gate, expert_dropout, n_jobs, coverage)
+    study, unit, coverage = with_positive(study, options.positive), options.unit, options.coverage
+    recipe = Recipe(options.method, options.seed, options.gate, options.expert_dropout, n_jobs, coverage)
     recipe.check(study)
-    rules = Rules(n_resamples, seed, interval, margin, study.samples.drawn)
+    rules = rules_of(options, study.samples.drawn)
     check_judging(unit, rules, study.endpoint.kind)
     if coverage is not None and unit == "patient":
         raise InputError("--coverage makes sets of samples, not of patients; leave out --unit patient")
     check_patients(study, unit)
     check_costs(study, costs or {})
-    parts = scored_parts(study, allow_in_sample, skip_unscored)
+    parts = scored_parts(study, options.allow_in_sample, options.skip_unscored)
     study, tasks, unfitted = fittable(study, parts, recipe)
     with threadpool_limits(1):  # small matrices: threads cost time, and one core or many must give the same bytes
         with measured() as fitting, tallied() as counted:
@@ -132,17 +107,16 @@ def fuse(
         shown = show(study, judged, rows, unit)
         certificate = _certificate(study, parts, fits, final)
         ablated = None
-        if ablation:
-            best, then = certificate["best_expert"], _second_half(progress)
+        if options.ablation:
+            best, then = certificate["best_expert"], within(progress, 0.75, 1.0)
             ablated = ablate(study, parts, tasks, judged, best, recipe, rules, unit=unit, progress=then)
     model = replace(_model(study, final), fitted=_fitted_ids(study, final))
     beside_null = beside_null_model(study.endpoint, verdict, ("fused",))
-    options = {"unit": unit, "allow_in_sample": allow_in_sample, "skip_unscored": skip_unscored, "ablation": ablation}
     manifest = {
         **describe(study, *_masks(study, parts, fits)),
         **asdict(recipe),
         **asdict(rules),
-        **options,
+        **options.named(["unit", "allow_in_sample", "skip_unscored", "ablation"]),
         "command": None,
         "inner_cross_validation": _inner_reports(parts, fits),
         "calibration": calibration_report(study.endpoint, at_temperature, rules),
@@ -157,7 +131,7 @@ def fuse(
             *unfitted,
             *learning_warnings(beside_null),
             *edge_warnings(fits),
-            *_in_sample_warning(study, allow_in_sample),
+            *_in_sample_warning(study, options.allow_in_sample),
             *study.samples.warnings,
             *twin_warnings(study, parts),
             *seen_warnings(study, parts, fitting=True),
@@ -185,11 +159,6 @@ def fuse(
 def _contrasts(judged: dict[str, Judged]) -> list[tuple[str, str]]:
     others = dict.fromkeys(name for one in judged.values() for name in one.predictions)
     return [(name, other) for name in HEADLINE for other in others if other != name]
-
-
-def _second_half(progress: Progress) -> Progress:
-    """Progress of what comes after the fit."""
-    return lambda what, share: progress(what, 0.75 + 0.25 * share)
 
 
 def _inner_reports(parts: Sequence[Partition], fits: Fits) -> list[dict[str, Any]]:

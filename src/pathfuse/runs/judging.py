@@ -13,6 +13,10 @@ from pathfuse.evaluation.judge import judge_tasks
 from pathfuse.evaluation.judged import Judged, Verdict, average_patients
 from pathfuse.evaluation.metrics.survival import SurvivalTruth
 from pathfuse.evaluation.rules import Rules
+from pathfuse.fusion.gaussian.council import GAUSSIAN_METHODS
+from pathfuse.fusion.registry import method_class
+from pathfuse.runs.fitting import check_seed
+from pathfuse.runs.options import FuseOptions
 from pathfuse.tables.study import Study
 from pathfuse.types import Index, LogProbs
 
@@ -33,6 +37,23 @@ def check_judging(unit: str, rules: Rules, endpoint: str) -> None:
         raise InputError(f"interval '{rules.interval}' is unknown; choose {' or '.join(KINDS)}")
     if not 0 < rules.margin < np.inf:
         raise InputError(f"--margin {rules.margin:g} is no loss above 0")
+
+
+def rules_of(options: FuseOptions, drawn: str = "patient") -> Rules:
+    """How options say to judge; ``drawn``: what is resampled, in words."""
+    return Rules(options.n_resamples, options.seed, options.interval, options.margin, drawn)
+
+
+def check_options(options: FuseOptions) -> None:
+    """Refuses what would fail in every study, before one is read.
+
+    Raises:
+        InputError: The method is unknown, or a number is out of range.
+    """
+    if options.method not in GAUSSIAN_METHODS:
+        method_class(options.method)
+    check_seed(options.seed)
+    check_judging("sample", rules_of(options), "")
 
 
 def with_positive(study: Study, positive: str | None) -> Study:

@@ -1,6 +1,5 @@
 """A fitted fusion with everything it needs to read new prediction tables. On disk: JSON and safetensors, no pickle."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,14 +8,13 @@ from typing import Any, TypeVar
 import numpy as np
 import polars as pl
 from jaxtyping import Float
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from pathfuse.calibration.conformal import PredictionIntervals, PredictionSets, sets_from_dict
 from pathfuse.endpoints.base import Endpoint, LabelMap
 from pathfuse.endpoints.detect import endpoint_from_dict
-from pathfuse.endpoints.spelling import check_spelling
 from pathfuse.errors import InputError
+from pathfuse.files.model_folder import read_model, write_model
+from pathfuse.files.spelling import check_spelling
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.gaussian.council import GaussianFusion
@@ -27,11 +25,11 @@ from pathfuse.runs.regression import align_moments
 from pathfuse.runs.seen import among
 from pathfuse.tables.predictions import SEEN, Expert, PredictionInput, gather, read_expert
 from pathfuse.tables.study import align
-from pathfuse.tables.write import usual_mode, write_json
 
 SCHEMA = 2
 """Version of the model files; raised when older readers would misread newer files."""
-MODEL_FILE, TENSOR_FILE = "model.json", "model.safetensors"
+NAME = "model"
+"""Of the model's two files, without their endings."""
 FITTED = "fit_ids"
 """Name of the tensor of digests, which readers of older versions pass over."""
 
@@ -186,10 +184,7 @@ class FusedModel:
         }
         if len(self.fitted):
             tensors[FITTED] = self.fitted
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(content, folder / MODEL_FILE)
-        with usual_mode(folder / TENSOR_FILE):
-            save_file(tensors or {"empty": np.zeros(1)}, folder / TENSOR_FILE)
+        write_model(folder, NAME, content, tensors)
 
 
 def _dumped(fusion: Fusion | GaussianFusion) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -226,13 +221,7 @@ def load(folder: str | Path) -> FusedModel:
     Raises:
         InputError: There is no model, its files are damaged, or a newer pathfuse wrote it.
     """
-    place = Path(folder)
-    place = place / "model" if (place / "model" / MODEL_FILE).exists() else place
-    try:
-        content = json.loads((place / MODEL_FILE).read_text(encoding="utf-8"))
-        tensors = load_file(place / TENSOR_FILE)
-        if content["schema"] > SCHEMA:
-            raise InputError(f"{place} was written by a newer pathfuse (schema {content['schema']}); update pathfuse")
+    with read_model(Path(folder), NAME, SCHEMA, "model") as (content, tensors):
         endpoint = endpoint_from_dict(content["endpoint"])
         fusions: dict[str, Fusion | GaussianFusion] = {}
         for t, (task, part) in enumerate(content["fusions"].items()):
@@ -247,12 +236,6 @@ def load(folder: str | Path) -> FusedModel:
             _sets(content, endpoint, fusions),
             tensors.get(FITTED, np.zeros(0, dtype=np.uint64)),
         )
-    except FileNotFoundError as error:
-        raise InputError(f"{place} holds no model: {MODEL_FILE} or {TENSOR_FILE} is missing") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"the model in {place} is damaged: {error}") from error
 
 
 def _sets(

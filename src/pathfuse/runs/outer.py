@@ -1,11 +1,12 @@
 """The outer protocol: one fit per partition of a study, and what the fits say of the rows they are judged on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from pathfuse.errors import InputError
 from pathfuse.evaluation.judged import Judged
+from pathfuse.progress import Progress, silent
 from pathfuse.runs.calibration import AnyFit, with_sets
 from pathfuse.runs.fitting import Recipe, divide, fit_task, unfittable
 from pathfuse.runs.judging import judged_rows
@@ -14,15 +15,8 @@ from pathfuse.tables.samples import Partition, partitions
 from pathfuse.tables.study import Study
 from pathfuse.types import Index
 
-Progress = Callable[[str, float], None]
-"""Called with what is being done and the share of the work that is behind."""
-
 Fits = list[dict[str, AnyFit]]
 """Per partition, per task."""
-
-
-def silent(message: str, share: float) -> None:
-    """No progress report."""
 
 
 def scored_parts(study: Study, allow_in_sample: bool, skip_unscored: bool) -> list[Partition]:

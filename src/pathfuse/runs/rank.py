@@ -26,6 +26,7 @@ from pathfuse.evaluation.ranking import (
     mean_rank_intervals,
     ranks,
 )
+from pathfuse.files.write import new_folder, write_json, write_table
 from pathfuse.report.drawings import save_drawings
 from pathfuse.report.ranking import figures, render
 from pathfuse.runs.fitting import check_seed
@@ -33,7 +34,6 @@ from pathfuse.runs.manifest import LIBRARIES
 from pathfuse.runs.rank_selection import ALPHA, FIRST, Selection, select
 from pathfuse.runs.rank_tables import pairs_frame, ranks_frame, summary_frame, unresolved, winners_frame
 from pathfuse.tables.formats.scored_studies import read_scores
-from pathfuse.tables.write import new_folder, write_json, write_table
 
 N_RESAMPLES = 2000
 """Draws of cohorts for the intervals of mean ranks."""

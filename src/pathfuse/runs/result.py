@@ -8,11 +8,11 @@ from typing import Any
 import polars as pl
 
 from pathfuse.evaluation.judged import Comparison, MetricRow, Test, Verdict
+from pathfuse.files.write import new_folder, write_json, write_table
 from pathfuse.report.content import Content
 from pathfuse.report.drawings import draw, save_drawings
 from pathfuse.report.page import render
 from pathfuse.runs.model import FusedModel
-from pathfuse.tables.write import new_folder, write_json, write_table
 
 
 @dataclass(frozen=True)

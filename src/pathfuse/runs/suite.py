@@ -1,6 +1,5 @@
 """``suite run``: fuse every study under a folder, then rank over them; a stopped run goes on where it was."""
 
-import json
 import shlex
 import time
 from dataclasses import asdict, dataclass, replace
@@ -12,55 +11,28 @@ from joblib import delayed
 
 import pathfuse
 from pathfuse.errors import InputError
-from pathfuse.evaluation.rules import Rules
-from pathfuse.fusion.gaussian.council import GAUSSIAN_METHODS
-from pathfuse.fusion.registry import method_class
-from pathfuse.runs.fitting import check_seed
+from pathfuse.files.json import read_object
+from pathfuse.files.output_folder import OutputFolder
+from pathfuse.files.tables import parquet_frame, read_table
+from pathfuse.files.write import check_out, remove_folder, write_file
+from pathfuse.progress import Progress, silent
 from pathfuse.runs.fuse import fuse
-from pathfuse.runs.judging import check_judging
-from pathfuse.runs.outer import Progress, silent
+from pathfuse.runs.judging import check_options
+from pathfuse.runs.options import SUITE, FuseOptions, option_name, takes_options
 from pathfuse.runs.rank import rank
 from pathfuse.suite.cards import Card
 from pathfuse.suite.cohorts import read_cohorts, shared_cohorts
 from pathfuse.suite.layout import Layout, find_layouts
 from pathfuse.suite.paper import POSITIVE, positive_f1
-from pathfuse.tables.files import parquet_frame, read_table
 from pathfuse.tables.samples import read_samples
-from pathfuse.tables.write import check_out, check_place, remove_folder, write_file, write_json_file
 from pathfuse.workers import in_parallel
 
 RANKING, TABLE, COHORTS, MANIFEST = "ranking", "suite.csv", "cohorts.csv", "manifest.json"
+KIND = "suite"
 COMPLETE = (
-    MANIFEST, "metrics.csv", "comparisons.csv", "certificate.json", "fused.parquet", "report.html", "model/model.json",
+    "metrics.csv", "comparisons.csv", "certificate.json", "fused.parquet", "report.html", "model/model.json",
 )  # fmt: skip
 """Files without which a study's result is not whole."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What decides the result of every study beside its files."""
-
-    method: str = "auto"
-    seed: int = 0
-    n_resamples: int = 2000
-    interval: str = "auto"
-    margin: float = 0.01
-
-    @property
-    def rules(self) -> Rules:
-        """How every study is judged."""
-        return Rules(self.n_resamples, self.seed, self.interval, self.margin)
-
-    def check(self) -> None:
-        """Refuses what would fail in every study.
-
-        Raises:
-            InputError: The method is unknown, or a number is out of range.
-        """
-        if self.method not in GAUSSIAN_METHODS:
-            method_class(self.method)
-        check_seed(self.seed)
-        check_judging("sample", self.rules, "")
 
 
 @dataclass(frozen=True)
@@ -109,11 +81,10 @@ class Plan:
     @property
     def current(self) -> bool:
         """Whether a whole result of the same inputs, options and version lies there already."""
-        if self.stamp is None or not all((self.place / name).is_file() for name in COMPLETE):
+        there = OutputFolder(self.place, MANIFEST, "suite", needs=COMPLETE)
+        if self.stamp is None or not there.up_to_date(self.stamp):
             return False
-        manifest = _manifest(self.place)
-        fits = self.card is None or self.card.fits(manifest.get("endpoint", {}).get("kind", ""))
-        return fits and manifest.get("suite") == self.stamp
+        return self.card is None or self.card.fits(there.recorded.get("endpoint", {}).get("kind", ""))
 
 
 @dataclass(frozen=True)
@@ -139,15 +110,12 @@ class SuiteResult:
         return not self.count("failed") and (self.ranking is not None or self.count("done") < 2)
 
 
+@takes_options(only=SUITE)
 def run_suite(
     folder: str | Path,
     out: str | Path,
+    options: FuseOptions,
     *,
-    method: str = "auto",
-    seed: int = 0,
-    n_resamples: int = 2000,
-    interval: str = "auto",
-    margin: float = 0.01,
     only: list[str] | None = None,
     cohorts: str | Path | None = None,
     n_jobs: int | None = None,
@@ -164,11 +132,8 @@ def run_suite(
         folder: One sub-folder per study, each with ``samples.csv`` (or ``.parquet``) and ``predictions/``;
             optional ``time_edges.txt``, ``label_map_<expert>.csv`` and ``card.json``.
         out: Gets a folder per study, ``ranking/``, ``suite.csv``, ``cohorts.csv`` and ``manifest.json``.
-        method: As in ``fuse``.
-        seed: As in ``fuse``.
-        n_resamples: As in ``fuse``.
-        interval: As in ``fuse``.
-        margin: As in ``fuse``.
+        options: Of ``FuseOptions`` the fields ``method``, ``seed``, ``n_resamples``, ``interval`` and ``margin``, each
+            by its name, for all studies.
         only: Fit only these studies; results that others have already still count.
         cohorts: Table ``study,cohort``, for ``rank``: which studies share patients. Where it says nothing, the
             cards do.
@@ -181,19 +146,21 @@ def run_suite(
         InputError: There is no study, an option is wrong, or ``out`` holds something else.
     """
     start = time.perf_counter()
-    source, place, options = Path(folder), Path(out), Options(method, seed, n_resamples, interval, margin)
-    options.check()
+    source, place = Path(folder), Path(out)
+    check_options(options)
     if n_jobs == 0:
         raise InputError("--jobs 0 would do nothing; give a number of processes, or -1 for all cores")
     layouts = find_layouts(source)
     names = [layout.name for layout in layouts]
     wanted = _wanted(names, only)
     given = read_cohorts(Path(cohorts), names) if cohorts is not None else {}
-    _open(place, source)
-    plans = [_plan(layout, place, options) for layout in layouts]
-    about = {"kind": "suite", "pathfuse": pathfuse.__version__, "command": command, "studies_from": str(source)}
-    about |= asdict(options)
-    write_json_file({**about, "finished": False}, place / MANIFEST)
+    output = OutputFolder(place)
+    output.check(KIND, "a suite", [source])
+    output.claim(KIND)
+    plans = [_plan(layout, place, options.named(SUITE)) for layout in layouts]
+    about = {"kind": KIND, "pathfuse": pathfuse.__version__, "command": command, "studies_from": str(source)}
+    about |= options.named(SUITE)
+    output.finish({**about, "finished": False})
     unchanged = [plan for plan in plans if plan.current and not (force and plan.layout.name in wanted)]
     todo = [plan for plan in plans if plan not in unchanged and plan.layout.name in wanted]
     rows = {plan.layout.name: plan.blank for plan in plans} | {plan.layout.name: _done(plan) for plan in unchanged}
@@ -202,7 +169,7 @@ def run_suite(
     write_file(table, place / TABLE, force=True)
     ranking, note = _rank(place, table, shared_cohorts({p.layout.name: p.card for p in plans if p.card}) | given)
     result = SuiteResult(place, table, tuple(plan.layout.name for plan in unchanged), ranking, note)
-    write_json_file(about | _report(result, plans, time.perf_counter() - start), place / MANIFEST)
+    output.finish(about | _report(result, plans, time.perf_counter() - start))
     return result
 
 
@@ -229,35 +196,14 @@ def _wanted(names: list[str], only: list[str] | None) -> list[str]:
     return only or names
 
 
-def _open(out: Path, source: Path) -> None:
-    """Makes the output folder, or refuses one that is no suite's."""
-    check_place(out, [source])
-    filled = out.is_dir() and any(not p.name.startswith(".") for p in out.iterdir())
-    if filled and _manifest(out).get("kind") != "suite":
-        raise InputError(f"the output {out} holds something else than a suite's results; choose another folder")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"the output {out} cannot be written: {error.strerror or error}") from error
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    """A folder's manifest; empty if there is none that can be read."""
-    try:
-        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _plan(layout: Layout, out: Path, options: Options) -> Plan:
+def _plan(layout: Layout, out: Path, options: dict[str, Any]) -> Plan:
     """A study with its card and its stamp; a broken one with its error."""
     place = out / layout.name
     card = None
     try:
         card = layout.card()
         layout.check()
-        stamp = {"pathfuse": pathfuse.__version__, "options": asdict(options), "inputs": layout.inputs()}
+        stamp = {"pathfuse": pathfuse.__version__, "options": options, "inputs": layout.inputs()}
     except InputError as error:
         return Plan(layout, place, card, None, str(error))
     return Plan(layout, place, card, stamp)
@@ -291,15 +237,8 @@ def run_study(plan: Plan) -> Row:
         misfit = plan.card.misfit(study.endpoint.kind, study.endpoint.outcomes) if plan.card else None
         if misfit is not None:
             raise InputError(f"{study.samples.source}: {misfit}; a card.json in the folder names another task")
-        options = Options(**plan.stamp["options"]) if plan.stamp else Options()
-        result = fuse(
-            study,
-            options.method,
-            options.seed,
-            n_resamples=options.n_resamples,
-            interval=options.interval,
-            margin=options.margin,
-        )
+        options = plan.stamp["options"] if plan.stamp else {}
+        result = fuse(study, **options)
         result.manifest["command"] = _command(plan, options)
         result.manifest["suite"] = plan.stamp
         result.save(plan.place, force=True)
@@ -310,21 +249,21 @@ def run_study(plan: Plan) -> Row:
     return _done(plan)
 
 
-def _command(plan: Plan, options: Options) -> str:
+def _command(plan: Plan, options: dict[str, Any]) -> str:
     """The ``fuse`` command that repeats one study."""
     at = plan.layout
     parts: list[Any] = ["pathfuse", "fuse", "--samples", at.samples[0], "--predictions", *at.predictions]
     parts += ["--time-edges", at.edges] if at.edges else []
     parts += ["--label-map", *(f"{name}={file}" for name, file in at.label_maps.items())] if at.label_maps else []
-    parts += ["--method", options.method, "--seed", options.seed, "--resamples", options.n_resamples]
-    parts += ["--interval", options.interval, "--margin", options.margin]
+    for name, value in options.items():
+        parts += [option_name(name), value]
     return shlex.join(str(part) for part in [*parts, "--out", plan.place])
 
 
 def _done(plan: Plan) -> Row:
     """The line of a study whose result lies on disk."""
-    manifest = _manifest(plan.place)
-    certificate = json.loads((plan.place / "certificate.json").read_text(encoding="utf-8"))
+    manifest = read_object(plan.place / MANIFEST)
+    certificate = read_object(plan.place / "certificate.json")
     table = read_table(plan.place / "metrics.csv").frame.filter(pl.col("output") == "all")
     cells = {(metric, name): float(v) for metric, name, v in table.select("metric", "method", "value").iter_rows() if v}
     return replace(

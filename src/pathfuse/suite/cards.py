@@ -10,7 +10,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pathfuse.errors import InputError
-from pathfuse.tables.write import check_file, write_file, write_json_file
+from pathfuse.files.write import check_file, write_file, write_json_file
 
 Text = Annotated[str, Field(min_length=1)]
 FamilyName = Literal["wsi", "mutation", "survival", "tile"]

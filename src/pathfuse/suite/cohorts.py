@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pathfuse.errors import InputError
+from pathfuse.files.tables import read_table, text_column
 from pathfuse.suite.cards import Card
-from pathfuse.tables.files import read_table, text_column
 
 
 def read_cohorts(file: Path, studies: Sequence[str]) -> dict[str, str]:

@@ -1,14 +1,14 @@
 """How a user lays out studies: one folder per study, with ``samples.csv`` and ``predictions/``."""
 
-import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pathfuse.errors import InputError
+from pathfuse.files.digests import file_digest
+from pathfuse.files.json import read_json
+from pathfuse.files.tables import SUFFIXES
 from pathfuse.suite.cards import Card, find_card
-from pathfuse.tables.files import SUFFIXES
 from pathfuse.tables.study import Study, parse_edges, read_study
 
 EDGES = "time_edges.txt"
@@ -70,10 +70,7 @@ class Layout:
         file = self.folder / CARD
         if not file.exists():
             return find_card(self.name)
-        try:
-            content = json.loads(_text(file))
-        except ValueError as error:
-            raise InputError(f"{file} is no JSON: {error}") from error
+        content = read_json(file)
         task = content.get("task") if isinstance(content, dict) else None
         if not isinstance(task, str):
             raise InputError(f'{file} must name a task, such as {{"task": "bracs_3"}}')
@@ -89,7 +86,7 @@ class Layout:
             InputError: A file cannot be read.
         """
         files = [*self.samples, *self.predictions, *self.label_maps.values(), *([self.edges] if self.edges else [])]
-        return {str(file.relative_to(self.folder)): _sha256(file) for file in files}
+        return {str(file.relative_to(self.folder)): file_digest(file) for file in files}
 
 
 def find_layouts(folder: Path) -> list[Layout]:
@@ -137,11 +134,3 @@ def _text(file: Path) -> str:
         raise InputError(f"{file} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{file} is no UTF-8 text") from error
-
-
-def _sha256(file: Path) -> str:
-    try:
-        with file.open("rb") as content:
-            return hashlib.file_digest(content, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror or error}") from error

@@ -13,9 +13,9 @@ import polars as pl
 
 from pathfuse.endpoints.base import Endpoint, LabelMap
 from pathfuse.endpoints.columns import Columns
-from pathfuse.endpoints.spelling import BLANKS, check_spelling
 from pathfuse.errors import InputError
-from pathfuse.tables.files import SUFFIXES, Table, id_column, number_column, read_table, table_in_memory, text_column
+from pathfuse.files.spelling import BLANKS, check_spelling
+from pathfuse.files.tables import SUFFIXES, Table, id_column, number_column, read_table, table_in_memory, text_column
 
 PredictionInput: TypeAlias = str | Path | Any | Sequence[str | Path] | Mapping[str, Any]
 """A path, a folder, a data frame in long form, several paths, or a mapping of expert names to paths or frames."""

@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 
 from pathfuse.endpoints.columns import Columns
-from pathfuse.endpoints.spelling import check_spelling, respelled
 from pathfuse.errors import InputError
+from pathfuse.files.spelling import check_spelling, respelled
+from pathfuse.files.tables import Table, id_column, text_column
 from pathfuse.tables.barcodes import Torn, torn_cases
-from pathfuse.tables.files import Table, id_column, text_column
 from pathfuse.types import Index
 
 ROLES = ("fit", "test", "train")

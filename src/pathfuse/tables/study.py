@@ -11,7 +11,7 @@ from jaxtyping import Float
 from pathfuse.endpoints.base import Endpoint, Options, Truth, spread_groups
 from pathfuse.endpoints.detect import endpoint_of
 from pathfuse.errors import InputError
-from pathfuse.tables.files import Table, read_table, table_in_memory
+from pathfuse.files.tables import Table, read_table, table_in_memory
 from pathfuse.tables.predictions import Expert, PredictionInput, gather, label_map_table, read_expert, read_label_map
 from pathfuse.tables.samples import Samples, read_samples
 from pathfuse.types import Index, Logits

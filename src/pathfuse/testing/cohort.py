@@ -13,7 +13,7 @@ import polars as pl
 from jaxtyping import Bool
 
 from pathfuse.errors import InputError
-from pathfuse.tables.write import write_table
+from pathfuse.files.write import write_table
 from pathfuse.testing.labels import ENDPOINTS, TIME_EDGES, draw_split, targets
 from pathfuse.testing.latent import MISSING, Patients, Slide, draw_encoder, draw_patients, draw_slide, see, stream
 from pathfuse.testing.layouts import KINDS, feature_folder, write_features

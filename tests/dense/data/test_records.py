@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pathfuse.dense.data.records import Item, Split, digest_of, read_item, read_split, torn_patients, write_split
+from pathfuse.dense.data.records import Item, Split, read_item, read_split, torn_patients, write_split
 from pathfuse.errors import InputError
+from pathfuse.files.digests import files_digest
 
 
 def save(path: Path, values) -> Path:
@@ -190,8 +191,8 @@ def test_digests_are_of_contents_and_order(tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     one.write_text("a")
     two.write_text("b")
-    first = digest_of([one, two])
-    assert first == digest_of([one, two])
-    assert first != digest_of([two, one])
+    first = files_digest([one, two])
+    assert first == files_digest([one, two])
+    assert first != files_digest([two, one])
     two.write_text("c")
-    assert first != digest_of([one, two])
+    assert first != files_digest([one, two])

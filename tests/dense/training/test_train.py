@@ -108,21 +108,21 @@ def test_a_killed_training_goes_on_to_the_same_bytes(split, tmp_path, often, str
     train_dense(tiny_encoder(), split, how, tmp_path / "whole")
     torch.manual_seed(9)
     with pytest.raises(StopError):
-        train_dense(tiny_encoder(), split, how, tmp_path / "killed", progress=killed_after(2))
+        train_dense(tiny_encoder(), split, how, tmp_path / "killed", on_epoch=killed_after(2))
     assert not (tmp_path / "killed").exists()
-    train_dense(tiny_encoder(), split, how, tmp_path / "killed", progress=heard.append)
+    train_dense(tiny_encoder(), split, how, tmp_path / "killed", on_epoch=heard.append)
     assert [line["epoch"] for line in heard] == [3]
     assert result(tmp_path / "killed") == result(tmp_path / "whole")
     # Again: it is there already.
-    train_dense(tiny_encoder(), split, how, tmp_path / "killed", progress=heard.append)
+    train_dense(tiny_encoder(), split, how, tmp_path / "killed", on_epoch=heard.append)
     assert len(heard) == 1
 
 
 def test_what_else_is_not_resumed(split, tmp_path, often):
     with pytest.raises(StopError):
-        train_dense(tiny_encoder(), split, recipe(), tmp_path / "net", progress=killed_after(1))
+        train_dense(tiny_encoder(), split, recipe(), tmp_path / "net", on_epoch=killed_after(1))
     heard = []
-    train_dense(tiny_encoder(seed=1), split, recipe(), tmp_path / "net", progress=heard.append)
+    train_dense(tiny_encoder(seed=1), split, recipe(), tmp_path / "net", on_epoch=heard.append)
     assert [line["epoch"] for line in heard] == [1, 2]
     for other in ({"seed": 1}, {"epochs": 1}):
         with pytest.raises(InputError, match="another training than this one"):

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pathfuse.errors import InputError
-from pathfuse.tables.files import Table
+from pathfuse.files.tables import Table
 from pathfuse.tables.formats.imported import ImportOptions
 from pathfuse.tables.formats.logitprod import read
 from pathfuse.tables.formats.logitprod_bins import TimeBins

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from pathfuse.errors import InputError
-from pathfuse.tables.files import read_table
+from pathfuse.files.tables import read_table
 from pathfuse.tables.formats.long_table import read, recognises
 
 HEADER = "study,method,metric,value,ci_low,ci_high,cohort\n"

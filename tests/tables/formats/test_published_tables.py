@@ -3,7 +3,7 @@
 import pytest
 
 from pathfuse.errors import InputError
-from pathfuse.tables.files import read_table
+from pathfuse.files.tables import read_table
 from pathfuse.tables.formats import densebench, task_table
 
 DENSE = (

@@ -8,7 +8,7 @@ import numpy as np
 from pathfuse.bags.formats import pt
 from pathfuse.bags.formats.base import Header, Store, UnusableError
 from pathfuse.errors import InputError
-from pathfuse.tables.files import Table, text_column
+from pathfuse.files.tables import Table, text_column
 from pathfuse.types import Bag, Index
 
 MANIFEST = "manifest.csv"

@@ -8,7 +8,7 @@ import polars as pl
 
 from pathfuse.bags.formats.base import Header, Store, as_bag
 from pathfuse.errors import InputError
-from pathfuse.tables.files import Table, id_column, number_column, read_table
+from pathfuse.files.tables import Table, id_column, number_column, read_table
 from pathfuse.types import Bag, Index
 
 NO_FEATURES = ("sample_id", "patient_id", "case_id", "slide_id", "site", "split", "fold", "label", "time", "event")

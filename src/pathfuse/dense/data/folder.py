@@ -7,7 +7,7 @@ import numpy as np
 from pathfuse.dense.data.images import MASK_SUFFIXES, SUFFIXES, read_mask
 from pathfuse.dense.data.records import IGNORE, PARTS, Item, Split, check_split, default_names, image_ids, relative
 from pathfuse.errors import InputError
-from pathfuse.tables.files import read_table
+from pathfuse.files.tables import read_table
 
 CLASSES = "classes.txt"
 """Optional: names of the classes, one a line, in the order of their numbers."""

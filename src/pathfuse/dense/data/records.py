@@ -1,7 +1,5 @@
 """What a data set is: images with masks in three parts, read from JSON or from a plain folder."""
 
-import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +9,8 @@ from typing import Any
 
 from pathfuse.dense.data.images import read_item as read_item
 from pathfuse.errors import InputError
-from pathfuse.tables.write import write_json_file
+from pathfuse.files.json import read_json
+from pathfuse.files.write import write_json_file
 
 PARTS = ("train", "val", "test")
 KEYS = ("name", "num_classes", "class_names", "ignore", "notes", "patients_in_two_parts", "data")
@@ -151,21 +150,6 @@ def files_of(items: Iterable[Item]) -> list[Path]:
     return [path for item in items for path in (item.image, item.mask, item.instances) if path is not None]
 
 
-def state_of(files: Iterable[Path]) -> list[tuple[str, int, int]]:
-    """Name, size and time of change of files; their contents are too large to read each time."""
-    found = [(file, file.stat()) for file in files if file.is_file()]
-    return [(str(file), about.st_size, about.st_mtime_ns) for file, about in found]
-
-
-def digest_of(files: Iterable[Path]) -> str:
-    """SHA-256 over the names and contents of files, in order; hexadecimal."""
-    digest = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as file:
-            digest.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-    return digest.hexdigest()
-
-
 def image_ids(images: Sequence[str]) -> list[str]:
     """A short id for each image: its name, or the path to it where names repeat.
 
@@ -206,12 +190,7 @@ def relative(path: Path, root: Path) -> str:
 
 
 def _read_json(path: Path) -> Split:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"the split file {path} cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
-        raise InputError(f"the split file {path} is no JSON: {error}") from error
+    content = read_json(path, "the split file")
     if not isinstance(content, dict) or not isinstance(content.get("data"), dict):
         raise InputError(f'the split file {path} has no "data" with train, val and test')
     unknown = sorted(set(content["data"]) - set(PARTS))

@@ -12,8 +12,8 @@ from pathfuse.dense.data.logit_files import CHUNK_CELLS, LogitFiles
 from pathfuse.dense.fusing.fused_model import FUSED, load_fusion
 from pathfuse.dense.judging.masks import write_mask
 from pathfuse.errors import InputError
-from pathfuse.runs.outer import Progress, silent
-from pathfuse.tables.write import check_out, new_folder, write_json
+from pathfuse.files.write import check_out, new_folder, write_json
+from pathfuse.progress import Progress, silent
 
 
 def apply_fusion(

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 import pathfuse
 from pathfuse.dense.data.logit_files import CHUNK_CELLS, LogitFiles, open_logits
-from pathfuse.dense.data.records import IGNORE, Item, digest_of, files_of
+from pathfuse.dense.data.records import IGNORE, Item, files_of
 from pathfuse.dense.fusing.fused_model import BEST, FUSED, DenseFusion
 from pathfuse.dense.fusing.pixel_sample import FitPixels, check_size, sample_pixels
 from pathfuse.dense.judging.confusion import ConfusionTable, write_confusions
@@ -27,15 +27,16 @@ from pathfuse.dense.judging.judge import DenseVerdict, judge_tables
 from pathfuse.dense.judging.masks import write_mask
 from pathfuse.dense.judging.metrics import Parity, metrics
 from pathfuse.errors import InputError
+from pathfuse.files.digests import files_digest
+from pathfuse.files.write import check_out, new_folder, write_json, write_table
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.fitted import fit_methods
 from pathfuse.fusion.inner_cv import inner_folds
 from pathfuse.fusion.method import Method
 from pathfuse.fusion.methods import categorical_methods
+from pathfuse.progress import Progress, silent
 from pathfuse.runs.fitting import check_seed
 from pathfuse.runs.manifest import LIBRARIES
-from pathfuse.runs.outer import Progress, silent
-from pathfuse.tables.write import check_out, new_folder, write_json, write_table
 
 METHODS = ("static_product", "logitprod", "mean_probability", "best")
 CHOOSE = "choose"
@@ -176,7 +177,7 @@ def fuse_dense(
         manifest = {
             **_about(options, classes),
             "models": {name: _coverage(files, name, fit_items, test_items) for name in files.folders},
-            "masks_sha256": digest_of(item.mask for item in (*fit_items, *test_items) if item.mask is not None),
+            "masks_sha256": files_digest(item.mask for item in (*fit_items, *test_items) if item.mask is not None),
             "images": {"fit": len(fit_items), "test": len(test_items), "judged": len(table.image_ids)},
             **_about_fit(model, pixels, scores),
             "left_out": left_out,
@@ -316,7 +317,7 @@ def _coverage(files: LogitFiles, name: str, fit: Sequence[Item], test: Sequence[
         for what, items in (("fit", fit), ("test", test))
     }
     logits = (files.file(name, item.image_id) for item in (*fit, *test) if name in files.models(item.image_id))
-    return {"source": str(files.folders[name]), "sha256": digest_of(logits), **shares}
+    return {"source": str(files.folders[name]), "sha256": files_digest(logits), **shares}
 
 
 def _about_fit(model: DenseFusion, pixels: FitPixels, scores: dict[str, float]) -> dict[str, Any]:

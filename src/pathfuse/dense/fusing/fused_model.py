@@ -1,6 +1,5 @@
 """A fitted fusion of segmentations: the methods, the order of trust, and what it takes to apply them to strips."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,19 +7,17 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 from threadpoolctl import threadpool_limits
 
 from pathfuse.dense.data.logit_files import CHUNK_CELLS, LogitFiles
 from pathfuse.dense.fusing.local_gate import experts_of
-from pathfuse.errors import InputError
+from pathfuse.files.model_folder import read_model, write_model
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.store import dump, restore
-from pathfuse.tables.write import usual_mode, write_json
 
 SCHEMA = 1
-MODEL_FILE, TENSOR_FILE = "dense.json", "dense.safetensors"
+NAME = "dense"
+"""Of the model's two files, without their endings."""
 BEST, FUSED = "best_expert", "fused"
 
 
@@ -77,10 +74,7 @@ class DenseFusion:
             "pool_px": self.pool_px,
             "methods": methods,
         }
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(content, folder / MODEL_FILE)
-        with usual_mode(folder / TENSOR_FILE):
-            save_file(tensors or {"empty": np.zeros(1)}, folder / TENSOR_FILE)
+        write_model(folder, NAME, content, tensors)
 
 
 def load_fusion(folder: str | Path) -> DenseFusion:
@@ -89,24 +83,10 @@ def load_fusion(folder: str | Path) -> DenseFusion:
     Raises:
         InputError: There is no model, its files are damaged, or a newer pathfuse wrote it.
     """
-    place = Path(folder)
-    place = place / "model" if (place / "model" / MODEL_FILE).exists() else place
-    try:
-        content = json.loads((place / MODEL_FILE).read_text(encoding="utf-8"))
-        tensors = load_file(place / TENSOR_FILE)
-        if content["schema"] > SCHEMA:
-            raise InputError(f"{place} was written by a newer pathfuse (schema {content['schema']}); update pathfuse")
+    with read_model(Path(folder), NAME, SCHEMA, "fusion of segmentations") as (content, tensors):
         methods = {name: restore(part, _below(tensors, name)) for name, part in content["methods"].items()}
         texts = {key: tuple(str(name) for name in content[key]) for key in ("classes", "models", "order")}
         return DenseFusion(**texts, methods=methods, chosen=str(content["chosen"]), pool_px=int(content["pool_px"]))
-    except FileNotFoundError as error:
-        raise InputError(
-            f"{place} holds no fusion of segmentations: {MODEL_FILE} or {TENSOR_FILE} is missing"
-        ) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"the fusion of segmentations in {place} is damaged: {error}") from error
 
 
 def _below(tensors: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]:

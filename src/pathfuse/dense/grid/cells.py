@@ -1,8 +1,5 @@
 """One cell of a grid: a model is trained on a data set by one strategy, and predicts its held-out images."""
 
-import hashlib
-import json
-from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +8,7 @@ import numpy as np
 
 import pathfuse
 from pathfuse.costs import Cost, measured
-from pathfuse.dense.data.records import Split, state_of
+from pathfuse.dense.data.records import Split
 from pathfuse.dense.encoders.base import TokenEncoder
 from pathfuse.dense.encoders.load import load_encoder
 from pathfuse.dense.grid.config import Cell, GridModel
@@ -22,13 +19,15 @@ from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.training.train import train_dense
 from pathfuse.errors import PathfuseError
 from pathfuse.experts.threads import one_thread
-from pathfuse.tables.write import remove_folder, write_json_file
+from pathfuse.files.digests import digest_of
+from pathfuse.files.output_folder import OutputFolder
+from pathfuse.files.write import remove_folder, write_json_file
+from pathfuse.progress import Progress, silent
 
 DONE, FAILED = "cell.json", "failed.json"
 MODEL, LOGITS, CONFUSION, INSTANCES = "model", "logits", "confusion.parquet", "instances.parquet"
 FUSED = "fused"
 """Folder of the grid's fusions."""
-Heard = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -43,9 +42,14 @@ class Task:
     stamp: str
 
     @property
+    def output(self) -> OutputFolder:
+        """Its folder."""
+        return OutputFolder(self.place, DONE, needs=(CONFUSION,))
+
+    @property
     def done(self) -> bool:
         """Whether it was trained and judged from the same inputs."""
-        return content(self.place / DONE).get("stamp") == self.stamp and (self.place / CONFUSION).is_file()
+        return self.output.up_to_date(self.stamp)
 
     @property
     def predicted(self) -> bool:
@@ -69,16 +73,16 @@ def task_of(cell: Cell, model: GridModel, split: Split, recipe: DenseRecipe, pla
         inputs: Digest of the files of model and data set.
     """
     what = [pathfuse.__version__, model.model_dump(mode="json"), recipe.model_dump(mode="json"), inputs]
-    return Task(cell, model, split, recipe, place, digest(what))
+    return Task(cell, model, split, recipe, place, digest_of(what))
 
 
-def run_task(task: Task, keep_logits: bool, heard: Heard | None = None) -> str | None:
+def run_task(task: Task, keep_logits: bool, progress: Progress = silent) -> str | None:
     """Trains, predicts and counts, unless that is done; a failure is written down.
 
     Args:
         task: The cell.
         keep_logits: Whether a fusion will need them; if only they are missing, they are predicted again.
-        heard: Told how far the training is.
+        progress: Called after every epoch of the training.
 
     Returns:
         None, or a sentence that says why the cell failed.
@@ -91,7 +95,7 @@ def run_task(task: Task, keep_logits: bool, heard: Heard | None = None) -> str |
         if task.done:
             _predict(task, load_encoder(task.model.encoder, weights=task.model.weights), keep_logits)
         else:
-            _train(task, keep_logits, heard)
+            _train(task, keep_logits, progress)
     except (PathfuseError, RuntimeError, MemoryError, OSError, ValueError) as error:
         sentence = reason(error)
         write_json_file({"stamp": task.stamp, "sentence": sentence}, failed)
@@ -117,27 +121,24 @@ def reason(error: BaseException) -> str:
 
 def facts(task: Task) -> dict[str, Any]:
     """What a finished cell says of itself: matched modules, parameters, memory, seconds, size policy, warnings."""
-    return content(task.place / DONE)
+    return task.output.recorded
 
 
-def _train(task: Task, keep_logits: bool, heard: Heard | None) -> None:
+def _train(task: Task, keep_logits: bool, progress: Progress) -> None:
     (task.place / DONE).unlink(missing_ok=True)
     encoder = load_encoder(task.model.encoder, weights=task.model.weights)
 
-    def told(line: dict[str, Any]) -> None:
-        if heard is not None:
-            heard(f"epoch {line['epoch']}, loss {line['train_loss']:.3f}", line["epoch"] / task.recipe.epochs)
+    def show(line: dict[str, Any]) -> None:
+        progress(f"epoch {line['epoch']}, loss {line['train_loss']:.3f}", line["epoch"] / task.recipe.epochs)
 
     # A model of the same training images stays, whatever became of the test images; another one is replaced.
-    manifest = train_dense(encoder, task.split, task.recipe, task.place / MODEL, force=True, progress=told).manifest
+    manifest = train_dense(encoder, task.split, task.recipe, task.place / MODEL, force=True, on_epoch=show).manifest
     with measured() as meter:
         said = _predict(task, encoder, keep_logits)
     _write_tables(task, said)
     if not keep_logits:
         task.drop_logits()
-    write_json_file(
-        {"stamp": task.stamp, **asdict(task.cell), **_facts(encoder, manifest, meter.cost)}, task.place / DONE
-    )
+    task.output.finish({"stamp": task.stamp, **asdict(task.cell), **_facts(encoder, manifest, meter.cost)})
 
 
 def _write_tables(task: Task, said: PredictedDense) -> None:
@@ -177,22 +178,3 @@ def _facts(encoder: TokenEncoder, manifest: dict[str, Any], predicting: Cost) ->
         "pretraining": card.pretraining,
         "warnings": manifest["warnings"],
     }
-
-
-def digest(what: Any) -> str:
-    """SHA-256 of anything that JSON can say."""
-    return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def digest_files(places: Iterable[Path]) -> list[tuple[str, int, int]]:
-    """Name, size and time of change of files, and of all files in folders."""
-    return state_of(file for place in places for file in (sorted(place.rglob("*")) if place.is_dir() else [place]))
-
-
-def content(file: Path) -> dict[str, Any]:
-    """A JSON file's content; empty if there is none that can be read."""
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from pathfuse.dense.fusing.fuse import BESTS, CHOOSE, FuseOptions
 from pathfuse.dense.fusing.fused_model import FUSED
 from pathfuse.errors import InputError, first_problem
+from pathfuse.files.yaml import read_yaml_as
 from pathfuse.fusion.methods import categorical_methods
 
 STRICT = ConfigDict(frozen=True, extra="forbid")
@@ -194,18 +194,7 @@ def read_grid(file: Path) -> GridConfig:
     Raises:
         InputError: It is no YAML, or a key or value is wrong.
     """
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} is no YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{file} holds no grid; it needs models, datasets, strategies and out")
-    try:
-        config = GridConfig.model_validate(content)
-    except ValidationError as error:
-        raise InputError(f"{file}: {first_problem(error)}") from None
+    config = read_yaml_as(file, GridConfig, "holds no grid; it needs models, datasets, strategies and out")
     return absolute(config, file.resolve().parent)
 
 

@@ -10,12 +10,15 @@ import pathfuse
 from pathfuse.dense.fusing.fuse import FuseOptions, fuse_dense
 from pathfuse.dense.fusing.fused_model import BEST
 from pathfuse.dense.fusing.fused_model import FUSED as CHOSEN
-from pathfuse.dense.grid.cells import FUSED, INSTANCES, LOGITS, Task, content, digest
+from pathfuse.dense.grid.cells import FUSED, INSTANCES, LOGITS, Task
 from pathfuse.dense.grid.config import Cell, GridConfig
 from pathfuse.dense.judging.confusion import ConfusionTable, read_confusions
 from pathfuse.dense.judging.counting import Counted
 from pathfuse.dense.judging.instance_table import read_instance_table
-from pathfuse.tables.write import add_to_list, write_json_file
+from pathfuse.files.digests import digest_of
+from pathfuse.files.json import read_object
+from pathfuse.files.output_folder import OutputFolder
+from pathfuse.files.write import add_to_list
 
 TABLE, MANIFEST, DONE = "confusion.parquet", "manifest.json", "grid.json"
 
@@ -38,19 +41,24 @@ class Fusion:
     def stamp(self) -> str:
         """Of the cells it reads and how they are fused."""
         members = {one.cell.model: one.stamp for one in self.members}
-        return digest([pathfuse.__version__, members, self.options.__dict__])
+        return digest_of([pathfuse.__version__, members, self.options.__dict__])
+
+    @property
+    def output(self) -> OutputFolder:
+        """Its folder."""
+        return OutputFolder(self.out, DONE, needs=(TABLE,))
 
     @property
     def done(self) -> bool:
         """Whether it was made of the same cells."""
-        return content(self.out / DONE).get("stamp") == self.stamp and (self.out / TABLE).is_file()
+        return self.output.up_to_date(self.stamp)
 
     def read(self) -> tuple[Counted, dict[str, dict[str, Any]]]:
         """What was counted of the fusions, and per fusion what stands in the leaderboard beside it."""
         table = read_confusions(self.out / TABLE, self.members[0].split.n_classes)
         own = {name: cms for name, cms in table.cms.items() if name not in {one.cell.model for one in self.members}}
         instances = read_instance_table(self.out / INSTANCES) if (self.out / INSTANCES).is_file() else None
-        said, about = content(self.out / DONE), content(self.out / MANIFEST)
+        said, about = self.output.recorded, read_object(self.out / MANIFEST)
         notes = {BEST: about["best_expert_order"][0], CHOSEN: about["fused"]}
         facts = {name: {"seconds": said["seconds"], "note": notes.get(name)} for name in own}
         scored = {name: table.scored[name] for name in own}
@@ -86,5 +94,5 @@ def fuse_task(fusion: Fusion) -> None:
     logits = {one.cell.model: one.place / LOGITS for one in fusion.members}
     test = [item for item in split.test if item.mask is not None]
     fuse_dense(logits, split.val, test, fusion.out, classes=split.class_names, options=fusion.options, force=True)
-    write_json_file({"stamp": fusion.stamp, "seconds": round(time.perf_counter() - start, 3)}, fusion.out / DONE)
+    fusion.output.finish({"stamp": fusion.stamp, "seconds": round(time.perf_counter() - start, 3)})
     add_to_list(fusion.out / DONE)

@@ -1,20 +1,17 @@
 """``leaderboard.html``: models and fusions per data set and strategy, as one sortable page that opens offline."""
 
-import base64
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pathfuse.dense.fusing.fused_model import BEST, FUSED
 from pathfuse.dense.grid.columns import ALL_SEEDS
 from pathfuse.evaluation.ranking import ranks
-from pathfuse.report.page import asset
-from pathfuse.report.words import number, several
+from pathfuse.report.template import render_page
+from pathfuse.report.words import several
 
 FIRST = "mDice"
 """What tables are ordered by."""
@@ -106,17 +103,10 @@ def render(
         failed: Per cell that failed: ``dataset``, ``strategy``, ``model``, ``seed``, ``sentence``.
         manifest: ``pathfuse``, ``resamples``, ``warnings``.
     """
-    environment = Environment(
-        loader=PackageLoader("pathfuse", "dense/grid"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters |= {"number": number, "several": several, "count": count, "span": span}
-    script = asset("page.js")
     found = list(boards(leaderboard, comparisons, failed))
-    return environment.get_template("page.html").render(
-        style=asset("page.css"),
-        script=script,
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    return render_page(
+        "dense/grid/page.html",
+        {"count": count, "span": span},
         headline=headline(found, failed),
         boards=found,
         overall=mean_ranks(found),

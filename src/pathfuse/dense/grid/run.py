@@ -4,7 +4,7 @@ A cell whose inputs have not changed is not trained again; one that fails leaves
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pathfuse
 from pathfuse.dense.data.images import check_item
 from pathfuse.dense.data.records import Split, read_split
 from pathfuse.dense.encoders.load import check_encoder
-from pathfuse.dense.grid.cells import Task, content, digest_files, facts, reason, run_alone, run_task, task_of
+from pathfuse.dense.grid.cells import Task, facts, reason, run_alone, run_task, task_of
 from pathfuse.dense.grid.config import Cell, GridConfig
 from pathfuse.dense.grid.fusions import Fusion, fuse_task, fusions_of
 from pathfuse.dense.grid.page import render
@@ -24,19 +24,17 @@ from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.strategies.registry import STRATEGIES
 from pathfuse.errors import InputError, PathfuseError
 from pathfuse.experts.threads import one_thread
-from pathfuse.tables.write import check_place, write_file, write_json_file, write_text_file
+from pathfuse.files.digests import state_of
+from pathfuse.files.output_folder import OutputFolder
+from pathfuse.files.write import write_file, write_text_file
+from pathfuse.progress import Progress, silent, within
 from pathfuse.workers import in_parallel
 
-CELLS, LEADERBOARD, CLASSES, COMPARISONS, PAGE, MANIFEST, KIND = (
-    "cells", "leaderboard.csv", "classes.csv", "comparisons.csv", "leaderboard.html", "manifest.json", "dense_grid",
+CELLS, LEADERBOARD, CLASSES, COMPARISONS, PAGE, KIND = (
+    "cells", "leaderboard.csv", "classes.csv", "comparisons.csv", "leaderboard.html", "dense_grid",
 )  # fmt: skip
 STEPS = {"cells": 0.9, "fuse": 0.97, "judge": 1.0}
 """Share of the bar at which each step ends."""
-Progress = Callable[[str, float], None]
-
-
-def silent(_said: str, _share: float) -> None:
-    """Shows nothing."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ def run_grid(
         raise InputError(f"--jobs {n_jobs}: give a number from 1, or -1 for one per core")
     tasks = plan(config)
     _check_images(tasks)
-    _open(config.out)
+    OutputFolder(config.out).claim(KIND)
     before = {cell for cell, task in tasks.items() if task.done}
     fusions = fusions_of(config, tasks)
     needed = {task.cell for one in fusions if not one.done for task in one.members} if config.fuse else set()
@@ -112,7 +110,7 @@ def run_grid(
     write_file(tables.comparisons, config.out / COMPARISONS, force=True)
     page = render(tables.leaderboard, tables.comparisons, lost, manifest)
     write_text_file(page, config.out / PAGE, force=True)
-    write_json_file(manifest, config.out / MANIFEST)
+    OutputFolder(config.out).finish(manifest)
     progress("done", 1.0)
     trained = tuple(cell for cell in done if cell not in before)
     return GridRun(config.out, trained, tuple(before), lost, tables, manifest)
@@ -171,10 +169,7 @@ def _check_out(config: GridConfig) -> None:
     inputs = [data.split for data in config.datasets.values()]
     inputs += [model.weights for model in config.models.values() if model.weights is not None]
     inputs += [Path(m.encoder) for m in config.models.values() if "/" in m.encoder]
-    check_place(config.out, inputs)
-    filled = config.out.is_dir() and any(not p.name.startswith(".") for p in config.out.iterdir())
-    if filled and content(config.out / MANIFEST).get("kind") != KIND:
-        raise InputError(f"the output {config.out} holds something else than a grid's results; choose another folder")
+    OutputFolder(config.out).check(KIND, "a grid", inputs)
 
 
 def _recipe(config: GridConfig, cell: Cell) -> DenseRecipe:
@@ -215,24 +210,14 @@ def _model_files(encoder: str, weights: Path | None) -> Any:
     places = [] if weights is None else [weights]
     if Path(encoder).is_absolute():
         places.append(Path(encoder))
-    return digest_files(places)
+    return state_of(places)
 
 
 def _data_digest(split: Split) -> Any:
     items = [*split.train, *split.val, *split.test]
     roles = [len(split.train), len(split.val), len(split.test)]
-    files = digest_files(path for item in items for path in (item.image, item.mask, item.instances) if path)
+    files = state_of(path for item in items for path in (item.image, item.mask, item.instances) if path)
     return [split.n_classes, split.class_names, split.ignore, roles, [asdict(item) for item in items], files]
-
-
-def _open(out: Path) -> None:
-    """Makes the output folder and marks it as a grid's."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"the output {out} cannot be written: {error.strerror or error}") from error
-    if not (out / MANIFEST).exists():
-        write_json_file({"kind": KIND, "pathfuse": pathfuse.__version__, "finished": False}, out / MANIFEST)
 
 
 def _run_cells(
@@ -245,23 +230,19 @@ def _run_cells(
     progress(f"{len(todo)} cells to train, {done} there already", room * done / n)
     if n_jobs in (None, 1):
         for task in todo:
-            said, at = str(task.cell), done
-
-            def heard(what: str, share: float, said: str = said, at: int = at) -> None:
-                progress(f"{said}: {what}", room * (at + share) / n)
-
+            own = within(progress, room * done / n, room * (done + 1) / n, f"{task.cell}: ")
             with one_thread():
-                sentence = run_task(task, task.cell in with_logits, heard)
-            done = _heard(task.cell, sentence, failed, done, n, progress)
+                sentence = run_task(task, task.cell in with_logits, own)
+            done = _finished(task.cell, sentence, failed, done, n, progress)
         return failed
     tasks_left = (delayed(run_alone)(task, task.cell in with_logits) for task in todo)
     work = in_parallel(n_jobs, tasks_left, ordered=False)
     for cell, sentence in work:
-        done = _heard(cell, sentence, failed, done, n, progress)
+        done = _finished(cell, sentence, failed, done, n, progress)
     return {cell: failed[cell] for cell in tasks if cell in failed}
 
 
-def _heard(cell: Cell, sentence: str | None, failed: dict[Cell, str], done: int, n: int, progress: Progress) -> int:
+def _finished(cell: Cell, sentence: str | None, failed: dict[Cell, str], done: int, n: int, progress: Progress) -> int:
     if sentence is not None:
         failed[cell] = sentence
     progress(f"{cell}: {'done' if sentence is None else 'failed, ' + sentence}", STEPS["cells"] * (done + 1) / n)
@@ -282,10 +263,10 @@ def _fuse(config: GridConfig, done: Mapping[Cell, Task], n_jobs: int | None, pro
     """Fuses the models of each data set, strategy and seed; returns what could not be fused, and why."""
     fusions = [one for one in fusions_of(config, done) if not one.done]
     notes = []
-    low, high = STEPS["cells"], STEPS["fuse"]
+    shown = within(progress, STEPS["cells"], STEPS["fuse"], "fuse: ")
     work = in_parallel(n_jobs or 1, (delayed(_fuse_alone)(one) for one in fusions), ordered=False)
     for k, (name, sentence) in enumerate(work):
-        progress(f"fuse: {name}", low + (high - low) * (k + 1) / len(fusions))
+        shown(name, (k + 1) / len(fusions))
         if sentence is not None:
             notes.append(f"the models of {name} were not fused: {sentence}")
     return sorted(notes)

@@ -15,8 +15,8 @@ from jaxtyping import Bool, Int, Int64, UInt8
 
 from pathfuse.dense.data.records import IGNORE
 from pathfuse.errors import InputError
-from pathfuse.tables.files import Table, id_column, read_table, text_column
-from pathfuse.tables.write import write_file
+from pathfuse.files.tables import Table, id_column, read_table, text_column
+from pathfuse.files.write import write_file
 
 Confusion: TypeAlias = Int64[np.ndarray, "true predicted"]
 """Pixels by true class (rows) and predicted class (columns)."""

@@ -12,16 +12,17 @@ from jaxtyping import UInt8
 import pathfuse
 from pathfuse.dense.data.images import MASK_SUFFIXES, check_values, read_mask
 from pathfuse.dense.data.logit_files import LogitFiles
-from pathfuse.dense.data.records import IGNORE, Item, digest_of, files_of
+from pathfuse.dense.data.records import IGNORE, Item, files_of
 from pathfuse.dense.judging.confusion import write_confusions
 from pathfuse.dense.judging.counting import Counted, ImageCount, Tally, classes_with_instances, open_count
 from pathfuse.dense.judging.instance_table import write_instances
 from pathfuse.dense.judging.judge import DenseVerdict, judge_tables
 from pathfuse.dense.judging.metrics import Parity
 from pathfuse.errors import InputError
+from pathfuse.files.digests import files_digest
+from pathfuse.files.write import check_out, new_folder, write_json, write_table
+from pathfuse.progress import Progress, silent
 from pathfuse.runs.fitting import check_seed
-from pathfuse.runs.outer import Progress, silent
-from pathfuse.tables.write import check_out, new_folder, write_json, write_table
 
 
 @dataclass(frozen=True)
@@ -101,12 +102,12 @@ def evaluate_dense(
         "models": {
             name: {
                 "source": str(folder),
-                "sha256": digest_of(file for own in files.values() if (file := own[name]) is not None),
+                "sha256": files_digest(file for own in files.values() if (file := own[name]) is not None),
                 "coverage": float(counted.confusions.scored[name].mean()),
             }
             for name, folder in folders.items()
         },
-        "masks_sha256": digest_of(item.mask for item in scored if item.mask is not None),
+        "masks_sha256": files_digest(item.mask for item in scored if item.mask is not None),
         "images": len(scored),
         "patients": len(set(patient_of.values())),
         "left_out": [

@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float64
 
 from pathfuse.dense.judging.instances import INSTANCE_METRICS
 from pathfuse.errors import InputError
-from pathfuse.tables.files import parquet_frame
-from pathfuse.tables.write import write_file
+from pathfuse.files.tables import parquet_frame
+from pathfuse.files.write import write_file
 
 SCHEMA = {"sample_id": pl.String, "expert": pl.String, "metric": pl.String, "value": pl.Float64}
 """Columns of the long table; an empty value is one that the image does not define."""

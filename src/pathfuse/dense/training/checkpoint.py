@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from pathfuse.dense.network.net import SegmentationNet
 from pathfuse.errors import InputError
-from pathfuse.tables.write import usual_mode
+from pathfuse.files.write import usual_mode
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 """What Adam keeps of every parameter."""
@@ -25,7 +25,7 @@ DIGESTED = 4096
 
 
 @dataclass
-class Progress:
+class TrainingState:
     """The state after some epochs."""
 
     best: dict[str, Tensor]
@@ -46,7 +46,7 @@ class Progress:
 
 
 def write_checkpoint(
-    file: Path, of: str, state: Progress, net: SegmentationNet, adam: torch.optim.Adam, scaler: Any
+    file: Path, of: str, state: TrainingState, net: SegmentationNet, adam: torch.optim.Adam, scaler: Any
 ) -> None:
     """Writes all that the next epoch depends on, beside and renamed.
 
@@ -69,7 +69,9 @@ def write_checkpoint(
     save_tensors(tensors, file, {"state": json.dumps(about)})
 
 
-def read_checkpoint(file: Path, of: str, net: SegmentationNet, adam: torch.optim.Adam, scaler: Any) -> Progress | None:
+def read_checkpoint(
+    file: Path, of: str, net: SegmentationNet, adam: torch.optim.Adam, scaler: Any
+) -> TrainingState | None:
     """Puts network and optimiser back to where they were; None if the file is of another training, or damaged."""
     device = str(next(net.parameters()).device)
     try:
@@ -91,7 +93,7 @@ def read_checkpoint(file: Path, of: str, net: SegmentationNet, adam: torch.optim
     value = about.pop("best_value")
     history = [{key: math.nan if cell is None else cell for key, cell in line.items()} for line in about.pop("history")]
     best = -math.inf if value is None else value
-    return Progress(best=_of("best.", tensors), best_value=best, history=history, **about)
+    return TrainingState(best=_of("best.", tensors), best_value=best, history=history, **about)
 
 
 def save_tensors(tensors: dict[str, Tensor], file: Path, about: dict[str, str] | None = None) -> None:

@@ -3,9 +3,8 @@
 import math
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,14 +21,14 @@ from pathfuse.dense.network.segment import How, grown, segment
 from pathfuse.dense.network.tiles import autocast
 from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.training.cached import CachedTokens, FromTokens, as_input
-from pathfuse.dense.training.checkpoint import Progress, read_checkpoint, write_checkpoint
+from pathfuse.dense.training.checkpoint import TrainingState, read_checkpoint, write_checkpoint
 from pathfuse.dense.training.losses import LOSSES
 from pathfuse.dense.training.samples import SquareBatch, Squares, plan_epoch
 from pathfuse.dense.training.schedule import rate_share
 from pathfuse.dense.training.team import Team, precision_of
 from pathfuse.errors import InputError
+from pathfuse.progress import OnEpoch
 
-Told: TypeAlias = Callable[[dict[str, Any]], None]
 """Called with the line of ``history.csv`` after every epoch."""
 CHECKPOINT = "checkpoint.safetensors"
 CHECKPOINT_SHARE = 0.1
@@ -57,19 +56,19 @@ class Fit:
         self._train_tokens: CachedTokens | None = None
         self._validation_tokens: CachedTokens | None = None
 
-    def run(self, of: str, told: Told | None = None) -> Progress:
+    def run(self, of: str, on_epoch: OnEpoch | None = None) -> TrainingState:
         """Trains from where the checkpoint is to the last epoch.
 
         Args:
             of: Digest of all that this training is about; a checkpoint of another one is overwritten.
-            told: Hears every epoch, in the main process.
+            on_epoch: Called after every epoch, in the main process.
 
         Raises:
             InputError: An image or mask is wrong, memory runs out, or training diverges.
         """
         file = self.place / CHECKPOINT
         found = read_checkpoint(file, of, self.net, self.adam, self.scaler) if file.exists() else None
-        state = found or Progress(best=_copy(self.net.trainable_state()))
+        state = found or TrainingState(best=_copy(self.net.trainable_state()))
         self.team.wait()  # nobody writes before all have read
         if state.epoch < self.recipe.epochs:
             self._keep_tokens()
@@ -82,13 +81,13 @@ class Fit:
             state.gpu_mb = _larger(state.gpu_mb, _gpu_mb(self.team.device))
             if self.team.main:
                 self._save(file, of, state)
-                if told is not None:
-                    told(line)
+                if on_epoch is not None:
+                    on_epoch(line)
         self.net.load_trainable_state(state.best)
         self.net.eval()
         return state
 
-    def _save(self, file: Path, of: str, state: Progress) -> None:
+    def _save(self, file: Path, of: str, state: TrainingState) -> None:
         """Writes a checkpoint if the last one is long enough ago."""
         start = time.perf_counter()
         if start >= self._next_save:
@@ -96,7 +95,7 @@ class Fit:
             took = time.perf_counter() - start
             self._next_save = start + took / CHECKPOINT_SHARE
 
-    def _one_epoch(self, state: Progress) -> dict[str, Any]:
+    def _one_epoch(self, state: TrainingState) -> dict[str, Any]:
         """Trains, judges, and notes both in the state."""
         share = rate_share(state.epoch, self.recipe.epochs, self.recipe.warmup, self.recipe.parity)
         for group, rate in zip(self.adam.param_groups, self.rates, strict=True):
@@ -192,7 +191,7 @@ class Fit:
                 logits = self.net.decode(self._validation_tokens.of([row], device), size)
             return grown(logits.float(), *image.shape[:2])[0]
 
-    def pooled(self, state: Progress) -> np.ndarray:
+    def pooled(self, state: TrainingState) -> np.ndarray:
         """Confusion matrix of the validation images in the chosen epoch, (K, K); all 0 without any."""
         k = self.split.n_classes
         return np.array(state.cm, dtype=np.int64).reshape(k, k) if state.cm else np.zeros((k, k), dtype=np.int64)

@@ -5,9 +5,7 @@ The folder holds ``model.safetensors`` (what was trained), ``model.json`` (what 
 """
 
 import copy
-import hashlib
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ import torch
 
 import pathfuse
 from pathfuse.dense.data.images import check_item
-from pathfuse.dense.data.records import Split, files_of, state_of
+from pathfuse.dense.data.records import Split, files_of
 from pathfuse.dense.encoders.base import TokenEncoder
 from pathfuse.dense.encoders.load import load_encoder
 from pathfuse.dense.judging.metrics import metrics
@@ -25,12 +23,15 @@ from pathfuse.dense.memory import memory_for
 from pathfuse.dense.network.net import SegmentationNet
 from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.strategies.registry import STRATEGIES, make_network
-from pathfuse.dense.training.checkpoint import Progress, encoder_digest, load_tensors, save_tensors
+from pathfuse.dense.training.checkpoint import TrainingState, encoder_digest, load_tensors, save_tensors
 from pathfuse.dense.training.doubts import doubts_of
-from pathfuse.dense.training.fitting import Fit, Told, tidy
+from pathfuse.dense.training.fitting import Fit, tidy
 from pathfuse.dense.training.team import Team, make_team
 from pathfuse.errors import InputError
-from pathfuse.tables.write import check_out, new_folder, refuse_link, write_json, write_table
+from pathfuse.files.digests import digest_of, state_of
+from pathfuse.files.output_folder import OutputFolder
+from pathfuse.files.write import check_out, new_folder, refuse_link, write_json, write_table
+from pathfuse.progress import OnEpoch
 
 KIND = "pathfuse.dense"
 MODEL, ABOUT, HISTORY, MANIFEST = "model.safetensors", "model.json", "history.csv", "manifest.json"
@@ -70,7 +71,7 @@ class DenseModel:
         """Of all that decides what is trained; device and workers do not."""
         content = self.as_dict()
         content["recipe"] = {k: v for k, v in content["recipe"].items() if k not in ("device", "workers")}
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return digest_of(content)
 
 
 def train_dense(
@@ -81,7 +82,7 @@ def train_dense(
     *,
     resume: bool = True,
     force: bool = False,
-    progress: Told | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> TrainedDense:
     """Trains one strategy on one encoder and writes a folder.
 
@@ -98,7 +99,7 @@ def train_dense(
         out: Folder to write. If it holds the same training already and ``resume`` is on, nothing is trained.
         resume: Off: starts anew, and refuses a folder that exists.
         force: Replaces a folder that exists, once the training is done; one that holds this very training stays.
-        progress: Called in the main process with the line of ``history.csv`` after every epoch.
+        on_epoch: Called in the main process with the line of ``history.csv`` after every epoch.
 
     Raises:
         InputError: There is no training image, an image or mask is wrong, the strategy matches no module, the encoder
@@ -136,22 +137,22 @@ def train_dense(
             seed=recipe.seed,
             decoder_width=recipe.decoder_width,
         )
-    place = out.parent / f".{out.name}.training"
+    work = OutputFolder(out.parent / f".{out.name}.training")
     team.wait()  # nobody makes what another looks for
     if team.main and not resume:
-        shutil.rmtree(place, ignore_errors=True)
+        work.discard()
     team.wait()
-    _make(place)
+    work.make()
     try:
-        fit = Fit(net, split, recipe, team, place)
-        state = fit.run(about.digest, progress)
+        fit = Fit(net, split, recipe, team, work.place)
+        state = fit.run(about.digest, on_epoch)
     except BaseException:
-        tidy(place)
+        tidy(work.place)
         raise
     manifest = _manifest(net, split, recipe, state, fit, about.digest)
     if team.main:
         _write(out, net, about, state, manifest, force)
-        shutil.rmtree(place, ignore_errors=True)
+        work.discard()
     team.wait()
     return TrainedDense(out, manifest)
 
@@ -228,7 +229,7 @@ def _data(split: Split) -> str:
     """Digest of names, order, sizes and times of change; files are not opened."""
     items = [[part, item.image_id, item.patient_id] for part in ("train", "val") for item in getattr(split, part)]
     files = [path for item in (*split.train, *split.val) for path in (item.image, item.mask) if path is not None]
-    return hashlib.sha256(json.dumps([items, state_of(files)]).encode()).hexdigest()
+    return digest_of([items, state_of(files)])
 
 
 def _finished(out: Path, of: str, force: bool) -> TrainedDense | None:
@@ -237,15 +238,10 @@ def _finished(out: Path, of: str, force: bool) -> TrainedDense | None:
     Raises:
         InputError: Another one is, and it is not to be replaced.
     """
-    if not (out / MANIFEST).is_file():
-        return None
-    try:
-        manifest = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
-    except ValueError:
-        manifest = {}
-    if manifest.get("training") == of:
-        return TrainedDense(out, manifest)
-    if force:
+    there = OutputFolder(out, MANIFEST, "training")
+    if there.up_to_date(of):
+        return TrainedDense(out, there.recorded)
+    if force or not (out / MANIFEST).is_file():
         return None
     raise InputError(
         f"the output {out} exists already, with another training than this one (other files, recipe or encoder); "
@@ -253,15 +249,8 @@ def _finished(out: Path, of: str, force: bool) -> TrainedDense | None:
     )
 
 
-def _make(place: Path) -> None:
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"the output {place.parent} cannot be written: {error.strerror or error}") from error
-
-
 def _manifest(
-    net: SegmentationNet, split: Split, recipe: DenseRecipe, state: Progress, fit: Fit, of: str
+    net: SegmentationNet, split: Split, recipe: DenseRecipe, state: TrainingState, fit: Fit, of: str
 ) -> dict[str, Any]:
     team: Team = fit.team
     rows, columns = net.encoder.grid(recipe.size_px, recipe.size_px)
@@ -296,7 +285,7 @@ def _manifest(
 
 
 def _write(
-    out: Path, net: SegmentationNet, about: DenseModel, state: Progress, manifest: dict[str, Any], force: bool
+    out: Path, net: SegmentationNet, about: DenseModel, state: TrainingState, manifest: dict[str, Any], force: bool
 ) -> None:
     lines = [line | {"chosen": line["epoch"] == state.best_epoch + 1} for line in state.history]
     with new_folder(out, force) as folder:

@@ -5,7 +5,7 @@ A study is a data set under one adaptation strategy; the strategies of a data se
 
 from collections.abc import Sequence
 
-from pathfuse.tables.files import Table
+from pathfuse.files.tables import Table
 from pathfuse.tables.formats.scoreboard import Scoreboard, names_column, wide_scores
 
 NAME = "densebench"

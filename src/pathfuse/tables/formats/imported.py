@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from pathfuse.tables.write import new_folder, write_json, write_table
+from pathfuse.files.write import new_folder, write_json, write_table
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from pathfuse.errors import InputError
-from pathfuse.tables.files import Table, read_table, text_column
+from pathfuse.files.tables import Table, read_table, text_column
 from pathfuse.tables.formats.imported import ImportOptions
 from pathfuse.tables.formats.logitprod_files import STEMS, Dump, Log, Part, read_bytes
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pathfuse.errors import InputError
-from pathfuse.tables.files import Table, text_column
+from pathfuse.files.tables import Table, text_column
 from pathfuse.tables.formats.scoreboard import (
     Scoreboard,
     checked,

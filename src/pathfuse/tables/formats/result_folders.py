@@ -3,8 +3,6 @@
 See docs/reference/commands.md.
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,9 @@ from typing import Any
 import polars as pl
 
 from pathfuse.errors import InputError
-from pathfuse.tables.files import Table, read_table, text_column
+from pathfuse.files.digests import file_digest
+from pathfuse.files.json import read_json
+from pathfuse.files.tables import Table, read_table, text_column
 from pathfuse.tables.formats.scoreboard import (
     PAIRED,
     Scoreboard,
@@ -122,16 +122,10 @@ def _read(folder: Path, study: str) -> Scoreboard:
 
 
 def _manifest(file: Path) -> tuple[dict[str, Any], str]:
-    try:
-        raw = file.read_bytes()
-        content = json.loads(raw)
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
-        raise InputError(f"{file} is no JSON: {error}") from error
+    content = read_json(file)
     if not isinstance(content, dict) or not isinstance(content.get("experts"), dict):
         raise InputError(f"{file} names no experts; is it the manifest of fuse or evaluate?")
-    return content, hashlib.sha256(raw).hexdigest()
+    return content, file_digest(file)
 
 
 def _over_all(table: Table, needed: Sequence[str]) -> Table:

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from pathfuse.errors import InputError
-from pathfuse.tables.files import Table, text_column
+from pathfuse.files.tables import Table, text_column
 
 SCORES = {
     "study": pl.String,

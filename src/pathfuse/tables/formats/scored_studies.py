@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from pathfuse.errors import InputError
-from pathfuse.tables.files import SUFFIXES, parquet_header, read_table
+from pathfuse.files.tables import SUFFIXES, parquet_header, read_table
 from pathfuse.tables.formats import densebench, long_table, result_folders, task_table
 from pathfuse.tables.formats.scoreboard import Scoreboard, names_column
 

@@ -5,7 +5,7 @@ A study is a task; tasks of one cancer type share a cohort.
 
 from collections.abc import Sequence
 
-from pathfuse.tables.files import Table
+from pathfuse.files.tables import Table
 from pathfuse.tables.formats.scoreboard import Scoreboard, names_column, wide_scores
 
 NAME = "task_table"

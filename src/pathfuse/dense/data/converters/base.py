@@ -16,7 +16,7 @@ from pathfuse.dense.data.converters.parts import draw_parts
 from pathfuse.dense.data.images import check_values, read_image
 from pathfuse.dense.data.records import IGNORE, SPLIT, Item, Split, torn_patients, write_split
 from pathfuse.errors import InputError
-from pathfuse.tables.write import check_out, new_folder
+from pathfuse.files.write import check_out, new_folder
 
 MASKS, IMAGES, INSTANCES = "masks", "images", "instances"
 NAMED = 3

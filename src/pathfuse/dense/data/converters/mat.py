@@ -16,7 +16,7 @@ from pathfuse.dense.data.converters.base import Label, Sample, write_samples
 from pathfuse.dense.data.converters.layout import IMG, Layout, find_pairs, list_files, tcga_patient, train_or_test
 from pathfuse.dense.data.records import Split
 from pathfuse.errors import InputError
-from pathfuse.tables.files import read_table
+from pathfuse.files.tables import read_table
 
 FLAT = Layout(
     (

@@ -10,7 +10,7 @@ from pathfuse.dense.data.converters.base import Label, Sample, write_samples
 from pathfuse.dense.data.converters.layout import find_files
 from pathfuse.dense.data.records import Split
 from pathfuse.errors import InputError
-from pathfuse.tables.files import read_table
+from pathfuse.files.tables import read_table
 
 Stack = Shaped[np.ndarray, "image row column channel"]
 PANNUKE_PARTS = {"1": "train", "2": "val", "3": "test"}

@@ -12,7 +12,7 @@ from pathfuse.dense.data.converters.base import Label, Sample, write_samples
 from pathfuse.dense.data.converters.layout import IMG, Layout, find_pairs, list_files, tcga_patient
 from pathfuse.dense.data.records import IGNORE, Split
 from pathfuse.errors import InputError
-from pathfuse.tables.files import read_table
+from pathfuse.files.tables import read_table
 
 LAYOUT = Layout(
     ((rf"(?:rgbs?|images?)/(?P<name>[^/]+){IMG}", r"csv/(?P<name>[^/]+)\.csv"),),

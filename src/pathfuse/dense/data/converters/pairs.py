@@ -16,7 +16,7 @@ from pathfuse.dense.data.converters.layout import IMG, MSK, Layout, PartOf, find
 from pathfuse.dense.data.images import read_image
 from pathfuse.dense.data.records import Split
 from pathfuse.errors import InputError
-from pathfuse.tables.files import read_table
+from pathfuse.files.tables import read_table
 
 Pixels = Shaped[np.ndarray, "row column *channel"]
 ToLabel = Callable[[Pixels, dict[str, str]], Label]

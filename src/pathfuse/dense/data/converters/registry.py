@@ -7,7 +7,7 @@ from pathfuse.dense.data.cards import variant_of
 from pathfuse.dense.data.converters import bcss, cocahis, instances, mat, npy, nucls, pairs
 from pathfuse.dense.data.converters.base import Converter
 from pathfuse.dense.data.records import Split
-from pathfuse.tables.write import check_out
+from pathfuse.files.write import check_out
 
 CONVERTERS: dict[str, Converter] = {
     **{name: partial(pairs.convert, name) for name in pairs.FAMILIES},

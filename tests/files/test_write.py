@@ -11,9 +11,9 @@ import polars as pl
 import pytest
 
 from pathfuse.errors import InputError
-from pathfuse.tables import write
-from pathfuse.tables.places import LIST
-from pathfuse.tables.write import (
+from pathfuse.files import write
+from pathfuse.files.places import LIST
+from pathfuse.files.write import (
     add_to_list,
     check_out,
     new_folder,

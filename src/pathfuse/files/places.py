@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pathfuse.errors import InputError
+from pathfuse.files.json import read_object
 
 LIST = ".pathfuse.json"
 """In every folder that was written as a whole: the names of what pathfuse wrote into it."""
@@ -114,11 +115,8 @@ def _was_written(name: str) -> bool:
 
 def listed(folder: Path) -> frozenset[str] | None:
     """What the list in a folder names, folders with a slash at the end; None if there is no list."""
-    try:
-        content = json.loads((folder / LIST).read_text(encoding="utf-8"))
-        return frozenset(str(name) for name in content["written"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    written = read_object(folder / LIST).get("written")
+    return frozenset(str(name) for name in written) if isinstance(written, list) else None
 
 
 def write_list(folder: Path, names: Sequence[str] | None = None) -> None:
@@ -250,8 +248,4 @@ def _resolved(inputs: Sequence[Path]) -> Iterator[Path]:
 
 def _is_earlier(folder: Path) -> bool:
     """Whether a manifest says that pathfuse wrote the folder."""
-    try:
-        content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(content, dict) and "pathfuse" in content
+    return "pathfuse" in read_object(folder / "manifest.json")

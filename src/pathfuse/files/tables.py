@@ -10,8 +10,8 @@ from typing import Any
 import narwhals as nw
 import polars as pl
 
-from pathfuse.endpoints.spelling import BLANKS, check_spelling
 from pathfuse.errors import InputError
+from pathfuse.files.spelling import BLANKS, check_spelling
 
 SUFFIXES = (".csv", ".parquet")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from pathfuse.errors import InputError
-from pathfuse.tables.places import LIST, check_file, check_out, check_place, foreign
-from pathfuse.tables.write import new_folder
+from pathfuse.files.places import LIST, check_file, check_out, check_place, foreign
+from pathfuse.files.write import new_folder
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ from typing import Any
 import polars as pl
 
 from pathfuse.errors import InputError
-from pathfuse.tables.files import SUFFIXES
-from pathfuse.tables.places import (
+from pathfuse.files.places import (
     beside,
     check_file,
     check_out,
@@ -23,6 +22,7 @@ from pathfuse.tables.places import (
     refuse_link,
     write_list,
 )
+from pathfuse.files.tables import SUFFIXES
 
 __all__ = [
     "add_to_list", "check_file", "check_out", "check_place", "check_table", "new_folder", "refuse_link",

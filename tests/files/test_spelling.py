@@ -5,8 +5,8 @@ import pytest
 
 from pathfuse.endpoints.columns import Columns
 from pathfuse.endpoints.multiclass import Multiclass
-from pathfuse.endpoints.spelling import BLANKS, respelled, two_spellings
 from pathfuse.errors import InputError
+from pathfuse.files.spelling import BLANKS, respelled, two_spellings
 
 
 def test_every_white_space_of_unicode_is_a_blank():

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from pathfuse.errors import InputError
-from pathfuse.tables.files import Table, id_column, number_column, read_table, table_in_memory, text_column
+from pathfuse.files.tables import Table, id_column, number_column, read_table, table_in_memory, text_column
 
 
 def csv(folder, text, name="table.csv", encoding="utf-8"):

@@ -1,0 +1,1 @@
+"""Files: tables, JSON and YAML read and written, digests, and folders that a stopped run goes on in."""

@@ -1,0 +1,54 @@
+"""Folders of fitted models: what they are as JSON, their numbers as safetensors; never a pickle."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from pathfuse.errors import InputError
+from pathfuse.files.write import usual_mode, write_json
+
+
+def write_model(folder: Path, name: str, content: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> None:
+    """Writes ``<name>.json`` and ``<name>.safetensors`` into a folder, which is made if need be."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(content, folder / f"{name}.json")
+    with usual_mode(folder / f"{name}.safetensors"):
+        save_file(dict(tensors) or {"empty": np.zeros(1)}, folder / f"{name}.safetensors")
+
+
+@contextmanager
+def read_model(
+    folder: Path, name: str, schema: int, what: str
+) -> Iterator[tuple[dict[str, Any], dict[str, np.ndarray]]]:
+    """What a model folder, or the output folder that holds one, says; the block makes the model of it.
+
+    Args:
+        folder: The folder.
+        name: Of its two files, without their endings.
+        schema: The newest that this version reads.
+        what: What the model is, in sentences.
+
+    Raises:
+        InputError: There is no model, its files are damaged (also if the block finds that), or a newer version wrote
+            it.
+    """
+    about, numbers = f"{name}.json", f"{name}.safetensors"
+    place = folder / "model" if (folder / "model" / about).exists() else folder
+    try:
+        content = json.loads((place / about).read_text(encoding="utf-8"))
+        tensors = load_file(place / numbers)
+        if content["schema"] > schema:
+            raise InputError(f"{place} was written by a newer pathfuse (schema {content['schema']}); update pathfuse")
+        yield content, tensors
+    except FileNotFoundError as error:
+        raise InputError(f"{place} holds no {what}: {about} or {numbers} is missing") from error
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        raise InputError(f"the {what} in {place} is damaged: {error}") from error
