@@ -20,7 +20,7 @@ def test_there_is_no_other_environment():
 @pytest.mark.parametrize("page", ["report/page.html", "report/ranking.html", "dense/grid/page.html"])
 def test_a_name_that_is_not_given_is_an_error(page):
     with pytest.raises(UndefinedError):
-        render_page(page, dict.fromkeys(("metric", "better", "left_out", "count", "span"), str))
+        render_page(page, dict.fromkeys(("metric", "order", "left_out", "count", "span"), str))
 
 
 def test_text_is_escaped_and_filters_are_a_pages_own(monkeypatch):
