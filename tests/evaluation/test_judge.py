@@ -450,12 +450,14 @@ def test_a_perfect_figure_of_few_patients_is_not_beyond_doubt():
     sure = np.log(np.where(np.eye(2)[truth] == 1, 0.9, 0.1))
     surer = np.log(np.where(np.eye(2)[truth] == 1, 0.95, 0.05))
     verdict = verdict_of(rows_of(truth, {"x": sure, "y": surer, "z": sure}, k=2), [("x", "y"), ("x", "z")])
-    row = metric_of(verdict, "x", "auroc")
-    assert (row.value, row.ci_high) == (1.0, 1.0)
-    assert row.ci_low == pytest.approx(stats.binomtest(15, 15).proportion_ci(method="wilson").low)
+    least = stats.binomtest(15, 15).proportion_ci(method="wilson").low
+    for metric, low in (("auroc", least), ("mcc", 2 * least - 1)):
+        row = metric_of(verdict, "x", metric)
+        assert (row.value, row.ci_high) == (1.0, 1.0)
+        assert row.ci_low == pytest.approx(low)
     pair = comparison_of(verdict, "x", "y", "accuracy")
     assert (pair.difference, pair.p_value) == (0.0, 1.0)
-    assert (pair.ci_low, pair.ci_high) == pytest.approx((-(1 - row.ci_low), 1 - row.ci_low))
+    assert (pair.ci_low, pair.ci_high) == pytest.approx((-(1 - least), 1 - least))
     same = comparison_of(verdict, "x", "z", "accuracy")
     assert (same.ci_low, same.ci_high, same.p_value) == (0.0, 0.0, 1.0)
 

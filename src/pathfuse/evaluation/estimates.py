@@ -23,7 +23,7 @@ from pathfuse.evaluation.intervals import (
 from pathfuse.evaluation.judged import Judged, Scores
 from pathfuse.evaluation.metrics.base import Metric
 from pathfuse.evaluation.resampling import Resamples
-from pathfuse.evaluation.scales import PLAIN, SHARE, Scale, wilson
+from pathfuse.evaluation.scales import PLAIN, Scale, Share
 from pathfuse.types import Index
 
 NORMAL = 1.959963984540054
@@ -116,11 +116,10 @@ class Estimate:
     def error(self) -> float:
         """Standard error; of a share, or a difference of shares, that no resample moves, what n patients leave open."""
         found = standard_error(self.resampled, self.sampled)
-        if found or self.same or self.scale is not SHARE:
+        if found or self.same or not self.paired or not isinstance(self.scale, Share):
             return found
-        if self.paired:
-            return wilson(0.0, self.sampled.n_patients, NORMAL)[1] / t_quantile(self.freedom)
-        return found
+        reach = self.scale.at_end(self.scale.low, self.sampled.n_patients, NORMAL)[1] - self.scale.low
+        return reach / t_quantile(self.freedom)
 
     def interval(self, kind: str = "auto") -> Interval:
         """The 95 % interval; see ``evaluation.intervals`` for what ``auto`` is."""
@@ -138,8 +137,8 @@ class Estimate:
         error = self.error
         if np.isnan(error):
             return NO_INTERVAL
-        if self.scale is SHARE and not self.paired and point in (0.0, 1.0):
-            return Interval(*wilson(point, self.sampled.n_patients, NORMAL))
+        if isinstance(self.scale, Share) and not self.paired and not self.scale.holds(point):
+            return Interval(*self.scale.at_end(point, self.sampled.n_patients, NORMAL))
         scale = PLAIN if self.paired else self.scale
         return Interval(*scale.interval(point, error, t_quantile(self.freedom)))
 

@@ -45,13 +45,25 @@ class Scale:
 
 
 class Share(Scale):
-    """Of metrics that count what is right, 0 to 1."""
+    """Of metrics that count what is right, from none to all: 0 to 1, or -1 to 1."""
 
     def interval(self, value: float, error: float, quantile: float) -> tuple[float, float]:
         """Wilson's interval; the value alone where it has no error."""
         if error == 0:
             return value, value
-        return wilson(value, value * (1 - value) / error**2, quantile)
+        share, error = self._share(value), error / (self.high - self.low)
+        return self._back(wilson(share, share * (1 - share) / error**2, quantile))
+
+    def at_end(self, value: float, n: int, quantile: float) -> tuple[float, float]:
+        """Of a value at either end, where there is no error to go by: Wilson's interval of n patients."""
+        return self._back(wilson(self._share(value), n, quantile))
+
+    def _share(self, value: float) -> float:
+        return (value - self.low) / (self.high - self.low)
+
+    def _back(self, ends: tuple[float, float]) -> tuple[float, float]:
+        low, high = (self.low + (self.high - self.low) * end for end in ends)
+        return low, high
 
 
 def wilson(share: float, n: float, quantile: float) -> tuple[float, float]:
@@ -64,6 +76,7 @@ def wilson(share: float, n: float, quantile: float) -> tuple[float, float]:
 PLAIN = Scale("plain", -np.inf, np.inf, lambda x: x, lambda _: 1.0, lambda y: y)
 LOG = Scale("log", 0.0, np.inf, np.log, lambda x: 1 / x, np.exp)
 SHARE = Share("share", 0.0, 1.0, lambda x: np.log(x) - np.log1p(-x), lambda x: 1 / (x * (1 - x)), expit)
+AGREEMENT = Share("agreement", -1.0, 1.0, np.arctanh, lambda x: 1 / (1 - x**2), np.tanh)
 FISHER = Scale("Fisher's z", -1.0, 1.0, np.arctanh, lambda x: 1 / (1 - x**2), np.tanh)
 UNEXPLAINED = Scale(
     "log of 1 - R2", -np.inf, 1.0, lambda x: -np.log1p(-x), lambda x: 1 / (1 - x), lambda y: -np.expm1(-y)

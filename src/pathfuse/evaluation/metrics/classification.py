@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 
 from pathfuse.endpoints.likelihood import set_nll
 from pathfuse.evaluation.metrics.base import Metric, RowWeights, Values
-from pathfuse.evaluation.scales import FISHER, LOG, SHARE
+from pathfuse.evaluation.scales import AGREEMENT, LOG, SHARE
 from pathfuse.types import LogProbs, Observed, PerSample
 
 N_BINS = 15
@@ -243,11 +243,11 @@ AUPRC = Metric(
 )  # fmt: skip
 MCC = Metric(
     "mcc", "MCC", "Matthews' correlation of predicted and true class, -1 to 1",
-    lambda w: w.mcc, undefined=ONE_CALL, scale=FISHER, brief=False,
+    lambda w: w.mcc, undefined=ONE_CALL, scale=AGREEMENT, brief=False,
 )  # fmt: skip
 QUADRATIC_KAPPA = Metric(
     "quadratic_kappa", "quadratic kappa", "agreement of predicted and true grade beyond chance; far misses weigh most",
-    quadratic_kappa, undefined=ONE_CALL, scale=FISHER, principal=True, chance=0.0,
+    quadratic_kappa, undefined=ONE_CALL, scale=AGREEMENT, principal=True, chance=0.0,
 )  # fmt: skip
 
 METRICS = (NLL, AUROC, ACCURACY, BALANCED_ACCURACY, F1, BRIER, ECE, AUPRC, MCC)
