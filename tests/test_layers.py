@@ -7,10 +7,11 @@ import pathfuse
 
 LAYERS = [
     "types", "errors", "references", "progress", "costs", "workers", "files", "endpoints", "tables", "bags", "features",
-    "experts", "fusion", "calibration", "evaluation", "report", "suite", "runs", "dense", "pipeline", "cli", "testing",
+    "training", "experts", "fusion", "calibration", "evaluation", "report", "suite", "runs", "dense", "pipeline",
+    "cli", "testing",
 ]  # fmt: skip
 HEAVY = {"torch", "torchvision", "timm", "peft", "transformers", "h5py", "pandas"}
-TORCH_ROOMS = {"features", "experts", "dense"}
+TORCH_ROOMS = {"features", "training", "experts", "dense"}
 """Rooms behind an extra: nothing in the core imports them at the top."""
 BORDER = {"pipeline", "cli", "testing"}
 """Who may use the rooms behind extras."""

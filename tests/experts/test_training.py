@@ -15,7 +15,7 @@ from pathfuse.experts.batches import BagReader  # noqa: E402
 from pathfuse.experts.cohort import Unit  # noqa: E402
 from pathfuse.experts.outputs import Targets  # noqa: E402
 from pathfuse.experts.recipe import Recipe  # noqa: E402
-from pathfuse.experts.training import device_of, mean_loss, predict, rate_at, train  # noqa: E402
+from pathfuse.experts.training import mean_loss, predict, rate_at, train  # noqa: E402
 from pathfuse.experts.work import Work  # noqa: E402
 
 N = 30
@@ -212,12 +212,6 @@ def test_rates_are_those_of_torch():
     assert {rate_at(Recipe.of(schedule="constant"), k) for k in range(20)} == {2e-4}
     low = Recipe.of(learning_rate=1e-7)  # the published tile gate rises towards eta_min; here it stays
     assert {rate_at(low, k) for k in range(20)} == {1e-7}
-
-
-def test_devices():
-    assert device_of(Recipe.of(device="cpu")) == "cpu"
-    with pytest.raises(InputError, match="the device 'tpu' is not there; choose auto, cpu, cuda or mps"):
-        device_of(Recipe.of(device="tpu"))
 
 
 def test_half_precision_trains(work):

@@ -11,8 +11,8 @@ from pathfuse.experts.flops import count_flops
 from pathfuse.experts.heads.base import Head
 from pathfuse.experts.inputs import Operations
 from pathfuse.experts.recipe import Recipe
-from pathfuse.experts.training import device_of
 from pathfuse.experts.work import Work, hear, truths_of
+from pathfuse.training.device import device_of
 
 COUNTED = 3
 """Batches that are counted; all others are taken to be like them."""
@@ -31,7 +31,7 @@ def count_operations(head: Head, work: Work, recipe: Recipe, epochs: int) -> Ope
         recipe: Batch size, draws.
         epochs: That were run, also those after the chosen one.
     """
-    device = device_of(recipe)
+    device = device_of(recipe.device)
     rng = np.random.default_rng(0)
     drawn = list(islice(batches(work.reader, work.fitted, recipe.batch, device, rng, recipe.max_tiles), COUNTED))
     whole = list(islice(batches(work.reader, work.fitted, recipe.batch, device), COUNTED))

@@ -20,7 +20,7 @@ from pathfuse.experts.fitted import Fitted, load_fitted
 from pathfuse.experts.outputs import frame
 from pathfuse.experts.parts import open_encoders
 from pathfuse.experts.recipe import Recipe
-from pathfuse.experts.threads import one_thread
+from pathfuse.training.threads import one_thread
 
 Features = Path | Mapping[str, Path]
 """One encoder's features, or several by name."""

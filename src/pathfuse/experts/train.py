@@ -31,9 +31,9 @@ from pathfuse.experts.parts import (
 )  # fmt: skip
 from pathfuse.experts.recipe import FUSED_HEADS
 from pathfuse.experts.reference import compare_with_reference, reference_of
-from pathfuse.experts.threads import one_thread, warm_up
 from pathfuse.files.write import check_out
 from pathfuse.progress import OnEpoch, Progress, silent, within
+from pathfuse.training.threads import one_thread, warm_up
 from pathfuse.workers import in_parallel
 
 ATTENTION = "attention"

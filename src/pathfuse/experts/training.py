@@ -13,16 +13,18 @@ from torch import Tensor
 from pathfuse.errors import InputError
 from pathfuse.experts.apply import Predicted
 from pathfuse.experts.batches import BagReader, Batch, batches
-from pathfuse.experts.checkpoint import Progressed, read_checkpoint, write_checkpoint
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.heads.base import Head
 from pathfuse.experts.heads.registry import make_head
 from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.recipe import Recipe
 from pathfuse.experts.work import Work, forward, hear, truths_of
+from pathfuse.files.digests import digest_of
 from pathfuse.progress import OnEpoch
+from pathfuse.training.checkpoint import read_checkpoint, write_checkpoint
+from pathfuse.training.device import device_of
+from pathfuse.training.state import TrainingState
 
-"""Called with the line of ``history.csv`` after every epoch."""
 FIRST_RESTART, GROWTH = 10, 2
 """Warm restarts fall on epochs 10, 30, 70, ... (docs/design/logitprod.md, section 1.7)."""
 LOWEST_RATE = 1e-6
@@ -34,20 +36,6 @@ class Trained:
 
     head: Head
     history: list[dict[str, Any]]
-
-
-def device_of(recipe: Recipe) -> str:
-    """Where to compute.
-
-    Raises:
-        InputError: The device is not there.
-    """
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if recipe.device == "auto":
-        return next(name for name in ("cuda", "mps", "cpu") if there[name])
-    if not there.get(recipe.device.partition(":")[0], False):
-        raise InputError(f"the device '{recipe.device}' is not there; choose auto, cpu, cuda or mps")
-    return recipe.device
 
 
 def rate_at(recipe: Recipe, epoch: int) -> float:
@@ -73,18 +61,22 @@ def train(
         recipe: Everything else.
         seed: Of the weights, the order, the dropout and the tiles; each epoch has its own stream, so that a resumed
             run equals an undisturbed one.
-        checkpoint: File to go on from, and to write after every epoch.
+        checkpoint: File to go on from, and to write after every epoch; one that is damaged or of another recipe or
+            seed is overwritten.
         on_epoch: Called after every epoch.
     """
-    device = device_of(recipe)
+    device = device_of(recipe.device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         inputs = work.inputs or Inputs(work.reader.folder.views)
         head = make_head(recipe, inputs, work.targets.n_outputs).to(device)
     adam = torch.optim.Adam(head.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-    state = Progressed(epoch=0, best_epoch=-1, best_loss=math.inf, best=_copy(head), history=[])
-    if checkpoint is not None and checkpoint.exists():
-        state = read_checkpoint(checkpoint, head, adam)
+    of = digest_of([recipe.model_dump(exclude={"cache_mb", "device"}), seed])
+    state = None
+    if checkpoint is not None:
+        state = read_checkpoint(checkpoint, of, TrainingState, head, head.load_state_dict, adam)
+    if state is None:
+        state = TrainingState(best=_copy(head))
     weights = _class_weights(work, recipe)
     while state.epoch < recipe.epochs and not _stale(state, recipe):
         rate = rate_at(recipe, state.epoch)
@@ -97,11 +89,11 @@ def train(
         line = {"epoch": state.epoch + 1, "train_loss": fitted_loss, "validation_loss": judged_loss, "rate": rate}
         state.history.append(line)
         allowed = state.epoch + 1 >= min(recipe.min_epochs, recipe.epochs)
-        if allowed and (not work.validation or judged_loss < state.best_loss):
-            state.best_epoch, state.best_loss, state.best = state.epoch, judged_loss, _copy(head)
+        if allowed and (not work.validation or -judged_loss > state.best_value):
+            state.best_epoch, state.best_value, state.best = state.epoch, -judged_loss, _copy(head)
         state.epoch += 1
         if checkpoint is not None:
-            write_checkpoint(checkpoint, state, head, adam)
+            write_checkpoint(checkpoint, of, state, head, head.state_dict(), adam)
         if on_epoch is not None:
             on_epoch(line)
     head.load_state_dict(state.best)
@@ -115,8 +107,10 @@ def _sound(head: Head, *losses: float) -> bool:
     return all(map(math.isfinite, losses)) and all(bool(p.isfinite().all()) for p in head.parameters())
 
 
-def _stale(state: Progressed, recipe: Recipe) -> bool:
-    return state.best_epoch >= 0 and math.isfinite(state.best_loss) and state.epoch - state.best_epoch > recipe.patience
+def _stale(state: TrainingState, recipe: Recipe) -> bool:
+    return (
+        state.best_epoch >= 0 and math.isfinite(state.best_value) and state.epoch - state.best_epoch > recipe.patience
+    )
 
 
 def _copy(head: Head) -> dict[str, Tensor]:
@@ -177,7 +171,7 @@ def predict(
 
     Bags are read one by one: packed beside others, a bag's last digits would depend on how many tiles those have.
     """
-    device = device_of(recipe)
+    device = device_of(recipe.device)
     size = 1 if reader.folder.granularity == "tile" else recipe.batch
     head = head.to(device).eval()
     drawn: list[np.ndarray] = []

@@ -56,6 +56,7 @@ fuse:
   # positive: tumor        # of two classes; default: the second in alphabetical order
   # coverage: 0.9          # conformal prediction sets
   # ablation: false
+  # skip_unscored: true    # leave out samples that no expert scored; default: unless 'strict' is true
 
 out: result
 # seed: 0

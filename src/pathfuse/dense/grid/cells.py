@@ -18,11 +18,11 @@ from pathfuse.dense.predict import PredictedDense, predict_dense
 from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.training.train import train_dense
 from pathfuse.errors import PathfuseError
-from pathfuse.experts.threads import one_thread
 from pathfuse.files.digests import digest_of
 from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.write import remove_folder, write_json_file
 from pathfuse.progress import Progress, silent
+from pathfuse.training.threads import one_thread
 
 DONE, FAILED = "cell.json", "failed.json"
 MODEL, LOGITS, CONFUSION, INSTANCES = "model", "logits", "confusion.parquet", "instances.parquet"

@@ -23,11 +23,11 @@ from pathfuse.dense.grid.tables import Tables, judge_grid
 from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.strategies.registry import STRATEGIES
 from pathfuse.errors import InputError, PathfuseError
-from pathfuse.experts.threads import one_thread
 from pathfuse.files.digests import state_of
 from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.write import write_file, write_text_file
 from pathfuse.progress import Progress, silent, within
+from pathfuse.training.threads import one_thread
 from pathfuse.workers import in_parallel
 
 CELLS, LEADERBOARD, CLASSES, COMPARISONS, PAGE, KIND = (

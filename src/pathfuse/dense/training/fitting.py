@@ -21,15 +21,15 @@ from pathfuse.dense.network.segment import How, grown, segment
 from pathfuse.dense.network.tiles import autocast
 from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.training.cached import CachedTokens, FromTokens, as_input
-from pathfuse.dense.training.checkpoint import TrainingState, read_checkpoint, write_checkpoint
 from pathfuse.dense.training.losses import LOSSES
 from pathfuse.dense.training.samples import SquareBatch, Squares, plan_epoch
 from pathfuse.dense.training.schedule import rate_share
+from pathfuse.dense.training.state import DenseState
 from pathfuse.dense.training.team import Team, precision_of
 from pathfuse.errors import InputError
 from pathfuse.progress import OnEpoch
+from pathfuse.training.checkpoint import read_checkpoint, write_checkpoint
 
-"""Called with the line of ``history.csv`` after every epoch."""
 CHECKPOINT = "checkpoint.safetensors"
 CHECKPOINT_SHARE = 0.1
 """Of the time at most goes into checkpoints; those of large networks are large."""
@@ -56,7 +56,7 @@ class Fit:
         self._train_tokens: CachedTokens | None = None
         self._validation_tokens: CachedTokens | None = None
 
-    def run(self, of: str, on_epoch: OnEpoch | None = None) -> TrainingState:
+    def run(self, of: str, on_epoch: OnEpoch | None = None) -> DenseState:
         """Trains from where the checkpoint is to the last epoch.
 
         Args:
@@ -67,8 +67,9 @@ class Fit:
             InputError: An image or mask is wrong, memory runs out, or training diverges.
         """
         file = self.place / CHECKPOINT
-        found = read_checkpoint(file, of, self.net, self.adam, self.scaler) if file.exists() else None
-        state = found or TrainingState(best=_copy(self.net.trainable_state()))
+        load = self.net.load_trainable_state
+        found = read_checkpoint(file, of, DenseState, self.net, load, self.adam, self.scaler)
+        state = found or DenseState(best=_copy(self.net.trainable_state()))
         self.team.wait()  # nobody writes before all have read
         if state.epoch < self.recipe.epochs:
             self._keep_tokens()
@@ -87,15 +88,15 @@ class Fit:
         self.net.eval()
         return state
 
-    def _save(self, file: Path, of: str, state: TrainingState) -> None:
+    def _save(self, file: Path, of: str, state: DenseState) -> None:
         """Writes a checkpoint if the last one is long enough ago."""
         start = time.perf_counter()
         if start >= self._next_save:
-            write_checkpoint(file, of, state, self.net, self.adam, self.scaler)
+            write_checkpoint(file, of, state, self.net, self.net.trainable_state(), self.adam, self.scaler)
             took = time.perf_counter() - start
             self._next_save = start + took / CHECKPOINT_SHARE
 
-    def _one_epoch(self, state: TrainingState) -> dict[str, Any]:
+    def _one_epoch(self, state: DenseState) -> dict[str, Any]:
         """Trains, judges, and notes both in the state."""
         share = rate_share(state.epoch, self.recipe.epochs, self.recipe.warmup, self.recipe.parity)
         for group, rate in zip(self.adam.param_groups, self.rates, strict=True):
@@ -191,7 +192,7 @@ class Fit:
                 logits = self.net.decode(self._validation_tokens.of([row], device), size)
             return grown(logits.float(), *image.shape[:2])[0]
 
-    def pooled(self, state: TrainingState) -> np.ndarray:
+    def pooled(self, state: DenseState) -> np.ndarray:
         """Confusion matrix of the validation images in the chosen epoch, (K, K); all 0 without any."""
         k = self.split.n_classes
         return np.array(state.cm, dtype=np.int64).reshape(k, k) if state.cm else np.zeros((k, k), dtype=np.int64)

@@ -9,8 +9,7 @@ from torch import nn
 
 from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.errors import InputError
-from pathfuse.experts.recipe import Recipe
-from pathfuse.experts.training import device_of
+from pathfuse.training.device import device_of
 
 
 class Team:
@@ -19,7 +18,7 @@ class Team:
     rank, world = 0, 1
 
     def __init__(self, recipe: DenseRecipe) -> None:
-        self.device = torch.device(device_of(Recipe.of(device=recipe.device)))
+        self.device = torch.device(device_of(recipe.device))
 
     @property
     def main(self) -> bool:

@@ -17,21 +17,23 @@ import pathfuse
 from pathfuse.dense.data.images import check_item
 from pathfuse.dense.data.records import Split, files_of
 from pathfuse.dense.encoders.base import TokenEncoder
+from pathfuse.dense.encoders.digest import encoder_digest
 from pathfuse.dense.encoders.load import load_encoder
 from pathfuse.dense.judging.metrics import metrics
 from pathfuse.dense.memory import memory_for
 from pathfuse.dense.network.net import SegmentationNet
 from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.strategies.registry import STRATEGIES, make_network
-from pathfuse.dense.training.checkpoint import TrainingState, encoder_digest, load_tensors, save_tensors
 from pathfuse.dense.training.doubts import doubts_of
 from pathfuse.dense.training.fitting import Fit, tidy
+from pathfuse.dense.training.state import DenseState
 from pathfuse.dense.training.team import Team, make_team
 from pathfuse.errors import InputError
 from pathfuse.files.digests import digest_of, state_of
 from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.write import check_out, new_folder, refuse_link, write_json, write_table
 from pathfuse.progress import OnEpoch
+from pathfuse.training.checkpoint import load_tensors, save_tensors
 
 KIND = "pathfuse.dense"
 MODEL, ABOUT, HISTORY, MANIFEST = "model.safetensors", "model.json", "history.csv", "manifest.json"
@@ -250,7 +252,7 @@ def _finished(out: Path, of: str, force: bool) -> TrainedDense | None:
 
 
 def _manifest(
-    net: SegmentationNet, split: Split, recipe: DenseRecipe, state: TrainingState, fit: Fit, of: str
+    net: SegmentationNet, split: Split, recipe: DenseRecipe, state: DenseState, fit: Fit, of: str
 ) -> dict[str, Any]:
     team: Team = fit.team
     rows, columns = net.encoder.grid(recipe.size_px, recipe.size_px)
@@ -285,7 +287,7 @@ def _manifest(
 
 
 def _write(
-    out: Path, net: SegmentationNet, about: DenseModel, state: TrainingState, manifest: dict[str, Any], force: bool
+    out: Path, net: SegmentationNet, about: DenseModel, state: DenseState, manifest: dict[str, Any], force: bool
 ) -> None:
     lines = [line | {"chosen": line["epoch"] == state.best_epoch + 1} for line in state.history]
     with new_folder(out, force) as folder:

@@ -1,0 +1,1 @@
+"""What every training needs: a device, threads, a state, and a checkpoint of it (extra ``torch``)."""
