@@ -19,9 +19,8 @@ from pathfuse.experts.cohort import line, read_people
 from pathfuse.experts.folds import even_folds
 from pathfuse.experts.parts import Expert, Prepared, open_work, prepare
 from pathfuse.experts.train import Progress, run_parts, silent
-from pathfuse.fusion.gaussian.council import GAUSSIAN_METHODS
 from pathfuse.fusion.null_model import NULL_MODEL
-from pathfuse.fusion.registry import METHODS
+from pathfuse.fusion.registry import all_names
 from pathfuse.pipeline.config import Planned, StudyConfig
 from pathfuse.runs.costs import recorded_costs
 from pathfuse.runs.fuse import fuse
@@ -136,7 +135,7 @@ def _check(config: StudyConfig) -> None:
         raise InputError(f"{missing} does not exist")
     if len(names) < 2:
         raise InputError(f"a fusion needs two experts, and '{names[0]}' is the only one; add an encoder or a head")
-    taken = next((name for name in names if name in {*METHODS, *GAUSSIAN_METHODS, NULL_MODEL, "fused"}), None)
+    taken = next((name for name in names if name in {*all_names(), NULL_MODEL, "fused"}), None)
     if taken is not None:
         raise InputError(f"the name '{taken}' belongs to a method; give the encoder another one")
     Options(options.method, config.seed, options.resamples, options.interval, options.margin).check()

@@ -6,8 +6,8 @@ import numpy as np
 
 from pathfuse.errors import InputError
 from pathfuse.evaluation.judged import Judged
-from pathfuse.runs.calibration import AnyFit, with_sets
-from pathfuse.runs.fitting import Recipe, divide, fit_task, unfittable
+from pathfuse.runs.calibration import with_sets
+from pathfuse.runs.fitting import Recipe, TaskFit, divide, fit_task, unfittable
 from pathfuse.runs.judging import judged_rows
 from pathfuse.runs.regression import fit_gaussian, with_varying_targets
 from pathfuse.tables.samples import Partition, partitions
@@ -17,7 +17,7 @@ from pathfuse.types import Index
 Progress = Callable[[str, float], None]
 """Called with what is being done and the share of the work that is behind."""
 
-Fits = list[dict[str, AnyFit]]
+Fits = list[dict[str, TaskFit]]
 """Per partition, per task."""
 
 

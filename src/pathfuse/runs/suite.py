@@ -13,8 +13,7 @@ from joblib import delayed
 import pathfuse
 from pathfuse.errors import InputError
 from pathfuse.evaluation.rules import Rules
-from pathfuse.fusion.gaussian.council import GAUSSIAN_METHODS
-from pathfuse.fusion.registry import method_class
+from pathfuse.fusion.registry import all_names
 from pathfuse.runs.fitting import check_seed
 from pathfuse.runs.fuse import fuse
 from pathfuse.runs.judging import check_judging
@@ -57,8 +56,8 @@ class Options:
         Raises:
             InputError: The method is unknown, or a number is out of range.
         """
-        if self.method not in GAUSSIAN_METHODS:
-            method_class(self.method)
+        if self.method not in all_names():
+            raise InputError(f"method '{self.method}' is unknown; choose one of {', '.join(all_names())}")
         check_seed(self.seed)
         check_judging("sample", self.rules, "")
 

@@ -55,6 +55,25 @@ class Experts:
         """Number of samples."""
         return len(self.log_prob)
 
+    @property
+    def n_columns(self) -> int:
+        """Number of outcomes."""
+        return self.log_prob.shape[2]
+
+    @property
+    def scored(self) -> Present:
+        """Which experts scored which samples."""
+        return self.present
+
+    @property
+    def can_hide(self) -> bool:
+        """Not with features read around the samples: those know all experts."""
+        return self.context is None
+
+    def only(self, index: np.ndarray, shown: Present) -> "Experts":
+        """Some of the samples, with all experts hidden that are not shown."""
+        return Experts(np.where(shown[:, :, None], self.log_prob[index], 0.0), shown)
+
     @classmethod
     def joined(cls, parts: "Sequence[Experts]") -> "Experts":
         """Samples of several tables of the same experts, one after the other."""
