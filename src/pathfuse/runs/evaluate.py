@@ -77,8 +77,8 @@ def evaluate(
         >>> conch = pl.DataFrame({"sample_id": ids, "prob_normal": [0.7, 0.2] * 10, "prob_tumor": [0.3, 0.8] * 10})
         >>> study = pathfuse.read_study(samples, {"uni": uni, "conch": conch.head(18)})
         >>> metrics = pathfuse.evaluate(study, n_resamples=0).metrics
-        >>> metrics["method"].unique(maintain_order=True).to_list()
-        ['conch', 'uni', 'best_expert', 'mean_probability', 'uniform_product', 'null_model']
+        >>> metrics["method"].unique(maintain_order=True).to_list()[:4]
+        ['conch', 'uni', 'best_expert', 'mean_probability']
     """
     start = time.perf_counter()
     study = with_positive(study, positive)
