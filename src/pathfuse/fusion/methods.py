@@ -12,6 +12,7 @@ from pathfuse.fusion.categorical.family import CATEGORICAL
 from pathfuse.fusion.categorical.hazard_product import HazardProduct
 from pathfuse.fusion.categorical.logitprod import LogitProd
 from pathfuse.fusion.categorical.mean_probability import MeanProbability
+from pathfuse.fusion.categorical.median_logit import MedianLogit
 from pathfuse.fusion.categorical.root_stacking import RootStacking
 from pathfuse.fusion.categorical.stacking import Stacking
 from pathfuse.fusion.categorical.static_product import StaticProduct
@@ -30,6 +31,7 @@ from pathfuse.fusion.method import AnyMethod
 METHODS: tuple[type[AnyMethod], ...] = (
     BestExpert,
     MeanProbability,
+    MedianLogit,
     UniformProduct,
     StaticProduct,
     LogitProd,
