@@ -5,12 +5,17 @@ from typing import Any, ClassVar, Generic, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
 from pathfuse.errors import NotFittedError
 from pathfuse.fusion.certificate import Certificate
 from pathfuse.fusion.family import AnyFamily, E, Prediction, Truth
 from pathfuse.references import Reference
 from pathfuse.types import Weights
+
+
+class _NotFittedError(NotFittedError, SklearnNotFittedError):  # type: ignore[misc]
+    """What both libraries catch."""
 
 
 class Fusion(BaseEstimator, ABC, Generic[E]):  # type: ignore[misc]
@@ -57,5 +62,5 @@ class Fusion(BaseEstimator, ABC, Generic[E]):  # type: ignore[misc]
 
     def _need(self, attribute: str) -> Any:
         if not hasattr(self, attribute):
-            raise NotFittedError(f"{type(self).__name__} predicts only after fit")
+            raise _NotFittedError(f"{type(self).__name__} predicts only after fit")
         return getattr(self, attribute)
