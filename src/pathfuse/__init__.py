@@ -65,7 +65,7 @@ def __getattr__(name: str) -> Any:
 
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
-    if not name.startswith("_"):  # a fusion method that is registered is public: it needs no line here
+    if name[:1].isupper():  # a fusion method that is registered is public: it needs no line here
         for kind in import_module("pathfuse.fusion.registry").FUSIONS:
             if kind.__name__ == name:
                 return kind

@@ -24,7 +24,7 @@ Truth: TypeAlias = np.ndarray
 
 
 class ExpertTable(Protocol):
-    """What the experts said of n samples, and which of them spoke."""
+    """What the experts predicted of n samples, and who scored what."""
 
     @property
     def n_samples(self) -> int:

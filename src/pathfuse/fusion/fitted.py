@@ -18,7 +18,7 @@ from pathfuse.types import Index
 
 @dataclass(frozen=True)
 class FittedMethods(Generic[E]):
-    """Fitted methods with what inner cross-validation said of them."""
+    """Fitted methods with what inner cross-validation found."""
 
     members: dict[str, Method[E]]
     """Each method at its best setting, fitted on all fit rows."""

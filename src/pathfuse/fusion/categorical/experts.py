@@ -13,7 +13,7 @@ from pathfuse.types import ExpertLogProbs, Logits, Present
 
 @dataclass(frozen=True)
 class Experts:
-    """What M experts said of n samples, and which of them spoke."""
+    """What M experts predicted of n samples, and who scored what."""
 
     log_prob: ExpertLogProbs
     """Float64, (sample, expert, outcome); 0 where absent, floored and normalised elsewhere."""
