@@ -15,13 +15,8 @@ from pathfuse.endpoints.likelihood import set_nll
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.gating import gate_features
 from pathfuse.fusion.categorical.logitprod import error_correlation
-from pathfuse.fusion.categorical.logpool import (
-    Product,
-    ProductObjective,
-    equal_product,
-    product_weights,
-    weighted_product,
-)
+from pathfuse.fusion.categorical.logpool import ProductObjective, product_weights, weighted_product
+from pathfuse.fusion.product import Product, equal_product
 
 
 def published_rate(epoch: int, base: float = 1e-5, floor: float = 1e-6) -> float:

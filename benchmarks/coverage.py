@@ -251,7 +251,7 @@ def study(name: str) -> Population:
     experts = Experts.from_logits(logits[test])
     methods = {"mean_probability": MeanProbability(), "uniform_product": UniformProduct(), "best_expert": BestExpert()}
     known, observed = Experts.from_logits(logits[fit]), read.truth["all"].observed[fit]
-    said = {name: method.fit_experts(known, observed, fit).log_pool(experts) for name, method in methods.items()}
+    said = {name: method.fit_experts(known, observed, fit).combine(experts) for name, method in methods.items()}
     tasks = judged_rows(read, "all", [(fit, test)], [said], "sample")
     contrasts = (("best_expert", "uniform_product"), ("mean_probability", "uniform_product"))
     return Population(name, read.endpoint, tasks, contrasts)

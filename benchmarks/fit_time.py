@@ -34,7 +34,7 @@ def fit_time() -> list[dict[str, object]]:
         {
             "method": f"logitprod, whole rho search (median of {len(seconds)})",
             "seconds": float(np.median(seconds)),
-            "test_nll": float(set_nll(ours.log_pool(judged), observed[test]).mean()),
+            "test_nll": float(set_nll(ours.combine(judged), observed[test]).mean()),
         },
         {
             "method": f"published schedule, Adam in numpy, {epochs} epochs",

@@ -20,8 +20,8 @@ from benchmarks.simulate import SurvivalTask, region_experts, region_survival
 from pathfuse.endpoints.likelihood import set_nll
 from pathfuse.evaluation.metrics.classification import macro_auroc
 from pathfuse.evaluation.metrics.survival import SurvivalTruth, concordance, harrell_pairs
-from pathfuse.fusion.auto import Auto
 from pathfuse.fusion.base import Fusion
+from pathfuse.fusion.categorical.auto import Auto
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.logitprod import LogitProd
 from pathfuse.fusion.categorical.published import need_torch, risk_of
@@ -93,7 +93,7 @@ def _compare(
         start = time.perf_counter()
         fusion = fitted()
         seconds = time.perf_counter() - start
-        log_prob = fusion.log_pool(judged)
+        log_prob = fusion.combine(judged)
         rows.append(
             {
                 "task": recipe,
@@ -125,4 +125,4 @@ def _alone(method: Fusion, experts: Experts, observed: np.ndarray) -> Fusion:
 def _auto(endpoint: str, experts: Experts, observed: np.ndarray) -> Fusion:
     """As ``runs.fitting`` does: the endpoint's own methods, then the council."""
     fitted = fit_methods(new_methods(SEED, endpoint), experts, observed, np.arange(len(observed)), SEED)
-    return Auto(SEED).from_fitted(fitted, experts, observed)
+    return Auto(endpoint, seed=SEED).from_fitted(fitted, experts, observed)

@@ -5,7 +5,8 @@
 
 from pathlib import Path
 
-from pathfuse.fusion.registry import described, methods_of
+from pathfuse.fusion.methods import methods_of
+from pathfuse.fusion.registry import described
 
 ROOT = Path(__file__).parents[1]
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "reference" / "methods.md"

@@ -6,8 +6,9 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from pathfuse.errors import InputError, NotFittedError, PathfuseError
-    from pathfuse.fusion.auto import Auto
+    from pathfuse.fusion.categorical.auto import Auto
     from pathfuse.fusion.categorical.best_expert import BestExpert
+    from pathfuse.fusion.categorical.choose import Choose
     from pathfuse.fusion.categorical.hazard_product import HazardProduct
     from pathfuse.fusion.categorical.logitprod import LogitProd
     from pathfuse.fusion.categorical.mean_probability import MeanProbability
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from pathfuse.fusion.categorical.stacking import Stacking
     from pathfuse.fusion.categorical.static_product import StaticProduct
     from pathfuse.fusion.categorical.uniform_product import UniformProduct
-    from pathfuse.fusion.choose import Choose
     from pathfuse.runs.evaluate import evaluate
     from pathfuse.runs.fuse import fuse
     from pathfuse.runs.model import FusedModel, load
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from pathfuse.tables.study import Study, read_study
 
 _HOME = {
-    "Auto": "pathfuse.fusion.auto",
+    "Auto": "pathfuse.fusion.categorical.auto",
     "BestExpert": "pathfuse.fusion.categorical.best_expert",
-    "Choose": "pathfuse.fusion.choose",
+    "Choose": "pathfuse.fusion.categorical.choose",
     "FusedModel": "pathfuse.runs.model",
     "HazardProduct": "pathfuse.fusion.categorical.hazard_product",
     "InputError": "pathfuse.errors",
@@ -61,11 +61,15 @@ __all__ = [  # noqa: RUF022 - errors, then methods, then verbs
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'pathfuse' has no attribute '{name}'")
     from importlib import import_module
 
-    return getattr(import_module(_HOME[name]), name)
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    if name[:1].isupper():  # a fusion method that is registered is public: it needs no line here
+        for kind in import_module("pathfuse.fusion.registry").FUSIONS:
+            if kind.__name__ == name:
+                return kind
+    raise AttributeError(f"module 'pathfuse' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:

@@ -22,20 +22,14 @@ from safetensors.numpy import load_file, save_file
 
 import pathfuse
 from pathfuse.files.tables import read_table
+from pathfuse.fusion.methods import methods_of
 
 RESAMPLES = 120
 ARGUMENTS = ("--resamples", RESAMPLES, "--seed", 0)
 CLASSES = ("adipose", "stroma", "tumor")
 EXPERTS = ("expert_0", "expert_1", "expert_2")
-FITTED = (
-    "best_expert",
-    "mean_probability",
-    "uniform_product",
-    "static_product",
-    "logitprod",
-    "stacking",
-    "root_stacking",
-)
+FITTED = tuple(methods_of("multiclass"))
+UNFITTED = tuple(name for name, kind in methods_of("multiclass").items() if not kind.fits)
 METRICS = ("nll", "auroc", "accuracy", "balanced_accuracy", "f1", "brier", "ece", "auprc", "mcc")
 FIGURES = ("ranking", "differences", "roc", "reliability", "weights_by_sample", "weights", "disagreement")
 FILES = {
@@ -269,7 +263,8 @@ def test_manifest_json(fused, study, simulated):
         assert manifest["experts"][name]["coverage_fit"] == pytest.approx(rows["fit"] / 60)
         assert manifest["experts"][name]["coverage_judged"] == pytest.approx(rows["test"] / 40)
     inner = manifest["inner_cross_validation"][0]["all"]
-    assert set(inner["inner_nll"]) == set(inner["council_weights"]) == set(FITTED)
+    assert set(inner["inner_nll"]) == set(FITTED)
+    assert set(inner["council_weights"]) == {name for name, kind in methods_of("multiclass").items() if kind.in_council}
     assert sum(inner["council_weights"].values()) == pytest.approx(1)
 
 
@@ -544,8 +539,7 @@ def test_evaluate_judges_and_fits_nothing(fused, study, run_cli, tmp_path):
     assert status == 0, err
     assert files_of(tmp_path / "out") == EVALUATION
     table = pl.read_csv(tmp_path / "out" / "metrics.csv")
-    pools = ("best_expert", "mean_probability", "uniform_product", "null_model")
-    assert set(table["method"]) == {*EXPERTS, *pools}
+    assert set(table["method"]) == {*EXPERTS, *UNFITTED, "null_model"}
     assert all(name in printed for name in EXPERTS)
     # What needs no fitting is judged as fuse judges it.
     keys = ["method", "output", "metric"]
@@ -560,7 +554,7 @@ def test_evaluate_without_roles_judges_every_row(simulated, write_study, run_cli
     given = ("--samples", samples, "--predictions", predictions, "--out", tmp_path / "out", *ARGUMENTS)
     assert run_cli("evaluate", *given).status == 0
     table = pl.read_csv(tmp_path / "out" / "metrics.csv")
-    assert set(table["method"]) == {*EXPERTS, "mean_probability", "uniform_product"}
+    assert set(table["method"]) == {*EXPERTS, *UNFITTED} - {"best_expert"}
     assert set(table.filter(pl.col("method") == "uniform_product")["n"]) == {100}
 
 

@@ -11,18 +11,11 @@ import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
 from pathfuse.fusion import inner_cv
+from pathfuse.fusion.methods import methods_of
 
 LABELS = ("CDH1", "PIK3CA", "TP53")
 EXPERTS = ("expert_0", "expert_1", "expert_2")
-FITTED = (
-    "best_expert",
-    "mean_probability",
-    "uniform_product",
-    "static_product",
-    "logitprod",
-    "stacking",
-    "root_stacking",
-)
+FITTED = tuple(methods_of("multilabel"))
 METRICS = ("nll", "auroc", "accuracy", "balanced_accuracy", "f1", "brier", "ece", "auprc", "mcc")
 PROGRESS = re.compile(r" *\d+ % .+")
 FIT = pl.col("split") == "fit"

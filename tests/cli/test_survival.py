@@ -11,13 +11,13 @@ import pytest
 from scipy.special import expit
 
 from pathfuse.fusion import inner_cv
+from pathfuse.fusion.methods import methods_of
 
 EDGES = "0,12,24,36,inf"
 T = 4
 EXPERTS = ("expert_0", "expert_1", "expert_2")
 HAZARDS = [f"hazard_{k}" for k in range(1, T + 1)]
-FITTED = ("best_expert", "mean_probability", "uniform_product", "static_product", "logitprod", "stacking",
-         "root_stacking", "hazard_product")  # fmt: skip
+FITTED = tuple(methods_of("survival"))
 METRICS = ("nll", "c_index", "c_index_ipcw", "ibs", "auc_at_12", "auc_at_24", "auc_at_36")
 PROGRESS = re.compile(r" *\d+ % .+")
 

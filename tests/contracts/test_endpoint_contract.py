@@ -9,14 +9,13 @@ import pytest
 from pathfuse.endpoints.likelihood import set_nll
 from pathfuse.endpoints.survival import event_distribution
 from pathfuse.fusion import inner_cv
-from pathfuse.fusion.auto import Auto
 from pathfuse.fusion.base import Fusion
+from pathfuse.fusion.categorical.auto import Auto
+from pathfuse.fusion.categorical.chains import chain_nll
+from pathfuse.fusion.categorical.choose import Choose
 from pathfuse.fusion.categorical.experts import Experts
-from pathfuse.fusion.certificate import chain_nll
-from pathfuse.fusion.choose import Choose
 from pathfuse.fusion.fitted import fit_methods
-from pathfuse.fusion.methods import new_methods
-from pathfuse.fusion.registry import methods_of
+from pathfuse.fusion.methods import methods_of, new_methods
 from pathfuse.fusion.store import dump, restore
 
 N, M, K = 60, 3, 4
@@ -92,7 +91,7 @@ def test_predictions_are_normalised(pair):
     fusion, kind = pair
     for seed in (0, 1):
         experts, observed = simulate(kind, seed)
-        log_prob = fusion.log_pool(experts)
+        log_prob = fusion.combine(experts)
         assert log_prob.shape == observed.shape
         assert np.all(np.isfinite(log_prob))
         np.testing.assert_allclose(np.exp(log_prob).sum(axis=1), 1, atol=1e-12)
@@ -116,7 +115,7 @@ def test_certificate_is_what_it_says(pair):
     fusion, kind = pair
     experts, observed = simulate(kind, 0)
     certificate = fusion.certificate_
-    assert certificate.fused == pytest.approx(set_nll(fusion.log_pool(experts), observed).mean(), abs=1e-12)
+    assert certificate.fused == pytest.approx(set_nll(fusion.combine(experts), observed).mean(), abs=1e-12)
     assert certificate.experts == pytest.approx(chain_nll(experts, observed), abs=1e-12)
     assert certificate.n_scored == tuple(experts.present.sum(axis=0))
     assert certificate.holds == (certificate.fused <= min(certificate.experts) + 1e-9)
@@ -130,18 +129,18 @@ def test_better_than_knowing_nothing_on_new_samples(pair):
     marginal = (marginal / marginal.sum(axis=1, keepdims=True)).mean(axis=0)
     new = [simulate(kind, seed) for seed in range(10, 16)]
     ignorant = np.mean([set_nll(np.repeat(np.log(marginal)[None], N, axis=0), p.observed) for p in new])
-    assert np.mean([set_nll(fusion.log_pool(p.experts), p.observed) for p in new]) < ignorant
+    assert np.mean([set_nll(fusion.combine(p.experts), p.observed) for p in new]) < ignorant
 
 
 def test_a_row_depends_on_nothing_but_itself(pair):
     """Down to the last bit: else a saved model could not repeat a run on part of its rows."""
     fusion, kind = pair
     experts, _ = simulate(kind, 1)
-    whole, weights = fusion.log_pool(experts), fusion.weigh(experts)
+    whole, weights = fusion.combine(experts), fusion.weigh(experts)
     rng = np.random.default_rng(0)
     for size in (1, 2, 3, 16, N):
         rows = rng.permutation(N)[:size]
-        assert np.array_equal(fusion.log_pool(experts.rows(rows)), whole[rows])
+        assert np.array_equal(fusion.combine(experts.rows(rows)), whole[rows])
         assert np.array_equal(fusion.weigh(experts.rows(rows)), weights[rows])
 
 
@@ -150,7 +149,7 @@ def test_store_round_trip_is_exact(pair):
     experts, _ = simulate(kind, 1)
     again = restore(*dump(fusion))
     assert type(again) is type(fusion)
-    assert np.array_equal(again.log_pool(experts), fusion.log_pool(experts))
+    assert np.array_equal(again.combine(experts), fusion.combine(experts))
     assert np.array_equal(again.weigh(experts), fusion.weigh(experts))
     assert again.certificate_ == fusion.certificate_
 
@@ -160,7 +159,7 @@ def test_huge_logits_do_not_overflow(pair):
     experts, _ = simulate(kind, 3, missing=0.0)
     sharp = Experts.from_logits(experts.log_prob * 1e4)
     with np.errstate(over="raise", invalid="raise"):
-        assert np.all(np.isfinite(fusion.log_pool(sharp)))
+        assert np.all(np.isfinite(fusion.combine(sharp)))
         assert np.all(np.isfinite(fusion.weigh(sharp)))
 
 

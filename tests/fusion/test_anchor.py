@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from pathfuse.endpoints.likelihood import set_nll
-from pathfuse.fusion.auto import Auto
 from pathfuse.fusion.categorical.anchor import anchor_of
+from pathfuse.fusion.categorical.auto import Auto
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.hazard_product import HazardProduct
 from pathfuse.fusion.categorical.static_product import StaticProduct

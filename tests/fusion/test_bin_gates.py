@@ -11,14 +11,9 @@ from pathfuse.fusion.categorical.bin_gates import BinGates, BinGatesObjective
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.gating import Standardiser, gate_features
 from pathfuse.fusion.categorical.logitprod import LogitProd, hide
-from pathfuse.fusion.categorical.logpool import (
-    Product,
-    ProductObjective,
-    equal_product,
-    product_weights,
-    weighted_product,
-)
+from pathfuse.fusion.categorical.logpool import ProductObjective, product_weights, weighted_product
 from pathfuse.fusion.categorical.static_product import fit_static
+from pathfuse.fusion.product import Product, equal_product
 from pathfuse.fusion.store import dump, restore
 
 N, M, K = 50, 3, 4
@@ -147,16 +142,16 @@ def test_permuting_experts_permutes_weights_and_nothing_else():
     order = np.array([2, 0, 1])
     turned = Experts(experts.log_prob[:, order], experts.present[:, order])
     one, other = (fit(e, observed, rho=0.1, gate="per_bin") for e in (experts, turned))
-    np.testing.assert_allclose(np.exp(other.log_pool(turned)), np.exp(one.log_pool(experts)), atol=3e-3)
+    np.testing.assert_allclose(np.exp(other.combine(turned)), np.exp(one.combine(experts)), atol=3e-3)
     np.testing.assert_allclose(other.weigh(turned), one.weigh(experts)[:, order], atol=5e-3)
 
 
 def test_a_row_depends_on_nothing_but_itself():
     experts, observed = problem()
     fusion = fit(experts, observed, rho=0.01, gate="per_bin")
-    whole, weights = fusion.log_pool(experts), fusion.weigh(experts)
+    whole, weights = fusion.combine(experts), fusion.weigh(experts)
     for rows in ([7], [3, 1], list(range(N))[::-3]):
-        assert np.array_equal(fusion.log_pool(experts.rows(np.array(rows))), whole[rows])
+        assert np.array_equal(fusion.combine(experts.rows(np.array(rows))), whole[rows])
         assert np.array_equal(fusion.weigh(experts.rows(np.array(rows))), weights[rows])
 
 
@@ -164,7 +159,7 @@ def test_store_round_trip_is_exact():
     experts, observed = problem()
     fusion = fit(experts, observed, rho=0.01, gate="per_bin")
     again = restore(*dump(fusion))
-    assert np.array_equal(again.log_pool(experts), fusion.log_pool(experts))
+    assert np.array_equal(again.combine(experts), fusion.combine(experts))
     assert np.array_equal(again.weigh(experts), fusion.weigh(experts))
 
 
@@ -176,7 +171,7 @@ def test_the_certificate_falls_back_to_one_shared_gate():
     experts = Experts.from_logits(np.concatenate([certain[:, None], noise], axis=1))
     fusion = fit(experts, observed, rho=10.0, gate="per_bin")
     assert fusion.certificate_.holds
-    own = set_nll(fusion.log_pool(experts), observed).mean()
+    own = set_nll(fusion.combine(experts), observed).mean()
     assert fusion.certificate_.fused == pytest.approx(own, abs=1e-12)
 
 
@@ -210,10 +205,10 @@ def test_a_fit_with_dropout_is_repeatable_and_is_another_fit():
     experts, observed = problem()
     plain = fit(experts, observed, rho=0.01)
     one, two = (fit(experts, observed, rho=0.01, dropout=0.3, seed=1) for _ in range(2))
-    assert np.array_equal(one.log_pool(experts), two.log_pool(experts))
-    assert not np.array_equal(one.log_pool(experts), plain.log_pool(experts))
+    assert np.array_equal(one.combine(experts), two.combine(experts))
+    assert not np.array_equal(one.combine(experts), plain.combine(experts))
     other = fit(experts, observed, rho=0.01, dropout=0.3, seed=2)
-    assert not np.array_equal(one.log_pool(experts), other.log_pool(experts))
+    assert not np.array_equal(one.combine(experts), other.combine(experts))
     assert one.certificate_.n_scored == plain.certificate_.n_scored  # certified on all that was there
     assert one.certificate_.holds
 
@@ -222,4 +217,4 @@ def test_dropout_leaves_a_single_expert_alone():
     experts, observed = problem(missing=0.0)
     single = Experts(experts.log_prob[:, :1], experts.present[:, :1])
     one, other = fit(single, observed, rho=0.01), fit(single, observed, rho=0.01, dropout=0.5)
-    assert np.array_equal(one.log_pool(single), other.log_pool(single))
+    assert np.array_equal(one.combine(single), other.combine(single))

@@ -17,6 +17,7 @@ from pathfuse.fusion.categorical.stacking import Stacking
 from pathfuse.fusion.categorical.static_product import StaticProduct
 from pathfuse.fusion.gaussian.experts import GaussianExperts
 from pathfuse.fusion.gaussian.product import Cells, GaussianObjective, gate_input
+from pathfuse.fusion.product import equal_product
 
 N, M, K, F = 12, 3, 4, 5
 
@@ -59,7 +60,7 @@ def test_the_weighted_product(study, monkeypatch):
     assert objective.flops == each
     seen = calls(monkeypatch, logpool.ProductObjective)
     with tallied() as tally:
-        objective.minimise(logpool.equal_product(M, F))
+        objective.minimise(equal_product(M, F))
     assert tally.flops == each * len(seen) > each
 
 
@@ -71,7 +72,7 @@ def test_a_gate_for_each_bin(study, monkeypatch):
     assert objective.flops == each
     seen = calls(monkeypatch, BinGatesObjective)
     with tallied() as tally:
-        objective.minimise(BinGates.from_shared(logpool.equal_product(M, F), K))
+        objective.minimise(BinGates.from_shared(equal_product(M, F), K))
     assert tally.flops == each * len(seen) > each
 
 
@@ -95,7 +96,7 @@ def test_the_product_of_gaussians(monkeypatch):
     assert objective.flops == each
     seen = calls(monkeypatch, GaussianObjective)
     with tallied() as tally:
-        objective.minimise(logpool.equal_product(M, f))
+        objective.minimise(equal_product(M, f))
     assert tally.flops == each * len(seen) > each
 
 
@@ -116,7 +117,7 @@ def test_predicting_one_sample(study, kind):
     option = {Stacking: {"C": 0.1}, LogitProd: {"rho": 0.1}, MeanProbability: {}}.get(kind, {"ridge": 1.0})
     model = kind(**option).fit_experts(experts, observed, np.arange(N))
     with tallied() as tally:
-        model.log_pool(experts)
+        model.combine(experts)
     assert tally.flops == N * PER_SAMPLE[kind]
 
 

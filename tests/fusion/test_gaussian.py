@@ -1,4 +1,4 @@
-"""The fitted of regression: contract for every method, values by hand, gradients, the council."""
+"""The methods of regression beyond the contract suite: values by hand, gradients, the council, old files."""
 
 import numpy as np
 import pytest
@@ -6,25 +6,25 @@ from scipy.optimize import approx_fprime
 from scipy.stats import norm
 
 from pathfuse.errors import InputError
-from pathfuse.fusion.gaussian.best_expert import chain_nll
-from pathfuse.fusion.gaussian.council import (
-    GAUSSIAN_METHODS,
-    GaussianFusion,
-    council_weights,
-    fit_gaussian_methods,
-    fuse_gaussian,
-)
+from pathfuse.fusion.fitted import fit_methods
+from pathfuse.fusion.gaussian import family
+from pathfuse.fusion.gaussian.auto import GaussianAuto
+from pathfuse.fusion.gaussian.chains import chain_nll
 from pathfuse.fusion.gaussian.covariance_product import minimum_variance
 from pathfuse.fusion.gaussian.experts import (
     Gaussian,
     GaussianExperts,
-    mean_nll,
     nll,
     pool,
     residual_variance,
     sharpness_of,
 )
+from pathfuse.fusion.gaussian.family import GAUSSIAN
+from pathfuse.fusion.gaussian.logitprod import GaussianLogitProd
 from pathfuse.fusion.gaussian.product import Cells, GaussianObjective, gate_input, sampled_cells
+from pathfuse.fusion.gaussian.static_product import GaussianStaticProduct
+from pathfuse.fusion.methods import new_methods
+from pathfuse.fusion.store import dump, restore
 
 SD = np.array([0.4, 0.8, 1.6])
 
@@ -44,57 +44,7 @@ def simulate(n=120, g=3, seed=0, missing=0.0, own_sd=True):
 
 
 def methods_on(experts, y):
-    return fit_gaussian_methods(experts, y, np.arange(len(y)), 0, lambda share: None)
-
-
-@pytest.fixture(scope="module")
-def fitted():
-    experts, y = simulate(missing=0.2)
-    return experts, y, methods_on(experts, y)
-
-
-@pytest.mark.parametrize("name", GAUSSIAN_METHODS)
-def test_every_rung_predicts_weighs_and_beats_the_mean_of_the_data(name, fitted):
-    experts, y, fitted = fitted
-    method, params = GAUSSIAN_METHODS[name], fitted.members[name]
-    said = method.predict(experts, params)
-    assert said.mean.shape == said.variance.shape == y.shape
-    assert np.all(said.variance > 0)
-    assert mean_nll(said, y) < nll(Gaussian(np.zeros_like(y), np.full(y.shape, y.var(axis=0))), y).mean()
-    weights = method.weigh(experts, params)
-    np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-9)
-    assert np.all(weights[~experts.present.any(axis=2)] == 0)
-
-
-@pytest.mark.parametrize("name", GAUSSIAN_METHODS)
-def test_a_row_depends_on_nothing_but_itself(name, fitted):
-    experts, _, fitted = fitted
-    method, params = GAUSSIAN_METHODS[name], fitted.members[name]
-    whole, weights = method.predict(experts, params), method.weigh(experts, params)
-    for rows in (np.array([5]), np.array([7, 3]), np.arange(1, 120, 3)):
-        part = method.predict(experts.rows(rows), params)
-        assert np.array_equal(part.mean, whole.mean[rows])
-        assert np.array_equal(part.variance, whole.variance[rows])
-        assert np.array_equal(method.weigh(experts.rows(rows), params), weights[rows])
-
-
-@pytest.mark.parametrize("method", [*GAUSSIAN_METHODS, "auto", "choose"])
-def test_the_certificate_is_what_it_says(method, fitted):
-    experts, y, fitted = fitted
-    fusion = fuse_gaussian(fitted, method, experts, y)
-    assert fusion.certificate_.fused == pytest.approx(mean_nll(fusion.predict(experts), y))
-    assert fusion.certificate_.holds == (fusion.certificate_.fused <= min(fusion.certificate_.experts) + 1e-9)
-    if method in ("best_expert", "static_product", "logitprod", "auto"):
-        assert fusion.certificate_.holds
-
-
-@pytest.mark.parametrize("method", ["auto", "choose", "logitprod"])
-def test_store_round_trip(method, fitted):
-    experts, y, fitted = fitted
-    fusion = fuse_gaussian(fitted, method, experts, y)
-    again = GaussianFusion.restore(*fusion.dump())
-    assert np.array_equal(again.predict(experts).flat(), fusion.predict(experts).flat())
-    assert again.certificate_ == fusion.certificate_
+    return fit_methods(new_methods(0, "regression"), experts, y, np.arange(len(y)), 0)
 
 
 def test_the_product_of_two_gaussians_by_hand():
@@ -138,31 +88,90 @@ def test_sharpness_repairs_a_stated_doubt_that_is_too_large():
 
 
 def test_better_experts_weigh_more_and_fusing_helps():
-    fit, test = simulate(seed=1, n=300), simulate(seed=2, n=300)
-    fitted = methods_on(*fit)
-    weights = GAUSSIAN_METHODS["static_product"].weigh(fit[0], fitted.members["static_product"])[0]
+    (experts, y), (new, truth) = simulate(seed=1, n=300), simulate(seed=2, n=300)
+    fitted = methods_on(experts, y)
+    weights = fitted.members["static_product"].weigh(experts)[0]
     precision = weights / SD**2
     assert precision[0] > precision[1] > precision[2]
-    fused = fuse_gaussian(fitted, "auto", *fit)
-    filled = test[0].with_variance(residual_variance(*fit))
-    assert mean_nll(fused.predict(test[0]), test[1]) < chain_nll(filled, test[1]).min()
-    assert sum(council_weights(fused).values()) == pytest.approx(1)
+    fused = GaussianAuto().from_fitted(fitted, experts, y)
+    filled = new.with_variance(residual_variance(experts, y))
+    assert GAUSSIAN.score(fused.combine(new), truth) < chain_nll(filled, truth).min()
+    assert sum(fused.council_weights_.values()) == pytest.approx(1)
 
 
 def test_inner_folds_keep_patients_together_and_need_two():
     experts, y = simulate()
-    with pytest.raises(InputError, match="one patient"):
-        fit_gaussian_methods(experts, y, np.zeros(len(y)), 0, lambda share: None)
+    with pytest.raises(InputError, match="two patients"):
+        fit_methods(new_methods(0, "regression"), experts, y, np.zeros(len(y), dtype=int), 0)
+
+
+def test_inner_folds_are_those_of_the_other_endpoints():
+    """Five repeats of ten folds where rows are few, as for classes; regression had five folds once."""
+    experts, y = simulate()
+    fitted = methods_on(experts, y)
+    assert all(held_out.shape == (5, len(y), 6) for held_out in fitted.held_out.values())
+    assert not any(np.isnan(held_out).any() for held_out in fitted.held_out.values())
 
 
 def test_blank_truths_add_no_term():
     experts, y = simulate(seed=3)
     gaps = y.copy()
     gaps[::4, 1] = np.nan
-    fitted = methods_on(experts, gaps)
-    fused = fuse_gaussian(fitted, "auto", experts, gaps)
+    fused = GaussianAuto().fit_experts(experts, gaps, np.arange(len(y)))
     assert np.isfinite(fused.certificate_.fused)
-    assert np.isfinite(fused.predict(experts).mean).all()
+    assert np.isfinite(fused.combine(experts)).all()
+
+
+def test_of_many_targets_choices_are_made_on_some_and_all_are_fused(monkeypatch):
+    monkeypatch.setattr(family, "MAX_TARGETS", 2)
+    experts, y = simulate(seed=4, missing=0.2)
+    fitted = methods_on(experts, y)
+    assert fitted.truth.shape == (120, 2)
+    assert all(held_out.shape[2] == 4 for held_out in fitted.held_out.values())
+    assert GaussianAuto().from_fitted(fitted, experts, y).combine(experts).shape == (120, 6)
+    for method in new_methods(0, "regression"):
+        assert np.isfinite(method.fit_experts(experts, y, np.arange(120)).combine(experts)).all()
+
+
+@pytest.mark.parametrize("kind", [GaussianStaticProduct, GaussianLogitProd])
+def test_a_product_whose_certificate_fails_falls_back_on_the_best_expert(kind):
+    experts, y = simulate(seed=5, missing=0.2)
+    method = kind().fit_experts(experts, y, np.arange(120))
+    *weaker, (name, params) = method.safeguards(experts, y)
+    assert name == "best_expert"
+    assert len(weaker) == sum(setting < method.setting_ for setting in kind.settings)
+    order = np.argsort(GAUSSIAN.chain_scores(experts, y))
+    assert GAUSSIAN.score(method.pool(experts, params), y) == pytest.approx(
+        GAUSSIAN.chain_scores(experts, y)[order[0]], abs=1e-9
+    )
+
+
+# Files of older versions
+
+
+def as_schema_2(fusion):
+    """A council or a method as pathfuse wrote it before the two kinds of endpoints shared a store."""
+    council = isinstance(fusion, GaussianAuto)
+    members = fusion.members_ if council else {fusion.name: fusion}
+    tensors = {f"{name}/{key}": a for name, method in members.items() for key, a in method.params_.items()}
+    tensors |= {f"{name}/presence/{key}": a for name, method in members.items() for key, a in method.presence_.items()}
+    lone = {"bias": np.zeros(1), "sharpness": np.array(1.0)}
+    tensors |= {f"council/{key}": a for key, a in (fusion.council_.params_ if council else lone).items()}
+    tensors |= {f"council/presence/{key}": a for key, a in (fusion.presence_ if council else {}).items()}
+    content = {"method": fusion.name, "gaussian": True, "members": list(members)}
+    scores = fusion.inner_scores_ if council else {}
+    return {**content, "certificate": fusion.certificate_.as_dict(), "inner_scores": scores}, tensors
+
+
+@pytest.mark.parametrize("kind", [GaussianAuto, GaussianLogitProd])
+def test_models_of_schema_2_predict_as_they_did(kind):
+    experts, y = simulate(seed=6, missing=0.2)
+    fusion = kind().fit_experts(experts, y, np.arange(120))
+    old = restore(*as_schema_2(fusion))
+    assert np.array_equal(old.combine(experts), fusion.combine(experts))
+    assert np.array_equal(old.weigh(experts), fusion.weigh(experts))
+    assert old.certificate_ == fusion.certificate_
+    assert np.array_equal(restore(*dump(old)).combine(experts), fusion.combine(experts))
 
 
 # Cells
@@ -194,6 +203,6 @@ def test_weights_are_those_of_all_targets():
     sd[:, 0] = [0.1, 1.0]
     mean = y[:, None] + sd * rng.normal(size=(20_000, 2, 20))
     experts = GaussianExperts(mean, np.full_like(mean, 0.5))  # stated alike: the weights must tell them apart
-    method = GAUSSIAN_METHODS["static_product"]
-    weights = method.weigh(experts, method.learn(experts, y, 1.0))[0]
-    assert weights[1] > 0.8
+    method = GaussianStaticProduct()
+    (params,) = method.fit_path(experts, y, [1.0])
+    assert method.share(experts.rows(np.arange(1)), params)[0, 1] > 0.8

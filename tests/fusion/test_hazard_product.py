@@ -114,7 +114,7 @@ def test_the_optimum_is_that_of_logistic_regression_on_person_periods(seed):
     fusion = fit(experts, observed, ridge=0.0)
     np.testing.assert_allclose(coefficients(fusion), theirs, atol=0.01)
     optimum = -log_expit(np.where(died, 1, -1) * (rows @ theirs)).sum() / 400
-    own = set_nll(fusion.log_pool(experts), observed).mean()
+    own = set_nll(fusion.combine(experts), observed).mean()
     assert own == pytest.approx(optimum, abs=1e-4)
 
 
@@ -134,14 +134,14 @@ def test_the_optimum_on_the_border_is_that_of_a_bounded_solver():
     fusion = fit(experts, observed, ridge=0.0)
     assert found.x[2] == 0
     np.testing.assert_allclose(coefficients(fusion), found.x, atol=0.02)
-    assert set_nll(fusion.log_pool(experts), observed).mean() == pytest.approx(found.fun, abs=1e-3)
+    assert set_nll(fusion.combine(experts), observed).mean() == pytest.approx(found.fun, abs=1e-3)
 
 
 def test_the_fused_hazard_is_the_weighted_mean_of_the_logits():
     experts, observed, logits, _ = cohort()
     fusion = fit(experts, observed, ridge=1.0)
     expected = expit(np.einsum("m,nmk->nk", coefficients(fusion), logits))
-    np.testing.assert_allclose(hazards(fusion.log_pool(experts)), expected, atol=1e-3)
+    np.testing.assert_allclose(hazards(fusion.combine(experts)), expected, atol=1e-3)
 
 
 def test_an_infinite_ridge_moves_the_sharpness_only():
@@ -158,7 +158,7 @@ def test_permuting_experts_permutes_weights_and_nothing_else():
     turned = Experts(experts.log_prob[:, order], experts.present[:, order])
     one, other = fit(experts, observed, ridge=1.0), fit(turned, observed, ridge=1.0)
     np.testing.assert_allclose(other.weigh(turned), one.weigh(experts)[:, order], atol=2e-3)
-    np.testing.assert_allclose(np.exp(other.log_pool(turned)), np.exp(one.log_pool(experts)), atol=1e-3)
+    np.testing.assert_allclose(np.exp(other.combine(turned)), np.exp(one.combine(experts)), atol=1e-3)
 
 
 def test_one_expert_at_sharpness_one_is_that_expert():
@@ -173,7 +173,7 @@ def test_absent_experts_have_weight_zero_and_the_rest_share_it():
     weights = fusion.weigh(experts)
     assert np.all(weights[~experts.present] == 0)
     np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-12)
-    assert np.all(np.isfinite(fusion.log_pool(experts)))
+    assert np.all(np.isfinite(fusion.combine(experts)))
 
 
 @pytest.mark.parametrize("half", [False, True])
@@ -187,5 +187,5 @@ def test_the_certificate_holds_where_one_expert_knows_all_and_shrinkage_is_stron
     fusion = fit(experts, observed, ridge=1e6)
     assert fusion.certificate_.holds
     assert fusion.certificate_.fallback is not None
-    own = set_nll(fusion.log_pool(experts), observed).mean()
+    own = set_nll(fusion.combine(experts), observed).mean()
     assert fusion.certificate_.fused == pytest.approx(own, abs=1e-12)

@@ -11,11 +11,11 @@ from pathfuse.fusion.categorical.logitprod import error_correlation
 from pathfuse.fusion.categorical.logpool import (
     ProductObjective,
     SetLikelihood,
-    equal_product,
     masked_softmax,
     no_features,
     weighted_product,
 )
+from pathfuse.fusion.product import equal_product
 
 
 def problem(seed=0, n=40, m=3, k=4, features=5, missing=0.2):

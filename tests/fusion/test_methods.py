@@ -5,17 +5,19 @@ import pytest
 from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 
+import pathfuse
 from pathfuse.endpoints.likelihood import set_nll
 from pathfuse.errors import InputError
-from pathfuse.fusion.auto import Auto
+from pathfuse.fusion.categorical.auto import Auto
+from pathfuse.fusion.categorical.chains import chain_nll
 from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.family import CATEGORICAL
 from pathfuse.fusion.categorical.gating import Standardiser, gate_features
 from pathfuse.fusion.categorical.imputation import GaussianImputer
 from pathfuse.fusion.categorical.logitprod import LogitProd
 from pathfuse.fusion.categorical.stacking import RidgeObjective, Stacking
 from pathfuse.fusion.categorical.static_product import StaticProduct
-from pathfuse.fusion.certificate import certify, chain_nll
-from pathfuse.fusion.registry import method_class
+from pathfuse.fusion.registry import fusion_class
 
 
 def regions(n, seed, k=3):
@@ -90,7 +92,7 @@ def test_sharpness_repairs_under_confidence():
     logits = 0.2 * (3 * np.eye(3)[y][:, None] + rng.normal(size=(400, 4, 3)))  # five times too flat
     static = StaticProduct().fit(logits, y)
     assert np.exp(static.params_["log_sharpness"]) > 3
-    uniform = method_class("uniform_product")().fit(logits, y)
+    uniform = pathfuse.UniformProduct().fit(logits, y)
     assert static.certificate_.fused < 0.6 * uniform.certificate_.fused
 
 
@@ -157,8 +159,8 @@ def test_best_expert_stands_in_for_absent_ones_in_the_certificate():
     observed = np.array([[True, False], [True, False]])
     expected = [-(np.log(0.9) + np.log(0.6)) / 2, -np.log(0.6)]
     np.testing.assert_allclose(chain_nll(experts, observed), expected, atol=1e-6)
-    assert certify(experts.log_prob[:, 1], experts, observed).best_expert == 0
-    assert not certify(experts.log_prob[:, 1], experts, observed).holds
+    assert CATEGORICAL.certify(experts.log_prob[:, 1], experts, observed).best_expert == 0
+    assert not CATEGORICAL.certify(experts.log_prob[:, 1], experts, observed).holds
 
 
 def test_fallback_when_shrinkage_ends_above_the_best_expert():
@@ -197,7 +199,7 @@ def test_weights_of_the_council_are_the_powers_of_the_experts():
     )
     expected = log_softmax(np.einsum("nm,nmk->nk", powers, experts.log_prob), axis=1)
     # Members are floored before they are weighed: not exact in the far tail.
-    np.testing.assert_allclose(np.exp(auto.log_pool(experts)), np.exp(expected), atol=1e-6)
+    np.testing.assert_allclose(np.exp(auto.combine(experts)), np.exp(expected), atol=1e-6)
     weights = auto.weights(logits)
     np.testing.assert_allclose(weights, powers / powers.sum(axis=1, keepdims=True), rtol=1e-12)
     assert np.abs(weights - auto.members_["logitprod"].weights(logits)).max() > 0.01  # not those of one member
@@ -205,7 +207,7 @@ def test_weights_of_the_council_are_the_powers_of_the_experts():
 
 def test_choose_takes_the_lowest_inner_score():
     logits, y = regions(150, 6)
-    choose = method_class("choose")().fit(logits, y)
+    choose = pathfuse.Choose().fit(logits, y)
     assert choose.inner_scores_[choose.chosen_.name] == min(choose.inner_scores_.values())
 
 
@@ -233,7 +235,7 @@ def test_one_patient_cannot_be_cross_validated():
 
 def test_an_unknown_method_is_named():
     with pytest.raises(InputError, match="'magic' is unknown"):
-        method_class("magic")
+        fusion_class("magic", CATEGORICAL)
 
 
 def test_an_unknown_gate_is_named():

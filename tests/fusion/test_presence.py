@@ -6,15 +6,17 @@ import numpy as np
 import pytest
 
 from pathfuse.endpoints.likelihood import log_softmax
-from pathfuse.fusion.auto import Auto
+from pathfuse.fusion.categorical.auto import Auto
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.logitprod import LogitProd
 from pathfuse.fusion.categorical.stacking import Stacking
 from pathfuse.fusion.categorical.static_product import StaticProduct
 from pathfuse.fusion.categorical.uniform_product import UniformProduct
-from pathfuse.fusion.gaussian.council import GAUSSIAN_METHODS, fit_gaussian_methods, fuse_gaussian
-from pathfuse.fusion.gaussian.experts import GaussianExperts, mean_nll
+from pathfuse.fusion.gaussian.experts import GaussianExperts
+from pathfuse.fusion.gaussian.family import GAUSSIAN
+from pathfuse.fusion.gaussian.uniform_product import GaussianUniformProduct
 from pathfuse.fusion.presence import MAX_EXPERTS, complete_group, group_of, hide_all_but, views
+from pathfuse.fusion.registry import fusion_class
 from pathfuse.fusion.store import dump, restore
 
 M = 5
@@ -96,7 +98,7 @@ def test_a_sample_does_not_depend_on_its_neighbours(rows, fitted):
 def test_it_is_stored(rows, fitted):
     again = restore(*dump(fitted))
     kept = Experts.from_logits(only(rows[2][:30], [1, 3]))
-    np.testing.assert_array_equal(again.log_pool(kept), fitted.log_pool(kept))
+    np.testing.assert_array_equal(again.combine(kept), fitted.combine(kept))
     np.testing.assert_array_equal(again.weigh(kept), fitted.weigh(kept))
 
 
@@ -104,7 +106,7 @@ def test_models_without_it_predict_as_before(rows, fitted):
     content, tensors = dump(fitted)
     old = restore(content, {name: array for name, array in tensors.items() if "presence/" not in name})
     kept = Experts.from_logits(only(rows[2][:30], [1, 3]))
-    assert np.isfinite(old.log_pool(kept)).all()
+    assert np.isfinite(old.combine(kept)).all()
 
 
 def test_every_set_has_a_view_of_its_own_up_to_a_number_of_experts():
@@ -141,14 +143,12 @@ def test_a_regression_that_lacks_experts_is_not_worse_than_their_equal_product(m
         return GaussianExperts(mean, np.broadcast_to(sd**2 / (1 + sd**2), mean.shape).copy()), y
 
     (known, truth), (unseen, later) = draw(300), draw(3000)
-    fitted = fit_gaussian_methods(known, truth, np.arange(300), 0, lambda share: None)
-    fused = fuse_gaussian(fitted, method, known, truth)
-    method = GAUSSIAN_METHODS["uniform_product"]
-    even = method.learn(known, truth, 0.0)
+    fused = fusion_class(method, GAUSSIAN)().fit_experts(known, truth, np.arange(300))
+    even = GaussianUniformProduct().fit_experts(known, truth, np.arange(300))
     for size in (1, 3):
         for shown in combinations(range(M), size):
             gone = np.setdiff1d(np.arange(M), shown)
             mean, variance = unseen.mean.copy(), unseen.variance.copy()
             mean[:, gone], variance[:, gone] = np.nan, np.nan
             kept = GaussianExperts(mean, variance)
-            assert mean_nll(fused.predict(kept), later) < mean_nll(method.predict(kept, even), later) + 0.02, shown
+            assert GAUSSIAN.score(fused.combine(kept), later) < GAUSSIAN.score(even.combine(kept), later) + 0.02, shown

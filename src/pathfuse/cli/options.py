@@ -47,9 +47,7 @@ EndpointName = Annotated[
 ]
 Jobs = Annotated[
     int | None,
-    Parameter(
-        name="--jobs", help="Processes for inner cross-validation (regression uses one); results do not depend on it."
-    ),
+    Parameter(name="--jobs", help="Processes for inner cross-validation; results do not depend on it."),
 ]
 
 TimeEdges = Annotated[

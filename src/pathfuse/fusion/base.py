@@ -1,30 +1,32 @@
-"""What every fusion is: a scikit-learn style estimator on arrays of expert outputs."""
+"""What every fusion is, whatever it fuses: an estimator on what experts predict."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Generic, Self
 
 import numpy as np
-from jaxtyping import Float
 from sklearn.base import BaseEstimator
-from threadpoolctl import threadpool_limits
+from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
-from pathfuse.errors import InputError, NotFittedError
-from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.errors import NotFittedError
 from pathfuse.fusion.certificate import Certificate
+from pathfuse.fusion.family import AnyFamily, E, Prediction, Truth
 from pathfuse.references import Reference
-from pathfuse.types import Logits, LogProbs, Observed, Weights
+from pathfuse.types import Weights
 
 
-class Fusion(BaseEstimator, ABC):  # type: ignore[misc]
-    """Base of all fusion methods.
+class _NotFittedError(NotFittedError, SklearnNotFittedError):  # type: ignore[misc]
+    """What both libraries catch."""
+
+
+class Fusion(BaseEstimator, ABC, Generic[E]):  # type: ignore[misc]
+    """Base of all fusions.
 
     Args:
-        seed: Seed of the inner folds; nothing else is random.
+        seed: Seed of the inner folds.
         n_jobs: Processes for inner cross-validation, as in joblib; results do not depend on it.
 
     Attributes:
         certificate_: Fit-row objective of every expert and of the fusion.
-        classes_: Labels in the order of the last axis of ``logits``.
     """
 
     name: ClassVar[str]
@@ -32,113 +34,33 @@ class Fusion(BaseEstimator, ABC):  # type: ignore[misc]
     """What it is, in one line that goes on from "The fused prediction was"; reports and the documentation print it."""
     references: ClassVar[tuple[Reference, ...]] = ()
     """The works it rests on."""
+    family: ClassVar[AnyFamily]
+    """The kind of predictions that it fuses."""
     certificate_: Certificate
-    classes_: np.ndarray
-    shape_: tuple[int, ...]
-    """Experts and outcomes."""
 
     def __init__(self, seed: int = 0, n_jobs: int | None = None) -> None:
         self.seed = seed
         self.n_jobs = n_jobs
 
-    def fit(self, logits: Logits, y: Any, groups: Any = None) -> Self:
-        """Fits on held-out expert outputs.
+    @abstractmethod
+    def fit_experts(self, experts: E, truth: Truth, groups: np.ndarray) -> Self:
+        """Fits on what experts predicted of rows that they were not trained on.
 
         Args:
-            logits: Float, (sample, expert, outcome): logits or log-probabilities of rows that the experts were **not**
-                trained on. NaN where an expert did not score the sample.
-            y: (sample,) class indices 0..K-1 or K distinct labels (sorted order = order of outcomes); or Bool,
-                (sample, outcome), the observed sets.
-            groups: (sample,) patients, of any type; default: every sample its own.
-
-        Raises:
-            InputError: Shapes disagree, a sample has no expert, or the truth does not fit the outcomes.
-
-        Examples:
-            Labels may be text; the order of outcomes is their sorted order.
-
-            >>> import numpy as np
-            >>> import pathfuse
-            >>> logits = np.array([[[2.0, 0.0]], [[0.0, 1.0]]])  # two samples, one expert, two classes
-            >>> model = pathfuse.UniformProduct().fit(logits, ["normal", "tumor"], groups=["p1", "p2"])
-            >>> model.predict(logits).tolist()
-            ['normal', 'tumor']
+            experts: Predictions of the fit rows.
+            truth: What was observed.
+            groups: Int, (sample,). Patients.
         """
-        experts = Experts.from_logits(logits)
-        observed, self.classes_ = observed_sets(y, experts.shape[2])
-        self.shape_ = experts.shape[1:]
-        if len(observed) != experts.n_samples:
-            raise InputError(f"logits have {experts.n_samples} samples but y has {len(observed)}")
-        with threadpool_limits(1):  # small matrices: threads cost time, and must not change a bit
-            return self.fit_experts(experts, observed, group_numbers(groups, experts.n_samples))
 
     @abstractmethod
-    def fit_experts(self, experts: Experts, observed: Observed, groups: np.ndarray) -> Self:
-        """``fit`` on floored log-probabilities, observed sets and patients as integers."""
+    def combine(self, experts: E) -> Prediction:
+        """The fused prediction; a row depends on nothing but itself."""
 
     @abstractmethod
-    def log_pool(self, experts: Experts) -> LogProbs:
-        """Fused log-probabilities; a row depends on nothing but itself."""
-
-    @abstractmethod
-    def weigh(self, experts: Experts) -> Weights:
+    def weigh(self, experts: E) -> Weights:
         """The experts' weights in each sample."""
-
-    def predict_log_proba(self, logits: Logits) -> LogProbs:
-        """Fused log-probabilities, Float, (sample, outcome)."""
-        return self.log_pool(self._experts(logits))
-
-    def predict_proba(self, logits: Logits) -> Float[np.ndarray, "sample outcome"]:
-        """Fused probabilities, Float, (sample, outcome); rows sum to 1."""
-        return np.exp(self.predict_log_proba(logits))
-
-    def predict(self, logits: Logits) -> np.ndarray:
-        """The most probable label of each sample."""
-        return np.asarray(self.classes_[self.predict_log_proba(logits).argmax(axis=1)])
-
-    def weights(self, logits: Logits) -> Weights:
-        """Weights of the experts, Float, (sample, expert); rows sum to 1, absent experts have 0."""
-        return self.weigh(self._experts(logits))
-
-    def _experts(self, logits: Logits) -> Experts:
-        experts = Experts.from_logits(logits)
-        fitted = getattr(self, "shape_", experts.shape[1:])
-        if experts.shape[1:] != fitted:
-            given = f"{experts.shape[1]} experts and {experts.shape[2]} outcomes"
-            raise InputError(f"fitted on {fitted[0]} experts and {fitted[1]} outcomes, but these logits have {given}")
-        return experts
 
     def _need(self, attribute: str) -> Any:
         if not hasattr(self, attribute):
-            raise NotFittedError(f"{type(self).__name__} predicts only after fit")
+            raise _NotFittedError(f"{type(self).__name__} predicts only after fit")
         return getattr(self, attribute)
-
-
-def observed_sets(y: Any, n_outcomes: int) -> tuple[Observed, np.ndarray]:
-    """Labels as observed sets, and the labels in the order of outcomes.
-
-    Raises:
-        InputError: The labels do not fit the number of outcomes.
-    """
-    truth = np.asarray(y)
-    if truth.ndim == 2 and truth.dtype == bool and truth.shape[1] == n_outcomes and truth.any(axis=1).all():
-        return truth, np.arange(n_outcomes)
-    if truth.ndim != 1:
-        raise InputError(f"y needs one label per sample, or a boolean (samples, {n_outcomes}) array of observed sets")
-    if np.issubdtype(truth.dtype, np.integer) and truth.min() >= 0 and truth.max() < n_outcomes:
-        classes, index = np.arange(n_outcomes), truth
-    else:
-        classes, index = np.unique(truth, return_inverse=True)
-    if len(classes) != n_outcomes:
-        raise InputError(f"y has {len(classes)} distinct labels but logits have {n_outcomes} outcomes")
-    return np.eye(n_outcomes, dtype=bool)[index], classes
-
-
-def group_numbers(groups: Any, n_samples: int) -> np.ndarray:
-    """Patients of any type as integers; default: every sample its own."""
-    if groups is None:
-        return np.arange(n_samples)
-    numbers = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
-    if len(numbers) != n_samples:
-        raise InputError(f"groups has {len(numbers)} entries but there are {n_samples} samples")
-    return numbers

@@ -5,35 +5,25 @@ from typing import Self
 import numpy as np
 
 from pathfuse.fusion.base import Fusion
-from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.family import E, Prediction, Truth
 from pathfuse.fusion.fitted import FittedMethods, fit_methods
 from pathfuse.fusion.method import Method
 from pathfuse.fusion.methods import new_methods
 from pathfuse.fusion.works import VANDERLAAN_2007
-from pathfuse.types import LogProbs, Observed, Weights
+from pathfuse.types import Weights
 
 
-class Choose(Fusion):
+class Choice(Fusion[E]):
     """The method with the lowest held-out NLL; of equals the simplest.
 
     Args:
-        endpoint: ``survival`` adds ``hazard_product`` to the methods; the outcomes are then T bins and a tail.
+        endpoint: Whose methods are tried.
         seed: Seed of the inner folds.
         n_jobs: Processes for inner cross-validation (joblib).
 
     Attributes:
         chosen_: That method, fitted on all rows.
         inner_scores_: Mean held-out NLL of every method that may be chosen.
-
-    Examples:
-        >>> import numpy as np
-        >>> import pathfuse
-        >>> y = np.arange(8) % 2
-        >>> logits = np.random.default_rng(0).normal(size=(8, 2, 2))
-        >>> logits[np.arange(8), :, y] += 1.5
-        >>> model = pathfuse.Choose().fit(logits, y)
-        >>> model.chosen_.name == min(model.inner_scores_, key=model.inner_scores_.get)
-        True
     """
 
     name = "choose"
@@ -41,32 +31,31 @@ class Choose(Fusion):
         "the one of the methods named next with the lowest held-out negative log-likelihood in inner cross-validation"
     )
     references = (VANDERLAAN_2007,)
-    chosen_: Method
+    chosen_: Method[E]
     inner_scores_: dict[str, float]
 
-    def __init__(self, endpoint: str = "multiclass", seed: int = 0, n_jobs: int | None = None) -> None:
+    def __init__(self, endpoint: str, seed: int = 0, n_jobs: int | None = None) -> None:
         super().__init__(seed, n_jobs)
         self.endpoint = endpoint
 
-    def fit_experts(self, experts: Experts, observed: Observed, groups: np.ndarray) -> Self:
+    def fit_experts(self, experts: E, truth: Truth, groups: np.ndarray) -> Self:
         """Fits all methods, then picks."""
-        return self.from_fitted(
-            fit_methods(new_methods(self.seed, self.endpoint), experts, observed, groups, self.seed, self.n_jobs)
-        )
+        methods: list[Method[E]] = new_methods(self.seed, self.endpoint)
+        return self.from_fitted(fit_methods(methods, experts, truth, groups, self.seed, self.n_jobs))
 
-    def from_fitted(self, fitted: FittedMethods) -> Self:
+    def from_fitted(self, fitted: FittedMethods[E]) -> Self:
         """Picks among methods that are fitted already."""
-        self.inner_scores_ = {name: fitted.scores[name] for name, method in fitted.members.items() if method.in_council}
+        self.inner_scores_ = {name: fitted.scores[name] for name in fitted.voting}
         self.chosen_ = fitted.members[min(self.inner_scores_, key=lambda name: self.inner_scores_[name])]
         self.certificate_ = self.chosen_.certificate_
         return self
 
-    def log_pool(self, experts: Experts) -> LogProbs:
+    def combine(self, experts: E) -> Prediction:
         """See ``Fusion``."""
-        chosen: Method = self._need("chosen_")
-        return chosen.log_pool(experts)
+        chosen: Method[E] = self._need("chosen_")
+        return chosen.combine(experts)
 
-    def weigh(self, experts: Experts) -> Weights:
+    def weigh(self, experts: E) -> Weights:
         """See ``Fusion``."""
-        chosen: Method = self._need("chosen_")
+        chosen: Method[E] = self._need("chosen_")
         return chosen.weigh(experts)

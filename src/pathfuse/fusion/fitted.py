@@ -2,67 +2,92 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Generic
 
 import numpy as np
 from jaxtyping import Float
 
 from pathfuse.errors import InputError
-from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.family import E, Prediction, Truth
 from pathfuse.fusion.inner_cv import inner_folds
-from pathfuse.fusion.method import Method, Tick, no_tick, out_of_fold, path_to_best, predict_views, score_settings
+from pathfuse.fusion.method import Method
+from pathfuse.fusion.out_of_fold import Tick, no_tick, out_of_fold, path_to_best, predict_views, score_settings
 from pathfuse.fusion.presence import View, fit_presence, views
-from pathfuse.types import Index, LogProbs, Observed
+from pathfuse.types import Index
 
 
 @dataclass(frozen=True)
-class FittedMethods:
-    """Fitted methods with what inner cross-validation said of them."""
+class FittedMethods(Generic[E]):
+    """Fitted methods with what inner cross-validation found."""
 
-    members: dict[str, Method]
+    members: dict[str, Method[E]]
     """Each method at its best setting, fitted on all fit rows."""
     scores: dict[str, float]
     """Mean held-out NLL of each method at that setting."""
-    held_out: dict[str, Float[np.ndarray, "repeat row outcome"]]
-    """Held-out log-probabilities at that setting."""
+    held_out: dict[str, Float[np.ndarray, "repeat row column"]]
+    """Held-out predictions at that setting."""
     rows: Index
     """The fit rows that ``held_out`` covers."""
-    seen: list[View]
+    inner: E
+    """What the experts predicted of these rows; of a regression with many targets some of them."""
+    truth: Truth
+    """Of the same rows and targets."""
+    seen: list[View[E]]
     """Those rows with experts hidden."""
-    hidden: dict[str, list[LogProbs]]
+    hidden: dict[str, list[Prediction]]
     """What each method predicts of them, as it is: nothing is corrected."""
+
+    @property
+    def voting(self) -> dict[str, Method[E]]:
+        """The methods that vote in a council."""
+        return {name: method for name, method in self.members.items() if method.in_council}
+
+
+AnyFitted = FittedMethods[Any]
 
 
 def fit_methods(
-    methods: Sequence[Method],
-    experts: Experts,
-    observed: Observed,
+    methods: Sequence[Method[E]],
+    experts: E,
+    truth: Truth,
     groups: np.ndarray,
     seed: int,
     n_jobs: int | None = None,
     tick: Tick = no_tick,
-) -> FittedMethods:
+) -> FittedMethods[E]:
     """Fits every method at the setting that inner cross-validation prefers.
+
+    Args:
+        methods: Unfitted; of one family.
+        experts: Predictions of rows that the experts were not trained on.
+        truth: What was observed.
+        groups: Int, (sample,). Patients.
+        seed: Of the inner folds.
+        n_jobs: Processes, as in joblib.
+        tick: Called as the work goes on.
 
     Raises:
         InputError: Nothing can be held out: all fit rows belong to one patient, or no outcome occurs twice.
     """
-    folds = inner_folds(observed, groups, seed)
+    family = methods[0].family
+    folds = inner_folds(family.strata(truth), groups, seed)
     if folds is None:
         raise InputError(
-            "the fit rows cannot be divided for inner cross-validation: "
-            "they need at least two patients and one class with two rows"
+            "the fit rows cannot be divided for inner cross-validation: they need at least two patients and, where "
+            "there are classes, two rows of one class"
         )
-    held_out = out_of_fold(methods, experts, observed, folds, n_jobs, tick)
+    inner, known = family.narrow(experts.rows(folds.rows), truth[folds.rows])
+    held_out = out_of_fold(methods, inner, known, folds, n_jobs, tick)
     members, best, kept, hidden = {}, {}, {}, {}
-    seen = views(experts.rows(folds.rows), seed)
+    seen = views(inner, seed)
     for method, predictions in zip(methods, held_out, strict=True):
-        scores = score_settings(method.candidates(len(folds.rows)), predictions, observed[folds.rows])
+        scores = score_settings(method, method.candidates(len(folds.rows)), predictions, known)
         path = path_to_best(scores)
-        members[method.name] = method.refit(experts, observed, path, scores)
+        members[method.name] = method.refit(experts, truth, path, scores)
         best[method.name], kept[method.name] = scores[path[-1]], predictions[len(path) - 1]
-        hidden[method.name] = predict_views(method, seen, experts, observed, folds)
+        narrowed = inner.n_columns < experts.n_columns
+        hidden[method.name] = predict_views(method, seen, inner, known, folds, narrowed=narrowed)
         if method.fits:
-            rows = folds.rows
-            presence = fit_presence(seen, hidden[method.name], observed[rows], experts.present[rows])
-            method.learn_presence(presence, experts, observed)
-    return FittedMethods(members, best, kept, folds.rows, seen, hidden)
+            presence = fit_presence(family, seen, hidden[method.name], inner, known)
+            method.learn_presence(presence, experts, truth)
+    return FittedMethods(members, best, kept, folds.rows, inner, known, seen, hidden)

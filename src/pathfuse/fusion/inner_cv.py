@@ -1,6 +1,7 @@
 """Inner cross-validation: every choice that a fusion makes is made on rows it was not fitted on.
 
-Folds are grouped by patient, stratified by outcome, and the same for all methods.
+Folds are grouped by patient, stratified by outcome where there are classes, and the same for all methods of both
+families.
 """
 
 import warnings
@@ -43,15 +44,15 @@ def _splitter(groups: np.ndarray, n_splits: int, seed: int) -> Any:
     return kind(n_splits, shuffle=True, random_state=seed)
 
 
-def inner_folds(observed: Observed, groups: Groups, seed: int) -> InnerFolds | None:
+def inner_folds(strata: Int[np.ndarray, " sample"], groups: Groups, seed: int) -> InnerFolds | None:
     """The folds for one fit set, or None where there is nothing to hold out (one patient).
 
     Args:
-        observed: Bool, (sample, outcome). Its distinct rows are the strata.
+        strata: Int, (sample,). Kinds of truth; all the same where there are none.
         groups: Int, (sample,). Patients.
         seed: Any integer; the same seed gives the same folds.
     """
-    strata, rows = strata_of(observed), np.arange(len(observed))
+    rows = np.arange(len(strata))
     if len(rows) > MAX_ROWS:
         parts = _splitter(groups, max(2, round(len(rows) / MAX_ROWS)), seed)
         with warnings.catch_warnings():

@@ -1,38 +1,25 @@
-"""A method of the fitted: a method with parameters, whose one setting is chosen by inner cross-validation.
+"""A method: something with parameters, whose one setting is chosen by inner cross-validation.
 
 A method says which settings it could take (``candidates``), how it is fitted along them (``fit_path``), and how fitted
-parameters pool experts (``pool``) and weigh them (``share``). Everything else is here, once.
+parameters pool experts (``pool``) and weigh them (``share``). Everything else is here, once, for all families.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from typing import ClassVar, Self
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
-from jaxtyping import Float
-from joblib import delayed
 
-from pathfuse.costs import Tally, absorb, tallied
-from pathfuse.endpoints.likelihood import set_nll
 from pathfuse.fusion.base import Fusion
-from pathfuse.fusion.categorical.experts import Experts
-from pathfuse.fusion.certificate import certify
-from pathfuse.fusion.inner_cv import LARGE, InnerFolds, inner_folds
-from pathfuse.fusion.presence import View, corrected, corrected_exponents, fit_presence, views
-from pathfuse.types import LogProbs, Observed, Params, Weights
-from pathfuse.workers import in_parallel
-
-HeldOut = Float[np.ndarray, "setting repeat row outcome"]
-Tick = Callable[[float], None]
-"""Called with the share of the work that is done."""
+from pathfuse.fusion.family import E, Prediction, Truth
+from pathfuse.fusion.inner_cv import inner_folds
+from pathfuse.fusion.out_of_fold import out_of_fold, path_to_best, predict_views, score_settings
+from pathfuse.fusion.presence import corrected_exponents, fit_presence, normalised, views
+from pathfuse.types import Params, Weights
 
 
-def no_tick(share: float) -> None:
-    """Nobody watches."""
-
-
-class Method(Fusion):
-    """Base of the simple methods.
+class Method(Fusion[E]):
+    """Base of the methods.
 
     Attributes:
         params_: Fitted numbers by name.
@@ -66,149 +53,90 @@ class Method(Fusion):
         return self.open_end and len(candidates) > 1 and self.setting_ == candidates[-1]
 
     @abstractmethod
-    def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:
+    def fit_path(self, experts: E, truth: Truth, settings: Sequence[float]) -> list[Params]:
         """Fits the method at each setting in turn, each warm-started from the one before."""
 
-    @abstractmethod
-    def pool(self, experts: Experts, params: Params) -> LogProbs:
-        """Fused log-probabilities; a row depends on nothing but itself."""
+    def fit_last(self, experts: E, truth: Truth, path: Sequence[float]) -> Params:
+        """Fits the method at the last setting of a path."""
+        return self.fit_path(experts, truth, path)[-1]
 
     @abstractmethod
-    def share(self, experts: Experts, params: Params) -> Weights:
+    def pool(self, experts: E, params: Params) -> Prediction:
+        """The fused prediction with given parameters; a row depends on nothing but itself."""
+
+    @abstractmethod
+    def share(self, experts: E, params: Params) -> Weights:
         """The experts' weights in each sample."""
 
-    def safeguards(self, experts: Experts, observed: Observed) -> Iterable[tuple[str, Params]]:
+    def safeguards(self, experts: E, truth: Truth) -> Iterable[tuple[str, Params]]:
         """Parameters to fall back along, by name, if the certificate does not hold."""
         return ()
 
-    def fit_experts(self, experts: Experts, observed: Observed, groups: np.ndarray) -> Self:
-        """``fit`` on floored log-probabilities and observed sets."""
+    def fit_experts(self, experts: E, truth: Truth, groups: np.ndarray) -> Self:
+        """Chooses the setting, fits on all rows, and learns what absent experts change."""
         candidates = self.candidates(experts.n_samples)
-        folds = inner_folds(observed, groups, self.seed)
+        folds = inner_folds(self.family.strata(truth), groups, self.seed)
         if len(candidates) == 1 or folds is None:
-            self.refit(experts, observed, candidates[: (len(candidates) + 1) // 2], {})
+            self.refit(experts, truth, candidates[: (len(candidates) + 1) // 2], {})
         else:
-            (held_out,) = out_of_fold([self], experts, observed, folds, self.n_jobs)
-            scores = score_settings(candidates, held_out, observed[folds.rows])
-            self.refit(experts, observed, path_to_best(scores), scores)
+            inner, known = self.family.narrow(experts.rows(folds.rows), truth[folds.rows])
+            (held_out,) = out_of_fold([self], inner, known, folds, self.n_jobs)
+            scores = score_settings(self, candidates, held_out, known)
+            self.refit(experts, truth, path_to_best(scores), scores)
         if folds is not None and self.fits:
-            seen = views(experts.rows(folds.rows), self.seed)
-            said = predict_views(self, seen, experts, observed, folds)
-            self.learn_presence(
-                fit_presence(seen, said, observed[folds.rows], experts.present[folds.rows]), experts, observed
-            )
+            inner, known = self.family.narrow(experts.rows(folds.rows), truth[folds.rows])
+            seen = views(inner, self.seed)
+            narrowed = inner.n_columns < experts.n_columns
+            predicted = predict_views(self, seen, inner, known, folds, narrowed=narrowed)
+            self.learn_presence(fit_presence(self.family, seen, predicted, inner, known), experts, truth)
         return self
 
-    def refit(self, experts: Experts, observed: Observed, path: Sequence[float], scores: dict[float, float]) -> Self:
+    def refit(self, experts: E, truth: Truth, path: Sequence[float], scores: dict[float, float]) -> Self:
         """Fits on all rows at the last setting of ``path`` and checks the guarantee."""
         self.setting_, self.scores_, self.presence_ = path[-1], scores, {}
-        self.params_ = self.fit_path(experts, observed, path)[-1]
-        self.certificate_ = certify(self.pool(experts, self.params_), experts, observed)
+        self.params_ = self.fit_last(experts, truth, path)
+        self.certificate_ = self.family.certify(self.pool(experts, self.params_), experts, truth)
         if not self.certificate_.holds:
-            for name, params in self.safeguards(experts, observed):
+            for name, params in self.safeguards(experts, truth):
                 self.params_ = params
-                self.certificate_ = certify(self.pool(experts, params), experts, observed, fallback=name)
+                self.certificate_ = self.family.certify(self.pool(experts, params), experts, truth, name)
                 if self.certificate_.holds:
                     break
         return self
 
-    def learn_presence(self, presence: Params, experts: Experts, observed: Observed) -> None:
+    def learn_presence(self, presence: Params, experts: E, truth: Truth) -> None:
         """Takes the correction for absent experts, unless it would break the guarantee on the fit rows."""
         self.presence_ = presence
-        if experts.present.all():
+        if experts.scored.all():
             return
-        certificate = certify(self.log_pool(experts), experts, observed, self.certificate_.fallback)
+        fallback = self.certificate_.fallback
+        certificate = self.family.certify(self.combine(experts), experts, truth, fallback)
         if self.certificate_.holds and not certificate.holds:
             self.presence_ = {}
         else:
             self.certificate_ = certificate
 
-    def log_pool(self, experts: Experts) -> LogProbs:
-        """Fused log-probabilities of samples."""
-        return corrected(self.pool(experts, self._need("params_")), experts, self.presence_)
+    def combine(self, experts: E) -> Prediction:
+        """The fused prediction of samples."""
+        params: Params = self._need("params_")
+        return self.family.corrected(self.pool(experts, params), self.completed(experts, params), self.presence_)
 
-    def exponents(self, experts: Experts) -> Weights:
+    def completed(self, experts: E, params: Params) -> E:
+        """The experts with what the fit learned about them, where they do not say all that is needed."""
+        return experts
+
+    def sharpness(self, params: Params) -> np.ndarray:
+        """The power to which the whole product is raised; 1 for what is no product."""
+        return np.exp(params.get("log_sharpness", np.zeros(())))
+
+    def exponents(self, experts: E) -> Weights:
         """The powers to which the experts are raised before absent ones are allowed for: sharpness x weight."""
         params: Params = self._need("params_")
-        return np.asarray(np.exp(params.get("log_sharpness", np.zeros(()))) * self.share(experts, params))
+        return np.asarray(self.sharpness(params) * self.share(experts, params))
 
-    def weigh(self, experts: Experts) -> Weights:
+    def weigh(self, experts: E) -> Weights:
         """Weights of the experts in each sample."""
-        powers = corrected_exponents(self.exponents(experts), experts, self.presence_)
-        return powers / powers.sum(axis=1, keepdims=True)
+        return normalised(corrected_exponents(self.exponents(experts), experts.scored, self.presence_))
 
 
-def _out_of_fold(
-    method: Method, experts: Experts, observed: Observed, train: np.ndarray, test: np.ndarray
-) -> tuple[np.ndarray, Tally]:
-    settings = method.candidates(len(train))
-    with tallied() as tally:  # a worker process counts for the one that waits for it
-        fitted = method.fit_path(experts.rows(train), observed[train], settings)
-        judged = experts.rows(test)
-        said = np.stack([method.pool(judged, params) for params in fitted])
-    return said, tally
-
-
-def out_of_fold(
-    methods: Sequence[Method],
-    experts: Experts,
-    observed: Observed,
-    folds: InnerFolds,
-    n_jobs: int | None,
-    tick: Tick = no_tick,
-) -> list[HeldOut]:
-    """Held-out log-probabilities of each method at each of its settings, on the same folds for all.
-
-    Runs through ``joblib.Parallel``: the caller's ``parallel_config`` chooses the backend; results do not depend on it.
-    """
-    inner, truth = experts.rows(folds.rows), observed[folds.rows]
-    jobs = [(m, r, train, test) for m in methods for r, split in enumerate(folds.splits) for train, test in split]
-    tasks = (delayed(_out_of_fold)(method, inner, truth, train, test) for method, _, train, test in jobs)
-    parts = in_parallel(n_jobs, tasks)
-    shape = (len(folds.splits), inner.n_samples, inner.shape[2])
-    results = [np.full((len(m.candidates(inner.n_samples)), *shape), np.nan) for m in methods]
-    position = {id(m): i for i, m in enumerate(methods)}
-    for done, ((method, repeat, _, test), (part, tally)) in enumerate(zip(jobs, parts, strict=True), start=1):
-        absorb(tally)
-        results[position[id(method)]][:, repeat, test] = part
-        tick(done / len(jobs))
-    return results
-
-
-def predict_views(
-    method: Method, seen: Sequence[View], experts: Experts, observed: Observed, folds: InnerFolds
-) -> list[LogProbs]:
-    """What a fitted method predicts of views of its fit rows, held out in the first repeat of the inner folds.
-
-    Above ``LARGE`` rows, and for methods without anything to fit, by the method itself: it has seen too many rows, or
-    learned too little, to know one of them.
-    """
-    if not seen:
-        return []
-    if not method.fits or len(folds.rows) > LARGE:
-        return [method.pool(view.experts, method.params_) for view in seen]
-    inner, truth = experts.rows(folds.rows), observed[folds.rows]
-    result = [np.full((len(view.rows), experts.shape[2]), np.nan) for view in seen]
-    for train, test in folds.splits[0]:
-        (params,) = method.fit_path(inner.rows(train), truth[train], [method.setting_])
-        chosen = [np.flatnonzero(np.isin(view.rows, test)) for view in seen]
-        parts = [view.experts.rows(rows) for view, rows in zip(seen, chosen, strict=True)]
-        said = method.pool(Experts.joined(parts), params)
-        ends = np.cumsum([len(rows) for rows in chosen])
-        for own, rows, part in zip(result, chosen, np.split(said, ends[:-1]), strict=True):
-            own[rows] = part
-    return result
-
-
-def score_settings(settings: Sequence[float], held_out: HeldOut, observed: Observed) -> dict[float, float]:
-    """Mean held-out NLL of each setting."""
-    return {
-        setting: float(np.mean([set_nll(repeat, observed).mean() for repeat in predictions]))
-        for setting, predictions in zip(settings, held_out, strict=True)
-    }
-
-
-def path_to_best(scores: dict[float, float]) -> list[float]:
-    """The settings down to the one with the lowest score; of equals the first, which shrinks most."""
-    settings = list(scores)
-    return settings[: 1 + min(range(len(settings)), key=lambda i: scores[settings[i]])]
+AnyMethod: TypeAlias = Method[Any]

@@ -4,7 +4,8 @@ A product of five experts that agree sharpens all five; when a sample has one of
 over-confident. So each method learns, for every set of present experts S, how far to trust itself and how far the equal
 product u_S of those that are present:
 
-    log q = a_S * log q_S + b_S * log u_S - log Z,     a_S, b_S >= 0
+    log q = a_S * log q_S + b_S * log u_S - log Z,     a_S, b_S >= 0              (categorical)
+    precision = a_S / v_S + b_S / u_S, and the mean weighed by the two terms      (Gaussian)
 
 on held-out rows of the fit set from which the other experts are hidden. (a, b) = (1, 0) is the method as it is, (0, 1)
 the equal product: neither can be much better on new rows than what is chosen. With more than ``MAX_EXPERTS`` experts
@@ -13,17 +14,13 @@ there are too many sets, and their number of experts stands for them.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Generic
 
 import numpy as np
-from jaxtyping import Bool, Int
-from scipy.optimize import minimize
+from jaxtyping import Bool, Float, Int
 
-from pathfuse.costs import add_flops
-from pathfuse.endpoints.likelihood import floor_log_prob, log_softmax
-from pathfuse.fusion.categorical.anchor import equal_weights
-from pathfuse.fusion.categorical.experts import Experts
-from pathfuse.fusion.categorical.logpool import SetLikelihood, Vector, weighted_product
-from pathfuse.types import LogProbs, Observed, Params, Present, Weights
+from pathfuse.fusion.family import AnyFamily, E, Prediction, Truth
+from pathfuse.types import Params, Present, Weights
 
 MAX_EXPERTS = 7
 """Up to 126 sets of present experts have numbers of their own."""
@@ -50,12 +47,12 @@ def complete_group(n_experts: int) -> int:
 
 
 @dataclass(frozen=True)
-class View:
+class View(Generic[E]):
     """Some rows of the fit set, with all experts hidden but those of one group."""
 
     group: int
     rows: Int[np.ndarray, " row"]
-    experts: Experts
+    experts: E
 
 
 @dataclass(frozen=True)
@@ -98,52 +95,34 @@ def known_experts(present: Present) -> Int[np.ndarray, " expert"]:
     return np.flatnonzero(present.any(axis=0))
 
 
-def views(experts: Experts, seed: int) -> list[View]:
+def views(experts: E, seed: int) -> list[View[E]]:
     """The rows of every group but the complete one, with the others hidden; see ``hide_all_but``."""
-    if experts.context is not None:  # features read around the samples know all experts
+    if not experts.can_hide:
         return []
-    result = []
-    for hidden in hide_all_but(experts.present, seed):
-        log_prob = np.where(hidden.shown[:, :, None], experts.log_prob[hidden.rows], 0.0)
-        result.append(View(hidden.group, hidden.rows, Experts(log_prob, hidden.shown)))
-    return result
+    return [
+        View(hidden.group, hidden.rows, experts.only(hidden.rows, hidden.shown))
+        for hidden in hide_all_but(experts.scored, seed)
+    ]
 
 
-def fit_presence(seen: Sequence[View], predictions: Sequence[LogProbs], observed: Observed, present: Present) -> Params:
+def fit_presence(
+    family: AnyFamily, seen: Sequence[View[E]], predictions: Sequence[Prediction], experts: E, truth: Truth
+) -> Params:
     """The two numbers of every group.
 
     Args:
+        family: Of the predictions.
         seen: The views.
         predictions: What the method predicts of each, held out.
-        observed: Observed sets of the rows that the views count in.
-        present: Who scored those rows.
+        experts: Of the rows that the views count in.
+        truth: Of the same rows.
 
     Returns:
         ``group``, Int; ``own`` (a) and ``equal`` (b), Float, each (group,); ``known``, Int: the experts that count.
     """
-    numbers = [
-        _fit_pair(view.experts, predicted, observed[view.rows])
-        for view, predicted in zip(seen, predictions, strict=True)
-    ]
-    own, equal = np.array(numbers).reshape(-1, 2).T
+    own, equal = np.array(family.fit_pairs(seen, predictions, experts, truth)).reshape(-1, 2).T
     groups = np.array([view.group for view in seen], dtype=np.int64)
-    return {"group": groups, "own": own, "equal": equal, "known": known_experts(present)}
-
-
-def _fit_pair(experts: Experts, predicted: LogProbs, observed: Observed) -> tuple[float, float]:
-    if len(predicted) < MIN_ROWS:
-        return 0.0, 1.0
-    even = weighted_product(experts, equal_weights(experts.present))
-    parts = np.stack([floor_log_prob(predicted).T, even.T])
-    likelihood = SetLikelihood.of(observed, np.exp(even).T, PRIOR_ROWS / len(predicted))
-
-    def value(theta: Vector) -> tuple[float, Vector]:
-        loss, slope = likelihood(np.einsum("p,pkn->kn", theta, parts))
-        return loss, np.einsum("kn,pkn->p", slope, parts) / len(predicted)
-
-    found = minimize(value, np.array([0.5, 0.5]), jac=True, method="L-BFGS-B", bounds=[(0, None), (0, None)])
-    add_flops(4 * parts.size * found.nfev)
-    return float(found.x[0]), float(found.x[1])
+    return {"group": groups, "own": own, "equal": equal, "known": known_experts(experts.scored)}
 
 
 def numbers_of(params: Params, present: Present) -> tuple[np.ndarray, np.ndarray]:
@@ -161,22 +140,19 @@ def lacks_one(present: Present, params: Params) -> Bool[np.ndarray, " sample"]:
     return np.asarray(~present[:, params["known"]].all(axis=1))
 
 
-def corrected(log_prob: LogProbs, experts: Experts, params: Params) -> LogProbs:
-    """The predictions of samples that lack an expert, made as sharp as the others deserve; the rest as they are."""
-    lacking = lacks_one(experts.present, params)
-    if not lacking.any():
-        return log_prob
-    own, equal = numbers_of(params, experts.present[lacking])
-    few = experts.rows(np.flatnonzero(lacking))
-    even = weighted_product(few, equal_weights(few.present))
-    result = log_prob.copy()
-    result[lacking] = log_softmax(own[:, None] * floor_log_prob(log_prob[lacking]) + equal[:, None] * even)
-    return result
+def equal_weights(present: Present) -> Weights:
+    """1 / (number of experts present), 0 for absent ones."""
+    return present / present.sum(axis=1, keepdims=True)
 
 
-def corrected_exponents(exponents: Weights, experts: Experts, params: Params) -> Weights:
+def corrected_exponents(exponents: Weights, present: Present, params: Params) -> Weights:
     """The powers to which experts are raised, of a method whose own powers are ``exponents``."""
-    if not lacks_one(experts.present, params).any():
+    if not lacks_one(present, params).any():
         return exponents
-    own, equal = numbers_of(params, experts.present)
-    return own[:, None] * exponents + equal[:, None] * equal_weights(experts.present)
+    own, equal = numbers_of(params, present)
+    return own[:, None] * exponents + equal[:, None] * equal_weights(present)
+
+
+def normalised(powers: Float[np.ndarray, "sample expert"]) -> Weights:
+    """Powers as weights that sum to 1."""
+    return np.asarray(powers / np.maximum(powers.sum(axis=1, keepdims=True), 1e-300))

@@ -1,39 +1,46 @@
-"""Every fusion method by name: the methods, the council over them, and the choice among them."""
+"""Every fusion by name: the methods, the council over them, and the choice among them."""
+
+from typing import Any
 
 from pathfuse.errors import InputError
-from pathfuse.fusion.auto import Auto
 from pathfuse.fusion.base import Fusion
-from pathfuse.fusion.choose import Choose
-from pathfuse.fusion.gaussian.council import GAUSSIAN_METHODS
-from pathfuse.fusion.gaussian.method import GaussianMethod
-from pathfuse.fusion.method import Method
-from pathfuse.fusion.methods import CATEGORICAL, categorical_methods
+from pathfuse.fusion.categorical.auto import Auto
+from pathfuse.fusion.categorical.choose import Choose
+from pathfuse.fusion.family import AnyFamily
+from pathfuse.fusion.gaussian.auto import GaussianAuto
+from pathfuse.fusion.gaussian.choose import GaussianChoose
+from pathfuse.fusion.methods import METHODS, family_of, methods_of
 
-METHODS: dict[str, type[Fusion]] = {
-    **{method.name: method for method in CATEGORICAL},
-    Auto.name: Auto,
-    Choose.name: Choose,
-}
+FUSIONS: tuple[type[Fusion[Any]], ...] = (*METHODS, Auto, Choose, GaussianAuto, GaussianChoose)
 
 
-def methods_of(endpoint: str) -> dict[str, type[Method] | type[GaussianMethod]]:
-    """The methods that are fitted and judged for an endpoint, by name, simple to rich."""
-    if endpoint == "regression":
-        return {name: type(method) for name, method in GAUSSIAN_METHODS.items()}
-    return dict(categorical_methods(endpoint))
+def fusions_of(family: AnyFamily) -> dict[str, type[Fusion[Any]]]:
+    """The fusions of one family, by name."""
+    return {fusion.name: fusion for fusion in FUSIONS if fusion.family is family}
 
 
-def described(name: str, endpoint: str) -> type[Fusion] | type[GaussianMethod] | None:
-    """The class that says what a method is and what it rests on; None for a name that no method has."""
-    return {**METHODS, **methods_of(endpoint)}.get(name)
+def names_of(endpoint: str) -> list[str]:
+    """What ``--method`` may be for an endpoint."""
+    return [*methods_of(endpoint), Auto.name, Choose.name]
 
 
-def method_class(name: str) -> type[Fusion]:
-    """The class of a method.
+def all_names() -> list[str]:
+    """What ``--method`` may be for any endpoint."""
+    return list(dict.fromkeys(fusion.name for fusion in FUSIONS))
+
+
+def described(name: str, endpoint: str) -> type[Fusion[Any]] | None:
+    """The class that says what a fusion is and what it rests on; None for a name that none has."""
+    return fusions_of(family_of(endpoint)).get(name)
+
+
+def fusion_class(name: str, family: AnyFamily) -> type[Fusion[Any]]:
+    """The class of a fusion.
 
     Raises:
-        InputError: No method has this name.
+        InputError: None of the family has this name.
     """
-    if name not in METHODS:
-        raise InputError(f"method '{name}' is unknown; choose one of {', '.join(METHODS)}")
-    return METHODS[name]
+    known = fusions_of(family)
+    if name not in known:
+        raise InputError(f"method '{name}' is unknown; choose one of {', '.join(known)}")
+    return known[name]

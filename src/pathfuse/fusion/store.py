@@ -4,18 +4,23 @@ from typing import Any
 
 import numpy as np
 
-from pathfuse.fusion.auto import Auto
+from pathfuse.fusion.auto import Council
 from pathfuse.fusion.base import Fusion
-from pathfuse.fusion.categorical.static_product import StaticProduct
+from pathfuse.fusion.categorical.family import CATEGORICAL
 from pathfuse.fusion.certificate import Certificate
-from pathfuse.fusion.choose import Choose
-from pathfuse.fusion.method import Method
-from pathfuse.fusion.registry import method_class
+from pathfuse.fusion.choose import Choice
+from pathfuse.fusion.family import AnyFamily
+from pathfuse.fusion.gaussian.auto import GaussianAuto
+from pathfuse.fusion.gaussian.family import GAUSSIAN
+from pathfuse.fusion.method import AnyMethod, Method
+from pathfuse.fusion.registry import fusion_class
 
 Tensors = dict[str, np.ndarray]
+AnyFusion = Fusion[Any]
+FAMILIES: dict[str, AnyFamily] = {family.name: family for family in (CATEGORICAL, GAUSSIAN)}
 
 
-def dump(fusion: Fusion) -> tuple[dict[str, Any], Tensors]:
+def dump(fusion: AnyFusion) -> tuple[dict[str, Any], Tensors]:
     """A fitted fusion as a JSON-ready description and its arrays, keyed ``part/part/name``."""
     # The number of processes changes no result, so it is no part of the model.
     options = {name: value for name, value in fusion.get_params(deep=False).items() if name != "n_jobs"}
@@ -24,15 +29,17 @@ def dump(fusion: Fusion) -> tuple[dict[str, Any], Tensors]:
         "options": options,
         "certificate": fusion.certificate_.as_dict(),
     }
+    if fusion.family is not CATEGORICAL:  # which is what files of schema 1 and 2 do not name
+        content["family"] = fusion.family.name
     tensors: Tensors = {}
     if isinstance(fusion, Method):
         content |= {"setting": repr(fusion.setting_), "scores": {repr(k): v for k, v in fusion.scores_.items()}}
         return content, {**fusion.params_, **_prefixed("presence", fusion.presence_)}
-    if isinstance(fusion, Auto):
-        parts: dict[str, Fusion] = {**fusion.members_, "council": fusion.council_}
+    if isinstance(fusion, Council):
+        parts: dict[str, AnyFusion] = {**fusion.members_, "council": fusion.council_}
         content |= {"inner_scores": fusion.inner_scores_, "members": list(fusion.members_)}
         tensors |= _prefixed("presence", fusion.presence_)
-    elif isinstance(fusion, Choose):
+    elif isinstance(fusion, Choice):
         parts = {fusion.chosen_.name: fusion.chosen_}
         content |= {"inner_scores": fusion.inner_scores_, "members": [fusion.chosen_.name]}
     content["parts"] = {}
@@ -42,28 +49,56 @@ def dump(fusion: Fusion) -> tuple[dict[str, Any], Tensors]:
     return content, tensors
 
 
-def restore(content: dict[str, Any], tensors: Tensors) -> Fusion:
-    """The inverse of ``dump``."""
+def restore(content: dict[str, Any], tensors: Tensors) -> AnyFusion:
+    """The inverse of ``dump``; reads what older versions wrote, too."""
+    if content.get("gaussian"):
+        return _restore_old_gaussian(content, tensors)
     options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content["options"].items()}
-    fusion = method_class(content["method"])(**options)
+    family = FAMILIES[content.get("family", CATEGORICAL.name)]
+    fusion = fusion_class(content["method"], family)(**options)
     fusion.certificate_ = Certificate.from_dict(content["certificate"])
     if isinstance(fusion, Method):
-        fusion.params_ = {name: array for name, array in tensors.items() if not name.startswith("presence/")}
-        fusion.presence_ = _below(tensors, "presence")
-        fusion.setting_ = float(content["setting"])
-        fusion.scores_ = {float(k): v for k, v in content["scores"].items()}
-        return fusion
+        scores = {float(k): v for k, v in content["scores"].items()}
+        return _with_params(fusion, tensors, float(content["setting"]), scores)
     parts = {key: restore(part, _below(tensors, key)) for key, part in content["parts"].items()}
     members = {name: part for name in content["members"] if isinstance(part := parts[name], Method)}
-    if isinstance(fusion, Auto):
+    if isinstance(fusion, Council):
         fusion.members_, council = members, parts["council"]
         fusion.presence_ = _below(tensors, "presence")
-        if isinstance(council, StaticProduct):
+        if isinstance(council, Method):
             fusion.council_ = council
         fusion.inner_scores_ = content["inner_scores"]
-    elif isinstance(fusion, Choose):
+    elif isinstance(fusion, Choice):
         (fusion.chosen_,) = members.values()
         fusion.inner_scores_ = content["inner_scores"]
+    return fusion
+
+
+def _with_params(method: AnyMethod, tensors: Tensors, setting: float, scores: dict[float, float]) -> AnyMethod:
+    method.params_ = {name: array for name, array in tensors.items() if not name.startswith("presence/")}
+    method.presence_ = _below(tensors, "presence")
+    method.setting_, method.scores_ = setting, scores
+    return method
+
+
+def _restore_old_gaussian(content: dict[str, Any], tensors: Tensors) -> AnyFusion:
+    """A regression of schema 2: members without a certificate of their own, and no word on their settings."""
+    certificate = Certificate.from_dict(content["certificate"])
+    members: dict[str, AnyMethod] = {}
+    for name in content["members"]:
+        kind = fusion_class(name, GAUSSIAN)
+        if not issubclass(kind, Method):
+            raise ValueError(f"'{name}' is no method")
+        members[name] = _with_params(kind(), _below(tensors, name), float("nan"), {})
+        members[name].certificate_ = certificate
+    if len(members) == 1:
+        return next(iter(members.values()))
+    fusion = GaussianAuto()
+    params = _below(tensors, "council")
+    fusion.members_, fusion.certificate_ = members, certificate
+    fusion.presence_ = _below(params, "presence")
+    fusion.council_ = fusion.council_of({name: array for name, array in params.items() if "/" not in name})
+    fusion.inner_scores_ = content["inner_scores"]
     return fusion
 
 

@@ -19,9 +19,8 @@ from pathfuse.experts.train import run_parts
 from pathfuse.files.digests import digest_of, file_digest
 from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.write import check_out, write_file
-from pathfuse.fusion.gaussian.council import GAUSSIAN_METHODS
 from pathfuse.fusion.null_model import NULL_MODEL
-from pathfuse.fusion.registry import METHODS
+from pathfuse.fusion.registry import all_names
 from pathfuse.pipeline.config import Planned, StudyConfig
 from pathfuse.progress import Progress, silent, within
 from pathfuse.runs.costs import recorded_costs
@@ -136,7 +135,7 @@ def _check(config: StudyConfig) -> None:
         raise InputError(f"{missing} does not exist")
     if len(names) < 2:
         raise InputError(f"a fusion needs two experts, and '{names[0]}' is the only one; add an encoder or a head")
-    taken = next((name for name in names if name in {*METHODS, *GAUSSIAN_METHODS, NULL_MODEL, "fused"}), None)
+    taken = next((name for name in names if name in {*all_names(), NULL_MODEL, "fused"}), None)
     if taken is not None:
         raise InputError(f"the name '{taken}' belongs to a method; give the encoder another one")
     check_options(config.fuse_options())

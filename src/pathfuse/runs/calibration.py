@@ -22,7 +22,6 @@ from pathfuse.evaluation.slope import calibration_slope
 from pathfuse.runs.fitting import TaskFit
 from pathfuse.runs.regression import GaussianFit
 
-AnyFit = TaskFit | GaussianFit
 TEMPERED = "fused at its temperature"
 EDGE = 1.01
 """A temperature within one per cent of the end of the range lies at its edge."""
@@ -38,7 +37,7 @@ SCHEMA = {
 }
 
 
-def with_sets(endpoint: Endpoint, judged: Mapping[str, Judged], fits: Sequence[AnyFit]) -> dict[str, Judged]:
+def with_sets(endpoint: Endpoint, judged: Mapping[str, Judged], fits: Sequence[TaskFit]) -> dict[str, Judged]:
     """Judged rows with the scores of the fusion's sets or intervals.
 
     Args:
@@ -82,7 +81,7 @@ def _fared(
 
 
 def set_warnings(
-    endpoint: Endpoint, fit: Mapping[str, AnyFit], coverage: float | None, drawn: str = "patient"
+    endpoint: Endpoint, fit: Mapping[str, TaskFit], coverage: float | None, drawn: str = "patient"
 ) -> list[str]:
     """Warns of outputs without sets, and of sets whose promise rests on a handful of patients."""
     if coverage is None:
@@ -96,7 +95,7 @@ def set_warnings(
     return [*bare, *_few_patients(fit, drawn)]
 
 
-def _few_patients(fit: Mapping[str, AnyFit], drawn: str) -> list[str]:
+def _few_patients(fit: Mapping[str, TaskFit], drawn: str) -> list[str]:
     few = {task: one.sets.n_patients for task, one in fit.items() if one.sets is not None}
     return [
         f"{'' if task == 'all' else f'label {task}: '}the prediction sets were calibrated on {n} {drawn}"
@@ -145,9 +144,9 @@ def calibration_report(endpoint: Endpoint, judged: Mapping[str, Judged], rules: 
     return report
 
 
-def edge_warnings(fits: Sequence[Mapping[str, AnyFit]]) -> list[str]:
+def edge_warnings(fits: Sequence[Mapping[str, TaskFit]]) -> list[str]:
     """Warns of temperatures and settings at the edge of what is tried: such a figure says no more than its side."""
-    found = [fit.temperature for by_task in fits for fit in by_task.values() if isinstance(fit, TaskFit)]
+    found = [fit.temperature for by_task in fits for fit in by_task.values() if not isinstance(fit, GaussianFit)]
     low, high = np.exp(-LOG_RANGE), np.exp(LOG_RANGE)
     at_edge = [t for t in found if not low * EDGE < t < high / EDGE]
     settings = dict.fromkeys(text for by_task in fits for fit in by_task.values() for text in fit.settings_at_edge)

@@ -12,13 +12,10 @@ from pathfuse.evaluation.judged import Judged
 from pathfuse.evaluation.notes import listed
 from pathfuse.evaluation.paired_tests import same_predictions
 from pathfuse.fusion.categorical.experts import Experts
-from pathfuse.fusion.gaussian.council import GAUSSIAN_METHODS
-from pathfuse.fusion.gaussian.experts import GaussianExperts
-from pathfuse.fusion.gaussian.method import GaussianMethod
-from pathfuse.fusion.method import Method
-from pathfuse.fusion.methods import categorical_methods
+from pathfuse.fusion.gaussian.experts import GaussianExperts, as_moments
+from pathfuse.fusion.method import AnyMethod
+from pathfuse.fusion.methods import methods_of
 from pathfuse.fusion.null_model import NULL_MODEL, for_all, null_log_prob, null_moments
-from pathfuse.fusion.registry import methods_of
 from pathfuse.progress import Progress, silent
 from pathfuse.runs.fitting import check_names, check_seed
 from pathfuse.runs.judging import check_judging, check_patients, judge_all, judged_rows, rules_of, with_positive
@@ -36,7 +33,7 @@ from pathfuse.tables.study import Study
 from pathfuse.types import Index, LogProbs, Params
 
 
-def pools_of(endpoint: str) -> dict[str, type[Method] | type[GaussianMethod]]:
+def unfitted_methods(endpoint: str) -> dict[str, type[AnyMethod]]:
     """The methods that need no fit; those that choose an expert, only where there are fit rows to choose it on."""
     return {name: method for name, method in methods_of(endpoint).items() if not method.fits}
 
@@ -68,13 +65,13 @@ def evaluate(study: Study, options: FuseOptions, *, progress: Progress = silent)
         >>> conch = pl.DataFrame({"sample_id": ids, "prob_normal": [0.7, 0.2] * 10, "prob_tumor": [0.3, 0.8] * 10})
         >>> study = pathfuse.read_study(samples, {"uni": uni, "conch": conch.head(18)})
         >>> metrics = pathfuse.evaluate(study, n_resamples=0).metrics
-        >>> metrics["method"].unique(maintain_order=True).to_list()
-        ['conch', 'uni', 'best_expert', 'mean_probability', 'uniform_product', 'null_model']
+        >>> metrics["method"].unique(maintain_order=True).to_list()[:4]
+        ['conch', 'uni', 'best_expert', 'mean_probability']
     """
     start = time.perf_counter()
     study, unit = with_positive(study, options.positive), options.unit
     check_patients(study, unit)
-    pools = pools_of(study.endpoint.kind)
+    pools = unfitted_methods(study.endpoint.kind)
     check_names(study, [*pools, NULL_MODEL])
     check_seed(options.seed)
     rules = rules_of(options, study.samples.drawn)
@@ -183,24 +180,23 @@ def _predictions(study: Study, task: str, fit_rows: Index, rows: Index) -> tuple
     experts = Experts.from_logits(logits[rows])
     alone = np.where(experts.present[:, :, None], experts.log_prob, np.nan)
     said: dict[str, LogProbs] = {e.name: alone[:, m] for m, e in enumerate(study.experts) if task in e.outputs}
-    for name, method in categorical_methods(study.endpoint.kind).items():
-        if not method.fits and (len(fit_rows) or not method.chooses):
-            said[name] = method().pool(experts, _learned(study, task, name, fit_rows))
+    for name, method in unfitted_methods(study.endpoint.kind).items():
+        if len(fit_rows) or not method.chooses:
+            said[name] = method().pool(experts, _learned(study, task, name, fit_rows) if len(fit_rows) else {})
     if len(fit_rows):
         said[NULL_MODEL] = for_all(null_log_prob(study.truth[task].observed[fit_rows]), len(rows))
     return said, rows
 
 
 def _learned(study: Study, task: str, name: str, fit_rows: Index) -> Params:
-    """The parameters of a method that needs no fit: none, or the order in which it trusts the experts."""
+    """The parameters of a method that needs no fit, from the fit rows: the order in which it trusts the experts."""
+    method = methods_of(study.endpoint.kind)[name]()
+    truth = study.truth[task].observed[fit_rows]
     if study.endpoint.kind == "regression":
         known = align_moments(study.experts, study.samples.ids[fit_rows].tolist(), len(study.endpoint.outcomes))
-        return GAUSSIAN_METHODS[name].learn(known, study.truth["all"].observed[fit_rows], 0.0)
-    if not len(fit_rows):
-        return {}
+        return method.fit_path(known, truth, [0.0])[0]
     logits = study.logits(task, np.maximum(study.frequency(task, fit_rows), 1e-7))
-    method = categorical_methods(study.endpoint.kind)[name]()
-    return method.fit_path(Experts.from_logits(logits[fit_rows]), study.truth[task].observed[fit_rows], [0.0])[0]
+    return method.fit_path(Experts.from_logits(logits[fit_rows]), truth, [0.0])[0]
 
 
 def _moments(study: Study, fit_rows: Index, rows: Index) -> dict[str, np.ndarray]:
@@ -212,23 +208,23 @@ def _moments(study: Study, fit_rows: Index, rows: Index) -> dict[str, np.ndarray
     said = {
         e.name: np.concatenate([filled.mean[:, m], filled.variance[:, m]], axis=1) for m, e in enumerate(study.experts)
     }
-    for name, method in pools_of("regression").items():
-        if method.chooses and len(fit_rows):
-            said[name] = GAUSSIAN_METHODS[name].pool(filled, _learned(study, "all", name, fit_rows)).flat()
+    for name, method in unfitted_methods("regression").items():
+        if len(fit_rows):
+            said[name] = method().pool(filled, _learned(study, "all", name, fit_rows))
         elif not method.chooses:
-            said[name] = _pooled(name, filled)
+            said[name] = _pooled(method(), filled)
     if len(fit_rows):
         said[NULL_MODEL] = for_all(null_moments(study.truth["all"].observed[fit_rows]), len(rows))
     return said
 
 
-def _pooled(name: str, experts: GaussianExperts) -> np.ndarray:
+def _pooled(method: AnyMethod, experts: GaussianExperts) -> np.ndarray:
     """Moments of a pool; the plain mean, without a variance, for targets of which some expert gives no variance."""
-    pooled = GAUSSIAN_METHODS[name].pool(experts, {})
+    flat = method.pool(experts, {})
     unsure = (experts.present & np.isnan(experts.variance)).any(axis=(0, 1))
     if not unsure.any():
-        return pooled.flat()
-    n = np.maximum(experts.present.sum(axis=1), 1)
+        return flat
+    pooled, n = as_moments(flat), np.maximum(experts.present.sum(axis=1), 1)
     plain = np.where(experts.present.any(axis=1), np.nansum(experts.mean, axis=1) / n, np.nan)
     mean = np.where(unsure, plain, pooled.mean)
     return np.concatenate([mean, np.where(unsure, np.nan, pooled.variance)], axis=1)

@@ -1,28 +1,29 @@
 """One fit of a study: all methods and the fused method on the fit rows, and what they say of the judged rows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from sklearn.model_selection import KFold
 
-from pathfuse.calibration.conformal import PredictionSets, calibration_rows, check_enough
+from pathfuse.calibration.conformal import PredictionIntervals, PredictionSets, calibration_rows, check_enough
 from pathfuse.calibration.temperature import best_temperature
-from pathfuse.endpoints.likelihood import floor_log_prob
 from pathfuse.errors import InputError
-from pathfuse.fusion.auto import Auto, all_present, council_of, fit_council
+from pathfuse.fusion.auto import Council
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.categorical.experts import Experts
-from pathfuse.fusion.choose import Choose
-from pathfuse.fusion.fitted import FittedMethods, fit_methods
+from pathfuse.fusion.choose import Choice
+from pathfuse.fusion.family import Prediction
+from pathfuse.fusion.fitted import AnyFitted, fit_methods
 from pathfuse.fusion.inner_cv import strata_of
-from pathfuse.fusion.method import Method, Tick, no_tick
-from pathfuse.fusion.methods import new_methods
+from pathfuse.fusion.method import AnyMethod, Method
+from pathfuse.fusion.methods import family_of, methods_of, new_methods
 from pathfuse.fusion.null_model import NULL_MODEL, for_all, null_log_prob
-from pathfuse.fusion.registry import method_class, methods_of
+from pathfuse.fusion.out_of_fold import Tick, no_tick
+from pathfuse.fusion.registry import fusion_class, names_of
 from pathfuse.tables.study import Study
-from pathfuse.types import Index, LogProbs
+from pathfuse.types import Index
 
 
 @dataclass(frozen=True)
@@ -30,64 +31,65 @@ class TaskFit:
     """Everything fitted for one task on one set of fit rows."""
 
     frequency: np.ndarray
-    fitted: FittedMethods
-    fused: Fusion
+    """Of the outcomes; continuous targets have none."""
+    methods: AnyFitted
+    fused: Fusion[Any]
     temperature: float
     """The best one for the fusion's held-out predictions; near 1, since sharpness is fitted with the weights."""
     rows: Index
     """What it was fitted on."""
     calibrating: Index
-    """What its sets were calibrated on."""
+    """What its sets or intervals were calibrated on."""
     nothing: np.ndarray
-    """Log-probabilities of ``null_model``, (outcome,)."""
-    sets: PredictionSets | None = None
-    """Conformal sets, with ``--coverage``."""
+    """What ``null_model`` predicts, (column,)."""
+    sets: PredictionSets | PredictionIntervals | None = None
+    """Conformal sets or intervals, with ``--coverage``."""
 
-    def predict(self, study: Study, task: str, rows: Index) -> dict[str, LogProbs]:
-        """Log-probabilities of every expert, every method and the fused one; NaN where an expert is absent."""
+    def predict(self, study: Study, task: str, rows: Index) -> dict[str, Prediction]:
+        """What every expert, every method and the fused one predict of some rows; NaN where an expert is absent."""
         logits = study.logits(task, self.frequency)[rows]
-        heard = ~np.isnan(logits[:, :, 0]).all(axis=1)
-        if not heard.all():
-            spoken = self.predict(study, task, rows[heard])
-            return {name: _among(heard, log_prob) for name, log_prob in spoken.items()}
+        scored = ~np.isnan(logits[:, :, 0]).all(axis=1)
+        if not scored.all():
+            spoken = self.predict(study, task, rows[scored])
+            return {name: _among(scored, log_prob) for name, log_prob in spoken.items()}
         experts = Experts.from_logits(logits)
         alone = np.where(experts.present[:, :, None], experts.log_prob, np.nan)
         said = {e.name: alone[:, m] for m, e in enumerate(study.experts) if task in e.outputs}
-        methods = {name: method.log_pool(experts) for name, method in self.fitted.members.items()}
+        methods = {name: method.combine(experts) for name, method in self.methods.members.items()}
         null = {NULL_MODEL: for_all(self.nothing, experts.n_samples)}
-        return {**said, **methods, **null, "fused": self.fused.log_pool(experts)}
+        return {**said, **methods, **null, "fused": self.fused.combine(experts)}
 
     @property
     def best_expert(self) -> int:
         """The expert that ``best_expert`` picked on the fit rows."""
-        return int(self.fitted.members["best_expert"].params_["order"][0])
+        return int(self.methods.members["best_expert"].params_["order"][0])
 
     @property
     def settings_at_edge(self) -> list[str]:
         """The methods in the fusion whose setting shrinks least of all that were tried, with that setting."""
-        if isinstance(self.fused, Auto):
-            methods: list[Fusion] = list(self.fused.members_.values())
+        if isinstance(self.fused, Council):
+            used: list[Fusion[Any]] = list(self.fused.members_.values())
         else:
-            methods = [self.fused.chosen_ if isinstance(self.fused, Choose) else self.fused]
-        return [f"{r.name} ({r.setting_:g})" for r in methods if isinstance(r, Method) and r.at_edge(len(self.rows))]
+            used = [self.fused.chosen_ if isinstance(self.fused, Choice) else self.fused]
+        return [f"{m.name} ({m.setting_:g})" for m in used if isinstance(m, Method) and m.at_edge(len(self.rows))]
 
     def inner_report(self) -> dict[str, Any]:
         """What inner cross-validation found, for the manifest."""
         report: dict[str, Any] = {
-            "inner_nll": self.fitted.scores,
-            "settings": {name: repr(method.setting_) for name, method in self.fitted.members.items()},
+            "inner_nll": self.methods.scores,
+            "settings": {name: repr(method.setting_) for name, method in self.methods.members.items()},
             "fallbacks": {
                 name: method.certificate_.fallback
-                for name, method in self.fitted.members.items()
+                for name, method in self.methods.members.items()
                 if method.certificate_.fallback
             },
             "temperature": self.temperature,
         }
-        if isinstance(self.fused, Auto):
+        if isinstance(self.fused, Council):
             report["council_weights"] = self.fused.council_weights_
             report["council_sharpness"] = self.fused.council_sharpness_
             report["council_note"] = self.fused.certificate_.fallback
-        if isinstance(self.fused, Choose):
+        if isinstance(self.fused, Choice):
             report["chosen"] = self.fused.chosen_.name
         return report
 
@@ -120,7 +122,7 @@ class Recipe:
             InputError: An option is out of range, or an expert is named like a method.
         """
         kinds = list(methods_of(study.endpoint.kind))
-        names = [*kinds, "auto", "choose"]
+        names = names_of(study.endpoint.kind)
         if self.method not in names:
             raise InputError(f"method '{self.method}' is unknown; choose one of {', '.join(names)}")
         check_seed(self.seed)
@@ -167,14 +169,10 @@ def fit_task(study: Study, task: str, rows: Index, recipe: Recipe, tick: Tick = 
         expert = study.experts[silent[0]]
         raise InputError(f"{expert.source}: the expert '{expert.name}' scored none of the {len(rows)} fit rows{part}")
     observed = study.truth[task].observed[rows]
-    groups = np.unique(study.samples.patients[rows].astype(str), return_inverse=True)[1]
     methods = new_methods(recipe.seed, study.endpoint.kind, gate=recipe.gate, dropout=recipe.dropout)
-    try:
-        fitted = fit_methods(methods, experts, observed, groups, recipe.seed, recipe.n_jobs, tick)
-    except InputError as error:
-        raise InputError(f"{study.samples.source}: {error}") from error
+    fitted = fitted_on(study, rows, methods, experts, observed, recipe, tick)
     fused = fused_from(fitted, recipe, study.endpoint.kind, experts, observed)
-    temperature = held_out_temperature(fitted, fused, observed, recipe.seed)
+    temperature = held_out_temperature(fitted, fused, recipe.seed, best_temperature)
     fit = TaskFit(frequency, fitted, fused, temperature, rows, calibrating, null_log_prob(observed))
     return replace(fit, sets=_fit_sets(study, task, fit, recipe.coverage))
 
@@ -211,33 +209,65 @@ def _fit_sets(study: Study, task: str, fit: TaskFit, coverage: float | None) -> 
     return PredictionSets.fit(said, truth, coverage, len(set(study.samples.patients[rows])))
 
 
-def held_out_temperature(fitted: FittedMethods, fused: Fusion, observed: np.ndarray, seed: int) -> float:
+def fitted_on(
+    study: Study,
+    rows: Index,
+    methods: Sequence[AnyMethod],
+    experts: Any,
+    truth: np.ndarray,
+    recipe: Recipe,
+    tick: Tick,
+) -> AnyFitted:
+    """All methods fitted on some rows of a study.
+
+    Raises:
+        InputError: The rows cannot be divided for inner cross-validation.
+    """
+    groups = np.unique(study.samples.patients[rows].astype(str), return_inverse=True)[1]
+    try:
+        return fit_methods(methods, experts, truth, groups, recipe.seed, recipe.n_jobs, tick)
+    except InputError as error:
+        raise InputError(f"{study.samples.source}: {error}") from error
+
+
+def held_out_temperature(
+    fitted: AnyFitted, fused: Fusion[Any], seed: int, best: Callable[[np.ndarray, np.ndarray], float]
+) -> float:
     """The best temperature of the fused predictions of inner cross-validation.
 
     The methods' predictions are held out by it; a council is weighed anew on four fifths of them and judged on the
     rest, so that its own sharpness is held out too.
+
+    Args:
+        fitted: The methods.
+        fused: What is made of them.
+        seed: Of the fifths.
+        best: The best temperature of predictions, given the truth.
     """
-    if not isinstance(fused, Auto):
-        said = fitted.held_out[fused.chosen_.name if isinstance(fused, Choose) else fused.name]
-        return best_temperature(said.reshape(-1, said.shape[2]), np.concatenate([observed[fitted.rows]] * len(said)))
-    seats = {name: fitted.held_out[name] for name in fused.members_}
+    if not isinstance(fused, Council):
+        said = fitted.held_out[fused.chosen_.name if isinstance(fused, Choice) else fused.name]
+        return best(said.reshape(-1, said.shape[2]), np.concatenate([fitted.truth] * len(said)))
+    votes = {name: fitted.held_out[name] for name in fused.members_}
     pooled, truth = [], []
     for train, test in KFold(min(5, len(fitted.rows)), shuffle=True, random_state=seed).split(fitted.rows):
-        council = council_of(fit_council([said[:, train] for said in seats.values()], observed[fitted.rows[train]]))
-        for repeat in np.stack([said[:, test] for said in seats.values()], axis=2):
-            pooled.append(council.log_pool(all_present(floor_log_prob(repeat))))
-            truth.append(observed[fitted.rows[test]])
-    return best_temperature(np.concatenate(pooled), np.concatenate(truth))
+        params = fused.weigh_members([said[:, train] for said in votes.values()], fitted.truth[train], seed)
+        council = fused.council_of(params)
+        for repeat in zip(*votes.values(), strict=True):
+            pooled.append(fused.pooled(council, [said[test] for said in repeat]))
+            truth.append(fitted.truth[test])
+    return best(np.concatenate(pooled), np.concatenate(truth))
 
 
-def fused_from(fitted: FittedMethods, recipe: Recipe, endpoint: str, experts: Experts, observed: np.ndarray) -> Fusion:
+def fused_from(fitted: AnyFitted, recipe: Recipe, endpoint: str, experts: Any, truth: np.ndarray) -> Fusion[Any]:
     """The fused method over methods that are fitted already: nothing is fitted twice."""
-    kind = method_class(recipe.method)
+    kind = fusion_class(recipe.method, family_of(endpoint))
     if issubclass(kind, Method):
         return fitted.members[recipe.method]
-    if issubclass(kind, Choose):
-        return Choose(endpoint, seed=recipe.seed).from_fitted(fitted)
-    return Auto(endpoint, seed=recipe.seed).from_fitted(fitted, experts, observed)
+    if issubclass(kind, Choice):
+        return kind(endpoint, seed=recipe.seed).from_fitted(fitted)
+    if issubclass(kind, Council):
+        return kind(endpoint, seed=recipe.seed).from_fitted(fitted, experts, truth)
+    raise TypeError(f"'{recipe.method}' is neither a method nor made of methods")
 
 
 def unfittable(study: Study, task: str, rows: Index, recipe: Recipe, part: str = "") -> str | None:

@@ -15,7 +15,6 @@ from pathfuse.evaluation.judged import Judged
 from pathfuse.progress import Progress, silent, within
 from pathfuse.runs.ablation import ablate
 from pathfuse.runs.calibration import (
-    AnyFit,
     calibration_report,
     edge_warnings,
     reliability_frame,
@@ -23,7 +22,7 @@ from pathfuse.runs.calibration import (
     tempered,
 )
 from pathfuse.runs.costs import check_costs, cost_report
-from pathfuse.runs.fitting import Recipe
+from pathfuse.runs.fitting import Recipe, TaskFit
 from pathfuse.runs.judging import check_judging, check_patients, judge_all, rules_of, with_positive
 from pathfuse.runs.learning import beside_null_model, learning_notes, learning_warnings
 from pathfuse.runs.manifest import describe
@@ -195,7 +194,7 @@ def _masks(study: Study, parts: Sequence[Partition], fits: Fits) -> tuple[np.nda
     return fitted, judged, calibrating
 
 
-def _model(study: Study, fit: dict[str, AnyFit]) -> FusedModel:
+def _model(study: Study, fit: dict[str, TaskFit]) -> FusedModel:
     return FusedModel(
         study.endpoint,
         study.expert_names,
@@ -206,13 +205,13 @@ def _model(study: Study, fit: dict[str, AnyFit]) -> FusedModel:
     )
 
 
-def _fitted_ids(study: Study, fit: dict[str, AnyFit]) -> np.ndarray:
+def _fitted_ids(study: Study, fit: dict[str, TaskFit]) -> np.ndarray:
     """Digests of the samples that a model was fitted or calibrated on."""
     rows = np.unique(np.concatenate([part for one in fit.values() for part in (one.rows, one.calibrating)]))
     return digests(study.samples.ids[rows].tolist())
 
 
-def _fused(study: Study, fit: dict[str, AnyFit], part: Partition) -> pl.DataFrame:
+def _fused(study: Study, fit: dict[str, TaskFit], part: Partition) -> pl.DataFrame:
     ids, model = study.samples.ids[part.judged].tolist(), _model(study, fit)
     if study.endpoint.kind == "regression":
         return model.table_of_moments(ids, align_moments(study.experts, ids, len(study.endpoint.outcomes)))
@@ -220,7 +219,7 @@ def _fused(study: Study, fit: dict[str, AnyFit], part: Partition) -> pl.DataFram
     return model.table(ids, logits)
 
 
-def _certificate(study: Study, parts: Sequence[Partition], fits: Fits, final: dict[str, AnyFit]) -> dict[str, Any]:
+def _certificate(study: Study, parts: Sequence[Partition], fits: Fits, final: dict[str, TaskFit]) -> dict[str, Any]:
     """The certificate of the model that is kept; per label and per fold where there are several."""
     content = _task_certificates(study, final)
     if len(parts) > 1:
@@ -229,7 +228,7 @@ def _certificate(study: Study, parts: Sequence[Partition], fits: Fits, final: di
     return content
 
 
-def _task_certificates(study: Study, fit: dict[str, AnyFit]) -> dict[str, Any]:
+def _task_certificates(study: Study, fit: dict[str, TaskFit]) -> dict[str, Any]:
     certificates = {task: task_fit.fused.certificate_.as_dict(study.expert_names) for task, task_fit in fit.items()}
     if len(certificates) == 1:
         return next(iter(certificates.values()))

@@ -13,8 +13,7 @@ from pathfuse.evaluation.judge import judge_tasks
 from pathfuse.evaluation.judged import Judged, Verdict, average_patients
 from pathfuse.evaluation.metrics.survival import SurvivalTruth
 from pathfuse.evaluation.rules import Rules
-from pathfuse.fusion.gaussian.council import GAUSSIAN_METHODS
-from pathfuse.fusion.registry import method_class
+from pathfuse.fusion.registry import all_names
 from pathfuse.runs.fitting import check_seed
 from pathfuse.runs.options import FuseOptions
 from pathfuse.tables.study import Study
@@ -50,8 +49,8 @@ def check_options(options: FuseOptions) -> None:
     Raises:
         InputError: The method is unknown, or a number is out of range.
     """
-    if options.method not in GAUSSIAN_METHODS:
-        method_class(options.method)
+    if options.method not in all_names():
+        raise InputError(f"method '{options.method}' is unknown; choose one of {', '.join(all_names())}")
     check_seed(options.seed)
     check_judging("sample", rules_of(options), "")
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -17,8 +17,10 @@ from pathfuse.files.model_folder import read_model, write_model
 from pathfuse.files.spelling import check_spelling
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.categorical.experts import Experts
-from pathfuse.fusion.gaussian.council import GaussianFusion
+from pathfuse.fusion.categorical.family import CATEGORICAL
+from pathfuse.fusion.family import AnyFamily
 from pathfuse.fusion.gaussian.experts import GaussianExperts
+from pathfuse.fusion.gaussian.family import GAUSSIAN
 from pathfuse.fusion.store import dump, restore
 from pathfuse.runs.new_samples import NewSamples
 from pathfuse.runs.regression import align_moments
@@ -26,8 +28,9 @@ from pathfuse.runs.seen import among
 from pathfuse.tables.predictions import SEEN, Expert, PredictionInput, gather, read_expert
 from pathfuse.tables.study import align
 
-SCHEMA = 2
-"""Version of the model files; raised when older readers would misread newer files."""
+SCHEMA, SCHEMA_CATEGORICAL = 3, 2
+"""Version of the model files; raised when older readers would misread newer files. Regressions are stored otherwise
+since version 3; the others are as they were, so that older readers read them."""
 NAME = "model"
 """Of the model's two files, without their endings."""
 FITTED = "fit_ids"
@@ -43,7 +46,7 @@ class FusedModel:
     label_maps: Mapping[str, LabelMap | None]
     frequency: Mapping[str, Float[np.ndarray, " outcome"]]
     """Per task, outcome frequencies on the fit rows; coarse experts are spread by them."""
-    fusions: Mapping[str, Fusion | GaussianFusion]
+    fusions: Mapping[str, Fusion[Any]]
     """Per task."""
     sets: Mapping[str, PredictionSets | PredictionIntervals] = field(default_factory=dict)
     """Per task; empty without ``--coverage``."""
@@ -130,9 +133,9 @@ class FusedModel:
 
     def table_of_moments(self, ids: list[str], experts: GaussianExperts) -> pl.DataFrame:
         """Fused predictions of a regression, as ``fused.parquet`` has them."""
-        fusion = _as(GaussianFusion, self.fusions["all"])
-        n_experts = experts.present.any(axis=2).sum(axis=1)
-        said = {"all": fusion.predict(experts).flat()}
+        fusion = _of_family(self.fusions["all"], GAUSSIAN)
+        n_experts = experts.scored.sum(axis=1)
+        said = {"all": fusion.combine(experts)}
         return self._frame(ids, said, fusion.weigh(experts), n_experts)
 
     def table(self, ids: list[str], logits: Mapping[str, np.ndarray]) -> pl.DataFrame:
@@ -142,8 +145,8 @@ class FusedModel:
         n_experts = np.zeros(len(ids), dtype=np.int64)
         for task, values in logits.items():
             heard = ~np.isnan(values[:, :, 0]).all(axis=1)
-            experts, fusion = Experts.from_logits(values[heard]), _as(Fusion, self.fusions[task])  # type: ignore[type-abstract]
-            log_prob[task][heard] = fusion.log_pool(experts)
+            experts, fusion = Experts.from_logits(values[heard]), _of_family(self.fusions[task], CATEGORICAL)
+            log_prob[task][heard] = fusion.combine(experts)
             weights[heard] += fusion.weigh(experts)
             n_tasks += heard
             n_experts[heard] = np.maximum(n_experts[heard], experts.present.sum(axis=1))
@@ -164,17 +167,17 @@ class FusedModel:
     @property
     def parameters(self) -> int:
         """How many numbers were learned from the fit rows: weights, and means, scales and covariances too."""
-        return sum(array.size for fusion in self.fusions.values() for array in _dumped(fusion)[1].values())
+        return sum(array.size for fusion in self.fusions.values() for array in dump(fusion)[1].values())
 
     def save(self, folder: Path) -> None:
         """Writes ``model.json`` and ``model.safetensors``."""
         fusions: dict[str, Any] = {}
         tensors: dict[str, np.ndarray] = {}
         for t, (task, fusion) in enumerate(self.fusions.items()):
-            fusions[task], arrays = _dumped(fusion)
+            fusions[task], arrays = dump(fusion)
             tensors |= {f"{t}/{name}": np.array(array, order="C") for name, array in arrays.items()}
         content = {
-            "schema": SCHEMA,
+            "schema": max(SCHEMA_CATEGORICAL if f.family is CATEGORICAL else SCHEMA for f in self.fusions.values()),
             "endpoint": self.endpoint.as_dict(),
             "experts": list(self.experts),
             "label_maps": {k: dict(v) if v is not None else None for k, v in self.label_maps.items()},
@@ -187,16 +190,8 @@ class FusedModel:
         write_model(folder, NAME, content, tensors)
 
 
-def _dumped(fusion: Fusion | GaussianFusion) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """A fusion as a JSON-ready description and its arrays."""
-    return fusion.dump() if isinstance(fusion, GaussianFusion) else dump(fusion)
-
-
-Kind = TypeVar("Kind", Fusion, GaussianFusion)
-
-
-def _as(kind: type[Kind], fusion: Fusion | GaussianFusion) -> Kind:
-    if not isinstance(fusion, kind):
+def _of_family(fusion: Fusion[Any], family: AnyFamily) -> Fusion[Any]:
+    if fusion.family is not family:
         raise InputError("the model is damaged: its fusion does not fit its endpoint")
     return fusion
 
@@ -223,10 +218,10 @@ def load(folder: str | Path) -> FusedModel:
     """
     with read_model(Path(folder), NAME, SCHEMA, "model") as (content, tensors):
         endpoint = endpoint_from_dict(content["endpoint"])
-        fusions: dict[str, Fusion | GaussianFusion] = {}
+        fusions: dict[str, Fusion[Any]] = {}
         for t, (task, part) in enumerate(content["fusions"].items()):
             own = {k.removeprefix(f"{t}/"): v for k, v in tensors.items() if k.startswith(f"{t}/")}
-            fusions[task] = GaussianFusion.restore(part, own) if part.get("gaussian") else restore(part, own)
+            fusions[task] = restore(part, own)
         return FusedModel(
             endpoint,
             tuple(content["experts"]),

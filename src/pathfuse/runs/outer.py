@@ -7,15 +7,15 @@ import numpy as np
 from pathfuse.errors import InputError
 from pathfuse.evaluation.judged import Judged
 from pathfuse.progress import Progress, silent
-from pathfuse.runs.calibration import AnyFit, with_sets
-from pathfuse.runs.fitting import Recipe, divide, fit_task, unfittable
+from pathfuse.runs.calibration import with_sets
+from pathfuse.runs.fitting import Recipe, TaskFit, divide, fit_task, unfittable
 from pathfuse.runs.judging import judged_rows
 from pathfuse.runs.regression import fit_gaussian, with_varying_targets
 from pathfuse.tables.samples import Partition, partitions
 from pathfuse.tables.study import Study
 from pathfuse.types import Index
 
-Fits = list[dict[str, AnyFit]]
+Fits = list[dict[str, TaskFit]]
 """Per partition, per task."""
 
 

@@ -1,8 +1,7 @@
-"""Regression's part of a run: aligning moments, fitting the Gaussian fitted, predicting; the rest is shared."""
+"""Regression's part of a run: aligning moments, fitting, predicting; the rest is shared."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,19 +9,12 @@ from pathfuse.calibration.conformal import PredictionIntervals
 from pathfuse.calibration.temperature import best_gaussian_temperature
 from pathfuse.endpoints.regression import Regression
 from pathfuse.errors import InputError
-from pathfuse.fusion.gaussian.council import (
-    GAUSSIAN_METHODS,
-    GaussianFittedMethods,
-    GaussianFusion,
-    combine,
-    council_weights,
-    fit_gaussian_methods,
-    fuse_gaussian,
-)
-from pathfuse.fusion.gaussian.experts import GaussianExperts
-from pathfuse.fusion.method import Tick, no_tick
+from pathfuse.fusion.family import Prediction
+from pathfuse.fusion.gaussian.experts import GaussianExperts, as_moments
+from pathfuse.fusion.methods import new_methods
 from pathfuse.fusion.null_model import NULL_MODEL, for_all, null_moments
-from pathfuse.runs.fitting import Recipe, divide
+from pathfuse.fusion.out_of_fold import Tick, no_tick
+from pathfuse.runs.fitting import Recipe, TaskFit, divide, fitted_on, fused_from, held_out_temperature
 from pathfuse.tables.predictions import Expert
 from pathfuse.tables.study import Study
 from pathfuse.types import Index
@@ -123,78 +115,30 @@ def _shortened(reasons: list[str]) -> list[str]:
     return reasons if more <= 0 else [*reasons[:SENTENCES], *rest]
 
 
-@dataclass(frozen=True)
-class GaussianFit:
-    """Everything fitted on one set of fit rows; stands where ``TaskFit`` stands for the other endpoints."""
+class GaussianFit(TaskFit):
+    """A fit of all targets of a regression."""
 
-    fitted: GaussianFittedMethods
-    fused: GaussianFusion
-    temperature: float
-    """The best one for the fusion's held-out predictions; it multiplies their variances."""
-    rows: Index
-    """What it was fitted on."""
-    calibrating: Index
-    """What its intervals were calibrated on."""
-    nothing: np.ndarray
-    """Moments of ``null_model``, (2 G,)."""
-    sets: PredictionIntervals | None = None
-    """Conformal intervals, with ``--coverage``."""
-
-    @property
-    def frequency(self) -> np.ndarray:
-        """Continuous targets have none."""
-        return np.zeros(0)
-
-    def predict(self, study: Study, task: str, rows: Index) -> dict[str, np.ndarray]:
-        """Moments of every expert, method and the fused method: (row, 2 G), means then variances; NaN where absent."""
+    def predict(self, study: Study, task: str, rows: Index) -> dict[str, Prediction]:
+        """See ``TaskFit``: means, then variances, (row, 2 G)."""
         experts = align_moments(study.experts, study.samples.ids[rows].tolist(), len(study.endpoint.outcomes))
-        filled = experts.with_variance(self.fitted.members["best_expert"]["residual_variance"])
-        said = {
+        first = next(iter(self.methods.members.values()))
+        filled = first.completed(experts, first.params_)
+        alone = {
             e.name: np.concatenate([filled.mean[:, m], filled.variance[:, m]], axis=1)
             for m, e in enumerate(study.experts)
         }
-        for name, params in self.fitted.members.items():
-            said[name] = GAUSSIAN_METHODS[name].predict(experts, params).flat()
+        methods = {name: method.combine(experts) for name, method in self.methods.members.items()}
         null = {NULL_MODEL: for_all(self.nothing, len(rows))}
-        return {**said, **null, "fused": self.fused.predict(experts).flat()}
-
-    @property
-    def best_expert(self) -> int:
-        """The expert that ``best_expert`` picked on the fit rows."""
-        return int(self.fitted.members["best_expert"]["order"][0])
-
-    @property
-    def settings_at_edge(self) -> list[str]:
-        """The methods in the fusion whose setting shrinks least of all that were tried, with that setting."""
-        tried = {name: method.settings for name, method in GAUSSIAN_METHODS.items() if method.open_end}
-        settings = self.fitted.settings
-        return [f"{name} ({settings[name]:g})" for name, grid in tried.items()
-                if name in self.fused.members and len(grid) > 1 and settings[name] == grid[-1]]  # fmt: skip
-
-    def inner_report(self) -> dict[str, Any]:
-        """What inner cross-validation found, for the manifest."""
-        report: dict[str, Any] = {
-            "inner_nll": self.fitted.scores,
-            "settings": {name: repr(value) for name, value in self.fitted.settings.items()},
-            "fallbacks": {},
-            "temperature": self.temperature,
-        }
-        if self.fused.name == "auto":
-            report["council_weights"] = council_weights(self.fused)
-            report["council_sharpness"] = float(self.fused.council["sharpness"])
-            report["council_note"] = self.fused.certificate_.fallback
-        if self.fused.name == "choose":
-            report["chosen"] = next(iter(self.fused.members))
-        return report
+        return {**alone, **methods, **null, "fused": self.fused.combine(experts)}
 
 
 def fit_gaussian(study: Study, rows: Index, calibrating: Index, recipe: Recipe, tick: Tick = no_tick) -> GaussianFit:
-    """Fits all Gaussian methods and the fused method on some rows, and its intervals on others.
+    """Fits all methods and the fused one on some rows, and its intervals on others.
 
     Every target varies on the rows to fit; see ``with_varying_targets``.
 
     Raises:
-        InputError: An expert scored none of the fit rows.
+        InputError: An expert scored none of the fit rows, or they cannot be divided for inner cross-validation.
     """
     experts = align_moments(study.experts, study.samples.ids[rows].tolist(), len(study.endpoint.outcomes))
     y = study.truth["all"].observed[rows]
@@ -202,14 +146,19 @@ def fit_gaussian(study: Study, rows: Index, calibrating: Index, recipe: Recipe, 
     if len(silent):
         expert = study.experts[silent[0]]
         raise InputError(f"{expert.source}: the expert '{expert.name}' scored none of the {len(rows)} fit rows")
-    groups = np.unique(study.samples.patients[rows].astype(str), return_inverse=True)[1]
-    fitted = fit_gaussian_methods(experts, y, groups, recipe.seed, tick)
-    fused = fuse_gaussian(fitted, recipe.method, experts, y)
-    held_out = combine([fitted.held_out[name] for name in fused.members if name in fitted.held_out], fused.council)
-    temperature = best_gaussian_temperature(held_out.mean, held_out.variance, y[:, fitted.targets])
-    fit = GaussianFit(fitted, fused, temperature, rows, calibrating, null_moments(y))
+    kind = study.endpoint.kind
+    fitted = fitted_on(study, rows, new_methods(recipe.seed, kind), experts, y, recipe, tick)
+    fused = fused_from(fitted, recipe, kind, experts, y)
+    temperature = held_out_temperature(fitted, fused, recipe.seed, _best_temperature)
+    fit = GaussianFit(np.zeros(0), fitted, fused, temperature, rows, calibrating, null_moments(y))
     if recipe.coverage is None:
         return fit
     said = fit.predict(study, "all", calibrating)["fused"]
     truth, patients = study.truth["all"].observed[calibrating], set(study.samples.patients[calibrating])
     return replace(fit, sets=PredictionIntervals.fit(said, truth, recipe.coverage, len(patients)))
+
+
+def _best_temperature(predicted: Prediction, truth: np.ndarray) -> float:
+    """It multiplies the variances."""
+    moments = as_moments(predicted)
+    return best_gaussian_temperature(moments.mean, moments.variance, truth)

@@ -31,9 +31,9 @@ from pathfuse.files.digests import files_digest
 from pathfuse.files.write import check_out, new_folder, write_json, write_table
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.fitted import fit_methods
-from pathfuse.fusion.inner_cv import inner_folds
-from pathfuse.fusion.method import Method
-from pathfuse.fusion.methods import categorical_methods
+from pathfuse.fusion.inner_cv import inner_folds, strata_of
+from pathfuse.fusion.method import AnyMethod
+from pathfuse.fusion.methods import methods_of
 from pathfuse.progress import Progress, silent
 from pathfuse.runs.fitting import check_seed
 from pathfuse.runs.manifest import LIBRARIES
@@ -44,7 +44,7 @@ METRIC = "mDice"
 """What ``best_expert`` is chosen by, on the fit images."""
 BESTS = ("best", BEST)
 """Names of the single model that did best on the fit images; it is always judged."""
-REGISTERED = categorical_methods("multiclass")
+REGISTERED = methods_of("multiclass")
 FUSIONS = tuple(name for name in REGISTERED if name != BEST)
 
 
@@ -203,8 +203,10 @@ def _fit(
     """Every method on the fit pixels; ``fused`` is the one that was asked for or has the lowest held-out NLL."""
     unfitted = [REGISTERED[name](seed=options.seed) for name in options.methods]
     with threadpool_limits(1):  # small matrices: threads cost time, and must not change a bit
-        if inner_folds(pixels.observed, pixels.groups, options.seed) is None:  # one patient: nothing to hold out
-            members: dict[str, Method] = {
+        if (
+            inner_folds(strata_of(pixels.observed), pixels.groups, options.seed) is None
+        ):  # one patient: nothing to hold out
+            members: dict[str, AnyMethod] = {
                 method.name: method.fit_experts(pixels.experts, pixels.observed, pixels.groups) for method in unfitted
             }
             scores: dict[str, float] = {}
@@ -213,7 +215,7 @@ def _fit(
             fitted = fit_methods(unfitted, pixels.experts, pixels.observed, pixels.groups, options.seed)
             members, scores, ranked = fitted.members, fitted.scores, fitted.scores
     chosen = min(ranked, key=lambda name: ranked[name]) if options.method == CHOOSE else options.method
-    methods: dict[str, Fusion] = dict(members)
+    methods: dict[str, Fusion[Any]] = dict(members)
     order = _order(pixels, list(files.folders))
     return DenseFusion(tuple(classes), tuple(files.folders), methods, chosen, order, options.pool_px), scores
 

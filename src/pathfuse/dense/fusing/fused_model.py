@@ -27,7 +27,7 @@ class DenseFusion:
 
     classes: tuple[str, ...]
     models: tuple[str, ...]
-    methods: Mapping[str, Fusion]
+    methods: Mapping[str, Fusion[Any]]
     chosen: str
     """The method behind ``fused``."""
     order: tuple[str, ...]
@@ -54,7 +54,7 @@ class DenseFusion:
             said = {name: logits[:, m].argmax(axis=1) for m, name in enumerate(files.folders) if name in there}
             said[BEST] = said[best]
             with threadpool_limits(1):
-                said |= {name: fusion.log_pool(experts).argmax(axis=1) for name, fusion in self.methods.items()}
+                said |= {name: fusion.combine(experts).argmax(axis=1) for name, fusion in self.methods.items()}
             said[FUSED] = said[self.chosen]
             yield rows, {name: flat.astype(np.uint8).reshape(-1, width) for name, flat in said.items()}
 

@@ -12,12 +12,12 @@ from pathfuse.dense.fusing.fuse import BESTS, CHOOSE, FuseOptions
 from pathfuse.dense.fusing.fused_model import FUSED
 from pathfuse.errors import InputError, first_problem
 from pathfuse.files.yaml import read_yaml_as
-from pathfuse.fusion.methods import categorical_methods
+from pathfuse.fusion.methods import methods_of
 
 STRICT = ConfigDict(frozen=True, extra="forbid")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 """What may name a model or a data set: it becomes a folder."""
-TAKEN = (*categorical_methods("multiclass"), *BESTS, CHOOSE, FUSED)
+TAKEN = (*methods_of("multiclass"), *BESTS, CHOOSE, FUSED)
 """Names that no model may have, since a fusion bears them in the leaderboard."""
 OF_FUSION = ("methods", "method", "pixels", "balance", "pool_px")
 SET_BY_GRID = ("strategy", "seed")

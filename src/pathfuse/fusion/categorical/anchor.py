@@ -14,15 +14,10 @@ import numpy as np
 from jaxtyping import Float
 
 from pathfuse.fusion.categorical.experts import Experts
-from pathfuse.types import Present, Weights
+from pathfuse.fusion.presence import equal_weights
 
 PRIOR_ROWS = 2.0
 """How many rows the prior counts as."""
-
-
-def equal_weights(present: Present) -> Weights:
-    """1 / (number of experts present), 0 for absent ones."""
-    return present / present.sum(axis=1, keepdims=True)
 
 
 def anchor_of(experts: Experts) -> Float[np.ndarray, "outcome sample"]:

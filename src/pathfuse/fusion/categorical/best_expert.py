@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pathfuse.fusion.categorical.chains import first_present, preference, take_expert
 from pathfuse.fusion.categorical.experts import Experts
-from pathfuse.fusion.certificate import first_present, preference, take_expert
-from pathfuse.fusion.method import Method
+from pathfuse.fusion.categorical.method import CategoricalMethod
 from pathfuse.types import LogProbs, Observed, Params, Weights
 
 
-class BestExpert(Method):
+class BestExpert(CategoricalMethod):
     """The expert with the lowest NLL on the fit rows; where it is absent, the next best that scored the sample.
 
     Examples:

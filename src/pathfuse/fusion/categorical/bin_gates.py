@@ -16,7 +16,8 @@ from pathfuse.costs import add_flops
 from pathfuse.endpoints.likelihood import log_softmax
 from pathfuse.fusion.categorical.anchor import PRIOR_ROWS, anchor_of
 from pathfuse.fusion.categorical.experts import Experts
-from pathfuse.fusion.categorical.logpool import Features, Product, SetLikelihood, Vector, masked_softmax
+from pathfuse.fusion.categorical.logpool import Features, SetLikelihood, Vector, masked_softmax
+from pathfuse.fusion.product import Product
 from pathfuse.types import LogProbs, Observed, Weights
 
 

@@ -13,7 +13,7 @@ from pathfuse.types import ExpertLogProbs, Logits, Present
 
 @dataclass(frozen=True)
 class Experts:
-    """What M experts said of n samples, and which of them spoke."""
+    """What M experts predicted of n samples, and who scored what."""
 
     log_prob: ExpertLogProbs
     """Float64, (sample, expert, outcome); 0 where absent, floored and normalised elsewhere."""
@@ -54,6 +54,25 @@ class Experts:
     def n_samples(self) -> int:
         """Number of samples."""
         return len(self.log_prob)
+
+    @property
+    def n_columns(self) -> int:
+        """Number of outcomes."""
+        return self.log_prob.shape[2]
+
+    @property
+    def scored(self) -> Present:
+        """Which experts scored which samples."""
+        return self.present
+
+    @property
+    def can_hide(self) -> bool:
+        """Not with features read around the samples: those know all experts."""
+        return self.context is None
+
+    def only(self, index: np.ndarray, shown: Present) -> "Experts":
+        """Some of the samples, with all experts hidden that are not shown."""
+        return Experts(np.where(shown[:, :, None], self.log_prob[index], 0.0), shown)
 
     @classmethod
     def joined(cls, parts: "Sequence[Experts]") -> "Experts":

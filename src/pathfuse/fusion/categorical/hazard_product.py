@@ -17,11 +17,9 @@ from pathfuse.endpoints.likelihood import floor_log_prob
 from pathfuse.endpoints.survival import event_distribution
 from pathfuse.fusion.categorical.anchor import PRIOR_ROWS, anchor_of
 from pathfuse.fusion.categorical.experts import Experts
-from pathfuse.fusion.categorical.logpool import (
-    ByOutcome,
-    equal_product,
-)
+from pathfuse.fusion.categorical.logpool import ByOutcome
 from pathfuse.fusion.categorical.static_product import StaticProduct, static_objective
+from pathfuse.fusion.product import equal_product
 from pathfuse.fusion.works import GENEST_1984
 from pathfuse.types import LogProbs, Observed, Params
 

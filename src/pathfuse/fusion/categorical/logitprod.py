@@ -16,17 +16,11 @@ from pathfuse.errors import InputError
 from pathfuse.fusion.categorical.bin_gates import BinGates, BinGatesObjective
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.gating import Standardiser, gate_features
-from pathfuse.fusion.categorical.logpool import (
-    Features,
-    Product,
-    ProductObjective,
-    equal_product,
-    product_weights,
-    weighted_product,
-)
+from pathfuse.fusion.categorical.logpool import Features, ProductObjective, product_weights, weighted_product
+from pathfuse.fusion.categorical.method import CategoricalMethod
 from pathfuse.fusion.categorical.published import fit_published
 from pathfuse.fusion.categorical.static_product import fit_static, one_hot_bias
-from pathfuse.fusion.method import Method
+from pathfuse.fusion.product import Product, equal_product
 from pathfuse.fusion.works import GENEST_1984, LOGITPROD_2026
 from pathfuse.types import LogProbs, Observed, Params, Weights
 
@@ -34,7 +28,7 @@ RHOS = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 """Geometric grid of the gate's ridge, in nats."""
 
 
-class LogitProd(Method):
+class LogitProd(CategoricalMethod):
     """Sample-adaptive weighted product with sharpness, shrunk towards the static product.
 
     Args:

@@ -17,21 +17,12 @@ from pathfuse.costs import add_flops
 from pathfuse.endpoints.likelihood import log_softmax
 from pathfuse.fusion.categorical.anchor import PRIOR_ROWS, anchor_of
 from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.product import Product
 from pathfuse.types import LogProbs, Observed, Present, Weights
 
 Features = Float[np.ndarray, "sample feature"]
 ByOutcome = Float[np.ndarray, "outcome sample"]
 Vector = Float[np.ndarray, " parameter"]
-
-
-@dataclass(frozen=True)
-class Product:
-    """The parameters of a weighted product."""
-
-    bias: Float[np.ndarray, " expert"]
-    log_sharpness: float
-    gate: Float[np.ndarray, "expert feature"]
-    """Zero columns: constant weights."""
 
 
 def masked_softmax(scores: Float[np.ndarray, "sample expert"], present: Present) -> Weights:
@@ -208,11 +199,6 @@ class ProductObjective:
         )
         add_flops(found.nfev * self.flops)
         return self.unpack(found.x)
-
-
-def equal_product(n_experts: int, n_features: int = 0) -> Product:
-    """Equal weights, sharpness 1: the uniform product, where every fit starts."""
-    return Product(np.zeros(n_experts), 0.0, np.zeros((n_experts, n_features)))
 
 
 def no_features(n_samples: int) -> Features:

@@ -6,13 +6,13 @@ import numpy as np
 
 from pathfuse.costs import add_flops
 from pathfuse.endpoints.likelihood import log_softmax
-from pathfuse.fusion.categorical.anchor import equal_weights
 from pathfuse.fusion.categorical.experts import Experts
-from pathfuse.fusion.method import Method
+from pathfuse.fusion.categorical.method import CategoricalMethod
+from pathfuse.fusion.presence import equal_weights
 from pathfuse.types import LogProbs, Observed, Params, Weights
 
 
-class MeanProbability(Method):
+class MeanProbability(CategoricalMethod):
     """Arithmetic mean of the distributions of the experts present.
 
     Examples:

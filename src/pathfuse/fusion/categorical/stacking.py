@@ -15,7 +15,7 @@ from pathfuse.fusion.categorical.anchor import PRIOR_ROWS, anchor_of
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.imputation import GaussianImputer, Table
 from pathfuse.fusion.categorical.logpool import ByOutcome, SetLikelihood
-from pathfuse.fusion.method import Method
+from pathfuse.fusion.categorical.method import CategoricalMethod
 from pathfuse.fusion.works import WOLPERT_1992
 from pathfuse.types import LogProbs, Observed, Params, Weights
 
@@ -23,7 +23,7 @@ CS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Candidate inverse penalties, in scikit-learn's sense: mean NLL + ||W||^2 / (2 C n)."""
 
 
-class Stacking(Method):
+class Stacking(CategoricalMethod):
     """Softmax regression on standardised, centred log-probabilities; absent experts are imputed.
 
     Args:

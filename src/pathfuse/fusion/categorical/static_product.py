@@ -10,18 +10,17 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from pathfuse.fusion.categorical.anchor import PRIOR_ROWS
+from pathfuse.fusion.categorical.chains import preference
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.logpool import (
     Likelihood,
-    Product,
     ProductObjective,
-    equal_product,
     no_features,
     product_weights,
     weighted_product,
 )
-from pathfuse.fusion.certificate import preference
-from pathfuse.fusion.method import Method
+from pathfuse.fusion.categorical.method import CategoricalMethod
+from pathfuse.fusion.product import Product, equal_product
 from pathfuse.fusion.works import GENEST_1984
 from pathfuse.types import LogProbs, Observed, Params, Weights
 
@@ -29,7 +28,7 @@ RIDGES = (math.inf, 100.0, 10.0, 1.0)
 """Candidate pulls towards equal weights, times 1/n. Infinite: equal weights, only the sharpness is fitted."""
 
 
-class StaticProduct(Method):
+class StaticProduct(CategoricalMethod):
     """Constant weights on the simplex and one sharpness, shrunk towards the uniform product.
 
     Args:

@@ -5,15 +5,15 @@ Never worse than the average expert, sample by sample (weighted AM-GM; Wood et a
 
 from collections.abc import Sequence
 
-from pathfuse.fusion.categorical.anchor import equal_weights
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.logpool import weighted_product
-from pathfuse.fusion.method import Method
+from pathfuse.fusion.categorical.method import CategoricalMethod
+from pathfuse.fusion.presence import equal_weights
 from pathfuse.fusion.works import GENEST_1984
 from pathfuse.types import LogProbs, Observed, Params, Weights
 
 
-class UniformProduct(Method):
+class UniformProduct(CategoricalMethod):
     """Normalised geometric mean of the experts' distributions.
 
     Examples:

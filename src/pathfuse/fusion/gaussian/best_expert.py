@@ -1,8 +1,7 @@
 """One expert for all targets, the one with the lowest NLL on the fit rows."""
 
-import numpy as np
-
-from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets, nll
+from pathfuse.fusion.gaussian.chains import best_first, one_hot, take_first
+from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets
 from pathfuse.fusion.gaussian.method import GaussianMethod
 from pathfuse.types import Params
 
@@ -15,60 +14,14 @@ class GaussianBestExpert(GaussianMethod):
     fits = False
     chooses = True
 
-    def fit(self, experts: GaussianExperts, y: Targets, setting: float, seed: int = 0) -> Params:
+    def fit_cells(self, experts: GaussianExperts, y: Targets, setting: float) -> Params:
         """See ``GaussianMethod``."""
-        order = np.argsort(expert_nll(experts, y), kind="stable")
-        first = int(np.argmin(chain_nll(experts, y)))
-        return {"order": np.concatenate([[first], order[order != first]])}
+        return {"order": best_first(experts, y)}
 
-    def pool(self, experts: GaussianExperts, params: Params) -> Gaussian:
+    def pool_cells(self, experts: GaussianExperts, params: Params) -> Gaussian:
         """See ``GaussianMethod``."""
         return take_first(experts, params["order"])
 
-    def share(self, experts: GaussianExperts, params: Params) -> Moments:
+    def share_cells(self, experts: GaussianExperts, params: Params) -> Moments:
         """One-hot."""
         return one_hot(experts, params["order"])
-
-
-def expert_nll(experts: GaussianExperts, y: Targets) -> np.ndarray:
-    """Mean NLL of each expert over the cells that it predicts."""
-    return np.array(
-        [
-            np.nanmean(cells) if not np.isnan(cells := nll(alone(experts, m), y)).all() else np.inf
-            for m in range(experts.mean.shape[1])
-        ]
-    )
-
-
-def chain_nll(experts: GaussianExperts, y: Targets) -> np.ndarray:
-    """Mean NLL over all cells of each expert, with the next best standing in where it is absent."""
-    alone_nll = expert_nll(experts, y)
-    if experts.present.all():
-        return alone_nll
-    order = np.argsort(alone_nll, kind="stable")
-    chains = (np.concatenate([[m], order[order != m]]) for m in range(len(order)))
-    return np.array([np.nanmean(nll(take_first(experts, chain), y)) for chain in chains])
-
-
-def alone(experts: GaussianExperts, m: int) -> Gaussian:
-    """One expert's predictions."""
-    return Gaussian(experts.mean[:, m], experts.variance[:, m])
-
-
-def one_hot(experts: GaussianExperts, order: np.ndarray) -> Moments:
-    """Weight 1 on the first expert of an order that is present."""
-    ranked = experts.present[:, order]
-    first = ranked.argmax(axis=1)
-    hot = (np.arange(len(order))[None, :, None] == first[:, None]) & ranked
-    result = np.zeros(experts.mean.shape)
-    result[:, order] = hot
-    return result
-
-
-def take_first(experts: GaussianExperts, order: np.ndarray) -> Gaussian:
-    """The first expert of an order that is present, cell by cell; NaN where none is."""
-    hot = one_hot(experts, order).astype(bool)
-    heard = hot.any(axis=1)
-    mean = np.where(hot, experts.mean, 0.0).sum(axis=1)
-    variance = np.where(hot, experts.variance, 0.0).sum(axis=1)
-    return Gaussian(np.where(heard, mean, np.nan), np.where(heard, variance, np.nan))

@@ -38,7 +38,7 @@ class GaussianCovarianceProduct(GaussianMethod):
     summary = "a product with weights from the covariance of the experts' errors"
     references = (BATES_1969, LEDOIT_2004)
 
-    def fit(self, experts: GaussianExperts, y: Targets, setting: float, seed: int = 0) -> Params:
+    def fit_cells(self, experts: GaussianExperts, y: Targets, setting: float) -> Params:
         """See ``GaussianMethod``."""
         errors = y[:, None] - experts.mean
         _, n_experts, n_targets = errors.shape
@@ -50,16 +50,16 @@ class GaussianCovarianceProduct(GaussianMethod):
         weights = np.stack([minimum_variance(s) for s in covariance], axis=1)
         return {"weights": weights, "covariance": covariance}
 
-    def pool(self, experts: GaussianExperts, params: Params) -> Gaussian:
+    def pool_cells(self, experts: GaussianExperts, params: Params) -> Gaussian:
         """See ``GaussianMethod``."""
-        share = self.share(experts, params)
+        share = self.share_cells(experts, params)
         add_flops((2 + 3 * share.shape[1]) * share.size)
         mean = (share * np.where(experts.present, experts.mean, 0.0)).sum(axis=1)
         variance = np.einsum("nmg,gmk,nkg->ng", share, params["covariance"], share)
-        heard = experts.present.any(axis=1)
-        return Gaussian(np.where(heard, mean, np.nan), np.where(heard, variance, np.nan))
+        predicted = experts.present.any(axis=1)
+        return Gaussian(np.where(predicted, mean, np.nan), np.where(predicted, variance, np.nan))
 
-    def share(self, experts: GaussianExperts, params: Params) -> Moments:
+    def share_cells(self, experts: GaussianExperts, params: Params) -> Moments:
         """Constant per target, renormalised over the experts present; equal if those have no weight."""
         shown = np.where(experts.present, params["weights"] + 1e-9, 0.0)
         return shown / np.maximum(shown.sum(axis=1, keepdims=True), 1e-300)

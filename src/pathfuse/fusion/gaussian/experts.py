@@ -1,5 +1,6 @@
-"""What the experts of a regression said: means and variances of G targets."""
+"""What the experts of a regression predicted: means and variances of G targets."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,21 @@ class GaussianExperts:
         return np.asarray(~np.isnan(self.mean))
 
     @property
+    def n_samples(self) -> int:
+        """Number of samples."""
+        return len(self.mean)
+
+    @property
+    def n_columns(self) -> int:
+        """A mean and a variance per target."""
+        return 2 * self.mean.shape[2]
+
+    @property
+    def can_hide(self) -> bool:
+        """Always: cells say nothing of one another."""
+        return True
+
+    @property
     def scored(self) -> Bool[np.ndarray, "sample expert"]:
         """Where an expert predicts any target of a sample."""
         return np.asarray(self.present.any(axis=2))
@@ -37,6 +53,20 @@ class GaussianExperts:
     def rows(self, index: np.ndarray) -> "GaussianExperts":
         """The same experts on some of the samples."""
         return GaussianExperts(self.mean[index], self.variance[index])
+
+    def only(self, index: np.ndarray, shown: Bool[np.ndarray, "row expert"]) -> "GaussianExperts":
+        """Some of the samples, with all experts hidden that are not shown."""
+        gone = np.logical_not(shown)[:, :, None]
+        return GaussianExperts(np.where(gone, np.nan, self.mean[index]), np.where(gone, np.nan, self.variance[index]))
+
+    @classmethod
+    def joined(cls, parts: "Sequence[GaussianExperts]") -> "GaussianExperts":
+        """Samples of several tables of the same experts, one after the other."""
+        return cls(np.concatenate([p.mean for p in parts]), np.concatenate([p.variance for p in parts]))
+
+    def targets(self, index: np.ndarray) -> "GaussianExperts":
+        """The same experts on some of the targets."""
+        return GaussianExperts(self.mean[:, :, index], self.variance[:, :, index])
 
     def with_variance(self, residual: Float[np.ndarray, "expert target"]) -> "GaussianExperts":
         """Experts without a variance of their own get one per target."""
@@ -54,6 +84,12 @@ class Gaussian:
     def flat(self) -> Float[np.ndarray, "sample column"]:
         """Means, then variances, side by side."""
         return np.concatenate([self.mean, self.variance], axis=1)
+
+
+def as_moments(flat: Float[np.ndarray, "sample column"]) -> Gaussian:
+    """Means, then variances, side by side, as a prediction: the inverse of ``Gaussian.flat``."""
+    mean, variance = np.split(flat, 2, axis=1)
+    return Gaussian(mean, variance)
 
 
 def residual_variance(experts: GaussianExperts, y: Targets) -> Float[np.ndarray, "expert target"]:
@@ -91,9 +127,9 @@ def pool(experts: GaussianExperts, weights: Moments, sharpness: Float[np.ndarray
         precision = np.where(present, weights[:, m] / np.where(present, experts.variance[:, m], 1.0), 0.0)
         total += precision
         mean += precision * np.where(present, experts.mean[:, m], 0.0)
-    heard = total > 0
-    safe = np.where(heard, total, 1.0)
-    return Gaussian(np.where(heard, mean / safe, np.nan), np.where(heard, 1 / (sharpness * safe), np.nan))
+    predicted = total > 0
+    safe = np.where(predicted, total, 1.0)
+    return Gaussian(np.where(predicted, mean / safe, np.nan), np.where(predicted, 1 / (sharpness * safe), np.nan))
 
 
 def sharpness_of(prediction: Gaussian, y: Targets) -> Float[np.ndarray, " target"]:

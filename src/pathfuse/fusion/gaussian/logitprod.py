@@ -4,15 +4,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from pathfuse.fusion.categorical.logpool import Product, equal_product
 from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets, pool, sharpness_of
-from pathfuse.fusion.gaussian.method import GaussianMethod
+from pathfuse.fusion.gaussian.method import GaussianProduct
 from pathfuse.fusion.gaussian.product import Cells, GaussianObjective, gate_input, gaussian_weights
+from pathfuse.fusion.product import Product, equal_product
 from pathfuse.fusion.works import GENEST_1984, LOGITPROD_2026
 from pathfuse.types import Params
 
 
-class GaussianLogitProd(GaussianMethod):
+class GaussianLogitProd(GaussianProduct):
     """Weights that depend on the sample and the target; settings are ridges on the gate."""
 
     name = "logitprod"
@@ -20,13 +20,13 @@ class GaussianLogitProd(GaussianMethod):
     references = (LOGITPROD_2026, GENEST_1984)
     settings: ClassVar[tuple[float, ...]] = (1.0, 0.1, 0.01)
 
-    def fit(self, experts: GaussianExperts, y: Targets, setting: float, seed: int = 0) -> Params:
+    def fit_cells(self, experts: GaussianExperts, y: Targets, setting: float) -> Params:
         """See ``GaussianMethod``."""
         raw = gate_input(experts)
         mean, sd = raw.mean(axis=(1, 2)), raw.std(axis=(1, 2))
         scale = np.where(sd > 1e-9, 1 / np.where(sd > 1e-9, sd, 1.0), 0.0)
         phi = (raw - mean[:, None, None]) * scale[:, None, None]
-        cells = Cells.of(experts, y, phi, seed)
+        cells = Cells.of(experts, y, phi, self.seed)
         start = equal_product(experts.mean.shape[1], len(phi))
         product = GaussianObjective(cells, ridge=1 / len(y), rho=setting).minimise(start)
         sharpness = sharpness_of(pool(experts, gaussian_weights(product, phi, experts)), y)
@@ -38,11 +38,11 @@ class GaussianLogitProd(GaussianMethod):
             "sharpness": sharpness,
         }
 
-    def pool(self, experts: GaussianExperts, params: Params) -> Gaussian:
+    def pool_cells(self, experts: GaussianExperts, params: Params) -> Gaussian:
         """See ``GaussianMethod``."""
-        return pool(experts, self.share(experts, params), params["sharpness"])
+        return pool(experts, self.share_cells(experts, params), params["sharpness"])
 
-    def share(self, experts: GaussianExperts, params: Params) -> Moments:
+    def share_cells(self, experts: GaussianExperts, params: Params) -> Moments:
         """The gate's weights."""
         raw = gate_input(experts)
         phi = (raw - params["feature_mean"][:, None, None]) * params["feature_scale"][:, None, None]

@@ -15,11 +15,11 @@ class GaussianMean(GaussianMethod):
     summary = "the equal mixture of the experts' normal distributions, by its moments"
     fits = False
 
-    def fit(self, experts: GaussianExperts, y: Targets, setting: float, seed: int = 0) -> Params:
+    def fit_cells(self, experts: GaussianExperts, y: Targets, setting: float) -> Params:
         """See ``GaussianMethod``."""
         return {}
 
-    def pool(self, experts: GaussianExperts, params: Params) -> Gaussian:
+    def pool_cells(self, experts: GaussianExperts, params: Params) -> Gaussian:
         """See ``GaussianMethod``."""
         share, present = equal_share(experts), experts.present
         means = np.where(present, experts.mean, 0.0)
@@ -27,9 +27,9 @@ class GaussianMean(GaussianMethod):
         mean = (share * means).sum(axis=1)
         within = (share * np.where(present, experts.variance, 0.0)).sum(axis=1)
         between = (share * (means - mean[:, None]) ** 2).sum(axis=1)
-        heard = present.any(axis=1)
-        return Gaussian(np.where(heard, mean, np.nan), np.where(heard, within + between, np.nan))
+        predicted = present.any(axis=1)
+        return Gaussian(np.where(predicted, mean, np.nan), np.where(predicted, within + between, np.nan))
 
-    def share(self, experts: GaussianExperts, params: Params) -> Moments:
+    def share_cells(self, experts: GaussianExperts, params: Params) -> Moments:
         """Equal."""
         return equal_share(experts)

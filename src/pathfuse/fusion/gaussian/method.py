@@ -1,72 +1,93 @@
-"""A method of the fitted for Gaussians; the counterpart of ``fusion.method`` on means and variances."""
+"""Base of the methods for Gaussians: they work on cells (sample, target) with means and variances."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 import numpy as np
 
+from pathfuse.fusion.gaussian.chains import best_first
 from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets, residual_variance
-from pathfuse.fusion.gaussian.presence import corrected_gaussian
-from pathfuse.references import Reference
+from pathfuse.fusion.gaussian.family import GAUSSIAN
+from pathfuse.fusion.method import Method
 from pathfuse.types import Params, Weights
 
-PRESENCE = "presence/"
-"""How parameters about absent experts are named: this, then the name in ``fusion.presence``."""
+RESIDUAL = "residual_variance"
+"""Name of the parameter that stands for the variances of experts that give none, (expert, target)."""
 
 
-class GaussianMethod(ABC):
-    """Base of the regression methods: stateless, so that a fit is its parameters."""
+class GaussianMethod(Method[GaussianExperts]):
+    """A method that sees experts with variances; those that an expert does not give are those of its residuals."""
 
-    name: ClassVar[str]
-    summary: ClassVar[str]
-    references: ClassVar[tuple[Reference, ...]] = ()
-    in_council: ClassVar[bool] = True
-    chooses: ClassVar[bool] = False
-    fits: ClassVar[bool] = True
-    """Whether the weights or the sharpness are fitted; where not, absent experts change nothing."""
-    open_end: ClassVar[bool] = True
-    """Whether a setting beyond the last one would shrink less still."""
+    family = GAUSSIAN
     settings: ClassVar[tuple[float, ...]] = (0.0,)
-    """Candidates to choose among by inner cross-validation, strongest shrinkage first."""
+    """Candidates to choose among, strongest shrinkage first."""
 
     @abstractmethod
-    def fit(self, experts: GaussianExperts, y: Targets, setting: float, seed: int = 0) -> Params:
-        """Fits on experts whose variances are filled; ``seed`` is that of the cells where there are too many."""
+    def fit_cells(self, experts: GaussianExperts, y: Targets, setting: float) -> Params:
+        """Fits on experts whose variances are filled."""
 
     @abstractmethod
-    def pool(self, experts: GaussianExperts, params: Params) -> Gaussian:
+    def pool_cells(self, experts: GaussianExperts, params: Params) -> Gaussian:
         """Fused means and variances."""
 
     @abstractmethod
-    def share(self, experts: GaussianExperts, params: Params) -> Moments:
+    def share_cells(self, experts: GaussianExperts, params: Params) -> Moments:
         """Weights of the experts per cell; 0 where absent."""
 
-    def learn(self, experts: GaussianExperts, y: Targets, setting: float, seed: int = 0) -> Params:
-        """``fit`` with the variances of experts that give none, estimated on the same rows."""
-        residual = residual_variance(experts, y)
-        return {**self.fit(experts.with_variance(residual), y, setting, seed), "residual_variance": residual}
+    def candidates(self, n_samples: int) -> tuple[float, ...]:
+        """See ``Method``."""
+        return self.settings
 
-    def predict(self, experts: GaussianExperts, params: Params) -> Gaussian:
-        """``pool`` with the variances learned, and what was learned about absent experts."""
-        filled = experts.with_variance(params["residual_variance"])
-        return corrected_gaussian(self.pool(filled, params), filled, presence_in(params))
+    def fit_path(self, experts: GaussianExperts, truth: Targets, settings: Sequence[float]) -> list[Params]:
+        """See ``Method``; the variances are estimated on the same rows."""
+        residual = residual_variance(experts, truth)
+        filled = experts.with_variance(residual)
+        return [{**self.fit_cells(filled, truth, setting), RESIDUAL: residual} for setting in settings]
 
-    def predict_raw(self, experts: GaussianExperts, params: Params) -> Gaussian:
-        """``pool`` with the variances learned."""
-        return self.pool(experts.with_variance(params["residual_variance"]), params)
+    def fit_last(self, experts: GaussianExperts, truth: Targets, path: Sequence[float]) -> Params:
+        """See ``Method``; no fit starts from another."""
+        return self.fit_path(experts, truth, path[-1:])[0]
 
-    def weigh(self, experts: GaussianExperts, params: Params) -> Weights:
+    def completed(self, experts: GaussianExperts, params: Params) -> GaussianExperts:
+        """The experts with the variances that the fit learned."""
+        return experts.with_variance(params[RESIDUAL]) if RESIDUAL in params else experts
+
+    def pool(self, experts: GaussianExperts, params: Params) -> np.ndarray:
+        """See ``Method``: means, then variances, (sample, 2 G)."""
+        return self.pool_cells(self.completed(experts, params), params).flat()
+
+    def sharpness(self, params: Params) -> np.ndarray:
+        """See ``Method``; one per target, or one for all."""
+        return np.asarray(params.get("sharpness", np.ones(())))
+
+    def share(self, experts: GaussianExperts, params: Params) -> Weights:
         """Mean weight of each expert over the targets of a sample that somebody predicts."""
-        share = self.share(experts.with_variance(params["residual_variance"]), params)
-        heard = experts.present.any(axis=1)
-        return np.asarray(share.sum(axis=2) / np.maximum(heard.sum(axis=1), 1)[:, None])
+        return _over_targets(self.share_cells(self.completed(experts, params), params), experts)
+
+    def exponents(self, experts: GaussianExperts) -> Weights:
+        """See ``Method``; mean over targets."""
+        params: Params = self._need("params_")
+        cells = self.share_cells(self.completed(experts, params), params)
+        return _over_targets(cells * self.sharpness(params), experts)
 
 
-def presence_in(params: Params) -> Params:
-    """What parameters say about absent experts."""
-    return {key.removeprefix(PRESENCE): value for key, value in params.items() if key.startswith(PRESENCE)}
+def _over_targets(cells: Moments, experts: GaussianExperts) -> Weights:
+    predicted = experts.present.any(axis=1)
+    return np.asarray(cells.sum(axis=2) / np.maximum(predicted.sum(axis=1), 1)[:, None])
 
 
-def with_presence(params: Params, presence: Params) -> Params:
-    """Parameters that say something about absent experts."""
-    return {**params, **{f"{PRESENCE}{key}": value for key, value in presence.items()}}
+class GaussianProduct(GaussianMethod):
+    """A weighted product with a bias per expert: it can be the best expert alone, and falls back on that."""
+
+    def safeguards(self, experts: GaussianExperts, truth: Targets) -> Iterable[tuple[str, Params]]:
+        """Less shrinkage, then the best expert alone: it is in the family."""
+        for setting in (s for s in self.settings if s < self.setting_):
+            yield f"setting {setting:g}", self.fit_path(experts, truth, [setting])[0]
+        order = best_first(self.completed(experts, self.params_), truth)
+        bias = np.empty(len(order))
+        bias[order] = -1000.0 * np.arange(len(order))  # so far apart that the softmax is exactly one expert
+        alone = {"bias": bias, "sharpness": np.ones(truth.shape[1])}
+        if "gate" in self.params_:
+            alone["gate"] = np.zeros_like(self.params_["gate"])
+        yield "best_expert", {**self.params_, **alone}

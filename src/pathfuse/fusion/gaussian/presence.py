@@ -5,64 +5,18 @@
 with v_S the variance that the method states and u_S that of the equal product of the experts present.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from scipy.optimize import minimize
 
 from pathfuse.costs import add_flops
 from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Targets, equal_share, pool
-from pathfuse.fusion.presence import MIN_ROWS, PRIOR_ROWS, hide_all_but, known_experts, lacks_one, numbers_of
-from pathfuse.types import Params, Present
+from pathfuse.fusion.presence import MIN_ROWS, PRIOR_ROWS, lacks_one, numbers_of
+from pathfuse.types import Params
 
 
-@dataclass(frozen=True)
-class GaussianView:
-    """Some rows of the fit set, with all experts hidden but those of one group; variances are filled."""
-
-    group: int
-    rows: Int[np.ndarray, " row"]
-    experts: GaussianExperts
-
-
-def gaussian_views(experts: GaussianExperts, seed: int) -> list[GaussianView]:
-    """One view for every group but the complete one."""
-    result = []
-    for hidden in hide_all_but(experts.scored, seed):
-        own, gone = experts.rows(hidden.rows), ~hidden.shown[:, :, None]
-        shown = GaussianExperts(np.where(gone, np.nan, own.mean), np.where(gone, np.nan, own.variance))
-        result.append(GaussianView(hidden.group, hidden.rows, shown))
-    return result
-
-
-def fit_gaussian_presence(
-    seen: Sequence[GaussianView],
-    predictions: Sequence[Gaussian],
-    residual: Float[np.ndarray, "expert target"],
-    y: Targets,
-    scored: Present,
-) -> Params:
-    """The two numbers of every group; see ``fusion.presence.fit_presence``.
-
-    Args:
-        seen: The views.
-        predictions: What the method predicts of each, held out.
-        residual: Variances of the experts that state none.
-        y: Truth of the rows that the views count in.
-        scored: Who scored those rows.
-    """
-    numbers = []
-    for view, predicted in zip(seen, predictions, strict=True):
-        even = pool(view.experts.with_variance(residual), equal_share(view.experts))
-        numbers.append(_fit_pair(predicted, even, y[view.rows]))
-    own, equal = np.array(numbers).reshape(-1, 2).T
-    groups = np.array([view.group for view in seen], dtype=np.int64)
-    return {"group": groups, "own": own, "equal": equal, "known": known_experts(scored)}
-
-
-def _fit_pair(predicted: Gaussian, even: Gaussian, y: Targets) -> tuple[float, float]:
+def fit_pair(predicted: Gaussian, even: Gaussian, y: Targets) -> tuple[float, float]:
+    """The two numbers of one view: a, of what was predicted, and b, of the equal product."""
     known = ~np.isnan(y) & ~np.isnan(predicted.mean) & ~np.isnan(even.mean)
     n_rows = int(known.any(axis=1).sum())
     if n_rows < MIN_ROWS:
@@ -93,7 +47,7 @@ def corrected_gaussian(predicted: Gaussian, experts: GaussianExperts, params: Pa
     Args:
         predicted: Of the method as it is.
         experts: With variances wherever present.
-        params: From ``fit_gaussian_presence``; empty: nothing is changed.
+        params: From ``fusion.presence.fit_presence``; empty: nothing is changed.
     """
     lacking = lacks_one(experts.scored, params)
     if not lacking.any():

@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float, Int
 from scipy.optimize import minimize
 
 from pathfuse.costs import add_flops
-from pathfuse.fusion.categorical.logpool import Product
 from pathfuse.fusion.gaussian.experts import GaussianExperts, Moments, Targets
+from pathfuse.fusion.product import Product
 
 MAX_CELLS = 20_000
 """Weights are fitted on about so many cells, as many of every target: they have few parameters."""

@@ -19,7 +19,7 @@ class GaussianStacking(GaussianMethod):
     references = (WOLPERT_1992,)
     settings: ClassVar[tuple[float, ...]] = (10.0, 1.0, 0.1, 0.01, 0.001)
 
-    def fit(self, experts: GaussianExperts, y: Targets, setting: float, seed: int = 0) -> Params:
+    def fit_cells(self, experts: GaussianExperts, y: Targets, setting: float) -> Params:
         """See ``GaussianMethod``."""
         means, known = _filled(experts), ~np.isnan(y)
         n_experts = means.shape[1]
@@ -40,14 +40,14 @@ class GaussianStacking(GaussianMethod):
         floor = 1e-9 * (np.nanvar(y, axis=0) + 1e-12)
         return {"slope": slope, "centre": centre, "centre_y": centre_y, "variance": np.maximum(variance, floor)}
 
-    def pool(self, experts: GaussianExperts, params: Params) -> Gaussian:
+    def pool_cells(self, experts: GaussianExperts, params: Params) -> Gaussian:
         """See ``GaussianMethod``."""
         add_flops(2 * experts.mean.size)
         mean = params["centre_y"] + ((_filled(experts) - params["centre"]) * params["slope"]).sum(axis=1)
-        heard = experts.present.any(axis=1)
-        return Gaussian(np.where(heard, mean, np.nan), np.where(heard, params["variance"], np.nan))
+        predicted = experts.present.any(axis=1)
+        return Gaussian(np.where(predicted, mean, np.nan), np.where(predicted, params["variance"], np.nan))
 
-    def share(self, experts: GaussianExperts, params: Params) -> Moments:
+    def share_cells(self, experts: GaussianExperts, params: Params) -> Moments:
         """Size of the experts' coefficients, over those present: a summary, since stacking has no weights."""
         shown = np.where(experts.present, np.abs(params["slope"]) + 1e-12, 0.0)
         return shown / np.maximum(shown.sum(axis=1, keepdims=True), 1e-300)

@@ -4,15 +4,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from pathfuse.fusion.categorical.logpool import Product, equal_product
 from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets, pool, sharpness_of
-from pathfuse.fusion.gaussian.method import GaussianMethod
+from pathfuse.fusion.gaussian.method import GaussianProduct
 from pathfuse.fusion.gaussian.product import Cells, GaussianObjective, gaussian_weights, nothing_seen
+from pathfuse.fusion.product import Product, equal_product
 from pathfuse.fusion.works import GENEST_1984
 from pathfuse.types import Params
 
 
-class GaussianStaticProduct(GaussianMethod):
+class GaussianStaticProduct(GaussianProduct):
     """Weights shrunk towards equal; settings are ridges in units of 1/n."""
 
     name = "static_product"
@@ -21,18 +21,18 @@ class GaussianStaticProduct(GaussianMethod):
     open_end = False  # the weakest pull is that of one row: hardly any
     settings: ClassVar[tuple[float, ...]] = (100.0, 10.0, 1.0)
 
-    def fit(self, experts: GaussianExperts, y: Targets, setting: float, seed: int = 0) -> Params:
+    def fit_cells(self, experts: GaussianExperts, y: Targets, setting: float) -> Params:
         """See ``GaussianMethod``."""
-        cells = Cells.of(experts, y, nothing_seen(experts), seed)
+        cells = Cells.of(experts, y, nothing_seen(experts), self.seed)
         product = GaussianObjective(cells, ridge=setting / len(y)).minimise(equal_product(experts.mean.shape[1]))
         share = gaussian_weights(product, nothing_seen(experts), experts)
         return {"bias": product.bias, "sharpness": sharpness_of(pool(experts, share), y)}
 
-    def pool(self, experts: GaussianExperts, params: Params) -> Gaussian:
+    def pool_cells(self, experts: GaussianExperts, params: Params) -> Gaussian:
         """See ``GaussianMethod``."""
-        return pool(experts, self.share(experts, params), params["sharpness"])
+        return pool(experts, self.share_cells(experts, params), params["sharpness"])
 
-    def share(self, experts: GaussianExperts, params: Params) -> Moments:
+    def share_cells(self, experts: GaussianExperts, params: Params) -> Moments:
         """Constant, renormalised over the experts present."""
         bias = params["bias"]
         return gaussian_weights(Product(bias, 0.0, np.zeros((len(bias), 0))), nothing_seen(experts), experts)

@@ -25,14 +25,14 @@ class GaussianUniformProduct(GaussianMethod):
     references = (CAO_2014,)
     fits = False
 
-    def fit(self, experts: GaussianExperts, y: Targets, setting: float, seed: int = 0) -> Params:
+    def fit_cells(self, experts: GaussianExperts, y: Targets, setting: float) -> Params:
         """See ``GaussianMethod``."""
         return {}
 
-    def pool(self, experts: GaussianExperts, params: Params) -> Gaussian:
+    def pool_cells(self, experts: GaussianExperts, params: Params) -> Gaussian:
         """See ``GaussianMethod``."""
         return pool(experts, equal_share(experts))
 
-    def share(self, experts: GaussianExperts, params: Params) -> Moments:
+    def share_cells(self, experts: GaussianExperts, params: Params) -> Moments:
         """Equal."""
         return equal_share(experts)

@@ -1,0 +1,50 @@
+"""Experts one by one: their likelihood on the fit rows, and who stands in for whom."""
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from pathfuse.endpoints.likelihood import set_nll
+from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.types import LogProbs, Observed
+
+
+def expert_nll(experts: Experts, observed: Observed) -> Float[np.ndarray, " expert"]:
+    """Mean NLL of each expert on the rows that it scored; inf for one that scored none."""
+    result = np.full(experts.log_prob.shape[1], np.inf)
+    for m in range(len(result)):
+        rows = experts.present[:, m]
+        if rows.any():
+            result[m] = set_nll(experts.log_prob[rows, m], observed[rows]).mean()
+    return result
+
+
+def first_present(experts: Experts, order: Int[np.ndarray, " expert"]) -> Int[np.ndarray, " sample"]:
+    """For each sample the first expert of ``order`` that scored it."""
+    return np.asarray(order[experts.present[:, order].argmax(axis=1)])
+
+
+def leading(order: Int[np.ndarray, " expert"], expert: int) -> Int[np.ndarray, " expert"]:
+    """``order`` with one expert moved to the front."""
+    return np.concatenate([[expert], order[order != expert]])
+
+
+def take_expert(experts: Experts, choice: Int[np.ndarray, " sample"]) -> LogProbs:
+    """The log-probabilities of one chosen expert per sample."""
+    return np.asarray(experts.log_prob[np.arange(experts.n_samples), choice])
+
+
+def preference(experts: Experts, observed: Observed) -> Int[np.ndarray, " expert"]:
+    """The order in which ``best_expert`` trusts the experts: the one with the lowest NLL over all fit rows first."""
+    order = np.argsort(expert_nll(experts, observed), kind="stable")
+    return leading(order, int(np.argmin(chain_nll(experts, observed))))
+
+
+def chain_nll(experts: Experts, observed: Observed) -> Float[np.ndarray, " expert"]:
+    """Mean NLL over all rows of each expert with a stand-in where it is absent: comparable between experts."""
+    order = np.argsort(expert_nll(experts, observed), kind="stable")
+    return np.array(
+        [
+            set_nll(take_expert(experts, first_present(experts, leading(order, m))), observed).mean()
+            for m in range(len(order))
+        ]
+    )

@@ -1,0 +1,42 @@
+"""The median of the experts' log-probabilities: one expert that shouts does not move it. Nothing is fitted."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pathfuse.endpoints.likelihood import log_softmax
+from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.method import CategoricalMethod
+from pathfuse.fusion.presence import equal_weights
+from pathfuse.types import LogProbs, Observed, Params, Weights
+
+
+class MedianLogit(CategoricalMethod):
+    """Median over the experts present of the log-probabilities, outcome by outcome, renormalised.
+
+    Examples:
+        >>> import numpy as np
+        >>> import pathfuse
+        >>> logits = np.log([[[0.8, 0.2], [0.7, 0.3], [0.001, 0.999]]] * 2)  # the third expert shouts
+        >>> model = pathfuse.MedianLogit().fit(logits, [0, 1])
+        >>> model.predict_proba(logits)[0].round(3).tolist()
+        [0.7, 0.3]
+    """
+
+    name = "median_logit"
+    summary = "the median of the experts' log-probabilities, renormalised"
+    in_council = False
+    fits = False
+
+    def fit_path(self, experts: Experts, truth: Observed, settings: Sequence[float]) -> list[Params]:
+        """See ``Method``."""
+        return [{} for _ in settings]
+
+    def pool(self, experts: Experts, params: Params) -> LogProbs:
+        """See ``Method``."""
+        shown = np.where(experts.present[:, :, None], experts.log_prob, np.nan)
+        return log_softmax(np.nanmedian(shown, axis=1))
+
+    def share(self, experts: Experts, params: Params) -> Weights:
+        """Equal: a summary, since a median has no weights."""
+        return equal_weights(experts.present)

@@ -1,0 +1,41 @@
+"""Absent experts of classes: ``fusion.presence`` for distributions over outcomes."""
+
+import numpy as np
+from scipy.optimize import minimize
+
+from pathfuse.costs import add_flops
+from pathfuse.endpoints.likelihood import floor_log_prob, log_softmax
+from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.logpool import SetLikelihood, Vector, weighted_product
+from pathfuse.fusion.presence import MIN_ROWS, PRIOR_ROWS, equal_weights, lacks_one, numbers_of
+from pathfuse.types import LogProbs, Observed, Params
+
+
+def fit_pair(experts: Experts, predicted: LogProbs, observed: Observed) -> tuple[float, float]:
+    """The two numbers of one view: a, of what was predicted, and b, of the equal product."""
+    if len(predicted) < MIN_ROWS:
+        return 0.0, 1.0
+    even = weighted_product(experts, equal_weights(experts.present))
+    parts = np.stack([floor_log_prob(predicted).T, even.T])
+    likelihood = SetLikelihood.of(observed, np.exp(even).T, PRIOR_ROWS / len(predicted))
+
+    def value(theta: Vector) -> tuple[float, Vector]:
+        loss, slope = likelihood(np.einsum("p,pkn->kn", theta, parts))
+        return loss, np.einsum("kn,pkn->p", slope, parts) / len(predicted)
+
+    found = minimize(value, np.array([0.5, 0.5]), jac=True, method="L-BFGS-B", bounds=[(0, None), (0, None)])
+    add_flops(4 * parts.size * found.nfev)
+    return float(found.x[0]), float(found.x[1])
+
+
+def corrected_log_prob(log_prob: LogProbs, experts: Experts, params: Params) -> LogProbs:
+    """The predictions of samples that lack an expert, made as sharp as the others deserve; the rest as they are."""
+    lacking = lacks_one(experts.present, params)
+    if not lacking.any():
+        return log_prob
+    own, equal = numbers_of(params, experts.present[lacking])
+    few = experts.rows(np.flatnonzero(lacking))
+    even = weighted_product(few, equal_weights(few.present))
+    result = log_prob.copy()
+    result[lacking] = log_softmax(own[:, None] * floor_log_prob(log_prob[lacking]) + equal[:, None] * even)
+    return result

@@ -1,0 +1,109 @@
+"""A family: the kind of predictions that are fused, and what differs between kinds.
+
+Methods of all families share one inner cross-validation, one council and one store. What they predict is an array with
+a row per sample: log-probabilities of the outcomes (categorical), or means, then variances of the targets (Gaussian).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeAlias, TypeVar
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from pathfuse.fusion.certificate import Certificate
+from pathfuse.types import Params, Present
+
+if TYPE_CHECKING:
+    from pathfuse.fusion.presence import View
+
+Prediction: TypeAlias = Float[np.ndarray, "sample column"]
+"""What one predictor says of samples; the family knows what the columns are."""
+Truth: TypeAlias = np.ndarray
+"""Observed sets (sample, outcome), or values (sample, target)."""
+
+
+class ExpertTable(Protocol):
+    """What the experts predicted of n samples, and who scored what."""
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples."""
+        ...
+
+    @property
+    def n_columns(self) -> int:
+        """Number of columns of a fused prediction."""
+        ...
+
+    @property
+    def scored(self) -> Present:
+        """Which experts scored which samples."""
+        ...
+
+    @property
+    def can_hide(self) -> bool:
+        """Whether experts may be hidden from samples, and what is left is as if they had never been there."""
+        ...
+
+    def rows(self, index: np.ndarray) -> Self:
+        """The same experts on some of the samples."""
+        ...
+
+    def only(self, index: np.ndarray, shown: Bool[np.ndarray, "row expert"]) -> Self:
+        """Some of the samples, with all experts hidden that are not shown."""
+        ...
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Samples of several tables of the same experts, one after the other."""
+        ...
+
+
+E = TypeVar("E", bound=ExpertTable)
+
+
+class Family(ABC, Generic[E]):
+    """What the shared parts ask about predictions of one kind."""
+
+    name: ClassVar[str]
+    endpoints: ClassVar[tuple[str, ...]]
+    """The endpoints whose experts say this; empty: all that no other family names."""
+
+    @abstractmethod
+    def score(self, predicted: Prediction, truth: Truth) -> float:
+        """Mean negative log-likelihood, in nats."""
+
+    @abstractmethod
+    def chain_scores(self, experts: E, truth: Truth) -> Float[np.ndarray, " expert"]:
+        """The score of each expert over all rows, where it is absent with the best expert that is there."""
+
+    @abstractmethod
+    def strata(self, truth: Truth) -> Int[np.ndarray, " sample"]:
+        """A number for each kind of truth, by which inner folds are stratified."""
+
+    def narrow(self, experts: E, truth: Truth) -> tuple[E, Truth]:
+        """The part of the columns that choices are made on, where all would take too long."""
+        return experts, truth
+
+    @abstractmethod
+    def fit_pairs(
+        self, seen: "Sequence[View[E]]", predictions: Sequence[Prediction], experts: E, truth: Truth
+    ) -> list[tuple[float, float]]:
+        """The two numbers of every set of present experts; see ``fusion.presence``."""
+
+    @abstractmethod
+    def corrected(self, predicted: Prediction, experts: E, presence: Params) -> Prediction:
+        """Predictions of samples that lack an expert, as sure as the others deserve; the rest as they are."""
+
+    def certify(self, predicted: Prediction, experts: E, truth: Truth, fallback: str | None = None) -> Certificate:
+        """The certificate of a fusion's fit-row predictions."""
+        return Certificate(
+            fused=self.score(predicted, truth),
+            experts=tuple(float(x) for x in self.chain_scores(experts, truth)),
+            n_scored=tuple(int(x) for x in experts.scored.sum(axis=0)),
+            fallback=fallback,
+        )
+
+
+AnyFamily: TypeAlias = Family[Any]
