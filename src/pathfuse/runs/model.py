@@ -28,9 +28,10 @@ from pathfuse.runs.seen import among
 from pathfuse.tables.predictions import SEEN, Expert, PredictionInput, gather, read_expert
 from pathfuse.tables.study import align
 
-SCHEMA, SCHEMA_CATEGORICAL = 3, 2
+SCHEMA = 3
 """Version of the model files; raised when older readers would misread newer files. Regressions are stored otherwise
 since version 3; the others are as they were, so that older readers read them."""
+SCHEMA_CATEGORICAL = 2
 NAME = "model"
 """Of the model's two files, without their endings."""
 FITTED = "fit_ids"
