@@ -10,8 +10,6 @@ import polars as pl
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
-from pathfuse.fusion import inner_cv
-
 LABELS = ("CDH1", "PIK3CA", "TP53")
 EXPERTS = ("expert_0", "expert_1", "expert_2")
 RUNGS = (
@@ -26,15 +24,6 @@ RUNGS = (
 METRICS = ("nll", "auroc", "accuracy", "balanced_accuracy", "f1", "brier", "ece")
 PROGRESS = re.compile(r" *\d+ % .+")
 FIT = pl.col("split") == "fit"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_inner_folds():
-    """One division in five instead of fifty fits per rung."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inner_cv, "SMALL", 0)
-        patch.setattr(inner_cv, "LARGE", 0)
-        yield
 
 
 class Study(NamedTuple):

@@ -10,8 +10,6 @@ import polars as pl
 import pytest
 from scipy.special import expit
 
-from pathfuse.fusion import inner_cv
-
 EDGES = "0,12,24,36,inf"
 T = 4
 EXPERTS = ("expert_0", "expert_1", "expert_2")
@@ -20,15 +18,6 @@ RUNGS = ("best_expert", "mean_probability", "uniform_product", "static_product",
          "root_stacking", "hazard_product")  # fmt: skip
 METRICS = ("nll", "c_index", "c_index_ipcw", "ibs", "auc_at_12", "auc_at_24", "auc_at_36")
 PROGRESS = re.compile(r" *\d+ % .+")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_inner_folds():
-    """One division in five instead of fifty fits per rung."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inner_cv, "SMALL", 0)
-        patch.setattr(inner_cv, "LARGE", 0)
-        yield
 
 
 class Study(NamedTuple):
