@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from hypothesis import settings
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from pathfuse.cli import main
 from pathfuse.fusion import inner_cv
@@ -103,10 +104,14 @@ def _run_cli(*args: object) -> Said:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def quick_pdf() -> Iterator[None]:
-    """PDF figures in name only: embedding fonts is half of what a run writes. ``tests/report`` draws real ones."""
+def quick_figures() -> Iterator[None]:
+    """PDF figures in name only, and SVG figures without layout: most of what writing a run costs.
+
+    ``tests/report`` draws real ones.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(FigureCanvasPdf, "print_pdf", lambda _, path, **__: Path(path).write_bytes(b"%PDF-"))
+        patch.setattr(ConstrainedLayoutEngine, "execute", lambda *_: None)
         yield
 
 
