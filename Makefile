@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: env demo demo-study demo-dense test lint docs bench bench-dense clean
+.PHONY: env demo demo-study demo-dense test test-all lint docs bench bench-dense clean
 
 # The core is enough for the demo; tests and extras come on top.
 .venv/.core: pyproject.toml constraints.txt
@@ -39,8 +39,13 @@ demo-dense: .venv/.dev
 	$(BIN)/python -m pathfuse.testing.tissue pathfuse-demo-dense
 	$(BIN)/pathfuse dense run pathfuse-demo-dense/grid.yaml --jobs 2
 
+# All but what is marked slow or long: less than 7 minutes on two cores.
 test: .venv/.dev
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+# And what is slow: real studies, an environment of its own, pages in a browser, long trainings. What CI runs.
+test-all: .venv/.dev
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not long"
 
 lint: .venv/.dev
 	$(BIN)/ruff check src tests benchmarks dev

@@ -11,13 +11,17 @@ import polars as pl
 import pytest
 from hypothesis import settings
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from pathfuse.cli import main
+from pathfuse.fusion import inner_cv
 
 settings.register_profile("pathfuse", deadline=None)  # a busy machine is no bug
 settings.load_profile("pathfuse")
 
 CLASSES = ("adipose", "stroma", "tumor")
+LIMITS = {"SMALL": inner_cv.SMALL, "LARGE": inner_cv.LARGE}
+"""Numbers of rows below which inner cross-validation is repeated."""
 
 
 class Said(NamedTuple):
@@ -100,11 +104,35 @@ def _run_cli(*args: object) -> Said:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def quick_pdf() -> Iterator[None]:
-    """PDF figures in name only: embedding fonts is half of what a run writes. ``tests/report`` draws real ones."""
+def quick_figures() -> Iterator[None]:
+    """PDF figures in name only, and SVG figures without layout: most of what writing a run costs.
+
+    ``tests/report`` draws real ones.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(FigureCanvasPdf, "print_pdf", lambda _, path, **__: Path(path).write_bytes(b"%PDF-"))
+        patch.setattr(ConstrainedLayoutEngine, "execute", lambda *_: None)
         yield
+
+
+@pytest.fixture(scope="module")
+def quick_inner_folds() -> Iterator[None]:
+    """One division in five in place of five in ten, where inner cross-validation is not what is tested.
+
+    With few rows its fits are most of what a run costs. ``tests/fusion`` and ``test_shared_studies`` keep them all;
+    so do processes that a test starts.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inner_cv, "SMALL", 0)
+        patch.setattr(inner_cv, "LARGE", 0)
+        yield
+
+
+@pytest.fixture
+def all_inner_folds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Undoes ``quick_inner_folds`` for a test whose worker processes must do as this one does."""
+    for name, size in LIMITS.items():
+        monkeypatch.setattr(inner_cv, name, size)
 
 
 @pytest.fixture(scope="session")

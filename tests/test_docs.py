@@ -166,6 +166,7 @@ def small(tmp_path_factory, make_study):
     return folder
 
 
+@pytest.mark.usefixtures("quick_inner_folds")
 def test_the_table_names_what_fuse_and_evaluate_write(table, small, tmp_path, run_cli):
     inputs = ["--samples", small / "one/samples.csv", "--predictions", small / "one/predictions", "--resamples", 20]
     options = ["--method", "static_product", "--ablation", "--coverage", 0.6]
@@ -180,6 +181,7 @@ def test_the_table_names_what_fuse_and_evaluate_write(table, small, tmp_path, ru
         assert any(re.fullmatch(pattern(c), column) for c in columns)
 
 
+@pytest.mark.usefixtures("quick_inner_folds")
 def test_the_table_names_what_suite_and_rank_write(table, small, tmp_path, run_cli):
     options = ["--resamples", 20, "--method", "static_product"]
     pl.DataFrame({"study": ["one", "two"], "cohort": ["A", "A"]}).write_csv(tmp_path / "cohorts.csv")

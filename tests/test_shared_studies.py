@@ -11,7 +11,10 @@ import pytest
 import pathfuse
 
 STUDIES = Path(__file__).parents[2] / "shared/data/studies"
-pytestmark = pytest.mark.skipif(not STUDIES.exists(), reason="../shared is absent")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not STUDIES.exists(), reason="../shared is absent"),
+]
 
 
 def run(name: str) -> pathfuse.Result:

@@ -72,8 +72,9 @@ def test_two_experts_are_not_left_out(tmp_path, make_study, run_cli):
     assert kinds == {"duplicate", "noise", "shuffled labels"}
 
 
+@pytest.mark.usefixtures("all_inner_folds")
 def test_folds_and_jobs(tmp_path, make_study, run_cli):
-    samples, predictions = make_study(tmp_path, 48, 0, 2, ("benign", "malignant"), n_folds=2, per_patient=2)
+    samples, predictions = make_study(tmp_path, 16, 0, 2, ("benign", "malignant"), n_folds=2, per_patient=2)
     tables = []
     for jobs in (1, 2):
         out = tmp_path / f"out{jobs}"

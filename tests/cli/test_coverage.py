@@ -10,7 +10,6 @@ import pytest
 
 from pathfuse import read_study
 from pathfuse.evaluation.reliability import classification_curve
-from pathfuse.fusion import inner_cv
 from pathfuse.runs.fitting import Recipe, divide
 
 OUTPUTS = {"multiclass": ("all",), "multilabel": ("BRAF", "TP53"), "regression": ("CD24", "ERBB2")}
@@ -20,15 +19,6 @@ COLUMNS = {"multiclass": ["prediction_set"], "multilabel": ["prediction_set_BRAF
            "regression": ["low_CD24", "high_CD24", "low_ERBB2", "high_ERBB2"]}  # fmt: skip
 SET_METRICS = {"coverage", "set_size", "interval_width"}
 REPEATED = ("fused.parquet", "metrics.csv", "reliability.csv", "model/model.json", "model/model.safetensors")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_inner_folds():
-    """One division in five instead of fifty fits per method."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inner_cv, "SMALL", 0)
-        patch.setattr(inner_cv, "LARGE", 0)
-        yield
 
 
 def make(kind, n_fit=80, n_test=60, *, folds=0):

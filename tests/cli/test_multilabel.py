@@ -10,7 +10,6 @@ import polars as pl
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
-from pathfuse.fusion import inner_cv
 from pathfuse.fusion.methods import methods_of
 
 LABELS = ("CDH1", "PIK3CA", "TP53")
@@ -19,15 +18,6 @@ FITTED = tuple(methods_of("multilabel"))
 METRICS = ("nll", "auroc", "accuracy", "balanced_accuracy", "f1", "brier", "ece", "auprc", "mcc")
 PROGRESS = re.compile(r" *\d+ % .+")
 FIT = pl.col("split") == "fit"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_inner_folds():
-    """One division in five instead of fifty fits per method."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inner_cv, "SMALL", 0)
-        patch.setattr(inner_cv, "LARGE", 0)
-        yield
 
 
 class Study(NamedTuple):

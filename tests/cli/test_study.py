@@ -20,7 +20,7 @@ def cohort(tmp_path_factory):
 def train(run_cli, cohort, out, encoder="gamma", *more):
     return run_cli(
         "experts", "train", "--features", cohort.features[encoder], "--samples", cohort.labels, "--slides",
-        cohort.slides, "--out", out, *QUICK, *more,
+        cohort.slides, "--out", out, "--jobs", 1, *QUICK, *more,
     )  # fmt: skip
 
 
@@ -83,7 +83,9 @@ def test_slides_of_samples_without_a_label_are_named(run_cli, cohort, tmp_path):
     slides = pl.read_csv(cohort.slides).filter(pl.col("sample_id").is_in(gone))["slide_id"].to_list()
     there = [s for s in slides if (cohort.features["alpha"] / f"{s}.h5").exists()]
     arguments = ("experts", "train", "--features", cohort.features["alpha"], "--samples", labels, "--slides")
-    status, said, _ = run_cli(*arguments, cohort.slides, "--out", tmp_path / "e", *QUICK, "--head", "mean_pool")
+    status, said, _ = run_cli(
+        *arguments, cohort.slides, "--out", tmp_path / "e", *QUICK, "--jobs", 1, "--head", "mean_pool"
+    )
     assert status == 0
     assert f"Left out: {len(there)} (slide of a sample that is not in the samples table: {', '.join(there)})" in said
 
@@ -125,7 +127,7 @@ def test_heatmaps_need_thumbnails_and_sizes(run_cli, cohort, tmp_path):
 def test_wrong_options_are_named(run_cli, cohort, tmp_path, more, sentence):
     status, _, err = run_cli(
         "experts", "train", "--features", cohort.features["alpha"], "--samples", cohort.labels, "--slides",
-        cohort.slides, "--out", tmp_path / "out", *more,
+        cohort.slides, "--out", tmp_path / "out", "--jobs", 1, *more,
     )  # fmt: skip
     assert status == 2
     assert sentence in err

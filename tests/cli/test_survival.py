@@ -10,7 +10,6 @@ import polars as pl
 import pytest
 from scipy.special import expit
 
-from pathfuse.fusion import inner_cv
 from pathfuse.fusion.methods import methods_of
 
 EDGES = "0,12,24,36,inf"
@@ -20,15 +19,6 @@ HAZARDS = [f"hazard_{k}" for k in range(1, T + 1)]
 FITTED = tuple(methods_of("survival"))
 METRICS = ("nll", "c_index", "c_index_ipcw", "ibs", "auc_at_12", "auc_at_24", "auc_at_36")
 PROGRESS = re.compile(r" *\d+ % .+")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_inner_folds():
-    """One division in five instead of fifty fits per method."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inner_cv, "SMALL", 0)
-        patch.setattr(inner_cv, "LARGE", 0)
-        yield
 
 
 class Study(NamedTuple):

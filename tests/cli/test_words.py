@@ -8,21 +8,11 @@ import polars as pl
 import pytest
 
 import pathfuse
-from pathfuse.fusion import inner_cv
 from pathfuse.report.content import over_all
 from pathfuse.report.headline import headline
 from pathfuse.runs.demo_study import write_demo_study
 
 ALONE = "no patients were given, so intervals treat each as independent"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_inner_folds():
-    """One division in five instead of fifty fits per method."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inner_cv, "SMALL", 0)
-        patch.setattr(inner_cv, "LARGE", 0)
-        yield
 
 
 def page_text(folder):

@@ -99,6 +99,8 @@ def pages(tmp_path_factory):
     return {kind: result.save(place / kind) / "report.html" for kind, result in results.items()}
 
 
+pytestmark = pytest.mark.slow  # a browser of its own, and the widest runs
+
 KINDS = ("classes", "survival", "numbers", "evaluate")
 TABLE = "document.querySelector('table[data-sortable]')"
 
