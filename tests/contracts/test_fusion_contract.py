@@ -20,7 +20,7 @@ from pathfuse.fusion.gaussian.family import GAUSSIAN
 from pathfuse.fusion.inner_cv import inner_folds, strata_of
 from pathfuse.fusion.method import Method
 from pathfuse.fusion.methods import METHODS
-from pathfuse.fusion.registry import FUSIONS, METHODS, fusions_of
+from pathfuse.fusion.registry import FUSIONS, fusions_of
 from pathfuse.fusion.store import dump, restore
 
 N, M, K, G = 90, 3, 3, 2
