@@ -16,6 +16,7 @@ from pathfuse.files.places import LIST
 from pathfuse.files.write import (
     add_to_list,
     check_out,
+    check_table,
     new_folder,
     remove_folder,
     write_file,
@@ -302,3 +303,18 @@ def test_one_json_file_is_written_beside_and_renamed(tmp_path):
     assert [p.name for p in file.parent.iterdir()] == ["a.json"]
     with pytest.raises(InputError, match="cannot be written"):
         write_json_file({}, file / "b.json")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_table_of_somebody_else_stays(tmp_path, suffix):
+    """Only a table that begins with the same column is replaced."""
+    own, other = tmp_path / f"own{suffix}", tmp_path / f"other{suffix}"
+    write_file(pl.DataFrame({"sample_id": ["a"], "prob_x": [0.5]}), own)
+    write_file(pl.DataFrame({"thesis": ["years of work"]}), other)
+    check_table(own, True, (), "sample_id")
+    with pytest.raises(InputError, match="begins with the column 'sample_id', so this file is somebody else's"):
+        check_table(other, True, (), "sample_id")
+    other.write_bytes(b"\xff\xfe no table")
+    with pytest.raises(InputError, match="somebody else's"):
+        check_table(other, True, (), "sample_id")
+    check_table(other, True, ())  # where the column is not known

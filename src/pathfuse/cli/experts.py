@@ -135,7 +135,7 @@ def predict(
 
     given = parse_features(features)
     read = [model, *([given] if isinstance(given, Path) else given.values())]
-    check_table(out, force, read)
+    check_table(out, force, read, "sample_id")
     if attention is not None:
         check_out(attention, force, [*read, *([images] if images is not None else [])])
     if images is not None and attention is None:

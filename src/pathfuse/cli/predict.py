@@ -24,7 +24,7 @@ def predict(
     from pathfuse.runs.model import load
     from pathfuse.tables.predictions import SEEN
 
-    check_table(out, force, [model, *predictions])
+    check_table(out, force, [model, *predictions], "sample_id")
     fusion = load(model)
     new = fusion.read(list(predictions))
     fused = fusion.predict(new, min_experts=min_experts, require_all=require_all)

@@ -52,8 +52,9 @@ def compare_with_reference(prepared: Prepared, reference: Prepared, folder: Path
     kind, judged = people.targets.kind, own[0][people.targets.usable[own[0]]]
     where = f"{len(judged)} samples of {len(set(people.samples.patients[judged].tolist()))} patients"
     verdict = (
-        f"{name} {'beats' if loss < base else 'does not beat'} {REFERENCE} on the same features and folds "
-        f"({loss:.4f} against {base:.4f}, {where}){'' if loss < base else ', and is not recommended'}"
+        f"the loss of {name}, {loss:.4f}, is {'below' if loss < base else 'not below'} that of {REFERENCE} on the same "
+        f"features and folds, {base:.4f} ({where}; without an interval, so this may be chance)"
+        f"{'' if loss < base else f'; {name} is not recommended'}"
     )
     return {
         "name": reference.expert.name,

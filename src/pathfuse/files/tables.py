@@ -154,6 +154,17 @@ def parquet_header(path: Path) -> list[str]:
         return list(pl.read_parquet_schema(file))
 
 
+def first_column(path: Path) -> str | None:
+    """The name of a table's first column; None if the file is no table."""
+    try:
+        if path.suffix.lower() == ".parquet":
+            return next(iter(parquet_header(path)), None)
+        with path.open(encoding="utf-8-sig") as lines:
+            return lines.readline().split(",")[0].strip().strip('"') or None
+    except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError):
+        return None
+
+
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 

@@ -22,7 +22,7 @@ from pathfuse.files.places import (
     refuse_link,
     write_list,
 )
-from pathfuse.files.tables import SUFFIXES
+from pathfuse.files.tables import SUFFIXES, first_column
 
 __all__ = [
     "add_to_list", "check_file", "check_out", "check_place", "check_table", "new_folder", "refuse_link",
@@ -169,8 +169,14 @@ def _sweep(out: Path) -> None:
             leftover.unlink()
 
 
-def check_table(path: Path, force: bool, inputs: Sequence[Path] | None = None) -> None:
+def check_table(path: Path, force: bool, inputs: Sequence[Path] | None = None, column: str | None = None) -> None:
     """Refuses a bad place for a table, before any work is done; see ``check_file``.
+
+    Args:
+        path: Where it is to be written.
+        force: Whether one that stands there may be replaced.
+        inputs: Files that are read, and folders that hold such.
+        column: The first column of the tables that are written here; a file with another is somebody else's.
 
     Raises:
         InputError: The suffix is neither .csv nor .parquet, or the place is bad.
@@ -179,6 +185,11 @@ def check_table(path: Path, force: bool, inputs: Sequence[Path] | None = None) -
         raise InputError(f"the output {path} must end in .csv or .parquet")
     _sweep(path)
     check_file(path, force, inputs)
+    if column is not None and path.exists() and first_column(path) != column:
+        raise InputError(
+            f"the output {path} cannot be overwritten: pathfuse writes a table here that begins with the column "
+            f"'{column}', so this file is somebody else's"
+        )
 
 
 def write_file(frame: pl.DataFrame, path: Path, force: bool = False) -> None:
