@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from pathfuse.endpoints.likelihood import set_nll
+from pathfuse.distributions.likelihood import set_nll
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.gating import gate_features
 from pathfuse.fusion.categorical.logitprod import error_correlation

@@ -9,7 +9,7 @@ import polars as pl
 
 from benchmarks.feature_fusion import PCA_RIDGE, SELF_ATTENTION, Row, feature_fusions, fused, linear, trained
 from pathfuse.costs import Cost, total
-from pathfuse.endpoints.likelihood import log_softmax
+from pathfuse.distributions.likelihood import log_softmax
 from pathfuse.endpoints.multiclass import Multiclass
 from pathfuse.evaluation.judge import judge
 from pathfuse.evaluation.judged import Judged

@@ -21,8 +21,8 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from benchmarks.simulate import region_survival
+from pathfuse.distributions.likelihood import floor_log_prob, log_softmax
 from pathfuse.endpoints.base import Endpoint
-from pathfuse.endpoints.likelihood import floor_log_prob, log_softmax
 from pathfuse.endpoints.multiclass import Multiclass
 from pathfuse.endpoints.multilabel import Multilabel
 from pathfuse.endpoints.regression import Regression

@@ -7,7 +7,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.adam import adam_fit
 from benchmarks.simulate import region_experts
-from pathfuse.endpoints.likelihood import set_nll
+from pathfuse.distributions.likelihood import set_nll
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.gating import gate_features
 from pathfuse.fusion.categorical.logitprod import LogitProd

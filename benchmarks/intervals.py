@@ -18,7 +18,7 @@ import polars as pl
 from scipy.stats import ttest_1samp, ttest_rel
 from threadpoolctl import threadpool_limits
 
-from pathfuse.endpoints.likelihood import log_softmax, set_nll
+from pathfuse.distributions.likelihood import log_softmax, set_nll
 from pathfuse.endpoints.multiclass import Multiclass
 from pathfuse.evaluation.delong import delong
 from pathfuse.evaluation.intervals import percentile_interval, two_sided_p

@@ -19,7 +19,7 @@ import torch
 from sklearn.model_selection import StratifiedKFold
 
 from benchmarks.feature_files import SHARED, Bags, mil_set
-from pathfuse.endpoints.likelihood import log_softmax
+from pathfuse.distributions.likelihood import log_softmax
 from pathfuse.experts.batches import BagReader, Scale, fit_scale
 from pathfuse.experts.linear_probe import fit_probe, pooled
 from pathfuse.experts.recipe import Recipe

@@ -17,7 +17,7 @@ from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 
 from benchmarks.simulate import SurvivalTask, region_experts, region_survival
-from pathfuse.endpoints.likelihood import set_nll
+from pathfuse.distributions.likelihood import set_nll
 from pathfuse.evaluation.metrics.classification import macro_auroc
 from pathfuse.evaluation.metrics.survival import SurvivalTruth, concordance, harrell_pairs
 from pathfuse.fusion.base import Fusion

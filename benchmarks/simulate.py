@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pathfuse.endpoints.likelihood import floor_log_prob
-from pathfuse.endpoints.survival import event_distribution
+from pathfuse.distributions.discrete_time import event_distribution
+from pathfuse.distributions.likelihood import floor_log_prob
 from pathfuse.fusion.categorical.experts import Experts
 
 

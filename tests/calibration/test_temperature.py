@@ -5,7 +5,7 @@ import pytest
 
 import pathfuse
 from pathfuse.calibration.temperature import at_temperature, best_gaussian_temperature, best_temperature
-from pathfuse.endpoints.likelihood import log_softmax, set_nll
+from pathfuse.distributions.likelihood import log_softmax, set_nll
 from pathfuse.fusion import inner_cv
 from pathfuse.fusion.categorical.static_product import StaticProduct
 

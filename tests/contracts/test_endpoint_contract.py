@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from pathfuse.endpoints.likelihood import set_nll
-from pathfuse.endpoints.survival import event_distribution
+from pathfuse.distributions.discrete_time import event_distribution
+from pathfuse.distributions.likelihood import set_nll
 from pathfuse.fusion import inner_cv
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.categorical.auto import Auto

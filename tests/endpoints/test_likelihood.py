@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import log_softmax as reference_log_softmax
 
-from pathfuse.endpoints.likelihood import LOG_PROB_FLOOR, count_floored, floor_log_prob, log_softmax, set_nll
+from pathfuse.distributions.likelihood import LOG_PROB_FLOOR, count_floored, floor_log_prob, log_softmax, set_nll
 
 finite = st.floats(-50, 50)
 tables = arrays(np.float64, st.tuples(st.integers(1, 6), st.integers(2, 5)), elements=finite)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
+from pathfuse.distributions.likelihood import set_nll
 from pathfuse.endpoints.columns import Columns
 from pathfuse.endpoints.detect import endpoint_from_dict, endpoint_of
-from pathfuse.endpoints.likelihood import set_nll
 from pathfuse.endpoints.multiclass import CLASSIFICATION_METRICS
 from pathfuse.endpoints.multilabel import Multilabel
 from pathfuse.errors import InputError

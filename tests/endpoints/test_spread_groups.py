@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pathfuse.distributions.likelihood import log_softmax
 from pathfuse.endpoints.base import spread_groups
-from pathfuse.endpoints.likelihood import log_softmax
 
 
 @st.composite

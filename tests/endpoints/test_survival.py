@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 
+from pathfuse.distributions.discrete_time import event_distribution, hazards, survival_at_edges
+from pathfuse.distributions.likelihood import set_nll
 from pathfuse.endpoints.base import Options
 from pathfuse.endpoints.columns import Columns
 from pathfuse.endpoints.detect import endpoint_from_dict
-from pathfuse.endpoints.likelihood import set_nll
-from pathfuse.endpoints.survival import Survival, auc_name, event_distribution, hazards, survival_at_edges
+from pathfuse.endpoints.survival import Survival
 from pathfuse.errors import InputError
+from pathfuse.evaluation.metrics.survival import auc_name
 
 EDGES = (0.0, 12.0, 24.0, 48.0)
 HAZARD = np.array([[0.2, 0.5, 0.1], [0.9, 0.01, 0.3]])

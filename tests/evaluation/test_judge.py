@@ -8,10 +8,11 @@ from scipy import stats
 from scipy.stats import bootstrap
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 
-from pathfuse.endpoints.likelihood import log_softmax, set_nll
+from pathfuse.distributions.discrete_time import event_distribution
+from pathfuse.distributions.likelihood import log_softmax, set_nll
 from pathfuse.endpoints.multiclass import Multiclass
 from pathfuse.endpoints.multilabel import Multilabel
-from pathfuse.endpoints.survival import Survival, event_distribution
+from pathfuse.endpoints.survival import Survival
 from pathfuse.errors import InputError
 from pathfuse.evaluation.censoring import Censoring
 from pathfuse.evaluation.intervals import Sampled, bca_interval, standard_error, t_p_value, t_quantile

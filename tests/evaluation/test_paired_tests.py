@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import ttest_1samp
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss, roc_auc_score
 
-from pathfuse.endpoints.likelihood import log_softmax
+from pathfuse.distributions.likelihood import log_softmax
 from pathfuse.endpoints.multiclass import Multiclass
 from pathfuse.endpoints.regression import Regression
 from pathfuse.evaluation.corrected_t import corrected_t

@@ -10,7 +10,7 @@ from scipy.special import log_softmax
 from scipy.stats import norm
 from sksurv.nonparametric import kaplan_meier_estimator
 
-from pathfuse.endpoints.survival import survival_at_edges
+from pathfuse.distributions.discrete_time import survival_at_edges
 from pathfuse.evaluation.censoring import Censoring
 from pathfuse.evaluation.metrics.survival import SurvivalTruth
 from pathfuse.evaluation.reliability import (

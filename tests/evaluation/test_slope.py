@@ -5,8 +5,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from pathfuse.calibration.temperature import best_temperature
-from pathfuse.endpoints.likelihood import log_softmax
-from pathfuse.endpoints.survival import event_distribution
+from pathfuse.distributions.discrete_time import event_distribution
+from pathfuse.distributions.likelihood import log_softmax
 from pathfuse.evaluation.censoring import Censoring
 from pathfuse.evaluation.intervals import percentile_interval
 from pathfuse.evaluation.judged import Judged

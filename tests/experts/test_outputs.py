@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from scipy.special import expit, softmax
 
-from pathfuse.endpoints.survival import event_distribution
+from pathfuse.distributions.discrete_time import event_distribution
 from pathfuse.experts.outputs import average, columns, frame
 
 EDGES = (0.0, 1.0, 2.0, float("inf"))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pathfuse.endpoints.likelihood import set_nll
+from pathfuse.distributions.likelihood import set_nll
 from pathfuse.fusion.categorical.anchor import anchor_of
 from pathfuse.fusion.categorical.auto import Auto
 from pathfuse.fusion.categorical.experts import Experts

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 
-from pathfuse.endpoints.likelihood import set_nll
-from pathfuse.endpoints.survival import event_distribution
+from pathfuse.distributions.discrete_time import event_distribution
+from pathfuse.distributions.likelihood import set_nll
 from pathfuse.fusion.categorical.anchor import PRIOR_ROWS
 from pathfuse.fusion.categorical.bin_gates import BinGates, BinGatesObjective
 from pathfuse.fusion.categorical.experts import Experts

@@ -8,8 +8,8 @@ from scipy.optimize import approx_fprime, minimize
 from scipy.special import expit, log_expit
 from sklearn.linear_model import LogisticRegression
 
-from pathfuse.endpoints.likelihood import set_nll
-from pathfuse.endpoints.survival import event_distribution, hazards
+from pathfuse.distributions.discrete_time import event_distribution, hazards
+from pathfuse.distributions.likelihood import set_nll
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.hazard_product import HazardLikelihood, HazardProduct, hazard_logits
 from pathfuse.fusion.categorical.static_product import static_objective

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.optimize import approx_fprime, minimize
 from scipy.special import log_softmax, softmax
 
-from pathfuse.endpoints.likelihood import set_nll
+from pathfuse.distributions.likelihood import set_nll
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.logitprod import error_correlation
 from pathfuse.fusion.categorical.logpool import (

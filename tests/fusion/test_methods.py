@@ -6,7 +6,7 @@ from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 
 import pathfuse
-from pathfuse.endpoints.likelihood import set_nll
+from pathfuse.distributions.likelihood import set_nll
 from pathfuse.errors import InputError
 from pathfuse.fusion.categorical.auto import Auto
 from pathfuse.fusion.categorical.chains import chain_nll

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pathfuse.endpoints.likelihood import set_nll
+from pathfuse.distributions.likelihood import set_nll
 from pathfuse.evaluation.reliability import kaplan_meier
 from pathfuse.fusion.null_model import for_all, null_log_prob, null_moments
 

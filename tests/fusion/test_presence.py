@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from pathfuse.endpoints.likelihood import log_softmax
+from pathfuse.distributions.likelihood import log_softmax
 from pathfuse.fusion.categorical.auto import Auto
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.logitprod import LogitProd

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from pathfuse.endpoints.likelihood import floor_log_prob, log_softmax, set_nll
-from pathfuse.endpoints.survival import event_distribution
+from pathfuse.distributions.discrete_time import event_distribution
+from pathfuse.distributions.likelihood import floor_log_prob, log_softmax, set_nll
 from pathfuse.errors import InputError
 from pathfuse.fusion.categorical import published
 from pathfuse.fusion.categorical.experts import Experts

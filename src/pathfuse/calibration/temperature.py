@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import minimize_scalar
 
-from pathfuse.endpoints.likelihood import log_softmax, set_nll
+from pathfuse.distributions.likelihood import log_softmax, set_nll
 from pathfuse.types import LogProbs, Observed
 
 LOG_RANGE = 3.0

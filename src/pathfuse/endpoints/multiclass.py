@@ -6,9 +6,9 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from pathfuse.distributions.likelihood import count_floored, floor_log_prob, log_softmax
 from pathfuse.endpoints.base import Endpoint, ExpertColumns, LabelMap, Options, Truth
 from pathfuse.endpoints.columns import Columns, number_text
-from pathfuse.endpoints.likelihood import count_floored, floor_log_prob, log_softmax
 from pathfuse.errors import InputError
 from pathfuse.files.spelling import check_spelling
 from pathfuse.types import LogProbs

@@ -6,9 +6,9 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from pathfuse.distributions.likelihood import count_floored, floor_log_prob
 from pathfuse.endpoints.base import Endpoint, ExpertColumns, LabelMap, Options, Truth
 from pathfuse.endpoints.columns import Columns, number_text
-from pathfuse.endpoints.likelihood import count_floored, floor_log_prob
 from pathfuse.endpoints.multiclass import CLASSIFICATION_METRICS
 from pathfuse.errors import InputError
 from pathfuse.types import LogProbs

@@ -10,45 +10,17 @@ from itertools import pairwise
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from jaxtyping import Float
 
+from pathfuse.distributions.discrete_time import event_distribution, hazards, survival_at_edges
+from pathfuse.distributions.likelihood import count_floored, floor_log_prob
 from pathfuse.endpoints.base import Endpoint, ExpertColumns, LabelMap, Options, Truth
 from pathfuse.endpoints.columns import Columns, number_text
-from pathfuse.endpoints.likelihood import count_floored, floor_log_prob
 from pathfuse.errors import InputError
+from pathfuse.evaluation.metrics.survival import METRICS, auc_name
 from pathfuse.types import LogProbs
 
 CENSORING = ("later", "half")
 """What a case censored inside a bin says of that bin: nothing (it outlived the bin), or half of it."""
-
-
-def event_distribution(hazard_logit: Float[np.ndarray, "row bin"]) -> Float[np.ndarray, "row outcome"]:
-    """Log-probabilities of an event in each bin, and of none: ``p_t = S_{t-1} h_t``, tail ``S_T``."""
-    log_hazard = -np.logaddexp(0, -hazard_logit)
-    log_survival = np.cumsum(-np.logaddexp(0, hazard_logit), axis=1)
-    before = np.concatenate([np.zeros((len(log_survival), 1)), log_survival[:, :-1]], axis=1)
-    return np.concatenate([before + log_hazard, log_survival[:, -1:]], axis=1)
-
-
-def survival_at_edges(log_prob: LogProbs) -> Float[np.ndarray, "row bin"]:
-    """S at the end of each bin: the probability of all later bins and the tail."""
-    later = np.cumsum(np.exp(log_prob)[:, ::-1], axis=1)[:, ::-1]
-    return np.minimum(later[:, 1:], 1.0)
-
-
-def hazards(log_prob: LogProbs) -> Float[np.ndarray, "row bin"]:
-    """Hazard of each bin, ``p_t / S_{t-1}``, from an event distribution; in log space, since ``S`` may underflow."""
-    not_before = np.logaddexp.accumulate(log_prob[:, ::-1], axis=1)[:, ::-1]
-    return np.minimum(np.exp(log_prob[:, :-1] - not_before[:, :-1]), 1.0)
-
-
-AUC_AT = "auc_at_"
-"""How metrics of one horizon are named: this, then the edge."""
-
-
-def auc_name(edge: float) -> str:
-    """Name of the time-dependent AUC at one edge; digits enough to tell edges apart."""
-    return f"{AUC_AT}{edge:.12g}"
 
 
 @dataclass(frozen=True)
@@ -67,7 +39,7 @@ class Survival(Endpoint):
     def metrics(self) -> tuple[str, ...]:
         """Concordance, Brier score, and the AUC at each finite edge after the first."""
         finite = [e for e in self.edges[1:] if np.isfinite(e)]
-        return ("nll", "c_index", "c_index_ipcw", "ibs", *(auc_name(e) for e in finite))
+        return (*(metric.name for metric in METRICS), *(auc_name(e) for e in finite))
 
     @classmethod
     def target_columns(cls, header: Sequence[str]) -> list[str]:

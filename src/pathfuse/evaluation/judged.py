@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Int
 
-from pathfuse.endpoints.likelihood import log_softmax
+from pathfuse.distributions.likelihood import log_softmax
 from pathfuse.errors import InputError
 from pathfuse.evaluation.metrics.base import Metric, RowWeights, Values
 from pathfuse.evaluation.metrics.classification import ClassificationScores

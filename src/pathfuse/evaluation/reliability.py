@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.special import ndtri
 
-from pathfuse.endpoints.survival import survival_at_edges
+from pathfuse.distributions.discrete_time import survival_at_edges
 from pathfuse.evaluation.metrics.survival import SurvivalTruth
 from pathfuse.types import LogProbs, Observed, PerSample
 

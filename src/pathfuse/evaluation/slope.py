@@ -16,8 +16,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.special import expit
 
-from pathfuse.endpoints.likelihood import log_softmax, set_nll
-from pathfuse.endpoints.survival import hazards
+from pathfuse.distributions.discrete_time import hazards
+from pathfuse.distributions.likelihood import log_softmax, set_nll
 from pathfuse.evaluation.estimates import Estimate, estimate
 from pathfuse.evaluation.judged import Judged, Scores, predicted
 from pathfuse.evaluation.metrics.base import Metric, RowWeights, Values

@@ -8,9 +8,9 @@ import polars as pl
 from jaxtyping import Bool, Float
 from scipy.special import expit
 
+from pathfuse.distributions.discrete_time import event_distribution, hazards
+from pathfuse.distributions.likelihood import log_softmax
 from pathfuse.endpoints.base import Endpoint, Truth
-from pathfuse.endpoints.likelihood import log_softmax
-from pathfuse.endpoints.survival import event_distribution, hazards
 from pathfuse.types import Index
 
 Raw = Float[np.ndarray, "sample output"]

@@ -7,7 +7,7 @@ and no ranking.
 import numpy as np
 from jaxtyping import Float
 
-from pathfuse.endpoints.likelihood import floor_log_prob
+from pathfuse.distributions.likelihood import floor_log_prob
 from pathfuse.types import LogProbs, Observed
 
 NULL_MODEL = "null_model"

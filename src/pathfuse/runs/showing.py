@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from pathfuse.distributions.discrete_time import survival_at_edges
+from pathfuse.distributions.likelihood import set_nll
 from pathfuse.endpoints.base import Endpoint
-from pathfuse.endpoints.likelihood import set_nll
-from pathfuse.endpoints.survival import survival_at_edges
 from pathfuse.evaluation.curves import (
     binned,
     divergence,

@@ -7,7 +7,7 @@ from pathfuse.dense.data.logit_files import LogitFiles
 from pathfuse.dense.fusing.local_gate import experts_of
 from pathfuse.dense.fusing.pixel_sample import class_quotas, image_shares, sample_pixels
 from pathfuse.dense.judging.masks import read_truth
-from pathfuse.endpoints.likelihood import floor_log_prob, log_softmax
+from pathfuse.distributions.likelihood import floor_log_prob, log_softmax
 from pathfuse.fusion.categorical.gating import gate_features
 
 

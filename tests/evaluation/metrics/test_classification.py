@@ -16,7 +16,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from pathfuse.endpoints.likelihood import log_softmax
+from pathfuse.distributions.likelihood import log_softmax
 from pathfuse.endpoints.multiclass import Multiclass
 from pathfuse.evaluation.metrics.classification import (
     AUPRC,

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata
 
+from pathfuse.distributions.discrete_time import event_distribution, survival_at_edges
 from pathfuse.endpoints.columns import Columns
-from pathfuse.endpoints.survival import Survival, event_distribution, survival_at_edges
+from pathfuse.endpoints.survival import Survival
 from pathfuse.evaluation.censoring import Censoring
 from pathfuse.evaluation.judge import judge
 from pathfuse.evaluation.judged import Judged

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.sparse import csr_array
 
-from pathfuse.endpoints.likelihood import set_nll
+from pathfuse.distributions.likelihood import set_nll
 from pathfuse.evaluation.metrics.base import Metric, RowWeights, Values
 from pathfuse.evaluation.scales import AGREEMENT, LOG, SHARE
 from pathfuse.types import LogProbs, Observed, PerSample

@@ -1,8 +1,8 @@
 """The metrics by name. A new one: its object in the file of its kind, and its place in that file's list."""
 
-from pathfuse.endpoints.survival import AUC_AT
 from pathfuse.evaluation.metrics import classification, prediction_sets, regression, survival
 from pathfuse.evaluation.metrics.base import Metric
+from pathfuse.evaluation.metrics.survival import AUC_AT
 
 KINDS = (classification.METRICS, survival.METRICS, regression.METRICS, prediction_sets.METRICS)
 METRICS: dict[str, Metric] = {metric.name: metric for kind in reversed(KINDS) for metric in kind}

@@ -11,8 +11,8 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float
 
-from pathfuse.endpoints.likelihood import set_nll
-from pathfuse.endpoints.survival import AUC_AT, auc_name, survival_at_edges
+from pathfuse.distributions.discrete_time import survival_at_edges
+from pathfuse.distributions.likelihood import set_nll
 from pathfuse.evaluation.censoring import Censoring
 from pathfuse.evaluation.metrics.base import Metric, RowWeights, Values, ratio
 from pathfuse.evaluation.metrics.classification import NLL
@@ -21,11 +21,18 @@ from pathfuse.types import Index, LogProbs, Observed, PerSample
 
 Pairs = Float[np.ndarray, "sample sample"]
 
+AUC_AT = "auc_at_"
+"""How metrics of one horizon are named: this, then the edge."""
 TIED_RISK = 1e-8
 """Risks closer than this are tied."""
 MAX_WEIGHT = 100.0
 """Where one event weighs more in Uno's C, differences hang on the few patients that are followed longest: intervals
 covered .64 to .84 of the true differences of such studies (docs/concepts/judging.md)."""
+
+
+def auc_name(edge: float) -> str:
+    """Name of the time-dependent AUC at one edge; digits enough to tell edges apart."""
+    return f"{AUC_AT}{edge:.12g}"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pathfuse.endpoints.likelihood import floor_log_prob
+from pathfuse.distributions.likelihood import floor_log_prob
 from pathfuse.fusion.auto import Council
 from pathfuse.fusion.categorical.anchor import PRIOR_ROWS
 from pathfuse.fusion.categorical.classifier import LogitClassifier

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from scipy.optimize import minimize
 
 from pathfuse.costs import add_flops
-from pathfuse.endpoints.likelihood import log_softmax
+from pathfuse.distributions.likelihood import log_softmax
 from pathfuse.fusion.categorical.anchor import PRIOR_ROWS, anchor_of
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.logpool import Features, SetLikelihood, Vector, masked_softmax

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Int
 
-from pathfuse.endpoints.likelihood import set_nll
+from pathfuse.distributions.likelihood import set_nll
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.types import LogProbs, Observed
 

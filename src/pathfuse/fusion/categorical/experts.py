@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from pathfuse.endpoints.likelihood import floor_log_prob, log_softmax
+from pathfuse.distributions.likelihood import floor_log_prob, log_softmax
 from pathfuse.errors import InputError
 from pathfuse.types import ExpertLogProbs, Logits, Present
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
-from pathfuse.endpoints.likelihood import set_nll
+from pathfuse.distributions.likelihood import set_nll
 from pathfuse.fusion.categorical.chains import chain_nll
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.presence import corrected_log_prob, fit_pair

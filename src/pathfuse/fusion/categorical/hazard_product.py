@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Float
 
 from pathfuse.costs import add_flops
-from pathfuse.endpoints.likelihood import floor_log_prob
-from pathfuse.endpoints.survival import event_distribution
+from pathfuse.distributions.discrete_time import event_distribution
+from pathfuse.distributions.likelihood import floor_log_prob
 from pathfuse.fusion.categorical.anchor import PRIOR_ROWS, anchor_of
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.logpool import ByOutcome

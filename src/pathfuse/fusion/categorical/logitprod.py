@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from pathfuse.endpoints.likelihood import set_nll
+from pathfuse.distributions.likelihood import set_nll
 from pathfuse.errors import InputError
 from pathfuse.fusion.categorical.bin_gates import BinGates, BinGatesObjective
 from pathfuse.fusion.categorical.experts import Experts

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pathfuse.endpoints.likelihood import log_softmax
+from pathfuse.distributions.likelihood import log_softmax
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.method import CategoricalMethod
 from pathfuse.fusion.presence import equal_weights

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from pathfuse.costs import add_flops
-from pathfuse.endpoints.likelihood import floor_log_prob, log_softmax
+from pathfuse.distributions.likelihood import floor_log_prob, log_softmax
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.logpool import SetLikelihood, Vector, weighted_product
 from pathfuse.fusion.presence import MIN_ROWS, PRIOR_ROWS, equal_weights, lacks_one, numbers_of

@@ -22,8 +22,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from jaxtyping import Bool, Float
 
-from pathfuse.endpoints.likelihood import set_nll
-from pathfuse.endpoints.survival import survival_at_edges
+from pathfuse.distributions.discrete_time import survival_at_edges
+from pathfuse.distributions.likelihood import set_nll
 from pathfuse.errors import InputError
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.gating import gate_features

@@ -1,0 +1,1 @@
+"""What experts say, as arrays: log-probabilities of outcomes, and hazards of bins."""
