@@ -6,9 +6,9 @@ from pathlib import Path
 import pathfuse
 
 LAYERS = [
-    "types", "errors", "references", "progress", "costs", "workers", "files", "endpoints", "tables", "bags", "features",
-    "training", "experts", "fusion", "calibration", "evaluation", "report", "suite", "runs", "dense", "pipeline",
-    "cli", "testing",
+    "types", "errors", "references", "progress", "costs", "workers", "files", "distributions", "fusion", "calibration",
+    "evaluation", "endpoints", "tables", "bags", "features", "training", "experts", "report", "suite", "runs", "dense",
+    "pipeline", "cli", "testing",
 ]  # fmt: skip
 HEAVY = {"torch", "torchvision", "timm", "peft", "transformers", "h5py", "pandas"}
 TORCH_ROOMS = {"features", "training", "experts", "dense"}

@@ -9,9 +9,9 @@ from scipy.special import expit
 from pathfuse.distributions.likelihood import set_nll
 from pathfuse.endpoints.columns import Columns
 from pathfuse.endpoints.detect import endpoint_from_dict, endpoint_of
-from pathfuse.endpoints.multiclass import CLASSIFICATION_METRICS
 from pathfuse.endpoints.multilabel import Multilabel
 from pathfuse.errors import InputError
+from pathfuse.evaluation.metrics.classification import METRICS
 
 LABELS = Multilabel(("CDH1", "PIK3CA", "TP53"))
 
@@ -45,7 +45,7 @@ def test_target_columns():
 def test_names():
     assert LABELS.tasks == LABELS.labels
     assert LABELS.outcomes == ("0", "1")
-    assert LABELS.metrics == CLASSIFICATION_METRICS
+    assert LABELS.metrics == tuple(metric.name for metric in METRICS)
     assert endpoint_from_dict(json.loads(json.dumps(LABELS.as_dict()))) == LABELS
 
 

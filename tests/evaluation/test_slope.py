@@ -7,6 +7,8 @@ from sklearn.linear_model import LogisticRegression
 from pathfuse.calibration.temperature import best_temperature
 from pathfuse.distributions.discrete_time import event_distribution
 from pathfuse.distributions.likelihood import log_softmax
+from pathfuse.endpoints.multiclass import Multiclass
+from pathfuse.endpoints.survival import Survival
 from pathfuse.evaluation.censoring import Censoring
 from pathfuse.evaluation.intervals import percentile_interval
 from pathfuse.evaluation.judged import Judged
@@ -14,6 +16,8 @@ from pathfuse.evaluation.metrics.survival import SurvivalTruth
 from pathfuse.evaluation.slope import SLOPE, LinearSlope, PowerSlope, calibration_slope, of_hazards, two_outcomes
 
 EXACT = {"C": np.inf, "tol": 1e-10, "max_iter": 1000}
+
+CLASSES = Multiclass(("a", "b"))
 
 
 def binary(n, slope, rng, intercept=0.0):
@@ -110,7 +114,7 @@ def judged(log_prob, observed, patients=None, folds=None, context=None):
 @pytest.mark.parametrize(("slope", "side"), [(0.4, "too sure"), (1.0, "neither"), (2.5, "too timid")])
 def test_the_interval_excludes_one_where_it_should(slope, side):
     log_prob, observed, *_ = binary(400, slope, np.random.default_rng(8))
-    found = percentile_interval(calibration_slope("multiclass", judged(log_prob, observed), "fused", 400, 0).resampled)
+    found = percentile_interval(calibration_slope(CLASSES, judged(log_prob, observed), "fused", 400, 0).resampled)
     assert side == ("too sure" if found.high < 1 else "too timid" if found.low > 1 else "neither")
 
 
@@ -118,7 +122,7 @@ def test_the_interval_covers_the_true_slope_about_as_often_as_it_says():
     rng, hits = np.random.default_rng(9), 0
     for seed in range(100):
         log_prob, observed, *_ = binary(120, 1.0, rng)
-        slope = calibration_slope("multiclass", judged(log_prob, observed), "fused", 200, seed)
+        slope = calibration_slope(CLASSES, judged(log_prob, observed), "fused", 200, seed)
         interval = percentile_interval(slope.resampled)
         hits += interval.low <= 1 <= interval.high
     assert 88 <= hits <= 99
@@ -126,16 +130,16 @@ def test_the_interval_covers_the_true_slope_about_as_often_as_it_says():
 
 def test_whole_patients_are_drawn_so_copies_of_a_sample_do_not_narrow_the_interval():
     log_prob, observed, *_ = binary(80, 1.0, np.random.default_rng(10))
-    alone = calibration_slope("multiclass", judged(log_prob, observed), "fused", 300, 1)
+    alone = calibration_slope(CLASSES, judged(log_prob, observed), "fused", 300, 1)
     copied = judged(np.repeat(log_prob, 3, axis=0), np.repeat(observed, 3, axis=0), np.repeat(np.arange(80), 3))
-    tripled = calibration_slope("multiclass", copied, "fused", 300, 1)
+    tripled = calibration_slope(CLASSES, copied, "fused", 300, 1)
     assert tripled.resampled == pytest.approx(alone.resampled, rel=1e-3)
 
 
 @pytest.mark.parametrize(("n", "n_resamples"), [(9, 400), (60, 99), (60, 0)])
 def test_few_patients_or_resamples_give_a_value_without_an_interval(n, n_resamples):
     log_prob, observed, *_ = binary(n, 0.1, np.random.default_rng(11))
-    slope = calibration_slope("multiclass", judged(log_prob, observed), "fused", n_resamples, 0)
+    slope = calibration_slope(CLASSES, judged(log_prob, observed), "fused", n_resamples, 0)
     assert np.isfinite(slope.point)
     assert not len(slope.resampled)
 
@@ -146,5 +150,7 @@ def test_folds_and_survival_are_judged_together():
     time = bins + np.where(died, 0.5, 1.0)
     censoring = Censoring.fit(time, died.astype(float))
     context = SurvivalTruth(time, died.astype(float), np.arange(5.0), (censoring,) * 4)
-    slope = calibration_slope("survival", judged(log_prob, observed, None, folds, context), "fused", 100, 0)
+    slope = calibration_slope(
+        Survival((0.0, 1.0, 2.0, 3.0)), judged(log_prob, observed, None, folds, context), "fused", 100, 0
+    )
     assert slope.point == pytest.approx(of_hazards(log_prob, observed).start[1])

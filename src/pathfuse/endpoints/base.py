@@ -10,6 +10,8 @@ from jaxtyping import Bool, Float, Int
 
 from pathfuse.endpoints.columns import Columns
 from pathfuse.errors import InputError
+from pathfuse.evaluation.judged import Judged, Scores
+from pathfuse.evaluation.metrics.survival import SurvivalTruth
 from pathfuse.types import LogProbs, Observed, PerSample
 
 LabelMap = Mapping[str, str]
@@ -107,6 +109,24 @@ class Endpoint(ABC):
     @abstractmethod
     def fused_columns(self, log_prob: Mapping[str, LogProbs]) -> dict[str, np.ndarray]:
         """The endpoint's own columns of ``fused.parquet``."""
+
+    @abstractmethod
+    def scores(self, log_prob: LogProbs, observed: Observed, context: SurvivalTruth | None) -> Scores:
+        """What turns row weights into the metrics of one predictor's rows.
+
+        Args:
+            log_prob: The predictions; of regression mean and variance.
+            observed: The truth.
+            context: Survival: follow-up and censoring.
+        """
+
+    @abstractmethod
+    def slope_scores(self, log_prob: LogProbs, observed: Observed) -> Scores:
+        """What turns row weights into the calibration slope of one predictor's rows."""
+
+    @abstractmethod
+    def too_few(self, judged: Judged, drawn: str) -> str | None:
+        """Why the judged rows allow no interval; None if they do. ``drawn``: what is resampled, in words."""
 
     @abstractmethod
     def as_dict(self) -> dict[str, Any]:

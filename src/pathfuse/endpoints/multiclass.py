@@ -7,21 +7,19 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from pathfuse.distributions.likelihood import count_floored, floor_log_prob, log_softmax
-from pathfuse.endpoints.base import Endpoint, ExpertColumns, LabelMap, Options, Truth
+from pathfuse.endpoints.base import ExpertColumns, LabelMap, Options, Truth
+from pathfuse.endpoints.classes import OfClasses
 from pathfuse.endpoints.columns import Columns, number_text
 from pathfuse.errors import InputError
 from pathfuse.files.spelling import check_spelling
 from pathfuse.types import LogProbs
 
-CLASSIFICATION_METRICS = (
-    "nll", "auroc", "accuracy", "balanced_accuracy", "f1", "brier", "ece", "auprc", "mcc",
-)  # fmt: skip
 SUM_TOLERANCE = 1e-3
 """How far the probabilities of one row may be from summing to 1."""
 
 
 @dataclass(frozen=True)
-class Multiclass(Endpoint):
+class Multiclass(OfClasses):
     """K classes by name, in sorted order."""
 
     classes: tuple[str, ...]
@@ -56,11 +54,6 @@ class Multiclass(Endpoint):
     def tasks(self) -> tuple[str, ...]:
         """One fusion for all classes."""
         return ("all",)
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """See ``Endpoint``."""
-        return CLASSIFICATION_METRICS
 
     @property
     def outcomes(self) -> tuple[str, ...]:

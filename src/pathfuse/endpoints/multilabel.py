@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from pathfuse.distributions.likelihood import count_floored, floor_log_prob
-from pathfuse.endpoints.base import Endpoint, ExpertColumns, LabelMap, Options, Truth
+from pathfuse.endpoints.base import ExpertColumns, LabelMap, Options, Truth
+from pathfuse.endpoints.classes import OfClasses
 from pathfuse.endpoints.columns import Columns, number_text
-from pathfuse.endpoints.multiclass import CLASSIFICATION_METRICS
 from pathfuse.errors import InputError
 from pathfuse.types import LogProbs
 
@@ -17,7 +17,7 @@ PREFIX = "label_"
 
 
 @dataclass(frozen=True)
-class Multilabel(Endpoint):
+class Multilabel(OfClasses):
     """L labels by name, in sorted order."""
 
     labels: tuple[str, ...]
@@ -53,11 +53,6 @@ class Multilabel(Endpoint):
     def as_dict(self) -> dict[str, Any]:
         """See ``Endpoint``."""
         return {"kind": self.kind, "labels": list(self.labels)}
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """See ``Endpoint``."""
-        return CLASSIFICATION_METRICS
 
     @property
     def tasks(self) -> tuple[str, ...]:

@@ -10,6 +10,11 @@ from jaxtyping import Float
 from pathfuse.endpoints.base import Endpoint, LabelMap, Options, Truth
 from pathfuse.endpoints.columns import Columns, number_text
 from pathfuse.errors import InputError
+from pathfuse.evaluation.judged import Judged, Scores
+from pathfuse.evaluation.metrics.regression import METRICS, RegressionScores
+from pathfuse.evaluation.metrics.survival import SurvivalTruth
+from pathfuse.evaluation.slope import LinearSlope
+from pathfuse.types import LogProbs, Observed
 
 PREFIX = "target_"
 
@@ -64,6 +69,18 @@ class Regression(Endpoint):
         """See ``Endpoint``."""
         return cls(tuple(content["targets"]), tuple(content.get("left_out", ())))
 
+    def scores(self, log_prob: LogProbs, observed: Observed, context: SurvivalTruth | None) -> Scores:
+        """See ``Endpoint``."""
+        return RegressionScores(log_prob, observed[:, 0])
+
+    def slope_scores(self, log_prob: LogProbs, observed: Observed) -> Scores:
+        """See ``Endpoint``."""
+        return LinearSlope(log_prob[:, 0], observed[:, 0])
+
+    def too_few(self, judged: Judged, drawn: str) -> str | None:
+        """See ``Endpoint``: any number will do."""
+        return None
+
     def as_dict(self) -> dict[str, Any]:
         """See ``Endpoint``."""
         gone = {"left_out": list(self.left_out)} if self.left_out else {}
@@ -77,7 +94,7 @@ class Regression(Endpoint):
     @property
     def metrics(self) -> tuple[str, ...]:
         """See ``Endpoint``."""
-        return ("nll", "pearson", "spearman", "rmse", "r2")
+        return tuple(metric.name for metric in METRICS)
 
     @property
     def tasks(self) -> tuple[str, ...]:

@@ -16,8 +16,11 @@ from pathfuse.distributions.likelihood import count_floored, floor_log_prob
 from pathfuse.endpoints.base import Endpoint, ExpertColumns, LabelMap, Options, Truth
 from pathfuse.endpoints.columns import Columns, number_text
 from pathfuse.errors import InputError
-from pathfuse.evaluation.metrics.survival import METRICS, auc_name
-from pathfuse.types import LogProbs
+from pathfuse.evaluation.judged import Judged, Scores
+from pathfuse.evaluation.metrics.survival import METRICS, SurvivalScores, SurvivalTruth, auc_name
+from pathfuse.evaluation.notes import few_events
+from pathfuse.evaluation.slope import of_hazards
+from pathfuse.types import LogProbs, Observed
 
 CENSORING = ("later", "half")
 """What a case censored inside a bin says of that bin: nothing (it outlived the bin), or half of it."""
@@ -73,6 +76,20 @@ class Survival(Endpoint):
     def from_dict(cls, content: dict[str, Any]) -> Self:
         """See ``Endpoint``."""
         return cls(tuple(float(e) for e in content["time_edges"]), content["censoring"])
+
+    def scores(self, log_prob: LogProbs, observed: Observed, context: SurvivalTruth | None) -> Scores:
+        """See ``Endpoint``; survival cannot be judged without its follow-up."""
+        if context is None:
+            raise ValueError("survival needs the follow-up of the judged rows")
+        return SurvivalScores(log_prob, observed, context)
+
+    def slope_scores(self, log_prob: LogProbs, observed: Observed) -> Scores:
+        """See ``Endpoint``."""
+        return of_hazards(log_prob, observed)
+
+    def too_few(self, judged: Judged, drawn: str) -> str | None:
+        """See ``Endpoint``: fewer than two patients with an event."""
+        return few_events(judged)
 
     def as_dict(self) -> dict[str, Any]:
         """See ``Endpoint``; edges as text, since JSON has no infinity."""

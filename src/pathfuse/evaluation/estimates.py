@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.special import stdtrit
 
-from pathfuse.endpoints.base import Endpoint
 from pathfuse.evaluation.intervals import (
     NO_INTERVAL,
     Interval,
@@ -20,7 +19,7 @@ from pathfuse.evaluation.intervals import (
     t_quantile,
     two_sided_p,
 )
-from pathfuse.evaluation.judged import Judged, Scores
+from pathfuse.evaluation.judged import EndpointLike, Judged, Scores
 from pathfuse.evaluation.metrics.base import Metric
 from pathfuse.evaluation.resampling import Resamples
 from pathfuse.evaluation.scales import PLAIN, Scale, Share
@@ -177,12 +176,12 @@ def over_parts(estimates: Sequence[Estimate]) -> Estimate:
 
 
 def resampled(
-    endpoint: Endpoint, judged: Judged, name: str, rows: Bool[np.ndarray, " sample"], resamples: Resamples
+    endpoint: EndpointLike, judged: Judged, name: str, rows: Bool[np.ndarray, " sample"], resamples: Resamples
 ) -> Estimates:
     """Every metric of one method on some rows."""
 
     def scorer(inside: Index, fold: int) -> Scores:
-        return judged.scores(endpoint.kind, name, inside, fold)
+        return judged.scores(endpoint, name, inside, fold)
 
     return estimate(scorer, endpoint.metrics, judged, rows, resamples)
 
@@ -231,11 +230,13 @@ def _all_weights(resamples: Resamples, n_rows: int) -> Iterator[Float[np.ndarray
     yield from resamples.left_out_weights()
 
 
-def by_fold(endpoint: Endpoint, judged: Judged, name: str, rows: Bool[np.ndarray, " sample"]) -> dict[str, np.ndarray]:
+def by_fold(
+    endpoint: EndpointLike, judged: Judged, name: str, rows: Bool[np.ndarray, " sample"]
+) -> dict[str, np.ndarray]:
     """Every metric of one method inside each fold; NaN where a fold does not define it."""
     values = []
     for fold in np.unique(judged.folds):
         inside = np.flatnonzero(rows & (judged.folds == fold))
-        scores = judged.scores(endpoint.kind, name, inside, int(fold)) if len(inside) else None
+        scores = judged.scores(endpoint, name, inside, int(fold)) if len(inside) else None
         values.append(scores.values(np.ones((1, len(inside)))) if scores else {})
     return {m: np.array([float(v[m][0]) if v else np.nan for v in values]) for m in endpoint.metrics}

@@ -9,14 +9,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from pathfuse.endpoints.base import Endpoint
 from pathfuse.evaluation.averages import Averages, Pairs
 from pathfuse.evaluation.estimates import Estimates, estimate, resampled
 from pathfuse.evaluation.intervals import MIN_RESAMPLES, described
-from pathfuse.evaluation.judged import Comparison, Judged, MetricRow, Scores, Test, Verdict, predicted
+from pathfuse.evaluation.judged import Comparison, EndpointLike, Judged, MetricRow, Scores, Test, Verdict, predicted
 from pathfuse.evaluation.metrics.prediction_sets import COVERAGE
 from pathfuse.evaluation.metrics.survival import UNOS_C
-from pathfuse.evaluation.notes import about_auroc, about_figure, about_unsure, about_weights, listed, too_few
+from pathfuse.evaluation.notes import about_auroc, about_figure, about_unsure, about_weights, listed
 from pathfuse.evaluation.paired_tests import (
     ALPHA,
     Same,
@@ -38,7 +37,7 @@ ABOUT_FOLDS = (
 
 
 def judge(
-    endpoint: Endpoint,
+    endpoint: EndpointLike,
     output: str,
     judged: Judged,
     contrasts: Sequence[tuple[str, str]],
@@ -59,7 +58,7 @@ def judge(
 
 
 def judge_tasks(
-    endpoint: Endpoint,
+    endpoint: EndpointLike,
     tasks: Mapping[str, Judged],
     contrasts: Sequence[tuple[str, str]],
     rules: Rules = DEFAULT,
@@ -93,7 +92,7 @@ def judge_tasks(
             pairs = _pairs_without_intervals(pairs, frozenset({UNOS_C.name}))
         if several:
             averages.add(everything, pairs)
-        lacking = too_few(endpoint, judged, rules.drawn)
+        lacking = endpoint.too_few(judged, rules.drawn)
         if lacking is not None and enough:
             verdict.notes.append(f"{output}: {lacking}")
             everything, pairs = _without_intervals(everything), _pairs_without_intervals(pairs)
@@ -123,7 +122,7 @@ def judge_tasks(
     return verdict
 
 
-def _estimates(endpoint: Endpoint, judged: Judged, resamples: Resamples) -> dict[str, Estimates]:
+def _estimates(endpoint: EndpointLike, judged: Judged, resamples: Resamples) -> dict[str, Estimates]:
     everything: dict[str, Estimates] = {
         name: resampled(endpoint, judged, name, predicted(p), resamples) for name, p in judged.predictions.items()
     }
@@ -201,7 +200,7 @@ def _of_sets(judged: Judged, resamples: Resamples) -> Estimates:
 
 
 def _paired(
-    endpoint: Endpoint,
+    endpoint: EndpointLike,
     judged: Judged,
     contrast: tuple[str, str],
     everything: Mapping[str, Estimates],
@@ -225,7 +224,7 @@ def _paired(
 
 def _judge_contrasts(
     verdict: Verdict,
-    endpoint: Endpoint,
+    endpoint: EndpointLike,
     output: str,
     pairs: Pairs,
     rules: Rules,

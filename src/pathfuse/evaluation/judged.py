@@ -10,10 +10,8 @@ from jaxtyping import Int
 from pathfuse.distributions.likelihood import log_softmax
 from pathfuse.errors import InputError
 from pathfuse.evaluation.metrics.base import Metric, RowWeights, Values
-from pathfuse.evaluation.metrics.classification import ClassificationScores
 from pathfuse.evaluation.metrics.prediction_sets import SetScores
-from pathfuse.evaluation.metrics.regression import RegressionScores
-from pathfuse.evaluation.metrics.survival import SurvivalScores, SurvivalTruth
+from pathfuse.evaluation.metrics.survival import SurvivalTruth
 from pathfuse.types import Index, LogProbs, Observed
 
 
@@ -32,19 +30,34 @@ class Judged:
     """Survival: follow-up of the rows, and the censoring distribution of each fold's fit rows."""
     fold_names: tuple[str, ...] = ()
     """What the folds are called in the samples table; empty: by number."""
-    positive: int = 1
-    """Of two classes the one that AUPRC is about."""
     sets: SetScores | None = None
     """How the prediction sets of ``fused`` fared, where it has any."""
 
-    def scores(self, kind: str, name: str, rows: Index, fold: int) -> "Scores":
+    def scores(self, endpoint: "EndpointLike", name: str, rows: Index, fold: int) -> "Scores":
         """One method's scores on some rows of one fold."""
-        log_prob, observed = self.predictions[name][rows], self.observed[rows]
-        if kind == "survival" and self.context is not None:
-            return SurvivalScores(log_prob, observed, self.context.of(rows, fold))
-        if kind == "regression":
-            return RegressionScores(log_prob, observed[:, 0])
-        return ClassificationScores(log_prob, observed, self.positive)
+        context = None if self.context is None else self.context.of(rows, fold)
+        return endpoint.scores(self.predictions[name][rows], self.observed[rows], context)
+
+
+class EndpointLike(Protocol):
+    """What evaluation asks of an endpoint, which stands above it."""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of its metrics, in order."""
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        """Outcomes of each task."""
+
+    def scores(self, log_prob: LogProbs, observed: Observed, context: SurvivalTruth | None) -> "Scores":
+        """What turns row weights into the metrics of one predictor's rows."""
+
+    def slope_scores(self, log_prob: LogProbs, observed: Observed) -> "Scores":
+        """The same for the calibration slope."""
+
+    def too_few(self, judged: Judged, drawn: str) -> str | None:
+        """Why the judged rows allow no interval; None if they do."""
 
 
 class Scores(Protocol):
@@ -140,6 +153,4 @@ def average_patients(judged: Judged) -> Judged:
         mean = member[there].T @ log_prob[there] / np.maximum(count, 1)[:, None]
         predictions[name] = np.where(count[:, None] > 0, log_softmax(mean), np.nan)
     context = judged.context.at(first) if judged.context is not None else None
-    return Judged(
-        judged.observed[first], patients, judged.folds[first], predictions, context, judged.fold_names, judged.positive
-    )
+    return Judged(judged.observed[first], patients, judged.folds[first], predictions, context, judged.fold_names)

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool
 
-from pathfuse.endpoints.base import Endpoint
 from pathfuse.evaluation.estimates import Estimate
-from pathfuse.evaluation.judged import Judged, predicted
+from pathfuse.evaluation.judged import EndpointLike, Judged, predicted
 from pathfuse.evaluation.metrics.classification import AUROC
 from pathfuse.evaluation.metrics.registry import metric
 from pathfuse.evaluation.metrics.survival import MAX_WEIGHT, UNOS_C
@@ -45,7 +44,7 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"
 
 
-def about_auroc(output: str, endpoint: Endpoint, judged: Judged) -> list[str]:
+def about_auroc(output: str, endpoint: EndpointLike, judged: Judged) -> list[str]:
     """Classes that the macro AUROC leaves out, and folds that define none."""
     if AUROC.name not in endpoint.metrics:
         return []
@@ -64,7 +63,7 @@ def about_auroc(output: str, endpoint: Endpoint, judged: Judged) -> list[str]:
     return notes
 
 
-def about_unsure(endpoint: Endpoint) -> list[str]:
+def about_unsure(endpoint: EndpointLike) -> list[str]:
     """Which metrics have no interval, and why."""
     known = [metric(name) for name in endpoint.metrics]
     return [f"{one.name} has no interval: {one.no_interval}" for one in known if one.no_interval]
@@ -80,16 +79,19 @@ def about_weights(judged: Judged, drawn: str = "patient") -> str | None:
     )
 
 
-def too_few(endpoint: Endpoint, judged: Judged, drawn: str = "patient") -> str | None:
-    """Why an output has too little of some outcome for any interval, or None if it has enough."""
-    if endpoint.kind == "regression" or not len(judged.observed):
+def few_events(judged: Judged) -> str | None:
+    """Why survival rows allow no interval; None if they do."""
+    if judged.context is None or not len(judged.observed):
         return None
-    if judged.context is not None:
-        n = len(np.unique(judged.patients[judged.context.event == 1]))
-        return f"{n} event{'' if n == 1 else 's'}, fewer than 2: no intervals" if n < 2 else None
-    if judged.observed.shape[1] != 2:
+    n = len(np.unique(judged.patients[judged.context.event == 1]))
+    return f"{n} event{'' if n == 1 else 's'}, fewer than 2: no intervals" if n < 2 else None
+
+
+def few_of_a_class(judged: Judged, outcomes: Sequence[str], drawn: str = "patient") -> str | None:
+    """Why rows of two classes allow no interval; None if they do."""
+    if judged.observed.shape[1] != 2 or not len(judged.observed):
         return None
     counts = [len(np.unique(judged.patients[judged.observed[:, k].astype(bool)])) for k in (0, 1)]
     if min(counts) != 1:
         return None  # enough of both; with none of one the figures say so themselves
-    return f"only one {drawn} is {endpoint.outcomes[int(np.argmin(counts))]}, fewer than 2: no intervals"
+    return f"only one {drawn} is {outcomes[int(np.argmin(counts))]}, fewer than 2: no intervals"

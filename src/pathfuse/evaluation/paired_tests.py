@@ -7,11 +7,10 @@ from types import MappingProxyType
 import numpy as np
 from jaxtyping import Float
 
-from pathfuse.endpoints.base import Endpoint
 from pathfuse.evaluation.corrected_t import corrected_t
 from pathfuse.evaluation.delong import delong
 from pathfuse.evaluation.estimates import Estimate, by_fold
-from pathfuse.evaluation.judged import Comparison, Judged, Test, predicted
+from pathfuse.evaluation.judged import Comparison, EndpointLike, Judged, Test, predicted
 from pathfuse.evaluation.metrics.classification import AUROC
 from pathfuse.evaluation.metrics.registry import metric as metric_of
 from pathfuse.evaluation.multiplicity import holm_once
@@ -33,7 +32,9 @@ def same_predictions(judged: Judged) -> dict[str, str]:
     return {name: first.setdefault(p.tobytes(), name) for name, p in judged.predictions.items()}
 
 
-def delong_tests(endpoint: Endpoint, output: str, judged: Judged, contrasts: Sequence[tuple[str, str]]) -> list[Test]:
+def delong_tests(
+    endpoint: EndpointLike, output: str, judged: Judged, contrasts: Sequence[tuple[str, str]]
+) -> list[Test]:
     """DeLong's test of every contrast's AUROC: two classes, one row per patient, one fold."""
     one_row_each = len(np.unique(judged.patients)) == len(judged.patients)
     two_classes = AUROC.name in endpoint.metrics and judged.observed.shape[1] == 2
@@ -56,7 +57,7 @@ def delong_tests(endpoint: Endpoint, output: str, judged: Judged, contrasts: Seq
     return _adjusted(tests, same_predictions(judged))
 
 
-def fold_tests(endpoint: Endpoint, output: str, judged: Judged, contrasts: Sequence[tuple[str, str]]) -> list[Test]:
+def fold_tests(endpoint: EndpointLike, output: str, judged: Judged, contrasts: Sequence[tuple[str, str]]) -> list[Test]:
     """Nadeau and Bengio's corrected t over the outer folds, every metric of every contrast."""
     folds, n_patients = np.unique(judged.folds), len(np.unique(judged.patients))
     if len(folds) < 2:
@@ -79,7 +80,7 @@ def fold_tests(endpoint: Endpoint, output: str, judged: Judged, contrasts: Seque
 
 
 def margin_tests(
-    endpoint: Endpoint,
+    endpoint: EndpointLike,
     output: str,
     name: str,
     differences: Mapping[str, Estimate],

@@ -19,7 +19,7 @@ from scipy.special import expit
 from pathfuse.distributions.discrete_time import hazards
 from pathfuse.distributions.likelihood import log_softmax, set_nll
 from pathfuse.evaluation.estimates import Estimate, estimate
-from pathfuse.evaluation.judged import Judged, Scores, predicted
+from pathfuse.evaluation.judged import EndpointLike, Judged, Scores, predicted
 from pathfuse.evaluation.metrics.base import Metric, RowWeights, Values
 from pathfuse.evaluation.resampling import MIN_PATIENTS, draw
 from pathfuse.types import Index, LogProbs, Observed, PerSample
@@ -169,6 +169,11 @@ class PowerSlope(SlopeScores):
         return np.where(best == inside, np.sinh(at), np.nan)
 
 
+def of_classes(log_prob: LogProbs, observed: Observed) -> SlopeScores:
+    """Of two classes the logistic slope, of several the power."""
+    return two_outcomes(log_prob, observed) if log_prob.shape[1] == 2 else PowerSlope(log_prob, observed)
+
+
 @dataclass(frozen=True)
 class LinearSlope(SlopeScores):
     """Slope of the truth on the predicted mean."""
@@ -186,13 +191,13 @@ class LinearSlope(SlopeScores):
         return np.where(flat, np.nan, (xy - mx * my) / np.where(flat, 1.0, spread))
 
 
-def calibration_slope(kind: str, judged: Judged, name: str, n_resamples: int, seed: int) -> Estimate:
+def calibration_slope(endpoint: EndpointLike, judged: Judged, name: str, n_resamples: int, seed: int) -> Estimate:
     """The slope of one method's judged rows, with resamples of patients, drawn with replacement inside folds.
 
     Rows of different folds are taken together: a probability means the same in all of them.
 
     Args:
-        kind: Name of the endpoint.
+        endpoint: Says what the slope is of.
         judged: The rows.
         name: The method.
         n_resamples: How many there may be.
@@ -206,12 +211,7 @@ def calibration_slope(kind: str, judged: Judged, name: str, n_resamples: int, se
     drawn = draw(numbers, judged.folds, min(n_resamples, MOST_RESAMPLES) if enough else 0, seed)
 
     def scorer(rows: Index, _fold: int) -> Scores:
-        said, observed = judged.predictions[name][rows], judged.observed[rows]
-        if kind == "regression":
-            return LinearSlope(said[:, 0], observed[:, 0])
-        if judged.context is not None:
-            return of_hazards(said, observed)
-        return two_outcomes(said, observed) if said.shape[1] == 2 else PowerSlope(said, observed)
+        return endpoint.slope_scores(judged.predictions[name][rows], judged.observed[rows])
 
     together = replace(judged, folds=np.zeros_like(judged.folds))
     return estimate(scorer, (SLOPE,), together, predicted(judged.predictions[name]), drawn)[SLOPE]

@@ -134,7 +134,7 @@ def calibration_report(endpoint: Endpoint, judged: Mapping[str, Judged], rules: 
         times = (("fused", "before"), (TEMPERED, "after"))
         shown = [m.name for m in (NLL, ECE) if m.name in endpoint.metrics]
         report[output] = {f"{m}_{when}": _shown(values[name][m].point) for m in shown for name, when in times}
-        slope = calibration_slope(endpoint.kind, rows, "fused", rules.n_resamples, rules.seed)
+        slope = calibration_slope(endpoint, rows, "fused", rules.n_resamples, rules.seed)
         ends = slope.interval(rules.interval)
         report[output] |= {
             "slope": _shown(slope.point),

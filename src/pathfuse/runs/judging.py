@@ -120,7 +120,6 @@ def judged_rows(
         _joined(predictions, [j for _, j in parts]),
         context,
         fold_names,
-        1 if study.endpoint.positive is None else study.endpoint.positive,
     )
     if study.endpoint.kind == "regression":
         return {target: _one_target(judged, g) for g, target in enumerate(study.endpoint.outcomes)}
