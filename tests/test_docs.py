@@ -98,7 +98,7 @@ def test_commands_and_their_options_exist(page):
 
 
 def test_every_public_name_is_documented():
-    said = (DOCS / "reference/api.md").read_text(encoding="utf-8")
+    said = "\n".join((DOCS / f"reference/{page}.md").read_text(encoding="utf-8") for page in ("api", "methods"))
     shown = set(re.findall(r"^::: pathfuse\.(\w+)$", said, re.MULTILINE))
     assert shown == set(pathfuse.__all__)
 
