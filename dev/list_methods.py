@@ -5,6 +5,7 @@
 
 from pathlib import Path
 
+import pathfuse
 from pathfuse.fusion.methods import methods_of
 from pathfuse.fusion.registry import described
 
@@ -52,7 +53,8 @@ def page() -> str:
         for name, kind in methods_of(endpoint).items():
             title = f"## {name}" if endpoint == "survival" else f"## {name} (regression)"
             works = "\n".join(f"- {work.text}" for work in kind.references)
-            parts += [title, f"::: {kind.__module__}.{kind.__name__}\n    options:\n      members: []"]
+            home = "pathfuse" if kind.__name__ in pathfuse.__all__ else kind.__module__
+            parts += [title, f"::: {home}.{kind.__name__}\n    options:\n      members: []"]
             parts += [works] if works else []
     for name in ("auto", "choose"):
         kind = described(name, "multiclass")
