@@ -8,6 +8,7 @@ import pytest
 import pathfuse
 from pathfuse.endpoints.multiclass import Multiclass
 from pathfuse.endpoints.multilabel import Multilabel
+from pathfuse.endpoints.ordinal import Ordinal
 from pathfuse.endpoints.regression import Regression
 from pathfuse.endpoints.survival import Survival
 from pathfuse.evaluation.metrics.registry import KINDS, METRICS, metric
@@ -15,6 +16,7 @@ from pathfuse.evaluation.metrics.registry import KINDS, METRICS, metric
 EVERY = [one for kind in KINDS for one in kind]
 ENDPOINTS = [
     Multiclass(("a", "b")),
+    Ordinal(("0", "1", "2")),
     Multilabel(("x", "y")),
     Survival((0.0, 12.5, 30.0, float("inf"))),
     Regression(("t",)),

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pathfuse.progress import Progress as Report
     from pathfuse.runs.result import Result
 
+WIDEST = 7
+"""Metrics in the terminal's table; the report has all."""
+
 
 def console() -> Console:
     """Standard output; wide enough for the table when it is no terminal.
@@ -67,7 +70,7 @@ def show_result(result: "Result", folder: str) -> None:
     overall = over_all(result.metrics)
     ranked = overall.filter(~pl.col("metric").is_in(SET_METRICS))
     rows = ranking(ranked)
-    names = [name for name in dict.fromkeys(ranked["metric"]) if metric(name).brief]
+    names = [name for name in dict.fromkeys(ranked["metric"]) if metric(name).brief][:WIDEST]
     sure = overall["ci_low"].is_not_null().any()
     title = f"{result.manifest['rows']['judged']} samples judged, best first"
     table = Table(

@@ -59,6 +59,18 @@ class Endpoint(ABC):
 
     kind: ClassVar[str]
     """Name of the endpoint."""
+    in_words: ClassVar[str]
+    """What is predicted, in words."""
+    of_numbers: ClassVar[bool] = False
+    """Whether experts predict means and variances; otherwise probabilities of outcomes."""
+    of_labels: ClassVar[bool] = False
+    """Whether there are several yes-or-no labels, each with a fusion of its own."""
+    in_time: ClassVar[bool] = False
+    """Whether the outcomes are bins of time, and some cases are censored."""
+    trained_as: ClassVar[str]
+    """What a head is trained for: ``multiclass``, ``multilabel``, ``survival`` or ``regression``."""
+    slope_sides: ClassVar[tuple[str, str]] = ("too sure", "too timid")
+    """What predictions are below a calibration slope of 1, and above it."""
     every_outcome_needed: ClassVar[bool] = True
     """Whether each outcome must occur among the fit rows."""
     blank_columns: ClassVar[bool] = False
@@ -123,6 +135,11 @@ class Endpoint(ABC):
     @abstractmethod
     def slope_scores(self, log_prob: LogProbs, observed: Observed) -> Scores:
         """What turns row weights into the calibration slope of one predictor's rows."""
+
+    @property
+    @abstractmethod
+    def slope_in_words(self) -> tuple[str, tuple[str, ...]]:
+        """What the calibration slope b is of, and the works to cite for it."""
 
     @abstractmethod
     def too_few(self, judged: Judged, drawn: str) -> str | None:

@@ -25,6 +25,13 @@ class OfClasses(Endpoint):
         """See ``Endpoint``."""
         return of_classes(log_prob, observed)
 
+    @property
+    def slope_in_words(self) -> tuple[str, tuple[str, ...]]:
+        """See ``Endpoint``."""
+        if len(self.outcomes) > 2:
+            return "P in proportion to p to the power b", ("guo2017",)
+        return "logit P = a + b logit p", ("cox1958", "vancalster2019")
+
     def too_few(self, judged: Judged, drawn: str) -> str | None:
         """See ``Endpoint``: fewer than two patients of one of two classes."""
         return few_of_a_class(judged, self.outcomes, drawn)

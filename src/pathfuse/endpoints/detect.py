@@ -6,11 +6,14 @@ from typing import Any
 from pathfuse.endpoints.base import Endpoint
 from pathfuse.endpoints.multiclass import Multiclass
 from pathfuse.endpoints.multilabel import Multilabel
+from pathfuse.endpoints.ordinal import Ordinal
 from pathfuse.endpoints.regression import Regression
 from pathfuse.endpoints.survival import Survival
 from pathfuse.errors import InputError
 
-ENDPOINTS: dict[str, type[Endpoint]] = {kind.kind: kind for kind in (Multiclass, Multilabel, Survival, Regression)}
+ENDPOINTS: dict[str, type[Endpoint]] = {
+    kind.kind: kind for kind in (Multiclass, Ordinal, Multilabel, Survival, Regression)
+}
 
 
 def endpoint_of(header: Sequence[str], source: str, wanted: str | None = None) -> tuple[type[Endpoint], list[str]]:

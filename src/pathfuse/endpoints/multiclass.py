@@ -27,13 +27,17 @@ class Multiclass(OfClasses):
     """The positive class of two, if it was chosen."""
 
     kind: ClassVar[str] = "multiclass"
+    in_words: ClassVar[str] = "one of several classes"
+    trained_as: ClassVar[str] = "multiclass"
     prefixes: ClassVar[tuple[str, ...]] = ("logit_", "prob_")
     nothing_known: ClassVar[str] = "the class frequencies of the fit rows"
+    target: ClassVar[str] = "label"
+    """The column of the samples table."""
 
     @classmethod
     def target_columns(cls, header: Sequence[str]) -> list[str]:
         """``label``."""
-        return [name for name in header if name == "label"]
+        return [name for name in header if name == cls.target]
 
     @classmethod
     def from_columns(cls, columns: Columns, options: Options | None = None) -> Self:
@@ -91,13 +95,13 @@ class Multiclass(OfClasses):
             InputError: A label is empty or not among the classes.
         """
         position = {name: k for k, name in enumerate(self.classes)}
-        labels = columns.values["label"]
+        labels = columns.values[self.target]
         index = np.empty(len(labels), dtype=np.int64)
         for row, label in enumerate(labels):
             if label is None:
-                raise columns.wrong("label", row, "the label is empty")
+                raise columns.wrong(self.target, row, f"the {self.target} is empty")
             if label not in position:
-                raise columns.wrong("label", row, f"'{label}' is none of the classes {', '.join(self.classes)}")
+                raise columns.wrong(self.target, row, f"'{label}' is none of the classes {', '.join(self.classes)}")
             index[row] = position[label]
         observed = np.eye(len(self.classes), dtype=bool)[index]
         return {"all": Truth(observed, np.ones(len(index), dtype=bool))}

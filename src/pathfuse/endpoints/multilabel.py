@@ -23,6 +23,9 @@ class Multilabel(OfClasses):
     labels: tuple[str, ...]
 
     kind: ClassVar[str] = "multilabel"
+    in_words: ClassVar[str] = "several yes-or-no labels, each fused on its own"
+    trained_as: ClassVar[str] = "multilabel"
+    of_labels: ClassVar[bool] = True
     prefixes: ClassVar[tuple[str, ...]] = ("logit_", "prob_")
     blank_columns: ClassVar[bool] = True
     nothing_known: ClassVar[str] = "the label frequencies of the fit rows"

@@ -41,6 +41,10 @@ class Regression(Endpoint):
     """Targets of the study that are not predicted, since the fit rows taught nothing about them."""
 
     kind: ClassVar[str] = "regression"
+    in_words: ClassVar[str] = "continuous targets"
+    trained_as: ClassVar[str] = "regression"
+    of_numbers: ClassVar[bool] = True
+    slope_sides: ClassVar[tuple[str, str]] = ("too far apart", "too close together")
     prefixes: ClassVar[tuple[str, ...]] = ("mean_", "sd_")
     every_outcome_needed: ClassVar[bool] = False
     blank_columns: ClassVar[bool] = True
@@ -76,6 +80,11 @@ class Regression(Endpoint):
     def slope_scores(self, log_prob: LogProbs, observed: Observed) -> Scores:
         """See ``Endpoint``."""
         return LinearSlope(log_prob[:, 0], observed[:, 0])
+
+    @property
+    def slope_in_words(self) -> tuple[str, tuple[str, ...]]:
+        """See ``Endpoint``."""
+        return "truth = a + b prediction", ("cox1958",)
 
     def too_few(self, judged: Judged, drawn: str) -> str | None:
         """See ``Endpoint``: any number will do."""

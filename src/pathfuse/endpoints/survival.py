@@ -34,6 +34,9 @@ class Survival(Endpoint):
     censoring: str = "later"
 
     kind: ClassVar[str] = "survival"
+    in_words: ClassVar[str] = "survival in discrete time"
+    trained_as: ClassVar[str] = "survival"
+    in_time: ClassVar[bool] = True
     prefixes: ClassVar[tuple[str, ...]] = ("hazard_logit_", "hazard_")
     every_outcome_needed: ClassVar[bool] = False
     nothing_known: ClassVar[str] = "the Kaplan-Meier curve of the fit rows"
@@ -86,6 +89,14 @@ class Survival(Endpoint):
     def slope_scores(self, log_prob: LogProbs, observed: Observed) -> Scores:
         """See ``Endpoint``."""
         return of_hazards(log_prob, observed)
+
+    @property
+    def slope_in_words(self) -> tuple[str, tuple[str, ...]]:
+        """See ``Endpoint``."""
+        return (
+            "logit h' = a + b logit h, on the hazards of the bins that a case was at risk in",
+            ("cox1958", "vancalster2019"),
+        )
 
     def too_few(self, judged: Judged, drawn: str) -> str | None:
         """See ``Endpoint``: fewer than two patients with an event."""

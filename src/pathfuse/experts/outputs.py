@@ -76,16 +76,16 @@ def _standard_mean(values: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 def targets_of(endpoint: Endpoint, truth: dict[str, Truth]) -> Targets:
     """The truth of a samples table."""
-    if endpoint.kind == "multilabel":
+    if endpoint.of_labels:
         values = np.stack([truth[label].observed[:, 1] for label in endpoint.tasks], axis=1).astype(np.float64)
         known = np.stack([truth[label].known for label in endpoint.tasks], axis=1)
-        return Targets(endpoint.kind, endpoint.tasks, values, known)
+        return Targets(endpoint.trained_as, endpoint.tasks, values, known)
     one = truth["all"]
     values = one.observed.astype(np.float64)
-    if endpoint.kind == "regression":
-        return Targets(endpoint.kind, endpoint.outcomes, np.nan_to_num(values), ~np.isnan(values))
-    names = tuple(str(k + 1) for k in range(values.shape[1] - 1)) if endpoint.kind == "survival" else endpoint.outcomes
-    return Targets(endpoint.kind, names, values, one.known[:, None])
+    if endpoint.of_numbers:
+        return Targets(endpoint.trained_as, endpoint.outcomes, np.nan_to_num(values), ~np.isnan(values))
+    names = tuple(str(k + 1) for k in range(values.shape[1] - 1)) if endpoint.in_time else endpoint.outcomes
+    return Targets(endpoint.trained_as, names, values, one.known[:, None])
 
 
 def columns(kind: str, names: Sequence[str], raw: Raw, sd: np.ndarray | None = None) -> dict[str, np.ndarray]:

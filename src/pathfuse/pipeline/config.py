@@ -3,15 +3,25 @@
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from pathfuse.endpoints.detect import ENDPOINTS
 from pathfuse.experts.recipe import FUSED_HEADS, REFERENCE, Recipe, check_name, reference_recipe
 from pathfuse.files.yaml import read_yaml_as
 from pathfuse.runs.options import FuseOptions, StudyFuseOptions, chosen
 
 STRICT = ConfigDict(frozen=True, extra="forbid")
+
+
+def _known_endpoint(name: str) -> str:
+    if name not in ENDPOINTS:
+        raise ValueError(f"'endpoint' must be one of {', '.join(ENDPOINTS)}, not '{name}'")
+    return name
+
+
+EndpointName = Annotated[str, AfterValidator(_known_endpoint)]
 
 EXAMPLE = """\
 # A study: features of several encoders in, held-out experts, their fusion and a report out.
@@ -19,7 +29,7 @@ EXAMPLE = """\
 # Paths are relative to this file. What is commented out shows the default.
 
 samples: labels.csv        # sample_id, patient_id, site, split (fit/test) or fold, and the target:
-                           #   label | label_<name> | time + event | target_<name>
+                           #   label | grade | label_<name> | time + event | target_<name>
 # slides: slides.csv       # sample_id, slide_id: needed where a sample is not one slide of the same name
 # endpoint: multiclass     # needed only if the table has targets of several
 # time_edges: [0, 12, 24, 48, .inf]     # survival
@@ -105,7 +115,7 @@ class StudyConfig(BaseModel):
 
     samples: Path
     slides: Path | None = None
-    endpoint: Literal["multiclass", "multilabel", "survival", "regression"] | None = None
+    endpoint: EndpointName | None = None
     time_edges: tuple[float, ...] | None = None
     features: Annotated[dict[str, Path], Field(min_length=1)]
     experts: Annotated[list[dict[str, Any]], Field(min_length=1)]

@@ -149,7 +149,7 @@ def _samples(config: StudyConfig) -> tuple[Path, tuple[float, ...] | None, list[
     Outer folds are made once for all encoders; a sample without a truth is in none of them, and left out.
     """
     people = read_people(config.samples, config.slides, config.endpoint, config.time_edges)
-    if config.fuse.coverage is not None and people.endpoint.kind == "survival":
+    if config.fuse.coverage is not None and people.endpoint.in_time:
         raise InputError("prediction sets ('coverage') are not built for survival; leave them out")
     if config.fuse.positive is not None:
         people.endpoint.with_positive(config.fuse.positive)

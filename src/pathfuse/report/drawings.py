@@ -18,6 +18,7 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from pathfuse.endpoints.detect import ENDPOINTS
 from pathfuse.evaluation.metrics.registry import metric
 from pathfuse.evaluation.reliability import N_GROUPS, N_SURVIVAL_GROUPS
 from pathfuse.fusion.null_model import NULL_MODEL
@@ -175,7 +176,7 @@ def _roc(content: Content) -> Drawing | None:
         what = "; ".join([*said, "thin: all others" if said else "of every method"])
         positive = positive_class(content.manifest)
         what = f"{what}; {positive}" if positive else what
-        what += "; positive: the label is 1" if content.kind == "multilabel" else ""
+        what += "; positive: the label is 1" if ENDPOINTS[content.kind].of_labels else ""
     folds = " Mean of the folds' curves." if content.n_folds else ""
     caption = f"ROC curves: {what}. In brackets the area under the curve.{folds}{_outputs(points, content)}"
     spoken = f"ROC curves, {what}; the method table has the areas."
@@ -218,15 +219,14 @@ def _reliability(content: Content) -> Drawing | None:
         return None
     what = table["what"].unique(maintain_order=True).to_list()
     shown = what[0] if len(what) == 1 else "prediction"
-    groups = N_SURVIVAL_GROUPS if content.kind == "survival" else N_GROUPS
+    groups = N_SURVIVAL_GROUPS if ENDPOINTS[content.kind].in_time else N_GROUPS
     alike = f"{groups} groups of judged samples alike in it"
-    shown = "the probability of each label" if content.kind == "multilabel" else shown
+    shown = "the probability of each label" if ENDPOINTS[content.kind].of_labels else shown
     positive = positive_class(content.manifest)
     named = f" {positive[0].upper()}{positive[1:]}." if positive else ""
-    caption = (
-        f"Calibration: {shown} against what was observed, in {alike}. On the dotted line promises are kept.{named}"
-    )
-    if content.kind == "regression":
+    against = f"{shown} against what was observed, in {alike}"
+    caption = f"Calibration: {against}. Perfect calibration lies on the dotted line.{named}"
+    if ENDPOINTS[content.kind].of_numbers:
         caption = "Calibration: promised and observed coverage of central intervals. On the dotted line both are equal."
     plot = reliability_plot(table, shown, (content.manifest.get("positive_class") or {}).get("name"))
     return Drawing("reliability", caption, f"Reliability curves. {caption}", plot)
@@ -261,7 +261,7 @@ def _disagreement(content: Content) -> Drawing | None:
     points = content.points("disagreement")
     if not points.height:
         return None
-    if content.kind == "regression":
+    if ENDPOINTS[content.kind].of_numbers:
         x, y = "spread of the experts' predictions (standard deviation)", "mean absolute error"
     else:
         x, y = "disagreement of the experts (Jensen-Shannon divergence, nats)", "mean NLL"

@@ -5,19 +5,13 @@ from typing import Any
 
 import polars as pl
 
+from pathfuse.endpoints.detect import ENDPOINTS
 from pathfuse.fusion.registry import described
 from pathfuse.references import Reference
 from pathfuse.report.content import Content
 from pathfuse.report.references import WORKS, software
 from pathfuse.report.slopes import recalibration
 from pathfuse.report.words import counted, drawn, several
-
-ENDPOINTS = {
-    "multiclass": "one of several classes",
-    "multilabel": "several yes-or-no labels, each fused on its own",
-    "survival": "survival in discrete time",
-    "regression": "continuous targets",
-}
 
 ABLATIONS = {
     "leave one out": "without each expert",
@@ -84,7 +78,7 @@ def _data(said: Methods, content: Content) -> None:
         f"{'fused' if 'method' in manifest else 'compared'} with pathfuse {manifest['pathfuse']}",
         software(manifest["pathfuse"]),
     )
-    said.say(f"The endpoint was {ENDPOINTS[content.kind]}{which}")
+    said.say(f"The endpoint was {ENDPOINTS[content.kind].in_words}{which}")
     if "time_edges" in endpoint:
         said.say(f"Time was divided into bins at {', '.join(f'{float(edge):g}' for edge in endpoint['time_edges'])}")
     judged = counted(rows, "judged")
@@ -127,14 +121,14 @@ def _fusion(said: Methods, manifest: dict[str, Any]) -> None:
         outside = [one.name for one in kinds if one and not getattr(one, "in_council", True)]
         without = f" ({', '.join(outside)} without a vote)" if outside and method in ("auto", "choose") else ""
         said.say(f"The methods were {', '.join(names)}{without}", *works.values())
-        strata = "" if manifest["endpoint"]["kind"] == "regression" else ", stratified by outcome"
+        strata = "" if ENDPOINTS[manifest["endpoint"]["kind"]].of_numbers else ", stratified by outcome"
         grouped = ", grouped by patient" if drawn(manifest) == "patient" else ""
         said.say(
             f"Their settings were chosen by inner cross-validation on the fit rows{grouped}{strata}, for the lowest "
             "negative log-likelihood",
             "pedregosa2011",
         )
-    if manifest["endpoint"]["kind"] != "regression":
+    if not ENDPOINTS[manifest["endpoint"]["kind"]].of_numbers:
         said.say("Log-probabilities were floored at -16 before all else")
 
 
@@ -193,7 +187,7 @@ def _extras(said: Methods, content: Content) -> None:
     if content.manifest.get("risk_groups"):
         said.say("Thirds of predicted risk were compared by Kaplan-Meier curves and the log-rank test", "kaplan1958",
                  "mantel1966")  # fmt: skip
-    if content.kind != "regression" and content.points("disagreement").height:
+    if not ENDPOINTS[content.kind].of_numbers and content.points("disagreement").height:
         said.say("Disagreement between experts is the Jensen-Shannon divergence of their predictions", "lin1991")
     if content.manifest.get("coverage") is not None:
         said.say(

@@ -3,25 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-TWO = "logit P = a + b logit p"
-HOW = {
-    "survival": "logit h' = a + b logit h, on the hazards of the bins that a case was at risk in",
-    "regression": "truth = a + b prediction",
-}
-"""What the slope b is of, where it is not of the probability of two outcomes."""
-WORDS = {"regression": ("too far apart", "too close together")}
-SURE = ("too sure", "too timid")
-"""What predictions are below a slope of 1, and above it."""
+from pathfuse.endpoints.detect import endpoint_from_dict
+
 SHOWN = 12
 """Labels or targets that are named."""
 
 
 def recalibration(manifest: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     """What the slope b is of, and the works to cite for it."""
-    kind = manifest["endpoint"]["kind"]
-    if kind == "multiclass" and manifest.get("positive_class") is None:
-        return "P in proportion to p to the power b", ("guo2017",)
-    return HOW.get(kind, TWO), ("cox1958",) if kind == "regression" else ("cox1958", "vancalster2019")
+    return endpoint_from_dict(manifest["endpoint"]).slope_in_words
 
 
 def slope_sentence(manifest: Mapping[str, Any]) -> str:
@@ -31,16 +21,16 @@ def slope_sentence(manifest: Mapping[str, Any]) -> str:
         manifest: Of a run; without ``calibration`` there is nothing to say.
     """
     calibration: Mapping[str, Mapping[str, Any]] = manifest.get("calibration", {})
-    kind, (how, _) = manifest["endpoint"]["kind"], recalibration(manifest)
+    sides, (how, _) = endpoint_from_dict(manifest["endpoint"]).slope_sides, recalibration(manifest)
     found = {output: one for output, one in calibration.items() if one.get("slope") is not None}
     if not found:
         return "The judged rows define no calibration slope." if calibration else ""
     if len(found) == 1 and len(calibration) == 1:
         (one,) = found.values()
         return (
-            f"The calibration slope of the fusion on the judged rows is {_figure(one)} ({how}): {_verdict(kind, one)}."
+            f"The calibration slope of the fusion on the judged rows is {_figure(one)} ({how}): {_verdict(sides, one)}."
         )
-    return _of_many(kind, how, found, len(calibration))
+    return _of_many(sides, how, found, len(calibration))
 
 
 def _figure(one: Mapping[str, Any]) -> str:
@@ -56,8 +46,8 @@ def _side(one: Mapping[str, Any]) -> int | None:
     return int(one["slope"] > 1)
 
 
-def _verdict(kind: str, one: Mapping[str, Any]) -> str:
-    side, words = _side(one), WORDS.get(kind, SURE)
+def _verdict(words: tuple[str, str], one: Mapping[str, Any]) -> str:
+    side = _side(one)
     if side is not None:
         return f"{'above' if side else 'below'} 1, so its predictions are {words[side]}"
     if one["slope_low"] is None:
@@ -65,9 +55,9 @@ def _verdict(kind: str, one: Mapping[str, Any]) -> str:
     return f"the interval includes 1, so these rows do not show that predictions are {words[0]} or {words[1]}"
 
 
-def _of_many(kind: str, how: str, found: Mapping[str, Mapping[str, Any]], n: int) -> str:
+def _of_many(words: tuple[str, str], how: str, found: Mapping[str, Mapping[str, Any]], n: int) -> str:
     """One sentence for several labels or targets."""
-    slopes, words = [one["slope"] for one in found.values()], WORDS.get(kind, SURE)
+    slopes = [one["slope"] for one in found.values()]
     start = (
         f"The calibration slopes of the fusion on the judged rows are {min(slopes):.2f} to {max(slopes):.2f} over "
         f"{len(found)} of {n} outputs ({how})"

@@ -63,7 +63,7 @@ def _has_sets(sets: PredictionSets | PredictionIntervals | None, g: int) -> bool
 
 
 def _scores(endpoint: Endpoint, hit: np.ndarray, size: np.ndarray) -> SetScores:
-    return SetScores(hit, size, INTERVAL_WIDTH) if endpoint.kind == "regression" else SetScores(hit, size)
+    return SetScores(hit, size, INTERVAL_WIDTH) if endpoint.of_numbers else SetScores(hit, size)
 
 
 def _fared(
@@ -108,7 +108,7 @@ def _few_patients(fit: Mapping[str, TaskFit], drawn: str) -> list[str]:
 def tempered(endpoint: Endpoint, judged: Judged, temperatures: np.ndarray) -> Judged:
     """The fusion's judged rows, as they are and at the temperature of their fold."""
     said, by_row = judged.predictions["fused"], temperatures[judged.folds][:, None]
-    if endpoint.kind == "regression":
+    if endpoint.of_numbers:
         changed = said * np.concatenate([np.ones_like(by_row), by_row], axis=1)
     else:
         changed = at_temperature(said, by_row)
@@ -210,7 +210,7 @@ def _curves(endpoint: Endpoint, judged: Judged, name: str, rows: np.ndarray) -> 
     said, observed = judged.predictions[name][rows], judged.observed[rows]
     if not len(said):
         return []
-    if endpoint.kind == "regression":
+    if endpoint.of_numbers:
         return [("coverage of central intervals", interval_curve(said, observed[:, 0]))]
     if judged.context is None:
         positive = 1 if endpoint.positive is None else endpoint.positive

@@ -77,7 +77,7 @@ def evaluate(study: Study, options: FuseOptions, *, progress: Progress = silent)
     rules = rules_of(options, study.samples.drawn)
     check_judging(unit, rules, study.endpoint.kind)
     parts, unjudged = _parts(study), list[str]()
-    if study.endpoint.kind == "regression":
+    if study.endpoint.of_numbers:
         study, unjudged = with_judged_targets(study, np.concatenate([part.judged for part in parts]))
     progress("judging", 0.1)
     with threadpool_limits(1):
@@ -172,7 +172,7 @@ def _predictions(study: Study, task: str, fit_rows: Index, rows: Index) -> tuple
     fit_rows, rows = study.scored(task, fit_rows), study.scored(task, rows)
     if not len(rows):
         return {}, rows
-    if study.endpoint.kind == "regression":
+    if study.endpoint.of_numbers:
         return _moments(study, fit_rows, rows), rows
     n_outcomes = len(study.endpoint.outcomes)
     frequency = study.frequency(task, fit_rows) if len(fit_rows) else np.full(n_outcomes, 1 / n_outcomes)
@@ -192,7 +192,7 @@ def _learned(study: Study, task: str, name: str, fit_rows: Index) -> Params:
     """The parameters of a method that needs no fit, from the fit rows: the order in which it trusts the experts."""
     method = methods_of(study.endpoint.kind)[name]()
     truth = study.truth[task].observed[fit_rows]
-    if study.endpoint.kind == "regression":
+    if study.endpoint.of_numbers:
         known = align_moments(study.experts, study.samples.ids[fit_rows].tolist(), len(study.endpoint.outcomes))
         return method.fit_path(known, truth, [0.0])[0]
     logits = study.logits(task, np.maximum(study.frequency(task, fit_rows), 1e-7))
@@ -258,7 +258,7 @@ def _unlearned(study: Study, parts: Sequence[Partition]) -> _Unlearned:
         said.warnings.append(
             f"there are no fit rows, so classes that {listed(blurred)} cannot tell apart share its probability equally"
         )
-    if study.endpoint.kind == "regression":
+    if study.endpoint.of_numbers:
         bare = [
             e.name for e in study.experts if (~np.isnan(e.outputs["all"].mean) & np.isnan(e.outputs["all"].sd)).any()
         ]
@@ -267,7 +267,7 @@ def _unlearned(study: Study, parts: Sequence[Partition]) -> _Unlearned:
                 f"{listed(bare)} give no standard deviation, and there are no fit rows to take one from: they have no "
                 "NLL, and pools average the means with equal weights and have none either"
             )
-    if study.endpoint.kind == "survival":
+    if study.endpoint.in_time:
         said.notes.append(
             "there are no fit rows, so c_index_ipcw, ibs and AUCs weigh by the censoring of the judged rows"
         )

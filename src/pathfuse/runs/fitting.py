@@ -128,17 +128,17 @@ class Recipe:
         check_seed(self.seed)
         if self.gate not in ("shared", "per_bin"):
             raise InputError(f"gate '{self.gate}' is unknown; choose shared or per_bin")
-        if self.gate == "per_bin" and study.endpoint.kind != "survival":
+        if self.gate == "per_bin" and not study.endpoint.in_time:
             raise InputError("--gate per_bin is for survival: other endpoints have no bins")
         if not 0 <= self.dropout < 1:
             raise InputError(f"--expert-dropout {self.dropout:g} is no share between 0 and 1")
-        if self.dropout and study.endpoint.kind == "regression":
+        if self.dropout and study.endpoint.of_numbers:
             raise InputError("--expert-dropout is not built for regression; leave it out")
         if self.n_jobs == 0:
             raise InputError("--jobs 0 would do nothing; give a number of processes, or -1 for all cores")
         if self.coverage is not None and not 0 < self.coverage < 1:
             raise InputError(f"--coverage {self.coverage:g} is no share between 0 and 1, such as 0.9")
-        if self.coverage is not None and study.endpoint.kind == "survival":
+        if self.coverage is not None and study.endpoint.in_time:
             raise InputError(
                 "--coverage is not built for survival: of a censored patient nobody knows whether a set holds the truth"
             )
@@ -188,7 +188,7 @@ def divide(study: Study, task: str, rows: Index, recipe: Recipe) -> tuple[Index,
     if recipe.coverage is None:
         return rows, rows[:0]
     observed = study.truth[task].observed[rows]
-    strata = np.zeros(len(rows), dtype=np.int64) if study.endpoint.kind == "regression" else strata_of(observed)
+    strata = np.zeros(len(rows), dtype=np.int64) if study.endpoint.of_numbers else strata_of(observed)
     groups = np.unique(study.samples.patients[rows].astype(str), return_inverse=True)[1]
     chosen = calibration_rows(strata, groups, recipe.seed)
     try:

@@ -178,7 +178,7 @@ def _best_experts(study: Study, parts: Sequence[Partition], fits: Fits) -> list[
 
 def _tempered(study: Study, task: str, judged: dict[str, Judged], fits: Fits) -> dict[str, Judged]:
     temperatures = np.array([fit[task].temperature for fit in fits])
-    outputs = study.endpoint.outcomes if study.endpoint.kind == "regression" else [task]
+    outputs = study.endpoint.outcomes if study.endpoint.of_numbers else [task]
     there = [name for name in outputs if len(judged[name].observed)]
     return {name: tempered(study.endpoint, judged[name], temperatures) for name in there}
 
@@ -213,7 +213,7 @@ def _fitted_ids(study: Study, fit: dict[str, TaskFit]) -> np.ndarray:
 
 def _fused(study: Study, fit: dict[str, TaskFit], part: Partition) -> pl.DataFrame:
     ids, model = study.samples.ids[part.judged].tolist(), _model(study, fit)
-    if study.endpoint.kind == "regression":
+    if study.endpoint.of_numbers:
         return model.table_of_moments(ids, align_moments(study.experts, ids, len(study.endpoint.outcomes)))
     logits = {task: study.logits(task, task_fit.frequency)[part.judged] for task, task_fit in fit.items()}
     return model.table(ids, logits)

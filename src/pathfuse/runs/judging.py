@@ -121,7 +121,7 @@ def judged_rows(
         context,
         fold_names,
     )
-    if study.endpoint.kind == "regression":
+    if study.endpoint.of_numbers:
         return {target: _one_target(judged, g) for g, target in enumerate(study.endpoint.outcomes)}
     return {task: average_patients(judged) if unit == "patient" else judged}
 

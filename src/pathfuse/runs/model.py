@@ -115,7 +115,7 @@ class FusedModel:
 
     def _fuse(self, read: Mapping[str, Expert], ids: list[str]) -> pl.DataFrame:
         columns = [self.experts.index(name) for name in read]
-        if self.endpoint.kind == "regression":
+        if self.endpoint.of_numbers:
             return self.table_of_moments(ids, self._moments(tuple(read.values()), columns, ids))
         logits = {}
         for task in self.fusions:
@@ -241,5 +241,5 @@ def _sets(
     stranger = next((task for task in parts if task not in fusions), None)
     if stranger is not None:
         raise ValueError(f"it has prediction sets of '{stranger}', which it does not predict")
-    n_targets = len(endpoint.outcomes) if endpoint.kind == "regression" else None
+    n_targets = len(endpoint.outcomes) if endpoint.of_numbers else None
     return {task: sets_from_dict(part, n_targets) for task, part in parts.items()}

@@ -68,7 +68,7 @@ def fittable(study: Study, parts: Sequence[Partition], recipe: Recipe) -> tuple[
         InputError: None can.
     """
     tasks, jobs = list(study.endpoint.tasks), fit_jobs(parts)
-    if study.endpoint.kind == "regression":
+    if study.endpoint.of_numbers:
         study, reasons = with_varying_targets(study, [(rows, _of(name)) for rows, name in jobs], recipe)
         return study, tasks, reasons
     if len(tasks) == 1:
@@ -117,7 +117,7 @@ def fit_all(
             def tick(share: float, behind: int = behind, what: str = what) -> None:
                 progress(what, 0.75 * (behind + share) / total)
 
-            if study.endpoint.kind == "regression":
+            if study.endpoint.of_numbers:
                 scored = study.scored(task, rows)
                 fits[-1][task] = fit_gaussian(study, *divide(study, task, scored, recipe), recipe, tick)
             else:

@@ -104,7 +104,7 @@ def leading(predictions: Mapping[str, Any]) -> str:
 
 def _rows_of(study: Study, output: str, rows: Mapping[str, Index], unit: str) -> Index:
     """The study's row of each judged row; the first of a patient's where patients were averaged."""
-    if study.endpoint.kind == "regression":
+    if study.endpoint.of_numbers:
         g = study.endpoint.outcomes.index(output)
         return rows["all"][~np.isnan(study.truth["all"].observed[rows["all"], g])]
     own = rows[output]
@@ -118,7 +118,7 @@ def _rows_of(study: Study, output: str, rows: Mapping[str, Index], unit: str) ->
 def _points(endpoint: Endpoint, experts: Sequence[str], judged: Judged, n_drawn: int) -> Points:
     method = leading(judged.predictions)
     there = predicted(judged.predictions[method])
-    if endpoint.kind == "regression":
+    if endpoint.of_numbers:
         room = MAX_POINTS // max(3, n_drawn)
         yield from _scatter(method, judged.predictions[method][there, 0], judged.observed[there, 0], room)
     elif judged.context is not None:
@@ -200,7 +200,7 @@ def _disagreement(endpoint: Endpoint, method: str, experts: Sequence[str], judge
     if len(voices) < 2:
         return
     said = np.stack(voices, axis=1)
-    apart = spread(said[:, :, 0]) if endpoint.kind == "regression" else divergence(said)
+    apart = spread(said[:, :, 0]) if endpoint.of_numbers else divergence(said)
     bins = binned(apart, _error(endpoint, judged, method))
     for x, y, n in zip(bins.x.tolist(), bins.y.tolist(), bins.n.tolist(), strict=True):
         yield "disagreement", method, "", x, y, n
@@ -210,7 +210,7 @@ def _error(endpoint: Endpoint, judged: Judged, method: str) -> PerSample:
     """Per row, the absolute error of a regression or the negative log-likelihood; NaN without a prediction."""
     said, error = judged.predictions[method], np.full(len(judged.observed), np.nan)
     there = predicted(said)
-    if endpoint.kind == "regression":
+    if endpoint.of_numbers:
         error[there] = np.abs(judged.observed[there, 0] - said[there, 0])
     else:
         error[there] = set_nll(said[there], judged.observed[there])

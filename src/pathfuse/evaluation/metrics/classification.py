@@ -49,7 +49,7 @@ class ClassificationScores:
             weights: Float, (resample, sample), non-negative.
         """
         weighted = WeightedClasses(self, weights)
-        return {metric.name: metric.function(weighted) for metric in METRICS}
+        return {metric.name: metric.function(weighted) for metric in self.metrics}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,92 @@
+"""Grades: classes in order, such as ISUP 0 to 5."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+from scipy.special import log_expit
+
+from pathfuse.distributions.likelihood import count_floored, floor_log_prob
+from pathfuse.endpoints.base import ExpertColumns, LabelMap, Options
+from pathfuse.endpoints.columns import Columns
+from pathfuse.endpoints.multiclass import Multiclass
+from pathfuse.errors import InputError
+from pathfuse.evaluation.judged import Scores
+from pathfuse.evaluation.metrics.ordinal import METRICS, OrdinalScores
+from pathfuse.evaluation.metrics.survival import SurvivalTruth
+from pathfuse.types import LogProbs, Observed
+
+CUMULATIVE = "cumulative_logit_"
+
+
+@dataclass(frozen=True)
+class Ordinal(Multiclass):
+    """Grades by number, in ascending order; fused like classes, judged by how far misses are."""
+
+    kind: ClassVar[str] = "ordinal"
+    in_words: ClassVar[str] = "a grade, one of several classes in order"
+    prefixes: ClassVar[tuple[str, ...]] = ("logit_", "prob_", CUMULATIVE)
+    nothing_known: ClassVar[str] = "the frequencies of the grades in the fit rows"
+    target: ClassVar[str] = "grade"
+
+    @classmethod
+    def from_columns(cls, columns: Columns, options: Options | None = None) -> Self:
+        """The grades that occur, in ascending order.
+
+        Raises:
+            InputError: A grade is no whole number.
+        """
+        grades = columns.values[cls.target]
+        for row, grade in enumerate(grades):
+            if grade is not None and not (grade.isdecimal() and str(int(grade)) == grade):
+                raise columns.wrong(cls.target, row, f"'{grade}' must be a whole number, such as 0, 1, 2")
+        return cls(tuple(sorted({grade for grade in grades if grade is not None}, key=int)))
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Those of grades, then those of classes."""
+        return tuple(metric.name for metric in METRICS)
+
+    def scores(self, log_prob: LogProbs, observed: Observed, context: SurvivalTruth | None) -> Scores:
+        """See ``Endpoint``."""
+        return OrdinalScores(log_prob, observed, 1 if self.positive is None else self.positive)
+
+    def read_expert(self, columns: Columns, label_map: LabelMap | None) -> dict[str, ExpertColumns]:
+        """``logit_<grade>`` or ``prob_<grade>``, or ``cumulative_logit_<grade>``: the log-odds of a higher grade.
+
+        Raises:
+            InputError: As ``Multiclass``; or a cumulative column is missing, or they do not descend.
+        """
+        found = [name for name in columns.values if name.startswith(CUMULATIVE)]
+        if not found:
+            return super().read_expert(columns, label_map)
+        if label_map is not None:
+            raise InputError(f"{columns.source}: a label map has no meaning for cumulative logits")
+        wanted = [CUMULATIVE + grade for grade in self.classes[:-1]]
+        if sorted(found) != sorted(wanted):
+            raise InputError(
+                f"{columns.source} has the columns {', '.join(found)}, but the grades {', '.join(self.classes)} need "
+                f"{wanted[0]} to {wanted[-1]}: the log-odds of a grade above each but the last"
+            )
+        above = np.stack([columns.values[name] for name in wanted], axis=1)
+        columns.check_finite(wanted, above)
+        climbs = np.argwhere(np.diff(above, axis=1) > 0)
+        if len(climbs):
+            row, k = climbs[0]
+            raise columns.wrong(wanted[k + 1], row, f"it must not be above '{wanted[k]}': a grade above {k + 1} is "
+                                f"also one above {k}")  # fmt: skip
+        raw = _between(above)
+        ignored = tuple(name for name in columns.values if name not in wanted)
+        return {"all": ExpertColumns(floor_log_prob(raw), np.arange(len(self.classes)), count_floored(raw), ignored)}
+
+
+def _between(above: np.ndarray) -> LogProbs:
+    """Log-probabilities of the grades from the log-odds of lying above each but the last.
+
+    ``P(k) = P(above k - 1) - P(above k)``, in log space: ``log P(above k-1) + log(1 - exp(difference))``.
+    """
+    log_above = np.concatenate([np.zeros((len(above), 1)), log_expit(above)], axis=1)
+    difference = np.diff(log_above, axis=1)
+    with np.errstate(divide="ignore"):
+        inside = log_above[:, :-1] + np.log(-np.expm1(difference))
+    return np.concatenate([inside, log_above[:, -1:]], axis=1)
