@@ -6,13 +6,14 @@
 from pathlib import Path
 
 import pathfuse
+from pathfuse.endpoints.detect import ENDPOINTS as KINDS
 from pathfuse.fusion.methods import methods_of
 from pathfuse.fusion.registry import described
 
 ROOT = Path(__file__).parents[1]
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "reference" / "methods.md"
 BEGIN, END = "<!-- methods -->", "<!-- end of methods -->"
-ENDPOINTS = ("multiclass", "multilabel", "survival", "regression")
+ENDPOINTS = tuple(KINDS)
 ALL = "all"
 INTRODUCTION = """\
 `--method` takes `auto`, `choose`, or one of the methods below. Each is fitted in every run and is a row of

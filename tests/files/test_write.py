@@ -144,7 +144,7 @@ def test_of_two_runs_with_force_the_last_one_stands(tmp_path):
 
 @pytest.mark.parametrize("force", [False, True])
 def test_many_runs_at_once_leave_one_whole_folder(tmp_path, force):
-    out, start = tmp_path / "deep/er/out", threading.Barrier(6)
+    out, start = tmp_path / "deep/er/out", threading.Barrier(6, timeout=60)
 
     def run(name):
         start.wait()

@@ -130,6 +130,14 @@ def test_the_positive_class_is_said_with_its_reason():
     assert positive_class(chosen) == "positive class: benign (chosen with --positive)"
 
 
+ENDPOINTS = {
+    "multiclass": {"kind": "multiclass", "classes": ["a", "b", "c"]},
+    "multilabel": {"kind": "multilabel", "labels": ["EGFR", "KRAS"]},
+    "regression": {"kind": "regression", "targets": ["ERBB2"]},
+}
+"""As they stand in the manifest."""
+
+
 def calibration(**slopes):
     return {name: dict(zip(("slope", "slope_low", "slope_high"), s, strict=True)) for name, s in slopes.items()}
 
@@ -149,13 +157,13 @@ def calibration(**slopes):
     ],
 )  # fmt: skip
 def test_too_sure_and_too_timid_follow_from_the_interval(kind, slope, said):
-    manifest = {"endpoint": {"kind": kind}, "calibration": calibration(all=slope)}
+    manifest = {"endpoint": ENDPOINTS[kind], "calibration": calibration(all=slope)}
     assert said in slope_sentence(manifest)
 
 
 def test_of_several_labels_those_are_named_whose_interval_excludes_one():
     found = calibration(KRAS=(0.5, 0.4, 0.6), TP53=(1.0, 0.7, 1.4), EGFR=(2.0, 1.5, 3.0), RB1=(None, None, None))
-    assert slope_sentence({"endpoint": {"kind": "multilabel"}, "calibration": found}) == (
+    assert slope_sentence({"endpoint": ENDPOINTS["multilabel"], "calibration": found}) == (
         "The calibration slopes of the fusion on the judged rows are 0.50 to 2.00 over 3 of 4 outputs (logit P = a + b "
         "logit p); the interval excludes 1 for KRAS 0.50, 95 % interval 0.40 to 0.60 (too sure); EGFR 2.00, 95 % "
         "interval 1.50 to 3.00 (too timid)."
@@ -163,4 +171,4 @@ def test_of_several_labels_those_are_named_whose_interval_excludes_one():
 
 
 def test_a_run_without_calibration_says_nothing_of_it():
-    assert slope_sentence({"endpoint": {"kind": "multiclass"}}) == ""
+    assert slope_sentence({"endpoint": ENDPOINTS["multiclass"]}) == ""

@@ -8,7 +8,7 @@ from safetensors.numpy import load_file, save_file
 
 import pathfuse
 from pathfuse.errors import InputError
-from pathfuse.runs.model import SCHEMA
+from pathfuse.runs.model import SCHEMA, SCHEMA_CATEGORICAL
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def saved(tmp_path, simulate, write_study):
 def rewrite(folder, schema):
     file = folder / "model.json"
     content = json.loads(file.read_text(encoding="utf-8"))
-    assert content["schema"] == SCHEMA
+    assert content["schema"] == SCHEMA_CATEGORICAL
     file.write_text(json.dumps({**content, "schema": schema}), encoding="utf-8")
 
 

@@ -27,6 +27,9 @@ _EARLIER = re.compile(
 """Files of results of versions that wrote no list, beside a manifest.json that names pathfuse."""
 _EARLIER_FOLDER = re.compile(r"(figures|models?|attention|reference|masks|study|(study/)?predictions)/")
 
+TRIES = 100
+"""How often a place is tried that other runs are changing in the same moment."""
+
 
 def check_out(out: Path, force: bool, inputs: Sequence[Path] | None = None) -> None:
     """Refuses a bad place for a folder that is written as a whole, before any work is done.
@@ -152,21 +155,32 @@ def try_place(out: Path) -> None:
     Raises:
         InputError: That cannot be done.
     """
+    for attempt in range(TRIES):
+        try:
+            _try_once(out)
+        except (FileNotFoundError, FileExistsError, NotADirectoryError) as error:
+            # Another run that tried the same place has made a parent, or taken it away again, in this moment.
+            if attempt == TRIES - 1:
+                raise InputError(f"the output {out} cannot be written: {error.strerror or error}") from error
+        except OSError as error:
+            raise InputError(f"the output {out} cannot be written: {error.strerror or error}") from error
+        else:
+            return
+
+
+def _try_once(out: Path) -> None:
     place = out.resolve()
     made: list[Path] = []
     try:
         for parent in reversed(place.parents):
-            if not parent.exists():
-                with suppress(FileExistsError):  # made by another run in this moment
-                    parent.mkdir()
-                    made.append(parent)
-            elif not parent.is_dir():
+            if parent.is_file():
                 raise InputError(f"the output {out} cannot be written: {parent} is a file, not a folder")
+            if not parent.exists():
+                parent.mkdir()
+                made.append(parent)
         trial = beside(place, "partial")
         trial.mkdir()
         made.append(trial)
-    except OSError as error:
-        raise InputError(f"the output {out} cannot be written: {error.strerror or error}") from error
     finally:
         for folder in reversed(made):
             with suppress(OSError):  # another run stands in it by now

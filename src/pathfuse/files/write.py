@@ -12,6 +12,7 @@ import polars as pl
 
 from pathfuse.errors import InputError
 from pathfuse.files.places import (
+    TRIES,
     beside,
     check_file,
     check_out,
@@ -28,8 +29,6 @@ __all__ = [
     "add_to_list", "check_file", "check_out", "check_place", "check_table", "new_folder", "refuse_link",
     "remove_folder", "usual_mode", "write_file", "write_json", "write_json_file", "write_table", "write_text_file",
 ]  # fmt: skip
-TRIES = 100
-"""How often an output that other runs replace at the same time is replaced again."""
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 
 
