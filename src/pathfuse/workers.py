@@ -2,7 +2,6 @@
 
 import multiprocessing
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -10,10 +9,6 @@ from functools import partial
 from typing import Any
 
 from joblib import Parallel
-from joblib.externals.loky import process_executor
-
-IDLE_S = 24 * 3600
-"""How long an idle worker stays; see ``_stay``. joblib ends workers after 300 idle seconds."""
 
 _started = threading.Event()
 """Set when this process has started workers."""
@@ -29,21 +24,12 @@ def in_parallel(n_jobs: int | None, tasks: Iterable[Any], ordered: bool = True) 
         tasks: ``joblib.delayed(function)(...)``.
         ordered: Whether results come in the order of the tasks.
     """
-    how = "generator" if ordered else "generator_unordered"
-    run = Parallel(n_jobs=n_jobs, return_as=how, idle_worker_timeout=IDLE_S, initializer=_stay)
+    run = Parallel(n_jobs=n_jobs, return_as="generator" if ordered else "generator_unordered")
     with nullcontext() if n_jobs in (None, 1) else _workers_ignore_interrupts():
         results: Iterator[Any] = run(
             (partial(_ignoring_interrupts, function), args, words) for function, args, words in tasks
         )
     return results
-
-
-def _stay() -> None:
-    """Keeps a worker that has grown: joblib takes 300 MB, which importing torch exceeds, for a leak and ends it.
-
-    A call that comes just then waits forever for a worker that is gone (joblib issue 869).
-    """
-    process_executor._MAX_MEMORY_LEAK_SIZE = sys.maxsize
 
 
 def _ignoring_interrupts(function: Callable[..., Any], *args: Any, **words: Any) -> Any:
