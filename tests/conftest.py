@@ -16,7 +16,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from pathfuse.cli import main
 from pathfuse.fusion import inner_cv
 
-settings.register_profile("pathfuse", deadline=None)  # a busy machine is no bug
+settings.register_profile("pathfuse", deadline=None)  # a busy machine is not a bug
 settings.load_profile("pathfuse")
 
 CLASSES = ("adipose", "stroma", "tumor")

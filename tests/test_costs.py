@@ -70,7 +70,7 @@ def test_time_is_that_of_the_block():
     with measured() as meter:
         time.sleep(0.05)
     assert 0.05 <= meter.cost.wall_s < 5
-    assert meter.cost.cpu_s < 0.04  # sleeping is no work
+    assert meter.cost.cpu_s < 0.04  # sleeping is not a work
     assert (meter.cost.parameters, meter.cost.fit_flops) == (None, None)
 
 

@@ -48,7 +48,7 @@ def faults_in(text: str) -> list[str]:
 def complaints(text: str) -> list[str]:
     """What is wrong with the pointers of a docstring or a comment, one sentence each."""
     flat = re.sub(r"\s*\n[\s#]*", " ", text)
-    found = [f"'{one[0]}' is no pointer: name a page of docs/reference" for one in CONTRACT.finditer(flat)]
+    found = [f"'{one[0]}' is not a pointer: name a page of docs/reference" for one in CONTRACT.finditer(flat)]
     good = {one.start(): one for one in POINTER.finditer(flat)}
     for mention in ANY_PAGE.finditer(flat):
         name, pointer = mention[0], good.get(mention.start())
@@ -123,7 +123,7 @@ def test_there_are_pointers_to_every_page_of_the_design():
         ("See docs/design/poetry.md, section 1.", "does not exist"),
         ("See docs/design/logitprod.md, section 3.1, defect 20.", "no defect 20"),
         ("See docs/design/logitprod.md, section 3, defects 4 and 99.", "no defect 99"),
-        ("As the contract, section 4, has it.", "is no pointer"),
+        ("As the contract, section 4, has it.", "is not a pointer"),
     ],
 )
 def test_a_wrong_pointer_is_found(text, said):

@@ -68,7 +68,7 @@ class Cost:
         """The inverse of ``as_dict``; missing keys are not known, other keys are not read.
 
         Raises:
-            InputError: It holds no cost, or a value is no number of at least 0 (of parameters: no whole one).
+            InputError: It holds no cost, or a value is not a number of at least 0 (of parameters: no whole one).
         """
         names = [field.name for field in fields(cls)]
         if not isinstance(content, Mapping) or not any(name in content for name in names):

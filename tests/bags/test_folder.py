@@ -93,9 +93,9 @@ def spoil(path: Path, write_h5, bag, how: str) -> None:
 @pytest.mark.parametrize(
     ("how", "reason"),
     [
-        ("cut", "it is no complete HDF5 file: cut off, damaged, or of another kind"),
-        ("text", "it is no complete HDF5 file: cut off, damaged, or of another kind"),
-        ("zero", "it is no complete HDF5 file: cut off, damaged, or of another kind"),
+        ("cut", "it is not a complete HDF5 file: cut off, damaged, or of another kind"),
+        ("text", "it is not a complete HDF5 file: cut off, damaged, or of another kind"),
+        ("zero", "it is not a complete HDF5 file: cut off, damaged, or of another kind"),
         ("no key", "it has no dataset features, feats or patch_embeddings; it holds embedding"),
         ("group", "it has no dataset features, feats or patch_embeddings; it holds features"),
         ("null", "the bag is empty: 'features' holds no array"),
@@ -123,7 +123,7 @@ def test_a_broken_h5_file_is_listed_or_with_strict_refused(folder, write_h5, bag
 
 
 NEEDS_PICKLE = "it needs pickle, which can run code, and is not opened: save a plain tensor"
-DAMAGED = "it is no complete PyTorch file: cut off, damaged, or of another kind"
+DAMAGED = "it is not a complete PyTorch file: cut off, damaged, or of another kind"
 
 
 @pytest.mark.parametrize(

@@ -338,7 +338,7 @@ def test_an_unknown_role(place, refused, value, shown):
 def test_a_fold_that_is_no_number(place, refused, value):
     place.edit(place.samples, lambda t: t.drop("split").with_columns(fold=pl.int_range(pl.len()) % 2))
     place.set(place.samples, "s004", "fold", value)
-    refused(place.samples, "column 'fold'", "sample 's004'", f"'{value or ''}' is no whole number")
+    refused(place.samples, "column 'fold'", "sample 's004'", f"'{value or ''}' is not a whole number")
 
 
 def test_both_split_and_fold(place, refused):
@@ -470,7 +470,7 @@ def test_a_cut_parquet(place, refused, which, kept):
     file = place.to_parquet(getattr(place, which))
     file.write_bytes(file.read_bytes()[: int(kept * file.stat().st_size)])
     options = {"samples": file} if which == "samples" else {}
-    refused(file, "is no complete Parquet file", **options)
+    refused(file, "is not a complete Parquet file", **options)
 
 
 @BOTH
@@ -660,7 +660,7 @@ def test_a_margin_that_is_no_number(refused):
 
 @pytest.mark.parametrize(
     ("option", "value", "sentence"),
-    [("--interval", "foo", "interval 'foo' is unknown"), ("--margin", "0", "--margin 0 is no loss above 0")],
+    [("--interval", "foo", "interval 'foo' is unknown"), ("--margin", "0", "--margin must be above 0, not 0")],
 )
 def test_intervals_and_margins_of_evaluate(place, run_cli, option, value, sentence):
     given = ("--samples", place.samples, "--predictions", place.predictions, "--out", place.out)

@@ -27,7 +27,7 @@ every = pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.na
 EXPECTED = {
     "check_n_features_in_after_fitting": "n_features_in_ counts experts, two behind the door whatever the table has; "
     "a test below asks for it where the input has three axes",
-    "check_dtype_object": "what is no number is refused with an InputError, which is a ValueError and no TypeError",
+    "check_dtype_object": "what is not a number is refused with an InputError, which is a ValueError and no TypeError",
 }
 """The checks that fail, and why."""
 SLOW = {"choose"}

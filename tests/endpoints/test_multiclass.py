@@ -95,7 +95,7 @@ def test_a_sum_outside_the_tolerance_is_refused(total):
 @pytest.mark.parametrize("value", [-0.1, 1.1, 7.3])
 def test_a_value_outside_0_and_1_is_no_probability(value):
     columns = said(prob_adipose=[value], prob_stroma=[1 - value], prob_tumor=[0.0])
-    with pytest.raises(InputError, match="is no probability between 0 and 1"):
+    with pytest.raises(InputError, match="is not a probability between 0 and 1"):
         read(columns)
 
 

@@ -90,7 +90,7 @@ def test_probabilities_of_exactly_0_and_1_are_floored_and_counted():
 
 @pytest.mark.parametrize("value", [-0.1, 1.5])
 def test_a_value_that_is_no_probability(value):
-    with pytest.raises(InputError, match=f"column 'prob_TP53', sample 's1': {value} is no probab.*'logit_TP53'"):
+    with pytest.raises(InputError, match=f"column 'prob_TP53', sample 's1': {value} is not a probab.*'logit_TP53'"):
         expert(prob_TP53=[0.5, value])
 
 

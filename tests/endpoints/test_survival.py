@@ -134,7 +134,7 @@ def test_nll_by_hand():
     ("time", "shown"), [(0, "0"), (-3, "-3"), ("nan", "nan"), (None, "empty"), ("inf", "inf")], ids=str
 )
 def test_a_time_that_is_none(time, shown):
-    with pytest.raises(InputError, match=f"samples.csv, column 'time', sample 's1': {shown} is no time above 0"):
+    with pytest.raises(InputError, match=f"samples.csv, column 'time', sample 's1': {shown} is not a time above 0"):
         truth([5, time, 7], [1, 1, 0])
 
 
@@ -257,7 +257,7 @@ def test_no_hazard_column():
 
 @pytest.mark.parametrize(("value", "shown"), [(-0.5, "-0.5"), (1.25, "1.25")])
 def test_a_value_that_is_no_hazard(value, shown):
-    with pytest.raises(InputError, match=f"column 'hazard_2', sample 's1': {shown} is no hazard between 0 and 1"):
+    with pytest.raises(InputError, match=f"column 'hazard_2', sample 's1': {shown} is not a hazard between 0 and 1"):
         expert(hazard_1=[0.1, 0.1], hazard_2=[0.1, value], hazard_3=[0.1, 0.1])
 
 

@@ -23,11 +23,11 @@ def test_same_bytes(tmp_path):
 
 
 def test_what_is_none(tmp_path):
-    with pytest.raises(InputError, match=r"gone.safetensors is no fitted expert: "):
+    with pytest.raises(InputError, match=r"gone.safetensors is not a fitted expert: "):
         load_fitted(tmp_path / "gone.safetensors")
     (tmp_path / "text.safetensors").write_text("hello")
-    with pytest.raises(InputError, match=r"text.safetensors is no fitted expert: "):
+    with pytest.raises(InputError, match=r"text.safetensors is not a fitted expert: "):
         load_fitted(tmp_path / "text.safetensors")
     save_file({"a": np.ones(2)}, tmp_path / "other.safetensors")
-    with pytest.raises(InputError, match=r"other.safetensors is no fitted expert of pathfuse"):
+    with pytest.raises(InputError, match=r"other.safetensors is not a fitted expert of pathfuse"):
         load_fitted(tmp_path / "other.safetensors")

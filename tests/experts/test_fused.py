@@ -210,7 +210,7 @@ def test_what_a_recipe_refuses():
     for head, chosen, sentence in [
         ("abmil", {"strategy": "gated"}, "'strategy' is unknown"),
         ("meta_encoder", {"strategy": "sum"}, "'strategy': input should be"),
-        ("meta_encoder", {"hidden": 10}, r"'hidden' \(10\) is no multiple of 'attention_heads' \(8\)"),
+        ("meta_encoder", {"hidden": 10}, r"'hidden' \(10\) is not a multiple of 'attention_heads' \(8\)"),
         ("meta_encoder", {"projection": "identity"}, "identity is for the strategy concat, not for self_attention"),
         ("fusecpath", {"clusters": 0}, "'clusters': input should be greater than or equal to 1"),
     ]:

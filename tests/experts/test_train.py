@@ -25,7 +25,7 @@ from pathfuse.experts.cohort import Unit  # noqa: E402
 from pathfuse.experts.fitted import load_fitted  # noqa: E402
 from pathfuse.experts.parts import Expert, prepare  # noqa: E402
 from pathfuse.experts.recipe import Recipe  # noqa: E402
-from pathfuse.experts.serve import predict_expert  # noqa: E402
+from pathfuse.experts.serve import serve  # noqa: E402
 from pathfuse.experts.train import train_expert  # noqa: E402
 from pathfuse.testing.cohort import CohortPlan, write_cohort, write_labels  # noqa: E402
 from pathfuse.testing.labels import ENDPOINTS, TIME_EDGES  # noqa: E402
@@ -98,7 +98,7 @@ def test_all_endpoints(cohort, tmp_path, endpoint, head):
         "predictions", "models", "samples.csv", "history.csv", "expert.json", "manifest.json", ".pathfuse.json"
     }  # fmt: skip
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
-    again = predict_expert(out, cohort[0].features["alpha"], cohort[0].slides)
+    again = serve(out, cohort[0].features["alpha"], cohort[0].slides).table()
     test = pl.read_csv(out / "samples.csv").filter(pl.col("split") == "test")["sample_id"].to_list()
     kept = table.filter(pl.col("sample_id").is_in(test))
     np.testing.assert_allclose(
@@ -113,7 +113,7 @@ def test_the_test_slides_again(cohort, tmp_path, head, several):
     test = pl.read_csv(cohort[1]["multiclass"]).filter(pl.col("split") == "test")["sample_id"].to_list()
     rows = pl.read_csv(cohort[0].slides).filter(pl.col("sample_id").is_in(test))
     pl.concat([rows, rows.head(3)]).sample(fraction=1, shuffle=True, seed=0).write_csv(tmp_path / "new.csv")
-    got = predict_expert(out, cohort[0].features["alpha"], tmp_path / "new.csv")
+    got = serve(out, cohort[0].features["alpha"], tmp_path / "new.csv").table()
     assert got.equals(predictions(out).filter(pl.col("sample_id").is_in(test)))
 
 
@@ -285,43 +285,43 @@ def test_strict(cohort, tmp_path):
         train_expert(replace(expert_of(cohort, tmp_path / "out"), strict=True))
     out = train_expert(expert_of(cohort, tmp_path / "out", head="linear_probe"))
     with pytest.raises(InputError, match="slide without a feature file: '"):
-        predict_expert(out, cohort[0].features["alpha"], cohort[0].slides, strict=True)
+        serve(out, cohort[0].features["alpha"], cohort[0].slides, strict=True).table()
     assert not (tmp_path / ".out.work").exists()
 
 
 def test_what_cannot_be_predicted(cohort, tmp_path):
     out = train_expert(expert_of(cohort, tmp_path / "out"))
     features = cohort[0].features
-    with pytest.raises(InputError, match=r"features_alpha is no folder of an expert: expert.json cannot be read"):
-        predict_expert(features["alpha"], features["alpha"])
+    with pytest.raises(InputError, match=r"features_alpha is not a trained expert \(cannot read expert.json\)"):
+        serve(features["alpha"], features["alpha"]).table()
     with pytest.raises(InputError, match="has features of length 5, but the expert was trained on 6"):
-        predict_expert(out, features["beta"])
+        serve(out, features["beta"]).table()
     other = write_cohort(tmp_path / "other", replace(PLAN, encoders={"delta": ("trident", 6)}))
     with pytest.raises(InputError, match="is of encoder 'delta', the expert of 'alpha'"):
-        predict_expert(out, other.features["delta"])
+        serve(out, other.features["delta"]).table()
     pl.DataFrame({"sample_id": ["a"], **{f"f{k}": [0.5] for k in range(6)}}).write_csv(tmp_path / "vectors.csv")
     with pytest.raises(InputError, match="holds one vector per sample, and the head 'abmil' pools bags of tiles"):
-        predict_expert(out, tmp_path / "vectors.csv")
+        serve(out, tmp_path / "vectors.csv").table()
     pl.DataFrame({"sample_id": ["a"], "slide_id": ["nobody"]}).write_csv(tmp_path / "slides.csv")
     with pytest.raises(InputError, match=r"slides.csv: none of its slides has features"):
-        predict_expert(out, features["alpha"], tmp_path / "slides.csv")
+        serve(out, features["alpha"], tmp_path / "slides.csv").table()
     name = next(iter(open_folder(features["alpha"]).slides))
     (tmp_path / "slides.csv").write_text(f"sample_id,slide_id\na,{name}\nb,{name}\n")
     with pytest.raises(InputError, match=f"'{name}' belongs to both 'a' and 'b'"):
-        predict_expert(out, features["alpha"], tmp_path / "slides.csv")
+        serve(out, features["alpha"], tmp_path / "slides.csv").table()
     (out / "expert.json").write_text("[]")
-    with pytest.raises(InputError, match=r"expert.json is no expert that pathfuse .* reads"):
-        predict_expert(out, features["alpha"])
+    with pytest.raises(InputError, match=r"expert.json is not an expert that pathfuse .* reads"):
+        serve(out, features["alpha"]).table()
 
 
 def test_every_slide_is_a_sample_without_a_table(cohort, tmp_path):
     out = train_expert(expert_of(cohort, tmp_path / "out", head="mean_pool"))
-    got = predict_expert(out, cohort[0].features["alpha"])
+    got = serve(out, cohort[0].features["alpha"]).table()
     assert got["sample_id"].to_list() == sorted(p.stem for p in cohort[0].features["alpha"].glob("*.h5"))
     stamp = pl.read_csv(cohort[0].slides).rename({"sample_id": "PATIENT", "slide_id": "FILENAME"})
     stamp.with_columns(pl.col("FILENAME") + ".h5").write_csv(tmp_path / "stamp.csv")
-    one = predict_expert(out, cohort[0].features["alpha"], tmp_path / "stamp.csv")
-    assert one.equals(predict_expert(out, cohort[0].features["alpha"], cohort[0].slides))
+    one = serve(out, cohort[0].features["alpha"], tmp_path / "stamp.csv").table()
+    assert one.equals(serve(out, cohort[0].features["alpha"], cohort[0].slides)).table()
 
 
 def test_a_table_of_vectors(tmp_path):

@@ -20,7 +20,7 @@ DEEP = "[" * 100_000
 def test_no_json(tmp_path, text):
     file = tmp_path / "a.json"
     file.write_text(text)
-    with pytest.raises(InputError, match=r"^the split file .*a.json is no JSON: "):
+    with pytest.raises(InputError, match=r"^the split file .*a.json is not JSON: "):
         read_json(file, "the split file")
     assert read_object(file) == {}
 
@@ -29,7 +29,7 @@ def test_a_file_that_is_not_there_or_no_text(tmp_path):
     with pytest.raises(InputError, match=r"^/.*none.json cannot be read: No such file"):
         read_json(tmp_path / "none.json")
     (tmp_path / "a.json").write_bytes(b"\xff")
-    with pytest.raises(InputError, match="is no JSON"):
+    with pytest.raises(InputError, match="is not JSON"):
         read_json(tmp_path / "a.json")
     assert read_object(tmp_path / "none.json") == read_object(tmp_path / "a.json") == {}
 

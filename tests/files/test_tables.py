@@ -67,10 +67,10 @@ def test_parquet_is_read_with_its_types_and_the_hash_is_that_of_the_bytes(tmp_pa
         (b"sample_id,n,n\na,1,2\n", "has two columns named 'n'"),
         (b"sample_id,n\na,1\nb", "is cut off: its last line 'b' has fewer values than the header has columns"),
         (b'sample_id,n\na,"1', "is cut off inside a quoted value"),
-        (b"sample_id,n\na,1,2,3\n", "is no regular CSV table: "),
-        (b"sample_id" * 20_000 + b"\na\n", "is no regular CSV table: "),
+        (b"sample_id,n\na,1,2,3\n", "is not a regular CSV table: "),
+        (b"sample_id" * 20_000 + b"\na\n", "is not a regular CSV table: "),
         ("sample_id,n\na,1\nb,ü\n".encode("latin-1"), "line 3: the text is not UTF-8; save the file as UTF-8 CSV"),
-        ("sample_id,n\na,1\n".encode("utf-16"), "is no CSV but UTF-16 text"),
+        ("sample_id,n\na,1\n".encode("utf-16"), "is not a CSV but UTF-16 text"),
     ],
 )
 def test_a_broken_csv_in_one_sentence(tmp_path, content, what):
@@ -88,12 +88,12 @@ def test_a_cut_parquet(tmp_path, keep):
     path = tmp_path / "table.parquet"
     pl.DataFrame({"sample_id": [str(i) for i in range(100)]}).write_parquet(path)
     path.write_bytes(path.read_bytes()[: int(keep * path.stat().st_size)])
-    with pytest.raises(InputError, match=r"table.parquet is no complete Parquet file"):
+    with pytest.raises(InputError, match=r"table.parquet is not a complete Parquet file"):
         read_table(path)
 
 
 def test_a_csv_under_the_name_of_a_parquet(tmp_path):
-    with pytest.raises(InputError, match=r"table.parquet is no complete Parquet file"):
+    with pytest.raises(InputError, match=r"table.parquet is not a complete Parquet file"):
         read_table(csv(tmp_path, "sample_id\na\n", "table.parquet"))
 
 
@@ -118,11 +118,11 @@ def test_frames_of_pandas_and_polars_are_the_same_table():
 @pytest.mark.parametrize(
     ("frame", "what"),
     [
-        ({"a": [1]}, "samples is no pandas or polars data frame but dict"),
-        (None, "samples is no pandas or polars data frame but NoneType"),
+        ({"a": [1]}, "samples is not a pandas or polars data frame but dict"),
+        (None, "samples is not a pandas or polars data frame but NoneType"),
         (pl.DataFrame({"a": []}), "samples has no row"),
-        (pd.DataFrame({"a": [1, "x"]}), "samples is no regular data frame: "),
-        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "samples is no regular data frame: "),
+        (pd.DataFrame({"a": [1, "x"]}), "samples is not a regular data frame: "),
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "samples is not a regular data frame: "),
     ],
 )
 def test_what_is_no_usable_frame(frame, what):
@@ -152,7 +152,7 @@ def test_columns_as_text(series, expected):
 
 @pytest.mark.parametrize("series", [pl.Series([["a"]]), pl.Series([{"a": 1}]), pl.Series([b"\xff\xfe"])])
 def test_lists_and_the_like_are_no_text(series):
-    with pytest.raises(InputError, match=r"t, column 'c': .* is no text"):
+    with pytest.raises(InputError, match=r"t, column 'c': .* is not text"):
         text_column(Table("t", pl.DataFrame({"c": series})), "c")
 
 
@@ -193,7 +193,7 @@ def test_text_in_a_number_column_is_quoted_with_its_sample(value):
     ],
 )
 def test_dates_and_lists_are_no_numbers(series):
-    with pytest.raises(InputError, match=r"t, column 'x': .* is no number"):
+    with pytest.raises(InputError, match=r"t, column 'x': .* is not a number"):
         number_column(Table("t", pl.DataFrame({"x": series})), "x", ["a"])
 
 

@@ -59,7 +59,7 @@ def test_equal_keys_of_different_mappings_and_merged_ones(written):
 
 @pytest.mark.parametrize("text", ["a: [", "[a]: 1", "{a: 1}: 2", "a: !!python/object:os.system x", "\x00"])
 def test_no_yaml(written, text):
-    with pytest.raises(InputError, match="is no YAML"):
+    with pytest.raises(InputError, match="is not YAML"):
         read_yaml(written(text))
 
 
@@ -67,7 +67,7 @@ def test_a_file_that_cannot_be_read(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         read_yaml(tmp_path / "none.yaml")
     (tmp_path / "a.yaml").write_bytes(b"\xff\xfe")
-    with pytest.raises(InputError, match="is no YAML"):
+    with pytest.raises(InputError, match="is not YAML"):
         read_yaml(tmp_path / "a.yaml")
 
 

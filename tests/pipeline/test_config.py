@@ -109,7 +109,7 @@ def test_samples_that_no_expert_scored_go_where_feature_files_may(tmp_path, stri
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"), [("a: [", "is no YAML"), ("- 1", "holds no study"), ("", "holds no study")]
+    ("text", "sentence"), [("a: [", "is not YAML"), ("- 1", "holds no study"), ("", "holds no study")]
 )
 def test_what_is_no_study_is_refused(tmp_path, text, sentence):
     file = tmp_path / "study.yaml"

@@ -194,7 +194,7 @@ def test_the_same_bytes_every_time(tmp_path):
 
 
 def test_total_agreement_is_written_as_json(tmp_path):
-    """Iman-Davenport's F is infinite there, which is no JSON."""
+    """Iman-Davenport's F is infinite there, which is not a JSON."""
     rows = [f"s{s},{m},auroc,{v}" for s in range(4) for m, v in (("x", 0.9), ("y", 0.8), ("z", 0.7))]
     out = pathfuse.rank([long_table(tmp_path / "t.csv", rows)]).save(tmp_path / "out")
     found = json.loads((out / "friedman.json").read_text())["studies"]

@@ -85,9 +85,9 @@ def test_the_card_by_name_or_by_file(tmp_path, make_study):
     file.write_text('{"task": "pcam"}')
     assert own.card().name == "pcam"
     for text, sentence in [
-        ('{"task": "bach"}', "'bach' is no task of the suite"),
+        ('{"task": "bach"}', "'bach' is not a task of the suite"),
         ('["pcam"]', "must name a task"),
-        ("{", "is no JSON"),
+        ("{", "is not JSON"),
     ]:
         file.write_text(text)
         with pytest.raises(InputError, match=sentence):

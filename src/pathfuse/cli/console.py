@@ -19,7 +19,7 @@ WIDEST = 7
 
 
 def console() -> Console:
-    """Standard output; wide enough for the table when it is no terminal.
+    """Standard output; wide enough for the table when it is not a terminal.
 
     Everything is shown as it stands: names come from users, and ``[/bold]`` or ``:heart:`` is a name like any other.
     Whatever is shown with rich goes through this console.

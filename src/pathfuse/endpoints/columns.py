@@ -27,7 +27,7 @@ class Columns:
         """One cell of a samples table as a number; NaN where empty.
 
         Raises:
-            InputError: It is no number.
+            InputError: It is not a number.
         """
         text = self.values[column][row]
         try:

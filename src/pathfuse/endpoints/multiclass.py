@@ -110,7 +110,7 @@ class Multiclass(OfClasses):
         """``logit_<class>`` or ``prob_<class>`` columns, matched by name.
 
         Raises:
-            InputError: A column names no class, or a value is no logit or probability.
+            InputError: A column names no class, or a value is not a logit or probability.
         """
         prefix, names = self._space(columns)
         own, group = self._groups(columns, prefix, names, label_map)
@@ -183,7 +183,7 @@ def _check_probabilities(columns: Columns, own: list[str], table: np.ndarray) ->
         raise columns.wrong(
             "prob_" + own[k],
             row,
-            f"{number_text(table[row, k])} is no probability between 0 and 1; "
+            f"{number_text(table[row, k])} is not a probability between 0 and 1; "
             "columns of logits are named 'logit_<class>'",
         )
     off = np.flatnonzero(np.abs(table.sum(axis=1) - 1) > SUM_TOLERANCE)

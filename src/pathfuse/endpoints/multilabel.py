@@ -95,7 +95,7 @@ class Multilabel(OfClasses):
         """``logit_<name>`` (log-odds) or ``prob_<name>`` for the labels that the expert knows.
 
         Raises:
-            InputError: A column names no label, or a value is no log-odds or probability.
+            InputError: A column names no label, or a value is not a log-odds or probability.
         """
         if label_map is not None:
             raise InputError(f"{columns.source}: a label map has no meaning for several labels")
@@ -136,7 +136,7 @@ def _binary(columns: Columns, name: str, prefix: str) -> np.ndarray:
     bad = np.flatnonzero((values < 0) | (values > 1))
     if len(bad):
         row = int(bad[0])
-        what = f"is no probability between 0 and 1; log-odds are named 'logit_{name.removeprefix(prefix)}'"
+        what = f"is not a probability between 0 and 1; log-odds are named 'logit_{name.removeprefix(prefix)}'"
         raise columns.wrong(name, row, f"{number_text(values[row])} {what}")
     with np.errstate(divide="ignore"):
         return np.stack([np.log1p(-values), np.log(values)], axis=1)

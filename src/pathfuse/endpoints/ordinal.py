@@ -34,7 +34,7 @@ class Ordinal(Multiclass):
         """The grades that occur, in ascending order.
 
         Raises:
-            InputError: A grade is no whole number.
+            InputError: A grade is not a whole number.
         """
         grades = columns.values[cls.target]
         for row, grade in enumerate(grades):

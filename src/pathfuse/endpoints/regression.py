@@ -119,7 +119,7 @@ class Regression(Endpoint):
         """Numbers, NaN where blank.
 
         Raises:
-            InputError: A cell is no finite number, or no target has more than one value.
+            InputError: A cell is not a finite number, or no target has more than one value.
         """
         constant: list[str] = []
         values = np.empty((len(columns.ids), len(self.targets)))
@@ -141,7 +141,7 @@ class Regression(Endpoint):
         """``mean_<name>``, and ``sd_<name>`` where the expert gives it.
 
         Raises:
-            InputError: A column names no target, a value is no number, or a standard deviation is not positive.
+            InputError: A column names no target, a value is not a number, or a standard deviation is not positive.
         """
         if label_map is not None:
             raise InputError(f"{columns.source}: a label map has no meaning for regression")
@@ -163,7 +163,7 @@ class Regression(Endpoint):
             columns.check_finite([name], values[:, None])
             if prefix == "sd_" and (values <= 0).any():
                 row = int(np.flatnonzero(values <= 0)[0])
-                raise columns.wrong(name, row, f"{number_text(values[row])} is no standard deviation above 0")
+                raise columns.wrong(name, row, f"{number_text(values[row])} is not a standard deviation above 0")
             tables[prefix][:, position[target]] = values
         mean, sd = tables["mean_"], tables["sd_"]
         if np.isnan(mean).all():

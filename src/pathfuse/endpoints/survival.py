@@ -150,7 +150,7 @@ class Survival(Endpoint):
         """``hazard_logit_<k>`` or ``hazard_<k>``, k = 1..T.
 
         Raises:
-            InputError: Columns are missing or too many for the edges, or a value is no hazard.
+            InputError: Columns are missing or too many for the edges, or a value is not a hazard.
         """
         if label_map is not None:
             raise InputError(f"{columns.source}: a label map has no meaning for survival")
@@ -168,7 +168,7 @@ class Survival(Endpoint):
             bad = np.argwhere((table < 0) | (table > 1))
             if len(bad):
                 row, k = bad[0]
-                what = "is no hazard between 0 and 1; logits are named 'hazard_logit_<k>'"
+                what = "is not a hazard between 0 and 1; logits are named 'hazard_logit_<k>'"
                 raise columns.wrong(wanted[k], row, f"{number_text(table[row, k])} {what}")
             with np.errstate(divide="ignore"):
                 table = np.clip(np.log(table) - np.log1p(-table), -50, 50)
@@ -194,7 +194,7 @@ def follow_up(columns: Columns) -> tuple[np.ndarray, np.ndarray]:
         time[row] = columns.number("time", row)
         event[row] = columns.number("event", row)
         if not (time[row] > 0 and np.isfinite(time[row])):
-            raise columns.wrong("time", row, f"{columns.values['time'][row] or 'empty'} is no time above 0")
+            raise columns.wrong("time", row, f"{columns.values['time'][row] or 'empty'} is not a time above 0")
         if event[row] not in (0.0, 1.0):
             shown = columns.values["event"][row] or "empty"
             raise columns.wrong("event", row, f"{shown} is neither 1 (observed) nor 0 (censored)")

@@ -53,7 +53,7 @@ def attention_frame(slide: str, attention: PerTile, xy: Positions | None = None)
         raise InputError(f"slide '{slide}': the attention has shape {weights.shape}, not one number per tile")
     wrong = np.flatnonzero(~np.isfinite(weights) | (weights < 0))
     if len(wrong):
-        raise InputError(f"slide '{slide}', tile {wrong[0]}: the attention {weights[wrong[0]]:g} is no weight")
+        raise InputError(f"slide '{slide}', tile {wrong[0]}: the attention {weights[wrong[0]]:g} is not a weight")
     if weights.sum() == 0:
         raise InputError(f"slide '{slide}': the attention is 0 on every tile")
     n = len(weights)
@@ -82,7 +82,7 @@ def in_pixels(frame: pl.DataFrame, um_per_px: float) -> pl.DataFrame:
         InputError: ``um_per_px`` is not positive.
     """
     if not (np.isfinite(um_per_px) and um_per_px > 0):
-        raise InputError(f"{um_per_px:g} micrometres per pixel is no size of a pixel")
+        raise InputError(f"{um_per_px:g} micrometres per pixel is not a size of a pixel")
     return frame.with_columns(pl.col("x", "y") / um_per_px)
 
 
@@ -105,7 +105,7 @@ def write_attention(
         um_per_px: Side of a level-0 pixel, which micrometres need to become pixels.
 
     Raises:
-        InputError: The unit or a number makes no sense, the slide's name is no file name, or the folder cannot be
+        InputError: The unit or a number makes no sense, the slide's name is not a file name, or the folder cannot be
             written.
     """
     slide = _only_slide(frame)
@@ -218,7 +218,7 @@ def heatmap(
 
     slide = _only_slide(frame)
     if not 0 <= alpha <= 1:
-        raise InputError(f"the opacity {alpha:g} is not between 0 and 1")
+        raise InputError(f"the opacity must be between 0 and 1, not {alpha:g}")
     if out.suffix.lower() != ".png":
         raise InputError(f"the output {out} must end in .png")
     if not (np.isfinite(tile_size_px) and tile_size_px > 0):
@@ -239,7 +239,7 @@ def heatmap(
 
 def _check_places(frame: pl.DataFrame, slide: str, size: tuple[int, int]) -> None:
     if min(size) < 1:
-        raise InputError(f"slide '{slide}': {size[0]} x {size[1]} pixels is no size of a slide")
+        raise InputError(f"slide '{slide}': {size[0]} x {size[1]} pixels is not a size of a slide")
     if frame["x"].null_count() or frame["y"].null_count():
         raise InputError(f"slide '{slide}' has no coordinates, so there is no heatmap")
     outside = frame.filter((pl.col("x") < 0) | (pl.col("y") < 0) | (pl.col("x") >= size[0]) | (pl.col("y") >= size[1]))
@@ -265,12 +265,12 @@ def _thumbnail(file: Path, slide_size: tuple[int, int]) -> np.ndarray:
     except bombs as error:
         raise InputError(f"{file} is too large for a thumbnail; save the slide's overview in less pixels") from error
     except (OSError, ValueError, SyntaxError) as error:  # Pillow's ways to say that a file is broken
-        raise InputError(f"{file} is no image that can be read: {error}") from error
+        raise InputError(f"{file} is not an image that can be read: {error}") from error
     width, height = picture.size
     wanted = slide_size[1] * width / slide_size[0]
     if abs(height - wanted) > max(2.0, 0.03 * wanted):
         raise InputError(
-            f"{file} is no thumbnail of the whole slide: {width} x {height} pixels, but the slide's shape asks for "
+            f"{file} is not a thumbnail of the whole slide: {width} x {height} pixels, but the slide's shape asks for "
             f"{width} x {wanted:.0f}"
         )
     paper = Image.new("RGBA", picture.size, "white")

@@ -64,9 +64,9 @@ def load_fitted(file: Path) -> Fitted:
             about: dict[str, Any] = json.loads((store.metadata() or {}).get("pathfuse", "{}"))
             arrays = {name: store.get_tensor(name) for name in store.keys()}  # noqa: SIM118 - no mapping
     except (OSError, SafetensorError, ValueError) as error:
-        raise InputError(f"{file} is no fitted expert: {error}") from error
+        raise InputError(f"{file} is not a fitted expert: {error}") from error
     if not {"recipe", "inputs"} <= set(about):
-        raise InputError(f"{file} is no fitted expert of pathfuse")
+        raise InputError(f"{file} is not a fitted expert of pathfuse")
     parts: dict[str, Arrays] = {"weights": {}, "scales": {}}
     for name, array in arrays.items():
         group, _, rest = name.partition(".")

@@ -31,7 +31,7 @@ def untaught(cohort: Cohort) -> list[dict[str, Any]]:
 def absences(cohort: Cohort) -> dict[int, str]:
     """Why samples take no part in an expert, by row of the samples table.
 
-    A fusion of features needs two encoders of a sample: with one of them it is no fusion, whatever is masked.
+    A fusion of features needs two encoders of a sample: with one of them it is not a fusion, whatever is masked.
     """
     people, folder = cohort.people, cohort.folder
     broken = {item.name: item.reason for item in folder.broken}

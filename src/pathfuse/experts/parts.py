@@ -170,7 +170,7 @@ def _check_counts(people: People) -> None:
     """Refuses a Poisson likelihood of anything but counts.
 
     Raises:
-        InputError: The endpoint is no regression, or a target is negative.
+        InputError: The endpoint is not a regression, or a target is negative.
     """
     targets, samples = people.targets, people.samples
     if targets.kind != "regression":

@@ -180,7 +180,9 @@ class MetaEncoderRecipe(Recipe):
     def _fits(self) -> Self:
         attends = self.strategy in ("self_attention", "cross_attention")
         if attends and self.hidden % self.attention_heads:
-            raise ValueError(f"'hidden' ({self.hidden}) is no multiple of 'attention_heads' ({self.attention_heads})")
+            raise ValueError(
+                f"'hidden' ({self.hidden}) must be a multiple of 'attention_heads' ({self.attention_heads})"
+            )
         if self.projection == "identity" and self.strategy != "concat":
             raise ValueError(f"'projection' identity is for the strategy concat, not for {self.strategy}")
         return self
@@ -221,7 +223,9 @@ class FuseCPathRecipe(Recipe):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.hidden % self.attention_heads:
-            raise ValueError(f"'hidden' ({self.hidden}) is no multiple of 'attention_heads' ({self.attention_heads})")
+            raise ValueError(
+                f"'hidden' ({self.hidden}) must be a multiple of 'attention_heads' ({self.attention_heads})"
+            )
         return self
 
 

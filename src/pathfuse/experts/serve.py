@@ -48,11 +48,6 @@ class Serving:
         return frame(self.kind, self.outputs, [self.ids[row] for row in wanted], raw, sd)
 
 
-def predict_expert(model: Path, features: Features, slides: Path | None = None, strict: bool = False) -> pl.DataFrame:
-    """An expert's predictions for new slides: the mean of its serving models; see ``serve``."""
-    return serve(model, features, slides, strict).table()
-
-
 def serve(model: Path, features: Features, slides: Path | None = None, strict: bool = False) -> Serving:
     """Loads an expert and finds the new slides.
 
@@ -68,12 +63,12 @@ def serve(model: Path, features: Features, slides: Path | None = None, strict: b
     try:
         about = json.loads((model / EXPERT).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{model} is no folder of an expert: {EXPERT} cannot be read") from error
+        raise InputError(f"{model} is not a trained expert (cannot read {EXPERT})") from error
     if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise InputError(f"{model / EXPERT} is no expert that pathfuse {pathfuse.__version__} reads")
+        raise InputError(f"{model / EXPERT} is not an expert that pathfuse {pathfuse.__version__} reads")
     try:
         recipe = Recipe.read(about["recipe"])
-        serving, outputs, kind = about["serving"], about["outputs"], endpoint_from_dict(about["endpoint"]).kind
+        serving, outputs, kind = about["serving"], about["outputs"], endpoint_from_dict(about["endpoint"]).trained_as
         granularity = about["granularity"]
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{model / EXPERT} is damaged: {' '.join(str(error).split())}") from None

@@ -91,7 +91,7 @@ def match(slide: str, coords: Mapping[str, Coords], overlap: float) -> Match:
         overlap: Share of a row's area, in (0, 1].
 
     Raises:
-        UnusableError: Units differ, an encoder has two tiles in one place or a coordinate that is no number, or an
+        UnusableError: Units differ, an encoder has two tiles in one place or a coordinate that is not a number, or an
             encoder shares no tile with any other.
     """
     names = sorted(coords)
@@ -236,7 +236,7 @@ def spacing(xy: Corners) -> float | None:
 def _check_places(name: str, xy: Corners) -> None:
     if not np.isfinite(xy).all():
         row = int(np.argmin(np.isfinite(xy).all(axis=1)))
-        raise UnusableError(f"the encoder '{name}' has a coordinate of tile {row} (counted from 0) that is no number")
+        raise UnusableError(f"the encoder '{name}' has no number as coordinate of tile {row} (counted from 0)")
     places = np.round(xy)[reading_order(np.round(xy))]
     same = (places[1:] == places[:-1]).all(axis=1)
     if same.any():

@@ -15,7 +15,7 @@ def read_json(file: Path, named: str = "") -> Any:
         named: What it is, in front of its name in sentences, such as ``the split file``.
 
     Raises:
-        InputError: It cannot be read, or is no JSON.
+        InputError: It cannot be read, or is not a JSON.
     """
     what = f"{named} {file}".strip()
     try:
@@ -23,7 +23,7 @@ def read_json(file: Path, named: str = "") -> Any:
     except OSError as error:
         raise InputError(f"{what} cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:  # no UTF-8 is a ValueError, too
-        raise InputError(f"{what} is no JSON: {error}") from error
+        raise InputError(f"{what} is not JSON: {error}") from error
 
 
 def read_object(file: Path) -> dict[str, Any]:

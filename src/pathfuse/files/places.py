@@ -36,7 +36,7 @@ def check_out(out: Path, force: bool, inputs: Sequence[Path] | None = None) -> N
 
     Raises:
         InputError: It exists and ``force`` is off; ``force`` would take away what pathfuse did not write, an input,
-            the home folder or the one we stand in; it is no folder; or it cannot be created.
+            the home folder or the one we stand in; it is not a folder; or it cannot be created.
     """
     with _sentences(out):
         _check_kind(out, folder=True)
@@ -54,7 +54,7 @@ def check_place(out: Path, inputs: Sequence[Path] | None = None) -> None:
     """Refuses a bad place for a folder that a command makes or goes on in, and never replaces as a whole.
 
     Raises:
-        InputError: It is no folder, holds an input or the folder we stand in, or cannot be created.
+        InputError: It is not a folder, holds an input or the folder we stand in, or cannot be created.
     """
     with _sentences(out):
         _check_kind(out, folder=True, link=True)
@@ -76,7 +76,7 @@ def check_file(
         suffixes: How a file that may be replaced ends, in small letters; None: anyhow.
 
     Raises:
-        InputError: It exists and ``force`` is off, is an input, is no regular file or of another kind, or cannot be
+        InputError: It exists and ``force`` is off, is an input, is not a regular file or of another kind, or cannot be
             created.
     """
     with _sentences(out):

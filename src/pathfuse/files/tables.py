@@ -95,13 +95,13 @@ def _parse_csv(source: str, raw: bytes) -> pl.DataFrame:
         }
         guess = next((what for mark, what in kind.items() if raw.startswith(mark)), None)
         if guess:
-            raise InputError(f"{source} is no CSV but {guess}; save it as UTF-8 CSV, or name it by its kind") from error
+            raise InputError(f"{source} is {guess}, not CSV; save it as UTF-8 CSV, or name it by its kind") from error
         line = raw[: error.start].count(b"\n") + 1
         raise InputError(f"{source}, line {line}: the text is not UTF-8; save the file as UTF-8 CSV") from error
     try:
         header = next(csv.reader(io.StringIO(text, newline="")), [])
     except csv.Error as error:
-        raise InputError(f"{source} is no regular CSV table: {error}") from error
+        raise InputError(f"{source} is not a regular CSV table: {error}") from error
     mark = next((m for m in (";", "\t") if len(header) == 1 and m in header[0]), None)
     if mark:
         what = "semicolons" if mark == ";" else "tabs"
@@ -123,18 +123,18 @@ def _parse_csv(source: str, raw: bytes) -> pl.DataFrame:
     try:
         return pl.read_csv(text.encode(), infer_schema=False, new_columns=header)  # polars keeps "" in a quoted header
     except pl.exceptions.PolarsError as error:
-        raise InputError(f"{source} is no regular CSV table: {_first_line(error)}") from error
+        raise InputError(f"{source} is not a regular CSV table: {_first_line(error)}") from error
 
 
 def _parse_parquet(source: str, raw: bytes) -> pl.DataFrame:
     try:
         return pl.read_parquet(raw)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"{source} is no complete Parquet file: {_first_line(error)}") from error
+        raise InputError(f"{source} is not a complete Parquet file: {_first_line(error)}") from error
 
 
 def parquet_frame(path: Path) -> pl.DataFrame:
-    """A Parquet file that pathfuse wrote; the path is taken as it stands, and ``[1]`` in it is no pattern.
+    """A Parquet file that pathfuse wrote; the path is taken as it stands, and ``[1]`` in it is not a pattern.
 
     Raises:
         OSError: It cannot be read.
@@ -155,7 +155,7 @@ def parquet_header(path: Path) -> list[str]:
 
 
 def first_column(path: Path) -> str | None:
-    """The name of a table's first column; None if the file is no table."""
+    """The name of a table's first column; None if the file is not a table."""
     try:
         if path.suffix.lower() == ".parquet":
             return next(iter(parquet_header(path)), None)
@@ -173,14 +173,14 @@ def table_in_memory(name: str, frame: Any) -> Table:
     """A pandas or polars data frame as a table.
 
     Raises:
-        InputError: It is no data frame, or has no row.
+        InputError: It is not a data frame, or has no row.
     """
     if not nw.dependencies.is_into_dataframe(frame):
-        raise InputError(f"{name} is no pandas or polars data frame but {type(frame).__name__}")
+        raise InputError(f"{name} is not a pandas or polars data frame but {type(frame).__name__}")
     try:
         polars = nw.from_native(frame, eager_only=True).to_polars()
     except (TypeError, ValueError, nw.exceptions.NarwhalsError) as error:  # two columns of one name, mixed types
-        raise InputError(f"{name} is no regular data frame: {_first_line(error)}") from error
+        raise InputError(f"{name} is not a regular data frame: {_first_line(error)}") from error
     if polars.height == 0:
         raise InputError(f"{name} has no row")
     return _stripped(Table(name, polars))
@@ -197,10 +197,10 @@ def text_column(table: Table, column: str) -> list[str | None]:
     series = table.frame[column]
     try:
         if series.dtype.is_nested():
-            raise InputError(f"{table.source}, column '{column}': {series.dtype} is no text")
+            raise InputError(f"{table.source}, column '{column}': {series.dtype} is not text")
         values: list[str | None] = series.cast(pl.String).to_list()
     except pl.exceptions.PolarsError as error:
-        raise InputError(f"{table.source}, column '{column}': {series.dtype} is no text") from error
+        raise InputError(f"{table.source}, column '{column}': {series.dtype} is not text") from error
     return [None if value is None or value == "" else value for value in values]
 
 
@@ -228,11 +228,11 @@ def number_column(table: Table, column: str, ids: list[str]) -> Any:
     """A column as float64; NaN where empty.
 
     Raises:
-        InputError: A cell is no number.
+        InputError: A cell is not a number.
     """
     series = table.frame[column]
     if not (series.dtype.is_numeric() or series.dtype in (pl.String, pl.Boolean, pl.Null)):
-        raise InputError(f"{table.source}, column '{column}': {series.dtype} is no number")
+        raise InputError(f"{table.source}, column '{column}': {series.dtype} is not a number")
     numbers = series.cast(pl.Float64, strict=False)
     wrong = (series.is_not_null() & numbers.is_null()).arg_true()
     if len(wrong):

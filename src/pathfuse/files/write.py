@@ -274,7 +274,7 @@ def write_table(frame: pl.DataFrame, path: Path, suffix: str | None = None) -> N
 
 
 def write_json(content: Any, path: Path) -> None:
-    """Indented JSON; NaN is refused, since it is no JSON."""
+    """Indented JSON; NaN is refused, since it is not a JSON."""
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 

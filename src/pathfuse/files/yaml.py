@@ -34,14 +34,14 @@ def read_yaml(file: Path) -> Any:
     """The content of a YAML file.
 
     Raises:
-        InputError: It cannot be read, is no YAML, or a key stands twice in one place.
+        InputError: It cannot be read, is not YAML, or a key stands twice in one place.
     """
     try:
         return yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a safe loader
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror or error}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} is no YAML: {' '.join(str(error).split())}") from error
+        raise InputError(f"{file} is not YAML: {' '.join(str(error).split())}") from error
     except InputError as error:
         raise InputError(f"{file}, {error}") from None
 

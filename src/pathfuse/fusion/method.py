@@ -126,7 +126,7 @@ class Method(Fusion[E]):
         return experts
 
     def sharpness(self, params: Params) -> np.ndarray:
-        """The power to which the whole product is raised; 1 for what is no product."""
+        """The power to which the whole product is raised; 1 for what is not a product."""
         return np.exp(params.get("log_sharpness", np.zeros(())))
 
     def exponents(self, experts: E) -> Weights:

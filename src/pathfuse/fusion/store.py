@@ -88,7 +88,7 @@ def _restore_old_gaussian(content: dict[str, Any], tensors: Tensors) -> AnyFusio
     for name in content["members"]:
         kind = fusion_class(name, GAUSSIAN)
         if not issubclass(kind, Method):
-            raise ValueError(f"'{name}' is no method")
+            raise ValueError(f"'{name}' is not a method")
         members[name] = _with_params(kind(), _below(tensors, name), float("nan"), {})
         members[name].certificate_ = certificate
     if len(members) == 1:

@@ -222,7 +222,7 @@ def read_config(file: Path) -> StudyConfig:
     """Reads ``study.yaml``; paths in it become absolute.
 
     Raises:
-        InputError: It is no YAML, or a key or value is wrong.
+        InputError: It is not YAML, or a key or value is wrong.
     """
     config = read_yaml_as(file, StudyConfig, "holds no study; 'pathfuse init' writes an example")
     base = file.resolve().parent

@@ -131,13 +131,13 @@ class Recipe:
         if self.gate == "per_bin" and not study.endpoint.in_time:
             raise InputError("--gate per_bin is for survival: other endpoints have no bins")
         if not 0 <= self.dropout < 1:
-            raise InputError(f"--expert-dropout {self.dropout:g} is no share between 0 and 1")
+            raise InputError(f"--expert-dropout must be between 0 and 1, not {self.dropout:g}")
         if self.dropout and study.endpoint.of_numbers:
             raise InputError("--expert-dropout is not built for regression; leave it out")
         if self.n_jobs == 0:
             raise InputError("--jobs 0 would do nothing; give a number of processes, or -1 for all cores")
         if self.coverage is not None and not 0 < self.coverage < 1:
-            raise InputError(f"--coverage {self.coverage:g} is no share between 0 and 1, such as 0.9")
+            raise InputError(f"--coverage must be between 0 and 1, such as 0.9, not {self.coverage:g}")
         if self.coverage is not None and study.endpoint.in_time:
             raise InputError(
                 "--coverage is not built for survival: of a censored patient nobody knows whether a set holds the truth"

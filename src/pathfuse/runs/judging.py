@@ -35,7 +35,7 @@ def check_judging(unit: str, rules: Rules, endpoint: str) -> None:
     if rules.interval not in KINDS:
         raise InputError(f"interval '{rules.interval}' is unknown; choose {' or '.join(KINDS)}")
     if not 0 < rules.margin < np.inf:
-        raise InputError(f"--margin {rules.margin:g} is no loss above 0")
+        raise InputError(f"--margin must be above 0, not {rules.margin:g}")
 
 
 def rules_of(options: FuseOptions, drawn: str = "patient") -> Rules:

@@ -66,7 +66,7 @@ def winners_frame(chosen: Selection, resolved: Float[np.ndarray, "study method"]
         order = np.argsort(-chosen.benefit[i], kind="stable")
         others = [chosen.methods[j] for j in order if j != best and resolved[i, j] == 1]
         present, known = ~np.isnan(chosen.values[i]), ~np.isnan(resolved[i])
-        says = (known & ~equal[i]).any() or equal[i][present].all()  # equality alone is no answer about the others
+        says = (known & ~equal[i]).any() or equal[i][present].all()  # equality alone is not an answer about the others
         value, cohort = float(chosen.values[i, best]), chosen.cohorts[i]
         n = len(others) if says else None
         rows.append([chosen.studies[i], cohort, chosen.methods[best], value, int(present.sum()), n, others])

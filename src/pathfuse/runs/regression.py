@@ -85,7 +85,7 @@ def without_targets(study: Study, names: Sequence[str]) -> Study:
         InputError: An expert predicts only these.
     """
     if not isinstance(study.endpoint, Regression):
-        raise TypeError(f"the study is no regression but {study.endpoint.kind}")
+        raise TypeError(f"the study is not a regression but {study.endpoint.kind}")
     kept = np.array([g for g, name in enumerate(study.endpoint.outcomes) if name not in names], dtype=np.int64)
     truth = study.truth["all"]
     observed = truth.observed[:, kept]

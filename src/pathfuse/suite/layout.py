@@ -76,7 +76,7 @@ class Layout:
             raise InputError(f'{file} must name a task, such as {{"task": "bracs_3"}}')
         card = find_card(task)
         if card is None:
-            raise InputError(f"{file}, key 'task': '{task}' is no task of the suite; see 'pathfuse suite list'")
+            raise InputError(f"{file}, key 'task': '{task}' is not a task of the suite; see 'pathfuse suite list'")
         return card
 
     def inputs(self) -> dict[str, str]:
@@ -133,4 +133,4 @@ def _text(file: Path) -> str:
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{file} is no UTF-8 text") from error
+        raise InputError(f"{file} is not a UTF-8 text") from error

@@ -149,7 +149,7 @@ def _seen(table: Table, ids: list[str]) -> frozenset[str]:
 
 
 def label_map_table(name: str, source: str | Path | Any) -> Table:
-    """The table of a label map that is no mapping.
+    """The table of a label map that is not a mapping.
 
     Raises:
         InputError: It cannot be read.

@@ -148,7 +148,9 @@ def _folds(table: Table, ids: np.ndarray) -> np.ndarray:
         except (ValueError, OverflowError):
             whole = False
         if not whole:
-            raise InputError(f"{table.source}, column 'fold', sample '{ids[row]}': '{text or ''}' is no whole number")
+            raise InputError(
+                f"{table.source}, column 'fold', sample '{ids[row]}': '{text or ''}' must be a whole number"
+            )
     if len(np.unique(folds)) < 2:
         raise InputError(f"{table.source}, column 'fold': there is one fold only; at least two are needed")
     return folds

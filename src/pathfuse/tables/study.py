@@ -156,7 +156,7 @@ def parse_edges(text: str, source: str) -> tuple[float, ...]:
     """``0,12,24,inf`` as numbers; brackets and blanks do no harm.
 
     Raises:
-        InputError: A part is no number.
+        InputError: A part is not a number.
     """
     parts = [part.strip(" []\"'") for part in text.split(",")]
     try:

@@ -54,7 +54,7 @@ class CohortPlan:
             raise InputError(f"the endpoint '{self.endpoint}' is none of {', '.join(ENDPOINTS)}")
         for what, (low, high) in {"slides": self.slides_per_patient, "tiles": self.tiles_per_slide}.items():
             if not 1 <= low <= high:
-                raise InputError(f"from {low} to {high} {what} is no range from 1 up")
+                raise InputError(f"from {low} to {high} {what} is not a range from 1 up")
         if min(self.n_patients, self.n_sites) < 1 or self.seed < 0:
             raise InputError("a cohort needs at least one patient, one site and a seed from 0 up")
         for name, (kind, dim) in self.encoders.items():

@@ -131,7 +131,7 @@ def test_bad_split_files_are_one_sentence(folder, changes, said):
 
 def test_no_json_is_one_sentence(folder):
     (folder / "bad.json").write_text("{")
-    with pytest.raises(InputError, match=r"bad\.json is no JSON"):
+    with pytest.raises(InputError, match=r"bad\.json is not JSON"):
         read_split(folder / "bad.json")
 
 

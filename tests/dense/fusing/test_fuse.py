@@ -189,7 +189,7 @@ def test_bad_input_leaves_nothing(study, tmp_path):
     refused("image 'im00' is both a fit and a test image", replace(study, test=[*study.test, study.fit[0]]))
     refused("the test images hold 'im06' twice", replace(study, test=[*study.test, study.test[0]]))
     refused("no test image has a mask", replace(study, test=[replace(i, mask=None) for i in study.test]))
-    refused("'best' is no fusion", options=replace(QUICK, method="best"))
+    refused("'best' is not a fusion", options=replace(QUICK, method="best"))
     refused("pool_px 4 has no middle", options=replace(QUICK, pool_px=4))
     refused("at least two models", replace(study, logits={"left": study.logits["left"]}))
     refused("no model may be named 'fused'", replace(study, logits={**study.logits, "fused": tmp_path}))

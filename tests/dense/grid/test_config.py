@@ -83,7 +83,7 @@ def test_cells_are_all_combinations_once():
         ({"per_strategy": {"lora": {"strategy": "dora"}}}, "cannot set 'strategy'"),
         ({"fusion": {"gate": 3}}, "'fusion' has no option 'gate'"),
         ({"fusion": {"pixels": 3}}, "pixels 3 is out of range"),
-        ({"fusion": {"methods": ["magic"]}}, "method 'magic' is no fusion"),
+        ({"fusion": {"methods": ["magic"]}}, "method 'magic' is not a fusion"),
         ({"resmaples": 3}, "'resmaples' is unknown"),
     ],
 )
@@ -102,7 +102,7 @@ def test_one_model_is_enough_without_fusion(tmp_path):
 def test_files_that_are_no_grid(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         read_grid(tmp_path / "absent.yaml")
-    wrong = {"a: [": "is no YAML", "3": "holds no grid", "models: {}": "'models'"}
+    wrong = {"a: [": "is not YAML", "3": "holds no grid", "models: {}": "'models'"}
     for text, sentence in wrong.items():
         file = Path(tmp_path / "bad.yaml")
         file.write_text(text)

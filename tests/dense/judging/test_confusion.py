@@ -58,8 +58,8 @@ def test_bad_tables(tmp_path):
     good = {"sample_id": ["a", "a"], "expert": ["u", "u"], "true": [0, 0], "predicted": [0, 1], "n": [1, 2]}
     for change, sentence in (
         ({"predicted": [0, 0]}, "image 'a', model 'u', true 0, predicted 0 more than once"),
-        ({"true": [0, 7]}, "column 'true': 7 is no class; they are 0 to 1"),
-        ({"n": [1, -2]}, "column 'n', image 'a': '-2' is no count"),
+        ({"true": [0, 7]}, "column 'true': 7 is not a class; they are 0 to 1"),
+        ({"n": [1, -2]}, "column 'n', image 'a': '-2' is not a count"),
         ({"expert": ["u", None]}, "column 'expert': row 2 is empty"),
     ):
         file = tmp_path / "bad.parquet"

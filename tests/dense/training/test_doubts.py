@@ -27,7 +27,7 @@ def test_a_collapse():
     assert of([0.9, 0.895, 0.9, 0.899]) == [
         "the training loss did not fall: 0.9 in the first epoch, 0.895 at its lowest"
     ]
-    # One bad epoch of the last five is no collapse.
+    # One bad epoch of the last five is not a collapse.
     assert of([0.9, *[0.3] * 23, 0.9]) == []
 
 

@@ -6,12 +6,11 @@ import time
 
 import numpy as np
 import pytest
-from sklearn.base import clone
-from sklearn.metrics import adjusted_rand_score, silhouette_score
+from sklearn.metrics import adjusted_rand_score
 
 from pathfuse.errors import InputError
 from pathfuse.features.fusecpath import selection
-from pathfuse.features.fusecpath.selection import SPECTRAL_MOST, MultiViewSelector, cluster, draw
+from pathfuse.features.fusecpath.selection import SPECTRAL_MOST, cluster, draw
 
 DIMS = (5, 9, 7)
 METHODS = ("kmeans", "spectral")
@@ -182,31 +181,6 @@ def test_draws_are_uniform():
     rng = np.random.default_rng(0)
     counts = np.bincount(np.concatenate([draw(labels, 2, rng) for _ in range(4000)]), minlength=9)
     np.testing.assert_allclose(counts / 4000, [2 / 4] * 4 + [2 / 5] * 5, atol=0.04)
-
-
-def test_the_selector():
-    views, _ = planted(60, 5, noise=0.6)
-    chosen = MultiViewSelector(n_clusters=4, per_cluster=14, random_state=3)
-    fitted = chosen.fit(dict(zip("abc", views, strict=True)))
-    assert fitted is chosen
-    np.testing.assert_array_equal(fitted.labels_, cluster(views, 4, seed=3))
-    _, joint = selection._clustered(views, 4, 64, "kmeans", 3)
-    assert fitted.silhouette_ == pytest.approx(silhouette_score(np.hstack(joint.blocks), fitted.labels_), abs=1e-5)
-    assert clone(chosen).get_params() == chosen.get_params()
-
-    index, mask = fitted.sample(8)
-    assert index.shape == mask.shape == (4, 14)
-    np.testing.assert_array_equal(index[mask], draw(fitted.labels_, 14, np.random.default_rng(8)))
-    np.testing.assert_array_equal(mask.sum(axis=1), np.minimum(np.bincount(fitted.labels_), 14))
-    assert (fitted.labels_[index] == np.arange(4)[:, None])[mask].all()
-    assert not mask.all()  # otherwise nothing was masked
-    assert (fitted.sample(9)[0] != index).any()
-
-
-def test_the_silhouette_of_one_cluster_is_undefined():
-    views, _ = planted(5, 5)
-    assert np.isnan(MultiViewSelector(n_clusters=1).fit(views).silhouette_)
-    assert np.isnan(MultiViewSelector(n_clusters=9).fit(views).silhouette_)
 
 
 def test_selection_needs_no_torch():

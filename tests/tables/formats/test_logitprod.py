@@ -303,7 +303,7 @@ def test_slide_ids_are_checked(tmp_path: Path) -> None:
     for ids, complaint in (
         (names(0, "test")[:-1], "has 8 slide_ids"),
         (["x", "x", *names(0, "test")[2:]], "'x' occurs twice"),
-        (["", *names(0, "test")[1:]], "is no identifier"),
+        (["", *names(0, "test")[1:]], "is not an identifier"),
     ):
         with h5py.File(file, "a") as content:
             del content["slide_ids"]
@@ -382,9 +382,9 @@ def test_one_patient_in_two_roles_is_an_error(tmp_path: Path) -> None:
     ("line", "complaint"),
     [
         ("0,valid,1,x,", "'valid' is none of train, val, test"),
-        ("0,val,-1,x,", "'-1' is no whole number"),
-        ("0,val,1.0,x,", "'1.0' is no whole number"),
-        ("zero,val,1,x,", "'zero' is no whole number"),
+        ("0,val,-1,x,", "'-1' is not a whole number"),
+        ("0,val,1.0,x,", "'1.0' is not a whole number"),
+        ("zero,val,1,x,", "'zero' is not a whole number"),
         ("0,val,1,,", "column 'sample_id', row 16: the cell is empty"),
         ("0,val,1,x,", "row 1 of val is named twice"),
         ("0,val,6,x,", "names 7 rows of val of split 0"),
@@ -506,7 +506,7 @@ def test_a_wrong_array_is_refused(tmp_path: Path, content: np.ndarray, complaint
     [
         (b"", "is empty"),
         (pickle.dumps({"results": 1}), "can run code"),
-        (b"PK\x03\x04 zip", "is no .npy file"),
+        (b"PK\x03\x04 zip", "is not a .npy file"),
         (b"\x93NUMPY\x01\x00", "cut off or damaged"),
     ],
 )
@@ -584,7 +584,7 @@ def test_a_part_that_nobody_has_is_noted(tmp_path: Path) -> None:
 def test_folders_without_experts_are_refused(tmp_path: Path) -> None:
     root = make_dump(tmp_path / "dump")
     assert "does not exist" in refused(tmp_path / "nowhere")
-    assert "is no folder" in refused(root / "uni" / "split_0" / "test_labels.npy")
+    assert "is not a folder" in refused(root / "uni" / "split_0" / "test_labels.npy")
     assert "folder of one expert" in refused(root / "uni")
     assert "folder of one expert" in refused(root / "uni" / "split_0")
     (tmp_path / "empty").mkdir()
@@ -780,7 +780,7 @@ def test_identifiers_that_are_not_utf8(tmp_path: Path) -> None:
     with h5py.File(root / "uni" / "split_0" / "val_features_labels.h5", "a") as file:
         del file["slide_ids"]
         file["slide_ids"] = np.array([b"\xff\xfe%d" % n for n in range(6)])
-    assert "is no identifier" in refused(root)
+    assert "is not an identifier" in refused(root)
 
 
 def test_no_edges_are_proposed_from_nothing(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_tasks_share_the_cohort_of_their_cancer(tmp_path):
     assert board.scores.rows() == [
         ("IDH", "GBM+LGG", "UNI", "AUROC", 0.9, 0.85, 0.95),
         ("MGMT", "GBM+LGG", "UNI", "AUROC", 0.7, 0.65, 0.75),
-    ]  # AUPRC has no limits here and is no metric
+    ]  # AUPRC has no limits here and is not a metric
     assert board.default_metric == "AUROC"
 
 

@@ -91,7 +91,7 @@ def test_incomplete_folders(tmp_path, name):
 @pytest.mark.parametrize(
     ("damage", "complaint"),
     [
-        ({"manifest": "{"}, "manifest.json is no JSON"),
+        ({"manifest": "{"}, "manifest.json is not JSON"),
         ({"manifest": '{"endpoint": {}}'}, "manifest.json names no experts"),
         ({"metrics": METRICS.replace("0.3,0.2", "low,0.2")}, "'value', method 'fused', metric 'nll': 'low' is not a"),
         ({"metrics": METRICS.replace("fused,all,nll", "uni,all,nll")}, "study 'a' has the method 'uni' twice"),

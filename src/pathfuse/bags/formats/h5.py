@@ -87,7 +87,7 @@ def _opened(path: Path) -> Iterator[Any]:
     except (FileNotFoundError, PermissionError) as error:
         raise UnusableError(f"it cannot be read: {error.strerror or error}") from error
     except DAMAGE as error:
-        raise UnusableError("it is no complete HDF5 file: cut off, damaged, or of another kind") from error
+        raise UnusableError("it is not a complete HDF5 file: cut off, damaged, or of another kind") from error
 
 
 def _features(file: Any) -> Any:

@@ -85,4 +85,4 @@ def _load(path: Path, torch: Any) -> Any:
             raise UnusableError(
                 "it needs pickle, which can run code, and is not opened: save a plain tensor"
             ) from error
-        raise UnusableError("it is no complete PyTorch file: cut off, damaged, or of another kind") from error
+        raise UnusableError("it is not a complete PyTorch file: cut off, damaged, or of another kind") from error

@@ -242,7 +242,7 @@ def default_names(n_classes: int) -> tuple[str, ...]:
 
 def _rows(rows: Any, part: str, path: Path) -> Iterator[dict[str, Any]]:
     if not isinstance(rows, list):
-        raise InputError(f"the split file {path}: {part} is no list")
+        raise InputError(f"the split file {path}: {part} is not a list")
     for i, row in enumerate(rows, start=1):
         if not isinstance(row, dict) or not isinstance(row.get("image_path"), str):
             raise InputError(f'the split file {path}: entry {i} of {part} has no "image_path"')

@@ -29,7 +29,7 @@ def build_trunk(card: EncoderCard) -> VisionTransformer:
     """The untrained network of a card, for images of any size.
 
     Raises:
-        InputError: timm does not know the architecture, or it is no plain vision transformer.
+        InputError: timm does not know the architecture, or it is not a plain vision transformer.
     """
     arguments = {name: _LAYERS.get(value, value) if isinstance(value, str) else value
                  for name, value in card.arguments.items()}  # fmt: skip
@@ -38,13 +38,13 @@ def build_trunk(card: EncoderCard) -> VisionTransformer:
             card.architecture, pretrained=False, **{"num_classes": 0, "dynamic_img_size": True, **arguments}
         )
     except TypeError as error:  # what every vision transformer takes was not taken
-        raise InputError(f"{card.architecture} of timm is no plain vision transformer.") from error
+        raise InputError(f"{card.architecture} of timm is not a plain vision transformer.") from error
     except RuntimeError as error:
         raise InputError(
             f"timm {timm.__version__} cannot build {card.architecture} for {card.key}: {error}."
         ) from error
     if not isinstance(trunk, VisionTransformer):
-        raise InputError(f"{card.architecture} of timm is no plain vision transformer.")
+        raise InputError(f"{card.architecture} of timm is not a plain vision transformer.")
     return trunk
 
 
@@ -60,7 +60,7 @@ def card_of_architecture(
         settings: ``mean``, ``std``, ``input_size`` and the like from a file; what is missing comes from timm.
 
     Raises:
-        InputError: timm does not know the architecture, or it is no plain vision transformer.
+        InputError: timm does not know the architecture, or it is not a plain vision transformer.
     """
     draft = EncoderCard(
         key=key, hub_id="", loader="timm", architecture=architecture, arguments=arguments, patch=1, dim=1, num_prefix=0,

@@ -84,5 +84,5 @@ def parse_tiny(key: str) -> dict[str, int]:
             raise InputError(f"The encoder {key!r} is not understood at {part!r}: write tiny:patch=8,dim=96,depth=2.")
         found[name] = int(text)
     if found["dim"] % HEADS:
-        raise InputError(f"The encoder {key!r} has a dim that is no multiple of {HEADS}.")
+        raise InputError(f"The encoder {key!r} has a dim that is not a multiple of {HEADS}.")
     return found

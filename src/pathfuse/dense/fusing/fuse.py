@@ -77,7 +77,7 @@ class FuseOptions:
         methods = tuple(name for name in dict.fromkeys(self.methods) if name not in BESTS)
         wrong = next((name for name in (*methods, self.method) if name not in (*FUSIONS, CHOOSE)), None)
         if wrong is not None or CHOOSE in methods:
-            raise InputError(f"method '{wrong or CHOOSE}' is no fusion; choose among {', '.join(FUSIONS)}")
+            raise InputError(f"method '{wrong or CHOOSE}' is not a fusion; choose among {', '.join(FUSIONS)}")
         if self.method not in (CHOOSE, *methods):
             methods = (*methods, self.method)
         if not methods:
@@ -276,7 +276,7 @@ def _check_items(fit: Sequence[Item], test: Sequence[Item]) -> None:
             if item.image_id in seen:
                 raise InputError(f"the {what} images hold '{item.image_id}' twice")
             if Path(item.image_id).name != item.image_id:
-                raise InputError(f"the image id '{item.image_id}' is no plain file name")
+                raise InputError(f"the image id '{item.image_id}' is not a plain file name")
             seen.add(item.image_id)
     both = {item.image_id for item in fit} & {item.image_id for item in test}
     if both:

@@ -192,7 +192,7 @@ def read_grid(file: Path) -> GridConfig:
     """Reads ``grid.yaml``; paths in it become absolute.
 
     Raises:
-        InputError: It is no YAML, or a key or value is wrong.
+        InputError: It is not YAML, or a key or value is wrong.
     """
     config = read_yaml_as(file, GridConfig, "holds no grid; it needs models, datasets, strategies and out")
     return absolute(config, file.resolve().parent)

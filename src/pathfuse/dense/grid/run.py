@@ -250,7 +250,7 @@ def _finished(cell: Cell, sentence: str | None, failed: dict[Cell, str], done: i
 
 
 def _warnings(done: Mapping[Cell, Task]) -> list[str]:
-    """What trainings say against themselves."""
+    """Warnings about the trainings."""
     return [f"{cell}: {said}" for cell, task in done.items() for said in facts(task).get("warnings", [])]
 
 

@@ -124,7 +124,7 @@ def read_confusions(path: Path, n_classes: int | None = None) -> ConfusionTable:
         n_classes: K; default: one more than the largest class in the table. A class that is absent changes no metric.
 
     Raises:
-        InputError: The file cannot be read, a column is missing, a class lies outside 0..K-1, a cell is no count, or
+        InputError: The file cannot be read, a column is missing, a class lies outside 0..K-1, a cell is not a count, or
             occurs twice.
     """
     table = read_table(path)
@@ -136,7 +136,7 @@ def read_confusions(path: Path, n_classes: int | None = None) -> ConfusionTable:
     k = int(max(true.max(), predicted.max())) + 1 if n_classes is None else n_classes
     for column, values in (("true", true), ("predicted", predicted)):
         if values.max() >= k:
-            raise InputError(f"{table.source}, column '{column}': {values.max()} is no class; they are 0 to {k - 1}")
+            raise InputError(f"{table.source}, column '{column}': {values.max()} is not a class; they are 0 to {k - 1}")
     names = list(dict.fromkeys(str(expert) for expert in experts))
     images = sorted(set(ids))
     model_of = np.array([names.index(str(expert)) for expert in experts])
@@ -163,5 +163,5 @@ def _whole_numbers(table: Table, column: str, ids: Sequence[str]) -> Int64[np.nd
     texts = text_column(table, column)
     wrong = next((i for i, text in enumerate(texts) if text is None or not text.isdecimal()), None)
     if wrong is not None:
-        raise InputError(f"{table.source}, column '{column}', image '{ids[wrong]}': '{texts[wrong]}' is no count")
+        raise InputError(f"{table.source}, column '{column}', image '{ids[wrong]}': '{texts[wrong]}' is not a count")
     return np.array([int(str(text)) for text in texts], dtype=np.int64)

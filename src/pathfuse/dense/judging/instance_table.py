@@ -60,7 +60,7 @@ def read_instance_table(path: Path) -> InstanceTable:
     except (OSError, pl.exceptions.PolarsError) as error:
         raise InputError(f"the table of instances {path} cannot be read: {error}") from error
     if dict(frame.schema) != SCHEMA or not set(frame["metric"].unique()) <= set(INSTANCE_METRICS):
-        raise InputError(f"{path} is no table of instance metrics: it needs the columns {', '.join(SCHEMA)}")
+        raise InputError(f"{path} is not a table of instance metrics: it needs the columns {', '.join(SCHEMA)}")
     images = sorted(set(frame["sample_id"]))
     place = {image: row for row, image in enumerate(images)}
     names = frame["expert"].unique(maintain_order=True).to_list()

@@ -111,7 +111,7 @@ def components(mask: Int[np.ndarray, "height width"], background: int = 0) -> La
     Touching nuclei become one instance, so this is the plain baseline of semantic models, no separation of nuclei.
 
     Args:
-        mask: Classes; ``background`` is no instance.
+        mask: Classes; ``background`` is not an instance.
         background: That class.
 
     Returns:

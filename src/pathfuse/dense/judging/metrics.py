@@ -19,7 +19,6 @@ METRICS = (
     "mDice", "mIoU", "mean_precision", "mean_recall", "mean_accuracy", "mean_f1", "fw_iou", "pixel_accuracy",
 )  # fmt: skip
 """As published; in every one more is better."""
-CLASS_METRICS = ("dice", "iou", "precision", "recall")
 
 
 def metrics(cm: Counts, *, parity: Parity = "fixed") -> dict[str, Float[np.ndarray, "*rows"]]:
@@ -66,7 +65,8 @@ def class_metrics(cm: Counts, *, parity: Parity = "fixed") -> dict[str, Float[np
         parity: ``paper`` counts in float32.
 
     Returns:
-        Per name in ``CLASS_METRICS``: Float64, (..., K), in [0, 1]; NaN where the class is absent (of precision: never
+        ``dice``, ``iou``, ``precision``, ``recall``:
+        Float64, (..., K), in [0, 1]; NaN where the class is absent (of precision: never
         predicted, of recall: never true).
     """
     return {name: np.asarray(value, dtype=np.float64) for name, value in _ratios(_parts(cm, parity)).items()}

@@ -45,21 +45,6 @@ def as_reader(image: UInt8[np.ndarray, "height width 3"] | WindowReader) -> Wind
     return _Array(image) if isinstance(image, np.ndarray) else image
 
 
-def predict_tiled(
-    net: nn.Module,
-    image: UInt8[np.ndarray, "height width 3"] | WindowReader,
-    *,
-    tile_px: int,
-    overlap: float = 0.25,
-    batch: int = 4,
-    device: str | torch.device = "cpu",
-    precision: torch.dtype = torch.float32,
-) -> Float32[np.ndarray, "klass height width"]:
-    """Logits of a whole image at its own size; arguments and errors as of ``stream_tiled``."""
-    bands = stream_tiled(net, image, tile_px=tile_px, overlap=overlap, batch=batch, device=device, precision=precision)
-    return np.concatenate([band.logits for band in bands], axis=1)
-
-
 def stream_tiled(
     net: nn.Module,
     image: UInt8[np.ndarray, "height width 3"] | WindowReader,

@@ -11,7 +11,6 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-LossName: TypeAlias = Literal["dice", "ce", "dice_ce"]
 Parity: TypeAlias = Literal["paper", "fixed"]
 Logits: TypeAlias = Float[Tensor, "image klass height width"]
 Truth: TypeAlias = Int[Tensor, "image height width"] | UInt8[Tensor, "image height width"]

@@ -108,7 +108,7 @@ def plan_epoch(n: int, batch: int, seed: int, epoch: int, rank: int = 0, world: 
         epoch: Counted from 0.
         rank: Of this process.
         world: Processes. Together they take the same images as one with ``world`` times the batch; all have equally
-            many steps, for which some images come twice if ``n`` is no multiple of ``world``.
+            many steps, for which some images come twice if ``n`` is not a multiple of ``world``.
     """
     order = np.random.default_rng([seed, epoch]).permutation(n)
     order = np.resize(order, -(-n // world) * world)

@@ -200,7 +200,7 @@ def read_about(folder: Path) -> DenseModel:
     """What a folder says of its network.
 
     Raises:
-        InputError: It is no folder of ``train_dense``.
+        InputError: It is not a folder of ``train_dense``.
     """
     try:
         content = json.loads((folder / ABOUT).read_text(encoding="utf-8"))

@@ -7,16 +7,14 @@ of the rows: rows are sorted by a digest of their content before anything else.
 
 import hashlib
 import warnings
-from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple, Self, TypeAlias
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int
-from sklearn.base import BaseEstimator
 from sklearn.cluster import KMeans, SpectralClustering
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import silhouette_score
 from sklearn.neighbors import kneighbors_graph
 from sklearn.preprocessing import StandardScaler
 
@@ -37,8 +35,6 @@ STARTS = 3
 """Of k-means; the best counts."""
 ROUNDS = 10
 """Of k-means once more where tiles lack views; see ``_k_means``."""
-SCORED_MOST = 2000
-"""Tiles that the silhouette is computed on; its cost is quadratic."""
 
 
 class Joint(NamedTuple):
@@ -94,68 +90,6 @@ def draw(labels: Labels, per_cluster: int, rng: np.random.Generator) -> Int[np.n
     rank = np.arange(len(labels)) - np.searchsorted(ordered, ordered)
     drawn = np.sort(order[rank < per_cluster])
     return drawn[np.argsort(labels[drawn], kind="stable")]
-
-
-class MultiViewSelector(BaseEstimator):
-    """``cluster`` and ``draw`` in the manner of scikit-learn.
-
-    Args:
-        n_clusters: See ``cluster``.
-        per_cluster: See ``draw``.
-        pca: See ``cluster``.
-        method: See ``cluster``.
-        random_state: The seed of ``cluster``.
-
-    Attributes:
-        labels_: Int, (tile,), see ``cluster``.
-        silhouette_: Of the clusters, -1 to 1, on at most ``SCORED_MOST`` tiles; NaN with one cluster, or one per tile.
-    """
-
-    def __init__(
-        self,
-        n_clusters: int = 50,
-        per_cluster: int = 10,
-        pca: int = 64,
-        method: Method = "kmeans",
-        random_state: int = 0,
-    ) -> None:
-        self.n_clusters = n_clusters
-        self.per_cluster = per_cluster
-        self.pca = pca
-        self.method = method
-        self.random_state = random_state
-
-    def fit(self, views: Sequence[View] | Mapping[str, View], y: object = None) -> Self:
-        """Clusters one slide.
-
-        Args:
-            views: See ``cluster``; or by name, taken in the order of the names.
-            y: Ignored.
-
-        Raises:
-            InputError: See ``cluster``.
-        """
-        listed = [views[name] for name in sorted(views)] if isinstance(views, Mapping) else views
-        self.labels_, joint = _clustered(listed, self.n_clusters, self.pca, self.method, self.random_state)
-        self.silhouette_ = _silhouette(np.hstack(joint.blocks), self.labels_, self.random_state)
-        return self
-
-    def sample(self, seed: int) -> tuple[Int[np.ndarray, "cluster place"], Bool[np.ndarray, "cluster place"]]:
-        """Draws tiles of each cluster.
-
-        Args:
-            seed: Of this draw.
-
-        Returns:
-            Tiles, (cluster, per_cluster), and the mask: False, and tile 0, beyond the end of a small cluster.
-        """
-        drawn = draw(self.labels_, self.per_cluster, np.random.default_rng(seed))
-        of = self.labels_[drawn]
-        shape = (int(self.labels_.max()) + 1, self.per_cluster)
-        index, mask = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=bool)
-        place = of, np.arange(len(drawn)) - np.searchsorted(of, of)
-        index[place], mask[place] = drawn, True
-        return index, mask
 
 
 def _clustered(views: Sequence[View], n_clusters: int, pca: int, method: Method, seed: int) -> tuple[Labels, Joint]:
@@ -273,11 +207,3 @@ def _numbered(found: Labels) -> Labels:
     """Labels without gaps: the largest cluster first, then the one that comes first."""
     _, first, inverse, count = np.unique(found, return_index=True, return_inverse=True, return_counts=True)
     return np.argsort(np.lexsort((first, -count)))[inverse]
-
-
-def _silhouette(tiles: Float32[np.ndarray, "tile dim"], labels: Labels, seed: int) -> float:
-    """Mean silhouette of some tiles; NaN where it is not defined."""
-    some = np.random.default_rng(seed).permutation(len(labels))[:SCORED_MOST]
-    if not 1 < len(np.unique(labels[some])) < len(some):
-        return float("nan")
-    return float(silhouette_score(tiles[some], labels[some]))

@@ -129,7 +129,7 @@ def find_dump(root: Path) -> Dump:
 
 def _subfolders(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise InputError(f"{folder} {'is no folder' if folder.exists() else 'does not exist'}")
+        raise InputError(f"{folder} {'is not a folder' if folder.exists() else 'does not exist'}")
     try:
         return sorted(inner for inner in folder.iterdir() if inner.is_dir() and not inner.name.startswith("."))
     except OSError as error:
@@ -305,7 +305,7 @@ def read_array(file: Path, log: Log) -> Float[np.ndarray, "..."]:
     if raw.startswith(b"\x80"):
         raise InputError(refusal)
     if not raw.startswith(b"\x93NUMPY"):
-        raise InputError(f"{file} is no .npy file")
+        raise InputError(f"{file} is not a .npy file")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -313,7 +313,7 @@ def read_array(file: Path, log: Log) -> Float[np.ndarray, "..."]:
     except DAMAGE as error:
         if "allow_pickle" in str(error):
             raise InputError(refusal) from error
-        raise InputError(f"{file} is no complete .npy file: it is cut off or damaged") from error
+        raise InputError(f"{file} is not a complete .npy file: it is cut off or damaged") from error
     if array.dtype.kind not in "fiu":
         raise InputError(f"{file} holds values of type {array.dtype}, not numbers")
     return np.asarray(array, dtype=np.float64)

@@ -87,7 +87,7 @@ def _wrong(table: Table, column: str, line: int, what: str) -> InputError:
 def _number(table: Table, cells: list[str | None], column: str, line: int) -> int:
     text = cells[line] or ""
     if not (text.isascii() and text.isdigit()):
-        raise _wrong(table, column, line, f"'{text}' is no whole number of at least 0")
+        raise _wrong(table, column, line, f"'{text}' is not a whole number of at least 0")
     return int(text)
 
 
@@ -209,7 +209,7 @@ def _read_h5(file: Path, log: Log) -> tuple[list[Any] | None, np.ndarray | None]
             labels = found["labels"].astype(np.float64) if numeric else None
             return (found["slide_ids"].tolist() if "slide_ids" in found else None), labels
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{file} is no complete HDF5 file with a readable data set 'slide_ids'") from error
+        raise InputError(f"{file} is not a complete HDF5 file with a readable data set 'slide_ids'") from error
 
 
 def _text(file: Path, row: int, cell: Any) -> str:
@@ -218,7 +218,7 @@ def _text(file: Path, row: int, cell: Any) -> str:
     except UnicodeDecodeError:
         text = ""
     if not text:
-        raise InputError(f"{file}, slide_ids, row {row} (counted from 0): {cell!r} is no identifier")
+        raise InputError(f"{file}, slide_ids, row {row} (counted from 0): {cell!r} is not an identifier")
     return text
 
 

@@ -76,7 +76,7 @@ def numbers_column(table: Table, column: str, rows: Sequence[str]) -> list[float
         rows: What each row is about, for the sentence.
 
     Raises:
-        InputError: A cell is no finite number.
+        InputError: A cell is not a finite number.
     """
     numbers: list[float | None] = []
     for row, text in zip(rows, text_column(table, column), strict=True):
@@ -96,7 +96,7 @@ def interval_columns(
     """Both limits of intervals; a limit without the other is no interval.
 
     Raises:
-        InputError: A cell is no number, or the lower limit lies above the upper.
+        InputError: A cell is not a number, or the lower limit lies above the upper.
     """
     limits: list[tuple[float | None, float | None]] = []
     for row, *pair in zip(rows, numbers_column(table, low, rows), numbers_column(table, high, rows), strict=True):

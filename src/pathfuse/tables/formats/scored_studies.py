@@ -94,7 +94,7 @@ def _kind(columns: Sequence[str]) -> Any | None:
 
 
 def _header(file: Path) -> list[str]:
-    """Column names without the rows; none if the file is no table."""
+    """Column names without the rows; none if the file is not a table."""
     try:
         if file.suffix.lower() == ".parquet":
             return parquet_header(file)
