@@ -526,6 +526,8 @@ def test_predict_refuses_a_bad_output(fused, judged_rows, run_cli, tmp_path):
     (tmp_path / "taken.csv").write_text("precious")
     assert_refused(run_cli(*given, tmp_path / "taken.csv"), tmp_path, ["taken.csv", "exists already", "--force"])
     assert (tmp_path / "taken.csv").read_text() == "precious"
+    assert_refused(run_cli(*given, tmp_path / "taken.csv", "--force"), tmp_path, ["taken.csv", "somebody else's"])
+    (tmp_path / "taken.csv").write_text("sample_id,prob_x\n")
     assert run_cli(*given, tmp_path / "taken.csv", "--force").status == 0
     assert pl.read_csv(tmp_path / "taken.csv").height == 40
 
@@ -699,7 +701,7 @@ def test_an_expert_that_scored_no_judged_row(simulate, write_study, fuse, tmp_pa
 DEADLY = """
 import os, signal, sys
 from pathlib import Path
-import pathfuse.runs.model as model, pathfuse.runs.result as result
+import pathfuse.files.model_folder as model, pathfuse.runs.result as result
 
 left = int(sys.argv.pop(1))
 

@@ -438,7 +438,7 @@ def test_one_label_twice(place, refused):
 
 def test_log_odds_under_the_name_of_probabilities(place, refused):
     pl.read_csv(place.expert).rename({"logit_TP53": "prob_TP53"}).write_csv(place.expert)
-    refused(place.expert, "column 'prob_TP53'", "no probability between 0 and 1", "'logit_TP53'")
+    refused(place.expert, "column 'prob_TP53'", "not a probability between 0 and 1", "'logit_TP53'")
 
 
 def test_a_blank_prediction(place, refused):

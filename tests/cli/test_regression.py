@@ -84,7 +84,7 @@ def test_evaluate_and_folds(study, run_cli):
         (
             "predictions/expert_0.csv",
             pl.lit(0.0).alias("sd_CD24"),
-            ("column 'sd_CD24'", "no standard deviation above 0"),
+            ("column 'sd_CD24'", "not a standard deviation above 0"),
         ),
         ("predictions/expert_0.csv", pl.lit(-1.0).alias("sd_CD24"), ("column 'sd_CD24'", "-1 is not a standard")),
         ("predictions/expert_0.csv", pl.lit("nan").alias("mean_CD24"), ("column 'mean_CD24'", "NaN")),

@@ -379,7 +379,7 @@ def cell(column, value):
 @pytest.mark.parametrize(("value", "shown"), [("0", "0 is"), ("-3.5", "-3.5 is"), ("NaN", "NaN is"), (None, "empty")])
 def test_a_time_that_is_not_above_zero(place, refused, value, shown):
     place.edit(place.samples, cell("time", value))
-    refused(place.samples, "column 'time'", "sample 's004'", shown, "no time above 0")
+    refused(place.samples, "column 'time'", "sample 's004'", shown, "not a time above 0")
 
 
 @pytest.mark.parametrize(("value", "shown"), [("2", "2 is"), ("-1", "-1 is"), ("0.5", "0.5 is"), (None, "empty")])
@@ -451,7 +451,7 @@ def test_experts_with_different_numbers_of_bins(place, refused):
 
 def test_a_value_that_is_no_hazard(place, refused):
     pl.read_csv(place.expert).rename(lambda name: name.replace("_logit", "")).write_csv(place.expert)
-    refused(place.expert, "column 'hazard_", "no hazard between 0 and 1", "'hazard_logit_<k>'")
+    refused(place.expert, "column 'hazard_", "not a hazard between 0 and 1", "'hazard_logit_<k>'")
 
 
 def test_a_time_before_the_first_edge(place, refused):
@@ -570,7 +570,7 @@ def test_rounding_keeps_the_order_and_an_event_in_every_bin(bins, times):
     [
         (people([1, 2, 3, 3]), (), ("column 'time'", "4 fit rows have 3 distinct event times", "too few for 4 bins")),
         (people([1, 2, 3, 4], 0), (), ("4 fit rows have 0 distinct event times",)),
-        (people([1, 2, 3, -4]), (), ("column 'time'", "sample 's3'", "no time above 0")),
+        (people([1, 2, 3, -4]), (), ("column 'time'", "sample 's3'", "not a time above 0")),
         (people([1, 2, 3, 4], [1, 1, 1, 7]), (), ("column 'event'", "sample 's3'", "7 is neither")),
         (people([1, 2, 3, 4]).drop("event"), (), ("no column 'event'", "its columns are")),
         (people([1, 2, 3, 4]).drop("split"), (), ("neither a column 'split' nor a column 'fold'",)),

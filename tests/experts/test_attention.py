@@ -166,13 +166,13 @@ def test_bad_heatmaps_are_one_sentence(tmp_path, thumbnail, monkeypatch):
     broken = tmp_path / "broken.png"
     broken.write_bytes(thumbnail.read_bytes()[:60])
     for options, words in [
-        ({"image": tmp_path / "none.png"}, "no image"),
-        ({"image": broken}, "no image"),
+        ({"image": tmp_path / "none.png"}, "not an image"),
+        ({"image": broken}, "not an image"),
         ({"out": tmp_path / "s.jpg"}, "end in .png"),
         ({"out": thumbnail / "s.png"}, "cannot be written"),
-        ({"slide_size_px": (300, 300)}, "no thumbnail of the whole slide"),
+        ({"slide_size_px": (300, 300)}, "not a thumbnail of the whole slide"),
         ({"slide_size_px": (150, 225)}, r"tile 2: \(200, 0\) lies outside"),
-        ({"slide_size_px": (0, 225)}, "no size"),
+        ({"slide_size_px": (0, 225)}, "not a size"),
         ({"alpha": 1.5}, "opacity"),
         ({"tile_size_px": 0}, "not positive"),
         ({"frame": attention_frame("s", np.ones(1))}, "no coordinates"),

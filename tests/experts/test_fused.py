@@ -16,7 +16,7 @@ from pathfuse.errors import InputError  # noqa: E402
 from pathfuse.experts.fitted import load_fitted  # noqa: E402
 from pathfuse.experts.parts import Expert, prepare  # noqa: E402
 from pathfuse.experts.recipe import Recipe  # noqa: E402
-from pathfuse.experts.serve import predict_expert, serve  # noqa: E402
+from pathfuse.experts.serve import serve  # noqa: E402
 from pathfuse.experts.train import train_expert  # noqa: E402
 from pathfuse.testing.cohort import CohortPlan, write_cohort, write_labels  # noqa: E402
 from pathfuse.testing.labels import ENDPOINTS, TIME_EDGES  # noqa: E402
@@ -105,7 +105,7 @@ def test_one_of_two_encoders_predicts(cohort, tmp_path):
     out = train_expert(expert_of(cohort, tmp_path / "out", incomplete="mask"))
     features = cohort[0].features
     both = {name: features[name] for name in ("alpha", "beta")}
-    whole = predict_expert(out, both, cohort[0].slides)
+    whole = serve(out, both, cohort[0].slides).table()
     alone = serve(out, {"alpha": features["alpha"]}, cohort[0].slides)
     assert {"reason": "encoder 'beta' is not given: masked in all slides", "n": len(alone.folder.slides), "first": []} \
         in alone.left_out  # fmt: skip
@@ -114,11 +114,11 @@ def test_one_of_two_encoders_predicts(cohort, tmp_path):
     assert np.isfinite(table.drop("sample_id").to_numpy()).all()
     assert not np.allclose(common.drop("sample_id").to_numpy(), table.drop("sample_id").to_numpy(), atol=1e-3)
     with pytest.raises(InputError, match="the expert knows no encoder 'gamma'; it reads alpha, beta"):
-        predict_expert(out, {"gamma": features["alpha"]})
+        serve(out, {"gamma": features["alpha"]}).table()
     with pytest.raises(InputError, match="has features of length 5, but the expert was trained on 6"):
-        predict_expert(out, {"alpha": features["beta"]})
+        serve(out, {"alpha": features["beta"]}).table()
     with pytest.raises(InputError, match="the expert reads alpha, beta; name each encoder's features: alpha=PATH"):
-        predict_expert(out, features["alpha"])
+        serve(out, features["alpha"]).table()
 
 
 def test_a_broken_file_of_one_encoder_masks_it_there(cohort, tmp_path):
@@ -163,7 +163,7 @@ def test_teachers(cohort, tmp_path):
     assert one["sample_id"].to_list() == two["sample_id"].to_list()
     assert not np.allclose(one.drop("sample_id").to_numpy(), two.drop("sample_id").to_numpy(), atol=1e-4)
     both = {name: cohort[0].features[name] for name in ("alpha", "beta")}
-    assert predict_expert(out, both, cohort[0].slides).height > 0  # no teacher is needed
+    assert serve(out, both, cohort[0].slides).table().height > 0  # no teacher is needed
     with pytest.raises(InputError, match="the head 'meta_encoder' takes no teachers; fusecpath does"):
         prepare(expert_of(cohort, tmp_path / "no", teachers=teachers))
     with pytest.raises(InputError, match="holds bags of tiles, but a teacher is one vector per slide"):
@@ -210,7 +210,7 @@ def test_what_a_recipe_refuses():
     for head, chosen, sentence in [
         ("abmil", {"strategy": "gated"}, "'strategy' is unknown"),
         ("meta_encoder", {"strategy": "sum"}, "'strategy': input should be"),
-        ("meta_encoder", {"hidden": 10}, r"'hidden' \(10\) is not a multiple of 'attention_heads' \(8\)"),
+        ("meta_encoder", {"hidden": 10}, r"'hidden' \(10\) must be a multiple of 'attention_heads' \(8\)"),
         ("meta_encoder", {"projection": "identity"}, "identity is for the strategy concat, not for self_attention"),
         ("fusecpath", {"clusters": 0}, "'clusters': input should be greater than or equal to 1"),
     ]:

@@ -321,7 +321,7 @@ def test_every_slide_is_a_sample_without_a_table(cohort, tmp_path):
     stamp = pl.read_csv(cohort[0].slides).rename({"sample_id": "PATIENT", "slide_id": "FILENAME"})
     stamp.with_columns(pl.col("FILENAME") + ".h5").write_csv(tmp_path / "stamp.csv")
     one = serve(out, cohort[0].features["alpha"], tmp_path / "stamp.csv").table()
-    assert one.equals(serve(out, cohort[0].features["alpha"], cohort[0].slides)).table()
+    assert one.equals(serve(out, cohort[0].features["alpha"], cohort[0].slides).table())
 
 
 def test_a_table_of_vectors(tmp_path):

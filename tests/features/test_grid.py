@@ -194,7 +194,7 @@ def test_micrometres_that_were_rounded():
         ({"a": at((0, 0)), "b": at((0, 0), (512, 0), (0, 0))}, "the encoder 'b' has two tiles at (0, 0)"),
         (
             {"a": at((0, 0)), "b": at((0, 0), (np.nan, 0))},
-            "the encoder 'b' has a coordinate of tile 1 (counted from 0) that is not a number",
+            "the encoder 'b' has no number as coordinate of tile 1 (counted from 0)",
         ),
     ],
 )

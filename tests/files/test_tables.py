@@ -70,7 +70,7 @@ def test_parquet_is_read_with_its_types_and_the_hash_is_that_of_the_bytes(tmp_pa
         (b"sample_id,n\na,1,2,3\n", "is not a regular CSV table: "),
         (b"sample_id" * 20_000 + b"\na\n", "is not a regular CSV table: "),
         ("sample_id,n\na,1\nb,ü\n".encode("latin-1"), "line 3: the text is not UTF-8; save the file as UTF-8 CSV"),
-        ("sample_id,n\na,1\n".encode("utf-16"), "is not a CSV but UTF-16 text"),
+        ("sample_id,n\na,1\n".encode("utf-16"), "is UTF-16 text, not CSV"),
     ],
 )
 def test_a_broken_csv_in_one_sentence(tmp_path, content, what):

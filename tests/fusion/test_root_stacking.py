@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import pathfuse
+from pathfuse.fusion.categorical.experts import Experts
 
 
 def bent(n, seed):
@@ -29,7 +30,7 @@ def test_it_learns_what_a_line_cannot(seed):
 def test_features_are_the_centred_log_probabilities_and_the_roots():
     logits = np.log(np.array([[[0.25, 0.75], [np.nan, np.nan]]]))
     model = pathfuse.RootStacking()
-    columns = model.features(model._experts(logits))[0]
+    columns = model.features(Experts.from_logits(logits))[0]
     half = np.log(3) / 2
     np.testing.assert_allclose(columns[:4], [-half, half, 0.5, np.sqrt(0.75)])
     assert np.isnan(columns[4:]).all()

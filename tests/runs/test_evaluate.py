@@ -134,7 +134,7 @@ def test_without_fit_rows_an_expert_without_sd_has_no_nll_and_pools_average_the_
     for pool in ("mean_probability", "uniform_product"):
         np.testing.assert_allclose(said[pool][:, 0], mean, rtol=1e-12)
     reason = "nll of bare, mean_probability, uniform_product is undefined: it gives no standard deviation, and there "
-    assert f"a: {reason}is not a fit row to take one from" in result.manifest["notes"]
+    assert f"a: {reason}is no fit row to take one from" in result.manifest["notes"]
     assert result.manifest["warnings"] == [
         (
             "bare, sure give no standard deviation, and there are no fit rows to take one from: they have no NLL, and "

@@ -50,7 +50,7 @@ def test_folds_are_whole_numbers_however_they_are_written(folds):
 
 @pytest.mark.parametrize("fold", ["one", "0.5", "", None, "nan", "inf", "1e400"])
 def test_what_is_no_whole_number_is_no_fold(fold):
-    with pytest.raises(InputError, match=r"samples.csv, column 'fold', sample 'b': '.*' is not a whole number"):
+    with pytest.raises(InputError, match=r"samples.csv, column 'fold', sample 'b': '.*' must be a whole number"):
         samples(sample_id=["a", "b"], fold=["0", fold])
 
 

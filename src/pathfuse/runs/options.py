@@ -46,8 +46,10 @@ class StudyFuseOptions(BaseModel):
         float, Field(ge=0, lt=1, description="Share of predictions hidden from LogitProd's fit.")
     ] = 0.0
     coverage: Annotated[
-        Annotated[float, Field(gt=0, lt=1)] | None,
-        Field(description="Conformal prediction sets that hold the truth in this share of cases, e.g. 0.9."),
+        float | None,
+        Field(
+            gt=0, lt=1, description="Conformal prediction sets that hold the truth in this share of cases, e.g. 0.9."
+        ),
     ] = None
     """A quarter of the fit patients then calibrates the sets and takes no part in the fit. Not for survival."""
     ablation: Annotated[

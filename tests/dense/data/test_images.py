@@ -66,7 +66,7 @@ def test_damaged_missing_and_foreign_files(tmp_path, item):
     record.image.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match=r"the image .*a\.png cannot be read"):
         read_image(record.image)
-    (tmp_path / "text.png").write_text("no image")
+    (tmp_path / "text.png").write_text("not an image")
     with pytest.raises(InputError, match=r"the mask .* cannot be read"):
         read_mask(tmp_path / "text.png")
     with pytest.raises(InputError, match="does not exist"):

@@ -245,7 +245,7 @@ def test_musk_needs_its_package_and_hibou_its_code(tmp_path: Path) -> None:
 def test_names_of_timm_and_unknown_names(tmp_path: Path) -> None:
     encoder = load_encoder("vit_tiny_patch16_224", pretrained=False)
     assert (encoder.card.dim, encoder.card.patch, encoder.card.num_prefix) == (192, 16, 1)
-    with pytest.raises(InputError, match="no plain vision transformer"):
+    with pytest.raises(InputError, match="not a plain vision transformer"):
         load_encoder("resnet18", pretrained=False)
     with pytest.raises(InputError, match="No encoder is called 'uni'"):
         load_encoder("uni")

@@ -310,7 +310,7 @@ def test_slide_ids_are_checked(tmp_path: Path) -> None:
             content["slide_ids"] = ids
         assert complaint in refused(root)
     file.write_bytes(file.read_bytes()[:600])
-    assert "no complete HDF5 file" in refused(root)
+    assert "not a complete HDF5 file" in refused(root)
 
 
 def test_without_h5py_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
