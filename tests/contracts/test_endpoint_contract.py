@@ -21,6 +21,7 @@ from pathfuse.fusion.store import dump, restore
 N, M, K = 60, 3, 4
 KINDS = {
     "multiclass": ("multiclass", {}),
+    "ordinal": ("ordinal", {}),
     "multilabel": ("multilabel", {}),
     "survival": ("survival", {}),
     "survival, half a bin, a gate per bin": ("survival", {"gate": "per_bin"}),
