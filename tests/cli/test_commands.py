@@ -527,7 +527,12 @@ def test_predict_refuses_a_bad_output(fused, judged_rows, run_cli, tmp_path):
     assert_refused(run_cli(*given, tmp_path / "taken.csv"), tmp_path, ["taken.csv", "exists already", "--force"])
     assert (tmp_path / "taken.csv").read_text() == "precious"
     assert_refused(run_cli(*given, tmp_path / "taken.csv", "--force"), tmp_path, ["taken.csv", "somebody else's"])
-    (tmp_path / "taken.csv").write_text("sample_id,prob_x\n")
+    labels = "sample_id,label\na,x\n"
+    (tmp_path / "taken.csv").write_text(labels)
+    assert_refused(run_cli(*given, tmp_path / "taken.csv", "--force"), tmp_path, ["taken.csv", "other columns"])
+    assert (tmp_path / "taken.csv").read_text() == labels
+    (tmp_path / "taken.csv").unlink()
+    assert run_cli(*given, tmp_path / "taken.csv").status == 0
     assert run_cli(*given, tmp_path / "taken.csv", "--force").status == 0
     assert pl.read_csv(tmp_path / "taken.csv").height == 40
 

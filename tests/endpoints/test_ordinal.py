@@ -52,7 +52,8 @@ def test_columns_of_grades_by_name_are_read_as_classes():
     [
         ({"0": [1.0], "1": [0.5]}, "need cumulative_logit_0 to cumulative_logit_2"),
         ({"0": [1.0], "1": [0.5], "2": [0.0], "10": [0.0]}, "need cumulative_logit_0 to cumulative_logit_2"),
-        ({"0": [1.0], "1": [1.5], "2": [0.0]}, "'cumulative_logit_1'.*must not be above 'cumulative_logit_0'"),
+        ({"0": [1.0], "1": [1.5], "2": [0.0]}, "must not be above 'cumulative_logit_0': a grade above 1 is also one"),
+        ({"0": [1.0], "1": [0.0], "2": [0.5]}, "must not be above 'cumulative_logit_1': a grade above 2 is also one"),
         ({"0": [np.nan], "1": [1.5], "2": [0.0]}, "cumulative_logit_0"),
     ],
 )
@@ -60,6 +61,11 @@ def test_bad_cumulative_columns(values, sentence):
     table = columns(**{f"cumulative_logit_{grade}": np.array(v) for grade, v in values.items()})
     with pytest.raises(InputError, match=sentence):
         GRADES.read_expert(table, None)
+
+
+def test_one_grade_is_too_few():
+    with pytest.raises(InputError, match="all samples have the grade 3; two are needed at least"):
+        Ordinal(("3",)).read_expert(columns(cumulative_logit_0=np.array([1.0])), None)
 
 
 @pytest.fixture

@@ -433,6 +433,15 @@ def test_intervals_are_t_on_the_metrics_scale(rng):
     assert (pair.p_value < 0.05) == (low > 0 or high < 0)
 
 
+def test_no_interval_reaches_above_what_there_is():
+    """One confident error among twelve: the Brier score lies between 0 and 2."""
+    truth = np.arange(12) % 2
+    sure = np.where(np.eye(2)[truth] == 1, 0.999, 0.001)
+    sure[0] = sure[0, ::-1]
+    row = metric_of(verdict_of(rows_of(truth, {"x": np.log(sure)}, k=2), n_resamples=300), "x", "brier")
+    assert 0 < row.ci_low < row.value < row.ci_high <= 2
+
+
 def test_many_patients_are_left_out_in_parts(rng):
     """Whether a few of 2,000 carry a loss shows in 300 parts as well as in 2,000."""
     truth = np.arange(2000) % 2

@@ -318,3 +318,17 @@ def test_a_table_of_somebody_else_stays(tmp_path, suffix):
     with pytest.raises(InputError, match="somebody else's"):
         check_table(other, True, (), "sample_id")
     check_table(other, True, ())  # where the column is not known
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_table_of_other_columns_stays(tmp_path, suffix):
+    """The labels of a study begin with ``sample_id`` as well, and so do predictions that somebody has annotated."""
+    out, fused = tmp_path / f"out{suffix}", pl.DataFrame({"sample_id": ["a"], "prob_x": [0.5]})
+    for columns in ({"sample_id": ["a"], "label": ["x"]}, {**fused.to_dict(), "my_note": ["seen"]}):
+        write_file(pl.DataFrame(columns), out, force=True)
+        before = out.read_bytes()
+        with pytest.raises(InputError, match="it has other columns than the table that is written here"):
+            write_file(fused, out, force=True, alike=True)
+        assert out.read_bytes() == before
+    write_file(fused, out, force=True)
+    write_file(fused.with_columns(prob_x=0.1), out, force=True, alike=True)

@@ -151,7 +151,7 @@ def predict(
         check_attends(one.fitted[0].recipe)
         for note in attend(one.fitted, one.folder, one.units, attention, um_per_px, images, force):
             sys.stderr.write(f"pathfuse: {note}\n")
-    write_file(table, out, force)
+    write_file(table, out, force, alike=True)
     for item in one.left_out:
         sys.stderr.write(f"pathfuse: left out: {item['n']} ({said(item)})\n")
     sys.stdout.write(f"{table.height} samples: {out}\n")

@@ -28,7 +28,7 @@ def predict(
     fusion = load(model)
     new = fusion.read(list(predictions))
     fused = fusion.predict(new, min_experts=min_experts, require_all=require_all)
-    write_file(fused, out, force)
+    write_file(fused, out, force, alike=True)
     if new.summary():
         sys.stdout.write(f"{new.summary()}\n")
     if fused.height < len(new.ids):

@@ -49,7 +49,8 @@ class Ordinal(Multiclass):
 
     def scores(self, log_prob: LogProbs, observed: Observed, context: SurvivalTruth | None) -> Scores:
         """See ``Endpoint``."""
-        return OrdinalScores(log_prob, observed, 1 if self.positive is None else self.positive)
+        positive = 1 if self.positive is None else self.positive
+        return OrdinalScores(log_prob, observed, positive, tuple(int(grade) for grade in self.classes))
 
     def read_expert(self, columns: Columns, label_map: LabelMap | None) -> dict[str, ExpertColumns]:
         """``logit_<grade>`` or ``prob_<grade>``, or ``cumulative_logit_<grade>``: the log-odds of a higher grade.
@@ -62,19 +63,23 @@ class Ordinal(Multiclass):
             return super().read_expert(columns, label_map)
         if label_map is not None:
             raise InputError(f"{columns.source}: a label map has no meaning for cumulative logits")
+        if len(self.classes) < 2:
+            raise InputError(f"{columns.source}: all samples have the grade {self.classes[0]}; two are needed at least")
         wanted = [CUMULATIVE + grade for grade in self.classes[:-1]]
         if sorted(found) != sorted(wanted):
             raise InputError(
-                f"{columns.source} has the columns {', '.join(found)}, but the grades {', '.join(self.classes)} need "
-                f"{wanted[0]} to {wanted[-1]}: the log-odds of a grade above each but the last"
+                f"{columns.source} has the columns {', '.join(found)}, but the samples have the grades "
+                f"{', '.join(self.classes)}, which need {wanted[0]} to {wanted[-1]}: the log-odds of a grade above "
+                "each but the last; leave out the column of a grade that no sample has"
             )
         above = np.stack([columns.values[name] for name in wanted], axis=1)
         columns.check_finite(wanted, above)
         climbs = np.argwhere(np.diff(above, axis=1) > 0)
         if len(climbs):
             row, k = climbs[0]
-            raise columns.wrong(wanted[k + 1], row, f"it must not be above '{wanted[k]}': a grade above {k + 1} is "
-                                f"also one above {k}")  # fmt: skip
+            low, high = self.classes[k], self.classes[k + 1]
+            what = f"it must not be above '{wanted[k]}': a grade above {high} is also one above {low}"
+            raise columns.wrong(wanted[k + 1], row, what)
         raw = _between(above)
         ignored = tuple(name for name in columns.values if name not in wanted)
         return {"all": ExpertColumns(floor_log_prob(raw), np.arange(len(self.classes)), count_floored(raw), ignored)}

@@ -48,6 +48,8 @@ class Estimate:
     """Where its interval is symmetric."""
     has_interval: bool = True
     """Whether resamples say how sure it is."""
+    highest: float = float("inf")
+    """Its interval reaches no further."""
     undefined: str = "is undefined"
     """Why it has no value, where it has none; may name the ``{rows}`` and the ``{classes}`` there are."""
     paired: bool = False
@@ -138,8 +140,10 @@ class Estimate:
             return NO_INTERVAL
         if isinstance(self.scale, Share) and not self.paired and not self.scale.holds(point):
             return Interval(*self.scale.at_end(point, self.sampled.n_patients, NORMAL))
-        scale = PLAIN if self.paired else self.scale
-        return Interval(*scale.interval(point, error, t_quantile(self.freedom)))
+        if self.paired:
+            return Interval(*PLAIN.interval(point, error, t_quantile(self.freedom)))
+        low, high = self.scale.interval(point, error, t_quantile(self.freedom))
+        return Interval(low, min(high, self.highest))
 
     def p_value(self, kind: str = "auto") -> float:
         """Two-sided, of the hypothesis that the figure is 0; NaN where there is no interval."""
@@ -218,7 +222,14 @@ def estimate(
         start += len(weights)
     return {
         m: Estimate(
-            table[m], shares, n_resamples, sampled, known[m].scale, not known[m].no_interval, known[m].undefined
+            table[m],
+            shares,
+            n_resamples,
+            sampled,
+            known[m].scale,
+            not known[m].no_interval,
+            known[m].highest,
+            known[m].undefined,
         )
         for m in metrics
     }

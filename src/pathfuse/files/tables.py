@@ -154,15 +154,15 @@ def parquet_header(path: Path) -> list[str]:
         return list(pl.read_parquet_schema(file))
 
 
-def first_column(path: Path) -> str | None:
-    """The name of a table's first column; None if the file is not a table."""
+def column_names(path: Path) -> list[str]:
+    """The names of a table's columns, without its rows; none if the file is not a table."""
     try:
         if path.suffix.lower() == ".parquet":
-            return next(iter(parquet_header(path)), None)
-        with path.open(encoding="utf-8-sig") as lines:
-            return lines.readline().split(",")[0].strip().strip('"') or None
-    except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError):
-        return None
+            return parquet_header(path)
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            return next(csv.reader(lines), [])
+    except (OSError, UnicodeDecodeError, csv.Error, pl.exceptions.PolarsError):
+        return []
 
 
 def _first_line(error: Exception) -> str:

@@ -23,7 +23,7 @@ from pathfuse.files.places import (
     refuse_link,
     write_list,
 )
-from pathfuse.files.tables import SUFFIXES, first_column
+from pathfuse.files.tables import SUFFIXES, column_names
 
 __all__ = [
     "add_to_list", "check_file", "check_out", "check_place", "check_table", "new_folder", "refuse_link",
@@ -184,20 +184,31 @@ def check_table(path: Path, force: bool, inputs: Sequence[Path] | None = None, c
         raise InputError(f"the output {path} must end in .csv or .parquet")
     _sweep(path)
     check_file(path, force, inputs)
-    if column is not None and path.exists() and first_column(path) != column:
+    if column is not None and path.exists() and column_names(path)[:1] != [column]:
         raise InputError(
             f"the output {path} cannot be overwritten: pathfuse writes a table here that begins with the column "
             f"'{column}', so this file is somebody else's"
         )
 
 
-def write_file(frame: pl.DataFrame, path: Path, force: bool = False) -> None:
+def write_file(frame: pl.DataFrame, path: Path, force: bool = False, alike: bool = False) -> None:
     """Writes one CSV or Parquet file, beside and renamed.
 
+    Args:
+        frame: The table.
+        path: Where to.
+        force: Whether a file that stands there is replaced.
+        alike: Replace only a table with the same columns: another is somebody else's, or of another model.
+
     Raises:
-        InputError: The suffix is neither, the file exists and ``force`` is off, or it cannot be written.
+        InputError: The suffix is neither, the file exists and may not be replaced, or it cannot be written.
     """
     check_table(path, force)
+    if alike and path.exists() and column_names(path) != frame.columns:
+        raise InputError(
+            f"the output {path} cannot be overwritten: it has other columns than the table that is written here; name "
+            "another file, or remove it"
+        )
     _one_file(path, force, lambda partial: write_table(frame, partial, path.suffix.lower()))
 
 

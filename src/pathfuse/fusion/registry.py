@@ -42,5 +42,6 @@ def fusion_class(name: str, family: AnyFamily) -> type[Fusion[Any]]:
     """
     known = fusions_of(family)
     if name not in known:
-        raise InputError(f"method '{name}' is unknown; choose one of {', '.join(known)}")
+        why = "is not for this endpoint" if name in all_names() else "is unknown"
+        raise InputError(f"method '{name}' {why}; choose one of {', '.join(known)}")
     return known[name]

@@ -40,7 +40,8 @@ def roc_plot(points: pl.DataFrame, positive: str | None = None) -> Figure:
         panel.set_aspect("equal")
         panel.set_xlabel("1 - specificity")
         panel.set_ylabel("sensitivity" if positive is None else f"sensitivity for {plain(positive)}")
-        panel.legend(loc="lower right", handlelength=1.6, borderaxespad=0.1)
+        if panel.get_legend_handles_labels()[0]:
+            panel.legend(loc="lower right", handlelength=1.6, borderaxespad=0.1)
         panel.grid()
         _title(panel, output)
     return figure

@@ -125,7 +125,7 @@ def _above_pool(comparisons: pl.DataFrame) -> str:
         return ""
     first = metric_of(rows["metric"][0])
     gains = first.sign * rows.filter(pl.col("metric") == first.name)["difference"].drop_nulls()
-    if not len(gains):
+    if not len(gains) or rows["method"].n_unique() < 2:
         return ""  # the product has no NLL where experts give no standard deviation
     above = int((gains > 0).sum())
     verb = "has" if above == 1 else "have"

@@ -264,8 +264,8 @@ def _unlearned(study: Study, parts: Sequence[Partition]) -> _Unlearned:
         ]
         if bare:
             said.warnings.append(
-                f"{listed(bare)} give no standard deviation, and there are no fit rows to take one from: they have no "
-                "NLL, and pools average the means with equal weights and have none either"
+                f"{listed(bare)}: no standard deviation, and no fit rows to take one from, so there is no NLL; pools "
+                "average the means with equal weights and have none either"
             )
     if study.endpoint.in_time:
         said.notes.append(

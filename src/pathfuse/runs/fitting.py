@@ -21,7 +21,7 @@ from pathfuse.fusion.method import AnyMethod, Method
 from pathfuse.fusion.methods import family_of, methods_of, new_methods
 from pathfuse.fusion.null_model import NULL_MODEL, for_all, null_log_prob
 from pathfuse.fusion.out_of_fold import Tick, no_tick
-from pathfuse.fusion.registry import fusion_class, names_of
+from pathfuse.fusion.registry import all_names, fusion_class, names_of
 from pathfuse.tables.study import Study
 from pathfuse.types import Index
 
@@ -124,7 +124,8 @@ class Recipe:
         kinds = list(methods_of(study.endpoint.kind))
         names = names_of(study.endpoint.kind)
         if self.method not in names:
-            raise InputError(f"method '{self.method}' is unknown; choose one of {', '.join(names)}")
+            why = "is not for this endpoint" if self.method in all_names() else "is unknown"
+            raise InputError(f"method '{self.method}' {why}; choose one of {', '.join(names)}")
         check_seed(self.seed)
         if self.gate not in ("shared", "per_bin"):
             raise InputError(f"gate '{self.gate}' is unknown; choose shared or per_bin")

@@ -203,7 +203,7 @@ def save_cards(cards: list[Card], file: Path, force: bool = False) -> None:
     if suffix not in (".csv", ".json"):
         raise InputError(f"the output {file} must end in .csv or .json")
     if suffix == ".csv":
-        write_file(cards_frame(cards), file, force)
+        write_file(cards_frame(cards), file, force, alike=True)
         return
     check_file(file, force, suffixes=[suffix])
     write_json_file([card.model_dump() for card in cards], file, force)

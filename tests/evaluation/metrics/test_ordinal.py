@@ -31,6 +31,19 @@ def test_weighted_grades_agree_with_scikit_learn(k):
     assert found["rps"] == pytest.approx(sum(above), abs=1e-12)
 
 
+def test_a_grade_that_nobody_has_counts_as_a_step():
+    """Grades 0, 1 and 4: from 1 to 4 is three steps."""
+    sure = np.log(np.array([[0.05, 0.9, 0.05], [0.05, 0.05, 0.9]]))
+    scores = OrdinalScores(sure, np.eye(3, dtype=bool)[[2, 2]], grades=(0, 1, 4))
+    found = {name: float(value[0]) for name, value in scores.values(np.ones((1, 2))).items()}
+    assert found["grades_apart"] == pytest.approx((3 + 0) / 2)
+    first = 0.05**2 + 3 * 0.95**2
+    assert found["rps"] == pytest.approx((first + 0.05**2 + 3 * 0.1**2) / 2)
+    kappa = cohen_kappa_score([4, 4, 0], [1, 4, 0], weights="quadratic", labels=[0, 1, 2, 3, 4])
+    three = OrdinalScores(np.concatenate([sure, sure[:, ::-1][1:]]), np.eye(3, dtype=bool)[[2, 2, 0]], grades=(0, 1, 4))
+    assert float(three.values(np.ones((1, 3)))["quadratic_kappa"][0]) == pytest.approx(kappa)
+
+
 def test_a_far_miss_costs_more_than_a_near_one():
     sure = np.log(np.array([[0.9, 0.05, 0.05]]))
     near, far = (values_of(sure, np.array([truth]), np.ones(1)) for truth in (1, 2))

@@ -36,6 +36,8 @@ class Metric:
     lower_is_better: bool = False
     scale: Scale = PLAIN
     """Where its interval is symmetric."""
+    highest: float = float("inf")
+    """No value lies above it, and no interval reaches further."""
     no_interval: str = ""
     """Why it has no interval; empty if it has one."""
     principal: bool = False

@@ -28,6 +28,8 @@ class ClassificationScores:
     observed: Observed
     positive: int = 1
     """Of two classes the one that AUPRC is about."""
+    grades: tuple[int, ...] = ()
+    """Of classes in order, where each lies; empty: at 0 to K - 1."""
     nll: PerSample = field(init=False)
     truth: Int[np.ndarray, " sample"] = field(init=False)
     predicted: Int[np.ndarray, " sample"] = field(init=False)
@@ -41,6 +43,11 @@ class ClassificationScores:
     def metrics(self) -> tuple[Metric, ...]:
         """Those of classes."""
         return METRICS
+
+    @property
+    def places(self) -> Float[np.ndarray, " class"]:
+        """Where the classes lie, if they have an order."""
+        return np.array(self.grades or range(self.log_prob.shape[1]), dtype=np.float64)
 
     def values(self, weights: RowWeights) -> dict[str, Values]:
         """Every metric of every resample; NaN where a resample does not define it.
@@ -173,9 +180,9 @@ def quadratic_kappa(weighted: WeightedClasses) -> Values:
     """Cohen's kappa with quadratic weights, of classes in order (Cohen 1968): 1 - disagreement / that of chance."""
     rows, weights = weighted.rows, weighted.weights
     true, called, _ = weighted.counts
-    apart = (rows.truth - rows.predicted) ** 2
-    grades = np.arange(true.shape[1])
-    by_chance = np.einsum("rt,tc,rc->r", true, (grades[:, None] - grades) ** 2, called)
+    places = rows.places
+    apart = (places[rows.truth] - places[rows.predicted]) ** 2
+    by_chance = np.einsum("rt,tc,rc->r", true, (places[:, None] - places) ** 2, called)
     total = np.maximum(weighted.total, 1e-300)
     flat = by_chance <= 1e-9
     return np.where(flat, np.nan, 1 - (weights @ apart) * total / np.where(flat, 1.0, by_chance))
@@ -230,7 +237,7 @@ BALANCED_ACCURACY = Metric(
 F1 = Metric("f1", "F1", "harmonic mean of precision and recall, mean over classes", lambda w: w.f1, scale=SHARE)
 BRIER = Metric(
     "brier", "Brier", "squared distance between probabilities and truth, 0 to 2",
-    lambda w: w.means[:, 2], lower_is_better=True, scale=LOG,
+    lambda w: w.means[:, 2], lower_is_better=True, scale=LOG, highest=2.0,
 )  # fmt: skip
 ECE = Metric(
     "ece", "ECE", "expected calibration error: how far the stated confidence is from the share that was right",

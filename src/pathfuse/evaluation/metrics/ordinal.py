@@ -23,17 +23,19 @@ class OrdinalScores(ClassificationScores):
 def ranked_probability(weighted: WeightedClasses) -> Values:
     """Ranked probability score: squared distance of the cumulative probabilities from the truth's (Epstein 1969).
 
-    The sum over the K - 1 thresholds of the Brier scores of "above it": 0 is best, K - 1 worst.
+    The sum over all thresholds from the lowest grade to the highest of the Brier scores of "above it": 0 is best. A
+    grade that no sample has is a threshold all the same.
     """
-    predicted = np.cumsum(np.exp(weighted.rows.log_prob), axis=1)[:, :-1]
-    true = np.cumsum(weighted.rows.observed, axis=1)[:, :-1]
-    return ratio(weighted.weights @ ((predicted - true) ** 2).sum(axis=1), weighted.total)
+    rows = weighted.rows
+    predicted = np.cumsum(np.exp(rows.log_prob), axis=1)[:, :-1]
+    true = np.cumsum(rows.observed, axis=1)[:, :-1]
+    return ratio(weighted.weights @ ((predicted - true) ** 2 @ np.diff(rows.places)), weighted.total)
 
 
 def grades_apart(weighted: WeightedClasses) -> Values:
     """Mean distance of the most probable grade from the true one, in grades."""
-    apart = np.abs(weighted.rows.predicted - weighted.rows.truth).astype(np.float64)
-    return ratio(weighted.weights @ apart, weighted.total)
+    rows = weighted.rows
+    return ratio(weighted.weights @ np.abs(rows.places[rows.predicted] - rows.places[rows.truth]), weighted.total)
 
 
 RPS = Metric(
