@@ -137,8 +137,8 @@ def test_without_fit_rows_an_expert_without_sd_has_no_nll_and_pools_average_the_
     assert f"a: {reason}is no fit row to take one from" in result.manifest["notes"]
     assert result.manifest["warnings"] == [
         (
-            "bare, sure: no standard deviation, and no fit rows to take one from, so there is no NLL; pools average the "
-            "means with equal weights and have none either"
+            "bare, sure: no standard deviation, and no fit rows to take one from, so there is no NLL; pools average "
+            "the means with equal weights and have none either"
         )
     ]
 
