@@ -459,4 +459,4 @@ def test_a_gate_per_bin_needs_bins(refused):
 
 
 def test_the_hazard_product_needs_hazards(refused):
-    refused("method 'hazard_product' is unknown", "logitprod", more=("--method", "hazard_product"))
+    refused("method 'hazard_product' is not for this endpoint", "logitprod", more=("--method", "hazard_product"))
