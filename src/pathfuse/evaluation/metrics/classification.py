@@ -165,15 +165,17 @@ def average_precision(score: PerSample, positive: Bool[np.ndarray, " sample"], w
 
     scikit-learn's ``average_precision_score`` with sample weights.
     """
-    order = np.argsort(-score, kind="stable")
-    ends = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))
-    drawn = weights[:, order]
-    found = np.cumsum(drawn * positive[order], axis=1)[:, ends]
-    seen = np.cumsum(drawn, axis=1)[:, ends]
+    levels, level_of = np.unique(score[positive], return_inverse=True)
+    if not len(levels):
+        return np.full(len(weights), np.nan)
+    below = np.searchsorted(levels, score, side="right") - 1  # the highest level that each row reaches
+    reached = np.flatnonzero(below >= 0)
+    shape = (len(levels), len(score))
+    above = csr_array((np.ones(len(level_of)), (level_of, np.flatnonzero(positive))), shape=shape) @ weights.T
+    everybody = csr_array((np.ones(len(reached)), (below[reached], reached)), shape=shape) @ weights.T
+    found, seen = (np.cumsum(table[::-1], axis=0)[::-1] for table in (above, everybody))
     precision = np.divide(found, seen, out=np.zeros_like(found), where=seen > 0)
-    gained = np.diff(found, axis=1, prepend=0.0)
-    total = found[:, -1]
-    return np.divide((gained * precision).sum(axis=1), total, out=np.full(len(total), np.nan), where=total > 0)
+    return np.divide((above * precision).sum(axis=0), found[0], out=np.full(len(weights), np.nan), where=found[0] > 0)
 
 
 def quadratic_kappa(weighted: WeightedClasses) -> Values:
