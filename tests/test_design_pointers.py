@@ -215,3 +215,14 @@ def test_the_changelog_says_which_model_files_are_read(row, file, constant):
     written, read = line.strip("| ").split(" | ")[2:]
     assert re.findall(r"\d+", written) == [number[1]]
     assert re.findall(r"\d+", read)[-1] == number[1]
+
+
+def test_the_rooms_stand_in_the_order_of_imports():
+    """The table of the architecture page, from the ground up, against ``LAYERS``."""
+    page = (ROOT / "docs/design/architecture.md").read_text(encoding="utf-8")
+    table = page[page.index("| room |") : page.index("`dense/` has an order")]
+    cells = [row.split("|")[1] for row in table.splitlines()[2:] if row]
+    rooms = [name.rstrip("/").removesuffix(".py") for cell in cells for name in re.findall(r"`([\w./]+)`", cell)]
+    layers = (ROOT / "tests/test_layers.py").read_text(encoding="utf-8")
+    listed = re.search(r"LAYERS = \[(.*?)\]", layers, re.DOTALL)
+    assert rooms == re.findall(r'"(\w+)"', listed[1])

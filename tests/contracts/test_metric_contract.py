@@ -12,6 +12,7 @@ from pathfuse.endpoints.ordinal import Ordinal
 from pathfuse.endpoints.regression import Regression
 from pathfuse.endpoints.survival import Survival
 from pathfuse.evaluation.metrics.registry import KINDS, METRICS, metric
+from pathfuse.evaluation.scales import Transformed
 
 EVERY = [one for kind in KINDS for one in kind]
 ENDPOINTS = [
@@ -36,13 +37,13 @@ def test_words_are_there_and_plain(one):
 
 
 @pytest.mark.parametrize("one", EVERY, ids=lambda one: one.name)
-def test_its_scale_is_undone_by_going_back(one):
-    inside = [0.2, 0.7] if one.scale.low >= 0 else [-0.4, 0.2, 0.7]
-    for value in inside:
+def test_its_interval_holds_the_value_and_stays_in_range(one):
+    for value in [0.2, 0.7] if one.scale.low >= 0 else [-0.4, 0.2, 0.7]:
         assert one.scale.holds(value)
-        assert float(one.scale.back(one.scale.to(value))) == pytest.approx(value, abs=1e-12)
-        slope = (one.scale.to(value + 1e-6) - one.scale.to(value - 1e-6)) / 2e-6
-        assert float(slope) == pytest.approx(float(one.scale.slope(value)), rel=1e-6)
+        if isinstance(one.scale, Transformed):
+            assert float(one.scale.back(one.scale.to(value))) == pytest.approx(value, abs=1e-12)
+            slope = (one.scale.to(value + 1e-6) - one.scale.to(value - 1e-6)) / 2e-6
+            assert float(slope) == pytest.approx(float(one.scale.slope(value)), rel=1e-6)
         low, high = one.scale.interval(value, 0.05, 2.0)
         assert one.scale.low <= low < value < high <= one.scale.high
         assert one.scale.interval(value, 0.0, 2.0) == pytest.approx((value, value))

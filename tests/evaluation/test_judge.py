@@ -645,6 +645,17 @@ def test_differences_of_unos_c_are_refused_where_one_event_weighs_most(rng, stil
         assert np.isfinite([there.ci_low, there.ci_high]).all()
 
 
+def test_the_weights_of_uno_s_c_are_those_of_each_fold(rng):
+    """Half of the rows lie in a fold whose weights would be 400 for the events of the other."""
+    endpoint, rows = survival_rows(rng, 8)
+    light, heavy = (Censoring(np.array([9.0, 30.0]), np.array([g, g / 2])) for g in (0.2, 0.05))
+    folds = (rows.context.event == 0).astype(np.int64)  # all events are in fold 0
+    for censorings, refused in (((light, heavy), False), ((heavy, light), True)):
+        given = replace(rows, folds=folds, context=replace(rows.context, censorings=censorings))
+        said = judge_tasks(endpoint, {"all": given}, CONTRAST, Rules(200)).notes
+        assert any("c_index_ipcw have no interval" in note for note in said) == refused
+
+
 def test_the_slides_of_one_patient_are_one_event(rng):
     endpoint, rows = survival_rows(rng, 1, per_patient=3)
     assert rows.context.event.sum() == 3

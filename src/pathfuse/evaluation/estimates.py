@@ -20,9 +20,9 @@ from pathfuse.evaluation.intervals import (
     two_sided_p,
 )
 from pathfuse.evaluation.judged import EndpointLike, Judged, Scores
-from pathfuse.evaluation.metrics.base import Metric
+from pathfuse.evaluation.metrics.base import ANY, Metric
 from pathfuse.evaluation.resampling import Resamples
-from pathfuse.evaluation.scales import PLAIN, Scale, Share
+from pathfuse.evaluation.scales import PLAIN, Share
 from pathfuse.types import Index
 
 NORMAL = 1.959963984540054
@@ -44,14 +44,8 @@ class Estimate:
     """Weight of each part."""
     n_resamples: int
     sampled: Sampled
-    scale: Scale = PLAIN
-    """Where its interval is symmetric."""
-    has_interval: bool = True
-    """Whether resamples say how sure it is."""
-    highest: float = float("inf")
-    """Its interval reaches no further."""
-    undefined: str = "is undefined"
-    """Why it has no value, where it has none; may name the ``{rows}`` and the ``{classes}`` there are."""
+    metric: Metric = ANY
+    """What is to be known of it."""
     paired: bool = False
     """Whether it is a difference."""
     same: bool = False
@@ -116,16 +110,16 @@ class Estimate:
     @property
     def error(self) -> float:
         """Standard error; of a share, or a difference of shares, that no resample moves, what n patients leave open."""
-        found = standard_error(self.resampled, self.sampled)
-        if found or self.same or not self.paired or not isinstance(self.scale, Share):
+        found, scale = standard_error(self.resampled, self.sampled), self.metric.scale
+        if found or self.same or not self.paired or not isinstance(scale, Share):
             return found
-        reach = self.scale.at_end(self.scale.low, self.sampled.n_patients, NORMAL)[1] - self.scale.low
+        reach = scale.at_end(scale.low, self.sampled.n_patients, NORMAL)[1] - scale.low
         return reach / t_quantile(self.freedom)
 
     def interval(self, kind: str = "auto") -> Interval:
         """The 95 % interval; see ``evaluation.intervals`` for what ``auto`` is."""
         draws, point = self.resampled, self.point
-        if not self.has_interval or np.isnan(point):
+        if self.metric.no_interval or np.isnan(point):
             return NO_INTERVAL
         if kind == "percentile":
             return percentile_interval(draws)
@@ -138,12 +132,12 @@ class Estimate:
         error = self.error
         if np.isnan(error):
             return NO_INTERVAL
-        if isinstance(self.scale, Share) and not self.paired and not self.scale.holds(point):
-            return Interval(*self.scale.at_end(point, self.sampled.n_patients, NORMAL))
+        if isinstance(self.metric.scale, Share) and not self.paired and not self.metric.scale.holds(point):
+            return Interval(*self.metric.scale.at_end(point, self.sampled.n_patients, NORMAL))
         if self.paired:
             return Interval(*PLAIN.interval(point, error, t_quantile(self.freedom)))
-        low, high = self.scale.interval(point, error, t_quantile(self.freedom))
-        return Interval(low, min(high, self.highest))
+        low, high = self.metric.scale.interval(point, error, t_quantile(self.freedom))
+        return Interval(low, min(high, self.metric.highest))
 
     def p_value(self, kind: str = "auto") -> float:
         """Two-sided, of the hypothesis that the figure is 0; NaN where there is no interval."""
@@ -220,19 +214,7 @@ def estimate(
             for m in metrics:
                 table[m][start : start + len(weights), f] = values[m]
         start += len(weights)
-    return {
-        m: Estimate(
-            table[m],
-            shares,
-            n_resamples,
-            sampled,
-            known[m].scale,
-            not known[m].no_interval,
-            known[m].highest,
-            known[m].undefined,
-        )
-        for m in metrics
-    }
+    return {m: Estimate(table[m], shares, n_resamples, sampled, known[m]) for m in metrics}
 
 
 def _all_weights(resamples: Resamples, n_rows: int) -> Iterator[Float[np.ndarray, "value sample"]]:

@@ -169,7 +169,7 @@ def _count_undefined(verdict: Verdict, everything: Mapping[str, Estimates]) -> N
     for name, values in everything.items():
         for metric, value in values.items():
             lacking = int(np.isnan(value.resampled).sum())
-            if 0 < lacking < value.n_resamples and value.has_interval:
+            if 0 < lacking < value.n_resamples and not value.metric.no_interval:
                 reasons.setdefault((metric, lacking), []).append(name)
     verdict.notes.extend(
         f"all: {metric} of {listed(names)} has {n} resamples that lack a label or target, and were left out"

@@ -27,7 +27,7 @@ def about_figure(estimate: Estimate, said: np.ndarray, n_undefined: int, judged:
     if not rows.any():
         return "is undefined: it scored none of the judged rows"
     if np.isnan(estimate.point):
-        return estimate.undefined.format(rows=int(rows.sum()), classes=_classes(judged, rows))
+        return estimate.metric.undefined.format(rows=int(rows.sum()), classes=_classes(judged, rows))
     return f"has {n_undefined} resamples that did not define it and were left out" if n_undefined else None
 
 
@@ -71,11 +71,15 @@ def about_unsure(endpoint: EndpointLike) -> list[str]:
 
 def about_weights(judged: Judged, drawn: str = "patient") -> str | None:
     """Why differences of Uno's C have no interval; None where they have one."""
-    if judged.context is None or judged.context.heaviest <= MAX_WEIGHT:
+    if judged.context is None:
+        return None
+    folds = {int(fold): np.flatnonzero(judged.folds == fold) for fold in np.unique(judged.folds)}
+    heaviest = max((judged.context.of(rows, fold).heaviest for fold, rows in folds.items()), default=0.0)
+    if heaviest <= MAX_WEIGHT:
         return None
     return (
         f"differences of {UNOS_C.name} have no interval: the weights for censoring count one {drawn}'s event up to "
-        f"{judged.context.heaviest:.0f} times, so that a few {drawn}s with the longest follow-up decide"
+        f"{heaviest:.0f} times, so that a few {drawn}s with the longest follow-up decide"
     )
 
 

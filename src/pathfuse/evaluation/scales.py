@@ -9,37 +9,45 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit
 
 Function = Callable[[float], float]
 
 
 @dataclass(frozen=True)
 class Scale:
-    """A transformation of metric values, and the open range it is made for."""
+    """The open range of a metric's values, and its interval; by itself the plain one, the same to either side."""
 
-    name: str
-    low: float
-    high: float
-    to: Function
-    slope: Function
-    """Its first derivative."""
-    back: Function
+    low: float = -np.inf
+    high: float = np.inf
 
     def holds(self, value: float) -> bool:
-        """Whether a value can be carried over."""
+        """Whether a value lies inside of the range."""
         return self.low < value < self.high
 
     def interval(self, value: float, error: float, quantile: float) -> tuple[float, float]:
         """The interval of a value.
 
         Args:
-            value: Inside of the range; elsewhere the interval is that of the plain scale.
+            value: Of the metric.
             error: Its standard error.
             quantile: How many standard errors to go, such as 1.96.
         """
+        return value - quantile * error, value + quantile * error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transformed(Scale):
+    """Symmetric after a transformation; outside of its range plain."""
+
+    to: Function
+    slope: Function
+    """Its first derivative."""
+    back: Function
+
+    def interval(self, value: float, error: float, quantile: float) -> tuple[float, float]:
+        """See ``Scale``."""
         if not self.holds(value):
-            return value - quantile * error, value + quantile * error
+            return super().interval(value, error, quantile)
         middle, half = self.to(value), quantile * error * self.slope(value)
         return float(self.back(middle - half)), float(self.back(middle + half))
 
@@ -73,11 +81,11 @@ def wilson(share: float, n: float, quantile: float) -> tuple[float, float]:
     return float(max(middle - half, 0.0)), float(min(middle + half, 1.0))
 
 
-PLAIN = Scale("plain", -np.inf, np.inf, lambda x: x, lambda _: 1.0, lambda y: y)
-LOG = Scale("log", 0.0, np.inf, np.log, lambda x: 1 / x, np.exp)
-SHARE = Share("share", 0.0, 1.0, lambda x: np.log(x) - np.log1p(-x), lambda x: 1 / (x * (1 - x)), expit)
-AGREEMENT = Share("agreement", -1.0, 1.0, np.arctanh, lambda x: 1 / (1 - x**2), np.tanh)
-FISHER = Scale("Fisher's z", -1.0, 1.0, np.arctanh, lambda x: 1 / (1 - x**2), np.tanh)
-UNEXPLAINED = Scale(
-    "log of 1 - R2", -np.inf, 1.0, lambda x: -np.log1p(-x), lambda x: 1 / (1 - x), lambda y: -np.expm1(-y)
+PLAIN = Scale()
+LOG = Transformed(0.0, to=np.log, slope=lambda x: 1 / x, back=np.exp)
+SHARE, AGREEMENT = Share(0.0, 1.0), Share(-1.0, 1.0)
+FISHER = Transformed(-1.0, 1.0, to=np.arctanh, slope=lambda x: 1 / (1 - x**2), back=np.tanh)
+UNEXPLAINED = Transformed(
+    high=1.0, to=lambda x: -np.log1p(-x), slope=lambda x: 1 / (1 - x), back=lambda y: -np.expm1(-y)
 )
+"""Of R2: the log of 1 - R2."""

@@ -6,6 +6,7 @@ sums (docs/design/densebench.md, section 8).
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import NamedTuple, TypeAlias
 
@@ -21,11 +22,14 @@ from pathfuse.errors import InputError
 from pathfuse.evaluation.estimates import Estimate
 from pathfuse.evaluation.intervals import MIN_RESAMPLES, Sampled
 from pathfuse.evaluation.judged import Comparison, MetricRow, Verdict
+from pathfuse.evaluation.metrics.base import ANY
 from pathfuse.evaluation.paired_tests import adjusted_p
 from pathfuse.evaluation.resampling import MIN_PATIENTS, draw
 from pathfuse.evaluation.scales import SHARE
 from pathfuse.runs.result import comparisons_frame, metrics_frame
 
+OF_PIXELS = replace(ANY, scale=SHARE)
+"""All metrics of masks lie between 0 and 1."""
 Key: TypeAlias = tuple[str, str]
 """Output (``all`` or a class) and metric."""
 Score: TypeAlias = Callable[[Float[np.ndarray, "row column"]], dict[Key, Float[np.ndarray, " row"]]]
@@ -234,7 +238,7 @@ class _Judge:
                 np.ones(1),
                 len(self.counts),
                 sampled,
-                SHARE,
+                OF_PIXELS,
             )
             for (output, metric), value in values.items()
         }

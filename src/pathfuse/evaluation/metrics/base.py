@@ -60,6 +60,10 @@ class Metric:
         return "lower" if self.lower_is_better else "higher"
 
 
+ANY = Metric("", "", "", lambda _: np.zeros(0), undefined="is undefined")
+"""What is to be known where nothing is: a plain scale, and an interval."""
+
+
 def ratio(top: Values, bottom: Values) -> Values:
     """Top by bottom; NaN where the bottom is 0."""
     return np.divide(top, bottom, out=np.full(len(bottom), np.nan), where=bottom > 0)
