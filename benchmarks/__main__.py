@@ -41,7 +41,9 @@ def main(names: list[str]) -> None:
     tables = TABLES | BY_NAME
     unknown = [name for name in names if name not in tables]
     if unknown:
-        sys.exit(f"benchmarks: no table named {', '.join(unknown)}; the tables are {', '.join(tables)}")
+        sys.exit(
+            f"benchmarks: no table named {', '.join(unknown)}; the tables are {', '.join(tables)}"
+        )
     place = Path(__file__).parent / "results"
     place.mkdir(exist_ok=True)
     for name in names or TABLES:

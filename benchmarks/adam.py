@@ -3,7 +3,8 @@ zero-initialised gate, batches of 16 with the last partial one dropped, learning
 cosine warm restarts (T0 10, Tmult 2, floor 1e-6), weight decay 1e-4, the decorrelation penalty at
 0.1, 600 epochs with patience 100 on a validation part.
 
-It shares the analytic gradient with pathfuse and runs in numpy, which is faster than the authors' framework on such
+It shares the analytic gradient with pathfuse and runs in numpy, which is faster than the authors'
+framework on such
 small batches: the rival is not made slow.
 """
 
@@ -29,7 +30,11 @@ def published_rate(epoch: int, base: float = 1e-5, floor: float = 1e-6) -> float
 
 
 def adam_fit(
-    experts: Experts, observed: np.ndarray, judged: Experts, judged_observed: np.ndarray, seed: int = 0
+    experts: Experts,
+    observed: np.ndarray,
+    judged: Experts,
+    judged_observed: np.ndarray,
+    seed: int = 0,
 ) -> tuple[Product, int]:
     """The gate after the published training, and the epochs it took."""
     rng = np.random.default_rng(seed)
@@ -44,13 +49,17 @@ def adam_fit(
         rate, order = published_rate(epoch), rng.permutation(n)
         for start in range(0, n - 15, 16):
             rows = order[start : start + 16]
-            batch = ProductObjective(experts.rows(rows), observed[rows], phi[rows], 0.0, correlation=correlation)
+            batch = ProductObjective(
+                experts.rows(rows), observed[rows], phi[rows], 0.0, correlation=correlation
+            )
             gradient = batch(theta)[1] + 1e-4 * theta
             gradient[m] = 0.0  # the published product has no sharpness
             step += 1
             first = 0.9 * first + 0.1 * gradient
             second = 0.999 * second + 0.001 * gradient**2
-            theta = theta - rate * (first / (1 - 0.9**step)) / (np.sqrt(second / (1 - 0.999**step)) + 1e-8)
+            theta = theta - rate * (first / (1 - 0.9**step)) / (
+                np.sqrt(second / (1 - 0.999**step)) + 1e-8
+            )
         product = batch.unpack(theta)
         weights = product_weights(product, phi_judged, judged.present)
         nll = set_nll(weighted_product(judged, weights), judged_observed).mean()

@@ -1,4 +1,5 @@
-"""Singles, fusions of features and fusions of predictions on one table of classes, all judged on the same test rows."""
+"""Singles, fusions of features and fusions of predictions on one table of classes, all judged on
+the same test rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,11 +8,19 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from benchmarks.feature_fusion import PCA_RIDGE, SELF_ATTENTION, Row, feature_fusions, fused, linear, trained
+from benchmarks.feature_fusion import (
+    PCA_RIDGE,
+    SELF_ATTENTION,
+    Row,
+    feature_fusions,
+    fused,
+    linear,
+    trained,
+)
 from pathfuse.costs import Cost, total
 from pathfuse.distributions.likelihood import log_softmax
 from pathfuse.endpoints.multiclass import Multiclass
-from pathfuse.evaluation.judge import judge
+from pathfuse.evaluation.evaluate import evaluate_task
 from pathfuse.evaluation.judged import Judged
 
 FUSED, STACKED = "fusion of predictions", "stacking of predictions"
@@ -40,7 +49,11 @@ class Outcome:
 
 
 def class_study(
-    features: Mapping[str, Path], samples: pl.DataFrame, place: Path, together: bool = False, n_jobs: int = 1
+    features: Mapping[str, Path],
+    samples: pl.DataFrame,
+    place: Path,
+    together: bool = False,
+    n_jobs: int = 1,
 ) -> Outcome:
     """Trains everything on the fit rows.
 
@@ -58,7 +71,11 @@ def class_study(
     said, cost, models = dict[str, np.ndarray](), dict[str, Cost](), dict[str, int]()
 
     def keep(name: str, table: pl.DataFrame, costs: Sequence[Cost], n_models: int) -> None:
-        said[name], cost[name], models[name] = log_probs(table, test, classes), total(costs), n_models
+        said[name], cost[name], models[name] = (
+            log_probs(table, test, classes),
+            total(costs),
+            n_models,
+        )
 
     predictions: dict[str, Path] = {}
     for name, table in features.items():
@@ -86,17 +103,21 @@ def log_probs(table: pl.DataFrame, test: pl.DataFrame, classes: tuple[str, ...])
     rows = test.select("sample_id").join(table, on="sample_id", how="left", maintain_order="left")
     if f"logit_{classes[0]}" in rows.columns:
         return log_softmax(rows.select(f"logit_{name}" for name in classes).to_numpy())
-    return np.log(np.maximum(rows.select(f"prob_{name}" for name in classes).to_numpy(), np.exp(-16)))
+    return np.log(
+        np.maximum(rows.select(f"prob_{name}" for name in classes).to_numpy(), np.exp(-16))
+    )
 
 
 def judged_rows(outcome: Outcome) -> list[Row]:
     """Accuracy and NLL of every method, with paired differences to the linear reference."""
     label = [outcome.classes.index(one) for one in outcome.test["label"]]
     rows = np.arange(len(label))
-    judged = Judged(np.eye(len(outcome.classes), dtype=bool)[label], rows, np.zeros_like(rows), outcome.said)
+    judged = Judged(
+        np.eye(len(outcome.classes), dtype=bool)[label], rows, np.zeros_like(rows), outcome.said
+    )
     others = [name for name in outcome.said if name != PCA_RIDGE]
     pairs = [(name, PCA_RIDGE) for name in others]
-    verdict = judge(Multiclass(outcome.classes), "all", judged, pairs, N_RESAMPLES, SEED)
+    verdict = evaluate_task(Multiclass(outcome.classes), "all", judged, pairs, N_RESAMPLES, SEED)
     values = {(one.method, one.metric): one for one in verdict.metrics}
     less = {(one.method, one.metric): one for one in verdict.comparisons}
     found: list[Row] = []
@@ -104,9 +125,14 @@ def judged_rows(outcome: Outcome) -> list[Row]:
         row: Row = {"method": name}
         for metric in METRICS:
             one, other = values[name, metric], less.get((name, metric))
-            row |= {metric: round(one.value, 4), f"{metric}_ci": f"{one.ci_low:.3f} to {one.ci_high:.3f}"}
+            row |= {
+                metric: round(one.value, 4),
+                f"{metric}_ci": f"{one.ci_low:.3f} to {one.ci_high:.3f}",
+            }
             row[f"{metric}_less_pca"] = None if other is None else round(other.difference, 4)
-            row[f"{metric}_less_ci"] = None if other is None else f"{other.ci_low:.3f} to {other.ci_high:.3f}"
+            row[f"{metric}_less_ci"] = (
+                None if other is None else f"{other.ci_low:.3f} to {other.ci_high:.3f}"
+            )
         found.append(row | figures(outcome.cost[name]) | {"models": outcome.models[name]})
     return found
 

@@ -1,20 +1,24 @@
-"""Fusion of features and of predictions where each encoder sees one part of the truth, in three made-up worlds.
+"""Fusion of features and of predictions where each encoder sees one part of the truth, in three
+made-up worlds.
 
 Four encoders, each with a part of its own of the hidden state, under noise and a random projection:
 
-- "parts add up": the log-odds of a class are a sum over the parts. A product of experts, and a linear model of all
-  features, can be exact.
-- "parts interact": the log-odds are products of two encoders' parts. No expert alone knows anything, so no fusion of
-  predictions can; only a model that reads the features together, and is not linear in them, can.
-- "own region": every part tells the class, but only in the quarter of the samples that is the encoder's region; it
-  also sees whether it is there.
+- "parts add up": the log-odds of a class are a sum over the parts. A product of experts, and a
+  linear model of all features, can be exact.
+- "parts interact": the log-odds are products of two encoders' parts. No expert alone knows
+  anything, so no fusion of predictions can; only a model that reads the features together, and is
+  not linear in them, can.
+- "own region": every part tells the class, but only in the quarter of the samples that is the
+  encoder's region; it also sees whether it is there.
 
-Half of the samples are fitted on, the others judged. Figures are means over seeds of world and models, with the
-standard deviation over seeds; ``accuracy_less_pca`` is the paired difference to principal components and logistic
-regression of all features. "best single" is chosen on the test rows, which favours it. Recipes are defaults.
+Half of the samples are fitted on, the others judged. Figures are means over seeds of world and
+models, with the standard deviation over seeds; ``accuracy_less_pca`` is the paired difference to
+principal components and logistic regression of all features. "best single" is chosen on the test
+rows, which favours it. Recipes are defaults.
 
-The worlds have two classes and 16 features since a first try with three and 32, where self_attention had an accuracy of
-0.38 in "parts interact" (the linear models 0.33), 0.87 (0.80) in "own region" and 0.75 (0.80) in "parts add up".
+The worlds have two classes and 16 features since a first try with three and 32, where
+self_attention had an accuracy of 0.38 in "parts interact" (the linear models 0.33), 0.87 (0.80) in
+"own region" and 0.75 (0.80) in "parts add up".
 """
 
 import tempfile
@@ -47,7 +51,9 @@ def complementary() -> list[Row]:
     found = Parallel(n_jobs=JOBS)(delayed(_study)(world, seed) for world, seed in runs)
     rows: list[Row] = []
     for world in WORLDS:
-        rows += _means(world, [scores for (name, _), scores in zip(runs, found, strict=True) if name == world])
+        rows += _means(
+            world, [scores for (name, _), scores in zip(runs, found, strict=True) if name == world]
+        )
     return rows
 
 
@@ -66,17 +72,25 @@ def _region(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     label, region = rng.integers(CLASSES, size=N), rng.integers(ENCODERS, size=N)
     there = region[:, None] == np.arange(ENCODERS)
     parts = rng.normal(size=(N, ENCODERS, PART))
-    parts[:, :, :CLASSES] += np.where(there, NEAR, FAR)[:, :, None] * np.eye(CLASSES)[label][:, None]
+    parts[:, :, :CLASSES] += (
+        np.where(there, NEAR, FAR)[:, :, None] * np.eye(CLASSES)[label][:, None]
+    )
     parts[:, :, CLASSES] += NEAR * there
     return parts, label
 
 
 def _draw(rng: np.random.Generator, log_odds: np.ndarray) -> np.ndarray:
     """A class of each row."""
-    return (softmax(log_odds, axis=1).cumsum(axis=1) < rng.random(len(log_odds))[:, None]).sum(axis=1)
+    return (softmax(log_odds, axis=1).cumsum(axis=1) < rng.random(len(log_odds))[:, None]).sum(
+        axis=1
+    )
 
 
-WORLDS: dict[str, World] = {"parts add up": _add_up, "parts interact": _interact, "own region": _region}
+WORLDS: dict[str, World] = {
+    "parts add up": _add_up,
+    "parts interact": _interact,
+    "own region": _region,
+}
 
 
 def _study(world: str, seed: int) -> dict[str, tuple[float, float, float]]:
@@ -88,18 +102,31 @@ def _study(world: str, seed: int) -> dict[str, tuple[float, float, float]]:
         place = Path(folder)
         features = {}
         for m in range(ENCODERS):
-            seen = parts[:, m] @ rng.normal(0, 1 / np.sqrt(PART), (PART, DIM)) + NOISE * rng.normal(size=(N, DIM))
-            features[f"encoder_{m + 1}"] = write_vectors(ids, seen, place / "features" / f"encoder_{m + 1}.parquet")
+            seen = parts[:, m] @ rng.normal(0, 1 / np.sqrt(PART), (PART, DIM)) + NOISE * rng.normal(
+                size=(N, DIM)
+            )
+            features[f"encoder_{m + 1}"] = write_vectors(
+                ids, seen, place / "features" / f"encoder_{m + 1}.parquet"
+            )
         split = ["fit" if n < N // 2 else "test" for n in range(N)]
-        samples = pl.DataFrame({"sample_id": ids, "split": split, "label": [f"class_{k}" for k in label]})
+        samples = pl.DataFrame(
+            {"sample_id": ids, "split": split, "label": [f"class_{k}" for k in label]}
+        )
         found = class_study(features, samples, place)
     truth = np.array([found.classes.index(name) for name in found.test["label"]])
     scores = {}
     for name, said in found.said.items():
         right = float((said.argmax(axis=1) == truth).mean())
-        scores[name] = right, float(-said[np.arange(len(truth)), truth].mean()), found.cost[name].wall_s or 0.0
+        scores[name] = (
+            right,
+            float(-said[np.arange(len(truth)), truth].mean()),
+            found.cost[name].wall_s or 0.0,
+        )
     best = max(found.singles, key=lambda name: scores[name][0])
-    return {"best single": scores[best], **{name: one for name, one in scores.items() if name not in found.singles}}
+    return {
+        "best single": scores[best],
+        **{name: one for name, one in scores.items() if name not in found.singles},
+    }
 
 
 def _means(world: str, runs: list[dict[str, tuple[float, float, float]]]) -> list[Row]:

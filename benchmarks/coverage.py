@@ -1,13 +1,16 @@
-"""Does every 95 % interval cover? Every metric of every endpoint, few and many patients, made-up and real ones.
+"""Does every 95 % interval cover? Every metric of every endpoint, few and many patients, made-up
+and real ones.
 
-A population is a finite set of patients, each with its rows and what two or three methods predict of them. Its metrics
-are the truth. A repetition draws patients from it with replacement, as new patients, and asks ``judge_tasks`` for
-intervals: those of a method's figures, and of paired differences. A paired test at 5 % rejects a true difference in 1
-minus the coverage of its interval.
+A population is a finite set of patients, each with its rows and what two or three methods predict
+of them. Its metrics are the truth. A repetition draws patients from it with replacement, as new
+patients, and asks ``evaluate_tasks`` for
+intervals: those of a method's figures, and of paired differences. A paired test at 5 % rejects a
+true difference in 1 minus the coverage of its interval.
 
-Simulated populations have 20,000 patients; the others are the test rows of the development studies (``shared/data``;
-left out where they are not there), drawn at their own number of patients, at most 200. One seed for all, ``SEED``.
-``python -m benchmarks.coverage 100 300`` runs 100 repetitions of 300 resamples.
+Simulated populations have 20,000 patients; the others are the test rows of the development studies
+(``shared/data``; left out where they are not there), drawn at their own number of patients, at most
+200. One seed for all, ``SEED``. ``python -m benchmarks.coverage 100 300`` runs 100 repetitions of
+300 resamples.
 """
 
 import sys
@@ -28,7 +31,7 @@ from pathfuse.endpoints.multilabel import Multilabel
 from pathfuse.endpoints.regression import Regression
 from pathfuse.endpoints.survival import Survival
 from pathfuse.evaluation.censoring import Censoring
-from pathfuse.evaluation.judge import judge_tasks
+from pathfuse.evaluation.evaluate import evaluate_tasks
 from pathfuse.evaluation.judged import Judged
 from pathfuse.evaluation.metrics.registry import metric
 from pathfuse.evaluation.metrics.survival import SurvivalTruth
@@ -37,15 +40,22 @@ from pathfuse.fusion.categorical.best_expert import BestExpert
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.mean_probability import MeanProbability
 from pathfuse.fusion.categorical.uniform_product import UniformProduct
-from pathfuse.runs.judging import judged_rows
-from pathfuse.tables.study import parse_edges, read_study
+from pathfuse.study.study import parse_edges, read_study
+from pathfuse.workflows.steps.evaluating import judged_rows
 
 SEED = 7
 N_POPULATION = 20_000
 SIZES = (15, 60, 200)
 STUDIES = Path(__file__).parents[2] / "shared" / "data" / "studies"
 MULTICLASS = ("bloodmnist", "breastmnist", "elephant", "kather", "tiger", "wdbc")
-SURVIVAL = ("survival_blca", "survival_brca", "survival_coadread", "survival_gbmlgg", "survival_kirc", "survival_lusc")
+SURVIVAL = (
+    "survival_blca",
+    "survival_brca",
+    "survival_coadread",
+    "survival_gbmlgg",
+    "survival_kirc",
+    "survival_lusc",
+)
 WITHIN = 0.5
 """Share of the noise that the rows of one patient have in common."""
 Row = dict[str, object]
@@ -87,16 +97,22 @@ def _at(judged: Judged, rows: np.ndarray, patients: np.ndarray) -> Judged:
 
 
 def coverage(repetitions: int = 400, n_resamples: int = 600) -> list[Row]:
-    """The table: one line per population, number of patients, kind and metric; the ECE has no interval."""
-    cells = [(make, number, n) for number, (make, sizes) in enumerate(_populations()) for n in sizes]
+    """The table: one line per population, number of patients, kind and metric; the ECE has no
+    interval."""
+    cells = [
+        (make, number, n) for number, (make, sizes) in enumerate(_populations()) for n in sizes
+    ]
     cells.sort(key=lambda cell: -cell[2])
     work = Parallel(n_jobs=2)(delayed(_cell)(*cell, repetitions, n_resamples) for cell in cells)
     rows = [row for part in work for row in part]
-    return sorted(rows, key=lambda row: (str(row["population"]), int(str(row["patients"])), str(row["kind"])))
+    return sorted(
+        rows, key=lambda row: (str(row["population"]), int(str(row["patients"])), str(row["kind"]))
+    )
 
 
 def summary(rows: list[Row]) -> list[Row]:
-    """Smallest, mean and largest coverage over metrics, per population, number of patients and kind."""
+    """Smallest, mean and largest coverage over metrics, per population, number of patients and
+    kind."""
     frame = pl.DataFrame(rows, infer_schema_length=None)
     keys = ["population", "patients", "kind"]
     covered = pl.col("coverage")
@@ -139,8 +155,9 @@ def _cell(
 def _figures(
     population: Population, tasks: dict[str, Judged], rules: Rules
 ) -> dict[tuple[str, ...], tuple[float, float, float]]:
-    """Value and interval of every figure and paired difference, of ``all`` where there are several tasks."""
-    verdict = judge_tasks(population.endpoint, tasks, population.contrasts, rules)
+    """Value and interval of every figure and paired difference, of ``all`` where there are several
+    tasks."""
+    verdict = evaluate_tasks(population.endpoint, tasks, population.contrasts, rules)
     wanted = {name for pair in population.contrasts for name in pair}
     found: dict[tuple[str, ...], tuple[float, float, float]] = {}
     for m in verdict.metrics:
@@ -148,7 +165,11 @@ def _figures(
             found["absolute", m.method, m.output, m.metric] = m.value, m.ci_low, m.ci_high
     for c in verdict.comparisons:
         if c.output == "all" and not metric(c.metric).no_interval:
-            found["paired", c.method, c.reference, c.output, c.metric] = c.difference, c.ci_low, c.ci_high
+            found["paired", c.method, c.reference, c.output, c.metric] = (
+                c.difference,
+                c.ci_low,
+                c.ci_high,
+            )
     return found
 
 
@@ -169,23 +190,31 @@ def _populations() -> Iterator[tuple[Callable[[], Population], tuple[int, ...]]]
 PAIR = (("one", "other"),)
 
 
-def _noise(rng: np.random.Generator, patients: np.ndarray, width: tuple[int, ...], rows: int) -> np.ndarray:
+def _noise(
+    rng: np.random.Generator, patients: np.ndarray, width: tuple[int, ...], rows: int
+) -> np.ndarray:
     """Standard normal; the rows of a patient share a part."""
     shared = rng.normal(size=(N_POPULATION, *width))[patients]
     within = WITHIN if rows > 1 else 0.0
     return np.sqrt(within) * shared + np.sqrt(1 - within) * rng.normal(size=(len(patients), *width))
 
 
-def _two(rng: np.random.Generator, patients: np.ndarray, signal: np.ndarray, rows: int) -> dict[str, np.ndarray]:
+def _two(
+    rng: np.random.Generator, patients: np.ndarray, signal: np.ndarray, rows: int
+) -> dict[str, np.ndarray]:
     """Scores of two methods of unequal skill and scale, with a common part of the noise."""
     common = _noise(rng, patients, signal.shape[1:], rows)
     own = [_noise(rng, patients, signal.shape[1:], rows) for _ in range(2)]
-    scores = [skill * signal + 0.7 * common + 0.7 * noise for skill, noise in zip((1.5, 1.2), own, strict=True)]
+    scores = [
+        skill * signal + 0.7 * common + 0.7 * noise
+        for skill, noise in zip((1.5, 1.2), own, strict=True)
+    ]
     return {"one": scores[0], "other": 1.6 * scores[1]}
 
 
 def classes(k: int, rows: int) -> Population:
-    """Classes of unequal frequency; of several rows of a patient each has a class of its own (tiles)."""
+    """Classes of unequal frequency; of several rows of a patient each has a class of its own
+    (tiles)."""
     rng = np.random.default_rng([SEED, 1, k, rows])
     patients = np.repeat(np.arange(N_POPULATION), rows)
     frequency = np.array([0.65, 0.35] if k == 2 else [0.5, 0.35, 0.15])
@@ -193,7 +222,9 @@ def classes(k: int, rows: int) -> Population:
     scores = _two(rng, patients, np.eye(k)[truth], rows)
     said = {name: floor_log_prob(log_softmax(s + np.log(frequency))) for name, s in scores.items()}
     judged = Judged(np.eye(k, dtype=bool)[truth], patients, np.zeros_like(patients), said)
-    return Population(f"{k} classes, {rows} rows", Multiclass(tuple("abc"[:k])), {"all": judged}, PAIR)
+    return Population(
+        f"{k} classes, {rows} rows", Multiclass(tuple("abc"[:k])), {"all": judged}, PAIR
+    )
 
 
 def labels(rows: int) -> Population:
@@ -210,19 +241,24 @@ def labels(rows: int) -> Population:
 
 
 def follow_up(rows: int) -> Population:
-    """Discrete-time survival; the slides of a patient share its follow-up, and differ in what is predicted."""
+    """Discrete-time survival; the slides of a patient share its follow-up, and differ in what is
+    predicted."""
     size = N_POPULATION // 20  # every pair of rows is compared
     task = region_survival(size, 2 * rows, 4, SEED + rows)
     patients = np.repeat(np.arange(size), rows)
     log_prob = task.experts.log_prob.reshape(size, 2, rows, -1)
-    said = {name: log_prob[:, m].reshape(size * rows, -1) for m, name in enumerate(("one", "other"))}
+    said = {
+        name: log_prob[:, m].reshape(size * rows, -1) for m, name in enumerate(("one", "other"))
+    }
     time, event = task.time[patients], task.event[patients].astype(np.float64)
     edges = np.arange(5.0)
     fitted = region_survival(400, 2, 4, SEED + 100)
     censoring = Censoring.fit(fitted.time, fitted.event.astype(np.float64))
     context = SurvivalTruth(time, event, edges, (censoring,))
     judged = Judged(task.observed[patients], patients, np.zeros_like(patients), said, context)
-    return Population(f"survival, {rows} rows", Survival(tuple(edges.tolist())), {"all": judged}, PAIR)
+    return Population(
+        f"survival, {rows} rows", Survival(tuple(edges.tolist())), {"all": judged}, PAIR
+    )
 
 
 def expression(rows: int) -> Population:
@@ -246,12 +282,21 @@ def study(name: str) -> Population:
         [place / "predictions"],
         time_edges=parse_edges(edges.read_text().strip(), str(edges)) if edges.exists() else None,
     )
-    fit, test = (read.scored("all", np.flatnonzero(read.samples.roles == role)) for role in ("fit", "test"))
+    fit, test = (
+        read.scored("all", np.flatnonzero(read.samples.roles == role)) for role in ("fit", "test")
+    )
     logits = read.logits("all", read.frequency("all", fit))
     experts = Experts.from_logits(logits[test])
-    methods = {"mean_probability": MeanProbability(), "uniform_product": UniformProduct(), "best_expert": BestExpert()}
+    methods = {
+        "mean_probability": MeanProbability(),
+        "uniform_product": UniformProduct(),
+        "best_expert": BestExpert(),
+    }
     known, observed = Experts.from_logits(logits[fit]), read.truth["all"].observed[fit]
-    said = {name: method.fit_experts(known, observed, fit).combine(experts) for name, method in methods.items()}
+    said = {
+        name: method.fit_experts(known, observed, fit).combine(experts)
+        for name, method in methods.items()
+    }
     tasks = judged_rows(read, "all", [(fit, test)], [said], "sample")
     contrasts = (("best_expert", "uniform_product"), ("mean_probability", "uniform_product"))
     return Population(name, read.endpoint, tasks, contrasts)

@@ -1,18 +1,22 @@
-"""Segmentation of glands (glas) and nuclei (dsb2018_histology): three small encoders, five strategies, their fusion.
+"""Segmentation of glands (glas) and nuclei (dsb2018_histology): three small encoders, five
+strategies, their fusion.
 
-The whole of ``pathfuse dense run`` at reduced size (``dense_data``): the figures say that everything works together,
-and nothing about foundation models. The encoders are vision transformers with random weights, which differ in width,
-registers and seed; a random transformer still tells colours and textures apart. Pre-training them here, by predicting
-hidden pixels for two minutes, made frozen features worse on glas's validation images (patch 8: Dice .715 against .739;
-14: .570, .610; 16: .556, .576), so there is none. All have patch 8, as foundation models that are worth fusing are of a
-kind: with patches 6, 8 and 10 the finest was far ahead on the validation images (about .80, .76, .70), and the product
-was that model.
+The whole of ``pathfuse dense run`` at reduced size (``dense_data``): the figures say that
+everything works together, and nothing about foundation models. The encoders are vision transformers
+with random weights, which differ in width, registers and seed; a random transformer still tells
+colours and textures apart. Pre-training them here, by predicting hidden pixels for two minutes,
+made frozen features worse on glas's validation images (patch 8: Dice .715 against .739; 14: .570,
+.610; 16: .556, .576), so there is none. All have patch 8, as foundation models that are worth
+fusing are of a
+kind: with patches 6, 8 and 10 the finest was far ahead on the validation images (about .80, .76,
+.70), and the product was that model.
 
-Sizes, rates and epochs were chosen on validation images and by time; no test image was used to choose anything.
-``dice`` is the mean over background and foreground from the summed confusion matrices, with a 95 % percentile interval
-of 1000 resamples of images. ``best_expert`` is the single model that is best on the validation images; ``less_best``
-is the paired difference to it, ``less_top`` that to the model that is best on the test images themselves, which nobody
-could have known. ``seconds`` are those of one core.
+Sizes, rates and epochs were chosen on validation images and by time; no test image was used to
+choose anything. ``dice`` is the mean over background and foreground from the summed confusion
+matrices, with a 95 % percentile interval of 1000 resamples of images. ``best_expert`` is the single
+model that is best on the validation images; ``less_best`` is the paired difference to it,
+``less_top`` that to the model that is best on the test images themselves, which nobody could have
+known. ``seconds`` are those of one core.
 """
 
 import tempfile
@@ -22,9 +26,9 @@ import polars as pl
 
 from benchmarks.dense_data import CLASSES, dense_splits
 from benchmarks.feature_fusion import Row
-from pathfuse.dense.grid.config import GridConfig
-from pathfuse.dense.grid.page import BASE, paired
-from pathfuse.dense.grid.run import GridRun, run_grid
+from pathfuse.dense.benchmark.config import GridConfig
+from pathfuse.dense.benchmark.page import BASE, paired
+from pathfuse.dense.benchmark.run import GridRun, run_grid
 
 ENCODERS = {
     "narrow": "tiny:patch=8,dim=96,depth=3,seed=1",
@@ -36,9 +40,13 @@ RECIPE = {
     "epochs": 16, "batch": 4, "fit": "crop", "size_px": 96, "augment": False, "decoder_width": 64, "loss": "dice_ce",
     "device": "cpu",
 }  # fmt: skip
-PER_STRATEGY = {"lora": {"learning_rate": 1e-3}, "dora": {"learning_rate": 1e-3}, "cnn": {"epochs": 6}}
-"""Random weights bear the decoder's rate; the convolutional branch costs four times as much per epoch, and learns in
-fewer."""
+PER_STRATEGY = {
+    "lora": {"learning_rate": 1e-3},
+    "dora": {"learning_rate": 1e-3},
+    "cnn": {"epochs": 6},
+}
+"""Random weights bear the decoder's rate; the convolutional branch costs four times as much per
+epoch, and learns in fewer."""
 JOBS = 2
 
 
@@ -74,12 +82,16 @@ def rows(grid: GridRun) -> list[Row]:
     board = tables.leaderboard.filter(pl.col("metric") == "mDice")
     for row in board.iter_rows(named=True):
         here = {key: row[key] for key in ("dataset", "strategy", "seed")}
-        pairs = tables.comparisons.filter(pl.col("metric") == "mDice", *(pl.col(k) == v for k, v in here.items()))
+        pairs = tables.comparisons.filter(
+            pl.col("metric") == "mDice", *(pl.col(k) == v for k, v in here.items())
+        )
         of_class = tables.classes.filter(
             pl.col("metric") == "dice", pl.col("output") == CLASSES[1], pl.col("model") == row["model"],
             *(pl.col(k) == v for k, v in here.items()),
         )  # fmt: skip
-        singles = board.filter(pl.col("kind") == "model", *(pl.col(k) == v for k, v in here.items()))
+        singles = board.filter(
+            pl.col("kind") == "model", *(pl.col(k) == v for k, v in here.items())
+        )
         top = singles.sort("value")["model"][-1]
         fusion = row["kind"] == "fusion" and row["model"] != BASE
         less = paired(row["model"], BASE, pairs) if fusion else None
@@ -103,7 +115,9 @@ def rows(grid: GridRun) -> list[Row]:
                 "images": row["n_images"],
             }
         )
-    return found + [{**one, "method": f"{one['model']} failed: {one['sentence']}"} for one in grid.failed]
+    return found + [
+        {**one, "method": f"{one['model']} failed: {one['sentence']}"} for one in grid.failed
+    ]
 
 
 def value_of(metric: str, row: dict[str, object], board: pl.DataFrame) -> float | None:

@@ -1,10 +1,12 @@
-"""Small copies of two real data sets with splits, and an image of 20,000 x 20,000 that exists only window by window.
+"""Small copies of two real data sets with splits, and an image of 20,000 x 20,000 that exists only
+window by window.
 
-glas: 165 images of glands, a quarter of their width and height by averaging (775 x 522 to 193 x 130), masks by their
-nearest pixel. Its own train and test parts; 17 train images are drawn as validation. dsb2018_histology: 107 images of
-nuclei with their instances, at half their width and height (320 x 256 to 160 x 128), drawn into 60, 17 and 30. Patients
-are not known in either, so images are the unit; images of one slide may stand on both sides of dsb2018's draw. No test
-image has a say in anything but its own score.
+glas: 165 images of glands, a quarter of their width and height by averaging (775 x 522 to 193 x
+130), masks by their nearest pixel. Its own train and test parts; 17 train images are drawn as
+validation. dsb2018_histology: 107 images of nuclei with their instances, at half their width and
+height (320 x 256 to 160 x 128), drawn into 60, 17 and 30. Patients are not known in either, so
+images are the unit; images of one slide may stand on both sides of dsb2018's draw. No test image
+has a say in anything but its own score.
 """
 
 import csv
@@ -44,7 +46,15 @@ def _glas(place: Path) -> Path:
     pairs: dict[str, list[Pair]] = {"train": [], "testA": [], "testB": []}
     for part, own in pairs.items():
         for file in sorted((GLAS / part / "images").iterdir()):
-            own.append(_write(place, file, GLAS / part / "masks" / f"{file.stem}.png", GLAS_SHRINK, numbered=False))
+            own.append(
+                _write(
+                    place,
+                    file,
+                    GLAS / part / "masks" / f"{file.stem}.png",
+                    GLAS_SHRINK,
+                    numbered=False,
+                )
+            )
     train, val = _drawn(pairs["train"], len(pairs["train"]) - N_VAL)
     return _split(place, train, val, pairs["testA"] + pairs["testB"])
 
@@ -53,7 +63,13 @@ def _dsb(place: Path) -> Path:
     with (DSB / "manifest.csv").open(encoding="utf-8") as file:
         names = sorted(row["name"] for row in csv.DictReader(file))
     pairs = [
-        _write(place, DSB / "images" / f"{name}.png", DSB / "instances" / f"{name}.png", DSB_SHRINK, numbered=True)
+        _write(
+            place,
+            DSB / "images" / f"{name}.png",
+            DSB / "instances" / f"{name}.png",
+            DSB_SHRINK,
+            numbered=True,
+        )
         for name in names
     ]
     train, rest = _drawn(pairs, DSB_TRAIN)
@@ -85,7 +101,11 @@ def _write(place: Path, image_file: Path, mask_file: Path, shrink: int, *, numbe
 
 
 def _split(place: Path, train: list[Pair], val: list[Pair], test: list[Pair]) -> Path:
-    content = {"num_classes": 2, "class_names": CLASSES, "data": {"train": train, "val": val, "test": test}}
+    content = {
+        "num_classes": 2,
+        "class_names": CLASSES,
+        "data": {"train": train, "val": val, "test": test},
+    }
     (place / "split.json").write_text(json.dumps(content), encoding="utf-8")
     return place / "split.json"
 
@@ -102,5 +122,12 @@ class Endless:
         nuclei = np.sin(y / 7.0) * np.sin(x / 9.0) + 0.5 * np.sin((x + y) / 31.0)
         stroma = np.sin(y / 211.0) * np.cos(x / 173.0)
         pink, dark = np.clip(0.5 + 0.3 * stroma, 0, 1), np.clip(nuclei, 0, 1)
-        rgb = np.stack([230 - 90 * dark - 20 * pink, 190 - 110 * dark - 60 * pink, 220 - 60 * dark - 15 * pink], axis=2)
+        rgb = np.stack(
+            [
+                230 - 90 * dark - 20 * pink,
+                190 - 110 * dark - 60 * pink,
+                220 - 60 * dark - 15 * pink,
+            ],
+            axis=2,
+        )
         return np.clip(rgb, 0, 255).astype(np.uint8)

@@ -1,9 +1,11 @@
-"""``pathfuse dense predict`` on a PNG of 20,000 x 20,000 pixels with a mask: time and largest resident memory.
+"""``pathfuse dense predict`` on a PNG of 20,000 x 20,000 pixels with a mask: time and largest
+resident memory.
 
-The image is made up. Pillow holds its pixels (1.6 GB) until they are unpacked into a temporary file, tiles go through
-the network, logits go to disk band by band (1.6 GB in float16) and are counted against the mask (0.4 GB). Memory is
-that of the command's process, Python and torch included; it must stay under 3 GB. That memory does not grow with the
-height where an image is read by windows has a test (``tests/dense/network/test_tiles.py``, marked long).
+The image is made up. Pillow holds its pixels (1.6 GB) until they are unpacked into a temporary
+file, tiles go through the network, logits go to disk band by band (1.6 GB in float16) and are
+counted against the mask (0.4 GB). Memory is that of the command's process, Python and torch
+included; it must stay under 3 GB. That memory does not grow with the height where an image is read
+by windows has a test (``tests/dense/network/test_tiles.py``, marked long).
 """
 
 import subprocess
@@ -34,7 +36,8 @@ said = Path("/proc/self/status").read_text()
 sys.stderr.write(" " + re.search(r"VmHWM:\\s+(\\d+)", said)[1])
 sys.exit(status)
 """
-"""Of this program alone: what ``getrusage`` says starts with the memory of the process that called it."""
+"""Of this program alone: what ``getrusage`` says starts with the memory of the process that called
+it."""
 
 
 def dense_memory() -> list[Row]:
@@ -44,7 +47,16 @@ def dense_memory() -> list[Row]:
         _train(place)
         _write(place)
         start = time.perf_counter()
-        command = ["dense", "predict", "--model", place / "net", "--data", place / "split.json", "--part", "test"]
+        command = [
+            "dense",
+            "predict",
+            "--model",
+            place / "net",
+            "--data",
+            place / "split.json",
+            "--part",
+            "test",
+        ]
         done = subprocess.run(
             [sys.executable, "-c", MEASURED, *command, "--out", place / "logits"],
             check=True, capture_output=True, text=True,
@@ -70,7 +82,13 @@ def _train(place: Path) -> None:
     (place / "images").mkdir()
     split = make_split(place / "images", train=2, val=0, test=0, classes=2)
     recipe = DenseRecipe.of(
-        epochs=1, fit="crop", size_px=TILE, tile_overlap=OVERLAP, batch=4, decoder_width=32, device="cpu"
+        epochs=1,
+        fit="crop",
+        size_px=TILE,
+        tile_overlap=OVERLAP,
+        batch=4,
+        decoder_width=32,
+        device="cpu",
     )
     with one_core():
         train_dense(tiny_encoder(patch=16, dim=48, depth=1), split, recipe, place / "net")

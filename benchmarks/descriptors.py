@@ -1,4 +1,5 @@
-"""Frozen features of a small H&E image without any learning: colour, texture, and a random convolutional encoder."""
+"""Frozen features of a small H&E image without any learning: colour, texture, and a random
+convolutional encoder."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -25,9 +26,13 @@ def stains(image: Pixels) -> np.ndarray:
 
 
 def colour(image: Pixels) -> np.ndarray:
-    """Moments, quantiles and histograms of the colour channels and the stains, and their correlations."""
+    """Moments, quantiles and histograms of the colour channels and the stains, and their
+    correlations."""
     parts = []
-    for table, low, high in ((image.reshape(-1, 3) / 255.0, 0.0, 1.0), (stains(image).reshape(-1, 3), -0.3, 1.5)):
+    for table, low, high in (
+        (image.reshape(-1, 3) / 255.0, 0.0, 1.0),
+        (stains(image).reshape(-1, 3), -0.3, 1.5),
+    ):
         mean, sd = table.mean(axis=0), table.std(axis=0)
         scaled = (table - mean) / np.where(sd > 1e-8, sd, 1.0)
         parts += [mean, sd, (scaled**3).mean(axis=0), (scaled**4).mean(axis=0)]
@@ -39,9 +44,12 @@ def colour(image: Pixels) -> np.ndarray:
 
 
 def texture(image: Pixels) -> np.ndarray:
-    """Local binary patterns at three radii and co-occurrence measures at three distances, of brightness and nuclei."""
+    """Local binary patterns at three radii and co-occurrence measures at three distances, of
+    brightness and nuclei."""
     stain = stains(image)[..., 0]
-    parts = [patterns(plane, radius) for plane in (image.mean(axis=2), stain) for radius in (1, 2, 4)]
+    parts = [
+        patterns(plane, radius) for plane in (image.mean(axis=2), stain) for radius in (1, 2, 4)
+    ]
     levels = np.clip(image.mean(axis=2) / 256 * N_LEVELS, 0, N_LEVELS - 1).astype(int)
     darkness = np.clip((stain + 0.3) / 1.8 * N_LEVELS, 0, N_LEVELS - 1).astype(int)
     parts += [co_occurrence(plane, step) for plane in (levels, darkness) for step in (1, 2, 4)]
@@ -49,12 +57,14 @@ def texture(image: Pixels) -> np.ndarray:
 
 
 def patterns(plane: np.ndarray, radius: int) -> np.ndarray:
-    """Histogram of rotation-invariant uniform local binary patterns of 8 neighbours (Ojala et al. 2002), 10 bins."""
+    """Histogram of rotation-invariant uniform local binary patterns of 8 neighbours (Ojala et al.
+    2002), 10 bins."""
     n, m = plane.shape
     centre = plane[radius : n - radius, radius : m - radius]
     higher = np.stack(
         [
-            plane[radius * (1 + i) : n - radius * (1 - i), radius * (1 + j) : m - radius * (1 - j)] >= centre
+            plane[radius * (1 + i) : n - radius * (1 - i), radius * (1 + j) : m - radius * (1 - j)]
+            >= centre
             for i, j in AROUND
         ]
     )
@@ -64,7 +74,8 @@ def patterns(plane: np.ndarray, radius: int) -> np.ndarray:
 
 
 def co_occurrence(levels: np.ndarray, step: int) -> np.ndarray:
-    """Contrast, homogeneity, energy, entropy and correlation of grey levels (Haralick 1973), over four directions.
+    """Contrast, homogeneity, energy, entropy and correlation of grey levels (Haralick 1973), over
+    four directions.
 
     Mean and range over the directions, so that turning the tile changes nothing.
     """
@@ -73,7 +84,9 @@ def co_occurrence(levels: np.ndarray, step: int) -> np.ndarray:
     for down, right in ((0, step), (step, 0), (step, step), (step, -step)):
         first = levels[: n - down, max(0, -right) : m - max(0, right)]
         second = levels[down:, max(0, right) : m - max(0, -right)]
-        pairs = np.bincount((first * N_LEVELS + second).ravel(), minlength=N_LEVELS**2).astype(float)
+        pairs = np.bincount((first * N_LEVELS + second).ravel(), minlength=N_LEVELS**2).astype(
+            float
+        )
         joint = pairs.reshape(N_LEVELS, N_LEVELS)
         joint = (joint + joint.T) / (2 * joint.sum())
         i, j = np.indices(joint.shape)
@@ -89,18 +102,25 @@ def co_occurrence(levels: np.ndarray, step: int) -> np.ndarray:
 
 
 def random_encoder() -> Callable[[Pixels], np.ndarray]:
-    """Three convolutions with weights drawn once; means, deviations and maxima of every layer, at two scales."""
+    """Three convolutions with weights drawn once; means, deviations and maxima of every layer, at
+    two scales."""
     generator = torch.Generator().manual_seed(SEED)
     kernels = []
     for inside, outside in pairwise(WIDTHS):
         kernel = torch.randn(outside, inside, 3, 3, generator=generator)
-        kernel -= kernel.mean(dim=(2, 3), keepdim=True) if inside == WIDTHS[0] else 0.0  # edges, not brightness
+        kernel -= (
+            kernel.mean(dim=(2, 3), keepdim=True) if inside == WIDTHS[0] else 0.0
+        )  # edges, not brightness
         kernels.append(kernel * (2 / (inside * 9)) ** 0.5)
 
     def encode(image: Pixels) -> np.ndarray:
         with torch.inference_mode():
             start = torch.from_numpy(image.astype(np.float32) / 127.5 - 1).permute(2, 0, 1)[None]
-            parts = [part for scale in (1, 2) for part in _layers(functional.avg_pool2d(start, scale), kernels)]
+            parts = [
+                part
+                for scale in (1, 2)
+                for part in _layers(functional.avg_pool2d(start, scale), kernels)
+            ]
             return torch.cat(parts).double().numpy()
 
     return encode

@@ -8,9 +8,9 @@ import h5py
 import numpy as np
 import polars as pl
 
-from pathfuse.bags.folder import FeatureFolder, open_folder
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.outputs import Targets
+from pathfuse.features.folder import FeatureFolder, open_folder
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 """Public data beside the repository; not part of it."""
@@ -53,7 +53,9 @@ def write_bags(bags: Sequence[np.ndarray], label: np.ndarray, place: Path) -> Ba
     for i, bag in enumerate(bags):
         with h5py.File(place / f"{i:05d}.h5", "w") as file:
             file["features"] = bag.astype(np.float32)
-            file["coords"] = 256 * np.stack([np.arange(len(bag)), np.zeros(len(bag), dtype=np.int64)], axis=1)
+            file["coords"] = 256 * np.stack(
+                [np.arange(len(bag)), np.zeros(len(bag), dtype=np.int64)], axis=1
+            )
     folder = open_folder(place)
     units = [Unit(row, (slide,)) for row, slide in enumerate(folder.slides)]
     known = np.ones((len(label), 1), dtype=bool)

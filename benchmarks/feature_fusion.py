@@ -1,4 +1,5 @@
-"""What the benchmarks of feature fusion share: the rivals, all by one recipe each, and what training them costs.
+"""What the benchmarks of feature fusion share: the rivals, all by one recipe each, and what
+training them costs.
 
 Nothing is tuned: recipes are the defaults of their heads.
 """
@@ -38,8 +39,12 @@ def feature_fusions(**chosen: object) -> dict[str, Recipe]:
     return {
         "concat, linear": linear(**chosen),
         PCA_RIDGE: Recipe.of("pca_ridge", **chosen),
-        "Meta-Encoder, concat": Recipe.of("meta_encoder", strategy="concat", device="cpu", **chosen),
-        SELF_ATTENTION: Recipe.of("meta_encoder", strategy="self_attention", device="cpu", **chosen),
+        "Meta-Encoder, concat": Recipe.of(
+            "meta_encoder", strategy="concat", device="cpu", **chosen
+        ),
+        SELF_ATTENTION: Recipe.of(
+            "meta_encoder", strategy="self_attention", device="cpu", **chosen
+        ),
     }
 
 
@@ -54,14 +59,23 @@ class Trained:
 
 
 def trained(
-    name: str, features: Path | Mapping[str, Path], samples: Path, place: Path, recipe: Recipe, n_jobs: int = 1
+    name: str,
+    features: Path | Mapping[str, Path],
+    samples: Path,
+    place: Path,
+    recipe: Recipe,
+    n_jobs: int = 1,
 ) -> Trained:
     """Trains an expert in a folder of its own."""
     file = "".join(sign if sign.isalnum() else "_" for sign in name)
     given = features if isinstance(features, Path) else dict(features)
     out = train_expert(Expert(file, given, samples, place / file, recipe), n_jobs=n_jobs)
     manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
-    return Trained(out / "predictions" / f"{file}.parquet", Cost.from_dict(manifest["cost"]), len(manifest["parts"]))
+    return Trained(
+        out / "predictions" / f"{file}.parquet",
+        Cost.from_dict(manifest["cost"]),
+        len(manifest["parts"]),
+    )
 
 
 @dataclass(frozen=True)
@@ -73,9 +87,13 @@ class Fused:
     """Of fitting the fusion, given the predictions."""
 
 
-def fused(samples: pl.DataFrame, predictions: Mapping[str, Path], method: str = "auto", seed: int = 0) -> Fused:
+def fused(
+    samples: pl.DataFrame, predictions: Mapping[str, Path], method: str = "auto", seed: int = 0
+) -> Fused:
     """Fuses predictions, without judging them."""
-    result = pathfuse.fuse(pathfuse.read_study(samples, dict(predictions)), method, seed, n_resamples=0)
+    result = pathfuse.fuse(
+        pathfuse.read_study(samples, dict(predictions)), method, seed, n_resamples=0
+    )
     assert result.fused is not None
     return Fused(result.fused, Cost.from_dict(result.manifest["costs"]["fusion"]))
 

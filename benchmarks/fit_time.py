@@ -1,4 +1,5 @@
-"""Fit time of ``logitprod`` with its whole rho search beside the published schedule, on the same rows."""
+"""Fit time of ``logitprod`` with its whole rho search beside the published schedule, on the same
+rows."""
 
 import time
 
@@ -26,7 +27,9 @@ def fit_time() -> list[dict[str, object]]:
             ours = LogitProd().fit_experts(experts.rows(fit), observed[fit], fit)
             seconds.append(time.perf_counter() - start)
         start = time.perf_counter()
-        product, epochs = adam_fit(experts.rows(fit), observed[fit], experts.rows(validation), observed[validation])
+        product, epochs = adam_fit(
+            experts.rows(fit), observed[fit], experts.rows(validation), observed[validation]
+        )
         rival = time.perf_counter() - start
     judged = experts.rows(test)
     weights = product_weights(product, gate_features(judged)[0], judged.present)
@@ -41,5 +44,9 @@ def fit_time() -> list[dict[str, object]]:
             "seconds": rival,
             "test_nll": float(set_nll(weighted_product(judged, weights), observed[test]).mean()),
         },
-        {"method": "ratio published : logitprod", "seconds": rival / float(np.median(seconds)), "test_nll": None},
+        {
+            "method": "ratio published : logitprod",
+            "seconds": rival / float(np.median(seconds)),
+            "test_nll": None,
+        },
     ]

@@ -1,20 +1,25 @@
-"""Expression of 50 genes from H&E spots of her2st: fusion of features and of predictions, beside linear models.
+"""Expression of 50 genes from H&E spots of her2st: fusion of features and of predictions, beside
+linear models.
 
-Data: ``her2st_data``. Three protocols: leave one patient out (B: one section with few counts, C: five sections with
-many, so that each is trained on the other's depth); leave one section out of all six, so that both depths are trained
-on; and leave one section of patient C out, without B. The last came after a look at the second, where the fusion of
+Data: ``her2st_data``. Three protocols: leave one patient out (B: one section with few counts, C:
+five sections with many, so that each is trained on the other's depth); leave one section out of all
+six, so that both depths are trained on; and leave one section of patient C out, without B. The last
+came after a look at the second, where the fusion of
 predictions falls behind its singles: the two tell whether the other depth is to blame.
 
-Score: Pearson per gene inside a test section, mean over genes, then over sections; a constant prediction or target
-gives a missing value, which is counted. Two patients allow no interval by patient. The intervals draw blocks of 4 x 4
-neighbouring spots again inside each section, with the models as they are: they speak of other spots of these
-sections, not of other patients. Differences to the linear reference are paired on the same draws.
+Score: Pearson per gene inside a test section, mean over genes, then over sections; a constant
+prediction or target gives a missing value, which is counted. Two patients allow no interval by
+patient. The intervals draw blocks of 4 x 4
+neighbouring spots again inside each section, with the models as they are: they speak of other spots
+of these sections, not of other patients. Differences to the linear reference are paired on the same
+draws.
 
-Recipes are defaults, and no test spot has a say in anything but its own score. What inner folds (penalties) and early
-stopping keep whole is a block of neighbours, the column ``patient_id``. Predictions that are fused are out of fold by
-section; where patient B is trained on, which has one section, by block. "best single" is chosen on the test score,
-which favours it. ``seconds`` are those of all models that a method needs, one core each; ``dropped`` are spots of the
-images that the count tables lack.
+Recipes are defaults, and no test spot has a say in anything but its own score. What inner folds
+(penalties) and early stopping keep whole is a block of neighbours, the column ``patient_id``.
+Predictions that are fused are out of fold by section; where patient B is trained on, which has one
+section, by block. "best single" is chosen on the test score, which favours it. ``seconds`` are
+those of all models that a method needs, one core each; ``dropped`` are spots of the images that the
+count tables lack.
 """
 
 import tempfile
@@ -25,7 +30,15 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from benchmarks.feature_fusion import PCA_RIDGE, Row, feature_fusions, fused, linear, on_one_core, trained
+from benchmarks.feature_fusion import (
+    PCA_RIDGE,
+    Row,
+    feature_fusions,
+    fused,
+    linear,
+    on_one_core,
+    trained,
+)
 from benchmarks.her2st_data import ENCODERS, PLACE, SECTIONS, Spots, her2st_spots
 from benchmarks.spatial_pearson import Score, Sections, draw_blocks, spatial_pearson
 from pathfuse.costs import Cost, total
@@ -64,7 +77,11 @@ def her2st() -> list[Row]:
         "section out": _sections_out(spots, np.arange(len(spots.table))),
         "section of C out": _sections_out(spots, np.flatnonzero(spots.section != SECTIONS[0])),
     }
-    return [row for protocol, said in protocols.items() for row in _judge(protocol, said, spots, sections)]
+    return [
+        row
+        for protocol, said in protocols.items()
+        for row in _judge(protocol, said, spots, sections)
+    ]
 
 
 def _sections_out(spots: Spots, inside: np.ndarray) -> Said:
@@ -77,25 +94,31 @@ def _sections_out(spots: Spots, inside: np.ndarray) -> Said:
 
 
 def _patients_out(spots: Spots) -> Said:
-    """Two studies: a fusion inside two folds would be fitted on what models say that were trained on its test rows."""
+    """Two studies: a fusion inside two folds would be fitted on what models say that were trained
+    on its test rows."""
     said = Said()
     for patient, group in (("B", "site"), ("C", "patient")):
         test = (spots.table["patient"] == patient).to_numpy()
         crossed, alone = (
-            spots.samples().with_columns(pl.Series("split", np.where(test, "test", role))) for role in ("fit", "train")
+            spots.samples().with_columns(pl.Series("split", np.where(test, "test", role)))
+            for role in ("fit", "train")
         )
         _study(spots, crossed, alone, group, said)
     return said
 
 
-def _study(spots: Spots, crossed: pl.DataFrame, alone: pl.DataFrame, group: str, said: Said) -> None:
+def _study(
+    spots: Spots, crossed: pl.DataFrame, alone: pl.DataFrame, group: str, said: Said
+) -> None:
     """Trains everything and keeps what is said of the test rows.
 
     Args:
         spots: The spots.
-        crossed: Samples table for models whose predictions are fused: out of fold where they are trained on.
+        crossed: Samples table for models whose predictions are fused: out of fold where they are
+            trained on.
         alone: Samples table for the others, which need one model.
-        group: What the folds of ``crossed`` keep whole, ``patient`` (the block) or ``site`` (the section).
+        group: What the folds of ``crossed`` keep whole, ``patient`` (the block) or ``site`` (the
+            section).
         said: Takes what is said.
     """
     with tempfile.TemporaryDirectory() as folder:
@@ -105,7 +128,9 @@ def _study(spots: Spots, crossed: pl.DataFrame, alone: pl.DataFrame, group: str,
         predictions: dict[str, Path] = {}
         costs: list[Cost] = []
         for name in ENCODERS:
-            one = trained(name, spots.features[name], place / "crossed.csv", place, linear(group=group), JOBS)
+            one = trained(
+                name, spots.features[name], place / "crossed.csv", place, linear(group=group), JOBS
+            )
             predictions[name] = one.predictions
             costs.append(one.cost)
             said.add(name, spots, _judged(alone, pl.read_parquet(one.predictions)), one.cost)
@@ -123,9 +148,17 @@ def _judged(samples: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _judge(protocol: str, said: Said, spots: Spots, sections: Sections) -> list[Row]:
-    inside = [k for k, rows in enumerate(sections.rows) if not np.isnan(next(iter(said.mean.values()))[rows]).any()]
-    judged = Sections(tuple(sections.rows[k] for k in inside), tuple(sections.draws[k] for k in inside))
-    scores = {name: spatial_pearson(mean, spots.expression, judged) for name, mean in said.mean.items()}
+    inside = [
+        k
+        for k, rows in enumerate(sections.rows)
+        if not np.isnan(next(iter(said.mean.values()))[rows]).any()
+    ]
+    judged = Sections(
+        tuple(sections.rows[k] for k in inside), tuple(sections.draws[k] for k in inside)
+    )
+    scores = {
+        name: spatial_pearson(mean, spots.expression, judged) for name, mean in said.mean.items()
+    }
     best = max(ENCODERS, key=lambda name: scores[name].mean[0])
     middle = np.mean([scores[name].by_section for name in ENCODERS], axis=0)
     scores = {

@@ -1,13 +1,15 @@
-"""Spots of six breast cancer sections with their H&E (Andersson et al. 2021): expression, and features of each spot.
+"""Spots of six breast cancer sections with their H&E (Andersson et al. 2021): expression, and
+features of each spot.
 
-A spot's features are those of ``descriptors`` on a square around its centre. The square is one step of the spot grid
-wide (about 290 px, 200 um), so that neighbours share no pixel; it is read at half size. Spots that the count tables
-lack are left out.
+A spot's features are those of ``descriptors`` on a square around its centre. The square is one step
+of the spot grid wide (about 290 px, 200 um), so that neighbours share no pixel; it is read at half
+size. Spots that the count tables lack are left out.
 
-Expression is ``log1p`` of counts per 10,000 over all genes. The genes are fixed before anything is trained, on
-sections of five other patients (A1, D1, E1, G2, H1; their images are not here): of the 200 genes with the highest
-share the 50 that vary most inside a section beyond their counting noise (variance of analytic Pearson residuals, Lause
-et al. 2021). No spot that is trained or judged on has a say in it.
+Expression is ``log1p`` of counts per 10,000 over all genes. The genes are fixed before anything is
+trained, on sections of five other patients (A1, D1, E1, G2, H1; their images are not here): of the
+200 genes with the highest share the 50 that vary most inside a section beyond their counting noise
+(variance of analytic Pearson residuals, Lause et al. 2021). No spot that is trained or judged on
+has a say in it.
 """
 
 import gzip
@@ -65,10 +67,13 @@ class Spots:
         return self.table["block"].to_numpy()
 
     def samples(self, rows: np.ndarray | None = None) -> pl.DataFrame:
-        """``sample_id``, ``patient_id`` (the block), ``site`` (the section) and one ``target_`` per gene."""
+        """``sample_id``, ``patient_id`` (the block), ``site`` (the section) and one ``target_`` per
+        gene."""
         names = {"sample_id": "sample_id", "block": "patient_id", "section": "site"}
         table = self.table.select(list(names)).rename(names)
-        targets = pl.DataFrame({f"target_{g}": self.expression[:, k] for k, g in enumerate(self.genes)})
+        targets = pl.DataFrame(
+            {f"target_{g}": self.expression[:, k] for k, g in enumerate(self.genes)}
+        )
         whole = table.hstack(targets)
         return whole if rows is None else whole[rows]
 
@@ -117,7 +122,9 @@ def _selected(section: str) -> pl.DataFrame:
         where.alias("spot"),
         pl.lit(section).alias("section"),
         pl.lit(section[0]).alias("patient"),
-        pl.format("{}_{}_{}", pl.lit(section), pl.col("x") // BLOCK, pl.col("y") // BLOCK).alias("block"),
+        pl.format("{}_{}_{}", pl.lit(section), pl.col("x") // BLOCK, pl.col("y") // BLOCK).alias(
+            "block"
+        ),
         *("x", "y", "new_x", "pixel_x", "pixel_y"),
     )
 
@@ -167,7 +174,9 @@ def _features(table: pl.DataFrame) -> dict[str, Path]:
         sections = table.partition_by("section", maintain_order=True)
         found = Parallel(n_jobs=JOBS)(delayed(_described)(spots) for spots in sections)
         for name, place in places.items():
-            write_vectors(table["sample_id"].to_list(), np.concatenate([one[name] for one in found]), place)
+            write_vectors(
+                table["sample_id"].to_list(), np.concatenate([one[name] for one in found]), place
+            )
     return places
 
 
@@ -178,7 +187,9 @@ def _described(spots: pl.DataFrame) -> dict[str, np.ndarray]:
     step = abs(float(np.polyfit(spots["new_x"], spots["pixel_x"], 1)[0]))
     side = HALF * round(step / HALF)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # a whole slide is as large as it is
+        warnings.simplefilter(
+            "ignore", Image.DecompressionBombWarning
+        )  # a whole slide is as large as it is
         with Image.open(path) as file:
             image = file.convert("RGB")
     left = np.rint(spots.select("pixel_x", "pixel_y").to_numpy() - side / 2).astype(int).tolist()

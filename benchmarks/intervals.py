@@ -1,11 +1,13 @@
-"""Do intervals cover, and do tests reject as often as they say? Simulated patients with known truth.
+"""Do intervals cover, and do tests reject as often as they say? Simulated patients with known
+truth.
 
 See docs/design/statistics.md, section 5.
 
-Two experts' scores are binormal, so that their true AUROCs are analytic: Phi(shift / sqrt 2). Labels belong to patients
-and are drawn anew in every repetition. Target: 95 % intervals cover in 93 to 97 % of 500 repetitions, tests at 5 %
-reject in 3 to 7 % of 1,000 repetitions of the null. Every figure stands beside that of a customary rival. One seed for
-all, ``SEED``; smaller runs: ``python -m benchmarks.intervals 50 100 200`` (repetitions of each table, resamples).
+Two experts' scores are binormal, so that their true AUROCs are analytic: Phi(shift / sqrt 2).
+Labels belong to patients and are drawn anew in every repetition. Target: 95 % intervals cover in 93
+to 97 % of 500 repetitions, tests at 5 % reject in 3 to 7 % of 1,000 repetitions of the null. Every
+figure stands beside that of a customary rival. One seed for all, ``SEED``; smaller runs: ``python
+-m benchmarks.intervals 50 100 200`` (repetitions of each table, resamples).
 """
 
 import sys
@@ -21,8 +23,8 @@ from threadpoolctl import threadpool_limits
 from pathfuse.distributions.likelihood import log_softmax, set_nll
 from pathfuse.endpoints.multiclass import Multiclass
 from pathfuse.evaluation.delong import delong
+from pathfuse.evaluation.evaluate import evaluate_tasks
 from pathfuse.evaluation.intervals import percentile_interval, two_sided_p
-from pathfuse.evaluation.judge import judge_tasks
 from pathfuse.evaluation.judged import Judged, Verdict
 from pathfuse.evaluation.metrics.classification import weighted_auroc
 from pathfuse.evaluation.resampling import draw
@@ -51,7 +53,8 @@ class Drawn(NamedTuple):
 
 
 def interval_rivals(repetitions: int = 500, n_resamples: int = 1000) -> list[Row]:
-    """95 % intervals of the difference of two AUROCs, .802 and .714 in truth; one and two rows per patient."""
+    """95 % intervals of the difference of two AUROCs, .802 and .714 in truth; one and two rows per
+    patient."""
     shifts = (1.2, 0.8)
     truth = auroc_of(shifts[0]) - auroc_of(shifts[1])
     rows = []
@@ -64,7 +67,10 @@ def interval_rivals(repetitions: int = 500, n_resamples: int = 1000) -> list[Row
         for name in limits[0]:
             low, high = np.array([each[name] for each in limits]).T
             covered = float(((low <= truth) & (truth <= high)).mean())
-            where = {"too_high": float((low > truth).mean()), "too_low": float((high < truth).mean())}
+            where = {
+                "too_high": float((low > truth).mean()),
+                "too_low": float((high < truth).mean()),
+            }
             rows.append(
                 {
                     "rows_per_patient": per_patient,
@@ -80,11 +86,14 @@ def interval_rivals(repetitions: int = 500, n_resamples: int = 1000) -> list[Row
 
 
 def null_rejection(repetitions: int = 1000, n_resamples: int = 1000) -> list[Row]:
-    """Two exchangeable experts, tests at 5 %: fixed experts with one and two rows per patient, and trained in folds.
+    """Two exchangeable experts, tests at 5 %: fixed experts with one and two rows per patient, and
+    trained in folds.
 
-    Two rates outside of 3 to 7 % are the methods' own. The corrected t presumes that two folds' differences correlate
-    by .2; of experts that nothing trained they do not, so that it rejects in P(|t_4| > 1.5 x 2.78) = 1.4 %. The
-    bootstrap over folds takes the fitted experts as given: it does not know what other fit rows would have given.
+    Two rates outside of 3 to 7 % are the methods' own. The corrected t presumes that two folds'
+    differences correlate by .2; of experts that nothing trained they do not, so that it rejects in
+    P(|t_4| > 1.5 x 2.78) = 1.4 %. The
+    bootstrap over folds takes the fitted experts as given: it does not know what other fit rows
+    would have given.
     """
     cases: dict[str, Callable[[np.random.Generator], Drawn]] = {
         "fixed experts": lambda rng: draw_fixed(rng, (1.2, 1.2), 1),
@@ -126,19 +135,31 @@ def draw_fixed(rng: np.random.Generator, shifts: tuple[float, float], per_patien
     patients = np.repeat(np.arange(N_PATIENTS), per_patient)
     of_row = rng.multivariate_normal([0, 0], cover, size=len(patients))
     within = WITHIN if per_patient > 1 else 0.0
-    score = y[patients, None] * np.array(shifts) + np.sqrt(within) * of_patient[patients] + np.sqrt(1 - within) * of_row
-    log_odds = np.array(shifts) * score - np.array(shifts) ** 2 / 2 + np.log(PREVALENCE / (1 - PREVALENCE))
-    return Drawn(patients, y[patients], (log_odds[:, 0], log_odds[:, 1]), np.zeros(len(patients), dtype=int))
+    score = (
+        y[patients, None] * np.array(shifts)
+        + np.sqrt(within) * of_patient[patients]
+        + np.sqrt(1 - within) * of_row
+    )
+    log_odds = (
+        np.array(shifts) * score - np.array(shifts) ** 2 / 2 + np.log(PREVALENCE / (1 - PREVALENCE))
+    )
+    return Drawn(
+        patients, y[patients], (log_odds[:, 0], log_odds[:, 1]), np.zeros(len(patients), dtype=int)
+    )
 
 
 def draw_trained(rng: np.random.Generator) -> Drawn:
-    """Two linear discriminants, each on ten features of its own that say equally much, trained on the other folds."""
+    """Two linear discriminants, each on ten features of its own that say equally much, trained on
+    the other folds."""
     y = (rng.random(N_PATIENTS) < PREVALENCE).astype(int)
     folds = np.empty(N_PATIENTS, dtype=int)
     for outcome in (0, 1):
         members = np.flatnonzero(y == outcome)
         folds[members] = rng.permutation(len(members)) % FOLDS
-    shared, own = rng.normal(size=(N_PATIENTS, 1, N_FEATURES)), rng.normal(size=(N_PATIENTS, 2, N_FEATURES))
+    shared, own = (
+        rng.normal(size=(N_PATIENTS, 1, N_FEATURES)),
+        rng.normal(size=(N_PATIENTS, 2, N_FEATURES)),
+    )
     noise = np.sqrt(CORRELATION) * shared + np.sqrt(1 - CORRELATION) * own
     features = 1.2 / np.sqrt(N_FEATURES) * y[:, None, None] + noise
     log_odds = np.empty((2, N_PATIENTS))
@@ -159,10 +180,12 @@ def discriminant(x: np.ndarray, y: np.ndarray, unseen: np.ndarray) -> np.ndarray
 
 def judge_both(found: Drawn, rules: Rules, by_patient: bool = True) -> Verdict:
     """Through pathfuse; ``by_patient=False``: as if every row were a patient of its own."""
-    predictions = {name: log_probs(s) for name, s in zip(("one", "other"), found.log_odds, strict=True)}
+    predictions = {
+        name: log_probs(s) for name, s in zip(("one", "other"), found.log_odds, strict=True)
+    }
     patients = found.patients if by_patient else np.arange(len(found.truth))
     judged = Judged(np.eye(2, dtype=bool)[found.truth], patients, found.folds, predictions)
-    return judge_tasks(Multiclass(("no", "yes")), {"all": judged}, [("one", "other")], rules)
+    return evaluate_tasks(Multiclass(("no", "yes")), {"all": judged}, [("one", "other")], rules)
 
 
 def log_probs(log_odds: np.ndarray) -> np.ndarray:
@@ -173,7 +196,12 @@ def intervals_of(found: Drawn, n_resamples: int, seed: int) -> dict[str, tuple[f
     """Ours and the rivals', of the difference of the AUROCs."""
     result = {}
     several = len(np.unique(found.patients)) < len(found.patients)
-    ways = [("auto", True), ("percentile", True), ("bca", True), *([("percentile", False)] if several else [])]
+    ways = [
+        ("auto", True),
+        ("percentile", True),
+        ("bca", True),
+        *([("percentile", False)] if several else []),
+    ]
     for kind, by_patient in ways:
         verdict = judge_both(found, Rules(n_resamples, seed, kind), by_patient)
         (row,) = [c for c in verdict.comparisons if c.metric == "auroc"]
@@ -182,7 +210,9 @@ def intervals_of(found: Drawn, n_resamples: int, seed: int) -> dict[str, tuple[f
     apart = percentile_interval(unpaired(found, n_resamples, seed))
     result["rival: unpaired bootstrap of rows"] = apart.low, apart.high
     theirs = delong(*found.log_odds, found.truth == 1)
-    half = 1.959964 * np.sqrt(theirs.covariance[0, 0] + theirs.covariance[1, 1] - 2 * theirs.covariance[0, 1])
+    half = 1.959964 * np.sqrt(
+        theirs.covariance[0, 0] + theirs.covariance[1, 1] - 2 * theirs.covariance[0, 1]
+    )
     what = "rival: DeLong's normal interval" + (" of rows" if several else "")
     result[what] = theirs.difference - half, theirs.difference + half
     return result
@@ -192,7 +222,9 @@ def unpaired(found: Drawn, n_resamples: int, seed: int) -> np.ndarray:
     """Differences of AUROCs, each resampled on its own, row by row."""
     values = []
     for number, score in enumerate(found.log_odds):
-        counts = draw(np.arange(len(score)), np.zeros(len(score), dtype=int), n_resamples, 2 * seed + number).counts
+        counts = draw(
+            np.arange(len(score)), np.zeros(len(score), dtype=int), n_resamples, 2 * seed + number
+        ).counts
         values.append(weighted_auroc(score, found.truth == 1, counts.astype(float)))
     return values[0] - values[1]
 
@@ -223,7 +255,9 @@ def p_values_of(found: Drawn, n_resamples: int, seed: int) -> dict[tuple[str, st
             if test.metric in ("auroc", "nll"):
                 result[f"pathfuse, {test.test} (nothing was trained)", test.metric] = test.p_value
     nll = [set_nll(log_probs(s), np.eye(2, dtype=bool)[found.truth]) for s in found.log_odds]
-    result["rival: unpaired bootstrap of rows", "auroc"] = two_sided_p(unpaired(found, n_resamples, seed))
+    result["rival: unpaired bootstrap of rows", "auroc"] = two_sided_p(
+        unpaired(found, n_resamples, seed)
+    )
     result["rival: scipy's paired t of rows", "nll"] = float(ttest_rel(*nll).pvalue)
     return result
 
@@ -242,7 +276,9 @@ def differences_by_fold(found: Drawn) -> dict[str, np.ndarray]:
 
 
 if __name__ == "__main__":
-    n_coverage, n_null, n_resamples = (int(a) for a in (*sys.argv[1:], *("500", "1000", "1000")[len(sys.argv) - 1 :]))
+    n_coverage, n_null, n_resamples = (
+        int(a) for a in (*sys.argv[1:], *("500", "1000", "1000")[len(sys.argv) - 1 :])
+    )
     with pl.Config(tbl_rows=-1, tbl_cols=-1, fmt_str_lengths=80, tbl_width_chars=160):
         print(pl.DataFrame(interval_rivals(n_coverage, n_resamples)))
         print(pl.DataFrame(null_rejection(n_null, n_resamples)))

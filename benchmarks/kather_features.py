@@ -1,10 +1,12 @@
-"""Fusion of features and of predictions on six texture families of 5,000 colorectal tiles (Kather et al. 2016).
+"""Fusion of features and of predictions on six texture families of 5,000 colorectal tiles (Kather
+et al. 2016).
 
-Half of the tiles of each class, drawn with seed 0, are fitted on, the other half is judged. Blank values (co-occurrence
-of 40 blank tiles, perceptual of 2) become the mean of the fit rows. No patient is known, so that intervals are of
-tiles, and all figures are optimistic alike. Nothing is tuned: every recipe is the default of its head. Known, 2,500
-fit rows (column ``known``): accuracy of a logistic regression on all six 0.868, of stacking six of them 0.886.
-``less_pca`` is the difference to principal components and logistic regression of all six, paired on the same tiles.
+Half of the tiles of each class, drawn with seed 0, are fitted on, the other half is judged. Blank
+values (co-occurrence of 40 blank tiles, perceptual of 2) become the mean of the fit rows. No
+patient is known, so that intervals are of tiles, and all figures are optimistic alike. Nothing is
+tuned: every recipe is the default of its head. Known, 2,500 fit rows (column ``known``): accuracy
+of a logistic regression on all six 0.868, of stacking six of them 0.886. ``less_pca`` is the
+difference to principal components and logistic regression of all six, paired on the same tiles.
 """
 
 import tempfile
@@ -37,7 +39,8 @@ def kather_features() -> list[Row]:
 
 @on_one_core
 def fusion_cost() -> list[Row]:
-    """What fusion of features costs beside fusion of predictions, in the run of ``kather_features``."""
+    """What fusion of features costs beside fusion of predictions, in the run of
+    ``kather_features``."""
     if not FILE.is_file():
         return [{"what": f"not run: {FILE} is absent"}]
     found = _run()
@@ -48,7 +51,10 @@ def fusion_cost() -> list[Row]:
         f"singles out of fold ({found.models[FUSED]} models) and fusion of predictions": whole,
     }
     rows: list[Row] = [{"what": what, **figures(cost)} for what, cost in parts.items()]
-    for what, beside in (("fusion of predictions, singles given", given), ("singles and their fusion", whole)):
+    for what, beside in (
+        ("fusion of predictions, singles given", given),
+        ("singles and their fusion", whole),
+    ):
         times = ratios(own, beside)
         rows.append(
             {

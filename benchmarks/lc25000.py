@@ -1,9 +1,11 @@
-"""Tile experts on frozen features that are computed here, and their fusion, on lung tiles of LC25000.
+"""Tile experts on frozen features that are computed here, and their fusion, on lung tiles of
+LC25000.
 
-Fit and test rows are those of ``studies/lc25000_lung``, or else half of the groups each; a group holds the turned and
-flipped copies of one tile, so it is the patient. Every expert is cross-fitted on the fit rows by group and refitted for
-the test rows; the fusion is fitted on the cross-fitted rows. Recipes are the defaults with ``standardize``: nothing
-was tuned, and no choice looks at a test row. Tiles are read at half size; features are kept in ``results/cache``.
+Fit and test rows are those of ``studies/lc25000_lung``, or else half of the groups each; a group
+holds the turned and flipped copies of one tile, so it is the patient. Every expert is cross-fitted
+on the fit rows by group and refitted for the test rows; the fusion is fitted on the cross-fitted
+rows. Recipes are the defaults with ``standardize``: nothing was tuned, and no choice looks at a
+test row. Tiles are read at half size; features are kept in ``results/cache``.
 """
 
 import tempfile
@@ -88,7 +90,9 @@ def _samples() -> pl.DataFrame:
     )
 
 
-def _study(head: str, recipe: Recipe, features: dict[str, Path], samples: pl.DataFrame) -> list[Row]:
+def _study(
+    head: str, recipe: Recipe, features: dict[str, Path], samples: pl.DataFrame
+) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         samples.write_csv(place / "samples.csv")
@@ -113,7 +117,13 @@ def _study(head: str, recipe: Recipe, features: dict[str, Path], samples: pl.Dat
 
 def _goal(head: str, rows: list[Row], experts: tuple[str, ...]) -> list[Row]:
     """Fused less best expert; the best is chosen on the test rows, which favours it."""
-    value = {metric: {row["method"]: float(str(row[metric])) for row in rows} for metric in ("accuracy", "nll")}
-    best = {"accuracy": max(value["accuracy"][e] for e in experts), "nll": min(value["nll"][e] for e in experts)}
+    value = {
+        metric: {row["method"]: float(str(row[metric])) for row in rows}
+        for metric in ("accuracy", "nll")
+    }
+    best = {
+        "accuracy": max(value["accuracy"][e] for e in experts),
+        "nll": min(value["nll"][e] for e in experts),
+    }
     less = {metric: value[metric]["fused"] - best[metric] for metric in best}
     return [{"head": head, "method": "fused less best expert", **less}]

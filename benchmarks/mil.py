@@ -1,12 +1,14 @@
-"""Gated attention on the classic multiple-instance sets, beside the figures that its authors report.
+"""Gated attention on the classic multiple-instance sets, beside the figures that its authors
+report.
 
-Stratified 5-fold cross-validation over bags, repeated with other folds and weights; every method has the same folds.
-The recipe of the attention head is one of ``CANDIDATES``, chosen for every outer fold by 2-fold cross-validation
-inside its training bags (lowest NLL), so no test bag has a say in it. What the candidates vary, and the fixed rest
-(widths of Ilse et al., Adam, weight decay 0.005, tanh gate, standardised features, the last epoch), was settled in
-trials on folds of tiger and elephant with other seeds, of which cutting outliers mattered most. Known: 10-fold
-cross-validation, five times, of Ilse, Tomczak and Welling 2018 (attention, gated attention), which trains on 90% of
-the bags, here 80%.
+Stratified 5-fold cross-validation over bags, repeated with other folds and weights; every method
+has the same folds. The recipe of the attention head is one of ``CANDIDATES``, chosen for every
+outer fold by 2-fold cross-validation inside its training bags (lowest NLL), so no test bag has a
+say in it. What the candidates vary, and the fixed rest (widths of Ilse et al., Adam, weight decay
+0.005, tanh gate, standardised features, the last epoch), was settled in trials on folds of tiger
+and elephant with other seeds, of which cutting outliers mattered most. Known: 10-fold
+cross-validation, five times, of Ilse, Tomczak and Welling 2018 (attention, gated attention), which
+trains on 90% of the bags, here 80%.
 """
 
 import tempfile
@@ -68,12 +70,16 @@ def _judge(name: str, bags: Bags) -> list[Row]:
     picked: dict[str, Counter[str]] = {"abmil": Counter()}
     for seed in range(REPEATS):
         hits: Counter[str] = Counter()
-        folds = StratifiedKFold(OUTER, shuffle=True, random_state=seed).split(bags.label, bags.label)
+        folds = StratifiedKFold(OUTER, shuffle=True, random_state=seed).split(
+            bags.label, bags.label
+        )
         for fit, test in folds:
             for head, choices in picked.items():
                 choice = _choose(head, bags, memory, fit, seed)
                 choices[choice] += 1
-                hits[head] += _hits(_trained(_recipe(head, choice), bags, memory, fit, test, seed), bags, test)
+                hits[head] += _hits(
+                    _trained(_recipe(head, choice), bags, memory, fit, test, seed), bags, test
+                )
             for choice in UNCHOSEN:
                 raw = _trained(_recipe("abmil", choice), bags, memory, fit, test, seed)
                 hits[f"abmil, {choice}"] += _hits(raw, bags, test)
@@ -82,7 +88,10 @@ def _judge(name: str, bags: Bags) -> list[Row]:
             hits["linear_probe"] += _hits(_probed(bags, memory, fit, test, seed), bags, test)
         for method, n in hits.items():
             right.setdefault(method, []).append(n / len(bags.label))
-    notes = {head: ", ".join(f"{name} {n}" for name, n in count.most_common()) for head, count in picked.items()}
+    notes = {
+        head: ", ".join(f"{name} {n}" for name, n in count.most_common())
+        for head, count in picked.items()
+    }
     notes = {head: f"chosen on inner folds: {note}" for head, note in notes.items()}
     notes |= {f"abmil, {choice}": note for choice, note in UNCHOSEN.items()}
     notes["mean_pool"] = f"the same in every fold: {RIVAL}"
@@ -100,7 +109,12 @@ def _judge(name: str, bags: Bags) -> list[Row]:
             "within_.02": float(np.mean(right[method])) >= best - 0.02,
             "note": notes[method],
         }
-        for method in ("abmil", *(f"abmil, {choice}" for choice in UNCHOSEN), "mean_pool", "linear_probe")
+        for method in (
+            "abmil",
+            *(f"abmil, {choice}" for choice in UNCHOSEN),
+            "mean_pool",
+            "linear_probe",
+        )
     ]
 
 
@@ -119,17 +133,23 @@ def _choose(head: str, bags: Bags, memory: BagReader, rows: np.ndarray, seed: in
     return min(loss, key=loss.__getitem__)
 
 
-def _trained(recipe: Recipe, bags: Bags, memory: BagReader, fit: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
+def _trained(
+    recipe: Recipe, bags: Bags, memory: BagReader, fit: np.ndarray, test: np.ndarray, seed: int
+) -> np.ndarray:
     """A head's outputs for some bags, trained on others."""
     scale = fit_scale(memory, bags.some(fit))
     scale = Scale(scale.mean, scale.sd, recipe.clip)
     reader = BagReader(bags.folder, 512, scale)
-    reader.kept.update({unit.slides: scale.apply(memory.read(unit)) for unit in bags.units})  # spares opening files
+    reader.kept.update(
+        {unit.slides: scale.apply(memory.read(unit)) for unit in bags.units}
+    )  # spares opening files
     head = train(Work(reader, bags.some(fit), [], bags.targets), recipe, seed).head
     return predict(head, reader, bags.some(test), recipe).outputs
 
 
-def _probed(bags: Bags, memory: BagReader, fit: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
+def _probed(
+    bags: Bags, memory: BagReader, fit: np.ndarray, test: np.ndarray, seed: int
+) -> np.ndarray:
     table = pooled(memory, bags.units)
     mean, sd = table[fit].mean(axis=0), table[fit].std(axis=0)
     table = (table - mean) / np.where(sd > 1e-8, sd, 1.0)

@@ -2,10 +2,10 @@
 
 See docs/design/logitprod.md, section 4.
 
-Every method is fitted on the same fit rows and judged on the same test rows. "overfitted" means that the experts were
-trained on the fit rows, so that there they look better than they are; pathfuse refuses such rows unless told otherwise,
-the released code fits its gate on them. One thread. Scores: test NLL (for survival the censored one), and macro AUROC
-or Harrell's C.
+Every method is fitted on the same fit rows and judged on the same test rows. "overfitted" means
+that the experts were trained on the fit rows, so that there they look better than they are;
+pathfuse refuses such rows unless told otherwise, the released code fits its gate on them. One
+thread. Scores: test NLL (for survival the censored one), and macro AUROC or Harrell's C.
 """
 
 import time
@@ -37,11 +37,15 @@ Discrimination = Callable[[np.ndarray], float]
 
 
 def published() -> list[Row]:
-    """Classification (N 800, M 7, K 3) and survival (N 600, M 6, T 4), on held-out and on overfitted fit rows."""
+    """Classification (N 800, M 7, K 3) and survival (N 600, M 6, T 4), on held-out and on
+    overfitted fit rows."""
     need_torch()  # its import belongs to nobody's fit time
     with threadpool_limits(1):
         return [
-            row for task in (_classification, _survival) for overfitted in (False, True) for row in task(overfitted)
+            row
+            for task in (_classification, _survival)
+            for overfitted in (False, True)
+            for row in task(overfitted)
         ]
 
 
@@ -53,7 +57,9 @@ def _classification(overfitted: bool) -> list[Row]:
         return float(macro_auroc(log_prob, y[n:], np.ones((1, N_TEST)))[0])
 
     experts, observed = Experts.from_logits(logits), np.eye(3, dtype=bool)[y]
-    return _compare("classification", "multiclass", overfitted, experts, observed, n, "auroc", auroc)
+    return _compare(
+        "classification", "multiclass", overfitted, experts, observed, n, "auroc", auroc
+    )
 
 
 def _survival(overfitted: bool) -> list[Row]:
@@ -64,7 +70,9 @@ def _survival(overfitted: bool) -> list[Row]:
     def c_index(log_prob: np.ndarray) -> float:
         return float(concordance(risk_of(log_prob), *harrell_pairs(truth), np.ones((1, N_TEST)))[0])
 
-    return _compare("survival", "survival", overfitted, task.experts, task.observed, n, "c_index", c_index)
+    return _compare(
+        "survival", "survival", overfitted, task.experts, task.observed, n, "c_index", c_index
+    )
 
 
 def _compare(
@@ -80,10 +88,18 @@ def _compare(
     fit, truth = experts.rows(np.arange(n)), observed[:n]
     judged, unseen = experts.rows(np.arange(n, len(observed))), observed[n:]
     recipes = {"published recipe": LogitProd(variant="published", recipe=recipe, seed=SEED)}
-    if recipe == "survival":  # the others' accidents change nothing here: no partial batch, and the last epoch is best
+    if (
+        recipe == "survival"
+    ):  # the others' accidents change nothing here: no partial batch, and the last epoch is best
         quirks = ("no_survival_gradient", "last_epoch")
-        recipes["published recipe with its quirks"] = clone(recipes["published recipe"]).set_params(quirks=quirks)
-    alone = {**recipes, "uniform product": UniformProduct(), "pathfuse logitprod": LogitProd(seed=SEED)}
+        recipes["published recipe with its quirks"] = clone(recipes["published recipe"]).set_params(
+            quirks=quirks
+        )
+    alone = {
+        **recipes,
+        "uniform product": UniformProduct(),
+        "pathfuse logitprod": LogitProd(seed=SEED),
+    }
     methods: dict[str, Callable[[], Fusion]] = {
         **{name: partial(_alone, method, fit, truth) for name, method in alone.items()},
         "pathfuse auto": partial(_auto, endpoint, fit, truth),
@@ -124,5 +140,7 @@ def _alone(method: Fusion, experts: Experts, observed: np.ndarray) -> Fusion:
 
 def _auto(endpoint: str, experts: Experts, observed: np.ndarray) -> Fusion:
     """As ``runs.fitting`` does: the endpoint's own methods, then the council."""
-    fitted = fit_methods(new_methods(SEED, endpoint), experts, observed, np.arange(len(observed)), SEED)
+    fitted = fit_methods(
+        new_methods(SEED, endpoint), experts, observed, np.arange(len(observed)), SEED
+    )
     return Auto(endpoint, seed=SEED).from_fitted(fitted, experts, observed)

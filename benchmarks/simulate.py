@@ -17,15 +17,17 @@ def region_experts(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Logits (n, experts, classes) and labels.
 
-    A hidden 2-d covariate places every sample; an expert's skill is 1.2 to 2.2 near its own centre and 0.15 to 0.55
-    elsewhere. Half of the noise is shared between experts, and logit scales run from e^-0.9 to e^0.9.
+    A hidden 2-d covariate places every sample; an expert's skill is 1.2 to 2.2 near its own centre
+    and 0.15 to 0.55 elsewhere. Half of the noise is shared between experts, and logit scales run
+    from e^-0.9 to e^0.9.
 
     Args:
         n: Samples.
         n_experts: Experts.
         n_classes: Classes.
         seed: Seed.
-        overfitted: The first so many rows are rows that the experts were trained on: every expert is sure and right.
+        overfitted: The first so many rows are rows that the experts were trained on: every expert
+            is sure and right.
     """
     rng = np.random.default_rng(seed)
     place = rng.normal(size=(n, 2))
@@ -57,25 +59,30 @@ class SurvivalTask(NamedTuple):
     def experts(self) -> Experts:
         """Event distributions with their tail."""
         n, m, t = self.hazard_logit.shape
-        log_prob = floor_log_prob(event_distribution(self.hazard_logit.reshape(n * m, t))).reshape(n, m, t + 1)
+        log_prob = floor_log_prob(event_distribution(self.hazard_logit.reshape(n * m, t))).reshape(
+            n, m, t + 1
+        )
         return Experts(log_prob, np.ones((n, m), dtype=bool))
 
 
-def region_survival(n: int, n_experts: int, n_bins: int, seed: int, overfitted: int = 0) -> SurvivalTask:
-    """Event times in bins (0, 1], (1, 2], ... with about 40 % censored, and experts that see the risk by region.
+def region_survival(
+    n: int, n_experts: int, n_bins: int, seed: int, overfitted: int = 0
+) -> SurvivalTask:
+    """Event times in bins (0, 1], (1, 2], ... with about 40 % censored, and experts that see the
+    risk by region.
 
-    A hidden risk moves the log-odds of the hazard in every bin; times are uniform inside their bin. Each expert sees
-    the risk under noise, half of it shared, and is sharp in its own region; skill and logit scales as in
-    ``region_experts``.
-    Censoring is exponential; whoever outlives the last bin is censored there.
+    A hidden risk moves the log-odds of the hazard in every bin; times are uniform inside their bin.
+    Each expert sees the risk under noise, half of it shared, and is sharp in its own region; skill
+    and logit scales as in ``region_experts``. Censoring is exponential; whoever outlives the last
+    bin is censored there.
 
     Args:
         n: Samples.
         n_experts: Experts.
         n_bins: Bins T, each one unit of time long.
         seed: Seed.
-        overfitted: The first so many rows are rows that the experts were trained on: every expert has learnt their
-            follow-up by heart.
+        overfitted: The first so many rows are rows that the experts were trained on: every expert
+            has learnt their follow-up by heart.
     """
     rng = np.random.default_rng(seed)
     place, risk = rng.normal(size=(n, 2)), rng.normal(size=n)

@@ -1,4 +1,5 @@
-"""Pearson correlation of expression inside a section, and its spread when blocks of spots are drawn again."""
+"""Pearson correlation of expression inside a section, and its spread when blocks of spots are drawn
+again."""
 
 from dataclasses import dataclass
 
@@ -49,7 +50,8 @@ class Score:
     by_section: Float[np.ndarray, "section resample"]
     """First the value itself."""
     missing: int
-    """Genes with a constant target or prediction, over all sections; they are left out, and do not count as 0."""
+    """Genes with a constant target or prediction, over all sections; they are left out, and do not
+    count as 0."""
 
     @property
     def mean(self) -> Float[np.ndarray, " resample"]:
@@ -72,7 +74,10 @@ def weighted_pearson(
 ) -> Float[np.ndarray, "resample gene"]:
     """Pearson correlation under weights; NaN where either is constant."""
     share = weights / weights.sum(axis=1, keepdims=True)
-    x, y = x - x.mean(axis=0), y - y.mean(axis=0)  # about zero, so that the differences below lose no digits
+    x, y = (
+        x - x.mean(axis=0),
+        y - y.mean(axis=0),
+    )  # about zero, so that the differences below lose no digits
     mean_x, mean_y = share @ x, share @ y
     square_x, square_y = share @ x**2, share @ y**2
     variance_x, variance_y = square_x - mean_x**2, square_y - mean_y**2

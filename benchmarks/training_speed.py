@@ -1,10 +1,11 @@
 """Packed batches beside the field's habit, a loop over single bags, on the same bags.
 
-Both train the same gated attention from the same weights, in the same order of bags, without dropout, with Adam at a
-constant rate. The loop feeds one bag at a time to a plain softmax, as published MIL code does, and either steps after
-16 bags with summed gradients, which is the same optimisation, or after every bag, which is the habit itself. All
-three share standardised features in memory. One thread; median seconds of ``REPEATS`` runs that take turns, after one
-epoch of each that is not counted.
+Both train the same gated attention from the same weights, in the same order of bags, without
+dropout, with Adam at a constant rate. The loop feeds one bag at a time to a plain softmax, as
+published MIL code does, and either steps after 16 bags with summed gradients, which is the same
+optimisation, or after every bag, which is the habit itself. All three share standardised features
+in memory. One thread; median seconds of ``REPEATS`` runs that take turns, after one epoch of each
+that is not counted.
 """
 
 import tempfile
@@ -18,7 +19,6 @@ import torch
 from torch.nn import functional
 
 from benchmarks.feature_files import SHARED, Bags, mil_set, write_bags
-from pathfuse.bags.folder import open_folder
 from pathfuse.experts.batches import BagReader, fit_scale
 from pathfuse.experts.heads.abmil import GatedAttention
 from pathfuse.experts.heads.base import Head
@@ -27,6 +27,7 @@ from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.recipe import Recipe
 from pathfuse.experts.training import mean_loss, train
 from pathfuse.experts.work import Work
+from pathfuse.features.folder import open_folder
 from pathfuse.testing.cohort import CohortPlan, write_cohort
 
 REPEATS, SEED = 3, 0
@@ -34,7 +35,8 @@ Row = dict[str, object]
 
 
 def training_speed() -> list[Row]:
-    """Real sets where they are there, then a made-up cohort of three sizes of bag and two lengths of feature."""
+    """Real sets where they are there, then a made-up cohort of three sizes of bag and two lengths
+    of feature."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     rows: list[Row] = []
@@ -45,11 +47,15 @@ def training_speed() -> list[Row]:
                 for name, epochs in (("tiger", 10), ("elephant", 10), ("musk2", 5)):
                     rows += _compare(name, mil_set(name, place), epochs)
             else:
-                print(f"training_speed: {SHARED / 'mil_benchmarks'} is absent; the made-up cohort alone is timed")
+                print(
+                    f"training_speed: {SHARED / 'mil_benchmarks'} is absent; the made-up cohort alone is timed"
+                )
             for tiles, dim, epochs in (
                 ((8, 16), 64, 10), ((20, 60), 64, 10), ((200, 600), 64, 3), ((20, 60), 1024, 3), ((200, 600), 1024, 1)
             ):  # fmt: skip
-                rows += _compare(f"cohort, {tiles[0]}-{tiles[1]} tiles", _cohort(tiles, dim, place), epochs)
+                rows += _compare(
+                    f"cohort, {tiles[0]}-{tiles[1]} tiles", _cohort(tiles, dim, place), epochs
+                )
     finally:
         torch.set_num_threads(before)
     return rows
@@ -121,12 +127,19 @@ def _loop(bags: Bags, work: Work, step_after: int, recipe: Recipe) -> Head:
     torch.manual_seed(SEED)
     head = make_head(recipe, Inputs({"features": bags.folder.dim}), 2)
     assert isinstance(head, GatedAttention)
-    adam = torch.optim.Adam(head.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    adam = torch.optim.Adam(
+        head.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
     for epoch in range(recipe.epochs):
         order = np.random.default_rng([SEED, epoch]).permutation(len(bags.units))
         for start in range(0, len(order), step_after):
             _step(
-                head, adam, [order[i] for i in range(start, min(start + step_after, len(order)))], bags, reader, truth
+                head,
+                adam,
+                [order[i] for i in range(start, min(start + step_after, len(order)))],
+                bags,
+                reader,
+                truth,
             )
     return head
 

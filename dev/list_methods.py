@@ -1,4 +1,5 @@
-"""Lists the fusion methods in README.md and docs/reference/methods.md, from what the classes say of themselves.
+"""Lists the fusion methods in README.md and docs/reference/methods.md, from what the classes say of
+themselves.
 
 ``make docs`` runs it; a test checks that both are current.
 """
@@ -34,11 +35,16 @@ def where() -> dict[str, list[str]]:
 
 def table() -> str:
     """One line per method."""
-    lines = ["| method | the fused prediction is | endpoints | votes in `auto` |", "|---|---|---|---|"]
+    lines = [
+        "| method | the fused prediction is | endpoints | votes in `auto` |",
+        "|---|---|---|---|",
+    ]
     for name, endpoints in where().items():
         kind = methods_of(endpoints[0])[name]
         shown = ALL if len(endpoints) == len(ENDPOINTS) else ", ".join(endpoints)
-        lines.append(f"| `{name}` | {kind.summary} | {shown} | {'yes' if kind.in_council else 'no'} |")
+        lines.append(
+            f"| `{name}` | {kind.summary} | {shown} | {'yes' if kind.in_council else 'no'} |"
+        )
     return "\n".join(lines)
 
 

@@ -1,7 +1,8 @@
 """Development only: lets a torchvision built for CUDA be imported beside a torch built for the CPU.
 
-Such a torchvision stops at its import, because two compiled operators are absent. Run once by ``make env``; where
-torchvision imports as it is, nothing is done. Users have a matching torchvision and need none of this.
+Such a torchvision stops at its import, because two compiled operators are absent. Run once by
+``make env``; where torchvision imports as it is, nothing is done. Users have a matching torchvision
+and need none of this.
 """
 
 import subprocess
@@ -40,7 +41,12 @@ sys.meta_path.insert(0, Finder())
 def main() -> None:
     """Writes the hook into the environment's start-up, if torchvision needs it."""
     site = Path(sysconfig.get_paths()["purelib"])
-    if subprocess.run([sys.executable, "-c", "import torchvision"], capture_output=True, check=False).returncode == 0:
+    if (
+        subprocess.run(
+            [sys.executable, "-c", "import torchvision"], capture_output=True, check=False
+        ).returncode
+        == 0
+    ):
         return
     (site / f"{NAME}.py").write_text(HOOK, encoding="utf-8")
     (site / f"{NAME}.pth").write_text(f"import {NAME}\n", encoding="utf-8")

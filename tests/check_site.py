@@ -1,6 +1,8 @@
-"""Checks a built site: no page loads anything from the network, and every image and file that a page names is there.
+"""Checks a built site: no page loads anything from the network, and every image and file that a
+page names is there.
 
-The strict build already fails on broken links between pages, on missing anchors and on unknown Python names.
+The strict build already fails on broken links between pages, on missing anchors and on unknown
+Python names.
 """
 
 import sys
@@ -8,7 +10,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-LOADS = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src", "object": "data"}
+LOADS = {
+    "script": "src",
+    "link": "href",
+    "img": "src",
+    "iframe": "src",
+    "source": "src",
+    "object": "data",
+}
 HARMLESS = {"canonical", "prev", "next"}
 """Links that a browser does not fetch."""
 

@@ -51,11 +51,12 @@ def _simulate(
     per_patient: int = 1,
     coverage: float = 1.0,
 ) -> Simulated:
-    """Simulated experts: better than chance everywhere, and good in a region of the samples that is their own.
+    """Simulated experts: better than chance everywhere, and good in a region of the samples that is
+    their own.
 
-    Every class occurs in every split and fold (classes go round robin inside each). With ``n_folds`` the column
-    ``fold`` takes the place of ``split``. With ``coverage`` below 1 an expert scored only some samples, but one
-    expert scored all.
+    Every class occurs in every split and fold (classes go round robin inside each). With
+    ``n_folds`` the column ``fold`` takes the place of ``split``. With ``coverage`` below 1 an
+    expert scored only some samples, but one expert scored all.
     """
     rng = np.random.default_rng(seed)
     n, k = n_fit + n_test + n_train, len(classes)
@@ -79,7 +80,9 @@ def _simulate(
     for m in range(n_experts):
         logits = rng.normal(size=(n, k))
         logits[np.arange(n), truth] += np.where(region == m, 3.0, 0.8)
-        frame = pl.DataFrame({"sample_id": ids, **{f"logit_{c}": logits[:, j] for j, c in enumerate(classes)}})
+        frame = pl.DataFrame(
+            {"sample_id": ids, **{f"logit_{c}": logits[:, j] for j, c in enumerate(classes)}}
+        )
         kept = rng.random(n) < coverage if m else np.ones(n, dtype=bool)
         experts[f"expert_{m}"] = frame.filter(pl.Series(kept))
     return Simulated(pl.DataFrame(columns), experts)
@@ -110,17 +113,20 @@ def quick_figures() -> Iterator[None]:
     ``tests/report`` draws real ones.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(FigureCanvasPdf, "print_pdf", lambda _, path, **__: Path(path).write_bytes(b"%PDF-"))
+        patch.setattr(
+            FigureCanvasPdf, "print_pdf", lambda _, path, **__: Path(path).write_bytes(b"%PDF-")
+        )
         patch.setattr(ConstrainedLayoutEngine, "execute", lambda *_: None)
         yield
 
 
 @pytest.fixture(scope="module")
 def quick_inner_folds() -> Iterator[None]:
-    """One division in five in place of five in ten, where inner cross-validation is not what is tested.
+    """One division in five in place of five in ten, where inner cross-validation is not what is
+    tested.
 
-    With few rows its fits are most of what a run costs. ``tests/fusion`` and ``test_shared_studies`` keep them all;
-    so do processes that a test starts.
+    With few rows its fits are most of what a run costs. ``tests/fusion`` and
+    ``test_shared_studies`` keep them all; so do processes that a test starts.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inner_cv, "SMALL", 0)
@@ -137,7 +143,8 @@ def all_inner_folds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def simulate() -> Callable[..., Simulated]:
-    """``simulate(n_fit=60, n_test=40, n_experts=3, classes=..., seed=0, ...) -> (samples, experts by name)``."""
+    """``simulate(n_fit=60, n_test=40, n_experts=3, classes=..., seed=0, ...) -> (samples, experts
+    by name)``."""
     return _simulate
 
 
@@ -149,9 +156,12 @@ def write_study() -> Callable[..., tuple[Path, Path]]:
 
 @pytest.fixture(scope="session")
 def make_study() -> Callable[..., tuple[Path, Path]]:
-    """``make_study(folder, suffix=".csv", **as in simulate) -> (samples file, predictions folder)``."""
+    """``make_study(folder, suffix=".csv", **as in simulate) -> (samples file, predictions
+    folder)``."""
 
-    def make(folder: Path, *args: object, suffix: str = ".csv", **options: object) -> tuple[Path, Path]:
+    def make(
+        folder: Path, *args: object, suffix: str = ".csv", **options: object
+    ) -> tuple[Path, Path]:
         return _write_study(folder, _simulate(*args, **options), suffix)
 
     return make

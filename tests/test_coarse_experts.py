@@ -11,18 +11,25 @@ GROUP = {"adenoma": "epithelium", "cancer": "epithelium", "fat": "stroma", "musc
 
 
 def study(with_coarse: bool, seed: int = 0) -> pathfuse.Study:
-    """Two fine experts that tell classes apart inside a group but hardly the groups; one that knows groups only."""
+    """Two fine experts that tell classes apart inside a group but hardly the groups; one that knows
+    groups only."""
     rng = np.random.default_rng(seed)
     n = 360
     y = np.arange(n) % 4
     ids = [f"s{i:03d}" for i in range(n)]
     samples = pl.DataFrame(
-        {"sample_id": ids, "split": np.where(np.arange(n) < 200, "fit", "test"), "label": [CLASSES[c] for c in y]}
+        {
+            "sample_id": ids,
+            "split": np.where(np.arange(n) < 200, "fit", "test"),
+            "label": [CLASSES[c] for c in y],
+        }
     )
     group = y // 2
     experts = {}
     for m in range(2):
-        inside = 2.5 * np.eye(4)[y] + 2.5 * np.eye(4)[(y + 2) % 4]  # the twin in the other group looks alike
+        inside = (
+            2.5 * np.eye(4)[y] + 2.5 * np.eye(4)[(y + 2) % 4]
+        )  # the twin in the other group looks alike
         logits = inside + rng.normal(size=(n, 4))
         experts[f"fine_{m}"] = pl.DataFrame(
             {"sample_id": ids, **{f"logit_{c}": logits[:, k] for k, c in enumerate(CLASSES)}}
@@ -30,7 +37,9 @@ def study(with_coarse: bool, seed: int = 0) -> pathfuse.Study:
     if with_coarse:
         logits = 3.0 * np.eye(2)[group] + rng.normal(size=(n, 2))
         names = ["logit_epithelium", "logit_stroma"]
-        experts["coarse"] = pl.DataFrame({"sample_id": ids, **{c: logits[:, k] for k, c in enumerate(names)}})
+        experts["coarse"] = pl.DataFrame(
+            {"sample_id": ids, **{c: logits[:, k] for k, c in enumerate(names)}}
+        )
     maps = {"coarse": GROUP} if with_coarse else None
     return pathfuse.read_study(samples, experts, label_maps=maps)
 
@@ -51,6 +60,8 @@ def test_a_coarse_expert_helps_where_it_knows_the_group():
 def test_a_coarse_expert_needs_its_map():
     tables = study(True)
     samples = tables.samples.frame
-    coarse = pl.DataFrame({"sample_id": tables.samples.ids.tolist(), "logit_epithelium": 0.0, "logit_stroma": 1.0})
+    coarse = pl.DataFrame(
+        {"sample_id": tables.samples.ids.tolist(), "logit_epithelium": 0.0, "logit_stroma": 1.0}
+    )
     with pytest.raises(pathfuse.InputError, match="no sample has the label 'epithelium'"):
         pathfuse.read_study(samples, {"coarse": coarse})

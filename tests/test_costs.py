@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 
 from pathfuse import costs
-from pathfuse.costs import Cost, Tally, absorb, add_flops, measured, ratios, solve_flops, tallied, total
+from pathfuse.costs import (
+    Cost,
+    Tally,
+    absorb,
+    add_flops,
+    measured,
+    ratios,
+    solve_flops,
+    tallied,
+    total,
+)
 from pathfuse.errors import InputError
 
 FULL = Cost(2.0, 3.0, 500.0, 40.0, 7, 1e9, 20.0)
@@ -55,7 +65,9 @@ def test_costs_add_up_but_memory_does_not():
 
 
 def test_what_is_unknown_of_one_is_unknown_of_all():
-    assert total([FULL, replace(FULL, fit_flops=None)]) == Cost(4.0, 6.0, 500.0, 40.0, 14, None, 40.0)
+    assert total([FULL, replace(FULL, fit_flops=None)]) == Cost(
+        4.0, 6.0, 500.0, 40.0, 14, None, 40.0
+    )
     assert not total([FULL, Cost()]).known
     assert total([]) == Cost()
 

@@ -1,4 +1,5 @@
-"""What docstrings point at exists, and the pages that explain the code name files and tests that exist."""
+"""What docstrings point at exists, and the pages that explain the code name files and tests that
+exist."""
 
 import ast
 import io
@@ -16,7 +17,11 @@ DESIGN = sorted((ROOT / "docs/design").glob("*.md"))
 PAGES = [*DESIGN, ROOT / "CONTRIBUTING.md"]
 FAULTS = ("logitprod", "meta-encoder", "fusecpath", "densebench")
 """Pages with a table of what is wrong in published code."""
-CODE = [file for place in ("src", "benchmarks", "tests", "dev") for file in sorted((ROOT / place).rglob("*.py"))]
+CODE = [
+    file
+    for place in ("src", "benchmarks", "tests", "dev")
+    for file in sorted((ROOT / place).rglob("*.py"))
+]
 
 POINTER = re.compile(
     r"docs/design/(?P<page>[\w-]+)\.md, section (?P<section>\d+(?:\.\d+)?)(?:, defects? (?P<defects>\d+(?: and \d+)*))?"
@@ -24,7 +29,8 @@ POINTER = re.compile(
 """The one form of a pointer to a page of the design."""
 ANY_PAGE = re.compile(r"[\w./-]+\.md\b")
 CONTRACT = re.compile(r"\bcontract, sections? \d")
-"""A document that is not in the repository; its tables are docs/reference/tables.md and docs/reference/commands.md."""
+"""A document that is not in the repository; its tables are docs/reference/tables.md and
+docs/reference/commands.md."""
 
 
 @cache
@@ -48,7 +54,10 @@ def faults_in(text: str) -> list[str]:
 def complaints(text: str) -> list[str]:
     """What is wrong with the pointers of a docstring or a comment, one sentence each."""
     flat = re.sub(r"\s*\n[\s#]*", " ", text)
-    found = [f"'{one[0]}' is not a pointer: name a page of docs/reference" for one in CONTRACT.finditer(flat)]
+    found = [
+        f"'{one[0]}' is not a pointer: name a page of docs/reference"
+        for one in CONTRACT.finditer(flat)
+    ]
     good = {one.start(): one for one in POINTER.finditer(flat)}
     for mention in ANY_PAGE.finditer(flat):
         name, pointer = mention[0], good.get(mention.start())
@@ -78,7 +87,11 @@ def words_in(file: Path) -> Iterator[tuple[int, str]]:
     """Line and text of every docstring (of attributes, too) and of every block of comments."""
     source = file.read_text(encoding="utf-8")
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+        if (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        ):
             yield node.lineno, node.value.value
     block: list[tokenize.TokenInfo] = []
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
@@ -104,7 +117,9 @@ def test_every_pointer_leads_to_a_numbered_section():
 def test_there_are_pointers_to_every_page_of_the_design():
     """Else the test above would pass because it found nothing."""
     said = [text for file in CODE for _, text in words_in(file)]
-    seen = {one["page"] for text in said for one in POINTER.finditer(re.sub(r"\s*\n[\s#]*", " ", text))}
+    seen = {
+        one["page"] for text in said for one in POINTER.finditer(re.sub(r"\s*\n[\s#]*", " ", text))
+    }
     assert seen == {page.stem for page in DESIGN}
 
 
@@ -113,7 +128,10 @@ def test_there_are_pointers_to_every_page_of_the_design():
     [
         ("See docs/design/fusion.md, section 4.", None),
         ("See docs/design/fusion.md,\n    section 6.2.", None),
-        ("See docs/design/logitprod.md, section 3.1, defects 4\n# and 5, and docs/concepts/judging.md.", None),
+        (
+            "See docs/design/logitprod.md, section 3.1, defects 4\n# and 5, and docs/concepts/judging.md.",
+            None,
+        ),
         ("See docs/design/densebench.md, section 7, defect 3.", None),
         ("See fusion.md, section 4.", "'fusion.md' does not exist"),
         ("See docs/design/fusion.md, section 99.", "has the sections 1, 2, 2.1"),
@@ -133,7 +151,10 @@ def test_a_wrong_pointer_is_found(text, said):
 
 def test_words_are_docstrings_of_all_kinds_and_comments(tmp_path):
     file = tmp_path / "one.py"
-    file.write_text('"""Top."""\nX = 1\n"""Of X."""\n# first\n# second\nY = "no words"  # beside\n', encoding="utf-8")
+    file.write_text(
+        '"""Top."""\nX = 1\n"""Of X."""\n# first\n# second\nY = "no words"  # beside\n',
+        encoding="utf-8",
+    )
     assert list(words_in(file)) == [(1, "Top."), (3, "Of X."), (4, "# first\n# second\n# beside")]
 
 
@@ -144,19 +165,30 @@ def test_words_are_docstrings_of_all_kinds_and_comments(tmp_path):
 def known_tests() -> set[str]:
     """Names of all tests and of all their files."""
     files = sorted((ROOT / "tests").rglob("test_*.py"))
-    named = {name for file in files for name in re.findall(r"^ *def (test_\w+)", file.read_text(), re.MULTILINE)}
+    named = {
+        name
+        for file in files
+        for name in re.findall(r"^ *def (test_\w+)", file.read_text(), re.MULTILINE)
+    }
     return named | {file.name for file in files}
 
 
 def quoted(page: Path) -> list[str]:
-    return re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE))
+    return re.findall(
+        r"`([^`\n]+)`",
+        re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE),
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_pages_name_files_and_folders_that_exist(page):
     for name in quoted(page):
-        if re.fullmatch(r"[\w./-]+(\.(py|json|md|html|yml|toml)|/)", name) and ("/" in name.rstrip("/")):
-            assert (ROOT / name).exists() or (SOURCE / name).exists() or name in PLACES_OF_USERS, name
+        if re.fullmatch(r"[\w./-]+(\.(py|json|md|html|yml|toml)|/)", name) and (
+            "/" in name.rstrip("/")
+        ):
+            assert (ROOT / name).exists() or (SOURCE / name).exists() or name in PLACES_OF_USERS, (
+                name
+            )
 
 
 PLACES_OF_USERS = {"benchmarks/results/"}
@@ -165,7 +197,11 @@ PLACES_OF_USERS = {"benchmarks/results/"}
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_pages_name_tests_that_exist(page):
-    named = {name for text in quoted(page) for name in re.findall(r"(?<![\w/.])test_\w+(?:\.py\b|(?![\w.]))", text)}
+    named = {
+        name
+        for text in quoted(page)
+        for name in re.findall(r"(?<![\w/.])test_\w+(?:\.py\b|(?![\w.]))", text)
+    }
     assert named <= known_tests(), sorted(named - known_tests())
 
 
@@ -204,14 +240,20 @@ def test_the_lists_to_register_in_are_where_they_are_said_to_be():
 @pytest.mark.parametrize(
     ("row", "file", "constant"),
     [
-        ("`model/model.json`", "runs/model.py", "SCHEMA"),
+        ("`model/model.json`", "workflows/model.py", "SCHEMA"),
         ("`expert.json`", "experts/assemble.py", "FORMAT"),
-        ("`model/dense.json`", "dense/fusing/fused_model.py", "SCHEMA"),
+        ("`model/dense.json`", "dense/fusion/fused_model.py", "SCHEMA"),
     ],
 )
 def test_the_changelog_says_which_model_files_are_read(row, file, constant):
-    number = re.search(rf"^{constant} = (\d+)$", (SOURCE / file).read_text(encoding="utf-8"), re.MULTILINE)
-    (line,) = [one for one in (ROOT / "CHANGELOG.md").read_text().splitlines() if one.startswith(f"| {row}")]
+    number = re.search(
+        rf"^{constant} = (\d+)$", (SOURCE / file).read_text(encoding="utf-8"), re.MULTILINE
+    )
+    (line,) = [
+        one
+        for one in (ROOT / "CHANGELOG.md").read_text().splitlines()
+        if one.startswith(f"| {row}")
+    ]
     written, read = line.strip("| ").split(" | ")[2:]
     assert re.findall(r"\d+", written) == [number[1]]
     assert re.findall(r"\d+", read)[-1] == number[1]
@@ -222,7 +264,11 @@ def test_the_rooms_stand_in_the_order_of_imports():
     page = (ROOT / "docs/design/architecture.md").read_text(encoding="utf-8")
     table = page[page.index("| room |") : page.index("`dense/` has an order")]
     cells = [row.split("|")[1] for row in table.splitlines()[2:] if row]
-    rooms = [name.rstrip("/").removesuffix(".py") for cell in cells for name in re.findall(r"`([\w./]+)`", cell)]
+    rooms = [
+        name.rstrip("/").removesuffix(".py")
+        for cell in cells
+        for name in re.findall(r"`([\w./]+)`", cell)
+    ]
     layers = (ROOT / "tests/test_layers.py").read_text(encoding="utf-8")
     listed = re.search(r"LAYERS = \[(.*?)\]", layers, re.DOTALL)
     assert rooms == re.findall(r'"(\w+)"', listed[1])

@@ -1,6 +1,8 @@
-"""The documentation is true: its Python runs, its commands exist, its tables name every file and column.
+"""The documentation is true: its Python runs, its commands exist, its tables name every file and
+column.
 
-``PATHFUSE_DOCS=all`` runs the commands of the pages too (minutes), and the blocks that read what they write.
+``PATHFUSE_DOCS=all`` runs the commands of the pages too (minutes), and the blocks that read what
+they write.
 """
 
 import importlib.util
@@ -19,11 +21,13 @@ import pytest
 
 import pathfuse
 from pathfuse.cli import app
-from pathfuse.runs.demo_study import write_demo_study
+from pathfuse.workflows.demo_study import write_demo_study
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = sorted(DOCS.rglob("*.md"), key=lambda page: (page.name != "tutorial.md", page.name == "rank.md", page))
+PAGES = sorted(
+    DOCS.rglob("*.md"), key=lambda page: (page.name != "tutorial.md", page.name == "rank.md", page)
+)
 """The tutorial first, and last the page that ranks what the others wrote."""
 ALL = os.environ.get("PATHFUSE_DOCS") == "all"
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -44,7 +48,11 @@ def blocks_of(page: Path) -> list[Block]:
     text, found = page.read_text(encoding="utf-8"), []
     fences = list(FENCE.finditer(text))
     for fence, following in zip_longest(fences, fences[1:]):
-        near = following is not None and following[1] == "text" and not text[fence.end() : following.start()].strip()
+        near = (
+            following is not None
+            and following[1] == "text"
+            and not text[fence.end() : following.start()].strip()
+        )
         marked = text[: fence.start()].rstrip().endswith(AFTER)
         line = text[: fence.start()].count("\n") + 2
         found.append(Block(fence[1], fence[2], line, marked, following[2] if near else ""))
@@ -62,7 +70,9 @@ def expect(shown: str, said: str, where: str) -> None:
     """Every line that a page shows was said, whatever the blanks."""
     flat = " ".join(said.split())
     for line in shown.splitlines():
-        assert " ".join(line.split()) in flat, f"{where} shows {line!r}, but what was said is:\n{said}"
+        assert " ".join(line.split()) in flat, (
+            f"{where} shows {line!r}, but what was said is:\n{said}"
+        )
 
 
 def test_the_python_blocks_run(tmp_path, monkeypatch, run_cli):
@@ -98,7 +108,9 @@ def test_commands_and_their_options_exist(page):
 
 
 def test_every_public_name_is_documented():
-    said = "\n".join((DOCS / f"reference/{page}.md").read_text(encoding="utf-8") for page in ("api", "methods"))
+    said = "\n".join(
+        (DOCS / f"reference/{page}.md").read_text(encoding="utf-8") for page in ("api", "methods")
+    )
     shown = set(re.findall(r"^::: pathfuse\.(\w+)$", said, re.MULTILINE))
     assert shown == set(pathfuse.__all__)
 
@@ -116,21 +128,26 @@ def test_every_page_is_in_the_menu_and_its_images_are_there():
 
 @pytest.fixture(scope="module")
 def table() -> list[tuple[set[str], list[str], list[str]]]:
-    """Commands, files and columns of each row of the first table of the reference, and the keys of the manifest."""
+    """Commands, files and columns of each row of the first table of the reference, and the keys of
+    the manifest."""
     text = (DOCS / "reference/commands.md").read_text(encoding="utf-8")
     rows = []
     for line in text.split("## What the columns mean")[0].splitlines():
         cells = line.strip().strip("|").split(" | ")
         if len(cells) == 3 and "`" in cells[0]:
             commands, files, names = (re.findall(r"`([^`]+)`", cell) for cell in cells)
-            rows.append((set(commands), files, [name for name in names if not name.startswith("--")]))
+            rows.append(
+                (set(commands), files, [name for name in names if not name.startswith("--")])
+            )
     keys = text.split("### manifest.json")[1].split("###")[0].split("`suite`")[0]
     listed = re.findall(r"`([^`]+)`", "".join(re.findall(r"^\| (`[^|]+)\|", keys, re.MULTILINE)))
     return [(c, f, listed if f == ["manifest.json"] and "fuse" in c else n) for c, f, n in rows]
 
 
 def pattern(name: str) -> str:
-    return "".join(".+" if part.startswith("<") else re.escape(part) for part in re.split(r"(<\w+>)", name))
+    return "".join(
+        ".+" if part.startswith("<") else re.escape(part) for part in re.split(r"(<\w+>)", name)
+    )
 
 
 def check(table, command: str, folder: Path) -> None:
@@ -138,7 +155,9 @@ def check(table, command: str, folder: Path) -> None:
     own = [row for row in table if command in row[0]]
     for file in sorted(p for p in folder.rglob("*") if p.is_file()):
         name = file.relative_to(folder).as_posix()
-        listed = [columns for _, files, columns in own for f in files if re.fullmatch(pattern(f), name)]
+        listed = [
+            columns for _, files, columns in own for f in files if re.fullmatch(pattern(f), name)
+        ]
         assert listed, f"{name}, which {command} writes, is not in the table"
         there: list[str] = []
         if file.suffix == ".csv":
@@ -147,7 +166,11 @@ def check(table, command: str, folder: Path) -> None:
             there = pl.read_parquet_schema(file)
         elif file.suffix == ".json" and "model" not in name:
             there = list(pl.read_json(file, infer_schema_length=None).columns)
-        unsaid = [column for column in there if not any(re.fullmatch(pattern(c), column) for c in listed[0])]
+        unsaid = [
+            column
+            for column in there
+            if not any(re.fullmatch(pattern(c), column) for c in listed[0])
+        ]
         assert not unsaid, f"{name}, which {command} writes, has {unsaid}, which the table lacks"
 
 
@@ -158,15 +181,22 @@ def small(tmp_path_factory, make_study):
     for seed, name in enumerate(("one", "two")):
         samples, _ = make_study(folder / name, 16, 24, 2, ("normal", "tumor"), seed)
         frame = pl.read_csv(samples, infer_schema=False).with_row_index()
-        frame.with_columns(site=pl.when(pl.col("index") % 2 == 0).then(pl.lit("A")).otherwise(pl.lit("B"))).drop(
-            "index"
-        ).write_csv(samples)
+        frame.with_columns(
+            site=pl.when(pl.col("index") % 2 == 0).then(pl.lit("A")).otherwise(pl.lit("B"))
+        ).drop("index").write_csv(samples)
     return folder
 
 
 @pytest.mark.usefixtures("quick_inner_folds")
 def test_the_table_names_what_fuse_and_evaluate_write(table, small, tmp_path, run_cli):
-    inputs = ["--samples", small / "one/samples.csv", "--predictions", small / "one/predictions", "--resamples", 20]
+    inputs = [
+        "--samples",
+        small / "one/samples.csv",
+        "--predictions",
+        small / "one/predictions",
+        "--resamples",
+        20,
+    ]
     options = ["--method", "static_product", "--ablation", "--coverage", 0.6]
     assert run_cli("fuse", *inputs, *options, "--out", tmp_path / "fused").status == 0
     check(table, "fuse", tmp_path / "fused")
@@ -182,12 +212,25 @@ def test_the_table_names_what_fuse_and_evaluate_write(table, small, tmp_path, ru
 @pytest.mark.usefixtures("quick_inner_folds")
 def test_the_table_names_what_suite_and_rank_write(table, small, tmp_path, run_cli):
     options = ["--resamples", 20, "--method", "static_product"]
-    pl.DataFrame({"study": ["one", "two"], "cohort": ["A", "A"]}).write_csv(tmp_path / "cohorts.csv")
-    said = run_cli("suite", "run", small, "--out", tmp_path / "out", "--cohorts", tmp_path / "cohorts.csv", *options)
+    pl.DataFrame({"study": ["one", "two"], "cohort": ["A", "A"]}).write_csv(
+        tmp_path / "cohorts.csv"
+    )
+    said = run_cli(
+        "suite",
+        "run",
+        small,
+        "--out",
+        tmp_path / "out",
+        "--cohorts",
+        tmp_path / "cohorts.csv",
+        *options,
+    )
     assert said.status == 0, said.err
     check(table, "rank", tmp_path / "out/ranking")
     fused = [
-        (c | {"suite fuse"}, f, [*n, "suite"] if f == ["manifest.json"] else n) for c, f, n in table if "fuse" in c
+        (c | {"suite fuse"}, f, [*n, "suite"] if f == ["manifest.json"] else n)
+        for c, f, n in table
+        if "fuse" in c
     ]
     check(fused, "suite fuse", tmp_path / "out/one")
     for part in ("one", "two", "ranking"):
@@ -202,8 +245,14 @@ def test_the_table_names_what_suite_and_rank_write(table, small, tmp_path, run_c
 
 def test_the_tables_of_columns_are_complete(table):
     """What the first table names, the second explains."""
-    text = (DOCS / "reference/commands.md").read_text(encoding="utf-8").split("## What the columns mean")[1]
-    parts = {part.split("\n")[0].strip(): part for part in text.split("## Options")[0].split("### ")[1:]}
+    text = (
+        (DOCS / "reference/commands.md")
+        .read_text(encoding="utf-8")
+        .split("## What the columns mean")[1]
+    )
+    parts = {
+        part.split("\n")[0].strip(): part for part in text.split("## Options")[0].split("### ")[1:]
+    }
     for _, files, columns in table:
         explained = parts.get(files[0] if files else "")
         if explained is None or files == ["manifest.json"]:
@@ -215,7 +264,12 @@ def test_the_tables_of_columns_are_complete(table):
 
 
 def test_the_options_of_every_command_are_listed(run_cli):
-    text = (DOCS / "reference/commands.md").read_text(encoding="utf-8").split("## Options")[1].split("## Exit")[0]
+    text = (
+        (DOCS / "reference/commands.md")
+        .read_text(encoding="utf-8")
+        .split("## Options")[1]
+        .split("## Exit")[0]
+    )
     listed: dict[str, set[str]] = {}
     for line in text.splitlines():
         cells = line.strip().strip("|").split(" | ")
@@ -243,7 +297,9 @@ def test_the_options_of_every_command_are_listed(run_cli):
         "dense fuse",
         "dense run",
     ):
-        names = re.findall(r"^│[ *]*((?:--[a-z-]+ ?)+)", run_cli(*command.split(), "--help").out, re.MULTILINE)
+        names = re.findall(
+            r"^│[ *]*((?:--[a-z-]+ ?)+)", run_cli(*command.split(), "--help").out, re.MULTILINE
+        )
         there = {name for line in names for name in line.split() if not name.startswith("--empty-")}
         words = {"--help", "--version"} | listed["all"] | listed.get(command, set())
         assert there <= words, f"{command}: {sorted(there - words)} are not listed"
@@ -256,7 +312,9 @@ def test_the_lists_of_methods_are_current():
     place = importlib.util.spec_from_file_location("list_methods", ROOT / "dev" / "list_methods.py")
     lists = importlib.util.module_from_spec(place)
     place.loader.exec_module(lists)
-    assert lists.README.read_text(encoding="utf-8") == lists.readme(), "run python dev/list_methods.py"
+    assert lists.README.read_text(encoding="utf-8") == lists.readme(), (
+        "run python dev/list_methods.py"
+    )
     assert lists.PAGE.read_text(encoding="utf-8") == lists.page(), "run python dev/list_methods.py"
     for name in lists.where():
         assert f"| `{name}` |" in lists.table()

@@ -1,4 +1,5 @@
-"""Names of experts, classes, studies and folders are taken and shown as they stand, wherever the source does either."""
+"""Names of experts, classes, studies and folders are taken and shown as they stand, wherever the
+source does either."""
 
 import ast
 from collections.abc import Iterator
@@ -41,7 +42,13 @@ def test_polars_is_given_no_path():
         if called(node).startswith(("pl.read_", "pl.scan_")) and node.args
     ]
     assert given
-    assert set(given) <= {"raw", "file", "text.encode()", "io.BytesIO(raw)", "io.BytesIO(path.read_bytes())"}
+    assert set(given) <= {
+        "raw",
+        "file",
+        "text.encode()",
+        "io.BytesIO(raw)",
+        "io.BytesIO(path.read_bytes())",
+    }
 
 
 def test_patterns_of_files_hold_no_names():
@@ -49,7 +56,8 @@ def test_patterns_of_files_hold_no_names():
         f"{path.relative_to(ROOT)}: {ast.unparse(node)}"
         for path, tree in trees()
         for node in ast.walk(tree)
-        if called(node).rpartition(".")[2] in ("glob", "rglob", "iglob") and not isinstance(node.args[0], ast.Constant)
+        if called(node).rpartition(".")[2] in ("glob", "rglob", "iglob")
+        and not isinstance(node.args[0], ast.Constant)
     ]
     assert not found
 
@@ -60,10 +68,17 @@ def test_rich_is_used_in_one_file_that_reads_no_markup():
         for path, tree in trees()
         for node in ast.walk(tree)
         if (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "rich")
-        or (isinstance(node, ast.Import) and any(alias.name.split(".")[0] == "rich" for alias in node.names))
+        or (
+            isinstance(node, ast.Import)
+            and any(alias.name.split(".")[0] == "rich" for alias in node.names)
+        )
     }
     assert users == {SCREEN}
-    calls = [node for node in ast.walk(ast.parse(SCREEN.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    calls = [
+        node
+        for node in ast.walk(ast.parse(SCREEN.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+    ]
     consoles = [options(node) for node in calls if called(node) == "Console"]
     assert len(consoles) == 2
     assert all((one["markup"], one["emoji"]) == ("False", "False") for one in consoles)
@@ -82,7 +97,12 @@ def test_nothing_on_the_terminal_is_escaped_for_markup():
 
 
 def test_pages_escape_what_they_show():
-    found = [options(node) for _, tree in trees() for node in ast.walk(tree) if called(node) == "Environment"]
+    found = [
+        options(node)
+        for _, tree in trees()
+        for node in ast.walk(tree)
+        if called(node) == "Environment"
+    ]
     assert len(found) == 1  # ``report/template.py`` has the only one
     assert all(one["autoescape"] == "True" for one in found)
 
@@ -92,9 +112,17 @@ def test_weights_are_written_with_the_usual_mode():
     calls, inside = [], []
     for path, tree in trees():
         where = path.relative_to(ROOT)
-        calls += [where for node in ast.walk(tree) if called(node).rpartition(".")[2] == "save_file"]
+        calls += [
+            where for node in ast.walk(tree) if called(node).rpartition(".")[2] == "save_file"
+        ]
         for block in ast.walk(tree):
-            if isinstance(block, ast.With) and any(called(i.context_expr) == "usual_mode" for i in block.items):
-                inside += [where for node in ast.walk(block) if called(node).rpartition(".")[2] == "save_file"]
+            if isinstance(block, ast.With) and any(
+                called(i.context_expr) == "usual_mode" for i in block.items
+            ):
+                inside += [
+                    where
+                    for node in ast.walk(block)
+                    if called(node).rpartition(".")[2] == "save_file"
+                ]
     assert calls
     assert calls == inside

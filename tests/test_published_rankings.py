@@ -38,7 +38,10 @@ def tasks():
 
 
 def test_mean_ranks_of_densebench(dense):
-    found = {name: round(mean, 2) for name, mean in dense.summary.select("method", "mean_rank").iter_rows()}
+    found = {
+        name: round(mean, 2)
+        for name, mean in dense.summary.select("method", "mean_rank").iter_rows()
+    }
     assert found == DENSE_RANKS
     assert list(found) == list(DENSE_RANKS)
     assert dense.manifest["studies"] == 90
@@ -61,7 +64,12 @@ def test_fourteen_of_seventeen_reach_the_winner(dense):
 
 def test_strategies_of_a_data_set_are_no_independent_studies(dense):
     row = dense.pairs.row(0, named=True)
-    assert (row["method"], row["reference"], row["n"], row["n_cohorts"]) == ("hoptimus_0", "hoptimus_1", 90, 18)
+    assert (row["method"], row["reference"], row["n"], row["n_cohorts"]) == (
+        "hoptimus_0",
+        "hoptimus_1",
+        90,
+        18,
+    )
     assert dense.friedman["cohorts"]["critical_difference"] == pytest.approx(
         dense.friedman["studies"]["critical_difference"] * 5**0.5
     )

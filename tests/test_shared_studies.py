@@ -40,7 +40,9 @@ def test_kather_is_within_two_percent_of_the_better_of_static_and_stacking(name)
     assert logitprod.fused <= min(logitprod.experts)
 
 
-@pytest.mark.parametrize("name", ["breastmnist", "bloodmnist", "musk2", "tiger", "elephant", "wdbc", "lc25000_lung"])
+@pytest.mark.parametrize(
+    "name", ["breastmnist", "bloodmnist", "musk2", "tiger", "elephant", "wdbc", "lc25000_lung"]
+)
 def test_no_study_loses_badly_to_the_static_product(name):
     result = run(name)
     values = nll(result)
@@ -72,13 +74,17 @@ def test_a_coarse_expert_does_not_worsen_kather():
     maps = {coarse: folder / f"label_map_{coarse}.csv"}
     with_it = pathfuse.read_study(folder / "samples.csv", files, maps)
     without = pathfuse.read_study(folder / "samples.csv", [f for f in files if f.stem != coarse])
-    helped, alone = (nll(pathfuse.fuse(study, n_resamples=0))["fused"] for study in (with_it, without))
+    helped, alone = (
+        nll(pathfuse.fuse(study, n_resamples=0))["fused"] for study in (with_it, without)
+    )
     assert helped < 1.01 * alone
 
 
 def test_kather_without_a_fifth_of_its_predictions_stays_near_the_complete_study():
-    """Issue 3: within 10 % of the complete study, here of the best reference figure for it, which no method of ours
-    set: stacking by scikit-learn."""
+    """Issue 3: within 10 % of the complete study, here of the best reference figure for it, which
+    no method of ours set: stacking by scikit-learn."""
     with (STUDIES / "baselines.csv").open() as file:
-        complete = min(float(r["nll"]) for r in csv.DictReader(file) if r["study"] == "kather" and r["nll"])
+        complete = min(
+            float(r["nll"]) for r in csv.DictReader(file) if r["study"] == "kather" and r["nll"]
+        )
     assert nll(run("kather_missing"))["fused"] < 1.10 * complete

@@ -1,4 +1,6 @@
-"""pathfuse: the predictions of several pathology foundation models in, one better and honest prediction out."""
+"""pathfuse: the predictions of several pathology foundation models in, one better and honest
+prediction out.
+"""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,40 +18,41 @@ if TYPE_CHECKING:
     from pathfuse.fusion.categorical.stacking import Stacking
     from pathfuse.fusion.categorical.static_product import StaticProduct
     from pathfuse.fusion.categorical.uniform_product import UniformProduct
-    from pathfuse.runs.evaluate import evaluate
-    from pathfuse.runs.fuse import fuse
-    from pathfuse.runs.model import FusedModel, load
-    from pathfuse.runs.rank import RankResult, rank
-    from pathfuse.runs.result import Result
-    from pathfuse.runs.suite import run_suite
-    from pathfuse.tables.study import Study, read_study
+    from pathfuse.study.study import Study, read_study
+    from pathfuse.workflows.evaluate import evaluate
+    from pathfuse.workflows.fuse import fuse
+    from pathfuse.workflows.model import FusedModel, load
+    from pathfuse.workflows.ranking.rank import RankResult, rank
+    from pathfuse.workflows.result import Result
+    from pathfuse.workflows.suite.run import run_suite
 
 _HOME = {
     "Auto": "pathfuse.fusion.categorical.auto",
     "BestExpert": "pathfuse.fusion.categorical.best_expert",
     "Choose": "pathfuse.fusion.categorical.choose",
-    "FusedModel": "pathfuse.runs.model",
+    "FusedModel": "pathfuse.workflows.model",
     "HazardProduct": "pathfuse.fusion.categorical.hazard_product",
     "InputError": "pathfuse.errors",
     "LogitProd": "pathfuse.fusion.categorical.logitprod",
     "MeanProbability": "pathfuse.fusion.categorical.mean_probability",
     "NotFittedError": "pathfuse.errors",
     "PathfuseError": "pathfuse.errors",
-    "RankResult": "pathfuse.runs.rank",
-    "Result": "pathfuse.runs.result",
+    "RankResult": "pathfuse.workflows.ranking.rank",
+    "Result": "pathfuse.workflows.result",
     "RootStacking": "pathfuse.fusion.categorical.root_stacking",
     "Stacking": "pathfuse.fusion.categorical.stacking",
     "StaticProduct": "pathfuse.fusion.categorical.static_product",
-    "Study": "pathfuse.tables.study",
+    "Study": "pathfuse.study.study",
     "UniformProduct": "pathfuse.fusion.categorical.uniform_product",
-    "evaluate": "pathfuse.runs.evaluate",
-    "fuse": "pathfuse.runs.fuse",
-    "load": "pathfuse.runs.model",
-    "rank": "pathfuse.runs.rank",
-    "read_study": "pathfuse.tables.study",
-    "run_suite": "pathfuse.runs.suite",
+    "evaluate": "pathfuse.workflows.evaluate",
+    "fuse": "pathfuse.workflows.fuse",
+    "load": "pathfuse.workflows.model",
+    "rank": "pathfuse.workflows.ranking.rank",
+    "read_study": "pathfuse.study.study",
+    "run_suite": "pathfuse.workflows.suite.run",
 }
-"""Where the public names live; they are imported on first use, so that ``pathfuse --help`` answers at once."""
+"""Where the public names live; they are imported on first use, so that ``pathfuse --help`` answers
+at once."""
 
 __all__ = [  # noqa: RUF022 - errors, then methods, then verbs
     "InputError", "NotFittedError", "PathfuseError",

@@ -1,8 +1,11 @@
-"""What a piece of work costs: time, memory, parameters, operations. Standard library only, so that all may count.
+"""What a piece of work costs: time, memory, parameters, operations.
 
-Operations (FLOPs) are those of sums of products, two for each term, as torch's counter has them: products of matrices,
-weighted sums over experts or features, convolutions, linear equations. Functions of single cells (exp, log, softmax,
-sorting) are not counted, on neither side, so that a network and a pool of experts can be compared.
+Standard library only, so that all may count.
+
+Operations (FLOPs) are those of sums of products, two for each term, as torch's counter has them:
+products of matrices, weighted sums over experts or features, convolutions, linear equations.
+Functions of single cells (exp, log, softmax, sorting) are not counted, on neither side, so that a
+network and a pool of experts can be compared.
 """
 
 import os
@@ -47,11 +50,11 @@ class Cost:
     cpu_s: float | None = None
     """Seconds of all processors, worker processes included."""
     peak_memory_mb: float | None = None
-    """Largest resident memory of the process while it worked, in 10^6 bytes: Python, libraries and data included,
-    worker processes not."""
+    """Largest resident memory of the process while it worked, in 10^6 bytes: Python, libraries and
+    data included, worker processes not."""
     added_memory_mb: float | None = None
-    """That peak less what was resident when the work began. None where the system does not say; the peak is then that
-    of the process since its start."""
+    """That peak less what was resident when the work began. None where the system does not say; the
+    peak is then that of the process since its start."""
     parameters: int | None = None
     """Numbers learned from data, of the models that serve."""
     fit_flops: float | None = None
@@ -68,14 +71,17 @@ class Cost:
         """The inverse of ``as_dict``; missing keys are not known, other keys are not read.
 
         Raises:
-            InputError: It holds no cost, or a value is not a number of at least 0 (of parameters: no whole one).
+            InputError: It holds no cost, or a value is not a number of at least 0 (of parameters:
+                no whole one).
         """
         names = [field.name for field in fields(cls)]
         if not isinstance(content, Mapping) or not any(name in content for name in names):
             raise InputError(f"a cost has some of the keys {', '.join(names)}")
         for name in names:
             value, whole = content.get(name), name in WHOLE
-            number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+            number = isinstance(value, int if whole else int | float) and not isinstance(
+                value, bool
+            )
             if value is not None and not (number and 0 <= value < LARGEST):
                 kind = "whole number" if whole else "number"
                 raise InputError(f"the cost '{name}' must be a {kind} of at least 0, not {value!r}")
@@ -90,8 +96,9 @@ class Cost:
 def total(costs: Iterable[Cost]) -> Cost:
     """The cost of several pieces of work: all adds up but memory, of which the largest counts.
 
-    What is not known of one is not known of the sum. Wall time is that of one after the other, even if they ran side
-    by side. A model that was fitted but does not serve has no parameters and nothing to predict: give it 0 for both.
+    What is not known of one is not known of the sum. Wall time is that of one after the other, even
+    if they ran side by side. A model that was fitted but does not serve has no parameters and
+    nothing to predict: give it 0 for both.
     """
     parts = list(costs)
     summed: dict[str, Any] = {}
@@ -103,9 +110,15 @@ def total(costs: Iterable[Cost]) -> Cost:
 
 
 def ratios(cost: Cost, other: Cost) -> dict[str, float | None]:
-    """How many times the other's cost this one is, per key; None where either is not known, or the other's is 0."""
+    """How many times the other's cost this one is, per key.
+
+    None where either is not known, or the other's is 0.
+    """
     pairs = ((name, value, other.as_dict()[name]) for name, value in cost.as_dict().items())
-    return {name: value / beside if value is not None and beside else None for name, value, beside in pairs}
+    return {
+        name: value / beside if value is not None and beside else None
+        for name, value, beside in pairs
+    }
 
 
 # Time and memory.
@@ -136,9 +149,10 @@ _OPEN: list[_Watch] = []
 def measured() -> Iterator[Meter]:
     """Measures time and peak memory of a block; blocks may be nested, and may run in threads.
 
-    Linux forgets the process's peak when asked to, so the peak is that of the block (and ``ru_maxrss`` of the process
-    starts anew with it). Elsewhere, and where the system does not allow it, it is that of the process since its start,
-    and ``added_memory_mb`` is None. Never fails.
+    Linux forgets the process's peak when asked to, so the peak is that of the block (and
+    ``ru_maxrss`` of the process starts anew with it). Elsewhere, and where the system does not
+    allow it, it is that of the process since its start, and ``added_memory_mb`` is None. Never
+    fails.
 
     Processor time is that of all threads of this process; see ``Tally`` for worker processes.
 
@@ -230,8 +244,9 @@ _TALLY: ContextVar[Tally | None] = ContextVar("tally", default=None)
 def tallied() -> Iterator[Tally]:
     """Counts what ``add_flops`` reports inside the block.
 
-    A block inside another keeps its count to itself: ``absorb`` hands it on. A function that workers run opens a block
-    and returns its tally with its result, and the caller absorbs it; so the count depends on no number of processes.
+    A block inside another keeps its count to itself: ``absorb`` hands it on. A function that
+    workers run opens a block and returns its tally with its result, and the caller absorbs it; so
+    the count depends on no number of processes.
 
     Examples:
         >>> with tallied() as tally:
@@ -261,11 +276,15 @@ def absorb(other: Tally) -> None:
     if tally is None:
         return
     tally.flops += other.flops
-    tally.workers_cpu_s += other.workers_cpu_s + (other.cpu_s if other.process != os.getpid() else 0.0)
+    tally.workers_cpu_s += other.workers_cpu_s + (
+        other.cpu_s if other.process != os.getpid() else 0.0
+    )
 
 
 def pca_flops(shape: tuple[int, ...], components: int) -> int:
-    """Operations of principal components: of a whole decomposition, or of the randomised one if that is less."""
+    """Operations of principal components: of a whole decomposition, or of the randomised one if
+    that is less.
+    """
     rows, columns = shape
     size, small = rows * columns, min(rows, columns)
     return min(4 * size * small, 20 * size * (components + 10))

@@ -7,7 +7,8 @@ Progress: TypeAlias = Callable[[str, float], None]
 """Called with what is being done and the share of the work that is done, from 0 to 1."""
 
 OnEpoch: TypeAlias = Callable[[dict[str, Any]], None]
-"""Called after every epoch of a training with its line of the history (``epoch``, ``train_loss``, ...)."""
+"""Called after every epoch of a training with its line of the history (``epoch``, ``train_loss``,
+...)."""
 
 
 def silent(message: str, share: float) -> None:

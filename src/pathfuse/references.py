@@ -14,7 +14,11 @@ class Reference:
     @property
     def text(self) -> str:
         """Authors. Title. Place, year."""
-        place = self.fields.get("journal") or self.fields.get("publisher") or self.fields.get("howpublished", "")
+        place = (
+            self.fields.get("journal")
+            or self.fields.get("publisher")
+            or self.fields.get("howpublished", "")
+        )
         volume = f" {self.fields['volume']}" if "volume" in self.fields else ""
         pages = f", {self.fields['pages'].replace('--', '–')}" if "pages" in self.fields else ""
         authors = (
@@ -31,7 +35,16 @@ class Reference:
         return f"@{self.kind}{{{self.key},\n{body}\n}}"
 
 
-def article(key: str, author: str, title: str, journal: str, volume: str, pages: str, year: str) -> Reference:
+def article(
+    key: str, author: str, title: str, journal: str, volume: str, pages: str, year: str
+) -> Reference:
     """An article; empty fields are left out."""
-    fields = {"author": author, "title": title, "journal": journal, "volume": volume, "pages": pages, "year": year}
+    fields = {
+        "author": author,
+        "title": title,
+        "journal": journal,
+        "volume": volume,
+        "pages": pages,
+        "year": year,
+    }
     return Reference(key, "article", {name: value for name, value in fields.items() if value})

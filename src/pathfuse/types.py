@@ -27,7 +27,8 @@ LogProbs: TypeAlias = Float[np.ndarray, "sample outcome"]
 """Log-probabilities of one predictor, normalised over outcomes."""
 
 Observed: TypeAlias = Shaped[np.ndarray, "sample outcome"]
-"""The set of outcomes that the truth allows, at least one per sample: Bool, or Float in [0, 1] for shares."""
+"""The set of outcomes that the truth allows, at least one per sample: Bool, or Float in [0, 1] for
+shares."""
 
 Weights: TypeAlias = Float[np.ndarray, "sample expert"]
 """Non-negative weights of the experts; rows sum to 1, absent experts have 0."""

@@ -27,7 +27,8 @@ def in_parallel(n_jobs: int | None, tasks: Iterable[Any], ordered: bool = True) 
     run = Parallel(n_jobs=n_jobs, return_as="generator" if ordered else "generator_unordered")
     with nullcontext() if n_jobs in (None, 1) else _workers_ignore_interrupts():
         results: Iterator[Any] = run(
-            (partial(_ignoring_interrupts, function), args, words) for function, args, words in tasks
+            (partial(_ignoring_interrupts, function), args, words)
+            for function, args, words in tasks
         )
     return results
 
@@ -46,7 +47,9 @@ def _workers_ignore_interrupts() -> Iterator[None]:
         yield  # later calls find the workers there; with their threads about, a signal could be lost
         return
     _started.set()
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # what comes now is received after the block
+    blocked = signal.pthread_sigmask(
+        signal.SIG_BLOCK, {signal.SIGINT}
+    )  # what comes now is received after the block
     usual = signal.signal(signal.SIGINT, signal.SIG_IGN)  # children inherit this
     try:
         yield

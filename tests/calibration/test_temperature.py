@@ -1,10 +1,15 @@
-"""The best temperature: known ones are found again, and the fusion's own is 1, since it fits its sharpness itself."""
+"""The best temperature: known ones are found again, and the fusion's own is 1, since it fits its
+sharpness itself."""
 
 import numpy as np
 import pytest
 
 import pathfuse
-from pathfuse.calibration.temperature import at_temperature, best_gaussian_temperature, best_temperature
+from pathfuse.calibration.temperature import (
+    at_temperature,
+    best_gaussian_temperature,
+    best_temperature,
+)
 from pathfuse.distributions.likelihood import log_softmax, set_nll
 from pathfuse.fusion import inner_cv
 from pathfuse.fusion.categorical.static_product import StaticProduct
@@ -47,7 +52,9 @@ def test_temperature_one_changes_nothing():
 
 def test_a_temperature_by_hand():
     log_prob = np.log([[0.8, 0.2], [0.5, 0.5]])
-    np.testing.assert_allclose(np.exp(at_temperature(log_prob, 2.0)), [[2 / 3, 1 / 3], [0.5, 0.5]], atol=1e-12)
+    np.testing.assert_allclose(
+        np.exp(at_temperature(log_prob, 2.0)), [[2 / 3, 1 / 3], [0.5, 0.5]], atol=1e-12
+    )
     per_row = np.exp(at_temperature(log_prob[[0, 0]], np.array([[0.5], [1.0]])))
     np.testing.assert_allclose(per_row, [[16 / 17, 1 / 17], [0.8, 0.2]], atol=1e-12)
 
@@ -106,7 +113,8 @@ def test_the_gaussian_temperature_has_the_lowest_nll():
 
 
 def opinionated(n=1200, k=3, seed=5):
-    """Three experts with independent noise, of whom the last shouts: its logits are three times what it knows."""
+    """Three experts with independent noise, of whom the last shouts: its logits are three times
+    what it knows."""
     rng = np.random.default_rng(seed)
     y = rng.integers(k, size=n)
     # Gaussian evidence of strength d is calibrated as d * (d * one_hot + noise)
@@ -128,13 +136,16 @@ def test_a_static_product_is_at_its_best_temperature_and_an_overconfident_expert
 
 
 def test_the_sharpness_is_what_makes_it_so():
-    """The plain mean of three independent calibrated opinions is far too timid; one sharpness mends that."""
+    """The plain mean of three independent calibrated opinions is far too timid; one sharpness mends
+    that."""
     logits, y = opinionated()
     logits[:, 2] /= 3
     observed = np.eye(3, dtype=bool)[y]
     mean = log_softmax(log_softmax(logits).mean(axis=1))
     assert best_temperature(mean, observed) < 0.6
-    sharp = StaticProduct(ridge=float("inf")).fit(logits, y).predict_log_proba(logits)  # equal weights and a sharpness
+    sharp = (
+        StaticProduct(ridge=float("inf")).fit(logits, y).predict_log_proba(logits)
+    )  # equal weights and a sharpness
     assert best_temperature(sharp, observed) == pytest.approx(1, abs=1e-2)
 
 
@@ -142,16 +153,24 @@ def test_the_sharpness_is_what_makes_it_so():
 def test_a_run_reports_a_temperature_near_one(simulate, seed):
     study = simulate(300, 60, seed=seed)
     result = pathfuse.fuse(pathfuse.read_study(study.samples, study.experts), n_resamples=0)
-    assert result.manifest["inner_cross_validation"][0]["all"]["temperature"] == pytest.approx(1, abs=0.1)
+    assert result.manifest["inner_cross_validation"][0]["all"]["temperature"] == pytest.approx(
+        1, abs=0.1
+    )
 
 
 def test_a_run_reports_the_temperature_of_shouting_experts_as_one_too(simulate):
-    """The experts shout, the fusion does not; at ``best_expert`` there is no sharpness, and the report shows it."""
+    """The experts shout, the fusion does not; at ``best_expert`` there is no sharpness, and the
+    report shows it."""
     study = simulate(300, 60, seed=2)
-    shouting = {name: frame.with_columns(frame.drop("sample_id") * 4) for name, frame in study.experts.items()}
+    shouting = {
+        name: frame.with_columns(frame.drop("sample_id") * 4)
+        for name, frame in study.experts.items()
+    }
     read = pathfuse.read_study(study.samples, shouting)
     reported = {
-        method: pathfuse.fuse(read, method, n_resamples=0).manifest["inner_cross_validation"][0]["all"]["temperature"]
+        method: pathfuse.fuse(read, method, n_resamples=0).manifest["inner_cross_validation"][0][
+            "all"
+        ]["temperature"]
         for method in ("auto", "best_expert")
     }
     assert reported["auto"] == pytest.approx(1, abs=0.1)

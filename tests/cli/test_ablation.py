@@ -1,4 +1,5 @@
-"""``--ablation``: every variant is there, paired with the fusion, and shuffled labels leave nothing to find."""
+"""``--ablation``: every variant is there, paired with the fusion, and shuffled labels leave nothing
+to find."""
 
 import numpy as np
 import polars as pl
@@ -11,9 +12,21 @@ COLUMNS = ["variant", "kind", "output", "metric", "value", "ci_low", "ci_high", 
 @pytest.fixture(scope="module")
 def ablated(tmp_path_factory, make_study, run_cli):
     folder = tmp_path_factory.mktemp("ablation")
-    samples, predictions = make_study(folder, 90, 80, 3, ("benign", "malignant"), seed=5, n_train=20, coverage=0.8)
+    samples, predictions = make_study(
+        folder, 90, 80, 3, ("benign", "malignant"), seed=5, n_train=20, coverage=0.8
+    )
     out = folder / "out"
-    given = ("--samples", samples, "--predictions", predictions, "--out", out, "--resamples", 200, "--ablation")
+    given = (
+        "--samples",
+        samples,
+        "--predictions",
+        predictions,
+        "--out",
+        out,
+        "--resamples",
+        200,
+        "--ablation",
+    )
     said = run_cli("fuse", *given)
     assert said.status == 0, said.err
     return out
@@ -40,7 +53,9 @@ def test_differences_are_to_the_fusion(ablated):
     metrics = pl.read_csv(ablated / "metrics.csv").filter(pl.col("method") == "fused")
     fused = dict(metrics.select("metric", "value").iter_rows())
     table = pl.read_csv(ablated / "ablation.csv")
-    paired = table.filter(~pl.col("kind").is_in(["shuffled labels"]) & (pl.col("variant") != "without expert_0"))
+    paired = table.filter(
+        ~pl.col("kind").is_in(["shuffled labels"]) & (pl.col("variant") != "without expert_0")
+    )
     for row in paired.to_dicts():
         assert row["difference"] == pytest.approx(row["value"] - fused[row["metric"]], abs=1e-12)
         assert row["metric"] == "ece" or row["difference_low"] <= row["difference_high"]
@@ -57,7 +72,12 @@ def test_shuffled_labels_leave_nothing_to_find(ablated):
 
 def test_the_best_expert_matters_more_than_noise(ablated):
     table = pl.read_csv(ablated / "ablation.csv").filter(pl.col("metric") == "nll")
-    loss = dict(table.select("kind", "difference").group_by("kind").agg(pl.col("difference").max()).iter_rows())
+    loss = dict(
+        table.select("kind", "difference")
+        .group_by("kind")
+        .agg(pl.col("difference").max())
+        .iter_rows()
+    )
     assert loss["leave one out"] > loss["noise"]
     assert loss["leave one out"] > loss["duplicate"]
 
@@ -66,7 +86,17 @@ def test_two_experts_are_not_left_out(tmp_path, make_study, run_cli):
     """What is left would be an expert, which metrics.csv shows already."""
     samples, predictions = make_study(tmp_path, 30, 30, 2, ("benign", "malignant"))
     out = tmp_path / "out"
-    given = ("--samples", samples, "--predictions", predictions, "--out", out, "--resamples", 0, "--ablation")
+    given = (
+        "--samples",
+        samples,
+        "--predictions",
+        predictions,
+        "--out",
+        out,
+        "--resamples",
+        0,
+        "--ablation",
+    )
     assert run_cli("fuse", *given).status == 0
     kinds = set(pl.read_csv(out / "ablation.csv")["kind"])
     assert kinds == {"duplicate", "noise", "shuffled labels"}
@@ -74,11 +104,24 @@ def test_two_experts_are_not_left_out(tmp_path, make_study, run_cli):
 
 @pytest.mark.usefixtures("all_inner_folds")
 def test_folds_and_jobs(tmp_path, make_study, run_cli):
-    samples, predictions = make_study(tmp_path, 16, 0, 2, ("benign", "malignant"), n_folds=2, per_patient=2)
+    samples, predictions = make_study(
+        tmp_path, 16, 0, 2, ("benign", "malignant"), n_folds=2, per_patient=2
+    )
     tables = []
     for jobs in (1, 2):
         out = tmp_path / f"out{jobs}"
-        given = ("--samples", samples, "--predictions", predictions, "--out", out, "--resamples", 120, "--jobs", jobs)
+        given = (
+            "--samples",
+            samples,
+            "--predictions",
+            predictions,
+            "--out",
+            out,
+            "--resamples",
+            120,
+            "--jobs",
+            jobs,
+        )
         assert run_cli("fuse", *given, "--ablation", "--unit", "patient").status == 0
         tables.append((out / "ablation.csv").read_bytes())
     assert tables[0] == tables[1]

@@ -1,4 +1,5 @@
-"""Bad input: one clear sentence, exit status 2, nothing written. Every case goes through the command line."""
+"""Bad input: one clear sentence, exit status 2, nothing written. Every case goes through the
+command line."""
 
 import csv
 import errno
@@ -18,7 +19,8 @@ PROGRESS = re.compile(r" *\d+ % .+")
 
 @dataclass
 class Place:
-    """A good little study in a folder, to be spoiled: 30 fit and 20 test rows, two experts, three classes."""
+    """A good little study in a folder, to be spoiled: 30 fit and 20 test rows, two experts, three
+    classes."""
 
     folder: Path
     samples: Path
@@ -80,7 +82,12 @@ def fuse(place, run_cli):
     """``fuse(*more, samples=..., predictions=[...], out=...)`` of the study in ``place``."""
 
     def run(*more, samples=None, predictions=None, out=None):
-        given = ["--samples", samples or place.samples, "--predictions", *(predictions or [place.predictions])]
+        given = [
+            "--samples",
+            samples or place.samples,
+            "--predictions",
+            *(predictions or [place.predictions]),
+        ]
         resamples = [] if "--resamples" in more else ["--resamples", 120]
         return run_cli("fuse", *given, "--out", out or place.out, *resamples, *more)
 
@@ -89,7 +96,8 @@ def fuse(place, run_cli):
 
 @pytest.fixture
 def refused(place, fuse):
-    """Asserts that ``fuse`` refuses: status 2, one sentence with these parts in this order, and nothing written."""
+    """Asserts that ``fuse`` refuses: status 2, one sentence with these parts in this order, and
+    nothing written."""
 
     def check(*parts, args=(), **options):
         before = place.content()
@@ -150,7 +158,11 @@ def test_a_sample_that_is_spelled_otherwise(place, refused):
 
 def test_all_samples_spelled_otherwise(place, refused):
     place.edit(place.expert, lambda t: t.with_columns(pl.col("sample_id").str.to_uppercase()))
-    refused(place.expert, "none of its", "(the first is 'S000'; it is 's000' there that stands for 'S000'")
+    refused(
+        place.expert,
+        "none of its",
+        "(the first is 'S000'; it is 's000' there that stands for 'S000'",
+    )
 
 
 def test_a_sample_twice_in_the_samples(place, refused):
@@ -164,7 +176,9 @@ def test_a_sample_twice_in_the_predictions(place, refused):
 
 
 def test_a_sample_twice_for_one_expert_of_a_long_table(place, refused):
-    tables = [pl.read_csv(place.expert).with_columns(expert=pl.lit(name)) for name in ("uni", "titan")]
+    tables = [
+        pl.read_csv(place.expert).with_columns(expert=pl.lit(name)) for name in ("uni", "titan")
+    ]
     long = place.folder / "long.csv"
     pl.concat([*tables, tables[1][4:5]]).write_csv(long)
     refused(long, "'titan'", "column 'sample_id'", "'s004' occurs twice", predictions=[long])
@@ -176,7 +190,9 @@ def test_a_sample_without_a_name(place, refused):
 
 
 def test_an_expert_of_other_samples(place, refused):
-    place.edit(place.expert, lambda t: t.with_columns(("x" + pl.col("sample_id")).alias("sample_id")))
+    place.edit(
+        place.expert, lambda t: t.with_columns(("x" + pl.col("sample_id")).alias("sample_id"))
+    )
     refused(place.expert, "none of its 50 samples is in", place.samples, "'xs000'")
 
 
@@ -202,7 +218,9 @@ def test_rows_that_one_expert_did_not_score_are_said(place, accepted):
 def test_a_sample_that_nobody_scored(place, refused):
     for file in (place.expert, place.other):
         place.edit(file, lambda t: t.filter(~pl.col("sample_id").is_in(["s003", "s040"])))
-    refused(place.samples, "no expert scored the sample 's003'", "2 such samples", "--skip-unscored")
+    refused(
+        place.samples, "no expert scored the sample 's003'", "2 such samples", "--skip-unscored"
+    )
 
 
 def test_samples_that_nobody_scored_are_left_out_when_asked_and_counted(place, accepted):
@@ -212,7 +230,11 @@ def test_samples_that_nobody_scored_are_left_out_when_asked_and_counted(place, a
     manifest = json.loads((out / "manifest.json").read_text())
     counted = {"n": 2, "first": ["s003", "s040"], "samples": 2}  # no patients were given
     assert manifest["left_out"] == [{"reason": "scored by no expert", **counted}]
-    assert (manifest["rows"]["read"], manifest["rows"]["fit"], manifest["rows"]["judged"]) == (50, 29, 19)
+    assert (manifest["rows"]["read"], manifest["rows"]["fit"], manifest["rows"]["judged"]) == (
+        50,
+        29,
+        19,
+    )
     assert "s040" not in pl.read_parquet(out / "fused.parquet")["sample_id"]
 
 
@@ -221,7 +243,12 @@ def test_samples_that_nobody_scored_are_left_out_when_asked_and_counted(place, a
 
 def test_a_class_column_that_no_label_matches(place, refused):
     place.edit(place.expert, lambda t: t.rename({"logit_tumor": "logit_tumour"}))
-    refused(place.expert, "column 'logit_tumour'", "no sample has the label 'tumour'", "adipose, stroma, tumor")
+    refused(
+        place.expert,
+        "column 'logit_tumour'",
+        "no sample has the label 'tumour'",
+        "adipose, stroma, tumor",
+    )
 
 
 def test_two_columns_of_one_name(place, refused):
@@ -233,7 +260,9 @@ def test_two_columns_of_one_name(place, refused):
 
 def test_logits_beside_probabilities(place, refused):
     place.edit(place.expert, lambda t: t.rename({"logit_tumor": "prob_tumor"}))
-    refused(place.expert, "both 'logit_' and 'prob_' columns", "logit_adipose, logit_stroma, prob_tumor")
+    refused(
+        place.expert, "both 'logit_' and 'prob_' columns", "logit_adipose, logit_stroma, prob_tumor"
+    )
 
 
 def test_no_prediction_column(place, refused):
@@ -281,15 +310,28 @@ def test_a_logit_that_is_none(place, refused, value, shown):
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), None])
 def test_a_logit_that_is_none_in_parquet(place, refused, value):
     file = place.to_parquet(place.expert)
-    column = pl.when(pl.col("sample_id") == "s004").then(pl.lit(value)).otherwise(pl.col("logit_stroma"))
+    column = (
+        pl.when(pl.col("sample_id") == "s004").then(pl.lit(value)).otherwise(pl.col("logit_stroma"))
+    )
     pl.read_parquet(file).with_columns(column.alias("logit_stroma")).write_parquet(file)
-    refused(file, "column 'logit_stroma'", "sample 's004'", "infinite" if value == float("inf") else "NaN")
+    refused(
+        file,
+        "column 'logit_stroma'",
+        "sample 's004'",
+        "infinite" if value == float("inf") else "NaN",
+    )
 
 
 @pytest.mark.parametrize("total", [0.998, 1.002])
 def test_probabilities_that_do_not_sum_to_1(place, refused, total):
     place.to_probabilities(place.expert, total)
-    refused(place.expert, "column 'prob_adipose", "prob_tumor'", "sample 's004'", f"sum to {total}, not to 1")
+    refused(
+        place.expert,
+        "column 'prob_adipose",
+        "prob_tumor'",
+        "sample 's004'",
+        f"sum to {total}, not to 1",
+    )
 
 
 @pytest.mark.parametrize("total", [0.9991, 1.0009])
@@ -302,20 +344,37 @@ def test_probabilities_that_sum_to_1_within_the_tolerance(place, accepted, total
 def test_a_probability_outside_0_and_1(place, refused, value):
     place.to_probabilities(place.expert)
     place.set(place.expert, "s004", "prob_stroma", value)
-    refused(place.expert, "column 'prob_stroma'", "sample 's004'", value, "not a probability between 0 and 1")
+    refused(
+        place.expert,
+        "column 'prob_stroma'",
+        "sample 's004'",
+        value,
+        "not a probability between 0 and 1",
+    )
 
 
 def test_logits_under_the_name_of_probabilities(place, refused):
     place.edit(place.expert, lambda t: t.rename(lambda name: name.replace("logit_", "prob_")))
     first = pl.read_csv(place.expert).row(0)
-    assert any(not 0 <= value <= 1 for value in first[1:])  # the expert's very first row gives it away
-    refused(place.expert, "column 'prob_", "sample 's000'", "not a probability", "logits are named 'logit_<class>'")
+    assert any(
+        not 0 <= value <= 1 for value in first[1:]
+    )  # the expert's very first row gives it away
+    refused(
+        place.expert,
+        "column 'prob_",
+        "sample 's000'",
+        "not a probability",
+        "logits are named 'logit_<class>'",
+    )
 
 
 @pytest.mark.parametrize("size", [1e4, 1e308])
 def test_huge_logits_are_fine(place, accepted, size):
     place.edit(
-        place.expert, lambda t: t.with_columns(pl.col("^logit_.*$").cast(pl.Float64).sign().mul(size).cast(pl.String))
+        place.expert,
+        lambda t: t.with_columns(
+            pl.col("^logit_.*$").cast(pl.Float64).sign().mul(size).cast(pl.String)
+        ),
     )
     out, _ = accepted()
     fused = pl.read_parquet(out / "fused.parquet")
@@ -330,7 +389,9 @@ def test_an_empty_label(place, refused):
 # Roles
 
 
-@pytest.mark.parametrize(("value", "shown"), [("validation", "'validation'"), ("Test", "'Test'"), (None, "empty")])
+@pytest.mark.parametrize(
+    ("value", "shown"), [("validation", "'validation'"), ("Test", "'Test'"), (None, "empty")]
+)
 def test_an_unknown_role(place, refused, value, shown):
     place.set(place.samples, "s004", "split", value)
     refused(place.samples, "column 'split'", "sample 's004'", shown, "fit, test or train")
@@ -338,9 +399,13 @@ def test_an_unknown_role(place, refused, value, shown):
 
 @pytest.mark.parametrize("value", ["first", "1.5", None])
 def test_a_fold_that_is_no_number(place, refused, value):
-    place.edit(place.samples, lambda t: t.drop("split").with_columns(fold=pl.int_range(pl.len()) % 2))
+    place.edit(
+        place.samples, lambda t: t.drop("split").with_columns(fold=pl.int_range(pl.len()) % 2)
+    )
     place.set(place.samples, "s004", "fold", value)
-    refused(place.samples, "column 'fold'", "sample 's004'", f"'{value or ''}' must be a whole number")
+    refused(
+        place.samples, "column 'fold'", "sample 's004'", f"'{value or ''}' must be a whole number"
+    )
 
 
 def test_both_split_and_fold(place, refused):
@@ -364,7 +429,12 @@ def test_no_row_to_fit_on_or_to_judge(place, refused, role):
 def test_a_fit_split_with_one_class(place, refused):
     label = pl.when(pl.col("split") == "fit").then(pl.lit("tumor")).otherwise(pl.col("label"))
     place.edit(place.samples, lambda t: t.with_columns(label.alias("label")))
-    refused(place.samples, "column 'label'", "all 30 fit rows have the label 'tumor'", "two classes are needed")
+    refused(
+        place.samples,
+        "column 'label'",
+        "all 30 fit rows have the label 'tumor'",
+        "two classes are needed",
+    )
 
 
 def test_a_class_with_no_fit_row(place, refused):
@@ -381,16 +451,30 @@ def test_a_fold_without_a_class_on_its_fit_rows(place, refused):
 
 
 def test_a_patient_in_two_roles(place, refused):
-    patient = pl.when(pl.col("sample_id").is_in(["s004", "s040"])).then(pl.lit("P-17")).otherwise(pl.col("sample_id"))
+    patient = (
+        pl.when(pl.col("sample_id").is_in(["s004", "s040"]))
+        .then(pl.lit("P-17"))
+        .otherwise(pl.col("sample_id"))
+    )
     place.edit(place.samples, lambda t: t.with_columns(patient_id=patient))
     refused(place.samples, "patient 'P-17'", "both split 'fit' and 'test'")
 
 
 def test_a_patient_in_two_folds(place, refused):
-    patient = pl.when(pl.col("sample_id").is_in(["s004", "s041"])).then(pl.lit("P-17")).otherwise(pl.col("sample_id"))
+    patient = (
+        pl.when(pl.col("sample_id").is_in(["s004", "s041"]))
+        .then(pl.lit("P-17"))
+        .otherwise(pl.col("sample_id"))
+    )
     fold = pl.int_range(pl.len()) % 2
     place.edit(place.samples, lambda t: t.drop("split").with_columns(patient_id=patient, fold=fold))
-    refused(place.samples, "column 'fold'", "patient 'P-17'", "both fold '0' and '1'", "must stay in one")
+    refused(
+        place.samples,
+        "column 'fold'",
+        "patient 'P-17'",
+        "both fold '0' and '1'",
+        "must stay in one",
+    )
 
 
 @pytest.fixture
@@ -401,7 +485,13 @@ def trained(place):
 
 @pytest.mark.usefixtures("trained")
 def test_only_train_rows(place, refused):
-    refused(place.samples, "column 'split'", "no row has the role 'fit'", "30 'train' rows", "--allow-in-sample")
+    refused(
+        place.samples,
+        "column 'split'",
+        "no row has the role 'fit'",
+        "30 'train' rows",
+        "--allow-in-sample",
+    )
 
 
 @pytest.mark.usefixtures("trained")
@@ -416,7 +506,9 @@ def test_train_rows_are_used_when_asked_and_the_run_warns(accepted):
 
 
 def test_train_rows_are_left_out_without_a_word_beside_fit_rows(place, accepted):
-    first_six = pl.when(pl.col("sample_id") < "s006").then(pl.lit("train")).otherwise(pl.col("split"))
+    first_six = (
+        pl.when(pl.col("sample_id") < "s006").then(pl.lit("train")).otherwise(pl.col("split"))
+    )
     place.edit(place.samples, lambda t: t.with_columns(first_six.alias("split")))
     out, err = accepted()
     assert "train" not in err.replace("training", "")
@@ -435,7 +527,9 @@ BOTH = pytest.mark.parametrize("which", ["samples", "expert"])
 def test_a_missing_file(place, refused, which):
     getattr(place, which).rename(place.folder / "elsewhere.csv")
     options = {"predictions": [place.expert, place.other]}
-    refused(getattr(place, which), "No such file" if which == "samples" else "does not exist", **options)
+    refused(
+        getattr(place, which), "No such file" if which == "samples" else "does not exist", **options
+    )
 
 
 @BOTH
@@ -492,12 +586,18 @@ def test_a_file_that_is_not_utf8(place, refused, which):
 
 def test_another_format(place, refused):
     place.samples.rename(place.folder / "samples.xlsx")
-    refused(place.folder / "samples.xlsx", "neither .csv nor .parquet", samples=place.folder / "samples.xlsx")
+    refused(
+        place.folder / "samples.xlsx",
+        "neither .csv nor .parquet",
+        samples=place.folder / "samples.xlsx",
+    )
 
 
 def test_an_empty_folder(place, refused):
     (place.folder / "nothing").mkdir()
-    refused(place.folder / "nothing", "no .csv or .parquet file", predictions=[place.folder / "nothing"])
+    refused(
+        place.folder / "nothing", "no .csv or .parquet file", predictions=[place.folder / "nothing"]
+    )
 
 
 # Experts
@@ -505,7 +605,9 @@ def test_an_empty_folder(place, refused):
 
 def test_two_experts_of_one_name_in_a_folder(place, refused):
     pl.read_csv(place.expert).write_parquet(place.expert.with_suffix(".parquet"))
-    refused("two experts have the name 'expert_0'", place.expert, place.expert.with_suffix(".parquet"))
+    refused(
+        "two experts have the name 'expert_0'", place.expert, place.expert.with_suffix(".parquet")
+    )
 
 
 def test_two_experts_of_one_name_in_two_folders(place, refused):
@@ -529,7 +631,9 @@ def coarse(place: Place, text: str) -> Path:
     """Makes the first expert coarse, and writes its map."""
     place.edit(
         place.expert,
-        lambda t: t.select("sample_id", logit_benign=pl.col("logit_adipose"), logit_malignant=pl.col("logit_tumor")),
+        lambda t: t.select(
+            "sample_id", logit_benign=pl.col("logit_adipose"), logit_malignant=pl.col("logit_tumor")
+        ),
     )
     file = place.folder / "map.csv"
     file.write_text("label,expert_label\n" + text)
@@ -551,8 +655,14 @@ def test_a_label_map_that_fits(place, accepted):
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("adipose,benign\nstroma,benign\ntumor,cancer\n", ("'tumor' to 'cancer'", "no column 'logit_cancer'")),
-        ("adipose,benign\nstroma,benign\n", ("column 'logit_malignant'", "no label to 'malignant'")),
+        (
+            "adipose,benign\nstroma,benign\ntumor,cancer\n",
+            ("'tumor' to 'cancer'", "no column 'logit_cancer'"),
+        ),
+        (
+            "adipose,benign\nstroma,benign\n",
+            ("column 'logit_malignant'", "no label to 'malignant'"),
+        ),
         ("adipose,benign\ntumour,malignant\n", ("'tumour'", "no sample", "adipose, stroma, tumor")),
     ],
 )
@@ -563,7 +673,9 @@ def test_a_label_map_that_does_not_fit(place, refused, text, parts):
 
 def test_a_label_map_of_an_unknown_expert(place, refused):
     file = coarse(place, "adipose,benign\n")
-    refused("label map", "'expert_9'", "none of the experts", args=("--label-map", f"expert_9={file}"))
+    refused(
+        "label map", "'expert_9'", "none of the experts", args=("--label-map", f"expert_9={file}")
+    )
 
 
 def test_a_label_map_that_is_no_map(place, refused):
@@ -601,7 +713,13 @@ def test_an_output_that_holds_the_inputs(place, refused):
 
 
 def test_an_output_below_a_file(place, refused):
-    refused("the output", place.expert / "out", "cannot be written", "is a file", out=place.expert / "out")
+    refused(
+        "the output",
+        place.expert / "out",
+        "cannot be written",
+        "is a file",
+        out=place.expert / "out",
+    )
 
 
 def test_an_output_without_permission(place, refused):
@@ -641,7 +759,8 @@ def test_an_unknown_endpoint(refused):
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("--seed", "-1"), ("--seed", "4294967296"), ("--resamples", "-1"), ("--jobs", "0")]
+    ("option", "value"),
+    [("--seed", "-1"), ("--seed", "4294967296"), ("--resamples", "-1"), ("--jobs", "0")],
 )
 def test_a_number_out_of_range(refused, option, value):
     refused(option.removeprefix("--"), value, args=(option, value))
@@ -662,7 +781,10 @@ def test_a_margin_that_is_no_number(refused):
 
 @pytest.mark.parametrize(
     ("option", "value", "sentence"),
-    [("--interval", "foo", "interval 'foo' is unknown"), ("--margin", "0", "--margin must be above 0, not 0")],
+    [
+        ("--interval", "foo", "interval 'foo' is unknown"),
+        ("--margin", "0", "--margin must be above 0, not 0"),
+    ],
 )
 def test_intervals_and_margins_of_evaluate(place, run_cli, option, value, sentence):
     given = ("--samples", place.samples, "--predictions", place.predictions, "--out", place.out)

@@ -31,7 +31,15 @@ EXPERTS = ("expert_0", "expert_1", "expert_2")
 FITTED = tuple(methods_of("multiclass"))
 UNFITTED = tuple(name for name, kind in methods_of("multiclass").items() if not kind.fits)
 METRICS = ("nll", "auroc", "accuracy", "balanced_accuracy", "f1", "brier", "ece", "auprc", "mcc")
-FIGURES = ("ranking", "differences", "roc", "reliability", "weights_by_sample", "weights", "disagreement")
+FIGURES = (
+    "ranking",
+    "differences",
+    "roc",
+    "reliability",
+    "weights_by_sample",
+    "weights",
+    "disagreement",
+)
 FILES = {
     "certificate.json",
     "comparisons.csv",
@@ -59,11 +67,17 @@ REPEATABLE = FILES - {"manifest.json", "report.html"}
 
 
 def files_of(folder: Path) -> set[str]:
-    return {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and p.name != ".pathfuse.json"}
+    return {
+        str(p.relative_to(folder))
+        for p in folder.rglob("*")
+        if p.is_file() and p.name != ".pathfuse.json"
+    }
 
 
 def assert_same_bytes(one: Path, other: Path, names) -> None:
-    differing = [name for name in sorted(names) if (one / name).read_bytes() != (other / name).read_bytes()]
+    differing = [
+        name for name in sorted(names) if (one / name).read_bytes() != (other / name).read_bytes()
+    ]
     assert not differing
 
 
@@ -83,7 +97,8 @@ def study(tmp_path_factory, simulated, write_study):
 
 @pytest.fixture(scope="module")
 def fuse(run_cli):
-    """``fuse(out, samples, predictions, *more)``: runs, asserts that it went well, gives ``out`` back."""
+    """``fuse(out, samples, predictions, *more)``: runs, asserts that it went well, gives ``out``
+    back."""
 
     def run(out, samples, *predictions, more=()):
         predictions = predictions or (samples.parent / "predictions",)
@@ -111,12 +126,18 @@ def test_help_answers_at_once(arguments):
     times = []
     for _ in range(3):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        answer = subprocess.run([sys.executable, "-c", MAIN, *arguments], capture_output=True, text=True, check=True)
+        answer = subprocess.run(
+            [sys.executable, "-c", MAIN, *arguments], capture_output=True, text=True, check=True
+        )
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     print(f"{' '.join(arguments)}: {min(times):.3f} s")  # noqa: T201
     words = {"--help": "evaluate", "--version": pathfuse.__version__}
-    assert words[arguments[0]] in answer.stdout if len(arguments) == 1 else "--allow-in-sample" in answer.stdout
+    assert (
+        words[arguments[0]] in answer.stdout
+        if len(arguments) == 1
+        else "--allow-in-sample" in answer.stdout
+    )
     assert min(times) < 0.8  # the promise is 0.5 s; the rest is for a slower machine
 
 
@@ -143,7 +164,10 @@ def test_fused_parquet(fused, simulated):
     np.testing.assert_allclose(table.select(weights).to_numpy().sum(axis=1), 1, rtol=1e-12)
     best = table.select(probabilities).to_numpy().argmax(axis=1)
     assert table["prediction"].to_list() == [CLASSES[k] for k in best]
-    scored = np.stack([table["sample_id"].is_in(simulated.experts[n]["sample_id"].implode()) for n in EXPERTS], axis=1)
+    scored = np.stack(
+        [table["sample_id"].is_in(simulated.experts[n]["sample_id"].implode()) for n in EXPERTS],
+        axis=1,
+    )
     assert table["n_experts"].to_list() == scored.sum(axis=1).tolist()
     assert 0 < (~scored).sum() < 20
     assert (table.select(weights).to_numpy()[~scored] == 0).all()
@@ -152,9 +176,22 @@ def test_fused_parquet(fused, simulated):
 
 def test_metrics_csv(fused):
     table = pl.read_csv(fused / "metrics.csv")
-    assert table.columns == ["method", "output", "metric", "value", "ci_low", "ci_high", "n", "n_patients"]
+    assert table.columns == [
+        "method",
+        "output",
+        "metric",
+        "value",
+        "ci_low",
+        "ci_high",
+        "n",
+        "n_patients",
+    ]
     assert set(table["output"]) == {"all"}
-    expected = {(method, metric) for method in (*EXPERTS, *FITTED, "null_model", "fused") for metric in METRICS}
+    expected = {
+        (method, metric)
+        for method in (*EXPERTS, *FITTED, "null_model", "fused")
+        for metric in METRICS
+    }
     rows = list(table.select("method", "metric").iter_rows())
     assert len(rows) == len(expected)
     assert set(rows) == expected
@@ -180,14 +217,18 @@ def test_an_expert_is_judged_on_what_it_scored(fused, simulated):
 
 
 def test_the_metrics_of_the_fusion_are_those_of_its_table(fused, simulated):
-    table = pl.read_parquet(fused / "fused.parquet").join(simulated.samples, on="sample_id", maintain_order="left")
+    table = pl.read_parquet(fused / "fused.parquet").join(
+        simulated.samples, on="sample_id", maintain_order="left"
+    )
     prob = table.select(f"prob_{c}" for c in CLASSES).to_numpy()
     truth = np.array([CLASSES.index(c) for c in table["label"]])
     hit = np.eye(3)[truth]
     expected = {
         "nll": -np.log(prob[np.arange(len(truth)), truth]).mean(),
         "accuracy": (prob.argmax(axis=1) == truth).mean(),
-        "balanced_accuracy": np.mean([(prob[truth == k].argmax(axis=1) == k).mean() for k in range(3)]),
+        "balanced_accuracy": np.mean(
+            [(prob[truth == k].argmax(axis=1) == k).mean() for k in range(3)]
+        ),
         "brier": ((prob - hit) ** 2).sum(axis=1).mean(),
         "auroc": np.mean([pairs_won(prob[truth == k, k], prob[truth != k, k]) for k in range(3)]),
     }
@@ -211,7 +252,10 @@ def test_comparisons_csv(fused):
     everyone = (*EXPERTS, *FITTED, "null_model", "fused")
     pairs = {(m, r) for m in ("fused", "logitprod") for r in everyone if r != m}
     assert set(table.select("method", "reference").iter_rows()) == pairs
-    values = {(r["method"], r["metric"]): r["value"] for r in pl.read_csv(fused / "metrics.csv").to_dicts()}
+    values = {
+        (r["method"], r["metric"]): r["value"]
+        for r in pl.read_csv(fused / "metrics.csv").to_dicts()
+    }
     full = {"fused", "expert_0", *FITTED}  # a pair is compared on the rows that both scored
     for row in table.filter(pl.col("reference").is_in(full)).to_dicts():
         expected = values[row["method"], row["metric"]] - values[row["reference"], row["metric"]]
@@ -222,7 +266,8 @@ def test_comparisons_csv(fused):
             assert row["ci_low"] <= row["ci_high"]
             assert 0 <= row["p_value"] <= 1
     judged = table.filter(
-        pl.col("metric") != "ece", (pl.col("reference") != "null_model") | (pl.col("metric") != "mcc")
+        pl.col("metric") != "ece",
+        (pl.col("reference") != "null_model") | (pl.col("metric") != "mcc"),
     )
     assert judged["test"].str.contains("by sample").all()  # no patients were given
 
@@ -234,11 +279,15 @@ def test_certificate_json(fused, simulated):
     assert certificate["best_expert"] == min(certificate["experts"], key=certificate["experts"].get)
     assert certificate["fused"] <= certificate["experts"][certificate["best_expert"]]
     assert certificate["holds"] is True
-    said = simulated.samples.filter(pl.col("split") == "fit").join(simulated.experts["expert_0"], on="sample_id")
+    said = simulated.samples.filter(pl.col("split") == "fit").join(
+        simulated.experts["expert_0"], on="sample_id"
+    )
     logits = said.select(f"logit_{c}" for c in CLASSES).to_numpy()
     log_prob = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     nll = -log_prob[np.arange(60), [CLASSES.index(c) for c in said["label"]]].mean()
-    assert certificate["experts"]["expert_0"] == pytest.approx(nll, rel=1e-9)  # the one that scored every row
+    assert certificate["experts"]["expert_0"] == pytest.approx(
+        nll, rel=1e-9
+    )  # the one that scored every row
 
 
 def test_manifest_json(fused, study, simulated):
@@ -249,12 +298,20 @@ def test_manifest_json(fused, study, simulated):
     assert (manifest["seed"], manifest["method"], manifest["n_resamples"]) == (0, "auto", RESAMPLES)
     assert manifest["rows"] == {"read": 100, "fit": 60, "judged": 40, "patients_fit": 60, "patients_judged": 40,
                                 "fit_without_patient": 60, "judged_without_patient": 40}  # fmt: skip
-    partial = {name for name in EXPERTS if pl.read_csv(next(f for f in files if f.stem == name)).height < 100}
-    assert {item["expert"] for item in manifest["left_out"]} == partial  # no row is left out as a whole
+    partial = {
+        name
+        for name in EXPERTS
+        if pl.read_csv(next(f for f in files if f.stem == name)).height < 100
+    }
+    assert {
+        item["expert"] for item in manifest["left_out"]
+    } == partial  # no row is left out as a whole
     assert manifest["wall_time_s"] > 0
     for name in EXPERTS:
         scored = (
-            simulated.samples.filter(pl.col("sample_id").is_in(simulated.experts[name]["sample_id"].implode()))
+            simulated.samples.filter(
+                pl.col("sample_id").is_in(simulated.experts[name]["sample_id"].implode())
+            )
             .group_by("split")
             .len()
         )
@@ -264,13 +321,17 @@ def test_manifest_json(fused, study, simulated):
         assert manifest["experts"][name]["coverage_judged"] == pytest.approx(rows["test"] / 40)
     inner = manifest["inner_cross_validation"][0]["all"]
     assert set(inner["inner_nll"]) == set(FITTED)
-    assert set(inner["council_weights"]) == {name for name, kind in methods_of("multiclass").items() if kind.in_council}
+    assert set(inner["council_weights"]) == {
+        name for name, kind in methods_of("multiclass").items() if kind.in_council
+    }
     assert sum(inner["council_weights"].values()) == pytest.approx(1)
 
 
 def test_report_html_opens_offline(fused):
     page = (fused / "report.html").read_text(encoding="utf-8")
-    assert not re.findall(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//|@import|url\(\s*["']?https?:""", page)
+    assert not re.findall(
+        r"""(?:src|href)\s*=\s*["']?(?:https?:)?//|@import|url\(\s*["']?https?:""", page
+    )
     for word in (*EXPERTS, *FITTED, "fused"):
         assert word in page
 
@@ -295,7 +356,9 @@ def test_another_seed_is_another_bootstrap(fused, fuse, study, tmp_path):
 
 
 def test_more_processes_change_nothing(fused, fuse, study, tmp_path):
-    assert_same_bytes(fused, fuse(tmp_path / "out", *study, more=("--jobs", 2, *ARGUMENTS)), REPEATABLE)
+    assert_same_bytes(
+        fused, fuse(tmp_path / "out", *study, more=("--jobs", 2, *ARGUMENTS)), REPEATABLE
+    )
 
 
 def test_parquet_is_an_equal_of_csv(fused, fuse, simulated, write_study, tmp_path):
@@ -305,18 +368,24 @@ def test_parquet_is_an_equal_of_csv(fused, fuse, simulated, write_study, tmp_pat
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_a_long_table_equals_a_folder(fused, fuse, study, simulated, tmp_path, suffix):
-    long = pl.concat([frame.with_columns(expert=pl.lit(name)) for name, frame in simulated.experts.items()])
+    long = pl.concat(
+        [frame.with_columns(expert=pl.lit(name)) for name, frame in simulated.experts.items()]
+    )
     long = long.sample(fraction=1, shuffle=True, seed=3)
     file = tmp_path / f"long{suffix}"
     long.write_csv(file) if suffix == ".csv" else long.write_parquet(file)
     assert_same_bytes(fused, fuse(tmp_path / "out", study[0], file), REPEATABLE)
 
 
-def test_shuffled_rows_reversed_columns_and_another_order_of_files(fused, fuse, simulated, write_study, tmp_path):
+def test_shuffled_rows_reversed_columns_and_another_order_of_files(
+    fused, fuse, simulated, write_study, tmp_path
+):
     def disordered(frame, seed):
         return frame.sample(fraction=1, shuffle=True, seed=seed).select(reversed(frame.columns))
 
-    experts = {name: disordered(frame, m) for m, (name, frame) in enumerate(simulated.experts.items())}
+    experts = {
+        name: disordered(frame, m) for m, (name, frame) in enumerate(simulated.experts.items())
+    }
     mixed = simulated._replace(samples=disordered(simulated.samples, 9), experts=experts)
     samples, predictions = write_study(tmp_path, mixed)
     files = sorted(predictions.iterdir(), reverse=True)
@@ -357,7 +426,9 @@ def judged_rows(simulated, tmp_path_factory):
 
 
 @pytest.mark.parametrize("model", ["", "model"])
-def test_predict_reproduces_the_fused_table_bit_for_bit(fused, judged_rows, run_cli, tmp_path, model):
+def test_predict_reproduces_the_fused_table_bit_for_bit(
+    fused, judged_rows, run_cli, tmp_path, model
+):
     out = predict(run_cli, fused / model, tmp_path / "deep" / "again.parquet", judged_rows)
     assert out.read_bytes() == (fused / "fused.parquet").read_bytes()
 
@@ -374,7 +445,15 @@ def test_predict_of_all_rows_says_the_same_of_the_test_rows(fused, study, run_cl
 def test_rows_that_the_model_was_fitted_on_are_told_and_remembered(fused, study, run_cli, tmp_path):
     """At prediction, and again where the predictions are judged or fused."""
     samples, predictions = study
-    given = ("predict", "--model", fused, "--predictions", predictions, "--out", tmp_path / "p" / "again.csv")
+    given = (
+        "predict",
+        "--model",
+        fused,
+        "--predictions",
+        predictions,
+        "--out",
+        tmp_path / "p" / "again.csv",
+    )
     status, _, err = run_cli(*given)
     assert status == 0
     assert (
@@ -382,11 +461,16 @@ def test_rows_that_the_model_was_fitted_on_are_told_and_remembered(fused, study,
         "than of new samples (column 'seen_in_fit')"
     ) in err.splitlines()
     seen = pl.read_csv(tmp_path / "p" / "again.csv").filter("seen_in_fit")["sample_id"]
-    assert seen.to_list() == pl.read_csv(samples).filter(pl.col("split") == "fit")["sample_id"].sort().to_list()
+    assert (
+        seen.to_list()
+        == pl.read_csv(samples).filter(pl.col("split") == "fit")["sample_id"].sort().to_list()
+    )
     everything = pl.read_csv(samples).drop("split")
     everything.write_csv(tmp_path / "all.csv")
     given = ("--predictions", tmp_path / "p" / "again.csv", "--resamples", 0)
-    status, _, err = run_cli("evaluate", "--samples", tmp_path / "all.csv", *given, "--out", tmp_path / "judged")
+    status, _, err = run_cli(
+        "evaluate", "--samples", tmp_path / "all.csv", *given, "--out", tmp_path / "judged"
+    )
     assert status == 0, err
     told = (
         "expert 'again': 60 of the 100 judged samples were among the fit rows of the model that predicted them: its "
@@ -394,9 +478,19 @@ def test_rows_that_the_model_was_fitted_on_are_told_and_remembered(fused, study,
     )
     assert f"pathfuse: warning: {told}" in err.splitlines()
     assert json.loads((tmp_path / "judged" / "manifest.json").read_text())["warnings"] == [told]
-    status, _, err = run_cli("evaluate", "--samples", samples, *given, "--out", tmp_path / "test_rows")
+    status, _, err = run_cli(
+        "evaluate", "--samples", samples, *given, "--out", tmp_path / "test_rows"
+    )
     assert (status, "warning" in err) == (0, False)
-    given = ("--predictions", tmp_path / "p", predictions, "--resamples", 0, "--method", "uniform_product")
+    given = (
+        "--predictions",
+        tmp_path / "p",
+        predictions,
+        "--resamples",
+        0,
+        "--method",
+        "uniform_product",
+    )
     status, _, err = run_cli("fuse", "--samples", samples, *given, "--out", tmp_path / "fused")
     assert status == 0, err
     assert (
@@ -410,8 +504,13 @@ def test_a_model_of_a_version_without_digests_predicts_in_silence(fused, study, 
     shutil.copytree(fused / "model", model)
     tensors = load_file(model / "model.safetensors")
     assert not tensors["fit_ids"].tobytes().startswith(b"s0")
-    save_file({name: value for name, value in tensors.items() if name != "fit_ids"}, model / "model.safetensors")
-    status, _, err = run_cli("predict", "--model", model, "--predictions", study[1], "--out", tmp_path / "out.csv")
+    save_file(
+        {name: value for name, value in tensors.items() if name != "fit_ids"},
+        model / "model.safetensors",
+    )
+    status, _, err = run_cli(
+        "predict", "--model", model, "--predictions", study[1], "--out", tmp_path / "out.csv"
+    )
     assert (status, err) == (0, "")
     assert "seen_in_fit" not in pl.read_csv(tmp_path / "out.csv").columns
     assert not pathfuse.load(model).seen_in_fit(["s000"]).any()
@@ -423,7 +522,9 @@ def test_predictions_of_two_experts_spell_a_sample_alike(fused, judged_rows, run
     shutil.copytree(judged_rows, folder)
     first = sorted(folder.iterdir())[0]
     first.write_text(first.read_text().replace("s077", "S077"))
-    answer = run_cli("predict", "--model", fused, "--predictions", folder, "--out", tmp_path / "out.csv")
+    answer = run_cli(
+        "predict", "--model", fused, "--predictions", folder, "--out", tmp_path / "out.csv"
+    )
     assert answer.status == 2
     assert "column 'sample_id': 'S077' and 's077' are two spellings of one name" in answer.err
 
@@ -442,7 +543,12 @@ def test_predict_in_python(fused, judged_rows, simulated):
 
 def test_predict_with_an_expert_left_out(fused, judged_rows, run_cli, tmp_path):
     table = pl.read_parquet(
-        predict(run_cli, fused, tmp_path / "fewer.parquet", *(judged_rows / f"{n}.csv" for n in EXPERTS[:2]))
+        predict(
+            run_cli,
+            fused,
+            tmp_path / "fewer.parquet",
+            *(judged_rows / f"{n}.csv" for n in EXPERTS[:2]),
+        )
     )
     assert table.columns == pl.read_parquet(fused / "fused.parquet").columns
     assert (table["weight_expert_2"] == 0).all()
@@ -459,11 +565,15 @@ def test_predict_with_an_expert_left_out(fused, judged_rows, run_cli, tmp_path):
             ["'stranger'", "expert_0, expert_1"],
         ),
         (
-            lambda folder: (folder / "expert_1.csv").write_text("sample_id,logit_tumour,logit_stroma\ns099,1,2\n"),
+            lambda folder: (folder / "expert_1.csv").write_text(
+                "sample_id,logit_tumour,logit_stroma\ns099,1,2\n"
+            ),
             ["expert_1.csv", "column 'logit_tumour'", "'tumour'"],
         ),
         (
-            lambda folder: (folder / "expert_1.csv").write_text("sample_id,logit_tumor,logit_stroma\ns099,1,nan\n"),
+            lambda folder: (folder / "expert_1.csv").write_text(
+                "sample_id,logit_tumor,logit_stroma\ns099,1,nan\n"
+            ),
             ["expert_1.csv", "column 'logit_stroma'", "'s099'", "NaN"],
         ),
         (lambda folder: (folder / "expert_1.csv").write_text(""), ["expert_1.csv", "is empty"]),
@@ -476,7 +586,9 @@ def test_predict_refuses_bad_predictions(fused, judged_rows, run_cli, tmp_path, 
     for file in judged_rows.iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
     spoil(folder)
-    answer = run_cli("predict", "--model", fused, "--predictions", folder, "--out", tmp_path / "out.csv")
+    answer = run_cli(
+        "predict", "--model", fused, "--predictions", folder, "--out", tmp_path / "out.csv"
+    )
     assert_refused(answer, tmp_path, parts)
 
 
@@ -506,7 +618,12 @@ def rewrite(folder, **changes):
     [
         (lambda f: [p.unlink() for p in f.iterdir()], "holds no model"),
         (lambda f: (f / "model.safetensors").unlink(), "holds no model"),
-        (lambda f: (f / "model.safetensors").write_bytes((f / "model.safetensors").read_bytes()[:-9]), "is damaged"),
+        (
+            lambda f: (f / "model.safetensors").write_bytes(
+                (f / "model.safetensors").read_bytes()[:-9]
+            ),
+            "is damaged",
+        ),
         (lambda f: (f / "model.json").write_text("{"), "is damaged"),
         (lambda f: (f / "model.json").write_text("{}"), "is damaged"),
         (lambda f: (f / "model.json").write_bytes(b"\xff\xfe"), "is damaged"),
@@ -516,20 +633,34 @@ def rewrite(folder, **changes):
 )
 def test_predict_refuses_a_model_that_is_none(fused, judged_rows, run_cli, tmp_path, change, part):
     model = damaged(fused, tmp_path / "model", change)
-    answer = run_cli("predict", "--model", model, "--predictions", judged_rows, "--out", tmp_path / "out.csv")
+    answer = run_cli(
+        "predict", "--model", model, "--predictions", judged_rows, "--out", tmp_path / "out.csv"
+    )
     assert_refused(answer, tmp_path, [str(model), part])
 
 
 def test_predict_refuses_a_bad_output(fused, judged_rows, run_cli, tmp_path):
     given = ("predict", "--model", fused, "--predictions", judged_rows, "--out")
-    assert_refused(run_cli(*given, tmp_path / "out.xlsx"), tmp_path, ["out.xlsx", ".csv or .parquet"])
+    assert_refused(
+        run_cli(*given, tmp_path / "out.xlsx"), tmp_path, ["out.xlsx", ".csv or .parquet"]
+    )
     (tmp_path / "taken.csv").write_text("precious")
-    assert_refused(run_cli(*given, tmp_path / "taken.csv"), tmp_path, ["taken.csv", "exists already", "--force"])
+    assert_refused(
+        run_cli(*given, tmp_path / "taken.csv"),
+        tmp_path,
+        ["taken.csv", "exists already", "--force"],
+    )
     assert (tmp_path / "taken.csv").read_text() == "precious"
-    assert_refused(run_cli(*given, tmp_path / "taken.csv", "--force"), tmp_path, ["taken.csv", "somebody else's"])
+    assert_refused(
+        run_cli(*given, tmp_path / "taken.csv", "--force"),
+        tmp_path,
+        ["taken.csv", "somebody else's"],
+    )
     labels = "sample_id,label\na,x\n"
     (tmp_path / "taken.csv").write_text(labels)
-    assert_refused(run_cli(*given, tmp_path / "taken.csv", "--force"), tmp_path, ["taken.csv", "other columns"])
+    assert_refused(
+        run_cli(*given, tmp_path / "taken.csv", "--force"), tmp_path, ["taken.csv", "other columns"]
+    )
     assert (tmp_path / "taken.csv").read_text() == labels
     (tmp_path / "taken.csv").unlink()
     assert run_cli(*given, tmp_path / "taken.csv").status == 0
@@ -541,7 +672,15 @@ def test_predict_refuses_a_bad_output(fused, judged_rows, run_cli, tmp_path):
 
 
 def test_evaluate_judges_and_fits_nothing(fused, study, run_cli, tmp_path):
-    given = ("--samples", study[0], "--predictions", study[1], "--out", tmp_path / "out", *ARGUMENTS)
+    given = (
+        "--samples",
+        study[0],
+        "--predictions",
+        study[1],
+        "--out",
+        tmp_path / "out",
+        *ARGUMENTS,
+    )
     status, printed, err = run_cli("evaluate", *given)
     assert status == 0, err
     assert files_of(tmp_path / "out") == EVALUATION
@@ -557,8 +696,18 @@ def test_evaluate_judges_and_fits_nothing(fused, study, run_cli, tmp_path):
 
 
 def test_evaluate_without_roles_judges_every_row(simulated, write_study, run_cli, tmp_path):
-    samples, predictions = write_study(tmp_path, simulated._replace(samples=simulated.samples.drop("split")))
-    given = ("--samples", samples, "--predictions", predictions, "--out", tmp_path / "out", *ARGUMENTS)
+    samples, predictions = write_study(
+        tmp_path, simulated._replace(samples=simulated.samples.drop("split"))
+    )
+    given = (
+        "--samples",
+        samples,
+        "--predictions",
+        predictions,
+        "--out",
+        tmp_path / "out",
+        *ARGUMENTS,
+    )
     assert run_cli("evaluate", *given).status == 0
     table = pl.read_csv(tmp_path / "out" / "metrics.csv")
     assert set(table["method"]) == {*EXPERTS, *UNFITTED} - {"best_expert"}
@@ -567,10 +716,18 @@ def test_evaluate_without_roles_judges_every_row(simulated, write_study, run_cli
 
 def test_evaluate_refuses_bad_input(study, run_cli, tmp_path):
     answer = run_cli(
-        "evaluate", "--samples", study[1] / "expert_0.csv", "--predictions", study[1], "--out", tmp_path / "out"
+        "evaluate",
+        "--samples",
+        study[1] / "expert_0.csv",
+        "--predictions",
+        study[1],
+        "--out",
+        tmp_path / "out",
     )
     assert answer.status == 2
-    assert answer.err.splitlines()[-1].startswith(f"pathfuse: {study[1] / 'expert_0.csv'} has no target column")
+    assert answer.err.splitlines()[-1].startswith(
+        f"pathfuse: {study[1] / 'expert_0.csv'} has no target column"
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -588,10 +745,14 @@ def test_a_fold_study(make_study, fuse, tmp_path):
     table = pl.read_parquet(out / "fused.parquet")
     assert table["sample_id"].to_list() == sorted(pl.read_csv(samples)["sample_id"])
     truth = pl.read_csv(samples)
-    joined = table.join(truth, on="sample_id").with_columns(hit=pl.col("prediction") == pl.col("label"))
+    joined = table.join(truth, on="sample_id").with_columns(
+        hit=pl.col("prediction") == pl.col("label")
+    )
     per_fold = joined.group_by("fold").agg(pl.col("hit").mean(), pl.len())
     expected = (per_fold["hit"] * per_fold["len"]).sum() / per_fold["len"].sum()
-    metrics = pl.read_csv(out / "metrics.csv").filter(pl.col("method") == "fused", pl.col("metric") == "accuracy")
+    metrics = pl.read_csv(out / "metrics.csv").filter(
+        pl.col("method") == "fused", pl.col("metric") == "accuracy"
+    )
     assert metrics["value"].to_list() == pytest.approx([expected])
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["rows"] == {"read": 45, "fit": 45, "judged": 45, "patients_fit": 45, "patients_judged": 45,
@@ -600,7 +761,8 @@ def test_a_fold_study(make_study, fuse, tmp_path):
 
 
 def assert_fold_tests(out, joined):
-    """``tests.csv`` of three folds: the corrected t everywhere, and of accuracy from the files themselves."""
+    """``tests.csv`` of three folds: the corrected t everywhere, and of accuracy from the files
+    themselves."""
     tests = pl.read_csv(out / "tests.csv", infer_schema_length=None)
     of_folds = tests.filter(pl.col("test") == "corrected resampled t, 3 folds")
     key = ["method", "reference", "metric"]
@@ -611,13 +773,19 @@ def assert_fold_tests(out, joined):
     tested = of_folds.drop_nulls("p_value")
     assert (tested["p_holm"] >= tested["p_value"]).all()
     differs = (tested["p_holm"] < 0.05).to_list()
-    assert tested["conclusion"].to_list() == ["differs" if d else "no difference shown" for d in differs]
+    assert tested["conclusion"].to_list() == [
+        "differs" if d else "no difference shown" for d in differs
+    ]
     assert set(of_folds.filter(pl.col("p_value").is_null())["conclusion"]) <= {"undefined"}
     logits = joined.select([f"logit_{c}" for c in CLASSES]).to_numpy()
     called = pl.Series([CLASSES[k] for k in logits.argmax(axis=1)])
-    gains = joined.with_columns(gain=pl.col("hit").cast(int) - (called == joined["label"]).cast(int))
+    gains = joined.with_columns(
+        gain=pl.col("hit").cast(int) - (called == joined["label"]).cast(int)
+    )
     differences = gains.group_by("fold").agg(pl.col("gain").mean())["gain"].to_numpy()
-    (found,) = of_folds.filter(method="fused", reference="expert_0", metric="accuracy").iter_rows(named=True)
+    (found,) = of_folds.filter(method="fused", reference="expert_0", metric="accuracy").iter_rows(
+        named=True
+    )
     assert found["difference"] == pytest.approx(differences.mean())
     # 15 of 45 patients are judged per fold: 1/3 + 15/30 in place of 1/3.
     expected = differences.mean() / np.sqrt((1 / 3 + 1 / 2) * differences.var(ddof=1))
@@ -626,7 +794,9 @@ def assert_fold_tests(out, joined):
 
 def test_patients_are_the_unit_when_asked(make_study, fuse, tmp_path):
     samples, predictions = make_study(tmp_path, 60, 40, 2, per_patient=2)
-    by_patient = fuse(tmp_path / "patients", samples, predictions, more=("--unit", "patient", *ARGUMENTS))
+    by_patient = fuse(
+        tmp_path / "patients", samples, predictions, more=("--unit", "patient", *ARGUMENTS)
+    )
     table = pl.read_csv(by_patient / "metrics.csv")
     assert set(table["n"]) == set(table["n_patients"]) == {20}
     assert pl.read_parquet(by_patient / "fused.parquet").height == 40
@@ -651,9 +821,13 @@ def test_numeric_identifiers_keep_their_zeros(simulate, write_study, fuse, run_c
     def numbered(frame):
         return frame.with_columns(pl.col("sample_id").str.replace("s", "0"))  # s007 -> 0007
 
-    sim = sim._replace(samples=numbered(sim.samples), experts={n: numbered(f) for n, f in sim.experts.items()})
+    sim = sim._replace(
+        samples=numbered(sim.samples), experts={n: numbered(f) for n, f in sim.experts.items()}
+    )
     out = fuse(tmp_path / "out", *write_study(tmp_path, sim))
-    assert pl.read_parquet(out / "fused.parquet")["sample_id"].to_list() == [f"{i:04d}" for i in range(30, 50)]
+    assert pl.read_parquet(out / "fused.parquet")["sample_id"].to_list() == [
+        f"{i:04d}" for i in range(30, 50)
+    ]
     csv = predict(run_cli, out, tmp_path / "again.csv", tmp_path / "predictions")
     assert csv.read_text().splitlines()[1].startswith("0000,")
 
@@ -697,7 +871,9 @@ def test_an_expert_that_scored_no_judged_row(simulate, write_study, fuse, tmp_pa
     assert table["value"].null_count() == table.height  # undefined is an empty cell
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["experts"]["expert_1"]["coverage_judged"] == 0
-    assert any("expert_1" in note for note in manifest["notes"])  # and the reason stands in the manifest
+    assert any(
+        "expert_1" in note for note in manifest["notes"]
+    )  # and the reason stands in the manifest
 
 
 # Killing
@@ -706,7 +882,7 @@ def test_an_expert_that_scored_no_judged_row(simulate, write_study, fuse, tmp_pa
 DEADLY = """
 import os, signal, sys
 from pathlib import Path
-import pathfuse.files.model_folder as model, pathfuse.runs.result as result
+import pathfuse.files.model_folder as model, pathfuse.workflows.result as result
 
 left = int(sys.argv.pop(1))
 
@@ -739,11 +915,18 @@ def assert_none_or_complete(out: Path, expected: set[str]) -> None:
 
 
 def killed_then_clean(code, run_cli, command, small, out, expected, more=()):
-    given = [str(a) for a in ("--samples", small[0], "--predictions", small[1], "--out", out, "--resamples", 5)]
-    killed = subprocess.run([sys.executable, "-c", *code, command, *given, *more], capture_output=True, timeout=100)
+    given = [
+        str(a)
+        for a in ("--samples", small[0], "--predictions", small[1], "--out", out, "--resamples", 5)
+    ]
+    killed = subprocess.run(
+        [sys.executable, "-c", *code, command, *given, *more], capture_output=True, timeout=100
+    )
     assert killed.returncode == -signal.SIGKILL
     assert_none_or_complete(out, expected)
-    assert list(out.parent.glob(".out.*"))  # the kill came in the middle: there is something to clean up
+    assert list(
+        out.parent.glob(".out.*")
+    )  # the kill came in the middle: there is something to clean up
     assert run_cli(command, *given, "--force").status == 0
     assert files_of(out) == expected
     assert [p.name for p in out.parent.iterdir()] == [out.name]  # nothing hidden is left
@@ -763,17 +946,33 @@ def test_a_kill_of_fuse_while_it_writes_the_model(small, run_cli, tmp_path):
 @pytest.mark.parametrize("step", [6, 7, 8])
 def test_a_kill_while_overwriting(small, run_cli, tmp_path, step):
     # page (6), the old folder steps aside (7), the new one takes its place (8)
-    given = ("--samples", small[0], "--predictions", small[1], "--out", tmp_path / "out", "--resamples", 5)
+    given = (
+        "--samples",
+        small[0],
+        "--predictions",
+        small[1],
+        "--out",
+        tmp_path / "out",
+        "--resamples",
+        5,
+    )
     assert run_cli("evaluate", *given).status == 0
-    killed_then_clean([DEADLY, str(step)], run_cli, "evaluate", small, tmp_path / "out", EVALUATION, ["--force"])
+    killed_then_clean(
+        [DEADLY, str(step)], run_cli, "evaluate", small, tmp_path / "out", EVALUATION, ["--force"]
+    )
 
 
 def test_a_kill_at_any_moment(small, run_cli, tmp_path):
     out = tmp_path / "out"
-    given = [str(a) for a in ("--samples", small[0], "--predictions", small[1], "--out", out, "--resamples", 5)]
+    given = [
+        str(a)
+        for a in ("--samples", small[0], "--predictions", small[1], "--out", out, "--resamples", 5)
+    ]
     for moment in (0.4, 1.1, 1.9, "partial"):
         process = subprocess.Popen(
-            [sys.executable, "-c", MAIN, "fuse", *given], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [sys.executable, "-c", MAIN, "fuse", *given],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         if moment == "partial":  # at the first sign of writing
             while process.poll() is None and not list(tmp_path.glob(".out.partial-*")):
@@ -795,10 +994,16 @@ def test_blanks_around_names_change_nothing_and_are_counted(simulate, write_stud
     sim = simulate(30, 20, 2)
     clean = fuse(tmp_path / "clean", *write_study(tmp_path / "a", sim))
     ragged = sim.samples.with_columns(
-        sample_id=pl.format("{}\u00a0", "sample_id"), split=pl.format(" {}", "split"), label=pl.format("{}\t", "label")
+        sample_id=pl.format("{}\u00a0", "sample_id"),
+        split=pl.format(" {}", "split"),
+        label=pl.format("{}\t", "label"),
     )
-    experts = {f"{name} ": frame.rename({"sample_id": " sample_id"}) for name, frame in sim.experts.items()}
-    samples, predictions = write_study(tmp_path / "b", sim._replace(samples=ragged, experts=experts))
+    experts = {
+        f"{name} ": frame.rename({"sample_id": " sample_id"}) for name, frame in sim.experts.items()
+    }
+    samples, predictions = write_study(
+        tmp_path / "b", sim._replace(samples=ragged, experts=experts)
+    )
     out = fuse(tmp_path / "out", samples, predictions)
     for name in ("metrics.csv", "fused.parquet", "comparisons.csv"):
         assert (out / name).read_bytes() == (clean / name).read_bytes()
@@ -820,11 +1025,23 @@ def test_doubts_about_samples_reach_the_user(simulate, write_study, run_cli, tmp
         return frame.with_columns(pl.col("sample_id").replace(names))
 
     experts = {
-        name: named(pl.concat([f[:49], f[:1].with_columns(f["sample_id"][49:])])) for name, f in sim.experts.items()
+        name: named(pl.concat([f[:49], f[:1].with_columns(f["sample_id"][49:])]))
+        for name, f in sim.experts.items()
     }
-    samples, predictions = write_study(tmp_path, sim._replace(samples=named(sim.samples), experts=experts))
+    samples, predictions = write_study(
+        tmp_path, sim._replace(samples=named(sim.samples), experts=experts)
+    )
     for command in ("fuse", "evaluate"):
-        given = ("--samples", samples, "--predictions", predictions, "--out", tmp_path / command, "--resamples", 0)
+        given = (
+            "--samples",
+            samples,
+            "--predictions",
+            predictions,
+            "--out",
+            tmp_path / command,
+            "--resamples",
+            0,
+        )
         status, _, err = run_cli(command, *given)
         assert status == 0, err
         warnings = json.loads((tmp_path / command / "manifest.json").read_text())["warnings"]

@@ -38,17 +38,41 @@ def test_wrong_input_ends_in_a_sentence(run_cli, data, tmp_path):
         (("convert", "nothing", data, *out), "nothing"),
         (("train", "--encoder", "uni_v1", "--data", tmp_path / "no", *out), "does not exist"),
         (("train", "--encoder", "who", "--data", data, *out), "No encoder is called 'who'"),
-        (("train", "--encoder", "uni_v1", "--data", data, *out), "uni_v1"),  # gated, and not on this machine
-        (("train", "--encoder", "uni_v1", "--data", data, *out, "--strategy", "magic"), "'strategy'"),
+        (
+            ("train", "--encoder", "uni_v1", "--data", data, *out),
+            "uni_v1",
+        ),  # gated, and not on this machine
+        (
+            ("train", "--encoder", "uni_v1", "--data", data, *out, "--strategy", "magic"),
+            "'strategy'",
+        ),
         (("train", "--encoder", "uni_v1", "--data", data, *out, "--set", "epochs=0"), "'epochs'"),
-        (("train", "--encoder", "tiny", "--data", data, *out, "--set", "strategy=lora"), "write --strategy lora"),
-        (("train", "--encoder", "tiny", "--data", data, "--out", data, "--force"), "cannot be overwritten: it holds"),
-        (("evaluate", "--data", data, "--predictions", data, "--out", data, "--force"), "cannot be overwritten"),
+        (
+            ("train", "--encoder", "tiny", "--data", data, *out, "--set", "strategy=lora"),
+            "write --strategy lora",
+        ),
+        (
+            ("train", "--encoder", "tiny", "--data", data, "--out", data, "--force"),
+            "cannot be overwritten: it holds",
+        ),
+        (
+            ("evaluate", "--data", data, "--predictions", data, "--out", data, "--force"),
+            "cannot be overwritten",
+        ),
         (("init", "--out", folder, "--force"), "is a folder, not a file; name a file"),
         (("predict", "--model", folder, "--data", data, *out), "holds no trained segmentation"),
-        (("predict", "--model", folder, "--data", data, *out, "--part", "some"), "--part some: choose"),
-        (("evaluate", "--data", data, "--predictions", f"a={folder}", *out), "no image has a mask and a prediction"),
-        (("fuse", "--data", data, "--logits", f"a={folder}", f"a={folder}", *out), "the name 'a' stands twice"),
+        (
+            ("predict", "--model", folder, "--data", data, *out, "--part", "some"),
+            "--part some: choose",
+        ),
+        (
+            ("evaluate", "--data", data, "--predictions", f"a={folder}", *out),
+            "no image has a mask and a prediction",
+        ),
+        (
+            ("fuse", "--data", data, "--logits", f"a={folder}", f"a={folder}", *out),
+            "the name 'a' stands twice",
+        ),
         (("run", tmp_path / "grid.yaml"), "grid.yaml"),
     ]:
         status, _, err = run_cli("dense", *arguments)
@@ -69,10 +93,14 @@ def test_train_predict_fuse_and_evaluate(run_cli, tmp_path):
     small = ("--set", "epochs=1", "warmup=0", "size_px=32", "decoder_width=16", "device=cpu")
     for seed in (0, 1):
         net, encoder = tmp_path / f"net{seed}", f"tiny:patch=8,dim=12,depth=1,seed={seed}"
-        status, out, err = run_cli("dense", "train", "--encoder", encoder, *data, "--out", net, *small)
+        status, out, err = run_cli(
+            "dense", "train", "--encoder", encoder, *data, "--out", net, *small
+        )
         assert status == 0, err
         assert "0 adapted modules" in out
-        status, out, err = run_cli("dense", "predict", "--model", net, *data, "--out", tmp_path / f"logits{seed}")
+        status, out, err = run_cli(
+            "dense", "predict", "--model", net, *data, "--out", tmp_path / f"logits{seed}"
+        )
         assert (status, out.split(":")[0]) == (0, "4 images")
     logits = [f"net{seed}={tmp_path / f'logits{seed}'}" for seed in (0, 1)]
     status, out, err = run_cli(
@@ -88,5 +116,8 @@ def test_train_predict_fuse_and_evaluate(run_cli, tmp_path):
     assert "AJI" in judged
     fused, alone = (pl.read_csv(tmp_path / name / "metrics.csv") for name in ("fused", "judged"))
     for name in ("net0", "net1", "fused"):
-        one, two = (frame.filter(method=name).select("output", "metric", "value", "n") for frame in (fused, alone))
+        one, two = (
+            frame.filter(method=name).select("output", "metric", "value", "n")
+            for frame in (fused, alone)
+        )
         assert one.equals(two)

@@ -1,4 +1,5 @@
-"""``--force`` from the command line: what is somebody else's stays, with one sentence and before any work."""
+"""``--force`` from the command line: what is somebody else's stays, with one sentence and before
+any work."""
 
 import json
 
@@ -16,15 +17,15 @@ def study(tmp_path, make_study):
 def no_work(monkeypatch):
     """Whoever begins to work fails the test."""
     import pathfuse.cli.fuse
-    import pathfuse.runs.evaluate
-    import pathfuse.runs.fuse
-    import pathfuse.tables.study
+    import pathfuse.study.study
+    import pathfuse.workflows.evaluate
+    import pathfuse.workflows.fuse
 
     def work(*_, **__):
         pytest.fail("the work began")
 
-    for module, name in ((pathfuse.runs.fuse, "fuse"), (pathfuse.runs.evaluate, "evaluate"),
-                         (pathfuse.tables.study, "read_study")):  # fmt: skip
+    for module, name in ((pathfuse.workflows.fuse, "fuse"), (pathfuse.workflows.evaluate, "evaluate"),
+                         (pathfuse.study.study, "read_study")):  # fmt: skip
         monkeypatch.setattr(module, name, work)
 
 
@@ -33,15 +34,29 @@ def test_a_thesis_stays(study, tmp_path, run_cli, no_work, command):
     out = tmp_path / "results"
     (out / ".git").mkdir(parents=True)
     (out / "thesis.docx").write_text("years of work")
-    said = run_cli(command, "--samples", study[0], "--predictions", study[1], "--out", out, "--force")
-    sentence = f"the output {out} cannot be overwritten: it holds .git, which pathfuse did not write"
+    said = run_cli(
+        command, "--samples", study[0], "--predictions", study[1], "--out", out, "--force"
+    )
+    sentence = (
+        f"the output {out} cannot be overwritten: it holds .git, which pathfuse did not write"
+    )
     assert said == (2, "", f"pathfuse: {sentence}\n")
     assert (out / "thesis.docx").read_text() == "years of work"
 
 
 def test_a_result_is_replaced_until_something_else_stands_in_it(study, tmp_path, run_cli):
     out = tmp_path / "out"
-    command = ("evaluate", "--samples", study[0], "--predictions", study[1], "--resamples", 120, "--out", out)
+    command = (
+        "evaluate",
+        "--samples",
+        study[0],
+        "--predictions",
+        study[1],
+        "--resamples",
+        120,
+        "--out",
+        out,
+    )
     assert run_cli(*command).status == 0
     assert "metrics.csv" in json.loads((out / LIST).read_text())["written"]
     assert "exists already; --force overwrites it" in run_cli(*command).err
@@ -54,15 +69,36 @@ def test_a_result_is_replaced_until_something_else_stands_in_it(study, tmp_path,
 
 
 def test_a_folder_with_the_inputs_stays(study, tmp_path, run_cli, no_work):
-    said = run_cli("fuse", "--samples", study[0], "--predictions", study[1], "--out", tmp_path / "study", "--force")
-    assert said.err == f"pathfuse: the output {tmp_path}/study cannot be overwritten: it holds {study[0]}\n"
+    said = run_cli(
+        "fuse",
+        "--samples",
+        study[0],
+        "--predictions",
+        study[1],
+        "--out",
+        tmp_path / "study",
+        "--force",
+    )
+    assert (
+        said.err
+        == f"pathfuse: the output {tmp_path}/study cannot be overwritten: it holds {study[0]}\n"
+    )
 
 
 def test_a_link_stays_with_its_target(study, tmp_path, run_cli, no_work):
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious/a.txt").write_text("x")
     (tmp_path / "link").symlink_to(tmp_path / "precious")
-    said = run_cli("fuse", "--samples", study[0], "--predictions", study[1], "--out", tmp_path / "link", "--force")
+    said = run_cli(
+        "fuse",
+        "--samples",
+        study[0],
+        "--predictions",
+        study[1],
+        "--out",
+        tmp_path / "link",
+        "--force",
+    )
     assert said.status == 2
     assert f"link is a link to {tmp_path}/precious, which pathfuse leaves as it is" in said.err
     assert (tmp_path / "precious/a.txt").read_text() == "x"
@@ -76,11 +112,33 @@ def test_single_files_of_another_kind_stay(study, tmp_path, run_cli):
     survival.write_text("\n".join(["sample_id,split,time,event", *rows]) + "\n")
     commands = {
         ("init", "--out", thesis): "pathfuse writes .yaml or .yml here",
-        ("bins", "--samples", survival, "--out", thesis): "it holds no time edges, so it is somebody else's",
-        ("predict", "--model", tmp_path, "--predictions", study[1], "--out", thesis): "must end in .csv or .parquet",
+        (
+            "bins",
+            "--samples",
+            survival,
+            "--out",
+            thesis,
+        ): "it holds no time edges, so it is somebody else's",
+        (
+            "predict",
+            "--model",
+            tmp_path,
+            "--predictions",
+            study[1],
+            "--out",
+            thesis,
+        ): "must end in .csv or .parquet",
         ("suite", "list", "--out", thesis): "must end in .csv or .json",
         ("inspect", study[1], "--json", thesis): "pathfuse writes .json here",
-        ("fuse", "--samples", study[0], "--predictions", study[1], "--out", thesis): "is a file, not a folder",
+        (
+            "fuse",
+            "--samples",
+            study[0],
+            "--predictions",
+            study[1],
+            "--out",
+            thesis,
+        ): "is a file, not a folder",
         ("demo", "--out", thesis): "is a file, not a folder",
     }
     for command, sentence in commands.items():
@@ -90,12 +148,16 @@ def test_single_files_of_another_kind_stay(study, tmp_path, run_cli):
     assert thesis.read_text() == "years of work"
     edges = tmp_path / "edges"
     assert run_cli("bins", "--samples", survival, "--out", edges).status == 0
-    assert run_cli("bins", "--samples", survival, "--out", edges, "--bins", 2, "--force").status == 0
+    assert (
+        run_cli("bins", "--samples", survival, "--out", edges, "--bins", 2, "--force").status == 0
+    )
 
 
 def test_notes_in_a_study_of_a_suite_stay_and_the_others_go_on(tmp_path, make_study, run_cli):
     for seed, name in enumerate(("one", "two")):
-        make_study(tmp_path / "studies" / name, 12, 12, n_experts=2, classes=("normal", "tumor"), seed=seed)
+        make_study(
+            tmp_path / "studies" / name, 12, 12, n_experts=2, classes=("normal", "tumor"), seed=seed
+        )
     command = ("suite", "run", tmp_path / "studies", "--out", tmp_path / "out", "--method", "static_product",
                "--resamples", 120)  # fmt: skip
     assert run_cli(*command).status == 0
@@ -112,7 +174,9 @@ def test_notes_in_a_study_of_a_suite_stay_and_the_others_go_on(tmp_path, make_st
 
 def test_a_ranking_never_replaces_a_result_that_it_read(tmp_path, run_cli, make_study):
     for seed, name in enumerate(("one", "two")):
-        samples, predictions = make_study(tmp_path / "studies" / name, 12, 12, n_experts=2, seed=seed)
+        samples, predictions = make_study(
+            tmp_path / "studies" / name, 12, 12, n_experts=2, seed=seed
+        )
         assert run_cli("evaluate", "--samples", samples, "--predictions", predictions, "--resamples", 120,
                        "--out", tmp_path / "results" / name).status == 0  # fmt: skip
     said = run_cli("rank", tmp_path / "results", "--out", tmp_path / "results/one", "--force")

@@ -53,7 +53,9 @@ def test_import_then_fuse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert fused > 0.6
 
 
-def test_what_was_left_out_is_said_on_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_left_out_is_said_on_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     dump, out = make_dump(tmp_path / "dump", with_ids=False), tmp_path / "study"
     common = ("import", "logitprod", dump, "--classes", "a,b,c", "--out", out)
     assert run(*common) == 2
@@ -63,7 +65,10 @@ def test_what_was_left_out_is_said_on_the_terminal(tmp_path: Path, capsys: pytes
     assert "--confirm-row-order" in shown
     assert not out.exists()
     assert run(*common, "--confirm-row-order") == 0
-    assert "Left out: 180 rows of train of split 0, 3 experts (they have no ids" in capsys.readouterr().out
+    assert (
+        "Left out: 180 rows of train of split 0, 3 experts (they have no ids"
+        in capsys.readouterr().out
+    )
     assert json.loads((out / "manifest.json").read_text())["left_out"][0]["n"] == 180
 
 
@@ -72,9 +77,22 @@ def test_survival_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     folder.mkdir(parents=True)
     times = {"train": np.arange(1, 9), "val": np.arange(1, 9) + 0.25, "test": np.arange(1, 9) + 0.5}
     for part, time in times.items():
-        np.save(folder / f"{STEMS[part]}_preds.npy", np.random.default_rng(len(part)).normal(size=(8, 2)))
-        np.save(folder / f"{STEMS[part]}_labels.npy", np.column_stack([1 + (time >= 5), time % 2 > 1, time]))
-    common = ("import", "logitprod", tmp_path / "dump", "--confirm-row-order", "--out", tmp_path / "study")
+        np.save(
+            folder / f"{STEMS[part]}_preds.npy",
+            np.random.default_rng(len(part)).normal(size=(8, 2)),
+        )
+        np.save(
+            folder / f"{STEMS[part]}_labels.npy",
+            np.column_stack([1 + (time >= 5), time % 2 > 1, time]),
+        )
+    common = (
+        "import",
+        "logitprod",
+        tmp_path / "dump",
+        "--confirm-row-order",
+        "--out",
+        tmp_path / "study",
+    )
     assert run(*common, "--time-edges", "0,5,inf") == 0
     assert "--time-edges 0.0,4.999999999999999,inf" in capsys.readouterr().out
     assert (tmp_path / "study" / "time_edges.txt").read_text() == "0.0,4.999999999999999,inf\n"
@@ -89,8 +107,14 @@ def test_survival_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
         (["clamp", "DUMP", "--out", "OUT"], "the format 'clamp' is unknown; known: logitprod"),
         (["logitprod", "DUMP", "--out", "OUT", "--classes", "a,,c"], "has an empty name"),
         (["logitprod", "DUMP", "--out", "OUT", "--classes", "a,b,a"], "names 'a' twice"),
-        (["logitprod", "DUMP", "--out", "OUT", "--time-edges", "0;5"], "must be numbers with commas"),
-        (["logitprod", "DUMP", "--out", "DUMP/tables", "--classes", "a,b,c"], "lies inside the source"),
+        (
+            ["logitprod", "DUMP", "--out", "OUT", "--time-edges", "0;5"],
+            "must be numbers with commas",
+        ),
+        (
+            ["logitprod", "DUMP", "--out", "DUMP/tables", "--classes", "a,b,c"],
+            "lies inside the source",
+        ),
         (["logitprod", "DUMP", "--out", "DUMP", "--classes", "a,b,c"], "exists already"),
         (["logitprod", "DUMP/nothing", "--out", "OUT", "--classes", "a,b,c"], "does not exist"),
     ],

@@ -32,7 +32,19 @@ def row(said, name: str) -> list[str]:
 def test_each_sub_folder_is_an_encoder(cohort, tmp_path, run_cli):
     said = run_cli("inspect", cohort, "--json", tmp_path / "x.json")
     assert (said.status, said.err) == (0, "")
-    assert row(said, "uni") == ["uni", "h5", "", "tile", "float32", "4", "2", "8", "3, 4, 5", "0", "0"]
+    assert row(said, "uni") == [
+        "uni",
+        "h5",
+        "",
+        "tile",
+        "float32",
+        "4",
+        "2",
+        "8",
+        "3, 4, 5",
+        "0",
+        "0",
+    ]
     assert row(said, "conch")[-1] == "1"
     reason = "the bag is empty: its features have the shape (0, 6)"
     assert f"Broken: {cohort}/conch/b.h5, 'b': {reason}\n" in said.out
@@ -53,14 +65,29 @@ def test_strict_fails_on_what_is_broken_and_writes_nothing(cohort, tmp_path, run
 
 def test_values_are_checked_unless_told_not_to(cohort, run_cli):
     write(cohort / "uni/c.h5", 2, value=np.nan)
-    assert "'c': column 0 of tile 0 (both counted from 0) is NaN" in run_cli("inspect", cohort / "uni").out
+    assert (
+        "'c': column 0 of tile 0 (both counted from 0) is NaN"
+        in run_cli("inspect", cohort / "uni").out
+    )
     assert row(run_cli("inspect", cohort / "uni", "--no-values"), "uni")[-1] == "0"
 
 
 def test_a_table_of_vectors_and_several_places(cohort, tmp_path, run_cli):
     (tmp_path / "v[1].csv").write_text("sample_id,f0\na,1\nb,2\n")
     said = run_cli("inspect", tmp_path / "v[1].csv", cohort / "uni")
-    assert row(said, "v[1].csv") == ["v[1].csv", "vectors", "", "slide", "float64", "1", "2", "", "", "", "0"]
+    assert row(said, "v[1].csv") == [
+        "v[1].csv",
+        "vectors",
+        "",
+        "slide",
+        "float64",
+        "1",
+        "2",
+        "",
+        "",
+        "",
+        "0",
+    ]
     assert row(said, "uni")
 
 

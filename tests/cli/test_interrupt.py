@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 from joblib import delayed
-import pathfuse.runs.fuse
+import pathfuse.workflows.fuse
 from pathfuse.cli import main
 from pathfuse.workers import in_parallel
 
@@ -30,7 +30,7 @@ def wait(*_, **__):
     Path(places[0]).touch()
     sleep(places[1])
 
-pathfuse.runs.fuse.fuse = wait
+pathfuse.workflows.fuse.fuse = wait
 sys.exit(main())
 """
 SAID = "pathfuse: stopped; no result was written, and what can be resumed is kept\n"
@@ -39,7 +39,15 @@ SAID = "pathfuse: stopped; no result was written, and what can be resumed is kep
 @pytest.mark.parametrize("jobs", [False, True])
 def test_a_signal_to_a_running_command(tmp_path, make_study, jobs):
     samples, predictions = make_study(tmp_path, 12, 6)
-    command = ["fuse", "--samples", samples, "--predictions", predictions, "--out", tmp_path / "out"]
+    command = [
+        "fuse",
+        "--samples",
+        samples,
+        "--predictions",
+        predictions,
+        "--out",
+        tmp_path / "out",
+    ]
     child = subprocess.Popen(
         [sys.executable, "-c", CHILD.format(jobs=jobs), *map(str, command)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
@@ -61,13 +69,15 @@ def test_a_signal_to_a_running_command(tmp_path, make_study, jobs):
 
 
 def test_an_interrupt_inside_a_command(tmp_path, make_study, run_cli, monkeypatch):
-    import pathfuse.tables.study
+    import pathfuse.study.study
 
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pathfuse.tables.study, "read_study", stop)
+    monkeypatch.setattr(pathfuse.study.study, "read_study", stop)
     samples, predictions = make_study(tmp_path, 12, 6)
-    said = run_cli("fuse", "--samples", samples, "--predictions", predictions, "--out", tmp_path / "out")
+    said = run_cli(
+        "fuse", "--samples", samples, "--predictions", predictions, "--out", tmp_path / "out"
+    )
     assert (said.status, said.err.splitlines(keepends=True)[-1]) == (130, SAID)
     assert main(["--version"]) == 0

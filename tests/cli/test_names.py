@@ -11,7 +11,7 @@ import pytest
 from pathfuse.cli.console import progress
 from pathfuse.cli.dense import show_table
 from pathfuse.files.tables import parquet_frame, parquet_header
-from pathfuse.report.look import plain
+from pathfuse.report.theme import plain
 
 NAMES = ("[/bold]", "b[red]", "a$b$", "*", ":heart:", "<i>x</i>", "_x")
 CLASSES = ("[/red]normal", "tumor[b]")
@@ -20,13 +20,16 @@ QUICK = ("--method", "static_product", "--resamples", 120)
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory, simulate):
-    """Seven experts in one long table, since a slash cannot name a file; the folder has brackets too."""
+    """Seven experts in one long table, since a slash cannot name a file; the folder has brackets
+    too."""
     made = simulate(n_fit=24, n_test=24, n_experts=len(NAMES), classes=CLASSES)
     folder = tmp_path_factory.mktemp("names") / "[b]a[1]"
     folder.mkdir()
     made.samples.write_csv(folder / "samples.csv")
     frames = zip(NAMES, made.experts.values(), strict=True)
-    pl.concat([frame.with_columns(expert=pl.lit(name)) for name, frame in frames]).write_csv(folder / "long.csv")
+    pl.concat([frame.with_columns(expert=pl.lit(name)) for name, frame in frames]).write_csv(
+        folder / "long.csv"
+    )
     return folder
 
 
@@ -56,7 +59,14 @@ def test_fuse_and_predict_show_every_name_as_it_is(study, tmp_path, run_cli):
 
 
 def test_evaluate_shows_every_name_as_it_is(study, tmp_path, run_cli):
-    given = ("--samples", study / "samples.csv", "--predictions", study / "long.csv", "--resamples", 120)
+    given = (
+        "--samples",
+        study / "samples.csv",
+        "--predictions",
+        study / "long.csv",
+        "--resamples",
+        120,
+    )
     status, out, err = run_cli("evaluate", *given, "--out", tmp_path / "out")
     assert status == 0, err
     shown(out, NAMES)
@@ -65,7 +75,9 @@ def test_evaluate_shows_every_name_as_it_is(study, tmp_path, run_cli):
 def test_a_suite_reads_the_row_of_each_study_from_its_own_folder(tmp_path, make_study, run_cli):
     names = ("a[1]", "a1", "[link]x", "a*", "[red]")
     for seed, name in enumerate(names):
-        make_study(tmp_path / "studies" / name, 12, 12, n_experts=2, classes=("normal", "tumor"), seed=seed)
+        make_study(
+            tmp_path / "studies" / name, 12, 12, n_experts=2, classes=("normal", "tumor"), seed=seed
+        )
     status, out, err = run_cli(
         "suite",
         "run",
@@ -79,11 +91,17 @@ def test_a_suite_reads_the_row_of_each_study_from_its_own_folder(tmp_path, make_
     )
     assert status == 0, err
     shown(out, names)
-    table = {row["study"]: row for row in pl.read_csv(tmp_path / "out/suite.csv").iter_rows(named=True)}
+    table = {
+        row["study"]: row for row in pl.read_csv(tmp_path / "out/suite.csv").iter_rows(named=True)
+    }
     figures = set()
     for name in names:
         with (tmp_path / "out" / name / "metrics.csv").open() as lines:
-            own = {row["metric"]: float(row["value"]) for row in csv.DictReader(lines) if row["method"] == "fused"}
+            own = {
+                row["metric"]: float(row["value"])
+                for row in csv.DictReader(lines)
+                if row["method"] == "fused"
+            }
         assert table[name]["fused_nll"] == own["nll"]
         assert table[name]["fused_f1_macro"] == own["f1"]
         figures.add(own["nll"])
@@ -103,7 +121,11 @@ def test_a_suite_reads_the_row_of_each_study_from_its_own_folder(tmp_path, make_
 
 
 def test_rank_shows_every_name_as_it_is(tmp_path, run_cli):
-    cells = [f"{s},{m},auroc,{0.5 + (3 * i + j) % 7 / 20}" for i, s in enumerate("abcd") for j, m in enumerate(NAMES)]
+    cells = [
+        f"{s},{m},auroc,{0.5 + (3 * i + j) % 7 / 20}"
+        for i, s in enumerate("abcd")
+        for j, m in enumerate(NAMES)
+    ]
     (tmp_path / "s[1].csv").write_text("\n".join(["study,method,metric,value", *cells]) + "\n")
     status, out, err = run_cli("rank", tmp_path / "s[1].csv", "--out", tmp_path / "out")
     assert status == 0, err
@@ -157,4 +179,6 @@ def test_every_file_of_a_result_follows_the_umask(study, tmp_path, run_cli, mask
         os.umask(before)
     files = [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
     assert "model.safetensors" in {p.name for p in files}
-    assert {p.name: oct(p.stat().st_mode & 0o777) for p in files} == {p.name: oct(mode) for p in files}
+    assert {p.name: oct(p.stat().st_mode & 0o777) for p in files} == {
+        p.name: oct(mode) for p in files
+    }

@@ -22,13 +22,22 @@ def study(tmp_path):
         said = {f"mean_{t}": y[:, g] + noise * rng.normal(size=n) for g, t in enumerate(targets)}
         if m < 2:
             said |= {f"sd_{t}": np.full(n, noise) for t in targets}
-        frame.with_columns(**{k: pl.Series(v) for k, v in said.items()}).write_csv(folder / f"expert_{m}.csv")
+        frame.with_columns(**{k: pl.Series(v) for k, v in said.items()}).write_csv(
+            folder / f"expert_{m}.csv"
+        )
     samples.write_csv(tmp_path / "samples.csv")
     return tmp_path
 
 
 def fuse(run_cli, place, *more):
-    given = ("--samples", place / "samples.csv", "--predictions", place / "predictions", "--out", place / "out")
+    given = (
+        "--samples",
+        place / "samples.csv",
+        "--predictions",
+        place / "predictions",
+        "--out",
+        place / "out",
+    )
     return run_cli("fuse", *given, "--resamples", 120, *more)
 
 
@@ -47,7 +56,15 @@ def test_files_and_columns(study, run_cli):
     metrics = pl.read_csv(study / "out/metrics.csv")
     assert set(metrics["output"]) == {"CD24", "ERBB2", "all"}
     assert set(metrics["metric"]) == {"nll", "pearson", "spearman", "rmse", "r2"}
-    wanted = {"best_expert", "mean_probability", "uniform_product", "static_product", "logitprod", "stacking", "fused"}
+    wanted = {
+        "best_expert",
+        "mean_probability",
+        "uniform_product",
+        "static_product",
+        "logitprod",
+        "stacking",
+        "fused",
+    }
     assert wanted <= set(metrics["method"])
     each = metrics.filter((pl.col("method") == "fused") & (pl.col("metric") == "rmse"))
     by_output = dict(each.select("output", "value").iter_rows())
@@ -63,7 +80,13 @@ def test_predict_reproduces_the_run_bit_for_bit(study, run_cli):
     for file in (study / "predictions").iterdir():
         edit(file, lambda t: t.filter(pl.col("sample_id") >= "spot040"))
     status, _, err = run_cli(
-        "predict", "--model", study / "out", "--predictions", study / "predictions", "--out", study / "again.parquet"
+        "predict",
+        "--model",
+        study / "out",
+        "--predictions",
+        study / "predictions",
+        "--out",
+        study / "again.parquet",
     )
     assert status == 0, err
     assert (study / "again.parquet").read_bytes() == (study / "out/fused.parquet").read_bytes()
@@ -72,7 +95,10 @@ def test_predict_reproduces_the_run_bit_for_bit(study, run_cli):
 def test_evaluate_and_folds(study, run_cli):
     given = ("--samples", study / "samples.csv", "--predictions", study / "predictions")
     assert run_cli("evaluate", *given, "--out", study / "judged", "--resamples", 120)[0] == 0
-    edit(study / "samples.csv", lambda t: t.drop("split").with_columns(fold=pl.int_range(pl.len()) % 3))
+    edit(
+        study / "samples.csv",
+        lambda t: t.drop("split").with_columns(fold=pl.int_range(pl.len()) % 3),
+    )
     assert fuse(run_cli, study)[0] == 0
     certificate = json.loads((study / "out/certificate.json").read_text())
     assert set(certificate["folds"]) == {"0", "1", "2"}
@@ -86,9 +112,21 @@ def test_evaluate_and_folds(study, run_cli):
             pl.lit(0.0).alias("sd_CD24"),
             ("column 'sd_CD24'", "not a standard deviation above 0"),
         ),
-        ("predictions/expert_0.csv", pl.lit(-1.0).alias("sd_CD24"), ("column 'sd_CD24'", "-1 is not a standard")),
-        ("predictions/expert_0.csv", pl.lit("nan").alias("mean_CD24"), ("column 'mean_CD24'", "NaN")),
-        ("predictions/expert_0.csv", pl.lit(1.0).alias("mean_XYZ"), ("column 'mean_XYZ'", "'target_XYZ'")),
+        (
+            "predictions/expert_0.csv",
+            pl.lit(-1.0).alias("sd_CD24"),
+            ("column 'sd_CD24'", "-1 is not a standard"),
+        ),
+        (
+            "predictions/expert_0.csv",
+            pl.lit("nan").alias("mean_CD24"),
+            ("column 'mean_CD24'", "NaN"),
+        ),
+        (
+            "predictions/expert_0.csv",
+            pl.lit(1.0).alias("mean_XYZ"),
+            ("column 'mean_XYZ'", "'target_XYZ'"),
+        ),
         (
             "samples.csv",
             (pl.lit(3.0).alias("target_CD24"), pl.lit(4.0).alias("target_ERBB2")),
@@ -96,10 +134,20 @@ def test_evaluate_and_folds(study, run_cli):
         ),
         (
             "samples.csv",
-            (pl.when(split="test").then(f"target_{t}").otherwise(3.0).alias(f"target_{t}") for t in ("CD24", "ERBB2")),
-            ("no target can be fused", "target 'CD24' was not fused: its 40 values in the fit rows do not vary"),
+            (
+                pl.when(split="test").then(f"target_{t}").otherwise(3.0).alias(f"target_{t}")
+                for t in ("CD24", "ERBB2")
+            ),
+            (
+                "no target can be fused",
+                "target 'CD24' was not fused: its 40 values in the fit rows do not vary",
+            ),
         ),
-        ("samples.csv", pl.lit("high").alias("target_CD24"), ("column 'target_CD24'", "'high' is not a number")),
+        (
+            "samples.csv",
+            pl.lit("high").alias("target_CD24"),
+            ("column 'target_CD24'", "'high' is not a number"),
+        ),
     ],
 )
 def test_bad_input_is_one_sentence(study, run_cli, file, change, words):
@@ -127,7 +175,10 @@ IN_FOLD = "target 'CD24' was not fused: its 40 values in the fit rows of fold 2 
 
 
 def test_a_target_that_is_constant_in_one_fold_is_left_out_and_the_rest_goes_on(study, run_cli):
-    edit(study / "samples.csv", lambda t: t.drop("split").with_columns(fold=pl.int_range(pl.len()) % 3))
+    edit(
+        study / "samples.csv",
+        lambda t: t.drop("split").with_columns(fold=pl.int_range(pl.len()) % 3),
+    )
     constant = pl.when(fold=2).then("target_CD24").otherwise(1.5)
     edit(study / "samples.csv", lambda t: t.with_columns(target_CD24=constant))
     status, _, err = fuse(run_cli, study)
@@ -135,7 +186,11 @@ def test_a_target_that_is_constant_in_one_fold_is_left_out_and_the_rest_goes_on(
     assert f"pathfuse: warning: {IN_FOLD}" in err.splitlines()
     manifest = json.loads((study / "out/manifest.json").read_text())
     assert manifest["warnings"][0] == IN_FOLD
-    assert manifest["endpoint"] == {"kind": "regression", "targets": ["ERBB2"], "left_out": ["CD24"]}
+    assert manifest["endpoint"] == {
+        "kind": "regression",
+        "targets": ["ERBB2"],
+        "left_out": ["CD24"],
+    }
     metrics = pl.read_csv(study / "out/metrics.csv")
     assert set(metrics["output"]) == {"ERBB2", "all"}
     assert (
@@ -149,7 +204,14 @@ def test_a_target_that_is_constant_in_one_fold_is_left_out_and_the_rest_goes_on(
     assert run_cli("predict", "--model", study / "out", *given).status == 0
     again = pl.read_csv(study / "again.csv")
     assert (again["mean_CD24"].null_count(), again["mean_ERBB2"].null_count()) == (60, 0)
-    given = ("--samples", study / "samples.csv", "--predictions", study / "again.csv", "--resamples", 0)
+    given = (
+        "--samples",
+        study / "samples.csv",
+        "--predictions",
+        study / "again.csv",
+        "--resamples",
+        0,
+    )
     status, _, err = run_cli("evaluate", *given, "--out", study / "judged")
     assert status == 0, err
 
@@ -169,10 +231,19 @@ def test_a_target_without_two_values_is_left_out(study, run_cli, values, why):
     assert status == 0, err
     n = "40" if "values" in why else ""
     shown = [line for line in err.splitlines() if "was not fused" in line]
-    assert shown == [f"pathfuse: warning: target 'CD24' was not fused: {why.replace(n, '30') if n else why}"]
+    assert shown == [
+        f"pathfuse: warning: target 'CD24' was not fused: {why.replace(n, '30') if n else why}"
+    ]
     fused = pl.read_parquet(study / "out/fused.parquet")
     assert {"low_ERBB2", "high_ERBB2"} <= set(fused.columns)
-    given = ("--samples", study / "samples.csv", "--predictions", study / "predictions", "--resamples", 0)
+    given = (
+        "--samples",
+        study / "samples.csv",
+        "--predictions",
+        study / "predictions",
+        "--resamples",
+        0,
+    )
     status, _, err = run_cli("evaluate", *given, "--out", study / "judged")
     assert status == 0, err
     unjudged = "target 'CD24' was not judged: the judged rows hold no value of it" in err
@@ -184,4 +255,7 @@ def test_an_expert_of_left_out_targets_alone(study, run_cli):
     edit(study / "predictions/expert_2.csv", lambda t: t.drop("mean_ERBB2"))
     status, _, err = fuse(run_cli, study)
     assert status == 2
-    assert "expert_2.csv: the expert 'expert_2' predicts only targets that are left out" in err.splitlines()[-1]
+    assert (
+        "expert_2.csv: the expert 'expert_2' predicts only targets that are left out"
+        in err.splitlines()[-1]
+    )

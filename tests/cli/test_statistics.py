@@ -1,4 +1,5 @@
-"""Intervals and tests from the outside: ``--interval``, ``--margin``, and what stands in ``tests.csv``.
+"""Intervals and tests from the outside: ``--interval``, ``--margin``, and what stands in
+``tests.csv``.
 
 The tests of a ``fold`` study are looked into where one is fused, in ``test_commands.py``.
 """
@@ -32,7 +33,16 @@ BOOTSTRAP = "paired bootstrap by sample, 120 resamples"
 @pytest.fixture(scope="module")
 def fuse(run_cli):
     def run(out, samples, predictions, *more):
-        given = ("--samples", samples, "--predictions", predictions, "--out", out, "--resamples", 120)
+        given = (
+            "--samples",
+            samples,
+            "--predictions",
+            predictions,
+            "--out",
+            out,
+            "--resamples",
+            120,
+        )
         status, _, err = run_cli("fuse", *given, "--method", "static_product", *more)
         assert status == 0, err
         return out
@@ -54,7 +64,16 @@ def split(fuse, split_study):
 @pytest.fixture(scope="module")
 def evaluate(run_cli):
     def run(out, samples, predictions, *more):
-        given = ("--samples", samples, "--predictions", predictions, "--out", out, "--resamples", 120)
+        given = (
+            "--samples",
+            samples,
+            "--predictions",
+            predictions,
+            "--out",
+            out,
+            "--resamples",
+            120,
+        )
         status, _, err = run_cli("evaluate", *given, *more)
         assert status == 0, err
         return out
@@ -89,22 +108,34 @@ def test_tests_csv_of_a_split_study(split):
               ("nll", "auroc")}  # fmt: skip
     assert {("fused", "best_expert", "nll"), ("fused", "best_expert", "auroc")} <= wanted
     assert set(of_margin.select("method", "reference", "metric").iter_rows()) == wanted
-    assert len(of_delong) + len(of_margin) == len(table) == len(table.unique(["method", "reference", "metric", "test"]))
+    assert (
+        len(of_delong) + len(of_margin)
+        == len(table)
+        == len(table.unique(["method", "reference", "metric", "test"]))
+    )
 
 
 def test_delong_in_tests_csv_is_that_of_the_files(split, split_study):
     samples, predictions = split_study
     own = pl.col("prob_yes").log() - pl.col("prob_no").log()
     fused = pl.read_parquet(split / "fused.parquet").select("sample_id", fused=own)
-    rows = pl.read_csv(samples).join(fused, on="sample_id").join(log_odds(predictions, "expert_0"), on="sample_id")
+    rows = (
+        pl.read_csv(samples)
+        .join(fused, on="sample_id")
+        .join(log_odds(predictions, "expert_0"), on="sample_id")
+    )
     positive = (rows["label"] == "yes").to_numpy()
     one, other = rows["fused"].to_numpy(), rows["expert_0"].to_numpy()
     expected = delong(one, other, positive)
     found = read_tests(split).row(
-        by_predicate=(pl.col("method") == "fused") & (pl.col("reference") == "expert_0") & (pl.col("test") == "DeLong"),
+        by_predicate=(pl.col("method") == "fused")
+        & (pl.col("reference") == "expert_0")
+        & (pl.col("test") == "DeLong"),
         named=True,
     )
-    assert found["difference"] == pytest.approx(roc_auc_score(positive, one) - roc_auc_score(positive, other))
+    assert found["difference"] == pytest.approx(
+        roc_auc_score(positive, one) - roc_auc_score(positive, other)
+    )
     assert (found["statistic"], found["p_value"]) == pytest.approx((expected.z, expected.p_value))
     assert found["p_holm"] >= found["p_value"]
     assert found["margin"] is None
@@ -134,7 +165,9 @@ def test_bca_intervals_and_a_wide_margin(fuse, split, split_study, tmp_path):
     assert [(m["interval"], m["margin"]) for m in manifests] == [("auto", 0.01), ("bca", 5)]
     for name, point in (("metrics.csv", "value"), ("comparisons.csv", "difference")):
         plain, bca = pl.read_csv(split / name), pl.read_csv(out / name)
-        same = [c for c in plain.columns if c not in ("ci_low", "ci_high", "test", "p_value", "p_holm")]
+        same = [
+            c for c in plain.columns if c not in ("ci_low", "ci_high", "test", "p_value", "p_holm")
+        ]
         assert point in same
         assert bca.select(same).equals(plain.select(same))
         other = "reference" if name == "comparisons.csv" else "method"
@@ -143,7 +176,10 @@ def test_bca_intervals_and_a_wide_margin(fuse, split, split_study, tmp_path):
         assert sure["ci_low"].null_count() == sure["ci_high"].null_count() == 0
         assert (bca["ci_low"] <= bca["ci_high"]).all()
         assert (bca["ci_low"] != plain["ci_low"]).mean() > 0.5
-    assert set(pl.read_csv(out / "comparisons.csv")["test"]) == {BOOTSTRAP + ", BCa interval", "none"}
+    assert set(pl.read_csv(out / "comparisons.csv")["test"]) == {
+        BOOTSTRAP + ", BCa interval",
+        "none",
+    }
     assert set(pl.read_csv(split / "comparisons.csv")["test"]) == {BOOTSTRAP + ", t", "none"}
     margins = read_tests(out).drop_nulls("margin")
     assert set(margins["margin"]) == {5.0}
@@ -153,9 +189,13 @@ def test_bca_intervals_and_a_wide_margin(fuse, split, split_study, tmp_path):
 
 
 def test_evaluate_writes_the_same_tests(evaluate, split_study, tmp_path):
-    table = read_tests(evaluate(tmp_path / "out", *split_study, "--interval", "bca", "--margin", "0.5"))
+    table = read_tests(
+        evaluate(tmp_path / "out", *split_study, "--interval", "bca", "--margin", "0.5")
+    )
     assert table.columns == COLUMNS
     assert set(table["method"]) == {"expert_0", "expert_1"}
     assert set(table.drop_nulls("margin")["margin"]) == {0.5}
-    pair = (pl.col("test") == "DeLong") & pl.col("reference").is_in(["uniform_product", "mean_probability"])
+    pair = (pl.col("test") == "DeLong") & pl.col("reference").is_in(
+        ["uniform_product", "mean_probability"]
+    )
     assert len(table.filter(pair)) == 4

@@ -66,9 +66,14 @@ def test_predict_says_what_it_leaves_out(run_cli, cohort, tmp_path):
     there = {p.stem for p in cohort.features["alpha"].glob("*.h5")}
     wanted = pl.read_csv(cohort.slides)
     missing = sorted(set(wanted["slide_id"]) - there)
-    assert f"left out: {len(missing)} (slide without a feature file: {', '.join(missing[:5])})" in err
+    assert (
+        f"left out: {len(missing)} (slide without a feature file: {', '.join(missing[:5])})" in err
+    )
     assert "left out: 1 (feature file of no sample: unlabelled.1)" in err
-    gone = wanted["sample_id"].n_unique() - wanted.filter(pl.col("slide_id").is_in(there))["sample_id"].n_unique()
+    gone = (
+        wanted["sample_id"].n_unique()
+        - wanted.filter(pl.col("slide_id").is_in(there))["sample_id"].n_unique()
+    )
     assert ("sample without any usable slide" in err) == (gone > 0)
     (out / "expert.json").write_text('{"format": 2}')
     status, _, err = run_cli(*arguments, "--out", tmp_path / "q.csv")
@@ -80,14 +85,35 @@ def test_slides_of_samples_without_a_label_are_named(run_cli, cohort, tmp_path):
     table = pl.read_csv(cohort.labels)
     table[2:].write_csv(labels)
     gone = set(table[:2]["sample_id"])
-    slides = pl.read_csv(cohort.slides).filter(pl.col("sample_id").is_in(gone))["slide_id"].to_list()
+    slides = (
+        pl.read_csv(cohort.slides).filter(pl.col("sample_id").is_in(gone))["slide_id"].to_list()
+    )
     there = [s for s in slides if (cohort.features["alpha"] / f"{s}.h5").exists()]
-    arguments = ("experts", "train", "--features", cohort.features["alpha"], "--samples", labels, "--slides")
+    arguments = (
+        "experts",
+        "train",
+        "--features",
+        cohort.features["alpha"],
+        "--samples",
+        labels,
+        "--slides",
+    )
     status, said, _ = run_cli(
-        *arguments, cohort.slides, "--out", tmp_path / "e", *QUICK, "--jobs", 1, "--head", "mean_pool"
+        *arguments,
+        cohort.slides,
+        "--out",
+        tmp_path / "e",
+        *QUICK,
+        "--jobs",
+        1,
+        "--head",
+        "mean_pool",
     )
     assert status == 0
-    assert f"Left out: {len(there)} (slide of a sample that is not in the samples table: {', '.join(there)})" in said
+    assert (
+        f"Left out: {len(there)} (slide of a sample that is not in the samples table: {', '.join(there)})"
+        in said
+    )
 
 
 def test_heatmaps_need_thumbnails_and_sizes(run_cli, cohort, tmp_path):
@@ -101,8 +127,18 @@ def test_heatmaps_need_thumbnails_and_sizes(run_cli, cohort, tmp_path):
     images.mkdir()
     Image.new("RGB", (100, 100), "white").save(images / f"{slide}.png")
     (images / "sizes.csv").write_text(f"slide_id,width_px,height_px\n{slide},{size},{size}\n")
-    arguments = ("experts", "predict", "--model", out, "--features", cohort.features["alpha"], "--out")
-    status, _, err = run_cli(*arguments, tmp_path / "p.csv", "--attention", tmp_path / "maps", "--images", images)
+    arguments = (
+        "experts",
+        "predict",
+        "--model",
+        out,
+        "--features",
+        cohort.features["alpha"],
+        "--out",
+    )
+    status, _, err = run_cli(
+        *arguments, tmp_path / "p.csv", "--attention", tmp_path / "maps", "--images", images
+    )
     assert status == 0
     assert [p.name for p in (tmp_path / "maps").glob("*.png")] == [f"{slide}.png"]
     assert "no thumbnail, or no line in sizes.csv" in err
@@ -173,7 +209,10 @@ def mixed(tmp_path):
     h5py = pytest.importorskip("h5py")
     cohort = write_cohort(tmp_path / "cohort", MIXED)
     for file in sorted(cohort.features["gamma"].glob("P*.h5"))[::3]:
-        with h5py.File(file, "r+") as here, h5py.File(cohort.features["alpha"] / file.name) as other:
+        with (
+            h5py.File(file, "r+") as here,
+            h5py.File(cohort.features["alpha"] / file.name) as other,
+        ):
             here.attrs["unit"] = "px"
             here["coords"][...] = other["coords"][()]
     return cohort
@@ -186,14 +225,17 @@ LOST = (
 
 
 def test_pixels_beside_micrometres(run_cli, mixed, tmp_path):
-    """54 of 60 patients dropped out of a fusion of features once, and the report said that no row was left out."""
+    """54 of 60 patients dropped out of a fusion of features once, and the report said that no row
+    was left out."""
     features = [f"{name}={place}" for name, place in mixed.features.items()]
     arguments = ("experts", "train", "--features", *features, "--samples", mixed.labels, "--slides", mixed.slides,
                  "--out", tmp_path / "out", "--head", "pca_ridge", "--set", "folds=2")  # fmt: skip
     before = sorted(tmp_path.rglob("*"))
     status, out, err = run_cli(*arguments, "--jobs", 1)
     assert (status, out) == (2, "")
-    assert LOST.format("pca_ridge") + "; mend that, or go on with what is left: --allow-partial" in err
+    assert (
+        LOST.format("pca_ridge") + "; mend that, or go on with what is left: --allow-partial" in err
+    )
     assert sorted(tmp_path.rglob("*")) == before
     status, out, err = run_cli(*arguments, "--jobs", 1, "--allow-partial")
     assert status == 0
@@ -228,7 +270,10 @@ def test_a_study_of_pixels_and_micrometres(run_cli, mixed, tmp_path):
         assert "pca_ridge: left out 16 (sample without any usable slide: P002, P003" in out
         assert f"pathfuse: warning: {LOST.format('pca_ridge')}" in err
     page = (tmp_path / "result/fused/report.html").read_text()
-    assert "pca_ridge: left out 16 (sample without any usable slide: P002, P003, P005, P006, P008; 16 samples" in page
+    assert (
+        "pca_ridge: left out 16 (sample without any usable slide: P002, P003, P005, P006, P008; 16 samples"
+        in page
+    )
     assert "No row was left out" not in page
     manifest = json.loads((tmp_path / "result/manifest.json").read_text())
     assert LOST.format("pca_ridge") in manifest["warnings"]

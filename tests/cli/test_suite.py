@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pathfuse.suite.cards import read_cards
+from pathfuse.workflows.suite.cards import read_cards
 
 ARGUMENTS = ("--resamples", 120, "--method", "static_product")
 STUDIES = ("brca_idc_ilc", "one", "two")
@@ -51,14 +51,17 @@ def suite(run_cli, studies, tmp_path):
     def run(*more):
         said = run_cli("suite", "run", studies, "--out", tmp_path / "out", *ARGUMENTS, *more)
         file = tmp_path / "out/suite.csv"
-        return said, pl.read_csv(file, schema_overrides={"error": pl.String}) if file.exists() else None
+        return said, pl.read_csv(
+            file, schema_overrides={"error": pl.String}
+        ) if file.exists() else None
 
     return run
 
 
 @pytest.fixture
 def fits(ran, monkeypatch):
-    """Fuses nothing: every result is a copy of one real result. The studies that were read for it, in order."""
+    """Fuses nothing: every result is a copy of one real result. The studies that were read for it,
+    in order."""
     seen = []
     real = ran[1] / "one"
 
@@ -75,7 +78,7 @@ def fits(ran, monkeypatch):
         seen.append(study.samples.source.split("/")[-2])
         return Copy()
 
-    monkeypatch.setattr("pathfuse.runs.suite.fuse", fuse)
+    monkeypatch.setattr("pathfuse.workflows.suite.run.fuse", fuse)
     return seen
 
 
@@ -90,7 +93,10 @@ def test_list_shows_every_card(run_cli, tmp_path):
     said = run_cli("suite", "list")
     assert said.status == 0
     for card in read_cards():
-        assert all(text in said.out for text in (f"{card.name} ({card.family})", card.licence, card.url, card.note))
+        assert all(
+            text in said.out
+            for text in (f"{card.name} ({card.family})", card.licence, card.url, card.note)
+        )
     assert run_cli("suite", "list", "--family", "tile").out.count("licence") == 6
     assert run_cli("suite", "list", "--out", tmp_path / "cards.csv").status == 0
     assert pl.read_csv(tmp_path / "cards.csv").height == 22
@@ -125,7 +131,10 @@ def test_run_writes_studies_table_and_ranking(ran):
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["finished"]
     assert manifest["method"] == "static_product"
-    assert set(manifest["studies"]["one"]["stamp"]["inputs"]) >= {"samples.csv", "predictions/expert_0.csv"}
+    assert set(manifest["studies"]["one"]["stamp"]["inputs"]) >= {
+        "samples.csv",
+        "predictions/expert_0.csv",
+    }
 
 
 @pytest.mark.usefixtures("all_inner_folds")
@@ -186,13 +195,17 @@ def test_only_what_changed_is_fitted_again(suite, fits, studies, tmp_path):
     assert fits == ["brca_idc_ilc"]
 
 
-@pytest.mark.parametrize("more", [("--seed", 3), ("--force",), ("--method", "uniform_product"), ("--resamples", 21)])
+@pytest.mark.parametrize(
+    "more", [("--seed", 3), ("--force",), ("--method", "uniform_product"), ("--resamples", 21)]
+)
 def test_other_options_fit_again(suite, run_cli, studies, tmp_path, fits, more):
     suite("--only", "one")
     fits.clear()
     given = dict(zip(ARGUMENTS[::2], ARGUMENTS[1::2], strict=True))
     given |= {more[0]: more[1]} if len(more) == 2 else {}
-    flags = [part for pair in given.items() for part in pair] + (["--force"] if more == ("--force",) else [])
+    flags = [part for pair in given.items() for part in pair] + (
+        ["--force"] if more == ("--force",) else []
+    )
     said = run_cli("suite", "run", studies, "--out", tmp_path / "out", *flags, "--only", "one")
     assert said.status == 0, said.err
     assert fits == ["one"]
@@ -230,17 +243,24 @@ def test_cohorts_come_from_cards_and_from_the_user(suite, fits, studies, tmp_pat
         asked.update(sources=[p.name for p in sources], metric=metric, file=cohorts)
         return Saved()
 
-    monkeypatch.setattr("pathfuse.runs.suite.rank", rank)
+    monkeypatch.setattr("pathfuse.workflows.suite.run.rank", rank)
     (studies / "one/card.json").write_text('{"task": "brca_idc_ilc"}')
     assert suite()[0].status == 0
     assert asked["sources"] == list(STUDIES)
     assert asked["metric"] == "nll"
-    assert pl.read_csv(asked["file"]).rows() == [("brca_idc_ilc", "TCGA-BRCA"), ("one", "TCGA-BRCA")]
+    assert pl.read_csv(asked["file"]).rows() == [
+        ("brca_idc_ilc", "TCGA-BRCA"),
+        ("one", "TCGA-BRCA"),
+    ]
     file = tmp_path / "given.csv"
     file.write_text("study,cohort\ntwo,mine\none,mine\n")
     shutil.rmtree(tmp_path / "out/ranking")
     suite("--cohorts", file)
-    assert pl.read_csv(asked["file"]).rows() == [("brca_idc_ilc", "TCGA-BRCA"), ("one", "mine"), ("two", "mine")]
+    assert pl.read_csv(asked["file"]).rows() == [
+        ("brca_idc_ilc", "TCGA-BRCA"),
+        ("one", "mine"),
+        ("two", "mine"),
+    ]
     file.write_text("study,cohort\nthree,mine\n")
     (status, _, err), _ = suite("--cohorts", file)
     assert status == 2
@@ -267,16 +287,16 @@ def test_a_broken_study_is_reported_and_the_others_go_on(suite, fits, studies, t
 
 
 def test_a_study_whose_numbers_break_the_fit_does_not_end_the_suite(suite, fits, monkeypatch):
-    import pathfuse.runs.suite
+    import pathfuse.workflows.suite.run
 
-    plain = pathfuse.runs.suite.fuse
+    plain = pathfuse.workflows.suite.run.fuse
 
     def fuse(study, *args, **options):
         if "/two/" in study.samples.source:
             raise np.linalg.LinAlgError("Singular matrix")
         return plain(study, *args, **options)
 
-    monkeypatch.setattr("pathfuse.runs.suite.fuse", fuse)
+    monkeypatch.setattr("pathfuse.workflows.suite.run.fuse", fuse)
     (status, _, err), table = suite()
     assert status == 1
     assert "two failed: LinAlgError: Singular matrix" in err
@@ -296,12 +316,17 @@ def test_a_study_without_samples_fails_and_one_file_does_not_end_the_suite(suite
 
 def test_a_study_of_another_endpoint_than_its_card_fails(suite, fits, studies):
     suite("--only", "one")
-    (studies / "one/card.json").write_text('{"task": "survival_kirc"}')  # also where a result lies already
+    (studies / "one/card.json").write_text(
+        '{"task": "survival_kirc"}'
+    )  # also where a result lies already
     (status, _, _), table = suite("--only", "one")
     assert status == 1
     (row,) = table.filter(pl.col("study") == "one").to_dicts()
     assert row["task"] == "survival_kirc"
-    assert "the target is of endpoint 'multiclass', but the card 'survival_kirc' is of endpoint" in row["error"]
+    assert (
+        "the target is of endpoint 'multiclass', but the card 'survival_kirc' is of endpoint"
+        in row["error"]
+    )
 
 
 def test_a_study_with_other_classes_than_its_card_fails(suite, fits, studies):
@@ -320,7 +345,7 @@ def test_a_ranking_that_fails_does_not_lose_the_studies(suite, fits, tmp_path, m
     def refuse(*args, **options):
         raise InputError("the studies share nothing")
 
-    monkeypatch.setattr("pathfuse.runs.suite.rank", refuse)
+    monkeypatch.setattr("pathfuse.workflows.suite.run.rank", refuse)
     (status, _, err), table = suite()
     assert status == 1
     assert "no ranking: the studies share nothing" in err
@@ -338,7 +363,9 @@ def test_nothing_found_is_wrong_input(run_cli, studies, tmp_path):
         assert not (tmp_path / "out").exists()
 
 
-def test_outputs_that_would_destroy_something_are_refused(run_cli, suite, studies, make_study, tmp_path):
+def test_outputs_that_would_destroy_something_are_refused(
+    run_cli, suite, studies, make_study, tmp_path
+):
     for out in (studies, studies.parent):
         said = run_cli("suite", "run", studies, "--out", out, *ARGUMENTS)
         assert said.status == 2
@@ -370,7 +397,8 @@ def test_wrong_options_are_refused_before_any_work(run_cli, studies, tmp_path, m
 
 
 def test_a_killed_run_goes_on_where_it_was(suite, fits, studies, tmp_path):
-    """Killed hard as soon as one study is through; what lies there is whole, and is not fitted again."""
+    """Killed hard as soon as one study is through; what lies there is whole, and is not fitted
+    again."""
     flags = [str(a) for a in ARGUMENTS]
     out = tmp_path / "out"
     child = subprocess.Popen(
@@ -400,7 +428,7 @@ def test_a_killed_run_goes_on_where_it_was(suite, fits, studies, tmp_path):
 
 
 def test_an_interrupt_says_that_the_rest_is_kept(suite, fits, monkeypatch):
-    import pathfuse.runs.suite as module
+    import pathfuse.workflows.suite.run as module
 
     whole = module.run_study
 

@@ -27,13 +27,16 @@ class Study(NamedTuple):
 
 
 def simulate(n_fit=50, n_test=40, seed=0, *, n_folds=0, per_patient=1, coverage=0.9):
-    """Patients of one latent risk; a third is censored. The experts see the risk through noise of different size."""
+    """Patients of one latent risk; a third is censored. The experts see the risk through noise of
+    different size."""
     rng = np.random.default_rng(seed)
     n = n_fit + n_test
     unit = np.arange(n) // per_patient
     level = 1.3 * rng.normal(size=n)[unit]
     hazard = expit(level[:, None] - 1.2 + np.zeros(T))
-    dead = np.concatenate([rng.random((n, T)) < hazard, np.ones((n, 1), dtype=bool)], axis=1).argmax(axis=1)[unit]
+    dead = np.concatenate(
+        [rng.random((n, T)) < hazard, np.ones((n, 1), dtype=bool)], axis=1
+    ).argmax(axis=1)[unit]
     death = np.where(dead < T, 12 * dead + 12 * rng.random(n)[unit] + 0.01, 90.0)
     leaving = rng.exponential(60, size=n)[unit] + 0.1
     ids = [f"s{i:03d}" for i in range(n)]
@@ -43,11 +46,19 @@ def simulate(n_fit=50, n_test=40, seed=0, *, n_folds=0, per_patient=1, coverage=
         "time": np.minimum(np.minimum(death, leaving), 80.0),
         "event": ((death <= leaving) & (death <= 80)).astype(int),
     }
-    columns |= {"fold": unit % n_folds} if n_folds else {"split": ["fit"] * n_fit + ["test"] * n_test}
+    columns |= (
+        {"fold": unit % n_folds} if n_folds else {"split": ["fit"] * n_fit + ["test"] * n_test}
+    )
     experts = {}
     for m, name in enumerate(EXPERTS):
-        logits = (level - 1.2)[:, None] + rng.normal(size=(n, 1)) * (0.4 + 0.4 * m) + rng.normal(size=(n, T)) * 0.3
-        frame = pl.DataFrame({"sample_id": ids, **{f"hazard_logit_{k + 1}": logits[:, k] for k in range(T)}})
+        logits = (
+            (level - 1.2)[:, None]
+            + rng.normal(size=(n, 1)) * (0.4 + 0.4 * m)
+            + rng.normal(size=(n, T)) * 0.3
+        )
+        frame = pl.DataFrame(
+            {"sample_id": ids, **{f"hazard_logit_{k + 1}": logits[:, k] for k in range(T)}}
+        )
         experts[name] = frame.filter(pl.Series(rng.random(n) < coverage)) if m else frame
     return Study(pl.DataFrame(columns), experts)
 
@@ -64,11 +75,21 @@ def files(tmp_path_factory, study, write_study):
 
 @pytest.fixture(scope="module")
 def fuse(run_cli, tmp_path_factory):
-    """``fuse(samples, predictions, *more)`` runs, asserts that it went well, gives the output folder back."""
+    """``fuse(samples, predictions, *more)`` runs, asserts that it went well, gives the output
+    folder back."""
 
     def run(samples, predictions, *more, edges=EDGES):
         out = tmp_path_factory.mktemp("run") / "out"
-        given = ("--samples", samples, "--predictions", predictions, "--out", out, "--resamples", 120)
+        given = (
+            "--samples",
+            samples,
+            "--predictions",
+            predictions,
+            "--out",
+            out,
+            "--resamples",
+            120,
+        )
         status, _, err = run_cli("fuse", *given, *(("--time-edges", edges) if edges else ()), *more)
         assert status == 0, err
         return out
@@ -103,7 +124,15 @@ def own_nll(table):
 
 def test_the_folder_is_complete(fused):
     names = {str(p.relative_to(fused)) for p in fused.rglob("*") if p.is_file()}
-    figures = "ranking", "differences", "kaplan_meier", "reliability", "weights_by_sample", "weights", "disagreement"
+    figures = (
+        "ranking",
+        "differences",
+        "kaplan_meier",
+        "reliability",
+        "weights_by_sample",
+        "weights",
+        "disagreement",
+    )
     assert names == {"certificate.json", "comparisons.csv", "curves.csv", "fused.parquet", "manifest.json",
                      "metrics.csv", "model/model.json", "model/model.safetensors", "reliability.csv", "report.html",
                      "tests.csv", ".pathfuse.json",
@@ -114,12 +143,20 @@ def test_fused_parquet(fused, study):
     table = pl.read_parquet(fused / "fused.parquet")
     weights = [f"weight_{name}" for name in EXPERTS]
     assert table.columns == ["sample_id", *HAZARDS, "prediction", *weights, "n_experts"]
-    assert table["sample_id"].to_list() == study.samples.filter(pl.col("split") == "test")["sample_id"].to_list()
+    assert (
+        table["sample_id"].to_list()
+        == study.samples.filter(pl.col("split") == "test")["sample_id"].to_list()
+    )
     hazard = table.select(HAZARDS).to_numpy()
     assert np.all((hazard > 0) & (hazard < 1))
-    np.testing.assert_allclose(table["prediction"], -np.cumprod(1 - hazard, axis=1).sum(axis=1), rtol=1e-9)
+    np.testing.assert_allclose(
+        table["prediction"], -np.cumprod(1 - hazard, axis=1).sum(axis=1), rtol=1e-9
+    )
     np.testing.assert_allclose(table.select(weights).to_numpy().sum(axis=1), 1, rtol=1e-12)
-    absent = np.stack([~table["sample_id"].is_in(study.experts[n]["sample_id"].implode()) for n in EXPERTS], axis=1)
+    absent = np.stack(
+        [~table["sample_id"].is_in(study.experts[n]["sample_id"].implode()) for n in EXPERTS],
+        axis=1,
+    )
     assert absent.any()
     assert np.all(table.select(weights).to_numpy()[absent] == 0)
 
@@ -127,14 +164,20 @@ def test_fused_parquet(fused, study):
 def test_metrics_csv(fused):
     table = pl.read_csv(fused / "metrics.csv")
     assert set(table["output"]) == {"all"}
-    expected = {(method, metric) for method in (*EXPERTS, *FITTED, "null_model", "fused") for metric in METRICS}
+    expected = {
+        (method, metric)
+        for method in (*EXPERTS, *FITTED, "null_model", "fused")
+        for metric in METRICS
+    }
     assert set(table.select("method", "metric").iter_rows()) == expected
     assert table.height == len(expected)
     assert table["value"].null_count() == 0
 
 
 def test_the_metrics_of_the_fusion_are_those_of_its_table(fused, study):
-    table = pl.read_parquet(fused / "fused.parquet").join(study.samples, on="sample_id", maintain_order="left")
+    table = pl.read_parquet(fused / "fused.parquet").join(
+        study.samples, on="sample_id", maintain_order="left"
+    )
     found = metrics_of(fused)
     assert found["nll"] == pytest.approx(own_nll(table), rel=1e-9)
     time, event, risk = (table[name].to_numpy() for name in ("time", "event", "prediction"))
@@ -147,9 +190,12 @@ def test_the_metrics_of_the_fusion_are_those_of_its_table(fused, study):
 
 
 def test_an_expert_alone_is_judged_by_its_own_hazards(fused, study):
-    said = study.samples.filter(pl.col("split") == "test").join(study.experts["expert_1"], on="sample_id")
+    said = study.samples.filter(pl.col("split") == "test").join(
+        study.experts["expert_1"], on="sample_id"
+    )
     own = said.with_columns(
-        (1 / (1 + (-pl.col(f"hazard_logit_{k}")).exp())).alias(f"hazard_{k}") for k in range(1, T + 1)
+        (1 / (1 + (-pl.col(f"hazard_logit_{k}")).exp())).alias(f"hazard_{k}")
+        for k in range(1, T + 1)
     )
     assert metrics_of(fused, "expert_1")["nll"] == pytest.approx(own_nll(own), rel=1e-6)
 
@@ -169,7 +215,9 @@ def test_the_model_is_stored_with_its_endpoint(fused):
     assert {part["options"]["endpoint"] for part in content["fusions"].values()} == {"survival"}
 
 
-def test_the_certificate_is_that_of_the_model_on_the_fit_rows(fused, files, study, run_cli, tmp_path):
+def test_the_certificate_is_that_of_the_model_on_the_fit_rows(
+    fused, files, study, run_cli, tmp_path
+):
     out = tmp_path / "all.csv"
     assert run_cli("predict", "--model", fused, "--predictions", files[1], "--out", out).status == 0
     table = pl.read_csv(out).join(study.samples.filter(pl.col("split") == "fit"), on="sample_id")
@@ -189,32 +237,52 @@ def test_the_manifest_names_the_edges(fused):
 
 def test_predict_repeats_the_run_bit_for_bit(fused, files, run_cli, tmp_path):
     whole = pl.read_parquet(fused / "fused.parquet")
-    assert run_cli("predict", "--model", fused, "--predictions", files[1], "--out", tmp_path / "a.parquet").status == 0
+    assert (
+        run_cli(
+            "predict", "--model", fused, "--predictions", files[1], "--out", tmp_path / "a.parquet"
+        ).status
+        == 0
+    )
     again = pl.read_parquet(tmp_path / "a.parquet")
-    assert again.drop("seen_in_fit").filter(pl.col("sample_id").is_in(whole["sample_id"].implode())).equals(whole)
+    assert (
+        again.drop("seen_in_fit")
+        .filter(pl.col("sample_id").is_in(whole["sample_id"].implode()))
+        .equals(whole)
+    )
 
 
 def test_predict_knows_the_bins(fused, files, run_cli, tmp_path):
     short = tmp_path / "expert_0.csv"
     pl.read_csv(files[1] / "expert_0.csv").drop("hazard_logit_4").write_csv(short)
-    status, _, err = run_cli("predict", "--model", fused, "--predictions", short, "--out", tmp_path / "a.csv")
+    status, _, err = run_cli(
+        "predict", "--model", fused, "--predictions", short, "--out", tmp_path / "a.csv"
+    )
     assert status == 2
     assert f"{short} has 3 hazard columns" in err
 
 
 def test_hazards_in_place_of_logits_give_the_same(files, fused, fuse, study, write_study, tmp_path):
     def plain(frame):
-        prob = {f"hazard_{k}": expit(frame[f"hazard_logit_{k}"].to_numpy()) for k in range(1, T + 1)}
+        prob = {
+            f"hazard_{k}": expit(frame[f"hazard_logit_{k}"].to_numpy()) for k in range(1, T + 1)
+        }
         return pl.DataFrame({"sample_id": frame["sample_id"], **prob})
 
     other = Study(study.samples, {name: plain(frame) for name, frame in study.experts.items()})
     out = fuse(*write_study(tmp_path, other, ".parquet"))
-    one, two = (pl.read_parquet(o / "fused.parquet").select(HAZARDS).to_numpy() for o in (fused, out))
+    one, two = (
+        pl.read_parquet(o / "fused.parquet").select(HAZARDS).to_numpy() for o in (fused, out)
+    )
     np.testing.assert_allclose(one, two, rtol=1e-3)
 
 
-def test_columns_that_carry_no_prediction_are_named_in_the_manifest(fuse, study, write_study, tmp_path):
-    experts = {**study.experts, "expert_0": study.experts["expert_0"].with_columns(note=pl.lit("x"))}
+def test_columns_that_carry_no_prediction_are_named_in_the_manifest(
+    fuse, study, write_study, tmp_path
+):
+    experts = {
+        **study.experts,
+        "expert_0": study.experts["expert_0"].with_columns(note=pl.lit("x")),
+    }
     out = fuse(*write_study(tmp_path, Study(study.samples, experts)), "--method", "uniform_product")
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["experts"]["expert_0"]["columns_ignored"] == ["note"]
@@ -246,9 +314,21 @@ def test_unit_patient(fuse, write_study, tmp_path):
 
 def test_unit_patient_with_two_truths(run_cli, write_study, tmp_path):
     study = simulate(per_patient=2)
-    study = Study(study.samples.with_columns(time=pl.col("time") + 15.0 * (pl.int_range(pl.len()) % 2)), study.experts)
+    study = Study(
+        study.samples.with_columns(time=pl.col("time") + 15.0 * (pl.int_range(pl.len()) % 2)),
+        study.experts,
+    )
     samples, predictions = write_study(tmp_path, study)
-    given = ("--samples", samples, "--predictions", predictions, "--time-edges", EDGES, "--out", tmp_path / "out")
+    given = (
+        "--samples",
+        samples,
+        "--predictions",
+        predictions,
+        "--time-edges",
+        EDGES,
+        "--out",
+        tmp_path / "out",
+    )
     status, _, err = run_cli("fuse", *given, "--unit", "patient", "--resamples", 120)
     assert status == 2
     assert "--unit patient needs one truth per patient" in err.splitlines()[-1]
@@ -264,7 +344,12 @@ def test_a_gate_per_bin(fuse, files, fused, run_cli, tmp_path, method):
     np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-12)
     assert metrics_of(out, "logitprod") != metrics_of(fused, "logitprod")
     assert metrics_of(out, "stacking") == metrics_of(fused, "stacking")
-    assert run_cli("predict", "--model", out, "--predictions", files[1], "--out", tmp_path / "a.parquet").status == 0
+    assert (
+        run_cli(
+            "predict", "--model", out, "--predictions", files[1], "--out", tmp_path / "a.parquet"
+        ).status
+        == 0
+    )
     again = pl.read_parquet(tmp_path / "a.parquet").drop("seen_in_fit")
     assert again.filter(pl.col("sample_id").is_in(table["sample_id"].implode())).equals(table)
 
@@ -276,7 +361,9 @@ def test_other_methods(fuse, files, method):
         assert metrics_of(out) == metrics_of(out, "hazard_product")
         assert json.loads((out / "certificate.json").read_text())["holds"]
     else:
-        chosen = json.loads((out / "manifest.json").read_text())["inner_cross_validation"][0]["all"]["chosen"]
+        chosen = json.loads((out / "manifest.json").read_text())["inner_cross_validation"][0][
+            "all"
+        ]["chosen"]
         assert metrics_of(out) == metrics_of(out, chosen)
 
 
@@ -304,7 +391,9 @@ def test_edges_from_parquet_metadata(fuse, fused, study, write_study, tmp_path):
 def test_edges_from_the_metadata_of_an_expert(fuse, fused, study, write_study, tmp_path):
     samples, predictions = write_study(tmp_path, study)
     (predictions / "expert_1.csv").unlink()
-    study.experts["expert_1"].write_parquet(predictions / "expert_1.parquet", metadata={"time_edges": f"[{EDGES}]"})
+    study.experts["expert_1"].write_parquet(
+        predictions / "expert_1.parquet", metadata={"time_edges": f"[{EDGES}]"}
+    )
     out = fuse(samples, predictions, edges=None)
     assert (out / "metrics.csv").read_bytes() == (fused / "metrics.csv").read_bytes()
 
@@ -316,11 +405,22 @@ def test_edges_from_a_file(fuse, fused, files, tmp_path):
 
 
 def test_evaluate(files, fused, run_cli, tmp_path):
-    given = ("--samples", files[0], "--predictions", files[1], "--out", tmp_path / "out", "--resamples", 120)
+    given = (
+        "--samples",
+        files[0],
+        "--predictions",
+        files[1],
+        "--out",
+        tmp_path / "out",
+        "--resamples",
+        120,
+    )
     status, _, err = run_cli("evaluate", *given, "--time-edges", EDGES)
     assert status == 0, err
     for name in (*EXPERTS, "best_expert", "mean_probability", "uniform_product"):
-        assert metrics_of(tmp_path / "out", name) == pytest.approx(metrics_of(fused, name), rel=1e-12)
+        assert metrics_of(tmp_path / "out", name) == pytest.approx(
+            metrics_of(fused, name), rel=1e-12
+        )
 
 
 # Bad input
@@ -355,8 +455,20 @@ def refused(place, run_cli):
 
     def check(*parts, edges=EDGES, samples=None, command="fuse", more=()):
         before = place.content()
-        given = ("--samples", samples or place.samples, "--predictions", place.predictions, "--out", place.folder / "o")
-        given += ("--resamples", 120, *(("--time-edges", edges) if edges is not None else ()), *more)
+        given = (
+            "--samples",
+            samples or place.samples,
+            "--predictions",
+            place.predictions,
+            "--out",
+            place.folder / "o",
+        )
+        given += (
+            "--resamples",
+            120,
+            *(("--time-edges", edges) if edges is not None else ()),
+            *more,
+        )
         status, out, err = run_cli(command, *given)
         assert (status, out) == (2, "")
         *earlier, sentence = err.splitlines()
@@ -372,20 +484,34 @@ def refused(place, run_cli):
 
 
 def cell(column, value):
-    changed = pl.when(pl.col("sample_id") == "s004").then(pl.lit(value)).otherwise(pl.col(column).cast(pl.String))
+    changed = (
+        pl.when(pl.col("sample_id") == "s004")
+        .then(pl.lit(value))
+        .otherwise(pl.col(column).cast(pl.String))
+    )
     return changed.alias(column)
 
 
-@pytest.mark.parametrize(("value", "shown"), [("0", "0 is"), ("-3.5", "-3.5 is"), ("NaN", "NaN is"), (None, "empty")])
+@pytest.mark.parametrize(
+    ("value", "shown"), [("0", "0 is"), ("-3.5", "-3.5 is"), ("NaN", "NaN is"), (None, "empty")]
+)
 def test_a_time_that_is_not_above_zero(place, refused, value, shown):
     place.edit(place.samples, cell("time", value))
     refused(place.samples, "column 'time'", "sample 's004'", shown, "not a time above 0")
 
 
-@pytest.mark.parametrize(("value", "shown"), [("2", "2 is"), ("-1", "-1 is"), ("0.5", "0.5 is"), (None, "empty")])
+@pytest.mark.parametrize(
+    ("value", "shown"), [("2", "2 is"), ("-1", "-1 is"), ("0.5", "0.5 is"), (None, "empty")]
+)
 def test_an_event_that_is_neither_0_nor_1(place, refused, value, shown):
     place.edit(place.samples, cell("event", value))
-    refused(place.samples, "column 'event'", "sample 's004'", shown, "neither 1 (observed) nor 0 (censored)")
+    refused(
+        place.samples,
+        "column 'event'",
+        "sample 's004'",
+        shown,
+        "neither 1 (observed) nor 0 (censored)",
+    )
 
 
 def test_an_event_in_words(place, refused):
@@ -398,14 +524,18 @@ def test_all_censored(place, refused):
     refused(place.samples, "column 'event'", "all 90 cases are censored")
 
 
-@pytest.mark.parametrize(("edges", "bins"), [("0,12,24,inf", 3), ("0,12,24,36,48,inf", 5)], ids=["fewer", "more"])
+@pytest.mark.parametrize(
+    ("edges", "bins"), [("0,12,24,inf", 3), ("0,12,24,36,48,inf", 5)], ids=["fewer", "more"]
+)
 @pytest.mark.parametrize("command", ["fuse", "evaluate"])
 def test_edges_that_do_not_fit_the_hazard_columns(place, refused, edges, bins, command):
     wanted = f"{bins + 1} time edges make {bins} bins: hazard_logit_1 to hazard_logit_{bins}"
     refused(place.expert, "has 4 hazard columns", wanted, edges=edges, command=command)
 
 
-@pytest.mark.parametrize("edges", ["0,24,12,36,inf", "0,12,12,36,inf", "0,12,nan,36,inf", "inf,0,12,24,36"])
+@pytest.mark.parametrize(
+    "edges", ["0,24,12,36,inf", "0,12,12,36,inf", "0,12,nan,36,inf", "inf,0,12,24,36"]
+)
 def test_edges_that_do_not_increase(refused, edges):
     refused("--time-edges", edges, "the edges do not increase", edges=edges)
 
@@ -416,7 +546,12 @@ def test_edges_that_are_no_numbers(place, refused):
     refused("--time-edges", "nor a file", edges="soon," * 200)
     refused("--time-edges", place.samples, "the file holds no list of numbers", edges=place.samples)
     (place.folder / "edges.txt").write_bytes(b"\xff\xfe0,12")
-    refused("--time-edges", "edges.txt", "the file holds no list of numbers", edges=place.folder / "edges.txt")
+    refused(
+        "--time-edges",
+        "edges.txt",
+        "the file holds no list of numbers",
+        edges=place.folder / "edges.txt",
+    )
     refused("--time-edges", "nor a file", edges=place.predictions)
 
 
@@ -425,13 +560,21 @@ def test_one_edge(refused):
 
 
 def test_no_edges(place, refused):
-    refused(place.samples, "'time' and 'event'", "--time-edges 0,12,24,inf", "'pathfuse bins'", edges=None)
+    refused(
+        place.samples,
+        "'time' and 'event'",
+        "--time-edges 0,12,24,inf",
+        "'pathfuse bins'",
+        edges=None,
+    )
 
 
 def test_edges_that_differ_between_files(place, refused, study):
     for name, edges in (("expert_0", EDGES), ("expert_1", "0,1,2,3,inf")):
         (place.predictions / f"{name}.csv").unlink()
-        study.experts[name].write_parquet(place.predictions / f"{name}.parquet", metadata={"time_edges": edges})
+        study.experts[name].write_parquet(
+            place.predictions / f"{name}.parquet", metadata={"time_edges": edges}
+        )
     one, other = (place.predictions / f"expert_{m}.parquet" for m in (0, 1))
     refused("the time edges differ", EDGES, one, "0,1,2,3,inf", other, edges=None)
 
@@ -450,13 +593,21 @@ def test_experts_with_different_numbers_of_bins(place, refused):
 
 
 def test_a_value_that_is_no_hazard(place, refused):
-    pl.read_csv(place.expert).rename(lambda name: name.replace("_logit", "")).write_csv(place.expert)
+    pl.read_csv(place.expert).rename(lambda name: name.replace("_logit", "")).write_csv(
+        place.expert
+    )
     refused(place.expert, "column 'hazard_", "not a hazard between 0 and 1", "'hazard_logit_<k>'")
 
 
 def test_a_time_before_the_first_edge(place, refused):
     place.edit(place.samples, cell("time", "3"))
-    refused(place.samples, "column 'time'", "sample 's", "is not after the first edge, 6", edges="6,12,24,36,inf")
+    refused(
+        place.samples,
+        "column 'time'",
+        "sample 's",
+        "is not after the first edge, 6",
+        edges="6,12,24,36,inf",
+    )
 
 
 def test_an_unknown_rule_for_censoring(refused):
@@ -509,7 +660,11 @@ def test_bins_are_quantiles_of_the_fit_rows_event_times(bins, study):
     assert all(len(repr(edge).replace(".", "").strip("0")) <= 4 for edge in edges[1:-1])
     assert out.read_text().startswith("0,")
     assert f'--time-edges "$(cat {out})"' in said
-    counts = [[int(x) for x in re.findall(r"│ +(\d+)", line)] for line in said.splitlines() if line.startswith("│ (")]
+    counts = [
+        [int(x) for x in re.findall(r"│ +(\d+)", line)]
+        for line in said.splitlines()
+        if line.startswith("│ (")
+    ]
     assert sum(n for n, _ in counts) == len(events)
     assert sum(n for _, n in counts) == fit.height - len(events)
     assert max(n for n, _ in counts) - min(n for n, _ in counts) <= 2
@@ -524,13 +679,19 @@ def test_bins_serve_a_run(bins, fuse, study, write_study, tmp_path):
 
 def test_bins_by_hand(bins):
     (_, said, _), out = bins(people([2, 4, 6, 8, 5, 7], [1, 1, 1, 1, 0, 0]), "--bins", 2)
-    assert out.read_text() == "0,5,inf\n"  # the censored at 5 and 7 do not move the median of 2, 4, 6, 8
+    assert (
+        out.read_text() == "0,5,inf\n"
+    )  # the censored at 5 and 7 do not move the median of 2, 4, 6, 8
     assert re.search(r"\(0, 5\] +│ +2 │ +1 ", said)
     assert re.search(r"\(5, inf\] +│ +2 │ +1 ", said)
 
 
 def test_bins_with_folds_count_all_rows(bins):
-    frame = people([2, 4, 6, 8], more_test=False).drop("split").with_columns(fold=pl.int_range(pl.len()) % 2)
+    frame = (
+        people([2, 4, 6, 8], more_test=False)
+        .drop("split")
+        .with_columns(fold=pl.int_range(pl.len()) % 2)
+    )
     assert bins(frame, "--bins", 2)[1].read_text() == "0,5,inf\n"
 
 
@@ -545,7 +706,11 @@ def test_bins_of_train_rows_only_when_asked(bins):
     ("times", "edges", "n"),
     [
         ([1, 1, 1, 1, 1, 2, 3, 4], [0, 1, 2.25, np.inf], 3),
-        ([1, 2, 3, 4, 4, 4, 4, 4], [0, 2.75, np.inf], 2),  # an edge at the last event would leave an empty bin
+        (
+            [1, 2, 3, 4, 4, 4, 4, 4],
+            [0, 2.75, np.inf],
+            2,
+        ),  # an edge at the last event would leave an empty bin
     ],
 )
 def test_bins_merge_tied_times_and_say_so(bins, times, edges, n):
@@ -555,7 +720,9 @@ def test_bins_merge_tied_times_and_say_so(bins, times, edges, n):
     assert f"Event times are tied: {n} bins, not 4." in said
 
 
-@pytest.mark.parametrize("times", [[1000.1, 1000.2, 1000.3, 1000.4], [1e-7, 2e-7, 3e-7, 4e-7], [1e9, 2e9, 3e9, 4e9]])
+@pytest.mark.parametrize(
+    "times", [[1000.1, 1000.2, 1000.3, 1000.4], [1e-7, 2e-7, 3e-7, 4e-7], [1e9, 2e9, 3e9, 4e9]]
+)
 def test_rounding_keeps_the_order_and_an_event_in_every_bin(bins, times):
     (status, said, _), out = bins(people(times))
     assert status == 0
@@ -568,13 +735,21 @@ def test_rounding_keeps_the_order_and_an_event_in_every_bin(bins, times):
 @pytest.mark.parametrize(
     ("frame", "more", "parts"),
     [
-        (people([1, 2, 3, 3]), (), ("column 'time'", "4 fit rows have 3 distinct event times", "too few for 4 bins")),
+        (
+            people([1, 2, 3, 3]),
+            (),
+            ("column 'time'", "4 fit rows have 3 distinct event times", "too few for 4 bins"),
+        ),
         (people([1, 2, 3, 4], 0), (), ("4 fit rows have 0 distinct event times",)),
         (people([1, 2, 3, -4]), (), ("column 'time'", "sample 's3'", "not a time above 0")),
         (people([1, 2, 3, 4], [1, 1, 1, 7]), (), ("column 'event'", "sample 's3'", "7 is neither")),
         (people([1, 2, 3, 4]).drop("event"), (), ("no column 'event'", "its columns are")),
         (people([1, 2, 3, 4]).drop("split"), (), ("neither a column 'split' nor a column 'fold'",)),
-        (people([1, 2, 3, 4], split="train"), (), ("no row has the role 'fit'", "--allow-in-sample")),
+        (
+            people([1, 2, 3, 4], split="train"),
+            (),
+            ("no row has the role 'fit'", "--allow-in-sample"),
+        ),
         (people([1, 2, 3, 4]), ("--bins", 1), ("--bins 1 is too few",)),
         (people([1, 2, 3, 4]), ("--bins", "few"), ("--bins", "few")),
     ],

@@ -1,4 +1,5 @@
-"""What commands claim: the positive class, patients, who was picked, and whether anything was learned."""
+"""What commands claim: the positive class, patients, who was picked, and whether anything was
+learned."""
 
 import json
 import re
@@ -10,13 +11,18 @@ import pytest
 import pathfuse
 from pathfuse.report.content import over_all
 from pathfuse.report.headline import headline
-from pathfuse.runs.demo_study import write_demo_study
+from pathfuse.workflows.demo_study import write_demo_study
 
 ALONE = "no patients were given, so intervals treat each as independent"
 
 
 def page_text(folder):
-    text = re.sub(r"<style>.*?</style>|<script>.*?</script>", "", (folder / "report.html").read_text(), flags=re.DOTALL)
+    text = re.sub(
+        r"<style>.*?</style>|<script>.*?</script>",
+        "",
+        (folder / "report.html").read_text(),
+        flags=re.DOTALL,
+    )
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", text))
 
 
@@ -30,7 +36,16 @@ def run(run_cli, tmp_path_factory):
     def call(command, samples, predictions, *more):
         out = tmp_path_factory.mktemp("run") / "out"
         options = ("--method", "static_product") if command == "fuse" else ()
-        given = ("--samples", samples, "--predictions", predictions, "--out", out, "--resamples", 120)
+        given = (
+            "--samples",
+            samples,
+            "--predictions",
+            predictions,
+            "--out",
+            out,
+            "--resamples",
+            120,
+        )
         return out, run_cli(command, *given, *options, *more)
 
     return call
@@ -46,7 +61,10 @@ def both(run, binary):
 
 
 def test_the_positive_class_is_named_everywhere(both):
-    reasons = ("tumor (second in alphabetical order; --positive chooses)", "benign (chosen with --positive)")
+    reasons = (
+        "tumor (second in alphabetical order; --positive chooses)",
+        "benign (chosen with --positive)",
+    )
     for (folder, said), reason, name in zip(both, reasons, ("tumor", "benign"), strict=True):
         assert f"Positive class: {reason}" in said.out
         assert page_text(folder).count(f"ositive class: {reason}") >= 3  # lead, ROC, calibration
@@ -66,14 +84,23 @@ def test_another_positive_class_turns_the_curves_and_no_figure(both):
         same = pl.col("metric") != "auprc"
         assert one.filter(same).equals(other.filter(same))
         assert not one.filter(~same).equals(other.filter(~same))
-    roc, turned = (pl.read_csv(f / "curves.csv").filter(figure="roc", method="fused") for f in (plain, chosen))
+    roc, turned = (
+        pl.read_csv(f / "curves.csv").filter(figure="roc", method="fused") for f in (plain, chosen)
+    )
     assert set(turned["group"]) == {"benign"}
     points = {(round(1 - y, 9), round(1 - x, 9)) for x, y in roc.select("x", "y").iter_rows()}
     others = {(round(x, 9), round(y, 9)) for x, y in turned.select("x", "y").iter_rows()}
-    assert len(points ^ others) <= 2 < len(points & others)  # corners on a straight end may be left out
+    assert (
+        len(points ^ others) <= 2 < len(points & others)
+    )  # corners on a straight end may be left out
     assert np.trapezoid(roc["y"], roc["x"]) == pytest.approx(np.trapezoid(turned["y"], turned["x"]))
-    calibration, other = (pl.read_csv(f / "reliability.csv").filter(method="fused") for f in (plain, chosen))
-    assert (calibration["what"][0], other["what"][0]) == ("probability of tumor", "probability of benign")
+    calibration, other = (
+        pl.read_csv(f / "reliability.csv").filter(method="fused") for f in (plain, chosen)
+    )
+    assert (calibration["what"][0], other["what"][0]) == (
+        "probability of tumor",
+        "probability of benign",
+    )
     assert sorted(1 - calibration["expected"]) == pytest.approx(sorted(other["expected"]), abs=1e-9)
 
 
@@ -81,7 +108,10 @@ def test_another_positive_class_turns_the_curves_and_no_figure(both):
 def test_a_positive_class_that_does_not_exist(run, binary, command):
     out, said = run(command, *binary, "--positive", "Tumor")
     assert said.status == 2
-    assert said.err.splitlines()[-1] == "pathfuse: --positive 'Tumor' is none of the classes, which are benign, tumor"
+    assert (
+        said.err.splitlines()[-1]
+        == "pathfuse: --positive 'Tumor' is none of the classes, which are benign, tumor"
+    )
     assert not out.exists()
 
 
@@ -93,7 +123,9 @@ def test_a_positive_class_of_three_and_of_another_endpoint(run, make_study, bina
     samples = pl.DataFrame({"sample_id": ids, "split": "test", "target_x": np.arange(20.0)})
     frame = pl.DataFrame({"sample_id": ids, "mean_x": np.arange(20.0)})
     study = pathfuse.read_study(samples, {"one": frame})
-    with pytest.raises(pathfuse.InputError, match="one of two classes, but the endpoint is regression"):
+    with pytest.raises(
+        pathfuse.InputError, match="one of two classes, but the endpoint is regression"
+    ):
         pathfuse.evaluate(study, positive="x")
 
 
@@ -152,7 +184,8 @@ def said_of(result):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_pool_that_knows_nothing_learned_nothing(seed):
-    """Issue 15, item 17: five experts of noise gave "0.105 better than the best expert" and no warning."""
+    """Issue 15, item 17: five experts of noise gave "0.105 better than the best expert" and no
+    warning."""
     result = pathfuse.fuse(noise(seed), n_resamples=100)
     assert said_of(result).startswith("The fusion learned nothing")
     assert "best expert" not in said_of(result)
@@ -183,7 +216,9 @@ def test_an_expert_may_not_be_called_null_model(run, binary, tmp_path):
     for command in ("fuse", "evaluate"):
         _, said = run(command, binary[0], tmp_path)
         assert said.status == 2
-        assert said.err.splitlines()[-1].endswith("the name 'null_model' belongs to a method; rename the expert")
+        assert said.err.splitlines()[-1].endswith(
+            "the name 'null_model' belongs to a method; rename the expert"
+        )
 
 
 def test_the_null_model_is_a_reference_and_no_competitor(both):
@@ -193,7 +228,9 @@ def test_the_null_model_is_a_reference_and_no_competitor(both):
     assert (comparisons["p_holm"] == comparisons["p_value"]).all()
     manifest = json.loads((folder / "manifest.json").read_text())
     assert "null_model" not in manifest["inner_cross_validation"][0]["all"]["inner_nll"]
-    assert "null_model" not in set(pl.read_csv(folder / "tests.csv", infer_schema_length=None)["reference"])
+    assert "null_model" not in set(
+        pl.read_csv(folder / "tests.csv", infer_schema_length=None)["reference"]
+    )
     assert "null_model" not in set(pl.read_csv(folder / "curves.csv")["method"])
     assert "Not drawn: null_model, NLL 0.69" in page_text(folder)
     ranked = pathfuse.rank([folder, both[1][0]], metric="nll")

@@ -1,4 +1,5 @@
-"""One suite over every pair of method and endpoint. A new method is covered by being registered for its endpoint."""
+"""One suite over every pair of method and endpoint. A new method is covered by being registered for
+its endpoint."""
 
 from functools import cache
 from typing import NamedTuple
@@ -27,7 +28,11 @@ KINDS = {
     "survival, half a bin, a gate per bin": ("survival", {"gate": "per_bin"}),
 }
 """What is fused: the endpoint, and the options of its ``logitprod``."""
-PAIRS = [(kind, name) for kind, (endpoint, _) in KINDS.items() for name in (*methods_of(endpoint), "auto", "choose")]
+PAIRS = [
+    (kind, name)
+    for kind, (endpoint, _) in KINDS.items()
+    for name in (*methods_of(endpoint), "auto", "choose")
+]
 CERTIFIED = ("best_expert", "static_product", "logitprod", "hazard_product", "auto")
 FIXED = ("best_expert", "mean_probability", "uniform_product", "static_product", "hazard_product")
 """Methods whose weights are the same for all samples that the same experts scored."""
@@ -41,7 +46,8 @@ class Problem(NamedTuple):
 
 
 def simulate(kind: str, seed: int, missing: float = 0.25) -> Problem:
-    """Experts that see the truth through noise of different size, and miss a quarter of the samples."""
+    """Experts that see the truth through noise of different size, and miss a quarter of the
+    samples."""
     rng = np.random.default_rng(seed)
     size = np.linspace(0.5, 1.5, M)[:, None]
     k = 2 if kind == "multilabel" else K
@@ -50,7 +56,9 @@ def simulate(kind: str, seed: int, missing: float = 0.25) -> Problem:
     signal = 2.0 * observed[:, None] + rng.normal(size=(N, M, k)) * size
     logits = signal * np.linspace(0.7, 1.3, M)[:, None]
     if kind.startswith("survival"):
-        logits = np.stack([event_distribution(logits[:, m, :-1] - 1) for m in range(M)], axis=1)  # bins and a tail
+        logits = np.stack(
+            [event_distribution(logits[:, m, :-1] - 1) for m in range(M)], axis=1
+        )  # bins and a tail
         inside = (rng.random(N) < 0.35) & (truth < k - 1)
         inside[:k] = False
         observed = np.where(inside[:, None], outcome > truth[:, None], observed)
@@ -71,7 +79,9 @@ def fitted(kind: str) -> dict[str, Fusion]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inner_cv, "SMALL", 0)  # one division in five: quick
         patch.setattr(inner_cv, "LARGE", 0)
-        fitted = fit_methods(new_methods(0, endpoint, **options), experts, observed, np.arange(N), 0)
+        fitted = fit_methods(
+            new_methods(0, endpoint, **options), experts, observed, np.arange(N), 0
+        )
     auto, choose = Auto().from_fitted(fitted, experts, observed), Choose().from_fitted(fitted)
     return {**fitted.members, "auto": auto, "choose": choose}
 
@@ -116,7 +126,9 @@ def test_certificate_is_what_it_says(pair):
     fusion, kind = pair
     experts, observed = simulate(kind, 0)
     certificate = fusion.certificate_
-    assert certificate.fused == pytest.approx(set_nll(fusion.combine(experts), observed).mean(), abs=1e-12)
+    assert certificate.fused == pytest.approx(
+        set_nll(fusion.combine(experts), observed).mean(), abs=1e-12
+    )
     assert certificate.experts == pytest.approx(chain_nll(experts, observed), abs=1e-12)
     assert certificate.n_scored == tuple(experts.present.sum(axis=0))
     assert certificate.holds == (certificate.fused <= min(certificate.experts) + 1e-9)
@@ -129,7 +141,9 @@ def test_better_than_knowing_nothing_on_new_samples(pair):
     marginal = simulate(kind, 0).observed.astype(float)
     marginal = (marginal / marginal.sum(axis=1, keepdims=True)).mean(axis=0)
     new = [simulate(kind, seed) for seed in range(10, 16)]
-    ignorant = np.mean([set_nll(np.repeat(np.log(marginal)[None], N, axis=0), p.observed) for p in new])
+    ignorant = np.mean(
+        [set_nll(np.repeat(np.log(marginal)[None], N, axis=0), p.observed) for p in new]
+    )
     assert np.mean([set_nll(fusion.combine(p.experts), p.observed) for p in new]) < ignorant
 
 

@@ -25,13 +25,17 @@ from pathfuse.fusion.store import dump, restore
 
 N, M, K, G = 90, 3, 3, 2
 every = pytest.mark.parametrize("kind", FUSIONS, ids=lambda kind: f"{kind.family.name}-{kind.name}")
-classifiers = pytest.mark.parametrize("kind", fusions_of(CATEGORICAL).values(), ids=lambda kind: kind.name)
+classifiers = pytest.mark.parametrize(
+    "kind", fusions_of(CATEGORICAL).values(), ids=lambda kind: kind.name
+)
 SYMMETRIC = {
     "mean_probability", "uniform_product", "static_product", "covariance_product", "logitprod", "auto", "choose",
     "best_expert",
 }  # fmt: skip
 symmetric = pytest.mark.parametrize(
-    "kind", [k for k in FUSIONS if k.name in SYMMETRIC], ids=lambda kind: f"{kind.family.name}-{kind.name}"
+    "kind",
+    [k for k in FUSIONS if k.name in SYMMETRIC],
+    ids=lambda kind: f"{kind.family.name}-{kind.name}",
 )
 CERTIFIED = {"best_expert", "static_product", "logitprod", "auto"}
 
@@ -58,7 +62,8 @@ def fewer_inner_folds():
 
 
 def simulate(n=N, m=M, k=K, seed=0, missing=0.0):
-    """Experts that see the truth through noise of different size and are over-confident to different degrees."""
+    """Experts that see the truth through noise of different size and are over-confident to
+    different degrees."""
     rng = np.random.default_rng(seed)
     y = np.concatenate([np.arange(k), rng.integers(k, size=n - k)])
     signal = 2.0 * np.eye(k)[y] + rng.normal(size=(n, k))
@@ -76,7 +81,8 @@ def hidden(rng, n, m, missing):
 
 
 def problem(family, n=N, m=M, seed=0, missing=0.0):
-    """The same in every family: experts of different noise, the last of a regression without variances."""
+    """The same in every family: experts of different noise, the last of a regression without
+    variances."""
     if family is CATEGORICAL:
         logits, y = simulate(n, m, seed=seed, missing=missing)
         return Problem(Experts.from_logits(logits), np.eye(K, dtype=bool)[y])
@@ -153,8 +159,12 @@ def test_better_than_knowing_nothing_on_new_samples(fitted):
     if fitted.family is CATEGORICAL:
         nothing = np.tile(np.log(known.truth.mean(axis=0)), (400, 1))
     else:
-        nothing = np.tile(np.concatenate([known.truth.mean(axis=0), known.truth.var(axis=0)]), (400, 1))
-    assert fitted.family.score(fitted.combine(new.experts), new.truth) < fitted.family.score(nothing, new.truth)
+        nothing = np.tile(
+            np.concatenate([known.truth.mean(axis=0), known.truth.var(axis=0)]), (400, 1)
+        )
+    assert fitted.family.score(fitted.combine(new.experts), new.truth) < fitted.family.score(
+        nothing, new.truth
+    )
 
 
 def test_absent_experts_have_weight_zero(fitted_with_gaps):
@@ -172,7 +182,9 @@ def test_certificate_is_what_it_says(fitted_with_gaps):
     assert certificate.fused == pytest.approx(
         fusion.family.score(fusion.combine(given.experts), given.truth), abs=1e-12
     )
-    assert certificate.experts == pytest.approx(fusion.family.chain_scores(given.experts, given.truth), abs=1e-12)
+    assert certificate.experts == pytest.approx(
+        fusion.family.chain_scores(given.experts, given.truth), abs=1e-12
+    )
     assert certificate.n_scored == tuple(given.experts.scored.sum(axis=0))
     assert certificate.holds == (certificate.fused <= min(certificate.experts) + 1e-9)
     assert certificate["holds"] == certificate.holds
@@ -207,17 +219,23 @@ def test_permuting_experts_permutes_weights_and_nothing_else(kind):
     other = Problem(permuted(given.experts, order), given.truth)
     one, two = given.fit(kind), other.fit(kind)
     np.testing.assert_allclose(two.combine(other.experts), one.combine(given.experts), atol=5e-3)
-    np.testing.assert_allclose(two.weigh(other.experts), one.weigh(given.experts)[:, order], atol=5e-3)
+    np.testing.assert_allclose(
+        two.weigh(other.experts), one.weigh(given.experts)[:, order], atol=5e-3
+    )
 
 
-@pytest.mark.parametrize("kind", [k for k in METHODS if not k.fits], ids=lambda kind: f"{kind.family.name}-{kind.name}")
+@pytest.mark.parametrize(
+    "kind", [k for k in METHODS if not k.fits], ids=lambda kind: f"{kind.family.name}-{kind.name}"
+)
 def test_of_one_expert_alone_a_method_without_a_fit_makes_that_expert(kind):
     given = problem(kind.family, m=1, seed=9)
     fusion = given.fit(kind)
     if kind.family is CATEGORICAL:
         alone = given.experts.log_prob[:, 0]
     else:
-        alone = np.concatenate([given.experts.mean[:, 0], fusion.completed(*given_to(fusion, given)).variance[:, 0]], 1)
+        alone = np.concatenate(
+            [given.experts.mean[:, 0], fusion.completed(*given_to(fusion, given)).variance[:, 0]], 1
+        )
     np.testing.assert_allclose(fusion.combine(given.experts), alone, atol=1e-5)
     assert np.all(fusion.weigh(given.experts) == 1)
 
@@ -229,7 +247,9 @@ def given_to(fusion, given):
 @every
 def test_same_input_same_bytes(kind):
     given = problem(kind.family, seed=10)
-    assert np.array_equal(given.fit(kind).combine(given.experts), given.fit(kind).combine(given.experts))
+    assert np.array_equal(
+        given.fit(kind).combine(given.experts), given.fit(kind).combine(given.experts)
+    )
 
 
 def test_it_can_be_cloned(fitted):
@@ -240,7 +260,9 @@ def test_it_can_be_cloned(fitted):
 
 
 def test_only_methods_that_vote_make_the_council_and_are_chosen(fitted):
-    voting = {method.name for method in METHODS if method.family is fitted.family and method.in_council}
+    voting = {
+        method.name for method in METHODS if method.family is fitted.family and method.in_council
+    }
     if isinstance(fitted, Council):
         assert set(fitted.members_) <= voting
     if isinstance(fitted, Council | Choice):
@@ -251,7 +273,8 @@ def test_only_methods_that_vote_make_the_council_and_are_chosen(fitted):
 
 @every
 def test_one_patient_cannot_be_divided(kind):
-    """A method with nothing to choose, or its middle setting, is fitted all the same; a council needs held-out rows."""
+    """A method with nothing to choose, or its middle setting, is fitted all the same; a council
+    needs held-out rows."""
     given, one = problem(kind.family, seed=12), np.zeros(N, dtype=int)
     if issubclass(kind, Method):
         assert kind().fit_experts(given.experts, given.truth, one).certificate_
@@ -294,7 +317,9 @@ def test_better_than_chance_on_new_samples(classifier):
 def test_a_constant_on_one_experts_logits_changes_nothing(classifier):
     logits, _ = simulate(seed=4)
     shifted = logits + np.random.default_rng(0).normal(size=(N, M, 1)) * 10
-    np.testing.assert_allclose(classifier.predict_proba(shifted), classifier.predict_proba(logits), atol=1e-10)
+    np.testing.assert_allclose(
+        classifier.predict_proba(shifted), classifier.predict_proba(logits), atol=1e-10
+    )
 
 
 def test_huge_logits_do_not_overflow(classifier):
@@ -311,20 +336,26 @@ def test_fits_on_huge_logits(kind):
 
 
 @pytest.mark.parametrize(
-    "kind", [k for k in fusions_of(CATEGORICAL).values() if k.name in SYMMETRIC], ids=lambda kind: kind.name
+    "kind",
+    [k for k in fusions_of(CATEGORICAL).values() if k.name in SYMMETRIC],
+    ids=lambda kind: kind.name,
 )
 def test_an_expert_that_is_missing_everywhere_changes_nothing(kind):
     logits, y = simulate(seed=8)
     with_ghost = np.concatenate([logits, np.full((N, 1, K), np.nan)], axis=1)
     one, other = kind().fit(logits, y), kind().fit(with_ghost, y)
-    np.testing.assert_allclose(other.predict_proba(with_ghost), one.predict_proba(logits), atol=2e-3)
+    np.testing.assert_allclose(
+        other.predict_proba(with_ghost), one.predict_proba(logits), atol=2e-3
+    )
     assert np.all(other.weights(with_ghost)[:, 3] == 0)
 
 
 def test_the_logits_of_one_expert_are_its_own_prediction():
     logits, y = simulate(m=1, seed=9)
     fusion = pathfuse.BestExpert().fit(logits, y)
-    np.testing.assert_allclose(fusion.predict_log_proba(logits), log_softmax(logits[:, 0], axis=1), atol=1e-5)
+    np.testing.assert_allclose(
+        fusion.predict_log_proba(logits), log_softmax(logits[:, 0], axis=1), atol=1e-5
+    )
 
 
 @classifiers

@@ -38,7 +38,9 @@ def drawn(sizes=SIZES, seed=0):
 
 def hear(head, bags):
     """Every tile's cluster is told by its content, so that it moves with the tile."""
-    index = torch.repeat_interleave(torch.arange(len(bags)), torch.tensor([len(bag) for bag in bags]))
+    index = torch.repeat_interleave(
+        torch.arange(len(bags)), torch.tensor([len(bag) for bag in bags])
+    )
     features = torch.cat(bags)
     return head.hear(Packed(features, index, len(bags), clusters=(features[:, 0] > 0).long()))
 
@@ -170,11 +172,13 @@ def test_half_precision_is_near(name):
     head, bags = head_of(name), drawn()
     with torch.autocast("cpu", torch.bfloat16):
         heard = hear(head, bags)
-    torch.testing.assert_close(heard.outputs.float(), hear(head, bags).outputs, rtol=0.05, atol=0.05)
+    torch.testing.assert_close(
+        heard.outputs.float(), hear(head, bags).outputs, rtol=0.05, atol=0.05
+    )
     if heard.attention is not None:
-        assert [float(p.detach().sum()) for p in torch.split(heard.attention, SIZES)] == pytest.approx(
-            [1] * 5, abs=0.02
-        )
+        assert [
+            float(p.detach().sum()) for p in torch.split(heard.attention, SIZES)
+        ] == pytest.approx([1] * 5, abs=0.02)
 
 
 def test_padding_in_groups_changes_nothing(monkeypatch):

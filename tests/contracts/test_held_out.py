@@ -1,20 +1,23 @@
-"""Held-out rows steer nothing: their labels and features may be anything, and who did not see them says the same.
+"""Held-out rows steer nothing: their labels and features may be anything, and who did not see them
+says the same.
 
-For every endpoint and every head. Only values change here, never which rows have a truth or features: a row without a
-truth trains nobody, and that is seen.
+For every endpoint and every head. Only values change here, never which rows have a truth or
+features: a row without a truth trains nobody, and that is seen.
 
-* With ``split``: the labels of ``test`` rows change no model and no prediction, their features no model and no
-  prediction of another row. Of a cross-fitted part the same holds for the ``fit`` rows that it does not train on,
-  *given the folds*: features never move a fold, labels of rows that are divided do (folds hold outcomes in equal
-  shares), so that the folds of the unchanged table are kept there.
-* With ``fold``: nothing is divided but the training rows of each fold, for early stopping, so the same holds without
-  any condition.
-* With neither: the folds are made from the labels of the rows that are divided. Features move no fold; given the folds,
-  each fold's model says the same whatever the labels and features of its fold; a sample without features is not
-  divided, and its label changes nothing.
+* With ``split``: the labels of ``test`` rows change no model and no prediction, their features no
+  model and no prediction of another row. Of a cross-fitted part the same holds for the ``fit`` rows
+  that it does not train on, *given the folds*: features never move a fold, labels of rows that are
+  divided do (folds hold outcomes in equal shares), so that the folds of the unchanged table are
+  kept there.
+* With ``fold``: nothing is divided but the training rows of each fold, for early stopping, so the
+  same holds without any condition.
+* With neither: the folds are made from the labels of the rows that are divided. Features move no
+  fold; given the folds, each fold's model says the same whatever the labels and features of its
+  fold; a sample without features is not divided, and its label changes nothing.
 * With ``train`` rows: one model, which no other row can change.
 
-The set of classes is that of the whole table (a study's label space), so labels are changed among the classes.
+The set of classes is that of the whole table (a study's label space), so labels are changed among
+the classes.
 """
 
 from dataclasses import replace
@@ -41,8 +44,16 @@ EVERY_HEAD = sorted({*HEADS, *LINEAR_HEADS})
 ENDPOINTS = ("multiclass", "multilabel", "survival", "regression")
 N, PER_PATIENT, VIEWS = 40, 2, {"one": 3, "two": 2}
 EDGES = (0.0, 1.0, 2.0, 4.0)
-TINY = {"hidden": 4, "epochs": 1, "min_epochs": 1, "folds": 2, "validation": 0.34, "learning_rate": 1e-2}
-"""A third of the training patients is looked at by early stopping: which of them, the labels decide."""
+TINY = {
+    "hidden": 4,
+    "epochs": 1,
+    "min_epochs": 1,
+    "folds": 2,
+    "validation": 0.34,
+    "learning_rate": 1e-2,
+}
+"""A third of the training patients is looked at by early stopping: which of them, the labels
+decide."""
 OWN = {
     "meta_encoder": {"attention_heads": 2, "drop_encoder": 0.2, "strategy": "contrastive"},
     "fusecpath": {"attention_heads": 2, "clusters": 2, "per_cluster": 2, "draws": 2},
@@ -79,7 +90,10 @@ def labels_of(endpoint, seed=0):
     if endpoint == "multiclass":
         return {"label": [*"abc", *rng.choice(list("abc"), N - 6), *"abc"]}
     if endpoint == "survival":
-        return {"time": np.round(rng.uniform(0.1, 5, N), 3), "event": [1, *rng.integers(0, 2, N - 1)]}
+        return {
+            "time": np.round(rng.uniform(0.1, 5, N), 3),
+            "event": [1, *rng.integers(0, 2, N - 1)],
+        }
     draw = (
         (lambda: rng.integers(0, 2, N))
         if endpoint == "multilabel"
@@ -88,7 +102,8 @@ def labels_of(endpoint, seed=0):
     prefix = "label_" if endpoint == "multilabel" else "target_"
     columns = {f"{prefix}X": draw(), f"{prefix}Y": draw()}
     columns[f"{prefix}Y"] = [
-        None if gone else value for value, gone in zip(columns[f"{prefix}Y"].tolist(), blank, strict=True)
+        None if gone else value
+        for value, gone in zip(columns[f"{prefix}Y"].tolist(), blank, strict=True)
     ]
     return columns
 
@@ -102,25 +117,33 @@ def samples_of(endpoint, scheme):
         "neither": {},
     }[scheme]
     return pl.DataFrame(
-        {"sample_id": ids(), "patient_id": [f"p{p:02d}" for p in patient], **part, **labels_of(endpoint)}
+        {
+            "sample_id": ids(),
+            "patient_id": [f"p{p:02d}" for p in patient],
+            **part,
+            **labels_of(endpoint),
+        }
     )
 
 
 def with_other_labels(table, endpoint, rows):
-    """Other truth in some rows: the cells of another draw, in regression far off as well; blanks stay."""
+    """Other truth in some rows: the cells of another draw, in regression far off as well; blanks
+    stay."""
     other = pl.DataFrame(labels_of(endpoint, 1))
     if endpoint == "regression":
         other = other.with_columns(pl.all() * 1000 - 7e3)
     there = pl.Series(np.isin(np.arange(N), rows))
     changed = table.with_columns(
-        pl.when(there).then(other[name]).otherwise(pl.col(name)).alias(name) for name in other.columns
+        pl.when(there).then(other[name]).otherwise(pl.col(name)).alias(name)
+        for name in other.columns
     )
     assert not changed.equals(table)
     return changed
 
 
 def features_of(head, rows=()):
-    """Bags of four tiles, or vectors, some tiles without one encoder; of some rows another draw, in another place."""
+    """Bags of four tiles, or vectors, some tiles without one encoder; of some rows another draw, in
+    another place."""
     rng, other = np.random.default_rng(0), np.random.default_rng(1)
     tiles = 4 if head in BAG_HEADS or head in ("meta_encoder", *LINEAR_HEADS) else 1
     bags = {}
@@ -133,14 +156,22 @@ def features_of(head, rows=()):
 
 
 def prepared_of(place, table, endpoint, head, folder, rows=(), without=()):
-    """An expert whose features are in memory; FuseCPath has a teacher, whose vectors of ``rows`` change as well."""
+    """An expert whose features are in memory; FuseCPath has a teacher, whose vectors of ``rows``
+    change as well."""
     place.mkdir()
     table.write_csv(place / "samples.csv")
     edges = EDGES if endpoint == "survival" else None
     people = read_people(place / "samples.csv", None, endpoint, edges)
-    recipe = Recipe.of(head, **({"folds": 2} if head in LINEAR_HEADS else TINY | {"attention": 4}) | OWN.get(head, {}))
+    recipe = Recipe.of(
+        head,
+        **({"folds": 2} if head in LINEAR_HEADS else TINY | {"attention": 4}) | OWN.get(head, {}),
+    )
     expert = Expert(head, Path("none"), place / "samples.csv", place / "out", recipe)
-    units = tuple(Unit(row, (name,)) for row, name in enumerate(people.samples.ids.tolist()) if row not in without)
+    units = tuple(
+        Unit(row, (name,))
+        for row, name in enumerate(people.samples.ids.tolist())
+        if row not in without
+    )
     cohort = Cohort(people, folder, units, ())
     rng = np.random.default_rng(2)
     vectors = {name: rng.normal(size=(1, 2)).astype(np.float32) for name in ids()}
@@ -156,7 +187,9 @@ def said_by(prepared, part):
     (place / "checkpoint").unlink(missing_ok=True)
     save_fitted(fit.fitted, place / "model")
     units = prepared.cohort.units_of(part.predict)
-    outputs = apply(fit.fitted, prepared.cohort.folder, units, clusters=prepared.expert.work / CLUSTERS).outputs
+    outputs = apply(
+        fit.fitted, prepared.cohort.folder, units, clusters=prepared.expert.work / CLUSTERS
+    ).outputs
     return (place / "model").read_bytes(), {
         unit.sample: row.tobytes() for unit, row in zip(units, outputs, strict=True)
     }
@@ -179,7 +212,8 @@ def quick(monkeypatch):
 
 @pytest.fixture
 def study(tmp_path):
-    """``study(endpoint, head, scheme)``: makes one after the other of an expert, its tables and features changed."""
+    """``study(endpoint, head, scheme)``: makes one after the other of an expert, its tables and
+    features changed."""
 
     def make(endpoint, head, scheme):
         table, made = samples_of(endpoint, scheme), iter(range(9))
@@ -187,7 +221,13 @@ def study(tmp_path):
         def one(labels=(), features=(), without=()):
             changed = with_other_labels(table, endpoint, labels) if len(labels) else table
             return prepared_of(
-                tmp_path / str(next(made)), changed, endpoint, head, features_of(head, features), features, without
+                tmp_path / str(next(made)),
+                changed,
+                endpoint,
+                head,
+                features_of(head, features),
+                features,
+                without,
             )
 
         return one
@@ -201,7 +241,9 @@ every_head = pytest.mark.parametrize("head", EVERY_HEAD)
 
 @every_endpoint
 @every_head
-def test_test_rows_and_rows_of_another_fold_change_no_model_and_no_other_prediction(study, endpoint, head):
+def test_test_rows_and_rows_of_another_fold_change_no_model_and_no_other_prediction(
+    study, endpoint, head
+):
     one = study(endpoint, head, "split")
     plain = one()
     fold, whole = plain.plan.parts[0], plain.plan.parts[-1]
@@ -242,11 +284,15 @@ def test_a_given_fold_changes_nothing_of_its_model(study, endpoint, head):
 @every_endpoint
 @pytest.mark.parametrize("head", ["abmil", "pca_ridge"])
 def test_folds_made_here(study, endpoint, head):
-    """Which rows are divided is the same for all heads, and so are the fits: two heads stand for all."""
+    """Which rows are divided is the same for all heads, and so are the fits: two heads stand for
+    all."""
     one = study(endpoint, head, "neither")
     plain = one()
     part = plain.plan.parts[0]
-    labels, features = replace(one(labels=part.predict), plan=plain.plan), one(features=part.predict)
+    labels, features = (
+        replace(one(labels=part.predict), plan=plain.plan),
+        one(features=part.predict),
+    )
     assert laid_out(features) == laid_out(plain)
     model, said = said_by(plain, part)
     assert said_by(labels, part) == (model, said)
@@ -254,7 +300,9 @@ def test_folds_made_here(study, endpoint, head):
     gone = (3, 20, 39)
     few, other = one(without=gone), one(labels=gone, without=gone)
     assert laid_out(few) == laid_out(other)
-    assert [said_by(few, part) for part in few.plan.parts] == [said_by(other, part) for part in other.plan.parts]
+    assert [said_by(few, part) for part in few.plan.parts] == [
+        said_by(other, part) for part in other.plan.parts
+    ]
 
 
 @every_endpoint

@@ -63,14 +63,27 @@ def test_an_unknown_metric_raises():
 def test_metrics_of_one_name_say_the_same():
     for one in EVERY:
         first = METRICS[one.name]
-        same = ("label", "meaning", "lower_is_better", "principal", "brief", "on_a_scale", "no_interval")
+        same = (
+            "label",
+            "meaning",
+            "lower_is_better",
+            "principal",
+            "brief",
+            "on_a_scale",
+            "no_interval",
+        )
         assert all(getattr(one, fact) == getattr(first, fact) for fact in same)
 
 
 def test_no_second_list_of_metrics():
-    """A file that writes down several metrics' names side by side keeps a fact about them: it belongs to the object."""
+    """A file that writes down several metrics' names side by side keeps a fact about them: it
+    belongs to the object."""
     names = "|".join(sorted(METRICS, key=len, reverse=True))
     several = re.compile(rf"""["']({names})["'],\s*["']({names})["']""")
-    rooms = [p for p in SRC.rglob("*.py") if p.parent.name != "metrics" and p.name != "rank_selection.py"]
-    found = [str(p.relative_to(SRC)) for p in rooms if several.search(p.read_text(encoding="utf-8"))]
+    rooms = [
+        p for p in SRC.rglob("*.py") if p.parent.name != "metrics" and p.name != "rank_selection.py"
+    ]
+    found = [
+        str(p.relative_to(SRC)) for p in rooms if several.search(p.read_text(encoding="utf-8"))
+    ]
     assert found == []

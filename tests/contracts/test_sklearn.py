@@ -1,7 +1,8 @@
 """The estimators are scikit-learn's: its own checks, as far as their input allows.
 
-scikit-learn's checks make tables (sample, feature), and our input has three axes; with honest tags it skips nearly all
-of them. So they run twice: on the estimators as they are, and behind a door that makes experts of a table.
+scikit-learn's checks make tables (sample, feature), and our input has three axes; with honest tags
+it skips nearly all of them. So they run twice: on the estimators as they are, and behind a door
+that makes experts of a table.
 """
 
 import numpy as np
@@ -35,7 +36,8 @@ SLOW = {"choose"}
 
 
 class Door:
-    """Two experts trained on a table, and fused: the checks' tables go in, the estimator behind does the rest."""
+    """Two experts trained on a table, and fused: the checks' tables go in, the estimator behind
+    does the rest."""
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -78,7 +80,9 @@ def quick_inner_folds(monkeypatch):
 )
 @pytest.mark.filterwarnings("ignore")
 def test_the_checks_of_scikit_learn(name):
-    results = check_estimator(DOORS[name](), on_fail=None, on_skip=None, expected_failed_checks=EXPECTED)
+    results = check_estimator(
+        DOORS[name](), on_fail=None, on_skip=None, expected_failed_checks=EXPECTED
+    )
     failed = {one["check_name"]: one["exception"] for one in results if one["status"] == "failed"}
     assert not failed
     assert {one["check_name"] for one in results if one["status"] == "xfail"} == set(EXPECTED)
@@ -93,7 +97,9 @@ def test_tags_say_what_the_input_is(kind):
     tags = get_tags(estimator).input_tags
     assert (tags.two_d_array, tags.three_d_array, tags.allow_nan) == (False, True, True)
     assert is_classifier(estimator)
-    assert isinstance(check_cv(3, np.arange(6) % 2, classifier=is_classifier(estimator)), StratifiedKFold)
+    assert isinstance(
+        check_cv(3, np.arange(6) % 2, classifier=is_classifier(estimator)), StratifiedKFold
+    )
 
 
 def simulate(n=90, k=3, seed=0):

@@ -4,8 +4,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from pathfuse.features.meta_encoder.encoder import MetaEncoder  # noqa: E402
-from pathfuse.features.meta_encoder.strategies.registry import STRATEGIES  # noqa: E402
+from pathfuse.experts.networks.meta_encoder.encoder import MetaEncoder  # noqa: E402
+from pathfuse.experts.networks.meta_encoder.strategies.registry import STRATEGIES  # noqa: E402
 
 SIZES = {"uni": 7, "chief": 5, "gigapath": 9, "titan": 4, "prism": 6}
 N, DIM = 12, 16
@@ -19,7 +19,9 @@ VARIANTS = {
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 
 every = pytest.mark.parametrize("variant", VARIANTS)
-weighing = pytest.mark.parametrize("variant", [v for v, chosen in VARIANTS.items() if chosen["strategy"] in WEIGHING])
+weighing = pytest.mark.parametrize(
+    "variant", [v for v, chosen in VARIANTS.items() if chosen["strategy"] in WEIGHING]
+)
 any_number = pytest.mark.parametrize("m", [1, 2, 3, 5])
 several = pytest.mark.parametrize("m", [2, 3, 5])
 
@@ -55,8 +57,13 @@ def with_gaps(encoder, x):
 
 
 def squared(vector, seed=5):
-    """A loss to which every column matters; the plain sum of squares of a layer-normalised vector is constant."""
-    return (vector @ torch.randn(vector.shape[1], 3, generator=torch.Generator().manual_seed(seed))).square().sum()
+    """A loss to which every column matters; the plain sum of squares of a layer-normalised vector
+    is constant."""
+    return (
+        (vector @ torch.randn(vector.shape[1], 3, generator=torch.Generator().manual_seed(seed)))
+        .square()
+        .sum()
+    )
 
 
 @every
@@ -121,7 +128,8 @@ def test_prediction_equals_training_without_dropout(variant):
 @every
 @several
 def test_a_missing_model_has_no_effect(variant, m):
-    """Neither its projection nor its embedding: other parameters of that model leave the rows as they are."""
+    """Neither its projection nor its embedding: other parameters of that model leave the rows as
+    they are."""
     encoder = encoder_of(variant, m)
     x = with_gaps(encoder, drawn(m))
     before = encoder(x)
@@ -132,7 +140,10 @@ def test_a_missing_model_has_no_effect(variant, m):
     for k in range(m):
         rows = gone[:, k]
         changed = encoder_of(variant, m)
-        own = [*changed.project[k].parameters(), *(p[k] for p in changed.parameters() if p.shape[:1] == (m,))]
+        own = [
+            *changed.project[k].parameters(),
+            *(p[k] for p in changed.parameters() if p.shape[:1] == (m,)),
+        ]
         with torch.no_grad():
             for parameter in own:
                 parameter.add_(torch.randn(parameter.shape))
@@ -181,7 +192,9 @@ def test_the_order_of_names_does_not_matter(variant, m):
     other = MetaEncoder(turned, **{"dim": DIM, "heads": 4, **VARIANTS[variant]}).eval()
     first = encoder_of(variant, m)
     assert other.names == first.names == tuple(sorted(turned))
-    assert all(torch.equal(a, b) for a, b in zip(other.parameters(), first.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(other.parameters(), first.parameters(), strict=True)
+    )
     assert torch.equal(other(drawn(m)).vector, first(drawn(m)).vector)
 
 

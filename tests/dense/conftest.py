@@ -38,7 +38,11 @@ class MadeStudy:
 def study(tmp_path):
     rng = np.random.default_rng(0)
     columns = np.arange(SIZE[1])
-    regions = {"left": columns < 25, "middle": (columns > 18) & (columns < 42), "right": columns > 35}
+    regions = {
+        "left": columns < 25,
+        "middle": (columns > 18) & (columns < 42),
+        "right": columns > 35,
+    }
     logits = {name: tmp_path / "logits" / name for name in regions}
     (tmp_path / "truth").mkdir()
     for folder in logits.values():
@@ -48,7 +52,9 @@ def study(tmp_path):
         truth = made_truth(rng)
         truth[:2, :3] = 255
         mask = tmp_path / "truth" / f"im{i:02d}.png"
-        item = Item(f"im{i:02d}", mask, mask, f"p{i // 2 if i < 6 else i:02d}")  # no image is read here
+        item = Item(
+            f"im{i:02d}", mask, mask, f"p{i // 2 if i < 6 else i:02d}"
+        )  # no image is read here
         for name, region in regions.items():
             seen = np.where(truth == 255, 0, truth)
             said = made_logits(seen, np.broadcast_to(region, SIZE), rng)

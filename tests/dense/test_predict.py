@@ -13,8 +13,8 @@ from torch import nn  # noqa: E402
 
 from pathfuse.dense.data.images import read_item  # noqa: E402
 from pathfuse.dense.encoders.tiny import tiny_encoder  # noqa: E402
-from pathfuse.dense.judging.confusion import confusion  # noqa: E402
-from pathfuse.dense.judging.metrics import metrics  # noqa: E402
+from pathfuse.dense.evaluation.confusion import confusion  # noqa: E402
+from pathfuse.dense.evaluation.metrics import metrics  # noqa: E402
 from pathfuse.dense.predict import predict_dense  # noqa: E402
 from pathfuse.dense.recipe import DenseRecipe  # noqa: E402
 from pathfuse.dense.training.train import train_dense  # noqa: E402
@@ -53,7 +53,9 @@ def test_files_and_matrices(split, tmp_path, tile_px):
         assert logits.dtype == np.float16
         image, mask = read_item(item, split)
         if mask is not None:
-            np.testing.assert_array_equal(found.confusions[row], confusion(mask, logits.argmax(axis=0), 3))
+            np.testing.assert_array_equal(
+                found.confusions[row], confusion(mask, logits.argmax(axis=0), 3)
+            )
         if tile_px:
             own = Nearest()(torch.from_numpy(image).movedim(-1, 0)[None].float() / 255)[0].numpy()
             np.testing.assert_allclose(logits, own, atol=1e-3)
@@ -62,8 +64,12 @@ def test_files_and_matrices(split, tmp_path, tile_px):
 
 def test_from_a_folder_as_the_recipe_says(split, tmp_path):
     small = {"epochs": 1, "warmup": 0, "size_px": 32, "device": "cpu", "augment": False}
-    done = train_dense(tiny_encoder(), split, DenseRecipe.of("lora", fit="crop", **small), tmp_path / "net")
-    found = predict_dense(done.folder, split, split.val, tmp_path / "val", encoder=tiny_encoder(), device="cpu")
+    done = train_dense(
+        tiny_encoder(), split, DenseRecipe.of("lora", fit="crop", **small), tmp_path / "net"
+    )
+    found = predict_dense(
+        done.folder, split, split.val, tmp_path / "val", encoder=tiny_encoder(), device="cpu"
+    )
     # As the network was judged in training, but for float16.
     value = metrics(found.confusions.sum(axis=0))["mIoU"]
     assert value == pytest.approx(done.manifest["validation"]["mIoU"], abs=2e-3)
@@ -71,21 +77,35 @@ def test_from_a_folder_as_the_recipe_says(split, tmp_path):
                          batch=1, force=True)  # fmt: skip
     assert np.abs(same.confusions - found.confusions).sum() < 20
     with pytest.raises(InputError, match="exists already"):
-        predict_dense(done.folder, split, split.val, tmp_path / "val", encoder=tiny_encoder(), device="cpu")
+        predict_dense(
+            done.folder, split, split.val, tmp_path / "val", encoder=tiny_encoder(), device="cpu"
+        )
     named = replace(split, class_names=("x", "y", "z"))
-    with pytest.raises(InputError, match="knows the classes glass, stroma, nucleus, but drawn has x, y, z"):
-        predict_dense(done.folder, named, split.val, tmp_path / "other", encoder=tiny_encoder(), device="cpu")
+    with pytest.raises(
+        InputError, match="knows the classes glass, stroma, nucleus, but drawn has x, y, z"
+    ):
+        predict_dense(
+            done.folder, named, split.val, tmp_path / "other", encoder=tiny_encoder(), device="cpu"
+        )
 
 
 def test_sentences(split, tmp_path):
     for wrong in ("a/b", "..", "a\\b"):
         with pytest.raises(InputError, match="cannot name a file"):
-            predict_dense(Nearest(), split, [replace(split.test[0], image_id=wrong)], tmp_path / "out", device="cpu")
+            predict_dense(
+                Nearest(),
+                split,
+                [replace(split.test[0], image_id=wrong)],
+                tmp_path / "out",
+                device="cpu",
+            )
     two = replace(split, n_classes=2, class_names=("a", "b"))
     with pytest.raises(InputError, match="has the value 2"):
         predict_dense(Nearest(), two, split.test, tmp_path / "out", device="cpu")
     with pytest.raises(InputError, match="the network knows 3 classes, but drawn has 2"):
-        predict_dense(Nearest(), two, [replace(split.test[0], mask=None)], tmp_path / "out", device="cpu")
+        predict_dense(
+            Nearest(), two, [replace(split.test[0], mask=None)], tmp_path / "out", device="cpu"
+        )
     with pytest.raises(InputError, match="holds no trained segmentation"):
         predict_dense(tmp_path, split, split.test, tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -96,7 +116,9 @@ def test_force_spares_what_is_read(split, tmp_path):
     net = train_dense(tiny_encoder(), split, small, tmp_path / "net").folder
     for out in (net, split.test[0].image.parent):
         with pytest.raises(InputError, match="cannot be overwritten: it holds"):
-            predict_dense(net, split, split.test, out, encoder=tiny_encoder(), device="cpu", force=True)
+            predict_dense(
+                net, split, split.test, out, encoder=tiny_encoder(), device="cpu", force=True
+            )
     assert (net / "model.safetensors").exists()
 
 

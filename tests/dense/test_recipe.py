@@ -9,7 +9,12 @@ from pathfuse.errors import InputError
 
 def test_published_values():
     recipe = DenseRecipe.of("frozen")
-    assert (recipe.epochs, recipe.batch, recipe.decoder_rate, recipe.weight_decay) == (150, 8, 1e-3, 1e-4)
+    assert (recipe.epochs, recipe.batch, recipe.decoder_rate, recipe.weight_decay) == (
+        150,
+        8,
+        1e-3,
+        1e-4,
+    )
     assert (recipe.warmup, recipe.clip_norm, recipe.loss, recipe.rank) == (2, 5, "dice", 16)
 
 

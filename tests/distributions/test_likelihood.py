@@ -5,7 +5,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import log_softmax as reference_log_softmax
 
-from pathfuse.distributions.likelihood import LOG_PROB_FLOOR, count_floored, floor_log_prob, log_softmax, set_nll
+from pathfuse.distributions.likelihood import (
+    LOG_PROB_FLOOR,
+    count_floored,
+    floor_log_prob,
+    log_softmax,
+    set_nll,
+)
 
 finite = st.floats(-50, 50)
 tables = arrays(np.float64, st.tuples(st.integers(1, 6), st.integers(2, 5)), elements=finite)
@@ -13,7 +19,9 @@ tables = arrays(np.float64, st.tuples(st.integers(1, 6), st.integers(2, 5)), ele
 
 @given(tables)
 def test_log_softmax_is_scipys(scores):
-    np.testing.assert_allclose(log_softmax(scores), reference_log_softmax(scores, axis=-1), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        log_softmax(scores), reference_log_softmax(scores, axis=-1), rtol=1e-12, atol=1e-12
+    )
 
 
 @given(tables, finite)
@@ -56,17 +64,26 @@ def test_the_floor_leaves_ordinary_probabilities_alone():
 
 
 def test_count_floored_counts_cells_and_no_absent_rows():
-    assert count_floored(np.array([[-20.0, 0.0, -np.inf], [np.nan, np.nan, np.nan], [-16.0, -15.9, -1.0]])) == 2
+    assert (
+        count_floored(
+            np.array([[-20.0, 0.0, -np.inf], [np.nan, np.nan, np.nan], [-16.0, -15.9, -1.0]])
+        )
+        == 2
+    )
 
 
 def test_set_nll_by_hand():
     log_prob = np.log(np.array([[0.2, 0.3, 0.5]] * 4))
     observed = np.array([[1, 0, 0], [0, 1, 1], [1, 1, 0], [1, 1, 1]], dtype=bool)
-    np.testing.assert_allclose(set_nll(log_prob, observed), -np.log([0.2, 0.8, 0.5, 1.0]), atol=1e-15)
+    np.testing.assert_allclose(
+        set_nll(log_prob, observed), -np.log([0.2, 0.8, 0.5, 1.0]), atol=1e-15
+    )
 
 
 def test_set_nll_does_not_underflow():
-    assert set_nll(np.array([[-1e4, -1e4, 0.0]]), np.array([[True, True, False]])) == pytest.approx(1e4 - np.log(2))
+    assert set_nll(np.array([[-1e4, -1e4, 0.0]]), np.array([[True, True, False]])) == pytest.approx(
+        1e4 - np.log(2)
+    )
 
 
 @given(tables, st.randoms(use_true_random=False))

@@ -23,23 +23,32 @@ def two_endpoints(monkeypatch):
 
 def test_a_label_makes_it_multiclass():
     assert endpoint_of(["sample_id", "split", "label"], "samples.csv") == (Multiclass, ["label"])
-    assert endpoint_of(["sample_id", "label"], "samples.csv", "multiclass") == (Multiclass, ["label"])
+    assert endpoint_of(["sample_id", "label"], "samples.csv", "multiclass") == (
+        Multiclass,
+        ["label"],
+    )
 
 
 def test_no_target_column():
-    with pytest.raises(InputError, match=r"samples.csv has no target column .*; its columns are sample_id, Label"):
+    with pytest.raises(
+        InputError, match=r"samples.csv has no target column .*; its columns are sample_id, Label"
+    ):
         endpoint_of(["sample_id", "Label"], "samples.csv")
 
 
 def test_an_unknown_endpoint():
-    with pytest.raises(InputError, match=r"endpoint 'colour' is unknown; choose one of .*multiclass"):
+    with pytest.raises(
+        InputError, match=r"endpoint 'colour' is unknown; choose one of .*multiclass"
+    ):
         endpoint_of(["sample_id", "label"], "samples.csv", "colour")
 
 
 @pytest.mark.usefixtures("two_endpoints")
 def test_the_user_chooses_between_several():
     header = ["sample_id", "label", "stub_target"]
-    with pytest.raises(InputError, match=r"several endpoints .*'label', 'stub_target'.*--endpoint multiclass.stub"):
+    with pytest.raises(
+        InputError, match=r"several endpoints .*'label', 'stub_target'.*--endpoint multiclass.stub"
+    ):
         endpoint_of(header, "samples.csv")
     assert endpoint_of(header, "samples.csv", "stub") == (Stub, ["stub_target"])
     assert endpoint_of(header, "samples.csv", "multiclass") == (Multiclass, ["label"])

@@ -9,7 +9,11 @@ TISSUE = Multiclass(("adipose", "stroma", "tumor"))
 
 
 def labels(*values):
-    return Columns("samples.csv", [f"s{i}" for i in range(len(values))], {"label": np.array(values, dtype=object)})
+    return Columns(
+        "samples.csv",
+        [f"s{i}" for i in range(len(values))],
+        {"label": np.array(values, dtype=object)},
+    )
 
 
 def said(**columns):
@@ -35,7 +39,9 @@ def test_the_truth_is_one_class_per_sample():
     assert truth.known.all()
 
 
-@pytest.mark.parametrize(("value", "what"), [(None, "the label is empty"), ("tumour", "'tumour' is none of the")])
+@pytest.mark.parametrize(
+    ("value", "what"), [(None, "the label is empty"), ("tumour", "'tumour' is none of the")]
+)
 def test_a_wrong_label_is_named(value, what):
     with pytest.raises(InputError, match=f"samples.csv, column 'label', sample 's1': {what}"):
         TISSUE.truth(labels("tumor", value))
@@ -48,7 +54,9 @@ def test_the_dictionary_and_back():
 def test_logits_and_their_probabilities_say_the_same_thing():
     logits = np.array([[0.3, -1.0, 2.0], [0.0, 0.0, 0.0]])
     prob = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    by_logit = read(said(logit_adipose=logits[:, 0], logit_stroma=logits[:, 1], logit_tumor=logits[:, 2]))
+    by_logit = read(
+        said(logit_adipose=logits[:, 0], logit_stroma=logits[:, 1], logit_tumor=logits[:, 2])
+    )
     by_prob = read(said(prob_adipose=prob[:, 0], prob_stroma=prob[:, 1], prob_tumor=prob[:, 2]))
     np.testing.assert_allclose(np.exp(by_logit.log_prob), prob, rtol=1e-12)
     np.testing.assert_allclose(by_prob.log_prob, by_logit.log_prob, rtol=1e-12)
@@ -82,13 +90,17 @@ def test_logits_of_ten_thousand_are_floored_and_counted():
 @pytest.mark.parametrize("total", [0.9991, 1.0, 1.0009])
 def test_a_sum_within_the_tolerance_is_normalised(total):
     expert = read(said(prob_adipose=[total - 0.75], prob_stroma=[0.5], prob_tumor=[0.25]))
-    np.testing.assert_allclose(np.exp(expert.log_prob), np.array([[total - 0.75, 0.5, 0.25]]) / total, rtol=1e-12)
+    np.testing.assert_allclose(
+        np.exp(expert.log_prob), np.array([[total - 0.75, 0.5, 0.25]]) / total, rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize("total", [0.998, 1.002])
 def test_a_sum_outside_the_tolerance_is_refused(total):
     columns = said(prob_adipose=[0.5, total - 0.75], prob_stroma=[0.5, 0.5], prob_tumor=[0.0, 0.25])
-    with pytest.raises(InputError, match=rf"uni.csv, column .*prob_.*, sample 's1': .* sum to {total}, not to 1"):
+    with pytest.raises(
+        InputError, match=rf"uni.csv, column .*prob_.*, sample 's1': .* sum to {total}, not to 1"
+    ):
         read(columns)
 
 
@@ -99,23 +111,37 @@ def test_a_value_outside_0_and_1_is_no_probability(value):
         read(columns)
 
 
-@pytest.mark.parametrize(("value", "what"), [(np.nan, r"NaN"), (np.inf, r"infinite \(inf\)"), (-np.inf, r"\(-inf\)")])
+@pytest.mark.parametrize(
+    ("value", "what"), [(np.nan, r"NaN"), (np.inf, r"infinite \(inf\)"), (-np.inf, r"\(-inf\)")]
+)
 @pytest.mark.parametrize("prefix", ["logit_", "prob_"])
 def test_what_is_not_finite_is_refused(value, what, prefix):
-    columns = said(**{f"{prefix}adipose": [0.5, 0.5], f"{prefix}stroma": [0.5, value], f"{prefix}tumor": [0.0, 0.0]})
-    with pytest.raises(InputError, match=f"uni.csv, column '{prefix}stroma', sample 's1': the value is .*{what}"):
+    columns = said(
+        **{
+            f"{prefix}adipose": [0.5, 0.5],
+            f"{prefix}stroma": [0.5, value],
+            f"{prefix}tumor": [0.0, 0.0],
+        }
+    )
+    with pytest.raises(
+        InputError, match=f"uni.csv, column '{prefix}stroma', sample 's1': the value is .*{what}"
+    ):
         read(columns)
 
 
 def test_a_column_of_no_class_is_refused():
-    with pytest.raises(InputError, match=r"uni.csv, column 'logit_tumour': no sample has the label 'tumour'"):
+    with pytest.raises(
+        InputError, match=r"uni.csv, column 'logit_tumour': no sample has the label 'tumour'"
+    ):
         read(said(logit_adipose=[1.0], logit_tumour=[1.0]))
 
 
 def test_logits_or_probabilities_but_not_both_and_not_neither():
     with pytest.raises(InputError, match=r"uni.csv has both 'logit_' and 'prob_' columns"):
         read(said(logit_adipose=[1.0], prob_tumor=[1.0]))
-    with pytest.raises(InputError, match=r"uni.csv has no 'logit_<class>' or 'prob_<class>' column"):
+    with pytest.raises(
+        InputError, match=r"uni.csv has no 'logit_<class>' or 'prob_<class>' column"
+    ):
         read(Columns("uni.csv", ["s0"], {}))
 
 
@@ -125,7 +151,10 @@ def test_one_class_alone_is_no_prediction():
 
 
 def test_other_columns_of_a_prediction_table_are_left_aside():
-    assert TISSUE.prediction_columns(["logit_a", "prob_b", "note", "Logit_c", "my_logit_d"]) == ["logit_a", "prob_b"]
+    assert TISSUE.prediction_columns(["logit_a", "prob_b", "note", "Logit_c", "my_logit_d"]) == [
+        "logit_a",
+        "prob_b",
+    ]
 
 
 def test_a_coarse_expert_with_a_map():
@@ -136,16 +165,27 @@ def test_a_coarse_expert_with_a_map():
 
 
 def test_a_map_may_leave_a_class_out_which_the_expert_then_does_not_know():
-    expert = read(said(prob_malignant=[0.7], prob_benign=[0.3]), {"adipose": "benign", "tumor": "malignant"})
+    expert = read(
+        said(prob_malignant=[0.7], prob_benign=[0.3]), {"adipose": "benign", "tumor": "malignant"}
+    )
     assert expert.group.tolist() == [0, -1, 1]
 
 
 @pytest.mark.parametrize(
     ("label_map", "what"),
     [
-        ({"adipose": "benign", "stroma": "benign", "tumor": "cancer"}, "'tumor' to 'cancer'.*no column 'prob_cancer'"),
-        ({"adipose": "benign", "stroma": "benign", "tumor": "benign"}, "'prob_malignant'.*no label to 'malignant'"),
-        ({"adipose": "benign", "tumour": "malignant"}, "names 'tumour', which no sample has.*adipose, stroma, tumor"),
+        (
+            {"adipose": "benign", "stroma": "benign", "tumor": "cancer"},
+            "'tumor' to 'cancer'.*no column 'prob_cancer'",
+        ),
+        (
+            {"adipose": "benign", "stroma": "benign", "tumor": "benign"},
+            "'prob_malignant'.*no label to 'malignant'",
+        ),
+        (
+            {"adipose": "benign", "tumour": "malignant"},
+            "names 'tumour', which no sample has.*adipose, stroma, tumor",
+        ),
     ],
 )
 def test_a_map_that_does_not_fit(label_map, what):

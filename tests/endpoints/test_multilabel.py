@@ -25,7 +25,11 @@ def samples(**values):
 
 def expert(label_map=None, **values):
     n = len(next(iter(values.values())))
-    table = Columns("uni.csv", [f"s{i}" for i in range(n)], {k: np.array(v, dtype=float) for k, v in values.items()})
+    table = Columns(
+        "uni.csv",
+        [f"s{i}" for i in range(n)],
+        {k: np.array(v, dtype=float) for k, v in values.items()},
+    )
     return LABELS.read_expert(table, label_map)
 
 
@@ -61,7 +65,10 @@ def test_truth_and_blanks():
 
 @pytest.mark.parametrize("value", ["2", "-1", "0.5", "inf"])
 def test_a_value_that_is_neither(value):
-    with pytest.raises(InputError, match=f"samples.csv, column 'label_a', sample 's1': {value} is neither 1, 0 nor e"):
+    with pytest.raises(
+        InputError,
+        match=f"samples.csv, column 'label_a', sample 's1': {value} is neither 1, 0 nor e",
+    ):
         Multilabel(("a",)).truth(samples(a=[1, value, 0]))
 
 
@@ -90,7 +97,9 @@ def test_probabilities_of_exactly_0_and_1_are_floored_and_counted():
 
 @pytest.mark.parametrize("value", [-0.1, 1.5])
 def test_a_value_that_is_no_probability(value):
-    with pytest.raises(InputError, match=f"column 'prob_TP53', sample 's1': {value} is not a probab.*'logit_TP53'"):
+    with pytest.raises(
+        InputError, match=f"column 'prob_TP53', sample 's1': {value} is not a probab.*'logit_TP53'"
+    ):
         expert(prob_TP53=[0.5, value])
 
 
@@ -103,7 +112,8 @@ def test_a_value_that_is_not_finite(column, value):
 
 def test_a_column_of_no_label():
     with pytest.raises(
-        InputError, match="column 'prob_KRAS': no column 'label_KRAS' in the samples; the labels are CD"
+        InputError,
+        match="column 'prob_KRAS': no column 'label_KRAS' in the samples; the labels are CD",
     ):
         expert(prob_KRAS=[0.5])
 
@@ -114,7 +124,9 @@ def test_one_label_twice():
 
 
 def test_no_prediction_column():
-    with pytest.raises(InputError, match="no 'logit_<label>' or 'prob_<label>' column; its columns are score"):
+    with pytest.raises(
+        InputError, match="no 'logit_<label>' or 'prob_<label>' column; its columns are score"
+    ):
         expert(score=[0.5])
 
 
@@ -124,8 +136,11 @@ def test_a_label_map_has_no_meaning():
 
 
 def test_fused_columns():
-    """``prediction`` lists the labels with p >= 0.5; a label that could not be fused has no probability."""
-    table = LABELS.fused_columns({"TP53": np.log([[0.3, 0.7], [0.8, 0.2]]), "CDH1": np.log([[0.5, 0.5], [0.9, 0.1]])})
+    """``prediction`` lists the labels with p >= 0.5; a label that could not be fused has no
+    probability."""
+    table = LABELS.fused_columns(
+        {"TP53": np.log([[0.3, 0.7], [0.8, 0.2]]), "CDH1": np.log([[0.5, 0.5], [0.9, 0.1]])}
+    )
     assert list(table) == ["prob_CDH1", "prob_PIK3CA", "prob_TP53", "prediction"]
     np.testing.assert_allclose(table["prob_TP53"], [0.7, 0.2])
     assert np.isnan(table["prob_PIK3CA"]).all()

@@ -15,7 +15,9 @@ GRADES = Ordinal(("0", "1", "2", "10"))
 
 def columns(**values):
     n = len(next(iter(values.values())))
-    return Columns("t.csv", tuple(f"s{i}" for i in range(n)), {name: np.array(v) for name, v in values.items()})
+    return Columns(
+        "t.csv", tuple(f"s{i}" for i in range(n)), {name: np.array(v) for name, v in values.items()}
+    )
 
 
 def test_grades_are_in_the_order_of_numbers():
@@ -37,7 +39,9 @@ def test_cumulative_logits_are_the_log_odds_of_a_higher_grade():
     found = GRADES.read_expert(columns(**dict(zip(names, above.T, strict=True))), None)["all"]
     prob = np.exp(found.log_prob)
     assert prob.sum(axis=1) == pytest.approx(np.ones(3))
-    assert prob[0] == pytest.approx(np.diff(np.concatenate([[0], 1 - expit(above[0]), [1]])), abs=1e-6)
+    assert prob[0] == pytest.approx(
+        np.diff(np.concatenate([[0], 1 - expit(above[0]), [1]])), abs=1e-6
+    )
     assert prob[:, ::-1].cumsum(axis=1)[0, :3][::-1] == pytest.approx(expit(above[0]), abs=1e-6)
     assert np.isfinite(found.log_prob).all()
 
@@ -51,9 +55,18 @@ def test_columns_of_grades_by_name_are_read_as_classes():
     ("values", "sentence"),
     [
         ({"0": [1.0], "1": [0.5]}, "need cumulative_logit_0 to cumulative_logit_2"),
-        ({"0": [1.0], "1": [0.5], "2": [0.0], "10": [0.0]}, "need cumulative_logit_0 to cumulative_logit_2"),
-        ({"0": [1.0], "1": [1.5], "2": [0.0]}, "must not be above 'cumulative_logit_0': a grade above 1 is also one"),
-        ({"0": [1.0], "1": [0.0], "2": [0.5]}, "must not be above 'cumulative_logit_1': a grade above 2 is also one"),
+        (
+            {"0": [1.0], "1": [0.5], "2": [0.0], "10": [0.0]},
+            "need cumulative_logit_0 to cumulative_logit_2",
+        ),
+        (
+            {"0": [1.0], "1": [1.5], "2": [0.0]},
+            "must not be above 'cumulative_logit_0': a grade above 1 is also one",
+        ),
+        (
+            {"0": [1.0], "1": [0.0], "2": [0.5]},
+            "must not be above 'cumulative_logit_1': a grade above 2 is also one",
+        ),
         ({"0": [np.nan], "1": [1.5], "2": [0.0]}, "cumulative_logit_0"),
     ],
 )
@@ -74,7 +87,9 @@ def study(tmp_path):
     grade = rng.permutation(np.arange(120) % 4)
     ids = [f"s{i:03d}" for i in range(120)]
     split = ["fit"] * 70 + ["test"] * 50
-    pl.DataFrame({"sample_id": ids, "grade": grade, "split": split}).write_csv(tmp_path / "samples.csv")
+    pl.DataFrame({"sample_id": ids, "grade": grade, "split": split}).write_csv(
+        tmp_path / "samples.csv"
+    )
     predictions = tmp_path / "predictions"
     predictions.mkdir()
     seen = grade[:, None] + rng.normal(size=(120, 2))
@@ -91,14 +106,27 @@ def test_grades_from_tables_to_report(study, run_cli, quick_inner_folds):
     done = run_cli("fuse", "--samples", study / "samples.csv", "--predictions", study / "predictions", "--out", out,
                    "--resamples", "100")  # fmt: skip
     assert done.status == 0, done.err
-    value = {(r["method"], r["metric"]): r["value"] for r in pl.read_csv(out / "metrics.csv").iter_rows(named=True)}
-    assert {metric for _, metric in value} >= {"nll", "quadratic_kappa", "rps", "grades_apart", "auroc"}
+    value = {
+        (r["method"], r["metric"]): r["value"]
+        for r in pl.read_csv(out / "metrics.csv").iter_rows(named=True)
+    }
+    assert {metric for _, metric in value} >= {
+        "nll",
+        "quadratic_kappa",
+        "rps",
+        "grades_apart",
+        "auroc",
+    }
     for metric in ("rps", "nll"):
         assert value["fused", metric] < min(value["uni", metric], value["conch", metric])
     page = (out / "report.html").read_text()
     assert "a grade, one of several classes in order" in page
     assert "quadratic kappa" in page
     new = study / "new.csv"
-    again = run_cli("predict", "--model", out / "model", "--predictions", study / "predictions", "--out", new)
+    again = run_cli(
+        "predict", "--model", out / "model", "--predictions", study / "predictions", "--out", new
+    )
     assert again.status == 0, again.err
-    assert [c for c in pl.read_csv(new).columns if c.startswith("prob_")] == [f"prob_{k}" for k in range(4)]
+    assert [c for c in pl.read_csv(new).columns if c.startswith("prob_")] == [
+        f"prob_{k}" for k in range(4)
+    ]

@@ -10,7 +10,8 @@ from pathfuse.endpoints.base import spread_groups
 
 @st.composite
 def coarse(draw):
-    """An expert's own log-probabilities, what its classes contain, and the frequencies; every own class is used."""
+    """An expert's own log-probabilities, what its classes contain, and the frequencies; every own
+    class is used."""
     n_own = draw(st.integers(2, 4))
     extra = draw(st.lists(st.integers(-1, n_own - 1), max_size=4))
     group = np.array(draw(st.permutations([*range(n_own), *extra])))
@@ -22,7 +23,9 @@ def coarse(draw):
 @given(coarse())
 def test_a_proper_distribution(case):
     log_prob, group, frequency = case
-    np.testing.assert_allclose(np.exp(spread_groups(log_prob, group, frequency)).sum(axis=1), 1, rtol=1e-10)
+    np.testing.assert_allclose(
+        np.exp(spread_groups(log_prob, group, frequency)).sum(axis=1), 1, rtol=1e-10
+    )
 
 
 @given(coarse())
@@ -38,20 +41,30 @@ def test_inside_a_group_proportional_to_the_frequencies(case):
 
 
 @given(coarse())
-def test_an_unknown_class_keeps_its_frequency_and_the_others_share_the_rest_as_the_expert_says(case):
+def test_an_unknown_class_keeps_its_frequency_and_the_others_share_the_rest_as_the_expert_says(
+    case,
+):
     log_prob, group, frequency = case
     prob = np.exp(spread_groups(log_prob, group, frequency))
     unknown = group == -1
-    np.testing.assert_allclose(prob[:, unknown], np.tile(frequency[unknown], (len(prob), 1)), rtol=1e-9)
+    np.testing.assert_allclose(
+        prob[:, unknown], np.tile(frequency[unknown], (len(prob), 1)), rtol=1e-9
+    )
     rest = 1 - frequency[unknown].sum()
     for own in set(group.tolist()) - {-1}:
-        np.testing.assert_allclose(prob[:, group == own].sum(axis=1), rest * np.exp(log_prob[:, own]), rtol=1e-9)
+        np.testing.assert_allclose(
+            prob[:, group == own].sum(axis=1), rest * np.exp(log_prob[:, own]), rtol=1e-9
+        )
 
 
 def test_by_hand():
     # The expert knows "benign" (classes 0 and 2) and "malignant" (class 1), and nothing of class 3.
-    said = spread_groups(np.log([[0.25, 0.75]]), np.array([0, 1, 0, -1]), np.array([0.1, 0.4, 0.3, 0.2]))
-    np.testing.assert_allclose(np.exp(said), [[0.8 * 0.25 * 0.25, 0.8 * 0.75, 0.8 * 0.25 * 0.75, 0.2]], rtol=1e-12)
+    said = spread_groups(
+        np.log([[0.25, 0.75]]), np.array([0, 1, 0, -1]), np.array([0.1, 0.4, 0.3, 0.2])
+    )
+    np.testing.assert_allclose(
+        np.exp(said), [[0.8 * 0.25 * 0.25, 0.8 * 0.75, 0.8 * 0.25 * 0.75, 0.2]], rtol=1e-12
+    )
 
 
 def test_an_expert_that_knows_every_class_is_left_alone_to_the_last_bit():

@@ -1,4 +1,5 @@
-"""Discrete-time survival: hazards as distributions, what a follow-up says, and which columns are refused."""
+"""Discrete-time survival: hazards as distributions, what a follow-up says, and which columns are
+refused."""
 
 import json
 
@@ -36,7 +37,11 @@ def truth(time, event, edges=EDGES, censoring="later"):
 
 def expert(endpoint=None, **values):
     n = len(next(iter(values.values())))
-    table = Columns("uni.csv", [f"s{i}" for i in range(n)], {k: np.array(v, dtype=float) for k, v in values.items()})
+    table = Columns(
+        "uni.csv",
+        [f"s{i}" for i in range(n)],
+        {k: np.array(v, dtype=float) for k, v in values.items()},
+    )
     return (endpoint or Survival(EDGES)).read_expert(table, None)["all"]
 
 
@@ -76,7 +81,9 @@ def test_extreme_hazards_do_not_overflow(value):
 
 def test_hazards_where_survival_underflows():
     """A very sharp product: everything after the first bin lies beyond the smallest float."""
-    np.testing.assert_allclose(hazards(np.array([[0.0, -800.0, -801.0, -5000.0]])), [[1, expit(1), 1]], rtol=1e-12)
+    np.testing.assert_allclose(
+        hazards(np.array([[0.0, -800.0, -801.0, -5000.0]])), [[1, expit(1), 1]], rtol=1e-12
+    )
 
 
 def test_hazards_of_a_row_depend_on_nothing_but_the_row():
@@ -114,7 +121,9 @@ def test_an_infinite_last_edge_leaves_the_tail_to_the_censored():
 
 def test_half_of_the_bin_for_the_censored():
     observed = truth([5, 5, 30, 60], [1, 0, 0, 0], censoring="half").observed
-    np.testing.assert_array_equal(observed, [[1, 0, 0, 0], [0.5, 1, 1, 1], [0, 0, 0.5, 1], [0, 0, 0, 1]])
+    np.testing.assert_array_equal(
+        observed, [[1, 0, 0, 0], [0.5, 1, 1, 1], [0, 0, 0.5, 1], [0, 0, 0, 1]]
+    )
 
 
 def test_nll_by_hand():
@@ -131,16 +140,24 @@ def test_nll_by_hand():
 
 
 @pytest.mark.parametrize(
-    ("time", "shown"), [(0, "0"), (-3, "-3"), ("nan", "nan"), (None, "empty"), ("inf", "inf")], ids=str
+    ("time", "shown"),
+    [(0, "0"), (-3, "-3"), ("nan", "nan"), (None, "empty"), ("inf", "inf")],
+    ids=str,
 )
 def test_a_time_that_is_none(time, shown):
-    with pytest.raises(InputError, match=f"samples.csv, column 'time', sample 's1': {shown} is not a time above 0"):
+    with pytest.raises(
+        InputError, match=f"samples.csv, column 'time', sample 's1': {shown} is not a time above 0"
+    ):
         truth([5, time, 7], [1, 1, 0])
 
 
-@pytest.mark.parametrize(("event", "shown"), [(2, "2"), (-1, "-1"), (0.5, "0.5"), (None, "empty"), ("nan", "nan")])
+@pytest.mark.parametrize(
+    ("event", "shown"), [(2, "2"), (-1, "-1"), (0.5, "0.5"), (None, "empty"), ("nan", "nan")]
+)
 def test_an_event_that_is_neither(event, shown):
-    with pytest.raises(InputError, match=f"samples.csv, column 'event', sample 's1': {shown} is neither 1 .* nor 0"):
+    with pytest.raises(
+        InputError, match=f"samples.csv, column 'event', sample 's1': {shown} is neither 1 .* nor 0"
+    ):
         truth([5, 6, 7], [1, event, 0])
 
 
@@ -155,7 +172,9 @@ def test_all_censored():
 
 
 def test_a_time_before_the_first_edge():
-    with pytest.raises(InputError, match="column 'time', sample 's1': 6 is not after the first edge, 6"):
+    with pytest.raises(
+        InputError, match="column 'time', sample 's1': 6 is not after the first edge, 6"
+    ):
         truth([7, 6, 8], [1, 1, 0], edges=(6, 12))
 
 
@@ -163,7 +182,9 @@ def test_a_time_before_the_first_edge():
 
 
 def test_edges_are_needed():
-    with pytest.raises(InputError, match=r"--time-edges 0,12,24,inf .'pathfuse bins' proposes some"):
+    with pytest.raises(
+        InputError, match=r"--time-edges 0,12,24,inf .'pathfuse bins' proposes some"
+    ):
         Survival.from_columns(columns(time=[1], event=[1]))
 
 
@@ -186,7 +207,9 @@ def test_an_unknown_rule_for_censoring():
 @pytest.mark.parametrize("edges", [EDGES, (0.0, 0.1 + 0.2, 24.0, np.inf)])
 def test_round_trip_through_json(edges):
     endpoint = Survival(edges, "half")
-    assert endpoint_from_dict(json.loads(json.dumps(endpoint.as_dict(), allow_nan=False))) == endpoint
+    assert (
+        endpoint_from_dict(json.loads(json.dumps(endpoint.as_dict(), allow_nan=False))) == endpoint
+    )
 
 
 def test_names():
@@ -241,7 +264,10 @@ def test_hazards_of_exactly_0_and_1_are_allowed_and_counted():
 
 @pytest.mark.parametrize("bins", [2, 4])
 def test_fewer_and_more_hazard_columns_than_the_edges_make(bins):
-    with pytest.raises(InputError, match=rf"uni.csv has {bins} hazard columns .hazard_1.*but 4 time edges make 3 bins"):
+    with pytest.raises(
+        InputError,
+        match=rf"uni.csv has {bins} hazard columns .hazard_1.*but 4 time edges make 3 bins",
+    ):
         expert(**{f"hazard_{k + 1}": [0.1] for k in range(bins)})
 
 
@@ -257,7 +283,9 @@ def test_no_hazard_column():
 
 @pytest.mark.parametrize(("value", "shown"), [(-0.5, "-0.5"), (1.25, "1.25")])
 def test_a_value_that_is_no_hazard(value, shown):
-    with pytest.raises(InputError, match=f"column 'hazard_2', sample 's1': {shown} is not a hazard between 0 and 1"):
+    with pytest.raises(
+        InputError, match=f"column 'hazard_2', sample 's1': {shown} is not a hazard between 0 and 1"
+    ):
         expert(hazard_1=[0.1, 0.1], hazard_2=[0.1, value], hazard_3=[0.1, 0.1])
 
 

@@ -1,4 +1,5 @@
-"""Macro averages: over the labels that define a figure, resample by resample and patient by patient."""
+"""Macro averages: over the labels that define a figure, resample by resample and patient by
+patient."""
 
 import numpy as np
 import pytest
@@ -72,7 +73,8 @@ def test_methods_and_metrics_need_not_know_every_label():
 
 
 def test_both_sides_of_a_contrast_are_averaged_over_the_labels_that_both_know():
-    """Label 2 has no row in common: it counts for neither side, although both methods have figures there."""
+    """Label 2 has no row in common: it counts for neither side, although both methods have figures
+    there."""
     averages, pair = Averages(), ("x", "y")
     averages.add({}, {pair: ({"nll": of(1.0, [1, 2])}, {"nll": of(2.0, [2, 2])})})
     averages.add({"x": {"nll": of(99.0, [99, 99])}, "y": {"nll": of(99.0, [99, 99])}}, {pair: None})

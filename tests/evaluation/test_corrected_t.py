@@ -1,4 +1,5 @@
-"""The corrected resampled t: by hand, beside scipy's t where nothing is corrected, and where it has nothing to say."""
+"""The corrected resampled t: by hand, beside scipy's t where nothing is corrected, and where it has
+nothing to say."""
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ DIFFERENCES = np.array([0.02, 0.05, -0.01, 0.03, 0.04])
 
 
 def test_by_hand():
-    """Three folds, 1/2 patient judged per patient fitted on: mean 2, variance 1, factor 1/3 + 1/2 = 5/6.
+    """Three folds, 1/2 patient judged per patient fitted on: mean 2, variance 1, factor 1/3 + 1/2 =
+    5/6.
 
     t = 2 / sqrt(5/6) on 2 degrees of freedom, whose two-sided p-value is 1 - t / sqrt(t^2 + 2).
     """
@@ -25,7 +27,9 @@ def test_by_hand():
 def test_five_folds_have_the_factor_point_45():
     """1/5 + 1/4 in place of 1/5: the standard error is 1.5 times the naive one."""
     found = corrected_t(DIFFERENCES, 1 / 4)
-    assert found.t == pytest.approx(DIFFERENCES.mean() / np.sqrt(0.45 * DIFFERENCES.var(ddof=1)), abs=1e-14)
+    assert found.t == pytest.approx(
+        DIFFERENCES.mean() / np.sqrt(0.45 * DIFFERENCES.var(ddof=1)), abs=1e-14
+    )
     assert found.t == pytest.approx(ttest_1samp(DIFFERENCES, 0).statistic / 1.5, abs=1e-14)
     assert found.p_value == pytest.approx(2 * student.sf(found.t, 4), abs=1e-14)
     assert found.p_value > 1.5 * ttest_1samp(DIFFERENCES, 0).pvalue
@@ -48,7 +52,9 @@ def test_folds_that_define_nothing_do_not_count():
     assert corrected_t(with_gaps, 0.25) == corrected_t(DIFFERENCES, 0.25)
 
 
-@pytest.mark.parametrize(("differences", "mean"), [([], np.nan), ([np.nan] * 5, np.nan), ([np.nan, 0.3, np.nan], 0.3)])
+@pytest.mark.parametrize(
+    ("differences", "mean"), [([], np.nan), ([np.nan] * 5, np.nan), ([np.nan, 0.3, np.nan], 0.3)]
+)
 def test_fewer_than_two_folds_have_no_test(differences, mean):
     found = corrected_t(np.array(differences, dtype=float), 0.25)
     assert found.difference == pytest.approx(mean, nan_ok=True)

@@ -25,11 +25,17 @@ from pathfuse.evaluation.curves import (
 
 def follow_up(n, seed, decimals):
     rng = np.random.default_rng(seed)
-    return rng.exponential(size=n).round(decimals) + 0.1, (rng.random(n) < 0.6).astype(float), rng.integers(3, size=n)
+    return (
+        rng.exponential(size=n).round(decimals) + 0.1,
+        (rng.random(n) < 0.6).astype(float),
+        rng.integers(3, size=n),
+    )
 
 
 def surv(time, event):
-    return np.array(list(zip(event == 1, time, strict=True)), dtype=[("event", bool), ("time", float)])
+    return np.array(
+        list(zip(event == 1, time, strict=True)), dtype=[("event", bool), ("time", float)]
+    )
 
 
 @given(st.integers(0, 1000), st.integers(3, 80), st.sampled_from([0, 1, 8]))
@@ -41,7 +47,9 @@ def test_roc_equals_scikit_learn(seed, n, decimals):
     x, y, _ = roc_curve(positive, score)
     np.testing.assert_allclose(curve.false_positive, x)
     np.testing.assert_allclose(curve.true_positive, y)
-    assert np.trapezoid(curve.true_positive, curve.false_positive) == pytest.approx(roc_auc_score(positive, score))
+    assert np.trapezoid(curve.true_positive, curve.false_positive) == pytest.approx(
+        roc_auc_score(positive, score)
+    )
 
 
 def test_roc_by_hand():

@@ -37,9 +37,10 @@ def test_by_hand():
     """Two positives, two negatives.
 
     First score: positives 2 and 4, negatives 1 and 3. V10 = (1/2, 1), V01 = (1, 1/2), AUROC 3/4;
-    S11 = (1/8)/2 + (1/8)/2 = 1/8. Second: positives 1 and 4, negatives 2 and 3. V10 = (0, 1), V01 = (1/2, 1/2),
-    AUROC 1/2; S22 = (1/2)/2 + 0 = 1/4. Between them: (1/4)/2 + 0 = 1/8. So the difference of 1/4 has the variance
-    1/8 + 1/4 - 2/8 = 1/8, and z = (1/4) / sqrt(1/8) = 1 / sqrt 2.
+    S11 = (1/8)/2 + (1/8)/2 = 1/8. Second: positives 1 and 4, negatives 2 and 3. V10 = (0, 1), V01 =
+    (1/2, 1/2), AUROC 1/2; S22 = (1/2)/2 + 0 = 1/4. Between them: (1/4)/2 + 0 = 1/8. So the
+    difference of 1/4 has the variance 1/8 + 1/4 - 2/8 = 1/8, and z = (1/4) / sqrt(1/8) = 1 / sqrt
+    2.
     """
     positive = np.array([True, True, False, False])
     found = delong(np.array([2.0, 4, 1, 3]), np.array([1.0, 4, 2, 3]), positive)
@@ -51,7 +52,8 @@ def test_by_hand():
 
 
 def test_by_hand_with_ties():
-    """Positives 1 and 2 against negatives 1 and 1: psi is 1/2, 1/2; 1, 1. V10 = (1/2, 1), V01 = (3/4, 3/4)."""
+    """Positives 1 and 2 against negatives 1 and 1: psi is 1/2, 1/2; 1, 1. V10 = (1/2, 1), V01 =
+    (3/4, 3/4)."""
     positive = np.array([True, True, False, False])
     found = delong(np.array([1.0, 2, 1, 1]), np.array([5.0, 5, 5, 5]), positive)
     assert found.auroc == (0.75, 0.5)
@@ -66,7 +68,9 @@ def test_equals_the_formula_and_scikit_learn(seed, ties):
     one, other, positive = cohort(seed, ties)
     found = delong(one, other, positive)
     aurocs, covariance, z = literally(one, other, positive)
-    assert found.auroc == pytest.approx([roc_auc_score(positive, s) for s in (one, other)], abs=1e-12)
+    assert found.auroc == pytest.approx(
+        [roc_auc_score(positive, s) for s in (one, other)], abs=1e-12
+    )
     assert found.auroc == pytest.approx(aurocs, abs=1e-12)
     assert found.covariance == pytest.approx(covariance, abs=1e-14)
     assert found.z == pytest.approx(z, abs=1e-10)
@@ -102,7 +106,10 @@ def test_only_the_order_of_the_scores_counts(ties):
 def test_the_order_of_the_rows_does_not_count():
     one, other, positive = cohort(3)
     shuffled = np.random.default_rng(0).permutation(len(one))
-    found, again = delong(one, other, positive), delong(one[shuffled], other[shuffled], positive[shuffled])
+    found, again = (
+        delong(one, other, positive),
+        delong(one[shuffled], other[shuffled], positive[shuffled]),
+    )
     assert again.z == pytest.approx(found.z, abs=1e-12)
 
 
@@ -130,6 +137,8 @@ def test_one_row_of_an_outcome_has_no_test(alone):
     positive[0] = alone
     one, other = rng.normal(size=30), rng.normal(size=30)
     found = delong(one, other, positive)
-    assert found.auroc == pytest.approx([roc_auc_score(positive, s) for s in (one, other)], abs=1e-12)
+    assert found.auroc == pytest.approx(
+        [roc_auc_score(positive, s) for s in (one, other)], abs=1e-12
+    )
     assert np.isnan([found.z, found.p_value]).all()
     assert np.isnan(found.covariance).all()

@@ -27,12 +27,18 @@ from pathfuse.evaluation.scales import LOG, PLAIN, SHARE, wilson
 def test_percentiles_are_numpys():
     values = np.random.default_rng(0).normal(size=1999)
     interval = percentile_interval(values)
-    assert (interval.low, interval.high) == pytest.approx(tuple(np.percentile(values, [2.5, 97.5])), abs=1e-15)
+    assert (interval.low, interval.high) == pytest.approx(
+        tuple(np.percentile(values, [2.5, 97.5])), abs=1e-15
+    )
 
 
-@pytest.mark.parametrize(("level", "low", "high"), [(0.95, 25, 975), (0.9, 50, 950), (0.5, 250, 750)])
+@pytest.mark.parametrize(
+    ("level", "low", "high"), [(0.95, 25, 975), (0.9, 50, 950), (0.5, 250, 750)]
+)
 def test_percentiles_by_hand(level, low, high):
-    interval = percentile_interval(np.random.default_rng(0).permutation(1001).astype(float), (1 - level) / 2)
+    interval = percentile_interval(
+        np.random.default_rng(0).permutation(1001).astype(float), (1 - level) / 2
+    )
     assert (interval.low, interval.high) == pytest.approx((low, high), abs=1e-9)
 
 
@@ -48,7 +54,9 @@ def test_undefined_resamples_are_skipped():
     [(500, 500, False), (499, 501, True), (100, 0, False), (99, 0, True)],
 )
 def test_an_interval_needs_half_of_the_resamples_and_a_hundred(n_defined, n_undefined, refused):
-    interval = percentile_interval(np.concatenate([np.linspace(0, 1, n_defined), np.full(n_undefined, np.nan)]))
+    interval = percentile_interval(
+        np.concatenate([np.linspace(0, 1, n_defined), np.full(n_undefined, np.nan)])
+    )
     assert np.isnan([interval.low, interval.high]).tolist() == [refused, refused]
 
 
@@ -99,9 +107,18 @@ def skewed():
 
 def scipy_bca(values, resampled, level=0.95):
     """Scipy's interval of a mean, on resamples of ours."""
-    start = bootstrap((values,), np.mean, n_resamples=2, method="percentile", rng=np.random.default_rng(0))
+    start = bootstrap(
+        (values,), np.mean, n_resamples=2, method="percentile", rng=np.random.default_rng(0)
+    )
     ours = replace(start, bootstrap_distribution=resampled)
-    found = bootstrap((values,), np.mean, n_resamples=0, method="BCa", bootstrap_result=ours, confidence_level=level)
+    found = bootstrap(
+        (values,),
+        np.mean,
+        n_resamples=0,
+        method="BCa",
+        bootstrap_result=ours,
+        confidence_level=level,
+    )
     return found.confidence_interval
 
 
@@ -129,11 +146,14 @@ def test_bca_leans_towards_the_long_tail(skewed):
 
 def test_bca_without_bias_or_skew_is_the_percentile_interval():
     resampled, left_out = np.arange(-1000.0, 1001.0), np.array([-1.0, 0, 1])
-    assert limits(bca_interval(0.0, resampled, left_out)) == pytest.approx(limits(percentile_interval(resampled)))
+    assert limits(bca_interval(0.0, resampled, left_out)) == pytest.approx(
+        limits(percentile_interval(resampled))
+    )
 
 
 def test_bca_by_hand():
-    """Resamples 0..999 around the point 599.5, so 60 % below; pulls 2, -1, -1, acceleration 6 / (6 x 6^1.5)."""
+    """Resamples 0..999 around the point 599.5, so 60 % below; pulls 2, -1, -1, acceleration 6 / (6
+    x 6^1.5)."""
     resampled, left_out = np.arange(1000.0), np.array([3.0, 6, 6])
     shift, acceleration = ndtri(0.6), 1 / 6**1.5
     z = shift + np.array([-1.0, 1.0]) * ndtri(0.975)
@@ -186,14 +206,17 @@ def test_bca_is_refused_where_too_little_is_defined(resampled, left_out):
 
 @pytest.mark.parametrize("n", [10, 15, 60])
 def test_the_t_interval_of_a_mean_is_the_textbooks(n):
-    """Resamples of the exact bootstrap distribution of a mean have the standard deviation sd(ddof=0) / sqrt(n)."""
+    """Resamples of the exact bootstrap distribution of a mean have the standard deviation
+    sd(ddof=0) / sqrt(n)."""
     values = np.random.default_rng(n).normal(size=n)
     draws = values.mean() + values.std() / np.sqrt(n) * ndtri((np.arange(20000) + 0.5) / 20000)
     error = standard_error(draws, Sampled(n))
     found = PLAIN.interval(values.mean(), error, t_quantile(Sampled(n).freedom))
     theirs = stats.ttest_1samp(values, 0.0)
     assert found == pytest.approx(tuple(theirs.confidence_interval()), rel=1e-3)
-    assert t_p_value(values.mean(), error, Sampled(n).freedom) == pytest.approx(theirs.pvalue, rel=2e-2)
+    assert t_p_value(values.mean(), error, Sampled(n).freedom) == pytest.approx(
+        theirs.pvalue, rel=2e-2
+    )
     assert error == pytest.approx(values.std(ddof=1) / np.sqrt(n), rel=1e-3)
 
 
@@ -204,7 +227,8 @@ def test_folds_spend_degrees_of_freedom():
 
 @pytest.mark.parametrize(("n", "tail"), [(10, 0.0086), (20, 0.0160), (40, 0.0203), (100, 0.0231)])
 def test_wider_tails_are_those_of_hesterberg(n, tail):
-    """Hesterberg 2015, table 6: what to cut off in place of 2.5 % so that a mean has its t interval."""
+    """Hesterberg 2015, table 6: what to cut off in place of 2.5 % so that a mean has its t
+    interval."""
     assert Sampled(n).tail() == pytest.approx(tail, abs=2e-4)
 
 
@@ -219,7 +243,8 @@ def test_shares_have_wilsons_interval(point, n):
 
 
 def test_degrees_of_freedom_by_hand():
-    """Ten patients pull by -1 or +1: fourth moments 10, so 10 carriers and no doubt. One of ten pulls: 1 carrier."""
+    """Ten patients pull by -1 or +1: fourth moments 10, so 10 carriers and no doubt. One of ten
+    pulls: 1 carrier."""
     even, one = np.tile([-1.0, 1.0], 5), np.eye(10)[0]
     assert Sampled(10).freedom_of(even) == 9
     assert Sampled(10).freedom_of(one) == 4  # 2 / (1 / 1.23 - 1 / 10) - 3 is below 4
@@ -269,6 +294,8 @@ def test_a_share_with_few_errors_has_nearly_wilsons_interval_of_its_patients(n, 
 
 def test_words_say_which_interval_was_used():
     assert "log of losses; Wilson's for shares" in described("auto")["figures"]
-    assert described("auto", "sample")["differences"].endswith("how many samples carry it (Satterthwaite)")
+    assert described("auto", "sample")["differences"].endswith(
+        "how many samples carry it (Satterthwaite)"
+    )
     assert set(described("percentile").values()) == {"percentile"}
     assert set(described("bca").values()) == {"BCa, leaving each patient out in turn"}

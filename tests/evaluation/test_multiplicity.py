@@ -7,11 +7,14 @@ from hypothesis import strategies as st
 
 from pathfuse.evaluation.multiplicity import holm, holm_once
 
-P_VALUES = st.lists(st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.01, 0.04, 1.0])), max_size=12)
+P_VALUES = st.lists(
+    st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.01, 0.04, 1.0])), max_size=12
+)
 
 
 def rejected_step_by_step(p, alpha):
-    """Compares the smallest with alpha / m, the next with alpha / (m - 1), ..., and stops at the first that fails."""
+    """Compares the smallest with alpha / m, the next with alpha / (m - 1), ..., and stops at the
+    first that fails."""
     verdict = np.zeros(len(p), dtype=bool)
     for step, i in enumerate(np.argsort(p)):
         if p[i] * (len(p) - step) > alpha:
@@ -23,7 +26,10 @@ def rejected_step_by_step(p, alpha):
 @pytest.mark.parametrize(
     ("p", "expected"),
     [
-        ([0.01, 0.04, 0.03], [0.03, 0.06, 0.06]),  # 3 x .01, 2 x .03, then .04, which must not fall below .06
+        (
+            [0.01, 0.04, 0.03],
+            [0.03, 0.06, 0.06],
+        ),  # 3 x .01, 2 x .03, then .04, which must not fall below .06
         ([0.2, 0.001, 0.4, 0.02], [0.4, 0.004, 0.4, 0.06]),
         ([0.6, 0.7], [1.0, 1.0]),  # cut at 1
         ([0.03, 0.03], [0.06, 0.06]),
@@ -58,7 +64,10 @@ def test_keeps_the_order_and_never_flatters(p):
 
 
 def test_the_same_comparison_counts_once():
-    """The best expert stands twice, under its own name and as best_expert: three comparisons, not four."""
+    """The best expert stands twice, under its own name and as best_expert: three comparisons, not
+    four."""
     p = np.array([0.01, 0.04, 0.01, 0.02])
     np.testing.assert_allclose(holm_once(p, ["a", "b", "a", "c"]), [0.03, 0.04, 0.03, 0.04])
-    np.testing.assert_allclose(holm_once(p, ["a", "b", "d", "c"]), holm(p))  # equal by chance: two comparisons
+    np.testing.assert_allclose(
+        holm_once(p, ["a", "b", "d", "c"]), holm(p)
+    )  # equal by chance: two comparisons

@@ -21,8 +21,16 @@ def spread(centre, error, n=2001):
         (0.004, 0.001, "superior"),  # also inside the margins: the stronger word
         (-0.030, 0.004, "inferior"),  # -.038 to -.022
         (0.001, 0.003, "equivalent"),  # 90 %: -.004 to .006; 95 %: -.005 to .007
-        (-0.004, 0.003, "equivalent"),  # worse for sure (-.0099 to .0019), and by less than the margin
-        (-0.004, 0.0035, "equivalent"),  # 90 % from -.0098, 95 % only from -.0109: two one-sided tests
+        (
+            -0.004,
+            0.003,
+            "equivalent",
+        ),  # worse for sure (-.0099 to .0019), and by less than the margin
+        (
+            -0.004,
+            0.0035,
+            "equivalent",
+        ),  # 90 % from -.0098, 95 % only from -.0109: two one-sided tests
         (0.006, 0.006, "non-inferior"),  # 95 %: -.006 to .018; 90 % reaches .016
         (0.000, 0.020, "unresolved"),  # -.039 to .039
         (-0.010, 0.003, "unresolved"),  # on the margin: -.016 to -.004
@@ -77,6 +85,7 @@ def test_without_intervals_nothing_is_concluded(gains):
 
 @pytest.mark.parametrize(("error", "shown"), [(0.0045, True), (0.0055, False)])
 def test_the_p_value_and_the_interval_agree(error, shown):
-    """The 95 % interval of gains around 0 ends above -.01 where p is below 2.5 %: an error below .01 / 1.96 = .0051."""
+    """The 95 % interval of gains around 0 ends above -.01 where p is below 2.5 %: an error below
+    .01 / 1.96 = .0051."""
     found = non_inferiority(spread(0.0, error), MARGIN)
     assert (found.p_value < 0.025) == shown == (1.96 * error < MARGIN)

@@ -5,7 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    f1_score,
+    log_loss,
+    roc_auc_score,
+)
 
 from pathfuse.distributions.likelihood import log_softmax
 from pathfuse.endpoints.multiclass import Multiclass
@@ -17,7 +23,13 @@ from pathfuse.evaluation.intervals import Sampled
 from pathfuse.evaluation.judged import Comparison, Judged
 from pathfuse.evaluation.multiplicity import holm
 from pathfuse.evaluation.noninferiority import non_inferiority
-from pathfuse.evaluation.paired_tests import adjusted_p, delong_tests, family_side, fold_tests, margin_tests
+from pathfuse.evaluation.paired_tests import (
+    adjusted_p,
+    delong_tests,
+    family_side,
+    fold_tests,
+    margin_tests,
+)
 from pathfuse.evaluation.rules import Rules
 
 BINARY, TERNARY = Multiclass(("no", "yes")), Multiclass(("a", "b", "c"))
@@ -29,7 +41,10 @@ def rows_of(n=60, k=2, per_patient=1, folds=1, seed=0):
     patients = np.arange(n) // per_patient
     truth = patients % k
     skills = {"x": 1.5, "y": 0.7, "z": 0.2}
-    said = {name: log_softmax(rng.normal(size=(n, k)) + s * np.eye(k)[truth]) for name, s in skills.items()}
+    said = {
+        name: log_softmax(rng.normal(size=(n, k)) + s * np.eye(k)[truth])
+        for name, s in skills.items()
+    }
     return Judged(np.eye(k, dtype=bool)[truth], patients, patients // k % folds, said)
 
 
@@ -39,7 +54,10 @@ def without(judged, name, absent):
 
 
 def families(tests):
-    return {(t.method, t.metric): [u for u in tests if (u.method, u.metric) == (t.method, t.metric)] for t in tests}
+    return {
+        (t.method, t.metric): [u for u in tests if (u.method, u.metric) == (t.method, t.metric)]
+        for t in tests
+    }
 
 
 # DeLong
@@ -54,7 +72,9 @@ def test_delong_of_every_contrast():
         one, other = (judged.predictions[n][:, 1] for n in (test.method, test.reference))
         expected = delong(one, other, positive)
         assert (test.output, test.metric, test.test) == ("egfr", "auroc", "DeLong")
-        assert test.difference == pytest.approx(roc_auc_score(positive, one) - roc_auc_score(positive, other))
+        assert test.difference == pytest.approx(
+            roc_auc_score(positive, one) - roc_auc_score(positive, other)
+        )
         assert (test.statistic, test.p_value) == pytest.approx((expected.z, expected.p_value))
         assert np.isnan(test.margin)
     assert tests[0].difference > 0 > tests[2].difference
@@ -66,7 +86,10 @@ def test_delong_of_every_contrast():
         (TERNARY, rows_of(k=3)),
         (BINARY, rows_of(per_patient=2)),
         (BINARY, rows_of(folds=2)),
-        (BINARY, replace(rows_of(), patients=np.minimum(np.arange(60), 58))),  # one patient with two rows
+        (
+            BINARY,
+            replace(rows_of(), patients=np.minimum(np.arange(60), 58)),
+        ),  # one patient with two rows
         (Regression(("score",)), rows_of()),
     ],
     ids=["three classes", "two rows per patient", "two folds", "one patient twice", "regression"],
@@ -89,16 +112,24 @@ def test_delong_is_on_the_rows_that_both_predict():
 def test_no_delong_of_rows_of_one_class_or_of_a_stranger():
     judged = rows_of()
     one_class = without(judged, "y", judged.observed[:, 0])
-    assert [t.reference for t in delong_tests(BINARY, "all", one_class, [("x", "y"), ("x", "z"), ("x", "w")])] == ["z"]
+    assert [
+        t.reference
+        for t in delong_tests(BINARY, "all", one_class, [("x", "y"), ("x", "z"), ("x", "w")])
+    ] == ["z"]
 
 
 def test_delong_ranks_by_log_odds():
     """Probabilities of 1 - 1e-20 and 1 - 1e-30 are one number; their log-odds are two."""
     judged = rows_of()
     far = np.where(judged.observed[:, 1], 90.0, 60.0)  # p(yes) rounds to 1 everywhere
-    sure = replace(judged, predictions={**judged.predictions, "x": log_softmax(np.stack([0 * far, far], axis=1))})
+    sure = replace(
+        judged,
+        predictions={**judged.predictions, "x": log_softmax(np.stack([0 * far, far], axis=1))},
+    )
     (test,) = delong_tests(BINARY, "all", sure, [("x", "y")])
-    assert test.difference == pytest.approx(1 - roc_auc_score(judged.observed[:, 1], judged.predictions["y"][:, 1]))
+    assert test.difference == pytest.approx(
+        1 - roc_auc_score(judged.observed[:, 1], judged.predictions["y"][:, 1])
+    )
 
 
 def test_a_test_without_variance_is_undefined():
@@ -126,10 +157,16 @@ def test_p_values_are_adjusted_over_the_references_of_a_method_per_metric(find, 
 
 @pytest.mark.parametrize(("find", "folds"), [(delong_tests, 1), (fold_tests, 5)])
 def test_the_word_follows_the_adjusted_p_value(find, folds):
-    tests = [t for seed in range(20) for t in find(BINARY, "all", rows_of(folds=folds, seed=seed), CONTRASTS)]
+    tests = [
+        t
+        for seed in range(20)
+        for t in find(BINARY, "all", rows_of(folds=folds, seed=seed), CONTRASTS)
+    ]
     words = {True: "differs", False: "no difference shown"}
     for test in tests:
-        assert test.conclusion == ("undefined" if np.isnan(test.p_value) else words[test.p_holm < 0.05])
+        assert test.conclusion == (
+            "undefined" if np.isnan(test.p_value) else words[test.p_holm < 0.05]
+        )
     assert any(t.p_value < 0.05 <= t.p_holm for t in tests)  # one that only the adjustment spoils
     assert {"differs", "no difference shown"} <= {t.conclusion for t in tests}
 
@@ -139,7 +176,9 @@ def test_the_word_follows_the_adjusted_p_value(find, folds):
 
 def test_fold_tests_are_of_scikit_learns_metrics_inside_each_fold():
     judged = rows_of(n=100, folds=5, per_patient=1)
-    tests = {(t.method, t.reference, t.metric): t for t in fold_tests(BINARY, "all", judged, CONTRASTS)}
+    tests = {
+        (t.method, t.reference, t.metric): t for t in fold_tests(BINARY, "all", judged, CONTRASTS)
+    }
     assert set(tests) == {(*pair, m) for pair in CONTRASTS for m in BINARY.metrics}
     truth = judged.observed.argmax(axis=1)
 
@@ -157,25 +196,32 @@ def test_fold_tests_are_of_scikit_learns_metrics_inside_each_fold():
 
     for metric in ("nll", "auroc", "accuracy", "balanced_accuracy", "f1"):
         for name, reference in CONTRASTS:
-            differences = np.array([inside(metric, name, f) - inside(metric, reference, f) for f in range(5)])
+            differences = np.array(
+                [inside(metric, name, f) - inside(metric, reference, f) for f in range(5)]
+            )
             expected, found = corrected_t(differences, 0.25), tests[name, reference, metric]
             assert found.test == "corrected resampled t, 5 folds"
             assert found.difference == pytest.approx(expected.difference, abs=1e-12), metric
             assert found.statistic == pytest.approx(expected.t, abs=1e-9), metric
-            assert found.statistic == pytest.approx(ttest_1samp(differences, 0).statistic / 1.5, abs=1e-9), metric
+            assert found.statistic == pytest.approx(
+                ttest_1samp(differences, 0).statistic / 1.5, abs=1e-9
+            ), metric
             assert found.p_value == pytest.approx(expected.p_value, abs=1e-9), metric
             assert np.isnan(found.margin)
 
 
 def test_folds_count_their_patients_not_their_rows():
-    """Fold 0 has 8 patients of three rows, fold 1 has 12 of one: judged per fitted on, 8/12 and 12/8."""
+    """Fold 0 has 8 patients of three rows, fold 1 has 12 of one: judged per fitted on, 8/12 and
+    12/8."""
     patients = np.concatenate([np.repeat(np.arange(8), 3), np.arange(8, 20)])
     judged = rows_of(n=36)
     judged = replace(judged, patients=patients, folds=(patients >= 8).astype(int))
     test = next(t for t in fold_tests(BINARY, "all", judged, [("x", "y")]) if t.metric == "nll")
     nll = {n: -judged.predictions[n][judged.observed] for n in "xy"}
     differences = np.array([(nll["x"] - nll["y"])[judged.folds == f].mean() for f in (0, 1)])
-    assert test.statistic == pytest.approx(corrected_t(differences, (8 / 12 + 12 / 8) / 2).t, abs=1e-9)
+    assert test.statistic == pytest.approx(
+        corrected_t(differences, (8 / 12 + 12 / 8) / 2).t, abs=1e-9
+    )
 
 
 def test_no_fold_tests_without_folds_or_of_a_stranger():
@@ -184,8 +230,12 @@ def test_no_fold_tests_without_folds_or_of_a_stranger():
 
 
 def test_fold_tests_take_any_number_of_classes_and_of_rows_per_patient():
-    assert len(fold_tests(TERNARY, "all", rows_of(k=3, folds=4), [("x", "y")])) == len(TERNARY.metrics)
-    assert len(fold_tests(BINARY, "all", rows_of(per_patient=2, folds=3), [("x", "y")])) == len(BINARY.metrics)
+    assert len(fold_tests(TERNARY, "all", rows_of(k=3, folds=4), [("x", "y")])) == len(
+        TERNARY.metrics
+    )
+    assert len(fold_tests(BINARY, "all", rows_of(per_patient=2, folds=3), [("x", "y")])) == len(
+        BINARY.metrics
+    )
 
 
 def test_a_fold_where_one_side_is_silent_does_not_count():
@@ -222,7 +272,9 @@ def test_a_lower_nll_is_a_gain_and_a_lower_auroc_a_loss(loss, word):
     assert (nll.metric, nll.conclusion) == ("nll", word)
     assert (auroc.metric, auroc.conclusion) == ("auroc", opposite)
     for test in (nll, auroc):
-        assert test.difference == pytest.approx(loss)  # in the metric's own direction, as in comparisons.csv
+        assert test.difference == pytest.approx(
+            loss
+        )  # in the metric's own direction, as in comparisons.csv
         assert (test.method, test.reference, test.output) == ("fused", "best_expert", "all")
         assert test.test == "non-inferiority, bootstrap by patient, not adjusted"
         assert test.margin == 0.01
@@ -252,8 +304,12 @@ def test_margins_without_resamples_conclude_nothing():
 
 def test_nobody_is_superior_beside_a_comparison_that_shows_nothing():
     """Issue 15, item 10: the interval alone says superior, the adjusted comparison does not."""
-    gain = np.random.default_rng(0).normal(0.02, 0.008, size=2000)  # of the NLL, whose 95 % interval lies above 0
-    one, other = ({m: estimate(p, s * gain) for m in BINARY.metrics} for p, s in ((-0.02, -1), (0.0, 0)))
+    gain = np.random.default_rng(0).normal(
+        0.02, 0.008, size=2000
+    )  # of the NLL, whose 95 % interval lies above 0
+    one, other = (
+        {m: estimate(p, s * gain) for m in BINARY.metrics} for p, s in ((-0.02, -1), (0.0, 0))
+    )
     words = [
         {
             t.metric: t.conclusion

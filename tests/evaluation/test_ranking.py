@@ -36,12 +36,16 @@ def test_in_reach_is_the_upper_limit_against_the_winners_lower():
     low = np.array([[0.70, 0.5, 0.5, np.nan], [np.nan, 0.1, 0.1, 0.1]])
     high = np.array([[0.90, 0.70, 0.69, np.nan], [np.nan, 0.9, 0.9, 0.9]])
     reached = in_reach(low, high, np.array([0, 0]))
-    np.testing.assert_array_equal(reached, [[True, True, False, False], [True, False, False, False]])
+    np.testing.assert_array_equal(
+        reached, [[True, True, False, False], [True, False, False, False]]
+    )
 
 
 def test_cohort_means():
     values = np.array([[1.0, 0.0], [3.0, 1.0], [10.0, 5.0]])
-    np.testing.assert_array_equal(cohort_means(values, np.array([1, 1, 0])), [[10.0, 5.0], [2.0, 0.5]])
+    np.testing.assert_array_equal(
+        cohort_means(values, np.array([1, 1, 0])), [[10.0, 5.0], [2.0, 0.5]]
+    )
 
 
 def test_friedman_by_hand():
@@ -77,7 +81,17 @@ def test_critical_difference_of_22_tasks_and_10_methods():
 
 
 @pytest.mark.parametrize(
-    ("n_methods", "q"), [(2, 1.960), (3, 2.343), (4, 2.569), (5, 2.728), (6, 2.850), (7, 2.949), (8, 3.031), (9, 3.102)]
+    ("n_methods", "q"),
+    [
+        (2, 1.960),
+        (3, 2.343),
+        (4, 2.569),
+        (5, 2.728),
+        (6, 2.850),
+        (7, 2.949),
+        (8, 3.031),
+        (9, 3.102),
+    ],
 )
 def test_critical_values_of_demsar(n_methods, q):
     """Demsar, JMLR 7 (2006), table 5(a), level 0.05."""
@@ -87,7 +101,9 @@ def test_critical_values_of_demsar(n_methods, q):
 
 
 def test_critical_difference_at_another_level():
-    assert critical_difference(5, 1, 0.10) == pytest.approx(2.459 * np.sqrt(5), abs=3e-3)  # the same table, 0.10
+    assert critical_difference(5, 1, 0.10) == pytest.approx(
+        2.459 * np.sqrt(5), abs=3e-3
+    )  # the same table, 0.10
 
 
 def test_cliques_are_the_longest_runs():
@@ -100,7 +116,9 @@ def test_mean_rank_intervals_count_cohorts_not_studies():
     """Ten studies copied five times: the interval of the 50 studies must be that of the ten."""
     table = ranks(np.random.default_rng(0).normal(size=(10, 4)))
     alone = mean_rank_intervals(table, np.arange(10), 400, seed=1)
-    copied = mean_rank_intervals(np.repeat(table, 5, axis=0), np.repeat(np.arange(10), 5), 400, seed=1)
+    copied = mean_rank_intervals(
+        np.repeat(table, 5, axis=0), np.repeat(np.arange(10), 5), 400, seed=1
+    )
     np.testing.assert_allclose(copied, alone, rtol=1e-12)
     independent = mean_rank_intervals(np.repeat(table, 5, axis=0), np.arange(50), 400, seed=1)
     assert ((independent[:, 1] - independent[:, 0]) < 0.7 * (alone[:, 1] - alone[:, 0])).all()
@@ -112,7 +130,9 @@ def test_mean_rank_intervals_count_cohorts_not_studies():
 def test_mean_rank_intervals_with_absent_methods():
     table = np.tile([1.0, 2.0], (12, 1))
     table[:6, 1] = np.nan
-    np.testing.assert_array_equal(mean_rank_intervals(table, np.arange(12), 200, 0), [[1, 1], [2, 2]])
+    np.testing.assert_array_equal(
+        mean_rank_intervals(table, np.arange(12), 200, 0), [[1, 1], [2, 2]]
+    )
 
 
 def test_few_cohorts_get_no_interval():

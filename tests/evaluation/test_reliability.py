@@ -1,4 +1,5 @@
-"""Reliability curves: by hand, against scikit-survival, and on simulated predictions that are right."""
+"""Reliability curves: by hand, against scikit-survival, and on simulated predictions that are
+right."""
 
 from itertools import pairwise
 
@@ -42,7 +43,11 @@ def test_groups_of_equal_size_by_prediction():
 
 
 def test_equal_predictions_share_a_group():
-    assert members(grouped(np.array([0.1, 0.5, 0.5, 0.5, 0.9, 0.95]), 3)) == [[0], [1, 2, 3], [4, 5]]
+    assert members(grouped(np.array([0.1, 0.5, 0.5, 0.5, 0.9, 0.95]), 3)) == [
+        [0],
+        [1, 2, 3],
+        [4, 5],
+    ]
     assert members(grouped(np.full(7, 0.4), 3)) == [list(range(7))]
 
 
@@ -60,7 +65,8 @@ def test_groups_are_a_partition_in_the_order_of_predictions(values, n_groups):
 
 
 def test_confidence_against_accuracy_by_hand():
-    """Fewer rows than groups: every distinct confidence is a point; the third and fourth row share one."""
+    """Fewer rows than groups: every distinct confidence is a point; the third and fourth row share
+    one."""
     prob = np.array([[0.5, 0.3, 0.2], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6], [0.6, 0.2, 0.2]])
     curve = classification_curve(np.log(prob), np.eye(3, dtype=bool)[[0, 0, 2, 1]])
     np.testing.assert_allclose(curve.expected, [0.5, 0.6, 0.8])
@@ -70,7 +76,9 @@ def test_confidence_against_accuracy_by_hand():
 
 def test_two_classes_show_the_second():
     prob = np.array([0.1, 0.3, 0.3, 0.9])
-    curve = classification_curve(np.log(np.stack([1 - prob, prob], axis=1)), np.eye(2, dtype=bool)[[0, 1, 0, 1]])
+    curve = classification_curve(
+        np.log(np.stack([1 - prob, prob], axis=1)), np.eye(2, dtype=bool)[[0, 1, 0, 1]]
+    )
     np.testing.assert_allclose(curve.expected, [0.1, 0.3, 0.9])
     np.testing.assert_allclose(curve.observed, [0.0, 0.5, 1.0])
     assert curve.n.tolist() == [1, 2, 1]
@@ -112,7 +120,8 @@ def test_kaplan_meier_by_hand():
     """At time 2 one of four dies and one leaves; at 3 one of two dies."""
     time, event = np.array([2.0, 2.0, 3.0, 5.0]), np.array([1.0, 0.0, 1.0, 0.0])
     np.testing.assert_allclose(
-        kaplan_meier(time, event, np.array([0, 1.9, 2, 2.9, 3, 9])), [1, 1, 0.75, 0.75, 0.375, 0.375]
+        kaplan_meier(time, event, np.array([0, 1.9, 2, 2.9, 3, 9])),
+        [1, 1, 0.75, 0.75, 0.375, 0.375],
     )
 
 
@@ -122,7 +131,8 @@ def followed(time, event, edges):
 
 
 def test_a_survival_curve_by_hand():
-    """Ten patients in five pairs of like prediction; the pair's Kaplan-Meier at edge 10 is 0, 1/2 or 1."""
+    """Ten patients in five pairs of like prediction; the pair's Kaplan-Meier at edge 10 is 0, 1/2
+    or 1."""
     time = np.array([3, 10, 4, 12, 10, 11, 13, 14, 12, 12])
     event = np.array([1, 1, 1, 1, 1, 1, 0, 1, 0, 0])
     alive = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9])
@@ -131,7 +141,9 @@ def test_a_survival_curve_by_hand():
     truth = followed(time[order], event[order], [0.0, 5.0, 10.0, 20.0])
     curve = survival_curve(np.log(prob[order]), truth, 10.0)
     np.testing.assert_allclose(curve.expected, [0.15, 0.35, 0.55, 0.725, 0.85])
-    np.testing.assert_allclose(curve.observed, [0, 0.5, 0.5, 1, 1])  # a death at the edge is a death by the edge
+    np.testing.assert_allclose(
+        curve.observed, [0, 0.5, 0.5, 1, 1]
+    )  # a death at the edge is a death by the edge
     assert curve.n.tolist() == [2] * 5
 
 
@@ -142,18 +154,25 @@ def test_right_survival_predictions_lie_on_the_diagonal():
     death, leaving = 10 * bins + 10 * rng.random(3000), rng.exponential(40, size=3000)
     truth = followed(np.minimum(death, leaving), death <= leaving, [0.0, 10.0, 20.0, 30.0, np.inf])
     curve = survival_curve(log_prob, truth, 20.0)
-    # Greenwood's variance is at most that of the share among those who could not leave before the edge
+    # Greenwood's variance is at most that of the share among those who could not leave before the
+    # edge
     assert near_the_diagonal(curve, curve.expected * (1 - curve.expected) / np.exp(-20 / 40)).all()
     early = survival_curve(log_prob, truth, 10.0)
-    np.testing.assert_allclose(np.average(early.expected, weights=early.n), survival_at_edges(log_prob)[:, 0].mean())
+    np.testing.assert_allclose(
+        np.average(early.expected, weights=early.n), survival_at_edges(log_prob)[:, 0].mean()
+    )
     assert not near_the_diagonal(survival_curve(log_prob[::-1], truth, 20.0)).all()
 
 
 def test_the_middle_edge():
     time, event = [1, 2, 3, 4, 5, 6, 7, 8], [1] * 8
-    assert middle_edge(followed(time, event, [0.0, 2.0, 5.0, 7.5, np.inf])) == 5.0  # survival 0.75, 0.375, 0.125
+    assert (
+        middle_edge(followed(time, event, [0.0, 2.0, 5.0, 7.5, np.inf])) == 5.0
+    )  # survival 0.75, 0.375, 0.125
     assert middle_edge(followed(time, event, [0.0, 2.0, 7.5, np.inf])) == 2.0
-    assert middle_edge(followed(time, event, [0.0, 9.0, np.inf])) is None  # nobody is followed that long
+    assert (
+        middle_edge(followed(time, event, [0.0, 9.0, np.inf])) is None
+    )  # nobody is followed that long
 
 
 # Numbers
@@ -164,7 +183,9 @@ def test_coverage_of_central_intervals_by_hand():
     moments, target = np.tile([5.0, 4.0], (4, 1)), 5 + 2 * np.array([0.0, 0.5, -1.0, 2.0])
     curve = interval_curve(moments, target)
     np.testing.assert_allclose(curve.expected, np.arange(0.1, 0.95, 0.1))
-    np.testing.assert_allclose(curve.observed, [0.25] * 3 + [0.5] * 3 + [0.75] * 3)  # reached at 0.383, 0.683, 0.954
+    np.testing.assert_allclose(
+        curve.observed, [0.25] * 3 + [0.5] * 3 + [0.75] * 3
+    )  # reached at 0.383, 0.683, 0.954
     assert curve.n.tolist() == [4] * 9
 
 

@@ -46,7 +46,9 @@ def test_draws_are_those_of_sampling_with_replacement():
     n, resamples = 20, 4000
     counts = draw(np.arange(n), np.zeros(n, dtype=int), resamples, seed=3).counts
     share_absent = (counts == 0).mean()
-    assert share_absent == pytest.approx((1 - 1 / n) ** n, abs=0.006)  # sd of the estimate is about .001
+    assert share_absent == pytest.approx(
+        (1 - 1 / n) ** n, abs=0.006
+    )  # sd of the estimate is about .001
     assert counts.mean(axis=0) == pytest.approx(np.ones(n), abs=5 / np.sqrt(resamples))
     assert counts.var() == pytest.approx(1 - 1 / n, abs=0.03)
 
@@ -78,7 +80,9 @@ def test_each_patient_is_left_out_with_all_its_rows(monkeypatch, chunk):
     counts = draw(PATIENTS, FOLDS, 5, seed=0).counts
     parts = list(Resamples(counts, PATIENTS, leave_out(8, seed=0)).left_out_weights())
     assert all(part.size <= max(chunk, len(PATIENTS)) for part in parts)
-    assert np.concatenate(parts).tolist() == [[float(p != patient) for p in PATIENTS] for patient in range(8)]
+    assert np.concatenate(parts).tolist() == [
+        [float(p != patient) for p in PATIENTS] for patient in range(8)
+    ]
     assert list(Resamples(counts, PATIENTS).left_out_weights()) == []
 
 
@@ -88,5 +92,7 @@ def test_many_patients_are_left_out_in_parts_of_equal_size():
     parts = leave_out(70, seed=3, most=10)
     assert np.bincount(parts).tolist() == [7] * 10
     assert (parts != leave_out(70, seed=4, most=10)).any()
-    weights = np.concatenate(list(Resamples(np.ones((1, 70)), np.arange(70), parts).left_out_weights()))
+    weights = np.concatenate(
+        list(Resamples(np.ones((1, 70)), np.arange(70), parts).left_out_weights())
+    )
     assert weights.sum(axis=1).tolist() == [63.0] * 10

@@ -1,4 +1,5 @@
-"""Hodges-Lehmann by brute force and by a textbook; Wilcoxon with zeros by enumeration; cohorts as the unit."""
+"""Hodges-Lehmann by brute force and by a textbook; Wilcoxon with zeros by enumeration; cohorts as
+the unit."""
 
 from itertools import combinations_with_replacement, product
 
@@ -17,7 +18,8 @@ def brute_median(d):
 
 
 def exact_p(d):
-    """Two-sided p of the signed-rank sum after Pratt, over all signs; zeros keep their ranks and have no sign."""
+    """Two-sided p of the signed-rank sum after Pratt, over all signs; zeros keep their ranks and
+    have no sign."""
     rank = stats.rankdata(np.abs(d))[d != 0]
     centre = rank.sum() / 2
     seen = abs(rank[d[d != 0] > 0].sum() - centre)
@@ -48,7 +50,9 @@ def test_the_interval_is_what_the_test_cannot_reject(n):
 
 
 def test_too_few_differences_have_no_interval():
-    assert np.isnan([hodges_lehmann(np.arange(1.0, 6)).low, hodges_lehmann(np.arange(1.0, 6)).high]).all()
+    assert np.isnan(
+        [hodges_lehmann(np.arange(1.0, 6)).low, hodges_lehmann(np.arange(1.0, 6)).high]
+    ).all()
     shift = hodges_lehmann(np.arange(1.0, 7))
     assert (shift.low, shift.high) == (1, 6)
     assert np.isnan(hodges_lehmann(np.zeros(0)).median)
@@ -137,7 +141,10 @@ def test_no_common_study():
 
 def test_holm_runs_over_all_pairs():
     values = np.column_stack([np.arange(8.0) + 9, np.arange(8.0), np.arange(8.0) % 3])
-    pairs = [compare(values, p, np.arange(8) // 2, higher_is_better=True) for p in ((0, 1), (0, 2), (1, 2))]
+    pairs = [
+        compare(values, p, np.arange(8) // 2, higher_is_better=True)
+        for p in ((0, 1), (0, 2), (1, 2))
+    ]
     by_study, by_cohort = holm_over(pairs)
     assert by_study[0] == pytest.approx(3 * 2**-7)
     assert by_cohort[0] == pytest.approx(3 * 2**-3)

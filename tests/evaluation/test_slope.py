@@ -13,7 +13,14 @@ from pathfuse.evaluation.censoring import Censoring
 from pathfuse.evaluation.intervals import percentile_interval
 from pathfuse.evaluation.judged import Judged
 from pathfuse.evaluation.metrics.survival import SurvivalTruth
-from pathfuse.evaluation.slope import SLOPE, LinearSlope, PowerSlope, calibration_slope, of_hazards, two_outcomes
+from pathfuse.evaluation.slope import (
+    SLOPE,
+    LinearSlope,
+    PowerSlope,
+    calibration_slope,
+    of_hazards,
+    two_outcomes,
+)
 
 EXACT = {"C": np.inf, "tol": 1e-10, "max_iter": 1000}
 
@@ -33,13 +40,17 @@ def test_two_outcomes_agree_with_logistic_regression():
     model = LogisticRegression(**EXACT).fit(logit[:, None], happened)
     assert scores.start == pytest.approx([model.intercept_[0], model.coef_[0, 0]], abs=1e-5)
     weights = np.random.default_rng(1).multinomial(500, np.full(500, 1 / 500), size=5).astype(float)
-    expected = [LogisticRegression(**EXACT).fit(logit[:, None], happened, w).coef_[0, 0] for w in weights]
+    expected = [
+        LogisticRegression(**EXACT).fit(logit[:, None], happened, w).coef_[0, 0] for w in weights
+    ]
     assert scores.values(weights)[SLOPE] == pytest.approx(expected, abs=1e-4)
 
 
 def test_the_slope_does_not_depend_on_which_class_is_positive():
     log_prob, observed, *_ = binary(200, 1.3, np.random.default_rng(2))
-    one, other = (two_outcomes(log_prob[:, order], observed[:, order]).start[1] for order in ([0, 1], [1, 0]))
+    one, other = (
+        two_outcomes(log_prob[:, order], observed[:, order]).start[1] for order in ([0, 1], [1, 0])
+    )
     assert one == pytest.approx(other, abs=1e-8)
 
 
@@ -55,7 +66,10 @@ def test_of_several_classes_it_is_the_reciprocal_of_the_best_temperature(power):
 
 def test_predictions_without_information_have_a_slope_near_zero_not_none():
     rng = np.random.default_rng(4)
-    log_prob, observed = log_softmax(rng.normal(size=(400, 3))), np.eye(3, dtype=bool)[rng.integers(3, size=400)]
+    log_prob, observed = (
+        log_softmax(rng.normal(size=(400, 3))),
+        np.eye(3, dtype=bool)[rng.integers(3, size=400)],
+    )
     assert abs(PowerSlope(log_prob, observed).values(np.ones((1, 400)))[SLOPE][0]) < 0.2
 
 
@@ -91,7 +105,9 @@ def follow_up(n, slope, rng):
 def test_of_hazards_it_is_logistic_regression_on_the_bins_at_risk():
     log_prob, observed, logit, died, bins = follow_up(600, 0.5, np.random.default_rng(6))
     x = np.concatenate([logit[i, : min(b + 1, 4)] for i, b in enumerate(bins)])
-    y = np.concatenate([np.arange(min(b + 1, 4)) == (b if d else -1) for b, d in zip(bins, died, strict=True)])
+    y = np.concatenate(
+        [np.arange(min(b + 1, 4)) == (b if d else -1) for b, d in zip(bins, died, strict=True)]
+    )
     expected = LogisticRegression(**EXACT).fit(x[:, None], y).coef_[0, 0]
     assert of_hazards(log_prob, observed).start[1] == pytest.approx(expected, abs=1e-4)
 
@@ -101,7 +117,10 @@ def test_half_a_bin_counts_half():
     halved = observed.astype(float)
     censored = observed.sum(axis=1) > 1
     halved[censored, observed[censored].argmax(axis=1) - 1] = 0.5
-    assert of_hazards(log_prob, halved).share.sum() == of_hazards(log_prob, observed).share.sum() - censored.sum() / 2
+    assert (
+        of_hazards(log_prob, halved).share.sum()
+        == of_hazards(log_prob, observed).share.sum() - censored.sum() / 2
+    )
 
 
 def judged(log_prob, observed, patients=None, folds=None, context=None):
@@ -111,10 +130,14 @@ def judged(log_prob, observed, patients=None, folds=None, context=None):
     return Judged(observed, patients, folds, {"fused": log_prob}, context)
 
 
-@pytest.mark.parametrize(("slope", "side"), [(0.4, "too sure"), (1.0, "neither"), (2.5, "too timid")])
+@pytest.mark.parametrize(
+    ("slope", "side"), [(0.4, "too sure"), (1.0, "neither"), (2.5, "too timid")]
+)
 def test_the_interval_excludes_one_where_it_should(slope, side):
     log_prob, observed, *_ = binary(400, slope, np.random.default_rng(8))
-    found = percentile_interval(calibration_slope(CLASSES, judged(log_prob, observed), "fused", 400, 0).resampled)
+    found = percentile_interval(
+        calibration_slope(CLASSES, judged(log_prob, observed), "fused", 400, 0).resampled
+    )
     assert side == ("too sure" if found.high < 1 else "too timid" if found.low > 1 else "neither")
 
 
@@ -131,7 +154,9 @@ def test_the_interval_covers_the_true_slope_about_as_often_as_it_says():
 def test_whole_patients_are_drawn_so_copies_of_a_sample_do_not_narrow_the_interval():
     log_prob, observed, *_ = binary(80, 1.0, np.random.default_rng(10))
     alone = calibration_slope(CLASSES, judged(log_prob, observed), "fused", 300, 1)
-    copied = judged(np.repeat(log_prob, 3, axis=0), np.repeat(observed, 3, axis=0), np.repeat(np.arange(80), 3))
+    copied = judged(
+        np.repeat(log_prob, 3, axis=0), np.repeat(observed, 3, axis=0), np.repeat(np.arange(80), 3)
+    )
     tripled = calibration_slope(CLASSES, copied, "fused", 300, 1)
     assert tripled.resampled == pytest.approx(alone.resampled, rel=1e-3)
 
@@ -151,6 +176,10 @@ def test_folds_and_survival_are_judged_together():
     censoring = Censoring.fit(time, died.astype(float))
     context = SurvivalTruth(time, died.astype(float), np.arange(5.0), (censoring,) * 4)
     slope = calibration_slope(
-        Survival((0.0, 1.0, 2.0, 3.0)), judged(log_prob, observed, None, folds, context), "fused", 100, 0
+        Survival((0.0, 1.0, 2.0, 3.0)),
+        judged(log_prob, observed, None, folds, context),
+        "fused",
+        100,
+        0,
     )
     assert slope.point == pytest.approx(of_hazards(log_prob, observed).start[1])

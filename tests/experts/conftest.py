@@ -1,4 +1,5 @@
-"""What the tests of experts share: features in memory that count what is read, and samples tables in small."""
+"""What the tests of experts share: features in memory that count what is read, and samples tables
+in small."""
 
 from types import SimpleNamespace
 
@@ -50,7 +51,11 @@ def cohort_of(people_of):
 
     def make(frame, without=(), **options):
         people = people_of(frame, **options)
-        units = [Unit(row, (name,)) for row, name in enumerate(people.samples.ids.tolist()) if name not in without]
+        units = [
+            Unit(row, (name,))
+            for row, name in enumerate(people.samples.ids.tolist())
+            if name not in without
+        ]
         return Cohort(people, None, tuple(units), ())
 
     return make
@@ -58,7 +63,8 @@ def cohort_of(people_of):
 
 @pytest.fixture
 def patients():
-    """``patients(n, per_patient, **columns)``: a frame of ids, patients, sites and a label with two classes."""
+    """``patients(n, per_patient, **columns)``: a frame of ids, patients, sites and a label with two
+    classes."""
 
     def make(n=20, per_patient=2, n_sites=4, **columns):
         owner = np.arange(n * per_patient) // per_patient

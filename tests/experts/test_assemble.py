@@ -32,14 +32,18 @@ def test_models_and_slides_are_averaged_by_sample():
 
 
 def test_regression_adds_residuals_and_disagreement():
-    rows, raw, sd = combine([said("regression", [0], [[1, 10]], [3, 1]), said("regression", [0], [[3, 10]], [4, 1])])
+    rows, raw, sd = combine(
+        [said("regression", [0], [[1, 10]], [3, 1]), said("regression", [0], [[3, 10]], [4, 1])]
+    )
     assert (rows.tolist(), raw.tolist()) == ([0], [[2, 10]])
     np.testing.assert_allclose(sd, [[math.sqrt((9 + 16) / 2 + 1), 1]])
 
 
 def test_history():
     line = {"epoch": 1, "train_loss": 0.5, "validation_loss": None, "rate": 0.1, "chosen": True}
-    frame = history_frame({"a": {"history": [line]}, "b": {"history": [{"epoch": 1, "rate": 2.0, "chosen": True}]}})
+    frame = history_frame(
+        {"a": {"history": [line]}, "b": {"history": [{"epoch": 1, "rate": 2.0, "chosen": True}]}}
+    )
     assert frame.rows() == [("a", 1, 0.5, None, 0.1, True), ("b", 1, None, None, 2.0, True)]
 
 

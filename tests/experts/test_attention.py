@@ -57,15 +57,22 @@ def test_polygons_are_closed_and_where_they_belong(tmp_path):
     content = drawn(files[1])
     assert content["type"] == "FeatureCollection"
     assert len({uuid.UUID(f["id"]) for f in content["features"]}) == 9
-    for feature, (x, y), row in zip(content["features"], GRID.tolist(), frame.iter_rows(named=True), strict=True):
+    for feature, (x, y), row in zip(
+        content["features"], GRID.tolist(), frame.iter_rows(named=True), strict=True
+    ):
         (ring,) = feature["geometry"]["coordinates"]
         assert ring == [[x, y], [x + 100, y], [x + 100, y + 100], [x, y + 100], [x, y]]
         assert feature["type"] == "Feature"
         assert feature["geometry"]["type"] == "Polygon"
         assert feature["properties"]["objectType"] == "tile"
-        assert feature["properties"]["measurements"] == {k: row[k] for k in ("attention", "percentile")}
+        assert feature["properties"]["measurements"] == {
+            k: row[k] for k in ("attention", "percentile")
+        }
     assert pl.read_parquet(files[0]).equals(frame)
-    assert {**pl.read_parquet_metadata(files[0])}.items() >= {"unit": "px", "tile_size": "100.0"}.items()
+    assert {**pl.read_parquet_metadata(files[0])}.items() >= {
+        "unit": "px",
+        "tile_size": "100.0",
+    }.items()
 
 
 def test_micrometres_become_pixels_or_a_note(tmp_path):
@@ -75,12 +82,16 @@ def test_micrometres_become_pixels_or_a_note(tmp_path):
     assert note is None
     files, note = write_attention(frame, tmp_path, 50, "um")
     assert "pixel size is unknown" in note
-    assert [p.name for p in tmp_path.iterdir()] == ["s.parquet"] == [p.name for p in files]  # the old drawing is gone
+    assert (
+        [p.name for p in tmp_path.iterdir()] == ["s.parquet"] == [p.name for p in files]
+    )  # the old drawing is gone
     with pytest.raises(InputError, match="0 micrometres"):
         write_attention(frame, tmp_path, 50, "um", um_per_px=0)
 
 
-@pytest.mark.parametrize(("xy", "size", "words"), [(None, 100, "no coordinates"), (GRID, None, "size of its tiles")])
+@pytest.mark.parametrize(
+    ("xy", "size", "words"), [(None, 100, "no coordinates"), (GRID, None, "size of its tiles")]
+)
 def test_what_is_missing_is_said(tmp_path, xy, size, words):
     files, note = write_attention(attention_frame("s", np.ones(9), xy), tmp_path, size, "px")
     assert words in note
@@ -91,7 +102,10 @@ def test_only_the_top_tiles_and_names_in_any_script(tmp_path):
     frame = attention_frame("Gewebe-ü 切片.1", np.array([1, 5, 5, 2, 0, 0, 0, 0, 0.0]), GRID)
     first, _ = write_attention(frame, tmp_path / "a", 100, "px", tiles_top=2)
     again, _ = write_attention(frame, tmp_path / "b", 100, "px", tiles_top=2)
-    assert [f["geometry"]["coordinates"][0][0] for f in drawn(first[1])["features"]] == [[100, 0], [200, 0]]
+    assert [f["geometry"]["coordinates"][0][0] for f in drawn(first[1])["features"]] == [
+        [100, 0],
+        [200, 0],
+    ]
     assert pl.read_parquet(first[0]).height == 9
     assert [f.read_bytes() for f in first] == [f.read_bytes() for f in again]
 
@@ -115,7 +129,9 @@ def test_bad_writing_is_one_sentence(tmp_path):
         ({"frame": frame.drop("x")}, "column 'x'"),
     ]:
         with pytest.raises(InputError, match=words):
-            write_attention(**{"frame": frame, "folder": tmp_path, "tile_size": 1, "unit": "px", **options})
+            write_attention(
+                **{"frame": frame, "folder": tmp_path, "tile_size": 1, "unit": "px", **options}
+            )
 
 
 @pytest.fixture
@@ -129,7 +145,9 @@ def test_the_hottest_tile_is_the_reddest(tmp_path, thumbnail):
     hot = 5  # right of the second line
     frame = attention_frame("s", np.array([1, 2, 3, 4, 5, 9, 6, 7, 8.0]), GRID)
     out = heatmap(frame, thumbnail, tmp_path / "new" / "s.png", (300, 450), 100)
-    again = heatmap(frame.sample(9, shuffle=True, seed=0), thumbnail, tmp_path / "again.png", (300, 450), 100)
+    again = heatmap(
+        frame.sample(9, shuffle=True, seed=0), thumbnail, tmp_path / "again.png", (300, 450), 100
+    )
     assert out.read_bytes() == again.read_bytes()
     pixels = np.asarray(Image.open(out)).astype(float)
     assert pixels.shape == (45, 30, 3)
@@ -139,14 +157,19 @@ def test_the_hottest_tile_is_the_reddest(tmp_path, thumbnail):
     assert red[:, 0, :, 0].argmax() == hot
     assert pixels[:30:10, ::10, 0].argmin() == 0
     in_um = in_pixels(frame.with_columns(pl.col("x", "y") * 0.25), 0.25)
-    assert heatmap(in_um, thumbnail, tmp_path / "um.png", (300, 450), 100).read_bytes() == out.read_bytes()
+    assert (
+        heatmap(in_um, thumbnail, tmp_path / "um.png", (300, 450), 100).read_bytes()
+        == out.read_bytes()
+    )
 
 
 def test_tiles_smaller_than_a_pixel_keep_the_hottest(tmp_path, thumbnail):
     attention = np.ones(10_000)
     attention[50 * 100 + 50] = 2
     xy = np.array([[x, y] for y in range(100) for x in range(100)]) * 3
-    out = heatmap(attention_frame("s", attention, xy), thumbnail, tmp_path / "s.png", (300, 450), 3, alpha=1)
+    out = heatmap(
+        attention_frame("s", attention, xy), thumbnail, tmp_path / "s.png", (300, 450), 3, alpha=1
+    )
     pixels = np.asarray(Image.open(out)).astype(int)
     reddest = np.argwhere((pixels[..., 0] - pixels[..., 2])[:30] > 100)
     assert reddest.tolist() == [[15, 15]]
@@ -155,7 +178,9 @@ def test_tiles_smaller_than_a_pixel_keep_the_hottest(tmp_path, thumbnail):
 def test_a_transparent_or_large_thumbnail(tmp_path):
     file = tmp_path / "t.png"
     Image.new("RGBA", (3000, 4500), (0, 0, 0, 0)).save(file)
-    out = heatmap(attention_frame("s", np.ones(1), GRID[:1]), file, tmp_path / "s.png", (300, 450), 100)
+    out = heatmap(
+        attention_frame("s", np.ones(1), GRID[:1]), file, tmp_path / "s.png", (300, 450), 100
+    )
     picture = Image.open(out)
     assert picture.size == (1365, 2048)
     assert picture.getpixel((1300, 2000)) == (255, 255, 255)
@@ -177,7 +202,12 @@ def test_bad_heatmaps_are_one_sentence(tmp_path, thumbnail, monkeypatch):
         ({"tile_size_px": 0}, "not positive"),
         ({"frame": attention_frame("s", np.ones(1))}, "no coordinates"),
     ]:
-        standard = {"image": thumbnail, "out": tmp_path / "s.png", "slide_size_px": (300, 450), "tile_size_px": 100}
+        standard = {
+            "image": thumbnail,
+            "out": tmp_path / "s.png",
+            "slide_size_px": (300, 450),
+            "tile_size_px": 100,
+        }
         with pytest.raises(InputError, match=words):
             heatmap(**{"frame": frame, **standard, **options})
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)

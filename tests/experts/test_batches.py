@@ -12,7 +12,9 @@ from pathfuse.experts.cohort import Unit  # noqa: E402
 @pytest.fixture
 def folder(memory_folder):
     rng = np.random.default_rng(0)
-    return memory_folder({f"s{k}": rng.normal(3, 2, size=(n, 4)) for k, n in enumerate((5, 1, 30, 8))})
+    return memory_folder(
+        {f"s{k}": rng.normal(3, 2, size=(n, 4)) for k, n in enumerate((5, 1, 30, 8))}
+    )
 
 
 UNITS = [Unit(0, ("s0", "s1")), Unit(1, ("s2",)), Unit(2, ("s3",))]
@@ -36,7 +38,9 @@ def test_what_is_kept_is_not_read_again(folder):
 
 def test_memory_is_bounded(memory_folder):
     n = 2**18 // 4 // 4  # a quarter of a megabyte
-    folder = memory_folder({f"s{k}": np.full((n, 4), k) for k in range(9)} | {"big": np.zeros((5 * n, 4))})
+    folder = memory_folder(
+        {f"s{k}": np.full((n, 4), k) for k in range(9)} | {"big": np.zeros((5 * n, 4))}
+    )
     reader = BagReader(folder, 1)
     for k in (0, 1, 2, 3, 0, 4, 5):  # 0 is used again and outlives 1
         reader.read(Unit(0, (f"s{k}",)))
@@ -48,7 +52,9 @@ def test_memory_is_bounded(memory_folder):
 
 
 def test_tiles_are_drawn_without_replacement(memory_folder):
-    folder = memory_folder({"a": np.arange(40).reshape(40, 1), "b": np.arange(40, 60).reshape(20, 1)})
+    folder = memory_folder(
+        {"a": np.arange(40).reshape(40, 1), "b": np.arange(40, 60).reshape(20, 1)}
+    )
     unit = Unit(0, ("a", "b"))
     reader, rng = BagReader(folder, 1), np.random.default_rng(0)
     seen = set()
@@ -87,7 +93,10 @@ def test_batches_hold_every_unit_once(folder):
     assert [b.samples.tolist() for b in batches(reader, UNITS, 2, "cpu")] == [[0, 1], [2]]
     orders = set()
     for seed in range(8):
-        found = [b.samples.tolist() for b in batches(reader, UNITS, 2, "cpu", np.random.default_rng(seed))]
+        found = [
+            b.samples.tolist()
+            for b in batches(reader, UNITS, 2, "cpu", np.random.default_rng(seed))
+        ]
         assert sorted(np.concatenate(found).tolist()) == [0, 1, 2]
         orders.add(str(found))
     assert len(orders) > 1
@@ -97,7 +106,10 @@ def test_batches_hold_every_unit_once(folder):
 
 def test_the_scale_is_that_of_all_tiles(memory_folder):
     rng = np.random.default_rng(1)
-    bags = {f"s{k}": rng.normal([1000, 0, 5], [0.1, 3, 0], size=(n, 3)) for k, n in enumerate((3, 11, 40))}
+    bags = {
+        f"s{k}": rng.normal([1000, 0, 5], [0.1, 3, 0], size=(n, 3))
+        for k, n in enumerate((3, 11, 40))
+    }
     folder = memory_folder(bags)
     units = [Unit(0, ("s0", "s1")), Unit(1, ("s2",))]
     scale = fit_scale(folder, units)

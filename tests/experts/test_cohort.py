@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pathfuse.bags.folder import open_folder
 from pathfuse.errors import InputError
 from pathfuse.experts.cohort import join, read_people
 from pathfuse.experts.recipe import Recipe
+from pathfuse.features.folder import open_folder
 
 h5py = pytest.importorskip("h5py")
 TINY = Recipe.of("abmil")
@@ -26,7 +26,8 @@ def bag(path, shape=(3, 4), bad=False):
 
 @pytest.fixture
 def place(tmp_path):
-    """p1 has two slides, p2 one, p3 a slide with NaN and an empty one, p4 a slide without file, p5 no slide."""
+    """p1 has two slides, p2 one, p3 a slide with NaN and an empty one, p4 a slide without file, p5
+    no slide."""
     for name in ("a1", "a2", "b1", "stranger"):
         bag(tmp_path / "features" / f"{name}.h5")
     bag(tmp_path / "features" / "c1.h5", bad=True)
@@ -34,8 +35,18 @@ def place(tmp_path):
     pl.DataFrame({"sample_id": ["p1", "p2", "p3", "p4", "p5"], "label": list("xyxyx")}).write_csv(
         tmp_path / "samples.csv"
     )
-    pairs = [("p1", "a2"), ("p1", "a1"), ("p1", "a1"), ("p2", "b1"), ("p3", "c1"), ("p3", "c2"), ("p4", "d1")]
-    pl.DataFrame(pairs, schema=["sample_id", "slide_id"], orient="row").write_csv(tmp_path / "slides.csv")
+    pairs = [
+        ("p1", "a2"),
+        ("p1", "a1"),
+        ("p1", "a1"),
+        ("p2", "b1"),
+        ("p3", "c1"),
+        ("p3", "c2"),
+        ("p4", "d1"),
+    ]
+    pl.DataFrame(pairs, schema=["sample_id", "slide_id"], orient="row").write_csv(
+        tmp_path / "slides.csv"
+    )
     return tmp_path
 
 
@@ -58,7 +69,11 @@ def test_what_fits_and_what_is_left_out(place):
 
 def test_several_slides_one_by_one(place):
     cohort = join(read(place), open_folder(place / "features"), replace_recipe(several="mean"))
-    assert [(u.sample, u.slides) for u in cohort.units] == [(0, ("a1",)), (0, ("a2",)), (1, ("b1",))]
+    assert [(u.sample, u.slides) for u in cohort.units] == [
+        (0, ("a1",)),
+        (0, ("a2",)),
+        (1, ("b1",)),
+    ]
     assert [u.slides for u in cohort.units_of(np.array([1]))] == [("b1",)]
 
 
@@ -68,7 +83,9 @@ def replace_recipe(**chosen):
 
 def test_strict_refuses(place):
     folder = open_folder(place / "features")
-    with pytest.raises(InputError, match=r"features: feature file could not be used: .*c[12] \(1 in all\)"):
+    with pytest.raises(
+        InputError, match=r"features: feature file could not be used: .*c[12] \(1 in all\)"
+    ):
         join(read(place), folder, TINY, strict=True)
     with pytest.raises(InputError, match=r"c1.h5: .*NaN"):
         open_folder(place / "features", strict=True)
@@ -81,12 +98,16 @@ def test_slides_named_like_samples(place):
     cohort = join(read(place, None), open_folder(place / "features"), TINY)
     assert [u.slides for u in cohort.units] == [("a1",), ("b1",)]
     pl.DataFrame({"sample_id": ["q1", "q2"], "label": ["x", "y"]}).write_csv(place / "samples.csv")
-    with pytest.raises(InputError, match=r"no slide of .* has features.*'q1' is wanted, 'a1' is there.*--slides"):
+    with pytest.raises(
+        InputError, match=r"no slide of .* has features.*'q1' is wanted, 'a1' is there.*--slides"
+    ):
         join(read(place, None), open_folder(place / "features"), TINY)
 
 
 def test_the_slide_table_of_stamp(place):
-    pl.DataFrame({"PATIENT": ["p1", "p2"], "FILENAME": ["a1.h5", "sub/b1.h5"]}).write_csv(place / "stamp.csv")
+    pl.DataFrame({"PATIENT": ["p1", "p2"], "FILENAME": ["a1.h5", "sub/b1.h5"]}).write_csv(
+        place / "stamp.csv"
+    )
     assert read(place, "stamp.csv").slides == {"p1": ("a1",), "p2": ("b1",)}
 
 
@@ -94,7 +115,10 @@ def test_the_slide_table_of_stamp(place):
     ("rows", "words"),
     [
         ("sample,slide\np1,a1", "has no columns 'sample_id' and 'slide_id'; it has sample, slide"),
-        ("sample_id,slide_id\np1,a1\np2,a1", "column 'slide_id': 'a1' belongs to both 'p1' and 'p2'"),
+        (
+            "sample_id,slide_id\np1,a1\np2,a1",
+            "column 'slide_id': 'a1' belongs to both 'p1' and 'p2'",
+        ),
         ("sample_id,slide_id\np1,", "a row lacks its 'slide_id'"),
         ("sample_id,slide_id\nz1,a1", "none of its 1 samples is in .*samples.csv"),
     ],
@@ -111,7 +135,9 @@ def test_edges_are_for_survival(place):
 
 
 def test_a_patient_in_two_folds(place):
-    table = pl.DataFrame({"sample_id": ["a", "b"], "patient_id": ["p", "p"], "fold": [0, 1], "label": ["x", "y"]})
+    table = pl.DataFrame(
+        {"sample_id": ["a", "b"], "patient_id": ["p", "p"], "fold": [0, 1], "label": ["x", "y"]}
+    )
     table.write_csv(place / "samples.csv")
     with pytest.raises(InputError, match="column 'fold': patient 'p' is in both fold '0' and '1'"):
         read(place, None)
@@ -122,13 +148,18 @@ def test_bag_heads_refuse_vectors(tmp_path, head):
     pl.DataFrame({"sample_id": ["a", "b"], "f0": [0.1, 0.2]}).write_csv(tmp_path / "vectors.csv")
     pl.DataFrame({"sample_id": ["a", "b"], "label": ["x", "y"]}).write_csv(tmp_path / "samples.csv")
     people, folder = read(tmp_path, None), open_folder(tmp_path / "vectors.csv")
-    with pytest.raises(InputError, match=f"vectors.csv holds one vector per sample, and the head '{head}' pools bags"):
+    with pytest.raises(
+        InputError,
+        match=f"vectors.csv holds one vector per sample, and the head '{head}' pools bags",
+    ):
         join(people, folder, Recipe.of(head))
     assert len(join(people, folder, Recipe.of("tile_mlp")).units) == 2
 
 
 def test_tile_heads_refuse_bags(place):
-    with pytest.raises(InputError, match="features holds bags of tiles, and the head 'tile_mlp' reads one vector"):
+    with pytest.raises(
+        InputError, match="features holds bags of tiles, and the head 'tile_mlp' reads one vector"
+    ):
         join(read(place), open_folder(place / "features"), Recipe.of("tile_mlp"))
 
 
@@ -156,7 +187,9 @@ def test_a_slide_table_spells_samples_as_the_samples_do(tmp_path):
     (tmp_path / "samples.csv").write_text("sample_id,label\nP1,a\nP2,b\n")
     slides = tmp_path / "slides.csv"
     slides.write_text("sample_id,slide_id\np1,x\nP2,y\n")
-    with pytest.raises(InputError, match=r"slides.csv: a sample is spelled otherwise in .*it is 'P1' there that"):
+    with pytest.raises(
+        InputError, match=r"slides.csv: a sample is spelled otherwise in .*it is 'P1' there that"
+    ):
         read_people(tmp_path / "samples.csv", slides, None, None)
     slides.write_text("sample_id,slide_id\nP1 ,x\nP2,y\n")
     people = read_people(tmp_path / "samples.csv", slides, None, None)

@@ -1,4 +1,5 @@
-"""Files of fitted models: what is none is refused. The round trip is in ``tests/contracts/test_heads.py``."""
+"""Files of fitted models: what is none is refused. The round trip is in
+``tests/contracts/test_heads.py``."""
 
 import numpy as np
 import pytest
@@ -15,7 +16,14 @@ def test_same_bytes(tmp_path):
     for name, order in (("a", 1), ("b", -1)):
         turned = dict(list(weights.items())[::order])
         save_fitted(
-            Fitted(Recipe.of("linear_probe"), Inputs({"features": 3}), ("x", "y"), "multiclass", turned, {}),
+            Fitted(
+                Recipe.of("linear_probe"),
+                Inputs({"features": 3}),
+                ("x", "y"),
+                "multiclass",
+                turned,
+                {},
+            ),
             tmp_path / name,
         )
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()

@@ -23,7 +23,9 @@ def test_a_linear_layer(shape):
     assert flops == forward
     with torch.inference_mode():
         assert count_flops(lambda: layer(inputs))[1] == forward
-    assert count_flops(lambda: layer(inputs).sum().backward())[1] == 2 * forward  # of the weights, not of the inputs
+    assert (
+        count_flops(lambda: layer(inputs).sum().backward())[1] == 2 * forward
+    )  # of the weights, not of the inputs
     inputs.requires_grad_()
     assert count_flops(lambda: layer(inputs).sum().backward())[1] == 3 * forward
 
@@ -38,7 +40,9 @@ def test_attention():
 
     assert count_flops(lambda: scaled_dot_product_attention(query, query, query))[1] == forward
     assert count_flops(plain)[1] == forward
-    whole = count_flops(lambda: scaled_dot_product_attention(query, query, query).sum().backward())[1]
+    whole = count_flops(lambda: scaled_dot_product_attention(query, query, query).sum().backward())[
+        1
+    ]
     assert whole >= 3 * forward  # the fused path computes the scores again on its way back
     with torch.inference_mode():
         still = query.detach()
@@ -46,9 +50,14 @@ def test_attention():
 
 
 def test_attention_of_torch_counts_the_same_at_rest_as_in_training():
-    layer, tokens = torch.nn.MultiheadAttention(H * E, H, batch_first=True), torch.randn(B, T, H * E)
+    layer, tokens = (
+        torch.nn.MultiheadAttention(H * E, H, batch_first=True),
+        torch.randn(B, T, H * E),
+    )
     width = H * E
-    expected = 2 * B * T * width * (3 * width) + 2 * (2 * B * H * T * T * E) + 2 * B * T * width * width
+    expected = (
+        2 * B * T * width * (3 * width) + 2 * (2 * B * H * T * T * E) + 2 * B * T * width * width
+    )
     assert count_flops(lambda: layer(tokens, tokens, tokens, need_weights=False))[1] == expected
     layer.eval()
     with torch.inference_mode():

@@ -20,7 +20,9 @@ def named(cohort, rows):
 def check_apart(cohort, laid_out, columns=("patient_id",)):
     for part in laid_out.parts:
         for column in columns:
-            assert not groups(cohort, part.train, column) & groups(cohort, part.predict, column), part.name
+            assert not groups(cohort, part.train, column) & groups(cohort, part.predict, column), (
+                part.name
+            )
 
 
 @pytest.mark.parametrize("group", ["patient", "site"])
@@ -67,7 +69,9 @@ def test_folds_of_the_table(cohort_of, patients):
     laid_out = plan(cohort, Recipe.of(folds=2))
     assert [part.name for part in laid_out.parts] == ["fold_5", "fold_6", "fold_7"]
     assert laid_out.parts[1].predict.tolist() == [i for i in range(40) if i // 2 % 3 == 1]
-    assert sorted(np.concatenate([p.predict for p in laid_out.parts])) == [i for i in range(40) if i != 1]
+    assert sorted(np.concatenate([p.predict for p in laid_out.parts])) == [
+        i for i in range(40) if i != 1
+    ]
     check_apart(cohort, laid_out)
     assert laid_out.fold is None
 
@@ -84,18 +88,24 @@ def test_outer_folds_made_here(cohort_of, patients, group):
 
 
 def test_outcomes_in_equal_shares(cohort_of):
-    frame = pl.DataFrame({"sample_id": [f"s{i:03d}" for i in range(60)], "label": ["rare"] * 12 + ["common"] * 48})
+    frame = pl.DataFrame(
+        {"sample_id": [f"s{i:03d}" for i in range(60)], "label": ["rare"] * 12 + ["common"] * 48}
+    )
     for seed in range(3):
         laid_out = plan(cohort_of(frame), Recipe.of(folds=4, seed=seed))
         assert [(part.predict < 12).sum() for part in laid_out.parts] == [3, 3, 3, 3]
         assert [len(part.predict) for part in laid_out.parts] == [15, 15, 15, 15]
     other = plan(cohort_of(frame), Recipe.of(folds=4, seed=0)).fold
     assert (laid_out.fold != other).any()
-    np.testing.assert_array_equal(plan(cohort_of(frame), Recipe.of(folds=4, seed=2)).fold, laid_out.fold)
+    np.testing.assert_array_equal(
+        plan(cohort_of(frame), Recipe.of(folds=4, seed=2)).fold, laid_out.fold
+    )
 
 
 def test_a_class_smaller_than_the_folds(cohort_of):
-    frame = pl.DataFrame({"sample_id": [f"s{i:02d}" for i in range(20)], "label": ["rare"] + ["common"] * 19})
+    frame = pl.DataFrame(
+        {"sample_id": [f"s{i:02d}" for i in range(20)], "label": ["rare"] + ["common"] * 19}
+    )
     assert len(plan(cohort_of(frame), Recipe.of(folds=5)).parts) == 5
 
 
@@ -118,7 +128,8 @@ def test_bad_sites(cohort_of, patients):
 
 @pytest.mark.parametrize("split", [True, False])
 def test_rows_without_truth_follow_their_group(cohort_of, split):
-    """A fifth of the rows is blank: they train nobody, and no model that predicts them saw their patient or site."""
+    """A fifth of the rows is blank: they train nobody, and no model that predicts them saw their
+    patient or site."""
     n = 40
     frame = pl.DataFrame({
         "sample_id": [f"s{i:02d}" for i in range(n)],
@@ -157,7 +168,9 @@ def test_validation_is_of_other_patients(cohort_of, patients):
 
 @pytest.mark.parametrize(("validation", "n"), [(0.0, 56), (0.25, 12)])
 def test_no_validation(cohort_of, patients, validation, n):
-    fitted, held = validation_rows(cohort_of(patients(30)), np.arange(n), Recipe.of(validation=validation))
+    fitted, held = validation_rows(
+        cohort_of(patients(30)), np.arange(n), Recipe.of(validation=validation)
+    )
     assert (fitted.tolist(), len(held)) == (list(range(n)), 0)
 
 
@@ -166,7 +179,8 @@ def test_slides_of_one_case_are_not_folded_apart(cohort_of, roles):
     ids = [f"TCGA-AA-{i // 2:04d}-01Z-00-DX{i % 2 + 1}" for i in range(20)]
     frame = pl.DataFrame({"sample_id": ids, "label": ["a", "a", "b", "b"] * 5, **roles})
     cure = (
-        r"are of one TCGA case but count as two patients; add a column patient_id with the case, such as TCGA-AA-0000"
+        r"are of one TCGA case but count as two patients; add a column patient_id with the case, "
+        r"such as TCGA-AA-0000"
     )
     with pytest.raises(InputError, match=cure):
         plan(cohort_of(frame), Recipe.of(folds=2))
@@ -176,5 +190,7 @@ def test_slides_of_one_case_are_not_folded_apart(cohort_of, roles):
 
 def test_only_the_rows_to_fold_must_be_whole(cohort_of):
     ids = [f"TCGA-AA-{i:04d}-01Z-00-DX1" for i in range(16)] + ["TCGA-BB-0000-1", "TCGA-BB-0000-2"]
-    frame = pl.DataFrame({"sample_id": ids, "label": ["a", "b"] * 9, "split": ["fit"] * 16 + ["test"] * 2})
+    frame = pl.DataFrame(
+        {"sample_id": ids, "label": ["a", "b"] * 9, "split": ["fit"] * 16 + ["test"] * 2}
+    )
     assert len(plan(cohort_of(frame), Recipe.of(folds=2)).parts) == 3

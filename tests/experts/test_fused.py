@@ -1,4 +1,5 @@
-"""Experts that read several encoders: cross-fitted like any other, with a linear reference, with encoders missing."""
+"""Experts that read several encoders: cross-fitted like any other, with a linear reference, with
+encoders missing."""
 
 import json
 import shutil
@@ -29,7 +30,14 @@ PLAN = CohortPlan(
     missing_slides=0.1,
     seed=4,
 )
-TINY = {"hidden": 16, "attention": 4, "epochs": 2, "min_epochs": 1, "folds": 2, "attention_heads": 2}
+TINY = {
+    "hidden": 16,
+    "attention": 4,
+    "epochs": 2,
+    "min_epochs": 1,
+    "folds": 2,
+    "attention_heads": 2,
+}
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +45,9 @@ def cohort(tmp_path_factory):
     """Features once, labels of every endpoint."""
     place = tmp_path_factory.mktemp("cohort")
     written = write_cohort(place / "multiclass", PLAN)
-    labels = {name: write_labels(place / name, replace(PLAN, endpoint=name))[0] for name in ENDPOINTS}
+    labels = {
+        name: write_labels(place / name, replace(PLAN, endpoint=name))[0] for name in ENDPOINTS
+    }
     return written, labels
 
 
@@ -47,7 +57,9 @@ def expert_of(cohort, out, head="meta_encoder", endpoint="multiclass", features=
     teachers = chosen.pop("teachers", {})
     recipe = Recipe.of(head, **{**(TINY if head != "pca_ridge" else {"folds": 2}), **chosen})
     given = features or {name: written.features[name] for name in ("alpha", "beta")}
-    return Expert(head, given, labels[endpoint], out, recipe, written.slides, None, edges, False, teachers)
+    return Expert(
+        head, given, labels[endpoint], out, recipe, written.slides, None, edges, False, teachers
+    )
 
 
 def read(out, name="meta_encoder"):
@@ -69,7 +81,9 @@ def test_every_endpoint(cohort, tmp_path, head, endpoint):
     assert table["sample_id"].to_list() == reference["sample_id"].to_list()
     assert np.isfinite(table.drop("sample_id").to_numpy()).all()
     assert said["features"]["views"] == {"alpha": 6, "beta": 5}
-    assert said["reference"]["better"] == (said["reference"]["loss"] < said["reference"]["reference_loss"])
+    assert said["reference"]["better"] == (
+        said["reference"]["loss"] < said["reference"]["reference_loss"]
+    )
     cost = Cost.from_dict(said["cost"])
     assert min(cost.wall_s, cost.fit_flops, cost.predict_flops_per_sample, cost.peak_memory_mb) > 0
     whole = load_fitted(out / "models" / "all.safetensors")
@@ -82,8 +96,15 @@ def test_the_order_of_encoders_and_the_number_of_jobs_change_nothing(cohort, tmp
     features = cohort[0].features
     turned = {name: features[name] for name in ("beta", "alpha")}
     one = train_expert(expert_of(cohort, tmp_path / "one", "fusecpath", draws=2))
-    two = train_expert(expert_of(cohort, tmp_path / "two", "fusecpath", draws=2, features=turned), n_jobs=2)
-    for file in ("predictions/fusecpath.parquet", "history.csv", "models/all.safetensors", "clusters.parquet"):
+    two = train_expert(
+        expert_of(cohort, tmp_path / "two", "fusecpath", draws=2, features=turned), n_jobs=2
+    )
+    for file in (
+        "predictions/fusecpath.parquet",
+        "history.csv",
+        "models/all.safetensors",
+        "clusters.parquet",
+    ):
         assert (one / file).read_bytes() == (two / file).read_bytes(), file
 
 
@@ -94,7 +115,9 @@ def test_what_is_missing_is_masked_and_counted(cohort, tmp_path):
     counted = {item["reason"]: item["n"] for item in manifest_of(out)["left_out"]}
     pairs = pl.read_csv(written.slides)
     known = set(pairs["slide_id"])
-    assert counted["slide without features of encoder 'alpha' (masked)"] == len((there[1] - there[0]) & known)
+    assert counted["slide without features of encoder 'alpha' (masked)"] == len(
+        (there[1] - there[0]) & known
+    )
     either = pairs.filter(pl.col("slide_id").is_in(list(there[0] | there[1])))
     assert set(read(out)["sample_id"]) == set(either["sample_id"])
     dropped = prepare(expert_of(cohort, tmp_path / "drop", incomplete="drop"))
@@ -112,12 +135,20 @@ def test_one_of_two_encoders_predicts(cohort, tmp_path):
     table = alone.table()
     common = whole.join(table, on="sample_id", how="semi")
     assert np.isfinite(table.drop("sample_id").to_numpy()).all()
-    assert not np.allclose(common.drop("sample_id").to_numpy(), table.drop("sample_id").to_numpy(), atol=1e-3)
-    with pytest.raises(InputError, match="the expert knows no encoder 'gamma'; it reads alpha, beta"):
+    assert not np.allclose(
+        common.drop("sample_id").to_numpy(), table.drop("sample_id").to_numpy(), atol=1e-3
+    )
+    with pytest.raises(
+        InputError, match="the expert knows no encoder 'gamma'; it reads alpha, beta"
+    ):
         serve(out, {"gamma": features["alpha"]}).table()
-    with pytest.raises(InputError, match="has features of length 5, but the expert was trained on 6"):
+    with pytest.raises(
+        InputError, match="has features of length 5, but the expert was trained on 6"
+    ):
         serve(out, {"alpha": features["beta"]}).table()
-    with pytest.raises(InputError, match="the expert reads alpha, beta; name each encoder's features: alpha=PATH"):
+    with pytest.raises(
+        InputError, match="the expert reads alpha, beta; name each encoder's features: alpha=PATH"
+    ):
         serve(out, features["alpha"]).table()
 
 
@@ -130,7 +161,10 @@ def test_a_broken_file_of_one_encoder_masks_it_there(cohort, tmp_path):
     features = {"alpha": cohort[0].features["alpha"], "beta": place}
     prepared = prepare(expert_of(cohort, tmp_path / "out", features=features))
     reasons = [item["reason"] for item in prepared.cohort.left_out]
-    assert any("'beta' could not be used: column 2 of tile 0 (both counted from 0) is NaN" in why for why in reasons)
+    assert any(
+        "'beta' could not be used: column 2 of tile 0 (both counted from 0) is NaN" in why
+        for why in reasons
+    )
 
 
 def test_grids_that_share_no_tile(cohort, tmp_path):
@@ -139,8 +173,16 @@ def test_grids_that_share_no_tile(cohort, tmp_path):
     for file in place.glob("*.h5"):
         with h5py.File(file, "r+") as content:
             content["coords"][...] = content["coords"][...] + 1_000_000
-    with pytest.raises(InputError, match=r"none of the \d+ slides that several .*: .*'alpha'.*'beta'"):
-        prepare(expert_of(cohort, tmp_path / "out", features={"alpha": cohort[0].features["alpha"], "beta": place}))
+    with pytest.raises(
+        InputError, match=r"none of the \d+ slides that several .*: .*'alpha'.*'beta'"
+    ):
+        prepare(
+            expert_of(
+                cohort,
+                tmp_path / "out",
+                features={"alpha": cohort[0].features["alpha"], "beta": place},
+            )
+        )
 
 
 def test_teachers(cohort, tmp_path):
@@ -157,17 +199,34 @@ def test_teachers(cohort, tmp_path):
     assert fitted.inputs.teachers == {}  # prediction needs none
     assert not any("teacher" in name for name in fitted.weights)
     gaps = {item["reason"]: item["n"] for item in manifest_of(out)["left_out"]}
-    there = set(prepare(expert_of(cohort, tmp_path / "x", "fusecpath")).cohort.folder.slides) & set(slides)
-    assert gaps["slide that the teacher 'titan' does not know (no distillation from it)"] == len(there - set(some))
+    there = set(prepare(expert_of(cohort, tmp_path / "x", "fusecpath")).cohort.folder.slides) & set(
+        slides
+    )
+    assert gaps["slide that the teacher 'titan' does not know (no distillation from it)"] == len(
+        there - set(some)
+    )
     one, two = read(out, "fusecpath"), read(plain, "fusecpath")
     assert one["sample_id"].to_list() == two["sample_id"].to_list()
-    assert not np.allclose(one.drop("sample_id").to_numpy(), two.drop("sample_id").to_numpy(), atol=1e-4)
+    assert not np.allclose(
+        one.drop("sample_id").to_numpy(), two.drop("sample_id").to_numpy(), atol=1e-4
+    )
     both = {name: cohort[0].features[name] for name in ("alpha", "beta")}
     assert serve(out, both, cohort[0].slides).table().height > 0  # no teacher is needed
-    with pytest.raises(InputError, match="the head 'meta_encoder' takes no teachers; fusecpath does"):
+    with pytest.raises(
+        InputError, match="the head 'meta_encoder' takes no teachers; fusecpath does"
+    ):
         prepare(expert_of(cohort, tmp_path / "no", teachers=teachers))
-    with pytest.raises(InputError, match="holds bags of tiles, but a teacher is one vector per slide"):
-        prepare(expert_of(cohort, tmp_path / "no", "fusecpath", teachers={"titan": cohort[0].features["alpha"]}))
+    with pytest.raises(
+        InputError, match="holds bags of tiles, but a teacher is one vector per slide"
+    ):
+        prepare(
+            expert_of(
+                cohort,
+                tmp_path / "no",
+                "fusecpath",
+                teachers={"titan": cohort[0].features["alpha"]},
+            )
+        )
 
 
 def counts(n=60, seed=0):
@@ -181,16 +240,31 @@ def counts(n=60, seed=0):
 
 
 def vectors(place, ids, values):
-    pl.DataFrame({"sample_id": ids} | {f"f{k}": values[:, k] for k in range(values.shape[1])}).write_csv(place)
+    pl.DataFrame(
+        {"sample_id": ids} | {f"f{k}": values[:, k] for k in range(values.shape[1])}
+    ).write_csv(place)
     return place
 
 
 def test_counts_of_spots(tmp_path):
     samples, ids, x, y, rate = counts(240)
     samples.write_csv(tmp_path / "samples.csv")
-    features = {"x": vectors(tmp_path / "x.csv", ids[20:], x[20:]), "y": vectors(tmp_path / "y.csv", ids, y)}
-    recipe = Recipe.of("meta-encoder", hidden=16, attention_heads=2, likelihood="poisson", epochs=20, folds=2, batch=16)
-    out = train_expert(Expert("meta_encoder", features, tmp_path / "samples.csv", tmp_path / "out", recipe))
+    features = {
+        "x": vectors(tmp_path / "x.csv", ids[20:], x[20:]),
+        "y": vectors(tmp_path / "y.csv", ids, y),
+    }
+    recipe = Recipe.of(
+        "meta-encoder",
+        hidden=16,
+        attention_heads=2,
+        likelihood="poisson",
+        epochs=20,
+        folds=2,
+        batch=16,
+    )
+    out = train_expert(
+        Expert("meta_encoder", features, tmp_path / "samples.csv", tmp_path / "out", recipe)
+    )
     table = read(out)
     assert table["sample_id"].to_list() == ids
     mean = table["mean_CD3"].to_numpy()
@@ -198,8 +272,12 @@ def test_counts_of_spots(tmp_path):
     assert np.corrcoef(np.log(mean[20:]), np.log(rate[20:]))[0, 1] > 0.8
     assert not any("attention" in key or "score" in key for key in load_fitted(out / "models/all.safetensors").weights
                    if "encoder" not in key)  # fmt: skip
-    samples.with_columns(target_CD3=pl.Series([-1, *samples["target_CD3"][1:]])).write_csv(tmp_path / "bad.csv")
-    with pytest.raises(InputError, match="'target_CD3', sample 's000': -1 is negative, and likelihood=poisson"):
+    samples.with_columns(target_CD3=pl.Series([-1, *samples["target_CD3"][1:]])).write_csv(
+        tmp_path / "bad.csv"
+    )
+    with pytest.raises(
+        InputError, match="'target_CD3', sample 's000': -1 is negative, and likelihood=poisson"
+    ):
         prepare(Expert("m", features, tmp_path / "bad.csv", tmp_path / "no", recipe))
     with pytest.raises(InputError, match="likelihood': is poisson only for a trained head"):
         Recipe.of("pca_ridge", likelihood="poisson")
@@ -210,8 +288,16 @@ def test_what_a_recipe_refuses():
     for head, chosen, sentence in [
         ("abmil", {"strategy": "gated"}, "'strategy' is unknown"),
         ("meta_encoder", {"strategy": "sum"}, "'strategy': input should be"),
-        ("meta_encoder", {"hidden": 10}, r"'hidden' \(10\) must be a multiple of 'attention_heads' \(8\)"),
-        ("meta_encoder", {"projection": "identity"}, "identity is for the strategy concat, not for self_attention"),
+        (
+            "meta_encoder",
+            {"hidden": 10},
+            r"'hidden' \(10\) must be a multiple of 'attention_heads' \(8\)",
+        ),
+        (
+            "meta_encoder",
+            {"projection": "identity"},
+            "identity is for the strategy concat, not for self_attention",
+        ),
         ("fusecpath", {"clusters": 0}, "'clusters': input should be greater than or equal to 1"),
     ]:
         with pytest.raises(InputError, match=sentence):
@@ -222,26 +308,43 @@ def test_vectors_are_no_bags(tmp_path):
     samples, ids, x, y, _ = counts()
     samples.write_csv(tmp_path / "samples.csv")
     features = {"x": vectors(tmp_path / "x.csv", ids, x), "y": vectors(tmp_path / "y.csv", ids, y)}
-    with pytest.raises(InputError, match="holds one vector per sample, and the head 'fusecpath' pools bags of tiles"):
-        prepare(Expert("f", features, tmp_path / "samples.csv", tmp_path / "out", Recipe.of("fusecpath")))
+    with pytest.raises(
+        InputError,
+        match="holds one vector per sample, and the head 'fusecpath' pools bags of tiles",
+    ):
+        prepare(
+            Expert(
+                "f", features, tmp_path / "samples.csv", tmp_path / "out", Recipe.of("fusecpath")
+            )
+        )
 
 
 def test_a_teacher_that_knows_no_slide(cohort, tmp_path):
     place = vectors(tmp_path / "titan.csv", ["xs00", "xs01"], np.ones((2, 4)))
-    with pytest.raises(InputError, match=r"knows no slide of the cohort: 'P.*' is wanted, 'xs00' is there"):
+    with pytest.raises(
+        InputError, match=r"knows no slide of the cohort: 'P.*' is wanted, 'xs00' is there"
+    ):
         prepare(expert_of(cohort, tmp_path / "no", "fusecpath", teachers={"titan": place}))
 
 
 def test_the_residuals_of_linear_models_are_held_out(tmp_path):
-    """With more features than rows a ridge fits its rows nearly without error, and new ones not at all so well."""
+    """With more features than rows a ridge fits its rows nearly without error, and new ones not at
+    all so well."""
     rng = np.random.default_rng(0)
     x, ids = rng.normal(size=(120, 80)), [f"s{k:03d}" for k in range(120)]
     target = x[:, :4].sum(axis=1) + rng.normal(size=120)
     split = ["fit"] * 60 + ["test"] * 60
-    pl.DataFrame({"sample_id": ids, "split": split, "target_a": target}).write_csv(tmp_path / "samples.csv")
-    features = {"x": vectors(tmp_path / "x.csv", ids, x[:, :40]), "y": vectors(tmp_path / "y.csv", ids, x[:, 40:])}
+    pl.DataFrame({"sample_id": ids, "split": split, "target_a": target}).write_csv(
+        tmp_path / "samples.csv"
+    )
+    features = {
+        "x": vectors(tmp_path / "x.csv", ids, x[:, :40]),
+        "y": vectors(tmp_path / "y.csv", ids, x[:, 40:]),
+    }
     for head in ("linear_probe", "pca_ridge"):
-        expert = Expert(head, features, tmp_path / "samples.csv", tmp_path / head, Recipe.of(head, folds=2))
+        expert = Expert(
+            head, features, tmp_path / "samples.csv", tmp_path / head, Recipe.of(head, folds=2)
+        )
         table = read(train_expert(expert), head)
         test = table["sample_id"].is_in(ids[60:]).to_numpy()
         error = np.sqrt(np.mean((table["mean_a"].to_numpy()[test] - target[60:]) ** 2))

@@ -16,8 +16,12 @@ def study(tmp_path):
     seen = grade[:, None] * [1.0, 0.5, 0.0] + rng.normal(size=(90, 3))
     ids = [f"s{i:02d}" for i in range(90)]
     split = ["fit"] * 60 + ["test"] * 30
-    pl.DataFrame({"sample_id": ids, "grade": grade, "split": split}).write_csv(tmp_path / "samples.csv")
-    pl.DataFrame({"sample_id": ids, **{f"f{k}": seen[:, k] for k in range(3)}}).write_csv(tmp_path / "vectors.csv")
+    pl.DataFrame({"sample_id": ids, "grade": grade, "split": split}).write_csv(
+        tmp_path / "samples.csv"
+    )
+    pl.DataFrame({"sample_id": ids, **{f"f{k}": seen[:, k] for k in range(3)}}).write_csv(
+        tmp_path / "vectors.csv"
+    )
     return tmp_path
 
 
@@ -28,7 +32,9 @@ def test_trained_predicted_and_fused(study, run_cli, quick_inner_folds):
     assert trained.status == 0, trained.err
     assert json.loads((expert / "expert.json").read_text())["endpoint"]["kind"] == "ordinal"
     new = study / "new.csv"
-    again = run_cli("experts", "predict", "--model", expert, "--features", study / "vectors.csv", "--out", new)
+    again = run_cli(
+        "experts", "predict", "--model", expert, "--features", study / "vectors.csv", "--out", new
+    )
     assert again.status == 0, again.err
     assert pl.read_csv(new).columns == ["sample_id", "logit_0", "logit_1", "logit_2"]
     fused = run_cli("fuse", "--samples", samples, "--predictions", expert / "predictions", "--out", study / "out",

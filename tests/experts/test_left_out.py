@@ -1,4 +1,5 @@
-"""Most of a study may not drop out of an expert unseen: what is counted, what is refused, and what goes on."""
+"""Most of a study may not drop out of an expert unseen: what is counted, what is refused, and what
+goes on."""
 
 import numpy as np
 import polars as pl
@@ -11,12 +12,15 @@ from pathfuse.experts.parts import Expert, prepare
 from pathfuse.experts.recipe import Recipe
 
 N = 20
-ADVICE = "; mend that, or go on with what is left: --allow-partial (allow_partial: true in study.yaml)"
+ADVICE = (
+    "; mend that, or go on with what is left: --allow-partial (allow_partial: true in study.yaml)"
+)
 
 
 @pytest.fixture
 def expert(tmp_path):
-    """``expert(there, **columns)``: of each encoder the samples that it has; one encoder: a single expert."""
+    """``expert(there, **columns)``: of each encoder the samples that it has; one encoder: a single
+    expert."""
 
     def make(*there, allow_partial=False, patients=None, **columns):
         rng, ids, features = np.random.default_rng(0), [f"s{k:02d}" for k in range(N)], {}
@@ -33,7 +37,14 @@ def expert(tmp_path):
         pl.DataFrame({"sample_id": ids} | table).write_csv(tmp_path / "samples.csv")
         given = features if len(features) > 1 else features["x"]
         recipe = Recipe.of("linear_probe", folds=2)
-        return Expert("e", given, tmp_path / "samples.csv", tmp_path / "out", recipe, allow_partial=allow_partial)
+        return Expert(
+            "e",
+            given,
+            tmp_path / "samples.csv",
+            tmp_path / "out",
+            recipe,
+            allow_partial=allow_partial,
+        )
 
     return make
 
@@ -78,7 +89,9 @@ def test_patients_count_like_samples(expert):
 def test_the_rows_that_are_judged_may_not(expert):
     roles = ["test" if k < 6 else "fit" for k in range(N)]
     said = refused(expert(range(4, N), split=roles))
-    assert said.startswith("4 of 6 samples with a truth of the test rows (4 of 6 patients) drop out of 'e'")
+    assert said.startswith(
+        "4 of 6 samples with a truth of the test rows (4 of 6 patients) drop out of 'e'"
+    )
     assert prepare(expert(range(3, N), split=roles)).cohort.warnings == ()
 
 
@@ -110,4 +123,6 @@ def test_a_fusion_of_features_hears_two_encoders(expert):
 
 def test_the_most_frequent_reason_is_named(expert):
     said = refused(expert(range(7, N), range(13)))
-    assert said.startswith("14 of 20 samples with a truth (14 of 20 patients) drop out of 'e', 7 of them because: ")
+    assert said.startswith(
+        "14 of 20 samples with a truth (14 of 20 patients) drop out of 'e', 7 of them because: "
+    )

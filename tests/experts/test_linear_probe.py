@@ -49,11 +49,15 @@ def test_the_strength_is_chosen_by_grouped_folds():
         assert all(len(set(fold[groups == g])) == 1 for g in range(30))
         for i, strength in enumerate(STRENGTHS):
             for k in range(5):
-                model = LogisticRegression(C=strength, max_iter=5000).fit(table[fold != k], label[fold != k])
+                model = LogisticRegression(C=strength, max_iter=5000).fit(
+                    table[fold != k], label[fold != k]
+                )
                 prob = model.predict_proba(table[fold == k])
                 loss[i, fold == k] -= np.log(prob[np.arange(len(prob)), label[fold == k]]) / REPEATS
     best = loss[loss.mean(axis=1).argmin()]
-    near = [(one - best).mean() <= (one - best).std() / 60**0.5 for one in loss]  # within one standard error
+    near = [
+        (one - best).mean() <= (one - best).std() / 60**0.5 for one in loss
+    ]  # within one standard error
     assert chosen == STRENGTHS[near.index(True)]
 
 
@@ -64,7 +68,9 @@ def test_labels_with_blanks():
     targets = Targets("multilabel", ("a", "b"), values, known)
     coefficients, intercepts, _ = fit_probe(table, ROWS, targets, FEW, 0)
     for k in range(2):
-        model = LogisticRegression(C=1e-2, max_iter=5000).fit(table[known[:, k]], values[known[:, k], k])
+        model = LogisticRegression(C=1e-2, max_iter=5000).fit(
+            table[known[:, k]], values[known[:, k], k]
+        )
         got = table @ coefficients[:, k] + intercepts[k]
         np.testing.assert_allclose(got, model.decision_function(table), atol=1e-4)
 
@@ -73,20 +79,27 @@ def test_regression_with_blanks():
     table = table_of()
     values = table @ np.array([[1.0, 0.0], [0.5, 2.0], [0.0, 0.0]])
     known = np.random.default_rng(1).random((60, 2)) > 0.3
-    coefficients, intercepts, _ = fit_probe(table, ROWS, Targets("regression", ("a", "b"), values, known), FEW, 0)
+    coefficients, intercepts, _ = fit_probe(
+        table, ROWS, Targets("regression", ("a", "b"), values, known), FEW, 0
+    )
     for k in range(2):
         model = Ridge(alpha=100).fit(table[known[:, k]], values[known[:, k], k])
         np.testing.assert_allclose(table @ coefficients[:, k] + intercepts[k], model.predict(table))
 
 
 def survival():
-    """Three bins; an event in bin b is {b}, a case censored inside bin b all later ones and the tail."""
+    """Three bins; an event in bin b is {b}, a case censored inside bin b all later ones and the
+    tail."""
     rng = np.random.default_rng(2)
     bins, event = rng.integers(0, 4, 60), rng.random(60) < 0.6
     values = np.zeros((60, 4))
     for row, (b, died) in enumerate(zip(bins, event, strict=True)):
         values[row, b if died or b == 3 else slice(b + 1, None)] = 1
-    return bins, event & (bins < 3), Targets("survival", ("1", "2", "3"), values, np.ones((60, 1), dtype=bool))
+    return (
+        bins,
+        event & (bins < 3),
+        Targets("survival", ("1", "2", "3"), values, np.ones((60, 1), dtype=bool)),
+    )
 
 
 def test_survival_maximises_the_likelihood():
@@ -108,7 +121,8 @@ def test_survival_maximises_the_likelihood():
 
 
 def test_survival_without_features_counts():
-    """Hazards are events over cases at risk: those censored inside a bin have outlived it, and no bin more."""
+    """Hazards are events over cases at risk: those censored inside a bin have outlived it, and no
+    bin more."""
     bins, died, targets = survival()
     _, intercepts, _ = fit_probe(np.zeros((60, 1)), ROWS, targets, FEW, 0)
     wanted = [(died & (bins == k)).sum() / (bins >= k).sum() for k in range(3)]

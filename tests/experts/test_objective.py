@@ -28,7 +28,8 @@ def test_multiclass_is_cross_entropy():
 
 @pytest.fixture
 def survival(people_of):
-    """Events in each bin and beyond the last edge; censored inside bins, at an edge, and beyond the last."""
+    """Events in each bin and beyond the last edge; censored inside bins, at an edge, and beyond the
+    last."""
     times = [0.5, 1.0, 2.5, 7.0, 0.5, 1.0, 1.5, 2.5, 7.0]
     events = [1, 1, 1, 1, 0, 0, 0, 0, 0]
     frame = pl.DataFrame({"sample_id": [f"s{i}" for i in range(9)], "time": times, "event": events})
@@ -43,7 +44,12 @@ def test_survival_is_the_likelihood_of_a_set(survival):
     prob = np.exp(event_distribution(hazard_logit.numpy()))
     np.testing.assert_allclose(prob.sum(axis=1), 1)
     wanted = [-np.log(sum(prob[row, k] for k in allowed)) for row, allowed in enumerate(ALLOWED)]
-    got = sample_loss("survival", hazard_logit, torch.from_numpy(survival.values), torch.from_numpy(survival.known))
+    got = sample_loss(
+        "survival",
+        hazard_logit,
+        torch.from_numpy(survival.values),
+        torch.from_numpy(survival.known),
+    )
     np.testing.assert_allclose(got, wanted)
     hazard = expit(hazard_logit.numpy())
     np.testing.assert_allclose(got[6], -np.log((1 - hazard[6, :2]).prod()))  # outlived bins 1 and 2

@@ -23,7 +23,9 @@ def test_multiclass(people_of):
 
 
 def test_multilabel_with_blanks(people_of):
-    table = pl.DataFrame({"sample_id": ids(4), "label_B": [1, 0, None, None], "label_A": [None, 0, 0, None]})
+    table = pl.DataFrame(
+        {"sample_id": ids(4), "label_B": [1, 0, None, None], "label_A": [None, 0, 0, None]}
+    )
     targets = people_of(table).targets
     assert targets.names == ("A", "B")
     assert targets.known.tolist() == [[False, True], [True, True], [True, False], [False, False]]
@@ -52,10 +54,16 @@ def test_regression_strata_hear_every_target(people_of):
     targets = people_of(table).targets
     assert targets.usable.tolist() == [True] * n + [False] * n
     strata = targets.strata(np.arange(n))
-    means = [strata[(np.arange(n) // (n // 2) == a) & (np.arange(n) % 2 == b)] for a in (0, 1) for b in (0, 1)]
+    means = [
+        strata[(np.arange(n) // (n // 2) == a) & (np.arange(n) % 2 == b)]
+        for a in (0, 1)
+        for b in (0, 1)
+    ]
     assert all(len(set(m.tolist())) == 1 for m in means)
     assert means[0][0] < means[3][0]
-    assert means[1][0] == means[2][0] != means[3][0]  # low and high against high and low: the middle
+    assert (
+        means[1][0] == means[2][0] != means[3][0]
+    )  # low and high against high and low: the middle
 
 
 def test_regression_strata_are_of_the_rows_asked_for(people_of):
@@ -64,7 +72,9 @@ def test_regression_strata_are_of_the_rows_asked_for(people_of):
     own, other = rng.normal(size=(2, n))
     changed = np.where(np.isin(np.arange(n), rows), own, 1e3 * other - 5e3)
     names = [f"s{i:02d}" for i in range(n)]
-    tables = [pl.DataFrame({"sample_id": names, "target_a": a, "target_b": 1 / a}) for a in (own, changed)]
+    tables = [
+        pl.DataFrame({"sample_id": names, "target_a": a, "target_b": 1 / a}) for a in (own, changed)
+    ]
     plain, moved = (people_of(table).targets for table in tables)
     assert not np.array_equal(plain.values, moved.values)
     assert plain.strata(rows).tolist() == moved.strata(rows).tolist()
@@ -87,10 +97,14 @@ def test_averages_are_of_distributions():
     raws = [rng.normal(size=(5, 3)) * 2 for _ in range(3)]
     got = softmax(average("multiclass", raws), axis=1)
     np.testing.assert_allclose(got, np.mean([softmax(r, axis=1) for r in raws], axis=0), rtol=1e-9)
-    np.testing.assert_allclose(expit(average("multilabel", raws)), np.mean([expit(r) for r in raws], axis=0), rtol=1e-9)
+    np.testing.assert_allclose(
+        expit(average("multilabel", raws)), np.mean([expit(r) for r in raws], axis=0), rtol=1e-9
+    )
     np.testing.assert_allclose(average("regression", raws), np.mean(raws, axis=0))
     got = np.exp(event_distribution(average("survival", raws)))
-    np.testing.assert_allclose(got, np.mean([np.exp(event_distribution(r)) for r in raws], axis=0), rtol=1e-6)
+    np.testing.assert_allclose(
+        got, np.mean([np.exp(event_distribution(r)) for r in raws], axis=0), rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize("kind", ["multiclass", "multilabel", "survival", "regression"])

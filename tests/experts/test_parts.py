@@ -21,12 +21,16 @@ def expert(tmp_path):
     rng = np.random.default_rng(0)
     ids = [f"s{k:02d}" for k in range(30)]
     x = rng.normal(size=(30, 3))
-    pl.DataFrame({"sample_id": ids, **{f"f{k}": x[:, k] for k in range(3)}}).write_csv(tmp_path / "vectors.csv")
+    pl.DataFrame({"sample_id": ids, **{f"f{k}": x[:, k] for k in range(3)}}).write_csv(
+        tmp_path / "vectors.csv"
+    )
     rare = [10.0 * k if k < 3 else None for k in range(30)]
     samples = pl.DataFrame({"sample_id": ids, "split": ["fit"] * 24 + ["test"] * 6,
                             "target_a": x[:, 0] * 5 + 100 + rng.normal(size=30), "target_b": rare})  # fmt: skip
     samples.write_csv(tmp_path / "samples.csv")
-    recipe = Recipe.of("tile_mlp", hidden=8, epochs=2, min_epochs=1, folds=2, validation=0.25, learning_rate=1e-2)
+    recipe = Recipe.of(
+        "tile_mlp", hidden=8, epochs=2, min_epochs=1, folds=2, validation=0.25, learning_rate=1e-2
+    )
     return Expert("e", tmp_path / "vectors.csv", tmp_path / "samples.csv", tmp_path / "out", recipe)
 
 
@@ -88,7 +92,9 @@ def test_a_broken_stamp_starts_afresh(expert):
 def test_a_target_that_is_constant_in_training_has_no_false_certainty(expert, head):
     """Its error in training is nothing, which says nothing about rows where it is something else."""
     table = pl.read_csv(expert.samples)
-    table.with_columns(target_b=pl.when(split="test").then(9.0).otherwise(2.5)).write_csv(expert.samples)
+    table.with_columns(target_b=pl.when(split="test").then(9.0).otherwise(2.5)).write_csv(
+        expert.samples
+    )
     recipe = expert.recipe if head == "tile_mlp" else Recipe.of(head, folds=2)
     prepared = prepare(replace(expert, recipe=recipe))
     open_work(prepared)

@@ -8,8 +8,17 @@ from pathfuse.experts.recipe import Recipe
 
 def test_the_slide_expert_of_the_paper():
     recipe = Recipe.of("abmil")
-    assert (recipe.hidden, recipe.attention, recipe.gate, recipe.dropout) == (512, 128, "relu", 0.25)
-    assert (recipe.learning_rate, recipe.weight_decay, recipe.schedule) == (2e-4, 1e-5, "warm_restarts")
+    assert (recipe.hidden, recipe.attention, recipe.gate, recipe.dropout) == (
+        512,
+        128,
+        "relu",
+        0.25,
+    )
+    assert (recipe.learning_rate, recipe.weight_decay, recipe.schedule) == (
+        2e-4,
+        1e-5,
+        "warm_restarts",
+    )
     assert (recipe.epochs, recipe.min_epochs, recipe.batch) == (20, 12, 16)
 
 

@@ -31,7 +31,9 @@ def test_softmax_of_large_scores():
 
 
 def test_gradients():
-    values = torch.randn(7, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    values = torch.randn(
+        7, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True
+    )
     index = torch.from_numpy(INDEX)
     for function in (segment_sum, segment_mean, segment_softmax):
         assert torch.autograd.gradcheck(lambda v, f=function: f(v, index, 3), (values,))

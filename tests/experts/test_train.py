@@ -1,4 +1,5 @@
-"""One encoder's expert from end to end: four endpoints, several slides, kills, workers, and new slides."""
+"""One encoder's expert from end to end: four endpoints, several slides, kills, workers, and new
+slides."""
 
 import json
 import os
@@ -17,7 +18,6 @@ torch = pytest.importorskip("torch")
 h5py = pytest.importorskip("h5py")
 
 import pathfuse  # noqa: E402
-from pathfuse.bags.folder import open_folder  # noqa: E402
 from pathfuse.endpoints.survival import event_distribution  # noqa: E402
 from pathfuse.errors import InputError  # noqa: E402
 from pathfuse.experts.apply import apply  # noqa: E402
@@ -27,6 +27,7 @@ from pathfuse.experts.parts import Expert, prepare  # noqa: E402
 from pathfuse.experts.recipe import Recipe  # noqa: E402
 from pathfuse.experts.serve import serve  # noqa: E402
 from pathfuse.experts.train import train_expert  # noqa: E402
+from pathfuse.features.folder import open_folder  # noqa: E402
 from pathfuse.testing.cohort import CohortPlan, write_cohort, write_labels  # noqa: E402
 from pathfuse.testing.labels import ENDPOINTS, TIME_EDGES  # noqa: E402
 
@@ -38,7 +39,14 @@ PLAN = CohortPlan(
     missing_slides=0.1,
     seed=4,
 )
-TINY = {"hidden": 8, "attention": 4, "epochs": 3, "min_epochs": 1, "learning_rate": 1e-2, "folds": 3}
+TINY = {
+    "hidden": 8,
+    "attention": 4,
+    "epochs": 3,
+    "min_epochs": 1,
+    "learning_rate": 1e-2,
+    "folds": 3,
+}
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +54,9 @@ def cohort(tmp_path_factory):
     """Features once, labels of every endpoint."""
     place = tmp_path_factory.mktemp("cohort")
     written = write_cohort(place / "multiclass", PLAN)
-    labels = {name: write_labels(place / name, replace(PLAN, endpoint=name))[0] for name in ENDPOINTS}
+    labels = {
+        name: write_labels(place / name, replace(PLAN, endpoint=name))[0] for name in ENDPOINTS
+    }
     return written, labels
 
 
@@ -54,7 +64,15 @@ def expert_of(cohort, out, endpoint="multiclass", head="abmil", encoder="alpha",
     written, labels = cohort
     edges = TIME_EDGES if endpoint == "survival" else None
     recipe = Recipe.of(head, **{**TINY, **chosen})
-    return Expert(encoder, written.features[encoder], labels[endpoint], out, recipe, written.slides, time_edges=edges)
+    return Expert(
+        encoder,
+        written.features[encoder],
+        labels[endpoint],
+        out,
+        recipe,
+        written.slides,
+        time_edges=edges,
+    )
 
 
 def predictions(out, name="alpha"):
@@ -66,7 +84,11 @@ def expected_ids(cohort, encoder="alpha"):
     written, _ = cohort
     there = {p.stem for p in written.features[encoder].glob("*.h5")}
     pairs = pl.read_csv(written.slides)
-    return sorted(set(pairs.filter(pl.col("slide_id").is_in(list(there)))["sample_id"].to_list())), there, pairs
+    return (
+        sorted(set(pairs.filter(pl.col("slide_id").is_in(list(there)))["sample_id"].to_list())),
+        there,
+        pairs,
+    )
 
 
 @pytest.mark.parametrize("head", ["abmil", "linear_probe"])
@@ -102,17 +124,28 @@ def test_all_endpoints(cohort, tmp_path, endpoint, head):
     test = pl.read_csv(out / "samples.csv").filter(pl.col("split") == "test")["sample_id"].to_list()
     kept = table.filter(pl.col("sample_id").is_in(test))
     np.testing.assert_allclose(
-        again.filter(pl.col("sample_id").is_in(test)).drop("sample_id"), kept.drop("sample_id"), rtol=1e-4, atol=1e-5
+        again.filter(pl.col("sample_id").is_in(test)).drop("sample_id"),
+        kept.drop("sample_id"),
+        rtol=1e-4,
+        atol=1e-5,
     )
 
 
 @pytest.mark.parametrize("head", ["abmil", "trans_mil", "linear_probe"])
 @pytest.mark.parametrize("several", ["bag", "mean"])
 def test_the_test_slides_again(cohort, tmp_path, head, several):
-    out = train_expert(expert_of(cohort, tmp_path / "out", head=head, several=several, standardize=True))
-    test = pl.read_csv(cohort[1]["multiclass"]).filter(pl.col("split") == "test")["sample_id"].to_list()
+    out = train_expert(
+        expert_of(cohort, tmp_path / "out", head=head, several=several, standardize=True)
+    )
+    test = (
+        pl.read_csv(cohort[1]["multiclass"])
+        .filter(pl.col("split") == "test")["sample_id"]
+        .to_list()
+    )
     rows = pl.read_csv(cohort[0].slides).filter(pl.col("sample_id").is_in(test))
-    pl.concat([rows, rows.head(3)]).sample(fraction=1, shuffle=True, seed=0).write_csv(tmp_path / "new.csv")
+    pl.concat([rows, rows.head(3)]).sample(fraction=1, shuffle=True, seed=0).write_csv(
+        tmp_path / "new.csv"
+    )
     got = serve(out, cohort[0].features["alpha"], tmp_path / "new.csv").table()
     assert got.equals(predictions(out).filter(pl.col("sample_id").is_in(test)))
 
@@ -146,8 +179,12 @@ def test_the_mean_of_the_folds(cohort, tmp_path, endpoint):
     means = table.select(pl.exclude("sample_id", "^sd_.*$")).to_numpy()
     np.testing.assert_allclose(TO_PROBABILITIES[endpoint](means), wanted, rtol=1e-4, atol=1e-5)
     if endpoint == "regression":
-        residual = [load_fitted(p).scales["residual_sd"] for p in sorted((out / "models").iterdir())]
-        spread = np.sqrt(np.mean(np.square(residual), axis=0) + np.var(list(by_model.values()), axis=0))
+        residual = [
+            load_fitted(p).scales["residual_sd"] for p in sorted((out / "models").iterdir())
+        ]
+        spread = np.sqrt(
+            np.mean(np.square(residual), axis=0) + np.var(list(by_model.values()), axis=0)
+        )
         np.testing.assert_allclose(table.select("^sd_.*$").to_numpy(), spread, rtol=1e-4)
 
 
@@ -164,7 +201,9 @@ def test_several_slides_as_a_mean_of_predictions(cohort, tmp_path):
     assert len(slides) > 1
     raw = read_models(out, cohort, [Unit(k, (slide,)) for k, slide in enumerate(slides)])["all"]
     row = predictions(out).filter(pl.col("sample_id") == sample).drop("sample_id").to_numpy()
-    np.testing.assert_allclose(softmax(row, axis=1)[0], softmax(raw, axis=1).mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(
+        softmax(row, axis=1)[0], softmax(raw, axis=1).mean(axis=0), rtol=1e-5
+    )
     whole = train_expert(expert_of(cohort, tmp_path / "bag", several="bag"))
     raw = read_models(whole, cohort, [Unit(0, tuple(sorted(slides)))])["all"]
     row = predictions(whole).filter(pl.col("sample_id") == sample).drop("sample_id").to_numpy()
@@ -174,7 +213,9 @@ def test_several_slides_as_a_mean_of_predictions(cohort, tmp_path):
 def test_outer_folds_are_written(cohort, tmp_path):
     frame = pl.read_csv(cohort[1]["multiclass"]).drop("split")
     frame.write_csv(tmp_path / "samples.csv")
-    expert = replace(expert_of(cohort, tmp_path / "out", group="site"), samples=tmp_path / "samples.csv")
+    expert = replace(
+        expert_of(cohort, tmp_path / "out", group="site"), samples=tmp_path / "samples.csv"
+    )
     out = train_expert(expert)
     written = pl.read_csv(out / "samples.csv")
     assert written.group_by("site").agg(pl.col("fold").n_unique())["fold"].to_list() == [1, 1, 1]
@@ -184,14 +225,18 @@ def test_outer_folds_are_written(cohort, tmp_path):
     prepared = prepare(expert)
     rows = np.flatnonzero([fold.get(name) == 1 for name in prepared.cohort.people.samples.ids])
     raw = read_models(out, cohort, prepared.cohort.units_of(rows))["fold_1"]
-    kept = predictions(out).filter(pl.col("sample_id").is_in([k for k, f in fold.items() if f == 1]))
+    kept = predictions(out).filter(
+        pl.col("sample_id").is_in([k for k, f in fold.items() if f == 1])
+    )
     np.testing.assert_allclose(kept.drop("sample_id"), raw, rtol=1e-4, atol=1e-6)
 
 
 def test_fit_rows_without_any_test(cohort, tmp_path):
     frame = pl.read_csv(cohort[1]["regression"]).with_columns(split=pl.lit("fit"))
     frame.write_csv(tmp_path / "samples.csv")
-    expert = replace(expert_of(cohort, tmp_path / "out", "regression"), samples=tmp_path / "samples.csv")
+    expert = replace(
+        expert_of(cohort, tmp_path / "out", "regression"), samples=tmp_path / "samples.csv"
+    )
     assert predictions(train_expert(expert))["sample_id"].to_list() == expected_ids(cohort)[0]
 
 
@@ -213,12 +258,18 @@ def test_workers_and_threads_change_nothing(cohort, tmp_path):
     finally:
         torch.set_num_threads(before)
     two = train_expert(expert_of(cohort, tmp_path / "two", **wide), n_jobs=2)
-    for name in ("predictions/alpha.parquet", "history.csv", "models/all.safetensors", "samples.csv"):
+    for name in (
+        "predictions/alpha.parquet",
+        "history.csv",
+        "models/all.safetensors",
+        "samples.csv",
+    ):
         assert (one / name).read_bytes() == (two / name).read_bytes(), name
 
 
 def test_a_killed_run_goes_on(cohort, tmp_path):
-    """SIGKILL in the middle of a model; the second run trains only what is missing and writes the same bytes."""
+    """SIGKILL in the middle of a model; the second run trains only what is missing and writes the
+    same bytes."""
     chosen = {"epochs": 12, "max_tiles": 2, "patience": 50}
     wanted = train_expert(expert_of(cohort, tmp_path / "wanted", **chosen))
     expert = expert_of(cohort, tmp_path / "out", **chosen)
@@ -237,7 +288,9 @@ def slow(message, share):
 train_expert(expert, progress=slow)
 """
     env = {**os.environ, "PYTHONPATH": str(Path(pathfuse.__file__).parents[1])}
-    run = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=env)
+    run = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=env
+    )
     try:
         assert any("fold_1 epoch 5" in line for line in run.stdout)
     finally:
@@ -252,7 +305,12 @@ train_expert(expert, progress=slow)
     assert "3 models to train, 1 there already" in said
     assert not any("fold_0 epoch" in line or "fold_1 epoch 5:" in line for line in said)
     assert any("fold_1 epoch 6:" in line for line in said)
-    for name in ("predictions/alpha.parquet", "history.csv", "models/fold_1.safetensors", "models/all.safetensors"):
+    for name in (
+        "predictions/alpha.parquet",
+        "history.csv",
+        "models/fold_1.safetensors",
+        "models/all.safetensors",
+    ):
         assert (out / name).read_bytes() == (wanted / name).read_bytes(), name
     assert not expert.work.exists()
 
@@ -292,15 +350,23 @@ def test_strict(cohort, tmp_path):
 def test_what_cannot_be_predicted(cohort, tmp_path):
     out = train_expert(expert_of(cohort, tmp_path / "out"))
     features = cohort[0].features
-    with pytest.raises(InputError, match=r"features_alpha is not a trained expert \(cannot read expert.json\)"):
+    with pytest.raises(
+        InputError, match=r"features_alpha is not a trained expert \(cannot read expert.json\)"
+    ):
         serve(features["alpha"], features["alpha"]).table()
-    with pytest.raises(InputError, match="has features of length 5, but the expert was trained on 6"):
+    with pytest.raises(
+        InputError, match="has features of length 5, but the expert was trained on 6"
+    ):
         serve(out, features["beta"]).table()
     other = write_cohort(tmp_path / "other", replace(PLAN, encoders={"delta": ("trident", 6)}))
     with pytest.raises(InputError, match="is of encoder 'delta', the expert of 'alpha'"):
         serve(out, other.features["delta"]).table()
-    pl.DataFrame({"sample_id": ["a"], **{f"f{k}": [0.5] for k in range(6)}}).write_csv(tmp_path / "vectors.csv")
-    with pytest.raises(InputError, match="holds one vector per sample, and the head 'abmil' pools bags of tiles"):
+    pl.DataFrame({"sample_id": ["a"], **{f"f{k}": [0.5] for k in range(6)}}).write_csv(
+        tmp_path / "vectors.csv"
+    )
+    with pytest.raises(
+        InputError, match="holds one vector per sample, and the head 'abmil' pools bags of tiles"
+    ):
         serve(out, tmp_path / "vectors.csv").table()
     pl.DataFrame({"sample_id": ["a"], "slide_id": ["nobody"]}).write_csv(tmp_path / "slides.csv")
     with pytest.raises(InputError, match=r"slides.csv: none of its slides has features"):
@@ -317,7 +383,9 @@ def test_what_cannot_be_predicted(cohort, tmp_path):
 def test_every_slide_is_a_sample_without_a_table(cohort, tmp_path):
     out = train_expert(expert_of(cohort, tmp_path / "out", head="mean_pool"))
     got = serve(out, cohort[0].features["alpha"]).table()
-    assert got["sample_id"].to_list() == sorted(p.stem for p in cohort[0].features["alpha"].glob("*.h5"))
+    assert got["sample_id"].to_list() == sorted(
+        p.stem for p in cohort[0].features["alpha"].glob("*.h5")
+    )
     stamp = pl.read_csv(cohort[0].slides).rename({"sample_id": "PATIENT", "slide_id": "FILENAME"})
     stamp.with_columns(pl.col("FILENAME") + ".h5").write_csv(tmp_path / "stamp.csv")
     one = serve(out, cohort[0].features["alpha"], tmp_path / "stamp.csv").table()
@@ -331,9 +399,13 @@ def test_a_table_of_vectors(tmp_path):
     vectors = {f"f{k}": rng.normal(size=60) + (k == 0) * 3 * label for k in range(4)}
     pl.DataFrame({"sample_id": ids, **vectors}).write_csv(tmp_path / "vectors.csv")
     split = ["fit" if k < 40 else "test" for k in range(60)]
-    pl.DataFrame({"sample_id": ids, "split": split, "label": [f"c{k}" for k in label]}).write_csv(tmp_path / "s.csv")
+    pl.DataFrame({"sample_id": ids, "split": split, "label": [f"c{k}" for k in label]}).write_csv(
+        tmp_path / "s.csv"
+    )
     recipe = Recipe.of("tile_mlp", **{**TINY, "epochs": 8, "cache_mb": 0})
-    out = train_expert(Expert("tiles", tmp_path / "vectors.csv", tmp_path / "s.csv", tmp_path / "out", recipe))
+    out = train_expert(
+        Expert("tiles", tmp_path / "vectors.csv", tmp_path / "s.csv", tmp_path / "out", recipe)
+    )
     table = predictions(out, "tiles")
     right = (table["logit_c1"] > table["logit_c0"]).to_numpy() == label.astype(bool)
     assert right.mean() > 0.8

@@ -19,14 +19,24 @@ from pathfuse.experts.training import mean_loss, predict, rate_at, train  # noqa
 from pathfuse.experts.work import Work  # noqa: E402
 
 N = 30
-SMALL = {"hidden": 8, "attention": 4, "epochs": 6, "min_epochs": 1, "learning_rate": 1e-2, "batch": 8}
+SMALL = {
+    "hidden": 8,
+    "attention": 4,
+    "epochs": 6,
+    "min_epochs": 1,
+    "learning_rate": 1e-2,
+    "batch": 8,
+}
 
 
 @pytest.fixture
 def work(memory_folder):
     rng = np.random.default_rng(0)
     label = np.arange(N) % 3
-    bags = {f"s{k:02d}": rng.normal(size=(int(rng.integers(2, 7)), 4)) + 0.7 * label[k] for k in range(N)}
+    bags = {
+        f"s{k:02d}": rng.normal(size=(int(rng.integers(2, 7)), 4)) + 0.7 * label[k]
+        for k in range(N)
+    }
     units = [Unit(k, (f"s{k:02d}",)) for k in range(N)]
     targets = Targets("multiclass", ("a", "b", "c"), np.eye(3)[label], np.ones((N, 1), dtype=bool))
     return Work(BagReader(memory_folder(bags), 1), units[:20], units[20:], targets)
@@ -73,7 +83,9 @@ def test_the_global_generator_is_left_alone(work):
 
 
 @pytest.mark.parametrize("validated", [True, False])
-@pytest.mark.parametrize(("head", "epochs"), [("abmil", 1), ("abmil", 4), ("abmil", 6), ("tile_mlp", 3)])
+@pytest.mark.parametrize(
+    ("head", "epochs"), [("abmil", 1), ("abmil", 4), ("abmil", 6), ("tile_mlp", 3)]
+)
 def test_a_killed_run_goes_on(work, tmp_path, head, epochs, validated):
     work = work if validated else Work(work.reader, work.fitted, [], work.targets)
     chosen, file = recipe(head, dropout=0.3, max_tiles=3), tmp_path / "state.safetensors"
@@ -98,7 +110,9 @@ def test_the_best_epoch_is_returned(work):
     assert best < 11, "the fixture is to overfit"
     raw = predict(trained.head, work.reader, work.validation, chosen).outputs
     label = torch.tensor([unit.sample % 3 for unit in work.validation])
-    assert float(functional.cross_entropy(torch.from_numpy(raw), label)) == pytest.approx(losses[best], rel=1e-5)
+    assert float(functional.cross_entropy(torch.from_numpy(raw), label)) == pytest.approx(
+        losses[best], rel=1e-5
+    )
     assert [line["chosen"] for line in trained.history] == [k == best for k in range(12)]
     assert mean_loss(trained.head, work, work.validation, chosen, "cpu") == losses[best]
 
@@ -122,7 +136,13 @@ def test_without_validation_the_last_epoch_counts(work):
 def test_it_learns_what_scikit_learn_learns(work):
     """Mean pooling without dropout is logistic regression on the pooled tiles."""
     chosen = recipe(
-        "mean_pool", dropout=0.0, epochs=150, schedule="cosine", learning_rate=0.1, batch=20, weight_decay=0.0
+        "mean_pool",
+        dropout=0.0,
+        epochs=150,
+        schedule="cosine",
+        learning_rate=0.1,
+        batch=20,
+        weight_decay=0.0,
     )
     label = np.random.default_rng(3).integers(3, size=N)
     targets = Targets("multiclass", ("a", "b", "c"), np.eye(3)[label], np.ones((N, 1), dtype=bool))
@@ -132,7 +152,9 @@ def test_it_learns_what_scikit_learn_learns(work):
     model = LogisticRegression(C=1e6, max_iter=5000).fit(table, label[:20])
     wanted = -np.log(model.predict_proba(table)[np.arange(20), label[:20]]).mean()
     assert 0.2 < wanted < 1
-    assert mean_loss(trained.head, noisy, work.fitted, chosen, "cpu") == pytest.approx(wanted, abs=0.01)
+    assert mean_loss(trained.head, noisy, work.fitted, chosen, "cpu") == pytest.approx(
+        wanted, abs=0.01
+    )
 
 
 def test_one_step_by_hand(work):
@@ -140,7 +162,9 @@ def test_one_step_by_hand(work):
     fitted = [unit for unit in work.fitted if unit.sample % 3 != 2 or unit.sample < 6]
     label = torch.tensor([unit.sample % 3 for unit in fitted])
     assert torch.bincount(label).tolist() == [7, 7, 2]
-    chosen = recipe("mean_pool", dropout=0.0, epochs=1, batch=50, class_weights=True, weight_decay=0.0)
+    chosen = recipe(
+        "mean_pool", dropout=0.0, epochs=1, batch=50, class_weights=True, weight_decay=0.0
+    )
     one = Work(work.reader, fitted, [], work.targets)
     trained = train(one, chosen, 0)
     start = train(one, chosen.model_copy(update={"learning_rate": 1e-30}), 0).head.decide[1]
@@ -150,7 +174,9 @@ def test_one_step_by_hand(work):
     functional.cross_entropy(table @ weight.T + bias, label, weight=inverse).backward()
     adam = torch.optim.Adam([weight, bias], lr=1e-2)
     adam.step()
-    torch.testing.assert_close(trained.head.decide[1].weight.detach(), weight.detach(), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(
+        trained.head.decide[1].weight.detach(), weight.detach(), rtol=1e-4, atol=1e-6
+    )
     plain = train(one, chosen.model_copy(update={"class_weights": False, "epochs": 3}), 0)
     weighed = train(one, chosen.model_copy(update={"epochs": 3}), 0)
     assert weights(plain) != weights(weighed)
@@ -158,31 +184,44 @@ def test_one_step_by_hand(work):
 
 def test_max_tiles_holds_in_training_alone(work, memory_folder):
     folder = memory_folder(work.reader.folder.bags)
-    train(Work(BagReader(folder, 0), work.fitted, [], work.targets), recipe(epochs=2, max_tiles=2), 0)
+    train(
+        Work(BagReader(folder, 0), work.fitted, [], work.targets), recipe(epochs=2, max_tiles=2), 0
+    )
     assert {n for _, n in folder.reads} == {2}
     folder.reads.clear()
-    trained = train(Work(BagReader(folder, 0), work.fitted, work.validation, work.targets), recipe(epochs=1), 0)
+    trained = train(
+        Work(BagReader(folder, 0), work.fitted, work.validation, work.targets), recipe(epochs=1), 0
+    )
     folder.reads.clear()
     predict(trained.head, BagReader(folder, 0), work.validation, recipe(max_tiles=2))
-    assert [n for _, n in folder.reads] == [len(folder.bags[unit.slides[0]]) for unit in work.validation]
+    assert [n for _, n in folder.reads] == [
+        len(folder.bags[unit.slides[0]]) for unit in work.validation
+    ]
 
 
 def test_attention_comes_by_unit(work):
     trained = train(work, recipe(epochs=1), 0)
     said = predict(trained.head, work.reader, work.validation, recipe(), keep_attention=True)
     raw, attention = said.outputs, said.attention
-    assert [len(one) for one in attention] == [len(work.reader.read(unit)) for unit in work.validation]
+    assert [len(one) for one in attention] == [
+        len(work.reader.read(unit)) for unit in work.validation
+    ]
     assert [one.sum() for one in attention] == pytest.approx([1] * 10)
     assert predict(trained.head, work.reader, work.validation, recipe()).attention is None
     assert raw.dtype == np.float64
 
 
-@pytest.mark.parametrize(("epochs", "batch", "validated"), [(5, 8, True), (5, 8, False), (1, 50, True)])
+@pytest.mark.parametrize(
+    ("epochs", "batch", "validated"), [(5, 8, True), (5, 8, False), (1, 50, True)]
+)
 def test_divergence(work, epochs, batch, validated):
-    """With one batch in one epoch the loss on the way is that of the untrained head, and tells nothing."""
+    """With one batch in one epoch the loss on the way is that of the untrained head, and tells
+    nothing."""
     work = work if validated else Work(work.reader, work.fitted, [], work.targets)
     chosen = recipe(learning_rate=1e30, epochs=epochs, schedule="constant", batch=batch)
-    with pytest.raises(InputError, match=r"training diverged in epoch \d; lower the learning rate or standardize"):
+    with pytest.raises(
+        InputError, match=r"training diverged in epoch \d; lower the learning rate or standardize"
+    ):
         train(work, chosen, 0)
 
 
@@ -210,7 +249,9 @@ def test_rates_are_those_of_torch():
     assert rate_at(plain, 0) == 2e-4
     assert rate_at(plain, 25) == pytest.approx((2e-4 + 1e-6) / 2)
     assert {rate_at(Recipe.of(schedule="constant"), k) for k in range(20)} == {2e-4}
-    low = Recipe.of(learning_rate=1e-7)  # the published tile gate rises towards eta_min; here it stays
+    low = Recipe.of(
+        learning_rate=1e-7
+    )  # the published tile gate rises towards eta_min; here it stays
     assert {rate_at(low, k) for k in range(20)} == {1e-7}
 
 

@@ -1,4 +1,5 @@
-"""Several encoders in one bank: joined by name and place, masked or dropped where one lacks something, and counted."""
+"""Several encoders in one bank: joined by name and place, masked or dropped where one lacks
+something, and counted."""
 
 import os
 import re
@@ -13,12 +14,12 @@ import polars as pl
 import pytest
 import torch
 
-from pathfuse.bags.folder import FeatureFolder, open_folder
-from pathfuse.bags.formats import h5
-from pathfuse.bags.formats.base import UnusableError
-from pathfuse.bags.inspect import describe
 from pathfuse.errors import InputError
 from pathfuse.features.bank import Masked, open_bank
+from pathfuse.features.folder import FeatureFolder, open_folder
+from pathfuse.features.formats import h5
+from pathfuse.features.formats.base import UnusableError
+from pathfuse.features.inspect import describe
 
 GRID = np.stack(np.divmod(np.arange(6), 3)[::-1], axis=1) * 256
 """Three tiles by two, in reading order."""
@@ -34,7 +35,9 @@ def write(path: Path, values, xy=None, size=256, um=False) -> Path:
     with h5py.File(path, "w") as content:
         data = content.create_dataset("feats" if um else "features", data=values)
         if um:
-            content.attrs.update({"stamp_version": "2.4.0", "unit": "um", "tile_size_um": size, "feat_type": "tile"})
+            content.attrs.update(
+                {"stamp_version": "2.4.0", "unit": "um", "tile_size_um": size, "feat_type": "tile"}
+            )
         else:
             data.attrs["savetodir"] = "/x"
         if xy is not None:
@@ -46,7 +49,8 @@ def write(path: Path, values, xy=None, size=256, um=False) -> Path:
 
 @pytest.fixture
 def two(tmp_path) -> dict[str, Path]:
-    """``uni`` of 4 dimensions and ``conch`` of 3; ``s1`` with the same six tiles, ``s2`` with two each, one shared."""
+    """``uni`` of 4 dimensions and ``conch`` of 3; ``s1`` with the same six tiles, ``s2`` with two
+    each, one shared."""
     paths = {"uni": tmp_path / "uni", "conch": tmp_path / "conch"}
     for seed, (name, dim) in enumerate((("uni", 4), ("conch", 3))):
         write(paths[name] / "s1.h5", features(6, dim, seed), GRID)
@@ -57,13 +61,23 @@ def two(tmp_path) -> dict[str, Path]:
 def test_columns_stand_side_by_side_in_the_order_of_names(two):
     bank = open_bank(two)
     assert isinstance(bank, FeatureFolder)
-    assert (bank.views, bank.dim, bank.encoder, bank.granularity) == ({"conch": 3, "uni": 4}, 7, None, "tile")
+    assert (bank.views, bank.dim, bank.encoder, bank.granularity) == (
+        {"conch": 3, "uni": 4},
+        7,
+        None,
+        "tile",
+    )
     assert (bank.source, bank.format) == (f"{two['conch']} + {two['uni']}", "trident")
     values = bank.read("s1")
     assert values.dtype == np.float32
     assert np.array_equal(values, np.hstack([features(6, 3, 1), features(6, 4, 0)]))
     slide = bank.slides["s1"]
-    assert (slide.n_tiles, slide.dtype, slide.has_coords, slide.path) == (6, "float32", True, two["conch"] / "s1.h5")
+    assert (slide.n_tiles, slide.dtype, slide.has_coords, slide.path) == (
+        6,
+        "float32",
+        True,
+        two["conch"] / "s1.h5",
+    )
     coords = bank.coords("s1")
     assert np.array_equal(coords.xy, GRID)
     assert (coords.unit, coords.tile_size) == ("px", 256.0)
@@ -95,7 +109,9 @@ def test_a_tile_that_one_lacks_is_masked(two):
 
 def test_or_dropped(two):
     bank = open_bank(two, incomplete="drop")
-    assert np.array_equal(bank.read("s2"), np.hstack([features(2, 3, 11)[:1], features(2, 4, 10)[1:]]))
+    assert np.array_equal(
+        bank.read("s2"), np.hstack([features(2, 3, 11)[:1], features(2, 4, 10)[1:]])
+    )
     assert np.array_equal(bank.coords("s2").xy, GRID[1:2])
     assert bank.masked == ()
     assert bank.notes() == [
@@ -163,8 +179,12 @@ def test_overlap_is_the_least_share(tmp_path):
     paths = {"a": tmp_path / "a", "b": tmp_path / "b"}
     write(paths["a"] / "s.h5", features(6, 2, 0), GRID)
     write(paths["b"] / "s.h5", features(6, 2, 1), GRID + np.array([64, 0]))  # three quarters
-    assert np.array_equal(open_bank(paths, overlap=0.75).read("s"), np.hstack([features(6, 2, 0), features(6, 2, 1)]))
-    with pytest.raises(InputError, match=r"the encoders 'a' and 'b' share no tile of slide 's' \(at least 0.76"):
+    assert np.array_equal(
+        open_bank(paths, overlap=0.75).read("s"), np.hstack([features(6, 2, 0), features(6, 2, 1)])
+    )
+    with pytest.raises(
+        InputError, match=r"the encoders 'a' and 'b' share no tile of slide 's' \(at least 0.76"
+    ):
         open_bank(paths, overlap=0.76)
 
 
@@ -183,9 +203,12 @@ def test_a_slide_that_one_lacks(two):
     bank = open_bank(two, incomplete="drop")
     assert list(bank.slides) == ["s1", "s2"]
     assert [(one.name, one.path, one.reason) for one in bank.broken] == [
-        (name, two["uni"] / f"{name}.h5", "the encoder 'conch' has no features of the slide") for name in ("s0", "s9")
+        (name, two["uni"] / f"{name}.h5", "the encoder 'conch' has no features of the slide")
+        for name in ("s0", "s9")
     ]
-    with pytest.raises(InputError, match=r"s0.h5: the encoder 'conch' has no features of the slide"):
+    with pytest.raises(
+        InputError, match=r"s0.h5: the encoder 'conch' has no features of the slide"
+    ):
         bank.read("s0")
 
 
@@ -206,7 +229,9 @@ def test_a_slide_that_one_cannot_give(two):
         open_bank(two, strict=True)
     (two["uni"] / "s1.h5").write_text("<html>")
     bank = open_bank(two)
-    assert [(one.name, one.path, one.reason) for one in bank.broken] == [("s1", bad, f"of encoder 'conch': {why}")]
+    assert [(one.name, one.path, one.reason) for one in bank.broken] == [
+        ("s1", bad, f"of encoder 'conch': {why}")
+    ]
     assert list(bank.slides) == ["s2"]
 
 
@@ -299,7 +324,8 @@ def test_encoders_that_share_no_slide(two, tmp_path):
 
 def test_strict_refuses_what_is_missing(two, tmp_path):
     with pytest.raises(
-        InputError, match=r"conch \+ .*: tile without features of encoder 'conch' \(masked\): s2 \(1 in"
+        InputError,
+        match=r"conch \+ .*: tile without features of encoder 'conch' \(masked\): s2 \(1 in",
     ):
         open_bank(two, strict=True)
     with pytest.raises(InputError, match=r"tile dropped: without features of encoder 'conch'"):
@@ -308,9 +334,13 @@ def test_strict_refuses_what_is_missing(two, tmp_path):
         (two[name] / "s2.h5").unlink()
     assert list(open_bank(two, strict=True).slides) == ["s1"]
     write(two["uni"] / "s3.h5", features(2, 4, 0), GRID[:2])
-    with pytest.raises(InputError, match=r"slide without features of encoder 'conch' \(masked\): s3 \(1 in all\)"):
+    with pytest.raises(
+        InputError, match=r"slide without features of encoder 'conch' \(masked\): s3 \(1 in all\)"
+    ):
         open_bank(two, strict=True)
-    with pytest.raises(InputError, match=r"s3.h5, slide 's3': the encoder 'conch' has no features of the slide"):
+    with pytest.raises(
+        InputError, match=r"s3.h5, slide 's3': the encoder 'conch' has no features of the slide"
+    ):
         open_bank(two, strict=True, incomplete="drop")
 
 
@@ -318,14 +348,19 @@ def test_what_cannot_be_a_bank(two, tmp_path):
     with pytest.raises(InputError, match="needs at least one encoder"):
         open_bank({})
     for overlap in (0, -0.1, 1.01, float("nan")):
-        with pytest.raises(InputError, match=f"overlap is {overlap}, but must be above 0 and at most 1"):
+        with pytest.raises(
+            InputError, match=f"overlap is {overlap}, but must be above 0 and at most 1"
+        ):
             open_bank(two, overlap=overlap)
     with pytest.raises(InputError, match="incomplete is 'skip', but must be one of mask, drop"):
         open_bank(two, incomplete="skip")
     with pytest.raises(InputError, match="absent does not exist"):
         open_bank({**two, "x": tmp_path / "absent"})
     pl.DataFrame({"sample_id": ["s1"], "f0": [1.0]}).write_csv(tmp_path / "titan.csv")
-    with pytest.raises(InputError, match=r"conch \(encoder 'conch'\) holds bags of tiles, but .*titan.csv \(encoder '"):
+    with pytest.raises(
+        InputError,
+        match=r"conch \(encoder 'conch'\) holds bags of tiles, but .*titan.csv \(encoder '",
+    ):
         open_bank({**two, "titan": tmp_path / "titan.csv"})
     write(two["uni"] / "s3.h5", features(2, 5, 0), GRID[:2])
     with pytest.raises(InputError, match=r"s1.h5 has 4 dimensions, but .*s3.h5 has 5"):
@@ -333,9 +368,9 @@ def test_what_cannot_be_a_bank(two, tmp_path):
 
 
 def test_vectors_are_joined_by_name(tmp_path):
-    pl.DataFrame({"sample_id": ["b", "a", "c"], "x": [1.0, 2.0, 3.0], "y": [4.0, 5.0, 6.0]}).write_csv(
-        tmp_path / "titan.csv"
-    )
+    pl.DataFrame(
+        {"sample_id": ["b", "a", "c"], "x": [1.0, 2.0, 3.0], "y": [4.0, 5.0, 6.0]}
+    ).write_csv(tmp_path / "titan.csv")
     for name, value in (("a", 7.0), ("b", 8.0), ("d", 9.0)):
         write(tmp_path / "prism" / f"{name}.h5", np.array([value, value + 0.5], dtype=np.float32))
     paths = {"titan": tmp_path / "titan.csv", "prism": tmp_path / "prism"}
@@ -379,8 +414,12 @@ def test_numbers_are_read_only_when_asked_and_only_those(tmp_path):
     y, x = np.divmod(np.arange(side * side), side)
     for name in "ab":
         with h5py.File(write(tmp_path / name / "s.h5", np.zeros((1, 1))), "w") as content:
-            content.create_dataset("features", shape=(side * side, 256), dtype="f4", chunks=(32, 256))  # 40 MB of zeros
-            content.create_dataset("coords", data=np.stack([x, y], axis=1) * 256).attrs["patch_size_level0"] = 256
+            content.create_dataset(
+                "features", shape=(side * side, 256), dtype="f4", chunks=(32, 256)
+            )  # 40 MB of zeros
+            content.create_dataset("coords", data=np.stack([x, y], axis=1) * 256).attrs[
+                "patch_size_level0"
+            ] = 256
     tracemalloc.start()
     bank = open_bank({name: tmp_path / name for name in "ab"}, check_values=False)
     assert tracemalloc.get_traced_memory()[1] < 20_000_000
@@ -417,4 +456,7 @@ def test_coordinates_that_cannot_be_read(two, monkeypatch):
 
     monkeypatch.setattr(h5, "read_coords", damaged)
     (broken,) = open_bank(two).broken
-    assert (broken.name, broken.reason) == ("s1", "the coordinates of encoder 'uni' cannot be read: it is damaged")
+    assert (broken.name, broken.reason) == (
+        "s1",
+        "the coordinates of encoder 'uni' cannot be read: it is damaged",
+    )

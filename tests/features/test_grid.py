@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pathfuse.bags.formats.base import Coords, UnusableError
+from pathfuse.features.formats.base import Coords, UnusableError
 from pathfuse.features.grid import ABSENT, match, partners, single, spacing, tile_sizes
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -18,7 +18,9 @@ def at(*xy, size=256.0, unit="px") -> Coords:
 def full(side: int, size: float, offset=(0.0, 0.0), stated: float | None = -1) -> Coords:
     """A square of tiles, in reading order."""
     y, x = np.divmod(np.arange(side * side), side)
-    return Coords(np.stack([x, y], axis=1) * size + np.array(offset), "px", size if stated == -1 else stated)
+    return Coords(
+        np.stack([x, y], axis=1) * size + np.array(offset), "px", size if stated == -1 else stated
+    )
 
 
 def shares(xy, size, other, other_size) -> np.ndarray:
@@ -52,9 +54,18 @@ def test_the_largest_share_is_that_of_all_pairs(seed, other_size, overlap):
 def test_two_regular_grids_against_all_pairs(seed, other_size, overlap):
     """Whole pixels: shares are exact, so every decision must agree."""
     rng = np.random.default_rng(seed)
-    fine, coarse = full(9, 256), full(int(9 * 256 // other_size), other_size, tuple(rng.integers(0, 250, 2) * 2.0))
-    keep = [np.sort(rng.choice(len(one.xy), int(0.7 * len(one.xy)), replace=False)) for one in (fine, coarse)]
-    a, b = (Coords(one.xy[rows], "px", one.tile_size) for one, rows in zip((fine, coarse), keep, strict=True))
+    fine, coarse = (
+        full(9, 256),
+        full(int(9 * 256 // other_size), other_size, tuple(rng.integers(0, 250, 2) * 2.0)),
+    )
+    keep = [
+        np.sort(rng.choice(len(one.xy), int(0.7 * len(one.xy)), replace=False))
+        for one in (fine, coarse)
+    ]
+    a, b = (
+        Coords(one.xy[rows], "px", one.tile_size)
+        for one, rows in zip((fine, coarse), keep, strict=True)
+    )
     found, share = partners(a.xy, 256, b.xy, other_size, overlap)
     truth = shares(a.xy, 256, b.xy, other_size)
     assert np.array_equal(found != ABSENT, truth.max(axis=1) >= overlap)
@@ -65,11 +76,15 @@ def test_two_regular_grids_against_all_pairs(seed, other_size, overlap):
 
 def test_of_equal_shares_the_nearest_centre():
     """A tile inside three overlapping large ones takes the one that it is in the middle of."""
-    found, share = partners(np.array([[100.0, 100.0]]), 56.0, np.array([[60.0, -20.0], [0, 0], [0, 100]]), 256.0, 0.5)
+    found, share = partners(
+        np.array([[100.0, 100.0]]), 56.0, np.array([[60.0, -20.0], [0, 0], [0, 100]]), 256.0, 0.5
+    )
     assert (found.tolist(), share.tolist()) == ([1], [1.0])
 
 
-@pytest.mark.parametrize(("shift", "joined"), [(0.5, True), (-0.5, True), (0.6, False), (1.0, False)])
+@pytest.mark.parametrize(
+    ("shift", "joined"), [(0.5, True), (-0.5, True), (0.6, False), (1.0, False)]
+)
 def test_corners_agree_to_half_a_pixel(shift, joined):
     a = at((0, 0), (256, 0), (0, 256))
     b = at((0, 0), (256, 0), (0, 256 + shift))
@@ -83,7 +98,9 @@ def test_the_union_in_reading_order_whatever_the_order_of_rows():
     a = at((256, 256), (0, 0), (512, 0))
     b = at((256, 0), (512, 0), (256, 256))
     found = match("s", {"b": b, "a": a}, 0.5)
-    assert np.array_equal(found.where({"a": a.xy, "b": b.xy}), [[0, 0], [256, 0], [512, 0], [256, 256]])
+    assert np.array_equal(
+        found.where({"a": a.xy, "b": b.xy}), [[0, 0], [256, 0], [512, 0], [256, 256]]
+    )
     assert found.index["a"].tolist() == [1, ABSENT, 2, 0]
     assert found.index["b"].tolist() == [ABSENT, 0, 1, 2]
     assert (found.on_grid, found.tile_size, found.unused) == (("a", "b"), 256.0, {})
@@ -94,12 +111,19 @@ def test_permuted_rows_and_renamed_order_change_nothing(seed):
     rng = np.random.default_rng(seed)
     coords = {
         "a": full(6, 256),
-        "b": Coords(full(6, 256).xy[rng.permutation(36)[:25]] + rng.uniform(-0.25, 0.25, (25, 2)), "px", 256.0),
+        "b": Coords(
+            full(6, 256).xy[rng.permutation(36)[:25]] + rng.uniform(-0.25, 0.25, (25, 2)),
+            "px",
+            256.0,
+        ),
         "c": full(4, 448, (30, -20)),
     }
     before = match("s", coords, 0.5)
     order = {name: rng.permutation(len(one.xy)) for name, one in coords.items()}
-    mixed = {name: Coords(one.xy[order[name]], "px", one.tile_size) for name, one in reversed(coords.items())}
+    mixed = {
+        name: Coords(one.xy[order[name]], "px", one.tile_size)
+        for name, one in reversed(coords.items())
+    }
     after = match("s", mixed, 0.5)
     for name in coords:
         there = before.index[name] != ABSENT
@@ -110,7 +134,9 @@ def test_permuted_rows_and_renamed_order_change_nothing(seed):
 
 def test_the_short_cut_finds_what_the_tree_finds(monkeypatch):
     rng = np.random.default_rng(3)
-    a, b = (Coords(full(10, 256).xy[rng.choice(100, 80, replace=False)], "px", 256.0) for _ in range(2))
+    a, b = (
+        Coords(full(10, 256).xy[rng.choice(100, 80, replace=False)], "px", 256.0) for _ in range(2)
+    )
     short = match("s", {"a": a, "b": b}, 0.5)
     monkeypatch.setattr("pathfuse.features.grid._twins", lambda *_: None)
     long = match("s", {"a": a, "b": b}, 0.5)
@@ -155,14 +181,22 @@ def test_an_encoder_may_join_by_another():
 def test_sizes_that_no_file_states():
     told, silent = full(4, 256), full(4, 256, stated=None)
     assert tile_sizes({"told": told, "silent": silent}) == {"told": 256, "silent": 256}
-    assert tile_sizes({"told": told, "silent": full(4, 512, stated=None)}) == {"told": 256, "silent": 512}
+    assert tile_sizes({"told": told, "silent": full(4, 512, stated=None)}) == {
+        "told": 256,
+        "silent": 512,
+    }
     overlapping = full(4, 256, stated=512.0)  # the same spacing, so the same tiles
     assert tile_sizes({"told": overlapping, "silent": silent}) == {"told": 512, "silent": 512}
     few = at((0, 0), (1024, 0), size=None)
     assert tile_sizes({"told": told, "silent": few}) == {"told": 256, "silent": 256}
     assert tile_sizes({"a": few, "b": few}) == {"a": 1.0, "b": 1.0}
-    found = match("s", {"told": full(4, 256), "silent": full(2, 512, stated=None)}, 0.5)  # too few to say
-    assert found.index["silent"].tolist() == [0, ABSENT, 1, ABSENT] + [ABSENT] * 4 + [2, ABSENT, 3] + [ABSENT] * 5
+    found = match(
+        "s", {"told": full(4, 256), "silent": full(2, 512, stated=None)}, 0.5
+    )  # too few to say
+    assert (
+        found.index["silent"].tolist()
+        == [0, ABSENT, 1, ABSENT] + [ABSENT] * 4 + [2, ABSENT, 3] + [ABSENT] * 5
+    )
     found = match("s", {"told": full(8, 256), "silent": full(4, 512, stated=None)}, 0.5)
     assert found.index["silent"].reshape(8, 8)[:2].tolist() == [[0, 0, 1, 1, 2, 2, 3, 3]] * 2
     assert match("s", {"a": silent, "b": silent}, 0.5).tile_size is None
@@ -191,7 +225,10 @@ def test_micrometres_that_were_rounded():
                 "give um_per_px"
             ),
         ),
-        ({"a": at((0, 0)), "b": at((0, 0), (512, 0), (0, 0))}, "the encoder 'b' has two tiles at (0, 0)"),
+        (
+            {"a": at((0, 0)), "b": at((0, 0), (512, 0), (0, 0))},
+            "the encoder 'b' has two tiles at (0, 0)",
+        ),
         (
             {"a": at((0, 0)), "b": at((0, 0), (np.nan, 0))},
             "the encoder 'b' has no number as coordinate of tile 1 (counted from 0)",
@@ -214,7 +251,10 @@ def test_one_encoder_alone():
 @pytest.mark.parametrize(
     ("coords", "said"),
     [
-        ({"a": at((300, 0), (0, 512)), "b": at((90112, 7), size=512.0)}, [("a", 300, 0, 256), ("b", 90112, 7, 512)]),
+        (
+            {"a": at((300, 0), (0, 512)), "b": at((90112, 7), size=512.0)},
+            [("a", 300, 0, 256), ("b", 90112, 7, 512)],
+        ),
         (
             {"a": at((0, 0)), "b": at((9999, 0)), "c": at((0, 0))},
             [("a", 0, 0, 256), ("b", 9999, 0, 256)],

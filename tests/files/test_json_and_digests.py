@@ -34,7 +34,9 @@ def test_a_file_that_is_not_there_or_no_text(tmp_path):
     assert read_object(tmp_path / "none.json") == read_object(tmp_path / "a.json") == {}
 
 
-@pytest.mark.parametrize(("text", "content"), [("[1]", [1]), ('{"a": 1}', {"a": 1}), ("null", None)])
+@pytest.mark.parametrize(
+    ("text", "content"), [("[1]", [1]), ('{"a": 1}', {"a": 1}), ("null", None)]
+)
 def test_content(tmp_path, text, content):
     file = tmp_path / "a.json"
     file.write_text(text)
@@ -42,7 +44,9 @@ def test_content(tmp_path, text, content):
     assert read_object(file) == (content if isinstance(content, dict) else {})
 
 
-VALUES = st.dictionaries(st.text(), st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.integers()))
+VALUES = st.dictionaries(
+    st.text(), st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.integers())
+)
 
 
 @given(content=VALUES)

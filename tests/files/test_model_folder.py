@@ -29,14 +29,22 @@ def test_a_model_without_numbers(tmp_path):
 
 
 def said_of(folder, schema=1):
-    with pytest.raises(InputError) as caught, read_model(folder, "own", schema, "fusion of pixels") as (content, _):
+    with (
+        pytest.raises(InputError) as caught,
+        read_model(folder, "own", schema, "fusion of pixels") as (content, _),
+    ):
         content["absent"]
     return str(caught.value)
 
 
 def test_what_is_wrong_is_said(folder, tmp_path):
-    assert said_of(tmp_path / "none").endswith("none holds no fusion of pixels: own.json or own.safetensors is missing")
-    assert said_of(folder, 0) == f"{folder} was written by a newer pathfuse (schema 1); update pathfuse"
+    assert said_of(tmp_path / "none").endswith(
+        "none holds no fusion of pixels: own.json or own.safetensors is missing"
+    )
+    assert (
+        said_of(folder, 0)
+        == f"{folder} was written by a newer pathfuse (schema 1); update pathfuse"
+    )
     assert said_of(folder) == f"the fusion of pixels in {folder} is damaged: 'absent'"
     (folder / "own.json").write_text(json.dumps([1]))
     assert "is damaged" in said_of(folder)

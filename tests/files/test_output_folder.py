@@ -31,7 +31,9 @@ def test_a_folder_of_something_else_is_not_claimed(folder, record):
     (folder.place / "mine.txt").touch()
     if record is not None:
         (folder.place / "manifest.json").write_text(record)
-    with pytest.raises(InputError, match=r"out holds something else than a suite's results; choose another folder"):
+    with pytest.raises(
+        InputError, match=r"out holds something else than a suite's results; choose another folder"
+    ):
         folder.check("suite", "a suite")
     assert sorted(path.name for path in folder.place.iterdir())[-1] == "mine.txt"
 
@@ -70,7 +72,9 @@ def test_up_to_date_is_the_same_stamp_and_all_files(folder):
     assert not one.up_to_date("x")
 
 
-@pytest.mark.parametrize(("stamp", "fresh", "kept"), [("x", False, True), ("x", True, False), ("y", False, False)])
+@pytest.mark.parametrize(
+    ("stamp", "fresh", "kept"), [("x", False, True), ("x", True, False), ("y", False, False)]
+)
 def test_what_is_of_the_same_inputs_is_kept(folder, stamp, fresh, kept):
     folder.resume("x")
     (folder.place / "part").mkdir()

@@ -1,4 +1,5 @@
-"""Where commands may write: what is refused, in which words, and that nothing is touched by the question."""
+"""Where commands may write: what is refused, in which words, and that nothing is touched by the
+question."""
 
 import errno
 import json
@@ -55,12 +56,16 @@ def linked(folder):
 def test_a_folder_with_something_of_somebody_else_stays(own, add):
     check_out(own, force=True)
     name = add(own)
-    said = re.escape(f"the output {own} cannot be overwritten: it holds {name}, which pathfuse did not write")
+    said = re.escape(
+        f"the output {own} cannot be overwritten: it holds {name}, which pathfuse did not write"
+    )
     with pytest.raises(InputError, match=said):
         check_out(own, force=True)
     with pytest.raises(InputError, match=said), new_folder(own, force=True):
         pytest.fail("the block must not run")
-    with pytest.raises(InputError, match="exists already; --force would not overwrite it: it holds"):
+    with pytest.raises(
+        InputError, match="exists already; --force would not overwrite it: it holds"
+    ):
         check_out(own, force=False)
     assert (own / "metrics.csv").read_text() == "x"
 
@@ -80,7 +85,9 @@ def test_what_file_browsers_leave_is_no_obstacle(own):
     check_out(own, force=True)
 
 
-@pytest.mark.parametrize("name", ["metrics.csv", "figures/forest.pdf", "model/model.safetensors", "predictions/a.csv"])
+@pytest.mark.parametrize(
+    "name", ["metrics.csv", "figures/forest.pdf", "model/model.safetensors", "predictions/a.csv"]
+)
 def test_results_of_versions_without_a_list_are_known(tmp_path, name):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("x")
@@ -101,7 +108,10 @@ def test_a_link_and_what_it_points_to_stay(tmp_path, own, kind, force):
     link = tmp_path / "link.csv"
     link.symlink_to(target)
     for check in (check_out, check_file):
-        with pytest.raises(InputError, match=f"link.csv is a link to {re.escape(str(target))}, which pathfuse leaves"):
+        with pytest.raises(
+            InputError,
+            match=f"link.csv is a link to {re.escape(str(target))}, which pathfuse leaves",
+        ):
             check(link, force)
     with pytest.raises(InputError, match="is a link to"), new_folder(link, force):
         pytest.fail("the block must not run")
@@ -116,7 +126,10 @@ def test_what_is_neither_a_file_nor_a_folder(tmp_path):
         bound.bind(str(plug))
         for place in (pipe, plug, Path("/dev/null")):
             for check in (check_out, check_file):
-                with pytest.raises(InputError, match="is neither a file nor a folder but a device, a pipe or a socket"):
+                with pytest.raises(
+                    InputError,
+                    match="is neither a file nor a folder but a device, a pipe or a socket",
+                ):
                     check(place, True)
 
 
@@ -131,7 +144,9 @@ def test_blanks_around_a_name_are_a_slip(tmp_path, name, check):
 def test_a_file_is_no_folder_and_a_folder_no_file(tmp_path):
     (tmp_path / "thesis.docx").write_text("x")
     for check in (lambda p: check_out(p, True), check_place):
-        with pytest.raises(InputError, match=r"thesis\.docx is a file, not a folder; name a folder"):
+        with pytest.raises(
+            InputError, match=r"thesis\.docx is a file, not a folder; name a folder"
+        ):
             check(tmp_path / "thesis.docx")
     with pytest.raises(InputError, match="is a folder, not a file; name a file"):
         check_file(tmp_path, True)
@@ -177,7 +192,10 @@ def test_an_input_file_is_never_overwritten(tmp_path, force):
     folder = tmp_path / "predictions"
     folder.mkdir()
     (folder / "uni.csv").write_text("x")
-    with pytest.raises(InputError, match="it is one of the inputs" if force else "exists already; --force overwrites"):
+    with pytest.raises(
+        InputError,
+        match="it is one of the inputs" if force else "exists already; --force overwrites",
+    ):
         check_file(folder / "uni.csv", force, [folder])
     check_file(folder / "new.csv", force, [folder])
 
@@ -186,7 +204,9 @@ def test_a_file_of_another_kind_stays(tmp_path):
     (tmp_path / "thesis.docx").write_text("x")
     (tmp_path / "old.YAML").write_text("x")
     check_file(tmp_path / "old.YAML", True, suffixes=[".yaml", ".yml"])
-    with pytest.raises(InputError, match=r"thesis.docx cannot be overwritten: pathfuse writes .yaml or .yml here"):
+    with pytest.raises(
+        InputError, match=r"thesis.docx cannot be overwritten: pathfuse writes .yaml or .yml here"
+    ):
         check_file(tmp_path / "thesis.docx", True, suffixes=[".yaml", ".yml"])
 
 
@@ -215,10 +235,16 @@ def test_a_disk_that_takes_nothing_is_found_before_the_work(tmp_path, monkeypatc
     def refuse(*_args, **_options):
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(Path, "mkdir", refuse)  # also for root, whose permissions say yes to everything
+    monkeypatch.setattr(
+        Path, "mkdir", refuse
+    )  # also for root, whose permissions say yes to everything
     with pytest.raises(InputError, match=f"cannot be written: {os.strerror(code)}"):
         check(tmp_path / "out")
 
 
 def test_a_list_names_all_that_was_written(own):
-    assert json.loads((own / LIST).read_text())["written"] == ["metrics.csv", "model/", "model/model.json"]
+    assert json.loads((own / LIST).read_text())["written"] == [
+        "metrics.csv",
+        "model/",
+        "model/model.json",
+    ]

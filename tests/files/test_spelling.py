@@ -37,5 +37,10 @@ def test_the_spelling_of_others():
 
 
 def test_classes_are_spelled_in_one_way():
-    with pytest.raises(InputError, match=r"s.csv, column 'label': 'Tumor' and 'tumor' are two spellings of one name"):
-        Multiclass.from_columns(Columns("s.csv", ["a", "b"], {"label": np.array(["Tumor", "tumor"], dtype=object)}))
+    with pytest.raises(
+        InputError,
+        match=r"s.csv, column 'label': 'Tumor' and 'tumor' are two spellings of one name",
+    ):
+        Multiclass.from_columns(
+            Columns("s.csv", ["a", "b"], {"label": np.array(["Tumor", "tumor"], dtype=object)})
+        )

@@ -6,7 +6,14 @@ import polars as pl
 import pytest
 
 from pathfuse.errors import InputError
-from pathfuse.files.tables import Table, id_column, number_column, read_table, table_in_memory, text_column
+from pathfuse.files.tables import (
+    Table,
+    id_column,
+    number_column,
+    read_table,
+    table_in_memory,
+    text_column,
+)
 
 
 def csv(folder, text, name="table.csv", encoding="utf-8"):
@@ -65,11 +72,17 @@ def test_parquet_is_read_with_its_types_and_the_hash_is_that_of_the_bytes(tmp_pa
         (b"sample_id,n\n", "has no row"),
         (b"sample_id,n", "has no row"),
         (b"sample_id,n,n\na,1,2\n", "has two columns named 'n'"),
-        (b"sample_id,n\na,1\nb", "is cut off: its last line 'b' has fewer values than the header has columns"),
+        (
+            b"sample_id,n\na,1\nb",
+            "is cut off: its last line 'b' has fewer values than the header has columns",
+        ),
         (b'sample_id,n\na,"1', "is cut off inside a quoted value"),
         (b"sample_id,n\na,1,2,3\n", "is not a regular CSV table: "),
         (b"sample_id" * 20_000 + b"\na\n", "is not a regular CSV table: "),
-        ("sample_id,n\na,1\nb,ü\n".encode("latin-1"), "line 3: the text is not UTF-8; save the file as UTF-8 CSV"),
+        (
+            "sample_id,n\na,1\nb,ü\n".encode("latin-1"),
+            "line 3: the text is not UTF-8; save the file as UTF-8 CSV",
+        ),
         ("sample_id,n\na,1\n".encode("utf-16"), "is UTF-16 text, not CSV"),
     ],
 )
@@ -150,7 +163,9 @@ def test_columns_as_text(series, expected):
     assert text_column(Table("t", pl.DataFrame({"c": series})), "c") == expected
 
 
-@pytest.mark.parametrize("series", [pl.Series([["a"]]), pl.Series([{"a": 1}]), pl.Series([b"\xff\xfe"])])
+@pytest.mark.parametrize(
+    "series", [pl.Series([["a"]]), pl.Series([{"a": 1}]), pl.Series([b"\xff\xfe"])]
+)
 def test_lists_and_the_like_are_no_text(series):
     with pytest.raises(InputError, match=r"t, column 'c': .* is not text"):
         text_column(Table("t", pl.DataFrame({"c": series})), "c")
@@ -170,7 +185,9 @@ def test_identifiers_are_unique_and_never_empty():
         id_column(Table("t.csv", pl.DataFrame({"id": ["a"]})))
 
 
-@pytest.mark.parametrize("values", [["1", "-2.5e3", None], [1, -2500, None], [1.0, -2500.0, float("nan")]])
+@pytest.mark.parametrize(
+    "values", [["1", "-2.5e3", None], [1, -2500, None], [1.0, -2500.0, float("nan")]]
+)
 def test_numbers(values):
     numbers = number_column(Table("t", pl.DataFrame({"x": values})), "x", ["a", "b", "c"])
     assert numbers.dtype == np.float64
@@ -180,7 +197,9 @@ def test_numbers(values):
 @pytest.mark.parametrize("value", ["high", "0,5", "NA", "1.2.3"])
 def test_text_in_a_number_column_is_quoted_with_its_sample(value):
     table = Table("t.csv", pl.DataFrame({"x": ["1", value]}))
-    with pytest.raises(InputError, match=f"t.csv, column 'x', sample 's1': '{value}' is not a number"):
+    with pytest.raises(
+        InputError, match=f"t.csv, column 'x', sample 's1': '{value}' is not a number"
+    ):
         number_column(table, "x", ["s0", "s1"])
 
 
@@ -214,7 +233,13 @@ def test_blanks_around_text_and_names_of_columns_are_stripped_and_counted(tmp_pa
 
 
 def test_blanks_are_stripped_from_parquet_and_frames_alike(tmp_path):
-    frame = pl.DataFrame({"sample_id": ["a ", "b"], "site": pl.Series([" x", "x"], dtype=pl.Categorical), "x": [1, 2]})
+    frame = pl.DataFrame(
+        {
+            "sample_id": ["a ", "b"],
+            "site": pl.Series([" x", "x"], dtype=pl.Categorical),
+            "x": [1, 2],
+        }
+    )
     frame.write_parquet(tmp_path / "t.parquet")
     for table in (
         read_table(tmp_path / "t.parquet"),
@@ -227,12 +252,18 @@ def test_blanks_are_stripped_from_parquet_and_frames_alike(tmp_path):
 
 
 def test_what_becomes_equal_without_blanks_is_said(tmp_path):
-    with pytest.raises(InputError, match=r"'a' occurs twice \(blanks were stripped from 1 of its values\)"):
+    with pytest.raises(
+        InputError, match=r"'a' occurs twice \(blanks were stripped from 1 of its values\)"
+    ):
         id_column(read_table(csv(tmp_path, "sample_id\na\na \n")))
-    with pytest.raises(InputError, match="has two columns named 'n', but for blanks around the name"):
+    with pytest.raises(
+        InputError, match="has two columns named 'n', but for blanks around the name"
+    ):
         read_table(csv(tmp_path, "sample_id,n,n \na,1,2\n"))
 
 
 def test_an_identifier_has_one_spelling():
-    with pytest.raises(InputError, match=r"t.csv, column 'sample_id': 'P1' and 'p1' are two spellings of one name"):
+    with pytest.raises(
+        InputError, match=r"t.csv, column 'sample_id': 'P1' and 'p1' are two spellings of one name"
+    ):
         id_column(Table("t.csv", pl.DataFrame({"sample_id": ["P1", "p1"]})))

@@ -51,7 +51,9 @@ class BoomError(Exception):
     """Something went wrong in the middle."""
 
 
-@pytest.mark.parametrize("trouble", [BoomError, KeyboardInterrupt, OSError(errno.ENOSPC, "disk full")])
+@pytest.mark.parametrize(
+    "trouble", [BoomError, KeyboardInterrupt, OSError(errno.ENOSPC, "disk full")]
+)
 def test_a_folder_that_fails_leaves_nothing(tmp_path, trouble):
     def fill():
         with new_folder(tmp_path / "out") as partial:
@@ -84,7 +86,10 @@ def own(tmp_path):
 
 
 def test_force_replaces_the_whole_folder(tmp_path, own):
-    with pytest.raises(InputError, match="out exists already; --force overwrites it"), new_folder(own):
+    with (
+        pytest.raises(InputError, match="out exists already; --force overwrites it"),
+        new_folder(own),
+    ):
         pytest.fail("the block must not run")
     with new_folder(own, force=True) as partial:
         (partial / "new.txt").write_text("y")
@@ -109,14 +114,19 @@ def test_force_keeps_the_old_folder_when_the_new_one_cannot_be_renamed(tmp_path,
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", full)
-    with pytest.raises(InputError, match="cannot be written: No space left"), new_folder(own, force=True):
+    with (
+        pytest.raises(InputError, match="cannot be written: No space left"),
+        new_folder(own, force=True),
+    ):
         pass
     assert contents(own) == before
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
 def contents(folder):
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    return {
+        p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()
+    }
 
 
 def test_a_folder_that_another_run_wrote_meanwhile_stays(tmp_path):
@@ -126,7 +136,9 @@ def test_a_folder_that_another_run_wrote_meanwhile_stays(tmp_path):
         second = new_folder(out)
         partial = second.__enter__()
         (partial / "second.txt").write_text("2")
-    with pytest.raises(InputError, match="out was written by another run in the meantime and stays"):
+    with pytest.raises(
+        InputError, match="out was written by another run in the meantime and stays"
+    ):
         second.__exit__(None, None, None)
     assert sorted(p.name for p in out.iterdir()) == [LIST, "first.txt"]
     assert [p.name for p in out.parent.iterdir()] == ["out"]
@@ -175,7 +187,9 @@ def test_a_file_that_another_run_wrote_meanwhile_stays(tmp_path, monkeypatch):
         out.write_text("first")
 
     monkeypatch.setattr(write, "write_table", late)
-    with pytest.raises(InputError, match=r"fused\.csv was written by another run in the meantime and stays"):
+    with pytest.raises(
+        InputError, match=r"fused\.csv was written by another run in the meantime and stays"
+    ):
         write_file(FRAME, out)
     assert out.read_text() == "first"
     assert [p.name for p in tmp_path.iterdir()] == ["fused.csv"]
@@ -253,7 +267,11 @@ def test_an_old_result_comes_back_after_a_kill_between_two_renames(tmp_path, dea
 def test_one_file(tmp_path, suffix):
     out = tmp_path / "deep" / f"fused{suffix}"
     write_file(FRAME, out)
-    read = pl.read_parquet(out) if suffix == ".parquet" else pl.read_csv(out, schema_overrides={"sample_id": pl.String})
+    read = (
+        pl.read_parquet(out)
+        if suffix == ".parquet"
+        else pl.read_csv(out, schema_overrides={"sample_id": pl.String})
+    )
     assert read.equals(FRAME)
     assert [p.name for p in out.parent.iterdir()] == [out.name]
     with pytest.raises(InputError, match="exists already"):
@@ -282,12 +300,16 @@ def test_one_file_that_fails_leaves_nothing(tmp_path, monkeypatch):
 def test_the_same_frame_gives_the_same_bytes(tmp_path, suffix):
     for name in ("one", "other"):
         write_table(FRAME.clone(), tmp_path / (name + suffix))
-    assert (tmp_path / ("one" + suffix)).read_bytes() == (tmp_path / ("other" + suffix)).read_bytes()
+    assert (tmp_path / ("one" + suffix)).read_bytes() == (
+        tmp_path / ("other" + suffix)
+    ).read_bytes()
 
 
 def test_json_is_readable_and_strict(tmp_path):
     write_json({"klasse": "Tumor über allem", "x": 0.1}, tmp_path / "a.json")
-    assert (tmp_path / "a.json").read_text(encoding="utf-8") == '{\n  "klasse": "Tumor über allem",\n  "x": 0.1\n}\n'
+    assert (tmp_path / "a.json").read_text(
+        encoding="utf-8"
+    ) == '{\n  "klasse": "Tumor über allem",\n  "x": 0.1\n}\n'
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json({"x": float("nan")}, tmp_path / "b.json")
 
@@ -312,7 +334,9 @@ def test_a_table_of_somebody_else_stays(tmp_path, suffix):
     write_file(pl.DataFrame({"sample_id": ["a"], "prob_x": [0.5]}), own)
     write_file(pl.DataFrame({"thesis": ["years of work"]}), other)
     check_table(own, True, (), "sample_id")
-    with pytest.raises(InputError, match="begins with the column 'sample_id', so this file is somebody else's"):
+    with pytest.raises(
+        InputError, match="begins with the column 'sample_id', so this file is somebody else's"
+    ):
         check_table(other, True, (), "sample_id")
     other.write_bytes(b"\xff\xfe no table")
     with pytest.raises(InputError, match="somebody else's"):
@@ -322,12 +346,15 @@ def test_a_table_of_somebody_else_stays(tmp_path, suffix):
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_a_table_of_other_columns_stays(tmp_path, suffix):
-    """The labels of a study begin with ``sample_id`` as well, and so do predictions that somebody has annotated."""
+    """The labels of a study begin with ``sample_id`` as well, and so do predictions that somebody
+    has annotated."""
     out, fused = tmp_path / f"out{suffix}", pl.DataFrame({"sample_id": ["a"], "prob_x": [0.5]})
     for columns in ({"sample_id": ["a"], "label": ["x"]}, {**fused.to_dict(), "my_note": ["seen"]}):
         write_file(pl.DataFrame(columns), out, force=True)
         before = out.read_bytes()
-        with pytest.raises(InputError, match="it has other columns than the table that is written here"):
+        with pytest.raises(
+            InputError, match="it has other columns than the table that is written here"
+        ):
             write_file(fused, out, force=True, alike=True)
         assert out.read_bytes() == before
     write_file(fused, out, force=True)

@@ -40,7 +40,10 @@ def test_there_is_no_other_reader():
     ("text", "sentence"),
     [
         ("a: 1\nb: 2\na: 3\n", "a.yaml, line 3: the key 'a' stands in line 1 already"),
-        ("fuse:\n  method: x\n  unit: y\n  method: z\n", "a.yaml, line 4: the key 'method' stands in line 2 already"),
+        (
+            "fuse:\n  method: x\n  unit: y\n  method: z\n",
+            "a.yaml, line 4: the key 'method' stands in line 2 already",
+        ),
         ("- {a: 1}\n- {b: 1, b: 2}\n", "a.yaml, line 2: the key 'b' stands in line 2 already"),
         ("1: a\n0x1: b\n", "a.yaml, line 2: the key '1' stands in line 1 already"),
         ("'a': 1\na: 2\n", "line 2: the key 'a'"),
@@ -57,7 +60,9 @@ def test_equal_keys_of_different_mappings_and_merged_ones(written):
     assert read_yaml(written(text))["own"] == {"a": 3, "b": 2}
 
 
-@pytest.mark.parametrize("text", ["a: [", "[a]: 1", "{a: 1}: 2", "a: !!python/object:os.system x", "\x00"])
+@pytest.mark.parametrize(
+    "text", ["a: [", "[a]: 1", "{a: 1}: 2", "a: !!python/object:os.system x", "\x00"]
+)
 def test_no_yaml(written, text):
     with pytest.raises(InputError, match="is not YAML"):
         read_yaml(written(text))
@@ -72,7 +77,10 @@ def test_a_file_that_cannot_be_read(tmp_path):
 
 
 PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(st.characters(codec="ascii", categories=["L", "N"])),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(st.characters(codec="ascii", categories=["L", "N"])),
     lambda inner: st.lists(inner) | st.dictionaries(st.text("abcdef", min_size=1), inner),
 )
 

@@ -47,7 +47,9 @@ def test_sharpness_is_finite_where_the_fit_rows_are_separable(ridge):
 def test_no_method_is_far_too_sure_where_the_fit_rows_are_separable(method):
     logits, y, unseen, truth = separable()
     if isinstance(method, HazardProduct):
-        logits, unseen = (np.concatenate([x, np.full((*x.shape[:2], 1), -9.0)], axis=2) for x in (logits, unseen))
+        logits, unseen = (
+            np.concatenate([x, np.full((*x.shape[:2], 1), -9.0)], axis=2) for x in (logits, unseen)
+        )
         y = np.eye(3, dtype=bool)[y]
     fitted = method.fit(logits, y)
     equal = nll(np.log(np.exp(Experts.from_logits(unseen).log_prob).mean(axis=1)), truth)
@@ -70,10 +72,14 @@ def test_the_prior_fades_with_the_number_of_rows():
     """Two pseudo-observations: their pull on the sharpness is that of two rows."""
     logits, y = calibrated(np.random.default_rng(0), 20000)
     free = StaticProduct(ridge=0.0).fit(logits, y).params_["log_sharpness"]
-    assert np.exp(free) == pytest.approx(2.0, abs=0.05)  # two independent calibrated experts: sharpness 2, weights 1/2
+    assert np.exp(free) == pytest.approx(
+        2.0, abs=0.05
+    )  # two independent calibrated experts: sharpness 2, weights 1/2
 
 
 def test_the_anchor_is_the_mean_of_those_present():
-    experts = Experts.from_logits(np.log([[[0.9, 0.1], [0.5, 0.5]], [[0.8, 0.2], [np.nan, np.nan]]]))
+    experts = Experts.from_logits(
+        np.log([[[0.9, 0.1], [0.5, 0.5]], [[0.8, 0.2], [np.nan, np.nan]]])
+    )
     np.testing.assert_allclose(anchor_of(experts).T, [[0.7, 0.3], [0.8, 0.2]])
     assert set_nll(experts.log_prob[:, 0], np.eye(2, dtype=bool)).shape == (2,)

@@ -87,7 +87,9 @@ def test_gates_started_at_a_shared_one_reproduce_it():
 def test_gates_started_at_the_static_solution_reproduce_it():
     experts, observed = problem()
     static, phi = fit_static(experts, observed, 1.0, equal_product(M)), features(experts)
-    gates = BinGates.from_shared(Product(static.bias, static.log_sharpness, np.zeros((M, phi.shape[1]))), K)
+    gates = BinGates.from_shared(
+        Product(static.bias, static.log_sharpness, np.zeros((M, phi.shape[1]))), K
+    )
     weights = product_weights(static, np.zeros((N, 0)), experts.present)
     expected = weighted_product(experts, weights, float(np.exp(static.log_sharpness)))
     np.testing.assert_allclose(gates.pool(phi, experts), expected, atol=1e-12)
@@ -114,12 +116,17 @@ def test_the_fit_starts_from_the_shared_solution_and_ends_below():
     experts, observed = problem()
     phi = features(experts)
     static = fit_static(experts, observed, 1.0, equal_product(M))
-    start = BinGates.from_shared(Product(static.bias, static.log_sharpness, np.zeros((M, phi.shape[1]))), K)
+    start = BinGates.from_shared(
+        Product(static.bias, static.log_sharpness, np.zeros((M, phi.shape[1]))), K
+    )
     objective = BinGatesObjective(experts, observed, phi, ridge=1 / N)
     objective.rho = 0.01
     flat = np.concatenate([start.bias.ravel(), [start.log_sharpness], start.gate.ravel()])
     end = objective.minimise(start)
-    assert objective(np.concatenate([end.bias.ravel(), [end.log_sharpness], end.gate.ravel()]))[0] < objective(flat)[0]
+    assert (
+        objective(np.concatenate([end.bias.ravel(), [end.log_sharpness], end.gate.ravel()]))[0]
+        < objective(flat)[0]
+    )
 
 
 def test_weights_are_the_mean_over_bins():
@@ -127,8 +134,12 @@ def test_weights_are_the_mean_over_bins():
     fusion = fit(experts, observed, rho=0.003, gate="per_bin")
     assert fusion.params_["bias"].shape == (K, M)
     raw, exists = gate_features(experts)
-    phi = Standardiser(fusion.params_["feature_mean"], fusion.params_["feature_scale"]).apply(raw, exists)
-    gates = BinGates(fusion.params_["bias"], float(fusion.params_["log_sharpness"]), fusion.params_["gate"])
+    phi = Standardiser(fusion.params_["feature_mean"], fusion.params_["feature_scale"]).apply(
+        raw, exists
+    )
+    gates = BinGates(
+        fusion.params_["bias"], float(fusion.params_["log_sharpness"]), fusion.params_["gate"]
+    )
     by_bin = np.stack(gates.weights(phi, experts))
     assert np.abs(by_bin - by_bin[0]).max() > 1e-3  # the bins do disagree
     whole = experts.present.all(axis=1)
@@ -142,7 +153,9 @@ def test_permuting_experts_permutes_weights_and_nothing_else():
     order = np.array([2, 0, 1])
     turned = Experts(experts.log_prob[:, order], experts.present[:, order])
     one, other = (fit(e, observed, rho=0.1, gate="per_bin") for e in (experts, turned))
-    np.testing.assert_allclose(np.exp(other.combine(turned)), np.exp(one.combine(experts)), atol=3e-3)
+    np.testing.assert_allclose(
+        np.exp(other.combine(turned)), np.exp(one.combine(experts)), atol=3e-3
+    )
     np.testing.assert_allclose(other.weigh(turned), one.weigh(experts)[:, order], atol=5e-3)
 
 
@@ -164,7 +177,8 @@ def test_store_round_trip_is_exact():
 
 
 def test_the_certificate_falls_back_to_one_shared_gate():
-    """One expert knows all; a rho and a pull too strong to say so lose to it, and the fit falls back."""
+    """One expert knows all; a rho and a pull too strong to say so lose to it, and the fit falls
+    back."""
     experts, observed = problem(n=20, missing=0.0)
     certain = np.log(np.where(observed, 0.999 / observed.sum(axis=1, keepdims=True), 0.001))
     noise = np.random.default_rng(0).normal(size=(20, 2, K)) * 8
@@ -209,7 +223,9 @@ def test_a_fit_with_dropout_is_repeatable_and_is_another_fit():
     assert not np.array_equal(one.combine(experts), plain.combine(experts))
     other = fit(experts, observed, rho=0.01, dropout=0.3, seed=2)
     assert not np.array_equal(one.combine(experts), other.combine(experts))
-    assert one.certificate_.n_scored == plain.certificate_.n_scored  # certified on all that was there
+    assert (
+        one.certificate_.n_scored == plain.certificate_.n_scored
+    )  # certified on all that was there
     assert one.certificate_.holds
 
 

@@ -1,4 +1,5 @@
-"""Operations of fits and predictions: hand counts, numpy's own count of sums of products, any number of processes."""
+"""Operations of fits and predictions: hand counts, numpy's own count of sums of products, any
+number of processes."""
 
 import os
 
@@ -36,8 +37,12 @@ def counted(*products, **sizes):
     found = 0
     for product in products:
         shapes = [tuple(sizes[axis] for axis in term) for term in product.split("->")[0].split(",")]
-        report = np.einsum_path(product, *(np.broadcast_to(0.0, shape) for shape in shapes), optimize=False)[1]
-        found += int(float(next(line for line in report.splitlines() if "Naive FLOP" in line).split(":")[1]))
+        report = np.einsum_path(
+            product, *(np.broadcast_to(0.0, shape) for shape in shapes), optimize=False
+        )[1]
+        found += int(
+            float(next(line for line in report.splitlines() if "Naive FLOP" in line).split(":")[1])
+        )
     return found
 
 
@@ -114,7 +119,9 @@ PER_SAMPLE = {
 @pytest.mark.parametrize("kind", PER_SAMPLE, ids=lambda kind: kind.name)
 def test_predicting_one_sample(study, kind):
     experts, observed, _ = study
-    option = {Stacking: {"C": 0.1}, LogitProd: {"rho": 0.1}, MeanProbability: {}}.get(kind, {"ridge": 1.0})
+    option = {Stacking: {"C": 0.1}, LogitProd: {"rho": 0.1}, MeanProbability: {}}.get(
+        kind, {"ridge": 1.0}
+    )
     model = kind(**option).fit_experts(experts, observed, np.arange(N))
     with tallied() as tally:
         model.combine(experts)

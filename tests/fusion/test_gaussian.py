@@ -1,4 +1,5 @@
-"""The methods of regression beyond the contract suite: values by hand, gradients, the council, old files."""
+"""The methods of regression beyond the contract suite: values by hand, gradients, the council, old
+files."""
 
 import numpy as np
 import pytest
@@ -63,7 +64,9 @@ def test_nll_agrees_with_scipy():
 
 def test_the_gradient_agrees_with_finite_differences():
     experts, y = simulate(n=40, missing=0.3, own_sd=False)
-    objective = GaussianObjective(Cells.of(experts, y, gate_input(experts), 0), ridge=0.01, rho=0.02)
+    objective = GaussianObjective(
+        Cells.of(experts, y, gate_input(experts), 0), ridge=0.01, rho=0.02
+    )
     theta = np.random.default_rng(0).normal(size=3 + 1 + 3 * 7) * 0.3
     numeric = approx_fprime(theta, lambda t: objective(t)[0], 1e-6)
     np.testing.assert_allclose(objective(theta)[1], numeric, atol=1e-5)
@@ -71,7 +74,9 @@ def test_the_gradient_agrees_with_finite_differences():
 
 def test_minimum_variance_weights_by_hand():
     np.testing.assert_allclose(minimum_variance(np.diag([1.0, 3.0])), [0.75, 0.25])
-    correlated = np.array([[1.0, 1.9], [1.9, 4.0]])  # unconstrained, the second would get a negative weight
+    correlated = np.array(
+        [[1.0, 1.9], [1.9, 4.0]]
+    )  # unconstrained, the second would get a negative weight
     np.testing.assert_allclose(minimum_variance(correlated), [1.0, 0.0])
 
 
@@ -153,14 +158,28 @@ def as_schema_2(fusion):
     """A council or a method as pathfuse wrote it before the two kinds of endpoints shared a store."""
     council = isinstance(fusion, GaussianAuto)
     members = fusion.members_ if council else {fusion.name: fusion}
-    tensors = {f"{name}/{key}": a for name, method in members.items() for key, a in method.params_.items()}
-    tensors |= {f"{name}/presence/{key}": a for name, method in members.items() for key, a in method.presence_.items()}
+    tensors = {
+        f"{name}/{key}": a for name, method in members.items() for key, a in method.params_.items()
+    }
+    tensors |= {
+        f"{name}/presence/{key}": a
+        for name, method in members.items()
+        for key, a in method.presence_.items()
+    }
     lone = {"bias": np.zeros(1), "sharpness": np.array(1.0)}
-    tensors |= {f"council/{key}": a for key, a in (fusion.council_.params_ if council else lone).items()}
-    tensors |= {f"council/presence/{key}": a for key, a in (fusion.presence_ if council else {}).items()}
+    tensors |= {
+        f"council/{key}": a for key, a in (fusion.council_.params_ if council else lone).items()
+    }
+    tensors |= {
+        f"council/presence/{key}": a for key, a in (fusion.presence_ if council else {}).items()
+    }
     content = {"method": fusion.name, "gaussian": True, "members": list(members)}
     scores = fusion.inner_scores_ if council else {}
-    return {**content, "certificate": fusion.certificate_.as_dict(), "inner_scores": scores}, tensors
+    return {
+        **content,
+        "certificate": fusion.certificate_.as_dict(),
+        "inner_scores": scores,
+    }, tensors
 
 
 @pytest.mark.parametrize("kind", [GaussianAuto, GaussianLogitProd])
@@ -196,13 +215,16 @@ def test_few_cells_are_all_taken_and_the_seed_decides_the_others():
 
 
 def test_weights_are_those_of_all_targets():
-    """Nineteen targets that the second expert knows, and the first, which alone was seen, that the first knows."""
+    """Nineteen targets that the second expert knows, and the first, which alone was seen, that the
+    first knows."""
     rng = np.random.default_rng(0)
     y = rng.normal(size=(20_000, 20))
     sd = np.full((2, 20), [[1.0], [0.1]])
     sd[:, 0] = [0.1, 1.0]
     mean = y[:, None] + sd * rng.normal(size=(20_000, 2, 20))
-    experts = GaussianExperts(mean, np.full_like(mean, 0.5))  # stated alike: the weights must tell them apart
+    experts = GaussianExperts(
+        mean, np.full_like(mean, 0.5)
+    )  # stated alike: the weights must tell them apart
     method = GaussianStaticProduct()
     (params,) = method.fit_path(experts, y, [1.0])
     assert method.share(experts.rows(np.arange(1)), params)[0, 1] > 0.8

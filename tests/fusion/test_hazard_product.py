@@ -1,4 +1,5 @@
-"""The product of hazards: its likelihood, its gradient, and the convex optimum beside other solvers."""
+"""The product of hazards: its likelihood, its gradient, and the convex optimum beside other
+solvers."""
 
 import math
 
@@ -11,7 +12,11 @@ from sklearn.linear_model import LogisticRegression
 from pathfuse.distributions.discrete_time import event_distribution, hazards
 from pathfuse.distributions.likelihood import set_nll
 from pathfuse.fusion.categorical.experts import Experts
-from pathfuse.fusion.categorical.hazard_product import HazardLikelihood, HazardProduct, hazard_logits
+from pathfuse.fusion.categorical.hazard_product import (
+    HazardLikelihood,
+    HazardProduct,
+    hazard_logits,
+)
 from pathfuse.fusion.categorical.static_product import static_objective
 
 T, M = 4, 3
@@ -21,7 +26,9 @@ def cohort(n=150, m=M, seed=0, missing=0.0, half=False):
     """Experts that see the true hazards through noise; about four in ten are censored."""
     rng = np.random.default_rng(seed)
     level = np.linspace(-1.8, -0.8, T) + 1.2 * rng.normal(size=(n, 1))
-    dead_in = np.concatenate([rng.random((n, T)) < expit(level), np.ones((n, 1), dtype=bool)], axis=1).argmax(axis=1)
+    dead_in = np.concatenate(
+        [rng.random((n, T)) < expit(level), np.ones((n, 1), dtype=bool)], axis=1
+    ).argmax(axis=1)
     left_in = np.where(rng.random(n) < 0.5, rng.integers(0, T + 1, size=n), T)
     event = dead_in <= left_in
     last = np.where(event, dead_in, left_in)
@@ -46,7 +53,8 @@ def fit(experts, observed, ridge=None, groups=None):
 
 
 def person_periods(logits, event, last):
-    """One row per patient and bin that the patient entered and whose end is known: the experts' logits, and death."""
+    """One row per patient and bin that the patient entered and whose end is known: the experts'
+    logits, and death."""
     rows, died = [], []
     for n in range(len(logits)):
         for k in range(min(last[n], T - 1) + 1):
@@ -64,7 +72,9 @@ def coefficients(fusion):
 
 def test_hazard_logits_undo_event_distributions():
     experts, _, logits, _ = cohort()
-    np.testing.assert_allclose(hazard_logits(experts).log_prob, logits, atol=2e-3)  # the floor costs a little
+    np.testing.assert_allclose(
+        hazard_logits(experts).log_prob, logits, atol=2e-3
+    )  # the floor costs a little
     assert hazard_logits(experts).shape == (150, M, T)
 
 
@@ -98,7 +108,9 @@ def test_the_likelihood_survives_scores_of_any_size():
 @pytest.mark.parametrize("missing", [0.0, 0.3])
 def test_the_gradient_of_the_objective(missing, half):
     experts, observed, _, _ = cohort(n=40, missing=missing, half=half)
-    objective = static_objective(hazard_logits(experts), observed, 2.0, HazardLikelihood.of(observed))
+    objective = static_objective(
+        hazard_logits(experts), observed, 2.0, HazardLikelihood.of(observed)
+    )
     theta = np.array([0.3, -0.5, 0.1, 0.2])
     numeric = approx_fprime(theta, lambda t: objective(t)[0], 1e-7)
     np.testing.assert_allclose(objective(theta)[1], numeric, atol=1e-6)
@@ -106,10 +118,15 @@ def test_the_gradient_of_the_objective(missing, half):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_optimum_is_that_of_logistic_regression_on_person_periods(seed):
-    """Without ridge, the sharpened weights are the coefficients of a logistic regression without intercept."""
+    """Without ridge, the sharpened weights are the coefficients of a logistic regression without
+    intercept."""
     experts, observed, logits, (event, last) = cohort(n=400, seed=seed)
     rows, died = person_periods(logits, event, last)
-    theirs = LogisticRegression(fit_intercept=False, C=np.inf, tol=1e-10, max_iter=1000).fit(rows, died).coef_[0]
+    theirs = (
+        LogisticRegression(fit_intercept=False, C=np.inf, tol=1e-10, max_iter=1000)
+        .fit(rows, died)
+        .coef_[0]
+    )
     assert theirs.min() > 0.05  # inside the simplex: the constraint does not bind
     fusion = fit(experts, observed, ridge=0.0)
     np.testing.assert_allclose(coefficients(fusion), theirs, atol=0.01)
@@ -123,14 +140,18 @@ def test_the_optimum_on_the_border_is_that_of_a_bounded_solver():
     experts, observed, logits, (event, last) = cohort(n=400)
     logits = logits.copy()
     logits[:, 2] *= -1
-    experts = Experts.from_logits(np.stack([event_distribution(logits[:, j]) for j in range(M)], axis=1))
+    experts = Experts.from_logits(
+        np.stack([event_distribution(logits[:, j]) for j in range(M)], axis=1)
+    )
     rows, died = person_periods(logits, event, last)
     sign = np.where(died, -1.0, 1.0)
 
     def loss(v):
         return np.logaddexp(0, sign * (rows @ v)).sum() / 400
 
-    found = minimize(loss, np.ones(M) / M, bounds=[(0, None)] * M, options={"ftol": 1e-13, "gtol": 1e-9})
+    found = minimize(
+        loss, np.ones(M) / M, bounds=[(0, None)] * M, options={"ftol": 1e-13, "gtol": 1e-9}
+    )
     fusion = fit(experts, observed, ridge=0.0)
     assert found.x[2] == 0
     np.testing.assert_allclose(coefficients(fusion), found.x, atol=0.02)
@@ -158,7 +179,9 @@ def test_permuting_experts_permutes_weights_and_nothing_else():
     turned = Experts(experts.log_prob[:, order], experts.present[:, order])
     one, other = fit(experts, observed, ridge=1.0), fit(turned, observed, ridge=1.0)
     np.testing.assert_allclose(other.weigh(turned), one.weigh(experts)[:, order], atol=2e-3)
-    np.testing.assert_allclose(np.exp(other.combine(turned)), np.exp(one.combine(experts)), atol=1e-3)
+    np.testing.assert_allclose(
+        np.exp(other.combine(turned)), np.exp(one.combine(experts)), atol=1e-3
+    )
 
 
 def test_one_expert_at_sharpness_one_is_that_expert():

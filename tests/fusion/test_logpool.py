@@ -34,7 +34,9 @@ def problem(seed=0, n=40, m=3, k=4, features=5, missing=0.2):
 def test_gradient_agrees_with_finite_differences(equal, decorrelation):
     experts, observed, phi = problem()
     correlation = decorrelation * error_correlation(experts, observed) if decorrelation else None
-    objective = ProductObjective(experts, observed, phi, ridge=0.01, rho=0.02, correlation=correlation, equal=equal)
+    objective = ProductObjective(
+        experts, observed, phi, ridge=0.01, rho=0.02, correlation=correlation, equal=equal
+    )
     theta = np.random.default_rng(1).normal(size=3 + 1 + 15) * 0.3
     if equal:
         theta[:3] = 0
@@ -82,7 +84,8 @@ def test_the_product_by_hand():
 
 
 def test_static_optimum_agrees_with_a_convex_solver():
-    """Without shrinkage the static product is convex in v = s * w >= 0; a bounded solver on v is the reference."""
+    """Without shrinkage the static product is convex in v = s * w >= 0; a bounded solver on v is
+    the reference."""
     experts, observed, _ = problem(seed=3, n=200, missing=0.0)
     observed = np.eye(4, dtype=bool)[observed.argmax(axis=1)]
     objective = ProductObjective(experts, observed, no_features(200), ridge=0.0, prior_rows=0.0)
@@ -90,9 +93,13 @@ def test_static_optimum_agrees_with_a_convex_solver():
     reached = objective(objective.pack(product))[0]
 
     def nll(v):
-        return set_nll(log_softmax(np.einsum("m,nmk->nk", v, experts.log_prob), axis=1), observed).mean()
+        return set_nll(
+            log_softmax(np.einsum("m,nmk->nk", v, experts.log_prob), axis=1), observed
+        ).mean()
 
-    best = minimize(nll, np.full(3, 0.3), bounds=[(0, None)] * 3, method="L-BFGS-B", options={"ftol": 1e-14}).fun
+    best = minimize(
+        nll, np.full(3, 0.3), bounds=[(0, None)] * 3, method="L-BFGS-B", options={"ftol": 1e-14}
+    ).fun
     assert reached == pytest.approx(best, abs=1e-4)
 
 

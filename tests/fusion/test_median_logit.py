@@ -22,10 +22,14 @@ def experts(n=60, seed=0):
 
 
 def test_by_hand_over_the_experts_present():
-    log_prob = np.log([[[0.6, 0.4], [0.9, 0.1], [0.2, 0.8]], [[0.6, 0.4], [np.nan] * 2, [0.2, 0.8]]])
+    log_prob = np.log(
+        [[[0.6, 0.4], [0.9, 0.1], [0.2, 0.8]], [[0.6, 0.4], [np.nan] * 2, [0.2, 0.8]]]
+    )
     model = pathfuse.MedianLogit().fit(log_prob, [0, 1])
     middle = np.stack([log_prob[0, 0], (log_prob[1, 0] + log_prob[1, 2]) / 2])  # of two, their mean
-    np.testing.assert_allclose(model.predict_log_proba(log_prob), log_softmax(middle, axis=1), atol=1e-12)
+    np.testing.assert_allclose(
+        model.predict_log_proba(log_prob), log_softmax(middle, axis=1), atol=1e-12
+    )
     np.testing.assert_allclose(model.weights(log_prob), [[1 / 3] * 3, [1 / 2, 0, 1 / 2]])
 
 
@@ -47,4 +51,6 @@ def test_auto_and_choose_are_the_same_bytes_with_and_without_it(monkeypatch):
         other, arrays = dump(kind().fit(logits, y))
         assert other == content
         assert "median_logit" not in str(content)
-        assert {name: a.tobytes() for name, a in arrays.items()} == {name: a.tobytes() for name, a in tensors.items()}
+        assert {name: a.tobytes() for name, a in arrays.items()} == {
+            name: a.tobytes() for name, a in tensors.items()
+        }

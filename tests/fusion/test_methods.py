@@ -1,4 +1,5 @@
-"""What single methods must do beyond the contract suite; values by hand or by an independent library."""
+"""What single methods must do beyond the contract suite; values by hand or by an independent
+library."""
 
 import numpy as np
 import pytest
@@ -25,7 +26,10 @@ def regions(n, seed, k=3):
     rng = np.random.default_rng(seed)
     y, region = rng.integers(k, size=n), rng.random(n) < 0.5
     strength = np.where(np.stack([region, ~region], axis=1), 4.0, 0.3)
-    logits = strength[:, :, None] * np.eye(k)[y][:, None] + rng.normal(size=(n, 2, k)) * strength[:, :, None] / 3
+    logits = (
+        strength[:, :, None] * np.eye(k)[y][:, None]
+        + rng.normal(size=(n, 2, k)) * strength[:, :, None] / 3
+    )
     wrong = rng.normal(size=(n, 2, k)) * 1.2
     return np.where(strength[:, :, None] > 1, logits, wrong), y
 
@@ -42,7 +46,9 @@ def test_gate_features_by_hand():
 
 
 def test_gate_features_of_two_classes_drop_the_margin():
-    features, _ = gate_features(Experts(np.log([[[0.7, 0.3], [0.4, 0.6]]]), np.ones((1, 2), dtype=bool)))
+    features, _ = gate_features(
+        Experts(np.log([[[0.7, 0.3], [0.4, 0.6]]]), np.ones((1, 2), dtype=bool))
+    )
     assert features.shape == (1, 2 * 2 + 2)
 
 
@@ -99,7 +105,10 @@ def test_sharpness_repairs_under_confidence():
 def test_decorrelation_moves_weight_between_alike_experts():
     logits, y = regions(300, 4)
     trio = np.concatenate([logits, logits[:, :1] + 0.01], axis=1)  # experts 0 and 2 err alike
-    plain, penalised = LogitProd(rho=1.0).fit(trio, y), LogitProd(rho=1.0, decorrelation=1.0).fit(trio, y)
+    plain, penalised = (
+        LogitProd(rho=1.0).fit(trio, y),
+        LogitProd(rho=1.0, decorrelation=1.0).fit(trio, y),
+    )
     assert penalised.weights(trio)[:, 1].mean() > plain.weights(trio)[:, 1].mean()
 
 
@@ -148,8 +157,14 @@ def test_imputation_beats_leaving_gaps_at_the_mean():
     logits[gaps] = np.nan
     fit, test = slice(0, 400), slice(400, None)
     stacking, judged = Stacking(C=1.0).fit(logits[fit], y[fit]), Experts.from_logits(logits[test])
-    at_mean = {**stacking.params_, "imputer_covariance": np.diag(np.diag(stacking.params_["imputer_covariance"]))}
-    nll, rival = (-stacking.pool(judged, p)[np.arange(400), y[test]].mean() for p in (stacking.params_, at_mean))
+    at_mean = {
+        **stacking.params_,
+        "imputer_covariance": np.diag(np.diag(stacking.params_["imputer_covariance"])),
+    }
+    nll, rival = (
+        -stacking.pool(judged, p)[np.arange(400), y[test]].mean()
+        for p in (stacking.params_, at_mean)
+    )
     assert nll < rival
 
 
@@ -164,7 +179,8 @@ def test_best_expert_stands_in_for_absent_ones_in_the_certificate():
 
 
 def test_fallback_when_shrinkage_ends_above_the_best_expert():
-    """One perfect expert among noise, pulled towards equal weights: the fit must not end above that expert."""
+    """One perfect expert among noise, pulled towards equal weights: the fit must not end above that
+    expert."""
     rng = np.random.default_rng(0)
     y = rng.integers(2, size=30)
     noise = 4 * rng.normal(size=(30, 6, 2))
@@ -186,7 +202,8 @@ def test_the_council_holds_and_reports():
 
 
 def test_weights_of_the_council_are_the_powers_of_the_experts():
-    """A product of products is one: multiplying the experts' distributions with these powers gives the prediction."""
+    """A product of products is one: multiplying the experts' distributions with these powers gives
+    the prediction."""
     logits, y = regions(120, 5)
     auto, experts = Auto().fit(logits, y), Experts.from_logits(logits)
     bias = dict(zip(auto.members_, auto.council_.params_["bias"], strict=True))
@@ -202,7 +219,9 @@ def test_weights_of_the_council_are_the_powers_of_the_experts():
     np.testing.assert_allclose(np.exp(auto.combine(experts)), np.exp(expected), atol=1e-6)
     weights = auto.weights(logits)
     np.testing.assert_allclose(weights, powers / powers.sum(axis=1, keepdims=True), rtol=1e-12)
-    assert np.abs(weights - auto.members_["logitprod"].weights(logits)).max() > 0.01  # not those of one member
+    assert (
+        np.abs(weights - auto.members_["logitprod"].weights(logits)).max() > 0.01
+    )  # not those of one member
 
 
 def test_choose_takes_the_lowest_inner_score():

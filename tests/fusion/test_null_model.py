@@ -19,7 +19,8 @@ def test_of_classes_it_is_their_frequencies(labels):
 def test_of_censored_follow_up_it_is_kaplan_meier_on_the_bins():
     rng = np.random.default_rng(0)
     edges, n = np.arange(1.0, 6.0), 300
-    # Events lie inside bins, censoring on their ends: then "outlived its bin" is all that a censored case says.
+    # Events lie inside bins, censoring on their ends: then "outlived its bin" is all that a
+    # censored case says.
     bins, event = rng.integers(0, 6, size=n), rng.random(n) < 0.6
     event |= bins == 5  # beyond the last edge
     outcome = np.arange(6)
@@ -46,4 +47,6 @@ def test_an_outcome_without_a_row_counts_as_half_a_row():
 
 def test_moments_are_those_of_the_known_values():
     target = np.array([[1.0, np.nan, np.nan], [3.0, 4.0, np.nan], [5.0, 8.0, np.nan]])
-    assert null_moments(target).tolist() == pytest.approx([3.0, 6.0, np.nan, 8 / 3, 4.0, np.nan], nan_ok=True)
+    assert null_moments(target).tolist() == pytest.approx(
+        [3.0, 6.0, np.nan, 8 / 3, 4.0, np.nan], nan_ok=True
+    )

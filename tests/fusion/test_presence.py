@@ -1,4 +1,5 @@
-"""Absent experts: what is left is as sharp as it deserves, and never much worse than its equal product."""
+"""Absent experts: what is left is as sharp as it deserves, and never much worse than its equal
+product."""
 
 from itertools import combinations
 
@@ -29,7 +30,8 @@ FUSIONS = {
 
 
 def independent(rng, n, n_experts=M, k=3):
-    """Experts that are right about themselves and make mistakes of their own: together they deserve to be sharp."""
+    """Experts that are right about themselves and make mistakes of their own: together they deserve
+    to be sharp."""
     y = rng.integers(k, size=n)
     skill = np.linspace(0.8, 1.6, n_experts)[:, None]
     scores = skill * np.eye(k)[y][:, None] + rng.normal(size=(n, n_experts, k))
@@ -61,7 +63,8 @@ def fitted(request, rows):
 
 @pytest.mark.parametrize("size", [1, 2, 4])
 def test_what_is_left_is_not_worse_than_its_equal_product(rows, fitted, size):
-    """Issue 15, item 9: a fusion of five that has one was worse than that expert alone in four of five cases."""
+    """Issue 15, item 9: a fusion of five that has one was worse than that expert alone in four of
+    five cases."""
     unseen, truth = rows[2:]
     equal = UniformProduct().fit(rows[0], rows[1])
     for shown in combinations(range(M), size):
@@ -104,7 +107,9 @@ def test_it_is_stored(rows, fitted):
 
 def test_models_without_it_predict_as_before(rows, fitted):
     content, tensors = dump(fitted)
-    old = restore(content, {name: array for name, array in tensors.items() if "presence/" not in name})
+    old = restore(
+        content, {name: array for name, array in tensors.items() if "presence/" not in name}
+    )
     kept = Experts.from_logits(only(rows[2][:30], [1, 3]))
     assert np.isfinite(old.combine(kept)).all()
 
@@ -116,7 +121,9 @@ def test_every_set_has_a_view_of_its_own_up_to_a_number_of_experts():
     assert list(found) == list(range(1, 15))
     for group, hidden in found.items():
         assert (group_of(hidden.shown) == group).all()
-        assert len(hidden.rows) == (20 if group & 1 else 30)  # only rows that the shown experts scored
+        assert len(hidden.rows) == (
+            20 if group & 1 else 30
+        )  # only rows that the shown experts scored
     many = hide_all_but(np.ones((30, MAX_EXPERTS + 1), dtype=bool), 0)
     assert [hidden.group for hidden in many] == list(range(1, complete_group(MAX_EXPERTS + 1)))
     assert all((hidden.shown.sum(axis=1) == hidden.group).all() for hidden in many)
@@ -128,7 +135,9 @@ def test_an_expert_that_no_fit_row_has_is_as_if_it_were_not_there():
     assert [hidden.group for hidden in hide_all_but(present, 0)] == [1, 2]
     logits, _ = independent(np.random.default_rng(0), 12, 3)
     logits[:, 2] = np.nan
-    assert all(not view.experts.present[:, 2].any() for view in views(Experts.from_logits(logits), 0))
+    assert all(
+        not view.experts.present[:, 2].any() for view in views(Experts.from_logits(logits), 0)
+    )
 
 
 @pytest.mark.parametrize("method", ["static_product", "covariance_product", "stacking", "auto"])
@@ -151,4 +160,7 @@ def test_a_regression_that_lacks_experts_is_not_worse_than_their_equal_product(m
             mean, variance = unseen.mean.copy(), unseen.variance.copy()
             mean[:, gone], variance[:, gone] = np.nan, np.nan
             kept = GaussianExperts(mean, variance)
-            assert GAUSSIAN.score(fused.combine(kept), later) < GAUSSIAN.score(even.combine(kept), later) + 0.02, shown
+            assert (
+                GAUSSIAN.score(fused.combine(kept), later)
+                < GAUSSIAN.score(even.combine(kept), later) + 0.02
+            ), shown

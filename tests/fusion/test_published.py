@@ -31,7 +31,11 @@ from pathfuse.fusion.store import dump, restore
 
 torch = pytest.importorskip("torch")
 
-LATER, TAIL, DEAD = [False, False, True, True], [False, False, False, True], [False, True, False, False]
+LATER, TAIL, DEAD = (
+    [False, False, True, True],
+    [False, False, False, True],
+    [False, True, False, False],
+)
 
 
 def experts_of(n=80, m=3, k=3, seed=0, missing=0.0):
@@ -48,16 +52,22 @@ def experts_of(n=80, m=3, k=3, seed=0, missing=0.0):
 def survival_of(n=80, m=3, t=3, seed=0):
     rng = np.random.default_rng(seed)
     risk = rng.normal(size=n)
-    hazard = risk[:, None, None] * np.linspace(1.5, 0.1, m)[:, None] + rng.normal(size=(n, m, t)) - 0.5
+    hazard = (
+        risk[:, None, None] * np.linspace(1.5, 0.1, m)[:, None] + rng.normal(size=(n, m, t)) - 0.5
+    )
     log_prob = floor_log_prob(event_distribution(hazard.reshape(n * m, t))).reshape(n, m, t + 1)
     place = np.clip(np.argsort(np.argsort(-risk + 0.5 * rng.normal(size=n))) * (t + 1) // n, 0, t)
     outcome, censored = np.arange(t + 1), rng.random(n) < 0.4
-    observed = np.where(censored[:, None], outcome > np.minimum(place, t - 1)[:, None], outcome == place[:, None])
+    observed = np.where(
+        censored[:, None], outcome > np.minimum(place, t - 1)[:, None], outcome == place[:, None]
+    )
     return Experts(log_prob, np.ones((n, m), dtype=bool)), observed
 
 
 def objective_of(experts, observed, recipe, quirks=()):
-    loss = np.stack([set_nll(experts.log_prob[:, m], observed) for m in range(experts.shape[1])], axis=1)
+    loss = np.stack(
+        [set_nll(experts.log_prob[:, m], observed) for m in range(experts.shape[1])], axis=1
+    )
     correlation = torch.from_numpy(loss_correlation(loss, experts.present))
     part = Part.of(experts, observed, RECIPES[recipe])
     return Objective(RECIPES[recipe], frozenset(quirks), correlation), part
@@ -89,7 +99,9 @@ def test_rates_restart_where_they_should():
 def test_rates_are_torchs_own_warm_restarts(name):
     recipe = RECIPES[name]
     adam = torch.optim.Adam([torch.zeros(1, requires_grad=True)], lr=recipe.rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(adam, 10, 2, eta_min=recipe.lowest_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(
+        adam, 10, 2, eta_min=recipe.lowest_rate
+    )
     for epoch in range(1, 81):
         assert learning_rate(recipe, epoch) == pytest.approx(schedule.get_last_lr()[0], rel=1e-9)
         adam.step()
@@ -129,7 +141,9 @@ def test_stored_bin_gates_pool_as_trained_ones():
     objective, part = objective_of(experts, observed, "survival")
     gates = random_gates(4, 3, 11)
     pooled = objective.pooled(gates.weights(part), part).detach().numpy()
-    np.testing.assert_allclose(LogitProd().pool(experts, published.as_params(*gates.state(), 4)), pooled, atol=1e-12)
+    np.testing.assert_allclose(
+        LogitProd().pool(experts, published.as_params(*gates.state(), 4)), pooled, atol=1e-12
+    )
 
 
 def test_the_correlation_is_what_its_steps_come_to():
@@ -186,7 +200,9 @@ def test_concordance_of_bins_by_hand():
     assert bin_concordance(np.array([4.0, 3.0, 2.0, 1.0]), observed) == 1
     assert bin_concordance(np.array([1.0, 2.0, 3.0, 4.0]), observed) == 0
     assert bin_concordance(np.zeros(4), observed) == 0.5
-    assert bin_concordance(np.array([4.0, 2.0, 3.0, 1.0]), observed) == pytest.approx(4 / 5)  # 3 + 2 pairs, 1 wrong
+    assert bin_concordance(np.array([4.0, 2.0, 3.0, 1.0]), observed) == pytest.approx(
+        4 / 5
+    )  # 3 + 2 pairs, 1 wrong
     assert np.isnan(bin_concordance(np.zeros(2), np.array([TAIL, LATER])))
 
 
@@ -208,7 +224,9 @@ def test_quirk_no_survival_gradient_leaves_the_penalty_alone():
     whole = slopes(gates, objective.task(weights, part) + objective.penalty(weights))
     alone = slopes(gates, objective.penalty(gates.weights(part)))
     assert all(torch.equal(a, b) for a, b in zip(whole, alone, strict=True))
-    assert objective.task(weights, part).item() == repaired.task(weights, part).item()  # same value, no gradient
+    assert (
+        objective.task(weights, part).item() == repaired.task(weights, part).item()
+    )  # same value, no gradient
     weights = gates.weights(part)
     both = slopes(gates, repaired.task(weights, part) + repaired.penalty(weights))
     assert not torch.allclose(both[1], alone[1], atol=1e-4)
@@ -225,15 +243,22 @@ def test_quirk_unnormalised_mutation_is_a_sum_of_the_experts_losses():
     expected = (weights[:, 0].detach().numpy() * loss).sum(axis=1).mean()
     assert objective.task(weights, part).item() == pytest.approx(expected, abs=1e-12)
     repaired, _ = objective_of(experts, observed, "mutation")
-    assert repaired.task(weights, part).item() < expected - 0.01  # Jensen: normalising is worth something
+    assert (
+        repaired.task(weights, part).item() < expected - 0.01
+    )  # Jensen: normalising is worth something
 
 
 def test_quirk_last_epoch_returns_the_last_where_the_default_returns_the_best(monkeypatch):
-    """Labels of the validation rows are turned round, so that training makes them worse from the first epoch on."""
-    monkeypatch.setitem(published.RECIPES, "classification", published.PublishedRecipe(rate=1e-2, patience=4))
+    """Labels of the validation rows are turned round, so that training makes them worse from the
+    first epoch on."""
+    monkeypatch.setitem(
+        published.RECIPES, "classification", published.PublishedRecipe(rate=1e-2, patience=4)
+    )
     experts, observed, _ = experts_of(n=100)
     held_out = validation_part(observed, 0)[1]
-    monkeypatch.setattr(published, "validation_part", lambda *_: (np.setdiff1d(np.arange(100), held_out), held_out))
+    monkeypatch.setattr(
+        published, "validation_part", lambda *_: (np.setdiff1d(np.arange(100), held_out), held_out)
+    )
     observed[held_out] = observed[held_out][:, [1, 2, 0]]
     best = train(experts, observed, "classification", (), 0)
     last = train(experts, observed, "classification", ("last_epoch",), 0)
@@ -241,16 +266,26 @@ def test_quirk_last_epoch_returns_the_last_where_the_default_returns_the_best(mo
     assert (best.epoch, last.epoch) == (1, 5)  # patience 4
     assert best.epoch == 1 + int(np.argmin(best.validation))
     first = train(experts, observed, "classification", (), 0, epochs=1)
-    np.testing.assert_array_equal(best.gate, first.gate)  # a real copy, untouched by the epochs after it
+    np.testing.assert_array_equal(
+        best.gate, first.gate
+    )  # a real copy, untouched by the epochs after it
     assert np.abs(last.bias).max() > 2 * np.abs(best.bias).max()
 
 
 def test_quirk_dropped_rows_trains_nothing_below_16_rows():
     experts, observed, logits = experts_of(n=18)  # 14 or 15 of them are for training
-    quirky = LogitProd(variant="published", quirks=("dropped_rows",), epochs=3).fit(logits, observed)
+    quirky = LogitProd(variant="published", quirks=("dropped_rows",), epochs=3).fit(
+        logits, observed
+    )
     np.testing.assert_array_equal(quirky.weights(logits), np.full((18, 3), 1 / 3))
-    assert train(experts, observed, "classification", ("dropped_rows",), 0, 3).validation == (0.0, 0.0, 0.0)
-    assert np.ptp(LogitProd(variant="published", epochs=3).fit(logits, observed).weights(logits)) > 0
+    assert train(experts, observed, "classification", ("dropped_rows",), 0, 3).validation == (
+        0.0,
+        0.0,
+        0.0,
+    )
+    assert (
+        np.ptp(LogitProd(variant="published", epochs=3).fit(logits, observed).weights(logits)) > 0
+    )
 
 
 def test_quirk_dropped_rows_forgets_up_to_15_rows_of_each_part():
@@ -269,7 +304,10 @@ def test_quirk_dropped_rows_freezes_the_choice_at_epoch_1_below_16_validation_ro
     ("options", "message"),
     [
         ({"quirks": ("typo",)}, "quirk 'typo' is unknown"),
-        ({"quirks": ("no_survival_gradient",)}, "belongs to the recipe survival, not to 'classification'"),
+        (
+            {"quirks": ("no_survival_gradient",)},
+            "belongs to the recipe survival, not to 'classification'",
+        ),
         ({"quirks": ("dropped_rows",), "recipe": "survival"}, "not to 'survival'"),
         ({"recipe": "wsi"}, "recipe 'wsi' is unknown"),
         ({"variant": "original"}, "variant 'original' is unknown"),
@@ -295,7 +333,10 @@ def test_a_fit_moves_towards_the_better_expert():
     fusion = LogitProd(variant="published", epochs=20).fit(logits, observed)
     weights = fusion.weights(logits).mean(axis=0)
     assert weights[0] > 1 / 3 + 1e-4 > 1 / 3 > weights[2]
-    assert fusion.certificate_.fused < set_nll(log_softmax(experts.log_prob.mean(axis=1)), observed).mean()
+    assert (
+        fusion.certificate_.fused
+        < set_nll(log_softmax(experts.log_prob.mean(axis=1)), observed).mean()
+    )
 
 
 def test_a_survival_fit_moves():
@@ -333,10 +374,14 @@ def test_store_round_trip(k):
 
 
 def test_the_certificate_never_rewrites_a_published_fit():
-    """One expert is far better, which tiny steps cannot reach: the guarantee does not hold, and says so."""
+    """One expert is far better, which tiny steps cannot reach: the guarantee does not hold, and
+    says so."""
     rng = np.random.default_rng(0)
     y = np.arange(60) % 3
-    logits = rng.normal(size=(60, 3, 3)) * 4 + np.array([12.0, -8.0, -8.0])[:, None] * np.eye(3)[y][:, None]
+    logits = (
+        rng.normal(size=(60, 3, 3)) * 4
+        + np.array([12.0, -8.0, -8.0])[:, None] * np.eye(3)[y][:, None]
+    )
     fusion = LogitProd(variant="published", epochs=2).fit(logits, y)
     assert not fusion.certificate_.holds
     assert fusion.certificate_.fallback is None

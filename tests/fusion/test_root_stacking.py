@@ -1,4 +1,5 @@
-"""A curve in place of a line: it helps where an expert's sureness means something else than its log-odds say."""
+"""A curve in place of a line: it helps where an expert's sureness means something else than its
+log-odds say."""
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ from pathfuse.fusion.categorical.experts import Experts
 
 
 def bent(n, seed):
-    """An expert whose sure predictions are right and whose others are upside down: no line can say that."""
+    """An expert whose sure predictions are right and whose others are upside down: no line can say
+    that."""
     rng = np.random.default_rng(seed)
     log_odds = rng.normal(scale=2.0, size=n)
     truth = rng.random(n) < 1 / (1 + np.exp(-np.where(np.abs(log_odds) > 2, log_odds, -log_odds)))

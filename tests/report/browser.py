@@ -1,4 +1,5 @@
-"""A headless Chromium over the DevTools protocol, through a pipe: no driver, no port, no package needed."""
+"""A headless Chromium over the DevTools protocol, through a pipe: no driver, no port, no package
+needed."""
 
 import fcntl
 import json
@@ -25,14 +26,21 @@ def installed() -> str | None:
 
 def find_chromium() -> str | None:
     """Path of a Chromium; Debian's is installed where there is none and we are root."""
-    if installed() or os.environ.get("PATHFUSE_OFFLINE") or not shutil.which("apt-get") or os.geteuid() != 0:
+    if (
+        installed()
+        or os.environ.get("PATHFUSE_OFFLINE")
+        or not shutil.which("apt-get")
+        or os.geteuid() != 0
+    ):
         return installed()
     with (Path(tempfile.gettempdir()) / "pathfuse-browser.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # tests may run in several processes
         for command in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
             if not installed():
                 environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-                subprocess.run(["apt-get", "-qq", *command], env=environment, capture_output=True, timeout=600)
+                subprocess.run(
+                    ["apt-get", "-qq", *command], env=environment, capture_output=True, timeout=600
+                )
     return installed()
 
 
@@ -64,7 +72,9 @@ class Browser:
         os.close(theirs_out)
         self.buffer, self.number, self.events, self.session = b"", 0, [], None
         tab = next(t for t in self.call("Target.getTargets")["targetInfos"] if t["type"] == "page")
-        self.session = self.call("Target.attachToTarget", targetId=tab["targetId"], flatten=True)["sessionId"]
+        self.session = self.call("Target.attachToTarget", targetId=tab["targetId"], flatten=True)[
+            "sessionId"
+        ]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
 
@@ -101,7 +111,9 @@ class Browser:
             self.events.append(message)
         return message
 
-    def open(self, path: Path, width: int = 1200, height: int = 900, dark: bool = False, scale: float = 1) -> None:
+    def open(
+        self, path: Path, width: int = 1200, height: int = 900, dark: bool = False, scale: float = 1
+    ) -> None:
         """Opens a file and waits until it is loaded."""
         self.look(width, height, dark, scale)
         self.events.clear()
@@ -110,17 +122,25 @@ class Browser:
             if self.receive() is None:
                 raise TimeoutError("load")
 
-    def look(self, width: int = 1200, height: int = 900, dark: bool = False, scale: float = 1) -> None:
+    def look(
+        self, width: int = 1200, height: int = 900, dark: bool = False, scale: float = 1
+    ) -> None:
         """Size of the window, and the colour scheme that the system asks for."""
         self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=False
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=scale,
+            mobile=False,
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
 
     def run(self, script: str):
         """The value of a JavaScript expression."""
-        answer = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        answer = self.call(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
+        )
         if "exceptionDetails" in answer:
             raise RuntimeError(str(answer["exceptionDetails"])[:2000])
         return answer["result"].get("value")
@@ -150,15 +170,26 @@ class Browser:
             what = event["params"]
             if event["method"] == "Runtime.exceptionThrown":
                 found.append(str(what["exceptionDetails"])[:500])
-            if event["method"] == "Runtime.consoleAPICalled" and what["type"] in ("error", "warning", "assert"):
+            if event["method"] == "Runtime.consoleAPICalled" and what["type"] in (
+                "error",
+                "warning",
+                "assert",
+            ):
                 found.append(str(what["args"])[:500])
-            if event["method"] == "Log.entryAdded" and what["entry"]["level"] in ("error", "warning"):
+            if event["method"] == "Log.entryAdded" and what["entry"]["level"] in (
+                "error",
+                "warning",
+            ):
                 found.append(what["entry"]["text"])
         return found
 
     def requests(self) -> list[str]:
         """Everything that the page asked for."""
-        return [e["params"]["request"]["url"] for e in self.events if e["method"] == "Network.requestWillBeSent"]
+        return [
+            e["params"]["request"]["url"]
+            for e in self.events
+            if e["method"] == "Network.requestWillBeSent"
+        ]
 
     def close(self) -> None:
         """Ends the browser and removes its profile."""

@@ -1,7 +1,8 @@
-"""The page in a real browser: headless Chromium, driven by keyboard and mouse over the DevTools protocol.
+"""The page in a real browser: headless Chromium, driven by keyboard and mouse over the DevTools
+protocol.
 
-Where there is no Chromium and it cannot be installed, all this is skipped, loudly. axe-core comes from npm into a cache
-outside the repository.
+Where there is no Chromium and it cannot be installed, all this is skipped, loudly. axe-core comes
+from npm into a cache outside the repository.
 """
 
 import importlib.util
@@ -56,7 +57,9 @@ def axe(tmp_path_factory):
         if npm is None or os.environ.get("PATHFUSE_OFFLINE"):
             loud_skip("no npm to fetch axe-core with: accessibility was not checked")
         place = tmp_path_factory.mktemp("npm")
-        run = subprocess.run([npm, "pack", "--silent", AXE], cwd=place, capture_output=True, timeout=300)
+        run = subprocess.run(
+            [npm, "pack", "--silent", AXE], cwd=place, capture_output=True, timeout=300
+        )
         packed = list(place.glob("axe-core-*.tgz"))
         if run.returncode != 0 or not packed:
             loud_skip("axe-core could not be fetched from npm: accessibility was not checked")
@@ -71,7 +74,8 @@ def axe(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
-    """Reports of ``fuse`` on three endpoints and of ``evaluate``, with sites, tests and ablation where possible."""
+    """Reports of ``fuse`` on three endpoints and of ``evaluate``, with sites, tests and ablation
+    where possible."""
     place, studies = tmp_path_factory.mktemp("pages"), {}
     rng = np.random.default_rng(0)
     n = 120
@@ -131,7 +135,9 @@ def test_no_error_and_no_request(tab, pages, kind):
 def test_the_browser_sees_errors_and_requests(tab, tmp_path):
     """The checks above can fail."""
     page = tmp_path / "bad.html"
-    page.write_text("<!doctype html><title>x</title><img src='file:///nowhere.png'><script>throw Error('x')</script>")
+    page.write_text(
+        "<!doctype html><title>x</title><img src='file:///nowhere.png'><script>throw Error('x')</script>"
+    )
     tab.open(page)
     assert len(tab.problems()) >= 2
     assert "file:///nowhere.png" in tab.requests()
@@ -202,7 +208,9 @@ def test_the_first_key_leads_to_the_results(tab, pages):
 
 
 def background(tab):
-    return sum(map(int, re.findall(r"\d+", tab.run("getComputedStyle(document.body).backgroundColor"))[:3]))
+    return sum(
+        map(int, re.findall(r"\d+", tab.run("getComputedStyle(document.body).backgroundColor"))[:3])
+    )
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -211,11 +219,17 @@ def test_light_and_dark(tab, pages, dark):
     tab.run("localStorage.clear()")
     tab.open(pages["classes"], dark=dark)
     assert (background(tab) < 200) == dark
-    assert tab.run("document.getElementById('theme').getAttribute('aria-pressed')") == str(dark).lower()
+    assert (
+        tab.run("document.getElementById('theme').getAttribute('aria-pressed')")
+        == str(dark).lower()
+    )
     ink = tab.run("getComputedStyle(document.querySelector('figure svg text')).fill")
     tab.click("#theme")
     assert (background(tab) < 200) == (not dark)
-    assert tab.run("document.getElementById('theme').getAttribute('aria-pressed')") == str(not dark).lower()
+    assert (
+        tab.run("document.getElementById('theme').getAttribute('aria-pressed')")
+        == str(not dark).lower()
+    )
     assert tab.run("getComputedStyle(document.querySelector('figure svg text')).fill") != ink
     tab.click("#theme")
     assert (background(tab) < 200) == dark
@@ -224,10 +238,16 @@ def test_light_and_dark(tab, pages, dark):
 
 def test_it_prints_light_and_without_buttons(tab, pages):
     tab.open(pages["survival"], dark=True)
-    tab.call("Emulation.setEmulatedMedia", media="print", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+    tab.call(
+        "Emulation.setEmulatedMedia",
+        media="print",
+        features=[{"name": "prefers-color-scheme", "value": "dark"}],
+    )
     try:
         assert background(tab) > 700
-        assert tab.run("[...document.querySelectorAll('.act, nav')].every(e => e.offsetParent === null)")
+        assert tab.run(
+            "[...document.querySelectorAll('.act, nav')].every(e => e.offsetParent === null)"
+        )
         shown = "[...document.querySelectorAll('h2, figure, table')].every(e => e.getBoundingClientRect().height > 0)"
         assert tab.run(shown)
         assert len(tab.call("Page.printToPDF", paperWidth=8.27, paperHeight=11.69)["data"]) > 10_000
@@ -254,16 +274,22 @@ def test_axe_finds_nothing_serious(tab, pages, axe, kind, dark):
     tab.open(pages[kind], dark=dark)
     tab.run(f"{axe}; 0")
     found = json.loads(
-        tab.run("axe.run(document, {resultTypes: ['violations']}).then(r => JSON.stringify(r.violations))")
+        tab.run(
+            "axe.run(document, {resultTypes: ['violations']}).then(r => JSON.stringify(r.violations))"
+        )
     )
-    serious = [(v["id"], v["impact"], v["nodes"][0]["html"][:200]) for v in found if v["impact"] in SERIOUS]
+    serious = [
+        (v["id"], v["impact"], v["nodes"][0]["html"][:200]) for v in found if v["impact"] in SERIOUS
+    ]
     assert serious == []
 
 
 def test_axe_sees_violations(tab, axe, tmp_path):
     """The check above can fail."""
     page = tmp_path / "bad.html"
-    page.write_text("<!doctype html><title>x</title><body><button></button><p style='color:#eee'>pale words</p>")
+    page.write_text(
+        "<!doctype html><title>x</title><body><button></button><p style='color:#eee'>pale words</p>"
+    )
     tab.open(page)
     tab.run(f"{axe}; 0")
     found = json.loads(tab.run("axe.run().then(r => JSON.stringify(r.violations.map(v => v.id)))"))

@@ -12,11 +12,26 @@ TEST = "paired bootstrap by patient, 2000 resamples"
 
 
 def manifest_of(**more):
-    return {"rows": ROWS, "experts": {"uni": {}, "virchow2": {}}, "endpoint": {"kind": "multiclass"}, **more}
+    return {
+        "rows": ROWS,
+        "experts": {"uni": {}, "virchow2": {}},
+        "endpoint": {"kind": "multiclass"},
+        **more,
+    }
 
 
 def comparisons_of(*rows):
-    names = ["method", "reference", "output", "metric", "difference", "ci_low", "ci_high", "p_value", "test"]
+    names = [
+        "method",
+        "reference",
+        "output",
+        "metric",
+        "difference",
+        "ci_low",
+        "ci_high",
+        "p_value",
+        "test",
+    ]
     kinds = [pl.String] * 4 + [pl.Float64] * 4 + [pl.String]
     return pl.DataFrame(list(rows), schema=dict(zip(names, kinds, strict=True)), orient="row")
 
@@ -29,7 +44,9 @@ BETTER = ("fused", "best_expert", "all", "nll", -0.105, -0.2, -0.05, 0.001, TEST
 
 
 def test_the_best_expert_is_named():
-    said = headline(comparisons_of(BETTER), manifest_of(best_experts=[{"fold": None, "all": "uni"}]))
+    said = headline(
+        comparisons_of(BETTER), manifest_of(best_experts=[{"fold": None, "all": "uni"}])
+    )
     assert said == (
         "The fusion's NLL is 0.105 better than that of the best expert of the fit rows (uni): difference -0.105, "
         "95 % interval -0.200 to -0.050; 228 samples of 114 patients."
@@ -38,7 +55,8 @@ def test_the_best_expert_is_named():
 
 def test_folds_that_picked_different_experts_are_named_and_one_expert_alone_stands_beside():
     manifest = manifest_of(
-        best_experts=picks("uni", "uni", "virchow2", "uni", "virchow2"), best_expert_of_all_folds="uni"
+        best_experts=picks("uni", "uni", "virchow2", "uni", "virchow2"),
+        best_expert_of_all_folds="uni",
     )
     alone = ("fused", "uni", "all", "nll", 0.012, -0.01, 0.03, 0.4, TEST)
     said = headline(comparisons_of(BETTER, alone), manifest)
@@ -58,11 +76,19 @@ def test_one_expert_in_every_fold_needs_no_second_figure():
 
 def test_labels_that_picked_different_experts_are_counted():
     best = [{"fold": None, "KRAS": "uni", "TP53": "virchow2", "EGFR": "uni"}]
-    assert "(uni 2 times; virchow2 once)" in headline(comparisons_of(BETTER), manifest_of(best_experts=best))
+    assert "(uni 2 times; virchow2 once)" in headline(
+        comparisons_of(BETTER), manifest_of(best_experts=best)
+    )
 
 
 def null(difference, low, high, better, method="fused"):
-    own = {"nll": 1.1 + difference, "difference": difference, "ci_low": low, "ci_high": high, "better": better}
+    own = {
+        "nll": 1.1 + difference,
+        "difference": difference,
+        "ci_low": low,
+        "ci_high": high,
+        "better": better,
+    }
     what = "the class frequencies of the fit rows"
     return {"what": what, "outputs": {"all": {"nll": 1.1, "methods": {method: own}}}}
 
@@ -105,9 +131,13 @@ def test_who_learned_nothing_is_not_praised(found, said):
     assert headline(comparisons_of(BETTER), manifest_of(null_model=found)) == said
 
 
-@pytest.mark.parametrize("found", [null(-0.2, -0.3, -0.1, True), null(-0.2, None, None, None), None])
+@pytest.mark.parametrize(
+    "found", [null(-0.2, -0.3, -0.1, True), null(-0.2, None, None, None), None]
+)
 def test_who_learned_something_or_may_have_is_beside_the_best_expert(found):
-    assert "better than that of the best expert" in headline(comparisons_of(BETTER), manifest_of(null_model=found))
+    assert "better than that of the best expert" in headline(
+        comparisons_of(BETTER), manifest_of(null_model=found)
+    )
 
 
 @pytest.mark.parametrize(
@@ -139,7 +169,10 @@ ENDPOINTS = {
 
 
 def calibration(**slopes):
-    return {name: dict(zip(("slope", "slope_low", "slope_high"), s, strict=True)) for name, s in slopes.items()}
+    return {
+        name: dict(zip(("slope", "slope_low", "slope_high"), s, strict=True))
+        for name, s in slopes.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -162,7 +195,9 @@ def test_too_sure_and_too_timid_follow_from_the_interval(kind, slope, said):
 
 
 def test_of_several_labels_those_are_named_whose_interval_excludes_one():
-    found = calibration(KRAS=(0.5, 0.4, 0.6), TP53=(1.0, 0.7, 1.4), EGFR=(2.0, 1.5, 3.0), RB1=(None, None, None))
+    found = calibration(
+        KRAS=(0.5, 0.4, 0.6), TP53=(1.0, 0.7, 1.4), EGFR=(2.0, 1.5, 3.0), RB1=(None, None, None)
+    )
     assert slope_sentence({"endpoint": ENDPOINTS["multilabel"], "calibration": found}) == (
         "The calibration slopes of the fusion on the judged rows are 0.50 to 2.00 over 3 of 4 outputs (logit P = a + b "
         "logit p); the interval excludes 1 for KRAS 0.50, 95 % interval 0.40 to 0.60 (too sure); EGFR 2.00, 95 % "

@@ -20,8 +20,33 @@ from pathfuse.report.page import by_output, by_site, headline, ranking, render, 
 from pathfuse.report.words import number, p_value
 
 NASTY = '<b>&"x'
-VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
-LOADING = {"src", "href", "xlink:href", "srcset", "data", "poster", "action", "formaction", "background", "ping"}
+VOID = {
+    "area",
+    "base",
+    "br",
+    "col",
+    "embed",
+    "hr",
+    "img",
+    "input",
+    "link",
+    "meta",
+    "source",
+    "track",
+    "wbr",
+}
+LOADING = {
+    "src",
+    "href",
+    "xlink:href",
+    "srcset",
+    "data",
+    "poster",
+    "action",
+    "formaction",
+    "background",
+    "ping",
+}
 METHODS = ("fused", "logitprod", "best_expert", "uni", NASTY)
 
 
@@ -78,7 +103,15 @@ class Page(HTMLParser):
 def metrics_of(values, intervals=True):
     """``values``: method -> (nll, auroc, ece)."""
     rows = [
-        (method, "all", metric, v, *((v - 0.05, v + 0.05) if intervals and v is not None else (None, None)), 228, 114)
+        (
+            method,
+            "all",
+            metric,
+            v,
+            *((v - 0.05, v + 0.05) if intervals and v is not None else (None, None)),
+            228,
+            114,
+        )
         for method, cells in values.items()
         for metric, v in zip(("nll", "auroc", "ece"), cells, strict=True)
     ]
@@ -88,7 +121,17 @@ def metrics_of(values, intervals=True):
 
 
 def comparisons_of(rows):
-    names = ["method", "reference", "output", "metric", "difference", "ci_low", "ci_high", "p_value", "test"]
+    names = [
+        "method",
+        "reference",
+        "output",
+        "metric",
+        "difference",
+        "ci_low",
+        "ci_high",
+        "p_value",
+        "test",
+    ]
     kinds = [pl.String] * 4 + [pl.Float64] * 4 + [pl.String]
     return pl.DataFrame(rows, schema=dict(zip(names, kinds, strict=True)), orient="row")
 
@@ -114,9 +157,19 @@ def manifest_of():
     return {
         "pathfuse": "0.1.0",
         "endpoint": {"kind": "multiclass", "classes": ["a", "b"]},
-        "rows": {"read": 400, "fit": 163, "judged": 228, "patients_fit": 81, "patients_judged": 114},
+        "rows": {
+            "read": 400,
+            "fit": 163,
+            "judged": 228,
+            "patients_fit": 81,
+            "patients_judged": 114,
+        },
         "left_out": [
-            {"reason": "role 'train': the experts saw these rows", "n": 6, "first": ["s1", "<i>s2"]},
+            {
+                "reason": "role 'train': the experts saw these rows",
+                "n": 6,
+                "first": ["s1", "<i>s2"],
+            },
             {"reason": "scored by no expert", "n": 3, "first": ["s9"]},
         ],
         "experts": {"uni": expert, NASTY: {**expert, "rows_read": 12, "coverage_fit": None}},
@@ -150,7 +203,9 @@ CERTIFICATE = {
 
 
 def fused_of():
-    return pl.DataFrame({"sample_id": ["a", "b"], "weight_uni": [0.75, 0.5], f"weight_{NASTY}": [0.25, 0.5]})
+    return pl.DataFrame(
+        {"sample_id": ["a", "b"], "weight_uni": [0.75, 0.5], f"weight_{NASTY}": [0.25, 0.5]}
+    )
 
 
 @cache
@@ -163,7 +218,13 @@ def page_of(*arguments, **options):
 
 
 def content_of(
-    values=VALUES, comparisons=COMPARISONS, manifest=None, certificate=CERTIFICATE, fused=None, intervals=True, **more
+    values=VALUES,
+    comparisons=COMPARISONS,
+    manifest=None,
+    certificate=CERTIFICATE,
+    fused=None,
+    intervals=True,
+    **more,
 ):
     return Content(
         metrics_of(values, intervals),
@@ -177,13 +238,16 @@ def content_of(
 
 def bare_page():
     """As ``evaluate`` writes it: nothing was fitted."""
-    manifest = {k: v for k, v in manifest_of().items() if k not in ("method", "inner_cross_validation")}
+    manifest = {
+        k: v for k, v in manifest_of().items() if k not in ("method", "inner_cross_validation")
+    }
     return render(Content(metrics_of({"uni": VALUES["uni"]}), comparisons_of([]), manifest))
 
 
 @pytest.fixture(scope="module")
 def real_pages(tmp_path_factory):
-    """``report.html`` of ``fuse`` and of ``evaluate`` on a small study with an expert of a nasty name."""
+    """``report.html`` of ``fuse`` and of ``evaluate`` on a small study with an expert of a nasty
+    name."""
     rng = np.random.default_rng(0)
     ids, label = [f"s{i}" for i in range(60)], np.arange(60) % 2
     samples = pl.DataFrame({
@@ -220,11 +284,19 @@ def any_page(request):
 
 def test_nothing_is_loaded_from_elsewhere(any_page):
     page = Page(any_page)
-    loaded = [(tag, value) for tag, name, value in page.attributes if name in LOADING and value[0] != "#"]
-    assert {(tag, value[:22]) for tag, value in loaded} <= {("image", "data:image/png;base64,")}  # the weight map
+    loaded = [
+        (tag, value) for tag, name, value in page.attributes if name in LOADING and value[0] != "#"
+    ]
+    assert {(tag, value[:22]) for tag, value in loaded} <= {
+        ("image", "data:image/png;base64,")
+    }  # the weight map
     assert page.tags.count("script") == 1
-    assert not {"link", "iframe", "object", "embed", "img", "base", "audio", "video"} & set(page.tags)
-    assert [u for u in re.findall(r"url\(\s*['\"]?([^)'\"]*)", any_page) if not u.startswith("#")] == []
+    assert not {"link", "iframe", "object", "embed", "img", "base", "audio", "video"} & set(
+        page.tags
+    )
+    assert [
+        u for u in re.findall(r"url\(\s*['\"]?([^)'\"]*)", any_page) if not u.startswith("#")
+    ] == []
     assert "@import" not in any_page
     assert not [name for _, name, _ in page.attributes if name.startswith("on")]
 
@@ -241,7 +313,11 @@ def test_the_page_is_balanced(any_page):
 def test_links_inside_the_page_have_their_target(any_page):
     page = Page(any_page)
     ids = {value for _, name, value in page.attributes if name == "id"}
-    wanted = {value[1:] for _, name, value in page.attributes if name in ("href", "xlink:href") and value[0] == "#"}
+    wanted = {
+        value[1:]
+        for _, name, value in page.attributes
+        if name in ("href", "xlink:href") and value[0] == "#"
+    }
     wanted |= set(re.findall(r"url\(#([^)]*)\)", any_page))
     assert wanted
     assert wanted <= ids
@@ -258,10 +334,20 @@ def test_every_method_has_its_row_best_first():
     page = Page(page_of())
     header = next(row for row in page.rows if row[0] == "method")
     assert header == ["method", "NLL", "AUROC", "ECE", "n"]
-    methods = [row[0] for row in page.rows if len(row) == 5 and row[0] in METHODS and row[-1] == "228"]
+    methods = [
+        row[0] for row in page.rows if len(row) == 5 and row[0] in METHODS and row[-1] == "228"
+    ]
     assert methods == ["fused", "logitprod", "best_expert", "uni", NASTY]
-    assert page.row_of("fused") == ["fused", "0.4320.382 to 0.482", "0.9010.851 to 0.951", "0.1000.050 to 0.150", "228"]
-    assert [value for tag, name, value in page.attributes if (tag, name) == ("tr", "class")] == ["ours"]
+    assert page.row_of("fused") == [
+        "fused",
+        "0.4320.382 to 0.482",
+        "0.9010.851 to 0.951",
+        "0.1000.050 to 0.150",
+        "228",
+    ]
+    assert [value for tag, name, value in page.attributes if (tag, name) == ("tr", "class")] == [
+        "ours"
+    ]
 
 
 def test_every_method_of_a_real_run_is_there(real_pages):
@@ -269,7 +355,12 @@ def test_every_method_of_a_real_run_is_there(real_pages):
         cells = {row[0] for row in Page(text).rows}
         assert set(result.metrics["method"]) <= cells
         assert {"uni", NASTY} <= cells
-    assert set(real_pages["fuse"][0].metrics["method"]) >= {"fused", "logitprod", "best_expert", "stacking"}
+    assert set(real_pages["fuse"][0].metrics["method"]) >= {
+        "fused",
+        "logitprod",
+        "best_expert",
+        "stacking",
+    }
 
 
 def test_the_certificate_stands_there_with_its_limits(real_pages):
@@ -283,7 +374,9 @@ def test_the_certificate_stands_there_with_its_limits(real_pages):
     assert "(no worse than the best expert on the fit rows) does not hold." in broken
     result, text = real_pages["fuse"]
     certificate = result.certificate
-    assert f"the fusion's NLL is {certificate['fused']:.3f}; the best expert there" in Page(text).text
+    assert (
+        f"the fusion's NLL is {certificate['fused']:.3f}; the best expert there" in Page(text).text
+    )
     assert f"has {certificate['experts'][certificate['best_expert']]:.3f}" in Page(text).text
 
 
@@ -304,7 +397,14 @@ def test_what_was_left_out_and_noted_stands_there(real_pages):
     assert f"all: auroc of {NASTY} is undefined: the judged rows hold 1 class" in text
     assert "Warning: the fusion was fitted on 5 'train' rows <script>alert(1)</script>" in text
     assert "No row was left out" not in text
-    one = {"expert": NASTY, "reason": "no tile", "n": 9, "first": ["s1"], "samples": 8, "patients": 7}
+    one = {
+        "expert": NASTY,
+        "reason": "no tile",
+        "n": 9,
+        "first": ["s1"],
+        "samples": 8,
+        "patients": 7,
+    }
     of_expert = Page(page_of(manifest={**manifest_of(), "left_out": [one]})).text
     assert f"{NASTY}: left out 9 (no tile: s1; 8 samples of 7 patients)" in of_expert
     assert "No row was left out" not in of_expert
@@ -352,7 +452,11 @@ def test_comparisons_are_those_of_the_first_method_and_metric():
     page = Page(page_of())
     assert ["best_expert", "-0.068", "-0.120 to -0.020", "0.004"] in page.rows
     start = page.rows.index(["reference", "difference", "95 % interval", "p"])
-    assert [row[0] for row in page.rows[start + 1 :]][:3] == ["best_expert", NASTY, "method"]  # the next table's header
+    assert [row[0] for row in page.rows[start + 1 :]][:3] == [
+        "best_expert",
+        NASTY,
+        "method",
+    ]  # the next table's header
     assert "fused against every other (NLL)" in page.text
     assert TEST.capitalize() in page.text
     assert "not corrected" in page.text
@@ -366,7 +470,10 @@ def test_inner_cross_validation_is_shown():
 
 def test_the_run_is_described():
     text = Page(page_of()).text
-    assert "2 experts, endpoint multiclass, method auto, fitted on 163 samples of 81 patients, judged on 228" in text
+    assert (
+        "2 experts, endpoint multiclass, method auto, fitted on 163 samples of 81 patients, judged on 228"
+        in text
+    )
     assert "228 samples of 114 patients. pathfuse 0.1.0, seed 7." in text
     assert "paired bootstrap by patient, 2000 resamples" in text
 
@@ -405,15 +512,34 @@ def test_same_bytes_in_another_process(tmp_path):
 @pytest.mark.parametrize(
     ("metric", "difference", "low", "high", "said"),
     [
-        ("nll", -0.0679, -0.12, -0.02, "The fusion's NLL is 0.068 better than that of the best expert"),
+        (
+            "nll",
+            -0.0679,
+            -0.12,
+            -0.02,
+            "The fusion's NLL is 0.068 better than that of the best expert",
+        ),
         ("nll", 0.0679, 0.02, 0.12, "The fusion's NLL is 0.068 worse than that of the best expert"),
-        ("auroc", 0.0512, 0.02, 0.12, "The fusion's AUROC is 0.051 better than that of the best expert"),
-        ("auroc", -0.0512, -0.12, -0.02, "The fusion's AUROC is 0.051 worse than that of the best expert"),
+        (
+            "auroc",
+            0.0512,
+            0.02,
+            0.12,
+            "The fusion's AUROC is 0.051 better than that of the best expert",
+        ),
+        (
+            "auroc",
+            -0.0512,
+            -0.12,
+            -0.02,
+            "The fusion's AUROC is 0.051 worse than that of the best expert",
+        ),
     ],
 )
 def test_the_headline_knows_what_is_better(metric, difference, low, high, said):
     sentence = headline(
-        comparisons_of([("fused", "best_expert", "all", metric, difference, low, high, 0.1, TEST)]), manifest_of()
+        comparisons_of([("fused", "best_expert", "all", metric, difference, low, high, 0.1, TEST)]),
+        manifest_of(),
     )
     assert sentence.startswith(said)
     assert f"difference {difference:.3f}, 95 % interval {low:.3f} to {high:.3f}" in sentence
@@ -444,12 +570,30 @@ def test_the_headline_of_no_difference_at_all():
 
 def test_ranking_follows_the_direction_of_the_first_metric():
     frame = metrics_of(VALUES)
-    assert [m["method"] for m in ranking(frame)] == ["fused", "logitprod", "best_expert", "uni", NASTY]
+    assert [m["method"] for m in ranking(frame)] == [
+        "fused",
+        "logitprod",
+        "best_expert",
+        "uni",
+        NASTY,
+    ]
     auroc_first = frame.filter(pl.col("metric") == "auroc")
-    assert [m["method"] for m in ranking(auroc_first)] == ["fused", "logitprod", "best_expert", "uni", NASTY]
+    assert [m["method"] for m in ranking(auroc_first)] == [
+        "fused",
+        "logitprod",
+        "best_expert",
+        "uni",
+        NASTY,
+    ]
     assert ranking(frame.clear()) == []
     flipped = auroc_first.with_columns(value=-pl.col("value"))
-    assert [m["method"] for m in ranking(flipped)] == ["uni", "best_expert", "logitprod", "fused", NASTY]
+    assert [m["method"] for m in ranking(flipped)] == [
+        "uni",
+        "best_expert",
+        "logitprod",
+        "fused",
+        NASTY,
+    ]
 
 
 def test_numbers_have_three_decimals():
@@ -463,23 +607,39 @@ def svg_of(figure):
 def test_figures_show_what_they_are_given():
     svg = svg_of(interval_plot(metrics_of(VALUES), ["nll", "auroc"]))
     labels = [Page(t).text for t in re.findall(r"<text[^>]*>([^<]*)</text>", svg)]
-    assert [t for t in labels if t in METHODS] == [NASTY, "uni", "best_expert", "logitprod", "fused"]  # bottom to top
+    assert [t for t in labels if t in METHODS] == [
+        NASTY,
+        "uni",
+        "best_expert",
+        "logitprod",
+        "fused",
+    ]  # bottom to top
     assert {"NLL (lower is better)", "AUROC (higher is better)"} <= set(labels)
     svg = svg_of(weight_plot(np.array([[0.75, 0.25], [0.5, 0.5]]), ["uni", NASTY]))
     weights = [Page(t).text for t in re.findall(r"<text[^>]*>([^<]*)</text>", svg)]
-    assert [t for t in weights if t in METHODS] == [NASTY, "uni"]  # bottom to top: the table's order from the top
+    assert [t for t in weights if t in METHODS] == [
+        NASTY,
+        "uni",
+    ]  # bottom to top: the table's order from the top
 
 
 @pytest.mark.parametrize("name", ["cost_$", "-->", "%s {0} {{x}}", "a$b$c", "$^$", "病理"])
 def test_names_that_some_format_could_misread(name):
-    svg = svg_of(interval_plot(metrics_of({name: (0.5, 0.5, 0.5), "fused": (0.4, 0.4, 0.4)}), ["nll"]))
+    svg = svg_of(
+        interval_plot(metrics_of({name: (0.5, 0.5, 0.5), "fused": (0.4, 0.4, 0.4)}), ["nll"])
+    )
     assert Page(svg).problems == []
     assert name in [Page(t).text for t in re.findall(r"<text[^>]*>([^<]*)</text>", svg)]
 
 
 def test_labels_are_named_where_there_are_several():
-    frames = [metrics_of(VALUES).with_columns(output=pl.lit(label)) for label in ("TP53", "CDH1", "all")]
-    gains = [comparisons_of(COMPARISONS).with_columns(output=pl.lit(label)) for label in ("TP53", "CDH1", "all")]
+    frames = [
+        metrics_of(VALUES).with_columns(output=pl.lit(label)) for label in ("TP53", "CDH1", "all")
+    ]
+    gains = [
+        comparisons_of(COMPARISONS).with_columns(output=pl.lit(label))
+        for label in ("TP53", "CDH1", "all")
+    ]
     rows = by_output(pl.concat(frames), pl.concat(gains))
     assert [(row["output"], row["value"], row["difference"]) for row in rows] == [
         ("TP53", 0.4321, -0.0679),
@@ -517,7 +677,13 @@ SITES = pl.DataFrame(
 
 def test_sections_without_a_table_are_absent():
     text = Page(page_of()).text
-    for words in ("Tests of paired", "Ablation", "Results per site", "ROC curves", "Disagreement and error"):
+    for words in (
+        "Tests of paired",
+        "Ablation",
+        "Results per site",
+        "ROC curves",
+        "Disagreement and error",
+    ):
         assert words not in text
 
 
@@ -534,7 +700,10 @@ def test_tests_and_corrected_p_values():
 
 
 def test_folds_are_named_where_they_could_be_taken_for_training_rows():
-    certificate = {**CERTIFICATE, "folds": {"0": {"holds": True}, "1": {"holds": True}, "2": {"holds": False}}}
+    certificate = {
+        **CERTIFICATE,
+        "folds": {"0": {"holds": True}, "1": {"holds": True}, "2": {"holds": False}},
+    }
     text = Page(page_of(certificate=certificate)).text
     assert "fitted anew for each of 3 outer folds on the others, judged on 228 samples" in text
     assert "2 of the 3 fits that were judged hold theirs" in text
@@ -646,7 +815,9 @@ def test_large_tables_stay_small():
     values = [metrics_of(VALUES).with_columns(output=pl.lit(f"g{k}")) for k in range(1000)]
     gains = [comparisons_of(COMPARISONS).with_columns(output=pl.lit(f"g{k}")) for k in range(1000)]
     content = Content(
-        pl.concat([*values, metrics_of(VALUES)]), pl.concat([*gains, comparisons_of(COMPARISONS)]), manifest_of()
+        pl.concat([*values, metrics_of(VALUES)]),
+        pl.concat([*gains, comparisons_of(COMPARISONS)]),
+        manifest_of(),
     )
     text = render(content)
     assert len(text) < 500_000
@@ -658,7 +829,9 @@ def test_large_tables_stay_small():
     [([1.004], "is 1.00."), ([0.97, 1.1], "is 0.97 to 1.10."), ([0.2], "is 0.20."), ([], "")],
 )
 def test_the_temperature_is_a_figure_from_which_nothing_is_concluded(temperatures, words):
-    inner = [{"fold": None, **{f"label{i}": {"temperature": t} for i, t in enumerate(temperatures)}}]
+    inner = [
+        {"fold": None, **{f"label{i}": {"temperature": t} for i, t in enumerate(temperatures)}}
+    ]
     said = temperature_sentence(inner)
     assert said.endswith(words)
     assert bool(said) == bool(temperatures)

@@ -45,12 +45,19 @@ def result(tmp_path):
     rows = [
         f"s{s},{m},auroc,{v},{v - low},{v + 0.05},{'P' if s < 2 else s}"
         for s in range(12)
-        for m, v, low in (("uni", 0.9, 0.1), (NASTY, 0.87 - s / 47, 0.1), ("gpfm", 0.5, 0.01), ("none", "", 0))
+        for m, v, low in (
+            ("uni", 0.9, 0.1),
+            (NASTY, 0.87 - s / 47, 0.1),
+            ("gpfm", 0.5, 0.01),
+            ("none", "", 0),
+        )
         if v != ""
     ]
     table = tmp_path / "t.csv"
     head = "study,method,metric,value,ci_low,ci_high,cohort"
-    table.write_text("\n".join([head, *rows, "s12,uni,auroc,,,,Z", "s12,gpfm,auroc,0.4,,,Z"]) + "\n")
+    table.write_text(
+        "\n".join([head, *rows, "s12,uni,auroc,,,,Z", "s12,gpfm,auroc,0.4,,,Z"]) + "\n"
+    )
     return pathfuse.rank([table])
 
 
@@ -64,7 +71,11 @@ def test_the_page_is_well_formed_and_alone(page):
     assert reader.open == []
     ids = [value for name, value in reader.attributes if name == "id"]
     assert len(set(ids)) == len(ids)
-    outside = [value for name, value in reader.attributes if name in {"src", "href", "xlink:href"} and value[0] != "#"]
+    outside = [
+        value
+        for name, value in reader.attributes
+        if name in {"src", "href", "xlink:href"} and value[0] != "#"
+    ]
     assert outside == []
     assert "<script" not in page
     assert "<b>" not in page
@@ -82,10 +93,15 @@ def test_the_page_says_who_leads_and_what_was_left_out(page, result):
 
 def test_the_headline_counts_what_the_tests_leave_open(result):
     said = headline(result.summary, result.pairs, result.manifest)
-    assert "Over 12 studies of 11 cohorts, uni has the best mean rank by auroc, 1.00 of 3 (12 wins); 0 of the 2" in said
+    assert (
+        "Over 12 studies of 11 cohorts, uni has the best mean rank by auroc, 1.00 of 3 (12 wins); 0 of the 2"
+        in said
+    )
     assert "On average 1.5" in said  # the nasty one reaches the winner in half of the studies
     harder = {**result.manifest, "alpha": 1e-9}
-    assert "2 of the 2 others cannot be told from it" in headline(result.summary, result.pairs, harder)
+    assert "2 of the 2 others cannot be told from it" in headline(
+        result.summary, result.pairs, harder
+    )
 
 
 def test_the_diagram_names_every_method_and_joins_what_is_close():
@@ -96,7 +112,11 @@ def test_the_diagram_names_every_method_and_joins_what_is_close():
     assert "critical difference 1.20 (20 studies)" in shown
     assert any(r"\$x\$" in text for text in shown)  # no mathematics
     bars = [line.get_xdata() for line in figure.axes[0].lines if line.get_linewidth() == 3]
-    assert [tuple(round(x, 2) for x in bar) for bar in bars] == [(0.96, 2.04), (1.96, 3.04), (2.96, 4.04)]
+    assert [tuple(round(x, 2) for x in bar) for bar in bars] == [
+        (0.96, 2.04),
+        (1.96, 3.04),
+        (2.96, 4.04),
+    ]
 
 
 def test_labels_stand_in_the_order_of_the_ranks():

@@ -17,13 +17,22 @@ from pathfuse.endpoints.base import Options
 from pathfuse.endpoints.detect import endpoint_of
 from pathfuse.errors import InputError
 from pathfuse.files.tables import read_table
-from pathfuse.tables.samples import read_samples
-from pathfuse.testing.cohort import UNLABELLED, CohortPlan, draw_slides, signal_tiles, write_cohort, write_labels
+from pathfuse.study.samples import read_samples
+from pathfuse.testing.cohort import (
+    UNLABELLED,
+    CohortPlan,
+    draw_slides,
+    signal_tiles,
+    write_cohort,
+    write_labels,
+)
 from pathfuse.testing.labels import ENDPOINTS, TIME_EDGES
 
 h5py = pytest.importorskip("h5py")
 torch = pytest.importorskip("torch")
-SMALL = CohortPlan(n_patients=15, slides_per_patient=(1, 2), tiles_per_slide=(5, 9), missing_slides=0.1, seed=3)
+SMALL = CohortPlan(
+    n_patients=15, slides_per_patient=(1, 2), tiles_per_slide=(5, 9), missing_slides=0.1, seed=3
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +56,10 @@ def digests(folder):
 
 def test_the_layouts(cohort):
     name = sorted(set.intersection(*(set(files_of(cohort, e)) for e in cohort.features)))[0]
-    with h5py.File(files_of(cohort, "alpha")[name]) as trident, h5py.File(files_of(cohort, "beta")[name]) as clam:
+    with (
+        h5py.File(files_of(cohort, "alpha")[name]) as trident,
+        h5py.File(files_of(cohort, "beta")[name]) as clam,
+    ):
         assert trident["features"].dtype == np.float16
         assert trident["features"].attrs["encoder"] == "alpha"
         assert trident["coords"].attrs["patch_size_level0"] == 256
@@ -60,7 +72,11 @@ def test_the_layouts(cohort):
         np.testing.assert_array_equal(trident["coords"][:], clam["coords"][:])
         xy = clam["coords"][:]
     with h5py.File(files_of(cohort, "gamma")[name]) as stamp:
-        assert (stamp.attrs["extractor"], stamp.attrs["unit"], stamp.attrs["tile_size_um"]) == ("gamma", "um", 128.0)
+        assert (stamp.attrs["extractor"], stamp.attrs["unit"], stamp.attrs["tile_size_um"]) == (
+            "gamma",
+            "um",
+            128.0,
+        )
         assert stamp["feats"].shape == (len(xy), 16)
         np.testing.assert_array_equal(stamp["coords"][:], xy * 0.5)
     assert cohort.features["alpha"].name == "features_alpha"
@@ -126,7 +142,11 @@ def test_attention_has_something_to_find():
     inside = np.concatenate([s.state[s.signal, :3].max(1) for s in slides])
     outside = np.concatenate([s.state[~s.signal, :3].max(1) for s in slides])
     assert inside.mean() > outside.mean() + 1.5
-    far = [np.ptp(s.xy[s.signal], axis=0).max() - np.ptp(s.xy, axis=0).max() for s in slides if s.signal.sum() > 2]
+    far = [
+        np.ptp(s.xy[s.signal], axis=0).max() - np.ptp(s.xy, axis=0).max()
+        for s in slides
+        if s.signal.sum() > 2
+    ]
     assert np.mean(far) < 0  # neighbours
 
 
@@ -143,7 +163,9 @@ def test_means_can_be_learnt_from_and_the_encoders_complement_each_other(cohort)
             for slide in slides.filter(sample_id=who)["slide_id"]:
                 if slide in files:
                     with h5py.File(files[slide]) as content:
-                        bags.append(content["feats" if encoder == "gamma" else "features"][:].astype(float))
+                        bags.append(
+                            content["feats" if encoder == "gamma" else "features"][:].astype(float)
+                        )
             means[who] = np.concatenate(bags).mean(0) if bags else None
         width = next(len(m) for m in means.values() if m is not None)
         x = np.stack([np.zeros(width) if m is None else m for m in means.values()])
@@ -183,7 +205,9 @@ def test_too_few_patients_for_a_split(tmp_path):
         write_cohort(tmp_path, CohortPlan(n_patients=3))
 
 
-@pytest.mark.parametrize(("module", "words"), [("h5py", r"pathfuse\[formats\]"), ("torch", r"pathfuse\[torch\]")])
+@pytest.mark.parametrize(
+    ("module", "words"), [("h5py", r"pathfuse\[formats\]"), ("torch", r"pathfuse\[torch\]")]
+)
 def test_what_to_install_is_said(tmp_path, monkeypatch, module, words):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(InputError, match=words):

@@ -10,7 +10,12 @@ from pathfuse.errors import InputError  # noqa: E402
 from pathfuse.experts.heads.registry import make_head  # noqa: E402
 from pathfuse.experts.inputs import Inputs  # noqa: E402
 from pathfuse.experts.recipe import Recipe  # noqa: E402
-from pathfuse.training.checkpoint import load_tensors, read_checkpoint, save_tensors, write_checkpoint  # noqa: E402
+from pathfuse.training.checkpoint import (  # noqa: E402
+    load_tensors,
+    read_checkpoint,
+    save_tensors,
+    write_checkpoint,
+)
 from pathfuse.training.state import TrainingState  # noqa: E402
 
 
@@ -53,7 +58,9 @@ def test_there_and_back(tmp_path, value):
     for seed in (2, 3):
         step(head, adam, seed)
         step(other, adam_2, seed)
-    assert all(torch.equal(p, q) for p, q in zip(head.parameters(), other.parameters(), strict=True))
+    assert all(
+        torch.equal(p, q) for p, q in zip(head.parameters(), other.parameters(), strict=True)
+    )
     assert [p.name for p in tmp_path.iterdir()] == ["state.safetensors"]
 
 
@@ -65,7 +72,9 @@ def test_before_the_first_step(tmp_path):
     assert read(tmp_path / "s", other, adam_2).epoch == 0
     step(head, adam, 0)
     step(other, adam_2, 0)
-    assert all(torch.equal(p, q) for p, q in zip(head.parameters(), other.parameters(), strict=True))
+    assert all(
+        torch.equal(p, q) for p, q in zip(head.parameters(), other.parameters(), strict=True)
+    )
 
 
 @pytest.mark.parametrize("how", ["none", "cut", "nothing", "other tensors", "another training"])
@@ -97,7 +106,9 @@ def test_what_is_damaged_or_of_another_training_changes_nothing(tmp_path, how):
 def test_the_same_numbers_give_the_same_bytes(tmp_path):
     one, two = torch.arange(6.0).view(2, 3), torch.ones(2, dtype=torch.int64)
     save_tensors({"one": one, "two": two}, tmp_path / "a.safetensors", {"kind": "x"})
-    save_tensors({"two": two, "one": one.T.contiguous().T}, tmp_path / "b.safetensors", {"kind": "x"})
+    save_tensors(
+        {"two": two, "one": one.T.contiguous().T}, tmp_path / "b.safetensors", {"kind": "x"}
+    )
     assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
     assert load_tensors(tmp_path / "a.safetensors")["one"].equal(one)
     assert len(list(tmp_path.iterdir())) == 2

@@ -8,7 +8,9 @@ from pathfuse.errors import InputError  # noqa: E402
 from pathfuse.training.device import device_of  # noqa: E402
 
 
-@pytest.mark.parametrize(("cuda", "mps", "found"), [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")])
+@pytest.mark.parametrize(
+    ("cuda", "mps", "found"), [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")]
+)
 def test_auto_takes_the_fastest(monkeypatch, cuda, mps, found):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
@@ -22,5 +24,7 @@ def test_auto_takes_the_fastest(monkeypatch, cuda, mps, found):
 def test_a_device_that_is_not_there(monkeypatch, name):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    with pytest.raises(InputError, match=f"the device '{name}' is not there; choose auto, cpu, cuda or mps"):
+    with pytest.raises(
+        InputError, match=f"the device '{name}' is not there; choose auto, cpu, cuda or mps"
+    ):
         device_of(name)

@@ -1,1 +1,3 @@
-"""Calibration after fusion: a temperature that should find nothing to do, and conformal sets with stated coverage."""
+"""Calibration after fusion: a temperature that should find nothing to do, and conformal sets with
+stated coverage.
+"""

@@ -1,8 +1,10 @@
-"""Split-conformal prediction: sets (or intervals) that hold the truth in a stated share of new cases.
+"""Split-conformal prediction: sets (or intervals) that hold the truth in a stated share of new
+cases.
 
-The fusion is fitted on a part of the fit rows; the others, which it never saw, say how improbable the truth may be
-(Vovk, Gammerman & Shafer 2005). MAPIE does the conformal step; what it found is one number per task, which the model
-keeps, so that predicting needs nothing else. The promise is marginal, over patients like those of the fit rows.
+The fusion is fitted on a part of the fit rows; the others, which it never saw, say how improbable
+the truth may be (Vovk, Gammerman & Shafer 2005). MAPIE does the conformal step; what it found is
+one number per task, which the model keeps, so that predicting needs nothing else. The promise is
+marginal, over patients like those of the fit rows.
 """
 
 import warnings
@@ -22,13 +24,18 @@ ROUNDING = 1e-9
 """A probability that equals the threshold but for rounding is in the set."""
 
 
-def calibration_rows(strata: Int[np.ndarray, " row"], groups: Int[np.ndarray, " row"], seed: int) -> Index:
-    """Rows of a quarter of the patients: every fourth of a list sorted by kind of truth and shuffled inside each.
+def calibration_rows(
+    strata: Int[np.ndarray, " row"], groups: Int[np.ndarray, " row"], seed: int
+) -> Index:
+    """Rows of a quarter of the patients: every fourth of a list sorted by kind of truth and
+    shuffled inside each.
 
-    So every kind is represented to within one patient, however rare. Patients with several kinds go by their rarest,
-    and a kind that one patient has stays with the fusion, which needs every class.
+    So every kind is represented to within one patient, however rare. Patients with several kinds go
+    by their rarest, and a kind that one patient has stays with the fusion, which needs every class.
     """
-    size = np.bincount(np.unique(np.column_stack([groups, strata]), axis=0)[:, 1])  # patients of each kind
+    size = np.bincount(
+        np.unique(np.column_stack([groups, strata]), axis=0)[:, 1]
+    )  # patients of each kind
     rarest_first = np.lexsort([size[strata]])
     patients, first = np.unique(groups[rarest_first], return_index=True)
     kind = strata[rarest_first][first]
@@ -40,7 +47,9 @@ def calibration_rows(strata: Int[np.ndarray, " row"], groups: Int[np.ndarray, " 
 
 
 def enough(coverage: float) -> int:
-    """Rows that a coverage needs: ``1 / (1 - coverage)`` (and a few more below one half), as MAPIE asks."""
+    """Rows that a coverage needs: ``1 / (1 - coverage)`` (and a few more below one half), as MAPIE
+    asks.
+    """
     return int(np.ceil(1 / (1 - coverage) - 1e-9)) if coverage >= 0.5 else int(1 / coverage) + 1
 
 
@@ -58,7 +67,9 @@ def check_enough(n: int, coverage: float) -> None:
 
 
 class _SaidProbabilities(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A classifier whose input are its probabilities: MAPIE wants an estimator, we have predictions."""
+    """A classifier whose input are its probabilities: MAPIE wants an estimator, we have
+    predictions.
+    """
 
     def __init__(self, n_outcomes: int) -> None:
         self.n_outcomes = n_outcomes
@@ -89,10 +100,11 @@ class _SaidZero(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class PredictionSets:
-    """Sets of outcomes: every outcome whose probability reaches a threshold (LAC; Sadinle, Lei & Wasserman 2019).
+    """Sets of outcomes: every outcome whose probability reaches a threshold (LAC; Sadinle, Lei &
+    Wasserman 2019).
 
-    The most probable outcome is always in the set. Without it an easy task would leave sure cases with empty sets; with
-    it the coverage can only exceed the promise.
+    The most probable outcome is always in the set. Without it an easy task would leave sure cases
+    with empty sets; with it the coverage can only exceed the promise.
     """
 
     coverage: float
@@ -104,7 +116,9 @@ class PredictionSets:
     n_patients: int
 
     @classmethod
-    def fit(cls, log_prob: LogProbs, truth: Index, coverage: float, n_patients: int) -> "PredictionSets":
+    def fit(
+        cls, log_prob: LogProbs, truth: Index, coverage: float, n_patients: int
+    ) -> "PredictionSets":
         """Learns the threshold from rows that the fusion was not fitted on.
 
         Args:
@@ -122,10 +136,14 @@ class PredictionSets:
         check_enough(len(truth), coverage)
         score, prob = LACConformityScore(), np.exp(log_prob)
         prob /= prob.sum(axis=1, keepdims=True)
-        sets = SplitConformalClassifier(_SaidProbabilities(prob.shape[1]), coverage, score, prefit=True)
+        sets = SplitConformalClassifier(
+            _SaidProbabilities(prob.shape[1]), coverage, score, prefit=True
+        )
         with warnings.catch_warnings():  # a rare class may have no calibration row
             warnings.filterwarnings(
-                "ignore", message=".*your conformalization dataset has less labels", category=UserWarning
+                "ignore",
+                message=".*your conformalization dataset has less labels",
+                category=UserWarning,
             )
             sets.conformalize(prob, truth).predict_set(prob[:1])
         return cls(coverage, 1 - float(score.quantiles_[0]), len(truth), n_patients)
@@ -142,18 +160,25 @@ class PredictionSets:
 
 @dataclass(frozen=True)
 class PredictionIntervals:
-    """Intervals of continuous targets: the fused mean, plus and minus a number of fused standard deviations."""
+    """Intervals of continuous targets: the fused mean, plus and minus a number of fused standard
+    deviations.
+    """
 
     coverage: float
     width_sd: Float[np.ndarray, " target"]
-    """Half the interval's width, in fused standard deviations; NaN for targets with too few values to learn it."""
+    """Half the interval's width, in fused standard deviations; NaN for targets with too few values
+    to learn it."""
     n_calibration: int
     """Values that the widths were learned from, of the target with the fewest."""
     n_patients: int
 
     @classmethod
     def fit(
-        cls, moments: Float[np.ndarray, "row twice"], y: np.ndarray, coverage: float, n_patients: int
+        cls,
+        moments: Float[np.ndarray, "row twice"],
+        y: np.ndarray,
+        coverage: float,
+        n_patients: int,
     ) -> "PredictionIntervals":
         """Learns the widths from rows that the fusion was not fitted on.
 
@@ -188,7 +213,9 @@ class PredictionIntervals:
         return {**asdict(self), "width_sd": widths}
 
 
-def sets_from_dict(content: dict[str, Any], n_targets: int | None) -> PredictionSets | PredictionIntervals:
+def sets_from_dict(
+    content: dict[str, Any], n_targets: int | None
+) -> PredictionSets | PredictionIntervals:
     """The inverse of ``as_dict`` of either kind.
 
     Args:

@@ -1,4 +1,5 @@
-"""One temperature for finished predictions: a check that the fusion is as sure as it should be, no step of it.
+"""One temperature for finished predictions: a check that the fusion is as sure as it should be, no
+step of it.
 
 Every product has its own sharpness, fitted with the weights, so the best temperature of its
 held-out predictions lies near 1 (docs/design/fusion.md, section 9). Guo et al., On Calibration of
@@ -17,14 +18,16 @@ LOG_RANGE = 3.0
 
 
 def best_temperature(log_prob: LogProbs, observed: Observed) -> float:
-    """The temperature with the lowest mean NLL: above 1 the predictions were too sure, below 1 too timid.
+    """The temperature with the lowest mean NLL: above 1 the predictions were too sure, below 1 too
+    timid.
 
     Args:
         log_prob: Float, (sample, outcome).
         observed: The observed sets, (sample, outcome).
 
     Examples:
-        Ten cases with a probability of 0.9, of which seven turn out so: too sure, hence a temperature above 1.
+        Ten cases with a probability of 0.9, of which seven turn out so: too sure, hence a
+        temperature above 1.
 
         >>> log_prob = np.log([[0.9, 0.1]] * 10)
         >>> observed = np.array([[True, False]] * 7 + [[False, True]] * 3)
@@ -50,7 +53,8 @@ def at_temperature(log_prob: LogProbs, temperature: Float[np.ndarray, "..."] | f
 
 
 def best_gaussian_temperature(mean: np.ndarray, variance: np.ndarray, target: np.ndarray) -> float:
-    """The same for Gaussian predictions, whose temperature multiplies the variance: the mean squared z-score.
+    """The same for Gaussian predictions, whose temperature multiplies the variance: the mean
+    squared z-score.
 
     Args:
         mean: Float, any shape; NaN where there is no prediction.

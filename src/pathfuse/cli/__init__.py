@@ -1,4 +1,7 @@
-"""The command line: one file per command, thin: parse, call, print. Heavy imports wait inside the commands."""
+"""The command line: one file per command, thin: parse, call, print.
+
+Heavy imports wait inside the commands.
+"""
 
 import sys
 from collections.abc import Sequence
@@ -18,42 +21,114 @@ app = App(
 )
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
-app.command("pathfuse.cli.demo:demo", name="demo", help="Run the main job on real data that needs no download.")
+app.command(
+    "pathfuse.cli.demo:demo",
+    name="demo",
+    help="Run the main job on real data that needs no download.",
+)
 app.command(
     "pathfuse.cli.fuse:fuse",
     name="fuse",
     help="Fuse a study's experts, judge the fusion beside its rivals, certify it.",
 )
-app.command("pathfuse.cli.predict:predict", name="predict", help="Fuse new predictions with a saved model.")
-app.command("pathfuse.cli.evaluate:evaluate", name="evaluate", help="Judge and compare predictions; fit nothing.")
-app.command("pathfuse.cli.rank:rank", name="rank", help="Rank methods across studies, with tests that count cohorts.")
-app.command("pathfuse.cli.bins:bins", name="bins", help="Propose time bins for survival from the fit rows.")
-app.command("pathfuse.cli.importing:import_", name="import", help="Foreign formats into pathfuse's tables.")
-app.command("pathfuse.cli.inspect:inspect", name="inspect", help="What folders of features hold, and what is broken.")
+app.command(
+    "pathfuse.cli.predict:predict", name="predict", help="Fuse new predictions with a saved model."
+)
+app.command(
+    "pathfuse.cli.evaluate:evaluate",
+    name="evaluate",
+    help="Judge and compare predictions; fit nothing.",
+)
+app.command(
+    "pathfuse.cli.rank:rank",
+    name="rank",
+    help="Rank methods across studies, with tests that count cohorts.",
+)
+app.command(
+    "pathfuse.cli.bins:bins", name="bins", help="Propose time bins for survival from the fit rows."
+)
+app.command(
+    "pathfuse.cli.importing:import_", name="import", help="Foreign formats into pathfuse's tables."
+)
+app.command(
+    "pathfuse.cli.inspect:inspect",
+    name="inspect",
+    help="What folders of features hold, and what is broken.",
+)
 
-experts = App(name="experts", help="Train experts on frozen features, and predict with them (extra 'torch').")
-experts.command("pathfuse.cli.experts:train", name="train", help="Train one encoder's expert, cross-fitted by patient.")
-experts.command("pathfuse.cli.experts:predict", name="predict", help="Predict new slides with a trained expert.")
+experts = App(
+    name="experts", help="Train experts on frozen features, and predict with them (extra 'torch')."
+)
+experts.command(
+    "pathfuse.cli.experts:train",
+    name="train",
+    help="Train one encoder's expert, cross-fitted by patient.",
+)
+experts.command(
+    "pathfuse.cli.experts:predict", name="predict", help="Predict new slides with a trained expert."
+)
 app.command(experts)
 app.command("pathfuse.cli.study:init", name="init", help="Write a commented example of study.yaml.")
-app.command("pathfuse.cli.study:run", name="run", help="Run a whole study: features, experts, fusion, report.")
+app.command(
+    "pathfuse.cli.study:run",
+    name="run",
+    help="Run a whole study: features, experts, fusion, report.",
+)
 
-suite = App(name="suite", help="The 22 tasks of the LogitProd paper as cards, and fuse and rank over many studies.")
-suite.command("pathfuse.cli.suite:list_", name="list", help="The paper's tasks: data, classes, experts, licence.")
-suite.command("pathfuse.cli.suite:run", name="run", help="Fuse every study under a folder, then rank over them.")
+suite = App(
+    name="suite",
+    help="The 22 tasks of the LogitProd paper as cards, and fuse and rank over many studies.",
+)
+suite.command(
+    "pathfuse.cli.suite:list_",
+    name="list",
+    help="The paper's tasks: data, classes, experts, licence.",
+)
+suite.command(
+    "pathfuse.cli.suite:run",
+    name="run",
+    help="Fuse every study under a folder, then rank over them.",
+)
 app.command(suite)
 
-dense = App(name="dense", help="Segmentation: train, predict, judge and fuse pixel by pixel (extra 'dense').")
-dense.command("pathfuse.cli.dense:encoders", name="encoders", help="The 17 models of PFM-DenseBench.")
-dense.command("pathfuse.cli.dense:datasets", name="datasets", help="The 18 data sets of PFM-DenseBench.")
-dense.command("pathfuse.cli.dense:convert", name="convert", help="A downloaded data set into images and masks.")
-dense.command("pathfuse.cli.dense:train", name="train", help="Train a segmentation network on one encoder.")
+dense = App(
+    name="dense",
+    help="Segmentation: train, predict, judge and fuse pixel by pixel (extra 'dense').",
+)
+dense.command(
+    "pathfuse.cli.dense:encoders", name="encoders", help="The 17 models of PFM-DenseBench."
+)
+dense.command(
+    "pathfuse.cli.dense:datasets", name="datasets", help="The 18 data sets of PFM-DenseBench."
+)
+dense.command(
+    "pathfuse.cli.dense:convert",
+    name="convert",
+    help="A downloaded data set into images and masks.",
+)
+dense.command(
+    "pathfuse.cli.dense:train", name="train", help="Train a segmentation network on one encoder."
+)
 dense.command("pathfuse.cli.dense:predict", name="predict", help="Logits of every image.")
-dense.command("pathfuse.cli.dense_fusion:fuse", name="fuse", help="Fuse several models' segmentations pixel by pixel.")
-dense.command("pathfuse.cli.dense_fusion:apply", name="apply", help="Segment new images with a fitted fusion.")
-dense.command("pathfuse.cli.dense_fusion:evaluate", name="evaluate", help="Judge and compare segmentations.")
-dense.command("pathfuse.cli.dense:init", name="init", help="Write a commented grid.yaml to start from.")
-dense.command("pathfuse.cli.dense:run", name="run", help="Run a benchmark: models x data sets x strategies x seeds.")
+dense.command(
+    "pathfuse.cli.dense_fusion:fuse",
+    name="fuse",
+    help="Fuse several models' segmentations pixel by pixel.",
+)
+dense.command(
+    "pathfuse.cli.dense_fusion:apply", name="apply", help="Segment new images with a fitted fusion."
+)
+dense.command(
+    "pathfuse.cli.dense_fusion:evaluate", name="evaluate", help="Judge and compare segmentations."
+)
+dense.command(
+    "pathfuse.cli.dense:init", name="init", help="Write a commented grid.yaml to start from."
+)
+dense.command(
+    "pathfuse.cli.dense:run",
+    name="run",
+    help="Run a benchmark: models x data sets x strategies x seeds.",
+)
 app.command(dense)
 
 
@@ -61,17 +136,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command.
 
     Returns:
-        0: done; 2: the input is wrong, one sentence on standard error; 130: stopped with Ctrl-C; 1: anything else.
+        0: done; 2: the input is wrong, one sentence on standard error; 130: stopped with Ctrl-C; 1:
+            anything else.
     """
     try:
-        status = app(list(arguments) if arguments is not None else None, exit_on_error=False, print_error=False)
+        status = app(
+            list(arguments) if arguments is not None else None,
+            exit_on_error=False,
+            print_error=False,
+        )
     except (PathfuseError, CycloptsError) as error:
         sys.stderr.write(f"pathfuse: {' '.join(str(error).split())}\n")
         return 2
     except MemoryError:
-        sys.stderr.write("pathfuse: the memory of this machine does not hold this; try smaller images or batches\n")
+        sys.stderr.write(
+            "pathfuse: the memory of this machine does not hold this; try smaller images or batches\n"
+        )
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("pathfuse: stopped; no result was written, and what can be resumed is kept\n")
+        sys.stderr.write(
+            "pathfuse: stopped; no result was written, and what can be resumed is kept\n"
+        )
         return INTERRUPTED
     return status if isinstance(status, int) else 0

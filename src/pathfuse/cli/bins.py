@@ -12,9 +12,15 @@ from pathfuse.errors import InputError
 def bins(
     *,
     samples: Samples,
-    out: Annotated[Path, Parameter(name="--out", help="File to write: one line of edges, for --time-edges.")],
-    n_bins: Annotated[int, Parameter(name="--bins", help="How many bins; tied event times can leave fewer.")] = 4,
-    allow_in_sample: Annotated[bool, Parameter(negative="", help="Count 'train' rows too.")] = False,
+    out: Annotated[
+        Path, Parameter(name="--out", help="File to write: one line of edges, for --time-edges.")
+    ],
+    n_bins: Annotated[
+        int, Parameter(name="--bins", help="How many bins; tied event times can leave fewer.")
+    ] = 4,
+    allow_in_sample: Annotated[
+        bool, Parameter(negative="", help="Count 'train' rows too.")
+    ] = False,
     force: Force = False,
 ) -> None:
     """Propose bin edges for survival from the fit rows' event times, once for a whole study."""
@@ -23,7 +29,7 @@ def bins(
     from itertools import pairwise
 
     from pathfuse.cli.console import Table, console
-    from pathfuse.runs.bins import check_edges_file, propose_bins
+    from pathfuse.workflows.bins import check_edges_file, propose_bins
 
     if out.resolve() == samples.resolve():
         raise InputError(f"the output {out} is the samples table itself; write the edges elsewhere")
@@ -35,7 +41,9 @@ def bins(
     table.add_column("events", justify="right")
     table.add_column("censored", justify="right")
     edges = pairwise(proposed.text.split(","))
-    for (start, end), events, censored in zip(edges, proposed.events, proposed.censored, strict=True):
+    for (start, end), events, censored in zip(
+        edges, proposed.events, proposed.censored, strict=True
+    ):
         table.add_row(f"({start}, {end}]", str(events), str(censored))
     screen = console()
     screen.print(table)

@@ -12,7 +12,7 @@ from rich.table import Table as Table
 
 if TYPE_CHECKING:
     from pathfuse.progress import Progress as Report
-    from pathfuse.runs.result import Result
+    from pathfuse.workflows.result import Result
 
 WIDEST = 7
 """Metrics in the terminal's table; the report has all."""
@@ -21,8 +21,8 @@ WIDEST = 7
 def console() -> Console:
     """Standard output; wide enough for the table when it is not a terminal.
 
-    Everything is shown as it stands: names come from users, and ``[/bold]`` or ``:heart:`` is a name like any other.
-    Whatever is shown with rich goes through this console.
+    Everything is shown as it stands: names come from users, and ``[/bold]`` or ``:heart:`` is a
+    name like any other. Whatever is shown with rich goes through this console.
     """
     width = None if sys.stdout.isatty() else 140
     return Console(width=width, soft_wrap=False, markup=False, emoji=False, highlight=False)
@@ -81,7 +81,11 @@ def show_result(result: "Result", folder: str) -> None:
         table.add_column(f"{name} [interval]" if sure and not i else name, justify="right")
     for row in rows:
         first = row[names[0]]
-        interval = "" if first["ci_low"] is None else f" [{number(first['ci_low'])}, {number(first['ci_high'])}]"
+        interval = (
+            ""
+            if first["ci_low"] is None
+            else f" [{number(first['ci_low'])}, {number(first['ci_high'])}]"
+        )
         style = "bold" if row["method"] == "fused" else None
         table.add_row(
             row["method"],
@@ -94,7 +98,9 @@ def show_result(result: "Result", folder: str) -> None:
     positive = positive_class(result.manifest)
     if positive:
         screen.print(f"{positive[0].upper()}{positive[1:]}.")
-    sets = {m: number(v) for m, v in overall.select("metric", "value").iter_rows() if m in SET_METRICS}
+    sets = {
+        m: number(v) for m, v in overall.select("metric", "value").iter_rows() if m in SET_METRICS
+    }
     if sets:
         held, *size = sets.items()
         screen.print(

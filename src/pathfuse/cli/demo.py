@@ -12,9 +12,9 @@ def demo(*, out: Out = Path("pathfuse-demo"), seed: Seed = 0, force: Force = Fal
 
     from pathfuse.cli.console import command_line, progress, show_result
     from pathfuse.files.write import new_folder
-    from pathfuse.runs.demo_study import write_demo_study
-    from pathfuse.runs.fuse import fuse
-    from pathfuse.tables.study import read_study
+    from pathfuse.study.study import read_study
+    from pathfuse.workflows.demo_study import write_demo_study
+    from pathfuse.workflows.fuse import fuse
 
     with new_folder(out, force) as partial:
         with progress() as report:
@@ -22,7 +22,8 @@ def demo(*, out: Out = Path("pathfuse-demo"), seed: Seed = 0, force: Force = Fal
             samples, predictions = write_demo_study(partial / "study")
             result = fuse(read_study(samples, predictions), seed=seed, progress=report)
         result.manifest["command"] = command_line()
-        # The inputs lie inside the folder that is renamed at the end: name them as they will be found.
+        # The inputs lie inside the folder that is renamed at the end: name them as they will be
+        # found.
         manifest = json.loads(json.dumps(result.manifest).replace(str(partial), str(out)))
         replace(result, manifest=manifest).write(partial)
     show_result(result, str(out))

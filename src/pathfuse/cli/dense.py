@@ -10,21 +10,39 @@ from pathfuse.cli.options import Force, Out, Seed
 from pathfuse.errors import InputError
 
 if TYPE_CHECKING:
+    from pathfuse.dense.benchmark.run import GridRun
     from pathfuse.dense.data.records import Item, Split
-    from pathfuse.dense.grid.run import GridRun
 
 Data = Annotated[
-    Path, Parameter(name="--data", help="split.json of a converted data set, or a folder train|val|test/images,masks.")
+    Path,
+    Parameter(
+        name="--data",
+        help="split.json of a converted data set, or a folder train|val|test/images,masks.",
+    ),
 ]
 Encoder = Annotated[
-    str, Parameter(name="--encoder", help="A key of 'dense encoders', a name of timm, or a folder with the model.")
+    str,
+    Parameter(
+        name="--encoder",
+        help="A key of 'dense encoders', a name of timm, or a folder with the model.",
+    ),
 ]
-Weights = Annotated[Path | None, Parameter(name="--weights", help="File or folder of the encoder's weights.")]
+Weights = Annotated[
+    Path | None, Parameter(name="--weights", help="File or folder of the encoder's weights.")
+]
 RemoteCode = Annotated[
-    bool, Parameter(name="--remote-code", negative="", help="Allow Python code from the model's repository.")
+    bool,
+    Parameter(
+        name="--remote-code", negative="", help="Allow Python code from the model's repository."
+    ),
 ]
 Download = Annotated[
-    bool, Parameter(name="--download", negative="", help="Allow the encoder's weights to be fetched from the hub.")
+    bool,
+    Parameter(
+        name="--download",
+        negative="",
+        help="Allow the encoder's weights to be fetched from the hub.",
+    ),
 ]
 
 
@@ -83,10 +101,17 @@ def train(
     encoder: Encoder,
     data: Data,
     out: Out,
-    strategy: Annotated[str, Parameter(help="frozen, lora, dora, cnn, transformer or full.")] = "frozen",
+    strategy: Annotated[
+        str, Parameter(help="frozen, lora, dora, cnn, transformer or full.")
+    ] = "frozen",
     set_: Annotated[
         list[str] | None,
-        Parameter(name="--set", consume_multiple=True, negative="", help="Values of the recipe: epochs=50 size_px=448"),
+        Parameter(
+            name="--set",
+            consume_multiple=True,
+            negative="",
+            help="Values of the recipe: epochs=50 size_px=448",
+        ),
     ] = None,
     weights: Weights = None,
     seed: Seed = 0,
@@ -118,7 +143,12 @@ def train(
     loaded = load_encoder(encoder, weights=weights, remote_code=remote_code, offline=not download)
     with progress() as report:
         done = train_dense(
-            loaded, split, recipe, out, force=force, on_epoch=lambda line: report(*_epoch(line, recipe.epochs))
+            loaded,
+            split,
+            recipe,
+            out,
+            force=force,
+            on_epoch=lambda line: report(*_epoch(line, recipe.epochs)),
         )
     if os.environ.get("RANK", "0") != "0":  # one of several processes speaks
         return
@@ -134,7 +164,9 @@ def train(
 def _paths(encoder: str | None, weights: Path | None) -> list[Path]:
     """What of an encoder lies on disk."""
     return [
-        path for path in (weights, None if encoder is None else Path(encoder)) if path is not None and path.exists()
+        path
+        for path in (weights, None if encoder is None else Path(encoder))
+        if path is not None and path.exists()
     ]
 
 
@@ -150,17 +182,28 @@ def predict(
     out: Out,
     part: Annotated[
         list[str] | None,
-        Parameter(consume_multiple=True, negative="", help="train, val, test; default: val test, for 'dense fuse'."),
+        Parameter(
+            consume_multiple=True,
+            negative="",
+            help="train, val, test; default: val test, for 'dense fuse'.",
+        ),
     ] = None,
     encoder: Annotated[str | None, Parameter(help="Default: the one it was trained on.")] = None,
     weights: Weights = None,
     remote_code: RemoteCode = False,
     download: Download = False,
     tile_px: Annotated[
-        int | None, Parameter(help="Overlapping tiles of this side at the image's own scale; default: as in training.")
+        int | None,
+        Parameter(
+            help="Overlapping tiles of this side at the image's own scale; default: as in training."
+        ),
     ] = None,
-    overlap: Annotated[float | None, Parameter(help="Share of a tile that the next covers too, 0 to 0.75.")] = None,
-    batch: Annotated[int | None, Parameter(help="Tiles at a time; default: as in training.")] = None,
+    overlap: Annotated[
+        float | None, Parameter(help="Share of a tile that the next covers too, 0 to 0.75.")
+    ] = None,
+    batch: Annotated[
+        int | None, Parameter(help="Tiles at a time; default: as in training.")
+    ] = None,
     device: Annotated[str, Parameter(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     force: Force = False,
 ) -> None:
@@ -180,7 +223,9 @@ def predict(
     items = items_of(split, part or ["val", "test"])
     about = read_about(model)
     check_out(out, force, [data, model, *_paths(encoder, weights)])
-    loaded = load_encoder(encoder or about.encoder, weights=weights, remote_code=remote_code, offline=not download)
+    loaded = load_encoder(
+        encoder or about.encoder, weights=weights, remote_code=remote_code, offline=not download
+    )
     with progress() as report:
         predict_dense(
             model, split, items, out, encoder=loaded, tile_px=tile_px, overlap=overlap, batch=batch, device=device,
@@ -198,7 +243,7 @@ def init(
     import sys
 
     need_dense()
-    from pathfuse.dense.grid.config import EXAMPLE
+    from pathfuse.dense.benchmark.config import EXAMPLE
     from pathfuse.files.write import write_text_file
 
     write_text_file(EXAMPLE, out, force, [".yaml", ".yml"])
@@ -209,14 +254,16 @@ def run(
     grid: Annotated[Path, Parameter(help="grid.yaml: models x data sets x strategies x seeds.")],
     /,
     *,
-    jobs: Annotated[int, Parameter(help="Cells at a time, -1: one per core; no result depends on it.")] = 1,
+    jobs: Annotated[
+        int, Parameter(help="Cells at a time, -1: one per core; no result depends on it.")
+    ] = 1,
 ) -> int:
     """Run a benchmark of segmentation; what is done already is not done again."""
     from pathfuse.cli.console import command_line, progress
 
     need_dense()
-    from pathfuse.dense.grid.config import read_grid
-    from pathfuse.dense.grid.run import run_grid
+    from pathfuse.dense.benchmark.config import read_grid
+    from pathfuse.dense.benchmark.run import run_grid
 
     config = read_grid(grid)
     with progress() as report:
@@ -246,7 +293,9 @@ def items_of(split: "Split", parts: list[str]) -> list["Item"]:
     for part in parts:
         if part not in ("train", "val", "test"):
             raise InputError(f"--part {part}: choose train, val or test, or several of them")
-    items = [item for part in ("train", "val", "test") if part in parts for item in getattr(split, part)]
+    items = [
+        item for part in ("train", "val", "test") if part in parts for item in getattr(split, part)
+    ]
     if not items:
         raise InputError(f"--part {' '.join(parts)}: the data set {split.name} has no image there")
     return items
@@ -275,6 +324,15 @@ def need_dense() -> None:
     """
     from importlib.util import find_spec
 
-    missing = next((name for name in ("torch", "torchvision", "timm", "peft", "PIL") if find_spec(name) is None), None)
+    missing = next(
+        (
+            name
+            for name in ("torch", "torchvision", "timm", "peft", "PIL")
+            if find_spec(name) is None
+        ),
+        None,
+    )
     if missing is not None:
-        raise InputError(f"dense needs {missing}, which is not installed: pip install 'pathfuse[dense]'")
+        raise InputError(
+            f"dense needs {missing}, which is not installed: pip install 'pathfuse[dense]'"
+        )

@@ -1,4 +1,6 @@
-"""``pathfuse dense fuse``, ``apply`` and ``evaluate``: several models' segmentations of the same images."""
+"""``pathfuse dense fuse``, ``apply`` and ``evaluate``: several models' segmentations of the same
+images.
+"""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,13 +30,19 @@ def fuse(
             help="As of 'pathfuse fuse' (logitprod, stacking, ...), or choose: among three, by held-out NLL of pixels."
         ),
     ] = "choose",
-    pixels: Annotated[int, Parameter(help="Pixels of the validation images that the fusion is fitted on.")] = 20_000,
-    pool_px: Annotated[int, Parameter(help="Side of the square over which the gate's features are averaged.")] = 1,
+    pixels: Annotated[
+        int, Parameter(help="Pixels of the validation images that the fusion is fitted on.")
+    ] = 20_000,
+    pool_px: Annotated[
+        int, Parameter(help="Side of the square over which the gate's features are averaged.")
+    ] = 1,
     resamples: Resamples = 1000,
     seed: Seed = 0,
     force: Force = False,
 ) -> None:
-    """Fuse several models' segmentations pixel by pixel, fitted on the validation images, judged on the test images."""
+    """Fuse several models' segmentations pixel by pixel, fitted on the validation images, judged on
+    the test images.
+    """
     import sys
 
     from pathfuse.cli.console import command_line, progress
@@ -43,11 +51,13 @@ def fuse(
 
     need_dense()
     from pathfuse.dense.data.records import read_split
-    from pathfuse.dense.fusing.fuse import FuseOptions, fuse_dense
+    from pathfuse.dense.fusion.fuse import FuseOptions, fuse_dense
 
     split = read_split(data, need_train=False)
     check_out(out, force, [data])
-    options = FuseOptions(method=method, pixels=pixels, pool_px=pool_px, n_resamples=resamples, seed=seed)
+    options = FuseOptions(
+        method=method, pixels=pixels, pool_px=pool_px, n_resamples=resamples, seed=seed
+    )
     with progress() as report:
         done = fuse_dense(
             parse_named("--logits", logits),
@@ -79,11 +89,13 @@ def apply(
     from pathfuse.cli.experts import parse_named
 
     need_dense()
-    from pathfuse.dense.fusing.apply import apply_fusion
+    from pathfuse.dense.fusion.apply import apply_fusion
 
     folders = parse_named("--logits", logits)
     with progress() as report:
-        done = apply_fusion(model, folders, out, force=force, command=command_line(), progress=report)
+        done = apply_fusion(
+            model, folders, out, force=force, command=command_line(), progress=report
+        )
     scored = ", ".join(f"{name} {n}" for name, n in done["scored"].items())
     sys.stdout.write(f"{done['images']} images by {done['method']} (scored by {scored}): {out}\n")
 
@@ -101,7 +113,8 @@ def evaluate(
     ],
     out: Out,
     part: Annotated[
-        list[str] | None, Parameter(consume_multiple=True, negative="", help="train, val, test; default: test.")
+        list[str] | None,
+        Parameter(consume_multiple=True, negative="", help="train, val, test; default: test."),
     ] = None,
     resamples: Resamples = 1000,
     seed: Seed = 0,
@@ -116,7 +129,7 @@ def evaluate(
 
     need_dense()
     from pathfuse.dense.data.records import read_split
-    from pathfuse.dense.judging.evaluate import evaluate_dense
+    from pathfuse.dense.evaluation.evaluate import evaluate_dense
 
     split = read_split(data, need_train=False)
     check_out(out, force, [data])
@@ -139,7 +152,10 @@ def evaluate(
 
 
 def _show_judged(metrics: Any, manifest: dict[str, Any]) -> None:
-    """Dice of every method with its interval, AJI and PQ where there are any; what was left out, and warnings."""
+    """Dice of every method with its interval, AJI and PQ where there are any.
+
+    What was left out, and warnings.
+    """
     import sys
 
     from pathfuse.report.words import number
@@ -152,11 +168,18 @@ def _show_judged(metrics: Any, manifest: dict[str, Any]) -> None:
 
     def cell(row: dict[str, Any]) -> str:
         return number(row["value"]) + (
-            "" if row["ci_low"] is None else f" ({number(row['ci_low'])} to {number(row['ci_high'])})"
+            ""
+            if row["ci_low"] is None
+            else f" ({number(row['ci_low'])} to {number(row['ci_high'])})"
         )
 
-    order = sorted(of["mDice"].values(), key=lambda row: 1.0 if row["value"] is None else -row["value"])
-    rows = [(row["method"], *(cell(of[metric][row["method"]]) for metric in names), str(row["n"])) for row in order]
+    order = sorted(
+        of["mDice"].values(), key=lambda row: 1.0 if row["value"] is None else -row["value"]
+    )
+    rows = [
+        (row["method"], *(cell(of[metric][row["method"]]) for metric in names), str(row["n"]))
+        for row in order
+    ]
     show_table(("method", *(f"{shown[metric]} (95 %)" for metric in names), "images"), rows)
     for item in manifest["left_out"]:
         sys.stdout.write(f"Left out: {item['n']} ({item['reason']}: {', '.join(item['first'])}).\n")

@@ -13,7 +13,7 @@ from pathfuse.cli.options import (
     parse_time_edges,
     with_options,
 )
-from pathfuse.runs.options import EVALUATE, FuseOptions
+from pathfuse.workflows.options import EVALUATE, FuseOptions
 
 
 @with_options(only=EVALUATE)
@@ -32,8 +32,8 @@ def evaluate(
     """Judge and compare predictions; fit nothing."""
     from pathfuse.cli.console import command_line, progress, show_result
     from pathfuse.files.write import check_out
-    from pathfuse.runs.evaluate import evaluate as run
-    from pathfuse.tables.study import read_study
+    from pathfuse.study.study import read_study
+    from pathfuse.workflows.evaluate import evaluate as run
 
     maps, edges = parse_label_maps(label_map), parse_time_edges(time_edges)
     check_out(out, force, [samples, *predictions, *maps.values()])

@@ -18,10 +18,18 @@ Features = Annotated[
     ),
 ]
 Slides = Annotated[
-    Path | None, Parameter(name="--slides", help="Table sample_id,slide_id: which slides belong to which sample.")
+    Path | None,
+    Parameter(
+        name="--slides", help="Table sample_id,slide_id: which slides belong to which sample."
+    ),
 ]
 Strict = Annotated[
-    bool, Parameter(name="--strict", negative="", help="Refuse missing or broken files instead of leaving them out.")
+    bool,
+    Parameter(
+        name="--strict",
+        negative="",
+        help="Refuse missing or broken files instead of leaving them out.",
+    ),
 ]
 AllowPartial = Annotated[
     bool,
@@ -39,7 +47,10 @@ def train(
     samples: Samples,
     out: Out,
     name: Annotated[
-        str | None, Parameter(help="Of the expert; default: the feature folder's name; of several encoders the head's.")
+        str | None,
+        Parameter(
+            help="Of the expert; default: the feature folder's name; of several encoders the head's."
+        ),
     ] = None,
     head: Annotated[
         str,
@@ -51,29 +62,47 @@ def train(
     teachers: Annotated[
         list[str] | None,
         Parameter(
-            consume_multiple=True, negative="", help="Slide-level embeddings that teach fusecpath: NAME=PATH NAME=PATH."
+            consume_multiple=True,
+            negative="",
+            help="Slide-level embeddings that teach fusecpath: NAME=PATH NAME=PATH.",
         ),
     ] = None,
     set_: Annotated[
         list[str] | None,
-        Parameter(name="--set", consume_multiple=True, negative="", help="Values of the recipe: epochs=50 folds=10."),
+        Parameter(
+            name="--set",
+            consume_multiple=True,
+            negative="",
+            help="Values of the recipe: epochs=50 folds=10.",
+        ),
     ] = None,
     slides: Slides = None,
     endpoint: EndpointName = None,
     time_edges: TimeEdges = None,
-    seed: Annotated[int, Parameter(help="Same input, version and seed: same bytes (on a CPU).")] = 0,
+    seed: Annotated[
+        int, Parameter(help="Same input, version and seed: same bytes (on a CPU).")
+    ] = 0,
     attention: Annotated[
-        bool, Parameter(negative="", help="Write every tile's attention as Parquet and GeoJSON (for QuPath).")
+        bool,
+        Parameter(
+            negative="", help="Write every tile's attention as Parquet and GeoJSON (for QuPath)."
+        ),
     ] = False,
     um_per_px: Annotated[
-        float | None, Parameter(help="Micrometres per level-0 pixel, where coordinates are in micrometres.")
+        float | None,
+        Parameter(help="Micrometres per level-0 pixel, where coordinates are in micrometres."),
     ] = None,
     strict: Strict = False,
     allow_partial: AllowPartial = False,
-    jobs: Annotated[int, Parameter(help="Models to train at a time, -1: one per core; no result depends on it.")] = -1,
+    jobs: Annotated[
+        int, Parameter(help="Models to train at a time, -1: one per core; no result depends on it.")
+    ] = -1,
     force: Force = False,
 ) -> None:
-    """Train an expert on one encoder's features or on several, cross-fitted by patient; a stopped run goes on."""
+    """Train an expert on one encoder's features or on several, cross-fitted by patient.
+
+    A stopped run goes on.
+    """
     import sys
 
     from pathfuse.cli.console import command_line, progress
@@ -117,13 +146,18 @@ def predict(
     out: Annotated[Path, Parameter(name="--out", help="Table to write, .csv or .parquet.")],
     slides: Slides = None,
     attention: Annotated[
-        Path | None, Parameter(help="Folder for every tile's attention, as Parquet and GeoJSON (for QuPath).")
+        Path | None,
+        Parameter(help="Folder for every tile's attention, as Parquet and GeoJSON (for QuPath)."),
     ] = None,
     um_per_px: Annotated[
-        float | None, Parameter(help="Micrometres per level-0 pixel, where coordinates are in micrometres.")
+        float | None,
+        Parameter(help="Micrometres per level-0 pixel, where coordinates are in micrometres."),
     ] = None,
     images: Annotated[
-        Path | None, Parameter(help="Folder of slide thumbnails, <slide>.png or .jpg: a heatmap of each is written.")
+        Path | None,
+        Parameter(
+            help="Folder of slide thumbnails, <slide>.png or .jpg: a heatmap of each is written."
+        ),
     ] = None,
     strict: Strict = False,
     force: Force = False,
@@ -216,9 +250,15 @@ def parse_settings(settings: list[str] | None) -> dict[str, Any]:
 
 
 def said(item: dict[str, Any]) -> str:
-    """A reason, the first few that it is about, and the samples and patients that are touched, where counted."""
+    """A reason, the first few that it is about, and the samples and patients that are touched,
+    where counted.
+    """
     what = f"{item['reason']}: {', '.join(item['first'])}" if item["first"] else str(item["reason"])
-    return f"{what}; {item['samples']} samples of {item['patients']} patients" if item.get("samples") else what
+    return (
+        f"{what}; {item['samples']} samples of {item['patients']} patients"
+        if item.get("samples")
+        else what
+    )
 
 
 def show(out: Path, say: Any) -> None:
@@ -238,7 +278,9 @@ def show(out: Path, say: Any) -> None:
     for warning in manifest["warnings"]:
         sys.stderr.write(f"pathfuse: warning: {warning}\n")
     if "reference" in manifest:
-        say(f"{manifest['reference']['verdict'][:1].upper()}{manifest['reference']['verdict'][1:]}.\n")
+        say(
+            f"{manifest['reference']['verdict'][:1].upper()}{manifest['reference']['verdict'][1:]}.\n"
+        )
     for warning in manifest["warnings"]:
         sys.stderr.write(f"pathfuse: warning: {warning}\n")
     say(f"Predictions: {out}/predictions\n")
@@ -254,4 +296,6 @@ def need_torch() -> None:
 
     missing = next((name for name in ("torch", "h5py") if find_spec(name) is None), None)
     if missing is not None:
-        raise InputError(f"experts need {missing}, which is not installed: pip install 'pathfuse[torch]'")
+        raise InputError(
+            f"experts need {missing}, which is not installed: pip install 'pathfuse[torch]'"
+        )

@@ -14,7 +14,7 @@ from pathfuse.cli.options import (
     parse_time_edges,
     with_options,
 )
-from pathfuse.runs.options import FuseOptions
+from pathfuse.workflows.options import FuseOptions
 
 
 @with_options()
@@ -34,9 +34,9 @@ def fuse(
     """Fuse a study's experts, judge the fusion beside its rivals, certify it."""
     from pathfuse.cli.console import command_line, progress, show_result
     from pathfuse.files.write import check_out
-    from pathfuse.runs.costs import recorded_costs
-    from pathfuse.runs.fuse import fuse as run
-    from pathfuse.tables.study import read_study
+    from pathfuse.study.study import read_study
+    from pathfuse.workflows.fuse import fuse as run
+    from pathfuse.workflows.steps.costs import recorded_costs
 
     maps, edges = parse_label_maps(label_map), parse_time_edges(time_edges)
     check_out(out, force, [samples, *predictions, *maps.values()])

@@ -9,47 +9,67 @@ from pathfuse.cli.options import Force, Out
 from pathfuse.errors import InputError
 
 if TYPE_CHECKING:
-    from pathfuse.tables.formats.imported import Imported
+    from pathfuse.study.importers.imported import Imported
 
 FORMATS = {
-    "logitprod": "pathfuse.tables.formats.logitprod",
+    "logitprod": "pathfuse.study.importers.logitprod",
 }
 """Format to the module whose ``read(source, options)`` gives the tables."""
 
 
 def import_(
-    format_: Annotated[str, Parameter(name="FORMAT", help="logitprod: the expert dumps of the LogitProd authors.")],
-    source: Annotated[Path, Parameter(name="SOURCE", help="Folder that holds one folder per expert.")],
+    format_: Annotated[
+        str, Parameter(name="FORMAT", help="logitprod: the expert dumps of the LogitProd authors.")
+    ],
+    source: Annotated[
+        Path, Parameter(name="SOURCE", help="Folder that holds one folder per expert.")
+    ],
     /,
     *,
     out: Out,
-    classes: Annotated[str | None, Parameter(help="Class names in the order of the columns: A,B,C.")] = None,
+    classes: Annotated[
+        str | None, Parameter(help="Class names in the order of the columns: A,B,C.")
+    ] = None,
     split: Annotated[int | None, Parameter(help="Which of several splits to import.")] = None,
     folds: Annotated[
-        bool, Parameter(negative="", help="Instead: the test rows of all splits, as folds of one study.")
+        bool,
+        Parameter(negative="", help="Instead: the test rows of all splits, as folds of one study."),
     ] = False,
     ids: Annotated[
         Path | None,
-        Parameter(help="Table that names the rows: split, part, row (from 0), sample_id; patient_id, expert optional."),
+        Parameter(
+            help="Table that names the rows: split, part, row (from 0), sample_id; patient_id, expert optional."
+        ),
     ] = None,
     confirm_row_order: Annotated[
-        bool, Parameter(negative="", help="Rows have no ids, but row i is the same sample for every expert.")
+        bool,
+        Parameter(
+            negative="", help="Rows have no ids, but row i is the same sample for every expert."
+        ),
     ] = False,
-    time_edges: Annotated[str | None, Parameter(help="Survival: the experts' time bins, such as 0,12,24,inf.")] = None,
+    time_edges: Annotated[
+        str | None, Parameter(help="Survival: the experts' time bins, such as 0,12,24,inf.")
+    ] = None,
     left_closed: Annotated[
-        bool, Parameter(negative="--right-closed", help="The experts' time bins are [a, b), or (a, b].")
+        bool,
+        Parameter(negative="--right-closed", help="The experts' time bins are [a, b), or (a, b]."),
     ] = True,
     trust_time_edges: Annotated[
-        bool, Parameter(negative="", help="Bin numbers of val and test rows may disagree with --time-edges.")
+        bool,
+        Parameter(
+            negative="", help="Bin numbers of val and test rows may disagree with --time-edges."
+        ),
     ] = False,
-    skip_incomplete: Annotated[bool, Parameter(negative="", help="Leave out experts that lack a file.")] = False,
+    skip_incomplete: Annotated[
+        bool, Parameter(negative="", help="Leave out experts that lack a file.")
+    ] = False,
     force: Force = False,
 ) -> None:
     """Turn the files of another tool into pathfuse's tables."""
     from importlib import import_module
 
     from pathfuse.files.write import check_out
-    from pathfuse.tables.formats.imported import ImportOptions
+    from pathfuse.study.importers.imported import ImportOptions
 
     if format_ not in FORMATS:
         raise InputError(f"the format '{format_}' is unknown; known: {', '.join(FORMATS)}")
@@ -100,7 +120,7 @@ def _show(imported: "Imported", out: Path) -> None:
     import shlex
     import sys
 
-    from pathfuse.tables.formats.imported import edges_text
+    from pathfuse.study.importers.imported import edges_text
 
     manifest: dict[str, Any] = imported.manifest
     rows = dict(manifest["rows"])
@@ -113,7 +133,14 @@ def _show(imported: "Imported", out: Path) -> None:
             f"Left out: {item['n']} rows of {item['rows']}, {len(item['experts'])} experts ({item['reason']})."
         )
     lines += [f"Note: {note}." for note in manifest["notes"]]
-    command = ["pathfuse", "fuse", "--samples", str(out / "samples.csv"), "--predictions", str(out / "predictions")]
+    command = [
+        "pathfuse",
+        "fuse",
+        "--samples",
+        str(out / "samples.csv"),
+        "--predictions",
+        str(out / "predictions"),
+    ]
     if imported.time_edges is not None:
         command += ["--time-edges", edges_text(imported.time_edges)]
     command += ["--out", f"{out}-fused"]

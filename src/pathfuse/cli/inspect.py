@@ -9,24 +9,33 @@ from pathfuse.cli.options import Force
 from pathfuse.errors import InputError
 
 if TYPE_CHECKING:
-    from pathfuse.bags.inspect import Summary
+    from pathfuse.features.inspect import Summary
 
 
 def inspect(
-    *folder: Annotated[Path, Parameter(help="Folders of features, folders of such folders, or tables of vectors.")],
-    json: Annotated[Path | None, Parameter(name="--json", help="Write the figures to this file, too.")] = None,
-    strict: Annotated[bool, Parameter(negative="", help="A slide that cannot be used is an error.")] = False,
+    *folder: Annotated[
+        Path, Parameter(help="Folders of features, folders of such folders, or tables of vectors.")
+    ],
+    json: Annotated[
+        Path | None, Parameter(name="--json", help="Write the figures to this file, too.")
+    ] = None,
+    strict: Annotated[
+        bool, Parameter(negative="", help="A slide that cannot be used is an error.")
+    ] = False,
     values: Annotated[
-        bool, Parameter(name="--values", negative="--no-values", help="Look for NaN and infinite values.")
+        bool,
+        Parameter(
+            name="--values", negative="--no-values", help="Look for NaN and infinite values."
+        ),
     ] = True,
     force: Force = False,
 ) -> None:
     """Say what folders of features hold: slides, tiles, dimensions, and what is broken."""
     import sys
 
-    from pathfuse.bags.folder import open_folder
-    from pathfuse.bags.inspect import describe
-    from pathfuse.bags.locate import encoder_folders
+    from pathfuse.features.folder import open_folder
+    from pathfuse.features.inspect import describe
+    from pathfuse.features.locate import encoder_folders
     from pathfuse.files.write import check_file, write_json_file
 
     if not folder:
@@ -39,7 +48,9 @@ def inspect(
     broken = [item for summary in found for item in summary.broken]
     if broken and strict:
         first = broken[0]
-        raise InputError(f"{first.path}, '{first.name}': {first.reason} (broken: {len(broken)}, and --strict is set)")
+        raise InputError(
+            f"{first.path}, '{first.name}': {first.reason} (broken: {len(broken)}, and --strict is set)"
+        )
     if json is not None:
         write_json_file({"folders": [summary.as_dict() for summary in found]}, json, force)
         sys.stdout.write(f"Figures: {json}\n")
@@ -58,7 +69,12 @@ def _show(found: "list[Summary]") -> None:
         table.add_column(name, justify="right")
     for item in found:
         tiles = item.granularity == "tile"
-        words = (Path(item.source).name or item.source, item.format, item.encoder or "", item.granularity)
+        words = (
+            Path(item.source).name or item.source,
+            item.format,
+            item.encoder or "",
+            item.granularity,
+        )
         spread = f"{item.min_tiles}, {item.median_tiles:g}, {item.max_tiles}" if tiles else ""
         counts = (str(item.dim), str(item.n_slides), str(item.n_tiles) if tiles else "", spread)
         table.add_row(

@@ -8,12 +8,14 @@ from cyclopts import Parameter
 from pydantic.fields import FieldInfo
 
 from pathfuse.errors import InputError
-from pathfuse.runs.options import FuseOptions, option_name, takes_options
+from pathfuse.workflows.options import FuseOptions, option_name, takes_options
 
 
 def parameter(name: str) -> Parameter:
     """One of ``FuseOptions`` as an option of the command line."""
-    return Parameter(name=option_name(name), help=FuseOptions.model_fields[name].description, negative="")
+    return Parameter(
+        name=option_name(name), help=FuseOptions.model_fields[name].description, negative=""
+    )
 
 
 def _annotated(name: str, field: FieldInfo) -> Any:
@@ -26,40 +28,60 @@ with_options = partial(takes_options, annotation=_annotated)
 """A command's parameter ``options: FuseOptions`` as options of the command line."""
 
 Samples = Annotated[
-    Path, Parameter(name="--samples", help="Samples table (.csv or .parquet): sample_id, truth, split or fold.")
+    Path,
+    Parameter(
+        name="--samples", help="Samples table (.csv or .parquet): sample_id, truth, split or fold."
+    ),
 ]
 Predictions = Annotated[
     list[Path],
     Parameter(
-        name="--predictions", consume_multiple=True, help="One file per expert, folders of them, or one long table."
+        name="--predictions",
+        consume_multiple=True,
+        help="One file per expert, folders of them, or one long table.",
     ),
 ]
 LabelMaps = Annotated[
     list[str] | None,
-    Parameter(name="--label-map", consume_multiple=True, help="EXPERT=map.csv with the columns label,expert_label."),
+    Parameter(
+        name="--label-map",
+        consume_multiple=True,
+        help="EXPERT=map.csv with the columns label,expert_label.",
+    ),
 ]
 Out = Annotated[Path, Parameter(name="--out", help="Folder to write; must not exist yet.")]
-Force = Annotated[bool, Parameter(name="--force", negative="", help="Replace the output if pathfuse wrote all of it.")]
+Force = Annotated[
+    bool,
+    Parameter(name="--force", negative="", help="Replace the output if pathfuse wrote all of it."),
+]
 Seed = Annotated[int, parameter("seed")]
 Resamples = Annotated[int, parameter("n_resamples")]
 EndpointName = Annotated[
-    str | None, Parameter(name="--endpoint", help="Needed only if the samples table has targets of several.")
+    str | None,
+    Parameter(name="--endpoint", help="Needed only if the samples table has targets of several."),
 ]
 Jobs = Annotated[
     int | None,
-    Parameter(name="--jobs", help="Processes for inner cross-validation; results do not depend on it."),
+    Parameter(
+        name="--jobs", help="Processes for inner cross-validation; results do not depend on it."
+    ),
 ]
 
 TimeEdges = Annotated[
     str | None,
     Parameter(
-        name="--time-edges", help="Survival: bin edges such as 0,12,24,inf, or the file that 'pathfuse bins' wrote."
+        name="--time-edges",
+        help="Survival: bin edges such as 0,12,24,inf, or the file that 'pathfuse bins' wrote.",
     ),
 ]
 LONGEST_EDGES = 10_000
 """Characters of a file of edges that are read."""
 CensoringRule = Annotated[
-    str, Parameter(name="--censoring", help="Survival: 'later', or 'half': a censored case says half of its bin.")
+    str,
+    Parameter(
+        name="--censoring",
+        help="Survival: 'later', or 'half': a censored case says half of its bin.",
+    ),
 ]
 
 
@@ -69,7 +91,7 @@ def parse_time_edges(text: str | None) -> tuple[float, ...] | None:
     Raises:
         InputError: It is neither.
     """
-    from pathfuse.tables.study import parse_edges
+    from pathfuse.study.study import parse_edges
 
     if text is None:
         return None
@@ -78,11 +100,15 @@ def parse_time_edges(text: str | None) -> tuple[float, ...] | None:
     except InputError:
         line = _line_in(Path(text))
     if line is None:
-        raise InputError(f"--time-edges '{text}' is neither a list of numbers such as 0,12,24,inf nor a file")
+        raise InputError(
+            f"--time-edges '{text}' is neither a list of numbers such as 0,12,24,inf nor a file"
+        )
     try:
         return parse_edges(line, "--time-edges")
     except InputError:
-        raise InputError(f"--time-edges {text}: the file holds no list of numbers such as 0,12,24,inf") from None
+        raise InputError(
+            f"--time-edges {text}: the file holds no list of numbers such as 0,12,24,inf"
+        ) from None
 
 
 def _line_in(file: Path) -> str | None:

@@ -14,15 +14,17 @@ def predict(
     predictions: Predictions,
     out: Annotated[Path, Parameter(help="File to write, .csv or .parquet.")],
     min_experts: Annotated[int, Parameter(help="Leave out samples that fewer experts scored.")] = 1,
-    require_all: Annotated[bool, Parameter(negative="", help="Refuse samples that lack an expert.")] = False,
+    require_all: Annotated[
+        bool, Parameter(negative="", help="Refuse samples that lack an expert.")
+    ] = False,
     force: Force = False,
 ) -> None:
     """Fuse new predictions with a saved model."""
     import sys
 
     from pathfuse.files.write import check_table, write_file
-    from pathfuse.runs.model import load
-    from pathfuse.tables.predictions import SEEN
+    from pathfuse.study.predictions import SEEN
+    from pathfuse.workflows.model import load
 
     check_table(out, force, [model, *predictions], "sample_id")
     fusion = load(model)
@@ -33,7 +35,9 @@ def predict(
         sys.stdout.write(f"{new.summary()}\n")
     if fused.height < len(new.ids):
         n = len(new.ids) - fused.height
-        sys.stdout.write(f"Left out: {n} samples that fewer than {min_experts} experts scored (--min-experts).\n")
+        sys.stdout.write(
+            f"Left out: {n} samples that fewer than {min_experts} experts scored (--min-experts).\n"
+        )
     if SEEN in fused.columns:
         n = int(fused[SEEN].sum())
         sys.stderr.write(

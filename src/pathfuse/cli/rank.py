@@ -8,21 +8,30 @@ from cyclopts import Parameter
 from pathfuse.cli.options import Force, Out, Seed
 
 if TYPE_CHECKING:
-    from pathfuse.runs.rank import RankResult
+    from pathfuse.workflows.ranking.rank import RankResult
 
 
 def rank(
-    *source: Annotated[Path, Parameter(help="Result folders, folders of them, or tables of scores.")],
+    *source: Annotated[
+        Path, Parameter(help="Result folders, folders of them, or tables of scores.")
+    ],
     out: Out,
-    metric: Annotated[str | None, Parameter(help="What to rank by; default: the first metric of the results.")] = None,
+    metric: Annotated[
+        str | None, Parameter(help="What to rank by; default: the first metric of the results.")
+    ] = None,
     cohorts: Annotated[
-        Path | None, Parameter(help="Table study,cohort: studies that share a cohort count once in the tests.")
+        Path | None,
+        Parameter(help="Table study,cohort: studies that share a cohort count once in the tests."),
     ] = None,
     experts: Annotated[
-        bool, Parameter(negative="", help="Rank single experts too, where all result folders have them.")
+        bool,
+        Parameter(negative="", help="Rank single experts too, where all result folders have them."),
     ] = False,
     higher_is_better: Annotated[
-        bool | None, Parameter(negative="--lower-is-better", help="Only for a metric that pathfuse does not know.")
+        bool | None,
+        Parameter(
+            negative="--lower-is-better", help="Only for a metric that pathfuse does not know."
+        ),
     ] = None,
     seed: Seed = 0,
     force: Force = False,
@@ -30,11 +39,20 @@ def rank(
     """Rank methods across studies: mean ranks, unresolved ties, tests that count cohorts."""
     from pathfuse.cli.console import command_line
     from pathfuse.files.write import check_out
-    from pathfuse.runs.rank import rank as run
+    from pathfuse.workflows.ranking.rank import rank as run
 
     check_out(out, force, [*source, *([cohorts] if cohorts is not None else [])])
-    result = run(source, metric=metric, cohorts=cohorts, experts=experts, higher_is_better=higher_is_better, seed=seed)
-    check_out(out, force, [Path(file) for file in result.manifest["inputs"]])  # a folder's, known only now
+    result = run(
+        source,
+        metric=metric,
+        cohorts=cohorts,
+        experts=experts,
+        higher_is_better=higher_is_better,
+        seed=seed,
+    )
+    check_out(
+        out, force, [Path(file) for file in result.manifest["inputs"]]
+    )  # a folder's, known only now
     result.manifest["command"] = command_line()
     result.save(out, force)
     _show(result, out)
@@ -51,15 +69,28 @@ def _show(result: "RankResult", out: Path) -> None:
     manifest = result.manifest
     against = {row["reference"]: row for row in result.pairs.iter_rows(named=True)
                if row["method"] == result.summary["method"][0]}  # fmt: skip
-    table = Table(title=f"{manifest['studies']} studies, {manifest['cohorts']} cohorts, by {manifest['metric']}")
+    table = Table(
+        title=f"{manifest['studies']} studies, {manifest['cohorts']} cohorts, by {manifest['metric']}"
+    )
     table.add_column("method")
-    for title in ("mean rank [95 % interval]", "wins", "mean", "studies", "first less this", "p, Holm"):
+    for title in (
+        "mean rank [95 % interval]",
+        "wins",
+        "mean",
+        "studies",
+        "first less this",
+        "p, Holm",
+    ):
         table.add_column(title, justify="right")
     for row in result.summary.iter_rows(named=True):
         low, high = row["rank_ci_low"], row["rank_ci_high"]
         interval = "" if low is None else f" [{low:.2f}, {high:.2f}]"
         pair = against.get(row["method"])
-        tested = (number(pair["median_difference_cohorts"]), p_value(pair["p_holm_cohorts"])) if pair else ("", "")
+        tested = (
+            (number(pair["median_difference_cohorts"]), p_value(pair["p_holm_cohorts"]))
+            if pair
+            else ("", "")
+        )
         counts = (str(row["wins"]), number(row["mean_value"]), str(row["n_studies"]))
         table.add_row(row["method"], f"{row['mean_rank']:.2f}{interval}", *counts, *tested)
     screen = console()

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from pathfuse.cli.options import Force
 
 if TYPE_CHECKING:
-    from pathfuse.pipeline.run import StudyRun
+    from pathfuse.workflows.study_file.run import StudyRun
 
 
 def init(
@@ -20,7 +20,7 @@ def init(
     import sys
 
     from pathfuse.files.write import write_text_file
-    from pathfuse.pipeline.config import EXAMPLE
+    from pathfuse.workflows.study_file.config import EXAMPLE
 
     write_text_file(EXAMPLE, out, force, [".yaml", ".yml"])
     sys.stdout.write(f"{out}\n")
@@ -30,16 +30,18 @@ def run(
     study: Annotated[Path, Parameter(help="study.yaml; 'pathfuse init' writes an example.")],
     /,
     *,
-    jobs: Annotated[int, Parameter(help="Models to train at a time, -1: one per core; no result depends on it.")] = -1,
+    jobs: Annotated[
+        int, Parameter(help="Models to train at a time, -1: one per core; no result depends on it.")
+    ] = -1,
 ) -> None:
     """Run a whole study: features, experts, fusion, report; what has not changed is not done again."""
     from pathfuse.cli.console import command_line, progress
     from pathfuse.cli.experts import need_torch
-    from pathfuse.pipeline.config import read_config
+    from pathfuse.workflows.study_file.config import read_config
 
     config = read_config(study)
     need_torch()
-    from pathfuse.pipeline.run import run_study
+    from pathfuse.workflows.study_file.run import run_study
 
     with progress() as report:
         done = run_study(config, n_jobs=jobs, command=command_line(), progress=report)
@@ -54,7 +56,9 @@ def _show(done: "StudyRun") -> None:
     from pathfuse.files.json import read_object
     from pathfuse.report.content import left_out_line
 
-    trained = f"{len(done.trained)} trained" + (f" ({', '.join(done.trained)})" if done.trained else "")
+    trained = f"{len(done.trained)} trained" + (
+        f" ({', '.join(done.trained)})" if done.trained else ""
+    )
     sys.stdout.write(f"Experts: {trained}, {len(done.unchanged)} unchanged.\n")
     if done.result is not None:
         for one in done.result.manifest["references"]:

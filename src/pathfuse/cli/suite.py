@@ -6,22 +6,24 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from pathfuse.cli.options import Force, with_options
-from pathfuse.runs.options import SUITE, FuseOptions
+from pathfuse.workflows.options import SUITE, FuseOptions
 
 if TYPE_CHECKING:
-    from pathfuse.runs.suite import SuiteResult
+    from pathfuse.workflows.suite.run import SuiteResult
 
 
 def list_(
     *,
     family: Annotated[str | None, Parameter(help="Only wsi, mutation, survival or tile.")] = None,
-    out: Annotated[Path | None, Parameter(help="Write the cards to FILE.csv or FILE.json instead.")] = None,
+    out: Annotated[
+        Path | None, Parameter(help="Write the cards to FILE.csv or FILE.json instead.")
+    ] = None,
     force: Force = False,
 ) -> None:
     """The paper's tasks: data, classes, experts, licence."""
     import sys
 
-    from pathfuse.suite.cards import read_cards, save_cards
+    from pathfuse.workflows.suite.cards import read_cards, save_cards
 
     cards = read_cards(family)
     if out is not None:
@@ -41,14 +43,20 @@ def run(
     ],
     /,
     *,
-    out: Annotated[Path, Parameter(name="--out", help="Folder for the results; an earlier run in it goes on.")],
-    jobs: Annotated[int | None, Parameter(help="Studies at a time; results do not depend on it.")] = None,
+    out: Annotated[
+        Path, Parameter(name="--out", help="Folder for the results; an earlier run in it goes on.")
+    ],
+    jobs: Annotated[
+        int | None, Parameter(help="Studies at a time; results do not depend on it.")
+    ] = None,
     options: FuseOptions,
     only: Annotated[
-        list[str] | None, Parameter(consume_multiple=True, negative="", help="Fit only these studies.")
+        list[str] | None,
+        Parameter(consume_multiple=True, negative="", help="Fit only these studies."),
     ] = None,
     cohorts: Annotated[
-        Path | None, Parameter(help="Table study,cohort: which studies share patients, for the ranking.")
+        Path | None,
+        Parameter(help="Table study,cohort: which studies share patients, for the ranking."),
     ] = None,
     force: Annotated[bool, Parameter(negative="", help="Fit again what is done already.")] = False,
 ) -> int:
@@ -57,7 +65,7 @@ def run(
 
     from pathfuse.cli import INTERRUPTED
     from pathfuse.cli.console import command_line, progress
-    from pathfuse.runs.suite import run_suite
+    from pathfuse.workflows.suite.run import run_suite
 
     try:
         with progress() as report:
@@ -73,7 +81,9 @@ def run(
                 progress=report,
             )
     except KeyboardInterrupt:
-        sys.stderr.write("pathfuse: stopped; what is done is kept, and the same command goes on from there\n")
+        sys.stderr.write(
+            "pathfuse: stopped; what is done is kept, and the same command goes on from there\n"
+        )
         return INTERRUPTED
     _show(result)
     return 0 if result.whole else 1
@@ -94,7 +104,9 @@ def _show(result: "SuiteResult") -> None:
     table.add_column("status")
     for row in result.table.iter_rows(named=True):
         holds = {True: "holds", False: "DOES NOT HOLD", None: ""}[row["certificate_holds"]]
-        figures = ("" if row[key] is None else number(row[key]) for key in ("fused_nll", "best_expert_nll"))
+        figures = (
+            "" if row[key] is None else number(row[key]) for key in ("fused_nll", "best_expert_nll")
+        )
         seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f}"
         status = "unchanged" if row["study"] in result.unchanged else row["status"]
         count = "" if row["n"] is None else str(row["n"])
@@ -104,9 +116,8 @@ def _show(result: "SuiteResult") -> None:
     for row in result.table.filter(result.table["status"] == "failed").iter_rows(named=True):
         sys.stderr.write(f"pathfuse: {row['study']} failed: {row['error']}\n")
     unchanged = f" ({len(result.unchanged)} unchanged)" if result.unchanged else ""
-    counts = (
-        f"{result.count('done')} done{unchanged}, {result.count('failed')} failed, {result.count('skipped')} skipped"
-    )
+    failed, skipped = result.count("failed"), result.count("skipped")
+    counts = f"{result.count('done')} done{unchanged}, {failed} failed, {skipped} skipped"
     sys.stdout.write(f"Studies: {counts}. Table: {result.folder}/suite.csv\n")
     if result.ranking is not None:
         sys.stdout.write(f"Ranking: {result.ranking}\n")

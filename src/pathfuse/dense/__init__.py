@@ -1,1 +1,3 @@
-"""Dense prediction: segmentation with frozen or adapted foundation models, judged per image and fused per pixel."""
+"""Dense prediction: segmentation with frozen or adapted foundation models, judged per image and
+fused per pixel.
+"""

@@ -18,7 +18,8 @@ def enough_memory(batch: int, px: int, size_name: str) -> Iterator[None]:
         size_name: What the user calls that side, ``size_px`` or ``tile_px``.
 
     Raises:
-        InputError: The memory does not hold a batch; half the batch, or else half the side, is what to try.
+        InputError: The memory does not hold a batch; half the batch, or else half the side, is what
+            to try.
     """
     try:
         yield
@@ -26,7 +27,9 @@ def enough_memory(batch: int, px: int, size_name: str) -> Iterator[None]:
         if not _is_memory(error):
             raise
         advice = f"a batch of {batch // 2}" if batch > 1 else f"a {size_name} of {px // 2}"
-        raise InputError(f"the memory does not hold a batch of {batch} with {size_name} {px}; try {advice}") from error
+        raise InputError(
+            f"the memory does not hold a batch of {batch} with {size_name} {px}; try {advice}"
+        ) from error
 
 
 @contextmanager
@@ -51,5 +54,12 @@ def memory_for(what: str, instead: str) -> Iterator[None]:
 def _is_memory(error: BaseException) -> bool:
     """Torch has a class for GPUs; its allocator of the CPU and some libraries say it in words only."""
     words = str(error).lower()
-    known = ("can't allocate memory", "not enough memory", "out of memory", "cublas_status_alloc_failed")
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(each in words for each in known)
+    known = (
+        "can't allocate memory",
+        "not enough memory",
+        "out of memory",
+        "cublas_status_alloc_failed",
+    )
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
+        each in words for each in known
+    )

@@ -1,4 +1,6 @@
-"""Predicting images into a folder of logits, one file per image, and their confusion matrices where masks exist."""
+"""Predicting images into a folder of logits, one file per image, and their confusion matrices where
+masks exist.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +15,12 @@ from torch import nn
 from pathfuse.dense.data.images import WindowReader, check_same_size, open_image
 from pathfuse.dense.data.records import Item, Split, files_of
 from pathfuse.dense.encoders.base import TokenEncoder
-from pathfuse.dense.judging.counting import ImageCount, classes_with_instances, open_count
-from pathfuse.dense.judging.instances import INSTANCE_METRICS
+from pathfuse.dense.evaluation.counting import ImageCount, classes_with_instances, open_count
+from pathfuse.dense.evaluation.instances import INSTANCE_METRICS
 from pathfuse.dense.memory import memory_for
 from pathfuse.dense.network.segment import How, segment
 from pathfuse.dense.recipe import DenseRecipe
-from pathfuse.dense.training.team import Team, precision_of
+from pathfuse.dense.training.distributed import Team, precision_of
 from pathfuse.dense.training.train import load_dense, read_about
 from pathfuse.errors import InputError
 from pathfuse.files.write import check_out, new_folder
@@ -77,8 +79,8 @@ def predict_dense(
         progress: Called whenever an image is done.
 
     Raises:
-        InputError: The folder holds no network, its classes are not the split's, an image or mask is wrong, memory runs
-            out, or ``out`` cannot be written.
+        InputError: The folder holds no network, its classes are not the split's, an image or mask
+            is wrong, memory runs out, or ``out`` cannot be written.
     """
     if isinstance(model, Path):
         about = read_about(model)
@@ -111,7 +113,9 @@ def predict_dense(
                 for metric, value in count.instance_metrics().get(SAID, {}).items():
                     instances[metric][row] = value
             progress(f"{item.image_id} segmented", (row + 1) / len(items))
-    return PredictedDense(out.resolve(), tuple(item.image_id for item in items), matrices, judged, instances)
+    return PredictedDense(
+        out.resolve(), tuple(item.image_id for item in items), matrices, judged, instances
+    )
 
 
 def file_name(item: Item) -> str:
@@ -120,13 +124,23 @@ def file_name(item: Item) -> str:
     Raises:
         InputError: The id cannot name a file.
     """
-    if Path(item.image_id).name != item.image_id or item.image_id.startswith(".") or "\\" in item.image_id:
-        raise InputError(f"the image_id '{item.image_id}' cannot name a file; write ids without slashes")
+    if (
+        Path(item.image_id).name != item.image_id
+        or item.image_id.startswith(".")
+        or "\\" in item.image_id
+    ):
+        raise InputError(
+            f"the image_id '{item.image_id}' cannot name a file; write ids without slashes"
+        )
     return f"{item.image_id}.npy"
 
 
 def _how(
-    recipe: DenseRecipe, device: torch.device, tile_px: int | None, overlap: float | None, batch: int | None
+    recipe: DenseRecipe,
+    device: torch.device,
+    tile_px: int | None,
+    overlap: float | None,
+    batch: int | None,
 ) -> How:
     return How(
         fit=recipe.fit if tile_px is None else "crop",
@@ -140,7 +154,12 @@ def _how(
 
 
 def _predict_one(
-    net: nn.Module, image: WindowReader, count: ImageCount | None, split: Split, how: How, file: BinaryIO
+    net: nn.Module,
+    image: WindowReader,
+    count: ImageCount | None,
+    split: Split,
+    how: How,
+    file: BinaryIO,
 ) -> None:
     """Writes band by band, and counts the numbers as they are written."""
     k, (height, width) = split.n_classes, image.shape[:2]
@@ -149,13 +168,19 @@ def _predict_one(
     start = file.tell()
     for band in segment(net, image, how):
         if len(band.logits) != k:
-            raise InputError(f"the network knows {len(band.logits)} classes, but {split.name} has {k}")
+            raise InputError(
+                f"the network knows {len(band.logits)} classes, but {split.name} has {k}"
+            )
         half = _half(band.logits)
         for klass in range(k):  # a class lies in one piece, its rows of this band within it
             file.seek(start + 2 * width * (klass * height + band.top))
             file.write(half[klass].tobytes())
         if count is not None:
-            count.add(SAID, slice(band.top, band.top + half.shape[1]), half.argmax(axis=0).astype(np.uint8))
+            count.add(
+                SAID,
+                slice(band.top, band.top + half.shape[1]),
+                half.argmax(axis=0).astype(np.uint8),
+            )
 
 
 def _half(logits: Float32[np.ndarray, "klass row width"]) -> np.ndarray:

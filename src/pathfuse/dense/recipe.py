@@ -16,8 +16,8 @@ CACHED = ("frozen", "transformer")
 PUBLISHED_RATE = 1e-3
 """Of adapter and decoder alike."""
 ADAPTER_RATES = {"lora": 2e-4, "dora": 2e-4, "cnn": 1e-3, "transformer": 2e-4, "full": 2e-5}
-"""Gentle where trained weights are changed, that of the decoder where the adapter starts from nothing. One rate for all
-made runs collapse (docs/design/densebench.md, section 7, defect 12)."""
+"""Gentle where trained weights are changed, that of the decoder where the adapter starts from
+nothing. One rate for all made runs collapse (docs/design/densebench.md, section 7, defect 12)."""
 
 
 class DenseRecipe(BaseModel):
@@ -41,10 +41,11 @@ class DenseRecipe(BaseModel):
     size_px: Side = 224
     """Side of the square that the network sees; a multiple of the encoder's patch is best."""
     fit: Literal["resize", "crop"] = "resize"
-    """How an image becomes that square: the whole image resized, its aspect not kept, as published; or a crop at its
-    own scale when training and overlapping tiles when predicting."""
+    """How an image becomes that square: the whole image resized, its aspect not kept, as published;
+    or a crop at its own scale when training and overlapping tiles when predicting."""
     augment: bool = True
-    """Flips, turns, scale and stain; without it features of a frozen encoder are computed once if ``fit`` is resize."""
+    """Flips, turns, scale and stain; without it features of a frozen encoder are computed once if
+    ``fit`` is resize."""
     cache: bool = True
     """Whether they are, in a float16 file beside the output."""
 
@@ -81,9 +82,15 @@ class DenseRecipe(BaseModel):
         Raises:
             InputError: A name or a value is not allowed.
         """
-        rate = PUBLISHED_RATE if chosen.get("parity") == "paper" else ADAPTER_RATES.get(strategy, PUBLISHED_RATE)
+        rate = (
+            PUBLISHED_RATE
+            if chosen.get("parity") == "paper"
+            else ADAPTER_RATES.get(strategy, PUBLISHED_RATE)
+        )
         try:
-            return DenseRecipe.model_validate({"strategy": strategy, "learning_rate": rate, **chosen})
+            return DenseRecipe.model_validate(
+                {"strategy": strategy, "learning_rate": rate, **chosen}
+            )
         except ValidationError as error:
             raise InputError(f"the recipe of a segmentation: {first_problem(error)}") from None
 

@@ -1,4 +1,6 @@
-"""Discrete-time survival: hazards of T bins, and the distribution over T bins and a tail that they make."""
+"""Discrete-time survival: hazards of T bins, and the distribution over T bins and a tail that they
+make.
+"""
 
 import numpy as np
 from jaxtyping import Float
@@ -6,7 +8,9 @@ from jaxtyping import Float
 from pathfuse.types import LogProbs
 
 
-def event_distribution(hazard_logit: Float[np.ndarray, "row bin"]) -> Float[np.ndarray, "row outcome"]:
+def event_distribution(
+    hazard_logit: Float[np.ndarray, "row bin"],
+) -> Float[np.ndarray, "row outcome"]:
     """Log-probabilities of an event in each bin, and of none: ``p_t = S_{t-1} h_t``, tail ``S_T``."""
     log_hazard = -np.logaddexp(0, -hazard_logit)
     log_survival = np.cumsum(-np.logaddexp(0, hazard_logit), axis=1)
@@ -21,6 +25,9 @@ def survival_at_edges(log_prob: LogProbs) -> Float[np.ndarray, "row bin"]:
 
 
 def hazards(log_prob: LogProbs) -> Float[np.ndarray, "row bin"]:
-    """Hazard of each bin, ``p_t / S_{t-1}``, from an event distribution; in log space, since ``S`` may underflow."""
+    """Hazard of each bin, ``p_t / S_{t-1}``, from an event distribution.
+
+    In log space, since ``S`` may underflow.
+    """
     not_before = np.logaddexp.accumulate(log_prob[:, ::-1], axis=1)[:, ::-1]
     return np.minimum(np.exp(log_prob[:, :-1] - not_before[:, :-1]), 1.0)

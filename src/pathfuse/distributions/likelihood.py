@@ -1,7 +1,8 @@
-"""One likelihood for every endpoint: the log-probability of the set of outcomes that the truth allows.
+"""One likelihood for every endpoint: the log-probability of the set of outcomes that the truth
+allows.
 
-Everything here works row by row with reductions of fixed length, so that a sample's value does not depend on
-the samples beside it, down to the last bit.
+Everything here works row by row with reductions of fixed length, so that a sample's value does not
+depend on the samples beside it, down to the last bit.
 """
 
 import numpy as np
@@ -48,8 +49,8 @@ def set_nll(log_prob: LogProbs, observed: Observed) -> PerSample:
 
     Args:
         log_prob: Float, (sample, outcome).
-        observed: (sample, outcome), at least one per row: Bool, or Float in [0, 1] where the truth says only a share of
-            an outcome (a case censored inside a bin).
+        observed: (sample, outcome), at least one per row: Bool, or Float in [0, 1] where the truth
+            says only a share of an outcome (a case censored inside a bin).
 
     Returns:
         Float, (sample,), non-negative.

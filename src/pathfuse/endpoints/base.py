@@ -1,4 +1,6 @@
-"""What every endpoint answers: what is predicted, what was observed, how columns become log-probabilities."""
+"""What every endpoint answers: what is predicted, what was observed, how columns become
+log-probabilities.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -25,7 +27,8 @@ class Options:
     time_edges: tuple[float, ...] | None = None
     """Survival: bin edges, increasing; the last may be infinite."""
     censoring: str = "later"
-    """Survival: what a case censored inside a bin says of that bin, ``later`` (nothing) or ``half``."""
+    """Survival: what a case censored inside a bin says of that bin, ``later`` (nothing) or
+    ``half``."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,8 @@ class ExpertColumns:
     log_prob: Float[np.ndarray, "row own_outcome"]
     """Floored and normalised."""
     group: Int[np.ndarray, " outcome"]
-    """For each outcome of the study the expert's own outcome that contains it; -1: the expert does not know it."""
+    """For each outcome of the study the expert's own outcome that contains it; -1: the expert does
+    not know it."""
     n_floored: int
     ignored: tuple[str, ...]
     """Columns of the table that carry no prediction."""
@@ -74,7 +78,8 @@ class Endpoint(ABC):
     every_outcome_needed: ClassVar[bool] = True
     """Whether each outcome must occur among the fit rows."""
     blank_columns: ClassVar[bool] = False
-    """Whether an expert's column without any value is as none: a fusion writes such ones of what it could not learn."""
+    """Whether an expert's column without any value is as none: a fusion writes such ones of what it
+    could not learn."""
     prefixes: ClassVar[tuple[str, ...]]
     """What the names of an expert's prediction columns start with."""
     nothing_known: ClassVar[str]
@@ -116,14 +121,18 @@ class Endpoint(ABC):
 
     @abstractmethod
     def read_expert(self, columns: Columns, label_map: LabelMap | None) -> Mapping[str, Any]:
-        """One expert's columns per task: ``ExpertColumns`` (log-probabilities), or moments for regression."""
+        """One expert's columns per task: ``ExpertColumns`` (log-probabilities), or moments for
+        regression.
+        """
 
     @abstractmethod
     def fused_columns(self, log_prob: Mapping[str, LogProbs]) -> dict[str, np.ndarray]:
         """The endpoint's own columns of ``fused.parquet``."""
 
     @abstractmethod
-    def scores(self, log_prob: LogProbs, observed: Observed, context: SurvivalTruth | None) -> Scores:
+    def scores(
+        self, log_prob: LogProbs, observed: Observed, context: SurvivalTruth | None
+    ) -> Scores:
         """What turns row weights into the metrics of one predictor's rows.
 
         Args:
@@ -143,7 +152,10 @@ class Endpoint(ABC):
 
     @abstractmethod
     def too_few(self, judged: Judged, drawn: str) -> str | None:
-        """Why the judged rows allow no interval; None if they do. ``drawn``: what is resampled, in words."""
+        """Why the judged rows allow no interval; None if they do.
+
+        ``drawn``: what is resampled, in words.
+        """
 
     @abstractmethod
     def as_dict(self) -> dict[str, Any]:
@@ -151,12 +163,18 @@ class Endpoint(ABC):
 
     @property
     def positive(self) -> int | None:
-        """Of two outcomes the one that ROC curves and calibration are about; None where there is no such choice."""
+        """Of two outcomes the one that ROC curves and calibration are about.
+
+        None where there is no such choice.
+        """
         return None
 
     @property
     def positive_class(self) -> dict[str, Any] | None:
-        """Its name, and whether somebody chose it, for the manifest; None where there are no two classes."""
+        """Its name, and whether somebody chose it, for the manifest.
+
+        None where there are no two classes.
+        """
         return None
 
     def with_positive(self, name: str) -> Self:
@@ -165,7 +183,9 @@ class Endpoint(ABC):
         Raises:
             InputError: There are no two classes, or none has this name.
         """
-        raise InputError(f"--positive '{name}' chooses one of two classes, but the endpoint is {self.kind}")
+        raise InputError(
+            f"--positive '{name}' chooses one of two classes, but the endpoint is {self.kind}"
+        )
 
     def prediction_columns(self, header: Sequence[str]) -> list[str]:
         """Which columns of an expert's table carry its predictions."""
@@ -181,9 +201,9 @@ def spread_groups(
 
     See docs/design/fusion.md, section 6.4.
 
-    Each group's probability is spread over its outcomes in proportion to their frequencies on the fit rows: a proper
-    distribution that says nothing new inside a group. Outcomes that the expert does not know keep their frequency, and
-    the others share the rest.
+    Each group's probability is spread over its outcomes in proportion to their frequencies on the
+    fit rows: a proper distribution that says nothing new inside a group. Outcomes that the expert
+    does not know keep their frequency, and the others share the rest.
 
     Args:
         log_prob: Float, (row, own_outcome).
@@ -191,15 +211,22 @@ def spread_groups(
         frequency: Float, (outcome,), positive, sums to 1.
 
     Examples:
-        An expert knows cancer (outcomes 0 and 1 of the study) from the rest (outcome 2), and says 0.8 to 0.2.
+        An expert knows cancer (outcomes 0 and 1 of the study) from the rest (outcome 2), and says
+        0.8 to 0.2.
 
         >>> spread = spread_groups(np.log([[0.8, 0.2]]), np.array([0, 0, 1]), np.array([0.1, 0.3, 0.6]))
         >>> np.exp(spread).round(3).tolist()
         [[0.2, 0.6, 0.2]]
     """
-    if len(group) == log_prob.shape[1] and len(set(group.tolist())) == len(group) and (group >= 0).all():
+    if (
+        len(group) == log_prob.shape[1]
+        and len(set(group.tolist())) == len(group)
+        and (group >= 0).all()
+    ):
         return log_prob[:, group]
     known = group >= 0
     inside = np.array([frequency[group == g].sum() if g >= 0 else 1.0 for g in group])
-    share = np.where(known, np.log(frequency / inside) + np.log(frequency[known].sum()), np.log(frequency))
+    share = np.where(
+        known, np.log(frequency / inside) + np.log(frequency[known].sum()), np.log(frequency)
+    )
     return np.where(known, log_prob[:, np.maximum(group, 0)], 0.0) + share

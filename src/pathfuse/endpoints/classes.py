@@ -17,9 +17,13 @@ class OfClasses(Endpoint):
         """Those of classes, in the order of ``metrics.csv``."""
         return tuple(metric.name for metric in METRICS)
 
-    def scores(self, log_prob: LogProbs, observed: Observed, context: SurvivalTruth | None) -> Scores:
+    def scores(
+        self, log_prob: LogProbs, observed: Observed, context: SurvivalTruth | None
+    ) -> Scores:
         """See ``Endpoint``."""
-        return ClassificationScores(log_prob, observed, 1 if self.positive is None else self.positive)
+        return ClassificationScores(
+            log_prob, observed, 1 if self.positive is None else self.positive
+        )
 
     def slope_scores(self, log_prob: LogProbs, observed: Observed) -> Scores:
         """See ``Endpoint``."""

@@ -17,7 +17,8 @@ class Columns:
     ids: Sequence[str]
     """``sample_id`` of each row."""
     values: dict[str, np.ndarray]
-    """Column name to values: text (object, None = empty) of a samples table, float64 of a prediction table."""
+    """Column name to values: text (object, None = empty) of a samples table, float64 of a
+    prediction table."""
 
     def wrong(self, column: str, row: int, what: str) -> InputError:
         """The error for one cell."""
@@ -44,7 +45,11 @@ class Columns:
         bad = np.argwhere(~np.isfinite(table))
         if len(bad):
             row, k = bad[0]
-            shown = "empty or not a number (NaN)" if np.isnan(table[row, k]) else f"infinite ({table[row, k]:g})"
+            shown = (
+                "empty or not a number (NaN)"
+                if np.isnan(table[row, k])
+                else f"infinite ({table[row, k]:g})"
+            )
             what = f"the value is {shown}; leave the row out if the expert did not score the sample"
             raise self.wrong(names[k], row, what)
 

@@ -1,4 +1,7 @@
-"""Which endpoint a samples table is about: its target columns decide. A new endpoint is one file and one line here."""
+"""Which endpoint a samples table is about: its target columns decide.
+
+A new endpoint is one file and one line here.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,21 +19,32 @@ ENDPOINTS: dict[str, type[Endpoint]] = {
 }
 
 
-def endpoint_of(header: Sequence[str], source: str, wanted: str | None = None) -> tuple[type[Endpoint], list[str]]:
+def endpoint_of(
+    header: Sequence[str], source: str, wanted: str | None = None
+) -> tuple[type[Endpoint], list[str]]:
     """The endpoint and its target columns.
 
     Raises:
-        InputError: The table has the target columns of no endpoint, or of several and none was asked for.
+        InputError: The table has the target columns of no endpoint, or of several and none was
+            asked for.
     """
-    found = {name: columns for name, kind in ENDPOINTS.items() if (columns := kind.target_columns(header))}
+    found = {
+        name: columns
+        for name, kind in ENDPOINTS.items()
+        if (columns := kind.target_columns(header))
+    }
     if wanted is not None:
         if wanted not in ENDPOINTS:
-            raise InputError(f"endpoint '{wanted}' is unknown; choose one of {', '.join(ENDPOINTS)}")
+            raise InputError(
+                f"endpoint '{wanted}' is unknown; choose one of {', '.join(ENDPOINTS)}"
+            )
         if wanted not in found:
             raise InputError(f"{source} has no target column of endpoint '{wanted}'")
         return ENDPOINTS[wanted], found[wanted]
     if not found:
-        raise InputError(f"{source} has no target column such as 'label'; its columns are {', '.join(header)}")
+        raise InputError(
+            f"{source} has no target column such as 'label'; its columns are {', '.join(header)}"
+        )
     if len(found) > 1:
         targets = ", ".join(f"'{c}'" for names in found.values() for c in names[:2])
         raise InputError(

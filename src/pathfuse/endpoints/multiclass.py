@@ -85,7 +85,9 @@ class Multiclass(OfClasses):
                 f"{', '.join(self.classes)}"
             )
         if name not in self.classes:
-            raise InputError(f"--positive '{name}' is none of the classes, which are {', '.join(self.classes)}")
+            raise InputError(
+                f"--positive '{name}' is none of the classes, which are {', '.join(self.classes)}"
+            )
         return replace(self, chosen=name)
 
     def truth(self, columns: Columns) -> dict[str, Truth]:
@@ -101,7 +103,9 @@ class Multiclass(OfClasses):
             if label is None:
                 raise columns.wrong(self.target, row, f"the {self.target} is empty")
             if label not in position:
-                raise columns.wrong(self.target, row, f"'{label}' is none of the classes {', '.join(self.classes)}")
+                raise columns.wrong(
+                    self.target, row, f"'{label}' is none of the classes {', '.join(self.classes)}"
+                )
             index[row] = position[label]
         observed = np.eye(len(self.classes), dtype=bool)[index]
         return {"all": Truth(observed, np.ones(len(index), dtype=bool))}
@@ -130,10 +134,16 @@ class Multiclass(OfClasses):
         found = [p for p in self.prefixes if any(name.startswith(p) for name in columns.values)]
         if len(found) != 1:
             trouble = (
-                "has both 'logit_' and 'prob_' columns" if found else "has no 'logit_<class>' or 'prob_<class>' column"
+                "has both 'logit_' and 'prob_' columns"
+                if found
+                else "has no 'logit_<class>' or 'prob_<class>' column"
             )
-            raise InputError(f"{columns.source} {trouble}; its columns are {', '.join(columns.values) or 'none'}")
-        return found[0], [name.removeprefix(found[0]) for name in columns.values if name.startswith(found[0])]
+            raise InputError(
+                f"{columns.source} {trouble}; its columns are {', '.join(columns.values) or 'none'}"
+            )
+        return found[0], [
+            name.removeprefix(found[0]) for name in columns.values if name.startswith(found[0])
+        ]
 
     def _groups(
         self, columns: Columns, prefix: str, names: list[str], label_map: LabelMap | None
@@ -160,16 +170,25 @@ class Multiclass(OfClasses):
                 )
         idle = next((name for name in own if name not in label_map.values()), None)
         if idle is not None:
-            raise InputError(f"{columns.source}, column '{prefix}{idle}': the label map sends no label to '{idle}'")
+            raise InputError(
+                f"{columns.source}, column '{prefix}{idle}': the label map sends no label to '{idle}'"
+            )
         if len(own) < 2:
-            raise InputError(f"{columns.source} has predictions for '{own[0]}' only; at least two classes are needed")
-        return own, np.array([own.index(label_map[c]) if c in label_map else -1 for c in self.classes])
+            raise InputError(
+                f"{columns.source} has predictions for '{own[0]}' only; at least two classes are needed"
+            )
+        return own, np.array(
+            [own.index(label_map[c]) if c in label_map else -1 for c in self.classes]
+        )
 
     def fused_columns(self, log_prob: Mapping[str, LogProbs]) -> dict[str, np.ndarray]:
         """``prob_<class>`` and ``prediction``."""
         prob = np.exp(log_prob["all"])
         columns = {f"prob_{name}": prob[:, k] for k, name in enumerate(self.classes)}
-        return {**columns, "prediction": np.array(self.classes, dtype=object)[log_prob["all"].argmax(axis=1)]}
+        return {
+            **columns,
+            "prediction": np.array(self.classes, dtype=object)[log_prob["all"].argmax(axis=1)],
+        }
 
     def as_dict(self) -> dict[str, Any]:
         """See ``Endpoint``."""
@@ -190,4 +209,6 @@ def _check_probabilities(columns: Columns, own: list[str], table: np.ndarray) ->
     if len(off):
         row = off[0]
         total = number_text(table[row].sum())
-        raise columns.wrong(f"prob_{own[0]} ... prob_{own[-1]}", row, f"the probabilities sum to {total}, not to 1")
+        raise columns.wrong(
+            f"prob_{own[0]} ... prob_{own[-1]}", row, f"the probabilities sum to {total}, not to 1"
+        )

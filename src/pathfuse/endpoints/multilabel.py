@@ -86,7 +86,9 @@ class Multilabel(OfClasses):
             bad = np.flatnonzero(known & (values != 0) & (values != 1))
             if len(bad):
                 row = int(bad[0])
-                raise columns.wrong(column, row, f"{columns.values[column][row]} is neither 1, 0 nor empty")
+                raise columns.wrong(
+                    column, row, f"{columns.values[column][row]} is neither 1, 0 nor empty"
+                )
             observed = np.stack([values != 1, values != 0], axis=1)  # a blank allows both
             result[label] = Truth(observed, known)
         return result
@@ -121,11 +123,21 @@ class Multilabel(OfClasses):
         return result
 
     def fused_columns(self, log_prob: Mapping[str, LogProbs]) -> dict[str, np.ndarray]:
-        """``prob_<name>`` (NaN where a label could not be fused) and ``prediction``: the labels with p >= 0.5."""
+        """``prob_<name>`` (NaN where a label could not be fused) and ``prediction``: the labels
+        with p >= 0.5.
+        """
         (n,) = {len(p) for p in log_prob.values()}
-        prob = {name: np.exp(log_prob[name][:, 1]) if name in log_prob else np.full(n, np.nan) for name in self.labels}
-        called = [";".join(name for name in self.labels if prob[name][row] >= 0.5) for row in range(n)]
-        return {**{f"prob_{name}": p for name, p in prob.items()}, "prediction": np.array(called, dtype=object)}
+        prob = {
+            name: np.exp(log_prob[name][:, 1]) if name in log_prob else np.full(n, np.nan)
+            for name in self.labels
+        }
+        called = [
+            ";".join(name for name in self.labels if prob[name][row] >= 0.5) for row in range(n)
+        ]
+        return {
+            **{f"prob_{name}": p for name, p in prob.items()},
+            "prediction": np.array(called, dtype=object),
+        }
 
 
 def _binary(columns: Columns, name: str, prefix: str) -> np.ndarray:

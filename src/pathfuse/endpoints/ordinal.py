@@ -39,7 +39,9 @@ class Ordinal(Multiclass):
         grades = columns.values[cls.target]
         for row, grade in enumerate(grades):
             if grade is not None and not (grade.isdecimal() and str(int(grade)) == grade):
-                raise columns.wrong(cls.target, row, f"'{grade}' must be a whole number, such as 0, 1, 2")
+                raise columns.wrong(
+                    cls.target, row, f"'{grade}' must be a whole number, such as 0, 1, 2"
+                )
         return cls(tuple(sorted({grade for grade in grades if grade is not None}, key=int)))
 
     @property
@@ -47,16 +49,22 @@ class Ordinal(Multiclass):
         """Those of grades, then those of classes."""
         return tuple(metric.name for metric in METRICS)
 
-    def scores(self, log_prob: LogProbs, observed: Observed, context: SurvivalTruth | None) -> Scores:
+    def scores(
+        self, log_prob: LogProbs, observed: Observed, context: SurvivalTruth | None
+    ) -> Scores:
         """See ``Endpoint``."""
         positive = 1 if self.positive is None else self.positive
-        return OrdinalScores(log_prob, observed, positive, tuple(int(grade) for grade in self.classes))
+        return OrdinalScores(
+            log_prob, observed, positive, tuple(int(grade) for grade in self.classes)
+        )
 
     def read_expert(self, columns: Columns, label_map: LabelMap | None) -> dict[str, ExpertColumns]:
-        """``logit_<grade>`` or ``prob_<grade>``, or ``cumulative_logit_<grade>``: the log-odds of a higher grade.
+        """``logit_<grade>`` or ``prob_<grade>``, or ``cumulative_logit_<grade>``: the log-odds of a
+        higher grade.
 
         Raises:
-            InputError: As ``Multiclass``; or a cumulative column is missing, or they do not descend.
+            InputError: As ``Multiclass``; or a cumulative column is missing, or they do not
+                descend.
         """
         found = [name for name in columns.values if name.startswith(CUMULATIVE)]
         if not found:
@@ -64,7 +72,9 @@ class Ordinal(Multiclass):
         if label_map is not None:
             raise InputError(f"{columns.source}: a label map has no meaning for cumulative logits")
         if len(self.classes) < 2:
-            raise InputError(f"{columns.source}: all samples have the grade {self.classes[0]}; two are needed at least")
+            raise InputError(
+                f"{columns.source}: all samples have the grade {self.classes[0]}; two are needed at least"
+            )
         wanted = [CUMULATIVE + grade for grade in self.classes[:-1]]
         if sorted(found) != sorted(wanted):
             raise InputError(
@@ -78,17 +88,24 @@ class Ordinal(Multiclass):
         if len(climbs):
             row, k = climbs[0]
             low, high = self.classes[k], self.classes[k + 1]
-            what = f"it must not be above '{wanted[k]}': a grade above {high} is also one above {low}"
+            what = (
+                f"it must not be above '{wanted[k]}': a grade above {high} is also one above {low}"
+            )
             raise columns.wrong(wanted[k + 1], row, what)
         raw = _between(above)
         ignored = tuple(name for name in columns.values if name not in wanted)
-        return {"all": ExpertColumns(floor_log_prob(raw), np.arange(len(self.classes)), count_floored(raw), ignored)}
+        return {
+            "all": ExpertColumns(
+                floor_log_prob(raw), np.arange(len(self.classes)), count_floored(raw), ignored
+            )
+        }
 
 
 def _between(above: np.ndarray) -> LogProbs:
     """Log-probabilities of the grades from the log-odds of lying above each but the last.
 
-    ``P(k) = P(above k - 1) - P(above k)``, in log space: ``log P(above k-1) + log(1 - exp(difference))``.
+    ``P(k) = P(above k - 1) - P(above k)``, in log space: ``log P(above k-1) + log(1 -
+    exp(difference))``.
     """
     log_above = np.concatenate([np.zeros((len(above), 1)), log_expit(above)], axis=1)
     difference = np.diff(log_above, axis=1)

@@ -1,4 +1,6 @@
-"""Continuous targets, e.g. the expression of genes: every expert gives a mean and perhaps a standard deviation."""
+"""Continuous targets, e.g. the expression of genes: every expert gives a mean and perhaps a
+standard deviation.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -73,7 +75,9 @@ class Regression(Endpoint):
         """See ``Endpoint``."""
         return cls(tuple(content["targets"]), tuple(content.get("left_out", ())))
 
-    def scores(self, log_prob: LogProbs, observed: Observed, context: SurvivalTruth | None) -> Scores:
+    def scores(
+        self, log_prob: LogProbs, observed: Observed, context: SurvivalTruth | None
+    ) -> Scores:
         """See ``Endpoint``."""
         return RegressionScores(log_prob, observed[:, 0])
 
@@ -131,7 +135,11 @@ class Regression(Endpoint):
                 raise columns.wrong(column, int(infinite[0]), "the value is infinite")
             known = values[:, g][~np.isnan(values[:, g])]
             if not len(known) or np.ptp(known) == 0:
-                what = f"all {len(known)} values are {number_text(known[0])}" if len(known) else "all values are empty"
+                what = (
+                    f"all {len(known)} values are {number_text(known[0])}"
+                    if len(known)
+                    else "all values are empty"
+                )
                 constant.append(f"{columns.source}, column '{column}': {what}; a target must vary")
         if len(constant) == len(self.targets):
             raise InputError(constant[0])
@@ -141,11 +149,15 @@ class Regression(Endpoint):
         """``mean_<name>``, and ``sd_<name>`` where the expert gives it.
 
         Raises:
-            InputError: A column names no target, a value is not a number, or a standard deviation is not positive.
+            InputError: A column names no target, a value is not a number, or a standard deviation
+                is not positive.
         """
         if label_map is not None:
             raise InputError(f"{columns.source}: a label map has no meaning for regression")
-        tables = {prefix: np.full((len(columns.ids), len(self.targets)), np.nan) for prefix in self.prefixes}
+        tables = {
+            prefix: np.full((len(columns.ids), len(self.targets)), np.nan)
+            for prefix in self.prefixes
+        }
         position = {name: g for g, name in enumerate(self.targets)}
         ignored = []
         for name, values in columns.values.items():
@@ -163,7 +175,9 @@ class Regression(Endpoint):
             columns.check_finite([name], values[:, None])
             if prefix == "sd_" and (values <= 0).any():
                 row = int(np.flatnonzero(values <= 0)[0])
-                raise columns.wrong(name, row, f"{number_text(values[row])} is not a standard deviation above 0")
+                raise columns.wrong(
+                    name, row, f"{number_text(values[row])} is not a standard deviation above 0"
+                )
             tables[prefix][:, position[target]] = values
         mean, sd = tables["mean_"], tables["sd_"]
         if np.isnan(mean).all():
@@ -171,11 +185,15 @@ class Regression(Endpoint):
         lonely = np.flatnonzero(np.isnan(mean).all(axis=0) & ~np.isnan(sd).all(axis=0))
         if len(lonely):
             target = self.targets[lonely[0]]
-            raise InputError(f"{columns.source} has a column 'sd_{target}' but no column 'mean_{target}'")
+            raise InputError(
+                f"{columns.source} has a column 'sd_{target}' but no column 'mean_{target}'"
+            )
         return {"all": ExpertMoments(mean, sd, tuple(ignored))}
 
     def fused_columns(self, log_prob: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """``mean_<name>`` and ``sd_<name>``, NaN for those left out; ``prediction`` is the mean over targets.
+        """``mean_<name>`` and ``sd_<name>``, NaN for those left out.
+
+        ``prediction`` is the mean over targets.
 
         Args:
             log_prob: Under ``all``, Float, (sample, 2 G): means, then variances.
@@ -183,7 +201,9 @@ class Regression(Endpoint):
         mean, variance = np.split(log_prob["all"], 2, axis=1)
         sd, position = np.sqrt(variance), {name: g for g, name in enumerate(self.targets)}
         columns = {
-            f"{what}_{name}": table[:, position[name]] if name in position else np.full(len(mean), np.nan)
+            f"{what}_{name}": table[:, position[name]]
+            if name in position
+            else np.full(len(mean), np.nan)
             for what, table in (("mean", mean), ("sd", sd))
             for name in sorted([*self.targets, *self.left_out])
         }

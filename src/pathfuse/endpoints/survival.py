@@ -1,7 +1,8 @@
-"""Discrete-time survival: hazards in T bins become a distribution over T bins and a tail "after the last edge".
+"""Discrete-time survival: hazards in T bins become a distribution over T bins and a tail "after the
+last edge".
 
-An event in bin b is the set {b}. A case censored inside bin b is the set of all later bins and the tail: one likelihood
-with classification (docs/design/fusion.md, section 1).
+An event in bin b is the set {b}. A case censored inside bin b is the set of all later bins and the
+tail: one likelihood with classification (docs/design/fusion.md, section 1).
 """
 
 from collections.abc import Mapping, Sequence
@@ -67,7 +68,9 @@ class Survival(Endpoint):
                 "--time-edges 0,12,24,inf ('pathfuse bins' proposes some)"
             )
         if options.censoring not in CENSORING:
-            raise InputError(f"censoring '{options.censoring}' is unknown; choose {' or '.join(CENSORING)}")
+            raise InputError(
+                f"censoring '{options.censoring}' is unknown; choose {' or '.join(CENSORING)}"
+            )
         shown = ",".join(number_text(e) for e in edges)
         if len(edges) < 2:
             raise InputError(f"--time-edges {shown}: at least two edges are needed")
@@ -80,7 +83,9 @@ class Survival(Endpoint):
         """See ``Endpoint``."""
         return cls(tuple(float(e) for e in content["time_edges"]), content["censoring"])
 
-    def scores(self, log_prob: LogProbs, observed: Observed, context: SurvivalTruth | None) -> Scores:
+    def scores(
+        self, log_prob: LogProbs, observed: Observed, context: SurvivalTruth | None
+    ) -> Scores:
         """See ``Endpoint``; survival cannot be judged without its follow-up."""
         if context is None:
             raise ValueError("survival needs the follow-up of the judged rows")
@@ -104,7 +109,11 @@ class Survival(Endpoint):
 
     def as_dict(self) -> dict[str, Any]:
         """See ``Endpoint``; edges as text, since JSON has no infinity."""
-        return {"kind": self.kind, "time_edges": [repr(e) for e in self.edges], "censoring": self.censoring}
+        return {
+            "kind": self.kind,
+            "time_edges": [repr(e) for e in self.edges],
+            "censoring": self.censoring,
+        }
 
     @property
     def n_bins(self) -> int:
@@ -126,19 +135,26 @@ class Survival(Endpoint):
         """Observed sets.
 
         Raises:
-            InputError: A time is not positive, an event is neither 0 nor 1, or all cases are censored.
+            InputError: A time is not positive, an event is neither 0 nor 1, or all cases are
+                censored.
         """
         time, event = follow_up(columns)
         if not event.any():
-            raise InputError(f"{columns.source}, column 'event': all {len(event)} cases are censored")
+            raise InputError(
+                f"{columns.source}, column 'event': all {len(event)} cases are censored"
+            )
         early = np.flatnonzero(time <= self.edges[0])
         if len(early):
             row = int(early[0])
-            raise columns.wrong("time", row, f"{time[row]:g} is not after the first edge, {self.edges[0]:g}")
+            raise columns.wrong(
+                "time", row, f"{time[row]:g} is not after the first edge, {self.edges[0]:g}"
+            )
         last = self.n_bins
         bins = np.minimum(np.searchsorted(np.array(self.edges[1:]), time, side="left"), last)
         outcome = np.arange(last + 1)
-        observed = np.where(event[:, None] == 1, outcome == bins[:, None], outcome > bins[:, None]).astype(np.float64)
+        observed = np.where(
+            event[:, None] == 1, outcome == bins[:, None], outcome > bins[:, None]
+        ).astype(np.float64)
         observed[bins == last, last] = 1.0  # followed beyond the last edge: the tail, event or not
         if self.censoring == "half":
             half = (event == 0) & (bins < last)
@@ -154,7 +170,11 @@ class Survival(Endpoint):
         """
         if label_map is not None:
             raise InputError(f"{columns.source}: a label map has no meaning for survival")
-        prefix = self.prefixes[0] if any(n.startswith(self.prefixes[0]) for n in columns.values) else self.prefixes[1]
+        prefix = (
+            self.prefixes[0]
+            if any(n.startswith(self.prefixes[0]) for n in columns.values)
+            else self.prefixes[1]
+        )
         wanted = [f"{prefix}{k}" for k in range(1, self.n_bins + 1)]
         found = [name for name in columns.values if name.startswith(prefix)]
         if sorted(found) != sorted(wanted):
@@ -174,10 +194,16 @@ class Survival(Endpoint):
                 table = np.clip(np.log(table) - np.log1p(-table), -50, 50)
         raw = event_distribution(table)
         ignored = tuple(name for name in columns.values if name not in wanted)
-        return {"all": ExpertColumns(floor_log_prob(raw), np.arange(self.n_bins + 1), count_floored(raw), ignored)}
+        return {
+            "all": ExpertColumns(
+                floor_log_prob(raw), np.arange(self.n_bins + 1), count_floored(raw), ignored
+            )
+        }
 
     def fused_columns(self, log_prob: Mapping[str, LogProbs]) -> dict[str, np.ndarray]:
-        """``hazard_<k>`` and ``prediction``, the risk: minus the sum of the survival curve, higher = earlier event."""
+        """``hazard_<k>`` and ``prediction``, the risk: minus the sum of the survival curve, higher
+        = earlier event.
+        """
         hazard = hazards(log_prob["all"])
         columns = {f"hazard_{k + 1}": hazard[:, k] for k in range(self.n_bins)}
         return {**columns, "prediction": -survival_at_edges(log_prob["all"]).sum(axis=1)}
@@ -194,7 +220,9 @@ def follow_up(columns: Columns) -> tuple[np.ndarray, np.ndarray]:
         time[row] = columns.number("time", row)
         event[row] = columns.number("event", row)
         if not (time[row] > 0 and np.isfinite(time[row])):
-            raise columns.wrong("time", row, f"{columns.values['time'][row] or 'empty'} is not a time above 0")
+            raise columns.wrong(
+                "time", row, f"{columns.values['time'][row] or 'empty'} is not a time above 0"
+            )
         if event[row] not in (0.0, 1.0):
             shown = columns.values["event"][row] or "empty"
             raise columns.wrong("event", row, f"{shown} is neither 1 (observed) nor 0 (censored)")

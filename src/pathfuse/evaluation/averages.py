@@ -11,8 +11,9 @@ Pairs = Mapping[tuple[str, str], tuple[Estimates, Estimates] | None]
 class Averages:
     """Means of methods' and pairs' estimates over tasks.
 
-    A task that does not define a figure on all rows is left out of it; a resample that lacks one of the others is left
-    out of the interval. Both sides of a pair are averaged over the tasks that define both.
+    A task that does not define a figure on all rows is left out of it; a resample that lacks one of
+    the others is left out of the interval. Both sides of a pair are averaged over the tasks that
+    define both.
     """
 
     def __init__(self) -> None:
@@ -33,9 +34,14 @@ class Averages:
 
     def pairs(self) -> dict[tuple[str, str], tuple[Estimates, Estimates] | None]:
         """The mean estimates of both sides of every contrast."""
-        return {c: (_mean([p[0] for p in tasks]), _mean([p[1] for p in tasks])) for c, tasks in self._pairs.items()}
+        return {
+            c: (_mean([p[0] for p in tasks]), _mean([p[1] for p in tasks]))
+            for c, tasks in self._pairs.items()
+        }
 
 
 def _mean(tasks: list[Estimates]) -> Estimates:
     metrics = dict.fromkeys(metric for task in tasks for metric in task)
-    return {metric: over_parts([task[metric] for task in tasks if metric in task]) for metric in metrics}
+    return {
+        metric: over_parts([task[metric] for task in tasks if metric in task]) for metric in metrics
+    }

@@ -1,4 +1,7 @@
-"""Kaplan-Meier of the censoring times: how likely a patient is still followed. Fitted once, on the fit rows."""
+"""Kaplan-Meier of the censoring times: how likely a patient is still followed.
+
+Fitted once, on the fit rows.
+"""
 
 from dataclasses import dataclass
 
@@ -19,7 +22,9 @@ class Censoring:
 
     @classmethod
     def fit(cls, time: PerSample, event: PerSample) -> "Censoring":
-        """Product-limit estimate with censorings as the events; deaths at a tied time leave the risk set first.
+        """Product-limit estimate with censorings as the events.
+
+        Deaths at a tied time leave the risk set first.
 
         Args:
             time: Float, (sample,), follow-up.

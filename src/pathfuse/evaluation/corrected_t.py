@@ -1,6 +1,7 @@
 """The corrected resampled t-test over outer folds (Nadeau & Bengio 2003).
 
-Folds share training data, so their spread understates the error of their mean; the variance gains n_test / n_train.
+Folds share training data, so their spread understates the error of their mean; the variance gains
+n_test / n_train.
 """
 
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ def corrected_t(differences: Float[np.ndarray, " fold"], test_to_train: float) -
     """Tests a mean difference over the folds of a cross-validation, two-sided.
 
     Args:
-        differences: Float, (fold,), of a metric inside each fold; NaN where a fold does not define it.
+        differences: Float, (fold,), of a metric inside each fold; NaN where a fold does not define
+            it.
         test_to_train: Patients judged per patient fitted on, about 1 / (k - 1).
 
     Examples:
@@ -37,7 +39,9 @@ def corrected_t(differences: Float[np.ndarray, " fold"], test_to_train: float) -
     k = len(defined)
     mean = float(defined.mean()) if k else float("nan")
     spread = float(defined.var(ddof=1)) if k > 1 else 0.0
-    if spread <= 1e-30 + (1e-12 * np.abs(defined).max(initial=0.0)) ** 2:  # rounding, in whatever unit
+    if (
+        spread <= 1e-30 + (1e-12 * np.abs(defined).max(initial=0.0)) ** 2
+    ):  # rounding, in whatever unit
         return CorrectedT(mean, float("nan"), max(k - 1, 0), float("nan"))
     t = mean / np.sqrt((1 / k + test_to_train) * spread)
     return CorrectedT(mean, float(t), k - 1, float(2 * stdtr(k - 1, -abs(t))))

@@ -1,4 +1,5 @@
-"""What the report draws, as arrays: ROC curves, Kaplan-Meier by risk group, the log-rank test, disagreement.
+"""What the report draws, as arrays: ROC curves, Kaplan-Meier by risk group, the log-rank test,
+disagreement.
 
 Values agree with scikit-learn and scikit-survival, which only the tests use.
 """
@@ -28,7 +29,9 @@ class Roc:
     true_positive: Rates
 
     def at(self, rates: Rates) -> Rates:
-        """True positive rates at some false positive rates, the upper end where the curve is vertical."""
+        """True positive rates at some false positive rates, the upper end where the curve is
+        vertical.
+        """
         step = np.searchsorted(self.false_positive, rates, side="right") - 1
         nearest = np.minimum(step + 1, len(self.false_positive) - 1)
         x0, x1 = self.false_positive[step], self.false_positive[nearest]
@@ -68,7 +71,8 @@ def mean_roc(
 ) -> Roc | None:
     """The ROC curve of one fold, or the mean of the folds' curves at equal false positive rates.
 
-    Predictions of different folds are never pooled; folds weigh by their patients, as in the metrics.
+    Predictions of different folds are never pooled; folds weigh by their patients, as in the
+    metrics.
     """
     parts = []
     for fold in np.unique(folds):
@@ -103,14 +107,19 @@ class Survivors:
 
 
 def survivors(time: PerSample, event: PerSample) -> Survivors:
-    """Product-limit estimate at every observed time; who is censored at a time of death was at risk then."""
+    """Product-limit estimate at every observed time.
+
+    Who is censored at a time of death was at risk then.
+    """
     times, index = np.unique(time, return_inverse=True)
     deaths, left = np.bincount(index, weights=event), np.bincount(index)
     at_risk = len(time) - np.concatenate([[0], np.cumsum(left)[:-1]])
     return Survivors(times, np.cumprod(1 - deaths / at_risk), at_risk.astype(np.int64))
 
 
-def risk_groups(risk: PerSample, folds: Int[np.ndarray, " sample"], n_groups: int = 3) -> Int[np.ndarray, " sample"]:
+def risk_groups(
+    risk: PerSample, folds: Int[np.ndarray, " sample"], n_groups: int = 3
+) -> Int[np.ndarray, " sample"]:
     """Groups of equal size by risk, 0 = lowest, cut inside each fold; equal risks share a group."""
     groups = np.zeros(len(risk), dtype=np.int64)
     for fold in np.unique(folds):
@@ -130,7 +139,10 @@ class LogRank:
 
 
 def log_rank(
-    time: PerSample, event: PerSample, group: Int[np.ndarray, " sample"], strata: Int[np.ndarray, " sample"]
+    time: PerSample,
+    event: PerSample,
+    group: Int[np.ndarray, " sample"],
+    strata: Int[np.ndarray, " sample"],
 ) -> LogRank | None:
     """Log-rank test, stratified by fold; None if there are no two groups or no event.
 
@@ -165,13 +177,18 @@ def _excess_deaths(
     all_deaths, all_at_risk = deaths.sum(axis=1), at_risk.sum(axis=1)
     share = at_risk / all_at_risk[:, None]
     excess = (deaths - all_deaths[:, None] * share).sum(axis=0)
-    rest = np.divide(all_at_risk - all_deaths, all_at_risk - 1, out=np.zeros(len(times)), where=all_at_risk > 1)
+    rest = np.divide(
+        all_at_risk - all_deaths, all_at_risk - 1, out=np.zeros(len(times)), where=all_at_risk > 1
+    )
     factor = all_deaths * rest
-    return excess, np.diag((factor[:, None] * share).sum(axis=0)) - (share * factor[:, None]).T @ share
+    return excess, np.diag((factor[:, None] * share).sum(axis=0)) - (
+        share * factor[:, None]
+    ).T @ share
 
 
 def divergence(log_prob: Float[np.ndarray, "sample expert outcome"]) -> PerSample:
-    """Jensen-Shannon divergence of the experts, in nats: the mean Kullback-Leibler divergence to their average.
+    """Jensen-Shannon divergence of the experts, in nats: the mean Kullback-Leibler divergence to
+    their average.
 
     0 where the experts agree, at most log M. NaN where fewer than two experts scored the sample.
 
@@ -192,7 +209,10 @@ def divergence(log_prob: Float[np.ndarray, "sample expert outcome"]) -> PerSampl
 
 
 def spread(mean: Float[np.ndarray, "sample expert"]) -> PerSample:
-    """Standard deviation of the experts' predicted values; NaN where fewer than two experts scored the sample."""
+    """Standard deviation of the experts' predicted values.
+
+    NaN where fewer than two experts scored the sample.
+    """
     present = ~np.isnan(mean)
     count = np.maximum(present.sum(axis=1), 1)
     centre = np.where(present, mean, 0.0).sum(axis=1) / count

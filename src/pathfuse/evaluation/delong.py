@@ -1,6 +1,8 @@
-"""DeLong's test of two correlated AUROCs (DeLong, DeLong & Clarke-Pearson 1988), by midranks (Sun & Xu 2014).
+"""DeLong's test of two correlated AUROCs (DeLong, DeLong & Clarke-Pearson 1988), by midranks (Sun &
+Xu 2014).
 
-For one row per patient and two classes. Not for several rows per patient, nor for models fitted on the judged rows.
+For one row per patient and two classes. Not for several rows per patient, nor for models fitted on
+the judged rows.
 """
 
 from dataclasses import dataclass
@@ -21,7 +23,8 @@ class DeLong:
     covariance: Float[np.ndarray, "two two"]
     """NaN where an outcome has one row only, which has no variance to estimate."""
     z: float
-    """NaN where the difference has no variance (equal rankings, or both perfect), or an outcome one row only."""
+    """NaN where the difference has no variance (equal rankings, or both perfect), or an outcome one
+    row only."""
     p_value: float
 
     @property
@@ -58,7 +61,12 @@ def delong(one: PerSample, other: PerSample, positive: Bool[np.ndarray, " sample
     return DeLong((float(auroc[0]), float(auroc[1])), covariance, z, float(2 * ndtr(-abs(z))))
 
 
-def _beaten(scores: Float[np.ndarray, "two sample"], side: Bool[np.ndarray, " sample"]) -> Float[np.ndarray, "two own"]:
-    """For each row of one outcome the share of the other outcome's rows that lie below it; ties count one half."""
+def _beaten(
+    scores: Float[np.ndarray, "two sample"], side: Bool[np.ndarray, " sample"]
+) -> Float[np.ndarray, "two own"]:
+    """For each row of one outcome the share of the other outcome's rows that lie below it.
+
+    Ties count one half.
+    """
     among_all, among_own = rankdata(scores, axis=1)[:, side], rankdata(scores[:, side], axis=1)
     return (among_all - among_own) / (~side).sum()

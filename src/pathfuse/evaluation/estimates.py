@@ -1,4 +1,6 @@
-"""Point values and resampled values of metrics, fold by fold: predictions of different folds are never pooled."""
+"""Point values and resampled values of metrics, fold by fold: predictions of different folds are
+never pooled.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,15 +30,18 @@ from pathfuse.types import Index
 NORMAL = 1.959963984540054
 """The 97.5 % quantile of a standard normal distribution."""
 Parts = Float[np.ndarray, "value part"]
-"""Values of a figure inside each fold, or of each label: the point, then its resamples, then without each patient."""
+"""Values of a figure inside each fold, or of each label: the point, then its resamples, then
+without each patient."""
 
 
 @dataclass(frozen=True)
 class Estimate:
     """One figure, with what it takes to say how sure it is.
 
-    It is the weighted mean over the parts (folds, or labels) that define it on all rows. A resample that lacks one of
-    those parts does not define the figure: the mean of the others would be a mean of something else.
+    It is the weighted mean over the parts (folds, or labels) that define it on all rows. A resample
+    that lacks one of
+    those parts does not define the figure: the mean of the others would be a mean of something
+    else.
     """
 
     parts: Parts
@@ -78,7 +83,10 @@ class Estimate:
 
     @property
     def left_out(self) -> Float[np.ndarray, " patient"]:
-        """Without each patient, or part of many patients, in turn; empty for plain percentile intervals."""
+        """Without each patient, or part of many patients, in turn.
+
+        Empty for plain percentile intervals.
+        """
         return self.values[1 + self.n_resamples :]
 
     @property
@@ -101,15 +109,27 @@ class Estimate:
         one, rest = self.among(both).values, other.among(both).values
         n = min(self.sampled.n_patients, other.sampled.n_patients)
         sampled = replace(self.sampled, n_patients=n)
-        return replace(self, parts=(one - rest)[:, None], shares=np.ones(1), sampled=sampled, paired=True, same=same)
+        return replace(
+            self,
+            parts=(one - rest)[:, None],
+            shares=np.ones(1),
+            sampled=sampled,
+            paired=True,
+            same=same,
+        )
 
     def unsure(self) -> Self:
         """The same figure with no interval."""
-        return replace(self, parts=np.concatenate([self.parts[:1], np.full_like(self.parts[1:], np.nan)]))
+        return replace(
+            self, parts=np.concatenate([self.parts[:1], np.full_like(self.parts[1:], np.nan)])
+        )
 
     @property
     def error(self) -> float:
-        """Standard error; of a share, or a difference of shares, that no resample moves, what n patients leave open."""
+        """Standard error.
+
+        Of a share, or a difference of shares, that no resample moves, what n patients leave open.
+        """
         found, scale = standard_error(self.resampled, self.sampled), self.metric.scale
         if found or self.same or not self.paired or not isinstance(scale, Share):
             return found
@@ -132,7 +152,11 @@ class Estimate:
         error = self.error
         if np.isnan(error):
             return NO_INTERVAL
-        if isinstance(self.metric.scale, Share) and not self.paired and not self.metric.scale.holds(point):
+        if (
+            isinstance(self.metric.scale, Share)
+            and not self.paired
+            and not self.metric.scale.holds(point)
+        ):
             return Interval(*self.metric.scale.at_end(point, self.sampled.n_patients, NORMAL))
         if self.paired:
             return Interval(*PLAIN.interval(point, error, t_quantile(self.freedom)))
@@ -152,10 +176,15 @@ class Estimate:
         return kind == "auto" and self.paired and len(self.left_out) > 0
 
     def distribution(self, kind: str) -> Float[np.ndarray, " resample"]:
-        """What the figure might be, in as many values as there are resamples; its quantiles bound the interval."""
+        """What the figure might be, in as many values as there are resamples.
+
+        Its quantiles bound the interval.
+        """
         if not self.uses_t(kind):
             return self.resampled
-        quantiles = stdtrit(self.freedom, (np.arange(self.n_resamples) + 0.5) / max(self.n_resamples, 1))
+        quantiles = stdtrit(
+            self.freedom, (np.arange(self.n_resamples) + 0.5) / max(self.n_resamples, 1)
+        )
         return np.asarray(self.point + self.error * quantiles)
 
 
@@ -174,7 +203,11 @@ def over_parts(estimates: Sequence[Estimate]) -> Estimate:
 
 
 def resampled(
-    endpoint: EndpointLike, judged: Judged, name: str, rows: Bool[np.ndarray, " sample"], resamples: Resamples
+    endpoint: EndpointLike,
+    judged: Judged,
+    name: str,
+    rows: Bool[np.ndarray, " sample"],
+    resamples: Resamples,
 ) -> Estimates:
     """Every metric of one method on some rows."""
 
@@ -185,7 +218,11 @@ def resampled(
 
 
 def estimate(
-    scorer: Scorer, metrics: Sequence[str], judged: Judged, rows: Bool[np.ndarray, " sample"], resamples: Resamples
+    scorer: Scorer,
+    metrics: Sequence[str],
+    judged: Judged,
+    rows: Bool[np.ndarray, " sample"],
+    resamples: Resamples,
 ) -> dict[str, Estimate]:
     """Point value and resampled values of some metrics on some rows, inside each fold.
 
@@ -232,4 +269,6 @@ def by_fold(
         inside = np.flatnonzero(rows & (judged.folds == fold))
         scores = judged.scores(endpoint, name, inside, int(fold)) if len(inside) else None
         values.append(scores.values(np.ones((1, len(inside)))) if scores else {})
-    return {m: np.array([float(v[m][0]) if v else np.nan for v in values]) for m in endpoint.metrics}
+    return {
+        m: np.array([float(v[m][0]) if v else np.nan for v in values]) for m in endpoint.metrics
+    }

@@ -1,13 +1,16 @@
 """Intervals and p-values from resampled figures: what covers, percentile, and BCa.
 
-``auto`` takes the bootstrap's standard error with a t distribution: of a figure on the scale of its metric
-(``evaluation.scales``), of a paired difference as it is. The degrees of freedom follow how many patients carry the
-figure: where two of two hundred bear most of a loss, the standard error is itself a guess from two, and Satterthwaite's
-degrees of freedom say so. Percentile and BCa intervals are too short there, since a quantile of resamples never passes
-what the sample holds. The choice rests on ``python -m benchmarks coverage`` (docs/concepts/judging.md).
+``auto`` takes the bootstrap's standard error with a t distribution: of a figure on the scale of its
+metric (``evaluation.scales``), of a paired difference as it is. The degrees of freedom follow how
+many patients carry the
+figure: where two of two hundred bear most of a loss, the standard error is itself a guess from two,
+and Satterthwaite's degrees of freedom say so. Percentile and BCa intervals are too short there,
+since a quantile of resamples never passes what the sample holds. The choice rests on ``python -m
+benchmarks coverage`` (docs/concepts/judging.md).
 
-Sources: Efron, Better bootstrap confidence intervals, JASA 82 (1987); Hesterberg, What teachers should know about the
-bootstrap, The American Statistician 69 (2015), sections 3.3 and 4; Satterthwaite, Biometrics Bulletin 2 (1946).
+Sources: Efron, Better bootstrap confidence intervals, JASA 82 (1987); Hesterberg, What teachers
+should know about the bootstrap, The American Statistician 69 (2015), sections 3.3 and 4;
+Satterthwaite, Biometrics Bulletin 2 (1946).
 """
 
 from dataclasses import dataclass
@@ -24,9 +27,9 @@ MIN_RESAMPLES = 100
 """Fewer defined resamples than this tell nothing of a 2.5 % tail."""
 LEVEL = 0.95
 SPENT, FEWEST = 3, 4
-"""Degrees of freedom taken off Satterthwaite's, since a sample shows its kurtosis too small, and how many are left at
-least: with 4 the interval of a loss that one patient bears reaches from a sixteenth of it to sixteen times of it, and
-what is longer says nothing. Both from the benchmark."""
+"""Degrees of freedom taken off Satterthwaite's, since a sample shows its kurtosis too small, and
+how many are left at least: with 4 the interval of a loss that one patient bears reaches from a
+sixteenth of it to sixteen times of it, and what is longer says nothing. Both from the benchmark."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,9 @@ class Sampled:
     def freedom_of(self, left_out: Float[np.ndarray, " part"]) -> float:
         """Degrees of freedom of a figure's standard error: fewer, the fewer patients carry it.
 
-        The variance of a standard error's square follows from the kurtosis of what each patient (or part of them) adds;
-        ``carriers`` is the number of equal ones that would have it (Satterthwaite 1946).
+        The variance of a standard error's square follows from the kurtosis of what each patient (or
+        part of them) adds; ``carriers`` is the number of equal ones that would have it
+        (Satterthwaite 1946).
 
         Args:
             left_out: The figure without each part in turn; NaN is left out.
@@ -76,7 +80,9 @@ class Sampled:
         return float(np.sqrt(max(self.n_patients, 2) / self.freedom))
 
     def tail(self, level: float = LEVEL) -> float:
-        """The share of resamples to cut off at either end so that a mean's interval is the t interval."""
+        """The share of resamples to cut off at either end so that a mean's interval is the t
+        interval.
+        """
         return float(ndtr(-self.inflation * stdtrit(self.freedom, (1 + level) / 2)))
 
 
@@ -96,7 +102,10 @@ def percentile_interval(draws: Draws, tail: float = (1 - LEVEL) / 2) -> Interval
 
 
 def bca_interval(
-    point: float, draws: Draws, left_out: Float[np.ndarray, " patient"], tail: float = (1 - LEVEL) / 2
+    point: float,
+    draws: Draws,
+    left_out: Float[np.ndarray, " patient"],
+    tail: float = (1 - LEVEL) / 2,
 ) -> Interval:
     """Bias-corrected and accelerated interval (Efron 1987), with a leave-one-patient-out jackknife.
 
@@ -138,7 +147,8 @@ def t_p_value(point: float, error: float, freedom: float) -> float:
 
 
 def two_sided_p(draws: Draws) -> float:
-    """Bootstrap p-value: twice the smaller share of resampled differences on either side of 0, at least 2/(B+1).
+    """Bootstrap p-value: twice the smaller share of resampled differences on either side of 0, at
+    least 2/(B+1).
 
     Examples:
         >>> two_sided_p(np.array([0.1, 0.2, -0.1, 0.3, 0.2, 0.4, 0.1, 0.2, 0.3]))

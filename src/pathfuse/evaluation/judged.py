@@ -1,4 +1,6 @@
-"""What is judged, and what judging says: rows of methods' predictions, metrics and paired differences."""
+"""What is judged, and what judging says: rows of methods' predictions, metrics and paired
+differences.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -50,7 +52,9 @@ class EndpointLike(Protocol):
     def outcomes(self) -> tuple[str, ...]:
         """Outcomes of each task."""
 
-    def scores(self, log_prob: LogProbs, observed: Observed, context: SurvivalTruth | None) -> "Scores":
+    def scores(
+        self, log_prob: LogProbs, observed: Observed, context: SurvivalTruth | None
+    ) -> "Scores":
         """What turns row weights into the metrics of one predictor's rows."""
 
     def slope_scores(self, log_prob: LogProbs, observed: Observed) -> "Scores":
@@ -99,7 +103,8 @@ class Comparison:
     p_value: float
     test: str
     p_holm: float
-    """Adjusted (Holm) per output and metric: over a method's references, or over the methods of a reference."""
+    """Adjusted (Holm) per output and metric: over a method's references, or over the methods of a
+    reference."""
 
 
 @dataclass(frozen=True)
@@ -137,14 +142,17 @@ def predicted(values: np.ndarray) -> np.ndarray:
 
 
 def average_patients(judged: Judged) -> Judged:
-    """One row per patient: the mean of its rows' log-probabilities, normalised (``--unit patient``).
+    """One row per patient: the mean of its rows' log-probabilities, normalised (``--unit
+    patient``).
 
     Raises:
         InputError: A patient's rows disagree on the truth.
     """
     patients, first, member_of = np.unique(judged.patients, return_index=True, return_inverse=True)
     if (judged.observed != judged.observed[first][member_of]).any():
-        raise InputError("--unit patient needs one truth per patient, but some patient's samples have different labels")
+        raise InputError(
+            "--unit patient needs one truth per patient, but some patient's samples have different labels"
+        )
     member = np.eye(len(patients))[member_of]
     predictions = {}
     for name, log_prob in judged.predictions.items():
@@ -153,4 +161,11 @@ def average_patients(judged: Judged) -> Judged:
         mean = member[there].T @ log_prob[there] / np.maximum(count, 1)[:, None]
         predictions[name] = np.where(count[:, None] > 0, log_softmax(mean), np.nan)
     context = judged.context.at(first) if judged.context is not None else None
-    return Judged(judged.observed[first], patients, judged.folds[first], predictions, context, judged.fold_names)
+    return Judged(
+        judged.observed[first],
+        patients,
+        judged.folds[first],
+        predictions,
+        context,
+        judged.fold_names,
+    )

@@ -6,8 +6,11 @@ import numpy as np
 from jaxtyping import Float
 
 
-def holm_once(p: Float[np.ndarray, " test"], what: Sequence[Hashable]) -> Float[np.ndarray, " test"]:
-    """Holm's adjustment where one comparison may stand twice: the best expert is also an expert by its own name.
+def holm_once(
+    p: Float[np.ndarray, " test"], what: Sequence[Hashable]
+) -> Float[np.ndarray, " test"]:
+    """Holm's adjustment where one comparison may stand twice: the best expert is also an expert by
+    its own name.
 
     Args:
         p: As in ``holm``.
@@ -19,7 +22,8 @@ def holm_once(p: Float[np.ndarray, " test"], what: Sequence[Hashable]) -> Float[
 
 
 def holm(p: Float[np.ndarray, " test"]) -> Float[np.ndarray, " test"]:
-    """Holm's step-down adjustment (Holm 1979): controls the chance of any false rejection, whatever the dependence.
+    """Holm's step-down adjustment (Holm 1979): controls the chance of any false rejection, whatever
+    the dependence.
 
     Args:
         p: Float, (test,), in [0, 1]; NaN (undefined) stays NaN and does not count.

@@ -1,4 +1,6 @@
-"""Non-inferiority and equivalence with a stated margin: what a difference that is not significant does not show."""
+"""Non-inferiority and equivalence with a stated margin: what a difference that is not significant
+does not show.
+"""
 
 from dataclasses import dataclass
 
@@ -16,15 +18,19 @@ class NonInferiority:
     """``superior``, ``equivalent``, ``non-inferior``, ``inferior`` or ``unresolved``."""
 
 
-def non_inferiority(gains: Float[np.ndarray, " resample"], margin: float, *, shown: bool = True) -> NonInferiority:
+def non_inferiority(
+    gains: Float[np.ndarray, " resample"], margin: float, *, shown: bool = True
+) -> NonInferiority:
     """Judges resampled gains (higher = better) against a margin.
 
-    Superior: the 95 % interval lies above 0, and the paired comparison shows a difference. Inferior: it lies below
-    minus the margin. Equivalent: the 90 % interval lies inside plus and minus the margin (two one-sided tests).
-    Non-inferior: the 95 % interval lies above minus the margin.
+    Superior: the 95 % interval lies above 0, and the paired comparison shows a difference.
+        Inferior: it lies below minus the margin. Equivalent: the 90 % interval lies inside plus and
+        minus the margin (two one-sided tests). Non-inferior: the 95 % interval lies above minus the
+        margin.
 
     Args:
-        gains: Float, (resample,), paired differences, oriented so that more is better; NaN is left out.
+        gains: Float, (resample,), paired differences, oriented so that more is better; NaN is left
+            out.
         margin: Largest loss that is still acceptable, positive, in the metric's unit.
         shown: Whether the paired comparison, adjusted for how many there are, shows a difference.
 

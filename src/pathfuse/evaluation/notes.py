@@ -12,7 +12,9 @@ from pathfuse.evaluation.metrics.registry import metric
 from pathfuse.evaluation.metrics.survival import MAX_WEIGHT, UNOS_C
 
 
-def about_figure(estimate: Estimate, said: np.ndarray, n_undefined: int, judged: Judged) -> str | None:
+def about_figure(
+    estimate: Estimate, said: np.ndarray, n_undefined: int, judged: Judged
+) -> str | None:
     """Why a figure is undefined, or how many resamples did not define it; None if all is well.
 
     Args:
@@ -27,8 +29,14 @@ def about_figure(estimate: Estimate, said: np.ndarray, n_undefined: int, judged:
     if not rows.any():
         return "is undefined: it scored none of the judged rows"
     if np.isnan(estimate.point):
-        return estimate.metric.undefined.format(rows=int(rows.sum()), classes=_classes(judged, rows))
-    return f"has {n_undefined} resamples that did not define it and were left out" if n_undefined else None
+        return estimate.metric.undefined.format(
+            rows=int(rows.sum()), classes=_classes(judged, rows)
+        )
+    return (
+        f"has {n_undefined} resamples that did not define it and were left out"
+        if n_undefined
+        else None
+    )
 
 
 def _classes(judged: Judged, rows: Bool[np.ndarray, " sample"]) -> str:
@@ -41,7 +49,9 @@ def _classes(judged: Judged, rows: Bool[np.ndarray, " sample"]) -> str:
 
 def listed(names: Sequence[str]) -> str:
     """Names for a sentence; of many the first three and a count."""
-    return ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"
+    return (
+        ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"
+    )
 
 
 def about_auroc(output: str, endpoint: EndpointLike, judged: Judged) -> list[str]:
@@ -49,7 +59,9 @@ def about_auroc(output: str, endpoint: EndpointLike, judged: Judged) -> list[str
     if AUROC.name not in endpoint.metrics:
         return []
     notes: list[str] = []
-    if all(judged.observed[judged.folds == f].any(axis=0).sum() < 2 for f in np.unique(judged.folds)):
+    if all(
+        judged.observed[judged.folds == f].any(axis=0).sum() < 2 for f in np.unique(judged.folds)
+    ):
         return notes  # undefined everywhere: said with the metric
     for fold in np.unique(judged.folds):
         called = judged.fold_names[fold] if judged.fold_names else str(fold)
@@ -74,7 +86,9 @@ def about_weights(judged: Judged, drawn: str = "patient") -> str | None:
     if judged.context is None:
         return None
     folds = {int(fold): np.flatnonzero(judged.folds == fold) for fold in np.unique(judged.folds)}
-    heaviest = max((judged.context.of(rows, fold).heaviest for fold, rows in folds.items()), default=0.0)
+    heaviest = max(
+        (judged.context.of(rows, fold).heaviest for fold, rows in folds.items()), default=0.0
+    )
     if heaviest <= MAX_WEIGHT:
         return None
     return (

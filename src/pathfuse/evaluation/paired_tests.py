@@ -1,4 +1,6 @@
-"""Further tests of paired differences: DeLong where it is valid, corrected t over folds, margins against the best."""
+"""Further tests of paired differences: DeLong where it is valid, corrected t over folds, margins
+against the best.
+"""
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
@@ -23,7 +25,8 @@ NAN = float("nan")
 
 
 Same = Mapping[str, Hashable]
-"""Per method what it predicts: two names of the same predictions, such as ``best_expert`` and an expert, agree."""
+"""Per method what it predicts: two names of the same predictions, such as ``best_expert`` and an
+expert, agree."""
 
 
 def same_predictions(judged: Judged) -> dict[str, str]:
@@ -52,12 +55,26 @@ def delong_tests(
         scores = [p[rows, 1] - p[rows, 0] for p in (one, other)]
         found = delong(scores[0], scores[1], positive)
         tests.append(
-            Test(name, reference, output, AUROC.name, "DeLong", found.difference, found.z, found.p_value, NAN, NAN, "")
+            Test(
+                name,
+                reference,
+                output,
+                AUROC.name,
+                "DeLong",
+                found.difference,
+                found.z,
+                found.p_value,
+                NAN,
+                NAN,
+                "",
+            )
         )
     return _adjusted(tests, same_predictions(judged))
 
 
-def fold_tests(endpoint: EndpointLike, output: str, judged: Judged, contrasts: Sequence[tuple[str, str]]) -> list[Test]:
+def fold_tests(
+    endpoint: EndpointLike, output: str, judged: Judged, contrasts: Sequence[tuple[str, str]]
+) -> list[Test]:
     """Nadeau and Bengio's corrected t over the outer folds, every metric of every contrast."""
     folds, n_patients = np.unique(judged.folds), len(np.unique(judged.patients))
     if len(folds) < 2:
@@ -74,7 +91,19 @@ def fold_tests(endpoint: EndpointLike, output: str, judged: Judged, contrasts: S
             found = corrected_t(one[metric] - other[metric], test_to_train)
             what = f"corrected resampled t, {found.degrees_of_freedom + 1} folds"
             tests.append(
-                Test(name, reference, output, metric, what, found.difference, found.t, found.p_value, NAN, NAN, "")
+                Test(
+                    name,
+                    reference,
+                    output,
+                    metric,
+                    what,
+                    found.difference,
+                    found.t,
+                    found.p_value,
+                    NAN,
+                    NAN,
+                    "",
+                )
             )
     return _adjusted(tests, same_predictions(judged))
 
@@ -95,8 +124,8 @@ def margin_tests(
         name: The method.
         differences: Per metric, to the best expert.
         rules: How to judge.
-        p_holm: Per metric, the largest adjusted p-value of the tests of this difference; above 0.05 no word says
-            superior.
+        p_holm: Per metric, the largest adjusted p-value of the tests of this difference; above 0.05
+            no word says superior.
     """
     tests = []
     for metric in (known for known in map(metric_of, endpoint.metrics) if known.principal):
@@ -111,31 +140,41 @@ def margin_tests(
 
 
 def family_side(contrasts: Sequence[tuple[str, str]]) -> int:
-    """Which side of the contrasts a family shares: 0 the method (``fuse``), 1 the reference (``evaluate``).
+    """Which side of the contrasts a family shares: 0 the method (``fuse``), 1 the reference
+    (``evaluate``).
 
-    It is the side with fewer names: one method against many, or many against one reference. ``null_model`` is no
-    competitor and does not count.
+    It is the side with fewer names: one method against many, or many against one reference.
+    ``null_model`` is no competitor and does not count.
     """
     methods, references = ({c[side] for c in contrasts if NULL_MODEL not in c} for side in (0, 1))
     return 0 if len(methods) <= len(references) else 1
 
 
-def adjusted_p(tests: Sequence[Test | Comparison], same: Same) -> tuple[Float[np.ndarray, " test"], int]:
-    """Holm's adjustment over each family, per metric; and how many comparisons the largest family counts.
+def adjusted_p(
+    tests: Sequence[Test | Comparison], same: Same
+) -> tuple[Float[np.ndarray, " test"], int]:
+    """Holm's adjustment over each family, per metric.
 
-    A comparison with ``null_model`` is a family of its own: it asks whether anything was learned at all.
+    And how many comparisons the largest family counts.
+
+    A comparison with ``null_model`` is a family of its own: it asks whether anything was learned at
+    all.
     """
     side = family_side([(t.method, t.reference) for t in tests])
     families: dict[tuple[str, ...], list[int]] = {}
     for i, t in enumerate(tests):
         pair = (t.method, t.reference)
-        families.setdefault((*pair, t.metric) if NULL_MODEL in pair else (pair[side], t.metric), []).append(i)
+        families.setdefault(
+            (*pair, t.metric) if NULL_MODEL in pair else (pair[side], t.metric), []
+        ).append(i)
     result, largest = np.full(len(tests), np.nan), 0
     for members in families.values():
         p = np.array([tests[i].p_value for i in members])
         what = [(same[tests[i].method], same[tests[i].reference]) for i in members]
         result[members] = holm_once(p, what)
-        largest = max(largest, len({key for key, one in zip(what, p, strict=True) if not np.isnan(one)}))
+        largest = max(
+            largest, len({key for key, one in zip(what, p, strict=True) if not np.isnan(one)})
+        )
     return result, largest
 
 
@@ -143,7 +182,9 @@ def _adjusted(tests: list[Test], same: Same) -> list[Test]:
     """The same with Holm's adjustment over each family, per metric."""
     if not tests:
         return []
-    result = [replace(t, p_holm=float(p)) for t, p in zip(tests, adjusted_p(tests, same)[0], strict=True)]
+    result = [
+        replace(t, p_holm=float(p)) for t, p in zip(tests, adjusted_p(tests, same)[0], strict=True)
+    ]
     return [replace(t, conclusion=_verdict(t)) for t in result]
 
 

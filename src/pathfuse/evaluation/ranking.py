@@ -15,7 +15,8 @@ from pathfuse.evaluation.intervals import Sampled, percentile_interval
 from pathfuse.evaluation.resampling import draw
 
 Benefit: TypeAlias = Float[np.ndarray, "study method"]
-"""A metric of every method in every study, turned so that higher is better; NaN where a method is absent."""
+"""A metric of every method in every study, turned so that higher is better; NaN where a method is
+absent."""
 
 Ranks: TypeAlias = Float[np.ndarray, "study method"]
 """1 is best; NaN where a method is absent."""
@@ -29,14 +30,18 @@ def ranks(benefit: Benefit, *, by_order: bool = False) -> Ranks:
 
     Args:
         benefit: Float, (study, method).
-        by_order: Equal values get successive ranks in the order of the columns; otherwise the mean of those ranks.
+        by_order: Equal values get successive ranks in the order of the columns; otherwise the mean
+            of those ranks.
 
     Examples:
         >>> ranks(np.array([[0.9, 0.8, 0.8], [0.7, np.nan, 0.6]])).tolist()
         [[1.0, 2.5, 2.5], [1.0, nan, 2.0]]
     """
     return np.asarray(
-        stats.rankdata(-benefit, method="ordinal" if by_order else "average", axis=1, nan_policy="omit"), dtype=float
+        stats.rankdata(
+            -benefit, method="ordinal" if by_order else "average", axis=1, nan_policy="omit"
+        ),
+        dtype=float,
     )
 
 
@@ -46,8 +51,11 @@ def first_places(benefit: Benefit) -> Bool[np.ndarray, "study method"]:
     return np.asarray(benefit == best)
 
 
-def in_reach(low: Benefit, high: Benefit, winner: Int[np.ndarray, " study"]) -> Bool[np.ndarray, "study method"]:
-    """Where a method's interval reaches that of the study's winner: its upper limit is at or above the winner's lower.
+def in_reach(
+    low: Benefit, high: Benefit, winner: Int[np.ndarray, " study"]
+) -> Bool[np.ndarray, "study method"]:
+    """Where a method's interval reaches that of the study's winner: its upper limit is at or above
+    the winner's lower.
 
     Args:
         low: Lower limits, higher is better; NaN where there is no interval.
@@ -60,7 +68,9 @@ def in_reach(low: Benefit, high: Benefit, winner: Int[np.ndarray, " study"]) -> 
     return np.asarray(reached)
 
 
-def cohort_means(values: Float[np.ndarray, "study column"], cohorts: Int[np.ndarray, " study"]) -> np.ndarray:
+def cohort_means(
+    values: Float[np.ndarray, "study column"], cohorts: Int[np.ndarray, " study"]
+) -> np.ndarray:
     """The mean inside each cohort, column by column.
 
     Args:
@@ -77,7 +87,9 @@ def cohort_means(values: Float[np.ndarray, "study column"], cohorts: Int[np.ndar
 def mean_rank_intervals(
     table: Ranks, cohorts: Int[np.ndarray, " study"], n_resamples: int, seed: int
 ) -> Float[np.ndarray, "method 2"]:
-    """95 % percentile intervals of the mean ranks, widened for few cohorts; whole cohorts are drawn.
+    """95 % percentile intervals of the mean ranks, widened for few cohorts.
+
+    Whole cohorts are drawn.
 
     Args:
         table: Ranks; NaN where a method is absent.
@@ -108,7 +120,8 @@ class Friedman:
     """With K - 1 degrees of freedom, corrected for ties."""
     p_value: float
     f: float
-    """Iman and Davenport's, with K - 1 and (K - 1)(N - 1) degrees of freedom; infinite if all studies agree."""
+    """Iman and Davenport's, with K - 1 and (K - 1)(N - 1) degrees of freedom; infinite if all
+    studies agree."""
     f_p_value: float
 
 
@@ -123,7 +136,9 @@ def friedman(table: Ranks) -> Friedman:
     """
     n, k = table.shape
     spread = ((table.mean(axis=0) - (k + 1) / 2) ** 2).sum()
-    ties = sum(float((t**3 - t).sum()) for row in table for t in [np.unique(row, return_counts=True)[1]])
+    ties = sum(
+        float((t**3 - t).sum()) for row in table for t in [np.unique(row, return_counts=True)[1]]
+    )
     correction = 1 - ties / (n * k * (k**2 - 1))
     if correction <= 0:  # every study ties all methods
         return Friedman(n, k, 0.0, 1.0, 0.0, 1.0)
@@ -131,12 +146,18 @@ def friedman(table: Ranks) -> Friedman:
     rest = n * (k - 1) - chi2
     f = (n - 1) * chi2 / rest if rest > 1e-9 * chi2 else np.inf
     return Friedman(
-        n, k, float(chi2), float(stats.chi2.sf(chi2, k - 1)), float(f), float(stats.f.sf(f, k - 1, (k - 1) * (n - 1)))
+        n,
+        k,
+        float(chi2),
+        float(stats.chi2.sf(chi2, k - 1)),
+        float(f),
+        float(stats.f.sf(f, k - 1, (k - 1) * (n - 1))),
     )
 
 
 def critical_difference(n_methods: int, n_studies: int, alpha: float = 0.05) -> float:
-    """Nemenyi's critical difference of mean ranks: q sqrt(K(K+1) / 6N), q the studentised range's over sqrt 2.
+    """Nemenyi's critical difference of mean ranks: q sqrt(K(K+1) / 6N), q the studentised range's
+    over sqrt 2.
 
     Args:
         n_methods: K.
@@ -163,7 +184,9 @@ def cliques(mean_ranks: Sequence[float], width: float) -> list[tuple[int, int]]:
     """
     found: list[tuple[int, int]] = []
     for start in range(len(mean_ranks)):
-        end = max(i for i in range(start, len(mean_ranks)) if mean_ranks[i] - mean_ranks[start] <= width)
+        end = max(
+            i for i in range(start, len(mean_ranks)) if mean_ranks[i] - mean_ranks[start] <= width
+        )
         if end > start and (not found or end > found[-1][1]):
             found.append((start, end))
     return found

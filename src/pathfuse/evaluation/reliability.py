@@ -1,4 +1,6 @@
-"""Reliability curves: what was promised against what happened, in groups of rows with like predictions."""
+"""Reliability curves: what was promised against what happened, in groups of rows with like
+predictions.
+"""
 
 from dataclasses import dataclass
 
@@ -36,7 +38,9 @@ def grouped(expected: PerSample, n_groups: int) -> list[np.ndarray]:
 
 
 def classification_curve(log_prob: LogProbs, observed: Observed, positive: int = 1) -> Curve:
-    """Confidence against accuracy; with two classes the positive class's probability against its frequency.
+    """Confidence against accuracy.
+
+    With two classes the positive class's probability against its frequency.
 
     Args:
         log_prob: Float, (sample, outcome).
@@ -68,8 +72,13 @@ def survival_curve(log_prob: LogProbs, truth: SurvivalTruth, edge: float) -> Cur
     k = int(np.searchsorted(truth.edges, edge))
     expected = survival_at_edges(log_prob)[:, k - 1]
     # Beyond its own follow-up a group's Kaplan-Meier estimate says nothing.
-    groups = [rows for rows in grouped(expected, N_SURVIVAL_GROUPS) if truth.time[rows].max() >= edge]
-    survived = [float(kaplan_meier(truth.time[rows], truth.event[rows], np.array([edge]))[0]) for rows in groups]
+    groups = [
+        rows for rows in grouped(expected, N_SURVIVAL_GROUPS) if truth.time[rows].max() >= edge
+    ]
+    survived = [
+        float(kaplan_meier(truth.time[rows], truth.event[rows], np.array([edge]))[0])
+        for rows in groups
+    ]
     return Curve(
         np.array([expected[rows].mean() for rows in groups]),
         np.array(survived),
@@ -78,7 +87,10 @@ def survival_curve(log_prob: LogProbs, truth: SurvivalTruth, edge: float) -> Cur
 
 
 def kaplan_meier(time: PerSample, event: PerSample, at: np.ndarray) -> np.ndarray:
-    """Product-limit estimate of survival at some times; who is censored at a time of death was at risk then."""
+    """Product-limit estimate of survival at some times.
+
+    Who is censored at a time of death was at risk then.
+    """
     times, index = np.unique(time, return_inverse=True)
     deaths, left = np.bincount(index, weights=event), np.bincount(index)
     at_risk = len(time) - np.concatenate([[0], np.cumsum(left)[:-1]])
@@ -87,7 +99,10 @@ def kaplan_meier(time: PerSample, event: PerSample, at: np.ndarray) -> np.ndarra
 
 
 def middle_edge(truth: SurvivalTruth) -> float | None:
-    """The finite edge, inside the follow-up, whose Kaplan-Meier survival is nearest one half; None if there is none."""
+    """The finite edge, inside the follow-up, whose Kaplan-Meier survival is nearest one half.
+
+    None if there is none.
+    """
     edges = truth.edges[1:][np.isfinite(truth.edges[1:]) & (truth.edges[1:] < truth.time.max())]
     if not len(edges):
         return None

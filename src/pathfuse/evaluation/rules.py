@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from pathfuse.errors import InputError
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -19,3 +21,13 @@ class Rules:
 
 
 DEFAULT = Rules()
+
+
+def check_seed(seed: int) -> None:
+    """Refuses seeds that scikit-learn and numpy would refuse later.
+
+    Raises:
+        InputError: The seed is out of range.
+    """
+    if not 0 <= seed < 2**31:
+        raise InputError(f"--seed {seed} is out of range; give a number from 0 to {2**31 - 1}")

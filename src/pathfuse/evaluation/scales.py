@@ -1,8 +1,11 @@
-"""On which scale a metric's interval is symmetric: losses on the log, correlations on Fisher's z; Wilson's for shares.
+"""On which scale a metric's interval is symmetric: losses on the log, correlations on Fisher's z.
 
-A loss of 0.03 may well be 0.06 and never -0.01. The interval is made where both ways are alike, and carried back; the
-standard error comes along by its first derivative (delta method). A share has the score interval of Wilson (JASA 22,
-1927), with as many patients as would give it the standard error that it has.
+Wilson's for shares.
+
+A loss of 0.03 may well be 0.06 and never -0.01. The interval is made where both ways are alike, and
+carried back; the standard error comes along by its first derivative (delta method). A share has the
+score interval of Wilson (JASA 22, 1927), with as many patients as would give it the standard error
+that it has.
 """
 
 from collections.abc import Callable
@@ -15,7 +18,10 @@ Function = Callable[[float], float]
 
 @dataclass(frozen=True)
 class Scale:
-    """The open range of a metric's values, and its interval; by itself the plain one, the same to either side."""
+    """The open range of a metric's values, and its interval.
+
+    By itself the plain one, the same to either side.
+    """
 
     low: float = -np.inf
     high: float = np.inf
@@ -63,7 +69,9 @@ class Share(Scale):
         return self._back(wilson(share, share * (1 - share) / error**2, quantile))
 
     def at_end(self, value: float, n: int, quantile: float) -> tuple[float, float]:
-        """Of a value at either end, where there is no error to go by: Wilson's interval of n patients."""
+        """Of a value at either end, where there is no error to go by: Wilson's interval of n
+        patients.
+        """
         return self._back(wilson(self._share(value), n, quantile))
 
     def _share(self, value: float) -> float:
@@ -77,7 +85,11 @@ class Share(Scale):
 def wilson(share: float, n: float, quantile: float) -> tuple[float, float]:
     """Wilson's score interval of a share among n."""
     middle = (share + quantile**2 / (2 * n)) / (1 + quantile**2 / n)
-    half = quantile / (1 + quantile**2 / n) * np.sqrt(share * (1 - share) / n + quantile**2 / (4 * n**2))
+    half = (
+        quantile
+        / (1 + quantile**2 / n)
+        * np.sqrt(share * (1 - share) / n + quantile**2 / (4 * n**2))
+    )
     return float(max(middle - half, 0.0)), float(min(middle + half, 1.0))
 
 

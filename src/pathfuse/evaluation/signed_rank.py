@@ -26,9 +26,11 @@ class Shift:
     """How far one method lies above another, over studies."""
 
     median: float
-    """Hodges-Lehmann: the median of all pairwise means of the differences; NaN without a difference."""
+    """Hodges-Lehmann: the median of all pairwise means of the differences; NaN without a
+    difference."""
     low: float
-    """95 % interval by inversion of the signed-rank test; NaN below 6 differences, where no such interval exists."""
+    """95 % interval by inversion of the signed-rank test; NaN below 6 differences, where no such
+    interval exists."""
     high: float
 
 
@@ -80,7 +82,8 @@ def _chances(ranks: Int[np.ndarray, " rank"]) -> Float[np.ndarray, " sum"]:
 def signed_rank_p(differences: Float[np.ndarray, " study"]) -> float:
     """Wilcoxon's signed-rank test, two-sided; zeros are ranked and then dropped (Pratt).
 
-    Scipy's, save that few differences with ties or zeros are counted out here: scipy does so too, in seconds per pair.
+    Scipy's, save that few differences with ties or zeros are counted out here: scipy does so too,
+    in seconds per pair.
 
     Args:
         differences: Float, (study,), without NaN.
@@ -97,14 +100,18 @@ def signed_rank_p(differences: Float[np.ndarray, " study"]) -> float:
     if not differences.any():
         return 1.0
     sizes = np.abs(differences)
-    if len(differences) <= COUNTED_UP_TO and (len(np.unique(sizes)) < len(sizes) or not sizes.all()):
+    if len(differences) <= COUNTED_UP_TO and (
+        len(np.unique(sizes)) < len(sizes) or not sizes.all()
+    ):
         return _counted_p(differences)
     return float(stats.wilcoxon(differences, zero_method="pratt", alternative="two-sided").pvalue)
 
 
 def _counted_p(differences: Float[np.ndarray, " study"]) -> float:
     """The same over all signs that the differences could have had."""
-    doubled = np.rint(2 * stats.rankdata(np.abs(differences))).astype(int)  # midranks become whole numbers
+    doubled = np.rint(2 * stats.rankdata(np.abs(differences))).astype(
+        int
+    )  # midranks become whole numbers
     chance = _chances(doubled[differences != 0])
     seen = doubled[differences > 0].sum()
     return float(min(1.0, 2 * min(chance[: seen + 1].sum(), chance[seen:].sum())))
@@ -112,7 +119,9 @@ def _counted_p(differences: Float[np.ndarray, " study"]) -> float:
 
 @dataclass(frozen=True)
 class Pair:
-    """One method less another, on the studies that have both, and once more with cohorts as the unit."""
+    """One method less another, on the studies that have both, and once more with cohorts as the
+    unit.
+    """
 
     method: int
     """Column."""
@@ -176,4 +185,6 @@ def _rounded(differences: np.ndarray, size: float) -> np.ndarray:
 
 def holm_over(pairs: list[Pair]) -> tuple[Float[np.ndarray, " pair"], Float[np.ndarray, " pair"]]:
     """Holm-adjusted p-values over all pairs, by study and by cohort."""
-    return holm(np.array([p.p_value for p in pairs])), holm(np.array([p.p_value_cohorts for p in pairs]))
+    return holm(np.array([p.p_value for p in pairs])), holm(
+        np.array([p.p_value_cohorts for p in pairs])
+    )

@@ -1,12 +1,15 @@
-"""The calibration slope: how much further apart, or closer together, predictions should lie. 1: as they are.
+"""The calibration slope: how much further apart, or closer together, predictions should lie.
 
-Below 1 the predictions are too extreme (too sure), above 1 too close together (too timid). One definition per kind of
-prediction, each a maximum-likelihood estimate under row weights, so that a bootstrap is a few matrix products:
+1: as they are.
 
-two outcomes   ``logit P = a + b logit p``, logistic recalibration (Cox 1958; Van Calster et al. 2019)
-more classes   ``P`` in proportion to ``p ** b``, the reciprocal of a temperature (Guo et al. 2017)
-survival       ``logit h' = a + b logit h``, the same on the hazards of the bins that a case was at risk in
-a number       ``truth = a + b prediction``, least squares
+Below 1 the predictions are too extreme (too sure), above 1 too close together (too timid). One
+definition per kind of prediction, each a maximum-likelihood estimate under row weights, so that a
+bootstrap is a few matrix products:
+
+two outcomes   ``logit P = a + b logit p``, logistic recalibration (Cox 1958; Van Calster et al.
+2019) more classes   ``P`` in proportion to ``p ** b``, the reciprocal of a temperature (Guo et al.
+2017) survival       ``logit h' = a + b logit h``, the same on the hazards of the bins that a case
+was at risk in a number       ``truth = a + b prediction``, least squares
 """
 
 from abc import ABC, abstractmethod
@@ -86,7 +89,9 @@ class LogisticSlope(SlopeScores):
         cells = weights[:, self.row] * self.share
         for _ in range(STEPS if (weights != 1).any() else 0):
             found = found + self._step(found, cells)
-        return np.where(np.isfinite(found).all(axis=1), np.clip(found[:, 1], -STEEPEST, STEEPEST), np.nan)
+        return np.where(
+            np.isfinite(found).all(axis=1), np.clip(found[:, 1], -STEEPEST, STEEPEST), np.nan
+        )
 
     def _of_all(self) -> Float[np.ndarray, " two"]:
         undefined = np.full(2, np.nan)
@@ -111,7 +116,9 @@ class LogisticSlope(SlopeScores):
         score = at[0, 0] + at[0, 1] * self.logit
         return float(self.share @ (np.logaddexp(0, score) - self.happened * score))
 
-    def _step(self, at: Float[np.ndarray, "resample two"], cells: Float[np.ndarray, "resample cell"]) -> np.ndarray:
+    def _step(
+        self, at: Float[np.ndarray, "resample two"], cells: Float[np.ndarray, "resample cell"]
+    ) -> np.ndarray:
         """One Newton step of each resample."""
         p = expit(at[:, :1] + at[:, 1:] * self.logit)
         residual, spread = cells * (self.happened - p), cells * p * (1 - p)
@@ -125,15 +132,20 @@ class LogisticSlope(SlopeScores):
 def two_outcomes(log_prob: LogProbs, observed: Observed) -> LogisticSlope:
     """Of the probability of the second outcome; that of the first has the same slope."""
     n = len(log_prob)
-    return LogisticSlope(log_prob[:, 1] - log_prob[:, 0], observed[:, 1].astype(np.float64), np.ones(n), np.arange(n))
+    return LogisticSlope(
+        log_prob[:, 1] - log_prob[:, 0], observed[:, 1].astype(np.float64), np.ones(n), np.arange(n)
+    )
 
 
 def of_hazards(log_prob: LogProbs, observed: Observed) -> LogisticSlope:
-    """Of the hazards of the bins that each case was at risk in; a bin that a case saw half of counts half.
+    """Of the hazards of the bins that each case was at risk in.
+
+    A bin that a case saw half of counts half.
 
     Args:
         log_prob: Float, (sample, T + 1), the event distribution.
-        observed: The observed sets: the bin of the event, or all bins that a censored case may yet have it in.
+        observed: The observed sets: the bin of the event, or all bins that a censored case may yet
+            have it in.
     """
     hazard = np.clip(hazards(log_prob), 1e-12, 1 - 1e-12)
     whole = observed >= 1
@@ -142,7 +154,9 @@ def of_hazards(log_prob: LogProbs, observed: Observed) -> LogisticSlope:
     share = np.where(event | (bins < first), np.where(event, 1.0, 1.0 - observed[:, :-1]), 0.0)
     row, column = np.nonzero(share)
     logit = np.log(hazard) - np.log1p(-hazard)
-    return LogisticSlope(logit[row, column], event[row, column].astype(np.float64), share[row, column], row)
+    return LogisticSlope(
+        logit[row, column], event[row, column].astype(np.float64), share[row, column], row
+    )
 
 
 @dataclass(frozen=True)
@@ -154,7 +168,9 @@ class PowerSlope(SlopeScores):
     nll: Float[np.ndarray, "sample power"] = field(init=False)
 
     def __post_init__(self) -> None:
-        nll = np.stack([set_nll(log_softmax(b * self.log_prob), self.observed) for b in POWERS], axis=1)
+        nll = np.stack(
+            [set_nll(log_softmax(b * self.log_prob), self.observed) for b in POWERS], axis=1
+        )
         object.__setattr__(self, "nll", nll)
 
     def slope(self, weights: RowWeights) -> Values:
@@ -162,7 +178,9 @@ class PowerSlope(SlopeScores):
         loss = weights @ self.nll
         best = loss.argmin(axis=1)
         inside = np.clip(best, 1, len(POWERS) - 2)
-        low, middle, high = (np.take_along_axis(loss, (inside + d)[:, None], axis=1)[:, 0] for d in (-1, 0, 1))
+        low, middle, high = (
+            np.take_along_axis(loss, (inside + d)[:, None], axis=1)[:, 0] for d in (-1, 0, 1)
+        )
         bend = low - 2 * middle + high
         shift = np.where(bend > 0, (low - high) / (2 * np.where(bend > 0, bend, 1.0)), 0.0)
         at = SCALE[inside] + (SCALE[1] - SCALE[0]) * np.clip(shift, -1, 1)
@@ -171,7 +189,11 @@ class PowerSlope(SlopeScores):
 
 def of_classes(log_prob: LogProbs, observed: Observed) -> SlopeScores:
     """Of two classes the logistic slope, of several the power."""
-    return two_outcomes(log_prob, observed) if log_prob.shape[1] == 2 else PowerSlope(log_prob, observed)
+    return (
+        two_outcomes(log_prob, observed)
+        if log_prob.shape[1] == 2
+        else PowerSlope(log_prob, observed)
+    )
 
 
 @dataclass(frozen=True)
@@ -191,8 +213,11 @@ class LinearSlope(SlopeScores):
         return np.where(flat, np.nan, (xy - mx * my) / np.where(flat, 1.0, spread))
 
 
-def calibration_slope(endpoint: EndpointLike, judged: Judged, name: str, n_resamples: int, seed: int) -> Estimate:
-    """The slope of one method's judged rows, with resamples of patients, drawn with replacement inside folds.
+def calibration_slope(
+    endpoint: EndpointLike, judged: Judged, name: str, n_resamples: int, seed: int
+) -> Estimate:
+    """The slope of one method's judged rows, with resamples of patients, drawn with replacement
+    inside folds.
 
     Rows of different folds are taken together: a probability means the same in all of them.
 

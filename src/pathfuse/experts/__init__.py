@@ -1,1 +1,3 @@
-"""Light heads on frozen embeddings: bags in, held-out predictions in the contract's tables out (extra ``torch``)."""
+"""Light heads on frozen embeddings: bags in, held-out predictions in the contract's tables out
+(extra ``torch``).
+"""

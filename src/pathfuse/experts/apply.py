@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pathfuse.bags.folder import FeatureFolder
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.fitted import Fitted
 from pathfuse.experts.recipe import LINEAR_HEADS, FuseCPathRecipe, Recipe
+from pathfuse.features.folder import FeatureFolder
 from pathfuse.features.widen import widen
 
 if TYPE_CHECKING:
@@ -29,11 +29,16 @@ class Predicted:
     attention: list[np.ndarray] | None = None
     """Per unit Float, (tile,)."""
     spread: np.ndarray | None = None
-    """Float, (unit, output): standard deviation over draws of tiles, for a head that draws them; raw outputs."""
+    """Float, (unit, output): standard deviation over draws of tiles, for a head that draws them;
+    raw outputs."""
 
 
 def make_reader(
-    folder: FeatureFolder, recipe: Recipe, cache_mb: int, scale: "Scale | None" = None, place: Path | None = None
+    folder: FeatureFolder,
+    recipe: Recipe,
+    cache_mb: int,
+    scale: "Scale | None" = None,
+    place: Path | None = None,
 ) -> "BagReader":
     """The reader that a recipe's head wants.
 
@@ -66,7 +71,8 @@ def apply(
 
     Args:
         fitted: The model.
-        folder: Features of the encoders that it was fitted on; one that is absent counts as missing everywhere.
+        folder: Features of the encoders that it was fitted on; one that is absent counts as missing
+            everywhere.
         units: What to read.
         keep_attention: Give the attention of the tiles too, if the head has any.
         clusters: Folder of clusters that are known already.
@@ -81,18 +87,26 @@ def apply(
     scaled = "feature_mean" in scales and not linear
     scale = Scale(scales["feature_mean"], scales["feature_sd"], recipe.clip) if scaled else None
     reader = make_reader(folder, recipe, 0, scale, clusters)
-    said = _linear(fitted, reader, units) if linear else _network(fitted, reader, units, keep_attention)
+    said = (
+        _linear(fitted, reader, units)
+        if linear
+        else _network(fitted, reader, units, keep_attention)
+    )
     return Predicted(_in_own_unit(fitted, said.outputs), said.attention, said.spread)
 
 
 def _linear(fitted: Fitted, reader: "BagReader", units: Sequence[Unit]) -> Predicted:
     from pathfuse.experts.linear_probe import pooled, standardised
 
-    table = standardised(pooled(reader, units), fitted.scales["feature_mean"], fitted.scales["feature_sd"])
+    table = standardised(
+        pooled(reader, units), fitted.scales["feature_mean"], fitted.scales["feature_sd"]
+    )
     return Predicted(table @ fitted.weights["coefficients"] + fitted.weights["intercepts"])
 
 
-def _network(fitted: Fitted, reader: "BagReader", units: Sequence[Unit], keep_attention: bool) -> Predicted:
+def _network(
+    fitted: Fitted, reader: "BagReader", units: Sequence[Unit], keep_attention: bool
+) -> Predicted:
     import torch
 
     from pathfuse.experts.heads.registry import make_head

@@ -1,4 +1,6 @@
-"""From finished parts to an expert's folder: the contract's tables, the models, the history, and what was left out."""
+"""From finished parts to an expert's folder: the contract's tables, the models, the history, and
+what was left out.
+"""
 
 import os
 import shutil
@@ -68,7 +70,9 @@ def assemble(
         write_table(samples_frame(prepared), folder / SAMPLES)
         write_table(history_frame({name: one[2] for name, one in loaded.items()}), folder / HISTORY)
         for part in prepared.plan.parts:
-            shutil.copyfile(expert.work / part.name / MODEL, folder / "models" / f"{part.name}.safetensors")
+            shutil.copyfile(
+                expert.work / part.name / MODEL, folder / "models" / f"{part.name}.safetensors"
+            )
         write_json(about(prepared), folder / EXPERT)
         if isinstance(expert.recipe, FuseCPathRecipe):
             known = Clusters(prepared.cohort.folder, expert.recipe, expert.work / CLUSTERS)
@@ -82,7 +86,9 @@ def assemble(
 
 
 def cost_of(prepared: Prepared, loaded: dict[str, Loaded]) -> Cost:
-    """All models of an expert; parameters and operations of a prediction are those of the models that serve.
+    """All models of an expert.
+
+    Parameters and operations of a prediction are those of the models that serve.
 
     The time of an expert that was stopped and went on is not known.
     """
@@ -116,15 +122,17 @@ def combine_parts(loaded: dict[str, Loaded]) -> Combined:
 def frame_of(prepared: Prepared, combined: Combined) -> pl.DataFrame:
     """The contract's prediction table."""
     people, (rows, raw, sd) = prepared.cohort.people, combined
-    return frame(people.targets.kind, people.targets.names, people.samples.ids[rows].tolist(), raw, sd)
+    return frame(
+        people.targets.kind, people.targets.names, people.samples.ids[rows].tolist(), raw, sd
+    )
 
 
 def combine(said: Sequence[Said]) -> Combined:
     """The mean over the models and units that speak of each sample.
 
     Returns:
-        The samples' rows, ascending; their outputs; of regression their standard deviations, which hold the models'
-        residuals and their disagreement.
+        The samples' rows, ascending; their outputs; of regression their standard deviations, which
+        hold the models' residuals and their disagreement.
     """
     kind = said[0].fitted.kind
     rows = np.concatenate([one.rows for one in said])
@@ -135,13 +143,18 @@ def combine(said: Sequence[Said]) -> Combined:
     mean = np.concatenate([average(kind, list(raw[group][:, None])) for group in groups])
     if kind != "regression":
         return wanted, mean, None
-    residual = np.concatenate([np.tile(one.fitted.scales["residual_sd"], (len(one.rows), 1)) for one in said])
+    residual = np.concatenate(
+        [np.tile(one.fitted.scales["residual_sd"], (len(one.rows), 1)) for one in said]
+    )
     sd = np.stack([np.sqrt((residual[g] ** 2).mean(axis=0) + raw[g].var(axis=0)) for g in groups])
     return wanted, mean, sd
 
 
 def samples_frame(prepared: Prepared) -> pl.DataFrame:
-    """The samples table that belongs to the predictions; with a column ``fold`` where the folds were made here."""
+    """The samples table that belongs to the predictions.
+
+    With a column ``fold`` where the folds were made here.
+    """
     table = prepared.cohort.people.samples.frame
     fold = prepared.plan.fold
     if fold is None:
@@ -175,7 +188,9 @@ def about(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def manifest(prepared: Prepared, n_predicted: int, loaded: dict[str, Loaded], command: str | None) -> dict[str, Any]:
+def manifest(
+    prepared: Prepared, n_predicted: int, loaded: dict[str, Loaded], command: str | None
+) -> dict[str, Any]:
     """``manifest.json``: what was read, how it was folded, and what was left out and why."""
     people, folder = prepared.cohort.people, prepared.cohort.folder
     return {
@@ -198,9 +213,13 @@ def manifest(prepared: Prepared, n_predicted: int, loaded: dict[str, Loaded], co
         "left_out": list(prepared.cohort.left_out),
         "warnings": [*prepared.cohort.warnings, *people.samples.warnings],
         "scheme": prepared.plan.scheme,
-        "parts": {p.name: {"train": len(p.train), "predict": len(p.predict)} for p in prepared.plan.parts},
+        "parts": {
+            p.name: {"train": len(p.train), "predict": len(p.predict)} for p in prepared.plan.parts
+        },
         "recipe": prepared.expert.recipe.model_dump(),
-        "spread_of_draws": {name: one[2]["spread"] for name, one in loaded.items() if one[2]["spread"] is not None},
+        "spread_of_draws": {
+            name: one[2]["spread"] for name, one in loaded.items() if one[2]["spread"] is not None
+        },
         "cost": cost_of(prepared, loaded).as_dict(),
         "teachers": {name: folder.dim for name, folder in prepared.teachers.items()},
         "processors": os.cpu_count(),

@@ -1,4 +1,6 @@
-"""Whose attention is written: that of the models that did not see a sample, or of those that serve new ones."""
+"""Whose attention is written: that of the models that did not see a sample, or of those that serve
+new ones.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pathfuse.bags.folder import FeatureFolder
 from pathfuse.errors import InputError
 from pathfuse.experts.apply import apply
 from pathfuse.experts.attention import attention_frame, heatmap, in_pixels, write_attention
@@ -14,6 +15,7 @@ from pathfuse.experts.cohort import Unit
 from pathfuse.experts.fitted import Fitted, load_fitted
 from pathfuse.experts.parts import MODEL, Prepared
 from pathfuse.experts.recipe import Recipe
+from pathfuse.features.folder import FeatureFolder
 from pathfuse.files.tables import id_column, number_column, read_table
 from pathfuse.files.write import new_folder
 
@@ -47,7 +49,10 @@ def read_pictures(folder: Path) -> Pictures:
         raise InputError(f"{table.source} has no column 'slide_id'")
     renamed = type(table)(table.source, table.frame.rename({"slide_id": "sample_id"}))
     names = id_column(renamed)
-    sizes = [number_column(renamed, column, names).astype(int).tolist() for column in ("width_px", "height_px")]
+    sizes = [
+        number_column(renamed, column, names).astype(int).tolist()
+        for column in ("width_px", "height_px")
+    ]
     return Pictures(folder, dict(zip(names, zip(*sizes, strict=True), strict=True)))
 
 
@@ -62,7 +67,10 @@ def check_attends(recipe: Recipe) -> None:
 
 
 def attend_held_out(prepared: Prepared, out: Path, um_per_px: float | None = None) -> list[str]:
-    """Writes the attention of every predicted sample, by the models that predicted it; see ``attend``."""
+    """Writes the attention of every predicted sample, by the models that predicted it.
+
+    See ``attend``.
+    """
     cohort = prepared.cohort
     models: dict[Unit, list[Fitted]] = {}
     for part in prepared.plan.parts:
@@ -115,10 +123,15 @@ def _write(
         for slide, attention in _by_slide(folder, unit, mean):
             for note in _one(folder, slide, attention, out, um_per_px, pictures):
                 notes.setdefault(note, []).append(slide)
-    return [f"{note} ({len(slides)} slides, the first is '{slides[0]}')" for note, slides in notes.items()]
+    return [
+        f"{note} ({len(slides)} slides, the first is '{slides[0]}')"
+        for note, slides in notes.items()
+    ]
 
 
-def _by_slide(folder: FeatureFolder, unit: Unit, attention: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+def _by_slide(
+    folder: FeatureFolder, unit: Unit, attention: np.ndarray
+) -> Iterator[tuple[str, np.ndarray]]:
     start = 0
     for slide in unit.slides:
         n = folder.slides[slide].n_tiles

@@ -1,4 +1,6 @@
-"""Attention of a multiple-instance expert, tile by tile: as a table, for QuPath, and over a thumbnail."""
+"""Attention of a multiple-instance expert, tile by tile: as a table, for QuPath, and over a
+thumbnail.
+"""
 
 import json
 import uuid
@@ -41,25 +43,33 @@ def attention_frame(slide: str, attention: PerTile, xy: Positions | None = None)
         xy: Upper left corners in the bag's unit; None leaves ``x`` and ``y`` empty.
 
     Returns:
-        The columns ``COLUMNS``; ``percentile`` is the rank within the slide, 0 for the least and 100 for the most.
+        The columns ``COLUMNS``; ``percentile`` is the rank within the slide, 0 for the least and
+        100 for the most.
 
     Raises:
-        InputError: There is no tile, a number is not finite or negative, or the positions are not one per tile.
+        InputError: There is no tile, a number is not finite or negative, or the positions are not
+            one per tile.
     """
     from scipy.stats import rankdata
 
     weights = np.asarray(attention, dtype=np.float64)
     if weights.ndim != 1 or len(weights) == 0:
-        raise InputError(f"slide '{slide}': the attention has shape {weights.shape}, not one number per tile")
+        raise InputError(
+            f"slide '{slide}': the attention has shape {weights.shape}, not one number per tile"
+        )
     wrong = np.flatnonzero(~np.isfinite(weights) | (weights < 0))
     if len(wrong):
-        raise InputError(f"slide '{slide}', tile {wrong[0]}: the attention {weights[wrong[0]]:g} is not a weight")
+        raise InputError(
+            f"slide '{slide}', tile {wrong[0]}: the attention {weights[wrong[0]]:g} is not a weight"
+        )
     if weights.sum() == 0:
         raise InputError(f"slide '{slide}': the attention is 0 on every tile")
     n = len(weights)
     places = np.full((n, 2), np.nan) if xy is None else np.asarray(xy, dtype=np.float64)
     if places.shape != (n, 2):
-        raise InputError(f"slide '{slide}': the positions have shape {places.shape}, but there are {n} tiles")
+        raise InputError(
+            f"slide '{slide}': the positions have shape {places.shape}, but there are {n} tiles"
+        )
     if xy is not None and not np.isfinite(places).all():
         raise InputError(f"slide '{slide}': a position is not finite")
     ranks = (rankdata(weights) - 1) / (n - 1) * 100 if n > 1 else np.full(1, 100.0)
@@ -94,7 +104,8 @@ def write_attention(
     tiles_top: int | None = None,
     um_per_px: float | None = None,
 ) -> AttentionFiles:
-    """Writes ``<slide>.parquet`` with all tiles, and ``<slide>.geojson`` for QuPath (0.4 or later) if that is possible.
+    """Writes ``<slide>.parquet`` with all tiles, and ``<slide>.geojson`` for QuPath (0.4 or later)
+    if that is possible.
 
     Args:
         frame: Of ``attention_frame``.
@@ -105,8 +116,8 @@ def write_attention(
         um_per_px: Side of a level-0 pixel, which micrometres need to become pixels.
 
     Raises:
-        InputError: The unit or a number makes no sense, the slide's name is not a file name, or the folder cannot be
-            written.
+        InputError: The unit or a number makes no sense, the slide's name is not a file name, or the
+            folder cannot be written.
     """
     slide = _only_slide(frame)
     if unit not in UNITS:
@@ -114,7 +125,9 @@ def write_attention(
     if tile_size is not None and not (np.isfinite(tile_size) and tile_size > 0):
         raise InputError(f"slide '{slide}': the tile size {tile_size:g} is not positive")
     if tiles_top is not None and tiles_top < 1:
-        raise InputError(f"slide '{slide}': the number of tiles to draw is {tiles_top}, not at least 1")
+        raise InputError(
+            f"slide '{slide}': the number of tiles to draw is {tiles_top}, not at least 1"
+        )
     if not slide or slide in (".", "..") or any(mark in slide for mark in "/\\\0"):
         raise InputError(f"the slide '{slide}' cannot name a file")
     content, note = _geojson(frame, slide, tile_size, unit, tiles_top, um_per_px)
@@ -123,14 +136,18 @@ def write_attention(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # The table alone must say what its positions mean
-        meaning = {"unit": unit} | ({} if tile_size is None else {"tile_size": repr(float(tile_size))})
+        meaning = {"unit": unit} | (
+            {} if tile_size is None else {"tile_size": repr(float(tile_size))}
+        )
         frame.write_parquet(table, compression="zstd", statistics=False, metadata=meaning)
         if content is None:
             drawing.unlink(missing_ok=True)  # an older drawing would no longer fit the table
             return AttentionFiles([table], note)
         drawing.write_text(content, encoding="utf-8")
     except OSError as error:
-        raise InputError(f"the attention in {folder} cannot be written: {error.strerror or error}") from error
+        raise InputError(
+            f"the attention in {folder} cannot be written: {error.strerror or error}"
+        ) from error
     return AttentionFiles([table, drawing], None)
 
 
@@ -146,7 +163,12 @@ def _only_slide(frame: pl.DataFrame) -> str:
 
 
 def _geojson(
-    frame: pl.DataFrame, slide: str, size: float | None, unit: str, top: int | None, um_per_px: float | None
+    frame: pl.DataFrame,
+    slide: str,
+    size: float | None,
+    unit: str,
+    top: int | None,
+    um_per_px: float | None,
 ) -> tuple[str | None, str | None]:
     """The text of the drawing, or why there is none."""
     if frame["x"].null_count() or frame["y"].null_count():
@@ -163,13 +185,17 @@ def _geojson(
     if top is not None:
         frame = frame.sort("attention", "tile", descending=[True, False]).head(top).sort("tile")
     lines = (
-        json.dumps(_feature(row, size), ensure_ascii=False, allow_nan=False) for row in frame.iter_rows(named=True)
+        json.dumps(_feature(row, size), ensure_ascii=False, allow_nan=False)
+        for row in frame.iter_rows(named=True)
     )
     return '{"type": "FeatureCollection", "features": [\n' + ",\n".join(lines) + "\n]}\n", None
 
 
 def _feature(row: dict[str, Any], size: float) -> dict[str, Any]:
-    """One tile as QuPath 0.4 and later read it; lists of measurements are what older versions wrote."""
+    """One tile as QuPath 0.4 and later read it.
+
+    Lists of measurements are what older versions wrote.
+    """
     left, top = _tidy(row["x"]), _tidy(row["y"])
     right, bottom = _tidy(row["x"] + size), _tidy(row["y"] + size)
     ring = [[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]
@@ -199,7 +225,8 @@ def heatmap(
     tile_size_px: float,
     alpha: float = 0.5,
 ) -> Path:
-    """Draws the attention's percentiles over a thumbnail of the whole slide, blue for the least and red for the most.
+    """Draws the attention's percentiles over a thumbnail of the whole slide, blue for the least and
+    red for the most.
 
     Args:
         frame: Of ``attention_frame``, in level-0 pixels (see ``in_pixels``).
@@ -210,8 +237,8 @@ def heatmap(
         alpha: Opacity of the colours, 0 to 1.
 
     Raises:
-        InputError: The image cannot be read or shows another area, a tile lies outside the slide, or ``out`` cannot be
-            written.
+        InputError: The image cannot be read or shows another area, a tile lies outside the slide,
+            or ``out`` cannot be written.
     """
     from matplotlib import colormaps
     from PIL import Image
@@ -225,7 +252,9 @@ def heatmap(
         raise InputError(f"slide '{slide}': the tile size {tile_size_px:g} is not positive")
     _check_places(frame, slide, slide_size_px)
     paper = _thumbnail(image, slide_size_px)
-    heat = _heat(frame, tile_size_px, paper.shape[1] / slide_size_px[0], (paper.shape[0], paper.shape[1]))
+    heat = _heat(
+        frame, tile_size_px, paper.shape[1] / slide_size_px[0], (paper.shape[0], paper.shape[1])
+    )
     covered = np.isfinite(heat)
     colours = colormaps[COLOURS](heat[covered] / 100)[:, :3] * 255
     paper[covered] = np.round(paper[covered] * (1 - alpha) + colours * alpha).astype(np.uint8)
@@ -233,7 +262,9 @@ def heatmap(
         out.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(paper).save(out, format="PNG")
     except OSError as error:
-        raise InputError(f"the heatmap {out} cannot be written: {error.strerror or error}") from error
+        raise InputError(
+            f"the heatmap {out} cannot be written: {error.strerror or error}"
+        ) from error
     return out
 
 
@@ -242,7 +273,9 @@ def _check_places(frame: pl.DataFrame, slide: str, size: tuple[int, int]) -> Non
         raise InputError(f"slide '{slide}': {size[0]} x {size[1]} pixels is not a size of a slide")
     if frame["x"].null_count() or frame["y"].null_count():
         raise InputError(f"slide '{slide}' has no coordinates, so there is no heatmap")
-    outside = frame.filter((pl.col("x") < 0) | (pl.col("y") < 0) | (pl.col("x") >= size[0]) | (pl.col("y") >= size[1]))
+    outside = frame.filter(
+        (pl.col("x") < 0) | (pl.col("y") < 0) | (pl.col("x") >= size[0]) | (pl.col("y") >= size[1])
+    )
     if outside.height:
         row = outside.row(0, named=True)
         raise InputError(
@@ -263,8 +296,14 @@ def _thumbnail(file: Path, slide_size: tuple[int, int]) -> np.ndarray:
                 opened.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
                 picture = opened.convert("RGBA")
     except bombs as error:
-        raise InputError(f"{file} is too large for a thumbnail; save the slide's overview in less pixels") from error
-    except (OSError, ValueError, SyntaxError) as error:  # Pillow's ways to say that a file is broken
+        raise InputError(
+            f"{file} is too large for a thumbnail; save the slide's overview in less pixels"
+        ) from error
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+    ) as error:  # Pillow's ways to say that a file is broken
         raise InputError(f"{file} is not an image that can be read: {error}") from error
     width, height = picture.size
     wanted = slide_size[1] * width / slide_size[0]
@@ -278,7 +317,9 @@ def _thumbnail(file: Path, slide_size: tuple[int, int]) -> np.ndarray:
     return np.array(paper.convert("RGB"))
 
 
-def _heat(frame: pl.DataFrame, size: float, scale: float, shape: tuple[int, int]) -> Float[np.ndarray, "y x"]:
+def _heat(
+    frame: pl.DataFrame, size: float, scale: float, shape: tuple[int, int]
+) -> Float[np.ndarray, "y x"]:
     """The highest percentile at every pixel of the thumbnail; NaN where there is no tile."""
     heat = np.full(shape, np.nan, dtype=np.float32)
     ordered = frame.sort("percentile", "tile")  # later tiles cover earlier ones
@@ -289,6 +330,8 @@ def _heat(frame: pl.DataFrame, size: float, scale: float, shape: tuple[int, int]
 
 
 def _span(start: float, size: float, scale: float, length: int) -> slice:
-    """The pixels of a tile along one side: neighbours share an edge without a gap, and a small tile keeps a pixel."""
+    """The pixels of a tile along one side: neighbours share an edge without a gap, and a small tile
+    keeps a pixel.
+    """
     first = min(round(start * scale), length - 1)
     return slice(first, max(round((start + size) * scale), first + 1))

@@ -1,4 +1,6 @@
-"""Bags from disk to packed batches: one part of the cohort at a time, with a bounded memory of what was read."""
+"""Bags from disk to packed batches: one part of the cohort at a time, with a bounded memory of what
+was read.
+"""
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -9,9 +11,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from pathfuse.bags.folder import FeatureFolder
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.heads.base import Packed
+from pathfuse.features.folder import FeatureFolder
 from pathfuse.types import Bag, Index
 
 
@@ -45,13 +47,16 @@ class BagReader:
         folder: Features of one encoder or of several.
         cache_mb: Room for what is kept.
         scale: Standardises; None: features as they are.
-        masks: Leave NaN where an encoder lacks a tile; otherwise 0 stands there, the mean of standardised features.
+        masks: Leave NaN where an encoder lacks a tile; otherwise 0 stands there, the mean of
+            standardised features.
     """
 
     draws = 1
     """How often a unit is read for one prediction."""
 
-    def __init__(self, folder: FeatureFolder, cache_mb: int, scale: Scale | None = None, masks: bool = False) -> None:
+    def __init__(
+        self, folder: FeatureFolder, cache_mb: int, scale: Scale | None = None, masks: bool = False
+    ) -> None:
         self.folder, self.room, self.scale = folder, cache_mb * 2**20, scale
         self.fill = len(folder.views) > 1 and not masks
         self.kept: OrderedDict[tuple[str, ...], Bag] = OrderedDict()
@@ -66,7 +71,9 @@ class BagReader:
         """The reader of one of the ``draws``."""
         return self
 
-    def take(self, unit: Unit, max_tiles: int | None = None, rng: np.random.Generator | None = None) -> Tiles:
+    def take(
+        self, unit: Unit, max_tiles: int | None = None, rng: np.random.Generator | None = None
+    ) -> Tiles:
         """What a batch gets of a unit: ``read`` here."""
         return Tiles(self.read(unit, max_tiles, rng))
 
@@ -74,7 +81,9 @@ class BagReader:
         """Tiles of each slide of a unit."""
         return [self.folder.slides[name].n_tiles for name in unit.slides]
 
-    def read(self, unit: Unit, max_tiles: int | None = None, rng: np.random.Generator | None = None) -> Bag:
+    def read(
+        self, unit: Unit, max_tiles: int | None = None, rng: np.random.Generator | None = None
+    ) -> Bag:
         """All tiles of a unit, or as many as are allowed, drawn without replacement."""
         n = sum(self.sizes(unit))
         if max_tiles is None or rng is None or n <= max_tiles:
@@ -125,7 +134,9 @@ class Batch:
 
 def pack(read: Sequence[Tiles], units: Sequence[Unit], device: str) -> Batch:
     """Puts bags one after the other."""
-    index = torch.repeat_interleave(torch.arange(len(read)), torch.tensor([len(one.bag) for one in read]))
+    index = torch.repeat_interleave(
+        torch.arange(len(read)), torch.tensor([len(one.bag) for one in read])
+    )
     features = torch.from_numpy(np.concatenate([one.bag for one in read]))
     found = [one.clusters for one in read if one.clusters is not None]
     clusters = torch.from_numpy(np.concatenate(found)).to(device) if found else None
@@ -157,9 +168,12 @@ def batches(
 
 
 def fit_scale(folder: FeatureFolder, units: Sequence[Unit]) -> Scale:
-    """Mean and standard deviation over the tiles of some units, one bag at a time; a constant feature has 1.
+    """Mean and standard deviation over the tiles of some units, one bag at a time.
 
-    A tile that an encoder lacks has no part in that encoder's numbers; an encoder that has none keeps 0 and 1.
+    A constant feature has 1.
+
+    A tile that an encoder lacks has no part in that encoder's numbers; an encoder that has none
+    keeps 0 and 1.
     """
     dim = folder.dim
     n, total, square, shift = np.zeros(dim), np.zeros(dim), np.zeros(dim), np.full(dim, np.nan)

@@ -1,4 +1,6 @@
-"""The cluster of each tile of a unit, kept as indices, and the tiles that an epoch or a draw takes of them."""
+"""The cluster of each tile of a unit, kept as indices, and the tiles that an epoch or a draw takes
+of them.
+"""
 
 import hashlib
 import os
@@ -11,17 +13,18 @@ from typing import Self
 import numpy as np
 import polars as pl
 
-from pathfuse.bags.folder import FeatureFolder
 from pathfuse.costs import tallied
 from pathfuse.experts.batches import BagReader, Scale, Tiles
 from pathfuse.experts.cohort import Unit
+from pathfuse.experts.networks.fusecpath.selection import cluster, draw
 from pathfuse.experts.recipe import FuseCPathRecipe
-from pathfuse.features.fusecpath.selection import cluster, draw
+from pathfuse.features.folder import FeatureFolder
 from pathfuse.types import Index
 
 
 class Clusters:
-    """Clusters of every unit's tiles, found once: in memory, and in a folder that all models of an expert share.
+    """Clusters of every unit's tiles, found once: in memory, and in a folder that all models of an
+    expert share.
 
     Args:
         folder: Features of one encoder or of several.
@@ -29,7 +32,9 @@ class Clusters:
         place: Where labels are kept; None: in memory alone.
     """
 
-    def __init__(self, folder: FeatureFolder, recipe: FuseCPathRecipe, place: Path | None = None) -> None:
+    def __init__(
+        self, folder: FeatureFolder, recipe: FuseCPathRecipe, place: Path | None = None
+    ) -> None:
         self.folder, self.recipe, self.place = folder, recipe, place
         self.known: dict[tuple[str, ...], Index] = {}
 
@@ -51,14 +56,23 @@ class Clusters:
         edges = np.cumsum([0, *self.folder.views.values()]).tolist()
         views = [bag[:, start:end] for start, end in pairwise(edges)]
         recipe = self.recipe
-        return cluster(views, recipe.clusters, recipe.view_components, recipe.clustering, recipe.seed)
+        return cluster(
+            views, recipe.clusters, recipe.view_components, recipe.clustering, recipe.seed
+        )
 
 
 class ClusteredReader(BagReader):
-    """Reads some tiles of each cluster: new ones for every epoch, fixed ones for each draw of a prediction."""
+    """Reads some tiles of each cluster: new ones for every epoch, fixed ones for each draw of a
+    prediction.
+    """
 
     def __init__(
-        self, folder: FeatureFolder, cache_mb: int, scale: Scale | None, clusters: Clusters, masks: bool = False
+        self,
+        folder: FeatureFolder,
+        cache_mb: int,
+        scale: Scale | None,
+        clusters: Clusters,
+        masks: bool = False,
     ) -> None:
         super().__init__(folder, cache_mb, scale, masks)
         self.clusters, self.draws, self.draw = clusters, clusters.recipe.draws, 0
@@ -69,10 +83,14 @@ class ClusteredReader(BagReader):
         other.fill, other.room, other.kept, other.draw = self.fill, self.room, self.kept, draw
         return other
 
-    def take(self, unit: Unit, max_tiles: int | None = None, rng: np.random.Generator | None = None) -> Tiles:
+    def take(
+        self, unit: Unit, max_tiles: int | None = None, rng: np.random.Generator | None = None
+    ) -> Tiles:
         """Some tiles of each cluster, and their clusters."""
         labels = self.clusters.labels(unit)
-        chosen = draw(labels, self.clusters.recipe.per_cluster, self._fixed(unit) if rng is None else rng)
+        chosen = draw(
+            labels, self.clusters.recipe.per_cluster, self._fixed(unit) if rng is None else rng
+        )
         order = np.sort(chosen)  # as they lie in the file
         if sum(self.sizes(unit)) * self.folder.dim * 4 <= self.room - self.held:
             self._whole(unit)
@@ -92,7 +110,8 @@ class ClusteredReader(BagReader):
 
 
 def cluster_table(clusters: Clusters, units: Sequence[Unit]) -> pl.DataFrame:
-    """``slide_id, tile, cluster``: every tile of some units, tiles numbered from 0 as the slide's features are read.
+    """``slide_id, tile, cluster``: every tile of some units, tiles numbered from 0 as the slide's
+    features are read.
 
     Clusters are numbered within a unit: slides that are one bag share them.
     """

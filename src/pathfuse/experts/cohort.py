@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from pathfuse.bags.folder import FeatureFolder
 from pathfuse.endpoints.base import Endpoint, Options
 from pathfuse.endpoints.detect import endpoint_of
 from pathfuse.errors import InputError
 from pathfuse.experts.outputs import Targets, targets_of
 from pathfuse.experts.recipe import BAG_HEADS, Recipe
 from pathfuse.features.bank import FeatureBank
+from pathfuse.features.folder import FeatureFolder
 from pathfuse.files.spelling import check_spelling
 from pathfuse.files.tables import Table, read_table, text_column
-from pathfuse.tables.samples import Samples, read_samples
-from pathfuse.tables.study import edges_in_metadata
+from pathfuse.study.samples import Samples, read_samples
+from pathfuse.study.study import edges_in_metadata
 
 PAIRS = (("sample_id", "slide_id"), ("PATIENT", "FILENAME"))
 """Columns of a slide table: ours, and STAMP's."""
@@ -59,7 +59,8 @@ class Cohort:
     units: tuple[Unit, ...]
     """Sorted by sample, then slide."""
     left_out: tuple[dict[str, Any], ...]
-    """Lines of the manifest: reason, how many, the first of them, and the samples and patients that are touched."""
+    """Lines of the manifest: reason, how many, the first of them, and the samples and patients that
+    are touched."""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -75,7 +76,9 @@ class Cohort:
         return [unit for unit in self.units if unit.sample in wanted]
 
 
-def read_people(samples: Path, slides: Path | None, endpoint: str | None, time_edges: Sequence[float] | None) -> People:
+def read_people(
+    samples: Path, slides: Path | None, endpoint: str | None, time_edges: Sequence[float] | None
+) -> People:
     """Reads the samples table and the slide table.
 
     Raises:
@@ -86,7 +89,9 @@ def read_people(samples: Path, slides: Path | None, endpoint: str | None, time_e
     kind, names = endpoint_of(list(people.frame.columns), people.source, endpoint)
     edges = tuple(time_edges) if time_edges is not None else edges_in_metadata([table])
     if kind.kind != "survival" and time_edges is not None:
-        raise InputError(f"--time-edges is for survival, but the samples have the target of endpoint '{kind.kind}'")
+        raise InputError(
+            f"--time-edges is for survival, but the samples have the target of endpoint '{kind.kind}'"
+        )
     found = people.columns(names)
     judged = kind.from_columns(found, Options(edges))
     inputs, blanks = {table.source: table.sha256}, table.counted_blanks()
@@ -97,7 +102,9 @@ def read_people(samples: Path, slides: Path | None, endpoint: str | None, time_e
         known = set(people.ids.tolist())
         hint = people.hint([name for name in belongs if name not in known])
         if not set(belongs) & known:
-            raise InputError(f"{slides}: none of its {len(belongs)} samples is in {people.source}{hint}")
+            raise InputError(
+                f"{slides}: none of its {len(belongs)} samples is in {people.source}{hint}"
+            )
         if hint:
             raise InputError(f"{slides}: a sample is spelled otherwise in {people.source}{hint}")
     return People(people, judged, targets_of(judged, judged.truth(found)), inputs, belongs, blanks)
@@ -115,7 +122,9 @@ def read_slides(path: Path) -> tuple[dict[str, tuple[str, ...]], Table]:
     table = read_table(path)
     pair = next((pair for pair in PAIRS if set(pair) <= set(table.frame.columns)), None)
     if pair is None:
-        raise InputError(f"{path} has no columns 'sample_id' and 'slide_id'; it has {', '.join(table.frame.columns)}")
+        raise InputError(
+            f"{path} has no columns 'sample_id' and 'slide_id'; it has {', '.join(table.frame.columns)}"
+        )
     found: dict[str, set[str]] = {}
     owner: dict[str, str] = {}
     for sample, slide in zip(text_column(table, pair[0]), text_column(table, pair[1]), strict=True):
@@ -123,16 +132,25 @@ def read_slides(path: Path) -> tuple[dict[str, tuple[str, ...]], Table]:
             raise InputError(f"{path}: a row lacks its '{pair[0] if sample is None else pair[1]}'")
         name = Path(slide).stem if pair[1] == "FILENAME" else slide
         if owner.setdefault(name, sample) != sample:
-            raise InputError(f"{path}, column '{pair[1]}': '{name}' belongs to both '{owner[name]}' and '{sample}'")
+            raise InputError(
+                f"{path}, column '{pair[1]}': '{name}' belongs to both '{owner[name]}' and '{sample}'"
+            )
         found.setdefault(sample, set()).add(name)
     check_spelling(table.source, pair[0], found)
     return {sample: tuple(sorted(names)) for sample, names in found.items()}, table
 
 
 def slides_of(people: People) -> list[tuple[str, ...]]:
-    """The slides of every sample, in the order of the samples table; none where the slide table has none."""
+    """The slides of every sample, in the order of the samples table.
+
+    None where the slide table has none.
+    """
     ids = people.samples.ids.tolist()
-    return [(name,) for name in ids] if people.slides is None else [people.slides.get(name, ()) for name in ids]
+    return (
+        [(name,) for name in ids]
+        if people.slides is None
+        else [people.slides.get(name, ()) for name in ids]
+    )
 
 
 def join(people: People, folder: FeatureFolder, recipe: Recipe, strict: bool = False) -> Cohort:
@@ -145,8 +163,8 @@ def join(people: People, folder: FeatureFolder, recipe: Recipe, strict: bool = F
         strict: Refuse instead of leaving out.
 
     Raises:
-        InputError: The head cannot read this granularity, nothing fits together, or ``strict`` and something is
-            missing.
+        InputError: The head cannot read this granularity, nothing fits together, or ``strict`` and
+            something is missing.
     """
     check_granularity(folder, recipe)
     ids = people.samples.ids.tolist()
@@ -160,13 +178,19 @@ def join(people: People, folder: FeatureFolder, recipe: Recipe, strict: bool = F
     if not units:
         wanted = people.slides if people.slides is not None else {name: (name,) for name in ids}
         first, other = next(iter(wanted.values()))[0], next(iter(folder.slides))
-        hint = "" if people.slides is not None else "; a table sample_id,slide_id says which belong together (--slides)"
+        hint = (
+            ""
+            if people.slides is not None
+            else "; a table sample_id,slide_id says which belong together (--slides)"
+        )
         raise InputError(f"no slide of {people.samples.source} has features in {folder.source}: "
                          f"'{first}' is wanted, '{other}' is there{hint}")  # fmt: skip
     left_out = tuple(_left_out(people, folder, units))
     if strict and left_out:
         one = left_out[0]
-        raise InputError(f"{folder.source}: {one['reason']}: {', '.join(one['first'])} ({one['n']} in all)")
+        raise InputError(
+            f"{folder.source}: {one['reason']}: {', '.join(one['first'])} ({one['n']} in all)"
+        )
     return Cohort(people, folder, tuple(units), left_out)
 
 
@@ -180,12 +204,23 @@ def _left_out(people: People, folder: FeatureFolder, units: Sequence[Unit]) -> l
     owner = {slide: sample for sample, slides in wanted.items() for slide in slides}
     listed, there = set(ids), folder.slides
     reasons = [
-        *(("feature file could not be used: " + why, names) for why, names in by_reason(folder).items()),
+        *(
+            ("feature file could not be used: " + why, names)
+            for why, names in by_reason(folder).items()
+        ),
         (NO_FILE, absent),
     ]
     found = [gap(people, why, len(names), names) for why, names in reasons if names]
     if without:
-        found.append(line(people, "sample without any usable slide", len(without), [ids[k] for k in without], without))
+        found.append(
+            line(
+                people,
+                "sample without any usable slide",
+                len(without),
+                [ids[k] for k in without],
+                without,
+            )
+        )
     rest = [
         ("slide of a sample that is not in the samples table",
          [slide for slide in there if slide in owner and owner[slide] not in listed]),
@@ -206,14 +241,17 @@ def gap(people: People, reason: str, n: int, slides: Sequence[str]) -> dict[str,
         slides: The slides that it is about.
 
     Returns:
-        ``reason``, ``n``, ``first`` (slides), and how many ``samples`` and ``patients`` of the table it touches.
+        ``reason``, ``n``, ``first`` (slides), and how many ``samples`` and ``patients`` of the
+        table it touches.
     """
     touched = set(slides)
     rows = [row for row, own in enumerate(slides_of(people)) if not touched.isdisjoint(own)]
     return line(people, reason, n, slides, rows)
 
 
-def line(people: People, reason: str, n: int, names: Sequence[str], rows: Sequence[int]) -> dict[str, Any]:
+def line(
+    people: People, reason: str, n: int, names: Sequence[str], rows: Sequence[int]
+) -> dict[str, Any]:
     """One line of ``left_out`` about rows of the samples table; see ``gap``."""
     return {"reason": reason, "n": n, "first": list(names[:SHOWN]), **people.samples.counted(rows)}
 

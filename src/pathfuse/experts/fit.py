@@ -1,4 +1,6 @@
-"""Fitting the model of one part: scales of features and targets, training or a linear model, residuals."""
+"""Fitting the model of one part: scales of features and targets, training or a linear model,
+residuals.
+"""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -9,7 +11,6 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from pathfuse.bags.folder import FeatureFolder
 from pathfuse.costs import tallied
 from pathfuse.experts.apply import CLUSTERS, apply, make_reader
 from pathfuse.experts.cohort import Cohort, Unit
@@ -19,6 +20,7 @@ from pathfuse.experts.inputs import Inputs, Operations
 from pathfuse.experts.outputs import Targets
 from pathfuse.experts.parts import Prepared
 from pathfuse.experts.recipe import LINEAR_HEADS, PcaRidgeRecipe
+from pathfuse.features.folder import FeatureFolder
 from pathfuse.progress import OnEpoch
 from pathfuse.types import Index
 
@@ -51,16 +53,22 @@ def fit_part(prepared: Prepared, part: Part, checkpoint: Path, on_epoch: OnEpoch
     cohort, recipe = prepared.cohort, prepared.expert.recipe
     targets, scales = scaled_targets(cohort.people.targets, part.train, recipe.likelihood)
     linear, resumed = recipe.head in LINEAR_HEADS, checkpoint.exists()
-    fitted_rows, validation = (part.train, part.train[:0]) if linear else validation_rows(cohort, part.train, recipe)
+    fitted_rows, validation = (
+        (part.train, part.train[:0]) if linear else validation_rows(cohort, part.train, recipe)
+    )
     units, held = cohort.units_of(fitted_rows), cohort.units_of(validation)
     code = [recipe.seed, int.from_bytes(hashlib.sha256(part.name.encode()).digest()[:4], "big")]
     seed = int(np.random.SeedSequence(code).generate_state(1)[0])
     if linear:
         weights, own, history, count = _linear(prepared, units, targets, seed)
     else:
-        weights, own, history, count = _train(prepared, units, held, targets, seed, checkpoint, on_epoch)
+        weights, own, history, count = _train(
+            prepared, units, held, targets, seed, checkpoint, on_epoch
+        )
     names, kind = cohort.people.targets.names, cohort.people.targets.kind
-    inputs = Inputs(prepared.inputs.views, {}, prepared.inputs.single)  # prediction needs no teacher
+    inputs = Inputs(
+        prepared.inputs.views, {}, prepared.inputs.single
+    )  # prediction needs no teacher
     fitted = Fitted(recipe, inputs, names, kind, weights, scales | own)
     if kind == "regression":
         fitted = _with_residuals(fitted, cohort, held or units, prepared.expert.work / CLUSTERS)
@@ -86,21 +94,33 @@ def _train(
     scale, scales = None, {}
     if recipe.standardize:
         found = fit_scale(cohort.folder, units)
-        scale, scales = Scale(found.mean, found.sd, recipe.clip), {"feature_mean": found.mean, "feature_sd": found.sd}
-    reader = make_reader(cohort.folder, recipe, recipe.cache_mb, scale, prepared.expert.work / CLUSTERS)
+        scale, scales = (
+            Scale(found.mean, found.sd, recipe.clip),
+            {"feature_mean": found.mean, "feature_sd": found.sd},
+        )
+    reader = make_reader(
+        cohort.folder, recipe, recipe.cache_mb, scale, prepared.expert.work / CLUSTERS
+    )
     _, patients = np.unique(cohort.people.samples.patients.astype(str), return_inverse=True)
     teachers = _teachers(prepared, units, held)
     work = Work(reader, units, held, targets, prepared.inputs, patients, teachers)
     trained = train(work, recipe, seed, checkpoint, on_epoch)
     weights = {name: value.cpu().numpy() for name, value in trained.head.serving_state().items()}
     epochs = len(trained.history)
-    return weights, scales, trained.history, lambda: count_operations(trained.head, work, recipe, epochs)
+    return (
+        weights,
+        scales,
+        trained.history,
+        lambda: count_operations(trained.head, work, recipe, epochs),
+    )
 
 
 def _teachers(
     prepared: Prepared, units: Sequence[Unit], held: Sequence[Unit]
 ) -> dict[tuple[str, ...], np.ndarray] | None:
-    """Each unit's slide-level embeddings, standardised on the fitted units; NaN where a teacher is missing.
+    """Each unit's slide-level embeddings, standardised on the fitted units.
+
+    NaN where a teacher is missing.
 
     A unit of several slides has the mean of those that a teacher knows.
     """
@@ -111,7 +131,9 @@ def _teachers(
     parts = [_of_teacher(teacher, [*units, *held]) for teacher in prepared.teachers.values()]
     table = np.concatenate(parts, axis=1)
     mean, sd = moments(table[: len(units)])
-    return {unit.slides: (row - mean) / sd for unit, row in zip([*units, *held], table, strict=True)}
+    return {
+        unit.slides: (row - mean) / sd for unit, row in zip([*units, *held], table, strict=True)
+    }
 
 
 def _of_teacher(teacher: FeatureFolder, units: Sequence[Unit]) -> np.ndarray:
@@ -127,7 +149,14 @@ def _of_teacher(teacher: FeatureFolder, units: Sequence[Unit]) -> np.ndarray:
 def _linear(
     prepared: Prepared, units: Sequence[Unit], targets: Targets, seed: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], History, Callable[[], Operations]]:
-    from pathfuse.experts.linear_probe import fit_probe, fit_reduced, held_out_error, moments, pooled, standardised
+    from pathfuse.experts.linear_probe import (
+        fit_probe,
+        fit_reduced,
+        held_out_error,
+        moments,
+        pooled,
+        standardised,
+    )
 
     recipe = prepared.expert.recipe
     table = pooled(make_reader(prepared.cohort.folder, recipe, recipe.cache_mb), units)
@@ -135,24 +164,36 @@ def _linear(
     rows = np.array([unit.sample for unit in units])
     groups = prepared.cohort.people.samples.patients[rows].astype(str)
     scaled = standardised(table, mean, sd)
-    with tallied() as tally, threadpool_limits(1):  # many small fits: threads would wait for each other
+    with (
+        tallied() as tally,
+        threadpool_limits(1),
+    ):  # many small fits: threads would wait for each other
         components = recipe.components if isinstance(recipe, PcaRidgeRecipe) else None
         if components is not None:
-            coefficients, intercepts, chosen = fit_reduced(scaled, rows, targets, groups, seed, components)
+            coefficients, intercepts, chosen = fit_reduced(
+                scaled, rows, targets, groups, seed, components
+            )
         else:
             coefficients, intercepts, chosen = fit_probe(scaled, rows, targets, groups, seed)
         scales = {"feature_mean": mean, "feature_sd": sd}
         if targets.kind == "regression":
-            scales["held_out_error"] = held_out_error(scaled, rows, targets, groups, seed, chosen, components)
+            scales["held_out_error"] = held_out_error(
+                scaled, rows, targets, groups, seed, chosen, components
+            )
     weights = {"coefficients": coefficients, "intercepts": intercepts}
     history = [{"epoch": 1, "rate": chosen, "chosen": True}]
     return weights, scales, history, lambda: Operations(tally.flops, 2 * coefficients.size)
 
 
-def scaled_targets(targets: Targets, rows: Index, likelihood: str) -> tuple[Targets, dict[str, np.ndarray]]:
-    """Regression targets by mean and standard deviation of the training rows; counts by their mean; others as they are.
+def scaled_targets(
+    targets: Targets, rows: Index, likelihood: str
+) -> tuple[Targets, dict[str, np.ndarray]]:
+    """Regression targets by mean and standard deviation of the training rows; counts by their mean.
 
-    A Poisson loss of counts over their mean has the same best rate as that of the counts, and every target one say.
+    Others as they are.
+
+    A Poisson loss of counts over their mean has the same best rate as that of the counts, and every
+    target one say.
     """
     if targets.kind != "regression":
         return targets, {}
@@ -169,11 +210,14 @@ def scaled_targets(targets: Targets, rows: Index, likelihood: str) -> tuple[Targ
     return replace(targets, values=values), {"target_mean": mean, "target_sd": sd}
 
 
-def _with_residuals(fitted: Fitted, cohort: Cohort, units: Sequence[Unit], clusters: Path) -> Fitted:
-    """Adds each target's root mean squared error on held-out rows (on the fitted ones where none were held out).
+def _with_residuals(
+    fitted: Fitted, cohort: Cohort, units: Sequence[Unit], clusters: Path
+) -> Fitted:
+    """Adds each target's root mean squared error on held-out rows (on the fitted ones where none
+    were held out).
 
-    A linear model's comes from folds of its training rows. A target that none of these rows knows has its spread among
-    the training rows.
+    A linear model's comes from folds of its training rows. A target that none of these rows knows
+    has its spread among the training rows.
     """
     spread, scales = fitted.scales["target_sd"], dict(fitted.scales)
     found = scales.pop("held_out_error", None)
@@ -182,21 +226,27 @@ def _with_residuals(fitted: Fitted, cohort: Cohort, units: Sequence[Unit], clust
         rows, targets = np.array([unit.sample for unit in units]), cohort.people.targets
         error = np.where(targets.known[rows], raw - targets.values[rows], 0.0)
         count = targets.known[rows].sum(axis=0)
-        residual = np.where(count > 0, np.sqrt((error**2).sum(axis=0) / np.maximum(count, 1)), spread)
+        residual = np.where(
+            count > 0, np.sqrt((error**2).sum(axis=0) / np.maximum(count, 1)), spread
+        )
     else:
         residual = np.where(np.isnan(found), 1.0, found) * spread
     return replace(fitted, scales=scales | {"residual_sd": np.maximum(residual, 1e-6 * spread)})
 
 
 def _unsure_of_constants(fitted: Fitted, targets: Targets, rows: Index) -> Fitted:
-    """A target that does not vary in the training rows leaves no error there, which says nothing about other rows.
+    """A target that does not vary in the training rows leaves no error there, which says nothing
+    about other rows.
 
-    Its standard deviation is that of the middle one among the targets that do vary; 1 if there are none.
+    Its standard deviation is that of the middle one among the targets that do vary; 1 if there are
+    none.
     """
     values = np.where(targets.known[rows], targets.values[rows], np.nan)
     varying = np.array([len(np.unique(y[~np.isnan(y)])) > 1 for y in values.T])
     spread = fitted.scales["target_sd"]
     usual = float(np.median(spread[varying])) if varying.any() else 1.0
     return replace(
-        fitted, scales=fitted.scales | {"residual_sd": np.where(varying, fitted.scales["residual_sd"], usual)}
+        fitted,
+        scales=fitted.scales
+        | {"residual_sd": np.where(varying, fitted.scales["residual_sd"], usual)},
     )

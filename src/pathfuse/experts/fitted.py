@@ -30,7 +30,8 @@ class Fitted:
     weights: Arrays
     """Of the head, by PyTorch's names; of ``linear_probe`` ``coefficients`` and ``intercepts``."""
     scales: Arrays
-    """``feature_mean``, ``feature_sd``; of regression ``target_mean``, ``target_sd`` and ``residual_sd``."""
+    """``feature_mean``, ``feature_sd``; of regression ``target_mean``, ``target_sd`` and
+    ``residual_sd``."""
 
     @property
     def parameters(self) -> int:
@@ -49,7 +50,9 @@ def save_fitted(fitted: Fitted, file: Path) -> None:
     }
     with usual_mode(file):
         save_file(
-            {k: np.ascontiguousarray(v) for k, v in sorted(arrays.items())}, file, {"pathfuse": json.dumps(about)}
+            {k: np.ascontiguousarray(v) for k, v in sorted(arrays.items())},
+            file,
+            {"pathfuse": json.dumps(about)},
         )
 
 
@@ -72,4 +75,6 @@ def load_fitted(file: Path) -> Fitted:
         group, _, rest = name.partition(".")
         parts[group][rest] = array
     recipe, inputs = Recipe.read(about["recipe"]), Inputs(**about["inputs"])
-    return Fitted(recipe, inputs, tuple(about["names"]), about["kind"], parts["weights"], parts["scales"])
+    return Fitted(
+        recipe, inputs, tuple(about["names"]), about["kind"], parts["weights"], parts["scales"]
+    )

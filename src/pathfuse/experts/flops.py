@@ -1,4 +1,6 @@
-"""Operations of networks, as torch counts them: two for each term of a matrix product or a convolution."""
+"""Operations of networks, as torch counts them: two for each term of a matrix product or a
+convolution.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,10 +16,11 @@ Shape = tuple[int, ...]
 def count_flops(call: Callable[[], T]) -> tuple[T, int]:
     """What a call returns, and the operations that torch did for it.
 
-    Matrix products, linear layers, convolutions and attention count, forward and backward, with gradients or without;
-    functions of single cells (softmax, normalisation, sums of products written as ``(a * b).sum()``) do not, nor do
-    recurrent layers. ``torch.nn.MultiheadAttention`` takes its plain path for the time of the call, since the counter
-    cannot see into the fused one; its output may differ from that in the last bits.
+    Matrix products, linear layers, convolutions and attention count, forward and backward, with
+    gradients or without; functions of single cells (softmax, normalisation, sums of products
+    written as ``(a * b).sum()``) do not, nor do recurrent layers. ``torch.nn.MultiheadAttention``
+    takes its plain path for the time of the call, since the counter cannot see into the fused one;
+    its output may differ from that in the last bits.
 
     Counting slows small operations several times: count one step, not a whole fit.
 
@@ -49,7 +52,9 @@ def _attention(query: Shape, key: Shape, value: Shape, *_: Any, **__: Any) -> in
     return int(sdpa_flop_count(query, key, value))
 
 
-def _attention_backward(gradient: Shape, query: Shape, key: Shape, value: Shape, *_: Any, **__: Any) -> int:
+def _attention_backward(
+    gradient: Shape, query: Shape, key: Shape, value: Shape, *_: Any, **__: Any
+) -> int:
     return int(sdpa_backward_flop_count(gradient, query, key, value))
 
 

@@ -1,4 +1,6 @@
-"""Who trains and who is predicted: every fit row's prediction comes from a model that never saw its patient."""
+"""Who trains and who is predicted: every fit row's prediction comes from a model that never saw its
+patient.
+"""
 
 from dataclasses import dataclass
 
@@ -32,7 +34,8 @@ class Plan:
     scheme: str
     """In words, for the manifest."""
     fold: Index | None
-    """Outer fold of each sample, where neither ``split`` nor ``fold`` was given; -1 without features."""
+    """Outer fold of each sample, where neither ``split`` nor ``fold`` was given; -1 without
+    features."""
     serving: tuple[str, ...]
     """Parts whose models predict new samples."""
 
@@ -49,7 +52,12 @@ def plan(cohort: Cohort, recipe: Recipe) -> Plan:
         _check_whole(cohort.people, samples.folds, recipe)
         names = [int(k) for k in np.unique(samples.folds[having])]
         parts = tuple(
-            Part(f"fold_{k}", _rows(usable & (samples.folds != k)), _rows(having & (samples.folds == k))) for k in names
+            Part(
+                f"fold_{k}",
+                _rows(usable & (samples.folds != k)),
+                _rows(having & (samples.folds == k)),
+            )
+            for k in names
         )
         return Plan(parts, "one model per fold of the samples table, which predicts the fold it did not see", None,
                     tuple(p.name for p in parts))  # fmt: skip
@@ -59,9 +67,12 @@ def plan(cohort: Cohort, recipe: Recipe) -> Plan:
         fold[rows] = even_folds(cohort.people, rows, recipe.folds, recipe.group, recipe.seed)
         _place_unlabelled(fold, groups_of(cohort.people, recipe.group), having)
         parts = tuple(
-            Part(f"fold_{k}", _rows(usable & (fold != k)), _rows(having & (fold == k))) for k in range(recipe.folds)
+            Part(f"fold_{k}", _rows(usable & (fold != k)), _rows(having & (fold == k)))
+            for k in range(recipe.folds)
         )
-        scheme = f"{recipe.folds} outer folds by {recipe.group}, made here and written to samples.csv"
+        scheme = (
+            f"{recipe.folds} outer folds by {recipe.group}, made here and written to samples.csv"
+        )
         return Plan(parts, scheme, fold, tuple(p.name for p in parts))
     fit, test = _rows(usable & (samples.roles == "fit")), _rows(having & (samples.roles == "test"))
     train = _rows(usable & (samples.roles == "train"))
@@ -71,18 +82,29 @@ def plan(cohort: Cohort, recipe: Recipe) -> Plan:
             raise InputError(f"{samples.source}, column 'split': all rows with features are train rows, and none is "
                              "left to predict")  # fmt: skip
         one = Part("train", train, rest)
-        return Plan((one,), "one model on the train rows, which predicts fit and test rows", None, ("train",))
+        return Plan(
+            (one,),
+            "one model on the train rows, which predicts fit and test rows",
+            None,
+            ("train",),
+        )
     fold = np.full(len(samples.ids), -1)
     fold[fit] = even_folds(cohort.people, fit, recipe.folds, recipe.group, recipe.seed)
-    _place_unlabelled(fold, groups_of(cohort.people, recipe.group), having & (samples.roles == "fit"))
+    _place_unlabelled(
+        fold, groups_of(cohort.people, recipe.group), having & (samples.roles == "fit")
+    )
     averaged = test if recipe.test_from == "mean" else _rows(np.zeros(len(fold), dtype=bool))
     parts = tuple(
-        Part(f"fold_{k}", fit[fold[fit] != k], np.sort(np.concatenate([_rows(fold == k), averaged])))
+        Part(
+            f"fold_{k}", fit[fold[fit] != k], np.sort(np.concatenate([_rows(fold == k), averaged]))
+        )
         for k in range(recipe.folds)
     )
     scheme = f"fit rows out of {recipe.folds} folds by {recipe.group}; test rows from "
     if recipe.test_from == "mean":
-        return Plan(parts, scheme + "the mean of the folds' models", None, tuple(p.name for p in parts))
+        return Plan(
+            parts, scheme + "the mean of the folds' models", None, tuple(p.name for p in parts)
+        )
     parts = (*parts, Part(WHOLE, fit, test))
     return Plan(parts, scheme + "one model on all fit rows", None, (WHOLE,))
 
@@ -103,7 +125,9 @@ def _rows(flags: np.ndarray) -> Index:
 
 
 def _place_unlabelled(fold: np.ndarray, groups: np.ndarray, wanted: np.ndarray) -> None:
-    """Rows without truth train nobody, but are predicted: in the fold of their patient or site, or in the first."""
+    """Rows without truth train nobody, but are predicted: in the fold of their patient or site, or
+    in the first.
+    """
     known = {groups[row]: fold[row] for row in np.flatnonzero(fold >= 0)}
     for row in np.flatnonzero(wanted & (fold < 0)):
         fold[row] = known.get(groups[row], 0)
@@ -113,8 +137,9 @@ def even_folds(people: People, rows: Index, n_folds: int, group: str, seed: int)
     """Fold of each row, patients (or sites) whole, outcomes in equal shares.
 
     Raises:
-        InputError: There are fewer groups than folds, there is no column ``site``, or samples of one case count as
-            several patients, so that a model would be trained on the case that it predicts.
+        InputError: There are fewer groups than folds, there is no column ``site``, or samples of
+            one case count as several patients, so that a model would be trained on the case that it
+            predicts.
     """
     people.samples.check_whole(rows)
     groups = groups_of(people, group)[rows]
@@ -131,7 +156,8 @@ def even_folds(people: People, rows: Index, n_folds: int, group: str, seed: int)
 
 
 def validation_rows(cohort: Cohort, rows: Index, recipe: Recipe) -> tuple[Index, Index]:
-    """Splits training rows into those that are fitted and those that early stopping looks at, by patient.
+    """Splits training rows into those that are fitted and those that early stopping looks at, by
+    patient.
 
     Returns:
         Fitted and validation rows; without validation the same rows and none.
@@ -159,12 +185,16 @@ def groups_of(people: People, group: str) -> np.ndarray:
     sites = samples.columns(["site"]).values["site"]
     blank = np.flatnonzero(sites == None)  # noqa: E711 - element by element
     if len(blank):
-        raise InputError(f"{samples.source}, column 'site', sample '{samples.ids[blank[0]]}': the site is empty")
+        raise InputError(
+            f"{samples.source}, column 'site', sample '{samples.ids[blank[0]]}': the site is empty"
+        )
     sites = sites.astype(str)
     of_patient: dict[str, str] = {}
     for patient, site in zip(samples.patients.tolist(), sites.tolist(), strict=True):
         if of_patient.setdefault(patient, site) != site:
-            raise InputError(f"{samples.source}, column 'site': patient '{patient}' has two, so folds by site are torn")
+            raise InputError(
+                f"{samples.source}, column 'site': patient '{patient}' has two, so folds by site are torn"
+            )
     return np.asarray(sites)
 
 
@@ -173,6 +203,8 @@ def _splitter(n: int, seed: int) -> StratifiedGroupKFold:
 
 
 def _full(strata: np.ndarray, n: int) -> np.ndarray:
-    """Strata with fewer rows than folds join the most frequent one, since they cannot be in each fold."""
+    """Strata with fewer rows than folds join the most frequent one, since they cannot be in each
+    fold.
+    """
     names, member, count = np.unique(strata, return_inverse=True, return_counts=True)
     return np.asarray(np.where(count[member] < n, names[count.argmax()], names[member]))

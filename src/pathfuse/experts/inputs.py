@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a head reads: the length of each encoder's vectors, side by side in the order of their names."""
+    """What a head reads: the length of each encoder's vectors, side by side in the order of their
+    names.
+    """
 
     views: Mapping[str, int]
     teachers: Mapping[str, int] = field(default_factory=dict)

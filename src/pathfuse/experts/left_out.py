@@ -1,4 +1,6 @@
-"""What takes no part in an expert: counted in samples and patients, and refused where it is most of a study."""
+"""What takes no part in an expert: counted in samples and patients, and refused where it is most of
+a study.
+"""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -31,15 +33,22 @@ def untaught(cohort: Cohort) -> list[dict[str, Any]]:
 def absences(cohort: Cohort) -> dict[int, str]:
     """Why samples take no part in an expert, by row of the samples table.
 
-    A fusion of features needs two encoders of a sample: with one of them it is not a fusion, whatever is masked.
+    A fusion of features needs two encoders of a sample: with one of them it is not a fusion,
+    whatever is masked.
     """
     people, folder = cohort.people, cohort.folder
     broken = {item.name: item.reason for item in folder.broken}
-    hidden = _hidden(folder) if isinstance(folder, FeatureBank) and len(folder.encoders) >= SINGLE else None
+    hidden = (
+        _hidden(folder)
+        if isinstance(folder, FeatureBank) and len(folder.encoders) >= SINGLE
+        else None
+    )
     having, found = cohort.having, {}
     for row, slides in enumerate(slides_of(people)):
         if not having[row]:
-            found[row] = next((broken[s] for s in slides if s in broken), NO_FILE if slides else NO_SLIDE)
+            found[row] = next(
+                (broken[s] for s in slides if s in broken), NO_FILE if slides else NO_SLIDE
+            )
         elif hidden is not None:
             masks = [hidden.get(slide, {}) for slide in slides if slide in folder.slides]
             if len(set.union(*(set(folder.views) - set(one) for one in masks))) < SINGLE:
@@ -68,8 +77,8 @@ def check_enough(cohort: Cohort, name: str, allow_partial: bool) -> tuple[str, .
         Warnings.
 
     Raises:
-        InputError: More than half of the samples with a truth, or of their patients, drop out, and ``allow_partial``
-            is off.
+        InputError: More than half of the samples with a truth, or of their patients, drop out, and
+            ``allow_partial`` is off.
     """
     people, why = cohort.people, absences(cohort)
     usable, roles = people.targets.usable, people.samples.roles
@@ -89,9 +98,16 @@ def check_enough(cohort: Cohort, name: str, allow_partial: bool) -> tuple[str, .
 
 
 def _loss(
-    people: People, why: Mapping[int, str], inside: Bool[np.ndarray, " sample"], where: str, name: str
+    people: People,
+    why: Mapping[int, str],
+    inside: Bool[np.ndarray, " sample"],
+    where: str,
+    name: str,
 ) -> str | None:
-    """What is lost of some samples, in words; None if at least half of samples and patients are there."""
+    """What is lost of some samples, in words.
+
+    None if at least half of samples and patients are there.
+    """
     lost = np.array([row in why for row in range(len(inside))]) & inside
     patients = people.samples.patients
     n, everyone = int(inside.sum()), set(patients[inside].tolist())
@@ -99,7 +115,9 @@ def _loss(
     if 2 * lost.sum() <= n and 2 * len(gone) <= len(everyone):
         return None
     reason, most = Counter(why[row] for row in np.flatnonzero(lost).tolist()).most_common(1)[0]
-    of_patients = f" ({len(gone)} of {len(everyone)} patients)" if people.samples.has_patient.any() else ""
+    of_patients = (
+        f" ({len(gone)} of {len(everyone)} patients)" if people.samples.has_patient.any() else ""
+    )
     return (
         f"{int(lost.sum())} of {n} samples with a truth{where}{of_patients} drop out of "
         f"'{name}', {'all' if most == lost.sum() else most} of them because: {reason}"

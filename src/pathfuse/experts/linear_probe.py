@@ -1,4 +1,5 @@
-"""The linear probe: logistic or ridge regression on the mean of a bag's tiles, strength by inner cross-validation.
+"""The linear probe: logistic or ridge regression on the mean of a bag's tiles, strength by inner
+cross-validation.
 
 With principal components before it, it is ``pca_ridge``, the reference of every fusion of features.
 """
@@ -26,9 +27,14 @@ Table = Float[np.ndarray, "unit dim"]
 
 
 def pooled(reader: BagReader, units: Sequence[Unit]) -> Table:
-    """Mean of each unit's tiles, one bag in memory at a time; NaN where an encoder has none of them."""
+    """Mean of each unit's tiles, one bag in memory at a time.
+
+    NaN where an encoder has none of them.
+    """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # an encoder without a tile: its mean is NaN
+        warnings.simplefilter(
+            "ignore", RuntimeWarning
+        )  # an encoder without a tile: its mean is NaN
         return np.stack([np.nanmean(reader.read(unit), axis=0, dtype=np.float64) for unit in units])
 
 
@@ -64,8 +70,9 @@ def fit_probe(
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Fits one linear model per output.
 
-    Classes: multinomial logistic regression. Labels: one logistic regression each. Survival: one logistic regression
-    per bin on the cases that reached it, which is the discrete hazard model. Regression: ridge.
+    Classes: multinomial logistic regression. Labels: one logistic regression each. Survival: one
+        logistic regression per bin on the cases that reached it, which is the discrete hazard
+        model. Regression: ridge.
 
     Args:
         table: Standardised features of the units.
@@ -88,15 +95,24 @@ def fit_probe(
             inside = fold != k
             for i, strength in enumerate(strengths):
                 coefficients, intercepts = _fit(table[inside], rows[inside], targets, strength)
-                loss[i, ~inside] += _loss(table[~inside] @ coefficients + intercepts, targets, rows[~inside])
+                loss[i, ~inside] += _loss(
+                    table[~inside] @ coefficients + intercepts, targets, rows[~inside]
+                )
     chosen = strengths[_simplest(loss / repeats)]
     return *_fit(table, rows, targets, chosen), chosen
 
 
 def held_out_error(
-    table: Table, rows: Index, targets: Targets, groups: np.ndarray, seed: int, strength: float, components: int | None
+    table: Table,
+    rows: Index,
+    targets: Targets,
+    groups: np.ndarray,
+    seed: int,
+    strength: float,
+    components: int | None,
 ) -> Float[np.ndarray, " target"]:
-    """Root mean squared error of each regression target on units whose patient was left out of the fit.
+    """Root mean squared error of each regression target on units whose patient was left out of the
+    fit.
 
     Args:
         table: Standardised features of the units.
@@ -105,7 +121,8 @@ def held_out_error(
         groups: Patient of each unit.
         seed: Of the folds.
         strength: C, as chosen on all units.
-        components: Principal components before the fit, found without the units left out; None: none.
+        components: Principal components before the fit, found without the units left out; None:
+            none.
 
     Returns:
         NaN for a target that is nowhere known, and of one patient alone.
@@ -118,7 +135,9 @@ def held_out_error(
         inside, basis, mean = fold != k, None, np.zeros(table.shape[1])
         part = table[inside]
         if components is not None:
-            pca = PCA(max(1, min(components, len(part) - 1, table.shape[1])), random_state=seed).fit(part)
+            pca = PCA(
+                max(1, min(components, len(part) - 1, table.shape[1])), random_state=seed
+            ).fit(part)
             add_flops(pca_flops(part.shape, pca.n_components_))
             basis, mean = pca.components_.T, pca.mean_
         seen, unseen = part - mean, table[~inside] - mean
@@ -132,9 +151,11 @@ def held_out_error(
 
 
 def _simplest(loss: Float[np.ndarray, "strength unit"]) -> int:
-    """The strongest penalty whose held-out loss is within one standard error of the best (strengths ascend).
+    """The strongest penalty whose held-out loss is within one standard error of the best (strengths
+    ascend).
 
-    Few units make the best one a matter of luck, and a weak penalty costs far more than a strong one.
+    Few units make the best one a matter of luck, and a weak penalty costs far more than a strong
+    one.
     """
     best = int(loss.mean(axis=1).argmin())
     excess = loss - loss[best]
@@ -142,30 +163,47 @@ def _simplest(loss: Float[np.ndarray, "strength unit"]) -> int:
     return int(np.argmax(excess.mean(axis=1) <= error))
 
 
-def _fit(table: Table, rows: Index, targets: Targets, strength: float) -> tuple[np.ndarray, np.ndarray]:
+def _fit(
+    table: Table, rows: Index, targets: Targets, strength: float
+) -> tuple[np.ndarray, np.ndarray]:
     values, known = targets.values[rows], targets.known[rows]
     if targets.kind == "multiclass":
         return _classes(table, values.argmax(axis=1), targets.n_outputs, strength)
     if targets.kind == "regression":
         return _targets(table, values, known, strength)
-    coefficients, intercepts = np.zeros((table.shape[1], targets.n_outputs)), np.zeros(targets.n_outputs)
+    coefficients, intercepts = (
+        np.zeros((table.shape[1], targets.n_outputs)),
+        np.zeros(targets.n_outputs),
+    )
     for k in range(targets.n_outputs):
-        inside, truth = (known[:, k], values[:, k]) if targets.kind == "multilabel" else _reached(values, k)
+        inside, truth = (
+            (known[:, k], values[:, k]) if targets.kind == "multilabel" else _reached(values, k)
+        )
         coefficients[:, k], intercepts[k] = _yes_or_no(table[inside], truth[inside], strength)
     return coefficients, intercepts
 
 
-def _targets(table: Table, values: np.ndarray, known: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:
+def _targets(
+    table: Table, values: np.ndarray, known: np.ndarray, strength: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Ridge regressions; targets that are known of the same units share one decomposition."""
-    coefficients, intercepts = np.zeros((table.shape[1], values.shape[1])), np.zeros(values.shape[1])
+    coefficients, intercepts = (
+        np.zeros((table.shape[1], values.shape[1])),
+        np.zeros(values.shape[1]),
+    )
     patterns, member = np.unique(known, axis=1, return_inverse=True)
     for number, inside in enumerate(patterns.T):
         if inside.any():
             alike = np.flatnonzero(member.ravel() == number)
             ridge = Ridge(alpha=1 / strength).fit(table[inside], values[np.ix_(inside, alike)])
             rows, small = int(inside.sum()), min(table.shape)
-            add_flops(2 * rows * table.shape[1] * (small + len(alike)) + solve_flops(small, len(alike)))
-            coefficients[:, alike], intercepts[alike] = np.atleast_2d(ridge.coef_).T, ridge.intercept_
+            add_flops(
+                2 * rows * table.shape[1] * (small + len(alike)) + solve_flops(small, len(alike))
+            )
+            coefficients[:, alike], intercepts[alike] = (
+                np.atleast_2d(ridge.coef_).T,
+                ridge.intercept_,
+            )
     return coefficients, intercepts
 
 
@@ -176,7 +214,9 @@ def _reached(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     return (first > k) | event, event
 
 
-def _classes(table: Table, label: np.ndarray, n: int, strength: float) -> tuple[np.ndarray, np.ndarray]:
+def _classes(
+    table: Table, label: np.ndarray, n: int, strength: float
+) -> tuple[np.ndarray, np.ndarray]:
     seen = np.unique(label)
     coefficients, intercepts = np.zeros((table.shape[1], n)), np.full(n, -10.0)
     if n == 2:
@@ -196,7 +236,10 @@ def _classes(table: Table, label: np.ndarray, n: int, strength: float) -> tuple[
 
 
 def _yes_or_no(table: Table, truth: np.ndarray, strength: float) -> tuple[np.ndarray, float]:
-    """Slope and intercept of one logistic regression; of one outcome only, the log-odds of one in n + 2."""
+    """Slope and intercept of one logistic regression.
+
+    Of one outcome only, the log-odds of one in n + 2.
+    """
     n, hits = len(truth), float(truth.sum())
     if hits in (0.0, float(n)):
         return np.zeros(table.shape[1]), float(np.log((hits + 1) / (n - hits + 1)))

@@ -11,10 +11,12 @@ from torch.nn import functional
 def sample_loss(kind: str, outputs: Tensor, values: Tensor, known: Tensor) -> Tensor:
     """Loss of each sample.
 
-    Multiclass and survival: minus the log-probability of the set of outcomes that the truth allows, so that a case
-    censored inside a bin says that the event came later. Multilabel: mean binary cross-entropy of the known labels.
-    Regression: half the mean squared error of the known targets. Poisson: mean over the known counts of the negative
-    log-likelihood, less its constant; outputs are logarithms of the mean.
+    Multiclass and survival: minus the log-probability of the set of outcomes that the truth allows,
+    so that a case censored inside a bin says that the event came later. Multilabel: mean binary
+    cross-entropy of the known labels.
+    Regression: half the mean squared error of the known targets. Poisson: mean over the known
+        counts of the negative log-likelihood, less its constant; outputs are logarithms of the
+        mean.
 
     Args:
         kind: Of the endpoint, or ``poisson``.

@@ -19,11 +19,13 @@ COUNTED = 3
 
 
 def count_operations(head: Head, work: Work, recipe: Recipe, epochs: int) -> Operations:
-    """Counts the first batches of an epoch, forward and backward, and scales to the epochs that were run.
+    """Counts the first batches of an epoch, forward and backward, and scales to the epochs that
+    were run.
 
-    Bags differ in size, so this is an estimate where there are more than ``COUNTED`` batches. Training counts the tiles
-    that it draws, prediction all of them (or all draws from clusters, and the clustering of a slide like the first).
-    The head's gradients are cleared, its weights and torch's random state are left as they are.
+    Bags differ in size, so this is an estimate where there are more than ``COUNTED`` batches.
+    Training counts the tiles that it draws, prediction all of them (or all draws from clusters, and
+    the clustering of a slide like the first). The head's gradients are cleared, its weights and
+    torch's random state are left as they are.
 
     Args:
         head: Trained.
@@ -33,16 +35,28 @@ def count_operations(head: Head, work: Work, recipe: Recipe, epochs: int) -> Ope
     """
     device = device_of(recipe.device)
     rng = np.random.default_rng(0)
-    drawn = list(islice(batches(work.reader, work.fitted, recipe.batch, device, rng, recipe.max_tiles), COUNTED))
+    drawn = list(
+        islice(
+            batches(work.reader, work.fitted, recipe.batch, device, rng, recipe.max_tiles), COUNTED
+        )
+    )
     whole = list(islice(batches(work.reader, work.fitted, recipe.batch, device), COUNTED))
     with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
-        step = sum(count_flops(partial(_step, head, batch, work, recipe, device))[1] for batch in drawn)
-        forward = sum(count_flops(partial(_forward, head, batch, work, recipe, device))[1] for batch in whole)
+        step = sum(
+            count_flops(partial(_step, head, batch, work, recipe, device))[1] for batch in drawn
+        )
+        forward = sum(
+            count_flops(partial(_forward, head, batch, work, recipe, device))[1] for batch in whole
+        )
     head.zero_grad(set_to_none=True)
-    step_of_one, forward_of_one = (n / sum(len(b.units) for b in of) for n, of in ((step, drawn), (forward, whole)))
+    step_of_one, forward_of_one = (
+        n / sum(len(b.units) for b in of) for n, of in ((step, drawn), (forward, whole))
+    )
     preparing = work.reader.preparing_flops(work.fitted[0])
     fit = epochs * (step_of_one * len(work.fitted) + forward_of_one * len(work.validation))
-    return Operations(fit + preparing * len(work.fitted), forward_of_one * work.reader.draws + preparing)
+    return Operations(
+        fit + preparing * len(work.fitted), forward_of_one * work.reader.draws + preparing
+    )
 
 
 def _forward(head: Head, batch: Batch, work: Work, recipe: Recipe, device: str) -> None:

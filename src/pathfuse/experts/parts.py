@@ -10,7 +10,6 @@ import numpy as np
 import polars as pl
 
 import pathfuse
-from pathfuse.bags.folder import FeatureFolder, open_folder
 from pathfuse.errors import InputError
 from pathfuse.experts.cohort import Cohort, People, gap, join, read_people
 from pathfuse.experts.fitted import Fitted, load_fitted
@@ -19,6 +18,7 @@ from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.left_out import check_enough, untaught
 from pathfuse.experts.recipe import Recipe, check_name
 from pathfuse.features.bank import open_bank
+from pathfuse.features.folder import FeatureFolder, open_folder
 from pathfuse.files.digests import digest_of
 from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.tables import parquet_frame
@@ -30,7 +30,10 @@ STAMP, MODEL, OUTPUTS, HISTORY, CHECKPOINT = (
 
 @dataclass(frozen=True)
 class Expert:
-    """An expert, before it is trained. Everything is a path or a number, so that it travels to workers."""
+    """An expert, before it is trained.
+
+    Everything is a path or a number, so that it travels to workers.
+    """
 
     name: str
     features: Path | Mapping[str, Path]
@@ -50,8 +53,15 @@ class Expert:
     @property
     def read(self) -> list[Path]:
         """Every path that is read."""
-        features = [self.features] if isinstance(self.features, Path) else list(self.features.values())
-        return [*features, *self.teachers.values(), self.samples, *([self.slides] if self.slides else [])]
+        features = (
+            [self.features] if isinstance(self.features, Path) else list(self.features.values())
+        )
+        return [
+            *features,
+            *self.teachers.values(),
+            self.samples,
+            *([self.slides] if self.slides else []),
+        ]
 
     @property
     def work(self) -> Path:
@@ -95,12 +105,18 @@ def prepare(expert: Expert) -> Prepared:
     cohort = join(people, folder, expert.recipe, expert.strict)
     gaps = check_teachers(cohort, teachers, expert.strict)
     warnings = check_enough(cohort, expert.name, expert.allow_partial)
-    cohort = replace(cohort, left_out=(*cohort.left_out, *gaps, *untaught(cohort)), warnings=warnings)
+    cohort = replace(
+        cohort, left_out=(*cohort.left_out, *gaps, *untaught(cohort)), warnings=warnings
+    )
     laid_out = plan(cohort, expert.recipe)
     for part in laid_out.parts:
         if len(part.train) < 2:
-            raise InputError(f"{expert.samples}: part '{part.name}' has {len(part.train)} rows to train on")
-    return Prepared(expert, cohort, laid_out, stamp_of(expert, people.inputs, folder, teachers), teachers)
+            raise InputError(
+                f"{expert.samples}: part '{part.name}' has {len(part.train)} rows to train on"
+            )
+    return Prepared(
+        expert, cohort, laid_out, stamp_of(expert, people.inputs, folder, teachers), teachers
+    )
 
 
 def open_features(expert: Expert) -> FeatureFolder:
@@ -123,7 +139,11 @@ def open_encoders(paths: Mapping[str, Path], recipe: Recipe, strict: bool) -> Fe
         InputError: See ``open_bank``.
     """
     return open_bank(
-        paths, overlap=recipe.overlap, um_per_px=recipe.um_per_px, incomplete=recipe.incomplete, strict=strict
+        paths,
+        overlap=recipe.overlap,
+        um_per_px=recipe.um_per_px,
+        incomplete=recipe.incomplete,
+        strict=strict,
     )
 
 
@@ -139,11 +159,15 @@ def open_teachers(expert: Expert) -> dict[str, FeatureFolder]:
     for name in sorted(expert.teachers):
         found[check_name(name)] = folder = open_folder(expert.teachers[name], strict=expert.strict)
         if folder.granularity != "slide":
-            raise InputError(f"{folder.source} holds bags of tiles, but a teacher is one vector per slide")
+            raise InputError(
+                f"{folder.source} holds bags of tiles, but a teacher is one vector per slide"
+            )
     return found
 
 
-def check_teachers(cohort: Cohort, teachers: Mapping[str, FeatureFolder], strict: bool) -> tuple[dict[str, Any], ...]:
+def check_teachers(
+    cohort: Cohort, teachers: Mapping[str, FeatureFolder], strict: bool
+) -> tuple[dict[str, Any], ...]:
     """What the teachers lack, as ``Cohort.left_out`` has it.
 
     Raises:
@@ -159,7 +183,9 @@ def check_teachers(cohort: Cohort, teachers: Mapping[str, FeatureFolder], strict
                 f"'{next(iter(folder.slides))}' is there; its sample_id is the name of the slide"
             )
         if lacking and strict:
-            raise InputError(f"{folder.source}: the teacher '{name}' lacks {len(lacking)} slides, first '{lacking[0]}'")
+            raise InputError(
+                f"{folder.source}: the teacher '{name}' lacks {len(lacking)} slides, first '{lacking[0]}'"
+            )
         if lacking:
             why = f"slide that the teacher '{name}' does not know (no distillation from it)"
             gaps.append(gap(cohort.people, why, len(lacking), lacking))
@@ -174,7 +200,9 @@ def _check_counts(people: People) -> None:
     """
     targets, samples = people.targets, people.samples
     if targets.kind != "regression":
-        raise InputError(f"likelihood=poisson is for regression, and the endpoint is {targets.kind}")
+        raise InputError(
+            f"likelihood=poisson is for regression, and the endpoint is {targets.kind}"
+        )
     wrong = np.argwhere(targets.known & (targets.values < 0))
     if len(wrong):
         row, column = wrong[0]
@@ -185,7 +213,10 @@ def _check_counts(people: People) -> None:
 
 
 def stamp_of(
-    expert: Expert, inputs: dict[str, str | None], folder: FeatureFolder, teachers: Mapping[str, FeatureFolder]
+    expert: Expert,
+    inputs: dict[str, str | None],
+    folder: FeatureFolder,
+    teachers: Mapping[str, FeatureFolder],
 ) -> str:
     """SHA-256 of version, recipe, tables and features."""
     what = {

@@ -3,13 +3,29 @@
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from pathfuse.errors import InputError, first_problem
 
 HeadName = Literal[
-    "abmil", "mean_pool", "clam", "trans_mil", "tile_mlp", "linear_probe", "pca_ridge", "meta_encoder", "fusecpath"
+    "abmil",
+    "mean_pool",
+    "clam",
+    "trans_mil",
+    "tile_mlp",
+    "linear_probe",
+    "pca_ridge",
+    "meta_encoder",
+    "fusecpath",
 ]
 BAG_HEADS = ("abmil", "mean_pool", "clam", "trans_mil", "fusecpath")
 """Heads that need the tiles of a bag."""
@@ -23,7 +39,13 @@ REFERENCE = "pca_ridge"
 See docs/design/meta-encoder.md, section 5, defect 13.
 """
 Strategy = Literal[
-    "mean", "concat", "gated", "self_attention", "cross_attention", "contrastive", "self_attention_published"
+    "mean",
+    "concat",
+    "gated",
+    "self_attention",
+    "cross_attention",
+    "contrastive",
+    "self_attention_published",
 ]
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -42,7 +64,9 @@ def check_name(name: str) -> str:
         InputError: It has other signs than letters, digits, blanks and ``._+-``.
     """
     if not NAME.fullmatch(name):
-        raise InputError(f"'{name}' cannot name an expert: use letters, digits, blanks and the signs . _ + -")
+        raise InputError(
+            f"'{name}' cannot name an expert: use letters, digits, blanks and the signs . _ + -"
+        )
     return name
 
 
@@ -68,10 +92,11 @@ class Recipe(BaseModel):
     standardize: bool = False
     """Scale features by mean and standard deviation of the training tiles; linear heads always do."""
     clip: Positive | None = None
-    """Cut standardised features to this many standard deviations: a rare large value of a hand-made feature otherwise
-    outweighs all others. Not for linear heads, which scale the mean of a bag."""
+    """Cut standardised features to this many standard deviations: a rare large value of a hand-made
+    feature otherwise outweighs all others. Not for linear heads, which scale the mean of a bag."""
     likelihood: Literal["gaussian", "poisson"] = "gaussian"
-    """Of regression: squared error, or counts whose mean is the exponential of the output. Not for linear heads."""
+    """Of regression: squared error, or counts whose mean is the exponential of the output. Not for
+    linear heads."""
 
     learning_rate: Positive = 2e-4
     weight_decay: Annotated[float, Field(ge=0)] = 1e-5
@@ -91,11 +116,13 @@ class Recipe(BaseModel):
     """Share of the training patients that early stopping looks at."""
 
     overlap: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """Several encoders on different grids: share of a tile of the finest grid that another's tile has to cover."""
+    """Several encoders on different grids: share of a tile of the finest grid that another's tile
+    has to cover."""
     incomplete: Literal["mask", "drop"] = "mask"
     """Several encoders: a tile or slide that one of them lacks is masked there, or left out."""
     um_per_px: Positive | None = None
-    """Several encoders, some of whose files are in micrometres and others in pixels: size of a level-0 pixel."""
+    """Several encoders, some of whose files are in micrometres and others in pixels: size of a
+    level-0 pixel."""
 
     folds: Annotated[int, Field(ge=2)] = 5
     group: Literal["patient", "site"] = "patient"
@@ -115,8 +142,12 @@ class Recipe(BaseModel):
     @field_validator("clip")
     @classmethod
     def _scaled_first(cls, value: float | None, info: ValidationInfo) -> float | None:
-        if value is not None and (info.data.get("head") in LINEAR_HEADS or not info.data.get("standardize")):
-            raise PydanticCustomError("clip", "clips standardised features of a trained head, so it needs standardize")
+        if value is not None and (
+            info.data.get("head") in LINEAR_HEADS or not info.data.get("standardize")
+        ):
+            raise PydanticCustomError(
+                "clip", "clips standardised features of a trained head, so it needs standardize"
+            )
         return value
 
     @field_validator("likelihood")
@@ -128,7 +159,9 @@ class Recipe(BaseModel):
 
     @staticmethod
     def of(head: str = "abmil", **chosen: Any) -> "Recipe":
-        """The recipe of a head, with some values chosen otherwise; ``meta-encoder`` is ``meta_encoder``.
+        """The recipe of a head, with some values chosen otherwise.
+
+        ``meta-encoder`` is ``meta_encoder``.
 
         Raises:
             InputError: A name or a value is not allowed.
@@ -184,7 +217,9 @@ class MetaEncoderRecipe(Recipe):
                 f"'hidden' ({self.hidden}) must be a multiple of 'attention_heads' ({self.attention_heads})"
             )
         if self.projection == "identity" and self.strategy != "concat":
-            raise ValueError(f"'projection' identity is for the strategy concat, not for {self.strategy}")
+            raise ValueError(
+                f"'projection' identity is for the strategy concat, not for {self.strategy}"
+            )
         return self
 
 

@@ -1,4 +1,5 @@
-"""The linear reference of a fusion of features: same features, same folds, principal components and ridge.
+"""The linear reference of a fusion of features: same features, same folds, principal components and
+ridge.
 
 A neural fusion that does not beat it is not recommended, and the expert's manifest says so
 (docs/design/meta-encoder.md, section 5, defect 13).
@@ -41,7 +42,8 @@ def compare_with_reference(prepared: Prepared, reference: Prepared, folder: Path
         folder: The expert's folder.
 
     Returns:
-        Loss of both on the samples with a truth, each by models that did not see it, and a sentence.
+        Loss of both on the samples with a truth, each by models that did not see it, and a
+        sentence.
     """
     loaded = load_parts(reference)
     own, other = combine_parts(load_parts(prepared)), combine_parts(loaded)
@@ -50,7 +52,9 @@ def compare_with_reference(prepared: Prepared, reference: Prepared, folder: Path
     loss, base = (_loss(prepared, *one[:2]) for one in (own, other))
     people, name = prepared.cohort.people, prepared.expert.name
     kind, judged = people.targets.kind, own[0][people.targets.usable[own[0]]]
-    where = f"{len(judged)} samples of {len(set(people.samples.patients[judged].tolist()))} patients"
+    where = (
+        f"{len(judged)} samples of {len(set(people.samples.patients[judged].tolist()))} patients"
+    )
     verdict = (
         f"the loss of {name}, {loss:.4f}, is {'below' if loss < base else 'not below'} that of {REFERENCE} on the same "
         f"features and folds, {base:.4f} ({where}; without an interval, so this may be chance)"
@@ -68,12 +72,18 @@ def compare_with_reference(prepared: Prepared, reference: Prepared, folder: Path
 
 
 def _loss(prepared: Prepared, rows: np.ndarray, raw: np.ndarray) -> float:
-    """Mean loss of held-out outputs over the samples with a truth; regression in standard deviations of all targets."""
+    """Mean loss of held-out outputs over the samples with a truth.
+
+    Regression in standard deviations of all targets.
+    """
     targets = prepared.cohort.people.targets
     judged = targets.usable[rows]
     rows, raw = rows[judged], raw[judged]
     scaled, scale = scaled_targets(targets, np.flatnonzero(targets.usable), "gaussian")
     if scale:
         raw = (raw - scale["target_mean"]) / scale["target_sd"]
-    parts = (torch.from_numpy(np.asarray(part)) for part in (raw, scaled.values[rows], scaled.known[rows]))
+    parts = (
+        torch.from_numpy(np.asarray(part))
+        for part in (raw, scaled.values[rows], scaled.known[rows])
+    )
     return float(sample_loss(targets.kind, *parts).mean())

@@ -1,4 +1,6 @@
-"""Sums, means and softmax over the tiles of each bag in a packed batch: no padding, so nothing leaks between bags."""
+"""Sums, means and softmax over the tiles of each bag in a packed batch: no padding, so nothing
+leaks between bags.
+"""
 
 import torch
 from torch import Tensor
@@ -15,7 +17,9 @@ def segment_sum(values: Tensor, index: Tensor, n_bags: int) -> Tensor:
     Returns:
         Float, (bag, column).
     """
-    return torch.zeros(n_bags, values.shape[1], dtype=values.dtype, device=values.device).index_add_(0, index, values)
+    return torch.zeros(
+        n_bags, values.shape[1], dtype=values.dtype, device=values.device
+    ).index_add_(0, index, values)
 
 
 def segment_mean(values: Tensor, index: Tensor, n_bags: int) -> Tensor:
@@ -35,7 +39,9 @@ def segment_softmax(scores: Tensor, index: Tensor, n_bags: int) -> Tensor:
     Returns:
         Float, (tile, column); each bag's rows sum to 1.
     """
-    highest = torch.full((n_bags, scores.shape[1]), -torch.inf, dtype=scores.dtype, device=scores.device)
+    highest = torch.full(
+        (n_bags, scores.shape[1]), -torch.inf, dtype=scores.dtype, device=scores.device
+    )
     where = index[:, None].expand_as(scores)
     highest = highest.scatter_reduce(0, where, scores.detach(), "amax", include_self=False)
     raised = torch.exp(scores - highest[index])

@@ -10,7 +10,6 @@ import numpy as np
 import polars as pl
 
 import pathfuse
-from pathfuse.bags.folder import FeatureFolder, open_folder
 from pathfuse.endpoints.detect import endpoint_from_dict
 from pathfuse.errors import InputError
 from pathfuse.experts.apply import apply
@@ -20,6 +19,7 @@ from pathfuse.experts.fitted import Fitted, load_fitted
 from pathfuse.experts.outputs import frame
 from pathfuse.experts.parts import open_encoders
 from pathfuse.experts.recipe import Recipe
+from pathfuse.features.folder import FeatureFolder, open_folder
 from pathfuse.training.threads import one_thread
 
 Features = Path | Mapping[str, Path]
@@ -43,17 +43,22 @@ class Serving:
         """Predictions: the mean of the serving models."""
         rows = np.array([unit.sample for unit in self.units])
         with one_thread():
-            said = [Said(one, rows, apply(one, self.folder, self.units).outputs) for one in self.fitted]
+            said = [
+                Said(one, rows, apply(one, self.folder, self.units).outputs) for one in self.fitted
+            ]
         wanted, raw, sd = combine(said)
         return frame(self.kind, self.outputs, [self.ids[row] for row in wanted], raw, sd)
 
 
-def serve(model: Path, features: Features, slides: Path | None = None, strict: bool = False) -> Serving:
+def serve(
+    model: Path, features: Features, slides: Path | None = None, strict: bool = False
+) -> Serving:
     """Loads an expert and finds the new slides.
 
     Args:
         model: Folder that ``train_expert`` wrote.
-        features: The same encoders' features of new slides; of several encoders some may be absent, and are masked.
+        features: The same encoders' features of new slides; of several encoders some may be absent,
+            and are masked.
         slides: Table ``sample_id,slide_id``; without one each slide is a sample.
         strict: Refuse instead of leaving out what cannot be read.
 
@@ -65,21 +70,33 @@ def serve(model: Path, features: Features, slides: Path | None = None, strict: b
     except (OSError, ValueError) as error:
         raise InputError(f"{model} is not a trained expert (cannot read {EXPERT})") from error
     if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise InputError(f"{model / EXPERT} is not an expert that pathfuse {pathfuse.__version__} reads")
+        raise InputError(
+            f"{model / EXPERT} is not an expert that pathfuse {pathfuse.__version__} reads"
+        )
     try:
         recipe = Recipe.read(about["recipe"])
-        serving, outputs, kind = about["serving"], about["outputs"], endpoint_from_dict(about["endpoint"]).trained_as
+        serving, outputs, kind = (
+            about["serving"],
+            about["outputs"],
+            endpoint_from_dict(about["endpoint"]).trained_as,
+        )
         granularity = about["granularity"]
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{model / EXPERT} is damaged: {' '.join(str(error).split())}") from None
     folder, absent = _open(features, about, recipe, strict)
     check_granularity(folder, recipe)
     if folder.granularity != granularity:
-        raise InputError(f"{folder.source} is of granularity '{folder.granularity}', the expert of '{granularity}'")
+        raise InputError(
+            f"{folder.source} is of granularity '{folder.granularity}', the expert of '{granularity}'"
+        )
     ids, units = _units(folder, slides, recipe, strict)
     fitted = [load_fitted(model / "models" / f"{name}.safetensors") for name in serving]
     left_out = _left_out(folder, slides, ids) + [
-        {"reason": f"encoder '{name}' is not given: masked in all slides", "n": len(folder.slides), "first": []}
+        {
+            "reason": f"encoder '{name}' is not given: masked in all slides",
+            "n": len(folder.slides),
+            "first": [],
+        }
         for name in absent
     ]
     return Serving(fitted, folder, ids, units, kind, tuple(outputs), left_out)
@@ -105,7 +122,9 @@ def _open(
                 f"{folder.source} has features of length {folder.dim}, but the expert was trained on {about['dim']}"
             )
         if folder.encoder and encoder and folder.encoder != encoder:
-            raise InputError(f"{folder.source} is of encoder '{folder.encoder}', the expert of '{encoder}'")
+            raise InputError(
+                f"{folder.source} is of encoder '{folder.encoder}', the expert of '{encoder}'"
+            )
         return folder, ()
     stranger = next((name for name in features if name not in wanted), None)
     if stranger is not None:
@@ -128,22 +147,35 @@ def _left_out(folder: FeatureFolder, table: Path | None, ids: list[str]) -> list
         reasons["slide without a feature file"] = sorted(wanted - set(folder.slides) - broken)
         reasons["sample without any usable slide"] = sorted(set(belongs) - set(ids))
         reasons["feature file of no sample"] = sorted(set(folder.slides) - wanted)
-    found = [{"reason": why, "n": len(names), "first": names[:SHOWN]} for why, names in reasons.items() if names]
+    found = [
+        {"reason": why, "n": len(names), "first": names[:SHOWN]}
+        for why, names in reasons.items()
+        if names
+    ]
     return found + notes_of(folder)
 
 
-def _units(folder: FeatureFolder, table: Path | None, recipe: Recipe, strict: bool) -> tuple[list[str], list[Unit]]:
+def _units(
+    folder: FeatureFolder, table: Path | None, recipe: Recipe, strict: bool
+) -> tuple[list[str], list[Unit]]:
     """Samples and their units."""
     if table is None:
         return list(folder.slides), [Unit(n, (name,)) for n, name in enumerate(folder.slides)]
     belongs, _ = read_slides(table)
     absent = sorted({slide for slides in belongs.values() for slide in slides} - set(folder.slides))
     if strict and absent:
-        raise InputError(f"{folder.source}: slide without a feature file: '{absent[0]}' ({len(absent)} in all)")
-    there = {name: tuple(s for s in slides if s in folder.slides) for name, slides in sorted(belongs.items())}
+        raise InputError(
+            f"{folder.source}: slide without a feature file: '{absent[0]}' ({len(absent)} in all)"
+        )
+    there = {
+        name: tuple(s for s in slides if s in folder.slides)
+        for name, slides in sorted(belongs.items())
+    }
     having = {name: slides for name, slides in there.items() if slides}
     if not having:
         raise InputError(f"{table}: none of its slides has features")
     if recipe.several == "bag":
         return list(having), [Unit(n, slides) for n, slides in enumerate(having.values())]
-    return list(having), [Unit(n, (slide,)) for n, slides in enumerate(having.values()) for slide in slides]
+    return list(having), [
+        Unit(n, (slide,)) for n, slides in enumerate(having.values()) for slide in slides
+    ]

@@ -1,4 +1,6 @@
-"""``experts train``: an expert from features, one model per part, and beside a fusion of features its reference."""
+"""``experts train``: an expert from features, one model per part, and beside a fusion of features
+its reference.
+"""
 
 import json
 import os
@@ -49,15 +51,19 @@ def train_expert(
     command: str | None = None,
     progress: Progress = silent,
 ) -> Path:
-    """Cross-fits an expert and writes its folder; a fusion of features with its reference, ``pca_ridge``.
+    """Cross-fits an expert and writes its folder.
 
-    A run that was stopped goes on: finished parts are kept, and a part in the middle resumes after its last epoch.
+    A fusion of features with its reference, ``pca_ridge``.
+
+    A run that was stopped goes on: finished parts are kept, and a part in the middle resumes after
+    its last epoch.
 
     Args:
         expert: Features, samples, recipe and output.
         n_jobs: Parts at a time, as in joblib; results do not depend on it.
         force: Overwrite the output.
-        attention: Write ``attention/``: every tile's attention, by the models that did not see the sample.
+        attention: Write ``attention/``: every tile's attention, by the models that did not see the
+            sample.
         um_per_px: Micrometres per level-0 pixel, where coordinates are in micrometres.
         command: How the program was called, for the manifest.
         progress: Called as epochs and parts end.
@@ -77,9 +83,13 @@ def train_expert(
     run_parts(together, n_jobs, progress)
     extras: list[Extra] = []
     if attention:
-        extras.append(lambda folder: {"notes": attend_held_out(prepared, folder / ATTENTION, um_per_px)})
+        extras.append(
+            lambda folder: {"notes": attend_held_out(prepared, folder / ATTENTION, um_per_px)}
+        )
     if reference is not None:
-        extras.append(lambda folder: {"reference": compare_with_reference(prepared, reference, folder)})
+        extras.append(
+            lambda folder: {"reference": compare_with_reference(prepared, reference, folder)}
+        )
     done = assemble(prepared, command, force, extras)
     if reference is not None:
         shutil.rmtree(reference.expert.work, ignore_errors=True)
@@ -95,7 +105,9 @@ def run_parts(experts: Sequence[Prepared], n_jobs: int | None, progress: Progres
     if n_jobs in (None, 1):
         for one, part in todo:
             with one_thread():
-                run_part(one, part, _shown(one, part, within(progress, done / total, (done + 1) / total)))
+                run_part(
+                    one, part, _shown(one, part, within(progress, done / total, (done + 1) / total))
+                )
             done += 1
             progress(f"{one.expert.name} {part.name} done", done / total)
         return
@@ -108,8 +120,8 @@ def run_parts(experts: Sequence[Prepared], n_jobs: int | None, progress: Progres
 def run_part(prepared: Prepared, part: Part, on_epoch: OnEpoch | None = None) -> None:
     """Trains one part's model and saves it with its predictions, unless that is done.
 
-    Workers of a killed run may outlive it for a while: each process writes into a folder of its own, and the first to
-    finish wins, with the same content.
+    Workers of a killed run may outlive it for a while: each process writes into a folder of its
+    own, and the first to finish wins, with the same content.
     """
     if prepared.done(part):
         return
@@ -121,11 +133,20 @@ def run_part(prepared: Prepared, part: Part, on_epoch: OnEpoch | None = None) ->
     warm_up()
     with measured() as meter:
         fit = fit_part(prepared, part, checkpoint, on_epoch)
-        said = apply(fit.fitted, prepared.cohort.folder, units, clusters=prepared.expert.work / CLUSTERS)
+        said = apply(
+            fit.fitted, prepared.cohort.folder, units, clusters=prepared.expert.work / CLUSTERS
+        )
     save_fitted(fit.fitted, partial / MODEL)
-    by_unit = {"row": [unit.sample for unit in units], "slides": [list(unit.slides) for unit in units]}
+    by_unit = {
+        "row": [unit.sample for unit in units],
+        "slides": [list(unit.slides) for unit in units],
+    }
     columns = {str(k): said.outputs[:, k] for k in range(len(fit.fitted.names))}
-    schema: dict[str, Any] = {"row": pl.Int64, "slides": pl.List(pl.String), **dict.fromkeys(columns, pl.Float64)}
+    schema: dict[str, Any] = {
+        "row": pl.Int64,
+        "slides": pl.List(pl.String),
+        **dict.fromkeys(columns, pl.Float64),
+    }
     pl.DataFrame(by_unit | columns, schema=schema).write_parquet(partial / OUTPUTS)
     cost = cost_of_part(fit, meter.cost, prepared.cohort.units)
     content = {
@@ -147,7 +168,11 @@ def cost_of_part(fit: Fit, timed: Cost, units: Sequence[Unit]) -> Cost:
     """The cost of a fitted part; its time is not known if it went on after a stop."""
     operations = fit.count()
     per_sample = len(units) / len({unit.sample for unit in units})
-    known = Cost(peak_memory_mb=timed.peak_memory_mb, added_memory_mb=timed.added_memory_mb) if fit.resumed else timed
+    known = (
+        Cost(peak_memory_mb=timed.peak_memory_mb, added_memory_mb=timed.added_memory_mb)
+        if fit.resumed
+        else timed
+    )
     return replace(
         known,
         parameters=fit.fitted.parameters,

@@ -1,4 +1,6 @@
-"""Training one head: packed batches, early stopping on other patients, repeatable, and resumable after a kill."""
+"""Training one head: packed batches, early stopping on other patients, repeatable, and resumable
+after a kill.
+"""
 
 import math
 from collections.abc import Sequence
@@ -52,17 +54,21 @@ def rate_at(recipe: Recipe, epoch: int) -> float:
 
 
 def train(
-    work: Work, recipe: Recipe, seed: int, checkpoint: Path | None = None, on_epoch: OnEpoch | None = None
+    work: Work,
+    recipe: Recipe,
+    seed: int,
+    checkpoint: Path | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> Trained:
     """Trains a head and returns it as it was after its best epoch.
 
     Args:
         work: Bags and truth.
         recipe: Everything else.
-        seed: Of the weights, the order, the dropout and the tiles; each epoch has its own stream, so that a resumed
-            run equals an undisturbed one.
-        checkpoint: File to go on from, and to write after every epoch; one that is damaged or of another recipe or
-            seed is overwritten.
+        seed: Of the weights, the order, the dropout and the tiles; each epoch has its own stream,
+            so that a resumed run equals an undisturbed one.
+        checkpoint: File to go on from, and to write after every epoch; one that is damaged or of
+            another recipe or seed is overwritten.
         on_epoch: Called after every epoch.
     """
     device = device_of(recipe.device)
@@ -70,7 +76,9 @@ def train(
         torch.manual_seed(seed)
         inputs = work.inputs or Inputs(work.reader.folder.views)
         head = make_head(recipe, inputs, work.targets.n_outputs).to(device)
-    adam = torch.optim.Adam(head.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    adam = torch.optim.Adam(
+        head.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
     of = digest_of([recipe.model_dump(exclude={"cache_mb", "device"}), seed])
     state = None
     if checkpoint is not None:
@@ -83,10 +91,19 @@ def train(
         for group in adam.param_groups:
             group["lr"] = rate
         fitted_loss = _epoch(head, adam, work, recipe, device, [seed, state.epoch], weights)
-        judged_loss = mean_loss(head, work, work.validation, recipe, device) if work.validation else math.nan
+        judged_loss = (
+            mean_loss(head, work, work.validation, recipe, device) if work.validation else math.nan
+        )
         if not _sound(head, fitted_loss, judged_loss if work.validation else 0.0):
-            raise InputError(f"training diverged in epoch {state.epoch + 1}; lower the learning rate or standardize")
-        line = {"epoch": state.epoch + 1, "train_loss": fitted_loss, "validation_loss": judged_loss, "rate": rate}
+            raise InputError(
+                f"training diverged in epoch {state.epoch + 1}; lower the learning rate or standardize"
+            )
+        line = {
+            "epoch": state.epoch + 1,
+            "train_loss": fitted_loss,
+            "validation_loss": judged_loss,
+            "rate": rate,
+        }
         state.history.append(line)
         allowed = state.epoch + 1 >= min(recipe.min_epochs, recipe.epochs)
         if allowed and (not work.validation or -judged_loss > state.best_value):
@@ -104,12 +121,16 @@ def train(
 
 def _sound(head: Head, *losses: float) -> bool:
     """Whether losses and weights are finite; the last step of an epoch shows in the weights alone."""
-    return all(map(math.isfinite, losses)) and all(bool(p.isfinite().all()) for p in head.parameters())
+    return all(map(math.isfinite, losses)) and all(
+        bool(p.isfinite().all()) for p in head.parameters()
+    )
 
 
 def _stale(state: TrainingState, recipe: Recipe) -> bool:
     return (
-        state.best_epoch >= 0 and math.isfinite(state.best_value) and state.epoch - state.best_epoch > recipe.patience
+        state.best_epoch >= 0
+        and math.isfinite(state.best_value)
+        and state.epoch - state.best_epoch > recipe.patience
     )
 
 
@@ -118,7 +139,13 @@ def _copy(head: Head) -> dict[str, Tensor]:
 
 
 def _epoch(
-    head: Head, adam: torch.optim.Adam, work: Work, recipe: Recipe, device: str, seed: list[int], weights: np.ndarray
+    head: Head,
+    adam: torch.optim.Adam,
+    work: Work,
+    recipe: Recipe,
+    device: str,
+    seed: list[int],
+    weights: np.ndarray,
 ) -> float:
     """One pass over the fitted units; the mean loss on the way."""
     rng = np.random.default_rng(seed)
@@ -165,11 +192,16 @@ def _class_weights(work: Work, recipe: Recipe) -> np.ndarray:
 
 
 def predict(
-    head: Head, reader: BagReader, units: Sequence[Unit], recipe: Recipe, keep_attention: bool = False
+    head: Head,
+    reader: BagReader,
+    units: Sequence[Unit],
+    recipe: Recipe,
+    keep_attention: bool = False,
 ) -> Predicted:
     """Outputs of some units, and the attention of their tiles if asked and if the head has any.
 
-    Bags are read one by one: packed beside others, a bag's last digits would depend on how many tiles those have.
+    Bags are read one by one: packed beside others, a bag's last digits would depend on how many
+    tiles those have.
     """
     device = device_of(recipe.device)
     size = 1 if reader.folder.granularity == "tile" else recipe.batch
@@ -184,7 +216,9 @@ def predict(
                 outputs.append(heard.outputs.double().cpu().numpy())
                 if keep_attention and heard.attention is not None:
                     sizes = torch.bincount(batch.packed.index, minlength=len(batch.units)).tolist()
-                    attention += [one.double().cpu().numpy() for one in torch.split(heard.attention, sizes)]
+                    attention += [
+                        one.double().cpu().numpy() for one in torch.split(heard.attention, sizes)
+                    ]
             drawn.append(np.concatenate(outputs))
     spread = np.std(drawn, axis=0) if len(drawn) > 1 else None
     return Predicted(np.mean(drawn, axis=0), attention if attention else None, spread)

@@ -28,7 +28,8 @@ class Work:
     patients: np.ndarray | None = None
     """Int, (sample,): equal for samples of one patient; None: each is a patient."""
     teachers: Mapping[tuple[str, ...], np.ndarray] | None = None
-    """Float, (sum of teacher lengths,), standardised, by the slides of a unit; NaN where a teacher is missing."""
+    """Float, (sum of teacher lengths,), standardised, by the slides of a unit; NaN where a teacher
+    is missing."""
 
 
 def hear(head: Head, batch: Batch, work: Work, recipe: Recipe, device: str) -> tuple[Heard, Packed]:
@@ -36,14 +37,22 @@ def hear(head: Head, batch: Batch, work: Work, recipe: Recipe, device: str) -> t
     patients = batch.samples if work.patients is None else work.patients[batch.samples]
     teachers = None
     if work.teachers is not None:
-        teachers = torch.from_numpy(np.stack([work.teachers[unit.slides] for unit in batch.units])).float().to(device)
-    packed = replace(batch.packed, patients=torch.from_numpy(patients).to(device), teachers=teachers)
+        teachers = (
+            torch.from_numpy(np.stack([work.teachers[unit.slides] for unit in batch.units]))
+            .float()
+            .to(device)
+        )
+    packed = replace(
+        batch.packed, patients=torch.from_numpy(patients).to(device), teachers=teachers
+    )
     return forward(head, packed, recipe, device), packed
 
 
 def forward(head: Head, packed: Packed, recipe: Recipe, device: str) -> Heard:
     """A head on a packed batch, in the recipe's precision."""
-    with torch.autocast(device.partition(":")[0], torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+    with torch.autocast(
+        device.partition(":")[0], torch.bfloat16, enabled=recipe.precision == "bfloat16"
+    ):
         return head.hear(packed)
 
 

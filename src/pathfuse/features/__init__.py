@@ -1,1 +1,4 @@
-"""Several encoders of the same slides at once: their features side by side, and what fuses them."""
+"""Feature files: one encoder's slides and tiles, several encoders side by side.
+
+Reading only, without torch.
+"""

@@ -1,4 +1,6 @@
-"""Several encoders' features of the same slides and tiles, side by side, read like the features of one encoder."""
+"""Several encoders' features of the same slides and tiles, side by side, read like the features of
+one encoder.
+"""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -8,9 +10,9 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from pathfuse.bags.folder import Broken, FeatureFolder, Slide, open_folder
-from pathfuse.bags.formats.base import Coords, Header, Store, UnusableError, in_chunks
 from pathfuse.errors import InputError
+from pathfuse.features.folder import Broken, FeatureFolder, Slide, open_folder
+from pathfuse.features.formats.base import Coords, Header, Store, UnusableError, in_chunks
 from pathfuse.features.grid import ABSENT, Match, in_pixels, match, single
 from pathfuse.types import Bag, Index
 
@@ -47,7 +49,8 @@ class Dropped:
 class FeatureBank(FeatureFolder):
     """The features of several encoders; NaN where an encoder has no such tile or slide.
 
-    Its columns are the encoders' one after the other, in the order of their names; ``encoder`` is None.
+    Its columns are the encoders' one after the other, in the order of their names; ``encoder`` is
+    None.
     """
 
     encoders: dict[str, FeatureFolder]
@@ -68,14 +71,18 @@ class FeatureBank(FeatureFolder):
         return {name: folder.dim for name, folder in self.encoders.items()}
 
     def gaps(self) -> dict[str, tuple[int, list[str]]]:
-        """What is masked and dropped, sorted by reason: how many slides or tiles, and all slides that it is about.
+        """What is masked and dropped, sorted by reason: how many slides or tiles, and all slides
+        that it is about.
 
         Slides that are left out as a whole are in ``broken``.
         """
         found: dict[str, tuple[int, list[str]]] = {}
         for gap in self.masked:
             n, slides = found.get(f"{gap.reason} (masked)", (0, []))
-            found[f"{gap.reason} (masked)"] = (n + (1 if gap.n_tiles == gap.of else gap.n_tiles), [*slides, gap.slide])
+            found[f"{gap.reason} (masked)"] = (
+                n + (1 if gap.n_tiles == gap.of else gap.n_tiles),
+                [*slides, gap.slide],
+            )
         for loss in self.dropped:
             n, slides = found.get(loss.reason, (0, []))
             found[loss.reason] = (n + loss.n_tiles, [*slides, loss.slide])
@@ -83,10 +90,15 @@ class FeatureBank(FeatureFolder):
 
     def notes(self) -> list[dict[str, Any]]:
         """``gaps`` as lines: ``reason``, ``n`` (slides or tiles), ``first`` (slides)."""
-        return [{"reason": why, "n": n, "first": slides[:SHOWN]} for why, (n, slides) in self.gaps().items()]
+        return [
+            {"reason": why, "n": n, "first": slides[:SHOWN]}
+            for why, (n, slides) in self.gaps().items()
+        ]
 
     def sha256(self) -> str:
-        """A cheap fingerprint: of the encoders' names and files (see ``FeatureFolder``) and how they are joined."""
+        """A cheap fingerprint: of the encoders' names and files (see ``FeatureFolder``) and how
+        they are joined.
+        """
         how = f"{self.overlap!r}\0{self.um_per_px!r}\0{self.incomplete}"
         said = [how, *(f"{name}\0{folder.sha256()}" for name, folder in self.encoders.items())]
         return hashlib.sha256("\n".join(said).encode()).hexdigest()
@@ -96,15 +108,25 @@ class BankStore(Store):
     """Reads every encoder's tiles into their columns."""
 
     def __init__(
-        self, encoders: Mapping[str, FeatureFolder], matches: Mapping[str, Match], um_per_px: float | None = None
+        self,
+        encoders: Mapping[str, FeatureFolder],
+        matches: Mapping[str, Match],
+        um_per_px: float | None = None,
     ) -> None:
         self.encoders, self.matches, self.um_per_px = encoders, matches, um_per_px
         ends = np.cumsum([folder.dim for folder in encoders.values()]).tolist()
         starts = [0, *ends[:-1]]
-        self.columns = {name: slice(a, b) for name, a, b in zip(encoders, starts, ends, strict=True)}
+        self.columns = {
+            name: slice(a, b) for name, a, b in zip(encoders, starts, ends, strict=True)
+        }
         self.dim = int(ends[-1])
         self.paths = {
-            name: tuple(path for encoder in encoders if encoder in one.index for path in self._files(encoder, name))
+            name: tuple(
+                path
+                for encoder in encoders
+                if encoder in one.index
+                for path in self._files(encoder, name)
+            )
             for name, one in matches.items()
         }
 
@@ -117,17 +139,28 @@ class BankStore(Store):
         having = [self.encoders[encoder] for encoder in one.index]
         dtype = "+".join(sorted({folder.slides[name].dtype for folder in having}))
         written_by = "+".join(sorted({folder.format for folder in having}))
-        return Header(one.n_rows, self.dim, having[0].granularity, dtype, written_by, has_coords=bool(one.on_grid))
+        return Header(
+            one.n_rows,
+            self.dim,
+            having[0].granularity,
+            dtype,
+            written_by,
+            has_coords=bool(one.on_grid),
+        )
 
     def read(self, name: str, rows: Index | None = None) -> Bag:
         """See ``Store``; NaN where an encoder has no such tile. Of HDF5 only these tiles are read."""
         one = self.matches[name]
-        values = np.full((one.n_rows if rows is None else len(rows), self.dim), np.nan, dtype=np.float32)
+        values = np.full(
+            (one.n_rows if rows is None else len(rows), self.dim), np.nan, dtype=np.float32
+        )
         for encoder, index in one.index.items():
             wanted = index if rows is None else index[rows]
             there = wanted != ABSENT
             if there.any():
-                values[there, self.columns[encoder]] = self.encoders[encoder].read(name, wanted[there])
+                values[there, self.columns[encoder]] = self.encoders[encoder].read(
+                    name, wanted[there]
+                )
         return values
 
     def chunks(self, name: str) -> Iterator[Bag]:
@@ -143,8 +176,14 @@ class BankStore(Store):
         if not known:
             return None
         if one.unit == "px" and self.um_per_px is not None:
-            known = {encoder: in_pixels(coords, self.um_per_px) for encoder, coords in known.items()}
-        return Coords(one.where({encoder: coords.xy for encoder, coords in known.items()}), one.unit, one.tile_size)
+            known = {
+                encoder: in_pixels(coords, self.um_per_px) for encoder, coords in known.items()
+            }
+        return Coords(
+            one.where({encoder: coords.xy for encoder, coords in known.items()}),
+            one.unit,
+            one.tile_size,
+        )
 
     def files(self) -> set[Path]:
         """See ``Store``."""
@@ -160,29 +199,32 @@ def open_bank(
     strict: bool = False,
     check_values: bool = True,
 ) -> FeatureBank:
-    """Looks at the feature files of several encoders and joins their slides by name, their tiles by coordinates.
+    """Looks at the feature files of several encoders and joins their slides by name, their tiles by
+    coordinates.
 
-    Tiles of one size and grid are joined where their corners agree to half a pixel (or micrometre), and the bank has
-    the union of them. Where grids differ, the rows are the tiles of the finest, and each gets of every other encoder
-    the tile that covers the largest share of it. Rows are in reading order: by y, then x. See ``grid.match``. The
-    order of files, of tiles in a file and of ``paths`` changes nothing.
+    Tiles of one size and grid are joined where their corners agree to half a pixel (or micrometre),
+    and the bank has the union of them. Where grids differ, the rows are the tiles of the finest,
+    and each gets of every other encoder the tile that covers the largest share of it. Rows are in
+    reading order: by y, then x. See ``grid.match``. The order of files, of tiles in a file and of
+    ``paths`` changes nothing.
 
-    A slide whose tiles cannot be joined (no coordinates, several tiles in one place, pixels here and micrometres
-    there without ``um_per_px``, an encoder that shares no tile with the others) is listed in ``broken``; a slide that
-    only one encoder has needs no coordinates.
+    A slide whose tiles cannot be joined (no coordinates, several tiles in one place, pixels here
+    and micrometres there without ``um_per_px``, an encoder that shares no tile with the others) is
+    listed in ``broken``; a slide that only one encoder has needs no coordinates.
 
     Args:
         paths: Encoder to its folder or table, see ``open_folder``.
         overlap: The least share of a tile's area that a tile of another grid must cover, in (0, 1].
-        um_per_px: Micrometres per pixel of level 0, the same for all slides; only for slides where some files are in
-            pixels and others in micrometres, whose rows are then in pixels.
-        incomplete: ``mask``: what an encoder lacks is NaN; ``drop``: only slides and tiles that all encoders have.
+        um_per_px: Micrometres per pixel of level 0, the same for all slides; only for slides where
+            some files are in pixels and others in micrometres, whose rows are then in pixels.
+        incomplete: ``mask``: what an encoder lacks is NaN; ``drop``: only slides and tiles that all
+            encoders have.
         strict: Anything that is broken, missing or left over is an error.
         check_values: Look for NaN and infinite values: reads every file once, a part at a time.
 
     Raises:
-        InputError: See ``open_folder``; or there is no encoder, one holds tiles and another vectors of whole slides,
-            an encoder shares no slide with the others, or no slide can be used.
+        InputError: See ``open_folder``; or there is no encoder, one holds tiles and another vectors
+            of whole slides, an encoder shares no slide with the others, or no slide can be used.
     """
     if not paths:
         raise InputError("a bank of features needs at least one encoder, and none is given")
@@ -191,18 +233,31 @@ def open_bank(
     if um_per_px is not None and not 0 < um_per_px < float("inf"):
         raise InputError(f"um_per_px is {um_per_px}, but must be a number above 0")
     if incomplete not in get_args(Incomplete):
-        raise InputError(f"incomplete is '{incomplete}', but must be one of {', '.join(get_args(Incomplete))}")
-    folders = {name: open_folder(Path(paths[name]), strict=strict, check_values=check_values) for name in sorted(paths)}
+        raise InputError(
+            f"incomplete is '{incomplete}', but must be one of {', '.join(get_args(Incomplete))}"
+        )
+    folders = {
+        name: open_folder(Path(paths[name]), strict=strict, check_values=check_values)
+        for name in sorted(paths)
+    }
     _check_granularity(folders)
     _check_slides(folders)
     joined = _Joined(folders, overlap, um_per_px, incomplete)
     for slide in joined.slides():
         joined.add(slide)
     source = " + ".join(folder.source for folder in folders.values())
-    shared = {name for name in joined.slides() if sum(name in folder.slides for folder in folders.values()) > 1}
+    shared = {
+        name
+        for name in joined.slides()
+        if sum(name in folder.slides for folder in folders.values()) > 1
+    }
     if not joined.matches or (shared and not shared & set(joined.matches)):
         first = next(item for item in joined.broken if item.name in shared or not shared)
-        which = f"{len(shared)} slides that several encoders have" if shared else f"{len(joined.broken)} slides"
+        which = (
+            f"{len(shared)} slides that several encoders have"
+            if shared
+            else f"{len(joined.broken)} slides"
+        )
         raise InputError(
             f"{source}: none of the {which} can be used; the first, {first.path}, slide '{first.name}': {first.reason}"
         )
@@ -226,7 +281,9 @@ class _Joined:
     dropped: list[Dropped] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.unusable = {name: {item.name: item for item in one.broken} for name, one in self.folders.items()}
+        self.unusable = {
+            name: {item.name: item for item in one.broken} for name, one in self.folders.items()
+        }
 
     def slides(self) -> list[str]:
         """All that there are, sorted, those that cannot be used as well."""
@@ -249,7 +306,9 @@ class _Joined:
         for name, n in joined.unused.items():
             if n:
                 of = self.folders[name].slides[slide].n_tiles
-                self.dropped.append(Dropped(slide, n, of, f"tile of encoder '{name}' on no tile of the finest grid"))
+                self.dropped.append(
+                    Dropped(slide, n, of, f"tile of encoder '{name}' on no tile of the finest grid")
+                )
         for name in self.folders:
             self._mask(slide, name, kept)
 
@@ -262,7 +321,9 @@ class _Joined:
             slides[name] = Slide(name, paths[0], header.n_tiles, header.dtype, header.has_coords)
         return FeatureBank(
             source=source,
-            format="+".join(sorted({part for one in self.folders.values() for part in one.format.split("+")})),
+            format="+".join(
+                sorted({part for one in self.folders.values() for part in one.format.split("+")})
+            ),
             granularity=next(iter(self.folders.values())).granularity,
             dim=store.dim,
             encoder=None,
@@ -286,7 +347,11 @@ class _Joined:
             if slide in self.unusable[name]:
                 item = self.unusable[name][slide]
                 return Broken(slide, item.path, f"of encoder '{name}': {item.reason}")
-        return Broken(slide, self._path(slide, there[0]), f"the encoder '{lacking[0]}' has no features of the slide")
+        return Broken(
+            slide,
+            self._path(slide, there[0]),
+            f"the encoder '{lacking[0]}' has no features of the slide",
+        )
 
     def _match(self, slide: str, there: list[str]) -> Match:
         slides = {name: self.folders[name].slides[slide] for name in there}
@@ -310,7 +375,9 @@ class _Joined:
         try:
             return self.folders[name].store.coords(slide)
         except UnusableError as error:
-            raise UnusableError(f"the coordinates of encoder '{name}' cannot be read: {error}") from error
+            raise UnusableError(
+                f"the coordinates of encoder '{name}' cannot be read: {error}"
+            ) from error
 
     def _complete(self, slide: str, joined: Match) -> Match:
         """Only the rows that all encoders have; the others are counted, by who lacks them."""
@@ -320,7 +387,9 @@ class _Joined:
             raise UnusableError("no tile has features of all encoders")
         patterns, counts = np.unique(lacks[~keep], axis=0, return_counts=True)
         for pattern, n in zip(patterns, counts.tolist(), strict=True):
-            who = " and ".join(f"'{name}'" for name, lacking in zip(joined.index, pattern, strict=True) if lacking)
+            who = " and ".join(
+                f"'{name}'" for name, lacking in zip(joined.index, pattern, strict=True) if lacking
+            )
             reason = f"tile dropped: without features of encoder {who}"
             self.dropped.append(Dropped(slide, n, joined.n_rows, reason))
         return joined.only(np.flatnonzero(keep))
@@ -331,12 +400,16 @@ class _Joined:
         if name in joined.index:
             lacking = int((joined.index[name] == ABSENT).sum())
             if lacking:
-                self.masked.append(Masked(name, slide, lacking, n, f"tile without features of encoder '{name}'"))
+                self.masked.append(
+                    Masked(name, slide, lacking, n, f"tile without features of encoder '{name}'")
+                )
         elif slide in self.unusable[name]:
             why = f"slide whose features of encoder '{name}' could not be used: {self.unusable[name][slide].reason}"
             self.masked.append(Masked(name, slide, n, n, why))
         else:
-            self.masked.append(Masked(name, slide, n, n, f"slide without features of encoder '{name}'"))
+            self.masked.append(
+                Masked(name, slide, n, n, f"slide without features of encoder '{name}'")
+            )
 
 
 def _names(folder: FeatureFolder) -> set[str]:
@@ -346,7 +419,9 @@ def _names(folder: FeatureFolder) -> set[str]:
 
 def _check_granularity(folders: Mapping[str, FeatureFolder]) -> None:
     first, *others = folders
-    other = next((name for name in others if folders[name].granularity != folders[first].granularity), None)
+    other = next(
+        (name for name in others if folders[name].granularity != folders[first].granularity), None
+    )
     if other is not None:
         what = {"tile": "bags of tiles", "slide": "one vector per slide"}
         one, two = folders[first], folders[other]
@@ -374,4 +449,6 @@ def _refuse(bank: FeatureBank) -> None:
         first = bank.broken[0]
         raise InputError(f"{first.path}, slide '{first.name}': {first.reason}")
     for note in bank.notes():
-        raise InputError(f"{bank.source}: {note['reason']}: {', '.join(note['first'])} ({note['n']} in all)")
+        raise InputError(
+            f"{bank.source}: {note['reason']}: {', '.join(note['first'])} ({note['n']} in all)"
+        )

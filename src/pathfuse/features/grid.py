@@ -1,4 +1,6 @@
-"""Which tiles of several encoders show the same piece of a slide: by coordinates, never by the order of rows."""
+"""Which tiles of several encoders show the same piece of a slide: by coordinates, never by the
+order of rows.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -8,11 +10,12 @@ import numpy as np
 from jaxtyping import Float, Float64, Int
 from scipy.spatial import cKDTree
 
-from pathfuse.bags.formats.base import Coords, UnusableError
+from pathfuse.features.formats.base import Coords, UnusableError
 from pathfuse.types import Index
 
 TOLERANCE = 0.5
-"""Pixels or micrometres by which corners, edges and tile sizes may differ and still be the same: rounding."""
+"""Pixels or micrometres by which corners, edges and tile sizes may differ and still be the same:
+rounding."""
 FEW = 10
 """Fewer tiles than that may lie apart by chance: their spacing says nothing of their size."""
 ABSENT = -1
@@ -69,21 +72,26 @@ def reading_order(xy: Corners) -> Index:
 
 
 def single(name: str, n_tiles: int, coords: Coords | None) -> Match:
-    """The rows where one encoder alone has the slide: its tiles, in reading order if there are coordinates."""
+    """The rows where one encoder alone has the slide: its tiles, in reading order if there are
+    coordinates.
+    """
     if coords is None:
         return Match({name: np.arange(n_tiles, dtype=np.int32)})
-    return Match({name: reading_order(coords.xy).astype(np.int32)}, (name,), coords.tile_size, coords.unit)
+    return Match(
+        {name: reading_order(coords.xy).astype(np.int32)}, (name,), coords.tile_size, coords.unit
+    )
 
 
 def match(slide: str, coords: Mapping[str, Coords], overlap: float) -> Match:
     """Joins the tiles of several encoders.
 
-    The finest grid (smallest tile; of equals the first by name) is the anchor. An encoder is on the same grid if its
-    tiles have that size (to ``TOLERANCE``) and, of the rows that one of them covers to ``overlap`` or more, at least
-    half find one at their very place. The rows are the union of the tiles on that grid, joined where their corners
-    agree to ``TOLERANCE``. Of an encoder on another grid every row gets the tile that covers the largest share of it,
-    if that is ``overlap`` or more; of equal shares the one whose centre is nearest. Rows are in reading order (y, then
-    x), so the order of the tiles in the files changes nothing.
+    The finest grid (smallest tile; of equals the first by name) is the anchor. An encoder is on the
+    same grid if its tiles have that size (to ``TOLERANCE``) and, of the rows that one of them
+    covers to ``overlap`` or more, at least half find one at their very place. The rows are the
+    union of the tiles on that grid, joined where their corners agree to ``TOLERANCE``. Of an
+    encoder on another grid every row gets the tile that covers the largest share of it, if that is
+    ``overlap`` or more; of equal shares the one whose centre is nearest. Rows are in reading order
+    (y, then x), so the order of the tiles in the files changes nothing.
 
     Args:
         slide: Its name, for messages.
@@ -91,8 +99,8 @@ def match(slide: str, coords: Mapping[str, Coords], overlap: float) -> Match:
         overlap: Share of a row's area, in (0, 1].
 
     Raises:
-        UnusableError: Units differ, an encoder has two tiles in one place or a coordinate that is not a number, or an
-            encoder shares no tile with any other.
+        UnusableError: Units differ, an encoder has two tiles in one place or a coordinate that is
+            not a number, or an encoder shares no tile with any other.
     """
     names = sorted(coords)
     _check_units(coords)
@@ -110,10 +118,16 @@ def match(slide: str, coords: Mapping[str, Coords], overlap: float) -> Match:
     _check_shared(slide, anchor, coords, sizes, tiles, index, overlap)
     final = reading_order(xy)
     rows = {
-        name: np.where(index[name] == ABSENT, ABSENT, order[name][index[name]])[final].astype(np.int32)
+        name: np.where(index[name] == ABSENT, ABSENT, order[name][index[name]])[final].astype(
+            np.int32
+        )
         for name in names
     }
-    unused = {name: len(tiles[name]) - len(np.setdiff1d(rows[name], ABSENT)) for name in names if name not in on_grid}
+    unused = {
+        name: len(tiles[name]) - len(np.setdiff1d(rows[name], ABSENT))
+        for name in names
+        if name not in on_grid
+    }
     stated = (coords[name].tile_size for name in on_grid)
     size = next((size for size in stated if size is not None), None)
     return Match(rows, on_grid, size, coords[anchor].unit, unused)
@@ -122,9 +136,15 @@ def match(slide: str, coords: Mapping[str, Coords], overlap: float) -> Match:
 def _union(
     anchor: str, tiles: Mapping[str, Corners], sizes: Mapping[str, float], overlap: float
 ) -> tuple[Corners, dict[str, Index]]:
-    """Corners of all tiles on the anchor's grid, and their number in every encoder on it, in the order they joined."""
+    """Corners of all tiles on the anchor's grid, and their number in every encoder on it, in the
+    order they joined.
+    """
     xy, index = tiles[anchor], {anchor: np.arange(len(tiles[anchor]))}
-    waiting = [name for name in sorted(tiles) if name != anchor and abs(sizes[name] - sizes[anchor]) <= TOLERANCE]
+    waiting = [
+        name
+        for name in sorted(tiles)
+        if name != anchor and abs(sizes[name] - sizes[anchor]) <= TOLERANCE
+    ]
     joined = True
     while joined:  # who shares no tile with the anchor may share some with one that joined
         joined = False
@@ -137,7 +157,10 @@ def _union(
                 continue
             more = np.setdiff1d(np.arange(len(tiles[name])), found[exact])
             xy = np.concatenate([xy, tiles[name][more]])
-            index = {other: np.concatenate([one, np.full(len(more), ABSENT)]) for other, one in index.items()}
+            index = {
+                other: np.concatenate([one, np.full(len(more), ABSENT)])
+                for other, one in index.items()
+            }
             index[name] = np.concatenate([np.where(exact, found, ABSENT), more])
             waiting.remove(name)
             joined = True
@@ -145,15 +168,20 @@ def _union(
 
 
 def _twins(xy: Corners, other: Corners) -> Int[np.ndarray, " row"] | None:
-    """Of every tile the other grid's at its very place; None where that might not be all there is to find.
+    """Of every tile the other grid's at its very place.
 
-    A short cut of ``partners``: it finds the same where most tiles agree to the last digit, and is much faster.
+    None where that might not be all there is to find.
+
+    A short cut of ``partners``: it finds the same where most tiles agree to the last digit, and is
+    much faster.
     """
     places, other_places = (one[:, 0] + 1j * one[:, 1] for one in (xy, other))
     _, rows, tiles = np.intersect1d(places, other_places, assume_unique=True, return_indices=True)
     found = np.full(len(xy), ABSENT)
     found[rows] = tiles
-    whole = len(rows) == len(xy) or all((one == np.round(one)).all() for one in (xy, other))  # no rounding to forgive
+    whole = len(rows) == len(xy) or all(
+        (one == np.round(one)).all() for one in (xy, other)
+    )  # no rounding to forgive
     return found if whole and 2 * len(rows) >= len(xy) else None
 
 
@@ -165,16 +193,19 @@ def partners(
     Args:
         xy: Upper left corners.
         size: Edge of these tiles.
-        other: Upper left corners of the other grid's tiles, in reading order: it decides between equals.
+        other: Upper left corners of the other grid's tiles, in reading order: it decides between
+            equals.
         other_size: Their edge, not smaller than ``size``.
         overlap: The least share that counts, in (0, 1].
 
     Returns:
-        Number of the other tile, ``ABSENT`` if none covers enough, and the share (0 then). An edge that is covered
-        but for ``TOLERANCE`` counts as covered.
+        Number of the other tile, ``ABSENT`` if none covers enough, and the share (0 then). An edge
+        that is covered but for ``TOLERANCE`` counts as covered.
     """
     centre, other_centre = xy + size / 2, other + other_size / 2
-    reach = (size + other_size) / 2 - overlap * size + TOLERANCE  # beyond it no edge is covered enough
+    reach = (
+        (size + other_size) / 2 - overlap * size + TOLERANCE
+    )  # beyond it no edge is covered enough
     near = cKDTree(other_centre).query_ball_point(centre, reach, p=np.inf)
     row = np.repeat(np.arange(len(xy)), [len(one) for one in near])
     candidate = np.fromiter(chain.from_iterable(near), dtype=np.int64, count=len(row))
@@ -194,14 +225,18 @@ def partners(
 def tile_sizes(coords: Mapping[str, Coords]) -> dict[str, float]:
     """Edges of every encoder's tiles.
 
-    Where the files do not say (CLAM's mostly do not): as that of the first encoder by name with a stated size and the
-    same spacing, or else the spacing itself. Tiles too few or too scattered to have a ``spacing`` are taken to be as
-    small as the smallest of the others, or 1 if nothing is known: then only corners that agree are joined.
+    Where the files do not say (CLAM's mostly do not): as that of the first encoder by name with a
+    stated size and the same spacing, or else the spacing itself. Tiles too few or too scattered to
+    have a ``spacing`` are taken to be as
+    small as the smallest of the others, or 1 if nothing is known: then only corners that agree are
+    joined.
 
     Args:
         coords: Encoder to its tiles.
     """
-    stated = {name: one.tile_size for name, one in sorted(coords.items()) if one.tile_size is not None}
+    stated = {
+        name: one.tile_size for name, one in sorted(coords.items()) if one.tile_size is not None
+    }
     if len(stated) == len(coords):
         return stated
     apart = {name: spacing(one.xy) for name, one in coords.items()}
@@ -209,14 +244,20 @@ def tile_sizes(coords: Mapping[str, Coords]) -> dict[str, float]:
     for name in sorted(set(coords) - set(stated)):
         own = apart[name]
         if own is not None:
-            alike = (size for other, size in stated.items() if (gap := apart[other]) and abs(gap - own) <= TOLERANCE)
+            alike = (
+                size
+                for other, size in stated.items()
+                if (gap := apart[other]) and abs(gap - own) <= TOLERANCE
+            )
             sizes[name] = next(alike, own)
     smallest = min(sizes.values(), default=1.0)
     return {name: sizes.get(name, smallest) for name in coords}
 
 
 def spacing(xy: Corners) -> float | None:
-    """The distance that at least half of the tiles have to their nearest neighbour; None of less than ``FEW`` tiles.
+    """The distance that at least half of the tiles have to their nearest neighbour.
+
+    None of less than ``FEW`` tiles.
 
     Distances are along the axis where two tiles are further apart.
 
@@ -236,7 +277,9 @@ def spacing(xy: Corners) -> float | None:
 def _check_places(name: str, xy: Corners) -> None:
     if not np.isfinite(xy).all():
         row = int(np.argmin(np.isfinite(xy).all(axis=1)))
-        raise UnusableError(f"the encoder '{name}' has no number as coordinate of tile {row} (counted from 0)")
+        raise UnusableError(
+            f"the encoder '{name}' has no number as coordinate of tile {row} (counted from 0)"
+        )
     places = np.round(xy)[reading_order(np.round(xy))]
     same = (places[1:] == places[:-1]).all(axis=1)
     if same.any():
@@ -262,12 +305,18 @@ def _check_shared(
     index: Mapping[str, Index],
     overlap: float,
 ) -> None:
-    """Every encoder must have a tile of a row that another one has too: else coordinates are wrong somewhere."""
+    """Every encoder must have a tile of a row that another one has too: else coordinates are wrong
+    somewhere.
+    """
     having = np.sum([one != ABSENT for one in index.values()], axis=0)
-    lone = next((name for name in sorted(index) if not (having[index[name] != ABSENT] > 1).any()), None)
+    lone = next(
+        (name for name in sorted(index) if not (having[index[name] != ABSENT] > 1).any()), None
+    )
     if lone is None:
         return
-    one, other = sorted((lone, anchor if lone != anchor else next(name for name in sorted(index) if name != lone)))
+    one, other = sorted(
+        (lone, anchor if lone != anchor else next(name for name in sorted(index) if name != lone))
+    )
     said = [
         f"the first of '{name}' lies at {_place(tiles[name][0])} and is {sizes[name]:g} {coords[name].unit} wide"
         for name in (one, other)

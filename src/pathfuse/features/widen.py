@@ -1,12 +1,14 @@
-"""Features of some of an expert's encoders, as wide as all of them: those that are not given are masked."""
+"""Features of some of an expert's encoders, as wide as all of them: those that are not given are
+masked.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from pathfuse.bags.folder import FeatureFolder
-from pathfuse.bags.formats.base import Coords, Header, Store
+from pathfuse.features.folder import FeatureFolder
+from pathfuse.features.formats.base import Coords, Header, Store
 from pathfuse.types import Bag, Index
 
 
@@ -29,7 +31,9 @@ class WideStore(Store):
         self.inner, self.paths = inner, inner.paths
         ends = np.cumsum([0, *wanted.values()]).tolist()
         start = dict(zip(wanted, ends, strict=False))
-        self.columns = np.concatenate([np.arange(start[name], start[name] + dim) for name, dim in given.items()])
+        self.columns = np.concatenate(
+            [np.arange(start[name], start[name] + dim) for name, dim in given.items()]
+        )
         self.dim = int(ends[-1])
 
     def header(self, name: str) -> Header:

@@ -1,1 +1,3 @@
-"""Files: tables, JSON and YAML read and written, digests, and folders that a stopped run goes on in."""
+"""Files: tables, JSON and YAML read and written, digests, and folders that a stopped run goes on
+in.
+"""

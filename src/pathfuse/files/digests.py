@@ -40,7 +40,13 @@ def files_digest(files: Iterable[Path]) -> str:
 
 
 def state_of(places: Iterable[Path]) -> list[tuple[str, int, int]]:
-    """Name, size and time of change of files, and of all files in folders: contents that are too large to read."""
-    files = (file for place in places for file in (sorted(place.rglob("*")) if place.is_dir() else [place]))
+    """Name, size and time of change of files, and of all files in folders: contents that are too
+    large to read.
+    """
+    files = (
+        file
+        for place in places
+        for file in (sorted(place.rglob("*")) if place.is_dir() else [place])
+    )
     found = [(file, file.stat()) for file in files if file.is_file()]
     return [(str(file), about.st_size, about.st_mtime_ns) for file, about in found]

@@ -27,7 +27,10 @@ def read_json(file: Path, named: str = "") -> Any:
 
 
 def read_object(file: Path) -> dict[str, Any]:
-    """What a JSON file of ours says; empty if there is none that can be read, or if it holds something else."""
+    """What a JSON file of ours says.
+
+    Empty if there is none that can be read, or if it holds something else.
+    """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

@@ -14,7 +14,9 @@ from pathfuse.errors import InputError
 from pathfuse.files.write import usual_mode, write_json
 
 
-def write_model(folder: Path, name: str, content: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> None:
+def write_model(
+    folder: Path, name: str, content: Mapping[str, Any], tensors: Mapping[str, np.ndarray]
+) -> None:
     """Writes ``<name>.json`` and ``<name>.safetensors`` into a folder, which is made if need be."""
     folder.mkdir(parents=True, exist_ok=True)
     write_json(content, folder / f"{name}.json")
@@ -26,7 +28,9 @@ def write_model(folder: Path, name: str, content: Mapping[str, Any], tensors: Ma
 def read_model(
     folder: Path, name: str, schema: int, what: str
 ) -> Iterator[tuple[dict[str, Any], dict[str, np.ndarray]]]:
-    """What a model folder, or the output folder that holds one, says; the block makes the model of it.
+    """What a model folder, or the output folder that holds one, says.
+
+    The block makes the model of it.
 
     Args:
         folder: The folder.
@@ -35,8 +39,8 @@ def read_model(
         what: What the model is, in sentences.
 
     Raises:
-        InputError: There is no model, its files are damaged (also if the block finds that), or a newer version wrote
-            it.
+        InputError: There is no model, its files are damaged (also if the block finds that), or a
+            newer version wrote it.
     """
     about, numbers = f"{name}.json", f"{name}.safetensors"
     place = folder / "model" if (folder / "model" / about).exists() else folder
@@ -44,7 +48,9 @@ def read_model(
         content = json.loads((place / about).read_text(encoding="utf-8"))
         tensors = load_file(place / numbers)
         if content["schema"] > schema:
-            raise InputError(f"{place} was written by a newer pathfuse (schema {content['schema']}); update pathfuse")
+            raise InputError(
+                f"{place} was written by a newer pathfuse (schema {content['schema']}); update pathfuse"
+            )
         yield content, tensors
     except FileNotFoundError as error:
         raise InputError(f"{place} holds no {what}: {about} or {numbers} is missing") from error

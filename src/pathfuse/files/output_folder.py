@@ -1,4 +1,7 @@
-"""Folders that a command makes, goes on in after a stop, and finishes; what has not changed is not made again."""
+"""Folders that a command makes, goes on in after a stop, and finishes.
+
+What has not changed is not made again.
+"""
 
 import shutil
 from collections.abc import Collection, Sequence
@@ -17,8 +20,8 @@ from pathfuse.files.write import write_json_file
 class OutputFolder:
     """A folder with a record of what it was made of.
 
-    It is either *claimed* for a kind of results before they are there, or holds the result of one *stamp*: a digest
-    of all that decides it.
+    It is either *claimed* for a kind of results before they are there, or holds the result of one
+    *stamp*: a digest of all that decides it.
     """
 
     place: Path
@@ -36,7 +39,9 @@ class OutputFolder:
 
     def up_to_date(self, stamp: object) -> bool:
         """Whether the folder is whole and was made of these inputs, options and version."""
-        return self.recorded.get(self.key) == stamp and all((self.place / name).is_file() for name in self.needs)
+        return self.recorded.get(self.key) == stamp and all(
+            (self.place / name).is_file() for name in self.needs
+        )
 
     def check(self, kind: str, named: str, inputs: Sequence[Path] = ()) -> None:
         """Refuses a place that cannot be claimed, before any work is done.
@@ -50,7 +55,9 @@ class OutputFolder:
             InputError: The place is bad, or holds something else.
         """
         check_place(self.place, inputs)
-        filled = self.place.is_dir() and any(not path.name.startswith(".") for path in self.place.iterdir())
+        filled = self.place.is_dir() and any(
+            not path.name.startswith(".") for path in self.place.iterdir()
+        )
         if filled and self.recorded.get("kind") != kind:
             raise InputError(
                 f"the output {self.place} holds something else than {named}'s results; choose another folder"
@@ -75,7 +82,9 @@ class OutputFolder:
         try:
             self.place.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(f"the output {self.place} cannot be written: {error.strerror or error}") from error
+            raise InputError(
+                f"the output {self.place} cannot be written: {error.strerror or error}"
+            ) from error
 
     def resume(self, stamp: str, fresh: bool = False) -> None:
         """Makes the folder, and keeps what lies in it if it is of the same inputs.

@@ -1,4 +1,6 @@
-"""Where a command may write: --force replaces only what pathfuse wrote, and bad places are known at the start."""
+"""Where a command may write: --force replaces only what pathfuse wrote, and bad places are known at
+the start.
+"""
 
 import itertools
 import json
@@ -25,7 +27,9 @@ _EARLIER = re.compile(
     r"|(attention|reference)/[^/]+|masks/[^/]+\.png|(study/)?predictions/[^/]+\.(csv|parquet)|study/samples\.csv"
 )
 """Files of results of versions that wrote no list, beside a manifest.json that names pathfuse."""
-_EARLIER_FOLDER = re.compile(r"(figures|models?|attention|reference|masks|study|(study/)?predictions)/")
+_EARLIER_FOLDER = re.compile(
+    r"(figures|models?|attention|reference|masks|study|(study/)?predictions)/"
+)
 
 TRIES = 100
 """How often a place is tried that other runs are changing in the same moment."""
@@ -35,15 +39,20 @@ def check_out(out: Path, force: bool, inputs: Sequence[Path] | None = None) -> N
     """Refuses a bad place for a folder that is written as a whole, before any work is done.
 
     Raises:
-        InputError: It exists and ``force`` is off; ``force`` would take away what pathfuse did not write, an input,
-            the home folder or the one we stand in; it is not a folder; or it cannot be created.
+        InputError: It exists and ``force`` is off; ``force`` would take away what pathfuse did not
+            write, an input, the home folder or the one we stand in; it is not a folder; or it
+            cannot be created.
     """
     with _sentences(out):
         _check_kind(out, folder=True)
         if out.exists():
             reason = _precious(out, inputs or ())
             if not force:
-                but = "--force overwrites it" if reason is None else f"--force would not overwrite it: {reason}"
+                but = (
+                    "--force overwrites it"
+                    if reason is None
+                    else f"--force would not overwrite it: {reason}"
+                )
                 raise InputError(f"the output {out} exists already; {but}")
             if reason is not None:
                 raise InputError(f"the output {out} cannot be overwritten: {reason}")
@@ -51,10 +60,12 @@ def check_out(out: Path, force: bool, inputs: Sequence[Path] | None = None) -> N
 
 
 def check_place(out: Path, inputs: Sequence[Path] | None = None) -> None:
-    """Refuses a bad place for a folder that a command makes or goes on in, and never replaces as a whole.
+    """Refuses a bad place for a folder that a command makes or goes on in, and never replaces as a
+    whole.
 
     Raises:
-        InputError: It is not a folder, holds an input or the folder we stand in, or cannot be created.
+        InputError: It is not a folder, holds an input or the folder we stand in, or cannot be
+            created.
     """
     with _sentences(out):
         _check_kind(out, folder=True, link=True)
@@ -65,7 +76,10 @@ def check_place(out: Path, inputs: Sequence[Path] | None = None) -> None:
 
 
 def check_file(
-    out: Path, force: bool, inputs: Sequence[Path] | None = None, suffixes: Sequence[str] | None = None
+    out: Path,
+    force: bool,
+    inputs: Sequence[Path] | None = None,
+    suffixes: Sequence[str] | None = None,
 ) -> None:
     """Refuses a bad place for one file, before any work is done.
 
@@ -76,8 +90,8 @@ def check_file(
         suffixes: How a file that may be replaced ends, in small letters; None: anyhow.
 
     Raises:
-        InputError: It exists and ``force`` is off, is an input, is not a regular file or of another kind, or cannot be
-            created.
+        InputError: It exists and ``force`` is off, is an input, is not a regular file or of another
+            kind, or cannot be created.
     """
     with _sentences(out):
         _check_kind(out, folder=False)
@@ -85,7 +99,9 @@ def check_file(
             if not force:
                 raise InputError(f"the output {out} exists already; --force overwrites it")
             places = _resolved(inputs or ())
-            if any(place.is_relative_to(p) for p in places for place in (out.absolute(), out.resolve())):
+            if any(
+                place.is_relative_to(p) for p in places for place in (out.absolute(), out.resolve())
+            ):
                 raise InputError(f"the output {out} cannot be overwritten: it is one of the inputs")
             if suffixes is not None and out.suffix.lower() not in suffixes:
                 raise InputError(
@@ -96,15 +112,24 @@ def check_file(
 
 
 def foreign(folder: Path) -> str | None:
-    """The first thing in a folder that pathfuse did not write, by its path in there; None if there is none."""
+    """The first thing in a folder that pathfuse did not write, by its path in there.
+
+    None if there is none.
+    """
     known = listed(folder)
-    is_own = _was_written if known is None and _is_earlier(folder) else (known or frozenset()).__contains__
+    is_own = (
+        _was_written
+        if known is None and _is_earlier(folder)
+        else (known or frozenset()).__contains__
+    )
     for place, folders, files in os.walk(folder):
         here = Path(place).relative_to(folder)
         for name in sorted([*folders, *files]):
             path, own = Path(place) / name, (here / name).as_posix()
             plain = not path.is_symlink() and (path.is_dir() or path.is_file())
-            known_name = own == LIST or name in LITTER or is_own(own + "/" if name in folders else own)
+            known_name = (
+                own == LIST or name in LITTER or is_own(own + "/" if name in folders else own)
+            )
             if not (plain and known_name):
                 return own
         folders.sort()
@@ -123,10 +148,14 @@ def listed(folder: Path) -> frozenset[str] | None:
 
 
 def write_list(folder: Path, names: Sequence[str] | None = None) -> None:
-    """Writes down what pathfuse wrote into a folder: everything that stands in it, unless names are given."""
+    """Writes down what pathfuse wrote into a folder: everything that stands in it, unless names are
+    given.
+    """
     if names is None:
         inside = (path for path in folder.rglob("*") if path != folder / LIST)
-        names = [path.relative_to(folder).as_posix() + ("/" if path.is_dir() else "") for path in inside]
+        names = [
+            path.relative_to(folder).as_posix() + ("/" if path.is_dir() else "") for path in inside
+        ]
     text = json.dumps({"about": ABOUT, "written": sorted(set(names))}, indent=1, ensure_ascii=False)
     partial = beside(folder / LIST, "partial")
     partial.write_text(text + "\n", encoding="utf-8")
@@ -144,13 +173,17 @@ def beside(out: Path, what: str) -> Path:
 
 
 def owner_of(leftover: Path, out: Path) -> tuple[str, int] | None:
-    """What a hidden name beside an output stands for, and the process that made it; None for other names."""
+    """What a hidden name beside an output stands for, and the process that made it.
+
+    None for other names.
+    """
     match = re.fullmatch(rf"\.{re.escape(out.name)}\.(partial|old)-(\d+)(-\d+)?", leftover.name)
     return (match[1], int(match[2])) if match else None
 
 
 def try_place(out: Path) -> None:
-    """Makes a folder where the output will be and takes it away again: permissions alone do not tell.
+    """Makes a folder where the output will be and takes it away again: permissions alone do not
+    tell.
 
     Raises:
         InputError: That cannot be done.
@@ -159,11 +192,16 @@ def try_place(out: Path) -> None:
         try:
             _try_once(out)
         except (FileNotFoundError, FileExistsError, NotADirectoryError) as error:
-            # Another run that tried the same place has made a parent, or taken it away again, in this moment.
+            # Another run that tried the same place has made a parent, or taken it away again, in
+            # this moment.
             if attempt == TRIES - 1:
-                raise InputError(f"the output {out} cannot be written: {error.strerror or error}") from error
+                raise InputError(
+                    f"the output {out} cannot be written: {error.strerror or error}"
+                ) from error
         except OSError as error:
-            raise InputError(f"the output {out} cannot be written: {error.strerror or error}") from error
+            raise InputError(
+                f"the output {out} cannot be written: {error.strerror or error}"
+            ) from error
         else:
             return
 
@@ -174,7 +212,9 @@ def _try_once(out: Path) -> None:
     try:
         for parent in reversed(place.parents):
             if parent.is_file():
-                raise InputError(f"the output {out} cannot be written: {parent} is a file, not a folder")
+                raise InputError(
+                    f"the output {out} cannot be written: {parent} is a file, not a folder"
+                )
             if not parent.exists():
                 parent.mkdir()
                 made.append(parent)
@@ -195,7 +235,9 @@ def _sentences(out: Path) -> Iterator[None]:
     except InputError:
         raise
     except OSError as error:
-        raise InputError(f"the output {out} cannot be written: {error.strerror or error}") from error
+        raise InputError(
+            f"the output {out} cannot be written: {error.strerror or error}"
+        ) from error
     except (ValueError, RuntimeError) as error:  # a zero byte in the name, links in a circle
         raise InputError(f"the output {str(out)!r} cannot be written: {error}") from error
 
@@ -214,7 +256,9 @@ def refuse_link(out: Path) -> None:
 
 
 def _check_kind(out: Path, *, folder: bool, link: bool = False) -> None:
-    """Refuses links, devices and the like, a file where a folder is meant, and blanks around a name."""
+    """Refuses links, devices and the like, a file where a folder is meant, and blanks around a
+    name.
+    """
     if out.name != out.name.strip():
         raise InputError(f"the output '{out}' begins or ends with a blank; give it a name without")
     try:
@@ -232,7 +276,9 @@ def _check_kind(out: Path, *, folder: bool, link: bool = False) -> None:
     if stat.S_ISREG(mode) and folder:
         raise InputError(f"the output {out} is a file, not a folder; name a folder")
     if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
-        raise InputError(f"the output {out} is neither a file nor a folder but a device, a pipe or a socket")
+        raise InputError(
+            f"the output {out} is neither a file nor a folder but a device, a pipe or a socket"
+        )
 
 
 def _precious(out: Path, inputs: Sequence[Path]) -> str | None:
@@ -252,7 +298,9 @@ def _held(out: Path, inputs: Sequence[Path]) -> Path | None:
     with suppress(RuntimeError):  # nobody's home is known
         home = [Path.home().resolve()]
     place = out.resolve()
-    return next((p for p in [Path.cwd(), *home, *_resolved(inputs)] if p.is_relative_to(place)), None)
+    return next(
+        (p for p in [Path.cwd(), *home, *_resolved(inputs)] if p.is_relative_to(place)), None
+    )
 
 
 def _resolved(inputs: Sequence[Path]) -> Iterator[Path]:

@@ -1,4 +1,6 @@
-"""One name, one spelling: names that differ in a way that no person means are one name, written twice."""
+"""One name, one spelling: names that differ in a way that no person means are one name, written
+twice.
+"""
 
 from collections.abc import Iterable
 
@@ -14,7 +16,8 @@ BLANKS = (
 
 
 def bare(names: pl.Series) -> pl.Series:
-    """Names without what no person means: case, width and composition of letters, ``.0`` and leading zeros.
+    """Names without what no person means: case, width and composition of letters, ``.0`` and
+    leading zeros.
 
     ``P1`` and ``p1`` become equal, and so do ``7``, ``007`` and ``7.0``.
     """
@@ -29,7 +32,10 @@ def bare(names: pl.Series) -> pl.Series:
 
 
 def two_spellings(names: Iterable[str | None]) -> tuple[str, str] | None:
-    """The first name, in sorted order, that stands beside another spelling of itself; both, or None."""
+    """The first name, in sorted order, that stands beside another spelling of itself.
+
+    Both, or None.
+    """
     unique = pl.Series("name", list(names), dtype=pl.String).drop_nulls().unique()
     key = bare(unique)
     if key.n_unique() == len(unique):
@@ -55,8 +61,14 @@ def check_spelling(source: str, column: str, names: Iterable[str | None]) -> Non
 
 
 def respelled(names: Iterable[str], others: Iterable[str]) -> tuple[str, str] | None:
-    """The first of some names that others spell otherwise, and their spelling of it; None if there is none."""
-    own, pool = pl.Series("own", list(names), dtype=pl.String), pl.Series("other", list(others), dtype=pl.String)
+    """The first of some names that others spell otherwise, and their spelling of it.
+
+    None if there is none.
+    """
+    own, pool = (
+        pl.Series("own", list(names), dtype=pl.String),
+        pl.Series("other", list(others), dtype=pl.String),
+    )
     table = pl.DataFrame({"own": own, "key": bare(own), "n": range(len(own))})
     found = table.join(pl.DataFrame({"other": pool, "key": bare(pool)}), on="key").filter(
         pl.col("own") != pl.col("other")

@@ -1,4 +1,6 @@
-"""Reading CSV and Parquet: every cell as it stands but for blanks around it, every trouble as one sentence."""
+"""Reading CSV and Parquet: every cell as it stands but for blanks around it, every trouble as one
+sentence.
+"""
 
 import csv
 import hashlib
@@ -28,7 +30,8 @@ class Table:
     metadata: dict[str, str] = field(default_factory=dict)
     """Key-value metadata of a Parquet file."""
     blanks: dict[str, int] = field(default_factory=dict)
-    """How many cells of each column lost blanks around them; under ``""`` how many names of columns."""
+    """How many cells of each column lost blanks around them; under ``""`` how many names of
+    columns."""
 
     def counted_blanks(self) -> dict[str, int]:
         """The same with words, for the manifest."""
@@ -37,7 +40,9 @@ class Table:
 
 
 def read_table(path: Path) -> Table:
-    """Reads one file; CSV cells stay text, so that ``007`` stays ``007``. Blanks around text are stripped.
+    """Reads one file; CSV cells stay text, so that ``007`` stays ``007``.
+
+    Blanks around text are stripped.
 
     Raises:
         InputError: The file is missing, empty, cut off, not UTF-8, or neither CSV nor Parquet.
@@ -55,12 +60,15 @@ def read_table(path: Path) -> Table:
     frame = _parse_csv(source, raw) if is_csv else _parse_parquet(source, raw)
     if frame.height == 0:
         raise InputError(f"{source} has no row")
-    metadata = {} if is_csv else {k: str(v) for k, v in pl.read_parquet_metadata(io.BytesIO(raw)).items()}
+    metadata = (
+        {} if is_csv else {k: str(v) for k, v in pl.read_parquet_metadata(io.BytesIO(raw)).items()}
+    )
     return _stripped(Table(source, frame, hashlib.sha256(raw).hexdigest(), metadata))
 
 
 def _stripped(table: Table) -> Table:
-    """The table without blanks around its text and the names of its columns, and how many there were.
+    """The table without blanks around its text and the names of its columns, and how many there
+    were.
 
     Raises:
         InputError: Two columns have one name without them.
@@ -68,7 +76,9 @@ def _stripped(table: Table) -> Table:
     names = [name.strip(BLANKS) for name in table.frame.columns]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise InputError(f"{table.source} has two columns named '{twice}', but for blanks around the name")
+        raise InputError(
+            f"{table.source} has two columns named '{twice}', but for blanks around the name"
+        )
     changed = sum(a != b for a, b in zip(names, table.frame.columns, strict=True))
     blanks = {"": changed} if changed else {}
     frame = table.frame.rename(dict(zip(table.frame.columns, names, strict=True)))
@@ -95,9 +105,13 @@ def _parse_csv(source: str, raw: bytes) -> pl.DataFrame:
         }
         guess = next((what for mark, what in kind.items() if raw.startswith(mark)), None)
         if guess:
-            raise InputError(f"{source} is {guess}, not CSV; save it as UTF-8 CSV, or name it by its kind") from error
+            raise InputError(
+                f"{source} is {guess}, not CSV; save it as UTF-8 CSV, or name it by its kind"
+            ) from error
         line = raw[: error.start].count(b"\n") + 1
-        raise InputError(f"{source}, line {line}: the text is not UTF-8; save the file as UTF-8 CSV") from error
+        raise InputError(
+            f"{source}, line {line}: the text is not UTF-8; save the file as UTF-8 CSV"
+        ) from error
     try:
         header = next(csv.reader(io.StringIO(text, newline="")), [])
     except csv.Error as error:
@@ -105,7 +119,9 @@ def _parse_csv(source: str, raw: bytes) -> pl.DataFrame:
     mark = next((m for m in (";", "\t") if len(header) == 1 and m in header[0]), None)
     if mark:
         what = "semicolons" if mark == ";" else "tabs"
-        raise InputError(f"{source}: the columns are separated by {what}; save the file with commas")
+        raise InputError(
+            f"{source}: the columns are separated by {what}; save the file with commas"
+        )
     if "\n" not in text and "\r" in text:
         text = text.replace("\r", "\n")
         header = next(csv.reader(io.StringIO(text, newline="")), [])
@@ -119,9 +135,13 @@ def _parse_csv(source: str, raw: bytes) -> pl.DataFrame:
     text = text.rstrip("\r\n")
     first, last = text[: text.find("\n")], text[text.rfind("\n") + 1 :]
     if '"' not in first + last and last.count(",") < first.count(","):
-        raise InputError(f"{source} is cut off: its last line '{last}' has fewer values than the header has columns")
+        raise InputError(
+            f"{source} is cut off: its last line '{last}' has fewer values than the header has columns"
+        )
     try:
-        return pl.read_csv(text.encode(), infer_schema=False, new_columns=header)  # polars keeps "" in a quoted header
+        return pl.read_csv(
+            text.encode(), infer_schema=False, new_columns=header
+        )  # polars keeps "" in a quoted header
     except pl.exceptions.PolarsError as error:
         raise InputError(f"{source} is not a regular CSV table: {_first_line(error)}") from error
 
@@ -130,11 +150,15 @@ def _parse_parquet(source: str, raw: bytes) -> pl.DataFrame:
     try:
         return pl.read_parquet(raw)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"{source} is not a complete Parquet file: {_first_line(error)}") from error
+        raise InputError(
+            f"{source} is not a complete Parquet file: {_first_line(error)}"
+        ) from error
 
 
 def parquet_frame(path: Path) -> pl.DataFrame:
-    """A Parquet file that pathfuse wrote; the path is taken as it stands, and ``[1]`` in it is not a pattern.
+    """A Parquet file that pathfuse wrote.
+
+    The path is taken as it stands, and ``[1]`` in it is not a pattern.
 
     Raises:
         OSError: It cannot be read.
@@ -179,7 +203,11 @@ def table_in_memory(name: str, frame: Any) -> Table:
         raise InputError(f"{name} is not a pandas or polars data frame but {type(frame).__name__}")
     try:
         polars = nw.from_native(frame, eager_only=True).to_polars()
-    except (TypeError, ValueError, nw.exceptions.NarwhalsError) as error:  # two columns of one name, mixed types
+    except (
+        TypeError,
+        ValueError,
+        nw.exceptions.NarwhalsError,
+    ) as error:  # two columns of one name, mixed types
         raise InputError(f"{name} is not a regular data frame: {_first_line(error)}") from error
     if polars.height == 0:
         raise InputError(f"{name} has no row")
@@ -193,14 +221,18 @@ def text_column(table: Table, column: str) -> list[str | None]:
         InputError: The column is missing, or holds lists or the like.
     """
     if column not in table.frame.columns:
-        raise InputError(f"{table.source} has no column '{column}'; its columns are {', '.join(table.frame.columns)}")
+        raise InputError(
+            f"{table.source} has no column '{column}'; its columns are {', '.join(table.frame.columns)}"
+        )
     series = table.frame[column]
     try:
         if series.dtype.is_nested():
             raise InputError(f"{table.source}, column '{column}': {series.dtype} is not text")
         values: list[str | None] = series.cast(pl.String).to_list()
     except pl.exceptions.PolarsError as error:
-        raise InputError(f"{table.source}, column '{column}': {series.dtype} is not text") from error
+        raise InputError(
+            f"{table.source}, column '{column}': {series.dtype} is not text"
+        ) from error
     return [None if value is None or value == "" else value for value in values]
 
 
@@ -213,7 +245,9 @@ def id_column(table: Table, unique: bool = True) -> list[str]:
     values = text_column(table, "sample_id")
     ids = [value for value in values if value is not None]
     if len(ids) < len(values):
-        raise InputError(f"{table.source}, column 'sample_id': row {values.index(None) + 1} is empty")
+        raise InputError(
+            f"{table.source}, column 'sample_id': row {values.index(None) + 1} is empty"
+        )
     if unique and len(set(ids)) < len(ids):
         seen: set[str] = set()
         twice = next(value for value in ids if value in seen or seen.add(value))  # type: ignore[func-returns-value]
@@ -237,5 +271,7 @@ def number_column(table: Table, column: str, ids: list[str]) -> Any:
     wrong = (series.is_not_null() & numbers.is_null()).arg_true()
     if len(wrong):
         row = int(wrong[0])
-        raise InputError(f"{table.source}, column '{column}', sample '{ids[row]}': '{series[row]}' is not a number")
+        raise InputError(
+            f"{table.source}, column '{column}', sample '{ids[row]}': '{series[row]}' is not a number"
+        )
     return numbers.fill_null(float("nan")).to_numpy()

@@ -34,12 +34,14 @@ _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 
 @contextmanager
 def new_folder(out: Path, force: bool = False) -> Iterator[Path]:
-    """A folder to fill, which becomes ``out`` when the block ends well and vanishes when it does not.
+    """A folder to fill, which becomes ``out`` when the block ends well and vanishes when it does
+    not.
 
     What another run wrote to ``out`` in the meantime is replaced only with ``force``.
 
     Raises:
-        InputError: ``out`` exists and may not be replaced (see ``check_out``), or its place cannot be written.
+        InputError: ``out`` exists and may not be replaced (see ``check_out``), or its place cannot
+            be written.
     """
     refuse_link(out)
     out = out.resolve()
@@ -63,13 +65,17 @@ def _partial(out: Path) -> Path:
         except FileNotFoundError:  # another run that tried the place took the parent away again
             continue
         except OSError as error:
-            raise InputError(f"the output {out} cannot be written: {error.strerror or error}") from error
+            raise InputError(
+                f"the output {out} cannot be written: {error.strerror or error}"
+            ) from error
         return partial
     raise InputError(f"the output {out} cannot be written: {out.parent} vanishes")
 
 
 def _put(partial: Path, out: Path, force: bool) -> None:
-    """Renames a complete folder to its place; what stands there goes only with ``force``, and after that.
+    """Renames a complete folder to its place.
+
+    What stands there goes only with ``force``, and after that.
 
     Renaming a folder onto one that is not empty fails: nothing is replaced unseen.
     """
@@ -81,7 +87,9 @@ def _put(partial: Path, out: Path, force: bool) -> None:
                 return
             except OSError as error:
                 if error.errno not in _TAKEN:
-                    raise InputError(f"the output {out} cannot be written: {error.strerror or error}") from error
+                    raise InputError(
+                        f"the output {out} cannot be written: {error.strerror or error}"
+                    ) from error
             if not force:
                 raise InputError(_overtaken(out))
             if _may_go(out):
@@ -100,7 +108,9 @@ def _put(partial: Path, out: Path, force: bool) -> None:
 
 
 def _may_go(out: Path) -> bool:
-    """Whether what stands at an output may be replaced; False if another run put something else there meanwhile.
+    """Whether what stands at an output may be replaced.
+
+    False if another run put something else there meanwhile.
 
     Raises:
         InputError: It holds what pathfuse did not write.
@@ -149,7 +159,9 @@ def add_to_list(file: Path) -> None:
 
 
 def _sweep(out: Path) -> None:
-    """Puts right what killed runs left beside ``out``: an old result comes back, half-written ones go."""
+    """Puts right what killed runs left beside ``out``: an old result comes back, half-written ones
+    go.
+    """
     if not Path("/proc/self").exists():
         return  # no way to tell whether their process still runs
     try:
@@ -168,14 +180,17 @@ def _sweep(out: Path) -> None:
             leftover.unlink()
 
 
-def check_table(path: Path, force: bool, inputs: Sequence[Path] | None = None, column: str | None = None) -> None:
+def check_table(
+    path: Path, force: bool, inputs: Sequence[Path] | None = None, column: str | None = None
+) -> None:
     """Refuses a bad place for a table, before any work is done; see ``check_file``.
 
     Args:
         path: Where it is to be written.
         force: Whether one that stands there may be replaced.
         inputs: Files that are read, and folders that hold such.
-        column: The first column of the tables that are written here; a file with another is somebody else's.
+        column: The first column of the tables that are written here; a file with another is
+            somebody else's.
 
     Raises:
         InputError: The suffix is neither .csv nor .parquet, or the place is bad.
@@ -198,10 +213,12 @@ def write_file(frame: pl.DataFrame, path: Path, force: bool = False, alike: bool
         frame: The table.
         path: Where to.
         force: Whether a file that stands there is replaced.
-        alike: Replace only a table with the same columns: another is somebody else's, or of another model.
+        alike: Replace only a table with the same columns: another is somebody else's, or of another
+            model.
 
     Raises:
-        InputError: The suffix is neither, the file exists and may not be replaced, or it cannot be written.
+        InputError: The suffix is neither, the file exists and may not be replaced, or it cannot be
+            written.
     """
     check_table(path, force)
     if alike and path.exists() and column_names(path) != frame.columns:
@@ -212,7 +229,9 @@ def write_file(frame: pl.DataFrame, path: Path, force: bool = False, alike: bool
     _one_file(path, force, lambda partial: write_table(frame, partial, path.suffix.lower()))
 
 
-def write_text_file(text: str, file: Path, force: bool = False, suffixes: Sequence[str] | None = None) -> None:
+def write_text_file(
+    text: str, file: Path, force: bool = False, suffixes: Sequence[str] | None = None
+) -> None:
     """Writes one file of text, beside and renamed.
 
     Args:
@@ -227,7 +246,9 @@ def write_text_file(text: str, file: Path, force: bool = False, suffixes: Sequen
     _one_file(file, force, lambda partial: partial.write_text(text, encoding="utf-8"), suffixes)
 
 
-def _one_file(file: Path, force: bool, fill: Callable[[Path], object], suffixes: Sequence[str] | None = None) -> None:
+def _one_file(
+    file: Path, force: bool, fill: Callable[[Path], object], suffixes: Sequence[str] | None = None
+) -> None:
     """A file to fill, which becomes ``file`` when that ends well."""
     _sweep(file)
     check_file(file, force, suffixes=suffixes)
@@ -240,7 +261,9 @@ def _one_file(file: Path, force: bool, fill: Callable[[Path], object], suffixes:
         else:
             _link(partial, file)
     except OSError as error:
-        raise InputError(f"the output {file} cannot be written: {error.strerror or error}") from error
+        raise InputError(
+            f"the output {file} cannot be written: {error.strerror or error}"
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
 
@@ -275,18 +298,23 @@ def usual_mode(file: Path) -> Iterator[None]:
 def write_table(frame: pl.DataFrame, path: Path, suffix: str | None = None) -> None:
     """CSV or Parquet by suffix; the same frame gives the same bytes.
 
-    CSV has no lists: they become text like ``a|b``, and a bar inside a name gets a backslash before it.
+    CSV has no lists: they become text like ``a|b``, and a bar inside a name gets a backslash before
+    it.
     """
     if (suffix or path.suffix.lower()) == ".csv":
         escaped = pl.element().str.replace_all("|", "\\|", literal=True)
-        frame.with_columns(pl.col(pl.List(pl.String)).list.eval(escaped).list.join("|")).write_csv(path)
+        frame.with_columns(pl.col(pl.List(pl.String)).list.eval(escaped).list.join("|")).write_csv(
+            path
+        )
     else:
         frame.write_parquet(path, compression="zstd", statistics=False)
 
 
 def write_json(content: Any, path: Path) -> None:
     """Indented JSON; NaN is refused, since it is not a JSON."""
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+    )
 
 
 def write_json_file(content: Any, file: Path, force: bool = True) -> None:

@@ -24,7 +24,9 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # yaml has no types
             if not isinstance(key, Hashable):
                 continue  # the parser refuses it itself
             if key in lines:
-                raise InputError(f"line {line}: the key '{key}' stands in line {lines[key]} already")
+                raise InputError(
+                    f"line {line}: the key '{key}' stands in line {lines[key]} already"
+                )
             lines[key] = line
         content: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
         return content

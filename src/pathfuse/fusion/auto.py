@@ -2,9 +2,10 @@
 
 See docs/design/fusion.md, section 4.
 
-Choosing one method by inner cross-validation is noise with a hundred patients. The council weighs the methods' held-out
-predictions with a static product, shrunk towards equal weights, and multiplies the refitted methods with those weights
-(super learner: van der Laan, Polley & Hubbard 2007, with a logarithmic in place of a linear pool).
+Choosing one method by inner cross-validation is noise with a hundred patients. The council weighs
+the methods' held-out predictions with a static product, shrunk towards equal weights, and
+multiplies the refitted methods with those weights (super learner: van der Laan, Polley & Hubbard
+2007, with a logarithmic in place of a linear pool).
 """
 
 from abc import abstractmethod
@@ -27,7 +28,8 @@ from pathfuse.types import Params, Weights
 class Council(Fusion[E]):
     """Weighted product of the methods, weighed on their held-out predictions.
 
-    A family says what its product is, how it is weighed, and how predictions become the experts of a further product.
+    A family says what its product is, how it is weighed, and how predictions become the experts of
+    a further product.
 
     Args:
         endpoint: Whose methods vote.
@@ -107,8 +109,8 @@ class Council(Fusion[E]):
     def from_fitted(self, fitted: FittedMethods[E], experts: E, truth: Truth) -> Self:
         """Weighs methods that are fitted already.
 
-        Methods whose fit-row NLL lies above the best expert's are dropped, worst first, until the certificate holds;
-        the best expert itself, who is a method, never has to be.
+        Methods whose fit-row NLL lies above the best expert's are dropped, worst first, until the
+        certificate holds; the best expert itself, who is a method, never has to be.
         """
         voting = fitted.voting
         self.inner_scores_ = {name: fitted.scores[name] for name in voting}
@@ -124,8 +126,12 @@ class Council(Fusion[E]):
             worse = [name for name in members if not own[name].holds]
             if self.certificate_.holds or len(members) == 1:
                 return self
-            # All remaining methods hold but their sharpened product does not: go down to the best expert.
-            worst = max(worse or [n for n in members if n != "best_expert"], key=lambda name: own[name].fused)
+            # All remaining methods hold but their sharpened product does not: go down to the best
+            # expert.
+            worst = max(
+                worse or [n for n in members if n != "best_expert"],
+                key=lambda name: own[name].fused,
+            )
             members.remove(worst)
             dropped.append(worst)
 
@@ -135,27 +141,35 @@ class Council(Fusion[E]):
             self.council_ = self.council_of(self.alone())
             self.presence_ = self.members_[members[0]].presence_
             return
-        params = self.weigh_members([fitted.held_out[name] for name in members], fitted.truth, self.seed)
+        params = self.weigh_members(
+            [fitted.held_out[name] for name in members], fitted.truth, self.seed
+        )
         self.council_ = self.council_of(params)
         hidden = ([fitted.hidden[name][v] for name in members] for v in range(len(fitted.seen)))
         predicted = [self.pooled(self.council_, predictions) for predictions in hidden]
-        self.presence_ = fit_presence(self.family, fitted.seen, predicted, fitted.inner, fitted.truth)
+        self.presence_ = fit_presence(
+            self.family, fitted.seen, predicted, fitted.inner, fitted.truth
+        )
 
     def _corrected(self, predictions: Sequence[Prediction], experts: E) -> Prediction:
         first = next(iter(self.members_.values()))
         complete = first.completed(experts, first.params_)
-        return self.family.corrected(self.pooled(self.council_, predictions), complete, self.presence_)
+        return self.family.corrected(
+            self.pooled(self.council_, predictions), complete, self.presence_
+        )
 
     def combine(self, experts: E) -> Prediction:
         """See ``Fusion``."""
         members: dict[str, Method[E]] = self._need("members_")
-        return self._corrected([method.pool(experts, method.params_) for method in members.values()], experts)
+        return self._corrected(
+            [method.pool(experts, method.params_) for method in members.values()], experts
+        )
 
     def weigh(self, experts: E) -> Weights:
         """The effective weights: each member's sharpness x weights, weighed by the council.
 
-        Exact where all members are products, since a product of products is one; of stacking, which has no weights, the
-        share of the coefficients stands for them.
+        Exact where all members are products, since a product of products is one; of stacking, which
+        has no weights, the share of the coefficients stands for them.
         """
         members: dict[str, Method[E]] = self._need("members_")
         powers = np.zeros(experts.scored.shape)

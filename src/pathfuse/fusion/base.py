@@ -31,7 +31,8 @@ class Fusion(BaseEstimator, ABC, Generic[E]):  # type: ignore[misc]
 
     name: ClassVar[str]
     summary: ClassVar[str]
-    """What it is, in one line that goes on from "The fused prediction was"; reports and the documentation print it."""
+    """What it is, in one line that goes on from "The fused prediction was"; reports and the
+    documentation print it."""
     references: ClassVar[tuple[Reference, ...]] = ()
     """The works it rests on."""
     family: ClassVar[AnyFamily]

@@ -1,8 +1,10 @@
-"""The guarantee, computed and never assumed: on the fit rows the fusion is no worse than the best expert.
+"""The guarantee, computed and never assumed: on the fit rows the fusion is no worse than the best
+expert.
 
-LogitProd proves that the optimal product is no worse than the best expert on the training objective, because one-hot
-weights are in the family. That is a statement about an optimum; this file checks the fusion that was actually reached.
-It speaks about the fit rows and is no evidence about new patients.
+LogitProd proves that the optimal product is no worse than the best expert on the training
+objective, because one-hot weights are in the family. That is a statement about an optimum; this
+file checks the fusion that was actually reached. It speaks about the fit rows and is no evidence
+about new patients.
 """
 
 from collections.abc import Sequence
@@ -29,11 +31,13 @@ class Certificate:
 
     fused: float
     experts: tuple[float, ...]
-    """Per expert, over all fit rows; where it is absent, the best expert that did score the row stands in."""
+    """Per expert, over all fit rows; where it is absent, the best expert that did score the row
+    stands in."""
     n_scored: tuple[int, ...]
     """Fit rows that each expert scored."""
     fallback: str | None = None
-    """What the fit fell back to because the optimiser ended above the best expert; None: it did not."""
+    """What the fit fell back to because the optimiser ended above the best expert; None: it did
+    not."""
     objective: str = "nll"
 
     @property

@@ -1,4 +1,6 @@
-"""``choose``: the one method that inner cross-validation prefers (discrete super learner; van der Laan et al. 2007)."""
+"""``choose``: the one method that inner cross-validation prefers (discrete super learner; van der
+Laan et al. 2007).
+"""
 
 from typing import Self
 
@@ -28,7 +30,8 @@ class Choice(Fusion[E]):
 
     name = "choose"
     summary = (
-        "the one of the methods named next with the lowest held-out negative log-likelihood in inner cross-validation"
+        "the one of the methods named next with the lowest held-out negative log-likelihood in "
+        "inner cross-validation"
     )
     references = (VANDERLAAN_2007,)
     chosen_: Method[E]
@@ -41,12 +44,16 @@ class Choice(Fusion[E]):
     def fit_experts(self, experts: E, truth: Truth, groups: np.ndarray) -> Self:
         """Fits all methods, then picks."""
         methods: list[Method[E]] = new_methods(self.seed, self.endpoint)
-        return self.from_fitted(fit_methods(methods, experts, truth, groups, self.seed, self.n_jobs))
+        return self.from_fitted(
+            fit_methods(methods, experts, truth, groups, self.seed, self.n_jobs)
+        )
 
     def from_fitted(self, fitted: FittedMethods[E]) -> Self:
         """Picks among methods that are fitted already."""
         self.inner_scores_ = {name: fitted.scores[name] for name in fitted.voting}
-        self.chosen_ = fitted.members[min(self.inner_scores_, key=lambda name: self.inner_scores_[name])]
+        self.chosen_ = fitted.members[
+            min(self.inner_scores_, key=lambda name: self.inner_scores_[name])
+        ]
         self.certificate_ = self.chosen_.certificate_
         return self
 

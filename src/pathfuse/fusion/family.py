@@ -1,7 +1,9 @@
 """A family: the kind of predictions that are fused, and what differs between kinds.
 
-Methods of all families share one inner cross-validation, one council and one store. What they predict is an array with
-a row per sample: log-probabilities of the outcomes (categorical), or means, then variances of the targets (Gaussian).
+Methods of all families share one inner cross-validation, one council and one store. What they
+predict is an array with
+a row per sample: log-probabilities of the outcomes (categorical), or means, then variances of the
+targets (Gaussian).
 """
 
 from abc import ABC, abstractmethod
@@ -43,7 +45,9 @@ class ExpertTable(Protocol):
 
     @property
     def can_hide(self) -> bool:
-        """Whether experts may be hidden from samples, and what is left is as if they had never been there."""
+        """Whether experts may be hidden from samples, and what is left is as if they had never been
+        there.
+        """
         ...
 
     def rows(self, index: np.ndarray) -> Self:
@@ -76,7 +80,9 @@ class Family(ABC, Generic[E]):
 
     @abstractmethod
     def chain_scores(self, experts: E, truth: Truth) -> Float[np.ndarray, " expert"]:
-        """The score of each expert over all rows, where it is absent with the best expert that is there."""
+        """The score of each expert over all rows, where it is absent with the best expert that is
+        there.
+        """
 
     @abstractmethod
     def strata(self, truth: Truth) -> Int[np.ndarray, " sample"]:
@@ -94,9 +100,14 @@ class Family(ABC, Generic[E]):
 
     @abstractmethod
     def corrected(self, predicted: Prediction, experts: E, presence: Params) -> Prediction:
-        """Predictions of samples that lack an expert, as sure as the others deserve; the rest as they are."""
+        """Predictions of samples that lack an expert, as sure as the others deserve.
 
-    def certify(self, predicted: Prediction, experts: E, truth: Truth, fallback: str | None = None) -> Certificate:
+        The rest as they are.
+        """
+
+    def certify(
+        self, predicted: Prediction, experts: E, truth: Truth, fallback: str | None = None
+    ) -> Certificate:
         """The certificate of a fusion's fit-row predictions."""
         return Certificate(
             fused=self.score(predicted, truth),

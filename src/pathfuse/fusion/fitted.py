@@ -11,7 +11,14 @@ from pathfuse.errors import InputError
 from pathfuse.fusion.family import E, Prediction, Truth
 from pathfuse.fusion.inner_cv import inner_folds
 from pathfuse.fusion.method import Method
-from pathfuse.fusion.out_of_fold import Tick, no_tick, out_of_fold, path_to_best, predict_views, score_settings
+from pathfuse.fusion.out_of_fold import (
+    Tick,
+    no_tick,
+    out_of_fold,
+    path_to_best,
+    predict_views,
+    score_settings,
+)
 from pathfuse.fusion.presence import View, fit_presence, views
 from pathfuse.types import Index
 
@@ -67,7 +74,8 @@ def fit_methods(
         tick: Called as the work goes on.
 
     Raises:
-        InputError: Nothing can be held out: all fit rows belong to one patient, or no outcome occurs twice.
+        InputError: Nothing can be held out: all fit rows belong to one patient, or no outcome
+            occurs twice.
     """
     family = methods[0].family
     folds = inner_folds(family.strata(truth), groups, seed)

@@ -1,7 +1,7 @@
 """Inner cross-validation: every choice that a fusion makes is made on rows it was not fitted on.
 
-Folds are grouped by patient, stratified by outcome where there are classes, and the same for all methods of both
-families.
+Folds are grouped by patient, stratified by outcome where there are classes, and the same for all
+methods of both families.
 """
 
 import warnings
@@ -15,10 +15,11 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from pathfuse.types import Index, Observed
 
 SMALL, LARGE = 500, 2_000
-"""Below 500 rows: 5 repeats of 10 folds, since a fifth of few rows is dear and one division of them is noise;
-below 2,000 rows 2 repeats of 5 folds; then 5 folds once."""
+"""Below 500 rows: 5 repeats of 10 folds, since a fifth of few rows is dear and one division of them
+is noise; below 2,000 rows 2 repeats of 5 folds; then 5 folds once."""
 MAX_ROWS = 20_000
-"""Choices are made on a stratified subsample of this size; the chosen method is then fitted on all rows."""
+"""Choices are made on a stratified subsample of this size; the chosen method is then fitted on all
+rows."""
 
 Groups = Int[np.ndarray, " sample"]
 
@@ -59,12 +60,16 @@ def inner_folds(strata: Int[np.ndarray, " sample"], groups: Groups, seed: int) -
             warnings.simplefilter("ignore", UserWarning)
             rows = np.sort(next(iter(parts.split(rows, strata, groups)))[1])
     strata, groups = strata[rows], groups[rows]
-    n_splits = min(10 if len(rows) < SMALL else 5, len(np.unique(groups)), int(np.bincount(strata).max()))
+    n_splits = min(
+        10 if len(rows) < SMALL else 5, len(np.unique(groups)), int(np.bincount(strata).max())
+    )
     if n_splits < 2:
         return None
     splits = []
     for repeat in range(5 if len(rows) < SMALL else 2 if len(rows) < LARGE else 1):
-        with warnings.catch_warnings():  # scikit-learn warns of classes rarer than the folds: expected and harmless
+        with (
+            warnings.catch_warnings()
+        ):  # scikit-learn warns of classes rarer than the folds: expected and harmless
             warnings.simplefilter("ignore", UserWarning)
             parts = _splitter(groups, n_splits, seed + repeat).split(rows, strata, groups)
             splits.append([(train, test) for train, test in parts if len(train) and len(test)])

@@ -1,7 +1,8 @@
 """A method: something with parameters, whose one setting is chosen by inner cross-validation.
 
-A method says which settings it could take (``candidates``), how it is fitted along them (``fit_path``), and how fitted
-parameters pool experts (``pool``) and weigh them (``share``). Everything else is here, once, for all families.
+A method says which settings it could take (``candidates``), how it is fitted along them
+(``fit_path``), and how fitted parameters pool experts (``pool``) and weigh them (``share``).
+Everything else is here, once, for all families.
 """
 
 from abc import abstractmethod
@@ -29,7 +30,8 @@ class Method(Fusion[E]):
     """
 
     in_council: ClassVar[bool] = True
-    """Whether it votes in ``auto`` and may be what ``choose`` picks; where not, it is fitted and judged beside them."""
+    """Whether it votes in ``auto`` and may be what ``choose`` picks; where not, it is fitted and
+    judged beside them."""
     endpoints: ClassVar[tuple[str, ...]] = ()
     """The endpoints that it is for; none named: every one of its family."""
     fits: ClassVar[bool] = True
@@ -48,7 +50,9 @@ class Method(Fusion[E]):
         return (0.0,)
 
     def at_edge(self, n_samples: int) -> bool:
-        """Whether the chosen setting is the one that shrinks least: an even weaker one might have been chosen."""
+        """Whether the chosen setting is the one that shrinks least: an even weaker one might have
+        been chosen.
+        """
         candidates = self.candidates(n_samples)
         return self.open_end and len(candidates) > 1 and self.setting_ == candidates[-1]
 
@@ -88,10 +92,14 @@ class Method(Fusion[E]):
             seen = views(inner, self.seed)
             narrowed = inner.n_columns < experts.n_columns
             predicted = predict_views(self, seen, inner, known, folds, narrowed=narrowed)
-            self.learn_presence(fit_presence(self.family, seen, predicted, inner, known), experts, truth)
+            self.learn_presence(
+                fit_presence(self.family, seen, predicted, inner, known), experts, truth
+            )
         return self
 
-    def refit(self, experts: E, truth: Truth, path: Sequence[float], scores: dict[float, float]) -> Self:
+    def refit(
+        self, experts: E, truth: Truth, path: Sequence[float], scores: dict[float, float]
+    ) -> Self:
         """Fits on all rows at the last setting of ``path`` and checks the guarantee."""
         self.setting_, self.scores_, self.presence_ = path[-1], scores, {}
         self.params_ = self.fit_last(experts, truth, path)
@@ -99,13 +107,17 @@ class Method(Fusion[E]):
         if not self.certificate_.holds:
             for name, params in self.safeguards(experts, truth):
                 self.params_ = params
-                self.certificate_ = self.family.certify(self.pool(experts, params), experts, truth, name)
+                self.certificate_ = self.family.certify(
+                    self.pool(experts, params), experts, truth, name
+                )
                 if self.certificate_.holds:
                     break
         return self
 
     def learn_presence(self, presence: Params, experts: E, truth: Truth) -> None:
-        """Takes the correction for absent experts, unless it would break the guarantee on the fit rows."""
+        """Takes the correction for absent experts, unless it would break the guarantee on the fit
+        rows.
+        """
         self.presence_ = presence
         if experts.scored.all():
             return
@@ -119,10 +131,14 @@ class Method(Fusion[E]):
     def combine(self, experts: E) -> Prediction:
         """The fused prediction of samples."""
         params: Params = self._need("params_")
-        return self.family.corrected(self.pool(experts, params), self.completed(experts, params), self.presence_)
+        return self.family.corrected(
+            self.pool(experts, params), self.completed(experts, params), self.presence_
+        )
 
     def completed(self, experts: E, params: Params) -> E:
-        """The experts with what the fit learned about them, where they do not say all that is needed."""
+        """The experts with what the fit learned about them, where they do not say all that is
+        needed.
+        """
         return experts
 
     def sharpness(self, params: Params) -> np.ndarray:
@@ -130,13 +146,17 @@ class Method(Fusion[E]):
         return np.exp(params.get("log_sharpness", np.zeros(())))
 
     def exponents(self, experts: E) -> Weights:
-        """The powers to which the experts are raised before absent ones are allowed for: sharpness x weight."""
+        """The powers to which the experts are raised before absent ones are allowed for: sharpness
+        x weight.
+        """
         params: Params = self._need("params_")
         return np.asarray(self.sharpness(params) * self.share(experts, params))
 
     def weigh(self, experts: E) -> Weights:
         """Weights of the experts in each sample."""
-        return normalised(corrected_exponents(self.exponents(experts), experts.scored, self.presence_))
+        return normalised(
+            corrected_exponents(self.exponents(experts), experts.scored, self.presence_)
+        )
 
 
 AnyMethod: TypeAlias = Method[Any]

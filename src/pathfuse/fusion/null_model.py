@@ -1,7 +1,9 @@
-"""``null_model``: the prediction that knows nothing of a sample, from the fit rows' truths alone. No competitor.
+"""``null_model``: the prediction that knows nothing of a sample, from the fit rows' truths alone.
 
-It says the same of every sample, so whoever is not better than it has learned nothing. It enters no fitted, no council
-and no ranking.
+No competitor.
+
+It says the same of every sample, so whoever is not better than it has learned nothing. It enters no
+fitted, no council and no ranking.
 """
 
 import numpy as np
@@ -18,9 +20,10 @@ STEPS, TOLERANCE = 5000, 1e-12
 def null_log_prob(observed: Observed) -> Float[np.ndarray, " outcome"]:
     """The distribution over outcomes with the highest likelihood on some rows: class frequencies.
 
-    Where only a set of outcomes is known (a censored patient outlived some bins), it is the nonparametric maximum
-    likelihood estimate, found by its self-consistency (Turnbull 1976); for right-censored follow-up that is the
-    Kaplan-Meier estimate on the bins. An outcome that no row has counts as half a row, so that its log is finite.
+    Where only a set of outcomes is known (a censored patient outlived some bins), it is the
+    nonparametric maximum likelihood estimate, found by its self-consistency (Turnbull 1976); for
+    right-censored follow-up that is the Kaplan-Meier estimate on the bins. An outcome that no row
+    has counts as half a row, so that its log is finite.
 
     Args:
         observed: The observed sets, (sample, outcome), at least one row.

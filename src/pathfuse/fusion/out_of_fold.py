@@ -35,7 +35,8 @@ def out_of_fold(
 ) -> list[HeldOut]:
     """Held-out predictions of each method at each of its settings, on the same folds for all.
 
-    Runs through ``joblib.Parallel``: the caller's ``parallel_config`` chooses the backend; results do not depend on it.
+    Runs through ``joblib.Parallel``: the caller's ``parallel_config`` chooses the backend; results
+    do not depend on it.
 
     Args:
         methods: Unfitted; of one family.
@@ -45,12 +46,21 @@ def out_of_fold(
         n_jobs: Processes, as in joblib.
         tick: Called as the work goes on.
     """
-    jobs = [(m, r, train, test) for m in methods for r, split in enumerate(folds.splits) for train, test in split]
-    parts = in_parallel(n_jobs, (delayed(_one_fold)(m, inner, truth, train, test) for m, _, train, test in jobs))
+    jobs = [
+        (m, r, train, test)
+        for m in methods
+        for r, split in enumerate(folds.splits)
+        for train, test in split
+    ]
+    parts = in_parallel(
+        n_jobs, (delayed(_one_fold)(m, inner, truth, train, test) for m, _, train, test in jobs)
+    )
     shape = (len(folds.splits), inner.n_samples, inner.n_columns)
     results = [np.full((len(m.candidates(inner.n_samples)), *shape), np.nan) for m in methods]
     position = {id(m): i for i, m in enumerate(methods)}
-    for done, ((method, repeat, _, test), (part, tally)) in enumerate(zip(jobs, parts, strict=True), start=1):
+    for done, ((method, repeat, _, test), (part, tally)) in enumerate(
+        zip(jobs, parts, strict=True), start=1
+    ):
         absorb(tally)
         results[position[id(method)]][:, repeat, test] = part
         tick(done / len(jobs))
@@ -69,12 +79,19 @@ def _one_fold(
 
 
 def predict_views(
-    method: "Method[E]", seen: Sequence[View[E]], inner: E, truth: Truth, folds: InnerFolds, *, narrowed: bool
+    method: "Method[E]",
+    seen: Sequence[View[E]],
+    inner: E,
+    truth: Truth,
+    folds: InnerFolds,
+    *,
+    narrowed: bool,
 ) -> list[Prediction]:
-    """What a fitted method predicts of views of its fit rows, held out in the first repeat of the inner folds.
+    """What a fitted method predicts of views of its fit rows, held out in the first repeat of the
+    inner folds.
 
-    Above ``LARGE`` rows, and for methods without anything to fit, by one fit on all of them: it has seen too many rows,
-    or learned too little, to know one of them.
+    Above ``LARGE`` rows, and for methods without anything to fit, by one fit on all of them: it has
+    seen too many rows, or learned too little, to know one of them.
 
     Args:
         method: Fitted.

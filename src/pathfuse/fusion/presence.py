@@ -1,15 +1,16 @@
 """Absent experts: what is left must be as sharp as what is left deserves.
 
-A product of five experts that agree sharpens all five; when a sample has one of them, the same sharpness makes that one
-over-confident. So each method learns, for every set of present experts S, how far to trust itself and how far the equal
-product u_S of those that are present:
+A product of five experts that agree sharpens all five; when a sample has one of them, the same
+sharpness makes that one over-confident. So each method learns, for every set of present experts S,
+how far to trust itself and how far the equal product u_S of those that are present:
 
     log q = a_S * log q_S + b_S * log u_S - log Z,     a_S, b_S >= 0              (categorical)
     precision = a_S / v_S + b_S / u_S, and the mean weighed by the two terms      (Gaussian)
 
-on held-out rows of the fit set from which the other experts are hidden. (a, b) = (1, 0) is the method as it is, (0, 1)
-the equal product: neither can be much better on new rows than what is chosen. With more than ``MAX_EXPERTS`` experts
-there are too many sets, and their number of experts stands for them.
+on held-out rows of the fit set from which the other experts are hidden. (a, b) = (1, 0) is the
+method as it is, (0, 1)
+the equal product: neither can be much better on new rows than what is chosen. With more than
+``MAX_EXPERTS`` experts there are too many sets, and their number of experts stands for them.
 """
 
 from collections.abc import Sequence
@@ -29,8 +30,9 @@ MAX_ROWS = 500
 MIN_ROWS = 10
 """A set that fewer fit rows could show is left to the equal product."""
 PRIOR_ROWS = 20.0
-"""Pseudo-observations drawn from the equal product (as in ``fusion.categorical.anchor``): chosen among 2, 20,
-40 and 80 on five development studies, where it costs the least while no set is much worse than the equal product."""
+"""Pseudo-observations drawn from the equal product (as in ``fusion.categorical.anchor``): chosen
+among 2, 20, 40 and 80 on five development studies, where it costs the least while no set is much
+worse than the equal product."""
 
 
 def group_of(present: Present) -> Int[np.ndarray, " sample"]:
@@ -69,7 +71,8 @@ def hide_all_but(present: Present, seed: int) -> list[Hidden]:
 
     Args:
         present: Who scored the rows.
-        seed: Of the rows that are taken where there are many, and of who is hidden where sets are counted.
+        seed: Of the rows that are taken where there are many, and of who is hidden where sets are
+            counted.
     """
     known = known_experts(present)
     n, n_experts = len(present), len(known)
@@ -106,7 +109,11 @@ def views(experts: E, seed: int) -> list[View[E]]:
 
 
 def fit_presence(
-    family: AnyFamily, seen: Sequence[View[E]], predictions: Sequence[Prediction], experts: E, truth: Truth
+    family: AnyFamily,
+    seen: Sequence[View[E]],
+    predictions: Sequence[Prediction],
+    experts: E,
+    truth: Truth,
 ) -> Params:
     """The two numbers of every group.
 
@@ -118,7 +125,8 @@ def fit_presence(
         truth: Of the same rows.
 
     Returns:
-        ``group``, Int; ``own`` (a) and ``equal`` (b), Float, each (group,); ``known``, Int: the experts that count.
+        ``group``, Int; ``own`` (a) and ``equal`` (b), Float, each (group,); ``known``, Int: the
+        experts that count.
     """
     own, equal = np.array(family.fit_pairs(seen, predictions, experts, truth)).reshape(-1, 2).T
     groups = np.array([view.group for view in seen], dtype=np.int64)

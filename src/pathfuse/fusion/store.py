@@ -23,7 +23,9 @@ FAMILIES: dict[str, AnyFamily] = {family.name: family for family in (CATEGORICAL
 def dump(fusion: AnyFusion) -> tuple[dict[str, Any], Tensors]:
     """A fitted fusion as a JSON-ready description and its arrays, keyed ``part/part/name``."""
     # The number of processes changes no result, so it is no part of the model.
-    options = {name: value for name, value in fusion.get_params(deep=False).items() if name != "n_jobs"}
+    options = {
+        name: value for name, value in fusion.get_params(deep=False).items() if name != "n_jobs"
+    }
     content: dict[str, Any] = {
         "method": fusion.name,
         "options": options,
@@ -33,7 +35,10 @@ def dump(fusion: AnyFusion) -> tuple[dict[str, Any], Tensors]:
         content["family"] = fusion.family.name
     tensors: Tensors = {}
     if isinstance(fusion, Method):
-        content |= {"setting": repr(fusion.setting_), "scores": {repr(k): v for k, v in fusion.scores_.items()}}
+        content |= {
+            "setting": repr(fusion.setting_),
+            "scores": {repr(k): v for k, v in fusion.scores_.items()},
+        }
         return content, {**fusion.params_, **_prefixed("presence", fusion.presence_)}
     if isinstance(fusion, Council):
         parts: dict[str, AnyFusion] = {**fusion.members_, "council": fusion.council_}
@@ -53,7 +58,9 @@ def restore(content: dict[str, Any], tensors: Tensors) -> AnyFusion:
     """The inverse of ``dump``; reads what older versions wrote, too."""
     if content.get("gaussian"):
         return _restore_old_gaussian(content, tensors)
-    options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content["options"].items()}
+    options: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in content["options"].items()
+    }
     family = FAMILIES[content.get("family", CATEGORICAL.name)]
     fusion = fusion_class(content["method"], family)(**options)
     fusion.certificate_ = Certificate.from_dict(content["certificate"])
@@ -74,15 +81,21 @@ def restore(content: dict[str, Any], tensors: Tensors) -> AnyFusion:
     return fusion
 
 
-def _with_params(method: AnyMethod, tensors: Tensors, setting: float, scores: dict[float, float]) -> AnyMethod:
-    method.params_ = {name: array for name, array in tensors.items() if not name.startswith("presence/")}
+def _with_params(
+    method: AnyMethod, tensors: Tensors, setting: float, scores: dict[float, float]
+) -> AnyMethod:
+    method.params_ = {
+        name: array for name, array in tensors.items() if not name.startswith("presence/")
+    }
     method.presence_ = _below(tensors, "presence")
     method.setting_, method.scores_ = setting, scores
     return method
 
 
 def _restore_old_gaussian(content: dict[str, Any], tensors: Tensors) -> AnyFusion:
-    """A regression of schema 2: members without a certificate of their own, and no word on their settings."""
+    """A regression of schema 2: members without a certificate of their own, and no word on their
+    settings.
+    """
     certificate = Certificate.from_dict(content["certificate"])
     members: dict[str, AnyMethod] = {}
     for name in content["members"]:
@@ -97,7 +110,9 @@ def _restore_old_gaussian(content: dict[str, Any], tensors: Tensors) -> AnyFusio
     params = _below(tensors, "council")
     fusion.members_, fusion.certificate_ = members, certificate
     fusion.presence_ = _below(params, "presence")
-    fusion.council_ = fusion.council_of({name: array for name, array in params.items() if "/" not in name})
+    fusion.council_ = fusion.council_of(
+        {name: array for name, array in params.items() if "/" not in name}
+    )
     fusion.inner_scores_ = content["inner_scores"]
     return fusion
 
@@ -107,4 +122,8 @@ def _prefixed(key: str, arrays: Tensors) -> Tensors:
 
 
 def _below(tensors: Tensors, key: str) -> Tensors:
-    return {name.removeprefix(f"{key}/"): array for name, array in tensors.items() if name.startswith(f"{key}/")}
+    return {
+        name.removeprefix(f"{key}/"): array
+        for name, array in tensors.items()
+        if name.startswith(f"{key}/")
+    }

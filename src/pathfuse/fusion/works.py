@@ -22,7 +22,13 @@ GENEST_1984 = article(
     "1984",
 )
 WOLPERT_1992 = article(
-    "wolpert1992", "Wolpert, D. H.", "Stacked generalization", "Neural Networks", "5", "241--259", "1992"
+    "wolpert1992",
+    "Wolpert, D. H.",
+    "Stacked generalization",
+    "Neural Networks",
+    "5",
+    "241--259",
+    "1992",
 )
 VANDERLAAN_2007 = article(
     "vanderlaan2007",

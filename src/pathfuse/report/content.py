@@ -29,10 +29,11 @@ class Content:
     sites: pl.DataFrame | None = None
     """``sites.csv``: site, output, method, metric, value, n, n_patients, note."""
     tests: pl.DataFrame | None = None
-    """method, reference, output, metric, test, difference, statistic, p_value, p_holm, margin, conclusion."""
+    """method, reference, output, metric, test, difference, statistic, p_value, p_holm, margin,
+    conclusion."""
     ablation: pl.DataFrame | None = None
-    """variant, kind, output, metric, value, ci_low, ci_high, difference, difference_low, difference_high, p_value,
-    note."""
+    """variant, kind, output, metric, value, ci_low, ci_high, difference, difference_low,
+    difference_high, p_value, note."""
 
     @property
     def ranked(self) -> pl.DataFrame:
@@ -72,7 +73,10 @@ class Content:
 
 
 def left_out_line(item: dict[str, Any]) -> str:
-    """A line of the manifest's ``left_out`` in words; one with an ``expert`` is about that expert alone."""
+    """A line of the manifest's ``left_out`` in words.
+
+    One with an ``expert`` is about that expert alone.
+    """
     first = f": {', '.join(item['first'])}" if item["first"] else ""
     touched = f"; {item['samples']} samples" if item.get("samples") else ""
     touched += f" of {item['patients']} patients" if touched and "patients" in item else ""

@@ -1,4 +1,6 @@
-"""The report's section on cost: one line per expert and one for the fusion, and how many times its cost theirs is."""
+"""The report's section on cost: one line per expert and one for the fusion, and how many times its
+cost theirs is.
+"""
 
 from typing import Any
 
@@ -32,19 +34,29 @@ def cost_lines(manifest: dict[str, Any]) -> list[dict[str, Any]]:
         {
             "method": name,
             "recorded": cost.known,
-            "cells": [(value, _shown(key, value)) for key, value in cost.as_dict().items() if key in COLUMNS],
+            "cells": [
+                (value, _shown(key, value))
+                for key, value in cost.as_dict().items()
+                if key in COLUMNS
+            ],
         }
         for name, cost in _costs(manifest).items()
     ]
 
 
 def cost_sentence(manifest: dict[str, Any]) -> str:
-    """How many times the fusion's cost that of each expert and of all is, in wall time and in FLOPs to fit."""
+    """How many times the fusion's cost that of each expert and of all is, in wall time and in FLOPs
+    to fit.
+    """
     costs = _costs(manifest)
     parts = []
     for name, cost in costs.items():
         times = ratios(cost, costs["fused"])
-        said = [f"{short(times[key])} times {what}" for key, what in SAID.items() if times[key] is not None]
+        said = [
+            f"{short(times[key])} times {what}"
+            for key, what in SAID.items()
+            if times[key] is not None
+        ]
         if name != "fused" and said:
             parts.append(f"{name} {' and '.join(said)}")
     return f"Against the fit of the fusion: {'; '.join(parts)}." if parts else ""
@@ -58,7 +70,10 @@ def _costs(manifest: dict[str, Any]) -> dict[str, Cost]:
     content = manifest.get("costs")
     if content is None:
         return {}
-    costs = {name: Cost() if one is None else Cost.from_dict(one) for name, one in content["experts"].items()}
+    costs = {
+        name: Cost() if one is None else Cost.from_dict(one)
+        for name, one in content["experts"].items()
+    }
     together = total(costs.values())
     if len(costs) > 1 and together.known and TOGETHER not in costs:
         costs[TOGETHER] = together

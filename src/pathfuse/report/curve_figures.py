@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from pathfuse.report.look import AXIS, DASHES, OURS, SERIES, THEIRS, panels, plain
+from pathfuse.report.theme import AXIS, DASHES, OURS, SERIES, THEIRS, panels, plain
 
 
 def _by_output(points: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
@@ -32,14 +32,18 @@ def roc_plot(points: pl.DataFrame, positive: str | None = None) -> Figure:
     for panel, (output, own) in zip(axes, outputs, strict=True):
         panel.plot([0, 1], [0, 1], color=AXIS, lw=1, ls=":")
         several = own["group"].n_unique() > 1
-        for i, ((name,), curve) in enumerate(own.group_by("group" if several else "method", maintain_order=True)):
+        for i, ((name,), curve) in enumerate(
+            own.group_by("group" if several else "method", maintain_order=True)
+        ):
             x, y = curve["x"].to_numpy(), curve["y"].to_numpy()
             look = _class_look(i) if several else _method_look(str(name))
             label = f"{plain(str(name))} ({np.trapezoid(y, x):.2f})" if look.pop("named") else None
             panel.plot(x, y, label=label, **look)
         panel.set_aspect("equal")
         panel.set_xlabel("1 - specificity")
-        panel.set_ylabel("sensitivity" if positive is None else f"sensitivity for {plain(positive)}")
+        panel.set_ylabel(
+            "sensitivity" if positive is None else f"sensitivity for {plain(positive)}"
+        )
         if panel.get_legend_handles_labels()[0]:
             panel.legend(loc="lower right", handlelength=1.6, borderaxespad=0.1)
         panel.grid()
@@ -49,7 +53,12 @@ def roc_plot(points: pl.DataFrame, positive: str | None = None) -> Figure:
 
 def _class_look(i: int) -> dict[str, Any]:
     n = len(SERIES)
-    return {"color": SERIES[i % n], "lw": 1.5, "ls": DASHES[(i + i // n) % len(DASHES)], "named": i < 3 * n}
+    return {
+        "color": SERIES[i % n],
+        "lw": 1.5,
+        "ls": DASHES[(i + i // n) % len(DASHES)],
+        "named": i < 3 * n,
+    }
 
 
 def _method_look(name: str) -> dict[str, Any]:
@@ -74,7 +83,14 @@ def kaplan_meier_plot(points: pl.DataFrame) -> Figure:
         axes.step(x, y, where="post", color=colour, ls=dashes, lw=1.8, label=plain(name))
         for tick in ticks:
             later = np.flatnonzero(x >= tick)
-            table.text(tick, -row, str(n[later[0]]) if len(later) else "0", ha="center", va="center", fontsize=8.5)
+            table.text(
+                tick,
+                -row,
+                str(n[later[0]]) if len(later) else "0",
+                ha="center",
+                va="center",
+                fontsize=8.5,
+            )
     axes.set_ylim(0, 1.02)
     axes.set_ylabel("survival")
     axes.grid()
@@ -113,7 +129,9 @@ def disagreement_plot(points: pl.DataFrame, x: str, y: str) -> Figure:
         panel.plot(own["x"], own["y"], "o-", color=OURS, ms=4.5, lw=1.5)
         panel.xaxis.set_major_locator(MaxNLocator(5))
         for at_x, at_y, n in own.select("x", "y", "n").iter_rows() if len(outputs) == 1 else ():
-            panel.annotate(str(n), (at_x, at_y), (0, 6), textcoords="offset points", ha="center", fontsize=7.5)
+            panel.annotate(
+                str(n), (at_x, at_y), (0, 6), textcoords="offset points", ha="center", fontsize=7.5
+            )
         panel.set_ylim(bottom=0, top=float(str(own["y"].max())) * 1.15 or 1.0)
         panel.set_xlim(left=0)
         panel.grid()

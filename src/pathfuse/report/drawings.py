@@ -23,9 +23,20 @@ from pathfuse.evaluation.metrics.registry import metric
 from pathfuse.evaluation.reliability import N_GROUPS, N_SURVIVAL_GROUPS
 from pathfuse.fusion.null_model import NULL_MODEL
 from pathfuse.report.content import Content, over_all
-from pathfuse.report.curve_figures import disagreement_plot, kaplan_meier_plot, predicted_plot, roc_plot
-from pathfuse.report.figures import forest_plot, interval_plot, reliability_plot, weight_map, weight_plot
-from pathfuse.report.look import STYLE, VARIABLES
+from pathfuse.report.curve_figures import (
+    disagreement_plot,
+    kaplan_meier_plot,
+    predicted_plot,
+    roc_plot,
+)
+from pathfuse.report.figures import (
+    forest_plot,
+    interval_plot,
+    reliability_plot,
+    weight_map,
+    weight_plot,
+)
+from pathfuse.report.theme import STYLE, VARIABLES
 from pathfuse.report.words import drawn, number, positive_class
 
 RENAMED = re.compile(r'(id="|url\(#|href="#)')
@@ -70,16 +81,25 @@ class Drawing:
     def inline(self) -> str:
         """The figure as an ``<svg>`` element whose colours follow the page's."""
         text = self.svg[self.svg.index("<svg") :]
-        text = re.sub(r"<metadata>.*?</metadata>\s*|<style .*?</style>\s*", "", text, flags=re.DOTALL)
-        text = COLOUR.sub(lambda found: VARIABLES[found[0]], RENAMED.sub(rf"\g<1>{self.name}-", text))
+        text = re.sub(
+            r"<metadata>.*?</metadata>\s*|<style .*?</style>\s*", "", text, flags=re.DOTALL
+        )
+        text = COLOUR.sub(
+            lambda found: VARIABLES[found[0]], RENAMED.sub(rf"\g<1>{self.name}-", text)
+        )
         return text.replace("<svg ", f'<svg role="img" aria-label="{html.escape(self.spoken)}" ', 1)
 
 
 @contextmanager
 def _any_script() -> Iterator[None]:
-    """The page shows names in the reader's font; that matplotlib's own lacks a glyph does not matter."""
+    """The page shows names in the reader's font.
+
+    That matplotlib's own lacks a glyph does not matter.
+    """
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
+        warnings.filterwarnings(
+            "ignore", message="Glyph .* missing from font", category=UserWarning
+        )
         yield
 
 
@@ -114,21 +134,29 @@ def _ranking(content: Content) -> Drawing | None:
         return None
     said = " and ".join(f"{metric(name).label} ({metric(name).better} is better)" for name in names)
     spoken = f"{said} of {defined['method'].n_unique()} methods with their intervals; the table above has the numbers."
-    lines = f"; lines are 95 % intervals by {drawn(content.manifest)}" if content.has_intervals else ""
+    lines = (
+        f"; lines are 95 % intervals by {drawn(content.manifest)}" if content.has_intervals else ""
+    )
     caption = f"{said} of every method{lines}.{_off_scale(everybody, names[0])}"
     return Drawing("ranking", caption, spoken, interval_plot(overall, names))
 
 
 def _off_scale(metrics: pl.DataFrame, name: str) -> str:
-    """Says where ``null_model`` lies, which is not drawn: its value would press the others together."""
-    value = metrics.filter((pl.col("method") == NULL_MODEL) & (pl.col("metric") == name))["value"].to_list()
+    """Says where ``null_model`` lies, which is not drawn: its value would press the others
+    together.
+    """
+    value = metrics.filter((pl.col("method") == NULL_MODEL) & (pl.col("metric") == name))[
+        "value"
+    ].to_list()
     return f" Not drawn: {NULL_MODEL}, {metric(name).label} {number(value[0])}." if value else ""
 
 
 def contrasts(content: Content) -> tuple[str, str, pl.DataFrame]:
-    """Whom the differences are about, the column that names the others, and the differences of the whole study.
+    """Whom the differences are about, the column that names the others, and the differences of the
+    whole study.
 
-    Of ``fuse``: the fusion against every other method. Of ``evaluate``: every expert against one reference.
+    Of ``fuse``: the fusion against every other method. Of ``evaluate``: every expert against one
+    reference.
     """
     table = over_all(content.comparisons)
     if not table.height:
@@ -146,9 +174,15 @@ def _forest(content: Content) -> Drawing | None:
     table = table.filter(pl.col("metric").is_in(names) & pl.col("difference").is_not_null())
     if not table.height:
         return None
-    who = "the fusion less each other method" if others == "reference" else f"each expert less {subject}"
+    who = (
+        "the fusion less each other method"
+        if others == "reference"
+        else f"each expert less {subject}"
+    )
     said = " and ".join(metric(name).label for name in names)
-    filled = " Filled: the 95 % interval excludes 0 (the dotted line)." if content.has_intervals else ""
+    filled = (
+        " Filled: the 95 % interval excludes 0 (the dotted line)." if content.has_intervals else ""
+    )
     caption = (
         f"Paired differences in {said}: {who}, on the same {drawn(content.manifest)}s.{filled} "
         f"Shaded: the side that speaks for {'the fusion' if others == 'reference' else 'the expert'}."
@@ -160,7 +194,10 @@ def _forest(content: Content) -> Drawing | None:
 
 def _outputs(points: pl.DataFrame, content: Content) -> str:
     """Says that some outputs are not drawn."""
-    shown, there = points["output"].n_unique(), content.metrics.filter(pl.col("output") != "all")["output"].n_unique()
+    shown, there = (
+        points["output"].n_unique(),
+        content.metrics.filter(pl.col("output") != "all")["output"].n_unique(),
+    )
     return f" Drawn: the first {shown} of {there}." if shown < there else ""
 
 
@@ -180,7 +217,12 @@ def _roc(content: Content) -> Drawing | None:
     folds = " Mean of the folds' curves." if content.n_folds else ""
     caption = f"ROC curves: {what}. In brackets the area under the curve.{folds}{_outputs(points, content)}"
     spoken = f"ROC curves, {what}; the method table has the areas."
-    return Drawing("roc", caption, spoken, roc_plot(points, (content.manifest.get("positive_class") or {}).get("name")))
+    return Drawing(
+        "roc",
+        caption,
+        spoken,
+        roc_plot(points, (content.manifest.get("positive_class") or {}).get("name")),
+    )
 
 
 def _kaplan_meier(content: Content) -> Drawing | None:
@@ -193,7 +235,9 @@ def _kaplan_meier(content: Content) -> Drawing | None:
     caption = f"Kaplan-Meier survival in thirds of the risk predicted by {points['method'][0]}.{p}"
     counts = ", ".join(f"{g} {n} patients or samples" for g, n in points.group_by("group", maintain_order=True).agg(
         pl.col("n").first()).iter_rows())  # fmt: skip
-    return Drawing("kaplan_meier", caption, f"Survival curves of {counts}.{p}", kaplan_meier_plot(points))
+    return Drawing(
+        "kaplan_meier", caption, f"Survival curves of {counts}.{p}", kaplan_meier_plot(points)
+    )
 
 
 def p_text(value: float) -> str:
@@ -228,7 +272,9 @@ def _reliability(content: Content) -> Drawing | None:
     caption = f"Calibration: {against}. Perfect calibration lies on the dotted line.{named}"
     if ENDPOINTS[content.kind].of_numbers:
         caption = "Calibration: promised and observed coverage of central intervals. On the dotted line both are equal."
-    plot = reliability_plot(table, shown, (content.manifest.get("positive_class") or {}).get("name"))
+    plot = reliability_plot(
+        table, shown, (content.manifest.get("positive_class") or {}).get("name")
+    )
     return Drawing("reliability", caption, f"Reliability curves. {caption}", plot)
 
 
@@ -249,10 +295,17 @@ def _weights(content: Content) -> list[Drawing | None]:
     rows = f"{fused.height:,} judged samples"
     if fused.height > 400:
         rows = f"400 of the {rows}, taken evenly"
-    ordered = f"Weights of the experts in {rows}; samples are ordered by the expert that weighs most."
+    ordered = (
+        f"Weights of the experts in {rows}; samples are ordered by the expert that weighs most."
+    )
     average = "Mean weight of each expert; the line spans the middle 90 % of samples."
     return [
-        Drawing("weights_by_sample", ordered, f"{ordered} Mean weights: {said}.", weight_map(table, experts)),
+        Drawing(
+            "weights_by_sample",
+            ordered,
+            f"{ordered} Mean weights: {said}.",
+            weight_map(table, experts),
+        ),
         Drawing("weights", average, f"{average} {said}.", weight_plot(table, experts)),
     ]
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pathfuse.evaluation.metrics.registry import metric
-from pathfuse.report.look import AXIS, FAINT, INK, OURS, THEIRS, THIRD, WEIGHT_COLOUR, plain
+from pathfuse.report.theme import AXIS, FAINT, INK, OURS, THEIRS, THIRD, WEIGHT_COLOUR, plain
 
 MAX_ROWS = 400
 """Rows of the weight map."""
@@ -32,10 +32,18 @@ def interval_plot(metrics: pl.DataFrame, names: Sequence[str]) -> Figure:
     height = {method: y for y, method in enumerate([*rest, *order])}
     figure, axes = _side_by_side(len(height), len(names))
     for panel, name in zip(axes, names, strict=True):
-        for row in metrics.filter((pl.col("metric") == name) & pl.col("value").is_not_null()).iter_rows(named=True):
+        for row in metrics.filter(
+            (pl.col("metric") == name) & pl.col("value").is_not_null()
+        ).iter_rows(named=True):
             y, colour = height[row["method"]], OURS if row["method"] == "fused" else THEIRS
             if row["ci_low"] is not None:
-                panel.plot([row["ci_low"], row["ci_high"]], [y, y], color=colour, lw=2, solid_capstyle="round")
+                panel.plot(
+                    [row["ci_low"], row["ci_high"]],
+                    [y, y],
+                    color=colour,
+                    lw=2,
+                    solid_capstyle="round",
+                )
             panel.plot([row["value"]], [y], "o", color=colour, ms=5.5)
         panel.set_xlabel(f"{metric(name).label} ({metric(name).better} is better)")
         panel.xaxis.set_major_locator(MaxNLocator(5))
@@ -65,7 +73,14 @@ def forest_plot(differences: pl.DataFrame, others: str, names: Sequence[str]) ->
             if low is not None:
                 panel.plot([low, high], [y, y], color=colour, lw=2, solid_capstyle="round")
                 ends += [low, high]
-            panel.plot([row["difference"]], [y], "o", ms=5.5, color=colour, mfc=colour if clear else "white")
+            panel.plot(
+                [row["difference"]],
+                [y],
+                "o",
+                ms=5.5,
+                color=colour,
+                mfc=colour if clear else "white",
+            )
             ends.append(row["difference"])
         margin = 0.06 * (max(ends) - min(ends) or 1.0)
         low, high = min(ends) - margin, max(ends) + margin
@@ -81,7 +96,9 @@ def forest_plot(differences: pl.DataFrame, others: str, names: Sequence[str]) ->
 
 
 def reliability_plot(reliability: pl.DataFrame, what: str, positive: str | None = None) -> Figure:
-    """What was promised against what happened, pooled over outputs; one line per method, the diagonal is perfect.
+    """What was promised against what happened, pooled over outputs.
+
+    One line per method, the diagonal is perfect.
 
     Args:
         reliability: ``reliability.csv``.
@@ -99,7 +116,13 @@ def reliability_plot(reliability: pl.DataFrame, what: str, positive: str | None 
     styles = {"fused": (OURS, "-", "o"), "best_expert": (THEIRS, "--", "s")}
     for (name,), own in points.group_by("method", maintain_order=True):
         colour, line, mark = styles.get(str(name), (THIRD, "-.", "x"))
-        look: Any = {"color": colour, "ls": line, "marker": mark, "ms": 4, "label": plain(str(name))}
+        look: Any = {
+            "color": colour,
+            "ls": line,
+            "marker": mark,
+            "ms": 4,
+            "label": plain(str(name)),
+        }
         axes.plot(own["expected"], own["observed"], **look)
     axes.set_xlabel(f"predicted: {plain(what)}")
     axes.set_ylabel("observed" if positive is None else f"observed: share of {plain(positive)}")
@@ -125,7 +148,10 @@ def weight_plot(weights: Float[np.ndarray, "sample expert"], experts: Sequence[s
 
 
 def sample_order(weights: Float[np.ndarray, "sample expert"]) -> np.ndarray:
-    """Rows by the expert that weighs most, the most frequent first; inside, by that weight, largest first."""
+    """Rows by the expert that weighs most, the most frequent first.
+
+    Inside, by that weight, largest first.
+    """
     dominant, top = weights.argmax(axis=1), weights.max(axis=1)
     frequency = np.bincount(dominant, minlength=weights.shape[1])
     rank = np.argsort(np.argsort(-frequency, kind="stable"), kind="stable")
@@ -135,12 +161,19 @@ def sample_order(weights: Float[np.ndarray, "sample expert"]) -> np.ndarray:
 def weight_map(weights: Float[np.ndarray, "sample expert"], experts: Sequence[str]) -> Figure:
     """Weights over samples as a map; beside it how many samples each expert leads."""
     order = sample_order(weights)
-    chosen = np.unique(np.linspace(0, len(order) - 1, min(len(order), MAX_ROWS)).round().astype(np.int64))
+    chosen = np.unique(
+        np.linspace(0, len(order) - 1, min(len(order), MAX_ROWS)).round().astype(np.int64)
+    )
     shown = weights[order[chosen]]
     top = float(np.ceil(20 * max(shown.max(), 0.05)) / 20)
     figure = Figure(figsize=(7.4, 4.4), layout="constrained")
     axes, scale = figure.subplots(1, 2, width_ratios=[1, 0.018])
-    axes.imshow(_tinted(shown / top), aspect="auto", interpolation="none", extent=(-0.5, len(experts) - 0.5, 1, 0))
+    axes.imshow(
+        _tinted(shown / top),
+        aspect="auto",
+        interpolation="none",
+        extent=(-0.5, len(experts) - 0.5, 1, 0),
+    )
     axes.set_xticks(range(len(experts)), [plain(name) for name in experts], rotation=30 if len(experts) > 4 else 0,
                     ha="right" if len(experts) > 4 else "center", rotation_mode="anchor")  # fmt: skip
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
@@ -155,7 +188,9 @@ def weight_map(weights: Float[np.ndarray, "sample expert"], experts: Sequence[st
     return figure
 
 
-def _name_leaders(axes: Axes, weights: Float[np.ndarray, "sample expert"], experts: Sequence[str]) -> None:
+def _name_leaders(
+    axes: Axes, weights: Float[np.ndarray, "sample expert"], experts: Sequence[str]
+) -> None:
     """Lines between the groups of samples that an expert leads, and its share beside them."""
     counts = np.bincount(weights.argmax(axis=1), minlength=len(experts))
     behind = 0.0
@@ -165,7 +200,13 @@ def _name_leaders(axes: Axes, weights: Float[np.ndarray, "sample expert"], exper
             axes.axhline(behind, color=INK, lw=0.6)
         if share >= MIN_SHARE:
             said = f"{plain(experts[m])}\nleads {100 * share:.0f} %"
-            axes.annotate(said, (1.01, behind + share / 2), xycoords=("axes fraction", "data"), va="center", fontsize=8)
+            axes.annotate(
+                said,
+                (1.01, behind + share / 2),
+                xycoords=("axes fraction", "data"),
+                va="center",
+                fontsize=8,
+            )
         behind += share
         if behind >= 1 - 1e-9:
             break

@@ -21,7 +21,9 @@ def headline(comparisons: pl.DataFrame, manifest: Mapping[str, Any]) -> str:
     if nothing:
         return nothing
     where = people(manifest["rows"], "judged")
-    rows = comparisons.filter((pl.col("method") == "fused") & (pl.col("reference") == "best_expert"))
+    rows = comparisons.filter(
+        (pl.col("method") == "fused") & (pl.col("reference") == "best_expert")
+    )
     if not rows.height:
         return f"{several(len(manifest['experts']), 'expert')} judged on {where}.{_above_pool(comparisons)}"
     row, best = rows.row(0, named=True), f"the best expert of the fit rows{_named(manifest)}"
@@ -29,7 +31,9 @@ def headline(comparisons: pl.DataFrame, manifest: Mapping[str, Any]) -> str:
     if row["difference"] is None:
         return f"The fusion's {metric} cannot be compared with that of {best}; the notes say why ({where})."
     if row["difference"] == 0:
-        return f"The fusion's {metric} equals that of {best}; {where}.{_alone(comparisons, manifest)}"
+        return (
+            f"The fusion's {metric} equals that of {best}; {where}.{_alone(comparisons, manifest)}"
+        )
     start = f"The fusion's {metric} is {number(abs(row['difference']))} {_verb(row)} that of {best}"
     if row["ci_low"] is None:
         return f"{start}; {where}; there is no interval, so this may be chance.{_alone(comparisons, manifest)}"
@@ -48,7 +52,10 @@ def _difference(row: Mapping[str, Any]) -> str:
 
 
 def _nothing_learned(manifest: Mapping[str, Any]) -> str:
-    """That no method is better than ``null_model``, nor tells outcomes apart; empty if one does, or nobody can tell."""
+    """That no method is better than ``null_model``, nor tells outcomes apart.
+
+    Empty if one does, or nobody can tell.
+    """
     found = manifest.get("null_model")
     whole = overall(found) if found else None
     if not found or whole is None or any(knows_something(one) for one in whole["methods"].values()):
@@ -57,10 +64,14 @@ def _nothing_learned(manifest: Mapping[str, Any]) -> str:
     own = whole["methods"].get("fused")
     if own is None:
         n = len(whole["methods"])
-        who = "The expert is not shown to be" if n == 1 else f"None of the {n} experts is shown to be"
+        who = (
+            "The expert is not shown to be" if n == 1 else f"None of the {n} experts is shown to be"
+        )
         return f"{who} better than {what} (NLL {null}; {where})."
     interval = (
-        "no interval" if own["ci_low"] is None else f"95 % interval {signed(own['ci_low'])} to {signed(own['ci_high'])}"
+        "no interval"
+        if own["ci_low"] is None
+        else f"95 % interval {signed(own['ci_low'])} to {signed(own['ci_high'])}"
     )
     worse = own["difference"] >= 0
     return (
@@ -71,7 +82,9 @@ def _nothing_learned(manifest: Mapping[str, Any]) -> str:
 
 
 def knows_something(one: Mapping[str, Any]) -> bool:
-    """Whether a method may be better than ``null_model``, or tells outcomes apart whatever its probabilities."""
+    """Whether a method may be better than ``null_model``, or tells outcomes apart whatever its
+    probabilities.
+    """
     return one["better"] is not False or bool(one.get("discriminates"))
 
 
@@ -84,7 +97,12 @@ def overall(found: Mapping[str, Any]) -> Mapping[str, Any] | None:
 def picked(manifest: Mapping[str, Any]) -> list[tuple[str | None, str, str]]:
     """Fold, label and name of every ``best_expert`` that was chosen."""
     folds = manifest.get("best_experts", [])
-    return [(part["fold"], task, name) for part in folds for task, name in part.items() if task != "fold"]
+    return [
+        (part["fold"], task, name)
+        for part in folds
+        for task, name in part.items()
+        if task != "fold"
+    ]
 
 
 def _named(manifest: Mapping[str, Any]) -> str:
@@ -98,12 +116,16 @@ def _named(manifest: Mapping[str, Any]) -> str:
     if len({task for _, task, _ in picks}) > 1:
         return f" ({'; '.join(f'{name} {n} times' if n > 1 else f'{name} once' for name, n in names.most_common())})"
     of = {name: ", ".join(str(fold) for fold, _, own in picks if own == name) for name in names}
-    parts = [f"{name} in {'folds ' if names[name] > 1 else 'fold '}{folds}" for name, folds in of.items()]
+    parts = [
+        f"{name} in {'folds ' if names[name] > 1 else 'fold '}{folds}" for name, folds in of.items()
+    ]
     return f" ({'; '.join(parts)})"
 
 
 def _alone(comparisons: pl.DataFrame, manifest: Mapping[str, Any]) -> str:
-    """Where folds picked different experts: the difference to the one that is best over the rows of all folds."""
+    """Where folds picked different experts: the difference to the one that is best over the rows of
+    all folds.
+    """
     name = manifest.get("best_expert_of_all_folds")
     if name is None or len({who for _, _, who in picked(manifest)}) < 2:
         return ""

@@ -71,8 +71,16 @@ def _data(said: Methods, content: Content) -> None:
     manifest, rows = content.manifest, content.manifest["rows"]
     endpoint, experts = manifest["endpoint"], list(manifest["experts"])
     listed = f" ({', '.join(experts)})" if len(experts) <= 12 else ""
-    outcomes: list[str] = next((endpoint[key] for key in ("classes", "labels", "targets") if key in endpoint), [])
-    which = f": {', '.join(outcomes)}" if 0 < len(outcomes) <= 12 else f" ({len(outcomes)})" if outcomes else ""
+    outcomes: list[str] = next(
+        (endpoint[key] for key in ("classes", "labels", "targets") if key in endpoint), []
+    )
+    which = (
+        f": {', '.join(outcomes)}"
+        if 0 < len(outcomes) <= 12
+        else f" ({len(outcomes)})"
+        if outcomes
+        else ""
+    )
     said.say(
         f"Predictions of {several(len(experts), 'expert')}{listed} were "
         f"{'fused' if 'method' in manifest else 'compared'} with pathfuse {manifest['pathfuse']}",
@@ -80,7 +88,9 @@ def _data(said: Methods, content: Content) -> None:
     )
     said.say(f"The endpoint was {ENDPOINTS[content.kind].in_words}{which}")
     if "time_edges" in endpoint:
-        said.say(f"Time was divided into bins at {', '.join(f'{float(edge):g}' for edge in endpoint['time_edges'])}")
+        said.say(
+            f"Time was divided into bins at {', '.join(f'{float(edge):g}' for edge in endpoint['time_edges'])}"
+        )
     judged = counted(rows, "judged")
     if "method" not in manifest:
         chosen = "best_expert" in content.ranked["method"]
@@ -94,7 +104,9 @@ def _data(said: Methods, content: Content) -> None:
         )
     else:
         fitted = counted(rows, "fit")
-        caveat = ", some of which the experts were trained on" if manifest.get("allow_in_sample") else ""
+        caveat = (
+            ", some of which the experts were trained on" if manifest.get("allow_in_sample") else ""
+        )
         held_out = "" if caveat else " that were held out from the training of the experts"
         said.say(f"All methods were fitted on {fitted}{held_out}{caveat}, and judged on {judged}")
     if drawn(manifest) == "sample":
@@ -113,15 +125,27 @@ def _fusion(said: Methods, manifest: dict[str, Any]) -> None:
         *(fused.references if fused else ()),
     )
     inner = manifest.get("inner_cross_validation") or []
-    names = [name for part in inner[:1] for task, one in part.items() if task != "fold" for name in one["inner_nll"]]
+    names = [
+        name
+        for part in inner[:1]
+        for task, one in part.items()
+        if task != "fold"
+        for name in one["inner_nll"]
+    ]
     names = list(dict.fromkeys(names))
     if names:
         kinds = [described(name, kind) for name in names]
         works = {work.key: work for one in kinds if one for work in one.references}
         outside = [one.name for one in kinds if one and not getattr(one, "in_council", True)]
-        without = f" ({', '.join(outside)} without a vote)" if outside and method in ("auto", "choose") else ""
+        without = (
+            f" ({', '.join(outside)} without a vote)"
+            if outside and method in ("auto", "choose")
+            else ""
+        )
         said.say(f"The methods were {', '.join(names)}{without}", *works.values())
-        strata = "" if ENDPOINTS[manifest["endpoint"]["kind"]].of_numbers else ", stratified by outcome"
+        strata = (
+            "" if ENDPOINTS[manifest["endpoint"]["kind"]].of_numbers else ", stratified by outcome"
+        )
         grouped = ", grouped by patient" if drawn(manifest) == "patient" else ""
         said.say(
             f"Their settings were chosen by inner cross-validation on the fit rows{grouped}{strata}, for the lowest "
@@ -156,18 +180,29 @@ def _judging(said: Methods, content: Content) -> None:
         said.say("No intervals were computed")
     adjusted = "p_holm" in content.comparisons.columns or content.tests is not None
     if adjusted and content.comparisons["p_value"].is_not_null().any():
-        said.say("p-values were corrected for the number of comparisons by Holm's method", "holm1979")
+        said.say(
+            "p-values were corrected for the number of comparisons by Holm's method", "holm1979"
+        )
     elif content.comparisons["p_value"].is_not_null().any():
         said.say("p-values were not corrected for the number of comparisons")
 
 
 def _extras(said: Methods, content: Content) -> None:
-    used = " ".join(content.tests["test"].unique().to_list()).lower() if content.tests is not None else ""
+    used = (
+        " ".join(content.tests["test"].unique().to_list()).lower()
+        if content.tests is not None
+        else ""
+    )
     if "delong" in used:
         said.say("Binary AUROCs were compared by DeLong's paired test", "delong1988")
     if "corrected resampled t" in used:
-        said.say("Differences over outer folds were tested with the corrected resampled t-test", "nadeau2003")
-    judged = content.tests.filter(pl.col("p_value").is_not_null()) if content.tests is not None else None
+        said.say(
+            "Differences over outer folds were tested with the corrected resampled t-test",
+            "nadeau2003",
+        )
+    judged = (
+        content.tests.filter(pl.col("p_value").is_not_null()) if content.tests is not None else None
+    )
     if judged is not None and judged["test"].str.contains("non-inferiority").any():
         margin = f"{content.manifest['margin']:g}" if "margin" in content.manifest else "stated"
         said.say(
@@ -175,20 +210,29 @@ def _extras(said: Methods, content: Content) -> None:
             "called superior only where its corrected p-value is below 0.05"
         )
     if content.manifest.get("null_model"):
-        said.say(f"The null model predicts {content.manifest['null_model']['what']} for every sample")
-    if any(one.get("slope") is not None for one in content.manifest.get("calibration", {}).values()):
+        said.say(
+            f"The null model predicts {content.manifest['null_model']['what']} for every sample"
+        )
+    if any(
+        one.get("slope") is not None for one in content.manifest.get("calibration", {}).values()
+    ):
         how, works = recalibration(content.manifest)
         said.say(f"Calibration slopes b on the judged rows are those of {how}", *works)
     if content.ablation is not None:
         kinds = set(content.ablation["kind"].to_list())
         ways = [words for kind, words in ABLATIONS.items() if kind in kinds]
         listed = f"{', '.join(ways[:-1])} and {ways[-1]}"
-        said.say(f"For the ablation the fusion was fitted again {listed}; p-values there are not corrected")
+        said.say(
+            f"For the ablation the fusion was fitted again {listed}; p-values there are not corrected"
+        )
     if content.manifest.get("risk_groups"):
         said.say("Thirds of predicted risk were compared by Kaplan-Meier curves and the log-rank test", "kaplan1958",
                  "mantel1966")  # fmt: skip
     if not ENDPOINTS[content.kind].of_numbers and content.points("disagreement").height:
-        said.say("Disagreement between experts is the Jensen-Shannon divergence of their predictions", "lin1991")
+        said.say(
+            "Disagreement between experts is the Jensen-Shannon divergence of their predictions",
+            "lin1991",
+        )
     if content.manifest.get("coverage") is not None:
         said.say(
             f"Split-conformal prediction sets with a promised coverage of {content.manifest['coverage']:g} were "

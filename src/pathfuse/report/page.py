@@ -73,10 +73,12 @@ def render(content: Content, drawings: list[Drawing] | None = None) -> str:
 
 
 def temperature_sentence(inner: Sequence[Mapping[str, Any]]) -> str:
-    """The best temperature of the fusion's held-out predictions: a figure, from which nothing is concluded.
+    """The best temperature of the fusion's held-out predictions: a figure, from which nothing is
+    concluded.
 
     Args:
-        inner: ``inner_cross_validation`` of the manifest: per fold and task, among others, ``temperature``.
+        inner: ``inner_cross_validation`` of the manifest: per fold and task, among others,
+            ``temperature``.
     """
     tasks = [task for part in inner for name, task in part.items() if name != "fold"]
     found = [task["temperature"] for task in tasks if "temperature" in task]
@@ -103,40 +105,62 @@ def _of_first(differences: pl.DataFrame, metrics: list[str]) -> list[dict[str, A
 
 
 def by_output(metrics: pl.DataFrame, comparisons: pl.DataFrame) -> list[dict[str, Any]]:
-    """Per label or target, where there are several: the first metric of the fusion and its gain on the best expert."""
+    """Per label or target, where there are several: the first metric of the fusion and its gain on
+    the best expert.
+    """
     outputs = [name for name in metrics["output"].unique(maintain_order=True) if name != "all"]
     if not outputs or "fused" not in metrics["method"]:
         return []
     first = metrics["metric"][0]
     fused = metrics.filter((pl.col("method") == "fused") & (pl.col("metric") == first))
     gains = comparisons.filter(
-        (pl.col("method") == "fused") & (pl.col("reference") == "best_expert") & (pl.col("metric") == first)
+        (pl.col("method") == "fused")
+        & (pl.col("reference") == "best_expert")
+        & (pl.col("metric") == first)
     )
-    rows = fused.join(gains, on="output", how="left", suffix="_gain").filter(pl.col("output") != "all")
+    rows = fused.join(gains, on="output", how="left", suffix="_gain").filter(
+        pl.col("output") != "all"
+    )
     return rows.to_dicts()
 
 
 def by_site(sites: pl.DataFrame | None) -> list[dict[str, Any]]:
-    """One line per site and output, sites with most patients first: ``cells`` maps (metric, method) to values."""
+    """One line per site and output, sites with most patients first: ``cells`` maps (metric, method)
+    to values.
+    """
     if sites is None:
         return []
     lines: dict[tuple[str, str], dict[str, Any]] = {}
     for row in sites.iter_rows(named=True):
-        blank = {"site": row["site"], "output": row["output"], "cells": {}, "n": 0, "n_patients": 0, "note": ""}
+        blank = {
+            "site": row["site"],
+            "output": row["output"],
+            "cells": {},
+            "n": 0,
+            "n_patients": 0,
+            "note": "",
+        }
         line = lines.setdefault((row["site"], row["output"]), blank)
         line["cells"][row["metric"], row["method"]] = row["value"]
-        line["n"], line["n_patients"] = max(line["n"], row["n"]), max(line["n_patients"], row["n_patients"])
+        line["n"], line["n_patients"] = (
+            max(line["n"], row["n"]),
+            max(line["n_patients"], row["n_patients"]),
+        )
         line["note"] = line["note"] or row["note"]
     for line in lines.values():
         line["small"] = line["n_patients"] < MIN_PATIENTS
-    return sorted(lines.values(), key=lambda line: (line["output"], -line["n_patients"], line["site"]))
+    return sorted(
+        lines.values(), key=lambda line: (line["output"], -line["n_patients"], line["site"])
+    )
 
 
 def site_columns(sites: pl.DataFrame | None) -> list[tuple[str, str]]:
     """Metric and method of the columns, methods side by side."""
     if sites is None:
         return []
-    metrics, methods = (sites[name].unique(maintain_order=True).to_list() for name in ("metric", "method"))
+    metrics, methods = (
+        sites[name].unique(maintain_order=True).to_list() for name in ("metric", "method")
+    )
     return [(metric, method) for metric in metrics for method in methods]
 
 
@@ -152,8 +176,11 @@ def ranking(metrics: pl.DataFrame) -> list[dict[str, Any]]:
     first = metrics["metric"][0]
     rows: dict[str, dict[str, Any]] = {}
     for row in metrics.iter_rows(named=True):
-        rows.setdefault(row["method"], {"method": row["method"], "n": row["n"]})[row["metric"]] = row
+        rows.setdefault(row["method"], {"method": row["method"], "n": row["n"]})[row["metric"]] = (
+            row
+        )
     sign, missing = -metric(first).sign, float("inf")
     return sorted(
-        rows.values(), key=lambda m: missing if m[first]["value"] is None else sign * float(m[first]["value"])
+        rows.values(),
+        key=lambda m: missing if m[first]["value"] is None else sign * float(m[first]["value"]),
     )

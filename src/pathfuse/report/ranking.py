@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from pathfuse.evaluation.ranking import cliques
 from pathfuse.report.drawings import Drawing
-from pathfuse.report.look import OURS, STYLE, THEIRS, plain
 from pathfuse.report.template import render_page
+from pathfuse.report.theme import OURS, STYLE, THEIRS, plain
 from pathfuse.report.words import several
 
 STEP = 0.26
@@ -24,7 +24,12 @@ SPOKEN, NUMBERS = "Critical-difference diagram over", "its mean ranks stand in t
 def figures(friedman: Mapping[str, Any]) -> list[Drawing]:
     """A critical-difference diagram per test that could be made."""
     return [
-        Drawing(FILES[unit], f"Critical difference over {unit}.", f"{SPOKEN} {unit}; {NUMBERS}", difference_plot(test))
+        Drawing(
+            FILES[unit],
+            f"Critical difference over {unit}.",
+            f"{SPOKEN} {unit}; {NUMBERS}",
+            difference_plot(test),
+        )
         for unit, test in friedman.items()
         if "mean_ranks" in test
     ]
@@ -49,7 +54,13 @@ def difference_plot(test: Mapping[str, Any]) -> Figure:
         _draw_axis(axes, test, len(methods))
         for i, (start, end) in enumerate(joined):
             y = -0.5 * (i + 1)
-            axes.plot([means[start] - 0.04, means[end] + 0.04], [y, y], color=OURS, lw=3, solid_capstyle="round")
+            axes.plot(
+                [means[start] - 0.04, means[end] + 0.04],
+                [y, y],
+                color=OURS,
+                lw=3,
+                solid_capstyle="round",
+            )
         for i, (name, mean) in enumerate(zip(methods, means, strict=True)):
             left = i < half
             depth = -bars - (i if left else len(methods) - 1 - i) - 0.3

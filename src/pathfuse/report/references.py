@@ -1,4 +1,6 @@
-"""The works that a methods paragraph may cite beside those of the fusion methods, which name their own."""
+"""The works that a methods paragraph may cite beside those of the fusion methods, which name their
+own.
+"""
 
 from pathfuse.references import Reference
 from pathfuse.references import article as _article
@@ -48,4 +50,6 @@ WORKS = {
 def software(version: str) -> Reference:
     """The entry of pathfuse itself."""
     title = f"pathfuse {version}: fusing the predictions of pathology foundation models"
-    return Reference("pathfuse", "misc", {"title": title, "howpublished": "software", "year": "2026"})
+    return Reference(
+        "pathfuse", "misc", {"title": title, "howpublished": "software", "year": "2026"}
+    )

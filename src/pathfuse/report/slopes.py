@@ -27,9 +27,8 @@ def slope_sentence(manifest: Mapping[str, Any]) -> str:
         return "The judged rows define no calibration slope." if calibration else ""
     if len(found) == 1 and len(calibration) == 1:
         (one,) = found.values()
-        return (
-            f"The calibration slope of the fusion on the judged rows is {_figure(one)} ({how}): {_verdict(sides, one)}."
-        )
+        slope = f"The calibration slope of the fusion on the judged rows is {_figure(one)} ({how})"
+        return f"{slope}: {_verdict(sides, one)}."
     return _of_many(sides, how, found, len(calibration))
 
 
@@ -51,11 +50,15 @@ def _verdict(words: tuple[str, str], one: Mapping[str, Any]) -> str:
     if side is not None:
         return f"{'above' if side else 'below'} 1, so its predictions are {words[side]}"
     if one["slope_low"] is None:
-        return f"without an interval it does not say whether predictions are {words[0]} or {words[1]}"
+        return (
+            f"without an interval it does not say whether predictions are {words[0]} or {words[1]}"
+        )
     return f"the interval includes 1, so these rows do not show that predictions are {words[0]} or {words[1]}"
 
 
-def _of_many(words: tuple[str, str], how: str, found: Mapping[str, Mapping[str, Any]], n: int) -> str:
+def _of_many(
+    words: tuple[str, str], how: str, found: Mapping[str, Mapping[str, Any]], n: int
+) -> str:
     """One sentence for several labels or targets."""
     slopes = [one["slope"] for one in found.values()]
     start = (
@@ -65,6 +68,9 @@ def _of_many(words: tuple[str, str], how: str, found: Mapping[str, Mapping[str, 
     clear = {output: one for output, one in found.items() if _side(one) is not None}
     if not clear:
         return f"{start}; no interval excludes 1."
-    named = [f"{output} {_figure(one)} ({words[_side(one) or 0]})" for output, one in list(clear.items())[:SHOWN]]
+    named = [
+        f"{output} {_figure(one)} ({words[_side(one) or 0]})"
+        for output, one in list(clear.items())[:SHOWN]
+    ]
     more = f", and {len(clear) - SHOWN} more" if len(clear) > SHOWN else ""
     return f"{start}; the interval excludes 1 for {'; '.join(named)}{more}."

@@ -18,7 +18,8 @@ def render_page(template: str, filters: Mapping[str, Callable[..., Any]], /, **c
     Args:
         template: Its file inside the package, such as ``report/page.html``.
         filters: Its own filters, beside ``number``, ``p`` and ``several``.
-        content: What the template shows; ``style``, ``script`` and ``script_hash`` are there besides.
+        content: What the template shows; ``style``, ``script`` and ``script_hash`` are there
+            besides.
     """
     script = _asset("page.js")
     shared = {
@@ -26,7 +27,8 @@ def render_page(template: str, filters: Mapping[str, Callable[..., Any]], /, **c
         "script": script,
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     }
-    # A name that is not given is an error, and everything but our own figures and assets is escaped.
+    # A name that is not given is an error, and everything but our own figures and assets is
+    # escaped.
     environment = Environment(
         loader=PackageLoader("pathfuse", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,

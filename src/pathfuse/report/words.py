@@ -1,4 +1,6 @@
-"""Figures and counts as a reader sees them, and what a run may say of patients and of its positive class."""
+"""Figures and counts as a reader sees them, and what a run may say of patients and of its positive
+class.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -33,7 +35,8 @@ def several(n: int, what: str) -> str:
 
 
 def people(rows: Mapping[str, int], part: str) -> str:
-    """How many samples of how many patients there are, and that no patients were given where that is so.
+    """How many samples of how many patients there are, and that no patients were given where that
+    is so.
 
     Args:
         rows: ``rows`` of the manifest.
@@ -84,5 +87,9 @@ def positive_class(manifest: Mapping[str, Any]) -> str:
     found = manifest.get("positive_class")
     if found is None:
         return ""
-    why = "chosen with --positive" if found["chosen"] else "second in alphabetical order; --positive chooses"
+    why = (
+        "chosen with --positive"
+        if found["chosen"]
+        else "second in alphabetical order; --positive chooses"
+    )
     return f"positive class: {found['name']} ({why})"

@@ -1,7 +1,8 @@
-"""A made-up cohort: features of several encoders in other tools' layouts, and labels that can be learnt from them.
+"""A made-up cohort: features of several encoders in other tools' layouts, and labels that can be
+learnt from them.
 
-The signal sits in a few tiles of a slide, and each encoder sees one part of it well, so that multiple-instance learning
-and fusion have something to gain.
+The signal sits in a few tiles of a slide, and each encoder sees one part of it well, so that
+multiple-instance learning and fusion have something to gain.
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,16 @@ from jaxtyping import Bool
 from pathfuse.errors import InputError
 from pathfuse.files.write import write_table
 from pathfuse.testing.labels import ENDPOINTS, TIME_EDGES, draw_split, targets
-from pathfuse.testing.latent import MISSING, Patients, Slide, draw_encoder, draw_patients, draw_slide, see, stream
+from pathfuse.testing.latent import (
+    MISSING,
+    Patients,
+    Slide,
+    draw_encoder,
+    draw_patients,
+    draw_slide,
+    see,
+    stream,
+)
 from pathfuse.testing.layouts import KINDS, feature_folder, write_features
 
 UNLABELLED = "unlabelled.1"
@@ -28,7 +38,9 @@ def _encoders() -> dict[str, tuple[str, int]]:
 
 @dataclass(frozen=True)
 class CohortPlan:
-    """What to make up. Equal seeds and sizes give the same patients and features whatever the endpoint.
+    """What to make up.
+
+    Equal seeds and sizes give the same patients and features whatever the endpoint.
 
     Raises:
         InputError: A number makes no sense, or a name is unknown.
@@ -52,7 +64,10 @@ class CohortPlan:
     def __post_init__(self) -> None:
         if self.endpoint not in ENDPOINTS:
             raise InputError(f"the endpoint '{self.endpoint}' is none of {', '.join(ENDPOINTS)}")
-        for what, (low, high) in {"slides": self.slides_per_patient, "tiles": self.tiles_per_slide}.items():
+        for what, (low, high) in {
+            "slides": self.slides_per_patient,
+            "tiles": self.tiles_per_slide,
+        }.items():
             if not 1 <= low <= high:
                 raise InputError(f"from {low} to {high} {what} is not a range from 1 up")
         if min(self.n_patients, self.n_sites) < 1 or self.seed < 0:
@@ -63,7 +78,9 @@ class CohortPlan:
                     f"encoder '{name}': {dim} features as {kind} is none of the layouts {', '.join(KINDS)}"
                 )
         if not 0 <= self.missing_slides * max(1, len(self.encoders)) < 1:
-            raise InputError(f"the share {self.missing_slides:g} of missing slides leaves no complete patient")
+            raise InputError(
+                f"the share {self.missing_slides:g} of missing slides leaves no complete patient"
+            )
 
 
 @dataclass(frozen=True)
@@ -91,13 +108,18 @@ def write_cohort(folder: Path, plan: CohortPlan | None = None) -> Cohort:
     labels, slides_file = write_labels(folder, plan)
     slides = draw_slides(plan)
     absent = _absent(plan)
-    places = {name: feature_folder(folder / "features", kind, name) for name, (kind, _) in plan.encoders.items()}
+    places = {
+        name: feature_folder(folder / "features", kind, name)
+        for name, (kind, _) in plan.encoders.items()
+    }
     for index, (name, (kind, dim)) in enumerate(plan.encoders.items()):
         encoder = draw_encoder(plan.seed, index, name, dim, plan.n_sites)
         for number, slide in enumerate(slides):
             unknown_here = slide.name == UNLABELLED and index > 0
             if slide.name not in absent[name] and not unknown_here:
-                write_features(places[name], kind, name, slide, see(plan.seed, encoder, number, slide))
+                write_features(
+                    places[name], kind, name, slide, see(plan.seed, encoder, number, slide)
+                )
     edges = TIME_EDGES if plan.endpoint == "survival" else None
     return Cohort(labels, slides_file, places, plan.endpoint, edges)
 
@@ -122,18 +144,33 @@ def write_labels(folder: Path, plan: CohortPlan) -> tuple[Path, Path]:
             **targets(patients, plan.endpoint, plan.seed),
         }
     )
-    pairs = [(who, slide) for who, slides in zip(patients.ids, patients.slides, strict=True) for slide in slides]
+    pairs = [
+        (who, slide)
+        for who, slides in zip(patients.ids, patients.slides, strict=True)
+        for slide in slides
+    ]
     write_table(labels, folder / "labels.csv")
-    write_table(pl.DataFrame(pairs, schema=["sample_id", "slide_id"], orient="row"), folder / "slides.csv")
+    write_table(
+        pl.DataFrame(pairs, schema=["sample_id", "slide_id"], orient="row"), folder / "slides.csv"
+    )
     return folder / "labels.csv", folder / "slides.csv"
 
 
 def draw_slides(plan: CohortPlan) -> list[Slide]:
     """Every slide of the plan, the one without a label last."""
     patients = _patients(plan)
-    owners = [(name, i) for i, names in enumerate(patients.slides) for name in names] + [(UNLABELLED, 0)]
+    owners = [(name, i) for i, names in enumerate(patients.slides) for name in names] + [
+        (UNLABELLED, 0)
+    ]
     return [
-        draw_slide(plan.seed, k, name, int(patients.sites[i]), plan.signal * patients.state[i], plan.tiles_per_slide)
+        draw_slide(
+            plan.seed,
+            k,
+            name,
+            int(patients.sites[i]),
+            plan.signal * patients.state[i],
+            plan.tiles_per_slide,
+        )
         for k, (name, i) in enumerate(owners)
     ]
 

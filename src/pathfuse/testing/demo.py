@@ -1,4 +1,6 @@
-"""A made-up cohort with a ``study.yaml``: ``python -m pathfuse.testing.demo FOLDER [ENDPOINT ...]``."""
+"""A made-up cohort with a ``study.yaml``: ``python -m pathfuse.testing.demo FOLDER [ENDPOINT
+...]``.
+"""
 
 import sys
 from collections.abc import Sequence
@@ -8,7 +10,9 @@ from pathfuse.testing.cohort import CohortPlan, write_cohort
 from pathfuse.testing.labels import ENDPOINTS
 
 
-def write_demo(folder: Path, plan: CohortPlan | None = None, heads: Sequence[str] = ("abmil",)) -> Path:
+def write_demo(
+    folder: Path, plan: CohortPlan | None = None, heads: Sequence[str] = ("abmil",)
+) -> Path:
     """Writes tables, features of three encoders and the study file that runs them.
 
     Args:
@@ -23,11 +27,15 @@ def write_demo(folder: Path, plan: CohortPlan | None = None, heads: Sequence[str
     lines = ["samples: labels.csv", "slides: slides.csv", "features:"]
     lines += [f"  {name}: {place.relative_to(folder)}" for name, place in cohort.features.items()]
     if cohort.time_edges is not None:
-        edges = ", ".join(".inf" if edge == float("inf") else f"{edge:g}" for edge in cohort.time_edges)
+        edges = ", ".join(
+            ".inf" if edge == float("inf") else f"{edge:g}" for edge in cohort.time_edges
+        )
         lines.append(f"time_edges: [{edges}]")
     lines.append("experts:")
     for head in heads:
-        lines += [f"  - head: {head}"] + (["    learning_rate: 1.0e-3"] if head != "linear_probe" else [])
+        lines += [f"  - head: {head}"] + (
+            ["    learning_rate: 1.0e-3"] if head != "linear_probe" else []
+        )
     lines += ["out: result", ""]
     file = folder / "study.yaml"
     file.write_text("\n".join(lines), encoding="utf-8")

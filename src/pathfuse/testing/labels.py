@@ -24,12 +24,20 @@ def targets(patients: Patients, endpoint: str, seed: int) -> dict[str, pl.Series
         return {"label": pl.Series([CLASSES[k] for k in patients.kind])}
     if endpoint == "multilabel":
         odds = {"label_PIK3CA": 3 * (stroma - adipose), "label_TP53": 3 * (tumor - stroma)}
-        drawn = {name: (rng.random(n) < 1 / (1 + np.exp(-o))).astype(np.int64) for name, o in odds.items()}
+        drawn = {
+            name: (rng.random(n) < 1 / (1 + np.exp(-o))).astype(np.int64)
+            for name, o in odds.items()
+        }
         return {name: _with_blanks(values, 0.08, rng) for name, values in drawn.items()}
     if endpoint == "regression":
-        means = {"target_ESR1": 4 + 2 * (stroma - tumor), "target_MKI67": 20 + 12 * (tumor - adipose)}
+        means = {
+            "target_ESR1": 4 + 2 * (stroma - tumor),
+            "target_MKI67": 20 + 12 * (tumor - adipose),
+        }
         scales = {"target_ESR1": 0.6, "target_MKI67": 4.0}
-        drawn = {name: np.round(mean + rng.normal(0, scales[name], n), 3) for name, mean in means.items()}
+        drawn = {
+            name: np.round(mean + rng.normal(0, scales[name], n), 3) for name, mean in means.items()
+        }
         return {name: _with_blanks(values, 0.05, rng) for name, values in drawn.items()}
     risk = 1.2 * (tumor - adipose)
     death = 36 * np.exp(-risk) * rng.weibull(1.3, n)
@@ -39,7 +47,9 @@ def targets(patients: Patients, endpoint: str, seed: int) -> dict[str, pl.Series
     return {"time": pl.Series(time), "event": pl.Series(event.astype(np.int64))}
 
 
-def _with_blanks(values: Shaped[np.ndarray, " patient"], share: float, rng: np.random.Generator) -> pl.Series:
+def _with_blanks(
+    values: Shaped[np.ndarray, " patient"], share: float, rng: np.random.Generator
+) -> pl.Series:
     """Some cells empty, as a lab's table has them: at least one."""
     empty = rng.choice(len(values), max(1, round(share * len(values))), replace=False)
     cells: list[float | int | None] = values.tolist()
@@ -49,25 +59,40 @@ def _with_blanks(values: Shaped[np.ndarray, " patient"], share: float, rng: np.r
 
 
 def draw_split(patients: Patients, seed: int) -> list[str]:
-    """``fit`` or ``test``, the same for every endpoint: stratified by class, and redrawn until no label is one-sided.
+    """``fit`` or ``test``, the same for every endpoint: stratified by class, and redrawn until no
+    label is one-sided.
 
     Raises:
         InputError: A hundred draws did not do, so that there are too few patients.
     """
     rng = stream(seed, SPLIT)
-    columns = [v for endpoint in ENDPOINTS[:3] for k, v in targets(patients, endpoint, seed).items() if k != "time"]
+    columns = [
+        v
+        for endpoint in ENDPOINTS[:3]
+        for k, v in targets(patients, endpoint, seed).items()
+        if k != "time"
+    ]
     for _ in range(100):
         chance: Float[np.ndarray, " patient"] = rng.random(len(patients.ids))
         place = np.lexsort((chance, patients.kind)).argsort()
         # Every 10/3-th patient along the classes: each class gives its share
-        split = np.where(np.floor((place + 1) * TEST_SHARE) > np.floor(place * TEST_SHARE), "test", "fit")
+        split = np.where(
+            np.floor((place + 1) * TEST_SHARE) > np.floor(place * TEST_SHARE), "test", "fit"
+        )
         frame = pl.DataFrame({"split": split})
         if all(_both_sided(frame, column) for column in columns):
             return split.tolist()
-    raise InputError(f"{len(patients.ids)} patients are too few for a fit and a test part with every label")
+    raise InputError(
+        f"{len(patients.ids)} patients are too few for a fit and a test part with every label"
+    )
 
 
 def _both_sided(frame: pl.DataFrame, column: pl.Series) -> bool:
     """Whether every value occurs in both parts."""
-    parts = frame.with_columns(column.alias("value")).drop_nulls().group_by("value").agg(pl.col("split").n_unique())
+    parts = (
+        frame.with_columns(column.alias("value"))
+        .drop_nulls()
+        .group_by("value")
+        .agg(pl.col("split").n_unique())
+    )
     return parts.height > 1 and bool((parts["split"] == 2).all())

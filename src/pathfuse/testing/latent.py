@@ -1,7 +1,7 @@
 """The hidden truth of a made-up cohort: what a patient has and where on the slides it shows.
 
-Everything is drawn from the seed by a stream of its own, so that neither the endpoint nor the number of encoders
-changes the patients, and no slide changes another.
+Everything is drawn from the seed by a stream of its own, so that neither the endpoint nor the
+number of encoders changes the patients, and no slide changes another.
 """
 
 from dataclasses import dataclass
@@ -36,7 +36,8 @@ class Patients:
     kind: Int[np.ndarray, " patient"]
     """Index into ``CLASSES``, as equally often as the number allows."""
     state: Float[np.ndarray, "patient class"]
-    """How much of each class a patient shows: about 1 for its own, about 0 else. Every endpoint derives from this."""
+    """How much of each class a patient shows: about 1 for its own, about 0 else. Every endpoint
+    derives from this."""
     slides: tuple[tuple[str, ...], ...]
     """Names, per patient."""
 
@@ -64,12 +65,20 @@ def draw_patients(seed: int, n: int, n_sites: int, slides: tuple[int, int]) -> P
     sites = rng.permutation(np.arange(n) % n_sites)
     counts = rng.integers(slides[0], slides[1], endpoint=True, size=n)
     # A dot, as in TCGA's slide names: whoever cuts at the last one loses the slide
-    names = tuple(tuple(f"{who}.{k}" for k in range(1, count + 1)) for who, count in zip(ids, counts, strict=True))
+    names = tuple(
+        tuple(f"{who}.{k}" for k in range(1, count + 1))
+        for who, count in zip(ids, counts, strict=True)
+    )
     return Patients(ids, sites, kind, state, names)
 
 
 def draw_slide(
-    seed: int, number: int, name: str, site: int, shown: Float[np.ndarray, " class"], tiles: tuple[int, int]
+    seed: int,
+    number: int,
+    name: str,
+    site: int,
+    shown: Float[np.ndarray, " class"],
+    tiles: tuple[int, int],
 ) -> Slide:
     """One slide: tiles on a grid, and ``shown`` added to the state of a patch of them."""
     rng = stream(seed, SLIDES, number)
@@ -77,7 +86,8 @@ def draw_slide(
     side = int(np.ceil(np.sqrt(1.6 * n)))  # tissue covers about three fifths of its frame
     cells = np.sort(rng.choice(side * side, n, replace=False))
     xy = np.stack([cells % side, cells // side], axis=1)
-    # A tint of the whole slide blurs its mean, but hardly hides tiles that stand out: what attention is for
+    # A tint of the whole slide blurs its mean, but hardly hides tiles that stand out: what
+    # attention is for
     state = rng.normal(size=(n, AXES)) + rng.normal(0, TINT, AXES)
     distance = np.square(xy - xy[rng.integers(n)]).sum(1)
     signal = np.zeros(n, dtype=bool)
@@ -88,7 +98,9 @@ def draw_slide(
 
 @dataclass(frozen=True)
 class Encoder:
-    """How one encoder sees a tile: its own random projection, good at one class and weak at the others."""
+    """How one encoder sees a tile: its own random projection, good at one class and weak at the
+    others.
+    """
 
     name: str
     projection: Float[np.ndarray, "axis dim"]
@@ -111,5 +123,7 @@ def draw_encoder(seed: int, index: int, name: str, dim: int, n_sites: int) -> En
 
 def see(seed: int, encoder: Encoder, number: int, slide: Slide) -> Float[np.ndarray, "tile dim"]:
     """The features that an encoder gives the tiles of a slide."""
-    noise = stream(seed, NOISE, encoder.index, number).normal(0, 0.5, (len(slide.xy), encoder.projection.shape[1]))
+    noise = stream(seed, NOISE, encoder.index, number).normal(
+        0, 0.5, (len(slide.xy), encoder.projection.shape[1])
+    )
     return slide.state @ encoder.projection + encoder.site_shift[slide.site] + noise

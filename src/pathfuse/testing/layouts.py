@@ -1,4 +1,6 @@
-"""Feature files as other tools lay them out (state of mid-2026), written from their description only."""
+"""Feature files as other tools lay them out (state of mid-2026), written from their description
+only.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -36,7 +38,9 @@ def _create(file: Path) -> Any:
     try:
         import h5py
     except ImportError as error:
-        raise InputError(f"{file} needs h5py, which is not installed: pip install 'pathfuse[formats]'") from error
+        raise InputError(
+            f"{file} needs h5py, which is not installed: pip install 'pathfuse[formats]'"
+        ) from error
     file.parent.mkdir(parents=True, exist_ok=True)
     return h5py.File(file, "w")
 
@@ -46,12 +50,18 @@ def _put(content: Any, name: str, values: np.ndarray, **options: Any) -> Any:
     return content.create_dataset(name, data=values, track_times=False, **options)
 
 
-def _trident(folder: Path, encoder: str, slide: Slide, features: Float[np.ndarray, "tile dim"]) -> None:
+def _trident(
+    folder: Path, encoder: str, slide: Slide, features: Float[np.ndarray, "tile dim"]
+) -> None:
     dim = features.shape[1]
     with _create(folder / f"{slide.name}.h5") as content:
-        data = _put(content, "features", features.astype(np.float16), chunks=(1, dim), maxshape=(None, dim))
+        data = _put(
+            content, "features", features.astype(np.float16), chunks=(1, dim), maxshape=(None, dim)
+        )
         data.attrs.update({"name": slide.name, "savetodir": folder.name, "encoder": encoder})
-        coords = _put(content, "coords", slide.xy.astype(np.int64), chunks=(1, 2), maxshape=(None, 2))
+        coords = _put(
+            content, "coords", slide.xy.astype(np.int64), chunks=(1, 2), maxshape=(None, 2)
+        )
         width, height = (slide.xy.max(0) + 5 * TILE_PX).tolist()
         coords.attrs.update(
             {
@@ -78,12 +88,16 @@ def _clam(folder: Path, _: str, slide: Slide, features: Float[np.ndarray, "tile 
     try:
         import torch
     except ImportError as error:
-        raise InputError(f"{file} needs torch, which is not installed: pip install 'pathfuse[torch]'") from error
+        raise InputError(
+            f"{file} needs torch, which is not installed: pip install 'pathfuse[torch]'"
+        ) from error
     file.parent.mkdir(parents=True, exist_ok=True)
     torch.save(torch.from_numpy(values), file)
 
 
-def _stamp(folder: Path, encoder: str, slide: Slide, features: Float[np.ndarray, "tile dim"]) -> None:
+def _stamp(
+    folder: Path, encoder: str, slide: Slide, features: Float[np.ndarray, "tile dim"]
+) -> None:
     with _create(folder / f"{slide.name}.h5") as content:
         _put(content, "feats", features.astype(np.float16))
         _put(content, "coords", slide.xy.astype(np.float64) * UM_PER_PX)

@@ -1,6 +1,8 @@
-"""Made-up images of tissue with masks: what is there shows in its colour, so a small network can learn it.
+"""Made-up images of tissue with masks: what is there shows in its colour, so a small network can
+learn it.
 
-``python -m pathfuse.testing.tissue FOLDER`` writes such a data set, and the grid of three small encoders that runs it.
+``python -m pathfuse.testing.tissue FOLDER`` writes such a data set, and the grid of three small
+encoders that runs it.
 """
 
 import sys
@@ -34,7 +36,9 @@ out: result
 def draw(
     seed: int, height: int = 48, width: int = 64, classes: int = 3
 ) -> tuple[UInt8[np.ndarray, "height width 3"], UInt8[np.ndarray, "height width"]]:
-    """Glass on the left, stroma on the right, one nucleus; the first two rows of the mask do not count.
+    """Glass on the left, stroma on the right, one nucleus.
+
+    The first two rows of the mask do not count.
 
     Args:
         seed: The same seed gives the same image.
@@ -54,7 +58,13 @@ def draw(
 
 
 def make_split(
-    folder: Path, train: int = 6, val: int = 2, test: int = 2, classes: int = 3, height: int = 48, width: int = 64
+    folder: Path,
+    train: int = 6,
+    val: int = 2,
+    test: int = 2,
+    classes: int = 3,
+    height: int = 48,
+    width: int = 64,
 ) -> Split:
     """Writes images, masks and instances of nuclei; two images belong to one patient.
 
@@ -83,7 +93,14 @@ def make_split(
             items.append(Item(name, places[0], places[1], f"{part}{seed // 2}", *places[2:]))
             seed += 1
         parts[part] = tuple(items)
-    return Split("drawn", classes, NAMES[:classes], train=parts["train"], val=parts["val"], test=parts["test"])
+    return Split(
+        "drawn",
+        classes,
+        NAMES[:classes],
+        train=parts["train"],
+        val=parts["val"],
+        test=parts["test"],
+    )
 
 
 def write_demo(folder: Path) -> Path:

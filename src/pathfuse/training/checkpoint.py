@@ -1,4 +1,6 @@
-"""Where training was: weights, optimiser and best epoch in one safetensors file, written beside and renamed."""
+"""Where training was: weights, optimiser and best epoch in one safetensors file, written beside and
+renamed.
+"""
 
 import json
 import math
@@ -48,7 +50,9 @@ def write_checkpoint(
         tensors |= {f"adam.{name}.{key}": kept[key] for key in MOMENTS if kept}
     about = {key: value for key, value in vars(state).items() if key != "best"}
     about["best_value"] = _finite(state.best_value)
-    about["history"] = [{key: _finite(value) for key, value in line.items()} for line in state.history]
+    about["history"] = [
+        {key: _finite(value) for key, value in line.items()} for line in state.history
+    ]
     content = {"of": of, "state": about, "scaler": {} if scaler is None else scaler.state_dict()}
     save_tensors(tensors, file, {"checkpoint": json.dumps(content)})
 
@@ -74,7 +78,8 @@ def read_checkpoint(
         scaler: Of gradients in float16, if any.
 
     Returns:
-        The state; None if there is no file, or it is damaged or of another training: then nothing was changed.
+        The state; None if there is no file, or it is damaged or of another training: then nothing
+        was changed.
     """
     device = str(next(net.parameters()).device)
     try:
@@ -88,21 +93,31 @@ def read_checkpoint(
         return None
     load(_below("net.", tensors))
     for name, parameter in net.named_parameters():
-        kept = {key: tensors[f"adam.{name}.{key}"] for key in MOMENTS if f"adam.{name}.{key}" in tensors}
+        kept = {
+            key: tensors[f"adam.{name}.{key}"] for key in MOMENTS if f"adam.{name}.{key}" in tensors
+        }
         if kept:
             adam.state[parameter] = kept | {"step": kept["step"].cpu()}
     if scaled and scaler is not None:
         scaler.load_state_dict(scaled)
-    about["history"] = [{k: math.nan if v is None else v for k, v in line.items()} for line in about["history"]]
+    about["history"] = [
+        {k: math.nan if v is None else v for k, v in line.items()} for line in about["history"]
+    ]
     about["best_value"] = -math.inf if about["best_value"] is None else about["best_value"]
     return kind(best=_below("best.", tensors), **about)
 
 
-def save_tensors(tensors: Mapping[str, Tensor], file: Path, about: dict[str, str] | None = None) -> None:
+def save_tensors(
+    tensors: Mapping[str, Tensor], file: Path, about: dict[str, str] | None = None
+) -> None:
     """Writes safetensors beside and renamed; the same numbers give the same bytes."""
     partial = file.with_name(f".{file.name}.partial-{os.getpid()}")
     with usual_mode(partial):
-        save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, partial, about)
+        save_file(
+            {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
+            partial,
+            about,
+        )
     partial.replace(file)
 
 
@@ -119,7 +134,11 @@ def load_tensors(file: Path) -> dict[str, Tensor]:
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
 
 
 def _finite(value: Any) -> Any:

@@ -11,7 +11,11 @@ def device_of(name: str) -> str:
     Raises:
         InputError: The device is not there.
     """
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
     if name == "auto":
         return next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
     if not there.get(name.partition(":")[0], False):

@@ -18,6 +18,7 @@ class TrainingState:
     best_epoch: int = -1
     """Counted from 0; -1: none yet."""
     best_value: float = -math.inf
-    """Of what the best epoch is chosen by; more is better, so that a loss stands here with its sign turned."""
+    """Of what the best epoch is chosen by; more is better, so that a loss stands here with its sign
+    turned."""
     history: list[dict[str, Any]] = field(default_factory=list)
     """A line per epoch."""

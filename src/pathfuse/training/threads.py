@@ -9,7 +9,9 @@ from threadpoolctl import threadpool_limits
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """One core per model: more would add in another order, and the last digits would depend on the machine."""
+    """One core per model: more would add in another order, and the last digits would depend on the
+    machine.
+    """
     import torch
 
     before = torch.get_num_threads()

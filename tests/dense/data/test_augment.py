@@ -1,9 +1,18 @@
-"""Views of images: mask and image move together, colours stay near, and nothing depends on the worker."""
+"""Views of images: mask and image move together, colours stay near, and nothing depends on the
+worker."""
 
 import numpy as np
 import pytest
 
-from pathfuse.dense.data.augment import Variation, augment, fill, item_rng, random_crop, resize, vary_colour
+from pathfuse.dense.data.augment import (
+    Variation,
+    augment,
+    fill,
+    item_rng,
+    random_crop,
+    resize,
+    vary_colour,
+)
 
 STILL = Variation(stain=0, light=0, blur=0)
 
@@ -55,7 +64,12 @@ def test_no_variation_leaves_colours(pair):
 
 def test_colours_stay_near_and_do_change(pair):
     image = np.full((16, 16, 3), (180, 110, 160), np.uint8)
-    shifts = np.array([vary_colour(image, item_rng(0, e, "a"))[5, 5].astype(int) - image[5, 5] for e in range(100)])
+    shifts = np.array(
+        [
+            vary_colour(image, item_rng(0, e, "a"))[5, 5].astype(int) - image[5, 5]
+            for e in range(100)
+        ]
+    )
     assert 3 < np.abs(shifts).mean() < 30
     assert np.abs(shifts).max() < 90
     assert np.abs(shifts.mean(axis=0)).max() < 10  # no drift

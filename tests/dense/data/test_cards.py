@@ -37,7 +37,9 @@ def test_sizes_are_multiples_of_the_patch():
 
 
 def test_every_variant_has_a_converter_and_every_card_its_own_key_first():
-    assert set(CONVERTERS) == {variant for card in dataset_cards().values() for variant in card.variants}
+    assert set(CONVERTERS) == {
+        variant for card in dataset_cards().values() for variant in card.variants
+    }
     for key, card in dataset_cards().items():
         assert next(iter(card.variants)) == key
         assert {len(names) for names in card.variants.values()} >= set(card.n_classes)
@@ -50,7 +52,9 @@ def test_known_facts():
     assert [len(names) for names in find_dataset("BCSS").variants.values()] == [22, 5]
     assert find_dataset("glas").parts == {"train": 85, "test": 80}
     assert sum(find_dataset("pannuke").parts.values()) == find_dataset("pannuke").n_images == 7901
-    assert {key for key, card in benchmark().items() if card.overlap and "all of it" in card.overlap} == {
+    assert {
+        key for key, card in benchmark().items() if card.overlap and "all of it" in card.overlap
+    } == {
         "kumar",
         "nucls",
         "bcss",

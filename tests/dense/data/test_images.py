@@ -40,7 +40,9 @@ def test_a_value_outside_the_classes_is_named_with_its_file_and_pixels(item):
     mask[2, 3:7] = 7
     mask[5, 5] = 9
     Image.fromarray(mask).save(record.mask)
-    with pytest.raises(InputError, match=r"a_mask\.png has the value 7 in 4 pixels \(1 other .* 0 to 2, and 255"):
+    with pytest.raises(
+        InputError, match=r"a_mask\.png has the value 7 in 4 pixels \(1 other .* 0 to 2, and 255"
+    ):
         read_item(record, SPLIT)
 
 
@@ -56,7 +58,9 @@ def test_the_ignored_value_is_the_splits_own(item):
 def test_sizes_that_differ_are_named(item):
     record, _, mask = item
     Image.fromarray(mask[:, :5]).save(record.mask)
-    with pytest.raises(InputError, match=r"a_mask\.png is 5 x 6 pixels, its image .*a\.png is 9 x 6"):
+    with pytest.raises(
+        InputError, match=r"a_mask\.png is 5 x 6 pixels, its image .*a\.png is 9 x 6"
+    ):
         read_item(record, SPLIT)
 
 
@@ -101,7 +105,9 @@ def test_palettes_give_colours_to_images_and_indices_to_masks(tmp_path):
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "1"])
 def test_windows_are_parts_of_the_whole(tmp_path, mode, monkeypatch):
     rng = np.random.default_rng(0)
-    Image.fromarray(rng.integers(0, 256, (13, 9, 3), dtype=np.uint8)).convert(mode).save(tmp_path / "a.png")
+    Image.fromarray(rng.integers(0, 256, (13, 9, 3), dtype=np.uint8)).convert(mode).save(
+        tmp_path / "a.png"
+    )
     monkeypatch.setattr(images, "STRIP_PX", 30)  # three rows at a time
     whole = read_image(tmp_path / "a.png")
     assert whole.shape == (13, 9, 3)
@@ -116,4 +122,6 @@ def test_windows_are_parts_of_the_whole(tmp_path, mode, monkeypatch):
         np.testing.assert_array_equal(image.window(4, 2, 5, 7), whole[4:9, 2:9])
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), whole)
     mask = rng.integers(0, 7, (13, 9), dtype=np.uint8)
-    np.testing.assert_array_equal(images.value_counts(mask), np.bincount(mask.ravel(), minlength=256))
+    np.testing.assert_array_equal(
+        images.value_counts(mask), np.bincount(mask.ravel(), minlength=256)
+    )

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pathfuse.dense.data.records import Item, Split, read_item, read_split, torn_patients, write_split
+from pathfuse.dense.data.records import (
+    Item,
+    Split,
+    read_item,
+    read_split,
+    torn_patients,
+    write_split,
+)
 from pathfuse.errors import InputError
 from pathfuse.files.digests import files_digest
 
@@ -34,7 +41,10 @@ def folder(tmp_path):
 
 def written(folder: Path, **changes) -> Path:
     rows = {
-        part: [{"image_path": f"{part}/images/{n}.png", "mask_path": f"{part}/masks/{n}.png"} for n in names]
+        part: [
+            {"image_path": f"{part}/images/{n}.png", "mask_path": f"{part}/masks/{n}.png"}
+            for n in names
+        ]
         for part, names in {"train": "ab", "val": "c", "test": "d"}.items()
     }
     content = {"num_classes": 2, "data": rows} | changes
@@ -101,7 +111,10 @@ def test_the_published_json_is_read(folder):
 
 
 def test_names_that_repeat_become_paths(folder):
-    rows = {"train": [{"image_path": "train/images/a.png", "mask_path": "train/masks/a.png"}], "test": []}
+    rows = {
+        "train": [{"image_path": "train/images/a.png", "mask_path": "train/masks/a.png"}],
+        "test": [],
+    }
     pair(folder, "test", "a")
     rows["test"] = [{"image_path": "test/images/a.png", "mask_path": None}]
     split = read_split(written(folder, data=rows))
@@ -121,7 +134,10 @@ def test_names_that_repeat_become_paths(folder):
         ({"data": {"training": []}}, "'training'"),
         ({"data": {"train": [{"mask_path": "x"}]}}, "entry 1 of train"),
         ({"data": {"train": [{"image_path": "train/images/a.png"}]}}, "has no mask"),
-        ({"data": {"train": [{"image_path": "z.png", "mask_path": "z.png"}]}}, r"z\.png of train does not exist"),
+        (
+            {"data": {"train": [{"image_path": "z.png", "mask_path": "z.png"}]}},
+            r"z\.png of train does not exist",
+        ),
     ],
 )
 def test_bad_split_files_are_one_sentence(folder, changes, said):
@@ -169,13 +185,20 @@ def test_what_would_be_lost_without_a_word(folder):
     """Misspelt keys, an id of 0, patients of other images, names that tables use."""
 
     def rows(**more):
-        return {"train": [{"image_path": "train/images/a.png", "mask_path": "train/masks/a.png", **more}]}
+        return {
+            "train": [
+                {"image_path": "train/images/a.png", "mask_path": "train/masks/a.png", **more}
+            ]
+        }
 
     assert read_split(written(folder, data=rows(image_id=0))).train[0].image_id == "0"
     assert read_split(written(folder, data=rows(stain="HE"), made_by="us")).train[0].image_id == "a"
     for changes, sentence in (
         ({"data": rows(patient="p")}, 'entry 1 of train has "patient", .* mean "patient_id"'),
-        ({"class_nmes": ["a", "b"]}, 'has "class_nmes", which means nothing: did you mean "class_names"'),
+        (
+            {"class_nmes": ["a", "b"]},
+            'has "class_nmes", which means nothing: did you mean "class_names"',
+        ),
         ({"class_names": [None, "b"]}, "class name None"),
         ({"class_names": ["all", "b"]}, "class name 'all'"),
         ({"notes": 5}, '"notes" that are no list'),
@@ -183,7 +206,9 @@ def test_what_would_be_lost_without_a_word(folder):
         with pytest.raises(InputError, match=sentence):
             read_split(written(folder, **changes))
     (folder / "patients.csv").write_text("image,patient_id\na.png,p1\n")
-    with pytest.raises(InputError, match=r"there is no image 'a.png'; write file names without suffix"):
+    with pytest.raises(
+        InputError, match=r"there is no image 'a.png'; write file names without suffix"
+    ):
         read_split(folder)
 
 

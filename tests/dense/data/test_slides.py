@@ -45,7 +45,10 @@ def test_sentences(tmp_path, tiled, monkeypatch):
         with pytest.raises(InputError, match=f"the slide .*{name}.svs {sentence}"):
             read_image(tmp_path / f"{name}.svs")
     monkeypatch.setattr("pathfuse.dense.data.slides.find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"needs OpenSlide, which is not installed: pip install 'pathfuse\[slides\]'"):
+    with pytest.raises(
+        InputError,
+        match=r"needs OpenSlide, which is not installed: pip install 'pathfuse\[slides\]'",
+    ):
         read_image(tmp_path / "bad.svs")
     monkeypatch.setattr(images, "LARGE_PX", 1000)
     np.testing.assert_array_equal(read_image(tiled), PIXELS)  # Pillow can do it

@@ -12,7 +12,9 @@ from pathfuse.errors import InputError  # noqa: E402
 
 @pytest.mark.parametrize(("length", "wanted"), [(5, 8), (2, 9), (1, 4), (7, 7)])
 def test_reflection_is_numpys(length: int, wanted: int) -> None:
-    expected = np.pad(np.arange(length), (0, wanted - length), mode="reflect" if length > 1 else "edge")
+    expected = np.pad(
+        np.arange(length), (0, wanted - length), mode="reflect" if length > 1 else "edge"
+    )
     np.testing.assert_array_equal(reflected(length, wanted).numpy(), expected)
 
 
@@ -65,11 +67,13 @@ def test_one_size_is_resized_there_and_back() -> None:
 def test_normalisation_of_the_paper_differs_for_lunit_and_musk(key: str) -> None:
     card = find_card(key)
     tiny = tiny_encoder(8)
-    encoder: TokenEncoder = type(tiny)(card.model_copy(update={"size_policy": "multiple", "patch": 8}), tiny.trunk)
-    x = torch.rand(1, 3, 8, 8)
-    imagenet = (x - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor([0.229, 0.224, 0.225]).view(
-        3, 1, 1
+    encoder: TokenEncoder = type(tiny)(
+        card.model_copy(update={"size_policy": "multiple", "patch": 8}), tiny.trunk
     )
+    x = torch.rand(1, 3, 8, 8)
+    imagenet = (x - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor(
+        [0.229, 0.224, 0.225]
+    ).view(3, 1, 1)
     own = (x - torch.tensor(card.mean).view(3, 1, 1)) / torch.tensor(card.sd).view(3, 1, 1)
     torch.testing.assert_close(encoder.prepare(x), own)
     encoder.normalise_as("paper")
@@ -91,16 +95,21 @@ def test_adapted_names_are_attention_only() -> None:
 
 
 def test_adapted_names_of_musks_naming() -> None:
-    """The vision branch (A) of layers with two branches; the text branch (B) has no part in an image's tokens."""
+    """The vision branch (A) of layers with two branches; the text branch (B) has no part in an
+    image's tokens."""
     tiny = tiny_encoder(depth=1)
     attention = torch.nn.ModuleDict({
         name: torch.nn.ModuleDict({"A": torch.nn.Linear(2, 2), "B": torch.nn.Linear(2, 2)})
         for name in ("k_proj", "v_proj", "q_proj", "out_proj")
     })  # fmt: skip
     layer = torch.nn.ModuleDict({"self_attn": attention, "ffn": torch.nn.Linear(2, 2)})
-    trunk = torch.nn.ModuleDict({"beit3": torch.nn.ModuleDict({"layers": torch.nn.ModuleList([layer])})})
+    trunk = torch.nn.ModuleDict(
+        {"beit3": torch.nn.ModuleDict({"layers": torch.nn.ModuleList([layer])})}
+    )
     names = adapted_names(type(tiny)(find_card("musk"), trunk))
-    assert names == [f"beit3.layers.0.self_attn.{name}.A" for name in ("k_proj", "v_proj", "q_proj", "out_proj")]
+    assert names == [
+        f"beit3.layers.0.self_attn.{name}.A" for name in ("k_proj", "v_proj", "q_proj", "out_proj")
+    ]
 
 
 def test_seed_sets_the_tiny_encoder_and_leaves_the_generator() -> None:

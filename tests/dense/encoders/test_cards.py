@@ -44,7 +44,8 @@ def test_unknown_key_names_the_known() -> None:
         find_card("uni_v9")
 
 
-# musk needs its package; uni_v1, hoptimus_1 and virchow_v1 are the same networks as others here (registers apart)
+# musk needs its package; uni_v1, hoptimus_1 and virchow_v1 are the same networks as others here
+# (registers apart)
 BUILT = [key for key in FACTS if key not in {"musk", "uni_v1", "hoptimus_1", "virchow_v1"}]
 
 
@@ -66,4 +67,6 @@ def test_the_card_builds_the_network_it_describes(key: str) -> None:
     depth = {"lunit_vits8": 12, "conch_v1": 12, "phikon": 12, "virchow_v1": 32, "virchow_v2": 32}
     depth |= dict.fromkeys(("gigapath", "hoptimus_0", "hoptimus_1", "midnight12k"), 40)
     # timm joins queries, keys and values in one layer: 2 per block, elsewhere 4
-    assert len(adapted_names(encoder)) == depth.get(key, 24) * (4 if card.loader == "transformers" else 2)
+    assert len(adapted_names(encoder)) == depth.get(key, 24) * (
+        4 if card.loader == "transformers" else 2
+    )

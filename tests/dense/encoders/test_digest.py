@@ -17,5 +17,8 @@ def test_digests_tell_encoders_apart():
         changed.trunk.blocks[1].mlp.fc2.bias[3] += 1e-3
     normalised = tiny_encoder()
     normalised._mean += 0.01
-    others = [encoder_digest(each) for each in (tiny_encoder(seed=1), tiny_encoder(registers=1), changed, normalised)]
+    others = [
+        encoder_digest(each)
+        for each in (tiny_encoder(seed=1), tiny_encoder(registers=1), changed, normalised)
+    ]
     assert len({one, *others}) == 5

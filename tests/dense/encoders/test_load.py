@@ -17,7 +17,13 @@ from pathfuse.dense.encoders.timm import load_timm  # noqa: E402
 from pathfuse.dense.encoders.tiny import tiny_encoder  # noqa: E402
 from pathfuse.errors import InputError  # noqa: E402
 
-SMALL = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 3, "patch_size": 14, "image_size": 56}
+SMALL = {
+    "hidden_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 3,
+    "patch_size": 14,
+    "image_size": 56,
+}
 
 
 def _timm_folder(folder: Path) -> torch.nn.Module:
@@ -50,7 +56,9 @@ def test_folder_of_timm(tmp_path: Path) -> None:
     torch.testing.assert_close(encoder.run(encoder.prepare(x)), tiny.run(encoder.prepare(x)))
 
 
-@pytest.mark.parametrize(("kind", "prefix"), [("ViT", 1), ("Dinov2", 1), ("Dinov2WithRegisters", 5)])
+@pytest.mark.parametrize(
+    ("kind", "prefix"), [("ViT", 1), ("Dinov2", 1), ("Dinov2WithRegisters", 5)]
+)
 def test_folder_of_transformers(tmp_path: Path, kind: str, prefix: int) -> None:
     model = _hf(kind)
     model.save_pretrained(tmp_path / "mine")
@@ -69,7 +77,8 @@ def test_folder_of_transformers(tmp_path: Path, kind: str, prefix: int) -> None:
 
 
 def test_names_of_layers_of_older_transformers() -> None:
-    """Remote code and older releases call them attention.attention.query and attention.output.dense."""
+    """Remote code and older releases call them attention.attention.query and
+    attention.output.dense."""
     tiny = tiny_encoder()
     inner = torch.nn.ModuleDict({name: torch.nn.Linear(2, 2) for name in ("query", "key", "value")})
     output = torch.nn.ModuleDict({"dense": torch.nn.Linear(2, 2)})
@@ -77,7 +86,9 @@ def test_names_of_layers_of_older_transformers() -> None:
         "attention": torch.nn.ModuleDict({"attention": inner, "output": output}),
         "output": torch.nn.ModuleDict({"dense": torch.nn.Linear(2, 2)}),  # of the MLP: not adapted
     })  # fmt: skip
-    names = adapted_names(type(tiny)(encoder_cards()["hibou_l"], torch.nn.ModuleDict({"layer": block})))
+    names = adapted_names(
+        type(tiny)(encoder_cards()["hibou_l"], torch.nn.ModuleDict({"layer": block}))
+    )
     assert names == [f"layer.attention.attention.{name}" for name in ("query", "key", "value")] + [
         "layer.attention.output.dense"
     ]
@@ -86,7 +97,9 @@ def test_names_of_layers_of_older_transformers() -> None:
 def test_preprocessor_gives_the_normalisation(tmp_path: Path) -> None:
     _hf("Dinov2").save_pretrained(tmp_path)
     assert load_encoder(str(tmp_path)).card.mean == (0.485, 0.456, 0.406)
-    (tmp_path / "preprocessor_config.json").write_text(json.dumps({"image_mean": [0.5] * 3, "image_std": [0.4] * 3}))
+    (tmp_path / "preprocessor_config.json").write_text(
+        json.dumps({"image_mean": [0.5] * 3, "image_std": [0.4] * 3})
+    )
     card = load_encoder(str(tmp_path)).card
     assert (card.mean, card.sd) == ((0.5, 0.5, 0.5), (0.4, 0.4, 0.4))
 
@@ -112,7 +125,9 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
     state = tiny_encoder(depth=1).trunk.state_dict()
     save_file(state, tmp_path / "model.safetensors")
     card: EncoderCard = tiny_encoder(depth=2).card
-    with pytest.raises(InputError, match=r"does not fit tiny: it lacks 'blocks\.1\.norm1\.weight' \(12 in all\)"):
+    with pytest.raises(
+        InputError, match=r"does not fit tiny: it lacks 'blocks\.1\.norm1\.weight' \(12 in all\)"
+    ):
         load_timm(card, tmp_path)
     save_file(tiny_encoder(depth=3).trunk.state_dict(), tmp_path / "model.safetensors")
     with pytest.raises(InputError, match=r"has, besides what the model needs, 'blocks\.2"):
@@ -136,7 +151,9 @@ def test_transformers_card_with_a_single_file(tmp_path: Path) -> None:
 
     model = _hf("Dinov2")
     save_file(model.state_dict(), tmp_path / "weights.safetensors")
-    card = encoder_cards()["phikon_v2"].model_copy(update={"arguments": SMALL, "dim": 48, "patch": 14})
+    card = encoder_cards()["phikon_v2"].model_copy(
+        update={"arguments": SMALL, "dim": 48, "patch": 14}
+    )
     encoder = load_transformers(card, tmp_path / "weights.safetensors").eval()
     x = torch.rand(1, 3, 56, 56)
     with torch.no_grad():
@@ -156,13 +173,18 @@ def test_weights_with_the_names_of_older_transformers(tmp_path: Path, whole_fold
         "o_proj": "output.dense",
     }
     state = {
-        re.sub(r"[qkvo]_proj", lambda found: old[found[0]], name): value for name, value in model.state_dict().items()
+        re.sub(r"[qkvo]_proj", lambda found: old[found[0]], name): value
+        for name, value in model.state_dict().items()
     }
     assert any(".attention.attention.query." in name for name in state)
     model.config.save_pretrained(tmp_path)
     save_file(state, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    card = encoder_cards()["phikon_v2"].model_copy(update={"arguments": SMALL, "dim": 48, "patch": 14})
-    encoder = load_transformers(card, tmp_path if whole_folder else tmp_path / "model.safetensors").eval()
+    card = encoder_cards()["phikon_v2"].model_copy(
+        update={"arguments": SMALL, "dim": 48, "patch": 14}
+    )
+    encoder = load_transformers(
+        card, tmp_path if whole_folder else tmp_path / "model.safetensors"
+    ).eval()
     x = torch.rand(1, 3, 56, 56)
     with torch.no_grad():
         torch.testing.assert_close(encoder.run(x), model(pixel_values=x).last_hidden_state)
@@ -218,7 +240,9 @@ def test_gated_repository_names_the_page(tmp_path: Path, monkeypatch: pytest.Mon
         raise GatedRepoError.__new__(GatedRepoError)
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
-    with pytest.raises(InputError, match=r"must be asked for at https://huggingface\.co/MahmoodLab/UNI,"):
+    with pytest.raises(
+        InputError, match=r"must be asked for at https://huggingface\.co/MahmoodLab/UNI,"
+    ):
         load_encoder("uni_v1", cache=tmp_path, offline=False)
 
 
@@ -230,7 +254,10 @@ def test_cached_snapshot_is_found_without_network(tmp_path: Path) -> None:
     (repository / "snapshots").mkdir()
     (tmp_path / "made").rename(repository / "snapshots" / ("a" * 40))
     encoder = load_encoder("lab/small", cache=tmp_path / "hub")
-    assert (encoder.card.key, encoder.card.page) == ("lab/small", "https://huggingface.co/lab/small")
+    assert (encoder.card.key, encoder.card.page) == (
+        "lab/small",
+        "https://huggingface.co/lab/small",
+    )
     x = torch.rand(1, 3, 28, 28)
     torch.testing.assert_close(encoder.run(x), tiny.run(x))
 
@@ -238,7 +265,10 @@ def test_cached_snapshot_is_found_without_network(tmp_path: Path) -> None:
 def test_musk_needs_its_package_and_hibou_its_code(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"package musk.*https://huggingface.co/xiangjx/musk"):
         load_encoder("musk", pretrained=False)
-    with pytest.raises(InputError, match=r"loads only through Python code from https://huggingface.co/histai/hibou-L"):
+    with pytest.raises(
+        InputError,
+        match=r"loads only through Python code from https://huggingface.co/histai/hibou-L",
+    ):
         load_encoder("hibou_l", cache=tmp_path)
 
 

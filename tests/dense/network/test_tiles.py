@@ -1,4 +1,5 @@
-"""Tiles: blending changes nothing that is the same everywhere, any size works, and memory stays bounded."""
+"""Tiles: blending changes nothing that is the same everywhere, any size works, and memory stays
+bounded."""
 
 import json
 import subprocess
@@ -50,7 +51,9 @@ class Place(nn.Module):
     """The number of the pixel's row and column in its tile."""
 
     def forward(self, x):
-        rows, columns = torch.meshgrid(*(torch.arange(float(n)) for n in x.shape[2:]), indexing="ij")
+        rows, columns = torch.meshgrid(
+            *(torch.arange(float(n)) for n in x.shape[2:]), indexing="ij"
+        )
         return torch.stack([rows, columns]).expand(len(x), 2, *x.shape[2:])
 
 
@@ -78,7 +81,9 @@ def test_weights_are_gaussian():
     """Two tiles of 8 in a row of 12: where both see a pixel, the nearer centre counts more."""
     tiled = predict_tiled(Place(), image_of(8, 12), tile_px=8, overlap=0.5)
     np.testing.assert_allclose(tiled[0], np.arange(8)[:, None] + np.zeros(12), atol=1e-5)
-    gauss = np.exp(-((np.arange(8) - 3.5) ** 2) / 2)  # the standard deviation is an eighth of the side
+    gauss = np.exp(
+        -((np.arange(8) - 3.5) ** 2) / 2
+    )  # the standard deviation is an eighth of the side
     shared = [(gauss[4 + j] * (4 + j) + gauss[j] * j) / (gauss[4 + j] + gauss[j]) for j in range(4)]
     np.testing.assert_allclose(tiled[1][0], [0, 1, 2, 3, *shared, 4, 5, 6, 7], atol=1e-5)
 
@@ -116,17 +121,23 @@ class Generated:
         assert top + height <= self.shape[0]
         assert left + width <= self.shape[1]
         rows, columns = np.ogrid[top : top + height, left : left + width]
-        return np.stack(np.broadcast_arrays(rows % 251, columns % 241, (rows + columns) % 7), axis=-1).astype(np.uint8)
+        return np.stack(
+            np.broadcast_arrays(rows % 251, columns % 241, (rows + columns) % 7), axis=-1
+        ).astype(np.uint8)
 
 
 def test_bands_follow_each_other():
     reader, net = Generated(70, 45), Pointwise()
     bands = list(stream_tiled(net, reader, tile_px=16, overlap=0.25))
-    assert [band.top for band in bands] == np.cumsum([0, *(band.logits.shape[1] for band in bands)]).tolist()[:-1]
+    assert [band.top for band in bands] == np.cumsum(
+        [0, *(band.logits.shape[1] for band in bands)]
+    ).tolist()[:-1]
     whole = predict_tiled(net, reader.window(0, 0, 70, 45), tile_px=16)
     np.testing.assert_array_equal(np.concatenate([band.logits for band in bands], axis=1), whole)
     assert len(bands) > 3
-    assert reader.shape[0] * reader.shape[1] == reader.largest  # of the line above; before it no more than a tile
+    assert (
+        reader.shape[0] * reader.shape[1] == reader.largest
+    )  # of the line above; before it no more than a tile
 
 
 def test_the_net_is_in_evaluation():
@@ -148,7 +159,9 @@ class Greedy(nn.Module):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
 
-@pytest.mark.parametrize(("batch", "advice"), [(4, "try a batch of 2"), (1, "try a tile_px of 256")])
+@pytest.mark.parametrize(
+    ("batch", "advice"), [(4, "try a batch of 2"), (1, "try a tile_px of 256")]
+)
 def test_memory_runs_out(batch, advice):
     with pytest.raises(InputError, match=f"tile_px 512; {advice}$"):
         predict_tiled(Greedy(), image_of(9, 9), tile_px=512, batch=batch)
@@ -184,14 +197,17 @@ print(json.dumps([total, meter.cost.peak_memory_mb, reader.largest]))
 def measure(height):
     code = MEASURE.format(folder=str(Path(__file__).parent), height=height)
     source = str(Path(pathfuse.__file__).parents[1])
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": source})
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": source}
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
 @pytest.mark.long
 def test_memory_of_a_large_image():
-    """20,000 x 20,000 as a whole would be 1.2 GB of pixels and 3.2 GB of float32 logits for two classes."""
+    """20,000 x 20,000 as a whole would be 1.2 GB of pixels and 3.2 GB of float32 logits for two
+    classes."""
     low, high = measure(2_500), measure(20_000)
     assert (low[0], high[0]) == (2_500, 20_000)
     assert high[2] == 1024**2

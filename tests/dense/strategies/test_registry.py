@@ -11,7 +11,8 @@ from pathfuse.errors import InputError  # noqa: E402
 
 
 def with_gradients(net: SegmentationNet, size: tuple[int, int] = (61, 45)) -> SegmentationNet:
-    """One backward pass at weights that are not the special ones of the start (B = 0 stops A's gradient)."""
+    """One backward pass at weights that are not the special ones of the start (B = 0 stops A's
+    gradient)."""
     torch.manual_seed(0)
     with torch.no_grad():
         for parameter in net.parameters():
@@ -32,14 +33,22 @@ def test_every_trainable_weight_learns_and_no_other(strategy: str, patch: int) -
         else:
             assert parameter.grad is None, name
             assert name.startswith("encoder.trunk."), name
-    inside = {name for name, p in net.named_parameters() if name.startswith("encoder.") and p.requires_grad}
+    inside = {
+        name
+        for name, p in net.named_parameters()
+        if name.startswith("encoder.") and p.requires_grad
+    }
     assert bool(inside) == (strategy in {"lora", "dora", "full"})
     assert all("lora_" in name for name in inside) or strategy == "full"
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-@pytest.mark.parametrize(("patch", "registers", "height", "width"), [(8, 0, 31, 31), (14, 8, 40, 64), (16, 4, 33, 17)])
-def test_logits_have_the_images_size(strategy: str, patch: int, registers: int, height: int, width: int) -> None:
+@pytest.mark.parametrize(
+    ("patch", "registers", "height", "width"), [(8, 0, 31, 31), (14, 8, 40, 64), (16, 4, 33, 17)]
+)
+def test_logits_have_the_images_size(
+    strategy: str, patch: int, registers: int, height: int, width: int
+) -> None:
     net = make_network(tiny_encoder(patch, registers), strategy, 2, rank=2)
     assert tuple(net(torch.rand(1, 3, height, width)).shape) == (1, 2, height, width)
 
@@ -68,7 +77,12 @@ def test_adapters_start_as_the_encoder_itself(strategy: str, parity: str) -> Non
     before = tiny_encoder().tokens(x)
     net = make_network(tiny_encoder(), strategy, 2, parity=parity)
     torch.testing.assert_close(net.encoder.tokens(x), before)
-    assert net.matched == ["blocks.0.attn.qkv", "blocks.0.attn.proj", "blocks.1.attn.qkv", "blocks.1.attn.proj"]
+    assert net.matched == [
+        "blocks.0.attn.qkv",
+        "blocks.0.attn.proj",
+        "blocks.1.attn.qkv",
+        "blocks.1.attn.proj",
+    ]
 
 
 @pytest.mark.parametrize("strategy", ["lora", "dora"])
@@ -81,8 +95,14 @@ def test_nothing_to_adapt_is_an_error_under_both_parities(strategy: str, parity:
 
 
 def test_scale_of_lora_is_alpha_over_rank_and_one_in_the_paper() -> None:
-    """At rank 4, with alpha 16: 4; the published code did not divide, and its scale was 1 at every rank."""
-    for parity, rank, scale in (("fixed", 4, 4.0), ("paper", 4, 1.0), ("fixed", 16, 1.0), ("paper", 16, 1.0)):
+    """At rank 4, with alpha 16: 4; the published code did not divide, and its scale was 1 at every
+    rank."""
+    for parity, rank, scale in (
+        ("fixed", 4, 4.0),
+        ("paper", 4, 1.0),
+        ("fixed", 16, 1.0),
+        ("paper", 16, 1.0),
+    ):
         net = make_network(tiny_encoder(depth=1), "lora", 2, rank=rank, parity=parity)
         layer = net.encoder.trunk.get_submodule("blocks.0.attn.proj")
         a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
@@ -107,13 +127,16 @@ def test_weight_of_the_papers_dora() -> None:
     with torch.no_grad():
         layer.lora_magnitude.fill_(1.5)
         changed = layer.base.weight + layer.lora_B @ layer.lora_A
-        assert float(layer.weight().norm()) == pytest.approx(1.5 * float(layer.base.weight.norm()), rel=1e-5)
+        assert float(layer.weight().norm()) == pytest.approx(
+            1.5 * float(layer.base.weight.norm()), rel=1e-5
+        )
         ratio = layer.weight() / changed
         torch.testing.assert_close(ratio, torch.full_like(ratio, float(ratio[0, 0])))
 
 
 def test_row_wise_dora_keeps_the_norm_of_each_row() -> None:
-    """With the magnitudes of the start every row keeps its norm, whatever the update; the paper's one m does not."""
+    """With the magnitudes of the start every row keeps its norm, whatever the update; the paper's
+    one m does not."""
 
     def rows(parity: str) -> tuple[torch.Tensor, torch.Tensor]:
         net = make_network(tiny_encoder(depth=1), "dora", 2, rank=2, parity=parity)
@@ -155,7 +178,9 @@ def test_cnn_weights_are_standardised() -> None:
         layer.weight.mul_(3.0).add_(0.7)
     torch.testing.assert_close(layer(x), before, rtol=1e-2, atol=1e-2)
     weight = layer.weight.flatten(1)
-    unit = (weight - weight.mean(1, keepdim=True)) / (weight.var(1, unbiased=False, keepdim=True) + 1e-5).sqrt()
+    unit = (weight - weight.mean(1, keepdim=True)) / (
+        weight.var(1, unbiased=False, keepdim=True) + 1e-5
+    ).sqrt()
     expected = torch.nn.functional.conv2d(x, unit.view_as(layer.weight), padding=1)
     torch.testing.assert_close(layer(x), expected, rtol=1e-4, atol=1e-4)
 
@@ -229,7 +254,9 @@ def test_state_of_another_network_is_refused() -> None:
 
 def test_seed_sets_the_weights_and_leaves_the_generator() -> None:
     state = torch.get_rng_state()
-    one, same, other = (make_network(tiny_encoder(), "lora", 2, seed=seed).trainable_state() for seed in (1, 1, 2))
+    one, same, other = (
+        make_network(tiny_encoder(), "lora", 2, seed=seed).trainable_state() for seed in (1, 1, 2)
+    )
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert not all(torch.equal(one[name], other[name]) for name in one)
@@ -260,15 +287,28 @@ def test_half_precision(strategy: str, parity: str) -> None:
 @pytest.mark.parametrize("kind", ["ViT", "Dinov2"])
 @pytest.mark.parametrize("strategy", ["lora", "dora", "full"])
 def test_models_of_transformers_are_adapted(kind: str, strategy: str) -> None:
-    """Six of 17 models of the benchmark were not: phikon, phikon_v2, hibou_l, midnight12k, musk, PathOrchestra."""
+    """Six of 17 models of the benchmark were not: phikon, phikon_v2, hibou_l, midnight12k, musk,
+    PathOrchestra."""
     transformers = pytest.importorskip("transformers")
     from pathfuse.dense.encoders.cards import find_card
     from pathfuse.dense.encoders.hugging_face import load_transformers
 
     assert hasattr(transformers, f"{kind}Model")
-    small = {"hidden_size": 48, "num_hidden_layers": 1, "num_attention_heads": 3, "patch_size": 16, "image_size": 64}
-    card = find_card("phikon").model_copy(update={"architecture": f"{kind}Model", "arguments": small, "dim": 48})
+    small = {
+        "hidden_size": 48,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 3,
+        "patch_size": 16,
+        "image_size": 64,
+    }
+    card = find_card("phikon").model_copy(
+        update={"architecture": f"{kind}Model", "arguments": small, "dim": 48}
+    )
     net = with_gradients(make_network(load_transformers(card, None), strategy, 2, rank=2))
     assert len(net.matched) == (0 if strategy == "full" else 4)
-    silent = [name for name, p in net.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
+    silent = [
+        name
+        for name, p in net.named_parameters()
+        if p.requires_grad and (p.grad is None or not p.grad.any())
+    ]
     assert silent == []

@@ -43,4 +43,6 @@ def test_tokens_beyond_float16(squares, tmp_path):
     with torch.no_grad():
         encoder.trunk.norm.weight *= 1e6
     with pytest.raises(InputError, match="beyond float16; train with cache off"):
-        CachedTokens.make(tmp_path / "k.npy", make_network(encoder, "frozen", 2), squares, 2, CPU, torch.float32)
+        CachedTokens.make(
+            tmp_path / "k.npy", make_network(encoder, "frozen", 2), squares, 2, CPU, torch.float32
+        )

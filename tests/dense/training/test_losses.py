@@ -39,8 +39,12 @@ def by_hand(logits, truth, absent):
 @pytest.mark.parametrize(("parity", "absent"), [("fixed", False), ("paper", True)])
 def test_dice_by_hand(made, parity, absent):
     logits, truth = made
-    assert dice(logits, truth, parity=parity).item() == pytest.approx(by_hand(logits, truth, absent), abs=1e-6)
-    assert by_hand(logits, truth, True) > by_hand(logits, truth, False)  # an absent class gives about 1
+    assert dice(logits, truth, parity=parity).item() == pytest.approx(
+        by_hand(logits, truth, absent), abs=1e-6
+    )
+    assert by_hand(logits, truth, True) > by_hand(
+        logits, truth, False
+    )  # an absent class gives about 1
 
 
 def test_ce_by_hand(made):
@@ -48,7 +52,9 @@ def test_ce_by_hand(made):
     log = logits.detach().log_softmax(1).numpy()
     terms = [-log[b, truth[b, i, j], i, j] for b, i, j in np.argwhere(truth.numpy() != 255)]
     assert ce(logits, truth).item() == pytest.approx(np.mean(terms), abs=1e-6)
-    assert dice_ce(logits, truth).item() == pytest.approx((dice(logits, truth) + ce(logits, truth)).item())
+    assert dice_ce(logits, truth).item() == pytest.approx(
+        (dice(logits, truth) + ce(logits, truth)).item()
+    )
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -65,12 +71,14 @@ def test_ignored_pixels_do_not_count(made, name, parity):
 
 
 def test_the_published_dice_without_a_mask_is_another():
-    """Defect 3: as published it fails on 255; counting those pixels as background instead changes the value."""
+    """Defect 3: as published it fails on 255; counting those pixels as background instead changes
+    the value."""
     logits = torch.zeros(1, 2, 2, 2)
     truth = torch.tensor([[[1, 1], [255, 255]]])
     with pytest.raises(RuntimeError):
         functional.one_hot(truth, 2)
-    # Half of each class's mass on two pixels of class 1: 1 - 2 * 1 / (1 + 2) over the class that is there.
+    # Half of each class's mass on two pixels of class 1: 1 - 2 * 1 / (1 + 2) over the class that is
+    # there.
     assert dice(logits, truth).item() == pytest.approx(1 / 3, abs=1e-4)
     unmasked = truth.masked_fill(truth == 255, 0)
     assert dice(logits, unmasked, parity="paper").item() == pytest.approx(1 / 2, abs=1e-4)

@@ -1,4 +1,5 @@
-"""Squares: drawn by seed, epoch and image alone; and which images a step of several processes takes."""
+"""Squares: drawn by seed, epoch and image alone; and which images a step of several processes
+takes."""
 
 from itertools import chain
 
@@ -50,7 +51,12 @@ def test_draws_depend_on_seed_epoch_and_image_alone(split, fit, augmented):
 def test_a_crop_is_a_piece_at_its_own_scale(split):
     image, mask = drawn(squares(split, fit="crop", augment=False))[0]
     whole, truth = draw(0)
-    places = [(y, x) for y in range(9) for x in range(25) if (whole[y : y + 40, x : x + 40] == image).all()]
+    places = [
+        (y, x)
+        for y in range(9)
+        for x in range(25)
+        if (whole[y : y + 40, x : x + 40] == image).all()
+    ]
     assert len(places) == 1
     ((y, x),) = places
     assert (truth[y : y + 40, x : x + 40] == mask).all()

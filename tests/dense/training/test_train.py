@@ -1,4 +1,5 @@
-"""Training: every strategy learns and comes back from its folder, the same bytes each time, also after a kill."""
+"""Training: every strategy learns and comes back from its folder, the same bytes each time, also
+after a kill."""
 
 import json
 import os
@@ -26,7 +27,15 @@ from pathfuse.dense.training.train import load_dense, train_dense  # noqa: E402
 from pathfuse.errors import InputError  # noqa: E402
 from pathfuse.testing.tissue import make_split  # noqa: E402
 
-SMALL = {"epochs": 2, "warmup": 0, "batch": 3, "size_px": 48, "rank": 2, "device": "cpu", "augment": False}
+SMALL = {
+    "epochs": 2,
+    "warmup": 0,
+    "batch": 3,
+    "size_px": 48,
+    "rank": 2,
+    "device": "cpu",
+    "augment": False,
+}
 FILES = [".pathfuse.json", "history.csv", "manifest.json", "model.json", "model.safetensors"]
 
 
@@ -41,7 +50,9 @@ def recipe(strategy="frozen", **chosen):
 
 def result(folder):
     """The bytes that must not depend on anything but the arguments."""
-    return [(folder / name).read_bytes() for name in ("model.safetensors", "history.csv", "model.json")]
+    return [
+        (folder / name).read_bytes() for name in ("model.safetensors", "history.csv", "model.json")
+    ]
 
 
 def weights(folder):
@@ -76,16 +87,21 @@ def test_every_strategy(split, tmp_path, strategy):
     assert manifest["peak_memory_mb"] > 50
     assert 0 < manifest["validation"]["mIoU"] <= 1
     # The caller's encoder is as it was, and the network comes back with what was learned.
-    assert {name: value.equal(before[name]) for name, value in encoder.state_dict().items()} == dict.fromkeys(
-        before, True
-    )
+    assert {
+        name: value.equal(before[name]) for name, value in encoder.state_dict().items()
+    } == dict.fromkeys(before, True)
     net = load_dense(done.folder, encoder)
     saved = weights(done.folder)
     assert all(net.state_dict()[name].equal(value) for name, value in saved.items())
-    assert sum(v.numel() for n, v in saved.items() if "running" not in n and "num_batches" not in n) == net.n_trainable
+    assert (
+        sum(v.numel() for n, v in saved.items() if "running" not in n and "num_batches" not in n)
+        == net.n_trainable
+    )
     assert manifest["trainable_parameters"] == net.n_trainable
     assert not net.training
-    assert (strategy in ("full", "lora", "dora")) == any(name.startswith("encoder.") for name in saved)
+    assert (strategy in ("full", "lora", "dora")) == any(
+        name.startswith("encoder.") for name in saved
+    )
     assert net(torch.zeros(1, 3, 33, 50)).shape == (1, 3, 33, 50)
 
 
@@ -133,10 +149,16 @@ def test_what_else_is_not_resumed(split, tmp_path, often):
 
 def test_seeds_and_workers(split, tmp_path):
     torch.manual_seed(1)
-    one = train_dense(tiny_encoder(), split, recipe(epochs=1, augment=True), tmp_path / "one").folder
+    one = train_dense(
+        tiny_encoder(), split, recipe(epochs=1, augment=True), tmp_path / "one"
+    ).folder
     torch.manual_seed(2)
-    two = train_dense(tiny_encoder(), split, recipe(epochs=1, augment=True, workers=2), tmp_path / "two").folder
-    other = train_dense(tiny_encoder(), split, recipe(epochs=1, augment=True, seed=1), tmp_path / "other").folder
+    two = train_dense(
+        tiny_encoder(), split, recipe(epochs=1, augment=True, workers=2), tmp_path / "two"
+    ).folder
+    other = train_dense(
+        tiny_encoder(), split, recipe(epochs=1, augment=True, seed=1), tmp_path / "other"
+    ).folder
     assert result(one)[:2] == result(two)[:2]
     assert result(one)[0] != result(other)[0]
 
@@ -152,13 +174,20 @@ def test_it_learns(tmp_path):
     # The kept epoch is the best one.
     best = history.filter(pl.col("chosen"))
     assert best["epoch"].item() == done.manifest["chosen_epoch"]
-    assert best["validation_miou"].item() == history["validation_miou"].max() == done.manifest["validation"]["mIoU"]
+    assert (
+        best["validation_miou"].item()
+        == history["validation_miou"].max()
+        == done.manifest["validation"]["mIoU"]
+    )
 
 
 def test_the_kept_epoch_by_loss_and_without_validation(split, tmp_path):
     done = train_dense(tiny_encoder(), split, recipe(epochs=3, chosen_by="loss"), tmp_path / "loss")
     history = pl.read_csv(done.folder / "history.csv")
-    assert history.filter(pl.col("chosen"))["validation_loss"].item() == history["validation_loss"].min()
+    assert (
+        history.filter(pl.col("chosen"))["validation_loss"].item()
+        == history["validation_loss"].min()
+    )
     done = train_dense(tiny_encoder(), replace(split, val=()), recipe(), tmp_path / "none")
     assert done.manifest["chosen_epoch"] == 2
     assert done.manifest["validation"] == {}
@@ -177,7 +206,11 @@ def test_kept_tokens_change_little(split, tmp_path):
 @pytest.mark.parametrize(
     ("strategy", "chosen", "calls"),
     [
-        ("frozen", {}, 2 + 1),  # six training images in two batches and two validation images in one, once
+        (
+            "frozen",
+            {},
+            2 + 1,
+        ),  # six training images in two batches and two validation images in one, once
         ("transformer", {}, 2 + 1),
         ("frozen", {"augment": True}, 2 * 2 + 1),  # the validation images once
         ("frozen", {"cache": False}, 2 * (2 + 2)),
@@ -187,7 +220,9 @@ def test_kept_tokens_change_little(split, tmp_path):
 )
 def test_how_often_the_encoder_works(split, tmp_path, monkeypatch, strategy, chosen, calls):
     seen, encode = [], SegmentationNet.encode
-    monkeypatch.setattr(SegmentationNet, "encode", lambda net, x: seen.append(len(x)) or encode(net, x))
+    monkeypatch.setattr(
+        SegmentationNet, "encode", lambda net, x: seen.append(len(x)) or encode(net, x)
+    )
     train_dense(tiny_encoder(dim=24), split, recipe(strategy, **chosen), tmp_path / "net")
     assert len(seen) == calls
 
@@ -204,7 +239,9 @@ def test_rates(split, tmp_path, monkeypatch):
     how = recipe("lora", epochs=3, warmup=1, batch=6, learning_rate=1e-4, decoder_rate=1e-3)
     train_dense(tiny_encoder(dim=24), split, how, tmp_path / "net")
     shares = [0.5, 1, 0.5]
-    assert seen == [{"adapter": pytest.approx(1e-4 * s), "decoder": pytest.approx(1e-3 * s)} for s in shares]
+    assert seen == [
+        {"adapter": pytest.approx(1e-4 * s), "decoder": pytest.approx(1e-3 * s)} for s in shares
+    ]
 
 
 def test_paper_and_fixed_differ_in_the_first_epoch(split, tmp_path):
@@ -225,7 +262,9 @@ def test_changed_masks_are_trained_again(tmp_path):
     how, out = recipe(epochs=1), tmp_path / "net"
     first = train_dense(tiny_encoder(), split, how, out).manifest["training"]
     os.utime(split.test[0].mask, (1, 1))
-    assert train_dense(tiny_encoder(), split, how, out).manifest["training"] == first  # not trained on
+    assert (
+        train_dense(tiny_encoder(), split, how, out).manifest["training"] == first
+    )  # not trained on
     os.utime(split.train[0].mask, (1, 1))
     with pytest.raises(InputError, match="with another training than this one"):
         train_dense(tiny_encoder(), split, how, out)
@@ -236,17 +275,23 @@ def test_force_replaces_only_when_the_training_is_done(split, tmp_path):
     out = train_dense(tiny_encoder(), split, recipe(epochs=1), tmp_path / "net").folder
     before = result(out)
     with pytest.raises(InputError, match="diverged"):
-        train_dense(tiny_encoder(), split, recipe(decoder_rate=1e30, clip_norm=None), out, force=True)
+        train_dense(
+            tiny_encoder(), split, recipe(decoder_rate=1e30, clip_norm=None), out, force=True
+        )
     assert result(out) == before
     train_dense(tiny_encoder(), split, recipe(epochs=1, seed=3), out, force=True)
     assert result(out) != before
     with pytest.raises(InputError, match="cannot be overwritten: it holds"):
-        train_dense(tiny_encoder(), split, recipe(epochs=1), split.train[0].image.parent, force=True)
+        train_dense(
+            tiny_encoder(), split, recipe(epochs=1), split.train[0].image.parent, force=True
+        )
 
 
 def test_a_failure_leaves_nothing(split, tmp_path):
     with pytest.raises(InputError, match="diverged in epoch 1"):
-        train_dense(tiny_encoder(), split, recipe(decoder_rate=1e30, clip_norm=None), tmp_path / "net")
+        train_dense(
+            tiny_encoder(), split, recipe(decoder_rate=1e30, clip_norm=None), tmp_path / "net"
+        )
     assert not list(tmp_path.iterdir())
 
 
@@ -271,20 +316,31 @@ def test_sentences(split, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="no training image"):
         train_dense(tiny_encoder(), replace(split, train=()), recipe(), tmp_path / "net")
     with pytest.raises(InputError, match="diverged in epoch 1"):
-        train_dense(tiny_encoder(), split, recipe(decoder_rate=1e30, clip_norm=None), tmp_path / "net")
+        train_dense(
+            tiny_encoder(), split, recipe(decoder_rate=1e30, clip_norm=None), tmp_path / "net"
+        )
     with pytest.raises(InputError, match="has the value 2"):
-        train_dense(tiny_encoder(), replace(split, n_classes=2, class_names=("a", "b")), recipe(), tmp_path / "n2")
+        train_dense(
+            tiny_encoder(),
+            replace(split, n_classes=2, class_names=("a", "b")),
+            recipe(),
+            tmp_path / "n2",
+        )
 
     def greedy(*given):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(SegmentationNet, "to", greedy)
-    with pytest.raises(InputError, match="does not hold this network on cpu; try a smaller encoder, or device=cpu"):
+    with pytest.raises(
+        InputError, match="does not hold this network on cpu; try a smaller encoder, or device=cpu"
+    ):
         train_dense(tiny_encoder(), split, recipe(), tmp_path / "net")
     monkeypatch.undo()
     monkeypatch.setattr(SegmentationNet, "decode", greedy)
     for batch, advice in ((4, "a batch of 2"), (1, "a size_px of 24")):
-        with pytest.raises(InputError, match=f"does not hold a batch of {batch} with size_px 48; try {advice}"):
+        with pytest.raises(
+            InputError, match=f"does not hold a batch of {batch} with size_px 48; try {advice}"
+        ):
             train_dense(tiny_encoder(), split, recipe(batch=batch), tmp_path / "net")
 
 
@@ -322,7 +378,7 @@ train_dense(tiny_encoder(), split, how, out)
 import numpy as np
 from pathfuse.dense.training.fitting import Fit
 from pathfuse.dense.strategies.registry import make_network
-from pathfuse.dense.training.team import make_team
+from pathfuse.dense.training.distributed import make_team
 
 team = make_team(how)
 fit = Fit(make_network(tiny_encoder(), "lora", 3, rank=2), split, how, team, out.parent)
@@ -333,25 +389,42 @@ np.save(out.parent / f"{{out.name}}-{{team.rank}}.npy", fit.net.decoder.head.wei
 
 @pytest.mark.long
 def test_two_processes(split, tmp_path):
-    """Each has half of every step's images; batch statistics are their own, so the losses are near, not equal."""
+    """Each has half of every step's images; batch statistics are their own, so the losses are near,
+    not equal."""
     pytest.importorskip("accelerate")
     from pathfuse.dense.data.records import write_split
 
     write_split(split, tmp_path / "split.json")
     script = tmp_path / "together.py"
-    script.write_text(TOGETHER.format(here=str(Path(__file__).parent), split=str(tmp_path / "split.json")))
+    script.write_text(
+        TOGETHER.format(here=str(Path(__file__).parent), split=str(tmp_path / "split.json"))
+    )
     source = str(Path(pathfuse.__file__).parents[1])
     env = os.environ | {"PYTHONPATH": source, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
     one = [sys.executable, str(script), str(tmp_path / "one"), "4"]
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    launch = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node",
+        "2",
+    ]
     two = [*launch, str(script), str(tmp_path / "two"), "2"]
     for command in (one, two):
         done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=300)
         assert done.returncode == 0, done.stderr[-3000:]
-    manifests = [json.loads((tmp_path / name / "manifest.json").read_text()) for name in ("one", "two")]
+    manifests = [
+        json.loads((tmp_path / name / "manifest.json").read_text()) for name in ("one", "two")
+    ]
     assert [manifest["processes"] for manifest in manifests] == [1, 2]
-    losses = [pl.read_csv(tmp_path / name / "history.csv")["train_loss"].to_list() for name in ("one", "two")]
+    losses = [
+        pl.read_csv(tmp_path / name / "history.csv")["train_loss"].to_list()
+        for name in ("one", "two")
+    ]
     np.testing.assert_allclose(*losses, rtol=0.1)
-    first, second, alone = (np.load(tmp_path / f"{name}.npy") for name in ("two-0", "two-1", "one-0"))
+    first, second, alone = (
+        np.load(tmp_path / f"{name}.npy") for name in ("two-0", "two-1", "one-0")
+    )
     np.testing.assert_array_equal(first, second)  # gradients are shared
     assert not np.array_equal(first, alone)

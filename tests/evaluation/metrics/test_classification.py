@@ -1,4 +1,5 @@
-"""Metrics under row weights: against scikit-learn, against repeated rows, against pairs counted one by one."""
+"""Metrics under row weights: against scikit-learn, against repeated rows, against pairs counted one
+by one."""
 
 import numpy as np
 import pytest
@@ -46,7 +47,8 @@ def values_of(log_prob, truth, weights=None):
 
 
 def a_case(seed, n=120, k=4, distinct=None):
-    """Predictions better than chance and a truth that holds every class; ``distinct`` prediction rows make ties."""
+    """Predictions better than chance and a truth that holds every class; ``distinct`` prediction
+    rows make ties."""
     rng = np.random.default_rng(seed)
     truth = rng.permutation(np.arange(n) % k)
     logits = rng.normal(size=(n, k)) + np.eye(k)[truth]
@@ -56,16 +58,24 @@ def a_case(seed, n=120, k=4, distinct=None):
 
 
 def sklearn_values(log_prob, truth):
-    prob, called, classes = np.exp(log_prob), log_prob.argmax(axis=1), list(range(log_prob.shape[1]))
+    prob, called, classes = (
+        np.exp(log_prob),
+        log_prob.argmax(axis=1),
+        list(range(log_prob.shape[1])),
+    )
     binary = len(classes) == 2
     return {
         "nll": log_loss(truth, prob, labels=classes),
-        "auroc": roc_auc_score(truth, prob[:, 1] if binary else prob, multi_class="ovr", average="macro"),
+        "auroc": roc_auc_score(
+            truth, prob[:, 1] if binary else prob, multi_class="ovr", average="macro"
+        ),
         "accuracy": accuracy_score(truth, called),
         "balanced_accuracy": balanced_accuracy_score(truth, called),
         "f1": f1_score(truth, called, average="macro"),
         "brier": brier_score_loss(truth, prob, labels=classes, scale_by_half=False),
-        "auprc": np.mean([average_precision_score(truth == k, prob[:, k]) for k in ([1] if binary else classes)]),
+        "auprc": np.mean(
+            [average_precision_score(truth == k, prob[:, k]) for k in ([1] if binary else classes)]
+        ),
         "mcc": matthews_corrcoef(truth, called),
     }
 
@@ -82,18 +92,23 @@ def test_unit_weights_give_the_values_of_scikit_learn(k, distinct):
 
 @pytest.mark.parametrize("k", [2, 3, 6])
 def test_weighted_values_are_those_of_scikit_learn(k):
-    """Average precision, Matthews' correlation and quadratic kappa take the weights of rows as scikit-learn does."""
+    """Average precision, Matthews' correlation and quadratic kappa take the weights of rows as
+    scikit-learn does."""
     log_prob, truth = a_case(k + 20, k=k, distinct=30)
     weights = np.random.default_rng(k).integers(0, 4, len(truth)).astype(float)
     rows, prob, called = scores_of(log_prob, truth), np.exp(log_prob), log_prob.argmax(axis=1)
     weighted = WeightedClasses(rows, weights[None, :])
     wanted = [1] if k == 2 else range(k)
-    precision = [average_precision_score(truth == c, prob[:, c], sample_weight=weights) for c in wanted]
+    precision = [
+        average_precision_score(truth == c, prob[:, c], sample_weight=weights) for c in wanted
+    ]
     assert float(AUPRC.function(weighted)[0]) == pytest.approx(np.mean(precision), abs=1e-12)
     assert float(MCC.function(weighted)[0]) == pytest.approx(
         matthews_corrcoef(truth, called, sample_weight=weights), abs=1e-12
     )
-    kappa = cohen_kappa_score(truth, called, weights="quadratic", sample_weight=weights, labels=list(range(k)))
+    kappa = cohen_kappa_score(
+        truth, called, weights="quadratic", sample_weight=weights, labels=list(range(k))
+    )
     assert float(QUADRATIC_KAPPA.function(weighted)[0]) == pytest.approx(kappa, abs=1e-12)
 
 
@@ -120,8 +135,12 @@ def test_f1_and_balanced_accuracy_of_a_class_never_predicted():
     ours = values_of(log_prob, truth)
     called = log_prob.argmax(axis=1)
     assert ours["f1"] == pytest.approx(f1_score(truth, called, average="macro"), abs=1e-12)
-    assert ours["f1"] == pytest.approx(f1_score(truth, called, average=None, labels=[0, 1, 2]).sum() / 3, abs=1e-12)
-    assert ours["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(truth, called), abs=1e-12)
+    assert ours["f1"] == pytest.approx(
+        f1_score(truth, called, average=None, labels=[0, 1, 2]).sum() / 3, abs=1e-12
+    )
+    assert ours["balanced_accuracy"] == pytest.approx(
+        balanced_accuracy_score(truth, called), abs=1e-12
+    )
 
 
 @pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
@@ -132,7 +151,9 @@ def test_f1_and_balanced_accuracy_of_a_class_absent_from_the_truth():
     assert 2 in called
     ours = values_of(log_prob, truth)
     assert ours["f1"] == pytest.approx(f1_score(truth, called, average="macro"), abs=1e-12)
-    assert ours["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(truth, called), abs=1e-12)
+    assert ours["balanced_accuracy"] == pytest.approx(
+        balanced_accuracy_score(truth, called), abs=1e-12
+    )
 
 
 def test_a_class_neither_true_nor_predicted_does_not_count():
@@ -149,7 +170,9 @@ def test_brier_runs_from_0_to_2_for_every_number_of_classes(k):
     assert values_of(sure, truth)["brier"] == pytest.approx(0, abs=1e-9)
     assert values_of(sure, (truth + 1) % k)["brier"] == pytest.approx(2, abs=1e-9)
     unsure = log_softmax(np.zeros((3 * k, k)))
-    assert values_of(unsure, truth)["brier"] == pytest.approx((1 - 1 / k) ** 2 + (k - 1) / k**2, abs=1e-12)
+    assert values_of(unsure, truth)["brier"] == pytest.approx(
+        (1 - 1 / k) ** 2 + (k - 1) / k**2, abs=1e-12
+    )
 
 
 def test_macro_auroc_is_over_the_classes_with_both_outcomes():
@@ -167,13 +190,17 @@ def test_a_resample_that_lacks_a_class_defines_no_mean_over_the_classes():
     assert np.isfinite([lacking[name] for name in ("nll", "accuracy", "brier")]).all()
     kept = truth != 2
     alone = [roc_auc_score(truth[kept] == c, log_prob[kept, c]) for c in range(2)]
-    assert values_of(log_prob[kept], truth[kept])["auroc"] == pytest.approx(np.mean(alone), abs=1e-12)
+    assert values_of(log_prob[kept], truth[kept])["auroc"] == pytest.approx(
+        np.mean(alone), abs=1e-12
+    )
 
 
 def test_auroc_of_one_class_is_undefined_and_not_a_half():
     log_prob, _ = a_case(5, k=3)
     for k in (2, 3):
-        assert np.isnan(values_of(log_softmax(log_prob[:, :k]), np.ones(len(log_prob), dtype=int))["auroc"])
+        assert np.isnan(
+            values_of(log_softmax(log_prob[:, :k]), np.ones(len(log_prob), dtype=int))["auroc"]
+        )
     everything, nothing = np.ones((1, 4)), np.zeros((1, 4))
     score, positive = np.arange(4.0), np.array([False, True, True, False])
     assert np.isnan(weighted_auroc(score, np.ones(4, dtype=bool), everything)).all()
@@ -208,9 +235,12 @@ def test_resamples_do_not_touch_each_other():
 
 @st.composite
 def weighted_rows(draw):
-    """Few distinct predictions, so that scores tie; any truth, so that classes are missing; weights of 0 to 3."""
+    """Few distinct predictions, so that scores tie; any truth, so that classes are missing; weights
+    of 0 to 3."""
     k, n = draw(st.integers(2, 4)), draw(st.integers(1, 24))
-    logits = draw(st.lists(st.lists(st.integers(-3, 3), min_size=k, max_size=k), min_size=1, max_size=6))
+    logits = draw(
+        st.lists(st.lists(st.integers(-3, 3), min_size=k, max_size=k), min_size=1, max_size=6)
+    )
     rows = draw(st.lists(st.integers(0, len(logits) - 1), min_size=n, max_size=n))
     truth = draw(st.lists(st.integers(0, k - 1), min_size=n, max_size=n))
     weights = draw(st.lists(st.integers(0, 3), min_size=n, max_size=n).filter(any))
@@ -222,12 +252,17 @@ def weighted_rows(draw):
 def test_integer_weights_equal_repeated_rows(case):
     log_prob, truth, weights = case
     repeated = np.repeat(np.arange(len(truth)), weights)
-    ours, theirs = values_of(log_prob, truth, weights), values_of(log_prob[repeated], truth[repeated])
+    ours, theirs = (
+        values_of(log_prob, truth, weights),
+        values_of(log_prob[repeated], truth[repeated]),
+    )
     for name in set(NAMES) - {"ece"}:  # its bins are those of the rows, whatever is drawn
         if not np.isnan(ours[name]):  # it lacks a class
             assert ours[name] == pytest.approx(theirs[name], abs=1e-12), name
     if len(np.unique(truth[repeated])) == len(np.unique(truth)):
-        assert np.isfinite([ours[name] for name in ("nll", "accuracy", "balanced_accuracy", "brier")]).all()
+        assert np.isfinite(
+            [ours[name] for name in ("nll", "accuracy", "balanced_accuracy", "brier")]
+        ).all()
 
 
 @settings(max_examples=200, deadline=None)
@@ -235,14 +270,20 @@ def test_integer_weights_equal_repeated_rows(case):
 def test_auroc_equals_the_share_of_weighted_pairs_in_order(case, seed):
     log_prob, truth, integers = case
     score, positive = log_prob[:, 0], truth == 0
-    weights = np.stack([integers, np.random.default_rng(seed).exponential(size=len(truth)), np.ones(len(truth))])
+    weights = np.stack(
+        [integers, np.random.default_rng(seed).exponential(size=len(truth)), np.ones(len(truth))]
+    )
     found = weighted_auroc(score, positive, weights.astype(float))
     for w, value in zip(weights, found, strict=True):
         won = total = 0.0
         for i in np.flatnonzero(positive):
             for j in np.flatnonzero(~positive):
                 total += w[i] * w[j]
-                won += w[i] * w[j] * (1.0 if score[i] > score[j] else 0.5 if score[i] == score[j] else 0.0)
+                won += (
+                    w[i]
+                    * w[j]
+                    * (1.0 if score[i] > score[j] else 0.5 if score[i] == score[j] else 0.0)
+                )
         assert value == pytest.approx(won / total if total else np.nan, abs=1e-12, nan_ok=True)
 
 
@@ -250,7 +291,9 @@ def test_auroc_of_four_pairs_by_hand():
     score, positive = np.array([0.9, 0.4, 0.4, 0.1]), np.array([True, True, False, False])
     # pairs: .9 > .4 (1), .9 > .1 (1), .4 = .4 (1/2), .4 > .1 (1)
     weights = np.array([[1, 1, 1, 1], [1, 2, 3, 1], [0, 1, 1, 0]], dtype=float)
-    assert weighted_auroc(score, positive, weights) == pytest.approx([3.5 / 4, (3 + 1 + 3 + 2) / 12, 0.5])
+    assert weighted_auroc(score, positive, weights) == pytest.approx(
+        [3.5 / 4, (3 + 1 + 3 + 2) / 12, 0.5]
+    )
 
 
 CONFIDENCE = np.repeat(0.55 + 0.03 * np.arange(15), 2)
@@ -265,11 +308,14 @@ def error_of(confidence, hit, weights=None):
 @pytest.mark.parametrize(
     ("hit", "expected"),
     [
-        (np.tile([True, False], 15), 0.76 - 0.5),  # every bin is right half the time; mean confidence .76
+        (
+            np.tile([True, False], 15),
+            0.76 - 0.5,
+        ),  # every bin is right half the time; mean confidence .76
         (np.ones(30), 1 - 0.76),
         (np.zeros(30), 0.76),
-        # 8 bins of .55 to .76 all right: 8 - 5.24 = 2.76; 7 bins of .79 to .97 all wrong: 6.16. Bins of equal width,
-        # or 10 or 20 of equal mass, would let some of these errors cancel.
+        # 8 bins of .55 to .76 all right: 8 - 5.24 = 2.76; 7 bins of .79 to .97 all wrong: 6.16.
+        # Bins of equal width, or 10 or 20 of equal mass, would let some of these errors cancel.
         (np.arange(30) < 16, (2.76 + 6.16) / 15),
     ],
 )
@@ -281,14 +327,18 @@ def test_ece_of_fifteen_equal_mass_bins_by_hand(hit, expected):
 
 
 def test_ece_of_fewer_rows_than_bins_takes_each_row_alone():
-    assert error_of(np.array([0.9, 0.5, 0.7]), [True, False, False]) == pytest.approx((0.1 + 0.5 + 0.7) / 3)
+    assert error_of(np.array([0.9, 0.5, 0.7]), [True, False, False]) == pytest.approx(
+        (0.1 + 0.5 + 0.7) / 3
+    )
 
 
 def test_ece_weighs_bins_by_their_drawn_rows():
     # .55 to .76 right and drawn three times, the rest wrong and drawn once
     right = np.arange(30) < 16
     expected = (3 * 2 * 2.76 + 2 * 6.16) / (3 * 16 + 14)
-    assert error_of(CONFIDENCE, right, np.where(right, 3.0, 1.0)) == pytest.approx(expected, abs=1e-12)
+    assert error_of(CONFIDENCE, right, np.where(right, 3.0, 1.0)) == pytest.approx(
+        expected, abs=1e-12
+    )
     assert np.isnan(error_of(CONFIDENCE, right, np.zeros(30)))
 
 
@@ -296,12 +346,16 @@ def test_ece_is_that_of_the_top_label():
     truth = np.where(np.arange(30) % 2 == 0, 0, 1)
     prob = np.stack([CONFIDENCE, (1 - CONFIDENCE) / 3, 2 * (1 - CONFIDENCE) / 3], axis=1)
     assert values_of(np.log(prob), truth)["ece"] == pytest.approx(0.26, abs=1e-12)
-    assert values_of(np.log(prob[:, [2, 0, 1]]), (truth + 1) % 3)["ece"] == pytest.approx(0.26, abs=1e-12)
+    assert values_of(np.log(prob[:, [2, 0, 1]]), (truth + 1) % 3)["ece"] == pytest.approx(
+        0.26, abs=1e-12
+    )
 
 
 def test_f1_of_one_class_is_scikit_learns():
     rng = np.random.default_rng(5)
     truth, called = rng.integers(3, size=(2, 50))
     for k in range(3):
-        assert f1_of_class(truth, called, k) == pytest.approx(f1_score(truth == k, called == k), abs=1e-12)
+        assert f1_of_class(truth, called, k) == pytest.approx(
+            f1_score(truth == k, called == k), abs=1e-12
+        )
     assert np.isnan(f1_of_class(truth, called, 7))

@@ -20,12 +20,22 @@ def test_weighted_grades_agree_with_scikit_learn(k):
     truth = rng.permutation(np.arange(90) % k)
     log_prob = log_softmax(-((truth[:, None] + rng.normal(size=(90, 1)) - np.arange(k)) ** 2))
     weights = rng.integers(0, 4, 90).astype(float)
-    found, called, prob = values_of(log_prob, truth, weights), log_prob.argmax(axis=1), np.exp(log_prob)
-    kappa = cohen_kappa_score(truth, called, weights="quadratic", sample_weight=weights, labels=list(range(k)))
+    found, called, prob = (
+        values_of(log_prob, truth, weights),
+        log_prob.argmax(axis=1),
+        np.exp(log_prob),
+    )
+    kappa = cohen_kappa_score(
+        truth, called, weights="quadratic", sample_weight=weights, labels=list(range(k))
+    )
     assert found["quadratic_kappa"] == pytest.approx(kappa, abs=1e-12)
-    assert found["grades_apart"] == pytest.approx(mean_absolute_error(truth, called, sample_weight=weights), abs=1e-12)
+    assert found["grades_apart"] == pytest.approx(
+        mean_absolute_error(truth, called, sample_weight=weights), abs=1e-12
+    )
     above = [
-        brier_score_loss(truth > g, np.minimum(prob[:, g + 1 :].sum(axis=1), 1), sample_weight=weights)
+        brier_score_loss(
+            truth > g, np.minimum(prob[:, g + 1 :].sum(axis=1), 1), sample_weight=weights
+        )
         for g in range(k - 1)
     ]
     assert found["rps"] == pytest.approx(sum(above), abs=1e-12)
@@ -40,7 +50,11 @@ def test_a_grade_that_nobody_has_counts_as_a_step():
     first = 0.05**2 + 3 * 0.95**2
     assert found["rps"] == pytest.approx((first + 0.05**2 + 3 * 0.1**2) / 2)
     kappa = cohen_kappa_score([4, 4, 0], [1, 4, 0], weights="quadratic", labels=[0, 1, 2, 3, 4])
-    three = OrdinalScores(np.concatenate([sure, sure[:, ::-1][1:]]), np.eye(3, dtype=bool)[[2, 2, 0]], grades=(0, 1, 4))
+    three = OrdinalScores(
+        np.concatenate([sure, sure[:, ::-1][1:]]),
+        np.eye(3, dtype=bool)[[2, 2, 0]],
+        grades=(0, 1, 4),
+    )
     assert float(three.values(np.ones((1, 3)))["quadratic_kappa"][0]) == pytest.approx(kappa)
 
 

@@ -16,7 +16,9 @@ def test_plain_means():
 
 
 def test_weights_are_row_counts_of_resamples():
-    values = SCORES.values(np.array([[0.0, 3.0, 1.0, 0.0], [2.0, 0.0, 0.0, 1.0], [0.0, 0.5, 0.0, 0.0]]))
+    values = SCORES.values(
+        np.array([[0.0, 3.0, 1.0, 0.0], [2.0, 0.0, 0.0, 1.0], [0.0, 0.5, 0.0, 0.0]])
+    )
     np.testing.assert_allclose(values["coverage"], [1 / 4, 1.0, 0.0])
     np.testing.assert_allclose(values["set_size"], [9 / 4, 4 / 3, 2.0])
 

@@ -1,4 +1,5 @@
-"""Survival metrics by hand, by their invariances, and beside scikit-survival (GPL: here and nowhere else)."""
+"""Survival metrics by hand, by their invariances, and beside scikit-survival (GPL: here and nowhere
+else)."""
 
 import numpy as np
 import pytest
@@ -8,12 +9,26 @@ from pathfuse.distributions.discrete_time import event_distribution, survival_at
 from pathfuse.endpoints.columns import Columns
 from pathfuse.endpoints.survival import Survival
 from pathfuse.evaluation.censoring import Censoring
-from pathfuse.evaluation.judge import judge
+from pathfuse.evaluation.evaluate import evaluate_task
 from pathfuse.evaluation.judged import Judged
-from pathfuse.evaluation.metrics.survival import SurvivalScores, SurvivalTruth, concordance, harrell_pairs
+from pathfuse.evaluation.metrics.survival import (
+    SurvivalScores,
+    SurvivalTruth,
+    concordance,
+    harrell_pairs,
+)
 
 EDGES = (0.0, 5.0, 11.0, 20.0, 30.0, np.inf)
-METRICS = ("nll", "c_index", "c_index_ipcw", "ibs", "auc_at_5", "auc_at_11", "auc_at_20", "auc_at_30")
+METRICS = (
+    "nll",
+    "c_index",
+    "c_index_ipcw",
+    "ibs",
+    "auc_at_5",
+    "auc_at_11",
+    "auc_at_20",
+    "auc_at_30",
+)
 
 
 def follow_up(n, seed, longest=40):
@@ -36,7 +51,9 @@ def observed_of(time, event, edges=EDGES):
 
 
 def scores_of(log_prob, time, event, edges=EDGES, fit=None):
-    return SurvivalScores(log_prob, observed_of(time, event, edges), truth_of(time, event, edges, fit))
+    return SurvivalScores(
+        log_prob, observed_of(time, event, edges), truth_of(time, event, edges, fit)
+    )
 
 
 def predictions(time, seed, edges=EDGES, noise=1.0):
@@ -67,7 +84,9 @@ def as_survival(time, event):
 
 def test_kaplan_meier_of_censoring_by_hand():
     #                       died at 2; one died and one left at 3; left at 5; died at 7
-    censoring = Censoring.fit(np.array([2.0, 3.0, 3.0, 5.0, 7.0]), np.array([1.0, 1.0, 0.0, 0.0, 1.0]))
+    censoring = Censoring.fit(
+        np.array([2.0, 3.0, 3.0, 5.0, 7.0]), np.array([1.0, 1.0, 0.0, 0.0, 1.0])
+    )
     # at 3 the dead leave the risk set first: of the 3 remaining one is censored; at 5 one of 2
     np.testing.assert_allclose(censoring.at(np.array([0.0, 2.0, 2.9, 3.0, 4.0, 5.0, 7.0, 99.0])),
                                [1, 1, 1, 2 / 3, 2 / 3, 1 / 3, 1 / 3, 1 / 3])  # fmt: skip
@@ -120,7 +139,9 @@ def test_the_brier_score_at_a_single_edge_needs_no_trapezoid():
     log_prob = predictions(time, 0, edges=(0, 3, np.inf))
     alive = survival_at_edges(log_prob)[:, 0]
     expected = (alive[0] ** 2 + alive[1] ** 2 + (1 - alive[2]) ** 2) / 3
-    assert scores_of(log_prob, time, event, (0, 3, np.inf)).values(np.ones((1, 3)))["ibs"][0] == pytest.approx(expected)
+    assert scores_of(log_prob, time, event, (0, 3, np.inf)).values(np.ones((1, 3)))["ibs"][
+        0
+    ] == pytest.approx(expected)
 
 
 def test_only_edges_that_are_followed_count():
@@ -174,7 +195,9 @@ def test_integer_weights_equal_repeated_rows(cohorts):
     weights[time.argmax()] = 1  # the follow-up stays as long
     rows = np.repeat(np.arange(len(time)), weights)
     one = scores_of(log_prob, time, event, fit=fit).values(weights[None].astype(float))
-    other = scores_of(log_prob[rows], time[rows], event[rows], fit=fit).values(np.ones((1, len(rows))))
+    other = scores_of(log_prob[rows], time[rows], event[rows], fit=fit).values(
+        np.ones((1, len(rows)))
+    )
     assert set(one) == set(other) == set(METRICS)
     for name in METRICS:
         assert one[name][0] == pytest.approx(other[name][0], rel=1e-12), name
@@ -182,7 +205,11 @@ def test_integer_weights_equal_repeated_rows(cohorts):
 
 def test_many_resamples_at_once_equal_one_by_one(cohorts):
     fit, time, event, log_prob = cohorts
-    weights = np.random.default_rng(0).multinomial(len(time), np.full(len(time), 1 / len(time)), size=7).astype(float)
+    weights = (
+        np.random.default_rng(0)
+        .multinomial(len(time), np.full(len(time), 1 / len(time)), size=7)
+        .astype(float)
+    )
     scores = scores_of(log_prob, time, event, fit=fit)
     together = scores.values(weights)
     for b in range(7):
@@ -197,7 +224,9 @@ def test_many_resamples_at_once_equal_one_by_one(cohorts):
 def test_a_number_that_is_undefined_is_nan():
     time = np.array([3.0, 4.0, 4.0, 9.0])
     log_prob = predictions(time, 0)
-    values = scores_of(log_prob[:1], time[:1], np.ones(1)).values(np.ones((1, 1)))  # one row: no pair, no edge
+    values = scores_of(log_prob[:1], time[:1], np.ones(1)).values(
+        np.ones((1, 1))
+    )  # one row: no pair, no edge
     assert np.isfinite(values["nll"][0])
     assert np.isnan([values[name][0] for name in ("c_index", "c_index_ipcw", "ibs")]).all()
     assert np.isnan([value[0] for name, value in values.items() if name.startswith("auc")]).all()
@@ -209,8 +238,14 @@ def test_the_judge_leaves_undefined_cells_empty_and_says_so():
     time, event = follow_up(40, 3, longest=15)
     log_prob = predictions(time, 0)
     observed = observed_of(time, event)
-    rows = Judged(observed, np.arange(40), np.zeros(40, dtype=np.int64), {"one": log_prob}, truth_of(time, event))
-    verdict = judge(Survival(EDGES), "all", rows, [], 20, 0)
+    rows = Judged(
+        observed,
+        np.arange(40),
+        np.zeros(40, dtype=np.int64),
+        {"one": log_prob},
+        truth_of(time, event),
+    )
+    verdict = evaluate_task(Survival(EDGES), "all", rows, [], 20, 0)
     values = {m.metric: m.value for m in verdict.metrics}
     assert tuple(values) == METRICS
     assert np.isnan([values["auc_at_20"], values["auc_at_30"]]).all()
@@ -224,13 +259,21 @@ def test_folds_take_the_censoring_of_their_own_fit_rows():
     censorings = tuple(Censoring.fit(*follow_up(100, 7 + f, longest=50)) for f in (0, 1))
     truth = SurvivalTruth(time, event, np.array(EDGES), censorings)
     rows = Judged(observed_of(time, event), np.arange(60), folds, {"one": log_prob}, truth)
-    found = {m.metric: m.value for m in judge(Survival(EDGES), "all", rows, [], 0, 0).metrics}
+    found = {
+        m.metric: m.value for m in evaluate_task(Survival(EDGES), "all", rows, [], 0, 0).metrics
+    }
     parts = []
     for fold in (0, 1):
         inside = folds == fold
-        part = SurvivalTruth(time[inside], event[inside], np.array(EDGES), censorings[fold : fold + 1])
-        parts.append(SurvivalScores(log_prob[inside], rows.observed[inside], part).values(np.ones((1, 30))))
-    assert np.isnan([part["auc_at_30"][0] for part in parts]).sum() == 1  # the other fold speaks alone
+        part = SurvivalTruth(
+            time[inside], event[inside], np.array(EDGES), censorings[fold : fold + 1]
+        )
+        parts.append(
+            SurvivalScores(log_prob[inside], rows.observed[inside], part).values(np.ones((1, 30)))
+        )
+    assert (
+        np.isnan([part["auc_at_30"][0] for part in parts]).sum() == 1
+    )  # the other fold speaks alone
     for name in METRICS:
         defined = [part[name][0] for part in parts]
         assert found[name] == pytest.approx(np.nanmean(defined), rel=1e-12), name
@@ -245,7 +288,9 @@ def test_kaplan_meier_of_censoring_agrees(cohorts):
     theirs = nonparametric.CensoringDistributionEstimator().fit(as_survival(time, event))
     at = np.linspace(0.5, time.max(), 97)
     at = np.concatenate([at, np.unique(time)])
-    np.testing.assert_allclose(Censoring.fit(time, event).at(at), theirs.predict_proba(at), rtol=1e-12)
+    np.testing.assert_allclose(
+        Censoring.fit(time, event).at(at), theirs.predict_proba(at), rtol=1e-12
+    )
 
 
 def test_c_indices_agree(cohorts):
@@ -257,7 +302,9 @@ def test_c_indices_agree(cohorts):
     assert tied_risk > 0
     assert values["c_index"][0] == pytest.approx(harrell, rel=1e-12)
     tau = Censoring.fit(*fit).horizon
-    uno = metrics.concordance_index_ipcw(as_survival(*fit), as_survival(time, event), risk, tau=tau)[0]
+    uno = metrics.concordance_index_ipcw(
+        as_survival(*fit), as_survival(time, event), risk, tau=tau
+    )[0]
     assert values["c_index_ipcw"][0] == pytest.approx(uno, rel=1e-12)
 
 
@@ -269,7 +316,9 @@ def test_the_end_of_the_fit_rows_follow_up_bounds_unos_c():
     tau = Censoring.fit(*fit).horizon
     assert tau < fit[0].max() < time.max()
     risk = -survival_at_edges(log_prob).sum(axis=1)
-    uno = metrics.concordance_index_ipcw(as_survival(*fit), as_survival(time, event), risk, tau=tau)[0]
+    uno = metrics.concordance_index_ipcw(
+        as_survival(*fit), as_survival(time, event), risk, tau=tau
+    )[0]
     assert values["c_index_ipcw"][0] == pytest.approx(uno, rel=1e-12)
 
 
@@ -279,7 +328,9 @@ def test_brier_scores_agree(cohorts):
     values = scores_of(log_prob, time, event, fit=fit).values(np.ones((1, len(time))))
     finite = np.array(EDGES[1:-1])
     alive = survival_at_edges(log_prob)[:, :-1]
-    theirs = metrics.integrated_brier_score(as_survival(*fit), as_survival(time, event), alive, finite)
+    theirs = metrics.integrated_brier_score(
+        as_survival(*fit), as_survival(time, event), alive, finite
+    )
     assert values["ibs"][0] == pytest.approx(theirs, rel=1e-12)
 
 
@@ -289,5 +340,9 @@ def test_time_dependent_aucs_agree(cohorts):
     values = scores_of(log_prob, time, event, fit=fit).values(np.ones((1, len(time))))
     finite = np.array(EDGES[1:-1])
     risk = 1 - survival_at_edges(log_prob)[:, :-1]
-    theirs, _ = metrics.cumulative_dynamic_auc(as_survival(*fit), as_survival(time, event), risk, finite)
-    np.testing.assert_allclose([values[f"auc_at_{edge:g}"][0] for edge in finite], theirs, rtol=1e-12)
+    theirs, _ = metrics.cumulative_dynamic_auc(
+        as_survival(*fit), as_survival(time, event), risk, finite
+    )
+    np.testing.assert_allclose(
+        [values[f"auc_at_{edge:g}"][0] for edge in finite], theirs, rtol=1e-12
+    )

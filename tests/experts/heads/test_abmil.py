@@ -29,7 +29,9 @@ def test_the_published_size():
 @pytest.mark.parametrize("gate", ["relu", "tanh"])
 def test_the_forward_pass(gate):
     torch.manual_seed(0)
-    head = make_head(Recipe.of("abmil", hidden=7, attention=4, gate=gate), Inputs({"features": 5}), 2).eval()
+    head = make_head(
+        Recipe.of("abmil", hidden=7, attention=4, gate=gate), Inputs({"features": 5}), 2
+    ).eval()
     w = {name: p.detach().double().numpy() for name, p in head.named_parameters()}
     x = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
     tiles = np.maximum(x @ w["project.0.weight"].T + w["project.0.bias"], 0)

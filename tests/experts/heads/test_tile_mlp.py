@@ -13,7 +13,11 @@ def test_the_published_layers():
     head = make_head(Recipe.of("tile_mlp"), Inputs({"features": 1024}), 9)
     kinds = [type(layer).__name__ for layer in head.layers if type(layer).__name__ != "Dropout"]
     assert kinds == ["Linear", "LayerNorm", "GELU", "Linear", "LayerNorm", "GELU", "Linear"]
-    assert [layer.out_features for layer in head.layers if hasattr(layer, "out_features")] == [128, 128, 9]
+    assert [layer.out_features for layer in head.layers if hasattr(layer, "out_features")] == [
+        128,
+        128,
+        9,
+    ]
 
 
 def test_several_vectors_are_averaged():

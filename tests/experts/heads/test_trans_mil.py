@@ -30,10 +30,14 @@ def test_the_forward_pass():
         mixed, weights = attended(layer, layer.norm(tokens))
         tokens = tokens + mixed[:, 0]
         tokens = tokens + layer.feed(layer.norm_2(tokens))
-    torch.testing.assert_close(heard.outputs[1], head.decide(head.norm(tokens[0])), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        heard.outputs[1], head.decide(head.norm(tokens[0])), rtol=1e-4, atol=1e-5
+    )
     looked = weights[0, 0, 1:]
     torch.testing.assert_close(heard.attention[9:], looked / looked.sum(), rtol=1e-4, atol=1e-5)
 
 
 def test_widths_are_rounded_up_to_the_heads():
-    assert make_head(Recipe.of("trans_mil", hidden=13), Inputs({"features": 5}), 3).token.shape == (16,)
+    assert make_head(Recipe.of("trans_mil", hidden=13), Inputs({"features": 5}), 3).token.shape == (
+        16,
+    )

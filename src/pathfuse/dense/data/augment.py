@@ -92,7 +92,9 @@ def vary_colour(
 
 
 def _restain(
-    image: UInt8[np.ndarray, "row column 3"], factor: Float[np.ndarray, " 3"], shift: Float[np.ndarray, " 3"]
+    image: UInt8[np.ndarray, "row column 3"],
+    factor: Float[np.ndarray, " 3"],
+    shift: Float[np.ndarray, " 3"],
 ) -> Float[np.ndarray, "row column 3"]:
     # both steps are linear in optical density, so they are one 3 x 3 matrix and one vector
     matrix = (np.linalg.inv(STAINS) * factor @ STAINS).astype(np.float32)
@@ -123,19 +125,28 @@ def random_crop(
 
 
 def fill(
-    image: UInt8[np.ndarray, "row column 3"], mask: UInt8[np.ndarray, "row column"], side_px: int, ignore: int
+    image: UInt8[np.ndarray, "row column 3"],
+    mask: UInt8[np.ndarray, "row column"],
+    side_px: int,
+    ignore: int,
 ) -> tuple[UInt8[np.ndarray, "row2 column2 3"], UInt8[np.ndarray, "row2 column2"]]:
-    """Adds what is missing to ``side_px`` at the bottom and right: reflected in the image, ``ignore`` in the mask."""
+    """Adds what is missing to ``side_px`` at the bottom and right: reflected in the image,
+    ``ignore`` in the mask.
+    """
     missing = [(0, max(0, side_px - n)) for n in mask.shape]
     if not any(after for _, after in missing):
         return image, mask
-    return np.pad(image, [*missing, (0, 0)], mode="symmetric"), np.pad(mask, missing, constant_values=ignore)
+    return np.pad(image, [*missing, (0, 0)], mode="symmetric"), np.pad(
+        mask, missing, constant_values=ignore
+    )
 
 
 def resize(
     image: UInt8[np.ndarray, "row column 3"], mask: UInt8[np.ndarray, "row column"], size_px: int
 ) -> tuple[UInt8[np.ndarray, "size size 3"], UInt8[np.ndarray, "size size"]]:
-    """Both as a square, aspect not kept: the image bilinear with antialiasing, the mask by nearest neighbour."""
+    """Both as a square, aspect not kept: the image bilinear with antialiasing, the mask by nearest
+    neighbour.
+    """
     if mask.shape == (size_px, size_px):
         return image, mask
     size = (size_px, size_px)

@@ -1,4 +1,6 @@
-"""The data sets of PFM-DenseBench as cards: what they hold and what must be known before trusting a score on them."""
+"""The data sets of PFM-DenseBench as cards: what they hold and what must be known before trusting a
+score on them.
+"""
 
 from functools import cache
 from importlib.resources import files
@@ -25,9 +27,11 @@ class DatasetCard(BaseModel):
     size_8_16_px: int
     """The same for patch 8 and 16."""
     n_classes: tuple[int, ...]
-    """With background, as published or inferred; several where it is not settled, none where it is unknown."""
+    """With background, as published or inferred; several where it is not settled, none where it is
+    unknown."""
     variants: dict[str, tuple[str, ...]]
-    """What can be converted: name of the variant and its classes in order; the first is the card's own key."""
+    """What can be converted: name of the variant and its classes in order; the first is the card's
+    own key."""
     n_images: int | None
     """With masks; None if unknown."""
     parts: dict[Literal["train", "val", "test"], int]
@@ -40,7 +44,8 @@ class DatasetCard(BaseModel):
     overlap: str | None
     """With what encoders were pre-trained on; None if nothing is known."""
     layout_confirmed: bool
-    """Whether the converter was run on the downloaded files; else its folders are from general knowledge."""
+    """Whether the converter was run on the downloaded files; else its folders are from general
+    knowledge."""
     in_benchmark: bool
     note: str | None
 

@@ -5,7 +5,16 @@ from pathlib import Path
 import numpy as np
 
 from pathfuse.dense.data.images import MASK_SUFFIXES, SUFFIXES, read_mask
-from pathfuse.dense.data.records import IGNORE, PARTS, Item, Split, check_split, default_names, image_ids, relative
+from pathfuse.dense.data.records import (
+    IGNORE,
+    PARTS,
+    Item,
+    Split,
+    check_split,
+    default_names,
+    image_ids,
+    relative,
+)
 from pathfuse.errors import InputError
 from pathfuse.files.tables import read_table
 
@@ -14,7 +23,8 @@ CLASSES = "classes.txt"
 PATIENTS = "patients.csv"
 """Optional: columns ``image`` (file name without suffix) and ``patient_id``."""
 GAP = 10
-"""Largest step between the class numbers of masks whose classes have no names; more is taken for a mistake."""
+"""Largest step between the class numbers of masks whose classes have no names; more is taken for a
+mistake."""
 ENDINGS = ("", "_mask", "_label", "_labels", "_anno", "_gt")
 """What a mask's name may have after its image's."""
 
@@ -22,12 +32,16 @@ ENDINGS = ("", "_mask", "_label", "_labels", "_anno", "_gt")
 def read_folder(folder: Path) -> Split:
     """Reads ``train|val|test/{images,masks}``; ``instances`` beside them is used if it is there.
 
-    The number of classes is that of ``classes.txt``, else one more than the highest value of any mask.
+    The number of classes is that of ``classes.txt``, else one more than the highest value of any
+    mask.
 
     Raises:
-        InputError: No such folder is there, an image lacks a mask, or masks are 0 and 255 instead of class numbers.
+        InputError: No such folder is there, an image lacks a mask, or masks are 0 and 255 instead
+            of class numbers.
     """
-    found = [(part, image) for part in PARTS for image in _files(folder / part / "images", SUFFIXES)]
+    found = [
+        (part, image) for part in PARTS for image in _files(folder / part / "images", SUFFIXES)
+    ]
     if not found:
         raise InputError(
             f"the folder {folder} has neither split.json nor images in train/images, val/images, test/images"
@@ -40,9 +54,13 @@ def read_folder(folder: Path) -> Split:
     for image_id, (part, image) in zip(ids, found, strict=True):
         mask = _match(image.stem, masks[part])
         if mask is None and (part != "test" or masks[part]):
-            raise InputError(f"the image {image} has no mask of the same name in {folder / part / 'masks'}")
+            raise InputError(
+                f"the image {image} has no mask of the same name in {folder / part / 'masks'}"
+            )
         patient = patients.get(image.stem, image_id)
-        items[part].append(Item(image_id, image, mask, patient, _match(image.stem, instances[part])))
+        items[part].append(
+            Item(image_id, image, mask, patient, _match(image.stem, instances[part]))
+        )
     names = _names(folder, [item.mask for part in PARTS for item in items[part] if item.mask])
     split = Split(
         name=folder.resolve().name,
@@ -58,7 +76,9 @@ def read_folder(folder: Path) -> Split:
 def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     if not folder.is_dir():
         return []
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith("."))
+    return sorted(
+        p for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith(".")
+    )
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
@@ -75,10 +95,15 @@ def _patients(path: Path, images: set[str]) -> dict[str, str]:
     frame = read_table(path).frame
     if not {"image", "patient_id"} <= set(frame.columns):
         raise InputError(f"{path} must have the columns image and patient_id")
-    patients = {str(image): str(patient) for image, patient in frame.select("image", "patient_id").iter_rows()}
+    patients = {
+        str(image): str(patient)
+        for image, patient in frame.select("image", "patient_id").iter_rows()
+    }
     stranger = next((image for image in patients if image not in images), None)
     if stranger is not None:
-        raise InputError(f"{path}, column 'image': there is no image '{stranger}'; write file names without suffix")
+        raise InputError(
+            f"{path}, column 'image': there is no image '{stranger}'; write file names without suffix"
+        )
     return patients
 
 
@@ -87,10 +112,14 @@ def _names(folder: Path, masks: list[Path]) -> tuple[str, ...]:
         lines = (folder / CLASSES).read_text(encoding="utf-8").splitlines()
         names = tuple(line.strip() for line in lines if line.strip())
         if len(names) < 2 or len(set(names)) < len(names) or "all" in names:
-            raise InputError(f'{folder / CLASSES} must name at least two classes, each once, and none "all"')
+            raise InputError(
+                f'{folder / CLASSES} must name at least two classes, each once, and none "all"'
+            )
         return names
     if not masks:
-        raise InputError(f"the folder {folder} has neither {CLASSES} nor a mask: the number of classes is unknown")
+        raise InputError(
+            f"the folder {folder} has neither {CLASSES} nor a mask: the number of classes is unknown"
+        )
     seen = np.zeros(256, dtype=bool)
     for mask in masks:
         seen |= np.bincount(read_mask(mask).ravel(), minlength=256) > 0

@@ -16,9 +16,8 @@ from pathfuse.errors import InputError
 if TYPE_CHECKING:
     from pathfuse.dense.data.records import Item, Split
 
-Image.MAX_IMAGE_PIXELS = (
-    None  # regions of slides are larger than Pillow takes for an attack, and they are the user's own
-)
+# Regions of slides are larger than Pillow takes for an attack, and they are the user's own.
+Image.MAX_IMAGE_PIXELS = None
 
 LOSSY = (".jpg", ".jpeg")
 MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
@@ -26,8 +25,9 @@ MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
 SUFFIXES = (*MASK_SUFFIXES, *LOSSY, *SLIDES)
 """Of images."""
 LARGE_PX = 10**8
-"""An image of more pixels than this is not held while it is worked on: a tiled TIFF is read through OpenSlide, if that
-is installed; others are unpacked into a temporary file (3 bytes a pixel), since Pillow holds 4 bytes for each."""
+"""An image of more pixels than this is not held while it is worked on: a tiled TIFF is read through
+OpenSlide, if that is installed; others are unpacked into a temporary file (3 bytes a pixel), since
+Pillow holds 4 bytes for each."""
 EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 """Pillow's modes that can be shown as RGB without a choice of window."""
 STRIP_PX = 2**22
@@ -41,12 +41,17 @@ class WindowReader(Protocol):
     def shape(self) -> tuple[int, ...]:
         """Height, width and perhaps channels, in pixels."""
 
-    def window(self, top: int, left: int, height: int, width: int) -> UInt8[np.ndarray, "height width 3"]:
+    def window(
+        self, top: int, left: int, height: int, width: int
+    ) -> UInt8[np.ndarray, "height width 3"]:
         """The pixels of a window that lies inside the image."""
 
 
 class ImageFile:
-    """An image file that was opened; ``window`` gives parts of it, so that the pixels are held once, as Pillow does."""
+    """An image file that was opened.
+
+    ``window`` gives parts of it, so that the pixels are held once, as Pillow does.
+    """
 
     def __init__(self, image: Image.Image) -> None:
         self._image = image
@@ -56,18 +61,25 @@ class ImageFile:
         """Height and width in pixels."""
         return self._image.height, self._image.width
 
-    def window(self, top: int, left: int, height: int, width: int) -> UInt8[np.ndarray, "height width 3"]:
+    def window(
+        self, top: int, left: int, height: int, width: int
+    ) -> UInt8[np.ndarray, "height width 3"]:
         """RGB, 0 to 255, of a window that lies inside the image."""
         return np.array(self._image.crop((left, top, left + width, top + height)).convert("RGB"))
 
 
 class UnpackedImage:
-    """Pixels in a file, as they are in memory; each window is mapped anew, so that none stays resident."""
+    """Pixels in a file, as they are in memory.
+
+    Each window is mapped anew, so that none stays resident.
+    """
 
     def __init__(self, file: IO[bytes], shape: tuple[int, int]) -> None:
         self._file, self.shape = file, shape
 
-    def window(self, top: int, left: int, height: int, width: int) -> UInt8[np.ndarray, "height width 3"]:
+    def window(
+        self, top: int, left: int, height: int, width: int
+    ) -> UInt8[np.ndarray, "height width 3"]:
         """RGB, 0 to 255, of a window that lies inside the image."""
         whole = np.memmap(self._file, dtype=np.uint8, mode="r", shape=(*self.shape, 3))
         return np.array(whole[top : top + height, left : left + width])
@@ -87,11 +99,13 @@ def _unpacked(image: Image.Image) -> Iterator[UnpackedImage]:
 
 @contextmanager
 def open_image(path: Path) -> Iterator[WindowReader]:
-    """An image or slide to read windows of; grey and palette images become RGB, transparency is dropped.
+    """An image or slide to read windows of.
+
+    Grey and palette images become RGB, transparency is dropped.
 
     Raises:
-        InputError: The file is missing, no image, cut off, or has more than 8 bits per channel; or a slide needs a
-            library that is not installed.
+        InputError: The file is missing, no image, cut off, or has more than 8 bits per channel; or
+            a slide needs a library that is not installed.
     """
     if path.suffix.lower() in SLIDES:
         with open_slide(path) as slide:
@@ -139,15 +153,20 @@ def read_mask(path: Path) -> UInt8[np.ndarray, "row column"]:
     """Class numbers as stored; a palette image gives its indices.
 
     Raises:
-        InputError: The file is missing, no image, cut off, lossy, has several channels, or values above 255.
+        InputError: The file is missing, no image, cut off, lossy, has several channels, or values
+            above 255.
     """
     if path.suffix.lower() in LOSSY:
-        raise InputError(f"the mask {path} is a JPEG, which blurs class numbers: write masks as PNG")
+        raise InputError(
+            f"the mask {path} is a JPEG, which blurs class numbers: write masks as PNG"
+        )
     values = _numbers(path)
     if values.dtype != np.uint8 and (values.min(initial=0) < 0 or values.max(initial=0) > 255):
         worst = int(values.max() if values.max() > 255 else values.min())
         n_px = int(((values < 0) | (values > 255)).sum())
-        raise InputError(f"the mask {path} has values outside 0 to 255 in {n_px:,} pixels, such as {worst}")
+        raise InputError(
+            f"the mask {path} has values outside 0 to 255 in {n_px:,} pixels, such as {worst}"
+        )
     return values.astype(np.uint8, copy=False)
 
 
@@ -168,7 +187,9 @@ def _numbers(path: Path) -> Shaped[np.ndarray, "row column"]:
     except (OSError, SyntaxError, ValueError) as error:
         raise _unreadable("mask", path, error) from error
     if values.ndim != 2:
-        raise InputError(f"the mask {path} has {values.shape[2]} channels: a mask has one, of class numbers")
+        raise InputError(
+            f"the mask {path} has {values.shape[2]} channels: a mask has one, of class numbers"
+        )
     if values.dtype.kind == "f":
         raise InputError(f"the mask {path} holds fractions: a mask holds class numbers")
     return values
@@ -207,7 +228,9 @@ def check_item(item: "Item", split: "Split") -> None:
         check_same_size(item.instances, read_instances(item.instances).shape, item.mask, mask.shape)
 
 
-def check_same_size(mask: Path, mask_shape: tuple[int, ...], image: Path, image_shape: tuple[int, ...]) -> None:
+def check_same_size(
+    mask: Path, mask_shape: tuple[int, ...], image: Path, image_shape: tuple[int, ...]
+) -> None:
     """Refuses a mask that does not fit its image.
 
     Raises:
@@ -219,7 +242,9 @@ def check_same_size(mask: Path, mask_shape: tuple[int, ...], image: Path, image_
         )
 
 
-def check_values(mask: UInt8[np.ndarray, "row column"], n_classes: int, ignore: int | None, source: str) -> None:
+def check_values(
+    mask: UInt8[np.ndarray, "row column"], n_classes: int, ignore: int | None, source: str
+) -> None:
     """Refuses values that are neither a class nor ``ignore``; None: every pixel counts.
 
     Raises:

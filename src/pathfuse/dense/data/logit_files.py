@@ -1,7 +1,8 @@
-"""Logits of several models for the same images, read in strips of rows, so that no image need fit into memory.
+"""Logits of several models for the same images, read in strips of rows, so that no image need fit
+into memory.
 
-One folder per model, one file ``<image_id>.npy`` per image: float16 or float32, (K, H, W). A file that is absent is a
-model that did not score the image.
+One folder per model, one file ``<image_id>.npy`` per image: float16 or float32, (K, H, W). A file
+that is absent is a model that did not score the image.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,14 +47,17 @@ class LogitFiles:
     def models(self, image_id: str) -> list[str]:
         """The models that scored an image."""
         return [
-            name for name, folder in self.folders.items() if folder is not None and _file(folder, image_id).is_file()
+            name
+            for name, folder in self.folders.items()
+            if folder is not None and _file(folder, image_id).is_file()
         ]
 
     def shape(self, image_id: str) -> tuple[int, int]:
         """Height and width of an image's logits.
 
         Raises:
-            InputError: A file cannot be read, has another number of classes, or the models differ in size.
+            InputError: A file cannot be read, has another number of classes, or the models differ
+                in size.
         """
         sizes = {name: self._open(name, image_id).shape for name in self.models(image_id)}
         first = next(iter(sizes))
@@ -65,7 +69,9 @@ class LogitFiles:
                 )
         return sizes[first][1], sizes[first][2]
 
-    def strips(self, image_id: str, *, context: int = 0, cells: int = CHUNK_CELLS) -> Iterator[Strip]:
+    def strips(
+        self, image_id: str, *, context: int = 0, cells: int = CHUNK_CELLS
+    ) -> Iterator[Strip]:
         """The image from top to bottom.
 
         Args:
@@ -82,16 +88,27 @@ class LogitFiles:
         for start in range(0, height, step):
             stop = min(height, start + step)
             top, bottom = max(0, start - context), min(height, stop + context)
-            logits = np.full((bottom - top, width, len(self.folders), self.n_classes), np.nan, dtype=np.float32)
+            logits = np.full(
+                (bottom - top, width, len(self.folders), self.n_classes), np.nan, dtype=np.float32
+            )
             for m, name in enumerate(self.folders):
                 if name in there:
                     logits[:, :, m] = self._rows(name, image_id, top, bottom)
             yield Strip(start, stop, start - top, logits)
 
-    def _rows(self, name: str, image_id: str, top: int, bottom: int) -> Float[np.ndarray, "row column outcome"]:
-        # The map is opened anew for every strip: pages that were read would otherwise pile up in resident memory.
-        values = np.asarray(self._open(name, image_id)[:, top:bottom], dtype=np.float32).transpose(1, 2, 0)
-        if np.isnan(values).any() or np.isposinf(values).any() or np.isneginf(values).all(axis=2).any():
+    def _rows(
+        self, name: str, image_id: str, top: int, bottom: int
+    ) -> Float[np.ndarray, "row column outcome"]:
+        # The map is opened anew for every strip: pages that were read would otherwise pile up in
+        # resident memory.
+        values = np.asarray(self._open(name, image_id)[:, top:bottom], dtype=np.float32).transpose(
+            1, 2, 0
+        )
+        if (
+            np.isnan(values).any()
+            or np.isposinf(values).any()
+            or np.isneginf(values).all(axis=2).any()
+        ):
             raise InputError(f"the logits {self.file(name, image_id)} hold NaN or infinity")
         return values
 
@@ -100,11 +117,17 @@ class LogitFiles:
         try:
             values = np.lib.format.open_memmap(file, mode="r")
         except (OSError, ValueError, EOFError) as error:
-            raise InputError(f"the logits {file} cannot be read: it is damaged or no .npy file") from error
+            raise InputError(
+                f"the logits {file} cannot be read: it is damaged or no .npy file"
+            ) from error
         if values.ndim != 3 or values.dtype.kind != "f" or not values.size:
-            raise InputError(f"the logits {file} are no floating point array of the shape (classes, height, width)")
+            raise InputError(
+                f"the logits {file} are no floating point array of the shape (classes, height, width)"
+            )
         if len(values) != self.n_classes:
-            raise InputError(f"the logits {file} have {len(values)} classes, but there are {self.n_classes}")
+            raise InputError(
+                f"the logits {file} have {len(values)} classes, but there are {self.n_classes}"
+            )
         return values
 
     def file(self, name: str, image_id: str) -> Path:
@@ -114,7 +137,9 @@ class LogitFiles:
         return _file(folder, image_id)
 
 
-def open_logits(logits: Mapping[str, str | Path], classes: Sequence[str], reserved: Sequence[str] = ()) -> LogitFiles:
+def open_logits(
+    logits: Mapping[str, str | Path], classes: Sequence[str], reserved: Sequence[str] = ()
+) -> LogitFiles:
     """The models' folders.
 
     Args:
@@ -123,7 +148,8 @@ def open_logits(logits: Mapping[str, str | Path], classes: Sequence[str], reserv
         reserved: Names that no model may have.
 
     Raises:
-        InputError: Fewer than two models or classes, too many classes, a folder is missing, or a name is taken.
+        InputError: Fewer than two models or classes, too many classes, a folder is missing, or a
+            name is taken.
     """
     if len(logits) < 2:
         raise InputError("fusing needs the logits of at least two models")

@@ -57,16 +57,17 @@ class Split:
 
 
 def read_split(path: Path, *, need_train: bool = True) -> Split:
-    """Reads a split file, or a folder with one, or a plain folder ``train|val|test/{images,masks}``.
+    """Reads a split file, or a folder with one, or a plain folder
+    ``train|val|test/{images,masks}``.
 
     Args:
-        path: JSON with ``num_classes`` and ``data``: lists of ``{"image_path", "mask_path"}`` for train, val and test,
-            relative to the file; or a folder.
+        path: JSON with ``num_classes`` and ``data``: lists of ``{"image_path", "mask_path"}`` for
+            train, val and test, relative to the file; or a folder.
         need_train: Whether a data set without an image to train on is refused.
 
     Raises:
-        InputError: Neither is there, it is not understood, a file is missing, an image is in two places, a patient
-            is in two parts, or there is no training image.
+        InputError: Neither is there, it is not understood, a file is missing, an image is in two
+            places, a patient is in two parts, or there is no training image.
     """
     if path.is_dir() and (path / SPLIT).is_file():
         path = path / SPLIT
@@ -117,8 +118,8 @@ def check_split(split: Split, source: Path, *, torn_allowed: bool = False) -> Sp
     """Checks what must hold of every data set, whatever its source.
 
     Raises:
-        InputError: An id or an image is there twice, a file is missing, a training or validation image has no mask,
-            or a patient is in two parts and nobody said so.
+        InputError: An id or an image is there twice, a file is missing, a training or validation
+            image has no mask, or a patient is in two parts and nobody said so.
     """
     ids: set[str] = set()
     images: set[Path] = set()
@@ -132,7 +133,9 @@ def check_split(split: Split, source: Path, *, torn_allowed: bool = False) -> Sp
             images.add(item.image)
             if item.mask is None and part != "test":
                 raise InputError(f"{source}: the image {item.image} in {part} has no mask")
-            missing = next((p for p in (item.image, item.mask, item.instances) if p and not p.is_file()), None)
+            missing = next(
+                (p for p in (item.image, item.mask, item.instances) if p and not p.is_file()), None
+            )
             if missing:
                 raise InputError(f"{source}: the file {missing} of {part} does not exist")
     torn = torn_patients(split)
@@ -147,7 +150,12 @@ def check_split(split: Split, source: Path, *, torn_allowed: bool = False) -> Sp
 
 def files_of(items: Iterable[Item]) -> list[Path]:
     """Every file that images name, for outputs that must not replace them."""
-    return [path for item in items for path in (item.image, item.mask, item.instances) if path is not None]
+    return [
+        path
+        for item in items
+        for path in (item.image, item.mask, item.instances)
+        if path is not None
+    ]
 
 
 def image_ids(images: Sequence[str]) -> list[str]:
@@ -182,7 +190,10 @@ def _row(item: Item, root: Path) -> dict[str, str | None]:
 
 
 def relative(path: Path, root: Path) -> str:
-    """A path as seen from a folder, with forward slashes; as it is if there is no way between two drives."""
+    """A path as seen from a folder, with forward slashes.
+
+    As it is if there is no way between two drives.
+    """
     try:
         return Path(os.path.relpath(path.resolve(), root)).as_posix()
     except ValueError:
@@ -195,7 +206,9 @@ def _read_json(path: Path) -> Split:
         raise InputError(f'the split file {path} has no "data" with train, val and test')
     unknown = sorted(set(content["data"]) - set(PARTS))
     if unknown:
-        raise InputError(f"the split file {path} has the part {unknown[0]!r}: parts are train, val and test")
+        raise InputError(
+            f"the split file {path} has the part {unknown[0]!r}: parts are train, val and test"
+        )
     _check_spelling(content, KEYS, f"the split file {path}")
     n_classes, names = _classes(content, path)
     notes = content.get("notes") or []
@@ -203,8 +216,12 @@ def _read_json(path: Path) -> Split:
         raise InputError(f'the split file {path} has "notes" that are no list')
     ignore = content.get("ignore", IGNORE)
     if not isinstance(ignore, int) or not n_classes <= ignore <= 255:
-        raise InputError(f'the split file {path} has "ignore" {ignore!r}: it must be {n_classes} to 255')
-    rows = [(part, row) for part in PARTS for row in _rows(content["data"].get(part) or [], part, path)]
+        raise InputError(
+            f'the split file {path} has "ignore" {ignore!r}: it must be {n_classes} to 255'
+        )
+    rows = [
+        (part, row) for part in PARTS for row in _rows(content["data"].get(part) or [], part, path)
+    ]
     ids = image_ids([row["image_path"].replace("\\", "/") for _, row in rows])
     items: dict[str, list[Item]] = {part: [] for part in PARTS}
     for image_id, (part, row) in zip(ids, rows, strict=True):
@@ -225,13 +242,21 @@ def _read_json(path: Path) -> Split:
 def _classes(content: Mapping[str, Any], path: Path) -> tuple[int, tuple[str, ...]]:
     n_classes = content.get("num_classes")
     if not isinstance(n_classes, int) or isinstance(n_classes, bool) or not 2 <= n_classes <= 255:
-        raise InputError(f'the split file {path} has "num_classes" {n_classes!r}: it must be 2 to 255')
+        raise InputError(
+            f'the split file {path} has "num_classes" {n_classes!r}: it must be 2 to 255'
+        )
     names = content.get("class_names") or default_names(n_classes)
-    if not isinstance(names, list | tuple) or len(names) != n_classes or len({str(n) for n in names}) != n_classes:
+    if (
+        not isinstance(names, list | tuple)
+        or len(names) != n_classes
+        or len({str(n) for n in names}) != n_classes
+    ):
         raise InputError(f'the split file {path} must have {n_classes} different "class_names"')
     wrong = next((name for name in names if name in (None, "", "all")), 0)
     if wrong != 0:
-        raise InputError(f'the split file {path} has the class name {wrong!r}: names are not empty, and not "all"')
+        raise InputError(
+            f'the split file {path} has the class name {wrong!r}: names are not empty, and not "all"'
+        )
     return n_classes, tuple(str(name) for name in names)
 
 
@@ -255,7 +280,9 @@ def _check_spelling(found: Mapping[str, Any], known: Sequence[str], where: str) 
     for key in found:
         meant = [] if key in known else get_close_matches(str(key), known, n=1, cutoff=0.8)
         if meant:
-            raise InputError(f'{where} has "{key}", which means nothing: did you mean "{meant[0]}"?')
+            raise InputError(
+                f'{where} has "{key}", which means nothing: did you mean "{meant[0]}"?'
+            )
 
 
 def _item(row: Mapping[str, Any], image_id: str, root: Path) -> Item:

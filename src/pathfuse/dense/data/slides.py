@@ -1,4 +1,6 @@
-"""Whole-slide images and large tiled TIFFs, read window by window through OpenSlide (extra ``slides``)."""
+"""Whole-slide images and large tiled TIFFs, read window by window through OpenSlide (extra
+``slides``).
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +30,9 @@ class SlideFile:
         width, height = self._slide.dimensions
         return height, width
 
-    def window(self, top: int, left: int, height: int, width: int) -> UInt8[np.ndarray, "height width 3"]:
+    def window(
+        self, top: int, left: int, height: int, width: int
+    ) -> UInt8[np.ndarray, "height width 3"]:
         """RGB, 0 to 255, of a window that lies inside the slide.
 
         Raises:
@@ -63,7 +67,9 @@ def open_slide(path: Path) -> Iterator[SlideFile]:
     if not path.is_file():
         raise InputError(f"the slide {path} does not exist")
     if find_spec("openslide") is None:
-        raise InputError(f"the slide {path} needs OpenSlide, which is not installed: pip install 'pathfuse[slides]'")
+        raise InputError(
+            f"the slide {path} needs OpenSlide, which is not installed: pip install 'pathfuse[slides]'"
+        )
     import openslide
 
     try:

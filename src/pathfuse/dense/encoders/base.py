@@ -13,8 +13,8 @@ from pathfuse.errors import InputError
 
 Normalisation = Literal["fixed", "paper"]
 
-# Names of the linear layers of attention. transformers renamed its own in version 5, so both kinds are here;
-# MUSK's layers end in .A where images and text have weights of their own.
+# Names of the linear layers of attention. transformers renamed its own in version 5, so both kinds
+# are here; MUSK's layers end in .A where images and text have weights of their own.
 _ATTENTION = {
     "timm": r"blocks\.\d+\.attn\.(qkv|proj)",
     "conch": r"blocks\.\d+\.attn\.(qkv|proj)",
@@ -26,7 +26,8 @@ _ATTENTION = {
 def reflected(length: int, wanted: int) -> Tensor:
     """Positions that continue 0 to ``length - 1`` by reflection, without repeating the edge.
 
-    Unlike torch's own padding this goes on beyond one reflection, so an image of a few pixels can be padded too.
+    Unlike torch's own padding this goes on beyond one reflection, so an image of a few pixels can
+    be padded too.
     """
     if length == 1:
         return torch.zeros(wanted, dtype=torch.long)
@@ -39,9 +40,9 @@ class TokenEncoder(nn.Module):
 
     See docs/design/densebench.md, section 8.
 
-    Images are Float (batch, 3, height, width), RGB in [0, 1], of any height and width. They are normalised by the
-    card, and padded by reflection at the bottom and right to the multiple of the patch, or resized to the one size
-    that the model takes.
+    Images are Float (batch, 3, height, width), RGB in [0, 1], of any height and width. They are
+    normalised by the card, and padded by reflection at the bottom and right to the multiple of the
+    patch, or resized to the one size that the model takes.
 
     Attributes:
         card: What is known of the model.
@@ -51,7 +52,9 @@ class TokenEncoder(nn.Module):
         adapted_by: Name of the strategy that changed the trunk, else None.
     """
 
-    def __init__(self, card: EncoderCard, trunk: nn.Module, normalisation: Normalisation = "fixed") -> None:
+    def __init__(
+        self, card: EncoderCard, trunk: nn.Module, normalisation: Normalisation = "fixed"
+    ) -> None:
         super().__init__()
         self.card, self.trunk = card, trunk
         self.dim, self.patch = card.dim, card.patch
@@ -59,13 +62,20 @@ class TokenEncoder(nn.Module):
         self.normalise_as(normalisation)
 
     def normalise_as(self, normalisation: Normalisation) -> None:
-        """Normalise as the model was trained (``fixed``) or as the benchmark did (``paper``), wrong for two models."""
+        """Normalise as the model was trained (``fixed``) or as the benchmark did (``paper``), wrong
+        for two models.
+        """
         card, paper = self.card, normalisation == "paper"
         self.normalisation = normalisation
-        for name, true, published in (("mean", card.mean, card.paper_mean), ("sd", card.sd, card.paper_sd)):
+        for name, true, published in (
+            ("mean", card.mean, card.paper_mean),
+            ("sd", card.sd, card.paper_sd),
+        ):
             used = published if paper and published is not None else true
             like = next(self.trunk.parameters()).device
-            self.register_buffer(f"_{name}", torch.tensor(used, device=like).view(1, 3, 1, 1), persistent=False)
+            self.register_buffer(
+                f"_{name}", torch.tensor(used, device=like).view(1, 3, 1, 1), persistent=False
+            )
 
     @abstractmethod
     def run(self, image: Tensor) -> Tensor:
@@ -90,14 +100,18 @@ class TokenEncoder(nn.Module):
         if (rows, columns) == (height, width):
             return x
         if self.card.size_policy == "fixed":
-            return functional.interpolate(x, (rows, columns), mode="bilinear", align_corners=False, antialias=True)
+            return functional.interpolate(
+                x, (rows, columns), mode="bilinear", align_corners=False, antialias=True
+            )
         x = x[..., reflected(height, rows).to(x.device), :]
         return x[..., reflected(width, columns).to(x.device)]
 
     def restore(self, maps: Tensor, height: int, width: int) -> Tensor:
         """Maps of the prepared image's size, cut or resized back to the image's own."""
         if self.card.size_policy == "fixed" and maps.shape[-2:] != (height, width):
-            return functional.interpolate(maps, (height, width), mode="bilinear", align_corners=False)
+            return functional.interpolate(
+                maps, (height, width), mode="bilinear", align_corners=False
+            )
         return maps[..., :height, :width]
 
     def sequence(self, x: Tensor) -> tuple[Tensor, int, int]:
@@ -135,10 +149,12 @@ class TokenEncoder(nn.Module):
 def adapted_names(encoder: TokenEncoder) -> list[str]:
     """Names, within the trunk, of the linear layers that LoRA and DoRA adapt.
 
-    These are the layers of attention: queries, keys and values, and the output projection. A list without any name is
-    possible here; the strategies refuse it, since the benchmark's silent "no match" left six of its 17 models
-    unadapted (docs/design/densebench.md, section 7, defect 1).
+    These are the layers of attention: queries, keys and values, and the output projection. A list
+    without any name is possible here; the strategies refuse it, since the benchmark's silent "no
+    match" left six of its 17 models unadapted (docs/design/densebench.md, section 7, defect 1).
     """
     pattern = re.compile(rf"(.*\.)?({_ATTENTION[encoder.card.loader]})")
     layers: list[tuple[str, Any]] = list(encoder.trunk.named_modules())
-    return [name for name, layer in layers if isinstance(layer, nn.Linear) and pattern.fullmatch(name)]
+    return [
+        name for name, layer in layers if isinstance(layer, nn.Linear) and pattern.fullmatch(name)
+    ]

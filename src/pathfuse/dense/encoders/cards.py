@@ -1,4 +1,5 @@
-"""What is known of each foundation model, as data: where it is, how it is built, how its images are normalised.
+"""What is known of each foundation model, as data: where it is, how it is built, how its images are
+normalised.
 
 The facts are those of docs/design/densebench.md, section 1. Licence and access change: the model's
 page has the last word.
@@ -31,7 +32,8 @@ class EncoderCard(BaseModel):
         sd: As ``mean``.
         paper_mean: What the benchmark used where that was wrong, else None.
         paper_sd: As ``paper_mean``.
-        size_policy: ``multiple``: any multiple of the patch; ``fixed``: images are resized to ``size_px``.
+        size_policy: ``multiple``: any multiple of the patch; ``fixed``: images are resized to
+            ``size_px``.
         size_px: Side of the images it was trained on.
         parameters_m: Millions of parameters, as published.
         access: Whether the weights must be asked for.
@@ -39,7 +41,8 @@ class EncoderCard(BaseModel):
         revision: Commit of the hub that is loaded; None where none is known for sure.
         page: Where to ask for the weights.
         remote_code: Whether the weights load only through code from the model's repository.
-        pretraining: What its training images share with public data sets; None where nothing is known.
+        pretraining: What its training images share with public data sets; None where nothing is
+            known.
         weights_prefix: Of the names of the encoder's weights within the checkpoint.
         note: For people.
     """

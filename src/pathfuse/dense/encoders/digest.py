@@ -19,5 +19,7 @@ def encoder_digest(encoder: nn.Module) -> str:
     for name, value in sorted((dict(encoder.named_parameters()) | buffers).items()):
         flat = value.detach().flatten()
         some = flat[:: max(1, len(flat) // DIGESTED)].float().cpu().numpy()
-        digest.update(f"{name} {tuple(value.shape)} ".encode() + np.ascontiguousarray(some, "<f4").tobytes())
+        digest.update(
+            f"{name} {tuple(value.shape)} ".encode() + np.ascontiguousarray(some, "<f4").tobytes()
+        )
     return digest.hexdigest()

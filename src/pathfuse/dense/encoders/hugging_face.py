@@ -28,7 +28,11 @@ class TransformersEncoder(TokenEncoder):
 
 
 def _options(kind: Any) -> dict[str, Any]:
-    return {"add_pooling_layer": False} if "add_pooling_layer" in inspect.signature(kind.__init__).parameters else {}
+    return (
+        {"add_pooling_layer": False}
+        if "add_pooling_layer" in inspect.signature(kind.__init__).parameters
+        else {}
+    )
 
 
 def _untrained(card: EncoderCard) -> nn.Module:
@@ -36,8 +40,11 @@ def _untrained(card: EncoderCard) -> nn.Module:
     return kind(kind.config_class(**card.arguments), **_options(kind))
 
 
-def load_transformers(card: EncoderCard, weights: Path | None, remote_code: bool = False) -> TransformersEncoder:
-    """The encoder of a card, with the weights of a folder (with config.json) or file, else untrained.
+def load_transformers(
+    card: EncoderCard, weights: Path | None, remote_code: bool = False
+) -> TransformersEncoder:
+    """The encoder of a card, with the weights of a folder (with config.json) or file, else
+    untrained.
 
     Args:
         card: What to load.
@@ -53,14 +60,20 @@ def load_transformers(card: EncoderCard, weights: Path | None, remote_code: bool
         raise InputError(
             f"{card.key} loads only through Python code from {card.page}; read that code, then allow it (remote_code)."
         )
-    kind: Any = transformers.AutoModel if card.remote_code else getattr(transformers, card.architecture)
+    kind: Any = (
+        transformers.AutoModel if card.remote_code else getattr(transformers, card.architecture)
+    )
     options: dict[str, Any] = {} if card.remote_code else _options(kind)
     if weights.is_dir():
         options |= {"pretrained_model_name_or_path": str(weights), "local_files_only": True}
         options |= {"trust_remote_code": True} if card.remote_code else {}
     else:
         config = kind.config_class(**card.arguments)
-        options |= {"pretrained_model_name_or_path": None, "config": config, "state_dict": read_weights(weights)}
+        options |= {
+            "pretrained_model_name_or_path": None,
+            "config": config,
+            "state_dict": read_weights(weights),
+        }
     try:
         trunk, report = kind.from_pretrained(**options, output_loading_info=True)
     except (OSError, ValueError, RuntimeError, ImportError) as error:
@@ -76,12 +89,20 @@ def card_of_folder(key: str, folder: Path, config: dict[str, Any]) -> EncoderCar
     Raises:
         InputError: The folder holds another kind of model.
     """
-    names = {"vit": "ViTModel", "dinov2": "Dinov2Model", "dinov2_with_registers": "Dinov2WithRegistersModel"}
+    names = {
+        "vit": "ViTModel",
+        "dinov2": "Dinov2Model",
+        "dinov2_with_registers": "Dinov2WithRegistersModel",
+    }
     model = config.get("model_type", "")
     if model not in names:
-        raise InputError(f"{folder} holds a model of type {model!r}; {', '.join(names)} and timm's can be loaded.")
+        raise InputError(
+            f"{folder} holds a model of type {model!r}; {', '.join(names)} and timm's can be loaded."
+        )
     processor = folder / "preprocessor_config.json"
-    settings: dict[str, Any] = json.loads(processor.read_text(encoding="utf-8")) if processor.is_file() else {}
+    settings: dict[str, Any] = (
+        json.loads(processor.read_text(encoding="utf-8")) if processor.is_file() else {}
+    )
     known = getattr(transformers, names[model]).config_class(**config).to_dict()
     return EncoderCard(
         key=key, hub_id="", loader="transformers", architecture=names[model], arguments=config,

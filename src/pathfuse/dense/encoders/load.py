@@ -22,9 +22,15 @@ def _card_of_folder(folder: Path) -> EncoderCard:
     if "architecture" in config:  # as timm writes it
         from pathfuse.dense.encoders.timm import card_of_architecture
 
-        settings = {name: value for name, value in config.get("pretrained_cfg", config).items() if value is not None}
+        settings = {
+            name: value
+            for name, value in config.get("pretrained_cfg", config).items()
+            if value is not None
+        }
         settings.pop("hf_hub_id", None)
-        return card_of_architecture(folder.name, config["architecture"], config.get("model_args") or {}, settings)
+        return card_of_architecture(
+            folder.name, config["architecture"], config.get("model_args") or {}, settings
+        )
     from pathfuse.dense.encoders.hugging_face import card_of_folder
 
     return card_of_folder(folder.name, folder, config)
@@ -45,7 +51,9 @@ def _find(key_or_path: str, cache: Path | None, offline: bool) -> tuple[EncoderC
             "page": f"https://huggingface.co/{key_or_path}",
         })  # fmt: skip
         folder = snapshot(draft, cache, offline)
-        return _card_of_folder(folder).model_copy(update={"key": key_or_path, "page": draft.page}), folder
+        return _card_of_folder(folder).model_copy(
+            update={"key": key_or_path, "page": draft.page}
+        ), folder
     import timm
 
     if timm.is_model(key_or_path.split(".")[0]):
@@ -83,15 +91,17 @@ def load_encoder(
     """Load an encoder, in evaluation mode and with frozen weights.
 
     Args:
-        key_or_path: Key of a card, folder with config.json and weights (of timm or transformers), name of a vision
-            transformer of timm, owner/name on the Hugging Face hub, or ``tiny:patch=8,dim=96``: a small one with random
-            weights.
+        key_or_path: Key of a card, folder with config.json and weights (of timm or transformers),
+            name of a vision transformer of timm, owner/name on the Hugging Face hub, or
+            ``tiny:patch=8,dim=96``: a small one with random weights.
         weights: File or folder of weights to use instead of the hub's.
         cache: Folder of the hub's cache; None is the usual one.
         pretrained: False builds the network with random weights from torch's global generator.
-        offline: Use only what is on this machine. The environment's HF_HUB_OFFLINE has the same effect.
+        offline: Use only what is on this machine. The environment's HF_HUB_OFFLINE has the same
+            effect.
         remote_code: Allow Python code from the model's repository, which one model needs.
-        normalisation: ``paper`` uses the benchmark's mean and sd, which are wrong for Lunit and MUSK.
+        normalisation: ``paper`` uses the benchmark's mean and sd, which are wrong for Lunit and
+            MUSK.
 
     Raises:
         InputError: No such encoder, or its weights are missing, gated, damaged or of another model.
@@ -105,7 +115,9 @@ def load_encoder(
     if not pretrained:
         source = None
     elif source is None and not card.hub_id:
-        raise InputError(f"No pretrained weights are known for {card.key}; give a file or folder of weights.")
+        raise InputError(
+            f"No pretrained weights are known for {card.key}; give a file or folder of weights."
+        )
     elif source is None and not (card.remote_code and not remote_code):
         source = snapshot(card, cache, offline)
     if source is not None and not source.exists():
@@ -116,12 +128,16 @@ def load_encoder(
     return encoder.eval()
 
 
-def _build(card: EncoderCard, source: Path | None, pretrained: bool, remote_code: bool) -> TokenEncoder:
+def _build(
+    card: EncoderCard, source: Path | None, pretrained: bool, remote_code: bool
+) -> TokenEncoder:
     if card.loader == "transformers":
         from pathfuse.dense.encoders.hugging_face import load_transformers
 
         # A path that cannot be: code that is not allowed is refused before anything is looked for.
-        return load_transformers(card, source or (Path(card.hub_id) if pretrained else None), remote_code)
+        return load_transformers(
+            card, source or (Path(card.hub_id) if pretrained else None), remote_code
+        )
     if card.loader == "musk":
         from pathfuse.dense.encoders.musk import load_musk
 

@@ -17,7 +17,9 @@ class MuskEncoder(TokenEncoder):
 
     def run(self, image: Tensor) -> Tensor:
         """All tokens of the last layer, class token first."""
-        return self.trunk(image=image, with_head=False, out_norm=False, ms_aug=False, return_global=False)[0]
+        return self.trunk(
+            image=image, with_head=False, out_norm=False, ms_aug=False, return_global=False
+        )[0]
 
 
 def load_musk(card: EncoderCard, weights: Path | None) -> MuskEncoder:
@@ -29,7 +31,9 @@ def load_musk(card: EncoderCard, weights: Path | None) -> MuskEncoder:
     try:
         import_module("musk.modeling")  # registers the architecture with timm
     except ImportError as error:
-        raise InputError(f"{card.key} needs the Python package musk; see {card.page} for how to install it.") from error
+        raise InputError(
+            f"{card.key} needs the Python package musk; see {card.page} for how to install it."
+        ) from error
     trunk = timm.create_model(card.architecture, pretrained=False)
     if weights is not None:
         fill(trunk, read_weights(weights), card, weights)

@@ -35,10 +35,14 @@ def build_trunk(card: EncoderCard) -> VisionTransformer:
                  for name, value in card.arguments.items()}  # fmt: skip
     try:
         trunk = timm.create_model(
-            card.architecture, pretrained=False, **{"num_classes": 0, "dynamic_img_size": True, **arguments}
+            card.architecture,
+            pretrained=False,
+            **{"num_classes": 0, "dynamic_img_size": True, **arguments},
         )
     except TypeError as error:  # what every vision transformer takes was not taken
-        raise InputError(f"{card.architecture} of timm is not a plain vision transformer.") from error
+        raise InputError(
+            f"{card.architecture} of timm is not a plain vision transformer."
+        ) from error
     except RuntimeError as error:
         raise InputError(
             f"timm {timm.__version__} cannot build {card.architecture} for {card.key}: {error}."
@@ -57,7 +61,8 @@ def card_of_architecture(
         key: The name to give it.
         architecture: timm's name.
         arguments: Of the architecture.
-        settings: ``mean``, ``std``, ``input_size`` and the like from a file; what is missing comes from timm.
+        settings: ``mean``, ``std``, ``input_size`` and the like from a file; what is missing comes
+            from timm.
 
     Raises:
         InputError: timm does not know the architecture, or it is not a plain vision transformer.
@@ -90,7 +95,9 @@ def load_timm(card: EncoderCard, weights: Path | None) -> TimmEncoder:
     trunk: Any = build_trunk(card)
     if weights is not None:
         state = (
-            without_prefix(read_weights(weights), card.weights_prefix) if card.weights_prefix else read_weights(weights)
+            without_prefix(read_weights(weights), card.weights_prefix)
+            if card.weights_prefix
+            else read_weights(weights)
         )
         positions = state.get("pos_embed")
         if positions is not None and positions.shape != trunk.pos_embed.shape:

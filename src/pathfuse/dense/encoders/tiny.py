@@ -36,7 +36,8 @@ def tiny_encoder(
         depth: Blocks.
         seed: Of the weights.
         weights: A file to fill it with.
-        **arguments: Of timm's VisionTransformer; ``num_heads`` is 3 unless given. The key does not tell them.
+        **arguments: Of timm's VisionTransformer; ``num_heads`` is 3 unless given. The key does not
+        tell them.
 
     Raises:
         InputError: The weights do not fit.
@@ -81,7 +82,9 @@ def parse_tiny(key: str) -> dict[str, int]:
     for part in filter(None, key.partition(":")[2].split(",")):
         name, _, text = part.partition("=")
         if name not in SIZES or not text.isdecimal() or int(text) < SIZES[name][1]:
-            raise InputError(f"The encoder {key!r} is not understood at {part!r}: write tiny:patch=8,dim=96,depth=2.")
+            raise InputError(
+                f"The encoder {key!r} is not understood at {part!r}: write tiny:patch=8,dim=96,depth=2."
+            )
         found[name] = int(text)
     if found["dim"] % HEADS:
         raise InputError(f"The encoder {key!r} has a dim that is not a multiple of {HEADS}.")

@@ -11,19 +11,38 @@ from pathfuse.dense.encoders.cards import EncoderCard
 from pathfuse.errors import InputError
 
 # In this order: safetensors hold nothing but numbers.
-FILES = ("model.safetensors", "pytorch_model.safetensors", "pytorch_model.bin", "pytorch_model_vision.bin")
+FILES = (
+    "model.safetensors",
+    "pytorch_model.safetensors",
+    "pytorch_model.bin",
+    "pytorch_model_vision.bin",
+)
 _CODE = ("*.json", "*.safetensors", "*.bin", "*.py")
-_HEADS = ("head.", "fc_norm.", "attn_pool.", "pooler.", "mask_token", "embeddings.mask_token", "head_drist.")
+_HEADS = (
+    "head.",
+    "fc_norm.",
+    "attn_pool.",
+    "pooler.",
+    "mask_token",
+    "embeddings.mask_token",
+    "head_drist.",
+)
 
 
 def snapshot(card: EncoderCard, cache: Path | None, offline: bool) -> Path:
     """The folder of the model's files in the cache of the hub, downloaded first unless ``offline``.
 
     Raises:
-        InputError: The files are not there, or may not be fetched; one sentence with the page to ask at.
+        InputError: The files are not there, or may not be fetched; one sentence with the page to
+            ask at.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
 
     offline = offline or os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
     patterns = _CODE if card.remote_code else _CODE[:3]
@@ -57,15 +76,20 @@ def weights_file(folder: Path) -> Path:
     for name in FILES:
         if (folder / name).is_file():
             return folder / name
-    others = sorted(path for path in folder.glob("*") if path.suffix in {".safetensors", ".bin", ".pt", ".pth"})
+    others = sorted(
+        path for path in folder.glob("*") if path.suffix in {".safetensors", ".bin", ".pt", ".pth"}
+    )
     if len(others) != 1:
         found = ", ".join(path.name for path in others) or "none"
-        raise InputError(f"{folder} should hold one file of weights such as model.safetensors; found: {found}.")
+        raise InputError(
+            f"{folder} should hold one file of weights such as model.safetensors; found: {found}."
+        )
     return others[0]
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The named tensors of a file of weights (.safetensors, or torch's formats read with ``weights_only``).
+    """The named tensors of a file of weights (.safetensors, or torch's formats read with
+    ``weights_only``).
 
     Raises:
         InputError: The file is missing, damaged, or holds more than numbers.
@@ -80,17 +104,25 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist.") from error
     except Exception as error:  # torch and safetensors raise many kinds for a damaged file
-        raise InputError(f"{path} could not be read as weights ({type(error).__name__}).") from error
+        raise InputError(
+            f"{path} could not be read as weights ({type(error).__name__})."
+        ) from error
     for name in ("state_dict", "model"):
-        state = state[name] if isinstance(state, dict) and isinstance(state.get(name), dict) else state
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        state = (
+            state[name] if isinstance(state, dict) and isinstance(state.get(name), dict) else state
+        )
+    if not isinstance(state, dict) or not all(
+        isinstance(value, Tensor) for value in state.values()
+    ):
         raise InputError(f"{path} does not hold named tensors.")
     return state
 
 
 def without_prefix(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The tensors whose name starts with ``prefix``, without it; all of them if none does."""
-    inner = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    inner = {
+        name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)
+    }
     return inner or state
 
 
@@ -98,12 +130,15 @@ def fill(trunk: nn.Module, state: dict[str, Tensor], card: EncoderCard, source: 
     """Put weights into a trunk; heads that segmentation does not use may be missing or left over.
 
     Raises:
-        InputError: Other weights are missing, left over or of another shape: the file is of another model.
+        InputError: Other weights are missing, left over or of another shape: the file is of another
+            model.
     """
     try:
         result = trunk.load_state_dict(state, strict=False)
     except RuntimeError as error:
-        raise InputError(f"{source} does not fit {card.key}: a tensor has another shape.") from error
+        raise InputError(
+            f"{source} does not fit {card.key}: a tensor has another shape."
+        ) from error
     check_fit(list(result.missing_keys), list(result.unexpected_keys), card, source)
 
 
@@ -116,4 +151,6 @@ def check_fit(missing: list[str], left_over: list[str], card: EncoderCard, sourc
     for names, what in ((missing, "lacks"), (left_over, "has, besides what the model needs,")):
         wrong = [name for name in names if not name.startswith(_HEADS)]
         if wrong:
-            raise InputError(f"{source} does not fit {card.key}: it {what} {wrong[0]!r} ({len(wrong)} in all).")
+            raise InputError(
+                f"{source} does not fit {card.key}: it {what} {wrong[0]!r} ({len(wrong)} in all)."
+            )

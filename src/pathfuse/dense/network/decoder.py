@@ -14,7 +14,11 @@ CHANNELS = (256, 128, 64, 16)
 
 def upsampled(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """Maps at another size, bilinear with aligned corners, as published."""
-    return maps if maps.shape[-2:] == size else functional.interpolate(maps, size, mode="bilinear", align_corners=True)
+    return (
+        maps
+        if maps.shape[-2:] == size
+        else functional.interpolate(maps, size, mode="bilinear", align_corners=True)
+    )
 
 
 def _unit(channels_in: int, channels_out: int) -> nn.Sequential:
@@ -25,17 +29,21 @@ def _unit(channels_in: int, channels_out: int) -> nn.Sequential:
 class CupDecoder(nn.Module):
     """Four steps of upsampling, each with an optional map from beside and two convolutions.
 
-    The first three steps double the size, up to the one that is asked for; the last goes to it, so every patch size
-    works without a factor of its own (published: 2, 1.75 or 1 for patch 16, 14 and 8).
+    The first three steps double the size, up to the one that is asked for; the last goes to it, so
+    every patch size works without a factor of its own (published: 2, 1.75 or 1 for patch 16, 14 and
+    8).
 
     Args:
         dim: Values per token.
         n_classes: K, at least 2.
         skips: Channels of the maps that join steps 1 to 4; 0 where none does.
-        width: Channels before the first step; those of the steps follow in the published proportions.
+        width: Channels before the first step; those of the steps follow in the published
+            proportions.
     """
 
-    def __init__(self, dim: int, n_classes: int, skips: Sequence[int] = (0, 0, 0, 0), width: int = WIDTH) -> None:
+    def __init__(
+        self, dim: int, n_classes: int, skips: Sequence[int] = (0, 0, 0, 0), width: int = WIDTH
+    ) -> None:
         super().__init__()
         self.entry = _unit(dim, width)
         channels_of = tuple(max(8, count * width // WIDTH) for count in CHANNELS)
@@ -59,7 +67,9 @@ class CupDecoder(nn.Module):
         """
         x = self.entry(grid)
         rows, columns = grid.shape[-2:]
-        sizes = [(min(rows * times, size[0]), min(columns * times, size[1])) for times in (2, 4, 8)] + [size]
+        sizes = [
+            (min(rows * times, size[0]), min(columns * times, size[1])) for times in (2, 4, 8)
+        ] + [size]
         for number, (step, wanted) in enumerate(zip(self.steps, sizes, strict=True)):
             x = upsampled(x, wanted)
             if number < len(skips):

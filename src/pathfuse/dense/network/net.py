@@ -22,7 +22,9 @@ class SegmentationNet(nn.Module):
         n_classes: K.
     """
 
-    def __init__(self, encoder: TokenEncoder, adapter: Strategy, n_classes: int, decoder_width: int = WIDTH) -> None:
+    def __init__(
+        self, encoder: TokenEncoder, adapter: Strategy, n_classes: int, decoder_width: int = WIDTH
+    ) -> None:
         super().__init__()
         self.encoder, self.adapter, self.n_classes = encoder, adapter, n_classes
         self.decoder = CupDecoder(encoder.dim, n_classes, adapter.skips, decoder_width)
@@ -51,7 +53,9 @@ class SegmentationNet(nn.Module):
 
     @property
     def cacheable(self) -> bool:
-        """Whether ``encode`` gives the same all through training, so that ``decode`` can start from kept tokens."""
+        """Whether ``encode`` gives the same all through training, so that ``decode`` can start from
+        kept tokens.
+        """
         return self.adapter.cacheable
 
     def encode(self, x: Tensor) -> Tensor:
@@ -59,7 +63,9 @@ class SegmentationNet(nn.Module):
         return self.encoder.sequence(x)[0]
 
     def decode(self, sequence: Tensor, size: tuple[int, int]) -> Tensor:
-        """Logits from kept tokens, of images of height and width ``size``; only where ``cacheable``.
+        """Logits from kept tokens, of images of height and width ``size``.
+
+        Only where ``cacheable``.
 
         Raises:
             InputError: The strategy needs the image itself, or changes the encoder.
@@ -70,7 +76,9 @@ class SegmentationNet(nn.Module):
 
     def _logits(self, sequence: Tensor, height: int, width: int, skips: list[Tensor]) -> Tensor:
         grid = self.encoder.to_grid(self.adapter.after(sequence), *self.encoder.grid(height, width))
-        return self.encoder.restore(self.decoder(grid, self.encoder.padded(height, width), skips), height, width)
+        return self.encoder.restore(
+            self.decoder(grid, self.encoder.padded(height, width), skips), height, width
+        )
 
     @property
     def n_trainable(self) -> int:
@@ -78,12 +86,15 @@ class SegmentationNet(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
 
     def parameter_groups(self, lr_adapter: float, lr_decoder: float) -> list[dict[str, Any]]:
-        """What an optimiser takes: the decoder's weights, and those of the strategy (in the trunk or beside it).
+        """What an optimiser takes: the decoder's weights, and those of the strategy (in the trunk
+        or beside it).
 
         One rate for both made some models of the benchmark collapse (docs/design/densebench.md,
         section 7, defect 12).
         """
-        adapter = [p for part in (self.encoder, self.adapter) for p in part.parameters() if p.requires_grad]
+        adapter = [
+            p for part in (self.encoder, self.adapter) for p in part.parameters() if p.requires_grad
+        ]
         groups = [
             {"params": adapter, "lr": lr_adapter, "name": "adapter"},
             {"params": list(self.decoder.parameters()), "lr": lr_decoder, "name": "decoder"},
@@ -91,11 +102,18 @@ class SegmentationNet(nn.Module):
         return [group for group in groups if group["params"]]
 
     def trainable_state(self) -> dict[str, Tensor]:
-        """What training changes, by name: weights that train, and running statistics; not the frozen encoder."""
-        frozen = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
+        """What training changes, by name: weights that train, and running statistics.
+
+        Not the frozen encoder.
+        """
+        frozen = {
+            name for name, parameter in self.named_parameters() if not parameter.requires_grad
+        }
         if not self.adapter.trains_trunk:
             frozen |= {name for name, _ in self.named_buffers() if name.startswith("encoder.")}
-        return {name: value.detach() for name, value in self.state_dict().items() if name not in frozen}
+        return {
+            name: value.detach() for name, value in self.state_dict().items() if name not in frozen
+        }
 
     def load_trainable_state(self, state: dict[str, Tensor]) -> None:
         """Put back what ``trainable_state`` gave.
@@ -104,7 +122,9 @@ class SegmentationNet(nn.Module):
             InputError: The state is of another encoder, strategy, rank or number of classes.
         """
         wanted = {name: value.shape for name, value in self.trainable_state().items()}
-        wrong = sorted(set(wanted) ^ set(state)) or [name for name in wanted if wanted[name] != state[name].shape]
+        wrong = sorted(set(wanted) ^ set(state)) or [
+            name for name in wanted if wanted[name] != state[name].shape
+        ]
         if wrong:
             raise InputError(
                 f"The weights are not of a {self.strategy} network on {self.encoder.card.key} with {self.n_classes} "

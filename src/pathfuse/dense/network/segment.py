@@ -28,7 +28,8 @@ class How:
     device: torch.device
     precision: torch.dtype
     size_name: str = "size_px"
-    """What the user calls the side of a tile: ``size_px`` of a recipe, or ``tile_px`` when predicting."""
+    """What the user calls the side of a tile: ``size_px`` of a recipe, or ``tile_px`` when
+    predicting."""
 
     @staticmethod
     def of(recipe: DenseRecipe, device: torch.device, precision: torch.dtype) -> "How":
@@ -36,8 +37,12 @@ class How:
         return How(recipe.fit, recipe.size_px, recipe.tile_overlap, recipe.batch, device, precision)
 
 
-def segment(net: nn.Module, image: UInt8[np.ndarray, "height width 3"] | WindowReader, how: How) -> Iterator[Band]:
-    """Logits at the image's own size, in bands of rows from top to bottom; one band if it is resized.
+def segment(
+    net: nn.Module, image: UInt8[np.ndarray, "height width 3"] | WindowReader, how: How
+) -> Iterator[Band]:
+    """Logits at the image's own size, in bands of rows from top to bottom.
+
+    One band if it is resized.
 
     Raises:
         InputError: Memory runs out.
@@ -56,10 +61,14 @@ def segment(net: nn.Module, image: UInt8[np.ndarray, "height width 3"] | WindowR
         return
     reader = as_reader(image)
     height, width = reader.shape[:2]
-    square, _ = resize(reader.window(0, 0, height, width), np.zeros((height, width), dtype=np.uint8), how.size_px)
+    square, _ = resize(
+        reader.window(0, 0, height, width), np.zeros((height, width), dtype=np.uint8), how.size_px
+    )
     with enough_memory(1, how.size_px, "size_px"):
         logits = forward(net.eval(), torch.from_numpy(square)[None], how.device, how.precision)
-    with memory_for(f"the logits of an image of {width} x {height} pixels", "fit=crop, or a tile_px"):
+    with memory_for(
+        f"the logits of an image of {width} x {height} pixels", "fit=crop, or a tile_px"
+    ):
         whole = grown(logits, height, width)[0].cpu().numpy()
     yield Band(0, whole)
 

@@ -1,7 +1,9 @@
-"""Segmenting images of any size in overlapping tiles, with memory that the height of an image does not change.
+"""Segmenting images of any size in overlapping tiles, with memory that the height of an image does
+not change.
 
-Overlaps are blended with Gaussian weights, images smaller than a tile are padded by reflection, and tiles go through
-the network in batches of fixed size (docs/design/densebench.md, section 7, defect 11).
+Overlaps are blended with Gaussian weights, images smaller than a tile are padded by reflection, and
+tiles go through the network in batches of fixed size (docs/design/densebench.md, section 7, defect
+11).
 """
 
 from collections.abc import Iterator
@@ -36,7 +38,9 @@ class _Array:
     def __init__(self, image: UInt8[np.ndarray, "height width 3"]) -> None:
         self.image, self.shape = image, image.shape
 
-    def window(self, top: int, left: int, height: int, width: int) -> UInt8[np.ndarray, "height width 3"]:
+    def window(
+        self, top: int, left: int, height: int, width: int
+    ) -> UInt8[np.ndarray, "height width 3"]:
         return self.image[top : top + height, left : left + width]
 
 
@@ -58,14 +62,16 @@ def stream_tiled(
 ) -> Iterator[Band]:
     """Logits of an image in bands of finished rows, from top to bottom.
 
-    Memory: the tiles of a batch and what the network makes of them, and K x tile_px x width float32 logits.
+    Memory: the tiles of a batch and what the network makes of them, and K x tile_px x width float32
+        logits.
 
     Args:
-        net: From (b, 3, tile_px, tile_px) in [0, 1] to logits (b, K, tile_px, tile_px); it is put into evaluation.
+        net: From (b, 3, tile_px, tile_px) in [0, 1] to logits (b, K, tile_px, tile_px); it is put
+            into evaluation.
         image: uint8 RGB, or a reader of windows.
         tile_px: Side of a tile.
-        overlap: Share of a tile that the next one covers too, 0 to 0.75; the last tile of a row or column is moved
-            back into the image.
+        overlap: Share of a tile that the next one covers too, 0 to 0.75; the last tile of a row or
+            column is moved back into the image.
         batch: Tiles at a time.
         device: Where the network is.
         precision: Of the network's inner work.
@@ -100,10 +106,13 @@ class _Plan:
     lefts: list[int]
     size_name: str
     weight: Tensor
-    """Float32, (tile,): of a row or a column; a pixel's weight is the product of its row's and its column's."""
+    """Float32, (tile,): of a row or a column; a pixel's weight is the product of its row's and its
+    column's."""
 
     @staticmethod
-    def of(height: int, width: int, tile: int, overlap: float, batch: int, size_name: str) -> "_Plan":
+    def of(
+        height: int, width: int, tile: int, overlap: float, batch: int, size_name: str
+    ) -> "_Plan":
         centred = (torch.arange(tile, dtype=torch.float64) - (tile - 1) / 2) / (SPREAD * tile)
         weight = torch.exp(-(centred**2) / 2).float()
         step = max(1, round(tile * (1 - overlap)))
@@ -148,7 +157,12 @@ def _bands(
 
 
 def _tiles_of_row(
-    net: nn.Module, reader: WindowReader, plan: _Plan, top: int, device: torch.device, precision: torch.dtype
+    net: nn.Module,
+    reader: WindowReader,
+    plan: _Plan,
+    top: int,
+    device: torch.device,
+    precision: torch.dtype,
 ) -> Iterator[tuple[int, Tensor]]:
     """The left side of each tile and its logits (K, tile, tile) on the CPU."""
     for first in range(0, len(plan.lefts), plan.batch):
@@ -159,14 +173,19 @@ def _tiles_of_row(
         yield from zip(lefts, logits, strict=True)
 
 
-def _tile(reader: WindowReader, plan: _Plan, top: int, left: int) -> UInt8[np.ndarray, "tile tile 3"]:
+def _tile(
+    reader: WindowReader, plan: _Plan, top: int, left: int
+) -> UInt8[np.ndarray, "tile tile 3"]:
     height, width = min(plan.tile, plan.height - top), min(plan.tile, plan.width - left)
     window = reader.window(top, left, height, width)
     return np.pad(window, ((0, plan.tile - height), (0, plan.tile - width), (0, 0)), mode="reflect")
 
 
 def forward(
-    net: nn.Module, images: UInt8[Tensor, "image height width 3"], device: torch.device, precision: torch.dtype
+    net: nn.Module,
+    images: UInt8[Tensor, "image height width 3"],
+    device: torch.device,
+    precision: torch.dtype,
 ) -> Float32[Tensor, "image klass height width"]:
     """Logits of images of one size, without gradients.
 

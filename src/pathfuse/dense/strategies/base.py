@@ -13,13 +13,15 @@ Parity = Literal["paper", "fixed"]
 class Strategy(nn.Module):
     """One way to adapt an encoder to segmentation; this class itself changes nothing.
 
-    A strategy may change the encoder's trunk in place when it is made. The encoder is frozen before that.
+    A strategy may change the encoder's trunk in place when it is made. The encoder is frozen before
+    that.
 
     Attributes:
         name: As in commands and tables.
         skips: Channels of the maps that it adds to the decoder's four steps.
         trains_trunk: Whether weights inside the trunk train.
-        cacheable: Whether the trunk's tokens stay the same during training, so that they can be kept.
+        cacheable: Whether the trunk's tokens stay the same during training, so that they can be
+            kept.
         matched: Names of the trunk's modules that were adapted.
     """
 

@@ -52,15 +52,18 @@ class Bottleneck(nn.Module):
 
 def _stage(channels_in: int, channels_out: int, units: int, stride: int) -> nn.Sequential:
     first = Bottleneck(channels_in, channels_out, stride)
-    return nn.Sequential(first, *(Bottleneck(channels_out, channels_out, 1) for _ in range(units - 1)))
+    return nn.Sequential(
+        first, *(Bottleneck(channels_out, channels_out, 1) for _ in range(units - 1))
+    )
 
 
 class CnnAdapter(Strategy):
     """Maps at 1/8, 1/4 and 1/2 of the image, for the decoder's first three steps.
 
-    As in TransUNet: stem 7x7, pooling, stages of 3, 4 and 9 units. The published last stage (1/16, 9 units, 88 % of
-    the adapter's weights) leads nowhere; it is made under ``parity="paper"`` only, where its weights never get a
-    gradient. Sizes need not be even or square: each map is fitted to the decoder's own.
+    As in TransUNet: stem 7x7, pooling, stages of 3, 4 and 9 units. The published last stage (1/16,
+    9 units, 88 % of the adapter's weights) leads nowhere; it is made under ``parity="paper"`` only,
+    where its weights never get a gradient. Sizes need not be even or square: each map is fitted to
+    the decoder's own.
     """
 
     name = "cnn"

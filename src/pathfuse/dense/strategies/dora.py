@@ -15,9 +15,11 @@ from pathfuse.dense.strategies.lora import inject
 
 
 class ScalarDora(nn.Module):
-    """What the benchmark called DoRA: one magnitude m for the whole layer, where DoRA has one per output row.
+    """What the benchmark called DoRA: one magnitude m for the whole layer, where DoRA has one per
+    output row.
 
-    The weight is ``m * |W0| * (W0 + B A) / |W0 + B A|`` with Frobenius norms and m = 1, B = 0 at the start.
+    The weight is ``m * |W0| * (W0 + B A) / |W0 + B A|`` with Frobenius norms and m = 1, B = 0 at
+    the start.
 
     Args:
         layer: A linear layer (out, in), which stays frozen.

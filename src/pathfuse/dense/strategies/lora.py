@@ -13,15 +13,26 @@ from pathfuse.dense.strategies.base import Parity, Strategy, attention_layers
 ALPHA = 16
 
 
-def inject(encoder: TokenEncoder, names: list[str], rank: int, parity: Parity, *, dora: bool) -> None:
-    """Put peft's adapters beside layers of the trunk, without dropout; only the adapters train afterwards.
+def inject(
+    encoder: TokenEncoder, names: list[str], rank: int, parity: Parity, *, dora: bool
+) -> None:
+    """Put peft's adapters beside layers of the trunk, without dropout.
 
-    The update is scaled by ``ALPHA / rank`` as LoRA defines it. The benchmark's scale was 1 at every rank
-    (``parity="paper"``); at its usual rank 16 both are the same.
+    Only the adapters train afterwards.
+
+    The update is scaled by ``ALPHA / rank`` as LoRA defines it. The benchmark's scale was 1 at
+    every rank (``parity="paper"``); at its usual rank 16 both are the same.
     """
     layers = "|".join(re.escape(name) for name in names)
     alpha = rank if parity == "paper" else ALPHA
-    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, bias="none", target_modules=layers, use_dora=dora)
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=alpha,
+        lora_dropout=0.0,
+        bias="none",
+        target_modules=layers,
+        use_dora=dora,
+    )
     inject_adapter_in_model(config, encoder.trunk)
     for name, parameter in encoder.trunk.named_parameters():
         parameter.requires_grad_("lora_" in name)

@@ -31,28 +31,35 @@ def make_network(
 ) -> SegmentationNet:
     """An untrained network for segmentation.
 
-    The encoder becomes part of the network, and LoRA, DoRA and full fine-tuning change it: load it anew for each.
+    The encoder becomes part of the network, and LoRA, DoRA and full fine-tuning change it: load it
+    anew for each.
 
     Args:
         encoder: From ``load_encoder`` or ``tiny_encoder``.
         strategy: One of ``STRATEGIES``.
         n_classes: K, at least 2.
         rank: Of LoRA and DoRA, at least 1.
-        parity: ``paper`` repeats the benchmark's faults, ``fixed`` does not. The encoder's normalisation is its own
-            (``TokenEncoder.normalise_as``).
+        parity: ``paper`` repeats the benchmark's faults, ``fixed`` does not. The encoder's
+            normalisation is its own (``TokenEncoder.normalise_as``).
         seed: Of the new weights; torch's global generator is left as it was.
         decoder_width: Channels before the decoder's first step, at least 16.
 
     Raises:
-        InputError: No such strategy, a number out of range, an encoder that is already adapted, or one in which the
-            strategy finds nothing to adapt.
+        InputError: No such strategy, a number out of range, an encoder that is already adapted, or
+            one in which the strategy finds nothing to adapt.
     """
     if strategy not in STRATEGIES:
-        raise InputError(f"No strategy is called {strategy!r}; the known ones are {', '.join(STRATEGIES)}.")
+        raise InputError(
+            f"No strategy is called {strategy!r}; the known ones are {', '.join(STRATEGIES)}."
+        )
     if n_classes < 2 or rank < 1:
-        raise InputError(f"At least 2 classes and rank 1 are needed, not {n_classes} classes and rank {rank}.")
+        raise InputError(
+            f"At least 2 classes and rank 1 are needed, not {n_classes} classes and rank {rank}."
+        )
     if encoder.adapted_by is not None:
-        raise InputError(f"This {encoder.card.key} was already changed by {encoder.adapted_by}; load the encoder anew.")
+        raise InputError(
+            f"This {encoder.card.key} was already changed by {encoder.adapted_by}; load the encoder anew."
+        )
     encoder.requires_grad_(False)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -1,4 +1,6 @@
-"""The output of a frozen encoder, computed once: a float16 file that is read through memory mapping."""
+"""The output of a frozen encoder, computed once: a float16 file that is read through memory
+mapping.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +25,12 @@ class CachedTokens:
 
     @staticmethod
     def make(
-        file: Path, net: SegmentationNet, squares: Squares, batch: int, device: torch.device, precision: torch.dtype
+        file: Path,
+        net: SegmentationNet,
+        squares: Squares,
+        batch: int,
+        device: torch.device,
+        precision: torch.dtype,
     ) -> "CachedTokens":
         """Computes them in the order of the items.
 
@@ -76,5 +83,11 @@ class FromTokens(nn.Module):
         self.net, self.size_px = net, size_px
 
     def forward(self, images: Tensor | None, tokens: Tensor | None = None) -> Tensor:
-        """Logits (b, K, H, W) of images (b, 3, H, W), or of tokens (b, prefix + h * w, dim) of squares."""
-        return self.net(images) if tokens is None else self.net.decode(tokens, (self.size_px, self.size_px))
+        """Logits (b, K, H, W) of images (b, 3, H, W), or of tokens (b, prefix + h * w, dim) of
+        squares.
+        """
+        return (
+            self.net(images)
+            if tokens is None
+            else self.net.decode(tokens, (self.size_px, self.size_px))
+        )

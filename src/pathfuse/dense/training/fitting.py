@@ -13,19 +13,19 @@ from torch import Tensor, nn
 from pathfuse.costs import measured
 from pathfuse.dense.data.images import read_item
 from pathfuse.dense.data.records import Item, Split
-from pathfuse.dense.judging.confusion import confusion
-from pathfuse.dense.judging.metrics import metrics
+from pathfuse.dense.evaluation.confusion import confusion
+from pathfuse.dense.evaluation.metrics import metrics
 from pathfuse.dense.memory import enough_memory, memory_for
 from pathfuse.dense.network.net import SegmentationNet
 from pathfuse.dense.network.segment import How, grown, segment
 from pathfuse.dense.network.tiles import autocast
 from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.training.cached import CachedTokens, FromTokens, as_input
+from pathfuse.dense.training.distributed import Team, precision_of
 from pathfuse.dense.training.losses import LOSSES
 from pathfuse.dense.training.samples import SquareBatch, Squares, plan_epoch
 from pathfuse.dense.training.schedule import rate_share
 from pathfuse.dense.training.state import DenseState
-from pathfuse.dense.training.team import Team, precision_of
 from pathfuse.errors import InputError
 from pathfuse.progress import OnEpoch
 from pathfuse.training.checkpoint import read_checkpoint, write_checkpoint
@@ -38,7 +38,9 @@ CHECKPOINT_SHARE = 0.1
 class Fit:
     """One training, from start or checkpoint to its last epoch."""
 
-    def __init__(self, net: SegmentationNet, split: Split, recipe: DenseRecipe, team: Team, place: Path) -> None:
+    def __init__(
+        self, net: SegmentationNet, split: Split, recipe: DenseRecipe, team: Team, place: Path
+    ) -> None:
         """Makes ready; ``place`` is a folder for the checkpoint and for kept tokens."""
         with memory_for(f"this network on {team.device}", "a smaller encoder, or device=cpu"):
             self.net = net.to(team.device)
@@ -60,7 +62,8 @@ class Fit:
         """Trains from where the checkpoint is to the last epoch.
 
         Args:
-            of: Digest of all that this training is about; a checkpoint of another one is overwritten.
+            of: Digest of all that this training is about; a checkpoint of another one is
+                overwritten.
             on_epoch: Called after every epoch, in the main process.
 
         Raises:
@@ -92,7 +95,9 @@ class Fit:
         """Writes a checkpoint if the last one is long enough ago."""
         start = time.perf_counter()
         if start >= self._next_save:
-            write_checkpoint(file, of, state, self.net, self.net.trainable_state(), self.adam, self.scaler)
+            write_checkpoint(
+                file, of, state, self.net, self.net.trainable_state(), self.adam, self.scaler
+            )
             took = time.perf_counter() - start
             self._next_save = start + took / CHECKPOINT_SHARE
 
@@ -113,13 +118,22 @@ class Fit:
             "rate_share": share,
         }
         finite = all(bool(p.isfinite().all()) for p in self.net.parameters() if p.requires_grad)
-        if not (math.isfinite(train_loss) and finite and (math.isfinite(loss) or not self.split.val)):
-            raise InputError(f"training diverged in epoch {state.epoch + 1}; lower learning_rate and decoder_rate")
+        if not (
+            math.isfinite(train_loss) and finite and (math.isfinite(loss) or not self.split.val)
+        ):
+            raise InputError(
+                f"training diverged in epoch {state.epoch + 1}; lower learning_rate and decoder_rate"
+            )
         state.history.append(line)
         value = line["validation_miou"] if self.recipe.chosen_by == "miou" else -loss
-        # Without validation images, or with nothing but ignored pixels in them, the last epoch is the one.
+        # Without validation images, or with nothing but ignored pixels in them, the last epoch is
+        # the one.
         if math.isnan(value) or value > state.best_value:
-            state.best_epoch, state.best, state.cm = state.epoch, _copy(self.net.trainable_state()), cm.tolist()
+            state.best_epoch, state.best, state.cm = (
+                state.epoch,
+                _copy(self.net.trainable_state()),
+                cm.tolist(),
+            )
             state.best_value = -math.inf if math.isnan(value) else value
         state.epoch += 1
         return line
@@ -128,7 +142,9 @@ class Fit:
         """One pass over the training images; the mean loss on the way."""
         recipe, team = self.recipe, self.team
         self.net.train()
-        plan = plan_epoch(len(self.split.train), recipe.batch, recipe.seed, epoch, team.rank, team.world)
+        plan = plan_epoch(
+            len(self.split.train), recipe.batch, recipe.seed, epoch, team.rank, team.world
+        )
         total, n = torch.zeros((), dtype=torch.float64), 0
         with torch.random.fork_rng(devices=[team.device] if team.device.type == "cuda" else []):
             seeds = np.random.SeedSequence([recipe.seed, epoch, team.rank])
@@ -153,13 +169,18 @@ class Fit:
         self.scaler.scale(loss).backward()
         if recipe.clip_norm is not None:
             self.scaler.unscale_(self.adam)
-            torch.nn.utils.clip_grad_norm_([p for g in self.adam.param_groups for p in g["params"]], recipe.clip_norm)
+            torch.nn.utils.clip_grad_norm_(
+                [p for g in self.adam.param_groups for p in g["params"]], recipe.clip_norm
+            )
         self.scaler.step(self.adam)
         self.scaler.update()
         return loss
 
     def _judge(self) -> tuple[float, np.ndarray]:
-        """Mean loss and pooled confusion matrix of the validation images, at their own size; loss NaN without any."""
+        """Mean loss and pooled confusion matrix of the validation images, at their own size.
+
+        Loss NaN without any.
+        """
         k, team = self.split.n_classes, self.team
         cm, sums = np.zeros((k, k), dtype=np.int64), np.zeros(2)
         self.net.eval()
@@ -172,11 +193,15 @@ class Fit:
 
     def _judge_one(self, row: int, item: Item) -> tuple[float, np.ndarray]:
         image, mask = read_item(item, self.split)
-        truth = np.full(image.shape[:2], self.split.ignore, dtype=np.uint8) if mask is None else mask
+        truth = (
+            np.full(image.shape[:2], self.split.ignore, dtype=np.uint8) if mask is None else mask
+        )
         logits = self._logits_of(row, image)
         with torch.inference_mode():
             labels = torch.from_numpy(truth)[None].to(logits.device)
-            loss = LOSSES[self.recipe.loss](logits[None], labels, self.split.ignore, self.recipe.parity)
+            loss = LOSSES[self.recipe.loss](
+                logits[None], labels, self.split.ignore, self.recipe.parity
+            )
         predicted = logits.argmax(dim=0).to(torch.uint8).cpu().numpy()
         return float(loss), confusion(truth, predicted, self.split.n_classes, self.split.ignore)
 
@@ -185,7 +210,9 @@ class Fit:
         device = self.team.device
         if self._validation_tokens is None:
             how = How.of(self.recipe, device, self.precision)
-            return torch.from_numpy(np.concatenate([band.logits for band in segment(self.net, image, how)], axis=1))
+            return torch.from_numpy(
+                np.concatenate([band.logits for band in segment(self.net, image, how)], axis=1)
+            )
         with torch.inference_mode():
             with autocast(device, self.precision):
                 size = (self.recipe.size_px, self.recipe.size_px)
@@ -195,7 +222,11 @@ class Fit:
     def pooled(self, state: DenseState) -> np.ndarray:
         """Confusion matrix of the validation images in the chosen epoch, (K, K); all 0 without any."""
         k = self.split.n_classes
-        return np.array(state.cm, dtype=np.int64).reshape(k, k) if state.cm else np.zeros((k, k), dtype=np.int64)
+        return (
+            np.array(state.cm, dtype=np.int64).reshape(k, k)
+            if state.cm
+            else np.zeros((k, k), dtype=np.int64)
+        )
 
     def _keep_tokens(self) -> None:
         """The encoder's output, of training images only if nothing random touches them."""
@@ -206,7 +237,9 @@ class Fit:
 
         def make(name: str, squares: Squares) -> CachedTokens:
             file = self.place / f"{name}-{self.team.rank}.npy"
-            return CachedTokens.make(file, self.net, squares, recipe.batch, self.team.device, self.precision)
+            return CachedTokens.make(
+                file, self.net, squares, recipe.batch, self.team.device, self.precision
+            )
 
         if recipe.cacheable:
             self._train_tokens = make("train", self.train)
@@ -215,7 +248,9 @@ class Fit:
 
 
 def tidy(place: Path) -> None:
-    """Removes what a training that failed need not keep: kept tokens, and the folder if no epoch was saved."""
+    """Removes what a training that failed need not keep: kept tokens, and the folder if no epoch
+    was saved.
+    """
     for tokens in place.glob("*.npy"):
         tokens.unlink(missing_ok=True)
     if not (place / CHECKPOINT).exists():

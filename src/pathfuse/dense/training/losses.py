@@ -19,19 +19,21 @@ SMOOTH = 1e-5
 """Added above and below the line of Dice, as published."""
 
 
-def dice(logits: Logits, truth: Truth, ignore: int = 255, parity: Parity = "fixed") -> Float[Tensor, ""]:
+def dice(
+    logits: Logits, truth: Truth, ignore: int = 255, parity: Parity = "fixed"
+) -> Float[Tensor, ""]:
     """One minus the soft Dice of each image and class, averaged over them, background included.
 
-    A class that an image does not have gives about 1 whatever the network says of it (0/0 aside), and so hides how the
-    others do; by default it takes part in no mean of that image. What the network gives to it is missing from the
-    classes that are there, so it is not free.
+    A class that an image does not have gives about 1 whatever the network says of it (0/0 aside),
+    and so hides how the others do; by default it takes part in no mean of that image. What the
+    network gives to it is missing from the classes that are there, so it is not free.
 
     Args:
         logits: (b, K, H, W).
         truth: (b, H, W), classes 0..K-1 or ``ignore``.
         ignore: Label of pixels that do not count.
-        parity: ``paper``: the mean is over all K classes. The published loss also fails on ignored pixels; that is not
-            repeated.
+        parity: ``paper``: the mean is over all K classes. The published loss also fails on ignored
+            pixels; that is not repeated.
 
     Returns:
         In [0, 1]; 0, with a gradient of 0, if every pixel is ignored.
@@ -59,11 +61,15 @@ def ce(
     Returns:
         At least 0; 0, with a gradient of 0, if every pixel is ignored.
     """
-    total = functional.cross_entropy(logits.float(), truth.long(), ignore_index=ignore, reduction="sum")
+    total = functional.cross_entropy(
+        logits.float(), truth.long(), ignore_index=ignore, reduction="sum"
+    )
     return total / (truth != ignore).sum().clamp(min=1)
 
 
-def dice_ce(logits: Logits, truth: Truth, ignore: int = 255, parity: Parity = "fixed") -> Float[Tensor, ""]:
+def dice_ce(
+    logits: Logits, truth: Truth, ignore: int = 255, parity: Parity = "fixed"
+) -> Float[Tensor, ""]:
     """The sum of both; arguments as of ``dice``."""
     return dice(logits, truth, ignore, parity) + ce(logits, truth, ignore, parity)
 

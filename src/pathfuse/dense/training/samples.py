@@ -1,4 +1,6 @@
-"""Images as a network is trained on them: squares, each from its own random stream, whoever loads it and when."""
+"""Images as a network is trained on them: squares, each from its own random stream, whoever loads
+it and when.
+"""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -64,10 +66,14 @@ class Squares:
         image, mask = self.plain(row)
         if recipe.augment or recipe.fit == "crop":
             scale = MILD.scale if recipe.augment else (1.0, 1.0)
-            image, mask = random_crop(image, mask, recipe.size_px, rng, ignore=self.split.ignore, scale=scale)
+            image, mask = random_crop(
+                image, mask, recipe.size_px, rng, ignore=self.split.ignore, scale=scale
+            )
         return augment(image, mask, rng) if recipe.augment else (image, mask)
 
-    def batches(self, plan: Sequence[Sequence[int]], epoch: int | None = None) -> Iterator[SquareBatch]:
+    def batches(
+        self, plan: Sequence[Sequence[int]], epoch: int | None = None
+    ) -> Iterator[SquareBatch]:
         """Batches in the order of a plan, read ahead by the recipe's workers.
 
         Args:
@@ -98,7 +104,9 @@ class Squares:
                 pool.shutdown(cancel_futures=True)
 
 
-def plan_epoch(n: int, batch: int, seed: int, epoch: int, rank: int = 0, world: int = 1) -> list[list[int]]:
+def plan_epoch(
+    n: int, batch: int, seed: int, epoch: int, rank: int = 0, world: int = 1
+) -> list[list[int]]:
     """The images of every step of one process, in an order drawn anew for each epoch.
 
     Args:
@@ -107,8 +115,9 @@ def plan_epoch(n: int, batch: int, seed: int, epoch: int, rank: int = 0, world: 
         seed: Of the order.
         epoch: Counted from 0.
         rank: Of this process.
-        world: Processes. Together they take the same images as one with ``world`` times the batch; all have equally
-            many steps, for which some images come twice if ``n`` is not a multiple of ``world``.
+        world: Processes. Together they take the same images as one with ``world`` times the batch;
+            all have equally many steps, for which some images come twice if ``n`` is not a multiple
+            of ``world``.
     """
     order = np.random.default_rng([seed, epoch]).permutation(n)
     order = np.resize(order, -(-n // world) * world)

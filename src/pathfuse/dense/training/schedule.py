@@ -10,16 +10,18 @@ PUBLISHED_LENGTH = 100
 """Epochs of the published cosine, however long training is."""
 
 
-def rate_share(epoch: int, epochs: int, warmup: int = 2, parity: Literal["paper", "fixed"] = "fixed") -> float:
+def rate_share(
+    epoch: int, epochs: int, warmup: int = 2, parity: Literal["paper", "fixed"] = "fixed"
+) -> float:
     """The learning rate of an epoch as a share of the highest.
 
     Args:
         epoch: Counted from 0.
         epochs: Of the whole training.
         warmup: Epochs in which the rate rises in equal steps.
-        parity: ``fixed``: the first epoch learns, and the cosine would be 0 right after the last one. ``paper``: the
-            first epoch has the rate 0, and the cosine reaches 0 after 100 epochs and rises again; of 150 epochs the
-            last one has half the highest rate.
+        parity: ``fixed``: the first epoch learns, and the cosine would be 0 right after the last
+            one. ``paper``: the first epoch has the rate 0, and the cosine reaches 0 after 100
+            epochs and rises again; of 150 epochs the last one has half the highest rate.
 
     Returns:
         In [0, 1].

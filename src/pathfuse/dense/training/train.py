@@ -1,7 +1,7 @@
 """Training a segmentation network into a folder, and loading it from there.
 
-The folder holds ``model.safetensors`` (what was trained), ``model.json`` (what it was trained on), ``history.csv`` and
-``manifest.json`` (what came of it and at what cost).
+The folder holds ``model.safetensors`` (what was trained), ``model.json`` (what it was trained on),
+``history.csv`` and ``manifest.json`` (what came of it and at what cost).
 """
 
 import copy
@@ -19,15 +19,15 @@ from pathfuse.dense.data.records import Split, files_of
 from pathfuse.dense.encoders.base import TokenEncoder
 from pathfuse.dense.encoders.digest import encoder_digest
 from pathfuse.dense.encoders.load import load_encoder
-from pathfuse.dense.judging.metrics import metrics
+from pathfuse.dense.evaluation.metrics import metrics
 from pathfuse.dense.memory import memory_for
 from pathfuse.dense.network.net import SegmentationNet
 from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.strategies.registry import STRATEGIES, make_network
-from pathfuse.dense.training.doubts import doubts_of
+from pathfuse.dense.training.distributed import Team, make_team
 from pathfuse.dense.training.fitting import Fit, tidy
 from pathfuse.dense.training.state import DenseState
-from pathfuse.dense.training.team import Team, make_team
+from pathfuse.dense.training.warnings import doubts_of
 from pathfuse.errors import InputError
 from pathfuse.files.digests import digest_of, state_of
 from pathfuse.files.output_folder import OutputFolder
@@ -45,7 +45,8 @@ class TrainedDense:
 
     folder: Path
     manifest: dict[str, Any]
-    """Matched modules, trainable parameters, seed, size, tokens per image, seconds, memory, warnings."""
+    """Matched modules, trainable parameters, seed, size, tokens per image, seconds, memory,
+    warnings."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +67,20 @@ class DenseModel:
     def as_dict(self) -> dict[str, Any]:
         """For ``model.json``."""
         plain = {key: value for key, value in vars(self).items() if key != "recipe"}
-        return {"kind": KIND, **plain, "class_names": list(self.class_names), "recipe": self.recipe.model_dump()}
+        return {
+            "kind": KIND,
+            **plain,
+            "class_names": list(self.class_names),
+            "recipe": self.recipe.model_dump(),
+        }
 
     @property
     def digest(self) -> str:
         """Of all that decides what is trained; device and workers do not."""
         content = self.as_dict()
-        content["recipe"] = {k: v for k, v in content["recipe"].items() if k not in ("device", "workers")}
+        content["recipe"] = {
+            k: v for k, v in content["recipe"].items() if k not in ("device", "workers")
+        }
         return digest_of(content)
 
 
@@ -88,24 +96,29 @@ def train_dense(
 ) -> TrainedDense:
     """Trains one strategy on one encoder and writes a folder.
 
-    On the CPU the same arguments give the same bytes of ``model.safetensors`` and ``history.csv``, also when a killed
-    training is called again: it goes on after the epoch that was saved last, from ``.<out>.training`` beside ``out``,
-    unless images or masks have changed since. Several
-    processes that ``accelerate launch`` started train together; each takes ``recipe.batch`` images per step, and all
-    must see the same files.
+    On the CPU the same arguments give the same bytes of ``model.safetensors`` and ``history.csv``,
+    also when a killed
+    training is called again: it goes on after the epoch that was saved last, from
+    ``.<out>.training`` beside ``out``, unless images or masks have changed since. Several processes
+    that ``accelerate launch`` started train together; each takes ``recipe.batch`` images per step,
+    and all must see the same files.
 
     Args:
         encoder: Not adapted yet. A strategy that changes it works on a copy.
-        split: Images and masks; those of ``val`` choose the epoch, without them the last one is kept.
+        split: Images and masks; those of ``val`` choose the epoch, without them the last one is
+            kept.
         recipe: Everything else; its ``parity`` also decides how the encoder normalises.
-        out: Folder to write. If it holds the same training already and ``resume`` is on, nothing is trained.
+        out: Folder to write. If it holds the same training already and ``resume`` is on, nothing is
+            trained.
         resume: Off: starts anew, and refuses a folder that exists.
-        force: Replaces a folder that exists, once the training is done; one that holds this very training stays.
+        force: Replaces a folder that exists, once the training is done; one that holds this very
+            training stays.
         on_epoch: Called in the main process with the line of ``history.csv`` after every epoch.
 
     Raises:
-        InputError: There is no training image, an image or mask is wrong, the strategy matches no module, the encoder
-            takes another size, memory runs out, training diverges, or ``out`` holds something else.
+        InputError: There is no training image, an image or mask is wrong, the strategy matches no
+            module, the encoder takes another size, memory runs out, training diverges, or ``out``
+            holds something else.
     """
     if not split.train:
         raise InputError(f"the data set {split.name} has no training image")
@@ -166,8 +179,8 @@ def load_dense(
 
     Args:
         folder: That ``train_dense`` wrote.
-        encoder: As it was before training; a strategy that changes it gets a copy. None: loaded by its key, from what
-            is on this machine.
+        encoder: As it was before training; a strategy that changes it gets a copy. None: loaded by
+            its key, from what is on this machine.
         device: Where to put it.
 
     Raises:
@@ -175,7 +188,9 @@ def load_dense(
     """
     about = read_about(folder)
     normalisation = about.recipe.parity
-    encoder = load_encoder(about.encoder, normalisation=normalisation) if encoder is None else encoder
+    encoder = (
+        load_encoder(about.encoder, normalisation=normalisation) if encoder is None else encoder
+    )
     encoder = _own(encoder, about.recipe)
     if encoder_digest(encoder) != about.encoder_digest:
         raise InputError(
@@ -210,11 +225,16 @@ def read_about(folder: Path) -> DenseModel:
         names = tuple(content.pop("class_names"))
         return DenseModel(**content, class_names=names, recipe=DenseRecipe.of(**recipe))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{folder} holds no trained segmentation: its {ABOUT} is missing or damaged") from error
+        raise InputError(
+            f"{folder} holds no trained segmentation: its {ABOUT} is missing or damaged"
+        ) from error
 
 
 def _own(encoder: TokenEncoder, recipe: DenseRecipe) -> TokenEncoder:
-    """A copy if the strategy changes it, else the caller's; normalising as the recipe's parity says."""
+    """A copy if the strategy changes it, else the caller's.
+
+    Normalising as the recipe's parity says.
+    """
     if STRATEGIES[recipe.strategy].trains_trunk or encoder.normalisation != recipe.parity:
         encoder = copy.deepcopy(encoder)
         encoder.normalise_as(recipe.parity)
@@ -224,13 +244,24 @@ def _own(encoder: TokenEncoder, recipe: DenseRecipe) -> TokenEncoder:
 def _check_size(encoder: TokenEncoder, recipe: DenseRecipe) -> None:
     card = encoder.card
     if card.size_policy == "fixed" and recipe.size_px != card.size_px:
-        raise InputError(f"the encoder '{card.key}' takes images of {card.size_px} pixels only, not {recipe.size_px}")
+        raise InputError(
+            f"the encoder '{card.key}' takes images of {card.size_px} pixels only, not {recipe.size_px}"
+        )
 
 
 def _data(split: Split) -> str:
     """Digest of names, order, sizes and times of change; files are not opened."""
-    items = [[part, item.image_id, item.patient_id] for part in ("train", "val") for item in getattr(split, part)]
-    files = [path for item in (*split.train, *split.val) for path in (item.image, item.mask) if path is not None]
+    items = [
+        [part, item.image_id, item.patient_id]
+        for part in ("train", "val")
+        for item in getattr(split, part)
+    ]
+    files = [
+        path
+        for item in (*split.train, *split.val)
+        for path in (item.image, item.mask)
+        if path is not None
+    ]
     return digest_of([items, state_of(files)])
 
 
@@ -273,7 +304,9 @@ def _manifest(
         "parameters": sum(p.numel() for p in net.parameters()),
         "epochs": state.epoch,
         "chosen_epoch": state.best_epoch + 1,
-        "validation": {name: None if value != value else float(value) for name, value in chosen.items()},
+        "validation": {
+            name: None if value != value else float(value) for name, value in chosen.items()
+        },
         "seconds": round(state.seconds, 3),
         "peak_memory_mb": state.peak_mb,
         "peak_gpu_memory_mb": state.gpu_mb,
@@ -287,11 +320,18 @@ def _manifest(
 
 
 def _write(
-    out: Path, net: SegmentationNet, about: DenseModel, state: DenseState, manifest: dict[str, Any], force: bool
+    out: Path,
+    net: SegmentationNet,
+    about: DenseModel,
+    state: DenseState,
+    manifest: dict[str, Any],
+    force: bool,
 ) -> None:
     lines = [line | {"chosen": line["epoch"] == state.best_epoch + 1} for line in state.history]
     with new_folder(out, force) as folder:
         save_tensors(net.trainable_state(), folder / MODEL, {"kind": KIND})
         write_json(about.as_dict(), folder / ABOUT)
-        write_table(pl.DataFrame(lines).with_columns(pl.selectors.float().fill_nan(None)), folder / HISTORY)
+        write_table(
+            pl.DataFrame(lines).with_columns(pl.selectors.float().fill_nan(None)), folder / HISTORY
+        )
         write_json(manifest, folder / MANIFEST)

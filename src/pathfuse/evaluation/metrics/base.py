@@ -17,8 +17,8 @@ Values = Float[np.ndarray, " resample"]
 class Metric:
     """One metric.
 
-    A metric of the same name may have another function for another kind of outcome: the NLL of classes and that of
-    continuous targets. What a reader is told of it is the same.
+    A metric of the same name may have another function for another kind of outcome: the NLL of
+    classes and that of continuous targets. What a reader is told of it is the same.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """Metrics of classification under row weights, for thousands of resamples at once.
 
-A resample is a vector of row weights (how often each row was drawn), so no row is ever copied. With all weights 1 the
-values equal scikit-learn's, which the tests check.
+A resample is a vector of row weights (how often each row was drawn), so no row is ever copied. With
+all weights 1 the values equal scikit-learn's, which the tests check.
 """
 
 from dataclasses import dataclass, field
@@ -82,7 +82,9 @@ class WeightedClasses:
         brier = ((np.exp(self.rows.log_prob) - self.rows.observed) ** 2).sum(axis=1)
         rows = np.stack([self.rows.nll, self.hit, brier], axis=1)
         total = self.total[:, None]
-        return np.divide(self.weights @ rows, total, out=np.full((len(total), 3), np.nan), where=total > 0)
+        return np.divide(
+            self.weights @ rows, total, out=np.full((len(total), 3), np.nan), where=total > 0
+        )
 
     @cached_property
     def counts(self) -> tuple[Float[np.ndarray, "resample class"], ...]:
@@ -101,7 +103,10 @@ class WeightedClasses:
 
     @cached_property
     def f1(self) -> Values:
-        """Macro F1 over the classes that are true or called; undefined where a true class is lacking."""
+        """Macro F1 over the classes that are true or called.
+
+        Undefined where a true class is lacking.
+        """
         true, called, right = self.counts
         both = true + called
         f1 = np.divide(2 * right, both, out=np.full_like(right, np.nan), where=both > 0)
@@ -110,7 +115,9 @@ class WeightedClasses:
 
     @cached_property
     def mcc(self) -> Values:
-        """Matthews' correlation: of several classes Gorodkin's R_K (Comput Biol Chem 28, 2004, eq. 8)."""
+        """Matthews' correlation: of several classes Gorodkin's R_K (Comput Biol Chem 28, 2004, eq.
+        8).
+        """
         true, called, right = self.counts
         n = self.total
         covariance = right.sum(axis=1) * n - (true * called).sum(axis=1)
@@ -120,24 +127,34 @@ class WeightedClasses:
 
     @cached_property
     def auprc(self) -> Values:
-        """Average precision of the positive class; of several classes the mean of each against the others."""
+        """Average precision of the positive class.
+
+        Of several classes the mean of each against the others.
+        """
         n_classes = self.rows.log_prob.shape[1]
         wanted = [self.rows.positive] if n_classes == 2 else range(n_classes)
         counted = np.array([(self.rows.truth == k).any() for k in wanted])
         columns = [
-            average_precision(class_score(self.rows.log_prob, k), self.rows.truth == k, self.weights) for k in wanted
+            average_precision(
+                class_score(self.rows.log_prob, k), self.rows.truth == k, self.weights
+            )
+            for k in wanted
         ]
         return mean_of_classes(np.stack(columns, axis=1), counted)
 
 
-def f1_of_class(truth: Int[np.ndarray, " sample"], predicted: Int[np.ndarray, " sample"], positive: int) -> float:
+def f1_of_class(
+    truth: Int[np.ndarray, " sample"], predicted: Int[np.ndarray, " sample"], positive: int
+) -> float:
     """F1 of one class, 0 to 1; NaN where it is neither true nor predicted anywhere."""
     true, called = truth == positive, predicted == positive
     both = int(true.sum() + called.sum())
     return float(2 * (true & called).sum() / both) if both else float("nan")
 
 
-def mean_of_classes(table: Float[np.ndarray, "resample class"], counted: Bool[np.ndarray, " class"]) -> Values:
+def mean_of_classes(
+    table: Float[np.ndarray, "resample class"], counted: Bool[np.ndarray, " class"]
+) -> Values:
     """Mean over the classes that the rows define; NaN in a resample that lacks one of them.
 
     The mean over the others would be that of another figure.
@@ -146,40 +163,68 @@ def mean_of_classes(table: Float[np.ndarray, "resample class"], counted: Bool[np
 
 
 def macro_auroc(
-    scores: Float[np.ndarray, "sample outcome"], truth: Int[np.ndarray, " sample"], weights: RowWeights
+    scores: Float[np.ndarray, "sample outcome"],
+    truth: Int[np.ndarray, " sample"],
+    weights: RowWeights,
 ) -> Values:
-    """Mean one-vs-rest AUROC over the classes that have both outcomes; with two classes that of the second."""
+    """Mean one-vs-rest AUROC over the classes that have both outcomes.
+
+    With two classes that of the second.
+    """
     n_classes = scores.shape[1]
     columns = [(k, class_score(scores, k)) for k in ([1] if n_classes == 2 else range(n_classes))]
     counted = np.array([0 < (truth == k).sum() < len(truth) for k, _ in columns])
-    return mean_of_classes(np.stack([weighted_auroc(s, truth == k, weights) for k, s in columns], axis=1), counted)
+    return mean_of_classes(
+        np.stack([weighted_auroc(s, truth == k, weights) for k, s in columns], axis=1), counted
+    )
 
 
 def class_score(log_prob: LogProbs, k: int) -> PerSample:
-    """What orders rows by one class; of two the log-odds, free of the rounding of probabilities near 1."""
+    """What orders rows by one class.
+
+    Of two the log-odds, free of the rounding of probabilities near 1.
+    """
     return log_prob[:, k] - log_prob[:, 1 - k] if log_prob.shape[1] == 2 else log_prob[:, k]
 
 
-def average_precision(score: PerSample, positive: Bool[np.ndarray, " sample"], weights: RowWeights) -> Values:
-    """Sum over the recalls gained of the precision there, ties together; NaN where no positive row is drawn.
+def average_precision(
+    score: PerSample, positive: Bool[np.ndarray, " sample"], weights: RowWeights
+) -> Values:
+    """Sum over the recalls gained of the precision there, ties together.
+
+    NaN where no positive row is drawn.
 
     scikit-learn's ``average_precision_score`` with sample weights.
     """
     levels, level_of = np.unique(score[positive], return_inverse=True)
     if not len(levels):
         return np.full(len(weights), np.nan)
-    below = np.searchsorted(levels, score, side="right") - 1  # the highest level that each row reaches
+    below = (
+        np.searchsorted(levels, score, side="right") - 1
+    )  # the highest level that each row reaches
     reached = np.flatnonzero(below >= 0)
     shape = (len(levels), len(score))
-    above = csr_array((np.ones(len(level_of)), (level_of, np.flatnonzero(positive))), shape=shape) @ weights.T
-    everybody = csr_array((np.ones(len(reached)), (below[reached], reached)), shape=shape) @ weights.T
+    above = (
+        csr_array((np.ones(len(level_of)), (level_of, np.flatnonzero(positive))), shape=shape)
+        @ weights.T
+    )
+    everybody = (
+        csr_array((np.ones(len(reached)), (below[reached], reached)), shape=shape) @ weights.T
+    )
     found, seen = (np.cumsum(table[::-1], axis=0)[::-1] for table in (above, everybody))
     precision = np.divide(found, seen, out=np.zeros_like(found), where=seen > 0)
-    return np.divide((above * precision).sum(axis=0), found[0], out=np.full(len(weights), np.nan), where=found[0] > 0)
+    return np.divide(
+        (above * precision).sum(axis=0),
+        found[0],
+        out=np.full(len(weights), np.nan),
+        where=found[0] > 0,
+    )
 
 
 def quadratic_kappa(weighted: WeightedClasses) -> Values:
-    """Cohen's kappa with quadratic weights, of classes in order (Cohen 1968): 1 - disagreement / that of chance."""
+    """Cohen's kappa with quadratic weights, of classes in order (Cohen 1968): 1 - disagreement /
+    that of chance.
+    """
     rows, weights = weighted.rows, weighted.weights
     true, called, _ = weighted.counts
     places = rows.places
@@ -190,13 +235,20 @@ def quadratic_kappa(weighted: WeightedClasses) -> Values:
     return np.where(flat, np.nan, 1 - (weights @ apart) * total / np.where(flat, 1.0, by_chance))
 
 
-def weighted_auroc(score: PerSample, positive: Bool[np.ndarray, " sample"], weights: RowWeights) -> Values:
+def weighted_auroc(
+    score: PerSample, positive: Bool[np.ndarray, " sample"], weights: RowWeights
+) -> Values:
     """AUROC (Mann-Whitney; ties count one half) of each resample; NaN where one side has no weight."""
     above, below = np.flatnonzero(positive), np.flatnonzero(~positive)
     levels, level_of = np.unique(score[above], return_inverse=True)
-    # Negatives below level i land in a slot up to 2i, those tied with it in 2i + 1: one sparse sum, then short cumsums.
-    slot = np.searchsorted(levels, score[below], "left") + np.searchsorted(levels, score[below], "right")
-    collect = csr_array((np.ones(len(below)), (slot, below)), shape=(2 * len(levels) + 1, len(score)))
+    # Negatives below level i land in a slot up to 2i, those tied with it in 2i + 1: one sparse sum,
+    # then short cumsums.
+    slot = np.searchsorted(levels, score[below], "left") + np.searchsorted(
+        levels, score[below], "right"
+    )
+    collect = csr_array(
+        (np.ones(len(below)), (slot, below)), shape=(2 * len(levels) + 1, len(score))
+    )
     beaten_by = np.cumsum(collect @ weights.T, axis=0)
     drawn = weights.T[above]
     beaten = (drawn * (beaten_by[2 * level_of] + beaten_by[2 * level_of + 1])).sum(axis=0) / 2
@@ -204,8 +256,11 @@ def weighted_auroc(score: PerSample, positive: Bool[np.ndarray, " sample"], weig
     return np.divide(beaten, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
 
 
-def calibration_error(confidence: PerSample, hit: Bool[np.ndarray, " sample"], weights: RowWeights) -> Values:
-    """Expected calibration error of the top label: mean |accuracy - confidence| over equal-mass bins of the rows.
+def calibration_error(
+    confidence: PerSample, hit: Bool[np.ndarray, " sample"], weights: RowWeights
+) -> Values:
+    """Expected calibration error of the top label: mean |accuracy - confidence| over equal-mass
+    bins of the rows.
 
     Rows of equal confidence share a bin, so the order of rows does not matter.
     """
@@ -214,7 +269,9 @@ def calibration_error(confidence: PerSample, hit: Bool[np.ndarray, " sample"], w
     bin_of = np.searchsorted(ranked[starts], confidence, side="right")
     gap = weights @ (np.eye(N_BINS)[bin_of] * (hit - confidence)[:, None])
     total = weights.sum(axis=1)
-    return np.divide(np.abs(gap).sum(axis=1), total, out=np.full(len(total), np.nan), where=total > 0)
+    return np.divide(
+        np.abs(gap).sum(axis=1), total, out=np.full(len(total), np.nan), where=total > 0
+    )
 
 
 ONE_CALL = "is undefined: {classes}, or all predictions are of one class"
@@ -236,7 +293,13 @@ BALANCED_ACCURACY = Metric(
     "balanced_accuracy", "balanced accuracy", "mean over the classes of the share recognised",
     lambda w: w.balanced, scale=SHARE,
 )  # fmt: skip
-F1 = Metric("f1", "F1", "harmonic mean of precision and recall, mean over classes", lambda w: w.f1, scale=SHARE)
+F1 = Metric(
+    "f1",
+    "F1",
+    "harmonic mean of precision and recall, mean over classes",
+    lambda w: w.f1,
+    scale=SHARE,
+)
 BRIER = Metric(
     "brier", "Brier", "squared distance between probabilities and truth, 0 to 2",
     lambda w: w.means[:, 2], lower_is_better=True, scale=LOG, highest=2.0,

@@ -1,4 +1,6 @@
-"""Metrics of one continuous target under row weights: all of them are weighted moments, so a resample is a product."""
+"""Metrics of one continuous target under row weights: all of them are weighted moments, so a
+resample is a product.
+"""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -88,7 +90,9 @@ def _moments(a: PerSample, b: PerSample, weights: RowWeights) -> tuple[Values, V
 
 def _correlation(a: PerSample, b: PerSample, weights: RowWeights) -> Values:
     covariance, spread_a, spread_b = _moments(a, b, weights)
-    flat = (spread_a <= 1e-12 * max(float(np.var(a)), 1e-300)) | (spread_b <= 1e-12 * max(float(np.var(b)), 1e-300))
+    flat = (spread_a <= 1e-12 * max(float(np.var(a)), 1e-300)) | (
+        spread_b <= 1e-12 * max(float(np.var(b)), 1e-300)
+    )
     bottom = np.sqrt(np.where(flat, 1.0, spread_a * spread_b))
     constant = np.ptp(a) == 0 or np.ptp(b) == 0
     return np.where(flat | constant, np.nan, covariance / bottom)

@@ -1,4 +1,6 @@
-"""Metrics of discrete-time survival under row weights. Orientation is in the names: higher ``risk``, earlier event.
+"""Metrics of discrete-time survival under row weights.
+
+Orientation is in the names: higher ``risk``, earlier event.
 
 Every pair statistic is ``sum_ij w_i w_j A_ij`` with a matrix A of the judged rows, so thousands of
 resamples are two matrix products. Formulas: docs/design/statistics.md, section 9. Values agree with
@@ -26,8 +28,9 @@ AUC_AT = "auc_at_"
 TIED_RISK = 1e-8
 """Risks closer than this are tied."""
 MAX_WEIGHT = 100.0
-"""Where one event weighs more in Uno's C, differences hang on the few patients that are followed longest: intervals
-covered .64 to .84 of the true differences of such studies (docs/concepts/judging.md)."""
+"""Where one event weighs more in Uno's C, differences hang on the few patients that are followed
+longest: intervals covered .64 to .84 of the true differences of such studies
+(docs/concepts/judging.md)."""
 
 
 def auc_name(edge: float) -> str:
@@ -48,7 +51,9 @@ class SurvivalTruth:
 
     def of(self, rows: Index, fold: int) -> "SurvivalTruth":
         """Some rows of one fold."""
-        return SurvivalTruth(self.time[rows], self.event[rows], self.edges, (self.censorings[fold],))
+        return SurvivalTruth(
+            self.time[rows], self.event[rows], self.edges, (self.censorings[fold],)
+        )
 
     def at(self, rows: Index) -> "SurvivalTruth":
         """Some rows of all folds."""
@@ -69,7 +74,9 @@ class SurvivalTruth:
 
     @property
     def horizons(self) -> dict[int, float]:
-        """Finite edges after the first at which patients are still followed: the number of the bin that ends there."""
+        """Finite edges after the first at which patients are still followed: the number of the bin
+        that ends there.
+        """
         last = min(self.censoring.horizon, float(self.time.max()))
         inner = enumerate(self.edges.tolist())
         return {k: edge for k, edge in inner if k > 0 and np.isfinite(edge) and edge < last}
@@ -125,7 +132,9 @@ class WeightedSurvival:
         """Time-dependent AUC at an edge; NaN where the follow-up ends before it."""
         for k, horizon in self.truth.horizons.items():
             if auc_name(float(self.truth.edges[k])) == AUC_AT + edge:
-                return concordance(-self.survival[:, k - 1], *auc_pairs(self.truth, horizon), self.weights)
+                return concordance(
+                    -self.survival[:, k - 1], *auc_pairs(self.truth, horizon), self.weights
+                )
         return np.full(len(self.weights), np.nan)
 
 
@@ -146,14 +155,21 @@ def concordance(risk: PerSample, left: PerSample, comparable: Pairs, weights: Ro
 
 
 def harrell_pairs(truth: SurvivalTruth) -> tuple[PerSample, Pairs]:
-    """Pairs of Harrell's C: i had its event before j's follow-up ended; an event precedes a censoring at one time."""
+    """Pairs of Harrell's C: i had its event before j's follow-up ended.
+
+    An event precedes a censoring at one time.
+    """
     earlier = truth.time[:, None] < truth.time[None, :]
     tied = (truth.time[:, None] == truth.time[None, :]) & (truth.event[None, :] == 0)
-    return np.ones(len(truth.time)), ((earlier | tied) & (truth.event[:, None] == 1)).astype(np.float64)
+    return np.ones(len(truth.time)), ((earlier | tied) & (truth.event[:, None] == 1)).astype(
+        np.float64
+    )
 
 
 def uno_pairs(truth: SurvivalTruth) -> tuple[PerSample, Pairs]:
-    """Pairs of Uno's C, weighted by 1 / G(T_i)^2, up to the end of the fit rows' follow-up (Uno et al. 2011)."""
+    """Pairs of Uno's C, weighted by 1 / G(T_i)^2, up to the end of the fit rows' follow-up (Uno et
+    al. 2011).
+    """
     inside = truth.time < truth.censoring.horizon
     g = truth.censoring.at(truth.time)
     left = np.where(inside & (g > 0), 1 / np.maximum(g, 1e-12) ** 2, 0.0)
@@ -161,15 +177,22 @@ def uno_pairs(truth: SurvivalTruth) -> tuple[PerSample, Pairs]:
 
 
 def auc_pairs(truth: SurvivalTruth, horizon: float) -> tuple[PerSample, Pairs]:
-    """Cases had their event by the horizon, controls outlived it; cases weigh 1 / G(T_i) (Uno et al. 2007)."""
+    """Cases had their event by the horizon, controls outlived it.
+
+    Cases weigh 1 / G(T_i) (Uno et al. 2007).
+    """
     cases = (truth.time <= horizon) & (truth.event == 1)
     g = truth.censoring.at(truth.time)
     left = np.where(cases & (g > 0), 1 / np.maximum(g, 1e-12), 0.0)
     return left, (cases[:, None] & (truth.time > horizon)[None, :]).astype(np.float64)
 
 
-def integrated_brier(survival: Float[np.ndarray, "sample bin"], truth: SurvivalTruth, weights: RowWeights) -> Values:
-    """Brier score weighted for censoring, averaged over the followed edges by trapezoids (Graf et al. 1999)."""
+def integrated_brier(
+    survival: Float[np.ndarray, "sample bin"], truth: SurvivalTruth, weights: RowWeights
+) -> Values:
+    """Brier score weighted for censoring, averaged over the followed edges by trapezoids (Graf et
+    al. 1999).
+    """
     horizons = truth.horizons
     if not horizons:
         return np.full(len(weights), np.nan)
@@ -177,9 +200,15 @@ def integrated_brier(survival: Float[np.ndarray, "sample bin"], truth: SurvivalT
     for k, horizon in horizons.items():
         alive = survival[:, k - 1]
         dead = (truth.time <= horizon) & (truth.event == 1)
-        g = np.where(dead, truth.censoring.at(truth.time), truth.censoring.at(np.full(len(truth.time), horizon)))
+        g = np.where(
+            dead,
+            truth.censoring.at(truth.time),
+            truth.censoring.at(np.full(len(truth.time), horizon)),
+        )
         counted = dead | (truth.time > horizon)
-        row = np.where(counted, np.where(dead, alive**2, (1 - alive) ** 2) / np.maximum(g, 1e-12), 0.0)
+        row = np.where(
+            counted, np.where(dead, alive**2, (1 - alive) ** 2) / np.maximum(g, 1e-12), 0.0
+        )
         scores.append(ratio(weights @ row, weights.sum(axis=1)))
     if len(scores) == 1:
         return scores[0]

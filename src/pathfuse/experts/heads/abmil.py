@@ -1,4 +1,6 @@
-"""Gated attention pooling (Ilse, Tomczak and Welling 2018), with the widths of LogitProd's slide expert."""
+"""Gated attention pooling (Ilse, Tomczak and Welling 2018), with the widths of LogitProd's slide
+expert.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +21,9 @@ class GatedAttention(Head):
 
     def build(self, inputs: Inputs, n_outputs: int, recipe: Recipe) -> None:
         """See ``Head``."""
-        self.project = nn.Sequential(nn.Linear(inputs.dim, recipe.hidden), nn.ReLU(), nn.Dropout(recipe.dropout))
+        self.project = nn.Sequential(
+            nn.Linear(inputs.dim, recipe.hidden), nn.ReLU(), nn.Dropout(recipe.dropout)
+        )
         self.content = nn.Linear(recipe.hidden, recipe.attention, bias=False)
         self.gate = nn.Linear(recipe.hidden, recipe.attention, bias=False)
         self.score = nn.Linear(recipe.attention, 1, bias=False)

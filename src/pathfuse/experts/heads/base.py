@@ -26,7 +26,8 @@ class Packed:
     """The bags of a batch, one after the other."""
 
     features: Tensor
-    """Float32, (tile, dim). NaN where an encoder lacks the tile, for heads that mask; 0 for the others."""
+    """Float32, (tile, dim). NaN where an encoder lacks the tile, for heads that mask; 0 for the
+    others."""
     index: Tensor
     """Int64, (tile,), ascending: the bag of each tile."""
     n_bags: int
@@ -83,7 +84,9 @@ class Head(nn.Module):
         return heard
 
     def loss(self, heard: Heard, packed: Packed, truths: Truths) -> Tensor:
-        """Float, (bag,): what training minimises, that of the endpoint unless a head adds something."""
+        """Float, (bag,): what training minimises, that of the endpoint unless a head adds
+        something.
+        """
         return truths.loss(heard.outputs)
 
     def forward(self, features: Tensor, index: Tensor, n_bags: int) -> Heard:

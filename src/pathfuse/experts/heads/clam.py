@@ -8,9 +8,12 @@ from pathfuse.experts.recipe import Recipe
 
 
 class ClamBranch(GatedAttention):
-    """Gated attention with tanh and dropout on both branches; PyTorch's biases in the attention stay.
+    """Gated attention with tanh and dropout on both branches.
 
-    Differs from ``abmil`` in width, activation and biases, all of which the recipe and ``build`` state.
+    PyTorch's biases in the attention stay.
+
+    Differs from ``abmil`` in width, activation and biases, all of which the recipe and ``build``
+    state.
     """
 
     def build(self, inputs: Inputs, n_outputs: int, recipe: Recipe) -> None:

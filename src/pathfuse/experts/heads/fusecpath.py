@@ -1,4 +1,6 @@
-"""FuseCPath as a head: tiles drawn from clusters, attention in and between clusters, slide-level teachers."""
+"""FuseCPath as a head: tiles drawn from clusters, attention in and between clusters, slide-level
+teachers.
+"""
 
 from typing import cast
 
@@ -6,10 +8,10 @@ from torch import Tensor
 
 from pathfuse.experts.heads.base import Head, Heard, Packed, Truths
 from pathfuse.experts.inputs import Inputs
+from pathfuse.experts.networks.fusecpath.distillation import distillation_loss
+from pathfuse.experts.networks.fusecpath.model import FuseCPath
 from pathfuse.experts.objective import log_events
 from pathfuse.experts.recipe import FuseCPathRecipe, Recipe
-from pathfuse.features.fusecpath.distillation import distillation_loss
-from pathfuse.features.fusecpath.model import FuseCPath
 
 
 class FuseCPathHead(Head):
@@ -38,7 +40,11 @@ class FuseCPathHead(Head):
 
     def serving_state(self) -> dict[str, Tensor]:
         """See ``Head``: those of the student."""
-        return {name: value for name, value in self.state_dict().items() if not name.startswith("network.teacher")}
+        return {
+            name: value
+            for name, value in self.state_dict().items()
+            if not name.startswith("network.teacher")
+        }
 
     def hear(self, packed: Packed) -> Heard:
         """See ``Head``; needs the tiles' clusters."""
@@ -49,7 +55,10 @@ class FuseCPathHead(Head):
     def loss(self, heard: Heard, packed: Packed, truths: Truths) -> Tensor:
         """Task, distillation and the teachers' own task (docs/design/fusecpath.md, section 7.3)."""
         recipe = self.recipe
-        log_prob = {"multiclass": lambda outputs: outputs.log_softmax(dim=-1), "survival": log_events}.get(truths.kind)
+        log_prob = {
+            "multiclass": lambda outputs: outputs.log_softmax(dim=-1),
+            "survival": log_events,
+        }.get(truths.kind)
         return distillation_loss(
             heard.inner,
             truths.loss,

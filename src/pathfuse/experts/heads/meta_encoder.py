@@ -1,4 +1,6 @@
-"""Meta-Encoder as a head: the encoders of each tile are joined, the joined tiles pooled by gated attention."""
+"""Meta-Encoder as a head: the encoders of each tile are joined, the joined tiles pooled by gated
+attention.
+"""
 
 from typing import cast
 
@@ -7,10 +9,10 @@ from torch import Tensor, nn
 
 from pathfuse.experts.heads.base import Head, Heard, Packed, Truths
 from pathfuse.experts.inputs import Inputs
+from pathfuse.experts.networks.meta_encoder.contrast import contrast
+from pathfuse.experts.networks.meta_encoder.encoder import MetaEncoder
 from pathfuse.experts.recipe import MetaEncoderRecipe, Recipe
 from pathfuse.experts.segments import segment_softmax, segment_sum
-from pathfuse.features.meta_encoder.contrast import contrast
-from pathfuse.features.meta_encoder.encoder import MetaEncoder
 
 
 class MetaEncoderHead(Head):
@@ -18,7 +20,8 @@ class MetaEncoderHead(Head):
 
     See docs/design/meta-encoder.md, section 6.3.
 
-    Of one vector per sample the attention over tiles is the identity, so that the same head reads slides and spots.
+    Of one vector per sample the attention over tiles is the identity, so that the same head reads
+    slides and spots.
     """
 
     masks = True
@@ -40,7 +43,10 @@ class MetaEncoderHead(Head):
         width = self.encoder.dim_out
         self.pools = not inputs.single
         if self.pools:
-            self.content, self.gate = nn.Linear(width, recipe.attention), nn.Linear(width, recipe.attention)
+            self.content, self.gate = (
+                nn.Linear(width, recipe.attention),
+                nn.Linear(width, recipe.attention),
+            )
             self.score = nn.Linear(recipe.attention, 1, bias=False)
         self.drop = nn.Dropout(recipe.dropout)
         self.decide = nn.Linear(width, n_outputs)
@@ -51,19 +57,26 @@ class MetaEncoderHead(Head):
         attention = torch.ones(len(features), 1, device=features.device)
         if self.pools:
             activate = torch.relu if self.recipe.gate == "relu" else torch.tanh
-            hidden = activate(self.content(encoded.vector)) * torch.sigmoid(self.gate(encoded.vector))
+            hidden = activate(self.content(encoded.vector)) * torch.sigmoid(
+                self.gate(encoded.vector)
+            )
             attention = segment_softmax(self.score(hidden).float(), index, n_bags)
         pooled = segment_sum(attention * encoded.vector, index, n_bags)
         return Heard(self.decide(self.drop(pooled)), attention[:, 0], encoded)
 
     def loss(self, heard: Heard, packed: Packed, truths: Truths) -> Tensor:
-        """That of the endpoint; ``contrastive`` adds InfoNCE between the encoders' mean tokens of each bag."""
+        """That of the endpoint.
+
+        ``contrastive`` adds InfoNCE between the encoders' mean tokens of each bag.
+        """
         task = truths.loss(heard.outputs)
         if self.recipe.strategy != "contrastive" or packed.patients is None:
             return task
         tokens, there = heard.inner.tokens, heard.inner.present
         count = segment_sum(there.float(), packed.index, packed.n_bags)
-        total = segment_sum(tokens.flatten(1), packed.index, packed.n_bags).unflatten(1, tokens.shape[1:])
+        total = segment_sum(tokens.flatten(1), packed.index, packed.n_bags).unflatten(
+            1, tokens.shape[1:]
+        )
         mean = total / count.clamp(min=1)[:, :, None]
         return task + self.recipe.contrast_weight * contrast(
             mean, count > 0, packed.patients, self.recipe.contrast_temperature

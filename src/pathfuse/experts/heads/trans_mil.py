@@ -1,7 +1,8 @@
-"""A transformer over the tiles of a bag with a class token, in the manner of TransMIL (Shao et al. 2021).
+"""A transformer over the tiles of a bag with a class token, in the manner of TransMIL (Shao et al.
+2021).
 
-Attention is exact and masked, in place of TransMIL's Nystrom approximation; there is no positional encoding, since
-tiles come without a grid that all formats share.
+Attention is exact and masked, in place of TransMIL's Nystrom approximation; there is no positional
+encoding, since tiles come without a grid that all formats share.
 """
 
 import torch
@@ -24,7 +25,9 @@ class Layer(nn.Module):
         super().__init__()
         self.norm, self.norm_2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.mix, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.feed = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.feed = nn.Sequential(
+            nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
         self.drop = nn.Dropout(dropout)
 
     def forward(self, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -35,7 +38,11 @@ class Layer(nn.Module):
             mask: Bool, (bag, token), False where padded.
         """
         n, length, width = tokens.shape
-        parts = self.mix(self.norm(tokens)).reshape(n, length, 3, N_HEADS, width // N_HEADS).permute(2, 0, 3, 1, 4)
+        parts = (
+            self.mix(self.norm(tokens))
+            .reshape(n, length, 3, N_HEADS, width // N_HEADS)
+            .permute(2, 0, 3, 1, 4)
+        )
         query, key, value = parts[0], parts[1], parts[2]
         allowed = mask[:, None, None, :]
         mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
@@ -51,7 +58,9 @@ class TransMil(Head):
     def build(self, inputs: Inputs, n_outputs: int, recipe: Recipe) -> None:
         """See ``Head``."""
         width = -(-recipe.hidden // N_HEADS) * N_HEADS
-        self.project = nn.Sequential(nn.Linear(inputs.dim, width), nn.ReLU(), nn.Dropout(recipe.dropout))
+        self.project = nn.Sequential(
+            nn.Linear(inputs.dim, width), nn.ReLU(), nn.Dropout(recipe.dropout)
+        )
         self.token = nn.Parameter(torch.zeros(width))
         nn.init.normal_(self.token, std=0.02)
         self.layers = nn.ModuleList(Layer(width, recipe.dropout) for _ in range(recipe.layers))
@@ -73,7 +82,9 @@ class TransMil(Head):
         return Heard(torch.cat(outputs)[place], torch.cat(by_bag))
 
     def _pass(self, bags: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """Outputs of some bags, padded to the longest, and the class token's attention to their tiles."""
+        """Outputs of some bags, padded to the longest, and the class token's attention to their
+        tiles.
+        """
         padded = nn.utils.rnn.pad_sequence(bags, batch_first=True)
         sizes = torch.tensor([len(bag) for bag in bags], device=padded.device)
         mask = torch.arange(padded.shape[1] + 1, device=padded.device)[None] <= sizes[:, None]

@@ -18,7 +18,8 @@ class Auto(LogitClassifier, Council[Experts]):
     """Weighted product of the methods that vote, weighed on their held-out predictions.
 
     Args:
-        endpoint: ``survival`` adds ``hazard_product`` to the methods; the outcomes are then T bins and a tail.
+        endpoint: ``survival`` adds ``hazard_product`` to the methods; the outcomes are then T bins
+            and a tail.
         seed: Seed of the inner folds.
         n_jobs: Processes for inner cross-validation (joblib).
 
@@ -41,7 +42,9 @@ class Auto(LogitClassifier, Council[Experts]):
         True
     """
 
-    def __init__(self, endpoint: str = "multiclass", seed: int = 0, n_jobs: int | None = None) -> None:
+    def __init__(
+        self, endpoint: str = "multiclass", seed: int = 0, n_jobs: int | None = None
+    ) -> None:
         super().__init__(endpoint, seed, n_jobs)
 
     @classmethod
@@ -60,8 +63,8 @@ class Auto(LogitClassifier, Council[Experts]):
         stacked = np.stack(held_out, axis=2)
         repeats, rows, n_methods, outcomes = stacked.shape
         council = all_present(floor_log_prob(stacked.reshape(repeats * rows, n_methods, outcomes)))
-        # A pull of 1/n and a prior of so many rows, with n the distinct rows and not their repeats. No fallback to one
-        # method here: the council is judged as a whole, on the fit rows.
+        # A pull of 1/n and a prior of so many rows, with n the distinct rows and not their repeats.
+        # No fallback to one method here: the council is judged as a whole, on the fit rows.
         repeated, start = np.concatenate([truth] * repeats), equal_product(n_methods)
         product = fit_static(council, repeated, float(repeats), start, PRIOR_ROWS * repeats)
         return {"bias": product.bias, "log_sharpness": np.array(product.log_sharpness)}

@@ -11,7 +11,9 @@ from pathfuse.types import LogProbs, Observed, Params, Weights
 
 
 class BestExpert(CategoricalMethod):
-    """The expert with the lowest NLL on the fit rows; where it is absent, the next best that scored the sample.
+    """The expert with the lowest NLL on the fit rows.
+
+    Where it is absent, the next best that scored the sample.
 
     Examples:
         >>> import numpy as np
@@ -30,7 +32,9 @@ class BestExpert(CategoricalMethod):
     fits = False
     chooses = True
 
-    def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:
+    def fit_path(
+        self, experts: Experts, observed: Observed, settings: Sequence[float]
+    ) -> list[Params]:
         """See ``Method``."""
         return [{"order": preference(experts, observed)} for _ in settings]
 

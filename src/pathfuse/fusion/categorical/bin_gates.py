@@ -2,8 +2,8 @@
 
 See docs/design/logitprod.md, section 1.5.
 
-``log q(k|x) = s * sum_m w_{k,m}(x) l[n,m,k] - log Z(x)``. Weights that differ between bins give up the per-sample bound
-of the shared gate, and have T + 1 times as many parameters.
+``log q(k|x) = s * sum_m w_{k,m}(x) l[n,m,k] - log Z(x)``. Weights that differ between bins give up
+the per-sample bound of the shared gate, and have T + 1 times as many parameters.
 """
 
 from dataclasses import dataclass
@@ -47,7 +47,9 @@ class BinGates:
         """The fused distribution."""
         weights = self.weights(phi, experts)
         add_flops(2 * experts.log_prob.size)
-        scores = [np.einsum("nm,nm->n", w, experts.log_prob[:, :, k]) for k, w in enumerate(weights)]
+        scores = [
+            np.einsum("nm,nm->n", w, experts.log_prob[:, :, k]) for k, w in enumerate(weights)
+        ]
         return log_softmax(np.exp(self.log_sharpness) * np.stack(scores, axis=1))
 
 
@@ -65,12 +67,16 @@ class BinGatesObjective:
         self.log_prob = np.ascontiguousarray(experts.log_prob.transpose(2, 1, 0))
         self.absent = np.where(experts.present.T, 0.0, -np.inf)
         self.phi, self.ridge, self.rho = np.ascontiguousarray(phi.T), ridge, 0.0
-        self.likelihood = SetLikelihood.of(observed, anchor_of(experts), prior_rows / experts.n_samples)
+        self.likelihood = SetLikelihood.of(
+            observed, anchor_of(experts), prior_rows / experts.n_samples
+        )
 
     def unpack(self, theta: Vector) -> BinGates:
         """One vector as parameters."""
         k, m, _ = self.log_prob.shape
-        return BinGates(theta[: k * m].reshape(k, m), float(theta[k * m]), theta[k * m + 1 :].reshape(k, m, -1))
+        return BinGates(
+            theta[: k * m].reshape(k, m), float(theta[k * m]), theta[k * m + 1 :].reshape(k, m, -1)
+        )
 
     @property
     def flops(self) -> int:
@@ -90,7 +96,9 @@ class BinGatesObjective:
         value += self.ridge * float((gates.bias**2).sum() + gates.log_sharpness**2)
         value += self.rho * float((gates.gate**2).sum())
         weight_slope = sharpness * slope[:, None] * self.log_prob
-        score_slope = weights * (weight_slope - (weights * weight_slope).sum(axis=1, keepdims=True)) / n
+        score_slope = (
+            weights * (weight_slope - (weights * weight_slope).sum(axis=1, keepdims=True)) / n
+        )
         return value, np.concatenate(
             [
                 (score_slope.sum(axis=2) + 2 * self.ridge * gates.bias).ravel(),
@@ -102,6 +110,12 @@ class BinGatesObjective:
     def minimise(self, start: BinGates) -> BinGates:
         """L-BFGS from a given start."""
         first = np.concatenate([start.bias.ravel(), [start.log_sharpness], start.gate.ravel()])
-        found = minimize(self, first, jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-8, "gtol": 1e-5})
+        found = minimize(
+            self,
+            first,
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": 500, "ftol": 1e-8, "gtol": 1e-5},
+        )
         add_flops(found.nfev * self.flops)
         return self.unpack(found.x)

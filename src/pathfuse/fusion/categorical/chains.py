@@ -18,7 +18,9 @@ def expert_nll(experts: Experts, observed: Observed) -> Float[np.ndarray, " expe
     return result
 
 
-def first_present(experts: Experts, order: Int[np.ndarray, " expert"]) -> Int[np.ndarray, " sample"]:
+def first_present(
+    experts: Experts, order: Int[np.ndarray, " expert"]
+) -> Int[np.ndarray, " sample"]:
     """For each sample the first expert of ``order`` that scored it."""
     return np.asarray(order[experts.present[:, order].argmax(axis=1)])
 
@@ -34,17 +36,23 @@ def take_expert(experts: Experts, choice: Int[np.ndarray, " sample"]) -> LogProb
 
 
 def preference(experts: Experts, observed: Observed) -> Int[np.ndarray, " expert"]:
-    """The order in which ``best_expert`` trusts the experts: the one with the lowest NLL over all fit rows first."""
+    """The order in which ``best_expert`` trusts the experts: the one with the lowest NLL over all
+    fit rows first.
+    """
     order = np.argsort(expert_nll(experts, observed), kind="stable")
     return leading(order, int(np.argmin(chain_nll(experts, observed))))
 
 
 def chain_nll(experts: Experts, observed: Observed) -> Float[np.ndarray, " expert"]:
-    """Mean NLL over all rows of each expert with a stand-in where it is absent: comparable between experts."""
+    """Mean NLL over all rows of each expert with a stand-in where it is absent: comparable between
+    experts.
+    """
     order = np.argsort(expert_nll(experts, observed), kind="stable")
     return np.array(
         [
-            set_nll(take_expert(experts, first_present(experts, leading(order, m))), observed).mean()
+            set_nll(
+                take_expert(experts, first_present(experts, leading(order, m))), observed
+            ).mean()
             for m in range(len(order))
         ]
     )

@@ -9,7 +9,8 @@ class Choose(LogitClassifier, Choice[Experts]):
     """The method with the lowest held-out NLL; of equals the simplest.
 
     Args:
-        endpoint: ``survival`` adds ``hazard_product`` to the methods; the outcomes are then T bins and a tail.
+        endpoint: ``survival`` adds ``hazard_product`` to the methods; the outcomes are then T bins
+            and a tail.
         seed: Seed of the inner folds.
         n_jobs: Processes for inner cross-validation (joblib).
 
@@ -28,5 +29,7 @@ class Choose(LogitClassifier, Choice[Experts]):
         True
     """
 
-    def __init__(self, endpoint: str = "multiclass", seed: int = 0, n_jobs: int | None = None) -> None:
+    def __init__(
+        self, endpoint: str = "multiclass", seed: int = 0, n_jobs: int | None = None
+    ) -> None:
         super().__init__(endpoint, seed, n_jobs)

@@ -18,10 +18,11 @@ from pathfuse.types import Logits, LogProbs, Observed, Weights
 
 
 class LogitClassifier(ClassifierMixin, Fusion[Experts]):  # type: ignore[misc]
-    """What every fusion of logits can do with arrays: a classifier of scikit-learn whose input has three axes.
+    """What every fusion of logits can do with arrays: a classifier of scikit-learn whose input has
+    three axes.
 
-    It is recognised as a classifier, so that ``cross_val_score(..., cv=3)`` is stratified, and its tags say that input
-    has three axes and may hold NaN. ``score`` is the accuracy.
+    It is recognised as a classifier, so that ``cross_val_score(..., cv=3)`` is stratified, and its
+    tags say that input has three axes and may hold NaN. ``score`` is the accuracy.
 
     Attributes:
         classes_: Labels in the order of the last axis of ``logits``.
@@ -37,21 +38,24 @@ class LogitClassifier(ClassifierMixin, Fusion[Experts]):  # type: ignore[misc]
     def __sklearn_tags__(self) -> Tags:
         """Input (sample, expert, outcome) that may hold NaN."""
         tags: Tags = super().__sklearn_tags__()
-        tags.input_tags = replace(tags.input_tags, two_d_array=False, three_d_array=True, allow_nan=True)
+        tags.input_tags = replace(
+            tags.input_tags, two_d_array=False, three_d_array=True, allow_nan=True
+        )
         return tags
 
     def fit(self, logits: Logits, y: Any, groups: Any = None) -> Self:
         """Fits on held-out expert outputs.
 
         Args:
-            logits: Float, (sample, expert, outcome): logits or log-probabilities of rows that the experts were **not**
-                trained on. NaN where an expert did not score the sample.
-            y: (sample,) class indices 0..K-1 or K distinct labels (sorted order = order of outcomes); or Bool,
-                (sample, outcome), the observed sets.
+            logits: Float, (sample, expert, outcome): logits or log-probabilities of rows that the
+                experts were **not** trained on. NaN where an expert did not score the sample.
+            y: (sample,) class indices 0..K-1 or K distinct labels (sorted order = order of
+                outcomes); or Bool, (sample, outcome), the observed sets.
             groups: (sample,) patients, of any type; default: every sample its own.
 
         Raises:
-            InputError: Shapes disagree, a sample has no expert, or the truth does not fit the outcomes.
+            InputError: Shapes disagree, a sample has no expert, or the truth does not fit the
+                outcomes.
 
         Examples:
             Labels may be text; the order of outcomes is their sorted order.
@@ -108,7 +112,9 @@ class LogitClassifier(ClassifierMixin, Fusion[Experts]):  # type: ignore[misc]
         fitted = getattr(self, "shape_", experts.shape[1:])
         if experts.shape[1:] != fitted:
             given = f"{experts.shape[1]} experts and {experts.shape[2]} outcomes"
-            raise InputError(f"fitted on {fitted[0]} experts and {fitted[1]} outcomes, but these logits have {given}")
+            raise InputError(
+                f"fitted on {fitted[0]} experts and {fitted[1]} outcomes, but these logits have {given}"
+            )
         return experts
 
 
@@ -120,7 +126,9 @@ def numbers(logits: Any) -> np.ndarray:
     """
     try:
         return np.asarray(
-            check_array(logits, dtype=np.float64, ensure_2d=False, allow_nd=True, ensure_all_finite=False)
+            check_array(
+                logits, dtype=np.float64, ensure_2d=False, allow_nd=True, ensure_all_finite=False
+            )
         )
     except TypeError as error:  # scikit-learn's sentence
         raise InputError(str(error)) from error
@@ -133,7 +141,9 @@ def targets(classifier: Any, y: Any) -> np.ndarray:
         InputError: There are none, or they are blank, infinite or continuous.
     """
     if y is None:
-        raise InputError(f"{type(classifier).__name__} requires y to be passed, but the target y is None")
+        raise InputError(
+            f"{type(classifier).__name__} requires y to be passed, but the target y is None"
+        )
     truth = np.asarray(y)
     if truth.ndim == 2 and truth.shape[1] == 1:
         truth = column_or_1d(truth, warn=True)
@@ -151,16 +161,25 @@ def observed_sets(y: Any, n_outcomes: int) -> tuple[Observed, np.ndarray]:
         InputError: The labels do not fit the number of outcomes.
     """
     truth = np.asarray(y)
-    if truth.ndim == 2 and truth.dtype == bool and truth.shape[1] == n_outcomes and truth.any(axis=1).all():
+    if (
+        truth.ndim == 2
+        and truth.dtype == bool
+        and truth.shape[1] == n_outcomes
+        and truth.any(axis=1).all()
+    ):
         return truth, np.arange(n_outcomes)
     if truth.ndim != 1:
-        raise InputError(f"y needs one label per sample, or a boolean (samples, {n_outcomes}) array of observed sets")
+        raise InputError(
+            f"y needs one label per sample, or a boolean (samples, {n_outcomes}) array of observed sets"
+        )
     if np.issubdtype(truth.dtype, np.integer) and truth.min() >= 0 and truth.max() < n_outcomes:
         classes, index = np.arange(n_outcomes), truth
     else:
         classes, index = np.unique(truth, return_inverse=True)
     if len(classes) != n_outcomes:
-        raise InputError(f"y has {len(classes)} distinct labels but logits have {n_outcomes} outcomes")
+        raise InputError(
+            f"y has {len(classes)} distinct labels but logits have {n_outcomes} outcomes"
+        )
     return np.eye(n_outcomes, dtype=bool)[index], classes
 
 

@@ -20,7 +20,8 @@ class Experts:
     present: Present
     """Bool, (sample, expert); at least one True per row."""
     context: Float[np.ndarray, "sample feature"] | None = None
-    """Gate features read around each sample, such as the mean over neighbouring pixels; None: from the sample alone."""
+    """Gate features read around each sample, such as the mean over neighbouring pixels; None: from
+    the sample alone."""
 
     @classmethod
     def from_logits(cls, logits: Logits) -> "Experts":
@@ -31,7 +32,9 @@ class Experts:
         """
         values = np.asarray(logits, dtype=np.float64)
         if values.ndim != 3:
-            raise InputError(f"logits need the shape (samples, experts, outcomes), not {values.shape}")
+            raise InputError(
+                f"logits need the shape (samples, experts, outcomes), not {values.shape}"
+            )
         absent: np.ndarray = np.isnan(values)
         present = np.logical_not(absent.all(axis=2))
         broken = (absent.any(axis=2) & present) | np.isposinf(values).any(axis=2)
@@ -39,7 +42,9 @@ class Experts:
             n, m = np.argwhere(broken)[0]
             raise InputError(f"logits of sample {n}, expert {m} are partly NaN or infinite")
         if not present.any(axis=1).all():
-            raise InputError(f"sample {int(np.flatnonzero(~present.any(axis=1))[0])} was scored by no expert")
+            raise InputError(
+                f"sample {int(np.flatnonzero(~present.any(axis=1))[0])} was scored by no expert"
+            )
         log_prob = np.zeros_like(values)
         log_prob[present] = floor_log_prob(log_softmax(values[present]))
         return cls(log_prob, present)
@@ -77,7 +82,9 @@ class Experts:
     @classmethod
     def joined(cls, parts: "Sequence[Experts]") -> "Experts":
         """Samples of several tables of the same experts, one after the other."""
-        return cls(np.concatenate([p.log_prob for p in parts]), np.concatenate([p.present for p in parts]))
+        return cls(
+            np.concatenate([p.log_prob for p in parts]), np.concatenate([p.present for p in parts])
+        )
 
     def rows(self, index: np.ndarray) -> "Experts":
         """The same experts on some of the samples."""

@@ -16,7 +16,9 @@ from pathfuse.types import LogProbs, Observed, Params
 
 
 class CategoricalFamily(Family[Experts]):
-    """Predictions are log-probabilities (sample, outcome), truths are observed sets (sample, outcome)."""
+    """Predictions are log-probabilities (sample, outcome), truths are observed sets (sample,
+    outcome).
+    """
 
     name = "categorical"
     endpoints = ()
@@ -34,10 +36,17 @@ class CategoricalFamily(Family[Experts]):
         return strata_of(truth)
 
     def fit_pairs(
-        self, seen: Sequence[View[Experts]], predictions: Sequence[LogProbs], experts: Experts, truth: Observed
+        self,
+        seen: Sequence[View[Experts]],
+        predictions: Sequence[LogProbs],
+        experts: Experts,
+        truth: Observed,
     ) -> list[tuple[float, float]]:
         """See ``Family``."""
-        return [fit_pair(view.experts, one, truth[view.rows]) for view, one in zip(seen, predictions, strict=True)]
+        return [
+            fit_pair(view.experts, one, truth[view.rows])
+            for view, one in zip(seen, predictions, strict=True)
+        ]
 
     def corrected(self, predicted: LogProbs, experts: Experts, presence: Params) -> LogProbs:
         """See ``Family``."""

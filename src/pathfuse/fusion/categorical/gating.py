@@ -1,8 +1,9 @@
 """What the gate of LogitProd sees: 3M + 2 numbers read from the experts' distributions alone.
 
-Source: LogitProd, arXiv 2604.07779 (confidence, margin and entropy per expert; mean entropy; mutual information).
-Two departures, both for cause: features are standardised on the fit rows, and with two outcomes the margin is a
-function of the confidence and is dropped.
+Source: LogitProd, arXiv 2604.07779 (confidence, margin and entropy per expert; mean entropy; mutual
+information).
+Two departures, both for cause: features are standardised on the fit rows, and with two outcomes the
+margin is a function of the confidence and is dropped.
 """
 
 from dataclasses import dataclass
@@ -23,10 +24,11 @@ def gate_features(experts: Experts) -> tuple[Features, Bool[np.ndarray, "sample 
         experts: Log-probabilities of n samples, M experts, C outcomes.
 
     Returns:
-        Float, (sample, 3M + 2), or 2M + 2 for two outcomes: largest probability, margin to the second, entropy in nats,
-        each per expert; then the mean entropy and the mutual information of the experts present. And a mask of the
-        same shape: False where the feature belongs to an absent expert. Features that the experts bring along, read
-        from around the samples, take the place of the samples' own.
+        Float, (sample, 3M + 2), or 2M + 2 for two outcomes: largest probability, margin to the
+        second, entropy in nats, each per expert; then the mean entropy and the mutual information
+        of the experts present. And a mask of the
+        same shape: False where the feature belongs to an absent expert. Features that the experts
+        bring along, read from around the samples, take the place of the samples' own.
     """
     log_prob, present = experts.log_prob, experts.present
     if experts.context is not None:
@@ -34,7 +36,9 @@ def gate_features(experts: Experts) -> tuple[Features, Bool[np.ndarray, "sample 
         return experts.context, _existing(present, n_blocks)
     prob = np.exp(log_prob) * present[:, :, None]
     entropy = -(prob * log_prob).sum(axis=2)
-    add_flops(2 * prob.size + 2 * prob[:, 0].size)  # the entropies: each expert's, and that of their mean
+    add_flops(
+        2 * prob.size + 2 * prob[:, 0].size
+    )  # the entropies: each expert's, and that of their mean
     ordered = np.sort(prob, axis=2)
     blocks = [ordered[:, :, -1], entropy]
     if log_prob.shape[2] > 2:

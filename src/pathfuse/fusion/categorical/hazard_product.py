@@ -2,8 +2,8 @@
 
 See docs/design/pooling.md, section 8.
 
-Each bin is a Bernoulli logarithmic pool, so the fit is convex in ``sharpness * weights`` and a censored case adds one
-logistic term per bin that it outlived.
+Each bin is a Bernoulli logarithmic pool, so the fit is convex in ``sharpness * weights`` and a
+censored case adds one logistic term per bin that it outlived.
 """
 
 from collections.abc import Sequence
@@ -33,8 +33,8 @@ class HazardProduct(StaticProduct):
         n_jobs: Processes for inner cross-validation (joblib).
 
     Examples:
-        The outcomes are the bins and a tail; the truth is a set of them. A case censored in the first of two bins may
-        have its event in the second bin or later.
+        The outcomes are the bins and a tail; the truth is a set of them. A case censored in the
+        first of two bins may have its event in the second bin or later.
 
         >>> import numpy as np
         >>> import pathfuse
@@ -50,10 +50,14 @@ class HazardProduct(StaticProduct):
     references = (GENEST_1984,)
     endpoints = ("survival",)
 
-    def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:
+    def fit_path(
+        self, experts: Experts, observed: Observed, settings: Sequence[float]
+    ) -> list[Params]:
         """See ``Method``."""
         logits = hazard_logits(experts)
-        likelihood = HazardLikelihood.of(observed, anchor_of(experts), PRIOR_ROWS / experts.n_samples)
+        likelihood = HazardLikelihood.of(
+            observed, anchor_of(experts), PRIOR_ROWS / experts.n_samples
+        )
         product, path = equal_product(experts.shape[1]), []
         for ridge in settings:
             objective = static_objective(logits, observed, ridge, likelihood)
@@ -70,10 +74,15 @@ class HazardProduct(StaticProduct):
 
 
 def hazard_logits(experts: Experts) -> Experts:
-    """The experts' hazard logits in place of their event distributions: ``log p_t - log S_t``, exact in log space."""
+    """The experts' hazard logits in place of their event distributions: ``log p_t - log S_t``,
+    exact in log space.
+    """
     log_prob = experts.log_prob
     later = np.logaddexp.accumulate(log_prob[:, :, ::-1], axis=2)[:, :, ::-1]
-    return Experts(np.where(experts.present[:, :, None], log_prob[:, :, :-1] - later[:, :, 1:], 0.0), experts.present)
+    return Experts(
+        np.where(experts.present[:, :, None], log_prob[:, :, :-1] - later[:, :, 1:], 0.0),
+        experts.present,
+    )
 
 
 @dataclass(frozen=True)
@@ -82,19 +91,25 @@ class HazardLikelihood:
 
     observed: Float[np.ndarray, "outcome sample"]
     anchor: Float[np.ndarray, "outcome sample"] | None = None
-    """Probabilities that pseudo-observations are drawn from (``fusion.categorical.anchor``); None: there are none."""
+    """Probabilities that pseudo-observations are drawn from (``fusion.categorical.anchor``); None:
+    there are none."""
     pull: float = 0.0
     """How many pseudo-observations there are per row."""
 
     @classmethod
-    def of(cls, observed: Observed, anchor: ByOutcome | None = None, pull: float = 0.0) -> "HazardLikelihood":
+    def of(
+        cls, observed: Observed, anchor: ByOutcome | None = None, pull: float = 0.0
+    ) -> "HazardLikelihood":
         """From observed sets over the bins and the tail."""
         return cls(np.ascontiguousarray(observed.T, dtype=np.float64), anchor, pull)
 
-    def __call__(self, scores: Float[np.ndarray, "bin sample"]) -> tuple[float, Float[np.ndarray, "bin sample"]]:
+    def __call__(
+        self, scores: Float[np.ndarray, "bin sample"]
+    ) -> tuple[float, Float[np.ndarray, "bin sample"]]:
         """Mean NLL, and n times its gradient.
 
-        With r the distribution inside the observed set: ``d nll / d logit_j = h_j * sum_{c >= j} r_c - r_j``.
+        With r the distribution inside the observed set: ``d nll / d logit_j = h_j * sum_{c >= j}
+        r_c - r_j``.
         """
         log_q: ByOutcome = event_distribution(scores.T).T
         with np.errstate(divide="ignore"):

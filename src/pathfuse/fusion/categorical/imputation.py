@@ -1,6 +1,8 @@
-"""Stand-ins for absent experts: conditional means under a joint Gaussian, fitted by EM (Little & Rubin 2002, ch. 11).
+"""Stand-ins for absent experts: conditional means under a joint Gaussian, fitted by EM (Little &
+Rubin 2002, ch. 11).
 
-Only regression on all experts at once (stacking) needs them; products renormalise their weights instead.
+Only regression on all experts at once (stacking) needs them; products renormalise their weights
+instead.
 """
 
 from dataclasses import dataclass
@@ -58,20 +60,28 @@ class GaussianImputer:
             if not gap.any():
                 continue
             slope, gaps, known_columns = self._regression(gap), int(gap.sum()), int((~gap).sum())
-            add_flops(solve_flops(known_columns, gaps) + 2 * known_columns * gaps * (len(rows) + gaps))
+            add_flops(
+                solve_flops(known_columns, gaps) + 2 * known_columns * gaps * (len(rows) + gaps)
+            )
             known = table[np.ix_(rows, ~gap)] - self.mean[~gap]
             filled[np.ix_(rows, gap)] = self.mean[gap] + np.einsum("rk,gk->rg", known, slope)
-            residual = self.covariance[np.ix_(gap, gap)] - slope @ self.covariance[np.ix_(~gap, gap)]
+            residual = (
+                self.covariance[np.ix_(gap, gap)] - slope @ self.covariance[np.ix_(~gap, gap)]
+            )
             spread[np.ix_(gap, gap)] += len(rows) * residual
         return filled, spread
 
     def _regression(self, gap: np.ndarray) -> Float[np.ndarray, "gap known"]:
         known = self.covariance[np.ix_(~gap, ~gap)]
         ridge = RIDGE * np.diag(known) + 1e-6
-        return np.asarray(np.linalg.solve(known + np.diag(ridge), self.covariance[np.ix_(~gap, gap)]).T)
+        return np.asarray(
+            np.linalg.solve(known + np.diag(ridge), self.covariance[np.ix_(~gap, gap)]).T
+        )
 
 
-def _covariance(table: Table, mean: Float[np.ndarray, " column"]) -> Float[np.ndarray, "column column"]:
+def _covariance(
+    table: Table, mean: Float[np.ndarray, " column"]
+) -> Float[np.ndarray, "column column"]:
     centred = table - mean
     add_flops(2 * table.size * table.shape[1])
     return np.asarray(centred.T @ centred / len(table))

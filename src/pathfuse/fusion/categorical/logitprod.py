@@ -1,4 +1,5 @@
-"""LogitProd: a product of experts whose weights a small gate reads from their logits (arXiv 2604.07779).
+"""LogitProd: a product of experts whose weights a small gate reads from their logits (arXiv
+2604.07779).
 
 What differs from the published recipe, and why (docs/design/fusion.md, section 2): a free
 sharpness, standardised gate features, an explicit ridge on the gate chosen by inner
@@ -16,7 +17,12 @@ from pathfuse.errors import InputError
 from pathfuse.fusion.categorical.bin_gates import BinGates, BinGatesObjective
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.gating import Standardiser, gate_features
-from pathfuse.fusion.categorical.logpool import Features, ProductObjective, product_weights, weighted_product
+from pathfuse.fusion.categorical.logpool import (
+    Features,
+    ProductObjective,
+    product_weights,
+    weighted_product,
+)
 from pathfuse.fusion.categorical.method import CategoricalMethod
 from pathfuse.fusion.categorical.published import fit_published
 from pathfuse.fusion.categorical.static_product import fit_static, one_hot_bias
@@ -33,16 +39,21 @@ class LogitProd(CategoricalMethod):
 
     Args:
         rho: Ridge on the gate; None: chosen by inner cross-validation from ``RHOS``.
-        gate: ``shared``: one gate for all outcomes; ``per_bin``: one per outcome, the published form for survival.
-        dropout: Share of the experts' predictions that is hidden from the fit at random, so that the gate learns to do
-            without any of them; 0: off.
-        decorrelation: Strength of the published penalty ``w'Rw`` (published: 0.1), shared gate only; 0: off.
-        seed: Seed of the inner folds and of ``dropout``; of the published recipe's validation part and batches.
+        gate: ``shared``: one gate for all outcomes; ``per_bin``: one per outcome, the published
+            form for survival.
+        dropout: Share of the experts' predictions that is hidden from the fit at random, so that
+            the gate learns to do without any of them; 0: off.
+        decorrelation: Strength of the published penalty ``w'Rw`` (published: 0.1), shared gate
+            only; 0: off.
+        seed: Seed of the inner folds and of ``dropout``; of the published recipe's validation part
+            and batches.
         n_jobs: Processes for inner cross-validation (joblib).
-        variant: ``default``, or ``published``: the authors' own training, for comparison (``published.py``; needs the
-            torch extra). It brings its own gate and penalty, so the options above the seed are not read, and the fit
-            stays as it came out: its certificate may fail.
-        recipe: Published hyper-parameters: ``classification``, ``mutation``, ``survival`` or ``tile``.
+        variant: ``default``, or ``published``: the authors' own training, for comparison
+            (``published.py``; needs the torch extra). It brings its own gate and penalty, so the
+            options above the seed are not read, and the fit stays as it came out: its certificate
+            may fail.
+        recipe: Published hyper-parameters: ``classification``, ``mutation``, ``survival`` or
+            ``tile``.
         quirks: Accidents of the published code to repeat: ``no_survival_gradient``, ``last_epoch``,
             ``unnormalised_mutation``, ``dropped_rows``; what each does is in ``published.QUIRKS``.
         epochs: At most so many published epochs; None: as published.
@@ -106,10 +117,14 @@ class LogitProd(CategoricalMethod):
             return (0.0,)
         return RHOS if self.rho is None else (self.rho,)
 
-    def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:
+    def fit_path(
+        self, experts: Experts, observed: Observed, settings: Sequence[float]
+    ) -> list[Params]:
         """See ``Method``."""
         if self._published:
-            published = fit_published(experts, observed, self.recipe, self.quirks, self.seed, self.epochs)
+            published = fit_published(
+                experts, observed, self.recipe, self.quirks, self.seed, self.epochs
+            )
             return [published for _ in settings]
         experts = hide(experts, self.dropout, self.seed)
         standardiser, phi = _standardised(experts)
@@ -117,9 +132,18 @@ class LogitProd(CategoricalMethod):
         static = fit_static(experts, observed, 1.0, equal_product(m))
         product = Product(static.bias, static.log_sharpness, np.zeros((m, phi.shape[1])))
         if self.gate == "per_bin":
-            return self._fit_bins(experts, observed, phi, BinGates.from_shared(product, k), standardiser, settings)
-        correlation = self.decorrelation * error_correlation(experts, observed) if self.decorrelation else None
-        objective, path = ProductObjective(experts, observed, phi, ridge=1 / n, correlation=correlation), []
+            return self._fit_bins(
+                experts, observed, phi, BinGates.from_shared(product, k), standardiser, settings
+            )
+        correlation = (
+            self.decorrelation * error_correlation(experts, observed)
+            if self.decorrelation
+            else None
+        )
+        objective, path = (
+            ProductObjective(experts, observed, phi, ridge=1 / n, correlation=correlation),
+            [],
+        )
         for rho in settings:
             product = objective.at(1 / n, rho).minimise(product)
             path.append(_as_params(product, standardiser))
@@ -145,7 +169,9 @@ class LogitProd(CategoricalMethod):
         """See ``Method``."""
         if params["bias"].ndim == 2:
             return _bin_gates(params).pool(_features(experts, params), experts)
-        return weighted_product(experts, self.share(experts, params), float(np.exp(params["log_sharpness"])))
+        return weighted_product(
+            experts, self.share(experts, params), float(np.exp(params["log_sharpness"]))
+        )
 
     def share(self, experts: Experts, params: Params) -> Weights:
         """The gate's weights; with one gate per bin their mean over bins."""
@@ -156,7 +182,8 @@ class LogitProd(CategoricalMethod):
         return product_weights(Product(params["bias"], 0.0, params["gate"]), phi, experts.present)
 
     def safeguards(self, experts: Experts, observed: Observed) -> Iterable[tuple[str, Params]]:
-        """Less shrinkage of the gate, then the static product, then the best expert alone: all are in the family.
+        """Less shrinkage of the gate, then the static product, then the best expert alone: all are
+        in the family.
 
         None for the published variant, which is shown as it is.
         """
@@ -168,8 +195,14 @@ class LogitProd(CategoricalMethod):
         m = experts.shape[1]
         closed = np.zeros((m, phi.shape[1]))
         static = fit_static(experts, observed, 0.0, equal_product(m))
-        yield "static_product", _as_params(Product(static.bias, static.log_sharpness, closed), standardiser)
-        yield "best_expert", _as_params(Product(one_hot_bias(experts, observed), 0.0, closed), standardiser)
+        yield (
+            "static_product",
+            _as_params(Product(static.bias, static.log_sharpness, closed), standardiser),
+        )
+        yield (
+            "best_expert",
+            _as_params(Product(one_hot_bias(experts, observed), 0.0, closed), standardiser),
+        )
 
 
 def hide(experts: Experts, share: float, seed: int) -> Experts:
@@ -189,7 +222,9 @@ def _standardised(experts: Experts) -> tuple[Standardiser, Features]:
 
 
 def _features(experts: Experts, params: Params) -> Features:
-    return Standardiser(params["feature_mean"], params["feature_scale"]).apply(*gate_features(experts))
+    return Standardiser(params["feature_mean"], params["feature_scale"]).apply(
+        *gate_features(experts)
+    )
 
 
 def _bin_gates(params: Params) -> BinGates:
@@ -213,9 +248,13 @@ def error_correlation(experts: Experts, observed: Observed) -> Float[np.ndarray,
 
     Absent cells take the expert's mean NLL, so they add no correlation.
     """
-    loss = np.stack([set_nll(experts.log_prob[:, m], observed) for m in range(experts.shape[1])], axis=1)
+    loss = np.stack(
+        [set_nll(experts.log_prob[:, m], observed) for m in range(experts.shape[1])], axis=1
+    )
     count = np.maximum(experts.present.sum(axis=0), 1)
-    centred = np.where(experts.present, loss - np.where(experts.present, loss, 0).sum(axis=0) / count, 0)
+    centred = np.where(
+        experts.present, loss - np.where(experts.present, loss, 0).sum(axis=0) / count, 0
+    )
     unit = centred / np.maximum(np.linalg.norm(centred, axis=0), 1e-12)
     correlation = 0.9 * np.maximum(unit.T @ unit, 0)
     np.fill_diagonal(correlation, 0.0)

@@ -1,8 +1,8 @@
 """The weighted product of experts: value, weights and analytic gradient.
 
-``log q(c|x) = s * sum_m w_m(x) l[n,m,c] - log Z(x)`` with ``w(x) = softmax(b + A phi(x))`` over the experts that scored
-the sample and a sharpness ``s > 0``. LogitProd (arXiv 2604.07779) is this product with s = 1; the logarithmic opinion
-pool (Genest 1986) is the case of constant weights.
+``log q(c|x) = s * sum_m w_m(x) l[n,m,c] - log Z(x)`` with ``w(x) = softmax(b + A phi(x))`` over the
+experts that scored the sample and a sharpness ``s > 0``. LogitProd (arXiv 2604.07779) is this
+product with s = 1; the logarithmic opinion pool (Genest 1986) is the case of constant weights.
 """
 
 import copy
@@ -33,7 +33,10 @@ def masked_softmax(scores: Float[np.ndarray, "sample expert"], present: Present)
 
 
 def product_weights(product: Product, phi: Features, present: Present) -> Weights:
-    """The experts' weights of each sample. ``einsum`` keeps a row's bits independent of its neighbours."""
+    """The experts' weights of each sample.
+
+    ``einsum`` keeps a row's bits independent of its neighbours.
+    """
     add_flops(2 * len(phi) * product.gate.size)
     return masked_softmax(product.bias + np.einsum("nf,mf->nm", phi, product.gate), present)
 
@@ -48,18 +51,23 @@ def weighted_product(experts: Experts, weights: Weights, sharpness: float = 1.0)
 class SetLikelihood:
     """Mean NLL of ``softmax(scores)`` over observed sets, with its gradient.
 
-    Samples lie along the last axis: with few outcomes and many samples every operation runs along memory.
+    Samples lie along the last axis: with few outcomes and many samples every operation runs along
+    memory.
     """
 
     observed: Float[np.ndarray, "outcome sample"]
-    """1 where the truth allows the outcome, 0 elsewhere; a share in between where it says only that."""
+    """1 where the truth allows the outcome, 0 elsewhere; a share in between where it says only
+    that."""
     anchor: Float[np.ndarray, "outcome sample"] | None = None
-    """Probabilities that pseudo-observations are drawn from (``fusion.categorical.anchor``); None: there are none."""
+    """Probabilities that pseudo-observations are drawn from (``fusion.categorical.anchor``); None:
+    there are none."""
     pull: float = 0.0
     """How many pseudo-observations there are per row."""
 
     @classmethod
-    def of(cls, observed: Observed, anchor: ByOutcome | None = None, pull: float = 0.0) -> "SetLikelihood":
+    def of(
+        cls, observed: Observed, anchor: ByOutcome | None = None, pull: float = 0.0
+    ) -> "SetLikelihood":
         """From observed sets with samples along the first axis."""
         return cls(np.ascontiguousarray(observed.T, dtype=np.float64), anchor, pull)
 
@@ -99,8 +107,9 @@ Likelihood = Callable[[ByOutcome], tuple[float, ByOutcome]]
 class ProductObjective:
     """Penalised mean NLL of a weighted product, as a function of one flat vector (b, log s, A).
 
-    ``mean NLL + ridge * (||b||^2 + log(s)^2) + rho * ||A||^2 + decorrelation * mean(w' R w)``, and a few
-    pseudo-observations (``fusion.categorical.anchor``) that keep the sharpness finite where the rows are separable.
+    ``mean NLL + ridge * (||b||^2 + log(s)^2) + rho * ||A||^2 + decorrelation * mean(w' R w)``, and
+    a few pseudo-observations (``fusion.categorical.anchor``) that keep the sharpness finite where
+    the rows are separable.
 
     Args:
         experts: Log-probabilities of the fit rows.
@@ -195,7 +204,11 @@ class ProductObjective:
     def minimise(self, start: Product) -> Product:
         """L-BFGS from a given start: deterministic, no learning rate, no epochs."""
         found = minimize(
-            self, self.pack(start), jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-8, "gtol": 1e-5}
+            self,
+            self.pack(start),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": 500, "ftol": 1e-8, "gtol": 1e-5},
         )
         add_flops(found.nfev * self.flops)
         return self.unpack(found.x)

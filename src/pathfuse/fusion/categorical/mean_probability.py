@@ -1,4 +1,6 @@
-"""The plain average of probabilities (linear pool, equal weights): the opponent that every fitted fusion must beat."""
+"""The plain average of probabilities (linear pool, equal weights): the opponent that every fitted
+fusion must beat.
+"""
 
 from collections.abc import Sequence
 
@@ -28,14 +30,20 @@ class MeanProbability(CategoricalMethod):
     summary = "the average of the experts' probabilities"
     fits = False
 
-    def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:
+    def fit_path(
+        self, experts: Experts, observed: Observed, settings: Sequence[float]
+    ) -> list[Params]:
         """See ``Method``."""
         return [{} for _ in settings]
 
     def pool(self, experts: Experts, params: Params) -> LogProbs:
         """See ``Method``."""
         add_flops(2 * experts.log_prob.size)
-        return log_softmax(np.log(np.einsum("nm,nmk->nk", equal_weights(experts.present), np.exp(experts.log_prob))))
+        return log_softmax(
+            np.log(
+                np.einsum("nm,nmk->nk", equal_weights(experts.present), np.exp(experts.log_prob))
+            )
+        )
 
     def share(self, experts: Experts, params: Params) -> Weights:
         """Equal."""

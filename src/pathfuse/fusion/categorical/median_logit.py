@@ -1,4 +1,7 @@
-"""The median of the experts' log-probabilities: one expert that shouts does not move it. Nothing is fitted."""
+"""The median of the experts' log-probabilities: one expert that shouts does not move it.
+
+Nothing is fitted.
+"""
 
 from collections.abc import Sequence
 
@@ -28,7 +31,9 @@ class MedianLogit(CategoricalMethod):
     in_council = False
     fits = False
 
-    def fit_path(self, experts: Experts, truth: Observed, settings: Sequence[float]) -> list[Params]:
+    def fit_path(
+        self, experts: Experts, truth: Observed, settings: Sequence[float]
+    ) -> list[Params]:
         """See ``Method``."""
         return [{} for _ in settings]
 

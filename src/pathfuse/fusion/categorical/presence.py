@@ -23,13 +23,18 @@ def fit_pair(experts: Experts, predicted: LogProbs, observed: Observed) -> tuple
         loss, slope = likelihood(np.einsum("p,pkn->kn", theta, parts))
         return loss, np.einsum("kn,pkn->p", slope, parts) / len(predicted)
 
-    found = minimize(value, np.array([0.5, 0.5]), jac=True, method="L-BFGS-B", bounds=[(0, None), (0, None)])
+    found = minimize(
+        value, np.array([0.5, 0.5]), jac=True, method="L-BFGS-B", bounds=[(0, None), (0, None)]
+    )
     add_flops(4 * parts.size * found.nfev)
     return float(found.x[0]), float(found.x[1])
 
 
 def corrected_log_prob(log_prob: LogProbs, experts: Experts, params: Params) -> LogProbs:
-    """The predictions of samples that lack an expert, made as sharp as the others deserve; the rest as they are."""
+    """The predictions of samples that lack an expert, made as sharp as the others deserve.
+
+    The rest as they are.
+    """
     lacking = lacks_one(experts.present, params)
     if not lacking.any():
         return log_prob
@@ -37,5 +42,7 @@ def corrected_log_prob(log_prob: LogProbs, experts: Experts, params: Params) -> 
     few = experts.rows(np.flatnonzero(lacking))
     even = weighted_product(few, equal_weights(few.present))
     result = log_prob.copy()
-    result[lacking] = log_softmax(own[:, None] * floor_log_prob(log_prob[lacking]) + equal[:, None] * even)
+    result[lacking] = log_softmax(
+        own[:, None] * floor_log_prob(log_prob[lacking]) + equal[:, None] * even
+    )
     return result

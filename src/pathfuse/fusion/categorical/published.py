@@ -1,17 +1,21 @@
-"""LogitProd as its authors trained it: the recipe of ``LogitProd(variant="published")``, for comparison.
+"""LogitProd as its authors trained it: the recipe of ``LogitProd(variant="published")``, for
+comparison.
 
 Source: arXiv 2604.07779, written down in docs/design/logitprod.md, section 1. Kept: a linear gate
 of zeros on unscaled features, Adam with weight decay, tiny learning rates with cosine warm
 restarts, up to 600 epochs with patience on a validation part, batches of 16, the decorrelation
 penalty, and for survival one gate per bin. The sharpness is 1.
 
-Repaired, unless a quirk asks for it back (``QUIRKS``): the survival loss reaches the gate, the best epoch is really
-returned, the product is always normalised, no row is dropped. Two oddities are no switches, because they are the recipe
-itself: its penalty (R is not positive semi-definite and has a zero diagonal, so picking one expert costs nothing:
-defect 8) and its learning rates, which decide how far the gate can travel at all (defect 10).
+Repaired, unless a quirk asks for it back (``QUIRKS``): the survival loss reaches the gate, the best
+epoch is really returned, the product is always normalised, no row is dropped. Two oddities are no
+switches, because they are the recipe
+itself: its penalty (R is not positive semi-definite and has a zero diagonal, so picking one expert
+costs nothing: defect 8) and its learning rates, which decide how far the gate can travel at all
+(defect 10).
 
-Forced departures: the validation part is a fifth of the fit rows, stratified by outcome (patients are not known here),
-R comes from the other four fifths, and the C-index that selects a survival epoch knows times by their bin only.
+Forced departures: the validation part is a fifth of the fit rows, stratified by outcome (patients
+are not known here), R comes from the other four fifths, and the C-index that selects a survival
+epoch knows times by their bin only.
 """
 
 from collections.abc import Iterator, Sequence
@@ -74,17 +78,20 @@ QUIRKS: dict[str, tuple[str, ...]] = {
 }
 """Accidents of the released code that can be switched on, and the recipes that have them.
 
-``no_survival_gradient`` (defect 1): hazards are cut off from the gradient, so the survival gate learns from the penalty
-alone and prefers experts whose errors are unlike the others', skilled or not.
+``no_survival_gradient`` (defect 1): hazards are cut off from the gradient, so the survival gate
+learns from the penalty alone and prefers experts whose errors are unlike the others', skilled or
+not.
 
-``last_epoch`` (defect 2): the "best" state is an alias of the live one, so the last epoch is returned, up to
-``patience`` epochs after the best.
+``last_epoch`` (defect 2): the "best" state is an alias of the live one, so the last epoch is
+returned, up to ``patience`` epochs after the best.
 
-``unnormalised_mutation`` (defect 3): the loss is ``-z_y = sum_m w_m NLL_m``, linear in the weights; its minimum is one
-expert, and combining earns nothing. (Predictions are normalised here all the same.)
+``unnormalised_mutation`` (defect 3): the loss is ``-z_y = sum_m w_m NLL_m``, linear in the weights;
+its minimum is one expert, and combining earns nothing. (Predictions are normalised here all the
+same.)
 
-``dropped_rows`` (defect 9): the last partial batch is dropped, in training and in validation. Below 16 training rows
-nothing is trained and the weights stay uniform; below 16 validation rows every epoch scores 0, so the first one wins.
+``dropped_rows`` (defect 9): the last partial batch is dropped, in training and in validation. Below
+16 training rows nothing is trained and the weights stay uniform; below 16 validation rows every
+epoch scores 0, so the first one wins.
 """
 
 
@@ -111,7 +118,8 @@ def fit_published(
     """The published fit, stored as any ``LogitProd`` is.
 
     Args:
-        experts: Log-probabilities of the fit rows; for survival event distributions with their tail.
+        experts: Log-probabilities of the fit rows; for survival event distributions with their
+            tail.
         observed: Their observed sets.
         recipe: A key of ``RECIPES``.
         quirks: Keys of ``QUIRKS``.
@@ -137,7 +145,9 @@ def checked_recipe(recipe: str, quirks: Sequence[str]) -> PublishedRecipe:
         if quirk not in QUIRKS:
             raise InputError(f"quirk '{quirk}' is unknown; choose from {', '.join(QUIRKS)}")
         if recipe not in QUIRKS[quirk]:
-            raise InputError(f"quirk '{quirk}' belongs to the recipe {' or '.join(QUIRKS[quirk])}, not to '{recipe}'")
+            raise InputError(
+                f"quirk '{quirk}' belongs to the recipe {' or '.join(QUIRKS[quirk])}, not to '{recipe}'"
+            )
     return RECIPES[recipe]
 
 
@@ -150,7 +160,9 @@ def need_torch() -> Any:
     try:
         import torch
     except ImportError as error:
-        raise InputError("LogitProd(variant='published') needs torch: pip install 'pathfuse[torch]'") from error
+        raise InputError(
+            "LogitProd(variant='published') needs torch: pip install 'pathfuse[torch]'"
+        ) from error
     return torch
 
 
@@ -160,7 +172,9 @@ def learning_rate(recipe: PublishedRecipe, epoch: int) -> float:
     while since >= length:
         since -= length
         length *= GROWTH
-    return recipe.lowest_rate + (recipe.rate - recipe.lowest_rate) * (1 + cos(pi * since / length)) / 2
+    return (
+        recipe.lowest_rate + (recipe.rate - recipe.lowest_rate) * (1 + cos(pi * since / length)) / 2
+    )
 
 
 def published_features(experts: Experts) -> Features:
@@ -173,9 +187,12 @@ def published_features(experts: Experts) -> Features:
 
 
 def as_params(
-    gate: Float[np.ndarray, "gate expert feature"], bias: Float[np.ndarray, "gate expert"], n_outcomes: int
+    gate: Float[np.ndarray, "gate expert feature"],
+    bias: Float[np.ndarray, "gate expert"],
+    n_outcomes: int,
 ) -> Params:
-    """The gate in terms of ``gating.gate_features``: with two outcomes, the margin folded into the confidence.
+    """The gate in terms of ``gating.gate_features``: with two outcomes, the margin folded into the
+    confidence.
 
     ``a * confidence + c * margin = (a + 2 c) * confidence - c``, exactly, for absent experts too.
     """
@@ -234,7 +251,10 @@ def validation_part(observed: Observed, seed: int) -> tuple[Index, Index]:
 
 
 def bin_concordance(risk: PerSample, observed: Observed) -> float:
-    """Harrell's C with times known by their bin; NaN without a comparable pair. Higher risk, earlier event."""
+    """Harrell's C with times known by their bin; NaN without a comparable pair.
+
+    Higher risk, earlier event.
+    """
     first, event = (observed > 0).argmax(axis=1), had_event(observed)
     inside = observed[np.arange(len(observed)), first] < 1  # "half" censoring names the bin itself
     time = np.where(event | inside, first, first - 1)
@@ -272,7 +292,12 @@ class Part:
 
     def rows(self, index: Any) -> "Part":
         """Some of the rows."""
-        return Part(*(t[index] for t in (self.phi, self.log_prob, self.absent, self.log_observed, self.share)))
+        return Part(
+            *(
+                t[index]
+                for t in (self.phi, self.log_prob, self.absent, self.log_observed, self.share)
+            )
+        )
 
     def __len__(self) -> int:
         return len(self.phi)
@@ -283,7 +308,9 @@ class Gates:
 
     def __init__(self, n_gates: int, n_experts: int, n_features: int) -> None:
         torch = need_torch()
-        self.gate = torch.zeros(n_gates, n_experts, n_features, dtype=torch.float64, requires_grad=True)
+        self.gate = torch.zeros(
+            n_gates, n_experts, n_features, dtype=torch.float64, requires_grad=True
+        )
         self.bias = torch.zeros(n_gates, n_experts, dtype=torch.float64, requires_grad=True)
 
     def weights(self, part: Part) -> Tensor:
@@ -307,7 +334,10 @@ class Objective:
     """R."""
 
     def pooled(self, weights: Tensor, part: Part) -> Tensor:
-        """Fused log-probabilities, (sample, outcome); under ``unnormalised_mutation`` they do not sum to 1."""
+        """Fused log-probabilities, (sample, outcome).
+
+        Under ``unnormalised_mutation`` they do not sum to 1.
+        """
         scores = (weights * part.log_prob).sum(dim=2)
         return scores if "unnormalised_mutation" in self.quirks else scores.log_softmax(dim=1)
 
@@ -324,7 +354,10 @@ class Objective:
         return PENALTY * ((mean @ self.correlation) * mean).sum(dim=1).mean()
 
     def criterion(self, gates: Gates, part: Part, observed: Observed) -> float:
-        """What chooses the epoch, lower is better: the task loss, or minus the C-index; 0 for no rows, as published."""
+        """What chooses the epoch, lower is better: the task loss, or minus the C-index.
+
+        0 for no rows, as published.
+        """
         if not len(part):
             return 0.0
         with need_torch().no_grad():
@@ -365,12 +398,19 @@ def batches(part: Part, rng: np.random.Generator, drop: bool) -> Iterator[Part]:
 
 
 def train(
-    experts: Experts, observed: Observed, recipe: str, quirks: Sequence[str], seed: int, epochs: int | None = None
+    experts: Experts,
+    observed: Observed,
+    recipe: str,
+    quirks: Sequence[str],
+    seed: int,
+    epochs: int | None = None,
 ) -> Training:
     """The published training; see ``fit_published``."""
     chosen, torch = checked_recipe(recipe, quirks), need_torch()
     if experts.n_samples < MIN_ROWS:
-        raise InputError(f"the published recipe needs at least {MIN_ROWS} fit rows, not {experts.n_samples}")
+        raise InputError(
+            f"the published recipe needs at least {MIN_ROWS} fit rows, not {experts.n_samples}"
+        )
     _, m, k = experts.shape
     fit, held_out = validation_part(observed, seed)
     drop = "dropped_rows" in quirks
@@ -382,7 +422,9 @@ def train(
     correlation = loss_correlation(loss * training.share.numpy()[:, None], experts.present[fit])
     objective = Objective(chosen, frozenset(quirks), torch.from_numpy(correlation))
     gates = Gates(k if chosen.survival else 1, m, training.phi.shape[1])
-    adam = torch.optim.Adam([gates.gate, gates.bias], lr=chosen.rate, weight_decay=chosen.weight_decay)
+    adam = torch.optim.Adam(
+        [gates.gate, gates.bias], lr=chosen.rate, weight_decay=chosen.weight_decay
+    )
     rng, best, best_epoch, scores = np.random.default_rng(seed), gates.state(), 0, [np.inf]
     for epoch in range(1, 1 + (chosen.epochs if epochs is None else min(epochs, chosen.epochs))):
         adam.param_groups[0]["lr"] = learning_rate(chosen, epoch)

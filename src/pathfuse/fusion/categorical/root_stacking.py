@@ -1,7 +1,8 @@
 """Stacking that also reads root probabilities: a curve in place of a line.
 
-Log-probabilities tell shades of "almost impossible" apart, which says little; root probabilities tell shades of
-"perhaps" and "surely" apart. With both, the regression may trust an expert differently when it is sure.
+Log-probabilities tell shades of "almost impossible" apart, which says little; root probabilities
+tell shades of "perhaps" and "surely" apart. With both, the regression may trust an expert
+differently when it is sure.
 """
 
 import numpy as np
@@ -11,11 +12,14 @@ from pathfuse.fusion.categorical.imputation import Table
 from pathfuse.fusion.categorical.stacking import Stacking, by_expert, centred
 
 ROOT_CS = (0.001, 0.01, 0.1, 0.3, 1.0, 3.0)
-"""Candidate inverse penalties: coarser than those of ``Stacking``, since twice the columns take twice the time."""
+"""Candidate inverse penalties: coarser than those of ``Stacking``, since twice the columns take
+twice the time."""
 
 
 class RootStacking(Stacking):
-    """Ridge softmax regression on centred log-probabilities and root probabilities; otherwise as ``Stacking``.
+    """Ridge softmax regression on centred log-probabilities and root probabilities.
+
+    Otherwise as ``Stacking``.
 
     Examples:
         >>> import numpy as np
@@ -36,4 +40,6 @@ class RootStacking(Stacking):
 
     def features(self, experts: Experts) -> Table:
         """See ``Stacking``; twice as many columns."""
-        return by_expert(experts, np.concatenate([centred(experts), np.exp(experts.log_prob / 2)], axis=2))
+        return by_expert(
+            experts, np.concatenate([centred(experts), np.exp(experts.log_prob / 2)], axis=2)
+        )

@@ -1,4 +1,5 @@
-"""Stacking: a ridge softmax regression on all experts' log-probabilities (Wolpert 1992; Breiman 1996).
+"""Stacking: a ridge softmax regression on all experts' log-probabilities (Wolpert 1992; Breiman
+1996).
 
 The richest method: it may read one expert's confusion between two classes as evidence for a third.
 """
@@ -53,7 +54,9 @@ class Stacking(CategoricalMethod):
         """Inverse penalties."""
         return CS if self.C is None else (self.C,)
 
-    def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:
+    def fit_path(
+        self, experts: Experts, observed: Observed, settings: Sequence[float]
+    ) -> list[Params]:
         """See ``Method``."""
         raw = self.features(experts)
         imputer = GaussianImputer.fit(raw)
@@ -82,14 +85,18 @@ class Stacking(CategoricalMethod):
         imputer = GaussianImputer(params["imputer_mean"], params["imputer_covariance"])
         table = (imputer.fill(self.features(experts)) - params["mean"]) * params["scale"]
         add_flops(2 * len(table) * params["coefficients"].size)
-        return log_softmax(np.einsum("nd,dk->nk", table, params["coefficients"]) + params["intercept"])
+        return log_softmax(
+            np.einsum("nd,dk->nk", table, params["coefficients"]) + params["intercept"]
+        )
 
     def features(self, experts: Experts) -> Table:
         """Columns that the regression reads, grouped by expert, NaN where an expert is absent."""
         return by_expert(experts, centred(experts))
 
     def share(self, experts: Experts, params: Params) -> Weights:
-        """Size of each expert's coefficients, over the experts present: a summary, since stacking has no weights."""
+        """Size of each expert's coefficients, over the experts present: a summary, since stacking
+        has no weights.
+        """
         by_expert = params["coefficients"].reshape(experts.shape[1], -1)
         size = np.linalg.norm(by_expert, axis=1) + 1e-12
         shown = np.where(experts.present, size, 0.0)
@@ -104,7 +111,9 @@ def centred(experts: Experts) -> Float[np.ndarray, "sample expert outcome"]:
 def by_expert(experts: Experts, columns: Float[np.ndarray, "sample expert column"]) -> Table:
     """One column per expert and feature; NaN where the expert is absent."""
     n_samples, n_experts, n_columns = columns.shape
-    return np.where(experts.present[:, :, None], columns, np.nan).reshape(n_samples, n_experts * n_columns)
+    return np.where(experts.present[:, :, None], columns, np.nan).reshape(
+        n_samples, n_experts * n_columns
+    )
 
 
 class RidgeObjective:
@@ -117,8 +126,14 @@ class RidgeObjective:
         anchor: What pseudo-observations are drawn from (``fusion.categorical.anchor``).
     """
 
-    def __init__(self, table: Table, observed: Observed, penalty: float, anchor: ByOutcome | None = None) -> None:
-        self.table, self.penalty, self.n_outcomes = np.ascontiguousarray(table.T), penalty, observed.shape[1]
+    def __init__(
+        self, table: Table, observed: Observed, penalty: float, anchor: ByOutcome | None = None
+    ) -> None:
+        self.table, self.penalty, self.n_outcomes = (
+            np.ascontiguousarray(table.T),
+            penalty,
+            observed.shape[1],
+        )
         self.likelihood = SetLikelihood.of(observed, anchor, PRIOR_ROWS / len(table))
 
     @property
@@ -126,7 +141,9 @@ class RidgeObjective:
         """Operations of one value with its gradient, as ``pathfuse.costs`` counts them."""
         return 4 * self.table.size * self.n_outcomes
 
-    def __call__(self, theta: Float[np.ndarray, " parameter"]) -> tuple[float, Float[np.ndarray, " parameter"]]:
+    def __call__(
+        self, theta: Float[np.ndarray, " parameter"]
+    ) -> tuple[float, Float[np.ndarray, " parameter"]]:
         """Value and gradient."""
         matrix = theta.reshape(self.n_outcomes, -1)
         value, slope = self.likelihood(matrix[:, 1:] @ self.table + matrix[:, :1])
@@ -135,11 +152,17 @@ class RidgeObjective:
         gradient[:, 1:] += 2 * self.penalty * matrix[:, 1:]
         return value + self.penalty * float((matrix[:, 1:] ** 2).sum()), gradient.ravel()
 
-    def minimise(self, start: Float[np.ndarray, "outcome parameter"] | None) -> Float[np.ndarray, "outcome parameter"]:
+    def minimise(
+        self, start: Float[np.ndarray, "outcome parameter"] | None
+    ) -> Float[np.ndarray, "outcome parameter"]:
         """L-BFGS. Each row of the result is an outcome's intercept and its coefficients."""
         first = np.zeros((self.n_outcomes, len(self.table) + 1)) if start is None else start
         found = minimize(
-            self, first.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-7, "gtol": 1e-4}
+            self,
+            first.ravel(),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": 500, "ftol": 1e-7, "gtol": 1e-4},
         )
         add_flops(found.nfev * self.flops)
         return found.x.reshape(first.shape)

@@ -1,4 +1,5 @@
-"""The weighted product with constant weights and a free sharpness (logarithmic opinion pool; Genest 1986).
+"""The weighted product with constant weights and a free sharpness (logarithmic opinion pool; Genest
+1986).
 
 Convex weights can never sharpen, and independent evidence should: hence the sharpness
 (docs/design/fusion.md, section 2.2).
@@ -25,14 +26,16 @@ from pathfuse.fusion.works import GENEST_1984
 from pathfuse.types import LogProbs, Observed, Params, Weights
 
 RIDGES = (math.inf, 100.0, 10.0, 1.0)
-"""Candidate pulls towards equal weights, times 1/n. Infinite: equal weights, only the sharpness is fitted."""
+"""Candidate pulls towards equal weights, times 1/n. Infinite: equal weights, only the sharpness is
+fitted."""
 
 
 class StaticProduct(CategoricalMethod):
     """Constant weights on the simplex and one sharpness, shrunk towards the uniform product.
 
     Args:
-        ridge: Pull towards equal weights, in units of 1/n; None: chosen by inner cross-validation from ``RIDGES``.
+        ridge: Pull towards equal weights, in units of 1/n; None: chosen by inner cross-validation
+            from ``RIDGES``.
         seed: Seed of the inner folds.
         n_jobs: Processes for inner cross-validation (joblib).
 
@@ -53,7 +56,9 @@ class StaticProduct(CategoricalMethod):
     references = (GENEST_1984,)
     open_end = False  # the weakest pull is that of one row: hardly any
 
-    def __init__(self, ridge: float | None = None, seed: int = 0, n_jobs: int | None = None) -> None:
+    def __init__(
+        self, ridge: float | None = None, seed: int = 0, n_jobs: int | None = None
+    ) -> None:
         super().__init__(seed, n_jobs)
         self.ridge = ridge
 
@@ -61,7 +66,9 @@ class StaticProduct(CategoricalMethod):
         """Ridges in units of 1/n."""
         return RIDGES if self.ridge is None else (self.ridge,)
 
-    def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:
+    def fit_path(
+        self, experts: Experts, observed: Observed, settings: Sequence[float]
+    ) -> list[Params]:
         """See ``Method``."""
         product, path = equal_product(experts.shape[1]), []
         for ridge in settings:
@@ -71,7 +78,9 @@ class StaticProduct(CategoricalMethod):
 
     def pool(self, experts: Experts, params: Params) -> LogProbs:
         """See ``Method``."""
-        return weighted_product(experts, self.share(experts, params), float(np.exp(params["log_sharpness"])))
+        return weighted_product(
+            experts, self.share(experts, params), float(np.exp(params["log_sharpness"]))
+        )
 
     def share(self, experts: Experts, params: Params) -> Weights:
         """Constant, renormalised over the experts present."""
@@ -82,11 +91,18 @@ class StaticProduct(CategoricalMethod):
         """Less shrinkage, then the best expert alone: it is in the family."""
         for ridge in (r for r in (*RIDGES, 0.0) if r < self.setting_):
             yield f"ridge {ridge:g}/n", self.fit_path(experts, observed, [ridge])[0]
-        yield "best_expert", {"bias": one_hot_bias(experts, observed), "log_sharpness": np.array(0.0)}
+        yield (
+            "best_expert",
+            {"bias": one_hot_bias(experts, observed), "log_sharpness": np.array(0.0)},
+        )
 
 
 def fit_static(
-    experts: Experts, observed: Observed, ridge: float, start: Product, prior_rows: float = PRIOR_ROWS
+    experts: Experts,
+    observed: Observed,
+    ridge: float,
+    start: Product,
+    prior_rows: float = PRIOR_ROWS,
 ) -> Product:
     """Constant weights and sharpness at one ridge (in units of 1/n)."""
     return static_objective(experts, observed, ridge, prior_rows=prior_rows).minimise(start)
@@ -99,12 +115,21 @@ def static_objective(
     likelihood: Likelihood | None = None,
     prior_rows: float = PRIOR_ROWS,
 ) -> ProductObjective:
-    """The objective of constant weights; at an infinite ridge only the sharpness moves, held by the prior alone."""
+    """The objective of constant weights.
+
+    At an infinite ridge only the sharpness moves, held by the prior alone.
+    """
     only_sharpness = math.isinf(ridge)
     pull = 0.0 if only_sharpness else ridge / experts.n_samples
     phi = no_features(experts.n_samples)
     return ProductObjective(
-        experts, observed, phi, ridge=pull, equal=only_sharpness, likelihood=likelihood, prior_rows=prior_rows
+        experts,
+        observed,
+        phi,
+        ridge=pull,
+        equal=only_sharpness,
+        likelihood=likelihood,
+        prior_rows=prior_rows,
     )
 
 

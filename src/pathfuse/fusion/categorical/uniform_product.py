@@ -1,6 +1,7 @@
 """The product of experts with equal weights: nothing is fitted.
 
-Never worse than the average expert, sample by sample (weighted AM-GM; Wood et al., arXiv 2301.03962).
+Never worse than the average expert, sample by sample (weighted AM-GM; Wood et al., arXiv
+2301.03962).
 """
 
 from collections.abc import Sequence
@@ -30,7 +31,9 @@ class UniformProduct(CategoricalMethod):
     references = (GENEST_1984,)
     fits = False
 
-    def fit_path(self, experts: Experts, observed: Observed, settings: Sequence[float]) -> list[Params]:
+    def fit_path(
+        self, experts: Experts, observed: Observed, settings: Sequence[float]
+    ) -> list[Params]:
         """See ``Method``."""
         return [{} for _ in settings]
 

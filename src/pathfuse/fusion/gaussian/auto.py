@@ -15,7 +15,9 @@ from pathfuse.types import Params
 
 
 class GaussianAuto(Council[GaussianExperts]):
-    """Product of the methods' Gaussians, weighed on their held-out predictions; one sharpness for all targets.
+    """Product of the methods' Gaussians, weighed on their held-out predictions.
+
+    One sharpness for all targets.
 
     Args:
         endpoint: Whose methods vote.
@@ -25,7 +27,9 @@ class GaussianAuto(Council[GaussianExperts]):
 
     family = GAUSSIAN
 
-    def __init__(self, endpoint: str = "regression", seed: int = 0, n_jobs: int | None = None) -> None:
+    def __init__(
+        self, endpoint: str = "regression", seed: int = 0, n_jobs: int | None = None
+    ) -> None:
         super().__init__(endpoint, seed, n_jobs)
 
     @classmethod
@@ -37,7 +41,9 @@ class GaussianAuto(Council[GaussianExperts]):
     def stacked(cls, predictions: Sequence[Prediction]) -> GaussianExperts:
         """See ``Council``."""
         parts = [as_moments(predicted) for predicted in predictions]
-        return GaussianExperts(np.stack([p.mean for p in parts], axis=1), np.stack([p.variance for p in parts], axis=1))
+        return GaussianExperts(
+            np.stack([p.mean for p in parts], axis=1), np.stack([p.variance for p in parts], axis=1)
+        )
 
     @classmethod
     def weigh_members(cls, held_out: Sequence[np.ndarray], truth: Targets, seed: int) -> Params:
@@ -45,7 +51,9 @@ class GaussianAuto(Council[GaussianExperts]):
         repeats = len(held_out[0])
         experts = cls.stacked([predicted.reshape(-1, predicted.shape[2]) for predicted in held_out])
         cells = Cells.of(experts, np.concatenate([truth] * repeats), nothing_seen(experts), seed)
-        product = GaussianObjective(cells, ridge=1 / len(truth)).minimise(equal_product(len(held_out)))
+        product = GaussianObjective(cells, ridge=1 / len(truth)).minimise(
+            equal_product(len(held_out))
+        )
         return {"bias": product.bias, "sharpness": np.exp(np.array(product.log_sharpness))}
 
     @classmethod

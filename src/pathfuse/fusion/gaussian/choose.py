@@ -16,5 +16,7 @@ class GaussianChoose(Choice[GaussianExperts]):
 
     family = GAUSSIAN
 
-    def __init__(self, endpoint: str = "regression", seed: int = 0, n_jobs: int | None = None) -> None:
+    def __init__(
+        self, endpoint: str = "regression", seed: int = 0, n_jobs: int | None = None
+    ) -> None:
         super().__init__(endpoint, seed, n_jobs)

@@ -1,4 +1,6 @@
-"""Weights from the shrunk covariance of the experts' errors (Bates & Granger 1969; Ledoit & Wolf 2004)."""
+"""Weights from the shrunk covariance of the experts' errors (Bates & Granger 1969; Ledoit & Wolf
+2004).
+"""
 
 import numpy as np
 from jaxtyping import Float
@@ -32,7 +34,10 @@ Square = Float[np.ndarray, "expert expert"]
 
 
 class GaussianCovarianceProduct(GaussianMethod):
-    """``weights proportional to S^-1 1``, without negative ones; the variance is that of the weighted error."""
+    """``weights proportional to S^-1 1``, without negative ones.
+
+    The variance is that of the weighted error.
+    """
 
     name = "covariance_product"
     summary = "a product with weights from the covariance of the experts' errors"
@@ -43,7 +48,8 @@ class GaussianCovarianceProduct(GaussianMethod):
         errors = y[:, None] - experts.mean
         _, n_experts, n_targets = errors.shape
         covariance = np.empty((n_targets, n_experts, n_experts))
-        # The moments and the spread of their shrinkage, then the weights; solving again without an expert is left out.
+        # The moments and the spread of their shrinkage, then the weights; solving again without an
+        # expert is left out.
         add_flops(n_targets * (4 * len(errors) * n_experts**2 + solve_flops(n_experts, 1)))
         for g in range(n_targets):
             covariance[g] = error_covariance(errors[:, :, g])
@@ -60,7 +66,10 @@ class GaussianCovarianceProduct(GaussianMethod):
         return Gaussian(np.where(predicted, mean, np.nan), np.where(predicted, variance, np.nan))
 
     def share_cells(self, experts: GaussianExperts, params: Params) -> Moments:
-        """Constant per target, renormalised over the experts present; equal if those have no weight."""
+        """Constant per target, renormalised over the experts present.
+
+        Equal if those have no weight.
+        """
         shown = np.where(experts.present, params["weights"] + 1e-9, 0.0)
         return shown / np.maximum(shown.sum(axis=1, keepdims=True), 1e-300)
 
@@ -72,11 +81,15 @@ def error_covariance(errors: Float[np.ndarray, "sample expert"]) -> Square:
     count = known[kept].sum(axis=1, keepdims=True)
     mean = np.where(known[kept], errors[kept], 0.0).sum(axis=1, keepdims=True) / count
     filled = np.where(known[kept], errors[kept], mean)
-    return np.asarray(ledoit_wolf(filled, assume_centered=True)[0]) + 1e-12 * np.eye(errors.shape[1])
+    return np.asarray(ledoit_wolf(filled, assume_centered=True)[0]) + 1e-12 * np.eye(
+        errors.shape[1]
+    )
 
 
 def minimum_variance(covariance: Square) -> Float[np.ndarray, " expert"]:
-    """Non-negative weights that sum to 1: experts with a negative weight leave, the most negative first."""
+    """Non-negative weights that sum to 1: experts with a negative weight leave, the most negative
+    first.
+    """
     kept = np.arange(len(covariance))
     while True:
         solved = np.linalg.solve(covariance[np.ix_(kept, kept)], np.ones(len(kept)))

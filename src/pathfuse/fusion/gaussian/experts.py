@@ -57,12 +57,16 @@ class GaussianExperts:
     def only(self, index: np.ndarray, shown: Bool[np.ndarray, "row expert"]) -> "GaussianExperts":
         """Some of the samples, with all experts hidden that are not shown."""
         gone = np.logical_not(shown)[:, :, None]
-        return GaussianExperts(np.where(gone, np.nan, self.mean[index]), np.where(gone, np.nan, self.variance[index]))
+        return GaussianExperts(
+            np.where(gone, np.nan, self.mean[index]), np.where(gone, np.nan, self.variance[index])
+        )
 
     @classmethod
     def joined(cls, parts: "Sequence[GaussianExperts]") -> "GaussianExperts":
         """Samples of several tables of the same experts, one after the other."""
-        return cls(np.concatenate([p.mean for p in parts]), np.concatenate([p.variance for p in parts]))
+        return cls(
+            np.concatenate([p.mean for p in parts]), np.concatenate([p.variance for p in parts])
+        )
 
     def targets(self, index: np.ndarray) -> "GaussianExperts":
         """The same experts on some of the targets."""
@@ -93,7 +97,10 @@ def as_moments(flat: Float[np.ndarray, "sample column"]) -> Gaussian:
 
 
 def residual_variance(experts: GaussianExperts, y: Targets) -> Float[np.ndarray, "expert target"]:
-    """Mean squared residual of each expert and target over the rows given; the target's own variance without any."""
+    """Mean squared residual of each expert and target over the rows given.
+
+    The target's own variance without any.
+    """
     squares = (y[:, None] - experts.mean) ** 2
     known = ~np.isnan(squares)
     count = known.sum(axis=0)
@@ -103,8 +110,13 @@ def residual_variance(experts: GaussianExperts, y: Targets) -> Float[np.ndarray,
 
 
 def nll(prediction: Gaussian, y: Targets) -> Targets:
-    """Gaussian negative log-likelihood of each cell, in nats; NaN where the truth or the prediction is blank."""
-    return 0.5 * (np.log(2 * np.pi * prediction.variance) + (y - prediction.mean) ** 2 / prediction.variance)
+    """Gaussian negative log-likelihood of each cell, in nats.
+
+    NaN where the truth or the prediction is blank.
+    """
+    return 0.5 * (
+        np.log(2 * np.pi * prediction.variance) + (y - prediction.mean) ** 2 / prediction.variance
+    )
 
 
 def mean_nll(prediction: Gaussian, y: Targets) -> float:
@@ -112,7 +124,11 @@ def mean_nll(prediction: Gaussian, y: Targets) -> float:
     return float(np.nanmean(nll(prediction, y)))
 
 
-def pool(experts: GaussianExperts, weights: Moments, sharpness: Float[np.ndarray, " target"] | float = 1.0) -> Gaussian:
+def pool(
+    experts: GaussianExperts,
+    weights: Moments,
+    sharpness: Float[np.ndarray, " target"] | float = 1.0,
+) -> Gaussian:
     """Product of Gaussians raised to weights: precisions add, means are averaged by precision.
 
     Args:
@@ -122,18 +138,27 @@ def pool(experts: GaussianExperts, weights: Moments, sharpness: Float[np.ndarray
     """
     total, mean = np.zeros((2, *weights[:, 0].shape))
     add_flops(4 * weights.size)
-    for m in range(weights.shape[1]):  # one expert at a time: few passes over large tables, little memory
+    for m in range(
+        weights.shape[1]
+    ):  # one expert at a time: few passes over large tables, little memory
         present = ~np.isnan(experts.mean[:, m])
-        precision = np.where(present, weights[:, m] / np.where(present, experts.variance[:, m], 1.0), 0.0)
+        precision = np.where(
+            present, weights[:, m] / np.where(present, experts.variance[:, m], 1.0), 0.0
+        )
         total += precision
         mean += precision * np.where(present, experts.mean[:, m], 0.0)
     predicted = total > 0
     safe = np.where(predicted, total, 1.0)
-    return Gaussian(np.where(predicted, mean / safe, np.nan), np.where(predicted, 1 / (sharpness * safe), np.nan))
+    return Gaussian(
+        np.where(predicted, mean / safe, np.nan),
+        np.where(predicted, 1 / (sharpness * safe), np.nan),
+    )
 
 
 def sharpness_of(prediction: Gaussian, y: Targets) -> Float[np.ndarray, " target"]:
-    """Per target the factor on the precision that maximises the likelihood, shrunk towards 1 by a few rows."""
+    """Per target the factor on the precision that maximises the likelihood, shrunk towards 1 by a
+    few rows.
+    """
     ratio = (y - prediction.mean) ** 2 / prediction.variance
     known = ~np.isnan(ratio)
     total = np.where(known, ratio, 0.0).sum(axis=0)

@@ -21,11 +21,15 @@ from pathfuse.fusion.presence import View
 from pathfuse.types import Params
 
 MAX_TARGETS = 50
-"""Settings and council weights are shared by all targets, and chosen on at most so many of them, evenly spaced."""
+"""Settings and council weights are shared by all targets, and chosen on at most so many of them,
+evenly spaced."""
 
 
 class GaussianFamily(Family[GaussianExperts]):
-    """Predictions are means, then variances (sample, 2 G); truths are values (sample, G), NaN where blank."""
+    """Predictions are means, then variances (sample, 2 G).
+
+    Truths are values (sample, G), NaN where blank.
+    """
 
     name = "gaussian"
     endpoints = ("regression",)
@@ -34,7 +38,9 @@ class GaussianFamily(Family[GaussianExperts]):
         """See ``Family``; over the cells that have both a truth and a prediction."""
         return mean_nll(as_moments(predicted), truth)
 
-    def chain_scores(self, experts: GaussianExperts, truth: Targets) -> Float[np.ndarray, " expert"]:
+    def chain_scores(
+        self, experts: GaussianExperts, truth: Targets
+    ) -> Float[np.ndarray, " expert"]:
         """See ``Family``; an expert without variances has those of its residuals."""
         return chain_nll(experts.with_variance(residual_variance(experts, truth)), truth)
 
@@ -64,7 +70,9 @@ class GaussianFamily(Family[GaussianExperts]):
             pairs.append(fit_pair(as_moments(predicted), even, truth[view.rows]))
         return pairs
 
-    def corrected(self, predicted: Prediction, experts: GaussianExperts, presence: Params) -> Prediction:
+    def corrected(
+        self, predicted: Prediction, experts: GaussianExperts, presence: Params
+    ) -> Prediction:
         """See ``Family``; the experts have variances wherever present."""
         if not len(presence.get("group", ())):
             return predicted

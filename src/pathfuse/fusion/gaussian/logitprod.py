@@ -1,10 +1,19 @@
-"""LogitProd for continuous targets: the gate reads each expert's stated doubt and its distance from the consensus."""
+"""LogitProd for continuous targets: the gate reads each expert's stated doubt and its distance from
+the consensus.
+"""
 
 from typing import ClassVar
 
 import numpy as np
 
-from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets, pool, sharpness_of
+from pathfuse.fusion.gaussian.experts import (
+    Gaussian,
+    GaussianExperts,
+    Moments,
+    Targets,
+    pool,
+    sharpness_of,
+)
 from pathfuse.fusion.gaussian.method import GaussianProduct
 from pathfuse.fusion.gaussian.product import Cells, GaussianObjective, gate_input, gaussian_weights
 from pathfuse.fusion.product import Product, equal_product

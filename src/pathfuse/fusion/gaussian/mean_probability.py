@@ -1,9 +1,17 @@
-"""The equal mixture of the experts' Gaussians, by its moments: mean of means, variance within plus between."""
+"""The equal mixture of the experts' Gaussians, by its moments: mean of means, variance within plus
+between.
+"""
 
 import numpy as np
 
 from pathfuse.costs import add_flops
-from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets, equal_share
+from pathfuse.fusion.gaussian.experts import (
+    Gaussian,
+    GaussianExperts,
+    Moments,
+    Targets,
+    equal_share,
+)
 from pathfuse.fusion.gaussian.method import GaussianMethod
 from pathfuse.types import Params
 
@@ -28,7 +36,9 @@ class GaussianMean(GaussianMethod):
         within = (share * np.where(present, experts.variance, 0.0)).sum(axis=1)
         between = (share * (means - mean[:, None]) ** 2).sum(axis=1)
         predicted = present.any(axis=1)
-        return Gaussian(np.where(predicted, mean, np.nan), np.where(predicted, within + between, np.nan))
+        return Gaussian(
+            np.where(predicted, mean, np.nan), np.where(predicted, within + between, np.nan)
+        )
 
     def share_cells(self, experts: GaussianExperts, params: Params) -> Moments:
         """Equal."""

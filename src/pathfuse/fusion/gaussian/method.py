@@ -7,7 +7,13 @@ from typing import ClassVar
 import numpy as np
 
 from pathfuse.fusion.gaussian.chains import best_first
-from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets, residual_variance
+from pathfuse.fusion.gaussian.experts import (
+    Gaussian,
+    GaussianExperts,
+    Moments,
+    Targets,
+    residual_variance,
+)
 from pathfuse.fusion.gaussian.family import GAUSSIAN
 from pathfuse.fusion.method import Method
 from pathfuse.types import Params, Weights
@@ -17,7 +23,10 @@ RESIDUAL = "residual_variance"
 
 
 class GaussianMethod(Method[GaussianExperts]):
-    """A method that sees experts with variances; those that an expert does not give are those of its residuals."""
+    """A method that sees experts with variances.
+
+    Those that an expert does not give are those of its residuals.
+    """
 
     family = GAUSSIAN
     settings: ClassVar[tuple[float, ...]] = (0.0,)
@@ -39,11 +48,15 @@ class GaussianMethod(Method[GaussianExperts]):
         """See ``Method``."""
         return self.settings
 
-    def fit_path(self, experts: GaussianExperts, truth: Targets, settings: Sequence[float]) -> list[Params]:
+    def fit_path(
+        self, experts: GaussianExperts, truth: Targets, settings: Sequence[float]
+    ) -> list[Params]:
         """See ``Method``; the variances are estimated on the same rows."""
         residual = residual_variance(experts, truth)
         filled = experts.with_variance(residual)
-        return [{**self.fit_cells(filled, truth, setting), RESIDUAL: residual} for setting in settings]
+        return [
+            {**self.fit_cells(filled, truth, setting), RESIDUAL: residual} for setting in settings
+        ]
 
     def fit_last(self, experts: GaussianExperts, truth: Targets, path: Sequence[float]) -> Params:
         """See ``Method``; no fit starts from another."""
@@ -78,7 +91,9 @@ def _over_targets(cells: Moments, experts: GaussianExperts) -> Weights:
 
 
 class GaussianProduct(GaussianMethod):
-    """A weighted product with a bias per expert: it can be the best expert alone, and falls back on that."""
+    """A weighted product with a bias per expert: it can be the best expert alone, and falls back on
+    that.
+    """
 
     def safeguards(self, experts: GaussianExperts, truth: Targets) -> Iterable[tuple[str, Params]]:
         """Less shrinkage, then the best expert alone: it is in the family."""
@@ -86,7 +101,9 @@ class GaussianProduct(GaussianMethod):
             yield f"setting {setting:g}", self.fit_path(experts, truth, [setting])[0]
         order = best_first(self.completed(experts, self.params_), truth)
         bias = np.empty(len(order))
-        bias[order] = -1000.0 * np.arange(len(order))  # so far apart that the softmax is exactly one expert
+        bias[order] = -1000.0 * np.arange(
+            len(order)
+        )  # so far apart that the softmax is exactly one expert
         alone = {"bias": bias, "sharpness": np.ones(truth.shape[1])}
         if "gate" in self.params_:
             alone["gate"] = np.zeros_like(self.params_["gate"])

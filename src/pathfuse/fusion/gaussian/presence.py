@@ -2,7 +2,8 @@
 
     precision = a_S / v_S + b_S / u_S,     and the mean weighed by the two terms
 
-with v_S the variance that the method states and u_S that of the equal product of the experts present.
+with v_S the variance that the method states and u_S that of the equal product of the experts
+present.
 """
 
 import numpy as np
@@ -31,18 +32,24 @@ def fit_pair(predicted: Gaussian, even: Gaussian, y: Targets) -> tuple[float, fl
         total = np.maximum(theta @ precision, 1e-300)
         middle = (theta @ (precision * mean)) / total
         residual = truth - middle
-        loss = 0.5 * (total * residual**2 - np.log(total)) + pull * 0.5 * (total / stated - np.log(total))
+        loss = 0.5 * (total * residual**2 - np.log(total)) + pull * 0.5 * (
+            total / stated - np.log(total)
+        )
         slope = 0.5 * (residual**2 - 1 / total) + pull * 0.5 * (1 / stated - 1 / total)
         gradient = precision * (slope - residual * (mean - middle))
         return float(loss.mean()), gradient.mean(axis=1)
 
-    found = minimize(value, np.array([0.5, 0.5]), jac=True, method="L-BFGS-B", bounds=[(0, None), (1e-6, None)])
+    found = minimize(
+        value, np.array([0.5, 0.5]), jac=True, method="L-BFGS-B", bounds=[(0, None), (1e-6, None)]
+    )
     add_flops(12 * mean.size * found.nfev)
     return float(found.x[0]), float(found.x[1])
 
 
 def corrected_gaussian(predicted: Gaussian, experts: GaussianExperts, params: Params) -> Gaussian:
-    """The predictions of samples that lack an expert, as sure as the others deserve; the rest as they are.
+    """The predictions of samples that lack an expert, as sure as the others deserve.
+
+    The rest as they are.
 
     Args:
         predicted: Of the method as it is.

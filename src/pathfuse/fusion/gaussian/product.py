@@ -1,7 +1,10 @@
-"""The weighted product of Gaussians with a gate: cells (sample, target) share the weights' parameters.
+"""The weighted product of Gaussians with a gate: cells (sample, target) share the weights'
+parameters.
 
-``precision = s * sum_m w_m / v_m``, precision-weighted mean, ``w = softmax(b + A phi)`` over the experts present.
-Sharing over targets is what lets a thousand genes be fused: an expert that is good at one is mostly good at others.
+``precision = s * sum_m w_m / v_m``, precision-weighted mean, ``w = softmax(b + A phi)`` over the
+experts present.
+Sharing over targets is what lets a thousand genes be fused: an expert that is good at one is mostly
+good at others.
 """
 
 from dataclasses import dataclass
@@ -33,7 +36,10 @@ class Cells:
 
     @classmethod
     def of(cls, experts: GaussianExperts, y: Targets, phi: GateInput, seed: int) -> "Cells":
-        """The cells with a truth and an expert, thinned by target; targets are scaled to unit variance."""
+        """The cells with a truth and an expert, thinned by target.
+
+        Targets are scaled to unit variance.
+        """
         present = experts.present
         n, g = sampled_cells(~np.isnan(y) & present.any(axis=1), seed)
         scale = np.nanstd(y, axis=0)[g] + 1e-12
@@ -46,7 +52,10 @@ class Cells:
 def sampled_cells(
     known: Bool[np.ndarray, "sample target"], seed: int
 ) -> tuple[Int[np.ndarray, " cell"], Int[np.ndarray, " cell"]]:
-    """Rows and targets of known cells; where there are more than ``MAX_CELLS``, equally many random rows per target."""
+    """Rows and targets of known cells.
+
+    Where there are more than ``MAX_CELLS``, equally many random rows per target.
+    """
     if known.sum() <= MAX_CELLS:
         rows, targets = np.nonzero(known)
         return rows, targets
@@ -78,7 +87,9 @@ class GaussianObjective:
         """Operations of one value with its gradient, as ``pathfuse.costs`` counts them."""
         return self.cells.mean.size * (4 * len(self.cells.phi) + 6)
 
-    def __call__(self, theta: Float[np.ndarray, " parameter"]) -> tuple[float, Float[np.ndarray, " parameter"]]:
+    def __call__(
+        self, theta: Float[np.ndarray, " parameter"]
+    ) -> tuple[float, Float[np.ndarray, " parameter"]]:
         """Value and gradient."""
         product, c = self.unpack(theta), self.cells
         scores = product.gate @ c.phi + product.bias[:, None] + c.absent
@@ -90,7 +101,9 @@ class GaussianObjective:
         residual = c.y - mean
         precision = sharpness * total
         loss = 0.5 * (np.log(2 * np.pi) - np.log(precision) + precision * residual**2)
-        value = float(loss.mean()) + self.ridge * float(product.bias @ product.bias + product.log_sharpness**2)
+        value = float(loss.mean()) + self.ridge * float(
+            product.bias @ product.bias + product.log_sharpness**2
+        )
         value += self.rho * float((product.gate**2).sum())
         pull = 0.5 * (residual**2 - 1 / precision) - residual * (c.mean - mean)
         weight_slope = sharpness * c.precision * pull
@@ -98,7 +111,10 @@ class GaussianObjective:
         return value, np.concatenate(
             [
                 score_slope.sum(axis=1) + 2 * self.ridge * product.bias,
-                [0.5 * float((precision * residual**2 - 1).mean()) + 2 * self.ridge * product.log_sharpness],
+                [
+                    0.5 * float((precision * residual**2 - 1).mean())
+                    + 2 * self.ridge * product.log_sharpness
+                ],
                 (score_slope @ c.phi.T + 2 * self.rho * product.gate).ravel(),
             ]
         )
@@ -106,13 +122,20 @@ class GaussianObjective:
     def minimise(self, start: Product) -> Product:
         """L-BFGS from a given start."""
         first = np.concatenate([start.bias, [start.log_sharpness], start.gate.ravel()])
-        found = minimize(self, first, jac=True, method="L-BFGS-B", options={"maxiter": 300, "ftol": 1e-8, "gtol": 1e-5})
+        found = minimize(
+            self,
+            first,
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": 300, "ftol": 1e-8, "gtol": 1e-5},
+        )
         add_flops(found.nfev * self.flops)
         return self.unpack(found.x)
 
 
 def gate_input(experts: GaussianExperts) -> GateInput:
-    """What the gate sees of each cell: per expert its log sd against the others' and its distance from their consensus.
+    """What the gate sees of each cell: per expert its log sd against the others' and its distance
+    from their consensus.
 
     Then the disagreement of the means, in units of the mean sd. 0 for absent experts.
     """
@@ -120,12 +143,17 @@ def gate_input(experts: GaussianExperts) -> GateInput:
     count = np.maximum(present.sum(axis=1), 1)
     n, m, g = experts.mean.shape
     log_sd = np.where(present, 0.5 * np.log(np.where(present, experts.variance, 1.0)), 0.0)
-    typical, consensus = log_sd.sum(axis=1) / count, np.where(present, experts.mean, 0.0).sum(axis=1) / count
+    typical, consensus = (
+        log_sd.sum(axis=1) / count,
+        np.where(present, experts.mean, 0.0).sum(axis=1) / count,
+    )
     features, unit = np.zeros((2 * m + 1, n, g)), np.exp(typical)
     spread = np.zeros((n, g))
     for j in range(m):
         here = present[:, j]
-        distance = np.where(here, np.abs(np.where(here, experts.mean[:, j], 0.0) - consensus), 0.0) / unit
+        distance = (
+            np.where(here, np.abs(np.where(here, experts.mean[:, j], 0.0) - consensus), 0.0) / unit
+        )
         features[j] = np.where(here, log_sd[:, j] - typical, 0.0)
         features[m + j] = np.log1p(distance)
         spread += distance / m
@@ -143,7 +171,9 @@ def gaussian_weights(product: Product, phi: GateInput, experts: GaussianExperts)
     """Softmax weights of each cell; 0 where absent."""
     scores = np.empty(experts.mean.shape)
     add_flops(2 * scores.size * len(phi))
-    for m, bias in enumerate(product.bias):  # feature by feature: a cell's bits do not depend on its neighbours
+    for m, bias in enumerate(
+        product.bias
+    ):  # feature by feature: a cell's bits do not depend on its neighbours
         scores[:, m] = bias
         for weight, feature in zip(product.gate[m], phi, strict=True):
             scores[:, m] += weight * feature

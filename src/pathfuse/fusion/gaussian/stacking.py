@@ -1,11 +1,19 @@
-"""Stacking for continuous targets: ridge regression on the experts' means, shrunk towards their plain average."""
+"""Stacking for continuous targets: ridge regression on the experts' means, shrunk towards their
+plain average.
+"""
 
 from typing import ClassVar
 
 import numpy as np
 
 from pathfuse.costs import add_flops, solve_flops
-from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets, equal_share
+from pathfuse.fusion.gaussian.experts import (
+    Gaussian,
+    GaussianExperts,
+    Moments,
+    Targets,
+    equal_share,
+)
 from pathfuse.fusion.gaussian.method import GaussianMethod
 from pathfuse.fusion.works import WOLPERT_1992
 from pathfuse.types import Params
@@ -38,17 +46,28 @@ class GaussianStacking(GaussianMethod):
         error = np.where(known, y - centre_y - (design * slope).sum(axis=1), 0.0)
         variance = (error**2).sum(axis=0) / np.maximum(count - n_experts - 1, 1)
         floor = 1e-9 * (np.nanvar(y, axis=0) + 1e-12)
-        return {"slope": slope, "centre": centre, "centre_y": centre_y, "variance": np.maximum(variance, floor)}
+        return {
+            "slope": slope,
+            "centre": centre,
+            "centre_y": centre_y,
+            "variance": np.maximum(variance, floor),
+        }
 
     def pool_cells(self, experts: GaussianExperts, params: Params) -> Gaussian:
         """See ``GaussianMethod``."""
         add_flops(2 * experts.mean.size)
-        mean = params["centre_y"] + ((_filled(experts) - params["centre"]) * params["slope"]).sum(axis=1)
+        mean = params["centre_y"] + ((_filled(experts) - params["centre"]) * params["slope"]).sum(
+            axis=1
+        )
         predicted = experts.present.any(axis=1)
-        return Gaussian(np.where(predicted, mean, np.nan), np.where(predicted, params["variance"], np.nan))
+        return Gaussian(
+            np.where(predicted, mean, np.nan), np.where(predicted, params["variance"], np.nan)
+        )
 
     def share_cells(self, experts: GaussianExperts, params: Params) -> Moments:
-        """Size of the experts' coefficients, over those present: a summary, since stacking has no weights."""
+        """Size of the experts' coefficients, over those present: a summary, since stacking has no
+        weights.
+        """
         shown = np.where(experts.present, np.abs(params["slope"]) + 1e-12, 0.0)
         return shown / np.maximum(shown.sum(axis=1, keepdims=True), 1e-300)
 

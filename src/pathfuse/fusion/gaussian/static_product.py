@@ -1,12 +1,26 @@
-"""The product of Gaussians with constant weights, shared by all targets, and a sharpness per target."""
+"""The product of Gaussians with constant weights, shared by all targets, and a sharpness per
+target.
+"""
 
 from typing import ClassVar
 
 import numpy as np
 
-from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets, pool, sharpness_of
+from pathfuse.fusion.gaussian.experts import (
+    Gaussian,
+    GaussianExperts,
+    Moments,
+    Targets,
+    pool,
+    sharpness_of,
+)
 from pathfuse.fusion.gaussian.method import GaussianProduct
-from pathfuse.fusion.gaussian.product import Cells, GaussianObjective, gaussian_weights, nothing_seen
+from pathfuse.fusion.gaussian.product import (
+    Cells,
+    GaussianObjective,
+    gaussian_weights,
+    nothing_seen,
+)
 from pathfuse.fusion.product import Product, equal_product
 from pathfuse.fusion.works import GENEST_1984
 from pathfuse.types import Params
@@ -16,7 +30,9 @@ class GaussianStaticProduct(GaussianProduct):
     """Weights shrunk towards equal; settings are ridges in units of 1/n."""
 
     name = "static_product"
-    summary = "the product of the experts' normal distributions with constant weights and a sharpness"
+    summary = (
+        "the product of the experts' normal distributions with constant weights and a sharpness"
+    )
     references = (GENEST_1984,)
     open_end = False  # the weakest pull is that of one row: hardly any
     settings: ClassVar[tuple[float, ...]] = (100.0, 10.0, 1.0)
@@ -24,7 +40,9 @@ class GaussianStaticProduct(GaussianProduct):
     def fit_cells(self, experts: GaussianExperts, y: Targets, setting: float) -> Params:
         """See ``GaussianMethod``."""
         cells = Cells.of(experts, y, nothing_seen(experts), self.seed)
-        product = GaussianObjective(cells, ridge=setting / len(y)).minimise(equal_product(experts.mean.shape[1]))
+        product = GaussianObjective(cells, ridge=setting / len(y)).minimise(
+            equal_product(experts.mean.shape[1])
+        )
         share = gaussian_weights(product, nothing_seen(experts), experts)
         return {"bias": product.bias, "sharpness": sharpness_of(pool(experts, share), y)}
 
@@ -35,4 +53,6 @@ class GaussianStaticProduct(GaussianProduct):
     def share_cells(self, experts: GaussianExperts, params: Params) -> Moments:
         """Constant, renormalised over the experts present."""
         bias = params["bias"]
-        return gaussian_weights(Product(bias, 0.0, np.zeros((len(bias), 0))), nothing_seen(experts), experts)
+        return gaussian_weights(
+            Product(bias, 0.0, np.zeros((len(bias), 0))), nothing_seen(experts), experts
+        )

@@ -1,6 +1,15 @@
-"""The product of the experts' Gaussians with equal weights: the precision-weighted mean (gPoE; Cao & Fleet 2014)."""
+"""The product of the experts' Gaussians with equal weights: the precision-weighted mean (gPoE; Cao
+& Fleet 2014).
+"""
 
-from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets, equal_share, pool
+from pathfuse.fusion.gaussian.experts import (
+    Gaussian,
+    GaussianExperts,
+    Moments,
+    Targets,
+    equal_share,
+    pool,
+)
 from pathfuse.fusion.gaussian.method import GaussianMethod
 from pathfuse.references import Reference
 from pathfuse.types import Params

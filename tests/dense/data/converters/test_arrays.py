@@ -64,7 +64,9 @@ def test_two_folds_of_pannuke_are_divided_anew(source, check):
 def test_bad_arrays_are_one_sentence(source, tmp_path):
     source.mkdir()
     np.save(source / "images.npy", np.zeros((2, 4, 4, 3), np.uint8))
-    with pytest.raises(InputError, match=r"CoNIC2022 was not found .* looked for images\.npy and labels\.npy"):
+    with pytest.raises(
+        InputError, match=r"CoNIC2022 was not found .* looked for images\.npy and labels\.npy"
+    ):
         convert("conic2022", source, tmp_path / "out")
     np.save(source / "labels.npy", np.zeros((3, 4, 4, 2), np.uint8))
     with pytest.raises(InputError, match=r"labels\.npy has 3 entries for 2 images"):

@@ -34,7 +34,10 @@ def test_cpm17_names_repeat_in_train_and_test(save, source, check):
     for part in ("train", "test"):
         for i in range(3):
             save(f"cpm17/{part}/Images/image_{i:02d}.png", RGB)
-            matrix(source / f"cpm17/{part}/Labels/image_{i:02d}.mat", inst_map=NUCLEI * (part == "train"))
+            matrix(
+                source / f"cpm17/{part}/Labels/image_{i:02d}.mat",
+                inst_map=NUCLEI * (part == "train"),
+            )
     split, masks = check("cpm17")
     assert [i.image_id for i in split.test] == ["test_image_00", "test_image_01", "test_image_02"]
     assert masks["test_image_00"].sum() == 0
@@ -51,7 +54,9 @@ def test_kumar_follows_the_published_split_from_mat_or_xml(save, source, check):
             f'<Vertex X="{x + 6}" Y="9" Z="0"/><Vertex X="{x}" Y="9" Z="0"/></Vertices></Region>'
             for k, x in enumerate((1, 15))
         )
-        (source / "Annotations" / f"{name}.xml").write_text(f"<Annotations><Regions>{regions}</Regions></Annotations>")
+        (source / "Annotations" / f"{name}.xml").write_text(
+            f"<Annotations><Regions>{regions}</Regions></Annotations>"
+        )
     split, masks = check("kumar")
     assert [i.patient_id for i in split.test] == ["TCGA-B0-5698"]
     assert len(split.train) == len(split.val) == 1
@@ -62,7 +67,8 @@ def test_kumar_follows_the_published_split_from_mat_or_xml(save, source, check):
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("consep", [0, 1, 2, 3, 3, 4, 4, 4]), ("consep8", [0, 1, 2, 3, 4, 5, 6, 7])]
+    ("name", "expected"),
+    [("consep", [0, 1, 2, 3, 3, 4, 4, 4]), ("consep8", [0, 1, 2, 3, 4, 5, 6, 7])],
 )
 def test_consep_in_two_variants(save, source, check, name, expected):
     types = np.arange(8).reshape(2, 4)
@@ -81,12 +87,28 @@ def test_lizard_maps_ids_to_classes_and_follows_its_folds(save, source, check):
     for i, where in enumerate(("1", "1", "2")):
         save(f"lizard_images{where}/Lizard_Images{where}/consep_{i}.png", RGB)
         ids, classes = np.array([[9], [1], [2]]), np.array([[6], [2], [5]])
-        matrix(source / f"labels/Lizard_Labels/Labels/consep_{i}.mat", inst_map=NUCLEI, id=ids, **{"class": classes})
+        matrix(
+            source / f"labels/Lizard_Labels/Labels/consep_{i}.mat",
+            inst_map=NUCLEI,
+            id=ids,
+            **{"class": classes},
+        )
     info = source / "labels/Lizard_Labels/info.csv"
-    info.write_text("Filename,Source,Split\nconsep_0,consep,3\nconsep_1,consep,1\nconsep_2,consep,2\n")
+    info.write_text(
+        "Filename,Source,Split\nconsep_0,consep,3\nconsep_1,consep,1\nconsep_2,consep,2\n"
+    )
     split, masks = check("lizard")
-    assert [p[0].image_id for p in (split.train, split.val, split.test)] == ["consep_1", "consep_2", "consep_0"]
-    expected = [[0, 2, 2, 0, 0], [0, 0, 0, 5, 5], [6, 6, 0, 0, 0], [0, 0, 0, 0, 255]]  # 5 is not listed
+    assert [p[0].image_id for p in (split.train, split.val, split.test)] == [
+        "consep_1",
+        "consep_2",
+        "consep_0",
+    ]
+    expected = [
+        [0, 2, 2, 0, 0],
+        [0, 0, 0, 5, 5],
+        [6, 6, 0, 0, 0],
+        [0, 0, 0, 0, 255],
+    ]  # 5 is not listed
     assert masks["consep_0"].tolist() == expected
 
 

@@ -31,7 +31,13 @@ def test_glas_as_published_has_instances_patients_and_the_official_split(save, s
     grades = "name,patient ID, grade (GlaS)\n" + "\n".join(rows)
     (source / "Warwick QU Dataset" / "Grade.csv").write_text(grades)
     split, masks = check("GlaS")
-    assert {i.image_id for i in split.test} == {"testA_1", "testA_2", "testA_3", "testB_1", "testB_2"}
+    assert {i.image_id for i in split.test} == {
+        "testA_1",
+        "testA_2",
+        "testA_3",
+        "testB_1",
+        "testB_2",
+    }
     assert (len(split.train), len(split.val)) == (8, 2)
     assert not {i.patient_id for i in split.train} & {i.patient_id for i in split.val}
     assert set(np.unique(masks["train_1"])) == {0, 1}
@@ -45,7 +51,9 @@ def test_glas_as_published_has_instances_patients_and_the_official_split(save, s
 def test_glas_as_folders(save, check):
     for part in ("train", "testA", "testB"):
         for i in range(1, 4):
-            Image.fromarray(RGB).save(save(f"{part}/images/{part}_{i}.png", RGB).with_suffix(".jpg"))
+            Image.fromarray(RGB).save(
+                save(f"{part}/images/{part}_{i}.png", RGB).with_suffix(".jpg")
+            )
             save(f"{part}/masks/{part}_{i}.png", glands(255))
         save(f"{part}/pseudo_masks/{part}_1.png", glands(255, 255))
     split, masks = check("glas")
@@ -80,7 +88,10 @@ def test_rings_in_two_layouts(save, check):
     for part in ("TRAIN", "TEST"):
         for i in range(1, 4):
             save(f"RINGS/{part}/ORIGINAL IMAGES/P{i}_A1.png", RGB)
-            save(f"RINGS/{part}/MANUAL MASK IMAGES/P{i}_A1_mask.png", np.repeat(glands(255)[..., None], 3, axis=2))
+            save(
+                f"RINGS/{part}/MANUAL MASK IMAGES/P{i}_A1_mask.png",
+                np.repeat(glands(255)[..., None], 3, axis=2),
+            )
     split, masks = check("rings")
     assert (len(split.train) + len(split.val), len(split.test)) == (3, 3)
     assert all(mask.sum() == 8 for mask in masks.values())
@@ -92,12 +103,21 @@ def test_cosas_takes_every_domain(save, check):
             save(f"task1/{domain}/image/{i}.png", RGB)
             save(f"task1/{domain}/mask/{i}.png", glands(1))
     split, masks = check("cosas24")
-    assert set(masks) == {f"{d}_{i}" for d in ("colorectum", "pancreas", "stomach") for i in range(4)}
+    assert set(masks) == {
+        f"{d}_{i}" for d in ("colorectum", "pancreas", "stomach") for i in range(4)
+    }
     assert (len(split.train), len(split.val), len(split.test)) == (7, 2, 3)
 
 
 def test_ebhi_takes_the_class_from_the_folder(save, check):
-    kinds = ["Normal", "Polyp", "Low-grade IN", "High-grade IN", "Serrated adenoma", "Adenocarcinoma"]
+    kinds = [
+        "Normal",
+        "Polyp",
+        "Low-grade IN",
+        "High-grade IN",
+        "Serrated adenoma",
+        "Adenocarcinoma",
+    ]
     for kind in kinds:
         for i in range(2):
             save(f"EBHI-SEG/{kind}/image/GT{i}.png", RGB)
@@ -124,7 +144,9 @@ def test_ebhi_refuses_an_unknown_class(save, source, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "background"), [("wsss4luad", 3), ("wsss4luad3", 255)])
-def test_luad_trains_on_its_validation_part_and_knows_two_backgrounds(save, check, name, background):
+def test_luad_trains_on_its_validation_part_and_knows_two_backgrounds(
+    save, check, name, background
+):
     mask = np.array([[0, 1, 2, 3]], np.uint8)
     for i in range(3):
         save(f"2.validation/img/{i}.png", np.zeros((1, 4, 3)))
@@ -155,7 +177,9 @@ def test_what_is_not_there_is_one_sentence(tmp_path, source):
     with pytest.raises(InputError, match="does not exist: give the folder that was downloaded"):
         convert("glas", source, tmp_path / "out")
     source.mkdir()
-    with pytest.raises(InputError, match=r"no image of TNBC .*looked for Slide_01/01_1\.png with GT_01"):
+    with pytest.raises(
+        InputError, match=r"no image of TNBC .*looked for Slide_01/01_1\.png with GT_01"
+    ):
         convert("tnbc", source, tmp_path / "out")
     with pytest.raises(InputError, match="no data set 'cat'"):
         convert("cat", source, tmp_path / "out")

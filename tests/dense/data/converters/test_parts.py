@@ -15,7 +15,10 @@ def test_groups_are_never_torn_and_shares_are_near():
     for seed in range(20):
         groups = [f"p{i % 11}" for i in range(50)]
         parts, _ = draw_parts(groups, [None] * 50, seed)
-        assert all(len({p for p, g in zip(parts, groups, strict=True) if g == group}) == 1 for group in set(groups))
+        assert all(
+            len({p for p, g in zip(parts, groups, strict=True) if g == group}) == 1
+            for group in set(groups)
+        )
         counts = Counter(parts)
         assert min(counts.values()) > 3
         assert counts["train"] > counts["test"]

@@ -7,7 +7,10 @@ from pathfuse.dense.data.converters.registry import convert
 from pathfuse.dense.data.images import read_instances
 from pathfuse.errors import InputError
 
-NAMES = ["TCGA-A1-A0SK-DX1_xmin45749_ymin25055_MPP-0.2500", "TCGA-A2-A04P-DX1_xmin1_ymin2_MPP-0.2500"]
+NAMES = [
+    "TCGA-A1-A0SK-DX1_xmin45749_ymin25055_MPP-0.2500",
+    "TCGA-A2-A04P-DX1_xmin1_ymin2_MPP-0.2500",
+]
 HELD_OUT = "TCGA-OL-A66I-DX1_xmin5_ymin6_MPP-0.2500"
 
 
@@ -67,7 +70,9 @@ def test_nucls_draws_polygons_and_ignores_what_is_unsure(save, source, check):
     nuclei(save, source, ["TCGA-A1-A0SP-DX1", "TCGA-A2-A0CM-DX1", "TCGA-OL-A5D6-DX1"])
     (source / "train_test_splits").mkdir()
     (source / "train_test_splits/fold_1_test.csv").write_text(",slide_name\n0,TCGA-OL-A5D6-DX1\n")
-    (source / "train_test_splits/fold_1_train.csv").write_text(",slide_name\n0,TCGA-A1-A0SP-DX1\n1,TCGA-A2-A0CM-DX1\n")
+    (source / "train_test_splits/fold_1_train.csv").write_text(
+        ",slide_name\n0,TCGA-A1-A0SP-DX1\n1,TCGA-A2-A0CM-DX1\n"
+    )
     split, masks = check("nucls")
     assert [i.patient_id for i in split.test] == ["TCGA-OL-A5D6"]
     mask = masks["TCGA-A1-A0SP-DX1_id-1_left-1"]
@@ -105,7 +110,11 @@ def test_bad_csv_is_one_sentence(save, source, tmp_path):
 def test_dsb_keeps_instances(save, check):
     for i in range(20):
         save(f"images/{i:03x}.png", np.zeros((3, 4, 3)))
-        save(f"instances/{i:03x}.png", np.array([[0, 1, 1, 0], [2, 2, 0, 300], [0, 0, 0, 0]]), np.uint16)
+        save(
+            f"instances/{i:03x}.png",
+            np.array([[0, 1, 1, 0], [2, 2, 0, 300], [0, 0, 0, 0]]),
+            np.uint16,
+        )
     split, masks = check("dsb2018_histology")
     assert [len(p) for p in (split.train, split.val, split.test)] == [12, 3, 5]
     assert masks["000"].tolist() == [[0, 1, 1, 0], [1, 1, 0, 1], [0, 0, 0, 0]]

@@ -1,1 +1,3 @@
-"""From the folder that a user downloaded to masks as PNG and split.json, one file per family of formats."""
+"""From the folder that a user downloaded to masks as PNG and split.json, one file per family of
+formats.
+"""

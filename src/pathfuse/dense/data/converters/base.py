@@ -54,7 +54,8 @@ class Converter(Protocol):
     """Writes one data set.
 
     Raises:
-        InputError: Nothing that looks like it is in the source, or a file of it is not as it should be.
+        InputError: Nothing that looks like it is in the source, or a file of it is not as it should
+            be.
     """
 
     def __call__(self, source: Path, out: Path, *, seed: int = 0, force: bool = False) -> Split:
@@ -63,9 +64,16 @@ class Converter(Protocol):
 
 
 def write_samples(
-    variant: str, samples: Sequence[Sample], out: Path, *, seed: int, force: bool = False, notes: Iterable[str] = ()
+    variant: str,
+    samples: Sequence[Sample],
+    out: Path,
+    *,
+    seed: int,
+    force: bool = False,
+    notes: Iterable[str] = (),
 ) -> Split:
-    """Draws what the official split leaves open, writes masks, and says where counts differ from the card.
+    """Draws what the official split leaves open, writes masks, and says where counts differ from
+    the card.
 
     Args:
         variant: Of a card.
@@ -81,7 +89,9 @@ def write_samples(
     card = find_dataset(variant)
     names = card.variants[variant]
     samples = sorted(_unique(samples), key=lambda sample: _natural(sample.name))
-    parts, said = draw_parts([s.patient or s.name for s in samples], [s.part for s in samples], seed)
+    parts, said = draw_parts(
+        [s.patient or s.name for s in samples], [s.part for s in samples], seed
+    )
     check_out(out, force)
     out = out.resolve()
     with new_folder(out, force) as folder:
@@ -94,7 +104,9 @@ def write_samples(
             else:
                 items[part].append(item)
         if len(skipped) == len(samples):
-            raise InputError(f"no mask of {card.name} has the size of its image, such as {skipped[0].source}")
+            raise InputError(
+                f"no mask of {card.name} has the size of its image, such as {skipped[0].source}"
+            )
         split = Split(
             name=variant,
             n_classes=len(names),
@@ -104,8 +116,12 @@ def write_samples(
             val=tuple(items["val"]),
             test=tuple(items["test"]),
         )
-        split = replace(split, notes=(*notes, *_skipped(skipped), *_counts(card, split), *said, *_torn(split)))
-        write_split(split, folder / SPLIT)  # relative paths hold in the final folder, too: it lies beside this one
+        split = replace(
+            split, notes=(*notes, *_skipped(skipped), *_counts(card, split), *said, *_torn(split))
+        )
+        write_split(
+            split, folder / SPLIT
+        )  # relative paths hold in the final folder, too: it lies beside this one
     return _moved(split, folder, out)
 
 
@@ -160,7 +176,9 @@ def _moved(split: Split, folder: Path, out: Path) -> Split:
         mask, instances = old.mask and place(old.mask), old.instances and place(old.instances)
         return replace(old, image=place(old.image), mask=mask, instances=instances)
 
-    parts = {part: tuple(item(old) for old in getattr(split, part)) for part in ("train", "val", "test")}
+    parts = {
+        part: tuple(item(old) for old in getattr(split, part)) for part in ("train", "val", "test")
+    }
     return replace(split, train=parts["train"], val=parts["val"], test=parts["test"])
 
 
@@ -171,10 +189,14 @@ def _unique(samples: Sequence[Sample]) -> list[Sample]:
         replace(sample, name=f"{sample.part}_{sample.name}") if sample.name in repeated else sample
         for sample in samples
     ]
-    twice = next((name for name, n in Counter(sample.name for sample in renamed).items() if n > 1), None)
+    twice = next(
+        (name for name, n in Counter(sample.name for sample in renamed).items() if n > 1), None
+    )
     if twice:
         source = next(sample.source for sample in renamed if sample.name == twice)
-        raise InputError(f"the image {twice!r} is there twice, once with {source}: remove one of them")
+        raise InputError(
+            f"the image {twice!r} is there twice, once with {source}: remove one of them"
+        )
     return renamed
 
 
@@ -197,7 +219,10 @@ def _counts(card: DatasetCard, split: Split) -> Iterator[str]:
     expected = Counter(card.parts)
     if expected and "val" not in expected:
         n_train = len(split.train) + len(split.val)
-        if (n_train, len(split.test)) != (expected["train"], expected["test"]) and n == card.n_images:
+        if (n_train, len(split.test)) != (
+            expected["train"],
+            expected["test"],
+        ) and n == card.n_images:
             yield (
                 f"{n_train} images are to train on and {len(split.test)} to test on, "
                 f"where the official split has {expected['train']} and {expected['test']}."

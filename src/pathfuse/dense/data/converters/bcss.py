@@ -12,7 +12,10 @@ from pathfuse.dense.data.records import IGNORE, Split
 
 LAYOUT = Layout(
     (
-        (rf"(?:rgbs?|images?)[^/]*/(?P<name>TCGA-[^/]+){IMG}", r"masks?[^/]*/(?P<name>TCGA-[^/]+)\.png"),
+        (
+            rf"(?:rgbs?|images?)[^/]*/(?P<name>TCGA-[^/]+){IMG}",
+            r"masks?[^/]*/(?P<name>TCGA-[^/]+)\.png",
+        ),
         (
             rf"(?:rgbs?|images?)[^/]*/(?P<name>TCGA-[^/]+?)_MPP[^/]*{IMG}",
             r"masks?[^/]*/(?P<name>TCGA-[^/]+?)_MPP[^/]*\.png",

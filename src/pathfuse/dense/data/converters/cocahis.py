@@ -32,12 +32,19 @@ def convert(source: Path, out: Path, *, seed: int = 0, force: bool = False) -> S
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        raise InputError(f"the file {path} cannot be read as HDF5: it is damaged or of another kind") from error
+        raise InputError(
+            f"the file {path} cannot be read as HDF5: it is damaged or of another kind"
+        ) from error
     with file:
         images, truth = file.get("HE/raw"), file.get("GT/GT_majority_vote")
         if images is None or truth is None or len(images) != len(truth):
-            raise InputError(f"the file {path} is not CoCaHis: looked for {LOOKED_FOR} of equal length")
-        patients, parts = _field(file, "patient_num", len(images)), _field(file, "train_test_split", len(images))
+            raise InputError(
+                f"the file {path} is not CoCaHis: looked for {LOOKED_FOR} of equal length"
+            )
+        patients, parts = (
+            _field(file, "patient_num", len(images)),
+            _field(file, "train_test_split", len(images)),
+        )
         notes = [] if patients else ["patient_num was not found, so patients may be torn."]
         samples = [
             Sample(
@@ -54,7 +61,10 @@ def convert(source: Path, out: Path, *, seed: int = 0, force: bool = False) -> S
 
 
 def _field(file: "h5py.File", name: str, n: int) -> list[str]:
-    """An attribute or a data set of the group HE, GT or the file, as text; empty if there is none of this length."""
+    """An attribute or a data set of the group HE, GT or the file, as text.
+
+    Empty if there is none of this length.
+    """
     for group in (file["HE"], file["GT"], file):
         value: Any = group.attrs[name] if name in group.attrs else group.get(name)
         if value is not None and len(np.atleast_1d(value)) == n:

@@ -23,7 +23,9 @@ def convert(source: Path, out: Path, *, seed: int = 0, force: bool = False) -> S
         InputError: As in ``Converter``.
     """
     pairs, notes = find_pairs(source, LAYOUT, "DSB2018 histology")
-    samples = [Sample(pair.image.stem, pair.mask, pair.image, partial(_label, pair.mask)) for pair in pairs]
+    samples = [
+        Sample(pair.image.stem, pair.mask, pair.image, partial(_label, pair.mask)) for pair in pairs
+    ]
     return write_samples("dsb2018_histology", samples, out, seed=seed, force=force, notes=notes)
 
 

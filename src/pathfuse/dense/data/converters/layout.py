@@ -28,8 +28,9 @@ class Layout:
     """How a data set may lie on disk."""
 
     patterns: tuple[tuple[str, str], ...]
-    """Pairs of regular expressions for image and mask, on the path below the source, forward slashes, any case; the
-    same named groups in both make a pair. The pattern that finds most pairs is used."""
+    """Pairs of regular expressions for image and mask, on the path below the source, forward
+    slashes, any case; the same named groups in both make a pair. The pattern that finds most pairs
+    is used."""
     looked_for: str
     """The same for a person."""
 
@@ -46,18 +47,26 @@ def find_pairs(source: Path, layout: Layout, name: str) -> tuple[list[Pair], lis
     for image_pattern, mask_pattern in layout.patterns:
         images, _ = _matches(files, image_pattern)
         masks, n_same = _matches(files, mask_pattern)
-        pairs = [Pair(path, masks[key][0], found) for key, (path, found) in images.items() if key in masks]
+        pairs = [
+            Pair(path, masks[key][0], found)
+            for key, (path, found) in images.items()
+            if key in masks
+        ]
         if len(pairs) > len(best):
             best, alone, same = pairs, len(images) - len(pairs), n_same
     if not best:
-        raise InputError(f"no image of {name} with its mask was found in {source}: looked for {layout.looked_for}")
+        raise InputError(
+            f"no image of {name} with its mask was found in {source}: looked for {layout.looked_for}"
+        )
     notes = [f"{alone:,} images have no mask and were left out."] if alone else []
     if same:
         notes.append(f"{same:,} masks have the name of another one and were left out.")
     return sorted(best, key=lambda pair: pair.image), notes
 
 
-def find_files(source: Path, pattern: str, name: str, looked_for: str) -> list[tuple[Path, dict[str, str]]]:
+def find_files(
+    source: Path, pattern: str, name: str, looked_for: str
+) -> list[tuple[Path, dict[str, str]]]:
     """All files of a pattern with its named groups, sorted.
 
     Raises:
@@ -76,12 +85,15 @@ def list_files(source: Path) -> list[tuple[str, Path]]:
         InputError: The folder does not exist.
     """
     if not source.is_dir():
-        raise InputError(f"the folder {source} does not exist: give the folder that was downloaded and unpacked")
+        raise InputError(
+            f"the folder {source} does not exist: give the folder that was downloaded and unpacked"
+        )
     found = ((path.relative_to(source), path) for path in source.rglob("*"))
     kept = [
         (below.as_posix(), path)
         for below, path in found
-        if not any(part.startswith(".") or part == "__MACOSX" for part in below.parts) and path.is_file()
+        if not any(part.startswith(".") or part == "__MACOSX" for part in below.parts)
+        and path.is_file()
     ]
     return sorted(kept)
 
@@ -89,7 +101,9 @@ def list_files(source: Path) -> list[tuple[str, Path]]:
 def _matches(
     files: Sequence[tuple[str, Path]], pattern: str
 ) -> tuple[dict[tuple[tuple[str, str], ...], tuple[Path, dict[str, str]]], int]:
-    """The first file for each value of the named groups, whatever its case, and how many others there are."""
+    """The first file for each value of the named groups, whatever its case, and how many others
+    there are.
+    """
     compiled = re.compile(rf"(?:.*/)?{pattern}", re.IGNORECASE)
     found: dict[tuple[tuple[str, str], ...], tuple[Path, dict[str, str]]] = {}
     n_same = 0

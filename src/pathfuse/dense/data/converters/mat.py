@@ -13,7 +13,14 @@ from scipy.io.matlab import MatReadError
 
 from pathfuse.dense.data.cards import find_dataset
 from pathfuse.dense.data.converters.base import Label, Sample, write_samples
-from pathfuse.dense.data.converters.layout import IMG, Layout, find_pairs, list_files, tcga_patient, train_or_test
+from pathfuse.dense.data.converters.layout import (
+    IMG,
+    Layout,
+    find_pairs,
+    list_files,
+    tcga_patient,
+    train_or_test,
+)
 from pathfuse.dense.data.records import Split
 from pathfuse.errors import InputError
 from pathfuse.files.tables import read_table
@@ -59,7 +66,8 @@ KUMAR_TRAIN = frozenset(
 LIZARD_PARTS = {"1": "train", "2": "val", "3": "test"}
 """By the fold in info.csv."""
 CONSEP_MERGED = np.array([0, 1, 2, 3, 3, 4, 4, 4], dtype=np.uint8)
-"""Type to class: other, inflammatory, epithelial (healthy, malignant), spindle (fibroblast, muscle, endothelial)."""
+"""Type to class: other, inflammatory, epithelial (healthy, malignant), spindle (fibroblast, muscle,
+endothelial)."""
 
 
 def convert(variant: str, source: Path, out: Path, *, seed: int = 0, force: bool = False) -> Split:
@@ -81,7 +89,9 @@ def convert(variant: str, source: Path, out: Path, *, seed: int = 0, force: bool
         if variant == "kumar":
             part = "train" if patient in KUMAR_TRAIN else "test"
         label = partial(_label, variant, pair.mask, pair.image)
-        samples.append(Sample(name, pair.mask, pair.image, label, patient if patient != name else None, part))
+        samples.append(
+            Sample(name, pair.mask, pair.image, label, patient if patient != name else None, part)
+        )
     return write_samples(variant, samples, out, seed=seed, force=force, notes=notes)
 
 
@@ -96,7 +106,9 @@ def _label(variant: str, path: Path, image: Path) -> Label:
         types = _field(content, "type_map", path).astype(np.int64)
         if types.min() < 0 or types.max() > 7:
             raise InputError(f"the file {path} has the type {int(types.max())}: CoNSeP has 1 to 7")
-        return Label(CONSEP_MERGED[types] if variant == "consep" else types.astype(np.uint8), instances)
+        return Label(
+            CONSEP_MERGED[types] if variant == "consep" else types.astype(np.uint8), instances
+        )
     return Label((instances > 0).astype(np.uint8), instances)
 
 
@@ -128,14 +140,18 @@ def _classes_of(
     classes = _field(content, "class", path).ravel().astype(np.int64)
     if len(numbers) != len(classes):
         raise InputError(f"the file {path} has {len(numbers)} ids and {len(classes)} classes")
-    table = np.full(int(max(instances.max(initial=0), numbers.max(initial=0))) + 1, 255, dtype=np.int64)
+    table = np.full(
+        int(max(instances.max(initial=0), numbers.max(initial=0))) + 1, 255, dtype=np.int64
+    )
     table[numbers] = classes
     table[0] = 0
     return table[instances].astype(np.uint8)
 
 
 def _lizard_folds(source: Path) -> dict[str, str]:
-    path = next((path for below, path in list_files(source) if below.lower().endswith("info.csv")), None)
+    path = next(
+        (path for below, path in list_files(source) if below.lower().endswith("info.csv")), None
+    )
     if path is None:
         return {}
     frame = read_table(path).frame
@@ -143,7 +159,9 @@ def _lizard_folds(source: Path) -> dict[str, str]:
     if not {"filename", "split"} <= set(columns):
         raise InputError(f"{path} must have the columns Filename and Split")
     rows = frame.select(columns["filename"], columns["split"]).iter_rows()
-    folds = {Path(str(name)).stem.lower(): LIZARD_PARTS.get(str(fold).strip()) for name, fold in rows}
+    folds = {
+        Path(str(name)).stem.lower(): LIZARD_PARTS.get(str(fold).strip()) for name, fold in rows
+    }
     return {name: part for name, part in folds.items() if part}
 
 
@@ -158,7 +176,8 @@ def _from_xml(path: Path, image: Path) -> Label:
         corners = [
             (float(x[1]), float(y[1]))
             for vertex in re.findall(r"<Vertex\b[^>]*>", region)
-            if (x := re.search(r'\bX="([^"]+)"', vertex)) and (y := re.search(r'\bY="([^"]+)"', vertex))
+            if (x := re.search(r'\bX="([^"]+)"', vertex))
+            and (y := re.search(r'\bY="([^"]+)"', vertex))
         ]
         if len(corners) > 2:
             n += 1

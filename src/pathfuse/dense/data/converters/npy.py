@@ -1,4 +1,7 @@
-"""Nuclei in stacks of NumPy arrays: CoNIC and PanNuke. Files are mapped, never read whole, and pickles are refused."""
+"""Nuclei in stacks of NumPy arrays: CoNIC and PanNuke.
+
+Files are mapped, never read whole, and pickles are refused.
+"""
 
 from functools import partial
 from pathlib import Path
@@ -18,7 +21,8 @@ PANNUKE_PARTS = {"1": "train", "2": "val", "3": "test"}
 
 
 def convert_conic(source: Path, out: Path, *, seed: int = 0, force: bool = False) -> Split:
-    """Converts ``images.npy`` and ``labels.npy``, grouped by source image if ``patch_info.csv`` is there.
+    """Converts ``images.npy`` and ``labels.npy``, grouped by source image if ``patch_info.csv`` is
+    there.
 
     Raises:
         InputError: As in ``Converter``.
@@ -37,7 +41,9 @@ def convert_conic(source: Path, out: Path, *, seed: int = 0, force: bool = False
         groups = [name.rpartition("-")[0] or name for name in names]
     else:
         groups = ["all"] * len(images)
-        notes = ["patch_info.csv was not found, so the source images are unknown and patches of one may be torn."]
+        notes = [
+            "patch_info.csv was not found, so the source images are unknown and patches of one may be torn."
+        ]
     samples = [
         Sample(
             name=f"{i:05d}",
@@ -59,7 +65,8 @@ def convert_pannuke(source: Path, out: Path, *, seed: int = 0, force: bool = Fal
     """
     wanted = "fold1/images.npy and fold1/masks.npy, and the same for folds 2 and 3"
     found = dict[str, dict[str, Path]]()
-    # the folds are unpacked as "Fold 1/images/fold1/images.npy"; the number nearest to the file counts
+    # the folds are unpacked as "Fold 1/images/fold1/images.npy"; the number nearest to the file
+    # counts
     for what in ("images", "masks"):
         pattern = rf"fold[ _]?(?P<fold>[123])/(?:(?!fold)[^/]+/)*{what}\.npy"
         for path, groups in find_files(source, pattern, "PanNuke", wanted):
@@ -67,7 +74,9 @@ def convert_pannuke(source: Path, out: Path, *, seed: int = 0, force: bool = Fal
     samples = []
     for fold, files in sorted(found.items()):
         if len(files) < 2:
-            raise InputError(f"fold {fold} of PanNuke in {source} lacks {({'images', 'masks'} - set(files)).pop()}.npy")
+            raise InputError(
+                f"fold {fold} of PanNuke in {source} lacks {({'images', 'masks'} - set(files)).pop()}.npy"
+            )
         images, masks = _stack(files["images"], (3,)), _stack(files["masks"], (6,))
         _same_length(images, masks, files["masks"])
         samples += [
@@ -83,7 +92,9 @@ def convert_pannuke(source: Path, out: Path, *, seed: int = 0, force: bool = Fal
     parts = {sample.part for sample in samples}
     if len(parts) < 3:  # a fold is missing: what there is is divided anew
         samples = [Sample(s.name, s.source, s.image, s.label) for s in samples]
-        notes = [f"Only {len(parts)} of three folds were found, so the official split was not used."]
+        notes = [
+            f"Only {len(parts)} of three folds were found, so the official split was not used."
+        ]
     else:
         notes = []
     return write_samples("pannuke", samples, out, seed=seed, force=force, notes=notes)
@@ -95,7 +106,9 @@ def _stack(path: Path, channels: tuple[int, ...]) -> Stack:
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"the file {path} cannot be read as a NumPy array: {error}") from error
     if stack.ndim != 4 or stack.shape[3] not in channels:
-        raise InputError(f"the file {path} has the shape {stack.shape}: expected (image, row, column, {channels[0]})")
+        raise InputError(
+            f"the file {path} has the shape {stack.shape}: expected (image, row, column, {channels[0]})"
+        )
     return stack
 
 

@@ -24,9 +24,12 @@ FIELD = "fov"
 
 
 def convert(source: Path, out: Path, *, seed: int = 0, force: bool = False) -> Split:
-    """Draws polygons of super-classes; boxes, unknown classes and what is outside the field do not count.
+    """Draws polygons of super-classes.
 
-    Fold 1 of the authors' folds, which hold out hospitals, is used if ``train_test_splits`` is there.
+    Boxes, unknown classes and what is outside the field do not count.
+
+    Fold 1 of the authors' folds, which hold out hospitals, is used if ``train_test_splits`` is
+    there.
 
     Raises:
         InputError: As in ``Converter``.
@@ -37,7 +40,9 @@ def convert(source: Path, out: Path, *, seed: int = 0, force: bool = False) -> S
     for pair in pairs:
         patient = tcga_patient(pair.image.stem)
         label = partial(_label, pair.mask, pair.image)
-        samples.append(Sample(pair.image.stem, pair.mask, pair.image, label, patient, parts.get(patient)))
+        samples.append(
+            Sample(pair.image.stem, pair.mask, pair.image, label, patient, parts.get(patient))
+        )
     if not any(sample.part == "test" for sample in samples):
         samples = [Sample(s.name, s.source, s.image, s.label, s.patient) for s in samples]
     return write_samples("nucls", samples, out, seed=seed, force=force, notes=notes)
@@ -97,10 +102,14 @@ def _box(row: dict[str, Any], path: Path) -> tuple[float, float, float, float]:
 
 def _outline(row: dict[str, Any], path: Path) -> list[tuple[float, float]]:
     try:
-        xs, ys = ([float(v) for v in str(row[name]).split(",")] for name in ("coords_x", "coords_y"))
+        xs, ys = (
+            [float(v) for v in str(row[name]).split(",")] for name in ("coords_x", "coords_y")
+        )
         corners = list(zip(xs, ys, strict=True))
     except ValueError as error:
-        raise InputError(f"{path} has an outline whose coords_x and coords_y are no lists of equal length") from error
+        raise InputError(
+            f"{path} has an outline whose coords_x and coords_y are no lists of equal length"
+        ) from error
     if len(corners) < 2:
         raise InputError(f"{path} has an outline of one point")
     return corners

@@ -1,4 +1,6 @@
-"""Data sets of an image file and a mask file each: GlaS, TNBC, CRAG, RINGS, COSAS24, EBHI, WSSS4LUAD, Janowczyk."""
+"""Data sets of an image file and a mask file each: GlaS, TNBC, CRAG, RINGS, COSAS24, EBHI,
+WSSS4LUAD, Janowczyk.
+"""
 
 import re
 from collections.abc import Callable
@@ -12,7 +14,14 @@ from PIL import Image
 
 from pathfuse.dense.data.cards import find_dataset
 from pathfuse.dense.data.converters.base import Label, Sample, write_samples
-from pathfuse.dense.data.converters.layout import IMG, MSK, Layout, PartOf, find_pairs, train_or_test
+from pathfuse.dense.data.converters.layout import (
+    IMG,
+    MSK,
+    Layout,
+    PartOf,
+    find_pairs,
+    train_or_test,
+)
 from pathfuse.dense.data.images import read_image
 from pathfuse.dense.data.records import Split
 from pathfuse.errors import InputError
@@ -53,9 +62,13 @@ def _instances(pixels: Pixels, found: dict[str, str]) -> Label:
 
 def _ebhi(pixels: Pixels, found: dict[str, str]) -> Label:
     folder = re.sub(r"[\s_]+", "-", found["kind"].lower())
-    index = next((k for k, start in enumerate(EBHI_CLASSES, start=1) if folder.startswith(start)), None)
+    index = next(
+        (k for k, start in enumerate(EBHI_CLASSES, start=1) if folder.startswith(start)), None
+    )
     if index is None:
-        raise InputError(f"EBHI has no class folder {found['kind']!r}: known are {', '.join(EBHI_CLASSES)}")
+        raise InputError(
+            f"EBHI has no class folder {found['kind']!r}: known are {', '.join(EBHI_CLASSES)}"
+        )
     return Label((_foreground(pixels, found).mask * index).astype(np.uint8))
 
 
@@ -75,7 +88,10 @@ def _nobody(_: dict[str, str]) -> None:
 GLAS = Family(
     Layout(
         (
-            (r"(?P<name>(?P<part>train|testA|testB)_\d+)\.bmp", r"(?P<name>(?P<part>train|testA|testB)_\d+)_anno\.bmp"),
+            (
+                r"(?P<name>(?P<part>train|testA|testB)_\d+)\.bmp",
+                r"(?P<name>(?P<part>train|testA|testB)_\d+)_anno\.bmp",
+            ),
             (
                 rf"(?P<part>train|testA|testB)/images/(?P<name>[^/]+){IMG}",
                 rf"(?P<part>train|testA|testB)/masks/(?P<name>[^/]+){MSK}",
@@ -90,8 +106,14 @@ GLAS = Family(
 TNBC = Family(
     Layout(
         (
-            (r"Slide_(?P<slide>\d+)/(?P<name>[^/]+)\.png", r"GT_(?P<slide>\d+)/(?P<name>[^/]+)\.png"),
-            (rf"images?/(?P<name>(?P<slide>\d+)_\d+){IMG}", rf"(?:masks?|labels?)/(?P<name>(?P<slide>\d+)_\d+){MSK}"),
+            (
+                r"Slide_(?P<slide>\d+)/(?P<name>[^/]+)\.png",
+                r"GT_(?P<slide>\d+)/(?P<name>[^/]+)\.png",
+            ),
+            (
+                rf"images?/(?P<name>(?P<slide>\d+)_\d+){IMG}",
+                rf"(?:masks?|labels?)/(?P<name>(?P<slide>\d+)_\d+){MSK}",
+            ),
         ),
         "Slide_01/01_1.png with GT_01/01_1.png",
     ),
@@ -236,7 +258,11 @@ def _label(label: ToLabel, mask: Path, found: dict[str, str]) -> Label:
     try:
         with Image.open(mask) as image:
             # an RGB image keeps its colours, a palette image its indices
-            pixels = np.array(image.convert("RGB") if image.mode in ("RGBA", "CMYK", "YCbCr", "PA", "LA") else image)
+            pixels = np.array(
+                image.convert("RGB")
+                if image.mode in ("RGBA", "CMYK", "YCbCr", "PA", "LA")
+                else image
+            )
     except (OSError, SyntaxError, ValueError):
         pixels = read_image(mask)  # raises the sentence
     return label(pixels, found)

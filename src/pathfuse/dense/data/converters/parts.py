@@ -11,7 +11,9 @@ VAL = 0.2
 """Share of the others to validate on: 60 / 15 / 25 in all."""
 
 
-def draw_parts(groups: Sequence[str], official: Sequence[str | None], seed: int) -> tuple[list[str], list[str]]:
+def draw_parts(
+    groups: Sequence[str], official: Sequence[str | None], seed: int
+) -> tuple[list[str], list[str]]:
     """Completes an official split, or draws one.
 
     Args:
@@ -30,7 +32,9 @@ def draw_parts(groups: Sequence[str], official: Sequence[str | None], seed: int)
         if "test" not in parts:
             for i in _draw(groups, open_rows, TEST, rng):
                 parts[i] = "test"
-            said.append(f"There is no official test part: {TEST:.0%} of the images were drawn with seed {seed}.")
+            said.append(
+                f"There is no official test part: {TEST:.0%} of the images were drawn with seed {seed}."
+            )
         parts = [part or "train" for part in parts]
     if "val" not in parts:
         train = [i for i, part in enumerate(parts) if part == "train"]
@@ -38,14 +42,20 @@ def draw_parts(groups: Sequence[str], official: Sequence[str | None], seed: int)
         for i in drawn:
             parts[i] = "val"
         if drawn:
-            said.append(f"{len(drawn)} of {len(train)} training images were drawn to validate on, with seed {seed}.")
+            said.append(
+                f"{len(drawn)} of {len(train)} training images were drawn to validate on, with seed {seed}."
+            )
         else:
             said.append("The training images are one group, so there is none to validate on.")
     return [str(part) for part in parts], said
 
 
-def _draw(groups: Sequence[str], rows: Sequence[int], share: float, rng: np.random.Generator) -> list[int]:
-    """Rows of whole groups, close to a share of the rows, never all of them and at least one group if there are two."""
+def _draw(
+    groups: Sequence[str], rows: Sequence[int], share: float, rng: np.random.Generator
+) -> list[int]:
+    """Rows of whole groups, close to a share of the rows, never all of them and at least one group
+    if there are two.
+    """
     sizes = Counter(groups[i] for i in rows)
     if len(sizes) < 2:
         return []

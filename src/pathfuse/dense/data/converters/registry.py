@@ -11,7 +11,10 @@ from pathfuse.files.write import check_out
 
 CONVERTERS: dict[str, Converter] = {
     **{name: partial(pairs.convert, name) for name in pairs.FAMILIES},
-    **{name: partial(mat.convert, name) for name in ("cpm15", "cpm17", "kumar", "consep", "consep8", "lizard")},
+    **{
+        name: partial(mat.convert, name)
+        for name in ("cpm15", "cpm17", "kumar", "consep", "consep8", "lizard")
+    },
     **{name: partial(bcss.convert, name) for name in ("bcss", "bcss5")},
     "conic2022": npy.convert_conic,
     "pannuke": npy.convert_pannuke,
@@ -28,7 +31,8 @@ def convert(name: str, source: Path, out: Path, *, seed: int = 0, force: bool = 
     Args:
         name: Of a data set or a variant, such as ``glas`` or ``bcss5``; case does not matter.
         source: The folder as downloaded and unpacked; it is not changed.
-        out: A new folder for ``split.json`` and ``masks``, and for ``images`` and ``instances`` where needed.
+        out: A new folder for ``split.json`` and ``masks``, and for ``images`` and ``instances``
+            where needed.
         seed: Of what the official split leaves open.
         force: Whether an existing ``out`` is replaced.
 

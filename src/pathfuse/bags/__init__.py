@@ -1,1 +1,0 @@
-"""Feature files of one encoder as bags: which slides there are, their tiles, their coordinates."""

@@ -1,0 +1,217 @@
+"""One cell of a grid: a model is trained on a data set by one strategy, and predicts its held-out
+images.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import pathfuse
+from pathfuse.costs import Cost, measured
+from pathfuse.dense.benchmark.config import Cell, GridModel
+from pathfuse.dense.data.records import Split
+from pathfuse.dense.encoders.base import TokenEncoder
+from pathfuse.dense.encoders.load import load_encoder
+from pathfuse.dense.evaluation.confusion import ConfusionTable, write_confusions
+from pathfuse.dense.evaluation.instance_table import InstanceTable, write_instances
+from pathfuse.dense.predict import PredictedDense, predict_dense
+from pathfuse.dense.recipe import DenseRecipe
+from pathfuse.dense.training.train import train_dense
+from pathfuse.errors import PathfuseError
+from pathfuse.files.digests import digest_of
+from pathfuse.files.output_folder import OutputFolder
+from pathfuse.files.write import remove_folder, write_json_file
+from pathfuse.progress import Progress, silent
+from pathfuse.training.threads import one_thread
+
+DONE, FAILED = "cell.json", "failed.json"
+MODEL, LOGITS, CONFUSION, INSTANCES = "model", "logits", "confusion.parquet", "instances.parquet"
+FUSED = "fused"
+"""Folder of the grid's fusions."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a cell needs; it travels to worker processes."""
+
+    cell: Cell
+    model: GridModel
+    split: Split
+    recipe: DenseRecipe
+    place: Path
+    stamp: str
+
+    @property
+    def output(self) -> OutputFolder:
+        """Its folder."""
+        return OutputFolder(self.place, DONE, needs=(CONFUSION,))
+
+    @property
+    def done(self) -> bool:
+        """Whether it was trained and judged from the same inputs."""
+        return self.output.up_to_date(self.stamp)
+
+    @property
+    def predicted(self) -> bool:
+        """Whether the logits that a fusion reads are there."""
+        return self.done and (self.place / LOGITS).is_dir()
+
+    def drop_logits(self) -> None:
+        """Frees the disk; they can be predicted again from the saved model."""
+        remove_folder(self.place / LOGITS)
+
+
+def task_of(
+    cell: Cell, model: GridModel, split: Split, recipe: DenseRecipe, place: Path, inputs: Any
+) -> Task:
+    """A task with its stamp.
+
+    Args:
+        cell: Its place in the grid.
+        model: The encoder.
+        split: The data set.
+        recipe: How to train.
+        place: Its folder.
+        inputs: Digest of the files of model and data set.
+    """
+    what = [
+        pathfuse.__version__,
+        model.model_dump(mode="json"),
+        recipe.model_dump(mode="json"),
+        inputs,
+    ]
+    return Task(cell, model, split, recipe, place, digest_of(what))
+
+
+def run_task(task: Task, keep_logits: bool, progress: Progress = silent) -> str | None:
+    """Trains, predicts and counts, unless that is done; a failure is written down.
+
+    Args:
+        task: The cell.
+        keep_logits: Whether a fusion will need them; if only they are missing, they are predicted
+            again.
+        progress: Called after every epoch of the training.
+
+    Returns:
+        None, or a sentence that says why the cell failed.
+    """
+    if task.predicted or (task.done and not keep_logits):
+        return None
+    failed = task.place / FAILED
+    try:
+        failed.unlink(missing_ok=True)
+        if task.done:
+            _predict(
+                task, load_encoder(task.model.encoder, weights=task.model.weights), keep_logits
+            )
+        else:
+            _train(task, keep_logits, progress)
+    except (PathfuseError, RuntimeError, MemoryError, OSError, ValueError) as error:
+        sentence = reason(error)
+        write_json_file({"stamp": task.stamp, "sentence": sentence}, failed)
+        return sentence
+    return None
+
+
+def run_alone(task: Task, keep_logits: bool) -> tuple[Cell, str | None]:
+    """A cell in a process of its own, on one core."""
+    with one_thread():
+        return task.cell, run_task(task, keep_logits)
+
+
+def reason(error: BaseException) -> str:
+    """Why a cell failed, in one sentence."""
+    said = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, PathfuseError):
+        return said
+    if isinstance(error, MemoryError) or "out of memory" in said.lower():
+        return f"the memory is too small for this cell; try a smaller batch or size in its recipe ({said[:120]})"
+    return f"{type(error).__name__}: {said[:300]}"
+
+
+def facts(task: Task) -> dict[str, Any]:
+    """What a finished cell says of itself: matched modules, parameters, memory, seconds, size
+    policy, warnings.
+    """
+    return task.output.recorded
+
+
+def _train(task: Task, keep_logits: bool, progress: Progress) -> None:
+    (task.place / DONE).unlink(missing_ok=True)
+    encoder = load_encoder(task.model.encoder, weights=task.model.weights)
+
+    def show(line: dict[str, Any]) -> None:
+        progress(
+            f"epoch {line['epoch']}, loss {line['train_loss']:.3f}",
+            line["epoch"] / task.recipe.epochs,
+        )
+
+    # A model of the same training images stays, whatever became of the test images; another one is
+    # replaced.
+    manifest = train_dense(
+        encoder, task.split, task.recipe, task.place / MODEL, force=True, on_epoch=show
+    ).manifest
+    with measured() as meter:
+        said = _predict(task, encoder, keep_logits)
+    _write_tables(task, said)
+    if not keep_logits:
+        task.drop_logits()
+    task.output.finish(
+        {"stamp": task.stamp, **asdict(task.cell), **_facts(encoder, manifest, meter.cost)}
+    )
+
+
+def _write_tables(task: Task, said: PredictedDense) -> None:
+    """Matrices of the test images with masks, and AJI and PQ of those with instances."""
+    judged = {item.image_id: item for item in task.split.test if item.mask is not None}
+    rows = [k for k, image in enumerate(said.image_ids) if image in judged]
+    ids, name = tuple(said.image_ids[k] for k in rows), task.cell.model
+    table = ConfusionTable(
+        ids, {name: said.confusions[rows]}, {name: np.ones(len(rows), dtype=bool)}
+    )
+    write_confusions(table, task.place / CONFUSION, force=True)
+    (task.place / INSTANCES).unlink(missing_ok=True)
+    rows = [k for k in rows if judged[said.image_ids[k]].instances is not None]
+    if rows:
+        ids, values = (
+            tuple(said.image_ids[k] for k in rows),
+            {m: own[rows] for m, own in said.instances.items()},
+        )
+        instances = InstanceTable(ids, {name: values}, {name: np.ones(len(rows), dtype=bool)})
+        write_instances(instances, task.place / INSTANCES, force=True)
+
+
+def _predict(task: Task, encoder: TokenEncoder, fuse: bool) -> PredictedDense:
+    """Logits of the test images, and of the validation images if a fusion is to be fitted on them."""
+    split = task.split
+    items = (*split.val, *split.test) if fuse else split.test
+    return predict_dense(
+        task.place / MODEL,
+        split,
+        items,
+        task.place / LOGITS,
+        encoder=encoder,
+        device=task.recipe.device,
+        force=True,
+    )
+
+
+def _facts(encoder: TokenEncoder, manifest: dict[str, Any], predicting: Cost) -> dict[str, Any]:
+    """What a finished cell says of itself."""
+    card = encoder.card
+    resident = [
+        mb for mb in (manifest["peak_memory_mb"], predicting.peak_memory_mb) if mb is not None
+    ]
+    return {
+        "matched_modules": len(manifest["matched_modules"]),
+        "trainable_parameters": manifest["trainable_parameters"],
+        "memory_mb": manifest["peak_gpu_memory_mb"] or max(resident, default=None),
+        "seconds": round(manifest["seconds"] + (predicting.wall_s or 0.0), 3),
+        "size_policy": f"{card.size_px} px"
+        if card.size_policy == "fixed"
+        else f"multiple of {card.patch}",
+        "pretraining": card.pretraining,
+        "warnings": manifest["warnings"],
+    }

@@ -1,0 +1,116 @@
+"""Fusions in a grid: the models of one data set, strategy and seed, fitted on its validation
+images.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pathfuse
+from pathfuse.dense.benchmark.cells import FUSED, INSTANCES, LOGITS, Task
+from pathfuse.dense.benchmark.config import Cell, GridConfig
+from pathfuse.dense.evaluation.confusion import ConfusionTable, read_confusions
+from pathfuse.dense.evaluation.counting import Counted
+from pathfuse.dense.evaluation.instance_table import read_instance_table
+from pathfuse.dense.fusion.fuse import FuseOptions, fuse_dense
+from pathfuse.dense.fusion.fused_model import BEST
+from pathfuse.dense.fusion.fused_model import FUSED as CHOSEN
+from pathfuse.files.digests import digest_of
+from pathfuse.files.json import read_object
+from pathfuse.files.output_folder import OutputFolder
+from pathfuse.files.write import add_to_list
+
+TABLE, MANIFEST, DONE = "confusion.parquet", "manifest.json", "grid.json"
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """Models to fuse; it travels to worker processes."""
+
+    dataset: str
+    strategy: str
+    seed: int
+    members: tuple[Task, ...]
+    options: FuseOptions
+    out: Path
+
+    def __str__(self) -> str:
+        return f"{self.dataset}, {self.strategy}, seed {self.seed}"
+
+    @property
+    def stamp(self) -> str:
+        """Of the cells it reads and how they are fused."""
+        members = {one.cell.model: one.stamp for one in self.members}
+        return digest_of([pathfuse.__version__, members, self.options.__dict__])
+
+    @property
+    def output(self) -> OutputFolder:
+        """Its folder."""
+        return OutputFolder(self.out, DONE, needs=(TABLE,))
+
+    @property
+    def done(self) -> bool:
+        """Whether it was made of the same cells."""
+        return self.output.up_to_date(self.stamp)
+
+    def read(self) -> tuple[Counted, dict[str, dict[str, Any]]]:
+        """What was counted of the fusions, and per fusion what stands in the leaderboard beside it."""
+        table = read_confusions(self.out / TABLE, self.members[0].split.n_classes)
+        own = {
+            name: cms
+            for name, cms in table.cms.items()
+            if name not in {one.cell.model for one in self.members}
+        }
+        instances = (
+            read_instance_table(self.out / INSTANCES) if (self.out / INSTANCES).is_file() else None
+        )
+        said, about = self.output.recorded, read_object(self.out / MANIFEST)
+        notes = {BEST: about["best_expert_order"][0], CHOSEN: about["fused"]}
+        facts = {name: {"seconds": said["seconds"], "note": notes.get(name)} for name in own}
+        scored = {name: table.scored[name] for name in own}
+        return Counted(ConfusionTable(table.image_ids, own, scored), instances), facts
+
+
+def fusions_of(config: GridConfig, tasks: Mapping[Cell, Task]) -> list[Fusion]:
+    """Every data set, strategy and seed with two models or more.
+
+    Args:
+        config: The grid.
+        tasks: Cells that may be fused: those planned, or those done.
+    """
+    found = []
+    for dataset in config.datasets:
+        for strategy in config.strategies:
+            for seed in config.seeds:
+                cells = [Cell(dataset, strategy, model, seed) for model in config.models]
+                members = tuple(tasks[cell] for cell in cells if cell in tasks)
+                if len(members) > 1:
+                    out = config.out / FUSED / dataset / strategy / f"seed{seed}"
+                    found.append(
+                        Fusion(dataset, strategy, seed, members, config.fuse_options(seed), out)
+                    )
+    return found
+
+
+def fuse_task(fusion: Fusion) -> None:
+    """Fits, applies and counts; judging is the grid's.
+
+    Raises:
+        InputError: As ``fuse_dense``.
+    """
+    start, split = time.perf_counter(), fusion.members[0].split
+    logits = {one.cell.model: one.place / LOGITS for one in fusion.members}
+    test = [item for item in split.test if item.mask is not None]
+    fuse_dense(
+        logits,
+        split.val,
+        test,
+        fusion.out,
+        classes=split.class_names,
+        options=fusion.options,
+        force=True,
+    )
+    fusion.output.finish({"stamp": fusion.stamp, "seconds": round(time.perf_counter() - start, 3)})
+    add_to_list(fusion.out / DONE)

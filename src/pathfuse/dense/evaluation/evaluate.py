@@ -1,0 +1,226 @@
+"""Judging segmentations that somebody made: nothing is trained or fitted, the models are only
+compared.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+import pathfuse
+from pathfuse.dense.data.images import MASK_SUFFIXES, check_values, read_mask
+from pathfuse.dense.data.logit_files import LogitFiles
+from pathfuse.dense.data.records import IGNORE, Item, files_of
+from pathfuse.dense.evaluation.confusion import write_confusions
+from pathfuse.dense.evaluation.counting import (
+    Counted,
+    ImageCount,
+    Tally,
+    classes_with_instances,
+    open_count,
+)
+from pathfuse.dense.evaluation.instance_table import write_instances
+from pathfuse.dense.evaluation.metrics import Parity
+from pathfuse.dense.evaluation.verdict import DenseVerdict, evaluate_columns
+from pathfuse.errors import InputError
+from pathfuse.evaluation.rules import check_seed
+from pathfuse.files.digests import files_digest
+from pathfuse.files.write import check_out, new_folder, write_json, write_table
+from pathfuse.progress import Progress, silent
+
+
+@dataclass(frozen=True)
+class DenseEvaluation:
+    """What ``evaluate_dense`` wrote, in memory."""
+
+    folder: Path
+    verdict: DenseVerdict
+    counted: Counted
+    manifest: dict[str, Any]
+
+
+def evaluate_dense(
+    predictions: Mapping[str, str | Path],
+    items: Sequence[Item],
+    out: str | Path,
+    *,
+    classes: Sequence[str],
+    ignore: int = IGNORE,
+    n_resamples: int = 1000,
+    seed: int = 0,
+    parity: Parity = "fixed",
+    force: bool = False,
+    command: str | None = None,
+    progress: Progress = silent,
+) -> DenseEvaluation:
+    """Judges models on the same images, each by itself and every two against each other.
+
+    Args:
+        predictions: Per model, a folder with ``<image_id>.npy`` (logits, float, (K, H, W)) or
+            ``<image_id>.png`` (a mask of class numbers; TIFF and BMP too). A model that lacks an
+            image is judged on the others.
+        items: Images; those without a mask are left out.
+        out: Output folder: ``confusion.parquet``, ``instances.parquet`` (where images have
+            instances), ``metrics.csv``, ``comparisons.csv``, ``manifest.json``.
+        classes: Names of the K classes, in the order of the masks' numbers.
+        ignore: Value of the masks where pixels do not count.
+        n_resamples: Bootstrap resamples of patients.
+        seed: Of the draw.
+        parity: Of the metrics.
+        force: Overwrite ``out``.
+        command: How the program was called, for the manifest.
+        progress: Called with what is being done and the share that is behind.
+
+    Raises:
+        InputError: A folder, file or size is wrong, or nothing can be judged.
+    """
+    start = time.perf_counter()
+    check_seed(seed)
+    folders = _folders(predictions)
+    check_out(Path(out), force, [*folders.values(), *files_of(items)])
+    judged = [item for item in items if item.mask is not None]
+    files = {
+        item.image_id: {name: _file(folder, item) for name, folder in folders.items()}
+        for item in judged
+    }
+    scored = [item for item in judged if any(files[item.image_id].values())]
+    _check_scored(folders, files, scored, len(items))
+    things = classes_with_instances(scored, len(classes), ignore)
+    tally = Tally(scored, folders, len(classes))
+    for done, item in enumerate(scored):
+        progress(f"counting {item.image_id}", 0.9 * done / len(scored))
+        count = open_count(item, len(classes), ignore, things)
+        assert count is not None  # noqa: S101 - it has a mask
+        for name, file in files[item.image_id].items():
+            if file is not None:
+                for rows, predicted in _strips(file, count):
+                    count.add(name, rows, predicted)
+        tally.put(item, count)
+    counted = tally.tables()
+    progress("judging", 0.9)
+    patient_of = {item.image_id: item.patient_id for item in scored}
+    verdict = evaluate_columns(
+        *counted, patient_of, n_resamples, seed, classes=classes, parity=parity
+    )
+    manifest = {
+        "kind": "dense evaluation",
+        "pathfuse": pathfuse.__version__,
+        "classes": list(classes),
+        "seed": seed,
+        "resamples": n_resamples,
+        "parity": parity,
+        "models": {
+            name: {
+                "source": str(folder),
+                "sha256": files_digest(
+                    file for own in files.values() if (file := own[name]) is not None
+                ),
+                "coverage": float(counted.confusions.scored[name].mean()),
+            }
+            for name, folder in folders.items()
+        },
+        "masks_sha256": files_digest(item.mask for item in scored if item.mask is not None),
+        "images": len(scored),
+        "patients": len(set(patient_of.values())),
+        "left_out": [
+            *_left_out("no mask", [item for item in items if item.mask is None]),
+            *_left_out("scored by no model", [item for item in judged if item not in scored]),
+        ],
+        "warnings": verdict.warnings,
+        "command": command,
+        "wall_time_s": round(time.perf_counter() - start, 3),
+    }
+    with new_folder(Path(out), force) as place:
+        write_confusions(counted.confusions, place / "confusion.parquet")
+        if counted.instances is not None:
+            write_instances(counted.instances, place / "instances.parquet")
+        write_table(verdict.metrics, place / "metrics.csv")
+        write_table(verdict.comparisons, place / "comparisons.csv")
+        write_json(manifest, place / "manifest.json")
+    progress("done", 1.0)
+    return DenseEvaluation(Path(out), verdict, counted, manifest)
+
+
+def _folders(predictions: Mapping[str, str | Path]) -> dict[str, Path]:
+    if not predictions:
+        raise InputError("there is nothing to judge: name a folder of predictions")
+    folders = {name: Path(folder) for name, folder in predictions.items()}
+    missing = next((folder for folder in folders.values() if not folder.is_dir()), None)
+    if missing is not None:
+        raise InputError(f"the folder of predictions {missing} does not exist")
+    return folders
+
+
+def _file(folder: Path, item: Item) -> Path | None:
+    """What a model said of an image.
+
+    Raises:
+        InputError: There are two files of it.
+    """
+    found = [folder / f"{item.image_id}{suffix}" for suffix in (".npy", *MASK_SUFFIXES)]
+    found = [file for file in found if file.is_file()]
+    if len(found) > 1:
+        raise InputError(
+            f"{folder} has two predictions of image '{item.image_id}': {found[0].name}, {found[1].name}"
+        )
+    return found[0] if found else None
+
+
+def _check_scored(
+    folders: Mapping[str, Path],
+    files: Mapping[str, Mapping[str, Path | None]],
+    scored: Sequence[Item],
+    n: int,
+) -> None:
+    if not scored:
+        raise InputError(f"no image has a mask and a prediction: of {n} images, none can be judged")
+    for name, folder in folders.items():
+        if not any(files[item.image_id][name] for item in scored):
+            raise InputError(
+                f"the model {name} has no prediction of any image with a mask in {folder}"
+            )
+
+
+def _strips(
+    file: Path, count: ImageCount
+) -> Iterator[tuple[slice, UInt8[np.ndarray, "row width"]]]:
+    """Rows of an image and their predicted classes.
+
+    Raises:
+        InputError: The file cannot be read, is of another size, or holds something else than the
+            classes.
+    """
+    shape = count.truth.shape
+    if file.suffix == ".npy":
+        logits = LogitFiles({"it": file.parent}, count.n_classes)
+        _check_shape(file, logits.shape(file.stem), shape)
+        for strip in logits.strips(file.stem):
+            yield (
+                slice(strip.start, strip.stop),
+                strip.logits[:, :, 0].argmax(axis=2).astype(np.uint8),
+            )
+        return
+    mask = read_mask(file)
+    _check_shape(file, mask.shape, shape)
+    check_values(mask, count.n_classes, None, str(file))
+    yield slice(0, shape[0]), mask
+
+
+def _check_shape(file: Path, shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    if shape != wanted:
+        raise InputError(
+            f"the prediction {file} has {shape[0]} x {shape[1]} pixels, but the mask of its image {wanted[0]} x "
+            f"{wanted[1]} (height x width)"
+        )
+
+
+def _left_out(reason: str, items: Sequence[Item]) -> list[dict[str, Any]]:
+    return (
+        [{"reason": reason, "n": len(items), "first": [item.image_id for item in items[:5]]}]
+        if items
+        else []
+    )

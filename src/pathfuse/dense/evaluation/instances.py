@@ -1,0 +1,140 @@
+"""Instance metrics of two label maps: the aggregated Jaccard index and panoptic quality.
+
+For nuclei data beside the pixel metrics; PFM-DenseBench has none of them, so they are never
+compared with its table (docs/design/densebench.md, section 7, defect 18).
+
+References:
+    Kumar et al., IEEE TMI 36 (2017): AJI. Kirillov et al., CVPR 2019: PQ = SQ * RQ.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy import ndimage
+
+from pathfuse.errors import InputError
+
+INSTANCE_METRICS = ("aji", "pq", "sq", "rq")
+LabelMap = Int[np.ndarray, "height width"]
+"""0 is background, every other number one instance; numbers need not be consecutive."""
+
+
+@dataclass(frozen=True)
+class Overlaps:
+    """Sizes of the instances of two label maps, and of those intersections that are not empty."""
+
+    true: Int[np.ndarray, " instance"]
+    """Pixels of each true instance."""
+    predicted: Int[np.ndarray, " other"]
+    of_true: Int[np.ndarray, " pair"]
+    """The true instance of each pair, 0..; pairs are ordered by it, then by the predicted one."""
+    of_predicted: Int[np.ndarray, " pair"]
+    shared: Int[np.ndarray, " pair"]
+
+    @property
+    def iou(self) -> Float[np.ndarray, " pair"]:
+        """Intersection over union of each pair."""
+        return self.shared / (
+            self.true[self.of_true] + self.predicted[self.of_predicted] - self.shared
+        )
+
+
+def overlaps(truth: LabelMap, predicted: LabelMap) -> Overlaps:
+    """Counts the pixels of instances and their intersections.
+
+    Memory grows with the pairs that touch.
+
+    Raises:
+        InputError: The shapes differ.
+    """
+    if truth.shape != predicted.shape:
+        raise InputError(
+            f"the true instances have the shape {truth.shape} but the predicted {predicted.shape}"
+        )
+    true, row_of, true_px = _sizes(truth)
+    other, column_of, other_px = _sizes(predicted)
+    cells, shared = np.unique(row_of * len(other) + column_of, return_counts=True)
+    rows, columns = np.divmod(cells, len(other))
+    real = (true[rows] != 0) & (other[columns] != 0)
+    # Numbers without the background, wherever it stands in the order.
+    row_number, column_number = np.cumsum(true != 0) - 1, np.cumsum(other != 0) - 1
+    return Overlaps(
+        true_px[true != 0],
+        other_px[other != 0],
+        row_number[rows[real]],
+        column_number[columns[real]],
+        shared[real],
+    )
+
+
+def _sizes(labels: LabelMap) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The numbers of a map, the place of each pixel's number among them, and their pixels."""
+    numbers, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    return numbers, inverse.ravel(), counts
+
+
+def instance_metrics(truth: LabelMap, predicted: LabelMap) -> dict[str, float]:
+    """AJI, PQ, SQ and RQ of one image.
+
+    Args:
+        truth: Int, (H, W): 0 is background, every other number one instance.
+        predicted: The same for the prediction.
+
+    Returns:
+        Per name in ``INSTANCE_METRICS`` a number in [0, 1]. An image without any instance, true or
+        predicted, defines none of them; one without a match defines no ``sq``: NaN. A match is a
+        pair with an IoU above 0.5.
+
+    Examples:
+        >>> truth = np.array([[1, 1, 0, 2]])
+        >>> predicted = np.array([[7, 7, 0, 0]])  # one nucleus found, one missed
+        >>> {name: round(value, 3) for name, value in instance_metrics(truth, predicted).items()}
+        {'aji': 0.667, 'pq': 0.667, 'sq': 1.0, 'rq': 0.667}
+    """
+    pairs = overlaps(truth, predicted)
+    if not len(pairs.true) and not len(pairs.predicted):
+        return dict.fromkeys(INSTANCE_METRICS, float("nan"))
+    iou = pairs.iou
+    matched = iou[iou > 0.5]  # more than a half: at most one partner on either side
+    rq = 2 * len(matched) / (len(pairs.true) + len(pairs.predicted))
+    sq = float(matched.mean()) if len(matched) else float("nan")
+    return {"aji": _aji(pairs), "pq": sq * rq if len(matched) else 0.0, "sq": sq, "rq": rq}
+
+
+def _aji(pairs: Overlaps) -> float:
+    """Each true instance with the prediction of largest IoU.
+
+    Predictions that none chose add to the union.
+    """
+    if not len(pairs.true) or not len(pairs.predicted):
+        return 0.0
+    order = np.lexsort((pairs.of_predicted, -pairs.iou, pairs.of_true))
+    first = np.unique(pairs.of_true[order], return_index=True)[1]
+    best = order[first]  # of each true instance that anything touches, the pair of largest IoU
+    shared, partner = pairs.shared[best], pairs.of_predicted[best]
+    union = pairs.true.sum() + (pairs.predicted[partner] - shared).sum()
+    chosen = np.zeros(len(pairs.predicted), dtype=bool)
+    chosen[partner] = True
+    return float(shared.sum() / (union + pairs.predicted[~chosen].sum()))
+
+
+def components(mask: Int[np.ndarray, "height width"], background: int = 0) -> LabelMap:
+    """Instances of a mask of classes: connected pixels of one class (8 neighbours).
+
+    Touching nuclei become one instance, so this is the plain baseline of semantic models, no
+    separation of nuclei.
+
+    Args:
+        mask: Classes; ``background`` is not an instance.
+        background: That class.
+
+    Returns:
+        Int, (H, W): 0 is background, instances are 1, 2, ...
+    """
+    found, total = np.zeros(mask.shape, dtype=np.int32), 0
+    for value in np.unique(mask[mask != background]):
+        labels, n = ndimage.label(mask == value, structure=np.ones((3, 3)))
+        found += np.where(labels > 0, labels + np.int32(total), np.int32(0))
+        total += n
+    return found

@@ -1,0 +1,362 @@
+"""Judging segmentations: every model on the same images, with paired intervals by patient.
+
+Metrics of sums are not sums of metrics: patients are drawn, their confusion matrices summed with
+the counts of the draw (one matrix product for all resamples), and the metrics computed from the
+sums (docs/design/densebench.md, section 8).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import polars as pl
+from jaxtyping import Bool, Float, Int, Shaped
+
+from pathfuse.dense.evaluation.confusion import Confusions, ConfusionTable
+from pathfuse.dense.evaluation.instance_table import InstanceTable
+from pathfuse.dense.evaluation.instances import INSTANCE_METRICS
+from pathfuse.dense.evaluation.metrics import Parity, class_metrics, metrics
+from pathfuse.errors import InputError
+from pathfuse.evaluation.estimates import Estimate
+from pathfuse.evaluation.intervals import MIN_RESAMPLES, Sampled
+from pathfuse.evaluation.judged import Comparison, MetricRow, Verdict
+from pathfuse.evaluation.metrics.base import ANY
+from pathfuse.evaluation.paired_tests import adjusted_p
+from pathfuse.evaluation.resampling import MIN_PATIENTS, draw
+from pathfuse.evaluation.scales import SHARE
+from pathfuse.report.frames import comparisons_frame, metrics_frame
+
+OF_PIXELS = replace(ANY, scale=SHARE)
+"""All metrics of masks lie between 0 and 1."""
+Key: TypeAlias = tuple[str, str]
+"""Output (``all`` or a class) and metric."""
+Score: TypeAlias = Callable[[Float[np.ndarray, "row column"]], dict[Key, Float[np.ndarray, " row"]]]
+"""Sums over images to figures."""
+Columns: TypeAlias = Shaped[np.ndarray, "image ..."]
+Scored: TypeAlias = Mapping[str, Bool[np.ndarray, " image"]]
+
+
+class DenseVerdict(NamedTuple):
+    """What judging found."""
+
+    metrics: pl.DataFrame
+    """``method, output, metric, value, ci_low, ci_high, n, n_patients``; ``output`` is ``all`` or a
+    class."""
+    comparisons: pl.DataFrame
+    """``method, reference, output, metric, difference, ci_low, ci_high, p_value, test, p_holm``:
+    paired."""
+    warnings: list[str]
+    """Sentences: classes without a true positive, classes without a pixel, too few patients."""
+
+
+def evaluate_confusions(
+    cms: Mapping[str, Confusions],
+    patients: Sequence[str] | np.ndarray,
+    n_resamples: int = 1000,
+    seed: int = 0,
+    *,
+    classes: Sequence[str] | None = None,
+    contrasts: Sequence[tuple[str, str]] | None = None,
+    scored: Scored | None = None,
+    parity: Parity = "fixed",
+) -> DenseVerdict:
+    """Metrics of every model and paired differences, from confusion matrices of images.
+
+    Args:
+        cms: Per model, Int64, (image, K, K); the same images in the same order.
+        patients: (image,), of any type: the unit of resampling; image identifiers where patients
+            are unknown.
+        n_resamples: Bootstrap resamples.
+        seed: The same seed gives the same draw of patients, for all models.
+        classes: Names of the K classes; default: their numbers.
+        contrasts: Pairs (method, reference); default: every two models, in order.
+        scored: Per model, the images that it has a prediction of; default: all. A model is judged
+            on its own images, a pair on the images of both.
+        parity: ``paper``: F1 and counts as published.
+
+    Returns:
+        Point estimates on all images, and intervals that cover among so many patients
+        (``evaluation.intervals``; none with fewer than ``MIN_PATIENTS`` patients).
+
+    Raises:
+        InputError: There is no image, or shapes disagree.
+    """
+    k = _check(cms, patients)
+    names = [str(number) for number in range(k)] if classes is None else list(classes)
+    if len(names) != k:
+        raise InputError(
+            f"the confusion matrices have {k} classes, but {len(names)} classes are named"
+        )
+
+    def score(sums: Float[np.ndarray, "row column"]) -> dict[Key, Float[np.ndarray, " row"]]:
+        matrices = sums.reshape(len(sums), k, k)
+        found = {("all", name): values for name, values in metrics(matrices, parity=parity).items()}
+        by_class = class_metrics(matrices, parity=parity)
+        return found | {
+            (c, name): v[:, i] for i, c in enumerate(names) for name, v in by_class.items()
+        }
+
+    verdict = _evaluate(cms, patients, score, n_resamples, seed, contrasts, scored)
+    return verdict._replace(warnings=[*verdict.warnings, *class_warnings(cms, names)])
+
+
+def evaluate_instances(
+    values: Mapping[str, Mapping[str, Float[np.ndarray, " image"]]],
+    patients: Sequence[str] | np.ndarray,
+    n_resamples: int = 1000,
+    seed: int = 0,
+    *,
+    contrasts: Sequence[tuple[str, str]] | None = None,
+    scored: Scored | None = None,
+) -> DenseVerdict:
+    """AJI and PQ of every model: the mean over images, with the same intervals as
+    ``evaluate_confusions``.
+
+    Args:
+        values: Per model and name in ``INSTANCE_METRICS``, Float, (image,); NaN where the image
+            defines none.
+        patients: As in ``evaluate_confusions``, as are the others.
+        n_resamples: Bootstrap resamples.
+        seed: Seed of the draw.
+        contrasts: Pairs (method, reference).
+        scored: Images of each model.
+
+    Raises:
+        InputError: There is no image, or shapes disagree.
+    """
+    stacked = {
+        name: np.stack([own[m] for m in INSTANCE_METRICS], axis=1) for name, own in values.items()
+    }
+    columns = {
+        name: np.concatenate([np.nan_to_num(own), ~np.isnan(own)], axis=1)
+        for name, own in stacked.items()
+    }
+
+    def score(sums: Float[np.ndarray, "row column"]) -> dict[Key, Float[np.ndarray, " row"]]:
+        total, count = np.split(sums, 2, axis=1)
+        means = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+        return {("all", metric): means[:, i] for i, metric in enumerate(INSTANCE_METRICS)}
+
+    _check(columns, patients)
+    return _evaluate(columns, patients, score, n_resamples, seed, contrasts, scored)
+
+
+def evaluate_columns(
+    confusions: ConfusionTable,
+    instances: InstanceTable | None,
+    patient_of: Mapping[str, str],
+    n_resamples: int = 1000,
+    seed: int = 0,
+    *,
+    classes: Sequence[str] | None = None,
+    contrasts: Sequence[tuple[str, str]] | None = None,
+    parity: Parity = "fixed",
+) -> DenseVerdict:
+    """Pixels, and instances where they are known, in one verdict.
+
+    Args:
+        confusions: All models on all judged images.
+        instances: The same models on the images with instances; None: there are none.
+        patient_of: Patient of each image.
+        n_resamples: Bootstrap resamples.
+        seed: Seed of the draw.
+        classes: Names of the classes.
+        contrasts: Pairs (method, reference).
+        parity: As in ``evaluate_confusions``.
+
+    Raises:
+        InputError: There is no image.
+    """
+    patients = [patient_of[image] for image in confusions.image_ids]
+    pixels = evaluate_confusions(
+        confusions.cms, patients, n_resamples, seed,
+        classes=classes, contrasts=contrasts, scored=confusions.scored, parity=parity,
+    )  # fmt: skip
+    if instances is None:
+        return pixels
+    patients = [patient_of[image] for image in instances.image_ids]
+    nuclei = evaluate_instances(
+        instances.values, patients, n_resamples, seed, contrasts=contrasts, scored=instances.scored
+    )
+    return DenseVerdict(
+        pl.concat([pixels.metrics, nuclei.metrics]),
+        pl.concat([pixels.comparisons, nuclei.comparisons]),
+        list(dict.fromkeys([*pixels.warnings, *nuclei.warnings])),
+    )
+
+
+def class_warnings(cms: Mapping[str, Confusions], classes: Sequence[str]) -> list[str]:
+    """Classes of which no model, or one model, hits a single pixel; and classes that no mask shows."""
+    sums = {name: own.sum(axis=0) for name, own in cms.items()}
+    found = []
+    for k, label in enumerate(classes):
+        true = max(int(total[k].sum()) for total in sums.values())
+        if not true:
+            found.append(f"class '{label}' has no true pixel in the judged images")
+            continue
+        missed = [name for name, total in sums.items() if total[k].sum() and not total[k, k]]
+        if len(missed) == len(sums):
+            found.append(
+                f"class '{label}' has {true} true pixels and no model hits one: "
+                "the labels, the split or the merging of classes may be wrong"
+            )
+        elif missed:
+            found.append(f"class '{label}' has no true positive by {', '.join(missed)}")
+    return found
+
+
+def resampled_sums(
+    columns: Shaped[np.ndarray, "image column"],
+    patient_of_image: Int[np.ndarray, " image"],
+    counts: Int[np.ndarray, "resample patient"],
+) -> Float[np.ndarray, "resample column"]:
+    """Sums over the images of drawn patients, for all resamples in one matrix product.
+
+    Float64 keeps counts up to 2^53 exact.
+    """
+    by_patient = np.zeros((counts.shape[1], columns.shape[1]))
+    np.add.at(by_patient, patient_of_image, columns)
+    return np.asarray(counts.astype(np.float64) @ by_patient)
+
+
+class _Evaluator:
+    """Figures of models on some of the images, each with its resamples; the draw is one for all."""
+
+    def __init__(
+        self, patients: Sequence[str] | np.ndarray, score: Score, n_resamples: int, seed: int
+    ) -> None:
+        self.patients = np.unique(np.asarray(patients).astype(str), return_inverse=True)[1].reshape(
+            -1
+        )
+        self.enough = int(self.patients.max()) + 1 >= MIN_PATIENTS
+        one = np.zeros_like(self.patients)
+        self.counts = draw(self.patients, one, n_resamples if self.enough else 0, seed).counts
+        self.score = score
+
+    def figures(self, columns: Columns, images: Bool[np.ndarray, " image"]) -> dict[Key, Estimate]:
+        """Every figure on all images, on each resample, and without each patient.
+
+        A resample without a true pixel of a class that the images show defines no mean over the
+        classes.
+        """
+        own = np.where(images[:, None], columns.reshape(len(columns), -1), 0)
+        everybody = np.ones((1, self.counts.shape[1]), dtype=self.counts.dtype)
+        weights = [
+            everybody,
+            self.counts,
+            everybody - np.eye(len(everybody.T), dtype=self.counts.dtype),
+        ]
+        counts = np.concatenate(weights) if len(self.counts) else everybody
+        values = self.score(resampled_sums(own, self.patients, counts))
+        lacking = np.zeros(len(counts), dtype=bool)
+        for (output, metric), value in values.items():
+            if output != "all" and metric == "recall" and not np.isnan(value[0]):
+                lacking |= np.isnan(value)
+        sampled = Sampled(len(np.unique(self.patients[images])))
+        return {
+            (output, metric): Estimate(
+                np.where(lacking & (output == "all"), np.nan, value)[:, None],
+                np.ones(1),
+                len(self.counts),
+                sampled,
+                OF_PIXELS,
+            )
+            for (output, metric), value in values.items()
+        }
+
+
+def _evaluate(
+    columns: Mapping[str, Columns],
+    patients: Sequence[str] | np.ndarray,
+    score: Score,
+    n_resamples: int,
+    seed: int,
+    contrasts: Sequence[tuple[str, str]] | None,
+    scored: Scored | None,
+) -> DenseVerdict:
+    judge = _Evaluator(patients, score, n_resamples, seed)
+    every = np.ones(len(judge.patients), dtype=bool)
+    images = {
+        name: scored[name] if scored is not None and name in scored else every for name in columns
+    }
+    everything = {name: judge.figures(own, images[name]) for name, own in columns.items()}
+    verdict = Verdict([], [], [], [])
+    if not judge.enough:
+        n = int(judge.patients.max()) + 1
+        verdict.notes.append(f"{n} patients or images, fewer than {MIN_PATIENTS}: no intervals")
+    elif 0 < n_resamples < MIN_RESAMPLES:
+        verdict.notes.append(f"{n_resamples} resamples, fewer than {MIN_RESAMPLES}: no intervals")
+    for name, figures in everything.items():
+        n, n_patients = int(images[name].sum()), len(np.unique(judge.patients[images[name]]))
+        for key, value in figures.items():
+            interval = value.interval()
+            verdict.metrics.append(
+                MetricRow(name, *key, value.point, interval.low, interval.high, n, n_patients)
+            )
+    for name, reference in contrasts if contrasts is not None else combinations(columns, 2):
+        common = images[name] & images[reference]
+        if not common.any():
+            verdict.notes.append(f"{name} and {reference} have no image in common")
+            continue
+        one, other = (
+            everything[m] if (common == images[m]).all() else judge.figures(columns[m], common)
+            for m in (name, reference)
+        )
+        same = np.array_equal(columns[name], columns[reference])
+        verdict.comparisons.extend(
+            _compare((name, reference, *key), one[key], other[key], same) for key in one
+        )
+    return DenseVerdict(metrics_frame(verdict), _adjusted(verdict, columns), verdict.notes)
+
+
+def _compare(
+    key: tuple[str, str, str, str], one: Estimate, other: Estimate, same: bool
+) -> Comparison:
+    """The key is (method, reference, output, metric)."""
+    difference = one.minus(other, same)
+    interval = difference.interval()
+    how = ", t" if difference.uses_t("auto") else ""
+    test = f"paired bootstrap by patient, {difference.n_resamples} resamples{how}"
+    test = "none" if np.isnan(interval.low) else test
+    return Comparison(
+        *key,
+        difference.point,
+        interval.low,
+        interval.high,
+        difference.p_value(),
+        test,
+        float("nan"),
+    )
+
+
+def _adjusted(verdict: Verdict, columns: Mapping[str, Columns]) -> pl.DataFrame:
+    """Holm's p-values inside each output and metric; methods with the same matrices count once."""
+    same = {name: own.tobytes() for name, own in columns.items()}
+    rows: list[Comparison] = []
+    for output in dict.fromkeys(row.output for row in verdict.comparisons):
+        own = [row for row in verdict.comparisons if row.output == output]
+        adjusted = adjusted_p(own, same)[0]
+        rows.extend(
+            Comparison(**{**row.__dict__, "p_holm": float(p)})
+            for row, p in zip(own, adjusted, strict=True)
+        )
+    return comparisons_frame(Verdict([], rows, [], []))
+
+
+def _check(columns: Mapping[str, Columns], patients: Sequence[str] | np.ndarray) -> int:
+    """The size of the last axis.
+
+    Raises:
+        InputError: There is nothing to judge, or shapes disagree.
+    """
+    if not columns or not len(patients):
+        raise InputError("there is nothing to judge: no model or no image")
+    shapes = {own.shape for own in columns.values()}
+    shape = next(iter(shapes))
+    if len(shapes) > 1 or shape[0] != len(patients):
+        raise InputError(
+            f"the models' tables have the shapes {sorted(shapes)} for {len(patients)} images"
+        )
+    return int(shape[-1])

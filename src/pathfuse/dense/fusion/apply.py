@@ -1,0 +1,101 @@
+"""A fusion that was fitted before, on images that nobody has labelled."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import pathfuse
+from pathfuse.dense.data.logit_files import CHUNK_CELLS, LogitFiles
+from pathfuse.dense.evaluation.masks import write_mask
+from pathfuse.dense.fusion.fused_model import FUSED, load_fusion
+from pathfuse.errors import InputError
+from pathfuse.files.write import check_out, new_folder, write_json
+from pathfuse.progress import Progress, silent
+
+
+def apply_fusion(
+    model: str | Path,
+    logits: Mapping[str, str | Path],
+    out: str | Path,
+    *,
+    force: bool = False,
+    cells: int = CHUNK_CELLS,
+    command: str | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Segments every image that some model scored.
+
+    Args:
+        model: Output folder of ``fuse_dense``.
+        logits: Per model of the fusion, a folder with ``<image_id>.npy``; models and images may be
+            missing.
+        out: Output folder: ``<image_id>.png`` (8 bits) and ``manifest.json``.
+        force: Overwrite ``out``.
+        cells: Numbers held per strip; bounds memory.
+        command: How the program was called, for the manifest.
+        progress: Called with what is being done and the share that is behind.
+
+    Returns:
+        The manifest: images, and how many of them each model scored.
+
+    Raises:
+        InputError: There is no fusion, a name is not one of its models, a file is wrong, or there
+            is no image.
+    """
+    start = time.perf_counter()
+    fusion = load_fusion(model)
+    files = LogitFiles(_in_order(fusion.models, logits), len(fusion.classes))
+    check_out(Path(out), force, [Path(model), *map(Path, logits.values())])
+    images = sorted(
+        {file.stem for folder in logits.values() for file in Path(folder).glob("*.npy")}
+    )
+    if not images:
+        raise InputError(
+            f"there is no image to segment: no .npy file in {', '.join(map(str, logits.values()))}"
+        )
+    for image in images:
+        files.shape(image)  # all headers before any work
+    scored = dict.fromkeys(fusion.models, 0)
+    with new_folder(Path(out), force) as place:
+        for done, image in enumerate(images):
+            progress(f"segmenting {image}", done / len(images))
+            fused = np.empty(files.shape(image), dtype=np.uint8)
+            for rows, said in fusion.strips(files, image, cells):
+                fused[rows] = said[FUSED]
+            write_mask(fused, place / f"{image}.png")
+            for name in files.models(image):
+                scored[name] += 1
+        manifest = {
+            "kind": "dense segmentation",
+            "pathfuse": pathfuse.__version__,
+            "model": str(model),
+            "method": fusion.chosen,
+            "classes": list(fusion.classes),
+            "images": len(images),
+            "scored": scored,
+            "command": command,
+            "wall_time_s": round(time.perf_counter() - start, 3),
+        }
+        write_json(manifest, place / "manifest.json")
+    progress("done", 1.0)
+    return manifest
+
+
+def _in_order(models: tuple[str, ...], logits: Mapping[str, str | Path]) -> dict[str, Path | None]:
+    """A folder for every model of the fusion; None for those that are missing.
+
+    Raises:
+        InputError: A name is not one of the models, or a folder is missing.
+    """
+    stranger = next((name for name in logits if name not in models), None)
+    if stranger is not None:
+        raise InputError(
+            f"the fusion knows no model '{stranger}'; its models are {', '.join(models)}"
+        )
+    missing = next((folder for folder in logits.values() if not Path(folder).is_dir()), None)
+    if missing is not None:
+        raise InputError(f"the folder of logits {missing} does not exist")
+    return {name: Path(logits[name]) if name in logits else None for name in models}

@@ -1,0 +1,338 @@
+"""Judging: every method on the same rows, with intervals and paired differences by patient.
+
+With folds, a metric is computed inside each fold and averaged with the folds' patient counts as
+weights; predictions of different folds are never pooled into one AUROC
+(docs/design/architecture.md, section 6).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from pathfuse.evaluation.averages import Averages, Pairs
+from pathfuse.evaluation.estimates import Estimates, estimate, resampled
+from pathfuse.evaluation.intervals import MIN_RESAMPLES, described
+from pathfuse.evaluation.judged import (
+    Comparison,
+    EndpointLike,
+    Judged,
+    MetricRow,
+    Scores,
+    Test,
+    Verdict,
+    predicted,
+)
+from pathfuse.evaluation.metrics.prediction_sets import COVERAGE
+from pathfuse.evaluation.metrics.survival import UNOS_C
+from pathfuse.evaluation.notes import about_auroc, about_figure, about_unsure, about_weights, listed
+from pathfuse.evaluation.paired_tests import (
+    ALPHA,
+    Same,
+    adjusted_p,
+    delong_tests,
+    fold_tests,
+    margin_tests,
+    same_predictions,
+)
+from pathfuse.evaluation.resampling import MIN_PATIENTS, MOST_LEFT_OUT, Resamples, draw, leave_out
+from pathfuse.evaluation.rules import DEFAULT, Rules
+from pathfuse.fusion.null_model import NULL_MODEL
+from pathfuse.types import Index
+
+ABOUT_FOLDS = (
+    "folds: intervals and p-values of the bootstrap take the models as they are; "
+    "the corrected t in tests.csv allows for their training as well, and is conservative"
+)
+
+
+def evaluate_task(
+    endpoint: EndpointLike,
+    output: str,
+    judged: Judged,
+    contrasts: Sequence[tuple[str, str]],
+    n_resamples: int = 2000,
+    seed: int = 0,
+) -> Verdict:
+    """Metrics of every method and paired differences of some, for one task.
+
+    Args:
+        endpoint: Names the metrics.
+        output: What the rows are about: ``all``, or a label.
+        judged: Rows and predictions.
+        contrasts: Pairs (method, reference).
+        n_resamples: Bootstrap resamples by patient.
+        seed: Seed of the bootstrap.
+    """
+    return evaluate_tasks(endpoint, {output: judged}, contrasts, Rules(n_resamples, seed))
+
+
+def evaluate_tasks(
+    endpoint: EndpointLike,
+    tasks: Mapping[str, Judged],
+    contrasts: Sequence[tuple[str, str]],
+    rules: Rules = DEFAULT,
+) -> Verdict:
+    """Judges several tasks on the same resamples of patients.
+
+    ``all`` is the macro average over labels or targets.
+    """
+    patients = np.concatenate([j.patients for j in tasks.values()])
+    folds = np.concatenate([j.folds for j in tasks.values()])
+    n_patients, several = len(np.unique(patients)), list(tasks) != ["all"]
+    enough = n_patients >= MIN_PATIENTS
+    drawn = draw(patients, folds, rules.n_resamples if enough else 0, rules.seed)
+    parts = None
+    if enough and rules.n_resamples and rules.interval != "percentile":
+        parts = leave_out(
+            n_patients, rules.seed, None if rules.interval == "bca" else MOST_LEFT_OUT
+        )
+    verdict = Verdict([], [], [], [])
+    if not enough:
+        verdict.notes.append(
+            f"{n_patients} {rules.drawn}s, fewer than {MIN_PATIENTS}: no intervals"
+        )
+    elif 0 < rules.n_resamples < MIN_RESAMPLES:
+        verdict.notes.append(
+            f"{rules.n_resamples} resamples, fewer than {MIN_RESAMPLES}: no intervals"
+        )
+    elif rules.n_resamples:
+        verdict.intervals.update(described(rules.interval, rules.drawn))
+    if enough and any(len(np.unique(judged.folds)) > 1 for judged in tasks.values()):
+        verdict.notes.append(ABOUT_FOLDS)
+    averages, same = Averages(), dict[str, dict[str, str]]()
+    for output, judged in tasks.items():
+        resamples = Resamples(drawn.counts, judged.patients, parts)
+        everything = _estimates(endpoint, judged, resamples)
+        pairs: Pairs = {c: _paired(endpoint, judged, c, everything, resamples) for c in contrasts}
+        heavy = about_weights(judged, rules.drawn) if enough and rules.n_resamples else None
+        if heavy is not None:
+            verdict.notes.append(f"{output}: {heavy}")
+            pairs = _pairs_without_intervals(pairs, frozenset({UNOS_C.name}))
+        if several:
+            averages.add(everything, pairs)
+        lacking = endpoint.too_few(judged, rules.drawn)
+        if lacking is not None and enough:
+            verdict.notes.append(f"{output}: {lacking}")
+            everything, pairs = _without_intervals(everything), _pairs_without_intervals(pairs)
+        verdict.notes.extend(about_auroc(output, endpoint, judged))
+        _evaluate_methods(verdict, output, judged, everything, rules)
+        same[output] = same_predictions(judged)
+        further: list[Test] = []
+        if enough and lacking is None:
+            competing = [contrast for contrast in contrasts if NULL_MODEL not in contrast]
+            further = [*delong_tests(endpoint, output, judged, competing),
+                       *fold_tests(endpoint, output, judged, competing)]  # fmt: skip
+        _evaluate_contrasts(verdict, endpoint, output, pairs, rules, same[output], further)
+        _say_apart(verdict, output, judged, pairs)
+        verdict.tests.extend(further)
+    if several:
+        n = max(len(j.patients) for j in tasks.values())
+        verdict.metrics.extend(
+            row
+            for name, values in averages.methods().items()
+            for row in _metrics(name, "all", values, (n, n_patients), rules)
+        )
+        _count_undefined(verdict, averages.methods())
+        everywhere = {
+            name: tuple(one.get(name) for one in same.values())
+            for one in same.values()
+            for name in one
+        }
+        _evaluate_contrasts(verdict, endpoint, "all", averages.pairs(), rules, everywhere)
+    if enough and rules.n_resamples:
+        verdict.notes.extend(about_unsure(endpoint))
+    return verdict
+
+
+def _estimates(
+    endpoint: EndpointLike, judged: Judged, resamples: Resamples
+) -> dict[str, Estimates]:
+    everything: dict[str, Estimates] = {
+        name: resampled(endpoint, judged, name, predicted(p), resamples)
+        for name, p in judged.predictions.items()
+    }
+    if judged.sets is not None:
+        everything["fused"] = {**everything["fused"], **_of_sets(judged, resamples)}
+    return everything
+
+
+def _without_intervals(
+    everything: Mapping[str, Estimates], metrics: frozenset[str] | None = None
+) -> dict[str, Estimates]:
+    """The same figures; those of some metrics, or of all, have no intervals."""
+    return {
+        name: {
+            m: value.unsure() if metrics is None or m in metrics else value
+            for m, value in values.items()
+        }
+        for name, values in everything.items()
+    }
+
+
+def _pairs_without_intervals(pairs: Pairs, metrics: frozenset[str] | None = None) -> Pairs:
+    bare = {
+        c: _without_intervals({"one": p[0], "other": p[1]}, metrics)
+        for c, p in pairs.items()
+        if p is not None
+    }
+    return {c: (bare[c]["one"], bare[c]["other"]) if c in bare else None for c in pairs}
+
+
+def _evaluate_methods(
+    verdict: Verdict, output: str, judged: Judged, everything: Mapping[str, Estimates], rules: Rules
+) -> None:
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for name, values in everything.items():
+        rows = predicted(judged.predictions[name])
+        n, n_patients = int(rows.sum()), len(np.unique(judged.patients[rows]))
+        verdict.metrics.extend(_metrics(name, output, values, (n, n_patients), rules))
+        for metric, value in values.items():
+            n_undefined = int(np.isnan(value.resampled).sum())
+            missing = 0 if n_undefined == len(value.resampled) else n_undefined
+            reason = about_figure(value, judged.predictions[name], missing, judged)
+            if reason is not None and name != NULL_MODEL:
+                reasons.setdefault((metric, reason), []).append(name)
+    verdict.notes.extend(
+        f"{output}: {metric} of {listed(names)} {why}" for (metric, why), names in reasons.items()
+    )
+
+
+def _count_undefined(verdict: Verdict, everything: Mapping[str, Estimates]) -> None:
+    """Notes of the means over labels or targets: how many resamples lack one of them, and were left
+    out.
+    """
+    reasons: dict[tuple[str, int], list[str]] = {}
+    for name, values in everything.items():
+        for metric, value in values.items():
+            lacking = int(np.isnan(value.resampled).sum())
+            if 0 < lacking < value.n_resamples and not value.metric.no_interval:
+                reasons.setdefault((metric, lacking), []).append(name)
+    verdict.notes.extend(
+        f"all: {metric} of {listed(names)} has {n} resamples that lack a label or target, and were left out"
+        for (metric, n), names in reasons.items()
+    )
+
+
+def _metrics(
+    name: str, output: str, values: Estimates, counts: tuple[int, int], rules: Rules
+) -> list[MetricRow]:
+    """Rows of ``metrics.csv``; ``counts`` are the rows and the patients."""
+    rows = []
+    for metric, value in values.items():
+        interval = value.interval(rules.interval)
+        rows.append(
+            MetricRow(name, output, metric, value.point, interval.low, interval.high, *counts)
+        )
+    return rows
+
+
+def _of_sets(judged: Judged, resamples: Resamples) -> Estimates:
+    """Coverage and size of the fusion's prediction sets."""
+    sets = judged.sets
+    if sets is None:
+        return {}
+
+    def scorer(inside: Index, _fold: int) -> Scores:
+        return sets.of(inside)
+
+    rows = predicted(judged.predictions["fused"])
+    return estimate(scorer, (COVERAGE, sets.size_name), judged, rows, resamples)
+
+
+def _paired(
+    endpoint: EndpointLike,
+    judged: Judged,
+    contrast: tuple[str, str],
+    everything: Mapping[str, Estimates],
+    resamples: Resamples,
+) -> tuple[Estimates, Estimates] | None:
+    """Both sides of a contrast on the rows that both predict; None if there is none."""
+    if not set(contrast) <= set(judged.predictions):
+        return None  # an expert need not know every label
+    scored = [predicted(judged.predictions[name]) for name in contrast]
+    common = scored[0] & scored[1]
+    if not common.any():
+        return None
+    one, other = (
+        everything[name]
+        if (common == own).all()
+        else resampled(endpoint, judged, name, common, resamples)
+        for name, own in zip(contrast, scored, strict=True)
+    )
+    # A fold that one side does not define (a constant prediction has no correlation) is no part of
+    # the comparison.
+    both = [m for m in one if m in other]
+    return {m: one[m].among(other[m].counted) for m in both}, {
+        m: other[m].among(one[m].counted) for m in both
+    }
+
+
+def _evaluate_contrasts(
+    verdict: Verdict,
+    endpoint: EndpointLike,
+    output: str,
+    pairs: Pairs,
+    rules: Rules,
+    same: Same,
+    further: Sequence[Test] = (),
+) -> None:
+    """Comparisons and tests of one output; p-values are adjusted inside each family, per metric.
+
+    Beside a ``further`` test that shows no difference, no method is called superior.
+    """
+    there = {contrast: pair for contrast, pair in pairs.items() if pair is not None}
+    rows = [
+        _compare((*contrast, output, m), pair, rules, same[contrast[0]] == same[contrast[1]])
+        for contrast, pair in there.items()
+        for m in endpoint.metrics
+    ]
+    if not rows:
+        return
+    adjusted, count = adjusted_p(rows, same)
+    rows = [replace(row, p_holm=float(p)) for row, p in zip(rows, adjusted, strict=True)]
+    verdict.comparisons.extend(rows)
+    for (name, reference), (one, other) in there.items():
+        if reference == "best_expert":
+            largest = dict[str, float]()
+            tests: list[Test | Comparison] = [*rows, *further]
+            for row in tests:
+                if (row.method, row.reference) == (name, reference) and not np.isnan(row.p_holm):
+                    largest[row.metric] = max(largest.get(row.metric, 0.0), row.p_holm)
+            equal = same[name] == same[reference]
+            differences = {m: one[m].minus(other[m], equal) for m in endpoint.metrics}
+            verdict.tests.extend(margin_tests(endpoint, output, name, differences, rules, largest))
+    note = f"{count} comparisons in a family need more than {rules.n_resamples} resamples to reach 0.05"
+    counted = any(
+        pair[0][m].minus(pair[1][m]).uses_t(rules.interval)
+        for pair in there.values()
+        for m in pair[0]
+    )
+    if not counted and 2 * count / (rules.n_resamples + 1) > ALPHA and note not in verdict.notes:
+        verdict.notes.append(note)
+
+
+def _say_apart(verdict: Verdict, output: str, judged: Judged, pairs: Pairs) -> None:
+    """Notes the pairs that predict no sample in common."""
+    for (name, reference), pair in pairs.items():
+        if pair is None and {name, reference} <= set(judged.predictions):
+            verdict.notes.append(f"{output}: {name} and {reference} have no sample in common")
+
+
+def _compare(
+    key: tuple[str, str, str, str], pair: tuple[Estimates, Estimates], rules: Rules, same: bool
+) -> Comparison:
+    """One row of ``comparisons.csv``; the key is (method, reference, output, metric)."""
+    metric = key[3]
+    difference = pair[0][metric].minus(pair[1][metric], same)
+    interval, n = difference.interval(rules.interval), difference.n_resamples
+    how = {"bca": ", BCa interval"}.get(
+        rules.interval, ", t" if difference.uses_t(rules.interval) else ""
+    )
+    limits = (interval.low, interval.high, difference.p_value(rules.interval))
+    test = (
+        "none"
+        if np.isnan(interval.low)
+        else f"paired bootstrap by {rules.drawn}, {n} resamples{how}"
+    )
+    return Comparison(*key, difference.point, *limits, test, float("nan"))

@@ -1,0 +1,1 @@
+"""Networks that fuse features: Meta-Encoder and FuseCPath (extra ``torch``)."""

@@ -1,0 +1,3 @@
+"""FuseCPath: tiles selected over several encoders, a student on them, slide encoders distilled into
+it.
+"""

@@ -1,0 +1,241 @@
+"""The features of one encoder: every slide's shape at once, its numbers only when they are asked
+for.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from pathfuse.errors import InputError
+from pathfuse.features.formats.base import Coords, Header, Store, UnusableError
+from pathfuse.features.locate import find_store
+from pathfuse.types import Bag, Index
+
+__all__ = ["Broken", "Coords", "FeatureFolder", "Slide", "open_folder"]
+
+
+@dataclass(frozen=True)
+class Slide:
+    """One slide, or one sample of a table of vectors."""
+
+    name: str
+    """Stem of its file, or its folder's name; ``wsi_id`` or ``origin`` of eva; ``sample_id`` of a
+    table."""
+    path: Path
+    """Its file; the first if it has several."""
+    n_tiles: int
+    """1 for a vector of the whole slide."""
+    dtype: str
+    """As stored."""
+    has_coords: bool = False
+    """Whether its tiles have coordinates."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """What could not be used."""
+
+    name: str
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class FeatureFolder:
+    """The features of one encoder."""
+
+    source: str
+    """The folder or table as given."""
+    format: str
+    """trident, clam, stamp, eva, pt, vectors, h5 (unknown writer); several with ``+`` between them."""
+    granularity: str
+    """``tile``: a bag per slide; ``slide``: one vector each."""
+    dim: int
+    encoder: str | None
+    """As the files state it."""
+    slides: dict[str, Slide]
+    """Sorted by name."""
+    broken: tuple[Broken, ...]
+    """Sorted by name."""
+    store: Store = field(repr=False, compare=False)
+    """Reads the files."""
+
+    @property
+    def views(self) -> dict[str, int]:
+        """The parts that the columns consist of, by name, in their order: of one encoder, one part."""
+        return {"features": self.dim}
+
+    def read(self, name: str, rows: Index | None = None) -> Bag:
+        """The features of one slide.
+
+        Args:
+            name: The slide.
+            rows: Int, (row,). Which tiles, in any order; None: all. Of HDF5 only these are read.
+
+        Returns:
+            Float32, (tile, dim), in the order of ``rows``.
+
+        Raises:
+            InputError: There is no such slide or tile, or the file has become unreadable.
+        """
+        slide = self._slide(name)
+        if rows is not None:
+            rows = np.asarray(rows, dtype=np.int64)
+            wrong = rows[(rows < 0) | (rows >= slide.n_tiles)]
+            if wrong.size:
+                raise InputError(
+                    f"{slide.path}: there is no tile {wrong[0]} (counted from 0) of {slide.n_tiles}"
+                )
+        try:
+            return self.store.read(name, rows)
+        except UnusableError as error:
+            raise InputError(f"{slide.path}: {error}") from error
+
+    def coords(self, name: str) -> Coords | None:
+        """Where the tiles of one slide lie.
+
+        None if its files do not say, or for a vector of the whole slide.
+
+        Raises:
+            InputError: There is no such slide, or the file has become unreadable.
+        """
+        slide = self._slide(name)
+        if not slide.has_coords:
+            return None
+        try:
+            return self.store.coords(name)
+        except UnusableError as error:
+            raise InputError(f"{slide.path}: {error}") from error
+
+    def sha256(self) -> str:
+        """A cheap fingerprint: of the files' names, sizes and times of change, not of their
+        content.
+        """
+        digest, base = hashlib.sha256(), Path(self.source)
+        base = base if base.is_dir() else base.parent
+        for path in sorted(self.store.files()):
+            try:
+                found = path.stat()
+                state = f"{found.st_size}\0{found.st_mtime_ns}"
+            except OSError:
+                state = "absent"
+            digest.update(os.fsencode(f"{Path(os.path.relpath(path, base)).as_posix()}\0{state}\n"))
+        return digest.hexdigest()
+
+    def _slide(self, name: str) -> Slide:
+        if name in self.slides:
+            return self.slides[name]
+        broken = next((item for item in self.broken if item.name == name), None)
+        if broken is not None:
+            raise InputError(f"{broken.path}: {broken.reason}")
+        raise InputError(f"{self.source} has no slide '{name}'")
+
+
+def open_folder(path: Path, *, strict: bool = False, check_values: bool = True) -> FeatureFolder:
+    """Looks at all feature files of one encoder.
+
+    Args:
+        path: A folder that TRIDENT, CLAM, STAMP or eva wrote, any other folder of HDF5 or PyTorch
+            files, or a table (.csv, .parquet) with ``sample_id`` and one column per dimension.
+        strict: A slide that cannot be used is an error; otherwise it is listed in ``broken``.
+        check_values: Look for NaN and infinite values: reads every file once, a part at a time.
+
+    Raises:
+        InputError: The folder is missing, or has no feature file that can be used; two files claim
+            one slide; files differ in dimensions, in granularity, or in the encoder that they
+            state.
+    """
+    store = find_store(path)
+    headers: dict[str, Header] = {}
+    broken: list[Broken] = []
+    for name in sorted(store.paths):
+        file = store.paths[name][0]
+        try:
+            headers[name] = _checked(store, name, check_values)
+        except UnusableError as error:
+            if strict:
+                raise InputError(f"{_shown(file, name)}: {error}") from error
+            broken.append(Broken(name, file, str(error)))
+    if not headers:
+        first = broken[0]
+        raise InputError(
+            f"{path}: none of its {len(broken)} slides can be used; the first, {_shown(first.path, first.name)}: "
+            f"{first.reason}"
+        )
+    granularity = _granularity(store, headers)
+    _check_dims(store, headers)
+    slides = {
+        name: Slide(
+            name, store.paths[name][0], h.n_tiles, h.dtype, h.has_coords and granularity == "tile"
+        )
+        for name, h in headers.items()
+    }
+    written_by = "+".join(sorted({h.format for h in headers.values()}))
+    dim, encoder = next(iter(headers.values())).dim, _encoder(store, headers)
+    return FeatureFolder(
+        str(path), written_by, granularity, dim, encoder, slides, tuple(broken), store
+    )
+
+
+def _shown(file: Path, name: str) -> str:
+    """The file; with the slide's name where the file's does not tell it."""
+    return str(file) if name in (file.stem, file.parent.name) else f"{file}, slide '{name}'"
+
+
+def _checked(store: Store, name: str, check_values: bool) -> Header:
+    header = store.header(name)
+    start = 0
+    for chunk in store.chunks(name) if check_values else ():
+        wrong = ~np.isfinite(chunk)
+        if wrong.any():
+            row, column = np.argwhere(wrong)[0]
+            what = "NaN" if np.isnan(chunk[row, column]) else "infinite"
+            raise UnusableError(
+                f"column {column} of tile {start + row} (both counted from 0) is {what}"
+            )
+        start += len(chunk)
+    return header
+
+
+def _granularity(store: Store, headers: Mapping[str, Header]) -> str:
+    """Of the folder.
+
+    A single row is what the other files are, and a vector of the slide if all are single rows.
+    """
+    tiles = next((name for name, h in headers.items() if h.granularity == "tile"), None)
+    whole = next((name for name, h in headers.items() if h.granularity == "slide"), None)
+    if tiles is not None and whole is not None:
+        one, other = store.paths[tiles][0], store.paths[whole][0]
+        raise InputError(
+            f"{one} holds tiles ({headers[tiles].n_tiles} × {headers[tiles].dim}), but {other} one vector of the whole "
+            f"slide ({headers[whole].dim}); keep them in different folders"
+        )
+    return "slide" if tiles is None else "tile"
+
+
+def _check_dims(store: Store, headers: Mapping[str, Header]) -> None:
+    first, *others = headers
+    other = next((name for name in others if headers[name].dim != headers[first].dim), None)
+    if other is not None:
+        raise InputError(
+            f"{store.paths[first][0]} has {headers[first].dim} dimensions, but {store.paths[other][0]} has "
+            f"{headers[other].dim}; a folder holds the features of one encoder"
+        )
+
+
+def _encoder(store: Store, headers: Mapping[str, Header]) -> str | None:
+    stated = {name: h.encoder for name, h in headers.items() if h.encoder is not None}
+    if not stated:
+        return None
+    first, *others = stated
+    other = next((name for name in others if stated[name] != stated[first]), None)
+    if other is not None:
+        raise InputError(
+            f"{store.paths[first][0]} is by the encoder '{stated[first]}', but {store.paths[other][0]} by "
+            f"'{stated[other]}'; a folder holds the features of one encoder"
+        )
+    return stated[first]

@@ -1,0 +1,111 @@
+"""What every format answers: which slides there are, their shapes without their numbers, their
+rows.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from pathfuse.types import Bag, Index
+
+CHUNK = 2**22
+"""Numbers that are held at a time when values are checked: 16 MB."""
+
+
+class UnusableError(Exception):
+    """A slide's features cannot be used.
+
+    The message is the reason, to follow the file's name and a colon.
+    """
+
+
+@dataclass(frozen=True)
+class Coords:
+    """Where a slide's tiles lie."""
+
+    xy: Float64[np.ndarray, "tile 2"]
+    """Upper left corners."""
+    unit: str
+    """``px`` (of level 0) or ``um`` (micrometres)."""
+    tile_size: float | None
+    """Edge of a tile in that unit; None if the file does not say."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What is known of a slide without reading its numbers."""
+
+    n_tiles: int
+    dim: int
+    granularity: str | None
+    """``tile`` or ``slide``; None for a single row, which may be either."""
+    dtype: str
+    format: str
+    encoder: str | None = None
+    has_coords: bool = False
+
+
+class Store(ABC):
+    """The feature files of one encoder, by slide."""
+
+    paths: Mapping[str, tuple[Path, ...]]
+    """Slide to its files; most formats have one."""
+
+    @abstractmethod
+    def header(self, name: str) -> Header:
+        """Shape and kind of one slide; raises ``UnusableError``."""
+
+    @abstractmethod
+    def read(self, name: str, rows: Index | None = None) -> Bag:
+        """All rows or those asked for, in the order asked; raises ``UnusableError``."""
+
+    @abstractmethod
+    def chunks(self, name: str) -> Iterator[Bag]:
+        """All rows, a part at a time; raises ``UnusableError``."""
+
+    def coords(self, name: str) -> Coords | None:
+        """Where the tiles lie; None if the files do not say."""
+        return None
+
+    def files(self) -> set[Path]:
+        """Every file that was used."""
+        return {path for paths in self.paths.values() for path in paths}
+
+
+def layout(shape: tuple[int, ...]) -> tuple[int, int, str | None]:
+    """Rows, dimensions and granularity of an array of features.
+
+    Examples:
+        >>> layout((777, 512)), layout((777, 1, 512)), layout((768,)), layout((1, 768))
+        ((777, 512, 'tile'), (777, 512, 'tile'), (1, 768, 'slide'), (1, 768, None))
+    """
+    if 0 in shape:
+        raise UnusableError(f"the bag is empty: its features have the shape {shape}")
+    if len(shape) == 3 and shape[1] == 1:
+        shape = (shape[0], shape[2])
+    if len(shape) not in (1, 2):
+        raise UnusableError(
+            f"the features have the shape {shape}, neither (tiles, dimensions) nor (dimensions,)"
+        )
+    if len(shape) == 1:
+        return 1, shape[0], "slide"
+    return shape[0], shape[1], "tile" if shape[0] > 1 else None
+
+
+def as_bag(values: Any, dim: int) -> Bag:
+    """Any floating-point array as float32 rows."""
+    with np.errstate(
+        over="ignore"
+    ):  # what float32 cannot hold becomes infinite, and is found as such
+        return np.asarray(values).reshape(-1, dim).astype(np.float32)
+
+
+def in_chunks(n_rows: int, dim: int) -> Iterator[slice]:
+    """Slices that cover the rows, ``CHUNK`` numbers each."""
+    step = max(1, CHUNK // dim)
+    return (slice(start, start + step) for start in range(0, n_rows, step))

@@ -1,1 +1,0 @@
-"""FuseCPath: tiles selected over several encoders, a student on them, slide encoders distilled into it."""

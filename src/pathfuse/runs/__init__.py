@@ -1,1 +1,0 @@
-"""The protocols behind the commands: fuse, predict, evaluate."""

@@ -1,0 +1,55 @@
+"""A long table of anybody's scores: ``study,method,metric,value``, and if known ``ci_low,ci_high``
+and ``cohort``.
+"""
+
+from collections.abc import Sequence
+
+from pathfuse.errors import InputError
+from pathfuse.files.tables import Table, text_column
+from pathfuse.study.importers.scoreboard import (
+    Scoreboard,
+    checked,
+    frame_of,
+    interval_columns,
+    names_column,
+    numbers_column,
+)
+
+NAME = "long_table"
+NEEDED = ("study", "method", "metric", "value")
+
+
+def recognises(columns: Sequence[str]) -> bool:
+    """Whether a table with these columns is of this kind."""
+    return set(columns) >= set(NEEDED)
+
+
+def read(table: Table) -> Scoreboard:
+    """Reads the table.
+
+    An empty value is a method that was not judged there, an empty cohort the study itself.
+
+    Raises:
+        InputError: A name is empty, a value no number, a method occurs twice in a study, or a study
+            has two cohorts.
+    """
+    studies, methods, metrics = (names_column(table, column) for column in NEEDED[:3])
+    rows = [f"study '{s}', method '{m}'" for s, m in zip(studies, methods, strict=True)]
+    there = table.frame.columns
+    given = text_column(table, "cohort") if "cohort" in there else [None] * len(rows)
+    cohorts = [cohort or study for cohort, study in zip(given, studies, strict=True)]
+    limits = [column for column in ("ci_low", "ci_high") if column in there]
+    if len(limits) == 1:
+        raise InputError(
+            f"{table.source} has a column '{limits[0]}' but not the other limit; its columns are {', '.join(there)}"
+        )
+    none: list[float | None] = [None] * len(rows)
+    low, high = interval_columns(table, "ci_low", "ci_high", rows) if limits else (none, none)
+    values = numbers_column(table, "value", rows)
+    scores, empty = checked(
+        table.source, frame_of([studies, cohorts, methods, metrics, values, low, high])
+    )
+    only = metrics[0] if len(set(metrics)) == 1 else None
+    return Scoreboard(
+        table.source, NAME, scores, {table.source: table.sha256}, only, empty_cells=empty
+    )

@@ -1,0 +1,216 @@
+"""A study: samples, truth and experts, aligned by name. Everything after this file is arrays."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from pathfuse.endpoints.base import Endpoint, Options, Truth, spread_groups
+from pathfuse.endpoints.detect import endpoint_of
+from pathfuse.errors import InputError
+from pathfuse.files.tables import Table, read_table, table_in_memory
+from pathfuse.study.predictions import (
+    Expert,
+    PredictionInput,
+    gather,
+    label_map_table,
+    read_expert,
+    read_label_map,
+)
+from pathfuse.study.samples import Samples, read_samples
+from pathfuse.types import Index, Logits
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything that ``fuse`` and ``evaluate`` read."""
+
+    samples: Samples
+    endpoint: Endpoint
+    truth: dict[str, Truth]
+    """Per task, one row per sample."""
+    experts: tuple[Expert, ...]
+    """Sorted by name."""
+    inputs: dict[str, str | None] = field(default_factory=dict)
+    """SHA-256 of every file read; None for data frames."""
+    blanks: dict[str, int] = field(default_factory=dict)
+    """How many values of which column of which file lost blanks around them."""
+
+    @property
+    def expert_names(self) -> tuple[str, ...]:
+        """Names of the experts, sorted."""
+        return tuple(expert.name for expert in self.experts)
+
+    def frequency(self, task: str, rows: Index) -> Float[np.ndarray, " outcome"]:
+        """How often each outcome was observed among some rows.
+
+        An observed set counts in equal parts.
+        """
+        observed = self.truth[task].observed[rows][self.truth[task].known[rows]]
+        return np.asarray((observed / observed.sum(axis=1, keepdims=True)).mean(axis=0))
+
+    def logits(self, task: str, frequency: Float[np.ndarray, " outcome"]) -> Logits:
+        """Log-probabilities of all experts for all samples; NaN where an expert did not score one."""
+        return align(self.experts, self.samples.ids.tolist(), task, frequency)
+
+    def scored(self, task: str, rows: Index) -> Index:
+        """Those of some rows whose truth is known and that an expert scored, for one task."""
+        known = self.truth[task].known[rows]
+        having = [set(expert.ids) for expert in self.experts if task in expert.outputs]
+        heard = np.array(
+            [any(i in ids for ids in having) for i in self.samples.ids[rows]], dtype=bool
+        )
+        return rows[known & heard]
+
+    def n_scored(self) -> np.ndarray:
+        """How many experts scored each sample."""
+        scored = [set(expert.ids) for expert in self.experts]
+        return np.array([sum(i in ids for ids in scored) for i in self.samples.ids])
+
+
+def align(
+    experts: tuple[Expert, ...], ids: list[str], task: str, frequency: Float[np.ndarray, " outcome"]
+) -> Logits:
+    """Puts experts' rows where their ``sample_id`` stands in ``ids``, never by position."""
+    position = {name: n for n, name in enumerate(ids)}
+    result = np.full((len(ids), len(experts), len(frequency)), np.nan)
+    for m, expert in enumerate(experts):
+        rows = np.array([position[i] for i in expert.ids if i in position], dtype=np.int64)
+        kept = np.array([i in position for i in expert.ids], dtype=bool)
+        outputs = expert.outputs.get(task)
+        if outputs is None:
+            continue
+        result[rows, m] = spread_groups(outputs.log_prob[kept], outputs.group, frequency)
+    return result
+
+
+def read_study(
+    samples: str | Path | Any,
+    predictions: PredictionInput,
+    label_maps: Mapping[str, Any] | None = None,
+    endpoint: str | None = None,
+    time_edges: Sequence[float] | None = None,
+    censoring: str = "later",
+) -> Study:
+    """Reads and aligns a study.
+
+    Args:
+        samples: Path or data frame (pandas or polars) with ``sample_id``, roles and truth.
+        predictions: Paths, folders, a long table, or a mapping of expert names to paths or frames.
+        label_maps: Expert name to a map (path, data frame or mapping) from the study's labels to
+            the expert's own.
+        endpoint: Name of the endpoint, if the samples table has target columns of several.
+        time_edges: Survival: bin edges; default: ``time_edges`` in the metadata of a Parquet file.
+        censoring: Survival: ``later``, or ``half``: a case censored inside a bin says half of that
+            bin.
+
+    Raises:
+        InputError: Anything in the tables is wrong; the message names the file, the column and the
+            value.
+
+    Examples:
+        >>> import polars as pl
+        >>> import pathfuse
+        >>> ids = [f"s{i}" for i in range(20)]
+        >>> samples = pl.DataFrame(
+        ...     {"sample_id": ids, "split": ["fit"] * 10 + ["test"] * 10, "label": ["normal", "tumor"] * 10}
+        ... )
+        >>> uni = pl.DataFrame({"sample_id": ids, "logit_tumor": [-1.0, 2.0] * 10, "logit_normal": [0.5, 0.3] * 10})
+        >>> conch = pl.DataFrame({"sample_id": ids, "prob_normal": [0.7, 0.2] * 10, "prob_tumor": [0.3, 0.8] * 10})
+        >>> study = pathfuse.read_study(samples, {"uni": uni, "conch": conch.head(18)})
+        >>> study.expert_names, study.endpoint.kind
+        (('conch', 'uni'), 'multiclass')
+        >>> int(study.n_scored().sum())
+        38
+    """
+    table = (
+        read_table(Path(samples))
+        if isinstance(samples, str | Path)
+        else table_in_memory("samples", samples)
+    )
+    people = read_samples(table)
+    kind, names = endpoint_of(list(people.frame.columns), people.source, endpoint)
+    columns = people.columns(names)
+    tables = gather(predictions)
+    if not tables:
+        raise InputError("no predictions were given")
+    _check_options(kind.kind, time_edges, censoring)
+    edges = (
+        tuple(time_edges)
+        if time_edges is not None
+        else edges_in_metadata([table, *(t.table for t in tables)])
+    )
+    judged = kind.from_columns(columns, Options(edges, censoring))
+    maps = {name: read_label_map(name, source) for name, source in (label_maps or {}).items()}
+    stranger = next((name for name in maps if name not in {t.name for t in tables}), None)
+    if stranger is not None:
+        raise InputError(f"a label map was given for '{stranger}', which is none of the experts")
+    experts = tuple(read_expert(t, judged, maps.get(t.name)) for t in tables)
+    for expert in experts:
+        _check_ids(expert, people)
+    read = [table, *(e.table for e in tables)]
+    map_tables = [
+        label_map_table(name, m)
+        for name, m in (label_maps or {}).items()
+        if not isinstance(m, Mapping)
+    ]
+    inputs = {t.source: t.sha256 for t in read} | {
+        t.source: t.sha256 for t in map_tables if t.sha256 is not None
+    }
+    blanks = {place: n for t in [*read, *map_tables] for place, n in t.counted_blanks().items()}
+    return Study(people, judged, judged.truth(columns), experts, inputs, blanks)
+
+
+def _check_options(kind: str, time_edges: Sequence[float] | None, censoring: str) -> None:
+    if kind != "survival" and (time_edges is not None or censoring != "later"):
+        option = "--time-edges" if time_edges is not None else f"--censoring {censoring}"
+        raise InputError(
+            f"{option} is for survival, but the samples have the target of endpoint '{kind}'"
+        )
+
+
+def edges_in_metadata(tables: Sequence[Table]) -> tuple[float, ...] | None:
+    """``time_edges`` of the Parquet files that carry them.
+
+    Raises:
+        InputError: They are no numbers, or two files disagree.
+    """
+    found = {t.metadata["time_edges"]: t.source for t in tables if "time_edges" in t.metadata}
+    if len(found) > 1:
+        (one, first), (other, second) = list(found.items())[:2]
+        raise InputError(f"the time edges differ: {one} in {first}, {other} in {second}")
+    return parse_edges(next(iter(found)), next(iter(found.values()))) if found else None
+
+
+def parse_edges(text: str, source: str) -> tuple[float, ...]:
+    """``0,12,24,inf`` as numbers; brackets and blanks do no harm.
+
+    Raises:
+        InputError: A part is not a number.
+    """
+    parts = [part.strip(" []\"'") for part in text.split(",")]
+    try:
+        return tuple(float(part) for part in parts)
+    except ValueError:
+        raise InputError(
+            f"{source}: the time edges '{text}' are no list of numbers such as 0,12,24,inf"
+        ) from None
+
+
+def _check_ids(expert: Expert, samples: Samples) -> None:
+    known = set(samples.ids.tolist())
+    strangers = [i for i in expert.ids if i not in known]
+    if not strangers:
+        return
+    hint = samples.hint(strangers)
+    if len(strangers) == len(expert.ids):
+        raise InputError(
+            f"{expert.source}: none of its {len(expert.ids)} samples is in {samples.source} "
+            f"(the first is '{expert.ids[0]}'{hint})"
+        )
+    raise InputError(
+        f"{expert.source}, column 'sample_id': '{strangers[0]}' is not in {samples.source}{hint}"
+    )

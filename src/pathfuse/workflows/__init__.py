@@ -1,0 +1,3 @@
+"""The protocols behind the commands: fuse, predict, evaluate, rank, the suite, a whole study from
+one file.
+"""

@@ -1,0 +1,284 @@
+"""A fitted fusion with everything it needs to read new prediction tables.
+
+On disk: JSON and safetensors, no pickle.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from jaxtyping import Float
+
+from pathfuse.calibration.conformal import PredictionIntervals, PredictionSets, sets_from_dict
+from pathfuse.endpoints.base import Endpoint, LabelMap
+from pathfuse.endpoints.detect import endpoint_from_dict
+from pathfuse.errors import InputError
+from pathfuse.files.model_folder import read_model, write_model
+from pathfuse.files.spelling import check_spelling
+from pathfuse.fusion.base import Fusion
+from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.family import CATEGORICAL
+from pathfuse.fusion.family import AnyFamily
+from pathfuse.fusion.gaussian.experts import GaussianExperts
+from pathfuse.fusion.gaussian.family import GAUSSIAN
+from pathfuse.fusion.store import dump, restore
+from pathfuse.study.predictions import SEEN, Expert, PredictionInput, gather, read_expert
+from pathfuse.study.study import align
+from pathfuse.workflows.new_samples import NewSamples
+from pathfuse.workflows.steps.regression import align_moments
+from pathfuse.workflows.steps.seen import among
+
+SCHEMA = 3
+"""Version of the model files; raised when older readers would misread newer files. Regressions are
+stored otherwise since version 3; the others are as they were, so that older readers read them."""
+SCHEMA_CATEGORICAL = 2
+NAME = "model"
+"""Of the model's two files, without their endings."""
+FITTED = "fit_ids"
+"""Name of the tensor of digests, which readers of older versions pass over."""
+
+
+@dataclass(frozen=True)
+class FusedModel:
+    """What ``pathfuse predict`` loads."""
+
+    endpoint: Endpoint
+    experts: tuple[str, ...]
+    label_maps: Mapping[str, LabelMap | None]
+    frequency: Mapping[str, Float[np.ndarray, " outcome"]]
+    """Per task, outcome frequencies on the fit rows; coarse experts are spread by them."""
+    fusions: Mapping[str, Fusion[Any]]
+    """Per task."""
+    sets: Mapping[str, PredictionSets | PredictionIntervals] = field(default_factory=dict)
+    """Per task; empty without ``--coverage``."""
+    fitted: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.uint64), repr=False)
+    """Digests of the ``sample_id`` of every row that was fitted or calibrated on; empty in models
+    of older versions."""
+
+    def seen_in_fit(self, ids: Sequence[str]) -> np.ndarray:
+        """Which samples the model was fitted (or its prediction sets calibrated) on.
+
+        Args:
+            ids: ``sample_id`` of each.
+
+        Returns:
+            Bool, (sample,); all False for a model of a version that kept no digests.
+        """
+        return among(ids, self.fitted)
+
+    def read(self, predictions: PredictionInput) -> NewSamples:
+        """Reads new predictions: who scored what.
+
+        Args:
+            predictions: As in ``read_study``. An expert may miss any sample, or be absent
+                altogether.
+
+        Raises:
+            InputError: A table is wrong, holds an expert that the model does not know, or spells a
+                sample otherwise than another.
+        """
+        tables = gather(predictions)
+        unknown = next((t.name for t in tables if t.name not in self.experts), None)
+        if unknown is not None:
+            raise InputError(
+                f"the model does not know the expert '{unknown}'; its experts are {', '.join(self.experts)}"
+            )
+        read = {t.name: read_expert(t, self.endpoint, self.label_maps[t.name]) for t in tables}
+        ids = sorted({i for expert in read.values() for i in expert.ids})
+        check_spelling(
+            "the predictions " + ", ".join(e.source for e in read.values()), "sample_id", ids
+        )
+        return NewSamples(ids, read, self.experts)
+
+    def predict(
+        self,
+        predictions: PredictionInput | NewSamples,
+        *,
+        min_experts: int = 1,
+        require_all: bool = False,
+    ) -> pl.DataFrame:
+        """Fuses new predictions.
+
+        Args:
+            predictions: As in ``read_study``, or what ``read`` made of them. What samples that lack
+                an expert have left is made as sharp as it deserves (``fusion.presence``).
+            min_experts: Leave out samples that fewer experts scored.
+            require_all: Refuse samples that lack an expert.
+
+        Returns:
+            The columns of ``fused.parquet``, one row per sample that any expert scored, sorted by
+            ``sample_id``. If the model was fitted on some of them, a column ``seen_in_fit`` says on
+            which.
+
+        Raises:
+            InputError: As in ``read``; a sample lacks an expert and ``require_all`` is set;
+                ``min_experts`` is out of range, or leaves no sample.
+        """
+        new = predictions if isinstance(predictions, NewSamples) else self.read(predictions)
+        if require_all:
+            new.check_complete()
+        kept = new.with_at_least(min_experts)
+        seen = self.seen_in_fit(kept.ids)
+        fused = self._fuse(kept.read, kept.ids)
+        return fused.with_columns(pl.Series(SEEN, seen)) if seen.any() else fused
+
+    def _fuse(self, read: Mapping[str, Expert], ids: list[str]) -> pl.DataFrame:
+        columns = [self.experts.index(name) for name in read]
+        if self.endpoint.of_numbers:
+            return self.table_of_moments(ids, self._moments(tuple(read.values()), columns, ids))
+        logits = {}
+        for task in self.fusions:
+            values = np.full((len(ids), len(self.experts), len(self.frequency[task])), np.nan)
+            values[:, columns] = align(tuple(read.values()), ids, task, self.frequency[task])
+            logits[task] = values
+        return self.table(ids, logits)
+
+    def _moments(
+        self, experts: tuple[Expert, ...], columns: list[int], ids: list[str]
+    ) -> GaussianExperts:
+        """Aligned moments with a place for every expert of the model."""
+        said = align_moments(experts, ids, len(self.endpoint.outcomes))
+        mean = np.full((len(ids), len(self.experts), len(self.endpoint.outcomes)), np.nan)
+        variance = mean.copy()
+        mean[:, columns], variance[:, columns] = said.mean, said.variance
+        return GaussianExperts(mean, variance)
+
+    def table_of_moments(self, ids: list[str], experts: GaussianExperts) -> pl.DataFrame:
+        """Fused predictions of a regression, as ``fused.parquet`` has them."""
+        fusion = _of_family(self.fusions["all"], GAUSSIAN)
+        n_experts = experts.scored.sum(axis=1)
+        said = {"all": fusion.combine(experts)}
+        return self._frame(ids, said, fusion.weigh(experts), n_experts)
+
+    def table(self, ids: list[str], logits: Mapping[str, np.ndarray]) -> pl.DataFrame:
+        """Fused predictions of aligned logits, as ``fused.parquet`` has them."""
+        log_prob = {task: np.full((len(ids), v.shape[2]), np.nan) for task, v in logits.items()}
+        weights, n_tasks = np.zeros((len(ids), len(self.experts))), np.zeros(len(ids))
+        n_experts = np.zeros(len(ids), dtype=np.int64)
+        for task, values in logits.items():
+            heard = ~np.isnan(values[:, :, 0]).all(axis=1)
+            experts, fusion = (
+                Experts.from_logits(values[heard]),
+                _of_family(self.fusions[task], CATEGORICAL),
+            )
+            log_prob[task][heard] = fusion.combine(experts)
+            weights[heard] += fusion.weigh(experts)
+            n_tasks += heard
+            n_experts[heard] = np.maximum(n_experts[heard], experts.present.sum(axis=1))
+        mean = weights / np.maximum(n_tasks, 1)[:, None]
+        return self._frame(ids, log_prob, mean, n_experts)
+
+    def _frame(
+        self,
+        ids: list[str],
+        said: Mapping[str, np.ndarray],
+        weights: np.ndarray,
+        n_experts: np.ndarray,
+    ) -> pl.DataFrame:
+        """The columns of ``fused.parquet``: docs/reference/commands.md, and the conformal sets."""
+        columns: dict[str, Any] = {"sample_id": ids, **self.endpoint.fused_columns(said)}
+        for task, sets in self.sets.items():
+            columns |= set_columns(self.endpoint, task, sets, said[task])
+        columns |= {f"weight_{name}": weights[:, m] for m, name in enumerate(self.experts)}
+        frame = pl.DataFrame({**columns, "n_experts": n_experts.astype(np.int32)})
+        return frame.with_columns(pl.col(pl.Float64).fill_nan(None))
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers were learned from the fit rows: weights, and means, scales and
+        covariances too.
+        """
+        return sum(
+            array.size for fusion in self.fusions.values() for array in dump(fusion)[1].values()
+        )
+
+    def save(self, folder: Path) -> None:
+        """Writes ``model.json`` and ``model.safetensors``."""
+        fusions: dict[str, Any] = {}
+        tensors: dict[str, np.ndarray] = {}
+        for t, (task, fusion) in enumerate(self.fusions.items()):
+            fusions[task], arrays = dump(fusion)
+            tensors |= {f"{t}/{name}": np.array(array, order="C") for name, array in arrays.items()}
+        content = {
+            "schema": max(
+                SCHEMA_CATEGORICAL if f.family is CATEGORICAL else SCHEMA
+                for f in self.fusions.values()
+            ),
+            "endpoint": self.endpoint.as_dict(),
+            "experts": list(self.experts),
+            "label_maps": {
+                k: dict(v) if v is not None else None for k, v in self.label_maps.items()
+            },
+            "frequency": {task: values.tolist() for task, values in self.frequency.items()},
+            "fusions": fusions,
+            "conformal": {task: sets.as_dict() for task, sets in self.sets.items()},
+        }
+        if len(self.fitted):
+            tensors[FITTED] = self.fitted
+        write_model(folder, NAME, content, tensors)
+
+
+def _of_family(fusion: Fusion[Any], family: AnyFamily) -> Fusion[Any]:
+    if fusion.family is not family:
+        raise InputError("the model is damaged: its fusion does not fit its endpoint")
+    return fusion
+
+
+def set_columns(
+    endpoint: Endpoint, task: str, sets: PredictionSets | PredictionIntervals, said: np.ndarray
+) -> dict[str, Any]:
+    """``prediction_set`` (per label ``prediction_set_<name>``), or ``low_<target>`` and
+    ``high_<target>``.
+    """
+    if isinstance(sets, PredictionIntervals):
+        ends = dict(zip(("low", "high"), sets.of(said), strict=True))
+        return {
+            f"{end}_{name}": ends[end][:, g]
+            for g, name in enumerate(endpoint.outcomes)
+            for end in ends
+        }
+    names = np.array(endpoint.outcomes, dtype=object)
+    absent = np.isnan(said[:, 0])
+    members = [
+        None if gone else names[row].tolist()
+        for gone, row in zip(absent, sets.of(said), strict=True)
+    ]
+    column = "prediction_set" if task == "all" else f"prediction_set_{task}"
+    return {column: pl.Series(column, members, dtype=pl.List(pl.String))}
+
+
+def load(folder: str | Path) -> FusedModel:
+    """Loads a model folder, or the output folder of ``fuse`` that holds one.
+
+    Raises:
+        InputError: There is no model, its files are damaged, or a newer pathfuse wrote it.
+    """
+    with read_model(Path(folder), NAME, SCHEMA, "model") as (content, tensors):
+        endpoint = endpoint_from_dict(content["endpoint"])
+        fusions: dict[str, Fusion[Any]] = {}
+        for t, (task, part) in enumerate(content["fusions"].items()):
+            own = {k.removeprefix(f"{t}/"): v for k, v in tensors.items() if k.startswith(f"{t}/")}
+            fusions[task] = restore(part, own)
+        return FusedModel(
+            endpoint,
+            tuple(content["experts"]),
+            content["label_maps"],
+            {task: np.array(values) for task, values in content["frequency"].items()},
+            fusions,
+            _sets(content, endpoint, fusions),
+            tensors.get(FITTED, np.zeros(0, dtype=np.uint64)),
+        )
+
+
+def _sets(
+    content: dict[str, Any], endpoint: Endpoint, fusions: Mapping[str, Any]
+) -> dict[str, PredictionSets | PredictionIntervals]:
+    parts = content.get("conformal", {})
+    stranger = next((task for task in parts if task not in fusions), None)
+    if stranger is not None:
+        raise ValueError(f"it has prediction sets of '{stranger}', which it does not predict")
+    n_targets = len(endpoint.outcomes) if endpoint.of_numbers else None
+    return {task: sets_from_dict(part, n_targets) for task, part in parts.items()}

@@ -1,0 +1,171 @@
+"""The options of ``fuse`` and ``evaluate``: one declaration for Python, the command line,
+``study.yaml`` and suites.
+"""
+
+import inspect
+from collections.abc import Callable, Collection
+from functools import wraps
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
+
+Returned = TypeVar("Returned")
+
+
+class StudyFuseOptions(BaseModel):
+    """What ``study.yaml`` may say under ``fuse``; the rest a study decides by itself.
+
+    A field's sentence is the help of its option. Its alias is how an option and ``study.yaml`` call
+    it, if otherwise than Python.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: Annotated[
+        str, Field(description="auto (a council of all methods), choose, or one method's name.")
+    ] = "auto"
+    n_resamples: Annotated[
+        int,
+        Field(ge=0, validation_alias="resamples", description="Bootstrap resamples by patient."),
+    ] = 2000
+    interval: Annotated[
+        Literal["auto", "percentile", "bca"],
+        Field(description="auto (what covers among so many patients), percentile, or bca."),
+    ] = "auto"
+    margin: Annotated[
+        float,
+        Field(gt=0, description="Largest acceptable loss to the best expert, for non-inferiority."),
+    ] = 0.01
+    unit: Annotated[
+        Literal["sample", "patient"],
+        Field(description="sample, or patient: average a patient's log-probabilities first."),
+    ] = "sample"
+    positive: Annotated[
+        str | None,
+        Field(
+            description="Of two classes the positive one; default: the second in alphabetical order."
+        ),
+    ] = None
+    gate: Annotated[
+        Literal["shared", "per_bin"],
+        Field(description="LogitProd's gate: shared, or per_bin (survival)."),
+    ] = "shared"
+    expert_dropout: Annotated[
+        float, Field(ge=0, lt=1, description="Share of predictions hidden from LogitProd's fit.")
+    ] = 0.0
+    coverage: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            lt=1,
+            description="Conformal prediction sets that hold the truth in this share of cases, e.g. 0.9.",
+        ),
+    ] = None
+    """A quarter of the fit patients then calibrates the sets and takes no part in the fit. Not for
+    survival."""
+    ablation: Annotated[
+        bool,
+        Field(
+            description="Fit again without each expert, with noise, with shuffled labels; compare."
+        ),
+    ] = False
+    skip_unscored: Annotated[
+        bool, Field(description="Leave out samples that no expert scored.")
+    ] = False
+    """Off: nobody loses samples without having asked. A study whose experts may leave out broken
+    feature files (``strict: false``) has asked."""
+
+
+class FuseOptions(StudyFuseOptions):
+    """All options of ``fuse``."""
+
+    seed: Annotated[
+        int, Field(ge=0, lt=2**31, description="Same input, version and seed: same bytes.")
+    ] = 0
+    allow_in_sample: Annotated[
+        bool, Field(description="Fit on 'train' rows too; the manifest warns.")
+    ] = False
+
+    def named(self, only: Collection[str] | None = None) -> dict[str, Any]:
+        """Options by name, as ``fuse`` takes them; ``only``: some of them, in that order."""
+        return {name: getattr(self, name) for name in only or type(self).model_fields}
+
+
+EVALUATE = ("seed", "n_resamples", "interval", "margin", "unit", "positive")
+"""Those that ``evaluate`` has too."""
+SUITE = ("method", "seed", "n_resamples", "interval", "margin")
+"""Those that a suite sets for all of its studies."""
+
+
+def chosen(**values: Any) -> FuseOptions:
+    """Options by name, as Python and the command line give them.
+
+    ``fuse`` itself refuses what is out of range.
+    """
+    fields = FuseOptions.model_fields
+    named = {str(fields[name].validation_alias or name): value for name, value in values.items()}
+    return FuseOptions.model_construct(**named)
+
+
+def option_name(name: str) -> str:
+    """How the command line calls an option: ``--resamples``."""
+    return "--" + str(FuseOptions.model_fields[name].validation_alias or name).replace("_", "-")
+
+
+def takes_options(
+    only: Collection[str] | None = None,
+    positional: tuple[str, ...] = (),
+    annotation: Callable[[str, FieldInfo], Any] | None = None,
+) -> Callable[[Callable[..., Returned]], Callable[..., Returned]]:
+    """A function's parameter ``options: FuseOptions`` becomes one parameter per option, with the
+    option's default.
+
+    Args:
+        only: Names of the options that it takes; None: all.
+        positional: Those that may be given without their names.
+        annotation: What a parameter is annotated with; None: what the field is.
+    """
+    fields = {name: FuseOptions.model_fields[name] for name in only or FuseOptions.model_fields}
+
+    def parameter(name: str) -> inspect.Parameter:
+        kind = (
+            inspect.Parameter.POSITIONAL_OR_KEYWORD
+            if name in positional
+            else inspect.Parameter.KEYWORD_ONLY
+        )
+        field = fields[name]
+        said = field.annotation if annotation is None else annotation(name, field)
+        return inspect.Parameter(name, kind, default=field.default, annotation=said)
+
+    def decorate(function: Callable[..., Returned]) -> Callable[..., Returned]:
+        own = inspect.signature(function)
+        listed = [one for one in own.parameters.values() if one.name != "options"]
+        listed += [
+            parameter(name)
+            for name in (*positional, *(name for name in fields if name not in positional))
+        ]
+        # A stable sort: options follow what the function declares, in each kind.
+        public = own.replace(
+            parameters=sorted(listed, key=lambda one: (one.kind, one.default is not one.empty))
+        )
+
+        @wraps(function)
+        def call(*args: Any, **keywords: Any) -> Returned:
+            bound = public.bind(*args, **keywords)
+            options = {
+                name: bound.arguments.pop(name) for name in fields if name in bound.arguments
+            }
+            first = [
+                bound.arguments.pop(p.name)
+                for p in listed
+                if p.kind is inspect.Parameter.POSITIONAL_ONLY
+            ]
+            return function(*first, **bound.arguments, options=chosen(**options))
+
+        call.__signature__ = public  # type: ignore[attr-defined]  # what help() shows and cyclopts reads
+        call.__annotations__ = {one.name: one.annotation for one in public.parameters.values()}
+        call.__annotations__["return"] = own.return_annotation
+        return call
+
+    return decorate

@@ -1,0 +1,1 @@
+"""Ranks of models and fusions over many studies."""

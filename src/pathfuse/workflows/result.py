@@ -1,0 +1,88 @@
+"""The outcome of ``fuse`` or ``evaluate``: tables in memory, and the folder they are saved to."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pathfuse.files.write import new_folder, write_json, write_table
+from pathfuse.report.content import Content
+from pathfuse.report.drawings import draw, save_drawings
+from pathfuse.report.page import render
+from pathfuse.workflows.model import FusedModel
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run found. ``save`` writes the files of docs/reference/commands.md."""
+
+    metrics: pl.DataFrame
+    comparisons: pl.DataFrame
+    manifest: dict[str, Any]
+    fused: pl.DataFrame | None = None
+    """None for ``evaluate``, which fits nothing."""
+    certificate: dict[str, Any] | None = None
+    model: FusedModel | None = field(default=None, repr=False)
+    reliability: pl.DataFrame | None = field(default=None, repr=False)
+    """Points of the reliability curves."""
+    tests: pl.DataFrame | None = field(default=None, repr=False)
+    """DeLong, corrected t over folds, non-inferiority."""
+    ablation: pl.DataFrame | None = field(default=None, repr=False)
+    """The fusion fitted otherwise; None unless asked for."""
+    curves: pl.DataFrame | None = field(default=None, repr=False)
+    """Points of the other curves that the report draws."""
+    sites: pl.DataFrame | None = field(default=None, repr=False)
+    """Results per site, where the samples have a column ``site``."""
+
+    def save(self, folder: str | Path, force: bool = False) -> Path:
+        """Writes a complete folder or none.
+
+        Args:
+            folder: Where to; must not exist unless ``force``.
+            force: Overwrite.
+
+        Returns:
+            The folder.
+
+        Raises:
+            InputError: The folder exists, or cannot be written.
+        """
+        with new_folder(Path(folder), force) as partial:
+            self.write(partial)
+        return Path(folder)
+
+    def write(self, place: Path) -> None:
+        """Writes all files into a folder that exists."""
+        write_table(self.metrics, place / "metrics.csv")
+        write_table(self.comparisons, place / "comparisons.csv")
+        write_json(self.manifest, place / "manifest.json")
+        if self.fused is not None:
+            write_table(self.fused, place / "fused.parquet")
+        if self.certificate is not None:
+            write_json(self.certificate, place / "certificate.json")
+        further = {"tests": self.tests, "reliability": self.reliability, "ablation": self.ablation}
+        for name, table in {**further, "curves": self.curves, "sites": self.sites}.items():
+            if table is not None:
+                write_table(table, place / f"{name}.csv")
+        if self.model is not None:
+            self.model.save(place / "model")
+        content = self.content()
+        drawings = draw(content)
+        save_drawings(drawings, place / "figures")
+        (place / "report.html").write_text(render(content, drawings), encoding="utf-8")
+
+    def content(self) -> Content:
+        """What the report shows."""
+        return Content(
+            metrics=self.metrics,
+            comparisons=self.comparisons,
+            manifest=self.manifest,
+            certificate=self.certificate,
+            fused=self.fused,
+            reliability=self.reliability,
+            curves=self.curves,
+            sites=self.sites,
+            tests=self.tests,
+            ablation=self.ablation,
+        )

@@ -1,0 +1,1 @@
+"""What the protocols share: fitting, evaluating, calibration, costs, the report's curves."""

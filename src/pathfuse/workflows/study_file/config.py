@@ -1,0 +1,263 @@
+"""``study.yaml``: what a whole study is, checked before anything runs."""
+
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from pathfuse.endpoints.detect import ENDPOINTS
+from pathfuse.experts.recipe import FUSED_HEADS, REFERENCE, Recipe, check_name, reference_recipe
+from pathfuse.files.yaml import read_yaml_as
+from pathfuse.workflows.options import FuseOptions, StudyFuseOptions, chosen
+
+STRICT = ConfigDict(frozen=True, extra="forbid")
+
+
+def _known_endpoint(name: str) -> str:
+    if name not in ENDPOINTS:
+        raise ValueError(f"'endpoint' must be one of {', '.join(ENDPOINTS)}, not '{name}'")
+    return name
+
+
+EndpointName = Annotated[str, AfterValidator(_known_endpoint)]
+
+EXAMPLE = """\
+# A study: features of several encoders in, held-out experts, their fusion and a report out.
+# Run it with:  pathfuse run study.yaml
+# Paths are relative to this file. What is commented out shows the default.
+
+samples: labels.csv        # sample_id, patient_id, site, split (fit/test) or fold, and the target:
+                           #   label | grade | label_<name> | time + event | target_<name>
+# slides: slides.csv       # sample_id, slide_id: needed where a sample is not one slide of the same
+# name endpoint: multiclass     # needed only if the table has targets of several time_edges: [0,
+# 12, 24, 48, .inf]     # survival
+
+features:                  # one folder per encoder: TRIDENT, CLAM, STAMP, eva, .pt, or a table of vectors
+  uni: features/uni
+  virchow2: features/virchow2
+
+experts:                   # every encoder gets each of these heads
+  - head: abmil            # abmil, clam, trans_mil, mean_pool, tile_mlp (one vector per sample), linear_probe
+    # epochs: 20
+    # learning_rate: 2.0e-4
+    # standardize: false
+    # folds: 5             # fit rows are predicted out of fold, patients whole
+    # group: patient       # or site
+    # several: bag         # several slides of a sample: one bag, or the mean of their predictions
+    # test_from: refit     # or mean: of the folds' models
+  # - head: linear_probe
+
+# fused:                   # fusion of features: several encoders' tiles, joined by coordinates,
+# read by one expert
+  # - head: meta_encoder   # pca_ridge on the same features joins by itself, as the reference
+    # encoders: [uni, virchow2]     # default: all
+    # strategy: self_attention      # mean, concat, gated, cross_attention, contrastive
+  # - head: fusecpath
+    # teachers: {titan: features/titan}     # slide-level embeddings; they may lack slides
+  # - head: abmil          # any head on all encoders side by side
+    # name: abmil_of_all
+
+# folds: 5                 # outer folds, only if the samples have neither split nor fold
+
+fuse:
+  method: auto
+  # resamples: 2000
+  # positive: tumor        # of two classes; default: the second in alphabetical order
+  # coverage: 0.9          # conformal prediction sets
+  # ablation: false
+  # skip_unscored: true    # leave out samples that no expert scored; default: unless 'strict' is
+  # true
+
+out: result
+# seed: 0
+# strict: false            # true: a missing or broken feature file stops the run
+# allow_partial: false     # true: go on where more than half of the samples drop out of an expert
+"""
+"""What ``pathfuse init`` writes."""
+
+
+class FusedExpert(BaseModel):
+    """An expert that reads several encoders; other keys are those of its recipe."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    head: str
+    name: str | None = None
+    encoders: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    """None: all."""
+    teachers: dict[str, Path] = {}
+
+    def recipe(self, seed: int = 0) -> Recipe:
+        """Its recipe."""
+        return Recipe.of(self.head, **{"seed": seed, **(self.model_extra or {})})
+
+    @property
+    def called(self) -> str:
+        """Its name; without one that of its head."""
+        return self.name or self.head.replace("-", "_")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One expert of a study."""
+
+    features: Path | dict[str, Path]
+    recipe: Recipe
+    teachers: dict[str, Path] = field(default_factory=dict)
+    reference: str | None = None
+    """Of a fusion of features: the linear expert on the same features."""
+
+
+class StudyConfig(BaseModel):
+    """The content of ``study.yaml``."""
+
+    model_config = STRICT
+
+    samples: Path
+    slides: Path | None = None
+    endpoint: EndpointName | None = None
+    time_edges: tuple[float, ...] | None = None
+    features: Annotated[dict[str, Path], Field(min_length=1)]
+    experts: Annotated[list[dict[str, Any]], Field(min_length=1)]
+    fused: list[FusedExpert] = []
+    folds: Annotated[int, Field(ge=2)] = 5
+    fuse: StudyFuseOptions = StudyFuseOptions()
+    out: Path
+    seed: Annotated[int, Field(ge=0)] = 0
+    strict: bool = False
+    allow_partial: bool = False
+    """Go on where more than half of the samples with a truth drop out of an expert."""
+
+    @field_validator("features")
+    @classmethod
+    def _named(cls, features: dict[str, Path]) -> dict[str, Path]:
+        for name in features:
+            check_name(name)
+        return features
+
+    @field_validator("experts")
+    @classmethod
+    def _complete(cls, experts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        heads = [Recipe.of(**{"head": "abmil", **one}).head for one in experts]
+        twice = next((head for head in heads if heads.count(head) > 1), None)
+        if twice is not None:
+            raise ValueError(f"the head '{twice}' stands twice")
+        return experts
+
+    @model_validator(mode="after")
+    def _fused_well(self) -> Self:
+        for one in self.fused:
+            check_name(one.called)
+            one.recipe()
+            if one.encoders and len(set(one.encoders)) < len(one.encoders):
+                raise ValueError(f"'{one.called}' names an encoder twice")
+            stranger = next(
+                (name for name in one.encoders or () if name not in self.features), None
+            )
+            if stranger is not None:
+                raise ValueError(
+                    f"'{one.called}' reads the encoder '{stranger}', which is not among the features"
+                )
+            if one.teachers and one.recipe().head != "fusecpath":
+                raise ValueError(
+                    f"'{one.called}' has teachers, and its head '{one.head}' takes none; fusecpath does"
+                )
+        names = [*self._single(), *(one.called for one in self.fused)]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"two experts are called '{twice}'; give one under 'fused' a name")
+        return self
+
+    def fuse_options(self) -> FuseOptions:
+        """How to fuse.
+
+        Who lets experts leave out broken feature files need not say once more that samples may go.
+        """
+        said = self.fuse.model_dump()
+        if "skip_unscored" not in self.fuse.model_fields_set:
+            said["skip_unscored"] = not self.strict
+        return chosen(**said, seed=self.seed)
+
+    def planned(self) -> dict[str, Planned]:
+        """Every expert by name: one per encoder and head, the fused ones, and the references of
+        these.
+        """
+        found, references = self._single(), self._references()
+        for one in self.fused:
+            recipe, chosen = self._recipe(one), self._encoders(one)
+            features = {name: self.features[name] for name in chosen}
+            reference = None
+            if recipe.head in FUSED_HEADS:
+                linear = reference_recipe(recipe)
+                reference = references[chosen, linear]
+                if reference not in {*found, *(other.called for other in self.fused)}:
+                    found[reference] = Planned(features, linear)
+            found[one.called] = Planned(features, recipe, one.teachers, reference)
+        return found
+
+    def _single(self) -> dict[str, Planned]:
+        """One expert per encoder and head; the head joins the name where there are several."""
+        found = {}
+        for encoder, place in self.features.items():
+            for one in self.experts:
+                recipe = Recipe.of(**{"head": "abmil", "seed": self.seed, **one})
+                found[f"{encoder}_{recipe.head}" if len(self.experts) > 1 else encoder] = Planned(
+                    place, recipe
+                )
+        return found
+
+    def _encoders(self, one: FusedExpert) -> tuple[str, ...]:
+        return tuple(sorted(one.encoders or self.features))
+
+    def _recipe(self, one: FusedExpert) -> Recipe:
+        """Without a slide table a sample is one slide, so that nothing depends on ``several``."""
+        recipe = one.recipe(self.seed)
+        return recipe if self.slides is not None else recipe.model_copy(update={"several": "bag"})
+
+    def _references(self) -> dict[tuple[tuple[str, ...], Recipe], str]:
+        """The name of each linear reference: that of an equal expert that is listed, or one that is
+        free.
+        """
+        taken = {*self._single(), *(one.called for one in self.fused)}
+        found = {(self._encoders(one), self._recipe(one)): one.called for one in self.fused}
+        needed: dict[tuple[tuple[str, ...], Recipe], str] = {}
+        for one in self.fused:
+            if self._recipe(one).head in FUSED_HEADS:
+                needed.setdefault(
+                    (self._encoders(one), reference_recipe(self._recipe(one))), one.called
+                )
+        for key, called in needed.items():
+            if key not in found:
+                plain = REFERENCE if len(needed) == 1 else f"{REFERENCE}_{called}"
+                name = next(
+                    name for n in count() if (name := plain + (f"_{n}" if n else "")) not in taken
+                )
+                found[key] = name
+                taken.add(name)
+        return found
+
+
+def read_config(file: Path) -> StudyConfig:
+    """Reads ``study.yaml``; paths in it become absolute.
+
+    Raises:
+        InputError: It is not YAML, or a key or value is wrong.
+    """
+    config = read_yaml_as(file, StudyConfig, "holds no study; 'pathfuse init' writes an example")
+    base = file.resolve().parent
+    return config.model_copy(
+        update={
+            "samples": base / config.samples,
+            "slides": None if config.slides is None else base / config.slides,
+            "features": {name: base / path for name, path in config.features.items()},
+            "fused": [
+                one.model_copy(
+                    update={"teachers": {name: base / path for name, path in one.teachers.items()}}
+                )
+                for one in config.fused
+            ],
+            "out": base / config.out,
+        }
+    )

@@ -1,0 +1,306 @@
+"""``run study.yaml``: features, experts, fusion, report.
+
+A step whose inputs have not changed is not done again.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+import pathfuse
+from pathfuse.endpoints.survival import Survival
+from pathfuse.errors import InputError
+from pathfuse.experts.assemble import EXPERT, assemble
+from pathfuse.experts.cohort import line, read_people
+from pathfuse.experts.folds import even_folds
+from pathfuse.experts.parts import Expert, Prepared, open_work, prepare
+from pathfuse.experts.train import run_parts
+from pathfuse.files.digests import digest_of, file_digest
+from pathfuse.files.output_folder import OutputFolder
+from pathfuse.files.write import check_out, write_file
+from pathfuse.fusion.null_model import NULL_MODEL
+from pathfuse.fusion.registry import all_names
+from pathfuse.progress import Progress, silent, within
+from pathfuse.study.study import read_study
+from pathfuse.workflows.fuse import fuse
+from pathfuse.workflows.result import Result
+from pathfuse.workflows.steps.costs import recorded_costs
+from pathfuse.workflows.steps.evaluating import check_options
+from pathfuse.workflows.study_file.config import Planned, StudyConfig
+
+EXPERTS, FUSED, SAMPLES, MANIFEST, KIND = (
+    "experts",
+    "fused",
+    "samples.csv",
+    "manifest.json",
+    "study",
+)
+STEPS = {"features": 0.05, "experts": 0.75, "fuse": 1.0}
+"""Share of the bar at which each step ends."""
+
+
+@dataclass(frozen=True)
+class StudyRun:
+    """What a run did."""
+
+    folder: Path
+    trained: tuple[str, ...]
+    """Experts that were trained (or finished) by this run."""
+    unchanged: tuple[str, ...]
+    """Experts of an earlier run."""
+    result: Result | None
+    """The fusion; None if it is of an earlier run."""
+    manifest: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the manifest and the report of the fusion say of the steps before it."""
+
+    command: str | None
+    left_out: list[dict[str, Any]]
+    """Lines of the experts, each with its ``expert``."""
+    warnings: list[str]
+
+
+def run_study(
+    config: StudyConfig,
+    *,
+    n_jobs: int | None = None,
+    command: str | None = None,
+    progress: Progress = silent,
+) -> StudyRun:
+    """Runs a study, or the rest of one.
+
+    Args:
+        config: From ``read_config``.
+        n_jobs: Models to train at a time, as in joblib; results do not depend on it.
+        command: How the program was called, for the manifests.
+        progress: Called as the work goes on.
+
+    Raises:
+        InputError: Tables, features or options are wrong.
+    """
+    start = time.perf_counter()
+    _check(config)
+    progress("features: reading", 0.0)
+    planned, fresh_folder = config.planned(), not config.out.exists()
+    samples, edges, mute = _samples(config)
+    config = config.model_copy(update={"time_edges": edges})
+    try:
+        prepared = {
+            name: prepare(_expert(config, name, planned[name], samples)) for name in planned
+        }
+    except InputError:
+        if fresh_folder:
+            OutputFolder(config.out).discard(only={SAMPLES, MANIFEST})
+        raise
+    fresh = {
+        name: one
+        for name, one in prepared.items()
+        if not OutputFolder(one.expert.out, EXPERT).up_to_date(one.stamp)
+    }
+    for place in [one.expert.out for one in fresh.values()] + (
+        [config.out / FUSED] if fresh else []
+    ):
+        check_out(place, force=True)
+    for one in fresh.values():
+        open_work(one)
+    low, high = STEPS["features"], STEPS["experts"]
+    run_parts(list(fresh.values()), n_jobs, within(progress, low, high, "experts: "))
+    for one in fresh.values():
+        assemble(one, command, force=True)
+    references = {name: one.reference for name, one in planned.items() if one.reference is not None}
+    left_out = ({"samples": mute} if mute else {}) | {
+        n: list(one.cohort.left_out) for n, one in prepared.items()
+    }
+    warnings = [sentence for one in prepared.values() for sentence in one.cohort.warnings]
+    shown = Shown(
+        command,
+        [{"expert": n, **item} for n, items in left_out.items() for item in items],
+        warnings,
+    )
+    result, stamp = _fuse(
+        config, samples, list(prepared.values()), references, shown, progress, n_jobs
+    )
+    manifest = {
+        "kind": KIND,
+        "pathfuse": pathfuse.__version__,
+        "finished": True,
+        "command": command,
+        "steps": {
+            "experts": {name: "trained" if name in fresh else "unchanged" for name in prepared},
+            "fuse": "unchanged" if result is None else "done",
+        },
+        "stamp": stamp,
+        "left_out": left_out,
+        "warnings": warnings,
+        "wall_time_s": round(time.perf_counter() - start, 3),
+    }
+    OutputFolder(config.out).finish(manifest)
+    progress("done", 1.0)
+    unchanged = tuple(name for name in prepared if name not in fresh)
+    return StudyRun(config.out, tuple(fresh), unchanged, result, manifest)
+
+
+def _check(config: StudyConfig) -> None:
+    """Refuses what would otherwise fail after hours of training.
+
+    Raises:
+        InputError: A path, a name or an option of the fusion is wrong, or the output is no place
+            for a study.
+    """
+    planned = config.planned()
+    names = list(planned)
+    taught = [path for one in planned.values() for path in one.teachers.values()]
+    features = [*config.features.values(), *taught]
+    missing = next((path for path in features if not path.exists()), None)
+    if missing is not None:
+        raise InputError(f"{missing} does not exist")
+    if len(names) < 2:
+        raise InputError(
+            f"a fusion needs two experts, and '{names[0]}' is the only one; add an encoder or a head"
+        )
+    taken = next((name for name in names if name in {*all_names(), NULL_MODEL, "fused"}), None)
+    if taken is not None:
+        raise InputError(f"the name '{taken}' belongs to a method; give the encoder another one")
+    check_options(config.fuse_options())
+    inputs = [config.samples, *([config.slides] if config.slides else []), *features]
+    OutputFolder(config.out).check(KIND, "a study", inputs)
+
+
+def _samples(config: StudyConfig) -> tuple[Path, tuple[float, ...] | None, list[dict[str, Any]]]:
+    """The samples table that experts and fusion share, its time edges, which a CSV file cannot
+    carry, and its gaps.
+
+    Outer folds are made once for all encoders; a sample without a truth is in none of them, and
+    left out.
+    """
+    people = read_people(config.samples, config.slides, config.endpoint, config.time_edges)
+    if config.fuse.coverage is not None and people.endpoint.in_time:
+        raise InputError("prediction sets ('coverage') are not built for survival; leave them out")
+    if config.fuse.positive is not None:
+        people.endpoint.with_positive(config.fuse.positive)
+    table, samples, mute = people.samples.frame, people.samples, []
+    if samples.roles is None and samples.folds is None:
+        sites = any(one.recipe.group == "site" for one in config.planned().values())
+        rows, fold = np.flatnonzero(people.targets.usable), np.full(len(samples.ids), -1)
+        fold[rows] = even_folds(
+            people, rows, config.folds, "site" if sites else "patient", config.seed
+        )
+        table = table.with_columns(pl.Series("fold", fold)).filter(pl.col("fold") >= 0)
+        gone = np.flatnonzero(fold < 0).tolist()
+        why = "row without a truth: in no fold, not trained on and not judged"
+        mute = [line(people, why, len(gone), samples.ids[gone].tolist(), gone)] if gone else []
+    OutputFolder(config.out).claim(KIND)
+    file = config.out / SAMPLES
+    write_file(table, file, force=True)
+    return file, people.endpoint.edges if isinstance(people.endpoint, Survival) else None, mute
+
+
+def _expert(config: StudyConfig, name: str, one: Planned, samples: Path) -> Expert:
+    return Expert(name, one.features, samples, config.out / EXPERTS / name, one.recipe, config.slides,
+                  config.endpoint, config.time_edges, config.strict, one.teachers,
+                  config.allow_partial)  # fmt: skip
+
+
+def _fuse(
+    config: StudyConfig,
+    samples: Path,
+    prepared: list[Prepared],
+    references: dict[str, str],
+    shown: Shown,
+    progress: Progress,
+    n_jobs: int | None,
+) -> tuple[Result | None, str]:
+    """Fuses the experts, unless that was done with the same inputs and options."""
+    options = config.fuse_options()
+    predictions = [
+        one.expert.out / "predictions" / f"{one.expert.name}.parquet" for one in prepared
+    ]
+    read = [file_digest(file) for file in [samples, *predictions]]
+    chosen = [options.named(), config.endpoint, config.time_edges, references, shown.left_out]
+    what = [pathfuse.__version__, *chosen, read]
+    stamp = digest_of(what)
+    place = config.out / FUSED
+    if OutputFolder(place, MANIFEST, "study", needs=("report.html",)).up_to_date(stamp):
+        return None, stamp
+    check_out(place, force=True)
+    study = read_study(
+        samples, [str(file) for file in predictions], None, config.endpoint, config.time_edges
+    )
+    result = fuse(
+        study,
+        **options.named(),
+        n_jobs=n_jobs,
+        costs=recorded_costs(study),
+        references=references,
+        progress=within(progress, STEPS["experts"], 1.0, "fuse: "),
+    )
+    result.manifest["command"] = shown.command
+    result.manifest["left_out"] += shown.left_out
+    result.manifest["warnings"] += shown.warnings
+    result.manifest["study"] = stamp
+    verdicts = against_reference(result, references)
+    result.manifest["references"] = verdicts
+    for one in verdicts:
+        result.manifest["notes" if one["better"] else "warnings"].append(one["verdict"])
+    result.save(place, force=True)
+    return result, stamp
+
+
+def against_reference(result: Result, references: dict[str, str]) -> list[dict[str, Any]]:
+    """Whether each fusion of features beats the linear expert on the same features, on the judged
+    rows.
+
+    Args:
+        result: The fusion of all experts, compared with ``references``.
+        references: Name of a fusion of features to that of its reference.
+
+    Returns:
+        Per fusion the difference of the negative log-likelihoods (the mean over labels or targets;
+        negative: the fusion is better) with its interval, and a sentence.
+    """
+    table = result.comparisons.filter(pl.col("metric") == "nll", pl.col("output") == "all")
+    found = []
+    for name, other in references.items():
+        pair = table.filter(
+            pl.col("method") == name,
+            pl.col("reference") == other,
+            pl.col("difference").is_not_null(),
+        )
+        if not pair.height:
+            continue
+        row = pair.row(0, named=True)
+        better = row["difference"] < 0
+        known = row["ci_low"] is not None
+        span = (
+            f", 95 % {row['ci_low']:+.4f} to {row['ci_high']:+.4f}"
+            if known
+            else ", without an interval"
+        )
+        chance = (
+            "" if known and (row["ci_high"] < 0 or row["ci_low"] > 0) else "; this may be chance"
+        )
+        said = "beats" if better else "does not beat"
+        verdict = (
+            f"{name} {said} the linear reference {other} on the same features"
+            f"{'' if better else ' and is not recommended'} (NLL {row['difference']:+.4f}{span}{chance}"
+            f"{_judged_on(result, name)})"
+        )
+        keep = ("difference", "ci_low", "ci_high")
+        found.append({"expert": name, "reference": other, "better": better, "verdict": verdict}
+                     | {key: row[key] for key in keep})  # fmt: skip
+    return found
+
+
+def _judged_on(result: Result, name: str) -> str:
+    """How many samples and patients an expert's figures are of."""
+    own = result.metrics.filter(pl.col("method") == name, pl.col("metric") == "nll")
+    whole = own.filter(pl.col("output") == "all")
+    row = (whole if whole.height else own).row(0, named=True)
+    return f"; on {row['n']} samples of {row['n_patients']} patients"

@@ -1,0 +1,304 @@
+"""A whole grid at the smallest size: trained, judged, fused, resumed; failures that stay in their
+cells."""
+
+import json
+from multiprocessing.reduction import ForkingPickler
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+
+pytest.importorskip("timm")
+
+from PIL import Image
+
+from pathfuse.dense.benchmark.cells import run_alone
+from pathfuse.dense.benchmark.config import read_grid
+from pathfuse.dense.benchmark.run import plan, run_grid
+from pathfuse.dense.evaluation.confusion import read_confusions
+from pathfuse.dense.evaluation.metrics import metrics
+from pathfuse.errors import InputError
+
+N = {"train": 4, "val": 3, "test": 12}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Discs on a ground, 32 x 24, in a split file; two masks more than images are judged on."""
+    root, rng = tmp_path_factory.mktemp("grid"), np.random.default_rng(0)
+    y, x = np.mgrid[:24, :32]
+    parts = {}
+    for part, n in N.items():
+        parts[part] = []
+        for k in range(n):
+            mask = ((y - rng.integers(6, 18)) ** 2 + (x - rng.integers(6, 26)) ** 2 < 40).astype(
+                np.uint8
+            )
+            image = np.where(mask[..., None], (150, 60, 160), (230, 200, 220)) + rng.normal(
+                0, 8, (24, 32, 3)
+            )
+            Image.fromarray(np.clip(image, 0, 255).astype(np.uint8)).save(root / f"{part}{k}.png")
+            Image.fromarray(mask).save(root / f"{part}{k}_mask.png")
+            mask_name = f"{part}{k}_mask.png"  # one disc in each: the mask numbers instances, too
+            parts[part].append(
+                {
+                    "image_path": f"{part}{k}.png",
+                    "mask_path": mask_name,
+                    "instances_path": mask_name,
+                }
+            )
+    content = {"num_classes": 2, "class_names": ["ground", "disc"], "data": parts}
+    (root / "discs.json").write_text(json.dumps(content))
+    return root
+
+
+def grid(place, out, **changes):
+    content = {
+        "models": {
+            "a": "tiny:patch=8,dim=12,depth=1",
+            "b": "tiny:patch=14,dim=12,depth=1,registers=4",
+        },
+        "datasets": {"discs": str(place / "discs.json")},
+        "strategies": ["frozen", "lora"],
+        "recipe": {
+            "epochs": 2,
+            "warmup": 1,
+            "batch": 2,
+            "size_px": 32,
+            "decoder_width": 16,
+            "device": "cpu",
+        },
+        "per_strategy": {"lora": {"rank": 2}},
+        "fusion": {"pixels": 500},
+        "resamples": 50,
+        "out": str(out),
+        **changes,
+    }
+    file = place / f"{out.name}.yaml"
+    file.write_text(yaml.safe_dump(content))
+    return read_grid(file)
+
+
+@pytest.fixture(scope="module")
+def run(place):
+    return run_grid(grid(place, place / "out"))
+
+
+def test_every_cell_and_fusion_stands_in_the_leaderboard(run):
+    board = run.tables.leaderboard
+    assert len(run.trained) == 4
+    assert not run.failed
+    assert board["metric"].n_unique() == 8 + 4
+    names = board.filter(pl.col("strategy") == "lora", pl.col("metric") == "mDice")[
+        "model"
+    ].to_list()
+    assert names[:2] == ["a", "b"]
+    assert {"best_expert", "static_product", "logitprod", "mean_probability", "fused"} <= set(names)
+    assert board["value"].is_between(0, 1).all()
+    assert (board["n_images"] == N["test"]).all()
+    models = board.filter(pl.col("kind") == "model")
+    assert models.filter(pl.col("strategy") == "lora")["matched_modules"].unique().to_list() == [2]
+    assert models.filter(pl.col("strategy") == "frozen")["matched_modules"].unique().to_list() == [
+        0
+    ]
+    assert (models["trainable_parameters"] > 1000).all()
+    assert (models["seconds"] > 0).all()
+    assert set(models["size_policy"]) == {"multiple of 8", "multiple of 14"}
+
+
+def test_values_are_those_of_the_cells_matrices(run):
+    for model in ("a", "b"):
+        table = read_confusions(
+            run.folder / "cells" / "discs" / "lora" / model / "seed0" / "confusion.parquet"
+        )
+        row = run.tables.leaderboard.filter(
+            pl.col("strategy") == "lora", pl.col("model") == model, pl.col("metric") == "mIoU"
+        )
+        assert row["value"][0] == pytest.approx(
+            float(metrics(table.cms[model].sum(axis=0))["mIoU"])
+        )
+        assert table.cms[model].sum() == N["test"] * 24 * 32
+
+
+def test_instances_are_judged_beside_the_pixels(run):
+    for model, place in (
+        ("b", "cells/discs/frozen/b/seed0"),
+        ("fused", "fused/discs/frozen/seed0"),
+    ):
+        of_images = pl.read_parquet(run.folder / place / "instances.parquet").filter(
+            expert=model, metric="pq"
+        )
+        row = run.tables.leaderboard.filter(strategy="frozen", model=model, metric="pq")
+        assert of_images.height == N["test"]
+        assert row["value"].item() == pytest.approx(of_images["value"].mean())
+    page = (run.folder / "leaderboard.html").read_text()
+    assert page.count(">AJI</button>") == page.count(">PQ</button>") == 2
+
+
+def test_the_best_single_is_a_model_and_bears_its_figures(run):
+    board = run.tables.leaderboard.filter(
+        pl.col("strategy") == "frozen", pl.col("metric") == "mDice"
+    )
+    best = board.filter(pl.col("model") == "best_expert").row(0, named=True)
+    assert best["note"] in ("a", "b")
+    assert best["value"] == board.filter(pl.col("model") == best["note"])["value"][0]
+
+
+def test_the_folder_is_complete(run):
+    for name in (
+        "leaderboard.csv",
+        "classes.csv",
+        "comparisons.csv",
+        "leaderboard.html",
+        "manifest.json",
+    ):
+        assert (run.folder / name).stat().st_size > 100
+    assert pl.read_csv(run.folder / "leaderboard.csv").height == run.tables.leaderboard.height
+    assert set(run.tables.classes["output"]) == {"ground", "disc"}
+
+
+def test_a_second_run_trains_nothing_and_says_the_same(place, run):
+    again = run_grid(grid(place, place / "out"))
+    assert again.trained == ()
+    assert len(again.unchanged) == 4
+    assert again.tables.leaderboard.equals(run.tables.leaderboard)
+    assert again.tables.comparisons.equals(run.tables.comparisons)
+
+
+def test_only_what_changed_is_done_again_and_a_failure_stays_in_its_cell(place):
+    base = grid(place, place / "more", strategies=["frozen"], per_strategy={}, keep_logits=False)
+    first = run_grid(base)
+    assert not list(first.folder.rglob("logits"))
+    wrong = place / "wrong.safetensors"
+    wrong.write_bytes(b"nothing")
+    models = {
+        "a": "tiny:patch=8,dim=12,depth=1",
+        "b": "tiny:patch=14,dim=12,depth=1,seed=5",
+        "c": {"encoder": "tiny:patch=8,dim=12,depth=1", "weights": str(wrong)},
+    }
+    config = grid(
+        place,
+        place / "more",
+        strategies=["frozen"],
+        per_strategy={},
+        models=models,
+        keep_logits=False,
+    )
+    second = run_grid(config)
+    assert [cell.model for cell in second.trained] == ["b"]
+    assert [cell.model for cell in second.unchanged] == ["a"]
+    (failed,) = second.failed
+    assert (failed["model"], failed["strategy"]) == ("c", "frozen")
+    assert str(wrong) in failed["sentence"]
+    assert "wrong.safetensors" in (second.folder / "leaderboard.html").read_text()
+    names = set(second.tables.leaderboard["model"])
+    assert {"a", "b", "fused"} <= names
+    assert "c" not in names
+
+
+def test_a_bad_test_mask_is_found_before_anything_is_trained_and_costs_no_model(place, tmp_path):
+    """Its size and values are looked at first; once it is right, models of the same training images
+    stay."""
+    for file in place.glob("*.png"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "discs.json").write_bytes((place / "discs.json").read_bytes())
+    config = grid(tmp_path, tmp_path / "out", strategies=["frozen"], per_strategy={}, fuse=False)
+    good = (tmp_path / "test1_mask.png").read_bytes()
+    Image.fromarray(np.full((24, 32), 7, dtype=np.uint8)).save(tmp_path / "test1_mask.png")
+    with pytest.raises(
+        InputError, match=r"data set 'discs': the mask .*test1_mask.png has the value 7"
+    ):
+        run_grid(config)
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "test1_mask.png").write_bytes(good)
+    run_grid(config)
+    models = sorted((tmp_path / "out").rglob("model.safetensors"))
+    before = [file.stat().st_mtime_ns for file in models]
+    Image.fromarray(np.zeros((24, 32), dtype=np.uint8)).save(tmp_path / "test1_mask.png")
+    again = run_grid(config)
+    assert len(again.trained) == len(models) == 2  # judged anew
+    assert [file.stat().st_mtime_ns for file in models] == before
+
+
+def test_jobs_that_cannot_be(place):
+    for jobs in (0, -5):
+        with pytest.raises(InputError, match=f"--jobs {jobs}: give a number from 1"):
+            run_grid(grid(place, place / "nobody"), n_jobs=jobs)
+    assert not (place / "nobody").exists()
+
+
+def test_a_cell_travels_to_another_process(place, run):
+    task = next(iter(plan(grid(place, place / "out")).values()))
+    there = ForkingPickler.loads(ForkingPickler.dumps(task))
+    assert there == task
+    assert there.done
+    assert run_alone(there, keep_logits=True) == (task.cell, None)
+
+
+def test_several_seeds_are_summed(place):
+    config = grid(
+        place, place / "seeds", strategies=["frozen"], per_strategy={}, seeds=[0, 1], fuse=False
+    )
+    run = run_grid(config)
+    board = run.tables.leaderboard.filter(pl.col("metric") == "mDice", pl.col("model") == "a")
+    by_seed = dict(zip(board["seed"], board["value"], strict=True))
+    assert set(by_seed) == {"0", "1", "all"}
+    cms = [
+        read_confusions(
+            run.folder / "cells" / "discs" / "frozen" / "a" / f"seed{seed}" / "confusion.parquet"
+        ).cms["a"]
+        for seed in (0, 1)
+    ]
+    assert by_seed["0"] != by_seed["1"]
+    assert by_seed["all"] == pytest.approx(float(metrics(sum(cms).sum(axis=0))["mDice"]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"strategies": ["frozen", "magic"], "per_strategy": {}}, "no strategy is called 'magic'"),
+        (
+            {"models": {"a": "uni_v1", "b": "uni_v9"}},
+            "the model 'b': No encoder is called 'uni_v9'",
+        ),
+        (
+            {"models": {"a": {"encoder": "uni_v1", "weights": "no"}, "b": "uni_v2"}},
+            "weights of the model 'a'",
+        ),
+        ({"datasets": {"discs": "absent.json"}}, "the data set 'discs' has no split"),
+        ({"recipe": {"epochz": 3}}, "'epochz' is unknown"),
+        ({"per_strategy": {"lora": {"rank": 0}}}, "strategy 'lora' on data set 'discs'"),
+    ],
+)
+def test_nothing_runs_if_something_is_wrong(place, changes, sentence):
+    out = place / "refused"
+    with pytest.raises(InputError, match=sentence):
+        run_grid(grid(place, out, **changes))
+    assert not out.exists()
+
+
+def test_a_data_set_without_validation_images_cannot_be_fused(place):
+    content = json.loads((place / "discs.json").read_text())
+    content["data"]["val"] = []
+    (place / "bare.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match="no validation image to fit a fusion on"):
+        plan(grid(place, place / "bare", datasets={"bare": "bare.json"}))
+    assert plan(grid(place, place / "bare", datasets={"bare": "bare.json"}, fuse=False))
+
+
+def test_another_folder_is_not_overwritten(place):
+    out = place / "mine"
+    out.mkdir()
+    (out / "thesis.txt").write_text("years")
+    with pytest.raises(InputError, match="holds something else"):
+        run_grid(grid(place, out))
+
+
+def test_a_grid_in_which_nothing_can_be_trained(place):
+    models = {
+        name: {"encoder": "tiny:dim=12,depth=1", "weights": str(place / "discs.json")}
+        for name in "ab"
+    }
+    with pytest.raises(InputError, match="no cell of the grid could be trained"):
+        run_grid(grid(place, place / "lost", models=models, strategies=["frozen"], per_strategy={}))

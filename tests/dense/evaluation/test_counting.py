@@ -1,0 +1,101 @@
+"""Counting strip by strip is counting the whole; instances are foreground components outside
+ignored pixels."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pathfuse.dense.data.records import Item
+from pathfuse.dense.evaluation.confusion import confusion
+from pathfuse.dense.evaluation.counting import Tally, classes_with_instances, open_count
+from pathfuse.dense.evaluation.instances import instance_metrics
+from pathfuse.errors import InputError
+
+TRUTH = np.array(
+    [[0, 1, 1, 0, 2], [0, 1, 1, 0, 2], [255, 255, 0, 0, 0], [1, 1, 0, 2, 2]], dtype=np.uint8
+)
+INSTANCES = np.array(
+    [[0, 4, 4, 0, 7], [0, 4, 4, 0, 7], [9, 9, 0, 0, 0], [9, 9, 0, 3, 3]], dtype=np.uint8
+)
+SAID = np.array(
+    [[0, 1, 2, 0, 2], [0, 1, 1, 0, 0], [1, 1, 0, 0, 0], [1, 1, 0, 0, 1]], dtype=np.uint8
+)
+
+
+@pytest.fixture
+def item(tmp_path):
+    for name, pixels in {"mask": TRUTH, "instances": INSTANCES}.items():
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    return Item("a", tmp_path / "a.png", tmp_path / "mask.png", "p", tmp_path / "instances.png")
+
+
+@pytest.mark.parametrize("step", [1, 3, 4])
+def test_strips_are_the_whole(item, step):
+    things = classes_with_instances([item], 3)
+    assert things == {1, 2}
+    count = open_count(item, 3, things=things)
+    for top in range(0, 4, step):
+        count.add("net", slice(top, top + step), SAID[top : top + step])
+    np.testing.assert_array_equal(count.cms["net"], confusion(TRUTH, SAID, 3))
+    # By hand: 4 is found whole though one pixel has another class; 7 by half (no match); 9 by its
+    # counted pixels, where the two ignored ones would have joined nothing; of 3 one pixel.
+    found = instance_metrics(
+        np.where(TRUTH == 255, 0, INSTANCES),
+        np.array([[0, 1, 1, 0, 2], [0, 1, 1, 0, 0], [0, 0, 0, 0, 0], [3, 3, 0, 0, 4]]),
+    )
+    assert count.instance_metrics()["net"] == found
+    assert found["rq"] == pytest.approx(0.5)  # two matches among four and four
+    assert found["aji"] == pytest.approx((4 + 1 + 2 + 1) / (4 + 2 + 2 + 2))
+
+
+def test_tally_knows_who_scored_what(item, tmp_path):
+    bare = replace(item, image_id="b", instances=None)
+    tally = Tally([item, bare], ["one", "two"], 3)
+    for own, names in ((item, ["one"]), (bare, ["one", "two"])):
+        count = open_count(own, 3)
+        for name in names:
+            count.add(name, slice(0, 4), SAID)
+        tally.put(own, count)
+    confusions, instances = tally.tables()
+    assert confusions.image_ids == ("a", "b")
+    assert {name: own.tolist() for name, own in confusions.scored.items()} == {
+        "one": [True, True],
+        "two": [False, True],
+    }
+    assert instances.image_ids == ("a",)
+    assert {name: own.tolist() for name, own in instances.scored.items()} == {
+        "one": [True],
+        "two": [False],
+    }
+    assert np.isnan(instances.values["two"]["aji"]).all()
+    assert Tally([bare], ["one"], 3).tables().instances is None
+
+
+def test_classes_without_instances_are_no_instances(item):
+    """Only class 2 is numbered: what is said to be 1 then counts for nothing, like background."""
+    Image.fromarray(np.where(TRUTH == 2, INSTANCES, 0).astype(np.uint8)).save(item.instances)
+    things = classes_with_instances(
+        [item, replace(item, instances=None), replace(item, mask=None)], 3
+    )
+    assert things == {2}
+    count = open_count(item, 3, things=things)
+    count.add("net", slice(0, 4), SAID)  # one pixel inside 7, one inside what was 4
+    assert count.instance_metrics()["net"]["aji"] == pytest.approx(1 / (2 + 2 + 1))
+    assert classes_with_instances([replace(item, instances=None)], 3) == frozenset()
+
+
+def test_without_mask_or_instances(item):
+    assert open_count(replace(item, mask=None), 3) is None
+    count = open_count(replace(item, instances=None), 3)
+    count.add("net", slice(0, 4), SAID)
+    assert count.instance_metrics() == {}
+
+
+def test_instances_of_another_size(item):
+    Image.fromarray(INSTANCES[1:]).save(item.instances)
+    with pytest.raises(
+        InputError, match=r"instances.png is 5 x 3 pixels, its image .*mask.png is 5 x 4"
+    ):
+        open_count(item, 3)

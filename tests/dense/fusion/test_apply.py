@@ -1,0 +1,58 @@
+"""A saved fusion on new images: the same masks as when it was fitted; models may be missing."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pathfuse.dense.fusion.apply import apply_fusion
+from pathfuse.dense.fusion.fuse import FuseOptions, fuse_dense
+from pathfuse.errors import InputError
+
+
+@pytest.fixture
+def fused(study, tmp_path):
+    options = FuseOptions(pixels=500, n_resamples=0, pool_px=3)
+    classes = ("background", "gland", "vessel")
+    fuse_dense(
+        study.logits, study.fit, study.test, tmp_path / "fused", classes=classes, options=options
+    )
+    return tmp_path / "fused"
+
+
+def test_the_same_masks(study, fused, tmp_path):
+    (study.logits["left"] / "im09.npy").unlink()
+    heard = []
+    logits = dict(reversed(study.logits.items()))
+    said = apply_fusion(
+        fused, logits, tmp_path / "out", progress=lambda what, share: heard.append(share)
+    )
+    assert (said["images"], said["scored"]) == (18, {"left": 17, "middle": 18, "right": 18})
+    assert heard == sorted(heard)
+    for item in study.test:
+        one, two = (
+            np.asarray(Image.open(tmp_path / f"{place}/{item.image_id}.png"))
+            for place in ("fused/masks", "out")
+        )
+        assert np.array_equal(one, two) == (item.image_id != "im09")
+
+
+def test_a_model_that_is_not_there_at_all(study, fused, tmp_path):
+    said = apply_fusion(fused, {"right": study.logits["right"]}, tmp_path / "out")
+    assert said["scored"] == {"left": 0, "middle": 0, "right": 18}
+    alone = np.load(study.logits["right"] / "im11.npy").argmax(axis=0)
+    assert (
+        np.asarray(Image.open(tmp_path / "out/im11.png")) == alone
+    ).mean() > 0.99  # its weight is 1
+
+
+def test_sentences(study, fused, tmp_path):
+    def refused(sentence, logits, model=fused):
+        with pytest.raises(InputError, match=sentence):
+            apply_fusion(model, logits, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+    refused("knows no model 'other'; its models are left, middle, right", {"other": tmp_path})
+    refused("nobody does not exist", {"left": tmp_path / "nobody"})
+    refused("holds no fusion of segmentations", study.logits, tmp_path)
+    (tmp_path / "empty").mkdir()
+    refused("no image to segment", {"left": tmp_path / "empty"})

@@ -1,0 +1,133 @@
+import hashlib
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pathfuse.errors import InputError
+from pathfuse.study.study import align, read_study
+
+SAMPLES = pl.DataFrame(
+    {
+        "sample_id": ["c", "a", "b", "d"],
+        "split": ["test", "fit", "fit", "fit"],
+        "label": ["y", "x", "y", "y"],
+    }
+)
+UNI = pl.DataFrame(
+    {"sample_id": ["d", "a", "c"], "prob_y": [0.9, 0.2, 0.6], "prob_x": [0.1, 0.8, 0.4]}
+)
+TITAN = pl.DataFrame(
+    {"sample_id": ["b", "a", "c", "d"], "logit_x": [0.0, 1.0, 2.0, 3.0], "logit_y": [0.0] * 4}
+)
+EXPERTS = {"uni": UNI, "titan": TITAN}
+
+
+def test_everything_is_aligned_by_name():
+    study = read_study(SAMPLES, EXPERTS)
+    assert study.samples.ids.tolist() == ["a", "b", "c", "d"]
+    assert study.expert_names == ("titan", "uni")
+    assert study.endpoint.outcomes == ("x", "y")
+    assert study.truth["all"].observed[:, 1].tolist() == [False, True, True, True]
+    prob = np.exp(study.logits("all", np.array([0.5, 0.5])))
+    odds = 1 / (1 + np.exp(-np.arange(4.0)))
+    np.testing.assert_allclose(prob[[1, 0, 2, 3], 0, 0], odds, rtol=1e-12)  # titan, rows a, b, c, d
+    np.testing.assert_allclose(prob[[0, 2, 3], 1], [[0.8, 0.2], [0.4, 0.6], [0.1, 0.9]], rtol=1e-12)
+
+
+def test_what_an_expert_did_not_score_is_missing_and_shifts_nothing():
+    study = read_study(SAMPLES, EXPERTS)
+    absent = np.isnan(study.logits("all", np.array([0.5, 0.5]))).all(axis=2)
+    assert absent.tolist() == [[False, False], [False, True], [False, False], [False, False]]
+    assert study.n_scored().tolist() == [2, 1, 2, 2]
+
+
+def test_frequencies_are_those_of_the_rows_asked_for():
+    study = read_study(SAMPLES, EXPERTS)
+    np.testing.assert_allclose(study.frequency("all", np.array([0, 1, 3])), [1 / 3, 2 / 3])
+    np.testing.assert_allclose(study.frequency("all", np.array([1, 3])), [0, 1])
+
+
+def test_shuffled_rows_and_columns_give_the_same_study():
+    rng = np.random.default_rng(0)
+
+    def shuffled(frame):
+        return frame[rng.permutation(frame.height).tolist()].select(
+            rng.permutation(frame.columns).tolist()
+        )
+
+    one = read_study(SAMPLES, EXPERTS)
+    other = read_study(
+        shuffled(SAMPLES), {name: shuffled(EXPERTS[name]) for name in reversed(EXPERTS)}
+    )
+    frequency = np.array([0.3, 0.7])
+    assert np.array_equal(
+        one.logits("all", frequency), other.logits("all", frequency), equal_nan=True
+    )
+    assert np.array_equal(one.truth["all"].observed, other.truth["all"].observed)
+    assert one.expert_names == other.expert_names
+
+
+def test_align_leaves_out_rows_that_nobody_asked_for():
+    study = read_study(SAMPLES, EXPERTS)
+    frequency = np.array([0.5, 0.5])
+    few = align(study.experts, ["d", "z", "a"], "all", frequency)
+    everything = study.logits("all", frequency)
+    assert np.array_equal(few[[0, 2]], everything[[3, 0]])
+    assert np.isnan(few[1]).all()
+
+
+def test_a_coarse_expert_is_spread_by_the_frequencies():
+    coarse = pl.DataFrame({"sample_id": ["a", "b"], "prob_one": [0.5, 0.5], "prob_two": [0.5, 0.5]})
+    samples = SAMPLES.with_columns(label=pl.Series(["x", "x", "y", "z"]))
+    fine = pl.DataFrame(
+        {
+            "sample_id": ["c", "d"],
+            **{f"prob_{c}": [p, p] for c, p in zip("xyz", (0.2, 0.3, 0.5), strict=True)},
+        }
+    )
+    study = read_study(
+        samples, {"coarse": coarse, "fine": fine}, {"coarse": {"x": "one", "y": "one", "z": "two"}}
+    )
+    prob = np.exp(study.logits("all", np.array([0.5, 0.25, 0.25])))
+    np.testing.assert_allclose(prob[0, 0], [0.5 * 2 / 3, 0.5 / 3, 0.5], rtol=1e-12)
+    np.testing.assert_allclose(prob[2, 1], [0.2, 0.3, 0.5], rtol=1e-12)
+
+
+def test_the_inputs_are_all_hashed(tmp_path):
+    SAMPLES.write_csv(tmp_path / "samples.csv")
+    coarse = UNI.rename({"prob_x": "prob_one", "prob_y": "prob_two"})
+    coarse.write_parquet(tmp_path / "uni.parquet")
+    (tmp_path / "map.csv").write_text("label,expert_label\nx,one\ny,two\n")
+    files = [tmp_path / name for name in ("samples.csv", "uni.parquet", "map.csv")]
+    study = read_study(str(files[0]), [files[1]], {"uni": files[2]})
+    assert study.inputs == {
+        str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files
+    }
+
+
+def test_frames_have_no_hash():
+    assert set(read_study(SAMPLES, EXPERTS).inputs.values()) == {None}
+
+
+@pytest.mark.parametrize(
+    ("experts", "options", "what"),
+    [
+        ({}, {}, "no predictions were given"),
+        (
+            {"uni": UNI.with_columns(sample_id=pl.Series(["a", "e", "c"]))},
+            {},
+            "'uni', column 'sample_id': 'e' is not in",
+        ),
+        (
+            {"uni": UNI.with_columns(sample_id=pl.Series(["q", "r", "s"]))},
+            {},
+            "'uni': none of its 3 samples is in samples",
+        ),
+        (EXPERTS, {"label_maps": {"gigapath": {"x": "x"}}}, "a label map was given for 'gigapath'"),
+        (EXPERTS, {"endpoint": "astrology"}, "endpoint 'astrology' is unknown"),
+    ],
+)
+def test_what_does_not_fit_together(experts, options, what):
+    with pytest.raises(InputError, match=what):
+        read_study(SAMPLES, experts, **options)

@@ -1,0 +1,56 @@
+"""Model files of older and newer versions."""
+
+import json
+
+import polars as pl
+import pytest
+from safetensors.numpy import load_file, save_file
+
+import pathfuse
+from pathfuse.errors import InputError
+from pathfuse.workflows.model import SCHEMA, SCHEMA_CATEGORICAL
+
+
+@pytest.fixture
+def saved(tmp_path, simulate, write_study):
+    """A model's folder, and the predictions that it was fitted on."""
+    samples, predictions = write_study(tmp_path / "study", simulate(n_fit=40, n_test=20))
+    study = pathfuse.read_study(samples=samples, predictions=[predictions])
+    result = pathfuse.fuse(study, method="static_product", n_resamples=0)
+    result.model.save(tmp_path / "model")
+    return tmp_path / "model", [predictions]
+
+
+def rewrite(folder, schema):
+    file = folder / "model.json"
+    content = json.loads(file.read_text(encoding="utf-8"))
+    assert content["schema"] == SCHEMA_CATEGORICAL
+    file.write_text(json.dumps({**content, "schema": schema}), encoding="utf-8")
+
+
+def test_a_model_of_schema_1_predicts_what_it_predicted(saved):
+    """Schema 1 knew neither the correction for absent experts nor the digests of the fit rows."""
+    folder, predictions = saved
+    now = pathfuse.load(folder).predict(predictions)
+    rewrite(folder, 1)
+    tensors = load_file(folder / "model.safetensors")
+    older = {
+        name: array
+        for name, array in tensors.items()
+        if "presence/" not in name and name != "fit_ids"
+    }
+    assert len(older) < len(tensors)
+    save_file(older, folder / "model.safetensors")
+    model = pathfuse.load(folder)
+    assert model.predict(predictions).equals(now.drop("seen_in_fit"))
+    alone = pl.read_csv(predictions[0] / "expert_0.csv")
+    assert (model.predict({"expert_0": alone})["n_experts"] == 1).all()
+
+
+def test_a_model_of_a_newer_version_is_refused(saved):
+    folder, _ = saved
+    rewrite(folder, SCHEMA + 1)
+    with pytest.raises(
+        InputError, match=f"was written by a newer pathfuse \\(schema {SCHEMA + 1}\\)"
+    ):
+        pathfuse.load(folder)
