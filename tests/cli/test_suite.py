@@ -229,7 +229,7 @@ def test_only_skips_the_others_but_counts_what_they_have(suite, fits):
     assert set(status_of(table).values()) == {"done"}
     (status, _, err), _ = suite("--only", "three")
     assert status == 2
-    assert "--only 'three' is none of the studies, which are brca_idc_ilc, one, two" in err
+    assert "--only 'three' is not one of the studies: brca_idc_ilc, one, two" in err
 
 
 def test_cohorts_come_from_cards_and_from_the_user(suite, fits, studies, tmp_path, monkeypatch):
@@ -264,7 +264,7 @@ def test_cohorts_come_from_cards_and_from_the_user(suite, fits, studies, tmp_pat
     file.write_text("study,cohort\nthree,mine\n")
     (status, _, err), _ = suite("--cohorts", file)
     assert status == 2
-    assert "column 'study': 'three' is none of the studies" in err
+    assert "column 'study': 'three' is not one of the studies" in err
 
 
 # What goes wrong

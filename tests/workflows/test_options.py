@@ -3,7 +3,7 @@ they default to."""
 
 import inspect
 from dataclasses import fields
-from typing import Annotated, Literal, get_args, get_origin
+from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
@@ -13,8 +13,19 @@ from pathfuse.cli.fuse import fuse as fuse_command
 from pathfuse.cli.suite import run as suite_command
 from pathfuse.evaluation.intervals import KINDS
 from pathfuse.evaluation.rules import Rules
-from pathfuse.workflows.options import EVALUATE, SUITE, FuseOptions, chosen, option_name
-from pathfuse.workflows.steps.fitting import Recipe
+from pathfuse.workflows.options import (
+    EVALUATE,
+    SUITE,
+    EvaluateCommandKeywords,
+    EvaluateKeywords,
+    FuseCommandKeywords,
+    FuseKeywords,
+    FuseOptions,
+    SuiteKeywords,
+    chosen,
+    option_name,
+)
+from pathfuse.workflows.steps.fitting import FusionRecipe
 from pathfuse.workflows.study_file.config import StudyConfig
 
 FIELDS = FuseOptions.model_fields
@@ -57,13 +68,27 @@ def test_a_study_takes_the_same_fields():
 
 
 @pytest.mark.parametrize(
-    ("inside", "alias"), [(Recipe, {"dropout": "expert_dropout"}), (Rules, {})]
+    ("inside", "alias"), [(FusionRecipe, {"dropout": "expert_dropout"}), (Rules, {})]
 )
 def test_what_is_made_of_options_has_their_defaults(inside, alias):
     for one in fields(inside):
         name = alias.get(one.name, one.name)
         if name in FIELDS:
             assert one.default == FIELDS[name].default
+
+
+@pytest.mark.parametrize(
+    ("keywords", "names"),
+    [
+        (FuseKeywords, set(FIELDS) - {"method", "seed"}),
+        (FuseCommandKeywords, set(FIELDS)),
+        (EvaluateKeywords, set(EVALUATE) - {"seed"}),
+        (EvaluateCommandKeywords, set(EVALUATE)),
+        (SuiteKeywords, set(SUITE)),
+    ],
+)
+def test_type_checkers_see_the_names_and_types_of_the_fields(keywords, names):
+    assert get_type_hints(keywords) == {name: FIELDS[name].annotation for name in names}
 
 
 def test_choices_are_those_that_are_known():

@@ -1,5 +1,7 @@
 """``pathfuse evaluate``."""
 
+from typing import Unpack
+
 from pathfuse.cli.options import (
     CensoringRule,
     EndpointName,
@@ -13,7 +15,7 @@ from pathfuse.cli.options import (
     parse_time_edges,
     with_options,
 )
-from pathfuse.workflows.options import EVALUATE, FuseOptions
+from pathfuse.workflows.options import EVALUATE, EvaluateCommandKeywords
 
 
 @with_options(only=EVALUATE)
@@ -22,12 +24,12 @@ def evaluate(
     samples: Samples,
     predictions: Predictions,
     out: Out,
-    options: FuseOptions,
     label_map: LabelMaps = None,
     endpoint: EndpointName = None,
     time_edges: TimeEdges = None,
     censoring: CensoringRule = "later",
     force: Force = False,
+    **options: Unpack[EvaluateCommandKeywords],
 ) -> None:
     """Judge and compare predictions; fit nothing."""
     from pathfuse.cli.console import command_line, progress, show_result
@@ -40,7 +42,7 @@ def evaluate(
     with progress() as report:
         report("reading", 0.0)
         study = read_study(samples, predictions, maps, endpoint, edges, censoring)
-        result = run(study, **options.named(EVALUATE), progress=report)
+        result = run(study, progress=report, **options)
     result.manifest["command"] = command_line()
     result.save(out, force)
     show_result(result, str(out))

@@ -1,5 +1,7 @@
 """``pathfuse fuse``."""
 
+from typing import Unpack
+
 from pathfuse.cli.options import (
     CensoringRule,
     EndpointName,
@@ -14,7 +16,7 @@ from pathfuse.cli.options import (
     parse_time_edges,
     with_options,
 )
-from pathfuse.workflows.options import FuseOptions
+from pathfuse.workflows.options import FuseCommandKeywords
 
 
 @with_options()
@@ -23,13 +25,13 @@ def fuse(
     samples: Samples,
     predictions: Predictions,
     out: Out,
-    options: FuseOptions,
     label_map: LabelMaps = None,
     endpoint: EndpointName = None,
     time_edges: TimeEdges = None,
     censoring: CensoringRule = "later",
     jobs: Jobs = None,
     force: Force = False,
+    **options: Unpack[FuseCommandKeywords],
 ) -> None:
     """Fuse a study's experts, judge the fusion beside its rivals, certify it."""
     from pathfuse.cli.console import command_line, progress, show_result
@@ -44,7 +46,7 @@ def fuse(
         report("reading", 0.0)
         study = read_study(samples, predictions, maps, endpoint, edges, censoring)
         costs = recorded_costs(study)
-        result = run(study, **options.named(), n_jobs=jobs, costs=costs, progress=report)
+        result = run(study, n_jobs=jobs, costs=costs, progress=report, **options)
     result.manifest["command"] = command_line()
     result.save(out, force)
     show_result(result, str(out))

@@ -1,4 +1,4 @@
-"""Options that several commands share, said once."""
+"""Options that several commands share, declared once."""
 
 from functools import partial
 from pathlib import Path
@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from pydantic.fields import FieldInfo
 
 from pathfuse.errors import InputError
-from pathfuse.workflows.options import FuseOptions, option_name, takes_options
+from pathfuse.workflows.options import FuseOptions, option_name, shows_options
 
 
 def parameter(name: str) -> Parameter:
@@ -24,8 +24,8 @@ def _annotated(name: str, field: FieldInfo) -> Any:
     return Annotated[kind, parameter(name)]
 
 
-with_options = partial(takes_options, annotation=_annotated)
-"""A command's parameter ``options: FuseOptions`` as options of the command line."""
+with_options = partial(shows_options, annotation=_annotated)
+"""A command's ``**options`` as options of the command line."""
 
 Samples = Annotated[
     Path,

@@ -1,12 +1,12 @@
 """``pathfuse suite list`` and ``pathfuse suite run``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Unpack
 
 from cyclopts import Parameter
 
 from pathfuse.cli.options import Force, with_options
-from pathfuse.workflows.options import SUITE, FuseOptions
+from pathfuse.workflows.options import SUITE, SuiteKeywords
 
 if TYPE_CHECKING:
     from pathfuse.workflows.suite.run import SuiteResult
@@ -49,7 +49,6 @@ def run(
     jobs: Annotated[
         int | None, Parameter(help="Studies at a time; results do not depend on it.")
     ] = None,
-    options: FuseOptions,
     only: Annotated[
         list[str] | None,
         Parameter(consume_multiple=True, negative="", help="Fit only these studies."),
@@ -59,6 +58,7 @@ def run(
         Parameter(help="Table study,cohort: which studies share patients, for the ranking."),
     ] = None,
     force: Annotated[bool, Parameter(negative="", help="Fit again what is done already.")] = False,
+    **options: Unpack[SuiteKeywords],
 ) -> int:
     """Fuse every study under a folder, then rank over them."""
     import sys
@@ -72,13 +72,13 @@ def run(
             result = run_suite(
                 folder,
                 out,
-                **options.named(SUITE),
                 only=only,
                 cohorts=cohorts,
                 n_jobs=jobs,
                 force=force,
                 command=command_line(),
                 progress=report,
+                **options,
             )
     except KeyboardInterrupt:
         sys.stderr.write(

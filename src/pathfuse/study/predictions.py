@@ -37,7 +37,7 @@ IN_MEMORY = "in memory"
 
 
 @dataclass(frozen=True)
-class ExpertTable:
+class PredictionTable:
     """One expert's rows before an endpoint has read them."""
 
     name: str
@@ -59,13 +59,13 @@ class Expert:
     """Samples that the model behind the predictions was fitted on, as far as the table says."""
 
 
-def gather(predictions: PredictionInput) -> list[ExpertTable]:
+def gather(predictions: PredictionInput) -> list[PredictionTable]:
     """All experts' tables, sorted by the experts' names.
 
     Raises:
         InputError: A file is missing or two experts have one name.
     """
-    found: list[ExpertTable] = []
+    found: list[PredictionTable] = []
     for name, item in _items(predictions):
         table = (
             read_table(item)
@@ -77,7 +77,7 @@ def gather(predictions: PredictionInput) -> list[ExpertTable]:
                 "a data frame of predictions needs a name: predictions={'uni': frame, 'virchow2': ...}"
             )
         found += (
-            _by_expert(table) if "expert" in table.frame.columns else [ExpertTable(name, table)]
+            _by_expert(table) if "expert" in table.frame.columns else [PredictionTable(name, table)]
         )
     found.sort(key=lambda expert: expert.name)
     for one, other in pairwise(found):
@@ -119,7 +119,7 @@ def _files(path: Path) -> list[Path]:
     return files
 
 
-def _by_expert(table: Table) -> list[ExpertTable]:
+def _by_expert(table: Table) -> list[PredictionTable]:
     names = text_column(table, "expert")
     if None in names:
         raise InputError(f"{table.source}, column 'expert': row {names.index(None) + 1} is empty")
@@ -131,11 +131,11 @@ def _by_expert(table: Table) -> list[ExpertTable]:
         # In a long table an expert's columns are those that it fills.
         filled = [c for c in part.columns if part[c].null_count() < part.height]
         own = replace(table, frame=part.select(filled))
-        experts.append(ExpertTable(str(name), own))
+        experts.append(PredictionTable(str(name), own))
     return experts
 
 
-def read_expert(expert: ExpertTable, endpoint: Endpoint, label_map: LabelMap | None) -> Expert:
+def read_expert(expert: PredictionTable, endpoint: Endpoint, label_map: LabelMap | None) -> Expert:
     """Reads one expert's table in the terms of an endpoint.
 
     Raises:

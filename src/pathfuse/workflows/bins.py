@@ -25,7 +25,7 @@ DIGITS = 4
 
 
 @dataclass(frozen=True)
-class Bins:
+class ProposedBins:
     """Proposed edges and what lies between them on the fit rows."""
 
     edges: tuple[float, ...]
@@ -71,7 +71,9 @@ def check_edges_file(file: Path, force: bool, inputs: Sequence[Path] | None = No
         ) from error
 
 
-def propose_bins(samples: str | Path | Any, n_bins: int = 4, allow_in_sample: bool = False) -> Bins:
+def propose_bins(
+    samples: str | Path | Any, n_bins: int = 4, allow_in_sample: bool = False
+) -> ProposedBins:
     """Edges at the quantiles of the fit rows' event times, so that each bin holds about as many
     events.
 
@@ -110,7 +112,7 @@ def propose_bins(samples: str | Path | Any, n_bins: int = 4, allow_in_sample: bo
     exact = _keep_filled(np.quantile(time[event], np.arange(1, n_bins) / n_bins), distinct)
     edges = np.array([0.0, *_rounded(exact, distinct), np.inf])
     events, censored = (_count(time[kind], edges) for kind in (event, ~event))
-    return Bins(tuple(edges.tolist()), events, censored, n_bins + 1 - len(edges))
+    return ProposedBins(tuple(edges.tolist()), events, censored, n_bins + 1 - len(edges))
 
 
 def _count(time: Float[np.ndarray, " case"], edges: Float[np.ndarray, " edge"]) -> tuple[int, ...]:

@@ -1,31 +1,35 @@
-"""``evaluate``: judge and compare predictions, fit nothing."""
+"""``evaluate``: score and compare predictions, fit nothing."""
 
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from pathfuse.errors import InputError
-from pathfuse.evaluation.judged import Judged
+from pathfuse.evaluation.judged import Judged, Verdict
 from pathfuse.evaluation.notes import listed
 from pathfuse.evaluation.paired_tests import same_predictions
-from pathfuse.evaluation.rules import check_seed
-from pathfuse.fusion.categorical.experts import Experts
-from pathfuse.fusion.gaussian.experts import GaussianExperts, as_moments
-from pathfuse.fusion.method import AnyMethod
-from pathfuse.fusion.methods import methods_of
-from pathfuse.fusion.null_model import NULL_MODEL, for_all, null_log_prob, null_moments
+from pathfuse.evaluation.rules import Rules, check_seed
+from pathfuse.fusion.null_model import NULL_MODEL
 from pathfuse.progress import Progress, silent
 from pathfuse.report.frames import comparisons_frame, metrics_frame, tests_frame
 from pathfuse.study.samples import Partition, partitions
 from pathfuse.study.study import Study
-from pathfuse.types import Index, LogProbs, Params
+from pathfuse.types import Index
 from pathfuse.workflows.manifest import describe
-from pathfuse.workflows.options import EVALUATE, FuseOptions, takes_options
+from pathfuse.workflows.options import (
+    DEFAULTS,
+    EVALUATE,
+    EvaluateKeywords,
+    FuseOptions,
+    chosen,
+    shows_options,
+)
 from pathfuse.workflows.result import Result
-from pathfuse.workflows.steps.curves import show
+from pathfuse.workflows.steps.curves import CurveTables, show
 from pathfuse.workflows.steps.evaluating import (
     check_judging,
     check_patients,
@@ -37,22 +41,33 @@ from pathfuse.workflows.steps.evaluating import (
 from pathfuse.workflows.steps.fitting import check_names
 from pathfuse.workflows.steps.learning import beside_null_model, learning_notes, learning_warnings
 from pathfuse.workflows.steps.outer import check_most_scored
-from pathfuse.workflows.steps.regression import align_moments, with_judged_targets
+from pathfuse.workflows.steps.regression import with_judged_targets
 from pathfuse.workflows.steps.seen import seen_warnings
 from pathfuse.workflows.steps.twins import twin_warnings
+from pathfuse.workflows.steps.unfitted import best_experts, unfitted_methods, unfitted_predictions
 
 
-def unfitted_methods(endpoint: str) -> dict[str, type[AnyMethod]]:
-    """The methods that need no fit.
+@dataclass(frozen=True)
+class _JudgedStudy:
+    """The judged rows of a study with all predictions."""
 
-    Those that choose an expert, only where there are fit rows to choose it on.
-    """
-    return {name: method for name, method in methods_of(endpoint).items() if not method.fits}
+    tasks: dict[str, Judged]
+    """By output."""
+    rows: dict[str, Index]
+    """By task, the study's rows, fold after fold."""
+    references: tuple[str, ...]
+    """Methods that every expert is compared with."""
 
 
-@takes_options(only=EVALUATE, positional=("seed",))
-def evaluate(study: Study, options: FuseOptions, *, progress: Progress = silent) -> Result:
-    """Judges every expert, and the methods that need no fitting, on the ``test`` rows (all rows if
+@shows_options(only=EVALUATE)
+def evaluate(
+    study: Study,
+    seed: int = DEFAULTS.seed,
+    *,
+    progress: Progress = silent,
+    **options: Unpack[EvaluateKeywords],
+) -> Result:
+    """Evaluates every expert, and the methods that need no fitting, on the ``test`` rows (all rows if
     no role is given).
 
     ``best_expert`` joins them where there are fit rows to choose it on. With ``fold`` every fold is
@@ -60,9 +75,10 @@ def evaluate(study: Study, options: FuseOptions, *, progress: Progress = silent)
 
     Args:
         study: From ``read_study``; roles are optional here.
-        options: Of ``FuseOptions`` the fields ``seed``, ``n_resamples``, ``interval``, ``margin``,
-            ``unit`` and ``positive``, each by its name.
+        seed: Of all random choices.
         progress: Called as the work goes on.
+        **options: Of ``FuseOptions`` the fields ``n_resamples``, ``interval``, ``margin``,
+            ``unit`` and ``positive``, each by its name.
 
     Raises:
         InputError: There is no row to judge.
@@ -82,80 +98,109 @@ def evaluate(study: Study, options: FuseOptions, *, progress: Progress = silent)
         ['conch', 'uni', 'best_expert', 'mean_probability']
     """
     start = time.perf_counter()
-    study, unit = with_positive(study, options.positive), options.unit
-    check_patients(study, unit)
-    pools = unfitted_methods(study.endpoint.kind)
-    check_names(study, [*pools, NULL_MODEL])
-    check_seed(options.seed)
-    rules = rules_of(options, study.samples.drawn)
-    check_judging(unit, rules, study.endpoint.kind)
+    settings = chosen(seed=seed, **options)
+    study = with_positive(study, settings.positive)
+    rules = rules_of(settings, study.samples.drawn)
+    _check(study, settings, rules)
     parts, unjudged = _parts(study), list[str]()
     if study.endpoint.of_numbers:
-        study, unjudged = with_judged_targets(
-            study, np.concatenate([part.judged for part in parts])
-        )
+        rows = np.concatenate([part.judged for part in parts])
+        study, unjudged = with_judged_targets(study, rows)
     progress("judging", 0.1)
-    with threadpool_limits(1):
-        tasks: dict[str, Judged] = {}
-        judged_of: dict[str, Index] = {}
-        references: list[str] = []
-        for task in study.endpoint.tasks:
-            said = [_predictions(study, task, part.fit, part.judged) for part in parts]
-            rows = [
-                (part.fit if len(part.fit) else known, known)
-                for part, (_, known) in zip(parts, said, strict=True)
-            ]
-            heard = [
-                (own, predictions)
-                for own, (predictions, known) in zip(rows, said, strict=True)
-                if len(known)
-            ]
-            if heard:
-                references = [name for name in (*pools, NULL_MODEL) if name in heard[0][1]]
-                names = tuple(
-                    p.name
-                    for p, (_, known) in zip(parts, said, strict=True)
-                    if p.name and len(known)
-                )
-                tasks |= judged_rows(
-                    study, task, [r for r, _ in heard], [p for _, p in heard], unit, names
-                )
-                judged_of[task] = np.concatenate([known for (_, known), _ in heard])
-        same = [same_predictions(judged) for judged in tasks.values()]
-        itself = {
-            n
-            for n in study.expert_names
-            if all(one.get(n) == one.get("best_expert", "") for one in same)
-        }
-        contrasts = [
-            (name, r)
-            for name in study.expert_names
-            for r in references
-            if r != "best_expert" or name not in itself
-        ]
-        verdict = evaluate_study(study, tasks, contrasts, rules)
-        shown = show(study, tasks, judged_of, unit)
-    about_fit, beside_null = (
-        _unlearned(study, parts),
-        beside_null_model(study.endpoint, verdict, study.expert_names),
+    with threadpool_limits(1):  # as in fuse
+        judged = _judge(study, parts, settings.unit)
+        verdict = evaluate_study(study, judged.tasks, _contrasts(study, judged), rules)
+        tables = show(study, judged.tasks, judged.rows, settings.unit)
+    manifest = _manifest(study, parts, verdict, tables, settings, rules, unjudged)
+    manifest["wall_time_s"] = round(time.perf_counter() - start, 3)
+    progress("done", 1.0)
+    return Result(
+        metrics_frame(verdict),
+        comparisons_frame(verdict),
+        manifest,
+        tests=tests_frame(verdict),
+        curves=tables.curves,
+        sites=tables.sites,
     )
+
+
+def _check(study: Study, settings: FuseOptions, rules: Rules) -> None:
+    """Refuses what cannot be evaluated, before any work.
+
+    Raises:
+        InputError: An option is out of range, or an expert is named like a method.
+    """
+    check_patients(study, settings.unit)
+    check_names(study, [*unfitted_methods(study.endpoint.kind), NULL_MODEL])
+    check_seed(settings.seed)
+    check_judging(settings.unit, rules, study.endpoint.kind)
+
+
+def _judge(study: Study, parts: Sequence[Partition], unit: str) -> _JudgedStudy:
+    """Predictions of the judged rows of every task, without fitting."""
+    tasks: dict[str, Judged] = {}
+    rows_of: dict[str, Index] = {}
+    references: tuple[str, ...] = ()
+    wanted = (*unfitted_methods(study.endpoint.kind), NULL_MODEL)
+    for task in study.endpoint.tasks:
+        predictions, rows, names = [], [], []
+        for part in parts:
+            found, known = unfitted_predictions(study, task, part.fit, part.judged)
+            if not len(known):
+                continue
+            predictions.append(found)
+            rows.append((part.fit if len(part.fit) else known, known))
+            names.append(part.name)
+        if not predictions:
+            continue
+        references = tuple(name for name in wanted if name in predictions[0])
+        folds = tuple(name for name in names if name)
+        tasks |= judged_rows(study, task, rows, predictions, unit, folds)
+        rows_of[task] = np.concatenate([known for _, known in rows])
+    return _JudgedStudy(tasks, rows_of, references)
+
+
+def _contrasts(study: Study, judged: _JudgedStudy) -> list[tuple[str, str]]:
+    """Every expert with every reference; not with ``best_expert`` where that is the expert."""
+    same = [same_predictions(one) for one in judged.tasks.values()]
+    itself = {
+        name
+        for name in study.expert_names
+        if all(one.get(name) == one.get("best_expert", "") for one in same)
+    }
+    return [
+        (name, reference)
+        for name in study.expert_names
+        for reference in judged.references
+        if reference != "best_expert" or name not in itself
+    ]
+
+
+def _manifest(
+    study: Study,
+    parts: Sequence[Partition],
+    verdict: Verdict,
+    tables: CurveTables,
+    settings: FuseOptions,
+    rules: Rules,
+    unjudged: Sequence[str],
+) -> dict[str, Any]:
+    """``manifest.json`` without the time."""
+    about_fit = _unlearned(study, parts)
+    beside_null = beside_null_model(study.endpoint, verdict, study.expert_names)
     fitted, judged = np.zeros((2, len(study.samples.ids)), dtype=bool)
     judged[np.concatenate([part.judged for part in parts])] = True
     if len(parts) == 1:
         fitted[parts[0].fit] = True
-    manifest = {
+    return {
         **describe(study, fitted, judged),
-        "seed": options.seed,
-        "n_resamples": options.n_resamples,
-        "interval": options.interval,
-        "margin": options.margin,
-        "unit": unit,
+        **settings.named(["seed", "n_resamples", "interval", "margin", "unit"]),
         "folds": len(parts) if len(parts) > 1 else 0,
         "command": None,
         "drawn": rules.drawn,
-        "best_experts": _best_experts(study, parts),
+        "best_experts": best_experts(study, parts),
         "null_model": beside_null,
-        "risk_groups": shown.risk_groups,
+        "risk_groups": tables.risk_groups,
         "intervals": verdict.intervals,
         "notes": [*verdict.notes, *about_fit.notes, *learning_notes(beside_null)],
         "warnings": [
@@ -166,17 +211,7 @@ def evaluate(study: Study, options: FuseOptions, *, progress: Progress = silent)
             *twin_warnings(study, parts),
             *seen_warnings(study, parts),
         ],
-        "wall_time_s": round(time.perf_counter() - start, 3),
     }
-    progress("done", 1.0)
-    return Result(
-        metrics_frame(verdict),
-        comparisons_frame(verdict),
-        manifest,
-        tests=tests_frame(verdict),
-        curves=shown.curves,
-        sites=shown.sites,
-    )
 
 
 def _parts(study: Study) -> list[Partition]:
@@ -205,111 +240,6 @@ def _parts(study: Study) -> list[Partition]:
     return parts
 
 
-def _predictions(
-    study: Study, task: str, fit_rows: Index, rows: Index
-) -> tuple[dict[str, LogProbs], Index]:
-    """What the experts and the pools that need no fitting say of the judged rows with a truth.
-
-    Only truths of the fit rows are learned from; the judged rows' say no more than which of them
-    can be judged.
-    """
-    fit_rows, rows = study.scored(task, fit_rows), study.scored(task, rows)
-    if not len(rows):
-        return {}, rows
-    if study.endpoint.of_numbers:
-        return _moments(study, fit_rows, rows), rows
-    n_outcomes = len(study.endpoint.outcomes)
-    frequency = (
-        study.frequency(task, fit_rows) if len(fit_rows) else np.full(n_outcomes, 1 / n_outcomes)
-    )
-    logits = study.logits(task, np.maximum(frequency, 1e-7))
-    experts = Experts.from_logits(logits[rows])
-    alone = np.where(experts.present[:, :, None], experts.log_prob, np.nan)
-    said: dict[str, LogProbs] = {
-        e.name: alone[:, m] for m, e in enumerate(study.experts) if task in e.outputs
-    }
-    for name, method in unfitted_methods(study.endpoint.kind).items():
-        if len(fit_rows) or not method.chooses:
-            said[name] = method().pool(
-                experts, _learned(study, task, name, fit_rows) if len(fit_rows) else {}
-            )
-    if len(fit_rows):
-        said[NULL_MODEL] = for_all(null_log_prob(study.truth[task].observed[fit_rows]), len(rows))
-    return said, rows
-
-
-def _learned(study: Study, task: str, name: str, fit_rows: Index) -> Params:
-    """The parameters of a method that needs no fit, from the fit rows: the order in which it trusts
-    the experts.
-    """
-    method = methods_of(study.endpoint.kind)[name]()
-    truth = study.truth[task].observed[fit_rows]
-    if study.endpoint.of_numbers:
-        known = align_moments(
-            study.experts, study.samples.ids[fit_rows].tolist(), len(study.endpoint.outcomes)
-        )
-        return method.fit_path(known, truth, [0.0])[0]
-    logits = study.logits(task, np.maximum(study.frequency(task, fit_rows), 1e-7))
-    return method.fit_path(Experts.from_logits(logits[fit_rows]), truth, [0.0])[0]
-
-
-def _moments(study: Study, fit_rows: Index, rows: Index) -> dict[str, np.ndarray]:
-    """The same for a regression.
-
-    Experts that give no sd take it from the fit rows, and have none without such rows.
-    """
-    experts = align_moments(
-        study.experts, study.samples.ids[rows].tolist(), len(study.endpoint.outcomes)
-    )
-    filled = experts
-    if len(fit_rows):
-        filled = experts.with_variance(
-            _learned(study, "all", "uniform_product", fit_rows)["residual_variance"]
-        )
-    said = {
-        e.name: np.concatenate([filled.mean[:, m], filled.variance[:, m]], axis=1)
-        for m, e in enumerate(study.experts)
-    }
-    for name, method in unfitted_methods("regression").items():
-        if len(fit_rows):
-            said[name] = method().pool(filled, _learned(study, "all", name, fit_rows))
-        elif not method.chooses:
-            said[name] = _pooled(method(), filled)
-    if len(fit_rows):
-        said[NULL_MODEL] = for_all(null_moments(study.truth["all"].observed[fit_rows]), len(rows))
-    return said
-
-
-def _pooled(method: AnyMethod, experts: GaussianExperts) -> np.ndarray:
-    """Moments of a pool.
-
-    The plain mean, without a variance, for targets of which some expert gives no variance.
-    """
-    flat = method.pool(experts, {})
-    unsure = (experts.present & np.isnan(experts.variance)).any(axis=(0, 1))
-    if not unsure.any():
-        return flat
-    pooled, n = as_moments(flat), np.maximum(experts.present.sum(axis=1), 1)
-    plain = np.where(experts.present.any(axis=1), np.nansum(experts.mean, axis=1) / n, np.nan)
-    mean = np.where(unsure, plain, pooled.mean)
-    return np.concatenate([mean, np.where(unsure, np.nan, pooled.variance)], axis=1)
-
-
-def _best_experts(study: Study, parts: Sequence[Partition]) -> list[dict[str, Any]]:
-    """Who was picked as ``best_expert``, per fold and task; nobody where there are no fit rows."""
-    picked: list[dict[str, Any]] = []
-    for part in parts:
-        rows = {task: study.scored(task, part.fit) for task in study.endpoint.tasks}
-        orders = {
-            t: _learned(study, t, "best_expert", own)["order"]
-            for t, own in rows.items()
-            if len(own)
-        }
-        names = {task: study.expert_names[order[0]] for task, order in orders.items()}
-        picked += [{"fold": part.name or None, **names}] if names else []
-    return picked
-
-
 class _Unlearned(NamedTuple):
     """What could not be taken from fit rows."""
 
@@ -319,12 +249,12 @@ class _Unlearned(NamedTuple):
 
 def _unlearned(study: Study, parts: Sequence[Partition]) -> _Unlearned:
     """What could not be taken from fit rows, where there are none."""
-    said = _Unlearned([], [])
+    found = _Unlearned([], [])
     if all(len(part.fit) for part in parts):
-        return said
+        return found
     blurred = [e.name for e in study.experts if any(_coarse(o) for o in e.outputs.values())]
     if blurred:
-        said.warnings.append(
+        found.warnings.append(
             f"there are no fit rows, so classes that {listed(blurred)} cannot tell apart share its probability equally"
         )
     if study.endpoint.of_numbers:
@@ -334,15 +264,15 @@ def _unlearned(study: Study, parts: Sequence[Partition]) -> _Unlearned:
             if (~np.isnan(e.outputs["all"].mean) & np.isnan(e.outputs["all"].sd)).any()
         ]
         if bare:
-            said.warnings.append(
+            found.warnings.append(
                 f"{listed(bare)}: no standard deviation, and no fit rows to take one from, so there is no NLL; pools "
                 "average the means with equal weights and have none either"
             )
     if study.endpoint.in_time:
-        said.notes.append(
+        found.notes.append(
             "there are no fit rows, so c_index_ipcw, ibs and AUCs weigh by the censoring of the judged rows"
         )
-    return said
+    return found
 
 
 def _coarse(outputs: Any) -> bool:

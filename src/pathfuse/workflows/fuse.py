@@ -1,24 +1,25 @@
-"""``fuse``: fit on the fit rows, judge on the others, certify, describe."""
+"""``fuse``: fit on the fit rows, evaluate on the judged rows, certify, describe."""
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Unpack
 
 import numpy as np
 import polars as pl
 from threadpoolctl import threadpool_limits
 
-from pathfuse.costs import Cost, measured, tallied
+from pathfuse.costs import Cost, Meter, Tally, measured, tallied
 from pathfuse.errors import InputError
-from pathfuse.evaluation.judged import Judged
+from pathfuse.evaluation.judged import Judged, Verdict
+from pathfuse.evaluation.rules import Rules
 from pathfuse.progress import Progress, silent, within
 from pathfuse.report.frames import comparisons_frame, metrics_frame, tests_frame
 from pathfuse.study.samples import Partition
 from pathfuse.study.study import Study
 from pathfuse.workflows.manifest import describe
 from pathfuse.workflows.model import FusedModel
-from pathfuse.workflows.options import FuseOptions, takes_options
+from pathfuse.workflows.options import DEFAULTS, FuseKeywords, FuseOptions, chosen, shows_options
 from pathfuse.workflows.result import Result
 from pathfuse.workflows.steps.ablation import ablate
 from pathfuse.workflows.steps.calibration import (
@@ -28,8 +29,9 @@ from pathfuse.workflows.steps.calibration import (
     set_warnings,
     tempered,
 )
+from pathfuse.workflows.steps.certificate import certify
 from pathfuse.workflows.steps.costs import check_costs, cost_report
-from pathfuse.workflows.steps.curves import show
+from pathfuse.workflows.steps.curves import CurveTables, show
 from pathfuse.workflows.steps.evaluating import (
     check_judging,
     check_patients,
@@ -37,7 +39,7 @@ from pathfuse.workflows.steps.evaluating import (
     rules_of,
     with_positive,
 )
-from pathfuse.workflows.steps.fitting import Recipe, TaskFit
+from pathfuse.workflows.steps.fitting import FusionRecipe, TaskFit
 from pathfuse.workflows.steps.learning import beside_null_model, learning_notes, learning_warnings
 from pathfuse.workflows.steps.outer import Fits, fit_all, fittable, judged_outputs, scored_parts
 from pathfuse.workflows.steps.regression import align_moments
@@ -48,27 +50,62 @@ HEADLINE = ("fused", "logitprod")
 """Methods that are compared with every other."""
 
 
-@takes_options(positional=("method", "seed"))
+@dataclass(frozen=True)
+class _Fitted:
+    """A study with everything that was fitted to it."""
+
+    study: Study
+    parts: Sequence[Partition]
+    tasks: Sequence[str]
+    recipe: FusionRecipe
+    fits: Fits
+    """One per part."""
+    final: dict[str, TaskFit]
+    """The fit that is kept, per task: with several parts, on all rows."""
+    spent: Meter
+    counted: Tally
+    """Operations of all fits."""
+
+
+@dataclass(frozen=True)
+class _Evaluated:
+    """What the judged rows show of the fits."""
+
+    judged: dict[str, Judged]
+    """By output."""
+    at_temperature: dict[str, Judged]
+    verdict: Verdict
+    fused: pl.DataFrame
+    """The columns of ``fused.parquet``."""
+    predict_flops: float
+    """Operations of the fused predictions of all judged rows."""
+    tables: CurveTables
+
+
+@shows_options()
 def fuse(
     study: Study,
-    options: FuseOptions,
+    method: str = DEFAULTS.method,
+    seed: int = DEFAULTS.seed,
     *,
     n_jobs: int | None = None,
     costs: Mapping[str, Cost] | None = None,
     references: Mapping[str, str] | None = None,
     progress: Progress = silent,
+    **options: Unpack[FuseKeywords],
 ) -> Result:
-    """Fuses a study and judges the fusion beside its rivals.
+    """Fuses a study and evaluates the fusion together with simpler methods.
 
     Args:
         study: From ``read_study``.
-        options: Each field of ``FuseOptions`` by its name, such as ``method="logitprod"`` and
-            ``seed=1``.
+        method: ``auto`` (a council of all methods), ``choose``, or one method's name.
+        seed: Of all random choices.
         n_jobs: Processes, as in joblib.
         costs: What experts cost, by name, for the manifest and the report; one that is missing is
             not recorded.
-        references: Experts that are compared with another expert besides, by name.
+        references: Experts that are also compared with another expert, by name.
         progress: Called as the work goes on.
+        **options: The other fields of ``FuseOptions`` by their names, such as ``coverage=0.9``.
 
     Raises:
         InputError: The study cannot be fitted or judged; one sentence says why.
@@ -90,103 +127,179 @@ def fuse(
         (True, 10)
     """
     start = time.perf_counter()
-    study, unit, coverage = with_positive(study, options.positive), options.unit, options.coverage
-    recipe = Recipe(
-        options.method, options.seed, options.gate, options.expert_dropout, n_jobs, coverage
+    settings = chosen(method=method, seed=seed, **options)
+    study = with_positive(study, settings.positive)
+    recipe, rules = _recipe(settings, n_jobs), rules_of(settings, study.samples.drawn)
+    _check(study, settings, recipe, rules, costs or {})
+    parts = scored_parts(study, settings.allow_in_sample, settings.skip_unscored)
+    study, tasks, unfitted = fittable(study, parts, recipe)
+    # Small matrices: threads cost time, and one core or many must give the same bytes.
+    with threadpool_limits(1):
+        fitted = _fit(study, parts, tasks, recipe, progress)
+        progress("judging", 0.75)
+        found = _evaluate(fitted, settings.unit, rules, references or {})
+        certificate = certify(study, parts, fitted.fits, fitted.final)
+        ablated = None
+        if settings.ablation:
+            best = certificate["best_expert"]
+            ablated = _ablate(fitted, found, best, settings.unit, rules, progress)
+    model = _kept_model(study, fitted.final)
+    manifest = _manifest(fitted, found, certificate, settings, rules, unfitted)
+    manifest["costs"] = _cost_report(fitted, found, costs or {}, model)
+    manifest["wall_time_s"] = round(time.perf_counter() - start, 3)
+    progress("done", 1.0)
+    return Result(
+        metrics_frame(found.verdict),
+        comparisons_frame(found.verdict),
+        manifest,
+        found.fused.sort("sample_id"),
+        certificate,
+        model,
+        reliability_frame(study.endpoint, found.at_temperature),
+        tests_frame(found.verdict),
+        ablated,
+        found.tables.curves,
+        found.tables.sites,
     )
+
+
+def _recipe(settings: FuseOptions, n_jobs: int | None) -> FusionRecipe:
+    return FusionRecipe(
+        settings.method,
+        settings.seed,
+        settings.gate,
+        settings.expert_dropout,
+        n_jobs,
+        settings.coverage,
+    )
+
+
+def _check(
+    study: Study,
+    settings: FuseOptions,
+    recipe: FusionRecipe,
+    rules: Rules,
+    costs: Mapping[str, Cost],
+) -> None:
+    """Refuses what cannot be fitted or evaluated, before any work.
+
+    Raises:
+        InputError: An option is out of range, options contradict each other, or a cost belongs to
+            no expert.
+    """
     recipe.check(study)
-    rules = rules_of(options, study.samples.drawn)
-    check_judging(unit, rules, study.endpoint.kind)
-    if coverage is not None and unit == "patient":
+    check_judging(settings.unit, rules, study.endpoint.kind)
+    if settings.coverage is not None and settings.unit == "patient":
         raise InputError(
             "--coverage makes sets of samples, not of patients; leave out --unit patient"
         )
-    check_patients(study, unit)
-    check_costs(study, costs or {})
-    parts = scored_parts(study, options.allow_in_sample, options.skip_unscored)
-    study, tasks, unfitted = fittable(study, parts, recipe)
-    with threadpool_limits(
-        1
-    ):  # small matrices: threads cost time, and one core or many must give the same bytes
-        with measured() as fitting, tallied() as counted:
-            fits = fit_all(study, parts, tasks, recipe, progress)
-        final = fits.pop() if len(parts) > 1 else fits[0]
-        progress("judging", 0.75)
-        judged = {
-            name: j
-            for task in tasks
-            for name, j in judged_outputs(study, task, parts, fits, unit).items()
-        }
-        at_temperature = {
-            name: j for task in tasks for name, j in _tempered(study, task, judged, fits).items()
-        }
-        verdict = evaluate_study(
-            study, judged, [*_contrasts(judged), *(references or {}).items()], rules
-        )
-        with tallied() as predicting:
-            fused = pl.concat(
-                [_fused(study, fit, part) for fit, part in zip(fits, parts, strict=True)]
-            )
-        rows = {
-            task: np.concatenate([study.scored(task, part.judged) for part in parts])
-            for task in tasks
-        }
-        shown = show(study, judged, rows, unit)
-        certificate = _certificate(study, parts, fits, final)
-        ablated = None
-        if options.ablation:
-            best, then = certificate["best_expert"], within(progress, 0.75, 1.0)
-            ablated = ablate(
-                study, parts, tasks, judged, best, recipe, rules, unit=unit, progress=then
-            )
-    model = replace(_model(study, final), fitted=_fitted_ids(study, final))
-    beside_null = beside_null_model(study.endpoint, verdict, ("fused",))
-    manifest = {
+    check_patients(study, settings.unit)
+    check_costs(study, costs)
+
+
+def _fit(
+    study: Study,
+    parts: Sequence[Partition],
+    tasks: Sequence[str],
+    recipe: FusionRecipe,
+    progress: Progress,
+) -> _Fitted:
+    with measured() as spent, tallied() as counted:
+        fits = fit_all(study, parts, tasks, recipe, progress)
+    final = fits.pop() if len(parts) > 1 else fits[0]
+    return _Fitted(study, parts, tasks, recipe, fits, final, spent, counted)
+
+
+def _evaluate(
+    fitted: _Fitted, unit: str, rules: Rules, references: Mapping[str, str]
+) -> _Evaluated:
+    """Predictions of the judged rows, and all that is computed from them."""
+    study, parts, fits = fitted.study, fitted.parts, fitted.fits
+    judged: dict[str, Judged] = {}
+    for task in fitted.tasks:
+        judged |= judged_outputs(study, task, parts, fits, unit)
+    at_temperature: dict[str, Judged] = {}
+    for task in fitted.tasks:
+        at_temperature |= _tempered(study, task, judged, fits)
+    contrasts = [*_contrasts(judged), *references.items()]
+    verdict = evaluate_study(study, judged, contrasts, rules)
+    with tallied() as predicting:
+        fused = pl.concat([_fused(study, fit, part) for fit, part in zip(fits, parts, strict=True)])
+    rows = {
+        task: np.concatenate([study.scored(task, part.judged) for part in parts])
+        for task in fitted.tasks
+    }
+    tables = show(study, judged, rows, unit)
+    return _Evaluated(judged, at_temperature, verdict, fused, predicting.flops, tables)
+
+
+def _ablate(
+    fitted: _Fitted, found: _Evaluated, best: str, unit: str, rules: Rules, progress: Progress
+) -> pl.DataFrame:
+    return ablate(
+        fitted.study,
+        fitted.parts,
+        fitted.tasks,
+        found.judged,
+        best,
+        fitted.recipe,
+        rules,
+        unit=unit,
+        progress=within(progress, 0.75, 1.0),
+    )
+
+
+def _kept_model(study: Study, final: dict[str, TaskFit]) -> FusedModel:
+    return replace(_model(study, final), fitted=_fitted_ids(study, final))
+
+
+def _manifest(
+    fitted: _Fitted,
+    found: _Evaluated,
+    certificate: Mapping[str, Any],
+    settings: FuseOptions,
+    rules: Rules,
+    unfitted: Sequence[str],
+) -> dict[str, Any]:
+    """``manifest.json`` without costs and time."""
+    study, parts, fits = fitted.study, fitted.parts, fitted.fits
+    beside_null = beside_null_model(study.endpoint, found.verdict, ("fused",))
+    of_all_folds = {"best_expert_of_all_folds": certificate["best_expert"]}
+    return {
         **describe(study, *_masks(study, parts, fits)),
-        **asdict(recipe),
+        **asdict(fitted.recipe),
         **asdict(rules),
-        **options.named(["unit", "allow_in_sample", "skip_unscored", "ablation"]),
+        **settings.named(["unit", "allow_in_sample", "skip_unscored", "ablation"]),
         "command": None,
         "inner_cross_validation": _inner_reports(parts, fits),
-        "calibration": calibration_report(study.endpoint, at_temperature, rules),
+        "calibration": calibration_report(study.endpoint, found.at_temperature, rules),
         "best_experts": _best_experts(study, parts, fits),
-        **({"best_expert_of_all_folds": certificate["best_expert"]} if len(parts) > 1 else {}),
+        **(of_all_folds if len(parts) > 1 else {}),
         "null_model": beside_null,
-        "risk_groups": shown.risk_groups,
+        "risk_groups": found.tables.risk_groups,
         "conformal": {
-            task: fit.sets.as_dict() for task, fit in final.items() if fit.sets is not None
+            task: fit.sets.as_dict() for task, fit in fitted.final.items() if fit.sets is not None
         },
-        "intervals": verdict.intervals,
-        "notes": [*verdict.notes, *learning_notes(beside_null)],
+        "intervals": found.verdict.intervals,
+        "notes": [*found.verdict.notes, *learning_notes(beside_null)],
         "warnings": [
             *unfitted,
             *learning_warnings(beside_null),
             *edge_warnings(fits),
-            *_in_sample_warning(study, options.allow_in_sample),
+            *_in_sample_warning(study, settings.allow_in_sample),
             *study.samples.warnings,
             *twin_warnings(study, parts),
             *seen_warnings(study, parts, fitting=True),
-            *set_warnings(study.endpoint, final, coverage, study.samples.drawn),
+            *set_warnings(study.endpoint, fitted.final, settings.coverage, study.samples.drawn),
         ],
-        "costs": cost_report(
-            study, costs or {}, model, fitting, counted, predicting.flops / fused.height
-        ),
-        "wall_time_s": round(time.perf_counter() - start, 3),
     }
-    progress("done", 1.0)
-    return Result(
-        metrics_frame(verdict),
-        comparisons_frame(verdict),
-        manifest,
-        fused.sort("sample_id"),
-        certificate,
-        model,
-        reliability_frame(study.endpoint, at_temperature),
-        tests_frame(verdict),
-        ablated,
-        shown.curves,
-        shown.sites,
-    )
+
+
+def _cost_report(
+    fitted: _Fitted, found: _Evaluated, costs: Mapping[str, Cost], model: FusedModel
+) -> dict[str, Any]:
+    flops = found.predict_flops / found.fused.height
+    return cost_report(fitted.study, costs, model, fitted.spent, fitted.counted, flops)
 
 
 def _contrasts(judged: dict[str, Judged]) -> list[tuple[str, str]]:
@@ -265,44 +378,6 @@ def _fused(study: Study, fit: dict[str, TaskFit], part: Partition) -> pl.DataFra
         task: study.logits(task, task_fit.frequency)[part.judged] for task, task_fit in fit.items()
     }
     return model.table(ids, logits)
-
-
-def _certificate(
-    study: Study, parts: Sequence[Partition], fits: Fits, final: dict[str, TaskFit]
-) -> dict[str, Any]:
-    """The certificate of the model that is kept; per label and per fold where there are several."""
-    content = _task_certificates(study, final)
-    if len(parts) > 1:
-        folds = {
-            part.name: _task_certificates(study, fit) for part, fit in zip(parts, fits, strict=True)
-        }
-        content |= {
-            "folds": folds,
-            "holds": content["holds"] and all(f["holds"] for f in folds.values()),
-        }
-    return content
-
-
-def _task_certificates(study: Study, fit: dict[str, TaskFit]) -> dict[str, Any]:
-    certificates = {
-        task: task_fit.fused.certificate_.as_dict(study.expert_names)
-        for task, task_fit in fit.items()
-    }
-    if len(certificates) == 1:
-        return next(iter(certificates.values()))
-    n = len(certificates)
-    experts = {
-        name: sum(c["experts"][name] for c in certificates.values()) / n
-        for name in study.expert_names
-    }
-    return {
-        "objective": "nll",
-        "fused": sum(c["fused"] for c in certificates.values()) / n,
-        "experts": experts,
-        "best_expert": min(experts, key=lambda name: experts[name]),
-        "holds": all(c["holds"] for c in certificates.values()),
-        "outputs": certificates,
-    }
 
 
 def _in_sample_warning(study: Study, allow_in_sample: bool) -> list[str]:

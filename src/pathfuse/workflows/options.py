@@ -5,12 +5,12 @@
 import inspect
 from collections.abc import Callable, Collection
 from functools import wraps
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypedDict, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
-Returned = TypeVar("Returned")
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class StudyFuseOptions(BaseModel):
@@ -98,8 +98,62 @@ SUITE = ("method", "seed", "n_resamples", "interval", "margin")
 """Those that a suite sets for all of its studies."""
 
 
+DEFAULTS = FuseOptions()
+"""Every option at its default."""
+
+
+class JudgingKeywords(TypedDict, total=False):
+    """Options of every evaluation, for type checkers and editors.
+
+    These classes repeat names and types of ``FuseOptions``, which alone has defaults and help; a
+    test compares them.
+    """
+
+    n_resamples: int
+    interval: Literal["auto", "percentile", "bca"]
+    margin: float
+
+
+class EvaluateKeywords(JudgingKeywords, total=False):
+    """Keyword-only options of ``evaluate``."""
+
+    unit: Literal["sample", "patient"]
+    positive: str | None
+
+
+class FuseKeywords(EvaluateKeywords, total=False):
+    """Keyword-only options of ``fuse``."""
+
+    gate: Literal["shared", "per_bin"]
+    expert_dropout: float
+    coverage: float | None
+    ablation: bool
+    skip_unscored: bool
+    allow_in_sample: bool
+
+
+class SuiteKeywords(JudgingKeywords, total=False):
+    """Options of ``run_suite``."""
+
+    method: str
+    seed: int
+
+
+class EvaluateCommandKeywords(EvaluateKeywords, total=False):
+    """Options of the command ``evaluate``."""
+
+    seed: int
+
+
+class FuseCommandKeywords(FuseKeywords, total=False):
+    """Options of the command ``fuse``."""
+
+    method: str
+    seed: int
+
+
 def chosen(**values: Any) -> FuseOptions:
-    """Options by name, as Python and the command line give them.
+    """Options by name, as Python and the command line give them; the others have their defaults.
 
     ``fuse`` itself refuses what is out of range.
     """
@@ -113,59 +167,46 @@ def option_name(name: str) -> str:
     return "--" + str(FuseOptions.model_fields[name].validation_alias or name).replace("_", "-")
 
 
-def takes_options(
+def shows_options(
     only: Collection[str] | None = None,
-    positional: tuple[str, ...] = (),
     annotation: Callable[[str, FieldInfo], Any] | None = None,
-) -> Callable[[Callable[..., Returned]], Callable[..., Returned]]:
-    """A function's parameter ``options: FuseOptions`` becomes one parameter per option, with the
-    option's default.
+) -> Callable[[Function], Function]:
+    """A function's ``**options`` become one parameter per option in its signature and help.
+
+    Type checkers see the names in the ``TypedDict`` that ``**options`` is annotated with. An option
+    that is not given is not passed on.
 
     Args:
         only: Names of the options that it takes; None: all.
-        positional: Those that may be given without their names.
         annotation: What a parameter is annotated with; None: what the field is.
     """
     fields = {name: FuseOptions.model_fields[name] for name in only or FuseOptions.model_fields}
 
-    def parameter(name: str) -> inspect.Parameter:
-        kind = (
-            inspect.Parameter.POSITIONAL_OR_KEYWORD
-            if name in positional
-            else inspect.Parameter.KEYWORD_ONLY
+    def parameter(name: str, field: FieldInfo) -> inspect.Parameter:
+        kind = field.annotation if annotation is None else annotation(name, field)
+        return inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=kind
         )
-        field = fields[name]
-        said = field.annotation if annotation is None else annotation(name, field)
-        return inspect.Parameter(name, kind, default=field.default, annotation=said)
 
-    def decorate(function: Callable[..., Returned]) -> Callable[..., Returned]:
+    def decorate(function: Function) -> Function:
         own = inspect.signature(function)
-        listed = [one for one in own.parameters.values() if one.name != "options"]
-        listed += [
-            parameter(name)
-            for name in (*positional, *(name for name in fields if name not in positional))
+        declared = {name: one for name, one in own.parameters.items() if name != "options"}
+        listed = [
+            *declared.values(),
+            *(parameter(name, field) for name, field in fields.items() if name not in declared),
         ]
         # A stable sort: options follow what the function declares, in each kind.
-        public = own.replace(
-            parameters=sorted(listed, key=lambda one: (one.kind, one.default is not one.empty))
-        )
+        listed.sort(key=lambda one: (one.kind, one.default is not one.empty))
+        public = own.replace(parameters=listed)
 
         @wraps(function)
-        def call(*args: Any, **keywords: Any) -> Returned:
-            bound = public.bind(*args, **keywords)
-            options = {
-                name: bound.arguments.pop(name) for name in fields if name in bound.arguments
-            }
-            first = [
-                bound.arguments.pop(p.name)
-                for p in listed
-                if p.kind is inspect.Parameter.POSITIONAL_ONLY
-            ]
-            return function(*first, **bound.arguments, options=chosen(**options))
+        def call(*args: Any, **keywords: Any) -> Any:
+            public.bind(*args, **keywords)  # refuses an option that the function does not have
+            return function(*args, **keywords)
 
-        call.__signature__ = public  # type: ignore[attr-defined]  # what help() shows and cyclopts reads
+        call.__signature__ = public  # type: ignore[attr-defined]  # help() and cyclopts read it
         call.__annotations__ = {one.name: one.annotation for one in public.parameters.values()}
         call.__annotations__["return"] = own.return_annotation
-        return call
+        return cast("Function", call)
 
     return decorate

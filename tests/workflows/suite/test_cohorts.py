@@ -29,7 +29,7 @@ def test_a_table_of_cohorts(tmp_path):
     file.write_text("study,cohort\na,X\nb,X\n")
     assert read_cohorts(file, ["a", "b", "c"]) == {"a": "X", "b": "X"}
     for rows, sentence in [
-        ("d,X", "column 'study': 'd' is none of the studies"),
+        ("d,X", "column 'study': 'd' is not one of the studies"),
         ("a,X\na,Y", "'a' occurs twice"),
         ("a,", "row 1 is not complete"),
     ]:

@@ -32,8 +32,8 @@ from pathfuse.study.importers.logitprod_checks import (
 from pathfuse.study.importers.logitprod_files import (
     STEMS,
     Dump,
+    DumpPart,
     Log,
-    Part,
     complete_experts,
     endpoint_kind,
     find_dump,
@@ -150,7 +150,7 @@ def _splits(dump: Dump, options: ImportOptions) -> tuple[int | None, ...]:
 
 def _read_parts(
     dump: Dump, splits: tuple[int | None, ...], kind: str, options: ImportOptions, log: Log
-) -> tuple[tuple[str, ...], list[Part]]:
+) -> tuple[tuple[str, ...], list[DumpPart]]:
     """With ``--folds``, train and val rows are read as well where they are, to see that no test row
     is among them.
     """
@@ -164,7 +164,7 @@ def _read_parts(
 
 
 def _meaning(
-    kind: str, parts: Sequence[Part], options: ImportOptions
+    kind: str, parts: Sequence[DumpPart], options: ImportOptions
 ) -> tuple[tuple[str, ...], TimeBins | None]:
     """What the columns stand for: class names, or time bins. The dump does not say."""
     file, width = parts[0].file, parts[0].values.shape[1]
@@ -193,13 +193,13 @@ def _meaning(
 
 
 def _name_and_check(
-    parts: Sequence[Part],
+    parts: Sequence[DumpPart],
     dump: Dump,
     splits: tuple[int | None, ...],
     classes: tuple[str, ...],
     options: ImportOptions,
     log: Log,
-) -> tuple[list[Part], dict[str, str]]:
+) -> tuple[list[DumpPart], dict[str, str]]:
     """The parts to write, with a name for every row, and the patients of the samples."""
     check_val_is_not_test(parts)
     id_list = read_id_list(options.ids, dump, splits, log) if options.ids is not None else None
@@ -216,7 +216,7 @@ def _name_and_check(
     return named, patients
 
 
-def _usable(part: Part, survival: bool, log: Log) -> Part:
+def _usable(part: DumpPart, survival: bool, log: Log) -> DumpPart:
     """Rows with a label and with logits; the others are counted."""
     reasons = [
         (
@@ -240,7 +240,7 @@ def _usable(part: Part, survival: bool, log: Log) -> Part:
 
 
 def _samples(
-    parts: Sequence[Part], classes: tuple[str, ...], folds: bool, patients: dict[str, str]
+    parts: Sequence[DumpPart], classes: tuple[str, ...], folds: bool, patients: dict[str, str]
 ) -> pl.DataFrame:
     """One row per sample that any expert scored, sorted by ``sample_id``."""
     rows = {
@@ -264,7 +264,7 @@ def _samples(
     return pl.DataFrame(columns)
 
 
-def _predictions(expert: str, parts: Sequence[Part], columns: list[str]) -> pl.DataFrame:
+def _predictions(expert: str, parts: Sequence[DumpPart], columns: list[str]) -> pl.DataFrame:
     """One expert's rows, sorted by ``sample_id``."""
     own = [part for part in parts if part.expert == expert]
     ids = [sample for part in own for sample in part.ids or ()]

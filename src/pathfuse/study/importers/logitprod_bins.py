@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 
 from pathfuse.errors import InputError
 from pathfuse.study.importers.imported import edges_text
-from pathfuse.study.importers.logitprod_files import Log, Part
+from pathfuse.study.importers.logitprod_files import DumpPart, Log
 
 NAMES = ("the bin Y", "the censored flag", "the time")
 """Columns of the survival labels."""
@@ -43,7 +43,7 @@ class TimeBins:
 
 
 def time_bins(
-    edges: tuple[float, ...] | None, left_closed: bool, parts: Sequence[Part]
+    edges: tuple[float, ...] | None, left_closed: bool, parts: Sequence[DumpPart]
 ) -> TimeBins:
     """The bins, from what the user gave.
 
@@ -75,7 +75,7 @@ def time_bins(
     return TimeBins(edges, left_closed)
 
 
-def _proposal(parts: Sequence[Part], n_bins: int) -> str:
+def _proposal(parts: Sequence[DumpPart], n_bins: int) -> str:
     """Quantiles of the uncensored train times, if they reproduce every train Y.
 
     See docs/design/logitprod.md, section 1.6.
@@ -103,7 +103,7 @@ def _proposal(parts: Sequence[Part], n_bins: int) -> str:
     return ""
 
 
-def check_survival_labels(part: Part) -> None:
+def check_survival_labels(part: DumpPart) -> None:
     """Flags are 0 or 1, bins whole numbers from 1 to T, times not negative; NaN is a missing value.
 
     Raises:
@@ -130,7 +130,7 @@ def check_survival_labels(part: Part) -> None:
         )
 
 
-def check_bins(part: Part, bins: TimeBins, trust: bool, log: Log) -> None:
+def check_bins(part: DumpPart, bins: TimeBins, trust: bool, log: Log) -> None:
     """Every bin number on disk agrees with the edges.
 
     The published code recomputes the edges on train, val and test (docs/design/logitprod.md,

@@ -10,11 +10,11 @@ import numpy as np
 
 from pathfuse.errors import InputError
 from pathfuse.study.importers.logitprod_bins import NAMES
-from pathfuse.study.importers.logitprod_files import Log, Part
+from pathfuse.study.importers.logitprod_files import DumpPart, Log
 from pathfuse.study.importers.logitprod_ids import IdList
 
 
-def check_width(parts: Sequence[Part]) -> None:
+def check_width(parts: Sequence[DumpPart]) -> None:
     """All experts speak of the same number of classes or bins.
 
     Raises:
@@ -28,7 +28,7 @@ def check_width(parts: Sequence[Part]) -> None:
             )
 
 
-def check_class_labels(part: Part, classes: Sequence[str], log: Log) -> None:
+def check_class_labels(part: DumpPart, classes: Sequence[str], log: Log) -> None:
     """Class indices are whole numbers below the number of classes; NaN is a missing label.
 
     Raises:
@@ -48,7 +48,7 @@ def check_class_labels(part: Part, classes: Sequence[str], log: Log) -> None:
         )
 
 
-def check_val_is_not_test(parts: Sequence[Part]) -> None:
+def check_val_is_not_test(parts: Sequence[DumpPart]) -> None:
     """Published validation sets are sometimes the test set (defect 20); seen here even without ids.
 
     Raises:
@@ -66,14 +66,14 @@ def check_val_is_not_test(parts: Sequence[Part]) -> None:
             )
 
 
-def check_roles(parts: Sequence[Part], folds: bool) -> None:
+def check_roles(parts: Sequence[DumpPart], folds: bool) -> None:
     """A sample stays in one part of a split and, with ``folds``, in one test set.
 
     Raises:
         InputError: One is in two.
     """
-    parts_of: dict[tuple[int | None, str], Part] = {}
-    tests_of: dict[str, Part] = {}
+    parts_of: dict[tuple[int | None, str], DumpPart] = {}
+    tests_of: dict[str, DumpPart] = {}
     for part in parts:
         for sample in part.ids or ():
             first = parts_of.setdefault((part.split, sample), part)
@@ -89,19 +89,21 @@ def check_roles(parts: Sequence[Part], folds: bool) -> None:
                 raise _in_both(sample, first, part, advice)
 
 
-def _in_both(sample: str, one: Part, other: Part, advice: str) -> InputError:
+def _in_both(sample: str, one: DumpPart, other: DumpPart, advice: str) -> InputError:
     return InputError(
         f"sample '{sample}' is in both {one.place} ({one.file}) and {other.place} ({other.file}); {advice}"
     )
 
 
-def check_conflicts(parts: Sequence[Part], classes: Sequence[str], id_list: IdList | None) -> None:
+def check_conflicts(
+    parts: Sequence[DumpPart], classes: Sequence[str], id_list: IdList | None
+) -> None:
     """Experts agree on the truth of a sample; the published code never compares (defect 19).
 
     Raises:
         InputError: Two experts have different labels for one sample.
     """
-    seen: dict[str, tuple[Part, Any]] = {}
+    seen: dict[str, tuple[DumpPart, Any]] = {}
     for part in parts:
         for sample, label in zip(part.ids or (), part.labels.tolist(), strict=True):
             first, other = seen.setdefault(sample, (part, label))
@@ -124,13 +126,13 @@ def _shown(label: Any, classes: Sequence[str]) -> str:
     )
 
 
-def check_patients(parts: Sequence[Part], patients: Mapping[str, str]) -> None:
+def check_patients(parts: Sequence[DumpPart], patients: Mapping[str, str]) -> None:
     """A patient stays in one part, or with ``--folds`` in one test set.
 
     Raises:
         InputError: One is in two.
     """
-    seen: dict[str, tuple[str, Part]] = {}
+    seen: dict[str, tuple[str, DumpPart]] = {}
     for part in parts:
         for sample in part.ids or ():
             if sample not in patients:

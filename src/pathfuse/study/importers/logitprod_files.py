@@ -55,7 +55,7 @@ class Dump:
 
 
 @dataclass(frozen=True)
-class Part:
+class DumpPart:
     """One expert's train, val or test rows of one split."""
 
     expert: str
@@ -102,7 +102,7 @@ class Log:
         if text not in self.notes:
             self.notes.append(text)
 
-    def leave(self, part: Part, left: Bool[np.ndarray, " row"], reason: str) -> None:
+    def leave(self, part: DumpPart, left: Bool[np.ndarray, " row"], reason: str) -> None:
         """Counts rows of one expert that are not imported."""
         if not left.any():
             return
@@ -278,7 +278,9 @@ def _files(dump: Dump, expert: str, split: int | None, part: str, kind: str) -> 
     ]
 
 
-def read_part(dump: Dump, expert: str, split: int | None, name: str, kind: str, log: Log) -> Part:
+def read_part(
+    dump: Dump, expert: str, split: int | None, name: str, kind: str, log: Log
+) -> DumpPart:
     """Reads the logits and labels of one part.
 
     Args:
@@ -320,7 +322,7 @@ def read_part(dump: Dump, expert: str, split: int | None, name: str, kind: str, 
             f"{file}, row {row} (counted from 0): the logit in column {column} is {what}; "
             "a row is complete, or NaN throughout if the expert did not score it"
         )
-    return Part(expert, split, name, values, labels, file, label_file)
+    return DumpPart(expert, split, name, values, labels, file, label_file)
 
 
 def _check_shape(file: Path, shape: tuple[int, ...], right: bool, wanted: str) -> None:

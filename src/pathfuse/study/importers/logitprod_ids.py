@@ -16,7 +16,7 @@ import numpy as np
 from pathfuse.errors import InputError
 from pathfuse.files.tables import Table, read_table, text_column
 from pathfuse.study.importers.imported import ImportOptions
-from pathfuse.study.importers.logitprod_files import STEMS, Dump, Log, Part, read_bytes
+from pathfuse.study.importers.logitprod_files import STEMS, Dump, DumpPart, Log, read_bytes
 
 Place: TypeAlias = tuple[str | None, int | None, str]
 """Expert (None: all), split (None: tile layout) and part."""
@@ -33,7 +33,7 @@ class IdList:
     patients: dict[str, str] = field(default_factory=dict)
     """``sample_id`` to ``patient_id``."""
 
-    def of(self, part: Part) -> dict[int, str] | None:
+    def of(self, part: DumpPart) -> dict[int, str] | None:
         """The names of one part's rows."""
         own = self.names.get((part.expert, part.split, part.name))
         return own if own is not None else self.names.get((None, part.split, part.name))
@@ -116,8 +116,8 @@ def _number(table: Table, cells: list[str | None], column: str, line: int) -> in
 
 
 def name_rows(
-    parts: Sequence[Part], options: ImportOptions, id_list: IdList | None, log: Log
-) -> list[Part]:
+    parts: Sequence[DumpPart], options: ImportOptions, id_list: IdList | None, log: Log
+) -> list[DumpPart]:
     """Gives every row its ``sample_id``, or leaves it out, or refuses.
 
     See docs/design/formats.md, section 3.
@@ -135,7 +135,7 @@ def name_rows(
     Raises:
         InputError: Val or test rows have no names and their order is not confirmed, or cannot be.
     """
-    named, groups = [], dict[tuple[int | None, str], list[Part]]()
+    named, groups = [], dict[tuple[int | None, str], list[DumpPart]]()
     for part in parts:
         ids = _listed(part, id_list) or _slide_ids(part, log)
         if ids is None:
@@ -159,7 +159,7 @@ def name_rows(
     return named
 
 
-def _listed(part: Part, id_list: IdList | None) -> tuple[str, ...] | None:
+def _listed(part: DumpPart, id_list: IdList | None) -> tuple[str, ...] | None:
     names = id_list.of(part) if id_list is not None else None
     if id_list is None or names is None:
         return None
@@ -174,7 +174,7 @@ def _listed(part: Part, id_list: IdList | None) -> tuple[str, ...] | None:
     return tuple(names[row] for row in range(n))
 
 
-def _check_unique(part: Part, ids: Sequence[str], id_list: IdList | None) -> None:
+def _check_unique(part: DumpPart, ids: Sequence[str], id_list: IdList | None) -> None:
     seen: set[str] = set()
     for sample in ids:
         if sample in seen:
@@ -187,11 +187,11 @@ def _check_unique(part: Part, ids: Sequence[str], id_list: IdList | None) -> Non
         seen.add(sample)
 
 
-def _features_file(part: Part) -> Path:
+def _features_file(part: DumpPart) -> Path:
     return part.file.parent / f"{part.name}_features_labels.h5"
 
 
-def _slide_ids(part: Part, log: Log) -> tuple[str, ...] | None:
+def _slide_ids(part: DumpPart, log: Log) -> tuple[str, ...] | None:
     """Names from ``<part>_features_labels.h5``, if they are there and belong to these rows."""
     file = _features_file(part)
     if not file.exists():
@@ -272,12 +272,12 @@ def _text(file: Path, row: int, cell: Any) -> str:
 
 
 def _by_order(
-    nameless: list[Part],
-    named: list[Part],
+    nameless: list[DumpPart],
+    named: list[DumpPart],
     options: ImportOptions,
     id_list: IdList | None,
     log: Log,
-) -> list[Part]:
+) -> list[DumpPart]:
     """Names such as ``split0:test:00017``, only if nothing speaks against one order and the user
     vouches for it.
     """
@@ -313,7 +313,7 @@ def _by_order(
     return [replace(part, ids=ids) for part in nameless]
 
 
-def _check_same_rows(first: Part, other: Part, said: str) -> None:
+def _check_same_rows(first: DumpPart, other: DumpPart, said: str) -> None:
     start = f"the rows of {first.place} have no ids and cannot be joined by their order"
     if len(first.values) != len(other.values):
         raise InputError(

@@ -24,7 +24,7 @@ from pathfuse.study.samples import Partition
 from pathfuse.study.study import Study
 from pathfuse.workers import in_parallel
 from pathfuse.workflows.steps.evaluating import evaluate_study
-from pathfuse.workflows.steps.fitting import Recipe
+from pathfuse.workflows.steps.fitting import FusionRecipe
 from pathfuse.workflows.steps.outer import fit_all, judged_outputs, scored_parts
 
 SCHEMA = {
@@ -134,7 +134,7 @@ def ablate(
     tasks: Sequence[str],
     judged: dict[str, Judged],
     best: str,
-    recipe: Recipe,
+    recipe: FusionRecipe,
     rules: Rules,
     *,
     unit: str = "sample",
@@ -198,7 +198,7 @@ def _refit(
     parts: Sequence[Partition],
     variant: Variant,
     tasks: Sequence[str],
-    recipe: Recipe,
+    recipe: FusionRecipe,
     unit: str,
 ) -> dict[str, Judged] | str:
     """The rows that the fusion is judged on, as a variant predicts them.

@@ -62,7 +62,7 @@ Points = Iterator[tuple[str, str, str, float, float, int]]
 
 
 @dataclass(frozen=True)
-class Shown:
+class CurveTables:
     """What ``show`` found."""
 
     curves: pl.DataFrame
@@ -73,7 +73,9 @@ class Shown:
     """Survival: the log-rank test between thirds of risk, for the manifest."""
 
 
-def show(study: Study, judged: Mapping[str, Judged], rows: Mapping[str, Index], unit: str) -> Shown:
+def show(
+    study: Study, judged: Mapping[str, Judged], rows: Mapping[str, Index], unit: str
+) -> CurveTables:
     """Curves and per-site results of the judged rows.
 
     Args:
@@ -96,7 +98,7 @@ def show(study: Study, judged: Mapping[str, Judged], rows: Mapping[str, Index], 
         by_output = {output: places[_rows_of(study, output, rows, unit)] for output in drawn}
         own = {output: judged[output] for output in drawn}
         sites = _sites(study.endpoint, own, by_output, study.samples.drawn)
-    return Shown(curves, sites, None if survival is None else _risk_test(survival))
+    return CurveTables(curves, sites, None if survival is None else _risk_test(survival))
 
 
 def leading(predictions: Mapping[str, Any]) -> str:

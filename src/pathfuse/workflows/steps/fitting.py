@@ -122,7 +122,7 @@ def _among(rows: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class FusionRecipe:
     """How to fit: the same for all tasks and folds."""
 
     method: str = "auto"
@@ -171,7 +171,7 @@ class Recipe:
 
 
 def fit_task(
-    study: Study, task: str, rows: Index, recipe: Recipe, tick: Tick = no_tick, part: str = ""
+    study: Study, task: str, rows: Index, recipe: FusionRecipe, tick: Tick = no_tick, part: str = ""
 ) -> TaskFit:
     """Fits all methods and the fused method of one task.
 
@@ -200,7 +200,7 @@ def fit_task(
     return replace(fit, sets=_fit_sets(study, task, fit, recipe.coverage))
 
 
-def divide(study: Study, task: str, rows: Index, recipe: Recipe) -> tuple[Index, Index]:
+def divide(study: Study, task: str, rows: Index, recipe: FusionRecipe) -> tuple[Index, Index]:
     """Rows to fit on and rows to calibrate conformal sets on.
 
     None of the latter without ``--coverage``.
@@ -244,7 +244,7 @@ def fitted_on(
     methods: Sequence[AnyMethod],
     experts: Any,
     truth: np.ndarray,
-    recipe: Recipe,
+    recipe: FusionRecipe,
     tick: Tick,
 ) -> AnyFitted:
     """All methods fitted on some rows of a study.
@@ -295,7 +295,7 @@ def held_out_temperature(
 
 
 def fused_from(
-    fitted: AnyFitted, recipe: Recipe, endpoint: str, experts: Any, truth: np.ndarray
+    fitted: AnyFitted, recipe: FusionRecipe, endpoint: str, experts: Any, truth: np.ndarray
 ) -> Fusion[Any]:
     """The fused method over methods that are fitted already: nothing is fitted twice."""
     kind = fusion_class(recipe.method, family_of(endpoint))
@@ -308,7 +308,9 @@ def fused_from(
     raise TypeError(f"'{recipe.method}' is neither a method nor made of methods")
 
 
-def unfittable(study: Study, task: str, rows: Index, recipe: Recipe, part: str = "") -> str | None:
+def unfittable(
+    study: Study, task: str, rows: Index, recipe: FusionRecipe, part: str = ""
+) -> str | None:
     """Why one label among several cannot be fused on some fit rows, or None if it can.
 
     Args:

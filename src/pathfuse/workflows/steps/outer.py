@@ -14,7 +14,7 @@ from pathfuse.study.study import Study
 from pathfuse.types import Index
 from pathfuse.workflows.steps.calibration import with_sets
 from pathfuse.workflows.steps.evaluating import judged_rows
-from pathfuse.workflows.steps.fitting import Recipe, TaskFit, divide, fit_task, unfittable
+from pathfuse.workflows.steps.fitting import FusionRecipe, TaskFit, divide, fit_task, unfittable
 from pathfuse.workflows.steps.regression import fit_gaussian, with_varying_targets
 
 Fits = list[dict[str, TaskFit]]
@@ -66,7 +66,7 @@ def _scored_part(study: Study, part: Partition, skip_unscored: bool) -> Partitio
 
 
 def fittable(
-    study: Study, parts: Sequence[Partition], recipe: Recipe
+    study: Study, parts: Sequence[Partition], recipe: FusionRecipe
 ) -> tuple[Study, list[str], list[str]]:
     """What can be fitted in every partition: a label or target that is constant in one of them is
     left out of all.
@@ -120,7 +120,7 @@ def fit_all(
     study: Study,
     parts: Sequence[Partition],
     tasks: Sequence[str],
-    recipe: Recipe,
+    recipe: FusionRecipe,
     progress: Progress = silent,
     *,
     final: bool = True,

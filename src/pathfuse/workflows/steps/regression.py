@@ -18,7 +18,7 @@ from pathfuse.study.predictions import Expert
 from pathfuse.study.study import Study
 from pathfuse.types import Index
 from pathfuse.workflows.steps.fitting import (
-    Recipe,
+    FusionRecipe,
     TaskFit,
     divide,
     fitted_on,
@@ -45,7 +45,7 @@ def align_moments(experts: tuple[Expert, ...], ids: list[str], n_targets: int) -
 
 
 def with_varying_targets(
-    study: Study, parts: Sequence[tuple[Index, str]], recipe: Recipe
+    study: Study, parts: Sequence[tuple[Index, str]], recipe: FusionRecipe
 ) -> tuple[Study, list[str]]:
     """The study without the targets that are constant, or known once at most, in the rows that some
     part fits on.
@@ -162,7 +162,7 @@ class GaussianFit(TaskFit):
 
 
 def fit_gaussian(
-    study: Study, rows: Index, calibrating: Index, recipe: Recipe, tick: Tick = no_tick
+    study: Study, rows: Index, calibrating: Index, recipe: FusionRecipe, tick: Tick = no_tick
 ) -> GaussianFit:
     """Fits all methods and the fused one on some rows, and its intervals on others.
 

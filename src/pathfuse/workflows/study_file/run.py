@@ -58,7 +58,7 @@ class StudyRun:
 
 
 @dataclass(frozen=True)
-class Shown:
+class EarlierSteps:
     """What the manifest and the report of the fusion say of the steps before it."""
 
     command: str | None
@@ -119,13 +119,13 @@ def run_study(
         n: list(one.cohort.left_out) for n, one in prepared.items()
     }
     warnings = [sentence for one in prepared.values() for sentence in one.cohort.warnings]
-    shown = Shown(
+    earlier = EarlierSteps(
         command,
         [{"expert": n, **item} for n, items in left_out.items() for item in items],
         warnings,
     )
     result, stamp = _fuse(
-        config, samples, list(prepared.values()), references, shown, progress, n_jobs
+        config, samples, list(prepared.values()), references, earlier, progress, n_jobs
     )
     manifest = {
         "kind": KIND,
@@ -213,7 +213,7 @@ def _fuse(
     samples: Path,
     prepared: list[Prepared],
     references: dict[str, str],
-    shown: Shown,
+    earlier: EarlierSteps,
     progress: Progress,
     n_jobs: int | None,
 ) -> tuple[Result | None, str]:
@@ -223,7 +223,7 @@ def _fuse(
         one.expert.out / "predictions" / f"{one.expert.name}.parquet" for one in prepared
     ]
     read = [file_digest(file) for file in [samples, *predictions]]
-    chosen = [options.named(), config.endpoint, config.time_edges, references, shown.left_out]
+    chosen = [options.named(), config.endpoint, config.time_edges, references, earlier.left_out]
     what = [pathfuse.__version__, *chosen, read]
     stamp = digest_of(what)
     place = config.out / FUSED
@@ -241,9 +241,9 @@ def _fuse(
         references=references,
         progress=within(progress, STEPS["experts"], 1.0, "fuse: "),
     )
-    result.manifest["command"] = shown.command
-    result.manifest["left_out"] += shown.left_out
-    result.manifest["warnings"] += shown.warnings
+    result.manifest["command"] = earlier.command
+    result.manifest["left_out"] += earlier.left_out
+    result.manifest["warnings"] += earlier.warnings
     result.manifest["study"] = stamp
     verdicts = against_reference(result, references)
     result.manifest["references"] = verdicts

@@ -21,7 +21,7 @@ def read_cohorts(file: Path, studies: Sequence[str]) -> dict[str, str]:
         if study is None or cohort is None:
             raise InputError(f"{file}: row {row} is not complete")
         if study not in studies:
-            raise InputError(f"{file}, column 'study': '{study}' is none of the studies")
+            raise InputError(f"{file}, column 'study': '{study}' is not one of the studies")
         if study in given:
             raise InputError(f"{file}, column 'study': '{study}' occurs twice")
         given[study] = cohort

@@ -7,7 +7,7 @@ import shlex
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import polars as pl
 from joblib import delayed
@@ -22,7 +22,14 @@ from pathfuse.progress import Progress, silent
 from pathfuse.study.samples import read_samples
 from pathfuse.workers import in_parallel
 from pathfuse.workflows.fuse import fuse
-from pathfuse.workflows.options import SUITE, FuseOptions, option_name, takes_options
+from pathfuse.workflows.options import (
+    SUITE,
+    FuseOptions,
+    SuiteKeywords,
+    chosen,
+    option_name,
+    shows_options,
+)
 from pathfuse.workflows.ranking.rank import rank
 from pathfuse.workflows.steps.evaluating import check_options
 from pathfuse.workflows.suite.cards import Card
@@ -66,7 +73,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudyPlan:
     """One study, and what is to be done about it."""
 
     layout: Layout
@@ -78,9 +85,14 @@ class Plan:
     error: str | None = None
 
     @property
+    def name(self) -> str:
+        """The study's name: that of its folder."""
+        return self.layout.name
+
+    @property
     def blank(self) -> Row:
         """Its line before anything is known."""
-        return Row(self.layout.name, self.card.name if self.card else None)
+        return Row(self.name, self.card.name if self.card else None)
 
     @property
     def current(self) -> bool:
@@ -116,11 +128,10 @@ class SuiteResult:
         return not self.count("failed") and (self.ranking is not None or self.count("done") < 2)
 
 
-@takes_options(only=SUITE)
+@shows_options(only=SUITE)
 def run_suite(
     folder: str | Path,
     out: str | Path,
-    options: FuseOptions,
     *,
     only: list[str] | None = None,
     cohorts: str | Path | None = None,
@@ -128,6 +139,7 @@ def run_suite(
     force: bool = False,
     command: str | None = None,
     progress: Progress = silent,
+    **options: Unpack[SuiteKeywords],
 ) -> SuiteResult:
     """Fuses every study under a folder and ranks methods over them.
 
@@ -141,8 +153,6 @@ def run_suite(
             ``card.json``.
         out: Gets a folder per study, ``ranking/``, ``suite.csv``, ``cohorts.csv`` and
             ``manifest.json``.
-        options: Of ``FuseOptions`` the fields ``method``, ``seed``, ``n_resamples``, ``interval``
-            and ``margin``, each by its name, for all studies.
         only: Fit only these studies; results that others have already still count.
         cohorts: Table ``study,cohort``, for ``rank``: which studies share patients. Where it says
             nothing, the cards do.
@@ -150,17 +160,16 @@ def run_suite(
         force: Fit all again.
         command: How the program was called, for the manifest.
         progress: Called whenever a study is through.
+        **options: Of ``FuseOptions`` the fields ``method``, ``seed``, ``n_resamples``, ``interval``
+            and ``margin``, each by its name, for all studies.
 
     Raises:
         InputError: There is no study, an option is wrong, or ``out`` holds something else.
     """
     start = time.perf_counter()
-    source, place = Path(folder), Path(out)
-    check_options(options)
-    if n_jobs == 0:
-        raise InputError(
-            "--jobs 0 would do nothing; give a number of processes, or -1 for all cores"
-        )
+    source, place, settings = Path(folder), Path(out), chosen(**options)
+    check_options(settings)
+    _check_jobs(n_jobs)
     layouts = find_layouts(source)
     names = [layout.name for layout in layouts]
     wanted = _wanted(names, only)
@@ -168,34 +177,53 @@ def run_suite(
     output = OutputFolder(place)
     output.check(KIND, "a suite", [source])
     output.claim(KIND)
-    plans = [_plan(layout, place, options.named(SUITE)) for layout in layouts]
-    about = {
-        "kind": KIND,
-        "pathfuse": pathfuse.__version__,
-        "command": command,
-        "studies_from": str(source),
-    }
-    about |= options.named(SUITE)
+    plans = [_plan(layout, place, settings.named(SUITE)) for layout in layouts]
+    about = _about(source, command, settings)
     output.finish({**about, "finished": False})
-    unchanged = [
-        plan for plan in plans if plan.current and not (force and plan.layout.name in wanted)
-    ]
-    todo = [plan for plan in plans if plan not in unchanged and plan.layout.name in wanted]
-    rows = {plan.layout.name: plan.blank for plan in plans} | {
-        plan.layout.name: _done(plan) for plan in unchanged
-    }
-    rows |= _run(todo, n_jobs, len(unchanged), progress)
+    unchanged = [plan for plan in plans if plan.current and not (force and plan.name in wanted)]
+    rows = _run_wanted(plans, unchanged, wanted, n_jobs, progress)
     table = pl.DataFrame([asdict(row) for row in rows.values()], schema=_schema())
     write_file(table, place / TABLE, force=True)
-    ranking, note = _rank(
-        place, table, shared_cohorts({p.layout.name: p.card for p in plans if p.card}) | given
-    )
-    result = SuiteResult(place, table, tuple(plan.layout.name for plan in unchanged), ranking, note)
+    of_cards = shared_cohorts({plan.name: plan.card for plan in plans if plan.card})
+    ranking, note = _rank(place, table, of_cards | given)
+    result = SuiteResult(place, table, tuple(plan.name for plan in unchanged), ranking, note)
     output.finish(about | _report(result, plans, time.perf_counter() - start))
     return result
 
 
-def _report(result: SuiteResult, plans: list[Plan], seconds: float) -> dict[str, Any]:
+def _check_jobs(n_jobs: int | None) -> None:
+    if n_jobs == 0:
+        raise InputError(
+            "--jobs 0 would do nothing; give a number of processes, or -1 for all cores"
+        )
+
+
+def _about(source: Path, command: str | None, settings: FuseOptions) -> dict[str, Any]:
+    """What the manifest says from the start."""
+    return {
+        "kind": KIND,
+        "pathfuse": pathfuse.__version__,
+        "command": command,
+        "studies_from": str(source),
+        **settings.named(SUITE),
+    }
+
+
+def _run_wanted(
+    plans: list[StudyPlan],
+    unchanged: list[StudyPlan],
+    wanted: list[str],
+    n_jobs: int | None,
+    progress: Progress,
+) -> dict[str, Row]:
+    """The line of every study, in their order; those that are wanted and have changed are fused."""
+    rows = {plan.name: plan.blank for plan in plans}
+    rows |= {plan.name: _done(plan) for plan in unchanged}
+    todo = [plan for plan in plans if plan not in unchanged and plan.name in wanted]
+    return rows | _run(todo, n_jobs, len(unchanged), progress)
+
+
+def _report(result: SuiteResult, plans: list[StudyPlan], seconds: float) -> dict[str, Any]:
     """What the manifest says once all is through."""
     status = dict(result.table.select("study", "status").iter_rows())
     return {
@@ -203,7 +231,7 @@ def _report(result: SuiteResult, plans: list[Plan], seconds: float) -> dict[str,
         "unchanged": list(result.unchanged),
         "ranking": result.ranking_note or RANKING,
         "studies": {
-            p.layout.name: {"status": status[p.layout.name], "stamp": p.stamp} for p in plans
+            plan.name: {"status": status[plan.name], "stamp": plan.stamp} for plan in plans
         },
         "wall_time_s": round(seconds, 3),
     }
@@ -216,15 +244,13 @@ def _wanted(names: list[str], only: list[str] | None) -> list[str]:
         raise InputError(
             f"the study '{taken}' has the name of an output of the suite; rename its folder"
         )
-    stranger = next((name for name in only or () if name not in names), None)
-    if stranger is not None:
-        raise InputError(
-            f"--only '{stranger}' is none of the studies, which are {', '.join(names)}"
-        )
+    unknown = next((name for name in only or () if name not in names), None)
+    if unknown is not None:
+        raise InputError(f"--only '{unknown}' is not one of the studies: {', '.join(names)}")
     return only or names
 
 
-def _plan(layout: Layout, out: Path, options: dict[str, Any]) -> Plan:
+def _plan(layout: Layout, out: Path, options: dict[str, Any]) -> StudyPlan:
     """A study with its card and its stamp; a broken one with its error."""
     place = out / layout.name
     card = None
@@ -233,11 +259,13 @@ def _plan(layout: Layout, out: Path, options: dict[str, Any]) -> Plan:
         layout.check()
         stamp = {"pathfuse": pathfuse.__version__, "options": options, "inputs": layout.inputs()}
     except InputError as error:
-        return Plan(layout, place, card, None, str(error))
-    return Plan(layout, place, card, stamp)
+        return StudyPlan(layout, place, card, None, str(error))
+    return StudyPlan(layout, place, card, stamp)
 
 
-def _run(plans: list[Plan], n_jobs: int | None, behind: int, progress: Progress) -> dict[str, Row]:
+def _run(
+    plans: list[StudyPlan], n_jobs: int | None, behind: int, progress: Progress
+) -> dict[str, Row]:
     """Fits studies, the largest first, and says so whenever one is through."""
     rows: dict[str, Row] = {}
     total = behind + len(plans)
@@ -245,7 +273,7 @@ def _run(plans: list[Plan], n_jobs: int | None, behind: int, progress: Progress)
         f"{len(plans)} {'study' if len(plans) == 1 else 'studies'} to fit, {behind} unchanged",
         behind / total if total else 1.0,
     )
-    by_size = sorted(plans, key=lambda plan: (-plan.layout.size, plan.layout.name))
+    by_size = sorted(plans, key=lambda plan: (-plan.layout.size, plan.name))
     work = in_parallel(n_jobs, (delayed(run_study)(plan) for plan in by_size), ordered=False)
     for row in work:
         rows[row.study] = row
@@ -254,7 +282,7 @@ def _run(plans: list[Plan], n_jobs: int | None, behind: int, progress: Progress)
     return rows
 
 
-def run_study(plan: Plan) -> Row:
+def run_study(plan: StudyPlan) -> Row:
     """Fuses one study and saves its folder; a broken study becomes a line with the reason."""
     start = time.perf_counter()
     try:
@@ -282,12 +310,12 @@ def run_study(plan: Plan) -> Row:
         MemoryError,
     ) as error:  # the other studies go on
         seconds = round(time.perf_counter() - start, 3)
-        said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-        return replace(plan.blank, status="failed", seconds=seconds, error=" ".join(said.split()))
+        reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        return replace(plan.blank, status="failed", seconds=seconds, error=" ".join(reason.split()))
     return _done(plan)
 
 
-def _command(plan: Plan, options: dict[str, Any]) -> str:
+def _command(plan: StudyPlan, options: dict[str, Any]) -> str:
     """The ``fuse`` command that repeats one study."""
     at = plan.layout
     parts: list[Any] = [
@@ -309,7 +337,7 @@ def _command(plan: Plan, options: dict[str, Any]) -> str:
     return shlex.join(str(part) for part in [*parts, "--out", plan.place])
 
 
-def _done(plan: Plan) -> Row:
+def _done(plan: StudyPlan) -> Row:
     """The line of a study whose result lies on disk."""
     manifest = read_object(plan.place / MANIFEST)
     certificate = read_object(plan.place / "certificate.json")
@@ -333,7 +361,7 @@ def _done(plan: Plan) -> Row:
     )
 
 
-def _of_two_classes(plan: Plan, classes: list[str]) -> dict[str, Any]:
+def _of_two_classes(plan: StudyPlan, classes: list[str]) -> dict[str, Any]:
     """The paper's F1, where there are two classes."""
     if len(classes) != 2:
         return {}
