@@ -38,16 +38,16 @@ def progress() -> Iterator["Report"]:
     """A bar on a terminal, one line per step elsewhere; both on standard error."""
     screen = Console(stderr=True, markup=False, emoji=False, highlight=False)
     if not screen.is_terminal:
-        said = ""
+        last = ""
 
-        def say(message: str, share: float) -> None:
-            nonlocal said
-            if message == said:  # a log wants one line per step, not one per tick
+        def write_line(message: str, share: float) -> None:
+            nonlocal last
+            if message == last:  # a log gets one line per step, not one per report
                 return
-            said = message
+            last = message
             sys.stderr.write(f"{100 * share:3.0f} % {message}\n")
 
-        yield say
+        yield write_line
         return
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=screen, transient=True) as bar:
@@ -57,65 +57,80 @@ def progress() -> Iterator["Report"]:
 
 def show_result(result: "Result", folder: str) -> None:
     """The method table, best first, the certificate, and where everything is."""
+    from pathfuse.report.content import left_out_lines, over_all
+    from pathfuse.report.headline import headline
+    from pathfuse.report.words import positive_class
+
+    screen, manifest = console(), result.manifest
+    screen.print(_method_table(result))
+    screen.print(headline(over_all(result.comparisons), manifest))
+    positive = positive_class(manifest)
+    if positive:
+        screen.print(f"{positive[0].upper()}{positive[1:]}.")
+    for line in (_sets_line(result), _certificate_line(result)):
+        if line:
+            screen.print(line)
+    for line in left_out_lines(manifest["left_out"]):
+        screen.print(line + ".", soft_wrap=True)
+    for warning in manifest["warnings"]:
+        sys.stderr.write(f"pathfuse: warning: {warning}\n")
+    sys.stdout.write(f"Report: {folder}/report.html\n")
+
+
+def _method_table(result: "Result") -> Table:
+    """The metrics of every method over the whole study, with the interval of the first metric."""
     import polars as pl
 
     from pathfuse.evaluation.metrics.prediction_sets import SET_METRICS
     from pathfuse.evaluation.metrics.registry import metric
-    from pathfuse.report.content import left_out_line, over_all
-    from pathfuse.report.headline import headline
+    from pathfuse.report.content import over_all
     from pathfuse.report.page import ranking
-    from pathfuse.report.words import drawn, number, positive_class
+    from pathfuse.report.words import drawn, number
 
-    screen = console()
     overall = over_all(result.metrics)
     ranked = overall.filter(~pl.col("metric").is_in(SET_METRICS))
-    rows = ranking(ranked)
     names = [name for name in dict.fromkeys(ranked["metric"]) if metric(name).brief][:WIDEST]
     sure = overall["ci_low"].is_not_null().any()
-    title = f"{result.manifest['rows']['judged']} samples judged, best first"
-    table = Table(
-        title=f"{title} ({f'95 % interval by {drawn(result.manifest)}' if sure else 'no intervals: see the notes'})"
+    intervals = (
+        f"95 % interval by {drawn(result.manifest)}" if sure else "no intervals: see the notes"
     )
+    n = result.manifest["rows"]["judged"]
+    table = Table(title=f"{n} samples judged, best first ({intervals})")
     table.add_column("method")
     for i, name in enumerate(names):
         table.add_column(f"{name} [interval]" if sure and not i else name, justify="right")
-    for row in rows:
+    for row in ranking(ranked):
         first = row[names[0]]
-        interval = (
-            ""
-            if first["ci_low"] is None
-            else f" [{number(first['ci_low'])}, {number(first['ci_high'])}]"
-        )
-        style = "bold" if row["method"] == "fused" else None
-        table.add_row(
-            row["method"],
-            number(first["value"]) + interval,
-            *(number(row[name]["value"]) for name in names[1:]),
-            style=style,
-        )
-    screen.print(table)
-    screen.print(headline(over_all(result.comparisons), result.manifest))
-    positive = positive_class(result.manifest)
-    if positive:
-        screen.print(f"{positive[0].upper()}{positive[1:]}.")
-    sets = {
-        m: number(v) for m, v in overall.select("metric", "value").iter_rows() if m in SET_METRICS
-    }
-    if sets:
-        held, *size = sets.items()
-        screen.print(
-            f"Prediction sets: {held[0]} {held[1]} (promised {result.manifest['coverage']:g}), "
-            + ", ".join(f"mean {name.replace('_', ' ')} {value}" for name, value in size),
-        )
-    if result.certificate is not None:
-        holds = "holds" if result.certificate["holds"] else "DOES NOT HOLD"
-        screen.print(
-            f"Certificate {holds}: fit-row NLL {result.certificate['fused']:.4f}, best expert there "
-            f"{result.certificate['experts'][result.certificate['best_expert']]:.4f} "
-            f"({result.certificate['best_expert']}).",
-        )
-    for item in result.manifest["left_out"]:
-        screen.print(left_out_line(item) + ".", soft_wrap=True)
-    for warning in result.manifest["warnings"]:
-        sys.stderr.write(f"pathfuse: warning: {warning}\n")
-    sys.stdout.write(f"Report: {folder}/report.html\n")
+        cells = [number(row[name]["value"]) for name in names]
+        if first["ci_low"] is not None:
+            cells[0] += f" [{number(first['ci_low'])}, {number(first['ci_high'])}]"
+        table.add_row(row["method"], *cells, style="bold" if row["method"] == "fused" else None)
+    return table
+
+
+def _sets_line(result: "Result") -> str:
+    """Coverage and size of the prediction sets; empty where there are none."""
+    from pathfuse.evaluation.metrics.prediction_sets import SET_METRICS
+    from pathfuse.report.content import over_all
+    from pathfuse.report.words import number
+
+    rows = over_all(result.metrics).select("metric", "value").iter_rows()
+    sets = {name: number(value) for name, value in rows if name in SET_METRICS}
+    if not sets:
+        return ""
+    held, *size = sets.items()
+    sizes = ", ".join(f"mean {name.replace('_', ' ')} {value}" for name, value in size)
+    promised = f"{result.manifest['coverage']:g}"
+    return f"Prediction sets: {held[0]} {held[1]} (promised {promised}), {sizes}"
+
+
+def _certificate_line(result: "Result") -> str:
+    """Whether the certificate holds, and by how much; empty for ``evaluate``."""
+    found = result.certificate
+    if found is None:
+        return ""
+    holds, best = "holds" if found["holds"] else "DOES NOT HOLD", found["best_expert"]
+    return (
+        f"Certificate {holds}: fit-row NLL {found['fused']:.4f}, best expert there "
+        f"{found['experts'][best]:.4f} ({best})."
+    )

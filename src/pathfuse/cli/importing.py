@@ -1,126 +1,75 @@
-"""``pathfuse import``."""
+"""``pathfuse import``: its options are those of the importers in the registry."""
 
+import inspect
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import Parameter
+from pydantic.fields import FieldInfo
 
 from pathfuse.cli.options import Force, Out
 from pathfuse.errors import InputError
+from pathfuse.study.importers.imported import Imported, edges_text
+from pathfuse.study.importers.importer import on_command_line
+from pathfuse.study.importers.registry import IMPORTERS, importer
+from pathfuse.workflows.options import with_parameters
 
-if TYPE_CHECKING:
-    from pathfuse.study.importers.imported import Imported
-
-FORMATS = {
-    "logitprod": "pathfuse.study.importers.logitprod",
-}
-"""Format to the module whose ``read(source, options)`` gives the tables."""
+FORMAT_HELP = " ".join(f"{one.name}: {one.summary}." for one in IMPORTERS.values())
+SOURCE_HELP = " ".join(dict.fromkeys(one.source for one in IMPORTERS.values()))
+FIELDS = {name: field for one in IMPORTERS.values() for name, field in one.fields.items()}
+"""The options of all importers."""
 
 
+def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
+    how = on_command_line(field)
+    kind = field.annotation if how.parse is None else str | None
+    shown = Parameter(help=field.description, negative=how.negative)
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=field.default,
+        annotation=Annotated[kind, shown],
+    )
+
+
+@with_parameters([_parameter(name, field) for name, field in FIELDS.items()])
 def import_(
-    format_: Annotated[
-        str, Parameter(name="FORMAT", help="logitprod: the expert dumps of the LogitProd authors.")
-    ],
-    source: Annotated[
-        Path, Parameter(name="SOURCE", help="Folder that holds one folder per expert.")
-    ],
+    format_: Annotated[str, Parameter(name="FORMAT", help=FORMAT_HELP)],
+    source: Annotated[Path, Parameter(name="SOURCE", help=SOURCE_HELP)],
     /,
     *,
     out: Out,
-    classes: Annotated[
-        str | None, Parameter(help="Class names in the order of the columns: A,B,C.")
-    ] = None,
-    split: Annotated[int | None, Parameter(help="Which of several splits to import.")] = None,
-    folds: Annotated[
-        bool,
-        Parameter(negative="", help="Instead: the test rows of all splits, as folds of one study."),
-    ] = False,
-    ids: Annotated[
-        Path | None,
-        Parameter(
-            help="Table that names the rows: split, part, row (from 0), sample_id; patient_id, expert optional."
-        ),
-    ] = None,
-    confirm_row_order: Annotated[
-        bool,
-        Parameter(
-            negative="", help="Rows have no ids, but row i is the same sample for every expert."
-        ),
-    ] = False,
-    time_edges: Annotated[
-        str | None, Parameter(help="Survival: the experts' time bins, such as 0,12,24,inf.")
-    ] = None,
-    left_closed: Annotated[
-        bool,
-        Parameter(negative="--right-closed", help="The experts' time bins are [a, b), or (a, b]."),
-    ] = True,
-    trust_time_edges: Annotated[
-        bool,
-        Parameter(
-            negative="", help="Bin numbers of val and test rows may disagree with --time-edges."
-        ),
-    ] = False,
-    skip_incomplete: Annotated[
-        bool, Parameter(negative="", help="Leave out experts that lack a file.")
-    ] = False,
     force: Force = False,
+    **options: Any,
 ) -> None:
     """Turn the files of another tool into pathfuse's tables."""
-    from importlib import import_module
-
     from pathfuse.files.write import check_out
-    from pathfuse.study.importers.imported import ImportOptions
 
-    if format_ not in FORMATS:
-        raise InputError(f"the format '{format_}' is unknown; known: {', '.join(FORMATS)}")
-    check_out(out, force, [source, *([ids] if ids is not None else [])])
+    chosen = importer(format_)
+    files = [value for value in options.values() if isinstance(value, Path)]
+    check_out(out, force, [source, *files])
     if out.resolve().is_relative_to(source.resolve()):
         raise InputError(f"the output {out} lies inside the source {source}; write it elsewhere")
-    options = ImportOptions(
-        classes=_names(classes),
-        split=split,
-        folds=folds,
-        ids=ids,
-        confirm_row_order=confirm_row_order,
-        time_edges=_edges(time_edges),
-        left_closed=left_closed,
-        trust_time_edges=trust_time_edges,
-        skip_incomplete=skip_incomplete,
-    )
-    imported: Imported = import_module(FORMATS[format_]).read(source, options)
+    foreign = next((name for name in options if name not in chosen.fields), None)
+    if foreign is not None:
+        option = f"--{foreign.replace('_', '-')}"
+        raise InputError(f"{option} is not an option of the format '{format_}'")
+    values = {name: _value(FIELDS[name], given) for name, given in options.items()}
+    imported = chosen.read(source, chosen.options(**values))
     imported.save(out, force)
     _show(imported, out)
 
 
-def _names(text: str | None) -> tuple[str, ...] | None:
-    if text is None:
-        return None
-    names = tuple(name.strip() for name in text.split(","))
-    if "" in names:
-        raise InputError(f"--classes '{text}' has an empty name")
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise InputError(f"--classes '{text}' names '{twice}' twice")
-    return names
+def _value(field: FieldInfo, given: Any) -> Any:
+    """An option's value from what the command line gives."""
+    parse = on_command_line(field).parse
+    return given if parse is None or given is None else parse(given)
 
 
-def _edges(text: str | None) -> tuple[float, ...] | None:
-    if text is None:
-        return None
-    try:
-        return tuple(float(edge) for edge in text.split(","))
-    except ValueError as error:
-        raise InputError(
-            f"--time-edges '{text}' must be numbers with commas between them, such as 0,12,24,inf"
-        ) from error
-
-
-def _show(imported: "Imported", out: Path) -> None:
+def _show(imported: Imported, out: Path) -> None:
     """Rows by role, experts, what was left out, and the command to run next."""
     import shlex
     import sys
-
-    from pathfuse.study.importers.imported import edges_text
 
     manifest: dict[str, Any] = imported.manifest
     rows = dict(manifest["rows"])

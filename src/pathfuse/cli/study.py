@@ -54,7 +54,7 @@ def _show(done: "StudyRun") -> None:
 
     from pathfuse.cli.console import show_result
     from pathfuse.files.json import read_object
-    from pathfuse.report.content import left_out_line
+    from pathfuse.report.content import left_out_lines
 
     trained = f"{len(done.trained)} trained" + (
         f" ({', '.join(done.trained)})" if done.trained else ""
@@ -67,8 +67,8 @@ def _show(done: "StudyRun") -> None:
     else:
         sys.stdout.write("Fusion unchanged.\n")
         earlier = read_object(done.folder / "fused" / "manifest.json")
-        for item in earlier["left_out"]:
-            sys.stdout.write(f"{left_out_line(item)}.\n")
+        for line in left_out_lines(earlier["left_out"]):
+            sys.stdout.write(f"{line}.\n")
         for warning in earlier["warnings"]:
             sys.stderr.write(f"pathfuse: warning: {warning}\n")
         sys.stdout.write(f"Report: {done.folder}/fused/report.html\n")

@@ -1,11 +1,13 @@
 """What the report shows: the tables of a run, and the words for their metrics."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from pathfuse.evaluation.metrics.prediction_sets import SET_METRICS
+from pathfuse.evaluation.notes import listed
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Content:
 def left_out_line(item: dict[str, Any]) -> str:
     """A line of the manifest's ``left_out`` in words.
 
-    One with an ``expert`` is about that expert alone.
+    One with an ``expert`` is about that expert alone, or about those whose names it joins.
     """
     first = f": {', '.join(item['first'])}" if item["first"] else ""
     touched = f"; {item['samples']} samples" if item.get("samples") else ""
@@ -83,6 +85,36 @@ def left_out_line(item: dict[str, Any]) -> str:
     if "expert" in item:
         return f"{item['expert']}: left out {item['n']} ({item['reason']}{first}{touched})"
     return f"Left out: {item['n']} rows ({item['reason']}{first}{touched})"
+
+
+def left_out_lines(items: Sequence[dict[str, Any]]) -> list[str]:
+    """The manifest's ``left_out`` in words, one line for each cause.
+
+    Where two steps report the same rows of an expert, the last line stands, which is that of the
+    step before the fusion and names the cause. Experts that lack the same rows for the same reason
+    share a line.
+
+    Examples:
+        >>> gone = {"n": 2, "first": ["s1", "s2"], "samples": 2}
+        >>> seen, cause = {"reason": "not scored", **gone}, {"reason": "no slide", **gone}
+        >>> left_out_lines([{"expert": e, **one} for one in (seen, cause) for e in ("uni", "conch")])
+        ['uni and conch: left out 2 (no slide: s1, s2; 2 samples)']
+    """
+    kept: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for n, item in enumerate(items):
+        of_expert = (item.get("expert"), item["n"], *item["first"]) if "expert" in item else (n,)
+        kept[of_expert if item["first"] else (n,)] = item
+    experts: dict[str, list[str]] = {}
+    shared: dict[str, dict[str, Any]] = {}
+    for item in kept.values():
+        rest = {key: value for key, value in item.items() if key != "expert"}
+        cause = repr(("expert" in item, sorted(rest.items())))
+        shared.setdefault(cause, item)
+        experts.setdefault(cause, []).append(item.get("expert", ""))
+    return [
+        left_out_line({**item, "expert": listed(experts[cause])} if "expert" in item else item)
+        for cause, item in shared.items()
+    ]
 
 
 def over_all(table: pl.DataFrame) -> pl.DataFrame:

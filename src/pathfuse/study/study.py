@@ -15,6 +15,7 @@ from pathfuse.files.tables import Table, read_table, table_in_memory
 from pathfuse.study.predictions import (
     Expert,
     PredictionInput,
+    PredictionTable,
     gather,
     label_map_table,
     read_expert,
@@ -60,10 +61,10 @@ class Study:
         """Those of some rows whose truth is known and that an expert scored, for one task."""
         known = self.truth[task].known[rows]
         having = [set(expert.ids) for expert in self.experts if task in expert.outputs]
-        heard = np.array(
+        scored = np.array(
             [any(i in ids for ids in having) for i in self.samples.ids[rows]], dtype=bool
         )
-        return rows[known & heard]
+        return rows[known & scored]
 
     def n_scored(self) -> np.ndarray:
         """How many experts scored each sample."""
@@ -144,24 +145,42 @@ def read_study(
         else edges_in_metadata([table, *(t.table for t in tables)])
     )
     judged = kind.from_columns(columns, Options(edges, censoring))
-    maps = {name: read_label_map(name, source) for name, source in (label_maps or {}).items()}
-    stranger = next((name for name in maps if name not in {t.name for t in tables}), None)
-    if stranger is not None:
-        raise InputError(f"a label map was given for '{stranger}', which is none of the experts")
-    experts = tuple(read_expert(t, judged, maps.get(t.name)) for t in tables)
+    experts = _read_experts(tables, judged, label_maps or {})
     for expert in experts:
         _check_ids(expert, people)
-    read = [table, *(e.table for e in tables)]
-    map_tables = [
-        label_map_table(name, m)
-        for name, m in (label_maps or {}).items()
-        if not isinstance(m, Mapping)
-    ]
-    inputs = {t.source: t.sha256 for t in read} | {
-        t.source: t.sha256 for t in map_tables if t.sha256 is not None
-    }
-    blanks = {place: n for t in [*read, *map_tables] for place, n in t.counted_blanks().items()}
+    inputs, blanks = _described([table, *(t.table for t in tables)], label_maps or {})
     return Study(people, judged, judged.truth(columns), experts, inputs, blanks)
+
+
+def _read_experts(
+    tables: Sequence[PredictionTable], endpoint: Endpoint, label_maps: Mapping[str, Any]
+) -> tuple[Expert, ...]:
+    """The experts with their label maps.
+
+    Raises:
+        InputError: A table or a map is wrong, or a map belongs to none of the experts.
+    """
+    maps = {name: read_label_map(name, source) for name, source in label_maps.items()}
+    names = {table.name for table in tables}
+    unknown = next((name for name in maps if name not in names), None)
+    if unknown is not None:
+        raise InputError(f"a label map was given for '{unknown}', which is none of the experts")
+    return tuple(read_expert(table, endpoint, maps.get(table.name)) for table in tables)
+
+
+def _described(
+    tables: Sequence[Table], label_maps: Mapping[str, Any]
+) -> tuple[dict[str, str | None], dict[str, int]]:
+    """SHA-256 of every file, and how many values lost blanks; maps that are mappings are no file."""
+    maps = [
+        label_map_table(name, source)
+        for name, source in label_maps.items()
+        if not isinstance(source, Mapping)
+    ]
+    inputs = {table.source: table.sha256 for table in tables}
+    inputs |= {table.source: table.sha256 for table in maps if table.sha256 is not None}
+    blanks = {place: n for table in [*tables, *maps] for place, n in table.counted_blanks().items()}
+    return inputs, blanks
 
 
 def _check_options(kind: str, time_edges: Sequence[float] | None, censoring: str) -> None:
@@ -202,15 +221,15 @@ def parse_edges(text: str, source: str) -> tuple[float, ...]:
 
 def _check_ids(expert: Expert, samples: Samples) -> None:
     known = set(samples.ids.tolist())
-    strangers = [i for i in expert.ids if i not in known]
-    if not strangers:
+    unknown = [i for i in expert.ids if i not in known]
+    if not unknown:
         return
-    hint = samples.hint(strangers)
-    if len(strangers) == len(expert.ids):
+    hint = samples.hint(unknown)
+    if len(unknown) == len(expert.ids):
         raise InputError(
             f"{expert.source}: none of its {len(expert.ids)} samples is in {samples.source} "
             f"(the first is '{expert.ids[0]}'{hint})"
         )
     raise InputError(
-        f"{expert.source}, column 'sample_id': '{strangers[0]}' is not in {samples.source}{hint}"
+        f"{expert.source}, column 'sample_id': '{unknown[0]}' is not in {samples.source}{hint}"
     )

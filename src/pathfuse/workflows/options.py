@@ -3,7 +3,7 @@
 """
 
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import wraps
 from typing import Annotated, Any, Literal, TypedDict, TypeVar, cast
 
@@ -188,13 +188,19 @@ def shows_options(
             name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=kind
         )
 
+    return with_parameters([parameter(name, field) for name, field in fields.items()])
+
+
+def with_parameters(parameters: Sequence[inspect.Parameter]) -> Callable[[Function], Function]:
+    """A function's ``**options`` become these parameters in its signature and help.
+
+    Those that the function declares itself stay as they are.
+    """
+
     def decorate(function: Function) -> Function:
         own = inspect.signature(function)
         declared = {name: one for name, one in own.parameters.items() if name != "options"}
-        listed = [
-            *declared.values(),
-            *(parameter(name, field) for name, field in fields.items() if name not in declared),
-        ]
+        listed = [*declared.values(), *(one for one in parameters if one.name not in declared)]
         # A stable sort: options follow what the function declares, in each kind.
         listed.sort(key=lambda one: (one.kind, one.default is not one.empty))
         public = own.replace(parameters=listed)

@@ -5,7 +5,6 @@ import json
 import pickle
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -17,13 +16,19 @@ from hypothesis import strategies as st
 
 from pathfuse.errors import InputError
 from pathfuse.files.tables import Table
-from pathfuse.study.importers.imported import ImportOptions
 from pathfuse.study.importers.logitprod import read
 from pathfuse.study.importers.logitprod_bins import TimeBins
 from pathfuse.study.importers.logitprod_files import Log, read_array
+from pathfuse.study.importers.logitprod_options import LogitProdOptions
 from pathfuse.study.samples import read_samples
 
-ABC = ImportOptions(classes=("a", "b", "c"))
+ABC = LogitProdOptions(classes=("a", "b", "c"))
+
+
+def varied(options: LogitProdOptions, **changes: object) -> LogitProdOptions:
+    return options.model_copy(update=changes)
+
+
 EXPERTS = ("conch_v1.5", "uni", "virchow2")
 SIZES = {"train": 12, "val": 6, "test": 9}
 STEMS = {"train": "best_train", "val": "best_val", "test": "test"}
@@ -113,7 +118,7 @@ def column(frame: pl.DataFrame, name: str) -> dict[str, object]:
     return dict(zip(frame["sample_id"], frame[name], strict=True))
 
 
-def refused(root: Path, options: ImportOptions = ABC) -> str:
+def refused(root: Path, options: LogitProdOptions = ABC) -> str:
     with pytest.raises(InputError) as caught:
         read(root, options)
     text = str(caught.value)
@@ -199,7 +204,7 @@ def test_validation_that_is_the_test_set_is_seen_without_ids(tmp_path: Path) -> 
         ids = names(0, "test")
         write_part(root / expert, "val", logits(expert, ids), truth(ids), None)
     assert "the validation set is the test set" in refused(
-        root, replace(ABC, confirm_row_order=True)
+        root, varied(ABC, confirm_row_order=True)
     )
 
 
@@ -209,15 +214,15 @@ def test_validation_that_is_the_test_set_is_seen_without_ids(tmp_path: Path) -> 
 def test_several_splits_need_a_choice(tmp_path: Path) -> None:
     root = make_dump(tmp_path, splits=[0, 1, 10])
     assert "has the splits 0, 1, 10; say which: --split K" in refused(root)
-    assert "no folder split_7; its splits are 0, 1, 10" in refused(root, replace(ABC, split=7))
-    assert "exclude each other" in refused(root, replace(ABC, split=1, folds=True))
-    samples = read(root, replace(ABC, split=10)).samples
+    assert "no folder split_7; its splits are 0, 1, 10" in refused(root, varied(ABC, split=7))
+    assert "exclude each other" in refused(root, varied(ABC, split=1, folds=True))
+    samples = read(root, varied(ABC, split=10)).samples
     assert "test10-000" in samples["sample_id"].to_list()
     assert "test1-000" not in samples["sample_id"].to_list()
 
 
 def test_disjoint_test_sets_become_folds(tmp_path: Path) -> None:
-    imported = read(make_dump(tmp_path, splits=[0, 1]), replace(ABC, folds=True))
+    imported = read(make_dump(tmp_path, splits=[0, 1]), varied(ABC, folds=True))
     wanted = {name: split for split in (0, 1) for name in names(split, "test")}
     assert column(imported.samples, "fold") == wanted
     assert "split" not in imported.samples.columns
@@ -231,24 +236,22 @@ def test_folds_refuse_test_sets_that_share_a_sample(tmp_path: Path) -> None:
     root = make_dump(tmp_path, splits=[0, 1])
     ids = ["test0-000", *names(1, "test")[1:]]
     write_part(root / "uni" / "split_1", "test", logits("uni", ids), truth(ids), ids)
-    assert "sample 'test0-000' is in both test of split 0" in refused(
-        root, replace(ABC, folds=True)
-    )
+    assert "sample 'test0-000' is in both test of split 0" in refused(root, varied(ABC, folds=True))
 
 
 def test_folds_refuse_a_test_row_that_the_expert_was_trained_on(tmp_path: Path) -> None:
     root = make_dump(tmp_path, splits=[0, 1])
     ids = ["train1-000", *names(1, "test")[1:]]
     write_part(root / "uni" / "split_1", "test", logits("uni", ids), truth(ids), ids)
-    assert "sample 'train1-000' is in both" in refused(root, replace(ABC, folds=True))
+    assert "sample 'train1-000' is in both" in refused(root, varied(ABC, folds=True))
 
 
 def test_folds_need_ids_and_two_splits(tmp_path: Path) -> None:
     root = make_dump(tmp_path / "nameless", splits=[0, 1], with_ids=False)
-    text = refused(root, replace(ABC, folds=True, confirm_row_order=True))
+    text = refused(root, varied(ABC, folds=True, confirm_row_order=True))
     assert "disjoint" in text
     assert "--ids" in text
-    assert "one split only" in refused(make_dump(tmp_path / "single"), replace(ABC, folds=True))
+    assert "one split only" in refused(make_dump(tmp_path / "single"), varied(ABC, folds=True))
 
 
 # Rows without ids
@@ -265,7 +268,7 @@ def test_confirmed_order_names_val_and_test_and_refuses_train(
     tmp_path: Path, split: int | None, prefix: str
 ) -> None:
     imported = read(
-        make_dump(tmp_path, splits=[split], with_ids=False), replace(ABC, confirm_row_order=True)
+        make_dump(tmp_path, splits=[split], with_ids=False), varied(ABC, confirm_row_order=True)
     )
     ids = imported.samples["sample_id"].to_list()
     assert ids == [f"{prefix}:test:{n:05d}" for n in range(9)] + [
@@ -281,7 +284,7 @@ def test_confirmed_order_refuses_unequal_lengths(tmp_path: Path) -> None:
     root = make_dump(tmp_path, with_ids=False)
     ids = names(0, "test")[:-1]
     write_part(root / "uni" / "split_0", "test", logits("uni", ids), truth(ids), None)
-    text = refused(root, replace(ABC, confirm_row_order=True))
+    text = refused(root, varied(ABC, confirm_row_order=True))
     assert "has 9 rows" in text
     assert "has 8" in text
 
@@ -290,14 +293,14 @@ def test_confirmed_order_refuses_unequal_labels(tmp_path: Path) -> None:
     root = make_dump(tmp_path, with_ids=False)
     ids = names(0, "test")
     write_part(root / "uni" / "split_0", "test", logits("uni", ids), truth(ids)[::-1], None)
-    assert "differ in row 0" in refused(root, replace(ABC, confirm_row_order=True))
+    assert "differ in row 0" in refused(root, varied(ABC, confirm_row_order=True))
 
 
 def test_one_expert_without_ids_cannot_be_joined(tmp_path: Path) -> None:
     root = make_dump(tmp_path)
     ids = names(0, "val")
     write_part(root / "uni" / "split_0", "val", logits("uni", ids), truth(ids), None)
-    text = refused(root, replace(ABC, confirm_row_order=True))
+    text = refused(root, varied(ABC, confirm_row_order=True))
     assert "have no ids for the expert 'uni'" in text
 
 
@@ -309,7 +312,7 @@ def test_slide_ids_that_only_count_rows_are_no_ids(tmp_path: Path) -> None:
                 del file["slide_ids"]
                 file["slide_ids"] = [str(n) for n in range(SIZES[part])]
     assert "--confirm-row-order" in refused(root)
-    imported = read(root, replace(ABC, confirm_row_order=True))
+    imported = read(root, varied(ABC, confirm_row_order=True))
     assert set(imported.samples["split"]) == {"fit", "test"}
     assert any("only count rows" in note for note in imported.manifest["notes"])
 
@@ -373,7 +376,7 @@ def write_ids(
 def test_a_list_names_rows_and_patients(tmp_path: Path, split: int | None, suffix: str) -> None:
     root = make_dump(tmp_path / "dump", splits=[split], with_ids=False)
     ids = write_ids(tmp_path / f"ids{suffix}", (split,))
-    imported = read(root, replace(ABC, ids=ids))
+    imported = read(root, varied(ABC, ids=ids))
     assert column(imported.samples, "patient_id")["val0-002"] == "P-val0-002"
     assert set(imported.samples["split"]) == {"fit", "test"}
     assert str(ids) in imported.manifest["inputs"]
@@ -386,7 +389,7 @@ def test_a_list_names_rows_and_patients(tmp_path: Path, split: int | None, suffi
 def test_a_list_for_shuffled_training_rows_is_caught_by_the_labels(tmp_path: Path) -> None:
     root = make_dump(tmp_path / "dump", with_ids=False)
     ids = write_ids(tmp_path / "ids.csv", parts=list(SIZES))
-    text = refused(root, replace(ABC, ids=ids))
+    text = refused(root, varied(ABC, ids=ids))
     assert "two labels" in text
     assert "order of their own" in text
 
@@ -396,13 +399,11 @@ def test_a_list_may_speak_of_one_expert(tmp_path: Path) -> None:
     short = [name for name in names(0, "test") if name != "test0-000"]
     write_part(root / "uni" / "split_0", "test", logits("uni", short), truth(short), None)
     shared = pl.read_csv(write_ids(tmp_path / "ids.csv"))
-    assert "names 9 rows of test of split 0" in refused(
-        root, replace(ABC, ids=tmp_path / "ids.csv")
-    )
+    assert "names 9 rows of test of split 0" in refused(root, varied(ABC, ids=tmp_path / "ids.csv"))
     own = pl.DataFrame({"part": "test", "row": range(8), "sample_id": short, "expert": "uni"})
     every = shared.select("part", "row", "sample_id", pl.lit(None, pl.String).alias("expert"))
     pl.concat([every, own.cast({"row": pl.Int64})]).write_csv(tmp_path / "own.csv")
-    imported = read(root, replace(ABC, ids=tmp_path / "own.csv"))
+    imported = read(root, varied(ABC, ids=tmp_path / "own.csv"))
     assert imported.predictions["uni"].height == 14
     assert (
         column(imported.predictions["uni"], "logit_a")["test0-001"]
@@ -419,7 +420,7 @@ def test_one_patient_in_two_roles_is_an_error(tmp_path: Path) -> None:
         .otherwise("patient_id")
     )
     frame.with_columns(wrong.alias("patient_id")).write_csv(tmp_path / "ids.csv")
-    text = refused(root, replace(ABC, ids=tmp_path / "ids.csv"))
+    text = refused(root, varied(ABC, ids=tmp_path / "ids.csv"))
     assert "patient 'P1' is in both" in text
 
 
@@ -440,18 +441,18 @@ def test_a_wrong_line_of_the_list_is_named(tmp_path: Path, line: str, complaint:
     root = make_dump(tmp_path / "dump", with_ids=False)
     file = write_ids(tmp_path / "ids.csv")
     file.write_text(file.read_text() + line + "\n")
-    assert complaint in refused(root, replace(ABC, ids=file))
+    assert complaint in refused(root, varied(ABC, ids=file))
 
 
 def test_a_list_that_lacks_a_column_or_a_part(tmp_path: Path) -> None:
     root = make_dump(tmp_path / "dump", splits=[0, 1], with_ids=False)
     frame = pl.read_csv(write_ids(tmp_path / "ids.csv", parts=["val"]))
-    options = replace(ABC, split=0, ids=tmp_path / "ids.csv")
+    options = varied(ABC, split=0, ids=tmp_path / "ids.csv")
     assert "names no row of test of split 0" in refused(root, options)
     frame.drop("row").write_csv(tmp_path / "ids.csv")
     assert "no column 'row'" in refused(root, options)
     frame.drop("split").write_csv(tmp_path / "ids.csv")
-    assert "no column 'split'" in refused(root, replace(options, split=None, folds=True))
+    assert "no column 'split'" in refused(root, varied(options, split=None, folds=True))
     frame.with_columns(pl.lit("gigapath").alias("expert")).write_csv(tmp_path / "ids.csv")
     assert "'gigapath' is none of the experts" in refused(root, options)
 
@@ -461,11 +462,11 @@ def test_a_list_that_lacks_a_column_or_a_part(tmp_path: Path) -> None:
 
 def test_classes_are_never_guessed(tmp_path: Path) -> None:
     root = make_dump(tmp_path)
-    text = refused(root, ImportOptions())
+    text = refused(root, LogitProdOptions())
     assert "3 columns" in text
     assert "--classes" in text
-    assert "--classes gives 2 names (a, b)" in refused(root, ImportOptions(classes=("a", "b")))
-    assert "--time-edges does not apply" in refused(root, replace(ABC, time_edges=QUARTILES))
+    assert "--classes gives 2 names (a, b)" in refused(root, LogitProdOptions(classes=("a", "b")))
+    assert "--time-edges does not apply" in refused(root, varied(ABC, time_edges=QUARTILES))
 
 
 def test_a_class_without_rows_is_noted(tmp_path: Path) -> None:
@@ -618,12 +619,12 @@ def test_an_incomplete_expert_is_an_error_or_skipped(tmp_path: Path) -> None:
     text = refused(root)
     assert f"{missing} is missing" in text
     assert "--skip-incomplete" in text
-    imported = read(root, replace(ABC, skip_incomplete=True))
+    imported = read(root, varied(ABC, skip_incomplete=True))
     assert tuple(imported.predictions) == ("conch_v1.5", "virchow2")
     assert any("'uni' was left out" in note for note in imported.manifest["notes"])
     for expert in ("conch_v1.5", "virchow2"):
         (root / expert / "split_0" / "test_labels.npy").unlink()
-    assert "leaves none" in refused(root, replace(ABC, skip_incomplete=True))
+    assert "leaves none" in refused(root, varied(ABC, skip_incomplete=True))
 
 
 def test_a_part_that_nobody_has_is_noted(tmp_path: Path) -> None:
@@ -649,7 +650,7 @@ def test_folders_without_experts_are_refused(tmp_path: Path) -> None:
     (tmp_path / "other" / "folder").mkdir(parents=True)
     assert "no expert in" in refused(tmp_path / "other")
     tile = make_dump(tmp_path / "tile", splits=[None])
-    assert "so --split 0 does not apply" in refused(tile, replace(ABC, split=0))
+    assert "so --split 0 does not apply" in refused(tile, varied(ABC, split=0))
     make_survival(root, experts=["death"])
     assert "mixes classification" in refused(root)
 
@@ -658,7 +659,7 @@ def test_folders_without_experts_are_refused(tmp_path: Path) -> None:
 
 
 def test_survival_flips_the_flag_and_moves_the_edges(tmp_path: Path) -> None:
-    imported = read(make_survival(tmp_path / "dump"), ImportOptions(time_edges=QUARTILES))
+    imported = read(make_survival(tmp_path / "dump"), LogitProdOptions(time_edges=QUARTILES))
     assert column(imported.samples, "event")["val-9.75"] == 0
     assert column(imported.samples, "event")["val-10"] == 1
     assert column(imported.samples, "time")["test-10.75"] == 10.75
@@ -678,7 +679,7 @@ def test_survival_flips_the_flag_and_moves_the_edges(tmp_path: Path) -> None:
 
 def test_the_edges_are_required_and_proposed(tmp_path: Path) -> None:
     root = make_survival(tmp_path)
-    text = refused(root, ImportOptions())
+    text = refused(root, LogitProdOptions())
     assert "the quartiles of the uncensored train times reproduce every train Y" in text
     assert "--time-edges 0.0,10.0,20.0,30.0,inf" in text
     for expert in ("one", "two"):
@@ -686,7 +687,7 @@ def test_the_edges_are_required_and_proposed(tmp_path: Path) -> None:
         labels = np.load(file)
         labels[:, 0] = np.where(labels[:, 2] == 10, 1, labels[:, 0])
         np.save(file, labels)
-    text = refused(root, ImportOptions())
+    text = refused(root, LogitProdOptions())
     assert "--time-edges 0,...,inf" in text
     assert "reproduce" not in text
 
@@ -700,9 +701,9 @@ def test_right_closed_bins_are_proposed_as_such_and_stay(tmp_path: Path) -> None
     for file in root.glob("*/split_0/*.h5"):
         with h5py.File(file, "a") as content:
             del content["labels"]
-    assert "inf --right-closed" in refused(root, ImportOptions())
-    assert "left-closed" in refused(root, ImportOptions(time_edges=QUARTILES))
-    imported = read(root, ImportOptions(time_edges=QUARTILES, left_closed=False))
+    assert "inf --right-closed" in refused(root, LogitProdOptions())
+    assert "left-closed" in refused(root, LogitProdOptions(time_edges=QUARTILES))
+    imported = read(root, LogitProdOptions(time_edges=QUARTILES, left_closed=False))
     assert imported.time_edges == QUARTILES
 
 
@@ -720,19 +721,19 @@ def test_a_bin_that_disagrees_is_named_unless_trusted(tmp_path: Path) -> None:
             [f"t{n}" for n in range(6)],
             "preds",
         )
-    text = refused(root, ImportOptions(time_edges=QUARTILES))
+    text = refused(root, LogitProdOptions(time_edges=QUARTILES))
     assert (
         "test_labels.npy, row 1 (counted from 0): Y is 3, but the time 10.75 lies in bin 2" in text
     )
     assert "--trust-time-edges" in text
-    imported = read(root, ImportOptions(time_edges=QUARTILES, trust_time_edges=True))
+    imported = read(root, LogitProdOptions(time_edges=QUARTILES, trust_time_edges=True))
     assert any(
         "disagrees with --time-edges in 1 of 6 rows of test of split 0" in note
         for note in imported.manifest["notes"]
     )
     wrong = (0.0, 4.0, 20.0, 30.0, np.inf)
     assert "best_train_labels.npy" in refused(
-        root, ImportOptions(time_edges=wrong, trust_time_edges=True)
+        root, LogitProdOptions(time_edges=wrong, trust_time_edges=True)
     )
 
 
@@ -747,7 +748,7 @@ def test_a_bin_that_disagrees_is_named_unless_trusted(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_edges(tmp_path: Path, edges: tuple[float, ...], complaint: str) -> None:
-    assert complaint in refused(make_survival(tmp_path), ImportOptions(time_edges=edges))
+    assert complaint in refused(make_survival(tmp_path), LogitProdOptions(time_edges=edges))
 
 
 @pytest.mark.parametrize(
@@ -767,7 +768,7 @@ def test_wrong_survival_labels(tmp_path: Path, k: int, value: float, complaint: 
     labels[3, k] = value
     np.save(file, labels)
     assert f"{file}, row 3 (counted from 0): {complaint}" in refused(
-        root, ImportOptions(time_edges=QUARTILES)
+        root, LogitProdOptions(time_edges=QUARTILES)
     )
 
 
@@ -785,7 +786,7 @@ def test_rows_with_nan_and_with_time_zero_leave_and_are_counted(tmp_path: Path) 
             [f"t{n}" for n in range(6)],
             "preds",
         )
-    imported = read(root, ImportOptions(time_edges=QUARTILES))
+    imported = read(root, LogitProdOptions(time_edges=QUARTILES))
     counts = {item["reason"]: (item["n"], item["first"]) for item in imported.manifest["left_out"]}
     assert counts == {
         "the time is missing (NaN)": (2, ["t0"]),
@@ -799,13 +800,13 @@ def test_rows_with_nan_and_with_time_zero_leave_and_are_counted(tmp_path: Path) 
 
 def test_survival_refuses_classes_and_contradictions(tmp_path: Path) -> None:
     root = make_survival(tmp_path)
-    assert "--classes does not apply" in refused(root, replace(ABC, time_edges=QUARTILES))
+    assert "--classes does not apply" in refused(root, varied(ABC, time_edges=QUARTILES))
     folder = root / "two" / "split_0"
     labels = np.load(folder / "test_labels.npy")
     labels[0, 1] = 1
     ids = [f"test-{time:g}" for time in labels[:, 2]]
     write_part(folder, "test", np.load(folder / "test_preds.npy"), labels, ids, "preds")
-    text = refused(root, ImportOptions(time_edges=QUARTILES))
+    text = refused(root, LogitProdOptions(time_edges=QUARTILES))
     assert "flag 0, time 11" in text
     assert "flag 1, time 11" in text
 
@@ -832,7 +833,7 @@ def test_the_samples_table_is_one_that_pathfuse_reads(tmp_path: Path) -> None:
 def test_folds_by_a_list_of_all_splits(tmp_path: Path) -> None:
     root = make_dump(tmp_path / "dump", splits=[0, 1], with_ids=False)
     ids = write_ids(tmp_path / "ids.csv", splits=(0, 1, 2), parts=["test"])
-    imported = read(root, replace(ABC, folds=True, ids=ids))
+    imported = read(root, varied(ABC, folds=True, ids=ids))
     assert imported.samples.columns == ["sample_id", "patient_id", "label", "fold"]
     assert imported.samples.height == 18
     assert {item["reason"] for item in imported.manifest["left_out"]} == {
@@ -871,4 +872,4 @@ def test_no_edges_are_proposed_from_nothing(tmp_path: Path) -> None:
     for expert in ("one", "two"):
         file = root / expert / "split_0" / "best_train_labels.npy"
         np.save(file, np.full_like(np.load(file), np.nan))
-    assert "reproduce" not in refused(root, ImportOptions())
+    assert "reproduce" not in refused(root, LogitProdOptions())

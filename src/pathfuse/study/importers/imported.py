@@ -1,6 +1,4 @@
-"""What every importer is asked, and what it returns: the contract's tables in memory and the folder
-they go to.
-"""
+"""What every importer returns: the contract's tables in memory and the folder they go to."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,30 +7,6 @@ from typing import Any
 import polars as pl
 
 from pathfuse.files.write import new_folder, write_json, write_table
-
-
-@dataclass(frozen=True)
-class ImportOptions:
-    """What the files of other tools do not say. Each format uses what it needs."""
-
-    classes: tuple[str, ...] | None = None
-    """Ordered class names."""
-    split: int | None = None
-    """Which of several splits."""
-    folds: bool = False
-    """Out-of-fold rows of all splits instead of one split."""
-    ids: Path | None = None
-    """Table that names the rows."""
-    confirm_row_order: bool = False
-    """The user vouches that rows without ids lie in the same order for every expert."""
-    time_edges: tuple[float, ...] | None = None
-    """Edges of the time bins, as the experts were trained with."""
-    left_closed: bool = True
-    """The experts' bins are [a, b); otherwise (a, b]."""
-    trust_time_edges: bool = False
-    """Held-out rows may carry a bin number that disagrees with the edges."""
-    skip_incomplete: bool = False
-    """Leave out an expert that lacks a file."""
 
 
 @dataclass(frozen=True)

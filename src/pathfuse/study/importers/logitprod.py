@@ -13,7 +13,8 @@ import polars as pl
 
 import pathfuse
 from pathfuse.errors import InputError
-from pathfuse.study.importers.imported import Imported, ImportOptions, edges_text
+from pathfuse.study.importers.imported import Imported, edges_text
+from pathfuse.study.importers.importer import Importer
 from pathfuse.study.importers.logitprod_bins import (
     NAMES,
     TimeBins,
@@ -41,6 +42,7 @@ from pathfuse.study.importers.logitprod_files import (
     read_part,
 )
 from pathfuse.study.importers.logitprod_ids import FOLDS_REASON, name_rows, read_id_list
+from pathfuse.study.importers.logitprod_options import LogitProdOptions
 
 ROLES = {"train": "train", "val": "fit", "test": "test"}
 """Part to role (docs/design/architecture.md, section 6)."""
@@ -50,7 +52,7 @@ VAL_NOTE = (
 )
 
 
-def read(source: Path, options: ImportOptions) -> Imported:
+def read(source: Path, options: LogitProdOptions) -> Imported:
     """Reads a folder ``<root>/<model>/split_<k>/`` or, for tiles, ``<root>/<model>/``.
 
     Rows are joined by ``sample_id`` only: a sample that an expert lacks is missing for it, nothing
@@ -58,7 +60,7 @@ def read(source: Path, options: ImportOptions) -> Imported:
 
     Args:
         source: The folder of the experts' folders.
-        options: Class names or time edges are required; see ``ImportOptions``.
+        options: Class names or time edges are required; see ``LogitProdOptions``.
 
     Returns:
         The samples (``sample_id``, ``patient_id`` if known, truth, ``split`` or ``fold``), each
@@ -72,23 +74,14 @@ def read(source: Path, options: ImportOptions) -> Imported:
     splits = _splits(dump, options)
     kind = endpoint_kind(dump, splits)
     experts, parts = _read_parts(dump, splits, kind, options, log)
-    n_read = {
-        expert: {part.place: len(part.values) for part in parts if part.expert == expert}
-        for expert in experts
-    }
     classes, bins = _meaning(kind, parts, options)
-    for part in parts:
-        if bins is None:
-            check_class_labels(part, classes, log)
-        elif not options.folds or part.name != "val":
-            check_survival_labels(part)
-            check_bins(part, bins, options.trust_time_edges, log)
-    parts, patients = _name_and_check(parts, dump, splits, classes, options, log)
-    usable = [_usable(part, bins is not None, log) for part in parts]
+    _check_labels(parts, classes, bins, options, log)
+    named, patients = _name_and_check(parts, dump, splits, classes, options, log)
+    usable = [_usable(part, bins is not None, log) for part in named]
     samples = _samples(usable, classes, options.folds, patients)
     _note_roles(samples, classes, log)
     columns = [f"logit_{name}" for name in classes] or [
-        f"hazard_logit_{k + 1}" for k in range(parts[0].values.shape[1])
+        f"hazard_logit_{k + 1}" for k in range(named[0].values.shape[1])
     ]
     predictions = {expert: _predictions(expert, usable, columns) for expert in experts}
     if bins is not None and bins.left_closed:
@@ -96,28 +89,62 @@ def read(source: Path, options: ImportOptions) -> Imported:
             "the experts' bins are [a, b) and ours (a, b]: each inner edge was moved to the next smaller number"
         )
     edges = bins.right_closed() if bins is not None else None
+    endpoint: dict[str, Any] = {"kind": kind}
+    endpoint |= {"classes": list(classes)} if edges is None else {"time_edges": edges_text(edges)}
     manifest = {
         "pathfuse": pathfuse.__version__,
-        "format": "logitprod",
+        "format": LOGITPROD.name,
         "source": str(source),
         "options": _options(options),
-        "endpoint": {
-            "kind": kind,
-            **({"classes": list(classes)} if edges is None else {"time_edges": edges_text(edges)}),
-        },
+        "endpoint": endpoint,
         "inputs": dict(sorted(log.inputs.items())),
         "rows": _row_counts(samples),
         "left_out": list(log.left_out.values()),
-        "experts": {
-            e: {"rows_read": n_read[e], "rows_written": frame.height}
-            for e, frame in predictions.items()
-        },
+        "experts": _expert_counts(parts, predictions),
         "notes": log.notes,
     }
     return Imported(samples, predictions, manifest, edges)
 
 
-def _splits(dump: Dump, options: ImportOptions) -> tuple[int | None, ...]:
+LOGITPROD = Importer(
+    "logitprod",
+    "the expert dumps of the LogitProd authors",
+    "Folder that holds one folder per expert.",
+    LogitProdOptions,
+    read,
+)
+"""``pathfuse import logitprod``."""
+
+
+def _check_labels(
+    parts: Sequence[DumpPart],
+    classes: tuple[str, ...],
+    bins: TimeBins | None,
+    options: LogitProdOptions,
+    log: Log,
+) -> None:
+    for part in parts:
+        if bins is None:
+            check_class_labels(part, classes, log)
+        elif not options.folds or part.name != "val":
+            check_survival_labels(part)
+            check_bins(part, bins, options.trust_time_edges, log)
+
+
+def _expert_counts(
+    parts: Sequence[DumpPart], predictions: dict[str, pl.DataFrame]
+) -> dict[str, Any]:
+    """Rows read, part by part, and rows written of every expert."""
+    return {
+        expert: {
+            "rows_read": {p.place: len(p.values) for p in parts if p.expert == expert},
+            "rows_written": frame.height,
+        }
+        for expert, frame in predictions.items()
+    }
+
+
+def _splits(dump: Dump, options: LogitProdOptions) -> tuple[int | None, ...]:
     """Which splits to read; ``(None,)`` in the tile layout."""
     available = ", ".join(map(str, dump.splits))
     if options.split is not None and options.folds:
@@ -149,7 +176,7 @@ def _splits(dump: Dump, options: ImportOptions) -> tuple[int | None, ...]:
 
 
 def _read_parts(
-    dump: Dump, splits: tuple[int | None, ...], kind: str, options: ImportOptions, log: Log
+    dump: Dump, splits: tuple[int | None, ...], kind: str, options: LogitProdOptions, log: Log
 ) -> tuple[tuple[str, ...], list[DumpPart]]:
     """With ``--folds``, train and val rows are read as well where they are, to see that no test row
     is among them.
@@ -164,7 +191,7 @@ def _read_parts(
 
 
 def _meaning(
-    kind: str, parts: Sequence[DumpPart], options: ImportOptions
+    kind: str, parts: Sequence[DumpPart], options: LogitProdOptions
 ) -> tuple[tuple[str, ...], TimeBins | None]:
     """What the columns stand for: class names, or time bins. The dump does not say."""
     file, width = parts[0].file, parts[0].values.shape[1]
@@ -197,7 +224,7 @@ def _name_and_check(
     dump: Dump,
     splits: tuple[int | None, ...],
     classes: tuple[str, ...],
-    options: ImportOptions,
+    options: LogitProdOptions,
     log: Log,
 ) -> tuple[list[DumpPart], dict[str, str]]:
     """The parts to write, with a name for every row, and the patients of the samples."""
@@ -302,7 +329,7 @@ def _row_counts(samples: pl.DataFrame) -> dict[str, Any]:
     return {"samples": samples.height, column: counts}
 
 
-def _options(options: ImportOptions) -> dict[str, Any]:
+def _options(options: LogitProdOptions) -> dict[str, Any]:
     return {
         "split": options.split,
         "folds": options.folds,

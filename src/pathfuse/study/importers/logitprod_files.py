@@ -214,29 +214,11 @@ def complete_experts(
     Raises:
         InputError: A file is missing and ``skip`` is off, or no expert is left.
     """
-    present = [
-        (split, part)
-        for split in splits
-        for part in needed
-        if part == "test"
-        or any(
-            file.exists()
-            for expert in dump.experts
-            for file in _files(dump, expert, split, part, kind)
-        )
-    ]
-    for split in splits:
-        for part in needed:
-            if (split, part) not in present:
-                log.note(
-                    f"no expert has {part} rows" + ("" if split is None else f" in split {split}")
-                )
+    present = _places(dump, splits, kind, needed, log)
     experts = []
     for expert in dump.experts:
-        missing = next(
-            (f for place in present for f in _files(dump, expert, *place, kind) if not f.exists()),
-            None,
-        )
+        files = [file for place in present for file in _files(dump, expert, *place, kind)]
+        missing = next((file for file in files if not file.exists()), None)
         if missing is None:
             experts.append(expert)
         elif not skip:
@@ -252,6 +234,26 @@ def complete_experts(
             f"{dump.root}: every expert lacks a file, so --skip-incomplete leaves none"
         )
     return tuple(experts), present
+
+
+def _places(
+    dump: Dump, splits: tuple[int | None, ...], kind: str, needed: tuple[str, ...], log: Log
+) -> list[tuple[int | None, str]]:
+    """The (split, part) pairs of which some expert has a file, and all of the test rows.
+
+    A pair that no expert has is noted.
+    """
+    present = []
+    for split in splits:
+        for part in needed:
+            files = (f for expert in dump.experts for f in _files(dump, expert, split, part, kind))
+            if part == "test" or any(file.exists() for file in files):
+                present.append((split, part))
+            else:
+                log.note(
+                    f"no expert has {part} rows" + ("" if split is None else f" in split {split}")
+                )
+    return present
 
 
 def full_places(

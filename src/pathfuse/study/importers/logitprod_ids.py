@@ -15,8 +15,8 @@ import numpy as np
 
 from pathfuse.errors import InputError
 from pathfuse.files.tables import Table, read_table, text_column
-from pathfuse.study.importers.imported import ImportOptions
 from pathfuse.study.importers.logitprod_files import STEMS, Dump, DumpPart, Log, read_bytes
+from pathfuse.study.importers.logitprod_options import LogitProdOptions
 
 Place: TypeAlias = tuple[str | None, int | None, str]
 """Expert (None: all), split (None: tile layout) and part."""
@@ -62,46 +62,41 @@ def read_id_list(file: Path, dump: Dump, splits: tuple[int | None, ...], log: Lo
         )
     result = IdList(table.source)
     for line in range(table.frame.height):
-        split = (
-            splits[0]
-            if "split" not in cells or not dump.splits
-            else _number(table, cells["split"], "split", line)
-        )
-        if split not in splits:
-            continue
-        expert = cells["expert"][line] if "expert" in cells else None
-        if expert is not None and expert not in dump.experts:
-            raise _wrong(
-                table,
-                "expert",
-                line,
-                f"'{expert}' is none of the experts {', '.join(dump.experts)}",
-            )
-        part, sample = cells["part"][line], cells["sample_id"][line]
-        if part not in STEMS:
-            raise _wrong(table, "part", line, f"'{part or ''}' is none of {', '.join(STEMS)}")
-        if sample is None:
-            raise _wrong(table, "sample_id", line, "the cell is empty")
-        row = _number(table, cells["row"], "row", line)
-        names = result.names.setdefault((expert, split, part), {})
-        if row in names:
-            raise _wrong(
-                table,
-                "row",
-                line,
-                f"row {row} of {part} is named twice: '{names[row]}' and '{sample}'",
-            )
-        names[row] = sample
-        patient = cells["patient_id"][line] if "patient_id" in cells else None
-        if patient is not None and result.patients.setdefault(sample, patient) != patient:
-            other = result.patients[sample]
-            raise _wrong(
-                table,
-                "patient_id",
-                line,
-                f"sample '{sample}' has two patients, '{other}' and '{patient}'",
-            )
+        one_split = "split" not in cells or not dump.splits
+        split = splits[0] if one_split else _number(table, cells["split"], "split", line)
+        if split in splits:
+            _read_line(result, table, cells, line, split, dump)
     return result
+
+
+def _read_line(
+    found: IdList,
+    table: Table,
+    cells: dict[str, list[str | None]],
+    line: int,
+    split: int | None,
+    dump: Dump,
+) -> None:
+    """Adds one line of the table to the list."""
+    expert = cells["expert"][line] if "expert" in cells else None
+    if expert is not None and expert not in dump.experts:
+        known = ", ".join(dump.experts)
+        raise _wrong(table, "expert", line, f"'{expert}' is none of the experts {known}")
+    part, sample = cells["part"][line], cells["sample_id"][line]
+    if part not in STEMS:
+        raise _wrong(table, "part", line, f"'{part or ''}' is none of {', '.join(STEMS)}")
+    if sample is None:
+        raise _wrong(table, "sample_id", line, "the cell is empty")
+    row = _number(table, cells["row"], "row", line)
+    names = found.names.setdefault((expert, split, part), {})
+    if row in names:
+        twice = f"row {row} of {part} is named twice: '{names[row]}' and '{sample}'"
+        raise _wrong(table, "row", line, twice)
+    names[row] = sample
+    patient = cells["patient_id"][line] if "patient_id" in cells else None
+    if patient is not None and found.patients.setdefault(sample, patient) != patient:
+        both = f"sample '{sample}' has two patients, '{found.patients[sample]}' and '{patient}'"
+        raise _wrong(table, "patient_id", line, both)
 
 
 def _wrong(table: Table, column: str, line: int, what: str) -> InputError:
@@ -116,7 +111,7 @@ def _number(table: Table, cells: list[str | None], column: str, line: int) -> in
 
 
 def name_rows(
-    parts: Sequence[DumpPart], options: ImportOptions, id_list: IdList | None, log: Log
+    parts: Sequence[DumpPart], options: LogitProdOptions, id_list: IdList | None, log: Log
 ) -> list[DumpPart]:
     """Gives every row its ``sample_id``, or leaves it out, or refuses.
 
@@ -274,7 +269,7 @@ def _text(file: Path, row: int, cell: Any) -> str:
 def _by_order(
     nameless: list[DumpPart],
     named: list[DumpPart],
-    options: ImportOptions,
+    options: LogitProdOptions,
     id_list: IdList | None,
     log: Log,
 ) -> list[DumpPart]:

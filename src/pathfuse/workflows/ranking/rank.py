@@ -28,6 +28,7 @@ from pathfuse.files.manifest import software
 from pathfuse.files.write import new_folder, write_json, write_table
 from pathfuse.report.drawings import save_drawings
 from pathfuse.report.ranking import figures, render
+from pathfuse.study.importers.scoreboard import Scoreboard
 from pathfuse.study.importers.scored_studies import read_scores
 from pathfuse.workflows.ranking.selection import ALPHA, FIRST, Selection, select
 from pathfuse.workflows.ranking.tables import (
@@ -155,10 +156,26 @@ def rank(
     summary = summary_frame(chosen, table, intervals)
     winners = winners_frame(chosen, resolved)
     tests = _friedman(chosen)
-    notes = [*chosen.notes, *_told(tests)]
+    notes = [*chosen.notes, *_test_notes(tests)]
     if np.isnan(intervals).all():
         notes.append(f"fewer than {MIN_COHORTS} cohorts: mean ranks have no intervals")
-    manifest = {
+    manifest = _manifest(boards, chosen, winners, seed, notes)
+    manifest["wall_time_s"] = round(time.perf_counter() - start, 3)
+    pairs = pairs_frame(chosen, summary["method"].to_list())
+    return RankResult(
+        ranks_frame(chosen, table, resolved), winners, summary, pairs, tests, manifest
+    )
+
+
+def _manifest(
+    boards: Sequence[Scoreboard],
+    chosen: Selection,
+    winners: pl.DataFrame,
+    seed: int,
+    notes: Sequence[str],
+) -> dict[str, Any]:
+    """``manifest.json`` without the time."""
+    return {
         **software(),
         "sources": [{"source": board.source, "format": board.format} for board in boards],
         "inputs": chosen.inputs,
@@ -174,13 +191,8 @@ def rank(
         "studies_with_intervals": int(winners["n_unresolved"].is_not_null().sum()),
         "command": None,
         "left_out": chosen.left_out,
-        "notes": notes,
-        "wall_time_s": round(time.perf_counter() - start, 3),
+        "notes": list(notes),
     }
-    pairs = pairs_frame(chosen, summary["method"].to_list())
-    return RankResult(
-        ranks_frame(chosen, table, resolved), winners, summary, pairs, tests, manifest
-    )
 
 
 def _mean_in_reach(winners: pl.DataFrame) -> float | None:
@@ -208,7 +220,7 @@ def _friedman(chosen: Selection) -> dict[str, Any]:
     return tests
 
 
-def _told(tests: dict[str, Any]) -> Iterator[str]:
+def _test_notes(tests: dict[str, Any]) -> Iterator[str]:
     """Which tests could not be made, and what those made leave out."""
     for test in tests.values():
         if "reason" in test:

@@ -62,9 +62,14 @@ class EarlierSteps:
     """What the manifest and the report of the fusion say of the steps before it."""
 
     command: str | None
-    left_out: list[dict[str, Any]]
-    """Lines of the experts, each with its ``expert``."""
+    left_out: dict[str, list[dict[str, Any]]]
+    """By expert, or ``samples``."""
     warnings: list[str]
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """What was left out, each line with its ``expert``."""
+        return [{"expert": n, **item} for n, items in self.left_out.items() for item in items]
 
 
 def run_study(
@@ -104,47 +109,76 @@ def run_study(
         for name, one in prepared.items()
         if not OutputFolder(one.expert.out, EXPERT).up_to_date(one.stamp)
     }
-    for place in [one.expert.out for one in fresh.values()] + (
-        [config.out / FUSED] if fresh else []
-    ):
-        check_out(place, force=True)
-    for one in fresh.values():
-        open_work(one)
-    low, high = STEPS["features"], STEPS["experts"]
-    run_parts(list(fresh.values()), n_jobs, within(progress, low, high, "experts: "))
-    for one in fresh.values():
-        assemble(one, command, force=True)
+    _train(config, list(fresh.values()), n_jobs, command, progress)
+    earlier = _earlier(prepared, mute, command)
     references = {name: one.reference for name, one in planned.items() if one.reference is not None}
-    left_out = ({"samples": mute} if mute else {}) | {
-        n: list(one.cohort.left_out) for n, one in prepared.items()
-    }
-    warnings = [sentence for one in prepared.values() for sentence in one.cohort.warnings]
-    earlier = EarlierSteps(
-        command,
-        [{"expert": n, **item} for n, items in left_out.items() for item in items],
-        warnings,
-    )
     result, stamp = _fuse(
         config, samples, list(prepared.values()), references, earlier, progress, n_jobs
     )
-    manifest = {
-        "kind": KIND,
-        "pathfuse": pathfuse.__version__,
-        "finished": True,
-        "command": command,
-        "steps": {
-            "experts": {name: "trained" if name in fresh else "unchanged" for name in prepared},
-            "fuse": "unchanged" if result is None else "done",
-        },
-        "stamp": stamp,
-        "left_out": left_out,
-        "warnings": warnings,
-        "wall_time_s": round(time.perf_counter() - start, 3),
-    }
+    manifest = _manifest(prepared, fresh, earlier, stamp, fused=result is not None)
+    manifest["wall_time_s"] = round(time.perf_counter() - start, 3)
     OutputFolder(config.out).finish(manifest)
     progress("done", 1.0)
     unchanged = tuple(name for name in prepared if name not in fresh)
     return StudyRun(config.out, tuple(fresh), unchanged, result, manifest)
+
+
+def _train(
+    config: StudyConfig,
+    fresh: list[Prepared],
+    n_jobs: int | None,
+    command: str | None,
+    progress: Progress,
+) -> None:
+    """Trains the experts whose inputs have changed."""
+    for place in [one.expert.out for one in fresh] + ([config.out / FUSED] if fresh else []):
+        check_out(place, force=True)
+    for one in fresh:
+        open_work(one)
+    low, high = STEPS["features"], STEPS["experts"]
+    run_parts(fresh, n_jobs, within(progress, low, high, "experts: "))
+    for one in fresh:
+        assemble(one, command, force=True)
+
+
+def _earlier(
+    prepared: dict[str, Prepared], mute: list[dict[str, Any]], command: str | None
+) -> EarlierSteps:
+    """What the steps before the fusion left out and warn of.
+
+    Args:
+        prepared: The experts by name.
+        mute: Rows of the samples table that are in no fold.
+        command: How the program was called.
+    """
+    left_out = {"samples": mute} if mute else {}
+    left_out |= {name: list(one.cohort.left_out) for name, one in prepared.items()}
+    warnings = [sentence for one in prepared.values() for sentence in one.cohort.warnings]
+    return EarlierSteps(command, left_out, warnings)
+
+
+def _manifest(
+    prepared: dict[str, Prepared],
+    fresh: dict[str, Prepared],
+    earlier: EarlierSteps,
+    stamp: str,
+    *,
+    fused: bool,
+) -> dict[str, Any]:
+    """``manifest.json`` of the study, without the time."""
+    return {
+        "kind": KIND,
+        "pathfuse": pathfuse.__version__,
+        "finished": True,
+        "command": earlier.command,
+        "steps": {
+            "experts": {name: "trained" if name in fresh else "unchanged" for name in prepared},
+            "fuse": "done" if fused else "unchanged",
+        },
+        "stamp": stamp,
+        "left_out": earlier.left_out,
+        "warnings": earlier.warnings,
+    }
 
 
 def _check(config: StudyConfig) -> None:
@@ -223,7 +257,7 @@ def _fuse(
         one.expert.out / "predictions" / f"{one.expert.name}.parquet" for one in prepared
     ]
     read = [file_digest(file) for file in [samples, *predictions]]
-    chosen = [options.named(), config.endpoint, config.time_edges, references, earlier.left_out]
+    chosen = [options.named(), config.endpoint, config.time_edges, references, earlier.lines]
     what = [pathfuse.__version__, *chosen, read]
     stamp = digest_of(what)
     place = config.out / FUSED
@@ -242,7 +276,7 @@ def _fuse(
         progress=within(progress, STEPS["experts"], 1.0, "fuse: "),
     )
     result.manifest["command"] = earlier.command
-    result.manifest["left_out"] += earlier.left_out
+    result.manifest["left_out"] += earlier.lines
     result.manifest["warnings"] += earlier.warnings
     result.manifest["study"] = stamp
     verdicts = against_reference(result, references)
@@ -286,9 +320,9 @@ def against_reference(result: Result, references: dict[str, str]) -> list[dict[s
         chance = (
             "" if known and (row["ci_high"] < 0 or row["ci_low"] > 0) else "; this may be chance"
         )
-        said = "beats" if better else "does not beat"
+        verb = "beats" if better else "does not beat"
         verdict = (
-            f"{name} {said} the linear reference {other} on the same features"
+            f"{name} {verb} the linear reference {other} on the same features"
             f"{'' if better else ' and is not recommended'} (NLL {row['difference']:+.4f}{span}{chance}"
             f"{_judged_on(result, name)})"
         )
