@@ -1,5 +1,5 @@
-"""pathfuse: the predictions of several pathology foundation models in, one better and honest
-prediction out.
+"""pathfuse: the predictions of several pathology foundation models in, one better prediction
+out.
 """
 
 from typing import TYPE_CHECKING, Any

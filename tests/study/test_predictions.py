@@ -4,7 +4,7 @@ import pytest
 from pathfuse.endpoints.multiclass import Multiclass
 from pathfuse.errors import InputError
 from pathfuse.files.tables import Table, table_in_memory
-from pathfuse.study.predictions import ExpertTable, gather, read_expert, read_label_map
+from pathfuse.study.predictions import PredictionTable, gather, read_expert, read_label_map
 
 UNI = pl.DataFrame({"sample_id": ["a", "b"], "prob_x": [0.5, 0.25], "prob_y": [0.5, 0.75]})
 TITAN = pl.DataFrame({"sample_id": ["b"], "prob_x": [1.0], "prob_y": [0.0]})
@@ -113,7 +113,7 @@ def test_a_name_too_long_for_the_disk_is_no_traceback(tmp_path):
 
 def test_an_expert_is_read_in_the_terms_of_the_endpoint():
     frame = UNI.with_columns(note=pl.lit("fine"), n_tiles=pl.lit(3))
-    expert = read_expert(ExpertTable("uni", Table("somewhere/uni.csv", frame)), XY, None)
+    expert = read_expert(PredictionTable("uni", Table("somewhere/uni.csv", frame)), XY, None)
     assert (expert.name, expert.source, expert.ids) == ("uni", "somewhere/uni.csv", ["a", "b"])
     assert expert.outputs["all"].log_prob.shape == (2, 2)
     assert expert.outputs["all"].ignored == ("note", "n_tiles")
@@ -125,12 +125,12 @@ def test_a_complaint_about_a_long_table_says_which_expert(name):
     with pytest.raises(
         InputError, match=f"all.csv .expert '{name}'., column 'prob_x', sample 'a': 'half'"
     ):
-        read_expert(ExpertTable(name, table), XY, None)
+        read_expert(PredictionTable(name, table), XY, None)
 
 
 def test_a_sample_twice_is_an_error_and_not_an_average():
     with pytest.raises(InputError, match=r"uni.csv, column 'sample_id': 'b' occurs twice"):
-        read_expert(ExpertTable("uni", Table("uni.csv", pl.concat([UNI, TITAN]))), XY, None)
+        read_expert(PredictionTable("uni", Table("uni.csv", pl.concat([UNI, TITAN]))), XY, None)
 
 
 def test_a_label_map_from_a_file_a_frame_or_a_mapping(tmp_path):
@@ -166,7 +166,7 @@ def test_a_broken_label_map(tmp_path, text, what):
 def test_rows_that_a_model_was_fitted_on(column):
     frame = pl.DataFrame({"sample_id": ["a", "b", "c"], "prob_x": [0.5] * 3, "prob_y": [0.5] * 3})
     table = table_in_memory("p", frame.with_columns(pl.Series("seen_in_fit", column)))
-    read = read_expert(ExpertTable("p", table), Multiclass(("x", "y")), None)
+    read = read_expert(PredictionTable("p", table), Multiclass(("x", "y")), None)
     assert read.seen == {"a"}
     assert read.outputs["all"].ignored == ()
 
@@ -178,4 +178,4 @@ def test_what_is_neither_true_nor_false():
     with pytest.raises(
         InputError, match="column 'seen_in_fit', sample 'a': 'maybe' is neither true nor false"
     ):
-        read_expert(ExpertTable("p", table_in_memory("p", frame)), Multiclass(("x", "y")), None)
+        read_expert(PredictionTable("p", table_in_memory("p", frame)), Multiclass(("x", "y")), None)

@@ -13,7 +13,7 @@ from pathfuse.errors import PathfuseError
 
 app = App(
     name="pathfuse",
-    help="Fuse the predictions of several pathology foundation models into one better, honest prediction.",
+    help="Fuse the predictions of several pathology foundation models into one better prediction.",
     version=pathfuse.__version__,
     help_on_error=False,
     result_action="return_value",
@@ -29,7 +29,7 @@ app.command(
 app.command(
     "pathfuse.cli.fuse:fuse",
     name="fuse",
-    help="Fuse a study's experts, judge the fusion beside its rivals, certify it.",
+    help="Fuse a study's experts, compare the fusion with simpler methods, certify it.",
 )
 app.command(
     "pathfuse.cli.predict:predict", name="predict", help="Fuse new predictions with a saved model."
@@ -37,7 +37,7 @@ app.command(
 app.command(
     "pathfuse.cli.evaluate:evaluate",
     name="evaluate",
-    help="Judge and compare predictions; fit nothing.",
+    help="Score and compare predictions; fit nothing.",
 )
 app.command(
     "pathfuse.cli.rank:rank",

@@ -31,7 +31,7 @@ def evaluate(
     force: Force = False,
     **options: Unpack[EvaluateCommandKeywords],
 ) -> None:
-    """Judge and compare predictions; fit nothing."""
+    """Score and compare predictions; fit nothing."""
     from pathfuse.cli.console import command_line, progress, show_result
     from pathfuse.files.write import check_out
     from pathfuse.study.study import read_study

@@ -33,7 +33,7 @@ def fuse(
     force: Force = False,
     **options: Unpack[FuseCommandKeywords],
 ) -> None:
-    """Fuse a study's experts, judge the fusion beside its rivals, certify it."""
+    """Fuse a study's experts, compare the fusion with simpler methods, certify it."""
     from pathfuse.cli.console import command_line, progress, show_result
     from pathfuse.files.write import check_out
     from pathfuse.study.study import read_study

@@ -78,7 +78,7 @@ def _show(result: "RankResult", out: Path) -> None:
         "wins",
         "mean",
         "studies",
-        "first less this",
+        "first minus this",
         "p, Holm",
     ):
         table.add_column(title, justify="right")

@@ -52,17 +52,17 @@ def cost_sentence(manifest: dict[str, Any]) -> str:
     parts = []
     for name, cost in costs.items():
         times = ratios(cost, costs["fused"])
-        said = [
+        found = [
             f"{short(times[key])} times {what}"
-            for key, what in SAID.items()
+            for key, what in RATIOS.items()
             if times[key] is not None
         ]
-        if name != "fused" and said:
-            parts.append(f"{name} {' and '.join(said)}")
+        if name != "fused" and found:
+            parts.append(f"{name} {' and '.join(found)}")
     return f"Against the fit of the fusion: {'; '.join(parts)}." if parts else ""
 
 
-SAID = {"wall_s": "the wall time", "fit_flops": "the FLOPs"}
+RATIOS = {"wall_s": "the wall time", "fit_flops": "the FLOPs"}
 
 
 def _costs(manifest: dict[str, Any]) -> dict[str, Cost]:

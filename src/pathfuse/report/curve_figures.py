@@ -36,9 +36,9 @@ def roc_plot(points: pl.DataFrame, positive: str | None = None) -> Figure:
             own.group_by("group" if several else "method", maintain_order=True)
         ):
             x, y = curve["x"].to_numpy(), curve["y"].to_numpy()
-            look = _class_look(i) if several else _method_look(str(name))
-            label = f"{plain(str(name))} ({np.trapezoid(y, x):.2f})" if look.pop("named") else None
-            panel.plot(x, y, label=label, **look)
+            style = _class_style(i) if several else _method_style(str(name))
+            label = f"{plain(str(name))} ({np.trapezoid(y, x):.2f})" if style.pop("named") else None
+            panel.plot(x, y, label=label, **style)
         panel.set_aspect("equal")
         panel.set_xlabel("1 - specificity")
         panel.set_ylabel(
@@ -51,7 +51,7 @@ def roc_plot(points: pl.DataFrame, positive: str | None = None) -> Figure:
     return figure
 
 
-def _class_look(i: int) -> dict[str, Any]:
+def _class_style(i: int) -> dict[str, Any]:
     n = len(SERIES)
     return {
         "color": SERIES[i % n],
@@ -61,7 +61,7 @@ def _class_look(i: int) -> dict[str, Any]:
     }
 
 
-def _method_look(name: str) -> dict[str, Any]:
+def _method_style(name: str) -> dict[str, Any]:
     if name == "fused":
         return {"color": OURS, "lw": 2.2, "ls": "-", "zorder": 4, "named": True}
     if name == "best_expert":

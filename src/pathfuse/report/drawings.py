@@ -45,7 +45,7 @@ COLOUR = re.compile("|".join(VARIABLES))
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure with what is said of it."""
+    """A figure with its caption and its alternative text."""
 
     name: str
     """Of its files; also keeps its ids apart from those of other figures on the page."""
@@ -132,12 +132,15 @@ def _ranking(content: Content) -> Drawing | None:
     defined = overall.filter(pl.col("metric").is_in(names) & pl.col("value").is_not_null())
     if not defined.height:
         return None
-    said = " and ".join(f"{metric(name).label} ({metric(name).better} is better)" for name in names)
-    spoken = f"{said} of {defined['method'].n_unique()} methods with their intervals; the table above has the numbers."
+    labels = " and ".join(
+        f"{metric(name).label} ({metric(name).better} is better)" for name in names
+    )
+    n = defined["method"].n_unique()
+    spoken = f"{labels} of {n} methods with their intervals; the table above has the numbers."
     lines = (
         f"; lines are 95 % intervals by {drawn(content.manifest)}" if content.has_intervals else ""
     )
-    caption = f"{said} of every method{lines}.{_off_scale(everybody, names[0])}"
+    caption = f"{labels} of every method{lines}.{_off_scale(everybody, names[0])}"
     return Drawing("ranking", caption, spoken, interval_plot(overall, names))
 
 
@@ -175,20 +178,20 @@ def _forest(content: Content) -> Drawing | None:
     if not table.height:
         return None
     who = (
-        "the fusion less each other method"
+        "the fusion minus each other method"
         if others == "reference"
-        else f"each expert less {subject}"
+        else f"each expert minus {subject}"
     )
-    said = " and ".join(metric(name).label for name in names)
+    labels = " and ".join(metric(name).label for name in names)
     filled = (
         " Filled: the 95 % interval excludes 0 (the dotted line)." if content.has_intervals else ""
     )
     caption = (
-        f"Paired differences in {said}: {who}, on the same {drawn(content.manifest)}s.{filled} "
-        f"Shaded: the side that speaks for {'the fusion' if others == 'reference' else 'the expert'}."
+        f"Paired differences in {labels}: {who}, on the same {drawn(content.manifest)}s.{filled} "
+        f"Shaded: the side that favours {'the fusion' if others == 'reference' else 'the expert'}."
     )
     lines = ", with 95 % intervals" if content.has_intervals else ""
-    spoken = f"Differences in {said}, {who}{lines}; the table below has the numbers."
+    spoken = f"Differences in {labels}, {who}{lines}; the table below has the numbers."
     return Drawing("differences", caption, spoken, forest_plot(table, others, names))
 
 
@@ -209,8 +212,8 @@ def _roc(content: Content) -> Drawing | None:
         what = f"each class against the others, by {points['method'][0]}"
     else:
         marked = {"fused": "thick: the fusion", "best_expert": "dashed: the best expert"}
-        said = [words for name, words in marked.items() if name in points["method"]]
-        what = "; ".join([*said, "thin: all others" if said else "of every method"])
+        labels = [words for name, words in marked.items() if name in points["method"]]
+        what = "; ".join([*labels, "thin: all others" if labels else "of every method"])
         positive = positive_class(content.manifest)
         what = f"{what}; {positive}" if positive else what
         what += "; positive: the label is 1" if ENDPOINTS[content.kind].of_labels else ""
@@ -271,7 +274,10 @@ def _reliability(content: Content) -> Drawing | None:
     against = f"{shown} against what was observed, in {alike}"
     caption = f"Calibration: {against}. Perfect calibration lies on the dotted line.{named}"
     if ENDPOINTS[content.kind].of_numbers:
-        caption = "Calibration: promised and observed coverage of central intervals. On the dotted line both are equal."
+        caption = (
+            "Calibration: promised and observed coverage of central intervals. "
+            "Perfect calibration lies on the dotted line."
+        )
     plot = reliability_plot(
         table, shown, (content.manifest.get("positive_class") or {}).get("name")
     )
@@ -291,7 +297,7 @@ def _weights(content: Content) -> list[Drawing | None]:
     table = fused.select(names).to_numpy()
     experts, mean = [name.removeprefix("weight_") for name in names], table.mean(axis=0)
     order = np.argsort(-mean, kind="stable")
-    said = ", ".join(f"{experts[m]} {mean[m]:.2f}" for m in order[:10])
+    labels = ", ".join(f"{experts[m]} {mean[m]:.2f}" for m in order[:10])
     rows = f"{fused.height:,} judged samples"
     if fused.height > 400:
         rows = f"400 of the {rows}, taken evenly"
@@ -303,10 +309,10 @@ def _weights(content: Content) -> list[Drawing | None]:
         Drawing(
             "weights_by_sample",
             ordered,
-            f"{ordered} Mean weights: {said}.",
+            f"{ordered} Mean weights: {labels}.",
             weight_map(table, experts),
         ),
-        Drawing("weights", average, f"{average} {said}.", weight_plot(table, experts)),
+        Drawing("weights", average, f"{average} {labels}.", weight_plot(table, experts)),
     ]
 
 

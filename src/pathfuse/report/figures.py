@@ -16,7 +16,7 @@ from pathfuse.report.theme import AXIS, FAINT, INK, OURS, THEIRS, THIRD, WEIGHT_
 MAX_ROWS = 400
 """Rows of the weight map."""
 MIN_SHARE = 0.05
-"""Groups smaller than this get no words beside the weight map."""
+"""Groups smaller than this get no words next to the weight map."""
 
 
 def _side_by_side(n_rows: int, n_panels: int) -> tuple[Figure, list[Axes]]:
@@ -116,14 +116,14 @@ def reliability_plot(reliability: pl.DataFrame, what: str, positive: str | None 
     styles = {"fused": (OURS, "-", "o"), "best_expert": (THEIRS, "--", "s")}
     for (name,), own in points.group_by("method", maintain_order=True):
         colour, line, mark = styles.get(str(name), (THIRD, "-.", "x"))
-        look: Any = {
+        style: Any = {
             "color": colour,
             "ls": line,
             "marker": mark,
             "ms": 4,
             "label": plain(str(name)),
         }
-        axes.plot(own["expected"], own["observed"], **look)
+        axes.plot(own["expected"], own["observed"], **style)
     axes.set_xlabel(f"predicted: {plain(what)}")
     axes.set_ylabel("observed" if positive is None else f"observed: share of {plain(positive)}")
     axes.set_aspect("equal")
@@ -159,7 +159,7 @@ def sample_order(weights: Float[np.ndarray, "sample expert"]) -> np.ndarray:
 
 
 def weight_map(weights: Float[np.ndarray, "sample expert"], experts: Sequence[str]) -> Figure:
-    """Weights over samples as a map; beside it how many samples each expert leads."""
+    """Weights over samples as a map; next to it how many samples each expert leads."""
     order = sample_order(weights)
     chosen = np.unique(
         np.linspace(0, len(order) - 1, min(len(order), MAX_ROWS)).round().astype(np.int64)
@@ -191,7 +191,7 @@ def weight_map(weights: Float[np.ndarray, "sample expert"], experts: Sequence[st
 def _name_leaders(
     axes: Axes, weights: Float[np.ndarray, "sample expert"], experts: Sequence[str]
 ) -> None:
-    """Lines between the groups of samples that an expert leads, and its share beside them."""
+    """Lines between the groups of samples that an expert leads, and its share next to them."""
     counts = np.bincount(weights.argmax(axis=1), minlength=len(experts))
     behind = 0.0
     for m in np.argsort(-counts, kind="stable"):
@@ -199,9 +199,9 @@ def _name_leaders(
         if behind:
             axes.axhline(behind, color=INK, lw=0.6)
         if share >= MIN_SHARE:
-            said = f"{plain(experts[m])}\nleads {100 * share:.0f} %"
+            text = f"{plain(experts[m])}\nleads {100 * share:.0f} %"
             axes.annotate(
-                said,
+                text,
                 (1.01, behind + share / 2),
                 xycoords=("axes fraction", "data"),
                 va="center",

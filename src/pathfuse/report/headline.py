@@ -1,4 +1,6 @@
-"""The result in a sentence or two: the fusion beside the best expert, or that it learned nothing."""
+"""The result in a sentence or two: the fusion compared with the best expert, or that it learned
+nothing.
+"""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -54,7 +56,7 @@ def _difference(row: Mapping[str, Any]) -> str:
 def _nothing_learned(manifest: Mapping[str, Any]) -> str:
     """That no method is better than ``null_model``, nor tells outcomes apart.
 
-    Empty if one does, or nobody can tell.
+    Empty if one does, or if it cannot be told.
     """
     found = manifest.get("null_model")
     whole = overall(found) if found else None

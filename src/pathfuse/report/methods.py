@@ -29,7 +29,7 @@ class Methods:
     sentences: list[str] = field(default_factory=list)
     cited: list[Reference] = field(default_factory=list)
 
-    def say(self, sentence: str, *keys: str | Reference) -> None:
+    def add(self, sentence: str, *keys: str | Reference) -> None:
         """Adds a sentence that ends with its citations."""
         numbers = []
         for key in keys:
@@ -58,16 +58,16 @@ class Methods:
 
 def methods(content: Content) -> Methods:
     """The methods paragraph of a run."""
-    said = Methods()
-    _data(said, content)
+    text = Methods()
+    _data(text, content)
     if "method" in content.manifest:
-        _fusion(said, content.manifest)
-    _judging(said, content)
-    _extras(said, content)
-    return said
+        _fusion(text, content.manifest)
+    _evaluation(text, content)
+    _extras(text, content)
+    return text
 
 
-def _data(said: Methods, content: Content) -> None:
+def _data(text: Methods, content: Content) -> None:
     manifest, rows = content.manifest, content.manifest["rows"]
     endpoint, experts = manifest["endpoint"], list(manifest["experts"])
     listed = f" ({', '.join(experts)})" if len(experts) <= 12 else ""
@@ -81,14 +81,14 @@ def _data(said: Methods, content: Content) -> None:
         if outcomes
         else ""
     )
-    said.say(
+    text.add(
         f"Predictions of {several(len(experts), 'expert')}{listed} were "
         f"{'fused' if 'method' in manifest else 'compared'} with pathfuse {manifest['pathfuse']}",
         software(manifest["pathfuse"]),
     )
-    said.say(f"The endpoint was {ENDPOINTS[content.kind].in_words}{which}")
+    text.add(f"The endpoint was {ENDPOINTS[content.kind].in_words}{which}")
     if "time_edges" in endpoint:
-        said.say(
+        text.add(
             f"Time was divided into bins at {', '.join(f'{float(edge):g}' for edge in endpoint['time_edges'])}"
         )
     judged = counted(rows, "judged")
@@ -96,9 +96,9 @@ def _data(said: Methods, content: Content) -> None:
         chosen = "best_expert" in content.ranked["method"]
         where = "the other folds" if content.n_folds else "the fit rows"
         best = f", and the best expert chosen on {where}" if chosen else ""
-        said.say(f"Nothing was fitted{best}; {judged} were judged")
+        text.add(f"Nothing was fitted{best}; {judged} were judged")
     elif content.n_folds:
-        said.say(
+        text.add(
             f"With {content.n_folds} outer folds, methods were fitted on the other folds and judged on each in turn: "
             f"{judged}"
         )
@@ -108,19 +108,19 @@ def _data(said: Methods, content: Content) -> None:
             ", some of which the experts were trained on" if manifest.get("allow_in_sample") else ""
         )
         held_out = "" if caveat else " that were held out from the training of the experts"
-        said.say(f"All methods were fitted on {fitted}{held_out}{caveat}, and judged on {judged}")
+        text.add(f"All methods were fitted on {fitted}{held_out}{caveat}, and judged on {judged}")
     if drawn(manifest) == "sample":
-        said.say("No patients were given, so every sample was treated as independent of the others")
+        text.add("No patients were given, so every sample was treated as independent of the others")
     positive = manifest.get("positive_class")
     if positive is not None:
-        said.say(f"The positive class was {positive['name']}")
+        text.add(f"The positive class was {positive['name']}")
 
 
-def _fusion(said: Methods, manifest: dict[str, Any]) -> None:
+def _fusion(text: Methods, manifest: dict[str, Any]) -> None:
     method = manifest["method"]
     kind = manifest["endpoint"]["kind"]
     fused = described(method, kind)
-    said.say(
+    text.add(
         f"The fused prediction was {fused.summary if fused else f'the method {method}'}",
         *(fused.references if fused else ()),
     )
@@ -142,61 +142,61 @@ def _fusion(said: Methods, manifest: dict[str, Any]) -> None:
             if outside and method in ("auto", "choose")
             else ""
         )
-        said.say(f"The methods were {', '.join(names)}{without}", *works.values())
+        text.add(f"The methods were {', '.join(names)}{without}", *works.values())
         strata = (
             "" if ENDPOINTS[manifest["endpoint"]["kind"]].of_numbers else ", stratified by outcome"
         )
         grouped = ", grouped by patient" if drawn(manifest) == "patient" else ""
-        said.say(
+        text.add(
             f"Their settings were chosen by inner cross-validation on the fit rows{grouped}{strata}, for the lowest "
             "negative log-likelihood",
             "pedregosa2011",
         )
     if not ENDPOINTS[manifest["endpoint"]["kind"]].of_numbers:
-        said.say("Log-probabilities were floored at -16 before all else")
+        text.add("Log-probabilities were floored at -16 before all else")
 
 
-def _judging(said: Methods, content: Content) -> None:
+def _evaluation(text: Methods, content: Content) -> None:
     manifest, names = content.manifest, content.metric_names
     if manifest["unit"] == "patient":
-        said.say("Log-probabilities were averaged over each patient's samples before judging")
+        text.add("Log-probabilities were averaged over each patient's samples before evaluation")
     if content.n_folds:
-        said.say("Metrics were computed inside each fold and averaged with the folds' numbers of "
+        text.add("Metrics were computed inside each fold and averaged with the folds' numbers of "
                  f"{drawn(manifest)}s as weights")  # fmt: skip
     if "c_index_ipcw" in names:
         own = not content.n_folds and not manifest["rows"]["fit"]  # evaluate without roles
-        said.say(f"Uno's C and the integrated Brier score weigh for censoring, estimated on the "
+        text.add(f"Uno's C and the integrated Brier score weigh for censoring, estimated on the "
                  f"{'judged' if own else 'fit'} rows", "uno2011", "graf1999")  # fmt: skip
     if content.has_intervals:
         inside = " inside folds" if content.n_folds else ""
         used = manifest.get("intervals") or {"figures": "percentile", "differences": "percentile"}
-        said.say(
+        text.add(
             f"95 % intervals rest on {manifest['n_resamples']:,} bootstrap resamples of {drawn(manifest)}s, drawn with "
             f"replacement{inside}, paired over methods; intervals of figures: {used['figures']}; of differences: "
             f"{used['differences']}",
             "efron1993",
         )
     else:
-        said.say("No intervals were computed")
+        text.add("No intervals were computed")
     adjusted = "p_holm" in content.comparisons.columns or content.tests is not None
     if adjusted and content.comparisons["p_value"].is_not_null().any():
-        said.say(
+        text.add(
             "p-values were corrected for the number of comparisons by Holm's method", "holm1979"
         )
     elif content.comparisons["p_value"].is_not_null().any():
-        said.say("p-values were not corrected for the number of comparisons")
+        text.add("p-values were not corrected for the number of comparisons")
 
 
-def _extras(said: Methods, content: Content) -> None:
+def _extras(text: Methods, content: Content) -> None:
     used = (
         " ".join(content.tests["test"].unique().to_list()).lower()
         if content.tests is not None
         else ""
     )
     if "delong" in used:
-        said.say("Binary AUROCs were compared by DeLong's paired test", "delong1988")
+        text.add("Binary AUROCs were compared by DeLong's paired test", "delong1988")
     if "corrected resampled t" in used:
-        said.say(
+        text.add(
             "Differences over outer folds were tested with the corrected resampled t-test",
             "nadeau2003",
         )
@@ -205,38 +205,38 @@ def _extras(said: Methods, content: Content) -> None:
     )
     if judged is not None and judged["test"].str.contains("non-inferiority").any():
         margin = f"{content.manifest['margin']:g}" if "margin" in content.manifest else "stated"
-        said.say(
+        text.add(
             f"Non-inferiority to the best expert was judged with a margin of {margin}, without correction; a method is "
             "called superior only where its corrected p-value is below 0.05"
         )
     if content.manifest.get("null_model"):
-        said.say(
+        text.add(
             f"The null model predicts {content.manifest['null_model']['what']} for every sample"
         )
     if any(
         one.get("slope") is not None for one in content.manifest.get("calibration", {}).values()
     ):
         how, works = recalibration(content.manifest)
-        said.say(f"Calibration slopes b on the judged rows are those of {how}", *works)
+        text.add(f"Calibration slopes b on the judged rows are those of {how}", *works)
     if content.ablation is not None:
         kinds = set(content.ablation["kind"].to_list())
         ways = [words for kind, words in ABLATIONS.items() if kind in kinds]
         listed = f"{', '.join(ways[:-1])} and {ways[-1]}"
-        said.say(
+        text.add(
             f"For the ablation the fusion was fitted again {listed}; p-values there are not corrected"
         )
     if content.manifest.get("risk_groups"):
-        said.say("Thirds of predicted risk were compared by Kaplan-Meier curves and the log-rank test", "kaplan1958",
+        text.add("Thirds of predicted risk were compared by Kaplan-Meier curves and the log-rank test", "kaplan1958",
                  "mantel1966")  # fmt: skip
     if not ENDPOINTS[content.kind].of_numbers and content.points("disagreement").height:
-        said.say(
+        text.add(
             "Disagreement between experts is the Jensen-Shannon divergence of their predictions",
             "lin1991",
         )
     if content.manifest.get("coverage") is not None:
-        said.say(
+        text.add(
             f"Split-conformal prediction sets with a promised coverage of {content.manifest['coverage']:g} were "
             f"calibrated on fit {drawn(content.manifest)}s set aside for it",
             "vovk2005",
         )
-    said.say(f"The random seed was {content.manifest['seed']}")
+    text.add(f"The random seed was {content.manifest['seed']}")

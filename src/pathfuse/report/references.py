@@ -1,5 +1,5 @@
-"""The works that a methods paragraph may cite beside those of the fusion methods, which name their
-own.
+"""The works that a methods paragraph may cite in addition to those of the fusion
+methods, which name their own.
 """
 
 from pathfuse.references import Reference

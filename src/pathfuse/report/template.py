@@ -17,7 +17,7 @@ def render_page(template: str, filters: Mapping[str, Callable[..., Any]], /, **c
 
     Args:
         template: Its file inside the package, such as ``report/page.html``.
-        filters: Its own filters, beside ``number``, ``p`` and ``several``.
+        filters: Its own filters, in addition to ``number``, ``p`` and ``several``.
         content: What the template shows; ``style``, ``script`` and ``script_hash`` are there
             besides.
     """

@@ -1,4 +1,4 @@
-"""The look of figures: one palette for paper, and the page's variable for each of its colours."""
+"""The theme of figures: one palette for paper, and the page's variable for each of its colours."""
 
 from typing import Any
 

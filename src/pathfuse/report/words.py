@@ -58,7 +58,7 @@ def caveat(rows: Mapping[str, int], part: str) -> str:
 
 
 def counted(rows: Mapping[str, int], part: str) -> str:
-    """The same without a word on independence.
+    """The same, without mentioning independence.
 
     Examples:
         >>> counted({"fit": 30, "patients_fit": 12, "fit_without_patient": 2}, "fit")

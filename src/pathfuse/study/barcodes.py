@@ -107,7 +107,7 @@ class Torn:
 def torn_cases(
     ids: Sequence[str], patients: Sequence[str], parts: Sequence[str] | None, listed: bool
 ) -> Torn | None:
-    """The cases whose samples count as several patients, judging by barcodes.
+    """The cases whose samples count as several patients, according to barcodes.
 
     What a person wrote into ``patient_id`` is believed unless it is such a barcode itself.
 

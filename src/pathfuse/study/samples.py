@@ -76,12 +76,12 @@ class Samples:
         if torn is not None:
             raise InputError(f"{self.source}: {torn.trouble}")
 
-    def hint(self, strangers: list[str]) -> str:
+    def hint(self, unknown: list[str]) -> str:
         """How the table spells one of some identifiers that it does not hold.
 
         Empty if none of them.
         """
-        pair = respelled(strangers, self.ids.tolist())
+        pair = respelled(unknown, self.ids.tolist())
         return (
             f"; it is '{pair[1]}' there that stands for '{pair[0]}': spell it in one way"
             if pair
@@ -197,7 +197,7 @@ def partitions(samples: Samples, allow_in_sample: bool = False) -> list[Partitio
         allow_in_sample: Fit on ``train`` rows as well.
 
     Raises:
-        InputError: There is nothing to fit on or nothing to judge.
+        InputError: There is nothing to fit on or nothing to evaluate.
     """
     if samples.folds is not None:
         return [

@@ -215,7 +215,7 @@ def parse_edges(text: str, source: str) -> tuple[float, ...]:
         return tuple(float(part) for part in parts)
     except ValueError:
         raise InputError(
-            f"{source}: the time edges '{text}' are no list of numbers such as 0,12,24,inf"
+            f"{source}: the time edges '{text}' are not a list of numbers such as 0,12,24,inf"
         ) from None
 
 

@@ -43,7 +43,7 @@ class ProposedBins:
         return ",".join(repr(edge).removesuffix(".0") for edge in self.edges)
 
     def save(self, file: Path, force: bool = False) -> None:
-        """Writes the edges as one line, beside and renamed.
+        """Writes the edges as one line, to a temporary name, then renamed.
 
         Raises:
             InputError: The file exists and ``force`` is off, or it cannot be written.

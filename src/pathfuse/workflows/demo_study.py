@@ -79,14 +79,14 @@ def write_demo_study(folder: Path) -> tuple[Path, Path]:
         score = "decision_function" if name == MISSED_BY else "predict_proba"
         held_out = cross_val_predict(model, features[fit], labels[fit], cv=folds, method=score)
         model.fit(features[fit], labels[fit])
-        said = np.concatenate([held_out, getattr(model, score)(features[test])])
+        scores = np.concatenate([held_out, getattr(model, score)(features[test])])
         rows = np.concatenate([fit, test])
         if (
             score == "decision_function"
         ):  # one margin: the log-odds of the second class, up to scale
-            columns_out = {"logit_benign": np.zeros(len(rows)), "logit_malignant": said}
+            columns_out = {"logit_benign": np.zeros(len(rows)), "logit_malignant": scores}
         else:
-            columns_out = {"prob_benign": said[:, 0], "prob_malignant": said[:, 1]}
+            columns_out = {"prob_benign": scores[:, 0], "prob_malignant": scores[:, 1]}
         frame = pl.DataFrame({"sample_id": ids[rows], **columns_out}).sort("sample_id")
         if name == MISSED_BY:
             frame = frame.filter(pl.int_range(pl.len()) % 10 != 3)

@@ -29,9 +29,9 @@ from pathfuse.workflows.options import (
     shows_options,
 )
 from pathfuse.workflows.result import Result
-from pathfuse.workflows.steps.curves import CurveTables, show
+from pathfuse.workflows.steps.curves import CurveTables, curve_tables
 from pathfuse.workflows.steps.evaluating import (
-    check_judging,
+    check_evaluation,
     check_patients,
     evaluate_study,
     judged_rows,
@@ -39,7 +39,11 @@ from pathfuse.workflows.steps.evaluating import (
     with_positive,
 )
 from pathfuse.workflows.steps.fitting import check_names
-from pathfuse.workflows.steps.learning import beside_null_model, learning_notes, learning_warnings
+from pathfuse.workflows.steps.learning import (
+    compare_with_null_model,
+    learning_notes,
+    learning_warnings,
+)
 from pathfuse.workflows.steps.outer import check_most_scored
 from pathfuse.workflows.steps.regression import with_judged_targets
 from pathfuse.workflows.steps.seen import seen_warnings
@@ -106,11 +110,11 @@ def evaluate(
     if study.endpoint.of_numbers:
         rows = np.concatenate([part.judged for part in parts])
         study, unjudged = with_judged_targets(study, rows)
-    progress("judging", 0.1)
+    progress("evaluating", 0.1)
     with threadpool_limits(1):  # as in fuse
-        judged = _judge(study, parts, settings.unit)
+        judged = _judged_study(study, parts, settings.unit)
         verdict = evaluate_study(study, judged.tasks, _contrasts(study, judged), rules)
-        tables = show(study, judged.tasks, judged.rows, settings.unit)
+        tables = curve_tables(study, judged.tasks, judged.rows, settings.unit)
     manifest = _manifest(study, parts, verdict, tables, settings, rules, unjudged)
     manifest["wall_time_s"] = round(time.perf_counter() - start, 3)
     progress("done", 1.0)
@@ -133,10 +137,10 @@ def _check(study: Study, settings: FuseOptions, rules: Rules) -> None:
     check_patients(study, settings.unit)
     check_names(study, [*unfitted_methods(study.endpoint.kind), NULL_MODEL])
     check_seed(settings.seed)
-    check_judging(settings.unit, rules, study.endpoint.kind)
+    check_evaluation(settings.unit, rules, study.endpoint.kind)
 
 
-def _judge(study: Study, parts: Sequence[Partition], unit: str) -> _JudgedStudy:
+def _judged_study(study: Study, parts: Sequence[Partition], unit: str) -> _JudgedStudy:
     """Predictions of the judged rows of every task, without fitting."""
     tasks: dict[str, Judged] = {}
     rows_of: dict[str, Index] = {}
@@ -187,7 +191,7 @@ def _manifest(
 ) -> dict[str, Any]:
     """``manifest.json`` without the time."""
     about_fit = _unlearned(study, parts)
-    beside_null = beside_null_model(study.endpoint, verdict, study.expert_names)
+    null_comparison = compare_with_null_model(study.endpoint, verdict, study.expert_names)
     fitted, judged = np.zeros((2, len(study.samples.ids)), dtype=bool)
     judged[np.concatenate([part.judged for part in parts])] = True
     if len(parts) == 1:
@@ -199,14 +203,14 @@ def _manifest(
         "command": None,
         "drawn": rules.drawn,
         "best_experts": best_experts(study, parts),
-        "null_model": beside_null,
+        "null_model": null_comparison,
         "risk_groups": tables.risk_groups,
         "intervals": verdict.intervals,
-        "notes": [*verdict.notes, *about_fit.notes, *learning_notes(beside_null)],
+        "notes": [*verdict.notes, *about_fit.notes, *learning_notes(null_comparison)],
         "warnings": [
             *unjudged,
             *about_fit.warnings,
-            *learning_warnings(beside_null),
+            *learning_warnings(null_comparison),
             *study.samples.warnings,
             *twin_warnings(study, parts),
             *seen_warnings(study, parts),

@@ -31,16 +31,20 @@ from pathfuse.workflows.steps.calibration import (
 )
 from pathfuse.workflows.steps.certificate import certify
 from pathfuse.workflows.steps.costs import check_costs, cost_report
-from pathfuse.workflows.steps.curves import CurveTables, show
+from pathfuse.workflows.steps.curves import CurveTables, curve_tables
 from pathfuse.workflows.steps.evaluating import (
-    check_judging,
+    check_evaluation,
     check_patients,
     evaluate_study,
     rules_of,
     with_positive,
 )
 from pathfuse.workflows.steps.fitting import FusionRecipe, TaskFit
-from pathfuse.workflows.steps.learning import beside_null_model, learning_notes, learning_warnings
+from pathfuse.workflows.steps.learning import (
+    compare_with_null_model,
+    learning_notes,
+    learning_warnings,
+)
 from pathfuse.workflows.steps.outer import Fits, fit_all, fittable, judged_outputs, scored_parts
 from pathfuse.workflows.steps.regression import align_moments
 from pathfuse.workflows.steps.seen import digests, seen_warnings
@@ -136,7 +140,7 @@ def fuse(
     # Small matrices: threads cost time, and one core or many must give the same bytes.
     with threadpool_limits(1):
         fitted = _fit(study, parts, tasks, recipe, progress)
-        progress("judging", 0.75)
+        progress("evaluating", 0.75)
         found = _evaluate(fitted, settings.unit, rules, references or {})
         certificate = certify(study, parts, fitted.fits, fitted.final)
         ablated = None
@@ -188,7 +192,7 @@ def _check(
             no expert.
     """
     recipe.check(study)
-    check_judging(settings.unit, rules, study.endpoint.kind)
+    check_evaluation(settings.unit, rules, study.endpoint.kind)
     if settings.coverage is not None and settings.unit == "patient":
         raise InputError(
             "--coverage makes sets of samples, not of patients; leave out --unit patient"
@@ -229,7 +233,7 @@ def _evaluate(
         task: np.concatenate([study.scored(task, part.judged) for part in parts])
         for task in fitted.tasks
     }
-    tables = show(study, judged, rows, unit)
+    tables = curve_tables(study, judged, rows, unit)
     return _Evaluated(judged, at_temperature, verdict, fused, predicting.flops, tables)
 
 
@@ -263,7 +267,7 @@ def _manifest(
 ) -> dict[str, Any]:
     """``manifest.json`` without costs and time."""
     study, parts, fits = fitted.study, fitted.parts, fitted.fits
-    beside_null = beside_null_model(study.endpoint, found.verdict, ("fused",))
+    null_comparison = compare_with_null_model(study.endpoint, found.verdict, ("fused",))
     of_all_folds = {"best_expert_of_all_folds": certificate["best_expert"]}
     return {
         **describe(study, *_masks(study, parts, fits)),
@@ -275,16 +279,16 @@ def _manifest(
         "calibration": calibration_report(study.endpoint, found.at_temperature, rules),
         "best_experts": _best_experts(study, parts, fits),
         **(of_all_folds if len(parts) > 1 else {}),
-        "null_model": beside_null,
+        "null_model": null_comparison,
         "risk_groups": found.tables.risk_groups,
         "conformal": {
             task: fit.sets.as_dict() for task, fit in fitted.final.items() if fit.sets is not None
         },
         "intervals": found.verdict.intervals,
-        "notes": [*found.verdict.notes, *learning_notes(beside_null)],
+        "notes": [*found.verdict.notes, *learning_notes(null_comparison)],
         "warnings": [
             *unfitted,
-            *learning_warnings(beside_null),
+            *learning_warnings(null_comparison),
             *edge_warnings(fits),
             *_in_sample_warning(study, settings.allow_in_sample),
             *study.samples.warnings,

@@ -11,7 +11,7 @@ from pathfuse.study.study import Study
 SHOWN = 5
 """Names that a line lists."""
 NO_TRUTH = "no truth: neither fitted on nor judged"
-UNHEARD = "rows that this expert did not score"
+UNSCORED = "rows that this expert did not score"
 
 
 def describe(
@@ -71,7 +71,7 @@ def _left_out(study: Study, used: np.ndarray) -> list[dict[str, Any]]:
         known = set(expert.ids)
         rows = [n for n in np.flatnonzero(used).tolist() if study.samples.ids[n] not in known]
         if rows:
-            found.append({"expert": expert.name, **_line(study, UNHEARD, rows)})
+            found.append({"expert": expert.name, **_line(study, UNSCORED, rows)})
     return found
 
 

@@ -140,18 +140,18 @@ class FusedModel:
         self, experts: tuple[Expert, ...], columns: list[int], ids: list[str]
     ) -> GaussianExperts:
         """Aligned moments with a place for every expert of the model."""
-        said = align_moments(experts, ids, len(self.endpoint.outcomes))
+        found = align_moments(experts, ids, len(self.endpoint.outcomes))
         mean = np.full((len(ids), len(self.experts), len(self.endpoint.outcomes)), np.nan)
         variance = mean.copy()
-        mean[:, columns], variance[:, columns] = said.mean, said.variance
+        mean[:, columns], variance[:, columns] = found.mean, found.variance
         return GaussianExperts(mean, variance)
 
     def table_of_moments(self, ids: list[str], experts: GaussianExperts) -> pl.DataFrame:
         """Fused predictions of a regression, as ``fused.parquet`` has them."""
         fusion = _of_family(self.fusions["all"], GAUSSIAN)
         n_experts = experts.scored.sum(axis=1)
-        said = {"all": fusion.combine(experts)}
-        return self._frame(ids, said, fusion.weigh(experts), n_experts)
+        predicted = {"all": fusion.combine(experts)}
+        return self._frame(ids, predicted, fusion.weigh(experts), n_experts)
 
     def table(self, ids: list[str], logits: Mapping[str, np.ndarray]) -> pl.DataFrame:
         """Fused predictions of aligned logits, as ``fused.parquet`` has them."""
@@ -159,29 +159,29 @@ class FusedModel:
         weights, n_tasks = np.zeros((len(ids), len(self.experts))), np.zeros(len(ids))
         n_experts = np.zeros(len(ids), dtype=np.int64)
         for task, values in logits.items():
-            heard = ~np.isnan(values[:, :, 0]).all(axis=1)
+            scored = ~np.isnan(values[:, :, 0]).all(axis=1)
             experts, fusion = (
-                Experts.from_logits(values[heard]),
+                Experts.from_logits(values[scored]),
                 _of_family(self.fusions[task], CATEGORICAL),
             )
-            log_prob[task][heard] = fusion.combine(experts)
-            weights[heard] += fusion.weigh(experts)
-            n_tasks += heard
-            n_experts[heard] = np.maximum(n_experts[heard], experts.present.sum(axis=1))
+            log_prob[task][scored] = fusion.combine(experts)
+            weights[scored] += fusion.weigh(experts)
+            n_tasks += scored
+            n_experts[scored] = np.maximum(n_experts[scored], experts.present.sum(axis=1))
         mean = weights / np.maximum(n_tasks, 1)[:, None]
         return self._frame(ids, log_prob, mean, n_experts)
 
     def _frame(
         self,
         ids: list[str],
-        said: Mapping[str, np.ndarray],
+        predicted: Mapping[str, np.ndarray],
         weights: np.ndarray,
         n_experts: np.ndarray,
     ) -> pl.DataFrame:
         """The columns of ``fused.parquet``: docs/reference/commands.md, and the conformal sets."""
-        columns: dict[str, Any] = {"sample_id": ids, **self.endpoint.fused_columns(said)}
+        columns: dict[str, Any] = {"sample_id": ids, **self.endpoint.fused_columns(predicted)}
         for task, sets in self.sets.items():
-            columns |= set_columns(self.endpoint, task, sets, said[task])
+            columns |= set_columns(self.endpoint, task, sets, predicted[task])
         columns |= {f"weight_{name}": weights[:, m] for m, name in enumerate(self.experts)}
         frame = pl.DataFrame({**columns, "n_experts": n_experts.astype(np.int32)})
         return frame.with_columns(pl.col(pl.Float64).fill_nan(None))
@@ -228,23 +228,23 @@ def _of_family(fusion: Fusion[Any], family: AnyFamily) -> Fusion[Any]:
 
 
 def set_columns(
-    endpoint: Endpoint, task: str, sets: PredictionSets | PredictionIntervals, said: np.ndarray
+    endpoint: Endpoint, task: str, sets: PredictionSets | PredictionIntervals, predicted: np.ndarray
 ) -> dict[str, Any]:
     """``prediction_set`` (per label ``prediction_set_<name>``), or ``low_<target>`` and
     ``high_<target>``.
     """
     if isinstance(sets, PredictionIntervals):
-        ends = dict(zip(("low", "high"), sets.of(said), strict=True))
+        ends = dict(zip(("low", "high"), sets.of(predicted), strict=True))
         return {
             f"{end}_{name}": ends[end][:, g]
             for g, name in enumerate(endpoint.outcomes)
             for end in ends
         }
     names = np.array(endpoint.outcomes, dtype=object)
-    absent = np.isnan(said[:, 0])
+    absent = np.isnan(predicted[:, 0])
     members = [
         None if gone else names[row].tolist()
-        for gone, row in zip(absent, sets.of(said), strict=True)
+        for gone, row in zip(absent, sets.of(predicted), strict=True)
     ]
     column = "prediction_set" if task == "all" else f"prediction_set_{task}"
     return {column: pl.Series(column, members, dtype=pl.List(pl.String))}
@@ -277,8 +277,8 @@ def _sets(
     content: dict[str, Any], endpoint: Endpoint, fusions: Mapping[str, Any]
 ) -> dict[str, PredictionSets | PredictionIntervals]:
     parts = content.get("conformal", {})
-    stranger = next((task for task in parts if task not in fusions), None)
-    if stranger is not None:
-        raise ValueError(f"it has prediction sets of '{stranger}', which it does not predict")
+    unknown = next((task for task in parts if task not in fusions), None)
+    if unknown is not None:
+        raise ValueError(f"it has prediction sets of '{unknown}', which it does not predict")
     n_targets = len(endpoint.outcomes) if endpoint.of_numbers else None
     return {task: sets_from_dict(part, n_targets) for task, part in parts.items()}

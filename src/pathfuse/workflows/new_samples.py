@@ -82,7 +82,7 @@ class NewSamples:
             )
 
     def summary(self) -> str:
-        """One sentence on who is missing; empty if nobody is."""
+        """One sentence on the experts that are missing; empty if none is."""
         lacking = self.lacking
         if not lacking:
             return ""

@@ -73,7 +73,7 @@ class StudyFuseOptions(BaseModel):
     skip_unscored: Annotated[
         bool, Field(description="Leave out samples that no expert scored.")
     ] = False
-    """Off: nobody loses samples without having asked. A study whose experts may leave out broken
+    """Off: no sample is lost unless asked for. A study whose experts may leave out broken
     feature files (``strict: false``) has asked."""
 
 
@@ -102,7 +102,7 @@ DEFAULTS = FuseOptions()
 """Every option at its default."""
 
 
-class JudgingKeywords(TypedDict, total=False):
+class EvaluationKeywords(TypedDict, total=False):
     """Options of every evaluation, for type checkers and editors.
 
     These classes repeat names and types of ``FuseOptions``, which alone has defaults and help; a
@@ -114,7 +114,7 @@ class JudgingKeywords(TypedDict, total=False):
     margin: float
 
 
-class EvaluateKeywords(JudgingKeywords, total=False):
+class EvaluateKeywords(EvaluationKeywords, total=False):
     """Keyword-only options of ``evaluate``."""
 
     unit: Literal["sample", "patient"]
@@ -132,7 +132,7 @@ class FuseKeywords(EvaluateKeywords, total=False):
     allow_in_sample: bool
 
 
-class SuiteKeywords(JudgingKeywords, total=False):
+class SuiteKeywords(EvaluationKeywords, total=False):
     """Options of ``run_suite``."""
 
     method: str

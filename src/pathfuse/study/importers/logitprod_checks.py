@@ -15,7 +15,7 @@ from pathfuse.study.importers.logitprod_ids import IdList
 
 
 def check_width(parts: Sequence[DumpPart]) -> None:
-    """All experts speak of the same number of classes or bins.
+    """All experts have the same number of classes or bins.
 
     Raises:
         InputError: Two files have different numbers of columns.

@@ -23,7 +23,7 @@ STEMS = {"train": "best_train", "val": "best_val", "test": "test"}
 ARRAYS = {"multiclass": "outputs", "survival": "preds"}
 """Endpoint to what its arrays of logits are called."""
 RESULT_FOLDERS = ("logits_fusion_results", "logits_based_fusion_poe")
-"""The published fusion's own results, beside the experts."""
+"""The published fusion's own results, next to the experts."""
 DAMAGE = (
     ValueError,
     TypeError,

@@ -273,11 +273,11 @@ def _by_order(
     id_list: IdList | None,
     log: Log,
 ) -> list[DumpPart]:
-    """Names such as ``split0:test:00017``, only if nothing speaks against one order and the user
+    """Names such as ``split0:test:00017``, only if nothing contradicts one order and the user
     vouches for it.
     """
     first = nameless[0]
-    said = (
+    advice = (
         f"{id_list.source} names no row of {first.place}"
         if id_list is not None
         else "give them with --ids"
@@ -285,18 +285,18 @@ def _by_order(
     if named:
         raise InputError(
             f"{first.file}: the rows of {first.place} have no ids for the expert '{first.expert}', while the expert "
-            f"'{named[0].expert}' has them, so they cannot be joined; {said}"
+            f"'{named[0].expert}' has them, so they cannot be joined; {advice}"
         )
     if options.folds:
         raise InputError(
-            f"{first.file}: the rows of {first.place} have no ids, so nobody can tell whether the test sets of the "
-            f"splits are disjoint, which --folds needs; {said}"
+            f"{first.file}: the rows of {first.place} have no ids, so it is unknown whether the test sets of the "
+            f"splits are disjoint, which --folds needs; {advice}"
         )
     for other in nameless[1:]:
-        _check_same_rows(first, other, said)
+        _check_same_rows(first, other, advice)
     if not options.confirm_row_order:
         raise InputError(
-            f"{first.file}: the rows of {first.place} have no ids; {said}, or, if you know that row i is the same "
+            f"{first.file}: the rows of {first.place} have no ids; {advice}, or, if you know that row i is the same "
             "sample for every expert, say so with --confirm-row-order"
         )
     log.note(
@@ -308,11 +308,11 @@ def _by_order(
     return [replace(part, ids=ids) for part in nameless]
 
 
-def _check_same_rows(first: DumpPart, other: DumpPart, said: str) -> None:
+def _check_same_rows(first: DumpPart, other: DumpPart, advice: str) -> None:
     start = f"the rows of {first.place} have no ids and cannot be joined by their order"
     if len(first.values) != len(other.values):
         raise InputError(
-            f"{start}: {first.file} has {len(first.values)} rows, but {other.file} has {len(other.values)}; {said}"
+            f"{start}: {first.file} has {len(first.values)} rows, but {other.file} has {len(other.values)}; {advice}"
         )
     same = np.isclose(first.labels, other.labels, rtol=1e-6, atol=0, equal_nan=True).reshape(
         len(first.labels), -1
@@ -320,5 +320,5 @@ def _check_same_rows(first: DumpPart, other: DumpPart, said: str) -> None:
     if not same.all():
         row = int(np.flatnonzero(~same.all(axis=1))[0])
         raise InputError(
-            f"{start}: {first.label_file} and {other.label_file} differ in row {row} (counted from 0); {said}"
+            f"{start}: {first.label_file} and {other.label_file} differ in row {row} (counted from 0); {advice}"
         )

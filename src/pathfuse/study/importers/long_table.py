@@ -1,4 +1,4 @@
-"""A long table of anybody's scores: ``study,method,metric,value``, and if known ``ci_low,ci_high``
+"""A long table of scores: ``study,method,metric,value``, and if known ``ci_low,ci_high``
 and ``cohort``.
 """
 

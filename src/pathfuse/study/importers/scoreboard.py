@@ -47,9 +47,9 @@ class Scoreboard:
     inputs: dict[str, str | None]
     """Every file that was read, with its SHA-256."""
     default_metric: str | None = None
-    """What to rank by if nobody says; None if the source does not tell."""
+    """What to rank by if nothing else is asked for; None if the source does not say."""
     paired: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=PAIRED))
-    """Intervals of paired differences, method less reference; columns as in ``PAIRED``."""
+    """Intervals of paired differences, method minus reference; columns as in ``PAIRED``."""
     experts: frozenset[str] = frozenset()
     """Methods that are single experts of a ``fuse`` or ``evaluate`` run."""
     empty_cells: tuple[str, ...] = ()
@@ -100,7 +100,7 @@ def numbers_column(table: Table, column: str, rows: Sequence[str]) -> list[float
 def interval_columns(
     table: Table, low: str, high: str, rows: Sequence[str]
 ) -> tuple[list[float | None], list[float | None]]:
-    """Both limits of intervals; a limit without the other is no interval.
+    """Both limits of intervals; a limit without the other is not an interval.
 
     Raises:
         InputError: A cell is not a number, or the lower limit lies above the upper.

@@ -1,6 +1,6 @@
 """What ``rank`` compares: one metric, the studies that have it, the methods that take part.
 
-The rest is told.
+The rest is reported.
 """
 
 from collections.abc import Iterable, Sequence
@@ -162,7 +162,7 @@ def orientation(metric: str, higher_is_better: bool | None) -> bool:
     """Whether more of a metric is better.
 
     Raises:
-        InputError: Nobody knows, or what was said contradicts what is known.
+        InputError: It is not known, or what was given contradicts what is known.
     """
     name = metric.lower().replace("-", "_").replace(" ", "_")
     known = True if name in HIGHER else False if name in LOWER else None
@@ -171,9 +171,9 @@ def orientation(metric: str, higher_is_better: bool | None) -> bool:
             f"the metric '{metric}' is unknown here: say --higher-is-better or --lower-is-better"
         )
     if known is not None and higher_is_better not in (None, known):
-        side, said = ("higher", "lower") if known else ("lower", "higher")
+        side, named = ("higher", "lower") if known else ("lower", "higher")
         raise InputError(
-            f"the metric '{metric}' is better when {side}; --{said}-is-better contradicts that"
+            f"the metric '{metric}' is better when {side}; --{named}-is-better contradicts that"
         )
     return bool(known if known is not None else higher_is_better)
 

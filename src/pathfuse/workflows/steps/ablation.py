@@ -140,7 +140,7 @@ def ablate(
     unit: str = "sample",
     progress: Progress = silent,
 ) -> pl.DataFrame:
-    """Fits and judges every variant.
+    """Fits and evaluates every variant.
 
     Args:
         study: As it was fused.

@@ -82,13 +82,13 @@ def _fared(
     sets: PredictionSets | PredictionIntervals | None, judged: Judged, rows: np.ndarray, g: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Whether the truth is inside, and the size, of some rows' sets."""
-    said, truth = judged.predictions["fused"][rows], judged.observed[rows]
+    predictions, truth = judged.predictions["fused"][rows], judged.observed[rows]
     if isinstance(sets, PredictionIntervals):
-        reach = sets.width_sd[g] * np.sqrt(said[:, 1])
-        return np.abs(truth[:, 0] - said[:, 0]) <= reach, 2 * reach
+        reach = sets.width_sd[g] * np.sqrt(predictions[:, 1])
+        return np.abs(truth[:, 0] - predictions[:, 0]) <= reach, 2 * reach
     if sets is None:
         raise ValueError("no sets were fitted")
-    inside = sets.of(said)
+    inside = sets.of(predictions)
     return (inside & truth.astype(bool)).any(axis=1), inside.sum(axis=1).astype(np.float64)
 
 
@@ -127,13 +127,13 @@ def _few_patients(fit: Mapping[str, TaskFit], drawn: str) -> list[str]:
 
 def tempered(endpoint: Endpoint, judged: Judged, temperatures: np.ndarray) -> Judged:
     """The fusion's judged rows, as they are and at the temperature of their fold."""
-    said, by_row = judged.predictions["fused"], temperatures[judged.folds][:, None]
+    predictions, by_row = judged.predictions["fused"], temperatures[judged.folds][:, None]
     if endpoint.of_numbers:
-        changed = said * np.concatenate([np.ones_like(by_row), by_row], axis=1)
+        changed = predictions * np.concatenate([np.ones_like(by_row), by_row], axis=1)
     else:
-        changed = at_temperature(said, by_row)
+        changed = at_temperature(predictions, by_row)
     best = {name: p for name, p in judged.predictions.items() if name == "best_expert"}
-    return replace(judged, predictions={**best, "fused": said, TEMPERED: changed}, sets=None)
+    return replace(judged, predictions={**best, "fused": predictions, TEMPERED: changed}, sets=None)
 
 
 def calibration_report(
@@ -192,11 +192,11 @@ def edge_warnings(fits: Sequence[Mapping[str, TaskFit]]) -> list[str]:
     if not at_edge:
         return about_settings
     where = f", in {len(at_edge)} of {len(found)} fits" if len(found) > 1 else ""
-    said = (
+    sentence = (
         f"the best temperature of the fusion's held-out predictions is {at_edge[0]:.3g}, at the edge of what is tried "
         f"({low:.3g} to {high:.3g}){where}: the fit rows cannot say how sure the fusion should be"
     )
-    return [said, *about_settings]
+    return [sentence, *about_settings]
 
 
 def _shown(value: float) -> float | None:
@@ -248,19 +248,23 @@ def _pooled(judged: Mapping[str, Judged]) -> dict[str, Judged]:
 def _curves(
     endpoint: Endpoint, judged: Judged, name: str, rows: np.ndarray
 ) -> list[tuple[str, Curve]]:
-    said, observed = judged.predictions[name][rows], judged.observed[rows]
-    if not len(said):
+    predictions, observed = judged.predictions[name][rows], judged.observed[rows]
+    if not len(predictions):
         return []
     if endpoint.of_numbers:
-        return [("coverage of central intervals", interval_curve(said, observed[:, 0]))]
+        return [("coverage of central intervals", interval_curve(predictions, observed[:, 0]))]
     if judged.context is None:
         positive = 1 if endpoint.positive is None else endpoint.positive
         what = (
-            "confidence" if said.shape[1] > 2 else f"probability of {endpoint.outcomes[positive]}"
+            "confidence"
+            if predictions.shape[1] > 2
+            else f"probability of {endpoint.outcomes[positive]}"
         )
-        return [(what, classification_curve(said, observed, positive))]
+        return [(what, classification_curve(predictions, observed, positive))]
     truth = judged.context.at(np.flatnonzero(rows))
     edge = middle_edge(truth)
     return (
-        [] if edge is None else [(f"survival beyond {edge:g}", survival_curve(said, truth, edge))]
+        []
+        if edge is None
+        else [(f"survival beyond {edge:g}", survival_curve(predictions, truth, edge))]
     )

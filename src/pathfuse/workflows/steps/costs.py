@@ -40,14 +40,14 @@ def read_cost(manifest: Path) -> Cost | None:
 
 
 def check_costs(study: Study, costs: Mapping[str, Cost]) -> None:
-    """Refuses the cost of somebody else.
+    """Refuses the cost of an expert that the study does not have.
 
     Raises:
         InputError: A cost belongs to none of the experts.
     """
-    stranger = next((name for name in costs if name not in study.expert_names), None)
-    if stranger is not None:
-        raise InputError(f"a cost was given for '{stranger}', which is none of the experts")
+    unknown = next((name for name in costs if name not in study.expert_names), None)
+    if unknown is not None:
+        raise InputError(f"a cost was given for '{unknown}', which is none of the experts")
 
 
 def cost_report(
@@ -62,7 +62,7 @@ def cost_report(
     fusion's.
 
     The fusion's is that of all that was fitted, whatever the method: every method of the fitted, in
-    inner cross-validation, for all outer folds and labels. Judging and ``--ablation`` are not in
+    inner cross-validation, for all outer folds and labels. Evaluation and ``--ablation`` are not in
     it.
 
     Args:

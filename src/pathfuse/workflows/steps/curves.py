@@ -1,5 +1,5 @@
-"""What the report draws beside the metrics: curves and per-site results, as tables that are saved
-as well.
+"""What the report draws in addition to the metrics: curves and per-site results, as tables
+that are saved as well.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -63,7 +63,7 @@ Points = Iterator[tuple[str, str, str, float, float, int]]
 
 @dataclass(frozen=True)
 class CurveTables:
-    """What ``show`` found."""
+    """What ``curve_tables`` returns."""
 
     curves: pl.DataFrame
     """``curves.csv``."""
@@ -73,7 +73,7 @@ class CurveTables:
     """Survival: the log-rank test between thirds of risk, for the manifest."""
 
 
-def show(
+def curve_tables(
     study: Study, judged: Mapping[str, Judged], rows: Mapping[str, Index], unit: str
 ) -> CurveTables:
     """Curves and per-site results of the judged rows.
@@ -144,8 +144,12 @@ def _points(endpoint: Endpoint, experts: Sequence[str], judged: Judged, n_drawn:
 
 def _roc(method: str, outcome: str, k: int, judged: Judged) -> Points:
     there = predicted(judged.predictions[method])
-    said = judged.predictions[method][there]
-    score = said[:, k] - said[:, 1 - k] if said.shape[1] == 2 else said[:, k]
+    predictions = judged.predictions[method][there]
+    score = (
+        predictions[:, k] - predictions[:, 1 - k]
+        if predictions.shape[1] == 2
+        else predictions[:, k]
+    )
     curve = mean_roc(
         score, judged.observed[there, k] > 0, judged.folds[there], judged.patients[there]
     )
@@ -159,9 +163,9 @@ def _groups(judged: Judged) -> tuple[np.ndarray, np.ndarray]:
     """One row of each patient that the leading method predicts, and thirds of the patients' mean
     risk.
     """
-    said = judged.predictions[leading(judged.predictions)]
-    rows = np.flatnonzero(predicted(said))
-    risk = -survival_at_edges(said[rows]).sum(axis=1)
+    predictions = judged.predictions[leading(judged.predictions)]
+    rows = np.flatnonzero(predicted(predictions))
+    risk = -survival_at_edges(predictions[rows]).sum(axis=1)
     _, first, member = np.unique(judged.patients[rows], return_index=True, return_inverse=True)
     mean = np.bincount(member, weights=risk) / np.bincount(member)
     return rows[first], risk_groups(mean, judged.folds[rows[first]], len(RISKS))
@@ -204,9 +208,11 @@ def _risk_test(judged: Judged) -> dict[str, Any] | None:
     }
 
 
-def _scatter(method: str, said: PerSample, truth: PerSample, room: int) -> Points:
-    chosen = np.unique(np.linspace(0, len(said) - 1, min(len(said), room)).round().astype(np.int64))
-    for x, y in zip(said[chosen].tolist(), truth[chosen].tolist(), strict=True):
+def _scatter(method: str, predictions: PerSample, truth: PerSample, room: int) -> Points:
+    chosen = np.unique(
+        np.linspace(0, len(predictions) - 1, min(len(predictions), room)).round().astype(np.int64)
+    )
+    for x, y in zip(predictions[chosen].tolist(), truth[chosen].tolist(), strict=True):
         yield "predicted", method, "", x, y, 1
 
 
@@ -219,8 +225,8 @@ def _disagreement(
     voices = [judged.predictions[name] for name in experts if name in judged.predictions]
     if len(voices) < 2:
         return
-    said = np.stack(voices, axis=1)
-    apart = spread(said[:, :, 0]) if endpoint.of_numbers else divergence(said)
+    predictions = np.stack(voices, axis=1)
+    apart = spread(predictions[:, :, 0]) if endpoint.of_numbers else divergence(predictions)
     bins = binned(apart, _error(endpoint, judged, method))
     for x, y, n in zip(bins.x.tolist(), bins.y.tolist(), bins.n.tolist(), strict=True):
         yield "disagreement", method, "", x, y, n
@@ -231,12 +237,12 @@ def _error(endpoint: Endpoint, judged: Judged, method: str) -> PerSample:
 
     NaN without a prediction.
     """
-    said, error = judged.predictions[method], np.full(len(judged.observed), np.nan)
-    there = predicted(said)
+    predictions, error = judged.predictions[method], np.full(len(judged.observed), np.nan)
+    there = predicted(predictions)
     if endpoint.of_numbers:
-        error[there] = np.abs(judged.observed[there, 0] - said[there, 0])
+        error[there] = np.abs(judged.observed[there, 0] - predictions[there, 0])
     else:
-        error[there] = set_nll(said[there], judged.observed[there])
+        error[there] = set_nll(predictions[there], judged.observed[there])
     return error
 
 

@@ -19,7 +19,7 @@ from pathfuse.types import Index, LogProbs
 from pathfuse.workflows.options import FuseOptions
 
 
-def check_judging(unit: str, rules: Rules, endpoint: str) -> None:
+def check_evaluation(unit: str, rules: Rules, endpoint: str) -> None:
     """Refuses options out of range.
 
     Raises:
@@ -38,7 +38,7 @@ def check_judging(unit: str, rules: Rules, endpoint: str) -> None:
 
 
 def rules_of(options: FuseOptions, drawn: str = "patient") -> Rules:
-    """How options say to judge; ``drawn``: what is resampled, in words."""
+    """How to evaluate; ``drawn``: what is resampled, in words."""
     return Rules(options.n_resamples, options.seed, options.interval, options.margin, drawn)
 
 
@@ -53,7 +53,7 @@ def check_options(options: FuseOptions) -> None:
             f"method '{options.method}' is unknown; choose one of {', '.join(all_names())}"
         )
     check_seed(options.seed)
-    check_judging("sample", rules_of(options), "")
+    check_evaluation("sample", rules_of(options), "")
 
 
 def with_positive(study: Study, positive: str | None) -> Study:
@@ -137,13 +137,13 @@ def _joined(
     predictions: Sequence[dict[str, LogProbs]], rows: Sequence[Index]
 ) -> dict[str, LogProbs]:
     """Methods' predictions of all folds; NaN in folds where a method has none."""
-    names = dict.fromkeys(name for said in predictions for name in said)
+    names = dict.fromkeys(name for of_fold in predictions for name in of_fold)
     width = next(iter(predictions[0].values())).shape[1]
     return {
         name: np.concatenate(
             [
-                said.get(name, np.full((len(part), width), np.nan))
-                for said, part in zip(predictions, rows, strict=True)
+                of_fold.get(name, np.full((len(part), width), np.nan))
+                for of_fold, part in zip(predictions, rows, strict=True)
             ]
         )
         for name in names
@@ -154,12 +154,14 @@ def _one_target(judged: Judged, g: int) -> Judged:
     """The rows whose value of one target is known, with every method's mean and variance of it."""
     known = ~np.isnan(judged.observed[:, g])
     half = judged.observed.shape[1]
-    moments = {name: said[known][:, [g, half + g]] for name, said in judged.predictions.items()}
+    of_target = {
+        name: moments[known][:, [g, half + g]] for name, moments in judged.predictions.items()
+    }
     return Judged(
         judged.observed[known][:, [g]],
         judged.patients[known],
         judged.folds[known],
-        moments,
+        of_target,
         None,
         judged.fold_names,
     )
@@ -168,7 +170,7 @@ def _one_target(judged: Judged, g: int) -> Judged:
 def evaluate_study(
     study: Study, tasks: dict[str, Judged], contrasts: Sequence[tuple[str, str]], rules: Rules
 ) -> Verdict:
-    """Judges all tasks on the same resamples of patients, numbered 0..P-1 among the judged."""
+    """Evaluates all tasks on the same resamples of patients, numbered 0..P-1 among the judged."""
     present = np.unique(np.concatenate([judged.patients for judged in tasks.values()]))
     numbered = {
         task: replace(judged, patients=np.searchsorted(present, judged.patients))

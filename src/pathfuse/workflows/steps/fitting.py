@@ -1,5 +1,5 @@
-"""One fit of a study: all methods and the fused method on the fit rows, and what they say of the
-judged rows.
+"""One fit of a study: all methods and the fused method on the fit rows, and their predictions
+of the judged rows.
 """
 
 from collections.abc import Callable, Sequence
@@ -62,14 +62,14 @@ class TaskFit:
         logits = study.logits(task, self.frequency)[rows]
         scored = ~np.isnan(logits[:, :, 0]).all(axis=1)
         if not scored.all():
-            spoken = self.predict(study, task, rows[scored])
-            return {name: _among(scored, log_prob) for name, log_prob in spoken.items()}
+            predicted = self.predict(study, task, rows[scored])
+            return {name: _among(scored, log_prob) for name, log_prob in predicted.items()}
         experts = Experts.from_logits(logits)
         alone = np.where(experts.present[:, :, None], experts.log_prob, np.nan)
-        said = {e.name: alone[:, m] for m, e in enumerate(study.experts) if task in e.outputs}
+        single = {e.name: alone[:, m] for m, e in enumerate(study.experts) if task in e.outputs}
         methods = {name: method.combine(experts) for name, method in self.methods.members.items()}
         null = {NULL_MODEL: for_all(self.nothing, experts.n_samples)}
-        return {**said, **methods, **null, "fused": self.fused.combine(experts)}
+        return {**single, **methods, **null, "fused": self.fused.combine(experts)}
 
     @property
     def best_expert(self) -> int:
@@ -165,13 +165,19 @@ class FusionRecipe:
             )
         if self.coverage is not None and study.endpoint.in_time:
             raise InputError(
-                "--coverage is not built for survival: of a censored patient nobody knows whether a set holds the truth"
+                "--coverage is not built for survival: "
+                "whether the set of a censored patient holds the truth is not known"
             )
         check_names(study, [*kinds, NULL_MODEL, "fused"])
 
 
 def fit_task(
-    study: Study, task: str, rows: Index, recipe: FusionRecipe, tick: Tick = no_tick, part: str = ""
+    study: Study,
+    task: str,
+    rows: Index,
+    recipe: FusionRecipe,
+    report: Tick = no_tick,
+    part: str = "",
 ) -> TaskFit:
     """Fits all methods and the fused method of one task.
 
@@ -193,7 +199,7 @@ def fit_task(
     methods = new_methods(
         recipe.seed, study.endpoint.kind, gate=recipe.gate, dropout=recipe.dropout
     )
-    fitted = fitted_on(study, rows, methods, experts, observed, recipe, tick)
+    fitted = fitted_on(study, rows, methods, experts, observed, recipe, report)
     fused = fused_from(fitted, recipe, study.endpoint.kind, experts, observed)
     temperature = held_out_temperature(fitted, fused, recipe.seed, best_temperature)
     fit = TaskFit(frequency, fitted, fused, temperature, rows, calibrating, null_log_prob(observed))
@@ -208,7 +214,7 @@ def divide(study: Study, task: str, rows: Index, recipe: FusionRecipe) -> tuple[
     A label among several that has too few of them gets no sets, and keeps all its rows for the fit.
 
     Raises:
-        InputError: There are too few and this is the only task; said before any work.
+        InputError: There are too few and this is the only task; raised before any work.
     """
     if recipe.coverage is None:
         return rows, rows[:0]
@@ -234,8 +240,8 @@ def _fit_sets(
     if coverage is None or not len(rows):
         return None
     truth = study.truth[task].observed[rows].argmax(axis=1)
-    said = fit.predict(study, task, rows)["fused"]
-    return PredictionSets.fit(said, truth, coverage, len(set(study.samples.patients[rows])))
+    fused = fit.predict(study, task, rows)["fused"]
+    return PredictionSets.fit(fused, truth, coverage, len(set(study.samples.patients[rows])))
 
 
 def fitted_on(
@@ -245,7 +251,7 @@ def fitted_on(
     experts: Any,
     truth: np.ndarray,
     recipe: FusionRecipe,
-    tick: Tick,
+    report: Tick,
 ) -> AnyFitted:
     """All methods fitted on some rows of a study.
 
@@ -254,7 +260,7 @@ def fitted_on(
     """
     groups = np.unique(study.samples.patients[rows].astype(str), return_inverse=True)[1]
     try:
-        return fit_methods(methods, experts, truth, groups, recipe.seed, recipe.n_jobs, tick)
+        return fit_methods(methods, experts, truth, groups, recipe.seed, recipe.n_jobs, report)
     except InputError as error:
         raise InputError(f"{study.samples.source}: {error}") from error
 
@@ -277,19 +283,24 @@ def held_out_temperature(
         best: The best temperature of predictions, given the truth.
     """
     if not isinstance(fused, Council):
-        said = fitted.held_out[fused.chosen_.name if isinstance(fused, Choice) else fused.name]
-        return best(said.reshape(-1, said.shape[2]), np.concatenate([fitted.truth] * len(said)))
+        predictions = fitted.held_out[
+            fused.chosen_.name if isinstance(fused, Choice) else fused.name
+        ]
+        return best(
+            predictions.reshape(-1, predictions.shape[2]),
+            np.concatenate([fitted.truth] * len(predictions)),
+        )
     votes = {name: fitted.held_out[name] for name in fused.members_}
     pooled, truth = [], []
     for train, test in KFold(min(5, len(fitted.rows)), shuffle=True, random_state=seed).split(
         fitted.rows
     ):
         params = fused.weigh_members(
-            [said[:, train] for said in votes.values()], fitted.truth[train], seed
+            [vote[:, train] for vote in votes.values()], fitted.truth[train], seed
         )
         council = fused.council_of(params)
         for repeat in zip(*votes.values(), strict=True):
-            pooled.append(fused.pooled(council, [said[test] for said in repeat]))
+            pooled.append(fused.pooled(council, [vote[test] for vote in repeat]))
             truth.append(fitted.truth[test])
     return best(np.concatenate(pooled), np.concatenate(truth))
 
@@ -369,8 +380,6 @@ def _checked_frequency(study: Study, task: str, rows: Index, part: str) -> np.nd
         )
     known = np.any([e.outputs[task].group >= 0 for e in study.experts if task in e.outputs], axis=0)
     if not known.all():
-        stranger = study.endpoint.outcomes[int(np.flatnonzero(~known)[0])]
-        raise InputError(
-            f"{where}: no expert knows the class '{stranger}'; check how it is written"
-        )
+        unknown = study.endpoint.outcomes[int(np.flatnonzero(~known)[0])]
+        raise InputError(f"{where}: no expert knows the class '{unknown}'; check how it is written")
     return frequency

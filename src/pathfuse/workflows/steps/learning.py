@@ -1,4 +1,5 @@
-"""Whether anything was learned: methods beside ``null_model``, which knows nothing of a sample.
+"""Whether anything was learned: methods compared with ``null_model``, which knows nothing
+of a sample.
 
 For the manifest.
 """
@@ -18,7 +19,7 @@ from pathfuse.report.headline import knows_something, overall
 METRIC = "nll"
 
 
-def beside_null_model(
+def compare_with_null_model(
     endpoint: Endpoint, verdict: Verdict, methods: Sequence[str]
 ) -> dict[str, Any] | None:
     """Per output the NLL of ``null_model`` and of some methods, with their difference.

@@ -1,5 +1,5 @@
-"""The outer protocol: one fit per partition of a study, and what the fits say of the rows they are
-judged on.
+"""The outer protocol: one fit per partition of a study, and the fits' predictions of the rows they
+are judged on.
 """
 
 from collections.abc import Sequence
@@ -50,11 +50,11 @@ def check_most_scored(study: Study, rows: Index) -> None:
 
 def _scored_part(study: Study, part: Partition, skip_unscored: bool) -> Partition:
     scored = study.n_scored() > 0
-    mute = [n for n in np.concatenate([part.fit, part.judged]) if not scored[n]]
-    if mute and not skip_unscored:
+    unscored = [n for n in np.concatenate([part.fit, part.judged]) if not scored[n]]
+    if unscored and not skip_unscored:
         raise InputError(
-            f"{study.samples.source}: no expert scored the sample '{study.samples.ids[mute[0]]}' "
-            f"({len(mute)} such samples; --skip-unscored leaves them out)"
+            f"{study.samples.source}: no expert scored the sample '{study.samples.ids[unscored[0]]}' "
+            f"({len(unscored)} such samples; --skip-unscored leaves them out)"
         )
     check_most_scored(study, np.concatenate([part.fit, part.judged]))
     part = Partition(part.name, part.fit[scored[part.fit]], part.judged[scored[part.judged]])
@@ -141,16 +141,16 @@ def fit_all(
             )
             progress(what, 0.75 * behind / total)
 
-            def tick(share: float, behind: int = behind, what: str = what) -> None:
+            def report(share: float, behind: int = behind, what: str = what) -> None:
                 progress(what, 0.75 * (behind + share) / total)
 
             if study.endpoint.of_numbers:
                 scored = study.scored(task, rows)
                 fits[-1][task] = fit_gaussian(
-                    study, *divide(study, task, scored, recipe), recipe, tick
+                    study, *divide(study, task, scored, recipe), recipe, report
                 )
             else:
-                fits[-1][task] = fit_task(study, task, rows, recipe, tick, _of(name))
+                fits[-1][task] = fit_task(study, task, rows, recipe, report, _of(name))
     return fits
 
 
@@ -160,7 +160,7 @@ def judged_outputs(
     parts: Sequence[Partition],
     fits: Fits,
     unit: str,
-    heard: Study | None = None,
+    fitted_study: Study | None = None,
 ) -> dict[str, Judged]:
     """The judged rows of one task, by output.
 
@@ -170,15 +170,15 @@ def judged_outputs(
         parts: Its partitions.
         fits: One per partition.
         unit: ``sample`` or ``patient``.
-        heard: The study whose experts were fitted; default: the same.
+        fitted_study: The study whose experts were fitted; default: the same.
     """
     rows = [(study.scored(task, part.fit), study.scored(task, part.judged)) for part in parts]
-    said = [
-        fit[task].predict(heard or study, task, judged)
+    predictions = [
+        fit[task].predict(fitted_study or study, task, judged)
         for fit, (_, judged) in zip(fits, rows, strict=True)
     ]
     judged = judged_rows(
-        study, task, rows, said, unit, tuple(part.name for part in parts if part.name)
+        study, task, rows, predictions, unit, tuple(part.name for part in parts if part.name)
     )
     own = [fit[task] for fit in fits]
     return with_sets(study.endpoint, judged, own) if own[0].sets is not None else judged

@@ -27,7 +27,7 @@ from pathfuse.workflows.steps.fitting import (
 )
 
 SENTENCES = 10
-"""At most so many targets that are left out are told one by one."""
+"""At most so many targets that are left out get a sentence each."""
 
 
 def align_moments(experts: tuple[Expert, ...], ids: list[str], n_targets: int) -> GaussianExperts:
@@ -131,7 +131,7 @@ def _of_targets(expert: Expert, kept: Index) -> Expert:
 
 
 def _shortened(reasons: list[str]) -> list[str]:
-    """As many sentences as anybody reads.
+    """A sentence for each of a few targets, and one for the others.
 
     The manifest's ``endpoint`` lists all targets that were left out.
     """
@@ -162,7 +162,7 @@ class GaussianFit(TaskFit):
 
 
 def fit_gaussian(
-    study: Study, rows: Index, calibrating: Index, recipe: FusionRecipe, tick: Tick = no_tick
+    study: Study, rows: Index, calibrating: Index, recipe: FusionRecipe, report: Tick = no_tick
 ) -> GaussianFit:
     """Fits all methods and the fused one on some rows, and its intervals on others.
 
@@ -183,18 +183,20 @@ def fit_gaussian(
             f"{expert.source}: the expert '{expert.name}' scored none of the {len(rows)} fit rows"
         )
     kind = study.endpoint.kind
-    fitted = fitted_on(study, rows, new_methods(recipe.seed, kind), experts, y, recipe, tick)
+    fitted = fitted_on(study, rows, new_methods(recipe.seed, kind), experts, y, recipe, report)
     fused = fused_from(fitted, recipe, kind, experts, y)
     temperature = held_out_temperature(fitted, fused, recipe.seed, _best_temperature)
     fit = GaussianFit(np.zeros(0), fitted, fused, temperature, rows, calibrating, null_moments(y))
     if recipe.coverage is None:
         return fit
-    said = fit.predict(study, "all", calibrating)["fused"]
+    fused_moments = fit.predict(study, "all", calibrating)["fused"]
     truth, patients = (
         study.truth["all"].observed[calibrating],
         set(study.samples.patients[calibrating]),
     )
-    return replace(fit, sets=PredictionIntervals.fit(said, truth, recipe.coverage, len(patients)))
+    return replace(
+        fit, sets=PredictionIntervals.fit(fused_moments, truth, recipe.coverage, len(patients))
+    )
 
 
 def _best_temperature(predicted: Prediction, truth: np.ndarray) -> float:

@@ -1,5 +1,5 @@
-"""Rows that a model was fitted on: remembered without their names, and told wherever they are
-predicted or judged.
+"""Rows that a model was fitted on: remembered without their names, and reported wherever they
+are predicted or judged.
 """
 
 import hashlib

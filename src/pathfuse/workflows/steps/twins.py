@@ -13,7 +13,7 @@ from pathfuse.study.samples import Partition
 from pathfuse.study.study import Study
 
 MANY = 10
-"""Predictions that more samples share say that the experts were at a loss (a blank tile), not that
+"""Predictions that more samples share say that the experts could not tell (a blank tile), not that
 one is a copy."""
 FINE = 0.9
 """An expert that gives so large a share of all different samples a prediction of their own repeats
@@ -48,11 +48,11 @@ def twin_warnings(study: Study, parts: Sequence[Partition]) -> list[str]:
         place[part.judged] = number
     if place[used].min() == place[used].max():
         return []
-    said = fingerprints(study)
-    used = used[said[used].any(axis=1)]
-    said, place = said[used], place[used]
+    prints = fingerprints(study)
+    used = used[prints[used].any(axis=1)]
+    prints, place = prints[used], place[used]
     _, first, group, size = np.unique(
-        _mixed(said), return_index=True, return_inverse=True, return_counts=True
+        _mixed(prints), return_index=True, return_inverse=True, return_counts=True
     )  # fmt: skip
     if len(first) < max(ENOUGH, len(used) / 2):
         return []
@@ -60,19 +60,19 @@ def twin_warnings(study: Study, parts: Sequence[Partition]) -> list[str]:
     np.maximum.at(spread[0], group, place)
     np.minimum.at(spread[1], group, place)
     copied = ((spread[0] > spread[1]) & (size <= MANY))[group]
-    fine = [m for m in range(said.shape[1]) if said.shape[1] > 1 and _is_fine(said[first, m])]
+    fine = [m for m in range(prints.shape[1]) if prints.shape[1] > 1 and _is_fine(prints[first, m])]
     if fine:
-        copied &= said[:, fine].any(axis=1)
+        copied &= prints[:, fine].any(axis=1)
     elif (copied & (place > 0)).sum() <= CHANCE * _by_chance(group, place):
         return []
-    return _told(study.samples.ids[used], place, group, copied)
+    return _sentence(study.samples.ids[used], place, group, copied)
 
 
-def _is_fine(said: np.ndarray) -> bool:
+def _is_fine(prints: np.ndarray) -> bool:
     """Whether an expert's predictions of samples that differ for all experts together are all but
     unique.
     """
-    own = np.sort(said[said != 0])
+    own = np.sort(prints[prints != 0])
     return int((np.diff(own) != 0).sum()) + 1 > FINE * max(len(own), ENOUGH)
 
 
@@ -87,7 +87,9 @@ def _by_chance(group: np.ndarray, place: np.ndarray) -> float:
     return float(across * (equal + 1) / max(inside, 1.0))
 
 
-def _told(ids: np.ndarray, place: np.ndarray, group: np.ndarray, copied: np.ndarray) -> list[str]:
+def _sentence(
+    ids: np.ndarray, place: np.ndarray, group: np.ndarray, copied: np.ndarray
+) -> list[str]:
     judged = np.flatnonzero(copied & (place > 0))
     if not len(judged):
         return []
@@ -100,9 +102,9 @@ def _told(ids: np.ndarray, place: np.ndarray, group: np.ndarray, copied: np.ndar
 
 
 def fingerprints(study: Study) -> np.ndarray:
-    """One number per sample and expert that stands for all that the expert said of it.
+    """One number per sample and expert that stands for all that the expert predicted for it.
 
-    0 where it said nothing.
+    0 where it did not score it.
 
     Returns:
         Unsigned 64-bit integers, (sample, expert).
@@ -120,8 +122,8 @@ def fingerprints(study: Study) -> np.ndarray:
                 position, on="id", how="left", maintain_order="left"
             )
             rows = found["n"].to_numpy()
-        said = [table for output in expert.outputs.values() for table in _tables(output)]
-        result[rows, m] = np.maximum(_hashed(np.concatenate(said, axis=1)), np.uint64(1))
+        prints = [table for output in expert.outputs.values() for table in _tables(output)]
+        result[rows, m] = np.maximum(_hashed(np.concatenate(prints, axis=1)), np.uint64(1))
     return result
 
 

@@ -153,12 +153,10 @@ class StudyConfig(BaseModel):
             one.recipe()
             if one.encoders and len(set(one.encoders)) < len(one.encoders):
                 raise ValueError(f"'{one.called}' names an encoder twice")
-            stranger = next(
-                (name for name in one.encoders or () if name not in self.features), None
-            )
-            if stranger is not None:
+            unknown = next((name for name in one.encoders or () if name not in self.features), None)
+            if unknown is not None:
                 raise ValueError(
-                    f"'{one.called}' reads the encoder '{stranger}', which is not among the features"
+                    f"'{one.called}' reads the encoder '{unknown}', which is not among the features"
                 )
             if one.teachers and one.recipe().head != "fusecpath":
                 raise ValueError(
@@ -175,10 +173,10 @@ class StudyConfig(BaseModel):
 
         Who lets experts leave out broken feature files need not say once more that samples may go.
         """
-        said = self.fuse.model_dump()
+        options = self.fuse.model_dump()
         if "skip_unscored" not in self.fuse.model_fields_set:
-            said["skip_unscored"] = not self.strict
-        return chosen(**said, seed=self.seed)
+            options["skip_unscored"] = not self.strict
+        return chosen(**options, seed=self.seed)
 
     def planned(self) -> dict[str, Planned]:
         """Every expert by name: one per encoder and head, the fused ones, and the references of

@@ -94,7 +94,7 @@ def run_study(
     _check(config)
     progress("features: reading", 0.0)
     planned, fresh_folder = config.planned(), not config.out.exists()
-    samples, edges, mute = _samples(config)
+    samples, edges, no_truth = _samples(config)
     config = config.model_copy(update={"time_edges": edges})
     try:
         prepared = {
@@ -110,7 +110,7 @@ def run_study(
         if not OutputFolder(one.expert.out, EXPERT).up_to_date(one.stamp)
     }
     _train(config, list(fresh.values()), n_jobs, command, progress)
-    earlier = _earlier(prepared, mute, command)
+    earlier = _earlier(prepared, no_truth, command)
     references = {name: one.reference for name, one in planned.items() if one.reference is not None}
     result, stamp = _fuse(
         config, samples, list(prepared.values()), references, earlier, progress, n_jobs
@@ -142,16 +142,16 @@ def _train(
 
 
 def _earlier(
-    prepared: dict[str, Prepared], mute: list[dict[str, Any]], command: str | None
+    prepared: dict[str, Prepared], no_truth: list[dict[str, Any]], command: str | None
 ) -> EarlierSteps:
     """What the steps before the fusion left out and warn of.
 
     Args:
         prepared: The experts by name.
-        mute: Rows of the samples table that are in no fold.
+        no_truth: Rows of the samples table that are in no fold.
         command: How the program was called.
     """
-    left_out = {"samples": mute} if mute else {}
+    left_out = {"samples": no_truth} if no_truth else {}
     left_out |= {name: list(one.cohort.left_out) for name, one in prepared.items()}
     warnings = [sentence for one in prepared.values() for sentence in one.cohort.warnings]
     return EarlierSteps(command, left_out, warnings)
@@ -185,8 +185,8 @@ def _check(config: StudyConfig) -> None:
     """Refuses what would otherwise fail after hours of training.
 
     Raises:
-        InputError: A path, a name or an option of the fusion is wrong, or the output is no place
-            for a study.
+        InputError: A path, a name or an option of the fusion is wrong, or the output folder
+            cannot hold a study.
     """
     planned = config.planned()
     names = list(planned)
@@ -219,7 +219,7 @@ def _samples(config: StudyConfig) -> tuple[Path, tuple[float, ...] | None, list[
         raise InputError("prediction sets ('coverage') are not built for survival; leave them out")
     if config.fuse.positive is not None:
         people.endpoint.with_positive(config.fuse.positive)
-    table, samples, mute = people.samples.frame, people.samples, []
+    table, samples, no_truth = people.samples.frame, people.samples, []
     if samples.roles is None and samples.folds is None:
         sites = any(one.recipe.group == "site" for one in config.planned().values())
         rows, fold = np.flatnonzero(people.targets.usable), np.full(len(samples.ids), -1)
@@ -229,11 +229,11 @@ def _samples(config: StudyConfig) -> tuple[Path, tuple[float, ...] | None, list[
         table = table.with_columns(pl.Series("fold", fold)).filter(pl.col("fold") >= 0)
         gone = np.flatnonzero(fold < 0).tolist()
         why = "row without a truth: in no fold, not trained on and not judged"
-        mute = [line(people, why, len(gone), samples.ids[gone].tolist(), gone)] if gone else []
+        no_truth = [line(people, why, len(gone), samples.ids[gone].tolist(), gone)] if gone else []
     OutputFolder(config.out).claim(KIND)
     file = config.out / SAMPLES
     write_file(table, file, force=True)
-    return file, people.endpoint.edges if isinstance(people.endpoint, Survival) else None, mute
+    return file, people.endpoint.edges if isinstance(people.endpoint, Survival) else None, no_truth
 
 
 def _expert(config: StudyConfig, name: str, one: Planned, samples: Path) -> Expert:

@@ -28,10 +28,14 @@ def positive_f1(samples: Samples, fused: pl.DataFrame, classes: Sequence[str]) -
     """
     if len(classes) != 2:
         return None
-    said = dict(fused.select("sample_id", "prediction").iter_rows())
-    rows = np.array([row for row, one in enumerate(samples.ids) if one in said], dtype=np.int64)
+    predicted = dict(fused.select("sample_id", "prediction").iter_rows())
+    rows = np.array(
+        [row for row, one in enumerate(samples.ids) if one in predicted], dtype=np.int64
+    )
     true = samples.columns(["label"]).values["label"][rows] == classes[POSITIVE]
-    called = np.array([said[one] == classes[POSITIVE] for one in samples.ids[rows]], dtype=bool)
+    called = np.array(
+        [predicted[one] == classes[POSITIVE] for one in samples.ids[rows]], dtype=bool
+    )
     folds = np.zeros(len(rows)) if samples.folds is None else samples.folds[rows]
     values, shares = [], []
     for fold in np.unique(folds):
