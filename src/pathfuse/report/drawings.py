@@ -50,7 +50,7 @@ class Drawing:
     name: str
     """Of its files; also keeps its ids apart from those of other figures on the page."""
     caption: str
-    spoken: str
+    alt: str
     """For those who do not see it."""
     figure: Figure = field(repr=False)
 
@@ -87,7 +87,7 @@ class Drawing:
         text = COLOUR.sub(
             lambda found: VARIABLES[found[0]], RENAMED.sub(rf"\g<1>{self.name}-", text)
         )
-        return text.replace("<svg ", f'<svg role="img" aria-label="{html.escape(self.spoken)}" ', 1)
+        return text.replace("<svg ", f'<svg role="img" aria-label="{html.escape(self.alt)}" ', 1)
 
 
 @contextmanager
@@ -136,12 +136,12 @@ def _ranking(content: Content) -> Drawing | None:
         f"{metric(name).label} ({metric(name).better} is better)" for name in names
     )
     n = defined["method"].n_unique()
-    spoken = f"{labels} of {n} methods with their intervals; the table above has the numbers."
+    alt = f"{labels} of {n} methods with their intervals; the table above has the numbers."
     lines = (
         f"; lines are 95 % intervals by {drawn(content.manifest)}" if content.has_intervals else ""
     )
     caption = f"{labels} of every method{lines}.{_off_scale(everybody, names[0])}"
-    return Drawing("ranking", caption, spoken, interval_plot(overall, names))
+    return Drawing("ranking", caption, alt, interval_plot(overall, names))
 
 
 def _off_scale(metrics: pl.DataFrame, name: str) -> str:
@@ -191,8 +191,8 @@ def _forest(content: Content) -> Drawing | None:
         f"Shaded: the side that favours {'the fusion' if others == 'reference' else 'the expert'}."
     )
     lines = ", with 95 % intervals" if content.has_intervals else ""
-    spoken = f"Differences in {labels}, {who}{lines}; the table below has the numbers."
-    return Drawing("differences", caption, spoken, forest_plot(table, others, names))
+    alt = f"Differences in {labels}, {who}{lines}; the table below has the numbers."
+    return Drawing("differences", caption, alt, forest_plot(table, others, names))
 
 
 def _outputs(points: pl.DataFrame, content: Content) -> str:
@@ -219,11 +219,11 @@ def _roc(content: Content) -> Drawing | None:
         what += "; positive: the label is 1" if ENDPOINTS[content.kind].of_labels else ""
     folds = " Mean of the folds' curves." if content.n_folds else ""
     caption = f"ROC curves: {what}. In brackets the area under the curve.{folds}{_outputs(points, content)}"
-    spoken = f"ROC curves, {what}; the method table has the areas."
+    alt = f"ROC curves, {what}; the method table has the areas."
     return Drawing(
         "roc",
         caption,
-        spoken,
+        alt,
         roc_plot(points, (content.manifest.get("positive_class") or {}).get("name")),
     )
 

@@ -18,7 +18,7 @@ STEP = 0.26
 """Inches between the lines of a diagram."""
 FILES = {"studies": "critical_difference", "cohorts": "critical_difference_cohorts"}
 """Name of the diagram over each unit."""
-SPOKEN, NUMBERS = "Critical-difference diagram over", "its mean ranks stand in the table below"
+ALT, NUMBERS = "Critical-difference diagram over", "its mean ranks stand in the table below"
 
 
 def figures(friedman: Mapping[str, Any]) -> list[Drawing]:
@@ -27,7 +27,7 @@ def figures(friedman: Mapping[str, Any]) -> list[Drawing]:
         Drawing(
             FILES[unit],
             f"Critical difference over {unit}.",
-            f"{SPOKEN} {unit}; {NUMBERS}",
+            f"{ALT} {unit}; {NUMBERS}",
             difference_plot(test),
         )
         for unit, test in friedman.items()

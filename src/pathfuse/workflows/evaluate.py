@@ -85,7 +85,7 @@ def evaluate(
             ``unit`` and ``positive``, each by its name.
 
     Raises:
-        InputError: There is no row to judge.
+        InputError: There is no row to evaluate.
 
     Examples:
         >>> import polars as pl
@@ -219,11 +219,11 @@ def _manifest(
 
 
 def _parts(study: Study) -> list[Partition]:
-    """The rows to judge, fold by fold, and those that the best expert is chosen on (none without
+    """The judged rows, fold by fold, and those that the best expert is chosen on (none without
     roles).
 
     Raises:
-        InputError: There is nothing to judge.
+        InputError: There is nothing to evaluate.
     """
     samples, scored = study.samples, study.n_scored() > 0
     taking_part = (

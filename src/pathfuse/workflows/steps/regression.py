@@ -82,7 +82,7 @@ def with_varying_targets(
 
 
 def with_judged_targets(study: Study, rows: Index) -> tuple[Study, list[str]]:
-    """The study without the targets that no row to judge has a value of, and a sentence for each of
+    """The study without the targets that no judged row has a value of, and a sentence for each of
     them.
     """
     empty = np.isnan(study.truth["all"].observed[rows]).all(axis=0)

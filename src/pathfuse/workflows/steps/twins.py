@@ -43,7 +43,7 @@ def twin_warnings(study: Study, parts: Sequence[Partition]) -> list[str]:
     used = np.flatnonzero(mask)
     place = np.zeros(
         len(study.samples.ids), dtype=np.int64
-    )  # fit rows that nothing judges 0, every judged part its own
+    )  # 0: fit rows that are never judged; every judged part has its own
     for number, part in enumerate(parts, start=1):
         place[part.judged] = number
     if place[used].min() == place[used].max():

@@ -27,9 +27,9 @@ def unfitted_methods(endpoint: str) -> dict[str, type[AnyMethod]]:
 def unfitted_predictions(
     study: Study, task: str, fit_rows: Index, rows: Index
 ) -> tuple[dict[str, LogProbs], Index]:
-    """Predictions of the experts and of the pools that need no fitting, of the rows to judge.
+    """Predictions of the experts and of the pools that need no fitting, of the judged rows.
 
-    Only truths of the fit rows are used. Of the rows to judge it matters which have a truth.
+    Only truths of the fit rows are used. Of the judged rows it only matters which have one.
 
     Returns:
         Predictions by method, and the rows that they are of: those with a truth.
