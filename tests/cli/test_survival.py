@@ -583,7 +583,7 @@ def test_edges_in_metadata_that_are_none(place, refused, study):
     (place.predictions / "expert_1.csv").unlink()
     file = place.predictions / "expert_1.parquet"
     study.experts["expert_1"].write_parquet(file, metadata={"time_edges": "monthly"})
-    refused(file, "'monthly'", "no list of numbers", edges=None)
+    refused(file, "'monthly'", "not a list of numbers", edges=None)
 
 
 def test_experts_with_different_numbers_of_bins(place, refused):

@@ -98,7 +98,7 @@ def left_out_lines(items: Sequence[dict[str, Any]]) -> list[str]:
         >>> gone = {"n": 2, "first": ["s1", "s2"], "samples": 2}
         >>> seen, cause = {"reason": "not scored", **gone}, {"reason": "no slide", **gone}
         >>> left_out_lines([{"expert": e, **one} for one in (seen, cause) for e in ("uni", "conch")])
-        ['uni and conch: left out 2 (no slide: s1, s2; 2 samples)']
+        ['uni, conch: left out 2 (no slide: s1, s2; 2 samples)']
     """
     kept: dict[tuple[Any, ...], dict[str, Any]] = {}
     for n, item in enumerate(items):

@@ -42,7 +42,7 @@ def test_inputs_are_every_file_that_decides(places):
 def test_edges_and_maps_reach_the_study(places):
     (places / "b/time_edges.txt").write_text("0,one,inf")
     with pytest.raises(
-        InputError, match=r"time_edges\.txt: the time edges '0,one,inf' are no list"
+        InputError, match=r"time_edges\.txt: the time edges '0,one,inf' are not a list"
     ):
         find_layouts(places)[1].read()
     (places / "b/time_edges.txt").write_text("0,1,inf")
