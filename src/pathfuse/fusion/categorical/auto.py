@@ -17,6 +17,17 @@ from pathfuse.types import LogProbs, Observed, Params
 class Auto(LogitClassifier, Council[Experts]):
     """Weighted product of the methods that vote, weighed on their held-out predictions.
 
+        log q[n, c] = s Σ_k w[k] log q_k[n, c]  -  log Z[n],        w = softmax(b)
+        (b, s) = argmin of  mean nll of held-out rows + prior + (1 / n) (|b|² + log² s)
+
+    ``q_k[n, c]`` is method k's probability of outcome c of sample n, (sample, outcome), held out by
+    inner cross-validation for the fit of ``b``, (method,), and the sharpness s > 0, and from all n
+    fit rows for new samples.
+
+    References:
+        van der Laan et al. (2007), with a logarithmic pool in place of the linear one; Huang et al.
+        (2026).
+
     Args:
         endpoint: ``survival`` adds ``hazard_product`` to the methods; the outcomes are then T bins
             and a tail.

@@ -17,6 +17,11 @@ from pathfuse.types import LogProbs, Observed, Params, Weights
 class MeanProbability(CategoricalMethod):
     """Arithmetic mean of the distributions of the experts present.
 
+        q[n, c] = (1 / M_n) Σ_m p[n, m, c]
+
+    ``p[n, m, c]`` is expert m's probability of outcome c of sample n, (sample, expert, outcome);
+    the sum runs over the M_n experts that scored the sample.
+
     Examples:
         >>> import numpy as np
         >>> import pathfuse
