@@ -16,7 +16,7 @@ from pathfuse.fusion.auto import Council
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.family import CATEGORICAL
 from pathfuse.fusion.choose import Choice
-from pathfuse.fusion.family import Prediction
+from pathfuse.fusion.expert_table import Prediction
 from pathfuse.fusion.gaussian.experts import GaussianExperts, as_moments
 from pathfuse.fusion.gaussian.family import GAUSSIAN
 from pathfuse.fusion.inner_cv import inner_folds, strata_of

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pathfuse.fusion.auto import Council
-from pathfuse.fusion.family import Prediction
+from pathfuse.fusion.expert_table import Prediction
 from pathfuse.fusion.gaussian.experts import GaussianExperts, Targets, as_moments
 from pathfuse.fusion.gaussian.family import GAUSSIAN
 from pathfuse.fusion.gaussian.product import Cells, GaussianObjective, nothing_seen
