@@ -24,7 +24,7 @@ from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.categorical.auto import Auto
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.logitprod import LogitProd
-from pathfuse.fusion.categorical.published import need_torch, risk_of
+from pathfuse.fusion.categorical.published_objective import need_torch, risk_of
 from pathfuse.fusion.categorical.uniform_product import UniformProduct
 from pathfuse.fusion.fitted import fit_methods
 from pathfuse.fusion.methods import new_methods

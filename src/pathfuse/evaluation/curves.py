@@ -241,7 +241,7 @@ def spread(mean: Float[np.ndarray, "sample expert"]) -> PerSample:
 
 
 @dataclass(frozen=True)
-class Bins:
+class BinnedMeans:
     """Means of two measures over rows that are alike in the first."""
 
     x: Float[np.ndarray, " bin"]
@@ -249,12 +249,12 @@ class Bins:
     n: Int[np.ndarray, " bin"]
 
 
-def binned(x: PerSample, y: PerSample) -> Bins:
+def binned(x: PerSample, y: PerSample) -> BinnedMeans:
     """Mean of ``y`` in bins of equal size by ``x``; rows where either is NaN are left out."""
     known = ~(np.isnan(x) | np.isnan(y))
     x, y = x[known], y[known]
     groups = grouped(x, N_BINS) if len(x) else []
-    return Bins(
+    return BinnedMeans(
         np.array([x[rows].mean() for rows in groups]),
         np.array([y[rows].mean() for rows in groups]),
         np.array([len(rows) for rows in groups], dtype=np.int64),

@@ -129,10 +129,8 @@ def _counted_p(differences: Float[np.ndarray, " study"]) -> float:
 
 
 @dataclass(frozen=True)
-class Pair:
-    """One method less another, on the studies that have both, and once more with cohorts as the
-    unit.
-    """
+class PairedStudies:
+    """One method minus another, on the studies that have both, and again with cohorts as the unit."""
 
     method: int
     """Column."""
@@ -157,7 +155,7 @@ def compare(
     cohorts: Int[np.ndarray, " study"],
     *,
     higher_is_better: bool,
-) -> Pair:
+) -> PairedStudies:
     """Compares two columns, complete cases only.
 
     Args:
@@ -175,7 +173,7 @@ def compare(
         members = np.unique(cohorts[both], return_inverse=True)[1]
         clustered = _rounded(cohort_means(differences[:, None], members)[:, 0], size)
     gains = differences if higher_is_better else -differences
-    return Pair(
+    return PairedStudies(
         *pair,
         n=len(differences),
         shift=hodges_lehmann(differences),
@@ -194,7 +192,9 @@ def _rounded(differences: np.ndarray, size: float) -> np.ndarray:
     return np.round(differences / grain) * grain if grain else differences
 
 
-def holm_over(pairs: list[Pair]) -> tuple[Float[np.ndarray, " pair"], Float[np.ndarray, " pair"]]:
+def holm_over(
+    pairs: list[PairedStudies],
+) -> tuple[Float[np.ndarray, " pair"], Float[np.ndarray, " pair"]]:
     """Holm-adjusted p-values over all pairs, by study and by cohort."""
     return holm(np.array([p.p_value for p in pairs])), holm(
         np.array([p.p_value_cohorts for p in pairs])

@@ -68,7 +68,8 @@ class LogitProd(CategoricalMethod):
         recipe: Published hyper-parameters: ``classification``, ``mutation``, ``survival`` or
             ``tile``.
         quirks: Accidents of the published code to repeat: ``no_survival_gradient``, ``last_epoch``,
-            ``unnormalised_mutation``, ``dropped_rows``; what each does is in ``published.QUIRKS``.
+            ``unnormalised_mutation``, ``dropped_rows``; what each does is in
+            ``published_recipe.QUIRKS``.
         epochs: At most so many published epochs; None: as published.
 
     Examples:
