@@ -32,7 +32,7 @@ def within(progress: Progress, low: float, high: float, before: str = "") -> Pro
         before: What each message begins with.
 
     Examples:
-        >>> within(lambda message, share: print(f"{message}: {share:.2f}"), 0.5, 0.75, "fuse: ")("judging", 0.2)
-        fuse: judging: 0.55
+        >>> within(lambda message, share: print(f"{message}: {share:.2f}"), 0.5, 0.75, "fuse: ")("evaluating", 0.2)
+        fuse: evaluating: 0.55
     """
     return lambda message, share: progress(before + message, low + (high - low) * share)

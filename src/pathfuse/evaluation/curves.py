@@ -88,7 +88,7 @@ def mean_roc(
 
 
 def thinned(curve: Roc) -> Roc:
-    """The curve with at most as many points as an eye can tell apart."""
+    """The curve with at most as many points as an eye can distinguish."""
     if len(curve.false_positive) <= len(GRID):
         return curve
     return Roc(np.append(0.0, GRID), np.append(0.0, curve.at(GRID)))

@@ -29,7 +29,7 @@ class DeLong:
 
     @property
     def difference(self) -> float:
-        """First less second."""
+        """First minus second."""
         return self.auroc[0] - self.auroc[1]
 
 
@@ -44,7 +44,7 @@ def delong(one: PerSample, other: PerSample, positive: Bool[np.ndarray, " sample
 
     Args:
         one: Float, (sample,), higher = more likely positive.
-        other: Float, (sample,), the rival's.
+        other: Float, (sample,), the same of the other predictor.
         positive: Bool, (sample,); both outcomes must occur.
 
     References:

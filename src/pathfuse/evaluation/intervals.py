@@ -24,12 +24,12 @@ Draws = Float[np.ndarray, " resample"]
 KINDS = ("auto", "percentile", "bca")
 """What ``--interval`` takes."""
 MIN_RESAMPLES = 100
-"""Fewer defined resamples than this tell nothing of a 2.5 % tail."""
+"""Fewer defined resamples than this do not define a 2.5 % tail."""
 LEVEL = 0.95
 SPENT, FEWEST = 3, 4
 """Degrees of freedom taken off Satterthwaite's, since a sample shows its kurtosis too small, and
 how many are left at least: with 4 the interval of a loss that one patient bears reaches from a
-sixteenth of it to sixteen times of it, and what is longer says nothing. Both from the benchmark."""
+sixteenth of it to sixteen times of it, and a longer one is useless. Both from the benchmark."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ class Sampled:
         if spread == 0:
             return float(self.freedom)
         carriers = spread**2 / float((pulls**4).sum())
-        doubt = 1 / carriers - 1 / len(pulls)
-        return min(max(2 / doubt - SPENT if doubt > 0 else np.inf, FEWEST), float(self.freedom))
+        excess = 1 / carriers - 1 / len(pulls)
+        return min(max(2 / excess - SPENT if excess > 0 else np.inf, FEWEST), float(self.freedom))
 
     @property
     def inflation(self) -> float:

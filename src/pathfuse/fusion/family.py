@@ -23,7 +23,7 @@ class Family(ABC, Generic[E]):
 
     name: ClassVar[str]
     endpoints: ClassVar[tuple[str, ...]]
-    """The endpoints whose experts say this; empty: all that no other family names."""
+    """The endpoints whose experts predict this; empty: all that no other family names."""
 
     @abstractmethod
     def score(self, predicted: Prediction, truth: Truth) -> float:

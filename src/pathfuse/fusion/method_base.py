@@ -21,7 +21,7 @@ class MethodBase(Fusion[E]):
 
     in_council: ClassVar[bool] = True
     """Whether it votes in ``auto`` and may be what ``choose`` picks; where not, it is fitted and
-    judged beside them."""
+    evaluated with them."""
     endpoints: ClassVar[tuple[str, ...]] = ()
     """The endpoints that it is for; none named: every one of its family."""
     fits: ClassVar[bool] = True

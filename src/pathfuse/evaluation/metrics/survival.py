@@ -34,13 +34,13 @@ longest: intervals covered .64 to .84 of the true differences of such studies
 
 
 def auc_name(edge: float) -> str:
-    """Name of the time-dependent AUC at one edge; digits enough to tell edges apart."""
+    """Name of the time-dependent AUC at one edge; with digits enough to distinguish edges."""
     return f"{AUC_AT}{edge:.12g}"
 
 
 @dataclass(frozen=True)
 class SurvivalTruth:
-    """What was observed of the judged rows, and what the metrics need beside it."""
+    """What was observed of the judged rows, and what else the metrics need."""
 
     time: PerSample
     event: PerSample

@@ -75,7 +75,7 @@ class Auto(LogitClassifier, Council[Experts]):
         repeats, rows, n_methods, outcomes = stacked.shape
         council = all_present(floor_log_prob(stacked.reshape(repeats * rows, n_methods, outcomes)))
         # A pull of 1/n and a prior of so many rows, with n the distinct rows and not their repeats.
-        # No fallback to one method here: the council is judged as a whole, on the fit rows.
+        # No fallback to one method here: the council is checked as a whole, on the fit rows.
         repeated, start = np.concatenate([truth] * repeats), equal_product(n_methods)
         product = fit_static(council, repeated, float(repeats), start, PRIOR_ROWS * repeats)
         return {"bias": product.bias, "log_sharpness": np.array(product.log_sharpness)}
@@ -87,5 +87,5 @@ class Auto(LogitClassifier, Council[Experts]):
 
 
 def all_present(log_prob: np.ndarray) -> Experts:
-    """Predictions that nobody missed."""
+    """Predictions without absent experts."""
     return Experts(log_prob, np.ones(log_prob.shape[:2], dtype=bool))

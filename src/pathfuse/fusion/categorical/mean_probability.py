@@ -1,4 +1,4 @@
-"""The plain average of probabilities (linear pool, equal weights): the opponent that every fitted
+"""The plain average of probabilities (linear pool, equal weights): the baseline that every fitted
 fusion must beat.
 """
 

@@ -1,6 +1,6 @@
 """The hyper-parameters of the published LogitProd, and the accidents of its code as switches.
 
-See docs/design/logitprod.md, sections 1.7 and 3.
+See docs/design/logitprod.md, section 1.7, and for the accidents section 3.
 """
 
 from collections.abc import Sequence

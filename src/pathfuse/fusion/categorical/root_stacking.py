@@ -1,7 +1,7 @@
 """Stacking that also reads root probabilities: a curve in place of a line.
 
-Log-probabilities tell shades of "almost impossible" apart, which says little; root probabilities
-tell shades of "perhaps" and "surely" apart. With both, the regression may trust an expert
+Log-probabilities distinguish degrees of "almost impossible", which hardly matter; root
+probabilities distinguish "perhaps" from "surely". With both, the regression may trust an expert
 differently when it is sure.
 """
 

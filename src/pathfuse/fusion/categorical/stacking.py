@@ -116,7 +116,7 @@ class Stacking(CategoricalMethod):
 
 
 def centred(experts: Experts) -> Float[np.ndarray, "sample expert outcome"]:
-    """Log-probabilities less their mean over outcomes."""
+    """Log-probabilities minus their mean over outcomes."""
     return experts.log_prob - experts.log_prob.mean(axis=2, keepdims=True)
 
 

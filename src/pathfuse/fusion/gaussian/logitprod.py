@@ -1,4 +1,4 @@
-"""LogitProd for continuous targets: the gate reads each expert's stated doubt and its distance from
+"""LogitProd for continuous targets: the gate reads each expert's stated sd and its distance from
 the consensus.
 """
 
