@@ -1,1 +1,1 @@
-"""Speed and quality beside the rivals, run by ``make bench``: every table is measured in one run."""
+"""Speed and quality against simpler methods and other packages, run by ``make bench``: one run per table."""

@@ -35,7 +35,7 @@ METRICS = ("accuracy", "nll")
 class Outcome:
     """What every method says of the test rows."""
 
-    said: dict[str, np.ndarray]
+    held_out: dict[str, np.ndarray]
     """Log-probabilities, (row, class)."""
     cost: dict[str, Cost]
     """Of all that a method needs before it can predict, the singles of a fusion included."""
@@ -68,10 +68,10 @@ def class_study(
     samples.write_csv(crossed)
     samples.with_columns(pl.col("split").replace("fit", "train")).write_csv(alone)
     test, classes = samples.filter(pl.col("split") == "test"), tuple(sorted(set(samples["label"])))
-    said, cost, models = dict[str, np.ndarray](), dict[str, Cost](), dict[str, int]()
+    held_out, cost, models = dict[str, np.ndarray](), dict[str, Cost](), dict[str, int]()
 
     def keep(name: str, table: pl.DataFrame, costs: Sequence[Cost], n_models: int) -> None:
-        said[name], cost[name], models[name] = (
+        held_out[name], cost[name], models[name] = (
             log_probs(table, test, classes),
             total(costs),
             n_models,
@@ -95,7 +95,7 @@ def class_study(
         one = trained("crossed", features, crossed, place, recipe, n_jobs)
         every = fused(samples, {**predictions, "meta_encoder": one.predictions}, seed=SEED)
         keep(TOGETHER, every.table, [*given, one.cost, every.cost], n_models + one.models)
-    return Outcome(said, cost, models, whole.cost, test, classes, tuple(features))
+    return Outcome(held_out, cost, models, whole.cost, test, classes, tuple(features))
 
 
 def log_probs(table: pl.DataFrame, test: pl.DataFrame, classes: tuple[str, ...]) -> np.ndarray:
@@ -113,18 +113,18 @@ def judged_rows(outcome: Outcome) -> list[Row]:
     label = [outcome.classes.index(one) for one in outcome.test["label"]]
     rows = np.arange(len(label))
     judged = Judged(
-        np.eye(len(outcome.classes), dtype=bool)[label], rows, np.zeros_like(rows), outcome.said
+        np.eye(len(outcome.classes), dtype=bool)[label], rows, np.zeros_like(rows), outcome.held_out
     )
-    others = [name for name in outcome.said if name != PCA_RIDGE]
+    others = [name for name in outcome.held_out if name != PCA_RIDGE]
     pairs = [(name, PCA_RIDGE) for name in others]
     verdict = evaluate_task(Multiclass(outcome.classes), "all", judged, pairs, N_RESAMPLES, SEED)
     values = {(one.method, one.metric): one for one in verdict.metrics}
-    less = {(one.method, one.metric): one for one in verdict.comparisons}
+    differences = {(one.method, one.metric): one for one in verdict.comparisons}
     found: list[Row] = []
-    for name in outcome.said:
+    for name in outcome.held_out:
         row: Row = {"method": name}
         for metric in METRICS:
-            one, other = values[name, metric], less.get((name, metric))
+            one, other = values[name, metric], differences.get((name, metric))
             row |= {
                 metric: round(one.value, 4),
                 f"{metric}_ci": f"{one.ci_low:.3f} to {one.ci_high:.3f}",

@@ -8,7 +8,7 @@ Four encoders, each with a part of its own of the hidden state, under noise and 
 - "parts interact": the log-odds are products of two encoders' parts. No expert alone knows
   anything, so no fusion of predictions can; only a model that reads the features together, and is
   not linear in them, can.
-- "own region": every part tells the class, but only in the quarter of the samples that is the
+- "own region": every part shows the class, but only in the quarter of the samples that is the
   encoder's region; it also sees whether it is there.
 
 Half of the samples are fitted on, the others judged. Figures are means over seeds of world and
@@ -115,11 +115,11 @@ def _study(world: str, seed: int) -> dict[str, tuple[float, float, float]]:
         found = class_study(features, samples, place)
     truth = np.array([found.classes.index(name) for name in found.test["label"]])
     scores = {}
-    for name, said in found.said.items():
-        right = float((said.argmax(axis=1) == truth).mean())
+    for name, predictions in found.held_out.items():
+        right = float((predictions.argmax(axis=1) == truth).mean())
         scores[name] = (
             right,
-            float(-said[np.arange(len(truth)), truth].mean()),
+            float(-predictions[np.arange(len(truth)), truth].mean()),
             found.cost[name].wall_s or 0.0,
         )
     best = max(found.singles, key=lambda name: scores[name][0])
@@ -133,15 +133,15 @@ def _means(world: str, runs: list[dict[str, tuple[float, float, float]]]) -> lis
     rows: list[Row] = []
     for name in runs[0]:
         values, base = (np.array([run[which] for run in runs]) for which in (name, PCA_RIDGE))
-        mean, sd, less = values.mean(axis=0), values.std(axis=0, ddof=1), values - base
+        mean, sd, gain = values.mean(axis=0), values.std(axis=0, ddof=1), values - base
         rows.append(
             {
                 "world": world,
                 "method": name,
                 "accuracy": round(float(mean[0]), 4),
                 "accuracy_sd": round(float(sd[0]), 4),
-                "accuracy_less_pca": round(float(less[:, 0].mean()), 4),
-                "less_sd": round(float(less[:, 0].std(ddof=1)), 4),
+                "accuracy_less_pca": round(float(gain[:, 0].mean()), 4),
+                "less_sd": round(float(gain[:, 0].std(ddof=1)), 4),
                 "nll": round(float(mean[1]), 4),
                 "nll_sd": round(float(sd[1]), 4),
                 "seconds": round(float(mean[2]), 1),

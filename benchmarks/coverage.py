@@ -91,7 +91,7 @@ def _at(judged: Judged, rows: np.ndarray, patients: np.ndarray) -> Judged:
         observed=judged.observed[rows],
         patients=patients,
         folds=np.zeros(len(rows), dtype=np.int64),
-        predictions={name: said[rows] for name, said in judged.predictions.items()},
+        predictions={name: predictions[rows] for name, predictions in judged.predictions.items()},
         context=None if judged.context is None else judged.context.at(rows),
     )
 
@@ -116,8 +116,8 @@ def summary(rows: list[Row]) -> list[Row]:
     frame = pl.DataFrame(rows, infer_schema_length=None)
     keys = ["population", "patients", "kind"]
     covered = pl.col("coverage")
-    told = pl.col("metric").sort_by("coverage").first().alias("lowest_metric")
-    table = frame.group_by(keys).agg(covered.min().alias("lowest"), told, covered.mean().alias("mean"),
+    lowest_metric = pl.col("metric").sort_by("coverage").first().alias("lowest_metric")
+    table = frame.group_by(keys).agg(covered.min().alias("lowest"), lowest_metric, covered.mean().alias("mean"),
                                      covered.max().alias("highest"))  # fmt: skip
     return table.sort(keys).to_dicts()
 
@@ -220,8 +220,10 @@ def classes(k: int, rows: int) -> Population:
     frequency = np.array([0.65, 0.35] if k == 2 else [0.5, 0.35, 0.15])
     truth = rng.choice(k, size=len(patients), p=frequency)
     scores = _two(rng, patients, np.eye(k)[truth], rows)
-    said = {name: floor_log_prob(log_softmax(s + np.log(frequency))) for name, s in scores.items()}
-    judged = Judged(np.eye(k, dtype=bool)[truth], patients, np.zeros_like(patients), said)
+    predictions = {
+        name: floor_log_prob(log_softmax(s + np.log(frequency))) for name, s in scores.items()
+    }
+    judged = Judged(np.eye(k, dtype=bool)[truth], patients, np.zeros_like(patients), predictions)
     return Population(
         f"{k} classes, {rows} rows", Multiclass(tuple("abc"[:k])), {"all": judged}, PAIR
     )
@@ -235,8 +237,10 @@ def labels(rows: int) -> Population:
         truth = (rng.random(len(patients)) < frequency).astype(int)
         scores = _two(rng, patients, np.eye(2)[truth], rows)
         prior = np.log([1 - frequency, frequency])
-        said = {n: floor_log_prob(log_softmax(s + prior)) for n, s in scores.items()}
-        tasks[name] = Judged(np.eye(2, dtype=bool)[truth], patients, np.zeros_like(patients), said)
+        predictions = {n: floor_log_prob(log_softmax(s + prior)) for n, s in scores.items()}
+        tasks[name] = Judged(
+            np.eye(2, dtype=bool)[truth], patients, np.zeros_like(patients), predictions
+        )
     return Population(f"2 labels, {rows} rows", Multilabel(("braf", "kras")), tasks, PAIR)
 
 
@@ -247,7 +251,7 @@ def follow_up(rows: int) -> Population:
     task = region_survival(size, 2 * rows, 4, SEED + rows)
     patients = np.repeat(np.arange(size), rows)
     log_prob = task.experts.log_prob.reshape(size, 2, rows, -1)
-    said = {
+    predictions = {
         name: log_prob[:, m].reshape(size * rows, -1) for m, name in enumerate(("one", "other"))
     }
     time, event = task.time[patients], task.event[patients].astype(np.float64)
@@ -255,7 +259,9 @@ def follow_up(rows: int) -> Population:
     fitted = region_survival(400, 2, 4, SEED + 100)
     censoring = Censoring.fit(fitted.time, fitted.event.astype(np.float64))
     context = SurvivalTruth(time, event, edges, (censoring,))
-    judged = Judged(task.observed[patients], patients, np.zeros_like(patients), said, context)
+    judged = Judged(
+        task.observed[patients], patients, np.zeros_like(patients), predictions, context
+    )
     return Population(
         f"survival, {rows} rows", Survival(tuple(edges.tolist())), {"all": judged}, PAIR
     )
@@ -268,8 +274,10 @@ def expression(rows: int) -> Population:
     for name in ("cd3e", "erbb2"):
         truth = _noise(rng, patients, (1,), rows)
         means = _two(rng, patients, truth, rows)
-        said = {n: np.concatenate([m / 2, np.full_like(m, 0.6)], axis=1) for n, m in means.items()}
-        tasks[name] = Judged(truth, patients, np.zeros_like(patients), said)
+        predictions = {
+            n: np.concatenate([m / 2, np.full_like(m, 0.6)], axis=1) for n, m in means.items()
+        }
+        tasks[name] = Judged(truth, patients, np.zeros_like(patients), predictions)
     return Population(f"2 targets, {rows} rows", Regression(("cd3e", "erbb2")), tasks, PAIR)
 
 
@@ -293,11 +301,11 @@ def study(name: str) -> Population:
         "best_expert": BestExpert(),
     }
     known, observed = Experts.from_logits(logits[fit]), read.truth["all"].observed[fit]
-    said = {
+    predictions = {
         name: method.fit_experts(known, observed, fit).combine(experts)
         for name, method in methods.items()
     }
-    tasks = judged_rows(read, "all", [(fit, test)], [said], "sample")
+    tasks = judged_rows(read, "all", [(fit, test)], [predictions], "sample")
     contrasts = (("best_expert", "uniform_product"), ("mean_probability", "uniform_product"))
     return Population(name, read.endpoint, tasks, contrasts)
 

@@ -94,7 +94,7 @@ def rows(grid: GridRun) -> list[Row]:
         )
         top = singles.sort("value")["model"][-1]
         fusion = row["kind"] == "fusion" and row["model"] != BASE
-        less = paired(row["model"], BASE, pairs) if fusion else None
+        gain = paired(row["model"], BASE, pairs) if fusion else None
         less_top = paired(row["model"], top, pairs) if fusion else None
         found.append(
             {
@@ -105,8 +105,8 @@ def rows(grid: GridRun) -> list[Row]:
                 "interval": interval(row),
                 "foreground": of_class["value"][0],
                 "pq": value_of("pq", row, tables.leaderboard),
-                "less_best": None if less is None else less["difference"],
-                "less_interval": None if less is None else interval(less),
+                "less_best": None if gain is None else gain["difference"],
+                "less_interval": None if gain is None else interval(gain),
                 "less_top": None if less_top is None else less_top["difference"],
                 "less_top_interval": None if less_top is None else interval(less_top),
                 "matched": row["matched_modules"],

@@ -32,11 +32,11 @@ import re, sys
 from pathlib import Path
 from pathfuse.cli import main
 status = main(sys.argv[1:])
-said = Path("/proc/self/status").read_text()
-sys.stderr.write(" " + re.search(r"VmHWM:\\s+(\\d+)", said)[1])
+memory = Path("/proc/self/status").read_text()
+sys.stderr.write(" " + re.search(r"VmHWM:\\s+(\\d+)", memory)[1])
 sys.exit(status)
 """
-"""Of this program alone: what ``getrusage`` says starts with the memory of the process that called
+"""Of this program alone: what ``getrusage`` reports starts with the memory of the process that called
 it."""
 
 

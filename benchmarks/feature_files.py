@@ -13,7 +13,7 @@ from pathfuse.experts.outputs import Targets
 from pathfuse.features.folder import FeatureFolder, open_folder
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
-"""Public data beside the repository; not part of it."""
+"""Public data next to the repository; not part of it."""
 
 
 @dataclass(frozen=True)

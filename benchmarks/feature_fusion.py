@@ -90,7 +90,7 @@ class Fused:
 def fused(
     samples: pl.DataFrame, predictions: Mapping[str, Path], method: str = "auto", seed: int = 0
 ) -> Fused:
-    """Fuses predictions, without judging them."""
+    """Fuses predictions, without evaluating them."""
     result = pathfuse.fuse(
         pathfuse.read_study(samples, dict(predictions)), method, seed, n_resamples=0
     )

@@ -1,4 +1,4 @@
-"""Fit time of ``logitprod`` with its whole rho search beside the published schedule, on the same
+"""Fit time of ``logitprod`` with its whole rho search next to the published schedule, on the same
 rows."""
 
 import time
@@ -30,7 +30,7 @@ def fit_time() -> list[dict[str, object]]:
         product, epochs = adam_fit(
             experts.rows(fit), observed[fit], experts.rows(validation), observed[validation]
         )
-        rival = time.perf_counter() - start
+        published_seconds = time.perf_counter() - start
     judged = experts.rows(test)
     weights = product_weights(product, gate_features(judged)[0], judged.present)
     return [
@@ -41,12 +41,12 @@ def fit_time() -> list[dict[str, object]]:
         },
         {
             "method": f"published schedule, Adam in numpy, {epochs} epochs",
-            "seconds": rival,
+            "seconds": published_seconds,
             "test_nll": float(set_nll(weighted_product(judged, weights), observed[test]).mean()),
         },
         {
             "method": "ratio published : logitprod",
-            "seconds": rival / float(np.median(seconds)),
+            "seconds": published_seconds / float(np.median(seconds)),
             "test_nll": None,
         },
     ]

@@ -1,4 +1,4 @@
-"""Expression of 50 genes from H&E spots of her2st: fusion of features and of predictions, beside
+"""Expression of 50 genes from H&E spots of her2st: fusion of features and of predictions, next to
 linear models.
 
 Data: ``her2st_data``. Three protocols: leave one patient out (B: one section with few counts, C:
@@ -48,7 +48,7 @@ FUSED = "fusion of predictions"
 
 
 @dataclass
-class Said:
+class HeldOutPredictions:
     """What every method says of all spots, each by a model that did not see the spot."""
 
     mean: dict[str, np.ndarray] = field(default_factory=dict)
@@ -79,38 +79,42 @@ def her2st() -> list[Row]:
     }
     return [
         row
-        for protocol, said in protocols.items()
-        for row in _judge(protocol, said, spots, sections)
+        for protocol, held_out in protocols.items()
+        for row in _score(protocol, held_out, spots, sections)
     ]
 
 
-def _sections_out(spots: Spots, inside: np.ndarray) -> Said:
+def _sections_out(spots: Spots, inside: np.ndarray) -> HeldOutPredictions:
     """A fold for each section of some spots."""
-    said = Said()
+    held_out = HeldOutPredictions()
     fold = pl.Series("fold", np.searchsorted(SECTIONS, spots.section[inside]))
     samples = spots.samples(inside).with_columns(fold)
-    _study(spots, samples, samples, "site", said)
-    return said
+    _study(spots, samples, samples, "site", held_out)
+    return held_out
 
 
-def _patients_out(spots: Spots) -> Said:
+def _patients_out(spots: Spots) -> HeldOutPredictions:
     """Two studies: a fusion inside two folds would be fitted on what models say that were trained
     on its test rows."""
-    said = Said()
+    held_out = HeldOutPredictions()
     for patient, group in (("B", "site"), ("C", "patient")):
         test = (spots.table["patient"] == patient).to_numpy()
         crossed, alone = (
             spots.samples().with_columns(pl.Series("split", np.where(test, "test", role)))
             for role in ("fit", "train")
         )
-        _study(spots, crossed, alone, group, said)
-    return said
+        _study(spots, crossed, alone, group, held_out)
+    return held_out
 
 
 def _study(
-    spots: Spots, crossed: pl.DataFrame, alone: pl.DataFrame, group: str, said: Said
+    spots: Spots,
+    crossed: pl.DataFrame,
+    alone: pl.DataFrame,
+    group: str,
+    held_out: HeldOutPredictions,
 ) -> None:
-    """Trains everything and keeps what is said of the test rows.
+    """Trains everything and keeps the predictions of the test rows.
 
     Args:
         spots: The spots.
@@ -119,7 +123,7 @@ def _study(
         alone: Samples table for the others, which need one model.
         group: What the folds of ``crossed`` keep whole, ``patient`` (the block) or ``site`` (the
             section).
-        said: Takes what is said.
+        held_out: Takes the predictions.
     """
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
@@ -133,12 +137,12 @@ def _study(
             )
             predictions[name] = one.predictions
             costs.append(one.cost)
-            said.add(name, spots, _judged(alone, pl.read_parquet(one.predictions)), one.cost)
+            held_out.add(name, spots, _judged(alone, pl.read_parquet(one.predictions)), one.cost)
         for name, recipe in feature_fusions(group=group).items():
             one = trained(name, spots.features, place / "alone.csv", place, recipe, JOBS)
-            said.add(name, spots, _judged(alone, pl.read_parquet(one.predictions)), one.cost)
+            held_out.add(name, spots, _judged(alone, pl.read_parquet(one.predictions)), one.cost)
         whole = fused(crossed.drop("site"), predictions, seed=SEED)
-        said.add(FUSED, spots, _judged(alone, whole.table), total([*costs, whole.cost]))
+        held_out.add(FUSED, spots, _judged(alone, whole.table), total([*costs, whole.cost]))
 
 
 def _judged(samples: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
@@ -147,28 +151,31 @@ def _judged(samples: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
     return table.filter(pl.col("sample_id").is_in(test["sample_id"].to_list()))
 
 
-def _judge(protocol: str, said: Said, spots: Spots, sections: Sections) -> list[Row]:
+def _score(
+    protocol: str, held_out: HeldOutPredictions, spots: Spots, sections: Sections
+) -> list[Row]:
     inside = [
         k
         for k, rows in enumerate(sections.rows)
-        if not np.isnan(next(iter(said.mean.values()))[rows]).any()
+        if not np.isnan(next(iter(held_out.mean.values()))[rows]).any()
     ]
     judged = Sections(
         tuple(sections.rows[k] for k in inside), tuple(sections.draws[k] for k in inside)
     )
     scores = {
-        name: spatial_pearson(mean, spots.expression, judged) for name, mean in said.mean.items()
+        name: spatial_pearson(mean, spots.expression, judged)
+        for name, mean in held_out.mean.items()
     }
     best = max(ENCODERS, key=lambda name: scores[name].mean[0])
     middle = np.mean([scores[name].by_section for name in ENCODERS], axis=0)
     scores = {
         **{name: scores.pop(name) for name in ENCODERS},
-        f"best single ({best})": spatial_pearson(said.mean[best], spots.expression, judged),
+        f"best single ({best})": spatial_pearson(held_out.mean[best], spots.expression, judged),
         "mean single": Score(middle, 0),
         **scores,
     }
     names = tuple(str(spots.section[rows[0]]) for rows in judged.rows)
-    return [_row(protocol, name, scores, said.seconds, names, spots) for name in scores]
+    return [_row(protocol, name, scores, held_out.seconds, names, spots) for name in scores]
 
 
 def _row(
@@ -176,15 +183,15 @@ def _row(
     spots: Spots,
 ) -> Row:  # fmt: skip
     score = scores[name]
-    less = score.mean - scores[PCA_RIDGE].mean
+    gain = score.mean - scores[PCA_RIDGE].mean
     by_section = dict(zip(inside, score.by_section[:, 0].round(3).tolist(), strict=True))
     return {
         "protocol": protocol,
         "method": name,
         "pearson": round(float(score.mean[0]), 4),
         "interval": _interval(score.mean),
-        "less_pca": round(float(less[0]), 4),
-        "less_pca_interval": _interval(less) if name != PCA_RIDGE else None,
+        "less_pca": round(float(gain[0]), 4),
+        "less_pca_interval": _interval(gain) if name != PCA_RIDGE else None,
         **{section: by_section.get(section) for section in SECTIONS},
         "missing": score.missing,
         "seconds": round(seconds[name], 1) if name in seconds else None,

@@ -6,7 +6,7 @@ See docs/design/statistics.md, section 5.
 Two experts' scores are binormal, so that their true AUROCs are analytic: Phi(shift / sqrt 2).
 Labels belong to patients and are drawn anew in every repetition. Target: 95 % intervals cover in 93
 to 97 % of 500 repetitions, tests at 5 % reject in 3 to 7 % of 1,000 repetitions of the null. Every
-figure stands beside that of a customary rival. One seed for all, ``SEED``; smaller runs: ``python
+figure stands next to that of a customary one. One seed for all, ``SEED``; smaller runs: ``python
 -m benchmarks.intervals 50 100 200`` (repetitions of each table, resamples).
 """
 

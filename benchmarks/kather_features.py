@@ -39,7 +39,7 @@ def kather_features() -> list[Row]:
 
 @on_one_core
 def fusion_cost() -> list[Row]:
-    """What fusion of features costs beside fusion of predictions, in the run of
+    """What fusion of features costs next to fusion of predictions, in the run of
     ``kather_features``."""
     if not FILE.is_file():
         return [{"what": f"not run: {FILE} is absent"}]
@@ -51,11 +51,11 @@ def fusion_cost() -> list[Row]:
         f"singles out of fold ({found.models[FUSED]} models) and fusion of predictions": whole,
     }
     rows: list[Row] = [{"what": what, **figures(cost)} for what, cost in parts.items()]
-    for what, beside in (
+    for what, other in (
         ("fusion of predictions, singles given", given),
         ("singles and their fusion", whole),
     ):
-        times = ratios(own, beside)
+        times = ratios(own, other)
         rows.append(
             {
                 "what": f"ratio {SELF_ATTENTION} : {what}",

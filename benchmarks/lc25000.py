@@ -116,7 +116,7 @@ def _study(
 
 
 def _goal(head: str, rows: list[Row], experts: tuple[str, ...]) -> list[Row]:
-    """Fused less best expert; the best is chosen on the test rows, which favours it."""
+    """Fused minus best expert; the best is chosen on the test rows, which favours it."""
     value = {
         metric: {row["method"]: float(str(row[metric])) for row in rows}
         for metric in ("accuracy", "nll")
@@ -125,5 +125,5 @@ def _goal(head: str, rows: list[Row], experts: tuple[str, ...]) -> list[Row]:
         "accuracy": max(value["accuracy"][e] for e in experts),
         "nll": min(value["nll"][e] for e in experts),
     }
-    less = {metric: value[metric]["fused"] - best[metric] for metric in best}
-    return [{"head": head, "method": "fused less best expert", **less}]
+    gain = {metric: value[metric]["fused"] - best[metric] for metric in best}
+    return [{"head": head, "method": "fused less best expert", **gain}]

@@ -1,4 +1,4 @@
-"""Gated attention on the classic multiple-instance sets, beside the figures that its authors
+"""Gated attention on the classic multiple-instance sets, next to the figures that its authors
 report.
 
 Stratified 5-fold cross-validation over bags, repeated with other folds and weights; every method

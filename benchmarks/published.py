@@ -1,10 +1,10 @@
-"""The published recipe beside ours, on the same simulated rows: score and time.
+"""The published recipe next to ours, on the same simulated rows: score and time.
 
 See docs/design/logitprod.md, section 4.
 
 Every method is fitted on the same fit rows and judged on the same test rows. "overfitted" means
 that the experts were trained on the fit rows, so that there they look better than they are;
-pathfuse refuses such rows unless told otherwise, the released code fits its gate on them. One
+pathfuse refuses such rows unless asked not to, the released code fits its gate on them. One
 thread. Scores: test NLL (for survival the censored one), and macro AUROC or Harrell's C.
 """
 
@@ -24,7 +24,7 @@ from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.categorical.auto import Auto
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.logitprod import LogitProd
-from pathfuse.fusion.categorical.published import need_torch, risk_of
+from pathfuse.fusion.categorical.published_objective import need_torch, risk_of
 from pathfuse.fusion.categorical.uniform_product import UniformProduct
 from pathfuse.fusion.fitted import fit_methods
 from pathfuse.fusion.methods import new_methods

@@ -59,11 +59,11 @@ class Score:
         return np.asarray(np.nanmean(self.by_section, axis=0))
 
 
-def spatial_pearson(said: Expression, truth: Expression, sections: Sections) -> Score:
+def spatial_pearson(predicted: Expression, truth: Expression, sections: Sections) -> Score:
     """Scores predictions in every section and resample."""
     values, missing = [], 0
     for rows, draws in zip(sections.rows, sections.draws, strict=True):
-        each = weighted_pearson(said[rows], truth[rows], draws)
+        each = weighted_pearson(predicted[rows], truth[rows], draws)
         missing += int(np.isnan(each[0]).sum())
         values.append(np.nanmean(each, axis=1))
     return Score(np.stack(values), missing)

@@ -1,4 +1,4 @@
-"""Packed batches beside the field's habit, a loop over single bags, on the same bags.
+"""Packed batches against the field's habit, a loop over single bags, on the same bags.
 
 Both train the same gated attention from the same weights, in the same order of bags, without
 dropout, with Adam at a constant rate. The loop feeds one bag at a time to a plain softmax, as

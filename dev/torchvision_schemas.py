@@ -1,4 +1,4 @@
-"""Development only: lets a torchvision built for CUDA be imported beside a torch built for the CPU.
+"""Development only: lets a torchvision built for CUDA be imported with a torch built for the CPU.
 
 Such a torchvision stops at its import, because two compiled operators are absent. Run once by
 ``make env``; where torchvision imports as it is, nothing is done. Users have a matching torchvision

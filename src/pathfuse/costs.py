@@ -53,7 +53,7 @@ class Cost:
     """Largest resident memory of the process while it worked, in 10^6 bytes: Python, libraries and
     data included, worker processes not."""
     added_memory_mb: float | None = None
-    """That peak less what was resident when the work began. None where the system does not say; the
+    """That peak minus what was resident when the work began. None where the system does not say; the
     peak is then that of the process since its start."""
     parameters: int | None = None
     """Numbers learned from data, of the models that serve."""
@@ -116,8 +116,8 @@ def ratios(cost: Cost, other: Cost) -> dict[str, float | None]:
     """
     pairs = ((name, value, other.as_dict()[name]) for name, value in cost.as_dict().items())
     return {
-        name: value / beside if value is not None and beside else None
-        for name, value, beside in pairs
+        name: value / divisor if value is not None and divisor else None
+        for name, value, divisor in pairs
     }
 
 

@@ -1,10 +1,13 @@
-"""How long work says how far it is."""
+"""How long work reports how far it has come."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
 Progress: TypeAlias = Callable[[str, float], None]
 """Called with what is being done and the share of the work that is done, from 0 to 1."""
+
+OnShare: TypeAlias = Callable[[float], None]
+"""Called with the share of the work that is done, from 0 to 1."""
 
 OnEpoch: TypeAlias = Callable[[dict[str, Any]], None]
 """Called after every epoch of a training with its line of the history (``epoch``, ``train_loss``,
@@ -13,6 +16,10 @@ OnEpoch: TypeAlias = Callable[[dict[str, Any]], None]
 
 def silent(message: str, share: float) -> None:
     """Shows nothing."""
+
+
+def unreported(share: float) -> None:
+    """Reports no progress."""
 
 
 def within(progress: Progress, low: float, high: float, before: str = "") -> Progress:
@@ -25,7 +32,7 @@ def within(progress: Progress, low: float, high: float, before: str = "") -> Pro
         before: What each message begins with.
 
     Examples:
-        >>> within(lambda message, share: print(f"{message}: {share:.2f}"), 0.5, 0.75, "fuse: ")("judging", 0.2)
-        fuse: judging: 0.55
+        >>> within(lambda message, share: print(f"{message}: {share:.2f}"), 0.5, 0.75, "fuse: ")("evaluating", 0.2)
+        fuse: evaluating: 0.55
     """
     return lambda message, share: progress(before + message, low + (high - low) * share)

@@ -1,5 +1,7 @@
 """One suite against every fusion of both families. A new method is covered by being registered."""
 
+import re
+from inspect import cleandoc
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +16,7 @@ from pathfuse.fusion.auto import Council
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.family import CATEGORICAL
 from pathfuse.fusion.choose import Choice
-from pathfuse.fusion.family import Prediction
+from pathfuse.fusion.expert_table import Prediction
 from pathfuse.fusion.gaussian.experts import GaussianExperts, as_moments
 from pathfuse.fusion.gaussian.family import GAUSSIAN
 from pathfuse.fusion.inner_cv import inner_folds, strata_of
@@ -133,6 +135,20 @@ def test_it_says_what_it_is(kind):
     assert len({work.key for work in kind.references}) == len(kind.references)
     for work in kind.references:
         assert work.fields["year"] in work.text
+
+
+@every
+def test_its_docstring_has_a_formula_its_sources_and_an_example(kind):
+    """The formula is a block indented by four spaces; each work is named by an author and its year."""
+    text = cleandoc(kind.__doc__)
+    before_sections = re.split(r"^(?:Args|Attributes|References|Examples):$", text, flags=re.M)[0]
+    formula = [line for line in before_sections.splitlines() if line.startswith("    ")]
+    assert any("=" in line or "∝" in line for line in formula)
+    for work in kind.references:
+        first_author = work.fields["author"].split(",")[0]
+        assert first_author in text
+        assert work.fields["year"] in text
+    assert ">>>" in text
 
 
 def test_names_are_unique_in_a_family_and_each_family_has_its_council():

@@ -11,21 +11,24 @@ from sklearn.base import clone
 from pathfuse.distributions.discrete_time import event_distribution
 from pathfuse.distributions.likelihood import floor_log_prob, log_softmax, set_nll
 from pathfuse.errors import InputError
-from pathfuse.fusion.categorical import published
+from pathfuse.fusion.categorical import published, published_recipe
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.logitprod import LogitProd, error_correlation
-from pathfuse.fusion.categorical.published import (
-    QUIRKS,
-    RECIPES,
+from pathfuse.fusion.categorical.published import train, validation_part
+from pathfuse.fusion.categorical.published_objective import (
     Gates,
     Objective,
-    Part,
+    TrainingRows,
     bin_concordance,
-    learning_rate,
     loss_correlation,
     loss_shares,
-    train,
-    validation_part,
+    published_features,
+)
+from pathfuse.fusion.categorical.published_recipe import (
+    QUIRKS,
+    RECIPES,
+    PublishedRecipe,
+    learning_rate,
 )
 from pathfuse.fusion.store import dump, restore
 
@@ -69,7 +72,7 @@ def objective_of(experts, observed, recipe, quirks=()):
         [set_nll(experts.log_prob[:, m], observed) for m in range(experts.shape[1])], axis=1
     )
     correlation = torch.from_numpy(loss_correlation(loss, experts.present))
-    part = Part.of(experts, observed, RECIPES[recipe])
+    part = TrainingRows.of(experts, observed, RECIPES[recipe])
     return Objective(RECIPES[recipe], frozenset(quirks), correlation), part
 
 
@@ -121,7 +124,7 @@ def test_a_gate_of_zeros_weighs_equally(k):
 
 def test_two_classes_have_all_3m_plus_2_features_while_training():
     experts, _, _ = experts_of(k=2)
-    features = published.published_features(experts)
+    features = published_features(experts)
     assert features.shape == (80, 3 * 3 + 2)
     prob = np.exp(experts.log_prob)
     np.testing.assert_allclose(features[:, 3:6], np.abs(prob[:, :, 0] - prob[:, :, 1]), atol=1e-12)
@@ -130,7 +133,10 @@ def test_two_classes_have_all_3m_plus_2_features_while_training():
 @pytest.mark.parametrize(("k", "missing"), [(2, 0.0), (2, 0.3), (3, 0.3)])
 def test_stored_gates_weigh_as_trained_ones(k, missing):
     experts, observed, _ = experts_of(k=k, missing=missing)
-    part, gates = Part.of(experts, observed, RECIPES["classification"]), random_gates(1, 3, 11)
+    part, gates = (
+        TrainingRows.of(experts, observed, RECIPES["classification"]),
+        random_gates(1, 3, 11),
+    )
     params = published.as_params(*gates.state(), k)
     expected = gates.weights(part)[:, 0].detach().numpy()
     np.testing.assert_allclose(LogitProd().share(experts, params), expected, atol=1e-12)
@@ -252,7 +258,7 @@ def test_quirk_last_epoch_returns_the_last_where_the_default_returns_the_best(mo
     """Labels of the validation rows are turned round, so that training makes them worse from the
     first epoch on."""
     monkeypatch.setitem(
-        published.RECIPES, "classification", published.PublishedRecipe(rate=1e-2, patience=4)
+        published_recipe.RECIPES, "classification", PublishedRecipe(rate=1e-2, patience=4)
     )
     experts, observed, _ = experts_of(n=100)
     held_out = validation_part(observed, 0)[1]
@@ -290,7 +296,10 @@ def test_quirk_dropped_rows_trains_nothing_below_16_rows():
 
 def test_quirk_dropped_rows_forgets_up_to_15_rows_of_each_part():
     experts, observed, _ = experts_of(n=100)
-    part, rng = Part.of(experts, observed, RECIPES["classification"]), np.random.default_rng(0)
+    part, rng = (
+        TrainingRows.of(experts, observed, RECIPES["classification"]),
+        np.random.default_rng(0),
+    )
     assert [len(b) for b in published.batches(part, rng, drop=False)] == [16] * 6 + [4]
     assert [len(b) for b in published.batches(part, rng, drop=True)] == [16] * 6
 
@@ -321,7 +330,7 @@ def test_unknown_options_are_refused(options, message):
 
 
 def test_every_quirk_is_explained():
-    text = Path(published.__file__).read_text()
+    text = Path(published_recipe.__file__).read_text()
     assert all(f"``{quirk}`` (defect" in text for quirk in QUIRKS)
 
 

@@ -2,7 +2,7 @@
 allows.
 
 Everything here works row by row with reductions of fixed length, so that a sample's value does not
-depend on the samples beside it, down to the last bit.
+depend on the other samples, down to the last bit.
 """
 
 import numpy as np

@@ -22,12 +22,12 @@ LabelMap = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Options:
-    """What an endpoint needs beside its target columns."""
+    """What an endpoint needs with its target columns."""
 
     time_edges: tuple[float, ...] | None = None
     """Survival: bin edges, increasing; the last may be infinite."""
     censoring: str = "later"
-    """Survival: what a case censored inside a bin says of that bin, ``later`` (nothing) or
+    """Survival: what a case censored inside a bin counts as in that bin, ``later`` (nothing) or
     ``half``."""
 
 
@@ -202,7 +202,7 @@ def spread_groups(
     See docs/design/fusion.md, section 6.4.
 
     Each group's probability is spread over its outcomes in proportion to their frequencies on the
-    fit rows: a proper distribution that says nothing new inside a group. Outcomes that the expert
+    fit rows: a proper distribution that adds nothing inside a group. Outcomes that the expert
     does not know keep their frequency, and the others share the rest.
 
     Args:

@@ -151,10 +151,10 @@ class Multiclass(OfClasses):
         own = sorted(names)
         if label_map is None:
             label_map = {name: name for name in self.classes if name in set(own)}
-            stranger = next((name for name in own if name not in self.classes), None)
-            if stranger is not None:
+            unknown = next((name for name in own if name not in self.classes), None)
+            if unknown is not None:
                 raise InputError(
-                    f"{columns.source}, column '{prefix}{stranger}': no sample has the label '{stranger}'; "
+                    f"{columns.source}, column '{prefix}{unknown}': no sample has the label '{unknown}'; "
                     f"the labels are {', '.join(self.classes)}"
                 )
         for label, expert_label in label_map.items():

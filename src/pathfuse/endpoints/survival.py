@@ -24,7 +24,7 @@ from pathfuse.evaluation.slope import of_hazards
 from pathfuse.types import LogProbs, Observed
 
 CENSORING = ("later", "half")
-"""What a case censored inside a bin says of that bin: nothing (it outlived the bin), or half of it."""
+"""What a case censored inside a bin counts as in that bin: nothing (it outlived it), or half."""
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,18 @@ class CorrectedT:
 def corrected_t(differences: Float[np.ndarray, " fold"], test_to_train: float) -> CorrectedT:
     """Tests a mean difference over the folds of a cross-validation, two-sided.
 
+        t = d̄ / √((1 / k + r) s²),        k - 1 degrees of freedom
+
+    ``d̄`` and ``s²`` are mean and variance of the differences in the k folds, (fold,); r is
+    ``test_to_train``.
+
     Args:
         differences: Float, (fold,), of a metric inside each fold; NaN where a fold does not define
             it.
         test_to_train: Patients judged per patient fitted on, about 1 / (k - 1).
+
+    References:
+        Nadeau and Bengio (2003).
 
     Examples:
         >>> found = corrected_t(np.array([0.01, 0.03, 0.02, 0.04, 0.00]), test_to_train=1 / 4)

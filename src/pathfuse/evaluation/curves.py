@@ -88,7 +88,7 @@ def mean_roc(
 
 
 def thinned(curve: Roc) -> Roc:
-    """The curve with at most as many points as an eye can tell apart."""
+    """The curve with at most as many points as an eye can distinguish."""
     if len(curve.false_positive) <= len(GRID):
         return curve
     return Roc(np.append(0.0, GRID), np.append(0.0, curve.at(GRID)))
@@ -146,11 +146,25 @@ def log_rank(
 ) -> LogRank | None:
     """Log-rank test, stratified by fold; None if there are no two groups or no event.
 
+        χ² = dᵀ V⁺ d,        k - 1 degrees of freedom
+
+    ``d``, (group,), are the observed minus the expected deaths of the k groups, summed over strata,
+    and ``V``, (group, group), is their hypergeometric covariance; V⁺ is its pseudo-inverse.
+
     Args:
         time: Float, (sample,), follow-up.
         event: Float, (sample,), 1 = observed, 0 = censored.
         group: Which group each sample belongs to.
         strata: Samples are compared within these only.
+
+    References:
+        Mantel (1966); Peto and Peto (1972).
+
+    Examples:
+        >>> time, group = np.array([1.0, 2.0, 3.0, 4.0]), np.array([0, 0, 1, 1])
+        >>> found = log_rank(time, np.ones(4), group, strata=np.zeros(4, dtype=int))
+        >>> round(found.statistic, 3), found.degrees, round(found.p_value, 3)
+        (2.882, 1, 0.09)
     """
     names, member = np.unique(group, return_inverse=True)
     k = len(names)
@@ -169,7 +183,7 @@ def log_rank(
 def _excess_deaths(
     time: PerSample, event: PerSample, member: Float[np.ndarray, "sample group"]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Observed less expected deaths of each group, and their covariance."""
+    """Observed minus expected deaths of each group, and their covariance."""
     times, index = np.unique(time, return_inverse=True)
     deaths = np.stack([np.bincount(index, weights=own * event) for own in member.T], axis=1)
     leaving = np.stack([np.bincount(index, weights=own) for own in member.T], axis=1)
@@ -187,16 +201,22 @@ def _excess_deaths(
 
 
 def divergence(log_prob: Float[np.ndarray, "sample expert outcome"]) -> PerSample:
-    """Jensen-Shannon divergence of the experts, in nats: the mean Kullback-Leibler divergence to
-    their average.
+    """Jensen-Shannon divergence of the experts, in nats.
 
-    0 where the experts agree, at most log M. NaN where fewer than two experts scored the sample.
+        JS = (1 / M) Σ_m Σ_c p_m(c) log(p_m(c) / p̄(c)),        p̄ = (1 / M) Σ_m p_m
+
+    ``p_m(c)`` is expert m's probability of outcome c. 0 where the experts agree, at most log M. NaN
+    where fewer than two experts scored the sample.
 
     Args:
         log_prob: Normalised over outcomes; NaN where an expert is absent.
 
     References:
         Lin (1991), Divergence measures based on the Shannon entropy.
+
+    Examples:
+        >>> divergence(np.log([[[0.9, 0.1], [0.9, 0.1]], [[0.9, 0.1], [0.1, 0.9]]])).round(3)
+        array([0.   , 0.368])
     """
     present = ~np.isnan(log_prob[:, :, 0])
     count = present.sum(axis=1)
@@ -221,7 +241,7 @@ def spread(mean: Float[np.ndarray, "sample expert"]) -> PerSample:
 
 
 @dataclass(frozen=True)
-class Bins:
+class BinnedMeans:
     """Means of two measures over rows that are alike in the first."""
 
     x: Float[np.ndarray, " bin"]
@@ -229,12 +249,12 @@ class Bins:
     n: Int[np.ndarray, " bin"]
 
 
-def binned(x: PerSample, y: PerSample) -> Bins:
+def binned(x: PerSample, y: PerSample) -> BinnedMeans:
     """Mean of ``y`` in bins of equal size by ``x``; rows where either is NaN are left out."""
     known = ~(np.isnan(x) | np.isnan(y))
     x, y = x[known], y[known]
     groups = grouped(x, N_BINS) if len(x) else []
-    return Bins(
+    return BinnedMeans(
         np.array([x[rows].mean() for rows in groups]),
         np.array([y[rows].mean() for rows in groups]),
         np.array([len(rows) for rows in groups], dtype=np.int64),

@@ -29,17 +29,26 @@ class DeLong:
 
     @property
     def difference(self) -> float:
-        """First less second."""
+        """First minus second."""
         return self.auroc[0] - self.auroc[1]
 
 
 def delong(one: PerSample, other: PerSample, positive: Bool[np.ndarray, " sample"]) -> DeLong:
     """Compares the AUROCs of two scores, two-sided.
 
+        z = (A₁ - A₂) / √(V₁₁ + V₂₂ - 2 V₁₂)        V = S⁺ / n⁺ + S⁻ / n⁻
+
+    ``A`` are the AUROCs, (two,). ``S⁺`` is the covariance over the n⁺ positive rows of the share of
+    negative rows below each, (two, two), and ``S⁻`` that over the n⁻ negative rows of the share of
+    positive rows above; ties count one half.
+
     Args:
         one: Float, (sample,), higher = more likely positive.
-        other: Float, (sample,), the rival's.
+        other: Float, (sample,), the same of the other predictor.
         positive: Bool, (sample,); both outcomes must occur.
+
+    References:
+        DeLong, DeLong and Clarke-Pearson (1988); Sun and Xu (2014).
 
     Examples:
         >>> positive = np.array([False, False, False, True, True, True])

@@ -172,7 +172,7 @@ class Estimate:
         return two_sided_p(self.resampled)
 
     def uses_t(self, kind: str) -> bool:
-        """Whether a difference is judged by its standard error and a t distribution."""
+        """Whether a difference is tested by its standard error and a t distribution."""
         return kind == "auto" and self.paired and len(self.left_out) > 0
 
     def distribution(self, kind: str) -> Float[np.ndarray, " resample"]:

@@ -1,4 +1,4 @@
-"""Judging: every method on the same rows, with intervals and paired differences by patient.
+"""Every method on the same judged rows, with intervals and paired differences by patient.
 
 With folds, a metric is computed inside each fold and averaged with the folds' patient counts as
 weights; predictions of different folds are never pooled into one AUROC
@@ -73,7 +73,7 @@ def evaluate_tasks(
     contrasts: Sequence[tuple[str, str]],
     rules: Rules = DEFAULT,
 ) -> Verdict:
-    """Judges several tasks on the same resamples of patients.
+    """Evaluates several tasks on the same resamples of patients.
 
     ``all`` is the macro average over labels or targets.
     """
@@ -87,62 +87,100 @@ def evaluate_tasks(
         parts = leave_out(
             n_patients, rules.seed, None if rules.interval == "bca" else MOST_LEFT_OUT
         )
+    verdict = _opened(tasks, n_patients, rules)
+    averages, same = Averages(), dict[str, dict[str, str]]()
+    for output, judged in tasks.items():
+        resamples = Resamples(drawn.counts, judged.patients, parts)
+        everything, pairs = _evaluate_one(
+            verdict, endpoint, (output, judged), contrasts, rules, resamples, enough=enough
+        )
+        if several:
+            averages.add(everything, pairs)
+            same[output] = same_predictions(judged)
+    if several:
+        counts = (max(len(j.patients) for j in tasks.values()), n_patients)
+        _evaluate_averages(verdict, endpoint, averages, counts, rules, same)
+    if enough and rules.n_resamples:
+        verdict.notes.extend(about_unsure(endpoint))
+    return verdict
+
+
+def _opened(tasks: Mapping[str, Judged], n_patients: int, rules: Rules) -> Verdict:
+    """An empty verdict that states which intervals there will be, or why there are none."""
     verdict = Verdict([], [], [], [])
-    if not enough:
+    if n_patients < MIN_PATIENTS:
         verdict.notes.append(
             f"{n_patients} {rules.drawn}s, fewer than {MIN_PATIENTS}: no intervals"
         )
-    elif 0 < rules.n_resamples < MIN_RESAMPLES:
+        return verdict
+    if 0 < rules.n_resamples < MIN_RESAMPLES:
         verdict.notes.append(
             f"{rules.n_resamples} resamples, fewer than {MIN_RESAMPLES}: no intervals"
         )
     elif rules.n_resamples:
         verdict.intervals.update(described(rules.interval, rules.drawn))
-    if enough and any(len(np.unique(judged.folds)) > 1 for judged in tasks.values()):
+    if any(len(np.unique(judged.folds)) > 1 for judged in tasks.values()):
         verdict.notes.append(ABOUT_FOLDS)
-    averages, same = Averages(), dict[str, dict[str, str]]()
-    for output, judged in tasks.items():
-        resamples = Resamples(drawn.counts, judged.patients, parts)
-        everything = _estimates(endpoint, judged, resamples)
-        pairs: Pairs = {c: _paired(endpoint, judged, c, everything, resamples) for c in contrasts}
-        heavy = about_weights(judged, rules.drawn) if enough and rules.n_resamples else None
-        if heavy is not None:
-            verdict.notes.append(f"{output}: {heavy}")
-            pairs = _pairs_without_intervals(pairs, frozenset({UNOS_C.name}))
-        if several:
-            averages.add(everything, pairs)
-        lacking = endpoint.too_few(judged, rules.drawn)
-        if lacking is not None and enough:
-            verdict.notes.append(f"{output}: {lacking}")
-            everything, pairs = _without_intervals(everything), _pairs_without_intervals(pairs)
-        verdict.notes.extend(about_auroc(output, endpoint, judged))
-        _evaluate_methods(verdict, output, judged, everything, rules)
-        same[output] = same_predictions(judged)
-        further: list[Test] = []
-        if enough and lacking is None:
-            competing = [contrast for contrast in contrasts if NULL_MODEL not in contrast]
-            further = [*delong_tests(endpoint, output, judged, competing),
-                       *fold_tests(endpoint, output, judged, competing)]  # fmt: skip
-        _evaluate_contrasts(verdict, endpoint, output, pairs, rules, same[output], further)
-        _say_apart(verdict, output, judged, pairs)
-        verdict.tests.extend(further)
-    if several:
-        n = max(len(j.patients) for j in tasks.values())
-        verdict.metrics.extend(
-            row
-            for name, values in averages.methods().items()
-            for row in _metrics(name, "all", values, (n, n_patients), rules)
-        )
-        _count_undefined(verdict, averages.methods())
-        everywhere = {
-            name: tuple(one.get(name) for one in same.values())
-            for one in same.values()
-            for name in one
-        }
-        _evaluate_contrasts(verdict, endpoint, "all", averages.pairs(), rules, everywhere)
-    if enough and rules.n_resamples:
-        verdict.notes.extend(about_unsure(endpoint))
     return verdict
+
+
+def _evaluate_one(
+    verdict: Verdict,
+    endpoint: EndpointLike,
+    task: tuple[str, Judged],
+    contrasts: Sequence[tuple[str, str]],
+    rules: Rules,
+    resamples: Resamples,
+    *,
+    enough: bool,
+) -> tuple[dict[str, Estimates], Pairs]:
+    """Adds one task to the verdict.
+
+    Returns:
+        Its estimates and pairs, as they enter the averages over tasks.
+    """
+    output, judged = task
+    everything = _estimates(endpoint, judged, resamples)
+    pairs: Pairs = {c: _paired(endpoint, judged, c, everything, resamples) for c in contrasts}
+    heavy = about_weights(judged, rules.drawn) if enough and rules.n_resamples else None
+    if heavy is not None:
+        verdict.notes.append(f"{output}: {heavy}")
+        pairs = _pairs_without_intervals(pairs, frozenset({UNOS_C.name}))
+    averaged = (everything, pairs)
+    lacking = endpoint.too_few(judged, rules.drawn)
+    if lacking is not None and enough:
+        verdict.notes.append(f"{output}: {lacking}")
+        everything, pairs = _without_intervals(everything), _pairs_without_intervals(pairs)
+    verdict.notes.extend(about_auroc(output, endpoint, judged))
+    _evaluate_methods(verdict, output, judged, everything, rules)
+    further: list[Test] = []
+    if enough and lacking is None:
+        competing = [contrast for contrast in contrasts if NULL_MODEL not in contrast]
+        further = [*delong_tests(endpoint, output, judged, competing),
+                   *fold_tests(endpoint, output, judged, competing)]  # fmt: skip
+    same = same_predictions(judged)
+    _evaluate_contrasts(verdict, endpoint, output, pairs, rules, same, further)
+    _note_apart(verdict, output, judged, pairs)
+    verdict.tests.extend(further)
+    return averaged
+
+
+def _evaluate_averages(
+    verdict: Verdict,
+    endpoint: EndpointLike,
+    averages: Averages,
+    counts: tuple[int, int],
+    rules: Rules,
+    same: Mapping[str, Mapping[str, str]],
+) -> None:
+    """Adds the means over labels or targets; ``counts`` are the rows and the patients."""
+    means = averages.methods()
+    for name, values in means.items():
+        verdict.metrics.extend(_metrics(name, "all", values, counts, rules))
+    _count_undefined(verdict, means)
+    names = dict.fromkeys(name for one in same.values() for name in one)
+    everywhere = {name: tuple(one.get(name) for one in same.values()) for name in names}
+    _evaluate_contrasts(verdict, endpoint, "all", averages.pairs(), rules, everywhere)
 
 
 def _estimates(
@@ -260,8 +298,8 @@ def _paired(
         else resampled(endpoint, judged, name, common, resamples)
         for name, own in zip(contrast, scored, strict=True)
     )
-    # A fold that one side does not define (a constant prediction has no correlation) is no part of
-    # the comparison.
+    # A fold that one side does not define (a constant prediction has no correlation) does not
+    # enter the comparison.
     both = [m for m in one if m in other]
     return {m: one[m].among(other[m].counted) for m in both}, {
         m: other[m].among(one[m].counted) for m in both
@@ -279,7 +317,7 @@ def _evaluate_contrasts(
 ) -> None:
     """Comparisons and tests of one output; p-values are adjusted inside each family, per metric.
 
-    Beside a ``further`` test that shows no difference, no method is called superior.
+    Where a ``further`` test shows no difference, no method is called superior.
     """
     there = {contrast: pair for contrast, pair in pairs.items() if pair is not None}
     rows = [
@@ -312,7 +350,7 @@ def _evaluate_contrasts(
         verdict.notes.append(note)
 
 
-def _say_apart(verdict: Verdict, output: str, judged: Judged, pairs: Pairs) -> None:
+def _note_apart(verdict: Verdict, output: str, judged: Judged, pairs: Pairs) -> None:
     """Notes the pairs that predict no sample in common."""
     for (name, reference), pair in pairs.items():
         if pair is None and {name, reference} <= set(judged.predictions):

@@ -24,12 +24,12 @@ Draws = Float[np.ndarray, " resample"]
 KINDS = ("auto", "percentile", "bca")
 """What ``--interval`` takes."""
 MIN_RESAMPLES = 100
-"""Fewer defined resamples than this tell nothing of a 2.5 % tail."""
+"""Fewer defined resamples than this do not define a 2.5 % tail."""
 LEVEL = 0.95
 SPENT, FEWEST = 3, 4
 """Degrees of freedom taken off Satterthwaite's, since a sample shows its kurtosis too small, and
 how many are left at least: with 4 the interval of a loss that one patient bears reaches from a
-sixteenth of it to sixteen times of it, and what is longer says nothing. Both from the benchmark."""
+sixteenth of it to sixteen times of it, and a longer one is useless. Both from the benchmark."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,23 @@ class Sampled:
     def freedom_of(self, left_out: Float[np.ndarray, " part"]) -> float:
         """Degrees of freedom of a figure's standard error: fewer, the fewer patients carry it.
 
-        The variance of a standard error's square follows from the kurtosis of what each patient (or
-        part of them) adds; ``carriers`` is the number of equal ones that would have it
-        (Satterthwaite 1946).
+            ν = 2 / (1 / k - 1 / n) - 3        k = (Σ_i d_i²)² / Σ_i d_i⁴
+
+        ``d_i`` is the figure without part i minus the mean of those, (part,), and k the number of
+        equal parts that would have the same kurtosis; ν is at least 4 and at most the patients
+        minus the folds. The 3 allows for samples that show their kurtosis too small.
 
         Args:
-            left_out: The figure without each part in turn; NaN is left out.
+            left_out: Float, (part,), the figure without each part in turn; NaN is left out.
+
+        References:
+            Satterthwaite (1946).
+
+        Examples:
+            >>> Sampled(n_patients=20).freedom_of(np.array([-1.0, 1.0] * 10))  # all alike
+            19.0
+            >>> float(Sampled(n_patients=20).freedom_of(np.array([1.0] + [0.0] * 19)))  # one carries it
+            4.0
         """
         pulls = left_out[~np.isnan(left_out)]
         pulls = pulls - pulls.mean() if len(pulls) else pulls
@@ -71,8 +82,8 @@ class Sampled:
         if spread == 0:
             return float(self.freedom)
         carriers = spread**2 / float((pulls**4).sum())
-        doubt = 1 / carriers - 1 / len(pulls)
-        return min(max(2 / doubt - SPENT if doubt > 0 else np.inf, FEWEST), float(self.freedom))
+        excess = 1 / carriers - 1 / len(pulls)
+        return min(max(2 / excess - SPENT if excess > 0 else np.inf, FEWEST), float(self.freedom))
 
     @property
     def inflation(self) -> float:
@@ -82,6 +93,14 @@ class Sampled:
     def tail(self, level: float = LEVEL) -> float:
         """The share of resamples to cut off at either end so that a mean's interval is the t
         interval.
+
+            tail = Φ(-√(n / (n - f)) t)
+
+        ``t`` is the (1 + level) / 2 quantile of Student's t with n - f degrees of freedom, n the
+        number of patients, f that of folds, Φ the normal distribution function.
+
+        References:
+            Hesterberg (2015): the expanded percentile interval.
         """
         return float(ndtr(-self.inflation * stdtrit(self.freedom, (1 + level) / 2)))
 
@@ -93,7 +112,22 @@ def defined(draws: Draws) -> Draws:
 
 
 def percentile_interval(draws: Draws, tail: float = (1 - LEVEL) / 2) -> Interval:
-    """Quantiles of the defined resamples, ``tail`` cut off at either end."""
+    """Quantiles of the defined resamples, ``tail`` cut off at either end.
+
+        (low, high) = quantiles of the draws at tail and 1 - tail
+
+    Args:
+        draws: Float, (resample,); NaN is left out.
+        tail: Share outside at either end.
+
+    References:
+        Efron (1987).
+
+    Examples:
+        >>> found = percentile_interval(np.arange(201.0))
+        >>> round(found.low, 3), round(found.high, 3)
+        (5.0, 195.0)
+    """
     kept = defined(draws)
     if not len(kept):
         return NO_INTERVAL
@@ -107,13 +141,29 @@ def bca_interval(
     left_out: Float[np.ndarray, " patient"],
     tail: float = (1 - LEVEL) / 2,
 ) -> Interval:
-    """Bias-corrected and accelerated interval (Efron 1987), with a leave-one-patient-out jackknife.
+    """Bias-corrected and accelerated interval, with a leave-one-patient-out jackknife.
+
+        low, high = quantiles of the draws at  Φ(z₀ + z / (1 - a z)),    z = z₀ ± Φ⁻¹(1 - tail)
+        z₀ = Φ⁻¹(share of draws below the point)        a = Σ_i d_i³ / (6 (Σ_i d_i²)^{3/2})
+
+    ``d_i`` is the mean of the values without one patient minus the value without patient i,
+    (patient,); a draw equal to the point counts half below it. Φ is the normal distribution
+    function.
 
     Args:
         point: The value on all rows.
         draws: Float, (resample,); NaN is left out.
         left_out: Float, (patient,), the value without each patient; NaN is left out.
         tail: Nominal share outside at either end.
+
+    References:
+        Efron (1987).
+
+    Examples:
+        >>> draws = np.arange(201.0)  # symmetric about the point, and no patient stands out: percentile
+        >>> found = bca_interval(100.0, draws, left_out=np.array([99.0, 101.0]))
+        >>> round(found.low, 3), round(found.high, 3)
+        (5.0, 195.0)
     """
     kept = defined(draws)
     pulls = left_out[~np.isnan(left_out)]
@@ -131,24 +181,51 @@ def bca_interval(
 
 
 def standard_error(draws: Draws, sampled: Sampled) -> float:
-    """Of a figure, from its defined resamples; NaN where they are too few."""
+    """Of a figure, from its defined resamples; NaN where they are too few.
+
+        error = √(n / (n - f)) sd(draws)
+
+    n is the number of patients, f that of folds: resamples spread less than samples do.
+
+    References:
+        Hesterberg (2015).
+
+    Examples:
+        >>> round(standard_error(np.array([0.0, 2.0] * 100), Sampled(n_patients=10)), 3)
+        1.054
+    """
     kept = defined(draws)
     return float(kept.std() * sampled.inflation) if len(kept) else float("nan")
 
 
 def t_quantile(freedom: float, level: float = LEVEL) -> float:
-    """How many standard errors an interval goes to either side."""
+    """How many standard errors an interval goes to either side: Student's t quantile.
+
+    Examples:
+        >>> round(t_quantile(10), 3)
+        2.228
+    """
     return float(stdtrit(freedom, (1 + level) / 2))
 
 
 def t_p_value(point: float, error: float, freedom: float) -> float:
-    """Two-sided, of the hypothesis that the figure is 0; the error is positive."""
+    """Two-sided p-value of the hypothesis that the figure is 0; the error is positive.
+
+        p = 2 P(T ≤ -|point| / error)        T: Student's t with ``freedom`` degrees
+
+    Examples:
+        >>> round(t_p_value(2.228, 1.0, 10), 3)
+        0.05
+    """
     return float(2 * stdtr(freedom, -abs(point) / error))
 
 
 def two_sided_p(draws: Draws) -> float:
-    """Bootstrap p-value: twice the smaller share of resampled differences on either side of 0, at
-    least 2/(B+1).
+    """Bootstrap p-value: twice the smaller share of resampled differences on either side of 0.
+
+        p = 2 min(1 + #{d_b ≤ 0}, 1 + #{d_b ≥ 0}) / (B + 1), at most 1
+
+    ``d_b`` are the B defined resampled differences, (resample,); p is at least 2 / (B + 1).
 
     Examples:
         >>> two_sided_p(np.array([0.1, 0.2, -0.1, 0.3, 0.2, 0.4, 0.1, 0.2, 0.3]))

@@ -1,6 +1,4 @@
-"""What is judged, and what judging says: rows of methods' predictions, metrics and paired
-differences.
-"""
+"""The judged rows of methods' predictions, and what is found on them: metrics and differences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -91,7 +89,7 @@ class MetricRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One row of ``comparisons.csv``: method less reference, on the rows that both predict."""
+    """One row of ``comparisons.csv``: method minus reference, on the rows that both predict."""
 
     method: str
     reference: str
@@ -126,7 +124,7 @@ class Test:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What judging found, and what it could not say."""
+    """What the evaluation found, and what it could not determine."""
 
     metrics: list[MetricRow]
     comparisons: list[Comparison]

@@ -22,11 +22,18 @@ def holm_once(
 
 
 def holm(p: Float[np.ndarray, " test"]) -> Float[np.ndarray, " test"]:
-    """Holm's step-down adjustment (Holm 1979): controls the chance of any false rejection, whatever
-    the dependence.
+    """Holm's step-down adjustment: controls the chance of any false rejection, whatever the
+    dependence.
+
+        p̃_(i) = min(1, max over j ≤ i of (n - j + 1) p_(j))
+
+    ``p_(1) ≤ ... ≤ p_(n)`` are the n defined p-values in order.
 
     Args:
         p: Float, (test,), in [0, 1]; NaN (undefined) stays NaN and does not count.
+
+    References:
+        Holm (1979).
 
     Examples:
         >>> holm(np.array([0.01, 0.04, 0.03, np.nan])).round(3).tolist()

@@ -21,18 +21,23 @@ class NonInferiority:
 def non_inferiority(
     gains: Float[np.ndarray, " resample"], margin: float, *, shown: bool = True
 ) -> NonInferiority:
-    """Judges resampled gains (higher = better) against a margin.
+    """Compares resampled gains (higher = better) with a margin.
 
-    Superior: the 95 % interval lies above 0, and the paired comparison shows a difference.
-        Inferior: it lies below minus the margin. Equivalent: the 90 % interval lies inside plus and
-        minus the margin (two one-sided tests). Non-inferior: the 95 % interval lies above minus the
-        margin.
+        p = (1 + #{g_b ≤ -margin}) / (1 + B)
+
+    ``g_b`` are the B defined gains, (resample,). Superior: the 95 % interval lies above 0, and the
+    paired comparison shows a difference. Inferior: it lies below minus the margin. Equivalent: the
+    90 % interval lies inside plus and minus the margin (two one-sided tests). Non-inferior: the
+    95 % interval lies above minus the margin.
 
     Args:
         gains: Float, (resample,), paired differences, oriented so that more is better; NaN is left
             out.
         margin: Largest loss that is still acceptable, positive, in the metric's unit.
         shown: Whether the paired comparison, adjusted for how many there are, shows a difference.
+
+    References:
+        Schuirmann (1987) for the two one-sided tests.
 
     Examples:
         >>> gains = np.linspace(-0.005, 0.03, 1000)

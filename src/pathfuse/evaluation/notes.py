@@ -1,4 +1,4 @@
-"""What judging could not say, in sentences for the manifest."""
+"""What the evaluation could not determine, in sentences for the manifest."""
 
 from collections.abc import Sequence
 
@@ -13,17 +13,17 @@ from pathfuse.evaluation.metrics.survival import MAX_WEIGHT, UNOS_C
 
 
 def about_figure(
-    estimate: Estimate, said: np.ndarray, n_undefined: int, judged: Judged
+    estimate: Estimate, predictions: np.ndarray, n_undefined: int, judged: Judged
 ) -> str | None:
     """Why a figure is undefined, or how many resamples did not define it; None if all is well.
 
     Args:
         estimate: The figure.
-        said: The method's predictions of the judged rows; rows of NaN where it has none.
+        predictions: The method's predictions of the judged rows; rows of NaN where it has none.
         n_undefined: Resamples without it.
         judged: The rows.
     """
-    rows = predicted(said)
+    rows = predicted(predictions)
     if not len(judged.observed):
         return "is undefined: the truth of all judged rows is blank"
     if not rows.any():
@@ -62,7 +62,7 @@ def about_auroc(output: str, endpoint: EndpointLike, judged: Judged) -> list[str
     if all(
         judged.observed[judged.folds == f].any(axis=0).sum() < 2 for f in np.unique(judged.folds)
     ):
-        return notes  # undefined everywhere: said with the metric
+        return notes  # undefined everywhere: stated with the metric
     for fold in np.unique(judged.folds):
         called = judged.fold_names[fold] if judged.fold_names else str(fold)
         where = f" in fold {called}" if len(np.unique(judged.folds)) > 1 else ""

@@ -123,7 +123,7 @@ def margin_tests(
         output: What the rows are about.
         name: The method.
         differences: Per metric, to the best expert.
-        rules: How to judge.
+        rules: How methods are evaluated.
         p_holm: Per metric, the largest adjusted p-value of the tests of this difference; above 0.05
             no word says superior.
     """
@@ -144,7 +144,7 @@ def family_side(contrasts: Sequence[tuple[str, str]]) -> int:
     (``evaluate``).
 
     It is the side with fewer names: one method against many, or many against one reference.
-    ``null_model`` is no competitor and does not count.
+    ``null_model`` is not a competitor and does not count.
     """
     methods, references = ({c[side] for c in contrasts if NULL_MODEL not in c} for side in (0, 1))
     return 0 if len(methods) <= len(references) else 1

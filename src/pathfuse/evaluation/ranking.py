@@ -128,11 +128,22 @@ class Friedman:
 def friedman(table: Ranks) -> Friedman:
     """Friedman's chi-squared and Iman-Davenport's F.
 
+        χ² = 12 N / (K (K + 1)) Σ_j (R_j - (K + 1) / 2)² / (1 - Σ (t³ - t) / (N K (K² - 1)))
+        F = (N - 1) χ² / (N (K - 1) - χ²)
+
+    ``R_j`` is the mean rank of method j over N studies, (method,), K the number of methods; the
+    last sum runs over all groups of t tied ranks.
+
     Args:
         table: Ranks with ties averaged, without NaN; at least 2 studies and 3 methods.
 
     References:
         Friedman (1937); Iman and Davenport (1980); Demsar, JMLR 7 (2006).
+
+    Examples:
+        >>> found = friedman(np.array([[1.0, 2, 3], [1, 2, 3], [1, 3, 2], [2, 1, 3]]))
+        >>> found.chi2, round(found.f, 2), round(found.p_value, 3)
+        (4.5, 3.86, 0.105)
     """
     n, k = table.shape
     spread = ((table.mean(axis=0) - (k + 1) / 2) ** 2).sum()
@@ -156,13 +167,19 @@ def friedman(table: Ranks) -> Friedman:
 
 
 def critical_difference(n_methods: int, n_studies: int, alpha: float = 0.05) -> float:
-    """Nemenyi's critical difference of mean ranks: q sqrt(K(K+1) / 6N), q the studentised range's
-    over sqrt 2.
+    """Nemenyi's critical difference of mean ranks.
+
+        width = q √(K (K + 1) / 6N)
+
+    q is the 1 - alpha quantile of the studentised range of K means, divided by √2.
 
     Args:
         n_methods: K.
         n_studies: N.
         alpha: Level over all pairs together.
+
+    References:
+        Nemenyi (1963); Demsar (2006).
 
     Examples:
         >>> round(critical_difference(10, 22), 2)

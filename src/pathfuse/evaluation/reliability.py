@@ -71,7 +71,7 @@ def survival_curve(log_prob: LogProbs, truth: SurvivalTruth, edge: float) -> Cur
     """
     k = int(np.searchsorted(truth.edges, edge))
     expected = survival_at_edges(log_prob)[:, k - 1]
-    # Beyond its own follow-up a group's Kaplan-Meier estimate says nothing.
+    # Beyond its own follow-up a group's Kaplan-Meier estimate is undefined.
     groups = [
         rows for rows in grouped(expected, N_SURVIVAL_GROUPS) if truth.time[rows].max() >= edge
     ]

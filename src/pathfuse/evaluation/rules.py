@@ -1,4 +1,4 @@
-"""How to judge: what a user may choose of it."""
+"""How methods are evaluated: what a user may choose."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from pathfuse.errors import InputError
 
 @dataclass(frozen=True)
 class Rules:
-    """How to judge."""
+    """How methods are evaluated."""
 
     n_resamples: int = 2000
     """Bootstrap resamples by patient."""

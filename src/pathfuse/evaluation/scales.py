@@ -43,7 +43,17 @@ class Scale:
 
 @dataclass(frozen=True, kw_only=True)
 class Transformed(Scale):
-    """Symmetric after a transformation; outside of its range plain."""
+    """Symmetric after a transformation f (``to``); outside of its range plain.
+
+        (low, high) = f⁻¹(f(value) ± quantile f'(value) error)
+
+    The standard error comes along by the delta method.
+
+    Examples:
+        >>> low, high = LOG.interval(0.2, error=0.1, quantile=2.0)
+        >>> round(low, 3), round(high, 3)  # as many times below as above
+        (0.074, 0.544)
+    """
 
     to: Function
     slope: Function
@@ -83,7 +93,19 @@ class Share(Scale):
 
 
 def wilson(share: float, n: float, quantile: float) -> tuple[float, float]:
-    """Wilson's score interval of a share among n."""
+    """Wilson's score interval of a share among n.
+
+        (low, high) = (p + z² / 2n ± z √(p (1 - p) / n + z² / 4n²)) / (1 + z² / n)
+
+    p is the share, z the quantile.
+
+    References:
+        Wilson (1927).
+
+    Examples:
+        >>> [round(end, 3) for end in wilson(0.9, n=50, quantile=1.96)]
+        [0.786, 0.957]
+    """
     middle = (share + quantile**2 / (2 * n)) / (1 + quantile**2 / n)
     half = (
         quantile

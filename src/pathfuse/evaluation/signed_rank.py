@@ -35,7 +35,12 @@ class Shift:
 
 
 def hodges_lehmann(differences: Float[np.ndarray, " study"], level: float = 0.95) -> Shift:
-    """The shift that the signed-rank test can least object to, and all it cannot reject.
+    """The median difference that the signed-rank test rejects least, and all it does not reject.
+
+        shift = median over i ≤ j of (d_i + d_j) / 2        interval = (a_(k), a_(N + 1 - k))
+
+    ``d`` are the differences, (study,), ``a_(1) ≤ ... ≤ a_(N)`` their N pairwise means in order, and
+    k - 1 the largest signed-rank sum with a lower tail of at most (1 - level) / 2.
 
     Args:
         differences: Float, (study,), without NaN.
@@ -82,14 +87,20 @@ def _chances(ranks: Int[np.ndarray, " rank"]) -> Float[np.ndarray, " sum"]:
 def signed_rank_p(differences: Float[np.ndarray, " study"]) -> float:
     """Wilcoxon's signed-rank test, two-sided; zeros are ranked and then dropped (Pratt).
 
-    Scipy's, save that few differences with ties or zeros are counted out here: scipy does so too,
-    in seconds per pair.
+        W = Σ of the ranks of |d_i| over d_i > 0        p = 2 min(P(W' ≤ W), P(W' ≥ W)), at most 1
+
+    ``d`` are the differences, (study,); W' is the sum when every sign is a fair coin. Scipy's test,
+    except that few differences with ties or zeros are enumerated here, which takes scipy seconds
+    per pair.
 
     Args:
         differences: Float, (study,), without NaN.
 
     Returns:
         The p-value: 1 if all differences are 0, NaN for fewer than 2.
+
+    References:
+        Wilcoxon (1945); Pratt (1959).
 
     Examples:
         >>> signed_rank_p(np.array([0.01, 0.02, 0.03, 0.05, 0.06, 0.10]))
@@ -118,10 +129,8 @@ def _counted_p(differences: Float[np.ndarray, " study"]) -> float:
 
 
 @dataclass(frozen=True)
-class Pair:
-    """One method less another, on the studies that have both, and once more with cohorts as the
-    unit.
-    """
+class PairedStudies:
+    """One method minus another, on the studies that have both, and again with cohorts as the unit."""
 
     method: int
     """Column."""
@@ -146,7 +155,7 @@ def compare(
     cohorts: Int[np.ndarray, " study"],
     *,
     higher_is_better: bool,
-) -> Pair:
+) -> PairedStudies:
     """Compares two columns, complete cases only.
 
     Args:
@@ -164,7 +173,7 @@ def compare(
         members = np.unique(cohorts[both], return_inverse=True)[1]
         clustered = _rounded(cohort_means(differences[:, None], members)[:, 0], size)
     gains = differences if higher_is_better else -differences
-    return Pair(
+    return PairedStudies(
         *pair,
         n=len(differences),
         shift=hodges_lehmann(differences),
@@ -183,7 +192,9 @@ def _rounded(differences: np.ndarray, size: float) -> np.ndarray:
     return np.round(differences / grain) * grain if grain else differences
 
 
-def holm_over(pairs: list[Pair]) -> tuple[Float[np.ndarray, " pair"], Float[np.ndarray, " pair"]]:
+def holm_over(
+    pairs: list[PairedStudies],
+) -> tuple[Float[np.ndarray, " pair"], Float[np.ndarray, " pair"]]:
     """Holm-adjusted p-values over all pairs, by study and by cohort."""
     return holm(np.array([p.p_value for p in pairs])), holm(
         np.array([p.p_value_cohorts for p in pairs])

@@ -1,15 +1,19 @@
-"""The calibration slope: how much further apart, or closer together, predictions should lie.
+"""The calibration slope b: how much further apart, or closer together, predictions should lie.
 
-1: as they are.
+1: as they are. Below 1 the predictions are too extreme (too sure), above 1 too close together (too
+timid). One definition per kind of prediction, each a maximum-likelihood estimate under row weights,
+so that a bootstrap is a few matrix products:
 
-Below 1 the predictions are too extreme (too sure), above 1 too close together (too timid). One
-definition per kind of prediction, each a maximum-likelihood estimate under row weights, so that a
-bootstrap is a few matrix products:
+    two outcomes    logit P = a + b logit p         logistic recalibration
+    more classes    P ∝ p ** b                      the reciprocal of a temperature
+    survival        logit h' = a + b logit h        over the bins that a case was at risk in
+    a number        truth = a + b prediction        least squares
 
-two outcomes   ``logit P = a + b logit p``, logistic recalibration (Cox 1958; Van Calster et al.
-2019) more classes   ``P`` in proportion to ``p ** b``, the reciprocal of a temperature (Guo et al.
-2017) survival       ``logit h' = a + b logit h``, the same on the hazards of the bins that a case
-was at risk in a number       ``truth = a + b prediction``, least squares
+P is the probability that fits the truth best, p the predicted one, (sample, outcome); h the
+predicted hazard, (sample, bin).
+
+References:
+    Cox (1958); Van Calster et al. (2019); Guo et al. (2017) for the temperature.
 """
 
 from abc import ABC, abstractmethod
@@ -130,7 +134,15 @@ class LogisticSlope(SlopeScores):
 
 
 def two_outcomes(log_prob: LogProbs, observed: Observed) -> LogisticSlope:
-    """Of the probability of the second outcome; that of the first has the same slope."""
+    """Of the probability of the second outcome; that of the first has the same slope.
+
+    Examples:
+        >>> prob = np.array([0.1, 0.1, 0.1, 0.1, 0.9, 0.9, 0.9, 0.9])  # of which one in four is wrong
+        >>> truth = np.array([0, 0, 0, 1, 1, 1, 1, 0])
+        >>> log_prob = np.log(np.stack([1 - prob, prob], axis=1))
+        >>> two_outcomes(log_prob, np.eye(2)[truth]).slope(np.ones((1, 8))).round(3)  # too sure
+        array([0.5])
+    """
     n = len(log_prob)
     return LogisticSlope(
         log_prob[:, 1] - log_prob[:, 0], observed[:, 1].astype(np.float64), np.ones(n), np.arange(n)

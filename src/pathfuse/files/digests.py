@@ -1,4 +1,4 @@
-"""What tells inputs apart: digests of files, and of what JSON can say; all SHA-256, hexadecimal."""
+"""Digests of files, and of what JSON can hold: SHA-256, hexadecimal."""
 
 import hashlib
 import json

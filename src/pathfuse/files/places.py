@@ -26,7 +26,7 @@ _EARLIER = re.compile(
     r"|(fused|clusters|confusion|instances)\.parquet|figures/[^/]+\.(pdf|svg)|models?/[^/]+\.(json|safetensors)"
     r"|(attention|reference)/[^/]+|masks/[^/]+\.png|(study/)?predictions/[^/]+\.(csv|parquet)|study/samples\.csv"
 )
-"""Files of results of versions that wrote no list, beside a manifest.json that names pathfuse."""
+"""Files of results of versions that wrote no list, next to a manifest.json that names pathfuse."""
 _EARLIER_FOLDER = re.compile(
     r"(figures|models?|attention|reference|masks|study|(study/)?predictions)/"
 )
@@ -157,13 +157,13 @@ def write_list(folder: Path, names: Sequence[str] | None = None) -> None:
             path.relative_to(folder).as_posix() + ("/" if path.is_dir() else "") for path in inside
         ]
     text = json.dumps({"about": ABOUT, "written": sorted(set(names))}, indent=1, ensure_ascii=False)
-    partial = beside(folder / LIST, "partial")
+    partial = temporary_name(folder / LIST, "partial")
     partial.write_text(text + "\n", encoding="utf-8")
     partial.replace(folder / LIST)
 
 
-def beside(out: Path, what: str) -> Path:
-    """A hidden name beside an output that no other process or thread uses.
+def temporary_name(out: Path, what: str) -> Path:
+    """A hidden name next to an output that no other process or thread uses.
 
     Args:
         out: The output.
@@ -173,7 +173,7 @@ def beside(out: Path, what: str) -> Path:
 
 
 def owner_of(leftover: Path, out: Path) -> tuple[str, int] | None:
-    """What a hidden name beside an output stands for, and the process that made it.
+    """What a hidden name next to an output stands for, and the process that made it.
 
     None for other names.
     """
@@ -183,7 +183,7 @@ def owner_of(leftover: Path, out: Path) -> tuple[str, int] | None:
 
 def try_place(out: Path) -> None:
     """Makes a folder where the output will be and takes it away again: permissions alone do not
-    tell.
+    decide.
 
     Raises:
         InputError: That cannot be done.
@@ -218,7 +218,7 @@ def _try_once(out: Path) -> None:
             if not parent.exists():
                 parent.mkdir()
                 made.append(parent)
-        trial = beside(place, "partial")
+        trial = temporary_name(place, "partial")
         trial.mkdir()
         made.append(trial)
     finally:
@@ -288,8 +288,8 @@ def _precious(out: Path, inputs: Sequence[Path]) -> str | None:
         return f"it holds {held}"
     if out.is_mount():
         return "it is the root of a file system; name a folder in it"
-    stranger = foreign(out)
-    return None if stranger is None else f"it holds {stranger}, which pathfuse did not write"
+    unknown = foreign(out)
+    return None if unknown is None else f"it holds {unknown}, which pathfuse did not write"
 
 
 def _held(out: Path, inputs: Sequence[Path]) -> Path | None:

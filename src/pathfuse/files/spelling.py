@@ -32,7 +32,7 @@ def bare(names: pl.Series) -> pl.Series:
 
 
 def two_spellings(names: Iterable[str | None]) -> tuple[str, str] | None:
-    """The first name, in sorted order, that stands beside another spelling of itself.
+    """The first name, in sorted order, that has another spelling in the list.
 
     Both, or None.
     """

@@ -1,4 +1,4 @@
-"""Writing: beside and renamed, so that a killed run leaves a complete folder or none."""
+"""Writing under a temporary name, then renaming: a killed run leaves a complete folder or none."""
 
 import errno
 import json
@@ -13,7 +13,6 @@ import polars as pl
 from pathfuse.errors import InputError
 from pathfuse.files.places import (
     TRIES,
-    beside,
     check_file,
     check_out,
     check_place,
@@ -21,6 +20,7 @@ from pathfuse.files.places import (
     listed,
     owner_of,
     refuse_link,
+    temporary_name,
     write_list,
 )
 from pathfuse.files.tables import SUFFIXES, column_names
@@ -58,7 +58,7 @@ def new_folder(out: Path, force: bool = False) -> Iterator[Path]:
 
 def _partial(out: Path) -> Path:
     for _ in range(TRIES):
-        partial = beside(out, "partial")
+        partial = temporary_name(out, "partial")
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
             partial.mkdir()
@@ -94,7 +94,7 @@ def _put(partial: Path, out: Path, force: bool) -> None:
                 raise InputError(_overtaken(out))
             if _may_go(out):
                 with suppress(FileNotFoundError):  # moved away by another run
-                    old = beside(out, "old")
+                    old = temporary_name(out, "old")
                     out.rename(old)
                     gone.append(old)
         raise InputError(f"the output {out} cannot be written: other runs write it all the time")
@@ -126,7 +126,7 @@ def _may_go(out: Path) -> bool:
 
 
 def _number(place: Path) -> int | None:
-    """What tells a folder from another of its name; None if there is none."""
+    """What distinguishes a folder from another of its name; None if there is none."""
     try:
         return place.lstat().st_ino
     except FileNotFoundError:
@@ -145,10 +145,10 @@ def remove_folder(folder: Path) -> str | None:
     """
     if folder.is_symlink() or not folder.is_dir():
         return folder.name if folder.is_symlink() or folder.exists() else None
-    stranger = foreign(folder)
-    if stranger is None:
+    unknown = foreign(folder)
+    if unknown is None:
         shutil.rmtree(folder, ignore_errors=True)
-    return stranger
+    return unknown
 
 
 def add_to_list(file: Path) -> None:
@@ -159,11 +159,11 @@ def add_to_list(file: Path) -> None:
 
 
 def _sweep(out: Path) -> None:
-    """Puts right what killed runs left beside ``out``: an old result comes back, half-written ones
+    """Puts right what killed runs left next to ``out``: an old result comes back, half-written ones
     go.
     """
     if not Path("/proc/self").exists():
-        return  # no way to tell whether their process still runs
+        return  # it cannot be known whether their process still runs
     try:
         inside = sorted(out.parent.iterdir())
     except OSError:
@@ -207,7 +207,7 @@ def check_table(
 
 
 def write_file(frame: pl.DataFrame, path: Path, force: bool = False, alike: bool = False) -> None:
-    """Writes one CSV or Parquet file, beside and renamed.
+    """Writes one CSV or Parquet file to a temporary name, then renames it.
 
     Args:
         frame: The table.
@@ -232,7 +232,7 @@ def write_file(frame: pl.DataFrame, path: Path, force: bool = False, alike: bool
 def write_text_file(
     text: str, file: Path, force: bool = False, suffixes: Sequence[str] | None = None
 ) -> None:
-    """Writes one file of text, beside and renamed.
+    """Writes one file of text to a temporary name, then renames it.
 
     Args:
         text: Its content.
@@ -252,7 +252,7 @@ def _one_file(
     """A file to fill, which becomes ``file`` when that ends well."""
     _sweep(file)
     check_file(file, force, suffixes=suffixes)
-    partial = beside(file, "partial")
+    partial = temporary_name(file, "partial")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         fill(partial)
@@ -318,7 +318,7 @@ def write_json(content: Any, path: Path) -> None:
 
 
 def write_json_file(content: Any, file: Path, force: bool = True) -> None:
-    """One JSON file, beside and renamed: a killed run leaves the old file or the new one.
+    """One JSON file, written to a temporary name, then renamed: a killed run leaves the old file or the new one.
 
     Raises:
         InputError: The file exists and ``force`` is off, or it cannot be written.

@@ -1,4 +1,4 @@
-"""Reading YAML that a user writes: what is wrong is said with file, line and key."""
+"""Reading YAML that a user writes: errors name the file, line and key."""
 
 from collections.abc import Hashable
 from pathlib import Path
@@ -54,7 +54,7 @@ def read_yaml_as(file: Path, kind: type[Content], nothing: str) -> Content:
     Args:
         file: The file.
         kind: What it must hold.
-        nothing: What is said of a file that holds no mapping, after its name.
+        nothing: The message about a file that holds no mapping, after its name.
 
     Raises:
         InputError: It cannot be read, or a key or value is wrong.

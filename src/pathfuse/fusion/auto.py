@@ -16,7 +16,7 @@ import numpy as np
 
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.certificate import Certificate
-from pathfuse.fusion.family import E, Prediction, Truth
+from pathfuse.fusion.expert_table import E, Prediction, Truth
 from pathfuse.fusion.fitted import FittedMethods, fit_methods
 from pathfuse.fusion.method import Method
 from pathfuse.fusion.methods import new_methods

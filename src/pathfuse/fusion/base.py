@@ -9,7 +9,8 @@ from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
 from pathfuse.errors import NotFittedError
 from pathfuse.fusion.certificate import Certificate
-from pathfuse.fusion.family import AnyFamily, E, Prediction, Truth
+from pathfuse.fusion.expert_table import E, Prediction, Truth
+from pathfuse.fusion.family import AnyFamily
 from pathfuse.references import Reference
 from pathfuse.types import Weights
 

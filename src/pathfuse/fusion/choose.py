@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 
 from pathfuse.fusion.base import Fusion
-from pathfuse.fusion.family import E, Prediction, Truth
+from pathfuse.fusion.expert_table import E, Prediction, Truth
 from pathfuse.fusion.fitted import FittedMethods, fit_methods
 from pathfuse.fusion.method import Method
 from pathfuse.fusion.methods import new_methods

@@ -8,63 +8,14 @@ targets (Gaussian).
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from pathfuse.fusion.certificate import Certificate
-from pathfuse.types import Params, Present
-
-if TYPE_CHECKING:
-    from pathfuse.fusion.presence import View
-
-Prediction: TypeAlias = Float[np.ndarray, "sample column"]
-"""What one predictor says of samples; the family knows what the columns are."""
-Truth: TypeAlias = np.ndarray
-"""Observed sets (sample, outcome), or values (sample, target)."""
-
-
-class ExpertTable(Protocol):
-    """What the experts predicted of n samples, and who scored what."""
-
-    @property
-    def n_samples(self) -> int:
-        """Number of samples."""
-        ...
-
-    @property
-    def n_columns(self) -> int:
-        """Number of columns of a fused prediction."""
-        ...
-
-    @property
-    def scored(self) -> Present:
-        """Which experts scored which samples."""
-        ...
-
-    @property
-    def can_hide(self) -> bool:
-        """Whether experts may be hidden from samples, and what is left is as if they had never been
-        there.
-        """
-        ...
-
-    def rows(self, index: np.ndarray) -> Self:
-        """The same experts on some of the samples."""
-        ...
-
-    def only(self, index: np.ndarray, shown: Bool[np.ndarray, "row expert"]) -> Self:
-        """Some of the samples, with all experts hidden that are not shown."""
-        ...
-
-    @classmethod
-    def joined(cls, parts: Sequence[Self]) -> Self:
-        """Samples of several tables of the same experts, one after the other."""
-        ...
-
-
-E = TypeVar("E", bound=ExpertTable)
+from pathfuse.fusion.expert_table import E, Prediction, Truth, View
+from pathfuse.types import Params
 
 
 class Family(ABC, Generic[E]):
@@ -72,7 +23,7 @@ class Family(ABC, Generic[E]):
 
     name: ClassVar[str]
     endpoints: ClassVar[tuple[str, ...]]
-    """The endpoints whose experts say this; empty: all that no other family names."""
+    """The endpoints whose experts predict this; empty: all that no other family names."""
 
     @abstractmethod
     def score(self, predicted: Prediction, truth: Truth) -> float:
@@ -94,7 +45,7 @@ class Family(ABC, Generic[E]):
 
     @abstractmethod
     def fit_pairs(
-        self, seen: "Sequence[View[E]]", predictions: Sequence[Prediction], experts: E, truth: Truth
+        self, seen: Sequence[View[E]], predictions: Sequence[Prediction], experts: E, truth: Truth
     ) -> list[tuple[float, float]]:
         """The two numbers of every set of present experts; see ``fusion.presence``."""
 

@@ -8,18 +8,17 @@ import numpy as np
 from jaxtyping import Float
 
 from pathfuse.errors import InputError
-from pathfuse.fusion.family import E, Prediction, Truth
+from pathfuse.fusion.expert_table import E, Prediction, Truth, View
 from pathfuse.fusion.inner_cv import inner_folds
 from pathfuse.fusion.method import Method
 from pathfuse.fusion.out_of_fold import (
-    Tick,
-    no_tick,
     out_of_fold,
     path_to_best,
     predict_views,
     score_settings,
 )
-from pathfuse.fusion.presence import View, fit_presence, views
+from pathfuse.fusion.presence import fit_presence, views
+from pathfuse.progress import OnShare, unreported
 from pathfuse.types import Index
 
 
@@ -60,7 +59,7 @@ def fit_methods(
     groups: np.ndarray,
     seed: int,
     n_jobs: int | None = None,
-    tick: Tick = no_tick,
+    on_progress: OnShare = unreported,
 ) -> FittedMethods[E]:
     """Fits every method at the setting that inner cross-validation prefers.
 
@@ -71,7 +70,7 @@ def fit_methods(
         groups: Int, (sample,). Patients.
         seed: Of the inner folds.
         n_jobs: Processes, as in joblib.
-        tick: Called as the work goes on.
+        on_progress: Called as the work goes on.
 
     Raises:
         InputError: Nothing can be held out: all fit rows belong to one patient, or no outcome
@@ -85,7 +84,7 @@ def fit_methods(
             "there are classes, two rows of one class"
         )
     inner, known = family.narrow(experts.rows(folds.rows), truth[folds.rows])
-    held_out = out_of_fold(methods, inner, known, folds, n_jobs, tick)
+    held_out = out_of_fold(methods, inner, known, folds, n_jobs, on_progress)
     members, best, kept, hidden = {}, {}, {}, {}
     seen = views(inner, seed)
     for method, predictions in zip(methods, held_out, strict=True):

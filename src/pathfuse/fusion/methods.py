@@ -1,8 +1,8 @@
 """The methods, simple to rich. A new one is one file in its family's folder and one line here.
 
-It is then fitted and judged in every run, listed by ``evaluate`` (if it needs no fit), by the
-report and by the documentation, stored, and covered by the contract suite. Whether it votes in the
-council, it says itself (``in_council``).
+It is then fitted and evaluated in every run, listed by ``evaluate`` (if it needs no fit), by the
+report and by the documentation, stored, and covered by the contract suite. Its class states
+whether it votes in the council (``in_council``).
 """
 
 from typing import Any

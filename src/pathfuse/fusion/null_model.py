@@ -1,9 +1,7 @@
-"""``null_model``: the prediction that knows nothing of a sample, from the fit rows' truths alone.
+"""``null_model``: one prediction for all samples, from the fit rows' truths alone.
 
-No competitor.
-
-It says the same of every sample, so whoever is not better than it has learned nothing. It enters no
-fitted, no council and no ranking.
+A method that is not better than it has learned nothing. It is not a competitor: it enters neither
+the council nor a ranking.
 """
 
 import numpy as np
@@ -37,8 +35,8 @@ def null_log_prob(observed: Observed) -> Float[np.ndarray, " outcome"]:
     share = count / count.sum()
     prob = np.full(sets.shape[1], 1 / sets.shape[1])
     for _ in range(STEPS):
-        said = kinds * prob
-        new = share @ (said / said.sum(axis=1, keepdims=True))
+        predicted = kinds * prob
+        new = share @ (predicted / predicted.sum(axis=1, keepdims=True))
         done = np.abs(new - prob).max() < TOLERANCE
         prob = new
         if done:
@@ -67,6 +65,6 @@ def null_moments(target: Float[np.ndarray, "sample target"]) -> Float[np.ndarray
     return np.concatenate([mean, np.maximum(variance, 1e-12)])
 
 
-def for_all(said: Float[np.ndarray, " column"], n_samples: int) -> LogProbs:
+def for_all(predicted: Float[np.ndarray, " column"], n_samples: int) -> LogProbs:
     """The same prediction for every sample."""
-    return np.tile(said, (n_samples, 1))
+    return np.tile(predicted, (n_samples, 1))

@@ -1,37 +1,29 @@
 """Predictions of rows that a method was not fitted on, on the same inner folds for all methods."""
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
 from joblib import delayed
 
 from pathfuse.costs import Tally, absorb, tallied
-from pathfuse.fusion.family import E, Prediction, Truth
+from pathfuse.fusion.expert_table import E, Prediction, Truth, View
 from pathfuse.fusion.inner_cv import LARGE, InnerFolds
-from pathfuse.fusion.presence import View
+from pathfuse.fusion.method_base import MethodBase
+from pathfuse.progress import OnShare, unreported
 from pathfuse.workers import in_parallel
 
-if TYPE_CHECKING:
-    from pathfuse.fusion.method import Method
-
 HeldOut: TypeAlias = Float[np.ndarray, "setting repeat row column"]
-Tick: TypeAlias = Callable[[float], None]
-"""Called with the share of the work that is done."""
-
-
-def no_tick(share: float) -> None:
-    """Reports no progress."""
 
 
 def out_of_fold(
-    methods: "Sequence[Method[E]]",
+    methods: Sequence[MethodBase[E]],
     inner: E,
     truth: Truth,
     folds: InnerFolds,
     n_jobs: int | None,
-    tick: Tick = no_tick,
+    on_progress: OnShare = unreported,
 ) -> list[HeldOut]:
     """Held-out predictions of each method at each of its settings, on the same folds for all.
 
@@ -44,7 +36,7 @@ def out_of_fold(
         truth: Of the same rows.
         folds: How they are divided.
         n_jobs: Processes, as in joblib.
-        tick: Called as the work goes on.
+        on_progress: Called as the work goes on.
     """
     jobs = [
         (m, r, train, test)
@@ -63,12 +55,12 @@ def out_of_fold(
     ):
         absorb(tally)
         results[position[id(method)]][:, repeat, test] = part
-        tick(done / len(jobs))
+        on_progress(done / len(jobs))
     return results
 
 
 def _one_fold(
-    method: "Method[E]", inner: E, truth: Truth, train: np.ndarray, test: np.ndarray
+    method: MethodBase[E], inner: E, truth: Truth, train: np.ndarray, test: np.ndarray
 ) -> tuple[np.ndarray, Tally]:
     settings = method.candidates(len(train))
     with tallied() as tally:  # a worker process counts for the one that waits for it
@@ -79,7 +71,7 @@ def _one_fold(
 
 
 def predict_views(
-    method: "Method[E]",
+    method: MethodBase[E],
     seen: Sequence[View[E]],
     inner: E,
     truth: Truth,
@@ -119,7 +111,7 @@ def predict_views(
 
 
 def score_settings(
-    method: "Method[Any]", settings: Sequence[float], held_out: HeldOut, truth: Truth
+    method: MethodBase[Any], settings: Sequence[float], held_out: HeldOut, truth: Truth
 ) -> dict[float, float]:
     """Mean held-out NLL of each setting."""
     return {

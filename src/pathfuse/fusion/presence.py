@@ -15,12 +15,12 @@ the equal product: neither can be much better on new rows than what is chosen. W
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from pathfuse.fusion.family import AnyFamily, E, Prediction, Truth
+from pathfuse.fusion.expert_table import E, Prediction, Truth, View
+from pathfuse.fusion.family import AnyFamily
 from pathfuse.types import Params, Present, Weights
 
 MAX_EXPERTS = 7
@@ -46,15 +46,6 @@ def group_of(present: Present) -> Int[np.ndarray, " sample"]:
 def complete_group(n_experts: int) -> int:
     """The group of samples that every expert scored."""
     return (1 << n_experts) - 1 if n_experts <= MAX_EXPERTS else n_experts
-
-
-@dataclass(frozen=True)
-class View(Generic[E]):
-    """Some rows of the fit set, with all experts hidden but those of one group."""
-
-    group: int
-    rows: Int[np.ndarray, " row"]
-    experts: E
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def all_names() -> list[str]:
 
 
 def described(name: str, endpoint: str) -> type[Fusion[Any]] | None:
-    """The class that says what a fusion is and what it rests on; None for a name that none has."""
+    """The class that describes a fusion and its sources; None for an unknown name."""
     return fusions_of(family_of(endpoint)).get(name)
 
 

@@ -22,7 +22,7 @@ FAMILIES: dict[str, AnyFamily] = {family.name: family for family in (CATEGORICAL
 
 def dump(fusion: AnyFusion) -> tuple[dict[str, Any], Tensors]:
     """A fitted fusion as a JSON-ready description and its arrays, keyed ``part/part/name``."""
-    # The number of processes changes no result, so it is no part of the model.
+    # The number of processes changes no result, so it is not part of the model.
     options = {
         name: value for name, value in fusion.get_params(deep=False).items() if name != "n_jobs"
     }

@@ -18,7 +18,7 @@ class Metric:
     """One metric.
 
     A metric of the same name may have another function for another kind of outcome: the NLL of
-    classes and that of continuous targets. What a reader is told of it is the same.
+    classes and that of continuous targets. Its words are the same.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Metric:
     no_interval: str = ""
     """Why it has no interval; empty if it has one."""
     principal: bool = False
-    """Whether it stands for what it measures: non-inferiority and single sites are judged by it."""
+    """Whether it stands for what it measures: non-inferiority and single sites are evaluated by it."""
     brief: bool = True
     """Whether the terminal's table, which is narrow, has room for it."""
     chance: float | None = None

@@ -78,7 +78,17 @@ class WeightedClasses:
 
     @cached_property
     def means(self) -> Float[np.ndarray, "resample 3"]:
-        """NLL, accuracy and Brier score: means over rows, in one product."""
+        """NLL, accuracy and Brier score: means over rows, in one product.
+
+            NLL = mean of -log Σ_c o[n, c] p[n, c]        accuracy = mean of [argmax p[n] is true]
+            Brier = mean of Σ_c (p[n, c] - o[n, c])²
+
+        ``p`` are the probabilities and ``o`` the observed outcomes, (sample, outcome); means are
+        weighted by ``weights``.
+
+        References:
+            Brier (1950), in its form for several classes.
+        """
         brier = ((np.exp(self.rows.log_prob) - self.rows.observed) ** 2).sum(axis=1)
         rows = np.stack([self.rows.nll, self.hit, brier], axis=1)
         total = self.total[:, None]
@@ -96,7 +106,7 @@ class WeightedClasses:
 
     @cached_property
     def balanced(self) -> Values:
-        """Mean over the true classes of the share recognised."""
+        """Mean over the true classes of the share recognised: balanced = (1 / K) Σ_k hits_k / n_k."""
         true, _, right = self.counts
         recall = np.divide(right, true, out=np.full_like(right, np.nan), where=true > 0)
         return mean_of_classes(recall, np.isin(np.arange(true.shape[1]), self.rows.truth))
@@ -105,7 +115,10 @@ class WeightedClasses:
     def f1(self) -> Values:
         """Macro F1 over the classes that are true or called.
 
-        Undefined where a true class is lacking.
+            F1 = (1 / K) Σ_k 2 hits_k / (true_k + called_k)
+
+        The counts are those of ``counts``, (resample, class). Undefined where a true class is
+        lacking.
         """
         true, called, right = self.counts
         both = true + called
@@ -115,8 +128,14 @@ class WeightedClasses:
 
     @cached_property
     def mcc(self) -> Values:
-        """Matthews' correlation: of several classes Gorodkin's R_K (Comput Biol Chem 28, 2004, eq.
-        8).
+        """Matthews' correlation: of several classes Gorodkin's R_K.
+
+            MCC = (n Σ_k hits_k - Σ_k true_k called_k) / √((n² - Σ_k true_k²) (n² - Σ_k called_k²))
+
+        n rows, and the counts of ``counts``, (resample, class).
+
+        References:
+            Gorodkin (2004), Comput Biol Chem 28, equation 8.
         """
         true, called, right = self.counts
         n = self.total
@@ -146,7 +165,12 @@ class WeightedClasses:
 def f1_of_class(
     truth: Int[np.ndarray, " sample"], predicted: Int[np.ndarray, " sample"], positive: int
 ) -> float:
-    """F1 of one class, 0 to 1; NaN where it is neither true nor predicted anywhere."""
+    """F1 of one class, 0 to 1; NaN where it is neither true nor predicted anywhere.
+
+    Examples:
+        >>> f1_of_class(np.array([0, 1, 1]), np.array([1, 1, 1]), positive=1)
+        0.8
+    """
     true, called = truth == positive, predicted == positive
     both = int(true.sum() + called.sum())
     return float(2 * (true & called).sum() / both) if both else float("nan")
@@ -167,9 +191,14 @@ def macro_auroc(
     truth: Int[np.ndarray, " sample"],
     weights: RowWeights,
 ) -> Values:
-    """Mean one-vs-rest AUROC over the classes that have both outcomes.
+    """Mean one-vs-rest AUROC over the classes that have both outcomes: (1 / K) Σ_k AUROC_k.
 
     With two classes that of the second.
+
+    Examples:
+        >>> log_prob = np.log([[0.6, 0.4], [0.7, 0.3], [0.2, 0.8]])
+        >>> macro_auroc(log_prob, np.array([0, 1, 1]), np.ones((1, 3))).tolist()
+        [0.5]
     """
     n_classes = scores.shape[1]
     columns = [(k, class_score(scores, k)) for k in ([1] if n_classes == 2 else range(n_classes))]
@@ -190,11 +219,23 @@ def class_score(log_prob: LogProbs, k: int) -> PerSample:
 def average_precision(
     score: PerSample, positive: Bool[np.ndarray, " sample"], weights: RowWeights
 ) -> Values:
-    """Sum over the recalls gained of the precision there, ties together.
+    """Average precision: the sum over the recalls gained of the precision there, ties together.
 
-    NaN where no positive row is drawn.
+        AP = Σ_t (R_t - R_{t-1}) P_t
 
+    ``P_t`` and ``R_t`` are precision and recall of the rows with a score of at least t, for each
+    score t of a positive row, from the highest down. NaN where no positive row is drawn. As
     scikit-learn's ``average_precision_score`` with sample weights.
+
+    Args:
+        score: Float, (sample,), higher = more likely positive.
+        positive: Bool, (sample,).
+        weights: Float, (resample, sample).
+
+    Examples:
+        >>> score, positive = np.array([3.0, 2.0, 1.0]), np.array([True, False, True])
+        >>> average_precision(score, positive, np.ones((1, 3))).round(3).tolist()
+        [0.833]
     """
     levels, level_of = np.unique(score[positive], return_inverse=True)
     if not len(levels):
@@ -222,8 +263,14 @@ def average_precision(
 
 
 def quadratic_kappa(weighted: WeightedClasses) -> Values:
-    """Cohen's kappa with quadratic weights, of classes in order (Cohen 1968): 1 - disagreement /
-    that of chance.
+    """Cohen's kappa with quadratic weights, of classes in order: disagreement against chance's.
+
+        κ = 1 - n Σ_i (g(true_i) - g(called_i))² / Σ_{t, c} true_t called_c (g(t) - g(c))²
+
+    ``g`` is where a class lies, (class,); true_t and called_c count the rows of each class.
+
+    References:
+        Cohen (1968).
     """
     rows, weights = weighted.rows, weighted.weights
     true, called, _ = weighted.counts
@@ -238,7 +285,25 @@ def quadratic_kappa(weighted: WeightedClasses) -> Values:
 def weighted_auroc(
     score: PerSample, positive: Bool[np.ndarray, " sample"], weights: RowWeights
 ) -> Values:
-    """AUROC (Mann-Whitney; ties count one half) of each resample; NaN where one side has no weight."""
+    """AUROC of each resample; NaN where one side has no weight.
+
+        AUROC = Σ_{i+, j-} w_i w_j ([s_i > s_j] + ½ [s_i = s_j]) / Σ_{i+, j-} w_i w_j
+
+    The sums run over pairs of a positive row i and a negative row j.
+
+    Args:
+        score: Float, (sample,), higher = more likely positive.
+        positive: Bool, (sample,).
+        weights: Float, (resample, sample).
+
+    References:
+        Hanley and McNeil (1982).
+
+    Examples:
+        >>> score, positive = np.array([1.0, 2.0, 2.0, 3.0]), np.array([False, False, True, True])
+        >>> weighted_auroc(score, positive, np.ones((1, 4))).tolist()
+        [0.875]
+    """
     above, below = np.flatnonzero(positive), np.flatnonzero(~positive)
     levels, level_of = np.unique(score[above], return_inverse=True)
     # Negatives below level i land in a slot up to 2i, those tied with it in 2i + 1: one sparse sum,
@@ -259,10 +324,23 @@ def weighted_auroc(
 def calibration_error(
     confidence: PerSample, hit: Bool[np.ndarray, " sample"], weights: RowWeights
 ) -> Values:
-    """Expected calibration error of the top label: mean |accuracy - confidence| over equal-mass
-    bins of the rows.
+    """Expected calibration error of the top label, over equal-mass bins of the rows.
+
+        ECE = Σ_b |Σ_{i in b} w_i (hit_i - confidence_i)| / Σ_i w_i
 
     Rows of equal confidence share a bin, so the order of rows does not matter.
+
+    Args:
+        confidence: Float, (sample,), probability of the most probable class.
+        hit: Bool, (sample,), whether that class is the true one.
+        weights: Float, (resample, sample).
+
+    References:
+        Naeini, Cooper and Hauskrecht (2015), with bins of equal mass.
+
+    Examples:
+        >>> calibration_error(np.array([0.8, 0.8]), np.array([True, False]), np.ones((1, 2))).round(3)
+        array([0.3])
     """
     ranked = np.sort(confidence)
     starts = [part[0] for part in np.array_split(np.arange(len(ranked)), N_BINS)[1:] if len(part)]

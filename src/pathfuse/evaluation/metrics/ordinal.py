@@ -29,11 +29,16 @@ class OrdinalScores(ClassificationScores):
 
 
 def ranked_probability(weighted: WeightedClasses) -> Values:
-    """Ranked probability score: squared distance of the cumulative probabilities from the truth's
-    (Epstein 1969).
+    """Ranked probability score: squared distance of the cumulative probabilities from the truth's.
 
-    The sum over all thresholds from the lowest grade to the highest of the Brier scores of "above
-    it": 0 is best. A grade that no sample has is a threshold all the same.
+        RPS = mean over samples of  Σ_k (g_{k+1} - g_k) (P(grade ≤ k) - [true grade ≤ k])²
+
+    ``g`` is where a class lies, (class,). The sum over all thresholds from the lowest grade to the
+    highest of the Brier scores of "above it": 0 is best. A grade that no sample has is a threshold
+    all the same.
+
+    References:
+        Epstein (1969).
     """
     rows = weighted.rows
     predicted = np.cumsum(np.exp(rows.log_prob), axis=1)[:, :-1]
@@ -44,7 +49,7 @@ def ranked_probability(weighted: WeightedClasses) -> Values:
 
 
 def grades_apart(weighted: WeightedClasses) -> Values:
-    """Mean distance of the most probable grade from the true one, in grades."""
+    """Mean distance of the most probable grade from the true one, in grades: mean |ĝ - g|."""
     rows = weighted.rows
     return ratio(
         weighted.weights @ np.abs(rows.places[rows.predicted] - rows.places[rows.truth]),

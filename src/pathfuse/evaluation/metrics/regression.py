@@ -67,14 +67,14 @@ class WeightedTarget:
 
     @property
     def nll(self) -> Values:
-        """Of a normal distribution, in nats."""
+        """Of a normal distribution, in nats: mean of ½ (log 2πv + (y - μ)² / v)."""
         variance = self.rows.moments[:, 1]
         loss = 0.5 * (np.log(2 * np.pi * variance) + self.error / variance)
         return np.asarray(self.weights @ loss / self.total)
 
     @property
     def r2(self) -> Values:
-        """1 less the mean squared error by the truth's variance; NaN where the truth does not vary."""
+        """1 - MSE / (variance of the truth); NaN where the truth does not vary."""
         spread = _moments(self.rows.truth, self.rows.truth, self.weights)[0]
         return np.where(spread > 0, 1 - self.mse / np.maximum(spread, 1e-300), np.nan)
 
@@ -89,6 +89,7 @@ def _moments(a: PerSample, b: PerSample, weights: RowWeights) -> tuple[Values, V
 
 
 def _correlation(a: PerSample, b: PerSample, weights: RowWeights) -> Values:
+    """Pearson's r = cov(a, b) / √(var(a) var(b)); of ranks, taken once of all rows, Spearman's ρ."""
     covariance, spread_a, spread_b = _moments(a, b, weights)
     flat = (spread_a <= 1e-12 * max(float(np.var(a)), 1e-300)) | (
         spread_b <= 1e-12 * max(float(np.var(b)), 1e-300)

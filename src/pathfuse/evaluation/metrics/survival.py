@@ -34,13 +34,13 @@ longest: intervals covered .64 to .84 of the true differences of such studies
 
 
 def auc_name(edge: float) -> str:
-    """Name of the time-dependent AUC at one edge; digits enough to tell edges apart."""
+    """Name of the time-dependent AUC at one edge; with digits enough to distinguish edges."""
     return f"{AUC_AT}{edge:.12g}"
 
 
 @dataclass(frozen=True)
 class SurvivalTruth:
-    """What was observed of the judged rows, and what the metrics need beside it."""
+    """What was observed of the judged rows, and what else the metrics need."""
 
     time: PerSample
     event: PerSample
@@ -141,11 +141,23 @@ class WeightedSurvival:
 def concordance(risk: PerSample, left: PerSample, comparable: Pairs, weights: RowWeights) -> Values:
     """Share of comparable pairs (i before j) whose risks are ordered alike; ties count one half.
 
+        C = Σ_ij w_i w_j l_i A_ij ([r_i > r_j] + ½ [r_i = r_j]) / Σ_ij w_i w_j l_i A_ij
+
+    r is ``risk``, l ``left``, A ``comparable``, w ``weights``.
+
     Args:
         risk: Float, (sample,), higher = earlier.
         left: Float, (sample,), weight of a pair through its first member.
         comparable: Float, (sample, sample), 1 where i failed before j.
         weights: Float, (resample, sample).
+
+    References:
+        Harrell et al. (1982).
+
+    Examples:
+        >>> before = np.array([[0.0, 1.0, 1.0], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
+        >>> concordance(np.array([3.0, 1.0, 2.0]), np.ones(3), before, np.ones((1, 3))).round(3)
+        array([0.667])
     """
     difference = risk[:, None] - risk[None, :]
     right = np.where(np.abs(difference) <= TIED_RISK, 0.5, difference > 0) * comparable
@@ -157,7 +169,10 @@ def concordance(risk: PerSample, left: PerSample, comparable: Pairs, weights: Ro
 def harrell_pairs(truth: SurvivalTruth) -> tuple[PerSample, Pairs]:
     """Pairs of Harrell's C: i had its event before j's follow-up ended.
 
-    An event precedes a censoring at one time.
+        l_i = 1        A_ij = [i had its event] ([T_i < T_j] or [T_i = T_j and j is censored])
+
+    References:
+        Harrell et al. (1982).
     """
     earlier = truth.time[:, None] < truth.time[None, :]
     tied = (truth.time[:, None] == truth.time[None, :]) & (truth.event[None, :] == 0)
@@ -167,8 +182,14 @@ def harrell_pairs(truth: SurvivalTruth) -> tuple[PerSample, Pairs]:
 
 
 def uno_pairs(truth: SurvivalTruth) -> tuple[PerSample, Pairs]:
-    """Pairs of Uno's C, weighted by 1 / G(T_i)^2, up to the end of the fit rows' follow-up (Uno et
-    al. 2011).
+    """Pairs of Uno's C, weighted for censoring, up to the end τ of the fit rows' follow-up.
+
+        l_i = 1 / G(T_i)²        A_ij = Harrell's, where T_i < τ
+
+    ``G(t)`` is the probability of not being censored until t (``evaluation.censoring``).
+
+    References:
+        Uno et al. (2011).
     """
     inside = truth.time < truth.censoring.horizon
     g = truth.censoring.at(truth.time)
@@ -177,9 +198,12 @@ def uno_pairs(truth: SurvivalTruth) -> tuple[PerSample, Pairs]:
 
 
 def auc_pairs(truth: SurvivalTruth, horizon: float) -> tuple[PerSample, Pairs]:
-    """Cases had their event by the horizon, controls outlived it.
+    """Pairs of the time-dependent AUC: cases had their event by the horizon h, controls outlived it.
 
-    Cases weigh 1 / G(T_i) (Uno et al. 2007).
+        l_i = 1 / G(T_i)        A_ij = [i had its event, T_i ≤ h] [T_j > h]
+
+    References:
+        Uno et al. (2007).
     """
     cases = (truth.time <= horizon) & (truth.event == 1)
     g = truth.censoring.at(truth.time)
@@ -190,8 +214,16 @@ def auc_pairs(truth: SurvivalTruth, horizon: float) -> tuple[PerSample, Pairs]:
 def integrated_brier(
     survival: Float[np.ndarray, "sample bin"], truth: SurvivalTruth, weights: RowWeights
 ) -> Values:
-    """Brier score weighted for censoring, averaged over the followed edges by trapezoids (Graf et
-    al. 1999).
+    """Brier score weighted for censoring, averaged over the followed edges by trapezoids.
+
+        BS(t) = mean of  S_i(t)² [event by t] / G(T_i)  +  (1 - S_i(t))² [T_i > t] / G(t)
+        IBS = ∫ BS(t) dt / (t_last - t_first)
+
+    ``S_i(t)`` is the predicted survival, (sample, bin); ``G(t)`` the probability of not being
+    censored until t.
+
+    References:
+        Graf et al. (1999).
     """
     horizons = truth.horizons
     if not horizons:

@@ -17,6 +17,17 @@ from pathfuse.types import LogProbs, Observed, Params
 class Auto(LogitClassifier, Council[Experts]):
     """Weighted product of the methods that vote, weighed on their held-out predictions.
 
+        log q[n, c] = s Σ_k w[k] log q_k[n, c]  -  log Z[n],        w = softmax(b)
+        (b, s) = argmin of  mean nll of held-out rows + prior + (1 / n) (|b|² + log² s)
+
+    ``q_k[n, c]`` is method k's probability of outcome c of sample n, (sample, outcome), held out by
+    inner cross-validation for the fit of ``b``, (method,), and the sharpness s > 0, and from all n
+    fit rows for new samples.
+
+    References:
+        van der Laan et al. (2007), with a logarithmic pool in place of the linear one; Huang et al.
+        (2026).
+
     Args:
         endpoint: ``survival`` adds ``hazard_product`` to the methods; the outcomes are then T bins
             and a tail.
@@ -64,7 +75,7 @@ class Auto(LogitClassifier, Council[Experts]):
         repeats, rows, n_methods, outcomes = stacked.shape
         council = all_present(floor_log_prob(stacked.reshape(repeats * rows, n_methods, outcomes)))
         # A pull of 1/n and a prior of so many rows, with n the distinct rows and not their repeats.
-        # No fallback to one method here: the council is judged as a whole, on the fit rows.
+        # No fallback to one method here: the council is checked as a whole, on the fit rows.
         repeated, start = np.concatenate([truth] * repeats), equal_product(n_methods)
         product = fit_static(council, repeated, float(repeats), start, PRIOR_ROWS * repeats)
         return {"bias": product.bias, "log_sharpness": np.array(product.log_sharpness)}
@@ -76,5 +87,5 @@ class Auto(LogitClassifier, Council[Experts]):
 
 
 def all_present(log_prob: np.ndarray) -> Experts:
-    """Predictions that nobody missed."""
+    """Predictions without absent experts."""
     return Experts(log_prob, np.ones(log_prob.shape[:2], dtype=bool))

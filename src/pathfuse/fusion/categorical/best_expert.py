@@ -11,9 +11,13 @@ from pathfuse.types import LogProbs, Observed, Params, Weights
 
 
 class BestExpert(CategoricalMethod):
-    """The expert with the lowest NLL on the fit rows.
+    """The expert with the lowest NLL on the fit rows; where it is absent, the next best.
 
-    Where it is absent, the next best that scored the sample.
+        q[n, c] = p[n, m*, c]        m* = argmin over m of  mean over n of nll[n, m]
+
+    ``p[n, m, c]`` is expert m's probability of outcome c of sample n, (sample, expert, outcome);
+    ``nll[n, m]`` its negative log-likelihood in nats, (sample, expert). An expert that did not
+    score a sample is represented there by the next best that did.
 
     Examples:
         >>> import numpy as np

@@ -8,6 +8,13 @@ from pathfuse.fusion.choose import Choice
 class Choose(LogitClassifier, Choice[Experts]):
     """The method with the lowest held-out NLL; of equals the simplest.
 
+        q[n, c] = q_k*[n, c]        k* = argmin over k of  mean held-out nll of method k
+
+    ``q_k[n, c]`` is method k's probability of outcome c of sample n, (sample, outcome).
+
+    References:
+        van der Laan et al. (2007): the discrete super learner.
+
     Args:
         endpoint: ``survival`` adds ``hazard_product`` to the methods; the outcomes are then T bins
             and a tail.

@@ -9,9 +9,9 @@ from pathfuse.distributions.likelihood import set_nll
 from pathfuse.fusion.categorical.chains import chain_nll
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.presence import corrected_log_prob, fit_pair
+from pathfuse.fusion.expert_table import View
 from pathfuse.fusion.family import Family
 from pathfuse.fusion.inner_cv import strata_of
-from pathfuse.fusion.presence import View
 from pathfuse.types import LogProbs, Observed, Params
 
 

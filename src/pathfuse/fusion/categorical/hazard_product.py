@@ -27,6 +27,17 @@ from pathfuse.types import LogProbs, Observed, Params
 class HazardProduct(StaticProduct):
     """The static product of hazard logits: constant weights, shared over bins, with one sharpness.
 
+        logit h[n, t] = s Σ_m w[n, m] logit h[n, m, t]
+        q[n, t] = h[n, t] Π_{u < t} (1 - h[n, u])
+        w[n] = softmax of b over the experts that scored sample n
+
+    ``h[n, m, t]`` is expert m's probability of an event in bin t of a sample without one before,
+    (sample, expert, bin); what no bin takes is the tail's. ``b``, (expert,), and the sharpness
+    s > 0 are fitted as in ``StaticProduct``.
+
+    References:
+        Genest (1984).
+
     Args:
         ridge: Pull towards equal weights, in units of 1/n; None: chosen by inner cross-validation.
         seed: Seed of the inner folds.

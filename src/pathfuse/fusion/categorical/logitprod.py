@@ -37,6 +37,19 @@ RHOS = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 class LogitProd(CategoricalMethod):
     """Sample-adaptive weighted product with sharpness, shrunk towards the static product.
 
+        log q[n, c] = s Σ_m w[n, m] log p[n, m, c]  -  log Z[n]
+        w[n] = softmax of (b + A φ[n]) over the experts that scored sample n
+        (b, s, A) = argmin of  mean nll + prior + (1 / n) (|b|² + log² s) + rho |A|²
+
+    ``p[n, m, c]`` is expert m's probability of outcome c of sample n, (sample, expert, outcome);
+    ``φ[n]`` are the standardised gate features of ``gating.py``, (sample, feature); ``b``,
+    (expert,), ``A``, (expert, feature), and the sharpness s > 0 are fitted on the n fit rows.
+    ``prior`` stands for two rows drawn from the mean of the experts
+    (``fusion.categorical.anchor``).
+
+    References:
+        Huang et al. (2026), who have s = 1; Genest (1984) for constant weights.
+
     Args:
         rho: Ridge on the gate; None: chosen by inner cross-validation from ``RHOS``.
         gate: ``shared``: one gate for all outcomes; ``per_bin``: one per outcome, the published
@@ -55,7 +68,8 @@ class LogitProd(CategoricalMethod):
         recipe: Published hyper-parameters: ``classification``, ``mutation``, ``survival`` or
             ``tile``.
         quirks: Accidents of the published code to repeat: ``no_survival_gradient``, ``last_epoch``,
-            ``unnormalised_mutation``, ``dropped_rows``; what each does is in ``published.QUIRKS``.
+            ``unnormalised_mutation``, ``dropped_rows``; what each does is in
+            ``published_recipe.QUIRKS``.
         epochs: At most so many published epochs; None: as published.
 
     Examples:

@@ -1,4 +1,4 @@
-"""The plain average of probabilities (linear pool, equal weights): the opponent that every fitted
+"""The plain average of probabilities (linear pool, equal weights): the baseline that every fitted
 fusion must beat.
 """
 
@@ -16,6 +16,11 @@ from pathfuse.types import LogProbs, Observed, Params, Weights
 
 class MeanProbability(CategoricalMethod):
     """Arithmetic mean of the distributions of the experts present.
+
+        q[n, c] = (1 / M_n) Σ_m p[n, m, c]
+
+    ``p[n, m, c]`` is expert m's probability of outcome c of sample n, (sample, expert, outcome);
+    the sum runs over the M_n experts that scored the sample.
 
     Examples:
         >>> import numpy as np

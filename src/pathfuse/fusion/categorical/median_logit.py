@@ -17,6 +17,11 @@ from pathfuse.types import LogProbs, Observed, Params, Weights
 class MedianLogit(CategoricalMethod):
     """Median over the experts present of the log-probabilities, outcome by outcome, renormalised.
 
+        log q[n, c] = median over m of log p[n, m, c]  -  log Z[n]
+
+    ``p[n, m, c]`` is expert m's probability of outcome c of sample n, (sample, expert, outcome);
+    ``Z[n]`` makes the probabilities of a sample sum to 1, (sample,).
+
     Examples:
         >>> import numpy as np
         >>> import pathfuse

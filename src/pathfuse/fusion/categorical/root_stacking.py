@@ -1,7 +1,7 @@
 """Stacking that also reads root probabilities: a curve in place of a line.
 
-Log-probabilities tell shades of "almost impossible" apart, which says little; root probabilities
-tell shades of "perhaps" and "surely" apart. With both, the regression may trust an expert
+Log-probabilities distinguish degrees of "almost impossible", which hardly matter; root
+probabilities distinguish "perhaps" from "surely". With both, the regression may trust an expert
 differently when it is sure.
 """
 
@@ -19,7 +19,14 @@ twice the time."""
 class RootStacking(Stacking):
     """Ridge softmax regression on centred log-probabilities and root probabilities.
 
-    Otherwise as ``Stacking``.
+        log q[n, c] = a[c] + Σ_j W[c, j] z[n, j]  -  log Z[n]
+        z[n] = standardised  (log p[n, m, k] - mean over k of log p[n, m, k],  √p[n, m, k])
+
+    Two columns per expert m and outcome k: ``z`` is (sample, 2 x expert x outcome). Otherwise as
+    ``Stacking``.
+
+    References:
+        Wolpert (1992).
 
     Examples:
         >>> import numpy as np

@@ -27,6 +27,18 @@ CS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 class Stacking(CategoricalMethod):
     """Softmax regression on standardised, centred log-probabilities; absent experts are imputed.
 
+        log q[n, c] = a[c] + Σ_j W[c, j] z[n, j]  -  log Z[n]
+        z[n, (m, k)] = standardised  log p[n, m, k] - mean over k of log p[n, m, k]
+        (a, W) = argmin of  mean nll + prior + |W|² / (2 C n)
+
+    ``p[n, m, k]`` is expert m's probability of outcome k of sample n, (sample, expert, outcome);
+    ``z``, (sample, expert x outcome), ``a``, (outcome,), ``W``, (outcome, expert x outcome).
+    ``prior`` stands for two rows drawn from the mean of the experts
+    (``fusion.categorical.anchor``).
+
+    References:
+        Wolpert (1992).
+
     Args:
         C: Inverse penalty; None: chosen by inner cross-validation from ``CS``.
         seed: Seed of the inner folds.
@@ -104,7 +116,7 @@ class Stacking(CategoricalMethod):
 
 
 def centred(experts: Experts) -> Float[np.ndarray, "sample expert outcome"]:
-    """Log-probabilities less their mean over outcomes."""
+    """Log-probabilities minus their mean over outcomes."""
     return experts.log_prob - experts.log_prob.mean(axis=2, keepdims=True)
 
 

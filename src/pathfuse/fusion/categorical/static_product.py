@@ -33,6 +33,18 @@ fitted."""
 class StaticProduct(CategoricalMethod):
     """Constant weights on the simplex and one sharpness, shrunk towards the uniform product.
 
+        log q[n, c] = s Σ_m w[n, m] log p[n, m, c]  -  log Z[n]
+        w[n] = softmax of b over the experts that scored sample n
+        (b, s) = argmin of  mean nll + prior + (ridge / n) (|b|² + log² s)
+
+    ``p[n, m, c]`` is expert m's probability of outcome c of sample n, (sample, expert, outcome);
+    ``b``, (expert,), and the sharpness s > 0 are fitted on the n fit rows. ``prior`` stands for two
+    rows drawn from the mean of the experts (``fusion.categorical.anchor``); at an infinite ridge b
+    is 0 and only s is fitted.
+
+    References:
+        Genest (1984).
+
     Args:
         ridge: Pull towards equal weights, in units of 1/n; None: chosen by inner cross-validation
             from ``RIDGES``.

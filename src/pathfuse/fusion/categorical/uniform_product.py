@@ -17,6 +17,15 @@ from pathfuse.types import LogProbs, Observed, Params, Weights
 class UniformProduct(CategoricalMethod):
     """Normalised geometric mean of the experts' distributions.
 
+        log q[n, c] = (1 / M_n) Σ_m log p[n, m, c]  -  log Z[n]
+
+    ``p[n, m, c]`` is expert m's probability of outcome c of sample n, (sample, expert, outcome);
+    the sum runs over the M_n experts that scored the sample, and ``Z[n]`` makes its probabilities
+    sum to 1. It is the logarithmic opinion pool with equal weights.
+
+    References:
+        Genest (1984).
+
     Examples:
         >>> import numpy as np
         >>> import pathfuse

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pathfuse.fusion.auto import Council
-from pathfuse.fusion.family import Prediction
+from pathfuse.fusion.expert_table import Prediction
 from pathfuse.fusion.gaussian.experts import GaussianExperts, Targets, as_moments
 from pathfuse.fusion.gaussian.family import GAUSSIAN
 from pathfuse.fusion.gaussian.product import Cells, GaussianObjective, nothing_seen
@@ -17,12 +17,32 @@ from pathfuse.types import Params
 class GaussianAuto(Council[GaussianExperts]):
     """Product of the methods' Gaussians, weighed on their held-out predictions.
 
-    One sharpness for all targets.
+        1 / v[n, g] = s Σ_k w[k] / v_k[n, g],        w = softmax(b)
+        μ[n, g] = (Σ_k w[k] μ_k[n, g] / v_k[n, g]) / (Σ_k w[k] / v_k[n, g])
+
+    ``μ_k[n, g]`` and ``v_k[n, g]`` are method k's mean and variance of target g of sample n,
+    (sample, target). ``b``, (method,), and one sharpness s > 0 for all targets have the lowest
+    mean NLL of held-out rows + (|b|² + log² s) / n.
+
+    References:
+        van der Laan et al. (2007), with a logarithmic pool in place of the linear one; Huang et al.
+        (2026).
 
     Args:
         endpoint: Whose methods vote.
         seed: Seed of the inner folds.
         n_jobs: Processes for inner cross-validation (joblib).
+
+    Examples:
+        >>> import numpy as np
+        >>> from pathfuse.fusion.gaussian.experts import GaussianExperts
+        >>> rng = np.random.default_rng(0)
+        >>> truth = rng.normal(size=(12, 1))  # 12 samples, one target
+        >>> error = rng.normal(size=(12, 2, 1)) * [[0.1], [1.0]]  # of two experts
+        >>> experts = GaussianExperts(truth[:, None] + error, np.full((12, 2, 1), 0.5))
+        >>> model = GaussianAuto().fit_experts(experts, truth, groups=np.arange(12) % 2)
+        >>> round(sum(model.council_weights_.values()), 6), model.certificate_.holds
+        (1.0, True)
     """
 
     family = GAUSSIAN

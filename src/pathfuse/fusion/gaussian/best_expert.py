@@ -7,7 +7,27 @@ from pathfuse.types import Params
 
 
 class GaussianBestExpert(GaussianMethod):
-    """Where it is absent, the next best that predicts the cell."""
+    """The expert with the lowest NLL on the fit rows; where it is absent, the next best.
+
+        μ[n, g], v[n, g] = μ[n, m*, g], v[n, m*, g]
+        m* = argmin over m of  mean over (n, g) of ½ (log 2πv + (y - μ)² / v)
+
+    ``μ[n, m, g]`` and ``v[n, m, g]`` are expert m's mean and variance of target g of sample n,
+    (sample, expert, target), and
+    ``y[n, g]`` is the truth, (sample, target). One expert for all targets.
+
+    Examples:
+        >>> import numpy as np
+        >>> from pathfuse.fusion.gaussian.experts import GaussianExperts
+        >>> experts = GaussianExperts(  # two samples, two experts, one target
+        ...     mean=np.array([[[1.0], [3.0]], [[2.0], [2.0]]]),
+        ...     variance=np.array([[[1.0], [3.0]], [[1.0], [1.0]]]),
+        ... )
+        >>> truth = np.array([[1.0], [2.0]])
+        >>> model = GaussianBestExpert().fit_experts(experts, truth, groups=np.arange(2))
+        >>> model.combine(experts).tolist()  # per sample the mean and the variance
+        [[1.0, 1.0], [2.0, 1.0]]
+    """
 
     name = "best_expert"
     summary = "the expert with the lowest negative log-likelihood on the fit rows"

@@ -34,9 +34,30 @@ Square = Float[np.ndarray, "expert expert"]
 
 
 class GaussianCovarianceProduct(GaussianMethod):
-    """``weights proportional to S^-1 1``, without negative ones.
+    """Minimum-variance weights from the covariance of the experts' errors, without negative ones.
 
-    The variance is that of the weighted error.
+        w[g] ∝ S[g]⁻¹ 1
+        μ[n, g] = Σ_m w[m, g] μ[n, m, g],        v[n, g] = w[g]ᵀ S[g] w[g]
+
+    ``μ[n, m, g]`` is expert m's mean of target g of sample n, (sample, expert, target); ``S[g]``,
+    (target, expert, expert), are the second moments of the errors on the fit rows, shrunk as Ledoit
+    and Wolf do. Experts with a negative weight leave, the most negative first; the weights sum to 1
+    over the experts that predict the cell.
+
+    References:
+        Bates and Granger (1969); Ledoit and Wolf (2004).
+
+    Examples:
+        >>> import numpy as np
+        >>> from pathfuse.fusion.gaussian.experts import GaussianExperts
+        >>> rng = np.random.default_rng(0)
+        >>> truth = rng.normal(size=(12, 1))  # 12 samples, one target
+        >>> error = rng.normal(size=(12, 2, 1)) * [[0.1], [1.0]]  # of two experts
+        >>> experts = GaussianExperts(truth[:, None] + error, np.full((12, 2, 1), 0.5))
+        >>> model = GaussianCovarianceProduct().fit_experts(experts, truth, groups=np.arange(12) % 2)
+        >>> weights = model.weigh(experts)  # (sample, expert)
+        >>> bool((weights[:, 0] > weights[:, 1]).all())
+        True
     """
 
     name = "covariance_product"

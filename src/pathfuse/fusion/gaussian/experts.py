@@ -42,7 +42,7 @@ class GaussianExperts:
 
     @property
     def can_hide(self) -> bool:
-        """Always: cells say nothing of one another."""
+        """Always: cells do not depend on one another."""
         return True
 
     @property

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
-from pathfuse.fusion.family import Family, Prediction
+from pathfuse.fusion.expert_table import Prediction, View
+from pathfuse.fusion.family import Family
 from pathfuse.fusion.gaussian.chains import chain_nll
 from pathfuse.fusion.gaussian.experts import (
     GaussianExperts,
@@ -17,7 +18,6 @@ from pathfuse.fusion.gaussian.experts import (
     residual_variance,
 )
 from pathfuse.fusion.gaussian.presence import corrected_gaussian, fit_pair
-from pathfuse.fusion.presence import View
 from pathfuse.types import Params
 
 MAX_TARGETS = 50

@@ -1,4 +1,4 @@
-"""LogitProd for continuous targets: the gate reads each expert's stated doubt and its distance from
+"""LogitProd for continuous targets: the gate reads each expert's stated sd and its distance from
 the consensus.
 """
 
@@ -22,7 +22,33 @@ from pathfuse.types import Params
 
 
 class GaussianLogitProd(GaussianProduct):
-    """Weights that depend on the sample and the target; settings are ridges on the gate."""
+    """Product with weights that depend on sample and target; settings are ridges on the gate.
+
+        1 / v[n, g] = s[g] Σ_m w[n, m, g] / v[n, m, g]
+        μ[n, g] = (Σ_m w[n, m, g] μ[n, m, g] / v[n, m, g]) / (Σ_m w[n, m, g] / v[n, m, g])
+        w[n, :, g] = softmax of (b + A φ[n, g]) over the experts that predict the cell
+
+    ``μ[n, m, g]`` and ``v[n, m, g]`` are expert m's mean and variance of target g of sample n,
+    (sample, expert, target). ``φ`` are
+    the standardised features of ``gate_input``, (feature, sample, target); ``b``, (expert,), and
+    ``A``, (expert, feature), are shared by all targets and have the lowest
+    mean NLL + |b|² / n + rho |A|². The sharpness ``s[g]``, (target,), is as in the static product.
+
+    References:
+        Huang et al. (2026), here for Gaussians; Genest (1984) for constant weights.
+
+    Examples:
+        >>> import numpy as np
+        >>> from pathfuse.fusion.gaussian.experts import GaussianExperts
+        >>> rng = np.random.default_rng(0)
+        >>> truth = rng.normal(size=(12, 1))  # 12 samples, one target
+        >>> error = rng.normal(size=(12, 2, 1)) * [[0.1], [1.0]]  # of two experts
+        >>> experts = GaussianExperts(truth[:, None] + error, np.full((12, 2, 1), 0.5))
+        >>> model = GaussianLogitProd().fit_experts(experts, truth, groups=np.arange(12) % 2)
+        >>> weights = model.weigh(experts).mean(axis=0)  # (expert,)
+        >>> bool(weights[0] > weights[1])
+        True
+    """
 
     name = "logitprod"
     summary = "the product of the experts' normal distributions with weights that a gate reads from each sample"

@@ -17,7 +17,27 @@ from pathfuse.types import Params
 
 
 class GaussianMean(GaussianMethod):
-    """Plain average: nothing is fitted."""
+    """Mean and variance of the equal mixture of the experts' Gaussians: nothing is fitted.
+
+        μ[n, g] = (1 / M) Σ_m μ[n, m, g]
+        v[n, g] = (1 / M) Σ_m v[n, m, g]  +  (1 / M) Σ_m (μ[n, m, g] - μ[n, g])²
+
+    ``μ[n, m, g]`` and ``v[n, m, g]`` are expert m's mean and variance of target g of sample n,
+    (sample, expert, target); the sums
+    run over the M experts that predict it.
+
+    Examples:
+        >>> import numpy as np
+        >>> from pathfuse.fusion.gaussian.experts import GaussianExperts
+        >>> experts = GaussianExperts(  # two samples, two experts, one target
+        ...     mean=np.array([[[1.0], [3.0]], [[2.0], [2.0]]]),
+        ...     variance=np.array([[[1.0], [3.0]], [[1.0], [1.0]]]),
+        ... )
+        >>> truth = np.array([[1.0], [2.0]])
+        >>> model = GaussianMean().fit_experts(experts, truth, groups=np.arange(2))
+        >>> model.combine(experts).tolist()  # per sample the mean and the variance
+        [[2.0, 3.0], [2.0, 1.0]]
+    """
 
     name = "mean_probability"
     summary = "the equal mixture of the experts' normal distributions, by its moments"

@@ -20,7 +20,32 @@ from pathfuse.types import Params
 
 
 class GaussianStacking(GaussianMethod):
-    """Per target; settings are ridges in units of the target's variance times n."""
+    """Ridge regression on the experts' means, target by target, shrunk towards their average.
+
+        μ[n, g] = ȳ[g] + Σ_m β[m, g] (μ[n, m, g] - μ̄[m, g])
+        β[g] = argmin of  Σ_n (y[n, g] - μ[n, g])² + λ Σ_m (β[m, g] - 1 / M)²
+        v[g] = Σ_n (y[n, g] - μ[n, g])² / (N - M - 1)
+
+    ``μ[n, m, g]`` is expert m's mean of target g of sample n, (sample, expert, target), with mean
+    ``μ̄`` over the N fit rows; ``y[n, g]`` is the truth, (sample, target), with mean ``ȳ``. λ is the
+    setting times the mean over m of Σ_n (μ[n, m, g] - μ̄[m, g])². An absent expert takes the mean of
+    those present.
+
+    References:
+        Wolpert (1992).
+
+    Examples:
+        >>> import numpy as np
+        >>> from pathfuse.fusion.gaussian.experts import GaussianExperts
+        >>> rng = np.random.default_rng(0)
+        >>> truth = rng.normal(size=(12, 1))  # 12 samples, one target
+        >>> error = rng.normal(size=(12, 2, 1)) * [[0.1], [1.0]]  # of two experts
+        >>> experts = GaussianExperts(truth[:, None] + error, np.full((12, 2, 1), 0.5))
+        >>> model = GaussianStacking().fit_experts(experts, truth, groups=np.arange(12) % 2)
+        >>> weights = model.weigh(experts)  # (sample, expert)
+        >>> bool((weights[:, 0] > weights[:, 1]).all())
+        True
+    """
 
     name = "stacking"
     summary = "ridge regression on all experts' means"

@@ -27,7 +27,32 @@ from pathfuse.types import Params
 
 
 class GaussianStaticProduct(GaussianProduct):
-    """Weights shrunk towards equal; settings are ridges in units of 1/n."""
+    """Product with constant weights, shrunk towards equal; settings are ridges in units of 1/n.
+
+        1 / v[n, g] = s[g] Σ_m w[n, m, g] / v[n, m, g]
+        μ[n, g] = (Σ_m w[n, m, g] μ[n, m, g] / v[n, m, g]) / (Σ_m w[n, m, g] / v[n, m, g])
+        w[n, :, g] = softmax of b over the experts that predict the cell
+
+    ``μ[n, m, g]`` and ``v[n, m, g]`` are expert m's mean and variance of target g of sample n,
+    (sample, expert, target). ``b``,
+    (expert,), is shared by all targets and has the lowest mean NLL + ridge |b|² / n; the sharpness
+    ``s[g]``, (target,), is the one with the highest likelihood, shrunk towards 1 by five rows.
+
+    References:
+        Genest (1984).
+
+    Examples:
+        >>> import numpy as np
+        >>> from pathfuse.fusion.gaussian.experts import GaussianExperts
+        >>> rng = np.random.default_rng(0)
+        >>> truth = rng.normal(size=(12, 1))  # 12 samples, one target
+        >>> error = rng.normal(size=(12, 2, 1)) * [[0.1], [1.0]]  # of two experts
+        >>> experts = GaussianExperts(truth[:, None] + error, np.full((12, 2, 1), 0.5))
+        >>> model = GaussianStaticProduct().fit_experts(experts, truth, groups=np.arange(12) % 2)
+        >>> weights = model.weigh(experts)  # (sample, expert)
+        >>> bool((weights[:, 0] > weights[:, 1]).all())
+        True
+    """
 
     name = "static_product"
     summary = (

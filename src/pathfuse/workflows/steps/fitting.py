@@ -28,8 +28,8 @@ from pathfuse.fusion.inner_cv import strata_of
 from pathfuse.fusion.method import AnyMethod, Method
 from pathfuse.fusion.methods import family_of, methods_of, new_methods
 from pathfuse.fusion.null_model import NULL_MODEL, for_all, null_log_prob
-from pathfuse.fusion.out_of_fold import Tick, no_tick
 from pathfuse.fusion.registry import all_names, fusion_class, names_of
+from pathfuse.progress import OnShare, unreported
 from pathfuse.study.study import Study
 from pathfuse.types import Index
 
@@ -176,7 +176,7 @@ def fit_task(
     task: str,
     rows: Index,
     recipe: FusionRecipe,
-    report: Tick = no_tick,
+    on_progress: OnShare = unreported,
     part: str = "",
 ) -> TaskFit:
     """Fits all methods and the fused method of one task.
@@ -199,7 +199,7 @@ def fit_task(
     methods = new_methods(
         recipe.seed, study.endpoint.kind, gate=recipe.gate, dropout=recipe.dropout
     )
-    fitted = fitted_on(study, rows, methods, experts, observed, recipe, report)
+    fitted = fitted_on(study, rows, methods, experts, observed, recipe, on_progress)
     fused = fused_from(fitted, recipe, study.endpoint.kind, experts, observed)
     temperature = held_out_temperature(fitted, fused, recipe.seed, best_temperature)
     fit = TaskFit(frequency, fitted, fused, temperature, rows, calibrating, null_log_prob(observed))
@@ -251,7 +251,7 @@ def fitted_on(
     experts: Any,
     truth: np.ndarray,
     recipe: FusionRecipe,
-    report: Tick,
+    on_progress: OnShare,
 ) -> AnyFitted:
     """All methods fitted on some rows of a study.
 
@@ -260,7 +260,7 @@ def fitted_on(
     """
     groups = np.unique(study.samples.patients[rows].astype(str), return_inverse=True)[1]
     try:
-        return fit_methods(methods, experts, truth, groups, recipe.seed, recipe.n_jobs, report)
+        return fit_methods(methods, experts, truth, groups, recipe.seed, recipe.n_jobs, on_progress)
     except InputError as error:
         raise InputError(f"{study.samples.source}: {error}") from error
 

@@ -141,16 +141,16 @@ def fit_all(
             )
             progress(what, 0.75 * behind / total)
 
-            def report(share: float, behind: int = behind, what: str = what) -> None:
+            def on_progress(share: float, behind: int = behind, what: str = what) -> None:
                 progress(what, 0.75 * (behind + share) / total)
 
             if study.endpoint.of_numbers:
                 scored = study.scored(task, rows)
                 fits[-1][task] = fit_gaussian(
-                    study, *divide(study, task, scored, recipe), recipe, report
+                    study, *divide(study, task, scored, recipe), recipe, on_progress
                 )
             else:
-                fits[-1][task] = fit_task(study, task, rows, recipe, report, _of(name))
+                fits[-1][task] = fit_task(study, task, rows, recipe, on_progress, _of(name))
     return fits
 
 

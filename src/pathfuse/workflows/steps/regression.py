@@ -13,7 +13,7 @@ from pathfuse.fusion.family import Prediction
 from pathfuse.fusion.gaussian.experts import GaussianExperts, as_moments
 from pathfuse.fusion.methods import new_methods
 from pathfuse.fusion.null_model import NULL_MODEL, for_all, null_moments
-from pathfuse.fusion.out_of_fold import Tick, no_tick
+from pathfuse.progress import OnShare, unreported
 from pathfuse.study.predictions import Expert
 from pathfuse.study.study import Study
 from pathfuse.types import Index
@@ -162,7 +162,11 @@ class GaussianFit(TaskFit):
 
 
 def fit_gaussian(
-    study: Study, rows: Index, calibrating: Index, recipe: FusionRecipe, report: Tick = no_tick
+    study: Study,
+    rows: Index,
+    calibrating: Index,
+    recipe: FusionRecipe,
+    on_progress: OnShare = unreported,
 ) -> GaussianFit:
     """Fits all methods and the fused one on some rows, and its intervals on others.
 
@@ -183,7 +187,7 @@ def fit_gaussian(
             f"{expert.source}: the expert '{expert.name}' scored none of the {len(rows)} fit rows"
         )
     kind = study.endpoint.kind
-    fitted = fitted_on(study, rows, new_methods(recipe.seed, kind), experts, y, recipe, report)
+    fitted = fitted_on(study, rows, new_methods(recipe.seed, kind), experts, y, recipe, on_progress)
     fused = fused_from(fitted, recipe, kind, experts, y)
     temperature = held_out_temperature(fitted, fused, recipe.seed, _best_temperature)
     fit = GaussianFit(np.zeros(0), fitted, fused, temperature, rows, calibrating, null_moments(y))
