@@ -11,7 +11,7 @@ pytest.importorskip("peft")
 
 from torch import nn  # noqa: E402
 
-from pathfuse.dense.data.images import read_item  # noqa: E402
+from pathfuse.dense.data.items import read_item  # noqa: E402
 from pathfuse.dense.encoders.tiny import tiny_encoder  # noqa: E402
 from pathfuse.dense.evaluation.confusion import confusion  # noqa: E402
 from pathfuse.dense.evaluation.metrics import metrics  # noqa: E402

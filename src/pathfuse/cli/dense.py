@@ -128,7 +128,8 @@ def train(
     from pathfuse.files.write import check_place
 
     need_dense()
-    from pathfuse.dense.data.records import files_of, read_split
+    from pathfuse.dense.data.records import files_of
+    from pathfuse.dense.data.split_files import read_split
     from pathfuse.dense.encoders.load import load_encoder
     from pathfuse.dense.recipe import DenseRecipe
     from pathfuse.dense.training.train import train_dense
@@ -214,7 +215,7 @@ def predict(
     from pathfuse.files.write import check_out
 
     need_dense()
-    from pathfuse.dense.data.records import read_split
+    from pathfuse.dense.data.split_files import read_split
     from pathfuse.dense.encoders.load import load_encoder
     from pathfuse.dense.predict import predict_dense
     from pathfuse.dense.training.train import read_about

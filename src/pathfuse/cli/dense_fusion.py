@@ -50,7 +50,7 @@ def fuse(
     from pathfuse.files.write import check_out
 
     need_dense()
-    from pathfuse.dense.data.records import read_split
+    from pathfuse.dense.data.split_files import read_split
     from pathfuse.dense.fusion.fuse import FuseOptions, fuse_dense
 
     split = read_split(data, need_train=False)
@@ -128,7 +128,7 @@ def evaluate(
     from pathfuse.files.write import check_out
 
     need_dense()
-    from pathfuse.dense.data.records import read_split
+    from pathfuse.dense.data.split_files import read_split
     from pathfuse.dense.evaluation.evaluate import evaluate_dense
 
     split = read_split(data, need_train=False)

@@ -367,7 +367,7 @@ import torch
 torch.set_num_threads(1)
 from test_train import recipe
 from pathfuse.testing.tissue import make_split
-from pathfuse.dense.data.records import read_split
+from pathfuse.dense.data.split_files import read_split
 from pathfuse.dense.encoders.tiny import tiny_encoder
 from pathfuse.dense.training.train import train_dense
 batch = int(sys.argv[2])
@@ -392,7 +392,7 @@ def test_two_processes(split, tmp_path):
     """Each has half of every step's images; batch statistics are their own, so the losses are near,
     not equal."""
     pytest.importorskip("accelerate")
-    from pathfuse.dense.data.records import write_split
+    from pathfuse.dense.data.split_files import write_split
 
     write_split(split, tmp_path / "split.json")
     script = tmp_path / "together.py"

@@ -19,8 +19,9 @@ from pathfuse.dense.benchmark.config import Cell, GridConfig
 from pathfuse.dense.benchmark.fusions import Fusion, fuse_task, fusions_of
 from pathfuse.dense.benchmark.page import render
 from pathfuse.dense.benchmark.tables import Tables, evaluate_benchmark
-from pathfuse.dense.data.images import check_item
-from pathfuse.dense.data.records import Split, read_split
+from pathfuse.dense.data.items import check_item
+from pathfuse.dense.data.records import Split
+from pathfuse.dense.data.split_files import read_split
 from pathfuse.dense.encoders.load import check_encoder
 from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.strategies.registry import STRATEGIES

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pathfuse.costs import measured
-from pathfuse.dense.data.images import read_item
+from pathfuse.dense.data.items import read_item
 from pathfuse.dense.data.records import Item, Split
 from pathfuse.dense.evaluation.confusion import confusion
 from pathfuse.dense.evaluation.metrics import metrics

@@ -14,7 +14,7 @@ import polars as pl
 import torch
 
 import pathfuse
-from pathfuse.dense.data.images import check_item
+from pathfuse.dense.data.items import check_item
 from pathfuse.dense.data.records import Split, files_of
 from pathfuse.dense.encoders.base import TokenEncoder
 from pathfuse.dense.encoders.digest import encoder_digest

@@ -14,7 +14,8 @@ from PIL import Image
 from pathfuse.dense.data.cards import DatasetCard, find_dataset
 from pathfuse.dense.data.converters.parts import draw_parts
 from pathfuse.dense.data.images import check_values, read_image
-from pathfuse.dense.data.records import IGNORE, SPLIT, Item, Split, torn_patients, write_split
+from pathfuse.dense.data.records import IGNORE, Item, Split, torn_patients
+from pathfuse.dense.data.split_files import SPLIT, write_split
 from pathfuse.errors import InputError
 from pathfuse.files.write import check_out, new_folder
 
