@@ -152,16 +152,17 @@ def evaluate(
 
 
 def _show_judged(metrics: Any, manifest: dict[str, Any]) -> None:
-    """Dice of every method with its interval, AJI and PQ where there are any.
+    """The brief metrics of every method with their intervals: Dice; AJI and PQ where there are any.
 
     What was left out, and warnings.
     """
     import sys
 
+    from pathfuse.dense.evaluation.registry import ALL, PRINCIPAL
     from pathfuse.report.words import number
 
     whole = metrics.filter(metrics["output"] == "all")
-    shown = {"mDice": "Dice", "aji": "AJI", "pq": "PQ"}
+    shown = {metric.name: metric.label for metric in ALL if metric.brief}
     of = {metric: {row["method"]: row for row in whole.filter(whole["metric"] == metric).iter_rows(named=True)}
           for metric in shown}  # fmt: skip
     names = [metric for metric in shown if of[metric]]
@@ -174,7 +175,7 @@ def _show_judged(metrics: Any, manifest: dict[str, Any]) -> None:
         )
 
     order = sorted(
-        of["mDice"].values(), key=lambda row: 1.0 if row["value"] is None else -row["value"]
+        of[PRINCIPAL.name].values(), key=lambda row: 1.0 if row["value"] is None else -row["value"]
     )
     rows = [
         (row["method"], *(cell(of[metric][row["method"]]) for metric in names), str(row["n"]))

@@ -44,7 +44,7 @@ class PredictedDense:
     judged: Bool[np.ndarray, " image"]
     """Whether the image has a mask."""
     instances: dict[str, Float64[np.ndarray, " image"]]
-    """Per name in ``INSTANCE_METRICS``; NaN where the true instances are not known."""
+    """Per name of ``INSTANCE_METRICS``; NaN where the true instances are not known."""
 
 
 def predict_dense(
@@ -99,7 +99,7 @@ def predict_dense(
     how = _how(recipe, place, tile_px, overlap, batch)
     matrices = np.zeros((len(items), split.n_classes, split.n_classes), dtype=np.int64)
     judged = np.array([item.mask is not None for item in items], dtype=bool)
-    instances = {metric: np.full(len(items), np.nan) for metric in INSTANCE_METRICS}
+    instances = {metric.name: np.full(len(items), np.nan) for metric in INSTANCE_METRICS}
     things = classes_with_instances(items, split.n_classes, split.ignore)
     with new_folder(out, force) as folder:
         for row, item in enumerate(items):

@@ -10,24 +10,19 @@ import numpy as np
 import polars as pl
 
 from pathfuse.dense.benchmark.columns import ALL_SEEDS
+from pathfuse.dense.evaluation.instances import INSTANCE_METRICS
+from pathfuse.dense.evaluation.metrics import METRICS
+from pathfuse.dense.evaluation.registry import PRINCIPAL, find_metric
 from pathfuse.dense.fusion.fused_model import BEST, FUSED
 from pathfuse.evaluation.ranking import ranks
 from pathfuse.report.template import render_page
 from pathfuse.report.words import several
 
-FIRST = "mDice"
+FIRST = PRINCIPAL.name
 """What tables are ordered by."""
-SHOWN = {
-    "mDice": "Dice",
-    "mIoU": "IoU",
-    "mean_precision": "precision",
-    "mean_recall": "recall",
-    "fw_iou": "IoU, weighted",
-    "pixel_accuracy": "pixel accuracy",
-}
-"""Metrics of the page and what it calls them; the others stand in the tables. Means are over
-classes."""
-OF_INSTANCES = {"aji": "AJI", "pq": "PQ"}
+SHOWN = {metric.name: metric.label for metric in METRICS if metric.on_page}
+"""Metrics of pixels that the page shows, and what it calls them."""
+OF_INSTANCES = {metric.name: metric.label for metric in INSTANCE_METRICS if metric.on_page}
 """Further columns, where a data set has instances."""
 CHOSEN = FUSED
 """The fusion that validation chose; the headline speaks of no other."""
@@ -73,10 +68,13 @@ class Board:
     @property
     def shown(self) -> dict[str, str]:
         """Metrics of its table and what the page calls them."""
+        return SHOWN | self.shown_of_instances
+
+    @property
+    def shown_of_instances(self) -> dict[str, str]:
+        """Those of instances, if the data set has any."""
         there = {metric for line in self.lines for metric in line.metrics}
-        return SHOWN | {
-            metric: called for metric, called in OF_INSTANCES.items() if metric in there
-        }
+        return {metric: called for metric, called in OF_INSTANCES.items() if metric in there}
 
     @property
     def anchor(self) -> str:
@@ -164,7 +162,7 @@ def _lines(whole: pl.DataFrame, own: pl.DataFrame, pairs: pl.DataFrame) -> list[
     metrics: dict[str, dict[str, dict[str, Any]]] = {}
     facts: dict[str, dict[str, Any]] = {}
     for row in whole.iter_rows(named=True):
-        metrics.setdefault(row["model"], {})[row["metric"]] = row
+        metrics.setdefault(row["model"], {})[find_metric(row["metric"]).name] = row
         facts.setdefault(row["model"], row)
     models = [
         name
@@ -185,7 +183,7 @@ def _lines(whole: pl.DataFrame, own: pl.DataFrame, pairs: pl.DataFrame) -> list[
         )
         for name, row in facts.items()
     ]
-    return sorted(found, key=lambda line: -_value(line))
+    return sorted(found, key=_value, reverse=True)
 
 
 def _value(line: Line) -> float:

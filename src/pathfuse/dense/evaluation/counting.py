@@ -145,7 +145,8 @@ class Tally:
         }
         self.scored = {name: np.zeros(n, dtype=bool) for name in self.cms}
         self.values = {
-            name: {metric: np.full(m, np.nan) for metric in INSTANCE_METRICS} for name in self.cms
+            name: {metric.name: np.full(m, np.nan) for metric in INSTANCE_METRICS}
+            for name in self.cms
         }
 
     def put(self, item: Item, count: ImageCount) -> None:

@@ -6,7 +6,6 @@ sums (docs/design/densebench.md, section 8).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from itertools import combinations
 from typing import NamedTuple, TypeAlias
 
@@ -14,23 +13,20 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float, Int, Shaped
 
+from pathfuse.dense.evaluation.base import DenseMetric
 from pathfuse.dense.evaluation.confusion import Confusions, ConfusionTable
 from pathfuse.dense.evaluation.instance_table import InstanceTable
 from pathfuse.dense.evaluation.instances import INSTANCE_METRICS
-from pathfuse.dense.evaluation.metrics import Parity, class_metrics, metrics
+from pathfuse.dense.evaluation.metrics import CLASS_METRICS, METRICS, Parity, class_metrics, metrics
 from pathfuse.errors import InputError
 from pathfuse.evaluation.estimates import Estimate
 from pathfuse.evaluation.intervals import MIN_RESAMPLES, Sampled
 from pathfuse.evaluation.judged import Comparison, MetricRow, Verdict
-from pathfuse.evaluation.metrics.base import ANY
 from pathfuse.evaluation.paired_tests import adjusted_p
 from pathfuse.evaluation.resampling import MIN_PATIENTS, draw
-from pathfuse.evaluation.scales import SHARE
 from pathfuse.report.frames import comparisons_frame, metrics_frame
 
-OF_PIXELS = replace(ANY, scale=SHARE)
-"""All metrics of masks lie between 0 and 1."""
-Key: TypeAlias = tuple[str, str]
+Key: TypeAlias = tuple[str, DenseMetric]
 """Output (``all`` or a class) and metric."""
 Score: TypeAlias = Callable[[Float[np.ndarray, "row column"]], dict[Key, Float[np.ndarray, " row"]]]
 """Sums over images to figures."""
@@ -92,10 +88,15 @@ def evaluate_confusions(
 
     def score(sums: Float[np.ndarray, "row column"]) -> dict[Key, Float[np.ndarray, " row"]]:
         matrices = sums.reshape(len(sums), k, k)
-        found = {("all", name): values for name, values in metrics(matrices, parity=parity).items()}
+        overall = metrics(matrices, parity=parity)
         by_class = class_metrics(matrices, parity=parity)
+        found: dict[Key, Float[np.ndarray, " row"]] = {
+            ("all", metric): overall[metric.name] for metric in METRICS
+        }
         return found | {
-            (c, name): v[:, i] for i, c in enumerate(names) for name, v in by_class.items()
+            (label, metric): by_class[metric.name][:, i]
+            for i, label in enumerate(names)
+            for metric in CLASS_METRICS
         }
 
     verdict = _evaluate(cms, patients, score, n_resamples, seed, contrasts, scored)
@@ -115,7 +116,7 @@ def evaluate_instances(
     ``evaluate_confusions``.
 
     Args:
-        values: Per model and name in ``INSTANCE_METRICS``, Float, (image,); NaN where the image
+        values: Per model and name of ``INSTANCE_METRICS``, Float, (image,); NaN where the image
             defines none.
         patients: As in ``evaluate_confusions``, as are the others.
         n_resamples: Bootstrap resamples.
@@ -127,7 +128,8 @@ def evaluate_instances(
         InputError: There is no image, or shapes disagree.
     """
     stacked = {
-        name: np.stack([own[m] for m in INSTANCE_METRICS], axis=1) for name, own in values.items()
+        name: np.stack([own[m.name] for m in INSTANCE_METRICS], axis=1)
+        for name, own in values.items()
     }
     columns = {
         name: np.concatenate([np.nan_to_num(own), ~np.isnan(own)], axis=1)
@@ -252,7 +254,7 @@ class _Evaluator:
         values = self.score(resampled_sums(own, self.patients, counts))
         lacking = np.zeros(len(counts), dtype=bool)
         for (output, metric), value in values.items():
-            if output != "all" and metric == "recall" and not np.isnan(value[0]):
+            if output != "all" and metric.needs_true_pixel and not np.isnan(value[0]):
                 lacking |= np.isnan(value)
         sampled = Sampled(len(np.unique(self.patients[images])))
         return {
@@ -261,7 +263,7 @@ class _Evaluator:
                 np.ones(1),
                 len(self.counts),
                 sampled,
-                OF_PIXELS,
+                metric,
             )
             for (output, metric), value in values.items()
         }
@@ -290,10 +292,11 @@ def _evaluate(
         verdict.notes.append(f"{n_resamples} resamples, fewer than {MIN_RESAMPLES}: no intervals")
     for name, figures in everything.items():
         n, n_patients = int(images[name].sum()), len(np.unique(judge.patients[images[name]]))
-        for key, value in figures.items():
+        for (output, metric), value in figures.items():
             interval = value.interval()
+            bounds = interval.low, interval.high
             verdict.metrics.append(
-                MetricRow(name, *key, value.point, interval.low, interval.high, n, n_patients)
+                MetricRow(name, output, metric.name, value.point, *bounds, n, n_patients)
             )
     for name, reference in contrasts if contrasts is not None else combinations(columns, 2):
         common = images[name] & images[reference]
@@ -306,7 +309,8 @@ def _evaluate(
         )
         same = np.array_equal(columns[name], columns[reference])
         verdict.comparisons.extend(
-            _compare((name, reference, *key), one[key], other[key], same) for key in one
+            _compare((name, reference, key[0], key[1].name), one[key], other[key], same)
+            for key in one
         )
     return DenseVerdict(metrics_frame(verdict), _adjusted(verdict, columns), verdict.notes)
 

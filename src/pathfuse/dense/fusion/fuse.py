@@ -21,7 +21,7 @@ from pathfuse.dense.evaluation.confusion import ConfusionTable, write_confusions
 from pathfuse.dense.evaluation.counting import Counted, Tally, classes_with_instances, open_count
 from pathfuse.dense.evaluation.instance_table import write_instances
 from pathfuse.dense.evaluation.masks import write_mask
-from pathfuse.dense.evaluation.metrics import Parity, metrics
+from pathfuse.dense.evaluation.metrics import MEAN_DICE, Parity, metrics
 from pathfuse.dense.evaluation.verdict import DenseVerdict, evaluate_columns
 from pathfuse.dense.fusion.fused_model import BEST, FUSED, DenseFusion
 from pathfuse.dense.fusion.pixel_sample import FitPixels, check_size, sample_pixels
@@ -39,8 +39,6 @@ from pathfuse.progress import Progress, silent
 
 METHODS = ("static_product", "logitprod", "mean_probability", "best")
 CHOOSE = "choose"
-METRIC = "mDice"
-"""What ``best_expert`` is chosen by, on the fit images."""
 BESTS = ("best", BEST)
 """Names of the single model that did best on the fit images; it is always judged."""
 REGISTERED = methods_of("multiclass")
@@ -259,7 +257,9 @@ def _order(pixels: FitPixels, names: list[str]) -> tuple[str, ...]:
     dice = {}
     for name in names:
         images = common if common.any() else pixels.scored[name]
-        dice[name] = float(np.nan_to_num(metrics(pixels.cms[name][images].sum(axis=0))[METRIC]))
+        dice[name] = float(
+            np.nan_to_num(metrics(pixels.cms[name][images].sum(axis=0))[MEAN_DICE.name])
+        )
     return tuple(sorted(names, key=lambda name: -dice[name]))
 
 

@@ -14,7 +14,7 @@ from pathfuse.costs import measured
 from pathfuse.dense.data.items import read_item
 from pathfuse.dense.data.records import Item, Split
 from pathfuse.dense.evaluation.confusion import confusion
-from pathfuse.dense.evaluation.metrics import metrics
+from pathfuse.dense.evaluation.metrics import MEAN_DICE, MEAN_IOU, metrics
 from pathfuse.dense.memory import enough_memory, memory_for
 from pathfuse.dense.network.net import SegmentationNet
 from pathfuse.dense.network.segment import How, grown, segment
@@ -109,12 +109,13 @@ class Fit:
         train_loss = self._steps(state.epoch)
         self.team.agree(self.net)
         loss, cm = self._judge()
+        found = metrics(cm)
         line = {
             "epoch": state.epoch + 1,
             "train_loss": train_loss,
             "validation_loss": loss,
-            "validation_miou": float(metrics(cm)["mIoU"]),
-            "validation_mdice": float(metrics(cm)["mDice"]),
+            "validation_miou": float(found[MEAN_IOU.name]),
+            "validation_mdice": float(found[MEAN_DICE.name]),
             "rate_share": share,
         }
         finite = all(bool(p.isfinite().all()) for p in self.net.parameters() if p.requires_grad)
