@@ -45,7 +45,7 @@ def test_files_and_matrices(split, tmp_path, tile_px):
     assert heard == [(f"{name} segmented", k / len(items)) for k, name in enumerate(names, start=1)]
     assert list(found.image_ids) == names
     assert sorted(path.stem for path in found.folder.glob("*.npy")) == sorted(names)
-    assert found.judged.tolist() == [True, True, False]
+    assert found.has_mask.tolist() == [True, True, False]
     assert not found.confusions[2].any()
     for row, item in enumerate(items):
         logits = np.load(found.folder / f"{item.image_id}.npy", allow_pickle=False)

@@ -10,7 +10,7 @@ from pathfuse.cli.options import Force, Out, Seed
 from pathfuse.errors import InputError
 
 if TYPE_CHECKING:
-    from pathfuse.dense.benchmark.run import GridRun
+    from pathfuse.dense.benchmark.run import BenchmarkRun
     from pathfuse.dense.data.records import Item, Split
 
 Data = Annotated[
@@ -263,16 +263,16 @@ def run(
     from pathfuse.cli.console import command_line, progress
 
     need_dense()
-    from pathfuse.dense.benchmark.config import read_grid
-    from pathfuse.dense.benchmark.run import run_grid
+    from pathfuse.dense.benchmark.config import read_benchmark
+    from pathfuse.dense.benchmark.run import run_benchmark
 
-    config = read_grid(grid)
+    config = read_benchmark(grid)
     with progress() as report:
-        done = run_grid(config, n_jobs=jobs, command=command_line(), progress=report)
-    return _show_grid(done)
+        done = run_benchmark(config, n_jobs=jobs, command=command_line(), progress=report)
+    return _show_benchmark(done)
 
 
-def _show_grid(done: "GridRun") -> int:
+def _show_benchmark(done: "BenchmarkRun") -> int:
     import sys
 
     for one in done.failed:

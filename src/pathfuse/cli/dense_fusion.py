@@ -40,8 +40,8 @@ def fuse(
     seed: Seed = 0,
     force: Force = False,
 ) -> None:
-    """Fuse several models' segmentations pixel by pixel, fitted on the validation images, judged on
-    the test images.
+    """Fuse several models' segmentations pixel by pixel, fitted on the validation images, evaluated
+    on the test images.
     """
     import sys
 
@@ -51,11 +51,12 @@ def fuse(
 
     need_dense()
     from pathfuse.dense.data.split_files import read_split
-    from pathfuse.dense.fusion.fuse import FuseOptions, fuse_dense
+    from pathfuse.dense.fusion.fuse import fuse_dense
+    from pathfuse.dense.fusion.options import DenseFuseOptions
 
     split = read_split(data, need_train=False)
     check_out(out, force, [data])
-    options = FuseOptions(
+    options = DenseFuseOptions(
         method=method, pixels=pixels, pool_px=pool_px, n_resamples=resamples, seed=seed
     )
     with progress() as report:
@@ -71,7 +72,7 @@ def fuse(
             command=command_line(),
             progress=report,
         )
-    _show_judged(done.verdict.metrics, done.manifest)
+    _show_verdict(done.verdict.metrics, done.manifest)
     sys.stdout.write(f"Fused: {done.manifest['fused']}. Masks, metrics, comparisons: {out}\n")
 
 
@@ -120,7 +121,7 @@ def evaluate(
     seed: Seed = 0,
     force: Force = False,
 ) -> None:
-    """Judge and compare segmentations, whoever made them; nothing is fitted."""
+    """Evaluate and compare segmentations, whoever made them; nothing is fitted."""
     import sys
 
     from pathfuse.cli.console import command_line, progress
@@ -147,11 +148,11 @@ def evaluate(
             command=command_line(),
             progress=report,
         )
-    _show_judged(done.verdict.metrics, done.manifest)
+    _show_verdict(done.verdict.metrics, done.manifest)
     sys.stdout.write(f"Metrics, comparisons: {out}\n")
 
 
-def _show_judged(metrics: Any, manifest: dict[str, Any]) -> None:
+def _show_verdict(metrics: Any, manifest: dict[str, Any]) -> None:
     """The brief metrics of every method with their intervals: Dice; AJI and PQ where there are any.
 
     What was left out, and warnings.

@@ -47,7 +47,7 @@ class DenseRecipe(BaseModel):
     """Flips, turns, scale and stain; without it features of a frozen encoder are computed once if
     ``fit`` is resize."""
     cache: bool = True
-    """Whether they are, in a float16 file beside the output."""
+    """Whether they are, in a float16 file next to the output."""
 
     epochs: Count = 150
     warmup: Annotated[int, Field(ge=0)] = 2

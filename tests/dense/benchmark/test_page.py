@@ -183,5 +183,7 @@ def test_a_grid_without_a_single_result_has_a_page():
     failed = [
         {"dataset": "kumar", "strategy": "cnn", "model": "a", "seed": 3, "sentence": "too small"}
     ]
-    assert "could not be judged" not in render(board({"a": 0.5}), pairs(), [], MANIFEST)
-    assert "No cell of the grid could be judged" in render(board({}), pairs(), failed, MANIFEST)
+    assert "could not be evaluated" not in render(board({"a": 0.5}), pairs(), [], MANIFEST)
+    assert "No cell of the benchmark could be evaluated" in render(
+        board({}), pairs(), failed, MANIFEST
+    )

@@ -376,14 +376,14 @@ train_dense(tiny_encoder(), split, how, out)
 
 # A pass of its own, of which every process keeps what it has then.
 import numpy as np
-from pathfuse.dense.training.fitting import Fit
+from pathfuse.dense.training.fitting import DenseTraining
 from pathfuse.dense.strategies.registry import make_network
-from pathfuse.dense.training.distributed import make_team
+from pathfuse.dense.training.distributed import make_process_group
 
-team = make_team(how)
-fit = Fit(make_network(tiny_encoder(), "lora", 3, rank=2), split, how, team, out.parent)
+distributed = make_process_group(how)
+fit = DenseTraining(make_network(tiny_encoder(), "lora", 3, rank=2), split, how, distributed, out.parent)
 fit._steps(0)
-np.save(out.parent / f"{{out.name}}-{{team.rank}}.npy", fit.net.decoder.head.weight.detach().numpy())
+np.save(out.parent / f"{{out.name}}-{{distributed.rank}}.npy", fit.net.decoder.head.weight.detach().numpy())
 """
 
 

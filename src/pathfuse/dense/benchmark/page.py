@@ -37,7 +37,7 @@ class Line:
     name: str
     fusion: bool
     facts: Mapping[str, Any]
-    """What the leaderboard says of it beside metrics."""
+    """What the leaderboard says of it apart from metrics."""
     metrics: Mapping[str, Mapping[str, Any]]
     """Per metric ``value``, ``ci_low``, ``ci_high``."""
     rank: tuple[int, int] | None
@@ -260,25 +260,28 @@ def mean_ranks(found: Sequence[Board]) -> list[dict[str, Any]]:
 
 def headline(found: Sequence[Board], failed: Sequence[Mapping[str, Any]]) -> str:
     """What a reader asks first, in two or three sentences."""
-    judged = [board for board in found if board.winner is not None]
-    if not judged:
-        return "No cell of the grid could be judged; the reasons are below."
+    ranked = [board for board in found if board.winner is not None]
+    if not ranked:
+        return "No cell of the benchmark could be evaluated; the reasons are below."
     sets, strategies = (
-        {getattr(board, key) for board in judged} for key in ("dataset", "strategy")
+        {getattr(board, key) for board in ranked} for key in ("dataset", "strategy")
     )
-    said = f"{several(len(sets), 'data set')}, {len(strategies)} {'strategies' if len(strategies) > 1 else 'strategy'}."
-    unresolved = sum(bool(board.tied) for board in judged)
-    said += f" In {unresolved} of {len(judged)} tables the best model cannot be told from another."
-    fused = [line.gain for board in judged for line in board.lines if line.name == CHOSEN]
+    kinds = "strategies" if len(strategies) > 1 else "strategy"
+    sentences = f"{several(len(sets), 'data set')}, {len(strategies)} {kinds}."
+    unresolved = sum(bool(board.tied) for board in ranked)
+    sentences += (
+        f" In {unresolved} of {len(ranked)} tables the best model cannot be told from another."
+    )
+    fused = [line.gain for board in ranked for line in board.lines if line.name == CHOSEN]
     gains = [one for one in fused if one is not None]
     if gains:
         above = sum(one["difference"] >= 0 for one in gains)
         clear = sum(one["ci_low"] is not None and one["ci_low"] > 0 for one in gains)
-        said += (
+        sentences += (
             f" The fusion is at or above the single model that validation chose in {above} of {len(gains)}, "
             f"with its whole interval in {clear}."
         )
-    return said + (f" {several(len(failed), 'cell')} failed." if failed else "")
+    return sentences + (f" {several(len(failed), 'cell')} failed." if failed else "")
 
 
 def count(value: float | None) -> str:

@@ -62,7 +62,7 @@ def check_split(split: Split, source: Path, *, torn_allowed: bool = False) -> Sp
 
     Raises:
         InputError: An id or an image is there twice, a file is missing, a training or validation
-            image has no mask, or a patient is in two parts and nobody said so.
+            image has no mask, or a patient is in two parts and this is not stated.
     """
     ids: set[str] = set()
     images: set[Path] = set()

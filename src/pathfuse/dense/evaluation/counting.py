@@ -1,4 +1,4 @@
-"""What models said of images against the truth, counted strip by strip: matrices, and instances
+"""Predictions of images against the truth, counted strip by strip: matrices, and instances
 where there are any.
 
 Instances of a semantic model are its connected pixels of classes that have instances (nuclei, not
@@ -52,7 +52,7 @@ class ImageCount:
         self._foreground: dict[str, Bool[np.ndarray, "height width"]] = {}
 
     def add(self, name: str, rows: slice, predicted: UInt8[np.ndarray, "row width"]) -> None:
-        """Counts some rows of what a model said."""
+        """Counts some rows of a model's mask."""
         counts = confusion(self.truth[rows], predicted, self.n_classes)
         self.cms[name] = self.cms[name] + counts if name in self.cms else counts
         if self._instances is not None:
@@ -126,7 +126,7 @@ class Counted(NamedTuple):
     """None where no judged image has instances."""
 
 
-class Tally:
+class CountedImages:
     """Images that were counted, gathered into tables.
 
     Args:

@@ -1,4 +1,4 @@
-"""AJI and PQ of images as a long table, beside the one of confusion matrices."""
+"""AJI and PQ of images as a long table, next to the one of confusion matrices."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

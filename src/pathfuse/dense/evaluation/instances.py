@@ -1,6 +1,6 @@
 """Instance metrics of two label maps: the aggregated Jaccard index and panoptic quality.
 
-For nuclei data beside the pixel metrics; PFM-DenseBench has none of them, so they are never
+For nuclei data, next to the pixel metrics; PFM-DenseBench has none of them, so they are never
 compared with its table (docs/design/densebench.md, section 7, defect 18).
 
 References:

@@ -1,4 +1,4 @@
-"""Judging segmentations: every model on the same images, with paired intervals by patient.
+"""Evaluating segmentations: every model on the same images, with paired intervals by patient.
 
 Metrics of sums are not sums of metrics: patients are drawn, their confusion matrices summed with
 the counts of the draw (one matrix product for all resamples), and the metrics computed from the
@@ -35,7 +35,7 @@ Scored: TypeAlias = Mapping[str, Bool[np.ndarray, " image"]]
 
 
 class DenseVerdict(NamedTuple):
-    """What judging found."""
+    """Metrics, paired comparisons and warnings."""
 
     metrics: pl.DataFrame
     """``method, output, metric, value, ci_low, ci_high, n, n_patients``; ``output`` is ``all`` or a
@@ -68,7 +68,7 @@ def evaluate_confusions(
         seed: The same seed gives the same draw of patients, for all models.
         classes: Names of the K classes; default: their numbers.
         contrasts: Pairs (method, reference); default: every two models, in order.
-        scored: Per model, the images that it has a prediction of; default: all. A model is judged
+        scored: Per model, the images that it has a prediction of; default: all. A model is evaluated
             on its own images, a pair on the images of both.
         parity: ``paper``: F1 and counts as published.
 
@@ -278,20 +278,20 @@ def _evaluate(
     contrasts: Sequence[tuple[str, str]] | None,
     scored: Scored | None,
 ) -> DenseVerdict:
-    judge = _Evaluator(patients, score, n_resamples, seed)
-    every = np.ones(len(judge.patients), dtype=bool)
+    evaluator = _Evaluator(patients, score, n_resamples, seed)
+    every = np.ones(len(evaluator.patients), dtype=bool)
     images = {
         name: scored[name] if scored is not None and name in scored else every for name in columns
     }
-    everything = {name: judge.figures(own, images[name]) for name, own in columns.items()}
+    everything = {name: evaluator.figures(own, images[name]) for name, own in columns.items()}
     verdict = Verdict([], [], [], [])
-    if not judge.enough:
-        n = int(judge.patients.max()) + 1
+    if not evaluator.enough:
+        n = int(evaluator.patients.max()) + 1
         verdict.notes.append(f"{n} patients or images, fewer than {MIN_PATIENTS}: no intervals")
     elif 0 < n_resamples < MIN_RESAMPLES:
         verdict.notes.append(f"{n_resamples} resamples, fewer than {MIN_RESAMPLES}: no intervals")
     for name, figures in everything.items():
-        n, n_patients = int(images[name].sum()), len(np.unique(judge.patients[images[name]]))
+        n, n_patients = int(images[name].sum()), len(np.unique(evaluator.patients[images[name]]))
         for (output, metric), value in figures.items():
             interval = value.interval()
             bounds = interval.low, interval.high
@@ -304,7 +304,7 @@ def _evaluate(
             verdict.notes.append(f"{name} and {reference} have no image in common")
             continue
         one, other = (
-            everything[m] if (common == images[m]).all() else judge.figures(columns[m], common)
+            everything[m] if (common == images[m]).all() else evaluator.figures(columns[m], common)
             for m in (name, reference)
         )
         same = np.array_equal(columns[name], columns[reference])
@@ -353,10 +353,10 @@ def _check(columns: Mapping[str, Columns], patients: Sequence[str] | np.ndarray)
     """The size of the last axis.
 
     Raises:
-        InputError: There is nothing to judge, or shapes disagree.
+        InputError: There is nothing to evaluate, or shapes disagree.
     """
     if not columns or not len(patients):
-        raise InputError("there is nothing to judge: no model or no image")
+        raise InputError("there is nothing to evaluate: no model or no image")
     shapes = {own.shape for own in columns.values()}
     shape = next(iter(shapes))
     if len(shapes) > 1 or shape[0] != len(patients):

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from pathfuse.dense.encoders.base import TokenEncoder
 from pathfuse.dense.network.decoder import WIDTH, CupDecoder
-from pathfuse.dense.strategies.base import Strategy
+from pathfuse.dense.strategies.base import AdaptationStrategy
 from pathfuse.errors import InputError
 
 
@@ -23,7 +23,11 @@ class SegmentationNet(nn.Module):
     """
 
     def __init__(
-        self, encoder: TokenEncoder, adapter: Strategy, n_classes: int, decoder_width: int = WIDTH
+        self,
+        encoder: TokenEncoder,
+        adapter: AdaptationStrategy,
+        n_classes: int,
+        decoder_width: int = WIDTH,
     ) -> None:
         super().__init__()
         self.encoder, self.adapter, self.n_classes = encoder, adapter, n_classes
@@ -48,7 +52,7 @@ class SegmentationNet(nn.Module):
             Float (batch, K, height, width).
         """
         height, width = x.shape[-2:]
-        skips = self.adapter.beside(self.encoder.prepare(x)) if any(self.adapter.skips) else []
+        skips = self.adapter.maps(self.encoder.prepare(x)) if any(self.adapter.skips) else []
         return self._logits(self.encode(x), height, width, skips)
 
     @property
@@ -87,7 +91,7 @@ class SegmentationNet(nn.Module):
 
     def parameter_groups(self, lr_adapter: float, lr_decoder: float) -> list[dict[str, Any]]:
         """What an optimiser takes: the decoder's weights, and those of the strategy (in the trunk
-        or beside it).
+        or next to it).
 
         One rate for both made some models of the benchmark collapse (docs/design/densebench.md,
         section 7, defect 12).

@@ -1,4 +1,4 @@
-"""What a strategy is: which weights of the encoder train, and what stands beside or after it."""
+"""What a strategy is: which weights of the encoder train, and what is added next to it or after it."""
 
 from typing import ClassVar, Literal
 
@@ -10,7 +10,7 @@ from pathfuse.errors import InputError
 Parity = Literal["paper", "fixed"]
 
 
-class Strategy(nn.Module):
+class AdaptationStrategy(nn.Module):
     """One way to adapt an encoder to segmentation; this class itself changes nothing.
 
     A strategy may change the encoder's trunk in place when it is made. The encoder is frozen before
@@ -38,7 +38,7 @@ class Strategy(nn.Module):
         """What becomes of the tokens (batch, prefix + h * w, dim) before the prefix is dropped."""
         return sequence
 
-    def beside(self, image: Tensor) -> list[Tensor]:
+    def maps(self, image: Tensor) -> list[Tensor]:
         """Maps of the prepared image (batch, 3, height, width) for the decoder's first steps."""
         return []
 

@@ -5,7 +5,7 @@ import torch
 from pathfuse.dense.encoders.base import TokenEncoder
 from pathfuse.dense.network.decoder import WIDTH
 from pathfuse.dense.network.net import SegmentationNet
-from pathfuse.dense.strategies.base import Parity, Strategy
+from pathfuse.dense.strategies.base import AdaptationStrategy, Parity
 from pathfuse.dense.strategies.cnn import CnnAdapter
 from pathfuse.dense.strategies.dora import Dora
 from pathfuse.dense.strategies.frozen import Frozen
@@ -14,7 +14,7 @@ from pathfuse.dense.strategies.lora import Lora
 from pathfuse.dense.strategies.transformer import TransformerAdapter
 from pathfuse.errors import InputError
 
-STRATEGIES: dict[str, type[Strategy]] = {
+STRATEGIES: dict[str, type[AdaptationStrategy]] = {
     "frozen": Frozen, "lora": Lora, "dora": Dora, "cnn": CnnAdapter, "transformer": TransformerAdapter, "full": Full,
 }  # fmt: skip
 
