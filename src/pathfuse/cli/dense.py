@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from pathfuse.cli.options import Force, Out, Seed
+from pathfuse.dense.strategies.registry import STRATEGIES
 from pathfuse.errors import InputError
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def train(
     data: Data,
     out: Out,
     strategy: Annotated[
-        str, Parameter(help="frozen, lora, dora, cnn, transformer or full.")
+        str, Parameter(help=" or ".join(", ".join(STRATEGIES).rsplit(", ", 1)) + ".")
     ] = "frozen",
     set_: Annotated[
         list[str] | None,

@@ -377,7 +377,7 @@ train_dense(tiny_encoder(), split, how, out)
 # A pass of its own, of which every process keeps what it has then.
 import numpy as np
 from pathfuse.dense.training.fitting import DenseTraining
-from pathfuse.dense.strategies.registry import make_network
+from pathfuse.dense.network.make import make_network
 from pathfuse.dense.training.distributed import make_process_group
 
 distributed = make_process_group(how)

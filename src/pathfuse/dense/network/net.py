@@ -39,7 +39,7 @@ class SegmentationNet(nn.Module):
     def train(self, mode: bool = True) -> "SegmentationNet":
         """Training mode of all but a frozen encoder."""
         super().train(mode)
-        self.encoder.train(mode and self.strategy == "full")
+        self.encoder.train(mode and self.adapter.facts.trains_all)
         return self
 
     def forward(self, x: Tensor) -> Tensor:
@@ -60,7 +60,7 @@ class SegmentationNet(nn.Module):
         """Whether ``encode`` gives the same all through training, so that ``decode`` can start from
         kept tokens.
         """
-        return self.adapter.cacheable
+        return self.adapter.facts.cacheable
 
     def encode(self, x: Tensor) -> Tensor:
         """All tokens of the encoder, Float (batch, prefix + h * w, dim)."""
@@ -113,7 +113,7 @@ class SegmentationNet(nn.Module):
         frozen = {
             name for name, parameter in self.named_parameters() if not parameter.requires_grad
         }
-        if not self.adapter.trains_trunk:
+        if not self.adapter.facts.trains_trunk:
             frozen |= {name for name, _ in self.named_buffers() if name.startswith("encoder.")}
         return {
             name: value.detach() for name, value in self.state_dict().items() if name not in frozen

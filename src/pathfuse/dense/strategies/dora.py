@@ -52,7 +52,6 @@ class Dora(AdaptationStrategy):
     """
 
     name = "dora"
-    trains_trunk = True
 
     def __init__(self, encoder: TokenEncoder, *, rank: int = 16, parity: Parity = "fixed") -> None:
         super().__init__(encoder, rank=rank, parity=parity)

@@ -7,4 +7,3 @@ class Frozen(AdaptationStrategy):
     """The encoder as it is, always in evaluation mode (the benchmark left it in training mode)."""
 
     name = "frozen"
-    cacheable = True

@@ -13,7 +13,6 @@ class Full(AdaptationStrategy):
     """All weights of the encoder that have a part in its tokens; they need a small learning rate."""
 
     name = "full"
-    trains_trunk = True
 
     def __init__(self, encoder: TokenEncoder, *, rank: int = 16, parity: Parity = "fixed") -> None:
         super().__init__(encoder, rank=rank, parity=parity)

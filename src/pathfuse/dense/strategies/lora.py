@@ -46,7 +46,6 @@ class Lora(AdaptationStrategy):
     """
 
     name = "lora"
-    trains_trunk = True
 
     def __init__(self, encoder: TokenEncoder, *, rank: int = 16, parity: Parity = "fixed") -> None:
         super().__init__(encoder, rank=rank, parity=parity)

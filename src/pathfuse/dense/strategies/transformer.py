@@ -21,7 +21,6 @@ class TransformerAdapter(AdaptationStrategy):
     """Two pre-norm blocks and a norm on all tokens, class and registers too; no new positions."""
 
     name = "transformer"
-    cacheable = True
 
     def __init__(self, encoder: TokenEncoder, *, rank: int = 16, parity: Parity = "fixed") -> None:
         super().__init__(encoder, rank=rank, parity=parity)

@@ -21,9 +21,10 @@ from pathfuse.dense.encoders.digest import encoder_digest
 from pathfuse.dense.encoders.load import load_encoder
 from pathfuse.dense.evaluation.metrics import metrics
 from pathfuse.dense.memory import memory_for
+from pathfuse.dense.network.make import make_network
 from pathfuse.dense.network.net import SegmentationNet
 from pathfuse.dense.recipe import DenseRecipe
-from pathfuse.dense.strategies.registry import STRATEGIES, make_network
+from pathfuse.dense.strategies.registry import STRATEGIES
 from pathfuse.dense.training.distributed import ProcessGroup, make_process_group
 from pathfuse.dense.training.fitting import DenseTraining, tidy
 from pathfuse.dense.training.state import DenseState
