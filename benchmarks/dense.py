@@ -26,9 +26,9 @@ import polars as pl
 
 from benchmarks.dense_data import CLASSES, dense_splits
 from benchmarks.feature_fusion import Row
-from pathfuse.dense.benchmark.config import GridConfig
+from pathfuse.dense.benchmark.config import BenchmarkConfig
 from pathfuse.dense.benchmark.page import BASE, paired
-from pathfuse.dense.benchmark.run import GridRun, run_grid
+from pathfuse.dense.benchmark.run import BenchmarkRun, run_benchmark
 
 ENCODERS = {
     "narrow": "tiny:patch=8,dim=96,depth=3,seed=1",
@@ -57,13 +57,13 @@ def dense() -> list[Row]:
         splits = dense_splits(place)
         if not splits:
             return [{"dataset": "not run: neither data set is there"}]
-        grid = run_grid(config(place, splits), n_jobs=JOBS)
+        grid = run_benchmark(config(place, splits), n_jobs=JOBS)
         return rows(grid)
 
 
-def config(place: Path, splits: dict[str, Path]) -> GridConfig:
+def config(place: Path, splits: dict[str, Path]) -> BenchmarkConfig:
     """The grid."""
-    return GridConfig.model_validate(
+    return BenchmarkConfig.model_validate(
         {
             "models": ENCODERS,
             "datasets": splits,
@@ -75,7 +75,7 @@ def config(place: Path, splits: dict[str, Path]) -> GridConfig:
     )
 
 
-def rows(grid: GridRun) -> list[Row]:
+def rows(grid: BenchmarkRun) -> list[Row]:
     """One per method, and one per cell that failed."""
     tables = grid.tables
     found: list[Row] = []

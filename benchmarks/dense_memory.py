@@ -19,7 +19,8 @@ from PIL import Image
 
 from benchmarks.dense_data import Endless
 from benchmarks.feature_fusion import Row, one_core
-from pathfuse.dense.data.records import Item, Split, write_split
+from pathfuse.dense.data.records import Item, Split
+from pathfuse.dense.data.split_files import write_split
 from pathfuse.dense.encoders.tiny import tiny_encoder
 from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.training.train import train_dense

@@ -17,7 +17,7 @@ BORDER = {"workflows/study_file", "cli", "testing"}
 """Who may use the rooms behind extras."""
 ROOT = Path(pathfuse.__file__).parent
 DENSE = {
-    "memory": 0, "recipe": 0, "data": 0, "evaluation": 1, "encoders": 1, "strategies": 2, "network": 2, "training": 3,
+    "memory": 0, "data": 0, "evaluation": 1, "encoders": 1, "strategies": 2, "recipe": 2, "network": 2, "training": 3,
     "predict": 4, "fusion": 4, "benchmark": 5,
 }  # fmt: skip
 """The largest room has an order of its own; rooms of one number may use each other."""

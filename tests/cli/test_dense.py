@@ -84,7 +84,7 @@ def test_wrong_input_ends_in_a_sentence(run_cli, data, tmp_path):
 
 def test_train_predict_fuse_and_evaluate(run_cli, tmp_path):
     """The README's way, on made-up tissue: what fuse says of a model is what evaluate says of it."""
-    from pathfuse.dense.data.records import write_split
+    from pathfuse.dense.data.split_files import write_split
     from pathfuse.testing.tissue import make_split
 
     (tmp_path / "images").mkdir()

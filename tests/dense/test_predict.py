@@ -11,7 +11,7 @@ pytest.importorskip("peft")
 
 from torch import nn  # noqa: E402
 
-from pathfuse.dense.data.images import read_item  # noqa: E402
+from pathfuse.dense.data.items import read_item  # noqa: E402
 from pathfuse.dense.encoders.tiny import tiny_encoder  # noqa: E402
 from pathfuse.dense.evaluation.confusion import confusion  # noqa: E402
 from pathfuse.dense.evaluation.metrics import metrics  # noqa: E402
@@ -45,7 +45,7 @@ def test_files_and_matrices(split, tmp_path, tile_px):
     assert heard == [(f"{name} segmented", k / len(items)) for k, name in enumerate(names, start=1)]
     assert list(found.image_ids) == names
     assert sorted(path.stem for path in found.folder.glob("*.npy")) == sorted(names)
-    assert found.judged.tolist() == [True, True, False]
+    assert found.has_mask.tolist() == [True, True, False]
     assert not found.confusions[2].any()
     for row, item in enumerate(items):
         logits = np.load(found.folder / f"{item.image_id}.npy", allow_pickle=False)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from pathfuse.cli.options import Force, Out, Seed
+from pathfuse.dense.strategies.registry import STRATEGIES
 from pathfuse.errors import InputError
 
 if TYPE_CHECKING:
-    from pathfuse.dense.benchmark.run import GridRun
+    from pathfuse.dense.benchmark.run import BenchmarkRun
     from pathfuse.dense.data.records import Item, Split
 
 Data = Annotated[
@@ -102,7 +103,7 @@ def train(
     data: Data,
     out: Out,
     strategy: Annotated[
-        str, Parameter(help="frozen, lora, dora, cnn, transformer or full.")
+        str, Parameter(help=" or ".join(", ".join(STRATEGIES).rsplit(", ", 1)) + ".")
     ] = "frozen",
     set_: Annotated[
         list[str] | None,
@@ -128,7 +129,8 @@ def train(
     from pathfuse.files.write import check_place
 
     need_dense()
-    from pathfuse.dense.data.records import files_of, read_split
+    from pathfuse.dense.data.records import files_of
+    from pathfuse.dense.data.split_files import read_split
     from pathfuse.dense.encoders.load import load_encoder
     from pathfuse.dense.recipe import DenseRecipe
     from pathfuse.dense.training.train import train_dense
@@ -214,7 +216,7 @@ def predict(
     from pathfuse.files.write import check_out
 
     need_dense()
-    from pathfuse.dense.data.records import read_split
+    from pathfuse.dense.data.split_files import read_split
     from pathfuse.dense.encoders.load import load_encoder
     from pathfuse.dense.predict import predict_dense
     from pathfuse.dense.training.train import read_about
@@ -262,16 +264,16 @@ def run(
     from pathfuse.cli.console import command_line, progress
 
     need_dense()
-    from pathfuse.dense.benchmark.config import read_grid
-    from pathfuse.dense.benchmark.run import run_grid
+    from pathfuse.dense.benchmark.config import read_benchmark
+    from pathfuse.dense.benchmark.run import run_benchmark
 
-    config = read_grid(grid)
+    config = read_benchmark(grid)
     with progress() as report:
-        done = run_grid(config, n_jobs=jobs, command=command_line(), progress=report)
-    return _show_grid(done)
+        done = run_benchmark(config, n_jobs=jobs, command=command_line(), progress=report)
+    return _show_benchmark(done)
 
 
-def _show_grid(done: "GridRun") -> int:
+def _show_benchmark(done: "BenchmarkRun") -> int:
     import sys
 
     for one in done.failed:

@@ -40,8 +40,8 @@ def fuse(
     seed: Seed = 0,
     force: Force = False,
 ) -> None:
-    """Fuse several models' segmentations pixel by pixel, fitted on the validation images, judged on
-    the test images.
+    """Fuse several models' segmentations pixel by pixel, fitted on the validation images, evaluated
+    on the test images.
     """
     import sys
 
@@ -50,12 +50,13 @@ def fuse(
     from pathfuse.files.write import check_out
 
     need_dense()
-    from pathfuse.dense.data.records import read_split
-    from pathfuse.dense.fusion.fuse import FuseOptions, fuse_dense
+    from pathfuse.dense.data.split_files import read_split
+    from pathfuse.dense.fusion.fuse import fuse_dense
+    from pathfuse.dense.fusion.options import DenseFuseOptions
 
     split = read_split(data, need_train=False)
     check_out(out, force, [data])
-    options = FuseOptions(
+    options = DenseFuseOptions(
         method=method, pixels=pixels, pool_px=pool_px, n_resamples=resamples, seed=seed
     )
     with progress() as report:
@@ -71,7 +72,7 @@ def fuse(
             command=command_line(),
             progress=report,
         )
-    _show_judged(done.verdict.metrics, done.manifest)
+    _show_verdict(done.verdict.metrics, done.manifest)
     sys.stdout.write(f"Fused: {done.manifest['fused']}. Masks, metrics, comparisons: {out}\n")
 
 
@@ -120,7 +121,7 @@ def evaluate(
     seed: Seed = 0,
     force: Force = False,
 ) -> None:
-    """Judge and compare segmentations, whoever made them; nothing is fitted."""
+    """Evaluate and compare segmentations, whoever made them; nothing is fitted."""
     import sys
 
     from pathfuse.cli.console import command_line, progress
@@ -128,7 +129,7 @@ def evaluate(
     from pathfuse.files.write import check_out
 
     need_dense()
-    from pathfuse.dense.data.records import read_split
+    from pathfuse.dense.data.split_files import read_split
     from pathfuse.dense.evaluation.evaluate import evaluate_dense
 
     split = read_split(data, need_train=False)
@@ -147,21 +148,22 @@ def evaluate(
             command=command_line(),
             progress=report,
         )
-    _show_judged(done.verdict.metrics, done.manifest)
+    _show_verdict(done.verdict.metrics, done.manifest)
     sys.stdout.write(f"Metrics, comparisons: {out}\n")
 
 
-def _show_judged(metrics: Any, manifest: dict[str, Any]) -> None:
-    """Dice of every method with its interval, AJI and PQ where there are any.
+def _show_verdict(metrics: Any, manifest: dict[str, Any]) -> None:
+    """The brief metrics of every method with their intervals: Dice; AJI and PQ where there are any.
 
     What was left out, and warnings.
     """
     import sys
 
+    from pathfuse.dense.evaluation.registry import ALL, PRINCIPAL
     from pathfuse.report.words import number
 
     whole = metrics.filter(metrics["output"] == "all")
-    shown = {"mDice": "Dice", "aji": "AJI", "pq": "PQ"}
+    shown = {metric.name: metric.label for metric in ALL if metric.brief}
     of = {metric: {row["method"]: row for row in whole.filter(whole["metric"] == metric).iter_rows(named=True)}
           for metric in shown}  # fmt: skip
     names = [metric for metric in shown if of[metric]]
@@ -174,7 +176,7 @@ def _show_judged(metrics: Any, manifest: dict[str, Any]) -> None:
         )
 
     order = sorted(
-        of["mDice"].values(), key=lambda row: 1.0 if row["value"] is None else -row["value"]
+        of[PRINCIPAL.name].values(), key=lambda row: 1.0 if row["value"] is None else -row["value"]
     )
     rows = [
         (row["method"], *(cell(of[metric][row["method"]]) for metric in names), str(row["n"]))

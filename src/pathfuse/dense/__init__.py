@@ -1,3 +1,3 @@
-"""Dense prediction: segmentation with frozen or adapted foundation models, judged per image and
+"""Dense prediction: segmentation with frozen or adapted foundation models, evaluated per image and
 fused per pixel.
 """

@@ -1,4 +1,4 @@
-"""Running out of memory, said in one sentence with what to try instead."""
+"""Running out of memory as one sentence, with what to try instead."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -20,7 +20,7 @@ from pathfuse.dense.evaluation.instances import INSTANCE_METRICS
 from pathfuse.dense.memory import memory_for
 from pathfuse.dense.network.segment import How, segment
 from pathfuse.dense.recipe import DenseRecipe
-from pathfuse.dense.training.distributed import Team, precision_of
+from pathfuse.dense.training.distributed import ProcessGroup, precision_of
 from pathfuse.dense.training.train import load_dense, read_about
 from pathfuse.errors import InputError
 from pathfuse.files.write import check_out, new_folder
@@ -28,23 +28,23 @@ from pathfuse.progress import Progress, silent
 
 LARGEST = 6e4
 """Logits are cut to what float16 holds."""
-SAID = "network"
-"""What counts are kept under."""
+NETWORK = "network"
+"""The name that counts are kept under."""
 
 
 @dataclass(frozen=True)
 class PredictedDense:
-    """Logits on disk, and what they were worth."""
+    """Logits on disk, and their confusion matrices."""
 
     folder: Path
     """``<image_id>.npy``, float16, (K, H, W) at the image's own size."""
     image_ids: tuple[str, ...]
     confusions: Int64[np.ndarray, "image klass klass"]
     """Rows are true, columns predicted classes; 0 where there is no mask."""
-    judged: Bool[np.ndarray, " image"]
+    has_mask: Bool[np.ndarray, " image"]
     """Whether the image has a mask."""
     instances: dict[str, Float64[np.ndarray, " image"]]
-    """Per name in ``INSTANCE_METRICS``; NaN where the true instances are not known."""
+    """Per name of ``INSTANCE_METRICS``; NaN where the true instances are not known."""
 
 
 def predict_dense(
@@ -83,23 +83,17 @@ def predict_dense(
             is wrong, memory runs out, or ``out`` cannot be written.
     """
     if isinstance(model, Path):
-        about = read_about(model)
-        if about.class_names != split.class_names:
-            raise InputError(
-                f"the network in {model} knows the classes {', '.join(about.class_names)}, "
-                f"but {split.name} has {', '.join(split.class_names)}"
-            )
-        recipe = recipe or about.recipe
+        recipe = _recipe_of(model, split, recipe)
     check_out(out, force, [*([model] if isinstance(model, Path) else []), *files_of(items)])
     recipe = (recipe or DenseRecipe.of()).model_copy(update={"device": device})
-    place = Team(recipe).device
+    place = ProcessGroup(recipe).device
     net = load_dense(model, encoder) if isinstance(model, Path) else model
     with memory_for(f"this network on {place}", "--device cpu"):
         net = net.to(place).eval()
     how = _how(recipe, place, tile_px, overlap, batch)
     matrices = np.zeros((len(items), split.n_classes, split.n_classes), dtype=np.int64)
-    judged = np.array([item.mask is not None for item in items], dtype=bool)
-    instances = {metric: np.full(len(items), np.nan) for metric in INSTANCE_METRICS}
+    has_mask = np.array([item.mask is not None for item in items], dtype=bool)
+    instances = {metric.name: np.full(len(items), np.nan) for metric in INSTANCE_METRICS}
     things = classes_with_instances(items, split.n_classes, split.ignore)
     with new_folder(out, force) as folder:
         for row, item in enumerate(items):
@@ -109,13 +103,28 @@ def predict_dense(
                     check_same_size(item.mask, count.truth.shape, item.image, image.shape)
                 _predict_one(net, image, count, split, how, file)
             if count is not None:
-                matrices[row] = count.cms[SAID]
-                for metric, value in count.instance_metrics().get(SAID, {}).items():
+                matrices[row] = count.cms[NETWORK]
+                for metric, value in count.instance_metrics().get(NETWORK, {}).items():
                     instances[metric][row] = value
             progress(f"{item.image_id} segmented", (row + 1) / len(items))
     return PredictedDense(
-        out.resolve(), tuple(item.image_id for item in items), matrices, judged, instances
+        out.resolve(), tuple(item.image_id for item in items), matrices, has_mask, instances
     )
+
+
+def _recipe_of(folder: Path, split: Split, recipe: DenseRecipe | None) -> DenseRecipe:
+    """The recipe that was given, or else the folder's own.
+
+    Raises:
+        InputError: The folder holds no network, or its classes are not the split's.
+    """
+    about = read_about(folder)
+    if about.class_names != split.class_names:
+        raise InputError(
+            f"the network in {folder} knows the classes {', '.join(about.class_names)}, "
+            f"but {split.name} has {', '.join(split.class_names)}"
+        )
+    return recipe or about.recipe
 
 
 def file_name(item: Item) -> str:
@@ -177,7 +186,7 @@ def _predict_one(
             file.write(half[klass].tobytes())
         if count is not None:
             count.add(
-                SAID,
+                NETWORK,
                 slice(band.top, band.top + half.shape[1]),
                 half.argmax(axis=0).astype(np.uint8),
             )

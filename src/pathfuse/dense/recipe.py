@@ -2,22 +2,23 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from pathfuse.dense.strategies.registry import PUBLISHED_RATE, STRATEGIES
 from pathfuse.errors import InputError, first_problem
 
-Strategy = Literal["frozen", "lora", "dora", "cnn", "transformer", "full"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Side = Annotated[int, Field(ge=8, le=16_384)]
 
-CACHED = ("frozen", "transformer")
-"""Strategies that see the encoder's output only, so that it can be computed once."""
-PUBLISHED_RATE = 1e-3
-"""Of adapter and decoder alike."""
-ADAPTER_RATES = {"lora": 2e-4, "dora": 2e-4, "cnn": 1e-3, "transformer": 2e-4, "full": 2e-5}
-"""Gentle where trained weights are changed, that of the decoder where the adapter starts from
-nothing. One rate for all made runs collapse (docs/design/densebench.md, section 7, defect 12)."""
+
+def _known(strategy: str) -> str:
+    if strategy not in STRATEGIES:
+        raise ValueError(f"'strategy' must be one of {', '.join(STRATEGIES)}, not '{strategy}'")
+    return strategy
+
+
+StrategyName = Annotated[str, AfterValidator(_known)]
 
 
 class DenseRecipe(BaseModel):
@@ -30,7 +31,7 @@ class DenseRecipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
-    strategy: Strategy = "frozen"
+    strategy: StrategyName = "frozen"
     rank: Count = 16
     """Of LoRA and DoRA."""
     decoder_width: Annotated[int, Field(ge=16, le=8192)] = 512
@@ -47,14 +48,14 @@ class DenseRecipe(BaseModel):
     """Flips, turns, scale and stain; without it features of a frozen encoder are computed once if
     ``fit`` is resize."""
     cache: bool = True
-    """Whether they are, in a float16 file beside the output."""
+    """Whether they are, in a float16 file next to the output."""
 
     epochs: Count = 150
     warmup: Annotated[int, Field(ge=0)] = 2
     """Epochs; of a training that is no longer than this, all but the last."""
     batch: Count = 8
     """Images per step, on each device."""
-    learning_rate: Positive = ADAPTER_RATES["lora"]
+    learning_rate: Positive = STRATEGIES["lora"].learning_rate
     """Highest, of the adapter or of the encoder's own weights."""
     decoder_rate: Positive = PUBLISHED_RATE
     """Highest, of the decoder."""
@@ -82,11 +83,9 @@ class DenseRecipe(BaseModel):
         Raises:
             InputError: A name or a value is not allowed.
         """
-        rate = (
-            PUBLISHED_RATE
-            if chosen.get("parity") == "paper"
-            else ADAPTER_RATES.get(strategy, PUBLISHED_RATE)
-        )
+        rate = PUBLISHED_RATE
+        if strategy in STRATEGIES and chosen.get("parity") != "paper":
+            rate = STRATEGIES[strategy].learning_rate
         try:
             return DenseRecipe.model_validate(
                 {"strategy": strategy, "learning_rate": rate, **chosen}
@@ -97,4 +96,5 @@ class DenseRecipe(BaseModel):
     @property
     def cacheable(self) -> bool:
         """Whether the encoder's output is the same in every epoch, and may be kept."""
-        return self.cache and self.strategy in CACHED and not self.augment and self.fit == "resize"
+        kept = self.cache and STRATEGIES[self.strategy].cacheable
+        return kept and not self.augment and self.fit == "resize"

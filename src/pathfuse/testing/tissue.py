@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from pathfuse.dense.data.records import IGNORE, Item, Split, write_split
+from pathfuse.dense.data.records import IGNORE, Item, Split
+from pathfuse.dense.data.split_files import write_split
 
 NAMES = ("glass", "stroma", "nucleus")
 COLOURS = np.array([[240, 225, 240], [200, 90, 160], [70, 40, 120]])

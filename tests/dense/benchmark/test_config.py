@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pathfuse.dense.benchmark.config import EXAMPLE, Cell, GridConfig, read_grid
+from pathfuse.dense.benchmark.config import EXAMPLE, BenchmarkConfig, Cell, read_benchmark
 from pathfuse.errors import InputError
 
 GRID = {
@@ -31,13 +31,13 @@ def written(place, **changes):
 def test_the_example_is_a_grid(tmp_path):
     file = tmp_path / "grid.yaml"
     file.write_text(EXAMPLE)
-    config = read_grid(file)
+    config = read_benchmark(file)
     assert set(config.models) == {"phikon", "uni", "small"}
     assert len(list(config.cells())) == 3 * 2 * 3 * 3
 
 
 def test_short_forms_and_paths(tmp_path):
-    config = read_grid(written(tmp_path))
+    config = read_benchmark(written(tmp_path))
     assert config.models["a"].encoder == "tiny:patch=8"
     assert config.models["uni"].encoder == "uni_v1"
     assert config.datasets["glas"].split == tmp_path / "glas.json"
@@ -46,13 +46,13 @@ def test_short_forms_and_paths(tmp_path):
 
 def test_an_encoder_that_is_there_is_a_path(tmp_path):
     (tmp_path / "mine").mkdir()
-    config = read_grid(written(tmp_path, models={"a": "mine", "b": "uni_v1"}))
+    config = read_benchmark(written(tmp_path, models={"a": "mine", "b": "uni_v1"}))
     assert config.models["a"].encoder == str(tmp_path / "mine")
     assert config.models["b"].encoder == "uni_v1"
 
 
 def test_a_strategy_beats_a_data_set_which_beats_the_grid(tmp_path):
-    config = read_grid(written(tmp_path))
+    config = read_benchmark(written(tmp_path))
     said = {
         (c.dataset, c.strategy): config.options(c)
         for c in config.cells()
@@ -64,7 +64,7 @@ def test_a_strategy_beats_a_data_set_which_beats_the_grid(tmp_path):
 
 
 def test_cells_are_all_combinations_once():
-    cells = list(GridConfig.model_validate(GRID).cells())
+    cells = list(BenchmarkConfig.model_validate(GRID).cells())
     assert len(cells) == len(set(cells)) == 2 * 2 * 2 * 2
     assert cells[0] == Cell("glas", "frozen", "a", 0)
     assert len({cell.place for cell in cells}) == len(cells)
@@ -103,21 +103,21 @@ def test_cells_are_all_combinations_once():
 def test_what_is_wrong_is_said_in_a_sentence(tmp_path, changes, sentence):
     file = written(tmp_path, **changes)
     with pytest.raises(InputError) as error:
-        read_grid(file)
+        read_benchmark(file)
     assert sentence in str(error.value)
     assert str(file) in str(error.value)
 
 
 def test_one_model_is_enough_without_fusion(tmp_path):
-    assert len(read_grid(written(tmp_path, models={"a": "uni_v1"}, fuse=False)).models) == 1
+    assert len(read_benchmark(written(tmp_path, models={"a": "uni_v1"}, fuse=False)).models) == 1
 
 
 def test_files_that_are_no_grid(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
-        read_grid(tmp_path / "absent.yaml")
-    wrong = {"a: [": "is not YAML", "3": "holds no grid", "models: {}": "'models'"}
+        read_benchmark(tmp_path / "absent.yaml")
+    wrong = {"a: [": "is not YAML", "3": "holds no benchmark", "models: {}": "'models'"}
     for text, sentence in wrong.items():
         file = Path(tmp_path / "bad.yaml")
         file.write_text(text)
         with pytest.raises(InputError, match=sentence):
-            read_grid(file)
+            read_benchmark(file)

@@ -8,6 +8,7 @@ import pytest
 
 from pathfuse.dense.benchmark.columns import FACTS, FIGURES, KEYS, PAIRS
 from pathfuse.dense.benchmark.page import (
+    SHOWN,
     boards,
     headline,
     mean_ranks,
@@ -15,10 +16,10 @@ from pathfuse.dense.benchmark.page import (
     rank_intervals,
     render,
 )
+from pathfuse.errors import InputError
 
 NASTY = '<b>&"x'
 MANIFEST = {"pathfuse": "1", "resamples": 1000, "warnings": [f"class '{NASTY}' is never hit"]}
-METRICS = ("mDice", "mIoU", "mean_precision", "mean_recall", "fw_iou", "pixel_accuracy")
 
 
 def board(values, dataset="glas", strategy="lora", seed="0", **facts):
@@ -32,7 +33,7 @@ def board(values, dataset="glas", strategy="lora", seed="0", **facts):
             "size_policy": "multiple of 16", "pretraining": None, "note": None, **facts,
         }
         for model, value in values.items()
-        for metric in METRICS
+        for metric in SHOWN
     ]  # fmt: skip
     columns = {
         name: kind for name, kind in {**KEYS, **FIGURES, **FACTS}.items() if name != "output"
@@ -172,9 +173,17 @@ def test_the_page_is_self_contained_complete_and_safe():
     assert text == render(table, known, failed, MANIFEST)
 
 
+def test_a_metric_that_does_not_exist_is_refused():
+    table = board({"a": 0.5}).with_columns(metric=pl.lit("mDyce"))
+    with pytest.raises(InputError, match="no metric of segmentation 'mDyce'; known are mDice"):
+        list(boards(table, pairs(), []))
+
+
 def test_a_grid_without_a_single_result_has_a_page():
     failed = [
         {"dataset": "kumar", "strategy": "cnn", "model": "a", "seed": 3, "sentence": "too small"}
     ]
-    assert "could not be judged" not in render(board({"a": 0.5}), pairs(), [], MANIFEST)
-    assert "No cell of the grid could be judged" in render(board({}), pairs(), failed, MANIFEST)
+    assert "could not be evaluated" not in render(board({"a": 0.5}), pairs(), [], MANIFEST)
+    assert "No cell of the benchmark could be evaluated" in render(
+        board({}), pairs(), failed, MANIFEST
+    )

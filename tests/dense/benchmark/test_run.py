@@ -14,8 +14,8 @@ pytest.importorskip("timm")
 from PIL import Image
 
 from pathfuse.dense.benchmark.cells import run_alone
-from pathfuse.dense.benchmark.config import read_grid
-from pathfuse.dense.benchmark.run import plan, run_grid
+from pathfuse.dense.benchmark.config import read_benchmark
+from pathfuse.dense.benchmark.run import plan, run_benchmark
 from pathfuse.dense.evaluation.confusion import read_confusions
 from pathfuse.dense.evaluation.metrics import metrics
 from pathfuse.errors import InputError
@@ -77,12 +77,12 @@ def grid(place, out, **changes):
     }
     file = place / f"{out.name}.yaml"
     file.write_text(yaml.safe_dump(content))
-    return read_grid(file)
+    return read_benchmark(file)
 
 
 @pytest.fixture(scope="module")
 def run(place):
-    return run_grid(grid(place, place / "out"))
+    return run_benchmark(grid(place, place / "out"))
 
 
 def test_every_cell_and_fusion_stands_in_the_leaderboard(run):
@@ -159,7 +159,7 @@ def test_the_folder_is_complete(run):
 
 
 def test_a_second_run_trains_nothing_and_says_the_same(place, run):
-    again = run_grid(grid(place, place / "out"))
+    again = run_benchmark(grid(place, place / "out"))
     assert again.trained == ()
     assert len(again.unchanged) == 4
     assert again.tables.leaderboard.equals(run.tables.leaderboard)
@@ -168,7 +168,7 @@ def test_a_second_run_trains_nothing_and_says_the_same(place, run):
 
 def test_only_what_changed_is_done_again_and_a_failure_stays_in_its_cell(place):
     base = grid(place, place / "more", strategies=["frozen"], per_strategy={}, keep_logits=False)
-    first = run_grid(base)
+    first = run_benchmark(base)
     assert not list(first.folder.rglob("logits"))
     wrong = place / "wrong.safetensors"
     wrong.write_bytes(b"nothing")
@@ -185,7 +185,7 @@ def test_only_what_changed_is_done_again_and_a_failure_stays_in_its_cell(place):
         models=models,
         keep_logits=False,
     )
-    second = run_grid(config)
+    second = run_benchmark(config)
     assert [cell.model for cell in second.trained] == ["b"]
     assert [cell.model for cell in second.unchanged] == ["a"]
     (failed,) = second.failed
@@ -209,14 +209,14 @@ def test_a_bad_test_mask_is_found_before_anything_is_trained_and_costs_no_model(
     with pytest.raises(
         InputError, match=r"data set 'discs': the mask .*test1_mask.png has the value 7"
     ):
-        run_grid(config)
+        run_benchmark(config)
     assert not (tmp_path / "out").exists()
     (tmp_path / "test1_mask.png").write_bytes(good)
-    run_grid(config)
+    run_benchmark(config)
     models = sorted((tmp_path / "out").rglob("model.safetensors"))
     before = [file.stat().st_mtime_ns for file in models]
     Image.fromarray(np.zeros((24, 32), dtype=np.uint8)).save(tmp_path / "test1_mask.png")
-    again = run_grid(config)
+    again = run_benchmark(config)
     assert len(again.trained) == len(models) == 2  # judged anew
     assert [file.stat().st_mtime_ns for file in models] == before
 
@@ -224,7 +224,7 @@ def test_a_bad_test_mask_is_found_before_anything_is_trained_and_costs_no_model(
 def test_jobs_that_cannot_be(place):
     for jobs in (0, -5):
         with pytest.raises(InputError, match=f"--jobs {jobs}: give a number from 1"):
-            run_grid(grid(place, place / "nobody"), n_jobs=jobs)
+            run_benchmark(grid(place, place / "nobody"), n_jobs=jobs)
     assert not (place / "nobody").exists()
 
 
@@ -240,7 +240,7 @@ def test_several_seeds_are_summed(place):
     config = grid(
         place, place / "seeds", strategies=["frozen"], per_strategy={}, seeds=[0, 1], fuse=False
     )
-    run = run_grid(config)
+    run = run_benchmark(config)
     board = run.tables.leaderboard.filter(pl.col("metric") == "mDice", pl.col("model") == "a")
     by_seed = dict(zip(board["seed"], board["value"], strict=True))
     assert set(by_seed) == {"0", "1", "all"}
@@ -274,7 +274,7 @@ def test_several_seeds_are_summed(place):
 def test_nothing_runs_if_something_is_wrong(place, changes, sentence):
     out = place / "refused"
     with pytest.raises(InputError, match=sentence):
-        run_grid(grid(place, out, **changes))
+        run_benchmark(grid(place, out, **changes))
     assert not out.exists()
 
 
@@ -292,7 +292,7 @@ def test_another_folder_is_not_overwritten(place):
     out.mkdir()
     (out / "thesis.txt").write_text("years")
     with pytest.raises(InputError, match="holds something else"):
-        run_grid(grid(place, out))
+        run_benchmark(grid(place, out))
 
 
 def test_a_grid_in_which_nothing_can_be_trained(place):
@@ -300,5 +300,7 @@ def test_a_grid_in_which_nothing_can_be_trained(place):
         name: {"encoder": "tiny:dim=12,depth=1", "weights": str(place / "discs.json")}
         for name in "ab"
     }
-    with pytest.raises(InputError, match="no cell of the grid could be trained"):
-        run_grid(grid(place, place / "lost", models=models, strategies=["frozen"], per_strategy={}))
+    with pytest.raises(InputError, match="no cell of the benchmark could be trained"):
+        run_benchmark(
+            grid(place, place / "lost", models=models, strategies=["frozen"], per_strategy={})
+        )

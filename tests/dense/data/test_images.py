@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from pathfuse.dense.data import images
-from pathfuse.dense.data.images import open_image, read_image, read_instances, read_item, read_mask
+from pathfuse.dense.data.images import open_image, read_image, read_instances, read_mask
+from pathfuse.dense.data.items import read_item
 from pathfuse.dense.data.records import Item, Split
 from pathfuse.errors import InputError
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from pathfuse.dense.data.records import Item
 from pathfuse.dense.evaluation.confusion import confusion
-from pathfuse.dense.evaluation.counting import Tally, classes_with_instances, open_count
+from pathfuse.dense.evaluation.counting import CountedImages, classes_with_instances, open_count
 from pathfuse.dense.evaluation.instances import instance_metrics
 from pathfuse.errors import InputError
 
@@ -52,13 +52,13 @@ def test_strips_are_the_whole(item, step):
 
 def test_tally_knows_who_scored_what(item, tmp_path):
     bare = replace(item, image_id="b", instances=None)
-    tally = Tally([item, bare], ["one", "two"], 3)
+    counted_images = CountedImages([item, bare], ["one", "two"], 3)
     for own, names in ((item, ["one"]), (bare, ["one", "two"])):
         count = open_count(own, 3)
         for name in names:
             count.add(name, slice(0, 4), SAID)
-        tally.put(own, count)
-    confusions, instances = tally.tables()
+        counted_images.put(own, count)
+    confusions, instances = counted_images.tables()
     assert confusions.image_ids == ("a", "b")
     assert {name: own.tolist() for name, own in confusions.scored.items()} == {
         "one": [True, True],
@@ -70,7 +70,7 @@ def test_tally_knows_who_scored_what(item, tmp_path):
         "two": [False],
     }
     assert np.isnan(instances.values["two"]["aji"]).all()
-    assert Tally([bare], ["one"], 3).tables().instances is None
+    assert CountedImages([bare], ["one"], 3).tables().instances is None
 
 
 def test_classes_without_instances_are_no_instances(item):

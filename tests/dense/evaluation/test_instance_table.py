@@ -15,7 +15,7 @@ from pathfuse.errors import InputError
 
 def test_round_trip(tmp_path):
     values = {
-        name: {metric: np.array([0.5, np.nan, shift]) for metric in INSTANCE_METRICS}
+        name: {metric.name: np.array([0.5, np.nan, shift]) for metric in INSTANCE_METRICS}
         for name, shift in (("a", 0.1), ("b", np.nan))
     }
     scored = {"a": np.array([True, True, True]), "b": np.array([True, True, False])}
@@ -26,7 +26,9 @@ def test_round_trip(tmp_path):
     for name in values:
         np.testing.assert_array_equal(again.scored[name], scored[name])
         for metric in INSTANCE_METRICS:
-            np.testing.assert_array_equal(again.values[name][metric], values[name][metric])
+            np.testing.assert_array_equal(
+                again.values[name][metric.name], values[name][metric.name]
+            )
     frame = pl.read_parquet(tmp_path / "instances.parquet")
     assert frame.height == 4 * 5
     assert frame["value"].null_count() == 4 * 2  # undefined, but scored

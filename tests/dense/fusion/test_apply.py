@@ -5,13 +5,14 @@ import pytest
 from PIL import Image
 
 from pathfuse.dense.fusion.apply import apply_fusion
-from pathfuse.dense.fusion.fuse import FuseOptions, fuse_dense
+from pathfuse.dense.fusion.fuse import fuse_dense
+from pathfuse.dense.fusion.options import DenseFuseOptions
 from pathfuse.errors import InputError
 
 
 @pytest.fixture
 def fused(study, tmp_path):
-    options = FuseOptions(pixels=500, n_resamples=0, pool_px=3)
+    options = DenseFuseOptions(pixels=500, n_resamples=0, pool_px=3)
     classes = ("background", "gland", "vessel")
     fuse_dense(
         study.logits, study.fit, study.test, tmp_path / "fused", classes=classes, options=options

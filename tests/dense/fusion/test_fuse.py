@@ -16,12 +16,13 @@ from pathfuse.dense.data.logit_files import LogitFiles
 from pathfuse.dense.evaluation.confusion import read_confusions
 from pathfuse.dense.evaluation.masks import read_truth
 from pathfuse.dense.evaluation.metrics import metrics
-from pathfuse.dense.fusion.fuse import FuseOptions, fuse_dense
+from pathfuse.dense.fusion.fuse import fuse_dense
 from pathfuse.dense.fusion.fused_model import load_fusion
+from pathfuse.dense.fusion.options import DenseFuseOptions
 from pathfuse.errors import InputError
 
 CLASSES = ("background", "gland", "vessel")
-QUICK = FuseOptions(pixels=1000, n_resamples=100)
+QUICK = DenseFuseOptions(pixels=1000, n_resamples=100)
 
 
 def run(study, out, options=QUICK, **more):

@@ -8,7 +8,7 @@ import torch
 
 from pathfuse.dense.encoders.tiny import tiny_encoder
 from pathfuse.dense.network.decoder import CHANNELS, WIDTH, CupDecoder
-from pathfuse.dense.strategies.registry import make_network
+from pathfuse.dense.network.make import make_network
 
 
 def test_the_published_width_is_the_default():

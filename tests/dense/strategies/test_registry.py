@@ -5,9 +5,19 @@ pytest.importorskip("timm")
 pytest.importorskip("peft")
 
 from pathfuse.dense.encoders.tiny import tiny_encoder  # noqa: E402
+from pathfuse.dense.network.make import make_network  # noqa: E402
 from pathfuse.dense.network.net import SegmentationNet  # noqa: E402
-from pathfuse.dense.strategies.registry import STRATEGIES, make_network  # noqa: E402
+from pathfuse.dense.strategies.registry import STRATEGIES  # noqa: E402
 from pathfuse.errors import InputError  # noqa: E402
+
+LOW_RANK = [name for name, strategy in STRATEGIES.items() if strategy.low_rank]
+CACHEABLE = [name for name, strategy in STRATEGIES.items() if strategy.cacheable]
+TRAINS_TRUNK = [name for name, strategy in STRATEGIES.items() if strategy.trains_trunk]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_class_of_a_strategy_has_its_name(strategy: str) -> None:
+    assert STRATEGIES[strategy].load().name == strategy
 
 
 def with_gradients(net: SegmentationNet, size: tuple[int, int] = (61, 45)) -> SegmentationNet:
@@ -38,8 +48,8 @@ def test_every_trainable_weight_learns_and_no_other(strategy: str, patch: int) -
         for name, p in net.named_parameters()
         if name.startswith("encoder.") and p.requires_grad
     }
-    assert bool(inside) == (strategy in {"lora", "dora", "full"})
-    assert all("lora_" in name for name in inside) or strategy == "full"
+    assert bool(inside) == STRATEGIES[strategy].trains_trunk
+    assert all("lora_" in name for name in inside) or STRATEGIES[strategy].trains_all
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -65,12 +75,12 @@ def test_encoders_of_one_size_give_the_images_size(strategy: str) -> None:
 def test_a_frozen_encoder_stays_in_evaluation_mode(strategy: str) -> None:
     net = make_network(tiny_encoder(), strategy, 2)
     assert net.train().decoder.training
-    assert net.encoder.trunk.training == (strategy == "full")
+    assert net.encoder.trunk.training == STRATEGIES[strategy].trains_all
     assert not net.eval().decoder.training
     assert not net.encoder.training
 
 
-@pytest.mark.parametrize("strategy", ["lora", "dora"])
+@pytest.mark.parametrize("strategy", LOW_RANK)
 @pytest.mark.parametrize("parity", ["fixed", "paper"])
 def test_adapters_start_as_the_encoder_itself(strategy: str, parity: str) -> None:
     x = torch.rand(1, 3, 40, 24)
@@ -85,7 +95,7 @@ def test_adapters_start_as_the_encoder_itself(strategy: str, parity: str) -> Non
     ]
 
 
-@pytest.mark.parametrize("strategy", ["lora", "dora"])
+@pytest.mark.parametrize("strategy", LOW_RANK)
 @pytest.mark.parametrize("parity", ["fixed", "paper"])
 def test_nothing_to_adapt_is_an_error_under_both_parities(strategy: str, parity: str) -> None:
     tiny = tiny_encoder()
@@ -205,7 +215,7 @@ def test_transformer_adapter_sees_the_registers() -> None:
     assert not torch.allclose(grid, changed, atol=1e-3)
 
 
-@pytest.mark.parametrize("strategy", ["frozen", "transformer"])
+@pytest.mark.parametrize("strategy", CACHEABLE)
 def test_kept_tokens_give_the_same_logits(strategy: str) -> None:
     net = make_network(tiny_encoder(), strategy, 3).eval()
     x = torch.rand(2, 3, 37, 50)
@@ -213,7 +223,7 @@ def test_kept_tokens_give_the_same_logits(strategy: str) -> None:
     torch.testing.assert_close(net.decode(net.encode(x), (37, 50)), net(x))
 
 
-@pytest.mark.parametrize("strategy", ["lora", "dora", "cnn", "full"])
+@pytest.mark.parametrize("strategy", sorted(set(STRATEGIES) - set(CACHEABLE)))
 def test_other_strategies_cannot_start_from_kept_tokens(strategy: str) -> None:
     net = make_network(tiny_encoder(), strategy, 3)
     with pytest.raises(InputError, match=f"{strategy} strategy cannot start"):
@@ -234,7 +244,7 @@ def test_groups_hold_each_trainable_weight_once(strategy: str) -> None:
 def test_trainable_state_is_all_that_training_changes(strategy: str, parity: str) -> None:
     net = with_gradients(make_network(tiny_encoder(), strategy, 2, parity=parity, seed=1)).eval()
     state = net.trainable_state()
-    if strategy != "full":
+    if not STRATEGIES[strategy].trains_all:
         frozen = {name for name, p in net.named_parameters() if not p.requires_grad}
         assert not frozen & set(state)
     again = make_network(tiny_encoder(), strategy, 2, parity=parity, seed=2).eval()
@@ -285,7 +295,7 @@ def test_half_precision(strategy: str, parity: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["ViT", "Dinov2"])
-@pytest.mark.parametrize("strategy", ["lora", "dora", "full"])
+@pytest.mark.parametrize("strategy", TRAINS_TRUNK)
 def test_models_of_transformers_are_adapted(kind: str, strategy: str) -> None:
     """Six of 17 models of the benchmark were not: phikon, phikon_v2, hibou_l, midnight12k, musk,
     PathOrchestra."""
@@ -305,7 +315,7 @@ def test_models_of_transformers_are_adapted(kind: str, strategy: str) -> None:
         update={"architecture": f"{kind}Model", "arguments": small, "dim": 48}
     )
     net = with_gradients(make_network(load_transformers(card, None), strategy, 2, rank=2))
-    assert len(net.matched) == (0 if strategy == "full" else 4)
+    assert len(net.matched) == (4 if STRATEGIES[strategy].low_rank else 0)
     silent = [
         name
         for name, p in net.named_parameters()

@@ -8,8 +8,8 @@ pytest.importorskip("timm")
 pytest.importorskip("peft")
 
 from pathfuse.dense.encoders.tiny import tiny_encoder  # noqa: E402
+from pathfuse.dense.network.make import make_network  # noqa: E402
 from pathfuse.dense.recipe import DenseRecipe  # noqa: E402
-from pathfuse.dense.strategies.registry import make_network  # noqa: E402
 from pathfuse.dense.training.cached import CachedTokens, FromTokens, as_input  # noqa: E402
 from pathfuse.dense.training.samples import Squares  # noqa: E402
 from pathfuse.errors import InputError  # noqa: E402

@@ -367,7 +367,7 @@ import torch
 torch.set_num_threads(1)
 from test_train import recipe
 from pathfuse.testing.tissue import make_split
-from pathfuse.dense.data.records import read_split
+from pathfuse.dense.data.split_files import read_split
 from pathfuse.dense.encoders.tiny import tiny_encoder
 from pathfuse.dense.training.train import train_dense
 batch = int(sys.argv[2])
@@ -376,14 +376,14 @@ train_dense(tiny_encoder(), split, how, out)
 
 # A pass of its own, of which every process keeps what it has then.
 import numpy as np
-from pathfuse.dense.training.fitting import Fit
-from pathfuse.dense.strategies.registry import make_network
-from pathfuse.dense.training.distributed import make_team
+from pathfuse.dense.training.fitting import DenseTraining
+from pathfuse.dense.network.make import make_network
+from pathfuse.dense.training.distributed import make_process_group
 
-team = make_team(how)
-fit = Fit(make_network(tiny_encoder(), "lora", 3, rank=2), split, how, team, out.parent)
+distributed = make_process_group(how)
+fit = DenseTraining(make_network(tiny_encoder(), "lora", 3, rank=2), split, how, distributed, out.parent)
 fit._steps(0)
-np.save(out.parent / f"{{out.name}}-{{team.rank}}.npy", fit.net.decoder.head.weight.detach().numpy())
+np.save(out.parent / f"{{out.name}}-{{distributed.rank}}.npy", fit.net.decoder.head.weight.detach().numpy())
 """
 
 
@@ -392,7 +392,7 @@ def test_two_processes(split, tmp_path):
     """Each has half of every step's images; batch statistics are their own, so the losses are near,
     not equal."""
     pytest.importorskip("accelerate")
-    from pathfuse.dense.data.records import write_split
+    from pathfuse.dense.data.split_files import write_split
 
     write_split(split, tmp_path / "split.json")
     script = tmp_path / "together.py"

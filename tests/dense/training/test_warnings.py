@@ -5,14 +5,14 @@ import pytest
 
 pytest.importorskip("torch")
 
-from pathfuse.dense.training.warnings import doubts_of
+from pathfuse.dense.training.warnings import warnings_of
 
 NAMES = ("glass", "stroma", "nucleus")
 GOOD = np.diag([50, 40, 9])
 
 
 def of(losses, cm=GOOD):
-    return doubts_of([{"train_loss": loss} for loss in losses], np.asarray(cm), NAMES)
+    return warnings_of([{"train_loss": loss} for loss in losses], np.asarray(cm), NAMES)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""One cell of a grid: a model is trained on a data set by one strategy, and predicts its held-out
+"""One cell of a benchmark: a model is trained on a data set by one strategy, and predicts its held-out
 images.
 """
 
@@ -10,7 +10,7 @@ import numpy as np
 
 import pathfuse
 from pathfuse.costs import Cost, measured
-from pathfuse.dense.benchmark.config import Cell, GridModel
+from pathfuse.dense.benchmark.config import BenchmarkModel, Cell
 from pathfuse.dense.data.records import Split
 from pathfuse.dense.encoders.base import TokenEncoder
 from pathfuse.dense.encoders.load import load_encoder
@@ -29,15 +29,15 @@ from pathfuse.training.threads import one_thread
 DONE, FAILED = "cell.json", "failed.json"
 MODEL, LOGITS, CONFUSION, INSTANCES = "model", "logits", "confusion.parquet", "instances.parquet"
 FUSED = "fused"
-"""Folder of the grid's fusions."""
+"""Folder of the benchmark's fusions."""
 
 
 @dataclass(frozen=True)
-class Task:
+class CellTask:
     """What a cell needs; it travels to worker processes."""
 
     cell: Cell
-    model: GridModel
+    model: BenchmarkModel
     split: Split
     recipe: DenseRecipe
     place: Path
@@ -50,7 +50,7 @@ class Task:
 
     @property
     def done(self) -> bool:
-        """Whether it was trained and judged from the same inputs."""
+        """Whether it was trained and evaluated from the same inputs."""
         return self.output.up_to_date(self.stamp)
 
     @property
@@ -64,12 +64,12 @@ class Task:
 
 
 def task_of(
-    cell: Cell, model: GridModel, split: Split, recipe: DenseRecipe, place: Path, inputs: Any
-) -> Task:
+    cell: Cell, model: BenchmarkModel, split: Split, recipe: DenseRecipe, place: Path, inputs: Any
+) -> CellTask:
     """A task with its stamp.
 
     Args:
-        cell: Its place in the grid.
+        cell: Its place in the benchmark.
         model: The encoder.
         split: The data set.
         recipe: How to train.
@@ -82,11 +82,11 @@ def task_of(
         recipe.model_dump(mode="json"),
         inputs,
     ]
-    return Task(cell, model, split, recipe, place, digest_of(what))
+    return CellTask(cell, model, split, recipe, place, digest_of(what))
 
 
-def run_task(task: Task, keep_logits: bool, progress: Progress = silent) -> str | None:
-    """Trains, predicts and counts, unless that is done; a failure is written down.
+def run_task(task: CellTask, keep_logits: bool, progress: Progress = silent) -> str | None:
+    """Trains, predicts and counts, unless that is done; a failure is recorded.
 
     Args:
         task: The cell.
@@ -115,7 +115,7 @@ def run_task(task: Task, keep_logits: bool, progress: Progress = silent) -> str 
     return None
 
 
-def run_alone(task: Task, keep_logits: bool) -> tuple[Cell, str | None]:
+def run_alone(task: CellTask, keep_logits: bool) -> tuple[Cell, str | None]:
     """A cell in a process of its own, on one core."""
     with one_thread():
         return task.cell, run_task(task, keep_logits)
@@ -123,22 +123,22 @@ def run_alone(task: Task, keep_logits: bool) -> tuple[Cell, str | None]:
 
 def reason(error: BaseException) -> str:
     """Why a cell failed, in one sentence."""
-    said = " ".join(str(error).split()) or type(error).__name__
+    sentence = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, PathfuseError):
-        return said
-    if isinstance(error, MemoryError) or "out of memory" in said.lower():
-        return f"the memory is too small for this cell; try a smaller batch or size in its recipe ({said[:120]})"
-    return f"{type(error).__name__}: {said[:300]}"
+        return sentence
+    if isinstance(error, MemoryError) or "out of memory" in sentence.lower():
+        return f"the memory is too small for this cell; try a smaller batch or size in its recipe ({sentence[:120]})"
+    return f"{type(error).__name__}: {sentence[:300]}"
 
 
-def facts(task: Task) -> dict[str, Any]:
-    """What a finished cell says of itself: matched modules, parameters, memory, seconds, size
-    policy, warnings.
+def facts(task: CellTask) -> dict[str, Any]:
+    """What is recorded of a finished cell: matched modules, parameters, memory, seconds, size policy,
+    warnings.
     """
     return task.output.recorded
 
 
-def _train(task: Task, keep_logits: bool, progress: Progress) -> None:
+def _train(task: CellTask, keep_logits: bool, progress: Progress) -> None:
     (task.place / DONE).unlink(missing_ok=True)
     encoder = load_encoder(task.model.encoder, weights=task.model.weights)
 
@@ -154,8 +154,8 @@ def _train(task: Task, keep_logits: bool, progress: Progress) -> None:
         encoder, task.split, task.recipe, task.place / MODEL, force=True, on_epoch=show
     ).manifest
     with measured() as meter:
-        said = _predict(task, encoder, keep_logits)
-    _write_tables(task, said)
+        predicted = _predict(task, encoder, keep_logits)
+    _write_tables(task, predicted)
     if not keep_logits:
         task.drop_logits()
     task.output.finish(
@@ -163,27 +163,27 @@ def _train(task: Task, keep_logits: bool, progress: Progress) -> None:
     )
 
 
-def _write_tables(task: Task, said: PredictedDense) -> None:
+def _write_tables(task: CellTask, predicted: PredictedDense) -> None:
     """Matrices of the test images with masks, and AJI and PQ of those with instances."""
-    judged = {item.image_id: item for item in task.split.test if item.mask is not None}
-    rows = [k for k, image in enumerate(said.image_ids) if image in judged]
-    ids, name = tuple(said.image_ids[k] for k in rows), task.cell.model
+    with_mask = {item.image_id: item for item in task.split.test if item.mask is not None}
+    rows = [k for k, image in enumerate(predicted.image_ids) if image in with_mask]
+    ids, name = tuple(predicted.image_ids[k] for k in rows), task.cell.model
     table = ConfusionTable(
-        ids, {name: said.confusions[rows]}, {name: np.ones(len(rows), dtype=bool)}
+        ids, {name: predicted.confusions[rows]}, {name: np.ones(len(rows), dtype=bool)}
     )
     write_confusions(table, task.place / CONFUSION, force=True)
     (task.place / INSTANCES).unlink(missing_ok=True)
-    rows = [k for k in rows if judged[said.image_ids[k]].instances is not None]
+    rows = [k for k in rows if with_mask[predicted.image_ids[k]].instances is not None]
     if rows:
         ids, values = (
-            tuple(said.image_ids[k] for k in rows),
-            {m: own[rows] for m, own in said.instances.items()},
+            tuple(predicted.image_ids[k] for k in rows),
+            {m: own[rows] for m, own in predicted.instances.items()},
         )
         instances = InstanceTable(ids, {name: values}, {name: np.ones(len(rows), dtype=bool)})
         write_instances(instances, task.place / INSTANCES, force=True)
 
 
-def _predict(task: Task, encoder: TokenEncoder, fuse: bool) -> PredictedDense:
+def _predict(task: CellTask, encoder: TokenEncoder, fuse: bool) -> PredictedDense:
     """Logits of the test images, and of the validation images if a fusion is to be fitted on them."""
     split = task.split
     items = (*split.val, *split.test) if fuse else split.test
@@ -199,7 +199,7 @@ def _predict(task: Task, encoder: TokenEncoder, fuse: bool) -> PredictedDense:
 
 
 def _facts(encoder: TokenEncoder, manifest: dict[str, Any], predicting: Cost) -> dict[str, Any]:
-    """What a finished cell says of itself."""
+    """What is recorded of a finished cell."""
     card = encoder.card
     resident = [
         mb for mb in (manifest["peak_memory_mb"], predicting.peak_memory_mb) if mb is not None

@@ -1,4 +1,4 @@
-"""Columns of a grid's tables."""
+"""Columns of a benchmark's tables."""
 
 import polars as pl
 
@@ -19,7 +19,7 @@ FACTS: dict[str, type[pl.DataType]] = {
     "matched_modules": pl.Int64, "trainable_parameters": pl.Int64, "memory_mb": pl.Float64, "seconds": pl.Float64,
     "size_policy": pl.String, "pretraining": pl.String, "note": pl.String,
 }  # fmt: skip
-"""What a line says beside its metric; empty for a fusion, but for its seconds and its note."""
+"""What a line holds next to its metric; empty for a fusion, but for its seconds and its note."""
 PAIRS: dict[str, type[pl.DataType]] = {
     "dataset": pl.String, "strategy": pl.String, "seed": pl.String, "method": pl.String, "reference": pl.String,
     "metric": pl.String, "difference": pl.Float64, "ci_low": pl.Float64, "ci_high": pl.Float64,

@@ -16,8 +16,8 @@ from pydantic import (
     model_validator,
 )
 
-from pathfuse.dense.fusion.fuse import BESTS, CHOOSE, FuseOptions
 from pathfuse.dense.fusion.fused_model import FUSED
+from pathfuse.dense.fusion.options import BESTS, CHOOSE, DenseFuseOptions
 from pathfuse.errors import InputError, first_problem
 from pathfuse.files.yaml import read_yaml_as
 from pathfuse.fusion.methods import methods_of
@@ -28,19 +28,19 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 TAKEN = (*methods_of("multiclass"), *BESTS, CHOOSE, FUSED)
 """Names that no model may have, since a fusion bears them in the leaderboard."""
 OF_FUSION = ("methods", "method", "pixels", "balance", "pool_px")
-SET_BY_GRID = ("strategy", "seed")
+SET_BY_BENCHMARK = ("strategy", "seed")
 
 EXAMPLE = """\
-# Every model, adapted by every strategy, trained on every data set, once per seed; then judged, and
-# fused per pixel. Run it with:  pathfuse dense run grid.yaml Paths are relative to this file. What
-# is commented out shows the default.
+# Every model, adapted by every strategy, trained on every data set, once per seed; then evaluated,
+# and fused per pixel. Run it with:  pathfuse dense run grid.yaml
+# Paths are relative to this file. What is commented out shows the default.
 
 models:
   phikon: phikon                     # a key of 'pathfuse dense encoders', or a folder with a model
   uni:
     encoder: uni_v1
     weights: models/uni.safetensors
-  small: tiny:patch=16,dim=48        # a small ViT with random weights, to try a grid out
+  small: tiny:patch=16,dim=48        # a small ViT with random weights, to try it out
 
 datasets:
   glas: data/glas/split.json         # of 'pathfuse dense convert', or a folder train|val|test
@@ -57,15 +57,16 @@ per_strategy:                        # beats 'recipe' and the data set's
   lora: {learning_rate: 1.0e-4}
 
 out: grid
-# fuse: true                         # fuse the models of each data set, strategy and seed, fitted
-# on validation images fusion: {method: choose, pixels: 20000}      # of 'pathfuse dense fuse'
-# resamples: 1000 keep_logits: true                  # false: they go once all is judged and fused;
-# much less disk
+# fuse: true                         # fuse the models of each data set, strategy and seed,
+#                                    # fitted on validation images
+# fusion: {method: choose, pixels: 20000}      # of 'pathfuse dense fuse'
+# resamples: 1000
+# keep_logits: true                  # false: they go once all is evaluated and fused; much less disk
 """
-"""A grid to start from."""
+"""A benchmark to start from."""
 
 
-class GridModel(BaseModel):
+class BenchmarkModel(BaseModel):
     """One encoder."""
 
     model_config = STRICT
@@ -75,14 +76,14 @@ class GridModel(BaseModel):
     weights: Path | None = None
 
 
-class GridData(BaseModel):
+class BenchmarkData(BaseModel):
     """One data set."""
 
     model_config = STRICT
 
     split: Path
     recipe: dict[str, Any] = {}
-    """Beats the grid's recipe, for instance its size."""
+    """Beats the benchmark's recipe, for instance its size."""
 
 
 @dataclass(frozen=True)
@@ -96,20 +97,20 @@ class Cell:
 
     @property
     def place(self) -> Path:
-        """Its folder inside the grid's."""
+        """Its folder inside the benchmark's."""
         return Path(self.dataset, self.strategy, self.model, f"seed{self.seed}")
 
     def __str__(self) -> str:
         return f"{self.model}, {self.strategy}, {self.dataset}, seed {self.seed}"
 
 
-class GridConfig(BaseModel):
+class BenchmarkConfig(BaseModel):
     """The content of ``grid.yaml``."""
 
     model_config = STRICT
 
-    models: Annotated[dict[str, GridModel], Field(min_length=1)]
-    datasets: Annotated[dict[str, GridData], Field(min_length=1)]
+    models: Annotated[dict[str, BenchmarkModel], Field(min_length=1)]
+    datasets: Annotated[dict[str, BenchmarkData], Field(min_length=1)]
     strategies: Annotated[tuple[str, ...], Field(min_length=1)]
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**31)], ...], Field(min_length=1)] = (0,)
     recipe: dict[str, Any] = {}
@@ -157,9 +158,9 @@ class GridConfig(BaseModel):
             twice = next((one for one in listed if listed.count(one) > 1), None)
             if twice is not None:
                 raise ValueError(f"'{twice}' stands twice in '{kind}'")
-        stranger = next((one for one in self.fusion if one not in OF_FUSION), None)
-        if stranger is not None:
-            raise ValueError(f"'fusion' has no option '{stranger}'; it has {', '.join(OF_FUSION)}")
+        unknown = next((one for one in self.fusion if one not in OF_FUSION), None)
+        if unknown is not None:
+            raise ValueError(f"'fusion' has no option '{unknown}'; it has {', '.join(OF_FUSION)}")
         self.fuse_options(0)
         unused = next((one for one in self.per_strategy if one not in self.strategies), None)
         if unused is not None:
@@ -171,10 +172,10 @@ class GridConfig(BaseModel):
             *self.per_strategy.values(),
             *(one.recipe for one in self.datasets.values()),
         ]
-        for key in SET_BY_GRID:
+        for key in SET_BY_BENCHMARK:
             if any(key in one for one in overrides):
                 raise ValueError(
-                    f"a recipe here cannot set '{key}': the grid's strategies and seeds do"
+                    f"a recipe here cannot set '{key}': the strategies and seeds of the benchmark do"
                 )
         return self
 
@@ -196,10 +197,10 @@ class GridConfig(BaseModel):
             "seed": cell.seed,
         }
 
-    def fuse_options(self, seed: int) -> FuseOptions:
+    def fuse_options(self, seed: int) -> DenseFuseOptions:
         """How to fuse.
 
-        The grid judges all models and fusions together, so that a fusion by itself needs no
+        The benchmark evaluates all models and fusions together, so that a fusion by itself needs no
         interval.
 
         Raises:
@@ -207,31 +208,31 @@ class GridConfig(BaseModel):
         """
         chosen = {**self.fusion, "n_resamples": 0, "seed": seed}
         try:
-            return TypeAdapter(FuseOptions).validate_python(chosen).checked()
+            return TypeAdapter(DenseFuseOptions).validate_python(chosen).checked()
         except ValidationError as error:
             raise InputError(f"'fusion': {first_problem(error)}") from None
 
 
-def read_grid(file: Path) -> GridConfig:
+def read_benchmark(file: Path) -> BenchmarkConfig:
     """Reads ``grid.yaml``; paths in it become absolute.
 
     Raises:
         InputError: It is not YAML, or a key or value is wrong.
     """
     config = read_yaml_as(
-        file, GridConfig, "holds no grid; it needs models, datasets, strategies and out"
+        file, BenchmarkConfig, "holds no benchmark; it needs models, datasets, strategies and out"
     )
     return absolute(config, file.resolve().parent)
 
 
-def absolute(config: GridConfig, base: Path) -> GridConfig:
-    """The same grid with paths from ``base``; an encoder is a path if there is one."""
+def absolute(config: BenchmarkConfig, base: Path) -> BenchmarkConfig:
+    """The same benchmark with paths from ``base``; an encoder is a path if there is one."""
 
-    def model(one: GridModel) -> GridModel:
+    def model(one: BenchmarkModel) -> BenchmarkModel:
         encoder = one.encoder
         if isinstance(encoder, str) and (base / encoder).exists():
             encoder = str(base / encoder)
-        return GridModel(
+        return BenchmarkModel(
             encoder=encoder, weights=None if one.weights is None else base / one.weights
         )
 

@@ -1,4 +1,4 @@
-"""Fusions in a grid: the models of one data set, strategy and seed, fitted on its validation
+"""Fusions in a benchmark: the models of one data set, strategy and seed, fitted on its validation
 images.
 """
 
@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pathfuse
-from pathfuse.dense.benchmark.cells import FUSED, INSTANCES, LOGITS, Task
-from pathfuse.dense.benchmark.config import Cell, GridConfig
+from pathfuse.dense.benchmark.cells import FUSED, INSTANCES, LOGITS, CellTask
+from pathfuse.dense.benchmark.config import BenchmarkConfig, Cell
 from pathfuse.dense.evaluation.confusion import ConfusionTable, read_confusions
 from pathfuse.dense.evaluation.counting import Counted
 from pathfuse.dense.evaluation.instance_table import read_instance_table
-from pathfuse.dense.fusion.fuse import FuseOptions, fuse_dense
+from pathfuse.dense.fusion.fuse import fuse_dense
 from pathfuse.dense.fusion.fused_model import BEST
 from pathfuse.dense.fusion.fused_model import FUSED as CHOSEN
+from pathfuse.dense.fusion.options import DenseFuseOptions
 from pathfuse.files.digests import digest_of
 from pathfuse.files.json import read_object
 from pathfuse.files.output_folder import OutputFolder
@@ -26,14 +27,14 @@ TABLE, MANIFEST, DONE = "confusion.parquet", "manifest.json", "grid.json"
 
 
 @dataclass(frozen=True)
-class Fusion:
+class FusionTask:
     """Models to fuse; it travels to worker processes."""
 
     dataset: str
     strategy: str
     seed: int
-    members: tuple[Task, ...]
-    options: FuseOptions
+    members: tuple[CellTask, ...]
+    options: DenseFuseOptions
     out: Path
 
     def __str__(self) -> str:
@@ -56,7 +57,7 @@ class Fusion:
         return self.output.up_to_date(self.stamp)
 
     def read(self) -> tuple[Counted, dict[str, dict[str, Any]]]:
-        """What was counted of the fusions, and per fusion what stands in the leaderboard beside it."""
+        """What was counted of the fusions, and per fusion what else the leaderboard shows of it."""
         table = read_confusions(self.out / TABLE, self.members[0].split.n_classes)
         own = {
             name: cms
@@ -66,18 +67,18 @@ class Fusion:
         instances = (
             read_instance_table(self.out / INSTANCES) if (self.out / INSTANCES).is_file() else None
         )
-        said, about = self.output.recorded, read_object(self.out / MANIFEST)
+        recorded, about = self.output.recorded, read_object(self.out / MANIFEST)
         notes = {BEST: about["best_expert_order"][0], CHOSEN: about["fused"]}
-        facts = {name: {"seconds": said["seconds"], "note": notes.get(name)} for name in own}
+        facts = {name: {"seconds": recorded["seconds"], "note": notes.get(name)} for name in own}
         scored = {name: table.scored[name] for name in own}
         return Counted(ConfusionTable(table.image_ids, own, scored), instances), facts
 
 
-def fusions_of(config: GridConfig, tasks: Mapping[Cell, Task]) -> list[Fusion]:
+def fusions_of(config: BenchmarkConfig, tasks: Mapping[Cell, CellTask]) -> list[FusionTask]:
     """Every data set, strategy and seed with two models or more.
 
     Args:
-        config: The grid.
+        config: The benchmark.
         tasks: Cells that may be fused: those planned, or those done.
     """
     found = []
@@ -89,13 +90,13 @@ def fusions_of(config: GridConfig, tasks: Mapping[Cell, Task]) -> list[Fusion]:
                 if len(members) > 1:
                     out = config.out / FUSED / dataset / strategy / f"seed{seed}"
                     found.append(
-                        Fusion(dataset, strategy, seed, members, config.fuse_options(seed), out)
+                        FusionTask(dataset, strategy, seed, members, config.fuse_options(seed), out)
                     )
     return found
 
 
-def fuse_task(fusion: Fusion) -> None:
-    """Fits, applies and counts; judging is the grid's.
+def fuse_task(fusion: FusionTask) -> None:
+    """Fits, applies and counts; the benchmark evaluates.
 
     Raises:
         InputError: As ``fuse_dense``.

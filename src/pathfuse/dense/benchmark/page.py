@@ -10,24 +10,19 @@ import numpy as np
 import polars as pl
 
 from pathfuse.dense.benchmark.columns import ALL_SEEDS
+from pathfuse.dense.evaluation.instances import INSTANCE_METRICS
+from pathfuse.dense.evaluation.metrics import METRICS
+from pathfuse.dense.evaluation.registry import PRINCIPAL, find_metric
 from pathfuse.dense.fusion.fused_model import BEST, FUSED
 from pathfuse.evaluation.ranking import ranks
 from pathfuse.report.template import render_page
 from pathfuse.report.words import several
 
-FIRST = "mDice"
+FIRST = PRINCIPAL.name
 """What tables are ordered by."""
-SHOWN = {
-    "mDice": "Dice",
-    "mIoU": "IoU",
-    "mean_precision": "precision",
-    "mean_recall": "recall",
-    "fw_iou": "IoU, weighted",
-    "pixel_accuracy": "pixel accuracy",
-}
-"""Metrics of the page and what it calls them; the others stand in the tables. Means are over
-classes."""
-OF_INSTANCES = {"aji": "AJI", "pq": "PQ"}
+SHOWN = {metric.name: metric.label for metric in METRICS if metric.on_page}
+"""Metrics of pixels that the page shows, and what it calls them."""
+OF_INSTANCES = {metric.name: metric.label for metric in INSTANCE_METRICS if metric.on_page}
 """Further columns, where a data set has instances."""
 CHOSEN = FUSED
 """The fusion that validation chose; the headline speaks of no other."""
@@ -42,7 +37,7 @@ class Line:
     name: str
     fusion: bool
     facts: Mapping[str, Any]
-    """What the leaderboard says of it beside metrics."""
+    """What the leaderboard says of it apart from metrics."""
     metrics: Mapping[str, Mapping[str, Any]]
     """Per metric ``value``, ``ci_low``, ``ci_high``."""
     rank: tuple[int, int] | None
@@ -73,10 +68,13 @@ class Board:
     @property
     def shown(self) -> dict[str, str]:
         """Metrics of its table and what the page calls them."""
+        return SHOWN | self.shown_of_instances
+
+    @property
+    def shown_of_instances(self) -> dict[str, str]:
+        """Those of instances, if the data set has any."""
         there = {metric for line in self.lines for metric in line.metrics}
-        return SHOWN | {
-            metric: called for metric, called in OF_INSTANCES.items() if metric in there
-        }
+        return {metric: called for metric, called in OF_INSTANCES.items() if metric in there}
 
     @property
     def anchor(self) -> str:
@@ -164,7 +162,7 @@ def _lines(whole: pl.DataFrame, own: pl.DataFrame, pairs: pl.DataFrame) -> list[
     metrics: dict[str, dict[str, dict[str, Any]]] = {}
     facts: dict[str, dict[str, Any]] = {}
     for row in whole.iter_rows(named=True):
-        metrics.setdefault(row["model"], {})[row["metric"]] = row
+        metrics.setdefault(row["model"], {})[find_metric(row["metric"]).name] = row
         facts.setdefault(row["model"], row)
     models = [
         name
@@ -185,7 +183,7 @@ def _lines(whole: pl.DataFrame, own: pl.DataFrame, pairs: pl.DataFrame) -> list[
         )
         for name, row in facts.items()
     ]
-    return sorted(found, key=lambda line: -_value(line))
+    return sorted(found, key=_value, reverse=True)
 
 
 def _value(line: Line) -> float:
@@ -262,25 +260,28 @@ def mean_ranks(found: Sequence[Board]) -> list[dict[str, Any]]:
 
 def headline(found: Sequence[Board], failed: Sequence[Mapping[str, Any]]) -> str:
     """What a reader asks first, in two or three sentences."""
-    judged = [board for board in found if board.winner is not None]
-    if not judged:
-        return "No cell of the grid could be judged; the reasons are below."
+    ranked = [board for board in found if board.winner is not None]
+    if not ranked:
+        return "No cell of the benchmark could be evaluated; the reasons are below."
     sets, strategies = (
-        {getattr(board, key) for board in judged} for key in ("dataset", "strategy")
+        {getattr(board, key) for board in ranked} for key in ("dataset", "strategy")
     )
-    said = f"{several(len(sets), 'data set')}, {len(strategies)} {'strategies' if len(strategies) > 1 else 'strategy'}."
-    unresolved = sum(bool(board.tied) for board in judged)
-    said += f" In {unresolved} of {len(judged)} tables the best model cannot be told from another."
-    fused = [line.gain for board in judged for line in board.lines if line.name == CHOSEN]
+    kinds = "strategies" if len(strategies) > 1 else "strategy"
+    sentences = f"{several(len(sets), 'data set')}, {len(strategies)} {kinds}."
+    unresolved = sum(bool(board.tied) for board in ranked)
+    sentences += (
+        f" In {unresolved} of {len(ranked)} tables the best model cannot be told from another."
+    )
+    fused = [line.gain for board in ranked for line in board.lines if line.name == CHOSEN]
     gains = [one for one in fused if one is not None]
     if gains:
         above = sum(one["difference"] >= 0 for one in gains)
         clear = sum(one["ci_low"] is not None and one["ci_low"] > 0 for one in gains)
-        said += (
+        sentences += (
             f" The fusion is at or above the single model that validation chose in {above} of {len(gains)}, "
             f"with its whole interval in {clear}."
         )
-    return said + (f" {several(len(failed), 'cell')} failed." if failed else "")
+    return sentences + (f" {several(len(failed), 'cell')} failed." if failed else "")
 
 
 def count(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""``dense run grid.yaml``: trains every cell of a grid, judges them together, fuses them, and
+"""``dense run grid.yaml``: trains every cell of a benchmark, evaluates them together, fuses them, and
 writes a leaderboard.
 
 A cell whose inputs have not changed is not trained again; one that fails leaves its sentence and
@@ -14,13 +14,14 @@ from typing import Any
 from joblib import delayed
 
 import pathfuse
-from pathfuse.dense.benchmark.cells import Task, facts, reason, run_alone, run_task, task_of
-from pathfuse.dense.benchmark.config import Cell, GridConfig
-from pathfuse.dense.benchmark.fusions import Fusion, fuse_task, fusions_of
+from pathfuse.dense.benchmark.cells import CellTask, facts, reason, run_alone, run_task, task_of
+from pathfuse.dense.benchmark.config import BenchmarkConfig, Cell
+from pathfuse.dense.benchmark.fusions import FusionTask, fuse_task, fusions_of
 from pathfuse.dense.benchmark.page import render
 from pathfuse.dense.benchmark.tables import Tables, evaluate_benchmark
-from pathfuse.dense.data.images import check_item
-from pathfuse.dense.data.records import Split, read_split
+from pathfuse.dense.data.items import check_item
+from pathfuse.dense.data.records import Split
+from pathfuse.dense.data.split_files import read_split
 from pathfuse.dense.encoders.load import check_encoder
 from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.strategies.registry import STRATEGIES
@@ -35,12 +36,12 @@ from pathfuse.workers import in_parallel
 CELLS, LEADERBOARD, CLASSES, COMPARISONS, PAGE, KIND = (
     "cells", "leaderboard.csv", "classes.csv", "comparisons.csv", "leaderboard.html", "dense_grid",
 )  # fmt: skip
-STEPS = {"cells": 0.9, "fuse": 0.97, "judge": 1.0}
+STEPS = {"cells": 0.9, "fuse": 0.97, "evaluate": 1.0}
 """Share of the bar at which each step ends."""
 
 
 @dataclass(frozen=True)
-class GridRun:
+class BenchmarkRun:
     """What a run did."""
 
     folder: Path
@@ -54,17 +55,17 @@ class GridRun:
     manifest: dict[str, Any]
 
 
-def run_grid(
-    config: GridConfig,
+def run_benchmark(
+    config: BenchmarkConfig,
     *,
     n_jobs: int | None = None,
     command: str | None = None,
     progress: Progress = silent,
-) -> GridRun:
-    """Runs a grid, or the rest of one.
+) -> BenchmarkRun:
+    """Runs a benchmark, or the rest of one.
 
     Args:
-        config: From ``read_grid``.
+        config: From ``read_benchmark``.
         n_jobs: Cells at a time, as in joblib; results do not depend on it.
         command: How the program was called, for the manifest.
         progress: Called as the work goes on with what is done and the share of all that is.
@@ -86,29 +87,19 @@ def run_grid(
     _check_images(tasks)
     OutputFolder(config.out).claim(KIND)
     before = {cell for cell, task in tasks.items() if task.done}
-    fusions = fusions_of(config, tasks)
-    needed = (
-        {task.cell for one in fusions if not one.done for task in one.members}
-        if config.fuse
-        else set()
-    )
-    failed = _run_cells(
-        tasks,
-        needed | (set(tasks) if config.keep_logits and config.fuse else set()),
-        n_jobs,
-        progress,
-    )
+    failed = _run_cells(tasks, _with_logits(config, tasks), n_jobs, progress)
     done = {cell: task for cell, task in tasks.items() if task.done}
     if not done:
-        raise InputError(f"no cell of the grid could be trained; the first, {_first(failed)}")
+        raise InputError(f"no cell of the benchmark could be trained; the first, {_first(failed)}")
     notes = _fuse(config, done, n_jobs, progress) if config.fuse else []
-    progress("judging", STEPS["fuse"])
+    progress("evaluating", STEPS["fuse"])
     ready = [one for one in fusions_of(config, done) if one.done] if config.fuse else []
     tables = evaluate_benchmark(list(done.values()), ready, config.resamples)
     if config.fuse and not config.keep_logits:
         for task in done.values():
             task.drop_logits()
     lost = tuple({**asdict(cell), "sentence": sentence} for cell, sentence in failed.items())
+    trained = tuple(cell for cell in done if cell not in before)
     manifest = {
         "kind": KIND,
         "pathfuse": pathfuse.__version__,
@@ -121,26 +112,41 @@ def run_grid(
         "warnings": [*notes, *_warnings(done), *tables.warnings],
         "wall_time_s": round(time.perf_counter() - start, 3),
     }
-    write_file(tables.leaderboard, config.out / LEADERBOARD, force=True)
-    write_file(tables.classes, config.out / CLASSES, force=True)
-    write_file(tables.comparisons, config.out / COMPARISONS, force=True)
-    page = render(tables.leaderboard, tables.comparisons, lost, manifest)
-    write_text_file(page, config.out / PAGE, force=True)
-    OutputFolder(config.out).finish(manifest)
+    run = BenchmarkRun(config.out, trained, tuple(before), lost, tables, manifest)
+    _write(run)
     progress("done", 1.0)
-    trained = tuple(cell for cell in done if cell not in before)
-    return GridRun(config.out, trained, tuple(before), lost, tables, manifest)
+    return run
 
 
-def plan(config: GridConfig) -> dict[Cell, Task]:
+def _with_logits(config: BenchmarkConfig, tasks: Mapping[Cell, CellTask]) -> set[Cell]:
+    """Cells whose logits must be there: those that a fusion will read, or all that may stay."""
+    if not config.fuse:
+        return set()
+    if config.keep_logits:
+        return set(tasks)
+    fusions = fusions_of(config, tasks)
+    return {task.cell for one in fusions if not one.done for task in one.members}
+
+
+def _write(run: BenchmarkRun) -> None:
+    """Tables, page and manifest."""
+    write_file(run.tables.leaderboard, run.folder / LEADERBOARD, force=True)
+    write_file(run.tables.classes, run.folder / CLASSES, force=True)
+    write_file(run.tables.comparisons, run.folder / COMPARISONS, force=True)
+    page = render(run.tables.leaderboard, run.tables.comparisons, run.failed, run.manifest)
+    write_text_file(page, run.folder / PAGE, force=True)
+    OutputFolder(run.folder).finish(run.manifest)
+
+
+def plan(config: BenchmarkConfig) -> dict[Cell, CellTask]:
     """Every cell with its inputs, checked.
 
     Raises:
         InputError: What would otherwise fail after hours of training.
     """
-    stranger = next((one for one in config.strategies if one not in STRATEGIES), None)
-    if stranger is not None:
-        raise InputError(f"no strategy is called '{stranger}'; there are {', '.join(STRATEGIES)}")
+    unknown = next((one for one in config.strategies if one not in STRATEGIES), None)
+    if unknown is not None:
+        raise InputError(f"no strategy is called '{unknown}'; there are {', '.join(STRATEGIES)}")
     for name, model in config.models.items():
         _check_model(name, model.encoder, model.weights)
     _check_out(config)
@@ -161,7 +167,7 @@ def plan(config: GridConfig) -> dict[Cell, Task]:
     }
 
 
-def _check_images(tasks: Mapping[Cell, Task]) -> None:
+def _check_images(tasks: Mapping[Cell, CellTask]) -> None:
     """Opens every image and mask of the data sets that still have something to do."""
     open_splits = {task.cell.dataset: task.split for task in tasks.values() if not task.done}
     for name, split in open_splits.items():
@@ -181,14 +187,14 @@ def _check_model(name: str, encoder: str, weights: Path | None) -> None:
         raise InputError(f"the model '{name}': {error}") from error
 
 
-def _check_out(config: GridConfig) -> None:
+def _check_out(config: BenchmarkConfig) -> None:
     inputs = [data.split for data in config.datasets.values()]
     inputs += [model.weights for model in config.models.values() if model.weights is not None]
     inputs += [Path(m.encoder) for m in config.models.values() if "/" in m.encoder]
-    OutputFolder(config.out).check(KIND, "a grid", inputs)
+    OutputFolder(config.out).check(KIND, "a benchmark", inputs)
 
 
-def _recipe(config: GridConfig, cell: Cell) -> DenseRecipe:
+def _recipe(config: BenchmarkConfig, cell: Cell) -> DenseRecipe:
     try:
         return DenseRecipe.of(**config.options(cell))
     except InputError as error:
@@ -197,7 +203,7 @@ def _recipe(config: GridConfig, cell: Cell) -> DenseRecipe:
         ) from error
 
 
-def _split(config: GridConfig, name: str, place: Path) -> Split:
+def _split(config: BenchmarkConfig, name: str, place: Path) -> Split:
     if not place.exists():
         raise InputError(f"the data set '{name}' has no split at {place}")
     split = read_split(place)
@@ -252,7 +258,7 @@ def _data_digest(split: Split) -> Any:
 
 
 def _run_cells(
-    tasks: Mapping[Cell, Task], with_logits: set[Cell], n_jobs: int | None, progress: Progress
+    tasks: Mapping[Cell, CellTask], with_logits: set[Cell], n_jobs: int | None, progress: Progress
 ) -> dict[Cell, str]:
     """Runs what is left to do; returns why cells failed."""
     todo = [
@@ -289,10 +295,12 @@ def _finished(
     return done + 1
 
 
-def _warnings(done: Mapping[Cell, Task]) -> list[str]:
+def _warnings(done: Mapping[Cell, CellTask]) -> list[str]:
     """Warnings about the trainings."""
     return [
-        f"{cell}: {said}" for cell, task in done.items() for said in facts(task).get("warnings", [])
+        f"{cell}: {warning}"
+        for cell, task in done.items()
+        for warning in facts(task).get("warnings", [])
     ]
 
 
@@ -302,7 +310,7 @@ def _first(failed: Mapping[Cell, str]) -> str:
 
 
 def _fuse(
-    config: GridConfig, done: Mapping[Cell, Task], n_jobs: int | None, progress: Progress
+    config: BenchmarkConfig, done: Mapping[Cell, CellTask], n_jobs: int | None, progress: Progress
 ) -> list[str]:
     """Fuses the models of each data set, strategy and seed.
 
@@ -319,7 +327,7 @@ def _fuse(
     return sorted(notes)
 
 
-def _fuse_alone(fusion: Fusion) -> tuple[str, str | None]:
+def _fuse_alone(fusion: FusionTask) -> tuple[str, str | None]:
     try:
         with one_thread():
             fuse_task(fusion)

@@ -1,4 +1,4 @@
-"""Tables of a grid: all models and fusions of a data set and strategy on the same images, by the
+"""Tables of a benchmark: all models and fusions of a data set and strategy on the same images, by the
 same resamples.
 """
 
@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float64
 
-from pathfuse.dense.benchmark.cells import CONFUSION, INSTANCES, Task, facts
+from pathfuse.dense.benchmark.cells import CONFUSION, INSTANCES, CellTask, facts
 from pathfuse.dense.benchmark.columns import ALL_SEEDS, FACTS, FIGURES, KEYS, PAIRS
-from pathfuse.dense.benchmark.fusions import Fusion
+from pathfuse.dense.benchmark.fusions import FusionTask
 from pathfuse.dense.evaluation.confusion import Confusions, ConfusionTable, read_confusions
 from pathfuse.dense.evaluation.counting import Counted
 from pathfuse.dense.evaluation.instance_table import InstanceTable, read_instance_table
@@ -20,7 +20,7 @@ from pathfuse.dense.evaluation.verdict import evaluate_columns
 
 
 class Tables(NamedTuple):
-    """What judging a grid gives."""
+    """The tables of a whole benchmark."""
 
     leaderboard: pl.DataFrame
     """``KEYS``, ``FIGURES`` without ``output``, ``FACTS``: metrics over all classes."""
@@ -47,14 +47,14 @@ class Entry(NamedTuple):
 class Images(NamedTuple):
     """Images in the order of the matrices and of the instances' values."""
 
-    judged: tuple[str, ...]
+    with_mask: tuple[str, ...]
     with_instances: tuple[str, ...]
 
 
 def evaluate_benchmark(
-    tasks: Sequence[Task], fusions: Sequence[Fusion], n_resamples: int
+    tasks: Sequence[CellTask], fusions: Sequence[FusionTask], n_resamples: int
 ) -> Tables:
-    """Judges all cells that are done.
+    """Evaluates all cells that are done.
 
     Args:
         tasks: Finished cells, data sets slowest.
@@ -86,12 +86,12 @@ def evaluate_benchmark(
                 )
             )
             if seed == next(reversed(by_seed)):
-                warnings += [f"{dataset}, {strategy}: {said}" for said in verdict.warnings]
+                warnings += [f"{dataset}, {strategy}: {warning}" for warning in verdict.warnings]
     return Tables(pl.concat(boards), pl.concat(classes), pl.concat(pairs), warnings)
 
 
 def _entries(
-    tasks: Sequence[Task], fusions: Sequence[Fusion]
+    tasks: Sequence[CellTask], fusions: Sequence[FusionTask]
 ) -> tuple[dict[str, dict[str, Entry]], Images]:
     """Per seed, models before fusions; and the images."""
     by_seed: dict[str, dict[str, Entry]] = {}
@@ -106,10 +106,12 @@ def _entries(
         )
         by_seed.setdefault(str(task.cell.seed), {})[name] = entry
     for fusion in fusions:
-        (table, nuclei), said = fusion.read()
+        (table, nuclei), facts_of = fusion.read()
         for method, cms in table.cms.items():
             values = None if nuclei is None else nuclei.values[method]
-            by_seed[str(fusion.seed)][method] = Entry("fusion", cms, values, said.get(method, {}))
+            by_seed[str(fusion.seed)][method] = Entry(
+                "fusion", cms, values, facts_of.get(method, {})
+            )
     return by_seed, images
 
 
@@ -126,7 +128,7 @@ def _counted(entries: Mapping[str, Entry], images: Images) -> Counted:
         if values
         else None
     )
-    return Counted(ConfusionTable(images.judged, cms, every(images.judged)), nuclei)
+    return Counted(ConfusionTable(images.with_mask, cms, every(images.with_mask)), nuclei)
 
 
 def over_seeds(by_seed: Mapping[str, Mapping[str, Entry]]) -> dict[str, Entry]:
@@ -169,7 +171,7 @@ def _means(values: Float64[np.ndarray, "seed image"]) -> Float64[np.ndarray, " i
 def _board(
     metrics: pl.DataFrame, entries: Mapping[str, Entry], keys: Mapping[str, str]
 ) -> pl.DataFrame:
-    said = pl.DataFrame(
+    recorded = pl.DataFrame(
         [
             {"model": name, "kind": e.kind, **{key: e.facts.get(key) for key in FACTS}}
             for name, e in entries.items()
@@ -177,7 +179,7 @@ def _board(
         schema={"model": pl.String, "kind": pl.String, **FACTS},
     )
     named = metrics.rename({"method": "model", "n": "n_images"}).join(
-        said, on="model", maintain_order="left"
+        recorded, on="model", maintain_order="left"
     )
     columns = {**KEYS, **FIGURES, **FACTS}
     return _constant(named, keys).select(pl.col(name).cast(kind) for name, kind in columns.items())

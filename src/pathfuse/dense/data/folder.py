@@ -30,7 +30,7 @@ ENDINGS = ("", "_mask", "_label", "_labels", "_anno", "_gt")
 
 
 def read_folder(folder: Path) -> Split:
-    """Reads ``train|val|test/{images,masks}``; ``instances`` beside them is used if it is there.
+    """Reads ``train|val|test/{images,masks}``; ``instances`` next to them is used if it is there.
 
     The number of classes is that of ``classes.txt``, else one more than the highest value of any
     mask.
@@ -99,10 +99,10 @@ def _patients(path: Path, images: set[str]) -> dict[str, str]:
         str(image): str(patient)
         for image, patient in frame.select("image", "patient_id").iter_rows()
     }
-    stranger = next((image for image in patients if image not in images), None)
-    if stranger is not None:
+    unknown = next((image for image in patients if image not in images), None)
+    if unknown is not None:
         raise InputError(
-            f"{path}, column 'image': there is no image '{stranger}'; write file names without suffix"
+            f"{path}, column 'image': there is no image '{unknown}'; write file names without suffix"
         )
     return patients
 

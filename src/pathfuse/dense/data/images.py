@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, Protocol
 
 import numpy as np
 from jaxtyping import Int32, Shaped, UInt8
@@ -12,9 +12,6 @@ from PIL import Image
 
 from pathfuse.dense.data.slides import SLIDES, has_tiles, open_slide
 from pathfuse.errors import InputError
-
-if TYPE_CHECKING:
-    from pathfuse.dense.data.records import Item, Split
 
 # Regions of slides are larger than Pillow takes for an attack, and they are the user's own.
 Image.MAX_IMAGE_PIXELS = None
@@ -193,39 +190,6 @@ def _numbers(path: Path) -> Shaped[np.ndarray, "row column"]:
     if values.dtype.kind == "f":
         raise InputError(f"the mask {path} holds fractions: a mask holds class numbers")
     return values
-
-
-def read_item(
-    item: "Item", split: "Split"
-) -> tuple[UInt8[np.ndarray, "row column 3"], UInt8[np.ndarray, "row column"] | None]:
-    """One image, RGB from 0 to 255, and its mask if it has one: class numbers or ``split.ignore``.
-
-    Raises:
-        InputError: A file cannot be read, sizes differ, or the mask has values outside the classes.
-    """
-    image = read_image(item.image)
-    if item.mask is None:
-        return image, None
-    mask = read_mask(item.mask)
-    check_same_size(item.mask, mask.shape, item.image, image.shape)
-    check_values(mask, split.n_classes, split.ignore, str(item.mask))
-    return image, mask
-
-
-def check_item(item: "Item", split: "Split") -> None:
-    """Opens all files of an image, so that nothing is found wrong after hours of training.
-
-    Raises:
-        InputError: As ``read_item``.
-    """
-    with open_image(item.image) as image:
-        if item.mask is None:
-            return
-        mask = read_mask(item.mask)
-        check_same_size(item.mask, mask.shape, item.image, image.shape)
-    check_values(mask, split.n_classes, split.ignore, str(item.mask))
-    if item.instances is not None:
-        check_same_size(item.instances, read_instances(item.instances).shape, item.mask, mask.shape)
 
 
 def check_same_size(

@@ -1,4 +1,4 @@
-"""What tells one encoder from another."""
+"""A digest that differs between encoders."""
 
 import hashlib
 
@@ -6,11 +6,11 @@ import numpy as np
 from torch import nn
 
 DIGESTED = 4096
-"""Numbers of each tensor that tell one encoder from another."""
+"""Numbers of each tensor that enter the digest."""
 
 
 def encoder_digest(encoder: nn.Module) -> str:
-    """Tells encoders with other weights or another normalisation apart; hexadecimal.
+    """Differs between encoders of other weights or another normalisation; hexadecimal.
 
     Of large tensors evenly spread numbers are looked at, so that it takes no time.
     """

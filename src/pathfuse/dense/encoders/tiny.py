@@ -59,8 +59,8 @@ def tiny_encoder(
 
 def tiny_key(sizes: dict[str, int]) -> str:
     """The key that ``parse_tiny`` reads; defaults are left out."""
-    said = ",".join(f"{name}={value}" for name, value in sizes.items() if value != SIZES[name][0])
-    return f"{TINY}:{said}" if said else TINY
+    stated = ",".join(f"{name}={value}" for name, value in sizes.items() if value != SIZES[name][0])
+    return f"{TINY}:{stated}" if stated else TINY
 
 
 def is_tiny(key: str) -> bool:

@@ -1,4 +1,4 @@
-"""What models said of images against the truth, counted strip by strip: matrices, and instances
+"""Predictions of images against the truth, counted strip by strip: matrices, and instances
 where there are any.
 
 Instances of a semantic model are its connected pixels of classes that have instances (nuclei, not
@@ -52,7 +52,7 @@ class ImageCount:
         self._foreground: dict[str, Bool[np.ndarray, "height width"]] = {}
 
     def add(self, name: str, rows: slice, predicted: UInt8[np.ndarray, "row width"]) -> None:
-        """Counts some rows of what a model said."""
+        """Counts some rows of a model's mask."""
         counts = confusion(self.truth[rows], predicted, self.n_classes)
         self.cms[name] = self.cms[name] + counts if name in self.cms else counts
         if self._instances is not None:
@@ -126,7 +126,7 @@ class Counted(NamedTuple):
     """None where no judged image has instances."""
 
 
-class Tally:
+class CountedImages:
     """Images that were counted, gathered into tables.
 
     Args:
@@ -145,7 +145,8 @@ class Tally:
         }
         self.scored = {name: np.zeros(n, dtype=bool) for name in self.cms}
         self.values = {
-            name: {metric: np.full(m, np.nan) for metric in INSTANCE_METRICS} for name in self.cms
+            name: {metric.name: np.full(m, np.nan) for metric in INSTANCE_METRICS}
+            for name in self.cms
         }
 
     def put(self, item: Item, count: ImageCount) -> None:

@@ -1,12 +1,10 @@
-"""Judging segmentations that somebody made: nothing is trained or fitted, the models are only
-compared.
-"""
+"""Evaluating segmentations of any origin: nothing is trained or fitted, the models are only compared."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import UInt8
@@ -18,8 +16,8 @@ from pathfuse.dense.data.records import IGNORE, Item, files_of
 from pathfuse.dense.evaluation.confusion import write_confusions
 from pathfuse.dense.evaluation.counting import (
     Counted,
+    CountedImages,
     ImageCount,
-    Tally,
     classes_with_instances,
     open_count,
 )
@@ -31,6 +29,9 @@ from pathfuse.evaluation.rules import check_seed
 from pathfuse.files.digests import files_digest
 from pathfuse.files.write import check_out, new_folder, write_json, write_table
 from pathfuse.progress import Progress, silent
+
+Files: TypeAlias = Mapping[str, Mapping[str, Path | None]]
+"""Per image and model its prediction; None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,12 @@ def evaluate_dense(
     command: str | None = None,
     progress: Progress = silent,
 ) -> DenseEvaluation:
-    """Judges models on the same images, each by itself and every two against each other.
+    """Evaluates models on the same images, each by itself and every two against each other.
 
     Args:
         predictions: Per model, a folder with ``<image_id>.npy`` (logits, float, (K, H, W)) or
             ``<image_id>.png`` (a mask of class numbers; TIFF and BMP too). A model that lacks an
-            image is judged on the others.
+            image is evaluated on the others.
         items: Images; those without a mask are left out.
         out: Output folder: ``confusion.parquet``, ``instances.parquet`` (where images have
             instances), ``metrics.csv``, ``comparisons.csv``, ``manifest.json``.
@@ -76,32 +77,21 @@ def evaluate_dense(
         progress: Called with what is being done and the share that is behind.
 
     Raises:
-        InputError: A folder, file or size is wrong, or nothing can be judged.
+        InputError: A folder, file or size is wrong, or nothing can be evaluated.
     """
     start = time.perf_counter()
     check_seed(seed)
     folders = _folders(predictions)
     check_out(Path(out), force, [*folders.values(), *files_of(items)])
-    judged = [item for item in items if item.mask is not None]
+    with_mask = [item for item in items if item.mask is not None]
     files = {
         item.image_id: {name: _file(folder, item) for name, folder in folders.items()}
-        for item in judged
+        for item in with_mask
     }
-    scored = [item for item in judged if any(files[item.image_id].values())]
+    scored = [item for item in with_mask if any(files[item.image_id].values())]
     _check_scored(folders, files, scored, len(items))
-    things = classes_with_instances(scored, len(classes), ignore)
-    tally = Tally(scored, folders, len(classes))
-    for done, item in enumerate(scored):
-        progress(f"counting {item.image_id}", 0.9 * done / len(scored))
-        count = open_count(item, len(classes), ignore, things)
-        assert count is not None  # noqa: S101 - it has a mask
-        for name, file in files[item.image_id].items():
-            if file is not None:
-                for rows, predicted in _strips(file, count):
-                    count.add(name, rows, predicted)
-        tally.put(item, count)
-    counted = tally.tables()
-    progress("judging", 0.9)
+    counted = _count(folders, files, scored, len(classes), ignore, progress)
+    progress("evaluating", 0.9)
     patient_of = {item.image_id: item.patient_id for item in scored}
     verdict = evaluate_columns(
         *counted, patient_of, n_resamples, seed, classes=classes, parity=parity
@@ -113,41 +103,78 @@ def evaluate_dense(
         "seed": seed,
         "resamples": n_resamples,
         "parity": parity,
-        "models": {
-            name: {
-                "source": str(folder),
-                "sha256": files_digest(
-                    file for own in files.values() if (file := own[name]) is not None
-                ),
-                "coverage": float(counted.confusions.scored[name].mean()),
-            }
-            for name, folder in folders.items()
-        },
-        "masks_sha256": files_digest(item.mask for item in scored if item.mask is not None),
-        "images": len(scored),
-        "patients": len(set(patient_of.values())),
-        "left_out": [
-            *_left_out("no mask", [item for item in items if item.mask is None]),
-            *_left_out("scored by no model", [item for item in judged if item not in scored]),
-        ],
+        "models": {name: _source(name, folder, files, counted) for name, folder in folders.items()},
+        **_about_images(items, scored),
         "warnings": verdict.warnings,
         "command": command,
         "wall_time_s": round(time.perf_counter() - start, 3),
     }
     with new_folder(Path(out), force) as place:
-        write_confusions(counted.confusions, place / "confusion.parquet")
-        if counted.instances is not None:
-            write_instances(counted.instances, place / "instances.parquet")
-        write_table(verdict.metrics, place / "metrics.csv")
-        write_table(verdict.comparisons, place / "comparisons.csv")
+        write_evaluation(counted, verdict, place)
         write_json(manifest, place / "manifest.json")
     progress("done", 1.0)
     return DenseEvaluation(Path(out), verdict, counted, manifest)
 
 
+def _count(
+    folders: Mapping[str, Path],
+    files: Files,
+    scored: Sequence[Item],
+    n_classes: int,
+    ignore: int,
+    progress: Progress,
+) -> Counted:
+    """The matrices, and the metrics of instances, of all images."""
+    things = classes_with_instances(scored, n_classes, ignore)
+    counted_images = CountedImages(scored, folders, n_classes)
+    for done, item in enumerate(scored):
+        progress(f"counting {item.image_id}", 0.9 * done / len(scored))
+        count = open_count(item, n_classes, ignore, things)
+        assert count is not None  # noqa: S101 - it has a mask
+        for name, file in files[item.image_id].items():
+            if file is not None:
+                for rows, predicted in _strips(file, count):
+                    count.add(name, rows, predicted)
+        counted_images.put(item, count)
+    return counted_images.tables()
+
+
+def _source(name: str, folder: Path, files: Files, counted: Counted) -> dict[str, Any]:
+    """What the manifest says of a model."""
+    own = [found[name] for found in files.values()]
+    return {
+        "source": str(folder),
+        "sha256": files_digest(file for file in own if file is not None),
+        "coverage": float(counted.confusions.scored[name].mean()),
+    }
+
+
+def _about_images(items: Sequence[Item], scored: Sequence[Item]) -> dict[str, Any]:
+    """What the manifest says of the images, and of those that were left out."""
+    unscored = [item for item in items if item.mask is not None and item not in scored]
+    return {
+        "masks_sha256": files_digest(item.mask for item in scored if item.mask is not None),
+        "images": len(scored),
+        "patients": len({item.patient_id for item in scored}),
+        "left_out": [
+            *_left_out("no mask", [item for item in items if item.mask is None]),
+            *_left_out("scored by no model", unscored),
+        ],
+    }
+
+
+def write_evaluation(counted: Counted, verdict: DenseVerdict, folder: Path) -> None:
+    """Writes what was counted, the metrics and the comparisons."""
+    write_confusions(counted.confusions, folder / "confusion.parquet")
+    if counted.instances is not None:
+        write_instances(counted.instances, folder / "instances.parquet")
+    write_table(verdict.metrics, folder / "metrics.csv")
+    write_table(verdict.comparisons, folder / "comparisons.csv")
+
+
 def _folders(predictions: Mapping[str, str | Path]) -> dict[str, Path]:
     if not predictions:
-        raise InputError("there is nothing to judge: name a folder of predictions")
+        raise InputError("there is nothing to evaluate: name a folder of predictions")
     folders = {name: Path(folder) for name, folder in predictions.items()}
     missing = next((folder for folder in folders.values() if not folder.is_dir()), None)
     if missing is not None:
@@ -156,7 +183,7 @@ def _folders(predictions: Mapping[str, str | Path]) -> dict[str, Path]:
 
 
 def _file(folder: Path, item: Item) -> Path | None:
-    """What a model said of an image.
+    """A model's prediction of an image.
 
     Raises:
         InputError: There are two files of it.
@@ -172,12 +199,14 @@ def _file(folder: Path, item: Item) -> Path | None:
 
 def _check_scored(
     folders: Mapping[str, Path],
-    files: Mapping[str, Mapping[str, Path | None]],
+    files: Files,
     scored: Sequence[Item],
     n: int,
 ) -> None:
     if not scored:
-        raise InputError(f"no image has a mask and a prediction: of {n} images, none can be judged")
+        raise InputError(
+            f"no image has a mask and a prediction: of {n} images, none can be evaluated"
+        )
     for name, folder in folders.items():
         if not any(files[item.image_id][name] for item in scored):
             raise InputError(

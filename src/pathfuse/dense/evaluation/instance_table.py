@@ -1,4 +1,4 @@
-"""AJI and PQ of images as a long table, beside the one of confusion matrices."""
+"""AJI and PQ of images as a long table, next to the one of confusion matrices."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class InstanceTable:
 
     image_ids: tuple[str, ...]
     values: Mapping[str, Mapping[str, Float64[np.ndarray, " image"]]]
-    """Per model and name in ``INSTANCE_METRICS``; NaN where the image defines none, or the model
+    """Per model and name of ``INSTANCE_METRICS``; NaN where the image defines none, or the model
     did not score it."""
     scored: Mapping[str, Bool[np.ndarray, " image"]]
     """Per model, the images that it has a prediction of."""
@@ -61,17 +61,15 @@ def read_instance_table(path: Path) -> InstanceTable:
         frame = parquet_frame(path)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise InputError(f"the table of instances {path} cannot be read: {error}") from error
-    if dict(frame.schema) != SCHEMA or not set(frame["metric"].unique()) <= set(INSTANCE_METRICS):
+    known = [metric.name for metric in INSTANCE_METRICS]
+    if dict(frame.schema) != SCHEMA or not set(frame["metric"].unique()) <= set(known):
         raise InputError(
             f"{path} is not a table of instance metrics: it needs the columns {', '.join(SCHEMA)}"
         )
     images = sorted(set(frame["sample_id"]))
     place = {image: row for row, image in enumerate(images)}
     names = frame["expert"].unique(maintain_order=True).to_list()
-    values = {
-        name: {metric: np.full(len(images), np.nan) for metric in INSTANCE_METRICS}
-        for name in names
-    }
+    values = {name: {metric: np.full(len(images), np.nan) for metric in known} for name in names}
     scored = {name: np.zeros(len(images), dtype=bool) for name in names}
     for image, name, metric, value in frame.iter_rows():
         scored[name][place[image]] = True

@@ -1,6 +1,6 @@
 """Instance metrics of two label maps: the aggregated Jaccard index and panoptic quality.
 
-For nuclei data beside the pixel metrics; PFM-DenseBench has none of them, so they are never
+For nuclei data, next to the pixel metrics; PFM-DenseBench has none of them, so they are never
 compared with its table (docs/design/densebench.md, section 7, defect 18).
 
 References:
@@ -8,14 +8,15 @@ References:
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Int
 from scipy import ndimage
 
+from pathfuse.dense.evaluation.base import DenseMetric
 from pathfuse.errors import InputError
 
-INSTANCE_METRICS = ("aji", "pq", "sq", "rq")
 LabelMap = Int[np.ndarray, "height width"]
 """0 is background, every other number one instance; numbers need not be consecutive."""
 
@@ -32,12 +33,37 @@ class Overlaps:
     of_predicted: Int[np.ndarray, " pair"]
     shared: Int[np.ndarray, " pair"]
 
-    @property
+    @cached_property
     def iou(self) -> Float[np.ndarray, " pair"]:
         """Intersection over union of each pair."""
         return self.shared / (
             self.true[self.of_true] + self.predicted[self.of_predicted] - self.shared
         )
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no instance, true or predicted."""
+        return not len(self.true) and not len(self.predicted)
+
+    @cached_property
+    def matched(self) -> Float[np.ndarray, " match"]:
+        """The IoU of matches: above a half, so that either side has at most one partner."""
+        return self.iou[self.iou > 0.5]
+
+    @property
+    def recognition(self) -> float:
+        """RQ: matches among the mean number of true and predicted instances."""
+        return 2 * len(self.matched) / (len(self.true) + len(self.predicted))
+
+    @property
+    def segmentation(self) -> float:
+        """SQ: the mean IoU of matches; NaN without any."""
+        return float(self.matched.mean()) if len(self.matched) else float("nan")
+
+    @property
+    def panoptic(self) -> float:
+        """PQ: SQ times RQ; 0 without a match."""
+        return self.segmentation * self.recognition if len(self.matched) else 0.0
 
 
 def overlaps(truth: LabelMap, predicted: LabelMap) -> Overlaps:
@@ -74,34 +100,6 @@ def _sizes(labels: LabelMap) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return numbers, inverse.ravel(), counts
 
 
-def instance_metrics(truth: LabelMap, predicted: LabelMap) -> dict[str, float]:
-    """AJI, PQ, SQ and RQ of one image.
-
-    Args:
-        truth: Int, (H, W): 0 is background, every other number one instance.
-        predicted: The same for the prediction.
-
-    Returns:
-        Per name in ``INSTANCE_METRICS`` a number in [0, 1]. An image without any instance, true or
-        predicted, defines none of them; one without a match defines no ``sq``: NaN. A match is a
-        pair with an IoU above 0.5.
-
-    Examples:
-        >>> truth = np.array([[1, 1, 0, 2]])
-        >>> predicted = np.array([[7, 7, 0, 0]])  # one nucleus found, one missed
-        >>> {name: round(value, 3) for name, value in instance_metrics(truth, predicted).items()}
-        {'aji': 0.667, 'pq': 0.667, 'sq': 1.0, 'rq': 0.667}
-    """
-    pairs = overlaps(truth, predicted)
-    if not len(pairs.true) and not len(pairs.predicted):
-        return dict.fromkeys(INSTANCE_METRICS, float("nan"))
-    iou = pairs.iou
-    matched = iou[iou > 0.5]  # more than a half: at most one partner on either side
-    rq = 2 * len(matched) / (len(pairs.true) + len(pairs.predicted))
-    sq = float(matched.mean()) if len(matched) else float("nan")
-    return {"aji": _aji(pairs), "pq": sq * rq if len(matched) else 0.0, "sq": sq, "rq": rq}
-
-
 def _aji(pairs: Overlaps) -> float:
     """Each true instance with the prediction of largest IoU.
 
@@ -117,6 +115,50 @@ def _aji(pairs: Overlaps) -> float:
     chosen = np.zeros(len(pairs.predicted), dtype=bool)
     chosen[partner] = True
     return float(shared.sum() / (union + pairs.predicted[~chosen].sum()))
+
+
+NO_INSTANCE = "is undefined: no image has an instance, true or predicted"
+INSTANCE_METRICS = (
+    DenseMetric(
+        "aji", "AJI", "overlap of true instances with their predictions, by union with all that is left over",
+        _aji, NO_INSTANCE, brief=True, on_page=True,
+    ),
+    DenseMetric(
+        "pq", "PQ", "mean overlap of matched instances, times their share of all instances",
+        lambda pairs: pairs.panoptic, NO_INSTANCE, brief=True, on_page=True,
+    ),
+    DenseMetric(
+        "sq", "SQ", "mean overlap of matched instances",
+        lambda pairs: pairs.segmentation, "is undefined: no instance has a match",
+    ),
+    DenseMetric("rq", "RQ", "share of instances with a match", lambda pairs: pairs.recognition, NO_INSTANCE),
+)  # fmt: skip
+"""Of one image; over images their mean, in the order of ``metrics.csv``."""
+
+
+def instance_metrics(truth: LabelMap, predicted: LabelMap) -> dict[str, float]:
+    """AJI, PQ, SQ and RQ of one image.
+
+    Args:
+        truth: Int, (H, W): 0 is background, every other number one instance.
+        predicted: The same for the prediction.
+
+    Returns:
+        By the names of ``INSTANCE_METRICS`` a number in [0, 1]. An image without any instance, true or
+        predicted, defines none of them; one without a match defines no ``sq``: NaN. A match is a
+        pair with an IoU above 0.5.
+
+    Examples:
+        >>> truth = np.array([[1, 1, 0, 2]])
+        >>> predicted = np.array([[7, 7, 0, 0]])  # one nucleus found, one missed
+        >>> {name: round(value, 3) for name, value in instance_metrics(truth, predicted).items()}
+        {'aji': 0.667, 'pq': 0.667, 'sq': 1.0, 'rq': 0.667}
+    """
+    pairs = overlaps(truth, predicted)
+    return {
+        metric.name: float("nan") if pairs.empty else metric.function(pairs)
+        for metric in INSTANCE_METRICS
+    }
 
 
 def components(mask: Int[np.ndarray, "height width"], background: int = 0) -> LabelMap:

@@ -1,4 +1,4 @@
-"""Judging segmentations: every model on the same images, with paired intervals by patient.
+"""Evaluating segmentations: every model on the same images, with paired intervals by patient.
 
 Metrics of sums are not sums of metrics: patients are drawn, their confusion matrices summed with
 the counts of the draw (one matrix product for all resamples), and the metrics computed from the
@@ -6,7 +6,6 @@ sums (docs/design/densebench.md, section 8).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from itertools import combinations
 from typing import NamedTuple, TypeAlias
 
@@ -14,23 +13,20 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float, Int, Shaped
 
+from pathfuse.dense.evaluation.base import DenseMetric
 from pathfuse.dense.evaluation.confusion import Confusions, ConfusionTable
 from pathfuse.dense.evaluation.instance_table import InstanceTable
 from pathfuse.dense.evaluation.instances import INSTANCE_METRICS
-from pathfuse.dense.evaluation.metrics import Parity, class_metrics, metrics
+from pathfuse.dense.evaluation.metrics import CLASS_METRICS, METRICS, Parity, class_metrics, metrics
 from pathfuse.errors import InputError
 from pathfuse.evaluation.estimates import Estimate
 from pathfuse.evaluation.intervals import MIN_RESAMPLES, Sampled
 from pathfuse.evaluation.judged import Comparison, MetricRow, Verdict
-from pathfuse.evaluation.metrics.base import ANY
 from pathfuse.evaluation.paired_tests import adjusted_p
 from pathfuse.evaluation.resampling import MIN_PATIENTS, draw
-from pathfuse.evaluation.scales import SHARE
 from pathfuse.report.frames import comparisons_frame, metrics_frame
 
-OF_PIXELS = replace(ANY, scale=SHARE)
-"""All metrics of masks lie between 0 and 1."""
-Key: TypeAlias = tuple[str, str]
+Key: TypeAlias = tuple[str, DenseMetric]
 """Output (``all`` or a class) and metric."""
 Score: TypeAlias = Callable[[Float[np.ndarray, "row column"]], dict[Key, Float[np.ndarray, " row"]]]
 """Sums over images to figures."""
@@ -39,7 +35,7 @@ Scored: TypeAlias = Mapping[str, Bool[np.ndarray, " image"]]
 
 
 class DenseVerdict(NamedTuple):
-    """What judging found."""
+    """Metrics, paired comparisons and warnings."""
 
     metrics: pl.DataFrame
     """``method, output, metric, value, ci_low, ci_high, n, n_patients``; ``output`` is ``all`` or a
@@ -72,7 +68,7 @@ def evaluate_confusions(
         seed: The same seed gives the same draw of patients, for all models.
         classes: Names of the K classes; default: their numbers.
         contrasts: Pairs (method, reference); default: every two models, in order.
-        scored: Per model, the images that it has a prediction of; default: all. A model is judged
+        scored: Per model, the images that it has a prediction of; default: all. A model is evaluated
             on its own images, a pair on the images of both.
         parity: ``paper``: F1 and counts as published.
 
@@ -92,10 +88,15 @@ def evaluate_confusions(
 
     def score(sums: Float[np.ndarray, "row column"]) -> dict[Key, Float[np.ndarray, " row"]]:
         matrices = sums.reshape(len(sums), k, k)
-        found = {("all", name): values for name, values in metrics(matrices, parity=parity).items()}
+        overall = metrics(matrices, parity=parity)
         by_class = class_metrics(matrices, parity=parity)
+        found: dict[Key, Float[np.ndarray, " row"]] = {
+            ("all", metric): overall[metric.name] for metric in METRICS
+        }
         return found | {
-            (c, name): v[:, i] for i, c in enumerate(names) for name, v in by_class.items()
+            (label, metric): by_class[metric.name][:, i]
+            for i, label in enumerate(names)
+            for metric in CLASS_METRICS
         }
 
     verdict = _evaluate(cms, patients, score, n_resamples, seed, contrasts, scored)
@@ -115,7 +116,7 @@ def evaluate_instances(
     ``evaluate_confusions``.
 
     Args:
-        values: Per model and name in ``INSTANCE_METRICS``, Float, (image,); NaN where the image
+        values: Per model and name of ``INSTANCE_METRICS``, Float, (image,); NaN where the image
             defines none.
         patients: As in ``evaluate_confusions``, as are the others.
         n_resamples: Bootstrap resamples.
@@ -127,7 +128,8 @@ def evaluate_instances(
         InputError: There is no image, or shapes disagree.
     """
     stacked = {
-        name: np.stack([own[m] for m in INSTANCE_METRICS], axis=1) for name, own in values.items()
+        name: np.stack([own[m.name] for m in INSTANCE_METRICS], axis=1)
+        for name, own in values.items()
     }
     columns = {
         name: np.concatenate([np.nan_to_num(own), ~np.isnan(own)], axis=1)
@@ -252,7 +254,7 @@ class _Evaluator:
         values = self.score(resampled_sums(own, self.patients, counts))
         lacking = np.zeros(len(counts), dtype=bool)
         for (output, metric), value in values.items():
-            if output != "all" and metric == "recall" and not np.isnan(value[0]):
+            if output != "all" and metric.needs_true_pixel and not np.isnan(value[0]):
                 lacking |= np.isnan(value)
         sampled = Sampled(len(np.unique(self.patients[images])))
         return {
@@ -261,7 +263,7 @@ class _Evaluator:
                 np.ones(1),
                 len(self.counts),
                 sampled,
-                OF_PIXELS,
+                metric,
             )
             for (output, metric), value in values.items()
         }
@@ -276,24 +278,25 @@ def _evaluate(
     contrasts: Sequence[tuple[str, str]] | None,
     scored: Scored | None,
 ) -> DenseVerdict:
-    judge = _Evaluator(patients, score, n_resamples, seed)
-    every = np.ones(len(judge.patients), dtype=bool)
+    evaluator = _Evaluator(patients, score, n_resamples, seed)
+    every = np.ones(len(evaluator.patients), dtype=bool)
     images = {
         name: scored[name] if scored is not None and name in scored else every for name in columns
     }
-    everything = {name: judge.figures(own, images[name]) for name, own in columns.items()}
+    everything = {name: evaluator.figures(own, images[name]) for name, own in columns.items()}
     verdict = Verdict([], [], [], [])
-    if not judge.enough:
-        n = int(judge.patients.max()) + 1
+    if not evaluator.enough:
+        n = int(evaluator.patients.max()) + 1
         verdict.notes.append(f"{n} patients or images, fewer than {MIN_PATIENTS}: no intervals")
     elif 0 < n_resamples < MIN_RESAMPLES:
         verdict.notes.append(f"{n_resamples} resamples, fewer than {MIN_RESAMPLES}: no intervals")
     for name, figures in everything.items():
-        n, n_patients = int(images[name].sum()), len(np.unique(judge.patients[images[name]]))
-        for key, value in figures.items():
+        n, n_patients = int(images[name].sum()), len(np.unique(evaluator.patients[images[name]]))
+        for (output, metric), value in figures.items():
             interval = value.interval()
+            bounds = interval.low, interval.high
             verdict.metrics.append(
-                MetricRow(name, *key, value.point, interval.low, interval.high, n, n_patients)
+                MetricRow(name, output, metric.name, value.point, *bounds, n, n_patients)
             )
     for name, reference in contrasts if contrasts is not None else combinations(columns, 2):
         common = images[name] & images[reference]
@@ -301,12 +304,13 @@ def _evaluate(
             verdict.notes.append(f"{name} and {reference} have no image in common")
             continue
         one, other = (
-            everything[m] if (common == images[m]).all() else judge.figures(columns[m], common)
+            everything[m] if (common == images[m]).all() else evaluator.figures(columns[m], common)
             for m in (name, reference)
         )
         same = np.array_equal(columns[name], columns[reference])
         verdict.comparisons.extend(
-            _compare((name, reference, *key), one[key], other[key], same) for key in one
+            _compare((name, reference, key[0], key[1].name), one[key], other[key], same)
+            for key in one
         )
     return DenseVerdict(metrics_frame(verdict), _adjusted(verdict, columns), verdict.notes)
 
@@ -349,10 +353,10 @@ def _check(columns: Mapping[str, Columns], patients: Sequence[str] | np.ndarray)
     """The size of the last axis.
 
     Raises:
-        InputError: There is nothing to judge, or shapes disagree.
+        InputError: There is nothing to evaluate, or shapes disagree.
     """
     if not columns or not len(patients):
-        raise InputError("there is nothing to judge: no model or no image")
+        raise InputError("there is nothing to evaluate: no model or no image")
     shapes = {own.shape for own in columns.values()}
     shape = next(iter(shapes))
     if len(shapes) > 1 or shape[0] != len(patients):

@@ -1,7 +1,7 @@
-"""A fusion that was fitted before, on images that nobody has labelled."""
+"""A fusion that was fitted before, on images without masks."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,8 @@ import numpy as np
 
 import pathfuse
 from pathfuse.dense.data.logit_files import CHUNK_CELLS, LogitFiles
-from pathfuse.dense.evaluation.masks import write_mask
-from pathfuse.dense.fusion.fused_model import FUSED, load_fusion
+from pathfuse.dense.evaluation.masks import Mask, write_mask
+from pathfuse.dense.fusion.fused_model import FUSED, DenseFusion, load_fusion
 from pathfuse.errors import InputError
 from pathfuse.files.write import check_out, new_folder, write_json
 from pathfuse.progress import Progress, silent
@@ -49,25 +49,13 @@ def apply_fusion(
     fusion = load_fusion(model)
     files = LogitFiles(_in_order(fusion.models, logits), len(fusion.classes))
     check_out(Path(out), force, [Path(model), *map(Path, logits.values())])
-    images = sorted(
-        {file.stem for folder in logits.values() for file in Path(folder).glob("*.npy")}
-    )
-    if not images:
-        raise InputError(
-            f"there is no image to segment: no .npy file in {', '.join(map(str, logits.values()))}"
-        )
+    images = _images(logits)
     for image in images:
         files.shape(image)  # all headers before any work
-    scored = dict.fromkeys(fusion.models, 0)
     with new_folder(Path(out), force) as place:
         for done, image in enumerate(images):
             progress(f"segmenting {image}", done / len(images))
-            fused = np.empty(files.shape(image), dtype=np.uint8)
-            for rows, said in fusion.strips(files, image, cells):
-                fused[rows] = said[FUSED]
-            write_mask(fused, place / f"{image}.png")
-            for name in files.models(image):
-                scored[name] += 1
+            write_mask(_fused_mask(fusion, files, image, cells), place / f"{image}.png")
         manifest = {
             "kind": "dense segmentation",
             "pathfuse": pathfuse.__version__,
@@ -75,7 +63,7 @@ def apply_fusion(
             "method": fusion.chosen,
             "classes": list(fusion.classes),
             "images": len(images),
-            "scored": scored,
+            "scored": _times_scored(files, images),
             "command": command,
             "wall_time_s": round(time.perf_counter() - start, 3),
         }
@@ -84,16 +72,44 @@ def apply_fusion(
     return manifest
 
 
+def _images(logits: Mapping[str, str | Path]) -> list[str]:
+    """Every image that some model scored, sorted.
+
+    Raises:
+        InputError: There is none.
+    """
+    folders = [Path(folder) for folder in logits.values()]
+    images = {file.stem for folder in folders for file in folder.glob("*.npy")}
+    if not images:
+        raise InputError(
+            f"there is no image to segment: no .npy file in {', '.join(map(str, folders))}"
+        )
+    return sorted(images)
+
+
+def _fused_mask(fusion: DenseFusion, files: LogitFiles, image: str, cells: int) -> Mask:
+    fused = np.empty(files.shape(image), dtype=np.uint8)
+    for rows, masks in fusion.strips(files, image, cells):
+        fused[rows] = masks[FUSED]
+    return fused
+
+
+def _times_scored(files: LogitFiles, images: Sequence[str]) -> dict[str, int]:
+    """Per model, how many of the images it scored."""
+    scored = [files.models(image) for image in images]
+    return {name: sum(name in models for models in scored) for name in files.folders}
+
+
 def _in_order(models: tuple[str, ...], logits: Mapping[str, str | Path]) -> dict[str, Path | None]:
     """A folder for every model of the fusion; None for those that are missing.
 
     Raises:
         InputError: A name is not one of the models, or a folder is missing.
     """
-    stranger = next((name for name in logits if name not in models), None)
-    if stranger is not None:
+    unknown = next((name for name in logits if name not in models), None)
+    if unknown is not None:
         raise InputError(
-            f"the fusion knows no model '{stranger}'; its models are {', '.join(models)}"
+            f"the fusion knows no model '{unknown}'; its models are {', '.join(models)}"
         )
     missing = next((folder for folder in logits.values() if not Path(folder).is_dir()), None)
     if missing is not None:

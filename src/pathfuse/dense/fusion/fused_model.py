@@ -55,21 +55,21 @@ class DenseFusion:
         width, there = files.shape(image_id)[1], files.models(image_id)
         best = next(name for name in self.order if name in there)
         for rows, experts, logits in experts_of(files, image_id, self.pool_px, cells):
-            said = {
+            masks = {
                 name: logits[:, m].argmax(axis=1)
                 for m, name in enumerate(files.folders)
                 if name in there
             }
-            said[BEST] = said[best]
+            masks[BEST] = masks[best]
             with threadpool_limits(1):
-                said |= {
+                masks |= {
                     name: fusion.combine(experts).argmax(axis=1)
                     for name, fusion in self.methods.items()
                 }
-            said[FUSED] = said[self.chosen]
+            masks[FUSED] = masks[self.chosen]
             yield (
                 rows,
-                {name: flat.astype(np.uint8).reshape(-1, width) for name, flat in said.items()},
+                {name: flat.astype(np.uint8).reshape(-1, width) for name, flat in masks.items()},
             )
 
     def save(self, folder: Path) -> None:

@@ -1,7 +1,7 @@
 """Pixels to fit a fusion on: a seeded sample of held-out images, stratified by class, grouped by
 patient.
 
-Neighbouring pixels say nearly the same, so a few thousand hold what millions would say. The weights
+Neighbouring pixels are nearly the same, so a few thousand hold what millions would. The weights
 of a product have no bias towards a class; how the sample is divided over classes decides only whose
 errors count how much.
 """
@@ -50,7 +50,7 @@ def sample_pixels(
     seed: int,
     ignore: int = IGNORE,
 ) -> FitPixels:
-    """Draws pixels of the fit images and reads what the models said of them.
+    """Draws pixels of the fit images and reads the models' logits of them.
 
     Args:
         files: The models' logits; some model scored each image.
@@ -82,8 +82,8 @@ def sample_pixels(
             strip = mask[rows].ravel()
             for m, name in enumerate(names):
                 if experts.present[0, m]:
-                    said = strip_logits[:, m].argmax(axis=1)
-                    cms[name][i] += confusion(strip[None], said[None], k)
+                    predicted = strip_logits[:, m].argmax(axis=1)
+                    cms[name][i] += confusion(strip[None], predicted[None], k)
             chosen = _take(strip, ranks)
             logits.append(experts.rows(chosen))
             truth.append(strip[chosen])

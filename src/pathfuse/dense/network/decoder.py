@@ -27,7 +27,7 @@ def _unit(channels_in: int, channels_out: int) -> nn.Sequential:
 
 
 class CupDecoder(nn.Module):
-    """Four steps of upsampling, each with an optional map from beside and two convolutions.
+    """Four steps of upsampling, each with an optional map of the strategy and two convolutions.
 
     The first three steps double the size, up to the one that is asked for; the last goes to it, so
     every patch size works without a factor of its own (published: 2, 1.75 or 1 for patch 16, 14 and

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from pathfuse.dense.encoders.base import TokenEncoder
 from pathfuse.dense.network.decoder import WIDTH, CupDecoder
-from pathfuse.dense.strategies.base import Strategy
+from pathfuse.dense.strategies.base import AdaptationStrategy
 from pathfuse.errors import InputError
 
 
@@ -23,7 +23,11 @@ class SegmentationNet(nn.Module):
     """
 
     def __init__(
-        self, encoder: TokenEncoder, adapter: Strategy, n_classes: int, decoder_width: int = WIDTH
+        self,
+        encoder: TokenEncoder,
+        adapter: AdaptationStrategy,
+        n_classes: int,
+        decoder_width: int = WIDTH,
     ) -> None:
         super().__init__()
         self.encoder, self.adapter, self.n_classes = encoder, adapter, n_classes
@@ -35,7 +39,7 @@ class SegmentationNet(nn.Module):
     def train(self, mode: bool = True) -> "SegmentationNet":
         """Training mode of all but a frozen encoder."""
         super().train(mode)
-        self.encoder.train(mode and self.strategy == "full")
+        self.encoder.train(mode and self.adapter.facts.trains_all)
         return self
 
     def forward(self, x: Tensor) -> Tensor:
@@ -48,7 +52,7 @@ class SegmentationNet(nn.Module):
             Float (batch, K, height, width).
         """
         height, width = x.shape[-2:]
-        skips = self.adapter.beside(self.encoder.prepare(x)) if any(self.adapter.skips) else []
+        skips = self.adapter.maps(self.encoder.prepare(x)) if any(self.adapter.skips) else []
         return self._logits(self.encode(x), height, width, skips)
 
     @property
@@ -56,7 +60,7 @@ class SegmentationNet(nn.Module):
         """Whether ``encode`` gives the same all through training, so that ``decode`` can start from
         kept tokens.
         """
-        return self.adapter.cacheable
+        return self.adapter.facts.cacheable
 
     def encode(self, x: Tensor) -> Tensor:
         """All tokens of the encoder, Float (batch, prefix + h * w, dim)."""
@@ -87,7 +91,7 @@ class SegmentationNet(nn.Module):
 
     def parameter_groups(self, lr_adapter: float, lr_decoder: float) -> list[dict[str, Any]]:
         """What an optimiser takes: the decoder's weights, and those of the strategy (in the trunk
-        or beside it).
+        or next to it).
 
         One rate for both made some models of the benchmark collapse (docs/design/densebench.md,
         section 7, defect 12).
@@ -109,7 +113,7 @@ class SegmentationNet(nn.Module):
         frozen = {
             name for name, parameter in self.named_parameters() if not parameter.requires_grad
         }
-        if not self.adapter.trains_trunk:
+        if not self.adapter.facts.trains_trunk:
             frozen |= {name for name, _ in self.named_buffers() if name.startswith("encoder.")}
         return {
             name: value.detach() for name, value in self.state_dict().items() if name not in frozen

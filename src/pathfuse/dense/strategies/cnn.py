@@ -1,4 +1,4 @@
-"""CNN adapter: a residual network on the image, beside the frozen encoder.
+"""CNN adapter: a residual network on the image, next to the frozen encoder.
 
 See docs/design/densebench.md, section 3.
 """
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pathfuse.dense.encoders.base import TokenEncoder
-from pathfuse.dense.strategies.base import Parity, Strategy
+from pathfuse.dense.strategies.base import AdaptationStrategy, Parity
 
 WIDTH = 64
 UNITS = (3, 4, 9)
@@ -32,7 +32,7 @@ def _conv(channels_in: int, channels_out: int, side: int, stride: int = 1) -> nn
 
 
 class Bottleneck(nn.Module):
-    """A residual unit: 1x1, 3x3 and 1x1 convolutions, beside a shortcut."""
+    """A residual unit: 1x1, 3x3 and 1x1 convolutions, and a shortcut."""
 
     def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ def _stage(channels_in: int, channels_out: int, units: int, stride: int) -> nn.S
     )
 
 
-class CnnAdapter(Strategy):
+class CnnAdapter(AdaptationStrategy):
     """Maps at 1/8, 1/4 and 1/2 of the image, for the decoder's first three steps.
 
     As in TransUNet: stem 7x7, pooling, stages of 3, 4 and 9 units. The published last stage (1/16,
@@ -77,7 +77,7 @@ class CnnAdapter(Strategy):
         self.eighth = _stage(4 * WIDTH, 8 * WIDTH, UNITS[1], 2)
         self.sixteenth = _stage(8 * WIDTH, 16 * WIDTH, UNITS[2], 2) if parity == "paper" else None
 
-    def beside(self, image: Tensor) -> list[Tensor]:
+    def maps(self, image: Tensor) -> list[Tensor]:
         """Maps of 512, 256 and 64 channels, coarsest first."""
         half = functional.relu(self.stem(image))
         quarter = self.quarter(self.pool(half))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pathfuse.dense.encoders.base import TokenEncoder
-from pathfuse.dense.strategies.base import Parity, Strategy, attention_layers
+from pathfuse.dense.strategies.base import AdaptationStrategy, Parity, attention_layers
 from pathfuse.dense.strategies.lora import inject
 
 
@@ -44,7 +44,7 @@ class ScalarDora(nn.Module):
         return functional.linear(x, self.weight(), self.base.bias)
 
 
-class Dora(Strategy):
+class Dora(AdaptationStrategy):
     """DoRA on the same layers as LoRA: peft's, row by row, or the benchmark's (``parity="paper"``).
 
     Raises:
@@ -52,7 +52,6 @@ class Dora(Strategy):
     """
 
     name = "dora"
-    trains_trunk = True
 
     def __init__(self, encoder: TokenEncoder, *, rank: int = 16, parity: Parity = "fixed") -> None:
         super().__init__(encoder, rank=rank, parity=parity)

@@ -1,10 +1,9 @@
 """Frozen: only the decoder trains."""
 
-from pathfuse.dense.strategies.base import Strategy
+from pathfuse.dense.strategies.base import AdaptationStrategy
 
 
-class Frozen(Strategy):
+class Frozen(AdaptationStrategy):
     """The encoder as it is, always in evaluation mode (the benchmark left it in training mode)."""
 
     name = "frozen"
-    cacheable = True

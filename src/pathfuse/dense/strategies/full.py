@@ -3,17 +3,16 @@
 import re
 
 from pathfuse.dense.encoders.base import TokenEncoder
-from pathfuse.dense.strategies.base import Parity, Strategy
+from pathfuse.dense.strategies.base import AdaptationStrategy, Parity
 
 # These have no part in the tokens, so they could never learn.
 _UNUSED = re.compile(r"(.*\.)?(mask_token|pooler|head|fc_norm|attn_pool)(\..*)?")
 
 
-class Full(Strategy):
+class Full(AdaptationStrategy):
     """All weights of the encoder that have a part in its tokens; they need a small learning rate."""
 
     name = "full"
-    trains_trunk = True
 
     def __init__(self, encoder: TokenEncoder, *, rank: int = 16, parity: Parity = "fixed") -> None:
         super().__init__(encoder, rank=rank, parity=parity)

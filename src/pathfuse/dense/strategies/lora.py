@@ -1,4 +1,4 @@
-"""LoRA: updates of low rank beside the attention layers.
+"""LoRA: updates of low rank, added to the attention layers.
 
 See docs/design/densebench.md, section 7, defects 1 and 8.
 """
@@ -8,7 +8,7 @@ import re
 from peft import LoraConfig, inject_adapter_in_model
 
 from pathfuse.dense.encoders.base import TokenEncoder
-from pathfuse.dense.strategies.base import Parity, Strategy, attention_layers
+from pathfuse.dense.strategies.base import AdaptationStrategy, Parity, attention_layers
 
 ALPHA = 16
 
@@ -16,7 +16,7 @@ ALPHA = 16
 def inject(
     encoder: TokenEncoder, names: list[str], rank: int, parity: Parity, *, dora: bool
 ) -> None:
-    """Put peft's adapters beside layers of the trunk, without dropout.
+    """Adds peft's adapters to layers of the trunk, without dropout.
 
     Only the adapters train afterwards.
 
@@ -38,7 +38,7 @@ def inject(
         parameter.requires_grad_("lora_" in name)
 
 
-class Lora(Strategy):
+class Lora(AdaptationStrategy):
     """LoRA on queries, keys, values and the output projection of every block.
 
     Raises:
@@ -46,7 +46,6 @@ class Lora(Strategy):
     """
 
     name = "lora"
-    trains_trunk = True
 
     def __init__(self, encoder: TokenEncoder, *, rank: int = 16, parity: Parity = "fixed") -> None:
         super().__init__(encoder, rank=rank, parity=parity)

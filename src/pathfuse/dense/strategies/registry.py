@@ -1,68 +1,54 @@
-"""The strategies by name. A new one is one file and one line here."""
+"""The strategies by name, with what is known of each without loading torch.
 
-import torch
+A new one is one file with its class, and one entry here.
+"""
 
-from pathfuse.dense.encoders.base import TokenEncoder
-from pathfuse.dense.network.decoder import WIDTH
-from pathfuse.dense.network.net import SegmentationNet
-from pathfuse.dense.strategies.base import Parity, Strategy
-from pathfuse.dense.strategies.cnn import CnnAdapter
-from pathfuse.dense.strategies.dora import Dora
-from pathfuse.dense.strategies.frozen import Frozen
-from pathfuse.dense.strategies.full import Full
-from pathfuse.dense.strategies.lora import Lora
-from pathfuse.dense.strategies.transformer import TransformerAdapter
-from pathfuse.errors import InputError
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-STRATEGIES: dict[str, type[Strategy]] = {
-    "frozen": Frozen, "lora": Lora, "dora": Dora, "cnn": CnnAdapter, "transformer": TransformerAdapter, "full": Full,
-}  # fmt: skip
+if TYPE_CHECKING:
+    from pathfuse.dense.strategies.base import AdaptationStrategy
+
+PUBLISHED_RATE = 1e-3
+"""Learning rate of adapter and decoder alike, as published."""
 
 
-def make_network(
-    encoder: TokenEncoder,
-    strategy: str,
-    n_classes: int,
-    *,
-    rank: int = 16,
-    parity: Parity = "fixed",
-    seed: int = 0,
-    decoder_width: int = WIDTH,
-) -> SegmentationNet:
-    """An untrained network for segmentation.
+@dataclass(frozen=True)
+class StrategyFacts:
+    """What recipes, networks and commands ask of a strategy."""
 
-    The encoder becomes part of the network, and LoRA, DoRA and full fine-tuning change it: load it
-    anew for each.
+    name: str
+    """As in commands and tables."""
+    file: str
+    """Module in this folder that holds its class."""
+    class_name: str
+    learning_rate: float = PUBLISHED_RATE
+    """Of the weights that it trains: gentle where trained weights are changed, that of the decoder
+    where the adapter starts from nothing. One rate for all made runs collapse
+    (docs/design/densebench.md, section 7, defect 12)."""
+    trains_trunk: bool = False
+    """Whether weights inside the trunk train."""
+    trains_all: bool = False
+    """Whether all of them do, so that the trunk is in training mode."""
+    low_rank: bool = False
+    """Whether it adds updates of low rank to the layers of attention."""
+    cacheable: bool = False
+    """Whether the trunk's tokens stay the same during training, so that they can be kept."""
 
-    Args:
-        encoder: From ``load_encoder`` or ``tiny_encoder``.
-        strategy: One of ``STRATEGIES``.
-        n_classes: K, at least 2.
-        rank: Of LoRA and DoRA, at least 1.
-        parity: ``paper`` repeats the benchmark's faults, ``fixed`` does not. The encoder's
-            normalisation is its own (``TokenEncoder.normalise_as``).
-        seed: Of the new weights; torch's global generator is left as it was.
-        decoder_width: Channels before the decoder's first step, at least 16.
+    def load(self) -> type["AdaptationStrategy"]:
+        """Its class; this imports torch."""
+        module = import_module(f"pathfuse.dense.strategies.{self.file}")
+        found: type[AdaptationStrategy] = getattr(module, self.class_name)
+        return found
 
-    Raises:
-        InputError: No such strategy, a number out of range, an encoder that is already adapted, or
-            one in which the strategy finds nothing to adapt.
-    """
-    if strategy not in STRATEGIES:
-        raise InputError(
-            f"No strategy is called {strategy!r}; the known ones are {', '.join(STRATEGIES)}."
-        )
-    if n_classes < 2 or rank < 1:
-        raise InputError(
-            f"At least 2 classes and rank 1 are needed, not {n_classes} classes and rank {rank}."
-        )
-    if encoder.adapted_by is not None:
-        raise InputError(
-            f"This {encoder.card.key} was already changed by {encoder.adapted_by}; load the encoder anew."
-        )
-    encoder.requires_grad_(False)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        adapter = STRATEGIES[strategy](encoder, rank=rank, parity=parity)
-        encoder.adapted_by = strategy if adapter.trains_trunk else None
-        return SegmentationNet(encoder, adapter, n_classes, decoder_width)
+
+_ALL = (
+    StrategyFacts("frozen", "frozen", "Frozen", cacheable=True),
+    StrategyFacts("lora", "lora", "Lora", 2e-4, trains_trunk=True, low_rank=True),
+    StrategyFacts("dora", "dora", "Dora", 2e-4, trains_trunk=True, low_rank=True),
+    StrategyFacts("cnn", "cnn", "CnnAdapter", 1e-3),
+    StrategyFacts("transformer", "transformer", "TransformerAdapter", 2e-4, cacheable=True),
+    StrategyFacts("full", "full", "Full", 2e-5, trains_trunk=True, trains_all=True),
+)
+STRATEGIES = {strategy.name: strategy for strategy in _ALL}

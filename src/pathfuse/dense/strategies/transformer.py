@@ -7,7 +7,7 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from pathfuse.dense.encoders.base import TokenEncoder
-from pathfuse.dense.strategies.base import Parity, Strategy
+from pathfuse.dense.strategies.base import AdaptationStrategy, Parity
 
 DROP_PATH = (0.0, 0.1)
 
@@ -17,11 +17,10 @@ def heads(dim: int) -> int:
     return next(count for count in range(max(1, dim // 64), 0, -1) if dim % count == 0)
 
 
-class TransformerAdapter(Strategy):
+class TransformerAdapter(AdaptationStrategy):
     """Two pre-norm blocks and a norm on all tokens, class and registers too; no new positions."""
 
     name = "transformer"
-    cacheable = True
 
     def __init__(self, encoder: TokenEncoder, *, rank: int = 16, parity: Parity = "fixed") -> None:
         super().__init__(encoder, rank=rank, parity=parity)

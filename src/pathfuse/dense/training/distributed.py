@@ -12,7 +12,7 @@ from pathfuse.errors import InputError
 from pathfuse.training.device import device_of
 
 
-class Team:
+class ProcessGroup:
     """A process on its own."""
 
     rank, world = 0, 1
@@ -22,7 +22,7 @@ class Team:
 
     @property
     def main(self) -> bool:
-        """Whether this process writes files and tells."""
+        """Whether this process writes files and reports."""
         return self.rank == 0
 
     def wrap(self, net: nn.Module) -> nn.Module:
@@ -40,7 +40,7 @@ class Team:
         """Until all are here."""
 
 
-class LaunchedTeam(Team):
+class LaunchedProcessGroup(ProcessGroup):
     """One of several processes, on one machine or more; all must see the same files."""
 
     def __init__(self, recipe: DenseRecipe) -> None:
@@ -85,13 +85,17 @@ class LaunchedTeam(Team):
         self._all.wait_for_everyone()
 
 
-def make_team(recipe: DenseRecipe) -> Team:
+def make_process_group(recipe: DenseRecipe) -> ProcessGroup:
     """The processes that a launcher started, or this one alone.
 
     Raises:
         InputError: The device is not there, or accelerate is not.
     """
-    return LaunchedTeam(recipe) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else Team(recipe)
+    return (
+        LaunchedProcessGroup(recipe)
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1
+        else ProcessGroup(recipe)
+    )
 
 
 def precision_of(recipe: DenseRecipe, device: torch.device) -> torch.dtype:

@@ -11,17 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from pathfuse.costs import measured
-from pathfuse.dense.data.images import read_item
+from pathfuse.dense.data.items import read_item
 from pathfuse.dense.data.records import Item, Split
 from pathfuse.dense.evaluation.confusion import confusion
-from pathfuse.dense.evaluation.metrics import metrics
+from pathfuse.dense.evaluation.metrics import MEAN_DICE, MEAN_IOU, metrics
 from pathfuse.dense.memory import enough_memory, memory_for
 from pathfuse.dense.network.net import SegmentationNet
 from pathfuse.dense.network.segment import How, grown, segment
 from pathfuse.dense.network.tiles import autocast
 from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.training.cached import CachedTokens, FromTokens, as_input
-from pathfuse.dense.training.distributed import Team, precision_of
+from pathfuse.dense.training.distributed import ProcessGroup, precision_of
 from pathfuse.dense.training.losses import LOSSES
 from pathfuse.dense.training.samples import SquareBatch, Squares, plan_epoch
 from pathfuse.dense.training.schedule import rate_share
@@ -35,23 +35,30 @@ CHECKPOINT_SHARE = 0.1
 """Of the time at most goes into checkpoints; those of large networks are large."""
 
 
-class Fit:
+class DenseTraining:
     """One training, from start or checkpoint to its last epoch."""
 
     def __init__(
-        self, net: SegmentationNet, split: Split, recipe: DenseRecipe, team: Team, place: Path
+        self,
+        net: SegmentationNet,
+        split: Split,
+        recipe: DenseRecipe,
+        distributed: ProcessGroup,
+        place: Path,
     ) -> None:
         """Makes ready; ``place`` is a folder for the checkpoint and for kept tokens."""
-        with memory_for(f"this network on {team.device}", "a smaller encoder, or device=cpu"):
-            self.net = net.to(team.device)
-        self.split, self.recipe, self.team, self.place = split, recipe, team, place
-        self.precision = precision_of(recipe, team.device)
+        with memory_for(
+            f"this network on {distributed.device}", "a smaller encoder, or device=cpu"
+        ):
+            self.net = net.to(distributed.device)
+        self.split, self.recipe, self.distributed, self.place = split, recipe, distributed, place
+        self.precision = precision_of(recipe, distributed.device)
         groups = net.parameter_groups(recipe.learning_rate, recipe.decoder_rate)
         self.rates = [float(group["lr"]) for group in groups]
         self.adam = torch.optim.Adam(groups, weight_decay=recipe.weight_decay)
-        half = team.device.type == "cuda" and self.precision == torch.float16
-        self.scaler = torch.amp.GradScaler(team.device.type, enabled=half)
-        self.model: nn.Module = team.wrap(FromTokens(net, recipe.size_px))
+        half = distributed.device.type == "cuda" and self.precision == torch.float16
+        self.scaler = torch.amp.GradScaler(distributed.device.type, enabled=half)
+        self.model: nn.Module = distributed.wrap(FromTokens(net, recipe.size_px))
         self.train = Squares(split.train, split, recipe)
         self.validation = Squares(split.val, split, recipe)
         self._next_save = 0.0
@@ -73,7 +80,7 @@ class Fit:
         load = self.net.load_trainable_state
         found = read_checkpoint(file, of, DenseState, self.net, load, self.adam, self.scaler)
         state = found or DenseState(best=_copy(self.net.trainable_state()))
-        self.team.wait()  # nobody writes before all have read
+        self.distributed.wait()  # nobody writes before all have read
         if state.epoch < self.recipe.epochs:
             self._keep_tokens()
         while state.epoch < self.recipe.epochs:
@@ -82,8 +89,8 @@ class Fit:
                 line = self._one_epoch(state)
             state.seconds += time.perf_counter() - start
             state.peak_mb = _larger(state.peak_mb, meter.cost.peak_memory_mb)
-            state.gpu_mb = _larger(state.gpu_mb, _gpu_mb(self.team.device))
-            if self.team.main:
+            state.gpu_mb = _larger(state.gpu_mb, _gpu_mb(self.distributed.device))
+            if self.distributed.main:
                 self._save(file, of, state)
                 if on_epoch is not None:
                     on_epoch(line)
@@ -102,19 +109,20 @@ class Fit:
             self._next_save = start + took / CHECKPOINT_SHARE
 
     def _one_epoch(self, state: DenseState) -> dict[str, Any]:
-        """Trains, judges, and notes both in the state."""
+        """Trains, validates, and records both in the state."""
         share = rate_share(state.epoch, self.recipe.epochs, self.recipe.warmup, self.recipe.parity)
         for group, rate in zip(self.adam.param_groups, self.rates, strict=True):
             group["lr"] = rate * share
         train_loss = self._steps(state.epoch)
-        self.team.agree(self.net)
-        loss, cm = self._judge()
+        self.distributed.agree(self.net)
+        loss, cm = self._validate()
+        found = metrics(cm)
         line = {
             "epoch": state.epoch + 1,
             "train_loss": train_loss,
             "validation_loss": loss,
-            "validation_miou": float(metrics(cm)["mIoU"]),
-            "validation_mdice": float(metrics(cm)["mDice"]),
+            "validation_miou": float(found[MEAN_IOU.name]),
+            "validation_mdice": float(found[MEAN_DICE.name]),
             "rate_share": share,
         }
         finite = all(bool(p.isfinite().all()) for p in self.net.parameters() if p.requires_grad)
@@ -140,25 +148,32 @@ class Fit:
 
     def _steps(self, epoch: int) -> float:
         """One pass over the training images; the mean loss on the way."""
-        recipe, team = self.recipe, self.team
+        recipe, distributed = self.recipe, self.distributed
         self.net.train()
         plan = plan_epoch(
-            len(self.split.train), recipe.batch, recipe.seed, epoch, team.rank, team.world
+            len(self.split.train),
+            recipe.batch,
+            recipe.seed,
+            epoch,
+            distributed.rank,
+            distributed.world,
         )
         total, n = torch.zeros((), dtype=torch.float64), 0
-        with torch.random.fork_rng(devices=[team.device] if team.device.type == "cuda" else []):
-            seeds = np.random.SeedSequence([recipe.seed, epoch, team.rank])
+        with torch.random.fork_rng(
+            devices=[distributed.device] if distributed.device.type == "cuda" else []
+        ):
+            seeds = np.random.SeedSequence([recipe.seed, epoch, distributed.rank])
             torch.manual_seed(int(seeds.generate_state(1)[0]))  # dropped paths
             for batch in self.train.batches(plan, epoch):
                 with enough_memory(recipe.batch, recipe.size_px, "size_px"):
                     loss = self._step(batch)
                 total += loss.detach().double().cpu() * len(batch.rows)
                 n += len(batch.rows)
-        both = team.total(np.array([float(total), float(n)]))
+        both = distributed.total(np.array([float(total), float(n)]))
         return float(both[0] / both[1])
 
     def _step(self, batch: SquareBatch) -> Tensor:
-        recipe, device = self.recipe, self.team.device
+        recipe, device = self.recipe, self.distributed.device
         with autocast(device, self.precision):
             if self._train_tokens is None:
                 logits = self.model(as_input(batch.images, device))
@@ -176,22 +191,22 @@ class Fit:
         self.scaler.update()
         return loss
 
-    def _judge(self) -> tuple[float, np.ndarray]:
+    def _validate(self) -> tuple[float, np.ndarray]:
         """Mean loss and pooled confusion matrix of the validation images, at their own size.
 
         Loss NaN without any.
         """
-        k, team = self.split.n_classes, self.team
+        k, distributed = self.split.n_classes, self.distributed
         cm, sums = np.zeros((k, k), dtype=np.int64), np.zeros(2)
         self.net.eval()
-        for row in range(team.rank, len(self.split.val), team.world):
-            loss, counts = self._judge_one(row, self.split.val[row])
+        for row in range(distributed.rank, len(self.split.val), distributed.world):
+            loss, counts = self._validate_one(row, self.split.val[row])
             cm += counts
             sums += (loss, 1.0)
-        cm, sums = team.total(cm), team.total(sums)
+        cm, sums = distributed.total(cm), distributed.total(sums)
         return float(sums[0] / sums[1]) if sums[1] else math.nan, cm
 
-    def _judge_one(self, row: int, item: Item) -> tuple[float, np.ndarray]:
+    def _validate_one(self, row: int, item: Item) -> tuple[float, np.ndarray]:
         image, mask = read_item(item, self.split)
         truth = (
             np.full(image.shape[:2], self.split.ignore, dtype=np.uint8) if mask is None else mask
@@ -207,7 +222,7 @@ class Fit:
 
     def _logits_of(self, row: int, image: np.ndarray) -> Tensor:
         """Float32, (K, H, W), of one validation image at its own size."""
-        device = self.team.device
+        device = self.distributed.device
         if self._validation_tokens is None:
             how = How.of(self.recipe, device, self.precision)
             return torch.from_numpy(
@@ -236,9 +251,9 @@ class Fit:
         self.net.eval()
 
         def make(name: str, squares: Squares) -> CachedTokens:
-            file = self.place / f"{name}-{self.team.rank}.npy"
+            file = self.place / f"{name}-{self.distributed.rank}.npy"
             return CachedTokens.make(
-                file, self.net, squares, recipe.batch, self.team.device, self.precision
+                file, self.net, squares, recipe.batch, self.distributed.device, self.precision
             )
 
         if recipe.cacheable:

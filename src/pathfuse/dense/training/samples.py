@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from pathfuse.dense.data.augment import MILD, augment, item_rng, random_crop, resize
-from pathfuse.dense.data.images import read_item
+from pathfuse.dense.data.items import read_item
 from pathfuse.dense.data.records import Item, Split
 from pathfuse.dense.recipe import DenseRecipe
 

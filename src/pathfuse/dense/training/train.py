@@ -14,20 +14,21 @@ import polars as pl
 import torch
 
 import pathfuse
-from pathfuse.dense.data.images import check_item
+from pathfuse.dense.data.items import check_item
 from pathfuse.dense.data.records import Split, files_of
 from pathfuse.dense.encoders.base import TokenEncoder
 from pathfuse.dense.encoders.digest import encoder_digest
 from pathfuse.dense.encoders.load import load_encoder
 from pathfuse.dense.evaluation.metrics import metrics
 from pathfuse.dense.memory import memory_for
+from pathfuse.dense.network.make import make_network
 from pathfuse.dense.network.net import SegmentationNet
 from pathfuse.dense.recipe import DenseRecipe
-from pathfuse.dense.strategies.registry import STRATEGIES, make_network
-from pathfuse.dense.training.distributed import Team, make_team
-from pathfuse.dense.training.fitting import Fit, tidy
+from pathfuse.dense.strategies.registry import STRATEGIES
+from pathfuse.dense.training.distributed import ProcessGroup, make_process_group
+from pathfuse.dense.training.fitting import DenseTraining, tidy
 from pathfuse.dense.training.state import DenseState
-from pathfuse.dense.training.warnings import doubts_of
+from pathfuse.dense.training.warnings import warnings_of
 from pathfuse.errors import InputError
 from pathfuse.files.digests import digest_of, state_of
 from pathfuse.files.output_folder import OutputFolder
@@ -99,7 +100,7 @@ def train_dense(
     On the CPU the same arguments give the same bytes of ``model.safetensors`` and ``history.csv``,
     also when a killed
     training is called again: it goes on after the epoch that was saved last, from
-    ``.<out>.training`` beside ``out``, unless images or masks have changed since. Several processes
+    ``.<out>.training`` next to ``out``, unless images or masks have changed since. Several processes
     that ``accelerate launch`` started train together; each takes ``recipe.batch`` images per step,
     and all must see the same files.
 
@@ -123,17 +124,9 @@ def train_dense(
     if not split.train:
         raise InputError(f"the data set {split.name} has no training image")
     _check_size(encoder, recipe)
-    team = make_team(recipe)
+    distributed = make_process_group(recipe)
     encoder = _own(encoder, recipe)
-    about = DenseModel(
-        encoder.card.key,
-        encoder_digest(encoder),
-        split.n_classes,
-        split.class_names,
-        split.ignore,
-        recipe,
-        _data(split),
-    )
+    about = _about(encoder, split, recipe)
     refuse_link(out)
     out = out.resolve()
     done = _finished(out, about.digest, force) if resume else None
@@ -143,32 +136,19 @@ def train_dense(
     for item in (*split.train, *split.val):
         check_item(item, split)
     with memory_for("this network", "a smaller encoder or decoder_width"):
-        net = make_network(
-            encoder,
-            recipe.strategy,
-            split.n_classes,
-            rank=recipe.rank,
-            parity=recipe.parity,
-            seed=recipe.seed,
-            decoder_width=recipe.decoder_width,
-        )
-    work = OutputFolder(out.parent / f".{out.name}.training")
-    team.wait()  # nobody makes what another looks for
-    if team.main and not resume:
-        work.discard()
-    team.wait()
-    work.make()
+        net = _network(encoder, recipe, split.n_classes)
+    work = _work_folder(out, distributed, resume)
     try:
-        fit = Fit(net, split, recipe, team, work.place)
-        state = fit.run(about.digest, on_epoch)
+        training = DenseTraining(net, split, recipe, distributed, work.place)
+        state = training.run(about.digest, on_epoch)
     except BaseException:
         tidy(work.place)
         raise
-    manifest = _manifest(net, split, recipe, state, fit, about.digest)
-    if team.main:
+    manifest = _manifest(net, split, recipe, state, training, about.digest)
+    if distributed.main:
         _write(out, net, about, state, manifest, force)
         work.discard()
-    team.wait()
+    distributed.wait()
     return TrainedDense(out, manifest)
 
 
@@ -197,16 +177,7 @@ def load_dense(
             f"the network in {folder} was trained on the encoder '{about.encoder}' with other weights than those of "
             f"this '{encoder.card.key}'"
         )
-    recipe = about.recipe
-    net = make_network(
-        encoder,
-        recipe.strategy,
-        about.n_classes,
-        rank=recipe.rank,
-        parity=recipe.parity,
-        seed=recipe.seed,
-        decoder_width=recipe.decoder_width,
-    )
+    net = _network(encoder, about.recipe, about.n_classes)
     net.load_trainable_state(load_tensors(folder / MODEL))
     return net.to(device).eval()
 
@@ -228,6 +199,43 @@ def read_about(folder: Path) -> DenseModel:
         raise InputError(
             f"{folder} holds no trained segmentation: its {ABOUT} is missing or damaged"
         ) from error
+
+
+def _about(encoder: TokenEncoder, split: Split, recipe: DenseRecipe) -> DenseModel:
+    """All that decides what is trained."""
+    return DenseModel(
+        encoder.card.key,
+        encoder_digest(encoder),
+        split.n_classes,
+        split.class_names,
+        split.ignore,
+        recipe,
+        _data(split),
+    )
+
+
+def _network(encoder: TokenEncoder, recipe: DenseRecipe, n_classes: int) -> SegmentationNet:
+    """An untrained network, as the recipe has it."""
+    return make_network(
+        encoder,
+        recipe.strategy,
+        n_classes,
+        rank=recipe.rank,
+        parity=recipe.parity,
+        seed=recipe.seed,
+        decoder_width=recipe.decoder_width,
+    )
+
+
+def _work_folder(out: Path, distributed: ProcessGroup, resume: bool) -> OutputFolder:
+    """The folder of checkpoint and kept tokens, emptied unless the training goes on."""
+    work = OutputFolder(out.parent / f".{out.name}.training")
+    distributed.wait()  # all processes have looked at ``out`` before any of them writes
+    if distributed.main and not resume:
+        work.discard()
+    distributed.wait()
+    work.make()
+    return work
 
 
 def _own(encoder: TokenEncoder, recipe: DenseRecipe) -> TokenEncoder:
@@ -283,11 +291,16 @@ def _finished(out: Path, of: str, force: bool) -> TrainedDense | None:
 
 
 def _manifest(
-    net: SegmentationNet, split: Split, recipe: DenseRecipe, state: DenseState, fit: Fit, of: str
+    net: SegmentationNet,
+    split: Split,
+    recipe: DenseRecipe,
+    state: DenseState,
+    training: DenseTraining,
+    of: str,
 ) -> dict[str, Any]:
-    team: Team = fit.team
+    distributed: ProcessGroup = training.distributed
     rows, columns = net.encoder.grid(recipe.size_px, recipe.size_px)
-    chosen = metrics(fit.pooled(state)) if split.val else {}
+    chosen = metrics(training.pooled(state)) if split.val else {}
     return {
         "kind": KIND,
         "training": of,
@@ -310,12 +323,12 @@ def _manifest(
         "seconds": round(state.seconds, 3),
         "peak_memory_mb": state.peak_mb,
         "peak_gpu_memory_mb": state.gpu_mb,
-        "device": str(team.device),
-        "processes": team.world,
-        "precision": str(fit.precision).removeprefix("torch."),
+        "device": str(distributed.device),
+        "processes": distributed.world,
+        "precision": str(training.precision).removeprefix("torch."),
         "pathfuse": pathfuse.__version__,
         "torch": torch.__version__,
-        "warnings": doubts_of(state.history, fit.pooled(state), split.class_names),
+        "warnings": warnings_of(state.history, training.pooled(state), split.class_names),
     }
 
 

@@ -1,4 +1,4 @@
-"""What a finished training should be doubted for, in sentences.
+"""Warnings about a finished training, in sentences.
 
 See docs/design/densebench.md, section 7, defects 5 and 12.
 """
@@ -16,7 +16,7 @@ LAST = 5
 """Part of the epochs (one in five) at the end that is looked at."""
 
 
-def doubts_of(
+def warnings_of(
     history: Sequence[Mapping[str, Any]], cm: Confusion, class_names: Sequence[str]
 ) -> list[str]:
     """Signs of a collapse in the training loss, and of classes that were not learned.
@@ -62,8 +62,10 @@ def _of_classes(cm: Confusion, class_names: Sequence[str]) -> list[str]:
     unseen = (
         [name for name, n in zip(class_names, true, strict=True) if n == 0] if true.any() else []
     )
-    told = [f"no pixel of the class '{name}' was found in the validation images" for name in missed]
+    never_found = [
+        f"no pixel of the class '{name}' was found in the validation images" for name in missed
+    ]
     return [
-        *told,
+        *never_found,
         *(f"the validation images have no pixel of the class '{name}'" for name in unseen),
     ]

@@ -22,7 +22,7 @@ from pathfuse.fusion.auto import Council
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.choose import Choice
-from pathfuse.fusion.family import Prediction
+from pathfuse.fusion.expert_table import Prediction
 from pathfuse.fusion.fitted import AnyFitted, fit_methods
 from pathfuse.fusion.inner_cv import strata_of
 from pathfuse.fusion.method import AnyMethod, Method

@@ -9,7 +9,7 @@ from pathfuse.calibration.conformal import PredictionIntervals
 from pathfuse.calibration.temperature import best_gaussian_temperature
 from pathfuse.endpoints.regression import Regression
 from pathfuse.errors import InputError
-from pathfuse.fusion.family import Prediction
+from pathfuse.fusion.expert_table import Prediction
 from pathfuse.fusion.gaussian.experts import GaussianExperts, as_moments
 from pathfuse.fusion.methods import new_methods
 from pathfuse.fusion.null_model import NULL_MODEL, for_all, null_moments

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pathfuse.dense.data.records import read_item, read_split
+from pathfuse.dense.data.items import read_item
+from pathfuse.dense.data.split_files import read_split
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from PIL import Image
 
 from pathfuse.dense.data.converters.registry import convert
 from pathfuse.dense.data.images import read_instances
-from pathfuse.dense.data.records import read_item
+from pathfuse.dense.data.items import read_item
 
 SHARED = Path(__file__).parents[5] / "shared/data"
 pytestmark = pytest.mark.skipif(not (SHARED / "glas").exists(), reason="../shared is absent")

@@ -14,7 +14,8 @@ from PIL import Image
 from pathfuse.dense.data.cards import DatasetCard, find_dataset
 from pathfuse.dense.data.converters.parts import draw_parts
 from pathfuse.dense.data.images import check_values, read_image
-from pathfuse.dense.data.records import IGNORE, SPLIT, Item, Split, torn_patients, write_split
+from pathfuse.dense.data.records import IGNORE, Item, Split, torn_patients
+from pathfuse.dense.data.split_files import SPLIT, write_split
 from pathfuse.errors import InputError
 from pathfuse.files.write import check_out, new_folder
 
@@ -89,7 +90,7 @@ def write_samples(
     card = find_dataset(variant)
     names = card.variants[variant]
     samples = sorted(_unique(samples), key=lambda sample: _natural(sample.name))
-    parts, said = draw_parts(
+    parts, part_notes = draw_parts(
         [s.patient or s.name for s in samples], [s.part for s in samples], seed
     )
     check_out(out, force)
@@ -117,11 +118,12 @@ def write_samples(
             test=tuple(items["test"]),
         )
         split = replace(
-            split, notes=(*notes, *_skipped(skipped), *_counts(card, split), *said, *_torn(split))
+            split,
+            notes=(*notes, *_skipped(skipped), *_counts(card, split), *part_notes, *_torn(split)),
         )
         write_split(
             split, folder / SPLIT
-        )  # relative paths hold in the final folder, too: it lies beside this one
+        )  # relative paths hold in the final folder, too: it lies next to this one
     return _moved(split, folder, out)
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from pathfuse.dense.data.converters.base import Label, Sample, write_samples
-from pathfuse.dense.data.converters.layout import IMG, Layout, find_pairs, tcga_patient
+from pathfuse.dense.data.converters.layout import IMG, PairLayout, find_pairs, tcga_patient
 from pathfuse.dense.data.images import read_mask
 from pathfuse.dense.data.records import IGNORE, Split
 
-LAYOUT = Layout(
+LAYOUT = PairLayout(
     (
         (
             rf"(?:rgbs?|images?)[^/]*/(?P<name>TCGA-[^/]+){IMG}",

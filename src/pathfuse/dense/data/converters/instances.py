@@ -1,4 +1,4 @@
-"""Images with numbered instances beside them: the histology part of the Data Science Bowl 2018."""
+"""Images with numbered instances: the histology part of the Data Science Bowl 2018."""
 
 from functools import partial
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from pathfuse.dense.data.converters.base import Label, Sample, write_samples
-from pathfuse.dense.data.converters.layout import IMG, MSK, Layout, find_pairs
+from pathfuse.dense.data.converters.layout import IMG, MSK, PairLayout, find_pairs
 from pathfuse.dense.data.images import read_instances
 from pathfuse.dense.data.records import Split
 
-LAYOUT = Layout(
+LAYOUT = PairLayout(
     ((rf"images/(?P<name>[^/]+){IMG}", rf"instances/(?P<name>[^/]+){MSK}"),),
     "images/*.png with instances/*.png of the same name",
 )

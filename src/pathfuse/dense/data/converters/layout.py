@@ -14,7 +14,7 @@ MSK = r"\.(?:png|tif|tiff|bmp)"
 
 
 @dataclass(frozen=True)
-class Pair:
+class ImagePair:
     """One image and the file of its truth."""
 
     image: Path
@@ -24,7 +24,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Layout:
+class PairLayout:
     """How a data set may lie on disk."""
 
     patterns: tuple[tuple[str, str], ...]
@@ -35,20 +35,20 @@ class Layout:
     """The same for a person."""
 
 
-def find_pairs(source: Path, layout: Layout, name: str) -> tuple[list[Pair], list[str]]:
+def find_pairs(source: Path, layout: PairLayout, name: str) -> tuple[list[ImagePair], list[str]]:
     """All pairs of a layout, sorted, and sentences on images without a mask.
 
     Raises:
         InputError: The folder does not exist or has no pair.
     """
     files = list_files(source)
-    best: list[Pair] = []
+    best: list[ImagePair] = []
     alone = same = 0
     for image_pattern, mask_pattern in layout.patterns:
         images, _ = _matches(files, image_pattern)
         masks, n_same = _matches(files, mask_pattern)
         pairs = [
-            Pair(path, masks[key][0], found)
+            ImagePair(path, masks[key][0], found)
             for key, (path, found) in images.items()
             if key in masks
         ]

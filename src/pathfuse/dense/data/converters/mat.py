@@ -15,7 +15,7 @@ from pathfuse.dense.data.cards import find_dataset
 from pathfuse.dense.data.converters.base import Label, Sample, write_samples
 from pathfuse.dense.data.converters.layout import (
     IMG,
-    Layout,
+    PairLayout,
     find_pairs,
     list_files,
     tcga_patient,
@@ -25,14 +25,14 @@ from pathfuse.dense.data.records import Split
 from pathfuse.errors import InputError
 from pathfuse.files.tables import read_table
 
-FLAT = Layout(
+FLAT = PairLayout(
     (
         (rf"images?/(?P<name>[^/]+){IMG}", r"labels?/(?P<name>[^/]+)\.mat"),
         (rf"(?P<name>[^/]+){IMG}", r"(?P<name>[^/]+)\.mat"),
     ),
     "Images/*.png with Labels/*.mat of the same name",
 )
-PARTED = Layout(
+PARTED = PairLayout(
     (
         (
             rf"(?P<part>train|test)[^/]*/images?/(?P<name>[^/]+){IMG}",
@@ -41,14 +41,14 @@ PARTED = Layout(
     ),
     "train/Images/*.png with train/Labels/*.mat of the same name, and the same in test",
 )
-KUMAR = Layout(
+KUMAR = PairLayout(
     (
         (rf"(?P<name>TCGA-[^/]+){IMG}", r"(?P<name>TCGA-[^/]+)\.mat"),
         (rf"(?P<name>TCGA-[^/]+){IMG}", r"(?P<name>TCGA-[^/]+)\.xml"),
     ),
     "TCGA-*.tif with TCGA-*.mat or TCGA-*.xml",
 )
-LIZARD = Layout(
+LIZARD = PairLayout(
     (
         (rf"lizard_images\d?/(?P<name>[^/]+){IMG}", r"labels?/(?P<name>[^/]+)\.mat"),
         (rf"(?P<name>[^/]+){IMG}", r"(?P<name>[^/]+)\.mat"),

@@ -9,12 +9,18 @@ from PIL import Image, ImageDraw
 
 from pathfuse.dense.data.cards import find_dataset
 from pathfuse.dense.data.converters.base import Label, Sample, write_samples
-from pathfuse.dense.data.converters.layout import IMG, Layout, find_pairs, list_files, tcga_patient
+from pathfuse.dense.data.converters.layout import (
+    IMG,
+    PairLayout,
+    find_pairs,
+    list_files,
+    tcga_patient,
+)
 from pathfuse.dense.data.records import IGNORE, Split
 from pathfuse.errors import InputError
 from pathfuse.files.tables import read_table
 
-LAYOUT = Layout(
+LAYOUT = PairLayout(
     ((rf"(?:rgbs?|images?)/(?P<name>[^/]+){IMG}", r"csv/(?P<name>[^/]+)\.csv"),),
     "rgb/*.png with csv/*.csv of the same name",
 )

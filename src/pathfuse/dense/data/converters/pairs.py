@@ -17,7 +17,7 @@ from pathfuse.dense.data.converters.base import Label, Sample, write_samples
 from pathfuse.dense.data.converters.layout import (
     IMG,
     MSK,
-    Layout,
+    PairLayout,
     PartOf,
     find_pairs,
     train_or_test,
@@ -37,10 +37,10 @@ LUAD_COLOURS = np.array([[0, 64, 128], [64, 128, 0], [243, 152, 0], [255, 255, 2
 
 
 @dataclass(frozen=True)
-class Family:
+class PairedDataset:
     """One data set of pairs."""
 
-    layout: Layout
+    layout: PairLayout
     label: ToLabel
     part: PartOf
     patient: Callable[[dict[str, str]], str | None]
@@ -85,8 +85,8 @@ def _nobody(_: dict[str, str]) -> None:
     return None
 
 
-GLAS = Family(
-    Layout(
+GLAS = PairedDataset(
+    PairLayout(
         (
             (
                 r"(?P<name>(?P<part>train|testA|testB)_\d+)\.bmp",
@@ -103,8 +103,8 @@ GLAS = Family(
     train_or_test,
     _nobody,
 )
-TNBC = Family(
-    Layout(
+TNBC = PairedDataset(
+    PairLayout(
         (
             (
                 r"Slide_(?P<slide>\d+)/(?P<name>[^/]+)\.png",
@@ -121,8 +121,8 @@ TNBC = Family(
     _nobody,
     lambda found: f"slide_{found['slide']}",
 )
-CRAG = Family(
-    Layout(
+CRAG = PairedDataset(
+    PairLayout(
         (
             (
                 rf"(?P<part>train|valid|test)/images?/(?P<name>[^/]+){IMG}",
@@ -137,8 +137,8 @@ CRAG = Family(
 )
 _PART = r"(?P<part>train|test)[^/]*/"
 _MASK_NAME = r"(?P<name>[^/]+?)(?:_(?:mask|gt|manual|gland))?"
-RINGS = Family(
-    Layout(
+RINGS = PairedDataset(
+    PairLayout(
         (
             (
                 rf"{_PART}(?![^/]*(?:mask|manual))[^/]*(?:images?|H&E|HE|original|patch)[^/]*/(?P<name>[^/]+?){IMG}",
@@ -152,8 +152,8 @@ RINGS = Family(
     lambda found: match[0] if (match := re.match(r"p\w*?\d+(?=_)", found["name"])) else None,
     lambda found: f"{found['part']}_{found['name']}",
 )
-COSAS24 = Family(
-    Layout(
+COSAS24 = PairedDataset(
+    PairLayout(
         (
             (
                 rf"(?P<domain>[^/]+)/images?/(?P<name>[^/]+){IMG}",
@@ -167,8 +167,8 @@ COSAS24 = Family(
     _nobody,
     lambda found: f"{found['domain']}_{found['name']}",
 )
-EBHI = Family(
-    Layout(
+EBHI = PairedDataset(
+    PairLayout(
         (
             (
                 r"(?P<kind>[^/]+)/images?/(?P<name>[^/]+)\.png",
@@ -182,7 +182,7 @@ EBHI = Family(
     _nobody,
     lambda found: re.sub(r"\W+", "-", found["kind"]) + "_" + found["name"],
 )
-LUAD = Layout(
+LUAD = PairLayout(
     (
         (
             r"(?:\d\.)?\s?(?P<part>val|test)[^/]*/img/(?P<name>[^/]+)\.png",
@@ -193,8 +193,8 @@ LUAD = Layout(
 )
 
 
-def _luad_family(background: int) -> Family:
-    return Family(
+def _luad_family(background: int) -> PairedDataset:
+    return PairedDataset(
         LUAD,
         partial(_luad, background=background),
         lambda found: "train" if found["part"].lower() == "val" else "test",
@@ -203,8 +203,8 @@ def _luad_family(background: int) -> Family:
     )
 
 
-JANOWCZYK = Family(
-    Layout(
+JANOWCZYK = PairedDataset(
+    PairLayout(
         (
             (
                 r"(?P<name>(?P<patient>\d+)_(?:(?!_mask)[^/])*?)(?:_original)?\.(?:tif|tiff|png)",

@@ -26,13 +26,13 @@ def draw_parts(
     """
     rng = np.random.default_rng(seed)
     parts = list(official)
-    said = []
+    notes = []
     open_rows = [i for i, part in enumerate(parts) if part is None]
     if open_rows:
         if "test" not in parts:
             for i in _draw(groups, open_rows, TEST, rng):
                 parts[i] = "test"
-            said.append(
+            notes.append(
                 f"There is no official test part: {TEST:.0%} of the images were drawn with seed {seed}."
             )
         parts = [part or "train" for part in parts]
@@ -42,12 +42,12 @@ def draw_parts(
         for i in drawn:
             parts[i] = "val"
         if drawn:
-            said.append(
+            notes.append(
                 f"{len(drawn)} of {len(train)} training images were drawn to validate on, with seed {seed}."
             )
         else:
-            said.append("The training images are one group, so there is none to validate on.")
-    return [str(part) for part in parts], said
+            notes.append("The training images are one group, so there is none to validate on.")
+    return [str(part) for part in parts], notes
 
 
 def _draw(
