@@ -13,8 +13,8 @@ from torch.nn import functional  # noqa: E402
 from pathfuse.errors import InputError  # noqa: E402
 from pathfuse.experts.batches import BagReader  # noqa: E402
 from pathfuse.experts.cohort import Unit  # noqa: E402
-from pathfuse.experts.outputs import Targets  # noqa: E402
 from pathfuse.experts.recipe import Recipe  # noqa: E402
+from pathfuse.experts.targets.table import Targets  # noqa: E402
 from pathfuse.experts.training import mean_loss, predict, rate_at, train  # noqa: E402
 from pathfuse.experts.work import Work  # noqa: E402
 

@@ -1,7 +1,7 @@
 """A fitted model on units: its outputs, its attention, and how much they vary between draws."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,7 +92,7 @@ def apply(
         if linear
         else _network(fitted, reader, units, keep_attention)
     )
-    return Predicted(_in_own_unit(fitted, said.outputs), said.attention, said.spread)
+    return replace(said, outputs=fitted.way.in_own_unit(said.outputs, fitted.scales))
 
 
 def _linear(fitted: Fitted, reader: "BagReader", units: Sequence[Unit]) -> Predicted:
@@ -116,12 +116,3 @@ def _network(
         head = make_head(fitted.recipe, fitted.inputs, len(fitted.names))
     head.load_state_dict({name: torch.from_numpy(value) for name, value in fitted.weights.items()})
     return predict(head, reader, units, fitted.recipe, keep_attention)
-
-
-def _in_own_unit(fitted: Fitted, outputs: np.ndarray) -> np.ndarray:
-    """Regression as the targets were given; see ``target_scale``."""
-    if fitted.kind != "regression":
-        return outputs
-    if fitted.recipe.likelihood == "poisson":
-        return np.asarray(np.exp(outputs) * fitted.scales["target_mean"])
-    return np.asarray(outputs * fitted.scales["target_sd"] + fitted.scales["target_mean"])

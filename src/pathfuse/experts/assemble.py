@@ -18,9 +18,9 @@ from pathfuse.costs import Cost, total
 from pathfuse.experts.apply import CLUSTERS
 from pathfuse.experts.clusters import Clusters, cluster_table
 from pathfuse.experts.fitted import Fitted
-from pathfuse.experts.outputs import average, frame
 from pathfuse.experts.parts import MODEL, Loaded, Prepared, load_part
 from pathfuse.experts.recipe import FuseCPathRecipe
+from pathfuse.experts.targets.table import prediction_table
 from pathfuse.files.write import new_folder, write_json, write_table
 
 EXPERT, MANIFEST, HISTORY, SAMPLES = "expert.json", "manifest.json", "history.csv", "samples.csv"
@@ -122,9 +122,8 @@ def combine_parts(loaded: dict[str, Loaded]) -> Combined:
 def frame_of(prepared: Prepared, combined: Combined) -> pl.DataFrame:
     """The contract's prediction table."""
     people, (rows, raw, sd) = prepared.cohort.people, combined
-    return frame(
-        people.targets.kind, people.targets.names, people.samples.ids[rows].tolist(), raw, sd
-    )
+    targets = people.targets
+    return prediction_table(targets.way, targets.names, people.samples.ids[rows].tolist(), raw, sd)
 
 
 def combine(said: Sequence[Said]) -> Combined:
@@ -134,14 +133,14 @@ def combine(said: Sequence[Said]) -> Combined:
         The samples' rows, ascending; their outputs; of regression their standard deviations, which
         hold the models' residuals and their disagreement.
     """
-    kind = said[0].fitted.kind
+    way = said[0].fitted.way
     rows = np.concatenate([one.rows for one in said])
     raw = np.concatenate([one.raw for one in said])
     order = np.argsort(rows, kind="stable")
     wanted, first, count = np.unique(rows[order], return_index=True, return_counts=True)
     groups = [order[start : start + n] for start, n in zip(first, count, strict=True)]
-    mean = np.concatenate([average(kind, list(raw[group][:, None])) for group in groups])
-    if kind != "regression":
+    mean = np.concatenate([way.average(list(raw[group][:, None])) for group in groups])
+    if not way.scaled:
         return wanted, mean, None
     residual = np.concatenate(
         [np.tile(one.fitted.scales["residual_sd"], (len(one.rows), 1)) for one in said]

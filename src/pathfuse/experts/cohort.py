@@ -10,8 +10,8 @@ import numpy as np
 from pathfuse.endpoints.base import Endpoint, Options
 from pathfuse.endpoints.detect import endpoint_of
 from pathfuse.errors import InputError
-from pathfuse.experts.outputs import Targets, targets_of
 from pathfuse.experts.recipe import BAG_HEADS, Recipe
+from pathfuse.experts.targets.table import Targets, targets_of
 from pathfuse.features.bank import FeatureBank
 from pathfuse.features.folder import FeatureFolder
 from pathfuse.files.spelling import check_spelling
@@ -88,7 +88,7 @@ def read_people(
     people = read_samples(table)
     kind, names = endpoint_of(list(people.frame.columns), people.source, endpoint)
     edges = tuple(time_edges) if time_edges is not None else edges_in_metadata([table])
-    if kind.kind != "survival" and time_edges is not None:
+    if not kind.in_time and time_edges is not None:
         raise InputError(
             f"--time-edges is for survival, but the samples have the target of endpoint '{kind.kind}'"
         )

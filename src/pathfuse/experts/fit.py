@@ -17,9 +17,10 @@ from pathfuse.experts.cohort import Cohort, Unit
 from pathfuse.experts.fitted import Fitted
 from pathfuse.experts.folds import Part, validation_rows
 from pathfuse.experts.inputs import Inputs, Operations
-from pathfuse.experts.outputs import Targets
 from pathfuse.experts.parts import Prepared
 from pathfuse.experts.recipe import LINEAR_HEADS, PcaRidgeRecipe
+from pathfuse.experts.targets.registry import target_kind
+from pathfuse.experts.targets.table import Targets
 from pathfuse.features.folder import FeatureFolder
 from pathfuse.progress import OnEpoch
 from pathfuse.types import Index
@@ -70,7 +71,7 @@ def fit_part(prepared: Prepared, part: Part, checkpoint: Path, on_epoch: OnEpoch
         prepared.inputs.views, {}, prepared.inputs.single
     )  # prediction needs no teacher
     fitted = Fitted(recipe, inputs, names, kind, weights, scales | own)
-    if kind == "regression":
+    if fitted.way.scaled:
         fitted = _with_residuals(fitted, cohort, held or units, prepared.expert.work / CLUSTERS)
         fitted = _unsure_of_constants(fitted, cohort.people.targets, part.train)
     return Fit(fitted, history, count, resumed)
@@ -176,7 +177,7 @@ def _linear(
         else:
             coefficients, intercepts, chosen = fit_probe(scaled, rows, targets, groups, seed)
         scales = {"feature_mean": mean, "feature_sd": sd}
-        if targets.kind == "regression":
+        if targets.way.scaled:
             scales["held_out_error"] = held_out_error(
                 scaled, rows, targets, groups, seed, chosen, components
             )
@@ -188,26 +189,10 @@ def _linear(
 def scaled_targets(
     targets: Targets, rows: Index, likelihood: str
 ) -> tuple[Targets, dict[str, np.ndarray]]:
-    """Regression targets by mean and standard deviation of the training rows; counts by their mean.
-
-    Others as they are.
-
-    A Poisson loss of counts over their mean has the same best rate as that of the counts, and every
-    target one say.
-    """
-    if targets.kind != "regression":
-        return targets, {}
-    filled = np.where(targets.known[rows], targets.values[rows], np.nan)
-    count = np.maximum(targets.known[rows].sum(axis=0), 1)
-    mean = np.nansum(filled, axis=0) / count
-    sd = np.sqrt(np.nansum((filled - mean) ** 2, axis=0) / count)
-    sd = np.where(sd > 1e-12, sd, 1.0)
-    if likelihood == "poisson":
-        mean = np.where(mean > 0, mean, 1.0)
-        values = np.where(targets.known, targets.values / mean, 0.0)
-    else:
-        values = np.where(targets.known, (targets.values - mean) / sd, 0.0)
-    return replace(targets, values=values), {"target_mean": mean, "target_sd": sd}
+    """Targets as training wants them, and their scales; see ``TargetKind.scale``."""
+    way = target_kind(targets.kind, likelihood)
+    values, scales = way.scale(targets.values, targets.known, rows)
+    return replace(targets, values=values), scales
 
 
 def _with_residuals(

@@ -12,6 +12,8 @@ from safetensors.numpy import save_file
 from pathfuse.errors import InputError
 from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.targets.base import TargetKind
+from pathfuse.experts.targets.registry import target_kind
 from pathfuse.files.write import usual_mode
 
 Arrays = dict[str, np.ndarray]
@@ -26,12 +28,17 @@ class Fitted:
     names: tuple[str, ...]
     """Of the outputs."""
     kind: str
-    """Of the endpoint."""
+    """Name of the way of being trained, whatever the likelihood."""
     weights: Arrays
     """Of the head, by PyTorch's names; of ``linear_probe`` ``coefficients`` and ``intercepts``."""
     scales: Arrays
     """``feature_mean``, ``feature_sd``; of regression ``target_mean``, ``target_sd`` and
     ``residual_sd``."""
+
+    @property
+    def way(self) -> TargetKind:
+        """The way of being trained, with the recipe's likelihood."""
+        return target_kind(self.kind, self.recipe.likelihood)
 
     @property
     def parameters(self) -> int:

@@ -199,7 +199,7 @@ def _check_counts(people: People) -> None:
         InputError: The endpoint is not a regression, or a target is negative.
     """
     targets, samples = people.targets, people.samples
-    if targets.kind != "regression":
+    if "poisson" not in targets.way.likelihoods:
         raise InputError(
             f"likelihood=poisson is for regression, and the endpoint is {targets.kind}"
         )

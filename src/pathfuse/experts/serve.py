@@ -16,9 +16,11 @@ from pathfuse.experts.apply import apply
 from pathfuse.experts.assemble import EXPERT, FORMAT, Said, combine
 from pathfuse.experts.cohort import SHOWN, Unit, by_reason, check_granularity, notes_of, read_slides
 from pathfuse.experts.fitted import Fitted, load_fitted
-from pathfuse.experts.outputs import frame
 from pathfuse.experts.parts import open_encoders
 from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.targets.base import TargetKind
+from pathfuse.experts.targets.registry import target_kind
+from pathfuse.experts.targets.table import prediction_table
 from pathfuse.features.folder import FeatureFolder, open_folder
 from pathfuse.training.threads import one_thread
 
@@ -34,7 +36,7 @@ class Serving:
     folder: FeatureFolder
     ids: list[str]
     units: list[Unit]
-    kind: str
+    way: TargetKind
     outputs: tuple[str, ...]
     left_out: list[dict[str, Any]]
     """What has no part in the predictions: reason, number, the first few."""
@@ -47,7 +49,8 @@ class Serving:
                 Said(one, rows, apply(one, self.folder, self.units).outputs) for one in self.fitted
             ]
         wanted, raw, sd = combine(said)
-        return frame(self.kind, self.outputs, [self.ids[row] for row in wanted], raw, sd)
+        ids = [self.ids[row] for row in wanted]
+        return prediction_table(self.way, self.outputs, ids, raw, sd)
 
 
 def serve(
@@ -75,10 +78,10 @@ def serve(
         )
     try:
         recipe = Recipe.read(about["recipe"])
-        serving, outputs, kind = (
+        serving, outputs, way = (
             about["serving"],
             about["outputs"],
-            endpoint_from_dict(about["endpoint"]).trained_as,
+            target_kind(endpoint_from_dict(about["endpoint"]).trained_as),
         )
         granularity = about["granularity"]
     except (KeyError, TypeError, ValueError) as error:
@@ -99,7 +102,7 @@ def serve(
         }
         for name in absent
     ]
-    return Serving(fitted, folder, ids, units, kind, tuple(outputs), left_out)
+    return Serving(fitted, folder, ids, units, way, tuple(outputs), left_out)
 
 
 def _open(

@@ -182,7 +182,7 @@ def _loss(head: Head, batch: Batch, work: Work, recipe: Recipe, device: str) -> 
 def _class_weights(work: Work, recipe: Recipe) -> np.ndarray:
     """A weight per sample; the fitted units' weights have mean 1."""
     ones = np.ones(len(work.targets.values))
-    if not recipe.class_weights or work.targets.kind != "multiclass":
+    if not (recipe.class_weights and work.targets.way.weighs_classes):
         return ones
     rows = np.array([unit.sample for unit in work.fitted])
     label = work.targets.values.argmax(axis=1)

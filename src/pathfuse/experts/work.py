@@ -10,8 +10,9 @@ from pathfuse.experts.batches import BagReader, Batch
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.heads.base import Head, Heard, Packed, Truths
 from pathfuse.experts.inputs import Inputs
-from pathfuse.experts.outputs import Targets
 from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.targets.registry import target_kind
+from pathfuse.experts.targets.table import Targets
 
 
 @dataclass(frozen=True)
@@ -60,5 +61,4 @@ def truths_of(batch: Batch, work: Work, recipe: Recipe, device: str) -> Truths:
     """What is known of a batch's samples."""
     values = torch.from_numpy(work.targets.values[batch.samples]).float().to(device)
     known = torch.from_numpy(work.targets.known[batch.samples]).to(device)
-    counts = work.targets.kind == "regression" and recipe.likelihood == "poisson"
-    return Truths("poisson" if counts else work.targets.kind, values, known)
+    return Truths(target_kind(work.targets.kind, recipe.likelihood), values, known)

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool
 
+from pathfuse.endpoints.detect import ENDPOINTS as KNOWN_ENDPOINTS
 from pathfuse.errors import InputError
 from pathfuse.files.write import write_table
 from pathfuse.testing.labels import ENDPOINTS, TIME_EDGES, draw_split, targets
@@ -120,7 +121,7 @@ def write_cohort(folder: Path, plan: CohortPlan | None = None) -> Cohort:
                 write_features(
                     places[name], kind, name, slide, see(plan.seed, encoder, number, slide)
                 )
-    edges = TIME_EDGES if plan.endpoint == "survival" else None
+    edges = TIME_EDGES if KNOWN_ENDPOINTS[plan.endpoint].in_time else None
     return Cohort(labels, slides_file, places, plan.endpoint, edges)
 
 

@@ -88,7 +88,7 @@ def evaluate(study: Study, options: FuseOptions, *, progress: Progress = silent)
     check_names(study, [*pools, NULL_MODEL])
     check_seed(options.seed)
     rules = rules_of(options, study.samples.drawn)
-    check_judging(unit, rules, study.endpoint.kind)
+    check_judging(unit, rules, study.endpoint)
     parts, unjudged = _parts(study), list[str]()
     if study.endpoint.of_numbers:
         study, unjudged = with_judged_targets(

@@ -96,7 +96,7 @@ def fuse(
     )
     recipe.check(study)
     rules = rules_of(options, study.samples.drawn)
-    check_judging(unit, rules, study.endpoint.kind)
+    check_judging(unit, rules, study.endpoint)
     if coverage is not None and unit == "patient":
         raise InputError(
             "--coverage makes sets of samples, not of patients; leave out --unit patient"

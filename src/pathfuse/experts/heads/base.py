@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from pathfuse.experts.inputs import Inputs
-from pathfuse.experts.objective import sample_loss
 from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.targets.base import TargetKind
 
 
 class Heard(NamedTuple):
@@ -43,15 +43,15 @@ class Packed:
 class Truths:
     """What is known of the bags of a batch."""
 
-    kind: str
-    """``multiclass``, ``multilabel``, ``survival``, ``regression`` or ``poisson``."""
+    way: TargetKind
+    """The way of being trained."""
     values: Tensor
     known: Tensor
     """See ``Targets``."""
 
     def loss(self, outputs: Tensor) -> Tensor:
-        """Float, (bag,): see ``sample_loss``."""
-        return sample_loss(self.kind, outputs.float(), self.values, self.known)
+        """Float, (bag,): see ``TargetKind.loss``."""
+        return self.way.loss(outputs.float(), self.values, self.known)
 
 
 class Head(nn.Module):

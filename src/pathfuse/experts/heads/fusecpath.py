@@ -10,8 +10,8 @@ from pathfuse.experts.heads.base import Head, Heard, Packed, Truths
 from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.networks.fusecpath.distillation import distillation_loss
 from pathfuse.experts.networks.fusecpath.model import FuseCPath
-from pathfuse.experts.objective import log_events
 from pathfuse.experts.recipe import FuseCPathRecipe, Recipe
+from pathfuse.experts.targets.distances import Distance
 
 
 class FuseCPathHead(Head):
@@ -55,19 +55,12 @@ class FuseCPathHead(Head):
     def loss(self, heard: Heard, packed: Packed, truths: Truths) -> Tensor:
         """Task, distillation and the teachers' own task (docs/design/fusecpath.md, section 7.3)."""
         recipe = self.recipe
-        log_prob = {
-            "multiclass": lambda outputs: outputs.log_softmax(dim=-1),
-            "survival": log_events,
-        }.get(truths.kind)
         return distillation_loss(
             heard.inner,
             truths.loss,
-            log_prob,
-            truths.kind,
+            truths.way,
             alpha=recipe.task_weight,
             beta=recipe.teacher_weight,
-            temperature=recipe.temperature,
-            direction=recipe.direction,
-            feature=recipe.distance,
-            known=truths.known if truths.kind == "multilabel" else None,
+            how=Distance(recipe.temperature, recipe.direction, recipe.distance),
+            known=truths.known,
         )
