@@ -22,7 +22,7 @@ from benchmarks.feature_files import SHARED, Bags, mil_set, write_bags
 from pathfuse.experts.batches import BagReader, fit_scale
 from pathfuse.experts.heads.abmil import GatedAttention
 from pathfuse.experts.heads.base import Head
-from pathfuse.experts.heads.registry import make_head
+from pathfuse.experts.heads.make import make_head
 from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.recipe import Recipe
 from pathfuse.experts.training import mean_loss, train

@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from pathfuse.errors import InputError  # noqa: E402
-from pathfuse.experts.heads.registry import make_head  # noqa: E402
+from pathfuse.experts.heads.make import make_head  # noqa: E402
 from pathfuse.experts.inputs import Inputs  # noqa: E402
 from pathfuse.experts.recipe import Recipe  # noqa: E402
 from pathfuse.training.checkpoint import (  # noqa: E402

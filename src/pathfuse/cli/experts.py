@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from pathfuse.cli.options import EndpointName, Force, Out, Samples, TimeEdges, parse_time_edges
 from pathfuse.errors import InputError
+from pathfuse.experts.heads.registry import names_of
 
 Features = Annotated[
     list[str],
@@ -55,8 +56,7 @@ def train(
     head: Annotated[
         str,
         Parameter(
-            help="abmil, clam, trans_mil, mean_pool, tile_mlp (one vector per sample), linear_probe, pca_ridge; of "
-            "several encoders also meta-encoder and fusecpath."
+            help=f"{names_of(fuses=False)}; of several encoders also {names_of(fuses=True)}."
         ),
     ] = "abmil",
     teachers: Annotated[

@@ -9,7 +9,7 @@ import numpy as np
 
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.fitted import Fitted
-from pathfuse.experts.recipe import LINEAR_HEADS, FuseCPathRecipe, Recipe
+from pathfuse.experts.recipe import FuseCPathRecipe, Recipe
 from pathfuse.features.folder import FeatureFolder
 from pathfuse.features.widen import widen
 
@@ -51,12 +51,11 @@ def make_reader(
     """
     from pathfuse.experts.batches import BagReader
 
-    masks = recipe.head in ("meta_encoder", *LINEAR_HEADS)
     if isinstance(recipe, FuseCPathRecipe):
         from pathfuse.experts.clusters import ClusteredReader, Clusters
 
         return ClusteredReader(folder, cache_mb, scale, Clusters(folder, recipe, place))
-    return BagReader(folder, cache_mb, scale, masks)
+    return BagReader(folder, cache_mb, scale, recipe.facts.masks)
 
 
 def apply(
@@ -83,7 +82,7 @@ def apply(
     if not units:
         return Predicted(np.zeros((0, len(fitted.names))))
     folder = widen(folder, fitted.inputs.views)
-    linear = recipe.head in LINEAR_HEADS
+    linear = recipe.facts.linear
     scaled = "feature_mean" in scales and not linear
     scale = Scale(scales["feature_mean"], scales["feature_sd"], recipe.clip) if scaled else None
     reader = make_reader(folder, recipe, 0, scale, clusters)
@@ -109,7 +108,7 @@ def _network(
 ) -> Predicted:
     import torch
 
-    from pathfuse.experts.heads.registry import make_head
+    from pathfuse.experts.heads.make import make_head
     from pathfuse.experts.training import predict
 
     with torch.random.fork_rng(devices=[]):

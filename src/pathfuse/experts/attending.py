@@ -13,14 +13,13 @@ from pathfuse.experts.apply import apply
 from pathfuse.experts.attention import attention_frame, heatmap, in_pixels, write_attention
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.fitted import Fitted, load_fitted
+from pathfuse.experts.heads.registry import HEADS
 from pathfuse.experts.parts import MODEL, Prepared
 from pathfuse.experts.recipe import Recipe
 from pathfuse.features.folder import FeatureFolder
 from pathfuse.files.tables import id_column, number_column, read_table
 from pathfuse.files.write import new_folder
 
-HEADS = ("abmil", "clam", "trans_mil", "meta_encoder")
-"""Heads that attend."""
 SIZES = "sizes.csv"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 
@@ -62,8 +61,9 @@ def check_attends(recipe: Recipe) -> None:
     Raises:
         InputError: Naming those that have some.
     """
-    if recipe.head not in HEADS:
-        raise InputError(f"the head '{recipe.head}' has no attention; {', '.join(HEADS)} have")
+    if not recipe.facts.shows_attention:
+        attend = ", ".join(name for name, facts in HEADS.items() if facts.shows_attention)
+        raise InputError(f"the head '{recipe.head}' has no attention; {attend} have")
 
 
 def attend_held_out(prepared: Prepared, out: Path, um_per_px: float | None = None) -> list[str]:

@@ -10,7 +10,8 @@ import numpy as np
 from pathfuse.endpoints.base import Endpoint, Options
 from pathfuse.endpoints.detect import endpoint_of
 from pathfuse.errors import InputError
-from pathfuse.experts.recipe import BAG_HEADS, Recipe
+from pathfuse.experts.heads.registry import HEADS
+from pathfuse.experts.recipe import Recipe
 from pathfuse.experts.targets.table import Targets, targets_of
 from pathfuse.features.bank import FeatureBank
 from pathfuse.features.folder import FeatureFolder
@@ -275,13 +276,18 @@ def check_granularity(folder: FeatureFolder, recipe: Recipe) -> None:
     Raises:
         InputError: Naming both.
     """
-    if folder.granularity == "slide" and recipe.head in BAG_HEADS:
-        raise InputError(
-            f"{folder.source} holds one vector per sample, and the head '{recipe.head}' pools bags of tiles; "
-            "choose tile_mlp or linear_probe"
-        )
-    if folder.granularity == "tile" and recipe.head == "tile_mlp":
-        raise InputError(
-            f"{folder.source} holds bags of tiles, and the head 'tile_mlp' reads one vector per sample; "
-            f"choose {', '.join(BAG_HEADS)} or linear_probe"
-        )
+    if folder.granularity in recipe.facts.granularities:
+        return
+    others = ", ".join(
+        name
+        for name, facts in HEADS.items()
+        if folder.granularity in facts.granularities and not facts.fuses
+    )
+    there, wanted = (
+        ("one vector per sample", "pools bags of tiles")
+        if folder.granularity == "slide"
+        else ("bags of tiles", "reads one vector per sample")
+    )
+    raise InputError(
+        f"{folder.source} holds {there}, and the head '{recipe.head}' {wanted}; choose one of {others}"
+    )

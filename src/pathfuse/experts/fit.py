@@ -18,7 +18,7 @@ from pathfuse.experts.fitted import Fitted
 from pathfuse.experts.folds import Part, validation_rows
 from pathfuse.experts.inputs import Inputs, Operations
 from pathfuse.experts.parts import Prepared
-from pathfuse.experts.recipe import LINEAR_HEADS, PcaRidgeRecipe
+from pathfuse.experts.recipe import PcaRidgeRecipe
 from pathfuse.experts.targets.registry import target_kind
 from pathfuse.experts.targets.table import Targets
 from pathfuse.features.folder import FeatureFolder
@@ -53,7 +53,7 @@ def fit_part(prepared: Prepared, part: Part, checkpoint: Path, on_epoch: OnEpoch
     """
     cohort, recipe = prepared.cohort, prepared.expert.recipe
     targets, scales = scaled_targets(cohort.people.targets, part.train, recipe.likelihood)
-    linear, resumed = recipe.head in LINEAR_HEADS, checkpoint.exists()
+    linear, resumed = recipe.facts.linear, checkpoint.exists()
     fitted_rows, validation = (
         (part.train, part.train[:0]) if linear else validation_rows(cohort, part.train, recipe)
     )

@@ -153,7 +153,7 @@ def open_teachers(expert: Expert) -> dict[str, FeatureFolder]:
     Raises:
         InputError: The head takes no teachers, or they are no vectors of whole slides.
     """
-    if expert.teachers and expert.recipe.head != "fusecpath":
+    if expert.teachers and not expert.recipe.facts.has_teachers:
         raise InputError(f"the head '{expert.recipe.head}' takes no teachers; fusecpath does")
     found = {}
     for name in sorted(expert.teachers):

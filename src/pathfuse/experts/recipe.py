@@ -1,7 +1,7 @@
 """How an expert is trained: every choice in one place, with the published values as defaults."""
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -15,29 +15,12 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from pathfuse.errors import InputError, first_problem
+from pathfuse.experts.heads.registry import HEADS, REFERENCE, HeadFacts, load
 
-HeadName = Literal[
-    "abmil",
-    "mean_pool",
-    "clam",
-    "trans_mil",
-    "tile_mlp",
-    "linear_probe",
-    "pca_ridge",
-    "meta_encoder",
-    "fusecpath",
-]
-BAG_HEADS = ("abmil", "mean_pool", "clam", "trans_mil", "fusecpath")
-"""Heads that need the tiles of a bag."""
-LINEAR_HEADS = ("linear_probe", "pca_ridge")
-"""Heads without epochs: linear models on the mean of a bag, which always scale it."""
-FUSED_HEADS = ("meta_encoder", "fusecpath")
-"""Heads that join the features of several encoders."""
-REFERENCE = "pca_ridge"
-"""The head that every fusion of features is held against.
-
-See docs/design/meta-encoder.md, section 5, defect 13.
-"""
+if TYPE_CHECKING:
+    HeadName = str
+else:
+    HeadName = Literal[tuple(HEADS)]
 Strategy = Literal[
     "mean",
     "concat",
@@ -142,9 +125,7 @@ class Recipe(BaseModel):
     @field_validator("clip")
     @classmethod
     def _scaled_first(cls, value: float | None, info: ValidationInfo) -> float | None:
-        if value is not None and (
-            info.data.get("head") in LINEAR_HEADS or not info.data.get("standardize")
-        ):
+        if value is not None and (_is_linear(info) or not info.data.get("standardize")):
             raise PydanticCustomError(
                 "clip", "clips standardised features of a trained head, so it needs standardize"
             )
@@ -153,7 +134,7 @@ class Recipe(BaseModel):
     @field_validator("likelihood")
     @classmethod
     def _trained(cls, value: str, info: ValidationInfo) -> str:
-        if value == "poisson" and info.data.get("head") in LINEAR_HEADS:
+        if value == "poisson" and _is_linear(info):
             raise PydanticCustomError("likelihood", "is poisson only for a trained head")
         return value
 
@@ -170,7 +151,8 @@ class Recipe(BaseModel):
             raise InputError(f"the recipe of an expert: 'head' is a name, not {head!r}")
         head = head.replace("-", "_")
         try:
-            return Recipe.read({"head": head, **PUBLISHED.get(head, {}), **chosen})
+            published = HEADS[head].published if head in HEADS else {}
+            return Recipe.read({"head": head, **published, **chosen})
         except ValidationError as error:
             raise InputError(f"the recipe of an expert: {first_problem(error)}") from None
 
@@ -181,7 +163,20 @@ class Recipe(BaseModel):
         Raises:
             ValidationError: A name or a value is not allowed.
         """
-        return OWN_RECIPES.get(str(content.get("head")), Recipe).model_validate(content)
+        head = str(content.get("head"))
+        own: type[Recipe] = load(HEADS[head].recipe) if head in HEADS else Recipe
+        return own.model_validate(content)
+
+    @property
+    def facts(self) -> HeadFacts:
+        """What there is to know of the head."""
+        return HEADS[self.head]
+
+
+def _is_linear(info: ValidationInfo) -> bool:
+    """Whether the head of a recipe is linear; an unknown head, which is refused anyway, is not."""
+    head = info.data.get("head")
+    return head in HEADS and HEADS[head].linear
 
 
 class PcaRidgeRecipe(Recipe):
@@ -262,41 +257,6 @@ class FuseCPathRecipe(Recipe):
                 f"'hidden' ({self.hidden}) must be a multiple of 'attention_heads' ({self.attention_heads})"
             )
         return self
-
-
-OWN_RECIPES: dict[str, type[Recipe]] = {
-    "pca_ridge": PcaRidgeRecipe, "meta_encoder": MetaEncoderRecipe, "fusecpath": FuseCPathRecipe
-}  # fmt: skip
-"""Heads with values of their own."""
-PUBLISHED: dict[str, dict[str, Any]] = {
-    "tile_mlp": {"hidden": 128, "epochs": 30, "min_epochs": 11, "dropout": 0.0, "batch": 16},
-    "clam": {"attention": 256, "gate": "tanh"},
-    "trans_mil": {"hidden": 256, "dropout": 0.1, "max_tiles": 4096},
-    "meta_encoder": {
-        "hidden": 256,
-        "gate": "tanh",
-        "standardize": True,
-        "clip": 5.0,
-        "learning_rate": 1e-3,
-        "schedule": "cosine",
-        "epochs": 50,
-        "min_epochs": 5,
-        "batch": 64,
-    },
-    "fusecpath": {
-        "hidden": 512,
-        "gate": "tanh",
-        "standardize": True,
-        "clip": 5.0,
-        "schedule": "cosine",
-        "epochs": 60,
-        "several": "mean",
-        "batch": 8,
-    },
-}
-"""Where a head's recipe differs from that of gated attention. Meta-Encoder and FuseCPath depart
-from their papers' optimisation (a few Adam or SGD steps without scaling) on purpose:
-docs/design/meta-encoder.md, section 5, defects 8 and 13."""
 
 
 def reference_recipe(own: Recipe) -> Recipe:

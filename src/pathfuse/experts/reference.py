@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 from pathfuse.experts.assemble import combine_parts, cost_of, frame_of, load_parts
+from pathfuse.experts.heads.registry import REFERENCE
 from pathfuse.experts.parts import Prepared, stamp_of
-from pathfuse.experts.recipe import REFERENCE, reference_recipe
+from pathfuse.experts.recipe import reference_recipe
 from pathfuse.files.write import write_table
 
 FOLDER = "reference"

@@ -31,7 +31,6 @@ from pathfuse.experts.parts import (
     open_work,
     prepare,
 )  # fmt: skip
-from pathfuse.experts.recipe import FUSED_HEADS
 from pathfuse.experts.reference import compare_with_reference, reference_of
 from pathfuse.files.write import check_out
 from pathfuse.progress import OnEpoch, Progress, silent, within
@@ -76,7 +75,7 @@ def train_expert(
         check_attends(expert.recipe)
     progress(f"{expert.name}: reading", 0.0)
     prepared = prepare(expert)
-    reference = reference_of(prepared) if expert.recipe.head in FUSED_HEADS else None
+    reference = reference_of(prepared) if expert.recipe.facts.fuses else None
     together = [prepared] if reference is None else [prepared, reference]
     for one in together:
         open_work(one)

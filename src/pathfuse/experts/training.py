@@ -17,7 +17,7 @@ from pathfuse.experts.apply import Predicted
 from pathfuse.experts.batches import BagReader, Batch, batches
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.heads.base import Head
-from pathfuse.experts.heads.registry import make_head
+from pathfuse.experts.heads.make import make_head
 from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.recipe import Recipe
 from pathfuse.experts.work import Work, forward, hear, truths_of

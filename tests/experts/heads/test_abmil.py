@@ -6,7 +6,7 @@ from scipy.special import expit, softmax
 
 torch = pytest.importorskip("torch")
 
-from pathfuse.experts.heads.registry import make_head  # noqa: E402
+from pathfuse.experts.heads.make import make_head  # noqa: E402
 from pathfuse.experts.inputs import Inputs  # noqa: E402
 from pathfuse.experts.recipe import Recipe  # noqa: E402
 

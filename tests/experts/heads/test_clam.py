@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from pathfuse.experts.heads.registry import make_head
+from pathfuse.experts.heads.make import make_head
 from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.recipe import Recipe
 

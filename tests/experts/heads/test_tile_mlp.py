@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from pathfuse.experts.heads.registry import make_head  # noqa: E402
+from pathfuse.experts.heads.make import make_head  # noqa: E402
 from pathfuse.experts.inputs import Inputs  # noqa: E402
 from pathfuse.experts.recipe import Recipe  # noqa: E402
 

@@ -57,9 +57,6 @@ class Truths:
 class Head(nn.Module):
     """A network on packed bags. A bag's outputs depend on its own tiles alone."""
 
-    masks = False
-    """Whether the head itself deals with NaN where an encoder lacks a tile."""
-
     def __init__(self, inputs: Inputs, n_outputs: int, recipe: Recipe) -> None:
         super().__init__()
         self.build(inputs, n_outputs, recipe)

@@ -24,8 +24,6 @@ class MetaEncoderHead(Head):
     slides and spots.
     """
 
-    masks = True
-
     def build(self, inputs: Inputs, n_outputs: int, recipe: Recipe) -> None:
         """See ``Head``."""
         self.recipe = recipe = cast("MetaEncoderRecipe", recipe)
