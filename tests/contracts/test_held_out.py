@@ -37,8 +37,8 @@ from pathfuse.experts.fit import fit_part  # noqa: E402
 from pathfuse.experts.fitted import save_fitted  # noqa: E402
 from pathfuse.experts.folds import plan  # noqa: E402
 from pathfuse.experts.heads.registry import HEADS  # noqa: E402
-from pathfuse.experts.parts import Expert, Prepared  # noqa: E402
-from pathfuse.experts.recipe import Recipe  # noqa: E402
+from pathfuse.experts.parts import ExpertSetup, Prepared  # noqa: E402
+from pathfuse.experts.recipe import TrainingRecipe  # noqa: E402
 
 EVERY_HEAD = sorted(HEADS)
 ENDPOINTS = ("multiclass", "multilabel", "survival", "regression")
@@ -162,11 +162,11 @@ def prepared_of(place, table, endpoint, head, folder, rows=(), without=()):
     table.write_csv(place / "samples.csv")
     edges = EDGES if endpoint == "survival" else None
     people = read_people(place / "samples.csv", None, endpoint, edges)
-    recipe = Recipe.of(
+    recipe = TrainingRecipe.of(
         head,
         **({"folds": 2} if HEADS[head].linear else TINY | {"attention": 4}) | OWN.get(head, {}),
     )
-    expert = Expert(head, Path("none"), place / "samples.csv", place / "out", recipe)
+    expert = ExpertSetup(head, Path("none"), place / "samples.csv", place / "out", recipe)
     units = tuple(
         Unit(row, (name,))
         for row, name in enumerate(people.samples.ids.tolist())

@@ -1,7 +1,7 @@
 """A fitted model on units: its outputs, its attention, and how much they vary between draws."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,35 +9,23 @@ import numpy as np
 
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.fitted import Fitted
-from pathfuse.experts.recipe import FuseCPathRecipe, Recipe
+from pathfuse.experts.predicted import Predicted
+from pathfuse.experts.recipe import FuseCPathRecipe, TrainingRecipe
 from pathfuse.features.folder import FeatureFolder
 from pathfuse.features.widen import widen
 
 if TYPE_CHECKING:
-    from pathfuse.experts.batches import BagReader, Scale
+    from pathfuse.experts.batches import BagReader, FeatureScale
 
 CLUSTERS = "clusters"
 """Folder of an expert's work where labels are kept."""
 
 
-@dataclass(frozen=True)
-class Predicted:
-    """What a model says of some units."""
-
-    outputs: np.ndarray
-    """Float, (unit, output), the mean over draws; regression in the targets' own unit."""
-    attention: list[np.ndarray] | None = None
-    """Per unit Float, (tile,)."""
-    spread: np.ndarray | None = None
-    """Float, (unit, output): standard deviation over draws of tiles, for a head that draws them;
-    raw outputs."""
-
-
 def make_reader(
     folder: FeatureFolder,
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     cache_mb: int,
-    scale: "Scale | None" = None,
+    scale: "FeatureScale | None" = None,
     place: Path | None = None,
 ) -> "BagReader":
     """The reader that a recipe's head wants.
@@ -76,7 +64,7 @@ def apply(
         keep_attention: Give the attention of the tiles too, if the head has any.
         clusters: Folder of clusters that are known already.
     """
-    from pathfuse.experts.batches import Scale
+    from pathfuse.experts.batches import FeatureScale
 
     recipe, scales = fitted.recipe, fitted.scales
     if not units:
@@ -84,14 +72,16 @@ def apply(
     folder = widen(folder, fitted.inputs.views)
     linear = recipe.facts.linear
     scaled = "feature_mean" in scales and not linear
-    scale = Scale(scales["feature_mean"], scales["feature_sd"], recipe.clip) if scaled else None
+    scale = (
+        FeatureScale(scales["feature_mean"], scales["feature_sd"], recipe.clip) if scaled else None
+    )
     reader = make_reader(folder, recipe, 0, scale, clusters)
-    said = (
+    predicted = (
         _linear(fitted, reader, units)
         if linear
         else _network(fitted, reader, units, keep_attention)
     )
-    return replace(said, outputs=fitted.way.in_own_unit(said.outputs, fitted.scales))
+    return replace(predicted, outputs=fitted.way.in_own_unit(predicted.outputs, fitted.scales))
 
 
 def _linear(fitted: Fitted, reader: "BagReader", units: Sequence[Unit]) -> Predicted:
@@ -109,7 +99,7 @@ def _network(
     import torch
 
     from pathfuse.experts.heads.make import make_head
-    from pathfuse.experts.training import predict
+    from pathfuse.experts.predicting import predict
 
     with torch.random.fork_rng(devices=[]):
         head = make_head(fitted.recipe, fitted.inputs, len(fitted.names))

@@ -15,7 +15,7 @@ from pathfuse.experts.cohort import Unit
 from pathfuse.experts.fitted import Fitted, load_fitted
 from pathfuse.experts.heads.registry import HEADS
 from pathfuse.experts.parts import MODEL, Prepared
-from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.features.folder import FeatureFolder
 from pathfuse.files.tables import id_column, number_column, read_table
 from pathfuse.files.write import new_folder
@@ -55,7 +55,7 @@ def read_pictures(folder: Path) -> Pictures:
     return Pictures(folder, dict(zip(names, zip(*sizes, strict=True), strict=True)))
 
 
-def check_attends(recipe: Recipe) -> None:
+def check_attends(recipe: TrainingRecipe) -> None:
     """Refuses heads without attention.
 
     Raises:
@@ -118,8 +118,8 @@ def _write(
 ) -> list[str]:
     notes: dict[str, list[str]] = {}
     for unit, models in units:
-        said = [apply(one, folder, [unit], keep_attention=True).attention for one in models]
-        mean = np.mean([one[0] for one in said if one is not None], axis=0)
+        each = [apply(one, folder, [unit], keep_attention=True).attention for one in models]
+        mean = np.mean([one[0] for one in each if one is not None], axis=0)
         for slide, attention in _by_slide(folder, unit, mean):
             for note in _one(folder, slide, attention, out, um_per_px, pictures):
                 notes.setdefault(note, []).append(slide)

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from pathfuse.costs import tallied
-from pathfuse.experts.batches import BagReader, Scale, Tiles
+from pathfuse.experts.batches import BagReader, FeatureScale, Tiles
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.networks.fusecpath.selection import cluster, draw
 from pathfuse.experts.recipe import FuseCPathRecipe
@@ -70,7 +70,7 @@ class ClusteredReader(BagReader):
         self,
         folder: FeatureFolder,
         cache_mb: int,
-        scale: Scale | None,
+        scale: FeatureScale | None,
         clusters: Clusters,
         masks: bool = False,
     ) -> None:

@@ -11,7 +11,7 @@ from pathfuse.endpoints.base import Endpoint, Options
 from pathfuse.endpoints.detect import endpoint_of
 from pathfuse.errors import InputError
 from pathfuse.experts.heads.registry import HEADS
-from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.experts.targets.table import Targets, targets_of
 from pathfuse.features.bank import FeatureBank
 from pathfuse.features.folder import FeatureFolder
@@ -154,7 +154,9 @@ def slides_of(people: People) -> list[tuple[str, ...]]:
     )
 
 
-def join(people: People, folder: FeatureFolder, recipe: Recipe, strict: bool = False) -> Cohort:
+def join(
+    people: People, folder: FeatureFolder, recipe: TrainingRecipe, strict: bool = False
+) -> Cohort:
     """Finds every sample's slides.
 
     Args:
@@ -270,7 +272,7 @@ def by_reason(folder: FeatureFolder) -> dict[str, list[str]]:
     return found
 
 
-def check_granularity(folder: FeatureFolder, recipe: Recipe) -> None:
+def check_granularity(folder: FeatureFolder, recipe: TrainingRecipe) -> None:
     """Refuses a head that pools tiles on single vectors, and a tile head on bags.
 
     Raises:

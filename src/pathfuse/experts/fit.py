@@ -15,7 +15,7 @@ from pathfuse.costs import tallied
 from pathfuse.experts.apply import CLUSTERS, apply, make_reader
 from pathfuse.experts.cohort import Cohort, Unit
 from pathfuse.experts.fitted import Fitted
-from pathfuse.experts.folds import Part, validation_rows
+from pathfuse.experts.folds import FoldPart, validation_rows
 from pathfuse.experts.inputs import Inputs, Operations
 from pathfuse.experts.parts import Prepared
 from pathfuse.experts.recipe import PcaRidgeRecipe
@@ -30,7 +30,7 @@ History = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Fit:
+class FittedPart:
     """The model of one part."""
 
     fitted: Fitted
@@ -42,7 +42,9 @@ class Fit:
     """Whether a stopped fit went on, so that its time is not known."""
 
 
-def fit_part(prepared: Prepared, part: Part, checkpoint: Path, on_epoch: OnEpoch | None) -> Fit:
+def fit_part(
+    prepared: Prepared, part: FoldPart, checkpoint: Path, on_epoch: OnEpoch | None
+) -> FittedPart:
     """Fits one part's model.
 
     Args:
@@ -74,7 +76,7 @@ def fit_part(prepared: Prepared, part: Part, checkpoint: Path, on_epoch: OnEpoch
     if fitted.way.scaled:
         fitted = _with_residuals(fitted, cohort, held or units, prepared.expert.work / CLUSTERS)
         fitted = _unsure_of_constants(fitted, cohort.people.targets, part.train)
-    return Fit(fitted, history, count, resumed)
+    return FittedPart(fitted, history, count, resumed)
 
 
 def _train(
@@ -86,7 +88,7 @@ def _train(
     checkpoint: Path,
     on_epoch: OnEpoch | None,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], History, Callable[[], Operations]]:
-    from pathfuse.experts.batches import Scale, fit_scale
+    from pathfuse.experts.batches import FeatureScale, fit_scale
     from pathfuse.experts.operations import count_operations
     from pathfuse.experts.training import train
     from pathfuse.experts.work import Work
@@ -96,7 +98,7 @@ def _train(
     if recipe.standardize:
         found = fit_scale(cohort.folder, units)
         scale, scales = (
-            Scale(found.mean, found.sd, recipe.clip),
+            FeatureScale(found.mean, found.sd, recipe.clip),
             {"feature_mean": found.mean, "feature_sd": found.sd},
         )
     reader = make_reader(

@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from pathfuse.errors import InputError
 from pathfuse.experts.inputs import Inputs
-from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.experts.targets.base import TargetKind
 from pathfuse.experts.targets.registry import target_kind
 from pathfuse.files.write import usual_mode
@@ -23,7 +23,7 @@ Arrays = dict[str, np.ndarray]
 class Fitted:
     """Weights and what is needed to use them."""
 
-    recipe: Recipe
+    recipe: TrainingRecipe
     inputs: Inputs
     names: tuple[str, ...]
     """Of the outputs."""
@@ -81,7 +81,7 @@ def load_fitted(file: Path) -> Fitted:
     for name, array in arrays.items():
         group, _, rest = name.partition(".")
         parts[group][rest] = array
-    recipe, inputs = Recipe.read(about["recipe"]), Inputs(**about["inputs"])
+    recipe, inputs = TrainingRecipe.read(about["recipe"]), Inputs(**about["inputs"])
     return Fitted(
         recipe, inputs, tuple(about["names"]), about["kind"], parts["weights"], parts["scales"]
     )

@@ -9,7 +9,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from pathfuse.errors import InputError
 from pathfuse.experts.cohort import Cohort, People
-from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.types import Index
 
 WHOLE = "all"
@@ -17,7 +17,7 @@ WHOLE = "all"
 
 
 @dataclass(frozen=True)
-class Part:
+class FoldPart:
     """One model to train."""
 
     name: str
@@ -27,10 +27,10 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Plan:
+class FoldPlan:
     """All models of one expert."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[FoldPart, ...]
     scheme: str
     """In words, for the manifest."""
     fold: Index | None
@@ -40,7 +40,7 @@ class Plan:
     """Parts whose models predict new samples."""
 
 
-def plan(cohort: Cohort, recipe: Recipe) -> Plan:
+def plan(cohort: Cohort, recipe: TrainingRecipe) -> FoldPlan:
     """Lays out the parts from the roles or folds of the samples table.
 
     Raises:
@@ -52,14 +52,14 @@ def plan(cohort: Cohort, recipe: Recipe) -> Plan:
         _check_whole(cohort.people, samples.folds, recipe)
         names = [int(k) for k in np.unique(samples.folds[having])]
         parts = tuple(
-            Part(
+            FoldPart(
                 f"fold_{k}",
                 _rows(usable & (samples.folds != k)),
                 _rows(having & (samples.folds == k)),
             )
             for k in names
         )
-        return Plan(parts, "one model per fold of the samples table, which predicts the fold it did not see", None,
+        return FoldPlan(parts, "one model per fold of the samples table, which predicts the fold it did not see", None,
                     tuple(p.name for p in parts))  # fmt: skip
     if samples.roles is None:
         fold = np.full(len(samples.ids), -1)
@@ -67,13 +67,13 @@ def plan(cohort: Cohort, recipe: Recipe) -> Plan:
         fold[rows] = even_folds(cohort.people, rows, recipe.folds, recipe.group, recipe.seed)
         _place_unlabelled(fold, groups_of(cohort.people, recipe.group), having)
         parts = tuple(
-            Part(f"fold_{k}", _rows(usable & (fold != k)), _rows(having & (fold == k)))
+            FoldPart(f"fold_{k}", _rows(usable & (fold != k)), _rows(having & (fold == k)))
             for k in range(recipe.folds)
         )
         scheme = (
             f"{recipe.folds} outer folds by {recipe.group}, made here and written to samples.csv"
         )
-        return Plan(parts, scheme, fold, tuple(p.name for p in parts))
+        return FoldPlan(parts, scheme, fold, tuple(p.name for p in parts))
     fit, test = _rows(usable & (samples.roles == "fit")), _rows(having & (samples.roles == "test"))
     train = _rows(usable & (samples.roles == "train"))
     if len(train):
@@ -81,8 +81,8 @@ def plan(cohort: Cohort, recipe: Recipe) -> Plan:
         if not len(rest):
             raise InputError(f"{samples.source}, column 'split': all rows with features are train rows, and none is "
                              "left to predict")  # fmt: skip
-        one = Part("train", train, rest)
-        return Plan(
+        one = FoldPart("train", train, rest)
+        return FoldPlan(
             (one,),
             "one model on the train rows, which predicts fit and test rows",
             None,
@@ -95,21 +95,21 @@ def plan(cohort: Cohort, recipe: Recipe) -> Plan:
     )
     averaged = test if recipe.test_from == "mean" else _rows(np.zeros(len(fold), dtype=bool))
     parts = tuple(
-        Part(
+        FoldPart(
             f"fold_{k}", fit[fold[fit] != k], np.sort(np.concatenate([_rows(fold == k), averaged]))
         )
         for k in range(recipe.folds)
     )
     scheme = f"fit rows out of {recipe.folds} folds by {recipe.group}; test rows from "
     if recipe.test_from == "mean":
-        return Plan(
+        return FoldPlan(
             parts, scheme + "the mean of the folds' models", None, tuple(p.name for p in parts)
         )
-    parts = (*parts, Part(WHOLE, fit, test))
-    return Plan(parts, scheme + "one model on all fit rows", None, (WHOLE,))
+    parts = (*parts, FoldPart(WHOLE, fit, test))
+    return FoldPlan(parts, scheme + "one model on all fit rows", None, (WHOLE,))
 
 
-def _check_whole(people: People, fold: Index, recipe: Recipe) -> None:
+def _check_whole(people: People, fold: Index, recipe: TrainingRecipe) -> None:
     """Refuses given folds that tear apart what the recipe wants whole."""
     seen: dict[str, int] = {}
     for group, k in zip(groups_of(people, recipe.group).tolist(), fold.tolist(), strict=True):
@@ -155,7 +155,7 @@ def even_folds(people: People, rows: Index, n_folds: int, group: str, seed: int)
     return fold
 
 
-def validation_rows(cohort: Cohort, rows: Index, recipe: Recipe) -> tuple[Index, Index]:
+def validation_rows(cohort: Cohort, rows: Index, recipe: TrainingRecipe) -> tuple[Index, Index]:
     """Splits training rows into those that are fitted and those that early stopping looks at, by
     patient.
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     HeadName = str
 else:
     HeadName = Literal[tuple(HEADS)]
-Strategy = Literal[
+StrategyName = Literal[
     "mean",
     "concat",
     "gated",
@@ -53,11 +53,11 @@ def check_name(name: str) -> str:
     return name
 
 
-class Recipe(BaseModel):
+class TrainingRecipe(BaseModel):
     """Architecture, optimisation and cross-fitting of one expert.
 
     Defaults are those of LogitProd's slide expert (docs/design/logitprod.md, section 1.8) but for
-    early stopping, which the paper's code does on the rows that it reports. ``Recipe.of`` sets
+    early stopping, which the paper's code does on the rows that it reports. ``TrainingRecipe.of`` sets
     those of other heads.
     """
 
@@ -139,7 +139,7 @@ class Recipe(BaseModel):
         return value
 
     @staticmethod
-    def of(head: str = "abmil", **chosen: Any) -> "Recipe":
+    def of(head: str = "abmil", **chosen: Any) -> "TrainingRecipe":
         """The recipe of a head, with some values chosen otherwise.
 
         ``meta-encoder`` is ``meta_encoder``.
@@ -152,19 +152,19 @@ class Recipe(BaseModel):
         head = head.replace("-", "_")
         try:
             published = HEADS[head].published if head in HEADS else {}
-            return Recipe.read({"head": head, **published, **chosen})
+            return TrainingRecipe.read({"head": head, **published, **chosen})
         except ValidationError as error:
             raise InputError(f"the recipe of an expert: {first_problem(error)}") from None
 
     @staticmethod
-    def read(content: dict[str, Any]) -> "Recipe":
+    def read(content: dict[str, Any]) -> "TrainingRecipe":
         """A recipe from all its values, in the class of its head.
 
         Raises:
             ValidationError: A name or a value is not allowed.
         """
         head = str(content.get("head"))
-        own: type[Recipe] = load(HEADS[head].recipe) if head in HEADS else Recipe
+        own: type[TrainingRecipe] = load(HEADS[head].recipe) if head in HEADS else TrainingRecipe
         return own.model_validate(content)
 
     @property
@@ -179,20 +179,20 @@ def _is_linear(info: ValidationInfo) -> bool:
     return head in HEADS and HEADS[head].linear
 
 
-class PcaRidgeRecipe(Recipe):
+class PcaRidgeRecipe(TrainingRecipe):
     """Principal components and a linear model: the reference of every fusion of features."""
 
     components: Count = 256
     """At most; there are never more than training rows."""
 
 
-class MetaEncoderRecipe(Recipe):
+class MetaEncoderRecipe(TrainingRecipe):
     """Meta-Encoder: one token per encoder, a strategy that joins them, pooled tiles.
 
     See docs/design/meta-encoder.md, section 6.
     """
 
-    strategy: Strategy = "self_attention"
+    strategy: StrategyName = "self_attention"
     projection: Literal["linear", "identity"] = "linear"
     """``identity``: features side by side as they are, for ``concat`` only."""
     attention_heads: Count = 8
@@ -218,7 +218,7 @@ class MetaEncoderRecipe(Recipe):
         return self
 
 
-class FuseCPathRecipe(Recipe):
+class FuseCPathRecipe(TrainingRecipe):
     """FuseCPath: clusters of tiles, attention in and between them, distillation.
 
     See docs/design/fusecpath.md, section 7.
@@ -259,7 +259,7 @@ class FuseCPathRecipe(Recipe):
         return self
 
 
-def reference_recipe(own: Recipe) -> Recipe:
+def reference_recipe(own: TrainingRecipe) -> TrainingRecipe:
     """The linear reference of a fusion of features: the same folds, slides and tiles."""
     same = ("folds", "group", "several", "test_from", "seed", "overlap", "incomplete", "um_per_px")
-    return Recipe.of(REFERENCE, **{key: getattr(own, key) for key in same})
+    return TrainingRecipe.of(REFERENCE, **{key: getattr(own, key) for key in same})

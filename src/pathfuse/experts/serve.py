@@ -13,11 +13,11 @@ import pathfuse
 from pathfuse.endpoints.detect import endpoint_from_dict
 from pathfuse.errors import InputError
 from pathfuse.experts.apply import apply
-from pathfuse.experts.assemble import EXPERT, FORMAT, Said, combine
+from pathfuse.experts.assemble import EXPERT, FORMAT, UnitOutputs, combine
 from pathfuse.experts.cohort import SHOWN, Unit, by_reason, check_granularity, notes_of, read_slides
 from pathfuse.experts.fitted import Fitted, load_fitted
 from pathfuse.experts.parts import open_encoders
-from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.experts.targets.base import TargetKind
 from pathfuse.experts.targets.registry import target_kind
 from pathfuse.experts.targets.table import prediction_table
@@ -45,10 +45,11 @@ class Serving:
         """Predictions: the mean of the serving models."""
         rows = np.array([unit.sample for unit in self.units])
         with one_thread():
-            said = [
-                Said(one, rows, apply(one, self.folder, self.units).outputs) for one in self.fitted
+            outputs = [
+                UnitOutputs(one, rows, apply(one, self.folder, self.units).outputs)
+                for one in self.fitted
             ]
-        wanted, raw, sd = combine(said)
+        wanted, raw, sd = combine(outputs)
         ids = [self.ids[row] for row in wanted]
         return prediction_table(self.way, self.outputs, ids, raw, sd)
 
@@ -77,7 +78,7 @@ def serve(
             f"{model / EXPERT} is not an expert that pathfuse {pathfuse.__version__} reads"
         )
     try:
-        recipe = Recipe.read(about["recipe"])
+        recipe = TrainingRecipe.read(about["recipe"])
         serving, outputs, way = (
             about["serving"],
             about["outputs"],
@@ -106,7 +107,7 @@ def serve(
 
 
 def _open(
-    features: Features, about: dict[str, Any], recipe: Recipe, strict: bool
+    features: Features, about: dict[str, Any], recipe: TrainingRecipe, strict: bool
 ) -> tuple[FeatureFolder, tuple[str, ...]]:
     """The features of new slides, and the encoders of the expert that are not among them.
 
@@ -129,9 +130,9 @@ def _open(
                 f"{folder.source} is of encoder '{folder.encoder}', the expert of '{encoder}'"
             )
         return folder, ()
-    stranger = next((name for name in features if name not in wanted), None)
-    if stranger is not None:
-        raise InputError(f"the expert knows no encoder '{stranger}'; it reads {', '.join(wanted)}")
+    unknown = next((name for name in features if name not in wanted), None)
+    if unknown is not None:
+        raise InputError(f"the expert knows no encoder '{unknown}'; it reads {', '.join(wanted)}")
     bank = open_encoders(features, recipe, strict)
     for name, dim in bank.views.items():
         if dim != wanted[name]:
@@ -159,7 +160,7 @@ def _left_out(folder: FeatureFolder, table: Path | None, ids: list[str]) -> list
 
 
 def _units(
-    folder: FeatureFolder, table: Path | None, recipe: Recipe, strict: bool
+    folder: FeatureFolder, table: Path | None, recipe: TrainingRecipe, strict: bool
 ) -> tuple[list[str], list[Unit]]:
     """Samples and their units."""
     if table is None:

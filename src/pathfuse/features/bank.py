@@ -100,8 +100,8 @@ class FeatureBank(FeatureFolder):
         they are joined.
         """
         how = f"{self.overlap!r}\0{self.um_per_px!r}\0{self.incomplete}"
-        said = [how, *(f"{name}\0{folder.sha256()}" for name, folder in self.encoders.items())]
-        return hashlib.sha256("\n".join(said).encode()).hexdigest()
+        content = [how, *(f"{name}\0{folder.sha256()}" for name, folder in self.encoders.items())]
+        return hashlib.sha256("\n".join(content).encode()).hexdigest()
 
 
 class BankStore(Store):

@@ -3,10 +3,10 @@
 from pathfuse.experts.heads.base import Head
 from pathfuse.experts.heads.registry import load
 from pathfuse.experts.inputs import Inputs
-from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.recipe import TrainingRecipe
 
 
-def make_head(recipe: Recipe, inputs: Inputs, n_outputs: int) -> Head:
+def make_head(recipe: TrainingRecipe, inputs: Inputs, n_outputs: int) -> Head:
     """An untrained head; torch's global generator sets its weights.
 
     Raises:

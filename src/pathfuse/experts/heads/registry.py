@@ -28,7 +28,7 @@ class HeadFacts:
     """Whether it gives the attention of every tile of a slide."""
     has_teachers: bool = False
     """Whether slide-level embeddings can teach it."""
-    recipe: str = "pathfuse.experts.recipe:Recipe"
+    recipe: str = "pathfuse.experts.recipe:TrainingRecipe"
     """``module:class`` of its recipe."""
     published: Mapping[str, Any] = field(default_factory=dict)
     """Where its recipe differs from that of gated attention."""

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from pathfuse.endpoints.detect import ENDPOINTS
 from pathfuse.experts.heads.registry import REFERENCE, names_of
-from pathfuse.experts.recipe import Recipe, check_name, reference_recipe
+from pathfuse.experts.recipe import TrainingRecipe, check_name, reference_recipe
 from pathfuse.files.yaml import read_yaml_as
 from pathfuse.workflows.options import FuseOptions, StudyFuseOptions, chosen
 
@@ -89,9 +89,9 @@ class FusedExpert(BaseModel):
     """None: all."""
     teachers: dict[str, Path] = {}
 
-    def recipe(self, seed: int = 0) -> Recipe:
+    def recipe(self, seed: int = 0) -> TrainingRecipe:
         """Its recipe."""
-        return Recipe.of(self.head, **{"seed": seed, **(self.model_extra or {})})
+        return TrainingRecipe.of(self.head, **{"seed": seed, **(self.model_extra or {})})
 
     @property
     def called(self) -> str:
@@ -104,7 +104,7 @@ class Planned:
     """One expert of a study."""
 
     features: Path | dict[str, Path]
-    recipe: Recipe
+    recipe: TrainingRecipe
     teachers: dict[str, Path] = field(default_factory=dict)
     reference: str | None = None
     """Of a fusion of features: the linear expert on the same features."""
@@ -140,7 +140,7 @@ class StudyConfig(BaseModel):
     @field_validator("experts")
     @classmethod
     def _complete(cls, experts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        heads = [Recipe.of(**{"head": "abmil", **one}).head for one in experts]
+        heads = [TrainingRecipe.of(**{"head": "abmil", **one}).head for one in experts]
         twice = next((head for head in heads if heads.count(head) > 1), None)
         if twice is not None:
             raise ValueError(f"the head '{twice}' stands twice")
@@ -202,7 +202,7 @@ class StudyConfig(BaseModel):
         found = {}
         for encoder, place in self.features.items():
             for one in self.experts:
-                recipe = Recipe.of(**{"head": "abmil", "seed": self.seed, **one})
+                recipe = TrainingRecipe.of(**{"head": "abmil", "seed": self.seed, **one})
                 found[f"{encoder}_{recipe.head}" if len(self.experts) > 1 else encoder] = Planned(
                     place, recipe
                 )
@@ -211,18 +211,18 @@ class StudyConfig(BaseModel):
     def _encoders(self, one: FusedExpert) -> tuple[str, ...]:
         return tuple(sorted(one.encoders or self.features))
 
-    def _recipe(self, one: FusedExpert) -> Recipe:
+    def _recipe(self, one: FusedExpert) -> TrainingRecipe:
         """Without a slide table a sample is one slide, so that nothing depends on ``several``."""
         recipe = one.recipe(self.seed)
         return recipe if self.slides is not None else recipe.model_copy(update={"several": "bag"})
 
-    def _references(self) -> dict[tuple[tuple[str, ...], Recipe], str]:
+    def _references(self) -> dict[tuple[tuple[str, ...], TrainingRecipe], str]:
         """The name of each linear reference: that of an equal expert that is listed, or one that is
         free.
         """
         taken = {*self._single(), *(one.called for one in self.fused)}
         found = {(self._encoders(one), self._recipe(one)): one.called for one in self.fused}
-        needed: dict[tuple[tuple[str, ...], Recipe], str] = {}
+        needed: dict[tuple[tuple[str, ...], TrainingRecipe], str] = {}
         for one in self.fused:
             if self._recipe(one).facts.fuses:
                 needed.setdefault(
