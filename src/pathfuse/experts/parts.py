@@ -17,8 +17,8 @@ from pathfuse.experts.folds import FoldPart, FoldPlan, plan
 from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.left_out import check_enough, without_truth
 from pathfuse.experts.recipe import TrainingRecipe, check_name
-from pathfuse.features.bank import open_bank
 from pathfuse.features.folder import FeatureFolder, open_folder
+from pathfuse.features.join import open_bank
 from pathfuse.files.digests import digest_of
 from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.tables import parquet_frame
