@@ -131,7 +131,7 @@ def _code(unit: Unit) -> str:
 
 
 def _keep(labels: Index, file: Path) -> None:
-    """Written beside and renamed: workers may find the same labels at the same time."""
+    """Written to a temporary name, then renamed: workers may find the same labels at the same time."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f".{file.name}.{os.getpid()}")
     with partial.open("wb") as stream:

@@ -23,7 +23,7 @@ def predict(
 ) -> Predicted:
     """Outputs of some units, and the attention of their tiles if asked and if the head has any.
 
-    Bags are read one by one: packed beside others, a bag's last digits would depend on how many
+    Bags are read one by one: packed with others, a bag's last digits would depend on how many
     tiles those have.
     """
     device = device_of(recipe.device)
@@ -35,12 +35,12 @@ def predict(
         for draw in range(reader.draws):
             outputs: list[np.ndarray] = []
             for batch in batches(reader.drawing(draw), units, size, device):
-                heard = forward(head, batch.packed, recipe, device)
-                outputs.append(heard.outputs.double().cpu().numpy())
-                if keep_attention and heard.attention is not None:
+                output = forward(head, batch.packed, recipe, device)
+                outputs.append(output.outputs.double().cpu().numpy())
+                if keep_attention and output.attention is not None:
                     sizes = torch.bincount(batch.packed.index, minlength=len(batch.units)).tolist()
                     attention += [
-                        one.double().cpu().numpy() for one in torch.split(heard.attention, sizes)
+                        one.double().cpu().numpy() for one in torch.split(output.attention, sizes)
                     ]
             drawn.append(np.concatenate(outputs))
     spread = np.std(drawn, axis=0) if len(drawn) > 1 else None

@@ -201,7 +201,7 @@ class MetaEncoderRecipe(TrainingRecipe):
     drop_encoder: Share = 0.0
     """Chance that training hides an encoder from a row."""
     contrast_weight: Annotated[float, Field(ge=0)] = 0.1
-    """Of the contrastive loss beside the task's, for ``contrastive``."""
+    """Of the contrastive loss, added to the task's, for ``contrastive``."""
     contrast_temperature: Positive = 0.5
 
     @model_validator(mode="after")

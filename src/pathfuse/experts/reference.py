@@ -31,7 +31,7 @@ def reference_of(prepared: Prepared) -> Prepared:
 
 
 def compare_with_reference(prepared: Prepared, reference: Prepared, folder: Path) -> dict[str, Any]:
-    """Writes the reference's predictions beside the expert's, and says which is better.
+    """Writes the reference's predictions next to the expert's, and compares their losses.
 
     Args:
         prepared: The expert; all parts are done.

@@ -1,4 +1,4 @@
-"""``experts train``: an expert from features, one model per part, and beside a fusion of features
+"""``experts train``: an expert from features, one model per part, and with a fusion of features
 its reference.
 """
 

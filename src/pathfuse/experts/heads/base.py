@@ -18,7 +18,7 @@ class HeadOutput(NamedTuple):
     attention: Tensor | None
     """Float, (tile,), sums to 1 over each bag; None if the head has none."""
     inner: Any = None
-    """What the head's own loss needs besides."""
+    """What the head's own loss needs in addition."""
 
 
 @dataclass(frozen=True)
