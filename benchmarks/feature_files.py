@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from pathfuse.experts.cohort import Unit
-from pathfuse.experts.outputs import Targets
+from pathfuse.experts.targets.table import Targets
 from pathfuse.features.folder import FeatureFolder, open_folder
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"

@@ -16,8 +16,8 @@ import torch
 
 import pathfuse
 from pathfuse.costs import Cost
-from pathfuse.experts.parts import Expert
-from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.parts import ExpertSetup
+from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.experts.train import train_expert
 
 PCA_RIDGE = "concat, PCA and linear"
@@ -29,20 +29,20 @@ SELF_ATTENTION = "Meta-Encoder, self_attention"
 Row = dict[str, object]
 
 
-def linear(**chosen: object) -> Recipe:
+def linear(**chosen: object) -> TrainingRecipe:
     """A linear expert: logistic or ridge regression, strength by inner cross-validation."""
-    return Recipe.of("linear_probe", **chosen)
+    return TrainingRecipe.of("linear_probe", **chosen)
 
 
-def feature_fusions(**chosen: object) -> dict[str, Recipe]:
+def feature_fusions(**chosen: object) -> dict[str, TrainingRecipe]:
     """Models that read the features of several encoders, by what the tables call them."""
     return {
         "concat, linear": linear(**chosen),
-        PCA_RIDGE: Recipe.of("pca_ridge", **chosen),
-        "Meta-Encoder, concat": Recipe.of(
+        PCA_RIDGE: TrainingRecipe.of("pca_ridge", **chosen),
+        "Meta-Encoder, concat": TrainingRecipe.of(
             "meta_encoder", strategy="concat", device="cpu", **chosen
         ),
-        SELF_ATTENTION: Recipe.of(
+        SELF_ATTENTION: TrainingRecipe.of(
             "meta_encoder", strategy="self_attention", device="cpu", **chosen
         ),
     }
@@ -63,13 +63,13 @@ def trained(
     features: Path | Mapping[str, Path],
     samples: Path,
     place: Path,
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     n_jobs: int = 1,
 ) -> Trained:
     """Trains an expert in a folder of its own."""
     file = "".join(sign if sign.isalnum() else "_" for sign in name)
     given = features if isinstance(features, Path) else dict(features)
-    out = train_expert(Expert(file, given, samples, place / file, recipe), n_jobs=n_jobs)
+    out = train_expert(ExpertSetup(file, given, samples, place / file, recipe), n_jobs=n_jobs)
     manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
     return Trained(
         out / "predictions" / f"{file}.parquet",

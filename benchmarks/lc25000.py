@@ -20,14 +20,14 @@ from sklearn.model_selection import StratifiedGroupKFold
 import pathfuse
 from benchmarks.descriptors import colour, random_encoder, texture
 from benchmarks.feature_files import SHARED, write_vectors
-from pathfuse.experts.parts import Expert
-from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.parts import ExpertSetup
+from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.experts.train import train_expert
 
 TILES, STUDY = SHARED / "lc25000_lung", SHARED / "studies" / "lc25000_lung" / "samples.csv"
 CACHE = Path(__file__).parent / "results" / "cache" / "lc25000"
 RECIPES = {
-    "tile_mlp": Recipe.of("tile_mlp", standardize=True, device="cpu"),
+    "tile_mlp": TrainingRecipe.of("tile_mlp", standardize=True, device="cpu"),
 }
 HALF, SEED = 2, 0
 Row = dict[str, object]
@@ -91,14 +91,16 @@ def _samples() -> pl.DataFrame:
 
 
 def _study(
-    head: str, recipe: Recipe, features: dict[str, Path], samples: pl.DataFrame
+    head: str, recipe: TrainingRecipe, features: dict[str, Path], samples: pl.DataFrame
 ) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         samples.write_csv(place / "samples.csv")
         predictions, width = {}, {}
         for name, table in features.items():
-            out = train_expert(Expert(name, table, place / "samples.csv", place / name, recipe))
+            out = train_expert(
+                ExpertSetup(name, table, place / "samples.csv", place / name, recipe)
+            )
             predictions[name] = out / "predictions" / f"{name}.parquet"
             width[name] = len(pl.read_parquet_schema(table)) - 1
         result = pathfuse.fuse(pathfuse.read_study(place / "samples.csv", predictions), seed=SEED)

@@ -22,10 +22,11 @@ from sklearn.model_selection import StratifiedKFold
 
 from benchmarks.feature_files import SHARED, Bags, mil_set
 from pathfuse.distributions.likelihood import log_softmax
-from pathfuse.experts.batches import BagReader, Scale, fit_scale
+from pathfuse.experts.batches import BagReader, FeatureScale, fit_scale
 from pathfuse.experts.linear_probe import fit_probe, pooled
-from pathfuse.experts.recipe import Recipe
-from pathfuse.experts.training import predict, train
+from pathfuse.experts.predicting import predict
+from pathfuse.experts.recipe import TrainingRecipe
+from pathfuse.experts.training import train
 from pathfuse.experts.work import Work
 
 KNOWN = {"tiger": (0.839, 0.845), "elephant": (0.868, 0.857), "musk2": (0.858, 0.863)}
@@ -118,8 +119,8 @@ def _judge(name: str, bags: Bags) -> list[Row]:
     ]
 
 
-def _recipe(head: str, choice: str) -> Recipe:
-    return Recipe.of(head, **(FIXED | CANDIDATES[choice]))
+def _recipe(head: str, choice: str) -> TrainingRecipe:
+    return TrainingRecipe.of(head, **(FIXED | CANDIDATES[choice]))
 
 
 def _choose(head: str, bags: Bags, memory: BagReader, rows: np.ndarray, seed: int) -> str:
@@ -134,11 +135,16 @@ def _choose(head: str, bags: Bags, memory: BagReader, rows: np.ndarray, seed: in
 
 
 def _trained(
-    recipe: Recipe, bags: Bags, memory: BagReader, fit: np.ndarray, test: np.ndarray, seed: int
+    recipe: TrainingRecipe,
+    bags: Bags,
+    memory: BagReader,
+    fit: np.ndarray,
+    test: np.ndarray,
+    seed: int,
 ) -> np.ndarray:
     """A head's outputs for some bags, trained on others."""
     scale = fit_scale(memory, bags.some(fit))
-    scale = Scale(scale.mean, scale.sd, recipe.clip)
+    scale = FeatureScale(scale.mean, scale.sd, recipe.clip)
     reader = BagReader(bags.folder, 512, scale)
     reader.kept.update(
         {unit.slides: scale.apply(memory.read(unit)) for unit in bags.units}

@@ -22,9 +22,9 @@ from benchmarks.feature_files import SHARED, Bags, mil_set, write_bags
 from pathfuse.experts.batches import BagReader, fit_scale
 from pathfuse.experts.heads.abmil import GatedAttention
 from pathfuse.experts.heads.base import Head
-from pathfuse.experts.heads.registry import make_head
+from pathfuse.experts.heads.make import make_head
 from pathfuse.experts.inputs import Inputs
-from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.experts.training import mean_loss, train
 from pathfuse.experts.work import Work
 from pathfuse.features.folder import open_folder
@@ -71,12 +71,12 @@ def _cohort(tiles: tuple[int, int], dim: int, place: Path) -> Bags:
 
 
 def _compare(name: str, bags: Bags, epochs: int) -> list[Row]:
-    recipe = Recipe.of(
+    recipe = TrainingRecipe.of(
         "abmil", dropout=0.0, validation=0.0, schedule="constant", epochs=epochs, min_epochs=epochs, device="cpu",
         learning_rate=1e-4,
     )  # fmt: skip
     work = _work(bags)
-    methods: dict[str, Callable[[Recipe], Head]] = {
+    methods: dict[str, Callable[[TrainingRecipe], Head]] = {
         "packed, 16 bags a step": partial(_packed, work),
         "loop over bags, a step after 16": partial(_loop, bags, work, 16),
         "loop over bags, a step after each": partial(_loop, bags, work, 1),
@@ -117,11 +117,11 @@ def _work(bags: Bags) -> Work:
     return Work(reader, bags.units, [], bags.targets)
 
 
-def _packed(work: Work, recipe: Recipe) -> Head:
+def _packed(work: Work, recipe: TrainingRecipe) -> Head:
     return train(work, recipe, SEED).head
 
 
-def _loop(bags: Bags, work: Work, step_after: int, recipe: Recipe) -> Head:
+def _loop(bags: Bags, work: Work, step_after: int, recipe: TrainingRecipe) -> Head:
     """What published code does: one bag, one pass."""
     reader, truth = work.reader, torch.from_numpy(bags.label)
     torch.manual_seed(SEED)

@@ -4,6 +4,8 @@ import ast
 from pathlib import Path
 
 import pathfuse
+from pathfuse.endpoints.detect import ENDPOINTS
+from pathfuse.experts.targets.registry import TARGET_KINDS
 
 LAYERS = [
     "types", "errors", "references", "progress", "costs", "workers", "files", "distributions", "fusion", "calibration",
@@ -113,6 +115,38 @@ def test_no_pickle_no_print_no_bare_except():
         if imports_of(path) & {"pickle", "dill", "shelve", "marshal"}:
             broken.append(f"{path} imports a pickle")
     assert not broken
+
+
+KIND_NAMES = {*ENDPOINTS, *TARGET_KINDS}
+COMPARED_BY_NAME = {"experts/parts.py": 2, "experts/recipe.py": 1}
+"""Comparisons with the name of an endpoint or of a way of being trained, by file: a recipe's
+likelihood ``poisson`` has the name of what it makes of regression."""
+
+
+def compares_with(path: Path, names: set[str]) -> int:
+    """How many comparisons and cases of a file have one of these names on a side."""
+    found = 0
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+        elif isinstance(node, ast.MatchValue):
+            sides = [node.value]
+        else:
+            continue
+        constants = (
+            leaf for side in sides for leaf in ast.walk(side) if isinstance(leaf, ast.Constant)
+        )
+        found += any(leaf.value in names for leaf in constants if isinstance(leaf.value, str))
+    return found
+
+
+def test_endpoints_are_asked_not_compared_by_name():
+    counts = {
+        path.relative_to(ROOT).as_posix(): compares_with(path, KIND_NAMES)
+        for path in ROOT.rglob("*.py")
+        if not path.relative_to(ROOT).as_posix().startswith(("endpoints/", "experts/targets/"))
+    }
+    assert {file: n for file, n in counts.items() if n} == COMPARED_BY_NAME
 
 
 def test_callbacks_that_show_progress_are_declared_once():

@@ -1,5 +1,8 @@
 """What every head answers: packed bags in, outputs of each bag out, and nothing leaks between bags."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -7,10 +10,11 @@ torch = pytest.importorskip("torch")
 
 from pathfuse.experts.fitted import Fitted, load_fitted, save_fitted  # noqa: E402
 from pathfuse.experts.heads import trans_mil  # noqa: E402
-from pathfuse.experts.heads.base import Packed  # noqa: E402
-from pathfuse.experts.heads.registry import HEADS, make_head  # noqa: E402
+from pathfuse.experts.heads.base import Head, Packed  # noqa: E402
+from pathfuse.experts.heads.make import make_head  # noqa: E402
+from pathfuse.experts.heads.registry import HEADS, load  # noqa: E402
 from pathfuse.experts.inputs import Inputs  # noqa: E402
-from pathfuse.experts.recipe import BAG_HEADS, LINEAR_HEADS, HeadName, Recipe  # noqa: E402
+from pathfuse.experts.recipe import TrainingRecipe  # noqa: E402
 
 DIM, N_OUT = 6, 3
 VIEWS = Inputs({"one": 4, "two": 2})
@@ -18,12 +22,14 @@ SIZES = (4, 1, 7, 2, 1)
 WITH_ATTENTION = {"abmil", "clam", "trans_mil", "meta_encoder", "fusecpath"}
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
 
-every_head = pytest.mark.parametrize("name", sorted(HEADS))
+every_head = pytest.mark.parametrize(
+    "name", sorted(name for name, facts in HEADS.items() if not facts.linear)
+)
 attentive = pytest.mark.parametrize("name", sorted(WITH_ATTENTION))
 
 
 def recipe_of(name, **chosen):
-    return Recipe.of(name, **{"hidden": 16, "attention": 8, **chosen})
+    return TrainingRecipe.of(name, **{"hidden": 16, "attention": 8, **chosen})
 
 
 def head_of(name, seed=0, **chosen):
@@ -36,56 +42,67 @@ def drawn(sizes=SIZES, seed=0):
     return [torch.from_numpy(rng.normal(size=(n, DIM)).astype(np.float32)) for n in sizes]
 
 
-def hear(head, bags):
+def output_of(head, bags):
     """Every tile's cluster is told by its content, so that it moves with the tile."""
     index = torch.repeat_interleave(
         torch.arange(len(bags)), torch.tensor([len(bag) for bag in bags])
     )
     features = torch.cat(bags)
-    return head.hear(Packed(features, index, len(bags), clusters=(features[:, 0] > 0).long()))
+    return head.forward_packed(
+        Packed(features, index, len(bags), clusters=(features[:, 0] > 0).long())
+    )
 
 
-def test_the_registry_and_the_recipe_agree():
-    assert {*HEADS, *LINEAR_HEADS} == set(HeadName.__args__)
-    assert set(BAG_HEADS) <= set(HEADS)
+@pytest.mark.parametrize("name", sorted(HEADS))
+def test_what_an_entry_names_is_there(name):
+    facts = HEADS[name]
+    assert facts.linear or issubclass(load(facts.network), Head)
+    assert type(TrainingRecipe.of(name)) is load(facts.recipe)
+    assert TrainingRecipe.of(name).facts is facts
+    assert set(facts.granularities) <= {"tile", "slide"}
+
+
+def test_recipes_need_no_torch():
+    code = "import sys, pathfuse.experts.recipe; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @every_head
 def test_shapes(name):
-    heard = hear(head_of(name), drawn())
-    assert heard.outputs.shape == (len(SIZES), N_OUT)
-    assert heard.outputs.dtype == torch.float32
-    assert torch.isfinite(heard.outputs).all()
-    assert (heard.attention is not None) == (name in WITH_ATTENTION)
-    if heard.attention is not None:
-        assert heard.attention.shape == (sum(SIZES),)
+    output = output_of(head_of(name), drawn())
+    assert output.outputs.shape == (len(SIZES), N_OUT)
+    assert output.outputs.dtype == torch.float32
+    assert torch.isfinite(output.outputs).all()
+    assert (output.attention is not None) == (name in WITH_ATTENTION)
+    if output.attention is not None:
+        assert output.attention.shape == (sum(SIZES),)
 
 
 @every_head
 def test_a_bag_does_not_hear_its_neighbours(name):
     head, bags = head_of(name), drawn()
-    together = hear(head, bags).outputs
+    together = output_of(head, bags).outputs
     for k, bag in enumerate(bags):
-        torch.testing.assert_close(hear(head, [bag]).outputs[0], together[k], **CLOSE)
+        torch.testing.assert_close(output_of(head, [bag]).outputs[0], together[k], **CLOSE)
     others = [50 * bag for bag in drawn(SIZES, 1)]
     others[2] = bags[2]
-    torch.testing.assert_close(hear(head, others).outputs[2], together[2], **CLOSE)
+    torch.testing.assert_close(output_of(head, others).outputs[2], together[2], **CLOSE)
     longer = [*drawn((30, 1, 12), 2), bags[2]]
-    torch.testing.assert_close(hear(head, longer).outputs[-1], together[2], **CLOSE)
+    torch.testing.assert_close(output_of(head, longer).outputs[-1], together[2], **CLOSE)
     assert not torch.allclose(together[0], together[2], atol=1e-3)
 
 
 @every_head
 def test_the_order_of_bags_does_not_matter(name):
     head, bags, order = head_of(name), drawn(), [3, 0, 4, 2, 1]
-    shuffled = hear(head, [bags[k] for k in order]).outputs
-    torch.testing.assert_close(shuffled, hear(head, bags).outputs[order], **CLOSE)
+    shuffled = output_of(head, [bags[k] for k in order]).outputs
+    torch.testing.assert_close(shuffled, output_of(head, bags).outputs[order], **CLOSE)
 
 
 @every_head
 def test_gradients_do_not_cross_bags(name):
     bags = [bag.requires_grad_() for bag in drawn()]
-    hear(head_of(name), bags).outputs[2].square().sum().backward()
+    output_of(head_of(name), bags).outputs[2].square().sum().backward()
     assert bags[2].grad.abs().sum() > 0
     assert all(bag.grad is None or not bag.grad.any() for k, bag in enumerate(bags) if k != 2)
 
@@ -94,7 +111,7 @@ def test_gradients_do_not_cross_bags(name):
 def test_the_order_of_tiles_does_not_matter(name):
     head, bags = head_of(name), drawn()
     order = torch.tensor([5, 2, 0, 6, 1, 4, 3])
-    plain, turned = hear(head, [bags[2]]), hear(head, [bags[2][order]])
+    plain, turned = output_of(head, [bags[2]]), output_of(head, [bags[2][order]])
     torch.testing.assert_close(turned.outputs, plain.outputs, **CLOSE)
     if plain.attention is not None:
         torch.testing.assert_close(turned.attention, plain.attention[order], **CLOSE)
@@ -103,7 +120,7 @@ def test_the_order_of_tiles_does_not_matter(name):
 
 @attentive
 def test_attention_sums_to_one(name):
-    parts = torch.split(hear(head_of(name), drawn()).attention, SIZES)
+    parts = torch.split(output_of(head_of(name), drawn()).attention, SIZES)
     for part in parts:
         assert (part >= 0).all()
         assert float(part.detach().sum()) == pytest.approx(1, abs=1e-6)
@@ -113,15 +130,15 @@ def test_attention_sums_to_one(name):
 @attentive
 def test_attention_of_a_bag_does_not_hear_its_neighbours(name):
     head, bags = head_of(name), drawn()
-    together = torch.split(hear(head, bags).attention, SIZES)
+    together = torch.split(output_of(head, bags).attention, SIZES)
     for bag, part in zip(bags, together, strict=True):
-        torch.testing.assert_close(hear(head, [bag]).attention, part, **CLOSE)
+        torch.testing.assert_close(output_of(head, [bag]).attention, part, **CLOSE)
 
 
 @every_head
 def test_gradients_reach_all_parameters(name):
     head = head_of(name).train()
-    hear(head, drawn((9, 5, 7))).outputs.square().sum().backward()
+    output_of(head, drawn((9, 5, 7))).outputs.square().sum().backward()
     for label, parameter in head.named_parameters():
         assert parameter.grad is not None, label
         assert torch.isfinite(parameter.grad).all(), label
@@ -140,9 +157,9 @@ def test_seeds(name):
 @every_head
 def test_dropout_only_in_training(name):
     head, bags = head_of(name, dropout=0.5), drawn()
-    assert torch.equal(hear(head, bags).outputs, hear(head, bags).outputs)
+    assert torch.equal(output_of(head, bags).outputs, output_of(head, bags).outputs)
     head.train()
-    assert not torch.equal(hear(head, bags).outputs, hear(head, bags).outputs)
+    assert not torch.equal(output_of(head, bags).outputs, output_of(head, bags).outputs)
 
 
 @every_head
@@ -161,7 +178,7 @@ def test_a_file_keeps_it(name, tmp_path):
     read = load_fitted(tmp_path / "one.safetensors")
     other = head_of(name, 9)
     other.load_state_dict({key: torch.from_numpy(value) for key, value in read.weights.items()})
-    assert torch.equal(hear(other, bags).outputs, hear(head, bags).outputs)
+    assert torch.equal(output_of(other, bags).outputs, output_of(head, bags).outputs)
     assert read.recipe == fitted.recipe
     assert (read.inputs, read.names, read.kind) == (VIEWS, ("a", "b", "c"), "multiclass")
     assert read.scales["feature_mean"].tolist() == [0, 1, 2]
@@ -171,20 +188,20 @@ def test_a_file_keeps_it(name, tmp_path):
 def test_half_precision_is_near(name):
     head, bags = head_of(name), drawn()
     with torch.autocast("cpu", torch.bfloat16):
-        heard = hear(head, bags)
+        output = output_of(head, bags)
     torch.testing.assert_close(
-        heard.outputs.float(), hear(head, bags).outputs, rtol=0.05, atol=0.05
+        output.outputs.float(), output_of(head, bags).outputs, rtol=0.05, atol=0.05
     )
-    if heard.attention is not None:
+    if output.attention is not None:
         assert [
-            float(p.detach().sum()) for p in torch.split(heard.attention, SIZES)
+            float(p.detach().sum()) for p in torch.split(output.attention, SIZES)
         ] == pytest.approx([1] * 5, abs=0.02)
 
 
 def test_padding_in_groups_changes_nothing(monkeypatch):
     head, bags = head_of("trans_mil"), drawn()
-    together = hear(head, bags)
+    together = output_of(head, bags)
     monkeypatch.setattr(trans_mil, "ROOM", 4)
-    apart = hear(head, bags)
+    apart = output_of(head, bags)
     torch.testing.assert_close(apart.outputs, together.outputs, **CLOSE)
     torch.testing.assert_close(apart.attention, together.attention, **CLOSE)

@@ -37,10 +37,10 @@ from pathfuse.experts.fit import fit_part  # noqa: E402
 from pathfuse.experts.fitted import save_fitted  # noqa: E402
 from pathfuse.experts.folds import plan  # noqa: E402
 from pathfuse.experts.heads.registry import HEADS  # noqa: E402
-from pathfuse.experts.parts import Expert, Prepared  # noqa: E402
-from pathfuse.experts.recipe import BAG_HEADS, LINEAR_HEADS, Recipe  # noqa: E402
+from pathfuse.experts.parts import ExpertSetup, Prepared  # noqa: E402
+from pathfuse.experts.recipe import TrainingRecipe  # noqa: E402
 
-EVERY_HEAD = sorted({*HEADS, *LINEAR_HEADS})
+EVERY_HEAD = sorted(HEADS)
 ENDPOINTS = ("multiclass", "multilabel", "survival", "regression")
 N, PER_PATIENT, VIEWS = 40, 2, {"one": 3, "two": 2}
 EDGES = (0.0, 1.0, 2.0, 4.0)
@@ -145,7 +145,7 @@ def features_of(head, rows=()):
     """Bags of four tiles, or vectors, some tiles without one encoder; of some rows another draw, in
     another place."""
     rng, other = np.random.default_rng(0), np.random.default_rng(1)
-    tiles = 4 if head in BAG_HEADS or head in ("meta_encoder", *LINEAR_HEADS) else 1
+    tiles = 4 if "tile" in HEADS[head].granularities else 1
     bags = {}
     for k, name in enumerate(ids()):
         plain, odd = rng.normal(size=(tiles, 5)), 30 * other.normal(size=(tiles, 5)) + 100
@@ -162,11 +162,11 @@ def prepared_of(place, table, endpoint, head, folder, rows=(), without=()):
     table.write_csv(place / "samples.csv")
     edges = EDGES if endpoint == "survival" else None
     people = read_people(place / "samples.csv", None, endpoint, edges)
-    recipe = Recipe.of(
+    recipe = TrainingRecipe.of(
         head,
-        **({"folds": 2} if head in LINEAR_HEADS else TINY | {"attention": 4}) | OWN.get(head, {}),
+        **({"folds": 2} if HEADS[head].linear else TINY | {"attention": 4}) | OWN.get(head, {}),
     )
-    expert = Expert(head, Path("none"), place / "samples.csv", place / "out", recipe)
+    expert = ExpertSetup(head, Path("none"), place / "samples.csv", place / "out", recipe)
     units = tuple(
         Unit(row, (name,))
         for row, name in enumerate(people.samples.ids.tolist())

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from pathfuse.experts.assemble import Said, combine, history_frame
+from pathfuse.experts.assemble import UnitOutputs, combine, history_frame
 from pathfuse.experts.fitted import Fitted
 from pathfuse.experts.inputs import Inputs
-from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.recipe import TrainingRecipe
 
 
 def said(kind, rows, raw, residual=None):
     scales = {} if residual is None else {"residual_sd": np.array(residual)}
-    return Said(
-        Fitted(Recipe.of(), Inputs({"features": 2}), ("a", "b"), kind, {}, scales),
+    return UnitOutputs(
+        Fitted(TrainingRecipe.of(), Inputs({"features": 2}), ("a", "b"), kind, {}, scales),
         np.array(rows),
         np.array(raw, dtype=float),
     )

@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from pathfuse.experts.batches import BagReader, Scale, batches, fit_scale, pack  # noqa: E402
+from pathfuse.experts.batches import BagReader, FeatureScale, batches, fit_scale, pack  # noqa: E402
 from pathfuse.experts.cohort import Unit  # noqa: E402
 
 
@@ -122,7 +122,7 @@ def test_the_scale_is_that_of_all_tiles(memory_folder):
 
 
 def test_drawn_tiles_are_scaled_as_well(folder):
-    reader = BagReader(folder, 0, Scale(np.full(4, 3.0), np.full(4, 2.0)))
+    reader = BagReader(folder, 0, FeatureScale(np.full(4, 3.0), np.full(4, 2.0)))
     drawn = reader.read(UNITS[1], 4, np.random.default_rng(0))
     rows = np.sort(np.random.default_rng(0).choice(30, 4, replace=False))
     np.testing.assert_allclose(drawn, (folder.bags["s2"][rows] - 3) / 2, rtol=1e-5)

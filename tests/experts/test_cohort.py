@@ -8,11 +8,11 @@ import pytest
 
 from pathfuse.errors import InputError
 from pathfuse.experts.cohort import join, read_people
-from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.features.folder import open_folder
 
 h5py = pytest.importorskip("h5py")
-TINY = Recipe.of("abmil")
+TINY = TrainingRecipe.of("abmil")
 
 
 def bag(path, shape=(3, 4), bad=False):
@@ -78,7 +78,7 @@ def test_several_slides_one_by_one(place):
 
 
 def replace_recipe(**chosen):
-    return Recipe.of("abmil", **chosen)
+    return TrainingRecipe.of("abmil", **chosen)
 
 
 def test_strict_refuses(place):
@@ -152,15 +152,15 @@ def test_bag_heads_refuse_vectors(tmp_path, head):
         InputError,
         match=f"vectors.csv holds one vector per sample, and the head '{head}' pools bags",
     ):
-        join(people, folder, Recipe.of(head))
-    assert len(join(people, folder, Recipe.of("tile_mlp")).units) == 2
+        join(people, folder, TrainingRecipe.of(head))
+    assert len(join(people, folder, TrainingRecipe.of("tile_mlp")).units) == 2
 
 
 def test_tile_heads_refuse_bags(place):
     with pytest.raises(
         InputError, match="features holds bags of tiles, and the head 'tile_mlp' reads one vector"
     ):
-        join(read(place), open_folder(place / "features"), Recipe.of("tile_mlp"))
+        join(read(place), open_folder(place / "features"), TrainingRecipe.of("tile_mlp"))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from safetensors.numpy import save_file
 from pathfuse.errors import InputError
 from pathfuse.experts.fitted import Fitted, load_fitted, save_fitted
 from pathfuse.experts.inputs import Inputs
-from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.recipe import TrainingRecipe
 
 
 def test_same_bytes(tmp_path):
@@ -17,7 +17,7 @@ def test_same_bytes(tmp_path):
         turned = dict(list(weights.items())[::order])
         save_fitted(
             Fitted(
-                Recipe.of("linear_probe"),
+                TrainingRecipe.of("linear_probe"),
                 Inputs({"features": 3}),
                 ("x", "y"),
                 "multiclass",

@@ -15,8 +15,8 @@ h5py = pytest.importorskip("h5py")
 from pathfuse.costs import Cost  # noqa: E402
 from pathfuse.errors import InputError  # noqa: E402
 from pathfuse.experts.fitted import load_fitted  # noqa: E402
-from pathfuse.experts.parts import Expert, prepare  # noqa: E402
-from pathfuse.experts.recipe import Recipe  # noqa: E402
+from pathfuse.experts.parts import ExpertSetup, prepare  # noqa: E402
+from pathfuse.experts.recipe import TrainingRecipe  # noqa: E402
 from pathfuse.experts.serve import serve  # noqa: E402
 from pathfuse.experts.train import train_expert  # noqa: E402
 from pathfuse.testing.cohort import CohortPlan, write_cohort, write_labels  # noqa: E402
@@ -55,9 +55,11 @@ def expert_of(cohort, out, head="meta_encoder", endpoint="multiclass", features=
     written, labels = cohort
     edges = TIME_EDGES if endpoint == "survival" else None
     teachers = chosen.pop("teachers", {})
-    recipe = Recipe.of(head, **{**(TINY if head != "pca_ridge" else {"folds": 2}), **chosen})
+    recipe = TrainingRecipe.of(
+        head, **{**(TINY if head != "pca_ridge" else {"folds": 2}), **chosen}
+    )
     given = features or {name: written.features[name] for name in ("alpha", "beta")}
-    return Expert(
+    return ExpertSetup(
         head, given, labels[endpoint], out, recipe, written.slides, None, edges, False, teachers
     )
 
@@ -253,7 +255,7 @@ def test_counts_of_spots(tmp_path):
         "x": vectors(tmp_path / "x.csv", ids[20:], x[20:]),
         "y": vectors(tmp_path / "y.csv", ids, y),
     }
-    recipe = Recipe.of(
+    recipe = TrainingRecipe.of(
         "meta-encoder",
         hidden=16,
         attention_heads=2,
@@ -263,7 +265,7 @@ def test_counts_of_spots(tmp_path):
         batch=16,
     )
     out = train_expert(
-        Expert("meta_encoder", features, tmp_path / "samples.csv", tmp_path / "out", recipe)
+        ExpertSetup("meta_encoder", features, tmp_path / "samples.csv", tmp_path / "out", recipe)
     )
     table = read(out)
     assert table["sample_id"].to_list() == ids
@@ -278,13 +280,13 @@ def test_counts_of_spots(tmp_path):
     with pytest.raises(
         InputError, match="'target_CD3', sample 's000': -1 is negative, and likelihood=poisson"
     ):
-        prepare(Expert("m", features, tmp_path / "bad.csv", tmp_path / "no", recipe))
+        prepare(ExpertSetup("m", features, tmp_path / "bad.csv", tmp_path / "no", recipe))
     with pytest.raises(InputError, match="likelihood': is poisson only for a trained head"):
-        Recipe.of("pca_ridge", likelihood="poisson")
+        TrainingRecipe.of("pca_ridge", likelihood="poisson")
 
 
 def test_what_a_recipe_refuses():
-    assert Recipe.of("meta-encoder").head == "meta_encoder"
+    assert TrainingRecipe.of("meta-encoder").head == "meta_encoder"
     for head, chosen, sentence in [
         ("abmil", {"strategy": "gated"}, "'strategy' is unknown"),
         ("meta_encoder", {"strategy": "sum"}, "'strategy': input should be"),
@@ -301,7 +303,7 @@ def test_what_a_recipe_refuses():
         ("fusecpath", {"clusters": 0}, "'clusters': input should be greater than or equal to 1"),
     ]:
         with pytest.raises(InputError, match=sentence):
-            Recipe.of(head, **chosen)
+            TrainingRecipe.of(head, **chosen)
 
 
 def test_vectors_are_no_bags(tmp_path):
@@ -313,8 +315,12 @@ def test_vectors_are_no_bags(tmp_path):
         match="holds one vector per sample, and the head 'fusecpath' pools bags of tiles",
     ):
         prepare(
-            Expert(
-                "f", features, tmp_path / "samples.csv", tmp_path / "out", Recipe.of("fusecpath")
+            ExpertSetup(
+                "f",
+                features,
+                tmp_path / "samples.csv",
+                tmp_path / "out",
+                TrainingRecipe.of("fusecpath"),
             )
         )
 
@@ -342,8 +348,12 @@ def test_the_residuals_of_linear_models_are_held_out(tmp_path):
         "y": vectors(tmp_path / "y.csv", ids, x[:, 40:]),
     }
     for head in ("linear_probe", "pca_ridge"):
-        expert = Expert(
-            head, features, tmp_path / "samples.csv", tmp_path / head, Recipe.of(head, folds=2)
+        expert = ExpertSetup(
+            head,
+            features,
+            tmp_path / "samples.csv",
+            tmp_path / head,
+            TrainingRecipe.of(head, folds=2),
         )
         table = read(train_expert(expert), head)
         test = table["sample_id"].is_in(ids[60:]).to_numpy()

@@ -8,8 +8,8 @@ import pytest
 pytest.importorskip("torch")
 
 from pathfuse.errors import InputError
-from pathfuse.experts.parts import Expert, prepare
-from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.parts import ExpertSetup, prepare
+from pathfuse.experts.recipe import TrainingRecipe
 
 N = 20
 ADVICE = (
@@ -36,8 +36,8 @@ def expert(tmp_path):
         table = {name: one for name, one in (plain | columns).items() if one is not None}
         pl.DataFrame({"sample_id": ids} | table).write_csv(tmp_path / "samples.csv")
         given = features if len(features) > 1 else features["x"]
-        recipe = Recipe.of("linear_probe", folds=2)
-        return Expert(
+        recipe = TrainingRecipe.of("linear_probe", folds=2)
+        return ExpertSetup(
             "e",
             given,
             tmp_path / "samples.csv",

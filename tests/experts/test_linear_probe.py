@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from pathfuse.experts.batches import BagReader
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.linear_probe import REPEATS, STRENGTHS, fit_probe, pooled
-from pathfuse.experts.outputs import Targets
+from pathfuse.experts.targets.table import Targets
 
 ROWS, FEW = np.arange(60), np.arange(60) % 9
 """Few groups: no inner folds, C = 0.01."""

@@ -10,8 +10,8 @@ import pytest
 pytest.importorskip("torch")
 
 from pathfuse.errors import InputError
-from pathfuse.experts.parts import Expert, load_part, open_work, prepare
-from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.parts import ExpertSetup, load_part, open_work, prepare
+from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.experts.train import run_part
 
 
@@ -28,25 +28,27 @@ def expert(tmp_path):
     samples = pl.DataFrame({"sample_id": ids, "split": ["fit"] * 24 + ["test"] * 6,
                             "target_a": x[:, 0] * 5 + 100 + rng.normal(size=30), "target_b": rare})  # fmt: skip
     samples.write_csv(tmp_path / "samples.csv")
-    recipe = Recipe.of(
+    recipe = TrainingRecipe.of(
         "tile_mlp", hidden=8, epochs=2, min_epochs=1, folds=2, validation=0.25, learning_rate=1e-2
     )
-    return Expert("e", tmp_path / "vectors.csv", tmp_path / "samples.csv", tmp_path / "out", recipe)
+    return ExpertSetup(
+        "e", tmp_path / "vectors.csv", tmp_path / "samples.csv", tmp_path / "out", recipe
+    )
 
 
 def test_a_part_is_done_once(expert):
     prepared = prepare(expert)
     open_work(prepared)
     part = prepared.plan.parts[0]
-    heard = []
-    run_part(prepared, part, lambda line: heard.append(line["epoch"]))
-    assert heard == [1, 2]
+    output = []
+    run_part(prepared, part, lambda line: output.append(line["epoch"]))
+    assert output == [1, 2]
     assert prepared.done(part)
     assert sorted(p.name for p in (expert.work / "fold_0").iterdir()) == [
         "history.json", "model.safetensors", "outputs.parquet"
     ]  # fmt: skip
-    run_part(prepared, part, lambda line: heard.append(line["epoch"]))
-    assert len(heard) == 2
+    run_part(prepared, part, lambda line: output.append(line["epoch"]))
+    assert len(output) == 2
     _, table, history = load_part(expert.work, "fold_0")
     assert table["row"].to_list() == part.predict.tolist()
     assert [line["epoch"] for line in history["history"]] == [1, 2]
@@ -95,7 +97,7 @@ def test_a_target_that_is_constant_in_training_has_no_false_certainty(expert, he
     table.with_columns(target_b=pl.when(split="test").then(9.0).otherwise(2.5)).write_csv(
         expert.samples
     )
-    recipe = expert.recipe if head == "tile_mlp" else Recipe.of(head, folds=2)
+    recipe = expert.recipe if head == "tile_mlp" else TrainingRecipe.of(head, folds=2)
     prepared = prepare(replace(expert, recipe=recipe))
     open_work(prepared)
     for part in prepared.plan.parts:

@@ -3,11 +3,11 @@
 import pytest
 
 from pathfuse.errors import InputError
-from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.recipe import TrainingRecipe
 
 
 def test_the_slide_expert_of_the_paper():
-    recipe = Recipe.of("abmil")
+    recipe = TrainingRecipe.of("abmil")
     assert (recipe.hidden, recipe.attention, recipe.gate, recipe.dropout) == (
         512,
         128,
@@ -23,14 +23,14 @@ def test_the_slide_expert_of_the_paper():
 
 
 def test_the_tile_expert_of_the_paper():
-    recipe = Recipe.of("tile_mlp")
+    recipe = TrainingRecipe.of("tile_mlp")
     assert (recipe.hidden, recipe.epochs, recipe.batch, recipe.dropout) == (128, 30, 16, 0.0)
     assert recipe.min_epochs == 11  # epoch index 10, counted from 0
 
 
 def test_what_is_chosen_wins():
-    assert Recipe.of("clam").attention == 256
-    assert Recipe.of("clam", attention=7).attention == 7
+    assert TrainingRecipe.of("clam").attention == 256
+    assert TrainingRecipe.of("clam", attention=7).attention == 7
 
 
 @pytest.mark.parametrize(
@@ -48,4 +48,4 @@ def test_what_is_chosen_wins():
 )
 def test_sentences(head, chosen, words):
     with pytest.raises(InputError, match=f"^the recipe of an expert: .*{words}"):
-        Recipe.of(head, **chosen)
+        TrainingRecipe.of(head, **chosen)

@@ -23,8 +23,8 @@ from pathfuse.errors import InputError  # noqa: E402
 from pathfuse.experts.apply import apply  # noqa: E402
 from pathfuse.experts.cohort import Unit  # noqa: E402
 from pathfuse.experts.fitted import load_fitted  # noqa: E402
-from pathfuse.experts.parts import Expert, prepare  # noqa: E402
-from pathfuse.experts.recipe import Recipe  # noqa: E402
+from pathfuse.experts.parts import ExpertSetup, prepare  # noqa: E402
+from pathfuse.experts.recipe import TrainingRecipe  # noqa: E402
 from pathfuse.experts.serve import serve  # noqa: E402
 from pathfuse.experts.train import train_expert  # noqa: E402
 from pathfuse.features.folder import open_folder  # noqa: E402
@@ -63,8 +63,8 @@ def cohort(tmp_path_factory):
 def expert_of(cohort, out, endpoint="multiclass", head="abmil", encoder="alpha", **chosen):
     written, labels = cohort
     edges = TIME_EDGES if endpoint == "survival" else None
-    recipe = Recipe.of(head, **{**TINY, **chosen})
-    return Expert(
+    recipe = TrainingRecipe.of(head, **{**TINY, **chosen})
+    return ExpertSetup(
         encoder,
         written.features[encoder],
         labels[endpoint],
@@ -276,11 +276,11 @@ def test_a_killed_run_goes_on(cohort, tmp_path):
     script = f"""
 import time
 from pathlib import Path, PosixPath
-from pathfuse.experts.parts import Expert
-from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.parts import ExpertSetup
+from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.experts.train import train_expert
-expert = Expert({expert.name!r}, {expert.features!r}, {expert.samples!r}, {expert.out!r},
-                Recipe.model_validate({expert.recipe.model_dump()!r}), {expert.slides!r})
+expert = ExpertSetup({expert.name!r}, {expert.features!r}, {expert.samples!r}, {expert.out!r},
+                TrainingRecipe.model_validate({expert.recipe.model_dump()!r}), {expert.slides!r})
 def slow(message, share):
     print(message, flush=True)
     if "fold_1 epoch 5" in message:
@@ -402,9 +402,9 @@ def test_a_table_of_vectors(tmp_path):
     pl.DataFrame({"sample_id": ids, "split": split, "label": [f"c{k}" for k in label]}).write_csv(
         tmp_path / "s.csv"
     )
-    recipe = Recipe.of("tile_mlp", **{**TINY, "epochs": 8, "cache_mb": 0})
+    recipe = TrainingRecipe.of("tile_mlp", **{**TINY, "epochs": 8, "cache_mb": 0})
     out = train_expert(
-        Expert("tiles", tmp_path / "vectors.csv", tmp_path / "s.csv", tmp_path / "out", recipe)
+        ExpertSetup("tiles", tmp_path / "vectors.csv", tmp_path / "s.csv", tmp_path / "out", recipe)
     )
     table = predictions(out, "tiles")
     right = (table["logit_c1"] > table["logit_c0"]).to_numpy() == label.astype(bool)

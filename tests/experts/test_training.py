@@ -13,9 +13,10 @@ from torch.nn import functional  # noqa: E402
 from pathfuse.errors import InputError  # noqa: E402
 from pathfuse.experts.batches import BagReader  # noqa: E402
 from pathfuse.experts.cohort import Unit  # noqa: E402
-from pathfuse.experts.outputs import Targets  # noqa: E402
-from pathfuse.experts.recipe import Recipe  # noqa: E402
-from pathfuse.experts.training import mean_loss, predict, rate_at, train  # noqa: E402
+from pathfuse.experts.predicting import predict  # noqa: E402
+from pathfuse.experts.recipe import TrainingRecipe  # noqa: E402
+from pathfuse.experts.targets.table import Targets  # noqa: E402
+from pathfuse.experts.training import mean_loss, rate_at, train  # noqa: E402
 from pathfuse.experts.work import Work  # noqa: E402
 
 N = 30
@@ -43,7 +44,7 @@ def work(memory_folder):
 
 
 def recipe(head="abmil", **chosen):
-    return Recipe.of(head, **{**SMALL, **chosen})
+    return TrainingRecipe.of(head, **{**SMALL, **chosen})
 
 
 def weights(trained):
@@ -92,9 +93,9 @@ def test_a_killed_run_goes_on(work, tmp_path, head, epochs, validated):
     wanted = train(work, chosen, 5)
     with pytest.raises(StopError):
         train(work, chosen, 5, file, killed_after(epochs))
-    heard = []
-    resumed = train(work, chosen, 5, file, lambda line: heard.append(line["epoch"]))
-    assert heard == list(range(epochs + 1, 7))
+    output = []
+    resumed = train(work, chosen, 5, file, lambda line: output.append(line["epoch"]))
+    assert output == list(range(epochs + 1, 7))
     assert weights(resumed) == weights(wanted)
     assert len(resumed.history) == 6
     for one, other in zip(resumed.history, wanted.history, strict=True):
@@ -230,7 +231,7 @@ def test_rates_of_warm_restarts():
 
     See docs/design/logitprod.md, section 1.7.
     """
-    base = Recipe.of(learning_rate=1e-5, epochs=600)
+    base = TrainingRecipe.of(learning_rate=1e-5, epochs=600)
     rates = [rate_at(base, epoch) for epoch in range(600)]
     assert [k + 1 for k in range(1, 600) if rates[k] > rates[k - 1]] == [11, 31, 71, 151, 311]
     assert [rates[k - 1] for k in (1, 11, 31, 71, 151, 311)] == [1e-5] * 6
@@ -238,18 +239,18 @@ def test_rates_of_warm_restarts():
 
 
 def test_rates_are_those_of_torch():
-    chosen = Recipe.of(epochs=50)
+    chosen = TrainingRecipe.of(epochs=50)
     adam = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=chosen.learning_rate)
     restarts = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(adam, 10, 2, eta_min=1e-6)
     for epoch in range(50):
         assert rate_at(chosen, epoch) == pytest.approx(adam.param_groups[0]["lr"], rel=1e-9)
         adam.step()
         restarts.step()
-    plain = Recipe.of(epochs=50, schedule="cosine")
+    plain = TrainingRecipe.of(epochs=50, schedule="cosine")
     assert rate_at(plain, 0) == 2e-4
     assert rate_at(plain, 25) == pytest.approx((2e-4 + 1e-6) / 2)
-    assert {rate_at(Recipe.of(schedule="constant"), k) for k in range(20)} == {2e-4}
-    low = Recipe.of(
+    assert {rate_at(TrainingRecipe.of(schedule="constant"), k) for k in range(20)} == {2e-4}
+    low = TrainingRecipe.of(
         learning_rate=1e-7
     )  # the published tile gate rises towards eta_min; here it stays
     assert {rate_at(low, k) for k in range(20)} == {1e-7}

@@ -15,11 +15,12 @@ import pytest
 import torch
 
 from pathfuse.errors import InputError
-from pathfuse.features.bank import Masked, open_bank
+from pathfuse.features.bank import Masked
 from pathfuse.features.folder import FeatureFolder, open_folder
 from pathfuse.features.formats import h5
 from pathfuse.features.formats.base import UnusableError
 from pathfuse.features.inspect import describe
+from pathfuse.features.join import open_bank
 
 GRID = np.stack(np.divmod(np.arange(6), 3)[::-1], axis=1) * 256
 """Three tiles by two, in reading order."""
@@ -442,7 +443,7 @@ def test_errors_name_the_encoders_own_file(two):
 
 
 def test_no_torch_is_needed():
-    code = "import sys; sys.modules['torch'] = None; import pathfuse.features.bank; assert 'h5py' not in sys.modules"
+    code = "import sys; sys.modules['torch'] = None; import pathfuse.features.join; assert 'h5py' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ})
 
 

@@ -7,9 +7,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from pathfuse.errors import InputError  # noqa: E402
-from pathfuse.experts.heads.registry import make_head  # noqa: E402
+from pathfuse.experts.heads.make import make_head  # noqa: E402
 from pathfuse.experts.inputs import Inputs  # noqa: E402
-from pathfuse.experts.recipe import Recipe  # noqa: E402
+from pathfuse.experts.recipe import TrainingRecipe  # noqa: E402
 from pathfuse.training.checkpoint import (  # noqa: E402
     load_tensors,
     read_checkpoint,
@@ -21,7 +21,7 @@ from pathfuse.training.state import TrainingState  # noqa: E402
 
 def made(seed):
     torch.manual_seed(seed)
-    head = make_head(Recipe.of(hidden=4, attention=2), Inputs({"features": 3}), 2)
+    head = make_head(TrainingRecipe.of(hidden=4, attention=2), Inputs({"features": 3}), 2)
     return head, torch.optim.Adam(head.parameters(), lr=0.1)
 
 

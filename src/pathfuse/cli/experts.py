@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from pathfuse.cli.options import EndpointName, Force, Out, Samples, TimeEdges, parse_time_edges
 from pathfuse.errors import InputError
+from pathfuse.experts.heads.registry import names_of
 
 Features = Annotated[
     list[str],
@@ -55,8 +56,7 @@ def train(
     head: Annotated[
         str,
         Parameter(
-            help="abmil, clam, trans_mil, mean_pool, tile_mlp (one vector per sample), linear_probe, pca_ridge; of "
-            "several encoders also meta-encoder and fusecpath."
+            help=f"{names_of(fuses=False)}; of several encoders also {names_of(fuses=True)}."
         ),
     ] = "abmil",
     teachers: Annotated[
@@ -106,8 +106,8 @@ def train(
     import sys
 
     from pathfuse.cli.console import command_line, progress
-    from pathfuse.experts.parts import Expert
-    from pathfuse.experts.recipe import Recipe
+    from pathfuse.experts.parts import ExpertSetup
+    from pathfuse.experts.recipe import TrainingRecipe
 
     chosen = {"seed": seed, **parse_settings(set_)}
     if "head" in chosen:
@@ -115,11 +115,11 @@ def train(
     given = parse_features(features)
     if um_per_px is not None and not isinstance(given, Path):
         chosen.setdefault("um_per_px", um_per_px)
-    recipe = Recipe.of(head, **chosen)
+    recipe = TrainingRecipe.of(head, **chosen)
     edges = parse_time_edges(time_edges)
     called = _default_name(given, recipe.head) if name is None else name
     taught = parse_named("--teachers", teachers or [])
-    expert = Expert(
+    expert = ExpertSetup(
         called, given, samples, out, recipe, slides, endpoint, None if edges is None else tuple(edges), strict, taught,
         allow_partial,
     )  # fmt: skip

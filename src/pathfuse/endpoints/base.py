@@ -65,6 +65,8 @@ class Endpoint(ABC):
     """Name of the endpoint."""
     in_words: ClassVar[str]
     """What is predicted, in words."""
+    of_classes: ClassVar[bool] = False
+    """Whether a sample has one of several classes by name."""
     of_numbers: ClassVar[bool] = False
     """Whether experts predict means and variances; otherwise probabilities of outcomes."""
     of_labels: ClassVar[bool] = False
@@ -72,7 +74,7 @@ class Endpoint(ABC):
     in_time: ClassVar[bool] = False
     """Whether the outcomes are bins of time, and some cases are censored."""
     trained_as: ClassVar[str]
-    """What a head is trained for: ``multiclass``, ``multilabel``, ``survival`` or ``regression``."""
+    """What a head is trained for: a name in ``experts/targets/registry.py``."""
     slope_sides: ClassVar[tuple[str, str]] = ("too sure", "too timid")
     """What predictions are below a calibration slope of 1, and above it."""
     every_outcome_needed: ClassVar[bool] = True

@@ -29,6 +29,7 @@ class Multiclass(OfClasses):
     kind: ClassVar[str] = "multiclass"
     in_words: ClassVar[str] = "one of several classes"
     trained_as: ClassVar[str] = "multiclass"
+    of_classes: ClassVar[bool] = True
     prefixes: ClassVar[tuple[str, ...]] = ("logit_", "prob_")
     nothing_known: ClassVar[str] = "the class frequencies of the fit rows"
     target: ClassVar[str] = "label"

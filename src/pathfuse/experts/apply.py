@@ -1,7 +1,7 @@
 """A fitted model on units: its outputs, its attention, and how much they vary between draws."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,35 +9,23 @@ import numpy as np
 
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.fitted import Fitted
-from pathfuse.experts.recipe import LINEAR_HEADS, FuseCPathRecipe, Recipe
+from pathfuse.experts.predicted import Predicted
+from pathfuse.experts.recipe import FuseCPathRecipe, TrainingRecipe
 from pathfuse.features.folder import FeatureFolder
 from pathfuse.features.widen import widen
 
 if TYPE_CHECKING:
-    from pathfuse.experts.batches import BagReader, Scale
+    from pathfuse.experts.batches import BagReader, FeatureScale
 
 CLUSTERS = "clusters"
 """Folder of an expert's work where labels are kept."""
 
 
-@dataclass(frozen=True)
-class Predicted:
-    """What a model says of some units."""
-
-    outputs: np.ndarray
-    """Float, (unit, output), the mean over draws; regression in the targets' own unit."""
-    attention: list[np.ndarray] | None = None
-    """Per unit Float, (tile,)."""
-    spread: np.ndarray | None = None
-    """Float, (unit, output): standard deviation over draws of tiles, for a head that draws them;
-    raw outputs."""
-
-
 def make_reader(
     folder: FeatureFolder,
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     cache_mb: int,
-    scale: "Scale | None" = None,
+    scale: "FeatureScale | None" = None,
     place: Path | None = None,
 ) -> "BagReader":
     """The reader that a recipe's head wants.
@@ -51,12 +39,11 @@ def make_reader(
     """
     from pathfuse.experts.batches import BagReader
 
-    masks = recipe.head in ("meta_encoder", *LINEAR_HEADS)
     if isinstance(recipe, FuseCPathRecipe):
         from pathfuse.experts.clusters import ClusteredReader, Clusters
 
         return ClusteredReader(folder, cache_mb, scale, Clusters(folder, recipe, place))
-    return BagReader(folder, cache_mb, scale, masks)
+    return BagReader(folder, cache_mb, scale, recipe.facts.masks)
 
 
 def apply(
@@ -77,22 +64,24 @@ def apply(
         keep_attention: Give the attention of the tiles too, if the head has any.
         clusters: Folder of clusters that are known already.
     """
-    from pathfuse.experts.batches import Scale
+    from pathfuse.experts.batches import FeatureScale
 
     recipe, scales = fitted.recipe, fitted.scales
     if not units:
         return Predicted(np.zeros((0, len(fitted.names))))
     folder = widen(folder, fitted.inputs.views)
-    linear = recipe.head in LINEAR_HEADS
+    linear = recipe.facts.linear
     scaled = "feature_mean" in scales and not linear
-    scale = Scale(scales["feature_mean"], scales["feature_sd"], recipe.clip) if scaled else None
+    scale = (
+        FeatureScale(scales["feature_mean"], scales["feature_sd"], recipe.clip) if scaled else None
+    )
     reader = make_reader(folder, recipe, 0, scale, clusters)
-    said = (
+    predicted = (
         _linear(fitted, reader, units)
         if linear
         else _network(fitted, reader, units, keep_attention)
     )
-    return Predicted(_in_own_unit(fitted, said.outputs), said.attention, said.spread)
+    return replace(predicted, outputs=fitted.way.in_own_unit(predicted.outputs, fitted.scales))
 
 
 def _linear(fitted: Fitted, reader: "BagReader", units: Sequence[Unit]) -> Predicted:
@@ -109,19 +98,10 @@ def _network(
 ) -> Predicted:
     import torch
 
-    from pathfuse.experts.heads.registry import make_head
-    from pathfuse.experts.training import predict
+    from pathfuse.experts.heads.make import make_head
+    from pathfuse.experts.predicting import predict
 
     with torch.random.fork_rng(devices=[]):
         head = make_head(fitted.recipe, fitted.inputs, len(fitted.names))
     head.load_state_dict({name: torch.from_numpy(value) for name, value in fitted.weights.items()})
     return predict(head, reader, units, fitted.recipe, keep_attention)
-
-
-def _in_own_unit(fitted: Fitted, outputs: np.ndarray) -> np.ndarray:
-    """Regression as the targets were given; see ``target_scale``."""
-    if fitted.kind != "regression":
-        return outputs
-    if fitted.recipe.likelihood == "poisson":
-        return np.asarray(np.exp(outputs) * fitted.scales["target_mean"])
-    return np.asarray(outputs * fitted.scales["target_sd"] + fitted.scales["target_mean"])

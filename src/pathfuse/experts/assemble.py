@@ -18,9 +18,9 @@ from pathfuse.costs import Cost, total
 from pathfuse.experts.apply import CLUSTERS
 from pathfuse.experts.clusters import Clusters, cluster_table
 from pathfuse.experts.fitted import Fitted
-from pathfuse.experts.outputs import average, frame
 from pathfuse.experts.parts import MODEL, Loaded, Prepared, load_part
 from pathfuse.experts.recipe import FuseCPathRecipe
+from pathfuse.experts.targets.table import prediction_table
 from pathfuse.files.write import new_folder, write_json, write_table
 
 EXPERT, MANIFEST, HISTORY, SAMPLES = "expert.json", "manifest.json", "history.csv", "samples.csv"
@@ -30,7 +30,7 @@ Extra = Callable[[Path], dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Said:
+class UnitOutputs:
     """Outputs of one model for some units."""
 
     fitted: Fitted
@@ -45,7 +45,7 @@ def assemble(
     force: bool = False,
     extras: Sequence[Extra] = (),
 ) -> Path:
-    """Writes the expert's folder, beside and renamed, and clears the finished parts.
+    """Writes the expert's folder to a temporary name, then renames it; clears the finished parts.
 
     The folder holds ``predictions/<name>.parquet``, of FuseCPath ``clusters.parquet``,
     ``samples.csv``, ``models/<part>.safetensors``, ``expert.json``,
@@ -113,7 +113,7 @@ def combine_parts(loaded: dict[str, Loaded]) -> Combined:
     """Every sample by the models that did not see it; see ``combine``."""
     return combine(
         [
-            Said(fitted, table["row"].to_numpy(), table.drop("row", "slides").to_numpy())
+            UnitOutputs(fitted, table["row"].to_numpy(), table.drop("row", "slides").to_numpy())
             for fitted, table, _ in loaded.values()
         ]
     )
@@ -122,29 +122,28 @@ def combine_parts(loaded: dict[str, Loaded]) -> Combined:
 def frame_of(prepared: Prepared, combined: Combined) -> pl.DataFrame:
     """The contract's prediction table."""
     people, (rows, raw, sd) = prepared.cohort.people, combined
-    return frame(
-        people.targets.kind, people.targets.names, people.samples.ids[rows].tolist(), raw, sd
-    )
+    targets = people.targets
+    return prediction_table(targets.way, targets.names, people.samples.ids[rows].tolist(), raw, sd)
 
 
-def combine(said: Sequence[Said]) -> Combined:
-    """The mean over the models and units that speak of each sample.
+def combine(outputs: Sequence[UnitOutputs]) -> Combined:
+    """The mean over the models and units that predict each sample.
 
     Returns:
         The samples' rows, ascending; their outputs; of regression their standard deviations, which
         hold the models' residuals and their disagreement.
     """
-    kind = said[0].fitted.kind
-    rows = np.concatenate([one.rows for one in said])
-    raw = np.concatenate([one.raw for one in said])
+    way = outputs[0].fitted.way
+    rows = np.concatenate([one.rows for one in outputs])
+    raw = np.concatenate([one.raw for one in outputs])
     order = np.argsort(rows, kind="stable")
     wanted, first, count = np.unique(rows[order], return_index=True, return_counts=True)
     groups = [order[start : start + n] for start, n in zip(first, count, strict=True)]
-    mean = np.concatenate([average(kind, list(raw[group][:, None])) for group in groups])
-    if kind != "regression":
+    mean = np.concatenate([way.average(list(raw[group][:, None])) for group in groups])
+    if not way.scaled:
         return wanted, mean, None
     residual = np.concatenate(
-        [np.tile(one.fitted.scales["residual_sd"], (len(one.rows), 1)) for one in said]
+        [np.tile(one.fitted.scales["residual_sd"], (len(one.rows), 1)) for one in outputs]
     )
     sd = np.stack([np.sqrt((residual[g] ** 2).mean(axis=0) + raw[g].var(axis=0)) for g in groups])
     return wanted, mean, sd

@@ -13,14 +13,13 @@ from pathfuse.experts.apply import apply
 from pathfuse.experts.attention import attention_frame, heatmap, in_pixels, write_attention
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.fitted import Fitted, load_fitted
+from pathfuse.experts.heads.registry import HEADS
 from pathfuse.experts.parts import MODEL, Prepared
-from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.features.folder import FeatureFolder
 from pathfuse.files.tables import id_column, number_column, read_table
 from pathfuse.files.write import new_folder
 
-HEADS = ("abmil", "clam", "trans_mil", "meta_encoder")
-"""Heads that attend."""
 SIZES = "sizes.csv"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 
@@ -56,14 +55,15 @@ def read_pictures(folder: Path) -> Pictures:
     return Pictures(folder, dict(zip(names, zip(*sizes, strict=True), strict=True)))
 
 
-def check_attends(recipe: Recipe) -> None:
+def check_attends(recipe: TrainingRecipe) -> None:
     """Refuses heads without attention.
 
     Raises:
         InputError: Naming those that have some.
     """
-    if recipe.head not in HEADS:
-        raise InputError(f"the head '{recipe.head}' has no attention; {', '.join(HEADS)} have")
+    if not recipe.facts.shows_attention:
+        attend = ", ".join(name for name, facts in HEADS.items() if facts.shows_attention)
+        raise InputError(f"the head '{recipe.head}' has no attention; {attend} have")
 
 
 def attend_held_out(prepared: Prepared, out: Path, um_per_px: float | None = None) -> list[str]:
@@ -118,8 +118,8 @@ def _write(
 ) -> list[str]:
     notes: dict[str, list[str]] = {}
     for unit, models in units:
-        said = [apply(one, folder, [unit], keep_attention=True).attention for one in models]
-        mean = np.mean([one[0] for one in said if one is not None], axis=0)
+        each = [apply(one, folder, [unit], keep_attention=True).attention for one in models]
+        mean = np.mean([one[0] for one in each if one is not None], axis=0)
         for slide, attention in _by_slide(folder, unit, mean):
             for note in _one(folder, slide, attention, out, um_per_px, pictures):
                 notes.setdefault(note, []).append(slide)

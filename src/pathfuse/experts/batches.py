@@ -18,7 +18,7 @@ from pathfuse.types import Bag, Index
 
 
 @dataclass(frozen=True)
-class Scale:
+class FeatureScale:
     """Mean and standard deviation of every feature."""
 
     mean: Float[np.ndarray, " dim"]
@@ -55,7 +55,11 @@ class BagReader:
     """How often a unit is read for one prediction."""
 
     def __init__(
-        self, folder: FeatureFolder, cache_mb: int, scale: Scale | None = None, masks: bool = False
+        self,
+        folder: FeatureFolder,
+        cache_mb: int,
+        scale: FeatureScale | None = None,
+        masks: bool = False,
     ) -> None:
         self.folder, self.room, self.scale = folder, cache_mb * 2**20, scale
         self.fill = len(folder.views) > 1 and not masks
@@ -167,7 +171,7 @@ def batches(
         yield pack([reader.take(unit, max_tiles, rng) for unit in chosen], chosen, device)
 
 
-def fit_scale(folder: FeatureFolder, units: Sequence[Unit]) -> Scale:
+def fit_scale(folder: FeatureFolder, units: Sequence[Unit]) -> FeatureScale:
     """Mean and standard deviation over the tiles of some units, one bag at a time.
 
     A constant feature has 1.
@@ -188,4 +192,4 @@ def fit_scale(folder: FeatureFolder, units: Sequence[Unit]) -> Scale:
         square += (apart**2).sum(axis=0)
     mean = total / np.maximum(n, 1)
     sd = np.sqrt(np.maximum(square / np.maximum(n, 1) - mean**2, 0.0))
-    return Scale(mean + np.nan_to_num(shift), np.where(sd > 1e-8, sd, 1.0))
+    return FeatureScale(mean + np.nan_to_num(shift), np.where(sd > 1e-8, sd, 1.0))

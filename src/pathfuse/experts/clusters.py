@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from pathfuse.costs import tallied
-from pathfuse.experts.batches import BagReader, Scale, Tiles
+from pathfuse.experts.batches import BagReader, FeatureScale, Tiles
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.networks.fusecpath.selection import cluster, draw
 from pathfuse.experts.recipe import FuseCPathRecipe
@@ -70,7 +70,7 @@ class ClusteredReader(BagReader):
         self,
         folder: FeatureFolder,
         cache_mb: int,
-        scale: Scale | None,
+        scale: FeatureScale | None,
         clusters: Clusters,
         masks: bool = False,
     ) -> None:
@@ -131,7 +131,7 @@ def _code(unit: Unit) -> str:
 
 
 def _keep(labels: Index, file: Path) -> None:
-    """Written beside and renamed: workers may find the same labels at the same time."""
+    """Written to a temporary name, then renamed: workers may find the same labels at the same time."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f".{file.name}.{os.getpid()}")
     with partial.open("wb") as stream:

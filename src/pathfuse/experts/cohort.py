@@ -10,8 +10,9 @@ import numpy as np
 from pathfuse.endpoints.base import Endpoint, Options
 from pathfuse.endpoints.detect import endpoint_of
 from pathfuse.errors import InputError
-from pathfuse.experts.outputs import Targets, targets_of
-from pathfuse.experts.recipe import BAG_HEADS, Recipe
+from pathfuse.experts.heads.registry import HEADS
+from pathfuse.experts.recipe import TrainingRecipe
+from pathfuse.experts.targets.table import Targets, targets_of
 from pathfuse.features.bank import FeatureBank
 from pathfuse.features.folder import FeatureFolder
 from pathfuse.files.spelling import check_spelling
@@ -88,7 +89,7 @@ def read_people(
     people = read_samples(table)
     kind, names = endpoint_of(list(people.frame.columns), people.source, endpoint)
     edges = tuple(time_edges) if time_edges is not None else edges_in_metadata([table])
-    if kind.kind != "survival" and time_edges is not None:
+    if not kind.in_time and time_edges is not None:
         raise InputError(
             f"--time-edges is for survival, but the samples have the target of endpoint '{kind.kind}'"
         )
@@ -153,7 +154,9 @@ def slides_of(people: People) -> list[tuple[str, ...]]:
     )
 
 
-def join(people: People, folder: FeatureFolder, recipe: Recipe, strict: bool = False) -> Cohort:
+def join(
+    people: People, folder: FeatureFolder, recipe: TrainingRecipe, strict: bool = False
+) -> Cohort:
     """Finds every sample's slides.
 
     Args:
@@ -269,19 +272,24 @@ def by_reason(folder: FeatureFolder) -> dict[str, list[str]]:
     return found
 
 
-def check_granularity(folder: FeatureFolder, recipe: Recipe) -> None:
+def check_granularity(folder: FeatureFolder, recipe: TrainingRecipe) -> None:
     """Refuses a head that pools tiles on single vectors, and a tile head on bags.
 
     Raises:
         InputError: Naming both.
     """
-    if folder.granularity == "slide" and recipe.head in BAG_HEADS:
-        raise InputError(
-            f"{folder.source} holds one vector per sample, and the head '{recipe.head}' pools bags of tiles; "
-            "choose tile_mlp or linear_probe"
-        )
-    if folder.granularity == "tile" and recipe.head == "tile_mlp":
-        raise InputError(
-            f"{folder.source} holds bags of tiles, and the head 'tile_mlp' reads one vector per sample; "
-            f"choose {', '.join(BAG_HEADS)} or linear_probe"
-        )
+    if folder.granularity in recipe.facts.granularities:
+        return
+    others = ", ".join(
+        name
+        for name, facts in HEADS.items()
+        if folder.granularity in facts.granularities and not facts.fuses
+    )
+    there, wanted = (
+        ("one vector per sample", "pools bags of tiles")
+        if folder.granularity == "slide"
+        else ("bags of tiles", "reads one vector per sample")
+    )
+    raise InputError(
+        f"{folder.source} holds {there}, and the head '{recipe.head}' {wanted}; choose one of {others}"
+    )

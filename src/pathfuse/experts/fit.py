@@ -15,11 +15,12 @@ from pathfuse.costs import tallied
 from pathfuse.experts.apply import CLUSTERS, apply, make_reader
 from pathfuse.experts.cohort import Cohort, Unit
 from pathfuse.experts.fitted import Fitted
-from pathfuse.experts.folds import Part, validation_rows
+from pathfuse.experts.folds import FoldPart, validation_rows
 from pathfuse.experts.inputs import Inputs, Operations
-from pathfuse.experts.outputs import Targets
 from pathfuse.experts.parts import Prepared
-from pathfuse.experts.recipe import LINEAR_HEADS, PcaRidgeRecipe
+from pathfuse.experts.recipe import PcaRidgeRecipe
+from pathfuse.experts.targets.registry import target_kind
+from pathfuse.experts.targets.table import Targets
 from pathfuse.features.folder import FeatureFolder
 from pathfuse.progress import OnEpoch
 from pathfuse.types import Index
@@ -29,7 +30,7 @@ History = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Fit:
+class FittedPart:
     """The model of one part."""
 
     fitted: Fitted
@@ -41,7 +42,9 @@ class Fit:
     """Whether a stopped fit went on, so that its time is not known."""
 
 
-def fit_part(prepared: Prepared, part: Part, checkpoint: Path, on_epoch: OnEpoch | None) -> Fit:
+def fit_part(
+    prepared: Prepared, part: FoldPart, checkpoint: Path, on_epoch: OnEpoch | None
+) -> FittedPart:
     """Fits one part's model.
 
     Args:
@@ -52,7 +55,7 @@ def fit_part(prepared: Prepared, part: Part, checkpoint: Path, on_epoch: OnEpoch
     """
     cohort, recipe = prepared.cohort, prepared.expert.recipe
     targets, scales = scaled_targets(cohort.people.targets, part.train, recipe.likelihood)
-    linear, resumed = recipe.head in LINEAR_HEADS, checkpoint.exists()
+    linear, resumed = recipe.facts.linear, checkpoint.exists()
     fitted_rows, validation = (
         (part.train, part.train[:0]) if linear else validation_rows(cohort, part.train, recipe)
     )
@@ -70,10 +73,10 @@ def fit_part(prepared: Prepared, part: Part, checkpoint: Path, on_epoch: OnEpoch
         prepared.inputs.views, {}, prepared.inputs.single
     )  # prediction needs no teacher
     fitted = Fitted(recipe, inputs, names, kind, weights, scales | own)
-    if kind == "regression":
+    if fitted.way.scaled:
         fitted = _with_residuals(fitted, cohort, held or units, prepared.expert.work / CLUSTERS)
         fitted = _unsure_of_constants(fitted, cohort.people.targets, part.train)
-    return Fit(fitted, history, count, resumed)
+    return FittedPart(fitted, history, count, resumed)
 
 
 def _train(
@@ -85,7 +88,7 @@ def _train(
     checkpoint: Path,
     on_epoch: OnEpoch | None,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], History, Callable[[], Operations]]:
-    from pathfuse.experts.batches import Scale, fit_scale
+    from pathfuse.experts.batches import FeatureScale, fit_scale
     from pathfuse.experts.operations import count_operations
     from pathfuse.experts.training import train
     from pathfuse.experts.work import Work
@@ -95,7 +98,7 @@ def _train(
     if recipe.standardize:
         found = fit_scale(cohort.folder, units)
         scale, scales = (
-            Scale(found.mean, found.sd, recipe.clip),
+            FeatureScale(found.mean, found.sd, recipe.clip),
             {"feature_mean": found.mean, "feature_sd": found.sd},
         )
     reader = make_reader(
@@ -176,7 +179,7 @@ def _linear(
         else:
             coefficients, intercepts, chosen = fit_probe(scaled, rows, targets, groups, seed)
         scales = {"feature_mean": mean, "feature_sd": sd}
-        if targets.kind == "regression":
+        if targets.way.scaled:
             scales["held_out_error"] = held_out_error(
                 scaled, rows, targets, groups, seed, chosen, components
             )
@@ -188,26 +191,10 @@ def _linear(
 def scaled_targets(
     targets: Targets, rows: Index, likelihood: str
 ) -> tuple[Targets, dict[str, np.ndarray]]:
-    """Regression targets by mean and standard deviation of the training rows; counts by their mean.
-
-    Others as they are.
-
-    A Poisson loss of counts over their mean has the same best rate as that of the counts, and every
-    target one say.
-    """
-    if targets.kind != "regression":
-        return targets, {}
-    filled = np.where(targets.known[rows], targets.values[rows], np.nan)
-    count = np.maximum(targets.known[rows].sum(axis=0), 1)
-    mean = np.nansum(filled, axis=0) / count
-    sd = np.sqrt(np.nansum((filled - mean) ** 2, axis=0) / count)
-    sd = np.where(sd > 1e-12, sd, 1.0)
-    if likelihood == "poisson":
-        mean = np.where(mean > 0, mean, 1.0)
-        values = np.where(targets.known, targets.values / mean, 0.0)
-    else:
-        values = np.where(targets.known, (targets.values - mean) / sd, 0.0)
-    return replace(targets, values=values), {"target_mean": mean, "target_sd": sd}
+    """Targets as training wants them, and their scales; see ``TargetKind.scale``."""
+    way = target_kind(targets.kind, likelihood)
+    values, scales = way.scale(targets.values, targets.known, rows)
+    return replace(targets, values=values), scales
 
 
 def _with_residuals(

@@ -11,7 +11,9 @@ from safetensors.numpy import save_file
 
 from pathfuse.errors import InputError
 from pathfuse.experts.inputs import Inputs
-from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.recipe import TrainingRecipe
+from pathfuse.experts.targets.base import TargetKind
+from pathfuse.experts.targets.registry import target_kind
 from pathfuse.files.write import usual_mode
 
 Arrays = dict[str, np.ndarray]
@@ -21,17 +23,22 @@ Arrays = dict[str, np.ndarray]
 class Fitted:
     """Weights and what is needed to use them."""
 
-    recipe: Recipe
+    recipe: TrainingRecipe
     inputs: Inputs
     names: tuple[str, ...]
     """Of the outputs."""
     kind: str
-    """Of the endpoint."""
+    """Name of the way of being trained, whatever the likelihood."""
     weights: Arrays
     """Of the head, by PyTorch's names; of ``linear_probe`` ``coefficients`` and ``intercepts``."""
     scales: Arrays
     """``feature_mean``, ``feature_sd``; of regression ``target_mean``, ``target_sd`` and
     ``residual_sd``."""
+
+    @property
+    def way(self) -> TargetKind:
+        """The way of being trained, with the recipe's likelihood."""
+        return target_kind(self.kind, self.recipe.likelihood)
 
     @property
     def parameters(self) -> int:
@@ -74,7 +81,7 @@ def load_fitted(file: Path) -> Fitted:
     for name, array in arrays.items():
         group, _, rest = name.partition(".")
         parts[group][rest] = array
-    recipe, inputs = Recipe.read(about["recipe"]), Inputs(**about["inputs"])
+    recipe, inputs = TrainingRecipe.read(about["recipe"]), Inputs(**about["inputs"])
     return Fitted(
         recipe, inputs, tuple(about["names"]), about["kind"], parts["weights"], parts["scales"]
     )

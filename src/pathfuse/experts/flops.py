@@ -27,8 +27,8 @@ def count_flops(call: Callable[[], T]) -> tuple[T, int]:
     Examples:
         >>> import torch
         >>> layer = torch.nn.Linear(6, 3)
-        >>> said, flops = count_flops(lambda: layer(torch.zeros(10, 6)))
-        >>> said.shape, flops == 2 * 10 * 6 * 3
+        >>> output, flops = count_flops(lambda: layer(torch.zeros(10, 6)))
+        >>> output.shape, flops == 2 * 10 * 6 * 3
         (torch.Size([10, 3]), True)
     """
     counter = FlopCounterMode(display=False, custom_mapping=UNSEEN)

@@ -9,7 +9,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from pathfuse.errors import InputError
 from pathfuse.experts.cohort import Cohort, People
-from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.types import Index
 
 WHOLE = "all"
@@ -17,7 +17,7 @@ WHOLE = "all"
 
 
 @dataclass(frozen=True)
-class Part:
+class FoldPart:
     """One model to train."""
 
     name: str
@@ -27,10 +27,10 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Plan:
+class FoldPlan:
     """All models of one expert."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[FoldPart, ...]
     scheme: str
     """In words, for the manifest."""
     fold: Index | None
@@ -40,76 +40,91 @@ class Plan:
     """Parts whose models predict new samples."""
 
 
-def plan(cohort: Cohort, recipe: Recipe) -> Plan:
+def plan(cohort: Cohort, recipe: TrainingRecipe) -> FoldPlan:
     """Lays out the parts from the roles or folds of the samples table.
 
     Raises:
         InputError: There is too little to fold.
     """
-    samples, usable = cohort.people.samples, cohort.having & cohort.people.targets.usable
-    having = cohort.having
+    samples = cohort.people.samples
     if samples.folds is not None:
-        _check_whole(cohort.people, samples.folds, recipe)
-        names = [int(k) for k in np.unique(samples.folds[having])]
-        parts = tuple(
-            Part(
-                f"fold_{k}",
-                _rows(usable & (samples.folds != k)),
-                _rows(having & (samples.folds == k)),
-            )
-            for k in names
-        )
-        return Plan(parts, "one model per fold of the samples table, which predicts the fold it did not see", None,
-                    tuple(p.name for p in parts))  # fmt: skip
+        return _by_given_folds(cohort, samples.folds, recipe)
     if samples.roles is None:
-        fold = np.full(len(samples.ids), -1)
-        rows = _rows(usable)
-        fold[rows] = even_folds(cohort.people, rows, recipe.folds, recipe.group, recipe.seed)
-        _place_unlabelled(fold, groups_of(cohort.people, recipe.group), having)
-        parts = tuple(
-            Part(f"fold_{k}", _rows(usable & (fold != k)), _rows(having & (fold == k)))
-            for k in range(recipe.folds)
-        )
-        scheme = (
-            f"{recipe.folds} outer folds by {recipe.group}, made here and written to samples.csv"
-        )
-        return Plan(parts, scheme, fold, tuple(p.name for p in parts))
-    fit, test = _rows(usable & (samples.roles == "fit")), _rows(having & (samples.roles == "test"))
-    train = _rows(usable & (samples.roles == "train"))
-    if len(train):
-        rest = _rows(having & (samples.roles != "train"))
-        if not len(rest):
-            raise InputError(f"{samples.source}, column 'split': all rows with features are train rows, and none is "
-                             "left to predict")  # fmt: skip
-        one = Part("train", train, rest)
-        return Plan(
-            (one,),
-            "one model on the train rows, which predicts fit and test rows",
-            None,
-            ("train",),
-        )
-    fold = np.full(len(samples.ids), -1)
-    fold[fit] = even_folds(cohort.people, fit, recipe.folds, recipe.group, recipe.seed)
-    _place_unlabelled(
-        fold, groups_of(cohort.people, recipe.group), having & (samples.roles == "fit")
-    )
-    averaged = test if recipe.test_from == "mean" else _rows(np.zeros(len(fold), dtype=bool))
+        return _by_own_folds(cohort, recipe)
+    if _rows(cohort.people.targets.usable & cohort.having & (samples.roles == "train")).size:
+        return _by_train_rows(cohort, samples.roles)
+    return _by_fit_rows(cohort, samples.roles, recipe)
+
+
+def _by_given_folds(cohort: Cohort, folds: Index, recipe: TrainingRecipe) -> FoldPlan:
+    """One model per fold of the samples table."""
+    _check_whole(cohort.people, folds, recipe)
+    having = cohort.having
+    usable = having & cohort.people.targets.usable
     parts = tuple(
-        Part(
+        FoldPart(f"fold_{k}", _rows(usable & (folds != k)), _rows(having & (folds == k)))
+        for k in map(int, np.unique(folds[having]))
+    )
+    scheme = "one model per fold of the samples table, which predicts the fold it did not see"
+    return FoldPlan(parts, scheme, None, tuple(p.name for p in parts))
+
+
+def _by_own_folds(cohort: Cohort, recipe: TrainingRecipe) -> FoldPlan:
+    """Outer folds made here, of a table with neither roles nor folds."""
+    having = cohort.having
+    usable = having & cohort.people.targets.usable
+    fold = _made_folds(cohort, _rows(usable), having, recipe)
+    parts = tuple(
+        FoldPart(f"fold_{k}", _rows(usable & (fold != k)), _rows(having & (fold == k)))
+        for k in range(recipe.folds)
+    )
+    scheme = f"{recipe.folds} outer folds by {recipe.group}, made here and written to samples.csv"
+    return FoldPlan(parts, scheme, fold, tuple(p.name for p in parts))
+
+
+def _by_train_rows(cohort: Cohort, roles: np.ndarray) -> FoldPlan:
+    """One model on the train rows, which predicts all others."""
+    rest = _rows(cohort.having & (roles != "train"))
+    if not len(rest):
+        raise InputError(
+            f"{cohort.people.samples.source}, column 'split': all rows with features are train rows, "
+            "and none is left to predict"
+        )
+    train = _rows(cohort.having & cohort.people.targets.usable & (roles == "train"))
+    scheme = "one model on the train rows, which predicts fit and test rows"
+    return FoldPlan((FoldPart("train", train, rest),), scheme, None, ("train",))
+
+
+def _by_fit_rows(cohort: Cohort, roles: np.ndarray, recipe: TrainingRecipe) -> FoldPlan:
+    """Fit rows out of fold; test rows from one model on all fit rows, or from the folds' mean."""
+    having = cohort.having
+    fit = _rows(having & cohort.people.targets.usable & (roles == "fit"))
+    test = _rows(having & (roles == "test"))
+    fold = _made_folds(cohort, fit, having & (roles == "fit"), recipe)
+    averaged = test if recipe.test_from == "mean" else test[:0]
+    parts = tuple(
+        FoldPart(
             f"fold_{k}", fit[fold[fit] != k], np.sort(np.concatenate([_rows(fold == k), averaged]))
         )
         for k in range(recipe.folds)
     )
     scheme = f"fit rows out of {recipe.folds} folds by {recipe.group}; test rows from "
     if recipe.test_from == "mean":
-        return Plan(
-            parts, scheme + "the mean of the folds' models", None, tuple(p.name for p in parts)
-        )
-    parts = (*parts, Part(WHOLE, fit, test))
-    return Plan(parts, scheme + "one model on all fit rows", None, (WHOLE,))
+        scheme += "the mean of the folds' models"
+        return FoldPlan(parts, scheme, None, tuple(p.name for p in parts))
+    parts = (*parts, FoldPart(WHOLE, fit, test))
+    return FoldPlan(parts, scheme + "one model on all fit rows", None, (WHOLE,))
 
 
-def _check_whole(people: People, fold: Index, recipe: Recipe) -> None:
+def _made_folds(cohort: Cohort, rows: Index, wanted: np.ndarray, recipe: TrainingRecipe) -> Index:
+    """Int, (sample,): fold of each wanted sample, -1 elsewhere; ``rows`` are those with a truth."""
+    fold = np.full(len(cohort.people.samples.ids), -1)
+    fold[rows] = even_folds(cohort.people, rows, recipe.folds, recipe.group, recipe.seed)
+    _place_unlabelled(fold, groups_of(cohort.people, recipe.group), wanted)
+    return fold
+
+
+def _check_whole(people: People, fold: Index, recipe: TrainingRecipe) -> None:
     """Refuses given folds that tear apart what the recipe wants whole."""
     seen: dict[str, int] = {}
     for group, k in zip(groups_of(people, recipe.group).tolist(), fold.tolist(), strict=True):
@@ -155,7 +170,7 @@ def even_folds(people: People, rows: Index, n_folds: int, group: str, seed: int)
     return fold
 
 
-def validation_rows(cohort: Cohort, rows: Index, recipe: Recipe) -> tuple[Index, Index]:
+def validation_rows(cohort: Cohort, rows: Index, recipe: TrainingRecipe) -> tuple[Index, Index]:
     """Splits training rows into those that are fitted and those that early stopping looks at, by
     patient.
 

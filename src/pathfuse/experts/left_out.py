@@ -15,16 +15,16 @@ from pathfuse.features.bank import FeatureBank
 
 NO_SLIDE = "the slide table names no slide of the sample"
 SINGLE = 2
-"""A fusion of features hears at least so many encoders of a sample."""
+"""A fusion of features needs at least so many encoders of a sample."""
 
 
-def untaught(cohort: Cohort) -> list[dict[str, Any]]:
+def without_truth(cohort: Cohort) -> list[dict[str, Any]]:
     """Samples with features and without a truth, which train nobody; ``test`` rows need none."""
     samples = cohort.people.samples
-    mute = cohort.having & ~cohort.people.targets.usable
+    silent = cohort.having & ~cohort.people.targets.usable
     if samples.roles is not None:
-        mute &= samples.roles != "test"
-    rows = np.flatnonzero(mute).tolist()
+        silent &= samples.roles != "test"
+    rows = np.flatnonzero(silent).tolist()
     names = samples.ids[rows].tolist()
     reason = "sample without a truth: no model is fitted on it"
     return [line(cohort.people, reason, len(rows), names, rows)] if rows else []

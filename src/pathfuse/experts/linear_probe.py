@@ -10,20 +10,18 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression, Ridge
 
-from pathfuse.costs import add_flops, pca_flops, solve_flops
+from pathfuse.costs import add_flops, pca_flops
 from pathfuse.experts.batches import BagReader
 from pathfuse.experts.cohort import Unit
-from pathfuse.experts.outputs import Targets
+from pathfuse.experts.targets.linear import Table
+from pathfuse.experts.targets.table import Targets
 from pathfuse.types import Index
 
 STRENGTHS = tuple(10.0**k for k in range(-4, 2))
 """Candidates of C for standardised features; ridge takes 1 / C."""
 N_FOLDS, REPEATS, FEW = 5, 3, 500
 """Inner folds, how often they are drawn anew, and below how many units."""
-
-Table = Float[np.ndarray, "unit dim"]
 
 
 def pooled(reader: BagReader, units: Sequence[Unit]) -> Table:
@@ -70,9 +68,7 @@ def fit_probe(
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Fits one linear model per output.
 
-    Classes: multinomial logistic regression. Labels: one logistic regression each. Survival: one
-        logistic regression per bin on the cases that reached it, which is the discrete hazard
-        model. Regression: ridge.
+    Which one says ``TargetKind.fit_linear``.
 
     Args:
         table: Standardised features of the units.
@@ -166,93 +162,12 @@ def _simplest(loss: Float[np.ndarray, "strength unit"]) -> int:
 def _fit(
     table: Table, rows: Index, targets: Targets, strength: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    values, known = targets.values[rows], targets.known[rows]
-    if targets.kind == "multiclass":
-        return _classes(table, values.argmax(axis=1), targets.n_outputs, strength)
-    if targets.kind == "regression":
-        return _targets(table, values, known, strength)
-    coefficients, intercepts = (
-        np.zeros((table.shape[1], targets.n_outputs)),
-        np.zeros(targets.n_outputs),
-    )
-    for k in range(targets.n_outputs):
-        inside, truth = (
-            (known[:, k], values[:, k]) if targets.kind == "multilabel" else _reached(values, k)
-        )
-        coefficients[:, k], intercepts[k] = _yes_or_no(table[inside], truth[inside], strength)
-    return coefficients, intercepts
-
-
-def _targets(
-    table: Table, values: np.ndarray, known: np.ndarray, strength: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Ridge regressions; targets that are known of the same units share one decomposition."""
-    coefficients, intercepts = (
-        np.zeros((table.shape[1], values.shape[1])),
-        np.zeros(values.shape[1]),
-    )
-    patterns, member = np.unique(known, axis=1, return_inverse=True)
-    for number, inside in enumerate(patterns.T):
-        if inside.any():
-            alike = np.flatnonzero(member.ravel() == number)
-            ridge = Ridge(alpha=1 / strength).fit(table[inside], values[np.ix_(inside, alike)])
-            rows, small = int(inside.sum()), min(table.shape)
-            add_flops(
-                2 * rows * table.shape[1] * (small + len(alike)) + solve_flops(small, len(alike))
-            )
-            coefficients[:, alike], intercepts[alike] = (
-                np.atleast_2d(ridge.coef_).T,
-                ridge.intercept_,
-            )
-    return coefficients, intercepts
-
-
-def _reached(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cases at risk in bin k whose fate there is known, and whether they had the event in it."""
-    first = (values > 0).argmax(axis=1)
-    event = (first == k) & (values.sum(axis=1) == 1)
-    return (first > k) | event, event
-
-
-def _classes(
-    table: Table, label: np.ndarray, n: int, strength: float
-) -> tuple[np.ndarray, np.ndarray]:
-    seen = np.unique(label)
-    coefficients, intercepts = np.zeros((table.shape[1], n)), np.full(n, -10.0)
-    if n == 2:
-        slope, start = _yes_or_no(table, (label == 1).astype(float), strength)
-        return np.stack([-slope / 2, slope / 2], axis=1), np.array([-start / 2, start / 2])
-    if len(seen) == 1:
-        intercepts[seen] = 0.0
-        return coefficients, intercepts
-    model = LogisticRegression(C=strength, max_iter=2000).fit(table, label)
-    add_flops(4 * table.size * len(seen) * int(model.n_iter_.max()))  # loss and gradient
-    if len(seen) == 2:
-        coefficients[:, seen] = np.stack([-model.coef_[0] / 2, model.coef_[0] / 2], axis=1)
-        intercepts[seen] = [-model.intercept_[0] / 2, model.intercept_[0] / 2]
-        return coefficients, intercepts
-    coefficients[:, seen], intercepts[seen] = model.coef_.T, model.intercept_
-    return coefficients, intercepts
-
-
-def _yes_or_no(table: Table, truth: np.ndarray, strength: float) -> tuple[np.ndarray, float]:
-    """Slope and intercept of one logistic regression.
-
-    Of one outcome only, the log-odds of one in n + 2.
-    """
-    n, hits = len(truth), float(truth.sum())
-    if hits in (0.0, float(n)):
-        return np.zeros(table.shape[1]), float(np.log((hits + 1) / (n - hits + 1)))
-    model = LogisticRegression(C=strength, max_iter=2000).fit(table, truth.astype(int))
-    add_flops(4 * table.size * int(model.n_iter_.max()))
-    return model.coef_[0], float(model.intercept_[0])
+    return targets.way.fit_linear(table, targets.values[rows], targets.known[rows], strength)
 
 
 def _loss(outputs: np.ndarray, targets: Targets, rows: Index) -> Float[np.ndarray, " unit"]:
     """Loss of each unit, the one that training minimises too."""
     import torch
 
-    from pathfuse.experts.objective import sample_loss
-
     values, known = (torch.from_numpy(part[rows]) for part in (targets.values, targets.known))
-    return np.asarray(sample_loss(targets.kind, torch.from_numpy(outputs), values, known).numpy())
+    return np.asarray(targets.way.loss(torch.from_numpy(outputs), values, known).numpy())

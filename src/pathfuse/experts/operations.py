@@ -10,15 +10,15 @@ from pathfuse.experts.batches import Batch, batches
 from pathfuse.experts.flops import count_flops
 from pathfuse.experts.heads.base import Head
 from pathfuse.experts.inputs import Operations
-from pathfuse.experts.recipe import Recipe
-from pathfuse.experts.work import Work, hear, truths_of
+from pathfuse.experts.recipe import TrainingRecipe
+from pathfuse.experts.work import Work, forward_batch, truths_of
 from pathfuse.training.device import device_of
 
 COUNTED = 3
 """Batches that are counted; all others are taken to be like them."""
 
 
-def count_operations(head: Head, work: Work, recipe: Recipe, epochs: int) -> Operations:
+def count_operations(head: Head, work: Work, recipe: TrainingRecipe, epochs: int) -> Operations:
     """Counts the first batches of an epoch, forward and backward, and scales to the epochs that
     were run.
 
@@ -59,11 +59,11 @@ def count_operations(head: Head, work: Work, recipe: Recipe, epochs: int) -> Ope
     )
 
 
-def _forward(head: Head, batch: Batch, work: Work, recipe: Recipe, device: str) -> None:
+def _forward(head: Head, batch: Batch, work: Work, recipe: TrainingRecipe, device: str) -> None:
     with torch.inference_mode():
-        hear(head.eval(), batch, work, recipe, device)
+        forward_batch(head.eval(), batch, work, recipe, device)
 
 
-def _step(head: Head, batch: Batch, work: Work, recipe: Recipe, device: str) -> None:
-    heard, packed = hear(head.train(), batch, work, recipe, device)
-    head.loss(heard, packed, truths_of(batch, work, recipe, device)).mean().backward()
+def _step(head: Head, batch: Batch, work: Work, recipe: TrainingRecipe, device: str) -> None:
+    output, packed = forward_batch(head.train(), batch, work, recipe, device)
+    head.loss(output, packed, truths_of(batch, work, recipe, device)).mean().backward()

@@ -13,12 +13,12 @@ import pathfuse
 from pathfuse.errors import InputError
 from pathfuse.experts.cohort import Cohort, People, gap, join, read_people
 from pathfuse.experts.fitted import Fitted, load_fitted
-from pathfuse.experts.folds import Part, Plan, plan
+from pathfuse.experts.folds import FoldPart, FoldPlan, plan
 from pathfuse.experts.inputs import Inputs
-from pathfuse.experts.left_out import check_enough, untaught
-from pathfuse.experts.recipe import Recipe, check_name
-from pathfuse.features.bank import open_bank
+from pathfuse.experts.left_out import check_enough, without_truth
+from pathfuse.experts.recipe import TrainingRecipe, check_name
 from pathfuse.features.folder import FeatureFolder, open_folder
+from pathfuse.features.join import open_bank
 from pathfuse.files.digests import digest_of
 from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.tables import parquet_frame
@@ -29,7 +29,7 @@ STAMP, MODEL, OUTPUTS, HISTORY, CHECKPOINT = (
 
 
 @dataclass(frozen=True)
-class Expert:
+class ExpertSetup:
     """An expert, before it is trained.
 
     Everything is a path or a number, so that it travels to workers.
@@ -40,7 +40,7 @@ class Expert:
     """One encoder's, or several by name."""
     samples: Path
     out: Path
-    recipe: Recipe
+    recipe: TrainingRecipe
     slides: Path | None = None
     endpoint: str | None = None
     time_edges: tuple[float, ...] | None = None
@@ -73,9 +73,9 @@ class Expert:
 class Prepared:
     """An expert with its inputs read and its parts laid out."""
 
-    expert: Expert
+    expert: ExpertSetup
     cohort: Cohort
-    plan: Plan
+    plan: FoldPlan
     stamp: str
     """Changes when anything does that a result depends on."""
     teachers: dict[str, FeatureFolder] = field(default_factory=dict)
@@ -83,15 +83,15 @@ class Prepared:
     @property
     def inputs(self) -> Inputs:
         """The lengths of what the head reads."""
-        taught = {name: folder.dim for name, folder in self.teachers.items()}
-        return Inputs(self.cohort.folder.views, taught, self.cohort.folder.granularity == "slide")
+        teachers = {name: folder.dim for name, folder in self.teachers.items()}
+        return Inputs(self.cohort.folder.views, teachers, self.cohort.folder.granularity == "slide")
 
-    def done(self, part: Part) -> bool:
+    def done(self, part: FoldPart) -> bool:
         """Whether a part lies there complete."""
         return (self.expert.work / part.name).is_dir()
 
 
-def prepare(expert: Expert) -> Prepared:
+def prepare(expert: ExpertSetup) -> Prepared:
     """Reads the tables, looks at the features and lays out the parts.
 
     Raises:
@@ -106,7 +106,7 @@ def prepare(expert: Expert) -> Prepared:
     gaps = check_teachers(cohort, teachers, expert.strict)
     warnings = check_enough(cohort, expert.name, expert.allow_partial)
     cohort = replace(
-        cohort, left_out=(*cohort.left_out, *gaps, *untaught(cohort)), warnings=warnings
+        cohort, left_out=(*cohort.left_out, *gaps, *without_truth(cohort)), warnings=warnings
     )
     laid_out = plan(cohort, expert.recipe)
     for part in laid_out.parts:
@@ -119,7 +119,7 @@ def prepare(expert: Expert) -> Prepared:
     )
 
 
-def open_features(expert: Expert) -> FeatureFolder:
+def open_features(expert: ExpertSetup) -> FeatureFolder:
     """The features of one encoder, or of several as a bank.
 
     Raises:
@@ -132,7 +132,7 @@ def open_features(expert: Expert) -> FeatureFolder:
     return open_encoders(expert.features, expert.recipe, expert.strict)
 
 
-def open_encoders(paths: Mapping[str, Path], recipe: Recipe, strict: bool) -> FeatureFolder:
+def open_encoders(paths: Mapping[str, Path], recipe: TrainingRecipe, strict: bool) -> FeatureFolder:
     """A bank of several encoders, joined as the recipe says.
 
     Raises:
@@ -147,13 +147,13 @@ def open_encoders(paths: Mapping[str, Path], recipe: Recipe, strict: bool) -> Fe
     )
 
 
-def open_teachers(expert: Expert) -> dict[str, FeatureFolder]:
+def open_teachers(expert: ExpertSetup) -> dict[str, FeatureFolder]:
     """The slide-level embeddings of the teachers, sorted by name.
 
     Raises:
         InputError: The head takes no teachers, or they are no vectors of whole slides.
     """
-    if expert.teachers and expert.recipe.head != "fusecpath":
+    if expert.teachers and not expert.recipe.facts.has_teachers:
         raise InputError(f"the head '{expert.recipe.head}' takes no teachers; fusecpath does")
     found = {}
     for name in sorted(expert.teachers):
@@ -199,7 +199,7 @@ def _check_counts(people: People) -> None:
         InputError: The endpoint is not a regression, or a target is negative.
     """
     targets, samples = people.targets, people.samples
-    if targets.kind != "regression":
+    if "poisson" not in targets.way.likelihoods:
         raise InputError(
             f"likelihood=poisson is for regression, and the endpoint is {targets.kind}"
         )
@@ -213,7 +213,7 @@ def _check_counts(people: People) -> None:
 
 
 def stamp_of(
-    expert: Expert,
+    expert: ExpertSetup,
     inputs: dict[str, str | None],
     folder: FeatureFolder,
     teachers: Mapping[str, FeatureFolder],

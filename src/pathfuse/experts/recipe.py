@@ -1,7 +1,7 @@
 """How an expert is trained: every choice in one place, with the published values as defaults."""
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -15,30 +15,13 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from pathfuse.errors import InputError, first_problem
+from pathfuse.experts.heads.registry import HEADS, REFERENCE, HeadFacts, load
 
-HeadName = Literal[
-    "abmil",
-    "mean_pool",
-    "clam",
-    "trans_mil",
-    "tile_mlp",
-    "linear_probe",
-    "pca_ridge",
-    "meta_encoder",
-    "fusecpath",
-]
-BAG_HEADS = ("abmil", "mean_pool", "clam", "trans_mil", "fusecpath")
-"""Heads that need the tiles of a bag."""
-LINEAR_HEADS = ("linear_probe", "pca_ridge")
-"""Heads without epochs: linear models on the mean of a bag, which always scale it."""
-FUSED_HEADS = ("meta_encoder", "fusecpath")
-"""Heads that join the features of several encoders."""
-REFERENCE = "pca_ridge"
-"""The head that every fusion of features is held against.
-
-See docs/design/meta-encoder.md, section 5, defect 13.
-"""
-Strategy = Literal[
+if TYPE_CHECKING:
+    HeadName = str
+else:
+    HeadName = Literal[tuple(HEADS)]
+StrategyName = Literal[
     "mean",
     "concat",
     "gated",
@@ -70,11 +53,11 @@ def check_name(name: str) -> str:
     return name
 
 
-class Recipe(BaseModel):
+class TrainingRecipe(BaseModel):
     """Architecture, optimisation and cross-fitting of one expert.
 
     Defaults are those of LogitProd's slide expert (docs/design/logitprod.md, section 1.8) but for
-    early stopping, which the paper's code does on the rows that it reports. ``Recipe.of`` sets
+    early stopping, which the paper's code does on the rows that it reports. ``TrainingRecipe.of`` sets
     those of other heads.
     """
 
@@ -142,9 +125,7 @@ class Recipe(BaseModel):
     @field_validator("clip")
     @classmethod
     def _scaled_first(cls, value: float | None, info: ValidationInfo) -> float | None:
-        if value is not None and (
-            info.data.get("head") in LINEAR_HEADS or not info.data.get("standardize")
-        ):
+        if value is not None and (_is_linear(info) or not info.data.get("standardize")):
             raise PydanticCustomError(
                 "clip", "clips standardised features of a trained head, so it needs standardize"
             )
@@ -153,12 +134,12 @@ class Recipe(BaseModel):
     @field_validator("likelihood")
     @classmethod
     def _trained(cls, value: str, info: ValidationInfo) -> str:
-        if value == "poisson" and info.data.get("head") in LINEAR_HEADS:
+        if value == "poisson" and _is_linear(info):
             raise PydanticCustomError("likelihood", "is poisson only for a trained head")
         return value
 
     @staticmethod
-    def of(head: str = "abmil", **chosen: Any) -> "Recipe":
+    def of(head: str = "abmil", **chosen: Any) -> "TrainingRecipe":
         """The recipe of a head, with some values chosen otherwise.
 
         ``meta-encoder`` is ``meta_encoder``.
@@ -170,34 +151,48 @@ class Recipe(BaseModel):
             raise InputError(f"the recipe of an expert: 'head' is a name, not {head!r}")
         head = head.replace("-", "_")
         try:
-            return Recipe.read({"head": head, **PUBLISHED.get(head, {}), **chosen})
+            published = HEADS[head].published if head in HEADS else {}
+            return TrainingRecipe.read({"head": head, **published, **chosen})
         except ValidationError as error:
             raise InputError(f"the recipe of an expert: {first_problem(error)}") from None
 
     @staticmethod
-    def read(content: dict[str, Any]) -> "Recipe":
+    def read(content: dict[str, Any]) -> "TrainingRecipe":
         """A recipe from all its values, in the class of its head.
 
         Raises:
             ValidationError: A name or a value is not allowed.
         """
-        return OWN_RECIPES.get(str(content.get("head")), Recipe).model_validate(content)
+        head = str(content.get("head"))
+        own: type[TrainingRecipe] = load(HEADS[head].recipe) if head in HEADS else TrainingRecipe
+        return own.model_validate(content)
+
+    @property
+    def facts(self) -> HeadFacts:
+        """What there is to know of the head."""
+        return HEADS[self.head]
 
 
-class PcaRidgeRecipe(Recipe):
+def _is_linear(info: ValidationInfo) -> bool:
+    """Whether the head of a recipe is linear; an unknown head, which is refused anyway, is not."""
+    head = info.data.get("head")
+    return head in HEADS and HEADS[head].linear
+
+
+class PcaRidgeRecipe(TrainingRecipe):
     """Principal components and a linear model: the reference of every fusion of features."""
 
     components: Count = 256
     """At most; there are never more than training rows."""
 
 
-class MetaEncoderRecipe(Recipe):
+class MetaEncoderRecipe(TrainingRecipe):
     """Meta-Encoder: one token per encoder, a strategy that joins them, pooled tiles.
 
     See docs/design/meta-encoder.md, section 6.
     """
 
-    strategy: Strategy = "self_attention"
+    strategy: StrategyName = "self_attention"
     projection: Literal["linear", "identity"] = "linear"
     """``identity``: features side by side as they are, for ``concat`` only."""
     attention_heads: Count = 8
@@ -206,7 +201,7 @@ class MetaEncoderRecipe(Recipe):
     drop_encoder: Share = 0.0
     """Chance that training hides an encoder from a row."""
     contrast_weight: Annotated[float, Field(ge=0)] = 0.1
-    """Of the contrastive loss beside the task's, for ``contrastive``."""
+    """Of the contrastive loss, added to the task's, for ``contrastive``."""
     contrast_temperature: Positive = 0.5
 
     @model_validator(mode="after")
@@ -223,7 +218,7 @@ class MetaEncoderRecipe(Recipe):
         return self
 
 
-class FuseCPathRecipe(Recipe):
+class FuseCPathRecipe(TrainingRecipe):
     """FuseCPath: clusters of tiles, attention in and between them, distillation.
 
     See docs/design/fusecpath.md, section 7.
@@ -264,42 +259,7 @@ class FuseCPathRecipe(Recipe):
         return self
 
 
-OWN_RECIPES: dict[str, type[Recipe]] = {
-    "pca_ridge": PcaRidgeRecipe, "meta_encoder": MetaEncoderRecipe, "fusecpath": FuseCPathRecipe
-}  # fmt: skip
-"""Heads with values of their own."""
-PUBLISHED: dict[str, dict[str, Any]] = {
-    "tile_mlp": {"hidden": 128, "epochs": 30, "min_epochs": 11, "dropout": 0.0, "batch": 16},
-    "clam": {"attention": 256, "gate": "tanh"},
-    "trans_mil": {"hidden": 256, "dropout": 0.1, "max_tiles": 4096},
-    "meta_encoder": {
-        "hidden": 256,
-        "gate": "tanh",
-        "standardize": True,
-        "clip": 5.0,
-        "learning_rate": 1e-3,
-        "schedule": "cosine",
-        "epochs": 50,
-        "min_epochs": 5,
-        "batch": 64,
-    },
-    "fusecpath": {
-        "hidden": 512,
-        "gate": "tanh",
-        "standardize": True,
-        "clip": 5.0,
-        "schedule": "cosine",
-        "epochs": 60,
-        "several": "mean",
-        "batch": 8,
-    },
-}
-"""Where a head's recipe differs from that of gated attention. Meta-Encoder and FuseCPath depart
-from their papers' optimisation (a few Adam or SGD steps without scaling) on purpose:
-docs/design/meta-encoder.md, section 5, defects 8 and 13."""
-
-
-def reference_recipe(own: Recipe) -> Recipe:
+def reference_recipe(own: TrainingRecipe) -> TrainingRecipe:
     """The linear reference of a fusion of features: the same folds, slides and tiles."""
     same = ("folds", "group", "several", "test_from", "seed", "overlap", "incomplete", "um_per_px")
-    return Recipe.of(REFERENCE, **{key: getattr(own, key) for key in same})
+    return TrainingRecipe.of(REFERENCE, **{key: getattr(own, key) for key in same})

@@ -13,15 +13,12 @@ import numpy as np
 import torch
 
 from pathfuse.experts.assemble import combine_parts, cost_of, frame_of, load_parts
-from pathfuse.experts.fit import scaled_targets
-from pathfuse.experts.objective import sample_loss
+from pathfuse.experts.heads.registry import REFERENCE
 from pathfuse.experts.parts import Prepared, stamp_of
-from pathfuse.experts.recipe import REFERENCE, reference_recipe
+from pathfuse.experts.recipe import reference_recipe
 from pathfuse.files.write import write_table
 
 FOLDER = "reference"
-LOSSES = {"regression": "half the mean squared error, in standard deviations of the targets"}
-"""What is compared; of the other endpoints the negative log-likelihood."""
 
 
 def reference_of(prepared: Prepared) -> Prepared:
@@ -34,7 +31,7 @@ def reference_of(prepared: Prepared) -> Prepared:
 
 
 def compare_with_reference(prepared: Prepared, reference: Prepared, folder: Path) -> dict[str, Any]:
-    """Writes the reference's predictions beside the expert's, and says which is better.
+    """Writes the reference's predictions next to the expert's, and compares their losses.
 
     Args:
         prepared: The expert; all parts are done.
@@ -51,7 +48,7 @@ def compare_with_reference(prepared: Prepared, reference: Prepared, folder: Path
     write_table(frame_of(reference, other), folder / FOLDER / f"{reference.expert.name}.parquet")
     loss, base = (_loss(prepared, *one[:2]) for one in (own, other))
     people, name = prepared.cohort.people, prepared.expert.name
-    kind, judged = people.targets.kind, own[0][people.targets.usable[own[0]]]
+    judged = own[0][people.targets.usable[own[0]]]
     where = (
         f"{len(judged)} samples of {len(set(people.samples.patients[judged].tolist()))} patients"
     )
@@ -62,7 +59,7 @@ def compare_with_reference(prepared: Prepared, reference: Prepared, folder: Path
     )
     return {
         "name": reference.expert.name,
-        "measure": LOSSES.get(kind, "negative log-likelihood"),
+        "measure": people.targets.way.measure,
         "loss": loss,
         "reference_loss": base,
         "better": bool(loss < base),
@@ -79,11 +76,11 @@ def _loss(prepared: Prepared, rows: np.ndarray, raw: np.ndarray) -> float:
     targets = prepared.cohort.people.targets
     judged = targets.usable[rows]
     rows, raw = rows[judged], raw[judged]
-    scaled, scale = scaled_targets(targets, np.flatnonzero(targets.usable), "gaussian")
-    if scale:
-        raw = (raw - scale["target_mean"]) / scale["target_sd"]
-    parts = (
-        torch.from_numpy(np.asarray(part))
-        for part in (raw, scaled.values[rows], scaled.known[rows])
+    values, scales = targets.way.scale(
+        targets.values, targets.known, np.flatnonzero(targets.usable)
     )
-    return float(sample_loss(targets.kind, *parts).mean())
+    raw = targets.way.scale_outputs(raw, scales)
+    parts = (
+        torch.from_numpy(np.asarray(part)) for part in (raw, values[rows], targets.known[rows])
+    )
+    return float(targets.way.loss(*parts).mean())

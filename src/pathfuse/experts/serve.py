@@ -13,12 +13,14 @@ import pathfuse
 from pathfuse.endpoints.detect import endpoint_from_dict
 from pathfuse.errors import InputError
 from pathfuse.experts.apply import apply
-from pathfuse.experts.assemble import EXPERT, FORMAT, Said, combine
+from pathfuse.experts.assemble import EXPERT, FORMAT, UnitOutputs, combine
 from pathfuse.experts.cohort import SHOWN, Unit, by_reason, check_granularity, notes_of, read_slides
 from pathfuse.experts.fitted import Fitted, load_fitted
-from pathfuse.experts.outputs import frame
 from pathfuse.experts.parts import open_encoders
-from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.recipe import TrainingRecipe
+from pathfuse.experts.targets.base import TargetKind
+from pathfuse.experts.targets.registry import target_kind
+from pathfuse.experts.targets.table import prediction_table
 from pathfuse.features.folder import FeatureFolder, open_folder
 from pathfuse.training.threads import one_thread
 
@@ -34,7 +36,7 @@ class Serving:
     folder: FeatureFolder
     ids: list[str]
     units: list[Unit]
-    kind: str
+    way: TargetKind
     outputs: tuple[str, ...]
     left_out: list[dict[str, Any]]
     """What has no part in the predictions: reason, number, the first few."""
@@ -43,11 +45,13 @@ class Serving:
         """Predictions: the mean of the serving models."""
         rows = np.array([unit.sample for unit in self.units])
         with one_thread():
-            said = [
-                Said(one, rows, apply(one, self.folder, self.units).outputs) for one in self.fitted
+            outputs = [
+                UnitOutputs(one, rows, apply(one, self.folder, self.units).outputs)
+                for one in self.fitted
             ]
-        wanted, raw, sd = combine(said)
-        return frame(self.kind, self.outputs, [self.ids[row] for row in wanted], raw, sd)
+        wanted, raw, sd = combine(outputs)
+        ids = [self.ids[row] for row in wanted]
+        return prediction_table(self.way, self.outputs, ids, raw, sd)
 
 
 def serve(
@@ -74,11 +78,11 @@ def serve(
             f"{model / EXPERT} is not an expert that pathfuse {pathfuse.__version__} reads"
         )
     try:
-        recipe = Recipe.read(about["recipe"])
-        serving, outputs, kind = (
+        recipe = TrainingRecipe.read(about["recipe"])
+        serving, outputs, way = (
             about["serving"],
             about["outputs"],
-            endpoint_from_dict(about["endpoint"]).trained_as,
+            target_kind(endpoint_from_dict(about["endpoint"]).trained_as),
         )
         granularity = about["granularity"]
     except (KeyError, TypeError, ValueError) as error:
@@ -99,11 +103,11 @@ def serve(
         }
         for name in absent
     ]
-    return Serving(fitted, folder, ids, units, kind, tuple(outputs), left_out)
+    return Serving(fitted, folder, ids, units, way, tuple(outputs), left_out)
 
 
 def _open(
-    features: Features, about: dict[str, Any], recipe: Recipe, strict: bool
+    features: Features, about: dict[str, Any], recipe: TrainingRecipe, strict: bool
 ) -> tuple[FeatureFolder, tuple[str, ...]]:
     """The features of new slides, and the encoders of the expert that are not among them.
 
@@ -126,9 +130,9 @@ def _open(
                 f"{folder.source} is of encoder '{folder.encoder}', the expert of '{encoder}'"
             )
         return folder, ()
-    stranger = next((name for name in features if name not in wanted), None)
-    if stranger is not None:
-        raise InputError(f"the expert knows no encoder '{stranger}'; it reads {', '.join(wanted)}")
+    unknown = next((name for name in features if name not in wanted), None)
+    if unknown is not None:
+        raise InputError(f"the expert knows no encoder '{unknown}'; it reads {', '.join(wanted)}")
     bank = open_encoders(features, recipe, strict)
     for name, dim in bank.views.items():
         if dim != wanted[name]:
@@ -156,7 +160,7 @@ def _left_out(folder: FeatureFolder, table: Path | None, ids: list[str]) -> list
 
 
 def _units(
-    folder: FeatureFolder, table: Path | None, recipe: Recipe, strict: bool
+    folder: FeatureFolder, table: Path | None, recipe: TrainingRecipe, strict: bool
 ) -> tuple[list[str], list[Unit]]:
     """Samples and their units."""
     if table is None:

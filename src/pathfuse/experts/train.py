@@ -1,4 +1,4 @@
-"""``experts train``: an expert from features, one model per part, and beside a fusion of features
+"""``experts train``: an expert from features, one model per part, and with a fusion of features
 its reference.
 """
 
@@ -18,20 +18,19 @@ from pathfuse.experts.apply import CLUSTERS, apply
 from pathfuse.experts.assemble import Extra, assemble
 from pathfuse.experts.attending import attend_held_out, check_attends
 from pathfuse.experts.cohort import Unit
-from pathfuse.experts.fit import Fit, fit_part
+from pathfuse.experts.fit import FittedPart, fit_part
 from pathfuse.experts.fitted import save_fitted
-from pathfuse.experts.folds import Part
+from pathfuse.experts.folds import FoldPart
 from pathfuse.experts.parts import (
     CHECKPOINT,
     HISTORY,
     MODEL,
     OUTPUTS,
-    Expert,
+    ExpertSetup,
     Prepared,
     open_work,
     prepare,
 )  # fmt: skip
-from pathfuse.experts.recipe import FUSED_HEADS
 from pathfuse.experts.reference import compare_with_reference, reference_of
 from pathfuse.files.write import check_out
 from pathfuse.progress import OnEpoch, Progress, silent, within
@@ -42,7 +41,7 @@ ATTENTION = "attention"
 
 
 def train_expert(
-    expert: Expert,
+    expert: ExpertSetup,
     *,
     n_jobs: int | None = None,
     force: bool = False,
@@ -76,7 +75,7 @@ def train_expert(
         check_attends(expert.recipe)
     progress(f"{expert.name}: reading", 0.0)
     prepared = prepare(expert)
-    reference = reference_of(prepared) if expert.recipe.head in FUSED_HEADS else None
+    reference = reference_of(prepared) if expert.recipe.facts.fuses else None
     together = [prepared] if reference is None else [prepared, reference]
     for one in together:
         open_work(one)
@@ -117,7 +116,7 @@ def run_parts(experts: Sequence[Prepared], n_jobs: int | None, progress: Progres
         progress(f"{name} done", done / total)
 
 
-def run_part(prepared: Prepared, part: Part, on_epoch: OnEpoch | None = None) -> None:
+def run_part(prepared: Prepared, part: FoldPart, on_epoch: OnEpoch | None = None) -> None:
     """Trains one part's model and saves it with its predictions, unless that is done.
 
     Workers of a killed run may outlive it for a while: each process writes into a folder of its
@@ -133,7 +132,7 @@ def run_part(prepared: Prepared, part: Part, on_epoch: OnEpoch | None = None) ->
     warm_up()
     with measured() as meter:
         fit = fit_part(prepared, part, checkpoint, on_epoch)
-        said = apply(
+        predicted = apply(
             fit.fitted, prepared.cohort.folder, units, clusters=prepared.expert.work / CLUSTERS
         )
     save_fitted(fit.fitted, partial / MODEL)
@@ -141,7 +140,7 @@ def run_part(prepared: Prepared, part: Part, on_epoch: OnEpoch | None = None) ->
         "row": [unit.sample for unit in units],
         "slides": [list(unit.slides) for unit in units],
     }
-    columns = {str(k): said.outputs[:, k] for k in range(len(fit.fitted.names))}
+    columns = {str(k): predicted.outputs[:, k] for k in range(len(fit.fitted.names))}
     schema: dict[str, Any] = {
         "row": pl.Int64,
         "slides": pl.List(pl.String),
@@ -152,7 +151,7 @@ def run_part(prepared: Prepared, part: Part, on_epoch: OnEpoch | None = None) ->
     content = {
         "history": [{k: None if v != v else v for k, v in line.items()} for line in fit.history],
         "cost": cost.as_dict(),
-        "spread": None if said.spread is None else said.spread.mean(axis=0).tolist(),
+        "spread": None if predicted.spread is None else predicted.spread.mean(axis=0).tolist(),
     }
     (partial / HISTORY).write_text(json.dumps(content), encoding="utf-8")
     try:
@@ -164,7 +163,7 @@ def run_part(prepared: Prepared, part: Part, on_epoch: OnEpoch | None = None) ->
     checkpoint.unlink(missing_ok=True)
 
 
-def cost_of_part(fit: Fit, timed: Cost, units: Sequence[Unit]) -> Cost:
+def cost_of_part(fit: FittedPart, timed: Cost, units: Sequence[Unit]) -> Cost:
     """The cost of a fitted part; its time is not known if it went on after a stop."""
     operations = fit.count()
     per_sample = len(units) / len({unit.sample for unit in units})
@@ -181,7 +180,7 @@ def cost_of_part(fit: Fit, timed: Cost, units: Sequence[Unit]) -> Cost:
     )
 
 
-def _shown(one: Prepared, part: Part, progress: Progress) -> OnEpoch:
+def _shown(one: Prepared, part: FoldPart, progress: Progress) -> OnEpoch:
     """Shows an epoch as a share of the part."""
 
     def show(line: dict[str, Any]) -> None:

@@ -13,14 +13,13 @@ import torch
 from torch import Tensor
 
 from pathfuse.errors import InputError
-from pathfuse.experts.apply import Predicted
-from pathfuse.experts.batches import BagReader, Batch, batches
+from pathfuse.experts.batches import Batch, batches
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.heads.base import Head
-from pathfuse.experts.heads.registry import make_head
+from pathfuse.experts.heads.make import make_head
 from pathfuse.experts.inputs import Inputs
-from pathfuse.experts.recipe import Recipe
-from pathfuse.experts.work import Work, forward, hear, truths_of
+from pathfuse.experts.recipe import TrainingRecipe
+from pathfuse.experts.work import Work, forward_batch, truths_of
 from pathfuse.files.digests import digest_of
 from pathfuse.progress import OnEpoch
 from pathfuse.training.checkpoint import read_checkpoint, write_checkpoint
@@ -40,7 +39,7 @@ class Trained:
     history: list[dict[str, Any]]
 
 
-def rate_at(recipe: Recipe, epoch: int) -> float:
+def rate_at(recipe: TrainingRecipe, epoch: int) -> float:
     """Learning rate of an epoch, counted from 0."""
     if recipe.schedule == "constant":
         return recipe.learning_rate
@@ -55,7 +54,7 @@ def rate_at(recipe: Recipe, epoch: int) -> float:
 
 def train(
     work: Work,
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     seed: int,
     checkpoint: Path | None = None,
     on_epoch: OnEpoch | None = None,
@@ -87,28 +86,8 @@ def train(
         state = TrainingState(best=_copy(head))
     weights = _class_weights(work, recipe)
     while state.epoch < recipe.epochs and not _stale(state, recipe):
-        rate = rate_at(recipe, state.epoch)
-        for group in adam.param_groups:
-            group["lr"] = rate
-        fitted_loss = _epoch(head, adam, work, recipe, device, [seed, state.epoch], weights)
-        judged_loss = (
-            mean_loss(head, work, work.validation, recipe, device) if work.validation else math.nan
-        )
-        if not _sound(head, fitted_loss, judged_loss if work.validation else 0.0):
-            raise InputError(
-                f"training diverged in epoch {state.epoch + 1}; lower the learning rate or standardize"
-            )
-        line = {
-            "epoch": state.epoch + 1,
-            "train_loss": fitted_loss,
-            "validation_loss": judged_loss,
-            "rate": rate,
-        }
-        state.history.append(line)
-        allowed = state.epoch + 1 >= min(recipe.min_epochs, recipe.epochs)
-        if allowed and (not work.validation or -judged_loss > state.best_value):
-            state.best_epoch, state.best_value, state.best = state.epoch, -judged_loss, _copy(head)
-        state.epoch += 1
+        line = _run_epoch(head, adam, work, recipe, device, seed, state.epoch, weights)
+        _note(state, line, head, work, recipe)
         if checkpoint is not None:
             write_checkpoint(checkpoint, of, state, head, head.state_dict(), adam)
         if on_epoch is not None:
@@ -119,6 +98,55 @@ def train(
     return Trained(head, state.history)
 
 
+def _run_epoch(
+    head: Head,
+    adam: torch.optim.Adam,
+    work: Work,
+    recipe: TrainingRecipe,
+    device: str,
+    seed: int,
+    epoch: int,
+    weights: np.ndarray,
+) -> dict[str, Any]:
+    """Trains for one epoch and validates.
+
+    Returns:
+        Its line of the history.
+
+    Raises:
+        InputError: Training diverged.
+    """
+    rate = rate_at(recipe, epoch)
+    for group in adam.param_groups:
+        group["lr"] = rate
+    train_loss = _epoch(head, adam, work, recipe, device, [seed, epoch], weights)
+    validation_loss = (
+        mean_loss(head, work, work.validation, recipe, device) if work.validation else math.nan
+    )
+    if not _sound(head, train_loss, validation_loss if work.validation else 0.0):
+        raise InputError(
+            f"training diverged in epoch {epoch + 1}; lower the learning rate or standardize"
+        )
+    return {
+        "epoch": epoch + 1,
+        "train_loss": train_loss,
+        "validation_loss": validation_loss,
+        "rate": rate,
+    }
+
+
+def _note(
+    state: TrainingState, line: dict[str, Any], head: Head, work: Work, recipe: TrainingRecipe
+) -> None:
+    """Notes an epoch that has ended, and the head's weights if it is the best so far."""
+    state.history.append(line)
+    value = -line["validation_loss"]
+    allowed = state.epoch + 1 >= min(recipe.min_epochs, recipe.epochs)
+    if allowed and (not work.validation or value > state.best_value):
+        state.best_epoch, state.best_value, state.best = state.epoch, value, _copy(head)
+    state.epoch += 1
+
+
 def _sound(head: Head, *losses: float) -> bool:
     """Whether losses and weights are finite; the last step of an epoch shows in the weights alone."""
     return all(map(math.isfinite, losses)) and all(
@@ -126,7 +154,7 @@ def _sound(head: Head, *losses: float) -> bool:
     )
 
 
-def _stale(state: TrainingState, recipe: Recipe) -> bool:
+def _stale(state: TrainingState, recipe: TrainingRecipe) -> bool:
     return (
         state.best_epoch >= 0
         and math.isfinite(state.best_value)
@@ -142,7 +170,7 @@ def _epoch(
     head: Head,
     adam: torch.optim.Adam,
     work: Work,
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     device: str,
     seed: list[int],
     weights: np.ndarray,
@@ -163,62 +191,31 @@ def _epoch(
     return total / len(work.fitted)
 
 
-def mean_loss(head: Head, work: Work, units: Sequence[Unit], recipe: Recipe, device: str) -> float:
+def mean_loss(
+    head: Head, work: Work, units: Sequence[Unit], recipe: TrainingRecipe, device: str
+) -> float:
     """Mean loss of the endpoint over some units, all tiles, no dropout."""
     head.eval()
     total = 0.0
     with torch.inference_mode():
         for batch in batches(work.reader, units, recipe.batch, device):
-            heard, _ = hear(head, batch, work, recipe, device)
-            total += float(truths_of(batch, work, recipe, device).loss(heard.outputs).sum())
+            output, _ = forward_batch(head, batch, work, recipe, device)
+            total += float(truths_of(batch, work, recipe, device).loss(output.outputs).sum())
     return total / len(units)
 
 
-def _loss(head: Head, batch: Batch, work: Work, recipe: Recipe, device: str) -> Tensor:
-    heard, packed = hear(head, batch, work, recipe, device)
-    return head.loss(heard, packed, truths_of(batch, work, recipe, device))
+def _loss(head: Head, batch: Batch, work: Work, recipe: TrainingRecipe, device: str) -> Tensor:
+    output, packed = forward_batch(head, batch, work, recipe, device)
+    return head.loss(output, packed, truths_of(batch, work, recipe, device))
 
 
-def _class_weights(work: Work, recipe: Recipe) -> np.ndarray:
+def _class_weights(work: Work, recipe: TrainingRecipe) -> np.ndarray:
     """A weight per sample; the fitted units' weights have mean 1."""
     ones = np.ones(len(work.targets.values))
-    if not recipe.class_weights or work.targets.kind != "multiclass":
+    if not (recipe.class_weights and work.targets.way.weighs_classes):
         return ones
     rows = np.array([unit.sample for unit in work.fitted])
     label = work.targets.values.argmax(axis=1)
     count = np.bincount(label[rows], minlength=work.targets.n_outputs)
     weight = 1.0 / np.maximum(count, 1)[label]
     return np.asarray(weight / weight[rows].mean())
-
-
-def predict(
-    head: Head,
-    reader: BagReader,
-    units: Sequence[Unit],
-    recipe: Recipe,
-    keep_attention: bool = False,
-) -> Predicted:
-    """Outputs of some units, and the attention of their tiles if asked and if the head has any.
-
-    Bags are read one by one: packed beside others, a bag's last digits would depend on how many
-    tiles those have.
-    """
-    device = device_of(recipe.device)
-    size = 1 if reader.folder.granularity == "tile" else recipe.batch
-    head = head.to(device).eval()
-    drawn: list[np.ndarray] = []
-    attention: list[np.ndarray] = []
-    with torch.inference_mode():
-        for draw in range(reader.draws):
-            outputs: list[np.ndarray] = []
-            for batch in batches(reader.drawing(draw), units, size, device):
-                heard = forward(head, batch.packed, recipe, device)
-                outputs.append(heard.outputs.double().cpu().numpy())
-                if keep_attention and heard.attention is not None:
-                    sizes = torch.bincount(batch.packed.index, minlength=len(batch.units)).tolist()
-                    attention += [
-                        one.double().cpu().numpy() for one in torch.split(heard.attention, sizes)
-                    ]
-            drawn.append(np.concatenate(outputs))
-    spread = np.std(drawn, axis=0) if len(drawn) > 1 else None
-    return Predicted(np.mean(drawn, axis=0), attention if attention else None, spread)

@@ -8,10 +8,11 @@ import torch
 
 from pathfuse.experts.batches import BagReader, Batch
 from pathfuse.experts.cohort import Unit
-from pathfuse.experts.heads.base import Head, Heard, Packed, Truths
+from pathfuse.experts.heads.base import Head, HeadOutput, Packed, Truths
 from pathfuse.experts.inputs import Inputs
-from pathfuse.experts.outputs import Targets
-from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.recipe import TrainingRecipe
+from pathfuse.experts.targets.registry import target_kind
+from pathfuse.experts.targets.table import Targets
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,14 @@ class Work:
     is missing."""
 
 
-def hear(head: Head, batch: Batch, work: Work, recipe: Recipe, device: str) -> tuple[Heard, Packed]:
-    """What a head makes of a batch, patients and teachers included."""
+def forward_batch(
+    head: Head, batch: Batch, work: Work, recipe: TrainingRecipe, device: str
+) -> tuple[HeadOutput, Packed]:
+    """A head on a batch with its patients and teachers.
+
+    Returns:
+        Its output, and the batch as it was read.
+    """
     patients = batch.samples if work.patients is None else work.patients[batch.samples]
     teachers = None
     if work.teachers is not None:
@@ -48,17 +55,16 @@ def hear(head: Head, batch: Batch, work: Work, recipe: Recipe, device: str) -> t
     return forward(head, packed, recipe, device), packed
 
 
-def forward(head: Head, packed: Packed, recipe: Recipe, device: str) -> Heard:
+def forward(head: Head, packed: Packed, recipe: TrainingRecipe, device: str) -> HeadOutput:
     """A head on a packed batch, in the recipe's precision."""
     with torch.autocast(
         device.partition(":")[0], torch.bfloat16, enabled=recipe.precision == "bfloat16"
     ):
-        return head.hear(packed)
+        return head.forward_packed(packed)
 
 
-def truths_of(batch: Batch, work: Work, recipe: Recipe, device: str) -> Truths:
+def truths_of(batch: Batch, work: Work, recipe: TrainingRecipe, device: str) -> Truths:
     """What is known of a batch's samples."""
     values = torch.from_numpy(work.targets.values[batch.samples]).float().to(device)
     known = torch.from_numpy(work.targets.known[batch.samples]).to(device)
-    counts = work.targets.kind == "regression" and recipe.likelihood == "poisson"
-    return Truths("poisson" if counts else work.targets.kind, values, known)
+    return Truths(target_kind(work.targets.kind, recipe.likelihood), values, known)

@@ -317,13 +317,13 @@ def _check_shared(
     one, other = sorted(
         (lone, anchor if lone != anchor else next(name for name in sorted(index) if name != lone))
     )
-    said = [
+    stated = [
         f"the first of '{name}' lies at {_place(tiles[name][0])} and is {sizes[name]:g} {coords[name].unit} wide"
         for name in (one, other)
     ]
     raise UnusableError(
         f"the encoders '{one}' and '{other}' share no tile of slide '{slide}' (at least {overlap:g} of its area): "
-        f"{said[0]}, {said[1]}"
+        f"{stated[0]}, {stated[1]}"
     )
 
 

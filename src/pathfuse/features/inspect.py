@@ -29,12 +29,12 @@ class Summary:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        said = asdict(self)
-        said["dtypes"] = list(self.dtypes)
-        said["broken"] = [
+        content = asdict(self)
+        content["dtypes"] = list(self.dtypes)
+        content["broken"] = [
             {"name": b.name, "path": str(b.path), "reason": b.reason} for b in self.broken
         ]
-        return said
+        return content
 
 
 def describe(folder: FeatureFolder) -> Summary:

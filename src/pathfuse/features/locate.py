@@ -112,7 +112,7 @@ def _feature_files(path: Path) -> Iterator[Path]:
         seen.add(real)
         folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
         for file in (Path(place) / name for name in sorted(names)):
-            # TRIDENT keeps the coordinates of patches beside the features, in files that are none
+            # TRIDENT keeps the coordinates of patches next to the features, in files that are none
             # of ours.
             if _is_feature_file(file) and not (
                 file.parent.name == "patches" and file.stem.endswith("_patches")

@@ -138,7 +138,7 @@ def read_study(
     tables = gather(predictions)
     if not tables:
         raise InputError("no predictions were given")
-    _check_options(kind.kind, time_edges, censoring)
+    _check_options(kind, time_edges, censoring)
     edges = (
         tuple(time_edges)
         if time_edges is not None
@@ -183,11 +183,13 @@ def _described(
     return inputs, blanks
 
 
-def _check_options(kind: str, time_edges: Sequence[float] | None, censoring: str) -> None:
-    if kind != "survival" and (time_edges is not None or censoring != "later"):
+def _check_options(
+    kind: type[Endpoint], time_edges: Sequence[float] | None, censoring: str
+) -> None:
+    if not kind.in_time and (time_edges is not None or censoring != "later"):
         option = "--time-edges" if time_edges is not None else f"--censoring {censoring}"
         raise InputError(
-            f"{option} is for survival, but the samples have the target of endpoint '{kind}'"
+            f"{option} is for survival, but the samples have the target of endpoint '{kind.kind}'"
         )
 
 

@@ -13,13 +13,14 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool
 
+from pathfuse.endpoints.detect import ENDPOINTS as KNOWN_ENDPOINTS
 from pathfuse.errors import InputError
 from pathfuse.files.write import write_table
 from pathfuse.testing.labels import ENDPOINTS, TIME_EDGES, draw_split, targets
 from pathfuse.testing.latent import (
     MISSING,
+    MadeUpSlide,
     Patients,
-    Slide,
     draw_encoder,
     draw_patients,
     draw_slide,
@@ -84,7 +85,7 @@ class CohortPlan:
 
 
 @dataclass(frozen=True)
-class Cohort:
+class MadeUpCohort:
     """Where everything was written."""
 
     labels: Path
@@ -98,7 +99,7 @@ class Cohort:
     """For survival."""
 
 
-def write_cohort(folder: Path, plan: CohortPlan | None = None) -> Cohort:
+def write_cohort(folder: Path, plan: CohortPlan | None = None) -> MadeUpCohort:
     """Writes ``labels.csv``, ``slides.csv`` and ``features/``; the same plan gives the same bytes.
 
     Raises:
@@ -120,8 +121,8 @@ def write_cohort(folder: Path, plan: CohortPlan | None = None) -> Cohort:
                 write_features(
                     places[name], kind, name, slide, see(plan.seed, encoder, number, slide)
                 )
-    edges = TIME_EDGES if plan.endpoint == "survival" else None
-    return Cohort(labels, slides_file, places, plan.endpoint, edges)
+    edges = TIME_EDGES if KNOWN_ENDPOINTS[plan.endpoint].in_time else None
+    return MadeUpCohort(labels, slides_file, places, plan.endpoint, edges)
 
 
 def write_labels(folder: Path, plan: CohortPlan) -> tuple[Path, Path]:
@@ -156,7 +157,7 @@ def write_labels(folder: Path, plan: CohortPlan) -> tuple[Path, Path]:
     return folder / "labels.csv", folder / "slides.csv"
 
 
-def draw_slides(plan: CohortPlan) -> list[Slide]:
+def draw_slides(plan: CohortPlan) -> list[MadeUpSlide]:
     """Every slide of the plan, the one without a label last."""
     patients = _patients(plan)
     owners = [(name, i) for i, names in enumerate(patients.slides) for name in names] + [

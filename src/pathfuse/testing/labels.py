@@ -1,5 +1,7 @@
 """The truth of a made-up cohort as label columns: four endpoints, all from the same hidden states."""
 
+from collections.abc import Callable
+
 import numpy as np
 import polars as pl
 from jaxtyping import Float, Shaped
@@ -7,44 +9,12 @@ from jaxtyping import Float, Shaped
 from pathfuse.errors import InputError
 from pathfuse.testing.latent import CLASSES, LABELS, SPLIT, Patients, stream
 
-ENDPOINTS = ("multiclass", "multilabel", "survival", "regression")
+Columns = dict[str, pl.Series]
 TIME_EDGES = (0.0, 12.0, 24.0, 48.0, float("inf"))
 """Months."""
 TEST_SHARE = 0.3
 FOLLOW_UP = 96.0
 """Months from the first patient to the last look."""
-
-
-def targets(patients: Patients, endpoint: str, seed: int) -> dict[str, pl.Series]:
-    """The target columns of one endpoint."""
-    rng = stream(seed, LABELS, ENDPOINTS.index(endpoint))
-    adipose, stroma, tumor = patients.state.T
-    n = len(patients.ids)
-    if endpoint == "multiclass":
-        return {"label": pl.Series([CLASSES[k] for k in patients.kind])}
-    if endpoint == "multilabel":
-        odds = {"label_PIK3CA": 3 * (stroma - adipose), "label_TP53": 3 * (tumor - stroma)}
-        drawn = {
-            name: (rng.random(n) < 1 / (1 + np.exp(-o))).astype(np.int64)
-            for name, o in odds.items()
-        }
-        return {name: _with_blanks(values, 0.08, rng) for name, values in drawn.items()}
-    if endpoint == "regression":
-        means = {
-            "target_ESR1": 4 + 2 * (stroma - tumor),
-            "target_MKI67": 20 + 12 * (tumor - adipose),
-        }
-        scales = {"target_ESR1": 0.6, "target_MKI67": 4.0}
-        drawn = {
-            name: np.round(mean + rng.normal(0, scales[name], n), 3) for name, mean in means.items()
-        }
-        return {name: _with_blanks(values, 0.05, rng) for name, values in drawn.items()}
-    risk = 1.2 * (tumor - adipose)
-    death = 36 * np.exp(-risk) * rng.weibull(1.3, n)
-    censored = rng.uniform(6, FOLLOW_UP, n)
-    event = death <= censored
-    time = np.maximum(np.round(np.where(event, death, censored), 1), 0.5)
-    return {"time": pl.Series(time), "event": pl.Series(event.astype(np.int64))}
 
 
 def _with_blanks(
@@ -56,6 +26,61 @@ def _with_blanks(
     for row in empty:
         cells[int(row)] = None
     return pl.Series(cells)
+
+
+def _classes(patients: Patients, _: np.random.Generator) -> Columns:
+    return {"label": pl.Series([CLASSES[k] for k in patients.kind])}
+
+
+def _labels(patients: Patients, rng: np.random.Generator) -> Columns:
+    adipose, stroma, tumor = patients.state.T
+    odds = {"label_PIK3CA": 3 * (stroma - adipose), "label_TP53": 3 * (tumor - stroma)}
+    n = len(patients.ids)
+    drawn = {
+        name: (rng.random(n) < 1 / (1 + np.exp(-o))).astype(np.int64) for name, o in odds.items()
+    }
+    return {name: _with_blanks(values, 0.08, rng) for name, values in drawn.items()}
+
+
+def _follow_up(patients: Patients, rng: np.random.Generator) -> Columns:
+    adipose, _, tumor = patients.state.T
+    n = len(patients.ids)
+    risk = 1.2 * (tumor - adipose)
+    death = 36 * np.exp(-risk) * rng.weibull(1.3, n)
+    censored = rng.uniform(6, FOLLOW_UP, n)
+    event = death <= censored
+    time = np.maximum(np.round(np.where(event, death, censored), 1), 0.5)
+    return {"time": pl.Series(time), "event": pl.Series(event.astype(np.int64))}
+
+
+def _numbers(patients: Patients, rng: np.random.Generator) -> Columns:
+    adipose, stroma, tumor = patients.state.T
+    means = {
+        "target_ESR1": 4 + 2 * (stroma - tumor),
+        "target_MKI67": 20 + 12 * (tumor - adipose),
+    }
+    scales = {"target_ESR1": 0.6, "target_MKI67": 4.0}
+    n = len(patients.ids)
+    drawn = {
+        name: np.round(mean + rng.normal(0, scales[name], n), 3) for name, mean in means.items()
+    }
+    return {name: _with_blanks(values, 0.05, rng) for name, values in drawn.items()}
+
+
+DRAWS: dict[str, Callable[[Patients, np.random.Generator], Columns]] = {
+    "multiclass": _classes,
+    "multilabel": _labels,
+    "survival": _follow_up,
+    "regression": _numbers,
+}
+"""How the target columns of each endpoint are drawn."""
+ENDPOINTS = tuple(DRAWS)
+"""A new one comes last: its place is that of its random numbers."""
+
+
+def targets(patients: Patients, endpoint: str, seed: int) -> Columns:
+    """The target columns of one endpoint."""
+    return DRAWS[endpoint](patients, stream(seed, LABELS, ENDPOINTS.index(endpoint)))
 
 
 def draw_split(patients: Patients, seed: int) -> list[str]:

@@ -43,7 +43,7 @@ class Patients:
 
 
 @dataclass(frozen=True)
-class Slide:
+class MadeUpSlide:
     """What there is on one slide."""
 
     name: str
@@ -79,7 +79,7 @@ def draw_slide(
     site: int,
     shown: Float[np.ndarray, " class"],
     tiles: tuple[int, int],
-) -> Slide:
+) -> MadeUpSlide:
     """One slide: tiles on a grid, and ``shown`` added to the state of a patch of them."""
     rng = stream(seed, SLIDES, number)
     n = int(rng.integers(tiles[0], tiles[1], endpoint=True))
@@ -93,7 +93,7 @@ def draw_slide(
     signal = np.zeros(n, dtype=bool)
     signal[np.argsort(distance, kind="stable")[: max(1, round(SIGNAL_SHARE * n))]] = True
     state[signal, : len(CLASSES)] += shown
-    return Slide(name, site, (xy + 4) * TILE_PX, state, signal)
+    return MadeUpSlide(name, site, (xy + 4) * TILE_PX, state, signal)
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,9 @@ def draw_encoder(seed: int, index: int, name: str, dim: int, n_sites: int) -> En
     return Encoder(name, projection, rng.normal(0, 0.1, (n_sites, dim)), index)
 
 
-def see(seed: int, encoder: Encoder, number: int, slide: Slide) -> Float[np.ndarray, "tile dim"]:
+def see(
+    seed: int, encoder: Encoder, number: int, slide: MadeUpSlide
+) -> Float[np.ndarray, "tile dim"]:
     """The features that an encoder gives the tiles of a slide."""
     noise = stream(seed, NOISE, encoder.index, number).normal(
         0, 0.5, (len(slide.xy), encoder.projection.shape[1])

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from pathfuse.errors import InputError
-from pathfuse.testing.latent import TILE_PX, UM_PER_PX, Slide
+from pathfuse.testing.latent import TILE_PX, UM_PER_PX, MadeUpSlide
 
 KINDS = ("trident", "clam", "stamp")
 
@@ -22,7 +22,11 @@ def feature_folder(root: Path, kind: str, encoder: str) -> Path:
 
 
 def write_features(
-    folder: Path, kind: str, encoder: str, slide: Slide, features: Float[np.ndarray, "tile dim"]
+    folder: Path,
+    kind: str,
+    encoder: str,
+    slide: MadeUpSlide,
+    features: Float[np.ndarray, "tile dim"],
 ) -> None:
     """One slide's features, in the encoder's folder.
 
@@ -51,7 +55,7 @@ def _put(content: Any, name: str, values: np.ndarray, **options: Any) -> Any:
 
 
 def _trident(
-    folder: Path, encoder: str, slide: Slide, features: Float[np.ndarray, "tile dim"]
+    folder: Path, encoder: str, slide: MadeUpSlide, features: Float[np.ndarray, "tile dim"]
 ) -> None:
     dim = features.shape[1]
     with _create(folder / f"{slide.name}.h5") as content:
@@ -78,7 +82,9 @@ def _trident(
         )
 
 
-def _clam(folder: Path, _: str, slide: Slide, features: Float[np.ndarray, "tile dim"]) -> None:
+def _clam(
+    folder: Path, _: str, slide: MadeUpSlide, features: Float[np.ndarray, "tile dim"]
+) -> None:
     values = features.astype(np.float32)
     dim = values.shape[1]
     with _create(folder / "h5_files" / f"{slide.name}.h5") as content:
@@ -96,7 +102,7 @@ def _clam(folder: Path, _: str, slide: Slide, features: Float[np.ndarray, "tile 
 
 
 def _stamp(
-    folder: Path, encoder: str, slide: Slide, features: Float[np.ndarray, "tile dim"]
+    folder: Path, encoder: str, slide: MadeUpSlide, features: Float[np.ndarray, "tile dim"]
 ) -> None:
     with _create(folder / f"{slide.name}.h5") as content:
         _put(content, "feats", features.astype(np.float16))

@@ -1,5 +1,5 @@
-"""Where training was: weights, optimiser and best epoch in one safetensors file, written beside and
-renamed.
+"""Where training was: weights, optimiser and best epoch in one safetensors file, written to a
+temporary name, then renamed.
 """
 
 import json
@@ -32,7 +32,7 @@ def write_checkpoint(
     adam: torch.optim.Adam,
     scaler: Any = None,
 ) -> None:
-    """Writes all that the next epoch depends on, beside and renamed.
+    """Writes all that the next epoch depends on, to a temporary name that is then renamed.
 
     Args:
         file: Where to.
@@ -110,7 +110,7 @@ def read_checkpoint(
 def save_tensors(
     tensors: Mapping[str, Tensor], file: Path, about: dict[str, str] | None = None
 ) -> None:
-    """Writes safetensors beside and renamed; the same numbers give the same bytes."""
+    """Writes safetensors to a temporary name, then renames; the same numbers give the same bytes."""
     partial = file.with_name(f".{file.name}.partial-{os.getpid()}")
     with usual_mode(partial):
         save_file(

@@ -137,7 +137,7 @@ def _check(study: Study, settings: FuseOptions, rules: Rules) -> None:
     check_patients(study, settings.unit)
     check_names(study, [*unfitted_methods(study.endpoint.kind), NULL_MODEL])
     check_seed(settings.seed)
-    check_evaluation(settings.unit, rules, study.endpoint.kind)
+    check_evaluation(settings.unit, rules, study.endpoint)
 
 
 def _judged_study(study: Study, parts: Sequence[Partition], unit: str) -> _JudgedStudy:

@@ -192,7 +192,7 @@ def _check(
             no expert.
     """
     recipe.check(study)
-    check_evaluation(settings.unit, rules, study.endpoint.kind)
+    check_evaluation(settings.unit, rules, study.endpoint)
     if settings.coverage is not None and settings.unit == "patient":
         raise InputError(
             "--coverage makes sets of samples, not of patients; leave out --unit patient"

@@ -6,13 +6,13 @@ from scipy.special import expit, softmax
 
 torch = pytest.importorskip("torch")
 
-from pathfuse.experts.heads.registry import make_head  # noqa: E402
+from pathfuse.experts.heads.make import make_head  # noqa: E402
 from pathfuse.experts.inputs import Inputs  # noqa: E402
-from pathfuse.experts.recipe import Recipe  # noqa: E402
+from pathfuse.experts.recipe import TrainingRecipe  # noqa: E402
 
 
 def test_the_published_size():
-    head = make_head(Recipe.of("abmil"), Inputs({"features": 1536}), 2)
+    head = make_head(TrainingRecipe.of("abmil"), Inputs({"features": 1536}), 2)
     shapes = {name: tuple(p.shape) for name, p in head.named_parameters()}
     assert shapes == {
         "project.0.weight": (512, 1536), "project.0.bias": (512,), "content.weight": (128, 512),
@@ -30,7 +30,7 @@ def test_the_published_size():
 def test_the_forward_pass(gate):
     torch.manual_seed(0)
     head = make_head(
-        Recipe.of("abmil", hidden=7, attention=4, gate=gate), Inputs({"features": 5}), 2
+        TrainingRecipe.of("abmil", hidden=7, attention=4, gate=gate), Inputs({"features": 5}), 2
     ).eval()
     w = {name: p.detach().double().numpy() for name, p in head.named_parameters()}
     x = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
@@ -39,6 +39,6 @@ def test_the_forward_pass(gate):
     content = np.maximum(content, 0) if gate == "relu" else np.tanh(content)
     attention = softmax((content * expit(tiles @ w["gate.weight"].T)) @ w["score.weight"][0])
     outputs = (attention @ tiles) @ w["decide.weight"].T + w["decide.bias"]
-    heard = head(torch.from_numpy(x), torch.zeros(6, dtype=torch.int64), 1)
-    np.testing.assert_allclose(heard.outputs[0].detach(), outputs, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(heard.attention.detach(), attention, rtol=1e-4)
+    output = head(torch.from_numpy(x), torch.zeros(6, dtype=torch.int64), 1)
+    np.testing.assert_allclose(output.outputs[0].detach(), outputs, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(output.attention.detach(), attention, rtol=1e-4)

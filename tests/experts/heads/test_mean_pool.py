@@ -5,13 +5,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from pathfuse.experts.heads.registry import make_head  # noqa: E402
+from pathfuse.experts.heads.make import make_head  # noqa: E402
 from pathfuse.experts.inputs import Inputs  # noqa: E402
-from pathfuse.experts.recipe import Recipe  # noqa: E402
+from pathfuse.experts.recipe import TrainingRecipe  # noqa: E402
 
 
 def test_the_forward_pass():
-    head = make_head(Recipe.of("mean_pool"), Inputs({"features": 5}), 2).eval()
+    head = make_head(TrainingRecipe.of("mean_pool"), Inputs({"features": 5}), 2).eval()
     x = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
     layer = head.decide[1]
     pooled = np.stack([x[:3].mean(axis=0), x[3:].mean(axis=0)])

@@ -6,9 +6,9 @@ torch = pytest.importorskip("torch")
 
 from torch.nn import functional  # noqa: E402
 
-from pathfuse.experts.heads.registry import make_head  # noqa: E402
+from pathfuse.experts.heads.make import make_head  # noqa: E402
 from pathfuse.experts.inputs import Inputs  # noqa: E402
-from pathfuse.experts.recipe import Recipe  # noqa: E402
+from pathfuse.experts.recipe import TrainingRecipe  # noqa: E402
 
 
 def attended(layer, tokens):
@@ -22,22 +22,24 @@ def attended(layer, tokens):
 
 def test_the_forward_pass():
     torch.manual_seed(0)
-    head = make_head(Recipe.of("trans_mil", hidden=16, layers=2), Inputs({"features": 5}), 3).eval()
+    head = make_head(
+        TrainingRecipe.of("trans_mil", hidden=16, layers=2), Inputs({"features": 5}), 3
+    ).eval()
     x = torch.randn(6, 5)
-    heard = head(torch.cat([torch.randn(9, 5), x]), torch.tensor([0] * 9 + [1] * 6), 2)
+    output = head(torch.cat([torch.randn(9, 5), x]), torch.tensor([0] * 9 + [1] * 6), 2)
     tokens = torch.cat([head.token[None], head.project(x)])
     for layer in head.layers:
         mixed, weights = attended(layer, layer.norm(tokens))
         tokens = tokens + mixed[:, 0]
         tokens = tokens + layer.feed(layer.norm_2(tokens))
     torch.testing.assert_close(
-        heard.outputs[1], head.decide(head.norm(tokens[0])), rtol=1e-4, atol=1e-5
+        output.outputs[1], head.decide(head.norm(tokens[0])), rtol=1e-4, atol=1e-5
     )
     looked = weights[0, 0, 1:]
-    torch.testing.assert_close(heard.attention[9:], looked / looked.sum(), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(output.attention[9:], looked / looked.sum(), rtol=1e-4, atol=1e-5)
 
 
 def test_widths_are_rounded_up_to_the_heads():
-    assert make_head(Recipe.of("trans_mil", hidden=13), Inputs({"features": 5}), 3).token.shape == (
-        16,
-    )
+    assert make_head(
+        TrainingRecipe.of("trans_mil", hidden=13), Inputs({"features": 5}), 3
+    ).token.shape == (16,)

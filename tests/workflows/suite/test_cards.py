@@ -87,6 +87,19 @@ def test_find_card_and_what_fits_it():
     assert not survival.fits("multilabel")
 
 
+def test_a_card_of_grades():
+    """A task may be of grades; their number must be the card's, as with classes."""
+    content = document()
+    content["families"]["wsi"]["endpoint"] = "ordinal"
+    suite = Suite.model_validate_json(json.dumps(content))
+    card = suite.card(next(task for task in suite.tasks if task.name == "panda"))
+    assert card.fits("ordinal")
+    assert not card.fits("multiclass")
+    grades = tuple(str(k) for k in range(6))
+    assert card.misfit("ordinal", grades) is None
+    assert "the label has 5 classes" in card.misfit("ordinal", grades[:5])
+
+
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [

@@ -5,9 +5,9 @@ expert.
 import torch
 from torch import Tensor, nn
 
-from pathfuse.experts.heads.base import Head, Heard
+from pathfuse.experts.heads.base import Head, HeadOutput
 from pathfuse.experts.inputs import Inputs
-from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.experts.segments import segment_softmax, segment_sum
 
 
@@ -19,7 +19,7 @@ class GatedAttention(Head):
     (docs/design/logitprod.md, section 1.8).
     """
 
-    def build(self, inputs: Inputs, n_outputs: int, recipe: Recipe) -> None:
+    def build(self, inputs: Inputs, n_outputs: int, recipe: TrainingRecipe) -> None:
         """See ``Head``."""
         self.project = nn.Sequential(
             nn.Linear(inputs.dim, recipe.hidden), nn.ReLU(), nn.Dropout(recipe.dropout)
@@ -36,10 +36,12 @@ class GatedAttention(Head):
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
 
-    def forward(self, features: Tensor, index: Tensor, n_bags: int) -> Heard:
+    def forward(self, features: Tensor, index: Tensor, n_bags: int) -> HeadOutput:
         """See ``Head``."""
         tiles = self.project(features)
         content = self.drop(self.activate(self.content(tiles)))
         gate = self.drop(torch.sigmoid(self.gate(tiles)))
         attention = segment_softmax(self.score(content * gate).float(), index, n_bags)
-        return Heard(self.decide(segment_sum(attention * tiles, index, n_bags)), attention[:, 0])
+        return HeadOutput(
+            self.decide(segment_sum(attention * tiles, index, n_bags)), attention[:, 0]
+        )

@@ -6,19 +6,19 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from pathfuse.experts.inputs import Inputs
-from pathfuse.experts.objective import sample_loss
-from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.recipe import TrainingRecipe
+from pathfuse.experts.targets.base import TargetKind
 
 
-class Heard(NamedTuple):
-    """What a head makes of a packed batch."""
+class HeadOutput(NamedTuple):
+    """Outputs of a head for a packed batch."""
 
     outputs: Tensor
     """Float, (bag, output): logits, hazard logits, standardised targets, or logarithms of counts."""
     attention: Tensor | None
     """Float, (tile,), sums to 1 over each bag; None if the head has none."""
     inner: Any = None
-    """What the head's own loss needs besides."""
+    """What the head's own loss needs in addition."""
 
 
 @dataclass(frozen=True)
@@ -43,28 +43,25 @@ class Packed:
 class Truths:
     """What is known of the bags of a batch."""
 
-    kind: str
-    """``multiclass``, ``multilabel``, ``survival``, ``regression`` or ``poisson``."""
+    way: TargetKind
+    """The way of being trained."""
     values: Tensor
     known: Tensor
     """See ``Targets``."""
 
     def loss(self, outputs: Tensor) -> Tensor:
-        """Float, (bag,): see ``sample_loss``."""
-        return sample_loss(self.kind, outputs.float(), self.values, self.known)
+        """Float, (bag,): see ``TargetKind.loss``."""
+        return self.way.loss(outputs.float(), self.values, self.known)
 
 
 class Head(nn.Module):
     """A network on packed bags. A bag's outputs depend on its own tiles alone."""
 
-    masks = False
-    """Whether the head itself deals with NaN where an encoder lacks a tile."""
-
-    def __init__(self, inputs: Inputs, n_outputs: int, recipe: Recipe) -> None:
+    def __init__(self, inputs: Inputs, n_outputs: int, recipe: TrainingRecipe) -> None:
         super().__init__()
         self.build(inputs, n_outputs, recipe)
 
-    def build(self, inputs: Inputs, n_outputs: int, recipe: Recipe) -> None:
+    def build(self, inputs: Inputs, n_outputs: int, recipe: TrainingRecipe) -> None:
         """Makes the layers.
 
         Args:
@@ -78,18 +75,18 @@ class Head(nn.Module):
         """The weights that prediction needs."""
         return self.state_dict()
 
-    def hear(self, packed: Packed) -> Heard:
-        """Reads a packed batch; heads that need more than the features say so here."""
-        heard: Heard = self(packed.features, packed.index, packed.n_bags)
-        return heard
+    def forward_packed(self, packed: Packed) -> HeadOutput:
+        """Reads a packed batch; heads that need more than the features override this."""
+        output: HeadOutput = self(packed.features, packed.index, packed.n_bags)
+        return output
 
-    def loss(self, heard: Heard, packed: Packed, truths: Truths) -> Tensor:
+    def loss(self, output: HeadOutput, packed: Packed, truths: Truths) -> Tensor:
         """Float, (bag,): what training minimises, that of the endpoint unless a head adds
         something.
         """
-        return truths.loss(heard.outputs)
+        return truths.loss(output.outputs)
 
-    def forward(self, features: Tensor, index: Tensor, n_bags: int) -> Heard:
+    def forward(self, features: Tensor, index: Tensor, n_bags: int) -> HeadOutput:
         """Reads a packed batch.
 
         Args:

@@ -4,7 +4,7 @@ from torch import nn
 
 from pathfuse.experts.heads.abmil import GatedAttention
 from pathfuse.experts.inputs import Inputs
-from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.recipe import TrainingRecipe
 
 
 class ClamBranch(GatedAttention):
@@ -16,7 +16,7 @@ class ClamBranch(GatedAttention):
     state.
     """
 
-    def build(self, inputs: Inputs, n_outputs: int, recipe: Recipe) -> None:
+    def build(self, inputs: Inputs, n_outputs: int, recipe: TrainingRecipe) -> None:
         """See ``Head``."""
         super().build(inputs, n_outputs, recipe)
         self.content = nn.Linear(recipe.hidden, recipe.attention)

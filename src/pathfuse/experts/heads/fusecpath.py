@@ -6,12 +6,12 @@ from typing import cast
 
 from torch import Tensor
 
-from pathfuse.experts.heads.base import Head, Heard, Packed, Truths
+from pathfuse.experts.heads.base import Head, HeadOutput, Packed, Truths
 from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.networks.fusecpath.distillation import distillation_loss
 from pathfuse.experts.networks.fusecpath.model import FuseCPath
-from pathfuse.experts.objective import log_events
-from pathfuse.experts.recipe import FuseCPathRecipe, Recipe
+from pathfuse.experts.recipe import FuseCPathRecipe, TrainingRecipe
+from pathfuse.experts.targets.distances import Distance
 
 
 class FuseCPathHead(Head):
@@ -20,7 +20,7 @@ class FuseCPathHead(Head):
     See docs/design/fusecpath.md, section 7.
     """
 
-    def build(self, inputs: Inputs, n_outputs: int, recipe: Recipe) -> None:
+    def build(self, inputs: Inputs, n_outputs: int, recipe: TrainingRecipe) -> None:
         """See ``Head``."""
         self.recipe = recipe = cast("FuseCPathRecipe", recipe)
         self.network = FuseCPath(
@@ -46,28 +46,23 @@ class FuseCPathHead(Head):
             if not name.startswith("network.teacher")
         }
 
-    def hear(self, packed: Packed) -> Heard:
+    def forward_packed(self, packed: Packed) -> HeadOutput:
         """See ``Head``; needs the tiles' clusters."""
         clusters = cast("Tensor", packed.clusters)
-        said = self.network(packed.features, packed.index, clusters, packed.n_bags, packed.teachers)
-        return Heard(said.outputs, said.attention, said)
+        distilled = self.network(
+            packed.features, packed.index, clusters, packed.n_bags, packed.teachers
+        )
+        return HeadOutput(distilled.outputs, distilled.attention, distilled)
 
-    def loss(self, heard: Heard, packed: Packed, truths: Truths) -> Tensor:
+    def loss(self, output: HeadOutput, packed: Packed, truths: Truths) -> Tensor:
         """Task, distillation and the teachers' own task (docs/design/fusecpath.md, section 7.3)."""
         recipe = self.recipe
-        log_prob = {
-            "multiclass": lambda outputs: outputs.log_softmax(dim=-1),
-            "survival": log_events,
-        }.get(truths.kind)
         return distillation_loss(
-            heard.inner,
+            output.inner,
             truths.loss,
-            log_prob,
-            truths.kind,
+            truths.way,
             alpha=recipe.task_weight,
             beta=recipe.teacher_weight,
-            temperature=recipe.temperature,
-            direction=recipe.direction,
-            feature=recipe.distance,
-            known=truths.known if truths.kind == "multilabel" else None,
+            how=Distance(recipe.temperature, recipe.direction, recipe.distance),
+            known=truths.known,
         )

@@ -7,11 +7,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from pathfuse.experts.heads.base import Head, Heard, Packed, Truths
+from pathfuse.experts.heads.base import Head, HeadOutput, Packed, Truths
 from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.networks.meta_encoder.contrast import contrast
 from pathfuse.experts.networks.meta_encoder.encoder import MetaEncoder
-from pathfuse.experts.recipe import MetaEncoderRecipe, Recipe
+from pathfuse.experts.recipe import MetaEncoderRecipe, TrainingRecipe
 from pathfuse.experts.segments import segment_softmax, segment_sum
 
 
@@ -24,9 +24,7 @@ class MetaEncoderHead(Head):
     slides and spots.
     """
 
-    masks = True
-
-    def build(self, inputs: Inputs, n_outputs: int, recipe: Recipe) -> None:
+    def build(self, inputs: Inputs, n_outputs: int, recipe: TrainingRecipe) -> None:
         """See ``Head``."""
         self.recipe = recipe = cast("MetaEncoderRecipe", recipe)
         self.encoder = MetaEncoder(
@@ -51,7 +49,7 @@ class MetaEncoderHead(Head):
         self.drop = nn.Dropout(recipe.dropout)
         self.decide = nn.Linear(width, n_outputs)
 
-    def forward(self, features: Tensor, index: Tensor, n_bags: int) -> Heard:
+    def forward(self, features: Tensor, index: Tensor, n_bags: int) -> HeadOutput:
         """See ``Head``."""
         encoded = self.encoder(features)
         attention = torch.ones(len(features), 1, device=features.device)
@@ -62,17 +60,17 @@ class MetaEncoderHead(Head):
             )
             attention = segment_softmax(self.score(hidden).float(), index, n_bags)
         pooled = segment_sum(attention * encoded.vector, index, n_bags)
-        return Heard(self.decide(self.drop(pooled)), attention[:, 0], encoded)
+        return HeadOutput(self.decide(self.drop(pooled)), attention[:, 0], encoded)
 
-    def loss(self, heard: Heard, packed: Packed, truths: Truths) -> Tensor:
+    def loss(self, output: HeadOutput, packed: Packed, truths: Truths) -> Tensor:
         """That of the endpoint.
 
         ``contrastive`` adds InfoNCE between the encoders' mean tokens of each bag.
         """
-        task = truths.loss(heard.outputs)
+        task = truths.loss(output.outputs)
         if self.recipe.strategy != "contrastive" or packed.patients is None:
             return task
-        tokens, there = heard.inner.tokens, heard.inner.present
+        tokens, there = output.inner.tokens, output.inner.present
         count = segment_sum(there.float(), packed.index, packed.n_bags)
         total = segment_sum(tokens.flatten(1), packed.index, packed.n_bags).unflatten(
             1, tokens.shape[1:]

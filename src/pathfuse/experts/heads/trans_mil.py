@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pathfuse.experts.heads.base import Head, Heard
+from pathfuse.experts.heads.base import Head, HeadOutput
 from pathfuse.experts.inputs import Inputs
-from pathfuse.experts.recipe import Recipe
+from pathfuse.experts.recipe import TrainingRecipe
 
 N_HEADS = 8
 ROOM = 32_768
@@ -47,15 +47,15 @@ class Layer(nn.Module):
         allowed = mask[:, None, None, :]
         mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
         scores = (query[:, :, :1] @ key.transpose(2, 3)).float() / (width // N_HEADS) ** 0.5
-        looked = scores.masked_fill(~allowed, -torch.inf).softmax(dim=-1).mean(dim=1)[:, 0]
+        attended = scores.masked_fill(~allowed, -torch.inf).softmax(dim=-1).mean(dim=1)[:, 0]
         tokens = tokens + self.drop(self.out(mixed.transpose(1, 2).reshape(n, length, width)))
-        return tokens + self.drop(self.feed(self.norm_2(tokens))), looked
+        return tokens + self.drop(self.feed(self.norm_2(tokens))), attended
 
 
 class TransMil(Head):
     """Projection, class token, layers; the class token decides."""
 
-    def build(self, inputs: Inputs, n_outputs: int, recipe: Recipe) -> None:
+    def build(self, inputs: Inputs, n_outputs: int, recipe: TrainingRecipe) -> None:
         """See ``Head``."""
         width = -(-recipe.hidden // N_HEADS) * N_HEADS
         self.project = nn.Sequential(
@@ -66,20 +66,20 @@ class TransMil(Head):
         self.layers = nn.ModuleList(Layer(width, recipe.dropout) for _ in range(recipe.layers))
         self.norm, self.decide = nn.LayerNorm(width), nn.Linear(width, n_outputs)
 
-    def forward(self, features: Tensor, index: Tensor, n_bags: int) -> Heard:
+    def forward(self, features: Tensor, index: Tensor, n_bags: int) -> HeadOutput:
         """See ``Head``."""
         tiles = self.project(features)
         sizes = torch.bincount(index, minlength=n_bags).tolist()
         bags = list(torch.split(tiles, sizes))
         outputs, attention = [], []
         for group in _groups(sizes):
-            one, looked = self._pass([bags[i] for i in group])
+            one, attended = self._pass([bags[i] for i in group])
             outputs.append(one)
-            attention += looked
+            attention += attended
         order = [i for group in _groups(sizes) for i in group]
         place = torch.tensor(sorted(range(n_bags), key=order.__getitem__), device=features.device)
         by_bag = [attention[i] for i in place.tolist()]
-        return Heard(torch.cat(outputs)[place], torch.cat(by_bag))
+        return HeadOutput(torch.cat(outputs)[place], torch.cat(by_bag))
 
     def _pass(self, bags: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Outputs of some bags, padded to the longest, and the class token's attention to their
@@ -89,10 +89,10 @@ class TransMil(Head):
         sizes = torch.tensor([len(bag) for bag in bags], device=padded.device)
         mask = torch.arange(padded.shape[1] + 1, device=padded.device)[None] <= sizes[:, None]
         tokens = torch.cat([self.token.to(padded.dtype).expand(len(bags), 1, -1), padded], dim=1)
-        looked = tokens.new_zeros(0)
+        attended = tokens.new_zeros(0)
         for layer in self.layers:
-            tokens, looked = layer(tokens, mask)
-        seen = [row[1 : len(bag) + 1] for row, bag in zip(looked, bags, strict=True)]
+            tokens, attended = layer(tokens, mask)
+        seen = [row[1 : len(bag) + 1] for row, bag in zip(attended, bags, strict=True)]
         return self.decide(self.norm(tokens[:, 0])), [row / row.sum() for row in seen]
 
 

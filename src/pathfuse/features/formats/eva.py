@@ -1,4 +1,4 @@
-"""eva's embeddings (docs/design/formats.md, section 5): ``manifest.csv`` beside ``.pt`` files."""
+"""eva's embeddings (docs/design/formats.md, section 5): ``manifest.csv`` next to ``.pt`` files."""
 
 from collections.abc import Iterator
 from pathlib import Path

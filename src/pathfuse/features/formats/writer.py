@@ -53,8 +53,8 @@ def text(value: Any) -> str | None:
         value = value.item() if value.size == 1 else None
     if isinstance(value, bytes):
         value = value.decode("utf-8", errors="replace")
-    said = "" if value is None else str(value).strip()
-    return said if said not in ("", "None") else None
+    text = "" if value is None else str(value).strip()
+    return text if text not in ("", "None") else None
 
 
 def number(value: Any) -> float | None:

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 import pathfuse
+from pathfuse.endpoints.detect import ENDPOINTS
 from pathfuse.errors import InputError
 from pathfuse.study.importers.imported import Imported, edges_text
 from pathfuse.study.importers.importer import Importer
@@ -195,7 +196,7 @@ def _meaning(
 ) -> tuple[tuple[str, ...], TimeBins | None]:
     """What the columns stand for: class names, or time bins. The dump does not say."""
     file, width = parts[0].file, parts[0].values.shape[1]
-    if kind == "survival":
+    if ENDPOINTS[kind].in_time:
         if options.classes is not None:
             raise InputError(
                 f"{file} holds hazards of survival experts, so --classes does not apply"

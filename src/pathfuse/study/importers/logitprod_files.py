@@ -16,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Bool, Float
 
+from pathfuse.endpoints.detect import ENDPOINTS
 from pathfuse.errors import InputError
 
 STEMS = {"train": "best_train", "val": "best_val", "test": "test"}
@@ -303,7 +304,7 @@ def read_part(
     file, label_file = _files(dump, expert, split, name, kind)
     values, labels = read_array(file, log), read_array(label_file, log)
     _check_shape(file, values.shape, values.ndim == 2 and values.shape[1] >= 1, "(rows, columns)")
-    if kind == "survival":
+    if ENDPOINTS[kind].in_time:
         wanted = "(rows, 3): bin, censored flag, time"
         _check_shape(label_file, labels.shape, labels.ndim == 2 and labels.shape[1] == 3, wanted)
     else:

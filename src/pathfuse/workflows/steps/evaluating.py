@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from pathfuse.endpoints.base import Endpoint
 from pathfuse.endpoints.survival import Survival
 from pathfuse.errors import InputError
 from pathfuse.evaluation.censoring import Censoring
@@ -19,16 +20,21 @@ from pathfuse.types import Index, LogProbs
 from pathfuse.workflows.options import FuseOptions
 
 
-def check_evaluation(unit: str, rules: Rules, endpoint: str) -> None:
+def check_evaluation(unit: str, rules: Rules, endpoint: Endpoint | None) -> None:
     """Refuses options out of range.
+
+    Args:
+        unit: What log-probabilities are averaged over.
+        rules: How to evaluate.
+        endpoint: Of the study; None before one is read.
 
     Raises:
         InputError: The unit or the interval is unknown, or a number out of range.
     """
     if unit not in ("sample", "patient"):
         raise InputError(f"unit '{unit}' is unknown; choose sample or patient")
-    if unit == "patient" and endpoint == "regression":
-        raise InputError("--unit patient averages log-probabilities; regression has none")
+    if unit == "patient" and endpoint is not None and endpoint.of_numbers:
+        raise InputError(f"--unit patient averages log-probabilities; {endpoint.kind} has none")
     if rules.n_resamples < 0:
         raise InputError(f"--resamples {rules.n_resamples} is negative")
     if rules.interval not in KINDS:
@@ -53,7 +59,7 @@ def check_options(options: FuseOptions) -> None:
             f"method '{options.method}' is unknown; choose one of {', '.join(all_names())}"
         )
     check_seed(options.seed)
-    check_evaluation("sample", rules_of(options), "")
+    check_evaluation("sample", rules_of(options), None)
 
 
 def with_positive(study: Study, positive: str | None) -> Study:

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pathfuse.endpoints.detect import ENDPOINTS
-from pathfuse.experts.recipe import FUSED_HEADS, REFERENCE, Recipe, check_name, reference_recipe
+from pathfuse.experts.heads.registry import REFERENCE, names_of
+from pathfuse.experts.recipe import TrainingRecipe, check_name, reference_recipe
 from pathfuse.files.yaml import read_yaml_as
 from pathfuse.workflows.options import FuseOptions, StudyFuseOptions, chosen
 
@@ -30,16 +31,16 @@ EXAMPLE = """\
 
 samples: labels.csv        # sample_id, patient_id, site, split (fit/test) or fold, and the target:
                            #   label | grade | label_<name> | time + event | target_<name>
-# slides: slides.csv       # sample_id, slide_id: needed where a sample is not one slide of the same
-# name endpoint: multiclass     # needed only if the table has targets of several time_edges: [0,
-# 12, 24, 48, .inf]     # survival
+# slides: slides.csv       # sample_id, slide_id: needed where a sample is not one slide of its name
+# endpoint: multiclass     # needed only if the table has targets of several
+# time_edges: [0, 12, 24, 48, .inf]     # survival
 
 features:                  # one folder per encoder: TRIDENT, CLAM, STAMP, eva, .pt, or a table of vectors
   uni: features/uni
   virchow2: features/virchow2
 
 experts:                   # every encoder gets each of these heads
-  - head: abmil            # abmil, clam, trans_mil, mean_pool, tile_mlp (one vector per sample), linear_probe
+  - head: abmil            # HEADS
     # epochs: 20
     # learning_rate: 2.0e-4
     # standardize: false
@@ -49,8 +50,7 @@ experts:                   # every encoder gets each of these heads
     # test_from: refit     # or mean: of the folds' models
   # - head: linear_probe
 
-# fused:                   # fusion of features: several encoders' tiles, joined by coordinates,
-# read by one expert
+# fused:                   # several encoders' tiles, joined by coordinates and read by one expert
   # - head: meta_encoder   # pca_ridge on the same features joins by itself, as the reference
     # encoders: [uni, virchow2]     # default: all
     # strategy: self_attention      # mean, concat, gated, cross_attention, contrastive
@@ -74,7 +74,7 @@ out: result
 # seed: 0
 # strict: false            # true: a missing or broken feature file stops the run
 # allow_partial: false     # true: go on where more than half of the samples drop out of an expert
-"""
+""".replace("HEADS", names_of(fuses=False))
 """What ``pathfuse init`` writes."""
 
 
@@ -89,9 +89,9 @@ class FusedExpert(BaseModel):
     """None: all."""
     teachers: dict[str, Path] = {}
 
-    def recipe(self, seed: int = 0) -> Recipe:
+    def recipe(self, seed: int = 0) -> TrainingRecipe:
         """Its recipe."""
-        return Recipe.of(self.head, **{"seed": seed, **(self.model_extra or {})})
+        return TrainingRecipe.of(self.head, **{"seed": seed, **(self.model_extra or {})})
 
     @property
     def called(self) -> str:
@@ -104,7 +104,7 @@ class Planned:
     """One expert of a study."""
 
     features: Path | dict[str, Path]
-    recipe: Recipe
+    recipe: TrainingRecipe
     teachers: dict[str, Path] = field(default_factory=dict)
     reference: str | None = None
     """Of a fusion of features: the linear expert on the same features."""
@@ -140,7 +140,7 @@ class StudyConfig(BaseModel):
     @field_validator("experts")
     @classmethod
     def _complete(cls, experts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        heads = [Recipe.of(**{"head": "abmil", **one}).head for one in experts]
+        heads = [TrainingRecipe.of(**{"head": "abmil", **one}).head for one in experts]
         twice = next((head for head in heads if heads.count(head) > 1), None)
         if twice is not None:
             raise ValueError(f"the head '{twice}' stands twice")
@@ -158,7 +158,7 @@ class StudyConfig(BaseModel):
                 raise ValueError(
                     f"'{one.called}' reads the encoder '{unknown}', which is not among the features"
                 )
-            if one.teachers and one.recipe().head != "fusecpath":
+            if one.teachers and not one.recipe().facts.has_teachers:
                 raise ValueError(
                     f"'{one.called}' has teachers, and its head '{one.head}' takes none; fusecpath does"
                 )
@@ -187,7 +187,7 @@ class StudyConfig(BaseModel):
             recipe, chosen = self._recipe(one), self._encoders(one)
             features = {name: self.features[name] for name in chosen}
             reference = None
-            if recipe.head in FUSED_HEADS:
+            if recipe.facts.fuses:
                 linear = reference_recipe(recipe)
                 reference = references[chosen, linear]
                 if reference not in {*found, *(other.called for other in self.fused)}:
@@ -200,7 +200,7 @@ class StudyConfig(BaseModel):
         found = {}
         for encoder, place in self.features.items():
             for one in self.experts:
-                recipe = Recipe.of(**{"head": "abmil", "seed": self.seed, **one})
+                recipe = TrainingRecipe.of(**{"head": "abmil", "seed": self.seed, **one})
                 found[f"{encoder}_{recipe.head}" if len(self.experts) > 1 else encoder] = Planned(
                     place, recipe
                 )
@@ -209,20 +209,20 @@ class StudyConfig(BaseModel):
     def _encoders(self, one: FusedExpert) -> tuple[str, ...]:
         return tuple(sorted(one.encoders or self.features))
 
-    def _recipe(self, one: FusedExpert) -> Recipe:
+    def _recipe(self, one: FusedExpert) -> TrainingRecipe:
         """Without a slide table a sample is one slide, so that nothing depends on ``several``."""
         recipe = one.recipe(self.seed)
         return recipe if self.slides is not None else recipe.model_copy(update={"several": "bag"})
 
-    def _references(self) -> dict[tuple[tuple[str, ...], Recipe], str]:
+    def _references(self) -> dict[tuple[tuple[str, ...], TrainingRecipe], str]:
         """The name of each linear reference: that of an equal expert that is listed, or one that is
         free.
         """
         taken = {*self._single(), *(one.called for one in self.fused)}
         found = {(self._encoders(one), self._recipe(one)): one.called for one in self.fused}
-        needed: dict[tuple[tuple[str, ...], Recipe], str] = {}
+        needed: dict[tuple[tuple[str, ...], TrainingRecipe], str] = {}
         for one in self.fused:
-            if self._recipe(one).head in FUSED_HEADS:
+            if self._recipe(one).facts.fuses:
                 needed.setdefault(
                     (self._encoders(one), reference_recipe(self._recipe(one))), one.called
                 )

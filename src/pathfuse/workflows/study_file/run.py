@@ -17,7 +17,7 @@ from pathfuse.errors import InputError
 from pathfuse.experts.assemble import EXPERT, assemble
 from pathfuse.experts.cohort import line, read_people
 from pathfuse.experts.folds import even_folds
-from pathfuse.experts.parts import Expert, Prepared, open_work, prepare
+from pathfuse.experts.parts import ExpertSetup, Prepared, open_work, prepare
 from pathfuse.experts.train import run_parts
 from pathfuse.files.digests import digest_of, file_digest
 from pathfuse.files.output_folder import OutputFolder
@@ -236,8 +236,8 @@ def _samples(config: StudyConfig) -> tuple[Path, tuple[float, ...] | None, list[
     return file, people.endpoint.edges if isinstance(people.endpoint, Survival) else None, no_truth
 
 
-def _expert(config: StudyConfig, name: str, one: Planned, samples: Path) -> Expert:
-    return Expert(name, one.features, samples, config.out / EXPERTS / name, one.recipe, config.slides,
+def _expert(config: StudyConfig, name: str, one: Planned, samples: Path) -> ExpertSetup:
+    return ExpertSetup(name, one.features, samples, config.out / EXPERTS / name, one.recipe, config.slides,
                   config.endpoint, config.time_edges, config.strict, one.teachers,
                   config.allow_partial)  # fmt: skip
 

@@ -9,11 +9,13 @@ from typing import Annotated, Any, Literal
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pathfuse.endpoints.detect import ENDPOINTS
 from pathfuse.errors import InputError
 from pathfuse.files.write import check_file, write_file, write_json_file
 
 Text = Annotated[str, Field(min_length=1)]
 FamilyName = Literal["wsi", "mutation", "survival", "tile"]
+CardEndpoint = Literal["multiclass", "ordinal", "survival"]
 
 STRICT = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,7 +26,7 @@ class Family(BaseModel):
     model_config = STRICT
 
     title: Text
-    endpoint: Literal["multiclass", "survival"]
+    endpoint: CardEndpoint
     level: Literal["slide", "tile"]
     metrics: tuple[Text, ...] = Field(min_length=1)
     """What the paper reports; pathfuse always adds its own."""
@@ -71,7 +73,7 @@ class Card(BaseModel):
     name: str
     family: FamilyName
     title: str
-    endpoint: Literal["multiclass", "survival"]
+    endpoint: CardEndpoint
     classes: tuple[str, ...]
     bins: int | None
     cohorts: tuple[str, ...]
@@ -131,7 +133,7 @@ class Card(BaseModel):
         """Why a study with some endpoint and classes cannot be this task; None if it can."""
         if not self.fits(kind):
             return f"the target is of endpoint '{kind}', but the card '{self.name}' is of endpoint '{self.endpoint}'"
-        if kind == "multiclass" and len(outcomes) != len(self.classes):
+        if ENDPOINTS[kind].of_classes and len(outcomes) != len(self.classes):
             return (
                 f"the label has {len(outcomes)} classes ({', '.join(outcomes)}), but the card '{self.name}' has "
                 f"{len(self.classes)} ({', '.join(self.classes)})"
@@ -143,7 +145,8 @@ class Card(BaseModel):
 
         Several genes may share one multilabel table.
         """
-        return endpoint == self.endpoint or (self.family == "mutation" and endpoint == "multilabel")
+        several = endpoint in ENDPOINTS and ENDPOINTS[endpoint].of_labels
+        return endpoint == self.endpoint or (self.family == "mutation" and several)
 
 
 class Suite(BaseModel):
@@ -169,7 +172,7 @@ class Suite(BaseModel):
         for task in self.tasks:
             if task.source not in self.sources:
                 raise ValueError(f"task '{task.name}': no source '{task.source}'")
-            survival = self.families[task.family].endpoint == "survival"
+            survival = ENDPOINTS[self.families[task.family].endpoint].in_time
             if survival != (task.bins is not None) or survival != (not task.classes):
                 raise ValueError(
                     f"task '{task.name}': a survival task has bins, every other has classes"

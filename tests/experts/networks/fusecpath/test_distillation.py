@@ -11,6 +11,8 @@ from torch.nn import functional  # noqa: E402
 
 from pathfuse.experts.networks.fusecpath.distillation import distillation_loss  # noqa: E402
 from pathfuse.experts.networks.fusecpath.model import Distilled, FuseCPath  # noqa: E402
+from pathfuse.experts.targets.distances import Distance  # noqa: E402
+from pathfuse.experts.targets.registry import target_kind  # noqa: E402
 
 N, M, K, D = 4, 3, 3, 5
 PRESENT = np.array([[1, 1, 1], [1, 0, 1], [0, 1, 0], [0, 0, 0]], dtype=bool)
@@ -49,12 +51,6 @@ def events(hazard_logit):
     return np.append(survival[:-1] * hazard, survival[-1])
 
 
-def log_events(hazard_logit):
-    log_survival = torch.cumsum(functional.logsigmoid(-hazard_logit), dim=1)
-    before = functional.pad(log_survival[:, :-1], (1, 0))
-    return torch.cat([before + functional.logsigmoid(hazard_logit), log_survival[:, -1:]], dim=1)
-
-
 def averaged(distance):
     """Mean of ``distance(bag, teacher)`` over the teachers that are there; 0 where none is."""
     each = [[distance(n, m) for m in range(M) if PRESENT[n, m]] for n in range(N)]
@@ -63,9 +59,9 @@ def averaged(distance):
 
 def distance(batch, kind, **chosen):
     """The distillation term alone."""
-    return distillation_loss(
-        batch, nothing, chosen.pop("log_prob", None), kind, alpha=0.0, beta=0.0, **chosen
-    ).numpy()
+    known = chosen.pop("known", None)
+    way, how = target_kind(kind), Distance(**chosen)
+    return distillation_loss(batch, nothing, way, alpha=0.0, beta=0.0, how=how, known=known).numpy()
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
@@ -146,9 +142,8 @@ def test_survival(direction):
         pair = events(teacher[n, m]), events(student[n])
         return of_features(n, m) + kl(*(pair if direction == "teacher_student" else pair[::-1]))
 
-    got = distance(batch, "survival", log_prob=log_events, direction=direction)
+    got = distance(batch, "survival", direction=direction)
     np.testing.assert_allclose(got, averaged(wanted), rtol=1e-9)
-    np.testing.assert_allclose(distance(batch, "survival"), averaged(of_features), rtol=1e-9)
 
 
 def test_the_three_terms():
@@ -156,7 +151,9 @@ def test_the_three_terms():
     apart = distance(batch, "multiclass")
     own = cross_entropy(batch.outputs).numpy()
     taught = averaged(lambda n, m: cross_entropy(batch.teacher_outputs[:, m])[n].item())
-    got = distillation_loss(batch, cross_entropy, None, "multiclass", alpha=0.3, beta=0.7).numpy()
+    got = distillation_loss(
+        batch, cross_entropy, target_kind("multiclass"), alpha=0.3, beta=0.7
+    ).numpy()
     np.testing.assert_allclose(got[:3], (0.3 * own + 0.7 * apart + 0.7 * taught)[:3], rtol=1e-9)
     assert got[3] == pytest.approx(own[3])  # no teacher: the task in full
 
@@ -164,7 +161,7 @@ def test_the_three_terms():
 @pytest.mark.parametrize("kind", ["multiclass", "multilabel", "regression", "survival"])
 def test_no_teachers_at_all(kind):
     batch = said()._replace(teacher_outputs=None, teacher_embeddings=None, teacher_present=None)
-    got = distillation_loss(batch, cross_entropy, log_events, kind)
+    got = distillation_loss(batch, cross_entropy, target_kind(kind))
     torch.testing.assert_close(got, cross_entropy(batch.outputs))
 
 
@@ -175,7 +172,7 @@ def test_a_teacher_that_says_the_same_is_at_no_distance(kind):
         teacher_outputs=batch.outputs[:, None].expand(N, M, K),
         teacher_embeddings=batch.embedding[:, None].expand(N, M, D),
     )
-    np.testing.assert_allclose(distance(same, kind, log_prob=log_events), 0, atol=1e-12)
+    np.testing.assert_allclose(distance(same, kind), 0, atol=1e-12)
 
 
 def test_logits_of_any_size_are_finite():
@@ -184,13 +181,13 @@ def test_logits_of_any_size_are_finite():
         outputs=(batch.outputs * 500).requires_grad_(), teacher_outputs=batch.teacher_outputs * -500
     )
     for kind in ("multiclass", "multilabel", "survival"):
-        loss = distillation_loss(loud, nothing, log_events, kind)
+        loss = distillation_loss(loud, nothing, target_kind(kind))
         (gradient,) = torch.autograd.grad(loss.sum(), loud.outputs)
         assert torch.isfinite(loss).all()
         assert torch.isfinite(gradient).all()
 
 
-def trained(kind, alpha, beta, log_prob=None, **chosen):
+def trained(kind, alpha, beta, **chosen):
     """A model with the gradients of the loss on a small batch."""
     torch.manual_seed(0)
     model = FuseCPath(6, {"a": 4, "b": 3}, K, dim=16, heads=4, pool_width=8, **chosen).eval()
@@ -205,7 +202,7 @@ def trained(kind, alpha, beta, log_prob=None, **chosen):
         N,
         teachers,
     )
-    distillation_loss(out, cross_entropy, log_prob, kind, alpha, beta).sum().backward()
+    distillation_loss(out, cross_entropy, target_kind(kind), alpha, beta).sum().backward()
     return model
 
 
@@ -222,7 +219,7 @@ every_kind = pytest.mark.parametrize("kind", ["multiclass", "multilabel", "regre
 @every_kind
 @pytest.mark.parametrize("separate", [False, True])
 def test_distillation_does_not_reach_the_teachers(kind, separate):
-    model = trained(kind, 0.5, 0.0, log_events, separate_teacher_heads=separate)
+    model = trained(kind, 0.5, 0.0, separate_teacher_heads=separate)
     assert not any(
         gradient.any() for gradient in gradients(model.teachers) + gradients(model.teacher_heads)
     )
@@ -231,7 +228,7 @@ def test_distillation_does_not_reach_the_teachers(kind, separate):
 
 @every_kind
 def test_the_task_reaches_the_teachers_and_nothing_else_does(kind):
-    model, heavier = trained(kind, 0.5, 1.0, log_events), trained(kind, 0.1, 1.0, log_events)
+    model, heavier = trained(kind, 0.5, 1.0), trained(kind, 0.1, 1.0)
     assert all(gradient.any() for gradient in gradients(model.teachers))
     for one, other in zip(gradients(model.teachers), gradients(heavier.teachers), strict=True):
         torch.testing.assert_close(
@@ -241,7 +238,7 @@ def test_the_task_reaches_the_teachers_and_nothing_else_does(kind):
 
 @every_kind
 def test_the_teachers_task_does_not_reach_the_student(kind):
-    without, model = trained(kind, 0.5, 0.0, log_events), trained(kind, 0.5, 5.0, log_events)
+    without, model = trained(kind, 0.5, 0.0), trained(kind, 0.5, 5.0)
     for one, other in zip(gradients(without.student), gradients(model.student), strict=True):
         torch.testing.assert_close(one, other)
     assert not torch.allclose(
@@ -251,7 +248,7 @@ def test_the_teachers_task_does_not_reach_the_student(kind):
 
 @every_kind
 def test_every_parameter_of_the_student_learns(kind):
-    model = trained(kind, 0.5, 1.0, log_events)
+    model = trained(kind, 0.5, 1.0)
     assert all(gradient.any() for gradient in gradients(model.student) + gradients(model.decide))
 
 

@@ -11,6 +11,7 @@ from torch.nn import functional  # noqa: E402
 from pathfuse.experts.networks.fusecpath.distillation import distillation_loss  # noqa: E402
 from pathfuse.experts.networks.fusecpath.model import FuseCPath  # noqa: E402
 from pathfuse.experts.networks.fusecpath.selection import cluster, draw  # noqa: E402
+from pathfuse.experts.targets.registry import target_kind  # noqa: E402
 
 TEACHERS = {"titan": 4, "giga.path": 3}
 """In the order of their names: giga.path, titan. A module's name could hold no dot."""
@@ -104,8 +105,7 @@ def test_absent_teachers_do_not_poison_gradients():
     loss = distillation_loss(
         model(*bags, teachers),
         lambda out: functional.cross_entropy(out, y, reduction="none"),
-        None,
-        "multiclass",
+        target_kind("multiclass"),
     )
     loss.sum().backward()
     assert all(torch.isfinite(weight.grad).all() for weight in model.parameters())
@@ -175,8 +175,7 @@ class Slides:
             distillation_loss(
                 said,
                 lambda out: functional.cross_entropy(out, y, reduction="none"),
-                None,
-                "multiclass",
+                target_kind("multiclass"),
             ).mean().backward()
             optimiser.step()
         model.eval()

@@ -47,7 +47,7 @@ def tiles_of(bags=BAGS, seed=0):
     ]
 
 
-def hear(student, tiles, bags=BAGS):
+def output_of(student, tiles, bags=BAGS):
     index = torch.repeat_interleave(
         torch.arange(len(bags)), torch.tensor([len(bag) for bag in bags])
     )
@@ -99,15 +99,15 @@ class Reference:
             [softmax(scores[here], axis=0).T @ normed[here] for here in of]
         )  # (cluster, slot, dim)
         if self.across == "joint":
-            heard = self.attend("across.attend", sent.reshape(-1, DIM)).reshape(sent.shape)
+            output = self.attend("across.attend", sent.reshape(-1, DIM)).reshape(sent.shape)
         else:
-            heard = np.stack(
+            output = np.stack(
                 [self.attend("across.attend", sent[:, s]) for s in range(SLOTS)], axis=1
             )
         for c, here in enumerate(of):
             low, high = scores[here].min(axis=0), scores[here].max(axis=0)
             scaled = (scores[here] - low + 0.01) / (high - low + 0.01)
-            x[here] += (scaled * softmax(scores[here], axis=1)) @ heard[c]
+            x[here] += (scaled * softmax(scores[here], axis=1)) @ output[c]
         x = self.norm("norm", x)
         attention = softmax(
             self.linear("pool.score.2", self.activate(self.linear("pool.score.0", x)))[:, 0]
@@ -118,7 +118,7 @@ class Reference:
 @options
 def test_against_numpy(options):
     student, tiles = student_of(**options), tiles_of()
-    vector, attention = hear(student, tiles)
+    vector, attention = output_of(student, tiles)
     start = 0
     for k, bag in enumerate(BAGS):
         wanted, weights = Reference(student, **options)(tiles[k], bag)
@@ -130,16 +130,16 @@ def test_against_numpy(options):
 @options
 def test_a_bag_is_the_same_alone_in_any_batch_and_in_any_order(options):
     student, tiles = student_of(**options), tiles_of()
-    together = hear(student, tiles).vector
+    together = output_of(student, tiles).vector
     for k in range(len(BAGS)):
         torch.testing.assert_close(
-            hear(student, [tiles[k]], [BAGS[k]]).vector[0], together[k], **CLOSE
+            output_of(student, [tiles[k]], [BAGS[k]]).vector[0], together[k], **CLOSE
         )
     order = [2, 0, 3, 1]
-    shuffled = hear(student, [tiles[k] for k in order], [BAGS[k] for k in order]).vector
+    shuffled = output_of(student, [tiles[k] for k in order], [BAGS[k] for k in order]).vector
     torch.testing.assert_close(shuffled, together[order], **CLOSE)
     large = [c for c in range(9) for _ in range(c + 30)]
-    longer = hear(student, [*tiles, *tiles_of([large], 5)], [*BAGS, large]).vector
+    longer = output_of(student, [*tiles, *tiles_of([large], 5)], [*BAGS, large]).vector
     torch.testing.assert_close(longer[:-1], together, **CLOSE)
     assert not torch.allclose(together[0], together[3], atol=1e-2)
 
@@ -147,15 +147,15 @@ def test_a_bag_is_the_same_alone_in_any_batch_and_in_any_order(options):
 @options
 def test_the_numbers_of_clusters_and_the_order_of_tiles_do_not_matter(options):
     student, tiles = student_of(**options), tiles_of()
-    before = hear(student, tiles)
+    before = output_of(student, tiles)
     torch.testing.assert_close(
-        hear(student, tiles, [[{0: 9, 1: 4, 2: 0}[c] for c in BAGS[0]], *BAGS[1:]]).vector,
+        output_of(student, tiles, [[{0: 9, 1: 4, 2: 0}[c] for c in BAGS[0]], *BAGS[1:]]).vector,
         before.vector,
         **CLOSE,
     )
     order = np.random.default_rng(0).permutation(len(BAGS[0]))
     bags = [np.array(BAGS[0])[order].tolist(), *BAGS[1:]]
-    after = hear(student, [tiles[0][order], *tiles[1:]], bags)
+    after = output_of(student, [tiles[0][order], *tiles[1:]], bags)
     torch.testing.assert_close(after.vector, before.vector, **CLOSE)
     torch.testing.assert_close(
         after.attention[: len(order)], before.attention[: len(order)][order], **CLOSE
@@ -164,14 +164,14 @@ def test_the_numbers_of_clusters_and_the_order_of_tiles_do_not_matter(options):
 
 def test_clusters_matter():
     student, tiles = student_of(), tiles_of()
-    other = hear(student, tiles, [[0, 1, 2, 0, 1, 2], *BAGS[1:]]).vector
-    assert not torch.allclose(other[0], hear(student, tiles).vector[0], atol=1e-2)
+    other = output_of(student, tiles, [[0, 1, 2, 0, 1, 2], *BAGS[1:]]).vector
+    assert not torch.allclose(other[0], output_of(student, tiles).vector[0], atol=1e-2)
 
 
 @options
 def test_what_stands_in_the_padding_does_not_matter(options, monkeypatch):
     student, tiles = student_of(**options), tiles_of()
-    before, pad = hear(student, tiles), Groups.pad
+    before, pad = output_of(student, tiles), Groups.pad
 
     def with_junk(self, rows):
         padded = pad(self, rows)
@@ -179,13 +179,13 @@ def test_what_stands_in_the_padding_does_not_matter(options, monkeypatch):
         return padded.masked_fill(outside, 50.0)
 
     monkeypatch.setattr(Groups, "pad", with_junk)
-    after = hear(student, tiles)
+    after = output_of(student, tiles)
     torch.testing.assert_close(after.vector, before.vector, **CLOSE)
     torch.testing.assert_close(after.attention, before.attention, **CLOSE)
 
 
 def test_attention_sums_to_one():
-    attention = hear(student_of(), tiles_of()).attention
+    attention = output_of(student_of(), tiles_of()).attention
     sums = [part.sum().item() for part in attention.split([len(bag) for bag in BAGS])]
     assert sums == pytest.approx([1.0] * 4, abs=1e-6)
     assert (attention > 0).all()
@@ -194,7 +194,7 @@ def test_attention_sums_to_one():
 @options
 def test_gradients_do_not_cross_bags(options):
     tiles = [bag.requires_grad_() for bag in tiles_of()]
-    hear(student_of(**options), tiles).vector[2].square().sum().backward()
+    output_of(student_of(**options), tiles).vector[2].square().sum().backward()
     assert all(tiles[k].grad is None or not tiles[k].grad.any() for k in (0, 1, 3))
     assert tiles[2].grad.abs().sum(dim=1).min() > 0
 
@@ -202,7 +202,7 @@ def test_gradients_do_not_cross_bags(options):
 @options
 def test_every_parameter_receives_a_gradient(options):
     student = student_of(**options)
-    said = hear(student, tiles_of())
+    said = output_of(student, tiles_of())
     (said.vector * torch.arange(1.0, DIM + 1)).sum().backward()
     silent = [
         name
@@ -216,7 +216,7 @@ def test_every_parameter_receives_a_gradient(options):
 def test_equal_tiles_and_single_tiles_have_finite_gradients():
     student, bags = student_of(), [[0, 0, 0, 1], [0]]
     tiles = [torch.ones(4, DIM_IN, requires_grad=True), torch.zeros(1, DIM_IN, requires_grad=True)]
-    said = hear(student, tiles, bags)
+    said = output_of(student, tiles, bags)
     (said.vector * torch.arange(1.0, DIM + 1)).sum().backward()
     assert all(torch.isfinite(bag.grad).all() for bag in tiles)
     assert said.attention.tolist() == pytest.approx([0.25, 0.25, 0.25, 0.25, 1.0], abs=0.2)
@@ -242,7 +242,9 @@ def test_sparse_attention_keeps_the_largest_and_all_that_equal_the_last_of_them(
 
 def test_a_large_k_keeps_all():
     dense, sparse = student_of(), student_of(sparse_k=50)
-    torch.testing.assert_close(hear(sparse, tiles_of()).vector, hear(dense, tiles_of()).vector)
+    torch.testing.assert_close(
+        output_of(sparse, tiles_of()).vector, output_of(dense, tiles_of()).vector
+    )
 
 
 def test_groups():
@@ -260,10 +262,12 @@ def test_dropout_only_where_published():
     torch.manual_seed(0)
     student = student_of(dropout=0.0, attention_dropout=0.0).train()
     torch.testing.assert_close(
-        hear(student, tiles_of()).vector, hear(student.eval(), tiles_of()).vector
+        output_of(student, tiles_of()).vector, output_of(student.eval(), tiles_of()).vector
     )
     noisy = student_of(dropout=0.0).train()
-    assert not torch.allclose(hear(noisy, tiles_of()).vector, hear(noisy, tiles_of()).vector)
+    assert not torch.allclose(
+        output_of(noisy, tiles_of()).vector, output_of(noisy, tiles_of()).vector
+    )
 
 
 def test_heads_must_divide_the_width():
@@ -274,7 +278,7 @@ def test_heads_must_divide_the_width():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_cpu_and_gpu_agree():
     student, tiles = student_of(sparse_k=4), tiles_of()
-    here = hear(student, tiles).vector
+    here = output_of(student, tiles).vector
     index = torch.repeat_interleave(
         torch.arange(4), torch.tensor([len(bag) for bag in BAGS])
     ).cuda()

@@ -115,23 +115,23 @@ class FuseCPath(nn.Module):
                 its bag.
             n_bags: How many bags there are.
             teachers: Float, (bag, all teachers' dims), in the order of the names, NaN where a
-                teacher is absent; None to hear the student alone.
+                teacher is absent; None for the student alone.
         """
         vector, attention = self.student(features, index, clusters, n_bags)
         outputs = self.decide(vector)
         if teachers is None or not self._lengths:
             return Distilled(outputs, attention, vector, None, None, None)
-        embedded, present = self._hear(teachers)
+        embedded, present = self._project(teachers)
         if len(self.teacher_heads):
-            said = [
+            teacher_outputs = [
                 head(one) for head, one in zip(self.teacher_heads, embedded.unbind(1), strict=True)
             ]
             return Distilled(
-                outputs, attention, vector, torch.stack(said, dim=1), embedded, present
+                outputs, attention, vector, torch.stack(teacher_outputs, dim=1), embedded, present
             )
         return Distilled(outputs, attention, vector, self.decide(embedded), embedded, present)
 
-    def _hear(self, teachers: Tensor) -> tuple[Tensor, Tensor]:
+    def _project(self, teachers: Tensor) -> tuple[Tensor, Tensor]:
         """The projected teachers, (bag, teacher, dim), and which are there."""
         embedded, present = [], []
         for project, one in zip(self.teachers, teachers.split(self._lengths, dim=1), strict=True):

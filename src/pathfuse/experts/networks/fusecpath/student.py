@@ -175,9 +175,11 @@ class AcrossClusters(nn.Module):
                 (bag_of[:, None] * n_slots + torch.arange(n_slots, device=bag_of.device)).flatten(),
                 n_bags * n_slots,
             )
-        heard = self.attend(sent.flatten(0, 1), groups).unflatten(0, (-1, n_slots))
+        attended = self.attend(sent.flatten(0, 1), groups).unflatten(0, (-1, n_slots))
         share = clusters.pad(_scaled(scores, clusters) * scores.softmax(dim=1))
-        return tiles + clusters.unpad(torch.einsum("gns,gsd->gnd", share.to(heard.dtype), heard))
+        return tiles + clusters.unpad(
+            torch.einsum("gns,gsd->gnd", share.to(attended.dtype), attended)
+        )
 
 
 def _scaled(scores: Tensor, groups: Groups) -> Tensor:

@@ -41,17 +41,17 @@ class ModelAttention(nn.Module):
         n_models = present.shape[1]
         itself = torch.eye(n_models, dtype=torch.bool, device=tokens.device)
         normed = self.norm(tokens)
-        mixed, looked = self.attend(
+        mixed, attended = self.attend(
             normed,
             normed,
             normed,
             key_padding_mask=~present,
             attn_mask=itself if self.others else None,
         )
-        looked = looked.float()
+        attended = attended.float()
         if self.others:
-            looked = looked[..., :n_models] + itself * looked[..., n_models:]
-        return tokens + self.drop(mixed), (looked + itself) / 2
+            attended = attended[..., :n_models] + itself * attended[..., n_models:]
+        return tokens + self.drop(mixed), (attended + itself) / 2
 
 
 class ModelLayers(nn.Module):
@@ -85,8 +85,8 @@ class ModelLayers(nn.Module):
         tokens = tokens + self.embedding
         origin = torch.eye(present.shape[1], device=tokens.device).expand(len(tokens), -1, -1)
         for layer in self.layers:
-            tokens, looked = layer(tokens, present)
-            origin = chained(looked, origin)
+            tokens, attended = layer(tokens, present)
+            origin = chained(attended, origin)
         return self.norm(tokens), origin
 
 

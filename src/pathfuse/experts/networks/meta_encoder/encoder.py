@@ -16,7 +16,7 @@ class Encoded(NamedTuple):
     vector: Tensor
     """Float, (row, dim_out)."""
     weights: Tensor | None
-    """Float, (row, model): how much each model had a say; not negative, rows sum to 1, 0 for an
+    """Float, (row, model): the share of each model; not negative, rows sum to 1, 0 for an
     absent model. None if the strategy has none."""
     tokens: Tensor
     """Float, (row, model, width): the projected tokens, 0 where absent."""

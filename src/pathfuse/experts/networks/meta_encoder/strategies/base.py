@@ -30,7 +30,7 @@ class Fused(NamedTuple):
     has none."""
 
 
-class Strategy(nn.Module):
+class TokenStrategy(nn.Module):
     """Joins the tokens of a row. A row's vector depends on that row alone.
 
     Args:

@@ -2,10 +2,10 @@
 
 from torch import Tensor
 
-from pathfuse.experts.networks.meta_encoder.strategies.base import Fused, Shape, Strategy
+from pathfuse.experts.networks.meta_encoder.strategies.base import Fused, Shape, TokenStrategy
 
 
-class Concat(Strategy):
+class Concat(TokenStrategy):
     """Concatenation.
 
     With the identity as projection and a linear head it is the linear probe on all features.
@@ -16,9 +16,9 @@ class Concat(Strategy):
     """
 
     def build(self, width: int, shape: Shape) -> int:
-        """See ``Strategy``."""
+        """See ``TokenStrategy``."""
         return sum(self.widths)
 
     def forward(self, tokens: Tensor, present: Tensor) -> Fused:
-        """See ``Strategy``."""
+        """See ``TokenStrategy``."""
         return Fused(self.side_by_side(tokens), None)

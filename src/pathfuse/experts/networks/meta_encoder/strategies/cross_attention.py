@@ -7,12 +7,12 @@ from pathfuse.experts.networks.meta_encoder.attention import ModelLayers, chaine
 from pathfuse.experts.networks.meta_encoder.strategies.base import (
     Fused,
     Shape,
-    Strategy,
+    TokenStrategy,
     equal_weights,
 )
 
 
-class CrossAttention(Strategy):
+class CrossAttention(TokenStrategy):
     """Each model's token queries those of the others.
 
     Residual, LayerNorm, and the results side by side.
@@ -24,14 +24,14 @@ class CrossAttention(Strategy):
     """
 
     def build(self, width: int, shape: Shape) -> int:
-        """See ``Strategy``."""
+        """See ``TokenStrategy``."""
         self.layers = ModelLayers(
             len(self.widths), width, shape.heads, shape.layers, shape.dropout, others=True
         )
         return width * len(self.widths)
 
     def forward(self, tokens: Tensor, present: Tensor) -> Fused:
-        """See ``Strategy``."""
+        """See ``TokenStrategy``."""
         tokens, origin = self.layers(tokens, present)
         weights = chained(equal_weights(present)[:, None], origin)[:, 0]
         return Fused(torch.where(present[..., None], tokens, 0.0).flatten(1), weights)

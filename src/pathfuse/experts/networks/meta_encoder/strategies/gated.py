@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from pathfuse.experts.networks.meta_encoder.strategies.base import (
     Fused,
     Shape,
-    Strategy,
+    TokenStrategy,
     mean_over,
     softmax_weights,
 )
@@ -15,7 +15,7 @@ WIDTH = 128
 """Of the hidden layer that scores a token."""
 
 
-class Gated(Strategy):
+class Gated(TokenStrategy):
     """Gated attention over models, with the score of Ilse, Tomczak and Welling (2018), equation 9.
 
     The score is Linear(tanh(Linear) times sigmoid(Linear)), shared by the models, and a learned
@@ -23,14 +23,14 @@ class Gated(Strategy):
     """
 
     def build(self, width: int, shape: Shape) -> int:
-        """See ``Strategy``."""
+        """See ``TokenStrategy``."""
         self.content, self.gate = nn.Linear(width, WIDTH), nn.Linear(width, WIDTH)
         self.score = nn.Linear(WIDTH, 1, bias=False)
         self.preference = nn.Parameter(torch.zeros(len(self.widths)))
         return width
 
     def forward(self, tokens: Tensor, present: Tensor) -> Fused:
-        """See ``Strategy``."""
+        """See ``TokenStrategy``."""
         hidden = torch.tanh(self.content(tokens)) * torch.sigmoid(self.gate(tokens))
         weights = softmax_weights(self.score(hidden)[..., 0] + self.preference, present)
         return Fused(mean_over(tokens, weights), weights)

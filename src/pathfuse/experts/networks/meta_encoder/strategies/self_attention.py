@@ -6,14 +6,14 @@ from pathfuse.experts.networks.meta_encoder.attention import ModelLayers, chaine
 from pathfuse.experts.networks.meta_encoder.strategies.base import (
     Fused,
     Shape,
-    Strategy,
+    TokenStrategy,
     equal_weights,
     mean_over,
     softmax_weights,
 )
 
 
-class SelfAttention(Strategy):
+class SelfAttention(TokenStrategy):
     """Tokens and model embeddings, pre-norm attention across the models, LayerNorm, then mean or
     attention pooling.
 
@@ -25,7 +25,7 @@ class SelfAttention(Strategy):
     """
 
     def build(self, width: int, shape: Shape) -> int:
-        """See ``Strategy``."""
+        """See ``TokenStrategy``."""
         self.layers = ModelLayers(
             len(self.widths), width, shape.heads, shape.layers, shape.dropout, others=False
         )
@@ -33,7 +33,7 @@ class SelfAttention(Strategy):
         return width
 
     def forward(self, tokens: Tensor, present: Tensor) -> Fused:
-        """See ``Strategy``."""
+        """See ``TokenStrategy``."""
         tokens, origin = self.layers(tokens, present)
         pooling = equal_weights(present)
         if self.pool is not None:

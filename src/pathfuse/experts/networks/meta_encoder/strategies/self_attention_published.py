@@ -4,10 +4,10 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from pathfuse.experts.networks.meta_encoder.strategies.base import Fused, Shape, Strategy
+from pathfuse.experts.networks.meta_encoder.strategies.base import Fused, Shape, TokenStrategy
 
 
-class SelfAttentionPublished(Strategy):
+class SelfAttentionPublished(TokenStrategy):
     """Value and output projection of the concatenated features: ``W_out (W_v x + b_v) + b_out``.
 
     The published code gives attention a sequence of length 1. Softmax over one key is 1, so queries
@@ -20,7 +20,7 @@ class SelfAttentionPublished(Strategy):
     raw: ClassVar[bool] = True
 
     def build(self, width: int, shape: Shape) -> int:
-        """See ``Strategy``."""
+        """See ``TokenStrategy``."""
         self.value, self.out = (
             nn.Linear(sum(self.widths), shape.dim),
             nn.Linear(shape.dim, shape.dim),
@@ -28,5 +28,5 @@ class SelfAttentionPublished(Strategy):
         return shape.dim
 
     def forward(self, tokens: Tensor, present: Tensor) -> Fused:
-        """See ``Strategy``."""
+        """See ``TokenStrategy``."""
         return Fused(self.out(self.value(self.side_by_side(tokens))), None)

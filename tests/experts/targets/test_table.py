@@ -6,7 +6,8 @@ import pytest
 from scipy.special import expit, softmax
 
 from pathfuse.distributions.discrete_time import event_distribution
-from pathfuse.experts.outputs import average, columns, frame
+from pathfuse.experts.targets.registry import target_kind
+from pathfuse.experts.targets.table import prediction_table
 
 EDGES = (0.0, 1.0, 2.0, float("inf"))
 
@@ -42,7 +43,7 @@ def test_survival(people_of):
     assert targets.strata(np.arange(2)).tolist() == [0, 1]
 
 
-def test_regression_strata_hear_every_target(people_of):
+def test_regression_strata_use_every_target(people_of):
     """A target in thousands does not drown one in units, and rows without truth move no quartile."""
     n = 40
     big = np.tile([1000.0, 2000.0], n // 2)
@@ -83,25 +84,37 @@ def test_regression_strata_are_of_the_rows_asked_for(people_of):
 
 def test_columns():
     raw = np.array([[1.0, 2.0]])
-    assert list(columns("multiclass", ("a", "b"), raw)) == ["logit_a", "logit_b"]
-    assert list(columns("multilabel", ("a", "b"), raw)) == ["logit_a", "logit_b"]
-    assert list(columns("survival", ("1", "2"), raw)) == ["hazard_logit_1", "hazard_logit_2"]
-    assert list(columns("regression", ("a", "b"), raw, raw)) == ["mean_a", "mean_b", "sd_a", "sd_b"]
-    assert list(columns("regression", ("a", "b"), raw)) == ["mean_a", "mean_b"]
-    table = frame("multiclass", ("a", "b"), ["z", "y"], np.array([[1.0, 2.0], [3.0, 4.0]]))
+    assert list(target_kind("multiclass").columns(("a", "b"), raw)) == ["logit_a", "logit_b"]
+    assert list(target_kind("multilabel").columns(("a", "b"), raw)) == ["logit_a", "logit_b"]
+    assert list(target_kind("survival").columns(("1", "2"), raw)) == [
+        "hazard_logit_1",
+        "hazard_logit_2",
+    ]
+    assert list(target_kind("regression").columns(("a", "b"), raw, raw)) == [
+        "mean_a",
+        "mean_b",
+        "sd_a",
+        "sd_b",
+    ]
+    assert list(target_kind("regression").columns(("a", "b"), raw)) == ["mean_a", "mean_b"]
+    table = prediction_table(
+        target_kind("multiclass"), ("a", "b"), ["z", "y"], np.array([[1.0, 2.0], [3.0, 4.0]])
+    )
     assert table.rows() == [("y", 3.0, 4.0), ("z", 1.0, 2.0)]
 
 
 def test_averages_are_of_distributions():
     rng = np.random.default_rng(0)
     raws = [rng.normal(size=(5, 3)) * 2 for _ in range(3)]
-    got = softmax(average("multiclass", raws), axis=1)
+    got = softmax(target_kind("multiclass").average(raws), axis=1)
     np.testing.assert_allclose(got, np.mean([softmax(r, axis=1) for r in raws], axis=0), rtol=1e-9)
     np.testing.assert_allclose(
-        expit(average("multilabel", raws)), np.mean([expit(r) for r in raws], axis=0), rtol=1e-9
+        expit(target_kind("multilabel").average(raws)),
+        np.mean([expit(r) for r in raws], axis=0),
+        rtol=1e-9,
     )
-    np.testing.assert_allclose(average("regression", raws), np.mean(raws, axis=0))
-    got = np.exp(event_distribution(average("survival", raws)))
+    np.testing.assert_allclose(target_kind("regression").average(raws), np.mean(raws, axis=0))
+    got = np.exp(event_distribution(target_kind("survival").average(raws)))
     np.testing.assert_allclose(
         got, np.mean([np.exp(event_distribution(r)) for r in raws], axis=0), rtol=1e-6
     )
@@ -110,10 +123,10 @@ def test_averages_are_of_distributions():
 @pytest.mark.parametrize("kind", ["multiclass", "multilabel", "survival", "regression"])
 def test_the_average_of_one_is_itself(kind):
     raw = np.array([[30.0, -40.0, 2.0]])
-    np.testing.assert_array_equal(average(kind, [raw]), raw)
+    np.testing.assert_array_equal(target_kind(kind).average([raw]), raw)
 
 
 @pytest.mark.parametrize("kind", ["multiclass", "multilabel", "survival"])
 def test_averages_of_sure_models_are_finite(kind):
     raws = [np.array([[900.0, -900.0, 0.0]]), np.array([[900.0, -900.0, 0.0]])]
-    assert np.isfinite(average(kind, raws)).all()
+    assert np.isfinite(target_kind(kind).average(raws)).all()

@@ -10,7 +10,8 @@ torch = pytest.importorskip("torch")
 from torch.nn import functional  # noqa: E402
 
 from pathfuse.endpoints.survival import event_distribution  # noqa: E402
-from pathfuse.experts.objective import log_events, sample_loss  # noqa: E402
+from pathfuse.experts.targets.registry import target_kind  # noqa: E402
+from pathfuse.experts.targets.survival import log_events  # noqa: E402
 
 EDGES = (0.0, 1.0, 2.0, 3.0)
 
@@ -23,7 +24,7 @@ def test_multiclass_is_cross_entropy():
     outputs, label = drawn(6, 3), torch.tensor([0, 1, 2, 2, 1, 0])
     values, known = functional.one_hot(label, 3).double(), torch.ones(6, 1, dtype=torch.bool)
     wanted = functional.cross_entropy(outputs, label, reduction="none")
-    torch.testing.assert_close(sample_loss("multiclass", outputs, values, known), wanted)
+    torch.testing.assert_close(target_kind("multiclass").loss(outputs, values, known), wanted)
 
 
 @pytest.fixture
@@ -44,8 +45,7 @@ def test_survival_is_the_likelihood_of_a_set(survival):
     prob = np.exp(event_distribution(hazard_logit.numpy()))
     np.testing.assert_allclose(prob.sum(axis=1), 1)
     wanted = [-np.log(sum(prob[row, k] for k in allowed)) for row, allowed in enumerate(ALLOWED)]
-    got = sample_loss(
-        "survival",
+    got = target_kind("survival").loss(
         hazard_logit,
         torch.from_numpy(survival.values),
         torch.from_numpy(survival.known),
@@ -69,14 +69,14 @@ def test_multilabel_skips_blanks():
     known = torch.tensor([[True, True], [True, False], [False, True]])
     p = expit(outputs.numpy())
     wanted = [-(np.log(p[0, 0]) + np.log(1 - p[0, 1])) / 2, -np.log(p[1, 0]), -np.log(p[2, 1])]
-    np.testing.assert_allclose(sample_loss("multilabel", outputs, values, known), wanted)
+    np.testing.assert_allclose(target_kind("multilabel").loss(outputs, values, known), wanted)
 
 
 def test_regression_skips_blanks():
     outputs = torch.tensor([[1.0, 5.0], [2.0, 9.0]], dtype=torch.float64)
     values = torch.tensor([[0.0, 2.0], [5.0, 0.0]], dtype=torch.float64)
     known = torch.tensor([[True, True], [True, False]])
-    assert sample_loss("regression", outputs, values, known).tolist() == [(1 + 9) / 4, 9 / 2]
+    assert target_kind("regression").loss(outputs, values, known).tolist() == [(1 + 9) / 4, 9 / 2]
 
 
 @pytest.mark.parametrize("kind", ["multiclass", "survival", "multilabel", "regression"])
@@ -87,14 +87,14 @@ def test_gradients_equal_finite_differences(kind, survival):
         values = functional.one_hot(torch.arange(9) % 3, 3).double()
     elif kind != "survival":
         values, known = (drawn(9, 3, 1) > 0).double(), drawn(9, 3, 2) > -1
-    sample_loss(kind, outputs, values, known).sum().backward()
+    target_kind(kind).loss(outputs, values, known).sum().backward()
     step, numeric = 1e-6, torch.zeros(9, 3, dtype=torch.float64)
     for k in range(3):
         shift = torch.zeros(3, dtype=torch.float64)
         shift[k] = step
         with torch.no_grad():
-            up = sample_loss(kind, outputs + shift, values, known)
-            down = sample_loss(kind, outputs - shift, values, known)
+            up = target_kind(kind).loss(outputs + shift, values, known)
+            down = target_kind(kind).loss(outputs - shift, values, known)
         numeric[:, k] = (up - down) / (2 * step)
     torch.testing.assert_close(outputs.grad, numeric, rtol=1e-5, atol=1e-7)
     assert outputs.grad.abs().sum() > 0

@@ -1,0 +1,125 @@
+"""What every way of being trained answers: the form of the truth, the loss of outputs, and the
+columns they become.
+
+torch is imported inside the functions that need it, since tables are read without it.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from pathfuse.endpoints.base import Endpoint, Truth
+from pathfuse.types import Index
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pathfuse.experts.targets.distances import Distance, Pair
+
+Raw = Float[np.ndarray, "sample output"]
+"""Outputs of one model: class logits, log-odds per label, hazard logits per bin, or targets in
+their own unit."""
+Encoded = tuple[
+    tuple[str, ...], Float[np.ndarray, "sample column"], Bool[np.ndarray, "sample column"]
+]
+"""Names of the outputs, values and what is known of them; see ``Targets``."""
+Scales = dict[str, np.ndarray]
+"""Arrays that bring targets and outputs from one unit into the other, by name."""
+Linear = tuple[np.ndarray, np.ndarray]
+"""Coefficients (dim, output) and intercepts (output,)."""
+
+
+class TargetKind(ABC):
+    """One way of being trained. Instances have no state; ``targets/registry.py`` names them all."""
+
+    name: ClassVar[str]
+    """What an endpoint's ``trained_as`` and a stored expert call it."""
+    measure: ClassVar[str] = "negative log-likelihood"
+    """What the loss is, in words."""
+    scaled: ClassVar[bool] = False
+    """Whether targets are numbers with a unit: scaled for training, and predicted with a standard
+    deviation."""
+    weighs_classes: ClassVar[bool] = False
+    """Whether a sample has one class, so that classes can weigh by their inverse frequency."""
+    likelihoods: ClassVar[Mapping[str, str]] = {}
+    """The recipe's other likelihoods that it allows, and the kind that each makes of it."""
+
+    @abstractmethod
+    def encode(self, endpoint: Endpoint, truth: Mapping[str, Truth]) -> Encoded:
+        """The truth of a samples table in the form that the loss wants."""
+
+    @abstractmethod
+    def strata(self, values: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """Int, (row,): a small number of groups that folds should hold in equal shares."""
+
+    @abstractmethod
+    def columns(
+        self, names: Sequence[str], raw: Raw, sd: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """The contract's prediction columns (docs/reference/tables.md)."""
+
+    def average(self, raws: Sequence[Raw]) -> Raw:
+        """The outputs of the mean of several models' distributions; one model's as they are."""
+        return np.mean(raws, axis=0) if len(raws) == 1 else self.mean_of(raws)
+
+    @abstractmethod
+    def mean_of(self, raws: Sequence[Raw]) -> Raw:
+        """``average`` of two models or more."""
+
+    @abstractmethod
+    def loss(self, outputs: "Tensor", values: "Tensor", known: "Tensor") -> "Tensor":
+        """Loss of each sample: the negative log-likelihood of the endpoint, as in evaluation.
+
+        See docs/design/fusion.md, section 1.
+
+        Args:
+            outputs: Float, (sample, output).
+            values: Float, (sample, column), see ``Targets``; those that ``scale`` gives.
+            known: Bool, (sample, column).
+
+        Returns:
+            Float, (sample,).
+        """
+
+    @abstractmethod
+    def fit_linear(
+        self, table: np.ndarray, values: np.ndarray, known: np.ndarray, strength: float
+    ) -> Linear:
+        """One linear model per output.
+
+        Args:
+            table: Float, (unit, dim), standardised features.
+            values: Float, (unit, column).
+            known: Bool, (unit, column).
+            strength: C; ridge takes 1 / C.
+        """
+
+    @abstractmethod
+    def distance(self, pair: "Pair", known: "Tensor | None", how: "Distance") -> "Tensor":
+        """How far a student is from each of its teachers.
+
+        Args:
+            pair: Outputs and embeddings of both.
+            known: Bool, (bag, output): labels that count, of several labels; None counts all.
+            how: Temperature, direction and distance.
+
+        Returns:
+            Float, (bag, teacher).
+        """
+
+    def scale(
+        self, values: np.ndarray, known: np.ndarray, rows: Index
+    ) -> tuple[np.ndarray, Scales]:
+        """Values as training wants them, and the scales found on some rows; as they are by default."""
+        return values, {}
+
+    def scale_outputs(self, outputs: np.ndarray, scales: Scales) -> np.ndarray:
+        """Outputs in the targets' unit as ``loss`` wants them, the inverse of ``in_own_unit``."""
+        return outputs
+
+    def in_own_unit(self, outputs: np.ndarray, scales: Scales) -> np.ndarray:
+        """Outputs in the unit of the targets, the inverse of ``scale``."""
+        return outputs

@@ -1,0 +1,61 @@
+"""One of several classes: the set of classes that the truth allows, class logits, cross-entropy."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from pathfuse.distributions.likelihood import log_softmax
+from pathfuse.endpoints.base import Endpoint, Truth
+from pathfuse.experts.targets.base import Encoded, Linear, Raw, TargetKind
+from pathfuse.experts.targets.linear import fit_classes
+from pathfuse.experts.targets.probabilities import TINY
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pathfuse.experts.targets.distances import Distance, Pair
+
+
+class Multiclass(TargetKind):
+    """See the module."""
+
+    name: ClassVar[str] = "multiclass"
+    weighs_classes: ClassVar[bool] = True
+
+    def encode(self, endpoint: Endpoint, truth: Mapping[str, Truth]) -> Encoded:
+        """See ``TargetKind``."""
+        one = truth["all"]
+        return endpoint.outcomes, one.observed.astype(np.float64), one.known[:, None]
+
+    def strata(self, values: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """See ``TargetKind``: the classes."""
+        return np.asarray(values.argmax(axis=1))
+
+    def columns(
+        self, names: Sequence[str], raw: Raw, sd: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """See ``TargetKind``: ``logit_<class>``."""
+        return {f"logit_{name}": raw[:, k] for k, name in enumerate(names)}
+
+    def mean_of(self, raws: Sequence[Raw]) -> Raw:
+        """See ``TargetKind``."""
+        return np.log(np.maximum(np.mean([np.exp(log_softmax(raw)) for raw in raws], axis=0), TINY))
+
+    def loss(self, outputs: "Tensor", values: "Tensor", known: "Tensor") -> "Tensor":
+        """Minus the log-probability of the set of classes that the truth allows."""
+        import torch
+
+        return -torch.logsumexp(outputs.log_softmax(dim=1) + torch.log(values), dim=1)
+
+    def fit_linear(
+        self, table: np.ndarray, values: np.ndarray, known: np.ndarray, strength: float
+    ) -> Linear:
+        """Multinomial logistic regression."""
+        return fit_classes(table, values.argmax(axis=1), values.shape[1], strength)
+
+    def distance(self, pair: "Pair", known: "Tensor | None", how: "Distance") -> "Tensor":
+        """KL divergence of the classes at a temperature T, times T squared."""
+        from pathfuse.experts.targets.distances import of_classes
+
+        return of_classes(pair, how)

@@ -1,0 +1,63 @@
+"""Several yes-or-no labels: 0 or 1 each, log-odds, binary cross-entropy of the known ones."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from scipy.special import expit
+
+from pathfuse.endpoints.base import Endpoint, Truth
+from pathfuse.experts.targets.base import Encoded, Linear, Raw, TargetKind
+from pathfuse.experts.targets.linear import fit_each
+from pathfuse.experts.targets.probabilities import log_odds
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pathfuse.experts.targets.distances import Distance, Pair
+
+
+class Multilabel(TargetKind):
+    """See the module."""
+
+    name: ClassVar[str] = "multilabel"
+
+    def encode(self, endpoint: Endpoint, truth: Mapping[str, Truth]) -> Encoded:
+        """See ``TargetKind``."""
+        labels = endpoint.tasks
+        values = np.stack([truth[label].observed[:, 1] for label in labels], axis=1)
+        known = np.stack([truth[label].known for label in labels], axis=1)
+        return labels, values.astype(np.float64), known
+
+    def strata(self, values: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """See ``TargetKind``: whether any label is yes."""
+        return np.asarray((values * known).any(axis=1).astype(np.int64))
+
+    def columns(
+        self, names: Sequence[str], raw: Raw, sd: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """See ``TargetKind``: ``logit_<label>``."""
+        return {f"logit_{name}": raw[:, k] for k, name in enumerate(names)}
+
+    def mean_of(self, raws: Sequence[Raw]) -> Raw:
+        """See ``TargetKind``."""
+        return log_odds(np.mean([expit(raw) for raw in raws], axis=0))
+
+    def loss(self, outputs: "Tensor", values: "Tensor", known: "Tensor") -> "Tensor":
+        """Mean binary cross-entropy of the known labels."""
+        from torch.nn import functional
+
+        each = functional.binary_cross_entropy_with_logits(outputs, values, reduction="none")
+        return (each * known).sum(dim=1) / known.sum(dim=1).clamp(min=1)
+
+    def fit_linear(
+        self, table: np.ndarray, values: np.ndarray, known: np.ndarray, strength: float
+    ) -> Linear:
+        """One logistic regression per label, on the units where it is known."""
+        return fit_each(table, list(zip(known.T, values.T, strict=True)), strength)
+
+    def distance(self, pair: "Pair", known: "Tensor | None", how: "Distance") -> "Tensor":
+        """KL divergence of yes and no at a temperature T, times T squared, averaged over labels."""
+        from pathfuse.experts.targets.distances import of_labels
+
+        return of_labels(pair, known, how)
