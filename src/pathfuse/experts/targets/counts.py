@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from pathfuse.experts.targets.base import Scales
-from pathfuse.experts.targets.regression import Regression, target_moments
+from pathfuse.experts.targets.regression import RegressionTargets, target_moments
 from pathfuse.types import Index
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Counts(Regression):
+class CountsTargets(RegressionTargets):
     """Counts with a Poisson likelihood; outputs are logarithms of the mean.
 
     A Poisson loss of counts over their mean has the same best rate as that of the counts, and every

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathfuse.experts.targets.distances import Distance, Pair
 
 
-class Multiclass(TargetKind):
+class MulticlassTargets(TargetKind):
     """See the module."""
 
     name: ClassVar[str] = "multiclass"

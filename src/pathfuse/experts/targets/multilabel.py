@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathfuse.experts.targets.distances import Distance, Pair
 
 
-class Multilabel(TargetKind):
+class MultilabelTargets(TargetKind):
     """See the module."""
 
     name: ClassVar[str] = "multilabel"

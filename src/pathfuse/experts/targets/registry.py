@@ -1,14 +1,21 @@
 """The ways of being trained by name. A new one is one file and one line here."""
 
 from pathfuse.experts.targets.base import TargetKind
-from pathfuse.experts.targets.counts import Counts
-from pathfuse.experts.targets.multiclass import Multiclass
-from pathfuse.experts.targets.multilabel import Multilabel
-from pathfuse.experts.targets.regression import Regression
-from pathfuse.experts.targets.survival import Survival
+from pathfuse.experts.targets.counts import CountsTargets
+from pathfuse.experts.targets.multiclass import MulticlassTargets
+from pathfuse.experts.targets.multilabel import MultilabelTargets
+from pathfuse.experts.targets.regression import RegressionTargets
+from pathfuse.experts.targets.survival import SurvivalTargets
 
 TARGET_KINDS: dict[str, TargetKind] = {
-    kind.name: kind for kind in (Multiclass(), Multilabel(), Survival(), Regression(), Counts())
+    kind.name: kind
+    for kind in (
+        MulticlassTargets(),
+        MultilabelTargets(),
+        SurvivalTargets(),
+        RegressionTargets(),
+        CountsTargets(),
+    )
 }
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathfuse.experts.targets.distances import Distance, Pair
 
 
-class Regression(TargetKind):
+class RegressionTargets(TargetKind):
     """See the module."""
 
     name: ClassVar[str] = "regression"

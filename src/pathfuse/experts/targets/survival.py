@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathfuse.experts.targets.distances import Distance, Pair
 
 
-class Survival(TargetKind):
+class SurvivalTargets(TargetKind):
     """See the module."""
 
     name: ClassVar[str] = "survival"

@@ -20,7 +20,7 @@ CardEndpoint = Literal["multiclass", "ordinal", "survival"]
 STRICT = ConfigDict(frozen=True, extra="forbid")
 
 
-class Family(BaseModel):
+class TaskFamily(BaseModel):
     """What the tasks of one family have in common."""
 
     model_config = STRICT
@@ -157,7 +157,7 @@ class Suite(BaseModel):
     about: Text
     encoders: dict[str, Annotated[int, Field(ge=1)]]
     """Length of each encoder's feature vector."""
-    families: dict[FamilyName, Family]
+    families: dict[FamilyName, TaskFamily]
     sources: dict[str, Source]
     tasks: tuple[Task, ...]
 
