@@ -10,7 +10,7 @@ import pytest
 
 from pathfuse import read_study
 from pathfuse.evaluation.reliability import classification_curve
-from pathfuse.workflows.steps.fitting import Recipe, divide
+from pathfuse.workflows.steps.fitting import FusionRecipe, divide
 
 OUTPUTS = {"multiclass": ("all",), "multilabel": ("BRAF", "TP53"), "regression": ("CD24", "ERBB2")}
 TRUTH = {"multiclass": ("label",), "multilabel": ("label_BRAF", "label_TP53"),
@@ -171,7 +171,7 @@ def test_calibration_rows_take_no_part_in_the_fit_and_without_coverage_there_are
     read, samples = read_study(study.samples, study.experts), study.samples
     for task in read.endpoint.tasks:
         fit = read.scored(task, np.flatnonzero(read.samples.roles == "fit"))
-        calibrating = divide(read, task, fit, Recipe(coverage=0.8))[1]
+        calibrating = divide(read, task, fit, FusionRecipe(coverage=0.8))[1]
         assert len(calibrating) > 10
         here = pl.col("sample_id").is_in(read.samples.ids[calibrating].tolist())
         name, gone = (
