@@ -23,7 +23,8 @@ from sklearn.model_selection import StratifiedKFold
 from benchmarks.feature_files import SHARED, Bags, mil_set
 from pathfuse.distributions.likelihood import log_softmax
 from pathfuse.experts.batches import BagReader, FeatureScale, fit_scale
-from pathfuse.experts.linear_probe import fit_probe, pooled
+from pathfuse.experts.pooled.probe import fit_probe
+from pathfuse.experts.pooled.statistics import pooled
 from pathfuse.experts.predicting import predict
 from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.experts.training import train

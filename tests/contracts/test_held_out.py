@@ -30,7 +30,6 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from pathfuse.experts import linear_probe  # noqa: E402
 from pathfuse.experts.apply import CLUSTERS, apply  # noqa: E402
 from pathfuse.experts.cohort import Cohort, Unit, read_people  # noqa: E402
 from pathfuse.experts.fit import fit_part  # noqa: E402
@@ -38,6 +37,7 @@ from pathfuse.experts.fitted import save_fitted  # noqa: E402
 from pathfuse.experts.folds import plan  # noqa: E402
 from pathfuse.experts.heads.registry import HEADS  # noqa: E402
 from pathfuse.experts.parts import ExpertSetup, Prepared  # noqa: E402
+from pathfuse.experts.pooled import probe  # noqa: E402
 from pathfuse.experts.recipe import TrainingRecipe  # noqa: E402
 
 EVERY_HEAD = sorted(HEADS)
@@ -206,8 +206,8 @@ def others(said, rows):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Fewer penalties to choose from: the same path, in a tenth of the time."""
-    monkeypatch.setattr(linear_probe, "STRENGTHS", (1e-2, 1.0))
-    monkeypatch.setattr(linear_probe, "REPEATS", 1)
+    monkeypatch.setattr(probe, "STRENGTHS", (1e-2, 1.0))
+    monkeypatch.setattr(probe, "REPEATS", 1)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathfuse.experts.recipe import TrainingRecipe
 
 
 def test_the_slide_expert_of_the_paper():
-    recipe = TrainingRecipe.of("abmil")
+    recipe = TrainingRecipe.of("abmil", recipe="published")
     assert (recipe.hidden, recipe.attention, recipe.gate, recipe.dropout) == (
         512,
         128,
@@ -23,7 +23,7 @@ def test_the_slide_expert_of_the_paper():
 
 
 def test_the_tile_expert_of_the_paper():
-    recipe = TrainingRecipe.of("tile_mlp")
+    recipe = TrainingRecipe.of("tile_mlp", recipe="published")
     assert (recipe.hidden, recipe.epochs, recipe.batch, recipe.dropout) == (128, 30, 16, 0.0)
     assert recipe.min_epochs == 11  # epoch index 10, counted from 0
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.fitted import Fitted
+from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.predicted import Predicted
 from pathfuse.experts.recipe import FuseCPathRecipe, TrainingRecipe
 from pathfuse.features.folder import FeatureFolder
@@ -16,6 +17,7 @@ from pathfuse.features.widen import widen
 
 if TYPE_CHECKING:
     from pathfuse.experts.batches import BagReader, FeatureScale
+    from pathfuse.experts.pooled.base import PooledModel
 
 CLUSTERS = "clusters"
 """Folder of an expert's work where labels are kept."""
@@ -70,27 +72,32 @@ def apply(
     if not units:
         return Predicted(np.zeros((0, len(fitted.names))))
     folder = widen(folder, fitted.inputs.views)
-    linear = recipe.facts.linear
-    scaled = "feature_mean" in scales and not linear
+    pooled = recipe.facts.pooled
+    scaled = "feature_mean" in scales and not pooled
     scale = (
         FeatureScale(scales["feature_mean"], scales["feature_sd"], recipe.clip) if scaled else None
     )
     reader = make_reader(folder, recipe, 0, scale, clusters)
     predicted = (
-        _linear(fitted, reader, units)
-        if linear
+        _pooled(fitted, reader, units)
+        if pooled
         else _network(fitted, reader, units, keep_attention)
     )
     return replace(predicted, outputs=fitted.way.in_own_unit(predicted.outputs, fitted.scales))
 
 
-def _linear(fitted: Fitted, reader: "BagReader", units: Sequence[Unit]) -> Predicted:
-    from pathfuse.experts.linear_probe import pooled, standardised
+def _pooled(fitted: Fitted, reader: "BagReader", units: Sequence[Unit]) -> Predicted:
+    from pathfuse.experts.pooled.statistics import Standard, pooled
 
-    table = standardised(
-        pooled(reader, units), fitted.scales["feature_mean"], fitted.scales["feature_sd"]
-    )
-    return Predicted(table @ fitted.weights["coefficients"] + fitted.weights["intercepts"])
+    model, scales = fitted.recipe.facts.pooled_model(), fitted.scales
+    table = pooled(reader, units, statistics_of(model, fitted.inputs))
+    standard = Standard(scales["feature_mean"], scales["feature_sd"], fitted.recipe.clip)
+    return Predicted(model.predict(standard.apply(table), fitted.weights, fitted.way))
+
+
+def statistics_of(model: "PooledModel", inputs: Inputs) -> tuple[str, ...]:
+    """What a model wants to know of a bag; of one vector alone its mean is all there is."""
+    return ("mean",) if inputs.single else model.statistics
 
 
 def _network(
@@ -101,7 +108,19 @@ def _network(
     from pathfuse.experts.heads.make import make_head
     from pathfuse.experts.predicting import predict
 
-    with torch.random.fork_rng(devices=[]):
-        head = make_head(fitted.recipe, fitted.inputs, len(fitted.names))
-    head.load_state_dict({name: torch.from_numpy(value) for name, value in fitted.weights.items()})
-    return predict(head, reader, units, fitted.recipe, keep_attention)
+    found = []
+    for weights in fitted.networks:
+        with torch.random.fork_rng(devices=[]):
+            head = make_head(fitted.recipe, fitted.inputs, len(fitted.names))
+        head.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+        found.append(predict(head, reader, units, fitted.recipe, keep_attention))
+    return found[0] if len(found) == 1 else _averaged(fitted, found)
+
+
+def _averaged(fitted: Fitted, found: Sequence[Predicted]) -> Predicted:
+    """The mean distribution of several networks, and their mean attention."""
+    outputs = fitted.way.mean_of([one.outputs for one in found])
+    shown = [one.attention for one in found if one.attention is not None]
+    attention = [np.mean(tiles, axis=0) for tiles in zip(*shown, strict=True)] if shown else None
+    drawn = [one.spread for one in found if one.spread is not None]
+    return Predicted(outputs, attention, np.mean(drawn, axis=0) if drawn else None)

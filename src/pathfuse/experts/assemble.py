@@ -163,8 +163,15 @@ def samples_frame(prepared: Prepared) -> pl.DataFrame:
 
 def history_frame(parts: dict[str, dict[str, Any]]) -> pl.DataFrame:
     """``history.csv``: a line per part and epoch."""
-    schema = {"part": pl.String, "epoch": pl.Int64, "train_loss": pl.Float64, "validation_loss": pl.Float64,
-              "rate": pl.Float64, "chosen": pl.Boolean}  # fmt: skip
+    schema = {
+        "part": pl.String,
+        "network": pl.Int64,
+        "epoch": pl.Int64,
+        "train_loss": pl.Float64,
+        "validation_loss": pl.Float64,
+        "rate": pl.Float64,
+        "chosen": pl.Boolean,
+    }
     lines = [{"part": name, **line} for name, one in parts.items() for line in one["history"]]
     return pl.DataFrame([{key: line.get(key) for key in schema} for line in lines], schema=schema)
 

@@ -12,13 +12,13 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from pathfuse.costs import tallied
-from pathfuse.experts.apply import CLUSTERS, apply, make_reader
+from pathfuse.experts.apply import CLUSTERS, apply, make_reader, statistics_of
 from pathfuse.experts.cohort import Cohort, Unit
-from pathfuse.experts.fitted import Fitted
+from pathfuse.experts.fitted import NETWORK, Fitted
 from pathfuse.experts.folds import FoldPart, validation_rows
 from pathfuse.experts.inputs import Inputs, Operations
-from pathfuse.experts.parts import Prepared
-from pathfuse.experts.recipe import PcaRidgeRecipe
+from pathfuse.experts.parts import Prepared, load_part
+from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.experts.targets.registry import target_kind
 from pathfuse.experts.targets.table import Targets
 from pathfuse.features.folder import FeatureFolder
@@ -48,74 +48,146 @@ def fit_part(
     """Fits one part's model.
 
     Args:
-        prepared: The expert.
+        prepared: The expert; the parts that this one comes after are done.
         part: Its training rows.
         checkpoint: File to go on from, and to write after every epoch.
         on_epoch: Called after every epoch.
     """
     cohort, recipe = prepared.cohort, prepared.expert.recipe
     targets, scales = scaled_targets(cohort.people.targets, part.train, recipe.likelihood)
-    linear, resumed = recipe.facts.linear, checkpoint.exists()
-    fitted_rows, validation = (
-        (part.train, part.train[:0]) if linear else validation_rows(cohort, part.train, recipe)
-    )
-    units, held = cohort.units_of(fitted_rows), cohort.units_of(validation)
+    resumed = checkpoint.exists()
     code = [recipe.seed, int.from_bytes(hashlib.sha256(part.name.encode()).digest()[:4], "big")]
     seed = int(np.random.SeedSequence(code).generate_state(1)[0])
-    if linear:
-        weights, own, history, count = _linear(prepared, units, targets, seed)
+    rows, held_rows = _divided(prepared, part)
+    units, held = cohort.units_of(rows), cohort.units_of(held_rows)
+    if recipe.facts.pooled:
+        found = _fit_pooled(prepared, units, targets, seed)
     else:
-        weights, own, history, count = _train(
-            prepared, units, held, targets, seed, checkpoint, on_epoch
-        )
-    names, kind = cohort.people.targets.names, cohort.people.targets.kind
-    inputs = Inputs(
-        prepared.inputs.views, {}, prepared.inputs.single
-    )  # prediction needs no teacher
-    fitted = Fitted(recipe, inputs, names, kind, weights, scales | own)
+        if part.after:
+            recipe = _for_epochs(recipe, chosen_epochs(prepared, part.after))
+        found = _train(prepared, recipe, units, held, targets, seed, checkpoint, on_epoch)
+    people = cohort.people.targets
+    inputs = Inputs(prepared.inputs.views, {}, prepared.inputs.single)  # none needs a teacher now
+    fitted = Fitted(
+        prepared.expert.recipe, inputs, people.names, people.kind, found.weights, scales
+    )
+    fitted = replace(fitted, scales=scales | found.scales)
     if fitted.way.scaled:
-        fitted = _with_residuals(fitted, cohort, held or units, prepared.expert.work / CLUSTERS)
-        fitted = _unsure_of_constants(fitted, cohort.people.targets, part.train)
-    return FittedPart(fitted, history, count, resumed)
+        error = found.error
+        if error is None and part.after:
+            error = out_of_fold_error(prepared, part.after)
+        elif error is None:
+            error = _error_on(fitted, cohort, held or units, prepared.expert.work / CLUSTERS)
+        fitted = _with_residuals(fitted, error)
+        fitted = _unsure_of_constants(fitted, people, part.train)
+    return FittedPart(fitted, found.history, found.count, resumed)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Arrays of a model, and how they came about."""
+
+    weights: dict[str, np.ndarray]
+    scales: dict[str, np.ndarray]
+    history: History
+    count: Callable[[], Operations]
+    error: np.ndarray | None = None
+    """Regression: root mean squared error of held-out units, in the targets' own unit."""
+
+
+def _divided(prepared: Prepared, part: FoldPart) -> tuple[Index, Index]:
+    """Rows that are fitted, and rows that choose an epoch.
+
+    A pooled model has no epochs, and a part that comes after others has theirs.
+    """
+    if prepared.expert.recipe.facts.pooled or part.after:
+        return part.train, part.train[:0]
+    return validation_rows(prepared.cohort, part.train, prepared.expert.recipe)
+
+
+def _for_epochs(recipe: TrainingRecipe, epochs: int) -> TrainingRecipe:
+    """The recipe for a number of epochs, the last of which is kept."""
+    return recipe.model_copy(update={"epochs": epochs, "min_epochs": epochs})
 
 
 def _train(
     prepared: Prepared,
+    recipe: TrainingRecipe,
     units: Sequence[Unit],
     held: Sequence[Unit],
     targets: Targets,
     seed: int,
     checkpoint: Path,
     on_epoch: OnEpoch | None,
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], History, Callable[[], Operations]]:
+) -> _Found:
     from pathfuse.experts.batches import FeatureScale, fit_scale
     from pathfuse.experts.operations import count_operations
     from pathfuse.experts.training import train
     from pathfuse.experts.work import Work
 
-    cohort, recipe = prepared.cohort, prepared.expert.recipe
+    cohort = prepared.cohort
     scale, scales = None, {}
     if recipe.standardize:
         found = fit_scale(cohort.folder, units)
-        scale, scales = (
-            FeatureScale(found.mean, found.sd, recipe.clip),
-            {"feature_mean": found.mean, "feature_sd": found.sd},
-        )
+        scale = FeatureScale(found.mean, found.sd, recipe.clip)
+        scales = {"feature_mean": found.mean, "feature_sd": found.sd}
     reader = make_reader(
         cohort.folder, recipe, recipe.cache_mb, scale, prepared.expert.work / CLUSTERS
     )
     _, patients = np.unique(cohort.people.samples.patients.astype(str), return_inverse=True)
     teachers = _teachers(prepared, units, held)
     work = Work(reader, units, held, targets, prepared.inputs, patients, teachers)
-    trained = train(work, recipe, seed, checkpoint, on_epoch)
-    weights = {name: value.cpu().numpy() for name, value in trained.head.serving_state().items()}
-    epochs = len(trained.history)
-    return (
-        weights,
-        scales,
-        trained.history,
-        lambda: count_operations(trained.head, work, recipe, epochs),
-    )
+    weights: dict[str, np.ndarray] = {}
+    history: History = []
+    for number in range(recipe.networks):
+        own = seed if number == 0 else _seed_of(seed, number)
+        trained = train(work, recipe, own, checkpoint_of(checkpoint, number), on_epoch)
+        before = f"{NETWORK}{number}." if recipe.networks > 1 else ""
+        state = trained.head.serving_state()
+        weights |= {before + name: value.cpu().numpy() for name, value in state.items()}
+        history += [{**line, "network": number + 1} for line in trained.history]
+
+    def count() -> Operations:
+        one = count_operations(trained.head, work, recipe, len(history))
+        return Operations(one.fit, one.predict_per_unit * recipe.networks)
+
+    return _Found(weights, scales, history, count)
+
+
+def _seed_of(seed: int, number: int) -> int:
+    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+
+
+def checkpoint_of(checkpoint: Path, number: int) -> Path:
+    """The checkpoint of one of several networks."""
+    return checkpoint if number == 0 else checkpoint.with_name(f"{checkpoint.name}.{number}")
+
+
+def chosen_epochs(prepared: Prepared, parts: Sequence[str]) -> int:
+    """The middle of the numbers of epochs that some finished parts chose."""
+    chosen = [
+        line["epoch"]
+        for name in parts
+        for line in load_part(prepared.expert.work, name)[2]["history"]
+        if line["chosen"]
+    ]
+    return max(1, round(float(np.median(chosen))))
+
+
+def out_of_fold_error(prepared: Prepared, parts: Sequence[str]) -> np.ndarray:
+    """Root mean squared error of each target, every sample by the part that did not see it.
+
+    NaN where nothing is known.
+    """
+    targets = prepared.cohort.people.targets
+    square, count = np.zeros(targets.n_outputs), np.zeros(targets.n_outputs)
+    for name in parts:
+        table = load_part(prepared.expert.work, name)[1]
+        rows, raw = table["row"].to_numpy(), table.drop("row", "slides").to_numpy()
+        known = targets.known[rows]
+        square += (np.where(known, raw - targets.values[rows], 0.0) ** 2).sum(axis=0)
+        count += known.sum(axis=0)
+    return np.where(count > 0, np.sqrt(square / np.maximum(count, 1)), np.nan)
 
 
 def _teachers(
@@ -127,15 +199,16 @@ def _teachers(
 
     A unit of several slides has the mean of those that a teacher knows.
     """
-    from pathfuse.experts.linear_probe import moments
+    from pathfuse.experts.pooled.statistics import standard_of
 
     if not prepared.teachers:
         return None
     parts = [_of_teacher(teacher, [*units, *held]) for teacher in prepared.teachers.values()]
     table = np.concatenate(parts, axis=1)
-    mean, sd = moments(table[: len(units)])
+    standard = standard_of(table[: len(units)])
     return {
-        unit.slides: (row - mean) / sd for unit, row in zip([*units, *held], table, strict=True)
+        unit.slides: (row - standard.mean) / standard.sd
+        for unit, row in zip([*units, *held], table, strict=True)
     }
 
 
@@ -149,43 +222,30 @@ def _of_teacher(teacher: FeatureFolder, units: Sequence[Unit]) -> np.ndarray:
     return table
 
 
-def _linear(
-    prepared: Prepared, units: Sequence[Unit], targets: Targets, seed: int
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], History, Callable[[], Operations]]:
-    from pathfuse.experts.linear_probe import (
-        fit_probe,
-        fit_reduced,
-        held_out_error,
-        moments,
-        pooled,
-        standardised,
-    )
+def _fit_pooled(prepared: Prepared, units: Sequence[Unit], targets: Targets, seed: int) -> _Found:
+    from pathfuse.experts.pooled.base import PooledUnits
+    from pathfuse.experts.pooled.statistics import pooled, standard_of
 
     recipe = prepared.expert.recipe
-    table = pooled(make_reader(prepared.cohort.folder, recipe, recipe.cache_mb), units)
-    mean, sd = moments(table)
+    model = recipe.facts.pooled_model()
+    reader = make_reader(prepared.cohort.folder, recipe, recipe.cache_mb)
+    table = pooled(reader, units, statistics_of(model, prepared.inputs))
+    standard = standard_of(table, recipe.clip)
     rows = np.array([unit.sample for unit in units])
     groups = prepared.cohort.people.samples.patients[rows].astype(str)
-    scaled = standardised(table, mean, sd)
-    with (
-        tallied() as tally,
-        threadpool_limits(1),
-    ):  # many small fits: threads would wait for each other
-        components = recipe.components if isinstance(recipe, PcaRidgeRecipe) else None
-        if components is not None:
-            coefficients, intercepts, chosen = fit_reduced(
-                scaled, rows, targets, groups, seed, components
-            )
-        else:
-            coefficients, intercepts, chosen = fit_probe(scaled, rows, targets, groups, seed)
-        scales = {"feature_mean": mean, "feature_sd": sd}
-        if targets.way.scaled:
-            scales["held_out_error"] = held_out_error(
-                scaled, rows, targets, groups, seed, chosen, components
-            )
-    weights = {"coefficients": coefficients, "intercepts": intercepts}
-    history = [{"epoch": 1, "rate": chosen, "chosen": True}]
-    return weights, scales, history, lambda: Operations(tally.flops, 2 * coefficients.size)
+    given = PooledUnits(standard.apply(table), rows, targets, groups, seed)
+    with tallied() as tally, threadpool_limits(1):  # many small fits: threads would wait
+        fit = model.fit(given, recipe)
+    scales = {"feature_mean": standard.mean, "feature_sd": standard.sd}
+    history = [{"epoch": 1, "rate": fit.chosen, "chosen": True, "network": 1}]
+    size = sum(array.size for array in fit.weights.values())
+    error = fit.error
+    if error is not None:
+        spread = targets.way.scale(
+            prepared.cohort.people.targets.values, prepared.cohort.people.targets.known, rows
+        )[1]["target_sd"]
+        error = error * spread
+    return _Found(fit.weights, scales, history, lambda: Operations(tally.flops, 2 * size), error)
 
 
 def scaled_targets(
@@ -197,28 +257,24 @@ def scaled_targets(
     return replace(targets, values=values), scales
 
 
-def _with_residuals(
-    fitted: Fitted, cohort: Cohort, units: Sequence[Unit], clusters: Path
-) -> Fitted:
-    """Adds each target's root mean squared error on held-out rows (on the fitted ones where none
-    were held out).
+def _error_on(fitted: Fitted, cohort: Cohort, units: Sequence[Unit], clusters: Path) -> np.ndarray:
+    """Root mean squared error of each target on some units; NaN where nothing is known."""
+    raw = apply(fitted, cohort.folder, units, clusters=clusters).outputs
+    rows, targets = np.array([unit.sample for unit in units]), cohort.people.targets
+    error = np.where(targets.known[rows], raw - targets.values[rows], 0.0)
+    count = targets.known[rows].sum(axis=0)
+    root = np.sqrt((error**2).sum(axis=0) / np.maximum(count, 1))
+    return np.where(count > 0, root, np.nan)
 
-    A linear model's comes from folds of its training rows. A target that none of these rows knows
-    has its spread among the training rows.
+
+def _with_residuals(fitted: Fitted, error: np.ndarray) -> Fitted:
+    """Adds each target's root mean squared error as its standard deviation.
+
+    A target without one has its spread among the training rows.
     """
-    spread, scales = fitted.scales["target_sd"], dict(fitted.scales)
-    found = scales.pop("held_out_error", None)
-    if found is None:
-        raw = apply(fitted, cohort.folder, units, clusters=clusters).outputs
-        rows, targets = np.array([unit.sample for unit in units]), cohort.people.targets
-        error = np.where(targets.known[rows], raw - targets.values[rows], 0.0)
-        count = targets.known[rows].sum(axis=0)
-        residual = np.where(
-            count > 0, np.sqrt((error**2).sum(axis=0) / np.maximum(count, 1)), spread
-        )
-    else:
-        residual = np.where(np.isnan(found), 1.0, found) * spread
-    return replace(fitted, scales=scales | {"residual_sd": np.maximum(residual, 1e-6 * spread)})
+    spread = fitted.scales["target_sd"]
+    residual = np.maximum(np.where(np.isnan(error), spread, error), 1e-6 * spread)
+    return replace(fitted, scales=fitted.scales | {"residual_sd": residual})
 
 
 def _unsure_of_constants(fitted: Fitted, targets: Targets, rows: Index) -> Fitted:

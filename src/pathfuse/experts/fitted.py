@@ -17,6 +17,8 @@ from pathfuse.experts.targets.registry import target_kind
 from pathfuse.files.write import usual_mode
 
 Arrays = dict[str, np.ndarray]
+NETWORK = "network_"
+"""Before the number of one of several networks, in the names of their weights."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Fitted:
     kind: str
     """Name of the way of being trained, whatever the likelihood."""
     weights: Arrays
-    """Of the head, by PyTorch's names; of ``linear_probe`` ``coefficients`` and ``intercepts``."""
+    """Of the head by PyTorch's names, or those of a ``PooledModel``; see ``networks``."""
     scales: Arrays
     """``feature_mean``, ``feature_sd``; of regression ``target_mean``, ``target_sd`` and
     ``residual_sd``."""
@@ -39,6 +41,17 @@ class Fitted:
     def way(self) -> TargetKind:
         """The way of being trained, with the recipe's likelihood."""
         return target_kind(self.kind, self.recipe.likelihood)
+
+    @property
+    def networks(self) -> list[Arrays]:
+        """The weights of each network, of which one is stored as it is and several with a number."""
+        if self.recipe.networks == 1:
+            return [self.weights]
+        heads = [f"{NETWORK}{k}." for k in range(self.recipe.networks)]
+        return [
+            {name[len(head) :]: w for name, w in self.weights.items() if name.startswith(head)}
+            for head in heads
+        ]
 
     @property
     def parameters(self) -> int:

@@ -24,6 +24,8 @@ class FoldPart:
     train: Index
     predict: Index
     """Rows whose predictions come from this model (alone, or averaged with those of other parts)."""
+    after: tuple[str, ...] = ()
+    """Parts that say for how many epochs this one is trained, and how far off it will be."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,8 @@ def _by_fit_rows(cohort: Cohort, roles: np.ndarray, recipe: TrainingRecipe) -> F
     if recipe.test_from == "mean":
         scheme += "the mean of the folds' models"
         return FoldPlan(parts, scheme, None, tuple(p.name for p in parts))
-    parts = (*parts, FoldPart(WHOLE, fit, test))
+    after = tuple(p.name for p in parts) if recipe.refit_epochs == "folds" else ()
+    parts = (*parts, FoldPart(WHOLE, fit, test, after))
     return FoldPlan(parts, scheme + "one model on all fit rows", None, (WHOLE,))
 
 

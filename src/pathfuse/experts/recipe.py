@@ -1,6 +1,7 @@
-"""How an expert is trained: every choice in one place, with the published values as defaults."""
+"""How an expert is trained: every choice in one place; defaults are ours, the published ones have a name."""
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -56,9 +57,10 @@ def check_name(name: str) -> str:
 class TrainingRecipe(BaseModel):
     """Architecture, optimisation and cross-fitting of one expert.
 
-    Defaults are those of LogitProd's slide expert (docs/design/logitprod.md, section 1.8) but for
-    early stopping, which the paper's code does on the rows that it reports. ``TrainingRecipe.of`` sets
-    those of other heads.
+    Widths are those of LogitProd's slide expert (docs/design/logitprod.md, section 1.8); how it is
+    trained is ours: features standardised and cut, a rate that falls to the end, and a last model
+    on all fit rows for as many epochs as the folds chose. ``PUBLISHED`` has the paper's way.
+    ``TrainingRecipe.of`` sets what is special to a head.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -72,23 +74,27 @@ class TrainingRecipe(BaseModel):
     dropout: Share = 0.25
     layers: Count = 2
     """Layers of ``trans_mil``."""
-    standardize: bool = False
-    """Scale features by mean and standard deviation of the training tiles; linear heads always do."""
-    clip: Positive | None = None
-    """Cut standardised features to this many standard deviations: a rare large value of a hand-made
-    feature otherwise outweighs all others. Not for linear heads, which scale the mean of a bag."""
+    standardize: bool = True
+    """Scale features by mean and standard deviation of the training tiles; pooled heads always scale
+    their statistics of a bag."""
+    clip: Positive | None = 5.0
+    """Cut what is standardised to this many standard deviations: a rare large value otherwise
+    outweighs all others."""
     likelihood: Literal["gaussian", "poisson"] = "gaussian"
     """Of regression: squared error, or counts whose mean is the exponential of the output. Not for
-    linear heads."""
+    pooled heads."""
 
     learning_rate: Positive = 2e-4
     weight_decay: Annotated[float, Field(ge=0)] = 1e-5
-    schedule: Literal["warm_restarts", "cosine", "constant"] = "warm_restarts"
-    epochs: Count = 20
-    min_epochs: Annotated[int, Field(ge=0)] = 12
+    schedule: Literal["warm_restarts", "cosine", "constant"] = "cosine"
+    """``cosine`` falls to nothing at the last epoch."""
+    epochs: Count = 40
+    min_epochs: Annotated[int, Field(ge=0)] = 1
     """No epoch before this one is chosen."""
-    patience: Count = 10
+    patience: Count = 20
     """Epochs without a better validation loss, after which training stops."""
+    networks: Count = 1
+    """Networks that are trained from different seeds and averaged, in every part."""
     batch: Count = 16
     """Bags per step, packed into one pass."""
     max_tiles: Count | None = None
@@ -114,6 +120,9 @@ class TrainingRecipe(BaseModel):
     """Several slides of a sample: one bag of all, or the mean of the slides' predictions."""
     test_from: Literal["refit", "mean"] = "refit"
     """Test rows: one model on all fit rows, or the mean of the folds' models."""
+    refit_epochs: Literal["folds", "validation"] = "folds"
+    """The model on all fit rows is trained for the middle of the numbers of epochs that the folds
+    chose, and on every fit row; or like a fold's, with rows held back to choose its own."""
 
     precision: Literal["float32", "bfloat16"] = "float32"
     device: str = "auto"
@@ -125,24 +134,27 @@ class TrainingRecipe(BaseModel):
     @field_validator("clip")
     @classmethod
     def _scaled_first(cls, value: float | None, info: ValidationInfo) -> float | None:
-        if value is not None and (_is_linear(info) or not info.data.get("standardize")):
+        if value is not None and not _is_pooled(info) and not info.data.get("standardize"):
             raise PydanticCustomError(
-                "clip", "clips standardised features of a trained head, so it needs standardize"
+                "clip", "clips standardised features, so it needs standardize"
             )
         return value
 
     @field_validator("likelihood")
     @classmethod
     def _trained(cls, value: str, info: ValidationInfo) -> str:
-        if value == "poisson" and _is_linear(info):
+        if value == "poisson" and _is_pooled(info):
             raise PydanticCustomError("likelihood", "is poisson only for a trained head")
         return value
 
     @staticmethod
-    def of(head: str = "abmil", **chosen: Any) -> "TrainingRecipe":
+    def of(head: str = "abmil", recipe: str = "ours", **chosen: Any) -> "TrainingRecipe":
         """The recipe of a head, with some values chosen otherwise.
 
-        ``meta-encoder`` is ``meta_encoder``.
+        Args:
+            head: Its name; ``meta-encoder`` is ``meta_encoder``.
+            recipe: ``ours``, or ``published`` for the values of the head's paper.
+            chosen: Values by name.
 
         Raises:
             InputError: A name or a value is not allowed.
@@ -150,9 +162,19 @@ class TrainingRecipe(BaseModel):
         if not isinstance(head, str):
             raise InputError(f"the recipe of an expert: 'head' is a name, not {head!r}")
         head = head.replace("-", "_")
+        if recipe not in RECIPES:
+            raise InputError(
+                f"the recipe of an expert: 'recipe' must be {' or '.join(RECIPES)}, not {recipe!r}"
+            )
+        values: dict[str, Any] = {}
+        if head in HEADS:
+            facts, published = HEADS[head], recipe == "published"
+            values = {**(PUBLISHED if published else {}), **facts.own}
+            values |= facts.published if published else {}
+        if chosen.get("standardize") is False:  # nothing to cut, unless a value is given
+            values["clip"] = None
         try:
-            published = HEADS[head].published if head in HEADS else {}
-            return TrainingRecipe.read({"head": head, **published, **chosen})
+            return TrainingRecipe.read({"head": head, **values, **chosen})
         except ValidationError as error:
             raise InputError(f"the recipe of an expert: {first_problem(error)}") from None
 
@@ -173,10 +195,32 @@ class TrainingRecipe(BaseModel):
         return HEADS[self.head]
 
 
-def _is_linear(info: ValidationInfo) -> bool:
-    """Whether the head of a recipe is linear; an unknown head, which is refused anyway, is not."""
+RECIPES = ("ours", "published")
+PUBLISHED: Mapping[str, Any] = {
+    "standardize": False,
+    "clip": None,
+    "schedule": "warm_restarts",
+    "epochs": 20,
+    "min_epochs": 12,
+    "patience": 10,
+    "refit_epochs": "validation",
+}
+"""How LogitProd trains its slide expert (docs/design/logitprod.md, section 1.7), but for early
+stopping, which the paper's code does on the rows that it reports."""
+
+
+def _is_pooled(info: ValidationInfo) -> bool:
+    """Whether the head of a recipe is pooled; an unknown head, which is refused anyway, is not."""
     head = info.data.get("head")
-    return head in HEADS and HEADS[head].linear
+    return head in HEADS and HEADS[head].pooled
+
+
+class ForestRecipe(TrainingRecipe):
+    """A forest on pooled features."""
+
+    trees: Annotated[int, Field(ge=20)] = 300
+    leaf: Count = 1
+    """Units in a leaf, at least."""
 
 
 class PcaRidgeRecipe(TrainingRecipe):

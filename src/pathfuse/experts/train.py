@@ -18,7 +18,7 @@ from pathfuse.experts.apply import CLUSTERS, apply
 from pathfuse.experts.assemble import Extra, assemble
 from pathfuse.experts.attending import attend_held_out, check_attends
 from pathfuse.experts.cohort import Unit
-from pathfuse.experts.fit import FittedPart, fit_part
+from pathfuse.experts.fit import FittedPart, checkpoint_of, fit_part
 from pathfuse.experts.fitted import save_fitted
 from pathfuse.experts.folds import FoldPart
 from pathfuse.experts.parts import (
@@ -96,23 +96,35 @@ def train_expert(
 
 
 def run_parts(experts: Sequence[Prepared], n_jobs: int | None, progress: Progress = silent) -> None:
-    """Trains all unfinished parts of some experts, in parallel over experts and parts."""
+    """Trains all unfinished parts of some experts, in parallel over experts and parts.
+
+    Parts that come after others wait until all of those are done.
+    """
     todo = [(one, part) for one in experts for part in one.plan.parts if not one.done(part)]
     total = sum(len(one.plan.parts) for one in experts)
     done = total - len(todo)
     progress(f"{len(todo)} models to train, {done} there already", done / max(total, 1))
+    for later in (False, True):
+        stage = [(one, part) for one, part in todo if bool(part.after) == later]
+        _run_stage(stage, n_jobs, within(progress, done / total, (done + len(stage)) / total))
+        done += len(stage)
+
+
+def _run_stage(
+    todo: Sequence[tuple[Prepared, FoldPart]], n_jobs: int | None, progress: Progress
+) -> None:
+    """Trains parts that need none of each other."""
+    total = len(todo)
     if n_jobs in (None, 1):
-        for one, part in todo:
+        for done, (one, part) in enumerate(todo):
             with one_thread():
                 run_part(
                     one, part, _shown(one, part, within(progress, done / total, (done + 1) / total))
                 )
-            done += 1
-            progress(f"{one.expert.name} {part.name} done", done / total)
+            progress(f"{one.expert.name} {part.name} done", (done + 1) / total)
         return
     work = in_parallel(n_jobs, (delayed(_alone)(one, part) for one, part in todo), ordered=False)
-    for name in work:
-        done += 1
+    for done, name in enumerate(work, start=1):
         progress(f"{name} done", done / total)
 
 
@@ -160,7 +172,8 @@ def run_part(prepared: Prepared, part: FoldPart, on_epoch: OnEpoch | None = None
         if not prepared.done(part):
             raise
         shutil.rmtree(partial, ignore_errors=True)
-    checkpoint.unlink(missing_ok=True)
+    for number in range(prepared.expert.recipe.networks):
+        checkpoint_of(checkpoint, number).unlink(missing_ok=True)
 
 
 def cost_of_part(fit: FittedPart, timed: Cost, units: Sequence[Unit]) -> Cost:

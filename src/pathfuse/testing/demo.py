@@ -1,5 +1,6 @@
-"""A made-up cohort with a ``study.yaml``: ``python -m pathfuse.testing.demo FOLDER [ENDPOINT
-...]``.
+"""A made-up cohort with a ``study.yaml``.
+
+``python -m pathfuse.testing.demo FOLDER [ENDPOINT ...]`` writes one.
 """
 
 import sys
@@ -9,10 +10,13 @@ from pathlib import Path
 from pathfuse.testing.cohort import CohortPlan, write_cohort
 from pathfuse.testing.labels import ENDPOINTS
 
+HEADS = ("pooled_linear", "pooled_kernel", "pooled_forest", "abmil")
+"""Of every encoder."""
+PATIENTS = 180
+"""Of the demo: enough to judge by."""
 
-def write_demo(
-    folder: Path, plan: CohortPlan | None = None, heads: Sequence[str] = ("abmil",)
-) -> Path:
+
+def write_demo(folder: Path, plan: CohortPlan | None = None, heads: Sequence[str] = HEADS) -> Path:
     """Writes tables, features of three encoders and the study file that runs them.
 
     Args:
@@ -33,9 +37,7 @@ def write_demo(
         lines.append(f"time_edges: [{edges}]")
     lines.append("experts:")
     for head in heads:
-        lines += [f"  - head: {head}"] + (
-            ["    learning_rate: 1.0e-3"] if head != "linear_probe" else []
-        )
+        lines.append(f"  - head: {head}")
     lines += ["out: result", ""]
     file = folder / "study.yaml"
     file.write_text("\n".join(lines), encoding="utf-8")
@@ -47,7 +49,7 @@ def main(arguments: Sequence[str]) -> None:
     folder, kinds = Path(arguments[0]), list(arguments[1:]) or ["multiclass"]
     for kind in kinds:
         place = folder / kind if len(kinds) > 1 else folder
-        sys.stdout.write(f"{write_demo(place, CohortPlan(endpoint=kind))}\n")
+        sys.stdout.write(f"{write_demo(place, CohortPlan(n_patients=PATIENTS, endpoint=kind))}\n")
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ def fuse(
     *,
     n_jobs: int | None = None,
     costs: Mapping[str, Cost] | None = None,
-    references: Mapping[str, str] | None = None,
+    references: Mapping[str, Sequence[str]] | None = None,
     progress: Progress = silent,
     **options: Unpack[FuseKeywords],
 ) -> Result:
@@ -107,7 +107,7 @@ def fuse(
         n_jobs: Processes, as in joblib.
         costs: What experts cost, by name, for the manifest and the report; one that is missing is
             not recorded.
-        references: Experts that are also compared with another expert, by name.
+        references: Experts that are also compared with other experts, by name.
         progress: Called as the work goes on.
         **options: The other fields of ``FuseOptions`` by their names, such as ``coverage=0.9``.
 
@@ -215,7 +215,7 @@ def _fit(
 
 
 def _evaluate(
-    fitted: _Fitted, unit: str, rules: Rules, references: Mapping[str, str]
+    fitted: _Fitted, unit: str, rules: Rules, references: Mapping[str, Sequence[str]]
 ) -> _Evaluated:
     """Predictions of the judged rows, and all that is computed from them."""
     study, parts, fits = fitted.study, fitted.parts, fitted.fits
@@ -225,7 +225,8 @@ def _evaluate(
     at_temperature: dict[str, Judged] = {}
     for task in fitted.tasks:
         at_temperature |= _tempered(study, task, judged, fits)
-    contrasts = [*_contrasts(judged), *references.items()]
+    pairs = [(name, other) for name, others in references.items() for other in others]
+    contrasts = [*_contrasts(judged), *pairs]
     verdict = evaluate_study(study, judged, contrasts, rules)
     with tallied() as predicting:
         fused = pl.concat([_fused(study, fit, part) for fit, part in zip(fits, parts, strict=True)])

@@ -7,15 +7,20 @@ when a head is made.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathfuse.experts.pooled.base import PooledModel
 
 
 @dataclass(frozen=True)
 class HeadFacts:
     """What there is to know of a head."""
 
-    network: str | None
-    """``module:class`` of its ``Head``; None for a linear head, which ``linear_probe.py`` fits."""
+    network: str | None = None
+    """``module:class`` of its ``Head``."""
+    model: str | None = None
+    """``module:class`` of its ``PooledModel``, for a head without a network and without epochs."""
     granularities: tuple[str, ...] = ("tile",)
     """What it reads: ``tile`` (bags of tiles), ``slide`` (one vector per sample), or both."""
     note: str = ""
@@ -30,16 +35,23 @@ class HeadFacts:
     """Whether slide-level embeddings can teach it."""
     recipe: str = "pathfuse.experts.recipe:TrainingRecipe"
     """``module:class`` of its recipe."""
-    published: Mapping[str, Any] = field(default_factory=dict)
+    own: Mapping[str, Any] = field(default_factory=dict)
     """Where its recipe differs from that of gated attention."""
+    published: Mapping[str, Any] = field(default_factory=dict)
+    """Where its published recipe differs from that of gated attention besides."""
 
     @property
-    def linear(self) -> bool:
-        """Whether it is a linear model on the mean of a bag, without epochs, which always scales."""
+    def pooled(self) -> bool:
+        """Whether it is a model of scikit-learn on statistics of a bag, which are always scaled."""
         return self.network is None
 
+    def pooled_model(self) -> "PooledModel":
+        """Its ``PooledModel``; only for a pooled head."""
+        model: PooledModel = load(str(self.model))()
+        return model
 
-ROOM = "pathfuse.experts.heads"
+
+ROOM, MODELS = "pathfuse.experts.heads", "pathfuse.experts.pooled"
 REFERENCE = "pca_ridge"
 """The head that every fusion of features is held against.
 
@@ -51,24 +63,43 @@ HEADS: dict[str, HeadFacts] = {
     "clam": HeadFacts(
         f"{ROOM}.clam:ClamBranch",
         shows_attention=True,
-        published={"attention": 256, "gate": "tanh"},
+        own={"attention": 256, "gate": "tanh"},
     ),
     "trans_mil": HeadFacts(
         f"{ROOM}.trans_mil:TransMil",
         shows_attention=True,
-        published={"hidden": 256, "dropout": 0.1, "max_tiles": 4096},
+        own={"hidden": 256, "dropout": 0.1, "max_tiles": 4096},
     ),
     "tile_mlp": HeadFacts(
         f"{ROOM}.tile_mlp:TileMlp",
         granularities=("slide",),
         note="one vector per sample",
-        published={"hidden": 128, "epochs": 30, "min_epochs": 11, "dropout": 0.0, "batch": 16},
+        own={"hidden": 128, "dropout": 0.0},
+        published={"epochs": 30, "min_epochs": 11},
     ),
-    "linear_probe": HeadFacts(None, granularities=("tile", "slide"), masks=True),
-    "pca_ridge": HeadFacts(
-        None,
+    "pooled_linear": HeadFacts(
+        model=f"{MODELS}.linear:PooledLinear", granularities=("tile", "slide"), masks=True
+    ),
+    "pooled_kernel": HeadFacts(
+        model=f"{MODELS}.kernel:PooledKernel", granularities=("tile", "slide"), masks=True
+    ),
+    "pooled_forest": HeadFacts(
+        model=f"{MODELS}.forest:PooledForest",
         granularities=("tile", "slide"),
         masks=True,
+        recipe="pathfuse.experts.recipe:ForestRecipe",
+    ),
+    "linear_probe": HeadFacts(
+        model=f"{MODELS}.linear:LinearProbe",
+        granularities=("tile", "slide"),
+        masks=True,
+        published={"clip": None},
+    ),
+    "pca_ridge": HeadFacts(
+        model=f"{MODELS}.linear:PcaRidge",
+        granularities=("tile", "slide"),
+        masks=True,
+        published={"clip": None},
         recipe="pathfuse.experts.recipe:PcaRidgeRecipe",
     ),
     # Meta-Encoder and FuseCPath depart from their papers' optimisation (a few Adam or SGD steps
@@ -80,7 +111,7 @@ HEADS: dict[str, HeadFacts] = {
         masks=True,
         shows_attention=True,
         recipe="pathfuse.experts.recipe:MetaEncoderRecipe",
-        published={
+        own={
             "hidden": 256,
             "gate": "tanh",
             "standardize": True,
@@ -97,7 +128,7 @@ HEADS: dict[str, HeadFacts] = {
         fuses=True,
         has_teachers=True,
         recipe="pathfuse.experts.recipe:FuseCPathRecipe",
-        published={
+        own={
             "hidden": 512,
             "gate": "tanh",
             "standardize": True,

@@ -98,6 +98,22 @@ class TargetKind(ABC):
         """
 
     @abstractmethod
+    def counts(self, values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What a mean over units divides to a rate: ``sums / cases`` of each output.
+
+        Args:
+            values: Float, (unit, column).
+            known: Bool, (unit, column).
+
+        Returns:
+            Sums and cases, both Float (unit, output); a unit that is no case adds to neither.
+        """
+
+    @abstractmethod
+    def link(self, rate: np.ndarray) -> Raw:
+        """Outputs of which ``rate`` are the probabilities, hazards or means."""
+
+    @abstractmethod
     def distance(self, pair: "Pair", known: "Tensor | None", how: "Distance") -> "Tensor":
         """How far a student is from each of its teachers.
 

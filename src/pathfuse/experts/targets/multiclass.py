@@ -54,6 +54,15 @@ class MulticlassTargets(TargetKind):
         """Multinomial logistic regression."""
         return fit_classes(table, values.argmax(axis=1), values.shape[1], strength)
 
+    def counts(self, values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See ``TargetKind``: a unit counts for its class, or in equal parts for those allowed."""
+        shares = values / np.maximum(values.sum(axis=1, keepdims=True), 1)
+        return shares * known, np.broadcast_to(known, values.shape).astype(np.float64)
+
+    def link(self, rate: np.ndarray) -> Raw:
+        """See ``TargetKind``."""
+        return np.asarray(np.log(np.maximum(rate, TINY)))
+
     def distance(self, pair: "Pair", known: "Tensor | None", how: "Distance") -> "Tensor":
         """KL divergence of the classes at a temperature T, times T squared."""
         from pathfuse.experts.targets.distances import of_classes

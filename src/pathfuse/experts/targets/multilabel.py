@@ -56,6 +56,14 @@ class MultilabelTargets(TargetKind):
         """One logistic regression per label, on the units where it is known."""
         return fit_each(table, list(zip(known.T, values.T, strict=True)), strength)
 
+    def counts(self, values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See ``TargetKind``: positives among the known."""
+        return values * known, known.astype(np.float64)
+
+    def link(self, rate: np.ndarray) -> Raw:
+        """See ``TargetKind``."""
+        return log_odds(rate)
+
     def distance(self, pair: "Pair", known: "Tensor | None", how: "Distance") -> "Tensor":
         """KL divergence of yes and no at a temperature T, times T squared, averaged over labels."""
         from pathfuse.experts.targets.distances import of_labels

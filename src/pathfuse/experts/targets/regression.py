@@ -57,6 +57,14 @@ class RegressionTargets(TargetKind):
         """Ridge regression of each target."""
         return fit_ridge(table, values, known, strength)
 
+    def counts(self, values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See ``TargetKind``: the sum of the known values."""
+        return values * known, known.astype(np.float64)
+
+    def link(self, rate: np.ndarray) -> Raw:
+        """See ``TargetKind``: a mean is its own output."""
+        return rate
+
     def distance(self, pair: "Pair", known: "Tensor | None", how: "Distance") -> "Tensor":
         """That of the embeddings."""
         from pathfuse.experts.targets.distances import of_embeddings

@@ -61,6 +61,17 @@ class SurvivalTargets(TargetKind):
         n_bins = values.shape[1] - 1
         return fit_each(table, [_reached(values, k) for k in range(n_bins)], strength)
 
+    def counts(self, values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See ``TargetKind``: events of each bin among those who reached it and whose fate is known."""
+        reached = [_reached(values, k) for k in range(values.shape[1] - 1)]
+        cases = np.stack([inside for inside, _ in reached], axis=1) & known
+        events = np.stack([event for _, event in reached], axis=1) & cases
+        return events.astype(np.float64), cases.astype(np.float64)
+
+    def link(self, rate: np.ndarray) -> Raw:
+        """See ``TargetKind``."""
+        return log_odds(rate)
+
     def distance(self, pair: "Pair", known: "Tensor | None", how: "Distance") -> "Tensor":
         """That of the embeddings, plus the KL divergence of the event distributions."""
         from pathfuse.experts.targets.distances import divergence, of_embeddings

@@ -39,16 +39,20 @@ features:                  # one folder per encoder: TRIDENT, CLAM, STAMP, eva, 
   uni: features/uni
   virchow2: features/virchow2
 
-experts:                   # every encoder gets each of these heads
+experts:                   # every encoder gets each of these heads, and all sit in the fusion
+  - head: pooled_linear    # seconds each: linear, kernel and forest on min, mean, max, sd of the tiles
+  - head: pooled_kernel
+  - head: pooled_forest
   - head: abmil            # HEADS
-    # epochs: 20
+    # name: abmil          # the same head twice, with other values, needs two names
+    # recipe: ours         # or published: the values of the head's paper
+    # epochs: 40
     # learning_rate: 2.0e-4
-    # standardize: false
+    # networks: 1          # trained from different seeds and averaged
     # folds: 5             # fit rows are predicted out of fold, patients whole
     # group: patient       # or site
     # several: bag         # several slides of a sample: one bag, or the mean of their predictions
     # test_from: refit     # or mean: of the folds' models
-  # - head: linear_probe
 
 # fused:                   # several encoders' tiles, joined by coordinates and read by one expert
   # - head: meta_encoder   # pca_ridge on the same features joins by itself, as the reference
@@ -106,8 +110,9 @@ class Planned:
     features: Path | dict[str, Path]
     recipe: TrainingRecipe
     teachers: dict[str, Path] = field(default_factory=dict)
-    reference: str | None = None
-    """Of a fusion of features: the linear expert on the same features."""
+    references: tuple[str, ...] = ()
+    """Experts that it has to beat: of a fusion of features the linear one on the same features, of a
+    network on one encoder the pooled ones on the same encoder."""
 
 
 class StudyConfig(BaseModel):
@@ -140,10 +145,10 @@ class StudyConfig(BaseModel):
     @field_validator("experts")
     @classmethod
     def _complete(cls, experts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        heads = [TrainingRecipe.of(**{"head": "abmil", **one}).head for one in experts]
-        twice = next((head for head in heads if heads.count(head) > 1), None)
+        names = [_split(one)[0] for one in experts]
+        twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
-            raise ValueError(f"the head '{twice}' stands twice")
+            raise ValueError(f"'{twice}' stands twice; give each of the two a 'name'")
         return experts
 
     @model_validator(mode="after")
@@ -186,24 +191,30 @@ class StudyConfig(BaseModel):
         for one in self.fused:
             recipe, chosen = self._recipe(one), self._encoders(one)
             features = {name: self.features[name] for name in chosen}
-            reference = None
+            beaten: tuple[str, ...] = ()
             if recipe.facts.fuses:
                 linear = reference_recipe(recipe)
-                reference = references[chosen, linear]
-                if reference not in {*found, *(other.called for other in self.fused)}:
-                    found[reference] = Planned(features, linear)
-            found[one.called] = Planned(features, recipe, one.teachers, reference)
+                beaten = (references[chosen, linear],)
+                if beaten[0] not in {*found, *(other.called for other in self.fused)}:
+                    found[beaten[0]] = Planned(features, linear)
+            found[one.called] = Planned(features, recipe, one.teachers, beaten)
         return found
 
     def _single(self) -> dict[str, Planned]:
-        """One expert per encoder and head; the head joins the name where there are several."""
+        """One expert per encoder and entry of ``experts``; their name joins where there are several."""
         found = {}
+        entries = [_split(one) for one in self.experts]
+        several = len(entries) > 1
         for encoder, place in self.features.items():
-            for one in self.experts:
-                recipe = TrainingRecipe.of(**{"head": "abmil", "seed": self.seed, **one})
-                found[f"{encoder}_{recipe.head}" if len(self.experts) > 1 else encoder] = Planned(
-                    place, recipe
-                )
+            called = {name: f"{encoder}_{name}" if several else encoder for name, _ in entries}
+            recipes = {
+                called[name]: TrainingRecipe.of(**{"seed": self.seed, **values})
+                for name, values in entries
+            }
+            pooled = tuple(name for name, one in recipes.items() if one.facts.pooled)
+            for name, recipe in recipes.items():
+                beaten = () if recipe.facts.pooled else pooled
+                found[name] = Planned(place, recipe, references=beaten)
         return found
 
     def _encoders(self, one: FusedExpert) -> tuple[str, ...]:
@@ -235,6 +246,14 @@ class StudyConfig(BaseModel):
                 found[key] = name
                 taken.add(name)
         return found
+
+
+def _split(entry: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Name and recipe of an entry of ``experts``; without a name it has that of its head."""
+    values = {"head": "abmil", **entry}
+    name = values.pop("name", None)
+    recipe = TrainingRecipe.of(**values)
+    return check_name(str(name or recipe.head)), values
 
 
 def read_config(file: Path) -> StudyConfig:

@@ -4,6 +4,7 @@ A step whose inputs have not changed is not done again.
 """
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,7 @@ def run_study(
     }
     _train(config, list(fresh.values()), n_jobs, command, progress)
     earlier = _earlier(prepared, no_truth, command)
-    references = {name: one.reference for name, one in planned.items() if one.reference is not None}
+    references = {name: one.references for name, one in planned.items() if one.references}
     result, stamp = _fuse(
         config, samples, list(prepared.values()), references, earlier, progress, n_jobs
     )
@@ -246,7 +247,7 @@ def _fuse(
     config: StudyConfig,
     samples: Path,
     prepared: list[Prepared],
-    references: dict[str, str],
+    references: Mapping[str, Sequence[str]],
     earlier: EarlierSteps,
     progress: Progress,
     n_jobs: int | None,
@@ -287,21 +288,23 @@ def _fuse(
     return result, stamp
 
 
-def against_reference(result: Result, references: dict[str, str]) -> list[dict[str, Any]]:
-    """Whether each fusion of features beats the linear expert on the same features, on the judged
-    rows.
+def against_reference(
+    result: Result, references: Mapping[str, Sequence[str]]
+) -> list[dict[str, Any]]:
+    """Whether each network beats the plain experts on the same features, on the judged rows.
 
     Args:
         result: The fusion of all experts, compared with ``references``.
-        references: Name of a fusion of features to that of its reference.
+        references: Name of an expert to those that it has to beat.
 
     Returns:
-        Per fusion the difference of the negative log-likelihoods (the mean over labels or targets;
-        negative: the fusion is better) with its interval, and a sentence.
+        Per pair the difference of the negative log-likelihoods (the mean over labels or targets;
+        negative: the network is better) with its interval, and a sentence.
     """
     table = result.comparisons.filter(pl.col("metric") == "nll", pl.col("output") == "all")
     found = []
-    for name, other in references.items():
+    pairs = [(name, other) for name, others in references.items() for other in others]
+    for name, other in pairs:
         pair = table.filter(
             pl.col("method") == name,
             pl.col("reference") == other,
@@ -322,7 +325,7 @@ def against_reference(result: Result, references: dict[str, str]) -> list[dict[s
         )
         verb = "beats" if better else "does not beat"
         verdict = (
-            f"{name} {verb} the linear reference {other} on the same features"
+            f"{name} {verb} {other} on the same features"
             f"{'' if better else ' and is not recommended'} (NLL {row['difference']:+.4f}{span}{chance}"
             f"{_judged_on(result, name)})"
         )

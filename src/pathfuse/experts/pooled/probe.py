@@ -4,7 +4,6 @@ cross-validation.
 With principal components before it, it is ``pca_ridge``, the reference of every fusion of features.
 """
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,8 +11,6 @@ from jaxtyping import Float
 from sklearn.decomposition import PCA
 
 from pathfuse.costs import add_flops, pca_flops
-from pathfuse.experts.batches import BagReader
-from pathfuse.experts.cohort import Unit
 from pathfuse.experts.targets.linear import Table
 from pathfuse.experts.targets.table import Targets
 from pathfuse.types import Index
@@ -22,31 +19,6 @@ STRENGTHS = tuple(10.0**k for k in range(-4, 2))
 """Candidates of C for standardised features; ridge takes 1 / C."""
 N_FOLDS, REPEATS, FEW = 5, 3, 500
 """Inner folds, how often they are drawn anew, and below how many units."""
-
-
-def pooled(reader: BagReader, units: Sequence[Unit]) -> Table:
-    """Mean of each unit's tiles, one bag in memory at a time.
-
-    NaN where an encoder has none of them.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", RuntimeWarning
-        )  # an encoder without a tile: its mean is NaN
-        return np.stack([np.nanmean(reader.read(unit), axis=0, dtype=np.float64) for unit in units])
-
-
-def moments(table: Table) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each column; a constant or empty column has 1, an empty one 0."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        mean, sd = np.nan_to_num(np.nanmean(table, axis=0)), np.nan_to_num(np.nanstd(table, axis=0))
-    return mean, np.where(sd > 1e-8, sd, 1.0)
-
-
-def standardised(table: Table, mean: np.ndarray, sd: np.ndarray) -> Table:
-    """Columns in standard deviations, 0 (the mean) where an encoder is missing."""
-    return np.nan_to_num((table - mean) / sd, nan=0.0)
 
 
 def fit_reduced(
@@ -64,7 +36,14 @@ def fit_reduced(
 
 
 def fit_probe(
-    table: Table, rows: Index, targets: Targets, groups: np.ndarray, seed: int
+    table: Table,
+    rows: Index,
+    targets: Targets,
+    groups: np.ndarray,
+    seed: int,
+    *,
+    tolerance: float = 1.0,
+    strengths: Sequence[float] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Fits one linear model per output.
 
@@ -76,11 +55,18 @@ def fit_probe(
         targets: The truth of all samples.
         groups: Patient of each unit; inner folds keep patients whole.
         seed: Of the inner folds.
+        tolerance: Standard errors of the held-out loss that a stronger penalty may be worse by and
+            still be chosen.
+        strengths: Candidates of C, ascending, ``STRENGTHS`` by default; with too few patients for
+            inner folds the one after a third of them is taken.
 
     Returns:
         Coefficients (dim, output), intercepts (output,), and the chosen C.
     """
-    strengths = STRENGTHS if len(np.unique(groups)) >= 2 * N_FOLDS else (1e-2,)
+    table, back = _rotated(table)
+    strengths = strengths or STRENGTHS
+    if len(np.unique(groups)) < 2 * N_FOLDS:
+        strengths = (strengths[len(strengths) // 3],)
     loss = np.zeros((len(strengths), len(rows)))
     names, member = np.unique(groups, return_inverse=True)
     rng = np.random.default_rng(seed)
@@ -91,11 +77,23 @@ def fit_probe(
             inside = fold != k
             for i, strength in enumerate(strengths):
                 coefficients, intercepts = _fit(table[inside], rows[inside], targets, strength)
-                loss[i, ~inside] += _loss(
+                loss[i, ~inside] += loss_of(
                     table[~inside] @ coefficients + intercepts, targets, rows[~inside]
                 )
-    chosen = strengths[_simplest(loss / repeats)]
-    return *_fit(table, rows, targets, chosen), chosen
+    chosen = strengths[_simplest(loss / repeats, tolerance)]
+    coefficients, intercepts = _fit(table, rows, targets, chosen)
+    return back @ coefficients if back is not None else coefficients, intercepts, chosen
+
+
+def _rotated(table: Table) -> tuple[Table, Float[np.ndarray, "dim axis"] | None]:
+    """Units in the axes of their own span, where these are fewer than the features.
+
+    A ridge penalty does not see a rotation, so that every fit is the same and costs far less.
+    """
+    if table.shape[1] <= len(table):
+        return table, None
+    left, size, axes = np.linalg.svd(table, full_matrices=False)
+    return left * size, axes.T
 
 
 def held_out_error(
@@ -146,9 +144,9 @@ def held_out_error(
     return np.asarray(np.where(count > 0, np.sqrt(square / np.maximum(count, 1)), np.nan))
 
 
-def _simplest(loss: Float[np.ndarray, "strength unit"]) -> int:
-    """The strongest penalty whose held-out loss is within one standard error of the best (strengths
-    ascend).
+def _simplest(loss: Float[np.ndarray, "strength unit"], tolerance: float) -> int:
+    """The strongest penalty whose held-out loss is within some standard errors of the best
+    (strengths ascend).
 
     Few units make the best one a matter of luck, and a weak penalty costs far more than a strong
     one.
@@ -156,7 +154,7 @@ def _simplest(loss: Float[np.ndarray, "strength unit"]) -> int:
     best = int(loss.mean(axis=1).argmin())
     excess = loss - loss[best]
     error = excess.std(axis=1) / np.sqrt(loss.shape[1])
-    return int(np.argmax(excess.mean(axis=1) <= error))
+    return int(np.argmax(excess.mean(axis=1) <= tolerance * error))
 
 
 def _fit(
@@ -165,7 +163,7 @@ def _fit(
     return targets.way.fit_linear(table, targets.values[rows], targets.known[rows], strength)
 
 
-def _loss(outputs: np.ndarray, targets: Targets, rows: Index) -> Float[np.ndarray, " unit"]:
+def loss_of(outputs: np.ndarray, targets: Targets, rows: Index) -> Float[np.ndarray, " unit"]:
     """Loss of each unit, the one that training minimises too."""
     import torch
 

@@ -11,7 +11,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from pathfuse.experts.batches import BagReader
 from pathfuse.experts.cohort import Unit
-from pathfuse.experts.linear_probe import REPEATS, STRENGTHS, fit_probe, pooled
+from pathfuse.experts.pooled.probe import REPEATS, STRENGTHS, fit_probe
+from pathfuse.experts.pooled.statistics import pooled
 from pathfuse.experts.targets.table import Targets
 
 ROWS, FEW = np.arange(60), np.arange(60) % 9

@@ -1,0 +1,76 @@
+"""One row per unit: minimum, mean, maximum and standard deviation of every feature over its tiles."""
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+
+from pathfuse.experts.cohort import Unit
+from pathfuse.experts.targets.linear import Table
+
+if TYPE_CHECKING:
+    from pathfuse.experts.batches import BagReader
+
+NEAR_CONSTANT = 1e-6
+"""A column is left out whose standard deviation is below this share of its mean, or of the usual
+standard deviation of the columns: what varies there is rounding, and scaling would blow it up."""
+_OVER_TILES: Mapping[str, Callable[[np.ndarray], Any]] = {
+    "min": lambda bag: np.nanmin(bag, axis=0),
+    "mean": lambda bag: np.nanmean(bag, axis=0, dtype=np.float64),
+    "max": lambda bag: np.nanmax(bag, axis=0),
+    "sd": lambda bag: np.nanstd(bag, axis=0, dtype=np.float64),
+}
+
+
+def pooled(
+    reader: "BagReader", units: Sequence[Unit], statistics: Sequence[str] = ("mean",)
+) -> Table:
+    """Statistics of each unit's tiles side by side, one bag in memory at a time.
+
+    Args:
+        reader: Where bags come from.
+        units: What to read.
+        statistics: Some of ``min``, ``mean``, ``max``, ``sd``.
+
+    Returns:
+        Float, (unit, statistic x dim). NaN where an encoder has none of the tiles.
+    """
+    with warnings.catch_warnings():
+        # An encoder without a tile: its statistics are NaN.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.stack([_of_bag(reader.read(unit), statistics) for unit in units])
+
+
+def _of_bag(bag: np.ndarray, statistics: Sequence[str]) -> np.ndarray:
+    return np.concatenate([_OVER_TILES[name](bag) for name in statistics]).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Standard:
+    """Mean and standard deviation of every column, found on the training units."""
+
+    mean: Float[np.ndarray, " column"]
+    sd: Float[np.ndarray, " column"]
+    """Infinite for a column that is left out."""
+    clip: float | None = None
+    """Standard deviations beyond which a value is cut."""
+
+    def apply(self, table: Table) -> Table:
+        """Columns in standard deviations.
+
+        0 (the mean) where an encoder is missing and where a column is left out.
+        """
+        scaled = np.nan_to_num((table - self.mean) / self.sd, nan=0.0)
+        return scaled if self.clip is None else np.clip(scaled, -self.clip, self.clip)
+
+
+def standard_of(table: Table, clip: float | None = None) -> Standard:
+    """Finds ``Standard`` on the training units; an empty column has mean 0 and is left out."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        mean, sd = np.nan_to_num(np.nanmean(table, axis=0)), np.nan_to_num(np.nanstd(table, axis=0))
+    smallest = NEAR_CONSTANT * np.maximum(np.abs(mean), np.median(sd))
+    return Standard(mean, np.where(sd > smallest, sd, np.inf), clip)
