@@ -15,6 +15,7 @@ from benchmarks.intervals import interval_rivals, null_rejection
 from benchmarks.kather_features import fusion_cost, kather_features
 from benchmarks.lc25000 import lc25000
 from benchmarks.mil import mil
+from benchmarks.pooled_heads import pooled_heads
 from benchmarks.published import published
 from benchmarks.training_speed import training_speed
 
@@ -25,6 +26,7 @@ TABLES = {
     "interval_rivals": interval_rivals,
     "null_rejection": null_rejection,
     "mil": mil,
+    "pooled_heads": pooled_heads,
     "training_speed": training_speed,
     "lc25000": lc25000,
     "complementary": complementary,

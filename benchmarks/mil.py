@@ -144,7 +144,7 @@ def _trained(
     seed: int,
 ) -> np.ndarray:
     """A head's outputs for some bags, trained on others."""
-    scale = fit_scale(memory, bags.some(fit))
+    scale = fit_scale(bags.folder, bags.some(fit))
     scale = FeatureScale(scale.mean, scale.sd, recipe.clip)
     reader = BagReader(bags.folder, 512, scale)
     reader.kept.update(
