@@ -17,7 +17,8 @@ def test_a_value_is_cut_to_so_many_standard_deviations() -> None:
     assert FeatureScale(mean, sd).apply(bag).tolist() == [[0.0, 10.0], [2.0, -10.0]]
 
 
-@pytest.mark.parametrize("chosen", [{}, {"standardize": True, "head": "linear_probe"}])
-def test_nothing_is_cut_that_is_not_scaled_by_tile(chosen: dict[str, object]) -> None:
-    with pytest.raises(InputError, match="'clip': clips standardised features of a trained head"):
-        TrainingRecipe.of(**{"head": "abmil", **chosen, "clip": 3.0})  # type: ignore[arg-type]
+def test_nothing_is_cut_that_is_not_scaled() -> None:
+    with pytest.raises(InputError, match="'clip': clips standardised features, so it needs"):
+        TrainingRecipe.of("abmil", standardize=False, clip=3.0)
+    assert TrainingRecipe.of("abmil", standardize=False).clip is None
+    assert TrainingRecipe.of("pooled_linear", clip=3.0).clip == 3.0  # always scales

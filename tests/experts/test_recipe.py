@@ -33,6 +33,16 @@ def test_what_is_chosen_wins():
     assert TrainingRecipe.of("clam", attention=7).attention == 7
 
 
+def test_there_are_two_recipes():
+    ours, published = (TrainingRecipe.of("abmil", recipe=name) for name in ("ours", "published"))
+    assert (ours.standardize, ours.clip, ours.schedule) == (True, 5.0, "cosine")
+    assert (published.standardize, published.clip) == (False, None)
+    assert (ours.refit_epochs, published.refit_epochs) == ("folds", "validation")
+    assert TrainingRecipe.of("abmil") == ours
+    with pytest.raises(InputError, match="'recipe' must be ours or published, not 'paper'"):
+        TrainingRecipe.of("abmil", recipe="paper")
+
+
 @pytest.mark.parametrize(
     ("head", "chosen", "words"),
     [

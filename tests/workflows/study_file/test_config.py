@@ -28,12 +28,14 @@ def test_the_example_is_valid_also_with_its_comments_taken_off(tmp_path):
     file = tmp_path / "study.yaml"
     file.write_text(EXAMPLE)
     plain = read_config(file)
-    assert list(plain.planned()) == ["uni", "virchow2"]
+    heads = ("pooled_linear", "pooled_kernel", "pooled_forest", "abmil")
+    single = [f"{encoder}_{head}" for encoder in ("uni", "virchow2") for head in heads]
+    assert list(plain.planned()) == single
+    assert plain.planned()["uni_abmil"].references == tuple(f"uni_{head}" for head in heads[:3])
     text = re.sub(r"^( *)# ((?:- )?\w+:)", r"\1\2", EXAMPLE, flags=re.MULTILINE)
     file.write_text(text.replace("endpoint: multiclass", "endpoint: survival"))
     full = read_config(file)
     planned = full.planned()
-    single = ["uni_abmil", "uni_linear_probe", "virchow2_abmil", "virchow2_linear_probe"]
     assert list(planned) == [
         *single,
         "pca_ridge_meta_encoder",
@@ -44,12 +46,9 @@ def test_the_example_is_valid_also_with_its_comments_taken_off(tmp_path):
     ]
     assert list(planned["fusecpath"].teachers) == ["titan"]
     assert planned["fusecpath"].teachers["titan"] == tmp_path / "features/titan"
-    found = [planned[name].reference for name in ("meta_encoder", "fusecpath", "abmil_of_all")]
-    assert found == [
-        "pca_ridge_meta_encoder",
-        "pca_ridge_fusecpath",
-        None,
-    ]  # one bag per sample, one per slide
+    found = [planned[name].references for name in ("meta_encoder", "fusecpath", "abmil_of_all")]
+    # One bag per sample, one per slide.
+    assert found == [("pca_ridge_meta_encoder",), ("pca_ridge_fusecpath",), ()]
     assert full.fuse.coverage == 0.9
     assert full.time_edges == (0, 12, 24, 48, float("inf"))
 
@@ -78,7 +77,7 @@ def test_the_seed_of_the_study_is_that_of_its_experts(tmp_path):
         ({"experts": [{"head": "resnet"}]}, "'head'"),
         ({"experts": [{"epoch": 3}]}, "'epoch' is unknown"),
         ({"experts": [{"folds": 1}]}, "'folds'"),
-        ({"experts": [{"head": "clam"}, {"head": "clam"}]}, "the head 'clam' stands twice"),
+        ({"experts": [{"head": "clam"}, {"head": "clam"}]}, "'clam' stands twice; give each"),
         ({"fuse": {"metod": "auto"}}, "'fuse.metod' is unknown"),
         ({"fuse": {"seed": 3}}, "'fuse.seed' is unknown"),
         ({"fuse": {"n_resamples": 3}}, "'fuse.n_resamples' is unknown"),
@@ -153,8 +152,8 @@ def test_the_reference_of_a_fusion_of_features(tmp_path):
     planned = config_of(
         tmp_path, features=features, seed=3, fused=[some, {"head": "fusecpath"}]
     ).planned()
-    assert planned["two"].reference == "pca_ridge_two"
-    assert planned["fusecpath"].reference == "pca_ridge_fusecpath"
+    assert planned["two"].references == ("pca_ridge_two",)
+    assert planned["fusecpath"].references == ("pca_ridge_fusecpath",)
     assert (
         list(planned["pca_ridge_two"].features) == list(planned["two"].features) == ["conch", "uni"]
     )
@@ -172,7 +171,11 @@ def references(tmp_path, fused, **chosen):
     planned = config_of(
         tmp_path, features={"uni": "f/uni", "conch": "f/conch"}, fused=fused, **chosen
     ).planned()
-    named = {name: one.reference for name, one in planned.items() if one.reference is not None}
+    named = {
+        name: one.references[0]
+        for name, one in planned.items()
+        if one.recipe.facts.fuses and one.references
+    }
     return {
         name: (other, list(planned[other].features), planned[other].recipe)
         for name, other in named.items()
@@ -244,8 +247,17 @@ def test_what_stands_under_fused_is_checked(tmp_path, fused, sentence):
         config_of(tmp_path, fused=fused)
 
 
+def test_the_same_head_may_stand_twice_with_names(tmp_path):
+    entries = [{"head": "abmil"}, {"head": "abmil", "name": "wide", "hidden": 1024}]
+    planned = config_of(tmp_path, features={"uni": "f/uni"}, experts=entries).planned()
+    assert {name: one.recipe.hidden for name, one in planned.items()} == {
+        "uni_abmil": 512,
+        "uni_wide": 1024,
+    }
+
+
 def test_a_head_is_a_name_and_stands_once(tmp_path):
-    with pytest.raises(InputError, match="the head 'tile_mlp' stands twice"):
+    with pytest.raises(InputError, match="'tile_mlp' stands twice"):
         config_of(tmp_path, experts=[{"head": "tile-mlp"}, {"head": "tile_mlp"}])
     with pytest.raises(InputError, match="'head' is a name, not 3"):
         config_of(tmp_path, experts=[{"head": 3}])

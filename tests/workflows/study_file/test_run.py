@@ -270,7 +270,7 @@ def test_fusions_of_features_stand_beside_their_reference(tmp_path):
         assert list(said["features"]["views"]) == ["alpha", "beta", "gamma"]
         assert said["rows"]["predicted"] == 40
     manifest = done.result.manifest
-    on = "the linear reference pca_ridge on the same features"
+    on = "pca_ridge on the same features"
     span, counted = "+0.1000, 95 % +0.0500 to +0.2000", "on 12 samples of 10 patients"
     beaten = f"meta_encoder does not beat {on} and is not recommended (NLL {span}; {counted})"
     span, counted = "-0.1000, 95 % -0.3000 to +0.1000", "on 11 samples of 9 patients"
