@@ -16,6 +16,7 @@ from benchmarks.kather_features import fusion_cost, kather_features
 from benchmarks.lc25000 import lc25000
 from benchmarks.mil import mil
 from benchmarks.published import published
+from benchmarks.training_epoch import training_epoch
 from benchmarks.training_speed import training_speed
 
 TABLES = {
@@ -26,6 +27,7 @@ TABLES = {
     "null_rejection": null_rejection,
     "mil": mil,
     "training_speed": training_speed,
+    "training_epoch": training_epoch,
     "lc25000": lc25000,
     "complementary": complementary,
     "kather_features": kather_features,

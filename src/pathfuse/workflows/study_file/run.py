@@ -19,6 +19,7 @@ from pathfuse.experts.cohort import line, read_people
 from pathfuse.experts.folds import even_folds
 from pathfuse.experts.parts import ExpertSetup, Prepared, open_work, prepare
 from pathfuse.experts.train import run_parts
+from pathfuse.features.opened import OpenedFeatures
 from pathfuse.files.digests import digest_of, file_digest
 from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.write import check_out, write_file
@@ -96,9 +97,10 @@ def run_study(
     planned, fresh_folder = config.planned(), not config.out.exists()
     samples, edges, no_truth = _samples(config)
     config = config.model_copy(update={"time_edges": edges})
+    opened = OpenedFeatures(fingerprint=True)  # every encoder is read once, whatever is planned
     try:
         prepared = {
-            name: prepare(_expert(config, name, planned[name], samples)) for name in planned
+            name: prepare(_expert(config, name, planned[name], samples), opened) for name in planned
         }
     except InputError:
         if fresh_folder:
