@@ -4,6 +4,7 @@ A step whose inputs have not changed is not done again.
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from pathfuse.experts.assemble import EXPERT, assemble
 from pathfuse.experts.cohort import line, read_people
 from pathfuse.experts.folds import even_folds
 from pathfuse.experts.parts import ExpertSetup, Prepared, open_work, prepare
+from pathfuse.experts.shards import Shard, first_to_assemble, missing
 from pathfuse.experts.train import run_parts
 from pathfuse.features.opened import OpenedFeatures
 from pathfuse.files.digests import digest_of, file_digest
@@ -40,6 +42,8 @@ EXPERTS, FUSED, SAMPLES, MANIFEST, KIND = (
     "manifest.json",
     "study",
 )
+ASSEMBLING = ".assembling"
+"""Stands in the output while a shard puts the results together."""
 STEPS = {"features": 0.05, "experts": 0.75, "fuse": 1.0}
 """Share of the bar at which each step ends."""
 
@@ -78,15 +82,22 @@ def run_study(
     *,
     n_jobs: int | None = None,
     command: str | None = None,
+    devices: Sequence[str] = (),
+    shard: Shard | None = None,
     progress: Progress = silent,
-) -> StudyRun:
+) -> StudyRun | None:
     """Runs a study, or the rest of one.
 
     Args:
         config: From ``read_config``.
         n_jobs: Models to train at a time, as in joblib; results do not depend on it.
         command: How the program was called, for the manifests.
+        devices: One process for each of them; none: what the recipes say.
+        shard: Train these models alone. The shard after which none is missing goes on.
         progress: Called as the work goes on.
+
+    Returns:
+        What was done; None as long as models of other shards are missing.
 
     Raises:
         InputError: Tables, features or options are wrong.
@@ -111,7 +122,45 @@ def run_study(
         for name, one in prepared.items()
         if not OutputFolder(one.expert.out, EXPERT).up_to_date(one.stamp)
     }
-    _train(config, list(fresh.values()), n_jobs, command, progress)
+    trained = _train(config, list(fresh.values()), n_jobs, devices, shard, progress)
+    if not trained:
+        return None
+    with first_to_assemble(config.out / ASSEMBLING, shard) as first:
+        if not first:
+            return None
+        return _rest(
+            config, samples, planned, prepared, fresh, no_truth, n_jobs, command, start, progress
+        )
+
+
+def _rest(
+    config: StudyConfig,
+    samples: Path,
+    planned: dict[str, Planned],
+    prepared: dict[str, Prepared],
+    fresh: dict[str, Prepared],
+    no_truth: list[dict[str, Any]],
+    n_jobs: int | None,
+    command: str | None,
+    start: float,
+    progress: Progress,
+) -> StudyRun:
+    """What follows on the training: experts are put together and fused.
+
+    Args:
+        config: The study.
+        samples: Its table.
+        planned: Every expert by name.
+        prepared: The same, read.
+        fresh: Those of them whose models have been trained.
+        no_truth: Rows of the samples table that are in no fold.
+        n_jobs: As in joblib.
+        command: How the program was called.
+        start: When the run began, by ``time.perf_counter``.
+        progress: Called as the work goes on.
+    """
+    for one in fresh.values():
+        assemble(one, command, force=True)
     earlier = _earlier(prepared, no_truth, command)
     references = {name: one.reference for name, one in planned.items() if one.reference is not None}
     result, stamp = _fuse(
@@ -129,18 +178,18 @@ def _train(
     config: StudyConfig,
     fresh: list[Prepared],
     n_jobs: int | None,
-    command: str | None,
+    devices: Sequence[str],
+    shard: Shard | None,
     progress: Progress,
-) -> None:
-    """Trains the experts whose inputs have changed."""
+) -> bool:
+    """Trains the experts whose inputs have changed; whether no model is missing afterwards."""
     for place in [one.expert.out for one in fresh] + ([config.out / FUSED] if fresh else []):
         check_out(place, force=True)
     for one in fresh:
         open_work(one)
     low, high = STEPS["features"], STEPS["experts"]
-    run_parts(fresh, n_jobs, within(progress, low, high, "experts: "))
-    for one in fresh:
-        assemble(one, command, force=True)
+    run_parts(fresh, n_jobs, within(progress, low, high, "experts: "), devices, shard)
+    return not missing(fresh)
 
 
 def _earlier(
