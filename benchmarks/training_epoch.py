@@ -95,9 +95,9 @@ def _run(place: Path, cache: int | None) -> dict[str, float]:
             ended,
         )
     else:
-        label = np.arange(SLIDES) % 2
+        label = np.arange(len(units)) % 2
         targets = Targets(
-            "multiclass", ("0", "1"), np.eye(2)[label], np.ones((SLIDES, 1), dtype=bool)
+            "multiclass", ("0", "1"), np.eye(2)[label], np.ones((len(units), 1), dtype=bool)
         )
         train(
             Work(BagReader(folder, cache, scale), units, [], targets), recipe, SEED, on_epoch=ended
