@@ -121,6 +121,7 @@ class BankStore(Store):
             name: slice(a, b) for name, a, b in zip(encoders, starts, ends, strict=True)
         }
         self.dim = int(ends[-1])
+        self.found: dict[str, Moments] = {}
         self.paths = {
             name: tuple(
                 path
@@ -177,7 +178,15 @@ class BankStore(Store):
         return values
 
     def moments(self, name: str) -> Moments:
-        """See ``Store``; what is known of an encoder is used where its tiles are all there once."""
+        """See ``Store``; what is known of an encoder is used where its tiles are all there once.
+
+        Kept once found: the parts of an expert want the same slides.
+        """
+        if name not in self.found:
+            self.found[name] = self._moments(name)
+        return self.found[name]
+
+    def _moments(self, name: str) -> Moments:
         one = self.matches[name]
         low, mean, high = (np.full((1, self.dim), np.nan) for _ in range(3))
         n, square = np.zeros((1, self.dim), dtype=np.int64), np.zeros((1, self.dim))

@@ -55,7 +55,23 @@ def open_bank(
     """
     _check_options(paths, overlap, um_per_px, incomplete)
     opened = OpenedFeatures(check_values) if opened is None else opened
-    folders = {name: opened.folder(Path(paths[name]), strict=strict) for name in sorted(paths)}
+    encoders = tuple(sorted((name, Path(path)) for name, path in paths.items()))
+    folders = {name: opened.folder(path, strict=strict) for name, path in encoders}
+
+    def joined() -> FeatureBank:
+        return _joined(folders, overlap, um_per_px, incomplete, strict)
+
+    return opened.bank((encoders, overlap, um_per_px, incomplete, strict), joined)
+
+
+def _joined(
+    folders: dict[str, FeatureFolder],
+    overlap: float,
+    um_per_px: float | None,
+    incomplete: Incomplete,
+    strict: bool,
+) -> FeatureBank:
+    """The bank of some encoders; see ``open_bank``."""
     _check_granularity(folders)
     _check_slides(folders)
     joined = _Joined(folders, overlap, um_per_px, incomplete)

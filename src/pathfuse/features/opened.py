@@ -1,8 +1,10 @@
 """Feature folders that one run has opened, so that the experts of one encoder share one look at it."""
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pathfuse.features.bank import FeatureBank
 from pathfuse.features.folder import FeatureFolder, open_folder
 
 
@@ -16,6 +18,14 @@ class OpenedFeatures:
     """Read the contents for ``sha256`` on the way."""
     known: dict[tuple[Path, bool], FeatureFolder] = field(default_factory=dict)
     """By place and ``strict``."""
+    banks: dict[Hashable, FeatureBank] = field(default_factory=dict)
+    """By encoders and how they are joined."""
+
+    def bank(self, how: Hashable, join: Callable[[], FeatureBank]) -> FeatureBank:
+        """Several encoders' features, joined once in the same way."""
+        if how not in self.banks:
+            self.banks[how] = join()
+        return self.banks[how]
 
     def folder(self, path: Path, *, strict: bool = False) -> FeatureFolder:
         """One encoder's features.
