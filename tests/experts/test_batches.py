@@ -69,7 +69,8 @@ def test_tiles_are_drawn_without_replacement(memory_folder):
     assert seen > set(range(55, 58))
     assert len(seen) > 50
     assert len(reader.read(unit, 60, rng)) == 60
-    assert len(reader.read(unit, 7)) == 60  # without a generator: all
+    assert reader.read(unit, 7)[:, 0].tolist() == [0, 8, 17, 25, 34, 42, 51]  # evenly spaced
+    assert len(reader.read(unit)) == 60
 
 
 def test_the_cache_does_not_change_what_is_drawn(folder):
@@ -186,6 +187,17 @@ def test_an_error_in_the_thread_arrives_and_an_unfinished_pass_ends(folder):
     assert next(some) == 0
     some.close()
     assert threading.active_count() == before
+
+
+def test_of_large_units_one_at_a_time_is_in_memory(folder, monkeypatch):
+    monkeypatch.setattr("pathfuse.experts.batches.PREFETCHED", 0)
+    asked = []
+    monkeypatch.setattr("pathfuse.experts.batches.ahead", lambda items: asked.append(1) or items)
+    for most, wanted in ((30 * 4, 1), (30 * 4 - 1, 0)):  # the largest has 30 tiles of 4 features
+        asked.clear()
+        monkeypatch.setattr("pathfuse.experts.batches.ALONE", most)
+        assert len(list(batches(BagReader(folder, 0), UNITS, 1, "cpu"))) == 3
+        assert len(asked) == wanted
 
 
 def test_half_a_cache_gives_half_of_the_bags(memory_folder):

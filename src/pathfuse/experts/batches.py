@@ -18,8 +18,10 @@ from pathfuse.features.slide_moments import slide_moments
 from pathfuse.types import Bag, Index
 
 Item = TypeVar("Item")
-PREFETCHED = 2**18
-"""Numbers in a batch from which on the next one is read in a thread."""
+PREFETCHED, ALONE = 2**18, 2**27
+"""Numbers in a batch from which on the next one is read in a thread, and in a unit above which it is
+not: 512 MB.
+"""
 BLOCK = 2**17
 """Numbers that are standardised at a time: what a processor's cache holds as float32."""
 
@@ -109,8 +111,8 @@ class BagReader:
     def take(
         self, unit: Unit, max_tiles: int | None = None, rng: np.random.Generator | None = None
     ) -> Tiles:
-        """What a batch gets of a unit: all tiles, or as many as are allowed, drawn without
-        replacement.
+        """What a batch gets of a unit: all tiles, or as many as are allowed: drawn without
+        replacement, or evenly spaced without a generator.
         """
         return Tiles(self._some(unit, max_tiles, rng))
 
@@ -159,8 +161,10 @@ class BagReader:
 
     def _some(self, unit: Unit, max_tiles: int | None, rng: np.random.Generator | None) -> Bag:
         n = sum(self.sizes(unit))
-        if max_tiles is None or rng is None or n <= max_tiles:
+        if max_tiles is None or n <= max_tiles:
             return self._whole(unit)
+        if rng is None:
+            return self.rows(unit, evenly(n, max_tiles))
         return self.rows(unit, np.sort(rng.choice(n, max_tiles, replace=False)))
 
     def _fits(self, unit: Unit) -> bool:
@@ -180,6 +184,11 @@ class BagReader:
             self.kept[unit.slides] = bag
             self.held += bag.nbytes
         return bag
+
+
+def evenly(n: int, most: int) -> Index:
+    """Int, (tile,): at most ``most`` of n tiles, evenly spaced, ascending."""
+    return np.arange(n) if n <= most else np.arange(most) * n // most
 
 
 def _kept_as(dtype: str) -> str:
@@ -231,9 +240,13 @@ class Step(NamedTuple):
 
 
 def steps(
-    reader: BagReader, units: Sequence[Unit], size: int, max_tiles: int | None, most: int | None
+    reader: BagReader,
+    units: Sequence[Unit],
+    size: int,
+    max_tiles: int | None,
+    batch_tiles: int | None,
 ) -> Iterator[Step]:
-    """Cuts units into steps of ``size``, and a step into parts of at most ``most`` tiles.
+    """Cuts units into steps of ``size``, and a step into parts of at most ``batch_tiles`` tiles.
 
     A unit with more tiles than that is a part of its own.
     """
@@ -241,7 +254,7 @@ def steps(
         chosen, part, tiles = units[start : start + size], list[Unit](), 0
         for unit in chosen:
             n = reader.count(unit, max_tiles)
-            if part and most is not None and tiles + n > most:
+            if part and batch_tiles is not None and tiles + n > batch_tiles:
                 yield Step(part, len(chosen), False)
                 part, tiles = [], 0
             part.append(unit)
@@ -256,7 +269,7 @@ def batches(
     device: str,
     rng: np.random.Generator | None = None,
     max_tiles: int | None = None,
-    most: int | None = None,
+    batch_tiles: int | None = None,
     prefetch: bool = True,
 ) -> Iterator[Batch]:
     """Packed batches of all units; shuffled and with tiles drawn if there is a generator.
@@ -266,29 +279,34 @@ def batches(
         units: What to read.
         size: Units per step of the optimiser.
         device: Where tensors go.
-        rng: Shuffles units and draws tiles; None: in order, all tiles.
-        max_tiles: Tiles per unit, with a generator.
-        most: Tiles per batch; a step with more comes as several batches.
+        rng: Shuffles units and draws tiles; None: in order, tiles evenly spaced.
+        max_tiles: Tiles per unit; None: all.
+        batch_tiles: Tiles per batch; a step with more comes as several batches.
         prefetch: Read the next batch in a thread while one is used; the batches are the same.
     """
-    drawn = max_tiles if rng is not None else None
     order = np.arange(len(units)) if rng is None else rng.permutation(len(units))
-    cut = steps(reader, [units[i] for i in order], size, drawn, most)
+    cut = steps(reader, [units[i] for i in order], size, max_tiles, batch_tiles)
     packed = (
         pack(
-            reader, [reader.take(unit, drawn, rng) for unit in step.units], step.units, device, step
+            reader,
+            [reader.take(unit, max_tiles, rng) for unit in step.units],
+            step.units,
+            device,
+            step,
         )
         for step in cut
     )
-    return ahead(packed) if prefetch and _worth_it(reader, units, size, drawn) else packed
+    return ahead(packed) if prefetch and _worth_it(reader, units, size, max_tiles) else packed
 
 
 def _worth_it(reader: BagReader, units: Sequence[Unit], size: int, max_tiles: int | None) -> bool:
     """Whether a batch is so large that reading it takes longer than handing it from thread to
-    thread.
+    thread, and no unit so large that two of them should not be in memory.
     """
-    n = sum(reader.count(unit, max_tiles) for unit in units)
-    return n * reader.folder.dim * min(1.0, size / max(len(units), 1)) >= PREFETCHED
+    counts = [reader.count(unit, max_tiles) for unit in units]
+    usual = sum(counts) * min(1.0, size / max(len(units), 1))
+    dim = reader.folder.dim
+    return usual * dim >= PREFETCHED and max(counts) * dim <= ALONE
 
 
 def ahead(items: Iterator[Item]) -> Iterator[Item]:

@@ -35,7 +35,7 @@ def predict(
         for draw in range(reader.draws):
             outputs: list[np.ndarray] = []
             for batch in batches(
-                reader.drawing(draw), units, size, device, most=recipe.batch_tiles
+                reader.drawing(draw), units, size, device, batch_tiles=recipe.batch_tiles
             ):
                 output = forward(head, batch.packed, recipe, device)
                 outputs.append(output.outputs.double().cpu().numpy())

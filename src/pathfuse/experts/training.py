@@ -208,7 +208,9 @@ def mean_loss(
     head.eval()
     total = 0.0
     with torch.inference_mode():
-        for batch in batches(work.reader, units, recipe.batch, device, most=recipe.batch_tiles):
+        for batch in batches(
+            work.reader, units, recipe.batch, device, batch_tiles=recipe.batch_tiles
+        ):
             output, _ = forward_batch(head, batch, work, recipe, device)
             total += float(truths_of(batch, work, recipe, device).loss(output.outputs).sum())
     return total / len(units)

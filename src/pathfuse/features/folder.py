@@ -71,6 +71,15 @@ class FeatureFolder:
     """SHA-256 of the contents of files, as far as they were needed."""
 
     @property
+    def constant(self) -> int:
+        """Dimensions with one value in every tile of every slide; 0 where values were not looked at
+        and of one tile, which says nothing of that.
+        """
+        if self.scanned is None or self.scanned.n[:, 0].sum() < 2:
+            return 0
+        return int((self.scanned.low.min(axis=0) == self.scanned.high.max(axis=0)).sum())
+
+    @property
     def views(self) -> dict[str, int]:
         """The parts that the columns consist of, by name, in their order: of one encoder, one part."""
         return {"features": self.dim}
@@ -184,7 +193,7 @@ def open_folder(
         try:
             header = store.header(name)
             if check_values:
-                moments.append(moments_of(_finite(store.chunks(name))))
+                moments.append(moments_of(_finite(store.chunks(name), header.dtype)))
             headers[name] = header
         except UnusableError as error:
             if strict:
@@ -225,7 +234,7 @@ def _shown(file: Path, name: str) -> str:
     return str(file) if name in (file.stem, file.parent.name) else f"{file}, slide '{name}'"
 
 
-def _finite(chunks: Iterable[Bag]) -> Iterator[Bag]:
+def _finite(chunks: Iterable[Bag], dtype: str) -> Iterator[Bag]:
     """The parts of a slide; raises ``UnusableError`` at the first NaN or infinite value."""
     start = 0
     for chunk in chunks:
@@ -233,8 +242,10 @@ def _finite(chunks: Iterable[Bag]) -> Iterator[Bag]:
         if wrong.any():
             row, column = np.argwhere(wrong)[0]
             what = "NaN" if np.isnan(chunk[row, column]) else "infinite"
+            overflow = what == "infinite" and dtype == "float16"
             raise UnusableError(
                 f"column {column} of tile {start + row} (both counted from 0) is {what}"
+                f"{', as float16 ends at 65504; write the features as float32' if overflow else ''}"
             )
         yield chunk
         start += len(chunk)
