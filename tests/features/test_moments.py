@@ -117,3 +117,10 @@ def test_features_are_kept_as_they_are_stored(tmp_path, dtype, kept):
     bank = open_bank({"x": tmp_path / "one", "y": tmp_path / "one"})
     assert bank.stored("a").dtype == kept
     np.testing.assert_array_equal(bank.stored("a").astype("f4"), bank.read("a"))
+
+
+def test_constant_dimensions_are_counted(tmp_path):
+    bags = {"a": tiles(9), "b": tiles(4, 1)}  # the third has no spread
+    assert open_folder(write(tmp_path / "one", bags)).constant == 1
+    assert open_folder(tmp_path / "one", check_values=False).constant == 0
+    assert open_folder(write(tmp_path / "two", {"a": tiles(1)})).constant == 0

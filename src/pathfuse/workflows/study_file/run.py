@@ -105,10 +105,53 @@ def run_study(
     start = time.perf_counter()
     _check(config)
     progress("features: reading", 0.0)
+    ready = _read(config)
+    fresh = ready.fresh()
+    if not _train(ready.config, list(fresh.values()), n_jobs, devices, shard, progress):
+        return None
+    with first_to_assemble(config.out / ASSEMBLING, shard) as first:
+        if not first:
+            return None
+        done = _finish(ready, fresh, n_jobs, command, progress)
+        done.manifest["wall_time_s"] = round(time.perf_counter() - start, 3)
+        OutputFolder(config.out).finish(done.manifest)
+    progress("done", 1.0)
+    return done
+
+
+@dataclass(frozen=True)
+class ReadStudy:
+    """A study whose tables and features have been read."""
+
+    config: StudyConfig
+    """With the time edges that experts and fusion share."""
+    samples: Path
+    planned: dict[str, Planned]
+    """Every expert by name."""
+    prepared: dict[str, Prepared]
+    """The same with their inputs."""
+    no_truth: list[dict[str, Any]]
+    """Rows of the samples table that are in no fold."""
+
+    def fresh(self) -> dict[str, Prepared]:
+        """Experts that an earlier run has not made of the same inputs."""
+        return {
+            name: one
+            for name, one in self.prepared.items()
+            if not OutputFolder(one.expert.out, EXPERT).up_to_date(one.stamp)
+        }
+
+
+def _read(config: StudyConfig) -> ReadStudy:
+    """Reads tables and features, every encoder once, whatever is planned.
+
+    Raises:
+        InputError: Something is wrong with them; nothing is left behind.
+    """
     planned, fresh_folder = config.planned(), not config.out.exists()
     samples, edges, no_truth = _samples(config)
     config = config.model_copy(update={"time_edges": edges})
-    opened = OpenedFeatures(fingerprint=True)  # every encoder is read once, whatever is planned
+    opened = OpenedFeatures(fingerprint=True)
     try:
         prepared = {
             name: prepare(_expert(config, name, planned[name], samples), opened) for name in planned
@@ -117,59 +160,28 @@ def run_study(
         if fresh_folder:
             OutputFolder(config.out).discard(only={SAMPLES, MANIFEST})
         raise
-    fresh = {
-        name: one
-        for name, one in prepared.items()
-        if not OutputFolder(one.expert.out, EXPERT).up_to_date(one.stamp)
-    }
-    trained = _train(config, list(fresh.values()), n_jobs, devices, shard, progress)
-    if not trained:
-        return None
-    with first_to_assemble(config.out / ASSEMBLING, shard) as first:
-        if not first:
-            return None
-        return _rest(
-            config, samples, planned, prepared, fresh, no_truth, n_jobs, command, start, progress
-        )
+    return ReadStudy(config, samples, planned, prepared, no_truth)
 
 
-def _rest(
-    config: StudyConfig,
-    samples: Path,
-    planned: dict[str, Planned],
-    prepared: dict[str, Prepared],
+def _finish(
+    ready: ReadStudy,
     fresh: dict[str, Prepared],
-    no_truth: list[dict[str, Any]],
     n_jobs: int | None,
     command: str | None,
-    start: float,
     progress: Progress,
 ) -> StudyRun:
-    """What follows on the training: experts are put together and fused.
-
-    Args:
-        config: The study.
-        samples: Its table.
-        planned: Every expert by name.
-        prepared: The same, read.
-        fresh: Those of them whose models have been trained.
-        no_truth: Rows of the samples table that are in no fold.
-        n_jobs: As in joblib.
-        command: How the program was called.
-        start: When the run began, by ``time.perf_counter``.
-        progress: Called as the work goes on.
-    """
+    """What follows on the training: experts are put together and fused."""
     for one in fresh.values():
         assemble(one, command, force=True)
-    earlier = _earlier(prepared, no_truth, command)
-    references = {name: one.reference for name, one in planned.items() if one.reference is not None}
+    prepared, config = ready.prepared, ready.config
+    earlier = _earlier(prepared, ready.no_truth, command)
+    references = {
+        name: one.reference for name, one in ready.planned.items() if one.reference is not None
+    }
     result, stamp = _fuse(
-        config, samples, list(prepared.values()), references, earlier, progress, n_jobs
+        config, ready.samples, list(prepared.values()), references, earlier, progress, n_jobs
     )
     manifest = _manifest(prepared, fresh, earlier, stamp, fused=result is not None)
-    manifest["wall_time_s"] = round(time.perf_counter() - start, 3)
-    OutputFolder(config.out).finish(manifest)
-    progress("done", 1.0)
     unchanged = tuple(name for name in prepared if name not in fresh)
     return StudyRun(config.out, tuple(fresh), unchanged, result, manifest)
 
