@@ -147,9 +147,9 @@ def _trained(
     scale = fit_scale(bags.folder, bags.some(fit))
     scale = FeatureScale(scale.mean, scale.sd, recipe.clip)
     reader = BagReader(bags.folder, 512, scale)
-    reader.kept.update(
-        {unit.slides: scale.apply(memory.read(unit)) for unit in bags.units}
-    )  # spares opening files
+    for unit in bags.units:
+        memory.read(unit)
+    reader.kept.update(memory.kept)  # spares opening files
     head = train(Work(reader, bags.some(fit), [], bags.targets), recipe, seed).head
     return predict(head, reader, bags.some(test), recipe).outputs
 

@@ -8,17 +8,22 @@ import polars as pl
 import pytest
 
 from pathfuse.experts.cohort import Cohort, Unit, read_people
+from pathfuse.features.moments import moments_of
 
 
 class MemoryFolder:
     """Stands for a feature folder; remembers how many tiles were read."""
 
     granularity = "tile"
+    scanned = None
 
     def __init__(self, bags):
         self.bags = {name: np.asarray(bag, dtype=np.float32) for name, bag in sorted(bags.items())}
         self.dim = next(iter(self.bags.values())).shape[1]
-        self.slides = {name: SimpleNamespace(n_tiles=len(bag)) for name, bag in self.bags.items()}
+        self.slides = {
+            name: SimpleNamespace(n_tiles=len(bag), dtype="float32")
+            for name, bag in self.bags.items()
+        }
         self.views = {"features": self.dim}
         self.reads = []
 
@@ -26,6 +31,13 @@ class MemoryFolder:
         found = self.bags[name] if rows is None else self.bags[name][rows]
         self.reads.append((name, len(found)))
         return found.copy()
+
+    def stored(self, name):
+        return self.read(name)
+
+    @property
+    def store(self):
+        return SimpleNamespace(moments=lambda name: moments_of([self.bags[name]]))
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from pathfuse.experts.fitted import load_fitted  # noqa: E402
 from pathfuse.experts.parts import ExpertSetup, prepare  # noqa: E402
 from pathfuse.experts.recipe import TrainingRecipe  # noqa: E402
 from pathfuse.experts.serve import serve  # noqa: E402
+from pathfuse.experts.shards import Shard  # noqa: E402
 from pathfuse.experts.train import train_expert  # noqa: E402
 from pathfuse.features.folder import open_folder  # noqa: E402
 from pathfuse.testing.cohort import CohortPlan, write_cohort, write_labels  # noqa: E402
@@ -265,6 +266,31 @@ def test_workers_and_threads_change_nothing(cohort, tmp_path):
         "samples.csv",
     ):
         assert (one / name).read_bytes() == (two / name).read_bytes(), name
+
+
+def test_devices_and_shards_change_nothing(cohort, tmp_path):
+    """The shard after which no part is missing writes the folder, and one that comes late is quiet."""
+    wanted = train_expert(expert_of(cohort, tmp_path / "wanted", epochs=1, folds=2))
+    expert = expert_of(cohort, tmp_path / "out", epochs=1, folds=2)
+    assert train_expert(expert, devices=("cpu", "cpu"), shard=Shard(2, 3)) is None
+    assert train_expert(expert, shard=Shard(3, 3)) is None
+    assert not expert.out.exists()
+    done = sorted(p.parent.name for p in expert.work.glob("*/model.safetensors"))
+    assert len(done) == 2
+    out = train_expert(expert, shard=Shard(1, 3))
+    assert train_expert(expert, shard=Shard(2, 3)) == out
+    assert not expert.work.exists()
+    for name in ("predictions/alpha.parquet", "history.csv", "models/all.safetensors"):
+        assert (out / name).read_bytes() == (wanted / name).read_bytes(), name
+
+
+def test_shards_whose_features_have_changed_start_anew(cohort, tmp_path):
+    expert = expert_of(cohort, tmp_path / "out", epochs=1, folds=2)
+    assert train_expert(expert, shard=Shard(1, 2)) is None
+    other = replace(expert, recipe=expert.recipe.model_copy(update={"seed": 1}))
+    assert train_expert(other, shard=Shard(2, 2)) is None
+    assert len(list(expert.work.glob("*/model.safetensors"))) == 1
+    assert not list(expert.work.parent.glob("*.old-*"))
 
 
 def test_a_killed_run_goes_on(cohort, tmp_path):

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from pathfuse.errors import InputError  # noqa: E402
-from pathfuse.experts.batches import BagReader  # noqa: E402
+from pathfuse.experts.batches import BagReader, FeatureScale  # noqa: E402
 from pathfuse.experts.cohort import Unit  # noqa: E402
 from pathfuse.experts.predicting import predict  # noqa: E402
 from pathfuse.experts.recipe import TrainingRecipe  # noqa: E402
@@ -181,6 +181,31 @@ def test_one_step_by_hand(work):
     plain = train(one, chosen.model_copy(update={"class_weights": False, "epochs": 3}), 0)
     weighed = train(one, chosen.model_copy(update={"epochs": 3}), 0)
     assert weights(plain) != weights(weighed)
+
+
+def test_a_step_in_several_passes_is_the_same_step(work):
+    """Gradients are added up: nothing but the last digits differs."""
+    chosen = recipe(dropout=0.0, epochs=2, class_weights=True)
+    whole, parts = (
+        train(work, chosen.model_copy(update={"batch_tiles": n}), 0) for n in (10**6, 9)
+    )
+    one, other = whole.head.state_dict(), parts.head.state_dict()
+    for name, value in one.items():
+        torch.testing.assert_close(other[name], value, rtol=1e-3, atol=1e-5)
+    for a, b in zip(whole.history, parts.history, strict=True):
+        assert a["validation_loss"] == pytest.approx(b["validation_loss"], rel=1e-5)
+
+
+def test_results_do_not_depend_on_cache_or_prefetching(work, monkeypatch):
+    chosen, folder = recipe(dropout=0.3, epochs=3, max_tiles=3), work.reader.folder
+    found = []
+    for room, prefetched in ((0, 10**9), (0, 0), (1, 0)):
+        monkeypatch.setattr("pathfuse.experts.batches.PREFETCHED", prefetched)
+        scale = FeatureScale(np.full(4, 0.3), np.full(4, 1.1), 2.0)
+        reader = BagReader(folder, room, scale)
+        trained = train(Work(reader, work.fitted, work.validation, work.targets), chosen, 0)
+        found.append((weights(trained), trained.history))
+    assert found[0] == found[1] == found[2]
 
 
 def test_max_tiles_holds_in_training_alone(work, memory_folder):

@@ -21,6 +21,7 @@ from pathfuse.features.formats import h5
 from pathfuse.features.formats.base import UnusableError
 from pathfuse.features.inspect import describe
 from pathfuse.features.join import open_bank
+from pathfuse.features.opened import OpenedFeatures
 
 GRID = np.stack(np.divmod(np.arange(6), 3)[::-1], axis=1) * 256
 """Three tiles by two, in reading order."""
@@ -403,10 +404,10 @@ def test_the_fingerprint_follows_files_names_and_options(two):
     said.add(open_bank(two, incomplete="drop").sha256())
     said.add(open_bank({"uni2": two["uni"], "conch": two["conch"]}).sha256())
     said.add(open_bank({"uni": two["conch"], "conch": two["uni"]}).sha256())
-    os.utime(two["conch"] / "s2.h5", ns=(1, 1))
-    said.add(open_bank(two).sha256())
-    os.utime(two["uni"] / "s1.h5", ns=(1, 1))
-    said.add(open_bank(two).sha256())
+    for file in (two["conch"] / "s2.h5", two["uni"] / "s1.h5"):
+        with h5py.File(file, "r+") as content:
+            content["features"][0, 0] += 1
+        said.add(open_bank(two).sha256())
     assert len(said) == 7
 
 
@@ -461,3 +462,13 @@ def test_coordinates_that_cannot_be_read(two, monkeypatch):
         "s1",
         "the coordinates of encoder 'uni' cannot be read: it is damaged",
     )
+
+
+def test_a_run_joins_the_same_encoders_once(two):
+    opened = OpenedFeatures()
+    first = open_bank(two, opened=opened)
+    assert open_bank(dict(reversed(two.items())), opened=opened) is first
+    other = open_bank(two, incomplete="drop", opened=opened)
+    assert other is not first
+    assert other.encoders["uni"] is first.encoders["uni"]
+    assert open_bank({"uni": two["uni"]}, opened=opened).encoders["uni"] is first.encoders["uni"]

@@ -16,6 +16,7 @@ from pathfuse.errors import InputError
 from pathfuse.features.folder import open_folder
 from pathfuse.features.formats import base
 from pathfuse.features.locate import encoder_folders
+from pathfuse.features.opened import OpenedFeatures
 
 
 def test_rows_come_in_the_order_asked(folder, bag):
@@ -245,17 +246,35 @@ def test_a_missing_library_is_named(tmp_path, monkeypatch, module, extra, suffix
         open_folder(tmp_path)
 
 
-def test_the_fingerprint_follows_the_files(folder, tmp_path):
+def test_the_fingerprint_follows_names_and_contents(folder, tmp_path):
     before = open_folder(folder).sha256()
-    assert open_folder(folder).sha256() == before
-    folder.rename(tmp_path / "moved")
-    moved = open_folder(tmp_path / "moved")
-    assert moved.sha256() == before
-    os.utime(tmp_path / "moved/s1.h5", ns=(1, 1))
-    changed = moved.sha256()
+    assert open_folder(folder, fingerprint=True).sha256() == before
+    place = tmp_path / "moved"
+    folder.rename(place)
+    assert open_folder(place).sha256() == before
+    os.utime(place / "s1.h5", ns=(1, 1))  # touched, but not changed
+    assert open_folder(place).sha256() == before
+    with h5py.File(place / "s1.h5", "r+") as file:  # changed, with its size and its old time
+        file["features"][0, 0] += 1
+    os.utime(place / "s1.h5", ns=(1, 1))
+    changed = open_folder(place).sha256()
     assert changed != before
-    (tmp_path / "moved/s1.h5").unlink()
-    assert moved.sha256() not in (before, changed)
+    (place / "s1.h5").rename(place / "s9.h5")
+    renamed = open_folder(place).sha256()
+    assert renamed not in (before, changed)
+    (place / "s9.h5").unlink()
+    assert open_folder(place).sha256() not in (before, changed, renamed)
+
+
+def test_the_contents_are_read_once(folder, monkeypatch):
+    read = []
+    monkeypatch.setattr(
+        "pathfuse.features.folder.file_digest", lambda path: read.append(path) or path.name
+    )
+    opened = OpenedFeatures(fingerprint=True)
+    for _ in range(3):
+        opened.folder(folder).sha256()
+    assert sorted(read) == sorted(opened.folder(folder).store.files())
 
 
 def test_links_and_hidden_files(folder, tmp_path, write_h5, bag):

@@ -13,6 +13,7 @@ from pathfuse.training.device import device_of  # noqa: E402
 )
 def test_auto_takes_the_fastest(monkeypatch, cuda, mps, found):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     assert device_of("auto") == found
     assert device_of("cpu") == "cpu"

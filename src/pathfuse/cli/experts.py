@@ -32,6 +32,20 @@ Strict = Annotated[
         help="Refuse missing or broken files instead of leaving them out.",
     ),
 ]
+Devices = Annotated[
+    str | None,
+    Parameter(
+        name="--devices",
+        help="Devices such as cuda:0,cuda:1: one process trains on each. Default: the first GPU, or the CPU.",
+    ),
+]
+ShardText = Annotated[
+    str | None,
+    Parameter(
+        name="--shard",
+        help="I/N: train every N-th model from the I-th on, as one of N jobs; the one that ends last goes on.",
+    ),
+]
 AllowPartial = Annotated[
     bool,
     Parameter(
@@ -95,8 +109,13 @@ def train(
     strict: Strict = False,
     allow_partial: AllowPartial = False,
     jobs: Annotated[
-        int, Parameter(help="Models to train at a time, -1: one per core; no result depends on it.")
+        int,
+        Parameter(
+            help="Models to train at a time, -1: one per core, on a GPU one; no result depends on it."
+        ),
     ] = -1,
+    devices: Devices = None,
+    shard: ShardText = None,
     force: Force = False,
 ) -> None:
     """Train an expert on one encoder's features or on several, cross-fitted by patient.
@@ -124,18 +143,26 @@ def train(
         allow_partial,
     )  # fmt: skip
     need_torch()
+    from pathfuse.experts.shards import Shard
     from pathfuse.experts.train import train_expert
+    from pathfuse.training.devices import parse_devices
 
+    part, places = Shard.parse(shard), parse_devices(devices)
     with progress() as report:
-        train_expert(
+        done = train_expert(
             expert,
             n_jobs=jobs,
             force=force,
             attention=attention,
             um_per_px=um_per_px,
             command=command_line(),
+            devices=places,
+            shard=part,
             progress=report,
         )
+    if done is None:
+        sys.stdout.write(f"Shard {part} done. The shard that ends last writes {out}.\n")
+        return
     show(out, sys.stdout.write)
 
 

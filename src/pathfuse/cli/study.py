@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from pathfuse.cli.experts import Devices, ShardText
 from pathfuse.cli.options import Force
 
 if TYPE_CHECKING:
@@ -31,20 +32,40 @@ def run(
     /,
     *,
     jobs: Annotated[
-        int, Parameter(help="Models to train at a time, -1: one per core; no result depends on it.")
+        int,
+        Parameter(
+            help="Models to train at a time, -1: one per core, on a GPU one; no result depends on it."
+        ),
     ] = -1,
+    devices: Devices = None,
+    shard: ShardText = None,
 ) -> None:
     """Run a whole study: features, experts, fusion, report; what has not changed is not done again."""
+    import sys
+
     from pathfuse.cli.console import command_line, progress
     from pathfuse.cli.experts import need_torch
     from pathfuse.workflows.study_file.config import read_config
 
     config = read_config(study)
     need_torch()
+    from pathfuse.experts.shards import Shard
+    from pathfuse.training.devices import parse_devices
     from pathfuse.workflows.study_file.run import run_study
 
+    part, places = Shard.parse(shard), parse_devices(devices)
     with progress() as report:
-        done = run_study(config, n_jobs=jobs, command=command_line(), progress=report)
+        done = run_study(
+            config,
+            n_jobs=jobs,
+            command=command_line(),
+            devices=places,
+            shard=part,
+            progress=report,
+        )
+    if done is None:
+        sys.stdout.write(f"Shard {part} done. The shard that ends last fuses.\n")
+        return
     _show(done)
 
 

@@ -83,6 +83,11 @@ class ClusteredReader(BagReader):
         other.fill, other.room, other.kept, other.draw = self.fill, self.room, self.kept, draw
         return other
 
+    def count(self, unit: Unit, max_tiles: int | None = None) -> int:
+        """See ``BagReader``; what is drawn does not depend on ``max_tiles``."""
+        recipe = self.clusters.recipe
+        return min(sum(self.sizes(unit)), recipe.clusters * recipe.per_cluster)
+
     def take(
         self, unit: Unit, max_tiles: int | None = None, rng: np.random.Generator | None = None
     ) -> Tiles:
@@ -92,8 +97,6 @@ class ClusteredReader(BagReader):
             labels, self.clusters.recipe.per_cluster, self._fixed(unit) if rng is None else rng
         )
         order = np.sort(chosen)  # as they lie in the file
-        if sum(self.sizes(unit)) * self.folder.dim * 4 <= self.room - self.held:
-            self._whole(unit)
         return Tiles(self.rows(unit, order), labels[order])
 
     def preparing_flops(self, unit: Unit) -> int:

@@ -17,8 +17,9 @@ from pathfuse.experts.folds import FoldPart, FoldPlan, plan
 from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.left_out import check_enough, without_truth
 from pathfuse.experts.recipe import TrainingRecipe, check_name
-from pathfuse.features.folder import FeatureFolder, open_folder
+from pathfuse.features.folder import FeatureFolder
 from pathfuse.features.join import open_bank
+from pathfuse.features.opened import OpenedFeatures
 from pathfuse.files.digests import digest_of
 from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.tables import parquet_frame
@@ -91,8 +92,12 @@ class Prepared:
         return (self.expert.work / part.name).is_dir()
 
 
-def prepare(expert: ExpertSetup) -> Prepared:
+def prepare(expert: ExpertSetup, opened: OpenedFeatures | None = None) -> Prepared:
     """Reads the tables, looks at the features and lays out the parts.
+
+    Args:
+        expert: What to train.
+        opened: Features that the run has opened for other experts; they are not read again.
 
     Raises:
         InputError: Something is wrong with them.
@@ -101,7 +106,8 @@ def prepare(expert: ExpertSetup) -> Prepared:
     people = read_people(expert.samples, expert.slides, expert.endpoint, expert.time_edges)
     if expert.recipe.likelihood == "poisson":
         _check_counts(people)
-    folder, teachers = open_features(expert), open_teachers(expert)
+    opened = OpenedFeatures(fingerprint=True) if opened is None else opened
+    folder, teachers = open_features(expert, opened), open_teachers(expert, opened)
     cohort = join(people, folder, expert.recipe, expert.strict)
     gaps = check_teachers(cohort, teachers, expert.strict)
     warnings = check_enough(cohort, expert.name, expert.allow_partial)
@@ -119,20 +125,25 @@ def prepare(expert: ExpertSetup) -> Prepared:
     )
 
 
-def open_features(expert: ExpertSetup) -> FeatureFolder:
+def open_features(expert: ExpertSetup, opened: OpenedFeatures) -> FeatureFolder:
     """The features of one encoder, or of several as a bank.
 
     Raises:
         InputError: They cannot be used; see ``open_folder`` and ``open_bank``.
     """
     if isinstance(expert.features, Path):
-        return open_folder(expert.features, strict=expert.strict)
+        return opened.folder(expert.features, strict=expert.strict)
     for name in expert.features:
         check_name(name)
-    return open_encoders(expert.features, expert.recipe, expert.strict)
+    return open_encoders(expert.features, expert.recipe, expert.strict, opened)
 
 
-def open_encoders(paths: Mapping[str, Path], recipe: TrainingRecipe, strict: bool) -> FeatureFolder:
+def open_encoders(
+    paths: Mapping[str, Path],
+    recipe: TrainingRecipe,
+    strict: bool,
+    opened: OpenedFeatures | None = None,
+) -> FeatureFolder:
     """A bank of several encoders, joined as the recipe says.
 
     Raises:
@@ -144,10 +155,11 @@ def open_encoders(paths: Mapping[str, Path], recipe: TrainingRecipe, strict: boo
         um_per_px=recipe.um_per_px,
         incomplete=recipe.incomplete,
         strict=strict,
+        opened=opened,
     )
 
 
-def open_teachers(expert: ExpertSetup) -> dict[str, FeatureFolder]:
+def open_teachers(expert: ExpertSetup, opened: OpenedFeatures) -> dict[str, FeatureFolder]:
     """The slide-level embeddings of the teachers, sorted by name.
 
     Raises:
@@ -157,7 +169,9 @@ def open_teachers(expert: ExpertSetup) -> dict[str, FeatureFolder]:
         raise InputError(f"the head '{expert.recipe.head}' takes no teachers; fusecpath does")
     found = {}
     for name in sorted(expert.teachers):
-        found[check_name(name)] = folder = open_folder(expert.teachers[name], strict=expert.strict)
+        found[check_name(name)] = folder = opened.folder(
+            expert.teachers[name], strict=expert.strict
+        )
         if folder.granularity != "slide":
             raise InputError(
                 f"{folder.source} holds bags of tiles, but a teacher is one vector per slide"

@@ -34,7 +34,9 @@ def predict(
     with torch.inference_mode():
         for draw in range(reader.draws):
             outputs: list[np.ndarray] = []
-            for batch in batches(reader.drawing(draw), units, size, device):
+            for batch in batches(
+                reader.drawing(draw), units, size, device, batch_tiles=recipe.batch_tiles
+            ):
                 output = forward(head, batch.packed, recipe, device)
                 outputs.append(output.outputs.double().cpu().numpy())
                 if keep_attention and output.attention is not None:

@@ -97,6 +97,9 @@ class TrainingRecipe(BaseModel):
     """Networks that are trained from different seeds and averaged, in every part."""
     batch: Count = 16
     """Bags per step, packed into one pass."""
+    batch_tiles: Count = 65536
+    """Tiles packed into one pass at most; a step with more takes several passes, whose gradients are
+    added up."""
     max_tiles: Count | None = None
     """Tiles drawn from a bag in each training epoch; all of them when predicting."""
     class_weights: bool = False

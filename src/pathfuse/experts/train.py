@@ -6,8 +6,10 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
@@ -15,7 +17,7 @@ from joblib import delayed
 
 from pathfuse.costs import Cost, measured
 from pathfuse.experts.apply import CLUSTERS, apply
-from pathfuse.experts.assemble import Extra, assemble
+from pathfuse.experts.assemble import EXPERT, Extra, assemble
 from pathfuse.experts.attending import attend_held_out, check_attends
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.fit import FittedPart, checkpoint_of, fit_part
@@ -32,12 +34,17 @@ from pathfuse.experts.parts import (
     prepare,
 )  # fmt: skip
 from pathfuse.experts.reference import compare_with_reference, reference_of
+from pathfuse.experts.schedule import Lane, lanes
+from pathfuse.experts.shards import Shard, first_to_assemble, missing, parts_of
+from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.write import check_out
 from pathfuse.progress import OnEpoch, Progress, silent, within
+from pathfuse.training.device import on_device
+from pathfuse.training.devices import DevicePool
 from pathfuse.training.threads import one_thread, warm_up
 from pathfuse.workers import in_parallel
 
-ATTENTION = "attention"
+ATTENTION, ASSEMBLING = "attention", ".assembling"
 
 
 def train_expert(
@@ -48,8 +55,10 @@ def train_expert(
     attention: bool = False,
     um_per_px: float | None = None,
     command: str | None = None,
+    devices: Sequence[str] = (),
+    shard: Shard | None = None,
     progress: Progress = silent,
-) -> Path:
+) -> Path | None:
     """Cross-fits an expert and writes its folder.
 
     A fusion of features with its reference, ``pca_ridge``.
@@ -65,67 +74,101 @@ def train_expert(
             sample.
         um_per_px: Micrometres per level-0 pixel, where coordinates are in micrometres.
         command: How the program was called, for the manifest.
+        devices: One process for each of them; none: what the recipe says.
+        shard: Train these parts alone. The folder is written by the shard after which no part is
+            missing.
         progress: Called as epochs and parts end.
+
+    Returns:
+        The folder; None as long as parts of other shards are missing.
 
     Raises:
         InputError: Tables or features are wrong, or the output exists.
     """
-    check_out(expert.out, force, expert.read)
+    check_out(expert.out, force or shard is not None, expert.read)
     if attention:
         check_attends(expert.recipe)
     progress(f"{expert.name}: reading", 0.0)
     prepared = prepare(expert)
+    if shard is not None:
+        if OutputFolder(expert.out, EXPERT).up_to_date(prepared.stamp):
+            return expert.out
+        check_out(expert.out, force, expert.read)
     reference = reference_of(prepared) if expert.recipe.facts.fuses else None
     together = [prepared] if reference is None else [prepared, reference]
     for one in together:
         open_work(one)
-    run_parts(together, n_jobs, progress)
-    extras: list[Extra] = []
-    if attention:
-        extras.append(
-            lambda folder: {"notes": attend_held_out(prepared, folder / ATTENTION, um_per_px)}
-        )
-    if reference is not None:
-        extras.append(
-            lambda folder: {"reference": compare_with_reference(prepared, reference, folder)}
-        )
-    done = assemble(prepared, command, force, extras)
+    run_parts(together, n_jobs, progress, devices, shard)
+    if missing(together):
+        return None
+    with first_to_assemble(expert.work / ASSEMBLING, shard) as first:
+        if not first:
+            return None
+        extras: list[Extra] = []
+        if attention:
+            extras.append(
+                lambda folder: {"notes": attend_held_out(prepared, folder / ATTENTION, um_per_px)}
+            )
+        if reference is not None:
+            extras.append(
+                lambda folder: {"reference": compare_with_reference(prepared, reference, folder)}
+            )
+        done = assemble(prepared, command, force, extras)
     if reference is not None:
         shutil.rmtree(reference.expert.work, ignore_errors=True)
     return done
 
 
-def run_parts(experts: Sequence[Prepared], n_jobs: int | None, progress: Progress = silent) -> None:
+def run_parts(
+    experts: Sequence[Prepared],
+    n_jobs: int | None,
+    progress: Progress = silent,
+    devices: Sequence[str] = (),
+    shard: Shard | None = None,
+) -> None:
     """Trains all unfinished parts of some experts, in parallel over experts and parts.
 
-    Parts that come after others wait until all of those are done.
+    Parts that come after others wait until all others of all experts are done. Of several shards
+    the one that finds them done trains all that come after.
+
+    Args:
+        experts: Whose work folders are open.
+        n_jobs: Parts at a time, as in joblib; results do not depend on it.
+        progress: Called as epochs and parts end.
+        devices: One process for each of them; see ``lanes``.
+        shard: Only these parts, and those that come after all.
     """
-    todo = [(one, part) for one in experts for part in one.plan.parts if not one.done(part)]
-    total = sum(len(one.plan.parts) for one in experts)
-    done = total - len(todo)
-    progress(f"{len(todo)} models to train, {done} there already", done / max(total, 1))
-    for later in (False, True):
-        stage = [(one, part) for one, part in todo if bool(part.after) == later]
-        _run_stage(stage, n_jobs, within(progress, done / total, (done + len(stage)) / total))
-        done += len(stage)
+    first = [(one, part) for one, part in parts_of(experts, shard) if not part.after]
+    later = [(one, part) for one, part in parts_of(experts) if part.after]
+    total = len(first) + len(later)
+    done = sum(one.done(part) for one, part in (*first, *later))
+    progress(f"{total - done} models to train, {done} there already", done / max(total, 1))
+    for stage in (first, later):
+        if stage is later and missing(experts, later=False):
+            return  # another shard will train them
+        todo = [(one, part) for one, part in stage if not one.done(part)]
+        for lane in lanes(todo, n_jobs, devices):
+            share = (done / total, (done + len(lane.parts)) / total)
+            _run_lane(lane, within(progress, *share))
+            done += len(lane.parts)
 
 
-def _run_stage(
-    todo: Sequence[tuple[Prepared, FoldPart]], n_jobs: int | None, progress: Progress
-) -> None:
-    """Trains parts that need none of each other."""
-    total = len(todo)
-    if n_jobs in (None, 1):
-        for done, (one, part) in enumerate(todo):
-            with one_thread():
-                run_part(
-                    one, part, _shown(one, part, within(progress, done / total, (done + 1) / total))
-                )
+def _run_lane(lane: Lane, progress: Progress) -> None:
+    """Trains parts in this process or in several."""
+    total = len(lane.parts)
+    if lane.n_jobs in (None, 1):
+        device = on_device(lane.devices[0]) if lane.devices else nullcontext()
+        for done, (one, part) in enumerate(lane.parts):
+            shown = _shown(one, part, within(progress, done / total, (done + 1) / total))
+            with one_thread(), device:
+                run_part(one, part, shown)
             progress(f"{one.expert.name} {part.name} done", (done + 1) / total)
         return
-    work = in_parallel(n_jobs, (delayed(_alone)(one, part) for one, part in todo), ordered=False)
-    for done, name in enumerate(work, start=1):
-        progress(f"{name} done", done / total)
+    with TemporaryDirectory() as place:
+        pool = DevicePool(lane.devices, Path(place)) if lane.devices else None
+        tasks = (delayed(_alone)(one, part, pool) for one, part in lane.parts)
+        for done, name in enumerate(in_parallel(lane.n_jobs, tasks, ordered=False), start=1):
+            progress(f"{name} done", done / total)
 
 
 def run_part(prepared: Prepared, part: FoldPart, on_epoch: OnEpoch | None = None) -> None:
@@ -203,8 +246,8 @@ def _shown(one: Prepared, part: FoldPart, progress: Progress) -> OnEpoch:
     return show
 
 
-def _alone(one: Prepared, part: Any) -> str:
+def _alone(one: Prepared, part: FoldPart, pool: DevicePool | None = None) -> str:
     """One part in a process of its own."""
-    with one_thread():
+    with one_thread(), nullcontext() if pool is None else pool.taken():
         run_part(one, part)
     return f"{one.expert.name} {part.name}"

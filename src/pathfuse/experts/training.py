@@ -181,12 +181,22 @@ def _epoch(
     total = 0.0
     with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
         torch.manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
-        for batch in batches(work.reader, work.fitted, recipe.batch, device, rng, recipe.max_tiles):
+        adam.zero_grad(set_to_none=True)
+        for batch in batches(
+            work.reader,
+            work.fitted,
+            recipe.batch,
+            device,
+            rng,
+            recipe.max_tiles,
+            recipe.batch_tiles,
+        ):
             loss = _loss(head, batch, work, recipe, device)
             weigh = torch.from_numpy(weights[batch.samples]).to(loss)
-            adam.zero_grad(set_to_none=True)
-            (loss * weigh).mean().backward()
-            adam.step()
+            ((loss * weigh).sum() / batch.of).backward()  # a step of several batches adds them up
+            if batch.ends:
+                adam.step()
+                adam.zero_grad(set_to_none=True)
             total += float(loss.detach().sum())
     return total / len(work.fitted)
 
@@ -198,7 +208,9 @@ def mean_loss(
     head.eval()
     total = 0.0
     with torch.inference_mode():
-        for batch in batches(work.reader, units, recipe.batch, device):
+        for batch in batches(
+            work.reader, units, recipe.batch, device, batch_tiles=recipe.batch_tiles
+        ):
             output, _ = forward_batch(head, batch, work, recipe, device)
             total += float(truths_of(batch, work, recipe, device).loss(output.outputs).sum())
     return total / len(units)

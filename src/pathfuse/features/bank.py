@@ -13,6 +13,8 @@ import numpy as np
 from pathfuse.features.folder import FeatureFolder
 from pathfuse.features.formats.base import Coords, Header, Store, in_chunks
 from pathfuse.features.grid import ABSENT, Match, in_pixels
+from pathfuse.features.moments import Moments, moments_of
+from pathfuse.features.slide_moments import slide_moments
 from pathfuse.types import Bag, Index
 
 Incomplete = Literal["mask", "drop"]
@@ -95,8 +97,8 @@ class FeatureBank(FeatureFolder):
         ]
 
     def sha256(self) -> str:
-        """A cheap fingerprint: of the encoders' names and files (see ``FeatureFolder``) and how
-        they are joined.
+        """A fingerprint: of the encoders' names and files (see ``FeatureFolder``) and how they are
+        joined.
         """
         how = f"{self.overlap!r}\0{self.um_per_px!r}\0{self.incomplete}"
         content = [how, *(f"{name}\0{folder.sha256()}" for name, folder in self.encoders.items())]
@@ -119,6 +121,7 @@ class BankStore(Store):
             name: slice(a, b) for name, a, b in zip(encoders, starts, ends, strict=True)
         }
         self.dim = int(ends[-1])
+        self.found: dict[str, Moments] = {}
         self.paths = {
             name: tuple(
                 path
@@ -161,6 +164,42 @@ class BankStore(Store):
                     name, wanted[there]
                 )
         return values
+
+    def stored(self, name: str) -> Bag:
+        """See ``Store``; float16 if all encoders that have the slide have that."""
+        one = self.matches[name]
+        bags = {encoder: self.encoders[encoder].stored(name) for encoder in one.index}
+        small = all(bag.dtype == np.float16 for bag in bags.values())
+        dtype = np.float16 if small else np.float32
+        values = np.full((one.n_rows, self.dim), np.nan, dtype=dtype)
+        for encoder, index in one.index.items():
+            there = index != ABSENT
+            values[there, self.columns[encoder]] = bags[encoder][index[there]]
+        return values
+
+    def moments(self, name: str) -> Moments:
+        """See ``Store``; what is known of an encoder is used where its tiles are all there once.
+
+        Kept once found: the parts of an expert want the same slides.
+        """
+        if name not in self.found:
+            self.found[name] = self._moments(name)
+        return self.found[name]
+
+    def _moments(self, name: str) -> Moments:
+        one = self.matches[name]
+        low, mean, high = (np.full((1, self.dim), np.nan) for _ in range(3))
+        n, square = np.zeros((1, self.dim), dtype=np.int64), np.zeros((1, self.dim))
+        found = Moments(n, low, mean, high, square)
+        for encoder, index in one.index.items():
+            folder, taken = self.encoders[encoder], np.sort(index[index != ABSENT])
+            if not taken.size:
+                continue
+            whole = np.array_equal(taken, np.arange(folder.slides[name].n_tiles))
+            own = slide_moments(folder, [name]) if whole else moments_of([folder.read(name, taken)])
+            for part, value in zip(found, own, strict=True):
+                part[:, self.columns[encoder]] = value
+        return found
 
     def chunks(self, name: str) -> Iterator[Bag]:
         """See ``Store``."""

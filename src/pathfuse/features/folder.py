@@ -4,7 +4,7 @@ for.
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,8 @@ import numpy as np
 from pathfuse.errors import InputError
 from pathfuse.features.formats.base import Coords, Header, Store, UnusableError
 from pathfuse.features.locate import find_store
+from pathfuse.features.moments import Moments, moments_of
+from pathfuse.files.digests import file_digest
 from pathfuse.types import Bag, Index
 
 __all__ = ["Broken", "Coords", "FeatureFolder", "Slide", "open_folder"]
@@ -63,6 +65,19 @@ class FeatureFolder:
     """Sorted by name."""
     store: Store = field(repr=False, compare=False)
     """Reads the files."""
+    scanned: Moments | None = field(default=None, repr=False, compare=False, kw_only=True)
+    """Of every slide, in their order; None where the values were not looked at."""
+    digests: dict[Path, str] = field(default_factory=dict, repr=False, compare=False, kw_only=True)
+    """SHA-256 of the contents of files, as far as they were needed."""
+
+    @property
+    def constant(self) -> int:
+        """Dimensions with one value in every tile of every slide; 0 where values were not looked at
+        and of one tile, which says nothing of that.
+        """
+        if self.scanned is None or self.scanned.n[:, 0].sum() < 2:
+            return 0
+        return int((self.scanned.low.min(axis=0) == self.scanned.high.max(axis=0)).sum())
 
     @property
     def views(self) -> dict[str, int]:
@@ -95,6 +110,19 @@ class FeatureFolder:
         except UnusableError as error:
             raise InputError(f"{slide.path}: {error}") from error
 
+    def stored(self, name: str) -> Bag:
+        """The features of one slide as they are kept in memory: float16 if the file has that,
+        otherwise float32, (tile, dim).
+
+        Raises:
+            InputError: There is no such slide, or the file has become unreadable.
+        """
+        slide = self._slide(name)
+        try:
+            return self.store.stored(name)
+        except UnusableError as error:
+            raise InputError(f"{slide.path}: {error}") from error
+
     def coords(self, name: str) -> Coords | None:
         """Where the tiles of one slide lie.
 
@@ -112,18 +140,17 @@ class FeatureFolder:
             raise InputError(f"{slide.path}: {error}") from error
 
     def sha256(self) -> str:
-        """A cheap fingerprint: of the files' names, sizes and times of change, not of their
-        content.
+        """A fingerprint: of the names and contents of all files.
+
+        Every file is read once for it, unless that was done when the folder was opened.
         """
         digest, base = hashlib.sha256(), Path(self.source)
         base = base if base.is_dir() else base.parent
         for path in sorted(self.store.files()):
-            try:
-                found = path.stat()
-                state = f"{found.st_size}\0{found.st_mtime_ns}"
-            except OSError:
-                state = "absent"
-            digest.update(os.fsencode(f"{Path(os.path.relpath(path, base)).as_posix()}\0{state}\n"))
+            if path not in self.digests:
+                self.digests[path] = _content(path)
+            name = Path(os.path.relpath(path, base)).as_posix()
+            digest.update(os.fsencode(f"{name}\0{self.digests[path]}\n"))
         return digest.hexdigest()
 
     def _slide(self, name: str) -> Slide:
@@ -135,14 +162,19 @@ class FeatureFolder:
         raise InputError(f"{self.source} has no slide '{name}'")
 
 
-def open_folder(path: Path, *, strict: bool = False, check_values: bool = True) -> FeatureFolder:
+def open_folder(
+    path: Path, *, strict: bool = False, check_values: bool = True, fingerprint: bool = False
+) -> FeatureFolder:
     """Looks at all feature files of one encoder.
 
     Args:
         path: A folder that TRIDENT, CLAM, STAMP or eva wrote, any other folder of HDF5 or PyTorch
             files, or a table (.csv, .parquet) with ``sample_id`` and one column per dimension.
         strict: A slide that cannot be used is an error; otherwise it is listed in ``broken``.
-        check_values: Look for NaN and infinite values: reads every file once, a part at a time.
+        check_values: Look for NaN and infinite values, and note each slide's moments: reads every
+            file once, a part at a time.
+        fingerprint: Read the contents of every file for ``sha256`` right before its values are
+            looked at, so that the disk is read once.
 
     Raises:
         InputError: The folder is missing, or has no feature file that can be used; two files claim
@@ -151,11 +183,18 @@ def open_folder(path: Path, *, strict: bool = False, check_values: bool = True) 
     """
     store = find_store(path)
     headers: dict[str, Header] = {}
+    moments: list[Moments] = []
+    digests: dict[Path, str] = {}
     broken: list[Broken] = []
     for name in sorted(store.paths):
         file = store.paths[name][0]
+        if fingerprint:
+            digests |= {one: _content(one) for one in store.paths[name] if one not in digests}
         try:
-            headers[name] = _checked(store, name, check_values)
+            header = store.header(name)
+            if check_values:
+                moments.append(moments_of(_finite(store.chunks(name), header.dtype)))
+            headers[name] = header
         except UnusableError as error:
             if strict:
                 raise InputError(f"{_shown(file, name)}: {error}") from error
@@ -177,8 +216,17 @@ def open_folder(path: Path, *, strict: bool = False, check_values: bool = True) 
     written_by = "+".join(sorted({h.format for h in headers.values()}))
     dim, encoder = next(iter(headers.values())).dim, _encoder(store, headers)
     return FeatureFolder(
-        str(path), written_by, granularity, dim, encoder, slides, tuple(broken), store
-    )
+        str(path), written_by, granularity, dim, encoder, slides, tuple(broken), store,
+        scanned=Moments.stacked(moments) if check_values else None, digests=digests,
+    )  # fmt: skip
+
+
+def _content(path: Path) -> str:
+    """Digest of a file's content; a word where it cannot be read."""
+    try:
+        return file_digest(path)
+    except InputError:
+        return "absent"
 
 
 def _shown(file: Path, name: str) -> str:
@@ -186,19 +234,21 @@ def _shown(file: Path, name: str) -> str:
     return str(file) if name in (file.stem, file.parent.name) else f"{file}, slide '{name}'"
 
 
-def _checked(store: Store, name: str, check_values: bool) -> Header:
-    header = store.header(name)
+def _finite(chunks: Iterable[Bag], dtype: str) -> Iterator[Bag]:
+    """The parts of a slide; raises ``UnusableError`` at the first NaN or infinite value."""
     start = 0
-    for chunk in store.chunks(name) if check_values else ():
+    for chunk in chunks:
         wrong = ~np.isfinite(chunk)
         if wrong.any():
             row, column = np.argwhere(wrong)[0]
             what = "NaN" if np.isnan(chunk[row, column]) else "infinite"
+            overflow = what == "infinite" and dtype == "float16"
             raise UnusableError(
                 f"column {column} of tile {start + row} (both counted from 0) is {what}"
+                f"{', as float16 ends at 65504; write the features as float32' if overflow else ''}"
             )
+        yield chunk
         start += len(chunk)
-    return header
 
 
 def _granularity(store: Store, headers: Mapping[str, Header]) -> str:

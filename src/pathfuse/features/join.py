@@ -9,9 +9,10 @@ import numpy as np
 
 from pathfuse.errors import InputError
 from pathfuse.features.bank import BankStore, Dropped, FeatureBank, Incomplete, Masked
-from pathfuse.features.folder import Broken, FeatureFolder, Slide, open_folder
+from pathfuse.features.folder import Broken, FeatureFolder, Slide
 from pathfuse.features.formats.base import Coords, UnusableError
 from pathfuse.features.grid import ABSENT, Match, in_pixels, match, single
+from pathfuse.features.opened import OpenedFeatures
 
 
 def open_bank(
@@ -22,6 +23,7 @@ def open_bank(
     incomplete: Incomplete = "mask",
     strict: bool = False,
     check_values: bool = True,
+    opened: OpenedFeatures | None = None,
 ) -> FeatureBank:
     """Looks at the feature files of several encoders and joins their slides by name, their tiles by
     coordinates.
@@ -45,16 +47,31 @@ def open_bank(
             encoders have.
         strict: Anything that is broken, missing or left over is an error.
         check_values: Look for NaN and infinite values: reads every file once, a part at a time.
+        opened: Folders that are open already, which are not read again.
 
     Raises:
         InputError: See ``open_folder``; or there is no encoder, one holds tiles and another vectors
             of whole slides, an encoder shares no slide with the others, or no slide can be used.
     """
     _check_options(paths, overlap, um_per_px, incomplete)
-    folders = {
-        name: open_folder(Path(paths[name]), strict=strict, check_values=check_values)
-        for name in sorted(paths)
-    }
+    opened = OpenedFeatures(check_values) if opened is None else opened
+    encoders = tuple(sorted((name, Path(path)) for name, path in paths.items()))
+    folders = {name: opened.folder(path, strict=strict) for name, path in encoders}
+
+    def joined() -> FeatureBank:
+        return _joined(folders, overlap, um_per_px, incomplete, strict)
+
+    return opened.bank((encoders, overlap, um_per_px, incomplete, strict), joined)
+
+
+def _joined(
+    folders: dict[str, FeatureFolder],
+    overlap: float,
+    um_per_px: float | None,
+    incomplete: Incomplete,
+    strict: bool,
+) -> FeatureBank:
+    """The bank of some encoders; see ``open_bank``."""
     _check_granularity(folders)
     _check_slides(folders)
     joined = _Joined(folders, overlap, um_per_px, incomplete)

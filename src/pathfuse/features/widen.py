@@ -44,6 +44,10 @@ class WideStore(Store):
         """See ``Store``."""
         return self._wide(self.inner.read(name, rows))
 
+    def stored(self, name: str) -> Bag:
+        """See ``Store``."""
+        return self._wide(self.inner.stored(name))
+
     def chunks(self, name: str) -> Iterator[Bag]:
         """See ``Store``."""
         return (self._wide(bag) for bag in self.inner.chunks(name))
@@ -53,7 +57,7 @@ class WideStore(Store):
         return self.inner.coords(name)
 
     def _wide(self, bag: Bag) -> Bag:
-        values = np.full((len(bag), self.dim), np.nan, dtype=np.float32)
+        values = np.full((len(bag), self.dim), np.nan, dtype=bag.dtype)
         values[:, self.columns] = bag
         return values
 

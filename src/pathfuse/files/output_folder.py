@@ -3,6 +3,7 @@
 What has not changed is not made again.
 """
 
+import os
 import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -89,6 +90,9 @@ class OutputFolder:
     def resume(self, stamp: str, fresh: bool = False) -> None:
         """Makes the folder, and keeps what lies in it if it is of the same inputs.
 
+        Several processes may do so at a time: a folder without a record is one that another is
+        about to make, since what is of other inputs goes as a whole.
+
         Args:
             stamp: Of the inputs.
             fresh: Keep nothing.
@@ -96,8 +100,11 @@ class OutputFolder:
         Raises:
             InputError: It cannot be made.
         """
-        if fresh or not self.up_to_date(stamp):
-            self.discard()
+        known = (self.place / self.record).exists()
+        if self.place.is_dir() and (fresh or (known and not self.up_to_date(stamp))):
+            old = self.place.with_name(f"{self.place.name}.old-{os.getpid()}")
+            self.place.rename(old)
+            shutil.rmtree(old, ignore_errors=True)
         self.make()
         self.finish({self.key: stamp})
 

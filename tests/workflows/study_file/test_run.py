@@ -9,12 +9,16 @@ import sys
 import time
 from dataclasses import replace
 
+import h5py
 import polars as pl
 import pytest
 import yaml
 
 import pathfuse
 from pathfuse.errors import InputError
+from pathfuse.experts.shards import Shard
+from pathfuse.features import folder
+from pathfuse.features.formats import h5
 from pathfuse.files.write import new_folder
 from pathfuse.testing.cohort import CohortPlan
 from pathfuse.testing.demo import write_demo
@@ -61,6 +65,49 @@ def test_a_study_ends_in_a_report(ran):
     page = (done.folder / "fused/report.html").read_text()
     assert "<li>alpha: left out 1 (feature file of no sample: unlabelled.1)</li>" in page
     assert "No row was left out" not in page
+
+
+def test_each_encoder_is_read_once(tmp_path, monkeypatch):
+    """However many heads are planned; and when nothing has changed once more, for its contents."""
+    file = write_demo(tmp_path, SMALL, heads=("mean_pool",))
+    heads = [*QUICK, QUICK[0] | {"head": "abmil"}, {"head": "linear_probe", "folds": 2}]
+    config = changed(file, experts=heads, fuse={"method": "uniform_product", "resamples": 0})
+    opened, looked_at = [], []
+    chunks = h5.chunks
+    monkeypatch.setattr(
+        "pathfuse.features.formats.h5.chunks", lambda path: looked_at.append(path) or chunks(path)
+    )
+    digest = folder.file_digest
+    monkeypatch.setattr(folder, "file_digest", lambda path: opened.append(path) or digest(path))
+    run_study(config)
+    assert len(looked_at) == len(set(looked_at)) > 100
+    assert sorted(opened) == sorted(looked_at)
+    opened.clear()
+    assert run_study(read_config(file)).trained == ()
+    assert len(opened) == len(set(opened)) == len(set(looked_at))
+
+
+def test_shards_of_a_study_end_in_the_same_fusion(ran, tmp_path):
+    file = write_demo(tmp_path, SMALL, heads=("mean_pool",))
+    config = changed(file, fuse={"method": "static_product", "resamples": 20})
+    assert run_study(config, shard=Shard(1, 2)) is None
+    assert not (config.out / "fused").exists()
+    done = run_study(config, shard=Shard(2, 2))
+    assert done.result.metrics.equals(ran[1].result.metrics)
+    assert run_study(config, shard=Shard(1, 2)).trained == ()
+
+
+def test_a_touched_file_changes_nothing_and_a_changed_one_with_its_old_time_does(tmp_path):
+    file = write_demo(tmp_path, SMALL, heads=("mean_pool",))
+    config = changed(file, fuse={"method": "uniform_product", "resamples": 0})
+    run_study(config)
+    (first, *_) = sorted(config.features["alpha"].rglob("*.h5"))
+    os.utime(first, ns=(1, 1))
+    assert run_study(config).trained == ()
+    with h5py.File(first, "r+") as content:
+        content["features"][...] = content["features"][...] + 1
+    os.utime(first, ns=(1, 1))
+    assert run_study(config).trained == ("alpha",)
 
 
 def test_nothing_is_done_twice(ran):

@@ -3,13 +3,16 @@
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.targets.linear import Table
+from pathfuse.features.moments import Moments
+from pathfuse.features.slide_moments import slide_moments
 
 if TYPE_CHECKING:
     from pathfuse.experts.batches import BagReader
@@ -17,35 +20,32 @@ if TYPE_CHECKING:
 NEAR_CONSTANT = 1e-6
 """A column is left out whose standard deviation is below this share of its mean, or of the usual
 standard deviation of the columns: what varies there is rounding, and scaling would blow it up."""
-_OVER_TILES: Mapping[str, Callable[[np.ndarray], Any]] = {
-    "min": lambda bag: np.nanmin(bag, axis=0),
-    "mean": lambda bag: np.nanmean(bag, axis=0, dtype=np.float64),
-    "max": lambda bag: np.nanmax(bag, axis=0),
-    "sd": lambda bag: np.nanstd(bag, axis=0, dtype=np.float64),
+_OVER_TILES: Mapping[str, Callable[[Moments], np.ndarray]] = {
+    "min": lambda found: found.low,
+    "mean": lambda found: found.mean,
+    "max": lambda found: found.high,
+    "sd": lambda found: found.sd,
 }
 
 
 def pooled(
     reader: "BagReader", units: Sequence[Unit], statistics: Sequence[str] = ("mean",)
 ) -> Table:
-    """Statistics of each unit's tiles side by side, one bag in memory at a time.
+    """Statistics of each unit's tiles side by side, as found when the features were opened.
 
     Args:
-        reader: Where bags come from.
-        units: What to read.
+        reader: Of the folder.
+        units: What to pool.
         statistics: Some of ``min``, ``mean``, ``max``, ``sd``.
 
     Returns:
         Float, (unit, statistic x dim). NaN where an encoder has none of the tiles.
     """
-    with warnings.catch_warnings():
-        # An encoder without a tile: its statistics are NaN.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return np.stack([_of_bag(reader.read(unit), statistics) for unit in units])
-
-
-def _of_bag(bag: np.ndarray, statistics: Sequence[str]) -> np.ndarray:
-    return np.concatenate([_OVER_TILES[name](bag) for name in statistics]).astype(np.float64)
+    names = [name for unit in units for name in unit.slides]
+    ends = np.cumsum([0, *(len(unit.slides) for unit in units)]).tolist()
+    found = slide_moments(reader.folder, names)
+    joined = found.joined([range(start, end) for start, end in pairwise(ends)])
+    return np.concatenate([_OVER_TILES[name](joined) for name in statistics], axis=1)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
+from pathfuse.features.moments import Moments, moments_of
 from pathfuse.types import Bag, Index
 
 CHUNK = 2**22
@@ -64,9 +65,19 @@ class Store(ABC):
     def read(self, name: str, rows: Index | None = None) -> Bag:
         """All rows or those asked for, in the order asked; raises ``UnusableError``."""
 
+    def stored(self, name: str) -> Bag:
+        """All rows in the dtype of the file where that is float16, otherwise float32; raises
+        ``UnusableError``.
+        """
+        return self.read(name)
+
     @abstractmethod
     def chunks(self, name: str) -> Iterator[Bag]:
         """All rows, a part at a time; raises ``UnusableError``."""
+
+    def moments(self, name: str) -> Moments:
+        """Moments of one slide, as one row; raises ``UnusableError``."""
+        return moments_of(self.chunks(name))
 
     def coords(self, name: str) -> Coords | None:
         """Where the tiles lie; None if the files do not say."""
@@ -103,6 +114,12 @@ def as_bag(values: Any, dim: int) -> Bag:
         over="ignore"
     ):  # what float32 cannot hold becomes infinite, and is found as such
         return np.asarray(values).reshape(-1, dim).astype(np.float32)
+
+
+def as_stored(values: Any, dim: int) -> Bag:
+    """Any floating-point array as rows: float16 stays, everything else is float32."""
+    found = np.asarray(values)
+    return found.reshape(-1, dim) if found.dtype == np.float16 else as_bag(found, dim)
 
 
 def in_chunks(n_rows: int, dim: int) -> Iterator[slice]:

@@ -61,6 +61,11 @@ class EvaStore(Store):
         values = np.concatenate([pt.read(path, None) for path in self.paths[name]])
         return values if rows is None else values[rows]
 
+    def stored(self, name: str) -> Bag:
+        """See ``Store``."""
+        parts = [pt.stored(path) for path in self.paths[name]]
+        return np.concatenate(parts)  # of float16 and float32 files float32
+
     def chunks(self, name: str) -> Iterator[Bag]:
         """See ``Store``."""
         return (chunk for path in self.paths[name] for chunk in pt.chunks(path))

@@ -30,6 +30,11 @@ class FileStore(Store):
         path, is_pt = self._at(name)
         return pt.read(path, rows) if is_pt else h5.read(path, rows)
 
+    def stored(self, name: str) -> Bag:
+        """See ``Store``."""
+        path, is_pt = self._at(name)
+        return pt.stored(path) if is_pt else h5.stored(path)
+
     def chunks(self, name: str) -> Iterator[Bag]:
         """See ``Store``."""
         path, is_pt = self._at(name)

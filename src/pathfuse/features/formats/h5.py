@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 
 from pathfuse.errors import InputError
-from pathfuse.features.formats.base import Coords, Header, UnusableError, as_bag, in_chunks, layout
+from pathfuse.features.formats.base import (
+    Coords,
+    Header,
+    UnusableError,
+    as_bag,
+    as_stored,
+    in_chunks,
+    layout,
+)
 from pathfuse.features.formats.clam import FOLDERS, Clam
 from pathfuse.features.formats.stamp import Stamp
 from pathfuse.features.formats.trident import Trident
@@ -66,6 +74,13 @@ def read(path: Path, rows: Index | None) -> Bag:
             rows, return_inverse=True
         )  # h5py wants increasing rows, each once
         return as_bag(features[wanted], dim)[where]
+
+
+def stored(path: Path) -> Bag:
+    """All rows, float16 where the file has it."""
+    with _opened(path) as file:
+        features = _features(file)
+        return as_stored(features[()], layout(features.shape)[1])
 
 
 def chunks(path: Path) -> Iterator[Bag]:

@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 
 from pathfuse.errors import InputError
-from pathfuse.features.formats.base import Header, UnusableError, as_bag, in_chunks, layout
+from pathfuse.features.formats.base import (
+    Header,
+    UnusableError,
+    as_bag,
+    as_stored,
+    in_chunks,
+    layout,
+)
 from pathfuse.features.formats.clam import FOLDERS
 from pathfuse.types import Bag, Index
 
@@ -36,6 +43,15 @@ def read(path: Path, rows: Index | None) -> Bag:
     n_tiles, dim, _ = layout(tuple(tensor.shape))
     flat = tensor.reshape(n_tiles, dim)
     return _numbers(flat if rows is None else flat[np.asarray(rows, dtype=np.int64)], dim)
+
+
+def stored(path: Path) -> Bag:
+    """All rows, float16 where the file has it."""
+    tensor = _tensor(path)
+    _, dim, _ = layout(tuple(tensor.shape))
+    if str(tensor.dtype) == "torch.float16":
+        return as_stored(tensor.numpy(), dim).copy()  # the file may be mapped into memory
+    return _numbers(tensor, dim)
 
 
 def chunks(path: Path) -> Iterator[Bag]:

@@ -19,7 +19,9 @@ from pathfuse.experts.assemble import EXPERT, assemble
 from pathfuse.experts.cohort import line, read_people
 from pathfuse.experts.folds import even_folds
 from pathfuse.experts.parts import ExpertSetup, Prepared, open_work, prepare
+from pathfuse.experts.shards import Shard, first_to_assemble, missing
 from pathfuse.experts.train import run_parts
+from pathfuse.features.opened import OpenedFeatures
 from pathfuse.files.digests import digest_of, file_digest
 from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.write import check_out, write_file
@@ -40,6 +42,8 @@ EXPERTS, FUSED, SAMPLES, MANIFEST, KIND = (
     "manifest.json",
     "study",
 )
+ASSEMBLING = ".assembling"
+"""Stands in the output while a shard puts the results together."""
 STEPS = {"features": 0.05, "experts": 0.75, "fuse": 1.0}
 """Share of the bar at which each step ends."""
 
@@ -78,15 +82,22 @@ def run_study(
     *,
     n_jobs: int | None = None,
     command: str | None = None,
+    devices: Sequence[str] = (),
+    shard: Shard | None = None,
     progress: Progress = silent,
-) -> StudyRun:
+) -> StudyRun | None:
     """Runs a study, or the rest of one.
 
     Args:
         config: From ``read_config``.
         n_jobs: Models to train at a time, as in joblib; results do not depend on it.
         command: How the program was called, for the manifests.
+        devices: One process for each of them; none: what the recipes say.
+        shard: Train these models alone. The shard after which none is missing goes on.
         progress: Called as the work goes on.
+
+    Returns:
+        What was done; None as long as models of other shards are missing.
 
     Raises:
         InputError: Tables, features or options are wrong.
@@ -94,32 +105,81 @@ def run_study(
     start = time.perf_counter()
     _check(config)
     progress("features: reading", 0.0)
+    ready = _read(config)
+    fresh = ready.fresh()
+    if not _train(ready.config, list(fresh.values()), n_jobs, devices, shard, progress):
+        return None
+    with first_to_assemble(config.out / ASSEMBLING, shard) as first:
+        if not first:
+            return None
+        done = _finish(ready, fresh, n_jobs, command, progress)
+        done.manifest["wall_time_s"] = round(time.perf_counter() - start, 3)
+        OutputFolder(config.out).finish(done.manifest)
+    progress("done", 1.0)
+    return done
+
+
+@dataclass(frozen=True)
+class ReadStudy:
+    """A study whose tables and features have been read."""
+
+    config: StudyConfig
+    """With the time edges that experts and fusion share."""
+    samples: Path
+    planned: dict[str, Planned]
+    """Every expert by name."""
+    prepared: dict[str, Prepared]
+    """The same with their inputs."""
+    no_truth: list[dict[str, Any]]
+    """Rows of the samples table that are in no fold."""
+
+    def fresh(self) -> dict[str, Prepared]:
+        """Experts that an earlier run has not made of the same inputs."""
+        return {
+            name: one
+            for name, one in self.prepared.items()
+            if not OutputFolder(one.expert.out, EXPERT).up_to_date(one.stamp)
+        }
+
+
+def _read(config: StudyConfig) -> ReadStudy:
+    """Reads tables and features, every encoder once, whatever is planned.
+
+    Raises:
+        InputError: Something is wrong with them; nothing is left behind.
+    """
     planned, fresh_folder = config.planned(), not config.out.exists()
     samples, edges, no_truth = _samples(config)
     config = config.model_copy(update={"time_edges": edges})
+    opened = OpenedFeatures(fingerprint=True)
     try:
         prepared = {
-            name: prepare(_expert(config, name, planned[name], samples)) for name in planned
+            name: prepare(_expert(config, name, planned[name], samples), opened) for name in planned
         }
     except InputError:
         if fresh_folder:
             OutputFolder(config.out).discard(only={SAMPLES, MANIFEST})
         raise
-    fresh = {
-        name: one
-        for name, one in prepared.items()
-        if not OutputFolder(one.expert.out, EXPERT).up_to_date(one.stamp)
-    }
-    _train(config, list(fresh.values()), n_jobs, command, progress)
-    earlier = _earlier(prepared, no_truth, command)
-    references = {name: one.references for name, one in planned.items() if one.references}
+    return ReadStudy(config, samples, planned, prepared, no_truth)
+
+
+def _finish(
+    ready: ReadStudy,
+    fresh: dict[str, Prepared],
+    n_jobs: int | None,
+    command: str | None,
+    progress: Progress,
+) -> StudyRun:
+    """What follows on the training: experts are put together and fused."""
+    for one in fresh.values():
+        assemble(one, command, force=True)
+    prepared, config = ready.prepared, ready.config
+    earlier = _earlier(prepared, ready.no_truth, command)
+    references = {name: one.references for name, one in ready.planned.items() if one.references}
     result, stamp = _fuse(
-        config, samples, list(prepared.values()), references, earlier, progress, n_jobs
+        config, ready.samples, list(prepared.values()), references, earlier, progress, n_jobs
     )
     manifest = _manifest(prepared, fresh, earlier, stamp, fused=result is not None)
-    manifest["wall_time_s"] = round(time.perf_counter() - start, 3)
-    OutputFolder(config.out).finish(manifest)
-    progress("done", 1.0)
     unchanged = tuple(name for name in prepared if name not in fresh)
     return StudyRun(config.out, tuple(fresh), unchanged, result, manifest)
 
@@ -128,18 +188,18 @@ def _train(
     config: StudyConfig,
     fresh: list[Prepared],
     n_jobs: int | None,
-    command: str | None,
+    devices: Sequence[str],
+    shard: Shard | None,
     progress: Progress,
-) -> None:
-    """Trains the experts whose inputs have changed."""
+) -> bool:
+    """Trains the experts whose inputs have changed; whether no model is missing afterwards."""
     for place in [one.expert.out for one in fresh] + ([config.out / FUSED] if fresh else []):
         check_out(place, force=True)
     for one in fresh:
         open_work(one)
     low, high = STEPS["features"], STEPS["experts"]
-    run_parts(fresh, n_jobs, within(progress, low, high, "experts: "))
-    for one in fresh:
-        assemble(one, command, force=True)
+    run_parts(fresh, n_jobs, within(progress, low, high, "experts: "), devices, shard)
+    return not missing(fresh)
 
 
 def _earlier(

@@ -1,0 +1,82 @@
+"""A run in shares, for the array jobs of a cluster: each trains some of the parts, the last one to
+finish puts the results together.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pathfuse.errors import InputError
+from pathfuse.experts.folds import FoldPart
+from pathfuse.experts.parts import Prepared
+
+Part = tuple[Prepared, FoldPart]
+"""An expert and one of its parts."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Every ``of``-th part, from the ``number``-th on."""
+
+    number: int
+    """From 1."""
+    of: int
+
+    @staticmethod
+    def parse(text: str | None) -> "Shard | None":
+        """The shard of ``2/4``; None of None.
+
+        Raises:
+            InputError: It is not written so.
+        """
+        if text is None:
+            return None
+        number, _, of = text.partition("/")
+        if number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of):
+            return Shard(int(number), int(of))
+        raise InputError(f"--shard {text}: write I/N with I from 1 to N, such as 1/4")
+
+    def __str__(self) -> str:
+        """As it was given."""
+        return f"{self.number}/{self.of}"
+
+
+def parts_of(experts: Sequence[Prepared], shard: Shard | None = None) -> list[Part]:
+    """All parts of some experts, or those of a shard; whether they are done makes no difference."""
+    parts = [(one, part) for one in experts for part in one.plan.parts]
+    return parts if shard is None else parts[shard.number - 1 :: shard.of]
+
+
+def missing(experts: Sequence[Prepared], later: bool = True) -> int:
+    """How many parts are not done yet, of whatever shard.
+
+    Args:
+        experts: Whose parts.
+        later: Count those that come after others, too.
+    """
+    counted = [(one, part) for one, part in parts_of(experts) if later or not part.after]
+    return sum(not one.done(part) for one, part in counted)
+
+
+@contextmanager
+def first_to_assemble(mark: Path, shard: Shard | None) -> Iterator[bool]:
+    """Whether this process is to put the results together.
+
+    Of shards that end at the same time one is. A call without a shard always is.
+
+    Args:
+        mark: A file that stands as long as a process does so.
+        shard: That this process runs.
+    """
+    if shard is not None:
+        try:
+            os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
+        except OSError:  # it stands already, or its folder has gone with the work that is done
+            yield False
+            return
+    try:
+        yield True
+    finally:
+        mark.unlink(missing_ok=True)
