@@ -88,10 +88,14 @@ class BagReader:
     def read(
         self, unit: Unit, max_tiles: int | None = None, rng: np.random.Generator | None = None
     ) -> Bag:
-        """All tiles of a unit, or as many as are allowed, drawn without replacement."""
+        """All tiles of a unit, or as many as are allowed: drawn without replacement, or evenly
+        spaced without a generator.
+        """
         n = sum(self.sizes(unit))
-        if max_tiles is None or rng is None or n <= max_tiles:
+        if max_tiles is None or n <= max_tiles:
             return self._whole(unit)
+        if rng is None:
+            return self.rows(unit, evenly(n, max_tiles))
         return self.rows(unit, np.sort(rng.choice(n, max_tiles, replace=False)))
 
     def rows(self, unit: Unit, rows: Index) -> Bag:
@@ -121,6 +125,11 @@ class BagReader:
     def _scaled(self, bag: Bag) -> Bag:
         scaled = bag if self.scale is None else self.scale.apply(bag)
         return np.nan_to_num(scaled, copy=False, nan=0.0) if self.fill else scaled
+
+
+def evenly(n: int, most: int) -> Index:
+    """Int, (tile,): at most ``most`` of n tiles, evenly spaced, ascending."""
+    return np.arange(n) if n <= most else np.arange(most) * n // most
 
 
 @dataclass(frozen=True)
@@ -162,8 +171,8 @@ def batches(
         units: What to read.
         size: Units per batch.
         device: Where tensors go.
-        rng: Shuffles units and draws tiles; None: in order, all tiles.
-        max_tiles: Tiles per unit, with a generator.
+        rng: Shuffles units and draws tiles; None: in order, tiles evenly spaced.
+        max_tiles: Tiles per unit; None: all.
     """
     order = np.arange(len(units)) if rng is None else rng.permutation(len(units))
     for start in range(0, len(units), size):
