@@ -7,14 +7,13 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("torch")
 
-from pathfuse.experts.heads.registry import HEADS  # noqa: E402
+from pathfuse.experts.heads.registry import HEADS
 
 TILES, DIM = 100_000, 1536
 MOST_MB = 2048
@@ -51,11 +50,11 @@ keep = recipe.facts.shows_attention
 found = apply(fitted, folder, [Unit(0, ("large",))], keep_attention=keep)
 assert found.outputs.shape == (1, 2) and np.isfinite(found.outputs).all()
 if keep:
-    assert found.attention[0].shape == (%d,) and abs(found.attention[0].sum() - 1) < 1e-3
+    assert found.attention[0].shape == (int(sys.argv[3]),) and abs(found.attention[0].sum() - 1) < 1e-3
 print(Path("/proc/self/status").read_text())
 used = resource.getrusage(resource.RUSAGE_SELF)
 print("CPU", used.ru_utime + used.ru_stime)
-""" % TILES
+"""
 
 
 @pytest.fixture(scope="module")
@@ -79,18 +78,16 @@ def place(tmp_path_factory):
 @pytest.mark.parametrize("head", BAG_HEADS)
 def test_a_hundred_thousand_tiles(head, place):
     threads = {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
-    started = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-c", PREDICT, head, str(place)],
+        [sys.executable, "-c", PREDICT, head, str(place), str(TILES)],
         env=os.environ | threads,
         capture_output=True,
         text=True,
         check=False,
     )
-    seconds = time.perf_counter() - started
     assert done.returncode == 0, done.stderr[-2000:]
     peak = int(re.search(r"VmHWM:\s+(\d+)", done.stdout)[1]) / 1024
     used = float(re.search(r"CPU (\S+)", done.stdout)[1])
-    print(f"{head}: {peak:.0f} MB, {used:.1f} CPU s, {seconds:.1f} s")
-    assert peak < MOST_MB
-    assert used < MOST_CPU_SECONDS
+    figures = f"{head}: {peak:.0f} MB, {used:.1f} CPU s"
+    assert peak < MOST_MB, figures
+    assert used < MOST_CPU_SECONDS, figures

@@ -36,6 +36,9 @@ class TransMil(Head):
     def forward(self, features: Tensor, index: Tensor, n_bags: int) -> HeadOutput:
         """See ``Head``."""
         sizes = torch.bincount(index, minlength=n_bags).tolist()
-        tiles = in_blocks(self.project, features)
-        vectors, attention = self.body(list(tiles.split(sizes)))
+        vectors, attention = self.body(list(features.split(sizes)), self._projected)
         return HeadOutput(self.decide(self.norm(vectors)), torch.cat(attention))
+
+    def _projected(self, features: Tensor) -> Tensor:
+        """From (tile, dim) to (tile, width)."""
+        return in_blocks(self.project, features)

@@ -114,16 +114,15 @@ class Attention(nn.Module):
         mixed = groups.pad(self.mix(rows).unflatten(1, (3, self.heads, -1)))
         query, key, value = mixed.permute(2, 0, 3, 1, 4)
         allowed = groups.mask[:, None, None, :]
-        sparse = self.sparse_k is not None and self.sparse_k < groups.longest
         if self.local is not None:
-            seen = self._placed(query, key, groups, sparse) @ value
+            seen = self._placed(query, key, groups, self.local) @ value
         else:
-            if sparse:
+            if self.sparse_k is not None and self.sparse_k < groups.longest:
                 allowed = allowed & _largest(query @ key.transpose(2, 3), allowed, self.sparse_k)
             seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
         return self.drop(self.out(groups.unpad(seen.transpose(1, 2)).flatten(1)))
 
-    def _placed(self, query: Tensor, key: Tensor, groups: Groups, sparse: bool) -> Tensor:
+    def _placed(self, query: Tensor, key: Tensor, groups: Groups, local: nn.Module) -> Tensor:
         """Attention with the positional term, float, (group, head, place, place).
 
         Scores of padding are 0 for the convolution, so that it adds nothing.
@@ -132,17 +131,17 @@ class Attention(nn.Module):
         both = allowed & groups.mask[:, None, :, None]
         scores = query @ key.transpose(2, 3) / query.shape[-1] ** 0.5
         scores = scores.masked_fill(~both, 0)
-        scores = scores + self.local(scores)
-        if sparse:
+        scores = scores + local(scores)
+        if self.sparse_k is not None and self.sparse_k < groups.longest:
             allowed = allowed & _largest(scores, allowed, self.sparse_k)
         return scores.masked_fill(~allowed, -torch.inf).softmax(dim=-1)
 
 
-def _largest(scores: Tensor, allowed: Tensor, k: int | None) -> Tensor:
+def _largest(scores: Tensor, allowed: Tensor, k: int) -> Tensor:
     """True where a score is among the k largest of its query."""
     with torch.no_grad():
         masked = scores.masked_fill(~allowed, -torch.inf)
-        return masked >= masked.topk(k or 1, dim=-1).values[..., -1:]
+        return masked >= masked.topk(k, dim=-1).values[..., -1:]
 
 
 class WithinClusters(nn.Module):

@@ -1,5 +1,8 @@
 """The layers between TransMIL's projection and its last layer, as published."""
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import torch
 from torch import Tensor, nn
 
@@ -8,6 +11,7 @@ from pathfuse.experts.networks.transmil.position import Positions, squared
 from pathfuse.experts.networks.transmil.token import class_token
 
 HEADS = 8
+Project: TypeAlias = Callable[[Tensor], Tensor]
 
 
 class NystromBody(nn.Module):
@@ -28,20 +32,22 @@ class NystromBody(nn.Module):
             NystromLayer(width, HEADS, max(1, width // 2), dropout) for _ in range(layers)
         )
 
-    def forward(self, bags: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    def forward(self, bags: list[Tensor], project: Project) -> tuple[Tensor, list[Tensor]]:
         """The class token of each bag, and its attention to the tiles in the last layer.
 
         Args:
-            bags: Of each bag float, (tile, width).
+            bags: Of each bag its features, float, (tile, dim).
+            project: From (tile, dim) to (tile, width). Called here, bag by bag, so that no second
+                copy of a large bag's tokens stays in memory.
 
         Returns:
             Float, (bag, width), and of each bag float, (tile,), sums to 1.
         """
-        done = [self._pass(bag) for bag in bags]
+        done = [self._pass(bag, project) for bag in bags]
         return torch.stack([vector for vector, _ in done]), [seen for _, seen in done]
 
-    def _pass(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
-        square = squared(tiles)
+    def _pass(self, features: Tensor, project: Project) -> tuple[Tensor, Tensor]:
+        square = squared(project(features))
         tokens = torch.cat([self.token.to(square.dtype)[None], square])
         del square
         attended = tokens.new_zeros(0)
@@ -49,7 +55,7 @@ class NystromBody(nn.Module):
             tokens, attended = layer(tokens)
             if number == 0:
                 tokens = self._placed(tokens)
-        n = len(tiles)
+        n = len(features)
         seen = attended[1 : n + 1].clone()
         again = attended[n + 1 :]
         seen[: len(again)] += again  # tiles that stand on the square twice

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pathfuse.experts.networks.transmil.body import HEADS
+from pathfuse.experts.networks.transmil.body import HEADS, Project
 from pathfuse.experts.networks.transmil.token import class_token
 
 ROOM = 32_768
@@ -59,13 +59,13 @@ class ExactBody(nn.Module):
         self.token = class_token(width)
         self.layers = nn.ModuleList(ExactLayer(width, dropout) for _ in range(layers))
 
-    def forward(self, bags: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    def forward(self, bags: list[Tensor], project: Project) -> tuple[Tensor, list[Tensor]]:
         """See ``NystromBody``."""
         groups = _groups([len(bag) for bag in bags])
         vectors: dict[int, Tensor] = {}
         attention: dict[int, Tensor] = {}
         for group in groups:
-            found, attended = self._pass([bags[i] for i in group])
+            found, attended = self._pass([project(bags[i]) for i in group])
             vectors |= dict(zip(group, found, strict=True))
             attention |= dict(zip(group, attended, strict=True))
         order = range(len(bags))
