@@ -9,6 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from pathfuse.experts.fitted import Fitted, load_fitted, save_fitted  # noqa: E402
+from pathfuse.experts.flops import count_flops  # noqa: E402
 from pathfuse.experts.heads.base import Head, Packed, Truths  # noqa: E402
 from pathfuse.experts.heads.make import make_head  # noqa: E402
 from pathfuse.experts.heads.registry import HEADS, load  # noqa: E402
@@ -55,6 +56,15 @@ def packed_of(bags):
 
 def output_of(head, bags):
     return head.forward_packed(packed_of(bags))
+
+
+def step(head):
+    """The loss of three bags of three classes, and its gradients."""
+    packed = packed_of(drawn((9, 5, 7)))
+    truths = Truths(
+        target_kind("multiclass", "gaussian"), torch.eye(3), torch.ones(3, 1, dtype=torch.bool)
+    )
+    head.loss(head.forward_packed(packed), packed, truths).sum().backward()
 
 
 @pytest.mark.parametrize("name", sorted(HEADS))
@@ -145,17 +155,20 @@ def test_attention_of_a_bag_does_not_hear_its_neighbours(name):
 @every_head
 def test_gradients_reach_all_parameters(name):
     """Those of the loss, which may be of more than the outputs."""
-    head, sizes = head_of(name).train(), (9, 5, 7)
-    truths = Truths(
-        target_kind("multiclass", "gaussian"), torch.eye(3), torch.ones(3, 1, dtype=torch.bool)
-    )
-    packed = packed_of(drawn(sizes))
-    head.loss(head.forward_packed(packed), packed, truths).sum().backward()
+    head = head_of(name).train()
+    step(head)
     for label, parameter in head.named_parameters():
         assert parameter.grad is not None, label
         assert torch.isfinite(parameter.grad).all(), label
         if label != "score.bias":  # shifts all scores of a bag alike
             assert parameter.grad.abs().max() > 0, label
+
+
+@every_head
+def test_operations_are_counted(name):
+    """The counter follows every layer's inputs and refuses some that have lost their gradient."""
+    head = head_of(name).train()
+    assert count_flops(lambda: step(head))[1] > count_flops(lambda: output_of(head, drawn()))[1] > 0
 
 
 @every_head

@@ -59,7 +59,8 @@ class NystromLayer(nn.Module):
         )
         middle = inverse.to(summed.dtype) @ summed[0]
         with torch.no_grad():
-            first = _softmax(self._split(self._queries(tokens[:1])), key_marks) @ inverse
+            query = self._split(self._queries(tokens[:1].detach()))
+            first = _softmax(query, key_marks) @ inverse
             attended = _looked_at(first[:, 0], query_marks, keys)
         if torch.is_grad_enabled():
             return tokens + self._read(tokens, value, 0, key_marks, middle), attended
