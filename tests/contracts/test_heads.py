@@ -9,21 +9,24 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from pathfuse.experts.fitted import Fitted, load_fitted, save_fitted  # noqa: E402
-from pathfuse.experts.heads import trans_mil  # noqa: E402
-from pathfuse.experts.heads.base import Head, Packed  # noqa: E402
+from pathfuse.experts.flops import count_flops  # noqa: E402
+from pathfuse.experts.heads.base import Head, Packed, Truths  # noqa: E402
 from pathfuse.experts.heads.make import make_head  # noqa: E402
 from pathfuse.experts.heads.registry import HEADS, load  # noqa: E402
 from pathfuse.experts.inputs import Inputs  # noqa: E402
 from pathfuse.experts.recipe import TrainingRecipe  # noqa: E402
+from pathfuse.experts.targets.registry import target_kind  # noqa: E402
 
 DIM, N_OUT = 6, 3
 VIEWS = Inputs({"one": 4, "two": 2})
 SIZES = (4, 1, 7, 2, 1)
-WITH_ATTENTION = {"abmil", "clam", "trans_mil", "meta_encoder", "fusecpath"}
+WITH_ATTENTION = {
+    "abmil", "clam", "clam_mb", "dsmil", "trans_mil", "meta_encoder", "fusecpath",
+}  # fmt: skip
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
 
 every_head = pytest.mark.parametrize(
-    "name", sorted(name for name, facts in HEADS.items() if not facts.linear)
+    "name", sorted(name for name, facts in HEADS.items() if not facts.pooled)
 )
 attentive = pytest.mark.parametrize("name", sorted(WITH_ATTENTION))
 
@@ -42,21 +45,32 @@ def drawn(sizes=SIZES, seed=0):
     return [torch.from_numpy(rng.normal(size=(n, DIM)).astype(np.float32)) for n in sizes]
 
 
-def output_of(head, bags):
+def packed_of(bags):
     """Every tile's cluster is told by its content, so that it moves with the tile."""
     index = torch.repeat_interleave(
         torch.arange(len(bags)), torch.tensor([len(bag) for bag in bags])
     )
     features = torch.cat(bags)
-    return head.forward_packed(
-        Packed(features, index, len(bags), clusters=(features[:, 0] > 0).long())
+    return Packed(features, index, len(bags), clusters=(features[:, 0] > 0).long())
+
+
+def output_of(head, bags):
+    return head.forward_packed(packed_of(bags))
+
+
+def step(head):
+    """The loss of three bags of three classes, and its gradients."""
+    packed = packed_of(drawn((9, 5, 7)))
+    truths = Truths(
+        target_kind("multiclass", "gaussian"), torch.eye(3), torch.ones(3, 1, dtype=torch.bool)
     )
+    head.loss(head.forward_packed(packed), packed, truths).sum().backward()
 
 
 @pytest.mark.parametrize("name", sorted(HEADS))
 def test_what_an_entry_names_is_there(name):
     facts = HEADS[name]
-    assert facts.linear or issubclass(load(facts.network), Head)
+    assert facts.pooled or issubclass(load(facts.network), Head)
     assert type(TrainingRecipe.of(name)) is load(facts.recipe)
     assert TrainingRecipe.of(name).facts is facts
     assert set(facts.granularities) <= {"tile", "slide"}
@@ -112,6 +126,9 @@ def test_the_order_of_tiles_does_not_matter(name):
     head, bags = head_of(name), drawn()
     order = torch.tensor([5, 2, 0, 6, 1, 4, 3])
     plain, turned = output_of(head, [bags[2]]), output_of(head, [bags[2][order]])
+    if HEADS[name].reads_order:
+        assert not torch.allclose(turned.outputs, plain.outputs, atol=1e-3)
+        return
     torch.testing.assert_close(turned.outputs, plain.outputs, **CLOSE)
     if plain.attention is not None:
         torch.testing.assert_close(turned.attention, plain.attention[order], **CLOSE)
@@ -137,13 +154,21 @@ def test_attention_of_a_bag_does_not_hear_its_neighbours(name):
 
 @every_head
 def test_gradients_reach_all_parameters(name):
+    """Those of the loss, which may be of more than the outputs."""
     head = head_of(name).train()
-    output_of(head, drawn((9, 5, 7))).outputs.square().sum().backward()
+    step(head)
     for label, parameter in head.named_parameters():
         assert parameter.grad is not None, label
         assert torch.isfinite(parameter.grad).all(), label
         if label != "score.bias":  # shifts all scores of a bag alike
             assert parameter.grad.abs().max() > 0, label
+
+
+@every_head
+def test_operations_are_counted(name):
+    """The counter follows every layer's inputs and refuses some that have lost their gradient."""
+    head = head_of(name).train()
+    assert count_flops(lambda: step(head))[1] > count_flops(lambda: output_of(head, drawn()))[1] > 0
 
 
 @every_head
@@ -198,10 +223,17 @@ def test_half_precision_is_near(name):
         ] == pytest.approx([1] * 5, abs=0.02)
 
 
-def test_padding_in_groups_changes_nothing(monkeypatch):
-    head, bags = head_of("trans_mil"), drawn()
-    together = output_of(head, bags)
-    monkeypatch.setattr(trans_mil, "ROOM", 4)
-    apart = output_of(head, bags)
-    torch.testing.assert_close(apart.outputs, together.outputs, **CLOSE)
-    torch.testing.assert_close(apart.attention, together.attention, **CLOSE)
+@every_head
+def test_large_bags_go_in_blocks(name, monkeypatch):
+    """Without gradients; the numbers are those of one block."""
+    head, bags = head_of(name), drawn((23, 1, 40))
+    with torch.inference_mode():
+        whole = output_of(head, bags)
+        for module in ("blocks", "heads.meta_encoder"):
+            monkeypatch.setattr(f"pathfuse.experts.{module}.BLOCK", 5)
+        apart = output_of(head, bags)
+    torch.testing.assert_close(apart.outputs, whole.outputs, **CLOSE)
+    if whole.attention is not None:
+        torch.testing.assert_close(apart.attention, whole.attention, **CLOSE)
+    with_gradients = output_of(head, bags)
+    torch.testing.assert_close(apart.outputs, with_gradients.outputs, **CLOSE)

@@ -285,3 +285,30 @@ def test_half_precision_trains(work):
     trained = train(work, recipe(precision="bfloat16", device="cpu"), 0)
     assert trained.history[-1]["train_loss"] < trained.history[0]["train_loss"]
     assert all(p.dtype == torch.float32 for p in trained.head.parameters())
+
+
+def test_prediction_and_validation_read_evenly_spaced_tiles_if_asked(work, memory_folder):
+    folder = memory_folder(work.reader.folder.bags)
+    chosen = recipe(epochs=1, max_tiles_predict=2)
+    one = Work(BagReader(folder, 0), work.fitted, work.validation, work.targets)
+    trained = train(one, chosen, 0)
+    assert {n for _, n in folder.reads[-len(work.validation) :]} == {2}
+    folder.reads.clear()
+    few = predict(trained.head, BagReader(folder, 0), work.validation, chosen, keep_attention=True)
+    assert {n for _, n in folder.reads} == {2}
+    n = len(folder.bags[work.validation[0].slides[0]])
+    (read,) = np.nonzero(few.attention[0])
+    assert (len(few.attention[0]), read.tolist()) == (n, [0, n // 2])
+    assert few.attention[0].sum() == pytest.approx(1)
+
+
+def test_which_tiles_are_read_is_said():
+    assert recipe().tiles_read == {"training": "all", "prediction": "all"}
+    assert TrainingRecipe.of("trans_mil", max_tiles_predict=9).tiles_read == {
+        "training": "at most 4096, drawn anew in every epoch",
+        "prediction": "at most 9, evenly spaced",
+    }
+    assert TrainingRecipe.of("linear_probe", max_tiles=3).tiles_read["training"] == "all"
+    assert TrainingRecipe.of("fusecpath").tiles_read["prediction"] == (
+        "at most 10 of each of at most 50 clusters, the mean of 10 draws"
+    )

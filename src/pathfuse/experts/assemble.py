@@ -223,6 +223,7 @@ def manifest(
             p.name: {"train": len(p.train), "predict": len(p.predict)} for p in prepared.plan.parts
         },
         "recipe": prepared.expert.recipe.model_dump(),
+        "tiles_read": prepared.expert.recipe.tiles_read,
         "spread_of_draws": {
             name: one[2]["spread"] for name, one in loaded.items() if one[2]["spread"] is not None
         },

@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.heads.base import Packed
+from pathfuse.experts.pooled.statistics import sd_of_varying
 from pathfuse.features.folder import FeatureFolder
 from pathfuse.features.slide_moments import slide_moments
 from pathfuse.types import Bag, Index
@@ -330,4 +331,4 @@ def fit_scale(folder: FeatureFolder, units: Sequence[Unit]) -> FeatureScale:
     found = slide_moments(folder, [name for unit in units for name in unit.slides])
     whole = found.joined([range(len(found.n))])
     mean, sd = np.nan_to_num(whole.mean[0]), np.nan_to_num(whole.sd[0])
-    return FeatureScale(mean, np.where(sd > 1e-8, sd, 1.0))
+    return FeatureScale(mean, sd_of_varying(mean, sd))

@@ -52,7 +52,8 @@ class Clusters:
 
     def find(self, unit: Unit) -> Index:
         """``labels``, from the features."""
-        bag = np.concatenate([self.folder.read(name) for name in unit.slides])
+        parts = [self.folder.read(name) for name in unit.slides]
+        bag = parts[0] if len(parts) == 1 else np.concatenate(parts)
         edges = np.cumsum([0, *self.folder.views.values()]).tolist()
         views = [bag[:, start:end] for start, end in pairwise(edges)]
         recipe = self.recipe

@@ -40,7 +40,10 @@ def count_operations(head: Head, work: Work, recipe: TrainingRecipe, epochs: int
             batches(work.reader, work.fitted, recipe.batch, device, rng, recipe.max_tiles), COUNTED
         )
     )
-    whole = list(islice(batches(work.reader, work.fitted, recipe.batch, device), COUNTED))
+    most = recipe.max_tiles_predict
+    whole = list(
+        islice(batches(work.reader, work.fitted, recipe.batch, device, max_tiles=most), COUNTED)
+    )
     with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
         step = sum(
             count_flops(partial(_step, head, batch, work, recipe, device))[1] for batch in drawn

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from pathfuse.experts.batches import BagReader, batches
+from pathfuse.experts.batches import BagReader, Batch, batches, evenly
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.heads.base import Head
 from pathfuse.experts.predicted import Predicted
@@ -34,16 +34,31 @@ def predict(
     with torch.inference_mode():
         for draw in range(reader.draws):
             outputs: list[np.ndarray] = []
-            for batch in batches(
-                reader.drawing(draw), units, size, device, batch_tiles=recipe.batch_tiles
-            ):
+            waiting = batches(
+                reader.drawing(draw),
+                units,
+                size,
+                device,
+                max_tiles=recipe.max_tiles_predict,
+                batch_tiles=recipe.batch_tiles,
+            )
+            for batch in waiting:
                 output = forward(head, batch.packed, recipe, device)
                 outputs.append(output.outputs.double().cpu().numpy())
                 if keep_attention and output.attention is not None:
-                    sizes = torch.bincount(batch.packed.index, minlength=len(batch.units)).tolist()
-                    attention += [
-                        one.double().cpu().numpy() for one in torch.split(output.attention, sizes)
-                    ]
+                    attention += _by_unit(output.attention, batch, reader)
+                del batch, output  # else two large bags would be held while the next one is read
             drawn.append(np.concatenate(outputs))
     spread = np.std(drawn, axis=0) if len(drawn) > 1 else None
     return Predicted(np.mean(drawn, axis=0), attention if attention else None, spread)
+
+
+def _by_unit(attention: torch.Tensor, batch: Batch, reader: BagReader) -> list[np.ndarray]:
+    """Attention of all tiles of each unit of a batch; 0 where a tile was not read."""
+    sizes = torch.bincount(batch.packed.index, minlength=len(batch.units)).tolist()
+    found = []
+    for unit, read in zip(batch.units, torch.split(attention, sizes), strict=True):
+        whole = np.zeros(sum(reader.sizes(unit)))
+        whole[evenly(len(whole), len(read))] = read.double().cpu().numpy()
+        found.append(whole)
+    return found

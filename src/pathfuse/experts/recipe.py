@@ -101,7 +101,10 @@ class TrainingRecipe(BaseModel):
     """Tiles packed into one pass at most; a step with more takes several passes, whose gradients are
     added up."""
     max_tiles: Count | None = None
-    """Tiles drawn from a bag in each training epoch; all of them when predicting."""
+    """Tiles drawn from a bag in each training epoch."""
+    max_tiles_predict: Count | None = None
+    """Tiles read of a bag when predicting and validating: always the same ones, evenly spaced in the
+    file; all of them by default. The attention of the others is 0."""
     class_weights: bool = False
     """Weigh classes by their inverse frequency in the loss (multiclass)."""
     validation: Annotated[float, Field(ge=0, le=0.5)] = 0.15
@@ -196,6 +199,16 @@ class TrainingRecipe(BaseModel):
     def facts(self) -> HeadFacts:
         """What there is to know of the head."""
         return HEADS[self.head]
+
+    @property
+    def tiles_read(self) -> dict[str, str]:
+        """Which tiles of a bag training and prediction read, in words."""
+        if self.facts.pooled:
+            return {"training": "all", "prediction": "all"}
+        drawn, even = self.max_tiles, self.max_tiles_predict
+        training = "all" if drawn is None else f"at most {drawn}, drawn anew in every epoch"
+        predicting = "all" if even is None else f"at most {even}, evenly spaced"
+        return {"training": training, "prediction": predicting}
 
 
 RECIPES = ("ours", "published")
@@ -296,6 +309,20 @@ class FuseCPathRecipe(TrainingRecipe):
     """Of the divergence: the code's, or the paper's."""
     distance: Literal["cosine", "mse"] = "cosine"
     """Between features, for survival and regression."""
+    positional: bool = False
+    """Add to the scores within a cluster their convolution over the querying tiles, in the order of
+    the file, as published. Tiles of a cluster have no order of their own."""
+    separate_teacher_heads: bool = False
+    """Each teacher has a last layer of its own, in place of the student's."""
+
+    @property
+    def tiles_read(self) -> dict[str, str]:
+        """See ``TrainingRecipe``."""
+        drawn = f"at most {self.per_cluster} of each of at most {self.clusters} clusters"
+        return {
+            "training": f"{drawn}, drawn anew in every epoch",
+            "prediction": f"{drawn}, the mean of {self.draws} draws",
+        }
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

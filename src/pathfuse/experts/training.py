@@ -204,13 +204,19 @@ def _epoch(
 def mean_loss(
     head: Head, work: Work, units: Sequence[Unit], recipe: TrainingRecipe, device: str
 ) -> float:
-    """Mean loss of the endpoint over some units, all tiles, no dropout."""
+    """Mean loss of the endpoint over some units, the tiles of a prediction, no dropout."""
     head.eval()
     total = 0.0
     with torch.inference_mode():
-        for batch in batches(
-            work.reader, units, recipe.batch, device, batch_tiles=recipe.batch_tiles
-        ):
+        waiting = batches(
+            work.reader,
+            units,
+            recipe.batch,
+            device,
+            max_tiles=recipe.max_tiles_predict,
+            batch_tiles=recipe.batch_tiles,
+        )
+        for batch in waiting:
             output, _ = forward_batch(head, batch, work, recipe, device)
             total += float(truths_of(batch, work, recipe, device).loss(output.outputs).sum())
     return total / len(units)

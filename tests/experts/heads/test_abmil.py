@@ -1,4 +1,4 @@
-"""Gated attention: the published architecture and size, and the forward pass written out in numpy."""
+"""Attention pooling: the published architecture and size, and the forward pass written out in numpy."""
 
 import numpy as np
 import pytest
@@ -26,18 +26,21 @@ def test_the_published_size():
     assert [m.p for m in head.modules() if isinstance(m, torch.nn.Dropout)] == [0.25, 0.25]
 
 
+@pytest.mark.parametrize("gated", [True, False])
 @pytest.mark.parametrize("gate", ["relu", "tanh"])
-def test_the_forward_pass(gate):
+def test_the_forward_pass(gate, gated):
+    """Equations 8 (plain) and 9 (gated) of Ilse, Tomczak and Welling."""
     torch.manual_seed(0)
-    head = make_head(
-        TrainingRecipe.of("abmil", hidden=7, attention=4, gate=gate), Inputs({"features": 5}), 2
-    ).eval()
+    recipe = TrainingRecipe.of("abmil", hidden=7, attention=4, gate=gate, gated=gated)
+    head = make_head(recipe, Inputs({"features": 5}), 2).eval()
     w = {name: p.detach().double().numpy() for name, p in head.named_parameters()}
     x = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
     tiles = np.maximum(x @ w["project.0.weight"].T + w["project.0.bias"], 0)
     content = tiles @ w["content.weight"].T
     content = np.maximum(content, 0) if gate == "relu" else np.tanh(content)
-    attention = softmax((content * expit(tiles @ w["gate.weight"].T)) @ w["score.weight"][0])
+    if gated:
+        content = content * expit(tiles @ w["gate.weight"].T)
+    attention = softmax(content @ w["score.weight"][0])
     outputs = (attention @ tiles) @ w["decide.weight"].T + w["decide.bias"]
     output = head(torch.from_numpy(x), torch.zeros(6, dtype=torch.int64), 1)
     np.testing.assert_allclose(output.outputs[0].detach(), outputs, rtol=1e-4, atol=1e-6)

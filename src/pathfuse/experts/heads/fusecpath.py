@@ -36,6 +36,8 @@ class FuseCPathHead(Head):
             activation=recipe.gate,
             pool_width=recipe.attention,
             across=recipe.across,
+            positional=recipe.positional,
+            separate_teacher_heads=recipe.separate_teacher_heads,
         )
 
     def serving_state(self) -> dict[str, Tensor]:

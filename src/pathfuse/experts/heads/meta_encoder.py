@@ -7,6 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from pathfuse.experts.blocks import BLOCK, in_blocks
 from pathfuse.experts.heads.base import Head, HeadOutput, Packed, Truths
 from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.networks.meta_encoder.contrast import contrast
@@ -51,16 +52,24 @@ class MetaEncoderHead(Head):
 
     def forward(self, features: Tensor, index: Tensor, n_bags: int) -> HeadOutput:
         """See ``Head``."""
-        encoded = self.encoder(features)
+        encoded = None
+        if torch.is_grad_enabled() or len(features) <= BLOCK:
+            encoded = self.encoder(features)
+            vectors = encoded.vector
+        else:  # the tokens of all encoders at once would need several times the features' memory
+            vectors = in_blocks(lambda block: self.encoder(block).vector, features)
         attention = torch.ones(len(features), 1, device=features.device)
         if self.pools:
-            activate = torch.relu if self.recipe.gate == "relu" else torch.tanh
-            hidden = activate(self.content(encoded.vector)) * torch.sigmoid(
-                self.gate(encoded.vector)
-            )
-            attention = segment_softmax(self.score(hidden).float(), index, n_bags)
-        pooled = segment_sum(attention * encoded.vector, index, n_bags)
+            attention = segment_softmax(in_blocks(self._scores, vectors), index, n_bags)
+        pooled = segment_sum(attention * vectors, index, n_bags)
         return HeadOutput(self.decide(self.drop(pooled)), attention[:, 0], encoded)
+
+    def _scores(self, vectors: Tensor) -> Tensor:
+        """Float, (tile, 1), before the softmax over the tiles of a bag."""
+        activate = torch.relu if self.recipe.gate == "relu" else torch.tanh
+        hidden = activate(self.content(vectors)) * torch.sigmoid(self.gate(vectors))
+        scored: Tensor = self.score(hidden)
+        return scored.float()
 
     def loss(self, output: HeadOutput, packed: Packed, truths: Truths) -> Tensor:
         """That of the endpoint.

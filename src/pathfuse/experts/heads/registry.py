@@ -31,6 +31,8 @@ class HeadFacts:
     """Whether it deals itself with NaN where an encoder lacks a tile."""
     shows_attention: bool = False
     """Whether it gives the attention of every tile of a slide."""
+    reads_order: bool = False
+    """Whether the order of a bag's tiles in their file counts, as a stand-in for their places."""
     has_teachers: bool = False
     """Whether slide-level embeddings can teach it."""
     recipe: str = "pathfuse.experts.recipe:TrainingRecipe"
@@ -58,17 +60,33 @@ REFERENCE = "pca_ridge"
 See docs/design/meta-encoder.md, section 5, defect 13.
 """
 HEADS: dict[str, HeadFacts] = {
-    "abmil": HeadFacts(f"{ROOM}.abmil:GatedAttention", shows_attention=True),
+    "abmil": HeadFacts(
+        f"{ROOM}.abmil:Abmil", shows_attention=True, recipe=f"{ROOM}.recipes:AbmilRecipe"
+    ),
     "mean_pool": HeadFacts(f"{ROOM}.mean_pool:MeanPool"),
+    "max_pool": HeadFacts(f"{ROOM}.max_pool:MaxPool"),
     "clam": HeadFacts(
-        f"{ROOM}.clam:ClamBranch",
+        f"{ROOM}.clam:Clam",
+        note="its loss of single tiles acts for classes only",
         shows_attention=True,
+        recipe=f"{ROOM}.recipes:ClamRecipe",
         own={"attention": 256, "gate": "tanh"},
     ),
+    "clam_mb": HeadFacts(
+        f"{ROOM}.clam_mb:ClamMultiBranch",
+        note="one attention branch per output",
+        shows_attention=True,
+        recipe=f"{ROOM}.recipes:ClamRecipe",
+        own={"attention": 256, "gate": "tanh"},
+    ),
+    "dsmil": HeadFacts(f"{ROOM}.dsmil:Dsmil", shows_attention=True),
     "trans_mil": HeadFacts(
         f"{ROOM}.trans_mil:TransMil",
+        note="reads tiles in the order of their file",
         shows_attention=True,
-        own={"hidden": 256, "dropout": 0.1, "max_tiles": 4096},
+        reads_order=True,
+        recipe=f"{ROOM}.recipes:TransMilRecipe",
+        own={"hidden": 512, "dropout": 0.1, "max_tiles": 4096},
     ),
     "tile_mlp": HeadFacts(
         f"{ROOM}.tile_mlp:TileMlp",

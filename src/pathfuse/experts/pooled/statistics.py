@@ -72,5 +72,10 @@ def standard_of(table: Table, clip: float | None = None) -> Standard:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         mean, sd = np.nan_to_num(np.nanmean(table, axis=0)), np.nan_to_num(np.nanstd(table, axis=0))
+    return Standard(mean, sd_of_varying(mean, sd), clip)
+
+
+def sd_of_varying(mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
+    """Standard deviations, infinite for columns that hardly vary: whatever is divided by them is 0."""
     smallest = NEAR_CONSTANT * np.maximum(np.abs(mean), np.median(sd))
-    return Standard(mean, np.where(sd > smallest, sd, np.inf), clip)
+    return np.where(sd > smallest, sd, np.inf)

@@ -193,3 +193,17 @@ def test_draws_are_uniform():
 def test_selection_needs_no_torch():
     code = "import sys; import pathfuse.experts.networks.fusecpath.selection; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("holes", [False, True])
+def test_large_slides_are_placed_by_a_part_of_their_tiles(monkeypatch, holes):
+    """In any order of the rows, and with tiles that a view lacks."""
+    monkeypatch.setattr(selection, "LEARNED_FROM", 100)
+    monkeypatch.setattr(selection, "BLOCK", 70)
+    views, groups = planted(300, 5)
+    if holes:
+        views[1][::7] = np.nan
+    labels = cluster(views, 5)
+    assert adjusted_rand_score(groups, labels) == 1.0
+    order = np.random.default_rng(3).permutation(300)
+    assert cluster([view[order] for view in views], 5).tolist() == labels[order].tolist()

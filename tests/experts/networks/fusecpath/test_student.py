@@ -23,6 +23,8 @@ options = pytest.mark.parametrize(
         {"activation": "relu", "blocks": 2},
         {"sparse_k": 2},
         {"sparse_k": 3, "across": "slots"},
+        {"positional": True, "blocks": 2},
+        {"positional": True, "sparse_k": 2, "across": "slots"},
     ],
     ids=str,
 )
@@ -59,7 +61,16 @@ def output_of(student, tiles, bags=BAGS):
 class Reference:
     """The same in numpy, for one bag, by the formulas of the document."""
 
-    def __init__(self, student, across="joint", activation="tanh", blocks=1, sparse_k=None):
+    def __init__(
+        self,
+        student,
+        across="joint",
+        activation="tanh",
+        blocks=1,
+        sparse_k=None,
+        positional=False,
+    ):
+        assert positional == ("within.0.attend.local.weight" in student.state_dict())
         self.weights = {
             name: value.double().numpy() for name, value in student.state_dict().items()
         }
@@ -79,11 +90,23 @@ class Reference:
         for head in range(HEADS):
             part = slice(head * size, (head + 1) * size)
             scores = query[:, part] @ key[:, part].T / np.sqrt(size)
+            if f"{name}.local.weight" in self.weights:
+                scores = scores + self.convolved(f"{name}.local", head, scores)
             if self.sparse_k is not None and self.sparse_k < len(x):
                 for row in scores:
                     row[row < np.sort(row)[-self.sparse_k]] = -np.inf
             out[:, part] = softmax(scores, axis=1) @ value[:, part]
         return self.linear(f"{name}.out", out)
+
+    def convolved(self, name, head, scores):
+        """Of each key, the scores of 15 queries around each query, weighted."""
+        kernel = self.weights[f"{name}.weight"][head, 0, :, 0]
+        added = np.zeros_like(scores)
+        for i in range(len(scores)):
+            for j in range(len(scores)):
+                if abs(j - i) <= 7:
+                    added[i] += kernel[j - i + 7] * scores[j]
+        return added
 
     def __call__(self, tiles, clusters):
         clusters = np.array(clusters)
@@ -146,6 +169,7 @@ def test_a_bag_is_the_same_alone_in_any_batch_and_in_any_order(options):
 
 @options
 def test_the_numbers_of_clusters_and_the_order_of_tiles_do_not_matter(options):
+    """The order does with a positional term, and with that alone."""
     student, tiles = student_of(**options), tiles_of()
     before = output_of(student, tiles)
     torch.testing.assert_close(
@@ -156,6 +180,9 @@ def test_the_numbers_of_clusters_and_the_order_of_tiles_do_not_matter(options):
     order = np.random.default_rng(0).permutation(len(BAGS[0]))
     bags = [np.array(BAGS[0])[order].tolist(), *BAGS[1:]]
     after = output_of(student, [tiles[0][order], *tiles[1:]], bags)
+    if "positional" in options:
+        assert not torch.allclose(after.vector[0], before.vector[0], atol=1e-2)
+        return
     torch.testing.assert_close(after.vector, before.vector, **CLOSE)
     torch.testing.assert_close(
         after.attention[: len(order)], before.attention[: len(order)][order], **CLOSE

@@ -57,6 +57,7 @@ class FuseCPath(nn.Module):
             ``student.AcrossClusters``.
         separate_teacher_heads: Each teacher has a last layer of its own.
         attention_dropout: On the output of every attention.
+        positional: See ``student.Attention``; within clusters only.
 
     Raises:
         InputError: The heads do not divide the width.
@@ -78,11 +79,12 @@ class FuseCPath(nn.Module):
         across: Across = "joint",
         separate_teacher_heads: bool = False,
         attention_dropout: float = 0.1,
+        positional: bool = False,
     ) -> None:
         super().__init__()
         self.student = Student(
             dim_in, dim, heads, blocks, representatives, dropout, attention_dropout, sparse_k, activation, pool_width,
-            across,
+            across, positional,
         )  # fmt: skip
         self.decide = nn.Linear(dim, n_outputs)
         self.teacher_names = sorted(teacher_dims)

@@ -35,6 +35,12 @@ NEIGHBOURS = 10
 """Of a tile in the affinity of one view, as published."""
 STARTS = 3
 """Of k-means; the best counts."""
+LEARNED_FROM = 20_000
+"""Tiles that principal components and centres of k-means are found on, at most. All tiles of a
+larger slide are placed by them. Which tiles these are, the digests of their content decide: as good
+as a random draw, and the same in any order of the rows."""
+BLOCK = 8192
+"""Tiles that are projected at once."""
 ROUNDS = 10
 """Of k-means once more where tiles lack views; see ``_k_means``."""
 
@@ -109,7 +115,7 @@ def _clustered(
     content = _contents(views, present)
     order = np.argsort(content, kind="stable")
     blocks = [
-        _block(view[order], here[order], pca, seed)
+        _block(view, order[here[order]], pca, seed)[order]
         for view, here in zip(views, present.T, strict=True)
     ]
     joint = Joint(blocks, present[order], content[order])
@@ -165,19 +171,31 @@ def _contents(
 
 
 def _block(
-    view: View, here: Bool[np.ndarray, " tile"], pca: int, seed: int
+    view: View, known: Int[np.ndarray, " known"], pca: int, seed: int
 ) -> Float32[np.ndarray, "tile _"]:
-    """One view's coordinates, 0 where it is absent."""
-    known = view[here]
-    if (
-        len(known) == 0 or not (known != known[0]).any()
-    ):  # all alike: nothing to tell tiles apart by
-        return np.zeros((len(view), 1), dtype=np.float32)
-    scaled = StandardScaler().fit_transform(known.astype(np.float32, copy=False))
-    kept = PCA(min(pca, *scaled.shape), random_state=seed).fit_transform(scaled)
+    """One view's coordinates, 0 where it is absent.
+
+    Args:
+        view: Of all tiles.
+        known: The tiles that it has, in the order of their digests.
+        pca: Components at most.
+        seed: Of the components.
+    """
+    learned = view[known[:LEARNED_FROM]].astype(np.float32, copy=False)
+    if len(learned) == 0 or not (learned != learned[0]).any():
+        return np.zeros((len(view), 1), dtype=np.float32)  # nothing to tell tiles apart by
+    scaler = StandardScaler().fit(learned)
+    scaled = scaler.transform(learned)
+    model = PCA(min(pca, *scaled.shape), random_state=seed)
+    kept = model.fit_transform(scaled)
     add_flops(pca_flops(scaled.shape, kept.shape[1]))
     block = np.zeros((len(view), kept.shape[1]), dtype=np.float32)
-    block[here] = kept / np.sqrt(kept.var(axis=0).sum())
+    spread = np.sqrt(kept.var(axis=0).sum())
+    block[known[:LEARNED_FROM]] = kept / spread
+    for start in range(LEARNED_FROM, len(known), BLOCK):
+        rows = known[start : start + BLOCK]
+        block[rows] = model.transform(scaler.transform(view[rows])) / spread
+        add_flops(2 * view.shape[1] * kept.shape[1] * len(rows))
     return block
 
 
@@ -195,15 +213,16 @@ def _k_means(joint: Joint, n_clusters: int, seed: int) -> Labels:
         whole = np.arange(len(tiles))
     with warnings.catch_warnings():  # tiles that differ only where PCA does not look
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model = KMeans(n_clusters, n_init=STARTS, max_iter=100, random_state=seed).fit(tiles[whole])
-    add_flops(2 * tiles[whole].size * n_clusters * STARTS * model.n_iter_)
-    if complete:
+        learned = tiles[whole[:LEARNED_FROM]]
+        model = KMeans(n_clusters, n_init=STARTS, max_iter=100, random_state=seed).fit(learned)
+    add_flops(2 * learned.size * n_clusters * STARTS * model.n_iter_)
+    if complete and len(learned) == len(tiles):
         return model.labels_
     seen = np.repeat(joint.present, [block.shape[1] for block in joint.blocks], axis=1).astype(
         np.float32
     )
     centres = model.cluster_centers_
-    for _ in range(ROUNDS):
+    for _ in range(0 if complete else ROUNDS):
         of = (_nearest(tiles, seen, centres)[:, None] == np.arange(n_clusters)).astype(np.float32)
         n_seen = of.T @ seen
         centres = np.where(n_seen > 0, of.T @ tiles / np.maximum(n_seen, 1), centres)

@@ -17,6 +17,8 @@ from pathfuse.errors import InputError
 Activation: TypeAlias = Literal["tanh", "relu"]
 Across: TypeAlias = Literal["joint", "slots"]
 
+POSITIONAL = 15
+"""Queries that the positional term spans."""
 SOFT = 1e-2
 """Added to both ends of the min-max scaling of scores. A cluster of equal tiles has weight 1
 instead of 0/0, and near equality does not amplify rounding."""
@@ -72,7 +74,7 @@ class Groups:
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention inside each group; no positions, no feed-forward part.
+    """Multi-head self-attention inside each group; no feed-forward part.
 
     Args:
         dim: Width.
@@ -80,9 +82,19 @@ class Attention(nn.Module):
         dropout: On the output projection.
         sparse_k: Keep the k largest scores of each query, and all that equal the k-th; None keeps
             all.
+        positional: Add to the scores their convolution over the queries, one filter of
+            ``POSITIONAL`` rows per head, in the order of the rows (the published bias is left out:
+            it adds the same to all scores). Without it the order does not matter.
     """
 
-    def __init__(self, dim: int, heads: int, dropout: float, sparse_k: int | None) -> None:
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        dropout: float,
+        sparse_k: int | None,
+        positional: bool = False,
+    ) -> None:
         super().__init__()
         self.heads, self.sparse_k = heads, sparse_k
         self.mix, self.out, self.drop = (
@@ -90,31 +102,57 @@ class Attention(nn.Module):
             nn.Linear(dim, dim),
             nn.Dropout(dropout),
         )
+        kernel, around = (POSITIONAL, 1), (POSITIONAL // 2, 0)
+        self.local = (
+            nn.Conv2d(heads, heads, kernel, padding=around, groups=heads, bias=False)
+            if positional
+            else None
+        )
 
     def forward(self, rows: Tensor, groups: Groups) -> Tensor:
         """From (row, dim) to (row, dim)."""
         mixed = groups.pad(self.mix(rows).unflatten(1, (3, self.heads, -1)))
         query, key, value = mixed.permute(2, 0, 3, 1, 4)
         allowed = groups.mask[:, None, None, :]
-        if self.sparse_k is not None and self.sparse_k < groups.longest:
-            allowed = allowed & _largest(query, key, allowed, self.sparse_k)
-        seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
+        if self.local is not None:
+            seen = self._placed(query, key, groups, self.local) @ value
+        else:
+            if self.sparse_k is not None and self.sparse_k < groups.longest:
+                allowed = allowed & _largest(query @ key.transpose(2, 3), allowed, self.sparse_k)
+            seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
         return self.drop(self.out(groups.unpad(seen.transpose(1, 2)).flatten(1)))
 
+    def _placed(self, query: Tensor, key: Tensor, groups: Groups, local: nn.Module) -> Tensor:
+        """Attention with the positional term, float, (group, head, place, place).
 
-def _largest(query: Tensor, key: Tensor, allowed: Tensor, k: int) -> Tensor:
+        Scores of padding are 0 for the convolution, so that it adds nothing.
+        """
+        allowed = groups.mask[:, None, None, :]
+        both = allowed & groups.mask[:, None, :, None]
+        scores = query @ key.transpose(2, 3) / query.shape[-1] ** 0.5
+        scores = scores.masked_fill(~both, 0)
+        scores = scores + local(scores)
+        if self.sparse_k is not None and self.sparse_k < groups.longest:
+            allowed = allowed & _largest(scores, allowed, self.sparse_k)
+        return scores.masked_fill(~allowed, -torch.inf).softmax(dim=-1)
+
+
+def _largest(scores: Tensor, allowed: Tensor, k: int) -> Tensor:
     """True where a score is among the k largest of its query."""
     with torch.no_grad():
-        scores = (query @ key.transpose(2, 3)).masked_fill(~allowed, -torch.inf)
-        return scores >= scores.topk(k, dim=-1).values[..., -1:]
+        masked = scores.masked_fill(~allowed, -torch.inf)
+        return masked >= masked.topk(k, dim=-1).values[..., -1:]
 
 
 class WithinClusters(nn.Module):
     """Tiles attend to the tiles of their cluster: ``x + attention(norm(x))``."""
 
-    def __init__(self, dim: int, heads: int, dropout: float, sparse_k: int | None) -> None:
+    def __init__(
+        self, dim: int, heads: int, dropout: float, sparse_k: int | None, positional: bool
+    ) -> None:
         super().__init__()
-        self.norm, self.attend = nn.LayerNorm(dim), Attention(dim, heads, dropout, sparse_k)
+        self.norm = nn.LayerNorm(dim)
+        self.attend = Attention(dim, heads, dropout, sparse_k, positional)
 
     def forward(self, tiles: Tensor, clusters: Groups) -> Tensor:
         """From (tile, dim) to (tile, dim)."""
@@ -214,9 +252,9 @@ class AttentionPool(nn.Module):
 class Student(nn.Module):
     """Projection, attention within clusters, attention across clusters, norm, pooling.
 
-    A bag's vector depends on its own tiles alone, and neither on their order nor on the numbers of
-    the clusters. The
-    memory is that of all clusters padded to the largest: draw about equally many tiles of each.
+    A bag's vector depends on its own tiles alone, and neither on their order (but for
+    ``positional``) nor on the numbers of the clusters. The memory is that of all clusters padded to
+    the largest: draw about equally many tiles of each.
 
     Args:
         dim_in: Length of a tile's features, all views together.
@@ -230,6 +268,7 @@ class Student(nn.Module):
         activation: Of the pooling: ``tanh`` (paper) or ``relu`` (released code).
         pool_width: Hidden width of the pooling.
         across: See ``AcrossClusters``.
+        positional: See ``Attention``; within clusters only.
 
     Raises:
         InputError: The heads do not divide the width.
@@ -248,13 +287,15 @@ class Student(nn.Module):
         activation: Activation = "tanh",
         pool_width: int = 128,
         across: Across = "joint",
+        positional: bool = False,
     ) -> None:
         super().__init__()
         if dim % heads:
             raise InputError(f"the width {dim} cannot be shared by {heads} attention heads")
         self.project = nn.Sequential(nn.Linear(dim_in, dim), nn.ReLU(), nn.Dropout(dropout))
         self.within = nn.ModuleList(
-            WithinClusters(dim, heads, attention_dropout, sparse_k) for _ in range(blocks)
+            WithinClusters(dim, heads, attention_dropout, sparse_k, positional)
+            for _ in range(blocks)
         )
         self.across = AcrossClusters(
             dim, heads, attention_dropout, sparse_k, representatives, across

@@ -1,0 +1,93 @@
+"""A bag of 100,000 tiles is predicted in bounded memory and time, by every head that reads bags.
+
+Each head in a process of its own, which reads the bag from a file as ``experts predict`` does.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+from pathfuse.experts.heads.registry import HEADS
+
+TILES, DIM = 100_000, 1536
+MOST_MB = 2048
+MOST_CPU_SECONDS = 2 * 60
+"""A minute of two cores. Other work on the machine does not count, as it would by the clock."""
+BAG_HEADS = sorted(name for name, facts in HEADS.items() if "tile" in facts.granularities)
+
+PREDICT = """
+import resource
+import sys
+from pathlib import Path
+import numpy as np
+from pathfuse.experts.apply import apply
+from pathfuse.experts.cohort import Unit
+from pathfuse.experts.fitted import Fitted
+from pathfuse.experts.inputs import Inputs
+from pathfuse.experts.recipe import TrainingRecipe
+from pathfuse.features.folder import open_folder
+
+head, place = sys.argv[1], Path(sys.argv[2])
+folder = open_folder(place)
+recipe, inputs = TrainingRecipe.of(head, device="cpu"), Inputs(folder.views)
+scales = {"feature_mean": np.zeros(folder.dim), "feature_sd": np.ones(folder.dim)}
+if recipe.facts.pooled:
+    weights = {"coefficients": np.zeros((folder.dim, 2)), "intercepts": np.zeros(2)}
+else:
+    import torch
+    from pathfuse.experts.heads.make import make_head
+    torch.set_num_threads(2)
+    weights = {name: value.numpy() for name, value in make_head(recipe, inputs, 2).state_dict().items()}
+fitted = Fitted(recipe, inputs, ("a", "b"), "multiclass", weights,
+                scales if recipe.standardize or recipe.facts.pooled else {})
+keep = recipe.facts.shows_attention
+found = apply(fitted, folder, [Unit(0, ("large",))], keep_attention=keep)
+assert found.outputs.shape == (1, 2) and np.isfinite(found.outputs).all()
+if keep:
+    assert found.attention[0].shape == (int(sys.argv[3]),) and abs(found.attention[0].sum() - 1) < 1e-3
+print(Path("/proc/self/status").read_text())
+used = resource.getrusage(resource.RUSAGE_SELF)
+print("CPU", used.ru_utime + used.ru_stime)
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with one slide, float16 on disk."""
+    import h5py
+    import numpy as np
+
+    folder, rng = tmp_path_factory.mktemp("features"), np.random.default_rng(0)
+    with h5py.File(folder / "large.h5", "w") as file:
+        features = file.create_dataset("features", (TILES, DIM), "f2", chunks=(1000, DIM))
+        for start in range(0, TILES, 10_000):
+            features[start : start + 10_000] = rng.normal(size=(10_000, DIM)).astype(np.float16)
+        corners = np.arange(TILES)
+        file["coords"] = np.stack([corners % 400, corners // 400], axis=1) * 256
+    return folder
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
+@pytest.mark.parametrize("head", BAG_HEADS)
+def test_a_hundred_thousand_tiles(head, place):
+    threads = {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", PREDICT, head, str(place), str(TILES)],
+        env=os.environ | threads,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    peak = int(re.search(r"VmHWM:\s+(\d+)", done.stdout)[1]) / 1024
+    used = float(re.search(r"CPU (\S+)", done.stdout)[1])
+    figures = f"{head}: {peak:.0f} MB, {used:.1f} CPU s"
+    assert peak < MOST_MB, figures
+    assert used < MOST_CPU_SECONDS, figures
