@@ -37,7 +37,7 @@ AllowPartial = Annotated[
     Parameter(
         name="--allow-partial",
         negative="",
-        help="Go on where more than half of the samples with a truth drop out of the expert.",
+        help="Go on where more than half of the samples or slides drop out of the expert, or where units differ.",
     ),
 ]
 
@@ -177,7 +177,7 @@ def predict(
     need_torch()
     from pathfuse.experts.serve import serve
 
-    one = serve(model, given, slides, strict)
+    one = serve(model, given, slides, strict, um_per_px)
     table = one.table()
     if attention is not None:
         from pathfuse.experts.attending import attend, check_attends
@@ -281,8 +281,6 @@ def show(out: Path, say: Any) -> None:
         say(
             f"{manifest['reference']['verdict'][:1].upper()}{manifest['reference']['verdict'][1:]}.\n"
         )
-    for warning in manifest["warnings"]:
-        sys.stderr.write(f"pathfuse: warning: {warning}\n")
     say(f"Predictions: {out}/predictions\n")
 
 

@@ -129,11 +129,15 @@ def open_features(expert: ExpertSetup) -> FeatureFolder:
         return open_folder(expert.features, strict=expert.strict)
     for name in expert.features:
         check_name(name)
-    return open_encoders(expert.features, expert.recipe, expert.strict)
+    return open_encoders(expert.features, expert.recipe, expert.strict, expert.allow_partial)
 
 
-def open_encoders(paths: Mapping[str, Path], recipe: TrainingRecipe, strict: bool) -> FeatureFolder:
+def open_encoders(
+    paths: Mapping[str, Path], recipe: TrainingRecipe, strict: bool, allow_partial: bool = False
+) -> FeatureFolder:
     """A bank of several encoders, joined as the recipe says.
+
+    Slides whose encoders are in different units are refused, or left out with ``allow_partial``.
 
     Raises:
         InputError: See ``open_bank``.
@@ -144,6 +148,7 @@ def open_encoders(paths: Mapping[str, Path], recipe: TrainingRecipe, strict: boo
         um_per_px=recipe.um_per_px,
         incomplete=recipe.incomplete,
         strict=strict,
+        mixed_units="leave_out" if allow_partial else "refuse",
     )
 
 
