@@ -5,7 +5,9 @@ import polars as pl
 import pytest
 
 pytest.importorskip("torch")
-h5py = pytest.importorskip("h5py")
+pytest.importorskip("h5py")
+
+import h5py
 
 from pathfuse.experts.parts import ExpertSetup, prepare
 from pathfuse.experts.recipe import TrainingRecipe

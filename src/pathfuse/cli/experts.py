@@ -40,6 +40,13 @@ AllowPartial = Annotated[
         help="Go on where more than half of the samples or slides drop out of the expert, or where units differ.",
     ),
 ]
+LogDir = Annotated[
+    Path | None,
+    Parameter(
+        name="--log-dir",
+        help="Folder for the losses of every epoch as it ends: CSV, and TensorBoard where installed.",
+    ),
+]
 
 
 def train(
@@ -94,6 +101,7 @@ def train(
     ] = None,
     strict: Strict = False,
     allow_partial: AllowPartial = False,
+    log_dir: LogDir = None,
     jobs: Annotated[
         int, Parameter(help="Models to train at a time, -1: one per core; no result depends on it.")
     ] = -1,
@@ -121,7 +129,7 @@ def train(
     taught = parse_named("--teachers", teachers or [])
     expert = ExpertSetup(
         called, given, samples, out, recipe, slides, endpoint, None if edges is None else tuple(edges), strict, taught,
-        allow_partial,
+        allow_partial, log_dir,
     )  # fmt: skip
     need_torch()
     from pathfuse.experts.train import train_expert

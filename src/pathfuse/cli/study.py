@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from pathfuse.cli.experts import LogDir
 from pathfuse.cli.options import Force
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def run(
     jobs: Annotated[
         int, Parameter(help="Models to train at a time, -1: one per core; no result depends on it.")
     ] = -1,
+    log_dir: LogDir = None,
 ) -> None:
     """Run a whole study: features, experts, fusion, report; what has not changed is not done again."""
     from pathfuse.cli.console import command_line, progress
@@ -44,7 +46,9 @@ def run(
     from pathfuse.workflows.study_file.run import run_study
 
     with progress() as report:
-        done = run_study(config, n_jobs=jobs, command=command_line(), progress=report)
+        done = run_study(
+            config, n_jobs=jobs, command=command_line(), log_dir=log_dir, progress=report
+        )
     _show(done)
 
 

@@ -48,7 +48,9 @@ class ExpertSetup:
     teachers: Mapping[str, Path] = field(default_factory=dict)
     """Slide-level embeddings that teach ``fusecpath``, by name."""
     allow_partial: bool = False
-    """Go on where more than half of the samples with a truth drop out."""
+    """Go on where more than half of the samples or slides with a truth drop out, or units differ."""
+    log_dir: Path | None = None
+    """Where every epoch is logged as it ends; None: nowhere."""
 
     @property
     def read(self) -> list[Path]:

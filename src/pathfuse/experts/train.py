@@ -18,6 +18,7 @@ from pathfuse.experts.apply import CLUSTERS, apply
 from pathfuse.experts.assemble import Extra, assemble
 from pathfuse.experts.attending import attend_held_out, check_attends
 from pathfuse.experts.cohort import Unit
+from pathfuse.experts.epochs import PartShares, append_to, epoch_file, following
 from pathfuse.experts.fit import FittedPart, fit_part
 from pathfuse.experts.fitted import save_fitted
 from pathfuse.experts.folds import FoldPart
@@ -32,6 +33,7 @@ from pathfuse.experts.parts import (
     prepare,
 )  # fmt: skip
 from pathfuse.experts.reference import compare_with_reference, reference_of
+from pathfuse.experts.training_log import check_log_dir, logged
 from pathfuse.files.write import check_out
 from pathfuse.progress import OnEpoch, Progress, silent, within
 from pathfuse.training.threads import one_thread, warm_up
@@ -71,6 +73,7 @@ def train_expert(
         InputError: Tables or features are wrong, or the output exists.
     """
     check_out(expert.out, force, expert.read)
+    expert = replace(expert, log_dir=check_log_dir(expert.log_dir, expert.out))
     if attention:
         check_attends(expert.recipe)
     progress(f"{expert.name}: reading", 0.0)
@@ -110,10 +113,18 @@ def run_parts(experts: Sequence[Prepared], n_jobs: int | None, progress: Progres
             done += 1
             progress(f"{one.expert.name} {part.name} done", done / total)
         return
-    work = in_parallel(n_jobs, (delayed(_alone)(one, part) for one, part in todo), ordered=False)
-    for name in work:
-        done += 1
-        progress(f"{name} done", done / total)
+    together = PartShares(progress, total, done)
+    files = {
+        epoch_file(one.expert.work, part.name): _shown(
+            one, part, together.of(f"{one.expert.name} {part.name}")
+        )
+        for one, part in todo
+    }
+    with following(files) as show_new:
+        tasks = (delayed(_alone)(one, part) for one, part in todo)
+        for name in in_parallel(n_jobs, tasks, ordered=False):
+            show_new()  # a part's last epochs come before its end
+            together.finish(name)
 
 
 def run_part(prepared: Prepared, part: FoldPart, on_epoch: OnEpoch | None = None) -> None:
@@ -129,9 +140,10 @@ def run_part(prepared: Prepared, part: FoldPart, on_epoch: OnEpoch | None = None
     partial = place.with_name(f".{part.name}.partial-{os.getpid()}")
     partial.mkdir(exist_ok=True)
     units = prepared.cohort.units_of(part.predict)
+    expert = prepared.expert
     warm_up()
-    with measured() as meter:
-        fit = fit_part(prepared, part, checkpoint, on_epoch)
+    with logged(expert.log_dir, expert.name, part.name, on_epoch) as report, measured() as meter:
+        fit = fit_part(prepared, part, checkpoint, report)
         predicted = apply(
             fit.fitted, prepared.cohort.folder, units, clusters=prepared.expert.work / CLUSTERS
         )
@@ -185,6 +197,9 @@ def _shown(one: Prepared, part: FoldPart, progress: Progress) -> OnEpoch:
 
     def show(line: dict[str, Any]) -> None:
         what = f"{one.expert.name} {part.name} epoch {line['epoch']}: loss {line['train_loss']:.3f}"
+        held = line["validation_loss"]
+        if held == held:  # without validation it is NaN
+            what += f", validation {held:.3f}"
         progress(what, line["epoch"] / one.expert.recipe.epochs)
 
     return show
@@ -193,5 +208,5 @@ def _shown(one: Prepared, part: FoldPart, progress: Progress) -> OnEpoch:
 def _alone(one: Prepared, part: Any) -> str:
     """One part in a process of its own."""
     with one_thread():
-        run_part(one, part)
+        run_part(one, part, append_to(epoch_file(one.expert.work, part.name)))
     return f"{one.expert.name} {part.name}"

@@ -29,7 +29,9 @@ def trained_left_out(study: Study) -> list[dict[str, Any]]:
     found = []
     for name, file in trained_manifests(study).items():
         items = read_object(file).get("left_out", [])
-        for item in items if isinstance(items, list) else []:
-            if isinstance(item, dict) and {"reason", "n", "first"} <= set(item):
-                found.append({"expert": name, **item})
+        found += [
+            {"expert": name, **item}
+            for item in (items if isinstance(items, list) else [])
+            if isinstance(item, dict) and {"reason", "n", "first"} <= set(item)
+        ]
     return found

@@ -4,7 +4,7 @@ A step whose inputs have not changed is not done again.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from pathfuse.experts.cohort import line, read_people
 from pathfuse.experts.folds import even_folds
 from pathfuse.experts.parts import ExpertSetup, Prepared, open_work, prepare
 from pathfuse.experts.train import run_parts
+from pathfuse.experts.training_log import check_log_dir
 from pathfuse.files.digests import digest_of, file_digest
 from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.write import check_out, write_file
@@ -77,6 +78,7 @@ def run_study(
     *,
     n_jobs: int | None = None,
     command: str | None = None,
+    log_dir: Path | None = None,
     progress: Progress = silent,
 ) -> StudyRun:
     """Runs a study, or the rest of one.
@@ -85,6 +87,7 @@ def run_study(
         config: From ``read_config``.
         n_jobs: Models to train at a time, as in joblib; results do not depend on it.
         command: How the program was called, for the manifests.
+        log_dir: Where every epoch is logged as it ends; None: nowhere.
         progress: Called as the work goes on.
 
     Raises:
@@ -92,13 +95,15 @@ def run_study(
     """
     start = time.perf_counter()
     _check(config)
+    logs = check_log_dir(log_dir, config.out)
     progress("features: reading", 0.0)
     planned, fresh_folder = config.planned(), not config.out.exists()
     samples, edges, no_truth = _samples(config)
     config = config.model_copy(update={"time_edges": edges})
     try:
         prepared = {
-            name: prepare(_expert(config, name, planned[name], samples)) for name in planned
+            name: prepare(replace(_expert(config, name, planned[name], samples), log_dir=logs))
+            for name in planned
         }
     except InputError:
         if fresh_folder:
