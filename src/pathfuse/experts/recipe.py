@@ -154,7 +154,8 @@ class TrainingRecipe(BaseModel):
             published = HEADS[head].published if head in HEADS else {}
             return TrainingRecipe.read({"head": head, **published, **chosen})
         except ValidationError as error:
-            raise InputError(f"the recipe of an expert: {first_problem(error)}") from None
+            known = set(_class_of(head).model_fields) - {"head"}
+            raise InputError(f"the recipe of an expert: {first_problem(error, known)}") from None
 
     @staticmethod
     def read(content: dict[str, Any]) -> "TrainingRecipe":
@@ -163,14 +164,18 @@ class TrainingRecipe(BaseModel):
         Raises:
             ValidationError: A name or a value is not allowed.
         """
-        head = str(content.get("head"))
-        own: type[TrainingRecipe] = load(HEADS[head].recipe) if head in HEADS else TrainingRecipe
-        return own.model_validate(content)
+        return _class_of(str(content.get("head"))).model_validate(content)
 
     @property
     def facts(self) -> HeadFacts:
         """What there is to know of the head."""
         return HEADS[self.head]
+
+
+def _class_of(head: str) -> type[TrainingRecipe]:
+    """The class of a head's recipe; that of all recipes for an unknown head."""
+    own: type[TrainingRecipe] = load(HEADS[head].recipe) if head in HEADS else TrainingRecipe
+    return own
 
 
 def _is_linear(info: ValidationInfo) -> bool:

@@ -65,6 +65,6 @@ def read_yaml_as(file: Path, kind: type[Content], nothing: str) -> Content:
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        raise InputError(f"{file}: {first_problem(error)}") from None
+        raise InputError(f"{file}: {first_problem(error, kind.model_fields)}") from None
     except InputError as error:
         raise InputError(f"{file}: {error}") from None

@@ -71,7 +71,8 @@ def test_the_seed_of_the_study_is_that_of_its_experts(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"sample": "x"}, "'sample' is unknown"),
+        ({"sample": "x"}, "'sample' is unknown; did you mean 'samples'?"),
+        ({"experts": []}, "there is no expert; list heads under 'experts', 'fused' or both"),
         ({"samples": None}, "'samples' is missing"),
         ({"features": {}}, "'features'"),
         ({"features": {"a/b": "x"}}, "study.yaml: 'a/b' cannot name an expert: use letters"),
@@ -105,6 +106,11 @@ def test_wrong_content_is_named(tmp_path, changes, sentence):
         config_of(tmp_path, **changes)
     assert sentence in str(caught.value)
     assert "study.yaml" in str(caught.value)
+
+
+def test_a_study_of_fused_heads_only(tmp_path):
+    config = config_of(tmp_path, experts=[], fused=[{"head": "meta_encoder"}])
+    assert list(config.planned()) == ["pca_ridge", "meta_encoder"]
 
 
 def test_the_options_of_the_fusion(tmp_path):

@@ -285,6 +285,20 @@ def test_fusions_of_features_stand_beside_their_reference(tmp_path):
     )
 
 
+@pytest.mark.usefixtures("no_fusion")
+def test_a_study_of_fused_heads_only(tmp_path):
+    """Their reference makes two experts of one head."""
+    file = write_demo(tmp_path / "study", SMALL, heads=("mean_pool",))
+    tiny = {"hidden": 8, "attention_heads": 2, "epochs": 1, "folds": 2, "um_per_px": 0.5}
+    fused = [tiny | {"head": "meta_encoder"}]
+    options = {"method": "uniform_product", "resamples": 0}
+    done = run_study(changed(file, experts=[], fused=fused, fuse=options))
+    assert set(done.trained) == {"pca_ridge", "meta_encoder"}
+    alone = changed(file, experts=[], fused=[{"head": "pca_ridge"}], out="alone")
+    with pytest.raises(InputError, match="a fusion needs two experts, and 'pca_ridge' is the only"):
+        run_study(alone)
+
+
 def test_nothing_is_left_of_a_study_whose_features_are_wrong(tmp_path):
     file = write_demo(tmp_path / "study", SMALL, heads=("mean_pool",))
     fused = [{"head": "fusecpath", "teachers": {"t": "features/beta"}, "um_per_px": 0.5}]

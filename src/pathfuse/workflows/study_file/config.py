@@ -39,7 +39,7 @@ features:                  # one folder per encoder: TRIDENT, CLAM, STAMP, eva, 
   uni: features/uni
   virchow2: features/virchow2
 
-experts:                   # every encoder gets each of these heads
+experts:                   # every encoder gets each of these heads; may be left out if 'fused' is not
   - head: abmil            # HEADS
     # epochs: 20
     # learning_rate: 2.0e-4
@@ -120,7 +120,8 @@ class StudyConfig(BaseModel):
     endpoint: EndpointName | None = None
     time_edges: tuple[float, ...] | None = None
     features: Annotated[dict[str, Path], Field(min_length=1)]
-    experts: Annotated[list[dict[str, Any]], Field(min_length=1)]
+    experts: list[dict[str, Any]] = []
+    """One per encoder and head; a study may be of fused heads only."""
     fused: list[FusedExpert] = []
     folds: Annotated[int, Field(ge=2)] = 5
     fuse: StudyFuseOptions = StudyFuseOptions()
@@ -148,6 +149,8 @@ class StudyConfig(BaseModel):
 
     @model_validator(mode="after")
     def _fused_well(self) -> Self:
+        if not (self.experts or self.fused):
+            raise ValueError("there is no expert; list heads under 'experts', 'fused' or both")
         for one in self.fused:
             check_name(one.called)
             one.recipe()
