@@ -81,6 +81,7 @@ def no_fusion(monkeypatch):
     class Fused:
         def __init__(self):
             self.manifest = {"notes": [], "warnings": [], "left_out": []}
+            self.histories = {}
             columns = {"method": ["meta_encoder", "fusecpath"], "output": "all", "metric": "nll"}
             self.metrics = pl.DataFrame(columns | {"n": [12, 11], "n_patients": [10, 9]})
             self.comparisons = pl.DataFrame(
@@ -246,6 +247,16 @@ def test_a_killed_run_goes_on_and_gives_the_same_tables(tmp_path):
         assert (tmp_path / "killed/result" / name).read_bytes() == (
             tmp_path / "whole/result" / name
         ).read_bytes()
+
+
+def test_learning_curves_stand_in_the_report_and_with_each_expert(ran):
+    folder = ran[0].parent / "result"
+    page = (folder / "fused/report.html").read_text()
+    assert '<h2 id="training">Training of the experts</h2>' in page
+    for name in ("alpha", "beta", "gamma"):
+        assert f"{name}: losses of " in page
+        assert (folder / f"fused/figures/learning_{name}.svg").is_file()
+        assert (folder / f"experts/{name}/figures/learning_{name}.pdf").is_file()
 
 
 def test_the_manifest_says_which_steps_were_done(ran):

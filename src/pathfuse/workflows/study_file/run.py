@@ -14,7 +14,7 @@ import polars as pl
 import pathfuse
 from pathfuse.endpoints.survival import Survival
 from pathfuse.errors import InputError
-from pathfuse.experts.assemble import EXPERT, assemble
+from pathfuse.experts.assemble import EXPERT, HISTORY, assemble
 from pathfuse.experts.cohort import line, read_people
 from pathfuse.experts.folds import even_folds
 from pathfuse.experts.parts import ExpertSetup, Prepared, open_work, prepare
@@ -288,8 +288,20 @@ def _fuse(
     result.manifest["references"] = verdicts
     for one in verdicts:
         result.manifest["notes" if one["better"] else "warnings"].append(one["verdict"])
+    result.histories.update(histories_of(prepared))
     result.save(place, force=True)
     return result, stamp
+
+
+def histories_of(prepared: list[Prepared]) -> dict[str, pl.DataFrame]:
+    """``history.csv`` of every expert, also of those that an earlier run trained."""
+    files = {one.expert.name: one.expert.out / HISTORY for one in prepared}
+    schema = {"part": pl.String, "train_loss": pl.Float64, "validation_loss": pl.Float64}
+    return {
+        name: pl.read_csv(file, schema_overrides=schema)
+        for name, file in files.items()
+        if file.is_file()
+    }
 
 
 def against_reference(result: Result, references: dict[str, str]) -> list[dict[str, Any]]:
