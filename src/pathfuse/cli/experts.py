@@ -61,11 +61,17 @@ def train(
         ),
     ] = None,
     head: Annotated[
-        str,
+        str | None,
         Parameter(
-            help=f"{names_of(fuses=False)}; of several encoders also {names_of(fuses=True)}."
+            help=f"{names_of(fuses=False)}; of several encoders also {names_of(fuses=True)}; default: abmil."
         ),
-    ] = "abmil",
+    ] = None,
+    recipe_file: Annotated[
+        Path | None,
+        Parameter(
+            help="tuned.yaml of 'experts tune': a head and its recipe; --set goes before it."
+        ),
+    ] = None,
     teachers: Annotated[
         list[str] | None,
         Parameter(
@@ -116,14 +122,20 @@ def train(
     from pathfuse.cli.console import command_line, progress
     from pathfuse.experts.parts import ExpertSetup
     from pathfuse.experts.recipe import TrainingRecipe
+    from pathfuse.experts.tuning.recipe_file import merge_recipe
 
-    chosen = {"seed": seed, **parse_settings(set_)}
+    chosen = parse_settings(set_)
     if "head" in chosen:
         raise InputError("--set head: the head is named by --head")
+    if recipe_file is not None:
+        here = ({"seed": seed} if seed else {}) | chosen | {"head": head}
+        chosen = merge_recipe(recipe_file, here)
+        head = str(chosen.pop("head"))
+    chosen = {"seed": seed, **chosen}
     given = parse_features(features)
     if um_per_px is not None and not isinstance(given, Path):
         chosen.setdefault("um_per_px", um_per_px)
-    recipe = TrainingRecipe.of(head, **chosen)
+    recipe = TrainingRecipe.of(head or "abmil", **chosen)
     edges = parse_time_edges(time_edges)
     called = _default_name(given, recipe.head) if name is None else name
     taught = parse_named("--teachers", teachers or [])

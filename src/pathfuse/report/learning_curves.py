@@ -99,5 +99,5 @@ def _caption(name: str, history: pl.DataFrame) -> str:
     span = str(chosen[0]) if chosen[0] == chosen[-1] else f"{chosen[0]} to {chosen[-1]}"
     return (
         f"{name}: losses of {models} by epoch, each a line; a dot is the epoch that was chosen ({span} of "
-        f"{history['epoch'].max()})."
+        f"{int(str(history['epoch'].max()))})."
     )

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from pathfuse.endpoints.detect import ENDPOINTS
 from pathfuse.experts.heads.registry import REFERENCE, names_of
 from pathfuse.experts.recipe import TrainingRecipe, check_name, reference_recipe
+from pathfuse.experts.tuning.recipe_file import with_recipe_files
 from pathfuse.files.yaml import read_yaml_as
 from pathfuse.workflows.options import FuseOptions, StudyFuseOptions, chosen
 
@@ -49,6 +50,7 @@ experts:                   # every encoder gets each of these heads; may be left
     # several: bag         # several slides of a sample: one bag, or the mean of their predictions
     # test_from: refit     # or mean: of the folds' models
   # - head: linear_probe
+  # - recipe_file: tuned.yaml       # of 'experts tune': a head and its recipe
 
 # fused:                   # several encoders' tiles, joined by coordinates and read by one expert
   # - head: meta_encoder   # pca_ridge on the same features joins by itself, as the reference
@@ -246,8 +248,13 @@ def read_config(file: Path) -> StudyConfig:
     Raises:
         InputError: It is not YAML, or a key or value is wrong.
     """
-    config = read_yaml_as(file, StudyConfig, "holds no study; 'pathfuse init' writes an example")
     base = file.resolve().parent
+    config = read_yaml_as(
+        file,
+        StudyConfig,
+        "holds no study; 'pathfuse init' writes an example",
+        lambda content: with_recipe_files(content, base),
+    )
     return config.model_copy(
         update={
             "samples": base / config.samples,
