@@ -106,7 +106,7 @@ def prepare(expert: ExpertSetup) -> Prepared:
     folder, teachers = open_features(expert), open_teachers(expert)
     cohort = join(people, folder, expert.recipe, expert.strict)
     gaps = check_teachers(cohort, teachers, expert.strict)
-    warnings = check_enough(cohort, expert.name, expert.allow_partial)
+    warnings = (*check_enough(cohort, expert.name, expert.allow_partial), *folder.warnings)
     cohort = replace(
         cohort, left_out=(*cohort.left_out, *gaps, *without_truth(cohort)), warnings=warnings
     )

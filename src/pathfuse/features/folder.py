@@ -63,6 +63,18 @@ class FeatureFolder:
     """Sorted by name."""
     store: Store = field(repr=False, compare=False)
     """Reads the files."""
+    constant: int = field(default=0, kw_only=True)
+    """Dimensions with one value in every tile of every slide; 0 where values were not looked at."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What there is to know of features that can be used."""
+        if not self.constant:
+            return ()
+        many = f"{self.constant} of {self.dim} dimensions"
+        return (
+            f"{self.source}: {many} have one value in every tile of every slide, and say nothing",
+        )
 
     @property
     def views(self) -> dict[str, int]:
@@ -152,10 +164,14 @@ def open_folder(path: Path, *, strict: bool = False, check_values: bool = True) 
     store = find_store(path)
     headers: dict[str, Header] = {}
     broken: list[Broken] = []
+    seen = _ValueRange()
     for name in sorted(store.paths):
         file = store.paths[name][0]
         try:
-            headers[name] = _checked(store, name, check_values)
+            header = store.header(name)
+            if check_values:
+                _check_values(store, name, header, seen)
+            headers[name] = header
         except UnusableError as error:
             if strict:
                 raise InputError(f"{_shown(file, name)}: {error}") from error
@@ -177,7 +193,15 @@ def open_folder(path: Path, *, strict: bool = False, check_values: bool = True) 
     written_by = "+".join(sorted({h.format for h in headers.values()}))
     dim, encoder = next(iter(headers.values())).dim, _encoder(store, headers)
     return FeatureFolder(
-        str(path), written_by, granularity, dim, encoder, slides, tuple(broken), store
+        str(path),
+        written_by,
+        granularity,
+        dim,
+        encoder,
+        slides,
+        tuple(broken),
+        store,
+        constant=seen.constant,
     )
 
 
@@ -186,19 +210,49 @@ def _shown(file: Path, name: str) -> str:
     return str(file) if name in (file.stem, file.parent.name) else f"{file}, slide '{name}'"
 
 
-def _checked(store: Store, name: str, check_values: bool) -> Header:
-    header = store.header(name)
-    start = 0
-    for chunk in store.chunks(name) if check_values else ():
-        wrong = ~np.isfinite(chunk)
-        if wrong.any():
-            row, column = np.argwhere(wrong)[0]
+class _ValueRange:
+    """Smallest and largest value of every dimension over all slides."""
+
+    def __init__(self) -> None:
+        self.low: Bag | None = None
+        self.high: Bag | None = None
+        self.n_tiles = 0
+
+    def add(self, low: Bag, high: Bag, n_tiles: int) -> None:
+        """Counts a slide in; one of other dimensions is refused elsewhere."""
+        if self.low is not None and self.high is not None and self.low.shape == low.shape:
+            low, high = np.minimum(self.low, low), np.maximum(self.high, high)
+        self.low, self.high, self.n_tiles = low, high, self.n_tiles + n_tiles
+
+    @property
+    def constant(self) -> int:
+        """Dimensions that have one value everywhere; one tile says nothing of that."""
+        if self.low is None or self.high is None or self.n_tiles < 2:
+            return 0
+        return int((self.low == self.high).sum())
+
+
+def _check_values(store: Store, name: str, header: Header, seen: _ValueRange) -> None:
+    """Reads all values of a slide once, a part at a time.
+
+    Raises:
+        UnusableError: One is NaN or infinite.
+    """
+    lows, highs, start = [], [], 0
+    for chunk in store.chunks(name):
+        low, high = chunk.min(axis=0), chunk.max(axis=0)  # NaN and infinity show in them
+        if not (np.isfinite(low).all() and np.isfinite(high).all()):
+            row, column = np.argwhere(~np.isfinite(chunk))[0]
             what = "NaN" if np.isnan(chunk[row, column]) else "infinite"
+            overflow = what == "infinite" and header.dtype == "float16"
             raise UnusableError(
                 f"column {column} of tile {start + row} (both counted from 0) is {what}"
+                f"{', as float16 ends at 65504; write the features as float32' if overflow else ''}"
             )
+        lows.append(low)
+        highs.append(high)
         start += len(chunk)
-    return header
+    seen.add(np.min(lows, axis=0), np.max(highs, axis=0), start)
 
 
 def _granularity(store: Store, headers: Mapping[str, Header]) -> str:
