@@ -65,7 +65,7 @@ def learning_plot(history: pl.DataFrame) -> Figure | None:
     for panel, column in zip(axes, shown, strict=True):
         _panel(panel, known.filter(pl.col(column).is_not_null()), column)
     if known["part"].n_unique() <= NAMED:
-        axes[-1].legend(loc="upper right", handlelength=1.6, borderaxespad=0.1)
+        axes[-1].legend(loc="best", handlelength=1.6, borderaxespad=0.1)
     return figure
 
 
