@@ -31,9 +31,12 @@ def test_the_example_is_valid_also_with_its_comments_taken_off(tmp_path):
     assert list(plain.planned()) == ["uni", "virchow2"]
     text = re.sub(r"^( *)# ((?:- )?\w+:)", r"\1\2", EXAMPLE, flags=re.MULTILINE)
     file.write_text(text.replace("endpoint: multiclass", "endpoint: survival"))
+    (tmp_path / "tuned.yaml").write_text("head: mean_pool\nepochs: 7\n")
     full = read_config(file)
     planned = full.planned()
-    single = ["uni_abmil", "uni_linear_probe", "virchow2_abmil", "virchow2_linear_probe"]
+    heads = ("abmil", "linear_probe", "mean_pool")
+    single = [f"{encoder}_{head}" for encoder in ("uni", "virchow2") for head in heads]
+    assert planned["uni_mean_pool"].recipe.epochs == 7
     assert list(planned) == [
         *single,
         "pca_ridge_meta_encoder",
