@@ -79,6 +79,11 @@ def tune(
         chosen.setdefault("um_per_px", um_per_px)
     chosen = ({"seed": seed} if seed else {}) | chosen
     recipe = TrainingRecipe.of(head, **chosen)
+    if recipe.facts.linear and space is None and space_file is None:
+        raise InputError(
+            f"the head '{recipe.head}' has no learning rate, dropout or width, and chooses its strength itself; say "
+            "what to search with --space"
+        )
     searched = _space(space, space_file)
     edges = parse_time_edges(time_edges)
     expert = ExpertSetup(

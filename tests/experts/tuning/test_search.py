@@ -96,5 +96,6 @@ def test_without_rows_to_tune_on_it_is_refused(expert):
     pl.read_csv(expert.samples).drop("split").write_csv(expert.samples)
     with pytest.raises(InputError, match="has no column 'split': without it every row is judged"):
         tune(expert, TINY, SPACE, trials=2)
+    assert not expert.out.with_name(".out.tune").exists()
     with pytest.raises(InputError, match="--trials is 1, but must be at least 2"):
         tune(expert, TINY, SPACE, trials=1)

@@ -118,7 +118,7 @@ def tune(
     drawn = [chosen | values for values in draw_trials(space, trials, seed)]
     recipes = [TrainingRecipe.of(expert.recipe.head, **values) for values in drawn]
     work = expert.out.resolve().parent / f".{expert.out.name}.tune"
-    base = prepare(_inner(expert, work))
+    base = _prepared(expert, work)
     found = [
         Trial(n, values, _of_trial(base, recipe, work / f"trial_{n}"))
         for n, (values, recipe) in enumerate(zip(drawn, recipes, strict=True))
@@ -140,6 +140,17 @@ def tune(
         )
     shutil.rmtree(work, ignore_errors=True)
     return Tuned(expert.out, table, verdict)
+
+
+def _prepared(expert: ExpertSetup, work: Path) -> Prepared:
+    """The expert on its inner folds; nothing is left of a search that cannot begin."""
+    fresh = not work.exists()
+    try:
+        return prepare(_inner(expert, work))
+    except InputError:
+        if fresh:
+            shutil.rmtree(work, ignore_errors=True)
+        raise
 
 
 def _inner(expert: ExpertSetup, work: Path) -> ExpertSetup:
