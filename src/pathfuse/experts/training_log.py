@@ -14,7 +14,6 @@ from pathfuse.errors import InputError
 from pathfuse.progress import OnEpoch
 
 COLUMNS = ("epoch", "train_loss", "validation_loss", "rate")
-EVENTS = "events.out.tfevents.*"
 
 
 def check_log_dir(folder: Path | None, out: Path) -> Path | None:
@@ -98,7 +97,7 @@ class TensorBoard:
             return
         if begins:
             self.close()
-            for old in self.folder.glob(EVENTS):
+            for old in self.folder.glob("events.out.tfevents.*"):
                 old.unlink()
         writer = self._open()
         for name in COLUMNS[1:]:

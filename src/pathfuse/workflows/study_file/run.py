@@ -22,6 +22,7 @@ from pathfuse.experts.train import run_parts
 from pathfuse.experts.training_log import check_log_dir
 from pathfuse.files.digests import digest_of, file_digest
 from pathfuse.files.output_folder import OutputFolder
+from pathfuse.files.tables import read_table
 from pathfuse.files.write import check_out, write_file
 from pathfuse.fusion.null_model import NULL_MODEL
 from pathfuse.fusion.registry import all_names
@@ -296,9 +297,11 @@ def _fuse(
 def histories_of(prepared: list[Prepared]) -> dict[str, pl.DataFrame]:
     """``history.csv`` of every expert, also of those that an earlier run trained."""
     files = {one.expert.name: one.expert.out / HISTORY for one in prepared}
-    schema = {"part": pl.String, "train_loss": pl.Float64, "validation_loss": pl.Float64}
+    losses = pl.col("train_loss", "validation_loss").cast(pl.Float64, strict=False)
     return {
-        name: pl.read_csv(file, schema_overrides=schema)
+        name: read_table(file).frame.select(
+            "part", pl.col("epoch").cast(pl.Int64), losses, pl.col("chosen") == "true"
+        )
         for name, file in files.items()
         if file.is_file()
     }
