@@ -40,7 +40,7 @@ def ran(tmp_path_factory):
     """One real run of three encoders, and its folder."""
     file = write_demo(tmp_path_factory.mktemp("study"), SMALL, heads=("mean_pool",))
     config = changed(file, fuse={"method": "static_product", "resamples": 20})
-    return file, run_study(config)
+    return file, run_study(config, log_dir=file.parent / "logs")
 
 
 def test_a_study_ends_in_a_report(ran):
@@ -256,6 +256,7 @@ def test_learning_curves_stand_in_the_report_and_with_each_expert(ran):
     for name in ("alpha", "beta", "gamma"):
         assert f"{name}: losses of " in page
         assert (folder / f"fused/figures/learning_{name}.svg").is_file()
+        assert list((folder.parent / "logs" / name).glob("*.csv"))
         assert (folder / f"experts/{name}/figures/learning_{name}.pdf").is_file()
 
 
