@@ -116,7 +116,8 @@ def test_all_endpoints(cohort, tmp_path, endpoint, head):
     history = pl.read_csv(out / "history.csv")
     assert history["part"].unique().sort().to_list() == ["all", "fold_0", "fold_1", "fold_2"]
     assert history.filter("chosen").height == 4
-    assert {p.name for p in out.iterdir()} == {
+    drawn = set() if head == "linear_probe" else {"figures"}
+    assert {p.name for p in out.iterdir()} == drawn | {
         "predictions", "models", "samples.csv", "history.csv", "expert.json", "manifest.json", ".pathfuse.json"
     }  # fmt: skip
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
