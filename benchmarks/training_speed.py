@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from benchmarks.feature_files import SHARED, Bags, mil_set, write_bags
 from pathfuse.experts.batches import BagReader, fit_scale
-from pathfuse.experts.heads.abmil import GatedAttention
+from pathfuse.experts.heads.abmil import Abmil
 from pathfuse.experts.heads.base import Head
 from pathfuse.experts.heads.make import make_head
 from pathfuse.experts.inputs import Inputs
@@ -126,7 +126,7 @@ def _loop(bags: Bags, work: Work, step_after: int, recipe: TrainingRecipe) -> He
     reader, truth = work.reader, torch.from_numpy(bags.label)
     torch.manual_seed(SEED)
     head = make_head(recipe, Inputs({"features": bags.folder.dim}), 2)
-    assert isinstance(head, GatedAttention)
+    assert isinstance(head, Abmil)
     adam = torch.optim.Adam(
         head.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
@@ -145,7 +145,7 @@ def _loop(bags: Bags, work: Work, step_after: int, recipe: TrainingRecipe) -> He
 
 
 def _step(
-    head: GatedAttention, adam: torch.optim.Adam, chosen: Sequence[int], bags: Bags, reader: BagReader,
+    head: Abmil, adam: torch.optim.Adam, chosen: Sequence[int], bags: Bags, reader: BagReader,
     truth: torch.Tensor,
 ) -> None:  # fmt: skip
     adam.zero_grad(set_to_none=True)

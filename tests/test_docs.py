@@ -287,6 +287,7 @@ def test_the_options_of_every_command_are_listed(run_cli):
         "inspect",
         "experts train",
         "experts predict",
+        "experts tune",
         "init",
         "run",
         "suite list",

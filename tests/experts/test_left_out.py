@@ -1,6 +1,8 @@
 """Most of a study may not drop out of an expert unseen: what is counted, what is refused, and what
 goes on."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -126,3 +128,33 @@ def test_the_most_frequent_reason_is_named(expert):
     assert said.startswith(
         "14 of 20 samples with a truth (14 of 20 patients) drop out of 'e', 7 of them because: "
     )
+
+
+def test_slides_count_too(tmp_path):
+    """Every patient keeps a slide of three, and is none the less read on a third of what there is."""
+    ids = [f"s{k:02d}" for k in range(N)]
+    values = np.random.default_rng(0).normal(size=N)
+    pl.DataFrame({"sample_id": [f"{name}_1" for name in ids], "f0": values}).write_csv(
+        tmp_path / "x.csv"
+    )
+    pairs = [(name, f"{name}_{k}") for name in ids for k in (1, 2, 3)]
+    pl.DataFrame(pairs, schema=["sample_id", "slide_id"], orient="row").write_csv(
+        tmp_path / "slides.csv"
+    )
+    pl.DataFrame({"sample_id": ids, "patient_id": ids, "label": ["a", "b"] * (N // 2)}).write_csv(
+        tmp_path / "samples.csv"
+    )
+    one = ExpertSetup(
+        "e",
+        tmp_path / "x.csv",
+        tmp_path / "samples.csv",
+        tmp_path / "out",
+        TrainingRecipe.of("linear_probe", folds=2),
+        tmp_path / "slides.csv",
+    )
+    sentence = (
+        "40 of 60 slides of samples with a truth drop out of 'e', all of them because: slide without a "
+        "feature file"
+    )
+    assert refused(one) == sentence
+    assert prepare(replace(one, allow_partial=True)).cohort.warnings == (sentence,)

@@ -46,7 +46,14 @@ def test_there_are_two_recipes():
 @pytest.mark.parametrize(
     ("head", "chosen", "words"),
     [
-        ("abmil", {"epoch": 3}, "'epoch' is unknown"),
+        (
+            "abmil",
+            {"epoch": 3},
+            "'epoch' is unknown; did you mean 'epochs'\\? known are attention, ",
+        ),
+        ("abmil", {"learning-rate": 1}, "did you mean 'learning_rate'\\?"),
+        ("abmil", {"xyzzy": 1}, "'xyzzy' is unknown; known are attention, .*, weight_decay$"),
+        ("meta_encoder", {"strategi": 1}, "did you mean 'strategy'\\?"),
         ("abmil", {"epochs": 0}, "'epochs'"),
         ("abmil", {"folds": 1}, "'folds'"),
         ("abmil", {"dropout": 1.0}, "'dropout'"),

@@ -117,7 +117,8 @@ def test_all_endpoints(cohort, tmp_path, endpoint, head):
     history = pl.read_csv(out / "history.csv")
     assert history["part"].unique().sort().to_list() == ["all", "fold_0", "fold_1", "fold_2"]
     assert history.filter("chosen").height == 4
-    assert {p.name for p in out.iterdir()} == {
+    drawn = set() if head == "linear_probe" else {"figures"}
+    assert {p.name for p in out.iterdir()} == drawn | {
         "predictions", "models", "samples.csv", "history.csv", "expert.json", "manifest.json", ".pathfuse.json"
     }  # fmt: skip
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
@@ -258,7 +259,13 @@ def test_workers_and_threads_change_nothing(cohort, tmp_path):
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
-    two = train_expert(expert_of(cohort, tmp_path / "two", **wide), n_jobs=2)
+    seen = []
+    logging = replace(expert_of(cohort, tmp_path / "two", **wide), log_dir=tmp_path / "logs")
+    two = train_expert(logging, n_jobs=2, progress=lambda message, share: seen.append(message))
+    for part in ("fold_0", "fold_1", "all"):
+        epoch = next(line for line in seen if line.startswith(f"alpha {part} epoch 1: loss "))
+        assert seen.index(epoch) < seen.index(f"alpha {part} done")
+        assert (tmp_path / "logs" / "alpha" / f"{part}.csv").is_file()
     for name in (
         "predictions/alpha.parquet",
         "history.csv",

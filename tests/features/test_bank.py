@@ -266,7 +266,15 @@ def test_slides_whose_tiles_cannot_be_joined(two):
     write(two["conch"] / "twice.h5", features(2, 3, 0), GRID[:2])
     write(two["uni"] / "um.h5", features(2, 4, 0), GRID[:2] * 0.5, 128.0, um=True)
     write(two["conch"] / "um.h5", features(2, 3, 0), GRID[:2])
-    bank = open_bank(two)
+    with pytest.raises(InputError) as refused:
+        open_bank(two)
+    assert str(refused.value).endswith(
+        ": coordinates are in different units in 1 of the 5 slides that several encoders have; in the first, 'um', "
+        "the encoder 'conch' says in px where its tiles lie, but 'uni' in um, and the size of a pixel is not known; "
+        "give um_per_px: micrometres per pixel of level 0, such as --um-per-px 0.25 (um_per_px: 0.25 under the head "
+        "in study.yaml)"
+    )
+    bank = open_bank(two, mixed_units="leave_out")
     assert {one.name: one.reason for one in bank.broken} == {
         "far": (
             "the encoders 'conch' and 'uni' share no tile of slide 'far' (at least 0.5 of its area): the first of "

@@ -67,6 +67,11 @@ experts.command(
 experts.command(
     "pathfuse.cli.experts:predict", name="predict", help="Predict new slides with a trained expert."
 )
+experts.command(
+    "pathfuse.cli.tune:tune",
+    name="tune",
+    help="Search a head's recipe on inner folds, never on judged rows.",
+)
 app.command(experts)
 app.command("pathfuse.cli.study:init", name="init", help="Write a commented example of study.yaml.")
 app.command(

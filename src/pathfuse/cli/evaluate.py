@@ -36,6 +36,7 @@ def evaluate(
     from pathfuse.files.write import check_out
     from pathfuse.study.study import read_study
     from pathfuse.workflows.evaluate import evaluate as run
+    from pathfuse.workflows.steps.trained import trained_left_out
 
     maps, edges = parse_label_maps(label_map), parse_time_edges(time_edges)
     check_out(out, force, [samples, *predictions, *maps.values()])
@@ -44,5 +45,6 @@ def evaluate(
         study = read_study(samples, predictions, maps, endpoint, edges, censoring)
         result = run(study, progress=report, **options)
     result.manifest["command"] = command_line()
+    result.manifest["left_out"] += trained_left_out(study)
     result.save(out, force)
     show_result(result, str(out))

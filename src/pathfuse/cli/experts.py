@@ -51,7 +51,14 @@ AllowPartial = Annotated[
     Parameter(
         name="--allow-partial",
         negative="",
-        help="Go on where more than half of the samples with a truth drop out of the expert.",
+        help="Go on where more than half of the samples or slides drop out of the expert, or where units differ.",
+    ),
+]
+LogDir = Annotated[
+    Path | None,
+    Parameter(
+        name="--log-dir",
+        help="Folder for the losses of every epoch as it ends: CSV, and TensorBoard where installed.",
     ),
 ]
 
@@ -68,11 +75,17 @@ def train(
         ),
     ] = None,
     head: Annotated[
-        str,
+        str | None,
         Parameter(
-            help=f"{names_of(fuses=False)}; of several encoders also {names_of(fuses=True)}."
+            help=f"{names_of(fuses=False)}; of several encoders also {names_of(fuses=True)}; default: abmil."
         ),
-    ] = "abmil",
+    ] = None,
+    recipe_file: Annotated[
+        Path | None,
+        Parameter(
+            help="tuned.yaml of 'experts tune': a head and its recipe; --set goes before it."
+        ),
+    ] = None,
     teachers: Annotated[
         list[str] | None,
         Parameter(
@@ -108,6 +121,7 @@ def train(
     ] = None,
     strict: Strict = False,
     allow_partial: AllowPartial = False,
+    log_dir: LogDir = None,
     jobs: Annotated[
         int,
         Parameter(
@@ -127,20 +141,26 @@ def train(
     from pathfuse.cli.console import command_line, progress
     from pathfuse.experts.parts import ExpertSetup
     from pathfuse.experts.recipe import TrainingRecipe
+    from pathfuse.experts.tuning.recipe_file import merge_recipe
 
-    chosen = {"seed": seed, **parse_settings(set_)}
+    chosen = parse_settings(set_)
     if "head" in chosen:
         raise InputError("--set head: the head is named by --head")
+    if recipe_file is not None:
+        here = ({"seed": seed} if seed else {}) | chosen | {"head": head}
+        chosen = merge_recipe(recipe_file, here)
+        head = str(chosen.pop("head"))
+    chosen = {"seed": seed, **chosen}
     given = parse_features(features)
     if um_per_px is not None and not isinstance(given, Path):
         chosen.setdefault("um_per_px", um_per_px)
-    recipe = TrainingRecipe.of(head, **chosen)
+    recipe = TrainingRecipe.of(head or "abmil", **chosen)
     edges = parse_time_edges(time_edges)
     called = _default_name(given, recipe.head) if name is None else name
     taught = parse_named("--teachers", teachers or [])
     expert = ExpertSetup(
         called, given, samples, out, recipe, slides, endpoint, None if edges is None else tuple(edges), strict, taught,
-        allow_partial,
+        allow_partial, log_dir,
     )  # fmt: skip
     need_torch()
     from pathfuse.experts.shards import Shard
@@ -204,7 +224,7 @@ def predict(
     need_torch()
     from pathfuse.experts.serve import serve
 
-    one = serve(model, given, slides, strict)
+    one = serve(model, given, slides, strict, um_per_px)
     table = one.table()
     if attention is not None:
         from pathfuse.experts.attending import attend, check_attends
@@ -308,8 +328,6 @@ def show(out: Path, say: Any) -> None:
         say(
             f"{manifest['reference']['verdict'][:1].upper()}{manifest['reference']['verdict'][1:]}.\n"
         )
-    for warning in manifest["warnings"]:
-        sys.stderr.write(f"pathfuse: warning: {warning}\n")
     say(f"Predictions: {out}/predictions\n")
 
 

@@ -39,6 +39,7 @@ def fuse(
     from pathfuse.study.study import read_study
     from pathfuse.workflows.fuse import fuse as run
     from pathfuse.workflows.steps.costs import recorded_costs
+    from pathfuse.workflows.steps.trained import trained_left_out
 
     maps, edges = parse_label_maps(label_map), parse_time_edges(time_edges)
     check_out(out, force, [samples, *predictions, *maps.values()])
@@ -48,5 +49,6 @@ def fuse(
         costs = recorded_costs(study)
         result = run(study, n_jobs=jobs, costs=costs, progress=report, **options)
     result.manifest["command"] = command_line()
+    result.manifest["left_out"] += trained_left_out(study)
     result.save(out, force)
     show_result(result, str(out))

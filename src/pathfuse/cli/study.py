@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from pathfuse.cli.experts import Devices, ShardText
+from pathfuse.cli.experts import Devices, LogDir, ShardText
 from pathfuse.cli.options import Force
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def run(
     ] = -1,
     devices: Devices = None,
     shard: ShardText = None,
+    log_dir: LogDir = None,
 ) -> None:
     """Run a whole study: features, experts, fusion, report; what has not changed is not done again."""
     import sys
@@ -61,6 +62,7 @@ def run(
             command=command_line(),
             devices=places,
             shard=part,
+            log_dir=log_dir,
             progress=report,
         )
     if done is None:

@@ -22,8 +22,10 @@ from pathfuse.experts.parts import MODEL, Loaded, Prepared, load_part
 from pathfuse.experts.recipe import FuseCPathRecipe
 from pathfuse.experts.targets.table import prediction_table
 from pathfuse.files.write import new_folder, write_json, write_table
+from pathfuse.report.learning_curves import save_learning_curves
 
 EXPERT, MANIFEST, HISTORY, SAMPLES = "expert.json", "manifest.json", "history.csv", "samples.csv"
+FIGURES = "figures"
 FORMAT = 2
 Extra = Callable[[Path], dict[str, Any]]
 """Writes something else into an expert's folder; what it returns goes into the manifest."""
@@ -49,7 +51,7 @@ def assemble(
 
     The folder holds ``predictions/<name>.parquet``, of FuseCPath ``clusters.parquet``,
     ``samples.csv``, ``models/<part>.safetensors``, ``expert.json``,
-    ``history.csv`` and ``manifest.json``.
+    ``history.csv``, ``figures/`` with the learning curves and ``manifest.json``.
 
     Args:
         prepared: The expert; all its parts are done.
@@ -68,7 +70,9 @@ def assemble(
             (folder / name).mkdir()
         write_table(predictions, folder / "predictions" / f"{expert.name}.parquet")
         write_table(samples_frame(prepared), folder / SAMPLES)
-        write_table(history_frame({name: one[2] for name, one in loaded.items()}), folder / HISTORY)
+        history = history_frame({name: one[2] for name, one in loaded.items()})
+        write_table(history, folder / HISTORY)
+        save_learning_curves(expert.name, history, folder / FIGURES)
         for part in prepared.plan.parts:
             shutil.copyfile(
                 expert.work / part.name / MODEL, folder / "models" / f"{part.name}.safetensors"

@@ -66,7 +66,8 @@ def _hidden(bank: FeatureBank) -> dict[str, dict[str, str]]:
 
 
 def check_enough(cohort: Cohort, name: str, allow_partial: bool) -> tuple[str, ...]:
-    """Refuses an expert that most of a study takes no part in: all of it, or the rows of one role.
+    """Refuses an expert that most of a study takes no part in: its samples, those of one role, or
+    its slides.
 
     Args:
         cohort: Samples and features.
@@ -77,16 +78,16 @@ def check_enough(cohort: Cohort, name: str, allow_partial: bool) -> tuple[str, .
         Warnings.
 
     Raises:
-        InputError: More than half of the samples with a truth, or of their patients, drop out, and
-            ``allow_partial`` is off.
+        InputError: More than half of the samples with a truth, of their patients or of their
+            slides drop out, and ``allow_partial`` is off.
     """
     people, why = cohort.people, absences(cohort)
     usable, roles = people.targets.usable, people.samples.roles
     groups: dict[str, Bool[np.ndarray, " sample"]] = {"": usable}
     for role in [] if roles is None else np.unique(roles.astype(str)).tolist():
         groups[f" of the {role} rows"] = usable & (roles == role)
-    for where, inside in groups.items():
-        sentence = _loss(people, why, inside, where, name)
+    losses = [_loss(people, why, inside, where, name) for where, inside in groups.items()]
+    for sentence in [*losses, _slides_lost(cohort, name)]:
         if sentence is not None and not allow_partial:
             raise InputError(
                 f"{cohort.folder.source}: {sentence}; mend that, or go on with what is left: --allow-partial "
@@ -95,6 +96,34 @@ def check_enough(cohort: Cohort, name: str, allow_partial: bool) -> tuple[str, .
         if sentence is not None:
             return (sentence,)
     return ()
+
+
+def _slides_lost(cohort: Cohort, name: str) -> str | None:
+    """What is lost of the slides of samples with a truth, in words; None if at least half of them
+    are there.
+
+    In a fusion of features a slide counts that at least two encoders have.
+    """
+    folder, usable = cohort.folder, cohort.people.targets.usable
+    wanted = {
+        slide
+        for row, slides in enumerate(slides_of(cohort.people))
+        if usable[row]
+        for slide in slides
+    }
+    why = {item.name: item.reason for item in folder.broken}
+    lost = {slide: why.get(slide, NO_FILE) for slide in wanted if slide not in folder.slides}
+    if isinstance(folder, FeatureBank) and len(folder.encoders) >= SINGLE:
+        for slide, masks in _hidden(folder).items():
+            if slide in wanted and len(folder.views) - len(masks) < SINGLE:
+                lost[slide] = next(iter(masks.values()))
+    if 2 * len(lost) <= len(wanted):
+        return None
+    reason, most = Counter(lost[slide] for slide in sorted(lost)).most_common(1)[0]
+    return (
+        f"{len(lost)} of {len(wanted)} slides of samples with a truth drop out of '{name}', "
+        f"{'all' if most == len(lost) else most} of them because: {reason}"
+    )
 
 
 def _loss(

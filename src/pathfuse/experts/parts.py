@@ -49,7 +49,9 @@ class ExpertSetup:
     teachers: Mapping[str, Path] = field(default_factory=dict)
     """Slide-level embeddings that teach ``fusecpath``, by name."""
     allow_partial: bool = False
-    """Go on where more than half of the samples with a truth drop out."""
+    """Go on where more than half of the samples or slides with a truth drop out, or units differ."""
+    log_dir: Path | None = None
+    """Where every epoch is logged as it ends; None: nowhere."""
 
     @property
     def read(self) -> list[Path]:
@@ -110,7 +112,7 @@ def prepare(expert: ExpertSetup, opened: OpenedFeatures | None = None) -> Prepar
     folder, teachers = open_features(expert, opened), open_teachers(expert, opened)
     cohort = join(people, folder, expert.recipe, expert.strict)
     gaps = check_teachers(cohort, teachers, expert.strict)
-    warnings = check_enough(cohort, expert.name, expert.allow_partial)
+    warnings = (*check_enough(cohort, expert.name, expert.allow_partial), *folder.warnings)
     cohort = replace(
         cohort, left_out=(*cohort.left_out, *gaps, *without_truth(cohort)), warnings=warnings
     )
@@ -135,7 +137,9 @@ def open_features(expert: ExpertSetup, opened: OpenedFeatures) -> FeatureFolder:
         return opened.folder(expert.features, strict=expert.strict)
     for name in expert.features:
         check_name(name)
-    return open_encoders(expert.features, expert.recipe, expert.strict, opened)
+    return open_encoders(
+        expert.features, expert.recipe, expert.strict, opened, expert.allow_partial
+    )
 
 
 def open_encoders(
@@ -143,8 +147,11 @@ def open_encoders(
     recipe: TrainingRecipe,
     strict: bool,
     opened: OpenedFeatures | None = None,
+    allow_partial: bool = False,
 ) -> FeatureFolder:
     """A bank of several encoders, joined as the recipe says.
+
+    Slides whose encoders are in different units are refused, or left out with ``allow_partial``.
 
     Raises:
         InputError: See ``open_bank``.
@@ -156,6 +163,7 @@ def open_encoders(
         incomplete=recipe.incomplete,
         strict=strict,
         opened=opened,
+        mixed_units="leave_out" if allow_partial else "refuse",
     )
 
 

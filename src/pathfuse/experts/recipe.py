@@ -182,7 +182,8 @@ class TrainingRecipe(BaseModel):
         try:
             return TrainingRecipe.read({"head": head, **values, **chosen})
         except ValidationError as error:
-            raise InputError(f"the recipe of an expert: {first_problem(error)}") from None
+            known = set(_class_of(head).model_fields) - {"head"}
+            raise InputError(f"the recipe of an expert: {first_problem(error, known)}") from None
 
     @staticmethod
     def read(content: dict[str, Any]) -> "TrainingRecipe":
@@ -191,9 +192,7 @@ class TrainingRecipe(BaseModel):
         Raises:
             ValidationError: A name or a value is not allowed.
         """
-        head = str(content.get("head"))
-        own: type[TrainingRecipe] = load(HEADS[head].recipe) if head in HEADS else TrainingRecipe
-        return own.model_validate(content)
+        return _class_of(str(content.get("head"))).model_validate(content)
 
     @property
     def facts(self) -> HeadFacts:
@@ -223,6 +222,12 @@ PUBLISHED: Mapping[str, Any] = {
 }
 """How LogitProd trains its slide expert (docs/design/logitprod.md, section 1.7), but for early
 stopping, which the paper's code does on the rows that it reports."""
+
+
+def _class_of(head: str) -> type[TrainingRecipe]:
+    """The class of a head's recipe; that of all recipes for an unknown head."""
+    own: type[TrainingRecipe] = load(HEADS[head].recipe) if head in HEADS else TrainingRecipe
+    return own
 
 
 def _is_pooled(info: ValidationInfo) -> bool:

@@ -46,7 +46,7 @@ def compare_with_reference(prepared: Prepared, reference: Prepared, folder: Path
     own, other = combine_parts(load_parts(prepared)), combine_parts(loaded)
     (folder / FOLDER).mkdir()
     write_table(frame_of(reference, other), folder / FOLDER / f"{reference.expert.name}.parquet")
-    loss, base = (_loss(prepared, *one[:2]) for one in (own, other))
+    loss, base = (held_out_loss(prepared, *one[:2]) for one in (own, other))
     people, name = prepared.cohort.people, prepared.expert.name
     judged = own[0][people.targets.usable[own[0]]]
     where = (
@@ -68,7 +68,7 @@ def compare_with_reference(prepared: Prepared, reference: Prepared, folder: Path
     }
 
 
-def _loss(prepared: Prepared, rows: np.ndarray, raw: np.ndarray) -> float:
+def held_out_loss(prepared: Prepared, rows: np.ndarray, raw: np.ndarray) -> float:
     """Mean loss of held-out outputs over the samples with a truth.
 
     Regression in standard deviations of all targets.

@@ -55,7 +55,11 @@ class Serving:
 
 
 def serve(
-    model: Path, features: Features, slides: Path | None = None, strict: bool = False
+    model: Path,
+    features: Features,
+    slides: Path | None = None,
+    strict: bool = False,
+    um_per_px: float | None = None,
 ) -> Serving:
     """Loads an expert and finds the new slides.
 
@@ -65,6 +69,8 @@ def serve(
             and are masked.
         slides: Table ``sample_id,slide_id``; without one each slide is a sample.
         strict: Refuse instead of leaving out what cannot be read.
+        um_per_px: Micrometres per level-0 pixel of the new slides, where some encoders are in
+            pixels and others in micrometres; None: as in training.
 
     Raises:
         InputError: The model or the features cannot be used, or the dimensions differ.
@@ -87,6 +93,8 @@ def serve(
         granularity = about["granularity"]
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{model / EXPERT} is damaged: {' '.join(str(error).split())}") from None
+    if um_per_px is not None:
+        recipe = recipe.model_copy(update={"um_per_px": um_per_px})
     folder, absent = _open(features, about, recipe, strict)
     check_granularity(folder, recipe)
     if folder.granularity != granularity:

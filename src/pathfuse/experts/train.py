@@ -20,6 +20,7 @@ from pathfuse.experts.apply import CLUSTERS, apply
 from pathfuse.experts.assemble import EXPERT, Extra, assemble
 from pathfuse.experts.attending import attend_held_out, check_attends
 from pathfuse.experts.cohort import Unit
+from pathfuse.experts.epochs import PartShares, append_to, epoch_file, following
 from pathfuse.experts.fit import FittedPart, checkpoint_of, fit_part
 from pathfuse.experts.fitted import save_fitted
 from pathfuse.experts.folds import FoldPart
@@ -36,6 +37,7 @@ from pathfuse.experts.parts import (
 from pathfuse.experts.reference import compare_with_reference, reference_of
 from pathfuse.experts.schedule import Lane, lanes
 from pathfuse.experts.shards import Shard, first_to_assemble, missing, parts_of
+from pathfuse.experts.training_log import check_log_dir, logged
 from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.write import check_out
 from pathfuse.progress import OnEpoch, Progress, silent, within
@@ -86,6 +88,7 @@ def train_expert(
         InputError: Tables or features are wrong, or the output exists.
     """
     check_out(expert.out, force or shard is not None, expert.read)
+    expert = replace(expert, log_dir=check_log_dir(expert.log_dir, expert.out))
     if attention:
         check_attends(expert.recipe)
     progress(f"{expert.name}: reading", 0.0)
@@ -164,11 +167,19 @@ def _run_lane(lane: Lane, progress: Progress) -> None:
                 run_part(one, part, shown)
             progress(f"{one.expert.name} {part.name} done", (done + 1) / total)
         return
-    with TemporaryDirectory() as place:
+    together = PartShares(progress, total, 0)
+    files = {
+        epoch_file(one.expert.work, part.name): _shown(
+            one, part, together.of(f"{one.expert.name} {part.name}")
+        )
+        for one, part in lane.parts
+    }
+    with TemporaryDirectory() as place, following(files) as show_new:
         pool = DevicePool(lane.devices, Path(place)) if lane.devices else None
         tasks = (delayed(_alone)(one, part, pool) for one, part in lane.parts)
-        for done, name in enumerate(in_parallel(lane.n_jobs, tasks, ordered=False), start=1):
-            progress(f"{name} done", done / total)
+        for name in in_parallel(lane.n_jobs, tasks, ordered=False):
+            show_new()  # a part's last epochs come before its end
+            together.finish(name)
 
 
 def run_part(prepared: Prepared, part: FoldPart, on_epoch: OnEpoch | None = None) -> None:
@@ -184,9 +195,10 @@ def run_part(prepared: Prepared, part: FoldPart, on_epoch: OnEpoch | None = None
     partial = place.with_name(f".{part.name}.partial-{os.getpid()}")
     partial.mkdir(exist_ok=True)
     units = prepared.cohort.units_of(part.predict)
+    expert = prepared.expert
     warm_up()
-    with measured() as meter:
-        fit = fit_part(prepared, part, checkpoint, on_epoch)
+    with logged(expert.log_dir, expert.name, part.name, on_epoch) as report, measured() as meter:
+        fit = fit_part(prepared, part, checkpoint, report)
         predicted = apply(
             fit.fitted, prepared.cohort.folder, units, clusters=prepared.expert.work / CLUSTERS
         )
@@ -241,6 +253,9 @@ def _shown(one: Prepared, part: FoldPart, progress: Progress) -> OnEpoch:
 
     def show(line: dict[str, Any]) -> None:
         what = f"{one.expert.name} {part.name} epoch {line['epoch']}: loss {line['train_loss']:.3f}"
+        held = line["validation_loss"]
+        if held == held:  # without validation it is NaN
+            what += f", validation {held:.3f}"
         progress(what, line["epoch"] / one.expert.recipe.epochs)
 
     return show
@@ -249,5 +264,5 @@ def _shown(one: Prepared, part: FoldPart, progress: Progress) -> OnEpoch:
 def _alone(one: Prepared, part: FoldPart, pool: DevicePool | None = None) -> str:
     """One part in a process of its own."""
     with one_thread(), nullcontext() if pool is None else pool.taken():
-        run_part(one, part)
+        run_part(one, part, append_to(epoch_file(one.expert.work, part.name)))
     return f"{one.expert.name} {part.name}"

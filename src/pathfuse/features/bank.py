@@ -67,6 +67,11 @@ class FeatureBank(FeatureFolder):
     """Sorted by slide."""
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What there is to know of each encoder's features."""
+        return tuple(sentence for one in self.encoders.values() for sentence in one.warnings)
+
+    @property
     def views(self) -> dict[str, int]:
         """Encoder to its dimensions, in the order of the columns."""
         return {name: folder.dim for name, folder in self.encoders.items()}

@@ -80,6 +80,16 @@ class FeatureFolder:
         return int((self.scanned.low.min(axis=0) == self.scanned.high.max(axis=0)).sum())
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What there is to know of features that can be used."""
+        if not self.constant:
+            return ()
+        many = f"{self.constant} of {self.dim} dimensions"
+        return (
+            f"{self.source}: {many} have one value in every tile of every slide, and say nothing",
+        )
+
+    @property
     def views(self) -> dict[str, int]:
         """The parts that the columns consist of, by name, in their order: of one encoder, one part."""
         return {"features": self.dim}

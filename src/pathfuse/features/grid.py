@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int
 from scipy.spatial import cKDTree
 
-from pathfuse.features.formats.base import Coords, UnusableError
+from pathfuse.features.formats.base import Coords, MixedUnitsError, UnusableError
 from pathfuse.types import Index
 
 TOLERANCE = 0.5
@@ -290,7 +290,7 @@ def _check_units(coords: Mapping[str, Coords]) -> None:
     first, *others = sorted(coords)
     other = next((name for name in others if coords[name].unit != coords[first].unit), None)
     if other is not None:
-        raise UnusableError(
+        raise MixedUnitsError(
             f"the encoder '{first}' says in {coords[first].unit} where its tiles lie, but '{other}' in "
             f"{coords[other].unit}, and the size of a pixel is not known; give um_per_px"
         )

@@ -3,16 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 import numpy as np
 
 from pathfuse.errors import InputError
 from pathfuse.features.bank import BankStore, Dropped, FeatureBank, Incomplete, Masked
 from pathfuse.features.folder import Broken, FeatureFolder, Slide
-from pathfuse.features.formats.base import Coords, UnusableError
+from pathfuse.features.formats.base import Coords, MixedUnitsError, UnusableError
 from pathfuse.features.grid import ABSENT, Match, in_pixels, match, single
 from pathfuse.features.opened import OpenedFeatures
+
+MixedUnits = Literal["refuse", "leave_out"]
 
 
 def open_bank(
@@ -22,6 +24,7 @@ def open_bank(
     um_per_px: float | None = None,
     incomplete: Incomplete = "mask",
     strict: bool = False,
+    mixed_units: MixedUnits = "refuse",
     check_values: bool = True,
     opened: OpenedFeatures | None = None,
 ) -> FeatureBank:
@@ -34,9 +37,10 @@ def open_bank(
     reading order: by y, then x. See ``grid.match``. The order of files, of tiles in a file and of
     ``paths`` changes nothing.
 
-    A slide whose tiles cannot be joined (no coordinates, several tiles in one place, pixels here
-    and micrometres there without ``um_per_px``, an encoder that shares no tile with the others) is
-    listed in ``broken``; a slide that only one encoder has needs no coordinates.
+    A slide whose tiles cannot be joined (no coordinates, several tiles in one place, an encoder
+    that shares no tile with the others) is listed in ``broken``; a slide that only one encoder has
+    needs no coordinates. Pixels here and micrometres there without ``um_per_px`` are an error, since
+    one number mends them all.
 
     Args:
         paths: Encoder to its folder or table, see ``open_folder``.
@@ -46,12 +50,15 @@ def open_bank(
         incomplete: ``mask``: what an encoder lacks is NaN; ``drop``: only slides and tiles that all
             encoders have.
         strict: Anything that is broken, missing or left over is an error.
+        mixed_units: ``leave_out``: slides in pixels and micrometres go into ``broken`` instead of
+            being refused.
         check_values: Look for NaN and infinite values: reads every file once, a part at a time.
         opened: Folders that are open already, which are not read again.
 
     Raises:
         InputError: See ``open_folder``; or there is no encoder, one holds tiles and another vectors
-            of whole slides, an encoder shares no slide with the others, or no slide can be used.
+            of whole slides, an encoder shares no slide with the others, units differ, or no slide
+            can be used.
     """
     _check_options(paths, overlap, um_per_px, incomplete)
     opened = OpenedFeatures(check_values) if opened is None else opened
@@ -59,9 +66,10 @@ def open_bank(
     folders = {name: opened.folder(path, strict=strict) for name, path in encoders}
 
     def joined() -> FeatureBank:
-        return _joined(folders, overlap, um_per_px, incomplete, strict)
+        return _joined(folders, overlap, um_per_px, incomplete, strict, mixed_units)
 
-    return opened.bank((encoders, overlap, um_per_px, incomplete, strict), joined)
+    how = (encoders, overlap, um_per_px, incomplete, strict, mixed_units)
+    return opened.bank(how, joined)
 
 
 def _joined(
@@ -70,6 +78,7 @@ def _joined(
     um_per_px: float | None,
     incomplete: Incomplete,
     strict: bool,
+    mixed_units: MixedUnits,
 ) -> FeatureBank:
     """The bank of some encoders; see ``open_bank``."""
     _check_granularity(folders)
@@ -78,11 +87,27 @@ def _joined(
     for slide in joined.slides():
         joined.add(slide)
     source = " + ".join(folder.source for folder in folders.values())
+    if joined.mixed and mixed_units == "refuse":
+        raise InputError(_units_sentence(joined, source))
     _check_usable(joined, source)
     bank = joined.bank(source)
     if strict:
         _refuse(bank)
     return bank
+
+
+def _units_sentence(joined: "_Joined", source: str) -> str:
+    """In how many slides units differ, and what to give."""
+    first, why = next(iter(joined.mixed.items()))
+    shared = sum(
+        sum(name in folder.slides for folder in joined.folders.values()) > 1
+        for name in joined.slides()
+    )
+    return (
+        f"{source}: coordinates are in different units in {len(joined.mixed)} of the {shared} slides that several "
+        f"encoders have; in the first, '{first}', {why}: micrometres per pixel of level 0, such as "
+        "--um-per-px 0.25 (um_per_px: 0.25 under the head in study.yaml)"
+    )
 
 
 def _check_options(
@@ -141,6 +166,8 @@ class _Joined:
     broken: list[Broken] = field(default_factory=list)
     masked: list[Masked] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
+    mixed: dict[str, str] = field(default_factory=dict)
+    """Slides whose coordinates are in different units, and which."""
 
     def __post_init__(self) -> None:
         self.unusable = {
@@ -162,6 +189,8 @@ class _Joined:
             joined = self._match(slide, there)
             kept = self._complete(slide, joined) if self.incomplete == "drop" else joined
         except UnusableError as error:
+            if isinstance(error, MixedUnitsError):
+                self.mixed[slide] = str(error)
             self.broken.append(Broken(slide, self._path(slide, there[0]), str(error)))
             return
         self.matches[slide] = kept

@@ -1,6 +1,6 @@
 """Reading YAML that a user writes: errors name the file, line and key."""
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,13 +48,19 @@ def read_yaml(file: Path) -> Any:
         raise InputError(f"{file}, {error}") from None
 
 
-def read_yaml_as(file: Path, kind: type[Content], nothing: str) -> Content:
+def read_yaml_as(
+    file: Path,
+    kind: type[Content],
+    nothing: str,
+    expand: Callable[[dict[Any, Any]], dict[Any, Any]] | None = None,
+) -> Content:
     """The content of a YAML file, checked.
 
     Args:
         file: The file.
         kind: What it must hold.
         nothing: The message about a file that holds no mapping, after its name.
+        expand: Fills in what the content refers to, before it is checked.
 
     Raises:
         InputError: It cannot be read, or a key or value is wrong.
@@ -63,8 +69,8 @@ def read_yaml_as(file: Path, kind: type[Content], nothing: str) -> Content:
     if not isinstance(content, dict):
         raise InputError(f"{file} {nothing}")
     try:
-        return kind.model_validate(content)
+        return kind.model_validate(content if expand is None else expand(content))
     except ValidationError as error:
-        raise InputError(f"{file}: {first_problem(error)}") from None
+        raise InputError(f"{file}: {first_problem(error, kind.model_fields)}") from None
     except InputError as error:
         raise InputError(f"{file}: {error}") from None

@@ -1,7 +1,7 @@
 """What the report shows: the tables of a run, and the words for their metrics."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -36,6 +36,9 @@ class Content:
     ablation: pl.DataFrame | None = None
     """variant, kind, output, metric, value, ci_low, ci_high, difference, difference_low,
     difference_high, p_value, note."""
+
+    histories: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    """``history.csv`` of the experts that this run trained, by name."""
 
     @property
     def ranked(self) -> pl.DataFrame:

@@ -13,6 +13,7 @@ from pathfuse.report.content import Content, left_out_line, over_all
 from pathfuse.report.costs import COLUMNS, cost_lines, cost_sentence
 from pathfuse.report.drawings import Drawing, contrasts, draw
 from pathfuse.report.headline import headline
+from pathfuse.report.learning_curves import draw_learning_curves
 from pathfuse.report.methods import methods
 from pathfuse.report.slopes import slope_sentence
 from pathfuse.report.template import render_page
@@ -28,9 +29,9 @@ def render(content: Content, drawings: list[Drawing] | None = None) -> str:
 
     Args:
         content: The tables of a run.
-        drawings: From ``draw``; default: they are drawn here.
+        drawings: From ``draw_all``; default: they are drawn here.
     """
-    drawings = draw(content) if drawings is None else drawings
+    drawings = draw_all(content) if drawings is None else drawings
     overall = over_all(content.ranked)
     subject, others, differences = contrasts(content)
     sites = by_site(content.sites)
@@ -51,6 +52,7 @@ def render(content: Content, drawings: list[Drawing] | None = None) -> str:
         tests=sorted(_rows(content.tests), key=_relevance),
         ablation=_rows(content.ablation),
         figures={d.name: (Markup(d.inline()), d.caption, d.wide) for d in drawings},  # noqa: S704
+        learning_names=[d.name for d in drawings if d.name.startswith("learning_")],
         manifest=content.manifest,
         certificate=content.certificate,
         methods=methods(content),
@@ -70,6 +72,11 @@ def render(content: Content, drawings: list[Drawing] | None = None) -> str:
         max_lines=MAX_LINES,
         max_notes=MAX_NOTES,
     )
+
+
+def draw_all(content: Content) -> list[Drawing]:
+    """Every figure of the page: those of the tables, then the experts' learning curves."""
+    return [*draw(content), *draw_learning_curves(content.histories)]
 
 
 def temperature_sentence(inner: Sequence[Mapping[str, Any]]) -> str:

@@ -8,8 +8,8 @@ import polars as pl
 
 from pathfuse.files.write import new_folder, write_json, write_table
 from pathfuse.report.content import Content
-from pathfuse.report.drawings import draw, save_drawings
-from pathfuse.report.page import render
+from pathfuse.report.drawings import save_drawings
+from pathfuse.report.page import draw_all, render
 from pathfuse.workflows.model import FusedModel
 
 
@@ -34,6 +34,8 @@ class Result:
     """Points of the other curves that the report draws."""
     sites: pl.DataFrame | None = field(default=None, repr=False)
     """Results per site, where the samples have a column ``site``."""
+    histories: dict[str, pl.DataFrame] = field(default_factory=dict, repr=False)
+    """``history.csv`` of the experts of a study file, by name."""
 
     def save(self, folder: str | Path, force: bool = False) -> Path:
         """Writes a complete folder or none.
@@ -68,7 +70,7 @@ class Result:
         if self.model is not None:
             self.model.save(place / "model")
         content = self.content()
-        drawings = draw(content)
+        drawings = draw_all(content)
         save_drawings(drawings, place / "figures")
         (place / "report.html").write_text(render(content, drawings), encoding="utf-8")
 
@@ -85,4 +87,5 @@ class Result:
             sites=self.sites,
             tests=self.tests,
             ablation=self.ablation,
+            histories=self.histories,
         )

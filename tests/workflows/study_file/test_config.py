@@ -34,8 +34,13 @@ def test_the_example_is_valid_also_with_its_comments_taken_off(tmp_path):
     assert plain.planned()["uni_abmil"].references == tuple(f"uni_{head}" for head in heads[:3])
     text = re.sub(r"^( *)# ((?:- )?\w+:)", r"\1\2", EXAMPLE, flags=re.MULTILINE)
     file.write_text(text.replace("endpoint: multiclass", "endpoint: survival"))
+    (tmp_path / "tuned.yaml").write_text("head: mean_pool\nepochs: 7\n")
     full = read_config(file)
     planned = full.planned()
+    single = [
+        f"{encoder}_{head}" for encoder in ("uni", "virchow2") for head in (*heads, "mean_pool")
+    ]
+    assert planned["uni_mean_pool"].recipe.epochs == 7
     assert list(planned) == [
         *single,
         "pca_ridge_meta_encoder",
@@ -70,7 +75,8 @@ def test_the_seed_of_the_study_is_that_of_its_experts(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"sample": "x"}, "'sample' is unknown"),
+        ({"sample": "x"}, "'sample' is unknown; did you mean 'samples'?"),
+        ({"experts": []}, "there is no expert; list heads under 'experts', 'fused' or both"),
         ({"samples": None}, "'samples' is missing"),
         ({"features": {}}, "'features'"),
         ({"features": {"a/b": "x"}}, "study.yaml: 'a/b' cannot name an expert: use letters"),
@@ -104,6 +110,11 @@ def test_wrong_content_is_named(tmp_path, changes, sentence):
         config_of(tmp_path, **changes)
     assert sentence in str(caught.value)
     assert "study.yaml" in str(caught.value)
+
+
+def test_a_study_of_fused_heads_only(tmp_path):
+    config = config_of(tmp_path, experts=[], fused=[{"head": "meta_encoder"}])
+    assert list(config.planned()) == ["pca_ridge", "meta_encoder"]
 
 
 def test_the_options_of_the_fusion(tmp_path):

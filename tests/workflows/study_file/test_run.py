@@ -44,7 +44,7 @@ def ran(tmp_path_factory):
     """One real run of three encoders, and its folder."""
     file = write_demo(tmp_path_factory.mktemp("study"), SMALL, heads=("mean_pool",))
     config = changed(file, fuse={"method": "static_product", "resamples": 20})
-    return file, run_study(config)
+    return file, run_study(config, log_dir=file.parent / "logs")
 
 
 def test_a_study_ends_in_a_report(ran):
@@ -128,6 +128,7 @@ def no_fusion(monkeypatch):
     class Fused:
         def __init__(self):
             self.manifest = {"notes": [], "warnings": [], "left_out": []}
+            self.histories = {}
             columns = {"method": ["meta_encoder", "fusecpath"], "output": "all", "metric": "nll"}
             self.metrics = pl.DataFrame(columns | {"n": [12, 11], "n_patients": [10, 9]})
             self.comparisons = pl.DataFrame(
@@ -295,6 +296,17 @@ def test_a_killed_run_goes_on_and_gives_the_same_tables(tmp_path):
         ).read_bytes()
 
 
+def test_learning_curves_stand_in_the_report_and_with_each_expert(ran):
+    folder = ran[0].parent / "result"
+    page = (folder / "fused/report.html").read_text()
+    assert '<h2 id="training">Training of the experts</h2>' in page
+    for name in ("alpha", "beta", "gamma"):
+        assert f"{name}: losses of " in page
+        assert (folder / f"fused/figures/learning_{name}.svg").is_file()
+        assert list((folder.parent / "logs" / name).glob("*.csv"))
+        assert (folder / f"experts/{name}/figures/learning_{name}.pdf").is_file()
+
+
 def test_the_manifest_says_which_steps_were_done(ran):
     file, _ = ran
     manifest = json.loads((file.parent / "result/manifest.json").read_text())
@@ -330,6 +342,20 @@ def test_fusions_of_features_stand_beside_their_reference(tmp_path):
         ).trained
         == ()
     )
+
+
+@pytest.mark.usefixtures("no_fusion")
+def test_a_study_of_fused_heads_only(tmp_path):
+    """Their reference makes two experts of one head."""
+    file = write_demo(tmp_path / "study", SMALL, heads=("mean_pool",))
+    tiny = {"hidden": 8, "attention_heads": 2, "epochs": 1, "folds": 2, "um_per_px": 0.5}
+    fused = [tiny | {"head": "meta_encoder"}]
+    options = {"method": "uniform_product", "resamples": 0}
+    done = run_study(changed(file, experts=[], fused=fused, fuse=options))
+    assert set(done.trained) == {"pca_ridge", "meta_encoder"}
+    alone = changed(file, experts=[], fused=[{"head": "pca_ridge"}], out="alone")
+    with pytest.raises(InputError, match="a fusion needs two experts, and 'pca_ridge' is the only"):
+        run_study(alone)
 
 
 def test_nothing_is_left_of_a_study_whose_features_are_wrong(tmp_path):

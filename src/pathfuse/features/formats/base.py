@@ -25,6 +25,10 @@ class UnusableError(Exception):
     """
 
 
+class MixedUnitsError(UnusableError):
+    """Encoders say in different units where the tiles of a slide lie, and nothing converts them."""
+
+
 @dataclass(frozen=True)
 class Coords:
     """Where a slide's tiles lie."""

@@ -12,6 +12,7 @@ from pathfuse.errors import InputError
 from pathfuse.files.json import read_object
 from pathfuse.study.study import Study
 from pathfuse.workflows.model import FusedModel
+from pathfuse.workflows.steps.trained import trained_manifests
 
 
 def recorded_costs(study: Study) -> dict[str, Cost]:
@@ -20,14 +21,8 @@ def recorded_costs(study: Study) -> dict[str, Cost]:
     That is ``<out>/predictions/<name>.parquet``, with the key ``cost`` in ``<out>/manifest.json``.
     Whatever is missing or odd leaves the expert's cost unknown: it decides no result.
     """
-    found = {}
-    for expert in study.experts:
-        file = Path(expert.source)
-        if file.name == f"{expert.name}.parquet" and file.parent.name == "predictions":
-            cost = read_cost(file.parent.parent / "manifest.json")
-            if cost is not None:
-                found[expert.name] = cost
-    return found
+    costs = {name: read_cost(file) for name, file in trained_manifests(study).items()}
+    return {name: cost for name, cost in costs.items() if cost is not None}
 
 
 def read_cost(manifest: Path) -> Cost | None:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from pathfuse.endpoints.detect import ENDPOINTS
 from pathfuse.experts.heads.registry import REFERENCE, names_of
 from pathfuse.experts.recipe import TrainingRecipe, check_name, reference_recipe
+from pathfuse.experts.tuning.recipe_file import with_recipe_files
 from pathfuse.files.yaml import read_yaml_as
 from pathfuse.workflows.options import FuseOptions, StudyFuseOptions, chosen
 
@@ -39,7 +40,8 @@ features:                  # one folder per encoder: TRIDENT, CLAM, STAMP, eva, 
   uni: features/uni
   virchow2: features/virchow2
 
-experts:                   # every encoder gets each of these heads, and all sit in the fusion
+experts:                   # every encoder gets each of these heads, and all sit in the fusion;
+                           # may be left out if 'fused' is not
   - head: pooled_linear    # seconds each: linear, kernel and forest on min, mean, max, sd of the tiles
   - head: pooled_kernel
   - head: pooled_forest
@@ -53,6 +55,7 @@ experts:                   # every encoder gets each of these heads, and all sit
     # group: patient       # or site
     # several: bag         # several slides of a sample: one bag, or the mean of their predictions
     # test_from: refit     # or mean: of the folds' models
+  # - recipe_file: tuned.yaml       # of 'experts tune': a head and its recipe
 
 # fused:                   # several encoders' tiles, joined by coordinates and read by one expert
   # - head: meta_encoder   # pca_ridge on the same features joins by itself, as the reference
@@ -125,7 +128,8 @@ class StudyConfig(BaseModel):
     endpoint: EndpointName | None = None
     time_edges: tuple[float, ...] | None = None
     features: Annotated[dict[str, Path], Field(min_length=1)]
-    experts: Annotated[list[dict[str, Any]], Field(min_length=1)]
+    experts: list[dict[str, Any]] = []
+    """One per encoder and head; a study may be of fused heads only."""
     fused: list[FusedExpert] = []
     folds: Annotated[int, Field(ge=2)] = 5
     fuse: StudyFuseOptions = StudyFuseOptions()
@@ -153,6 +157,8 @@ class StudyConfig(BaseModel):
 
     @model_validator(mode="after")
     def _fused_well(self) -> Self:
+        if not (self.experts or self.fused):
+            raise ValueError("there is no expert; list heads under 'experts', 'fused' or both")
         for one in self.fused:
             check_name(one.called)
             one.recipe()
@@ -262,8 +268,13 @@ def read_config(file: Path) -> StudyConfig:
     Raises:
         InputError: It is not YAML, or a key or value is wrong.
     """
-    config = read_yaml_as(file, StudyConfig, "holds no study; 'pathfuse init' writes an example")
     base = file.resolve().parent
+    config = read_yaml_as(
+        file,
+        StudyConfig,
+        "holds no study; 'pathfuse init' writes an example",
+        lambda content: with_recipe_files(content, base),
+    )
     return config.model_copy(
         update={
             "samples": base / config.samples,

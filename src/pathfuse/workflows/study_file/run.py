@@ -5,7 +5,7 @@ A step whose inputs have not changed is not done again.
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,17 @@ import polars as pl
 import pathfuse
 from pathfuse.endpoints.survival import Survival
 from pathfuse.errors import InputError
-from pathfuse.experts.assemble import EXPERT, assemble
+from pathfuse.experts.assemble import EXPERT, HISTORY, assemble
 from pathfuse.experts.cohort import line, read_people
 from pathfuse.experts.folds import even_folds
 from pathfuse.experts.parts import ExpertSetup, Prepared, open_work, prepare
 from pathfuse.experts.shards import Shard, first_to_assemble, missing
 from pathfuse.experts.train import run_parts
+from pathfuse.experts.training_log import check_log_dir
 from pathfuse.features.opened import OpenedFeatures
 from pathfuse.files.digests import digest_of, file_digest
 from pathfuse.files.output_folder import OutputFolder
+from pathfuse.files.tables import read_table
 from pathfuse.files.write import check_out, write_file
 from pathfuse.fusion.null_model import NULL_MODEL
 from pathfuse.fusion.registry import all_names
@@ -84,6 +86,7 @@ def run_study(
     command: str | None = None,
     devices: Sequence[str] = (),
     shard: Shard | None = None,
+    log_dir: Path | None = None,
     progress: Progress = silent,
 ) -> StudyRun | None:
     """Runs a study, or the rest of one.
@@ -94,6 +97,7 @@ def run_study(
         command: How the program was called, for the manifests.
         devices: One process for each of them; none: what the recipes say.
         shard: Train these models alone. The shard after which none is missing goes on.
+        log_dir: Where every epoch is logged as it ends; None: nowhere.
         progress: Called as the work goes on.
 
     Returns:
@@ -104,8 +108,9 @@ def run_study(
     """
     start = time.perf_counter()
     _check(config)
+    logs = check_log_dir(log_dir, config.out)
     progress("features: reading", 0.0)
-    ready = _read(config)
+    ready = _read(config, logs)
     fresh = ready.fresh()
     if not _train(ready.config, list(fresh.values()), n_jobs, devices, shard, progress):
         return None
@@ -142,7 +147,7 @@ class ReadStudy:
         }
 
 
-def _read(config: StudyConfig) -> ReadStudy:
+def _read(config: StudyConfig, logs: Path | None) -> ReadStudy:
     """Reads tables and features, every encoder once, whatever is planned.
 
     Raises:
@@ -154,7 +159,10 @@ def _read(config: StudyConfig) -> ReadStudy:
     opened = OpenedFeatures(fingerprint=True)
     try:
         prepared = {
-            name: prepare(_expert(config, name, planned[name], samples), opened) for name in planned
+            name: prepare(
+                replace(_expert(config, name, planned[name], samples), log_dir=logs), opened
+            )
+            for name in planned
         }
     except InputError:
         if fresh_folder:
@@ -344,8 +352,22 @@ def _fuse(
     result.manifest["references"] = verdicts
     for one in verdicts:
         result.manifest["notes" if one["better"] else "warnings"].append(one["verdict"])
+    result.histories.update(histories_of(prepared))
     result.save(place, force=True)
     return result, stamp
+
+
+def histories_of(prepared: list[Prepared]) -> dict[str, pl.DataFrame]:
+    """``history.csv`` of every expert, also of those that an earlier run trained."""
+    files = {one.expert.name: one.expert.out / HISTORY for one in prepared}
+    losses = pl.col("train_loss", "validation_loss").cast(pl.Float64, strict=False)
+    return {
+        name: read_table(file).frame.select(
+            "part", pl.col("epoch").cast(pl.Int64), losses, pl.col("chosen") == "true"
+        )
+        for name, file in files.items()
+        if file.is_file()
+    }
 
 
 def against_reference(

@@ -1,0 +1,1 @@
+"""Searching over the recipe of an expert on inner folds."""
