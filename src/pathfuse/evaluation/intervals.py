@@ -78,11 +78,14 @@ class Sampled:
         """
         pulls = left_out[~np.isnan(left_out)]
         pulls = pulls - pulls.mean() if len(pulls) else pulls
-        spread = float((pulls**2).sum())
-        if spread == 0:
+        return self.freedom_from(float((pulls**2).sum()), float((pulls**4).sum()), len(pulls))
+
+    def freedom_from(self, squares: float, fourths: float, n_parts: int) -> float:
+        """``freedom_of`` from Σ_i d_i², Σ_i d_i⁴ and the number of parts."""
+        if squares == 0:
             return float(self.freedom)
-        carriers = spread**2 / float((pulls**4).sum())
-        excess = 1 / carriers - 1 / len(pulls)
+        carriers = squares**2 / fourths
+        excess = 1 / carriers - 1 / n_parts
         return min(max(2 / excess - SPENT if excess > 0 else np.inf, FEWEST), float(self.freedom))
 
     @property

@@ -9,14 +9,16 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import rankdata
 
-from pathfuse.evaluation.metrics.base import Metric, RowWeights, Values
+from pathfuse.evaluation.metrics.base import Means, Metric, ScoresOfMeans, Values
 from pathfuse.evaluation.metrics.classification import NLL
 from pathfuse.evaluation.scales import FISHER, LOG, PLAIN, UNEXPLAINED
 from pathfuse.types import PerSample
 
+Pair = tuple[PerSample, PerSample]
+
 
 @dataclass(frozen=True)
-class RegressionScores:
+class RegressionScores(ScoresOfMeans):
     """What the metrics need of one predictor's rows."""
 
     moments: Float[np.ndarray, "sample two"]
@@ -28,69 +30,82 @@ class RegressionScores:
         """Those of a continuous target."""
         return METRICS
 
-    def values(self, weights: RowWeights) -> dict[str, Values]:
-        """Every metric of every resample; NaN where a resample does not define it.
+    @property
+    def pair(self) -> Pair:
+        """What is predicted, and the truth."""
+        return self.moments[:, 0], self.truth
 
-        Args:
-            weights: Float, (resample, sample), non-negative.
-        """
-        weighted = WeightedTarget(self, weights)
-        return {metric.name: metric.function(weighted) for metric in METRICS}
+    @cached_property
+    def ranks(self) -> Pair:
+        """Their ranks among all rows."""
+        predicted, observed = rankdata(np.stack(self.pair), axis=1)
+        return predicted, observed
+
+    @cached_property
+    def columns(self) -> Float[np.ndarray, "column sample"]:
+        """Loss and squared error of each row, then the products of values, then those of ranks."""
+        mean, variance = self.moments.T
+        error = (self.truth - mean) ** 2
+        loss = 0.5 * (np.log(2 * np.pi * variance) + error / variance)
+        return np.stack([loss, error, *_products(self.pair), *_products(self.ranks)])
+
+    def of_means(self, means: Means) -> dict[str, Values]:
+        """See ``ScoresOfMeans``."""
+        weighted = WeightedTarget(self, means)
+        return {metric.name: metric.function(weighted) for metric in self.metrics}
 
 
 @dataclass(frozen=True)
 class WeightedTarget:
-    """One predictor's rows on some resamples, and what several metrics share."""
+    """One predictor's rows on some resamples."""
 
     rows: RegressionScores
-    weights: RowWeights
-
-    @property
-    def mean(self) -> PerSample:
-        """What is predicted."""
-        return self.rows.moments[:, 0]
-
-    @cached_property
-    def total(self) -> Values:
-        """Rows drawn."""
-        return np.asarray(np.maximum(self.weights.sum(axis=1), 1e-300))
-
-    @cached_property
-    def error(self) -> PerSample:
-        """Squared error of each row."""
-        return np.asarray((self.rows.truth - self.mean) ** 2)
-
-    @cached_property
-    def mse(self) -> Values:
-        """Mean squared error."""
-        return np.asarray(self.weights @ self.error / self.total)
+    means: Means
+    """Weighted means of ``RegressionScores.columns``: all that a resample changes."""
 
     @property
     def nll(self) -> Values:
         """Of a normal distribution, in nats: mean of ½ (log 2πv + (y - μ)² / v)."""
-        variance = self.rows.moments[:, 1]
-        loss = 0.5 * (np.log(2 * np.pi * variance) + self.error / variance)
-        return np.asarray(self.weights @ loss / self.total)
+        return self.means[0]
+
+    @property
+    def mse(self) -> Values:
+        """Mean squared error."""
+        return self.means[1]
 
     @property
     def r2(self) -> Values:
         """1 - MSE / (variance of the truth); NaN where the truth does not vary."""
-        spread = _moments(self.rows.truth, self.rows.truth, self.weights)[0]
+        spread = self.means[6] - self.means[3] ** 2
         return np.where(spread > 0, 1 - self.mse / np.maximum(spread, 1e-300), np.nan)
 
+    @property
+    def pearson(self) -> Values:
+        """Correlation of predicted and observed values."""
+        return _correlation(self.rows.pair, self.means[2:7])
 
-def _moments(a: PerSample, b: PerSample, weights: RowWeights) -> tuple[Values, Values, Values]:
-    """Weighted covariance of a and b, and their variances."""
-    a, b = a - a.mean(), b - b.mean()
-    total = np.maximum(weights.sum(axis=1), 1e-300)
-    table = weights @ np.stack([a, b, a * b, a * a, b * b], axis=1) / total[:, None]
-    mean_a, mean_b, ab, aa, bb = table.T
-    return ab - mean_a * mean_b, aa - mean_a**2, bb - mean_b**2
+    @property
+    def spearman(self) -> Values:
+        """Correlation of their ranks."""
+        return _correlation(self.rows.ranks, self.means[7:12])
 
 
-def _correlation(a: PerSample, b: PerSample, weights: RowWeights) -> Values:
-    """Pearson's r = cov(a, b) / √(var(a) var(b)); of ranks, taken once of all rows, Spearman's ρ."""
-    covariance, spread_a, spread_b = _moments(a, b, weights)
+def _products(pair: Pair) -> list[PerSample]:
+    """Two columns about their means, and their products: what a correlation is made of."""
+    a, b = pair[0] - pair[0].mean(), pair[1] - pair[1].mean()
+    return [a, b, a * b, a * a, b * b]
+
+
+def _correlation(pair: Pair, means: Float[np.ndarray, "five resample"]) -> Values:
+    """Pearson's r = cov(a, b) / √(var(a) var(b)); of ranks, taken once of all rows, Spearman's ρ.
+
+    Args:
+        pair: The two columns.
+        means: Weighted means of ``_products``.
+    """
+    a, b = pair
+    mean_a, mean_b, ab, aa, bb = means
+    covariance, spread_a, spread_b = ab - mean_a * mean_b, aa - mean_a**2, bb - mean_b**2
     flat = (spread_a <= 1e-12 * max(float(np.var(a)), 1e-300)) | (
         spread_b <= 1e-12 * max(float(np.var(b)), 1e-300)
     )
@@ -108,12 +123,12 @@ GAUSSIAN_NLL = replace(
 )  # fmt: skip
 PEARSON = Metric(
     "pearson", "Pearson r", "correlation of predicted and observed values",
-    lambda w: _correlation(w.mean, w.rows.truth, w.weights), undefined=CONSTANT, undefined_at_site=NO_CORRELATION,
+    lambda w: w.pearson, undefined=CONSTANT, undefined_at_site=NO_CORRELATION,
     scale=FISHER, principal=True, chance=0.0,
 )  # fmt: skip
 SPEARMAN = Metric(
     "spearman", "Spearman ρ", "correlation of their ranks",
-    lambda w: _correlation(rankdata(w.mean), rankdata(w.rows.truth), w.weights), undefined=CONSTANT,
+    lambda w: w.spearman, undefined=CONSTANT,
     undefined_at_site=NO_CORRELATION, scale=FISHER,
 )  # fmt: skip
 RMSE = Metric(
