@@ -19,6 +19,7 @@ from pathfuse.evaluation.estimates import (
     resampled,
     resampled_all,
 )
+from pathfuse.evaluation.gains import gains
 from pathfuse.evaluation.intervals import MIN_RESAMPLES, described
 from pathfuse.evaluation.judged import (
     Comparison,
@@ -79,10 +80,18 @@ def evaluate_tasks(
     tasks: Mapping[str, Judged],
     contrasts: Sequence[tuple[str, str]],
     rules: Rules = DEFAULT,
+    experts: Sequence[str] = (),
 ) -> Verdict:
     """Evaluates several tasks on the same resamples of patients.
 
     ``all`` is the macro average over labels or targets.
+
+    Args:
+        endpoint: Names the metrics.
+        tasks: Rows and predictions by output.
+        contrasts: Pairs (method, reference).
+        rules: How to evaluate.
+        experts: The single experts, over whose mean gains are stated.
     """
     patients = np.concatenate([j.patients for j in tasks.values()])
     folds = np.concatenate([j.folds for j in tasks.values()])
@@ -106,6 +115,10 @@ def evaluate_tasks(
         if several:
             averages.add(everything, pairs)
             same[output] = same_predictions(judged)
+    methods = [name for name in dict.fromkeys(c[0] for c in contrasts) if name not in experts]
+    if several or len(tasks) == 1:
+        whole = averages.methods() if several else everything
+        verdict.gains.extend(gains(whole, methods, experts, "all", rules))
     if several:
         counts = (max(len(j.patients) for j in tasks.values()), n_patients)
         _evaluate_averages(verdict, endpoint, averages, counts, rules, same)

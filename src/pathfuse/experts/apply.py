@@ -68,7 +68,8 @@ def apply(
 
     recipe, scales = fitted.recipe, fitted.scales
     if not units:
-        return Predicted(np.zeros((0, len(fitted.names))))
+        n, way = len(fitted.names), fitted.way
+        return Predicted(np.zeros((0, way.n_outputs(n) + way.n_shared(n))))
     folder = widen(folder, fitted.inputs.views)
     linear = recipe.facts.linear
     scaled = "feature_mean" in scales and not linear
@@ -102,6 +103,6 @@ def _network(
     from pathfuse.experts.predicting import predict
 
     with torch.random.fork_rng(devices=[]):
-        head = make_head(fitted.recipe, fitted.inputs, len(fitted.names))
+        head = make_head(fitted.recipe, fitted.inputs, len(fitted.names), fitted.way)
     head.load_state_dict({name: torch.from_numpy(value) for name, value in fitted.weights.items()})
     return predict(head, reader, units, fitted.recipe, keep_attention)

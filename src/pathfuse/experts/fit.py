@@ -210,6 +210,7 @@ def _with_residuals(
     found = scales.pop("held_out_error", None)
     if found is None:
         raw = apply(fitted, cohort.folder, units, clusters=clusters).outputs
+        raw = raw[:, : len(fitted.names)]
         rows, targets = np.array([unit.sample for unit in units]), cohort.people.targets
         error = np.where(targets.known[rows], raw - targets.values[rows], 0.0)
         count = targets.known[rows].sum(axis=0)

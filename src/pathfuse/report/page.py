@@ -16,7 +16,7 @@ from pathfuse.report.headline import headline
 from pathfuse.report.methods import methods
 from pathfuse.report.slopes import slope_sentence
 from pathfuse.report.template import render_page
-from pathfuse.report.words import caveat, counted, drawn, positive_class
+from pathfuse.report.words import caveat, counted, drawn, number, positive_class
 
 MAX_LINES = 100
 """Lines of a table about labels or targets; the rest stands in the CSV files."""
@@ -38,6 +38,7 @@ def render(content: Content, drawings: list[Drawing] | None = None) -> str:
         "report/page.html",
         {"metric": metric, "order": order, "left_out": left_out_line},
         headline=headline(over_all(content.comparisons), content.manifest),
+        gain=gain_sentence(content.gains),
         metrics=[metric(name) for name in content.metric_names],
         ranking=ranking(overall),
         subject=subject,
@@ -69,6 +70,29 @@ def render(content: Content, drawings: list[Drawing] | None = None) -> str:
         cost_sentence=cost_sentence(content.manifest),
         max_lines=MAX_LINES,
         max_notes=MAX_NOTES,
+    )
+
+
+def gain_sentence(gains: pl.DataFrame | None) -> str:
+    """The fusion's gain over the mean of the single experts, in the first metric that is better
+    when higher and has a per cent; else in the first that has one.
+    """
+    if gains is None:
+        return ""
+    rows = gains.filter((pl.col("method") == "fused") & pl.col("gain_percent").is_not_null())
+    found = sorted(rows.to_dicts(), key=lambda row: metric(row["metric"]).lower_is_better)
+    if not found:
+        return ""
+    row = found[0]
+    interval = (
+        "no interval"
+        if row["ci_low"] is None
+        else f"95 % interval {row['ci_low']:+.1f} to {row['ci_high']:+.1f} %"
+    )
+    return (
+        f"Gain over the mean of the single experts in {metric(row['metric']).label}: "
+        f"{row['gain_percent']:+.1f} % ({number(row['value'])} to "
+        f"{number(row['mean_of_experts'])}; {interval})."
     )
 
 

@@ -14,7 +14,7 @@ from pathfuse.errors import InputError
 from pathfuse.evaluation.judged import Judged, Verdict
 from pathfuse.evaluation.rules import Rules
 from pathfuse.progress import Progress, silent, within
-from pathfuse.report.frames import comparisons_frame, metrics_frame, tests_frame
+from pathfuse.report.frames import comparisons_frame, gains_frame, metrics_frame, tests_frame
 from pathfuse.study.samples import Partition
 from pathfuse.study.study import Study
 from pathfuse.workflows.manifest import describe
@@ -161,6 +161,7 @@ def fuse(
         model,
         reliability_frame(study.endpoint, found.at_temperature),
         tests_frame(found.verdict),
+        gains_frame(found.verdict),
         ablated,
         found.tables.curves,
         found.tables.sites,

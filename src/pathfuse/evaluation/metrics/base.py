@@ -4,10 +4,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from pathfuse.evaluation.scales import PLAIN, Scale
 
@@ -96,6 +96,14 @@ class ScoresOfMeans(ABC):
             weights: Float, (resample, sample), non-negative.
         """
         return values_together([self], weights)[0]
+
+
+class OfSections(ABC):
+    """Scores that can look inside sections."""
+
+    @abstractmethod
+    def within(self, sections: Int[np.ndarray, " sample"]) -> Self:
+        """The same scores, with those metrics that are computed inside each section."""
 
 
 def values_together(

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.stats import rankdata
 
-from pathfuse.evaluation.metrics.base import Means, Metric, ScoresOfMeans, Values
+from pathfuse.evaluation.metrics.base import Means, Metric, OfSections, ScoresOfMeans, Values
 from pathfuse.evaluation.metrics.classification import NLL
 from pathfuse.evaluation.scales import FISHER, LOG, PLAIN, UNEXPLAINED
 from pathfuse.types import PerSample
@@ -18,17 +18,23 @@ Pair = tuple[PerSample, PerSample]
 
 
 @dataclass(frozen=True)
-class RegressionScores(ScoresOfMeans):
+class RegressionScores(ScoresOfMeans, OfSections):
     """What the metrics need of one predictor's rows."""
 
     moments: Float[np.ndarray, "sample two"]
     """Mean and variance."""
     truth: PerSample
+    sections: Int[np.ndarray, " sample"] | None = None
+    """The section of each row; all rows of one are drawn together."""
+
+    def within(self, sections: Int[np.ndarray, " sample"]) -> "RegressionScores":
+        """See ``OfSections``."""
+        return replace(self, sections=sections)
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
         """Those of a continuous target."""
-        return METRICS
+        return PLAIN_METRICS if self.sections is None else METRICS
 
     @property
     def pair(self) -> Pair:
@@ -47,7 +53,8 @@ class RegressionScores(ScoresOfMeans):
         mean, variance = self.moments.T
         error = (self.truth - mean) ** 2
         loss = 0.5 * (np.log(2 * np.pi * variance) + error / variance)
-        return np.stack([loss, error, *_products(self.pair), *_products(self.ranks)])
+        inside = [] if self.sections is None else _of_sections(*self.pair, self.sections)
+        return np.stack([loss, error, *_products(self.pair), *_products(self.ranks), *inside])
 
     def of_means(self, means: Means) -> dict[str, Values]:
         """See ``ScoresOfMeans``."""
@@ -89,6 +96,33 @@ class WeightedTarget:
         """Correlation of their ranks."""
         return _correlation(self.rows.ranks, self.means[7:12])
 
+    @property
+    def pearson_within(self) -> Values:
+        """Mean over sections of the correlation inside each, as often as each is drawn."""
+        total, share = self.means[12:14]
+        return np.where(share > 0, total / np.where(share > 0, share, 1.0), np.nan)
+
+
+def _of_sections(
+    predicted: PerSample, truth: PerSample, sections: Int[np.ndarray, " sample"]
+) -> list[PerSample]:
+    """Two columns whose sums over rows are the sum of the sections' correlations, and their number.
+
+    r_s / n_s and 1 / n_s    for each of the n_s rows of section s; 0 where r_s is undefined
+    """
+    member = np.unique(sections, return_inverse=True)[1]
+    count = np.bincount(member)
+
+    def mean(x: PerSample) -> PerSample:
+        return np.asarray((np.bincount(member, x) / count)[member])
+
+    a, b = predicted - mean(predicted), truth - mean(truth)
+    size = np.maximum(mean(predicted**2) * mean(truth**2), 1e-300)
+    spread = mean(a * a) * mean(b * b)
+    defined = spread > FLAT * size
+    r = np.where(defined, mean(a * b) / np.sqrt(np.where(defined, spread, 1.0)), 0.0)
+    return [r / count[member], defined / count[member]]
+
 
 def _products(pair: Pair) -> list[PerSample]:
     """Two columns about their means, and their products: what a correlation is made of."""
@@ -114,6 +148,8 @@ def _correlation(pair: Pair, means: Float[np.ndarray, "five resample"]) -> Value
     return np.where(flat | constant, np.nan, covariance / bottom)
 
 
+FLAT = 1e-20
+"""Product of two variances, as a share of that of the mean squares, below which one is 0."""
 CONSTANT = "is undefined: the predictions or the truth do not vary"
 NO_CORRELATION = "constant values: no correlation"
 
@@ -139,5 +175,13 @@ R2 = Metric(
     "r2", "R²", "share of the target's variance that is explained",
     lambda w: w.r2, undefined=CONSTANT, scale=UNEXPLAINED,
 )  # fmt: skip
+PEARSON_WITHIN = Metric(
+    "pearson_within", "Pearson r within sections",
+    "mean over sections of the correlation of predicted and observed values inside each",
+    lambda w: w.pearson_within, undefined="is undefined: in no section do both predictions and truth vary",
+    undefined_at_site=NO_CORRELATION, scale=FISHER, brief=False,
+)  # fmt: skip
 
-METRICS = (GAUSSIAN_NLL, PEARSON, SPEARMAN, RMSE, R2)
+PLAIN_METRICS = (GAUSSIAN_NLL, PEARSON, SPEARMAN, RMSE, R2)
+"""Those that need no sections."""
+METRICS = (*PLAIN_METRICS, PEARSON_WITHIN)
