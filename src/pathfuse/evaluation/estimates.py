@@ -9,7 +9,6 @@ from typing import Self
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.special import stdtrit
 
 from pathfuse.evaluation.intervals import (
     MIN_RESAMPLES,
@@ -21,6 +20,7 @@ from pathfuse.evaluation.intervals import (
     standard_error,
     t_p_value,
     t_quantile,
+    t_quantiles,
     two_sided_p,
 )
 from pathfuse.evaluation.judged import EndpointLike, Judged, Scores
@@ -193,10 +193,7 @@ class Estimate:
         """
         if not self.uses_t(kind):
             return self.resampled
-        quantiles = stdtrit(
-            self.freedom, (np.arange(self.n_resamples) + 0.5) / max(self.n_resamples, 1)
-        )
-        return np.asarray(self.point + self.error * quantiles)
+        return np.asarray(self.point + self.error * t_quantiles(self.freedom, self.n_resamples))
 
 
 Estimates = Mapping[str, Estimate]
@@ -215,7 +212,8 @@ def prepare(estimates: Sequence[Estimate]) -> None:
     whole = ~np.isnan(table).any(axis=1)
     n_resamples = ready[0].n_resamples
     spread = table[:, 1 : 1 + n_resamples].std(axis=1)
-    pulls = table[:, 1 + n_resamples :] - table[:, 1 + n_resamples :].mean(axis=1, keepdims=True)
+    left_out = table[:, 1 + n_resamples :]
+    pulls = left_out - left_out.mean(axis=1, keepdims=True)
     squares, fourths = (pulls**2).sum(axis=1), (pulls**4).sum(axis=1)
     for k in np.flatnonzero(whole):
         one = ready[k]

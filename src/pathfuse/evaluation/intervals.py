@@ -14,6 +14,7 @@ Satterthwaite, Biometrics Bulletin 2 (1946).
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
@@ -209,6 +210,19 @@ def t_quantile(freedom: float, level: float = LEVEL) -> float:
         2.228
     """
     return float(stdtrit(freedom, (1 + level) / 2))
+
+
+@lru_cache(maxsize=64)
+def t_quantiles(freedom: float, n: int) -> Float[np.ndarray, " quantile"]:
+    """``n`` quantiles of Student's t, evenly spaced in probability.
+
+    Many figures of one run have the same degrees of freedom.
+
+    Examples:
+        >>> t_quantiles(10.0, 3).round(2)
+        array([-1.02,  0.  ,  1.02])
+    """
+    return np.asarray(stdtrit(freedom, (np.arange(n) + 0.5) / max(n, 1)))
 
 
 def t_p_value(point: float, error: float, freedom: float) -> float:

@@ -10,7 +10,7 @@ of six survival studies covered .17 to .53 that way.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import chain
 
 import numpy as np
@@ -94,13 +94,23 @@ def draw(
         n_resamples: How many.
         seed: The same seed gives the same draw.
     """
-    patients, first = np.unique(patient_of_row, return_index=True)
-    folds = fold_of_row[first]
+    first = np.unique(patient_of_row, return_index=True)[1]
+    folds = np.ascontiguousarray(fold_of_row[first], dtype=np.int64)
+    return Resamples(_counts(folds.tobytes(), n_resamples, seed), patient_of_row)
+
+
+@lru_cache(maxsize=4)
+def _counts(
+    fold_of_patient: bytes, n_resamples: int, seed: int
+) -> Int[np.ndarray, "resample patient"]:
+    """How often each patient is drawn; many targets of one study are drawn alike."""
+    folds = np.frombuffer(fold_of_patient, dtype=np.int64)
     rng = np.random.default_rng(seed)
-    counts = np.zeros((n_resamples, len(patients)), dtype=np.int32)
+    counts = np.zeros((n_resamples, len(folds)), dtype=np.int32)
     for fold in np.unique(folds):
         members = np.flatnonzero(folds == fold)
         counts[:, members] = rng.multinomial(
             len(members), np.full(len(members), 1 / len(members)), size=n_resamples
         )
-    return Resamples(counts, patient_of_row)
+    counts.flags.writeable = False
+    return counts

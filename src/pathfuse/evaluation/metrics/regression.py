@@ -48,6 +48,16 @@ class RegressionScores(ScoresOfMeans, OfSections):
         return predicted, observed
 
     @cached_property
+    def least(self) -> tuple[float, float]:
+        """See ``_least``, of values."""
+        return _least(self.pair)
+
+    @cached_property
+    def least_of_ranks(self) -> tuple[float, float]:
+        """See ``_least``, of ranks."""
+        return _least(self.ranks)
+
+    @cached_property
     def columns(self) -> Float[np.ndarray, "column sample"]:
         """Loss and squared error of each row, then the products of values, then those of ranks."""
         mean, variance = self.moments.T
@@ -89,12 +99,12 @@ class WeightedTarget:
     @property
     def pearson(self) -> Values:
         """Correlation of predicted and observed values."""
-        return _correlation(self.rows.pair, self.means[2:7])
+        return _correlation(self.rows.least, self.means[2:7])
 
     @property
     def spearman(self) -> Values:
         """Correlation of their ranks."""
-        return _correlation(self.rows.ranks, self.means[7:12])
+        return _correlation(self.rows.least_of_ranks, self.means[7:12])
 
     @property
     def pearson_within(self) -> Values:
@@ -130,22 +140,24 @@ def _products(pair: Pair) -> list[PerSample]:
     return [a, b, a * b, a * a, b * b]
 
 
-def _correlation(pair: Pair, means: Float[np.ndarray, "five resample"]) -> Values:
+def _least(pair: Pair) -> tuple[float, float]:
+    """The weighted variances up to which a column counts as constant; infinite where it is."""
+    a, b = (np.inf if np.ptp(x) == 0 else 1e-12 * max(float(np.var(x)), 1e-300) for x in pair)
+    return a, b
+
+
+def _correlation(least: tuple[float, float], means: Float[np.ndarray, "five resample"]) -> Values:
     """Pearson's r = cov(a, b) / √(var(a) var(b)); of ranks, taken once of all rows, Spearman's ρ.
 
     Args:
-        pair: The two columns.
+        least: Of ``_least``.
         means: Weighted means of ``_products``.
     """
-    a, b = pair
     mean_a, mean_b, ab, aa, bb = means
     covariance, spread_a, spread_b = ab - mean_a * mean_b, aa - mean_a**2, bb - mean_b**2
-    flat = (spread_a <= 1e-12 * max(float(np.var(a)), 1e-300)) | (
-        spread_b <= 1e-12 * max(float(np.var(b)), 1e-300)
-    )
+    flat = (spread_a <= least[0]) | (spread_b <= least[1])
     bottom = np.sqrt(np.where(flat, 1.0, spread_a * spread_b))
-    constant = np.ptp(a) == 0 or np.ptp(b) == 0
-    return np.where(flat | constant, np.nan, covariance / bottom)
+    return np.where(flat, np.nan, covariance / bottom)
 
 
 FLAT = 1e-20

@@ -160,11 +160,9 @@ def _joined(
 
 def _one_target(judged: Judged, g: int) -> Judged:
     """The rows whose value of one target is known, with every method's mean and variance of it."""
-    known = ~np.isnan(judged.observed[:, g])
-    half = judged.observed.shape[1]
-    of_target = {
-        name: moments[known][:, [g, half + g]] for name, moments in judged.predictions.items()
-    }
+    known = np.flatnonzero(~np.isnan(judged.observed[:, g]))
+    own = [g, judged.observed.shape[1] + g]
+    of_target = {name: moments[known[:, None], own] for name, moments in judged.predictions.items()}
     return Judged(
         judged.observed[known][:, [g]],
         judged.patients[known],
