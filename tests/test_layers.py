@@ -118,9 +118,8 @@ def test_no_pickle_no_print_no_bare_except():
 
 
 KIND_NAMES = {*ENDPOINTS, *TARGET_KINDS}
-COMPARED_BY_NAME = {"experts/parts.py": 2, "experts/recipe.py": 1}
-"""Comparisons with the name of an endpoint or of a way of being trained, by file: a recipe's
-likelihood ``poisson`` has the name of what it makes of regression."""
+COMPARED_BY_NAME: dict[str, int] = {}
+"""Comparisons with the name of an endpoint or of a way of being trained, by file."""
 
 
 def compares_with(path: Path, names: set[str]) -> int:

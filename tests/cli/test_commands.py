@@ -45,6 +45,7 @@ FILES = {
     "comparisons.csv",
     "curves.csv",
     "fused.parquet",
+    "gains.csv",
     "manifest.json",
     "metrics.csv",
     "model/model.json",

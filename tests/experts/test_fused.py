@@ -285,6 +285,42 @@ def test_counts_of_spots(tmp_path):
         TrainingRecipe.of("pca_ridge", likelihood="poisson")
 
 
+@pytest.mark.parametrize("likelihood", ["negative_binomial", "gaussian_spread"])
+@pytest.mark.parametrize("head", ["tile_mlp", "meta-encoder"])
+def test_a_spread_for_every_sample(tmp_path, likelihood, head):
+    samples, ids, x, y, rate = counts(120)
+    samples.write_csv(tmp_path / "samples.csv")
+    features = vectors(tmp_path / "x.csv", ids, np.concatenate([x, y], axis=1))
+    own = {} if head == "tile_mlp" else {"attention_heads": 2}
+    recipe = TrainingRecipe.of(
+        head,
+        hidden=16,
+        likelihood=likelihood,
+        epochs=15,
+        folds=2,
+        batch=8,
+        learning_rate=1e-2,
+        **own,
+    )
+    given = features if head == "tile_mlp" else {"x": features, "again": features}
+    out = train_expert(ExpertSetup("e", given, tmp_path / "samples.csv", tmp_path / "out", recipe))
+    table = pl.read_parquet(out / "predictions" / "e.parquet").sort("sample_id")
+    mean, sd = table["mean_CD3"].to_numpy(), table["sd_CD3"].to_numpy()
+    assert np.corrcoef(np.log(np.maximum(mean, 0.1)), np.log(rate))[0, 1] > 0.6
+    assert len(np.unique(sd)) > 100  # each sample has its own
+    assert np.corrcoef(sd, mean)[0, 1] > 0.5  # counts vary more where there are more
+    if likelihood == "negative_binomial":
+        assert (sd**2 > mean).all()
+        shared = load_fitted(out / "models/all.safetensors").weights["shared"]
+        assert shared.shape == (1,)
+        assert shared[0] != 0  # learned: 0 is where it began
+        if head == "tile_mlp":
+            assert shared[0] < -0.1  # the counts are Poisson's
+    again = serve(out, features if head == "tile_mlp" else given).table().sort("sample_id")
+    assert again.columns == table.columns
+    assert (again["sd_CD3"] > 0).all()
+
+
 def test_what_a_recipe_refuses():
     assert TrainingRecipe.of("meta-encoder").head == "meta_encoder"
     for head, chosen, sentence in [

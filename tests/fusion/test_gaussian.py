@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 from scipy.stats import norm
+from sklearn.covariance import ledoit_wolf
 
 from pathfuse.errors import InputError
 from pathfuse.fusion.fitted import fit_methods
 from pathfuse.fusion.gaussian import family
 from pathfuse.fusion.gaussian.auto import GaussianAuto
 from pathfuse.fusion.gaussian.chains import chain_nll
-from pathfuse.fusion.gaussian.covariance_product import minimum_variance
+from pathfuse.fusion.gaussian.covariance_product import error_covariances, minimum_variance
 from pathfuse.fusion.gaussian.experts import (
     Gaussian,
     GaussianExperts,
@@ -228,3 +229,13 @@ def test_weights_are_those_of_all_targets():
     method = GaussianStaticProduct()
     (params,) = method.fit_path(experts, y, [1.0])
     assert method.share(experts.rows(np.arange(1)), params)[0, 1] > 0.8
+
+
+@pytest.mark.parametrize(("n", "n_experts"), [(20, 5), (200, 3), (9, 1), (8, 12)])
+def test_covariances_of_all_targets_are_ledoit_and_wolfs(n, n_experts):
+    rng = np.random.default_rng(n)
+    errors = rng.normal(size=(n, n_experts, 6)) + rng.normal(size=(n, 1, 6))
+    errors[:, :, 5] = 2.0 * np.eye(n_experts)[np.arange(n) % n_experts]
+    for g, found in enumerate(error_covariances(errors)):
+        wanted = ledoit_wolf(errors[:, :, g], assume_centered=True)[0] + 1e-12 * np.eye(n_experts)
+        np.testing.assert_allclose(found, wanted, atol=1e-13)

@@ -149,3 +149,16 @@ def test_patients_and_sites_have_one_spelling(columns, what):
     ids = {"sample_id": ["b", "a"]}
     with pytest.raises(InputError, match=f"samples.csv, {what}"):
         samples(**(ids | columns))
+
+
+def test_sections_lie_inside_patients():
+    rows = {"sample_id": ["a", "b", "c", "d"], "patient_id": ["p", "p", "q", "q"]}
+    found = samples(**rows, section=["1", "1", "1", "2"]).sections
+    assert found[0] == found[1]
+    assert len({found[0], found[2], found[3]}) == 3  # section 1 of another patient is another
+    assert samples(**rows, slide=[7, 7, 8, 8]).sections.tolist() == [0, 0, 1, 1]
+    both = samples(**rows, section=["x", "y", "z", "z"], slide=["s"] * 4).sections
+    assert len(set(both.tolist())) == 3  # of the two columns the section
+    assert samples(**rows).sections is None
+    assert samples(**rows, section=["1", "2", "3", "4"]).sections is None  # nothing inside them
+    assert samples(sample_id=["a", "b"], section=["1", "1"]).sections is None  # whose are they?

@@ -29,6 +29,8 @@ class Options:
     censoring: str = "later"
     """Survival: what a case censored inside a bin counts as in that bin, ``later`` (nothing) or
     ``half``."""
+    sectioned: bool = False
+    """Regression: whether the samples say which section each is of."""
 
 
 @dataclass(frozen=True)

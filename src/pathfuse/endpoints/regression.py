@@ -3,7 +3,7 @@ standard deviation.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,7 +13,7 @@ from pathfuse.endpoints.base import Endpoint, LabelMap, Options, Truth
 from pathfuse.endpoints.columns import Columns, number_text
 from pathfuse.errors import InputError
 from pathfuse.evaluation.judged import Judged, Scores
-from pathfuse.evaluation.metrics.regression import METRICS, RegressionScores
+from pathfuse.evaluation.metrics.regression import METRICS, PLAIN_METRICS, RegressionScores
 from pathfuse.evaluation.metrics.survival import SurvivalTruth
 from pathfuse.evaluation.slope import LinearSlope
 from pathfuse.types import LogProbs, Observed
@@ -42,6 +42,9 @@ class Regression(Endpoint):
     left_out: tuple[str, ...] = ()
     """Targets of the study that are not predicted, since the fit rows taught nothing about them."""
 
+    sectioned: bool = False
+    """Whether the samples say which section each is of, so that metrics look inside sections."""
+
     kind: ClassVar[str] = "regression"
     in_words: ClassVar[str] = "continuous targets"
     trained_as: ClassVar[str] = "regression"
@@ -68,7 +71,8 @@ class Regression(Endpoint):
             raise InputError(
                 f"{columns.source}, column '{PREFIX}all': the name 'all' means all targets; rename the target"
             )
-        return cls(tuple(sorted(name.removeprefix(PREFIX) for name in columns.values)))
+        names = sorted(name.removeprefix(PREFIX) for name in columns.values)
+        return cls(tuple(names), sectioned=options is not None and options.sectioned)
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Self:
@@ -102,12 +106,13 @@ class Regression(Endpoint):
     def without(self, targets: Sequence[str]) -> "Regression":
         """The same endpoint with some targets left out."""
         gone = {*self.left_out, *targets}
-        return Regression(tuple(t for t in self.targets if t not in gone), tuple(sorted(gone)))
+        kept = tuple(t for t in self.targets if t not in gone)
+        return replace(self, targets=kept, left_out=tuple(sorted(gone)))
 
     @property
     def metrics(self) -> tuple[str, ...]:
         """See ``Endpoint``."""
-        return tuple(metric.name for metric in METRICS)
+        return tuple(metric.name for metric in (METRICS if self.sectioned else PLAIN_METRICS))
 
     @property
     def tasks(self) -> tuple[str, ...]:

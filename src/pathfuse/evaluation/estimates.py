@@ -4,13 +4,14 @@ never pooled.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.special import stdtrit
 
 from pathfuse.evaluation.intervals import (
+    MIN_RESAMPLES,
     NO_INTERVAL,
     Interval,
     Sampled,
@@ -19,10 +20,11 @@ from pathfuse.evaluation.intervals import (
     standard_error,
     t_p_value,
     t_quantile,
+    t_quantiles,
     two_sided_p,
 )
 from pathfuse.evaluation.judged import EndpointLike, Judged, Scores
-from pathfuse.evaluation.metrics.base import ANY, Metric
+from pathfuse.evaluation.metrics.base import ANY, Metric, ScoresOfMeans, values_together
 from pathfuse.evaluation.resampling import Resamples
 from pathfuse.evaluation.scales import PLAIN, Share
 from pathfuse.types import Index
@@ -56,15 +58,17 @@ class Estimate:
     same: bool = False
     """Whether it is the difference of equal predictions."""
 
-    @property
+    @cached_property
     def counted(self) -> Bool[np.ndarray, " part"]:
         """The parts that define the figure on all rows."""
         return np.asarray(~np.isnan(self.parts[0]))
 
-    @property
+    @cached_property
     def values(self) -> Float[np.ndarray, " value"]:
         """The mean over the counted parts; NaN where one of them is."""
         kept = self.counted
+        if len(kept) == 1 and kept[0]:
+            return self.parts[:, 0]
         shares = np.where(kept, self.shares, 0.0)
         total = shares.sum()
         if total == 0:
@@ -89,13 +93,15 @@ class Estimate:
         """
         return self.values[1 + self.n_resamples :]
 
-    @property
+    @cached_property
     def freedom(self) -> float:
         """Degrees of freedom of its standard error."""
         return self.sampled.freedom_of(self.left_out)
 
     def among(self, kept: Bool[np.ndarray, " part"]) -> Self:
         """The same figure over some of its parts."""
+        if kept[self.counted].all():
+            return self
         return replace(self, parts=np.where(kept, self.parts, np.nan))
 
     def minus(self, other: Self, same: bool = False) -> Self:
@@ -124,13 +130,18 @@ class Estimate:
             self, parts=np.concatenate([self.parts[:1], np.full_like(self.parts[1:], np.nan)])
         )
 
-    @property
+    @cached_property
+    def spread(self) -> float:
+        """Standard error by the resamples."""
+        return standard_error(self.resampled, self.sampled)
+
+    @cached_property
     def error(self) -> float:
         """Standard error.
 
         Of a share, or a difference of shares, that no resample moves, what n patients leave open.
         """
-        found, scale = standard_error(self.resampled, self.sampled), self.metric.scale
+        found, scale = self.spread, self.metric.scale
         if found or self.same or not self.paired or not isinstance(scale, Share):
             return found
         reach = scale.at_end(scale.low, self.sampled.n_patients, NORMAL)[1] - scale.low
@@ -182,14 +193,36 @@ class Estimate:
         """
         if not self.uses_t(kind):
             return self.resampled
-        quantiles = stdtrit(
-            self.freedom, (np.arange(self.n_resamples) + 0.5) / max(self.n_resamples, 1)
-        )
-        return np.asarray(self.point + self.error * quantiles)
+        return np.asarray(self.point + self.error * t_quantiles(self.freedom, self.n_resamples))
 
 
 Estimates = Mapping[str, Estimate]
 """By metric."""
+
+
+def prepare(estimates: Sequence[Estimate]) -> None:
+    """Standard errors and degrees of freedom of many figures at once.
+
+    A figure with resamples that do not define it, or without parts left out, works out its own.
+    """
+    ready = [one for one in estimates if len(one.left_out) and one.n_resamples >= MIN_RESAMPLES]
+    if not ready or len({(len(one.values), one.n_resamples) for one in ready}) > 1:
+        return
+    table = np.stack([one.values for one in ready])
+    whole = ~np.isnan(table).any(axis=1)
+    n_resamples = ready[0].n_resamples
+    spread = table[:, 1 : 1 + n_resamples].std(axis=1)
+    left_out = table[:, 1 + n_resamples :]
+    pulls = left_out - left_out.mean(axis=1, keepdims=True)
+    squares, fourths = (pulls**2).sum(axis=1), (pulls**4).sum(axis=1)
+    for k in np.flatnonzero(whole):
+        one = ready[k]
+        found = float(spread[k] * one.sampled.inflation)
+        one.__dict__["spread"] = found
+        one.__dict__["freedom"] = one.sampled.freedom_from(
+            float(squares[k]), float(fourths[k]), pulls.shape[1]
+        )
+
 
 Scorer = Callable[[Index, int], Scores]
 """Scores of some rows of one fold."""
@@ -210,11 +243,34 @@ def resampled(
     resamples: Resamples,
 ) -> Estimates:
     """Every metric of one method on some rows."""
+    return resampled_all(endpoint, judged, {name: rows}, resamples)[name]
 
+
+def resampled_all(
+    endpoint: EndpointLike,
+    judged: Judged,
+    rows_of: Mapping[str, Bool[np.ndarray, " sample"]],
+    resamples: Resamples,
+) -> dict[str, Estimates]:
+    """Every metric of some methods, each on its rows.
+
+    Methods on the same rows share the weights of the resamples, which are dear to make.
+    """
+    alike: dict[bytes, list[str]] = {}
+    for name, rows in rows_of.items():
+        alike.setdefault(rows.tobytes(), []).append(name)
+    found: dict[str, Estimates] = {}
+    for names in alike.values():
+        scorers = {name: _scorer(endpoint, judged, name) for name in names}
+        found |= _estimates(scorers, endpoint.metrics, judged, rows_of[names[0]], resamples)
+    return {name: found[name] for name in rows_of}
+
+
+def _scorer(endpoint: EndpointLike, judged: Judged, name: str) -> Scorer:
     def scorer(inside: Index, fold: int) -> Scores:
         return judged.scores(endpoint, name, inside, fold)
 
-    return estimate(scorer, endpoint.metrics, judged, rows, resamples)
+    return scorer
 
 
 def estimate(
@@ -229,35 +285,68 @@ def estimate(
     Raises:
         KeyError: The scores do not know one of the metrics.
     """
+    return _estimates({"": scorer}, metrics, judged, rows, resamples)[""]
+
+
+def _estimates(
+    scorers: Mapping[str, Scorer],
+    metrics: Sequence[str],
+    judged: Judged,
+    rows: Bool[np.ndarray, " sample"],
+    resamples: Resamples,
+) -> dict[str, dict[str, Estimate]]:
+    """``estimate`` of several predictors on the same rows."""
     n_resamples = len(resamples.counts)
     n_values = 1 + n_resamples + resamples.n_left_out
     folds = np.unique(judged.folds[rows])
     sampled = Sampled(len(np.unique(judged.patients[rows])), max(len(folds), 1))
     if not rows.any():
         nothing = np.full((n_values, 1), np.nan)
-        return {m: Estimate(nothing, np.ones(1), n_resamples, sampled) for m in metrics}
-    table = {m: np.full((n_values, len(folds)), np.nan) for m in metrics}
-    shares, known = np.zeros(len(folds)), dict[str, Metric]()
-    scores = []
-    for f, fold in enumerate(folds):
-        inside = np.flatnonzero(rows & (judged.folds == fold))
-        shares[f] = len(np.unique(judged.patients[inside]))
-        scores.append((inside, scorer(inside, int(fold))))
-        known |= {metric.name: metric for metric in scores[-1][1].metrics}
+        one = {m: Estimate(nothing, np.ones(1), n_resamples, sampled) for m in metrics}
+        return dict.fromkeys(scorers, one)
+    inside = [np.flatnonzero(rows & (judged.folds == fold)) for fold in folds]
+    shares = np.array([len(np.unique(judged.patients[own])) for own in inside], dtype=np.float64)
+    scores = {
+        name: [scorer(own, int(fold)) for own, fold in zip(inside, folds, strict=True)]
+        for name, scorer in scorers.items()
+    }
+    tables = {name: np.full((len(metrics), n_values, len(folds)), np.nan) for name in scorers}
     start = 0
     for weights in _all_weights(resamples, len(rows)):
-        for f, (inside, one) in enumerate(scores):
-            values = one.values(weights[:, inside])
-            for m in metrics:
-                table[m][start : start + len(weights), f] = values[m]
+        for f, own in enumerate(inside):
+            among = weights if len(own) == len(rows) else weights[:, own]
+            found = _values([by_fold[f] for by_fold in scores.values()], among)
+            for table, values in zip(tables.values(), found, strict=True):
+                for k, m in enumerate(metrics):
+                    table[k, start : start + len(weights), f] = values[m]
         start += len(weights)
-    return {m: Estimate(table[m], shares, n_resamples, sampled, known[m]) for m in metrics}
+    return {
+        name: {
+            m: Estimate(tables[name][k], shares, n_resamples, sampled, _named(by_fold, m))
+            for k, m in enumerate(metrics)
+        }
+        for name, by_fold in scores.items()
+    }
+
+
+def _values(
+    scores: Sequence[Scores], weights: Float[np.ndarray, "value sample"]
+) -> list[dict[str, np.ndarray]]:
+    """The metrics of several predictors on the same rows."""
+    of_means = [one for one in scores if isinstance(one, ScoresOfMeans)]
+    if len(of_means) == len(scores):
+        return values_together(of_means, weights)
+    return [one.values(weights) for one in scores]
+
+
+def _named(scores: Sequence[Scores], name: str) -> Metric:
+    """The metric of a name; the last fold's, where folds differ."""
+    return {one.name: one for fold in scores for one in fold.metrics}[name]
 
 
 def _all_weights(resamples: Resamples, n_rows: int) -> Iterator[Float[np.ndarray, "value sample"]]:
     yield np.ones((1, n_rows))
-    yield from resamples.row_weights()
-    yield from resamples.left_out_weights()
+    yield from resamples.all_weights()
 
 
 def by_fold(

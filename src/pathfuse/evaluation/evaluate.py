@@ -11,7 +11,15 @@ from dataclasses import replace
 import numpy as np
 
 from pathfuse.evaluation.averages import Averages, Pairs
-from pathfuse.evaluation.estimates import Estimates, estimate, resampled
+from pathfuse.evaluation.estimates import (
+    Estimate,
+    Estimates,
+    estimate,
+    prepare,
+    resampled,
+    resampled_all,
+)
+from pathfuse.evaluation.gains import gains
 from pathfuse.evaluation.intervals import MIN_RESAMPLES, described
 from pathfuse.evaluation.judged import (
     Comparison,
@@ -72,10 +80,18 @@ def evaluate_tasks(
     tasks: Mapping[str, Judged],
     contrasts: Sequence[tuple[str, str]],
     rules: Rules = DEFAULT,
+    experts: Sequence[str] = (),
 ) -> Verdict:
     """Evaluates several tasks on the same resamples of patients.
 
     ``all`` is the macro average over labels or targets.
+
+    Args:
+        endpoint: Names the metrics.
+        tasks: Rows and predictions by output.
+        contrasts: Pairs (method, reference).
+        rules: How to evaluate.
+        experts: The single experts, over whose mean gains are stated.
     """
     patients = np.concatenate([j.patients for j in tasks.values()])
     folds = np.concatenate([j.folds for j in tasks.values()])
@@ -89,14 +105,20 @@ def evaluate_tasks(
         )
     verdict = _opened(tasks, n_patients, rules)
     averages, same = Averages(), dict[str, dict[str, str]]()
+    of_rows: dict[bytes, Resamples] = {}
     for output, judged in tasks.items():
-        resamples = Resamples(drawn.counts, judged.patients, parts)
+        own = Resamples(drawn.counts, judged.patients, parts)
+        resamples = of_rows.setdefault(judged.patients.tobytes(), own)
         everything, pairs = _evaluate_one(
             verdict, endpoint, (output, judged), contrasts, rules, resamples, enough=enough
         )
         if several:
             averages.add(everything, pairs)
             same[output] = same_predictions(judged)
+    methods = [name for name in dict.fromkeys(c[0] for c in contrasts) if name not in experts]
+    if several or len(tasks) == 1:
+        whole = averages.methods() if several else everything
+        verdict.gains.extend(gains(whole, methods, experts, "all", rules))
     if several:
         counts = (max(len(j.patients) for j in tasks.values()), n_patients)
         _evaluate_averages(verdict, endpoint, averages, counts, rules, same)
@@ -186,10 +208,8 @@ def _evaluate_averages(
 def _estimates(
     endpoint: EndpointLike, judged: Judged, resamples: Resamples
 ) -> dict[str, Estimates]:
-    everything: dict[str, Estimates] = {
-        name: resampled(endpoint, judged, name, predicted(p), resamples)
-        for name, p in judged.predictions.items()
-    }
+    rows_of = {name: predicted(p) for name, p in judged.predictions.items()}
+    everything = resampled_all(endpoint, judged, rows_of, resamples)
     if judged.sets is not None:
         everything["fused"] = {**everything["fused"], **_of_sets(judged, resamples)}
     return everything
@@ -221,6 +241,7 @@ def _evaluate_methods(
     verdict: Verdict, output: str, judged: Judged, everything: Mapping[str, Estimates], rules: Rules
 ) -> None:
     reasons: dict[tuple[str, str], list[str]] = {}
+    prepare([value for values in everything.values() for value in values.values()])
     for name, values in everything.items():
         rows = predicted(judged.predictions[name])
         n, n_patients = int(rows.sum()), len(np.unique(judged.patients[rows]))
@@ -320,32 +341,29 @@ def _evaluate_contrasts(
     Where a ``further`` test shows no difference, no method is called superior.
     """
     there = {contrast: pair for contrast, pair in pairs.items() if pair is not None}
-    rows = [
-        _compare((*contrast, output, m), pair, rules, same[contrast[0]] == same[contrast[1]])
+    differences = {
+        (contrast, m): pair[0][m].minus(pair[1][m], same[contrast[0]] == same[contrast[1]])
         for contrast, pair in there.items()
         for m in endpoint.metrics
-    ]
-    if not rows:
+    }
+    if not differences:
         return
+    prepare(list(differences.values()))
+    rows = [_compare((*c, output, m), one, rules) for (c, m), one in differences.items()]
     adjusted, count = adjusted_p(rows, same)
     rows = [replace(row, p_holm=float(p)) for row, p in zip(rows, adjusted, strict=True)]
     verdict.comparisons.extend(rows)
-    for (name, reference), (one, other) in there.items():
+    for name, reference in there:
         if reference == "best_expert":
             largest = dict[str, float]()
             tests: list[Test | Comparison] = [*rows, *further]
             for row in tests:
                 if (row.method, row.reference) == (name, reference) and not np.isnan(row.p_holm):
                     largest[row.metric] = max(largest.get(row.metric, 0.0), row.p_holm)
-            equal = same[name] == same[reference]
-            differences = {m: one[m].minus(other[m], equal) for m in endpoint.metrics}
-            verdict.tests.extend(margin_tests(endpoint, output, name, differences, rules, largest))
+            own = {m: differences[(name, reference), m] for m in endpoint.metrics}
+            verdict.tests.extend(margin_tests(endpoint, output, name, own, rules, largest))
     note = f"{count} comparisons in a family need more than {rules.n_resamples} resamples to reach 0.05"
-    counted = any(
-        pair[0][m].minus(pair[1][m]).uses_t(rules.interval)
-        for pair in there.values()
-        for m in pair[0]
-    )
+    counted = any(one.uses_t(rules.interval) for one in differences.values())
     if not counted and 2 * count / (rules.n_resamples + 1) > ALPHA and note not in verdict.notes:
         verdict.notes.append(note)
 
@@ -357,12 +375,8 @@ def _note_apart(verdict: Verdict, output: str, judged: Judged, pairs: Pairs) -> 
             verdict.notes.append(f"{output}: {name} and {reference} have no sample in common")
 
 
-def _compare(
-    key: tuple[str, str, str, str], pair: tuple[Estimates, Estimates], rules: Rules, same: bool
-) -> Comparison:
+def _compare(key: tuple[str, str, str, str], difference: Estimate, rules: Rules) -> Comparison:
     """One row of ``comparisons.csv``; the key is (method, reference, output, metric)."""
-    metric = key[3]
-    difference = pair[0][metric].minus(pair[1][metric], same)
     interval, n = difference.interval(rules.interval), difference.n_resamples
     how = {"bca": ", BCa interval"}.get(
         rules.interval, ", t" if difference.uses_t(rules.interval) else ""

@@ -14,6 +14,7 @@ Satterthwaite, Biometrics Bulletin 2 (1946).
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
@@ -78,11 +79,14 @@ class Sampled:
         """
         pulls = left_out[~np.isnan(left_out)]
         pulls = pulls - pulls.mean() if len(pulls) else pulls
-        spread = float((pulls**2).sum())
-        if spread == 0:
+        return self.freedom_from(float((pulls**2).sum()), float((pulls**4).sum()), len(pulls))
+
+    def freedom_from(self, squares: float, fourths: float, n_parts: int) -> float:
+        """``freedom_of`` from Σ_i d_i², Σ_i d_i⁴ and the number of parts."""
+        if squares == 0:
             return float(self.freedom)
-        carriers = spread**2 / float((pulls**4).sum())
-        excess = 1 / carriers - 1 / len(pulls)
+        carriers = squares**2 / fourths
+        excess = 1 / carriers - 1 / n_parts
         return min(max(2 / excess - SPENT if excess > 0 else np.inf, FEWEST), float(self.freedom))
 
     @property
@@ -206,6 +210,19 @@ def t_quantile(freedom: float, level: float = LEVEL) -> float:
         2.228
     """
     return float(stdtrit(freedom, (1 + level) / 2))
+
+
+@lru_cache(maxsize=64)
+def t_quantiles(freedom: float, n: int) -> Float[np.ndarray, " quantile"]:
+    """``n`` quantiles of Student's t, evenly spaced in probability.
+
+    Many figures of one run have the same degrees of freedom.
+
+    Examples:
+        >>> t_quantiles(10.0, 3).round(2)
+        array([-1.02,  0.  ,  1.02])
+    """
+    return np.asarray(stdtrit(freedom, (np.arange(n) + 0.5) / max(n, 1)))
 
 
 def t_p_value(point: float, error: float, freedom: float) -> float:

@@ -2,17 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from jaxtyping import Int
 
 from pathfuse.distributions.likelihood import log_softmax
 from pathfuse.errors import InputError
-from pathfuse.evaluation.metrics.base import Metric, RowWeights, Values
+from pathfuse.evaluation.metrics.base import Metric, OfSections, RowWeights, Values
 from pathfuse.evaluation.metrics.prediction_sets import SetScores
 from pathfuse.evaluation.metrics.survival import SurvivalTruth
 from pathfuse.types import Index, LogProbs, Observed
+
+if TYPE_CHECKING:
+    from pathfuse.evaluation.gains import Gain
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,18 @@ class Judged:
     """Survival: follow-up of the rows, and the censoring distribution of each fold's fit rows."""
     fold_names: tuple[str, ...] = ()
     """What the folds are called in the samples table; empty: by number."""
+    sections: Int[np.ndarray, " sample"] | None = None
+    """The section of each row, where the samples say; a section is of one patient."""
     sets: SetScores | None = None
     """How the prediction sets of ``fused`` fared, where it has any."""
 
     def scores(self, endpoint: "EndpointLike", name: str, rows: Index, fold: int) -> "Scores":
         """One method's scores on some rows of one fold."""
         context = None if self.context is None else self.context.of(rows, fold)
-        return endpoint.scores(self.predictions[name][rows], self.observed[rows], context)
+        found = endpoint.scores(self.predictions[name][rows], self.observed[rows], context)
+        if self.sections is not None and isinstance(found, OfSections):
+            return found.within(self.sections[rows])
+        return found
 
 
 class EndpointLike(Protocol):
@@ -132,6 +140,8 @@ class Verdict:
     notes: list[str]
     intervals: dict[str, str] = field(default_factory=dict)
     """Which kind of interval figures and differences have, in words."""
+    gains: list["Gain"] = field(default_factory=list)
+    """Of the fusions over the mean of the single experts, on the whole study."""
 
 
 def predicted(values: np.ndarray) -> np.ndarray:

@@ -70,7 +70,8 @@ def apply(
 
     recipe, scales = fitted.recipe, fitted.scales
     if not units:
-        return Predicted(np.zeros((0, len(fitted.names))))
+        n, way = len(fitted.names), fitted.way
+        return Predicted(np.zeros((0, way.n_outputs(n) + way.n_shared(n))))
     folder = widen(folder, fitted.inputs.views)
     pooled = recipe.facts.pooled
     scaled = "feature_mean" in scales and not pooled
@@ -78,12 +79,15 @@ def apply(
         FeatureScale(scales["feature_mean"], scales["feature_sd"], recipe.clip) if scaled else None
     )
     reader = make_reader(folder, recipe, 0, scale, clusters)
-    predicted = (
-        _pooled(fitted, reader, units)
+    found = (
+        [_pooled(fitted, reader, units)]
         if pooled
-        else _network(fitted, reader, units, keep_attention)
+        else _networks(fitted, reader, units, keep_attention)
     )
-    return replace(predicted, outputs=fitted.way.in_own_unit(predicted.outputs, fitted.scales))
+    own = [
+        replace(one, outputs=fitted.way.in_own_unit(one.outputs, fitted.scales)) for one in found
+    ]
+    return own[0] if len(own) == 1 else _averaged(fitted, own)
 
 
 def _pooled(fitted: Fitted, reader: "BagReader", units: Sequence[Unit]) -> Predicted:
@@ -100,9 +104,10 @@ def statistics_of(model: "PooledModel", inputs: Inputs) -> tuple[str, ...]:
     return ("mean",) if inputs.single else model.statistics
 
 
-def _network(
+def _networks(
     fitted: Fitted, reader: "BagReader", units: Sequence[Unit], keep_attention: bool
-) -> Predicted:
+) -> list[Predicted]:
+    """What each network of a part predicts."""
     import torch
 
     from pathfuse.experts.heads.make import make_head
@@ -111,10 +116,10 @@ def _network(
     found = []
     for weights in fitted.networks:
         with torch.random.fork_rng(devices=[]):
-            head = make_head(fitted.recipe, fitted.inputs, len(fitted.names))
+            head = make_head(fitted.recipe, fitted.inputs, len(fitted.names), fitted.way)
         head.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
         found.append(predict(head, reader, units, fitted.recipe, keep_attention))
-    return found[0] if len(found) == 1 else _averaged(fitted, found)
+    return found
 
 
 def _averaged(fitted: Fitted, found: Sequence[Predicted]) -> Predicted:

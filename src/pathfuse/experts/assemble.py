@@ -135,20 +135,21 @@ def combine(outputs: Sequence[UnitOutputs]) -> Combined:
 
     Returns:
         The samples' rows, ascending; their outputs; of regression their standard deviations, which
-        hold the models' residuals and their disagreement.
+        hold the models' residuals (or the spread that they state of
+        a sample) and their disagreement.
     """
     way = outputs[0].fitted.way
     rows = np.concatenate([one.rows for one in outputs])
-    raw = np.concatenate([one.raw for one in outputs])
+    n_names = len(outputs[0].fitted.names)
+    raw, spread = np.split(np.concatenate([one.raw for one in outputs]), [n_names], axis=1)
     order = np.argsort(rows, kind="stable")
     wanted, first, count = np.unique(rows[order], return_index=True, return_counts=True)
     groups = [order[start : start + n] for start, n in zip(first, count, strict=True)]
     mean = np.concatenate([way.average(list(raw[group][:, None])) for group in groups])
     if not way.scaled:
         return wanted, mean, None
-    residual = np.concatenate(
-        [np.tile(one.fitted.scales["residual_sd"], (len(one.rows), 1)) for one in outputs]
-    )
+    constant = [np.tile(one.fitted.scales["residual_sd"], (len(one.rows), 1)) for one in outputs]
+    residual = spread if spread.shape[1] else np.concatenate(constant)
     sd = np.stack([np.sqrt((residual[g] ** 2).mean(axis=0) + raw[g].var(axis=0)) for g in groups])
     return wanted, mean, sd
 

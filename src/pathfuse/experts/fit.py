@@ -184,6 +184,7 @@ def out_of_fold_error(prepared: Prepared, parts: Sequence[str]) -> np.ndarray:
     for name in parts:
         table = load_part(prepared.expert.work, name)[1]
         rows, raw = table["row"].to_numpy(), table.drop("row", "slides").to_numpy()
+        raw = raw[:, : targets.n_outputs]
         known = targets.known[rows]
         square += (np.where(known, raw - targets.values[rows], 0.0) ** 2).sum(axis=0)
         count += known.sum(axis=0)
@@ -259,7 +260,7 @@ def scaled_targets(
 
 def _error_on(fitted: Fitted, cohort: Cohort, units: Sequence[Unit], clusters: Path) -> np.ndarray:
     """Root mean squared error of each target on some units; NaN where nothing is known."""
-    raw = apply(fitted, cohort.folder, units, clusters=clusters).outputs
+    raw = apply(fitted, cohort.folder, units, clusters=clusters).outputs[:, : len(fitted.names)]
     rows, targets = np.array([unit.sample for unit in units]), cohort.people.targets
     error = np.where(targets.known[rows], raw - targets.values[rows], 0.0)
     count = targets.known[rows].sum(axis=0)

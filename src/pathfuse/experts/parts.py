@@ -17,6 +17,7 @@ from pathfuse.experts.folds import FoldPart, FoldPlan, plan
 from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.left_out import check_enough, without_truth
 from pathfuse.experts.recipe import TrainingRecipe, check_name
+from pathfuse.experts.targets.registry import target_kind
 from pathfuse.features.folder import FeatureFolder
 from pathfuse.features.join import open_bank
 from pathfuse.features.opened import OpenedFeatures
@@ -106,8 +107,7 @@ def prepare(expert: ExpertSetup, opened: OpenedFeatures | None = None) -> Prepar
     """
     check_name(expert.name)
     people = read_people(expert.samples, expert.slides, expert.endpoint, expert.time_edges)
-    if expert.recipe.likelihood == "poisson":
-        _check_counts(people)
+    _check_likelihood(people, expert.recipe)
     opened = OpenedFeatures(fingerprint=True) if opened is None else opened
     folder, teachers = open_features(expert, opened), open_teachers(expert, opened)
     cohort = join(people, folder, expert.recipe, expert.strict)
@@ -214,23 +214,27 @@ def check_teachers(
     return tuple(gaps)
 
 
-def _check_counts(people: People) -> None:
-    """Refuses a Poisson likelihood of anything but counts.
+def _check_likelihood(people: People, recipe: TrainingRecipe) -> None:
+    """Refuses a likelihood that the endpoint does not know, and one of counts for other numbers.
 
     Raises:
         InputError: The endpoint is not a regression, or a target is negative.
     """
-    targets, samples = people.targets, people.samples
-    if "poisson" not in targets.way.likelihoods:
+    targets, samples, likelihood = people.targets, people.samples, recipe.likelihood
+    if likelihood == TrainingRecipe.model_fields["likelihood"].default:
+        return
+    if likelihood not in targets.way.likelihoods:
         raise InputError(
-            f"likelihood=poisson is for regression, and the endpoint is {targets.kind}"
+            f"likelihood={likelihood} is for regression, and the endpoint is {targets.kind}"
         )
+    if not target_kind(targets.kind, likelihood).of_counts:
+        return
     wrong = np.argwhere(targets.known & (targets.values < 0))
     if len(wrong):
         row, column = wrong[0]
         raise InputError(
             f"{samples.source}, column 'target_{targets.names[column]}', sample '{samples.ids[row]}': "
-            f"{targets.values[row, column]:g} is negative, and likelihood=poisson wants counts"
+            f"{targets.values[row, column]:g} is negative, and likelihood={likelihood} wants counts"
         )
 
 

@@ -80,9 +80,10 @@ class TrainingRecipe(BaseModel):
     clip: Positive | None = 5.0
     """Cut what is standardised to this many standard deviations: a rare large value otherwise
     outweighs all others."""
-    likelihood: Literal["gaussian", "poisson"] = "gaussian"
-    """Of regression: squared error, or counts whose mean is the exponential of the output. Not for
-    pooled heads."""
+    likelihood: Literal["gaussian", "gaussian_spread", "poisson", "negative_binomial"] = "gaussian"
+    """Of regression: squared error; a mean and a spread per sample; counts whose mean is the
+    exponential of the output, with Poisson's variance or a dispersion per target. Pooled heads have
+    the first alone."""
 
     learning_rate: Positive = 2e-4
     weight_decay: Annotated[float, Field(ge=0)] = 1e-5
@@ -149,8 +150,8 @@ class TrainingRecipe(BaseModel):
     @field_validator("likelihood")
     @classmethod
     def _trained(cls, value: str, info: ValidationInfo) -> str:
-        if value == "poisson" and _is_pooled(info):
-            raise PydanticCustomError("likelihood", "is poisson only for a trained head")
+        if value != cls.model_fields["likelihood"].default and _is_pooled(info):
+            raise PydanticCustomError("likelihood", f"is {value} only for a trained head")
         return value
 
     @staticmethod

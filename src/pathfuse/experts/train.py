@@ -207,7 +207,7 @@ def run_part(prepared: Prepared, part: FoldPart, on_epoch: OnEpoch | None = None
         "row": [unit.sample for unit in units],
         "slides": [list(unit.slides) for unit in units],
     }
-    columns = {str(k): predicted.outputs[:, k] for k in range(len(fit.fitted.names))}
+    columns = {str(k): predicted.outputs[:, k] for k in range(predicted.outputs.shape[1])}
     schema: dict[str, Any] = {
         "row": pl.Int64,
         "slides": pl.List(pl.String),

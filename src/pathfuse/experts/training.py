@@ -19,6 +19,7 @@ from pathfuse.experts.heads.base import Head
 from pathfuse.experts.heads.make import make_head
 from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.recipe import TrainingRecipe
+from pathfuse.experts.targets.registry import target_kind
 from pathfuse.experts.work import Work, forward_batch, truths_of
 from pathfuse.files.digests import digest_of
 from pathfuse.progress import OnEpoch
@@ -71,10 +72,11 @@ def train(
         on_epoch: Called after every epoch.
     """
     device = device_of(recipe.device)
+    way = target_kind(work.targets.kind, recipe.likelihood)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         inputs = work.inputs or Inputs(work.reader.folder.views)
-        head = make_head(recipe, inputs, work.targets.n_outputs).to(device)
+        head = make_head(recipe, inputs, work.targets.n_outputs, way).to(device)
     adam = torch.optim.Adam(
         head.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )

@@ -60,7 +60,8 @@ def forward(head: Head, packed: Packed, recipe: TrainingRecipe, device: str) -> 
     with torch.autocast(
         device.partition(":")[0], torch.bfloat16, enabled=recipe.precision == "bfloat16"
     ):
-        return head.forward_packed(packed)
+        output = head.forward_packed(packed)
+    return output._replace(outputs=head.with_shared(output.outputs))
 
 
 def truths_of(batch: Batch, work: Work, recipe: TrainingRecipe, device: str) -> Truths:

@@ -33,6 +33,8 @@ class Content:
     tests: pl.DataFrame | None = None
     """method, reference, output, metric, test, difference, statistic, p_value, p_holm, margin,
     conclusion."""
+    gains: pl.DataFrame | None = None
+    """method, output, metric, value, mean_of_experts, gain_percent, ci_low, ci_high."""
     ablation: pl.DataFrame | None = None
     """variant, kind, output, metric, value, ci_low, ci_high, difference, difference_low,
     difference_high, p_value, note."""

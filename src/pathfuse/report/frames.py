@@ -1,4 +1,6 @@
-"""The tables of a verdict as they are written: ``metrics.csv``, ``comparisons.csv``, ``tests.csv``."""
+"""The tables of a verdict as they are written: ``metrics.csv``, ``comparisons.csv``, ``tests.csv``,
+``gains.csv``.
+"""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -6,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from pathfuse.evaluation.gains import Gain
 from pathfuse.evaluation.judged import Comparison, MetricRow, Test, Verdict
 
 
@@ -24,8 +27,13 @@ def tests_frame(verdict: Verdict) -> pl.DataFrame:
     return _frame(verdict.tests, Test)
 
 
+def gains_frame(verdict: Verdict) -> pl.DataFrame:
+    """``gains.csv``; NaN becomes an empty cell."""
+    return _frame(verdict.gains, Gain)
+
+
 def _frame(
-    rows: Sequence[Any], kind: type[MetricRow] | type[Comparison] | type[Test]
+    rows: Sequence[Any], kind: type[MetricRow] | type[Comparison] | type[Test] | type[Gain]
 ) -> pl.DataFrame:
     types = {"str": pl.String, "float": pl.Float64, "int": pl.Int64}
     schema = {

@@ -17,7 +17,7 @@ from pathfuse.report.learning_curves import draw_learning_curves
 from pathfuse.report.methods import methods
 from pathfuse.report.slopes import slope_sentence
 from pathfuse.report.template import render_page
-from pathfuse.report.words import caveat, counted, drawn, positive_class
+from pathfuse.report.words import caveat, counted, drawn, number, positive_class
 
 MAX_LINES = 100
 """Lines of a table about labels or targets; the rest stands in the CSV files."""
@@ -39,6 +39,7 @@ def render(content: Content, drawings: list[Drawing] | None = None) -> str:
         "report/page.html",
         {"metric": metric, "order": order, "left_out": left_out_line},
         headline=headline(over_all(content.comparisons), content.manifest),
+        gain=gain_sentence(content.gains),
         metrics=[metric(name) for name in content.metric_names],
         ranking=ranking(overall),
         subject=subject,
@@ -77,6 +78,29 @@ def render(content: Content, drawings: list[Drawing] | None = None) -> str:
 def draw_all(content: Content) -> list[Drawing]:
     """Every figure of the page: those of the tables, then the experts' learning curves."""
     return [*draw(content), *draw_learning_curves(content.histories)]
+
+
+def gain_sentence(gains: pl.DataFrame | None) -> str:
+    """The fusion's gain over the mean of the single experts, in the first metric that is better
+    when higher and has a per cent; else in the first that has one.
+    """
+    if gains is None:
+        return ""
+    rows = gains.filter((pl.col("method") == "fused") & pl.col("gain_percent").is_not_null())
+    found = sorted(rows.to_dicts(), key=lambda row: metric(row["metric"]).lower_is_better)
+    if not found:
+        return ""
+    row = found[0]
+    interval = (
+        "no interval"
+        if row["ci_low"] is None
+        else f"95 % interval {row['ci_low']:+.1f} to {row['ci_high']:+.1f} %"
+    )
+    return (
+        f"Gain over the mean of the single experts in {metric(row['metric']).label}: "
+        f"{row['gain_percent']:+.1f} % ({number(row['value'])} to "
+        f"{number(row['mean_of_experts'])}; {interval})."
+    )
 
 
 def temperature_sentence(inner: Sequence[Mapping[str, Any]]) -> str:

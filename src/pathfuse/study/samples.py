@@ -16,6 +16,8 @@ from pathfuse.files.tables import Table, id_column, text_column
 from pathfuse.study.barcodes import Torn, torn_cases
 from pathfuse.types import Index
 
+SECTIONS = ("section", "slide")
+"""Columns that say which section of tissue a spot lies in."""
 ROLES = ("fit", "test", "train")
 
 
@@ -55,6 +57,21 @@ class Samples:
         if self.has_patient.any():
             counts["patients"] = len(set(self.patients[list(rows)].tolist()))
         return counts
+
+    @property
+    def sections(self) -> np.ndarray | None:
+        """Int, (sample,): the section or slide of each sample, inside its patient.
+
+        From the column ``section``, else ``slide``; None without one, without patients, or where
+        every sample is a section of its own.
+        """
+        column = next((name for name in SECTIONS if name in self.frame.columns), None)
+        if column is None or not self.has_patient.all():
+            return None
+        names = self.frame[column].cast(pl.String).fill_null("").to_list()
+        pairs = [f"{patient}\n{name}" for patient, name in zip(self.patients, names, strict=True)]
+        found = np.unique(np.array(pairs, dtype=str), return_inverse=True)[1]
+        return None if found.max(initial=-1) + 1 == len(found) else np.asarray(found)
 
     @property
     def warnings(self) -> list[str]:

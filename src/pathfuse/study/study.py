@@ -144,7 +144,7 @@ def read_study(
         if time_edges is not None
         else edges_in_metadata([table, *(t.table for t in tables)])
     )
-    judged = kind.from_columns(columns, Options(edges, censoring))
+    judged = kind.from_columns(columns, Options(edges, censoring, people.sections is not None))
     experts = _read_experts(tables, judged, label_maps or {})
     for expert in experts:
         _check_ids(expert, people)

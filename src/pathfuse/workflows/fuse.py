@@ -14,7 +14,7 @@ from pathfuse.errors import InputError
 from pathfuse.evaluation.judged import Judged, Verdict
 from pathfuse.evaluation.rules import Rules
 from pathfuse.progress import Progress, silent, within
-from pathfuse.report.frames import comparisons_frame, metrics_frame, tests_frame
+from pathfuse.report.frames import comparisons_frame, gains_frame, metrics_frame, tests_frame
 from pathfuse.study.samples import Partition
 from pathfuse.study.study import Study
 from pathfuse.workflows.manifest import describe
@@ -46,7 +46,7 @@ from pathfuse.workflows.steps.learning import (
     learning_warnings,
 )
 from pathfuse.workflows.steps.outer import Fits, fit_all, fittable, judged_outputs, scored_parts
-from pathfuse.workflows.steps.regression import align_moments
+from pathfuse.workflows.steps.regression import align_moments, with_top_targets
 from pathfuse.workflows.steps.seen import digests, seen_warnings
 from pathfuse.workflows.steps.twins import twin_warnings
 
@@ -137,6 +137,7 @@ def fuse(
     _check(study, settings, recipe, rules, costs or {})
     parts = scored_parts(study, settings.allow_in_sample, settings.skip_unscored)
     study, tasks, unfitted = fittable(study, parts, recipe)
+    study, chosen_targets = with_top_targets(study, [p.fit for p in parts], settings.top_genes)
     # Small matrices: threads cost time, and one core or many must give the same bytes.
     with threadpool_limits(1):
         fitted = _fit(study, parts, tasks, recipe, progress)
@@ -149,6 +150,7 @@ def fuse(
             ablated = _ablate(fitted, found, best, settings.unit, rules, progress)
     model = _kept_model(study, fitted.final)
     manifest = _manifest(fitted, found, certificate, settings, rules, unfitted)
+    manifest["notes"] = [*chosen_targets, *manifest["notes"]]
     manifest["costs"] = _cost_report(fitted, found, costs or {}, model)
     manifest["wall_time_s"] = round(time.perf_counter() - start, 3)
     progress("done", 1.0)
@@ -161,6 +163,7 @@ def fuse(
         model,
         reliability_frame(study.endpoint, found.at_temperature),
         tests_frame(found.verdict),
+        gains_frame(found.verdict),
         ablated,
         found.tables.curves,
         found.tables.sites,
@@ -274,7 +277,7 @@ def _manifest(
         **describe(study, *_masks(study, parts, fits)),
         **asdict(fitted.recipe),
         **asdict(rules),
-        **settings.named(["unit", "allow_in_sample", "skip_unscored", "ablation"]),
+        **settings.named(["unit", "top_genes", "allow_in_sample", "skip_unscored", "ablation"]),
         "command": None,
         "inner_cross_validation": _inner_reports(parts, fits),
         "calibration": calibration_report(study.endpoint, found.at_temperature, rules),

@@ -64,6 +64,13 @@ class StudyFuseOptions(BaseModel):
     ] = None
     """A quarter of the fit patients then calibrates the sets and takes no part in the fit. Not for
     survival."""
+    top_genes: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="Regression: fuse only so many targets, those that vary most in the fit rows.",
+        ),
+    ] = None
     ablation: Annotated[
         bool,
         Field(
@@ -127,6 +134,7 @@ class FuseKeywords(EvaluateKeywords, total=False):
     gate: Literal["shared", "per_bin"]
     expert_dropout: float
     coverage: float | None
+    top_genes: int | None
     ablation: bool
     skip_unscored: bool
     allow_in_sample: bool

@@ -28,6 +28,8 @@ class Result:
     """Points of the reliability curves."""
     tests: pl.DataFrame | None = field(default=None, repr=False)
     """DeLong, corrected t over folds, non-inferiority."""
+    gains: pl.DataFrame | None = field(default=None, repr=False)
+    """Of the fusions over the mean of the single experts; None for ``evaluate``."""
     ablation: pl.DataFrame | None = field(default=None, repr=False)
     """The fusion fitted otherwise; None unless asked for."""
     curves: pl.DataFrame | None = field(default=None, repr=False)
@@ -64,6 +66,7 @@ class Result:
         if self.certificate is not None:
             write_json(self.certificate, place / "certificate.json")
         further = {"tests": self.tests, "reliability": self.reliability, "ablation": self.ablation}
+        further["gains"] = self.gains
         for name, table in {**further, "curves": self.curves, "sites": self.sites}.items():
             if table is not None:
                 write_table(table, place / f"{name}.csv")
@@ -86,6 +89,7 @@ class Result:
             curves=self.curves,
             sites=self.sites,
             tests=self.tests,
+            gains=self.gains,
             ablation=self.ablation,
             histories=self.histories,
         )

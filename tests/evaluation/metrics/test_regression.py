@@ -42,3 +42,21 @@ def test_a_constant_prediction_has_no_correlation(rows):
     assert np.isnan(values["pearson"][0])
     assert np.isnan(values["spearman"][0])
     assert np.isfinite(values["rmse"][0])
+
+
+def test_pearson_within_is_the_mean_over_sections_as_often_as_they_are_drawn():
+    rng = np.random.default_rng(4)
+    sections = np.repeat([7, 2, 5, 9], [12, 20, 8, 5])
+    truth = rng.normal(size=45) + 3.0 * sections
+    moments = np.stack([truth + rng.normal(size=45) + sections, np.ones(45)], axis=1)
+    moments[sections == 9, 0] = 4.0  # constant: no correlation there
+    times = {7: 2.0, 2: 0.0, 5: 3.0, 9: 1.0}
+    r = {s: np.corrcoef(moments[sections == s, 0], truth[sections == s])[0, 1] for s in (7, 2, 5)}
+    weights = np.stack([np.ones(45), np.array([times[s] for s in sections])])
+    scores = RegressionScores(moments, truth).within(sections)
+    found = scores.values(weights)["pearson_within"]
+    wanted = [np.mean(list(r.values())), (2 * r[7] + 3 * r[5]) / 5]
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)
+    assert "pearson_within" not in RegressionScores(moments, truth).values(weights)
+    flat = RegressionScores(np.ones((45, 2)), truth).within(sections)
+    assert np.isnan(flat.values(weights)["pearson_within"]).all()

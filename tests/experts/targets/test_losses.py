@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 from scipy.special import expit
+from scipy.stats import nbinom, norm, poisson
 
 torch = pytest.importorskip("torch")
 
@@ -98,3 +99,54 @@ def test_gradients_equal_finite_differences(kind, survival):
         numeric[:, k] = (up - down) / (2 * step)
     torch.testing.assert_close(outputs.grad, numeric, rtol=1e-5, atol=1e-7)
     assert outputs.grad.abs().sum() > 0
+
+
+KNOWN = np.array([[True, True], [True, False], [True, True], [False, True]])
+COUNTS = np.array([[0.0, 3.0], [17.0, 2.0], [250.0, 1.0], [4.0, 0.0]])
+
+
+def test_negative_binomial_is_that_of_scipy():
+    way = target_kind("regression", "negative_binomial")
+    values, scales = way.scale(COUNTS, KNOWN, np.arange(4))
+    usual = np.array([(0 + 17 + 250) / 3, (3 + 1 + 0) / 3])
+    np.testing.assert_allclose(scales["target_mean"], usual)
+    log_ratio, log_dispersion = drawn(4, 2).numpy() / 2, np.array([-1.0, 0.7])
+    outputs = np.concatenate([log_ratio, np.tile(log_dispersion, (4, 1))], axis=1)
+    mean, r = np.exp(log_ratio) * usual, np.exp(-log_dispersion)
+    law = nbinom(r, r / (r + mean))
+    each = np.where(KNOWN, -law.logpmf(np.where(KNOWN, COUNTS, 0)), 0.0)
+    parts = (torch.from_numpy(part) for part in (outputs, values, KNOWN))
+    np.testing.assert_allclose(way.loss(*parts), each.sum(axis=1) / KNOWN.sum(axis=1))
+    found_mean, found_sd = np.split(way.in_own_unit(outputs, scales), 2, axis=1)
+    np.testing.assert_allclose(found_mean, law.mean())
+    np.testing.assert_allclose(found_sd, law.std())
+    back = way.scale_outputs(np.concatenate([found_mean, found_sd], axis=1), scales)
+    np.testing.assert_allclose(back, outputs, atol=1e-9)
+
+
+def test_a_small_dispersion_is_nearly_poisson():
+    way = target_kind("regression", "negative_binomial")
+    values, scales = way.scale(COUNTS, np.ones((4, 2), dtype=bool), np.arange(4))
+    outputs = np.concatenate([np.zeros((4, 2)), np.full((4, 2), -6.0)], axis=1)
+    parts = (torch.from_numpy(part).float() for part in (outputs, values, np.ones((4, 2))))
+    small = COUNTS[:, 1], scales["target_mean"][1]
+    wanted = -poisson(small[1]).logpmf(small[0])
+    own = target_kind("regression", "negative_binomial").loss(*parts).numpy()
+    large = -nbinom(np.exp(6.0), 1 / (1 + np.exp(-6.0) * scales["target_mean"][0])).logpmf(
+        COUNTS[:, 0]
+    )
+    np.testing.assert_allclose(own, (wanted + large) / 2, rtol=1e-3)  # in float32, as in training
+
+
+def test_gaussian_spread_is_a_normal_density():
+    way = target_kind("regression", "gaussian_spread")
+    truth = np.array([[1.0, -30.0], [4.0, 0.0], [2.0, 10.0], [0.0, 50.0]])
+    values, scales = way.scale(truth, KNOWN, np.arange(4))
+    outputs = drawn(4, 4, 2).numpy()
+    mean, sd = np.split(way.in_own_unit(outputs, scales), 2, axis=1)
+    density = -norm(mean, sd).logpdf(truth) - 0.5 * np.log(2 * np.pi)
+    each = np.where(KNOWN, density - np.log(scales["target_sd"]), 0.0)
+    parts = (torch.from_numpy(part) for part in (outputs, values, KNOWN))
+    np.testing.assert_allclose(way.loss(*parts), each.sum(axis=1) / KNOWN.sum(axis=1))
+    back = way.scale_outputs(np.concatenate([mean, sd], axis=1), scales)
+    np.testing.assert_allclose(back, outputs, atol=1e-9)

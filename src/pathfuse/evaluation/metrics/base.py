@@ -1,11 +1,13 @@
 """A metric: everything that tables, tests, rank and report ask of it."""
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from pathfuse.evaluation.scales import PLAIN, Scale
 
@@ -67,3 +69,48 @@ ANY = Metric("", "", "", lambda _: np.zeros(0), undefined="is undefined")
 def ratio(top: Values, bottom: Values) -> Values:
     """Top by bottom; NaN where the bottom is 0."""
     return np.divide(top, bottom, out=np.full(len(bottom), np.nan), where=bottom > 0)
+
+
+Means = Float[np.ndarray, "column resample"]
+
+
+class ScoresOfMeans(ABC):
+    """Scores of one predictor's rows that depend on resamples through weighted means alone.
+
+    Those of several predictors take one product of matrices.
+    """
+
+    @cached_property
+    @abstractmethod
+    def columns(self) -> Float[np.ndarray, "column sample"]:
+        """What means are taken of."""
+
+    @abstractmethod
+    def of_means(self, means: Means) -> dict[str, Values]:
+        """Every metric of every resample, from the weighted means of ``columns``."""
+
+    def values(self, weights: RowWeights) -> dict[str, Values]:
+        """Every metric of every resample; NaN where a resample does not define it.
+
+        Args:
+            weights: Float, (resample, sample), non-negative.
+        """
+        return values_together([self], weights)[0]
+
+
+class OfSections(ABC):
+    """Scores that can look inside sections."""
+
+    @abstractmethod
+    def within(self, sections: Int[np.ndarray, " sample"]) -> Self:
+        """The same scores, with those metrics that are computed inside each section."""
+
+
+def values_together(
+    scores: Sequence[ScoresOfMeans], weights: RowWeights
+) -> list[dict[str, Values]]:
+    """``values`` of several predictors of the same rows."""
+    total = np.maximum(weights.sum(axis=1), 1e-300)
+    means = np.concatenate([one.columns for one in scores]) @ weights.T / total
+    ends = np.cumsum([len(one.columns) for one in scores])[:-1]
+    return [one.of_means(own) for one, own in zip(scores, np.split(means, ends), strict=True)]

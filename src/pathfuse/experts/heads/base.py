@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from pathfuse.experts.inputs import Inputs
@@ -57,8 +58,12 @@ class Truths:
 class Head(nn.Module):
     """A network on packed bags. A bag's outputs depend on its own tiles alone."""
 
+    shared: nn.Parameter | None
+    """Numbers that are the same for all samples, such as a dispersion per target; None: none."""
+
     def __init__(self, inputs: Inputs, n_outputs: int, recipe: TrainingRecipe) -> None:
         super().__init__()
+        self.register_parameter("shared", None)
         self.build(inputs, n_outputs, recipe)
 
     def build(self, inputs: Inputs, n_outputs: int, recipe: TrainingRecipe) -> None:
@@ -70,6 +75,13 @@ class Head(nn.Module):
             recipe: Widths and dropout.
         """
         raise NotImplementedError
+
+    def with_shared(self, outputs: Tensor) -> Tensor:
+        """Outputs, followed by what all samples share: Float, (bag, output + shared)."""
+        if self.shared is None:
+            return outputs
+        same = self.shared.to(outputs.dtype).expand(len(outputs), -1)
+        return torch.cat([outputs, same], dim=1)
 
     def serving_state(self) -> dict[str, Tensor]:
         """The weights that prediction needs."""

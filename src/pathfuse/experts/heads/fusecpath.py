@@ -61,7 +61,7 @@ class FuseCPathHead(Head):
         recipe = self.recipe
         return distillation_loss(
             output.inner,
-            truths.loss,
+            lambda outputs: truths.loss(self.with_shared(outputs)),
             truths.way,
             alpha=recipe.task_weight,
             beta=recipe.teacher_weight,

@@ -44,8 +44,21 @@ class TargetKind(ABC):
     deviation."""
     weighs_classes: ClassVar[bool] = False
     """Whether a sample has one class, so that classes can weigh by their inverse frequency."""
+    of_counts: ClassVar[bool] = False
+    """Whether targets are counts, which are never negative."""
     likelihoods: ClassVar[Mapping[str, str]] = {}
     """The recipe's other likelihoods that it allows, and the kind that each makes of it."""
+
+    def n_outputs(self, n_names: int) -> int:
+        """How many outputs a head has for so many targets."""
+        return n_names
+
+    def n_shared(self, n_names: int) -> int:
+        """How many numbers are learned that are the same for all samples.
+
+        They follow the outputs of every sample.
+        """
+        return 0
 
     @abstractmethod
     def encode(self, endpoint: Endpoint, truth: Mapping[str, Truth]) -> Encoded:
@@ -137,5 +150,8 @@ class TargetKind(ABC):
         return outputs
 
     def in_own_unit(self, outputs: np.ndarray, scales: Scales) -> np.ndarray:
-        """Outputs in the unit of the targets, the inverse of ``scale``."""
+        """Outputs in the unit of the targets, the inverse of ``scale``.
+
+        Where there are two columns per target, the second half are standard deviations.
+        """
         return outputs

@@ -21,6 +21,7 @@ class CountsTargets(RegressionTargets):
     """
 
     name: ClassVar[str] = "poisson"
+    of_counts: ClassVar[bool] = True
     likelihoods: ClassVar[Mapping[str, str]] = {}
 
     def loss(self, outputs: "Tensor", values: "Tensor", known: "Tensor") -> "Tensor":

@@ -2,8 +2,10 @@
 
 from pathfuse.experts.targets.base import TargetKind
 from pathfuse.experts.targets.counts import CountsTargets
+from pathfuse.experts.targets.gaussian_spread import GaussianSpreadTargets
 from pathfuse.experts.targets.multiclass import MulticlassTargets
 from pathfuse.experts.targets.multilabel import MultilabelTargets
+from pathfuse.experts.targets.negative_binomial import NegativeBinomialTargets
 from pathfuse.experts.targets.regression import RegressionTargets
 from pathfuse.experts.targets.survival import SurvivalTargets
 
@@ -15,6 +17,8 @@ TARGET_KINDS: dict[str, TargetKind] = {
         SurvivalTargets(),
         RegressionTargets(),
         CountsTargets(),
+        NegativeBinomialTargets(),
+        GaussianSpreadTargets(),
     )
 }
 

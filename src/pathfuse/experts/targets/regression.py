@@ -22,7 +22,9 @@ class RegressionTargets(TargetKind):
     name: ClassVar[str] = "regression"
     measure: ClassVar[str] = "half the mean squared error, in standard deviations of the targets"
     scaled: ClassVar[bool] = True
-    likelihoods: ClassVar[Mapping[str, str]] = {"poisson": "poisson"}
+    likelihoods: ClassVar[Mapping[str, str]] = {
+        name: name for name in ("poisson", "negative_binomial", "gaussian_spread")
+    }
 
     def encode(self, endpoint: Endpoint, truth: Mapping[str, Truth]) -> Encoded:
         """See ``TargetKind``."""

@@ -72,7 +72,9 @@ class GaussianCovarianceProduct(GaussianMethod):
         # The moments and the spread of their shrinkage, then the weights; solving again without an
         # expert is left out.
         add_flops(n_targets * (4 * len(errors) * n_experts**2 + solve_flops(n_experts, 1)))
-        for g in range(n_targets):
+        complete = ~np.isnan(errors).any(axis=(0, 1))
+        covariance[complete] = error_covariances(errors[:, :, complete])
+        for g in np.flatnonzero(~complete):
             covariance[g] = error_covariance(errors[:, :, g])
         weights = np.stack([minimum_variance(s) for s in covariance], axis=1)
         return {"weights": weights, "covariance": covariance}
@@ -93,6 +95,35 @@ class GaussianCovarianceProduct(GaussianMethod):
         """
         shown = np.where(experts.present, params["weights"] + 1e-9, 0.0)
         return shown / np.maximum(shown.sum(axis=1, keepdims=True), 1e-300)
+
+
+def error_covariances(
+    errors: Float[np.ndarray, "sample expert target"],
+) -> Float[np.ndarray, "target expert expert"]:
+    """``error_covariance`` of targets without blanks, all at once.
+
+        shrunk = (1 - δ) S + δ μ I        μ = tr S / M        δ = min(β, d²) / d²
+        d² = |S - μ I|² / M,    β = (Σ_jk Σ_n x[n, j]² x[n, k]² / N - |S|²) / (M N)
+
+    Args:
+        errors: x, N samples, M experts.
+
+    References:
+        Ledoit and Wolf (2004); equal to ``sklearn.covariance.ledoit_wolf``, means taken as 0.
+    """
+    n, m, _ = errors.shape
+    by_target = np.ascontiguousarray(errors.transpose(2, 0, 1))
+    moments = by_target.transpose(0, 2, 1) @ by_target / n
+    squares = (by_target**2).sum(axis=2)
+    size = np.einsum("gmm->g", moments) / m
+    energy = (moments**2).sum(axis=(1, 2))
+    noise = ((squares**2).sum(axis=1) / n - energy) / (m * n)
+    distance = (energy - 2 * size * np.einsum("gmm->g", moments) + m * size**2) / m
+    shrinkage = np.zeros_like(size)
+    far = np.minimum(noise, distance) != 0
+    shrinkage[far] = np.minimum(noise, distance)[far] / distance[far]
+    shrunk = (1 - shrinkage)[:, None, None] * moments
+    return np.asarray(shrunk + (shrinkage * size + 1e-12)[:, None, None] * np.eye(m))
 
 
 def error_covariance(errors: Float[np.ndarray, "sample expert"]) -> Square:

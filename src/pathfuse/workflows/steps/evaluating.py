@@ -126,6 +126,7 @@ def judged_rows(
         context = SurvivalTruth(
             truth.time[rows], truth.event[rows], np.array(study.endpoint.edges), censorings
         )
+    sections = study.samples.sections if study.endpoint.of_numbers else None
     judged = Judged(
         truth.observed[rows],
         patients,
@@ -133,6 +134,7 @@ def judged_rows(
         _joined(predictions, [j for _, j in parts]),
         context,
         fold_names,
+        None if sections is None else sections[rows],
     )
     if study.endpoint.of_numbers:
         return {target: _one_target(judged, g) for g, target in enumerate(study.endpoint.outcomes)}
@@ -158,11 +160,9 @@ def _joined(
 
 def _one_target(judged: Judged, g: int) -> Judged:
     """The rows whose value of one target is known, with every method's mean and variance of it."""
-    known = ~np.isnan(judged.observed[:, g])
-    half = judged.observed.shape[1]
-    of_target = {
-        name: moments[known][:, [g, half + g]] for name, moments in judged.predictions.items()
-    }
+    known = np.flatnonzero(~np.isnan(judged.observed[:, g]))
+    own = [g, judged.observed.shape[1] + g]
+    of_target = {name: moments[known[:, None], own] for name, moments in judged.predictions.items()}
     return Judged(
         judged.observed[known][:, [g]],
         judged.patients[known],
@@ -170,6 +170,7 @@ def _one_target(judged: Judged, g: int) -> Judged:
         of_target,
         None,
         judged.fold_names,
+        None if judged.sections is None else judged.sections[known],
     )
 
 
@@ -182,4 +183,4 @@ def evaluate_study(
         task: replace(judged, patients=np.searchsorted(present, judged.patients))
         for task, judged in tasks.items()
     }
-    return evaluate_tasks(study.endpoint, numbered, contrasts, rules)
+    return evaluate_tasks(study.endpoint, numbered, contrasts, rules, study.expert_names)

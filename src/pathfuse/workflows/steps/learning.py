@@ -38,6 +38,7 @@ def compare_with_null_model(
         chance, None if none does.
     """
     value = {(m.method, m.output): m.value for m in verdict.metrics if m.metric == METRIC}
+    above = _discriminating(verdict, methods)
     pairs = [
         c
         for c in verdict.comparisons
@@ -54,7 +55,7 @@ def compare_with_null_model(
             "ci_low": None if np.isnan(pair.ci_low) else pair.ci_low,
             "ci_high": None if np.isnan(pair.ci_high) else pair.ci_high,
             "better": _better(pair),
-            "discriminates": _discriminates(verdict, pair.method, pair.output),
+            "discriminates": above.get((pair.method, pair.output)),
         }
     return {"what": endpoint.nothing_known, "outputs": outputs} if outputs else None
 
@@ -65,17 +66,15 @@ def _better(pair: Comparison) -> bool | None:
     return pair.ci_high < 0
 
 
-def _discriminates(verdict: Verdict, method: str, output: str) -> str | None:
-    """The label of a measure of discrimination that is clearly above chance."""
+def _discriminating(verdict: Verdict, methods: Sequence[str]) -> dict[tuple[str, str], str]:
+    """By method and output the label of a measure of discrimination clearly above chance."""
+    found: dict[tuple[str, str], str] = {}
     for row in verdict.metrics:
-        known = metric_of(row.metric)
-        if (
-            (row.method, row.output) == (method, output)
-            and known.chance is not None
-            and row.ci_low > known.chance
-        ):
-            return known.label
-    return None
+        if row.method in methods:
+            known = metric_of(row.metric)
+            if known.chance is not None and row.ci_low > known.chance:
+                found.setdefault((row.method, row.output), known.label)
+    return found
 
 
 def learning_warnings(found: dict[str, Any] | None) -> list[str]:

@@ -81,6 +81,47 @@ def with_varying_targets(
     return without_targets(study, list(reasons)), _shortened(list(reasons.values()))
 
 
+def with_top_targets(
+    study: Study, parts: Sequence[Index], n_targets: int | None
+) -> tuple[Study, list[str]]:
+    """The study with the targets alone that vary most in the fit rows.
+
+    By the variance of the known values as they are; with folds by its mean over the folds' fit
+    rows. Of equals the first by name. No judged row has a say where there is one part.
+
+    Args:
+        study: A regression, unless ``n_targets`` is None.
+        parts: The fit rows of every part.
+        n_targets: How many to keep; None: all.
+
+    Returns:
+        The study, and a sentence for the manifest's notes.
+
+    Raises:
+        InputError: The endpoint has no targets, or the number is not positive.
+    """
+    if n_targets is None:
+        return study, []
+    if not study.endpoint.of_numbers:
+        raise InputError(
+            f"--top-genes is for regression, but the endpoint is {study.endpoint.kind}"
+        )
+    if n_targets < 1:
+        raise InputError(f"--top-genes must be 1 or more, not {n_targets}")
+    observed, names = study.truth["all"].observed, study.endpoint.outcomes
+    if n_targets >= len(names):
+        return study, [
+            f"--top-genes {n_targets}: there are {len(names)} targets, and all were kept"
+        ]
+    spread = np.mean([np.nanvar(observed[rows], axis=0) for rows in parts], axis=0)
+    gone = np.argsort(-spread, kind="stable")[n_targets:]
+    note = (
+        f"the {n_targets} of {len(names)} targets with the largest variance in the fit rows were "
+        f"kept, from {np.sort(spread)[-n_targets]:.4g} on"
+    )
+    return without_targets(study, [names[g] for g in gone]), [note]
+
+
 def with_judged_targets(study: Study, rows: Index) -> tuple[Study, list[str]]:
     """The study without the targets that no judged row has a value of, and a sentence for each of
     them.
