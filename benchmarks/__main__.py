@@ -17,6 +17,7 @@ from benchmarks.lc25000 import lc25000
 from benchmarks.mil import mil
 from benchmarks.pooled_heads import pooled_heads
 from benchmarks.published import published
+from benchmarks.refit import refit
 from benchmarks.training_epoch import training_epoch
 from benchmarks.training_speed import training_speed
 
@@ -28,6 +29,7 @@ TABLES = {
     "null_rejection": null_rejection,
     "mil": mil,
     "pooled_heads": pooled_heads,
+    "refit": refit,
     "training_speed": training_speed,
     "training_epoch": training_epoch,
     "lc25000": lc25000,

@@ -36,9 +36,10 @@ from pathfuse.experts.fit import fit_part  # noqa: E402
 from pathfuse.experts.fitted import save_fitted  # noqa: E402
 from pathfuse.experts.folds import plan  # noqa: E402
 from pathfuse.experts.heads.registry import HEADS  # noqa: E402
-from pathfuse.experts.parts import ExpertSetup, Prepared  # noqa: E402
+from pathfuse.experts.parts import ExpertSetup, Prepared, open_work  # noqa: E402
 from pathfuse.experts.pooled import probe  # noqa: E402
 from pathfuse.experts.recipe import TrainingRecipe  # noqa: E402
+from pathfuse.experts.train import run_part  # noqa: E402
 
 EVERY_HEAD = sorted(HEADS)
 ENDPOINTS = ("multiclass", "multilabel", "survival", "regression")
@@ -58,6 +59,7 @@ OWN = {
     "meta_encoder": {"attention_heads": 2, "drop_encoder": 0.2, "strategy": "contrastive"},
     "fusecpath": {"attention_heads": 2, "clusters": 2, "per_cluster": 2, "draws": 2},
     "pca_ridge": {"components": 3},
+    "pooled_forest": {"trees": 20},
 }
 
 
@@ -164,7 +166,7 @@ def prepared_of(place, table, endpoint, head, folder, rows=(), without=()):
     people = read_people(place / "samples.csv", None, endpoint, edges)
     recipe = TrainingRecipe.of(
         head,
-        **({"folds": 2} if HEADS[head].linear else TINY | {"attention": 4}) | OWN.get(head, {}),
+        **({"folds": 2} if HEADS[head].pooled else TINY | {"attention": 4}) | OWN.get(head, {}),
     )
     expert = ExpertSetup(head, Path("none"), place / "samples.csv", place / "out", recipe)
     units = tuple(
@@ -183,6 +185,11 @@ def prepared_of(place, table, endpoint, head, folder, rows=(), without=()):
 def said_by(prepared, part):
     """The bytes of a part's model file, and what it predicts: row to bytes."""
     place = prepared.expert.out.parent
+    if part.after:
+        open_work(prepared)
+        for one in prepared.plan.parts:
+            if one.name in part.after:
+                run_part(prepared, one)
     fit = fit_part(prepared, part, place / "checkpoint", None)
     (place / "checkpoint").unlink(missing_ok=True)
     save_fitted(fit.fitted, place / "model")

@@ -40,11 +40,24 @@ def test_regression_adds_residuals_and_disagreement():
 
 
 def test_history():
-    line = {"epoch": 1, "train_loss": 0.5, "validation_loss": None, "rate": 0.1, "chosen": True}
+    line = {
+        "network": 1,
+        "epoch": 1,
+        "train_loss": 0.5,
+        "validation_loss": None,
+        "rate": 0.1,
+        "chosen": True,
+    }
     frame = history_frame(
-        {"a": {"history": [line]}, "b": {"history": [{"epoch": 1, "rate": 2.0, "chosen": True}]}}
+        {
+            "a": {"history": [line]},
+            "b": {"history": [{"network": 1, "epoch": 1, "rate": 2.0, "chosen": True}]},
+        }
     )
-    assert frame.rows() == [("a", 1, 0.5, None, 0.1, True), ("b", 1, None, None, 2.0, True)]
+    assert frame.rows() == [
+        ("a", 1, 1, 0.5, None, 0.1, True),
+        ("b", 1, 1, None, None, 2.0, True),
+    ]
 
 
 @pytest.mark.parametrize("kind", ["multiclass", "regression"])

@@ -256,7 +256,7 @@ def test_rates_of_warm_restarts():
 
     See docs/design/logitprod.md, section 1.7.
     """
-    base = TrainingRecipe.of(learning_rate=1e-5, epochs=600)
+    base = TrainingRecipe.of(learning_rate=1e-5, epochs=600, schedule="warm_restarts")
     rates = [rate_at(base, epoch) for epoch in range(600)]
     assert [k + 1 for k in range(1, 600) if rates[k] > rates[k - 1]] == [11, 31, 71, 151, 311]
     assert [rates[k - 1] for k in (1, 11, 31, 71, 151, 311)] == [1e-5] * 6
@@ -264,7 +264,7 @@ def test_rates_of_warm_restarts():
 
 
 def test_rates_are_those_of_torch():
-    chosen = TrainingRecipe.of(epochs=50)
+    chosen = TrainingRecipe.of(epochs=50, schedule="warm_restarts")
     adam = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=chosen.learning_rate)
     restarts = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(adam, 10, 2, eta_min=1e-6)
     for epoch in range(50):

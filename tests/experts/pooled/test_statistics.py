@@ -7,14 +7,22 @@ pytest.importorskip("torch")
 
 from types import SimpleNamespace
 
+from pathfuse.experts.cohort import Unit
 from pathfuse.experts.pooled.statistics import pooled, standard_of
+from pathfuse.features.moments import Moments, moments_of
 
 
 def test_statistics_stand_side_by_side():
-    bag = np.array([[1.0, 4.0], [3.0, np.nan], [5.0, 0.0]], dtype=np.float32)
-    reader = SimpleNamespace(read=lambda unit: bag)
-    (row,) = pooled(reader, [None], ("min", "mean", "max", "sd"))
-    np.testing.assert_allclose(row, [1, 0, 3, 2, 5, 4, np.sqrt(8 / 3), 2])
+    one = np.array([[1.0, 4.0], [3.0, 2.0], [5.0, 0.0]], dtype=np.float32)
+    other = np.array([[9.0, 6.0]], dtype=np.float32)
+    scanned = Moments.stacked([moments_of([one]), moments_of([other])])
+    reader = SimpleNamespace(folder=SimpleNamespace(scanned=scanned, slides={"a": 0, "b": 1}))
+    units = [Unit(0, ("a",)), Unit(1, ("b", "a"))]
+    got = pooled(reader, units, ("min", "mean", "max", "sd"))
+    np.testing.assert_allclose(got[0], [1, 0, 3, 2, 5, 4, np.sqrt(8 / 3), np.sqrt(8 / 3)])
+    both = np.concatenate([one, other])
+    wanted = [both.min(0), both.mean(0), both.max(0), both.std(0)]
+    np.testing.assert_allclose(got[1], np.concatenate(wanted))
 
 
 @pytest.mark.parametrize("constant", [0.0, 7.5])
