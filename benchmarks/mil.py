@@ -87,7 +87,7 @@ def _judge(name: str, bags: Bags) -> list[Row]:
                 hits[f"abmil, {choice}"] += _hits(raw, bags, test)
             pool = _trained(_recipe("mean_pool", RIVAL), bags, memory, fit, test, seed)
             hits["mean_pool"] += _hits(pool, bags, test)
-            hits["linear_probe"] += _hits(_probed(bags, memory, fit, test, seed), bags, test)
+            hits["linear_probe"] += _hits(_probed(bags, fit, test, seed), bags, test)
         for method, n in hits.items():
             right.setdefault(method, []).append(n / len(bags.label))
     notes = {
@@ -154,10 +154,8 @@ def _trained(
     return predict(head, reader, bags.some(test), recipe).outputs
 
 
-def _probed(
-    bags: Bags, memory: BagReader, fit: np.ndarray, test: np.ndarray, seed: int
-) -> np.ndarray:
-    table = pooled(memory, bags.units)
+def _probed(bags: Bags, fit: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
+    table = pooled(bags.folder, bags.units)
     mean, sd = table[fit].mean(axis=0), table[fit].std(axis=0)
     table = (table - mean) / np.where(sd > 1e-8, sd, 1.0)
     coefficients, intercepts, _ = fit_probe(table[fit], fit, bags.targets, fit, seed)

@@ -27,8 +27,8 @@ from sklearn.svm import SVC
 
 from benchmarks.feature_files import SHARED, Bags, mil_set
 from pathfuse.distributions.likelihood import log_softmax
-from pathfuse.experts.batches import BagReader
 from pathfuse.experts.pooled.base import ALL_STATISTICS, PooledUnits
+from pathfuse.experts.pooled.make import make_model
 from pathfuse.experts.pooled.statistics import pooled, standard_of
 from pathfuse.experts.recipe import TrainingRecipe
 
@@ -50,7 +50,7 @@ def pooled_heads() -> list[Row]:
 
 
 def _of_set(name: str, bags: Bags) -> list[Row]:
-    table = pooled(BagReader(bags.folder, 512), bags.units, ALL_STATISTICS)
+    table = pooled(bags.folder, bags.units, ALL_STATISTICS)
     found: dict[str, list[tuple[float, float, float]]] = {}
     splitter = StratifiedKFold(5, shuffle=True, random_state=0)
     for fold in splitter.split(table, bags.label):
@@ -90,7 +90,7 @@ def _of_set(name: str, bags: Bags) -> list[Row]:
 def _own(head: str, bags: Bags, table: np.ndarray, fold: Fold) -> np.ndarray:
     """Probability of class 1 on the rows that were left out."""
     recipe = TrainingRecipe.of(head)
-    model, (fit, test) = recipe.facts.pooled_model(), fold
+    model, (fit, test) = make_model(recipe.facts), fold
     standard = standard_of(table[fit], recipe.clip)
     units = PooledUnits(standard.apply(table[fit]), fit, bags.targets, fit, 0)
     weights = model.fit(units, recipe).weights

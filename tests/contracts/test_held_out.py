@@ -40,6 +40,7 @@ from pathfuse.experts.parts import ExpertSetup, Prepared, open_work  # noqa: E40
 from pathfuse.experts.pooled import probe  # noqa: E402
 from pathfuse.experts.recipe import TrainingRecipe  # noqa: E402
 from pathfuse.experts.train import run_part  # noqa: E402
+from pathfuse.features.moments import moments_of  # noqa: E402
 
 EVERY_HEAD = sorted(HEADS)
 ENDPOINTS = ("multiclass", "multilabel", "survival", "regression")
@@ -66,14 +67,23 @@ OWN = {
 class Features:
     """Two encoders' features in memory."""
 
-    dim, views, broken, encoder = sum(VIEWS.values()), VIEWS, (), None
+    dim, views, broken, encoder, scanned = sum(VIEWS.values()), VIEWS, (), None, None
 
     def __init__(self, bags, granularity):
         self.bags, self.granularity = bags, granularity
-        self.slides = {name: SimpleNamespace(n_tiles=len(bag)) for name, bag in bags.items()}
+        self.slides = {
+            name: SimpleNamespace(n_tiles=len(bag), dtype="float32") for name, bag in bags.items()
+        }
 
     def read(self, name, rows=None):
         return (self.bags[name] if rows is None else self.bags[name][rows]).copy()
+
+    def stored(self, name):
+        return self.read(name)
+
+    @property
+    def store(self):
+        return SimpleNamespace(moments=lambda name: moments_of([self.bags[name]]))
 
 
 class Teacher(Features):
@@ -243,7 +253,13 @@ def study(tmp_path):
 
 
 every_endpoint = pytest.mark.parametrize("endpoint", ENDPOINTS)
-every_head = pytest.mark.parametrize("head", EVERY_HEAD)
+QUICK = ("abmil", "meta_encoder", "pca_ridge", "pooled_forest")
+"""Of each kind one: network, fusion of features, linear model, forest. All others run with the slow
+tests."""
+every_head = pytest.mark.parametrize(
+    "head",
+    [pytest.param(one, marks=() if one in QUICK else pytest.mark.slow) for one in EVERY_HEAD],
+)
 
 
 @every_endpoint

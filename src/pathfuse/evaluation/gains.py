@@ -1,27 +1,14 @@
 """Gain over the mean of the single experts, in per cent: the headline of Meta-Encoder's paper."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from pathfuse.evaluation.estimates import Estimate, Estimates, over_parts
+from pathfuse.evaluation.judged import Gain
 from pathfuse.evaluation.metrics.base import ANY
 from pathfuse.evaluation.rules import Rules
-
-
-@dataclass(frozen=True)
-class Gain:
-    """One row of ``gains.csv``."""
-
-    method: str
-    output: str
-    metric: str
-    value: float
-    mean_of_experts: float
-    gain_percent: float
-    ci_low: float
-    ci_high: float
 
 
 def gain_over_mean(method: Estimate, experts: Sequence[Estimate]) -> tuple[Estimate, Estimate]:

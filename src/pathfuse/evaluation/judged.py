@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Int
@@ -13,9 +13,6 @@ from pathfuse.evaluation.metrics.base import Metric, OfSections, RowWeights, Val
 from pathfuse.evaluation.metrics.prediction_sets import SetScores
 from pathfuse.evaluation.metrics.survival import SurvivalTruth
 from pathfuse.types import Index, LogProbs, Observed
-
-if TYPE_CHECKING:
-    from pathfuse.evaluation.gains import Gain
 
 
 @dataclass(frozen=True)
@@ -131,6 +128,20 @@ class Test:
 
 
 @dataclass(frozen=True)
+class Gain:
+    """One row of ``gains.csv``."""
+
+    method: str
+    output: str
+    metric: str
+    value: float
+    mean_of_experts: float
+    gain_percent: float
+    ci_low: float
+    ci_high: float
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What the evaluation found, and what it could not determine."""
 
@@ -140,7 +151,7 @@ class Verdict:
     notes: list[str]
     intervals: dict[str, str] = field(default_factory=dict)
     """Which kind of interval figures and differences have, in words."""
-    gains: list["Gain"] = field(default_factory=list)
+    gains: list[Gain] = field(default_factory=list)
     """Of the fusions over the mean of the single experts, on the whole study."""
 
 

@@ -91,10 +91,11 @@ def apply(
 
 
 def _pooled(fitted: Fitted, reader: "BagReader", units: Sequence[Unit]) -> Predicted:
+    from pathfuse.experts.pooled.make import make_model
     from pathfuse.experts.pooled.statistics import Standard, pooled
 
-    model, scales = fitted.recipe.facts.pooled_model(), fitted.scales
-    table = pooled(reader, units, statistics_of(model, fitted.inputs))
+    model, scales = make_model(fitted.recipe.facts), fitted.scales
+    table = pooled(reader.folder, units, statistics_of(model, fitted.inputs))
     standard = Standard(scales["feature_mean"], scales["feature_sd"], fitted.recipe.clip)
     return Predicted(model.predict(standard.apply(table), fitted.weights, fitted.way))
 

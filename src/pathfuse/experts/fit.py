@@ -225,12 +225,12 @@ def _of_teacher(teacher: FeatureFolder, units: Sequence[Unit]) -> np.ndarray:
 
 def _fit_pooled(prepared: Prepared, units: Sequence[Unit], targets: Targets, seed: int) -> _Found:
     from pathfuse.experts.pooled.base import PooledUnits
+    from pathfuse.experts.pooled.make import make_model
     from pathfuse.experts.pooled.statistics import pooled, standard_of
 
     recipe = prepared.expert.recipe
-    model = recipe.facts.pooled_model()
-    reader = make_reader(prepared.cohort.folder, recipe, recipe.cache_mb)
-    table = pooled(reader, units, statistics_of(model, prepared.inputs))
+    model = make_model(recipe.facts)
+    table = pooled(prepared.cohort.folder, units, statistics_of(model, prepared.inputs))
     standard = standard_of(table, recipe.clip)
     rows = np.array([unit.sample for unit in units])
     groups = prepared.cohort.people.samples.patients[rows].astype(str)

@@ -8,8 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from pathfuse.evaluation.gains import Gain
-from pathfuse.evaluation.judged import Comparison, MetricRow, Test, Verdict
+from pathfuse.evaluation.judged import Comparison, Gain, MetricRow, Test, Verdict
 
 
 def metrics_frame(verdict: Verdict) -> pl.DataFrame:

@@ -9,7 +9,6 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, softmax
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from pathfuse.experts.batches import BagReader
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.pooled.probe import REPEATS, STRENGTHS, fit_probe
 from pathfuse.experts.pooled.statistics import pooled
@@ -155,5 +154,5 @@ def test_classes_that_training_never_saw(seen):
 
 def test_pooling(memory_folder):
     folder = memory_folder({"a": [[1.0, 2.0], [3.0, 4.0]], "b": [[10.0, 0.0]]})
-    table = pooled(BagReader(folder, 1), [Unit(0, ("a", "b")), Unit(1, ("b",))])
+    table = pooled(folder, [Unit(0, ("a", "b")), Unit(1, ("b",))])
     np.testing.assert_allclose(table, [[14 / 3, 2], [10, 0]])

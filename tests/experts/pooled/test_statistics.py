@@ -16,9 +16,9 @@ def test_statistics_stand_side_by_side():
     one = np.array([[1.0, 4.0], [3.0, 2.0], [5.0, 0.0]], dtype=np.float32)
     other = np.array([[9.0, 6.0]], dtype=np.float32)
     scanned = Moments.stacked([moments_of([one]), moments_of([other])])
-    reader = SimpleNamespace(folder=SimpleNamespace(scanned=scanned, slides={"a": 0, "b": 1}))
+    folder = SimpleNamespace(scanned=scanned, slides={"a": 0, "b": 1})
     units = [Unit(0, ("a",)), Unit(1, ("b", "a"))]
-    got = pooled(reader, units, ("min", "mean", "max", "sd"))
+    got = pooled(folder, units, ("min", "mean", "max", "sd"))
     np.testing.assert_allclose(got[0], [1, 0, 3, 2, 5, 4, np.sqrt(8 / 3), np.sqrt(8 / 3)])
     both = np.concatenate([one, other])
     wanted = [both.min(0), both.mean(0), both.max(0), both.std(0)]

@@ -6,7 +6,7 @@ import pytest
 from pathfuse.errors import InputError
 from pathfuse.experts.tuning.space import (
     DEFAULT,
-    Choice,
+    OneOf,
     Range,
     draw_trials,
     parse_space,
@@ -21,11 +21,11 @@ def test_written_forms():
     assert read_space(parse_space(text), "--space") == {
         "learning_rate": Range(1e-4, 1e-2, log=True),
         "dropout": Range(0, 0.5),
-        "hidden": Choice((128, 256, 512)),
-        "gate": Choice(("relu", "tanh")),
+        "hidden": OneOf((128, 256, 512)),
+        "gate": OneOf(("relu", "tanh")),
         "epochs": Range(20, 60),
     }
-    assert read_space({"clip": [None, 5]}, "f.yaml") == {"clip": Choice((None, 5))}
+    assert read_space({"clip": [None, 5]}, "f.yaml") == {"clip": OneOf((None, 5))}
     assert set(read_space(DEFAULT, "--space")) == set(DEFAULT)
 
 
@@ -37,7 +37,7 @@ def test_draws_lie_in_their_range():
     small = [Range(1e-4, 1e-2, log=True).draw(rng) for _ in range(400)]
     assert 1e-4 <= min(small) < max(small) <= 1e-2
     assert 0.4 < np.mean(np.array(small) < 1e-3) < 0.6
-    assert {Choice((1, "a")).draw(rng) for _ in range(50)} == {1, "a"}
+    assert {OneOf((1, "a")).draw(rng) for _ in range(50)} == {1, "a"}
 
 
 def test_trials_are_seeded_and_more_continue_fewer():

@@ -5,10 +5,7 @@ A new one is one file with its class, and one entry here.
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathfuse.dense.strategies.base import AdaptationStrategy
+from typing import Any
 
 PUBLISHED_RATE = 1e-3
 """Learning rate of adapter and decoder alike, as published."""
@@ -36,10 +33,10 @@ class StrategyFacts:
     cacheable: bool = False
     """Whether the trunk's tokens stay the same during training, so that they can be kept."""
 
-    def load(self) -> type["AdaptationStrategy"]:
+    def load(self) -> type[Any]:
         """Its class; this imports torch."""
         module = import_module(f"pathfuse.dense.strategies.{self.file}")
-        found: type[AdaptationStrategy] = getattr(module, self.class_name)
+        found: type[Any] = getattr(module, self.class_name)
         return found
 
 

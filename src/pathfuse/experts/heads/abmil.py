@@ -7,7 +7,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from pathfuse.experts.blocks import in_blocks
-from pathfuse.experts.heads.attention_pool import AttentionPool
+from pathfuse.experts.heads.attention_pool import GatedPooling
 from pathfuse.experts.heads.base import HeadOutput
 from pathfuse.experts.heads.recipes import AbmilRecipe
 from pathfuse.experts.inputs import Inputs
@@ -15,7 +15,7 @@ from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.experts.segments import segment_softmax, segment_sum
 
 
-class Abmil(AttentionPool):
+class Abmil(GatedPooling):
     """One attention branch; the bag is the weighted sum of its projected tiles.
 
     With the default recipe: Linear D to 512, ReLU, dropout; score = Linear 128 to 1 of ReLU(Linear)

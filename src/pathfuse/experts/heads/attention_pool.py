@@ -7,7 +7,7 @@ from pathfuse.experts.heads.base import Head
 from pathfuse.experts.recipe import TrainingRecipe
 
 
-class AttentionPool(Head):
+class GatedPooling(Head):
     """A projection of each tile, and one score per tile and attention branch."""
 
     def make_layers(

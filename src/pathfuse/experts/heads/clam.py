@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pathfuse.experts.blocks import in_blocks
-from pathfuse.experts.heads.attention_pool import AttentionPool
+from pathfuse.experts.heads.attention_pool import GatedPooling
 from pathfuse.experts.heads.base import HeadOutput, Packed, Truths
 from pathfuse.experts.heads.recipes import ClamRecipe
 from pathfuse.experts.inputs import Inputs
@@ -26,7 +26,7 @@ class Attended(NamedTuple):
     """Float, (tile, branch)."""
 
 
-class Clam(AttentionPool):
+class ClamSingleBranch(GatedPooling):
     """Gated attention with tanh and biases, and a classifier of tiles for each class.
 
     In training the ``instances`` most attended tiles of a bag are positive for the bag's class, as

@@ -7,10 +7,7 @@ when a head is made.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from pathfuse.experts.pooled.base import PooledModel
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -47,11 +44,6 @@ class HeadFacts:
         """Whether it is a model of scikit-learn on statistics of a bag, which are always scaled."""
         return self.network is None
 
-    def pooled_model(self) -> "PooledModel":
-        """Its ``PooledModel``; only for a pooled head."""
-        model: PooledModel = load(str(self.model))()
-        return model
-
 
 ROOM, MODELS = "pathfuse.experts.heads", "pathfuse.experts.pooled"
 REFERENCE = "pca_ridge"
@@ -66,7 +58,7 @@ HEADS: dict[str, HeadFacts] = {
     "mean_pool": HeadFacts(f"{ROOM}.mean_pool:MeanPool"),
     "max_pool": HeadFacts(f"{ROOM}.max_pool:MaxPool"),
     "clam": HeadFacts(
-        f"{ROOM}.clam:Clam",
+        f"{ROOM}.clam:ClamSingleBranch",
         note="its loss of single tiles acts for classes only",
         shows_attention=True,
         recipe=f"{ROOM}.recipes:ClamRecipe",

@@ -4,18 +4,15 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.targets.linear import Table
+from pathfuse.features.folder import FeatureFolder
 from pathfuse.features.moments import Moments
 from pathfuse.features.slide_moments import slide_moments
-
-if TYPE_CHECKING:
-    from pathfuse.experts.batches import BagReader
 
 NEAR_CONSTANT = 1e-6
 """A column is left out whose standard deviation is below this share of its mean, or of the usual
@@ -29,12 +26,12 @@ _OVER_TILES: Mapping[str, Callable[[Moments], np.ndarray]] = {
 
 
 def pooled(
-    reader: "BagReader", units: Sequence[Unit], statistics: Sequence[str] = ("mean",)
+    folder: FeatureFolder, units: Sequence[Unit], statistics: Sequence[str] = ("mean",)
 ) -> Table:
     """Statistics of each unit's tiles side by side, as found when the features were opened.
 
     Args:
-        reader: Of the folder.
+        folder: Features.
         units: What to pool.
         statistics: Some of ``min``, ``mean``, ``max``, ``sd``.
 
@@ -43,7 +40,7 @@ def pooled(
     """
     names = [name for unit in units for name in unit.slides]
     ends = np.cumsum([0, *(len(unit.slides) for unit in units)]).tolist()
-    found = slide_moments(reader.folder, names)
+    found = slide_moments(folder, names)
     joined = found.joined([range(start, end) for start, end in pairwise(ends)])
     return np.concatenate([_OVER_TILES[name](joined) for name in statistics], axis=1)
 

@@ -48,7 +48,7 @@ class Range:
 
 
 @dataclass(frozen=True)
-class Choice:
+class OneOf:
     """One of some values."""
 
     values: tuple[Any, ...]
@@ -58,7 +58,7 @@ class Choice:
         return self.values[int(rng.integers(len(self.values)))]
 
 
-Space = dict[str, Range | Choice]
+Space = dict[str, Range | OneOf]
 
 
 def read_space(content: Mapping[str, Any], source: str) -> Space:
@@ -120,13 +120,13 @@ def draw_trials(space: Space, n: int, seed: int) -> list[dict[str, Any]]:
     return [{}, *({name: one.draw(rng) for name, one in space.items()} for _ in range(n - 1))]
 
 
-def _one(name: str, written: Any, source: str) -> Range | Choice:
+def _one(name: str, written: Any, source: str) -> Range | OneOf:
     """The range or choice of one value."""
     if isinstance(written, list | tuple):
-        return Choice(_filled(name, tuple(written), source))
+        return OneOf(_filled(name, tuple(written), source))
     text = str(written)
     if "|" in text:
-        return Choice(_filled(name, tuple(_value(one) for one in text.split("|")), source))
+        return OneOf(_filled(name, tuple(_value(one) for one in text.split("|")), source))
     low, *rest = text.split(":")
     ends = [_value(low), _value(rest[0])] if rest else []
     log = len(rest) == 2 and rest[1] == LOG
