@@ -36,14 +36,23 @@ from pathfuse.features.folder import open_folder
 head, place = sys.argv[1], Path(sys.argv[2])
 folder = open_folder(place)
 recipe, inputs = TrainingRecipe.of(head, device="cpu"), Inputs(folder.views)
-scales = {"feature_mean": np.zeros(folder.dim), "feature_sd": np.ones(folder.dim)}
+width = folder.dim
 if recipe.facts.pooled:
-    weights = {"coefficients": np.zeros((folder.dim, 2)), "intercepts": np.zeros(2)}
+    from pathfuse.experts.apply import statistics_of
+    from pathfuse.experts.pooled.base import PooledUnits
+    from pathfuse.experts.pooled.make import make_model
+    from pathfuse.experts.targets.table import Targets
+    model, rows = make_model(recipe.facts), np.arange(40)
+    width = folder.dim * len(statistics_of(model, inputs))
+    truth = Targets("multiclass", ("a", "b"), np.eye(2)[rows % 2], np.ones((40, 1), dtype=bool))
+    table = np.random.default_rng(1).normal(size=(40, width))
+    weights = model.fit(PooledUnits(table, rows, truth, rows, 0), recipe).weights
 else:
     import torch
     from pathfuse.experts.heads.make import make_head
     torch.set_num_threads(2)
     weights = {name: value.numpy() for name, value in make_head(recipe, inputs, 2).state_dict().items()}
+scales = {"feature_mean": np.zeros(width), "feature_sd": np.ones(width)}
 fitted = Fitted(recipe, inputs, ("a", "b"), "multiclass", weights,
                 scales if recipe.standardize or recipe.facts.pooled else {})
 keep = recipe.facts.shows_attention
