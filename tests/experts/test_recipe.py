@@ -55,6 +55,7 @@ def test_there_are_two_recipes():
         ("abmil", {"xyzzy": 1}, "'xyzzy' is unknown; known are attention, .*, weight_decay$"),
         ("meta_encoder", {"strategi": 1}, "did you mean 'strategy'\\?"),
         ("abmil", {"epochs": 0}, "'epochs'"),
+        ("pooled_kernel", {"networks": 3}, "'networks'.*a pooled head has none"),
         ("abmil", {"folds": 1}, "'folds'"),
         ("abmil", {"dropout": 1.0}, "'dropout'"),
         ("abmil", {"validation": 0.7}, "'validation'"),

@@ -98,7 +98,7 @@ app.command(suite)
 
 dense = App(
     name="dense",
-    help="Segmentation: train, predict, judge and fuse pixel by pixel (extra 'dense').",
+    help="Segmentation: train, predict, evaluate and fuse pixel by pixel (extra 'dense').",
 )
 dense.command(
     "pathfuse.cli.dense:encoders", name="encoders", help="The 17 models of PFM-DenseBench."
@@ -124,7 +124,9 @@ dense.command(
     "pathfuse.cli.dense_fusion:apply", name="apply", help="Segment new images with a fitted fusion."
 )
 dense.command(
-    "pathfuse.cli.dense_fusion:evaluate", name="evaluate", help="Judge and compare segmentations."
+    "pathfuse.cli.dense_fusion:evaluate",
+    name="evaluate",
+    help="Evaluate and compare segmentations.",
 )
 dense.command(
     "pathfuse.cli.dense:init", name="init", help="Write a commented grid.yaml to start from."

@@ -234,7 +234,7 @@ def predict(
             sys.stderr.write(f"pathfuse: {note}\n")
     write_file(table, out, force, alike=True)
     for item in one.left_out:
-        sys.stderr.write(f"pathfuse: left out: {item['n']} ({said(item)})\n")
+        sys.stderr.write(f"pathfuse: left out: {item['n']} ({in_words(item)})\n")
     sys.stdout.write(f"{table.height} samples: {out}\n")
 
 
@@ -296,7 +296,7 @@ def parse_settings(settings: list[str] | None) -> dict[str, Any]:
     return found
 
 
-def said(item: dict[str, Any]) -> str:
+def in_words(item: dict[str, Any]) -> str:
     """A reason, the first few that it is about, and the samples and patients that are touched,
     where counted.
     """
@@ -321,7 +321,7 @@ def show(out: Path, say: Any) -> None:
         f"{manifest['scheme'][:1].upper()}{manifest['scheme'][1:]}.\n"
     )
     for item in manifest["left_out"]:
-        say(f"Left out: {item['n']} ({said(item)}).\n")
+        say(f"Left out: {item['n']} ({in_words(item)}).\n")
     for warning in manifest["warnings"]:
         sys.stderr.write(f"pathfuse: warning: {warning}\n")
     if "reference" in manifest:

@@ -25,7 +25,6 @@ from pathfuse.features.folder import FeatureFolder
 from pathfuse.progress import OnEpoch
 from pathfuse.types import Index
 
-"""Called with a part's name and its line of history after every epoch."""
 History = list[dict[str, Any]]
 
 

@@ -147,6 +147,13 @@ class TrainingRecipe(BaseModel):
             )
         return value
 
+    @field_validator("networks")
+    @classmethod
+    def _has_networks(cls, value: int, info: ValidationInfo) -> int:
+        if value > 1 and _is_pooled(info):
+            raise PydanticCustomError("networks", "is for a trained head; a pooled head has none")
+        return value
+
     @field_validator("likelihood")
     @classmethod
     def _trained(cls, value: str, info: ValidationInfo) -> str:

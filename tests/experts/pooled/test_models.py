@@ -78,6 +78,14 @@ def test_it_learns_and_gives_one_output_each(head, kind):
     assert (fit.error is None) == (kind != "regression")
 
 
+@pytest.mark.parametrize("head", MODELS)
+def test_a_unit_depends_on_nothing_but_itself(head):
+    units, model = units_of("multiclass"), MODELS[head]
+    weights = model.fit(units, recipe_of(head)).weights
+    alone = [model.predict(TABLE[k : k + 1], weights, units.way) for k in range(N)]
+    np.testing.assert_array_equal(model.predict(TABLE, weights, units.way), np.concatenate(alone))
+
+
 def test_the_kernel_is_kernel_ridge_regression():
     units = units_of("regression")
     fit = PooledKernel().fit(units, recipe_of("pooled_kernel"))

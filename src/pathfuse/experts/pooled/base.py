@@ -68,7 +68,10 @@ class PooledModel(ABC):
 
     @abstractmethod
     def predict(self, table: Table, weights: Mapping[str, np.ndarray], way: TargetKind) -> Raw:
-        """Outputs of units, from their standardised statistics."""
+        """Outputs of units, from their standardised statistics.
+
+        Each unit by itself: the last digits of a product of whole tables depend on their length.
+        """
 
 
 def held_out_error(units: PooledUnits, outputs: Raw) -> Float[np.ndarray, " target"] | None:

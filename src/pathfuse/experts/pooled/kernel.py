@@ -37,7 +37,9 @@ class PooledKernel(PooledModel):
         """See ``PooledModel``."""
         table, n = units.table, len(units.table)
         rng = np.random.default_rng(units.seed)
-        centres = table if n <= LANDMARKS else table[np.sort(rng.choice(n, LANDMARKS, False))]
+        chosen_rows = np.arange(n) if n <= LANDMARKS else np.sort(rng.choice(n, LANDMARKS, False))
+        stored = table[chosen_rows].astype(np.float32)
+        centres = stored.astype(np.float64)  # what prediction will see
         width = np.array(float(max(1, int((table.std(axis=0) > 0).sum()))))
         among = kernel(centres, centres, width)
         value, vector = np.linalg.eigh(among)
@@ -49,7 +51,7 @@ class PooledKernel(PooledModel):
         slopes, intercepts, chosen = fit_probe(*given, tolerance=0.0, strengths=STRENGTHS)
         error = held_out_error(*given, chosen, None) if units.way.scaled else None
         weights = {
-            "landmarks": centres.astype(np.float32),
+            "landmarks": stored,
             "width": width,
             "coefficients": whiten @ slopes,
             "intercepts": intercepts,
@@ -58,8 +60,9 @@ class PooledKernel(PooledModel):
 
     def predict(self, table: Table, weights: Mapping[str, np.ndarray], way: TargetKind) -> Raw:
         """See ``PooledModel``."""
-        similar = kernel(table, weights["landmarks"].astype(np.float64), weights["width"])
-        return np.asarray(similar @ weights["coefficients"] + weights["intercepts"])
+        landmarks, width = weights["landmarks"].astype(np.float64), weights["width"]
+        outputs = [kernel(row[None], landmarks, width) @ weights["coefficients"] for row in table]
+        return np.concatenate(outputs) + weights["intercepts"]
 
 
 def kernel(one: Table, other: Table, width: np.ndarray) -> np.ndarray:

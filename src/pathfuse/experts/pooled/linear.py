@@ -32,7 +32,7 @@ class PooledLinear(PooledModel):
 
     def predict(self, table: Table, weights: Mapping[str, np.ndarray], way: TargetKind) -> Raw:
         """See ``PooledModel``."""
-        return np.asarray(table @ weights["coefficients"] + weights["intercepts"])
+        return np.stack([row @ weights["coefficients"] for row in table]) + weights["intercepts"]
 
 
 class LinearProbe(PooledLinear):
