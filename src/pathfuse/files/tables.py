@@ -16,6 +16,8 @@ from pathfuse.errors import InputError
 from pathfuse.files.spelling import BLANKS, check_spelling
 
 SUFFIXES = (".csv", ".parquet")
+MISSING = ("na", "n/a", "nan", "null", "-", "#n/a", "<na>")
+"""What stands for a missing value, in any case of letters; never a class or a name."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,10 @@ class Table:
     blanks: dict[str, int] = field(default_factory=dict)
     """How many cells of each column lost blanks around them; under ``""`` how many names of
     columns."""
+    missing: dict[str, int] = field(default_factory=dict)
+    """How many cells of each column hold a word for a missing value, such as ``NA``."""
+    notes: tuple[str, ...] = ()
+    """How the file was read, where that was not plain: encoding, separator, sheet."""
 
     def counted_blanks(self) -> dict[str, int]:
         """The same with words, for the manifest."""
@@ -80,7 +86,7 @@ def _stripped(table: Table) -> Table:
             f"{table.source} has two columns named '{twice}', but for blanks around the name"
         )
     changed = sum(a != b for a, b in zip(names, table.frame.columns, strict=True))
-    blanks = {"": changed} if changed else {}
+    blanks, missing = {"": changed} if changed else {}, dict[str, int]()
     frame = table.frame.rename(dict(zip(table.frame.columns, names, strict=True)))
     for name in names:
         column = frame[name]
@@ -89,8 +95,17 @@ def _stripped(table: Table) -> Table:
             n = int((bare != column.cast(pl.String)).sum())
             if n:
                 blanks[name] = n
-                frame = frame.with_columns(bare.replace("", None))
-    return replace(table, frame=frame, blanks=blanks)
+            absent = bare.str.to_lowercase().is_in(MISSING).fill_null(False)
+            if absent.any():
+                missing[name] = int(absent.sum())
+            if n or absent.any():
+                cells = bare.replace("", None).to_frame().with_columns(absent.alias(" absent"))
+                frame = frame.with_columns(
+                    cells.select(
+                        pl.when(~pl.col(" absent")).then(pl.col(name)).alias(name)
+                    ).to_series()
+                )
+    return replace(table, frame=frame, blanks=blanks, missing=missing)
 
 
 def _parse_csv(source: str, raw: bytes) -> pl.DataFrame:

@@ -1,0 +1,110 @@
+"""Names of slides, patients and images as files have them, and what of a name identifies.
+
+Two sides that name the same slide are joined by ``bare_names``: without blanks and without the
+suffixes of known kinds of file, on both sides. A name is never cut at a dot that begins no such
+suffix, since slides are called ``S20-100.1`` and ``S20-100.2``.
+"""
+
+import re
+from collections.abc import Sequence
+
+import polars as pl
+
+from pathfuse.errors import InputError
+
+FILE_SUFFIXES = (
+    "h5", "hdf5", "pt", "pth", "npy", "npz", "zarr", "h5ad", "safetensors", "parquet",
+    "svs", "ndpi", "ndpis", "mrxs", "scn", "bif", "vms", "vmu", "svslide", "qptiff", "czi", "dcm",
+    "isyntax", "tif", "tiff", "ome", "png", "jpg", "jpeg", "bmp", "webp", "nii", "gz",
+)  # fmt: skip
+"""Of feature files, slides and images. ``.ome`` and ``.gz`` stand in front of or behind others."""
+_SUFFIXES = rf"(?i)(?:\.(?:{'|'.join(FILE_SUFFIXES)}))+$"
+
+ID_PATTERNS = {
+    "tcga-case": r"(?i)^(TCGA-[0-9A-Z]{2}-[0-9A-Z]{4})(?:[^0-9A-Z]|$)",
+    "tcga-slide": r"(?i)^(TCGA-[0-9A-Z]{2}-[0-9A-Z]{4}-[0-9]{2}[A-Z]?(?:-[0-9]{2}[A-Z]?)?-[DTBM]S[0-9A-Z]+)"
+    r"(?:[^0-9A-Z]|$)",
+    "cptac-case": r"(?i)^(C3[LN]-[0-9]{5})(?:[^0-9A-Z]|$)",
+}
+"""Regular expressions that have a name; the first group is what identifies."""
+
+
+def bare_name(name: str) -> str:
+    """A name without the suffixes of known kinds of file.
+
+    Examples:
+        >>> bare_name("TCGA-A1-A0SB-01Z-00-DX1.B34C.svs"), bare_name("S20-100.1"), bare_name("a.svs.h5")
+        ('TCGA-A1-A0SB-01Z-00-DX1.B34C', 'S20-100.1', 'a')
+    """
+    return re.sub(_SUFFIXES, "", name) or name
+
+
+def bare_file_name(path: str) -> str:
+    """The same of a path: its last part, whichever system wrote it."""
+    return bare_name(re.split(r"[/\\]", path.rstrip("/\\"))[-1])
+
+
+def bare_names(names: Sequence[str | None]) -> list[str | None]:
+    """``bare_name`` of each; None stays None."""
+    series = pl.Series(list(names), dtype=pl.String)
+    bare = series.str.replace(_SUFFIXES, "")
+    return pl.select(pl.when(bare == "").then(series).otherwise(bare)).to_series().to_list()
+
+
+def pattern_of(id_pattern: str | None, id_length: int | None) -> str | None:
+    """The regular expression that two options stand for; None where neither is given.
+
+    Raises:
+        InputError: Both are given, or the pattern is neither a name nor a regular expression with
+            one group.
+    """
+    if id_pattern is None and id_length is None:
+        return None
+    if id_pattern is None:
+        return rf"^(.{{1,{id_length}}})"
+    if id_length is not None:
+        raise InputError("--id-pattern and --id-length both shorten names; give one of them")
+    if id_pattern in ID_PATTERNS:
+        return ID_PATTERNS[id_pattern]
+    try:
+        groups = re.compile(id_pattern).groups
+        pl.Series(["a"]).str.extract(id_pattern)
+    except (re.error, pl.exceptions.PolarsError):
+        groups = 0
+    if groups < 1:
+        raise InputError(
+            f"--id-pattern '{id_pattern}' is neither {', '.join(ID_PATTERNS)} nor a regular expression "
+            "with a group, such as '^(P[0-9]+)_'"
+        )
+    return id_pattern
+
+
+def shortened(
+    source: str, column: str, names: Sequence[str | None], pattern: str
+) -> list[str | None]:
+    """What a pattern finds in each name.
+
+    Raises:
+        InputError: It finds nothing in one of them.
+    """
+    series = pl.Series(list(names), dtype=pl.String)
+    found = series.str.extract(pattern)
+    missed = (found.is_null() & series.is_not_null()).arg_true()
+    if len(missed):
+        raise InputError(
+            f"{source}, column '{column}': '{series[int(missed[0])]}' does not fit the pattern of "
+            "--id-pattern"
+        )
+    return found.to_list()
+
+
+def would_match(unknown: Sequence[str], known: Sequence[str]) -> str:
+    """Which of the named patterns would let names match that do not, with how many; empty if none."""
+    ours, theirs = (pl.Series(list(names), dtype=pl.String) for names in (unknown, known))
+    best, count = "", 0
+    for name, pattern in ID_PATTERNS.items():
+        there = set(theirs.str.extract(pattern).drop_nulls().to_list())
+        n = sum(one in there for one in ours.str.extract(pattern).drop_nulls().to_list())
+        if n > count:
+            best, count = name, n
+    return f"; {count} of {len(unknown)} would match with --id-pattern {best}" if count else ""
