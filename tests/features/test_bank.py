@@ -325,8 +325,8 @@ def test_encoders_that_share_no_tile_at_all(two):
 def test_encoders_that_share_no_slide(two, tmp_path):
     (tmp_path / "uni").rename(tmp_path / "old")
     for name in ("s1", "s2"):
-        write(two["uni"] / f"{name}.svs.h5", features(6, 4, 0), GRID)
-    sentence = r"conch \(encoder 'conch'\) and .*uni \(encoder 'uni'\) share no slide: 's1' is in one, 's1.svs' in the"
+        write(two["uni"] / f"{name}.9.h5", features(6, 4, 0), GRID)
+    sentence = r"conch \(encoder 'conch'\) and .*uni \(encoder 'uni'\) share no slide: 's1' is in one, 's1.9' in the"
     for incomplete in ("mask", "drop"):
         with pytest.raises(InputError, match=sentence):
             open_bank(two, incomplete=incomplete)

@@ -25,7 +25,7 @@ def csv(folder, text, name="table.csv", encoding="utf-8"):
 def test_cells_of_a_csv_stay_as_they_stand(tmp_path):
     table = read_table(csv(tmp_path, "sample_id,n\n007,1.50\n1e3,\nTrue,NA\n"))
     assert text_column(table, "sample_id") == ["007", "1e3", "True"]
-    assert text_column(table, "n") == ["1.50", None, "NA"]
+    assert text_column(table, "n") == ["1.50", None, None]
 
 
 def test_quotes_commas_blanks_and_umlauts(tmp_path):

@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from pathfuse.errors import InputError
+from pathfuse.study.reading import Reading
 from pathfuse.study.study import align, read_study
 
 SAMPLES = pl.DataFrame(
@@ -116,8 +117,13 @@ def test_frames_have_no_hash():
         ({}, {}, "no predictions were given"),
         (
             {"uni": UNI.with_columns(sample_id=pl.Series(["a", "e", "c"]))},
+            {"reading": Reading(strict=True)},
+            "'uni': predicted samples that are not in samples: 'e'; without --strict",
+        ),
+        (
+            {"uni": UNI.with_columns(sample_id=pl.Series(["a", "e", "f"]))},
             {},
-            "'uni', column 'sample_id': 'e' is not in",
+            "'uni': 2 of 3 predictions would be left out",
         ),
         (
             {"uni": UNI.with_columns(sample_id=pl.Series(["q", "r", "s"]))},

@@ -13,6 +13,7 @@ from pathfuse.cli.fuse import fuse as fuse_command
 from pathfuse.cli.suite import run as suite_command
 from pathfuse.evaluation.intervals import KINDS
 from pathfuse.evaluation.rules import Rules
+from pathfuse.study.reading import Reading
 from pathfuse.workflows.options import (
     EVALUATE,
     SUITE,
@@ -32,6 +33,7 @@ FIELDS = FuseOptions.model_fields
 BESIDE = {
     "study", "folder", "out", "n_jobs", "costs", "references", "progress", "only", "cohorts", "force", "command",
     "samples", "predictions", "label_map", "endpoint", "time_edges", "censoring", "jobs",
+    *Reading.model_fields,
 }  # fmt: skip
 """Parameters that are no options of a fusion: what is read and written, and how the work is done."""
 USERS = [

@@ -70,6 +70,8 @@ def show_result(result: "Result", folder: str) -> None:
     for line in (_sets_line(result), _certificate_line(result)):
         if line:
             screen.print(line)
+    for line in manifest["understood"]:
+        screen.print(f"Understood: {line}.", soft_wrap=True)
     for line in left_out_lines(manifest["left_out"]):
         screen.print(line + ".", soft_wrap=True)
     for warning in manifest["warnings"]:

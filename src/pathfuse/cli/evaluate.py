@@ -14,10 +14,13 @@ from pathfuse.cli.options import (
     parse_label_maps,
     parse_time_edges,
     with_options,
+    with_reading,
 )
+from pathfuse.study.reading import DEFAULT, Reading
 from pathfuse.workflows.options import EVALUATE, EvaluateCommandKeywords
 
 
+@with_reading
 @with_options(only=EVALUATE)
 def evaluate(
     *,
@@ -29,6 +32,7 @@ def evaluate(
     time_edges: TimeEdges = None,
     censoring: CensoringRule = "later",
     force: Force = False,
+    reading: Reading = DEFAULT,
     **options: Unpack[EvaluateCommandKeywords],
 ) -> None:
     """Score and compare predictions; fit nothing."""
@@ -42,7 +46,9 @@ def evaluate(
     check_out(out, force, [samples, *predictions, *maps.values()])
     with progress() as report:
         report("reading", 0.0)
-        study = read_study(samples, predictions, maps, endpoint, edges, censoring)
+        study = read_study(
+            samples, predictions, maps, endpoint, edges, censoring, reading, options.get("positive")
+        )
         result = run(study, progress=report, **options)
     result.manifest["command"] = command_line()
     result.manifest["left_out"] += trained_left_out(study)

@@ -15,10 +15,13 @@ from pathfuse.cli.options import (
     parse_label_maps,
     parse_time_edges,
     with_options,
+    with_reading,
 )
+from pathfuse.study.reading import DEFAULT, Reading
 from pathfuse.workflows.options import FuseCommandKeywords
 
 
+@with_reading
 @with_options()
 def fuse(
     *,
@@ -31,6 +34,7 @@ def fuse(
     censoring: CensoringRule = "later",
     jobs: Jobs = None,
     force: Force = False,
+    reading: Reading = DEFAULT,
     **options: Unpack[FuseCommandKeywords],
 ) -> None:
     """Fuse a study's experts, compare the fusion with simpler methods, certify it."""
@@ -45,7 +49,9 @@ def fuse(
     check_out(out, force, [samples, *predictions, *maps.values()])
     with progress() as report:
         report("reading", 0.0)
-        study = read_study(samples, predictions, maps, endpoint, edges, censoring)
+        study = read_study(
+            samples, predictions, maps, endpoint, edges, censoring, reading, options.get("positive")
+        )
         costs = recorded_costs(study)
         result = run(study, n_jobs=jobs, costs=costs, progress=report, **options)
     result.manifest["command"] = command_line()

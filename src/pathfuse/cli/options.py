@@ -1,14 +1,17 @@
 """Options that several commands share, declared once."""
 
-from functools import partial
+import inspect
+from functools import partial, wraps
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_origin
+from typing import Annotated, Any, Literal, cast, get_origin
 
 from cyclopts import Parameter
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from pathfuse.errors import InputError
-from pathfuse.workflows.options import FuseOptions, option_name, shows_options
+from pathfuse.errors import InputError, first_problem
+from pathfuse.study.reading import Reading, parse_columns
+from pathfuse.workflows.options import Function, FuseOptions, option_name, shows_options
 
 
 def parameter(name: str) -> Parameter:
@@ -41,6 +44,67 @@ Predictions = Annotated[
         help="One file per expert, folders of them, or one long table.",
     ),
 ]
+
+
+def _reading_parameters() -> list[inspect.Parameter]:
+    """The fields of ``Reading`` as options of the command line."""
+    found = []
+    for name, field in Reading.model_fields.items():
+        of_columns = name == "columns"
+        kind = (list[str] | None) if of_columns else (field.annotation or str)
+        kind = (
+            kind
+            if kind in (bool, int) or of_columns
+            else (int | None if name == "id_length" else str | None)
+        )
+        how = Parameter(
+            name=f"--{name.replace('_', '-')}",
+            help=field.description,
+            negative="",
+            consume_multiple=of_columns or None,
+        )
+        default = None if of_columns else field.default
+        found.append(
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=default,
+                annotation=Annotated[kind, how],
+            )
+        )
+    return found
+
+
+def with_reading(function: Function) -> Function:
+    """A command's parameter ``reading`` becomes one option for each field of ``Reading``."""
+    own = inspect.signature(function)
+    listed = [one for one in own.parameters.values() if one.name != "reading"]
+    fields = _reading_parameters()
+    public = own.replace(parameters=[*listed, *fields])
+
+    @wraps(function)
+    def call(*args: Any, **keywords: Any) -> Any:
+        given = {one.name: keywords.pop(one.name) for one in fields if one.name in keywords}
+        return function(*args, reading=reading_of(**given), **keywords)
+
+    call.__signature__ = public  # type: ignore[attr-defined]  # help() and cyclopts read it
+    call.__annotations__ = {one.name: one.annotation for one in public.parameters.values()}
+    call.__annotations__["return"] = own.return_annotation
+    return cast("Function", call)
+
+
+def reading_of(columns: list[str] | None = None, **given: Any) -> Reading:
+    """What the command line says of the tables.
+
+    Raises:
+        InputError: A value is not allowed.
+    """
+    try:
+        return Reading(columns=parse_columns(columns or []), **given)
+    except ValidationError as error:
+        raise InputError(f"reading the tables: {first_problem(error)}") from None
+
+
 LabelMaps = Annotated[
     list[str] | None,
     Parameter(

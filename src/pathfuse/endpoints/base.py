@@ -4,7 +4,7 @@ log-probabilities.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,6 +14,8 @@ from pathfuse.endpoints.columns import Columns
 from pathfuse.errors import InputError
 from pathfuse.evaluation.judged import Judged, Scores
 from pathfuse.evaluation.metrics.survival import SurvivalTruth
+from pathfuse.files.fields import Field
+from pathfuse.files.tables import Table
 from pathfuse.types import LogProbs, Observed, PerSample
 
 LabelMap = Mapping[str, str]
@@ -60,6 +62,31 @@ class ExpertColumns:
     """Columns of the table that carry no prediction."""
 
 
+@dataclass(frozen=True)
+class Understood:
+    """The target columns of a samples table in the contract's form."""
+
+    table: Table
+    notes: tuple[str, ...] = ()
+    """What was understood, a sentence each."""
+    unusable: Mapping[str, list[int]] = field(default_factory=dict)
+    """Rows that say nothing about the target, by the reason."""
+    as_endpoint: str | None = None
+    """Another endpoint, if the columns turn out to be of that one."""
+
+
+@dataclass(frozen=True)
+class PredictionHints:
+    """What a person says of prediction tables."""
+
+    positive: str | None = None
+    """The class that a single probability per sample is of."""
+    percent: bool = False
+    """Probabilities are in per cent."""
+    drop_absent_classes: bool = False
+    """Classes that no sample has are left out."""
+
+
 class Endpoint(ABC):
     """Base of all endpoints."""
 
@@ -86,6 +113,10 @@ class Endpoint(ABC):
     could not learn."""
     prefixes: ClassVar[tuple[str, ...]]
     """What the names of an expert's prediction columns start with."""
+    fields: ClassVar[tuple[Field, ...]] = ()
+    """Its target columns and what other tools call them."""
+    target_prefix: ClassVar[str] = ""
+    """What the names of its target columns start with, if there are several."""
     nothing_known: ClassVar[str]
     """What ``null_model`` predicts for every sample, in words."""
 
@@ -93,6 +124,22 @@ class Endpoint(ABC):
     @abstractmethod
     def target_columns(cls, header: Sequence[str]) -> list[str]:
         """The target columns of this endpoint in a samples table; empty if it has none."""
+
+    @classmethod
+    def understand(
+        cls, table: Table, names: Mapping[str, str], zero_time: str | None
+    ) -> Understood:
+        """The target columns as the contract has them, from what tools write.
+
+        Args:
+            table: With the target columns under our names.
+            names: Our name of a column to what the table calls it, where it differs.
+            zero_time: Survival: what becomes of a follow-up of 0, ``half-day`` or ``drop``.
+
+        Raises:
+            InputError: A value means nothing.
+        """
+        return Understood(table)
 
     @classmethod
     @abstractmethod
@@ -122,6 +169,16 @@ class Endpoint(ABC):
     @abstractmethod
     def truth(self, columns: Columns) -> dict[str, Truth]:
         """Observed sets of each task, from the target columns of the samples table."""
+
+    def understand_predictions(
+        self, table: Table, label_map: LabelMap | None, hints: PredictionHints
+    ) -> tuple[Table, tuple[str, ...]]:
+        """A table of predictions with the contract's columns, and what was understood.
+
+        Raises:
+            InputError: What columns mean cannot be told.
+        """
+        return table, ()
 
     @abstractmethod
     def read_expert(self, columns: Columns, label_map: LabelMap | None) -> Mapping[str, Any]:

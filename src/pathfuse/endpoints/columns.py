@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 from pathfuse.errors import InputError
 
@@ -52,6 +53,27 @@ class Columns:
             )
             what = f"the value is {shown}; leave the row out if the expert did not score the sample"
             raise self.wrong(names[k], row, what)
+
+
+YES = frozenset({"1", "1.0", "true", "yes", "positive"})
+NO = frozenset({"0", "0.0", "false", "no", "negative"})
+"""Words for yes and no, in small letters."""
+
+
+def flags(column: pl.Series, yes: frozenset[str] = YES, no: frozenset[str] = NO) -> pl.Series:
+    """A column of words for yes and no as ``1`` and ``0``; any other cell stays as it is.
+
+    A number in front of a word, as in cBioPortal's ``1:DECEASED``, is what counts.
+    """
+    text = column.cast(pl.String)
+    plain = text.str.to_lowercase()
+    word = pl.select(pl.coalesce(plain.str.extract(r"^([01]):\s*\D"), plain)).to_series()
+    return pl.select(
+        pl.when(word.is_in(sorted(yes))).then(pl.lit("1"))
+        .when(word.is_in(sorted(no))).then(pl.lit("0"))
+        .otherwise(text)
+        .alias(column.name)
+    ).to_series()  # fmt: skip
 
 
 def number_text(value: float) -> str:

@@ -7,15 +7,22 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from pathfuse.distributions.likelihood import count_floored, floor_log_prob, log_softmax
-from pathfuse.endpoints.base import ExpertColumns, LabelMap, Options, Truth
+from pathfuse.endpoints.base import (
+    ExpertColumns,
+    LabelMap,
+    Options,
+    PredictionHints,
+    Truth,
+    Understood,
+)
+from pathfuse.endpoints.class_columns import SUM_TOLERANCE, class_names, with_class_columns
 from pathfuse.endpoints.classes import OfClasses
 from pathfuse.endpoints.columns import Columns, number_text
 from pathfuse.errors import InputError
+from pathfuse.files.fields import Field
 from pathfuse.files.spelling import check_spelling
+from pathfuse.files.tables import Table
 from pathfuse.types import LogProbs
-
-SUM_TOLERANCE = 1e-3
-"""How far the probabilities of one row may be from summing to 1."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +41,28 @@ class Multiclass(OfClasses):
     nothing_known: ClassVar[str] = "the class frequencies of the fit rows"
     target: ClassVar[str] = "label"
     """The column of the samples table."""
+    fields: ClassVar[tuple[Field, ...]] = (
+        Field(
+            "label",
+            "label",
+            ("class", "class_label", "diagnosis", "ground_truth", "gt", "y_true", "oncotree_code"),
+        ),
+    )
 
     @classmethod
     def target_columns(cls, header: Sequence[str]) -> list[str]:
         """``label``."""
         return [name for name in header if name == cls.target]
+
+    @classmethod
+    def understand(
+        cls, table: Table, names: Mapping[str, str], zero_time: str | None
+    ) -> Understood:
+        """See ``Endpoint``: ``1.0`` is the class ``1``; a sample without a label is of no use."""
+        labels = class_names(table.frame[cls.target])
+        without = labels.is_null().arg_true().to_list()
+        unusable = {f"no {cls.target}": without} if without else {}
+        return Understood(replace(table, frame=table.frame.with_columns(labels)), (), unusable)
 
     @classmethod
     def from_columns(cls, columns: Columns, options: Options | None = None) -> Self:
@@ -110,6 +134,14 @@ class Multiclass(OfClasses):
             index[row] = position[label]
         observed = np.eye(len(self.classes), dtype=bool)[index]
         return {"all": Truth(observed, np.ones(len(index), dtype=bool))}
+
+    def understand_predictions(
+        self, table: Table, label_map: LabelMap | None, hints: PredictionHints
+    ) -> tuple[Table, tuple[str, ...]]:
+        """See ``Endpoint``."""
+        if label_map is not None:
+            return table, ()
+        return with_class_columns(table, self.classes, self.prefixes, hints)
 
     def read_expert(self, columns: Columns, label_map: LabelMap | None) -> dict[str, ExpertColumns]:
         """``logit_<class>`` or ``prob_<class>`` columns, matched by name.

@@ -1,16 +1,18 @@
 """Several yes-or-no questions about one sample, e.g. mutations: every label is a fusion of its own."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import polars as pl
 
 from pathfuse.distributions.likelihood import count_floored, floor_log_prob
-from pathfuse.endpoints.base import ExpertColumns, LabelMap, Options, Truth
+from pathfuse.endpoints.base import ExpertColumns, LabelMap, Options, Truth, Understood
 from pathfuse.endpoints.classes import OfClasses
-from pathfuse.endpoints.columns import Columns, number_text
+from pathfuse.endpoints.columns import Columns, flags, number_text
 from pathfuse.errors import InputError
+from pathfuse.files.tables import Table
 from pathfuse.types import LogProbs
 
 PREFIX = "label_"
@@ -28,12 +30,34 @@ class Multilabel(OfClasses):
     of_labels: ClassVar[bool] = True
     prefixes: ClassVar[tuple[str, ...]] = ("logit_", "prob_")
     blank_columns: ClassVar[bool] = True
+    target_prefix: ClassVar[str] = PREFIX
     nothing_known: ClassVar[str] = "the label frequencies of the fit rows"
 
     @classmethod
     def target_columns(cls, header: Sequence[str]) -> list[str]:
         """``label_<name>``."""
         return [name for name in header if name.startswith(PREFIX) and name != PREFIX]
+
+    @classmethod
+    def understand(
+        cls, table: Table, names: Mapping[str, str], zero_time: str | None
+    ) -> Understood:
+        """See ``Endpoint``: words for yes and no; columns of which each row has exactly one are classes."""
+        found = cls.target_columns(table.frame.columns)
+        columns = [flags(table.frame[name]) for name in found]
+        table = replace(table, frame=table.frame.with_columns(columns))
+        marked = pl.DataFrame([column.eq("1").cast(pl.Int8) for column in columns])
+        known = all(column.is_in(["0", "1"]).all() for column in columns)
+        if not (known and len(found) > 1 and (marked.sum_horizontal() == 1).all()):
+            return Understood(table)
+        place = pl.Series(marked.to_numpy().argmax(axis=1))
+        labels = pl.Series([name.removeprefix(PREFIX) for name in found]).gather(place)
+        note = (
+            f"{table.source}: each row has exactly one of {', '.join(found)}, so that they are taken as "
+            "classes; --endpoint multilabel takes them as labels of their own"
+        )
+        frame = table.frame.drop(found).with_columns(labels.alias("label"))
+        return Understood(replace(table, frame=frame), (note,), {}, "multiclass")
 
     @classmethod
     def from_columns(cls, columns: Columns, options: Options | None = None) -> Self:

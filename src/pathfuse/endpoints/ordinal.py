@@ -14,6 +14,7 @@ from pathfuse.errors import InputError
 from pathfuse.evaluation.judged import Scores
 from pathfuse.evaluation.metrics.ordinal import METRICS, OrdinalScores
 from pathfuse.evaluation.metrics.survival import SurvivalTruth
+from pathfuse.files.fields import Field
 from pathfuse.types import LogProbs, Observed
 
 CUMULATIVE = "cumulative_logit_"
@@ -28,6 +29,7 @@ class Ordinal(Multiclass):
     prefixes: ClassVar[tuple[str, ...]] = ("logit_", "prob_", CUMULATIVE)
     nothing_known: ClassVar[str] = "the frequencies of the grades in the fit rows"
     target: ClassVar[str] = "grade"
+    fields: ClassVar[tuple[Field, ...]] = (Field("grade", "grade", ("isup_grade", "isup")),)
 
     @classmethod
     def from_columns(cls, columns: Columns, options: Options | None = None) -> Self:

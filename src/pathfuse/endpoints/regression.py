@@ -49,6 +49,7 @@ class Regression(Endpoint):
     in_words: ClassVar[str] = "continuous targets"
     trained_as: ClassVar[str] = "regression"
     of_numbers: ClassVar[bool] = True
+    target_prefix: ClassVar[str] = PREFIX
     slope_sides: ClassVar[tuple[str, str]] = ("too far apart", "too close together")
     prefixes: ClassVar[tuple[str, ...]] = ("mean_", "sd_")
     every_outcome_needed: ClassVar[bool] = False

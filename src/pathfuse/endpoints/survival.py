@@ -14,13 +14,16 @@ import numpy as np
 
 from pathfuse.distributions.discrete_time import event_distribution, hazards, survival_at_edges
 from pathfuse.distributions.likelihood import count_floored, floor_log_prob
-from pathfuse.endpoints.base import Endpoint, ExpertColumns, LabelMap, Options, Truth
+from pathfuse.endpoints.base import Endpoint, ExpertColumns, LabelMap, Options, Truth, Understood
 from pathfuse.endpoints.columns import Columns, number_text
+from pathfuse.endpoints.follow_up import FOLLOW_UP, follow_up, understood_follow_up
 from pathfuse.errors import InputError
 from pathfuse.evaluation.judged import Judged, Scores
 from pathfuse.evaluation.metrics.survival import METRICS, SurvivalScores, SurvivalTruth, auc_name
 from pathfuse.evaluation.notes import few_events
 from pathfuse.evaluation.slope import of_hazards
+from pathfuse.files.fields import Field
+from pathfuse.files.tables import Table
 from pathfuse.types import LogProbs, Observed
 
 CENSORING = ("later", "half")
@@ -40,6 +43,7 @@ class Survival(Endpoint):
     in_time: ClassVar[bool] = True
     prefixes: ClassVar[tuple[str, ...]] = ("hazard_logit_", "hazard_")
     every_outcome_needed: ClassVar[bool] = False
+    fields: ClassVar[tuple[Field, ...]] = FOLLOW_UP
     nothing_known: ClassVar[str] = "the Kaplan-Meier curve of the fit rows"
 
     @property
@@ -52,6 +56,13 @@ class Survival(Endpoint):
     def target_columns(cls, header: Sequence[str]) -> list[str]:
         """``time`` and ``event``."""
         return ["time", "event"] if {"time", "event"} <= set(header) else []
+
+    @classmethod
+    def understand(
+        cls, table: Table, names: Mapping[str, str], zero_time: str | None
+    ) -> Understood:
+        """See ``Endpoint``: see ``understood_follow_up``."""
+        return understood_follow_up(table, names, zero_time)
 
     @classmethod
     def from_columns(cls, columns: Columns, options: Options | None = None) -> Self:
@@ -207,23 +218,3 @@ class Survival(Endpoint):
         hazard = hazards(log_prob["all"])
         columns = {f"hazard_{k + 1}": hazard[:, k] for k in range(self.n_bins)}
         return {**columns, "prediction": -survival_at_edges(log_prob["all"]).sum(axis=1)}
-
-
-def follow_up(columns: Columns) -> tuple[np.ndarray, np.ndarray]:
-    """``time`` and ``event`` as numbers.
-
-    Raises:
-        InputError: A time is missing or not positive, or an event is neither 0 nor 1.
-    """
-    time, event = np.empty(len(columns.ids)), np.empty(len(columns.ids))
-    for row in range(len(columns.ids)):
-        time[row] = columns.number("time", row)
-        event[row] = columns.number("event", row)
-        if not (time[row] > 0 and np.isfinite(time[row])):
-            raise columns.wrong(
-                "time", row, f"{columns.values['time'][row] or 'empty'} is not a time above 0"
-            )
-        if event[row] not in (0.0, 1.0):
-            shown = columns.values["event"][row] or "empty"
-            raise columns.wrong("event", row, f"{shown} is neither 1 (observed) nor 0 (censored)")
-    return time, event

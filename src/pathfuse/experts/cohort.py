@@ -8,22 +8,23 @@ from typing import Any
 import numpy as np
 
 from pathfuse.endpoints.base import Endpoint, Options
-from pathfuse.endpoints.detect import endpoint_of
 from pathfuse.errors import InputError
 from pathfuse.experts.heads.registry import HEADS
 from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.experts.targets.table import Targets, targets_of
 from pathfuse.features.bank import FeatureBank
 from pathfuse.features.folder import FeatureFolder
+from pathfuse.files.fields import with_our_names
+from pathfuse.files.names import bare_file_name, bare_names
 from pathfuse.files.spelling import check_spelling
 from pathfuse.files.tables import Table, read_table, text_column
+from pathfuse.study.fields import PATIENT, SAMPLE, SLIDE
+from pathfuse.study.intake import take_in
+from pathfuse.study.left_out import SHOWN
+from pathfuse.study.reading import DEFAULT, Reading
 from pathfuse.study.samples import Samples, read_samples
 from pathfuse.study.study import edges_in_metadata
 
-PAIRS = (("sample_id", "slide_id"), ("PATIENT", "FILENAME"))
-"""Columns of a slide table: ours, and STAMP's."""
-SHOWN = 5
-"""Names that a reason lists."""
 NO_FILE = "slide without a feature file"
 
 
@@ -49,6 +50,12 @@ class People:
     """``sample_id`` to its slides, from the slide table; None: a slide has the name of its sample."""
     blanks: dict[str, int] = field(default_factory=dict)
     """How many values of which column of which table lost blanks around them."""
+    left_out: tuple[dict[str, Any], ...] = ()
+    """Rows of the table that are not taken, a line of the manifest for each reason."""
+    notes: tuple[str, ...] = ()
+    """How the samples table was understood, a sentence each."""
+    without: frozenset[str] = frozenset()
+    """Names of the rows that are not taken."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,11 @@ class Cohort:
 
 
 def read_people(
-    samples: Path, slides: Path | None, endpoint: str | None, time_edges: Sequence[float] | None
+    samples: Path,
+    slides: Path | None,
+    endpoint: str | None,
+    time_edges: Sequence[float] | None,
+    reading: Reading = DEFAULT,
 ) -> People:
     """Reads the samples table and the slide table.
 
@@ -86,8 +97,8 @@ def read_people(
         InputError: A table is wrong; see ``read_samples``.
     """
     table = read_table(samples)
-    people = read_samples(table)
-    kind, names = endpoint_of(list(people.frame.columns), people.source, endpoint)
+    intake = take_in(table, endpoint, reading)
+    people, kind, names = read_samples(intake.table), intake.kind, intake.targets
     edges = tuple(time_edges) if time_edges is not None else edges_in_metadata([table])
     if not kind.in_time and time_edges is not None:
         raise InputError(
@@ -108,7 +119,18 @@ def read_people(
             )
         if hint:
             raise InputError(f"{slides}: a sample is spelled otherwise in {people.source}{hint}")
-    return People(people, judged, targets_of(judged, judged.truth(found)), inputs, belongs, blanks)
+    targets = targets_of(judged, judged.truth(found))
+    return People(
+        people,
+        judged,
+        targets,
+        inputs,
+        belongs,
+        blanks,
+        intake.left_out,
+        intake.notes,
+        intake.without,
+    )
 
 
 def read_slides(path: Path) -> tuple[dict[str, tuple[str, ...]], Table]:
@@ -121,23 +143,34 @@ def read_slides(path: Path) -> tuple[dict[str, tuple[str, ...]], Table]:
         InputError: Columns or cells are missing, or a slide belongs to two samples.
     """
     table = read_table(path)
-    pair = next((pair for pair in PAIRS if set(pair) <= set(table.frame.columns)), None)
-    if pair is None:
+    columns, _ = with_our_names(table, (SLIDE, PATIENT), {})
+    owner_column = next(
+        (c for c in (SAMPLE.column, PATIENT.column) if c in columns.frame.columns), None
+    )
+    if owner_column is None or SLIDE.column not in columns.frame.columns:
         raise InputError(
             f"{path} has no columns 'sample_id' and 'slide_id'; it has {', '.join(table.frame.columns)}"
         )
     found: dict[str, set[str]] = {}
     owner: dict[str, str] = {}
-    for sample, slide in zip(text_column(table, pair[0]), text_column(table, pair[1]), strict=True):
+    given: dict[str, str] = {}
+    samples = bare_names(text_column(columns, owner_column))
+    for sample, slide in zip(samples, text_column(columns, SLIDE.column), strict=True):
         if sample is None or slide is None:
-            raise InputError(f"{path}: a row lacks its '{pair[0] if sample is None else pair[1]}'")
-        name = Path(slide).stem if pair[1] == "FILENAME" else slide
+            lacking = owner_column if sample is None else SLIDE.column
+            raise InputError(f"{path}: a row lacks its '{lacking}'")
+        name = bare_file_name(slide)
+        if given.setdefault(name, slide) != slide:
+            raise InputError(
+                f"{path}, column '{SLIDE.column}': '{given[name]}' and '{slide}' are one name but for the "
+                "kind of file"
+            )
         if owner.setdefault(name, sample) != sample:
             raise InputError(
-                f"{path}, column '{pair[1]}': '{name}' belongs to both '{owner[name]}' and '{sample}'"
+                f"{path}, column '{SLIDE.column}': '{name}' belongs to both '{owner[name]}' and '{sample}'"
             )
         found.setdefault(sample, set()).add(name)
-    check_spelling(table.source, pair[0], found)
+    check_spelling(table.source, owner_column, found)
     return {sample: tuple(sorted(names)) for sample, names in found.items()}, table
 
 

@@ -14,7 +14,7 @@ from pathfuse.endpoints.detect import endpoint_from_dict
 from pathfuse.errors import InputError
 from pathfuse.experts.apply import apply
 from pathfuse.experts.assemble import EXPERT, FORMAT, UnitOutputs, combine
-from pathfuse.experts.cohort import SHOWN, Unit, by_reason, check_granularity, notes_of, read_slides
+from pathfuse.experts.cohort import Unit, by_reason, check_granularity, notes_of, read_slides
 from pathfuse.experts.fitted import Fitted, load_fitted
 from pathfuse.experts.parts import open_encoders
 from pathfuse.experts.recipe import TrainingRecipe
@@ -22,6 +22,7 @@ from pathfuse.experts.targets.base import TargetKind
 from pathfuse.experts.targets.registry import target_kind
 from pathfuse.experts.targets.table import prediction_table
 from pathfuse.features.folder import FeatureFolder, open_folder
+from pathfuse.study.left_out import SHOWN
 from pathfuse.training.threads import one_thread
 
 Features = Path | Mapping[str, Path]

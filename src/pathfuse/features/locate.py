@@ -11,6 +11,7 @@ from pathfuse.features.formats.clam import FOLDERS
 from pathfuse.features.formats.eva import EvaStore
 from pathfuse.features.formats.files import FileStore
 from pathfuse.features.formats.vectors import VectorStore
+from pathfuse.files.names import bare_file_name
 from pathfuse.files.tables import SUFFIXES as TABLES
 from pathfuse.files.tables import read_table
 
@@ -89,7 +90,7 @@ def _nothing(path: Path) -> str:
 
 def _name(file: Path, root: Path) -> str:
     own_folder = file.stem == PER_SLIDE and file.parent != root and file.parent.name not in FOLDERS
-    return file.parent.name if own_folder else file.stem
+    return bare_file_name(file.parent.name if own_folder else file.name)
 
 
 def _home(file: Path) -> Path:

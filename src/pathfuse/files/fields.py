@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from pathfuse.errors import InputError
-from pathfuse.files.tables import Table, text_column
 from pathfuse.files.names import bare_names
+from pathfuse.files.tables import Table, text_column
 
 
 @dataclass(frozen=True)
@@ -24,40 +24,12 @@ class Field:
     """What its cells may be, if another name counts only with these."""
 
 
-ROLE_WORDS = {
-    "fit": "fit", "val": "fit", "valid": "fit", "validation": "fit", "tune": "fit", "dev": "fit",
-    "test": "test", "testing": "test", "holdout": "test",
-    "train": "train", "training": "train",
-}  # fmt: skip
-"""Roles as tables have them. Rows that were held out while the experts were trained are fit rows."""
-
-SAMPLE = Field(
-    "sample_id",
-    "sample",
-    ("slide_id", "slide", "filename", "image_id", "image", "image_name", "wsi_id", "wsi", "slide_name",
-     "file_name", "id"),
-)  # fmt: skip
-PATIENT = Field(
-    "patient_id",
-    "patient",
-    ("case_id", "patient", "patientid", "submitter_id", "case_submitter_id", "bcr_patient_barcode",
-     "patient_barcode", "case_barcode", "case", "subject_id", "subject", "participant_id"),
-)  # fmt: skip
-SPLIT = Field(
-    "split", "split", ("role", "partition", "subset", "set", "phase"), frozenset(ROLE_WORDS)
-)
-FOLD = Field("fold", "fold", ("fold_id", "cv_fold", "kfold"))
-SITE = Field("site", "site", ())
-FIELDS = (SAMPLE, PATIENT, SPLIT, FOLD, SITE)
-
-
 def with_our_names(
     table: Table, fields: Sequence[Field], chosen: Mapping[str, str]
-) -> tuple[Table, list[str]]:
-    """A table whose columns have our names, and what stands for what, in words.
+) -> tuple[Table, dict[str, str]]:
+    """A table whose columns have our names, and our name to the table's where they differ.
 
     A column that has our name already is that column. Where there is none, other names are tried.
-    A table of patients alone is a table whose samples are the patients.
 
     Args:
         table: The table.
@@ -67,7 +39,7 @@ def with_our_names(
     Raises:
         InputError: A chosen column is missing, or two columns could be meant and differ.
     """
-    frame, notes = table.frame, []
+    frame, names = table.frame, dict[str, str]()
     for field in fields:
         name = _chosen(table, field, chosen) or _found(table, frame, field)
         if name is None or name == field.column:
@@ -75,14 +47,15 @@ def with_our_names(
         if field.column in frame.columns:  # another one was chosen
             frame = frame.drop(field.column)
         frame = frame.rename({name: field.column})
-        notes.append(f"{table.source}: the column '{name}' is taken as {field.column}")
-    if {SAMPLE, PATIENT} <= set(fields) and SAMPLE.column not in frame.columns:
-        if PATIENT.column in frame.columns:
-            frame = frame.with_columns(pl.col(PATIENT.column).alias(SAMPLE.column))
-            notes.append(
-                f"{table.source}: no column names the samples, so each patient is a sample"
-            )
-    return replace(table, frame=frame), notes
+        names[field.column] = name
+    return replace(table, frame=frame), names
+
+
+def in_words(table: Table, names: Mapping[str, str]) -> tuple[str, ...]:
+    """What was taken for what, a sentence each."""
+    return tuple(
+        f"{table.source}: the column '{name}' is taken as {ours}" for ours, name in names.items()
+    )
 
 
 def _chosen(table: Table, field: Field, chosen: Mapping[str, str]) -> str | None:
@@ -120,23 +93,3 @@ def _holds(column: pl.Series, values: frozenset[str]) -> bool:
         return False
     found = set(column.drop_nulls().str.to_lowercase().to_list())
     return bool(found) and found <= values
-
-
-def parse_columns(items: Sequence[str], words: Sequence[str]) -> dict[str, str]:
-    """``patient=case_id`` items, also several in one with commas, as a mapping.
-
-    Raises:
-        InputError: An item has no ``=``, a word is unknown, or one is given twice.
-    """
-    chosen: dict[str, str] = {}
-    for item in (part for text in items for part in text.split(",")):
-        word, mark, column = (part.strip() for part in item.partition("="))
-        if not (word and mark and column):
-            raise InputError(f"--columns '{item}' must read patient=NAME_OF_COLUMN")
-        if word not in words:
-            raise InputError(
-                f"--columns '{word}' is unknown; what can be named: {', '.join(words)}"
-            )
-        if chosen.setdefault(word, column) != column:
-            raise InputError(f"--columns names two columns for '{word}'")
-    return chosen

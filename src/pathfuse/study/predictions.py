@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import polars as pl
 
-from pathfuse.endpoints.base import Endpoint, LabelMap
+from pathfuse.endpoints.base import Endpoint, LabelMap, PredictionHints
 from pathfuse.endpoints.columns import Columns
 from pathfuse.errors import InputError
 from pathfuse.files.spelling import BLANKS, check_spelling
@@ -24,6 +24,9 @@ from pathfuse.files.tables import (
     table_in_memory,
     text_column,
 )
+from pathfuse.study.fields import PREDICTION_FIELDS
+from pathfuse.study.identify import identified
+from pathfuse.study.reading import DEFAULT, Reading
 
 PredictionInput: TypeAlias = str | Path | Any | Sequence[str | Path] | Mapping[str, Any]
 """A path, a folder, a data frame in long form, several paths, or a mapping of expert names to paths
@@ -57,10 +60,16 @@ class Expert:
     label_map: LabelMap | None
     seen: frozenset[str] = frozenset()
     """Samples that the model behind the predictions was fitted on, as far as the table says."""
+    notes: tuple[str, ...] = ()
+    """How the table was understood, a sentence each."""
 
 
-def gather(predictions: PredictionInput) -> list[PredictionTable]:
+def gather(predictions: PredictionInput, reading: Reading = DEFAULT) -> list[PredictionTable]:
     """All experts' tables, sorted by the experts' names.
+
+    Args:
+        predictions: Where they are.
+        reading: What a person said about the tables.
 
     Raises:
         InputError: A file is missing or two experts have one name.
@@ -72,6 +81,8 @@ def gather(predictions: PredictionInput) -> list[PredictionTable]:
             if isinstance(item, Path)
             else table_in_memory(f"predictions '{name}'", item)
         )
+        table, understood = identified(table, PREDICTION_FIELDS, reading)
+        table = replace(table, notes=(*table.notes, *understood))
         if name == IN_MEMORY and "expert" not in table.frame.columns:
             raise InputError(
                 "a data frame of predictions needs a name: predictions={'uni': frame, 'virchow2': ...}"
@@ -135,8 +146,21 @@ def _by_expert(table: Table) -> list[PredictionTable]:
     return experts
 
 
-def read_expert(expert: PredictionTable, endpoint: Endpoint, label_map: LabelMap | None) -> Expert:
+def read_expert(
+    expert: PredictionTable,
+    endpoint: Endpoint,
+    label_map: LabelMap | None,
+    reading: Reading = DEFAULT,
+    positive: str | None = None,
+) -> Expert:
     """Reads one expert's table in the terms of an endpoint.
+
+    Args:
+        expert: Its table.
+        endpoint: What is predicted.
+        label_map: From the study's labels to the expert's own.
+        reading: What a person said about the tables.
+        positive: The class that a single probability per sample is of.
 
     Raises:
         InputError: An identifier occurs twice, a column is unknown, or a value is wrong.
@@ -147,7 +171,9 @@ def read_expert(expert: PredictionTable, endpoint: Endpoint, label_map: LabelMap
         and "'" not in source
     ):
         source = f"{source} (expert '{expert.name}')"
+    hints = PredictionHints(positive, reading.percent, reading.drop_absent_classes)
     table = replace(expert.table, source=source)
+    table, found = endpoint.understand_predictions(table, label_map, hints)
     ids = id_column(table)
     header = [name for name in table.frame.columns if name != "sample_id"]
     carrying = set(endpoint.prediction_columns(header))
@@ -160,7 +186,8 @@ def read_expert(expert: PredictionTable, endpoint: Endpoint, label_map: LabelMap
     outputs = {
         task: replace(output, ignored=(*output.ignored, *idle)) for task, output in outputs.items()
     }
-    return Expert(expert.name, source, ids, outputs, label_map, seen)
+    notes = (*table.notes, *found)
+    return Expert(expert.name, source, ids, outputs, label_map, seen, notes)
 
 
 def _seen(table: Table, ids: list[str]) -> frozenset[str]:

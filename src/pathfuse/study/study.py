@@ -1,17 +1,20 @@
 """A study: samples, truth and experts, aligned by name. Everything after this file is arrays."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from jaxtyping import Float
 
 from pathfuse.endpoints.base import Endpoint, Options, Truth, spread_groups
-from pathfuse.endpoints.detect import endpoint_of
 from pathfuse.errors import InputError
-from pathfuse.files.tables import Table, read_table, table_in_memory
+from pathfuse.files.names import would_match
+from pathfuse.files.tables import Table, read_table, table_in_memory, text_column
+from pathfuse.study.intake import take_in
+from pathfuse.study.left_out import check_left_out, line_of
 from pathfuse.study.predictions import (
     Expert,
     PredictionInput,
@@ -21,6 +24,7 @@ from pathfuse.study.predictions import (
     read_expert,
     read_label_map,
 )
+from pathfuse.study.reading import DEFAULT, Reading
 from pathfuse.study.samples import Samples, read_samples
 from pathfuse.types import Index, Logits
 
@@ -39,6 +43,10 @@ class Study:
     """SHA-256 of every file read; None for data frames."""
     blanks: dict[str, int] = field(default_factory=dict)
     """How many values of which column of which file lost blanks around them."""
+    left_out: tuple[dict[str, Any], ...] = ()
+    """Rows of the tables that are no part of the study, a line of the manifest for each reason."""
+    understood: tuple[str, ...] = ()
+    """How the tables were understood where they do not have the contract's names, a sentence each."""
 
     @property
     def expert_names(self) -> tuple[str, ...]:
@@ -95,6 +103,8 @@ def read_study(
     endpoint: str | None = None,
     time_edges: Sequence[float] | None = None,
     censoring: str = "later",
+    reading: Reading = DEFAULT,
+    positive: str | None = None,
 ) -> Study:
     """Reads and aligns a study.
 
@@ -107,6 +117,8 @@ def read_study(
         time_edges: Survival: bin edges; default: ``time_edges`` in the metadata of a Parquet file.
         censoring: Survival: ``later``, or ``half``: a case censored inside a bin says half of that
             bin.
+        reading: How tables are understood that do not have the contract's names.
+        positive: Of two classes the one that a single probability per sample is of.
 
     Raises:
         InputError: Anything in the tables is wrong; the message names the file, the column and the
@@ -132,10 +144,10 @@ def read_study(
         if isinstance(samples, str | Path)
         else table_in_memory("samples", samples)
     )
-    people = read_samples(table)
-    kind, names = endpoint_of(list(people.frame.columns), people.source, endpoint)
-    columns = people.columns(names)
-    tables = gather(predictions)
+    intake = take_in(table, endpoint, reading)
+    people, kind = read_samples(intake.table), intake.kind
+    columns = people.columns(intake.targets)
+    tables = gather(predictions, reading)
     if not tables:
         raise InputError("no predictions were given")
     _check_options(kind, time_edges, censoring)
@@ -145,15 +157,23 @@ def read_study(
         else edges_in_metadata([table, *(t.table for t in tables)])
     )
     judged = kind.from_columns(columns, Options(edges, censoring, people.sections is not None))
-    experts = _read_experts(tables, judged, label_maps or {})
-    for expert in experts:
-        _check_ids(expert, people)
+    found = [_listed(expert, people, intake.without, reading) for expert in tables]
+    listed = [expert for expert, _ in found]
+    experts = _read_experts(listed, judged, label_maps or {}, reading, positive)
     inputs, blanks = _described([table, *(t.table for t in tables)], label_maps or {})
-    return Study(people, judged, judged.truth(columns), experts, inputs, blanks)
+    left_out = (*intake.left_out, *(line for _, lines in found for line in lines))
+    understood = (*intake.notes, *(note for expert in experts for note in expert.notes))
+    return Study(
+        people, judged, judged.truth(columns), experts, inputs, blanks, left_out, understood
+    )
 
 
 def _read_experts(
-    tables: Sequence[PredictionTable], endpoint: Endpoint, label_maps: Mapping[str, Any]
+    tables: Sequence[PredictionTable],
+    endpoint: Endpoint,
+    label_maps: Mapping[str, Any],
+    reading: Reading,
+    positive: str | None,
 ) -> tuple[Expert, ...]:
     """The experts with their label maps.
 
@@ -165,7 +185,9 @@ def _read_experts(
     unknown = next((name for name in maps if name not in names), None)
     if unknown is not None:
         raise InputError(f"a label map was given for '{unknown}', which is none of the experts")
-    return tuple(read_expert(table, endpoint, maps.get(table.name)) for table in tables)
+    return tuple(
+        read_expert(table, endpoint, maps.get(table.name), reading, positive) for table in tables
+    )
 
 
 def _described(
@@ -221,17 +243,39 @@ def parse_edges(text: str, source: str) -> tuple[float, ...]:
         ) from None
 
 
-def _check_ids(expert: Expert, samples: Samples) -> None:
-    known = set(samples.ids.tolist())
-    unknown = [i for i in expert.ids if i not in known]
-    if not unknown:
-        return
+def _listed(
+    expert: PredictionTable, samples: Samples, without: Set[str], reading: Reading
+) -> tuple[PredictionTable, list[dict[str, Any]]]:
+    """An expert's rows of samples that the study has, and a line for what is left out.
+
+    Args:
+        expert: Its table.
+        samples: Those of the study.
+        without: Samples that the table lists but that have no truth: they are counted there.
+        reading: ``strict`` and ``allow_partial``.
+
+    Raises:
+        InputError: No sample is known, or a name has another spelling in the samples table.
+    """
+    table, known = expert.table, set(samples.ids.tolist())
+    ids = [name for name in text_column(table, "sample_id") if name is not None]
+    unknown = [i for i in ids if i not in known and i not in without]
     hint = samples.hint(unknown)
-    if len(unknown) == len(expert.ids):
+    if unknown and not known & set(ids):
         raise InputError(
-            f"{expert.source}: none of its {len(expert.ids)} samples is in {samples.source} "
-            f"(the first is '{expert.ids[0]}'{hint})"
+            f"{table.source}: none of its {len(ids)} samples is in {samples.source} (the first is "
+            f"'{ids[0]}'; there the first is '{samples.ids[0]}'"
+            f"{hint or would_match(unknown, samples.ids.tolist())})"
         )
-    raise InputError(
-        f"{expert.source}, column 'sample_id': '{unknown[0]}' is not in {samples.source}{hint}"
-    )
+    if hint:
+        raise InputError(
+            f"{table.source}, column 'sample_id': '{unknown[0]}' is not in {samples.source}{hint}"
+        )
+    reason = f"predicted samples that are not in {samples.source}"
+    check_left_out(table.source, reason, unknown, len(ids), reading, "predictions")
+    gone = {*unknown, *(name for name in ids if name not in known)}
+    if not gone:
+        return expert, []
+    kept = table.frame.filter(~pl.col("sample_id").cast(pl.String).is_in(sorted(gone)))
+    lines = [line_of(reason, unknown, expert=expert.name)] if unknown else []
+    return replace(expert, table=replace(table, frame=kept)), lines

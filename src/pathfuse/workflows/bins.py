@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from pathfuse.endpoints.survival import follow_up
+from pathfuse.endpoints.follow_up import follow_up
+from pathfuse.endpoints.survival import Survival
 from pathfuse.errors import InputError
 from pathfuse.files.tables import read_table, table_in_memory
 from pathfuse.files.write import check_file, write_text_file
+from pathfuse.study.intake import take_in
+from pathfuse.study.reading import DEFAULT, Reading
 from pathfuse.study.samples import partitions, read_samples
 from pathfuse.study.study import parse_edges
 
@@ -72,7 +75,10 @@ def check_edges_file(file: Path, force: bool, inputs: Sequence[Path] | None = No
 
 
 def propose_bins(
-    samples: str | Path | Any, n_bins: int = 4, allow_in_sample: bool = False
+    samples: str | Path | Any,
+    n_bins: int = 4,
+    allow_in_sample: bool = False,
+    reading: Reading = DEFAULT,
 ) -> ProposedBins:
     """Edges at the quantiles of the fit rows' event times, so that each bin holds about as many
     events.
@@ -81,6 +87,7 @@ def propose_bins(
         samples: Path or data frame with ``time``, ``event`` and roles. With folds all rows count.
         n_bins: How many bins; tied event times can leave fewer.
         allow_in_sample: Count ``train`` rows too.
+        reading: How the table is understood if it does not have the contract's names.
 
     Raises:
         InputError: The table is wrong, or holds too few distinct event times.
@@ -99,7 +106,7 @@ def propose_bins(
         if isinstance(samples, str | Path)
         else table_in_memory("samples", samples)
     )
-    people = read_samples(table)
+    people = read_samples(take_in(table, Survival.kind, reading).table)
     time, event = follow_up(people.columns(["time", "event"]))
     rows = np.unique(np.concatenate([part.fit for part in partitions(people, allow_in_sample)]))
     time, event = time[rows], event[rows] == 1

@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 
 from pathfuse.files.manifest import software
+from pathfuse.study.left_out import SHOWN
 from pathfuse.study.study import Study
 
-SHOWN = 5
-"""Names that a line lists."""
 NO_TRUTH = "no truth: neither fitted on nor judged"
 UNSCORED = "rows that this expert did not score"
 
@@ -43,7 +42,8 @@ def describe(
             "fit_without_patient": int((fitted & ~study.samples.has_patient).sum()),
             "judged_without_patient": int((judged & ~study.samples.has_patient).sum()),
         },
-        "left_out": _left_out(study, used),
+        "understood": list(study.understood),
+        "left_out": [*study.left_out, *_left_out(study, used)],
         "experts": {
             expert.name: _describe_expert(study, m, fitted, judged)
             for m, expert in enumerate(study.experts)

@@ -9,6 +9,9 @@ import polars as pl
 from pathfuse.errors import InputError
 from pathfuse.features.formats.base import Header, Store, as_bag
 from pathfuse.files.tables import Table, id_column, number_column, read_table
+from pathfuse.study.fields import PREDICTION_FIELDS, SAMPLES_FIELDS
+from pathfuse.study.identify import identified
+from pathfuse.study.reading import DEFAULT
 from pathfuse.types import Bag, Index
 
 NO_FEATURES = (
@@ -31,7 +34,7 @@ class VectorStore(Store):
     """One vector per row, held in memory. Columns without any number are no features either."""
 
     def __init__(self, path: Path) -> None:
-        table = read_table(path)
+        table, _ = identified(read_table(path), PREDICTION_FIELDS, DEFAULT)
         ids = id_column(table)
         columns = _feature_columns(table)
         if not columns:
@@ -58,10 +61,16 @@ class VectorStore(Store):
 
 
 def _feature_columns(table: Table) -> list[str]:
+    from pathfuse.endpoints.detect import ENDPOINTS  # brings scipy along
+
+    fields = [*SAMPLES_FIELDS, *(field for kind in ENDPOINTS.values() for field in kind.fields)]
+    other_names = {name for field in fields for name in field.others}
     names = (
         n
         for n in table.frame.columns
-        if n not in NO_FEATURES and not n.startswith(NO_FEATURE_PREFIXES)
+        if n not in NO_FEATURES
+        and n.lower() not in other_names
+        and not n.startswith(NO_FEATURE_PREFIXES)
     )
     return [name for name in names if _has_number(table.frame[name])]
 

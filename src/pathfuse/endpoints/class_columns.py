@@ -1,0 +1,195 @@
+"""Columns of a prediction table that are about classes, as other tools name and scale them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from pathfuse.endpoints.base import PredictionHints
+from pathfuse.errors import InputError
+from pathfuse.files.tables import Table
+
+SINGLE = ("probability", "prob", "proba", "prediction", "pred", "score", "label", "target", "y_prob",
+          "y_score", "y_pred", "p")  # fmt: skip
+"""What the one column of a table with a single probability per sample is called."""
+POSITIVE_WORDS = ("1", "True", "positive", "Positive", "yes")
+"""Of two classes the one that such a probability is of, if nothing else is said."""
+SUM_TOLERANCE = 1e-3
+"""How far the probabilities of one row may be from summing to 1."""
+
+
+def class_names(labels: pl.Series) -> pl.Series:
+    """Labels as text; where all are whole numbers or all are truth values, in one spelling.
+
+    ``0.0`` becomes ``0``, ``true`` becomes ``True``.
+    """
+    text = labels.cast(pl.String).replace("", None)
+    known = text.drop_nulls()
+    if len(known) and known.str.contains(r"^-?[0-9]+\.0+$").all():
+        return text.str.replace(r"\.0+$", "")
+    if len(known) and known.str.to_lowercase().is_in(["true", "false"]).all():
+        return text.str.to_titlecase()
+    return text
+
+
+def with_class_columns(
+    table: Table, classes: Sequence[str], prefixes: Sequence[str], hints: PredictionHints
+) -> tuple[Table, tuple[str, ...]]:
+    """A table whose columns are ``prob_<class>`` or ``logit_<class>``, and what was understood.
+
+    Columns may be called as the classes; of two classes there may be one column alone; values may
+    be per cent.
+
+    Raises:
+        InputError: What a single column is of cannot be told, or values are in per cent and nobody
+            said so.
+    """
+    notes: list[str] = []
+    frame = _in_one_spelling(table.frame, classes, prefixes)
+    if not any(name.startswith(tuple(prefixes)) for name in frame.columns):
+        frame = _named_by_class(table, frame, classes, notes)
+    frame = _single(table, frame, classes, hints, notes)
+    frame = _per_cent(table, frame, hints, notes)
+    if hints.drop_absent_classes:
+        frame = _without_absent(table, frame, classes, notes)
+    return replace(table, frame=frame), tuple(notes)
+
+
+def _in_one_spelling(
+    frame: pl.DataFrame, classes: Sequence[str], prefixes: Sequence[str]
+) -> pl.DataFrame:
+    """Columns whose class is spelled ``1.0`` or ``true`` where the samples say ``1`` or ``True``."""
+    names = {}
+    for name in frame.columns:
+        prefix = next((p for p in prefixes if name.startswith(p)), "")
+        own = name.removeprefix(prefix)
+        plain = str(class_names(pl.Series([own]))[0])
+        if own not in classes and plain in classes and prefix + plain not in frame.columns:
+            names[name] = prefix + plain
+    return frame.rename(names)
+
+
+def _numbers(frame: pl.DataFrame, names: Sequence[str]) -> np.ndarray:
+    """Float64, (row, column); NaN where a cell is no number."""
+    numbers = frame.select(pl.col(name).cast(pl.Float64, strict=False) for name in names)
+    return numbers.fill_null(float("nan")).to_numpy()
+
+
+def _sums(values: np.ndarray) -> float | None:
+    """1 or 100 where all rows have that sum, and no value is negative; else None."""
+    full = values[np.isfinite(values).all(axis=1)]
+    if not len(full) or (full < -1e-6).any():
+        return None
+    total = full.sum(axis=1)
+    return next(
+        (whole for whole in (1.0, 100.0) if (np.abs(total / whole - 1) < SUM_TOLERANCE).all()), None
+    )
+
+
+def _named_by_class(
+    table: Table, frame: pl.DataFrame, classes: Sequence[str], notes: list[str]
+) -> pl.DataFrame:
+    found = [name for name in frame.columns if name in classes]
+    if len(found) < 2 or _sums(_numbers(frame, found)) is None:
+        return frame
+    notes.append(
+        f"{table.source}: the columns {', '.join(found)} are taken as probabilities of these classes"
+    )
+    return frame.rename({name: f"prob_{name}" for name in found})
+
+
+def _single(
+    table: Table,
+    frame: pl.DataFrame,
+    classes: Sequence[str],
+    hints: PredictionHints,
+    notes: list[str],
+) -> pl.DataFrame:
+    """The other class of two, where a table has a column for one alone."""
+    if len(classes) != 2:
+        return frame
+    for prefix in ("prob_", "logit_"):
+        found = [name for name in frame.columns if name.startswith(prefix)]
+        if len(found) == 1 and found[0].removeprefix(prefix) in classes:
+            return _complement(table, frame, found[0], prefix, classes, notes)
+    if any(name.startswith(("prob_", "logit_")) for name in frame.columns):
+        return frame
+    name = next((name for name in SINGLE if name in frame.columns), None)
+    if name is None:
+        return frame
+    values = _numbers(frame, [name])[:, 0]
+    if not np.isfinite(values).all() or (values < 0).any() or (values > 1).any():
+        return frame
+    positive = hints.positive or next((word for word in POSITIVE_WORDS if word in classes), None)
+    if positive not in classes:
+        raise InputError(
+            f"{table.source} has one column of probabilities, '{name}'; say which class it is of: "
+            f"--positive {classes[1]}"
+        )
+    notes.append(f"{table.source}: the column '{name}' is taken as the probability of '{positive}'")
+    frame = frame.rename({name: f"prob_{positive}"})
+    return _complement(table, frame, f"prob_{positive}", "prob_", classes, notes)
+
+
+def _complement(
+    table: Table,
+    frame: pl.DataFrame,
+    name: str,
+    prefix: str,
+    classes: Sequence[str],
+    notes: list[str],
+) -> pl.DataFrame:
+    other = next(one for one in classes if prefix + one != name)
+    number = pl.col(name).cast(pl.Float64, strict=False)
+    if prefix == "prob_":
+        notes.append(
+            f"{table.source}: the probability of '{other}' is 1 minus that of the other class"
+        )
+        return frame.with_columns((1 - number).alias(prefix + other))
+    notes.append(f"{table.source}: '{name}' alone is taken as a log-odds against '{other}'")
+    return frame.with_columns((0 * number).alias(prefix + other))
+
+
+def _per_cent(
+    table: Table, frame: pl.DataFrame, hints: PredictionHints, notes: list[str]
+) -> pl.DataFrame:
+    found = [name for name in frame.columns if name.startswith("prob_")]
+    if not found or _sums(_numbers(frame, found)) != 100.0:
+        return frame
+    if not hints.percent:
+        raise InputError(
+            f"{table.source}: {found[0]} ... {found[-1]} sum to 100 in every row, so that they are per "
+            "cent; say --percent, and they are divided by 100"
+        )
+    notes.append(f"{table.source}: probabilities in per cent were divided by 100")
+    return frame.with_columns((pl.col(name).cast(pl.Float64, strict=False) / 100) for name in found)
+
+
+def _without_absent(
+    table: Table, frame: pl.DataFrame, classes: Sequence[str], notes: list[str]
+) -> pl.DataFrame:
+    """Without the classes that no sample has; the rest of each row sums to 1 again."""
+    for prefix in ("prob_", "logit_"):
+        names = [name for name in frame.columns if name.startswith(prefix)]
+        absent = [name for name in names if name.removeprefix(prefix) not in classes]
+        kept = [name for name in names if name not in absent]
+        if not absent or not kept:
+            continue
+        values = _numbers(frame, names)
+        if prefix == "logit_":
+            values = np.exp(values - values.max(axis=1, keepdims=True))
+            values = values / values.sum(axis=1, keepdims=True)
+        mass = values[:, [names.index(name) for name in absent]].sum(axis=1)
+        notes.append(
+            f"{table.source}: {', '.join(name.removeprefix(prefix) for name in absent)} are classes that no "
+            f"sample has; they are left out with {np.nanmean(mass):.1%} of the probability on average, "
+            f"{np.nanmax(mass):.1%} at most"
+        )
+        frame = frame.drop(absent)
+        if prefix == "prob_":
+            total = pl.sum_horizontal(pl.col(name).cast(pl.Float64, strict=False) for name in kept)
+            frame = frame.with_columns(
+                (pl.col(name).cast(pl.Float64, strict=False) / total).alias(name) for name in kept
+            )
+    return frame

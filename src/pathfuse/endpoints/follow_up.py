@@ -1,0 +1,130 @@
+"""Time and event of a follow-up, from the words that tables have for them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from pathfuse.endpoints.base import Understood
+from pathfuse.endpoints.columns import NO, YES, Columns, flags
+from pathfuse.errors import InputError
+from pathfuse.files.fields import Field
+from pathfuse.files.tables import Table
+
+OBSERVED = YES | {
+    "deceased",
+    "dead",
+    "event",
+    "died",
+    "recurred",
+    "progressed",
+    "recurred/progressed",
+}
+CENSORED = NO | {"living", "alive", "censored", "diseasefree", "disease free", "progression-free"}
+TURNED = ("censorship", "censored", "censoring", "censor")
+"""Columns that say 1 where nothing was observed."""
+FOLLOW_UP = (
+    Field(
+        "time",
+        "time",
+        ("os_months", "os.months", "survival_months", "survival_time", "time_months", "follow_up_months",
+         "followup_months", "months", "os_days", "survival_days", "time_days", "days", "os.time", "os_time",
+         "time_to_event", "futime", "duration"),
+    ),
+    Field(
+        "event",
+        "event",
+        ("os_status", "os", "vital_status", "event_observed", "death", "dead", "deceased", "status",
+         *TURNED),
+    ),
+)  # fmt: skip
+DAYS_IN = {"day": 1.0, "month": 30.4375, "year": 365.25}
+"""Units of time by the word in a column's name."""
+HALF_DAY, DROP = "half-day", "drop"
+ZERO, NONE = "a follow-up of 0", "no follow-up"
+
+
+def understood_follow_up(
+    table: Table, names: Mapping[str, str], zero_time: str | None
+) -> Understood:
+    """Words become 1 and 0, ``censorship`` is turned round, and rows without follow-up are of no use.
+
+    Args:
+        table: With ``time`` and ``event``.
+        names: What the table calls them, where that differs.
+        zero_time: What becomes of a time of 0: ``half-day``, ``drop``, or an error.
+
+    Raises:
+        InputError: A time is 0 and nothing says what to do, or half a day has no length since the
+            unit is not known.
+    """
+    notes = []
+    event = flags(table.frame["event"], OBSERVED, CENSORED)
+    if names.get("event", "event").lower() in TURNED:
+        event = pl.select(
+            pl.when(event == "1").then(pl.lit("0")).when(event == "0").then(pl.lit("1"))
+            .otherwise(event).alias("event")
+        ).to_series()  # fmt: skip
+        notes.append(
+            f"{table.source}: event is 1 minus the column '{names['event']}', in which 1 means censored"
+        )
+    time = table.frame["time"].cast(pl.String).replace("", None)
+    unusable: dict[str, list[int]] = {}
+    none = (time.is_null() | event.is_null()).arg_true().to_list()
+    if none:
+        unusable[NONE] = none
+    zero = ((time.cast(pl.Float64, strict=False) == 0) & event.is_not_null()).fill_null(False)
+    if zero.any():
+        n = int(zero.sum())
+        if zero_time is None:
+            row = table.frame["sample_id"][int(zero.arg_true()[0])]
+            raise InputError(
+                f"{table.source}, column 'time', sample '{row}': 0 is not a time above 0 ({n} such in all); "
+                f"--zero-time {HALF_DAY} makes them half a day, --zero-time {DROP} leaves them out"
+            )
+        if zero_time == DROP:
+            unusable[ZERO] = zero.arg_true().to_list()
+        else:
+            half = repr(0.5 / _days(table, names.get("time", "time")))
+            time = pl.select(
+                pl.when(zero).then(pl.lit(half)).otherwise(time).alias("time")
+            ).to_series()
+            notes.append(f"{table.source}: {n} times of 0 are taken as half a day ({half})")
+    frame = table.frame.with_columns(time.alias("time"), event.alias("event"))
+    return Understood(replace(table, frame=frame), tuple(notes), unusable)
+
+
+def _days(table: Table, name: str) -> float:
+    """Days in a unit of time, by the name of a column.
+
+    Raises:
+        InputError: The name has no unit.
+    """
+    unit = next((unit for unit in DAYS_IN if unit in name.lower()), None)
+    if unit is None:
+        raise InputError(
+            f"{table.source}: half a day has no length since the column '{name}' does not say its unit; "
+            f"name it time_days, time_months or time_years (--columns time=...), or say --zero-time {DROP}"
+        )
+    return DAYS_IN[unit]
+
+
+def follow_up(columns: Columns) -> tuple[np.ndarray, np.ndarray]:
+    """``time`` and ``event`` as numbers.
+
+    Raises:
+        InputError: A time is missing or not positive, or an event is neither 0 nor 1.
+    """
+    time, event = np.empty(len(columns.ids)), np.empty(len(columns.ids))
+    for row in range(len(columns.ids)):
+        time[row] = columns.number("time", row)
+        event[row] = columns.number("event", row)
+        if not (time[row] > 0 and np.isfinite(time[row])):
+            raise columns.wrong(
+                "time", row, f"{columns.values['time'][row] or 'empty'} is not a time above 0"
+            )
+        if event[row] not in (0.0, 1.0):
+            shown = columns.values["event"][row] or "empty"
+            raise columns.wrong("event", row, f"{shown} is neither 1 (observed) nor 0 (censored)")
+    return time, event

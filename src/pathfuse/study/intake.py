@@ -1,0 +1,138 @@
+"""A samples table as its makers wrote it, turned into the one that the contract describes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import polars as pl
+
+from pathfuse.endpoints.base import Endpoint, Understood
+from pathfuse.endpoints.detect import ENDPOINTS, endpoint_of
+from pathfuse.errors import InputError
+from pathfuse.files.fields import in_words, with_our_names
+from pathfuse.files.tables import Table
+from pathfuse.study.fields import ROLE_WORDS, SAMPLE, SAMPLES_FIELDS, SPLIT
+from pathfuse.study.identify import identified
+from pathfuse.study.left_out import check_left_out, line_of
+from pathfuse.study.reading import DEFAULT, Reading
+
+
+@dataclass(frozen=True)
+class Intake:
+    """A samples table in the contract's form."""
+
+    table: Table
+    kind: type[Endpoint]
+    targets: list[str]
+    """The endpoint's columns."""
+    left_out: tuple[dict[str, Any], ...] = ()
+    """Rows that were not taken, a line of the manifest for each reason."""
+    notes: tuple[str, ...] = ()
+    """What was understood, a sentence each."""
+    without: frozenset[str] = frozenset()
+    """Names of the rows that were not taken."""
+
+
+def take_in(table: Table, endpoint: str | None = None, reading: Reading = DEFAULT) -> Intake:
+    """Our names for columns, bare names of samples, and the rows that say something.
+
+    Args:
+        table: As read.
+        endpoint: Name of the endpoint, if it was given.
+        reading: What a person said about the table.
+
+    Raises:
+        InputError: Columns are missing or cannot be told apart, or too much would be left out.
+    """
+    targets_named = _target_columns(reading.columns)
+    table, notes = identified(table, SAMPLES_FIELDS, reading)
+    table, roles = _with_roles(table)
+    table, found = _with_targets(table, endpoint, targets_named)
+    kind, targets = endpoint_of(list(table.frame.columns), table.source, endpoint)
+    understood = kind.understand(table, found, reading.zero_time)
+    if understood.as_endpoint is not None and endpoint is None:
+        kind = ENDPOINTS[understood.as_endpoint]
+        targets = kind.target_columns(understood.table.frame.columns)
+    everybody = set(understood.table.frame[SAMPLE.column].cast(pl.String).to_list())
+    table, left_out = _with_truth(understood, reading)
+    kept = set(table.frame[SAMPLE.column].cast(pl.String).to_list())
+    return Intake(
+        table,
+        kind,
+        targets,
+        tuple(left_out),
+        (*table.notes, *notes, *roles, *in_words(table, found), *understood.notes),
+        frozenset(everybody - kept),
+    )
+
+
+def _with_roles(table: Table) -> tuple[Table, tuple[str, ...]]:
+    """The table with our words for roles, and which others were taken for them."""
+    if SPLIT.column not in table.frame.columns:
+        return table, ()
+    given = table.frame[SPLIT.column].cast(pl.String)
+    ours = pl.Series(SPLIT.column, [ROLE_WORDS.get((one or "").lower(), one) for one in given])
+    changed = sorted({(a, b) for a, b in zip(given, ours, strict=True) if a != b and a is not None})
+    notes = tuple(f"{table.source}: the role '{a}' is taken as '{b}'" for a, b in changed)
+    return replace(table, frame=table.frame.with_columns(ours.cast(pl.String))), notes
+
+
+def _target_columns(columns: Mapping[str, str]) -> dict[str, str]:
+    """The columns that ``--columns`` names for an endpoint.
+
+    Raises:
+        InputError: A word stands for nothing.
+    """
+    own = {field.word for field in SAMPLES_FIELDS}
+    fields = {field.word for kind in ENDPOINTS.values() for field in kind.fields}
+    prefixes = tuple(kind.target_prefix for kind in ENDPOINTS.values() if kind.target_prefix)
+    others = {word: name for word, name in columns.items() if word not in own}
+    for word in others:
+        if word not in fields and not word.startswith(prefixes):
+            known = ", ".join(
+                [*sorted(own), *sorted(fields), *(f"{one}<name>" for one in prefixes)]
+            )
+            raise InputError(f"--columns '{word}' is unknown; what can be named: {known}")
+    return others
+
+
+def _with_targets(
+    table: Table, endpoint: str | None, chosen: Mapping[str, str]
+) -> tuple[Table, dict[str, str]]:
+    """The table with an endpoint's columns under our names, and which were renamed.
+
+    Other names than ours count only where no column has one of ours, or where they were chosen.
+    """
+    names: dict[str, str] = {}
+    for word, column in chosen.items():
+        if any(word == field.word for kind in ENDPOINTS.values() for field in kind.fields):
+            continue
+        if column not in table.frame.columns:
+            raise InputError(f"--columns {word}={column}: {table.source} has no column '{column}'")
+        table = replace(table, frame=table.frame.rename({column: word}))
+        names[word] = column
+    header = table.frame.columns
+    there = any(kind.target_columns(header) for kind in ENDPOINTS.values())
+    for kind in ENDPOINTS.values():
+        asked = any(field.word in chosen for field in kind.fields)
+        wanted = kind.kind == endpoint or asked
+        if (wanted or (endpoint is None and not there and not chosen)) and kind.fields:
+            renamed, found = with_our_names(table, kind.fields, chosen)
+            if kind.target_columns(renamed.frame.columns):
+                table, names = renamed, names | found
+    return table, names
+
+
+def _with_truth(understood: Understood, reading: Reading) -> tuple[Table, list[dict[str, Any]]]:
+    """The rows that are of use, and a line for each reason why others are not."""
+    table, left_out, gone = understood.table, [], set[int]()
+    n_all = table.frame.height
+    for reason, rows in understood.unusable.items():
+        names = [str(name) for name in table.frame[SAMPLE.column].gather(rows).to_list()]
+        check_left_out(table.source, reason, names, n_all, reading, "samples")
+        left_out.append(line_of(reason, names))
+        gone |= set(rows)
+    if gone:
+        kept = [row for row in range(n_all) if row not in gone]
+        table = replace(table, frame=table.frame[kept])
+    return table, left_out

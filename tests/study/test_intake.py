@@ -1,0 +1,161 @@
+"""Samples tables as tools write them."""
+
+import polars as pl
+import pytest
+
+from pathfuse.errors import InputError
+from pathfuse.files.tables import table_in_memory
+from pathfuse.study.intake import take_in
+from pathfuse.study.reading import Reading
+
+
+def intake(reading=None, endpoint=None, **columns):
+    table = table_in_memory("samples.csv", pl.DataFrame(columns))
+    return take_in(table, endpoint, reading or Reading())
+
+
+@pytest.mark.parametrize(
+    ("patient", "sample"),
+    [
+        ("case_id", "slide_id"),
+        ("PATIENT", "FILENAME"),
+        ("submitter_id", "slide"),
+        ("patient", "image_id"),
+    ],
+)
+def test_other_names_of_columns_are_understood_and_said(patient, sample):
+    found = intake(**{patient: ["p", "p"], sample: ["a.svs", "b.svs"], "label": ["x", "y"]})
+    assert found.table.frame.columns == ["patient_id", "sample_id", "label"]
+    assert found.table.frame["sample_id"].to_list() == ["a", "b"]
+    assert found.notes[:2] == (
+        f"samples.csv: the column '{sample}' is taken as sample_id",
+        f"samples.csv: the column '{patient}' is taken as patient_id",
+    )
+
+
+def test_a_table_of_patients_is_a_table_of_samples():
+    found = intake(PATIENT=["p", "q"], label=["x", "y"])
+    assert found.table.frame["sample_id"].to_list() == ["p", "q"]
+
+
+def test_two_columns_that_could_be_meant_are_an_error_unless_they_agree():
+    with pytest.raises(InputError, match="both 'case_id' and 'PATIENT' could be patient_id"):
+        intake(sample_id=["a", "b"], case_id=["p", "q"], PATIENT=["p", "r"], label=["x", "y"])
+    same = intake(sample_id=["a", "b"], case_id=["p", "q"], PATIENT=["p", "q"], label=["x", "y"])
+    assert "patient_id" in same.table.frame.columns
+    chosen = Reading(columns={"patient": "PATIENT"})
+    found = intake(
+        chosen, sample_id=["a", "b"], case_id=["p", "q"], PATIENT=["p", "r"], label=["x", "y"]
+    )
+    assert found.table.frame["patient_id"].to_list() == ["p", "r"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "what"),
+    [
+        ({"patient": "nobody"}, "samples.csv has no column 'nobody'"),
+        ({"planet": "label"}, "--columns 'planet' is unknown; what can be named"),
+    ],
+)
+def test_columns_that_are_not_there(columns, what):
+    with pytest.raises(InputError, match=what):
+        intake(Reading(columns=columns), sample_id=["a", "b"], label=["x", "y"])
+
+
+def test_only_suffixes_of_files_are_cut_off():
+    names = ["S20-100.1", "S20-100.2", "TCGA-A1-A0SB-01Z-00-DX1.B34C.svs", "x.SVS.h5", "y.tif"]
+    found = intake(sample_id=names, label=list("xyxyx"))
+    assert found.table.frame["sample_id"].to_list() == [
+        "S20-100.1", "S20-100.2", "TCGA-A1-A0SB-01Z-00-DX1.B34C", "x", "y",
+    ]  # fmt: skip
+
+
+def test_a_pattern_takes_the_part_that_identifies():
+    names = ["TCGA-A1-A0SB-01Z-00-DX1.B34C", "TCGA-B2-B0SB-01Z-00-DX1.C34C"]
+    for reading in (
+        Reading(id_pattern="tcga-case"),
+        Reading(id_length=12),
+        Reading(id_pattern="^(.{12})"),
+    ):
+        found = intake(reading, sample_id=names, label=["x", "y"])
+        assert found.table.frame["sample_id"].to_list() == ["TCGA-A1-A0SB", "TCGA-B2-B0SB"]
+    with pytest.raises(InputError, match="'S1' does not fit the pattern"):
+        intake(Reading(id_pattern="tcga-case"), sample_id=["S1"], label=["x"])
+
+
+@pytest.mark.parametrize("word", ["NA", "N/A", "NaN", "null", "-", "", None])
+def test_missing_labels_are_left_out_and_counted(word):
+    found = intake(sample_id=list("abcd"), label=["x", "y", "x", word])
+    assert found.table.frame["label"].to_list() == ["x", "y", "x"]
+    assert found.left_out == ({"reason": "no label", "n": 1, "first": ["d"]},)
+    assert found.without == {"d"}
+    with pytest.raises(InputError, match="no label: 'd'; without --strict"):
+        intake(Reading(strict=True), sample_id=list("abcd"), label=["x", "y", "x", word])
+
+
+def test_more_than_half_is_not_left_out_in_silence():
+    with pytest.raises(InputError, match=r"2 of 3 samples would be left out \(no label"):
+        intake(sample_id=list("abc"), label=["x", "NA", "NA"])
+    found = intake(Reading(allow_partial=True), sample_id=list("abc"), label=["x", "NA", "NA"])
+    assert found.table.frame.height == 1
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        ["1", "0", "1"], [True, False, True], ["True", "False", "TRUE"], [1.0, 0.0, 1.0],
+        ["DECEASED", "LIVING", "DECEASED"], ["1:DECEASED", "0:LIVING", "1:DECEASED"], ["yes", "no", "yes"],
+    ],
+)  # fmt: skip
+def test_events_in_words(events):
+    found = intake(PATIENT=list("abc"), OS_MONTHS=[1.0, 2.0, 3.0], OS_STATUS=events)
+    assert found.kind.kind == "survival"
+    assert found.table.frame["event"].to_list() == ["1", "0", "1"]
+
+
+def test_censorship_is_turned_round_and_said():
+    found = intake(slide_id=list("abc"), survival_months=[1.0, 2.0, 3.0], censorship=[1, 0, 1])
+    assert found.table.frame["event"].to_list() == ["0", "1", "0"]
+    assert any("event is 1 minus the column 'censorship'" in note for note in found.notes)
+
+
+def test_times_of_zero_need_a_rule():
+    columns = {"PATIENT": list("abc"), "OS_MONTHS": [0.0, 2.0, 3.0], "OS_STATUS": [1, 0, 1]}
+    with pytest.raises(InputError, match="sample 'a': 0 is not a time above 0"):
+        intake(**columns)
+    half = intake(Reading(zero_time="half-day"), **columns).table.frame["time"].to_list()
+    assert float(half[0]) == pytest.approx(0.5 / 30.4375)
+    dropped = intake(Reading(zero_time="drop"), **columns)
+    assert dropped.left_out[0]["reason"] == "a follow-up of 0"
+    with pytest.raises(InputError, match="the column 'time' does not say its unit"):
+        intake(Reading(zero_time="half-day"), sample_id=["a", "b"], time=[0, 1], event=[1, 1])
+
+
+def test_one_hot_columns_are_classes_unless_asked_otherwise():
+    columns = {
+        "sample_id": list("abc"),
+        "label_x": [True, False, False],
+        "label_y": [False, True, True],
+    }
+    found = intake(**columns)
+    assert found.kind.kind == "multiclass"
+    assert found.table.frame["label"].to_list() == ["x", "y", "y"]
+    assert intake(endpoint="multilabel", **columns).kind.kind == "multilabel"
+
+
+@pytest.mark.parametrize(
+    ("labels", "ours"),
+    [
+        (["0.0", "1.0"], ["0", "1"]),
+        ([True, False], ["True", "False"]),
+        (["a", "b.0"], ["a", "b.0"]),
+    ],
+)
+def test_labels_have_one_spelling(labels, ours):
+    assert intake(sample_id=["a", "b"], label=labels).table.frame["label"].to_list() == ours
+
+
+def test_validation_rows_are_fit_rows():
+    found = intake(sample_id=list("abc"), split=["val", "Test", "train"], label=["x", "y", "x"])
+    assert found.table.frame["split"].to_list() == ["fit", "test", "train"]
+    assert "samples.csv: the role 'val' is taken as 'fit'" in found.notes
