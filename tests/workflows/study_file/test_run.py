@@ -418,3 +418,24 @@ def test_auto_heads_fit_what_each_encoder_gives(tmp_path, monkeypatch):
     assert done.manifest["auto_heads"] == {"alpha": ["abmil", "mean_pool"], "titan": ["tile_mlp"]}
     kinds = "abmil, mean_pool of alpha (bags of tiles); tile_mlp of titan (one vector per slide)"
     assert f"heads: auto is {kinds}" in steps
+
+
+@pytest.mark.usefixtures("no_fusion")
+def test_counts_of_genes_are_normalised_once_for_all(tmp_path):
+    file = write_demo(tmp_path / "study", replace(SMALL, endpoint="regression"), ("mean_pool",))
+    labels = pl.read_csv(tmp_path / "study/labels.csv")
+    names = [name for name in labels.columns if name.startswith("target_")]
+    counts = labels.with_columns(pl.col(names).exp().round())
+    counts.write_csv(tmp_path / "study/labels.csv")
+    wanted = {"library_size": 100, "log1p": True}
+    done = run_study(changed(file, expression=wanted, fuse={"method": "uniform_product"}))
+    total = counts.select(pl.sum_horizontal(names)).to_series()
+    shared = pl.read_csv(done.folder / "samples.csv")
+    for name in names:
+        scaled = (counts[name] * 100 / total.replace(0, 1)).log1p()
+        assert (shared[name] - scaled).abs().max() < 1e-9
+    assert done.manifest["expression"]["library_size"] == 100
+    said = "expression: counts were scaled to 100 per sample (total of the given targets), then"
+    assert done.manifest["expression"]["done"].startswith(said)
+    assert done.result.manifest["notes"][0].startswith(said)
+    assert run_study(changed(file, expression={"log1p": True})).trained  # other targets

@@ -15,6 +15,7 @@ from pathfuse.experts.tuning.recipe_file import with_recipe_files
 from pathfuse.files.yaml import read_yaml_as
 from pathfuse.workflows.options import FuseOptions, StudyFuseOptions, chosen
 from pathfuse.workflows.study_file.auto_heads import expanded, is_auto
+from pathfuse.workflows.study_file.expression import ExpressionOptions
 
 STRICT = ConfigDict(frozen=True, extra="forbid")
 
@@ -37,6 +38,7 @@ samples: labels.csv        # sample_id, patient_id, site, split (fit/test) or fo
 # slides: slides.csv       # sample_id, slide_id: needed where a sample is not one slide of its name
 # endpoint: multiclass     # needed only if the table has targets of several
 # time_edges: [0, 12, 24, 48, .inf]     # survival
+# expression: {library_size: 10000, log1p: true}    # regression: targets are counts of genes
 
 features:                  # one folder per encoder: TRIDENT, CLAM, STAMP, eva, .pt, or a table of vectors
   uni: features/uni
@@ -134,6 +136,8 @@ class StudyConfig(BaseModel):
     experts: list[dict[str, Any]] = []
     """One per encoder and head, or ``heads: auto``; a study may be of fused heads only."""
     fused: list[FusedExpert] = []
+    expression: ExpressionOptions | None = None
+    """Regression: what is done to counts of genes first."""
     folds: Annotated[int, Field(ge=2)] = 5
     fuse: StudyFuseOptions = StudyFuseOptions()
     out: Path

@@ -38,6 +38,7 @@ from pathfuse.workflows.steps.costs import recorded_costs
 from pathfuse.workflows.steps.evaluating import check_options
 from pathfuse.workflows.study_file.auto_heads import plan_line
 from pathfuse.workflows.study_file.config import Planned, StudyConfig
+from pathfuse.workflows.study_file.expression import as_manifest, normalised
 
 EXPERTS, FUSED, SAMPLES, MANIFEST, KIND = (
     "experts",
@@ -210,6 +211,7 @@ def _finish(
         config, ready.samples, list(prepared.values()), references, earlier, progress, n_jobs
     )
     manifest = _manifest(prepared, fresh, earlier, stamp, fused=result is not None)
+    manifest["expression"] = as_manifest(config.expression)
     manifest["auto_heads"] = {
         encoder: default_heads(kind) for encoder, kind in (ready.granularity or {}).items()
     }
@@ -314,6 +316,9 @@ def _samples(config: StudyConfig) -> tuple[Path, tuple[float, ...] | None, list[
     if config.fuse.positive is not None:
         people.endpoint.with_positive(config.fuse.positive)
     table, samples, no_truth = people.samples.frame, people.samples, []
+    if config.expression is not None:
+        recipes = {name: one.recipe for name, one in config.planned().items()}
+        table = normalised(people, config.expression, recipes)
     if samples.roles is None and samples.folds is None:
         sites = any(one.recipe.group == "site" for one in config.planned().values())
         rows, fold = np.flatnonzero(people.targets.usable), np.full(len(samples.ids), -1)
@@ -372,6 +377,8 @@ def _fuse(
     result.manifest["command"] = earlier.command
     result.manifest["left_out"] += earlier.lines
     result.manifest["warnings"] += earlier.warnings
+    if config.expression is not None:
+        result.manifest["notes"].append(config.expression.in_words)
     result.manifest["study"] = stamp
     verdicts = against_reference(result, references)
     result.manifest["references"] = verdicts
