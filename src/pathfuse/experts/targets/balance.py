@@ -37,7 +37,7 @@ def log_before_focus(log_prob: "Tensor", log_rest: "Tensor", gamma: float) -> "T
 
     The expected loss ``-sum_k p_k (1 - q_k)^g log q_k`` is smallest where every ``p_k`` is
     proportional to ``q_k / ((1 - q_k)^g - g (1 - q_k)^(g - 1) q_k log q_k)``, which is what this
-    gives (Charoenphakdee et al., CVPR 2021, theorem 11).
+    gives (Charoenphakdee et al., CVPR 2021).
 
     Args:
         log_prob: Float64, any shape: ``log q``.
