@@ -16,7 +16,7 @@ from pathfuse.experts.fitted import Fitted, load_fitted
 from pathfuse.experts.folds import FoldPart, FoldPlan, plan
 from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.left_out import check_enough, without_truth
-from pathfuse.experts.recipe import TrainingRecipe, check_name
+from pathfuse.experts.recipe import IMBALANCE, TrainingRecipe, check_name
 from pathfuse.experts.targets.registry import target_kind
 from pathfuse.features.folder import FeatureFolder
 from pathfuse.features.join import open_bank
@@ -108,6 +108,7 @@ def prepare(expert: ExpertSetup, opened: OpenedFeatures | None = None) -> Prepar
     check_name(expert.name)
     people = read_people(expert.samples, expert.slides, expert.endpoint, expert.time_edges)
     _check_likelihood(people, expert.recipe)
+    _check_imbalance(people, expert.recipe)
     opened = OpenedFeatures(fingerprint=True) if opened is None else opened
     folder, teachers = open_features(expert, opened), open_teachers(expert, opened)
     cohort = join(people, folder, expert.recipe, expert.strict)
@@ -236,6 +237,21 @@ def _check_likelihood(people: People, recipe: TrainingRecipe) -> None:
             f"{samples.source}, column 'target_{targets.names[column]}', sample '{samples.ids[row]}': "
             f"{targets.values[row, column]:g} is negative, and likelihood={likelihood} wants counts"
         )
+
+
+def _check_imbalance(people: People, recipe: TrainingRecipe) -> None:
+    """Refuses options about rare outcomes that mean nothing for the endpoint.
+
+    Raises:
+        InputError: One of them is on.
+    """
+    known = people.targets.way.against_imbalance
+    for option in IMBALANCE:
+        if getattr(recipe, option) and option not in known:
+            instead = f"; it has {', '.join(sorted(known))}" if known else ""
+            raise InputError(
+                f"{option} means nothing for the endpoint {people.endpoint.kind}{instead}"
+            )
 
 
 def stamp_of(

@@ -37,6 +37,9 @@ Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
+IMBALANCE = ("class_weights", "balanced_sampling", "focal")
+"""Options about rare outcomes; ``TargetKind.against_imbalance`` says where they mean something."""
+
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*")
 """What an expert may be called: its name becomes a file."""
 
@@ -107,7 +110,22 @@ class TrainingRecipe(BaseModel):
     """Tiles read of a bag when predicting and validating: always the same ones, evenly spaced in the
     file; all of them by default. The attention of the others is 0."""
     class_weights: bool = False
-    """Weigh classes by their inverse frequency in the loss (multiclass)."""
+    """Weigh outcomes in the loss by their inverse frequency among the training rows, none more than
+    20 times another: classes, grades, and yes against no of each label. Such a loss shifts the
+    probabilities towards rare outcomes, by a known factor, which is taken off again in
+    predictions and validation losses. This matters: a product of experts has weights and a sharpness,
+    fitted on held-out rows, but no bias that could mend a shift."""
+    balanced_sampling: bool = False
+    """Draw the bags of an epoch so that rare outcomes come as often as others (up to 20 times as
+    often as they occur): classes, grades, the rarest label that a sample has, event or none. As many
+    as there are, with replacement. The shift is taken off as that of ``class_weights``: exactly for
+    classes, grades and one label; for several labels, and the hazard of each time bin, so that their
+    means are right, which is not exact for every sample."""
+    focal: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """Gamma of focal loss (Lin et al. 2017) for classes, grades and labels: what is predicted well
+    counts ``(1 - p) ** gamma``; 0: off. By itself it makes predictions too unsure. The probabilities
+    that it started from are a function of its own, which is applied to every prediction: exact where
+    the network fits; a sharpness that is left is repaired by the fusion."""
     validation: Annotated[float, Field(ge=0, le=0.5)] = 0.15
     """Share of the training patients that early stopping looks at."""
 
@@ -159,6 +177,22 @@ class TrainingRecipe(BaseModel):
     def _trained(cls, value: str, info: ValidationInfo) -> str:
         if value != cls.model_fields["likelihood"].default and _is_pooled(info):
             raise PydanticCustomError("likelihood", f"is {value} only for a trained head")
+        return value
+
+    @field_validator(*IMBALANCE)
+    @classmethod
+    def _of_a_network(cls, value: float, info: ValidationInfo) -> float:
+        if value and _is_pooled(info):
+            raise PydanticCustomError("imbalance", "is for a trained head; a pooled head has none")
+        return value
+
+    @field_validator("balanced_sampling")
+    @classmethod
+    def _once(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("class_weights"):
+            raise PydanticCustomError(
+                "imbalance", "does what class_weights does; choose one of the two"
+            )
         return value
 
     @staticmethod

@@ -4,7 +4,7 @@ after a kill.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,11 @@ from pathfuse.experts.batches import Batch, batches
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.heads.base import Head
 from pathfuse.experts.heads.make import make_head
+from pathfuse.experts.imbalance import Emphasis, emphasis_of
 from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.experts.targets.registry import target_kind
-from pathfuse.experts.work import Work, forward_batch, truths_of
+from pathfuse.experts.work import Work, corrected, forward_batch, truths_of
 from pathfuse.files.digests import digest_of
 from pathfuse.progress import OnEpoch
 from pathfuse.training.checkpoint import read_checkpoint, write_checkpoint
@@ -77,6 +78,10 @@ def train(
         torch.manual_seed(seed)
         inputs = work.inputs or Inputs(work.reader.folder.views)
         head = make_head(recipe, inputs, work.targets.n_outputs, way).to(device)
+    rows = np.array([unit.sample for unit in work.fitted])
+    emphasis = emphasis_of(work.targets, way, rows, recipe)
+    if emphasis.offset is not None:
+        head.offset = torch.from_numpy(emphasis.offset).float().to(device)
     adam = torch.optim.Adam(
         head.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
@@ -86,9 +91,8 @@ def train(
         state = read_checkpoint(checkpoint, of, TrainingState, head, head.load_state_dict, adam)
     if state is None:
         state = TrainingState(best=_copy(head))
-    weights = _class_weights(work, recipe)
     while state.epoch < recipe.epochs and not _stale(state, recipe):
-        line = _run_epoch(head, adam, work, recipe, device, seed, state.epoch, weights)
+        line = _run_epoch(head, adam, work, recipe, device, seed, state.epoch, emphasis)
         _note(state, line, head, work, recipe)
         if checkpoint is not None:
             write_checkpoint(checkpoint, of, state, head, head.state_dict(), adam)
@@ -108,7 +112,7 @@ def _run_epoch(
     device: str,
     seed: int,
     epoch: int,
-    weights: np.ndarray,
+    emphasis: Emphasis,
 ) -> dict[str, Any]:
     """Trains for one epoch and validates.
 
@@ -121,7 +125,7 @@ def _run_epoch(
     rate = rate_at(recipe, epoch)
     for group in adam.param_groups:
         group["lr"] = rate
-    train_loss = _epoch(head, adam, work, recipe, device, [seed, epoch], weights)
+    train_loss = _epoch(head, adam, work, recipe, device, [seed, epoch], emphasis)
     validation_loss = (
         mean_loss(head, work, work.validation, recipe, device) if work.validation else math.nan
     )
@@ -175,7 +179,7 @@ def _epoch(
     recipe: TrainingRecipe,
     device: str,
     seed: list[int],
-    weights: np.ndarray,
+    emphasis: Emphasis,
 ) -> float:
     """One pass over the fitted units; the mean loss on the way."""
     rng = np.random.default_rng(seed)
@@ -192,10 +196,10 @@ def _epoch(
             rng,
             recipe.max_tiles,
             recipe.batch_tiles,
+            chance=emphasis.chance,
         ):
-            loss = _loss(head, batch, work, recipe, device)
-            weigh = torch.from_numpy(weights[batch.samples]).to(loss)
-            ((loss * weigh).sum() / batch.of).backward()  # a step of several batches adds them up
+            loss = _loss(head, batch, work, recipe, device, emphasis)
+            (loss.sum() / batch.of).backward()  # a step of several batches adds them up
             if batch.ends:
                 adam.step()
                 adam.zero_grad(set_to_none=True)
@@ -220,22 +224,23 @@ def mean_loss(
         )
         for batch in waiting:
             output, _ = forward_batch(head, batch, work, recipe, device)
-            total += float(truths_of(batch, work, recipe, device).loss(output.outputs).sum())
+            truths = truths_of(batch, work, recipe, device)
+            total += float(truths.loss(corrected(head, output, truths.way, recipe)).sum())
     return total / len(units)
 
 
-def _loss(head: Head, batch: Batch, work: Work, recipe: TrainingRecipe, device: str) -> Tensor:
+def _loss(
+    head: Head,
+    batch: Batch,
+    work: Work,
+    recipe: TrainingRecipe,
+    device: str,
+    emphasis: Emphasis,
+) -> Tensor:
+    """Float, (bag,): what training minimises."""
     output, packed = forward_batch(head, batch, work, recipe, device)
-    return head.loss(output, packed, truths_of(batch, work, recipe, device))
-
-
-def _class_weights(work: Work, recipe: TrainingRecipe) -> np.ndarray:
-    """A weight per sample; the fitted units' weights have mean 1."""
-    ones = np.ones(len(work.targets.values))
-    if not (recipe.class_weights and work.targets.way.weighs_classes):
-        return ones
-    rows = np.array([unit.sample for unit in work.fitted])
-    label = work.targets.values.argmax(axis=1)
-    count = np.bincount(label[rows], minlength=work.targets.n_outputs)
-    weight = 1.0 / np.maximum(count, 1)[label]
-    return np.asarray(weight / weight[rows].mean())
+    weights = None
+    if emphasis.weights is not None:
+        weights = torch.from_numpy(emphasis.weights[batch.samples]).float().to(device)
+    truths = truths_of(batch, work, recipe, device)
+    return head.loss(output, packed, replace(truths, weights=weights, focal=recipe.focal))

@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from pathfuse.experts.batches import BagReader, Batch
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.heads.base import Head, HeadOutput, Packed, Truths
 from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.recipe import TrainingRecipe
+from pathfuse.experts.targets.base import TargetKind
 from pathfuse.experts.targets.registry import target_kind
 from pathfuse.experts.targets.table import Targets
 
@@ -62,6 +64,11 @@ def forward(head: Head, packed: Packed, recipe: TrainingRecipe, device: str) -> 
     ):
         output = head.forward_packed(packed)
     return output._replace(outputs=head.with_shared(output.outputs))
+
+
+def corrected(head: Head, output: HeadOutput, way: TargetKind, recipe: TrainingRecipe) -> Tensor:
+    """Float, (bag, output): what a head predicts, without what its training added on purpose."""
+    return way.corrected(output.outputs, head.offset, recipe.focal)
 
 
 def truths_of(batch: Batch, work: Work, recipe: TrainingRecipe, device: str) -> Truths:

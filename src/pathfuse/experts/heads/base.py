@@ -49,10 +49,17 @@ class Truths:
     values: Tensor
     known: Tensor
     """See ``Targets``."""
+    weights: Tensor | None = None
+    """Float, (bag, part), in training: see ``TargetKind.emphasised_loss``."""
+    focal: float = 0.0
+    """In training: exponent of focal loss."""
 
     def loss(self, outputs: Tensor) -> Tensor:
-        """Float, (bag,): see ``TargetKind.loss``."""
-        return self.way.loss(outputs.float(), self.values, self.known)
+        """Float, (bag,): see ``TargetKind.loss`` and ``TargetKind.emphasised_loss``."""
+        outputs, values, known = outputs.float(), self.values, self.known
+        if self.weights is None and not self.focal:
+            return self.way.loss(outputs, values, known)
+        return self.way.emphasised_loss(outputs, values, known, self.weights, self.focal)
 
 
 class Head(nn.Module):
@@ -60,10 +67,14 @@ class Head(nn.Module):
 
     shared: nn.Parameter | None
     """Numbers that are the same for all samples, such as a dispersion per target; None: none."""
+    offset: Tensor | None
+    """Float, (output,): what rare outcomes that weighed more in training added to the outputs; None:
+    nothing."""
 
     def __init__(self, inputs: Inputs, n_outputs: int, recipe: TrainingRecipe) -> None:
         super().__init__()
         self.register_parameter("shared", None)
+        self.register_buffer("offset", None)
         self.build(inputs, n_outputs, recipe)
 
     def build(self, inputs: Inputs, n_outputs: int, recipe: TrainingRecipe) -> None:

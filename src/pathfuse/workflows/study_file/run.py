@@ -18,6 +18,7 @@ from pathfuse.errors import InputError
 from pathfuse.experts.assemble import EXPERT, HISTORY, assemble
 from pathfuse.experts.cohort import line, read_people
 from pathfuse.experts.folds import even_folds
+from pathfuse.experts.heads.registry import default_heads
 from pathfuse.experts.parts import ExpertSetup, Prepared, open_work, prepare
 from pathfuse.experts.shards import Shard, first_to_assemble, missing
 from pathfuse.experts.train import run_parts
@@ -35,7 +36,9 @@ from pathfuse.workflows.fuse import fuse
 from pathfuse.workflows.result import Result
 from pathfuse.workflows.steps.costs import recorded_costs
 from pathfuse.workflows.steps.evaluating import check_options
+from pathfuse.workflows.study_file.auto_heads import plan_line
 from pathfuse.workflows.study_file.config import Planned, StudyConfig
+from pathfuse.workflows.study_file.expression import as_manifest, normalised
 
 EXPERTS, FUSED, SAMPLES, MANIFEST, KIND = (
     "experts",
@@ -111,6 +114,8 @@ def run_study(
     logs = check_log_dir(log_dir, config.out)
     progress("features: reading", 0.0)
     ready = _read(config, logs)
+    if ready.granularity is not None:
+        progress(plan_line(ready.granularity), STEPS["features"])
     fresh = ready.fresh()
     if not _train(ready.config, list(fresh.values()), n_jobs, devices, shard, progress):
         return None
@@ -137,6 +142,8 @@ class ReadStudy:
     """The same with their inputs."""
     no_truth: list[dict[str, Any]]
     """Rows of the samples table that are in no fold."""
+    granularity: dict[str, str] | None = None
+    """What each encoder's files hold, where ``heads: auto`` asks for it."""
 
     def fresh(self) -> dict[str, Prepared]:
         """Experts that an earlier run has not made of the same inputs."""
@@ -153,11 +160,13 @@ def _read(config: StudyConfig, logs: Path | None) -> ReadStudy:
     Raises:
         InputError: Something is wrong with them; nothing is left behind.
     """
-    planned, fresh_folder = config.planned(), not config.out.exists()
+    fresh_folder = not config.out.exists()
     samples, edges, no_truth = _samples(config)
     config = config.model_copy(update={"time_edges": edges})
     opened = OpenedFeatures(fingerprint=True)
     try:
+        granularity = _granularity(config, opened)
+        planned = config.planned(granularity)
         prepared = {
             name: prepare(
                 replace(_expert(config, name, planned[name], samples), log_dir=logs), opened
@@ -168,7 +177,21 @@ def _read(config: StudyConfig, logs: Path | None) -> ReadStudy:
         if fresh_folder:
             OutputFolder(config.out).discard(only={SAMPLES, MANIFEST})
         raise
-    return ReadStudy(config, samples, planned, prepared, no_truth)
+    return ReadStudy(config, samples, planned, prepared, no_truth, granularity)
+
+
+def _granularity(config: StudyConfig, opened: OpenedFeatures) -> dict[str, str] | None:
+    """What each encoder's files hold, if the plan depends on it.
+
+    Raises:
+        InputError: Features cannot be read.
+    """
+    if not config.has_auto_heads:
+        return None
+    return {
+        name: opened.folder(place, strict=config.strict).granularity
+        for name, place in config.features.items()
+    }
 
 
 def _finish(
@@ -188,6 +211,10 @@ def _finish(
         config, ready.samples, list(prepared.values()), references, earlier, progress, n_jobs
     )
     manifest = _manifest(prepared, fresh, earlier, stamp, fused=result is not None)
+    manifest["expression"] = as_manifest(config.expression)
+    manifest["auto_heads"] = {
+        encoder: default_heads(kind) for encoder, kind in (ready.granularity or {}).items()
+    }
     unchanged = tuple(name for name in prepared if name not in fresh)
     return StudyRun(config.out, tuple(fresh), unchanged, result, manifest)
 
@@ -289,6 +316,9 @@ def _samples(config: StudyConfig) -> tuple[Path, tuple[float, ...] | None, list[
     if config.fuse.positive is not None:
         people.endpoint.with_positive(config.fuse.positive)
     table, samples, no_truth = people.samples.frame, people.samples, []
+    if config.expression is not None:
+        recipes = {name: one.recipe for name, one in config.planned().items()}
+        table = normalised(people, config.expression, recipes)
     if samples.roles is None and samples.folds is None:
         sites = any(one.recipe.group == "site" for one in config.planned().values())
         rows, fold = np.flatnonzero(people.targets.usable), np.full(len(samples.ids), -1)
@@ -347,6 +377,8 @@ def _fuse(
     result.manifest["command"] = earlier.command
     result.manifest["left_out"] += earlier.lines
     result.manifest["warnings"] += earlier.warnings
+    if config.expression is not None:
+        result.manifest["notes"].append(config.expression.in_words)
     result.manifest["study"] = stamp
     verdicts = against_reference(result, references)
     result.manifest["references"] = verdicts
