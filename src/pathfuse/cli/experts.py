@@ -5,9 +5,18 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from pathfuse.cli.options import EndpointName, Force, Out, Samples, TimeEdges, parse_time_edges
+from pathfuse.cli.options import (
+    EndpointName,
+    Force,
+    Out,
+    Samples,
+    TimeEdges,
+    parse_time_edges,
+    with_reading,
+)
 from pathfuse.errors import InputError
 from pathfuse.experts.heads.registry import names_of
+from pathfuse.study.reading import DEFAULT, Reading
 
 Features = Annotated[
     list[str],
@@ -63,6 +72,7 @@ LogDir = Annotated[
 ]
 
 
+@with_reading
 def train(
     *,
     features: Features,
@@ -131,6 +141,7 @@ def train(
     devices: Devices = None,
     shard: ShardText = None,
     force: Force = False,
+    reading: Reading = DEFAULT,
 ) -> None:
     """Train an expert on one encoder's features or on several, cross-fitted by patient.
 
@@ -160,7 +171,7 @@ def train(
     taught = parse_named("--teachers", teachers or [])
     expert = ExpertSetup(
         called, given, samples, out, recipe, slides, endpoint, None if edges is None else tuple(edges), strict, taught,
-        allow_partial, log_dir,
+        allow_partial, log_dir, reading,
     )  # fmt: skip
     need_torch()
     from pathfuse.experts.shards import Shard

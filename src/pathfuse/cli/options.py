@@ -76,15 +76,21 @@ def _reading_parameters() -> list[inspect.Parameter]:
 
 
 def with_reading(function: Function) -> Function:
-    """A command's parameter ``reading`` becomes one option for each field of ``Reading``."""
+    """A command's parameter ``reading`` becomes one option for each field of ``Reading``.
+
+    A field that the command has an option for already gets the value of that option.
+    """
     own = inspect.signature(function)
     listed = [one for one in own.parameters.values() if one.name != "reading"]
-    fields = _reading_parameters()
+    there = {one.name for one in listed}
+    fields = [one for one in _reading_parameters() if one.name not in there]
+    shared = there & set(Reading.model_fields)
     public = own.replace(parameters=[*listed, *fields])
 
     @wraps(function)
     def call(*args: Any, **keywords: Any) -> Any:
         given = {one.name: keywords.pop(one.name) for one in fields if one.name in keywords}
+        given |= {name: keywords[name] for name in shared if name in keywords}
         return function(*args, reading=reading_of(**given), **keywords)
 
     call.__signature__ = public  # type: ignore[attr-defined]  # help() and cyclopts read it

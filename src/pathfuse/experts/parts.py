@@ -24,6 +24,7 @@ from pathfuse.features.opened import OpenedFeatures
 from pathfuse.files.digests import digest_of
 from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.tables import parquet_frame
+from pathfuse.study.reading import DEFAULT, Reading
 
 STAMP, MODEL, OUTPUTS, HISTORY, CHECKPOINT = (
     "stamp.json", "model.safetensors", "outputs.parquet", "history.json", "checkpoint.safetensors"
@@ -53,6 +54,8 @@ class ExpertSetup:
     """Go on where more than half of the samples or slides with a truth drop out, or units differ."""
     log_dir: Path | None = None
     """Where every epoch is logged as it ends; None: nowhere."""
+    reading: Reading = DEFAULT
+    """How the tables are understood."""
 
     @property
     def read(self) -> list[Path]:
@@ -106,7 +109,9 @@ def prepare(expert: ExpertSetup, opened: OpenedFeatures | None = None) -> Prepar
         InputError: Something is wrong with them.
     """
     check_name(expert.name)
-    people = read_people(expert.samples, expert.slides, expert.endpoint, expert.time_edges)
+    people = read_people(
+        expert.samples, expert.slides, expert.endpoint, expert.time_edges, expert.reading
+    )
     _check_likelihood(people, expert.recipe)
     _check_imbalance(people, expert.recipe)
     opened = OpenedFeatures(fingerprint=True) if opened is None else opened

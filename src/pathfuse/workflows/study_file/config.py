@@ -13,6 +13,7 @@ from pathfuse.experts.heads.registry import REFERENCE, names_of
 from pathfuse.experts.recipe import TrainingRecipe, check_name, reference_recipe
 from pathfuse.experts.tuning.recipe_file import with_recipe_files
 from pathfuse.files.yaml import read_yaml_as
+from pathfuse.study.reading import DEFAULT, Reading
 from pathfuse.workflows.options import FuseOptions, StudyFuseOptions, chosen
 from pathfuse.workflows.study_file.auto_heads import expanded, is_auto
 from pathfuse.workflows.study_file.expression import ExpressionOptions
@@ -56,7 +57,9 @@ experts:                   # every encoder gets each of these heads, and all sit
     # epochs: 40
     # learning_rate: 2.0e-4
     # networks: 1          # trained from different seeds and averaged
-    # folds: 5             # fit rows are predicted out of fold, patients whole
+    # reading: {columns: {label: isMSIH}, id_pattern: tcga-case}     # names of columns and samples
+
+# folds: 5             # fit rows are predicted out of fold, patients whole
     # group: patient       # or site
     # several: bag         # several slides of a sample: one bag, or the mean of their predictions
     # test_from: refit     # or mean: of the folds' models
@@ -136,6 +139,8 @@ class StudyConfig(BaseModel):
     experts: list[dict[str, Any]] = []
     """One per encoder and head, or ``heads: auto``; a study may be of fused heads only."""
     fused: list[FusedExpert] = []
+    reading: Reading = DEFAULT
+    """How the samples table is understood if it does not have our names."""
     expression: ExpressionOptions | None = None
     """Regression: what is done to counts of genes first."""
     folds: Annotated[int, Field(ge=2)] = 5
