@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from pathfuse.cli.options import EndpointName, Force, Out, Samples, TimeEdges, parse_time_edges
 from pathfuse.errors import InputError
 from pathfuse.experts.heads.registry import names_of
+from pathfuse.files.tables import stem_of
 
 Features = Annotated[
     list[str],
@@ -269,7 +270,7 @@ def _is_named(text: str) -> bool:
 
 
 def _stem(path: Path) -> str:
-    return path.resolve().name.removesuffix(".parquet").removesuffix(".csv")
+    return stem_of(path.resolve())
 
 
 def _default_name(features: Path | dict[str, Path], head: str) -> str:

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from pydantic.fields import FieldInfo
 
 from pathfuse.errors import InputError
+from pathfuse.files.tables import IN_WORDS
 from pathfuse.workflows.options import FuseOptions, option_name, shows_options
 
 
@@ -30,7 +31,7 @@ with_options = partial(shows_options, annotation=_annotated)
 Samples = Annotated[
     Path,
     Parameter(
-        name="--samples", help="Samples table (.csv or .parquet): sample_id, truth, split or fold."
+        name="--samples", help=f"Samples table ({IN_WORDS}): sample_id, truth, split or fold."
     ),
 ]
 Predictions = Annotated[
