@@ -56,8 +56,8 @@ def test_names_that_do_not_tell_what_is_inside(tmp_path):
         workbook.active.append(row)
     workbook.save(book)
     for name, raw, note in [
-        ("a.parquet", text, "a text, in spite of its name"),
-        ("a.xlsx", text, "a text, in spite of its name"),
+        ("a.parquet", text, "text, in spite of its name"),
+        ("a.xlsx", text, "text, in spite of its name"),
         ("a.csv", binary.getvalue(), "a Parquet file, in spite of its name"),
         ("a.csv", book.getvalue(), "a spreadsheet (.xlsx), in spite of its name"),
         ("a.csv", gzip.compress(text), "compressed with gzip, in spite of its name"),

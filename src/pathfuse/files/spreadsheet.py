@@ -2,6 +2,9 @@
 
 import io
 import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import polars as pl
@@ -10,6 +13,8 @@ from pathfuse.errors import InputError
 from pathfuse.files.header import with_header
 from pathfuse.files.kinds import SAVE_ANEW
 
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OSError)
+"""What zipfile raises for a damaged archive."""
 _OTHERS = (
     ("xl/vbaProject.bin", f"is a spreadsheet with macros, which is not read; {SAVE_ANEW}"),
     ("xl/workbook.bin", f"is a binary spreadsheet (.xlsb), which is not read; {SAVE_ANEW}"),
@@ -27,16 +32,20 @@ def parse_spreadsheet(source: str, raw: bytes) -> tuple[pl.DataFrame, list[str]]
     Raises:
         InputError: It is not a whole spreadsheet, fastexcel is not installed, or the sheet is empty.
     """
-    book = _book(source, raw)
-    sheet, name = _first_sheet(book)
-    text = _load(source, sheet, book, "string")
+    _check_archive(source, raw)
+    with _opened(source, raw) as book:
+        number, name = _first_sheet(book)
+        text, numbers = (
+            book.load_sheet(number, header_row=None, dtypes=dtype).to_polars()
+            for dtype in ("string", "float")
+        )
+        sheets: list[str] = book.sheet_names
     if not text.height:
         raise InputError(f"{source}: the first sheet, '{name}', is empty")
-    cells = _as_shown(text, _load(source, sheet, book, "float"))
-    header = ["" if cell is None else cell for cell in cells.row(0)]
-    frame, notes = with_header(source, cells.slice(1), header)
-    if len(book.sheet_names) > 1:
-        others = ", ".join(f"'{other}'" for other in book.sheet_names if other != name)
+    cells = _as_shown(text, numbers)
+    frame, notes = with_header(source, cells.slice(1), _names(cells))
+    if len(sheets) > 1:
+        others = ", ".join(f"'{other}'" for other in sheets if other != name)
         notes.insert(0, f"the sheet '{name}' is read; there is also {others}")
     return frame, notes
 
@@ -47,21 +56,45 @@ def spreadsheet_header(source: str, raw: bytes) -> list[str]:
     Raises:
         InputError: It is not a whole spreadsheet, or fastexcel is not installed.
     """
-    book = _book(source, raw)
-    first = _load(source, _first_sheet(book)[0], book, "string", n_rows=1)
-    return ["" if cell is None else cell for cell in first.row(0)] if first.height else []
+    _check_archive(source, raw)
+    with _opened(source, raw) as book:
+        number, _ = _first_sheet(book)
+        loaded = book.load_sheet(number, header_row=None, dtypes="string", n_rows=1)
+        return _names(loaded.to_polars())
 
 
-def _book(source: str, raw: bytes) -> Any:
+def _names(cells: pl.DataFrame) -> list[str]:
+    """The first row."""
+    return ["" if cell is None else cell for cell in cells.row(0)] if cells.height else []
+
+
+def _check_archive(source: str, raw: bytes) -> None:
+    """Refuses a damaged archive, and one that holds something else.
+
+    Raises:
+        InputError: Saying what it is.
+    """
     try:
-        names = set(zipfile.ZipFile(io.BytesIO(raw)).namelist())
-    except zipfile.BadZipFile as error:
-        raise InputError(f"{source} is not a complete spreadsheet (.xlsx)") from error
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            names, damaged = set(archive.namelist()), archive.testzip()
+    except _BROKEN:
+        names, damaged = set(), "all"
+    if damaged:
+        raise InputError(f"{source} is not a complete spreadsheet (.xlsx)")
     reason = next((what for name, what in _OTHERS if name in names), None)
     if reason is not None:
         raise InputError(f"{source} {reason}")
     if not any(name.startswith("xl/") for name in names):
         raise InputError(f"{source} is a ZIP archive, not a table; unpack it first")
+
+
+@contextmanager
+def _opened(source: str, raw: bytes) -> Iterator[Any]:
+    """Fastexcel's reader of a workbook.
+
+    Raises:
+        InputError: fastexcel is not installed, or says, also later, that the workbook is damaged.
+    """
     try:
         import fastexcel
     except ImportError as error:
@@ -70,15 +103,10 @@ def _book(source: str, raw: bytes) -> Any:
             "sheet as CSV"
         ) from error
     try:
-        return fastexcel.read_excel(raw)
+        yield fastexcel.read_excel(raw)
     except fastexcel.FastExcelError as error:
-        raise _broken(source, error) from error
-
-
-def _broken(source: str, error: Exception) -> InputError:
-    return InputError(
-        f"{source} is not a complete spreadsheet (.xlsx): {str(error).split(chr(10))[0]}"
-    )
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{source} is not a complete spreadsheet (.xlsx): {reason}") from error
 
 
 def _first_sheet(book: Any) -> tuple[int, str]:
@@ -87,19 +115,6 @@ def _first_sheet(book: Any) -> tuple[int, str]:
         if book.load_sheet(number, header_row=None, n_rows=1, dtypes="string").visible == "visible":
             return number, name
     return 0, book.sheet_names[0]
-
-
-def _load(
-    source: str, sheet: int, book: Any, dtype: str, n_rows: int | None = None
-) -> pl.DataFrame:
-    import fastexcel
-
-    try:
-        loaded = book.load_sheet(sheet, header_row=None, dtypes=dtype, n_rows=n_rows)
-        frame: pl.DataFrame = loaded.to_polars()
-    except fastexcel.FastExcelError as error:
-        raise _broken(source, error) from error
-    return frame
 
 
 def _as_shown(text: pl.DataFrame, numbers: pl.DataFrame) -> pl.DataFrame:

@@ -87,7 +87,7 @@ def _parse(source: str, suffix: str, raw: bytes) -> Table:
         notes += how
     else:
         frame, how = _parse_text(source, suffix, raw)
-        notes += [] if suffix in TEXT else ["a text, in spite of its name"]
+        notes += [] if suffix in TEXT else ["text, in spite of its name"]
         notes += how
     return Table(source, frame, metadata=metadata, notes=tuple(notes))
 
@@ -112,7 +112,7 @@ def _parse_text(source: str, suffix: str, raw: bytes) -> tuple[pl.DataFrame, lis
 def _parse_parquet(source: str, raw: bytes) -> pl.DataFrame:
     try:
         return pl.read_parquet(raw)
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"{source} is not a complete Parquet file: {reason}") from error
 
