@@ -45,6 +45,7 @@ def test_an_empty_last_cell_is_no_cut(tmp_path):
         (b"\n", "has no header line"),
         (b"sample_id,n\n", "has no row"),
         (b"sample_id,n", "has no row"),
+        (b"sample_id,,\n", "has no row"),
         (b"sample_id,n,n\na,1,2\n", "has two columns named 'n'"),
         (
             b"sample_id,n\na,1\nb",

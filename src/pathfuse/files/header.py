@@ -51,9 +51,8 @@ def with_header(
             "line with the names of the columns, remove it"
         )
     notes = []
-    if idle and frame.height:
-        frame = frame.drop(idle)
-        n = len(idle)
+    frame = frame.drop(idle)
+    if n := len(idle):
         notes.append(f"{n} empty {'column was' if n == 1 else 'columns were'} left out")
     frame, n = _without_empty_rows(frame)
     if n:

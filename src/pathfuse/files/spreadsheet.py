@@ -34,7 +34,7 @@ def parse_spreadsheet(source: str, raw: bytes) -> tuple[pl.DataFrame, list[str]]
     """
     _check_archive(source, raw)
     with _opened(source, raw) as book:
-        number, name = _first_sheet(book)
+        number, name = _first_sheet(source, book)
         text, numbers = (
             book.load_sheet(number, header_row=None, dtypes=dtype).to_polars()
             for dtype in ("string", "float")
@@ -58,7 +58,7 @@ def spreadsheet_header(source: str, raw: bytes) -> list[str]:
     """
     _check_archive(source, raw)
     with _opened(source, raw) as book:
-        number, _ = _first_sheet(book)
+        number, _ = _first_sheet(source, book)
         loaded = book.load_sheet(number, header_row=None, dtypes="string", n_rows=1)
         return _names(loaded.to_polars())
 
@@ -109,12 +109,16 @@ def _opened(source: str, raw: bytes) -> Iterator[Any]:
         raise InputError(f"{source} is not a complete spreadsheet (.xlsx): {reason}") from error
 
 
-def _first_sheet(book: Any) -> tuple[int, str]:
-    """Number and name of the first sheet that is not hidden."""
+def _first_sheet(source: str, book: Any) -> tuple[int, str]:
+    """Number and name of the first sheet that is not hidden.
+
+    Raises:
+        InputError: There is none.
+    """
     for number, name in enumerate(book.sheet_names):
         if book.load_sheet(number, header_row=None, n_rows=1, dtypes="string").visible == "visible":
             return number, name
-    return 0, book.sheet_names[0]
+    raise InputError(f"{source} has no sheet that can be seen")
 
 
 def _as_shown(text: pl.DataFrame, numbers: pl.DataFrame) -> pl.DataFrame:

@@ -33,6 +33,14 @@ __all__ = [
     "IN_WORDS", "SUFFIXES", "Table", "column_names", "id_column", "number_column", "parquet_frame", "parquet_header",
     "read_table", "stem_of", "suffix_of", "table_in_memory", "tables_in", "text_column",
 ]  # fmt: skip
+_BROKEN = (
+    OSError,
+    EOFError,
+    zlib.error,
+    pl.exceptions.PolarsError,
+    pl.exceptions.PanicException,
+)
+"""What the readers raise for a damaged file."""
 HEAD = 2**20
 """Bytes that are read for the names of the columns of a text."""
 
@@ -112,7 +120,7 @@ def _parse_text(source: str, suffix: str, raw: bytes) -> tuple[pl.DataFrame, lis
 def _parse_parquet(source: str, raw: bytes) -> pl.DataFrame:
     try:
         return pl.read_parquet(raw)
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+    except _BROKEN as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"{source} is not a complete Parquet file: {reason}") from error
 
@@ -151,7 +159,7 @@ def column_names(path: Path) -> list[str]:
             if kind == "parquet":
                 return list(pl.read_parquet_schema(file))
             return spreadsheet_header(str(path), file.read())
-    except (OSError, EOFError, zlib.error, InputError, pl.exceptions.PolarsError):
+    except (*_BROKEN, InputError):
         return []
 
 
