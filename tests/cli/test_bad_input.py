@@ -281,11 +281,6 @@ def test_a_missing_column_of_the_samples(place, refused, column):
     refused(place.samples, f"'{column}'", "its columns are")
 
 
-def test_semicolons_instead_of_commas(place, refused):
-    place.samples.write_text(place.samples.read_text().replace(",", ";"))
-    refused(place.samples, "the columns are separated by semicolons")
-
-
 # Values
 
 
