@@ -10,15 +10,16 @@ import polars as pl
 from pathfuse.errors import InputError
 from pathfuse.files.cells import MISSING
 from pathfuse.files.encodings import decode
-from pathfuse.files.fields import PATIENT, SAMPLE
 from pathfuse.files.header import check_header, with_header
 from pathfuse.files.kinds import TEXT
 from pathfuse.files.spelling import BLANKS
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 """What may separate columns, in words."""
-_IDS = {name for field in (SAMPLE, PATIENT) for name in (field.column, *field.others)}
-"""Names of columns that identify, in small letters."""
+_IDENTIFIES = re.compile(
+    r"(?i)(.*[_ .-])?(id|barcode|name)|patient(id)?|slide|case|sample|image|subject|wsi|file(name)?"
+)
+"""A name of a column of samples or patients, as a whole."""
 _NUMBER = r"^[+-]?\d+(,\d+)?([eE][+-]?\d+)?$"
 _THOUSANDS = r"^[+-]?[1-9]\d{0,2},\d{3}$"
 """What means thousands where commas do; ``1,234``."""
@@ -104,7 +105,7 @@ def _from_header(text: str) -> _Lines:
 
 def _names_ids(line: str) -> bool:
     names = re.split(r"[,;\t]", line.strip("#\r\n"))
-    return any(name.strip(BLANKS + '"').lower() in _IDS for name in names)
+    return any(_IDENTIFIES.fullmatch(name.strip(BLANKS + '"')) for name in names)
 
 
 def _first_lines(text: str) -> tuple[str, str]:
@@ -165,7 +166,9 @@ def _with_points(frame: pl.DataFrame, separator: str) -> tuple[pl.DataFrame, lis
     """
     changed = []
     if separator != ",":
-        candidates = [name for name in frame.columns if name.strip(BLANKS).lower() not in _IDS]
+        candidates = [
+            name for name in frame.columns if not _IDENTIFIES.fullmatch(name.strip(BLANKS))
+        ]
         changed = [name for name in candidates if _has_commas(frame[name], separator)]
     points = [pl.col(name).str.replace(",", ".", literal=True) for name in changed]
     return frame.with_columns(points), [name.strip(BLANKS) for name in changed]

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from pathfuse.errors import InputError
+from pathfuse.files.tables import Table, text_column
 from pathfuse.files.names import bare_names
-from pathfuse.files.table import Table, text_column
 
 
 @dataclass(frozen=True)
