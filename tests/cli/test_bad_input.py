@@ -281,11 +281,6 @@ def test_a_missing_column_of_the_samples(place, refused, column):
     refused(place.samples, f"'{column}'", "its columns are")
 
 
-def test_semicolons_instead_of_commas(place, refused):
-    place.samples.write_text(place.samples.read_text().replace(",", ";"))
-    refused(place.samples, "the columns are separated by semicolons")
-
-
 # Values
 
 
@@ -578,26 +573,25 @@ def test_an_empty_parquet(place, refused, which):
 
 
 @BOTH
-def test_a_file_that_is_not_utf8(place, refused, which):
+def test_a_file_in_two_encodings(place, refused, which):
     file = getattr(place, which)
-    file.write_bytes(file.read_text().replace("s004", "größe").encode("latin-1"))
-    refused(file, "line 6", "not UTF-8")
+    text = file.read_text().replace("s003", "größe").encode()
+    file.write_bytes(text.replace(b"s004", "größe".encode("latin-1")))
+    refused(file, "line 6", "mixes UTF-8 with another encoding")
 
 
 def test_another_format(place, refused):
-    place.samples.rename(place.folder / "samples.xlsx")
+    place.samples.rename(place.folder / "samples.xls")
     refused(
-        place.folder / "samples.xlsx",
-        "neither .csv nor .parquet",
-        samples=place.folder / "samples.xlsx",
+        place.folder / "samples.xls",
+        "a spreadsheet of the old kind",
+        samples=place.folder / "samples.xls",
     )
 
 
 def test_an_empty_folder(place, refused):
     (place.folder / "nothing").mkdir()
-    refused(
-        place.folder / "nothing", "no .csv or .parquet file", predictions=[place.folder / "nothing"]
-    )
+    refused(place.folder / "nothing", "holds no table", predictions=[place.folder / "nothing"])
 
 
 # Experts

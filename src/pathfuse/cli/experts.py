@@ -16,6 +16,7 @@ from pathfuse.cli.options import (
 )
 from pathfuse.errors import InputError
 from pathfuse.experts.heads.registry import names_of
+from pathfuse.files.tables import stem_of
 from pathfuse.study.reading import DEFAULT, Reading
 
 Features = Annotated[
@@ -280,7 +281,7 @@ def _is_named(text: str) -> bool:
 
 
 def _stem(path: Path) -> str:
-    return path.resolve().name.removesuffix(".parquet").removesuffix(".csv")
+    return stem_of(path.resolve())
 
 
 def _default_name(features: Path | dict[str, Path], head: str) -> str:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from pathfuse.errors import InputError, first_problem
+from pathfuse.files.tables import IN_WORDS
 from pathfuse.study.reading import Reading, parse_columns
 from pathfuse.workflows.options import Function, FuseOptions, option_name, shows_options
 
@@ -33,7 +34,7 @@ with_options = partial(shows_options, annotation=_annotated)
 Samples = Annotated[
     Path,
     Parameter(
-        name="--samples", help="Samples table (.csv or .parquet): sample_id, truth, split or fold."
+        name="--samples", help=f"Samples table ({IN_WORDS}): sample_id, truth, split or fold."
     ),
 ]
 Predictions = Annotated[

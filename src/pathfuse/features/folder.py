@@ -179,7 +179,8 @@ def open_folder(
 
     Args:
         path: A folder that TRIDENT, CLAM, STAMP or eva wrote, any other folder of HDF5 or PyTorch
-            files, or a table (.csv, .parquet) with ``sample_id`` and one column per dimension.
+            files, or a table (``.csv``, ``.parquet`` ...) with ``sample_id`` and one column per
+            dimension.
         strict: A slide that cannot be used is an error; otherwise it is listed in ``broken``.
         check_values: Look for NaN and infinite values, and note each slide's moments: reads every
             file once, a part at a time.

@@ -12,8 +12,7 @@ from pathfuse.features.formats.eva import EvaStore
 from pathfuse.features.formats.files import FileStore
 from pathfuse.features.formats.vectors import VectorStore
 from pathfuse.files.names import bare_file_name
-from pathfuse.files.tables import SUFFIXES as TABLES
-from pathfuse.files.tables import read_table
+from pathfuse.files.tables import IN_WORDS, read_table, suffix_of
 
 SUFFIXES = (*h5.SUFFIXES, pt.SUFFIX)
 """Of feature files; of two files of one slide the earlier suffix wins."""
@@ -28,10 +27,10 @@ def find_store(path: Path) -> Store:
         InputError: There are none, or two files claim one slide.
     """
     if path.is_file():
-        if path.suffix.lower() in TABLES:
+        if suffix_of(path):
             return VectorStore(path)
         raise InputError(
-            f"{path} is one file; give the folder of the features, or a table of vectors (.csv, .parquet)"
+            f"{path} is one file; give the folder of the features, or a table of vectors ({IN_WORDS})"
         )
     if not path.is_dir():
         raise InputError(f"{path} does not exist")
