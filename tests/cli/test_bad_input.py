@@ -145,9 +145,13 @@ def test_the_good_study_runs(accepted, place):
 # Identifiers
 
 
-def test_an_unknown_sample(place, refused):
+def test_an_unknown_sample(place, refused, fuse):
     place.edit(place.expert, lambda t: t.with_columns(pl.col("sample_id").replace("s004", "s4")))
-    refused(place.expert, "column 'sample_id'", "'s4'", f"is not in {place.samples}")
+    left_out = f"predicted samples that are not in {place.samples}"
+    refused(place.expert, left_out, "'s4'", "without --strict", args=["--strict"])
+    status, out, _ = fuse()
+    assert status == 0
+    assert f"left out 1 ({left_out}: s4)" in out
 
 
 def test_a_sample_that_is_spelled_otherwise(place, refused):
@@ -161,7 +165,7 @@ def test_all_samples_spelled_otherwise(place, refused):
     refused(
         place.expert,
         "none of its",
-        "(the first is 'S000'; it is 's000' there that stands for 'S000'",
+        "(the first is 'S000'; there the first is 's000'; it is 's000' there that stands for 'S000'",
     )
 
 
@@ -277,7 +281,7 @@ def test_one_class_only(place, refused):
 
 @pytest.mark.parametrize("column", ["sample_id", "label"])
 def test_a_missing_column_of_the_samples(place, refused, column):
-    place.edit(place.samples, lambda t: t.drop(column))
+    place.edit(place.samples, lambda t: t.drop(column, "patient_id", strict=False))
     refused(place.samples, f"'{column}'", "its columns are")
 
 
@@ -376,16 +380,19 @@ def test_huge_logits_are_fine(place, accepted, size):
     np.testing.assert_allclose(fused.select(pl.col("^prob_.*$")).sum_horizontal(), 1, rtol=1e-12)
 
 
-def test_an_empty_label(place, refused):
+def test_an_empty_label(place, refused, fuse):
     place.set(place.samples, "s004", "label", None)
-    refused(place.samples, "column 'label'", "sample 's004'", "the label is empty")
+    refused(place.samples, "no label: 's004'", "without --strict", args=["--strict"])
+    status, out, _ = fuse()
+    assert status == 0
+    assert "Left out: 1 rows (no label: s004)" in out
 
 
 # Roles
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [("validation", "'validation'"), ("Test", "'Test'"), (None, "empty")]
+    ("value", "shown"), [("held out", "'held out'"), ("trial", "'trial'"), (None, "empty")]
 )
 def test_an_unknown_role(place, refused, value, shown):
     place.set(place.samples, "s004", "split", value)

@@ -128,7 +128,7 @@ def no_fusion(monkeypatch):
 
     class Fused:
         def __init__(self):
-            self.manifest = {"notes": [], "warnings": [], "left_out": []}
+            self.manifest = {"notes": [], "warnings": [], "left_out": [], "understood": []}
             self.histories = {}
             columns = {"method": ["meta_encoder", "fusecpath"], "output": "all", "metric": "nll"}
             self.metrics = pl.DataFrame(columns | {"n": [12, 11], "n_patients": [10, 9]})

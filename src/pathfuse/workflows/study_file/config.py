@@ -39,6 +39,7 @@ samples: labels.csv        # sample_id, patient_id, site, split (fit/test) or fo
 # slides: slides.csv       # sample_id, slide_id: needed where a sample is not one slide of its name
 # endpoint: multiclass     # needed only if the table has targets of several
 # time_edges: [0, 12, 24, 48, .inf]     # survival
+# reading: {columns: {label: isMSIH}, id_pattern: tcga-case}   # names that are not ours
 # expression: {library_size: 10000, log1p: true}    # regression: targets are counts of genes
 
 features:                  # one folder per encoder: TRIDENT, CLAM, STAMP, eva, .pt, or a table of vectors
@@ -57,9 +58,7 @@ experts:                   # every encoder gets each of these heads, and all sit
     # epochs: 40
     # learning_rate: 2.0e-4
     # networks: 1          # trained from different seeds and averaged
-    # reading: {columns: {label: isMSIH}, id_pattern: tcga-case}     # names of columns and samples
-
-# folds: 5             # fit rows are predicted out of fold, patients whole
+    # folds: 5             # fit rows are predicted out of fold, patients whole
     # group: patient       # or site
     # several: bag         # several slides of a sample: one bag, or the mean of their predictions
     # test_from: refit     # or mean: of the folds' models
