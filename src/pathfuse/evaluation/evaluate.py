@@ -249,7 +249,7 @@ def _evaluate_methods(
         for metric, value in values.items():
             n_undefined = int(np.isnan(value.resampled).sum())
             missing = 0 if n_undefined == len(value.resampled) else n_undefined
-            reason = about_figure(value, judged.predictions[name], missing, judged)
+            reason = about_figure(value, rows, missing, judged)
             if reason is not None and name != NULL_MODEL:
                 reasons.setdefault((metric, reason), []).append(name)
     verdict.notes.extend(

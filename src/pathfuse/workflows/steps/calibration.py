@@ -12,7 +12,7 @@ import polars as pl
 from pathfuse.calibration.conformal import PredictionIntervals, PredictionSets
 from pathfuse.calibration.temperature import LOG_RANGE, at_temperature
 from pathfuse.endpoints.base import Endpoint
-from pathfuse.evaluation.estimates import resampled
+from pathfuse.evaluation.estimates import resampled_all
 from pathfuse.evaluation.judged import Judged, predicted
 from pathfuse.evaluation.metrics.classification import ECE, NLL
 from pathfuse.evaluation.metrics.prediction_sets import INTERVAL_WIDTH, SetScores
@@ -152,10 +152,8 @@ def calibration_report(
         nothing = Resamples(
             np.zeros((0, int(rows.patients.max()) + 1), dtype=np.int64), rows.patients
         )
-        values = {
-            name: resampled(endpoint, rows, name, predicted(rows.predictions[name]), nothing)
-            for name in ("fused", TEMPERED)
-        }
+        there = {name: predicted(rows.predictions[name]) for name in ("fused", TEMPERED)}
+        values = resampled_all(endpoint, rows, there, nothing)
         times = (("fused", "before"), (TEMPERED, "after"))
         shown = [m.name for m in (NLL, ECE) if m.name in endpoint.metrics]
         report[output] = {
