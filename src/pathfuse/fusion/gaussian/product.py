@@ -29,8 +29,8 @@ class Cells:
 
     mean: Float[np.ndarray, "expert cell"]
     precision: Float[np.ndarray, "expert cell"]
-    absent: Float[np.ndarray, "expert cell"]
-    """-inf where the expert is absent, else 0."""
+    absent: Float[np.ndarray, "expert cell"] | None
+    """-inf where the expert is absent, else 0; None where all are present."""
     phi: Float[np.ndarray, "feature cell"]
     y: Float[np.ndarray, " cell"]
 
@@ -43,10 +43,17 @@ class Cells:
         present = experts.present
         n, g = sampled_cells(~np.isnan(y) & present.any(axis=1), seed)
         scale = np.nanstd(y, axis=0)[g] + 1e-12
-        here = present[n, :, g].T
+        here = np.ascontiguousarray(present[n, :, g].T)
         mean = np.where(here, experts.mean[n, :, g].T / scale, 0.0)
         precision = np.where(here, scale**2 / np.where(here, experts.variance[n, :, g].T, 1.0), 0.0)
-        return cls(mean, precision, np.where(here, 0.0, -np.inf), phi[:, n, g], y[n, g] / scale)
+        absent = None if here.all() else np.where(here, 0.0, -np.inf)
+        return cls(
+            np.ascontiguousarray(mean),
+            np.ascontiguousarray(precision),
+            absent,
+            np.ascontiguousarray(phi[:, n, g]),
+            y[n, g] / scale,
+        )
 
 
 def sampled_cells(
@@ -92,12 +99,11 @@ class GaussianObjective:
     ) -> tuple[float, Float[np.ndarray, " parameter"]]:
         """Value and gradient."""
         product, c = self.unpack(theta), self.cells
-        scores = product.gate @ c.phi + product.bias[:, None] + c.absent
-        powers = np.exp(scores - scores.max(axis=0))
-        weights = powers / powers.sum(axis=0)
+        weights = self._weights(product)
         sharpness = np.exp(product.log_sharpness)
-        total = (weights * c.precision).sum(axis=0)
-        mean = (weights * c.precision * c.mean).sum(axis=0) / total
+        weighted = weights * c.precision
+        total = weighted.sum(axis=0)
+        mean = np.einsum("mc,mc->c", weighted, c.mean) / total
         residual = c.y - mean
         precision = sharpness * total
         loss = 0.5 * (np.log(2 * np.pi) - np.log(precision) + precision * residual**2)
@@ -105,9 +111,13 @@ class GaussianObjective:
             product.bias @ product.bias + product.log_sharpness**2
         )
         value += self.rho * float((product.gate**2).sum())
-        pull = 0.5 * (residual**2 - 1 / precision) - residual * (c.mean - mean)
-        weight_slope = sharpness * c.precision * pull
-        score_slope = weights * (weight_slope - (weights * weight_slope).sum(axis=0)) / len(c.y)
+        pull = c.mean - mean  # from here on in place: these tables are large
+        pull *= -residual
+        pull += 0.5 * (residual**2 - 1 / precision)
+        weighted *= pull
+        weighted *= sharpness / len(c.y)
+        weights *= weighted.sum(axis=0)
+        score_slope = np.subtract(weighted, weights, out=weighted)
         return value, np.concatenate(
             [
                 score_slope.sum(axis=1) + 2 * self.ridge * product.bias,
@@ -118,6 +128,16 @@ class GaussianObjective:
                 (score_slope @ c.phi.T + 2 * self.rho * product.gate).ravel(),
             ]
         )
+
+    def _weights(self, product: Product) -> Float[np.ndarray, "expert cell"]:
+        scores = product.gate @ self.cells.phi
+        scores += product.bias[:, None]
+        if self.cells.absent is not None:
+            scores += self.cells.absent
+        scores -= scores.max(axis=0)
+        powers = np.exp(scores, out=scores)
+        powers /= powers.sum(axis=0)
+        return powers
 
     def minimise(self, start: Product) -> Product:
         """L-BFGS from a given start."""
@@ -177,7 +197,11 @@ def gaussian_weights(product: Product, phi: GateInput, experts: GaussianExperts)
         scores[:, m] = bias
         for weight, feature in zip(product.gate[m], phi, strict=True):
             scores[:, m] += weight * feature
-    scores[~experts.present] = -np.inf
+    present = experts.present
+    if not present.all():
+        scores[~present] = -np.inf
     top = scores.max(axis=1, keepdims=True)
-    powers = np.exp(scores - np.where(np.isinf(top), 0.0, top))
-    return powers / np.maximum(powers.sum(axis=1, keepdims=True), 1e-300)
+    scores -= np.where(np.isinf(top), 0.0, top)
+    powers = np.exp(scores, out=scores)
+    powers /= np.maximum(powers.sum(axis=1, keepdims=True), 1e-300)
+    return powers
