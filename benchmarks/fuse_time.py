@@ -13,7 +13,9 @@ from pathfuse.study.study import Study
 EXPERTS = (5, 10, 20, 30)
 
 
-def regression_study(n_targets: int, n_experts: int, n_fit: int = 1000, n_test: int = 1000) -> Study:
+def regression_study(
+    n_targets: int, n_experts: int, n_fit: int = 1000, n_test: int = 1000
+) -> Study:
     """A made-up study of correlated targets: experts with biases, scales and sds of their own.
 
     Targets are mixtures of ten hidden factors and noise. An expert sees each target with an error

@@ -20,6 +20,9 @@ from pathfuse.fusion.product import Product
 MAX_CELLS = 20_000
 """Weights are fitted on about so many cells, as many of every target: they have few parameters."""
 
+BLOCK = 2**14
+"""Cells whose weights are worked out together."""
+
 GateInput = Float[np.ndarray, "feature sample target"]
 
 
@@ -160,24 +163,27 @@ def gate_input(experts: GaussianExperts) -> GateInput:
     Then the disagreement of the means, in units of the mean sd. 0 for absent experts.
     """
     present = experts.present
-    count = np.maximum(present.sum(axis=1), 1)
+    whole, count = bool(present.all()), np.maximum(present.sum(axis=1), 1)
     n, m, g = experts.mean.shape
-    log_sd = np.where(present, 0.5 * np.log(np.where(present, experts.variance, 1.0)), 0.0)
-    typical, consensus = (
-        log_sd.sum(axis=1) / count,
-        np.where(present, experts.mean, 0.0).sum(axis=1) / count,
-    )
+    variance = experts.variance if whole else np.where(present, experts.variance, 1.0)
+    means = experts.mean if whole else np.where(present, experts.mean, 0.0)
+    log_sd = 0.5 * np.log(variance)
+    if not whole:
+        log_sd[~present] = 0.0
+    typical, consensus = log_sd.sum(axis=1) / count, means.sum(axis=1) / count
     features, unit = np.zeros((2 * m + 1, n, g)), np.exp(typical)
     spread = np.zeros((n, g))
     for j in range(m):
-        here = present[:, j]
-        distance = (
-            np.where(here, np.abs(np.where(here, experts.mean[:, j], 0.0) - consensus), 0.0) / unit
-        )
-        features[j] = np.where(here, log_sd[:, j] - typical, 0.0)
-        features[m + j] = np.log1p(distance)
-        spread += distance / m
-    features[2 * m] = np.log1p(spread)
+        distance = np.abs(means[:, j] - consensus)
+        distance /= unit
+        np.subtract(log_sd[:, j], typical, out=features[j])
+        if not whole:
+            absent = ~present[:, j]
+            distance[absent] = features[j][absent] = 0.0
+        np.log1p(distance, out=features[m + j])
+        distance /= m
+        spread += distance
+    np.log1p(spread, out=features[2 * m])
     return features
 
 
@@ -189,19 +195,34 @@ def nothing_seen(experts: GaussianExperts) -> GateInput:
 
 def gaussian_weights(product: Product, phi: GateInput, experts: GaussianExperts) -> Moments:
     """Softmax weights of each cell; 0 where absent."""
-    scores = np.empty(experts.mean.shape)
-    add_flops(2 * scores.size * len(phi))
-    for m, bias in enumerate(
-        product.bias
-    ):  # feature by feature: a cell's bits do not depend on its neighbours
-        scores[:, m] = bias
-        for weight, feature in zip(product.gate[m], phi, strict=True):
-            scores[:, m] += weight * feature
-    present = experts.present
-    if not present.all():
-        scores[~present] = -np.inf
+    n, m, g = experts.mean.shape
+    add_flops(2 * n * m * g * len(phi))
+    whole, result = bool(experts.present.all()), np.empty((n, m, g))
+    if whole and not len(phi):
+        result[:] = _softmax(np.array(product.bias)[None, :, None])
+        return result
+    step = max(1, BLOCK // max(g, 1))
+    for start in range(0, n, step):  # few rows at a time stay in the processor's cache
+        rows = slice(start, start + step)
+        scores, part = result[rows], np.empty_like(result[rows, 0])
+        for own, bias, gate in zip(scores.swapaxes(0, 1), product.bias, product.gate, strict=True):
+            own[:] = bias
+            # Feature by feature: a cell's bits do not depend on its neighbours.
+            for weight, feature in zip(gate, phi[:, rows], strict=True):
+                own += np.multiply(weight, feature, out=part)
+        if not whole:
+            scores[~experts.present[rows]] = -np.inf
+        _softmax(scores)
+    return result
+
+
+def _softmax(scores: Moments) -> Moments:
+    """Over the experts, in place; 0 where all scores are -inf."""
     top = scores.max(axis=1, keepdims=True)
     scores -= np.where(np.isinf(top), 0.0, top)
-    powers = np.exp(scores, out=scores)
-    powers /= np.maximum(powers.sum(axis=1, keepdims=True), 1e-300)
-    return powers
+    np.exp(scores, out=scores)
+    total = np.zeros_like(scores[:, 0])
+    for m in range(scores.shape[1]):
+        total += scores[:, m]
+    scores /= np.maximum(total, 1e-300)[:, None]
+    return scores
