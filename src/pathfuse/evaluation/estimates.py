@@ -96,6 +96,11 @@ class Estimate:
         return self.values[1 + self.n_resamples :]
 
     @cached_property
+    def defined_throughout(self) -> bool:
+        """Whether all rows define it, and every resample, and the rows without each part."""
+        return not np.isnan(self.values).any()
+
+    @cached_property
     def freedom(self) -> float:
         """Degrees of freedom of its standard error."""
         return self.sampled.freedom_of(self.left_out)
@@ -216,16 +221,19 @@ def prepare(estimates: Sequence[Estimate]) -> None:
     if not ready or len({(len(one.values), one.n_resamples) for one in ready}) > 1:
         return
     table = np.stack([one.values for one in ready])
-    whole = ~np.isnan(table).any(axis=1)
     n_resamples = ready[0].n_resamples
-    spread = table[:, 1 : 1 + n_resamples].std(axis=1)
-    left_out = table[:, 1 + n_resamples :]
-    pulls = left_out - left_out.mean(axis=1, keepdims=True)
+    draws, pulls = table[:, 1 : 1 + n_resamples], table[:, 1 + n_resamples :]
+    draws -= draws.mean(axis=1, keepdims=True)
+    pulls -= pulls.mean(axis=1, keepdims=True)
+    spread = np.sqrt(np.einsum("fr,fr->f", draws, draws) / n_resamples)
     squared = pulls * pulls
     squares, fourths = squared.sum(axis=1), np.einsum("fp,fp->f", squared, squared)
+    # A value that is not defined leaves its mark on the sums.
+    whole = np.isfinite(spread + squares) & np.isfinite(table[:, 0])
     for k in np.flatnonzero(whole):
         one = ready[k]
         found = float(spread[k] * one.sampled.inflation)
+        one.__dict__["defined_throughout"] = True
         one.__dict__["spread"] = found
         one.__dict__["freedom"] = one.sampled.freedom_from(
             float(squares[k]), float(fourths[k]), pulls.shape[1]

@@ -26,7 +26,7 @@ from pathfuse.evaluation.reliability import (
 )
 from pathfuse.evaluation.resampling import MIN_PATIENTS, Resamples
 from pathfuse.evaluation.rules import Rules
-from pathfuse.evaluation.slope import calibration_slope
+from pathfuse.evaluation.slope import calibration_slope, slope_resamples
 from pathfuse.workflows.steps.fitting import TaskFit
 from pathfuse.workflows.steps.regression import GaussianFit
 
@@ -148,7 +148,11 @@ def calibration_report(
         rules: How many resamples, and their seed.
     """
     report: dict[str, Any] = {}
+    of_rows: dict[bytes, Resamples] = {}
     for output, rows in judged.items():
+        alike = rows.patients.tobytes() + rows.folds.tobytes()
+        if alike not in of_rows:
+            of_rows[alike] = slope_resamples(rows, rules.n_resamples, rules.seed)
         nothing = Resamples(
             np.zeros((0, int(rows.patients.max()) + 1), dtype=np.int64), rows.patients
         )
@@ -159,7 +163,9 @@ def calibration_report(
         report[output] = {
             f"{m}_{when}": _shown(values[name][m].point) for m in shown for name, when in times
         }
-        slope = calibration_slope(endpoint, rows, "fused", rules.n_resamples, rules.seed)
+        slope = calibration_slope(
+            endpoint, rows, "fused", rules.n_resamples, rules.seed, of_rows[alike]
+        )
         ends = slope.interval(rules.interval)
         report[output] |= {
             "slope": _shown(slope.point),
