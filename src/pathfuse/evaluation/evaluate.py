@@ -248,12 +248,12 @@ def _evaluate_methods(
             counts[key] = (int(rows.sum()), len(np.unique(judged.patients[rows])))
         verdict.metrics.extend(_metrics(name, output, values, counts[key], rules))
         for metric, value in values.items():
-            if value.defined_throughout:
+            if value.defined_throughout or name == NULL_MODEL:
                 continue
             n_undefined = int(np.isnan(value.resampled).sum())
             missing = 0 if n_undefined == len(value.resampled) else n_undefined
             reason = about_figure(value, rows, missing, judged)
-            if reason is not None and name != NULL_MODEL:
+            if reason is not None:
                 reasons.setdefault((metric, reason), []).append(name)
     verdict.notes.extend(
         f"{output}: {metric} of {listed(names)} {why}" for (metric, why), names in reasons.items()

@@ -107,8 +107,15 @@ class ValuesOfMeans(ABC):
 
     def values(self, weights: RowWeights) -> list[dict[str, Values]]:
         """Every metric of every resample, per predictor; see ``ScoresOfMeans.values``."""
-        total = np.maximum(weights.sum(axis=1), 1e-300)
-        return self.of_means(self.columns @ weights.T / total)
+        sums = self._with_ones @ weights.T
+        means, total = sums[:-1], sums[-1]
+        means /= np.maximum(total, 1e-300)
+        return self.of_means(means)
+
+    @cached_property
+    def _with_ones(self) -> Float[np.ndarray, "column sample"]:
+        """The columns, and one that adds up the weights."""
+        return np.vstack([self.columns, np.ones(self.columns.shape[1])])
 
 
 class OfSections(ABC):
