@@ -18,9 +18,10 @@ from pathfuse.experts.cohort import Unit
 from pathfuse.experts.heads.base import Head
 from pathfuse.experts.heads.make import make_head
 from pathfuse.experts.inputs import Inputs
+from pathfuse.experts.linear_start import correction_helps, fit_linear_path
 from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.experts.targets.registry import target_kind
-from pathfuse.experts.work import Work, forward_batch, truths_of
+from pathfuse.experts.work import Work, forward_batch, truths_of, unit_losses
 from pathfuse.files.digests import digest_of
 from pathfuse.progress import OnEpoch
 from pathfuse.training.checkpoint import read_checkpoint, write_checkpoint
@@ -38,6 +39,12 @@ class Trained:
 
     head: Head
     history: list[dict[str, Any]]
+    """A line per epoch; of a head with a linear path also one of epoch 0."""
+    unrefitted: dict[str, Tensor] | None = None
+    """The weights before the linear path was fitted to the validation rows too, so that they may
+    say how large errors are on these; None: it was not."""
+    linear_flops: float = 0.0
+    """Operations of the linear path."""
 
 
 def rate_at(recipe: TrainingRecipe, epoch: int) -> float:
@@ -77,6 +84,7 @@ def train(
         torch.manual_seed(seed)
         inputs = work.inputs or Inputs(work.reader.folder.views)
         head = make_head(recipe, inputs, work.targets.n_outputs, way).to(device)
+    flops = fit_linear_path(head, work, work.fitted, recipe, seed)
     adam = torch.optim.Adam(
         head.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
@@ -85,7 +93,7 @@ def train(
     if checkpoint is not None:
         state = read_checkpoint(checkpoint, of, TrainingState, head, head.load_state_dict, adam)
     if state is None:
-        state = TrainingState(best=_copy(head))
+        state = _start(head, work, recipe, device)
     weights = _class_weights(work, recipe)
     while state.epoch < recipe.epochs and not _stale(state, recipe):
         line = _run_epoch(head, adam, work, recipe, device, seed, state.epoch, weights)
@@ -95,9 +103,35 @@ def train(
         if on_epoch is not None:
             on_epoch(line)
     head.load_state_dict(state.best)
+    if head.linear_path is not None and work.validation and recipe.min_epochs == 0:
+        if not correction_helps(head, work, recipe):
+            state.best_epoch = -1
+            head.silence()
     for line in state.history:
         line["chosen"] = line["epoch"] == state.best_epoch + 1
-    return Trained(head, state.history)
+    unrefitted = None
+    if head.linear_path is not None and work.validation:
+        unrefitted = _copy(head)
+        flops += fit_linear_path(head, work, [*work.fitted, *work.validation], recipe, seed)
+    return Trained(head, state.history, unrefitted, flops)
+
+
+def _start(head: Head, work: Work, recipe: TrainingRecipe, device: str) -> TrainingState:
+    """Before the first epoch: a linear path alone is a model that may be chosen."""
+    if head.linear_path is None:
+        return TrainingState(best=_copy(head))
+    head.silence()
+    state = TrainingState(best=_copy(head))
+    losses = [
+        mean_loss(head, work, units, recipe, device) if units else math.nan
+        for units in (work.fitted, work.validation)
+    ]
+    state.history = [
+        {"epoch": 0, "train_loss": losses[0], "validation_loss": losses[1], "rate": 0.0}
+    ]
+    if recipe.min_epochs == 0 and work.validation:
+        state.best_value = -losses[1]
+    return state
 
 
 def _run_epoch(
@@ -158,8 +192,7 @@ def _sound(head: Head, *losses: float) -> bool:
 
 def _stale(state: TrainingState, recipe: TrainingRecipe) -> bool:
     return (
-        state.best_epoch >= 0
-        and math.isfinite(state.best_value)
+        math.isfinite(state.best_value)
         and state.epoch - state.best_epoch > recipe.patience
     )
 
@@ -207,21 +240,8 @@ def mean_loss(
     head: Head, work: Work, units: Sequence[Unit], recipe: TrainingRecipe, device: str
 ) -> float:
     """Mean loss of the endpoint over some units, the tiles of a prediction, no dropout."""
-    head.eval()
-    total = 0.0
-    with torch.inference_mode():
-        waiting = batches(
-            work.reader,
-            units,
-            recipe.batch,
-            device,
-            max_tiles=recipe.max_tiles_predict,
-            batch_tiles=recipe.batch_tiles,
-        )
-        for batch in waiting:
-            output, _ = forward_batch(head, batch, work, recipe, device)
-            total += float(truths_of(batch, work, recipe, device).loss(output.outputs).sum())
-    return total / len(units)
+    losses = unit_losses(head, work, units, recipe, device)
+    return sum(float(loss.sum()) for loss in losses) / len(units)
 
 
 def _loss(head: Head, batch: Batch, work: Work, recipe: TrainingRecipe, device: str) -> Tensor:
