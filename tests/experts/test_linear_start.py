@@ -110,9 +110,7 @@ def test_a_correction_that_harms_is_dropped(memory_folder):
     assert [line["epoch"] for line in trained.history if line["chosen"]] == [0]
     every = [*work.fitted, *work.validation]
     close = {"rtol": 1e-6, "atol": 1e-6}
-    np.testing.assert_allclose(
-        outputs(trained, work, recipe), reference(work, every, 3), **close
-    )
+    np.testing.assert_allclose(outputs(trained, work, recipe), reference(work, every, 3), **close)
     trained.head.load_state_dict(trained.unrefitted)
     np.testing.assert_allclose(
         outputs(trained, work, recipe), reference(work, work.fitted, 3), **close
@@ -147,6 +145,24 @@ def test_validation_rows_move_nothing_but_the_choice(memory_folder):
     path = [each.unrefitted["linear_path.coefficients"] for each in (one, two)]
     assert torch.equal(*path)
     assert not torch.equal(one.head.linear_path.coefficients, path[0])
+
+
+def test_a_killed_training_resumes(memory_folder, tmp_path):
+    work, recipe = work_of(memory_folder, held=20), TrainingRecipe.of("meta_encoder", **SMALL)
+    wanted = train(work, recipe, 3)
+
+    def killed(line):
+        if line["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(work, recipe, 3, tmp_path / "state", killed)
+    resumed = train(work, recipe, 3, tmp_path / "state")
+    assert resumed.history == wanted.history
+    for one, other in zip(
+        resumed.head.state_dict().values(), wanted.head.state_dict().values(), strict=True
+    ):
+        assert torch.equal(one, other)
 
 
 def test_other_likelihoods_and_the_published_recipe_have_none(memory_folder):

@@ -173,7 +173,8 @@ def checkpoint_of(checkpoint: Path, number: int) -> Path:
 
 def chosen_epochs(prepared: Prepared, parts: Sequence[str]) -> int:
     """The middle of the numbers of epochs that some finished parts chose; 0 where their linear path
-    needs no correction."""
+    needs no correction.
+    """
     chosen = [
         line["epoch"]
         for name in parts

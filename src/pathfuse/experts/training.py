@@ -102,18 +102,31 @@ def train(
             write_checkpoint(checkpoint, of, state, head, head.state_dict(), adam)
         if on_epoch is not None:
             on_epoch(line)
+    return _chosen(head, state, work, recipe, seed, flops)
+
+
+def _chosen(
+    head: Head,
+    state: TrainingState,
+    work: Work,
+    recipe: TrainingRecipe,
+    seed: int,
+    linear_flops: float,
+) -> Trained:
+    """The best epoch, with a linear path of all rows, those of early stopping too."""
     head.load_state_dict(state.best)
-    if head.linear_path is not None and work.validation and recipe.min_epochs == 0:
-        if not correction_helps(head, work, recipe):
-            state.best_epoch = -1
-            head.silence()
+    chooses = head.linear_path is not None and bool(work.validation)
+    if chooses and recipe.min_epochs == 0 and not correction_helps(head, work, recipe):
+        state.best_epoch = -1
+        head.silence()
     for line in state.history:
         line["chosen"] = line["epoch"] == state.best_epoch + 1
-    unrefitted = None
-    if head.linear_path is not None and work.validation:
-        unrefitted = _copy(head)
-        flops += fit_linear_path(head, work, [*work.fitted, *work.validation], recipe, seed)
-    return Trained(head, state.history, unrefitted, flops)
+    if not chooses:
+        return Trained(head, state.history, None, linear_flops)
+    before = _copy(head)
+    every = [*work.fitted, *work.validation]
+    linear_flops += fit_linear_path(head, work, every, recipe, seed)
+    return Trained(head, state.history, before, linear_flops)
 
 
 def _start(head: Head, work: Work, recipe: TrainingRecipe, device: str) -> TrainingState:
@@ -191,10 +204,7 @@ def _sound(head: Head, *losses: float) -> bool:
 
 
 def _stale(state: TrainingState, recipe: TrainingRecipe) -> bool:
-    return (
-        math.isfinite(state.best_value)
-        and state.epoch - state.best_epoch > recipe.patience
-    )
+    return math.isfinite(state.best_value) and state.epoch - state.best_epoch > recipe.patience
 
 
 def _copy(head: Head) -> dict[str, Tensor]:

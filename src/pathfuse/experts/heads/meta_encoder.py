@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from pathfuse.experts.blocks import BLOCK, in_blocks
 from pathfuse.experts.heads.base import Head, HeadOutput, Packed, Truths
 from pathfuse.experts.inputs import Inputs
-from pathfuse.experts.networks.meta_encoder.contrast import contrast
 from pathfuse.experts.networks.linear_path import LinearPath
+from pathfuse.experts.networks.meta_encoder.contrast import contrast
 from pathfuse.experts.networks.meta_encoder.encoder import MetaEncoder
 from pathfuse.experts.recipe import MetaEncoderRecipe, TrainingRecipe
 from pathfuse.experts.segments import segment_softmax, segment_sum
