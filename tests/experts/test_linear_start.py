@@ -19,7 +19,7 @@ from pathfuse.experts.inputs import Inputs  # noqa: E402
 from pathfuse.experts.parts import ExpertSetup  # noqa: E402
 from pathfuse.experts.pooled import probe  # noqa: E402
 from pathfuse.experts.pooled.probe import fit_reduced  # noqa: E402
-from pathfuse.experts.pooled.statistics import standard_of  # noqa: E402
+from pathfuse.experts.pooled.statistics import Standard, standard_of  # noqa: E402
 from pathfuse.experts.predicting import predict  # noqa: E402
 from pathfuse.experts.recipe import TrainingRecipe  # noqa: E402
 from pathfuse.experts.serve import serve  # noqa: E402
@@ -64,7 +64,8 @@ def work_of(memory_folder, kind="multiclass", tiles=4, missing=True, held=0):
     units = [Unit(k, (f"s{k:02d}",)) for k in range(N)]
     scale = replace(fit_scale(folder, units[: N - held]), clip=5.0)
     reader = BagReader(folder, 1, scale, masks=True)
-    return Work(reader, units[: N - held], units[N - held :], targets_of(kind, rng))
+    inputs = Inputs(folder.views, single=tiles == 1)
+    return Work(reader, units[: N - held], units[N - held :], targets_of(kind, rng), inputs)
 
 
 def reference(work, units, seed):
@@ -77,6 +78,8 @@ def reference(work, units, seed):
         return np.stack(known)
 
     standard = standard_of(means(units), 5.0)
+    if work.inputs.single:  # scaled and cut by the reader
+        standard = Standard(np.zeros(DIM), np.ones(DIM), 5.0)
     rows = np.array([unit.sample for unit in units])
     table = standard.apply(means(units))
     slopes, start, _ = fit_reduced(table, rows, work.targets, rows, seed, 256)

@@ -16,7 +16,7 @@ from pathfuse.experts.cohort import Unit
 from pathfuse.experts.heads.base import Head
 from pathfuse.experts.networks.linear_path import bag_means
 from pathfuse.experts.pooled.probe import fit_reduced
-from pathfuse.experts.pooled.statistics import standard_of
+from pathfuse.experts.pooled.statistics import Standard, standard_of
 from pathfuse.experts.recipe import TrainingRecipe, reference_components
 from pathfuse.experts.work import Work, unit_losses
 from pathfuse.training.device import device_of
@@ -40,7 +40,7 @@ def fit_linear_path(
     if head.linear_path is None:
         return 0.0
     table = _table(work, units, recipe)
-    standard = standard_of(table, recipe.clip)
+    standard = _standard(table, work, recipe)
     rows = np.array([unit.sample for unit in units])
     patients = np.arange(len(work.targets.values)) if work.patients is None else work.patients
     with tallied() as tally, threadpool_limits(1):  # many small fits: threads would wait
@@ -56,6 +56,16 @@ def fit_linear_path(
         }
     )
     return float(tally.flops)
+
+
+def _standard(table: np.ndarray, work: Work, recipe: TrainingRecipe) -> Standard:
+    """The scale of the bags' means; vectors that the reader has scaled and cut stay as they are.
+
+    Scaled once more, those with heavy tails would outweigh others.
+    """
+    if recipe.standardize and work.inputs is not None and work.inputs.single:
+        return Standard(np.zeros(table.shape[1]), np.ones(table.shape[1]), recipe.clip)
+    return standard_of(table, recipe.clip)
 
 
 def correction_helps(head: Head, work: Work, recipe: TrainingRecipe) -> bool:

@@ -21,7 +21,7 @@ class MetaEncoderHead(Head):
     """One token per encoder and tile, a strategy, attention over tiles, linear.
 
     With a linear path the network corrects a linear model of the features, from which it starts.
-    See docs/design/meta-encoder.md, sections 6.3 and 6.5.
+    See docs/design/meta-encoder.md, section 6.3, and docs/design/meta-encoder.md, section 6.5.
 
     Of one vector per sample the attention over tiles is the identity, so that the same head reads
     slides and spots.
