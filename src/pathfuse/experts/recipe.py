@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
 
 from pydantic import (
     BaseModel,
@@ -94,7 +94,8 @@ class TrainingRecipe(BaseModel):
     """``cosine`` falls to nothing at the last epoch."""
     epochs: Count = 40
     min_epochs: Annotated[int, Field(ge=0)] = 1
-    """No epoch before this one is chosen."""
+    """No epoch before this one is chosen; epoch 0 is a head that starts at a linear model and has
+    learned nothing yet."""
     patience: Count = 20
     """Epochs without a better validation loss, after which training stops."""
     networks: Count = 1
@@ -310,6 +311,17 @@ class MetaEncoderRecipe(TrainingRecipe):
     contrast_weight: Annotated[float, Field(ge=0)] = 0.1
     """Of the contrastive loss, added to the task's, for ``contrastive``."""
     contrast_temperature: Positive = 0.5
+    linear_path: bool = False
+    """Start at principal components and a linear model of the same features, in closed form and
+    frozen, and learn what to add to its outputs; ``min_epochs`` 0 lets early stopping add nothing.
+    Only with the gaussian likelihood, the one that linear models know, and with all outcomes weighed
+    alike."""
+
+    @property
+    def starts_linear(self) -> bool:
+        """Whether there is a linear path."""
+        plain = not any(getattr(self, name) for name in IMBALANCE)
+        return self.linear_path and self.likelihood == "gaussian" and plain
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -378,6 +390,11 @@ class FuseCPathRecipe(TrainingRecipe):
                 f"'hidden' ({self.hidden}) must be a multiple of 'attention_heads' ({self.attention_heads})"
             )
         return self
+
+
+def reference_components() -> int:
+    """Principal components of the reference of a fusion of features, at most."""
+    return cast("PcaRidgeRecipe", TrainingRecipe.of(REFERENCE)).components
 
 
 def reference_recipe(own: TrainingRecipe) -> TrainingRecipe:

@@ -19,9 +19,10 @@ from pathfuse.experts.heads.base import Head
 from pathfuse.experts.heads.make import make_head
 from pathfuse.experts.imbalance import Emphasis, emphasis_of
 from pathfuse.experts.inputs import Inputs
+from pathfuse.experts.linear_start import correction_helps, fit_linear_path
 from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.experts.targets.registry import target_kind
-from pathfuse.experts.work import Work, corrected, forward_batch, truths_of
+from pathfuse.experts.work import Work, forward_batch, truths_of, unit_losses
 from pathfuse.files.digests import digest_of
 from pathfuse.progress import OnEpoch
 from pathfuse.training.checkpoint import read_checkpoint, write_checkpoint
@@ -39,6 +40,12 @@ class Trained:
 
     head: Head
     history: list[dict[str, Any]]
+    """A line per epoch; of a head with a linear path also one of epoch 0."""
+    unrefitted: dict[str, Tensor] | None = None
+    """The weights before the linear path was fitted to the validation rows too, so that they may
+    say how large errors are on these; None: it was not."""
+    linear_flops: float = 0.0
+    """Operations of the linear path."""
 
 
 def rate_at(recipe: TrainingRecipe, epoch: int) -> float:
@@ -82,6 +89,7 @@ def train(
     emphasis = emphasis_of(work.targets, way, rows, recipe)
     if emphasis.offset is not None:
         head.offset = torch.from_numpy(emphasis.offset).float().to(device)
+    flops = fit_linear_path(head, work, work.fitted, recipe, seed)
     adam = torch.optim.Adam(
         head.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
@@ -90,7 +98,7 @@ def train(
     if checkpoint is not None:
         state = read_checkpoint(checkpoint, of, TrainingState, head, head.load_state_dict, adam)
     if state is None:
-        state = TrainingState(best=_copy(head))
+        state = _start(head, work, recipe, device)
     while state.epoch < recipe.epochs and not _stale(state, recipe):
         line = _run_epoch(head, adam, work, recipe, device, seed, state.epoch, emphasis)
         _note(state, line, head, work, recipe)
@@ -98,10 +106,49 @@ def train(
             write_checkpoint(checkpoint, of, state, head, head.state_dict(), adam)
         if on_epoch is not None:
             on_epoch(line)
+    return _chosen(head, state, work, recipe, seed, flops)
+
+
+def _chosen(
+    head: Head,
+    state: TrainingState,
+    work: Work,
+    recipe: TrainingRecipe,
+    seed: int,
+    linear_flops: float,
+) -> Trained:
+    """The best epoch, with a linear path of all rows, those of early stopping too."""
     head.load_state_dict(state.best)
+    chooses = head.linear_path is not None and bool(work.validation)
+    if chooses and recipe.min_epochs == 0 and not correction_helps(head, work, recipe):
+        state.best_epoch = -1
+        head.silence()
     for line in state.history:
         line["chosen"] = line["epoch"] == state.best_epoch + 1
-    return Trained(head, state.history)
+    if not chooses:
+        return Trained(head, state.history, None, linear_flops)
+    before = _copy(head)
+    every = [*work.fitted, *work.validation]
+    linear_flops += fit_linear_path(head, work, every, recipe, seed)
+    return Trained(head, state.history, before, linear_flops)
+
+
+def _start(head: Head, work: Work, recipe: TrainingRecipe, device: str) -> TrainingState:
+    """Before the first epoch: a linear path alone is a model that may be chosen."""
+    if head.linear_path is None:
+        return TrainingState(best=_copy(head))
+    head.silence()
+    state = TrainingState(best=_copy(head))
+    losses = [
+        mean_loss(head, work, units, recipe, device) if units else math.nan
+        for units in (work.fitted, work.validation)
+    ]
+    state.history = [
+        {"epoch": 0, "train_loss": losses[0], "validation_loss": losses[1], "rate": 0.0}
+    ]
+    if recipe.min_epochs == 0 and work.validation:
+        state.best_value = -losses[1]
+    return state
 
 
 def _run_epoch(
@@ -161,11 +208,7 @@ def _sound(head: Head, *losses: float) -> bool:
 
 
 def _stale(state: TrainingState, recipe: TrainingRecipe) -> bool:
-    return (
-        state.best_epoch >= 0
-        and math.isfinite(state.best_value)
-        and state.epoch - state.best_epoch > recipe.patience
-    )
+    return math.isfinite(state.best_value) and state.epoch - state.best_epoch > recipe.patience
 
 
 def _copy(head: Head) -> dict[str, Tensor]:
@@ -211,22 +254,8 @@ def mean_loss(
     head: Head, work: Work, units: Sequence[Unit], recipe: TrainingRecipe, device: str
 ) -> float:
     """Mean loss of the endpoint over some units, the tiles of a prediction, no dropout."""
-    head.eval()
-    total = 0.0
-    with torch.inference_mode():
-        waiting = batches(
-            work.reader,
-            units,
-            recipe.batch,
-            device,
-            max_tiles=recipe.max_tiles_predict,
-            batch_tiles=recipe.batch_tiles,
-        )
-        for batch in waiting:
-            output, _ = forward_batch(head, batch, work, recipe, device)
-            truths = truths_of(batch, work, recipe, device)
-            total += float(truths.loss(corrected(head, output, truths.way, recipe)).sum())
-    return total / len(units)
+    losses = unit_losses(head, work, units, recipe, device)
+    return sum(float(loss.sum()) for loss in losses) / len(units)
 
 
 def _loss(

@@ -1,13 +1,13 @@
 """What a head is trained on, and one pass of a head over a batch of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pathfuse.experts.batches import BagReader, Batch
+from pathfuse.experts.batches import BagReader, Batch, batches
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.heads.base import Head, HeadOutput, Packed, Truths
 from pathfuse.experts.inputs import Inputs
@@ -76,3 +76,23 @@ def truths_of(batch: Batch, work: Work, recipe: TrainingRecipe, device: str) -> 
     values = torch.from_numpy(work.targets.values[batch.samples]).float().to(device)
     known = torch.from_numpy(work.targets.known[batch.samples]).to(device)
     return Truths(target_kind(work.targets.kind, recipe.likelihood), values, known)
+
+
+def unit_losses(
+    head: Head, work: Work, units: Sequence[Unit], recipe: TrainingRecipe, device: str
+) -> Iterator[torch.Tensor]:
+    """Loss of the endpoint of some units, batch by batch, the tiles of a prediction, no dropout."""
+    head.eval()
+    with torch.inference_mode():
+        waiting = batches(
+            work.reader,
+            units,
+            recipe.batch,
+            device,
+            max_tiles=recipe.max_tiles_predict,
+            batch_tiles=recipe.batch_tiles,
+        )
+        for batch in waiting:
+            output, _ = forward_batch(head, batch, work, recipe, device)
+            truths = truths_of(batch, work, recipe, device)
+            yield truths.loss(corrected(head, output, truths.way, recipe))

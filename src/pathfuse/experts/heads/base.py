@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pathfuse.experts.inputs import Inputs
+from pathfuse.experts.networks.linear_path import LinearPath
 from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.experts.targets.base import TargetKind
 
@@ -70,11 +71,14 @@ class Head(nn.Module):
     offset: Tensor | None
     """Float, (output,): what rare outcomes that weighed more in training added to the outputs; None:
     nothing."""
+    linear_path: LinearPath | None
+    """A linear model whose outputs the network adds to; None: none."""
 
     def __init__(self, inputs: Inputs, n_outputs: int, recipe: TrainingRecipe) -> None:
         super().__init__()
         self.register_parameter("shared", None)
         self.register_buffer("offset", None)
+        self.linear_path = None
         self.build(inputs, n_outputs, recipe)
 
     def build(self, inputs: Inputs, n_outputs: int, recipe: TrainingRecipe) -> None:
@@ -93,6 +97,9 @@ class Head(nn.Module):
             return outputs
         same = self.shared.to(outputs.dtype).expand(len(outputs), -1)
         return torch.cat([outputs, same], dim=1)
+
+    def silence(self) -> None:
+        """Sets what the network adds to the linear path to 0; a head that has the path does this."""
 
     def serving_state(self) -> dict[str, Tensor]:
         """The weights that prediction needs."""

@@ -142,9 +142,11 @@ HEADS: dict[str, HeadFacts] = {
             "learning_rate": 1e-3,
             "schedule": "cosine",
             "epochs": 50,
-            "min_epochs": 5,
+            "min_epochs": 0,
             "batch": 64,
+            "linear_path": True,
         },
+        published={"min_epochs": 5, "linear_path": False},
     ),
     "fusecpath": HeadFacts(
         f"{ROOM}.fusecpath:FuseCPathHead",
