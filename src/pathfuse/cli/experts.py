@@ -269,7 +269,9 @@ def _is_named(text: str) -> bool:
 
 
 def _stem(path: Path) -> str:
-    return path.resolve().name.removesuffix(".parquet").removesuffix(".csv")
+    from pathfuse.features.locate import split_layer
+
+    return split_layer(path)[0].resolve().name.removesuffix(".parquet").removesuffix(".csv")
 
 
 def _default_name(features: Path | dict[str, Path], head: str) -> str:
