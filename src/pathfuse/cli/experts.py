@@ -119,6 +119,14 @@ def train(
         float | None,
         Parameter(help="Micrometres per level-0 pixel, where coordinates are in micrometres."),
     ] = None,
+    origin: Annotated[
+        str | None,
+        Parameter(
+            name="--origin",
+            help="Where QuPath's image of a slide begins (openslide.bounds-x,-y), in level-0 pixels: X,Y or a "
+            "table slide_id,x,y.",
+        ),
+    ] = None,
     strict: Strict = False,
     allow_partial: AllowPartial = False,
     log_dir: LogDir = None,
@@ -154,6 +162,8 @@ def train(
     given = parse_features(features)
     if um_per_px is not None and not isinstance(given, Path):
         chosen.setdefault("um_per_px", um_per_px)
+    if origin is not None and not attention:
+        raise InputError("--origin moves attention for QuPath; add --attention")
     recipe = TrainingRecipe.of(head or "abmil", **chosen)
     edges = parse_time_edges(time_edges)
     called = _default_name(given, recipe.head) if name is None else name
@@ -163,6 +173,7 @@ def train(
         allow_partial, log_dir,
     )  # fmt: skip
     need_torch()
+    from pathfuse.experts.origin import parse_origin
     from pathfuse.experts.shards import Shard
     from pathfuse.experts.train import train_expert
     from pathfuse.training.devices import parse_devices
@@ -175,6 +186,7 @@ def train(
             force=force,
             attention=attention,
             um_per_px=um_per_px,
+            origins=parse_origin(origin),
             command=command_line(),
             devices=places,
             shard=part,
@@ -200,6 +212,14 @@ def predict(
         float | None,
         Parameter(help="Micrometres per level-0 pixel, where coordinates are in micrometres."),
     ] = None,
+    origin: Annotated[
+        str | None,
+        Parameter(
+            name="--origin",
+            help="Where QuPath's image of a slide begins (openslide.bounds-x,-y), in level-0 pixels: X,Y or a "
+            "table slide_id,x,y.",
+        ),
+    ] = None,
     images: Annotated[
         Path | None,
         Parameter(
@@ -221,16 +241,22 @@ def predict(
         check_out(attention, force, [*read, *([images] if images is not None else [])])
     if images is not None and attention is None:
         raise InputError("--images draws attention; say where to: --attention FOLDER")
+    if origin is not None and attention is None:
+        raise InputError("--origin moves attention for QuPath; say where to: --attention FOLDER")
     need_torch()
+    from pathfuse.experts.origin import parse_origin
     from pathfuse.experts.serve import serve
 
+    origins = parse_origin(origin)
     one = serve(model, given, slides, strict, um_per_px)
     table = one.table()
     if attention is not None:
         from pathfuse.experts.attending import attend, check_attends
 
         check_attends(one.fitted[0].recipe)
-        for note in attend(one.fitted, one.folder, one.units, attention, um_per_px, images, force):
+        for note in attend(
+            one.fitted, one.folder, one.units, attention, um_per_px, images, force, origins
+        ):
             sys.stderr.write(f"pathfuse: {note}\n")
     write_file(table, out, force, alike=True)
     for item in one.left_out:

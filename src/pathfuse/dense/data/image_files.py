@@ -48,7 +48,9 @@ def images_of(folders: Iterable[Path], suffixes: Sequence[str] = ARRAYS) -> list
 
     ``<image>_0000`` is ``<image>`` unless both names are there in one folder.
     """
-    stems = [{file.stem for s in suffixes for file in folder.glob(f"*{s}")} for folder in folders]
+    stems = [
+        {file.stem for file in folder.iterdir() if file.suffix in suffixes} for folder in folders
+    ]
     everything = set().union(*stems)
     apart = {
         name
