@@ -97,8 +97,8 @@ def apply(
         done = apply_fusion(
             model, folders, out, force=force, command=command_line(), progress=report
         )
-    for note in done["notes"]:
-        sys.stdout.write(f"Note: {note}.\n")
+    for note in done["understood"]:
+        sys.stdout.write(f"Understood: {note}.\n")
     scored = ", ".join(f"{name} {n}" for name, n in done["scored"].items())
     sys.stdout.write(f"{done['images']} images by {done['method']} (scored by {scored}): {out}\n")
 
@@ -188,7 +188,7 @@ def _show_verdict(metrics: Any, manifest: dict[str, Any]) -> None:
     show_table(("method", *(f"{shown[metric]} (95 %)" for metric in names), "images"), rows)
     for item in manifest["left_out"]:
         sys.stdout.write(f"Left out: {item['n']} ({item['reason']}: {', '.join(item['first'])}).\n")
-    for note in manifest["notes"]:
-        sys.stdout.write(f"Note: {note}.\n")
+    for note in manifest["understood"]:
+        sys.stdout.write(f"Understood: {note}.\n")
     for warning in manifest["warnings"]:
         sys.stderr.write(f"pathfuse: {warning}\n")

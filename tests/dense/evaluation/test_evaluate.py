@@ -124,7 +124,7 @@ def test_probabilities_and_names_of_nnunet(study, tmp_path):
     found = [done.verdict.metrics.filter(method=name).drop("method") for name in ("left", *folders)]
     assert found[0].equals(found[1])
     assert found[0].equals(found[2])
-    first, second = done.manifest["notes"]
+    first, second = done.manifest["understood"]
     assert first.startswith("bare: 12 of 12 images hold probabilities")
     assert second == (
         "channel: 12 files differ from their image by nnU-Net's _0000, such as im06_0000.png of image 'im06'"

@@ -55,7 +55,7 @@ def test_names_and_probabilities_of_nnunet(study, fused, tmp_path):
     logits = {**study.logits, "right": folder}
     said = apply_fusion(fused, logits, tmp_path / "out")
     assert (said["images"], said["scored"]["right"]) == (18, 18)
-    assert [note.split(":")[0] for note in said["notes"]] == ["right", "right"]
+    assert [note.split(":")[0] for note in said["understood"]] == ["right", "right"]
     assert not (tmp_path / "out" / "im09_0000.png").exists()
 
 

@@ -284,7 +284,7 @@ def test_probabilities_fuse_as_the_logits_do(study, tmp_path):
             own = np.exp(logits) / np.exp(logits).sum(axis=0)
             np.savez_compressed(folder / f"{item.image_id}.npz", probabilities=own[:, None])
     one, two = run(study, tmp_path / "one"), run(replace(study, logits=shares), tmp_path / "two")
-    assert (one.manifest["notes"], len(two.manifest["notes"])) == ([], 3)
+    assert (one.manifest["understood"], len(two.manifest["understood"])) == ([], 3)
     for name in (*study.logits, "static_product", "logitprod", "fused"):
         assert value(two.verdict.metrics, name) == pytest.approx(
             value(one.verdict.metrics, name), abs=2e-3

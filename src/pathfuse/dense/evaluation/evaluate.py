@@ -112,7 +112,7 @@ def evaluate_dense(
         "parity": parity,
         "models": {name: _source(name, folder, files, counted) for name, folder in folders.items()},
         **_about_images(items, scored),
-        "notes": [note for name in folders for note in _notes(name, files, len(classes))],
+        "understood": [note for name in folders for note in _notes(name, files, len(classes))],
         "warnings": verdict.warnings,
         "command": command,
         "wall_time_s": round(time.perf_counter() - start, 3),

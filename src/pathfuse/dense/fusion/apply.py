@@ -66,7 +66,7 @@ def apply_fusion(
             "classes": list(fusion.classes),
             "images": len(images),
             "scored": _times_scored(files, images),
-            "notes": files.notes(images),
+            "understood": files.notes(images),
             "command": command,
             "wall_time_s": round(time.perf_counter() - start, 3),
         }

@@ -120,7 +120,7 @@ def fuse_dense(
             **_about_images(files, fit_items, test_items, len(counted.confusions.image_ids)),
             **_about_fit(model, pixels, scores),
             "left_out": left_out,
-            "notes": files.notes([item.image_id for item in (*fit_items, *test_items)]),
+            "understood": files.notes([item.image_id for item in (*fit_items, *test_items)]),
             "warnings": verdict.warnings,
             "command": command,
             "wall_time_s": round(time.perf_counter() - start, 3),
