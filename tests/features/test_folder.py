@@ -113,7 +113,7 @@ def spoil(path: Path, write_h5, bag, how: str) -> None:
         ),
         (
             "two matrices",
-            "it holds several arrays that may be its features, uni, deep/conch; call one of them 'features'",
+            "it holds several arrays that may be its features, deep/conch, uni; call one of them 'features'",
         ),
         (
             "group",

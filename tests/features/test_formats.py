@@ -428,6 +428,7 @@ def test_layers_of_gigapath(tmp_path, bag, form):
     one = open_folder(Path(f"{place}#1"), check_values=False)
     assert (one.encoder, one.warnings) == ("layer 1", ())
     assert np.array_equal(one.read("a"), layers[1])
+    assert one.sha256() != found.sha256()
     with pytest.raises(InputError, match="it has no layer 7; it has the layers 0 to 3"):
         open_folder(Path(f"{place}#7"))
     Path(f"{place}#1").mkdir()  # a name that is there is meant literally

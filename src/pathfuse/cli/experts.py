@@ -232,10 +232,12 @@ def predict(
     """Predict new slides with a trained expert."""
     import sys
 
+    from pathfuse.features.locate import split_layer
     from pathfuse.files.write import check_out, check_table, write_file
 
     given = parse_features(features)
-    read = [model, *([given] if isinstance(given, Path) else given.values())]
+    places = [given] if isinstance(given, Path) else given.values()
+    read = [model, *(split_layer(place)[0] for place in places)]
     check_table(out, force, read, "sample_id")
     if attention is not None:
         check_out(attention, force, [*read, *([images] if images is not None else [])])
@@ -259,6 +261,8 @@ def predict(
         ):
             sys.stderr.write(f"pathfuse: {note}\n")
     write_file(table, out, force, alike=True)
+    for reading in one.folder.readings:
+        sys.stdout.write(f"Understood: {reading}.\n")
     for item in one.left_out:
         sys.stderr.write(f"pathfuse: left out: {item['n']} ({in_words(item)})\n")
     sys.stdout.write(f"{table.height} samples: {out}\n")

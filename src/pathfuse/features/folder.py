@@ -154,7 +154,7 @@ class FeatureFolder:
             raise InputError(f"{slide.path}: {error}") from error
 
     def sha256(self) -> str:
-        """A fingerprint: of the names and contents of all files.
+        """A fingerprint: of the names and contents of all files, and of the layer that is read.
 
         Every file is read once for it, unless that was done when the folder was opened.
         """
@@ -165,6 +165,8 @@ class FeatureFolder:
                 self.digests[path] = _content(path)
             name = Path(os.path.relpath(path, base)).as_posix()
             digest.update(os.fsencode(f"{name}\0{self.digests[path]}\n"))
+        if self.store.layer is not None:
+            digest.update(f"layer {self.store.layer}\n".encode())
         return digest.hexdigest()
 
     def _slide(self, name: str) -> Slide:

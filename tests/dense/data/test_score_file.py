@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pathfuse.dense.data import score_file
+from pathfuse.dense.data.logit_files import notes_on
 from pathfuse.dense.data.score_file import FLOOR, ScoreFile
 from pathfuse.errors import InputError
 
@@ -59,6 +60,11 @@ def test_no_probability_is_below_the_floor(tmp_path):
     hard = np.eye(3)[np.zeros((5, 7), dtype=int)].transpose(2, 0, 1)
     np.savez(tmp_path / "a.npz", probabilities=hard)
     assert read(tmp_path / "a.npz").min() == np.log(np.float32(FLOOR))
+    score = ScoreFile(tmp_path / "a.npz", 3)
+    assert score.is_probability
+    assert score.floored == 2 * 5 * 7
+    (said,) = notes_on("unet", {"a": score})
+    assert said.endswith("their logarithm is taken for logits, 70 numbers below 1e-07 as that")
 
 
 def test_nothing_is_left_unpacked(tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ from jaxtyping import Float32
 
 from pathfuse.dense.data.image_files import file_of
 from pathfuse.dense.data.records import IGNORE
-from pathfuse.dense.data.score_file import ScoreFile
+from pathfuse.dense.data.score_file import FLOOR, ScoreFile
 from pathfuse.errors import InputError
 
 CHUNK_CELLS = 2**22
@@ -138,9 +138,11 @@ def notes_on(name: str, scores: Mapping[str, ScoreFile]) -> list[str]:
     said = []
     shares = [one for one in scores.values() if one.is_probability]
     if shares:
+        low = sum(one.floored for one in shares)
+        floor = f", {low} numbers below {FLOOR:g} as that" if low else ""
         said.append(
             f"{name}: {len(shares)} of {len(scores)} images hold probabilities (between 0 and 1, the sum over "
-            f"classes 1 in every pixel), such as {shares[0].path.name}: their logarithm is taken for logits"
+            f"classes 1 in every pixel), such as {shares[0].path.name}: their logarithm is taken for logits{floor}"
         )
     return said + notes_on_names(name, {one: score.path for one, score in scores.items()})
 

@@ -67,6 +67,8 @@ class ScoreFile:
                 f"the logits {path} have {shape[0]} classes, but there are {n_classes}"
             )
         self.shape = (shape[0], shape[1], shape[2])
+        self.floored = 0
+        """How many probabilities are below ``FLOOR``, known once ``is_probability`` is."""
         self._place: Path | None = None if self._member else path
 
     @contextmanager
@@ -110,12 +112,15 @@ class ScoreFile:
             InputError: The key says that they are probabilities, and they are not.
         """
         n_classes, height, width = self.shape
-        step = max(1, CHECK_CELLS // (width * n_classes))
+        step, found, low = max(1, CHECK_CELLS // (width * n_classes)), True, 0
         with self.unpacked():
-            found = all(
-                _sums_to_one(self._rows(top, min(height, top + step)))
-                for top in range(0, height, step)
-            )
+            for top in range(0, height, step):
+                rows = self._rows(top, min(height, top + step))
+                if not _sums_to_one(rows):
+                    found = False
+                    break
+                low += int((rows < FLOOR).sum())
+        self.floored = low if found else 0
         if self._member in PROBABILITIES and not found:
             raise InputError(
                 f"the '{self._member}' of {self.path} do not sum to 1 over classes in every pixel, as regions that "

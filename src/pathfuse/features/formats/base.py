@@ -64,6 +64,8 @@ class Store(ABC):
 
     paths: Mapping[str, tuple[Path, ...]]
     """Slide to its files; most formats have one."""
+    layer: int | None = None
+    """Of the layers of a model that files hold, the one that was asked for."""
 
     @abstractmethod
     def header(self, name: str) -> Header:

@@ -136,7 +136,8 @@ def opened(path: Path) -> Iterator[Any]:
 
 
 def _features(file: Any, layer: int | None) -> tuple[Any, Choice]:
-    choice = choose(_arrays(file), layer)
+    usual = None if layer is not None else next((key for key in KEYS if _is_array(file, key)), None)
+    choice = choose(_arrays(file), layer) if usual is None else Choice(usual)
     if choice is None:
         there = ", ".join(sorted(file)) or "nothing"
         raise UnusableError(
@@ -152,19 +153,19 @@ def _features(file: Any, layer: int | None) -> tuple[Any, Choice]:
 
 
 def _arrays(file: Any) -> dict[str, Array]:
-    """Every dataset of a file, by its path; those of groups only where they are looked for."""
-    import h5py
+    """Every dataset of a file, those of its groups included, by its path."""
 
     def seen(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset):
+        if hasattr(item, "shape"):
             arrays[name] = Array(item.shape or (), item.dtype.kind == "f")
 
     arrays: dict[str, Array] = {}
-    for name in file:
-        seen(name, file.get(name))
-    if not any(key in arrays for key in KEYS):
-        file.visititems(seen)
+    file.visititems(seen)
     return arrays
+
+
+def _is_array(file: Any, key: str) -> bool:
+    return _dataset(file, key) is not None
 
 
 def _dataset(file: Any, key: str) -> Any:
