@@ -20,6 +20,7 @@ from pathfuse.experts.recipe import IMBALANCE, TrainingRecipe, check_name
 from pathfuse.experts.targets.registry import target_kind
 from pathfuse.features.folder import FeatureFolder
 from pathfuse.features.join import open_bank
+from pathfuse.features.locate import split_layer
 from pathfuse.features.opened import OpenedFeatures
 from pathfuse.files.digests import digest_of
 from pathfuse.files.output_folder import OutputFolder
@@ -64,8 +65,7 @@ class ExpertSetup:
             [self.features] if isinstance(self.features, Path) else list(self.features.values())
         )
         return [
-            *features,
-            *self.teachers.values(),
+            *(split_layer(path)[0] for path in (*features, *self.teachers.values())),
             self.samples,
             *([self.slides] if self.slides else []),
         ]

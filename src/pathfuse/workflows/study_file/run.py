@@ -19,6 +19,7 @@ from pathfuse.experts.parts import ExpertSetup, Prepared, open_work, prepare
 from pathfuse.experts.shards import Shard, first_to_assemble, missing
 from pathfuse.experts.train import run_parts
 from pathfuse.experts.training_log import check_log_dir
+from pathfuse.features.locate import split_layer
 from pathfuse.features.opened import OpenedFeatures
 from pathfuse.files.digests import digest_of, file_digest
 from pathfuse.files.output_folder import OutputFolder
@@ -281,7 +282,7 @@ def _check(config: StudyConfig) -> None:
     planned = config.planned()
     names = list(planned)
     taught = [path for one in planned.values() for path in one.teachers.values()]
-    features = [*config.features.values(), *taught]
+    features = [split_layer(path)[0] for path in (*config.features.values(), *taught)]
     missing = next((path for path in features if not path.exists()), None)
     if missing is not None:
         raise InputError(f"{missing} does not exist")
