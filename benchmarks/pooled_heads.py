@@ -1,15 +1,16 @@
 """Pooled heads against scikit-learn's usual models on the same features and folds.
 
 Bag sets (minimum, mean, maximum and standard deviation of the tiles), and of 400 rows each, which
-keeps every set below three minutes of one core: texture features of colorectal tiles (``kather``, eight
-classes), colour, texture and random convolutions of lung tiles (``lc25000_lung``, folds by group),
-colour and texture of spots (``her2st``, expression of two genes, folds by block of 4 x 4 neighbours).
-Five stratified folds, one seed. Rivals are ``pooled_rivals``; nothing of them is tuned, and nothing of
-ours is either.
+keeps every set below three minutes of one core: texture features of colorectal tiles (``kather``,
+eight classes), colour, texture and random convolutions of lung tiles (``lc25000_lung``, folds by
+group), colour and texture of spots (``her2st``, expression of two genes, folds by block of 4 x 4
+neighbours). Five stratified folds, one seed. Rivals are ``pooled_rivals``; nothing of them is
+tuned, and nothing of ours is either.
 
-The product needs no fit: equal weights, of Gaussians the precision-weighted mean. ``less_best_rival`` is
-against the best rival of each figure, found with hindsight. Regression: NLL of normal distributions with
-one standard deviation per target, Pearson over the spots of a fold, mean over genes.
+The product needs no fit: equal weights, of Gaussians the precision-weighted mean.
+``less_best_rival`` is against the best rival of each figure, found with hindsight. Regression: NLL
+of normal distributions with one standard deviation per target, Pearson over the spots of a fold,
+mean over genes.
 """
 
 import tempfile

@@ -1,5 +1,7 @@
-"""scikit-learn's usual models on a table of features, as a user would call them; none is tuned but the
-strength of the linear one, which inner cross-validation chooses."""
+"""scikit-learn's usual models on a table of features, as a user would call them.
+
+None is tuned but the strength of the linear one, which inner cross-validation chooses.
+"""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Sets that pooled heads and scikit-learn's models are compared on, as one table of features each."""
+"""Sets that pooled heads and scikit-learn's models are compared on, each one table of features."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

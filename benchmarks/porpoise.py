@@ -29,7 +29,7 @@ class Cases:
 
 
 def cases(cancer: str, most: int) -> Cases:
-    """Some cases of a cancer, drawn with seed 0, the first slide of each; blanks of expression are 0.
+    """Some cases of a cancer, drawn with seed 0, the first slide of each; blank expression is 0.
 
     Args:
         cancer: ``blca``, ``brca``, ``kirc``, ``lusc``.

@@ -1,15 +1,17 @@
 """Who should predict new samples: a refit, the mean of the folds' models, or something between?
 
-Bag sets (attention MIL) and TCGA cases (an MLP on expression: survival, mutation flags, expression of
-four genes), features cut into three parts as if three encoders had made them. 70 % of the samples are
-fitted, in five folds, 30 % are new; ``SPLITS`` such splits. The fusion (``static_product``) learns from
-out-of-fold predictions and is applied to what each candidate predicts of the new samples.
+Bag sets (attention MIL) and TCGA cases (an MLP on expression: survival, mutation flags, expression
+of four genes), features cut into three parts as if three encoders had made them. 70 % of the
+samples are fitted, in five folds, 30 % are new; ``SPLITS`` such splits. The fusion
+(``static_product``) learns from out-of-fold predictions and is applied to what each candidate
+predicts of the new samples.
 
-Recipes are the defaults but for half the epochs at twice the rate, attention MIL is narrower, and sets
-have at most 110 samples, so that it all takes about 15 minutes of one core. One run with ``networks: 3`` gives every candidate but
-the refit that holds rows back: the first network of each part is the model of ``networks: 1``, but that
-all 15 networks of the folds choose the epochs of the refit. With ``networks: 3`` the fusion learns from
-folds of three networks too. Of regression the fusion sees the means alone, and learns the spreads.
+Recipes are the defaults but for half the epochs at twice the rate, attention MIL is narrower, and
+sets have at most 110 samples, so that it all takes about 15 minutes of one core. One run with
+``networks: 3`` gives every candidate but the refit that holds rows back: the first network of each
+part is the model of ``networks: 1``, but that all 15 networks of the folds choose the epochs of the
+refit. With ``networks: 3`` the fusion learns from folds of three networks too. Of regression the
+fusion sees the means alone, and learns the spreads.
 """
 
 import tempfile

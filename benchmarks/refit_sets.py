@@ -15,7 +15,7 @@ VIEWS, SEED, MOST = 3, 7, 110
 """MOST samples of each set, so that a training takes less than a second."""
 FLAGS = ("TP53", "PIK3CA")
 GENES = 4
-"""Targets of the regression: the genes whose expression varies most in the middle half of the cases."""
+"""Targets of the regression: the genes whose expression varies most in the middle half of cases."""
 
 
 @dataclass(frozen=True)
