@@ -41,12 +41,12 @@ from pathfuse.study.study import Study
 
 SPLITS, NETWORKS = 3, 3
 SHORT = {"epochs": 20, "learning_rate": 4e-4, "device": "cpu"}
-DEFAULT = "refit on all rows for the folds' epochs (default)"
+ONE = "refit on all rows for the folds' epochs, one network"
 HELD = "refit that holds rows back"
 MEAN = "mean of the folds' models"
-THREE = "networks: 3"
+THREE = "networks: 3 (default)"
 BOTH = "folds' models and refit averaged"
-CANDIDATES = (DEFAULT, HELD, MEAN, BOTH, THREE)
+CANDIDATES = (ONE, HELD, MEAN, BOTH, THREE)
 Row = dict[str, object]
 
 
@@ -63,7 +63,7 @@ class Cell:
 
 @on_one_core
 def refit() -> list[Row]:
-    """Fused NLL on new samples and its ratio to the default, paired over splits."""
+    """Fused NLL on new samples and its ratio to one network, paired over splits."""
     found = list(cells())
     return table(found) if found else [{"set": "not run: no public data next to the repository"}]
 
@@ -84,7 +84,7 @@ def table(found: Sequence[Cell]) -> list[Row]:
     for name in dict.fromkeys(cell.cohort for cell in found):
         own = [cell for cell in found if cell.cohort == name]
         for who in CANDIDATES:
-            nll, usual = _over(own, who), _over(own, DEFAULT)
+            nll, usual = _over(own, who), _over(own, ONE)
             ratios[who].append(float(nll.mean() / usual.mean()))
             rows.append(
                 {
@@ -92,22 +92,22 @@ def table(found: Sequence[Cell]) -> list[Row]:
                     "endpoint": own[0].endpoint,
                     "who": who,
                     "fused_nll": float(nll.mean()),
-                    "to_default": ratios[who][-1],
-                    "less_default": float((nll - usual).mean()),
+                    "to_one": ratios[who][-1],
+                    "less_one": float((nll - usual).mean()),
                     "sd_of_splits": float((nll - usual).std(ddof=1)) if len(own) > 1 else None,
-                    "better_than_default": int((nll < usual).sum()),
+                    "better_than_one": int((nll < usual).sum()),
                     "best": _times_best(own, who),
                     "splits": len(own),
                 }
             )
     for who in CANDIDATES:
-        better = _over(found, who) < _over(found, DEFAULT)
+        better = _over(found, who) < _over(found, ONE)
         rows.append(
             {
                 "set": "all",
                 "who": who,
-                "to_default": float(np.exp(np.mean(np.log(ratios[who])))),
-                "better_than_default": int(better.sum()),
+                "to_one": float(np.exp(np.mean(np.log(ratios[who])))),
+                "better_than_one": int(better.sum()),
                 "best": _times_best(found, who),
                 "splits": len(found),
             }
@@ -170,7 +170,7 @@ def _of_view(
     new = {part: _outputs(several, model, rows[WHOLE]) for part, model in models.items()}
     of_folds = [new[part] for part in folds]
     candidates = {
-        DEFAULT: [new[WHOLE]],
+        ONE: [new[WHOLE]],
         MEAN: of_folds,
         BOTH: [*of_folds, *[new[WHOLE]] * len(folds)],
     }
@@ -178,7 +178,7 @@ def _of_view(
         who: frame_of(several, combine([*held_out, *parts])) for who, parts in candidates.items()
     }
     found[THREE] = frame_of(several, combine_parts(loaded))
-    known = found[DEFAULT].filter(~pl.col("sample_id").is_in(_ids(several, rows[WHOLE])))
+    known = found[ONE].filter(~pl.col("sample_id").is_in(_ids(several, rows[WHOLE])))
     found[HELD] = pl.concat([known, frame_of(alone, combine_parts(load_parts(alone)))])
     return {who: frame.select(pl.exclude("^sd_.*$")) for who, frame in found.items()}
 
