@@ -99,7 +99,7 @@ class TrainingRecipe(BaseModel):
     patience: Count = 20
     """Epochs without a better validation loss, after which training stops."""
     networks: Count = 1
-    """Networks that are trained from different seeds and averaged, in every part."""
+    """Networks that are trained from different seeds and averaged, in every part; see ``NETWORKS``."""
     batch: Count = 16
     """Bags per step, packed into one pass."""
     batch_tiles: Count = 65536
@@ -218,7 +218,8 @@ class TrainingRecipe(BaseModel):
         values: dict[str, Any] = {}
         if head in HEADS:
             facts, published = HEADS[head], recipe == "published"
-            values = {**(PUBLISHED if published else {}), **facts.own}
+            averaged = {} if facts.pooled else {"networks": NETWORKS}
+            values = {**(PUBLISHED if published else averaged), **facts.own}
             values |= facts.published if published else {}
         if chosen.get("standardize") is False:  # nothing to cut, unless a value is given
             values["clip"] = None
@@ -254,6 +255,9 @@ class TrainingRecipe(BaseModel):
 
 
 RECIPES = ("ours", "published")
+NETWORKS = 3
+"""Networks of a trained head that are averaged in every part, in our recipe: over seven sets of
+features and four endpoints the fusion's NLL is lower by 6 % than with one (``benchmarks refit``)."""
 PUBLISHED: Mapping[str, Any] = {
     "standardize": False,
     "clip": None,

@@ -83,7 +83,7 @@ HEADS: dict[str, HeadFacts] = {
         shows_attention=True,
         reads_order=True,
         recipe=f"{ROOM}.recipes:TransMilRecipe",
-        own={"hidden": 512, "dropout": 0.1, "max_tiles": 4096},
+        own={"hidden": 512, "dropout": 0.1, "max_tiles": 4096, "networks": 1},  # by far the dearest
     ),
     "tile_mlp": HeadFacts(
         f"{ROOM}.tile_mlp:TileMlp",

@@ -57,7 +57,7 @@ experts:                   # every encoder gets each of these heads, and all sit
     # recipe: ours         # or published: the values of the head's paper
     # epochs: 40
     # learning_rate: 2.0e-4
-    # networks: 1          # trained from different seeds and averaged
+    # networks: 3          # trained from different seeds and averaged
     # folds: 5             # fit rows are predicted out of fold, patients whole
     # group: patient       # or site
     # several: bag         # several slides of a sample: one bag, or the mean of their predictions
