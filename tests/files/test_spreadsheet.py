@@ -109,6 +109,14 @@ def archive(*names):
         (archive("xl/other.xml"), "is not a complete spreadsheet (.xlsx)"),
         (archive("xl/workbook.xml")[:-30], "is not a complete spreadsheet (.xlsx)"),
     ],
+    ids=[
+        "macros",
+        "binary",
+        "open document",
+        "zip",
+        "no workbook",
+        "cut off",
+    ],  # archives have a time
 )
 def test_other_archives_are_refused(tmp_path, raw, sentence):
     path = tmp_path / "t.xlsx"

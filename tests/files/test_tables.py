@@ -91,6 +91,7 @@ def test_no_file_another_format_or_a_folder(tmp_path):
         ("t.parquet", b"\0\1\2", "is not a complete Parquet file, and not a table of text"),
         ("t.xlsx", b"\0\1\2", "is not a complete spreadsheet (.xlsx), and not a table of text"),
     ],
+    ids=["gzip cut off", "gzip of nothing", "parquet", "xlsx"],  # gzip has a time
 )
 def test_what_is_cut_off_or_damaged(tmp_path, name, raw, sentence):
     path = tmp_path / name
