@@ -278,7 +278,7 @@ def test_hazard_columns_that_start_at_zero():
 
 def test_no_hazard_column():
     with pytest.raises(InputError, match=r"uni.csv has 0 hazard columns .none."):
-        expert(risk=[0.1])
+        expert(score=[0.1])
 
 
 @pytest.mark.parametrize(("value", "shown"), [(-0.5, "-0.5"), (1.25, "1.25")])

@@ -47,7 +47,15 @@ def evaluate(
     with progress() as report:
         report("reading", 0.0)
         study = read_study(
-            samples, predictions, maps, endpoint, edges, censoring, reading, options.get("positive")
+            samples,
+            predictions,
+            maps,
+            endpoint,
+            edges,
+            censoring,
+            reading,
+            options.get("positive"),
+            options.get("unit", "sample"),
         )
         result = run(study, progress=report, **options)
     result.manifest["command"] = command_line()

@@ -50,7 +50,15 @@ def fuse(
     with progress() as report:
         report("reading", 0.0)
         study = read_study(
-            samples, predictions, maps, endpoint, edges, censoring, reading, options.get("positive")
+            samples,
+            predictions,
+            maps,
+            endpoint,
+            edges,
+            censoring,
+            reading,
+            options.get("positive"),
+            options.get("unit", "sample"),
         )
         costs = recorded_costs(study)
         result = run(study, n_jobs=jobs, costs=costs, progress=report, **options)

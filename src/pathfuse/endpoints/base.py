@@ -63,6 +63,17 @@ class ExpertColumns:
 
 
 @dataclass(frozen=True)
+class RiskColumns:
+    """One expert's risks of some samples, of which hazards are made on fit rows."""
+
+    risk: Float[np.ndarray, "row 1"]
+    """Higher means earlier."""
+    group: Int[np.ndarray, " outcome"]
+    ignored: tuple[str, ...]
+    n_floored: int = 0
+
+
+@dataclass(frozen=True)
 class Understood:
     """The target columns of a samples table in the contract's form."""
 

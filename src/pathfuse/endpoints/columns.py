@@ -20,6 +20,8 @@ class Columns:
     values: dict[str, np.ndarray]
     """Column name to values: text (object, None = empty) of a samples table, float64 of a
     prediction table."""
+    header: tuple[str, ...] = ()
+    """Names of all columns of a prediction table; ``values`` has those that carry predictions."""
 
     def wrong(self, column: str, row: int, what: str) -> InputError:
         """The error for one cell."""

@@ -43,7 +43,8 @@ def endpoint_of(
         return ENDPOINTS[wanted], found[wanted]
     if not found:
         raise InputError(
-            f"{source} has no target column such as 'label'; its columns are {', '.join(header)}"
+            f"{source} has no target column such as 'label'; its columns are {', '.join(header)}; "
+            "--columns label=NAME says which one holds the classes"
         )
     if len(found) > 1:
         targets = ", ".join(f"'{c}'" for names in found.values() for c in names[:2])

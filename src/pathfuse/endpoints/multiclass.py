@@ -172,7 +172,7 @@ class Multiclass(OfClasses):
                 else "has no 'logit_<class>' or 'prob_<class>' column"
             )
             raise InputError(
-                f"{columns.source} {trouble}; its columns are {', '.join(columns.values) or 'none'}"
+                f"{columns.source} {trouble}; its columns are {', '.join(columns.header or columns.values) or 'none'}"
             )
         return found[0], [
             name.removeprefix(found[0]) for name in columns.values if name.startswith(found[0])

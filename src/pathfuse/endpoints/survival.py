@@ -14,7 +14,16 @@ import numpy as np
 
 from pathfuse.distributions.discrete_time import event_distribution, hazards, survival_at_edges
 from pathfuse.distributions.likelihood import count_floored, floor_log_prob
-from pathfuse.endpoints.base import Endpoint, ExpertColumns, LabelMap, Options, Truth, Understood
+from pathfuse.endpoints.base import (
+    Endpoint,
+    ExpertColumns,
+    LabelMap,
+    Options,
+    PredictionHints,
+    RiskColumns,
+    Truth,
+    Understood,
+)
 from pathfuse.endpoints.columns import Columns, number_text
 from pathfuse.endpoints.follow_up import FOLLOW_UP, follow_up, understood_follow_up
 from pathfuse.errors import InputError
@@ -26,6 +35,8 @@ from pathfuse.files.fields import Field
 from pathfuse.files.tables import Table
 from pathfuse.types import LogProbs, Observed
 
+RISK = "risk"
+"""The column of an expert that gives a risk and no hazards."""
 CENSORING = ("later", "half")
 """What a case censored inside a bin counts as in that bin: nothing (it outlived it), or half."""
 
@@ -173,14 +184,33 @@ class Survival(Endpoint):
         kept = observed if self.censoring == "half" else observed.astype(bool)
         return {"all": Truth(kept, np.ones(len(time), dtype=bool), time, event)}
 
-    def read_expert(self, columns: Columns, label_map: LabelMap | None) -> dict[str, ExpertColumns]:
-        """``hazard_logit_<k>`` or ``hazard_<k>``, k = 1..T.
+    def prediction_columns(self, header: Sequence[str]) -> list[str]:
+        """Hazards, or where there are none a risk."""
+        return super().prediction_columns(header) or [n for n in header if n == RISK]
+
+    def understand_predictions(
+        self, table: Table, label_map: LabelMap | None, hints: PredictionHints
+    ) -> tuple[Table, tuple[str, ...]]:
+        """See ``Endpoint``."""
+        if self.prediction_columns(table.frame.columns) != [RISK]:
+            return table, ()
+        what = "a risk per sample and no hazards; hazards in proportion to it are estimated on the fit rows"
+        return table, (f"{table.source}: {what}",)
+
+    def read_expert(
+        self, columns: Columns, label_map: LabelMap | None
+    ) -> dict[str, ExpertColumns | RiskColumns]:
+        """``hazard_logit_<k>`` or ``hazard_<k>``, k = 1..T; or ``risk`` alone.
 
         Raises:
             InputError: Columns are missing or too many for the edges, or a value is not a hazard.
         """
         if label_map is not None:
             raise InputError(f"{columns.source}: a label map has no meaning for survival")
+        if self.prediction_columns(list(columns.values)) == [RISK]:
+            risk = columns.values[RISK][:, None]
+            columns.check_finite([RISK], risk)
+            return {"all": RiskColumns(risk, np.arange(self.n_bins + 1), ())}
         prefix = (
             self.prefixes[0]
             if any(n.startswith(self.prefixes[0]) for n in columns.values)

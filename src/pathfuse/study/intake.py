@@ -12,6 +12,7 @@ from pathfuse.errors import InputError
 from pathfuse.files.fields import in_words, with_our_names
 from pathfuse.files.tables import Table, text_column
 from pathfuse.study.fields import ROLE_WORDS, SAMPLE, SAMPLES_FIELDS, SPLIT
+from pathfuse.study.folds import with_one_fold
 from pathfuse.study.identify import identified
 from pathfuse.study.left_out import check_left_out, line_of
 from pathfuse.study.reading import DEFAULT, Reading
@@ -47,6 +48,7 @@ def take_in(table: Table, endpoint: str | None = None, reading: Reading = DEFAUL
     targets_named = _target_columns(reading.columns)
     table, notes = identified(table, SAMPLES_FIELDS, reading)
     text_column(table, SAMPLE.column)  # refuses a table without it
+    table, folded = with_one_fold(table, frozenset(reading.columns))
     table, roles = _with_roles(table)
     table, found = _with_targets(table, endpoint, targets_named)
     kind, targets = endpoint_of(list(table.frame.columns), table.source, endpoint)
@@ -62,7 +64,7 @@ def take_in(table: Table, endpoint: str | None = None, reading: Reading = DEFAUL
         kind,
         targets,
         tuple(left_out),
-        (*table.notes, *notes, *roles, *in_words(table, found), *understood.notes),
+        (*table.notes, *notes, *folded, *roles, *in_words(table, found), *understood.notes),
         frozenset(everybody - kept),
     )
 

@@ -4,7 +4,7 @@ See docs/reference/tables.md.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,17 +16,18 @@ from pathfuse.endpoints.columns import Columns
 from pathfuse.errors import InputError
 from pathfuse.files.spelling import BLANKS, check_spelling
 from pathfuse.files.tables import (
-    IN_WORDS,
     Table,
     id_column,
     number_column,
     read_table,
-    stem_of,
     table_in_memory,
-    tables_in,
     text_column,
 )
+from pathfuse.study.class_order import with_class_names
 from pathfuse.study.fields import PREDICTION_FIELDS
+from pathfuse.study.formats.base import Numbered, Source
+from pathfuse.study.formats.registry import sources_at, understood
+from pathfuse.study.formats.stamp import check_not_twice
 from pathfuse.study.identify import identified
 from pathfuse.study.reading import DEFAULT, Reading
 
@@ -37,6 +38,7 @@ or frames."""
 
 SEEN = "seen_in_fit"
 """Optional column: whether the model that predicted a sample was fitted on it."""
+NO_LABELS: Mapping[str, str] = {}
 IN_MEMORY = "in memory"
 """Stands for the file of a data frame without a name, which must be a long table."""
 
@@ -47,6 +49,14 @@ class PredictionTable:
 
     name: str
     table: Table
+    numbered: Numbered | None = None
+    """Its columns that name their class by a number."""
+    targets: Mapping[str, str] = field(default_factory=dict)
+    """What the table says is predicted: a word of ``--columns`` to the column."""
+    folds: Mapping[str, str] = field(default_factory=dict)
+    """Fold of each sample, where the files are the test rows of folds."""
+    inputs: Mapping[str, str | None] = field(default_factory=dict)
+    """Files that the table was put together from, with their SHA-256, if they are several."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +74,8 @@ class Expert:
     """Samples that the model behind the predictions was fitted on, as far as the table says."""
     notes: tuple[str, ...] = ()
     """How the table was understood, a sentence each."""
+    class_order: tuple[str, ...] = ()
+    """Classes of its numbered columns; empty if they have names."""
 
 
 def gather(predictions: PredictionInput, reading: Reading = DEFAULT) -> list[PredictionTable]:
@@ -77,21 +89,19 @@ def gather(predictions: PredictionInput, reading: Reading = DEFAULT) -> list[Pre
         InputError: A file is missing or two experts have one name.
     """
     found: list[PredictionTable] = []
-    for name, item in _items(predictions):
-        table = (
-            read_table(item)
-            if isinstance(item, Path)
-            else table_in_memory(f"predictions '{name}'", item)
+    items = list(_items(predictions))
+    check_not_twice([f for _, item in items if isinstance(item, Source) for f in item.files])
+    for name, item in items:
+        whole = (
+            _read(item, reading)
+            if isinstance(item, Source)
+            else _identified(name, table_in_memory(f"predictions '{name}'", item), reading)
         )
-        table, understood = identified(table, PREDICTION_FIELDS, reading)
-        table = replace(table, notes=(*table.notes, *understood))
-        if name == IN_MEMORY and "expert" not in table.frame.columns:
+        if name == IN_MEMORY and "expert" not in whole.table.frame.columns:
             raise InputError(
                 "a data frame of predictions needs a name: predictions={'uni': frame, 'virchow2': ...}"
             )
-        found += (
-            _by_expert(table) if "expert" in table.frame.columns else [PredictionTable(name, table)]
-        )
+        found += _by_expert(whole) if "expert" in whole.table.frame.columns else [whole]
     found.sort(key=lambda expert: expert.name)
     for one, other in pairwise(found):
         if one.name == other.name:
@@ -104,11 +114,16 @@ def gather(predictions: PredictionInput, reading: Reading = DEFAULT) -> list[Pre
 
 
 def _items(predictions: PredictionInput) -> Iterable[tuple[str, Any]]:
+    """Names with a ``Source`` or a data frame."""
     if isinstance(predictions, Mapping):
         for name, item in predictions.items():
-            yield str(name).strip(BLANKS), Path(item) if isinstance(item, str | Path) else item
+            given = str(name).strip(BLANKS)
+            if isinstance(item, str | Path):
+                yield given, _only(given, sources_at(Path(item)), item)
+            else:
+                yield given, item
     elif isinstance(predictions, str | Path):
-        yield from ((stem_of(path).strip(BLANKS), path) for path in _files(Path(predictions)))
+        yield from ((one.name.strip(BLANKS), one) for one in sources_at(Path(predictions)))
     elif isinstance(predictions, list | tuple):
         for item in predictions:
             yield from _items(item)
@@ -116,21 +131,77 @@ def _items(predictions: PredictionInput) -> Iterable[tuple[str, Any]]:
         yield IN_MEMORY, predictions
 
 
-def _files(path: Path) -> list[Path]:
-    try:
-        if not path.is_dir():
-            if not path.exists():
-                raise InputError(f"{path} does not exist")
-            return [path]
-        files = tables_in(path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    if not files:
-        raise InputError(f"the folder {path} holds no table ({IN_WORDS})")
-    return files
+def _only(name: str, sources: list[Source], place: str | Path) -> Source:
+    if len(sources) > 1:
+        raise InputError(
+            f"{place} holds the predictions of {len(sources)} experts, not of '{name}'"
+        )
+    return replace(sources[0], name=name)
 
 
-def _by_expert(table: Table) -> list[PredictionTable]:
+def _identified(name: str, table: Table, reading: Reading) -> PredictionTable:
+    """An expert's table with our columns, as far as the table alone allows."""
+    found = understood(table, reading)
+    table, notes = identified(found.table, PREDICTION_FIELDS, reading)
+    table = replace(table, notes=(*table.notes, *found.notes, *notes))
+    return PredictionTable(name, table, found.numbered, found.targets)
+
+
+def _read(source: Source, reading: Reading) -> PredictionTable:
+    """An expert's files as one table.
+
+    Raises:
+        InputError: One cannot be read, or they do not go together.
+    """
+    name = source.name.strip(BLANKS)
+    parts = [_identified(name, source.read(file), reading) for file in source.files]
+    one = parts[0]
+    if len(parts) == 1:
+        table = replace(one.table, notes=(*source.notes, *one.table.notes))
+        return replace(one, table=table, folds=_folds_of(source, parts))
+    header = one.table.frame.columns
+    other = next((part for part in parts if part.table.frame.columns != header), None)
+    if other is not None:
+        raise InputError(
+            f"{other.table.source} has other columns ({', '.join(other.table.frame.columns)}) than "
+            f"{one.table.source} ({', '.join(header)})"
+        )
+    _check_once(parts)
+    blanks: dict[str, int] = {}
+    for part in parts:
+        for column, n in part.table.blanks.items():
+            blanks[column] = blanks.get(column, 0) + n
+    own = tuple(note.replace(one.table.source, str(source.place)) for note in one.table.notes)
+    frame = pl.concat([part.table.frame for part in parts], how="vertical_relaxed")
+    table = Table(
+        str(source.place), frame, None, one.table.metadata, blanks, notes=(*source.notes, *own)
+    )
+    inputs = {part.table.source: part.table.sha256 for part in parts}
+    return replace(one, table=table, folds=_folds_of(source, parts), inputs=inputs)
+
+
+def _folds_of(source: Source, parts: Sequence[PredictionTable]) -> dict[str, str]:
+    return {
+        str(i): fold
+        for part, fold in zip(parts, source.folds, strict=bool(source.folds))
+        for i in part.table.frame.get_column("sample_id", default=pl.Series([], dtype=pl.String))
+    }
+
+
+def _check_once(parts: Sequence[PredictionTable]) -> None:
+    first: dict[str, str] = {}
+    for part in parts:
+        for i in text_column(part.table, "sample_id"):
+            there = first.setdefault(i or "", part.table.source)
+            if there != part.table.source:
+                raise InputError(
+                    f"'{i}' is in {there} and in {part.table.source}: files of folds must hold the test rows of "
+                    "their fold alone"
+                )
+
+
+def _by_expert(whole: PredictionTable) -> list[PredictionTable]:
+    table = whole.table
     names = text_column(table, "expert")
     if None in names:
         raise InputError(f"{table.source}, column 'expert': row {names.index(None) + 1} is empty")
@@ -142,7 +213,7 @@ def _by_expert(table: Table) -> list[PredictionTable]:
         # In a long table an expert's columns are those that it fills.
         filled = [c for c in part.columns if part[c].null_count() < part.height]
         own = replace(table, frame=part.select(filled))
-        experts.append(PredictionTable(str(name), own))
+        experts.append(replace(whole, name=str(name), table=own))
     return experts
 
 
@@ -152,6 +223,8 @@ def read_expert(
     label_map: LabelMap | None,
     reading: Reading = DEFAULT,
     positive: str | None = None,
+    labels: Mapping[str, str] = NO_LABELS,
+    order: Sequence[str] = (),
 ) -> Expert:
     """Reads one expert's table in the terms of an endpoint.
 
@@ -161,6 +234,8 @@ def read_expert(
         label_map: From the study's labels to the expert's own.
         reading: What a person said about the tables.
         positive: The class that a single probability per sample is of.
+        labels: True class of each sample, as far as known.
+        order: Classes in the order of numbered columns; default: as ``reading`` says.
 
     Raises:
         InputError: An identifier occurs twice, a column is unknown, or a value is wrong.
@@ -170,6 +245,17 @@ def read_expert(
         source = f"{source} (expert '{expert.name}')"
     hints = PredictionHints(positive, reading.percent, reading.drop_absent_classes)
     table = replace(expert.table, source=source)
+    named: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    if expert.numbered is not None:
+        table, named, classes = with_class_names(
+            table,
+            expert.numbered,
+            endpoint,
+            labels,
+            order or reading.class_names,
+            mapped=label_map is not None,
+        )
     table, found = endpoint.understand_predictions(table, label_map, hints)
     ids = id_column(table)
     header = [name for name in table.frame.columns if name != "sample_id"]
@@ -177,14 +263,14 @@ def read_expert(
     if endpoint.blank_columns:
         carrying = {name for name in carrying if table.frame[name].null_count() < len(ids)}
     values = {name: number_column(table, name, ids) for name in header if name in carrying}
-    outputs = endpoint.read_expert(Columns(source, ids, values), label_map)
+    outputs = endpoint.read_expert(Columns(source, ids, values, tuple(header)), label_map)
     seen = _seen(table, ids) if SEEN in header else frozenset()
     idle = tuple(name for name in header if name not in carrying and name != SEEN)
     outputs = {
         task: replace(output, ignored=(*output.ignored, *idle)) for task, output in outputs.items()
     }
-    notes = (*table.notes, *found)
-    return Expert(expert.name, source, ids, outputs, label_map, seen, notes)
+    notes = (*table.notes, *named, *found)
+    return Expert(expert.name, source, ids, outputs, label_map, seen, notes, classes)
 
 
 def _seen(table: Table, ids: list[str]) -> frozenset[str]:

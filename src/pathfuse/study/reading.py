@@ -31,6 +31,10 @@ class Reading(BaseModel):
         Literal["half-day", "drop"] | None,
         Field(description="Survival: times of 0 become half a day, or are left out."),
     ] = None
+    classes: Annotated[
+        str | None,
+        Field(description="Classes in the order of numbered columns (p_0, p_1, ...): endometrioid,high_grade."),
+    ] = None  # fmt: skip
     percent: Annotated[
         bool, Field(description="Probabilities are in per cent: divide them by 100.")
     ] = False
@@ -46,6 +50,11 @@ class Reading(BaseModel):
         bool,
         Field(description="Go on although more than half of the samples or rows are left out."),
     ] = False
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """``classes`` one by one."""
+        return tuple(one for part in (self.classes or "").split(",") if (one := part.strip()))
 
 
 DEFAULT = Reading()

@@ -9,12 +9,16 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float
 
-from pathfuse.endpoints.base import Endpoint, Options, Truth, spread_groups
+from pathfuse.distributions.proportional import Baseline
+from pathfuse.endpoints.base import Endpoint, Options, RiskColumns, Truth, spread_groups
+from pathfuse.endpoints.detect import ENDPOINTS
 from pathfuse.errors import InputError
 from pathfuse.files.names import would_match
 from pathfuse.files.tables import Table, read_table, table_in_memory, text_column
+from pathfuse.study.folds import folds_of
 from pathfuse.study.intake import take_in
 from pathfuse.study.left_out import check_left_out, line_of
+from pathfuse.study.patients import of_patients, one_sample_each, spread
 from pathfuse.study.predictions import (
     Expert,
     PredictionInput,
@@ -27,6 +31,8 @@ from pathfuse.study.predictions import (
 from pathfuse.study.reading import DEFAULT, Reading
 from pathfuse.study.samples import Samples, read_samples
 from pathfuse.types import Index, Logits
+
+NO_BASELINES: Mapping[str, Baseline] = {}
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,19 @@ class Study:
     """Rows of the tables that are no part of the study, a line of the manifest for each reason."""
     understood: tuple[str, ...] = ()
     """How the tables were understood where they do not have the contract's names, a sentence each."""
+    own_folds: np.ndarray | None = None
+    """Folds that the files of predictions are the test rows of, for samples without a role; a
+    fusion needs them, an evaluation does not."""
+    about_folds: tuple[str, ...] = ()
+    """The same in words, or why there are none."""
+
+    def with_own_folds(self) -> "Study":
+        """The study with those folds, if its samples have no roles."""
+        said = (*self.understood, *self.about_folds)
+        if self.own_folds is None:
+            return replace(self, understood=said, about_folds=())
+        samples = replace(self.samples, folds=self.own_folds)
+        return replace(self, samples=samples, understood=said, own_folds=None, about_folds=())
 
     @property
     def expert_names(self) -> tuple[str, ...]:
@@ -61,9 +80,14 @@ class Study:
         observed = self.truth[task].observed[rows][self.truth[task].known[rows]]
         return np.asarray((observed / observed.sum(axis=1, keepdims=True)).mean(axis=0))
 
-    def logits(self, task: str, frequency: Float[np.ndarray, " outcome"]) -> Logits:
+    def logits(
+        self,
+        task: str,
+        frequency: Float[np.ndarray, " outcome"],
+        baselines: Mapping[str, Baseline] = NO_BASELINES,
+    ) -> Logits:
         """Log-probabilities of all experts for all samples; NaN where an expert did not score one."""
-        return align(self.experts, self.samples.ids.tolist(), task, frequency)
+        return align(self.experts, self.samples.ids.tolist(), task, frequency, baselines)
 
     def scored(self, task: str, rows: Index) -> Index:
         """Those of some rows whose truth is known and that an expert scored, for one task."""
@@ -81,9 +105,16 @@ class Study:
 
 
 def align(
-    experts: tuple[Expert, ...], ids: list[str], task: str, frequency: Float[np.ndarray, " outcome"]
+    experts: tuple[Expert, ...],
+    ids: list[str],
+    task: str,
+    frequency: Float[np.ndarray, " outcome"],
+    baselines: Mapping[str, Baseline] = NO_BASELINES,
 ) -> Logits:
-    """Puts experts' rows where their ``sample_id`` stands in ``ids``, never by position."""
+    """Puts experts' rows where their ``sample_id`` stands in ``ids``, never by position.
+
+    ``baselines`` turn the risks of experts that give nothing else into hazards.
+    """
     position = {name: n for n, name in enumerate(ids)}
     result = np.full((len(ids), len(experts), len(frequency)), np.nan)
     for m, expert in enumerate(experts):
@@ -91,6 +122,10 @@ def align(
         kept = np.array([i in position for i in expert.ids], dtype=bool)
         outputs = expert.outputs.get(task)
         if outputs is None:
+            continue
+        if isinstance(outputs, RiskColumns):
+            if expert.name in baselines:
+                result[rows, m] = baselines[expert.name].log_prob(outputs.risk[kept, 0])
             continue
         result[rows, m] = spread_groups(outputs.log_prob[kept], outputs.group, frequency)
     return result
@@ -105,6 +140,7 @@ def read_study(
     censoring: str = "later",
     reading: Reading = DEFAULT,
     positive: str | None = None,
+    unit: str = "sample",
 ) -> Study:
     """Reads and aligns a study.
 
@@ -119,6 +155,7 @@ def read_study(
             bin.
         reading: How tables are understood that do not have the contract's names.
         positive: Of two classes the one that a single probability per sample is of.
+        unit: With ``patient`` an expert whose rows are patients speaks for each of their samples.
 
     Raises:
         InputError: Anything in the tables is wrong; the message names the file, the column and the
@@ -144,12 +181,12 @@ def read_study(
         if isinstance(samples, str | Path)
         else table_in_memory("samples", samples)
     )
-    intake = take_in(table, endpoint, reading)
-    people, kind = read_samples(intake.table), intake.kind
-    columns = people.columns(intake.targets)
     tables = gather(predictions, reading)
     if not tables:
         raise InputError("no predictions were given")
+    intake = take_in(table, endpoint, _with_targets(table, tables, reading))
+    people, kind = read_samples(intake.table), intake.kind
+    columns = people.columns(intake.targets)
     _check_options(kind, time_edges, censoring)
     edges = (
         tuple(time_edges)
@@ -157,15 +194,55 @@ def read_study(
         else edges_in_metadata([table, *(t.table for t in tables)])
     )
     judged = kind.from_columns(columns, Options(edges, censoring, people.sections is not None))
-    found = [_listed(expert, people, intake.without, reading) for expert in tables]
+    truth = judged.truth(columns)
+    found = [
+        _listed(_of_samples(expert, people, unit), people, intake.without, reading)
+        for expert in tables
+    ]
     listed = [expert for expert, _ in found]
-    experts = _read_experts(listed, judged, label_maps or {}, reading, positive)
+    labels = _labels(people, judged, truth)
+    experts = _read_experts(listed, judged, label_maps or {}, reading, positive, labels)
     inputs, blanks = _described([table, *(t.table for t in tables)], label_maps or {})
+    for one in tables:
+        if one.inputs:
+            inputs.pop(one.table.source, None)
+            inputs |= one.inputs
     left_out = (*intake.left_out, *(line for _, lines in found for line in lines))
     understood = (*intake.notes, *(note for expert in experts for note in expert.notes))
-    return Study(
-        people, judged, judged.truth(columns), experts, inputs, blanks, left_out, understood
-    )
+    folds = folds_of(people, [(one.name, one.folds) for one in tables])
+    return Study(people, judged, truth, experts, inputs, blanks, left_out, understood, *folds)
+
+
+def _with_targets(table: Table, tables: Sequence[PredictionTable], reading: Reading) -> Reading:
+    """What a person said, and the target that the predictions name, if the samples have no other."""
+    own = any(kind.target_columns(table.frame.columns) for kind in ENDPOINTS.values())
+    named = {tuple(one.targets.items()) for one in tables if one.targets}
+    if own or len(named) != 1:
+        return reading
+    targets = dict(named.pop())
+    there = all(column in table.frame.columns for column in targets.values())
+    if not there or set(targets) & set(reading.columns):
+        return reading
+    return reading.model_copy(update={"columns": {**reading.columns, **targets}})
+
+
+def _of_samples(expert: PredictionTable, samples: Samples, unit: str) -> PredictionTable:
+    """An expert whose rows are patients, row by row for each of their samples, if that is wanted."""
+    table = expert.table
+    if not of_patients(table, samples) or not (
+        unit == "patient" or one_sample_each(table, samples)
+    ):
+        return expert
+    table, note = spread(table, samples)
+    return replace(expert, table=replace(table, notes=(*table.notes, note)))
+
+
+def _labels(samples: Samples, endpoint: Endpoint, truth: Mapping[str, Truth]) -> dict[str, str]:
+    """The class of each sample; empty where classes are not what is predicted."""
+    if not endpoint.of_classes:
+        return {}
+    own = truth["all"].observed.argmax(axis=1)
+    return {i: endpoint.outcomes[k] for i, k in zip(samples.ids.tolist(), own, strict=True)}
 
 
 def _read_experts(
@@ -174,6 +251,7 @@ def _read_experts(
     label_maps: Mapping[str, Any],
     reading: Reading,
     positive: str | None,
+    labels: Mapping[str, str],
 ) -> tuple[Expert, ...]:
     """The experts with their label maps.
 
@@ -186,7 +264,8 @@ def _read_experts(
     if unknown is not None:
         raise InputError(f"a label map was given for '{unknown}', which is none of the experts")
     return tuple(
-        read_expert(table, endpoint, maps.get(table.name), reading, positive) for table in tables
+        read_expert(table, endpoint, maps.get(table.name), reading, positive, labels)
+        for table in tables
     )
 
 
@@ -243,6 +322,12 @@ def parse_edges(text: str, source: str) -> tuple[float, ...]:
         ) from None
 
 
+def _patients_hint(table: Table, samples: Samples) -> str:
+    if not of_patients(table, samples):
+        return ""
+    return "; its rows are patients: --unit patient lets each speak for the samples of its patient"
+
+
 def _listed(
     expert: PredictionTable, samples: Samples, without: Set[str], reading: Reading
 ) -> tuple[PredictionTable, list[dict[str, Any]]]:
@@ -265,7 +350,7 @@ def _listed(
         raise InputError(
             f"{table.source}: none of its {len(ids)} samples is in {samples.source} (the first is "
             f"'{ids[0]}'; there the first is '{samples.ids[0]}'"
-            f"{hint or would_match(unknown, samples.ids.tolist())})"
+            f"{hint or _patients_hint(table, samples) or would_match(unknown, samples.ids.tolist())})"
         )
     if hint:
         raise InputError(

@@ -46,6 +46,7 @@ from pathfuse.workflows.steps.learning import (
 )
 from pathfuse.workflows.steps.outer import check_most_scored
 from pathfuse.workflows.steps.regression import with_judged_targets
+from pathfuse.workflows.steps.risks import risk_warnings
 from pathfuse.workflows.steps.seen import seen_warnings
 from pathfuse.workflows.steps.twins import twin_warnings
 from pathfuse.workflows.steps.unfitted import best_experts, unfitted_methods, unfitted_predictions
@@ -212,6 +213,7 @@ def _manifest(
             *about_fit.warnings,
             *learning_warnings(null_comparison),
             *study.samples.warnings,
+            *risk_warnings(study, parts),
             *twin_warnings(study, parts),
             *seen_warnings(study, parts),
         ],

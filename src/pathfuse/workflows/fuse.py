@@ -47,6 +47,7 @@ from pathfuse.workflows.steps.learning import (
 )
 from pathfuse.workflows.steps.outer import Fits, fit_all, fittable, judged_outputs, scored_parts
 from pathfuse.workflows.steps.regression import align_moments, with_top_targets
+from pathfuse.workflows.steps.risks import risk_warnings
 from pathfuse.workflows.steps.seen import digests, seen_warnings
 from pathfuse.workflows.steps.twins import twin_warnings
 
@@ -132,7 +133,7 @@ def fuse(
     """
     start = time.perf_counter()
     settings = chosen(method=method, seed=seed, **options)
-    study = with_positive(study, settings.positive)
+    study = with_positive(study, settings.positive).with_own_folds()
     recipe, rules = _recipe(settings, n_jobs), rules_of(settings, study.samples.drawn)
     _check(study, settings, recipe, rules, costs or {})
     parts = scored_parts(study, settings.allow_in_sample, settings.skip_unscored)
@@ -296,6 +297,7 @@ def _manifest(
             *edge_warnings(fits),
             *_in_sample_warning(study, settings.allow_in_sample),
             *study.samples.warnings,
+            *risk_warnings(study, parts),
             *twin_warnings(study, parts),
             *seen_warnings(study, parts, fitting=True),
             *set_warnings(study.endpoint, fitted.final, settings.coverage, study.samples.drawn),
@@ -365,6 +367,8 @@ def _model(study: Study, fit: dict[str, TaskFit]) -> FusedModel:
         {task: task_fit.frequency for task, task_fit in fit.items()},
         {task: task_fit.fused for task, task_fit in fit.items()},
         {task: task_fit.sets for task, task_fit in fit.items() if task_fit.sets is not None},
+        baselines={name: one for own in fit.values() for name, one in own.baselines.items()},
+        class_orders={e.name: e.class_order for e in study.experts if e.class_order},
     )
 
 
@@ -383,7 +387,8 @@ def _fused(study: Study, fit: dict[str, TaskFit], part: Partition) -> pl.DataFra
             ids, align_moments(study.experts, ids, len(study.endpoint.outcomes))
         )
     logits = {
-        task: study.logits(task, task_fit.frequency)[part.judged] for task, task_fit in fit.items()
+        task: study.logits(task, task_fit.frequency, task_fit.baselines)[part.judged]
+        for task, task_fit in fit.items()
     }
     return model.table(ids, logits)
 

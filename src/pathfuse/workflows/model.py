@@ -13,7 +13,8 @@ import polars as pl
 from jaxtyping import Float
 
 from pathfuse.calibration.conformal import PredictionIntervals, PredictionSets, sets_from_dict
-from pathfuse.endpoints.base import Endpoint, LabelMap
+from pathfuse.distributions.proportional import Baseline
+from pathfuse.endpoints.base import Endpoint, LabelMap, RiskColumns
 from pathfuse.endpoints.detect import endpoint_from_dict
 from pathfuse.errors import InputError
 from pathfuse.files.model_folder import read_model, write_model
@@ -57,6 +58,10 @@ class FusedModel:
     fitted: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.uint64), repr=False)
     """Digests of the ``sample_id`` of every row that was fitted or calibrated on; empty in models
     of older versions."""
+    baselines: Mapping[str, Baseline] = field(default_factory=dict)
+    """Survival: what turns the risks of an expert into hazards."""
+    class_orders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Classes of the experts whose columns number them."""
 
     def seen_in_fit(self, ids: Sequence[str]) -> np.ndarray:
         """Which samples the model was fitted (or its prediction sets calibrated) on.
@@ -86,7 +91,13 @@ class FusedModel:
             raise InputError(
                 f"the model does not know the expert '{unknown}'; its experts are {', '.join(self.experts)}"
             )
-        read = {t.name: read_expert(t, self.endpoint, self.label_maps[t.name]) for t in tables}
+        read = {
+            t.name: read_expert(
+                t, self.endpoint, self.label_maps[t.name], order=self.class_orders.get(t.name, ())
+            )
+            for t in tables
+        }
+        self._check_risks(read)
         ids = sorted({i for expert in read.values() for i in expert.ids})
         check_spelling(
             "the predictions " + ", ".join(e.source for e in read.values()), "sample_id", ids
@@ -132,9 +143,24 @@ class FusedModel:
         logits = {}
         for task in self.fusions:
             values = np.full((len(ids), len(self.experts), len(self.frequency[task])), np.nan)
-            values[:, columns] = align(tuple(read.values()), ids, task, self.frequency[task])
+            values[:, columns] = align(
+                tuple(read.values()), ids, task, self.frequency[task], self.baselines
+            )
             logits[task] = values
         return self.table(ids, logits)
+
+    def _check_risks(self, read: Mapping[str, Expert]) -> None:
+        """Refuses a risk of an expert that gave hazards when the model was fitted.
+
+        Raises:
+            InputError: Naming the expert.
+        """
+        for name, expert in read.items():
+            risky = any(isinstance(one, RiskColumns) for one in expert.outputs.values())
+            if risky and name not in self.baselines:
+                raise InputError(
+                    f"{expert.source}: '{name}' gives a risk, but the model was fitted on its hazards"
+                )
 
     def _moments(
         self, experts: tuple[Expert, ...], columns: list[int], ids: list[str]
@@ -216,6 +242,10 @@ class FusedModel:
             "fusions": fusions,
             "conformal": {task: sets.as_dict() for task, sets in self.sets.items()},
         }
+        if self.baselines:
+            content["baselines"] = {name: one.as_dict() for name, one in self.baselines.items()}
+        if self.class_orders:
+            content["class_orders"] = {name: list(own) for name, own in self.class_orders.items()}
         if len(self.fitted):
             tensors[FITTED] = self.fitted
         write_model(folder, NAME, content, tensors)
@@ -270,6 +300,8 @@ def load(folder: str | Path) -> FusedModel:
             fusions,
             _sets(content, endpoint, fusions),
             tensors.get(FITTED, np.zeros(0, dtype=np.uint64)),
+            {k: Baseline.from_dict(one) for k, one in content.get("baselines", {}).items()},
+            {name: tuple(own) for name, own in content.get("class_orders", {}).items()},
         )
 
 

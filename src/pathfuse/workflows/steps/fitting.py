@@ -2,8 +2,8 @@
 of the judged rows.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from pathfuse.calibration.conformal import (
     check_enough,
 )
 from pathfuse.calibration.temperature import best_temperature
+from pathfuse.distributions.proportional import Baseline
 from pathfuse.errors import InputError
 from pathfuse.evaluation.rules import check_seed
 from pathfuse.fusion.auto import Council
@@ -32,6 +33,7 @@ from pathfuse.fusion.registry import all_names, fusion_class, names_of
 from pathfuse.progress import OnShare, unreported
 from pathfuse.study.study import Study
 from pathfuse.types import Index
+from pathfuse.workflows.steps.risks import fitted_baselines
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,15 @@ class TaskFit:
     """What ``null_model`` predicts, (column,)."""
     sets: PredictionSets | PredictionIntervals | None = None
     """Conformal sets or intervals, with ``--coverage``."""
+    baselines: Mapping[str, Baseline] = field(default_factory=dict)
+    """What turns risks into hazards, by expert."""
 
     def predict(self, study: Study, task: str, rows: Index) -> dict[str, Prediction]:
         """What every expert, every method and the fused one predict of some rows.
 
         NaN where an expert is absent.
         """
-        logits = study.logits(task, self.frequency)[rows]
+        logits = study.logits(task, self.frequency, self.baselines)[rows]
         scored = ~np.isnan(logits[:, :, 0]).all(axis=1)
         if not scored.all():
             predicted = self.predict(study, task, rows[scored])
@@ -186,7 +190,8 @@ def fit_task(
     """
     rows, calibrating = divide(study, task, study.scored(task, rows), recipe)
     frequency = _checked_frequency(study, task, rows, part)
-    experts = Experts.from_logits(study.logits(task, frequency)[rows])
+    baselines = fitted_baselines(study, task, rows)
+    experts = Experts.from_logits(study.logits(task, frequency, baselines)[rows])
     silent = [
         m for m in np.flatnonzero(~experts.present.any(axis=0)) if task in study.experts[m].outputs
     ]
@@ -202,7 +207,10 @@ def fit_task(
     fitted = fitted_on(study, rows, methods, experts, observed, recipe, on_progress)
     fused = fused_from(fitted, recipe, study.endpoint.kind, experts, observed)
     temperature = held_out_temperature(fitted, fused, recipe.seed, best_temperature)
-    fit = TaskFit(frequency, fitted, fused, temperature, rows, calibrating, null_log_prob(observed))
+    fit = TaskFit(
+        frequency, fitted, fused, temperature, rows, calibrating, null_log_prob(observed),
+        baselines=baselines,
+    )  # fmt: skip
     return replace(fit, sets=_fit_sets(study, task, fit, recipe.coverage))
 
 

@@ -14,6 +14,7 @@ from pathfuse.study.samples import Partition
 from pathfuse.study.study import Study
 from pathfuse.types import Index, LogProbs, Params
 from pathfuse.workflows.steps.regression import align_moments
+from pathfuse.workflows.steps.risks import baselines_or_fixed
 
 
 def unfitted_methods(endpoint: str) -> dict[str, type[AnyMethod]]:
@@ -43,7 +44,8 @@ def unfitted_predictions(
     frequency = (
         study.frequency(task, fit_rows) if len(fit_rows) else np.full(n_outcomes, 1 / n_outcomes)
     )
-    logits = study.logits(task, np.maximum(frequency, 1e-7))
+    baselines = baselines_or_fixed(study, task, fit_rows)
+    logits = study.logits(task, np.maximum(frequency, 1e-7), baselines)
     experts = Experts.from_logits(logits[rows])
     alone = np.where(experts.present[:, :, None], experts.log_prob, np.nan)
     predictions: dict[str, LogProbs] = {
@@ -71,7 +73,8 @@ def _learned(study: Study, task: str, name: str, fit_rows: Index) -> Params:
             study.experts, study.samples.ids[fit_rows].tolist(), len(study.endpoint.outcomes)
         )
         return method.fit_path(known, truth, [0.0])[0]
-    logits = study.logits(task, np.maximum(study.frequency(task, fit_rows), 1e-7))
+    baselines = baselines_or_fixed(study, task, fit_rows)
+    logits = study.logits(task, np.maximum(study.frequency(task, fit_rows), 1e-7), baselines)
     return method.fit_path(Experts.from_logits(logits[fit_rows]), truth, [0.0])[0]
 
 

@@ -1,0 +1,29 @@
+"""Any table whose columns number the classes: ``prob_0``, ``logit_1``, ``score_2`` ..."""
+
+from pathfuse.files.tables import Table
+from pathfuse.study.formats.base import Format, Numbered, Predicted, numbered_columns
+from pathfuse.study.reading import Reading
+
+PROBABILITIES = ("prob_", "p_", "proba_", "probability_", "probs_", "class_", "score_", "pred_")
+LOGITS = ("logit_", "logits_")
+TRUTHS = ("Y", "y_true", "y", "label", "target", "ground_truth", "gt", "true_label")
+
+
+def understand(table: Table, _reading: Reading) -> Predicted | None:
+    """See ``Format``."""
+    header = table.frame.columns
+    truth = next((name for name in TRUTHS if name in header), None)
+    for prefix in (*PROBABILITIES, *LOGITS):
+        columns = numbered_columns(header, f"{prefix}([0-9]+)")
+        if columns:
+            kind = "logit_" if prefix in LOGITS else "prob_"
+            return Predicted(table, (), Numbered(columns, kind, truth))
+    return None
+
+
+NUMBERS = Format(
+    "numbers",
+    "any table whose columns number the classes: prob_0, prob_1, ...; logit_0, logit_1, ...",
+    "docs/reference/tables.md",
+    understand=understand,
+)
