@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pathfuse.errors import InputError
 from pathfuse.files.tables import Table, text_column
+from pathfuse.study.importers.runs import averaged
 from pathfuse.study.importers.scoreboard import (
     Scoreboard,
     checked,
@@ -14,6 +15,7 @@ from pathfuse.study.importers.scoreboard import (
     names_column,
     numbers_column,
 )
+from pathfuse.study.importers.words import RUNS, column_of
 
 NAME = "long_table"
 NEEDED = ("study", "method", "metric", "value")
@@ -27,7 +29,8 @@ def recognises(columns: Sequence[str]) -> bool:
 def read(table: Table) -> Scoreboard:
     """Reads the table.
 
-    An empty value is a method that was not judged there, an empty cohort the study itself.
+    An empty value is a method that was not judged there, an empty cohort the study itself. Rows that
+    differ in a column such as ``seed`` are runs, which are averaged.
 
     Raises:
         InputError: A name is empty, a value no number, a method occurs twice in a study, or a study
@@ -46,10 +49,16 @@ def read(table: Table) -> Scoreboard:
     none: list[float | None] = [None] * len(rows)
     low, high = interval_columns(table, "ci_low", "ci_high", rows) if limits else (none, none)
     values = numbers_column(table, "value", rows)
-    scores, empty = checked(
-        table.source, frame_of([studies, cohorts, methods, metrics, values, low, high])
-    )
+    frame = frame_of([studies, cohorts, methods, metrics, values, low, high])
     only = metrics[0] if len(set(metrics)) == 1 else None
+    run = column_of(there, RUNS)
+    if run is not None and frame.select(*NEEDED[:3]).is_duplicated().any():
+        runs = [one or "" for one in text_column(table, run)]
+        means, spread, notes = averaged(table.source, frame, runs, run)
+        scores, _ = checked(table.source, means)
+        inputs = {table.source: table.sha256}
+        return Scoreboard(table.source, NAME, scores, inputs, only, runs=spread, notes=notes)
+    scores, empty = checked(table.source, frame)
     return Scoreboard(
         table.source, NAME, scores, {table.source: table.sha256}, only, empty_cells=empty
     )

@@ -32,6 +32,14 @@ PAIRED = {
     "ci_high": pl.Float64,
 }
 """Columns of ``Scoreboard.paired``."""
+RUNS_SCHEMA = {
+    "study": pl.String,
+    "method": pl.String,
+    "metric": pl.String,
+    "n": pl.Int64,
+    "sd": pl.Float64,
+}
+"""Columns of ``Scoreboard.runs``."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,10 @@ class Scoreboard:
     endpoints: Mapping[str, str] = field(default_factory=dict)
     """Study to what it predicts, where the source tells: the kind of endpoint, of numbers with the
     targets' names."""
+    runs: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=RUNS_SCHEMA))
+    """Where values are means of runs: how many, and their standard deviation."""
+    notes: tuple[str, ...] = ()
+    """How the source was understood, a sentence each."""
 
 
 def names_column(table: Table, column: str) -> list[str]:

@@ -6,14 +6,37 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from pathfuse.errors import InputError
-from pathfuse.files.tables import column_names, read_table, tables_in
-from pathfuse.study.importers import densebench, long_table, result_folders, task_table
+from pathfuse.files.digests import file_digest
+from pathfuse.files.json import read_json
+from pathfuse.files.tables import Table, column_names, read_table, tables_in
+from pathfuse.study.importers import (
+    densebench,
+    eva_results,
+    long_table,
+    nested_json,
+    pathbench,
+    result_folders,
+    runs_table,
+    task_table,
+    wide_table,
+)
 from pathfuse.study.importers.scoreboard import Scoreboard, names_column
 
 TABLES: tuple[Any, ...] = (densebench, task_table, long_table)
 """One module per kind of table: ``recognises(columns)`` and ``read(table)``."""
-KNOWN = "result folders of fuse or evaluate, tables with the columns study,method,metric,value, or the published tables"
+GUESSED: tuple[Any, ...] = (runs_table, wide_table)
+"""The same for tables that are of this kind only if somebody says that they hold scores."""
+OBJECTS: tuple[Any, ...] = (pathbench, nested_json)
+"""One module per kind of JSON: ``recognises(content)`` and ``read(content, file)``."""
+JSON = ".json"
+KNOWN = (
+    "result folders of fuse or evaluate, tables with the columns study,method,metric,value, leaderboards with one row "
+    "per model and one column per task or the reverse, tables of runs with seeds, results of eva and PathBench, or the "
+    "published tables"
+)
 
 
 def read_scores(sources: Sequence[Path]) -> list[Scoreboard]:
@@ -35,8 +58,11 @@ def read_scores(sources: Sequence[Path]) -> list[Scoreboard]:
             raise InputError(f"the source {source} is given twice")
         results = _results_in(source)
         folders += results
+        evas = eva_results.find(source) if source.is_dir() and not results else []
         if results:
             given.append(str(source))
+        elif evas:
+            boards.append(eva_results.read(source, evas))
         else:
             boards += [_read_table(file) for file in _tables_in(source)]
     if folders:
@@ -80,8 +106,40 @@ def _tables_in(source: Path) -> list[Path]:
 
 
 def _read_table(file: Path) -> Scoreboard:
-    table = read_table(file)
+    if file.suffix.lower() == JSON:
+        return _read_json(file)
+    return _scores_in(file, read_table(file))
+
+
+def _read_json(file: Path) -> Scoreboard:
+    """Scores of a JSON file: one of ours, or rows of a table.
+
+    Raises:
+        InputError: It is neither.
+    """
+    content = read_json(file)
+    kind = next((one for one in OBJECTS if one.recognises(content)), None)
+    if kind is not None:
+        board: Scoreboard = kind.read(content, file)
+        return board
+    if isinstance(content, dict) and {"columns", "data"} <= set(content):
+        content = [dict(zip(content["columns"], row, strict=False)) for row in content["data"]]
+    if (
+        not isinstance(content, list)
+        or not content
+        or not all(isinstance(r, dict) for r in content)
+    ):
+        raise InputError(f"{file} holds no scores that are understood; understood are {KNOWN}")
+    names = list(dict.fromkeys(str(name) for row in content for name in row))
+    columns = {n: [None if row.get(n) is None else str(row[n]) for row in content] for n in names}
+    frame = pl.DataFrame(columns, schema=dict.fromkeys(names, pl.String))
+    return _scores_in(file, Table(str(file), frame, file_digest(file)))
+
+
+def _scores_in(file: Path, table: Table) -> Scoreboard:
     kind = _kind(table.frame.columns)
+    if kind is None and not set(table.frame.columns) >= set(result_folders.NEEDED):
+        kind = next((one for one in GUESSED if one.recognises(table.frame.columns)), None)
     if kind is None:
         if set(table.frame.columns) >= set(result_folders.NEEDED):
             raise InputError(

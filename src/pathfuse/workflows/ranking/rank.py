@@ -190,9 +190,20 @@ def _manifest(
         "mean_in_reach": _mean_in_reach(winners),
         "studies_with_intervals": int(winners["n_unresolved"].is_not_null().sum()),
         "command": None,
+        "runs": _runs(boards, chosen),
         "left_out": chosen.left_out,
         "notes": list(notes),
     }
+
+
+def _runs(boards: Sequence[Scoreboard], chosen: Selection) -> list[dict[str, Any]]:
+    """Of values that are means of runs: how many, and their standard deviation."""
+    metric = pl.col("metric").str.to_lowercase() == chosen.metric.lower()
+    return [
+        row
+        for board in boards
+        for row in board.runs.filter(metric).drop("metric").iter_rows(named=True)
+    ]
 
 
 def _mean_in_reach(winners: pl.DataFrame) -> float | None:

@@ -18,6 +18,7 @@ from pathfuse.fusion.null_model import NULL_MODEL
 from pathfuse.study.importers.result_folders import NAME as RESULTS
 from pathfuse.study.importers.scoreboard import Scoreboard
 from pathfuse.study.importers.scored_studies import read_cohorts
+from pathfuse.study.importers.words import SCORE
 
 LOWER = {
     *(m.name for m in METRICS.values() if m.lower_is_better),
@@ -154,6 +155,7 @@ def select(
         kinds,
         left_out,
     )
+    selection.notes.extend(note for board in boards for note in board.notes)
     selection.notes.extend(_notes(selection))
     return selection
 
@@ -166,6 +168,8 @@ def orientation(metric: str, higher_is_better: bool | None) -> bool:
     """
     name = metric.lower().replace("-", "_").replace(" ", "_")
     known = True if name in HIGHER else False if name in LOWER else None
+    if name == SCORE and higher_is_better is None:
+        return True
     if known is None and higher_is_better is None:
         raise InputError(
             f"the metric '{metric}' is unknown here: say --higher-is-better or --lower-is-better"
