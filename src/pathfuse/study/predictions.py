@@ -55,6 +55,8 @@ class PredictionTable:
     """What the table says is predicted: a word of ``--columns`` to the column."""
     folds: Mapping[str, str] = field(default_factory=dict)
     """Fold of each sample, where the files are the test rows of folds."""
+    formats: tuple[str, ...] = ()
+    """Names of the formats that its place and its columns are of."""
     inputs: Mapping[str, str | None] = field(default_factory=dict)
     """Files that the table was put together from, with their SHA-256, if they are several."""
 
@@ -144,7 +146,8 @@ def _identified(name: str, table: Table, reading: Reading) -> PredictionTable:
     found = understood(table, reading)
     table, notes = identified(found.table, PREDICTION_FIELDS, reading)
     table = replace(table, notes=(*table.notes, *found.notes, *notes))
-    return PredictionTable(name, table, found.numbered, found.targets)
+    formats = (found.format,) if found.format else ()
+    return PredictionTable(name, table, found.numbered, found.targets, formats=formats)
 
 
 def _read(source: Source, reading: Reading) -> PredictionTable:
@@ -155,7 +158,8 @@ def _read(source: Source, reading: Reading) -> PredictionTable:
     """
     name = source.name.strip(BLANKS)
     parts = [_identified(name, source.read(file), reading) for file in source.files]
-    one = parts[0]
+    formats = (*((source.format,) if source.format else ()), *parts[0].formats)
+    one = replace(parts[0], formats=tuple(dict.fromkeys(formats)))
     if len(parts) == 1:
         table = replace(one.table, notes=(*source.notes, *one.table.notes))
         return replace(one, table=table, folds=_folds_of(source, parts))

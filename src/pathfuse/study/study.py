@@ -184,7 +184,7 @@ def read_study(
     tables = gather(predictions, reading)
     if not tables:
         raise InputError("no predictions were given")
-    intake = take_in(table, endpoint, _with_targets(table, tables, reading))
+    intake = take_in(table, endpoint, with_targets(table, tables, reading))
     people, kind = read_samples(intake.table), intake.kind
     columns = people.columns(intake.targets)
     _check_options(kind, time_edges, censoring)
@@ -213,7 +213,7 @@ def read_study(
     return Study(people, judged, truth, experts, inputs, blanks, left_out, understood, *folds)
 
 
-def _with_targets(table: Table, tables: Sequence[PredictionTable], reading: Reading) -> Reading:
+def with_targets(table: Table, tables: Sequence[PredictionTable], reading: Reading) -> Reading:
     """What a person said, and the target that the predictions name, if the samples have no other."""
     own = any(kind.target_columns(table.frame.columns) for kind in ENDPOINTS.values())
     named = {tuple(one.targets.items()) for one in tables if one.targets}

@@ -37,8 +37,10 @@ def test_an_importer_reads_from_python(tmp_path):
 
 
 def test_an_unknown_importer_is_refused():
-    with pytest.raises(InputError, match="the format 'stamp' is unknown; known: logitprod"):
-        importer("stamp")
+    with pytest.raises(
+        InputError, match="the format 'other' is unknown; known: logitprod, stamp, clam"
+    ):
+        importer("other")
 
 
 def test_text_is_parsed_where_the_type_is_not_enough():

@@ -23,6 +23,8 @@ class Source:
     place: Path | None = None
     """The folder that stands for several files."""
     read: Callable[[Path], Table] = read_table
+    format: str = ""
+    """Name of the format, if the place says it."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Predicted:
     numbered: Numbered | None = None
     targets: Mapping[str, str] = field(default_factory=dict)
     """What the tool's own columns say is predicted: a word of ``--columns`` to the column."""
+    format: str = ""
+    """Name of the format, if it is known."""
 
 
 def _nowhere(_path: Path) -> list[Source] | None:
@@ -72,6 +76,8 @@ class Format:
     Raises ``InputError`` where it is, and cannot be read."""
     understand: Callable[[Table, Reading], Predicted | None] = _nothing
     """A table with our columns; None if its columns are not of this format."""
+    importable: bool = True
+    """Whether ``pathfuse import`` offers it."""
 
 
 def numbered_columns(header: Sequence[str], pattern: str) -> tuple[str, ...]:

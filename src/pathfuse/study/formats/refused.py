@@ -36,4 +36,5 @@ REFUSED = Format(
     "pickles, which can run code, and results without predictions of samples",
     "docs/howto/from-other-tools.md",
     find,
+    importable=False,
 )

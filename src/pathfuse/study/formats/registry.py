@@ -5,6 +5,7 @@ Examples:
     ['refused', 'stamp', 'clam']
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from pathfuse.errors import InputError
@@ -61,12 +62,16 @@ def understood(table: Table, reading: Reading) -> Predicted:
     for one in FORMATS:
         found = one.understand(table, reading)
         if found is not None:
-            return Predicted(found.table, (*notes, *found.notes), found.numbered, found.targets)
+            return replace(found, notes=(*notes, *found.notes), format=one.name)
     return Predicted(table, notes)
 
 
 def _of_format(path: Path) -> list[Source] | None:
-    return next((found for one in FORMATS if (found := one.find(path)) is not None), None)
+    for one in FORMATS:
+        found = one.find(path)
+        if found is not None:
+            return [replace(source, format=one.name) for source in found]
+    return None
 
 
 def _table(path: Path) -> Source:
@@ -97,8 +102,4 @@ def _of_folder(place: Path) -> list[Source]:
             "has one: give the files that are experts"
         )
     one = [_of_format(file) or [_table(file)] for file in files]
-    return (
-        [Source(place.name, s.files, s.folds, s.notes, s.place, s.read) for s in one[0]]
-        if one
-        else []
-    )
+    return [replace(source, name=place.name) for source in one[0]] if one else []

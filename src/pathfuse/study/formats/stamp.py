@@ -116,9 +116,7 @@ def _classes(table: Table, groups: dict[str, list[str]], reading: Reading) -> Pr
             f"is about: --columns {LABEL}={min(groups)}"
         )
     names = {name: "prob_" + name.removeprefix(f"{target}_") for name in groups[target]}
-    idle = [
-        n for n in (target, PREDICTED, f"{PREDICTED}_{target}", LOSS) if n in table.frame.columns
-    ]
+    idle = [n for n in (PREDICTED, f"{PREDICTED}_{target}", LOSS) if n in table.frame.columns]
     others = [n for other, columns in groups.items() if other != target for n in columns]
     note = f"{table.source}: columns of STAMP; '{target}_...' are probabilities of the classes of '{target}'"
     frame = table.frame.drop(idle, others).rename(names)
@@ -131,7 +129,7 @@ def _number(table: Table) -> Predicted | None:
         return None
     target = others[1]
     note = f"{table.source}: columns of STAMP; '{PREDICTED}' is the predicted '{target}'"
-    frame = table.frame.drop(target, LOSS).rename({PREDICTED: f"mean_{target}"})
+    frame = table.frame.drop(LOSS).rename({PREDICTED: f"mean_{target}"})
     return Predicted(replace(table, frame=frame), (note,), targets={f"target_{target}": target})
 
 

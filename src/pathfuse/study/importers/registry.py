@@ -10,10 +10,13 @@ Examples:
 from typing import Any
 
 from pathfuse.errors import InputError
+from pathfuse.study.formats.registry import FORMATS
 from pathfuse.study.importers.importer import Importer
 from pathfuse.study.importers.logitprod import LOGITPROD
+from pathfuse.study.importers.tool_tables import tool_importer
 
-IMPORTERS: dict[str, Importer[Any]] = {one.name: one for one in (LOGITPROD,)}
+OF_FORMATS: list[Importer[Any]] = [tool_importer(one) for one in FORMATS if one.importable]
+IMPORTERS: dict[str, Importer[Any]] = {one.name: one for one in [LOGITPROD, *OF_FORMATS]}
 
 
 def importer(name: str) -> Importer[Any]:
