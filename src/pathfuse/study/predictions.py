@@ -20,6 +20,7 @@ from pathfuse.files.tables import (
     id_column,
     number_column,
     read_table,
+    stem_of,
     table_in_memory,
     text_column,
 )

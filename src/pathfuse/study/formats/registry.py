@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pathfuse.errors import InputError
-from pathfuse.files.tables import SUFFIXES, Table
+from pathfuse.files.tables import IN_WORDS, Table, stem_of, tables_in
 from pathfuse.study.formats.base import Format, Predicted, Source
 from pathfuse.study.formats.clam import CLAM
 from pathfuse.study.formats.cox import COX
@@ -51,7 +51,7 @@ def sources_at(path: Path) -> list[Source]:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
     if not experts:
         raise InputError(
-            f"the folder {path} holds no {' or '.join(SUFFIXES)} file, nor folders with predictions of experts"
+            f"the folder {path} holds no table ({IN_WORDS}), nor folders with predictions of experts"
         )
     return experts
 
@@ -75,14 +75,12 @@ def _of_format(path: Path) -> list[Source] | None:
 
 
 def _table(path: Path) -> Source:
-    return Source(path.name.removesuffix(path.suffix), (path,))
+    return Source(stem_of(path), (path,))
 
 
 def _tables_in(path: Path) -> list[Path]:
-    def wanted(name: str) -> bool:
-        return name.endswith(TABLE) or Path(name).suffix.lower() in SUFFIXES
-
-    return sorted(p for p in path.iterdir() if wanted(p.name) and not p.name.startswith("."))
+    more = (p for p in path.iterdir() if p.name.endswith(TABLE) and not p.name.startswith("."))
+    return sorted([*tables_in(path), *more])
 
 
 def _of_folder(place: Path) -> list[Source]:
