@@ -57,6 +57,8 @@ class Columns:
             raise self.wrong(names[k], row, what)
 
 
+RISK = "risk"
+"""The column of an expert of survival that gives a risk and no hazards."""
 YES = frozenset({"1", "1.0", "true", "yes", "positive"})
 NO = frozenset({"0", "0.0", "false", "no", "negative"})
 """Words for yes and no, in small letters."""

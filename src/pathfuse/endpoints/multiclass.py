@@ -17,7 +17,7 @@ from pathfuse.endpoints.base import (
 )
 from pathfuse.endpoints.class_columns import SUM_TOLERANCE, class_names, with_class_columns
 from pathfuse.endpoints.classes import OfClasses
-from pathfuse.endpoints.columns import Columns, number_text
+from pathfuse.endpoints.columns import RISK, Columns, number_text
 from pathfuse.errors import InputError
 from pathfuse.files.fields import Field
 from pathfuse.files.spelling import check_spelling
@@ -173,10 +173,19 @@ class Multiclass(OfClasses):
             )
             raise InputError(
                 f"{columns.source} {trouble}; its columns are {', '.join(columns.header or columns.values) or 'none'}"
+                f"{self._hint(columns)}"
             )
         return found[0], [
             name.removeprefix(found[0]) for name in columns.values if name.startswith(found[0])
         ]
+
+    def _hint(self, columns: Columns) -> str:
+        """What may be wrong with a table without a column of a class."""
+        if any(name.startswith(self.prefixes) for name in columns.values):
+            return ""
+        if RISK in columns.header:
+            return "; a risk is for survival, with the columns time and event in the samples table"
+        return f"; the labels are {', '.join(self.classes)}"
 
     def _groups(
         self, columns: Columns, prefix: str, names: list[str], label_map: LabelMap | None

@@ -24,7 +24,7 @@ from pathfuse.endpoints.base import (
     Truth,
     Understood,
 )
-from pathfuse.endpoints.columns import Columns, number_text
+from pathfuse.endpoints.columns import RISK, Columns, number_text
 from pathfuse.endpoints.follow_up import FOLLOW_UP, follow_up, understood_follow_up
 from pathfuse.errors import InputError
 from pathfuse.evaluation.judged import Judged, Scores
@@ -35,8 +35,6 @@ from pathfuse.files.fields import Field
 from pathfuse.files.tables import Table
 from pathfuse.types import LogProbs, Observed
 
-RISK = "risk"
-"""The column of an expert that gives a risk and no hazards."""
 CENSORING = ("later", "half")
 """What a case censored inside a bin counts as in that bin: nothing (it outlived it), or half."""
 
@@ -194,8 +192,9 @@ class Survival(Endpoint):
         """See ``Endpoint``."""
         if self.prediction_columns(table.frame.columns) != [RISK]:
             return table, ()
-        what = "a risk per sample and no hazards; hazards in proportion to it are estimated on the fit rows"
-        return table, (f"{table.source}: {what}",)
+        what = "a risk per sample and no hazards"
+        how = "hazards in proportion to it are estimated on fit rows, where there are any"
+        return table, (f"{table.source}: {what}; {how}",)
 
     def read_expert(
         self, columns: Columns, label_map: LabelMap | None

@@ -77,3 +77,42 @@ def test_pickles_are_refused_with_a_way_out(tmp_path, samples):
     for place in (tmp_path, tmp_path / "split_0_results.pkl"):
         with pytest.raises(InputError, match=r"a pickle can run code.*EVAL_<name>"):
             read_study(samples, place)
+
+
+def test_a_model_remembers_the_order_of_numbered_classes(tmp_path):
+    import pathfuse
+
+    ids, labels = [f"s{n:02d}" for n in range(24)], ["b", "a", "a"] * 8
+    first = [0.2 + 0.02 * n if label == "a" else 0.9 - 0.02 * n for n, label in enumerate(labels)]
+    experts = {
+        name: pl.DataFrame(
+            {
+                "slide_id": ids,
+                "Y": [int(label == "a") for label in labels],
+                "Y_hat": [0] * 24,
+                "p_0": [p**power for p in first],
+                "p_1": [1 - p**power for p in first],
+            }
+        )
+        for name, power in (("uni", 1), ("conch", 2))
+    }
+    roles = ["fit"] * 16 + ["test"] * 8
+    samples = pl.DataFrame({"sample_id": ids, "label": labels, "split": roles})
+    result = pathfuse.fuse(read_study(samples, experts), method="static_product", n_resamples=0)
+    result.model.save(tmp_path)
+    new = {name: frame.select("slide_id", "p_0", "p_1", "Y_hat") for name, frame in experts.items()}
+    again = pathfuse.load(tmp_path).predict(new).drop("seen_in_fit")
+    assert again.tail(8).equals(result.fused)
+
+
+def test_folds_serve_a_fusion(expert, samples):
+    import pathfuse
+
+    study = read_study(samples, expert)
+    assert study.samples.folds is None  # an evaluation judges all rows together
+    result = pathfuse.fuse(study, method="static_product", n_resamples=0)
+    assert result.fused.height == 6
+    assert len(result.manifest["best_experts"]) == 3
+    assert any(
+        "the folds are those of the files of 'uni'" in s for s in result.manifest["understood"]
+    )

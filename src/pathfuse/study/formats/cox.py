@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
+from pathfuse.endpoints.columns import RISK
 from pathfuse.files.tables import Table
 from pathfuse.study.formats.base import Format, Predicted
 from pathfuse.study.reading import Reading
 
-RISK = "risk"
 NAMES = (RISK, "pred_score", "risk_score", "risk_scores", "hazard", "log_hazard", "cox_score")
 """What the column is called; higher means earlier."""
 HAZARDS = "hazard_"

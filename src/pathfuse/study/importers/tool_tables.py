@@ -8,7 +8,8 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from pathfuse.endpoints.class_columns import class_names as spelled
-from pathfuse.endpoints.detect import ENDPOINTS
+from pathfuse.endpoints.columns import RISK
+from pathfuse.endpoints.detect import ENDPOINTS, endpoint_of
 from pathfuse.endpoints.multiclass import Multiclass
 from pathfuse.errors import InputError
 from pathfuse.files.manifest import software
@@ -16,7 +17,6 @@ from pathfuse.files.tables import Table, read_table, text_column
 from pathfuse.study.class_order import with_class_names
 from pathfuse.study.folds import folds_of
 from pathfuse.study.formats.base import Format
-from pathfuse.study.formats.cox import RISK
 from pathfuse.study.importers.imported import Imported
 from pathfuse.study.importers.importer import Importer, OnCommandLine
 from pathfuse.study.importers.logitprod_options import class_names
@@ -93,6 +93,7 @@ def read_tables(one: Format, source: Path, options: ToolOptions) -> Imported:
         "format": one.name,
         "source": str(source),
         "options": options.model_dump(mode="json"),
+        "endpoint": {"kind": endpoint_of(frame.columns, table.source)[0].kind},
         "inputs": inputs,
         "rows": _counted(frame),
         "left_out": [],
