@@ -42,7 +42,7 @@ Predictions = Annotated[
     Parameter(
         name="--predictions",
         consume_multiple=True,
-        help="One file per expert, folders of them, or one long table.",
+        help="One file per expert, folders of them or of CLAM, STAMP and other tools, or one long table.",
     ),
 ]
 

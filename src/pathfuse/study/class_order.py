@@ -39,8 +39,9 @@ def with_class_names(
     numbers = [str(k) for k in range(n)]
     if given:
         order, how = _checked(table, list(given), n, pairs, mapped, endpoint), "as --classes says"
-    elif mapped or set(numbers) <= set(endpoint.outcomes):
+    elif mapped or set(numbers) & set(endpoint.outcomes):
         order, how = numbers, ""
+        _check_truth(table, order, pairs, "by its number")
     else:
         order = _inferred(table, numbered, pairs, endpoint)
         how = f"found from the column '{numbered.truth}' and the labels of {n_pairs} samples"
@@ -93,15 +94,26 @@ def _checked(
         raise InputError(
             f"--classes '{unknown}': no sample has this label; the labels are {', '.join(endpoint.outcomes)}"
         )
+    _check_truth(table, given, pairs, f"by --classes {','.join(given)}")
+    return given
+
+
+def _check_truth(
+    table: Table, order: Sequence[str], pairs: Mapping[str, Mapping[str, str]], why: str
+) -> None:
+    """Refuses an order of classes that the rows' true classes contradict.
+
+    Raises:
+        InputError: Naming a sample that shows it.
+    """
     for number, found in pairs.items():
-        own = given[int(number)] if number.isdecimal() and int(number) < n else None
+        own = order[int(number)] if number.isdecimal() and int(number) < len(order) else None
         wrong = next((label for label in found if own is not None and label != own), None)
         if wrong is not None:
             raise InputError(
-                f"{table.source}: class {number} is '{own}' by --classes {','.join(given)}, but the sample "
-                f"'{found[wrong]}' of class {number} has the label '{wrong}'"
+                f"{table.source}: class {number} is '{own}' {why}, but the sample '{found[wrong]}' of class "
+                f"{number} has the label '{wrong}'"
             )
-    return given
 
 
 def _inferred(

@@ -85,5 +85,5 @@ def folds_of(
         )
     ]
     if others:
-        note += f"; {', '.join(others)} had other folds, and are out of fold in them"
+        note += f"; {', '.join(others)} have other folds, in which they are out of fold as well"
     return np.array([int(fold) for fold in found if fold is not None]), (note,)

@@ -131,3 +131,42 @@ def test_folds_of_patho_bench(of_b):
     assert any("--columns split=fold_0" in line for line in study.understood)
     chosen = read_study(samples, {"uni": expert}, reading=Reading(columns={"split": "fold_0"}))
     assert chosen.samples.roles.tolist() == ["test", "train", "train"] * 2
+
+
+def test_a_numbered_class_that_no_sample_has_is_no_reason_to_ask_for_names():
+    expert = pl.DataFrame({"sample_id": IDS, "prob_0": OTHER, "prob_1": P, "prob_2": [0.0] * 6})
+    samples = pl.DataFrame({"sample_id": IDS, "label": [1 - n for n in A_IS_1]})
+    with pytest.raises(InputError, match="no sample has the label '2'"):
+        read_study(samples, {"uni": expert})
+    study = read_study(samples, {"uni": expert}, reading=Reading(drop_absent_classes=True))
+    assert study.endpoint.outcomes == ("0", "1")
+
+
+def test_numbers_that_contradict_the_labels_are_refused():
+    expert = pl.DataFrame({"sample_id": IDS, "Y": A_IS_1, "p_0": OTHER, "p_1": P})
+    samples = pl.DataFrame({"sample_id": IDS, "label": [1 - n for n in A_IS_1]})
+    with pytest.raises(InputError, match="class 1 is '1' by its number, but the sample 's0'"):
+        read_study(samples, {"uni": expert})
+
+
+def test_folds_of_slides_and_of_patients_in_one_study(tmp_path):
+    patients = ["p0", "p1", "p2"]
+    samples = pl.DataFrame(
+        {"slide_id": IDS, "case_id": [p for p in patients for _ in "ab"], "label": list("aabbaa")}
+    )
+    for k in range(3):
+        slides = pl.DataFrame(
+            {"slide_id": IDS[2 * k : 2 * k + 2], "Y_hat": 0, "p_0": 0.5, "p_1": 0.5}
+        )
+        (tmp_path / "EVAL_slides").mkdir(exist_ok=True)
+        slides.write_csv(tmp_path / "EVAL_slides" / f"fold_{k}.csv")
+        place = tmp_path / "of_patients" / f"split-{k}"
+        place.mkdir(parents=True)
+        own = pl.DataFrame(
+            {"PATIENT": patients[2 - k : 3 - k], "t": "a", "pred": "a", "t_a": 0.5, "t_b": 0.5}
+        )
+        own.write_csv(place / "patient-preds.csv")
+    study = read_study(samples, tmp_path, reading=Reading(classes="a,b"), unit="patient")
+    assert study.expert_names == ("of_patients", "slides")
+    assert study.with_own_folds().samples.folds.tolist() == [2, 2, 1, 1, 0, 0]
+    assert any("slides have other folds" in line for line in study.about_folds)

@@ -6,7 +6,8 @@ from pathfuse.study.reading import Reading
 
 PROBABILITIES = ("prob_", "p_", "proba_", "probability_", "probs_", "class_", "score_", "pred_")
 LOGITS = ("logit_", "logits_")
-TRUTHS = ("Y", "y_true", "y", "label", "target", "ground_truth", "gt", "true_label")
+TRUTHS = ("Y", "y_true", "ground_truth", "gt", "true_label")
+"""Names that a predicted class does not have."""
 
 
 def understand(table: Table, _reading: Reading) -> Predicted | None:

@@ -22,7 +22,9 @@ STAGES = ("test", "val")
 
 def find(folder: Path) -> list[Path]:
     """The result files below a folder, sorted."""
-    return sorted(p for p in folder.rglob(FILE) if isinstance(read_object(p).get("metrics"), dict))
+    return sorted(
+        p for p in folder.rglob("results.json") if isinstance(read_object(p).get("metrics"), dict)
+    )
 
 
 def read(folder: Path, files: Sequence[Path]) -> Scoreboard:
