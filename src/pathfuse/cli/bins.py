@@ -14,9 +14,7 @@ from pathfuse.study.reading import DEFAULT, Reading
 def bins(
     *,
     samples: Samples,
-    out: Annotated[
-        Path, Parameter(name="--out", help="File to write: one line of edges.")
-    ],
+    out: Annotated[Path, Parameter(name="--out", help="File to write: one line of edges.")],
     n_bins: Annotated[
         int, Parameter(name="--bins", help="How many bins; tied event times can leave fewer.")
     ] = 4,
