@@ -1,7 +1,8 @@
 """A samples table as its makers wrote it, turned into the one that the contract describes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -13,6 +14,7 @@ from pathfuse.files.fields import in_words, with_our_names
 from pathfuse.files.tables import Table, text_column
 from pathfuse.study.fields import ROLE_WORDS, SAMPLE, SAMPLES_FIELDS, SPLIT
 from pathfuse.study.folds import with_one_fold
+from pathfuse.study.formats.clam_splits import with_splits
 from pathfuse.study.identify import identified
 from pathfuse.study.left_out import check_left_out, line_of
 from pathfuse.study.reading import DEFAULT, Reading
@@ -32,6 +34,8 @@ class Intake:
     """What was understood, a sentence each."""
     without: frozenset[str] = frozenset()
     """Names of the rows that were not taken."""
+    inputs: Mapping[str, str | None] = field(default_factory=dict)
+    """Files next to the table that were read, with their SHA-256."""
 
 
 def take_in(table: Table, endpoint: str | None = None, reading: Reading = DEFAULT) -> Intake:
@@ -49,6 +53,10 @@ def take_in(table: Table, endpoint: str | None = None, reading: Reading = DEFAUL
     table, notes = identified(table, SAMPLES_FIELDS, reading)
     text_column(table, SAMPLE.column)  # refuses a table without it
     table, folded = with_one_fold(table, frozenset(reading.columns))
+    inputs: dict[str, str | None] = {}
+    if reading.splits is not None:
+        table, inputs, note = with_splits(table, Path(reading.splits))
+        folded = (*folded, note)
     table, roles = _with_roles(table)
     table, found = _with_targets(table, endpoint, targets_named)
     kind, targets = endpoint_of(list(table.frame.columns), table.source, endpoint)
@@ -66,6 +74,7 @@ def take_in(table: Table, endpoint: str | None = None, reading: Reading = DEFAUL
         tuple(left_out),
         (*table.notes, *notes, *folded, *roles, *in_words(table, found), *understood.notes),
         frozenset(everybody - kept),
+        inputs,
     )
 
 

@@ -35,6 +35,10 @@ class Reading(BaseModel):
         str | None,
         Field(description="Classes in the order of numbered columns (p_0, p_1, ...): endometrioid,high_grade."),
     ] = None  # fmt: skip
+    splits: Annotated[
+        str | None,
+        Field(description="Folder of CLAM's splits_<k>.csv, for folds; or one of the files, for roles."),
+    ] = None  # fmt: skip
     percent: Annotated[
         bool, Field(description="Probabilities are in per cent: divide them by 100.")
     ] = False

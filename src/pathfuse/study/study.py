@@ -203,6 +203,7 @@ def read_study(
     labels = _labels(people, judged, truth)
     experts = _read_experts(listed, judged, label_maps or {}, reading, positive, labels)
     inputs, blanks = _described([table, *(t.table for t in tables)], label_maps or {})
+    inputs |= intake.inputs
     for one in tables:
         if one.inputs:
             inputs.pop(one.table.source, None)

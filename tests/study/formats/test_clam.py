@@ -116,3 +116,39 @@ def test_folds_serve_a_fusion(expert, samples):
     assert any(
         "the folds are those of the files of 'uni'" in s for s in result.manifest["understood"]
     )
+
+
+def write_splits(place):
+    place.mkdir()
+    for k in range(3):
+        test = [IDS[k], IDS[5 - k]]
+        val = [IDS[(k + 1) % 3], IDS[5 - (k + 1) % 3]]
+        train = [i for i in IDS if i not in test + val]
+        pl.DataFrame({"": [0, 1], "train": train, "val": val, "test": test}).write_csv(
+            place / f"splits_{k}.csv"
+        )
+    return place
+
+
+def test_splits_give_folds_and_one_of_them_gives_roles(tmp_path, expert, samples):
+    place = write_splits(tmp_path / "splits")
+    study = read_study(samples, expert, reading=Reading(splits=str(place)))
+    assert study.samples.folds.tolist() == [0, 1, 2, 2, 1, 0]
+    assert str(place / "splits_1.csv") in study.inputs
+    one = read_study(samples, expert, reading=Reading(splits=str(place / "splits_0.csv")))
+    assert one.samples.roles.tolist() == ["test", "fit", "train", "train", "fit", "test"]
+
+
+def test_splits_in_which_a_slide_has_no_one_place_are_refused(tmp_path, expert, samples):
+    place = write_splits(tmp_path / "splits")
+    (place / "splits_2.csv").unlink()
+    with pytest.raises(InputError, match="'s2' is a test sample in 0 of 2 splits"):
+        read_study(samples, expert, reading=Reading(splits=str(place)))
+    with pytest.raises(InputError, match="leave out --splits"):
+        read_study(
+            samples.with_columns(fold=pl.Series(range(6))),
+            expert,
+            reading=Reading(splits=str(place)),
+        )
+    with pytest.raises(InputError, match=r"holds no splits_<k>\.csv"):
+        read_study(samples, expert, reading=Reading(splits=str(expert)))
