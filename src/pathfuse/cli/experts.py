@@ -16,7 +16,7 @@ from pathfuse.cli.options import (
 )
 from pathfuse.errors import InputError
 from pathfuse.experts.heads.registry import names_of
-from pathfuse.files.tables import stem_of
+from pathfuse.files.kinds import stem_of
 from pathfuse.study.reading import DEFAULT, Reading
 
 Features = Annotated[

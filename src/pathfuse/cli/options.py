@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from pathfuse.errors import InputError, first_problem
-from pathfuse.files.tables import IN_WORDS
+from pathfuse.files.kinds import IN_WORDS
 from pathfuse.study.reading import Reading, parse_columns
 from pathfuse.workflows.options import Function, FuseOptions, option_name, shows_options
 
