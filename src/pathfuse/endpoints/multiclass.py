@@ -168,9 +168,7 @@ class Multiclass(OfClasses):
         ignored = tuple(name for name in columns.values if not name.startswith(prefix))
         misnamed = prefix == "logit_" and like_probabilities(table, whole=True)
         return {
-            "all": ExpertColumns(
-                floor_log_prob(raw), group, count_floored(raw), ignored, misnamed
-            )
+            "all": ExpertColumns(floor_log_prob(raw), group, count_floored(raw), ignored, misnamed)
         }
 
     def _space(self, columns: Columns) -> tuple[str, list[str]]:

@@ -209,7 +209,11 @@ class Survival(Endpoint):
         ignored = tuple(name for name in columns.values if name not in wanted)
         return {
             "all": ExpertColumns(
-                floor_log_prob(raw), np.arange(self.n_bins + 1), count_floored(raw), ignored, misnamed
+                floor_log_prob(raw),
+                np.arange(self.n_bins + 1),
+                count_floored(raw),
+                ignored,
+                misnamed,
             )
         }
 

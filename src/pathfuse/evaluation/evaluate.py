@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from pathfuse.evaluation.averages import Averages, Pairs
+from pathfuse.evaluation.best_by_metric import has_metric, reference_for
 from pathfuse.evaluation.estimates import (
     Estimate,
     Estimates,
@@ -279,6 +280,8 @@ def _metrics(
     """Rows of ``metrics.csv``; ``counts`` are the rows and the patients."""
     rows = []
     for metric, value in values.items():
+        if not has_metric(name, metric):
+            continue
         interval = value.interval(rules.interval)
         rows.append(
             MetricRow(name, output, metric, value.point, interval.low, interval.high, *counts)
@@ -345,6 +348,7 @@ def _evaluate_contrasts(
         (contrast, m): pair[0][m].minus(pair[1][m], same[contrast[0]] == same[contrast[1]])
         for contrast, pair in there.items()
         for m in endpoint.metrics
+        if has_metric(contrast[1], m)
     }
     if not differences:
         return
@@ -353,15 +357,17 @@ def _evaluate_contrasts(
     adjusted, count = adjusted_p(rows, same)
     rows = [replace(row, p_holm=float(p)) for row, p in zip(rows, adjusted, strict=True)]
     verdict.comparisons.extend(rows)
+    references = {reference for _, reference in there}
     for name, reference in there:
-        if reference == "best_expert":
+        held = [m for m in endpoint.metrics if reference_for(m, references) == reference]
+        if held:
             largest = dict[str, float]()
             tests: list[Test | Comparison] = [*rows, *further]
             for row in tests:
                 if (row.method, row.reference) == (name, reference) and not np.isnan(row.p_holm):
                     largest[row.metric] = max(largest.get(row.metric, 0.0), row.p_holm)
-            own = {m: differences[(name, reference), m] for m in endpoint.metrics}
-            verdict.tests.extend(margin_tests(endpoint, output, name, own, rules, largest))
+            own = {m: differences[(name, reference), m] for m in held}
+            verdict.tests.extend(margin_tests(output, (name, reference), own, rules, largest))
     note = f"{count} comparisons in a family need more than {rules.n_resamples} resamples to reach 0.05"
     counted = any(one.uses_t(rules.interval) for one in differences.values())
     if not counted and 2 * count / (rules.n_resamples + 1) > ALPHA and note not in verdict.notes:

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float
 
-from pathfuse.endpoints.base import Endpoint, Options, Truth, spread_groups
-from pathfuse.errors import InputError
+from pathfuse.endpoints.base import Endpoint, LabelMap, Options, Truth, spread_groups
+from pathfuse.errors import InputError, raise_faults, tried
 from pathfuse.files.names import would_match
 from pathfuse.files.tables import Table, read_table, table_in_memory, text_column
 from pathfuse.study.intake import take_in
@@ -19,7 +19,7 @@ from pathfuse.study.predictions import (
     Expert,
     PredictionInput,
     PredictionTable,
-    gather,
+    gather_what_can_be,
     label_map_table,
     read_expert,
     read_label_map,
@@ -147,9 +147,9 @@ def read_study(
     intake = take_in(table, endpoint, reading)
     people, kind = read_samples(intake.table), intake.kind
     columns = people.columns(intake.targets)
-    tables = gather(predictions, reading)
+    tables, faults = gather_what_can_be(predictions, reading)
     if not tables:
-        raise InputError("no predictions were given")
+        raise_faults(faults or ["no predictions were given"])
     _check_options(kind, time_edges, censoring)
     edges = (
         tuple(time_edges)
@@ -157,9 +157,15 @@ def read_study(
         else edges_in_metadata([table, *(t.table for t in tables)])
     )
     judged = kind.from_columns(columns, Options(edges, censoring, people.sections is not None))
-    found = [_listed(expert, people, intake.without, reading) for expert in tables]
-    listed = [expert for expert, _ in found]
-    experts = _read_experts(listed, judged, label_maps or {}, reading, positive)
+    maps = _read_maps(label_maps or {}, tables, whole=not faults)
+
+    def read(table: PredictionTable) -> tuple[Expert, list[dict[str, Any]]]:
+        listed, lines = _listed(table, people, intake.without, reading)
+        return read_expert(listed, judged, maps.get(table.name), reading, positive), lines
+
+    found, wrong = tried(tables, read)
+    raise_faults([*faults, *wrong])
+    experts = tuple(expert for expert, _ in found)
     inputs, blanks = _described([table, *(t.table for t in tables)], label_maps or {})
     left_out = (*intake.left_out, *(line for _, lines in found for line in lines))
     understood = (*intake.notes, *(note for expert in experts for note in expert.notes))
@@ -168,26 +174,25 @@ def read_study(
     )
 
 
-def _read_experts(
-    tables: Sequence[PredictionTable],
-    endpoint: Endpoint,
-    label_maps: Mapping[str, Any],
-    reading: Reading,
-    positive: str | None,
-) -> tuple[Expert, ...]:
-    """The experts with their label maps.
+def _read_maps(
+    label_maps: Mapping[str, Any], tables: Sequence[PredictionTable], *, whole: bool
+) -> dict[str, LabelMap]:
+    """The experts' label maps by name.
+
+    Args:
+        label_maps: Where they are.
+        tables: The experts' tables.
+        whole: Whether these are all experts.
 
     Raises:
-        InputError: A table or a map is wrong, or a map belongs to none of the experts.
+        InputError: A map is wrong, or belongs to none of the experts.
     """
     maps = {name: read_label_map(name, source) for name, source in label_maps.items()}
     names = {table.name for table in tables}
     unknown = next((name for name in maps if name not in names), None)
-    if unknown is not None:
+    if unknown is not None and whole:
         raise InputError(f"a label map was given for '{unknown}', which is none of the experts")
-    return tuple(
-        read_expert(table, endpoint, maps.get(table.name), reading, positive) for table in tables
-    )
+    return maps
 
 
 def _described(

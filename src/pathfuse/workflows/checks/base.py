@@ -17,6 +17,10 @@ class Alarm:
     sentence: str
     """With the figures and a way forward."""
 
+    def as_dict(self) -> dict[str, str]:
+        """For the manifest."""
+        return {"check": self.check, "sentence": self.sentence}
+
 
 class Check(ABC):
     """One thing that may be wrong with a study. Its facts make the page "what the checks mean"."""

@@ -41,7 +41,9 @@ class BetterOnFit(Check):
     """A model that was trained on the rows called fit knows them by heart."""
 
     name: ClassVar[str] = "better on fit"
-    looks_for: ClassVar[str] = "an expert that is far better on the fit rows than on the judged rows"
+    looks_for: ClassVar[str] = (
+        "an expert that is far better on the fit rows than on the judged rows"
+    )
     threshold: ClassVar[str] = (
         "the AUROC, C-index or Pearson r falls by at least 0.1, or the NLL of the fit rows is below half "
         "of that of the judged rows and 0.1 nats lower, either by at least 4 standard errors; or the NLL "
@@ -120,7 +122,10 @@ def _differ(one: Losses, other: Losses) -> bool:
     means = [_by_patient(*side) for side in (one, other)]
     if mannwhitneyu(*means, alternative="less").pvalue < CHANCE:
         return True
-    wrong = [_by_patient((losses > np.log(2)).astype(np.float64), who) > 0 for losses, who in (one, other)]
+    wrong = [
+        _by_patient((losses > np.log(2)).astype(np.float64), who) > 0
+        for losses, who in (one, other)
+    ]
     table = [[int(side.sum()), int((~side).sum())] for side in wrong]
     return bool(fisher_exact(table, alternative="less").pvalue < CHANCE)
 

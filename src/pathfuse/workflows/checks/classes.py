@@ -50,7 +50,9 @@ class Classes(Check):
         if not endpoint.of_classes:
             return
         truth = evidence.study.truth["all"].observed
-        counts = dict(zip(endpoint.outcomes, np.asarray(truth).sum(axis=0).astype(int), strict=True))
+        counts = dict(
+            zip(endpoint.outcomes, np.asarray(truth).sum(axis=0).astype(int), strict=True)
+        )
         outputs = [expert.outputs["all"] for expert in evidence.study.experts]
         known = np.any([output.group >= 0 for output in outputs], axis=0)
         unknown = [name for name, there in zip(counts, known, strict=True) if not there]

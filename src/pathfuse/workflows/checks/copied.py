@@ -26,7 +26,9 @@ class Copied(Check):
     """A copy counts twice in every pool and has no partner to be compared with."""
 
     name: ClassVar[str] = "copied"
-    looks_for: ClassVar[str] = "two experts with the same predictions, or one a scaled version of the other"
+    looks_for: ClassVar[str] = (
+        "two experts with the same predictions, or one a scaled version of the other"
+    )
     threshold: ClassVar[str] = (
         "predictions equal to 6 decimals, the same ranking of all samples, or logits with r² above 0.9999 "
         "(20 samples or more). Two training runs of one model stay below 0.999"
@@ -78,8 +80,7 @@ def _logits(evidence: Evidence, table: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore", invalid="ignore"):
             hazard = hazards(kept)
             logit = np.log(hazard) - np.log1p(-hazard)
-        bounded = np.where(np.isfinite(logit), logit, np.nan)
-        return bounded
+        return np.where(np.isfinite(logit), logit, np.nan)
     return kept - kept.mean(axis=1, keepdims=True)
 
 

@@ -20,7 +20,9 @@ UNITS = {
     "years to days": 1 / 365.25,
     "years to months": 1 / 12.0,
 }
-"""What times would be divided by."""
+"""What times would be divided by, the commonest mistake first."""
+SPREAD = 0.6
+"""A unit is guessed if no bin has a larger share of the events in it."""
 
 
 class Edges(Check):
@@ -64,8 +66,8 @@ def _unit(times: np.ndarray, inner: list[float]) -> str:
     def fullest(divisor: float) -> float:
         return float((np.histogram(times / divisor, bounds)[0] / len(times)).max())
 
-    best = min(UNITS, key=lambda unit: fullest(UNITS[unit]))
-    if fullest(UNITS[best]) > MOST - 0.1:
+    fit = [unit for unit in UNITS if fullest(UNITS[unit]) <= SPREAD]
+    if not fit:
         return ""
-    share = 100 * fullest(UNITS[best])
-    return f" Taken from {best}, the fullest bin would have {share:.0f} % of the events."
+    share = 100 * fullest(UNITS[fit[0]])
+    return f" Taken from {fit[0]}, the fullest bin would have {share:.0f} % of the events."

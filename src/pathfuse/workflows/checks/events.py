@@ -19,7 +19,8 @@ SURE = 4.0
 """Standard errors of observed minus expected events."""
 BETTER = 0.1
 """So much higher must the C-index be with events and censored cases exchanged."""
-SURE_OF_C = 3.0
+SURE_OF_C = 2.5
+"""Standard errors of that rise: sound studies have none, their C-index falls."""
 MOST_ROWS = 2000
 
 
@@ -50,7 +51,7 @@ class Events(Check):
     threshold: ClassVar[str] = (
         "observed events are 1.35 times those that the middle expert expects or more, or 0.74 times or "
         "less, by 4 standard errors (sound studies: 0.84 to 1.18); or the C-index of the mean risk "
-        "rises by 0.1 and 3 standard errors when events and censored cases are exchanged"
+        "rises by 0.1 and 2.5 standard errors when events and censored cases are exchanged"
     )
     way_forward: ClassVar[str] = (
         "a column 'censorship' has 1 for censored: event = 1 - censorship, or --columns event=censorship"
@@ -65,25 +66,33 @@ class Events(Check):
         turned = float(_c_index(followed)[0]), float(_c_index(followed.exchanged)[0])
         rises = turned[1] - turned[0] >= BETTER and turned[1] > 0.5 + BETTER / 2
         exchanged = rises and _is_sure(followed, turned[1] - turned[0])
-        if not (exchanged or _is_far(list(found.values()))):
-            return
-        observed = next(iter(found.values()))[0]
-        expected = ", ".join(f"{name} {e:.0f}" for name, (_, e, _) in list(found.items())[:4])
-        ratio = (
-            f"the {len(followed.time)} cases have {observed:.0f} events before the last edge, where the "
-            f"experts expect {expected}"
-        )
-        c = (
-            f"; the C-index of their mean risk is {turned[0]:.3f}, and {turned[1]:.3f} with events and "
-            "censored cases exchanged"
-        )
-        yield f"{ratio}{c if exchanged else ''}: are events and censored cases exchanged? {self.way_forward}"
+        far = _is_far(list(found.values()))
+        signs = []
+        if far:
+            observed = next(iter(found.values()))[0]
+            expected = ", ".join(f"{name} {e:.0f}" for name, (_, e, _) in list(found.items())[:4])
+            signs.append(
+                f"{len(followed.time)} cases have {observed:.0f} events before the last edge, where the "
+                f"experts expect {expected}"
+            )
+        if exchanged:
+            signs.append(
+                f"the C-index of the experts' mean risk is {turned[0]:.3f}, but {turned[1]:.3f} with events "
+                "and censored cases exchanged"
+            )
+        if signs:
+            other = ", or are times or patients of another kind?" if far and not exchanged else "?"
+            yield (
+                f"{'; '.join(signs)}: are events and censored cases exchanged{other} {self.way_forward}"
+            )
 
 
 def _is_far(counts: list[tuple[float, float, float]]) -> bool:
     """Whether the middle expert expects far more or far fewer events than are observed."""
     ratio = float(np.median([observed / max(expected, 1e-9) for observed, expected, _ in counts]))
-    apart = float(np.median([(observed - expected) / error for observed, expected, error in counts]))
+    apart = float(
+        np.median([(observed - expected) / error for observed, expected, error in counts])
+    )
     return (ratio >= FAR and apart >= SURE) or (ratio <= 1 / FAR and apart <= -SURE)
 
 

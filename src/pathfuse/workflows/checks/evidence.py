@@ -105,7 +105,7 @@ class Evidence:
         found = self._scores(name, group, rows)
         if not found:
             return None
-        metric = self._measure(found[0][0])
+        metric = principal(self.study)
         values = [scores.values(np.ones((1, len(p))))[metric.name][0] for scores, p in found]
         defined = [value for value in values if not np.isnan(value)]
         mean = float(np.mean(defined)) if defined else float("nan")
@@ -116,7 +116,7 @@ class Evidence:
         found = self._scores(name, group, rows)
         if not found or max(len(np.unique(patients)) for _, patients in found) < FEWEST:
             return float("inf")
-        metric = self._measure(found[0][0])
+        metric = principal(self.study)
         values = [scores.values(resampled(p, N_RESAMPLES))[metric.name] for scores, p in found]
         whole = [value for value in np.stack(values, axis=1) if not np.isnan(value).all()]
         means = np.array([np.nanmean(value) for value in whole])
@@ -151,9 +151,6 @@ class Evidence:
             task: output.mean if of_numbers else output.log_prob
             for task, output in expert.outputs.items()
         }
-
-    def _measure(self, scores: Scores) -> Metric:
-        return next(m for m in scores.metrics if m.chance is not None)
 
     def _scores(self, name: str, group: str, rows: Index) -> list[tuple[Scores, np.ndarray]]:
         """Scores and patients of an expert's rows, for each output that it predicts."""
@@ -231,5 +228,3 @@ def _alone(study: Study, task: str, rows: Index) -> dict[str, LogProbs]:
     frequency = np.maximum(study.frequency(task, rows), 1e-7)
     logits = study.logits(task, frequency)[rows]
     return {e.name: logits[:, m] for m, e in enumerate(study.experts) if task in e.outputs}
-
-

@@ -12,7 +12,9 @@ class SameRows(Check):
     """A patient in two roles is an error when the samples are read; a copy of an image is not seen there."""
 
     name: ClassVar[str] = "same rows"
-    looks_for: ClassVar[str] = "judged samples whose predictions are those of a fit sample, number for number"
+    looks_for: ClassVar[str] = (
+        "judged samples whose predictions are those of a fit sample, number for number"
+    )
     threshold: ClassVar[str] = (
         "all experts together agree to the last digit, at least one of them hardly ever repeats itself "
         "(90 % of its predictions are unique), and at most 10 samples share the prediction"

@@ -35,7 +35,9 @@ class SwappedClasses(Check):
     """Three classes or more; of two, the check ``wrong way round`` sees it."""
 
     name: ClassVar[str] = "swapped classes"
-    looks_for: ClassVar[str] = "an expert of three or more classes whose columns have each other's names"
+    looks_for: ClassVar[str] = (
+        "an expert of three or more classes whose columns have each other's names"
+    )
     threshold: ClassVar[str] = (
         "in the order of its columns that ranks classes best on the fit rows, the AUROC (one class against "
         "the rest) of the classes that move is on average 0.15 higher than that of their own columns, "

@@ -185,16 +185,7 @@ def fit_task(
         InputError: The fit rows hold one class, lack a class, or an expert scored none of them.
     """
     rows, calibrating = divide(study, task, study.scored(task, rows), recipe)
-    frequency = _checked_frequency(study, task, rows, part)
-    experts = Experts.from_logits(study.logits(task, frequency)[rows])
-    silent = [
-        m for m in np.flatnonzero(~experts.present.any(axis=0)) if task in study.experts[m].outputs
-    ]
-    if silent:
-        expert = study.experts[silent[0]]
-        raise InputError(
-            f"{expert.source}: the expert '{expert.name}' scored none of the {len(rows)} fit rows{part}"
-        )
+    experts, frequency = _checked_experts(study, task, rows, part)
     observed = study.truth[task].observed[rows]
     methods = new_methods(
         recipe.seed, study.endpoint.kind, gate=recipe.gate, dropout=recipe.dropout
@@ -355,6 +346,33 @@ def check_names(study: Study, reserved: Sequence[str]) -> None:
             raise InputError(
                 f"{expert.source}: the name '{expert.name}' belongs to a method; rename the expert"
             )
+
+
+def check_task(study: Study, task: str, rows: Index, recipe: FusionRecipe, part: str = "") -> None:
+    """Refuses what ``fit_task`` would refuse, without fitting.
+
+    Raises:
+        InputError: As there.
+    """
+    if study.endpoint.of_numbers:
+        return
+    rows, _ = divide(study, task, study.scored(task, rows), recipe)
+    _checked_experts(study, task, rows, part)
+
+
+def _checked_experts(study: Study, task: str, rows: Index, part: str) -> tuple[Experts, np.ndarray]:
+    """The experts on the fit rows, and how often each outcome occurs there."""
+    frequency = _checked_frequency(study, task, rows, part)
+    experts = Experts.from_logits(study.logits(task, frequency)[rows])
+    silent = [
+        m for m in np.flatnonzero(~experts.present.any(axis=0)) if task in study.experts[m].outputs
+    ]
+    if silent:
+        expert = study.experts[silent[0]]
+        raise InputError(
+            f"{expert.source}: the expert '{expert.name}' scored none of the {len(rows)} fit rows{part}"
+        )
+    return experts, frequency
 
 
 def _checked_frequency(study: Study, task: str, rows: Index, part: str) -> np.ndarray:
