@@ -367,7 +367,9 @@ def _evaluate_contrasts(
                 if (row.method, row.reference) == (name, reference) and not np.isnan(row.p_holm):
                     largest[row.metric] = max(largest.get(row.metric, 0.0), row.p_holm)
             own = {m: differences[(name, reference), m] for m in held}
-            verdict.tests.extend(margin_tests(output, (name, reference), own, rules, largest))
+            verdict.tests.extend(
+                margin_tests(endpoint, output, name, own, rules, largest, reference)
+            )
     note = f"{count} comparisons in a family need more than {rules.n_resamples} resamples to reach 0.05"
     counted = any(one.uses_t(rules.interval) for one in differences.values())
     if not counted and 2 * count / (rules.n_resamples + 1) > ALPHA and note not in verdict.notes:

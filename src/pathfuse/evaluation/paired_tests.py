@@ -110,31 +110,36 @@ def fold_tests(
 
 
 def margin_tests(
+    endpoint: EndpointLike,
     output: str,
-    contrast: tuple[str, str],
+    name: str,
     differences: Mapping[str, Estimate],
     rules: Rules,
     p_holm: Mapping[str, float] = MappingProxyType({}),
+    reference: str = "best_expert",
 ) -> list[Test]:
     """Non-inferiority of a method to the best expert.
 
     Args:
+        endpoint: Names the metrics.
         output: What the rows are about.
-        contrast: The method and the best expert that it is held against.
-        differences: Per metric, to that expert.
+        name: The method.
+        differences: Per metric, to the best expert; a metric that has none is not tested.
         rules: How methods are evaluated.
         p_holm: Per metric, the largest adjusted p-value of the tests of this difference; above 0.05
             no word says superior.
+        reference: What that best expert is called.
     """
     tests = []
-    for metric in (known for known in map(metric_of, differences) if known.principal):
+    held = [metric_of(name) for name in endpoint.metrics if name in differences]
+    for metric in (known for known in held if known.principal):
         difference = differences[metric.name]
         gains = metric.sign * difference.distribution(rules.interval)
         found = non_inferiority(gains, rules.margin, shown=not p_holm.get(metric.name, 0.0) > ALPHA)
         conclusion = "undefined" if np.isnan(difference.point) else found.conclusion
         what = f"non-inferiority, bootstrap by {rules.drawn}, not adjusted"
         figures = (difference.point, NAN, found.p_value, NAN, rules.margin, conclusion)
-        tests.append(Test(*contrast, output, metric.name, what, *figures))
+        tests.append(Test(name, reference, output, metric.name, what, *figures))
     return tests
 
 

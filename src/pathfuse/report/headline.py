@@ -22,7 +22,7 @@ def headline(comparisons: pl.DataFrame, manifest: Mapping[str, Any]) -> str:
     """
     result = _result(comparisons, manifest)
     warned = alarmed(manifest)
-    return f"{warned} As it stands: {result}" if warned else result
+    return f"{warned} As it stands: {result[:1].lower()}{result[1:]}" if warned else result
 
 
 def alarmed(manifest: Mapping[str, Any]) -> str:

@@ -97,11 +97,11 @@ def _of_discrimination(evidence: Evidence, name: str, group: str) -> _Gap | None
         return None
     if not _same_outcomes(evidence, group):
         return None
-    errors = [
+    fit, judged = (
         evidence.error_of_discrimination(name, group, rows)
         for rows in (evidence.fit, evidence.judged)
-    ]
-    if one.value - other.value < SURE * float(np.hypot(*errors)):
+    )
+    if one.value - other.value < SURE * float(np.hypot(fit, judged)):
         return None
     return _Gap(name, one.metric.label, one.value, other.value)
 

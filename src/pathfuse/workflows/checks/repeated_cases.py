@@ -18,7 +18,7 @@ MOST = 0.8
 """Groups per sample: more are hardly groups."""
 CHANCE = 1e-6
 """Probability that all groups agree on the truth by chance, above which nothing is said."""
-STEM = re.compile(r"^(?P<stem>.*\\d.*?)[-_. ](?:[A-Za-z]{0,6}\\d{1,3}|[A-Za-z])$")
+STEM = re.compile(r"^(?P<stem>.*\d.*?)[-_. ](?:[A-Za-z]{0,6}\d{1,3}|[A-Za-z])$")
 """A name with a number in it, then a short part of its own: ``case017_2``, ``B4-slide1``, ``12-A``."""
 OURS = ("sample_id", "patient_id", "split", "fold", "label", "time", "event", "site")
 
