@@ -48,7 +48,7 @@ class Evidence:
     """Who is fitted on and who is judged; without roles all rows are judged."""
     fitting: bool = False
     """Whether a fusion is fitted on the fit rows."""
-    _kept: dict[tuple[str, ...], dict[str, Judged]] = field(default_factory=dict, repr=False)
+    _kept: dict[bytes, dict[str, Judged]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(
@@ -92,7 +92,7 @@ class Evidence:
 
     def outputs(self, rows: Index) -> dict[str, Judged]:
         """The experts' predictions of those of some rows that have a truth, by output."""
-        key = (str(len(rows)), str(rows.sum()), str(rows[:1]))
+        key = rows.tobytes()
         if key not in self._kept:
             self._kept[key] = _outputs(self.study, rows)
         return self._kept[key]
