@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 
 from pathfuse.errors import InputError
 from pathfuse.evaluation.metrics.registry import METRICS
+from pathfuse.evaluation.best_by_metric import PREFIX
 from pathfuse.fusion.null_model import NULL_MODEL
 from pathfuse.study.importers.result_folders import NAME as RESULTS
 from pathfuse.study.importers.scoreboard import Scoreboard
@@ -228,10 +229,12 @@ def _scores_of(
 
 def _competing(board: Scoreboard) -> pl.DataFrame:
     """The scores of a board without those of ``null_model``, which is a reference in results and no
-    competitor.
+    competitor, and of the best expert by one metric, which doubles an expert.
     """
     return (
-        board.scores.filter(pl.col("method") != NULL_MODEL)
+        board.scores.filter(
+            (pl.col("method") != NULL_MODEL) & ~pl.col("method").str.starts_with(PREFIX)
+        )
         if board.format == RESULTS
         else board.scores
     )
