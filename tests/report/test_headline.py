@@ -228,6 +228,6 @@ def test_the_best_expert_by_another_metric_has_its_own_sentence():
         manifest_of(best_experts=picks("uni"), best_experts_by_metric=chosen),
     )
     assert said.endswith(
-        "In AUROC it is 0.020 worse than the best expert by AUROC on the fit rows (virchow2) "
-        "(difference -0.020, 95 % interval -0.050 to 0.010)."
+        "In AUROC it is 0.020 worse than the best expert by AUROC on the fit rows (virchow2; "
+        "difference -0.020, 95 % interval -0.050 to 0.010)."
     )

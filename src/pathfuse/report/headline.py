@@ -159,12 +159,12 @@ def _by_metric(comparisons: pl.DataFrame, manifest: Mapping[str, Any]) -> str:
     label = metric_of(row["metric"]).label
     picks = manifest.get("best_experts_by_metric", [])
     names = {name for part in picks for key, name in part.items() if key not in ("fold", "metric")}
-    who = f" ({next(iter(names))})" if len(names) == 1 else ""
+    who = f"{next(iter(names))}; " if len(names) == 1 else ""
     interval = "no interval" if row["ci_low"] is None else _difference(row)
     same = (
         "equal to" if row["difference"] == 0 else f"{number(abs(row['difference']))} {_verb(row)}"
     )
-    return f" In {label} it is {same} the best expert by {label} on the fit rows{who} ({interval})."
+    return f" In {label} it is {same} the best expert by {label} on the fit rows ({who}{interval})."
 
 
 def _alone(comparisons: pl.DataFrame, manifest: Mapping[str, Any]) -> str:

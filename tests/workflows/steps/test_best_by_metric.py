@@ -18,7 +18,7 @@ def sure_of_itself(folds: bool = False):
     ids = [f"s{i:03d}" for i in range(n)]
     z = {
         "mild": 0.8 * side + rng.normal(size=n),
-        "sharp": 12 * (1.6 * side + rng.normal(size=n)),
+        "sharp": 60 * (1.6 * side + rng.normal(size=n)),
     }
     experts = {
         name: pl.DataFrame({"sample_id": ids, "logit_no": -v / 2, "logit_yes": v / 2})
@@ -72,7 +72,7 @@ def test_the_certificate_and_the_report_stay_with_nll(tmp_path):
     assert result.certificate["best_expert"] == "mild"
     result.save(tmp_path / "out")
     page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
-    assert "the best expert by AUROC on the fit rows (sharp)" in page
+    assert "the best expert by AUROC on the fit rows (sharp;" in page
     assert '<th scope="row">best_expert_auroc</th>' not in page.split("Differences")[0]
     assert json.loads((tmp_path / "out/manifest.json").read_text())["best_experts_by_metric"]
 
