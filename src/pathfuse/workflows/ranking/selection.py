@@ -13,8 +13,8 @@ import polars as pl
 from jaxtyping import Float, Int
 
 from pathfuse.errors import InputError
-from pathfuse.evaluation.metrics.registry import METRICS
 from pathfuse.evaluation.best_by_metric import PREFIX
+from pathfuse.evaluation.metrics.registry import METRICS
 from pathfuse.fusion.null_model import NULL_MODEL
 from pathfuse.study.importers.result_folders import NAME as RESULTS
 from pathfuse.study.importers.scoreboard import Scoreboard
