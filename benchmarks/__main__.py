@@ -10,6 +10,7 @@ from benchmarks.coverage import coverage
 from benchmarks.dense import dense
 from benchmarks.dense_memory import dense_memory
 from benchmarks.fit_time import fit_time
+from benchmarks.fuse_time import fuse_time
 from benchmarks.her2st import her2st
 from benchmarks.intervals import interval_rivals, null_rejection
 from benchmarks.kather_features import fusion_cost, kather_features
@@ -23,6 +24,7 @@ from benchmarks.training_speed import training_speed
 
 TABLES = {
     "fit_time": fit_time,
+    "fuse_time": fuse_time,
     "published": published,
     "coverage": coverage,
     "interval_rivals": interval_rivals,

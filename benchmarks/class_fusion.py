@@ -22,6 +22,7 @@ from pathfuse.distributions.likelihood import log_softmax
 from pathfuse.endpoints.multiclass import Multiclass
 from pathfuse.evaluation.evaluate import evaluate_task
 from pathfuse.evaluation.judged import Judged
+from pathfuse.experts.recipe import TrainingRecipe
 
 FUSED, STACKED = "fusion of predictions", "stacking of predictions"
 TOGETHER = f"fusion of predictions and {SELF_ATTENTION}"
@@ -54,6 +55,7 @@ def class_study(
     place: Path,
     together: bool = False,
     n_jobs: int = 1,
+    more: Mapping[str, TrainingRecipe] | None = None,
 ) -> Outcome:
     """Trains everything on the fit rows.
 
@@ -63,6 +65,7 @@ def class_study(
         place: An empty folder.
         together: Also fuse the singles' predictions with those of the Meta-Encoder.
         n_jobs: Processes.
+        more: Further models that read the features of all encoders, by name.
     """
     crossed, alone = place / "crossed.csv", place / "alone.csv"
     samples.write_csv(crossed)
@@ -82,7 +85,7 @@ def class_study(
         one = trained(name, table, crossed, place, linear(folds=FOLDS), n_jobs)
         predictions[name] = one.predictions
         keep(name, pl.read_parquet(one.predictions), [one.cost], one.models)
-    for name, recipe in feature_fusions().items():
+    for name, recipe in (feature_fusions() | dict(more or {})).items():
         one = trained(name, features, alone, place, recipe, n_jobs)
         keep(name, pl.read_parquet(one.predictions), [one.cost], one.models)
     given, n_models = [cost[name] for name in features], sum(models[name] for name in features)

@@ -26,6 +26,10 @@ PCA_RIDGE = "concat, PCA and linear"
 See docs/design/meta-encoder.md, section 5, defect 13.
 """
 SELF_ATTENTION = "Meta-Encoder, self_attention"
+NO_PATH = "without linear path"
+FOREST = "concat, pooled forest"
+FUSECPATH = "FuseCPath"
+MEAN_SINGLE = "mean single"
 Row = dict[str, object]
 
 
@@ -46,6 +50,25 @@ def feature_fusions(**chosen: object) -> dict[str, TrainingRecipe]:
             "meta_encoder", strategy="self_attention", device="cpu", **chosen
         ),
     }
+
+
+def further_rivals(**chosen: object) -> dict[str, TrainingRecipe]:
+    """The nonlinear pooled reference, and the Meta-Encoder as it was before its linear path."""
+    before = {"linear_path": False, "min_epochs": 5, "device": "cpu"}
+    return {
+        FOREST: TrainingRecipe.of("pooled_forest", **chosen),
+        **{
+            f"Meta-Encoder, {strategy}, {NO_PATH}": TrainingRecipe.of(
+                "meta_encoder", strategy=strategy, **before, **chosen
+            )
+            for strategy in ("concat", "self_attention")
+        },
+    }
+
+
+def gain_in_percent(value: float, of_singles: float) -> float:
+    """Gain over the mean of the single models, of a figure of which more is better."""
+    return round(100 * (value - of_singles) / of_singles, 1)
 
 
 @dataclass(frozen=True)

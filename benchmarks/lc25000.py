@@ -40,7 +40,7 @@ def lc25000() -> list[Row]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        features, samples = _features(), _samples()
+        features, samples = tile_features(), tile_samples()
         rows: list[Row] = []
         for head, recipe in RECIPES.items():
             rows += _study(head, recipe, features, samples)
@@ -49,7 +49,7 @@ def lc25000() -> list[Row]:
     return rows
 
 
-def _features() -> dict[str, Path]:
+def tile_features() -> dict[str, Path]:
     """One table of vectors per encoder, computed once."""
     encoders = {"colour": colour, "texture": texture, "random_convolutions": random_encoder()}
     places = {name: CACHE / f"{name}.parquet" for name in encoders}
@@ -68,7 +68,7 @@ def _features() -> dict[str, Path]:
     return places
 
 
-def _samples() -> pl.DataFrame:
+def tile_samples() -> pl.DataFrame:
     """``sample_id, patient_id, split, label``."""
     manifest = pl.read_csv(TILES / "manifest.csv")
     ids = [Path(path).stem for path in manifest["path"]]

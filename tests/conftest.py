@@ -14,6 +14,7 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from pathfuse.cli import main
+from pathfuse.experts import recipe
 from pathfuse.fusion import inner_cv
 
 settings.register_profile("pathfuse", deadline=None)  # a busy machine is not a bug
@@ -22,6 +23,13 @@ settings.load_profile("pathfuse")
 CLASSES = ("adipose", "stroma", "tumor")
 LIMITS = {"SMALL": inner_cv.SMALL, "LARGE": inner_cv.LARGE}
 """Numbers of rows below which inner cross-validation is repeated."""
+
+
+@pytest.fixture(autouse=True)
+def one_network(monkeypatch):
+    """Trained heads have one network per part here unless a test says more: three take three times
+    as long, and show nothing else."""
+    monkeypatch.setattr(recipe, "NETWORKS", 1)
 
 
 class Said(NamedTuple):

@@ -578,7 +578,7 @@ def test_predict_with_an_expert_left_out(fused, judged_rows, run_cli, tmp_path):
             ["expert_1.csv", "column 'logit_stroma'", "'s099'", "NaN"],
         ),
         (lambda folder: (folder / "expert_1.csv").write_text(""), ["expert_1.csv", "is empty"]),
-        (lambda folder: [file.unlink() for file in folder.iterdir()], ["no .csv or .parquet file"]),
+        (lambda folder: [file.unlink() for file in folder.iterdir()], ["holds no table"]),
     ],
 )
 def test_predict_refuses_bad_predictions(fused, judged_rows, run_cli, tmp_path, spoil, parts):

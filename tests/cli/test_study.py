@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -35,11 +36,18 @@ def test_train_then_predict(run_cli, cohort, tmp_path):
     drawing = json.loads(next((out / "attention").glob("*.geojson")).read_text())
     assert drawing["type"] == "FeatureCollection"
     file, maps = tmp_path / "new.csv", tmp_path / "maps"
-    status, said, _ = run_cli(
+    status, said, err = run_cli(
         "experts", "predict", "--model", out, "--features", cohort.features["gamma"], "--slides", cohort.slides,
-        "--out", file, "--attention", maps, "--um-per-px", 0.5,
+        "--out", file, "--attention", maps, "--um-per-px", 0.5, "--origin", "100,30",
     )  # fmt: skip
     assert status == 0
+    assert "the GeoJSON is counted from the corner of QuPath's image (origin)" in err
+    one = next((out / "attention").glob("*.geojson")).name
+    there, moved = (
+        np.array(json.loads((place / one).read_text())["features"][0]["geometry"]["coordinates"][0])
+        for place in (out / "attention", maps)
+    )
+    assert (there - moved).tolist() == [[100, 30]] * 5
     assert f"{table.height} samples: {file}" in said
     labels = pl.read_csv(cohort.labels)
     test = table.join(labels.filter(pl.col("split") == "test"), on="sample_id", how="semi")
@@ -154,6 +162,11 @@ def test_heatmaps_need_thumbnails_and_sizes(run_cli, cohort, tmp_path):
         (("--set", "epochs=none"), "'epochs'"),
         (("--set", "device=tpu"), "the device 'tpu' is not there"),
         (("--head", "mean_pool", "--attention"), "the head 'mean_pool' has no attention"),
+        (("--origin", "5,5"), "add --attention"),
+        (
+            ("--attention", "--origin", "5"),
+            "--origin 5 is neither X,Y in level-0 pixels nor a table",
+        ),
         (("--head", "tile_mlp"), "reads one vector per sample"),
         (("--time-edges", "0,1,2"), "--time-edges is for survival"),
         (("--name", "../evil"), "'../evil' cannot name an expert"),

@@ -311,7 +311,7 @@ def test_a_study_without_samples_fails_and_one_file_does_not_end_the_suite(suite
     errors = dict(table.select("study", "error").iter_rows())
     assert errors["brca_idc_ilc"] is None
     assert "'bach' is not a task of the suite" in errors["one"]
-    assert "neither samples.csv nor samples.parquet" in errors["two"]
+    assert "no samples.csv (or" in errors["two"]
 
 
 def test_a_study_of_another_endpoint_than_its_card_fails(suite, fits, studies):

@@ -21,6 +21,7 @@ the classes.
 """
 
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -167,7 +168,7 @@ def features_of(head, rows=()):
     return Features(bags, "tile" if tiles > 1 else "slide")
 
 
-def prepared_of(place, table, endpoint, head, folder, rows=(), without=()):
+def prepared_of(place, table, endpoint, head, folder, rows=(), without=(), **chosen):
     """An expert whose features are in memory; FuseCPath has a teacher, whose vectors of ``rows``
     change as well."""
     place.mkdir()
@@ -176,7 +177,9 @@ def prepared_of(place, table, endpoint, head, folder, rows=(), without=()):
     people = read_people(place / "samples.csv", None, endpoint, edges)
     recipe = TrainingRecipe.of(
         head,
-        **({"folds": 2} if HEADS[head].pooled else TINY | {"attention": 4}) | OWN.get(head, {}),
+        **({"folds": 2} if HEADS[head].pooled else TINY | {"attention": 4})
+        | OWN.get(head, {})
+        | chosen,
     )
     expert = ExpertSetup(head, Path("none"), place / "samples.csv", place / "out", recipe)
     units = tuple(
@@ -232,8 +235,10 @@ def study(tmp_path):
     """``study(endpoint, head, scheme)``: makes one after the other of an expert, its tables and
     features changed."""
 
-    def make(endpoint, head, scheme):
-        table, made = samples_of(endpoint, scheme), iter(range(9))
+    made = count()
+
+    def make(endpoint, head, scheme, **chosen):
+        table = samples_of(endpoint, scheme)
 
         def one(labels=(), features=(), without=()):
             changed = with_other_labels(table, endpoint, labels) if len(labels) else table
@@ -245,6 +250,7 @@ def study(tmp_path):
                 features_of(head, features),
                 features,
                 without,
+                **chosen,
             )
 
         return one
@@ -302,6 +308,31 @@ def test_a_given_fold_changes_nothing_of_its_model(study, endpoint, head):
     again, moved = said_by(features, part)
     assert again == model
     assert others(moved, half) == others(said, half)
+
+
+ALL_OF_THEM = {"class_weights": True, "focal": 2.0}
+AGAINST_IMBALANCE = [
+    ("abmil", "multiclass", ALL_OF_THEM),
+    ("abmil", "multiclass", {"balanced_sampling": True}),
+    ("abmil", "multilabel", ALL_OF_THEM),
+    ("abmil", "multilabel", {"balanced_sampling": True}),
+    ("abmil", "survival", {"balanced_sampling": True}),
+    *(
+        pytest.param(head, "multiclass", ALL_OF_THEM, marks=pytest.mark.slow)
+        for head in EVERY_HEAD
+        if not HEADS[head].pooled and head != "abmil"
+    ),
+]
+
+
+@pytest.mark.parametrize(("head", "endpoint", "chosen"), AGAINST_IMBALANCE)
+def test_weights_and_draws_come_from_training_rows(study, head, endpoint, chosen):
+    one = study(endpoint, head, "fold", **chosen)
+    plain = one()
+    part = plain.plan.parts[1]
+    model, said = said_by(plain, part)
+    assert said_by(one(labels=part.predict), part) == (model, said)
+    assert said_by(study(endpoint, head, "fold")(), part)[0] != model
 
 
 @every_endpoint

@@ -89,6 +89,13 @@ def test_micrometres_become_pixels_or_a_note(tmp_path):
         write_attention(frame, tmp_path, 50, "um", um_per_px=0)
 
 
+def test_the_origin_of_qupath_moves_the_drawing_alone(tmp_path):
+    frame = attention_frame("s", np.ones(9), GRID * 0.5)
+    files, _ = write_attention(frame, tmp_path, 50, "um", um_per_px=0.5, origin=(30, -10))
+    assert drawn(files[1])["features"][8]["geometry"]["coordinates"][0][2] == [270, 310]
+    assert pl.read_parquet(files[0]).equals(frame)
+
+
 @pytest.mark.parametrize(
     ("xy", "size", "words"), [(None, 100, "no coordinates"), (GRID, None, "size of its tiles")]
 )

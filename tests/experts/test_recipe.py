@@ -67,3 +67,11 @@ def test_there_are_two_recipes():
 def test_sentences(head, chosen, words):
     with pytest.raises(InputError, match=f"^the recipe of an expert: .*{words}"):
         TrainingRecipe.of(head, **chosen)
+
+
+def test_ours_averages_three_networks_where_there_are_any(monkeypatch):
+    monkeypatch.undo()
+    assert TrainingRecipe.of("abmil").networks == TrainingRecipe.of("meta_encoder").networks == 3
+    assert TrainingRecipe.of("abmil", networks=1).networks == 1
+    for head, recipe in (("abmil", "published"), ("trans_mil", "ours"), ("pooled_forest", "ours")):
+        assert TrainingRecipe.of(head, recipe=recipe).networks == 1

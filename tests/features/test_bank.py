@@ -459,10 +459,10 @@ def test_no_torch_is_needed():
 def test_coordinates_that_cannot_be_read(two, monkeypatch):
     read_coords = h5.read_coords
 
-    def damaged(path):
+    def damaged(path, layer):
         if path == two["uni"] / "s1.h5":
             raise UnusableError("it is damaged")
-        return read_coords(path)
+        return read_coords(path, layer)
 
     monkeypatch.setattr(h5, "read_coords", damaged)
     (broken,) = open_bank(two).broken

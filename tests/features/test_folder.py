@@ -73,7 +73,11 @@ def spoil(path: Path, write_h5, bag, how: str) -> None:
     elif how == "zero":
         path.write_bytes(b"")
     elif how == "no key":
-        write_h5(path, values, key="embedding")
+        with h5py.File(path, "w") as content:
+            content["scores"], content["counts"] = np.zeros((n, 4, 2)), np.zeros((n, 4), dtype=int)
+    elif how == "two matrices":
+        with h5py.File(path, "w") as content:
+            content["uni"], content["deep/conch"] = values, values
     elif how == "group":
         with h5py.File(path, "w") as content:
             content.create_group("features")
@@ -103,8 +107,18 @@ def spoil(path: Path, write_h5, bag, how: str) -> None:
         ("cut", "it is not a complete HDF5 file: cut off, damaged, or of another kind"),
         ("text", "it is not a complete HDF5 file: cut off, damaged, or of another kind"),
         ("zero", "it is not a complete HDF5 file: cut off, damaged, or of another kind"),
-        ("no key", "it has no dataset features, feats or patch_embeddings; it holds embedding"),
-        ("group", "it has no dataset features, feats or patch_embeddings; it holds features"),
+        (
+            "no key",
+            "it has no dataset features, feats, embeddings or patch_embeddings; it holds counts, scores",
+        ),
+        (
+            "two matrices",
+            "it holds several arrays that may be its features, deep/conch, uni; call one of them 'features'",
+        ),
+        (
+            "group",
+            "it has no dataset features, feats, embeddings or patch_embeddings; it holds features",
+        ),
         ("null", "the bag is empty: 'features' holds no array"),
         ("ints", "its features are int32, not floating-point numbers"),
         ("nan", "column 3 of tile 1 (both counted from 0) is NaN"),
@@ -142,7 +156,15 @@ DAMAGED = "it is not a complete PyTorch file: cut off, damaged, or of another ki
         ("numpy", NEEDS_PICKLE),
         ("old numpy", NEEDS_PICKLE),
         ("object", NEEDS_PICKLE),
-        ("dict", "it holds a dict, neither a tensor nor a list of tensors"),
+        ("word", "it holds a str, neither a tensor nor a list or dict of tensors"),
+        (
+            "dict",
+            "it holds several arrays that may be its features, uni, conch; call one of them 'features'",
+        ),
+        (
+            "dict of words",
+            "its dict has no tensor features, feats, embeddings or patch_embeddings; it holds slide, n",
+        ),
         ("text", DAMAGED),
         ("zero", DAMAGED),
         ("cut", DAMAGED),
@@ -160,7 +182,9 @@ def test_a_broken_pt_file_is_listed(folder, bag, how, reason):
     path, values = folder / "bad.pt", torch.from_numpy(bag(3))
     values[2, 1] = np.nan if how == "nan" else 0.0
     content = {
-        "numpy": bag(3), "old numpy": bag(3), "object": Path("x"), "dict": {"features": values}, "ints": values.long(),
+        "numpy": bag(3), "old numpy": bag(3), "object": Path("x"), "word": "x",
+        "dict": {"uni": values, "conch": values}, "ints": values.long(),
+        "dict of words": {"slide": "s", "n": 3},
         "empty": values[:0], "empty list": [], "uneven list": [values[0], values[0, :3]],
     }.get(how, values)  # fmt: skip
     torch.save(content, path, _use_new_zipfile_serialization=how != "old numpy")
@@ -213,7 +237,8 @@ def test_nothing_to_read(tmp_path, write_h5, bag):
     with pytest.raises(InputError, match="absent does not exist"):
         open_folder(tmp_path / "absent")
     with pytest.raises(
-        InputError, match=r"holds no feature file \(.h5, .hdf5, .pt, or eva's manifest.csv\)"
+        InputError,
+        match=r"holds no feature file \(.h5, .hdf5, .pt, .npy, .h5ad, .zarr, or eva's manifest.csv\)",
     ):
         open_folder(tmp_path)
     file = write_h5(tmp_path / "a.h5", bag(0))

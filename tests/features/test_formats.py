@@ -1,7 +1,9 @@
 """Every layout that tools write, read back."""
 
+import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import polars as pl
 import pytest
@@ -9,7 +11,9 @@ import torch
 
 from pathfuse.errors import InputError
 from pathfuse.features.folder import open_folder
+from pathfuse.features.formats import base
 from pathfuse.features.formats.writer import number, text
+from pathfuse.features.locate import encoder_folders
 
 REAL = Path(__file__).parents[3] / "shared/data/tcga_tile_features_mopadi/images/example_data"
 
@@ -296,3 +300,253 @@ def test_real_files():
     assert found.coords(names[0]) is None
     assert found.coords(names[1]).xy[:2].tolist() == [[10240.0, 21504.0], [10240.0, 22016.0]]
     assert found.encoder is None
+
+
+def write_all(folder: Path, name: str, values: np.ndarray, kind: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.{kind}"
+    if kind == "h5":
+        with h5py.File(path, "w") as content:
+            content["features"] = values
+    elif kind == "pt":
+        torch.save(torch.from_numpy(values), path)
+    else:
+        np.save(path, values)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["h5", "pt", "npy"])
+@pytest.mark.parametrize("axis", [None, 0, 1])
+def test_an_axis_of_length_1_is_squeezed(tmp_path, bag, kind, axis, monkeypatch):
+    monkeypatch.setattr(base, "CHUNK", 8)
+    values = bag(5, dtype="float16")
+    write_all(tmp_path, "a", values if axis is None else np.expand_dims(values, axis), kind)
+    found = open_folder(tmp_path)
+    assert (found.format, found.granularity, found.slides["a"].n_tiles) == (kind, "tile", 5)
+    assert np.array_equal(found.read("a"), values.astype(np.float32))
+    assert np.array_equal(found.read("a", np.array([4, 0, 4])), values[[4, 0, 4]])
+    stored = found.stored("a")
+    assert (stored.dtype, stored.shape) == (np.float16, (5, 4))
+    assert np.array_equal(np.concatenate(list(found.store.chunks("a"))), values)
+    assert found.warnings == ()
+
+
+@pytest.mark.parametrize("kind", ["h5", "pt"])
+@pytest.mark.parametrize("key", ["features", "feats", "embeddings", "patch_embeddings", "uni/v1"])
+def test_keys_of_features_and_the_only_matrix(tmp_path, write_h5, bag, kind, key):
+    for name, n in (("a", 3), ("b", 2)):
+        if kind == "h5":
+            write_h5(tmp_path / f"{name}.h5", bag(n), grid(n).astype(float), key=key)
+        else:
+            content = {
+                key: torch.from_numpy(bag(n)),
+                "coords": torch.from_numpy(grid(n)),
+                "slide": name,
+            }
+            torch.save(content, tmp_path / f"{name}.pt")
+    found = open_folder(tmp_path)
+    assert np.array_equal(found.read("a"), bag(3))
+    assert np.array_equal(found.coords("a").xy, grid(3))
+    if "/" in key:
+        (said,) = found.warnings
+        assert said.endswith(
+            f"its features are '{key}', its only floating-point array (2 of 2 slides, the first is 'a')"
+        )
+    else:
+        assert found.warnings == ()
+
+
+def test_coords_of_more_columns(tmp_path, write_h5, bag):
+    more = np.column_stack([np.full(3, 7), grid(3), np.full(3, 9)])
+    write_h5(tmp_path / "a.h5", bag(3), np.column_stack([grid(3), more[:, :1]]))
+    write_h5(tmp_path / "b.h5", bag(3), more, on_coords={"columns": ["level", "X", "Y", "tissue"]})
+    write_h5(tmp_path / "c.h5", bag(3), grid(3)[None])
+    found = open_folder(tmp_path)
+    for name in "abc":
+        assert np.array_equal(found.coords(name).xy, grid(3))
+    assert [said.split(": ")[1] for said in found.warnings] == [
+        "its coords have 3 columns; the first two are taken for x and y (1 of 3 slides, the first is 'a')",
+        "its coords have 4 columns; 'x' and 'y' are read (1 of 3 slides, the first is 'b')",
+    ]
+
+
+def test_the_origin_of_a_mirax_slide(tmp_path, write_h5, bag):
+    marks = {"openslide.bounds-x": "512", "openslide.bounds-y": 0}
+    write_h5(tmp_path / "a.h5", bag(3), grid(3), on_coords=marks)
+    write_h5(tmp_path / "b.h5", bag(3), grid(3))
+    found = open_folder(tmp_path)
+    assert (found.coords("a").origin, found.coords("b").origin) == ((512.0, 0.0), None)
+
+
+def test_slideflow_keeps_places_next_to_the_tensors(tmp_path, bag):
+    for name, n in (("a.1", 3), ("a.2", 1)):
+        torch.save(torch.from_numpy(bag(n)), tmp_path / f"{name}.pt")
+        np.savez(tmp_path / f"{name}.index", grid(n))
+    found = open_folder(tmp_path)
+    assert (found.format, found.granularity, list(found.slides)) == (
+        "slideflow",
+        "tile",
+        ["a.1", "a.2"],
+    )
+    assert np.array_equal(found.coords("a.1").xy, grid(3))
+    assert (found.coords("a.1").unit, found.coords("a.1").tile_size) == ("px", None)
+    before = found.sha256()
+    np.savez(tmp_path / "a.1.index", grid(3) + 1)
+    assert open_folder(tmp_path).sha256() != before
+    np.savez(tmp_path / "a.1.index", grid(2))
+    (tmp_path / "a.2.index.npz").write_bytes(b"PK")
+    torch.save(torch.from_numpy(bag(3)), tmp_path / "b.pt")
+    assert [b.reason for b in open_folder(tmp_path).broken] == [
+        "it has 2 coords, but the features of 3 tiles",
+        "its coordinates a.2.index.npz cannot be read",
+    ]
+
+
+@pytest.mark.parametrize("form", ["dict", "list", "h5"])
+def test_layers_of_gigapath(tmp_path, bag, form):
+    layers = [bag(1, seed=i) for i in range(4)]
+    place = tmp_path / "gigapath"
+    place.mkdir()
+    for name in "ab":
+        named = {f"layer_{i}_embed": torch.from_numpy(one) for i, one in enumerate(layers)}
+        if form == "h5":
+            with h5py.File(place / f"{name}.h5", "w") as content:
+                for key, one in named.items():
+                    content[key] = one.numpy()
+        else:
+            last = {"last_layer_embed": named["layer_3_embed"]}
+            torch.save(
+                list(named.values()) if form == "list" else named | last, place / f"{name}.pt"
+            )
+    found = open_folder(place, check_values=False)  # of two slides that are alike
+    assert (found.granularity, found.encoder) == ("slide", "layer 3")
+    assert np.array_equal(found.read("a"), layers[3])
+    (said,) = found.warnings
+    assert said.startswith(
+        f"{place}: of the layers 0 to 3 the last is read; write the folder's name with #N"
+    )
+    one = open_folder(Path(f"{place}#1"), check_values=False)
+    assert (one.encoder, one.warnings) == ("layer 1", ())
+    assert np.array_equal(one.read("a"), layers[1])
+    assert one.sha256() != found.sha256()
+    with pytest.raises(InputError, match="it has no layer 7; it has the layers 0 to 3"):
+        open_folder(Path(f"{place}#7"))
+    Path(f"{place}#1").mkdir()  # a name that is there is meant literally
+    with pytest.raises(InputError, match="holds no feature file"):
+        open_folder(Path(f"{place}#1"))
+
+
+@pytest.mark.parametrize("kind", ["h5", "pt", "npy"])
+def test_a_layer_of_what_has_none(tmp_path, bag, kind):
+    write_all(tmp_path / "uni", "a", bag(3), kind)
+    with pytest.raises(InputError, match="it has no layer 2; it holds no layers"):
+        open_folder(tmp_path / "uni#2")
+
+
+def test_arrays_count_only_where_there_is_no_other_file(tmp_path, write_h5, bag):
+    write_all(tmp_path, "a", bag(3), "npy")
+    write_all(tmp_path, "b", bag(2), "npy")
+    assert list(open_folder(tmp_path).slides) == ["a", "b"]
+    write_h5(tmp_path / "a.h5", bag(5))
+    found = open_folder(tmp_path)
+    assert {name: slide.n_tiles for name, slide in found.slides.items()} == {"a": 5}
+
+
+def test_broken_arrays(tmp_path, bag):
+    for name in ("cut", "good", "ints", "nan", "none", "object"):
+        write_all(tmp_path, name, bag(3), "npy")
+    (tmp_path / "cut.npy").write_bytes((tmp_path / "good.npy").read_bytes()[:-9])
+    np.save(tmp_path / "ints.npy", np.ones((3, 4), dtype=int))
+    np.save(tmp_path / "nan.npy", np.full((3, 4), np.nan))
+    np.save(tmp_path / "none.npy", np.zeros((0, 4)))
+    np.save(tmp_path / "object.npy", np.array([{}], dtype=object))
+    assert {b.name: b.reason for b in open_folder(tmp_path).broken} == {
+        "cut": "it is not a complete NumPy file: cut off, damaged, or of another kind",
+        "ints": "its features are int64, not floating-point numbers",
+        "nan": "column 0 of tile 0 (both counted from 0) is NaN",
+        "none": "the bag is empty: its features have the shape (0, 4)",
+        "object": "it needs pickle, which can run code, and is not opened: save a plain array",
+    }
+
+
+def put_anndata(root, values, places=None, spatial=None, obsm=None) -> None:
+    """AnnData as it lies in HDF5 or zarr."""
+
+    def put(group, name, array):
+        if hasattr(group, "create_array"):
+            group.create_array(name, data=array)
+        else:
+            group[name] = array
+
+    if values is not None:
+        put(root, "X", values)
+    obs, more = root.create_group("obs"), root.create_group("obsm")
+    if places is not None:
+        put(obs, "x", places[:, 0])
+        put(obs, "y", places[:, 1])
+    if spatial is not None:
+        put(more, "spatial", spatial)
+    for name, array in (obsm or {}).items():
+        put(more, name, array)
+
+
+def test_anndata(tmp_path, bag):
+    def write(name, *given, **more):
+        with h5py.File(tmp_path / f"{name}.h5ad", "w") as file:
+            put_anndata(file, *given, **more)
+
+    write("a.1", bag(3), grid(3), grid(3) + 9.0)
+    write("a.2", bag(2, dtype="float16"), None, np.column_stack([grid(2), [0, 0]]).astype(float))
+    write("b", None, None, grid(4) * 1.0, obsm={"X_uni": bag(4), "X_pca": bag(4, dim=2)})
+    write("c", np.ones((3, 4), dtype=int))
+    write("d", None)
+    with h5py.File(tmp_path / "e.h5ad", "w") as file:
+        file.create_group("X")["data"] = np.ones(3)
+    found = open_folder(tmp_path)
+    assert (found.format, found.granularity, list(found.slides)) == (
+        "anndata",
+        "tile",
+        ["a.1", "a.2", "b"],
+    )
+    assert np.array_equal(found.read("a.1", np.array([2, 0])), bag(3)[[2, 0]])
+    assert found.stored("a.2").dtype == np.float16
+    assert np.array_equal(found.read("b"), bag(4))
+    assert [found.coords(name).xy.tolist() for name in found.slides] == [
+        grid(n).tolist() for n in (3, 2, 4)
+    ]
+    assert [said.split(": ")[1].split(" (")[0] for said in found.warnings] == [
+        "its coords have 3 columns; the first two are taken for x and y",
+        "its features are 'obsm/X_uni', its only floating-point array",
+    ]
+    assert [b.reason for b in found.broken] == [
+        "its features are int64, not floating-point numbers",
+        "it has no features: neither X nor an array of obsm",
+        "its X is sparse, which features are not; write a dense array",
+    ]
+
+
+def test_zarr_of_anndata_and_of_lazyslide(tmp_path, bag):
+    zarr = pytest.importorskip("zarr")
+    put_anndata(zarr.open_group(str(tmp_path / "f/a.zarr"), mode="w"), bag(3), grid(3))
+    tables = zarr.open_group(str(tmp_path / "f/b.svs.zarr"), mode="w").create_group("tables")
+    put_anndata(tables.create_group("uni_tiles"), bag(2), None, grid(2) * 1.0)
+    found = open_folder(tmp_path / "f")
+    assert (found.format, list(found.slides)) == ("anndata", ["a", "b"])
+    assert np.array_equal(found.read("b"), bag(2))
+    assert [found.coords(name).xy.tolist() for name in "ab"] == [grid(3).tolist(), grid(2).tolist()]
+    assert encoder_folders(tmp_path) == [tmp_path / "f"]
+    before = found.sha256()
+    put_anndata(tables.create_group("conch_tiles"), bag(2))
+    found = open_folder(tmp_path / "f")
+    assert found.sha256() != before
+    (broken,) = found.broken
+    assert broken.reason.startswith(
+        "it holds several tables, conch_tiles, uni_tiles; write the one"
+    )
+
+
+def test_zarr_that_is_not_installed(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "zarr", None)
+    (tmp_path / "f/a.zarr").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"a.zarr needs zarr, .*: pip install 'pathfuse\[zarr\]'"):
+        open_folder(tmp_path / "f")

@@ -12,7 +12,7 @@ def test_describe(folder, write_h5, bag):
     assert said == {
         "source": str(folder), "format": "h5", "granularity": "tile", "encoder": None, "dim": 4,
         "dtypes": ["float16", "float32"], "n_slides": 4, "n_tiles": 14, "min_tiles": 2, "median_tiles": 3.5,
-        "max_tiles": 5, "n_with_coords": 3,
+        "max_tiles": 5, "n_with_coords": 3, "notes": [],
     }  # fmt: skip
     assert broken == [
         {

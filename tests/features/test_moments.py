@@ -84,7 +84,7 @@ def test_what_was_found_at_opening_is_not_read_again(tmp_path, monkeypatch, dtyp
     np.testing.assert_array_equal(
         slide_moments(plain, ["b", "a"]).mean, slide_moments(folder, ["b", "a"]).mean
     )
-    monkeypatch.setattr("pathfuse.features.formats.h5._opened", None)
+    monkeypatch.setattr("pathfuse.features.formats.h5.opened", None)
     found = slide_moments(folder, ["b", "a"])
     check(found.rows([0]), bags["b"].astype(dtype).astype(np.float32))
     check(found.rows([1]), bags["a"].astype(dtype).astype(np.float32))

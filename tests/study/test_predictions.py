@@ -102,7 +102,7 @@ def test_one_file_given_twice(folder):
 def test_nothing_there(tmp_path):
     with pytest.raises(InputError, match="none does not exist"):
         gather(tmp_path / "none")
-    with pytest.raises(InputError, match=r"the folder .* holds no .csv or .parquet file"):
+    with pytest.raises(InputError, match=r"the folder .* holds no table"):
         gather(tmp_path)
 
 

@@ -1,6 +1,8 @@
+import gzip
 import hashlib
 
 import numpy as np
+import openpyxl
 import polars as pl
 import pytest
 
@@ -105,6 +107,24 @@ def test_the_inputs_are_all_hashed(tmp_path):
     assert study.inputs == {
         str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files
     }
+
+
+def test_files_of_every_kind_make_one_study(tmp_path):
+    folder = tmp_path / "predictions"
+    folder.mkdir()
+    book = openpyxl.Workbook()
+    for row in (SAMPLES.columns, *SAMPLES.rows()):
+        book.active.append(row)
+    book.save(tmp_path / "samples.xlsx")
+    excel = UNI.write_csv(separator=";").replace(".", ",")
+    (folder / "uni.v1.csv").write_bytes(excel.encode("utf-16"))
+    (folder / "titan.tsv.gz").write_bytes(gzip.compress(TITAN.write_csv(separator="\t").encode()))
+    (folder / "README.txt").write_text("Made by hand.\n")
+    study = read_study(tmp_path / "samples.xlsx", folder)
+    plain = read_study(SAMPLES, {"uni.v1": UNI, "titan": TITAN})
+    assert study.expert_names == plain.expert_names == ("titan", "uni.v1")
+    priors = np.array([0.5, 0.5])
+    np.testing.assert_array_equal(study.logits("all", priors), plain.logits("all", priors))
 
 
 def test_frames_have_no_hash():

@@ -5,15 +5,17 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from pathfuse.cli.options import Force, Samples
+from pathfuse.cli.options import Force, Samples, with_reading
 from pathfuse.errors import InputError
+from pathfuse.study.reading import DEFAULT, Reading
 
 
+@with_reading
 def bins(
     *,
     samples: Samples,
     out: Annotated[
-        Path, Parameter(name="--out", help="File to write: one line of edges, for --time-edges.")
+        Path, Parameter(name="--out", help="File of edges to write, one line, which --time-edges reads.")
     ],
     n_bins: Annotated[
         int, Parameter(name="--bins", help="How many bins; tied event times can leave fewer.")
@@ -22,6 +24,7 @@ def bins(
         bool, Parameter(negative="", help="Count 'train' rows too.")
     ] = False,
     force: Force = False,
+    reading: Reading = DEFAULT,
 ) -> None:
     """Propose bin edges for survival from the fit rows' event times, once for a whole study."""
     import shlex
@@ -34,7 +37,7 @@ def bins(
     if out.resolve() == samples.resolve():
         raise InputError(f"the output {out} is the samples table itself; write the edges elsewhere")
     check_edges_file(out, force, [samples])
-    proposed = propose_bins(samples, n_bins, allow_in_sample)
+    proposed = propose_bins(samples, n_bins, allow_in_sample, reading)
     proposed.save(out, force)
     table = Table(title=f"{sum(proposed.events) + sum(proposed.censored)} fit rows")
     table.add_column("bin")

@@ -14,7 +14,7 @@ Logits = Annotated[
     list[str],
     Parameter(
         name="--logits", consume_multiple=True, negative="",
-        help="One folder of logits per model: NAME=DIR NAME=DIR (or DIR).",
+        help="One folder of logits or probabilities (.npy, nnU-Net's .npz) per model: NAME=DIR NAME=DIR (or DIR).",
     ),
 ]  # fmt: skip
 
@@ -97,6 +97,8 @@ def apply(
         done = apply_fusion(
             model, folders, out, force=force, command=command_line(), progress=report
         )
+    for note in done["understood"]:
+        sys.stdout.write(f"Understood: {note}.\n")
     scored = ", ".join(f"{name} {n}" for name, n in done["scored"].items())
     sys.stdout.write(f"{done['images']} images by {done['method']} (scored by {scored}): {out}\n")
 
@@ -109,7 +111,8 @@ def evaluate(
         Parameter(
             consume_multiple=True,
             negative="",
-            help="One folder per model, of masks (<image_id>.png) or logits (.npy): NAME=DIR NAME=DIR (or DIR).",
+            help="One folder per model, of masks (<image_id>.png), logits or probabilities (.npy, nnU-Net's .npz): "
+            "NAME=DIR NAME=DIR (or DIR).",
         ),
     ],
     out: Out,
@@ -185,5 +188,7 @@ def _show_verdict(metrics: Any, manifest: dict[str, Any]) -> None:
     show_table(("method", *(f"{shown[metric]} (95 %)" for metric in names), "images"), rows)
     for item in manifest["left_out"]:
         sys.stdout.write(f"Left out: {item['n']} ({item['reason']}: {', '.join(item['first'])}).\n")
+    for note in manifest["understood"]:
+        sys.stdout.write(f"Understood: {note}.\n")
     for warning in manifest["warnings"]:
         sys.stderr.write(f"pathfuse: {warning}\n")

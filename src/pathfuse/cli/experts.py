@@ -5,9 +5,19 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from pathfuse.cli.options import EndpointName, Force, Out, Samples, TimeEdges, parse_time_edges
+from pathfuse.cli.options import (
+    EndpointName,
+    Force,
+    Out,
+    Samples,
+    TimeEdges,
+    parse_time_edges,
+    with_reading,
+)
 from pathfuse.errors import InputError
 from pathfuse.experts.heads.registry import names_of
+from pathfuse.files.tables import stem_of
+from pathfuse.study.reading import DEFAULT, Reading
 
 Features = Annotated[
     list[str],
@@ -63,6 +73,7 @@ LogDir = Annotated[
 ]
 
 
+@with_reading
 def train(
     *,
     features: Features,
@@ -119,6 +130,14 @@ def train(
         float | None,
         Parameter(help="Micrometres per level-0 pixel, where coordinates are in micrometres."),
     ] = None,
+    origin: Annotated[
+        str | None,
+        Parameter(
+            name="--origin",
+            help="Where QuPath's image of a slide begins (openslide.bounds-x,-y), in level-0 pixels: X,Y or a "
+            "table slide_id,x,y.",
+        ),
+    ] = None,
     strict: Strict = False,
     allow_partial: AllowPartial = False,
     log_dir: LogDir = None,
@@ -131,6 +150,7 @@ def train(
     devices: Devices = None,
     shard: ShardText = None,
     force: Force = False,
+    reading: Reading = DEFAULT,
 ) -> None:
     """Train an expert on one encoder's features or on several, cross-fitted by patient.
 
@@ -154,15 +174,18 @@ def train(
     given = parse_features(features)
     if um_per_px is not None and not isinstance(given, Path):
         chosen.setdefault("um_per_px", um_per_px)
+    if origin is not None and not attention:
+        raise InputError("--origin moves attention for QuPath; add --attention")
     recipe = TrainingRecipe.of(head or "abmil", **chosen)
     edges = parse_time_edges(time_edges)
     called = _default_name(given, recipe.head) if name is None else name
     taught = parse_named("--teachers", teachers or [])
     expert = ExpertSetup(
         called, given, samples, out, recipe, slides, endpoint, None if edges is None else tuple(edges), strict, taught,
-        allow_partial, log_dir,
+        allow_partial, log_dir, reading,
     )  # fmt: skip
     need_torch()
+    from pathfuse.experts.origin import parse_origin
     from pathfuse.experts.shards import Shard
     from pathfuse.experts.train import train_expert
     from pathfuse.training.devices import parse_devices
@@ -175,6 +198,7 @@ def train(
             force=force,
             attention=attention,
             um_per_px=um_per_px,
+            origins=parse_origin(origin),
             command=command_line(),
             devices=places,
             shard=part,
@@ -200,6 +224,14 @@ def predict(
         float | None,
         Parameter(help="Micrometres per level-0 pixel, where coordinates are in micrometres."),
     ] = None,
+    origin: Annotated[
+        str | None,
+        Parameter(
+            name="--origin",
+            help="Where QuPath's image of a slide begins (openslide.bounds-x,-y), in level-0 pixels: X,Y or a "
+            "table slide_id,x,y.",
+        ),
+    ] = None,
     images: Annotated[
         Path | None,
         Parameter(
@@ -212,27 +244,37 @@ def predict(
     """Predict new slides with a trained expert."""
     import sys
 
+    from pathfuse.features.locate import split_layer
     from pathfuse.files.write import check_out, check_table, write_file
 
     given = parse_features(features)
-    read = [model, *([given] if isinstance(given, Path) else given.values())]
+    places = [given] if isinstance(given, Path) else given.values()
+    read = [model, *(split_layer(place)[0] for place in places)]
     check_table(out, force, read, "sample_id")
     if attention is not None:
         check_out(attention, force, [*read, *([images] if images is not None else [])])
     if images is not None and attention is None:
         raise InputError("--images draws attention; say where to: --attention FOLDER")
+    if origin is not None and attention is None:
+        raise InputError("--origin moves attention for QuPath; say where to: --attention FOLDER")
     need_torch()
+    from pathfuse.experts.origin import parse_origin
     from pathfuse.experts.serve import serve
 
+    origins = parse_origin(origin)
     one = serve(model, given, slides, strict, um_per_px)
     table = one.table()
     if attention is not None:
         from pathfuse.experts.attending import attend, check_attends
 
         check_attends(one.fitted[0].recipe)
-        for note in attend(one.fitted, one.folder, one.units, attention, um_per_px, images, force):
+        for note in attend(
+            one.fitted, one.folder, one.units, attention, um_per_px, images, force, origins
+        ):
             sys.stderr.write(f"pathfuse: {note}\n")
     write_file(table, out, force, alike=True)
+    for reading in one.folder.readings:
+        sys.stdout.write(f"Understood: {reading}.\n")
     for item in one.left_out:
         sys.stderr.write(f"pathfuse: left out: {item['n']} ({in_words(item)})\n")
     sys.stdout.write(f"{table.height} samples: {out}\n")
@@ -269,7 +311,9 @@ def _is_named(text: str) -> bool:
 
 
 def _stem(path: Path) -> str:
-    return path.resolve().name.removesuffix(".parquet").removesuffix(".csv")
+    from pathfuse.features.locate import split_layer
+
+    return stem_of(split_layer(path)[0].resolve())
 
 
 def _default_name(features: Path | dict[str, Path], head: str) -> str:

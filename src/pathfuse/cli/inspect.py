@@ -85,5 +85,7 @@ def _show(found: "list[Summary]") -> None:
         )
     console().print(table)
     for item in found:
+        for note in item.notes:
+            sys.stdout.write(f"Note: {note}\n")
         for b in item.broken:
             sys.stdout.write(f"Broken: {b.path}, '{b.name}': {b.reason}\n")

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from pathfuse.errors import InputError, first_problem
+from pathfuse.files.tables import IN_WORDS
 from pathfuse.study.reading import Reading, parse_columns
 from pathfuse.workflows.options import Function, FuseOptions, option_name, shows_options
 
@@ -33,7 +34,7 @@ with_options = partial(shows_options, annotation=_annotated)
 Samples = Annotated[
     Path,
     Parameter(
-        name="--samples", help="Samples table (.csv or .parquet): sample_id, truth, split or fold."
+        name="--samples", help=f"Samples table ({IN_WORDS}): sample_id, truth, split or fold."
     ),
 ]
 Predictions = Annotated[
@@ -76,15 +77,21 @@ def _reading_parameters() -> list[inspect.Parameter]:
 
 
 def with_reading(function: Function) -> Function:
-    """A command's parameter ``reading`` becomes one option for each field of ``Reading``."""
+    """A command's parameter ``reading`` becomes one option for each field of ``Reading``.
+
+    A field that the command has an option for already gets the value of that option.
+    """
     own = inspect.signature(function)
     listed = [one for one in own.parameters.values() if one.name != "reading"]
-    fields = _reading_parameters()
+    there = {one.name for one in listed}
+    fields = [one for one in _reading_parameters() if one.name not in there]
+    shared = there & set(Reading.model_fields)
     public = own.replace(parameters=[*listed, *fields])
 
     @wraps(function)
     def call(*args: Any, **keywords: Any) -> Any:
         given = {one.name: keywords.pop(one.name) for one in fields if one.name in keywords}
+        given |= {name: keywords[name] for name in shared if name in keywords}
         return function(*args, reading=reading_of(**given), **keywords)
 
     call.__signature__ = public  # type: ignore[attr-defined]  # help() and cyclopts read it

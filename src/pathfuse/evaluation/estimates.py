@@ -24,13 +24,15 @@ from pathfuse.evaluation.intervals import (
     two_sided_p,
 )
 from pathfuse.evaluation.judged import EndpointLike, Judged, Scores
-from pathfuse.evaluation.metrics.base import ANY, Metric, ScoresOfMeans, values_together
+from pathfuse.evaluation.metrics.base import ANY, Metric, RowWeights, ScoresOfMeans, Values
 from pathfuse.evaluation.resampling import Resamples
 from pathfuse.evaluation.scales import PLAIN, Share
 from pathfuse.types import Index
 
 NORMAL = 1.959963984540054
 """The 97.5 % quantile of a standard normal distribution."""
+WHOLE = np.ones(1)
+"""The share of the only part."""
 Parts = Float[np.ndarray, "value part"]
 """Values of a figure inside each fold, or of each label: the point, then its resamples, then
 without each patient."""
@@ -94,6 +96,11 @@ class Estimate:
         return self.values[1 + self.n_resamples :]
 
     @cached_property
+    def defined_throughout(self) -> bool:
+        """Whether all rows define it, and every resample, and the rows without each part."""
+        return not np.isnan(self.values).any()
+
+    @cached_property
     def freedom(self) -> float:
         """Degrees of freedom of its standard error."""
         return self.sampled.freedom_of(self.left_out)
@@ -113,16 +120,11 @@ class Estimate:
         """
         both = self.counted & other.counted
         one, rest = self.among(both).values, other.among(both).values
-        n = min(self.sampled.n_patients, other.sampled.n_patients)
-        sampled = replace(self.sampled, n_patients=n)
-        return replace(
-            self,
-            parts=(one - rest)[:, None],
-            shares=np.ones(1),
-            sampled=sampled,
-            paired=True,
-            same=same,
-        )
+        n, sampled = min(self.sampled.n_patients, other.sampled.n_patients), self.sampled
+        if n != sampled.n_patients:
+            sampled = replace(sampled, n_patients=n)
+        parts = (one - rest)[:, None]
+        return type(self)(parts, WHOLE, self.n_resamples, sampled, self.metric, True, same)
 
     def unsure(self) -> Self:
         """The same figure with no interval."""
@@ -147,8 +149,18 @@ class Estimate:
         reach = scale.at_end(scale.low, self.sampled.n_patients, NORMAL)[1] - scale.low
         return reach / t_quantile(self.freedom)
 
+    @cached_property
+    def _intervals(self) -> dict[str, Interval]:
+        """Those that were worked out, by kind."""
+        return {}
+
     def interval(self, kind: str = "auto") -> Interval:
         """The 95 % interval; see ``evaluation.intervals`` for what ``auto`` is."""
+        if kind not in self._intervals:
+            self._intervals[kind] = self._interval(kind)
+        return self._intervals[kind]
+
+    def _interval(self, kind: str) -> Interval:
         draws, point = self.resampled, self.point
         if self.metric.no_interval or np.isnan(point):
             return NO_INTERVAL
@@ -209,15 +221,19 @@ def prepare(estimates: Sequence[Estimate]) -> None:
     if not ready or len({(len(one.values), one.n_resamples) for one in ready}) > 1:
         return
     table = np.stack([one.values for one in ready])
-    whole = ~np.isnan(table).any(axis=1)
     n_resamples = ready[0].n_resamples
-    spread = table[:, 1 : 1 + n_resamples].std(axis=1)
-    left_out = table[:, 1 + n_resamples :]
-    pulls = left_out - left_out.mean(axis=1, keepdims=True)
-    squares, fourths = (pulls**2).sum(axis=1), (pulls**4).sum(axis=1)
+    draws, pulls = table[:, 1 : 1 + n_resamples], table[:, 1 + n_resamples :]
+    draws -= draws.mean(axis=1, keepdims=True)
+    pulls -= pulls.mean(axis=1, keepdims=True)
+    spread = np.sqrt(np.einsum("fr,fr->f", draws, draws) / n_resamples)
+    squared = pulls * pulls
+    squares, fourths = squared.sum(axis=1), np.einsum("fp,fp->f", squared, squared)
+    # A value that is not defined leaves its mark on the sums.
+    whole = np.isfinite(spread + squares) & np.isfinite(table[:, 0])
     for k in np.flatnonzero(whole):
         one = ready[k]
         found = float(spread[k] * one.sampled.inflation)
+        one.__dict__["defined_throughout"] = True
         one.__dict__["spread"] = found
         one.__dict__["freedom"] = one.sampled.freedom_from(
             float(squares[k]), float(fourths[k]), pulls.shape[1]
@@ -310,13 +326,13 @@ def _estimates(
         name: [scorer(own, int(fold)) for own, fold in zip(inside, folds, strict=True)]
         for name, scorer in scorers.items()
     }
+    values_of = [_values([by_fold[f] for by_fold in scores.values()]) for f in range(len(folds))]
     tables = {name: np.full((len(metrics), n_values, len(folds)), np.nan) for name in scorers}
     start = 0
     for weights in _all_weights(resamples, len(rows)):
         for f, own in enumerate(inside):
             among = weights if len(own) == len(rows) else weights[:, own]
-            found = _values([by_fold[f] for by_fold in scores.values()], among)
-            for table, values in zip(tables.values(), found, strict=True):
+            for table, values in zip(tables.values(), values_of[f](among), strict=True):
                 for k, m in enumerate(metrics):
                     table[k, start : start + len(weights), f] = values[m]
         start += len(weights)
@@ -329,14 +345,12 @@ def _estimates(
     }
 
 
-def _values(
-    scores: Sequence[Scores], weights: Float[np.ndarray, "value sample"]
-) -> list[dict[str, np.ndarray]]:
-    """The metrics of several predictors on the same rows."""
+def _values(scores: Sequence[Scores]) -> Callable[[RowWeights], list[dict[str, Values]]]:
+    """What gives the metrics of several predictors on the same rows, from row weights."""
     of_means = [one for one in scores if isinstance(one, ScoresOfMeans)]
     if len(of_means) == len(scores):
-        return values_together(of_means, weights)
-    return [one.values(weights) for one in scores]
+        return of_means[0].together(of_means).values
+    return lambda weights: [one.values(weights) for one in scores]
 
 
 def _named(scores: Sequence[Scores], name: str) -> Metric:

@@ -17,7 +17,6 @@ from pathfuse.evaluation.estimates import (
     Estimates,
     estimate,
     prepare,
-    resampled,
     resampled_all,
 )
 from pathfuse.evaluation.gains import gains
@@ -164,7 +163,7 @@ def _evaluate_one(
     """
     output, judged = task
     everything = _estimates(endpoint, judged, resamples)
-    pairs: Pairs = {c: _paired(endpoint, judged, c, everything, resamples) for c in contrasts}
+    pairs = _paired(endpoint, judged, contrasts, everything, resamples)
     heavy = about_weights(judged, rules.drawn) if enough and rules.n_resamples else None
     if heavy is not None:
         verdict.notes.append(f"{output}: {heavy}")
@@ -243,15 +242,19 @@ def _evaluate_methods(
 ) -> None:
     reasons: dict[tuple[str, str], list[str]] = {}
     prepare([value for values in everything.values() for value in values.values()])
+    counts: dict[bytes, tuple[int, int]] = {}
     for name, values in everything.items():
         rows = predicted(judged.predictions[name])
-        n, n_patients = int(rows.sum()), len(np.unique(judged.patients[rows]))
-        verdict.metrics.extend(_metrics(name, output, values, (n, n_patients), rules))
+        if (key := rows.tobytes()) not in counts:
+            counts[key] = (int(rows.sum()), len(np.unique(judged.patients[rows])))
+        verdict.metrics.extend(_metrics(name, output, values, counts[key], rules))
         for metric, value in values.items():
+            if value.defined_throughout or name == NULL_MODEL:
+                continue
             n_undefined = int(np.isnan(value.resampled).sum())
             missing = 0 if n_undefined == len(value.resampled) else n_undefined
-            reason = about_figure(value, judged.predictions[name], missing, judged)
-            if reason is not None and name != NULL_MODEL:
+            reason = about_figure(value, rows, missing, judged)
+            if reason is not None:
                 reasons.setdefault((metric, reason), []).append(name)
     verdict.notes.extend(
         f"{output}: {metric} of {listed(names)} {why}" for (metric, why), names in reasons.items()
@@ -305,29 +308,38 @@ def _of_sets(judged: Judged, resamples: Resamples) -> Estimates:
 def _paired(
     endpoint: EndpointLike,
     judged: Judged,
-    contrast: tuple[str, str],
+    contrasts: Sequence[tuple[str, str]],
     everything: Mapping[str, Estimates],
     resamples: Resamples,
-) -> tuple[Estimates, Estimates] | None:
-    """Both sides of a contrast on the rows that both predict; None if there is none."""
-    if not set(contrast) <= set(judged.predictions):
-        return None  # an expert need not know every label
-    scored = [predicted(judged.predictions[name]) for name in contrast]
-    common = scored[0] & scored[1]
-    if not common.any():
-        return None
-    one, other = (
-        everything[name]
-        if (common == own).all()
-        else resampled(endpoint, judged, name, common, resamples)
-        for name, own in zip(contrast, scored, strict=True)
-    )
-    # A fold that one side does not define (a constant prediction has no correlation) does not
-    # enter the comparison.
-    both = [m for m in one if m in other]
-    return {m: one[m].among(other[m].counted) for m in both}, {
-        m: other[m].among(one[m].counted) for m in both
+) -> Pairs:
+    """Both sides of each contrast on the rows that both predict; None if there is none."""
+    scored = {name: predicted(values) for name, values in judged.predictions.items()}
+    # An expert need not know every label.
+    there = [c for c in contrasts if set(c) <= set(scored)]
+    common = {c: scored[c[0]] & scored[c[1]] for c in there}
+    everywhere = {name: rows.tobytes() for name, rows in scored.items()}
+    needed: dict[bytes, dict[str, np.ndarray]] = {}
+    for contrast, rows in common.items():
+        for name in contrast:
+            if rows.any() and rows.tobytes() != everywhere[name]:
+                needed.setdefault(rows.tobytes(), {})[name] = rows
+    known = {
+        key: resampled_all(endpoint, judged, rows_of, resamples) for key, rows_of in needed.items()
     }
+    pairs: dict[tuple[str, str], tuple[Estimates, Estimates] | None] = dict.fromkeys(contrasts)
+    for contrast, rows in common.items():
+        if not rows.any():
+            continue
+        own = known.get(rows.tobytes(), {})
+        one, other = (own[name] if name in own else everything[name] for name in contrast)
+        # A fold that one side does not define (a constant prediction has no correlation) does not
+        # enter the comparison.
+        both = [m for m in one if m in other]
+        pairs[contrast] = (
+            {m: one[m].among(other[m].counted) for m in both},
+            {m: other[m].among(one[m].counted) for m in both},
+        )
+    return pairs
 
 
 def _evaluate_contrasts(

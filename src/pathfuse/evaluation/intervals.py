@@ -216,13 +216,14 @@ def t_quantile(freedom: float, level: float = LEVEL) -> float:
 def t_quantiles(freedom: float, n: int) -> Float[np.ndarray, " quantile"]:
     """``n`` quantiles of Student's t, evenly spaced in probability.
 
-    Many figures of one run have the same degrees of freedom.
+    Many figures of one run have the same degrees of freedom. The upper half mirrors the lower.
 
     Examples:
         >>> t_quantiles(10.0, 3).round(2)
         array([-1.02,  0.  ,  1.02])
     """
-    return np.asarray(stdtrit(freedom, (np.arange(n) + 0.5) / max(n, 1)))
+    lower = stdtrit(freedom, (np.arange(n // 2) + 0.5) / max(n, 1))
+    return np.concatenate([lower, np.zeros(n % 2), -lower[::-1]])
 
 
 def t_p_value(point: float, error: float, freedom: float) -> float:

@@ -6,24 +6,23 @@ import numpy as np
 from jaxtyping import Bool
 
 from pathfuse.evaluation.estimates import Estimate
-from pathfuse.evaluation.judged import EndpointLike, Judged, predicted
+from pathfuse.evaluation.judged import EndpointLike, Judged
 from pathfuse.evaluation.metrics.classification import AUROC
 from pathfuse.evaluation.metrics.registry import metric
 from pathfuse.evaluation.metrics.survival import MAX_WEIGHT, UNOS_C
 
 
 def about_figure(
-    estimate: Estimate, predictions: np.ndarray, n_undefined: int, judged: Judged
+    estimate: Estimate, rows: Bool[np.ndarray, " sample"], n_undefined: int, judged: Judged
 ) -> str | None:
     """Why a figure is undefined, or how many resamples did not define it; None if all is well.
 
     Args:
         estimate: The figure.
-        predictions: The method's predictions of the judged rows; rows of NaN where it has none.
+        rows: The judged rows that the method predicts.
         n_undefined: Resamples without it.
         judged: The rows.
     """
-    rows = predicted(predictions)
     if not len(judged.observed):
         return "is undefined: the truth of all judged rows is blank"
     if not rows.any():

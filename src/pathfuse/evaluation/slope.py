@@ -28,7 +28,7 @@ from pathfuse.distributions.likelihood import log_softmax, set_nll
 from pathfuse.evaluation.estimates import Estimate, estimate
 from pathfuse.evaluation.judged import EndpointLike, Judged, Scores, predicted
 from pathfuse.evaluation.metrics.base import Metric, RowWeights, Values
-from pathfuse.evaluation.resampling import MIN_PATIENTS, draw
+from pathfuse.evaluation.resampling import MIN_PATIENTS, Resamples, draw
 from pathfuse.types import Index, LogProbs, Observed, PerSample
 
 SLOPE = "slope"
@@ -225,8 +225,26 @@ class LinearSlope(SlopeScores):
         return np.where(flat, np.nan, (xy - mx * my) / np.where(flat, 1.0, spread))
 
 
+def slope_resamples(judged: Judged, n_resamples: int, seed: int) -> Resamples:
+    """What ``calibration_slope`` draws: the same for outputs of the same rows.
+
+    Args:
+        judged: The rows.
+        n_resamples: How many there may be.
+        seed: Of the draw.
+    """
+    numbers = np.unique(judged.patients, return_inverse=True)[1]
+    enough = numbers.max(initial=-1) + 1 >= MIN_PATIENTS and n_resamples >= FEWEST_RESAMPLES
+    return draw(numbers, judged.folds, min(n_resamples, MOST_RESAMPLES) if enough else 0, seed)
+
+
 def calibration_slope(
-    endpoint: EndpointLike, judged: Judged, name: str, n_resamples: int, seed: int
+    endpoint: EndpointLike,
+    judged: Judged,
+    name: str,
+    n_resamples: int,
+    seed: int,
+    drawn: Resamples | None = None,
 ) -> Estimate:
     """The slope of one method's judged rows, with resamples of patients, drawn with replacement
     inside folds.
@@ -239,13 +257,12 @@ def calibration_slope(
         name: The method.
         n_resamples: How many there may be.
         seed: Of the draw.
+        drawn: From ``slope_resamples``, if there already.
 
     Returns:
         NaN where the rows define no slope; no interval for fewer than 10 patients or 100 resamples.
     """
-    numbers = np.unique(judged.patients, return_inverse=True)[1]
-    enough = numbers.max(initial=-1) + 1 >= MIN_PATIENTS and n_resamples >= FEWEST_RESAMPLES
-    drawn = draw(numbers, judged.folds, min(n_resamples, MOST_RESAMPLES) if enough else 0, seed)
+    drawn = drawn or slope_resamples(judged, n_resamples, seed)
 
     def scorer(rows: Index, _fold: int) -> Scores:
         return endpoint.slope_scores(judged.predictions[name][rows], judged.observed[rows])

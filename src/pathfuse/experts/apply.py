@@ -119,7 +119,7 @@ def _networks(
         with torch.random.fork_rng(devices=[]):
             head = make_head(fitted.recipe, fitted.inputs, len(fitted.names), fitted.way)
         head.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
-        found.append(predict(head, reader, units, fitted.recipe, keep_attention))
+        found.append(predict(head, reader, units, fitted.recipe, keep_attention, fitted.way))
     return found
 
 

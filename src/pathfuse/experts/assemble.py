@@ -235,5 +235,5 @@ def manifest(
         "cost": cost_of(prepared, loaded).as_dict(),
         "teachers": {name: folder.dim for name, folder in prepared.teachers.items()},
         "processors": os.cpu_count(),
-        "notes": [],
+        "notes": list(people.notes),
     }

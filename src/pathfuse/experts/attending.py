@@ -14,12 +14,14 @@ from pathfuse.experts.attention import attention_frame, heatmap, in_pixels, writ
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.fitted import Fitted, load_fitted
 from pathfuse.experts.heads.registry import HEADS
+from pathfuse.experts.origin import Origins
 from pathfuse.experts.parts import MODEL, Prepared
 from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.features.folder import FeatureFolder
 from pathfuse.files.tables import id_column, number_column, read_table
 from pathfuse.files.write import new_folder
 
+NOWHERE = Origins()
 SIZES = "sizes.csv"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 
@@ -66,7 +68,9 @@ def check_attends(recipe: TrainingRecipe) -> None:
         raise InputError(f"the head '{recipe.head}' has no attention; {attend} have")
 
 
-def attend_held_out(prepared: Prepared, out: Path, um_per_px: float | None = None) -> list[str]:
+def attend_held_out(
+    prepared: Prepared, out: Path, um_per_px: float | None = None, origins: Origins = NOWHERE
+) -> list[str]:
     """Writes the attention of every predicted sample, by the models that predicted it.
 
     See ``attend``.
@@ -77,7 +81,7 @@ def attend_held_out(prepared: Prepared, out: Path, um_per_px: float | None = Non
         fitted = load_fitted(prepared.expert.work / part.name / MODEL)
         for unit in cohort.units_of(part.predict):
             models.setdefault(unit, []).append(fitted)
-    return _write(cohort.folder, list(models.items()), out, um_per_px, None)
+    return _write(cohort.folder, list(models.items()), out, um_per_px, None, origins)
 
 
 def attend(
@@ -88,6 +92,7 @@ def attend(
     um_per_px: float | None = None,
     images: Path | None = None,
     force: bool = False,
+    origins: Origins = NOWHERE,
 ) -> list[str]:
     """Writes ``<slide>.parquet``, ``<slide>.geojson`` and, with a thumbnail, ``<slide>.png``.
 
@@ -99,14 +104,15 @@ def attend(
         um_per_px: Micrometres per level-0 pixel, where coordinates are in micrometres.
         images: Folder of thumbnails with ``sizes.csv``.
         force: Overwrite the folder.
+        origins: Where QuPath's image of a slide begins.
 
     Returns:
-        What could not be drawn, in sentences.
+        What could not be drawn, or is drawn at another place, in sentences.
     """
     pictures = None if images is None else read_pictures(images)
     with new_folder(out, force) as place:
         everything = [(unit, list(fitted)) for unit in units]
-        return _write(folder, everything, place, um_per_px, pictures)
+        return _write(folder, everything, place, um_per_px, pictures, origins)
 
 
 def _write(
@@ -115,13 +121,14 @@ def _write(
     out: Path,
     um_per_px: float | None,
     pictures: Pictures | None,
+    origins: Origins,
 ) -> list[str]:
     notes: dict[str, list[str]] = {}
     for unit, models in units:
         each = [apply(one, folder, [unit], keep_attention=True).attention for one in models]
         mean = np.mean([one[0] for one in each if one is not None], axis=0)
         for slide, attention in _by_slide(folder, unit, mean):
-            for note in _one(folder, slide, attention, out, um_per_px, pictures):
+            for note in _one(folder, slide, attention, out, um_per_px, pictures, origins):
                 notes.setdefault(note, []).append(slide)
     return [
         f"{note} ({len(slides)} slides, the first is '{slides[0]}')"
@@ -146,15 +153,21 @@ def _one(
     out: Path,
     um_per_px: float | None,
     pictures: Pictures | None,
+    origins: Origins,
 ) -> Iterator[str]:
-    """Writes one slide; yields what could not be drawn."""
+    """Writes one slide; yields what could not be drawn, or is drawn at another place."""
     coords = folder.coords(slide)
     frame = attention_frame(slide, attention, None if coords is None else coords.xy)
     size, unit = (None, "px") if coords is None else (coords.tile_size, coords.unit)
-    note = write_attention(frame, out, size, unit, um_per_px=um_per_px).note
+    origin = origins.of(slide, coords)
+    note = write_attention(
+        frame, out, size, unit, um_per_px=um_per_px, origin=origin or (0.0, 0.0)
+    ).note
     if note is not None:
         yield note.replace(f"slide '{slide}': ", "")
         return
+    if origin is not None and origin != (0.0, 0.0):
+        yield "the GeoJSON is counted from the corner of QuPath's image (origin), not of the slide"
     picture = None if pictures is None else pictures.of(slide)
     if pictures is None or size is None:
         return

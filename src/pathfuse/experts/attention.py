@@ -103,6 +103,7 @@ def write_attention(
     unit: str,
     tiles_top: int | None = None,
     um_per_px: float | None = None,
+    origin: tuple[float, float] = (0.0, 0.0),
 ) -> AttentionFiles:
     """Writes ``<slide>.parquet`` with all tiles, and ``<slide>.geojson`` for QuPath (0.4 or later)
     if that is possible.
@@ -114,6 +115,8 @@ def write_attention(
         unit: Of the positions and the tile size: level-0 pixels (``px``) or micrometres (``um``).
         tiles_top: Draw only that many tiles with the highest attention.
         um_per_px: Side of a level-0 pixel, which micrometres need to become pixels.
+        origin: x and y of the corner of QuPath's image, in level-0 pixels: they are subtracted in
+            the GeoJSON, and in it alone.
 
     Raises:
         InputError: The unit or a number makes no sense, the slide's name is not a file name, or the
@@ -130,7 +133,7 @@ def write_attention(
         )
     if not slide or slide in (".", "..") or any(mark in slide for mark in "/\\\0"):
         raise InputError(f"the slide '{slide}' cannot name a file")
-    content, note = _geojson(frame, slide, tile_size, unit, tiles_top, um_per_px)
+    content, note = _geojson(frame, slide, tile_size, unit, tiles_top, um_per_px, origin)
     # Not with_suffix: slide names hold dots
     table, drawing = folder / f"{slide}.parquet", folder / f"{slide}.geojson"
     try:
@@ -169,6 +172,7 @@ def _geojson(
     unit: str,
     top: int | None,
     um_per_px: float | None,
+    origin: tuple[float, float],
 ) -> tuple[str | None, str | None]:
     """The text of the drawing, or why there is none."""
     if frame["x"].null_count() or frame["y"].null_count():
@@ -182,6 +186,7 @@ def _geojson(
                 f"no GeoJSON for slide '{slide}': its coordinates are micrometres and the pixel size is unknown",
             )
         frame, size = in_pixels(frame, um_per_px), size / um_per_px
+    frame = frame.with_columns(pl.col("x") - origin[0], pl.col("y") - origin[1])
     if top is not None:
         frame = frame.sort("attention", "tile", descending=[True, False]).head(top).sort("tile")
     lines = (

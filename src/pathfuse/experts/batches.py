@@ -272,6 +272,7 @@ def batches(
     max_tiles: int | None = None,
     batch_tiles: int | None = None,
     prefetch: bool = True,
+    chance: Float[np.ndarray, " unit"] | None = None,
 ) -> Iterator[Batch]:
     """Packed batches of all units; shuffled and with tiles drawn if there is a generator.
 
@@ -284,8 +285,13 @@ def batches(
         max_tiles: Tiles per unit; None: all.
         batch_tiles: Tiles per batch; a step with more comes as several batches.
         prefetch: Read the next batch in a thread while one is used; the batches are the same.
+        chance: Of each unit at every draw: as many are drawn as there are, some of them several
+            times and others not at all; None: each once. Needs a generator.
     """
-    order = np.arange(len(units)) if rng is None else rng.permutation(len(units))
+    order: Index = np.arange(len(units))
+    if rng is not None:
+        n = len(units)
+        order = rng.permutation(n) if chance is None else rng.choice(n, n, p=chance)
     cut = steps(reader, [units[i] for i in order], size, max_tiles, batch_tiles)
     packed = (
         pack(

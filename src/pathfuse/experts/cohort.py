@@ -221,7 +221,7 @@ def join(
         )
         raise InputError(f"no slide of {people.samples.source} has features in {folder.source}: "
                          f"'{first}' is wanted, '{other}' is there{hint}")  # fmt: skip
-    left_out = tuple(_left_out(people, folder, units))
+    left_out = (*people.left_out, *_left_out(people, folder, units))
     if strict and left_out:
         one = left_out[0]
         raise InputError(
@@ -260,7 +260,7 @@ def _left_out(people: People, folder: FeatureFolder, units: Sequence[Unit]) -> l
     rest = [
         ("slide of a sample that is not in the samples table",
          [slide for slide in there if slide in owner and owner[slide] not in listed]),
-        ("feature file of no sample", [slide for slide in there if slide not in owner]),
+        ("feature file of no sample", [slide for slide in there if slide not in owner and slide not in people.without]),
     ]  # fmt: skip
     found += [gap(people, why, len(names), names) for why, names in rest if names]
     masks = folder.gaps() if isinstance(folder, FeatureBank) else {}

@@ -76,7 +76,8 @@ def fit_part(
         if error is None and part.after:
             error = out_of_fold_error(prepared, part.after)
         elif error is None:
-            error = _error_on(fitted, cohort, held or units, prepared.expert.work / CLUSTERS)
+            early = replace(fitted, weights=found.unrefitted or found.weights)
+            error = _error_on(early, cohort, held or units, prepared.expert.work / CLUSTERS)
         fitted = _with_residuals(fitted, error)
         fitted = _unsure_of_constants(fitted, people, part.train)
     return FittedPart(fitted, found.history, found.count, resumed)
@@ -92,6 +93,8 @@ class _Found:
     count: Callable[[], Operations]
     error: np.ndarray | None = None
     """Regression: root mean squared error of held-out units, in the targets' own unit."""
+    unrefitted: dict[str, np.ndarray] | None = None
+    """The arrays that know nothing of the held-out units, where ``weights`` do."""
 
 
 def _divided(prepared: Prepared, part: FoldPart) -> tuple[Index, Index]:
@@ -137,20 +140,26 @@ def _train(
     teachers = _teachers(prepared, units, held)
     work = Work(reader, units, held, targets, prepared.inputs, patients, teachers)
     weights: dict[str, np.ndarray] = {}
+    early: dict[str, np.ndarray] = {}
     history: History = []
+    linear_flops = 0.0
     for number in range(recipe.networks):
         own = seed if number == 0 else _seed_of(seed, number)
         trained = train(work, recipe, own, checkpoint_of(checkpoint, number), on_epoch)
         before = f"{NETWORK}{number}." if recipe.networks > 1 else ""
         state = trained.head.serving_state()
         weights |= {before + name: value.cpu().numpy() for name, value in state.items()}
+        if trained.unrefitted is not None:
+            early |= {before + k: v.cpu().numpy() for k, v in trained.unrefitted.items()}
         history += [{**line, "network": number + 1} for line in trained.history]
+        linear_flops += trained.linear_flops
 
     def count() -> Operations:
-        one = count_operations(trained.head, work, recipe, len(history))
-        return Operations(one.fit, one.predict_per_unit * recipe.networks)
+        epochs = sum(line["epoch"] > 0 for line in history)
+        one = count_operations(trained.head, work, recipe, epochs)
+        return Operations(one.fit + linear_flops, one.predict_per_unit * recipe.networks)
 
-    return _Found(weights, scales, history, count)
+    return _Found(weights, scales, history, count, unrefitted=early or None)
 
 
 def _seed_of(seed: int, number: int) -> int:
@@ -163,14 +172,16 @@ def checkpoint_of(checkpoint: Path, number: int) -> Path:
 
 
 def chosen_epochs(prepared: Prepared, parts: Sequence[str]) -> int:
-    """The middle of the numbers of epochs that some finished parts chose."""
+    """The middle of the numbers of epochs that some finished parts chose; 0 where their linear path
+    needs no correction.
+    """
     chosen = [
         line["epoch"]
         for name in parts
         for line in load_part(prepared.expert.work, name)[2]["history"]
         if line["chosen"]
     ]
-    return max(1, round(float(np.median(chosen))))
+    return round(float(np.median(chosen)))
 
 
 def out_of_fold_error(prepared: Prepared, parts: Sequence[str]) -> np.ndarray:

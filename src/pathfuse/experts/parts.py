@@ -16,14 +16,16 @@ from pathfuse.experts.fitted import Fitted, load_fitted
 from pathfuse.experts.folds import FoldPart, FoldPlan, plan
 from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.left_out import check_enough, without_truth
-from pathfuse.experts.recipe import TrainingRecipe, check_name
+from pathfuse.experts.recipe import IMBALANCE, TrainingRecipe, check_name
 from pathfuse.experts.targets.registry import target_kind
 from pathfuse.features.folder import FeatureFolder
 from pathfuse.features.join import open_bank
+from pathfuse.features.locate import split_layer
 from pathfuse.features.opened import OpenedFeatures
 from pathfuse.files.digests import digest_of
 from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.tables import parquet_frame
+from pathfuse.study.reading import DEFAULT, Reading
 
 STAMP, MODEL, OUTPUTS, HISTORY, CHECKPOINT = (
     "stamp.json", "model.safetensors", "outputs.parquet", "history.json", "checkpoint.safetensors"
@@ -53,6 +55,8 @@ class ExpertSetup:
     """Go on where more than half of the samples or slides with a truth drop out, or units differ."""
     log_dir: Path | None = None
     """Where every epoch is logged as it ends; None: nowhere."""
+    reading: Reading = DEFAULT
+    """How the tables are understood."""
 
     @property
     def read(self) -> list[Path]:
@@ -61,8 +65,7 @@ class ExpertSetup:
             [self.features] if isinstance(self.features, Path) else list(self.features.values())
         )
         return [
-            *features,
-            *self.teachers.values(),
+            *(split_layer(path)[0] for path in (*features, *self.teachers.values())),
             self.samples,
             *([self.slides] if self.slides else []),
         ]
@@ -106,8 +109,11 @@ def prepare(expert: ExpertSetup, opened: OpenedFeatures | None = None) -> Prepar
         InputError: Something is wrong with them.
     """
     check_name(expert.name)
-    people = read_people(expert.samples, expert.slides, expert.endpoint, expert.time_edges)
+    people = read_people(
+        expert.samples, expert.slides, expert.endpoint, expert.time_edges, expert.reading
+    )
     _check_likelihood(people, expert.recipe)
+    _check_imbalance(people, expert.recipe)
     opened = OpenedFeatures(fingerprint=True) if opened is None else opened
     folder, teachers = open_features(expert, opened), open_teachers(expert, opened)
     cohort = join(people, folder, expert.recipe, expert.strict)
@@ -236,6 +242,21 @@ def _check_likelihood(people: People, recipe: TrainingRecipe) -> None:
             f"{samples.source}, column 'target_{targets.names[column]}', sample '{samples.ids[row]}': "
             f"{targets.values[row, column]:g} is negative, and likelihood={likelihood} wants counts"
         )
+
+
+def _check_imbalance(people: People, recipe: TrainingRecipe) -> None:
+    """Refuses options about rare outcomes that mean nothing for the endpoint.
+
+    Raises:
+        InputError: One of them is on.
+    """
+    known = people.targets.way.against_imbalance
+    for option in IMBALANCE:
+        if getattr(recipe, option) and option not in known:
+            instead = f"; it has {', '.join(sorted(known))}" if known else ""
+            raise InputError(
+                f"{option} means nothing for the endpoint {people.endpoint.kind}{instead}"
+            )
 
 
 def stamp_of(

@@ -10,7 +10,8 @@ from pathfuse.experts.cohort import Unit
 from pathfuse.experts.heads.base import Head
 from pathfuse.experts.predicted import Predicted
 from pathfuse.experts.recipe import TrainingRecipe
-from pathfuse.experts.work import forward
+from pathfuse.experts.targets.base import TargetKind
+from pathfuse.experts.work import corrected, forward
 from pathfuse.training.device import device_of
 
 
@@ -20,11 +21,20 @@ def predict(
     units: Sequence[Unit],
     recipe: TrainingRecipe,
     keep_attention: bool = False,
+    way: TargetKind | None = None,
 ) -> Predicted:
     """Outputs of some units, and the attention of their tiles if asked and if the head has any.
 
     Bags are read one by one: packed with others, a bag's last digits would depend on how many
     tiles those have.
+
+    Args:
+        head: Trained.
+        reader: Where bags come from.
+        units: What to predict.
+        recipe: Of the head.
+        keep_attention: Give the attention of every tile.
+        way: The way in which the head was trained; None: outputs as training left them.
     """
     device = device_of(recipe.device)
     size = 1 if reader.folder.granularity == "tile" else recipe.batch
@@ -44,10 +54,15 @@ def predict(
             )
             for batch in waiting:
                 output = forward(head, batch.packed, recipe, device)
-                outputs.append(output.outputs.double().cpu().numpy())
+                predicted = output.outputs if way is None else corrected(head, output, way, recipe)
+                outputs.append(predicted.double().cpu().numpy())
                 if keep_attention and output.attention is not None:
                     attention += _by_unit(output.attention, batch, reader)
-                del batch, output  # else two large bags would be held while the next one is read
+                del (
+                    batch,
+                    output,
+                    predicted,
+                )  # else two large bags would be held while the next one is read
             drawn.append(np.concatenate(outputs))
     spread = np.std(drawn, axis=0) if len(drawn) > 1 else None
     return Predicted(np.mean(drawn, axis=0), attention if attention else None, spread)

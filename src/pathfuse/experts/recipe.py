@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
 
 from pydantic import (
     BaseModel,
@@ -36,6 +36,9 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
+
+IMBALANCE = ("class_weights", "balanced_sampling", "focal")
+"""Options about rare outcomes; ``TargetKind.against_imbalance`` says where they mean something."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*")
 """What an expert may be called: its name becomes a file."""
@@ -91,11 +94,12 @@ class TrainingRecipe(BaseModel):
     """``cosine`` falls to nothing at the last epoch."""
     epochs: Count = 40
     min_epochs: Annotated[int, Field(ge=0)] = 1
-    """No epoch before this one is chosen."""
+    """No epoch before this one is chosen; epoch 0 is a head that starts at a linear model and has
+    learned nothing yet."""
     patience: Count = 20
     """Epochs without a better validation loss, after which training stops."""
     networks: Count = 1
-    """Networks that are trained from different seeds and averaged, in every part."""
+    """Networks that are trained from different seeds and averaged, in every part; see ``NETWORKS``."""
     batch: Count = 16
     """Bags per step, packed into one pass."""
     batch_tiles: Count = 65536
@@ -107,7 +111,22 @@ class TrainingRecipe(BaseModel):
     """Tiles read of a bag when predicting and validating: always the same ones, evenly spaced in the
     file; all of them by default. The attention of the others is 0."""
     class_weights: bool = False
-    """Weigh classes by their inverse frequency in the loss (multiclass)."""
+    """Weigh outcomes in the loss by their inverse frequency among the training rows, none more than
+    20 times another: classes, grades, and yes against no of each label. Such a loss shifts the
+    probabilities towards rare outcomes, by a known factor, which is taken off again in
+    predictions and validation losses. This matters: a product of experts has weights and a sharpness,
+    fitted on held-out rows, but no bias that could mend a shift."""
+    balanced_sampling: bool = False
+    """Draw the bags of an epoch so that rare outcomes come as often as others (up to 20 times as
+    often as they occur): classes, grades, the rarest label that a sample has, event or none. As many
+    as there are, with replacement. The shift is taken off as that of ``class_weights``: exactly for
+    classes, grades and one label; for several labels, and the hazard of each time bin, so that their
+    means are right, which is not exact for every sample."""
+    focal: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """Gamma of focal loss (Lin et al. 2017) for classes, grades and labels: what is predicted well
+    counts ``(1 - p) ** gamma``; 0: off. By itself it makes predictions too unsure. The probabilities
+    that it started from are a function of its own, which is applied to every prediction: exact where
+    the network fits; a sharpness that is left is repaired by the fusion."""
     validation: Annotated[float, Field(ge=0, le=0.5)] = 0.15
     """Share of the training patients that early stopping looks at."""
 
@@ -161,6 +180,22 @@ class TrainingRecipe(BaseModel):
             raise PydanticCustomError("likelihood", f"is {value} only for a trained head")
         return value
 
+    @field_validator(*IMBALANCE)
+    @classmethod
+    def _of_a_network(cls, value: float, info: ValidationInfo) -> float:
+        if value and _is_pooled(info):
+            raise PydanticCustomError("imbalance", "is for a trained head; a pooled head has none")
+        return value
+
+    @field_validator("balanced_sampling")
+    @classmethod
+    def _once(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("class_weights"):
+            raise PydanticCustomError(
+                "imbalance", "does what class_weights does; choose one of the two"
+            )
+        return value
+
     @staticmethod
     def of(head: str = "abmil", recipe: str = "ours", **chosen: Any) -> "TrainingRecipe":
         """The recipe of a head, with some values chosen otherwise.
@@ -183,7 +218,8 @@ class TrainingRecipe(BaseModel):
         values: dict[str, Any] = {}
         if head in HEADS:
             facts, published = HEADS[head], recipe == "published"
-            values = {**(PUBLISHED if published else {}), **facts.own}
+            averaged = {} if facts.pooled else {"networks": NETWORKS}
+            values = {**(PUBLISHED if published else averaged), **facts.own}
             values |= facts.published if published else {}
         if chosen.get("standardize") is False:  # nothing to cut, unless a value is given
             values["clip"] = None
@@ -219,6 +255,9 @@ class TrainingRecipe(BaseModel):
 
 
 RECIPES = ("ours", "published")
+NETWORKS = 3
+"""Networks of a trained head that are averaged in every part, in our recipe: over seven sets of
+features and four endpoints the fusion's NLL is lower by 6 % than with one (``benchmarks refit``)."""
 PUBLISHED: Mapping[str, Any] = {
     "standardize": False,
     "clip": None,
@@ -276,6 +315,17 @@ class MetaEncoderRecipe(TrainingRecipe):
     contrast_weight: Annotated[float, Field(ge=0)] = 0.1
     """Of the contrastive loss, added to the task's, for ``contrastive``."""
     contrast_temperature: Positive = 0.5
+    linear_path: bool = False
+    """Start at principal components and a linear model of the same features, in closed form and
+    frozen, and learn what to add to its outputs; ``min_epochs`` 0 lets early stopping add nothing.
+    Only with the gaussian likelihood, the one that linear models know, and with all outcomes weighed
+    alike."""
+
+    @property
+    def starts_linear(self) -> bool:
+        """Whether there is a linear path."""
+        plain = not any(getattr(self, name) for name in IMBALANCE)
+        return self.linear_path and self.likelihood == "gaussian" and plain
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -344,6 +394,11 @@ class FuseCPathRecipe(TrainingRecipe):
                 f"'hidden' ({self.hidden}) must be a multiple of 'attention_heads' ({self.attention_heads})"
             )
         return self
+
+
+def reference_components() -> int:
+    """Principal components of the reference of a fusion of features, at most."""
+    return cast("PcaRidgeRecipe", TrainingRecipe.of(REFERENCE)).components
 
 
 def reference_recipe(own: TrainingRecipe) -> TrainingRecipe:

@@ -18,12 +18,13 @@ from joblib import delayed
 from pathfuse.costs import Cost, measured
 from pathfuse.experts.apply import CLUSTERS, apply
 from pathfuse.experts.assemble import EXPERT, Extra, assemble
-from pathfuse.experts.attending import attend_held_out, check_attends
+from pathfuse.experts.attending import NOWHERE, attend_held_out, check_attends
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.epochs import PartShares, append_to, epoch_file, following
 from pathfuse.experts.fit import FittedPart, checkpoint_of, fit_part
 from pathfuse.experts.fitted import save_fitted
 from pathfuse.experts.folds import FoldPart
+from pathfuse.experts.origin import Origins
 from pathfuse.experts.parts import (
     CHECKPOINT,
     HISTORY,
@@ -56,6 +57,7 @@ def train_expert(
     force: bool = False,
     attention: bool = False,
     um_per_px: float | None = None,
+    origins: Origins = NOWHERE,
     command: str | None = None,
     devices: Sequence[str] = (),
     shard: Shard | None = None,
@@ -75,6 +77,7 @@ def train_expert(
         attention: Write ``attention/``: every tile's attention, by the models that did not see the
             sample.
         um_per_px: Micrometres per level-0 pixel, where coordinates are in micrometres.
+        origins: Where QuPath's image of a slide begins.
         command: How the program was called, for the manifest.
         devices: One process for each of them; none: what the recipe says.
         shard: Train these parts alone. The folder is written by the shard after which no part is
@@ -110,7 +113,9 @@ def train_expert(
         extras: list[Extra] = []
         if attention:
             extras.append(
-                lambda folder: {"notes": attend_held_out(prepared, folder / ATTENTION, um_per_px)}
+                lambda folder: {
+                    "notes": attend_held_out(prepared, folder / ATTENTION, um_per_px, origins)
+                }
             )
         if reference is not None:
             extras.append(

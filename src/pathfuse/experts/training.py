@@ -4,7 +4,7 @@ after a kill.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,12 @@ from pathfuse.experts.batches import Batch, batches
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.heads.base import Head
 from pathfuse.experts.heads.make import make_head
+from pathfuse.experts.imbalance import Emphasis, emphasis_of
 from pathfuse.experts.inputs import Inputs
+from pathfuse.experts.linear_start import correction_helps, fit_linear_path
 from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.experts.targets.registry import target_kind
-from pathfuse.experts.work import Work, forward_batch, truths_of
+from pathfuse.experts.work import Work, forward_batch, truths_of, unit_losses
 from pathfuse.files.digests import digest_of
 from pathfuse.progress import OnEpoch
 from pathfuse.training.checkpoint import read_checkpoint, write_checkpoint
@@ -38,6 +40,12 @@ class Trained:
 
     head: Head
     history: list[dict[str, Any]]
+    """A line per epoch; of a head with a linear path also one of epoch 0."""
+    unrefitted: dict[str, Tensor] | None = None
+    """The weights before the linear path was fitted to the validation rows too, so that they may
+    say how large errors are on these; None: it was not."""
+    linear_flops: float = 0.0
+    """Operations of the linear path."""
 
 
 def rate_at(recipe: TrainingRecipe, epoch: int) -> float:
@@ -77,6 +85,11 @@ def train(
         torch.manual_seed(seed)
         inputs = work.inputs or Inputs(work.reader.folder.views)
         head = make_head(recipe, inputs, work.targets.n_outputs, way).to(device)
+    rows = np.array([unit.sample for unit in work.fitted])
+    emphasis = emphasis_of(work.targets, way, rows, recipe)
+    if emphasis.offset is not None:
+        head.offset = torch.from_numpy(emphasis.offset).float().to(device)
+    flops = fit_linear_path(head, work, work.fitted, recipe, seed)
     adam = torch.optim.Adam(
         head.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
@@ -85,19 +98,57 @@ def train(
     if checkpoint is not None:
         state = read_checkpoint(checkpoint, of, TrainingState, head, head.load_state_dict, adam)
     if state is None:
-        state = TrainingState(best=_copy(head))
-    weights = _class_weights(work, recipe)
+        state = _start(head, work, recipe, device)
     while state.epoch < recipe.epochs and not _stale(state, recipe):
-        line = _run_epoch(head, adam, work, recipe, device, seed, state.epoch, weights)
+        line = _run_epoch(head, adam, work, recipe, device, seed, state.epoch, emphasis)
         _note(state, line, head, work, recipe)
         if checkpoint is not None:
             write_checkpoint(checkpoint, of, state, head, head.state_dict(), adam)
         if on_epoch is not None:
             on_epoch(line)
+    return _chosen(head, state, work, recipe, seed, flops)
+
+
+def _chosen(
+    head: Head,
+    state: TrainingState,
+    work: Work,
+    recipe: TrainingRecipe,
+    seed: int,
+    linear_flops: float,
+) -> Trained:
+    """The best epoch, with a linear path of all rows, those of early stopping too."""
     head.load_state_dict(state.best)
+    chooses = head.linear_path is not None and bool(work.validation)
+    if chooses and recipe.min_epochs == 0 and not correction_helps(head, work, recipe):
+        state.best_epoch = -1
+        head.silence()
     for line in state.history:
         line["chosen"] = line["epoch"] == state.best_epoch + 1
-    return Trained(head, state.history)
+    if not chooses:
+        return Trained(head, state.history, None, linear_flops)
+    before = _copy(head)
+    every = [*work.fitted, *work.validation]
+    linear_flops += fit_linear_path(head, work, every, recipe, seed)
+    return Trained(head, state.history, before, linear_flops)
+
+
+def _start(head: Head, work: Work, recipe: TrainingRecipe, device: str) -> TrainingState:
+    """Before the first epoch: a linear path alone is a model that may be chosen."""
+    if head.linear_path is None:
+        return TrainingState(best=_copy(head))
+    head.silence()
+    state = TrainingState(best=_copy(head))
+    losses = [
+        mean_loss(head, work, units, recipe, device) if units else math.nan
+        for units in (work.fitted, work.validation)
+    ]
+    state.history = [
+        {"epoch": 0, "train_loss": losses[0], "validation_loss": losses[1], "rate": 0.0}
+    ]
+    if recipe.min_epochs == 0 and work.validation:
+        state.best_value = -losses[1]
+    return state
 
 
 def _run_epoch(
@@ -108,7 +159,7 @@ def _run_epoch(
     device: str,
     seed: int,
     epoch: int,
-    weights: np.ndarray,
+    emphasis: Emphasis,
 ) -> dict[str, Any]:
     """Trains for one epoch and validates.
 
@@ -121,7 +172,7 @@ def _run_epoch(
     rate = rate_at(recipe, epoch)
     for group in adam.param_groups:
         group["lr"] = rate
-    train_loss = _epoch(head, adam, work, recipe, device, [seed, epoch], weights)
+    train_loss = _epoch(head, adam, work, recipe, device, [seed, epoch], emphasis)
     validation_loss = (
         mean_loss(head, work, work.validation, recipe, device) if work.validation else math.nan
     )
@@ -157,11 +208,7 @@ def _sound(head: Head, *losses: float) -> bool:
 
 
 def _stale(state: TrainingState, recipe: TrainingRecipe) -> bool:
-    return (
-        state.best_epoch >= 0
-        and math.isfinite(state.best_value)
-        and state.epoch - state.best_epoch > recipe.patience
-    )
+    return math.isfinite(state.best_value) and state.epoch - state.best_epoch > recipe.patience
 
 
 def _copy(head: Head) -> dict[str, Tensor]:
@@ -175,7 +222,7 @@ def _epoch(
     recipe: TrainingRecipe,
     device: str,
     seed: list[int],
-    weights: np.ndarray,
+    emphasis: Emphasis,
 ) -> float:
     """One pass over the fitted units; the mean loss on the way."""
     rng = np.random.default_rng(seed)
@@ -192,10 +239,10 @@ def _epoch(
             rng,
             recipe.max_tiles,
             recipe.batch_tiles,
+            chance=emphasis.chance,
         ):
-            loss = _loss(head, batch, work, recipe, device)
-            weigh = torch.from_numpy(weights[batch.samples]).to(loss)
-            ((loss * weigh).sum() / batch.of).backward()  # a step of several batches adds them up
+            loss = _loss(head, batch, work, recipe, device, emphasis)
+            (loss.sum() / batch.of).backward()  # a step of several batches adds them up
             if batch.ends:
                 adam.step()
                 adam.zero_grad(set_to_none=True)
@@ -207,35 +254,22 @@ def mean_loss(
     head: Head, work: Work, units: Sequence[Unit], recipe: TrainingRecipe, device: str
 ) -> float:
     """Mean loss of the endpoint over some units, the tiles of a prediction, no dropout."""
-    head.eval()
-    total = 0.0
-    with torch.inference_mode():
-        waiting = batches(
-            work.reader,
-            units,
-            recipe.batch,
-            device,
-            max_tiles=recipe.max_tiles_predict,
-            batch_tiles=recipe.batch_tiles,
-        )
-        for batch in waiting:
-            output, _ = forward_batch(head, batch, work, recipe, device)
-            total += float(truths_of(batch, work, recipe, device).loss(output.outputs).sum())
-    return total / len(units)
+    losses = unit_losses(head, work, units, recipe, device)
+    return sum(float(loss.sum()) for loss in losses) / len(units)
 
 
-def _loss(head: Head, batch: Batch, work: Work, recipe: TrainingRecipe, device: str) -> Tensor:
+def _loss(
+    head: Head,
+    batch: Batch,
+    work: Work,
+    recipe: TrainingRecipe,
+    device: str,
+    emphasis: Emphasis,
+) -> Tensor:
+    """Float, (bag,): what training minimises."""
     output, packed = forward_batch(head, batch, work, recipe, device)
-    return head.loss(output, packed, truths_of(batch, work, recipe, device))
-
-
-def _class_weights(work: Work, recipe: TrainingRecipe) -> np.ndarray:
-    """A weight per sample; the fitted units' weights have mean 1."""
-    ones = np.ones(len(work.targets.values))
-    if not (recipe.class_weights and work.targets.way.weighs_classes):
-        return ones
-    rows = np.array([unit.sample for unit in work.fitted])
-    label = work.targets.values.argmax(axis=1)
-    count = np.bincount(label[rows], minlength=work.targets.n_outputs)
-    weight = 1.0 / np.maximum(count, 1)[label]
-    return np.asarray(weight / weight[rows].mean())
+    weights = None
+    if emphasis.weights is not None:
+        weights = torch.from_numpy(emphasis.weights[batch.samples]).float().to(device)
+    truths = truths_of(batch, work, recipe, device)
+    return head.loss(output, packed, replace(truths, weights=weights, focal=recipe.focal))

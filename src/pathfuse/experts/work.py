@@ -1,16 +1,18 @@
 """What a head is trained on, and one pass of a head over a batch of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from pathfuse.experts.batches import BagReader, Batch
+from pathfuse.experts.batches import BagReader, Batch, batches
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.heads.base import Head, HeadOutput, Packed, Truths
 from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.recipe import TrainingRecipe
+from pathfuse.experts.targets.base import TargetKind
 from pathfuse.experts.targets.registry import target_kind
 from pathfuse.experts.targets.table import Targets
 
@@ -64,8 +66,33 @@ def forward(head: Head, packed: Packed, recipe: TrainingRecipe, device: str) -> 
     return output._replace(outputs=head.with_shared(output.outputs))
 
 
+def corrected(head: Head, output: HeadOutput, way: TargetKind, recipe: TrainingRecipe) -> Tensor:
+    """Float, (bag, output): what a head predicts, without what its training added on purpose."""
+    return way.corrected(output.outputs, head.offset, recipe.focal)
+
+
 def truths_of(batch: Batch, work: Work, recipe: TrainingRecipe, device: str) -> Truths:
     """What is known of a batch's samples."""
     values = torch.from_numpy(work.targets.values[batch.samples]).float().to(device)
     known = torch.from_numpy(work.targets.known[batch.samples]).to(device)
     return Truths(target_kind(work.targets.kind, recipe.likelihood), values, known)
+
+
+def unit_losses(
+    head: Head, work: Work, units: Sequence[Unit], recipe: TrainingRecipe, device: str
+) -> Iterator[torch.Tensor]:
+    """Loss of the endpoint of some units, batch by batch, the tiles of a prediction, no dropout."""
+    head.eval()
+    with torch.inference_mode():
+        waiting = batches(
+            work.reader,
+            units,
+            recipe.batch,
+            device,
+            max_tiles=recipe.max_tiles_predict,
+            batch_tiles=recipe.batch_tiles,
+        )
+        for batch in waiting:
+            output, _ = forward_batch(head, batch, work, recipe, device)
+            truths = truths_of(batch, work, recipe, device)
+            yield truths.loss(corrected(head, output, truths.way, recipe))

@@ -53,7 +53,8 @@ class FeatureFolder:
     source: str
     """The folder or table as given."""
     format: str
-    """trident, clam, stamp, eva, pt, vectors, h5 (unknown writer); several with ``+`` between them."""
+    """trident, clam, stamp, slideflow, eva, anndata, pt, npy, vectors, h5 (unknown writer); several
+    with ``+`` between them."""
     granularity: str
     """``tile``: a bag per slide; ``slide``: one vector each."""
     dim: int
@@ -69,6 +70,8 @@ class FeatureFolder:
     """Of every slide, in their order; None where the values were not looked at."""
     digests: dict[Path, str] = field(default_factory=dict, repr=False, compare=False, kw_only=True)
     """SHA-256 of the contents of files, as far as they were needed."""
+    readings: tuple[str, ...] = field(default=(), repr=False, compare=False, kw_only=True)
+    """How files were read where there was a choice, a sentence each."""
 
     @property
     def constant(self) -> int:
@@ -83,9 +86,10 @@ class FeatureFolder:
     def warnings(self) -> tuple[str, ...]:
         """What there is to know of features that can be used."""
         if not self.constant:
-            return ()
+            return self.readings
         many = f"{self.constant} of {self.dim} dimensions"
         return (
+            *self.readings,
             f"{self.source}: {many} have one value in every tile of every slide, and say nothing",
         )
 
@@ -150,7 +154,7 @@ class FeatureFolder:
             raise InputError(f"{slide.path}: {error}") from error
 
     def sha256(self) -> str:
-        """A fingerprint: of the names and contents of all files.
+        """A fingerprint: of the names and contents of all files, and of the layer that is read.
 
         Every file is read once for it, unless that was done when the folder was opened.
         """
@@ -161,6 +165,8 @@ class FeatureFolder:
                 self.digests[path] = _content(path)
             name = Path(os.path.relpath(path, base)).as_posix()
             digest.update(os.fsencode(f"{name}\0{self.digests[path]}\n"))
+        if self.store.layer is not None:
+            digest.update(f"layer {self.store.layer}\n".encode())
         return digest.hexdigest()
 
     def _slide(self, name: str) -> Slide:
@@ -178,8 +184,10 @@ def open_folder(
     """Looks at all feature files of one encoder.
 
     Args:
-        path: A folder that TRIDENT, CLAM, STAMP or eva wrote, any other folder of HDF5 or PyTorch
-            files, or a table (.csv, .parquet) with ``sample_id`` and one column per dimension.
+        path: A folder that TRIDENT, CLAM, STAMP, slideflow or eva wrote, any other folder of HDF5,
+            PyTorch, NumPy or AnnData files, or a table (``.csv``, ``.parquet`` ...) with ``sample_id`` and one
+            column per dimension. Of files with the layers of a model the last is read, or layer N of
+            a path that ends in ``#N``.
         strict: A slide that cannot be used is an error; otherwise it is listed in ``broken``.
         check_values: Look for NaN and infinite values, and note each slide's moments: reads every
             file once, a part at a time.
@@ -227,8 +235,20 @@ def open_folder(
     dim, encoder = next(iter(headers.values())).dim, _encoder(store, headers)
     return FeatureFolder(
         str(path), written_by, granularity, dim, encoder, slides, tuple(broken), store,
-        scanned=Moments.stacked(moments) if check_values else None, digests=digests,
+        scanned=Moments.stacked(moments) if check_values else None, digests=digests, readings=_readings(path, headers),
     )  # fmt: skip
+
+
+def _readings(path: Path, headers: Mapping[str, Header]) -> tuple[str, ...]:
+    """What the files' headers note, each with the slides that it is true of."""
+    slides: dict[str, list[str]] = {}
+    for name, header in headers.items():
+        for note in header.notes:
+            slides.setdefault(note, []).append(name)
+    return tuple(
+        f"{path}: {note} ({len(names)} of {len(headers)} slides, the first is '{names[0]}')"
+        for note, names in slides.items()
+    )
 
 
 def _content(path: Path) -> str:

@@ -26,11 +26,13 @@ class Summary:
     n_with_coords: int
     """Slides whose tiles have coordinates."""
     broken: tuple[Broken, ...]
+    notes: tuple[str, ...]
+    """How files were read where there was a choice, and what else there is to know."""
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         content = asdict(self)
-        content["dtypes"] = list(self.dtypes)
+        content["dtypes"], content["notes"] = list(self.dtypes), list(self.notes)
         content["broken"] = [
             {"name": b.name, "path": str(b.path), "reason": b.reason} for b in self.broken
         ]
@@ -55,4 +57,5 @@ def describe(folder: FeatureFolder) -> Summary:
         max_tiles=max(counts),
         n_with_coords=sum(slide.has_coords for slide in slides),
         broken=folder.broken,
+        notes=folder.warnings,
     )

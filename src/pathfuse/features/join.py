@@ -220,6 +220,7 @@ class _Joined:
             encoder=None,
             slides=slides,
             broken=tuple(self.broken),
+            readings=tuple(said for one in self.folders.values() for said in one.readings),
             store=store,
             encoders=self.folders,
             overlap=self.overlap,

@@ -1,24 +1,38 @@
 """Where feature files lie, and what their slides are called."""
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from pathfuse.errors import InputError
-from pathfuse.features.formats import eva, h5, pt
+from pathfuse.features.formats import eva
 from pathfuse.features.formats.base import Store
 from pathfuse.features.formats.clam import FOLDERS
 from pathfuse.features.formats.eva import EvaStore
-from pathfuse.features.formats.files import FileStore
+from pathfuse.features.formats.files import COMMON, READERS, FileStore
+from pathfuse.features.formats.files import FOLDERS as FOLDER_SUFFIXES
 from pathfuse.features.formats.vectors import VectorStore
 from pathfuse.files.names import bare_file_name
-from pathfuse.files.tables import SUFFIXES as TABLES
-from pathfuse.files.tables import read_table
+from pathfuse.files.tables import IN_WORDS, read_table, suffix_of
 
-SUFFIXES = (*h5.SUFFIXES, pt.SUFFIX)
+SUFFIXES = tuple(READERS)
 """Of feature files; of two files of one slide the earlier suffix wins."""
 PER_SLIDE = "features"
 """Stem of a feature file in its slide's own folder; the slide is then called as the folder."""
+
+
+def split_layer(path: Path) -> tuple[Path, int | None]:
+    """A folder and the layer that is asked for: ``gigapath#11``; None where the name is the whole.
+
+    Examples:
+        >>> split_layer(Path("features/gigapath#11"))[1], split_layer(Path("features/uni"))[1]
+        (11, None)
+    """
+    found = re.fullmatch(r"(.+)#(\d+)", path.name)
+    if found is None or path.exists():
+        return path, None
+    return path.with_name(found[1]), int(found[2])
 
 
 def find_store(path: Path) -> Store:
@@ -27,16 +41,17 @@ def find_store(path: Path) -> Store:
     Raises:
         InputError: There are none, or two files claim one slide.
     """
+    path, layer = split_layer(path)
     if path.is_file():
-        if path.suffix.lower() in TABLES:
+        if suffix_of(path):
             return VectorStore(path)
         raise InputError(
-            f"{path} is one file; give the folder of the features, or a table of vectors (.csv, .parquet)"
+            f"{path} is one file; give the folder of the features, or a table of vectors ({IN_WORDS})"
         )
     if not path.is_dir():
         raise InputError(f"{path} does not exist")
     manifest = _eva_manifest(path)
-    return manifest if manifest is not None else FileStore(_one_per_slide(path))
+    return manifest if manifest is not None else FileStore(_one_per_slide(path), layer)
 
 
 def encoder_folders(path: Path) -> list[Path]:
@@ -49,12 +64,18 @@ def encoder_folders(path: Path) -> list[Path]:
     if not path.is_dir() or _eva_manifest(path) is not None:
         return [path]
     inside = _children(path)
-    if any(_is_feature_file(child) or child.name in FOLDERS for child in inside):
+    if any(_is_feature_file(child, COMMON) or child.name in FOLDERS for child in inside):
         return [path]
-    folders = [child for child in inside if child.is_dir() and not child.name.startswith(".")]
+    folders = [
+        child
+        for child in inside
+        if child.is_dir() and not child.name.startswith(".") and not _is_feature_file(child)
+    ]
     if any((folder / (PER_SLIDE + suffix)).is_file() for folder in folders for suffix in SUFFIXES):
         return [path]
     found = [folder for folder in folders if next(_feature_files(folder), None) is not None]
+    if not found and any(_is_feature_file(child) for child in inside):
+        return [path]
     if not found:
         raise InputError(_nothing(path))
     return found
@@ -70,8 +91,10 @@ def _eva_manifest(path: Path) -> EvaStore | None:
 
 def _one_per_slide(path: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
+    everything = list(_feature_files(path))
+    common = [file for file in everything if file.suffix.lower() in COMMON]
     for file in sorted(
-        _feature_files(path), key=lambda file: (SUFFIXES.index(file.suffix.lower()), file)
+        common or everything, key=lambda file: (SUFFIXES.index(file.suffix.lower()), file)
     ):
         name = _name(file, path)
         first = found.setdefault(name, file)
@@ -98,8 +121,11 @@ def _home(file: Path) -> Path:
     return file.parent.parent if file.parent.name in FOLDERS else file.parent
 
 
-def _is_feature_file(file: Path) -> bool:
-    return file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
+def _is_feature_file(file: Path, suffixes: Collection[str] = SUFFIXES) -> bool:
+    suffix = file.suffix.lower()
+    if suffix not in suffixes or file.name.startswith("."):
+        return False
+    return file.is_dir() if suffix in FOLDER_SUFFIXES else file.is_file()
 
 
 def _feature_files(path: Path) -> Iterator[Path]:
@@ -111,8 +137,11 @@ def _feature_files(path: Path) -> Iterator[Path]:
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
-        for file in (Path(place) / name for name in sorted(names)):
+        whole = [name for name in folders if _is_feature_file(Path(place) / name)]
+        folders[:] = sorted(
+            folder for folder in folders if not folder.startswith(".") and folder not in whole
+        )
+        for file in (Path(place) / name for name in sorted([*names, *whole])):
             # TRIDENT keeps the coordinates of patches next to the features, in files that are none
             # of ours.
             if _is_feature_file(file) and not (

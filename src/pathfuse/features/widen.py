@@ -79,6 +79,7 @@ def widen(folder: FeatureFolder, wanted: Mapping[str, int]) -> FeatureFolder:
         encoder=None,
         slides=folder.slides,
         broken=folder.broken,
+        readings=folder.readings,
         store=WideStore(folder.store, folder.views, wanted),
         wanted=dict(wanted),
     )

@@ -108,3 +108,17 @@ def would_match(unknown: Sequence[str], known: Sequence[str]) -> str:
         if n > count:
             best, count = name, n
     return f"; {count} of {len(unknown)} would match with --id-pattern {best}" if count else ""
+
+
+CHANNEL = "_0000"
+"""What nnU-Net writes behind the name of an image's first channel, and of nothing else."""
+
+
+def channel_twin(name: str) -> str:
+    """The other name under which nnU-Net knows the same image.
+
+    Examples:
+        >>> channel_twin("case_7"), channel_twin("case_7_0000")
+        ('case_7_0000', 'case_7')
+    """
+    return name.removesuffix(CHANNEL) if name.endswith(CHANNEL) else name + CHANNEL

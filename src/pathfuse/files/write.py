@@ -23,12 +23,14 @@ from pathfuse.files.places import (
     temporary_name,
     write_list,
 )
-from pathfuse.files.tables import SUFFIXES, column_names
+from pathfuse.files.tables import column_names
 
 __all__ = [
     "add_to_list", "check_file", "check_out", "check_place", "check_table", "new_folder", "refuse_link",
     "remove_folder", "usual_mode", "write_file", "write_json", "write_json_file", "write_table", "write_text_file",
 ]  # fmt: skip
+WRITTEN = (".csv", ".parquet")
+"""Suffixes of tables that are written."""
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 
 
@@ -195,7 +197,7 @@ def check_table(
     Raises:
         InputError: The suffix is neither .csv nor .parquet, or the place is bad.
     """
-    if path.suffix.lower() not in SUFFIXES:
+    if path.suffix.lower() not in WRITTEN:
         raise InputError(f"the output {path} must end in .csv or .parquet")
     _sweep(path)
     check_file(path, force, inputs)

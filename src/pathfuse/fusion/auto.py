@@ -9,7 +9,7 @@ multiplies the refitted methods with those weights (super learner: van der Laan,
 """
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 import numpy as np
@@ -160,10 +160,16 @@ class Council(Fusion[E]):
 
     def combine(self, experts: E) -> Prediction:
         """See ``Fusion``."""
+        return self.combine_known(experts, {})
+
+    def combine_known(self, experts: E, pooled: Mapping[str, Prediction]) -> Prediction:
+        """See ``Fusion``."""
         members: dict[str, Method[E]] = self._need("members_")
-        return self._corrected(
-            [method.pool(experts, method.params_) for method in members.values()], experts
-        )
+        predictions = [
+            pooled[name] if name in pooled else method.pool(experts, method.params_)
+            for name, method in members.items()
+        ]
+        return self._corrected(predictions, experts)
 
     def weigh(self, experts: E) -> Weights:
         """The effective weights: each member's sharpness x weights, weighed by the council.

@@ -1,6 +1,7 @@
 """What every fusion is, whatever it fuses: an estimator on what experts predict."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, Self
 
 import numpy as np
@@ -57,6 +58,10 @@ class Fusion(BaseEstimator, ABC, Generic[E]):  # type: ignore[misc]
     @abstractmethod
     def combine(self, experts: E) -> Prediction:
         """The fused prediction; a row depends on nothing but itself."""
+
+    def combine_known(self, experts: E, pooled: Mapping[str, Prediction]) -> Prediction:
+        """``combine``, where it is known what some of the methods pool of the same samples."""
+        return self.combine(experts)
 
     @abstractmethod
     def weigh(self, experts: E) -> Weights:

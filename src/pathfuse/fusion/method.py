@@ -75,10 +75,11 @@ class Method(MethodBase[E]):
 
     def combine(self, experts: E) -> Prediction:
         """The fused prediction of samples."""
-        params: Params = self._need("params_")
-        return self.family.corrected(
-            self.pool(experts, params), self.completed(experts, params), self.presence_
-        )
+        return self.correct(self.pool(experts, self._need("params_")), experts)
+
+    def correct(self, pooled: Prediction, experts: E) -> Prediction:
+        """What ``combine`` makes of what the method pools."""
+        return self.family.corrected(pooled, self.completed(experts, self.params_), self.presence_)
 
     def completed(self, experts: E, params: Params) -> E:
         """The experts with what the fit learned about them, where they do not say all that is

@@ -10,7 +10,7 @@ from pathfuse.endpoints.base import Endpoint, Understood
 from pathfuse.endpoints.detect import ENDPOINTS, endpoint_of
 from pathfuse.errors import InputError
 from pathfuse.files.fields import in_words, with_our_names
-from pathfuse.files.tables import Table
+from pathfuse.files.tables import Table, text_column
 from pathfuse.study.fields import ROLE_WORDS, SAMPLE, SAMPLES_FIELDS, SPLIT
 from pathfuse.study.identify import identified
 from pathfuse.study.left_out import check_left_out, line_of
@@ -46,6 +46,7 @@ def take_in(table: Table, endpoint: str | None = None, reading: Reading = DEFAUL
     """
     targets_named = _target_columns(reading.columns)
     table, notes = identified(table, SAMPLES_FIELDS, reading)
+    text_column(table, SAMPLE.column)  # refuses a table without it
     table, roles = _with_roles(table)
     table, found = _with_targets(table, endpoint, targets_named)
     kind, targets = endpoint_of(list(table.frame.columns), table.source, endpoint)

@@ -16,12 +16,14 @@ from pathfuse.endpoints.columns import Columns
 from pathfuse.errors import InputError, raise_faults, tried
 from pathfuse.files.spelling import BLANKS, check_spelling
 from pathfuse.files.tables import (
-    SUFFIXES,
+    IN_WORDS,
     Table,
     id_column,
     number_column,
     read_table,
+    stem_of,
     table_in_memory,
+    tables_in,
     text_column,
 )
 from pathfuse.study.fields import PREDICTION_FIELDS
@@ -121,7 +123,7 @@ def _items(predictions: PredictionInput) -> Iterable[tuple[str, Any]]:
         for name, item in predictions.items():
             yield str(name).strip(BLANKS), Path(item) if isinstance(item, str | Path) else item
     elif isinstance(predictions, str | Path):
-        yield from ((path.stem.strip(BLANKS), path) for path in _files(Path(predictions)))
+        yield from ((stem_of(path).strip(BLANKS), path) for path in _files(Path(predictions)))
     elif isinstance(predictions, list | tuple):
         for item in predictions:
             yield from _items(item)
@@ -135,13 +137,11 @@ def _files(path: Path) -> list[Path]:
             if not path.exists():
                 raise InputError(f"{path} does not exist")
             return [path]
-        files = sorted(
-            p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")
-        )
+        files = tables_in(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
     if not files:
-        raise InputError(f"the folder {path} holds no .csv or .parquet file")
+        raise InputError(f"the folder {path} holds no table ({IN_WORDS})")
     return files
 
 
@@ -181,10 +181,7 @@ def read_expert(
         InputError: An identifier occurs twice, a column is unknown, or a value is wrong.
     """
     source = expert.table.source
-    if (
-        source.removesuffix(Path(source).suffix).rsplit("/", 1)[-1] != expert.name
-        and "'" not in source
-    ):
+    if stem_of(Path(source)) != expert.name and "'" not in source:
         source = f"{source} (expert '{expert.name}')"
     hints = PredictionHints(positive, reading.percent, reading.drop_absent_classes)
     table = replace(expert.table, source=source)

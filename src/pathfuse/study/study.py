@@ -109,7 +109,7 @@ def read_study(
     """Reads and aligns a study.
 
     Args:
-        samples: Path or data frame (pandas or polars) with ``sample_id``, roles and truth.
+        samples: Path or data frame (pandas, polars, pyarrow) with ``sample_id``, roles and truth.
         predictions: Paths, folders, a long table, or a mapping of expert names to paths or frames.
         label_maps: Expert name to a map (path, data frame or mapping) from the study's labels to
             the expert's own.

@@ -73,6 +73,20 @@ def test_a_plain_folder_may_name_classes_patients_and_instances(folder):
         read_split(folder)
 
 
+def test_an_image_of_nnunet_has_the_mask_without_the_channel(folder):
+    for part in ("train", "val"):
+        for image in (folder / part / "images").iterdir():
+            image.rename(image.with_name(f"{image.stem}_0000{image.suffix}"))
+    split = read_split(folder)
+    assert all(item.mask is not None for item in (*split.train, *split.val))
+    assert {item.image_id.endswith("_0000") for item in (*split.train, *split.val)} == {True}
+    (folder / "train" / "masks" / f"{split.train[0].mask.stem}.png").rename(
+        folder / "train" / "masks" / "other.png"
+    )
+    with pytest.raises(InputError, match="has no mask of the same name"):
+        read_split(folder)
+
+
 def test_masks_of_0_and_255_are_not_taken_for_background(folder):
     for path in folder.glob("*/masks/*.png"):
         save(path, [[0, 255]])

@@ -109,6 +109,28 @@ def test_instances_are_judged_where_they_are_known(study, masks, tmp_path):
     assert found.filter(method="left", metric="aji")["value"].item() == pytest.approx(aji)
 
 
+def test_probabilities_and_names_of_nnunet(study, tmp_path):
+    folders = {name: tmp_path / name for name in ("bare", "channel")}
+    for folder in folders.values():
+        folder.mkdir()
+    for item in study.test:
+        logits = np.load(study.logits["left"] / f"{item.image_id}.npy").astype(np.float32)
+        shares = np.exp(logits) / np.exp(logits).sum(axis=0)
+        np.savez(folders["bare"] / f"{item.image_id}.npz", probabilities=shares[:, None])
+        mask = Image.fromarray(logits.argmax(axis=0).astype(np.uint8))
+        mask.save(folders["bare"] / f"{item.image_id}.png")  # nnU-Net leaves both
+        mask.save(folders["channel"] / f"{item.image_id}_0000.png")
+    done = run({"left": study.logits["left"], **folders}, study.test, tmp_path / "out")
+    found = [done.verdict.metrics.filter(method=name).drop("method") for name in ("left", *folders)]
+    assert found[0].equals(found[1])
+    assert found[0].equals(found[2])
+    first, second = done.manifest["understood"]
+    assert first.startswith("bare: 12 of 12 images hold probabilities")
+    assert second == (
+        "channel: 12 files differ from their image by nnU-Net's _0000, such as im06_0000.png of image 'im06'"
+    )
+
+
 def test_bad_input_leaves_nothing(study, masks, tmp_path):
     def refused(sentence, predictions=None, items=None):
         with pytest.raises(InputError, match=sentence):
@@ -118,6 +140,7 @@ def test_bad_input_leaves_nothing(study, masks, tmp_path):
     refused("nobody does not exist", {"a": tmp_path / "nobody"})
     (tmp_path / "empty").mkdir()
     refused("no image has a mask and a prediction: of 12 images", {"a": tmp_path / "empty"})
+    refused(r"none can be evaluated \(.*empty holds no file\)", {"a": tmp_path / "empty"})
     refused("the model a has no prediction of any image", {"masks": masks, "a": tmp_path / "empty"})
     refused("of 12 images, none", items=[replace(item, mask=None) for item in study.test])
     np.save(masks / "im06.npy", np.zeros((3, 40, 57)))

@@ -46,6 +46,19 @@ def test_a_model_that_is_not_there_at_all(study, fused, tmp_path):
     ).mean() > 0.99  # its weight is 1
 
 
+def test_names_and_probabilities_of_nnunet(study, fused, tmp_path):
+    folder = tmp_path / "nnunet"
+    folder.mkdir()
+    for file in study.logits["right"].glob("*.npy"):
+        own = np.exp(np.load(file).astype(np.float64))
+        np.savez(folder / f"{file.stem}_0000.npz", softmax=own / own.sum(axis=0))
+    logits = {**study.logits, "right": folder}
+    said = apply_fusion(fused, logits, tmp_path / "out")
+    assert (said["images"], said["scored"]["right"]) == (18, 18)
+    assert [note.split(":")[0] for note in said["understood"]] == ["right", "right"]
+    assert not (tmp_path / "out" / "im09_0000.png").exists()
+
+
 def test_sentences(study, fused, tmp_path):
     def refused(sentence, logits, model=fused):
         with pytest.raises(InputError, match=sentence):

@@ -275,6 +275,30 @@ def test_bad_input_leaves_nothing(study, tmp_path):
     refused("has 39 x 57 pixels, but the logits of image 'im06' have 40 x 57")
 
 
+def test_probabilities_fuse_as_the_logits_do(study, tmp_path):
+    shares = {name: tmp_path / "nnunet" / name for name in study.logits}
+    for name, folder in shares.items():
+        folder.mkdir(parents=True)
+        for item in (*study.fit, *study.test):
+            logits = np.load(study.logits[name] / f"{item.image_id}.npy").astype(np.float64)
+            own = np.exp(logits) / np.exp(logits).sum(axis=0)
+            np.savez_compressed(folder / f"{item.image_id}.npz", probabilities=own[:, None])
+    one, two = run(study, tmp_path / "one"), run(replace(study, logits=shares), tmp_path / "two")
+    assert (one.manifest["understood"], len(two.manifest["understood"])) == ([], 3)
+    for name in (*study.logits, "static_product", "logitprod", "fused"):
+        assert value(two.verdict.metrics, name) == pytest.approx(
+            value(one.verdict.metrics, name), abs=2e-3
+        )
+
+
+def test_what_lies_in_the_folders_is_said_if_none_can_be_used(study, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "im00.nii.gz").write_text("")
+    logits = dict.fromkeys("ab", tmp_path / "other")
+    with pytest.raises(InputError, match=r"none can be used \(.*holds 1 .gz \(such as im00.nii.gz"):
+        run(replace(study, logits=logits), tmp_path / "out")
+
+
 def test_force_spares_what_is_read(study, tmp_path):
     for out in (tmp_path / "truth", study.logits["left"]):
         with pytest.raises(InputError, match="cannot be overwritten: it holds"):

@@ -49,7 +49,8 @@ def test_a_folder_of_tables_is_searched_for_those_with_studies(tmp_path):
         ("nothing", "nothing does not exist"),
         ("hollow", "hollow holds no study"),
         ("other.csv", "other.csv is not recognised by its columns (x, y)"),
-        ("notes.txt", "notes.txt is neither .csv nor .parquet"),
+        ("notes.txt", "notes.txt is not recognised by its columns (x)"),
+        ("notes.md", "notes.md is not a table: .csv"),
         ("run/metrics.csv", "is the metrics.csv of one study; give its folder"),
     ],
 )
@@ -57,7 +58,8 @@ def test_what_is_not_understood(tmp_path, source, complaint):
     (tmp_path / "hollow").mkdir()
     (tmp_path / "hollow/other.csv").write_text("x,y\n1,2\n")
     (tmp_path / "other.csv").write_text("x,y\n1,2\n")
-    (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / "notes.txt").write_text("x\n1\n")
+    (tmp_path / "notes.md").write_text("x")
     make_result(tmp_path / "run")
     with pytest.raises(InputError) as error:
         read_scores([tmp_path / source])

@@ -16,6 +16,7 @@ import yaml
 
 import pathfuse
 from pathfuse.errors import InputError
+from pathfuse.experts.heads.registry import HEADS
 from pathfuse.experts.shards import Shard
 from pathfuse.features import folder
 from pathfuse.features.formats import h5
@@ -127,7 +128,7 @@ def no_fusion(monkeypatch):
 
     class Fused:
         def __init__(self):
-            self.manifest = {"notes": [], "warnings": [], "left_out": []}
+            self.manifest = {"notes": [], "warnings": [], "left_out": [], "understood": []}
             self.histories = {}
             columns = {"method": ["meta_encoder", "fusecpath"], "output": "all", "metric": "nll"}
             self.metrics = pl.DataFrame(columns | {"n": [12, 11], "n_patients": [10, 9]})
@@ -393,3 +394,48 @@ def test_what_somebody_else_put_into_a_study_stays(tmp_path):
         assert (place / "thesis.docx").read_text() == "years of work"
         assert not list((done.folder / "experts").glob(".*.work"))
         (place / "thesis.docx").unlink()
+
+
+@pytest.mark.usefixtures("no_fusion")
+def test_auto_heads_fit_what_each_encoder_gives(tmp_path, monkeypatch):
+    """Without the pooled ones, to be quick: bags have their network, and vectors theirs."""
+    for name, facts in HEADS.items():
+        if facts.pooled:
+            monkeypatch.setitem(HEADS, name, replace(facts, default=False))
+    monkeypatch.setitem(HEADS, "mean_pool", replace(HEADS["mean_pool"], default=True))
+    file = write_demo(tmp_path / "study", SMALL, heads=("mean_pool",))
+    slides = pl.read_csv(tmp_path / "study/slides.csv")["slide_id"].to_list()
+    pl.DataFrame({"sample_id": slides, "f0": range(len(slides))}).write_csv(
+        tmp_path / "study/titan.csv"
+    )
+    content = yaml.safe_load(file.read_text())
+    features = {"alpha": content["features"]["alpha"], "titan": "titan.csv"}
+    tiny = {"heads": "auto", "epochs": 1, "folds": 2, "hidden": 4}
+    steps = []
+    config = changed(file, features=features, experts=[tiny], fuse={"method": "uniform_product"})
+    done = run_study(config, progress=lambda message, share: steps.append(message))
+    assert done.trained == ("alpha_abmil", "alpha_mean_pool", "titan")
+    assert done.manifest["auto_heads"] == {"alpha": ["abmil", "mean_pool"], "titan": ["tile_mlp"]}
+    kinds = "abmil, mean_pool of alpha (bags of tiles); tile_mlp of titan (one vector per slide)"
+    assert f"heads: auto is {kinds}" in steps
+
+
+@pytest.mark.usefixtures("no_fusion")
+def test_counts_of_genes_are_normalised_once_for_all(tmp_path):
+    file = write_demo(tmp_path / "study", replace(SMALL, endpoint="regression"), ("mean_pool",))
+    labels = pl.read_csv(tmp_path / "study/labels.csv")
+    names = [name for name in labels.columns if name.startswith("target_")]
+    counts = labels.with_columns(pl.col(names).exp().round())
+    counts.write_csv(tmp_path / "study/labels.csv")
+    wanted = {"library_size": 100, "log1p": True}
+    done = run_study(changed(file, expression=wanted, fuse={"method": "uniform_product"}))
+    total = counts.select(pl.sum_horizontal(names)).to_series()
+    shared = pl.read_csv(done.folder / "samples.csv")
+    for name in names:
+        scaled = (counts[name] * 100 / total.replace(0, 1)).log1p()
+        assert (shared[name] - scaled).abs().max() < 1e-9
+    assert done.manifest["expression"]["library_size"] == 100
+    said = "expression: counts were scaled to 100 per sample (total of the given targets), then"
+    assert done.manifest["expression"]["done"].startswith(said)
+    assert done.result.manifest["notes"][0].startswith(said)
+    assert run_study(changed(file, expression={"log1p": True})).trained  # other targets

@@ -57,11 +57,11 @@ def test_edges_and_maps_reach_the_study(places):
 def test_half_a_study_is_reported(tmp_path, make_study):
     samples, predictions = make_study(tmp_path / "s", 12, 6)
     (tmp_path / "s/samples.parquet").write_bytes(b"")
-    with pytest.raises(InputError, match="has both"):
+    with pytest.raises(InputError, match=r"has samples\.csv and samples\.parquet; keep one"):
         find_layouts(tmp_path)[0].check()
     (tmp_path / "s/samples.parquet").unlink()
     samples.rename(tmp_path / "elsewhere.csv")
-    with pytest.raises(InputError, match=r"has predictions/ but neither samples\.csv"):
+    with pytest.raises(InputError, match=r"has predictions/ but no samples\.csv"):
         find_layouts(tmp_path)[0].check()
     (tmp_path / "elsewhere.csv").rename(samples)
     for file in predictions.iterdir():

@@ -16,6 +16,7 @@ from pathfuse.dense.data.records import (
     relative,
 )
 from pathfuse.errors import InputError
+from pathfuse.files.names import CHANNEL
 from pathfuse.files.tables import read_table
 
 CLASSES = "classes.txt"
@@ -46,20 +47,21 @@ def read_folder(folder: Path) -> Split:
         raise InputError(
             f"the folder {folder} has neither split.json nor images in train/images, val/images, test/images"
         )
-    patients = _patients(folder / PATIENTS, {image.stem for _, image in found})
+    stems = {image.stem for _, image in found}
+    patients = _patients(folder / PATIENTS, stems)
     ids = image_ids([relative(image, folder.resolve()) for _, image in found])
     masks = {part: _by_stem(folder / part / "masks") for part in PARTS}
     instances = {part: _by_stem(folder / part / "instances") for part in PARTS}
     items: dict[str, list[Item]] = {part: [] for part in PARTS}
     for image_id, (part, image) in zip(ids, found, strict=True):
-        mask = _match(image.stem, masks[part])
+        mask = _match(image.stem, masks[part], stems)
         if mask is None and (part != "test" or masks[part]):
             raise InputError(
                 f"the image {image} has no mask of the same name in {folder / part / 'masks'}"
             )
         patient = patients.get(image.stem, image_id)
         items[part].append(
-            Item(image_id, image, mask, patient, _match(image.stem, instances[part]))
+            Item(image_id, image, mask, patient, _match(image.stem, instances[part], stems))
         )
     names = _names(folder, [item.mask for part in PARTS for item in items[part] if item.mask])
     split = Split(
@@ -85,8 +87,11 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     return {p.stem: p for p in _files(folder, MASK_SUFFIXES)}
 
 
-def _match(stem: str, masks: dict[str, Path]) -> Path | None:
-    return next((masks[stem + ending] for ending in ENDINGS if stem + ending in masks), None)
+def _match(stem: str, masks: dict[str, Path], images: set[str]) -> Path | None:
+    """The mask of an image: of its name, or of it without nnU-Net's ``_0000`` if no image has that."""
+    found = next((masks[stem + ending] for ending in ENDINGS if stem + ending in masks), None)
+    bare = stem.removesuffix(CHANNEL)
+    return masks.get(bare) if found is None and bare not in images else found
 
 
 def _patients(path: Path, images: set[str]) -> dict[str, str]:

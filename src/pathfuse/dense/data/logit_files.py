@@ -1,18 +1,21 @@
 """Logits of several models for the same images, read in strips of rows, so that no image need fit
 into memory.
 
-One folder per model, one file ``<image_id>.npy`` per image: float16 or float32, (K, H, W). A file
+One folder per model, one file ``<image_id>.npy`` or ``.npz`` per image (see ``ScoreFile``). A file
 that is absent is a model that did not score the image.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float32
 
+from pathfuse.dense.data.image_files import file_of
 from pathfuse.dense.data.records import IGNORE
+from pathfuse.dense.data.score_file import FLOOR, ScoreFile
 from pathfuse.errors import InputError
 
 CHUNK_CELLS = 2**22
@@ -43,13 +46,17 @@ class LogitFiles:
     folders: Mapping[str, Path | None]
     """None: a model that scored no image."""
     n_classes: int
+    image_ids: Collection[str] = ()
+    """All images of the study, so that a file that is named after one is not taken for another's."""
+    _opened: dict[Path, ScoreFile] = field(default_factory=dict, repr=False, compare=False)
 
     def models(self, image_id: str) -> list[str]:
         """The models that scored an image."""
         return [
             name
             for name, folder in self.folders.items()
-            if folder is not None and _file(folder, image_id).is_file()
+            if folder is not None
+            and file_of(folder, image_id, image_ids=self.image_ids) is not None
         ]
 
     def shape(self, image_id: str) -> tuple[int, int]:
@@ -85,60 +92,76 @@ class LogitFiles:
         there = self.models(image_id)
         height, width = self.shape(image_id)
         step = max(1, cells // (width * len(self.folders) * self.n_classes))
-        for start in range(0, height, step):
-            stop = min(height, start + step)
-            top, bottom = max(0, start - context), min(height, stop + context)
-            logits = np.full(
-                (bottom - top, width, len(self.folders), self.n_classes), np.nan, dtype=np.float32
-            )
-            for m, name in enumerate(self.folders):
-                if name in there:
-                    logits[:, :, m] = self._rows(name, image_id, top, bottom)
-            yield Strip(start, stop, start - top, logits)
+        with ExitStack() as stack:
+            scores = {
+                name: stack.enter_context(self._open(name, image_id).unpacked()) for name in there
+            }
+            for start in range(0, height, step):
+                stop = min(height, start + step)
+                top, bottom = max(0, start - context), min(height, stop + context)
+                shape = (bottom - top, width, len(self.folders), self.n_classes)
+                logits = np.full(shape, np.nan, dtype=np.float32)
+                for m, name in enumerate(self.folders):
+                    if name in there:
+                        logits[:, :, m] = scores[name].logits(top, bottom)
+                yield Strip(start, stop, start - top, logits)
 
-    def _rows(
-        self, name: str, image_id: str, top: int, bottom: int
-    ) -> Float[np.ndarray, "row column outcome"]:
-        # The map is opened anew for every strip: pages that were read would otherwise pile up in
-        # resident memory.
-        values = np.asarray(self._open(name, image_id)[:, top:bottom], dtype=np.float32).transpose(
-            1, 2, 0
-        )
-        if (
-            np.isnan(values).any()
-            or np.isposinf(values).any()
-            or np.isneginf(values).all(axis=2).any()
-        ):
-            raise InputError(f"the logits {self.file(name, image_id)} hold NaN or infinity")
-        return values
-
-    def _open(self, name: str, image_id: str) -> np.ndarray:
+    def _open(self, name: str, image_id: str) -> ScoreFile:
         file = self.file(name, image_id)
-        try:
-            values = np.lib.format.open_memmap(file, mode="r")
-        except (OSError, ValueError, EOFError) as error:
-            raise InputError(
-                f"the logits {file} cannot be read: it is damaged or no .npy file"
-            ) from error
-        if values.ndim != 3 or values.dtype.kind != "f" or not values.size:
-            raise InputError(
-                f"the logits {file} are no floating point array of the shape (classes, height, width)"
-            )
-        if len(values) != self.n_classes:
-            raise InputError(
-                f"the logits {file} have {len(values)} classes, but there are {self.n_classes}"
-            )
-        return values
+        if file not in self._opened:
+            self._opened[file] = ScoreFile(file, self.n_classes)
+        return self._opened[file]
 
     def file(self, name: str, image_id: str) -> Path:
         """Of a model that scored the image."""
         folder = self.folders[name]
-        assert folder is not None  # noqa: S101 - it scored the image
-        return _file(folder, image_id)
+        found = None if folder is None else file_of(folder, image_id, image_ids=self.image_ids)
+        assert found is not None  # noqa: S101 - it scored the image
+        return found
+
+    def notes(self, image_ids: Sequence[str]) -> list[str]:
+        """How the files of images were read where that is not as they stand: a sentence per model."""
+        said = []
+        for name in self.folders:
+            own = [one for one in image_ids if name in self.models(one)]
+            said += notes_on(name, {one: self._open(name, one) for one in own})
+        return said
+
+
+def notes_on(name: str, scores: Mapping[str, ScoreFile]) -> list[str]:
+    """How one model's files were read where that is not as they stand.
+
+    Args:
+        name: The model.
+        scores: Image to its file.
+    """
+    said = []
+    shares = [one for one in scores.values() if one.is_probability]
+    if shares:
+        low = sum(one.floored for one in shares)
+        floor = f", {low} numbers below {FLOOR:g} as that" if low else ""
+        said.append(
+            f"{name}: {len(shares)} of {len(scores)} images hold probabilities (between 0 and 1, the sum over "
+            f"classes 1 in every pixel), such as {shares[0].path.name}: their logarithm is taken for logits{floor}"
+        )
+    return said + notes_on_names(name, {one: score.path for one, score in scores.items()})
+
+
+def notes_on_names(name: str, files: Mapping[str, Path]) -> list[str]:
+    """Which files of one model belong to an image of another name (nnU-Net's ``_0000``)."""
+    other = [(file.name, one) for one, file in files.items() if file.stem != one]
+    if not other:
+        return []
+    first, image = other[0]
+    said = f"{name}: {len(other)} files differ from their image by nnU-Net's _0000, such as"
+    return [f"{said} {first} of image '{image}'"]
 
 
 def open_logits(
-    logits: Mapping[str, str | Path], classes: Sequence[str], reserved: Sequence[str] = ()
+    logits: Mapping[str, str | Path],
+    classes: Sequence[str],
+    reserved: Sequence[str] = (),
+    image_ids: Collection[str] = (),
 ) -> LogitFiles:
     """The models' folders.
 
@@ -146,6 +169,7 @@ def open_logits(
         logits: Folder of each model.
         classes: Names of the K classes.
         reserved: Names that no model may have.
+        image_ids: All images.
 
     Raises:
         InputError: Fewer than two models or classes, too many classes, a folder is missing, or a
@@ -162,11 +186,7 @@ def open_logits(
     missing = next((folder for folder in folders.values() if not folder.is_dir()), None)
     if missing is not None:
         raise InputError(f"the folder of logits {missing} does not exist")
-    return LogitFiles(folders, len(classes))
-
-
-def _file(folder: Path, image_id: str) -> Path:
-    return folder / f"{image_id}.npy"
+    return LogitFiles(folders, len(classes), frozenset(image_ids))
 
 
 def _size(shape: tuple[int, ...]) -> str:

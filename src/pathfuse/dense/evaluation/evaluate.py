@@ -10,9 +10,11 @@ import numpy as np
 from jaxtyping import UInt8
 
 import pathfuse
+from pathfuse.dense.data.image_files import ARRAYS, file_of, holdings
 from pathfuse.dense.data.images import MASK_SUFFIXES, check_values, read_mask
-from pathfuse.dense.data.logit_files import LogitFiles
+from pathfuse.dense.data.logit_files import LogitFiles, notes_on, notes_on_names
 from pathfuse.dense.data.records import IGNORE, Item, files_of
+from pathfuse.dense.data.score_file import ScoreFile
 from pathfuse.dense.evaluation.confusion import write_confusions
 from pathfuse.dense.evaluation.counting import (
     Counted,
@@ -61,9 +63,10 @@ def evaluate_dense(
     """Evaluates models on the same images, each by itself and every two against each other.
 
     Args:
-        predictions: Per model, a folder with ``<image_id>.npy`` (logits, float, (K, H, W)) or
-            ``<image_id>.png`` (a mask of class numbers; TIFF and BMP too). A model that lacks an
-            image is evaluated on the others.
+        predictions: Per model, a folder with ``<image_id>.npy`` (logits or probabilities, float,
+            (K, H, W)), ``<image_id>.npz`` as nnU-Net writes it, or ``<image_id>.png`` (a mask of
+            class numbers; TIFF and BMP too). A model that lacks an image is evaluated on the
+            others.
         items: Images; those without a mask are left out.
         out: Output folder: ``confusion.parquet``, ``instances.parquet`` (where images have
             instances), ``metrics.csv``, ``comparisons.csv``, ``manifest.json``.
@@ -84,8 +87,12 @@ def evaluate_dense(
     folders = _folders(predictions)
     check_out(Path(out), force, [*folders.values(), *files_of(items)])
     with_mask = [item for item in items if item.mask is not None]
+    ids = frozenset(item.image_id for item in items)
     files = {
-        item.image_id: {name: _file(folder, item) for name, folder in folders.items()}
+        item.image_id: {
+            name: file_of(folder, item.image_id, (*ARRAYS, *MASK_SUFFIXES), ids)
+            for name, folder in folders.items()
+        }
         for item in with_mask
     }
     scored = [item for item in with_mask if any(files[item.image_id].values())]
@@ -105,6 +112,7 @@ def evaluate_dense(
         "parity": parity,
         "models": {name: _source(name, folder, files, counted) for name, folder in folders.items()},
         **_about_images(items, scored),
+        "understood": [note for name in folders for note in _notes(name, files, len(classes))],
         "warnings": verdict.warnings,
         "command": command,
         "wall_time_s": round(time.perf_counter() - start, 3),
@@ -182,19 +190,12 @@ def _folders(predictions: Mapping[str, str | Path]) -> dict[str, Path]:
     return folders
 
 
-def _file(folder: Path, item: Item) -> Path | None:
-    """A model's prediction of an image.
-
-    Raises:
-        InputError: There are two files of it.
-    """
-    found = [folder / f"{item.image_id}{suffix}" for suffix in (".npy", *MASK_SUFFIXES)]
-    found = [file for file in found if file.is_file()]
-    if len(found) > 1:
-        raise InputError(
-            f"{folder} has two predictions of image '{item.image_id}': {found[0].name}, {found[1].name}"
-        )
-    return found[0] if found else None
+def _notes(name: str, files: Files, n_classes: int) -> list[str]:
+    """How a model's files were read where that is not as they stand."""
+    own = {image: file for image, found in files.items() if (file := found[name]) is not None}
+    arrays = {one: ScoreFile(file, n_classes) for one, file in own.items() if file.suffix in ARRAYS}
+    masks = {one: file for one, file in own.items() if one not in arrays}
+    return [*notes_on(name, arrays), *notes_on_names(name, masks)]
 
 
 def _check_scored(
@@ -205,12 +206,15 @@ def _check_scored(
 ) -> None:
     if not scored:
         raise InputError(
-            f"no image has a mask and a prediction: of {n} images, none can be evaluated"
+            f"no image has a mask and a prediction: of {n} images, none can be evaluated "
+            f"(predictions are called <image_id> and {', '.join((*ARRAYS, *MASK_SUFFIXES))}; "
+            f"{holdings(folders.values())})"
         )
     for name, folder in folders.items():
         if not any(files[item.image_id][name] for item in scored):
             raise InputError(
-                f"the model {name} has no prediction of any image with a mask in {folder}"
+                f"the model {name} has no prediction of any image with a mask in {folder} "
+                f"({holdings([folder])})"
             )
 
 
@@ -224,7 +228,7 @@ def _strips(
             classes.
     """
     shape = count.truth.shape
-    if file.suffix == ".npy":
+    if file.suffix in ARRAYS:
         logits = LogitFiles({"it": file.parent}, count.n_classes)
         _check_shape(file, logits.shape(file.stem), shape)
         for strip in logits.strips(file.stem):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import pathfuse
+from pathfuse.dense.data.image_files import holdings, images_of
 from pathfuse.dense.data.logit_files import CHUNK_CELLS, LogitFiles
 from pathfuse.dense.evaluation.masks import Mask, write_mask
 from pathfuse.dense.fusion.fused_model import FUSED, DenseFusion, load_fusion
@@ -30,8 +31,8 @@ def apply_fusion(
 
     Args:
         model: Output folder of ``fuse_dense``.
-        logits: Per model of the fusion, a folder with ``<image_id>.npy``; models and images may be
-            missing.
+        logits: Per model of the fusion, a folder with ``<image_id>.npy`` or ``.npz``; models and
+            images may be missing.
         out: Output folder: ``<image_id>.png`` (8 bits) and ``manifest.json``.
         force: Overwrite ``out``.
         cells: Numbers held per strip; bounds memory.
@@ -47,9 +48,10 @@ def apply_fusion(
     """
     start = time.perf_counter()
     fusion = load_fusion(model)
-    files = LogitFiles(_in_order(fusion.models, logits), len(fusion.classes))
+    folders = _in_order(fusion.models, logits)
     check_out(Path(out), force, [Path(model), *map(Path, logits.values())])
     images = _images(logits)
+    files = LogitFiles(folders, len(fusion.classes), frozenset(images))
     for image in images:
         files.shape(image)  # all headers before any work
     with new_folder(Path(out), force) as place:
@@ -64,6 +66,7 @@ def apply_fusion(
             "classes": list(fusion.classes),
             "images": len(images),
             "scored": _times_scored(files, images),
+            "understood": files.notes(images),
             "command": command,
             "wall_time_s": round(time.perf_counter() - start, 3),
         }
@@ -79,12 +82,12 @@ def _images(logits: Mapping[str, str | Path]) -> list[str]:
         InputError: There is none.
     """
     folders = [Path(folder) for folder in logits.values()]
-    images = {file.stem for folder in folders for file in folder.glob("*.npy")}
+    images = images_of(folders)
     if not images:
         raise InputError(
-            f"there is no image to segment: no .npy file in {', '.join(map(str, folders))}"
+            f"there is no image to segment: no .npy and no .npz file ({holdings(folders)})"
         )
-    return sorted(images)
+    return images
 
 
 def _fused_mask(fusion: DenseFusion, files: LogitFiles, image: str, cells: int) -> Mask:

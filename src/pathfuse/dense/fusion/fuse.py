@@ -74,7 +74,8 @@ def fuse_dense(
 
     Args:
         logits: Per model, a folder with ``<image_id>.npy``: float, (K, H, W), of the image's own
-            size. A file may be absent: that model did not score the image.
+            size, or ``.npz`` as nnU-Net writes it; probabilities are recognised. A file may be
+            absent: that model did not score the image.
         fit: Held-out images that no model was trained on, with masks: the validation split.
         test: Images to segment, and to evaluate on where they have a mask.
         out: Output folder: ``confusion.parquet``, ``instances.parquet`` (AJI and PQ, where test
@@ -94,7 +95,12 @@ def fuse_dense(
     """
     start = time.perf_counter()
     options = options.checked()
-    files = open_logits(logits, classes, reserved=(*REGISTERED, *BESTS, CHOOSE, FUSED))
+    files = open_logits(
+        logits,
+        classes,
+        (*REGISTERED, *BESTS, CHOOSE, FUSED),
+        [item.image_id for item in (*fit, *test)],
+    )
     check_out(Path(out), force, [*map(Path, logits.values()), *files_of([*fit, *test])])
     left_out: list[dict[str, Any]] = []
     fit_items, test_items = _images(files, fit, test, left_out)
@@ -114,6 +120,7 @@ def fuse_dense(
             **_about_images(files, fit_items, test_items, len(counted.confusions.image_ids)),
             **_about_fit(model, pixels, scores),
             "left_out": left_out,
+            "understood": files.notes([item.image_id for item in (*fit_items, *test_items)]),
             "warnings": verdict.warnings,
             "command": command,
             "wall_time_s": round(time.perf_counter() - start, 3),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pathfuse.dense.data.image_files import holdings
 from pathfuse.dense.data.logit_files import LogitFiles
 from pathfuse.dense.data.records import Item
 from pathfuse.errors import InputError
@@ -60,7 +61,11 @@ def usable(
     kept = [item for item in items if item.image_id not in {*unseen, *bare}]
     if not kept:
         need = "a mask and logits" if needs_mask else "logits"
-        raise InputError(f"no {what} image has {need}: of {len(items)} images, none can be used")
+        saw = holdings(files.folders.values())
+        raise InputError(
+            f"no {what} image has {need}: of {len(items)} images, none can be used "
+            f"(files of logits are called <image_id>.npy or .npz; {saw})"
+        )
     return kept
 
 
@@ -73,7 +78,8 @@ def check_models(files: LogitFiles, fit: Sequence[Item]) -> None:
     for name, folder in files.folders.items():
         if not any(name in files.models(item.image_id) for item in fit):
             raise InputError(
-                f"the model {name} has no logits of any fit image in {folder}, so it cannot be weighed"
+                f"the model {name} has no logits of any fit image in {folder}, so it cannot be weighed "
+                f"({holdings([folder])})"
             )
 
 

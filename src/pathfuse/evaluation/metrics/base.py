@@ -75,9 +75,25 @@ Means = Float[np.ndarray, "column resample"]
 
 
 class ScoresOfMeans(ABC):
-    """Scores of one predictor's rows that depend on resamples through weighted means alone.
+    """Scores of one predictor's rows that depend on resamples through weighted means alone."""
 
-    Those of several predictors take one product of matrices.
+    @classmethod
+    @abstractmethod
+    def together(cls, scores: Sequence[Self]) -> "ValuesOfMeans":
+        """Several predictors of the same rows, which share what is the same for all."""
+
+    def values(self, weights: RowWeights) -> dict[str, Values]:
+        """Every metric of every resample; NaN where a resample does not define it.
+
+        Args:
+            weights: Float, (resample, sample), non-negative.
+        """
+        return self.together([self]).values(weights)[0]
+
+
+class ValuesOfMeans(ABC):
+    """What turns row weights into the metrics of several predictors of the same rows, by one
+    product of matrices.
     """
 
     @cached_property
@@ -86,16 +102,20 @@ class ScoresOfMeans(ABC):
         """What means are taken of."""
 
     @abstractmethod
-    def of_means(self, means: Means) -> dict[str, Values]:
-        """Every metric of every resample, from the weighted means of ``columns``."""
+    def of_means(self, means: Means) -> list[dict[str, Values]]:
+        """Every metric of every resample, per predictor, from the weighted means of ``columns``."""
 
-    def values(self, weights: RowWeights) -> dict[str, Values]:
-        """Every metric of every resample; NaN where a resample does not define it.
+    def values(self, weights: RowWeights) -> list[dict[str, Values]]:
+        """Every metric of every resample, per predictor; see ``ScoresOfMeans.values``."""
+        sums = self._with_ones @ weights.T
+        means, total = sums[:-1], sums[-1]
+        means /= np.maximum(total, 1e-300)
+        return self.of_means(means)
 
-        Args:
-            weights: Float, (resample, sample), non-negative.
-        """
-        return values_together([self], weights)[0]
+    @cached_property
+    def _with_ones(self) -> Float[np.ndarray, "column sample"]:
+        """The columns, and one that adds up the weights."""
+        return np.vstack([self.columns, np.ones(self.columns.shape[1])])
 
 
 class OfSections(ABC):
@@ -104,13 +124,3 @@ class OfSections(ABC):
     @abstractmethod
     def within(self, sections: Int[np.ndarray, " sample"]) -> Self:
         """The same scores, with those metrics that are computed inside each section."""
-
-
-def values_together(
-    scores: Sequence[ScoresOfMeans], weights: RowWeights
-) -> list[dict[str, Values]]:
-    """``values`` of several predictors of the same rows."""
-    total = np.maximum(weights.sum(axis=1), 1e-300)
-    means = np.concatenate([one.columns for one in scores]) @ weights.T / total
-    ends = np.cumsum([len(one.columns) for one in scores])[:-1]
-    return [one.of_means(own) for one, own in zip(scores, np.split(means, ends), strict=True)]

@@ -2,6 +2,7 @@
 resample is a product.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -9,12 +10,20 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.stats import rankdata
 
-from pathfuse.evaluation.metrics.base import Means, Metric, OfSections, ScoresOfMeans, Values
+from pathfuse.evaluation.metrics.base import (
+    Means,
+    Metric,
+    OfSections,
+    ScoresOfMeans,
+    Values,
+    ValuesOfMeans,
+)
 from pathfuse.evaluation.metrics.classification import NLL
 from pathfuse.evaluation.scales import FISHER, LOG, PLAIN, UNEXPLAINED
 from pathfuse.types import PerSample
 
-Pair = tuple[PerSample, PerSample]
+Rows = Float[np.ndarray, "predictor sample"]
+ByPredictor = Float[np.ndarray, "predictor resample"]
 
 
 @dataclass(frozen=True)
@@ -36,80 +45,119 @@ class RegressionScores(ScoresOfMeans, OfSections):
         """Those of a continuous target."""
         return PLAIN_METRICS if self.sections is None else METRICS
 
-    @property
-    def pair(self) -> Pair:
-        """What is predicted, and the truth."""
-        return self.moments[:, 0], self.truth
+    @classmethod
+    def together(cls, scores: Sequence["RegressionScores"]) -> "PredictorsOfTarget":
+        """See ``ScoresOfMeans``; the truth is ranked and averaged once."""
+        return PredictorsOfTarget(tuple(scores))
+
+
+@dataclass(frozen=True)
+class PredictorsOfTarget(ValuesOfMeans):
+    """Predictors of the same rows of one target; those that predict the same count once."""
+
+    scores: tuple[RegressionScores, ...]
 
     @cached_property
-    def ranks(self) -> Pair:
-        """Their ranks among all rows."""
-        predicted, observed = rankdata(np.stack(self.pair), axis=1)
-        return predicted, observed
+    def _number(self) -> list[int]:
+        """Of each predictor the position of its predictions among the distinct ones."""
+        first: dict[bytes, int] = {}
+        return [first.setdefault(one.moments.tobytes(), len(first)) for one in self.scores]
 
     @cached_property
-    def least(self) -> tuple[float, float]:
+    def _distinct(self) -> list[RegressionScores]:
+        return [self.scores[self._number.index(k)] for k in range(max(self._number) + 1)]
+
+    @cached_property
+    def predicted(self) -> Rows:
+        """The means that are predicted, of the distinct predictors."""
+        return np.stack([one.moments[:, 0] for one in self._distinct])
+
+    @cached_property
+    def ranks(self) -> Rows:
+        """Ranks of the predicted means among all rows; those of the truth come last."""
+        return np.asarray(rankdata(np.vstack([self.predicted, self.scores[0].truth]), axis=1))
+
+    @cached_property
+    def least(self) -> tuple[ByPredictor, ByPredictor]:
         """See ``_least``, of values."""
-        return _least(self.pair)
+        return _least(self.predicted), _least(self.scores[0].truth[None])
 
     @cached_property
-    def least_of_ranks(self) -> tuple[float, float]:
+    def least_of_ranks(self) -> tuple[ByPredictor, ByPredictor]:
         """See ``_least``, of ranks."""
-        return _least(self.ranks)
+        return _least(self.ranks[:-1]), _least(self.ranks[-1:])
 
     @cached_property
     def columns(self) -> Float[np.ndarray, "column sample"]:
-        """Loss and squared error of each row, then the products of values, then those of ranks."""
-        mean, variance = self.moments.T
-        error = (self.truth - mean) ** 2
+        """The products of the truth's values, and of its ranks; then predictor by predictor loss
+        and squared error, the products of values, those of ranks, and what sections need.
+        """
+        truth, ranks = self.scores[0].truth, self.ranks
+        variance = np.stack([one.moments[:, 1] for one in self._distinct])
+        error = (truth - self.predicted) ** 2
         loss = 0.5 * (np.log(2 * np.pi * variance) + error / variance)
-        inside = [] if self.sections is None else _of_sections(*self.pair, self.sections)
-        return np.stack([loss, error, *_products(self.pair), *_products(self.ranks), *inside])
+        centred, centred_ranks = truth - truth.mean(), ranks[-1] - ranks[-1].mean()
+        of_truth = [_squares(centred), _squares(centred_ranks)]
+        own = [
+            loss,
+            error,
+            *_products(self.predicted, centred),
+            *_products(ranks[:-1], centred_ranks),
+        ]
+        sections = self.scores[0].sections
+        if sections is not None:
+            inside = [_of_sections(one, truth, sections) for one in self.predicted]
+            own += [np.stack(column) for column in zip(*inside, strict=True)]
+        return np.concatenate([*of_truth, *own])
 
-    def of_means(self, means: Means) -> dict[str, Values]:
-        """See ``ScoresOfMeans``."""
-        weighted = WeightedTarget(self, means)
-        return {metric.name: metric.function(weighted) for metric in self.metrics}
+    def of_means(self, means: Means) -> list[dict[str, Values]]:
+        """See ``ValuesOfMeans``."""
+        of_truth, own = means[:4], means[4:].reshape(-1, len(self.predicted), means.shape[1])
+        weighted = WeightedTarget(self, of_truth, own)
+        found = {metric.name: metric.function(weighted) for metric in self.scores[0].metrics}
+        return [{name: values[k] for name, values in found.items()} for k in self._number]
 
 
 @dataclass(frozen=True)
 class WeightedTarget:
-    """One predictor's rows on some resamples."""
+    """Predictors' rows on some resamples; what a metric is has a row per predictor."""
 
-    rows: RegressionScores
-    means: Means
-    """Weighted means of ``RegressionScores.columns``: all that a resample changes."""
+    rows: PredictorsOfTarget
+    of_truth: Float[np.ndarray, "four resample"]
+    """Weighted means of the truth's columns."""
+    own: Float[np.ndarray, "column predictor resample"]
+    """Weighted means of the predictors' columns: with those, all that a resample changes."""
 
     @property
-    def nll(self) -> Values:
+    def nll(self) -> ByPredictor:
         """Of a normal distribution, in nats: mean of ½ (log 2πv + (y - μ)² / v)."""
-        return self.means[0]
+        return self.own[0]
 
     @property
-    def mse(self) -> Values:
+    def mse(self) -> ByPredictor:
         """Mean squared error."""
-        return self.means[1]
+        return self.own[1]
 
     @property
-    def r2(self) -> Values:
+    def r2(self) -> ByPredictor:
         """1 - MSE / (variance of the truth); NaN where the truth does not vary."""
-        spread = self.means[6] - self.means[3] ** 2
+        spread = self.of_truth[1] - self.of_truth[0] ** 2
         return np.where(spread > 0, 1 - self.mse / np.maximum(spread, 1e-300), np.nan)
 
     @property
-    def pearson(self) -> Values:
+    def pearson(self) -> ByPredictor:
         """Correlation of predicted and observed values."""
-        return _correlation(self.rows.least, self.means[2:7])
+        return _correlation(self.rows.least, self.own[2:5], self.of_truth[:2])
 
     @property
-    def spearman(self) -> Values:
+    def spearman(self) -> ByPredictor:
         """Correlation of their ranks."""
-        return _correlation(self.rows.least_of_ranks, self.means[7:12])
+        return _correlation(self.rows.least_of_ranks, self.own[5:8], self.of_truth[2:])
 
     @property
-    def pearson_within(self) -> Values:
+    def pearson_within(self) -> ByPredictor:
         """Mean over sections of the correlation inside each, as often as each is drawn."""
-        total, share = self.means[12:14]
+        total, share = self.own[8:10]
         return np.where(share > 0, total / np.where(share > 0, share, 1.0), np.nan)
 
 
@@ -134,26 +182,39 @@ def _of_sections(
     return [r / count[member], defined / count[member]]
 
 
-def _products(pair: Pair) -> list[PerSample]:
-    """Two columns about their means, and their products: what a correlation is made of."""
-    a, b = pair[0] - pair[0].mean(), pair[1] - pair[1].mean()
-    return [a, b, a * b, a * a, b * b]
+def _squares(centred: PerSample) -> Float[np.ndarray, "two sample"]:
+    """Values about their mean, and their squares."""
+    return np.stack([centred, centred * centred])
 
 
-def _least(pair: Pair) -> tuple[float, float]:
-    """The weighted variances up to which a column counts as constant; infinite where it is."""
-    a, b = (np.inf if np.ptp(x) == 0 else 1e-12 * max(float(np.var(x)), 1e-300) for x in pair)
-    return a, b
+def _products(predicted: Rows, truth: PerSample) -> tuple[Rows, Rows, Rows]:
+    """Predictions about their means, times the truth about its own, and squared: with
+    ``_squares`` of the truth what a correlation is made of.
+    """
+    a = predicted - predicted.mean(axis=1, keepdims=True)
+    return a, a * truth, a * a
 
 
-def _correlation(least: tuple[float, float], means: Float[np.ndarray, "five resample"]) -> Values:
+def _least(rows: Rows) -> Float[np.ndarray, "predictor one"]:
+    """The weighted variances up to which a row counts as constant; infinite where it is."""
+    flat = np.ptp(rows, axis=1, keepdims=True) == 0
+    spread = np.maximum(np.var(rows, axis=1, keepdims=True), 1e-300)
+    return np.where(flat, np.inf, 1e-12 * spread)
+
+
+def _correlation(
+    least: tuple[ByPredictor, ByPredictor],
+    own: Float[np.ndarray, "three predictor resample"],
+    of_truth: Float[np.ndarray, "two resample"],
+) -> ByPredictor:
     """Pearson's r = cov(a, b) / √(var(a) var(b)); of ranks, taken once of all rows, Spearman's ρ.
 
     Args:
-        least: Of ``_least``.
-        means: Weighted means of ``_products``.
+        least: Of ``_least``, of the predictions and of the truth.
+        own: Weighted means of ``_products``.
+        of_truth: Weighted means of ``_squares``.
     """
-    mean_a, mean_b, ab, aa, bb = means
+    (mean_a, ab, aa), (mean_b, bb) = own, of_truth
     covariance, spread_a, spread_b = ab - mean_a * mean_b, aa - mean_a**2, bb - mean_b**2
     flat = (spread_a <= least[0]) | (spread_b <= least[1])
     bottom = np.sqrt(np.where(flat, 1.0, spread_a * spread_b))

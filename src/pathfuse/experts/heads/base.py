@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pathfuse.experts.inputs import Inputs
+from pathfuse.experts.networks.linear_path import LinearPath
 from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.experts.targets.base import TargetKind
 
@@ -49,10 +50,17 @@ class Truths:
     values: Tensor
     known: Tensor
     """See ``Targets``."""
+    weights: Tensor | None = None
+    """Float, (bag, part), in training: see ``TargetKind.emphasised_loss``."""
+    focal: float = 0.0
+    """In training: exponent of focal loss."""
 
     def loss(self, outputs: Tensor) -> Tensor:
-        """Float, (bag,): see ``TargetKind.loss``."""
-        return self.way.loss(outputs.float(), self.values, self.known)
+        """Float, (bag,): see ``TargetKind.loss`` and ``TargetKind.emphasised_loss``."""
+        outputs, values, known = outputs.float(), self.values, self.known
+        if self.weights is None and not self.focal:
+            return self.way.loss(outputs, values, known)
+        return self.way.emphasised_loss(outputs, values, known, self.weights, self.focal)
 
 
 class Head(nn.Module):
@@ -60,10 +68,17 @@ class Head(nn.Module):
 
     shared: nn.Parameter | None
     """Numbers that are the same for all samples, such as a dispersion per target; None: none."""
+    offset: Tensor | None
+    """Float, (output,): what rare outcomes that weighed more in training added to the outputs; None:
+    nothing."""
+    linear_path: LinearPath | None
+    """A linear model whose outputs the network adds to; None: none."""
 
     def __init__(self, inputs: Inputs, n_outputs: int, recipe: TrainingRecipe) -> None:
         super().__init__()
         self.register_parameter("shared", None)
+        self.register_buffer("offset", None)
+        self.linear_path = None
         self.build(inputs, n_outputs, recipe)
 
     def build(self, inputs: Inputs, n_outputs: int, recipe: TrainingRecipe) -> None:
@@ -82,6 +97,9 @@ class Head(nn.Module):
             return outputs
         same = self.shared.to(outputs.dtype).expand(len(outputs), -1)
         return torch.cat([outputs, same], dim=1)
+
+    def silence(self) -> None:
+        """Sets what the network adds to the linear path to 0; a head that has the path does this."""
 
     def serving_state(self) -> dict[str, Tensor]:
         """The weights that prediction needs."""

@@ -71,7 +71,7 @@ class ClamSingleBranch(GatedPooling):
     def loss(self, output: HeadOutput, packed: Packed, truths: Truths) -> Tensor:
         """See ``Head`` and the class: the endpoint's loss and that of the tiles."""
         task, weight = truths.loss(output.outputs), self.recipe.bag_weight
-        if not truths.way.weighs_classes or weight == 1:
+        if not truths.way.one_class or weight == 1:
             return task
         sizes = torch.bincount(packed.index, minlength=packed.n_bags).tolist()
         tiles, attention = output.inner.tiles.split(sizes), output.inner.attention.split(sizes)

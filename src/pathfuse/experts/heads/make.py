@@ -31,6 +31,8 @@ def make_head(
     if way is None:
         return network(inputs, n_names, recipe)
     head = network(inputs, way.n_outputs(n_names), recipe)
+    if recipe.class_weights or recipe.balanced_sampling:
+        head.offset = torch.zeros(way.n_outputs(n_names))
     if way.n_shared(n_names):
         head.shared = nn.Parameter(torch.zeros(way.n_shared(n_names)))
     return head

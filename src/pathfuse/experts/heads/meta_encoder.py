@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from pathfuse.experts.blocks import BLOCK, in_blocks
 from pathfuse.experts.heads.base import Head, HeadOutput, Packed, Truths
 from pathfuse.experts.inputs import Inputs
+from pathfuse.experts.networks.linear_path import LinearPath
 from pathfuse.experts.networks.meta_encoder.contrast import contrast
 from pathfuse.experts.networks.meta_encoder.encoder import MetaEncoder
 from pathfuse.experts.recipe import MetaEncoderRecipe, TrainingRecipe
@@ -19,7 +20,8 @@ from pathfuse.experts.segments import segment_softmax, segment_sum
 class MetaEncoderHead(Head):
     """One token per encoder and tile, a strategy, attention over tiles, linear.
 
-    See docs/design/meta-encoder.md, section 6.3.
+    With a linear path the network corrects a linear model of the features, from which it starts.
+    See docs/design/meta-encoder.md, section 6.3, and docs/design/meta-encoder.md, section 6.5.
 
     Of one vector per sample the attention over tiles is the identity, so that the same head reads
     slides and spots.
@@ -49,6 +51,13 @@ class MetaEncoderHead(Head):
             self.score = nn.Linear(recipe.attention, 1, bias=False)
         self.drop = nn.Dropout(recipe.dropout)
         self.decide = nn.Linear(width, n_outputs)
+        if recipe.starts_linear:
+            self.linear_path = LinearPath(inputs.dim, n_outputs, recipe.clip)
+
+    def silence(self) -> None:
+        """See ``Head``."""
+        nn.init.zeros_(self.decide.weight)
+        nn.init.zeros_(self.decide.bias)
 
     def forward(self, features: Tensor, index: Tensor, n_bags: int) -> HeadOutput:
         """See ``Head``."""
@@ -62,7 +71,18 @@ class MetaEncoderHead(Head):
         if self.pools:
             attention = segment_softmax(in_blocks(self._scores, vectors), index, n_bags)
         pooled = segment_sum(attention * vectors, index, n_bags)
-        return HeadOutput(self.decide(self.drop(pooled)), attention[:, 0], encoded)
+        outputs = self.decide(self.drop(pooled))
+        if self.linear_path is not None:
+            seen = features if encoded is None else self._kept(features, encoded.present)
+            outputs = outputs + self.linear_path(seen, index, n_bags)
+        return HeadOutput(outputs, attention[:, 0], encoded)
+
+    def _kept(self, features: Tensor, present: Tensor) -> Tensor:
+        """Features, NaN also where training hides an encoder from a row."""
+        if not (self.training and self.recipe.drop_encoder):
+            return features
+        sizes = torch.tensor(self.encoder.sizes, device=features.device)
+        return torch.where(present.repeat_interleave(sizes, dim=1), features, torch.nan)
 
     def _scores(self, vectors: Tensor) -> Tensor:
         """Float, (tile, 1), before the softmax over the tiles of a bag."""

@@ -22,6 +22,8 @@ class HeadFacts:
     """What it reads: ``tile`` (bags of tiles), ``slide`` (one vector per sample), or both."""
     note: str = ""
     """What to know before choosing it."""
+    default: bool = False
+    """Whether ``heads: auto`` of ``study.yaml`` trains it where it fits what an encoder gives."""
     fuses: bool = False
     """Whether it joins the features of several encoders; it is then held against ``REFERENCE``."""
     masks: bool = False
@@ -53,7 +55,10 @@ See docs/design/meta-encoder.md, section 5, defect 13.
 """
 HEADS: dict[str, HeadFacts] = {
     "abmil": HeadFacts(
-        f"{ROOM}.abmil:Abmil", shows_attention=True, recipe=f"{ROOM}.recipes:AbmilRecipe"
+        f"{ROOM}.abmil:Abmil",
+        default=True,
+        shows_attention=True,
+        recipe=f"{ROOM}.recipes:AbmilRecipe",
     ),
     "mean_pool": HeadFacts(f"{ROOM}.mean_pool:MeanPool"),
     "max_pool": HeadFacts(f"{ROOM}.max_pool:MaxPool"),
@@ -78,24 +83,32 @@ HEADS: dict[str, HeadFacts] = {
         shows_attention=True,
         reads_order=True,
         recipe=f"{ROOM}.recipes:TransMilRecipe",
-        own={"hidden": 512, "dropout": 0.1, "max_tiles": 4096},
+        own={"hidden": 512, "dropout": 0.1, "max_tiles": 4096, "networks": 1},  # by far the dearest
     ),
     "tile_mlp": HeadFacts(
         f"{ROOM}.tile_mlp:TileMlp",
         granularities=("slide",),
         note="one vector per sample",
+        default=True,
         own={"hidden": 128, "dropout": 0.0},
         published={"epochs": 30, "min_epochs": 11},
     ),
     "pooled_linear": HeadFacts(
-        model=f"{MODELS}.linear:PooledLinear", granularities=("tile", "slide"), masks=True
+        model=f"{MODELS}.linear:PooledLinear",
+        granularities=("tile", "slide"),
+        default=True,
+        masks=True,
     ),
     "pooled_kernel": HeadFacts(
-        model=f"{MODELS}.kernel:PooledKernel", granularities=("tile", "slide"), masks=True
+        model=f"{MODELS}.kernel:PooledKernel",
+        granularities=("tile", "slide"),
+        default=True,
+        masks=True,
     ),
     "pooled_forest": HeadFacts(
         model=f"{MODELS}.forest:PooledForest",
         granularities=("tile", "slide"),
+        default=True,
         masks=True,
         recipe="pathfuse.experts.recipe:ForestRecipe",
     ),
@@ -129,9 +142,11 @@ HEADS: dict[str, HeadFacts] = {
             "learning_rate": 1e-3,
             "schedule": "cosine",
             "epochs": 50,
-            "min_epochs": 5,
+            "min_epochs": 0,
             "batch": 64,
+            "linear_path": True,
         },
+        published={"min_epochs": 5, "linear_path": False},
     ),
     "fusecpath": HeadFacts(
         f"{ROOM}.fusecpath:FuseCPathHead",
@@ -156,6 +171,19 @@ def load(place: str) -> Any:
     """The class that ``module:class`` names."""
     module, _, name = place.partition(":")
     return getattr(import_module(module), name)
+
+
+def default_heads(granularity: str | None = None) -> list[str]:
+    """The heads that ``heads: auto`` means.
+
+    Args:
+        granularity: What an encoder gives, ``tile`` or ``slide``; None: either.
+    """
+    return [
+        name
+        for name, facts in HEADS.items()
+        if facts.default and granularity in (None, *facts.granularities)
+    ]
 
 
 def names_of(*, fuses: bool) -> str:

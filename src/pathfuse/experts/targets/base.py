@@ -42,8 +42,10 @@ class TargetKind(ABC):
     scaled: ClassVar[bool] = False
     """Whether targets are numbers with a unit: scaled for training, and predicted with a standard
     deviation."""
-    weighs_classes: ClassVar[bool] = False
-    """Whether a sample has one class, so that classes can weigh by their inverse frequency."""
+    one_class: ClassVar[bool] = False
+    """Whether a sample has one class, which its tiles can be told to show."""
+    against_imbalance: ClassVar[frozenset[str]] = frozenset()
+    """Options of the recipe about rare outcomes that mean something here."""
     of_counts: ClassVar[bool] = False
     """Whether targets are counts, which are never negative."""
     likelihoods: ClassVar[Mapping[str, str]] = {}
@@ -96,6 +98,66 @@ class TargetKind(ABC):
         Returns:
             Float, (sample,).
         """
+
+    def losses(self, outputs: "Tensor", values: "Tensor") -> "Tensor":
+        """The parts of ``loss``, whose mean over what is known it is.
+
+        Float, (sample, part), as many as ``known`` has columns. Asked for by ``emphasised_loss``.
+        """
+        raise NotImplementedError
+
+    def emphasised_loss(
+        self,
+        outputs: "Tensor",
+        values: "Tensor",
+        known: "Tensor",
+        weights: "Tensor | None",
+        gamma: float,
+    ) -> "Tensor":
+        """``loss``, its parts weighed, or focused on what is not predicted well yet.
+
+        Args:
+            outputs: Float, (sample, output).
+            values: Float, (sample, column).
+            known: Bool, (sample, column).
+            weights: Float, (sample, part); None: all 1.
+            gamma: Focal loss (Lin et al. 2017): a part whose truth has the probability p counts
+                ``(1 - p) ** gamma``.
+
+        Returns:
+            Float, (sample,).
+        """
+        each = self.losses(outputs, values)
+        if gamma:
+            each = each * (-(-each).expm1()).clamp(min=1e-6) ** gamma
+        if weights is not None:
+            each = each * weights
+        return (each * known).sum(dim=1) / known.sum(dim=1).clamp(min=1)
+
+    def class_weights(self, values: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """Float, (row, part): weights of ``losses`` by inverse frequency of the outcome, mean 1."""
+        raise NotImplementedError
+
+    def draw_weights(self, values: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """Float, (row,): how often a row is drawn so that rare outcomes are seen as often as others,
+        mean 1.
+        """
+        raise NotImplementedError
+
+    def corrected(self, outputs: "Tensor", offset: "Tensor | None", gamma: float) -> "Tensor":
+        """What a head that was trained with emphasis predicts.
+
+        Args:
+            outputs: Float, (sample, output), for which the loss of training is smallest.
+            offset: Float, (output,): what weights or draws add to them; None: nothing.
+            gamma: Of focal loss.
+        """
+        outputs = self.before_focus(outputs, gamma) if gamma else outputs
+        return outputs if offset is None else outputs - offset.to(outputs)
+
+    def before_focus(self, outputs: "Tensor", gamma: float) -> "Tensor":
+        """Outputs of the probabilities for which those of ``outputs`` have the smallest focal loss."""
+        raise NotImplementedError
 
     @abstractmethod
     def fit_linear(

@@ -7,6 +7,7 @@ import numpy as np
 
 from pathfuse.distributions.likelihood import log_softmax
 from pathfuse.endpoints.base import Endpoint, Truth
+from pathfuse.experts.targets.balance import inverse_frequency, log_before_focus
 from pathfuse.experts.targets.base import Encoded, Linear, Raw, TargetKind
 from pathfuse.experts.targets.linear import fit_classes
 from pathfuse.experts.targets.probabilities import TINY
@@ -21,7 +22,10 @@ class MulticlassTargets(TargetKind):
     """See the module."""
 
     name: ClassVar[str] = "multiclass"
-    weighs_classes: ClassVar[bool] = True
+    one_class: ClassVar[bool] = True
+    against_imbalance: ClassVar[frozenset[str]] = frozenset(
+        {"class_weights", "balanced_sampling", "focal"}
+    )
 
     def encode(self, endpoint: Endpoint, truth: Mapping[str, Truth]) -> Encoded:
         """See ``TargetKind``."""
@@ -44,9 +48,31 @@ class MulticlassTargets(TargetKind):
 
     def loss(self, outputs: "Tensor", values: "Tensor", known: "Tensor") -> "Tensor":
         """Minus the log-probability of the set of classes that the truth allows."""
+        return self.losses(outputs, values)[:, 0]
+
+    def losses(self, outputs: "Tensor", values: "Tensor") -> "Tensor":
+        """See ``TargetKind``: one part."""
         import torch
 
-        return -torch.logsumexp(outputs.log_softmax(dim=1) + torch.log(values), dim=1)
+        log_prob = outputs.log_softmax(dim=1) + torch.log(values)
+        return -torch.logsumexp(log_prob, dim=1, keepdim=True)
+
+    def class_weights(self, values: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """See ``TargetKind``."""
+        return self.draw_weights(values, known)[:, None]
+
+    def draw_weights(self, values: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """See ``TargetKind``: every class as often."""
+        return inverse_frequency(values.argmax(axis=1))
+
+    def before_focus(self, outputs: "Tensor", gamma: float) -> "Tensor":
+        """See ``TargetKind``."""
+        import torch
+
+        log_prob = outputs.double().log_softmax(dim=1)
+        itself = torch.eye(log_prob.shape[1], dtype=torch.bool, device=log_prob.device)
+        others = log_prob[:, None, :].masked_fill(itself, -torch.inf)
+        return log_before_focus(log_prob, others.logsumexp(dim=2), gamma)
 
     def fit_linear(
         self, table: np.ndarray, values: np.ndarray, known: np.ndarray, strength: float

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.special import expit
 
 from pathfuse.endpoints.base import Endpoint, Truth
+from pathfuse.experts.targets.balance import inverse_frequency, log_before_focus
 from pathfuse.experts.targets.base import Encoded, Linear, Raw, TargetKind
 from pathfuse.experts.targets.linear import fit_each
 from pathfuse.experts.targets.probabilities import log_odds
@@ -21,6 +22,9 @@ class MultilabelTargets(TargetKind):
     """See the module."""
 
     name: ClassVar[str] = "multilabel"
+    against_imbalance: ClassVar[frozenset[str]] = frozenset(
+        {"class_weights", "balanced_sampling", "focal"}
+    )
 
     def encode(self, endpoint: Endpoint, truth: Mapping[str, Truth]) -> Encoded:
         """See ``TargetKind``."""
@@ -45,10 +49,37 @@ class MultilabelTargets(TargetKind):
 
     def loss(self, outputs: "Tensor", values: "Tensor", known: "Tensor") -> "Tensor":
         """Mean binary cross-entropy of the known labels."""
+        return (self.losses(outputs, values) * known).sum(dim=1) / known.sum(dim=1).clamp(min=1)
+
+    def losses(self, outputs: "Tensor", values: "Tensor") -> "Tensor":
+        """See ``TargetKind``: one part per label."""
         from torch.nn import functional
 
-        each = functional.binary_cross_entropy_with_logits(outputs, values, reduction="none")
-        return (each * known).sum(dim=1) / known.sum(dim=1).clamp(min=1)
+        return functional.binary_cross_entropy_with_logits(outputs, values, reduction="none")
+
+    def class_weights(self, values: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """See ``TargetKind``: yes and no of each label, among the rows where it is known."""
+        weights = np.ones(values.shape)
+        for k, there in enumerate(known.T):
+            if there.any():
+                weights[there, k] = inverse_frequency(values[there, k])
+        return weights
+
+    def draw_weights(self, values: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """See ``TargetKind``: rows by the rarest label that they have, those without any as a group
+        of their own.
+        """
+        positive = (values > 0) & known
+        share = positive.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+        rarest = np.where(positive, share, np.inf).argmin(axis=1)
+        return inverse_frequency(np.where(positive.any(axis=1), rarest, -1))
+
+    def before_focus(self, outputs: "Tensor", gamma: float) -> "Tensor":
+        """See ``TargetKind``."""
+        from torch.nn import functional
+
+        yes, no = functional.logsigmoid(outputs.double()), functional.logsigmoid(-outputs.double())
+        return log_before_focus(yes, no, gamma) - log_before_focus(no, yes, gamma)
 
     def fit_linear(
         self, table: np.ndarray, values: np.ndarray, known: np.ndarray, strength: float

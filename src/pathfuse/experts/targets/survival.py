@@ -9,6 +9,7 @@ import numpy as np
 
 from pathfuse.distributions.discrete_time import event_distribution, hazards
 from pathfuse.endpoints.base import Endpoint, Truth
+from pathfuse.experts.targets.balance import inverse_frequency
 from pathfuse.experts.targets.base import Encoded, Linear, Raw, TargetKind
 from pathfuse.experts.targets.linear import fit_each
 from pathfuse.experts.targets.probabilities import TINY, log_odds
@@ -23,6 +24,7 @@ class SurvivalTargets(TargetKind):
     """See the module."""
 
     name: ClassVar[str] = "survival"
+    against_imbalance: ClassVar[frozenset[str]] = frozenset({"balanced_sampling"})
 
     def encode(self, endpoint: Endpoint, truth: Mapping[str, Truth]) -> Encoded:
         """See ``TargetKind``; bins are named by number, and the tail has no output."""
@@ -53,6 +55,11 @@ class SurvivalTargets(TargetKind):
         import torch
 
         return -torch.logsumexp(log_events(outputs) + torch.log(values), dim=1)
+
+    def draw_weights(self, values: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """See ``TargetKind``: cases with an event in a bin, and all others."""
+        event = (values.sum(axis=1) == 1) & (values[:, -1] == 0)
+        return inverse_frequency(event.astype(np.int64))
 
     def fit_linear(
         self, table: np.ndarray, values: np.ndarray, known: np.ndarray, strength: float

@@ -39,6 +39,8 @@ class Coords:
     """``px`` (of level 0) or ``um`` (micrometres)."""
     tile_size: float | None
     """Edge of a tile in that unit; None if the file does not say."""
+    origin: tuple[float, float] | None = None
+    """Where, in level-0 pixels, the part of the slide begins that QuPath shows; None if not stated."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class Header:
     format: str
     encoder: str | None = None
     has_coords: bool = False
+    notes: tuple[str, ...] = ()
+    """What is to be said of how the file is read, to follow a colon."""
 
 
 class Store(ABC):
@@ -60,6 +64,8 @@ class Store(ABC):
 
     paths: Mapping[str, tuple[Path, ...]]
     """Slide to its files; most formats have one."""
+    layer: int | None = None
+    """Of the layers of a model that files hold, the one that was asked for."""
 
     @abstractmethod
     def header(self, name: str) -> Header:
@@ -98,11 +104,13 @@ def layout(shape: tuple[int, ...]) -> tuple[int, int, str | None]:
     Examples:
         >>> layout((777, 512)), layout((777, 1, 512)), layout((768,)), layout((1, 768))
         ((777, 512, 'tile'), (777, 512, 'tile'), (1, 768, 'slide'), (1, 768, None))
+        >>> layout((1, 777, 512))
+        (777, 512, 'tile')
     """
     if 0 in shape:
         raise UnusableError(f"the bag is empty: its features have the shape {shape}")
-    if len(shape) == 3 and shape[1] == 1:
-        shape = (shape[0], shape[2])
+    if len(shape) == 3 and 1 in shape[:2]:
+        shape = (shape[0] * shape[1], shape[2])
     if len(shape) not in (1, 2):
         raise UnusableError(
             f"the features have the shape {shape}, neither (tiles, dimensions) nor (dimensions,)"

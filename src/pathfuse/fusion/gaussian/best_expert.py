@@ -34,7 +34,9 @@ class GaussianBestExpert(GaussianMethod):
     fits = False
     chooses = True
 
-    def fit_cells(self, experts: GaussianExperts, y: Targets, setting: float) -> Params:
+    def fit_cells(
+        self, experts: GaussianExperts, y: Targets, setting: float, prepared: None
+    ) -> Params:
         """See ``GaussianMethod``."""
         return {"order": best_first(experts, y)}
 

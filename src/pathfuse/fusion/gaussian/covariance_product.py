@@ -64,7 +64,9 @@ class GaussianCovarianceProduct(GaussianMethod):
     summary = "a product with weights from the covariance of the experts' errors"
     references = (BATES_1969, LEDOIT_2004)
 
-    def fit_cells(self, experts: GaussianExperts, y: Targets, setting: float) -> Params:
+    def fit_cells(
+        self, experts: GaussianExperts, y: Targets, setting: float, prepared: None
+    ) -> Params:
         """See ``GaussianMethod``."""
         errors = y[:, None] - experts.mean
         _, n_experts, n_targets = errors.shape

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -25,7 +26,7 @@ class GaussianExperts:
     variance: Moments
     """NaN where absent, or where the expert gives none."""
 
-    @property
+    @cached_property
     def present(self) -> Bool[np.ndarray, "sample expert target"]:
         """Where an expert predicts a target of a sample."""
         return np.asarray(~np.isnan(self.mean))
@@ -74,8 +75,10 @@ class GaussianExperts:
 
     def with_variance(self, residual: Float[np.ndarray, "expert target"]) -> "GaussianExperts":
         """Experts without a variance of their own get one per target."""
-        filled = np.where(np.isnan(self.variance) & self.present, residual, self.variance)
-        return GaussianExperts(self.mean, filled)
+        gaps = np.isnan(self.variance) & self.present
+        if not gaps.any():
+            return self
+        return GaussianExperts(self.mean, np.where(gaps, residual, self.variance))
 
 
 @dataclass(frozen=True)
@@ -141,12 +144,15 @@ def pool(
     for m in range(
         weights.shape[1]
     ):  # one expert at a time: few passes over large tables, little memory
-        present = ~np.isnan(experts.mean[:, m])
-        precision = np.where(
-            present, weights[:, m] / np.where(present, experts.variance[:, m], 1.0), 0.0
-        )
+        own, variance, present = experts.mean[:, m], experts.variance[:, m], experts.present[:, m]
+        if present.all():
+            precision = weights[:, m] / variance
+        else:
+            own = np.where(present, own, 0.0)
+            precision = np.where(present, weights[:, m] / np.where(present, variance, 1.0), 0.0)
         total += precision
-        mean += precision * np.where(present, experts.mean[:, m], 0.0)
+        precision *= own
+        mean += precision
     predicted = total > 0
     safe = np.where(predicted, total, 1.0)
     return Gaussian(

@@ -2,9 +2,11 @@
 the consensus.
 """
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from jaxtyping import Float
 
 from pathfuse.fusion.gaussian.experts import (
     Gaussian,
@@ -15,10 +17,27 @@ from pathfuse.fusion.gaussian.experts import (
     sharpness_of,
 )
 from pathfuse.fusion.gaussian.method import GaussianProduct
-from pathfuse.fusion.gaussian.product import Cells, GaussianObjective, gate_input, gaussian_weights
+from pathfuse.fusion.gaussian.product import (
+    Cells,
+    GateInput,
+    GaussianObjective,
+    gate_input,
+    gaussian_weights,
+)
 from pathfuse.fusion.product import Product, equal_product
 from pathfuse.fusion.works import GENEST_1984, LOGITPROD_2026
 from pathfuse.types import Params
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What the fits at all ridges have in common."""
+
+    mean: Float[np.ndarray, " feature"]
+    """Of the gate's input, before it is standardised."""
+    scale: Float[np.ndarray, " feature"]
+    phi: GateInput
+    cells: Cells
 
 
 class GaussianLogitProd(GaussianProduct):
@@ -55,21 +74,27 @@ class GaussianLogitProd(GaussianProduct):
     references = (LOGITPROD_2026, GENEST_1984)
     settings: ClassVar[tuple[float, ...]] = (1.0, 0.1, 0.01)
 
-    def fit_cells(self, experts: GaussianExperts, y: Targets, setting: float) -> Params:
+    def prepare(self, experts: GaussianExperts, y: Targets) -> Prepared:
         """See ``GaussianMethod``."""
         raw = gate_input(experts)
         mean, sd = raw.mean(axis=(1, 2)), raw.std(axis=(1, 2))
         scale = np.where(sd > 1e-9, 1 / np.where(sd > 1e-9, sd, 1.0), 0.0)
         phi = (raw - mean[:, None, None]) * scale[:, None, None]
-        cells = Cells.of(experts, y, phi, self.seed)
+        return Prepared(mean, scale, phi, Cells.of(experts, y, phi, self.seed))
+
+    def fit_cells(
+        self, experts: GaussianExperts, y: Targets, setting: float, prepared: Prepared
+    ) -> Params:
+        """See ``GaussianMethod``."""
+        phi, cells = prepared.phi, prepared.cells
         start = equal_product(experts.mean.shape[1], len(phi))
         product = GaussianObjective(cells, ridge=1 / len(y), rho=setting).minimise(start)
         sharpness = sharpness_of(pool(experts, gaussian_weights(product, phi, experts)), y)
         return {
             "bias": product.bias,
             "gate": product.gate,
-            "feature_mean": mean,
-            "feature_scale": scale,
+            "feature_mean": prepared.mean,
+            "feature_scale": prepared.scale,
             "sharpness": sharpness,
         }
 

@@ -43,7 +43,9 @@ class GaussianMean(GaussianMethod):
     summary = "the equal mixture of the experts' normal distributions, by its moments"
     fits = False
 
-    def fit_cells(self, experts: GaussianExperts, y: Targets, setting: float) -> Params:
+    def fit_cells(
+        self, experts: GaussianExperts, y: Targets, setting: float, prepared: None
+    ) -> Params:
         """See ``GaussianMethod``."""
         return {}
 

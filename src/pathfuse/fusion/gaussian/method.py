@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -32,9 +32,15 @@ class GaussianMethod(Method[GaussianExperts]):
     settings: ClassVar[tuple[float, ...]] = (0.0,)
     """Candidates to choose among, strongest shrinkage first."""
 
+    def prepare(self, experts: GaussianExperts, y: Targets) -> Any:
+        """What the fits at all settings have in common; by itself nothing."""
+        return None
+
     @abstractmethod
-    def fit_cells(self, experts: GaussianExperts, y: Targets, setting: float) -> Params:
-        """Fits on experts whose variances are filled."""
+    def fit_cells(
+        self, experts: GaussianExperts, y: Targets, setting: float, prepared: Any
+    ) -> Params:
+        """Fits on experts whose variances are filled, with what ``prepare`` made of them."""
 
     @abstractmethod
     def pool_cells(self, experts: GaussianExperts, params: Params) -> Gaussian:
@@ -54,8 +60,10 @@ class GaussianMethod(Method[GaussianExperts]):
         """See ``Method``; the variances are estimated on the same rows."""
         residual = residual_variance(experts, truth)
         filled = experts.with_variance(residual)
+        prepared = self.prepare(filled, truth)
         return [
-            {**self.fit_cells(filled, truth, setting), RESIDUAL: residual} for setting in settings
+            {**self.fit_cells(filled, truth, setting, prepared), RESIDUAL: residual}
+            for setting in settings
         ]
 
     def fit_last(self, experts: GaussianExperts, truth: Targets, path: Sequence[float]) -> Params:

@@ -25,17 +25,17 @@ def fit_pair(predicted: Gaussian, even: Gaussian, y: Targets) -> tuple[float, fl
     truth, pull = y[known], PRIOR_ROWS / n_rows
     mean = np.stack([predicted.mean[known], even.mean[known]])
     precision = 1 / np.stack([predicted.variance[known], even.variance[known]])
-    stated = precision[1]
+    stated, weighted = precision[1], precision * mean
+    inverse = pull * 0.5 / stated
 
     def value(theta: Float[np.ndarray, " part"]) -> tuple[float, Float[np.ndarray, " part"]]:
         # The prior: further rows whose squared residual is the variance of the equal product.
         total = np.maximum(theta @ precision, 1e-300)
-        middle = (theta @ (precision * mean)) / total
+        middle = (theta @ weighted) / total
         residual = truth - middle
-        loss = 0.5 * (total * residual**2 - np.log(total)) + pull * 0.5 * (
-            total / stated - np.log(total)
-        )
-        slope = 0.5 * (residual**2 - 1 / total) + pull * 0.5 * (1 / stated - 1 / total)
+        squared = residual**2
+        loss = 0.5 * total * squared + total * inverse - 0.5 * (1 + pull) * np.log(total)
+        slope = 0.5 * squared + inverse - 0.5 * (1 + pull) / total
         gradient = precision * (slope - residual * (mean - middle))
         return float(loss.mean()), gradient.mean(axis=1)
 

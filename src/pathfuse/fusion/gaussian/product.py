@@ -20,6 +20,9 @@ from pathfuse.fusion.product import Product
 MAX_CELLS = 20_000
 """Weights are fitted on about so many cells, as many of every target: they have few parameters."""
 
+BLOCK = 2**14
+"""Cells whose weights are worked out together."""
+
 GateInput = Float[np.ndarray, "feature sample target"]
 
 
@@ -29,8 +32,8 @@ class Cells:
 
     mean: Float[np.ndarray, "expert cell"]
     precision: Float[np.ndarray, "expert cell"]
-    absent: Float[np.ndarray, "expert cell"]
-    """-inf where the expert is absent, else 0."""
+    absent: Float[np.ndarray, "expert cell"] | None
+    """-inf where the expert is absent, else 0; None where all are present."""
     phi: Float[np.ndarray, "feature cell"]
     y: Float[np.ndarray, " cell"]
 
@@ -43,10 +46,17 @@ class Cells:
         present = experts.present
         n, g = sampled_cells(~np.isnan(y) & present.any(axis=1), seed)
         scale = np.nanstd(y, axis=0)[g] + 1e-12
-        here = present[n, :, g].T
+        here = np.ascontiguousarray(present[n, :, g].T)
         mean = np.where(here, experts.mean[n, :, g].T / scale, 0.0)
         precision = np.where(here, scale**2 / np.where(here, experts.variance[n, :, g].T, 1.0), 0.0)
-        return cls(mean, precision, np.where(here, 0.0, -np.inf), phi[:, n, g], y[n, g] / scale)
+        absent = None if here.all() else np.where(here, 0.0, -np.inf)
+        return cls(
+            np.ascontiguousarray(mean),
+            np.ascontiguousarray(precision),
+            absent,
+            np.ascontiguousarray(phi[:, n, g]),
+            y[n, g] / scale,
+        )
 
 
 def sampled_cells(
@@ -92,12 +102,11 @@ class GaussianObjective:
     ) -> tuple[float, Float[np.ndarray, " parameter"]]:
         """Value and gradient."""
         product, c = self.unpack(theta), self.cells
-        scores = product.gate @ c.phi + product.bias[:, None] + c.absent
-        powers = np.exp(scores - scores.max(axis=0))
-        weights = powers / powers.sum(axis=0)
+        weights = self._weights(product)
         sharpness = np.exp(product.log_sharpness)
-        total = (weights * c.precision).sum(axis=0)
-        mean = (weights * c.precision * c.mean).sum(axis=0) / total
+        weighted = weights * c.precision
+        total = weighted.sum(axis=0)
+        mean = np.einsum("mc,mc->c", weighted, c.mean) / total
         residual = c.y - mean
         precision = sharpness * total
         loss = 0.5 * (np.log(2 * np.pi) - np.log(precision) + precision * residual**2)
@@ -105,9 +114,13 @@ class GaussianObjective:
             product.bias @ product.bias + product.log_sharpness**2
         )
         value += self.rho * float((product.gate**2).sum())
-        pull = 0.5 * (residual**2 - 1 / precision) - residual * (c.mean - mean)
-        weight_slope = sharpness * c.precision * pull
-        score_slope = weights * (weight_slope - (weights * weight_slope).sum(axis=0)) / len(c.y)
+        pull = c.mean - mean  # from here on in place: these tables are large
+        pull *= -residual
+        pull += 0.5 * (residual**2 - 1 / precision)
+        weighted *= pull
+        weighted *= sharpness / len(c.y)
+        weights *= weighted.sum(axis=0)
+        score_slope = np.subtract(weighted, weights, out=weighted)
         return value, np.concatenate(
             [
                 score_slope.sum(axis=1) + 2 * self.ridge * product.bias,
@@ -118,6 +131,16 @@ class GaussianObjective:
                 (score_slope @ c.phi.T + 2 * self.rho * product.gate).ravel(),
             ]
         )
+
+    def _weights(self, product: Product) -> Float[np.ndarray, "expert cell"]:
+        scores = product.gate @ self.cells.phi
+        scores += product.bias[:, None]
+        if self.cells.absent is not None:
+            scores += self.cells.absent
+        scores -= scores.max(axis=0)
+        powers = np.exp(scores, out=scores)
+        powers /= powers.sum(axis=0)
+        return powers
 
     def minimise(self, start: Product) -> Product:
         """L-BFGS from a given start."""
@@ -140,24 +163,27 @@ def gate_input(experts: GaussianExperts) -> GateInput:
     Then the disagreement of the means, in units of the mean sd. 0 for absent experts.
     """
     present = experts.present
-    count = np.maximum(present.sum(axis=1), 1)
+    whole, count = bool(present.all()), np.maximum(present.sum(axis=1), 1)
     n, m, g = experts.mean.shape
-    log_sd = np.where(present, 0.5 * np.log(np.where(present, experts.variance, 1.0)), 0.0)
-    typical, consensus = (
-        log_sd.sum(axis=1) / count,
-        np.where(present, experts.mean, 0.0).sum(axis=1) / count,
-    )
+    variance = experts.variance if whole else np.where(present, experts.variance, 1.0)
+    means = experts.mean if whole else np.where(present, experts.mean, 0.0)
+    log_sd = 0.5 * np.log(variance)
+    if not whole:
+        log_sd[~present] = 0.0
+    typical, consensus = log_sd.sum(axis=1) / count, means.sum(axis=1) / count
     features, unit = np.zeros((2 * m + 1, n, g)), np.exp(typical)
     spread = np.zeros((n, g))
     for j in range(m):
-        here = present[:, j]
-        distance = (
-            np.where(here, np.abs(np.where(here, experts.mean[:, j], 0.0) - consensus), 0.0) / unit
-        )
-        features[j] = np.where(here, log_sd[:, j] - typical, 0.0)
-        features[m + j] = np.log1p(distance)
-        spread += distance / m
-    features[2 * m] = np.log1p(spread)
+        distance = np.abs(means[:, j] - consensus)
+        distance /= unit
+        np.subtract(log_sd[:, j], typical, out=features[j])
+        if not whole:
+            absent = ~present[:, j]
+            distance[absent] = features[j][absent] = 0.0
+        np.log1p(distance, out=features[m + j])
+        distance /= m
+        spread += distance
+    np.log1p(spread, out=features[2 * m])
     return features
 
 
@@ -169,15 +195,34 @@ def nothing_seen(experts: GaussianExperts) -> GateInput:
 
 def gaussian_weights(product: Product, phi: GateInput, experts: GaussianExperts) -> Moments:
     """Softmax weights of each cell; 0 where absent."""
-    scores = np.empty(experts.mean.shape)
-    add_flops(2 * scores.size * len(phi))
-    for m, bias in enumerate(
-        product.bias
-    ):  # feature by feature: a cell's bits do not depend on its neighbours
-        scores[:, m] = bias
-        for weight, feature in zip(product.gate[m], phi, strict=True):
-            scores[:, m] += weight * feature
-    scores[~experts.present] = -np.inf
+    n, m, g = experts.mean.shape
+    add_flops(2 * n * m * g * len(phi))
+    whole, result = bool(experts.present.all()), np.empty((n, m, g))
+    if whole and not len(phi):
+        result[:] = _softmax(np.array(product.bias)[None, :, None])
+        return result
+    step = max(1, BLOCK // max(g, 1))
+    for start in range(0, n, step):  # few rows at a time stay in the processor's cache
+        rows = slice(start, start + step)
+        scores, part = result[rows], np.empty_like(result[rows, 0])
+        for own, bias, gate in zip(scores.swapaxes(0, 1), product.bias, product.gate, strict=True):
+            own[:] = bias
+            # Feature by feature: a cell's bits do not depend on its neighbours.
+            for weight, feature in zip(gate, phi[:, rows], strict=True):
+                own += np.multiply(weight, feature, out=part)
+        if not whole:
+            scores[~experts.present[rows]] = -np.inf
+        _softmax(scores)
+    return result
+
+
+def _softmax(scores: Moments) -> Moments:
+    """Over the experts, in place; 0 where all scores are -inf."""
     top = scores.max(axis=1, keepdims=True)
-    powers = np.exp(scores - np.where(np.isinf(top), 0.0, top))
-    return powers / np.maximum(powers.sum(axis=1, keepdims=True), 1e-300)
+    scores -= np.where(np.isinf(top), 0.0, top)
+    np.exp(scores, out=scores)
+    total = np.zeros_like(scores[:, 0])
+    for m in range(scores.shape[1]):
+        total += scores[:, m]
+    scores /= np.maximum(total, 1e-300)[:, None]
+    return scores

@@ -2,9 +2,11 @@
 plain average.
 """
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from pathfuse.costs import add_flops, solve_flops
 from pathfuse.fusion.gaussian.experts import (
@@ -17,6 +19,23 @@ from pathfuse.fusion.gaussian.experts import (
 from pathfuse.fusion.gaussian.method import GaussianMethod
 from pathfuse.fusion.works import WOLPERT_1992
 from pathfuse.types import Params
+
+
+@dataclass(frozen=True)
+class Normal:
+    """The normal equations of all targets, which the fits at all ridges have in common."""
+
+    centre: Float[np.ndarray, "expert target"]
+    centre_y: Float[np.ndarray, " target"]
+    design: Moments
+    """Means about their centre; 0 where the truth is blank."""
+    centred: Targets
+    """The truth about its centre; 0 where blank."""
+    count: Int[np.ndarray, " target"]
+    """Rows with a truth."""
+    gram: Float[np.ndarray, "target expert expert"]
+    pull: Float[np.ndarray, "target expert"]
+    """The design times what the plain average leaves."""
 
 
 class GaussianStacking(GaussianMethod):
@@ -52,29 +71,48 @@ class GaussianStacking(GaussianMethod):
     references = (WOLPERT_1992,)
     settings: ClassVar[tuple[float, ...]] = (10.0, 1.0, 0.1, 0.01, 0.001)
 
-    def fit_cells(self, experts: GaussianExperts, y: Targets, setting: float) -> Params:
+    def prepare(self, experts: GaussianExperts, y: Targets) -> Normal:
         """See ``GaussianMethod``."""
         means, known = _filled(experts), ~np.isnan(y)
         n_experts = means.shape[1]
-        add_flops(means.size * (2 * n_experts + 4) + y.shape[1] * solve_flops(n_experts, 1))
         count = np.maximum(known.sum(axis=0), 1)
         truth = np.where(known, y, 0.0)
         centre_y = truth.sum(axis=0) / count
         centre = np.where(known[:, None], means, 0.0).sum(axis=0) / count
         design = np.where(known[:, None], means - centre, 0.0)
-        rest = np.where(known, y - centre_y, 0.0) - design.mean(axis=1)
-        gram = np.einsum("nmg,nkg->gmk", design, design)
-        size = np.einsum("gmm->g", gram) / n_experts + 1e-12
-        gram += (setting * size)[:, None, None] * np.eye(n_experts)
-        shift = np.linalg.solve(gram, np.einsum("nmg,ng->gm", design, rest)[:, :, None])[:, :, 0]
+        centred = np.where(known, y - centre_y, 0.0)
+        by_target = np.ascontiguousarray(design.transpose(2, 1, 0))
+        add_flops(means.size * (2 * n_experts + 2))
+        rest = (centred - design.mean(axis=1)).T
+        return Normal(
+            centre,
+            centre_y,
+            design,
+            centred,
+            count,
+            by_target @ by_target.transpose(0, 2, 1),
+            (by_target @ rest[:, :, None])[:, :, 0],
+        )
+
+    def fit_cells(
+        self, experts: GaussianExperts, y: Targets, setting: float, prepared: Normal
+    ) -> Params:
+        """See ``GaussianMethod``."""
+        n_experts = prepared.design.shape[1]
+        add_flops(2 * prepared.design.size + y.shape[1] * solve_flops(n_experts, 1))
+        size = np.einsum("gmm->g", prepared.gram) / n_experts + 1e-12
+        gram = prepared.gram + (setting * size)[:, None, None] * np.eye(n_experts)
+        shift = np.linalg.solve(gram, prepared.pull[:, :, None])[:, :, 0]
         slope = (1 / n_experts + shift).T
-        error = np.where(known, y - centre_y - (design * slope).sum(axis=1), 0.0)
-        variance = (error**2).sum(axis=0) / np.maximum(count - n_experts - 1, 1)
+        error = prepared.centred.copy()
+        for m in range(n_experts):
+            error -= prepared.design[:, m] * slope[m]
+        variance = (error**2).sum(axis=0) / np.maximum(prepared.count - n_experts - 1, 1)
         floor = 1e-9 * (np.nanvar(y, axis=0) + 1e-12)
         return {
             "slope": slope,
-            "centre": centre,
-            "centre_y": centre_y,
+            "centre": prepared.centre,
+            "centre_y": prepared.centre_y,
             "variance": np.maximum(variance, floor),
         }
 

@@ -62,10 +62,15 @@ class GaussianStaticProduct(GaussianProduct):
     open_end = False  # the weakest pull is that of one row: hardly any
     settings: ClassVar[tuple[float, ...]] = (100.0, 10.0, 1.0)
 
-    def fit_cells(self, experts: GaussianExperts, y: Targets, setting: float) -> Params:
+    def prepare(self, experts: GaussianExperts, y: Targets) -> Cells:
         """See ``GaussianMethod``."""
-        cells = Cells.of(experts, y, nothing_seen(experts), self.seed)
-        product = GaussianObjective(cells, ridge=setting / len(y)).minimise(
+        return Cells.of(experts, y, nothing_seen(experts), self.seed)
+
+    def fit_cells(
+        self, experts: GaussianExperts, y: Targets, setting: float, prepared: Cells
+    ) -> Params:
+        """See ``GaussianMethod``."""
+        product = GaussianObjective(prepared, ridge=setting / len(y)).minimise(
             equal_product(experts.mean.shape[1])
         )
         share = gaussian_weights(product, nothing_seen(experts), experts)

@@ -57,7 +57,9 @@ class GaussianUniformProduct(GaussianMethod):
     references = (CAO_2014,)
     fits = False
 
-    def fit_cells(self, experts: GaussianExperts, y: Targets, setting: float) -> Params:
+    def fit_cells(
+        self, experts: GaussianExperts, y: Targets, setting: float, prepared: None
+    ) -> Params:
         """See ``GaussianMethod``."""
         return {}
 

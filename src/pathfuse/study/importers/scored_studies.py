@@ -2,15 +2,12 @@
 columns.
 """
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from pathfuse.errors import InputError
-from pathfuse.files.tables import SUFFIXES, parquet_header, read_table
+from pathfuse.files.tables import column_names, read_table, tables_in
 from pathfuse.study.importers import densebench, long_table, result_folders, task_table
 from pathfuse.study.importers.scoreboard import Scoreboard, names_column
 
@@ -72,8 +69,11 @@ def _tables_in(source: Path) -> list[Path]:
     """The tables at a place that hold studies."""
     if not source.is_dir():
         return [source]
-    files = sorted(p for p in source.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
-    found = [file for file in files if _kind(_header(file))]
+    try:
+        files = [file for file in tables_in(source) if file.is_file()]
+    except OSError as error:
+        raise InputError(f"{source} cannot be read: {error.strerror or error}") from error
+    found = [file for file in files if _kind(column_names(file))]
     if not found:
         raise InputError(f"{source} holds no study; understood are {KNOWN}")
     return found
@@ -97,14 +97,3 @@ def _read_table(file: Path) -> Scoreboard:
 
 def _kind(columns: Sequence[str]) -> Any | None:
     return next((kind for kind in TABLES if kind.recognises(columns)), None)
-
-
-def _header(file: Path) -> list[str]:
-    """Column names without the rows; none if the file is not a table."""
-    try:
-        if file.suffix.lower() == ".parquet":
-            return parquet_header(file)
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            return next(csv.reader(lines), [])
-    except (OSError, ValueError, csv.Error, pl.exceptions.PolarsError):
-        return []

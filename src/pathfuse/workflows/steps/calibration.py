@@ -12,7 +12,7 @@ import polars as pl
 from pathfuse.calibration.conformal import PredictionIntervals, PredictionSets
 from pathfuse.calibration.temperature import LOG_RANGE, at_temperature
 from pathfuse.endpoints.base import Endpoint
-from pathfuse.evaluation.estimates import resampled
+from pathfuse.evaluation.estimates import resampled_all
 from pathfuse.evaluation.judged import Judged, predicted
 from pathfuse.evaluation.metrics.classification import ECE, NLL
 from pathfuse.evaluation.metrics.prediction_sets import INTERVAL_WIDTH, SetScores
@@ -26,7 +26,7 @@ from pathfuse.evaluation.reliability import (
 )
 from pathfuse.evaluation.resampling import MIN_PATIENTS, Resamples
 from pathfuse.evaluation.rules import Rules
-from pathfuse.evaluation.slope import calibration_slope
+from pathfuse.evaluation.slope import calibration_slope, slope_resamples
 from pathfuse.workflows.steps.fitting import TaskFit
 from pathfuse.workflows.steps.regression import GaussianFit
 
@@ -148,20 +148,24 @@ def calibration_report(
         rules: How many resamples, and their seed.
     """
     report: dict[str, Any] = {}
+    of_rows: dict[bytes, Resamples] = {}
     for output, rows in judged.items():
+        alike = rows.patients.tobytes() + rows.folds.tobytes()
+        if alike not in of_rows:
+            of_rows[alike] = slope_resamples(rows, rules.n_resamples, rules.seed)
         nothing = Resamples(
             np.zeros((0, int(rows.patients.max()) + 1), dtype=np.int64), rows.patients
         )
-        values = {
-            name: resampled(endpoint, rows, name, predicted(rows.predictions[name]), nothing)
-            for name in ("fused", TEMPERED)
-        }
+        there = {name: predicted(rows.predictions[name]) for name in ("fused", TEMPERED)}
+        values = resampled_all(endpoint, rows, there, nothing)
         times = (("fused", "before"), (TEMPERED, "after"))
         shown = [m.name for m in (NLL, ECE) if m.name in endpoint.metrics]
         report[output] = {
             f"{m}_{when}": _shown(values[name][m].point) for m in shown for name, when in times
         }
-        slope = calibration_slope(endpoint, rows, "fused", rules.n_resamples, rules.seed)
+        slope = calibration_slope(
+            endpoint, rows, "fused", rules.n_resamples, rules.seed, of_rows[alike]
+        )
         ends = slope.interval(rules.interval)
         report[output] |= {
             "slope": _shown(slope.point),

@@ -197,9 +197,12 @@ class GaussianFit(TaskFit):
             e.name: np.concatenate([filled.mean[:, m], filled.variance[:, m]], axis=1)
             for m, e in enumerate(study.experts)
         }
-        methods = {name: method.combine(experts) for name, method in self.methods.members.items()}
+        members = self.methods.members
+        pooled = {name: method.pool(experts, method.params_) for name, method in members.items()}
+        methods = {name: method.correct(pooled[name], experts) for name, method in members.items()}
         null = {NULL_MODEL: for_all(self.nothing, len(rows))}
-        return {**alone, **methods, **null, "fused": self.fused.combine(experts)}
+        fused = self.fused.combine_known(experts, pooled)
+        return {**alone, **methods, **null, "fused": fused}
 
 
 def fit_gaussian(

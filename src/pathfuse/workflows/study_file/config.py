@@ -1,5 +1,6 @@
 """``study.yaml``: what a whole study is, checked before anything runs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -12,7 +13,10 @@ from pathfuse.experts.heads.registry import REFERENCE, names_of
 from pathfuse.experts.recipe import TrainingRecipe, check_name, reference_recipe
 from pathfuse.experts.tuning.recipe_file import with_recipe_files
 from pathfuse.files.yaml import read_yaml_as
+from pathfuse.study.reading import DEFAULT, Reading
 from pathfuse.workflows.options import FuseOptions, StudyFuseOptions, chosen
+from pathfuse.workflows.study_file.auto_heads import expanded, is_auto
+from pathfuse.workflows.study_file.expression import ExpressionOptions
 
 STRICT = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,13 +39,16 @@ samples: labels.csv        # sample_id, patient_id, site, split (fit/test) or fo
 # slides: slides.csv       # sample_id, slide_id: needed where a sample is not one slide of its name
 # endpoint: multiclass     # needed only if the table has targets of several
 # time_edges: [0, 12, 24, 48, .inf]     # survival
+# reading: {columns: {label: isMSIH}, id_pattern: tcga-case}   # names that are not ours
+# expression: {library_size: 10000, log1p: true}    # regression: targets are counts of genes
 
 features:                  # one folder per encoder: TRIDENT, CLAM, STAMP, eva, .pt, or a table of vectors
   uni: features/uni
   virchow2: features/virchow2
 
 experts:                   # every encoder gets each of these heads, and all sit in the fusion;
-                           # may be left out if 'fused' is not
+                           # may be left out if 'fused' is not. '- heads: auto' stands for these
+                           # four (of vectors: tile_mlp in place of abmil)
   - head: pooled_linear    # seconds each: linear, kernel and forest on min, mean, max, sd of the tiles
   - head: pooled_kernel
   - head: pooled_forest
@@ -50,7 +57,7 @@ experts:                   # every encoder gets each of these heads, and all sit
     # recipe: ours         # or published: the values of the head's paper
     # epochs: 40
     # learning_rate: 2.0e-4
-    # networks: 1          # trained from different seeds and averaged
+    # networks: 3          # trained from different seeds and averaged
     # folds: 5             # fit rows are predicted out of fold, patients whole
     # group: patient       # or site
     # several: bag         # several slides of a sample: one bag, or the mean of their predictions
@@ -129,8 +136,12 @@ class StudyConfig(BaseModel):
     time_edges: tuple[float, ...] | None = None
     features: Annotated[dict[str, Path], Field(min_length=1)]
     experts: list[dict[str, Any]] = []
-    """One per encoder and head; a study may be of fused heads only."""
+    """One per encoder and head, or ``heads: auto``; a study may be of fused heads only."""
     fused: list[FusedExpert] = []
+    reading: Reading = DEFAULT
+    """How the samples table is understood if it does not have our names."""
+    expression: ExpressionOptions | None = None
+    """Regression: what is done to counts of genes first."""
     folds: Annotated[int, Field(ge=2)] = 5
     fuse: StudyFuseOptions = StudyFuseOptions()
     out: Path
@@ -149,7 +160,7 @@ class StudyConfig(BaseModel):
     @field_validator("experts")
     @classmethod
     def _complete(cls, experts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        names = [_split(one)[0] for one in experts]
+        names = [_split(one)[0] for entry in experts for one in expanded(entry)]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise ValueError(f"'{twice}' stands twice; give each of the two a 'name'")
@@ -189,11 +200,20 @@ class StudyConfig(BaseModel):
             options["skip_unscored"] = not self.strict
         return chosen(**options, seed=self.seed)
 
-    def planned(self) -> dict[str, Planned]:
+    @property
+    def has_auto_heads(self) -> bool:
+        """Whether what is planned depends on what the encoders' files hold."""
+        return any(is_auto(entry) for entry in self.experts)
+
+    def planned(self, granularity: Mapping[str, str] | None = None) -> dict[str, Planned]:
         """Every expert by name: one per encoder and head, the fused ones, and the references of
         these.
+
+        Args:
+            granularity: What each encoder's files hold, which decides what ``heads: auto`` is; None:
+                not known yet, and all default heads are planned.
         """
-        found, references = self._single(), self._references()
+        found, references = self._single(granularity), self._references()
         for one in self.fused:
             recipe, chosen = self._recipe(one), self._encoders(one)
             features = {name: self.features[name] for name in chosen}
@@ -206,12 +226,13 @@ class StudyConfig(BaseModel):
             found[one.called] = Planned(features, recipe, one.teachers, beaten)
         return found
 
-    def _single(self) -> dict[str, Planned]:
-        """One expert per encoder and entry of ``experts``; their name joins where there are several."""
+    def _single(self, granularity: Mapping[str, str] | None = None) -> dict[str, Planned]:
+        """One expert per encoder and head; their name joins where there are several heads."""
         found = {}
-        entries = [_split(one) for one in self.experts]
-        several = len(entries) > 1
         for encoder, place in self.features.items():
+            kind = None if granularity is None else granularity[encoder]
+            entries = [_split(one) for entry in self.experts for one in expanded(entry, kind)]
+            several = len(entries) > 1
             called = {name: f"{encoder}_{name}" if several else encoder for name, _ in entries}
             recipes = {
                 called[name]: TrainingRecipe.of(**{"seed": self.seed, **values})

@@ -9,24 +9,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 import pathfuse
-from pathfuse.endpoints.survival import Survival
 from pathfuse.errors import InputError
 from pathfuse.experts.assemble import EXPERT, HISTORY, assemble
-from pathfuse.experts.cohort import line, read_people
-from pathfuse.experts.folds import even_folds
+from pathfuse.experts.heads.registry import default_heads
 from pathfuse.experts.parts import ExpertSetup, Prepared, open_work, prepare
 from pathfuse.experts.shards import Shard, first_to_assemble, missing
 from pathfuse.experts.train import run_parts
 from pathfuse.experts.training_log import check_log_dir
+from pathfuse.features.locate import split_layer
 from pathfuse.features.opened import OpenedFeatures
 from pathfuse.files.digests import digest_of, file_digest
 from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.tables import read_table
-from pathfuse.files.write import check_out, write_file
+from pathfuse.files.write import check_out
 from pathfuse.fusion.null_model import NULL_MODEL
 from pathfuse.fusion.registry import all_names
 from pathfuse.progress import Progress, silent, within
@@ -35,15 +33,12 @@ from pathfuse.workflows.fuse import fuse
 from pathfuse.workflows.result import Result
 from pathfuse.workflows.steps.costs import recorded_costs
 from pathfuse.workflows.steps.evaluating import check_options
+from pathfuse.workflows.study_file.auto_heads import plan_line
 from pathfuse.workflows.study_file.config import Planned, StudyConfig
+from pathfuse.workflows.study_file.expression import as_manifest
+from pathfuse.workflows.study_file.samples_table import KIND, SAMPLES, SharedSamples, write_samples
 
-EXPERTS, FUSED, SAMPLES, MANIFEST, KIND = (
-    "experts",
-    "fused",
-    "samples.csv",
-    "manifest.json",
-    "study",
-)
+EXPERTS, FUSED, MANIFEST = "experts", "fused", "manifest.json"
 ASSEMBLING = ".assembling"
 """Stands in the output while a shard puts the results together."""
 STEPS = {"features": 0.05, "experts": 0.75, "fuse": 1.0}
@@ -72,6 +67,8 @@ class EarlierSteps:
     left_out: dict[str, list[dict[str, Any]]]
     """By expert, or ``samples``."""
     warnings: list[str]
+    understood: tuple[str, ...] = ()
+    """How the samples table was understood, a sentence each."""
 
     @property
     def lines(self) -> list[dict[str, Any]]:
@@ -111,6 +108,8 @@ def run_study(
     logs = check_log_dir(log_dir, config.out)
     progress("features: reading", 0.0)
     ready = _read(config, logs)
+    if ready.granularity is not None:
+        progress(plan_line(ready.granularity), STEPS["features"])
     fresh = ready.fresh()
     if not _train(ready.config, list(fresh.values()), n_jobs, devices, shard, progress):
         return None
@@ -135,8 +134,10 @@ class ReadStudy:
     """Every expert by name."""
     prepared: dict[str, Prepared]
     """The same with their inputs."""
-    no_truth: list[dict[str, Any]]
-    """Rows of the samples table that are in no fold."""
+    shared: SharedSamples
+    """The samples table that experts and fusion share."""
+    granularity: dict[str, str] | None = None
+    """What each encoder's files hold, where ``heads: auto`` asks for it."""
 
     def fresh(self) -> dict[str, Prepared]:
         """Experts that an earlier run has not made of the same inputs."""
@@ -153,11 +154,14 @@ def _read(config: StudyConfig, logs: Path | None) -> ReadStudy:
     Raises:
         InputError: Something is wrong with them; nothing is left behind.
     """
-    planned, fresh_folder = config.planned(), not config.out.exists()
-    samples, edges, no_truth = _samples(config)
+    fresh_folder = not config.out.exists()
+    shared = write_samples(config)
+    samples, edges = shared.file, shared.edges
     config = config.model_copy(update={"time_edges": edges})
     opened = OpenedFeatures(fingerprint=True)
     try:
+        granularity = _granularity(config, opened)
+        planned = config.planned(granularity)
         prepared = {
             name: prepare(
                 replace(_expert(config, name, planned[name], samples), log_dir=logs), opened
@@ -168,7 +172,21 @@ def _read(config: StudyConfig, logs: Path | None) -> ReadStudy:
         if fresh_folder:
             OutputFolder(config.out).discard(only={SAMPLES, MANIFEST})
         raise
-    return ReadStudy(config, samples, planned, prepared, no_truth)
+    return ReadStudy(config, samples, planned, prepared, shared, granularity)
+
+
+def _granularity(config: StudyConfig, opened: OpenedFeatures) -> dict[str, str] | None:
+    """What each encoder's files hold, if the plan depends on it.
+
+    Raises:
+        InputError: Features cannot be read.
+    """
+    if not config.has_auto_heads:
+        return None
+    return {
+        name: opened.folder(place, strict=config.strict).granularity
+        for name, place in config.features.items()
+    }
 
 
 def _finish(
@@ -182,12 +200,16 @@ def _finish(
     for one in fresh.values():
         assemble(one, command, force=True)
     prepared, config = ready.prepared, ready.config
-    earlier = _earlier(prepared, ready.no_truth, command)
+    earlier = _earlier(prepared, ready.shared, command)
     references = {name: one.references for name, one in ready.planned.items() if one.references}
     result, stamp = _fuse(
         config, ready.samples, list(prepared.values()), references, earlier, progress, n_jobs
     )
     manifest = _manifest(prepared, fresh, earlier, stamp, fused=result is not None)
+    manifest["expression"] = as_manifest(config.expression)
+    manifest["auto_heads"] = {
+        encoder: default_heads(kind) for encoder, kind in (ready.granularity or {}).items()
+    }
     unchanged = tuple(name for name in prepared if name not in fresh)
     return StudyRun(config.out, tuple(fresh), unchanged, result, manifest)
 
@@ -211,19 +233,19 @@ def _train(
 
 
 def _earlier(
-    prepared: dict[str, Prepared], no_truth: list[dict[str, Any]], command: str | None
+    prepared: dict[str, Prepared], shared: SharedSamples, command: str | None
 ) -> EarlierSteps:
     """What the steps before the fusion left out and warn of.
 
     Args:
         prepared: The experts by name.
-        no_truth: Rows of the samples table that are in no fold.
+        shared: The samples table and its gaps.
         command: How the program was called.
     """
-    left_out = {"samples": no_truth} if no_truth else {}
+    left_out = {"samples": list(shared.left_out)} if shared.left_out else {}
     left_out |= {name: list(one.cohort.left_out) for name, one in prepared.items()}
     warnings = [sentence for one in prepared.values() for sentence in one.cohort.warnings]
-    return EarlierSteps(command, left_out, warnings)
+    return EarlierSteps(command, left_out, warnings, shared.understood)
 
 
 def _manifest(
@@ -260,7 +282,7 @@ def _check(config: StudyConfig) -> None:
     planned = config.planned()
     names = list(planned)
     taught = [path for one in planned.values() for path in one.teachers.values()]
-    features = [*config.features.values(), *taught]
+    features = [split_layer(path)[0] for path in (*config.features.values(), *taught)]
     missing = next((path for path in features if not path.exists()), None)
     if missing is not None:
         raise InputError(f"{missing} does not exist")
@@ -274,35 +296,6 @@ def _check(config: StudyConfig) -> None:
     check_options(config.fuse_options())
     inputs = [config.samples, *([config.slides] if config.slides else []), *features]
     OutputFolder(config.out).check(KIND, "a study", inputs)
-
-
-def _samples(config: StudyConfig) -> tuple[Path, tuple[float, ...] | None, list[dict[str, Any]]]:
-    """The samples table that experts and fusion share, its time edges, which a CSV file cannot
-    carry, and its gaps.
-
-    Outer folds are made once for all encoders; a sample without a truth is in none of them, and
-    left out.
-    """
-    people = read_people(config.samples, config.slides, config.endpoint, config.time_edges)
-    if config.fuse.coverage is not None and people.endpoint.in_time:
-        raise InputError("prediction sets ('coverage') are not built for survival; leave them out")
-    if config.fuse.positive is not None:
-        people.endpoint.with_positive(config.fuse.positive)
-    table, samples, no_truth = people.samples.frame, people.samples, []
-    if samples.roles is None and samples.folds is None:
-        sites = any(one.recipe.group == "site" for one in config.planned().values())
-        rows, fold = np.flatnonzero(people.targets.usable), np.full(len(samples.ids), -1)
-        fold[rows] = even_folds(
-            people, rows, config.folds, "site" if sites else "patient", config.seed
-        )
-        table = table.with_columns(pl.Series("fold", fold)).filter(pl.col("fold") >= 0)
-        gone = np.flatnonzero(fold < 0).tolist()
-        why = "row without a truth: in no fold, not trained on and not judged"
-        no_truth = [line(people, why, len(gone), samples.ids[gone].tolist(), gone)] if gone else []
-    OutputFolder(config.out).claim(KIND)
-    file = config.out / SAMPLES
-    write_file(table, file, force=True)
-    return file, people.endpoint.edges if isinstance(people.endpoint, Survival) else None, no_truth
 
 
 def _expert(config: StudyConfig, name: str, one: Planned, samples: Path) -> ExpertSetup:
@@ -347,6 +340,9 @@ def _fuse(
     result.manifest["command"] = earlier.command
     result.manifest["left_out"] += earlier.lines
     result.manifest["warnings"] += earlier.warnings
+    result.manifest["understood"] = [*earlier.understood, *result.manifest["understood"]]
+    if config.expression is not None:
+        result.manifest["notes"].append(config.expression.in_words)
     result.manifest["study"] = stamp
     verdicts = against_reference(result, references)
     result.manifest["references"] = verdicts

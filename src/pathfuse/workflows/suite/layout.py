@@ -1,19 +1,20 @@
 """How a user lays out studies: one folder per study, with ``samples.csv`` and ``predictions/``."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pathfuse.errors import InputError
 from pathfuse.files.digests import file_digest
 from pathfuse.files.json import read_json
-from pathfuse.files.tables import SUFFIXES
+from pathfuse.files.tables import IN_WORDS, SUFFIXES, stem_of, tables_in
 from pathfuse.study.study import Study, parse_edges, read_study
 from pathfuse.workflows.suite.cards import Card, find_card
 
 EDGES = "time_edges.txt"
 LABEL_MAP = "label_map_"
 CARD = "card.json"
+OTHERS = ", ".join(SUFFIXES[1:])
+"""Other ends of the name of the samples table."""
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,13 @@ class Layout:
             InputError: Samples or predictions are missing, or there are two samples tables.
         """
         if not self.samples:
-            raise InputError(
-                f"{self.folder} has predictions/ but neither samples.csv nor samples.parquet"
-            )
+            raise InputError(f"{self.folder} has predictions/ but no samples.csv (or {OTHERS})")
         if len(self.samples) > 1:
             raise InputError(
-                f"{self.folder} has both samples.csv and samples.parquet; keep one of them"
+                f"{self.folder} has {' and '.join(file.name for file in self.samples)}; keep one of them"
             )
         if not self.predictions:
-            raise InputError(f"{self.folder}/predictions holds no .csv or .parquet file")
+            raise InputError(f"{self.folder}/predictions holds no table ({IN_WORDS})")
 
     def read(self) -> Study:
         """Reads the study.
@@ -121,7 +120,7 @@ def find_layouts(folder: Path) -> list[Layout]:
         ) from error
     if not found:
         raise InputError(
-            f"{folder} holds no study: no sub-folder has samples.csv (or .parquet) and predictions/"
+            f"{folder} holds no study: no sub-folder has samples.csv (or {OTHERS}) and predictions/"
         )
     return found
 
@@ -132,23 +131,17 @@ def _layout(folder: Path) -> Layout | None:
     if not samples and not predictions.is_dir():
         return None
     maps = {
-        file.stem.removeprefix(LABEL_MAP): file
-        for file in _tables(folder)
-        if file.stem.startswith(LABEL_MAP)
+        stem_of(file).removeprefix(LABEL_MAP): file
+        for file in tables_in(folder)
+        if file.name.startswith(LABEL_MAP)
     }
     edges = folder / EDGES
     return Layout(
         folder,
         samples,
-        tuple(_tables(predictions)) if predictions.is_dir() else (),
+        tuple(tables_in(predictions)) if predictions.is_dir() else (),
         maps,
         edges if edges.is_file() else None,
-    )
-
-
-def _tables(folder: Path) -> Iterable[Path]:
-    return sorted(
-        p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")
     )
 
 

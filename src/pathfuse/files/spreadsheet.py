@@ -1,0 +1,147 @@
+"""Spreadsheets (.xlsx): every cell of the first sheet as text, as Excel shows it."""
+
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import polars as pl
+
+from pathfuse.errors import InputError
+from pathfuse.files.header import with_header
+from pathfuse.files.kinds import SAVE_ANEW
+
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OSError)
+"""What zipfile raises for a damaged archive."""
+_OTHERS = (
+    ("xl/vbaProject.bin", f"is a spreadsheet with macros, which is not read; {SAVE_ANEW}"),
+    ("xl/workbook.bin", f"is a binary spreadsheet (.xlsb), which is not read; {SAVE_ANEW}"),
+    ("content.xml", f"is an OpenDocument spreadsheet, which is not read; {SAVE_ANEW}"),
+)
+"""Files inside an archive that tell what it is, and what is said about it."""
+
+
+def parse_spreadsheet(source: str, raw: bytes) -> tuple[pl.DataFrame, list[str]]:
+    """The first sheet that is not hidden, every cell as text, and notes.
+
+    Numbers have no ``.0``, and all their digits; TRUE and FALSE; dates as 2024-03-01. Text stays,
+    so that an identifier 00123 keeps its zeros. A formula counts by the value that was saved.
+
+    Raises:
+        InputError: It is not a whole spreadsheet, fastexcel is not installed, or the sheet is empty.
+    """
+    _check_archive(source, raw)
+    with _opened(source, raw) as book:
+        number, name = _first_sheet(source, book)
+        text, numbers = (
+            book.load_sheet(number, header_row=None, dtypes=dtype).to_polars()
+            for dtype in ("string", "float")
+        )
+        sheets: list[str] = book.sheet_names
+    if not text.height:
+        raise InputError(f"{source}: the first sheet, '{name}', is empty")
+    cells = _as_shown(text, numbers)
+    frame, notes = with_header(source, cells.slice(1), _names(cells))
+    if len(sheets) > 1:
+        others = ", ".join(f"'{other}'" for other in sheets if other != name)
+        notes.insert(0, f"the sheet '{name}' is read; there is also {others}")
+    return frame, notes
+
+
+def spreadsheet_header(source: str, raw: bytes) -> list[str]:
+    """The names of the columns of the sheet that would be read.
+
+    Raises:
+        InputError: It is not a whole spreadsheet, or fastexcel is not installed.
+    """
+    _check_archive(source, raw)
+    with _opened(source, raw) as book:
+        number, _ = _first_sheet(source, book)
+        loaded = book.load_sheet(number, header_row=None, dtypes="string", n_rows=1)
+        return _names(loaded.to_polars())
+
+
+def _names(cells: pl.DataFrame) -> list[str]:
+    """The first row."""
+    return ["" if cell is None else cell for cell in cells.row(0)] if cells.height else []
+
+
+def _check_archive(source: str, raw: bytes) -> None:
+    """Refuses a damaged archive, and one that holds something else.
+
+    Raises:
+        InputError: Saying what it is.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            names, damaged = set(archive.namelist()), archive.testzip()
+    except _BROKEN:
+        names, damaged = set(), "all"
+    if damaged:
+        raise InputError(f"{source} is not a complete spreadsheet (.xlsx)")
+    reason = next((what for name, what in _OTHERS if name in names), None)
+    if reason is not None:
+        raise InputError(f"{source} {reason}")
+    if not any(name.startswith("xl/") for name in names):
+        raise InputError(f"{source} is a ZIP archive, not a table; unpack it first")
+
+
+@contextmanager
+def _opened(source: str, raw: bytes) -> Iterator[Any]:
+    """Fastexcel's reader of a workbook.
+
+    Raises:
+        InputError: fastexcel is not installed, or says, also later, that the workbook is damaged.
+    """
+    try:
+        import fastexcel
+    except ImportError as error:
+        raise InputError(
+            f"{source} needs fastexcel, which is not installed: pip install 'pathfuse[excel]', or save the "
+            "sheet as CSV"
+        ) from error
+    try:
+        yield fastexcel.read_excel(raw)
+    except fastexcel.FastExcelError as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{source} is not a complete spreadsheet (.xlsx): {reason}") from error
+
+
+def _first_sheet(source: str, book: Any) -> tuple[int, str]:
+    """Number and name of the first sheet that is not hidden.
+
+    Raises:
+        InputError: There is none.
+    """
+    for number, name in enumerate(book.sheet_names):
+        if book.load_sheet(number, header_row=None, n_rows=1, dtypes="string").visible == "visible":
+            return number, name
+    raise InputError(f"{source} has no sheet that can be seen")
+
+
+def _as_shown(text: pl.DataFrame, numbers: pl.DataFrame) -> pl.DataFrame:
+    """Cells as text, with all digits of numbers, dates without midnight, and TRUE and FALSE.
+
+    Args:
+        text: Cells as fastexcel writes them: nine digits behind the point, ``true``, dates with a time.
+        numbers: The same cells as numbers; null where text is not a number.
+    """
+    columns = []
+    for name in text.columns:
+        cell, number = text[name], numbers[name].cast(pl.Float64)
+        plain = cell.str.contains(r"^-?\d+(\.\d+)?$")
+        rounded = plain & number.is_not_null() & (cell.cast(pl.Float64, strict=False) != number)
+        truth = cell.is_in(["true", "false"]) & number.is_not_null()
+        date = cell.str.replace(r"^(\d{4}-\d\d-\d\d) 00:00:00$", "${1}")
+        time = date.str.replace(r"^1899-12-3[01] (\d\d:\d\d:\d\d)$", "${1}")
+        shown = (
+            pl.when(rounded)
+            .then(number.cast(pl.String))
+            .when(truth)
+            .then(cell.str.to_uppercase())
+            .otherwise(time)
+        )
+        columns.append(shown.alias(name))
+    return pl.select(columns)
