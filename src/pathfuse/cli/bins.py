@@ -15,7 +15,8 @@ def bins(
     *,
     samples: Samples,
     out: Annotated[
-        Path, Parameter(name="--out", help="File of edges to write, one line, which --time-edges reads.")
+        Path,
+        Parameter(name="--out", help="File of edges to write, one line, which --time-edges reads."),
     ],
     n_bins: Annotated[
         int, Parameter(name="--bins", help="How many bins; tied event times can leave fewer.")

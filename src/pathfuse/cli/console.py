@@ -81,13 +81,16 @@ def show_result(result: "Result", folder: str) -> None:
 
 def _method_table(result: "Result") -> Table:
     """The metrics of every method over the whole study, with the interval of the first metric."""
+    import polars as pl
+
+    from pathfuse.evaluation.metrics.prediction_sets import SET_METRICS
     from pathfuse.evaluation.metrics.registry import metric
     from pathfuse.report.content import over_all
     from pathfuse.report.page import ranking
     from pathfuse.report.words import drawn, number
 
     overall = over_all(result.metrics)
-    ranked = over_all(result.content().ranked)
+    ranked = overall.filter(~pl.col("metric").is_in(SET_METRICS))
     names = [name for name in dict.fromkeys(ranked["metric"]) if metric(name).brief][:WIDEST]
     sure = overall["ci_low"].is_not_null().any()
     intervals = (

@@ -8,6 +8,11 @@ there, and a gain in these is fair only against that one. Where it is another, i
 PREFIX = "best_expert_"
 
 
+def is_by_metric(method: str) -> bool:
+    """Whether a method is the best expert by one metric: a reference, without figures of its own."""
+    return method.startswith(PREFIX)
+
+
 def reference_name(metric: str) -> str:
     """What the best expert by a metric is called."""
     return PREFIX + metric
@@ -22,7 +27,7 @@ def has_metric(method: str, metric: str) -> bool:
         >>> has_metric("best_expert_auroc", "auroc")
         True
     """
-    return not method.startswith(PREFIX) or method == reference_name(metric)
+    return not is_by_metric(method) or method == reference_name(metric)
 
 
 def reference_for(metric: str, references: set[str]) -> str:

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from pathfuse.evaluation.averages import Averages, Pairs
-from pathfuse.evaluation.best_by_metric import has_metric, reference_for
+from pathfuse.evaluation.best_by_metric import has_metric, is_by_metric, reference_for
 from pathfuse.evaluation.estimates import (
     Estimate,
     Estimates,
@@ -269,7 +269,8 @@ def _count_undefined(verdict: Verdict, everything: Mapping[str, Estimates]) -> N
     for name, values in everything.items():
         for metric, value in values.items():
             lacking = int(np.isnan(value.resampled).sum())
-            if 0 < lacking < value.n_resamples and not value.metric.no_interval:
+            named = not (value.metric.no_interval or is_by_metric(name))
+            if 0 < lacking < value.n_resamples and named:
                 reasons.setdefault((metric, lacking), []).append(name)
     verdict.notes.extend(
         f"all: {metric} of {listed(names)} has {n} resamples that lack a label or target, and were left out"
@@ -281,10 +282,10 @@ def _metrics(
     name: str, output: str, values: Estimates, counts: tuple[int, int], rules: Rules
 ) -> list[MetricRow]:
     """Rows of ``metrics.csv``; ``counts`` are the rows and the patients."""
-    rows = []
+    rows: list[MetricRow] = []
+    if is_by_metric(name):  # the expert that it is has a row of its own
+        return rows
     for metric, value in values.items():
-        if not has_metric(name, metric):
-            continue
         interval = value.interval(rules.interval)
         rows.append(
             MetricRow(name, output, metric, value.point, interval.low, interval.high, *counts)

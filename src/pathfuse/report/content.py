@@ -6,7 +6,6 @@ from typing import Any
 
 import polars as pl
 
-from pathfuse.evaluation.best_by_metric import PREFIX
 from pathfuse.evaluation.metrics.prediction_sets import SET_METRICS
 from pathfuse.evaluation.notes import listed
 
@@ -45,9 +44,8 @@ class Content:
 
     @property
     def ranked(self) -> pl.DataFrame:
-        """The metrics that rank methods; a best expert by one metric is another one's double."""
-        double = pl.col("method").str.starts_with(PREFIX)
-        return self.metrics.filter(~pl.col("metric").is_in(SET_METRICS) & ~double)
+        """The metrics that rank methods."""
+        return self.metrics.filter(~pl.col("metric").is_in(SET_METRICS))
 
     @property
     def n_folds(self) -> int:

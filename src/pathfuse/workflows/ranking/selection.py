@@ -13,7 +13,6 @@ import polars as pl
 from jaxtyping import Float, Int
 
 from pathfuse.errors import InputError
-from pathfuse.evaluation.best_by_metric import PREFIX
 from pathfuse.evaluation.metrics.registry import METRICS
 from pathfuse.fusion.null_model import NULL_MODEL
 from pathfuse.study.importers.result_folders import NAME as RESULTS
@@ -229,12 +228,10 @@ def _scores_of(
 
 def _competing(board: Scoreboard) -> pl.DataFrame:
     """The scores of a board without those of ``null_model``, which is a reference in results and no
-    competitor, and of the best expert by one metric, which doubles an expert.
+    competitor.
     """
     return (
-        board.scores.filter(
-            (pl.col("method") != NULL_MODEL) & ~pl.col("method").str.starts_with(PREFIX)
-        )
+        board.scores.filter(pl.col("method") != NULL_MODEL)
         if board.format == RESULTS
         else board.scores
     )
