@@ -281,6 +281,7 @@ def test_the_options_of_every_command_are_listed(run_cli):
         "fuse",
         "predict",
         "evaluate",
+        "check",
         "rank",
         "bins",
         "import",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathfuse.fusion.categorical.static_product import StaticProduct
     from pathfuse.fusion.categorical.uniform_product import UniformProduct
     from pathfuse.study.study import Study, read_study
+    from pathfuse.workflows.checks.check import check
     from pathfuse.workflows.evaluate import evaluate
     from pathfuse.workflows.fuse import fuse
     from pathfuse.workflows.model import FusedModel, load
@@ -44,6 +45,7 @@ _HOME = {
     "StaticProduct": "pathfuse.fusion.categorical.static_product",
     "Study": "pathfuse.study.study",
     "UniformProduct": "pathfuse.fusion.categorical.uniform_product",
+    "check": "pathfuse.workflows.checks.check",
     "evaluate": "pathfuse.workflows.evaluate",
     "fuse": "pathfuse.workflows.fuse",
     "load": "pathfuse.workflows.model",
@@ -58,7 +60,7 @@ __all__ = [  # noqa: RUF022 - errors, then methods, then verbs
     "InputError", "NotFittedError", "PathfuseError",
     "Auto", "BestExpert", "Choose", "HazardProduct",
     "LogitProd", "MeanProbability", "RootStacking", "Stacking", "StaticProduct", "UniformProduct",
-    "FusedModel", "RankResult", "Result", "Study", "evaluate", "fuse", "load", "rank", "read_study",
+    "FusedModel", "RankResult", "Result", "Study", "check", "evaluate", "fuse", "load", "rank", "read_study",
     "run_suite",
 ]  # fmt: skip
 

@@ -1,11 +1,15 @@
 """What goes wrong, in one sentence for a person."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 
 class PathfuseError(Exception):
@@ -14,6 +18,59 @@ class PathfuseError(Exception):
 
 class InputError(PathfuseError, ValueError):
     """The input is wrong. The message names the file, the column and the value."""
+
+
+class FaultsError(InputError):
+    """Several things that are wrong. The message is about the first of them."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        others = len(faults) - 1
+        super().__init__(
+            f"{faults[0]} (and {others} more fault{'s' if others > 1 else ''}; 'pathfuse check' lists them all)"
+        )
+
+
+def faults_of(error: InputError) -> tuple[str, ...]:
+    """All that is wrong, one sentence each."""
+    return error.faults if isinstance(error, FaultsError) else (str(error),)
+
+
+def tried(items: Iterable[Item], make: Callable[[Item], Made]) -> tuple[list[Made], list[str]]:
+    """What can be made of some items, and what is wrong with the others.
+
+    Examples:
+        >>> def half(n):
+        ...     if n % 2:
+        ...         raise InputError(f"{n} is odd")
+        ...     return n // 2
+        >>> tried([2, 3, 4], half)
+        ([1, 2], ['3 is odd'])
+    """
+    made, faults = list[Made](), list[str]()
+    for item in items:
+        try:
+            made.append(make(item))
+        except InputError as error:
+            faults.extend(faults_of(error))
+    return made, faults
+
+
+def faults_in(step: Callable[[], None]) -> list[str]:
+    """What a step says is wrong."""
+    return tried([step], lambda one: one())[1]
+
+
+def raise_faults(faults: Sequence[str]) -> None:
+    """Raises what is wrong, if anything is.
+
+    Raises:
+        InputError: One thing, or several.
+    """
+    if len(faults) == 1:
+        raise InputError(faults[0])
+    if faults:
+        raise FaultsError(faults)
 
 
 class NotFittedError(PathfuseError, RuntimeError):

@@ -207,3 +207,27 @@ def test_of_several_labels_those_are_named_whose_interval_excludes_one():
 
 def test_a_run_without_calibration_says_nothing_of_it():
     assert slope_sentence({"endpoint": ENDPOINTS["multiclass"]}) == ""
+
+
+ALARM = {"check": "copied", "sentence": "zz is a copy of uni"}
+
+
+def test_an_open_alarm_comes_before_any_praise():
+    said = headline(comparisons_of(BETTER), manifest_of(best_experts=picks("uni"), alarms=[ALARM]))
+    assert said.startswith("One alarm is open (see the warnings): until it is settled, the ")
+    assert "As it stands: the fusion's NLL is 0.105 better" in said
+    said = headline(comparisons_of(BETTER), manifest_of(alarms=[ALARM, ALARM]))
+    assert said.startswith("2 alarms are open")
+
+
+def test_the_best_expert_by_another_metric_has_its_own_sentence():
+    row = ("fused", "best_expert_auroc", "all", "auroc", -0.02, -0.05, 0.01, 0.2, TEST)
+    chosen = [{"fold": None, "metric": "auroc", "all": "virchow2"}]
+    said = headline(
+        comparisons_of(BETTER, row),
+        manifest_of(best_experts=picks("uni"), best_experts_by_metric=chosen),
+    )
+    assert said.endswith(
+        "In AUROC it is 0.020 worse than the best expert by AUROC on the fit rows (virchow2; "
+        "difference -0.020, 95 % interval -0.050 to 0.010)."
+    )

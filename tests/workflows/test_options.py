@@ -32,7 +32,7 @@ from pathfuse.workflows.study_file.config import StudyConfig
 FIELDS = FuseOptions.model_fields
 BESIDE = {
     "study", "folder", "out", "n_jobs", "costs", "references", "progress", "only", "cohorts", "force", "command",
-    "samples", "predictions", "label_map", "endpoint", "time_edges", "censoring", "jobs",
+    "samples", "predictions", "label_map", "endpoint", "time_edges", "censoring", "jobs", "dry_run",
     *Reading.model_fields,
 }  # fmt: skip
 """Parameters that are no options of a fusion: what is read and written, and how the work is done."""

@@ -40,6 +40,11 @@ app.command(
     help="Score and compare predictions; fit nothing.",
 )
 app.command(
+    "pathfuse.cli.check:check",
+    name="check",
+    help="Read samples and predictions, and say what is wrong with them; fit nothing.",
+)
+app.command(
     "pathfuse.cli.rank:rank",
     name="rank",
     help="Rank methods across studies, with tests that count cohorts.",

@@ -4,6 +4,7 @@ from typing import Unpack
 
 from pathfuse.cli.options import (
     CensoringRule,
+    DryRun,
     EndpointName,
     Force,
     LabelMaps,
@@ -32,21 +33,24 @@ def evaluate(
     time_edges: TimeEdges = None,
     censoring: CensoringRule = "later",
     force: Force = False,
+    dry_run: DryRun = False,
     reading: Reading = DEFAULT,
     **options: Unpack[EvaluateCommandKeywords],
-) -> None:
+) -> int:
     """Score and compare predictions; fit nothing."""
+    from pathfuse.cli.check import looked_through
     from pathfuse.cli.console import command_line, progress, show_result
+    from pathfuse.errors import faults_in
     from pathfuse.files.write import check_out
-    from pathfuse.study.study import read_study
+    from pathfuse.study.study import Study, read_study
     from pathfuse.workflows.evaluate import evaluate as run
+    from pathfuse.workflows.evaluate import faults_of_evaluate
     from pathfuse.workflows.steps.trained import trained_left_out
 
     maps, edges = parse_label_maps(label_map), parse_time_edges(time_edges)
-    check_out(out, force, [samples, *predictions, *maps.values()])
-    with progress() as report:
-        report("reading", 0.0)
-        study = read_study(
+
+    def read() -> Study:
+        return read_study(
             samples,
             predictions,
             maps,
@@ -57,8 +61,24 @@ def evaluate(
             options.get("positive"),
             options.get("unit", "sample"),
         )
+
+    def check_place() -> None:
+        check_out(out, force, [samples, *predictions, *maps.values()])
+
+    if dry_run:
+        return looked_through(
+            read,
+            lambda study: [*faults_in(check_place), *faults_of_evaluate(study, **options)],
+            options.get("positive"),
+            fitting=False,
+        )
+    check_place()
+    with progress() as report:
+        report("reading", 0.0)
+        study = read()
         result = run(study, progress=report, **options)
     result.manifest["command"] = command_line()
     result.manifest["left_out"] += trained_left_out(study)
     result.save(out, force)
     show_result(result, str(out))
+    return 0

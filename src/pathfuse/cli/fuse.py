@@ -4,6 +4,7 @@ from typing import Unpack
 
 from pathfuse.cli.options import (
     CensoringRule,
+    DryRun,
     EndpointName,
     Force,
     Jobs,
@@ -34,22 +35,25 @@ def fuse(
     censoring: CensoringRule = "later",
     jobs: Jobs = None,
     force: Force = False,
+    dry_run: DryRun = False,
     reading: Reading = DEFAULT,
     **options: Unpack[FuseCommandKeywords],
-) -> None:
+) -> int:
     """Fuse a study's experts, compare the fusion with simpler methods, certify it."""
+    from pathfuse.cli.check import looked_through
     from pathfuse.cli.console import command_line, progress, show_result
+    from pathfuse.errors import faults_in
     from pathfuse.files.write import check_out
-    from pathfuse.study.study import read_study
+    from pathfuse.study.study import Study, read_study
+    from pathfuse.workflows.fuse import faults_of_fuse
     from pathfuse.workflows.fuse import fuse as run
     from pathfuse.workflows.steps.costs import recorded_costs
     from pathfuse.workflows.steps.trained import trained_left_out
 
     maps, edges = parse_label_maps(label_map), parse_time_edges(time_edges)
-    check_out(out, force, [samples, *predictions, *maps.values()])
-    with progress() as report:
-        report("reading", 0.0)
-        study = read_study(
+
+    def read() -> Study:
+        return read_study(
             samples,
             predictions,
             maps,
@@ -60,9 +64,25 @@ def fuse(
             options.get("positive"),
             options.get("unit", "sample"),
         )
+
+    def check_place() -> None:
+        check_out(out, force, [samples, *predictions, *maps.values()])
+
+    if dry_run:
+        return looked_through(
+            read,
+            lambda study: [*faults_in(check_place), *faults_of_fuse(study, **options)],
+            options.get("positive"),
+            fitting=True,
+        )
+    check_place()
+    with progress() as report:
+        report("reading", 0.0)
+        study = read()
         costs = recorded_costs(study)
         result = run(study, n_jobs=jobs, costs=costs, progress=report, **options)
     result.manifest["command"] = command_line()
     result.manifest["left_out"] += trained_left_out(study)
     result.save(out, force)
     show_result(result, str(out))
+    return 0

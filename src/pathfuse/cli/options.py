@@ -125,6 +125,14 @@ Force = Annotated[
     bool,
     Parameter(name="--force", negative="", help="Replace the output if pathfuse wrote all of it."),
 ]
+DryRun = Annotated[
+    bool,
+    Parameter(
+        name="--dry-run",
+        negative="",
+        help="Only read and check: all faults at once; write nothing.",
+    ),
+]
 Seed = Annotated[int, parameter("seed")]
 Resamples = Annotated[int, parameter("n_resamples")]
 EndpointName = Annotated[

@@ -60,6 +60,8 @@ class ExpertColumns:
     n_floored: int
     ignored: tuple[str, ...]
     """Columns of the table that carry no prediction."""
+    like_probabilities: bool = False
+    """Whether its columns are called logits but look like probabilities in every row."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,24 @@ SUM_TOLERANCE = 1e-3
 """How far the probabilities of one row may be from summing to 1."""
 
 
+def like_probabilities(table: np.ndarray, *, whole: bool = False) -> bool:
+    """Whether all of a table's logits lie between 0 and 1, which those of a model never do.
+
+    Args:
+        table: Float, (row, column).
+        whole: Its columns are all classes, so that probabilities of a row sum to 1, too.
+
+    Examples:
+        >>> like_probabilities(np.array([[0.2, 0.8], [0.9, 0.1]]), whole=True)
+        True
+        >>> like_probabilities(np.array([[0.2, 0.3], [0.9, 0.1]]), whole=True)
+        False
+    """
+    if not table.size or table.min() < 0 or table.max() > 1:
+        return False
+    return not whole or bool((np.abs(table.sum(axis=1) - 1) < SUM_TOLERANCE).all())
+
+
 def class_names(labels: pl.Series) -> pl.Series:
     """Labels as text; where all are whole numbers or all are truth values, in one spelling.
 

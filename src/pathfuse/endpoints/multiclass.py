@@ -15,7 +15,12 @@ from pathfuse.endpoints.base import (
     Truth,
     Understood,
 )
-from pathfuse.endpoints.class_columns import SUM_TOLERANCE, class_names, with_class_columns
+from pathfuse.endpoints.class_columns import (
+    SUM_TOLERANCE,
+    class_names,
+    like_probabilities,
+    with_class_columns,
+)
 from pathfuse.endpoints.classes import OfClasses
 from pathfuse.endpoints.columns import RISK, Columns, number_text
 from pathfuse.errors import InputError
@@ -161,7 +166,10 @@ class Multiclass(OfClasses):
         else:
             raw = log_softmax(table)
         ignored = tuple(name for name in columns.values if not name.startswith(prefix))
-        return {"all": ExpertColumns(floor_log_prob(raw), group, count_floored(raw), ignored)}
+        misnamed = prefix == "logit_" and like_probabilities(table, whole=True)
+        return {
+            "all": ExpertColumns(floor_log_prob(raw), group, count_floored(raw), ignored, misnamed)
+        }
 
     def _space(self, columns: Columns) -> tuple[str, list[str]]:
         found = [p for p in self.prefixes if any(name.startswith(p) for name in columns.values)]

@@ -9,6 +9,7 @@ import polars as pl
 
 from pathfuse.distributions.likelihood import count_floored, floor_log_prob
 from pathfuse.endpoints.base import ExpertColumns, LabelMap, Options, Truth, Understood
+from pathfuse.endpoints.class_columns import like_probabilities
 from pathfuse.endpoints.classes import OfClasses
 from pathfuse.endpoints.columns import Columns, flags, number_text
 from pathfuse.errors import InputError
@@ -143,7 +144,10 @@ class Multilabel(OfClasses):
             if label in result:
                 raise InputError(f"{columns.source} has both 'logit_{label}' and 'prob_{label}'")
             raw = _binary(columns, name, prefix)
-            result[label] = ExpertColumns(floor_log_prob(raw), np.arange(2), count_floored(raw), ())
+            misnamed = prefix == "logit_" and like_probabilities(columns.values[name][:, None])
+            result[label] = ExpertColumns(
+                floor_log_prob(raw), np.arange(2), count_floored(raw), (), misnamed
+            )
         return result
 
     def fused_columns(self, log_prob: Mapping[str, LogProbs]) -> dict[str, np.ndarray]:

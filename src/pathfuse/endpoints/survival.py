@@ -24,6 +24,7 @@ from pathfuse.endpoints.base import (
     Truth,
     Understood,
 )
+from pathfuse.endpoints.class_columns import like_probabilities
 from pathfuse.endpoints.columns import RISK, Columns, number_text
 from pathfuse.endpoints.follow_up import FOLLOW_UP, follow_up, understood_follow_up
 from pathfuse.errors import InputError
@@ -224,6 +225,7 @@ class Survival(Endpoint):
             )
         table = np.stack([columns.values[name] for name in wanted], axis=1)
         columns.check_finite(wanted, table)
+        misnamed = prefix == "hazard_logit_" and like_probabilities(table)
         if prefix == "hazard_":
             bad = np.argwhere((table < 0) | (table > 1))
             if len(bad):
@@ -236,7 +238,11 @@ class Survival(Endpoint):
         ignored = tuple(name for name in columns.values if name not in wanted)
         return {
             "all": ExpertColumns(
-                floor_log_prob(raw), np.arange(self.n_bins + 1), count_floored(raw), ignored
+                floor_log_prob(raw),
+                np.arange(self.n_bins + 1),
+                count_floored(raw),
+                ignored,
+                misnamed,
             )
         }
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from pathfuse.evaluation.averages import Averages, Pairs
+from pathfuse.evaluation.best_by_metric import has_metric, is_by_metric, reference_for
 from pathfuse.evaluation.estimates import (
     Estimate,
     Estimates,
@@ -268,7 +269,8 @@ def _count_undefined(verdict: Verdict, everything: Mapping[str, Estimates]) -> N
     for name, values in everything.items():
         for metric, value in values.items():
             lacking = int(np.isnan(value.resampled).sum())
-            if 0 < lacking < value.n_resamples and not value.metric.no_interval:
+            named = not (value.metric.no_interval or is_by_metric(name))
+            if 0 < lacking < value.n_resamples and named:
                 reasons.setdefault((metric, lacking), []).append(name)
     verdict.notes.extend(
         f"all: {metric} of {listed(names)} has {n} resamples that lack a label or target, and were left out"
@@ -280,7 +282,9 @@ def _metrics(
     name: str, output: str, values: Estimates, counts: tuple[int, int], rules: Rules
 ) -> list[MetricRow]:
     """Rows of ``metrics.csv``; ``counts`` are the rows and the patients."""
-    rows = []
+    rows: list[MetricRow] = []
+    if is_by_metric(name):  # the expert that it is has a row of its own
+        return rows
     for metric, value in values.items():
         interval = value.interval(rules.interval)
         rows.append(
@@ -357,6 +361,7 @@ def _evaluate_contrasts(
         (contrast, m): pair[0][m].minus(pair[1][m], same[contrast[0]] == same[contrast[1]])
         for contrast, pair in there.items()
         for m in endpoint.metrics
+        if has_metric(contrast[1], m)
     }
     if not differences:
         return
@@ -365,15 +370,19 @@ def _evaluate_contrasts(
     adjusted, count = adjusted_p(rows, same)
     rows = [replace(row, p_holm=float(p)) for row, p in zip(rows, adjusted, strict=True)]
     verdict.comparisons.extend(rows)
+    references = {reference for _, reference in there}
     for name, reference in there:
-        if reference == "best_expert":
+        held = [m for m in endpoint.metrics if reference_for(m, references) == reference]
+        if held:
             largest = dict[str, float]()
             tests: list[Test | Comparison] = [*rows, *further]
             for row in tests:
                 if (row.method, row.reference) == (name, reference) and not np.isnan(row.p_holm):
                     largest[row.metric] = max(largest.get(row.metric, 0.0), row.p_holm)
-            own = {m: differences[(name, reference), m] for m in endpoint.metrics}
-            verdict.tests.extend(margin_tests(endpoint, output, name, own, rules, largest))
+            own = {m: differences[(name, reference), m] for m in held}
+            verdict.tests.extend(
+                margin_tests(endpoint, output, name, own, rules, largest, reference)
+            )
     note = f"{count} comparisons in a family need more than {rules.n_resamples} resamples to reach 0.05"
     counted = any(one.uses_t(rules.interval) for one in differences.values())
     if not counted and 2 * count / (rules.n_resamples + 1) > ALPHA and note not in verdict.notes:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 import numpy as np
 from jaxtyping import Float
 
+from pathfuse.evaluation.best_by_metric import has_metric
 from pathfuse.evaluation.corrected_t import corrected_t
 from pathfuse.evaluation.delong import delong
 from pathfuse.evaluation.estimates import Estimate, by_fold
@@ -87,7 +88,7 @@ def fold_tests(
             continue
         rows = predicted(judged.predictions[name]) & predicted(judged.predictions[reference])
         one, other = (by_fold(endpoint, judged, n, rows) for n in (name, reference))
-        for metric in endpoint.metrics:
+        for metric in (m for m in endpoint.metrics if has_metric(reference, m)):
             found = corrected_t(one[metric] - other[metric], test_to_train)
             what = f"corrected resampled t, {found.degrees_of_freedom + 1} folds"
             tests.append(
@@ -115,6 +116,7 @@ def margin_tests(
     differences: Mapping[str, Estimate],
     rules: Rules,
     p_holm: Mapping[str, float] = MappingProxyType({}),
+    reference: str = "best_expert",
 ) -> list[Test]:
     """Non-inferiority of a method to the best expert.
 
@@ -122,20 +124,22 @@ def margin_tests(
         endpoint: Names the metrics.
         output: What the rows are about.
         name: The method.
-        differences: Per metric, to the best expert.
+        differences: Per metric, to the best expert; a metric that has none is not tested.
         rules: How methods are evaluated.
         p_holm: Per metric, the largest adjusted p-value of the tests of this difference; above 0.05
             no word says superior.
+        reference: What that best expert is called.
     """
     tests = []
-    for metric in (known for known in map(metric_of, endpoint.metrics) if known.principal):
+    held = [metric_of(name) for name in endpoint.metrics if name in differences]
+    for metric in (known for known in held if known.principal):
         difference = differences[metric.name]
         gains = metric.sign * difference.distribution(rules.interval)
         found = non_inferiority(gains, rules.margin, shown=not p_holm.get(metric.name, 0.0) > ALPHA)
         conclusion = "undefined" if np.isnan(difference.point) else found.conclusion
         what = f"non-inferiority, bootstrap by {rules.drawn}, not adjusted"
         figures = (difference.point, NAN, found.p_value, NAN, rules.margin, conclusion)
-        tests.append(Test(name, "best_expert", output, metric.name, what, *figures))
+        tests.append(Test(name, reference, output, metric.name, what, *figures))
     return tests
 
 

@@ -1,5 +1,6 @@
 """Figures of curves: ROC, Kaplan-Meier, predicted against observed, disagreement against error."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,19 @@ def _title(axes: Axes, output: str) -> None:
         axes.set_title(plain(output))
 
 
-def roc_plot(points: pl.DataFrame, positive: str | None = None) -> Figure:
+def roc_plot(
+    points: pl.DataFrame, positive: str | None = None, experts: Sequence[str] = ()
+) -> Figure:
     """ROC curves: of the methods where there are two outcomes, of the classes where there are more.
 
     Args:
         points: Rows of ``curves.csv``.
         positive: Name of the positive class of two.
+        experts: Those that have a name and a colour of their own where there is neither a fusion nor
+            a best expert to stand out.
     """
+    leading = {"fused", "best_expert"} & set(points["method"])
+    named = () if leading else tuple(experts)
     outputs = _by_output(points)
     figure, axes = panels(len(outputs), 3.1, 3.2)
     for panel, (output, own) in zip(axes, outputs, strict=True):
@@ -36,7 +43,7 @@ def roc_plot(points: pl.DataFrame, positive: str | None = None) -> Figure:
             own.group_by("group" if several else "method", maintain_order=True)
         ):
             x, y = curve["x"].to_numpy(), curve["y"].to_numpy()
-            style = _class_style(i) if several else _method_style(str(name))
+            style = _class_style(i) if several else _method_style(str(name), named)
             label = f"{plain(str(name))} ({np.trapezoid(y, x):.2f})" if style.pop("named") else None
             panel.plot(x, y, label=label, **style)
         panel.set_aspect("equal")
@@ -61,7 +68,9 @@ def _class_style(i: int) -> dict[str, Any]:
     }
 
 
-def _method_style(name: str) -> dict[str, Any]:
+def _method_style(name: str, named: Sequence[str] = ()) -> dict[str, Any]:
+    if name in named:
+        return {**_class_style(named.index(name)), "zorder": 3}
     if name == "fused":
         return {"color": OURS, "lw": 2.2, "ls": "-", "zorder": 4, "named": True}
     if name == "best_expert":

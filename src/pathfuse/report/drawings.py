@@ -213,7 +213,8 @@ def _roc(content: Content) -> Drawing | None:
     else:
         marked = {"fused": "thick: the fusion", "best_expert": "dashed: the best expert"}
         labels = [words for name, words in marked.items() if name in points["method"]]
-        what = "; ".join([*labels, "thin: all others" if labels else "of every method"])
+        others = "thin: all others" if labels else "in colour: the experts; thin: pools of them"
+        what = "; ".join([*labels, others])
         positive = positive_class(content.manifest)
         what = f"{what}; {positive}" if positive else what
         what += "; positive: the label is 1" if ENDPOINTS[content.kind].of_labels else ""
@@ -224,7 +225,11 @@ def _roc(content: Content) -> Drawing | None:
         "roc",
         caption,
         alt,
-        roc_plot(points, (content.manifest.get("positive_class") or {}).get("name")),
+        roc_plot(
+            points,
+            (content.manifest.get("positive_class") or {}).get("name"),
+            list(content.manifest["experts"]),
+        ),
     )
 
 

@@ -8,17 +8,39 @@ from typing import Any
 
 import polars as pl
 
+from pathfuse.evaluation.best_by_metric import PREFIX
 from pathfuse.evaluation.metrics.registry import metric as metric_of
 from pathfuse.report.words import number, people, several, signed
 
 
 def headline(comparisons: pl.DataFrame, manifest: Mapping[str, Any]) -> str:
-    """The result in words.
+    """The result in words; while an alarm is open, that comes first.
 
     Args:
         comparisons: The rows of ``comparisons.csv`` about the whole study.
         manifest: ``manifest.json``.
     """
+    result = _result(comparisons, manifest)
+    warned = alarmed(manifest)
+    return f"{warned} As it stands: {result[:1].lower()}{result[1:]}" if warned else result
+
+
+def alarmed(manifest: Mapping[str, Any]) -> str:
+    """That alarms are open, which no comparison can be read past; empty without.
+
+    Examples:
+        >>> alarmed({"alarms": [{"check": "copied", "sentence": "..."}]})
+        'One alarm is open (see the warnings): until it is settled, the comparison says little.'
+    """
+    n = len(manifest.get("alarms", ()))
+    if not n:
+        return ""
+    which = "One alarm is" if n == 1 else f"{n} alarms are"
+    they = "it is" if n == 1 else "they are"
+    return f"{which} open (see the warnings): until {they} settled, the comparison says little."
+
+
+def _result(comparisons: pl.DataFrame, manifest: Mapping[str, Any]) -> str:
     nothing = _nothing_learned(manifest)
     if nothing:
         return nothing
@@ -33,15 +55,13 @@ def headline(comparisons: pl.DataFrame, manifest: Mapping[str, Any]) -> str:
     if row["difference"] is None:
         return f"The fusion's {metric} cannot be compared with that of {best}; the notes say why ({where})."
     if row["difference"] == 0:
-        return (
-            f"The fusion's {metric} equals that of {best}; {where}.{_alone(comparisons, manifest)}"
-        )
+        return f"The fusion's {metric} equals that of {best}; {where}.{_further(comparisons, manifest)}"
     start = f"The fusion's {metric} is {number(abs(row['difference']))} {_verb(row)} that of {best}"
     if row["ci_low"] is None:
-        return f"{start}; {where}; there is no interval, so this may be chance.{_alone(comparisons, manifest)}"
+        return f"{start}; {where}; there is no interval, so this may be chance.{_further(comparisons, manifest)}"
     clear = row["ci_low"] * row["ci_high"] > 0
     chance = "" if clear else "; the interval includes 0"
-    return f"{start}: {_difference(row)}{chance}; {where}.{_alone(comparisons, manifest)}"
+    return f"{start}: {_difference(row)}{chance}; {where}.{_further(comparisons, manifest)}"
 
 
 def _verb(row: Mapping[str, Any]) -> str:
@@ -122,6 +142,29 @@ def _named(manifest: Mapping[str, Any]) -> str:
         f"{name} in {'folds ' if names[name] > 1 else 'fold '}{folds}" for name, folds in of.items()
     ]
     return f" ({'; '.join(parts)})"
+
+
+def _further(comparisons: pl.DataFrame, manifest: Mapping[str, Any]) -> str:
+    return _alone(comparisons, manifest) + _by_metric(comparisons, manifest)
+
+
+def _by_metric(comparisons: pl.DataFrame, manifest: Mapping[str, Any]) -> str:
+    """The difference to the best expert by another metric, where that is another expert."""
+    rows = comparisons.filter(
+        (pl.col("method") == "fused") & pl.col("reference").str.starts_with(PREFIX)
+    )
+    row = rows.row(0, named=True) if rows.height else None
+    if row is None or row["difference"] is None:
+        return ""
+    label = metric_of(row["metric"]).label
+    picks = manifest.get("best_experts_by_metric", [])
+    names = {name for part in picks for key, name in part.items() if key not in ("fold", "metric")}
+    who = f"{next(iter(names))}; " if len(names) == 1 else ""
+    interval = "no interval" if row["ci_low"] is None else _difference(row)
+    same = (
+        "equal to" if row["difference"] == 0 else f"{number(abs(row['difference']))} {_verb(row)}"
+    )
+    return f" In {label} it is {same} the best expert by {label} on the fit rows ({who}{interval})."
 
 
 def _alone(comparisons: pl.DataFrame, manifest: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from pathfuse.evaluation.resampling import MIN_PATIENTS
 from pathfuse.report.content import Content, left_out_line, over_all
 from pathfuse.report.costs import COLUMNS, cost_lines, cost_sentence
 from pathfuse.report.drawings import Drawing, contrasts, draw
-from pathfuse.report.headline import headline
+from pathfuse.report.headline import alarmed, headline
 from pathfuse.report.learning_curves import draw_learning_curves
 from pathfuse.report.methods import methods
 from pathfuse.report.slopes import slope_sentence
@@ -39,7 +39,7 @@ def render(content: Content, drawings: list[Drawing] | None = None) -> str:
         "report/page.html",
         {"metric": metric, "order": order, "left_out": left_out_line},
         headline=headline(over_all(content.comparisons), content.manifest),
-        gain=gain_sentence(content.gains),
+        gain="" if alarmed(content.manifest) else gain_sentence(content.gains),
         metrics=[metric(name) for name in content.metric_names],
         ranking=ranking(overall),
         subject=subject,

@@ -13,7 +13,7 @@ import polars as pl
 
 from pathfuse.endpoints.base import Endpoint, LabelMap, PredictionHints
 from pathfuse.endpoints.columns import Columns
-from pathfuse.errors import InputError
+from pathfuse.errors import InputError, raise_faults, tried
 from pathfuse.files.spelling import BLANKS, check_spelling
 from pathfuse.files.tables import (
     Table,
@@ -91,20 +91,23 @@ def gather(predictions: PredictionInput, reading: Reading = DEFAULT) -> list[Pre
     Raises:
         InputError: A file is missing or two experts have one name.
     """
-    found: list[PredictionTable] = []
+    found, faults = gather_what_can_be(predictions, reading)
+    raise_faults(faults)
+    return found
+
+
+def gather_what_can_be(
+    predictions: PredictionInput, reading: Reading = DEFAULT
+) -> tuple[list[PredictionTable], list[str]]:
+    """The same of the tables that can be read, and what is wrong with the others.
+
+    Raises:
+        InputError: A folder is missing or two experts have one name.
+    """
     items = list(_items(predictions))
     check_not_twice([f for _, item in items if isinstance(item, Source) for f in item.files])
-    for name, item in items:
-        whole = (
-            _read(item, reading)
-            if isinstance(item, Source)
-            else _identified(name, table_in_memory(f"predictions '{name}'", item), reading)
-        )
-        if name == IN_MEMORY and "expert" not in whole.table.frame.columns:
-            raise InputError(
-                "a data frame of predictions needs a name: predictions={'uni': frame, 'virchow2': ...}"
-            )
-        found += _by_expert(whole) if "expert" in whole.table.frame.columns else [whole]
+    read, faults = tried(items, lambda item: _tables_of(*item, reading))
+    found = [table for tables in read for table in tables]
     found.sort(key=lambda expert: expert.name)
     for one, other in pairwise(found):
         if one.name == other.name:
@@ -113,7 +116,21 @@ def gather(predictions: PredictionInput, reading: Reading = DEFAULT) -> list[Pre
             raise InputError(
                 f"two experts have the name '{one.name}': {one.table.source} and {other.table.source}"
             )
-    return found
+    return found, faults
+
+
+def _tables_of(name: str, item: Any, reading: Reading) -> list[PredictionTable]:
+    """The experts' tables in one source or frame."""
+    whole = (
+        _read(item, reading)
+        if isinstance(item, Source)
+        else _identified(name, table_in_memory(f"predictions '{name}'", item), reading)
+    )
+    if name == IN_MEMORY and "expert" not in whole.table.frame.columns:
+        raise InputError(
+            "a data frame of predictions needs a name: predictions={'uni': frame, 'virchow2': ...}"
+        )
+    return _by_expert(whole) if "expert" in whole.table.frame.columns else [whole]
 
 
 def _items(predictions: PredictionInput) -> Iterable[tuple[str, Any]]:

@@ -10,9 +10,9 @@ import polars as pl
 from jaxtyping import Float
 
 from pathfuse.distributions.proportional import Baseline
-from pathfuse.endpoints.base import Endpoint, Options, RiskColumns, Truth, spread_groups
+from pathfuse.endpoints.base import Endpoint, LabelMap, Options, RiskColumns, Truth, spread_groups
 from pathfuse.endpoints.detect import ENDPOINTS
-from pathfuse.errors import InputError
+from pathfuse.errors import InputError, raise_faults, tried
 from pathfuse.files.names import would_match
 from pathfuse.files.tables import Table, read_table, table_in_memory, text_column
 from pathfuse.study.folds import folds_of
@@ -23,7 +23,7 @@ from pathfuse.study.predictions import (
     Expert,
     PredictionInput,
     PredictionTable,
-    gather,
+    gather_what_can_be,
     label_map_table,
     read_expert,
     read_label_map,
@@ -181,9 +181,9 @@ def read_study(
         if isinstance(samples, str | Path)
         else table_in_memory("samples", samples)
     )
-    tables = gather(predictions, reading)
+    tables, faults = gather_what_can_be(predictions, reading)
     if not tables:
-        raise InputError("no predictions were given")
+        raise_faults(faults or ["no predictions were given"])
     intake = take_in(table, endpoint, with_targets(table, tables, reading))
     people, kind = read_samples(intake.table), intake.kind
     columns = people.columns(intake.targets)
@@ -195,13 +195,17 @@ def read_study(
     )
     judged = kind.from_columns(columns, Options(edges, censoring, people.sections is not None))
     truth = judged.truth(columns)
-    found = [
-        _listed(_of_samples(expert, people, unit), people, intake.without, reading)
-        for expert in tables
-    ]
-    listed = [expert for expert, _ in found]
     labels = _labels(people, judged, truth)
-    experts = _read_experts(listed, judged, label_maps or {}, reading, positive, labels)
+    maps = _read_maps(label_maps or {}, tables, whole=not faults)
+
+    def read(table: PredictionTable) -> tuple[Expert, list[dict[str, Any]]]:
+        own = _of_samples(table, people, unit)
+        listed, lines = _listed(own, people, intake.without, reading)
+        return read_expert(listed, judged, maps.get(table.name), reading, positive, labels), lines
+
+    found, wrong = tried(tables, read)
+    raise_faults([*faults, *wrong])
+    experts = tuple(expert for expert, _ in found)
     inputs, blanks = _described([table, *(t.table for t in tables)], label_maps or {})
     inputs |= intake.inputs
     for one in tables:
@@ -246,28 +250,25 @@ def _labels(samples: Samples, endpoint: Endpoint, truth: Mapping[str, Truth]) ->
     return {i: endpoint.outcomes[k] for i, k in zip(samples.ids.tolist(), own, strict=True)}
 
 
-def _read_experts(
-    tables: Sequence[PredictionTable],
-    endpoint: Endpoint,
-    label_maps: Mapping[str, Any],
-    reading: Reading,
-    positive: str | None,
-    labels: Mapping[str, str],
-) -> tuple[Expert, ...]:
-    """The experts with their label maps.
+def _read_maps(
+    label_maps: Mapping[str, Any], tables: Sequence[PredictionTable], *, whole: bool
+) -> dict[str, LabelMap]:
+    """The experts' label maps by name.
+
+    Args:
+        label_maps: Where they are.
+        tables: The experts' tables.
+        whole: Whether these are all experts.
 
     Raises:
-        InputError: A table or a map is wrong, or a map belongs to none of the experts.
+        InputError: A map is wrong, or belongs to none of the experts.
     """
     maps = {name: read_label_map(name, source) for name, source in label_maps.items()}
     names = {table.name for table in tables}
     unknown = next((name for name in maps if name not in names), None)
-    if unknown is not None:
+    if unknown is not None and whole:
         raise InputError(f"a label map was given for '{unknown}', which is none of the experts")
-    return tuple(
-        read_expert(table, endpoint, maps.get(table.name), reading, positive, labels)
-        for table in tables
-    )
+    return maps
 
 
 def _described(

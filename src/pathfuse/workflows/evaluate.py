@@ -1,14 +1,15 @@
 """``evaluate``: score and compare predictions, fit nothing."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from pathfuse.errors import InputError
+from pathfuse.errors import InputError, tried
+from pathfuse.evaluation.best_by_metric import reference_name
 from pathfuse.evaluation.judged import Judged, Verdict
 from pathfuse.evaluation.notes import listed
 from pathfuse.evaluation.paired_tests import same_predictions
@@ -19,6 +20,9 @@ from pathfuse.report.frames import comparisons_frame, metrics_frame, tests_frame
 from pathfuse.study.samples import Partition, partitions
 from pathfuse.study.study import Study
 from pathfuse.types import Index
+from pathfuse.workflows.checks.base import Alarm
+from pathfuse.workflows.checks.evidence import principal
+from pathfuse.workflows.checks.run import alarms_of
 from pathfuse.workflows.manifest import describe
 from pathfuse.workflows.options import (
     DEFAULTS,
@@ -29,6 +33,7 @@ from pathfuse.workflows.options import (
     shows_options,
 )
 from pathfuse.workflows.result import Result
+from pathfuse.workflows.steps.best_by_metric import with_best_by_metric
 from pathfuse.workflows.steps.curves import CurveTables, curve_tables
 from pathfuse.workflows.steps.evaluating import (
     check_evaluation,
@@ -47,8 +52,6 @@ from pathfuse.workflows.steps.learning import (
 from pathfuse.workflows.steps.outer import check_most_scored
 from pathfuse.workflows.steps.regression import with_judged_targets
 from pathfuse.workflows.steps.risks import risk_warnings
-from pathfuse.workflows.steps.seen import seen_warnings
-from pathfuse.workflows.steps.twins import twin_warnings
 from pathfuse.workflows.steps.unfitted import best_experts, unfitted_methods, unfitted_predictions
 
 
@@ -62,6 +65,8 @@ class _JudgedStudy:
     """By task, the study's rows, fold after fold."""
     references: tuple[str, ...]
     """Methods that every expert is compared with."""
+    parts: tuple[Partition, ...]
+    """Those that have rows to judge, fold by fold."""
 
 
 @shows_options(only=EVALUATE)
@@ -108,15 +113,19 @@ def evaluate(
     rules = rules_of(settings, study.samples.drawn)
     _check(study, settings, rules)
     parts, unjudged = _parts(study), list[str]()
+    alarms = alarms_of(study, parts)
     if study.endpoint.of_numbers:
         rows = np.concatenate([part.judged for part in parts])
         study, unjudged = with_judged_targets(study, rows)
     progress("evaluating", 0.1)
     with threadpool_limits(1):  # as in fuse
         judged = _judged_study(study, parts, settings.unit)
-        verdict = evaluate_study(study, judged.tasks, _contrasts(study, judged), rules)
+        fair = with_best_by_metric(study, judged.tasks, judged.parts)
+        contrasts = _contrasts(study, fair.judged, judged.references)
+        verdict = evaluate_study(study, fair.judged, contrasts, rules)
         tables = curve_tables(study, judged.tasks, judged.rows, settings.unit)
-    manifest = _manifest(study, parts, verdict, tables, settings, rules, unjudged)
+    manifest = _manifest(study, parts, verdict, tables, settings, rules, unjudged, alarms)
+    manifest["best_experts_by_metric"] = fair.chosen
     manifest["wall_time_s"] = round(time.perf_counter() - start, 3)
     progress("done", 1.0)
     return Result(
@@ -129,6 +138,28 @@ def evaluate(
     )
 
 
+def faults_of_evaluate(study: Study, seed: int = DEFAULTS.seed, **options: Any) -> list[str]:
+    """Everything that ``evaluate`` would refuse, a sentence each.
+
+    Args:
+        study: From ``read_study``.
+        seed: As of ``evaluate``.
+        **options: As of ``evaluate``.
+    """
+    settings = chosen(seed=seed, **options)
+
+    def check_positive() -> None:
+        with_positive(study, settings.positive)
+
+    def check_options() -> None:
+        _check(study, settings, rules_of(settings, study.samples.drawn))
+
+    def check_parts() -> None:
+        _parts(study)
+
+    return tried([check_positive, check_options, check_parts], lambda step: step())[1]
+
+
 def _check(study: Study, settings: FuseOptions, rules: Rules) -> None:
     """Refuses what cannot be evaluated, before any work.
 
@@ -136,7 +167,8 @@ def _check(study: Study, settings: FuseOptions, rules: Rules) -> None:
         InputError: An option is out of range, or an expert is named like a method.
     """
     check_patients(study, settings.unit)
-    check_names(study, [*unfitted_methods(study.endpoint.kind), NULL_MODEL])
+    by_metric = reference_name(principal(study).name)
+    check_names(study, [*unfitted_methods(study.endpoint.kind), NULL_MODEL, by_metric])
     check_seed(settings.seed)
     check_evaluation(settings.unit, rules, study.endpoint)
 
@@ -162,22 +194,26 @@ def _judged_study(study: Study, parts: Sequence[Partition], unit: str) -> _Judge
         folds = tuple(name for name in names if name)
         tasks |= judged_rows(study, task, rows, predictions, unit, folds)
         rows_of[task] = np.concatenate([known for _, known in rows])
-    return _JudgedStudy(tasks, rows_of, references)
+    used = tuple(part for part in parts if len(part.judged))
+    return _JudgedStudy(tasks, rows_of, references, used)
 
 
-def _contrasts(study: Study, judged: _JudgedStudy) -> list[tuple[str, str]]:
-    """Every expert with every reference; not with ``best_expert`` where that is the expert."""
-    same = [same_predictions(one) for one in judged.tasks.values()]
-    itself = {
-        name
-        for name in study.expert_names
-        if all(one.get(name) == one.get("best_expert", "") for one in same)
-    }
+def _contrasts(
+    study: Study, tasks: Mapping[str, Judged], references: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Every expert with every reference; not with a best expert that is itself."""
+    same = [same_predictions(one) for one in tasks.values()]
+    bests = ["best_expert", reference_name(principal(study).name)]
+    named = [*references, *(b for b in bests[1:] if any(b in one for one in same))]
+
+    def is_itself(name: str, reference: str) -> bool:
+        return reference in bests and all(one.get(name) == one.get(reference, "") for one in same)
+
     return [
         (name, reference)
         for name in study.expert_names
-        for reference in judged.references
-        if reference != "best_expert" or name not in itself
+        for reference in named
+        if not is_itself(name, reference)
     ]
 
 
@@ -189,6 +225,7 @@ def _manifest(
     settings: FuseOptions,
     rules: Rules,
     unjudged: Sequence[str],
+    alarms: Sequence[Alarm],
 ) -> dict[str, Any]:
     """``manifest.json`` without the time."""
     about_fit = _unlearned(study, parts)
@@ -212,11 +249,10 @@ def _manifest(
             *unjudged,
             *about_fit.warnings,
             *learning_warnings(null_comparison),
-            *study.samples.warnings,
             *risk_warnings(study, parts),
-            *twin_warnings(study, parts),
-            *seen_warnings(study, parts),
+            *(alarm.sentence for alarm in alarms),
         ],
+        "alarms": [alarm.as_dict() for alarm in alarms],
     }
 
 

@@ -10,18 +10,23 @@ import polars as pl
 from threadpoolctl import threadpool_limits
 
 from pathfuse.costs import Cost, Meter, Tally, measured, tallied
-from pathfuse.errors import InputError
+from pathfuse.errors import InputError, raise_faults, tried
+from pathfuse.evaluation.best_by_metric import reference_name
 from pathfuse.evaluation.judged import Judged, Verdict
 from pathfuse.evaluation.rules import Rules
 from pathfuse.progress import Progress, silent, within
 from pathfuse.report.frames import comparisons_frame, gains_frame, metrics_frame, tests_frame
 from pathfuse.study.samples import Partition
 from pathfuse.study.study import Study
+from pathfuse.workflows.checks.base import Alarm
+from pathfuse.workflows.checks.evidence import principal
+from pathfuse.workflows.checks.run import alarms_of
 from pathfuse.workflows.manifest import describe
 from pathfuse.workflows.model import FusedModel
 from pathfuse.workflows.options import DEFAULTS, FuseKeywords, FuseOptions, chosen, shows_options
 from pathfuse.workflows.result import Result
 from pathfuse.workflows.steps.ablation import ablate
+from pathfuse.workflows.steps.best_by_metric import with_best_by_metric
 from pathfuse.workflows.steps.calibration import (
     calibration_report,
     edge_warnings,
@@ -39,7 +44,7 @@ from pathfuse.workflows.steps.evaluating import (
     rules_of,
     with_positive,
 )
-from pathfuse.workflows.steps.fitting import FusionRecipe, TaskFit
+from pathfuse.workflows.steps.fitting import FusionRecipe, TaskFit, check_names, check_task
 from pathfuse.workflows.steps.learning import (
     compare_with_null_model,
     learning_notes,
@@ -48,8 +53,7 @@ from pathfuse.workflows.steps.learning import (
 from pathfuse.workflows.steps.outer import Fits, fit_all, fittable, judged_outputs, scored_parts
 from pathfuse.workflows.steps.regression import align_moments, with_top_targets
 from pathfuse.workflows.steps.risks import risk_warnings
-from pathfuse.workflows.steps.seen import digests, seen_warnings
-from pathfuse.workflows.steps.twins import twin_warnings
+from pathfuse.workflows.steps.seen import digests
 
 HEADLINE = ("fused", "logitprod")
 """Methods that are compared with every other."""
@@ -85,6 +89,8 @@ class _Evaluated:
     predict_flops: float
     """Operations of the fused predictions of all judged rows."""
     tables: CurveTables
+    best_by_metric: list[dict[str, Any]]
+    """Per fold the metric, and the best expert by it."""
 
 
 @shows_options()
@@ -137,6 +143,7 @@ def fuse(
     recipe, rules = _recipe(settings, n_jobs), rules_of(settings, study.samples.drawn)
     _check(study, settings, recipe, rules, costs or {})
     parts = scored_parts(study, settings.allow_in_sample, settings.skip_unscored)
+    alarms = alarms_of(study, parts, fitting=True)
     study, tasks, unfitted = fittable(study, parts, recipe)
     study, chosen_targets = with_top_targets(study, [p.fit for p in parts], settings.top_genes)
     # Small matrices: threads cost time, and one core or many must give the same bytes.
@@ -150,7 +157,7 @@ def fuse(
             best = certificate["best_expert"]
             ablated = _ablate(fitted, found, best, settings.unit, rules, progress)
     model = _kept_model(study, fitted.final)
-    manifest = _manifest(fitted, found, certificate, settings, rules, unfitted)
+    manifest = _manifest(fitted, found, certificate, settings, rules, unfitted, alarms)
     manifest["notes"] = [*chosen_targets, *manifest["notes"]]
     manifest["costs"] = _cost_report(fitted, found, costs or {}, model)
     manifest["wall_time_s"] = round(time.perf_counter() - start, 3)
@@ -169,6 +176,41 @@ def fuse(
         found.tables.curves,
         found.tables.sites,
     )
+
+
+def faults_of_fuse(
+    study: Study, method: str = DEFAULTS.method, seed: int = DEFAULTS.seed, **options: Any
+) -> list[str]:
+    """Everything that ``fuse`` would refuse, a sentence each, without fitting.
+
+    Args:
+        study: From ``read_study``.
+        method: As of ``fuse``.
+        seed: As of ``fuse``.
+        **options: As of ``fuse``.
+    """
+    settings = chosen(method=method, seed=seed, **options)
+    recipe, rules = _recipe(settings, None), rules_of(settings, study.samples.drawn)
+
+    def check_parts() -> None:
+        parts = scored_parts(study, settings.allow_in_sample, settings.skip_unscored)
+        _, tasks, _ = fittable(study, parts, recipe)
+        jobs = [(task, part) for part in parts for task in tasks]
+        of_fold = {part.name: f" of fold {part.name}" if part.name else "" for part in parts}
+        raise_faults(
+            tried(
+                jobs,
+                lambda job: check_task(study, job[0], job[1].fit, recipe, of_fold[job[1].name]),
+            )[1]
+        )
+
+    def check_positive() -> None:
+        with_positive(study, settings.positive)
+
+    def check_options() -> None:
+        _check(study, settings, recipe, rules, {})
+
+    return tried([check_positive, check_options, check_parts], lambda step: step())[1]
 
 
 def _recipe(settings: FuseOptions, n_jobs: int | None) -> FusionRecipe:
@@ -196,6 +238,7 @@ def _check(
             no expert.
     """
     recipe.check(study)
+    check_names(study, [reference_name(principal(study).name)])
     check_evaluation(settings.unit, rules, study.endpoint)
     if settings.coverage is not None and settings.unit == "patient":
         raise InputError(
@@ -230,8 +273,9 @@ def _evaluate(
     for task in fitted.tasks:
         at_temperature |= _tempered(study, task, judged, fits)
     pairs = [(name, other) for name, others in references.items() for other in others]
-    contrasts = [*_contrasts(judged), *pairs]
-    verdict = evaluate_study(study, judged, contrasts, rules)
+    fair = with_best_by_metric(study, judged, parts)
+    contrasts = [*_contrasts(fair.judged), *pairs]
+    verdict = evaluate_study(study, fair.judged, contrasts, rules)
     with tallied() as predicting:
         fused = pl.concat([_fused(study, fit, part) for fit, part in zip(fits, parts, strict=True)])
     rows = {
@@ -239,7 +283,7 @@ def _evaluate(
         for task in fitted.tasks
     }
     tables = curve_tables(study, judged, rows, unit)
-    return _Evaluated(judged, at_temperature, verdict, fused, predicting.flops, tables)
+    return _Evaluated(judged, at_temperature, verdict, fused, predicting.flops, tables, fair.chosen)
 
 
 def _ablate(
@@ -269,11 +313,13 @@ def _manifest(
     settings: FuseOptions,
     rules: Rules,
     unfitted: Sequence[str],
+    alarms: Sequence[Alarm],
 ) -> dict[str, Any]:
     """``manifest.json`` without costs and time."""
     study, parts, fits = fitted.study, fitted.parts, fitted.fits
     null_comparison = compare_with_null_model(study.endpoint, found.verdict, ("fused",))
     of_all_folds = {"best_expert_of_all_folds": certificate["best_expert"]}
+    in_sample = _in_sample_warning(study, settings.allow_in_sample)
     return {
         **describe(study, *_masks(study, parts, fits)),
         **asdict(fitted.recipe),
@@ -283,6 +329,7 @@ def _manifest(
         "inner_cross_validation": _inner_reports(parts, fits),
         "calibration": calibration_report(study.endpoint, found.at_temperature, rules),
         "best_experts": _best_experts(study, parts, fits),
+        "best_experts_by_metric": found.best_by_metric,
         **(of_all_folds if len(parts) > 1 else {}),
         "null_model": null_comparison,
         "risk_groups": found.tables.risk_groups,
@@ -295,12 +342,14 @@ def _manifest(
             *unfitted,
             *learning_warnings(null_comparison),
             *edge_warnings(fits),
-            *_in_sample_warning(study, settings.allow_in_sample),
-            *study.samples.warnings,
             *risk_warnings(study, parts),
-            *twin_warnings(study, parts),
-            *seen_warnings(study, parts, fitting=True),
+            *in_sample,
+            *(alarm.sentence for alarm in alarms),
             *set_warnings(study.endpoint, fitted.final, settings.coverage, study.samples.drawn),
+        ],
+        "alarms": [
+            *(Alarm("in sample", one).as_dict() for one in in_sample),
+            *(a.as_dict() for a in alarms),
         ],
     }
 

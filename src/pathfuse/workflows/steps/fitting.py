@@ -189,17 +189,7 @@ def fit_task(
         InputError: The fit rows hold one class, lack a class, or an expert scored none of them.
     """
     rows, calibrating = divide(study, task, study.scored(task, rows), recipe)
-    frequency = _checked_frequency(study, task, rows, part)
-    baselines = fitted_baselines(study, task, rows)
-    experts = Experts.from_logits(study.logits(task, frequency, baselines)[rows])
-    silent = [
-        m for m in np.flatnonzero(~experts.present.any(axis=0)) if task in study.experts[m].outputs
-    ]
-    if silent:
-        expert = study.experts[silent[0]]
-        raise InputError(
-            f"{expert.source}: the expert '{expert.name}' scored none of the {len(rows)} fit rows{part}"
-        )
+    experts, frequency, baselines = _checked_experts(study, task, rows, part)
     observed = study.truth[task].observed[rows]
     methods = new_methods(
         recipe.seed, study.endpoint.kind, gate=recipe.gate, dropout=recipe.dropout
@@ -363,6 +353,36 @@ def check_names(study: Study, reserved: Sequence[str]) -> None:
             raise InputError(
                 f"{expert.source}: the name '{expert.name}' belongs to a method; rename the expert"
             )
+
+
+def check_task(study: Study, task: str, rows: Index, recipe: FusionRecipe, part: str = "") -> None:
+    """Refuses what ``fit_task`` would refuse, without fitting.
+
+    Raises:
+        InputError: As there.
+    """
+    if study.endpoint.of_numbers:
+        return
+    rows, _ = divide(study, task, study.scored(task, rows), recipe)
+    _checked_experts(study, task, rows, part)
+
+
+def _checked_experts(
+    study: Study, task: str, rows: Index, part: str
+) -> tuple[Experts, np.ndarray, dict[str, Baseline]]:
+    """The experts on the fit rows, how often each outcome occurs there, and the baselines of risks."""
+    frequency = _checked_frequency(study, task, rows, part)
+    baselines = fitted_baselines(study, task, rows)
+    experts = Experts.from_logits(study.logits(task, frequency, baselines)[rows])
+    silent = [
+        m for m in np.flatnonzero(~experts.present.any(axis=0)) if task in study.experts[m].outputs
+    ]
+    if silent:
+        expert = study.experts[silent[0]]
+        raise InputError(
+            f"{expert.source}: the expert '{expert.name}' scored none of the {len(rows)} fit rows{part}"
+        )
+    return experts, frequency, baselines
 
 
 def _checked_frequency(study: Study, task: str, rows: Index, part: str) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Checks of a study before anything is fitted: one file per alarm, listed in ``registry.py``."""

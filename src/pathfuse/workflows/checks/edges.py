@@ -1,0 +1,73 @@
+"""Times in another unit than the bin edges."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+import numpy as np
+
+from pathfuse.endpoints.survival import Survival
+from pathfuse.workflows.checks.base import Check
+from pathfuse.workflows.checks.evidence import FEWEST, Evidence
+
+MOST = 0.8
+"""Share of the events beyond the last finite edge, or before the first."""
+UNITS = {
+    "days to months": 30.44,
+    "days to years": 365.25,
+    "months to years": 12.0,
+    "weeks to months": 4.35,
+    "months to days": 1 / 30.44,
+    "years to days": 1 / 365.25,
+    "years to months": 1 / 12.0,
+}
+"""What times would be divided by, the commonest mistake first."""
+SPREAD = 0.6
+"""A unit is guessed if no bin has a larger share of the events in it."""
+
+
+class Edges(Check):
+    """The commonest mistake of survival tables."""
+
+    name: ClassVar[str] = "edges"
+    looks_for: ClassVar[str] = "times in another unit than the bin edges"
+    threshold: ClassVar[str] = (
+        "at least 80 % of the events (10 or more) after the last finite edge, or before the first "
+        "edge after the start: bins are made so that events are in all of them"
+    )
+    way_forward: ClassVar[str] = "bring times and edges to one unit"
+
+    def sentences(self, evidence: Evidence) -> Iterator[str]:
+        """One at most."""
+        endpoint = evidence.study.endpoint
+        truth = next(iter(evidence.study.truth.values()))
+        if not isinstance(endpoint, Survival) or truth.time is None or truth.event is None:
+            return
+        inner = [edge for edge in endpoint.edges[1:] if np.isfinite(edge)]
+        times = truth.time[truth.event == 1]
+        if not inner or len(times) < FEWEST:
+            return
+        late, early = times > inner[-1], times <= inner[0]
+        where = ""
+        if late.mean() >= MOST:
+            where = f"{int(late.sum())} of {len(times)} events lie after the last finite edge, {inner[-1]:g}"
+        elif early.mean() >= MOST and len(endpoint.edges) > 2:
+            where = f"{int(early.sum())} of {len(times)} events lie before the first edge after the start, {inner[0]:g}"
+        if where:
+            yield (
+                f"{where} (median time of an event {np.median(times):g}): are times and edges in different "
+                f"units?{_unit(times, inner)} {self.way_forward}"
+            )
+
+
+def _unit(times: np.ndarray, inner: list[float]) -> str:
+    """The conversion that spreads events over the bins best; empty if none does."""
+    bounds = [0.0, *inner, np.inf]
+
+    def fullest(divisor: float) -> float:
+        return float((np.histogram(times / divisor, bounds)[0] / len(times)).max())
+
+    fit = [unit for unit in UNITS if fullest(UNITS[unit]) <= SPREAD]
+    if not fit:
+        return ""
+    share = 100 * fullest(UNITS[fit[0]])
+    return f" Taken from {fit[0]}, the fullest bin would have {share:.0f} % of the events."

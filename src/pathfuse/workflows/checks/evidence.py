@@ -1,0 +1,232 @@
+"""What the checks look at: experts' predictions and the truth of the fit rows and the judged rows,
+computed once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float
+
+from pathfuse.distributions.likelihood import set_nll
+from pathfuse.evaluation.judged import Judged, Scores, predicted
+from pathfuse.evaluation.metrics.base import Metric
+from pathfuse.evaluation.metrics.registry import metric as metric_of
+from pathfuse.evaluation.slope import SLOPE
+from pathfuse.study.samples import Partition, partitions
+from pathfuse.study.study import Study
+from pathfuse.types import Index, LogProbs, PerSample
+from pathfuse.workflows.steps.evaluating import judged_rows
+from pathfuse.workflows.steps.regression import align_moments
+from pathfuse.workflows.steps.risks import baselines_or_fixed
+
+N_RESAMPLES = 200
+"""Bootstrap resamples of patients behind a standard error: enough for its first digit."""
+FEWEST = 10
+"""Fewer rows, or fewer patients, say nothing."""
+MOST_ROWS = 5000
+"""Rows beyond this are thinned evenly: no alarm needs more."""
+
+
+@dataclass(frozen=True)
+class Discrimination:
+    """How well an expert tells outcomes apart on some rows."""
+
+    metric: Metric
+    value: float
+    """NaN where the rows do not define it."""
+    n: int
+    """Rows."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A study as the checks see it."""
+
+    study: Study
+    parts: tuple[Partition, ...]
+    """Who is fitted on and who is judged; without roles all rows are judged."""
+    fitting: bool = False
+    """Whether a fusion is fitted on the fit rows."""
+    _kept: dict[bytes, dict[str, Judged]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(
+        cls, study: Study, parts: Sequence[Partition] | None = None, *, fitting: bool = False
+    ) -> "Evidence":
+        """Of a study as its roles or folds divide it, if nobody has divided it yet."""
+        return cls(study, tuple(parts) if parts is not None else (*_divided(study),), fitting)
+
+    @cached_property
+    def fit(self) -> Index:
+        """Rows that anything is fitted on."""
+        return _thinned(np.unique(np.concatenate([part.fit for part in self.parts])))
+
+    @cached_property
+    def judged(self) -> Index:
+        """Rows that are judged."""
+        return _thinned(np.unique(np.concatenate([part.judged for part in self.parts])))
+
+    @property
+    def apart(self) -> bool:
+        """Whether some rows are fitted on and others judged, as with roles and unlike with folds."""
+        return len(self.parts) == 1 and len(self.fit) > 0 and len(self.judged) > 0
+
+    @property
+    def open_rows(self) -> Index:
+        """The rows whose truth a single expert is looked at with: the fit rows, if there are any."""
+        return self.fit if len(self.fit) else self.judged
+
+    @property
+    def open_words(self) -> str:
+        """What these rows are called."""
+        return "fit rows" if len(self.fit) and self.apart else "rows"
+
+    @cached_property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Outputs that are looked at together, by what to call them: each label, or all targets."""
+        endpoint = self.study.endpoint
+        if endpoint.of_numbers:
+            return {"": tuple(endpoint.outcomes)}
+        return {"" if task == "all" else f", label {task}": (task,) for task in endpoint.tasks}
+
+    def outputs(self, rows: Index) -> dict[str, Judged]:
+        """The experts' predictions of those of some rows that have a truth, by output."""
+        key = rows.tobytes()
+        if key not in self._kept:
+            self._kept[key] = _outputs(self.study, rows)
+        return self._kept[key]
+
+    def discrimination(self, name: str, group: str, rows: Index) -> Discrimination | None:
+        """An expert's measure of discrimination on some rows, the mean over the group's outputs.
+
+        None where it predicts none of them.
+        """
+        found = self._scores(name, group, rows)
+        if not found:
+            return None
+        metric = principal(self.study)
+        values = [scores.values(np.ones((1, len(p))))[metric.name][0] for scores, p in found]
+        defined = [value for value in values if not np.isnan(value)]
+        mean = float(np.mean(defined)) if defined else float("nan")
+        return Discrimination(metric, mean, max(len(patients) for _, patients in found))
+
+    def error_of_discrimination(self, name: str, group: str, rows: Index) -> float:
+        """Its standard error, by a bootstrap of patients; infinite where there are few."""
+        found = self._scores(name, group, rows)
+        if not found or max(len(np.unique(patients)) for _, patients in found) < FEWEST:
+            return float("inf")
+        metric = principal(self.study)
+        values = [scores.values(resampled(p, N_RESAMPLES))[metric.name] for scores, p in found]
+        whole = [value for value in np.stack(values, axis=1) if not np.isnan(value).all()]
+        means = np.array([np.nanmean(value) for value in whole])
+        return float(means.std(ddof=1)) if len(means) > N_RESAMPLES / 2 else float("inf")
+
+    def nll(self, name: str, group: str, rows: Index) -> tuple[PerSample, np.ndarray] | None:
+        """NLL of each row that an expert predicts, and its patient; None for continuous targets."""
+        judged = self.outputs(rows).get(self.groups[group][0])
+        if self.study.endpoint.of_numbers or judged is None or name not in judged.predictions:
+            return None
+        there = predicted(judged.predictions[name])
+        losses = set_nll(judged.predictions[name][there], judged.observed[there])
+        return (losses, judged.patients[there]) if there.any() else None
+
+    def slope(self, name: str, output: str, rows: Index) -> float:
+        """Calibration slope of an expert; NaN where there is no finite one."""
+        judged = self.outputs(rows)[output]
+        there = predicted(judged.predictions[name])
+        scores = self.study.endpoint.slope_scores(
+            judged.predictions[name][there], judged.observed[there]
+        )
+        return float(scores.values(np.ones((1, int(there.sum()))))[SLOPE][0])
+
+    def predictions(self, name: str) -> dict[str, np.ndarray]:
+        """What an expert predicts by task, whatever the truth: log-probabilities or means.
+
+        (row, column) in the expert's own outcomes.
+        """
+        expert = next(one for one in self.study.experts if one.name == name)
+        of_numbers = self.study.endpoint.of_numbers
+        return {
+            task: output.mean if of_numbers else output.log_prob
+            for task, output in expert.outputs.items()
+        }
+
+    def _scores(self, name: str, group: str, rows: Index) -> list[tuple[Scores, np.ndarray]]:
+        """Scores and patients of an expert's rows, for each output that it predicts."""
+        found = []
+        for output in self.groups[group]:
+            judged = self.outputs(rows).get(output)
+            if judged is None or name not in judged.predictions:
+                continue
+            there = np.flatnonzero(predicted(judged.predictions[name]))
+            if len(there):
+                scores = judged.scores(self.study.endpoint, name, there, 0)
+                found.append((scores, judged.patients[there]))
+        return found
+
+
+def resampled(patients: np.ndarray, n: int) -> Float[np.ndarray, "resample sample"]:
+    """How often each row counts where patients are drawn with replacement."""
+    members = np.unique(patients, return_inverse=True)[1]
+    n_patients = int(members.max(initial=0)) + 1
+    counts = np.random.default_rng(0).multinomial(
+        n_patients, np.full(n_patients, 1 / n_patients), size=n
+    )
+    return np.asarray(counts[:, members], dtype=np.float64)
+
+
+def error_of_mean(values: PerSample, patients: np.ndarray) -> float:
+    """Standard error of a mean over rows whose patients are independent; infinite for few."""
+    members = np.unique(patients, return_inverse=True)[1]
+    n_patients = int(members.max(initial=-1)) + 1
+    if n_patients < FEWEST:
+        return float("inf")
+    sums = np.bincount(members, values - values.mean())
+    return float(np.sqrt((sums**2).sum() * n_patients / (n_patients - 1)) / len(values))
+
+
+def principal(study: Study) -> Metric:
+    """The study's measure of discrimination."""
+    return next(m for m in map(metric_of, study.endpoint.metrics) if m.chance is not None)
+
+
+def _divided(study: Study) -> list[Partition]:
+    """As roles or folds say; rows of a role that is lacking are none."""
+    samples = study.samples
+    if samples.folds is not None:
+        return partitions(samples)
+    n = len(samples.ids)
+    roles = samples.roles if samples.roles is not None else np.full(n, "test")
+    return [Partition("", np.flatnonzero(roles == "fit"), np.flatnonzero(roles == "test"))]
+
+
+def _thinned(rows: Index) -> Index:
+    return rows[:: max(1, -(-len(rows) // MOST_ROWS))]
+
+
+def _outputs(study: Study, rows: Index) -> dict[str, Judged]:
+    found: dict[str, Judged] = {}
+    for task in study.endpoint.tasks:
+        known = study.scored(task, rows)
+        if not len(known):
+            continue
+        alone = _alone(study, task, known)
+        found |= judged_rows(study, task, [(known, known)], [alone], "sample")
+    return found
+
+
+def _alone(study: Study, task: str, rows: Index) -> dict[str, LogProbs]:
+    """Every expert's predictions of some rows: log-probabilities, or means and variances."""
+    n_outcomes = len(study.endpoint.outcomes)
+    if study.endpoint.of_numbers:
+        table = align_moments(study.experts, study.samples.ids[rows].tolist(), n_outcomes)
+        return {
+            e.name: np.concatenate([table.mean[:, m], table.variance[:, m]], axis=1)
+            for m, e in enumerate(study.experts)
+        }
+    frequency = np.maximum(study.frequency(task, rows), 1e-7)
+    # A risk has its hazards from these very rows: their order is checked, their level cannot be.
+    logits = study.logits(task, frequency, baselines_or_fixed(study, task, rows))[rows]
+    return {e.name: logits[:, m] for m, e in enumerate(study.experts) if task in e.outputs}

@@ -1,0 +1,250 @@
+"""The contract of the checks: each finds its fault and is silent on sound studies."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import pathfuse
+from pathfuse.study.study import parse_edges
+from pathfuse.workflows.checks.registry import CHECKS
+
+STUDIES = Path(__file__).parents[4] / "shared/data/studies"
+
+
+def columns_of(frame):
+    names = [name for name in frame.columns if name != "sample_id"]
+    return names, frame.select(names).to_numpy()
+
+
+def with_values(frame, values):
+    names, _ = columns_of(frame)
+    return frame.with_columns(pl.Series(name, values[:, k]) for k, name in enumerate(names))
+
+
+def changed(made, expert, change):
+    """The study with another table of one expert."""
+    frame = made.experts[expert]
+    table = change(columns_of(frame)[1].copy(), made.samples)
+    return made._replace(experts={**made.experts, expert: with_values(frame, table)})
+
+
+def probabilities(frame):
+    names, logits = columns_of(frame)
+    prob = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return names, prob
+
+
+def seen(table, samples):
+    """Predictions of a model that knows the fit rows by heart."""
+    fit = (samples["split"] == "fit").to_numpy()
+    if "label" in samples.columns:
+        right = 9.0 * np.eye(table.shape[1])[[int(label[1:]) for label in samples["label"]]]
+    else:
+        right = samples.select("target_a", "target_b").to_numpy()
+    return np.where(fit[:, None], right + 0.1 * table, table)
+
+
+def seen_survival(table, samples):
+    fit = (samples["split"] == "fit").to_numpy()
+    bins = np.searchsorted([12, 24, 48], samples["time"].to_numpy())
+    happened = samples["event"].to_numpy()[:, None] * (bins[:, None] == np.arange(4))
+    return np.where(fit[:, None], 5.0 * happened - 3 + 0.1 * table, table)
+
+
+def swapped(table, _samples):
+    return np.concatenate([table[:, [1, 0]], table[:, 2:]], axis=1)
+
+
+def mirrored(table, _samples):
+    return 2 * table.mean(axis=0) - table
+
+
+def as_decisions(made, expert):
+    names, prob = probabilities(made.experts[expert])
+    called = (prob == prob.max(axis=1, keepdims=True)).astype(float)
+    return renamed(made, expert, names, called, "prob_")
+
+
+def renamed(made, expert, names, values, prefix):
+    table = {f"{prefix}{name.removeprefix('logit_')}": values[:, k] for k, name in enumerate(names)}
+    frame = pl.DataFrame({"sample_id": made.experts[expert]["sample_id"], **table})
+    return made._replace(experts={**made.experts, expert: frame})
+
+
+def no_logits(made, expert):
+    names, prob = probabilities(made.experts[expert])
+    return renamed(made, expert, names, prob, "logit_")
+
+
+def with_samples(made, *columns):
+    return made._replace(samples=made.samples.with_columns(*columns))
+
+
+def still(made):
+    return changed(made, "uni", lambda table, _: np.repeat(table[:1], len(table), 0))
+
+
+def flipped(made):
+    return with_samples(made, (1 - pl.col("event")).alias("event"))
+
+
+def copied(made, factor):
+    frame = made.experts["uni"]
+    other = with_values(frame, factor * columns_of(frame)[1])
+    return made._replace(experts={**made.experts, "zz": other})
+
+
+def squeezed(made):
+    names, prob = probabilities(made.experts["uni"])
+    values = np.stack([0.0391 - 0.0004 * prob[:, 1], 0.9609 + 0.0004 * prob[:, 1]], axis=1)
+    return renamed(made, "uni", names, values, "prob_")
+
+
+def repeated(made, column):
+    """Four slides of each case, whose truth is that of the case, in one role each."""
+    n = made.samples.height
+    case = np.arange(n) // 4
+    samples = made.samples.with_columns(label=pl.Series([f"c{k % 2}" for k in case * 7 // 3]))
+    ids = made.samples["sample_id"].to_list()
+    if column is not None:
+        return made._replace(
+            samples=samples.with_columns(pl.Series(column, [f"x{k}" for k in case]))
+        )
+    new = {old: f"B{k:03d}-{j % 4 + 1}" for j, (old, k) in enumerate(zip(ids, case, strict=True))}
+    rename = pl.col("sample_id").replace_strict(new)
+    experts = {name: frame.with_columns(rename) for name, frame in made.experts.items()}
+    return made._replace(samples=samples.with_columns(rename), experts=experts)
+
+
+def twin_rows(made):
+    """Ten judged samples have the predictions of the fit samples before them."""
+    experts = {
+        name: with_values(frame, np.concatenate([np.repeat(table[:20:2], 2, axis=0), table[20:]]))
+        for name, frame in made.experts.items()
+        for _, table in [columns_of(frame)]
+    }
+    return made._replace(experts=experts)
+
+
+def marked(made):
+    frame = made.experts["uni"].with_columns(pl.Series("seen_in_fit", [True] * made.samples.height))
+    return made._replace(experts={**made.experts, "uni": frame})
+
+
+def tcga(made):
+    """Two slides of each TCGA case, in one role."""
+    ids = made.samples["sample_id"].to_list()
+    new = {
+        old: f"TCGA-ZX-{1000 + j // 2}-01Z-00-DX{j % 2 + 1}"
+        for j, old in enumerate([*ids[::2], *ids[1::2]])
+    }
+    rename = pl.col("sample_id").replace_strict(new)
+    experts = {name: frame.with_columns(rename) for name, frame in made.experts.items()}
+    return made._replace(samples=made.samples.with_columns(rename), experts=experts)
+
+
+def misspelt(made):
+    labels = made.samples["label"].str.replace("c", "class_").to_list()
+    labels[0] = labels[0].replace("class", "clas")
+    experts = {
+        name: frame.rename({f"logit_c{k}": f"logit_class_{k}" for k in range(3)})
+        for name, frame in made.experts.items()
+    }
+    return made._replace(
+        samples=made.samples.with_columns(label=pl.Series(labels)), experts=experts
+    )
+
+
+def placeholder(made):
+    labels = ["unknown" if n < 12 else label for n, label in enumerate(made.samples["label"])]
+    experts = {
+        name: frame.with_columns(pl.lit(-1.0).alias("logit_unknown") + 0.001 * pl.col("logit_c0"))
+        for name, frame in made.experts.items()
+    }
+    return made._replace(
+        samples=made.samples.with_columns(label=pl.Series(labels)), experts=experts
+    )
+
+
+PLANTED = {
+    "seen": ("better on fit", "two classes", lambda m: changed(m, "uni", seen), "uni (NLL 0.000"),
+    "seen by risk": ("better on fit", "survival", lambda m: changed(m, "uni", seen_survival), "uni (C-index"),
+    "seen numbers": ("better on fit", "numbers", lambda m: changed(m, "uni", seen), "uni (Pearson r"),
+    "swapped": ("wrong way round", "two classes", lambda m: changed(m, "virchow2", swapped), "AUROC 0."),
+    "mirrored risk": ("wrong way round", "survival", lambda m: changed(m, "uni", mirrored), "C-index 0."),
+    "mirrored numbers": ("wrong way round", "numbers", lambda m: changed(m, "uni", mirrored), "Pearson r -0."),
+    "swapped of three": ("swapped classes", "classes", lambda m: changed(m, "uni", swapped), "by the column of 'c1'"),
+    "constant": ("constant", "classes", still, "240 of its 240"),
+    "constant numbers": ("constant", "numbers", still, "240 of"),
+    "squeezed": ("squeezed", "two classes", squeezed, "lie between 0.9609 and 0.9613"),
+    "squeezed risk": ("squeezed", "survival", lambda m: changed(m, "uni", lambda t, _: t / 100), "C-index 0."),
+    "no logits": ("no logits", "classes", lambda m: no_logits(m, "uni"), "sum to 1 in all 240 rows"),
+    "decisions": ("decisions", "classes", lambda m: as_decisions(m, "uni"), "decisions"),
+    "copied": ("copied", "classes", lambda m: copied(m, 1.0), "zz is a copy of uni: the same predictions"),
+    "copied colder": ("copied", "classes", lambda m: copied(m, 1.7), "1.7 times"),
+    "copied risk": ("copied", "survival", lambda m: copied(m, 0.5), "0.5 times"),
+    "copied numbers": ("copied", "numbers", lambda m: copied(m, 0.5), "0.5 times"),
+    "a column of cases": ("repeated cases", "two classes", lambda m: repeated(m, "block"), "'block' repeats"),
+    "names of cases": ("repeated cases", "two classes", lambda m: repeated(m, None), "the start of the names repeats"),
+    "barcodes": ("repeated cases", "two classes", tcga, "TCGA-ZX-1000"),
+    "same rows": ("same rows", "classes", twin_rows, "10 judged samples have exactly the predictions"),
+    "seen in fit": ("seen in fit", "classes", marked, "120 of the 120 judged samples"),
+    "days": ("edges", "survival", lambda m: with_samples(m, pl.col("time") * 30.44), "days to months"),
+    "years": ("edges", "survival", lambda m: with_samples(m, pl.col("time") / 12), "before the first edge"),
+    "flipped": ("events", "survival", flipped, "censored cases exchanged"),
+    "misspelt": ("classes", "classes", misspelt, "is it a misspelling?"),
+    "placeholder": ("classes", "classes", placeholder, "'unknown' (12 samples) is taken as a class"),
+}  # fmt: skip
+"""Check, sound study, what is done to it, and what the sentence says."""
+
+
+def alarms(made):
+    study = pathfuse.read_study(made.samples, made.experts, time_edges=made.edges)
+    return pathfuse.check(study).alarms
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_fault_is_found_and_no_other(sound, name):
+    check, kind, plant, words = PLANTED[name]
+    found = alarms(plant(sound[kind]))
+    assert check in [alarm.check for alarm in found], found
+    assert words in " ".join(alarm.sentence for alarm in found if alarm.check == check)
+
+
+@pytest.mark.parametrize("kind", ["two classes", "classes", "survival", "numbers"])
+def test_a_sound_study_raises_no_alarm(sound, kind):
+    assert alarms(sound[kind]) == ()
+
+
+def test_every_check_is_planted_and_says_what_it_is():
+    assert {check.name for check in CHECKS} == {check for check, *_ in PLANTED.values()}
+    assert len({check.name for check in CHECKS}) == len(CHECKS)
+    for check in CHECKS:
+        assert check.looks_for
+        assert check.threshold
+        assert check.way_forward
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+def test_every_check_is_explained(check):
+    page = (Path(__file__).parents[3] / "docs/howto/check.md").read_text(encoding="utf-8")
+    assert f"| {check.name} | {check.looks_for} | {check.threshold} | {check.way_forward} |" in page
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not STUDIES.exists(), reason="../shared is absent")
+def test_the_development_studies_raise_no_alarm():
+    found = {}
+    for folder in sorted(path for path in STUDIES.iterdir() if path.is_dir()):
+        maps = {p.stem.removeprefix("label_map_"): p for p in folder.glob("label_map_*.csv")}
+        edges = folder / "time_edges.txt"
+        study = pathfuse.read_study(
+            folder / "samples.csv",
+            folder / "predictions",
+            maps,
+            time_edges=parse_edges(edges.read_text().strip(), "edges") if edges.exists() else None,
+        )
+        found[folder.name] = [alarm.sentence for alarm in pathfuse.check(study).alarms]
+    assert {name: said for name, said in found.items() if said} == {}
