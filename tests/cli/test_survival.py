@@ -493,16 +493,14 @@ def cell(column, value):
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [("0", "0 is"), ("-3.5", "-3.5 is"), ("NaN", "NaN is"), (None, "empty")]
+    ("value", "shown"), [("0", "0 is"), ("-3.5", "-3.5 is"), ("inf", "inf is")]
 )
 def test_a_time_that_is_not_above_zero(place, refused, value, shown):
     place.edit(place.samples, cell("time", value))
     refused(place.samples, "column 'time'", "sample 's004'", shown, "not a time above 0")
 
 
-@pytest.mark.parametrize(
-    ("value", "shown"), [("2", "2 is"), ("-1", "-1 is"), ("0.5", "0.5 is"), (None, "empty")]
-)
+@pytest.mark.parametrize(("value", "shown"), [("2", "2 is"), ("-1", "-1 is"), ("0.5", "0.5 is")])
 def test_an_event_that_is_neither_0_nor_1(place, refused, value, shown):
     place.edit(place.samples, cell("event", value))
     refused(
@@ -514,9 +512,16 @@ def test_an_event_that_is_neither_0_nor_1(place, refused, value, shown):
     )
 
 
+@pytest.mark.parametrize("column", ["time", "event"])
+@pytest.mark.parametrize("value", ["NaN", None])
+def test_a_sample_without_follow_up_is_left_out(place, refused, column, value):
+    place.edit(place.samples, cell(column, value))
+    refused(place.samples, "no follow-up", "'s004'", "without --strict", more=["--strict"])
+
+
 def test_an_event_in_words(place, refused):
-    place.edit(place.samples, cell("event", "dead"))
-    refused(place.samples, "column 'event'", "sample 's004'", "'dead' is not a number")
+    place.edit(place.samples, cell("event", "unwell"))
+    refused(place.samples, "column 'event'", "sample 's004'", "'unwell' is not a number")
 
 
 def test_all_censored(place, refused):
@@ -743,7 +748,11 @@ def test_rounding_keeps_the_order_and_an_event_in_every_bin(bins, times):
         (people([1, 2, 3, 4], 0), (), ("4 fit rows have 0 distinct event times",)),
         (people([1, 2, 3, -4]), (), ("column 'time'", "sample 's3'", "not a time above 0")),
         (people([1, 2, 3, 4], [1, 1, 1, 7]), (), ("column 'event'", "sample 's3'", "7 is neither")),
-        (people([1, 2, 3, 4]).drop("event"), (), ("no column 'event'", "its columns are")),
+        (
+            people([1, 2, 3, 4]).drop("event"),
+            (),
+            ("no target column of endpoint 'survival'", "its columns are"),
+        ),
         (people([1, 2, 3, 4]).drop("split"), (), ("neither a column 'split' nor a column 'fold'",)),
         (
             people([1, 2, 3, 4], split="train"),

@@ -39,7 +39,9 @@ def endpoint_of(
                 f"endpoint '{wanted}' is unknown; choose one of {', '.join(ENDPOINTS)}"
             )
         if wanted not in found:
-            raise InputError(f"{source} has no target column of endpoint '{wanted}'")
+            raise InputError(
+                f"{source} has no target column of endpoint '{wanted}'; its columns are {', '.join(header)}"
+            )
         return ENDPOINTS[wanted], found[wanted]
     if not found:
         raise InputError(
