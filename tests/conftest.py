@@ -25,11 +25,13 @@ LIMITS = {"SMALL": inner_cv.SMALL, "LARGE": inner_cv.LARGE}
 """Numbers of rows below which inner cross-validation is repeated."""
 
 
-@pytest.fixture(autouse=True)
-def one_network(monkeypatch):
+@pytest.fixture(autouse=True, scope="session")
+def one_network():
     """Trained heads have one network per part here unless a test says more: three take three times
     as long, and show nothing else."""
-    monkeypatch.setattr(recipe, "NETWORKS", 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recipe, "NETWORKS", 1)
+        yield
 
 
 class Said(NamedTuple):

@@ -83,7 +83,12 @@ def _of_section(pointer: re.Match[str]) -> list[str]:
     ]
 
 
-def words_in(file: Path) -> Iterator[tuple[int, str]]:
+@cache
+def words_in(file: Path) -> tuple[tuple[int, str], ...]:
+    return tuple(_words_in(file))
+
+
+def _words_in(file: Path) -> Iterator[tuple[int, str]]:
     """Line and text of every docstring (of attributes, too) and of every block of comments."""
     source = file.read_text(encoding="utf-8")
     for node in ast.walk(ast.parse(source)):

@@ -102,6 +102,7 @@ def test_two_experts_are_not_left_out(tmp_path, make_study, run_cli):
     assert kinds == {"duplicate", "noise", "shuffled labels"}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("all_inner_folds")
 def test_folds_and_jobs(tmp_path, make_study, run_cli):
     samples, predictions = make_study(

@@ -939,11 +939,13 @@ def test_a_kill_while_writing_leaves_no_folder(small, run_cli, tmp_path, step):
     killed_then_clean([DEADLY, str(step)], run_cli, "evaluate", small, tmp_path / "out", EVALUATION)
 
 
+@pytest.mark.slow
 def test_a_kill_of_fuse_while_it_writes_the_model(small, run_cli, tmp_path):
     # metrics, comparisons, manifest, fused, certificate, tests, reliability, curves, tensors (9)
     killed_then_clean([DEADLY, "9"], run_cli, "fuse", small, tmp_path / "out", FILES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [6, 7, 8])
 def test_a_kill_while_overwriting(small, run_cli, tmp_path, step):
     # page (6), the old folder steps aside (7), the new one takes its place (8)
@@ -963,6 +965,7 @@ def test_a_kill_while_overwriting(small, run_cli, tmp_path, step):
     )
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_moment(small, run_cli, tmp_path):
     out = tmp_path / "out"
     given = [

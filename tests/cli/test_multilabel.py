@@ -352,6 +352,7 @@ def test_a_label_with_one_value_is_left_out_and_the_rest_goes_on(
     assert again.filter(pl.col("sample_id").is_in(table["sample_id"].implode())).equals(table)
 
 
+@pytest.mark.slow
 def test_a_label_with_one_value_in_one_fold_is_left_out_of_all_and_its_predictions_can_be_judged(
     fuse, write_study, run_cli, tmp_path
 ):
@@ -446,6 +447,7 @@ def test_a_label_that_is_blank_on_all_test_rows(fuse, study, write_study, tmp_pa
     assert pl.read_parquet(out / "fused.parquet")["prob_CDH1"].null_count() == 0
 
 
+@pytest.mark.slow
 def test_a_label_that_is_blank_in_one_fold(fuse, write_study, tmp_path):
     study = simulate(n_folds=3)
     gone = pl.when(pl.col("fold") == 0).then(None).otherwise(pl.col("label_CDH1"))

@@ -72,6 +72,7 @@ def test_evaluate_shows_every_name_as_it_is(study, tmp_path, run_cli):
     shown(out, NAMES)
 
 
+@pytest.mark.slow
 def test_a_suite_reads_the_row_of_each_study_from_its_own_folder(tmp_path, make_study, run_cli):
     names = ("a[1]", "a1", "[link]x", "a*", "[red]")
     for seed, name in enumerate(names):

@@ -191,6 +191,7 @@ def test_init_writes_once(run_cli, tmp_path):
     assert (status, "exists already" in err) == (2, True)
 
 
+@pytest.mark.slow
 def test_run_twice(run_cli, tmp_path):
     file = write_demo(tmp_path / "study", SMALL, heads=("mean_pool",))
     text = (

@@ -137,6 +137,7 @@ def test_run_writes_studies_table_and_ranking(ran):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("all_inner_folds")
 def test_results_do_not_depend_on_jobs(ran, run_cli, tmp_path):
     outs = [tmp_path / "one", tmp_path / "two"]
@@ -396,6 +397,7 @@ def test_wrong_options_are_refused_before_any_work(run_cli, studies, tmp_path, m
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was(suite, fits, studies, tmp_path):
     """Killed hard as soon as one study is through; what lies there is whole, and is not fitted
     again."""

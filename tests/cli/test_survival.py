@@ -291,6 +291,7 @@ def test_columns_that_carry_no_prediction_are_named_in_the_manifest(
 # Ways to run
 
 
+@pytest.mark.slow
 def test_folds(fuse, write_study, tmp_path):
     study = simulate(n_folds=3, per_patient=2)
     out = fuse(*write_study(tmp_path, study))

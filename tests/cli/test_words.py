@@ -153,6 +153,7 @@ def test_patients_are_counted_where_some_were_given(run, make_study, tmp_path):
     assert ALONE not in page_text(folder)
 
 
+@pytest.mark.slow
 def test_folds_name_who_was_picked(run, make_study, tmp_path):
     samples, predictions = make_study(tmp_path, 60, 0, 2, ("benign", "tumor"), n_folds=3, seed=4)
     folder, said = run("fuse", samples, predictions)

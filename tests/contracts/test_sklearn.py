@@ -33,6 +33,8 @@ EXPECTED = {
 """The checks that fail, and why."""
 SLOW = {"choose"}
 """As slow as ``auto``, whose code it shares: both fit all methods."""
+DEAR = {"auto", "logitprod", "stacking", "root_stacking", "static_product"}
+"""Each takes some ten seconds; with the slow tests."""
 
 
 class Door:
@@ -76,7 +78,15 @@ def quick_inner_folds(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.long) if name in SLOW else name for name in DOORS]
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.long)
+        if name in SLOW
+        else pytest.param(name, marks=pytest.mark.slow)
+        if name in DEAR
+        else name
+        for name in DOORS
+    ],
 )
 @pytest.mark.filterwarnings("ignore")
 def test_the_checks_of_scikit_learn(name):

@@ -94,6 +94,7 @@ def test_every_endpoint(cohort, tmp_path, head, endpoint):
     assert not list(tmp_path.glob(".*work"))
 
 
+@pytest.mark.slow
 def test_the_order_of_encoders_and_the_number_of_jobs_change_nothing(cohort, tmp_path):
     features = cohort[0].features
     turned = {name: features[name] for name in ("beta", "alpha")}

@@ -1,8 +1,12 @@
 """Recipes: published values by head, and sentences for what is not allowed."""
 
+import subprocess
+import sys
+
 import pytest
 
 from pathfuse.errors import InputError
+from pathfuse.experts import recipe as module
 from pathfuse.experts.recipe import TrainingRecipe
 
 
@@ -70,7 +74,9 @@ def test_sentences(head, chosen, words):
 
 
 def test_ours_averages_three_networks_where_there_are_any(monkeypatch):
-    monkeypatch.undo()
+    plain = "from pathfuse.experts.recipe import NETWORKS; print(NETWORKS)"  # not that of the tests
+    told = subprocess.run([sys.executable, "-c", plain], capture_output=True, text=True, check=True)
+    monkeypatch.setattr(module, "NETWORKS", int(told.stdout))
     assert TrainingRecipe.of("abmil").networks == TrainingRecipe.of("meta_encoder").networks == 3
     assert TrainingRecipe.of("abmil", networks=1).networks == 1
     for head, recipe in (("abmil", "published"), ("trans_mil", "ours"), ("pooled_forest", "ours")):

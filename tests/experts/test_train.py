@@ -133,7 +133,9 @@ def test_all_endpoints(cohort, tmp_path, endpoint, head):
     )
 
 
-@pytest.mark.parametrize("head", ["abmil", "trans_mil", "linear_probe"])
+@pytest.mark.parametrize(
+    "head", ["abmil", pytest.param("trans_mil", marks=pytest.mark.slow), "linear_probe"]
+)
 @pytest.mark.parametrize("several", ["bag", "mean"])
 def test_the_test_slides_again(cohort, tmp_path, head, several):
     out = train_expert(
@@ -300,6 +302,7 @@ def test_shards_whose_features_have_changed_start_anew(cohort, tmp_path):
     assert not list(expert.work.parent.glob("*.old-*"))
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on(cohort, tmp_path):
     """SIGKILL in the middle of a model; the second run trains only what is missing and writes the
     same bytes."""

@@ -1,6 +1,7 @@
 """The median of log-probabilities: by hand, robust, and without a vote."""
 
 import numpy as np
+import pytest
 from scipy.special import log_softmax
 
 import pathfuse
@@ -41,6 +42,7 @@ def test_an_expert_that_shouts_does_not_move_it():
     assert pathfuse.UniformProduct().fit(logits, [0, 1]).predict(louder).tolist() == [1, 1]
 
 
+@pytest.mark.slow
 def test_auto_and_choose_are_the_same_bytes_with_and_without_it(monkeypatch):
     logits, y = experts()
     with_it = [dump(kind().fit(logits, y)) for kind in (Auto, Choose)]

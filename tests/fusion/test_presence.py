@@ -56,7 +56,12 @@ def rows():
     return (*independent(rng, 300), *independent(rng, 3000))
 
 
-@pytest.fixture(scope="module", params=FUSIONS)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=pytest.mark.slow) if name == "auto" else name for name in FUSIONS
+    ],
+)
 def fitted(request, rows):
     return FUSIONS[request.param]().fit(rows[0], rows[1])
 

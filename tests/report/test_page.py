@@ -487,6 +487,7 @@ def test_same_input_same_bytes(real_pages):
     assert other != page_of()
 
 
+@pytest.mark.slow
 def test_same_bytes_in_another_process(tmp_path):
     metrics_of(VALUES).write_parquet(tmp_path / "metrics.parquet")
     comparisons_of(COMPARISONS).write_parquet(tmp_path / "comparisons.parquet")

@@ -322,6 +322,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_image(study, tmp_path):
     run(study, tmp_path / "out", replace(QUICK, pool_px=3))
     rng = np.random.default_rng(0)

@@ -111,6 +111,7 @@ def often(monkeypatch):
     monkeypatch.setattr(fitting, "CHECKPOINT_SHARE", 1e9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("strategy", "chosen"),
     [

@@ -76,7 +76,8 @@ def test_each_encoder_is_read_once(tmp_path, monkeypatch):
     opened, looked_at = [], []
     chunks = h5.chunks
     monkeypatch.setattr(
-        "pathfuse.features.formats.h5.chunks", lambda path: looked_at.append(path) or chunks(path)
+        "pathfuse.features.formats.h5.chunks",
+        lambda path, *layer: looked_at.append(path) or chunks(path, *layer),
     )
     digest = folder.file_digest
     monkeypatch.setattr(folder, "file_digest", lambda path: opened.append(path) or digest(path))
@@ -88,6 +89,7 @@ def test_each_encoder_is_read_once(tmp_path, monkeypatch):
     assert len(opened) == len(set(opened)) == len(set(looked_at))
 
 
+@pytest.mark.slow
 def test_shards_of_a_study_end_in_the_same_fusion(ran, tmp_path):
     file = write_demo(tmp_path, SMALL, heads=("mean_pool",))
     config = changed(file, fuse={"method": "static_product", "resamples": 20})
@@ -98,6 +100,7 @@ def test_shards_of_a_study_end_in_the_same_fusion(ran, tmp_path):
     assert run_study(config, shard=Shard(1, 2)).trained == ()
 
 
+@pytest.mark.slow
 def test_a_touched_file_changes_nothing_and_a_changed_one_with_its_old_time_does(tmp_path):
     file = write_demo(tmp_path, SMALL, heads=("mean_pool",))
     config = changed(file, fuse={"method": "uniform_product", "resamples": 0})
@@ -152,6 +155,7 @@ def no_fusion(monkeypatch):
     monkeypatch.setattr("pathfuse.workflows.study_file.run.fuse", lambda *args, **options: Fused())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_fusion")
 def test_only_what_changed_is_done_again(tmp_path):
     file = write_demo(tmp_path / "study", SMALL, heads=("mean_pool",))
@@ -171,6 +175,7 @@ def test_only_what_changed_is_done_again(tmp_path):
     assert len(run_study(read_config(file)).trained) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_fusion")
 def test_without_roles_all_encoders_share_outer_folds(tmp_path):
     file = write_demo(tmp_path / "study", SMALL, heads=("mean_pool",))
@@ -185,6 +190,7 @@ def test_without_roles_all_encoders_share_outer_folds(tmp_path):
     assert samples.height == 40
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_fusion")
 def test_rows_without_a_truth_are_in_no_fold_and_said(tmp_path):
     file = write_demo(
@@ -213,6 +219,7 @@ def test_time_edges_may_stand_in_the_samples_file(tmp_path):
     assert said.columns == ["sample_id", "hazard_logit_1", "hazard_logit_2", "hazard_logit_3"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_fusion")
 def test_outer_folds_by_site_keep_sites_whole(tmp_path):
     file = write_demo(tmp_path / "study", SMALL, heads=("mean_pool",))
@@ -260,12 +267,14 @@ def test_another_folder_is_not_filled(tmp_path):
     assert (tmp_path / "study/result/samples.csv").read_text() == "mine"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_fusion")
 def test_a_killed_run_goes_on_and_gives_the_same_tables(tmp_path):
     """SIGKILL in the middle of training; finished models are not trained again."""
     files = [write_demo(tmp_path / name, SMALL) for name in ("whole", "killed")]
     for file in files:
-        changed(file, experts=[{"head": "abmil", "hidden": 16, "epochs": 6, "min_epochs": 2, "folds": 2}],
+        changed(file, experts=[{"head": "abmil", "hidden": 16, "epochs": 6, "min_epochs": 2, "folds": 2,
+                              "networks": 1}],
                 fuse={"method": "static_product", "resamples": 20})  # fmt: skip
     run_study(read_config(files[0]))
     place = tmp_path / "killed/result/experts"
@@ -315,6 +324,7 @@ def test_the_manifest_says_which_steps_were_done(ran):
     assert set(manifest["steps"]["experts"]) == {"alpha", "beta", "gamma"}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_fusion")
 def test_fusions_of_features_stand_beside_their_reference(tmp_path):
     file = write_demo(tmp_path / "study", SMALL, heads=("mean_pool",))
@@ -345,6 +355,7 @@ def test_fusions_of_features_stand_beside_their_reference(tmp_path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_fusion")
 def test_a_study_of_fused_heads_only(tmp_path):
     """Their reference makes two experts of one head."""
@@ -378,6 +389,7 @@ def test_a_positive_class_that_does_not_exist_is_refused_before_any_training(tmp
     assert not config.out.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_fusion")
 def test_what_somebody_else_put_into_a_study_stays(tmp_path):
     """It is found before anything is trained again."""

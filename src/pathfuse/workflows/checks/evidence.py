@@ -5,11 +5,14 @@ computed once.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from pathfuse.distributions.likelihood import set_nll
+from pathfuse.distributions.proportional import Baseline
+from pathfuse.endpoints.base import RiskColumns
 from pathfuse.evaluation.judged import Judged, Scores, predicted
 from pathfuse.evaluation.metrics.base import Metric
 from pathfuse.evaluation.metrics.registry import metric as metric_of
@@ -147,11 +150,15 @@ class Evidence:
         (row, column) in the expert's own outcomes.
         """
         expert = next(one for one in self.study.experts if one.name == name)
-        of_numbers = self.study.endpoint.of_numbers
-        return {
-            task: output.mean if of_numbers else output.log_prob
-            for task, output in expert.outputs.items()
-        }
+        return {task: self._table(output) for task, output in expert.outputs.items()}
+
+    def _table(self, output: Any) -> np.ndarray:
+        if self.study.endpoint.of_numbers:
+            return np.asarray(output.mean)
+        if isinstance(output, RiskColumns):  # by a fixed rule, which keeps their order
+            risk, n_bins = output.risk[:, 0], len(self.study.endpoint.outcomes) - 1
+            return Baseline.fixed(risk, n_bins).log_prob(risk)
+        return np.asarray(output.log_prob)
 
     def _scores(self, name: str, group: str, rows: Index) -> list[tuple[Scores, np.ndarray]]:
         """Scores and patients of an expert's rows, for each output that it predicts."""
