@@ -9,8 +9,8 @@ from pathfuse.errors import InputError
 from pathfuse.experts.training_log import check_log_dir, logged
 
 LINES = [
-    {"epoch": 1, "train_loss": 1.5, "validation_loss": math.nan, "rate": 0.1},
-    {"epoch": 2, "train_loss": 0.5, "validation_loss": 0.75, "rate": 0.1},
+    {"network": 1, "epoch": 1, "train_loss": 1.5, "validation_loss": math.nan, "rate": 0.1},
+    {"network": 1, "epoch": 2, "train_loss": 0.5, "validation_loss": 0.75, "rate": 0.1},
 ]
 
 
@@ -27,12 +27,16 @@ def test_csv(tmp_path):
             log(LINES[0])
         with logged(tmp_path, "uni", "fold_0", None) as log:
             log(LINES[1])
-    head = ["epoch", "train_loss", "validation_loss", "rate"]
+    head = ["network", "epoch", "train_loss", "validation_loss", "rate"]
     assert rows(tmp_path / "uni/fold_0.csv") == [
         head,
-        ["1", "1.5", "", "0.1"],
-        ["2", "0.5", "0.75", "0.1"],
+        ["1", "1", "1.5", "", "0.1"],
+        ["1", "2", "0.5", "0.75", "0.1"],
     ]
+    second = {**LINES[0], "network": 2}
+    with logged(tmp_path, "uni", "fold_0", None) as log:
+        log(second)
+    assert rows(tmp_path / "uni/fold_0.csv")[-1] == ["2", "1", "1.5", "", "0.1"]
     assert seen == LINES[:1] * 2
     with logged(None, "uni", "fold_0", seen.append) as log:
         assert log == seen.append

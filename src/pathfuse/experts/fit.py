@@ -5,6 +5,7 @@ residuals.
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,8 @@ def _train(
     linear_flops = 0.0
     for number in range(recipe.networks):
         own = seed if number == 0 else _seed_of(seed, number)
-        trained = train(work, recipe, own, checkpoint_of(checkpoint, number), on_epoch)
+        told = None if on_epoch is None else partial(_of_network, on_epoch, number + 1)
+        trained = train(work, recipe, own, checkpoint_of(checkpoint, number), told)
         before = f"{NETWORK}{number}." if recipe.networks > 1 else ""
         state = trained.head.serving_state()
         weights |= {before + name: value.cpu().numpy() for name, value in state.items()}
@@ -160,6 +162,11 @@ def _train(
         return Operations(one.fit + linear_flops, one.predict_per_unit * recipe.networks)
 
     return _Found(weights, scales, history, count, unrefitted=early or None)
+
+
+def _of_network(on_epoch: OnEpoch, network: int, line: dict[str, Any]) -> None:
+    """Passes an epoch on with the number of its network, from 1."""
+    on_epoch({**line, "network": network})
 
 
 def _seed_of(seed: int, number: int) -> int:

@@ -257,11 +257,13 @@ def _shown(one: Prepared, part: FoldPart, progress: Progress) -> OnEpoch:
     """Shows an epoch as a share of the part."""
 
     def show(line: dict[str, Any]) -> None:
-        what = f"{one.expert.name} {part.name} epoch {line['epoch']}: loss {line['train_loss']:.3f}"
+        recipe, network = one.expert.recipe, line["network"]
+        which = f" network {network}" if recipe.networks > 1 else ""
+        what = f"{one.expert.name} {part.name}{which} epoch {line['epoch']}: loss {line['train_loss']:.3f}"
         held = line["validation_loss"]
         if held == held:  # without validation it is NaN
             what += f", validation {held:.3f}"
-        progress(what, line["epoch"] / one.expert.recipe.epochs)
+        progress(what, (network - 1 + line["epoch"] / recipe.epochs) / recipe.networks)
 
     return show
 

@@ -13,7 +13,7 @@ from typing import Any
 from pathfuse.errors import InputError
 from pathfuse.progress import OnEpoch
 
-COLUMNS = ("epoch", "train_loss", "validation_loss", "rate")
+COLUMNS = ("network", "epoch", "train_loss", "validation_loss", "rate")
 
 
 def check_log_dir(folder: Path | None, out: Path) -> Path | None:
@@ -70,7 +70,7 @@ def logged(
     def log(line: dict[str, Any]) -> None:
         if on_epoch is not None:
             on_epoch(line)
-        begins = line["epoch"] == 1 or not file.exists()
+        begins = (line["network"], line["epoch"]) == (1, 1) or not file.exists()
         with file.open("w" if begins else "a", encoding="utf-8", newline="") as out:
             writer = csv.writer(out, lineterminator="\n")
             if begins:
@@ -100,9 +100,10 @@ class TensorBoard:
             for old in self.folder.glob("events.out.tfevents.*"):
                 old.unlink()
         writer = self._open()
-        for name in COLUMNS[1:]:
+        for name in COLUMNS[2:]:
             if not _unknown(line.get(name)):
-                writer.add_scalar(name, line[name], line["epoch"])
+                more = f" network {line['network']}" if line["network"] > 1 else ""
+                writer.add_scalar(name + more, line[name], line["epoch"])
         writer.flush()
 
     def close(self) -> None:
