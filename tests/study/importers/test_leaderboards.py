@@ -173,8 +173,8 @@ def test_rows_of_a_table_as_json(tmp_path):
         read_scores([write(tmp_path / "no.json", {"a": 1})])
 
 
-PROPERTIES = ("Parameters (M)", "params [B]", "embedding dim", "dim", "patch size", "GFLOPs", "#slides", "tiles", "images",
-              "year", "rank", "Avg.", "Mean", "release date")  # fmt: skip
+PROPERTIES = ("Parameters (M)", "params [B]", "embedding dim", "dim", "patch size", "GFLOPs", "#slides", "tiles",
+              "images", "year", "rank", "Avg.", "Mean", "release date")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", PROPERTIES)

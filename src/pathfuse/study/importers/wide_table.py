@@ -64,7 +64,7 @@ def read(table: Table) -> Scoreboard:
             f"columns {', '.join(cells)} hold numbers"
             f"{' of that kind' if any(_filled(cells[name]) for name in idle) else ''}"
         )
-    rows = range(len(names))
+    rows = list(range(len(names)))
     passed: list[str] = []
     if not method:  # rows are tasks
         found = {name: [cells[c][row] for c in scored] for row, name in enumerate(names)}
@@ -72,7 +72,7 @@ def read(table: Table) -> Scoreboard:
         left = {name: values for name, values in found.items() if name not in passed}
         passed += _of_another_kind(table.source, left)
         rows = [row for row in rows if names[row] not in passed]
-    return _board(table, names, scored, cells, list(rows), bool(method), idle, passed)
+    return _board(table, names, scored, cells, rows, bool(method), idle, passed)
 
 
 def _filled(values: Values) -> bool:

@@ -25,18 +25,20 @@ MORE = ("auc", "aucs", "f1_score", "macro_f1", "weighted_f1", "bacc", "acc", "ka
 OF_TEST = "test_"
 SCORE = "score"
 """What values are called where a table does not say; higher is better."""
-PROPERTIES = frozenset(
-    "params param parameters parameter dim dims dimension dimensions patch gflops flops macs slides wsis "
-    "tiles patches images samples patients cases year date rank ranking average avg mean overall total licence license "
-    "std n index unnamed size depth width layers throughput memory latency epochs resolution mpp magnification "
-    "pretraining training time".split()
-)  # fmt: skip
+PROPERTIES = frozenset((
+    "params", "param", "parameters", "parameter", "dim", "dims", "dimension", "dimensions", "patch", "gflops",
+    "flops", "macs", "slides", "wsis", "tiles", "patches", "images", "samples", "patients", "cases", "year",
+    "date", "rank", "ranking", "average", "avg", "mean", "overall", "total", "licence", "license", "std", "n",
+    "index", "unnamed", "size", "depth", "width", "layers", "throughput", "memory", "latency", "epochs",
+    "resolution", "mpp", "magnification", "pretraining", "training", "time",
+))  # fmt: skip
 """Words that name a property of a model or of a data set, or a mean over tasks."""
-FILLERS = frozenset(
-    "num number of no count counts embed embedding feature features vector model data dataset train pretrain trained "
-    "tile input output release released publication per score scores all tasks macro the in millions million m b k mb gb "
-    "hours s ms 0 1 2 test win wins".split()
-)  # fmt: skip
+FILLERS = frozenset((
+    "num", "number", "of", "no", "count", "counts", "embed", "embedding", "feature", "features", "vector",
+    "model", "data", "dataset", "train", "pretrain", "trained", "tile", "input", "output", "release",
+    "released", "publication", "per", "score", "scores", "all", "tasks", "macro", "the", "in", "millions",
+    "million", "m", "b", "k", "mb", "gb", "hours", "s", "ms", "0", "1", "2", "test", "win", "wins",
+))  # fmt: skip
 """Words that may stand with one of those."""
 LOSSES = ("mse", "mae", "rmse", "nll", "loss", "brier", "ece", "log_loss")
 """Metrics that a task may be named with, and of which less is better."""
@@ -96,7 +98,10 @@ def measure_of(source: str, studies: Sequence[str]) -> tuple[str, str]:
     found = {study: loss_in(study) for study in studies}
     losses = [study for study, loss in found.items() if loss is not None]
     if not losses:
-        return SCORE, "no metric is named, and higher is taken as better (otherwise --lower-is-better)"
+        return (
+            SCORE,
+            "no metric is named, and higher is taken as better (otherwise --lower-is-better)",
+        )
     others = [study for study, loss in found.items() if loss is None]
     if others:
         raise InputError(
