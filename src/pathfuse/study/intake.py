@@ -35,6 +35,8 @@ class Intake:
     """What was understood, a sentence each."""
     without: frozenset[str] = frozenset()
     """Names of the rows that were not taken."""
+    called: Mapping[str, str] = field(default_factory=dict)
+    """The endpoint's columns to what the table calls them, where that differs."""
     without_by_role: Mapping[str, int] = field(default_factory=dict)
     """How many of these rows have which role; the role is empty where there are none."""
     inputs: Mapping[str, str | None] = field(default_factory=dict)
@@ -77,6 +79,7 @@ def take_in(table: Table, endpoint: str | None = None, reading: Reading = DEFAUL
         tuple(left_out),
         (*table.notes, *notes, *folded, *roles, *in_words(table, found), *understood.notes),
         frozenset(everybody - kept),
+        found,
         _by_role(understood.table, everybody - kept),
         inputs,
     )

@@ -203,6 +203,7 @@ def read_study(
     def read(table: PredictionTable) -> tuple[Expert, list[dict[str, Any]]]:
         own = _of_samples(table, people, unit)
         listed, lines = _listed(own, people, intake.without, reading)
+        listed = replace(listed, targets={**intake.called, **listed.targets})
         return read_expert(
             listed, judged, maps.get(table.name), reading, positive, labels, targets=intake.targets
         ), lines
