@@ -67,3 +67,44 @@ def test_a_dry_run_writes_nothing_and_says_all(study, run_cli, tmp_path, command
     assert "interval 'odd' is unknown" in said.err
     assert str(out) in said.err
     assert "ranks the wrong way round" in said.err
+
+
+def test_all_missing_places_are_named_together(study, run_cli, tmp_path):
+    _, predictions = study
+    places = [tmp_path / "nowhere", predictions, tmp_path / "neither"]
+    said = run_cli("check", "--samples", tmp_path / "gone.csv", "--predictions", *places)
+    assert said.status == 2
+    lines = said.err.strip().splitlines()
+    assert len(lines) == 3
+    for line, name in zip(lines, ("gone.csv", "nowhere", "neither"), strict=True):
+        assert name in line
+
+
+def test_what_fuse_would_refuse_is_no_silence(study, run_cli, tmp_path):
+    samples, predictions = study
+    frame = pl.read_csv(samples)
+    frame.filter(pl.col("split") == "test").write_csv(samples)
+    words = ["--samples", samples, "--predictions", predictions]
+    said = run_cli("check", *words, "--allow-partial")
+    assert said.status == 0
+    assert "pathfuse: fuse would refuse: " in said.err
+    assert "No warning" not in said.out
+    dry = run_cli("fuse", *words, "--allow-partial", "--dry-run", "--out", tmp_path / "out")
+    assert dry.status == 2
+    assert "1 fault: the run would be refused." in dry.out
+    frame.drop("split").write_csv(samples)
+    assert "No warning." in run_cli("check", *words).out
+
+
+def test_experts_of_patients_speak_for_their_samples(study, run_cli):
+    samples, predictions = study
+    frame = pl.read_csv(samples, infer_schema=False)
+    frame = frame.with_columns(patient_id=pl.col("sample_id"), sample_id=pl.col("sample_id") + "-x")
+    pl.concat([frame, frame.with_columns(sample_id=pl.col("patient_id") + "-y")]).write_csv(samples)
+    for file in predictions.glob("*.csv"):
+        pl.read_csv(file).rename({"sample_id": "patient_id"}).write_csv(file)
+    words = ["check", "--samples", samples, "--predictions", predictions]
+    said = run_cli(*words)
+    assert said.status == 2
+    assert "--unit patient" in said.err
+    assert run_cli(*words, "--unit", "patient").status == 0

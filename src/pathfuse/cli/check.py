@@ -1,7 +1,7 @@
 """``pathfuse check``, and ``--dry-run`` of ``fuse`` and ``evaluate``."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -38,6 +38,10 @@ def check(
     positive: Annotated[
         str | None, Parameter(name="--positive", help="Of two classes the positive one.")
     ] = None,
+    unit: Annotated[
+        Literal["sample", "patient"],
+        Parameter(name="--unit", help="patient: experts of patients speak for their samples."),
+    ] = "sample",
     fail_on_alarm: Annotated[
         bool,
         Parameter(name="--fail-on-alarm", negative="", help="Exit status 1 if there is an alarm."),
@@ -50,12 +54,26 @@ def check(
     maps, edges = parse_label_maps(label_map), parse_time_edges(time_edges)
     return looked_through(
         lambda: read_study(
-            samples, predictions, maps, endpoint, edges, censoring, reading, positive
+            samples, predictions, maps, endpoint, edges, censoring, reading, positive, unit
         ),
         lambda _: [],
         positive,
         fail_on_alarm=fail_on_alarm,
+        would_refuse=lambda study: _would_refuse(study, unit, positive),
     )
+
+
+def _would_refuse(study: "Study", unit: str, positive: str | None) -> list[str]:
+    """What the run that the samples' roles or folds are for would refuse; nobody has asked for it yet."""
+    from pathfuse.workflows.evaluate import faults_of_evaluate
+    from pathfuse.workflows.fuse import faults_of_fuse
+
+    to_fit = study.samples.roles is not None or study.samples.folds is not None
+    command, faults_of_run = (
+        ("fuse", faults_of_fuse) if to_fit else ("evaluate", faults_of_evaluate)
+    )
+    found = faults_of_run(study, unit=unit, positive=positive)
+    return [f"{command} would refuse: {fault}" for fault in found]
 
 
 def looked_through(
@@ -65,6 +83,7 @@ def looked_through(
     *,
     fitting: bool = True,
     fail_on_alarm: bool = False,
+    would_refuse: "Callable[[Study], list[str]] | None" = None,
 ) -> int:
     """Shows a study, all faults and all alarms.
 
@@ -74,6 +93,7 @@ def looked_through(
         positive: Of two classes the positive one.
         fitting: Whether a fusion is to be fitted on the fit rows.
         fail_on_alarm: Whether an alarm makes the exit status 1.
+        would_refuse: What a run that was not asked for would refuse.
 
     Returns:
         The exit status.
@@ -87,6 +107,7 @@ def looked_through(
         study = read()
         faults = faults_of_run(study)
         found = run(study, positive if not faults else None, fitting=fitting)
+        refused = would_refuse(study) if would_refuse is not None else []
     except InputError as error:
         _show_faults(faults_of(error))
         return REFUSED
@@ -94,13 +115,27 @@ def looked_through(
     _show_faults(faults)
     for alarm in found.alarms:
         sys.stderr.write(f"pathfuse: warning: {alarm.sentence}\n")
+    for sentence in refused:
+        sys.stderr.write(f"pathfuse: {' '.join(sentence.split())}\n")
+    sys.stdout.write(_last_line(len(found.alarms), len(faults), len(refused)))
     n = len(found.alarms)
-    sys.stdout.write(
-        f"{n} warning{'s' if n != 1 else ''}: settle them before you trust a result (docs/howto/check.md).\n"
-        if n
+    return REFUSED if faults else ALARMED if n and fail_on_alarm else 0
+
+
+def _last_line(n_alarms: int, n_faults: int, n_refused: int) -> str:
+    """What the whole comes to."""
+    if n_alarms:
+        return (
+            f"{n_alarms} warning{'s' if n_alarms != 1 else ''}: settle {'them' if n_alarms != 1 else 'it'} before you "
+            "trust a result (docs/howto/check.md).\n"
+        )
+    if n_faults:
+        return f"{n_faults} fault{'s' if n_faults != 1 else ''}: the run would be refused.\n"
+    return (
+        "The tables can be read; see above what would be refused.\n"
+        if n_refused
         else "No warning.\n"
     )
-    return REFUSED if faults else ALARMED if n and fail_on_alarm else 0
 
 
 def _show_faults(faults: "list[str] | tuple[str, ...]") -> None:

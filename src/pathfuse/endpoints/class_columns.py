@@ -200,9 +200,10 @@ def _without_absent(
             values = values / values.sum(axis=1, keepdims=True)
         mass = values[:, [names.index(name) for name in absent]].sum(axis=1)
         notes.append(
-            f"{table.source}: {', '.join(name.removeprefix(prefix) for name in absent)} are classes that no "
-            f"sample has; they are left out with {np.nanmean(mass):.1%} of the probability on average, "
-            f"{np.nanmax(mass):.1%} at most"
+            f"{table.source}: {', '.join(name.removeprefix(prefix) for name in absent)} "
+            f"{'are classes' if len(absent) > 1 else 'is a class'} that no sample has; "
+            f"{'they are' if len(absent) > 1 else 'it is'} left out with {np.nanmean(mass):.1%} of the "
+            f"probability on average, {np.nanmax(mass):.1%} at most"
         )
         frame = frame.drop(absent)
         if prefix == "prob_":

@@ -195,5 +195,5 @@ def _above_pool(comparisons: pl.DataFrame) -> str:
     if not len(gains) or rows["method"].n_unique() < 2:
         return ""  # the product has no NLL where experts give no standard deviation
     above = int((gains > 0).sum())
-    verb = "has" if above == 1 else "have"
+    verb = "have" if above > 1 else "has"
     return f" {above or 'None'} of them {verb} a better {first.label} than the product of all, equally weighted."

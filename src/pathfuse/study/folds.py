@@ -85,5 +85,6 @@ def folds_of(
         )
     ]
     if others:
-        note += f"; {', '.join(others)} have other folds, in which they are out of fold as well"
+        have, they_are = ("have", "they are") if len(others) > 1 else ("has", "it is")
+        note += f"; {', '.join(others)} {have} other folds, in which {they_are} out of fold as well"
     return np.array([int(fold) for fold in found if fold is not None]), (note,)

@@ -1,6 +1,7 @@
 """A samples table as its makers wrote it, turned into the one that the contract describes."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,10 @@ class Intake:
     """What was understood, a sentence each."""
     without: frozenset[str] = frozenset()
     """Names of the rows that were not taken."""
+    called: Mapping[str, str] = field(default_factory=dict)
+    """The endpoint's columns to what the table calls them, where that differs."""
+    without_by_role: Mapping[str, int] = field(default_factory=dict)
+    """How many of these rows have which role; the role is empty where there are none."""
     inputs: Mapping[str, str | None] = field(default_factory=dict)
     """Files next to the table that were read, with their SHA-256."""
 
@@ -74,6 +79,8 @@ def take_in(table: Table, endpoint: str | None = None, reading: Reading = DEFAUL
         tuple(left_out),
         (*table.notes, *notes, *folded, *roles, *in_words(table, found), *understood.notes),
         frozenset(everybody - kept),
+        found,
+        _by_role(understood.table, everybody - kept),
         inputs,
     )
 
@@ -133,6 +140,14 @@ def _with_targets(
             if kind.target_columns(renamed.frame.columns):
                 table, names = renamed, names | found
     return table, names
+
+
+def _by_role(table: Table, names: Set[str]) -> dict[str, int]:
+    """How many of some samples have which role; the role is empty where there are none."""
+    gone = table.frame.filter(pl.col(SAMPLE.column).cast(pl.String).is_in(sorted(names)))
+    if SPLIT.column not in gone.columns:
+        return {"": gone.height}
+    return dict(Counter(str(role) for role in gone[SPLIT.column] if role is not None))
 
 
 def _with_truth(understood: Understood, reading: Reading) -> tuple[Table, list[dict[str, Any]]]:

@@ -24,6 +24,7 @@ from pathfuse.files.tables import (
     table_in_memory,
     text_column,
 )
+from pathfuse.study.carried_truth import CarriedTruth, carried_truth
 from pathfuse.study.class_order import with_class_names
 from pathfuse.study.fields import PREDICTION_FIELDS
 from pathfuse.study.formats.base import Numbered, Source
@@ -79,6 +80,8 @@ class Expert:
     """How the table was understood, a sentence each."""
     class_order: tuple[str, ...] = ()
     """Classes of its numbered columns; empty if they have names."""
+    truth: tuple[CarriedTruth, ...] = ()
+    """Columns of its table that say what was observed."""
 
 
 def gather(predictions: PredictionInput, reading: Reading = DEFAULT) -> list[PredictionTable]:
@@ -102,9 +105,9 @@ def gather_what_can_be(
     """The same of the tables that can be read, and what is wrong with the others.
 
     Raises:
-        InputError: A folder is missing or two experts have one name.
+        InputError: Two experts have one name.
     """
-    items = list(_items(predictions))
+    items, missing = _items_that_can_be(predictions)
     check_not_twice([f for _, item in items if isinstance(item, Source) for f in item.files])
     read, faults = tried(items, lambda item: _tables_of(*item, reading))
     found = [table for tables in read for table in tables]
@@ -116,7 +119,18 @@ def gather_what_can_be(
             raise InputError(
                 f"two experts have the name '{one.name}': {one.table.source} and {other.table.source}"
             )
-    return found, faults
+    return found, [*missing, *faults]
+
+
+def _items_that_can_be(predictions: PredictionInput) -> tuple[list[tuple[str, Any]], list[str]]:
+    """The sources at every place that there is, and what is wrong with the other places."""
+    places: list[Any] = [predictions]
+    if isinstance(predictions, Mapping):
+        places = [{name: item} for name, item in predictions.items()]
+    elif isinstance(predictions, list | tuple):
+        places = list(predictions)
+    found, faults = tried(places, lambda place: list(_items(place)))
+    return [item for items in found for item in items], faults
 
 
 def _tables_of(name: str, item: Any, reading: Reading) -> list[PredictionTable]:
@@ -247,6 +261,7 @@ def read_expert(
     positive: str | None = None,
     labels: Mapping[str, str] = NO_LABELS,
     order: Sequence[str] = (),
+    targets: Sequence[str] = (),
 ) -> Expert:
     """Reads one expert's table in the terms of an endpoint.
 
@@ -258,6 +273,7 @@ def read_expert(
         positive: The class that a single probability per sample is of.
         labels: True class of each sample, as far as known.
         order: Classes in the order of numbered columns; default: as ``reading`` says.
+        targets: Columns of the samples table that say what was observed.
 
     Raises:
         InputError: An identifier occurs twice, a column is unknown, or a value is wrong.
@@ -292,7 +308,8 @@ def read_expert(
         task: replace(output, ignored=(*output.ignored, *idle)) for task, output in outputs.items()
     }
     notes = (*table.notes, *named, *found)
-    return Expert(expert.name, source, ids, outputs, label_map, seen, notes, classes)
+    truth = carried_truth(table, targets, endpoint, reading, expert.targets, idle)
+    return Expert(expert.name, source, ids, outputs, label_map, seen, notes, classes, truth)
 
 
 def _seen(table: Table, ids: list[str]) -> frozenset[str]:

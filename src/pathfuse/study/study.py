@@ -58,6 +58,8 @@ class Study:
     fusion needs them, an evaluation does not."""
     about_folds: tuple[str, ...] = ()
     """The same in words, or why there are none."""
+    without_truth: Mapping[str, int] = field(default_factory=dict)
+    """How many rows of each role have no truth and are left out; the role is empty without roles."""
 
     def with_own_folds(self) -> "Study":
         """The study with those folds, if its samples have no roles."""
@@ -176,15 +178,15 @@ def read_study(
         >>> int(study.n_scored().sum())
         38
     """
-    table = (
-        read_table(Path(samples))
-        if isinstance(samples, str | Path)
-        else table_in_memory("samples", samples)
-    )
+    of_samples, unread = tried([samples], _samples_table)
     tables, faults = gather_what_can_be(predictions, reading)
-    if not tables:
-        raise_faults(faults or ["no predictions were given"])
-    intake = take_in(table, endpoint, with_targets(table, tables, reading))
+    if unread or not tables:
+        raise_faults([*unread, *faults] or ["no predictions were given"])
+    (table,) = of_samples
+    taken, wrong = tried([table], lambda t: take_in(t, endpoint, with_targets(t, tables, reading)))
+    if not taken:
+        raise_faults([*wrong, *faults])
+    (intake,) = taken
     people, kind = read_samples(intake.table), intake.kind
     columns = people.columns(intake.targets)
     _check_options(kind, time_edges, censoring)
@@ -201,7 +203,10 @@ def read_study(
     def read(table: PredictionTable) -> tuple[Expert, list[dict[str, Any]]]:
         own = _of_samples(table, people, unit)
         listed, lines = _listed(own, people, intake.without, reading)
-        return read_expert(listed, judged, maps.get(table.name), reading, positive, labels), lines
+        listed = replace(listed, targets={**intake.called, **listed.targets})
+        return read_expert(
+            listed, judged, maps.get(table.name), reading, positive, labels, targets=intake.targets
+        ), lines
 
     found, wrong = tried(tables, read)
     raise_faults([*faults, *wrong])
@@ -215,7 +220,24 @@ def read_study(
     left_out = (*intake.left_out, *(line for _, lines in found for line in lines))
     understood = (*intake.notes, *(note for expert in experts for note in expert.notes))
     folds = folds_of(people, [(one.name, one.folds) for one in tables])
-    return Study(people, judged, truth, experts, inputs, blanks, left_out, understood, *folds)
+    return Study(
+        people,
+        judged,
+        truth,
+        experts,
+        inputs,
+        blanks,
+        left_out,
+        understood,
+        *folds,
+        without_truth=intake.without_by_role,
+    )
+
+
+def _samples_table(samples: str | Path | Any) -> Table:
+    if isinstance(samples, str | Path):
+        return read_table(Path(samples))
+    return table_in_memory("samples", samples)
 
 
 def with_targets(table: Table, tables: Sequence[PredictionTable], reading: Reading) -> Reading:

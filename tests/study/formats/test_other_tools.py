@@ -169,4 +169,4 @@ def test_folds_of_slides_and_of_patients_in_one_study(tmp_path):
     study = read_study(samples, tmp_path, reading=Reading(classes="a,b"), unit="patient")
     assert study.expert_names == ("of_patients", "slides")
     assert study.with_own_folds().samples.folds.tolist() == [2, 2, 1, 1, 0, 0]
-    assert any("slides have other folds" in line for line in study.about_folds)
+    assert any("slides has other folds" in line for line in study.about_folds)

@@ -100,3 +100,24 @@ def test_numbers(tmp_path):
     study = read_study(pl.DataFrame({"PATIENT": IDS, "age": truth}), tmp_path / "uni.csv")
     assert study.endpoint.kind == "regression"
     assert study.experts[0].outputs["all"].mean[:, 0].tolist() == [n + 0.5 for n in truth]
+
+
+def test_the_truth_of_the_tables_is_kept_and_another_one_is_an_alarm(expert, samples):
+    import pathfuse
+
+    study = read_study(samples, expert)
+    (truth,) = study.experts[0].truth
+    assert (truth.target, truth.column, truth.values) == ("label", "MSI", LABELS)
+    assert "other truth" not in [alarm.check for alarm in pathfuse.check(study).alarms]
+    other = samples.with_columns(label=pl.Series([LABELS["s1"], *list(LABELS.values())[1:]]))
+    alarms = pathfuse.check(read_study(other, expert)).alarms
+    (sentence,) = [alarm.sentence for alarm in alarms if alarm.check == "other truth"]
+    assert "uni: the column 'MSI' of its table contradicts the column 'label'" in sentence
+    assert "in 1 of 6 rows (sample 's0': 'a', in the samples table 'b')" in sentence
+
+
+def test_the_samples_own_name_of_the_truth_is_looked_for_in_any_table(samples):
+    clini = samples.rename({"label": "diagnosis"})
+    frame = clini.with_columns(prob_a=pl.Series(P), prob_b=1 - pl.Series(P))
+    (truth,) = read_study(clini, {"uni": frame}).experts[0].truth
+    assert (truth.target, truth.column) == ("label", "diagnosis")

@@ -171,3 +171,49 @@ def test_rows_of_a_table_as_json(tmp_path):
     assert scores(write(tmp_path / "table.json", table))[1] == sorted(ROWS)
     with pytest.raises(InputError, match="holds no scores that are understood"):
         read_scores([write(tmp_path / "no.json", {"a": 1})])
+
+
+PROPERTIES = ("Parameters (M)", "params [B]", "embedding dim", "dim", "patch size", "GFLOPs", "#slides", "tiles",
+              "images", "year", "rank", "Avg.", "Mean", "release date")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PROPERTIES)
+def test_properties_of_models_are_no_studies(tmp_path, name):
+    wide(**{name: [300, 86, 22]}).write_csv(tmp_path / "wide.csv")
+    board, found = scores(tmp_path / "wide.csv")
+    assert found == sorted(ROWS)
+    assert any(note.endswith(f"no scores of a study: {name}") for note in board.notes)
+
+
+def test_properties_of_tasks_are_no_studies(tmp_path):
+    frame = pl.DataFrame({"task": ["bach", "panda"], **{m: list(own) for m, own in VALUES.items()}})
+    more = pl.DataFrame({"task": ["Average", "Params (M)"], **{m: [0.8, 300.0] for m in VALUES}})
+    pl.concat([frame, more]).write_csv(tmp_path / "wide.csv")
+    board, found = scores(tmp_path / "wide.csv")
+    assert found == sorted(ROWS)
+    assert any("rows that are no scores of a study: Average, Params (M)" in n for n in board.notes)
+    plain = {m: {"bach": own[0], "panda": own[1], "average": 0.5} for m, own in VALUES.items()}
+    assert scores(write(tmp_path / "two.json", plain))[1] == sorted(ROWS)
+
+
+def test_numbers_of_another_kind_are_no_scores(tmp_path):
+    wide(tokens=[300, 1200, 5000]).write_csv(tmp_path / "wide.csv")
+    board, found = scores(tmp_path / "wide.csv")
+    assert found == sorted(ROWS)
+    assert any("no scores of a study: tokens" in note for note in board.notes)
+    wide(odd=[71.0, 68.0, 64.0]).write_csv(tmp_path / "wide.csv")
+    with pytest.raises(InputError, match="'odd' has numbers from 64 to 71, while those of bach"):
+        read_scores([tmp_path / "wide.csv"])
+
+
+def test_tasks_that_are_named_after_a_loss_rank_the_lower_first(tmp_path):
+    wide().rename({"bach": "mse_bach", "panda": "mse_panda"}).write_csv(tmp_path / "wide.csv")
+    (board,) = read_scores([tmp_path / "wide.csv"])
+    assert board.default_metric == "mse"
+    assert rank([tmp_path / "wide.csv"]).summary["method"][0] == "phikon"
+    wide().rename({"bach": "bach_nll"}).write_csv(tmp_path / "mixed.csv")
+    with pytest.raises(InputError, match="'bach_nll' is named after a loss, of which less is bet"):
+        read_scores([tmp_path / "mixed.csv"])
+    wide(loss_x=[1, 2, 3]).write_csv(tmp_path / "mixed.csv")
+    with pytest.raises(InputError, match="rank them apart"):
+        read_scores([tmp_path / "mixed.csv"])

@@ -248,3 +248,110 @@ def test_the_development_studies_raise_no_alarm():
         )
         found[folder.name] = [alarm.sentence for alarm in pathfuse.check(study).alarms]
     assert {name: said for name, said in found.items() if said} == {}
+
+
+def with_column(made, name, cells):
+    frame = made.experts["uni"].with_columns(pl.Series(name, cells))
+    return made._replace(experts={**made.experts, "uni": frame})
+
+
+def other_truth(made):
+    labels = made.samples["label"].to_list()
+    return with_column(made, "label", [*labels[1:], labels[0]])
+
+
+def other_events(made):
+    return with_column(made, "event", 1 - made.samples["event"])
+
+
+def unmatched(made):
+    """Every expert spells most of the judged samples in another way."""
+    rename = pl.when(made.samples["split"] == "test").then("x" + pl.col("sample_id"))
+    experts = {
+        name: frame.with_columns(
+            sample_id=pl.when(pl.int_range(pl.len()) < 200)
+            .then(rename.otherwise("sample_id"))
+            .otherwise("sample_id")
+        )
+        for name, frame in made.experts.items()
+    }
+    return made._replace(experts=experts)
+
+
+def without_truth(made):
+    gone = (pl.col("split") == "test") & (pl.int_range(pl.len()) < 200)
+    label = pl.when(gone).then(None).otherwise("label")
+    return with_samples(made, label.alias("label"))
+
+
+PLANTED |= {
+    "other truth": ("other truth", "classes", other_truth, "(sample 's000': "),
+    "other events": ("other truth", "survival", other_events, "column 'event' of the samples in 300 of 300 rows"),
+    "unmatched": ("lost rows", "classes", unmatched, "take no part: no expert scored 100"),
+    "without truth": ("lost rows", "classes", without_truth, "100 of the 120 judged rows of samples take no part"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["other truth", "other events", "unmatched", "without truth"])
+def test_truth_and_rows_that_are_lost(sound, name):
+    test_a_planted_fault_is_found_and_no_other(sound, name)
+
+
+def test_a_truth_in_another_spelling_is_no_other_truth(sound):
+    made = sound["classes"]
+    labels = made.samples["label"].to_list()
+    assert alarms(with_column(made, "label", [label.upper() for label in labels])) == ()
+    assert alarms(with_column(made, "y_true", [int(label[1:]) for label in labels])) == ()
+    partly = [label if n % 2 else None for n, label in enumerate(labels)]
+    assert alarms(with_column(made, "ground_truth", partly)) == ()
+    made = sound["survival"]
+    days = with_column(made, "time", (made.samples["time"] * 30.44).round(0))
+    censorship = with_column(days, "censorship", 1 - made.samples["event"])
+    assert alarms(censorship) == ()
+    assert alarms(with_column(made, "time", made.samples["time"].round(0))) == ()
+    assert (
+        "contradicts"
+        in alarms(with_column(made, "time", made.samples["time"].reverse()))[0].sentence
+    )
+    (alarm,) = alarms(with_column(made, "censorship", made.samples["event"]))
+    assert "column 'censorship' of its table contradicts the column 'event'" in alarm.sentence
+    made = sound["numbers"]
+    assert alarms(with_column(made, "target_a", made.samples["target_a"].round(3))) == ()
+    assert len(alarms(with_column(made, "target_a", made.samples["target_b"]))) == 1
+
+
+def said(made):
+    return " ".join(alarm.sentence for alarm in alarms(made))
+
+
+def test_an_expert_that_is_turned_round_is_no_copy(sound):
+    words = said(copied(sound["classes"], -1.0))
+    assert "uni and zz are mirrored: logits are turned round against those of the other (" in words
+    assert "copy" not in words
+    assert "zz is a copy of uni: its logits are the same but for a constant" in said(
+        copied(sound["classes"], 1.0004)
+    )
+
+
+def test_an_interval_of_auroc_stays_between_0_and_1(sound):
+    def turned(table, samples):
+        right = np.eye(2)[[int(label[1:]) for label in samples["label"]]]
+        right = np.where(np.arange(len(table))[:, None] < 3, 1 - right, right)
+        return 0.01 * table - 3 * right
+
+    words = said(changed(sound["two classes"], "uni", turned))
+    assert "interval 0.000 to" in words
+
+
+@pytest.mark.parametrize(
+    ("factor", "edges", "unit"),
+    [
+        (30.44, (12, 24, 48), "days to months"),
+        (1 / 12, (12, 24, 48), "years to months"),
+        (1, (1, 2, 4), "months to years"),
+        (1, (365, 730, 1460), "months to days"),
+    ],
+)
+def test_the_unit_that_fits_best_is_named_first(sound, factor, edges, unit):
+    made = sound["survival"]._replace(edges=(0.0, *map(float, edges), np.inf))
+    assert f"Taken from {unit}" in said(with_samples(made, pl.col("time") * factor))

@@ -6,7 +6,7 @@ from typing import Any
 from pathfuse.errors import InputError
 from pathfuse.files.digests import file_digest
 from pathfuse.study.importers.scoreboard import Scoreboard, checked, frame_of
-from pathfuse.study.importers.words import SCORE
+from pathfuse.study.importers.words import SCORE, is_property, measure_of
 
 NAME = "nested_json"
 VALUES = ("mean", "value", "score")
@@ -64,15 +64,22 @@ def read(content: Any, file: Path) -> Scoreboard:
                     raise InputError(f"{file}: '{outer}', '{inner}', '{metric}' holds no number")
                 study, method = (outer, inner) if three else (inner, outer)
                 rows.append([study, study, method, metric, *found])
+    better: list[str] = []
+    if not three:
+        idle = list(dict.fromkeys(row[0] for row in rows if is_property(row[0])))
+        rows = [row for row in rows if row[0] not in idle]
+        metric, words = measure_of(str(file), list(dict.fromkeys(row[0] for row in rows)))
+        rows = [[*row[:3], metric, *row[4:]] for row in rows]
+        better = [f"{file}: {words}"]
+        if idle:
+            better.append(f"{file}: names that are no studies: {', '.join(idle)}")
+    if not rows:
+        raise InputError(f"{file} holds no scores of tasks")
     scores, empty = checked(
         str(file), frame_of([list(column) for column in zip(*rows, strict=True)])
     )
     shape = "data set, model, metric" if three else "model, task"
-    notes = [f"{file}: its names are taken as {shape}, from the outside"]
-    if not three:
-        notes.append(
-            f"{file}: no metric is named, and higher is taken as better (otherwise --lower-is-better)"
-        )
+    notes = [f"{file}: its names are taken as {shape}, from the outside", *better]
     metrics = scores["metric"].unique(maintain_order=True).to_list()
     return Scoreboard(
         str(file), NAME, scores, {str(file): file_digest(file)}, metrics[0] if len(metrics) == 1 else None,

@@ -18,6 +18,8 @@ SAME = 1e-6
 """Largest difference of log-probabilities of the same predictions."""
 ALIKE = 1e-4
 """1 - r² of their logits up to which one is a scaled version of the other."""
+MIRRORED = "against those of the other"
+"""In words of a negative factor."""
 FLOORED = -15.9
 """Log-probabilities at the floor have lost what they were."""
 
@@ -49,6 +51,13 @@ class Copied(Check):
             if not alike or not all(words for words, _ in alike):
                 continue
             words, n = alike[0]
+            if MIRRORED in words:
+                yield (
+                    f"{one} and {other} are mirrored: {words} ({n} samples that both predict), so that one of them "
+                    "ranks the samples the wrong way round; look at which column is which class (or whether higher "
+                    "means earlier) in both tables"
+                )
+                continue
             yield (
                 f"{other} is a copy of {one}: {words} ({n} samples that both predict); "
                 f"{self.way_forward}"
@@ -103,7 +112,30 @@ def _alike(one: np.ndarray, other: np.ndarray, *, by_one: bool) -> tuple[str, in
     a, b = a - a.mean(axis=0), b - b.mean(axis=0)
     top, bottom = float((a * b).sum()), float((a * a).sum() * (b * b).sum())
     if bottom > 0 and 1 - top**2 / bottom < ALIKE:
-        return f"its logits are {top / float((a * a).sum()):.3g} times those of the other", len(a)
+        return _times(top / float((a * a).sum())), len(a)
     if by_one and (rankdata(np.round(a[:, -1], 9)) == rankdata(np.round(b[:, -1], 9))).all():
         return "the same ranking of all samples", len(a)
     return "", 0
+
+
+def _times(factor: float) -> str:
+    """A factor between logits in words.
+
+    Examples:
+        >>> _times(1.7), _times(1.0001)
+        ('its logits are 1.7 times those of the other', 'its logits are the same but for a constant')
+        >>> _times(-2.5)
+        'logits are turned round against those of the other, 2.5 times'
+    """
+    size = f"{abs(factor):.3g}"
+    if factor < 0:
+        return f"logits are turned round {MIRRORED}" + (
+            "" if _near_one(factor) else f", {size} times"
+        )
+    if _near_one(factor):
+        return "its logits are the same but for a constant"
+    return f"its logits are {size} times those of the other"
+
+
+def _near_one(factor: float) -> bool:
+    return abs(abs(factor) - 1) < 0.005

@@ -20,9 +20,13 @@ UNITS = {
     "years to days": 1 / 365.25,
     "years to months": 1 / 12.0,
 }
-"""What times would be divided by, the commonest mistake first."""
+"""What times would be divided by."""
 SPREAD = 0.6
 """A unit is guessed if no bin has a larger share of the events in it."""
+LAST_EDGE = {"years": (0.0, 15.0), "months": (6.0, 240.0), "days": (150.0, np.inf)}
+"""Where the last finite edge lies by the unit of the edges."""
+AS_GOOD = 0.1
+"""Units whose fullest bins differ by less cannot be told apart: all are named."""
 
 
 class Edges(Check):
@@ -66,8 +70,20 @@ def _unit(times: np.ndarray, inner: list[float]) -> str:
     def fullest(divisor: float) -> float:
         return float((np.histogram(times / divisor, bounds)[0] / len(times)).max())
 
-    fit = [unit for unit in UNITS if fullest(UNITS[unit]) <= SPREAD]
-    if not fit:
+    late = bool(np.median(times) > inner[-1])
+    of_edges = [unit for unit, (low, high) in LAST_EDGE.items() if low <= inner[-1] <= high]
+    shares = {
+        unit: fullest(by)
+        for unit, by in UNITS.items()
+        if (by > 1) == late and unit.endswith(tuple(f" to {one}" for one in of_edges))
+    }
+    best = min(shares.values(), default=1.0)
+    if best > SPREAD:
         return ""
-    share = 100 * fullest(UNITS[fit[0]])
-    return f" Taken from {fit[0]}, the fullest bin would have {share:.0f} % of the events."
+    fit = sorted(
+        (unit for unit, share in shares.items() if share <= min(SPREAD, best + AS_GOOD)),
+        key=lambda unit: shares[unit],
+    )
+    found = f" Taken from {fit[0]}, the fullest bin would have {100 * best:.0f} % of the events"
+    others = [f"from {unit} {100 * shares[unit]:.0f} %" for unit in fit[1:]]
+    return f"{found}{' (' + ', '.join(others) + ')' if others else ''}."

@@ -8,7 +8,9 @@ from pathfuse.workflows.checks.copied import Copied
 from pathfuse.workflows.checks.decisions import Decisions
 from pathfuse.workflows.checks.edges import Edges
 from pathfuse.workflows.checks.events import Events
+from pathfuse.workflows.checks.lost_rows import LostRows
 from pathfuse.workflows.checks.no_logits import NoLogits
+from pathfuse.workflows.checks.other_truth import OtherTruth
 from pathfuse.workflows.checks.repeated_cases import RepeatedCases
 from pathfuse.workflows.checks.same_rows import SameRows
 from pathfuse.workflows.checks.seen import Seen
@@ -31,5 +33,7 @@ CHECKS: tuple[Check, ...] = (
     Edges(),
     Events(),
     Classes(),
+    OtherTruth(),
+    LostRows(),
 )
 """In the order in which alarms are shown."""

@@ -40,7 +40,9 @@ class WrongWay(Check):
                 error = evidence.error_of_discrimination(name, group, rows)
                 if below < SURE * error:
                     continue
-                low, high = found.value - 1.96 * error, found.value + 1.96 * error
+                lowest = 2 * found.metric.chance - 1  # chance is in the middle, and 1 is perfect
+                low = max(found.value - 1.96 * error, lowest)
+                high = min(found.value + 1.96 * error, 1.0)
                 yield (
                     f"{name} ranks the wrong way round{group}: {found.metric.label} {found.value:.3f} on the "
                     f"{found.n} {evidence.open_words} (95 % interval {low:.3f} to {high:.3f}; "
