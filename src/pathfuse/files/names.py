@@ -22,7 +22,7 @@ _SUFFIXES = rf"(?i)(?:\.(?:{'|'.join(FILE_SUFFIXES)}))+$"
 
 ID_PATTERNS = {
     "tcga-case": r"(?i)^(TCGA-[0-9A-Z]{2}-[0-9A-Z]{4})(?:[^0-9A-Z]|$)",
-    "tcga-slide": r"(?i)^(TCGA-[0-9A-Z]{2}-[0-9A-Z]{4}-[0-9]{2}[A-Z]?(?:-[0-9]{2}[A-Z]?)?-[DTBM]S[0-9A-Z]+)"
+    "tcga-slide": r"(?i)^(TCGA-[0-9A-Z]{2}-[0-9A-Z]{4}-[0-9]{2}[A-Z]?(?:-[0-9]{2}[A-Z]?)?-(?:DX|[TBM]S)[0-9A-Z]+)"
     r"(?:[^0-9A-Z]|$)",
     "cptac-case": r"(?i)^(C3[LN]-[0-9]{5})(?:[^0-9A-Z]|$)",
 }
