@@ -86,6 +86,8 @@ class Understood:
     """Rows that say nothing about the target, by the reason."""
     as_endpoint: str | None = None
     """Another endpoint, if the columns turn out to be of that one."""
+    objections: tuple[str, ...] = ()
+    """Why unusable rows should not be left out, a sentence each; ``--allow-partial`` passes them over."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,24 @@ class Endpoint(ABC):
     @abstractmethod
     def target_columns(cls, header: Sequence[str]) -> list[str]:
         """The target columns of this endpoint in a samples table; empty if it has none."""
+
+    @classmethod
+    def with_layout(cls, table: Table, chosen: Mapping[str, str]) -> tuple[Table, dict[str, str]]:
+        """A table with the target columns put together from several others, where it has such.
+
+        Args:
+            table: A samples table.
+            chosen: Word of a field to the name of its column, from ``--columns``.
+
+        Returns:
+            The table, and our name to the table's where columns were renamed.
+        """
+        return table, {}
+
+    @classmethod
+    def hint(cls, header: Sequence[str]) -> str:
+        """How to name target columns that a table may have; empty if nothing looks like one."""
+        return ""
 
     @classmethod
     def understand(

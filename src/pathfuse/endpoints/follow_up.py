@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import polars as pl
+from scipy.stats import hypergeom
 
 from pathfuse.endpoints.base import Understood
 from pathfuse.endpoints.columns import NO, YES, Columns, flags
@@ -41,6 +42,9 @@ FOLLOW_UP = (
 )  # fmt: skip
 DAYS_IN = {"day": 1.0, "month": 30.4375, "year": 365.25}
 """Units of time by the word in a column's name."""
+NEARLY_ALL, CHANCE = 0.95, 0.01
+"""Share of one value of ``event`` among rows without a time, and how rare that must be by chance,
+for the rows not to be left out without a word."""
 HALF_DAY, DROP = "half-day", "drop"
 ZERO, NONE = "a follow-up of 0", "no follow-up"
 
@@ -72,8 +76,10 @@ def understood_follow_up(
     time = table.frame["time"].cast(pl.String).replace("", None)
     unusable: dict[str, list[int]] = {}
     none = (time.is_null() | event.is_null()).arg_true().to_list()
+    objections: tuple[str, ...] = ()
     if none:
         unusable[NONE] = none
+        objections = _one_sided(table, names.get("time", "time"), time, event)
     zero = ((time.cast(pl.Float64, strict=False) == 0) & event.is_not_null()).fill_null(False)
     if zero.any():
         n = int(zero.sum())
@@ -92,7 +98,35 @@ def understood_follow_up(
             ).to_series()
             notes.append(f"{table.source}: {n} times of 0 are taken as half a day ({half})")
     frame = table.frame.with_columns(time.alias("time"), event.alias("event"))
-    return Understood(replace(table, frame=frame), tuple(notes), unusable)
+    return Understood(replace(table, frame=frame), tuple(notes), unusable, objections=objections)
+
+
+def _one_sided(table: Table, name: str, time: pl.Series, event: pl.Series) -> tuple[str, ...]:
+    """Why rows without a time should not be left out: nearly all have one value of event.
+
+    Chance is no reason: so many of one value, or more, must be drawn in fewer than one of
+    ``1 / CHANCE`` cases, or else no row with this value may be left.
+    """
+    lost = time.is_null()
+    for value, what, whose, elsewhere in (
+        ("0", "censored", "the survivors' follow-up", "days_to_last_follow_up"),
+        ("1", "cases with an event", "the time of their event", "days_to_death"),
+    ):
+        others = event == ("1" if value == "0" else "0")
+        own = event == value
+        n_lost, n_own = int((lost & (own | others)).sum()), int((lost & own).sum())
+        n_all, n_value = int((own | others).sum()), int(own.sum())
+        if not others.any() or n_own < 2 or n_own < NEARLY_ALL * n_lost:
+            continue
+        drawn = hypergeom.sf(n_own - 1, n_all, n_value, n_lost)
+        if drawn < CHANCE or n_own == n_value:
+            which = f"all {n_lost}" if n_own == n_lost else f"{n_own} of {n_lost}"
+            sentence = (
+                f"{table.source}, column '{name}': {which} samples that would be left out for lack of a time "
+                f"are {what}; {whose} is perhaps in another column ({elsewhere}?)"
+            )
+            return (sentence,)
+    return ()
 
 
 def _days(table: Table, name: str) -> float:

@@ -27,6 +27,7 @@ from pathfuse.endpoints.base import (
 from pathfuse.endpoints.class_columns import like_probabilities
 from pathfuse.endpoints.columns import RISK, Columns, number_text
 from pathfuse.endpoints.follow_up import FOLLOW_UP, follow_up, understood_follow_up
+from pathfuse.endpoints.follow_up_layouts import follow_up_hint, with_follow_up
 from pathfuse.errors import InputError
 from pathfuse.evaluation.judged import Judged, Scores
 from pathfuse.evaluation.metrics.survival import METRICS, SurvivalScores, SurvivalTruth, auc_name
@@ -66,6 +67,16 @@ class Survival(Endpoint):
     def target_columns(cls, header: Sequence[str]) -> list[str]:
         """``time`` and ``event``."""
         return ["time", "event"] if {"time", "event"} <= set(header) else []
+
+    @classmethod
+    def with_layout(cls, table: Table, chosen: Mapping[str, str]) -> tuple[Table, dict[str, str]]:
+        """See ``Endpoint``: follow-up as the GDC, cBioPortal and Xena write it."""
+        return with_follow_up(table, chosen)
+
+    @classmethod
+    def hint(cls, header: Sequence[str]) -> str:
+        """See ``Endpoint``."""
+        return follow_up_hint(header)
 
     @classmethod
     def understand(

@@ -123,22 +123,40 @@ def _with_targets(
             raise InputError(f"--columns {word}={column}: {table.source} has no column '{column}'")
         table = replace(table, frame=table.frame.rename({column: word}))
         names[word] = column
-    header = table.frame.columns
-    there = any(kind.target_columns(header) for kind in ENDPOINTS.values())
+    guessing = endpoint is None and not chosen and not _has_target(table)
     for kind in ENDPOINTS.values():
-        asked = any(field.word in chosen for field in kind.fields)
-        wanted = kind.kind == endpoint or asked
-        if (wanted or (endpoint is None and not there and not chosen)) and kind.fields:
-            renamed, found = with_our_names(table, kind.fields, chosen)
-            if kind.target_columns(renamed.frame.columns):
-                table, names = renamed, names | found
+        wanted = kind.kind == endpoint or any(field.word in chosen for field in kind.fields)
+        if (wanted or guessing) and kind.fields:
+            found = _targets_of(kind, table, chosen, layouts=wanted)
+            table, names = found[0], names | found[1]
+    if guessing and not _has_target(table):
+        for kind in ENDPOINTS.values():
+            found = _targets_of(kind, table, chosen, layouts=True)
+            table, names = found[0], names | found[1]
     return table, names
+
+
+def _has_target(table: Table) -> bool:
+    return any(kind.target_columns(table.frame.columns) for kind in ENDPOINTS.values())
+
+
+def _targets_of(
+    kind: type[Endpoint], table: Table, chosen: Mapping[str, str], *, layouts: bool
+) -> tuple[Table, dict[str, str]]:
+    """The table with one endpoint's columns under our names if it has them all; else as it is."""
+    renamed, own = kind.with_layout(table, chosen) if layouts else (table, {})
+    renamed, found = with_our_names(renamed, kind.fields, {} if own else chosen)
+    if not kind.target_columns(renamed.frame.columns):
+        return table, {}
+    return renamed, own | found
 
 
 def _with_truth(understood: Understood, reading: Reading) -> tuple[Table, list[dict[str, Any]]]:
     """The rows that are of use, and a line for each reason why others are not."""
     table, left_out, gone = understood.table, [], set[int]()
     n_all = table.frame.height
+    if understood.objections and not reading.allow_partial:
+        raise InputError(f"{understood.objections[0]}; if that is right, say --allow-partial")
     for reason, rows in understood.unusable.items():
         names = [str(name) for name in table.frame[SAMPLE.column].gather(rows).to_list()]
         check_left_out(table.source, reason, names, n_all, reading, "samples")
