@@ -150,6 +150,15 @@ def test_frames_have_no_hash():
             {},
             "'uni': none of its 3 samples is in samples",
         ),
+        (
+            {
+                "uni": UNI.with_columns(
+                    sample_id=pl.Series(["q", "r", "s"]), patient_id=pl.Series(["a", "a", "b"])
+                )
+            },
+            {},
+            r"samples are their patients: give a samples table with one row per slide \(patient_id, slide_id",
+        ),
         (EXPERTS, {"label_maps": {"gigapath": {"x": "x"}}}, "a label map was given for 'gigapath'"),
         (EXPERTS, {"endpoint": "astrology"}, "endpoint 'astrology' is unknown"),
     ],

@@ -15,6 +15,7 @@ from pathfuse.endpoints.detect import ENDPOINTS
 from pathfuse.errors import InputError, raise_faults, tried
 from pathfuse.files.names import would_match
 from pathfuse.files.tables import Table, read_table, table_in_memory, text_column
+from pathfuse.study.fields import PATIENT
 from pathfuse.study.folds import folds_of
 from pathfuse.study.intake import take_in
 from pathfuse.study.left_out import check_left_out, line_of
@@ -325,6 +326,13 @@ def parse_edges(text: str, source: str) -> tuple[float, ...]:
 
 
 def _patients_hint(table: Table, samples: Samples) -> str:
+    if PATIENT.column in table.frame.columns:
+        patients = {name for name in text_column(table, PATIENT.column) if name is not None}
+        if patients & set(samples.ids.tolist()):
+            return (
+                "; the predictions are of slides and the samples are their patients: give a samples table with "
+                "one row per slide (patient_id, slide_id)"
+            )
     if not of_patients(table, samples):
         return ""
     return "; its rows are patients: --unit patient lets each speak for the samples of its patient"
