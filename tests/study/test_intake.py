@@ -226,3 +226,48 @@ def test_several_pairs_are_an_error_unless_overall_survival_is_one():
 def test_a_table_that_looks_like_survival_is_told_how_to_name_the_follow_up():
     with pytest.raises(InputError, match="holds the classes; --columns time=NAME,event=NAME"):
         intake(sample_id=["a"], OS_STATUS=["1:DECEASED"], PFS_MONTHS=["3"])
+
+
+def test_a_second_column_that_differs_is_named():
+    ids = {"sample_id": ["a", "b", "c"]}
+    found = intake(**ids, label=["x", "y", "y"], diagnosis=["x", "y", "z"], gt=["x", "y", None])
+    assert found.notes == (
+        "samples.csv: the column 'diagnosis' is not used: it differs from 'label' in 1 row",
+    )
+    follow_up = {"time": ["1", "2", "3"], "event": ["1", "0", "1"]}
+    found = intake(
+        **ids, **follow_up, days=["30", "60", "90"], vital_status=["Dead", "Alive", "Alive"]
+    )
+    assert [note.split("'")[1] for note in found.notes] == ["days", "vital_status"]
+    assert (
+        intake(**ids, **follow_up, censorship=["0", "1", "0"], days=["1.0", "2", "3"]).notes == ()
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [("censorship", ["1", "0", "1"]), ("vital_status", ["Alive", "Dead", "Alive"])],
+)
+def test_a_second_column_of_events_that_says_the_opposite_is_refused(name, cells):
+    table = {"sample_id": list("abc"), "time": list("123"), "event": list("101"), name: cells}
+    with pytest.raises(
+        InputError, match=f"'event' and '{name}' contradict each other in every row"
+    ):
+        intake(**table)
+    assert intake(Reading(columns={"event": "event"}), **table).notes == ()
+
+
+def test_an_event_in_an_unknown_word_names_the_tables_column_and_the_words():
+    table = {"sample_id": ["a", "b"], "OS_MONTHS": ["1", "2"], "vital_status": ["Dead", "Unknown"]}
+    with pytest.raises(
+        InputError, match=r"'vital_status', sample 'b': 'Unknown' is .* dead, .* alive"
+    ):
+        intake(**table)
+
+
+def test_words_speak_for_themselves_under_a_name_that_is_turned_round():
+    table = {"sample_id": ["a", "b"], "time": ["1", "2"]}
+    found = intake(**table, censorship=["uncensored", "censored"])
+    assert found.table.frame["event"].to_list() == ["1", "0"]
+    assert found.notes == ("samples.csv: the column 'censorship' is taken as event",)
+    assert intake(**table, censored=["no", "yes"]).table.frame["event"].to_list() == ["1", "0"]

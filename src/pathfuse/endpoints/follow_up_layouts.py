@@ -8,8 +8,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from pathfuse.endpoints.columns import flags
-from pathfuse.endpoints.follow_up import CENSORED, FOLLOW_UP, OBSERVED
+from pathfuse.endpoints.follow_up import FOLLOW_UP, observed
 from pathfuse.errors import InputError
 from pathfuse.files.fields import with_our_names
 from pathfuse.files.tables import Table
@@ -54,7 +53,7 @@ def _gdc(table: Table, chosen: Mapping[str, str]) -> tuple[Table, dict[str, str]
     event = chosen.get("event") or own or _only(header, _VITAL)
     if death is None or last is None or event is None or event not in header:
         return None
-    died = flags(table.frame[event], OBSERVED, CENSORED) == "1"
+    died = observed(event, table.frame[event]) == "1"
     time = pl.select(
         pl.when(died).then(table.frame[death].cast(pl.String))
         .otherwise(table.frame[last].cast(pl.String)).alias("time")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import polars as pl
 
 from pathfuse.distributions.likelihood import count_floored, floor_log_prob, log_softmax
 from pathfuse.endpoints.base import (
@@ -58,6 +59,11 @@ class Multiclass(OfClasses):
     def target_columns(cls, header: Sequence[str]) -> list[str]:
         """``label``."""
         return [name for name in header if name == cls.target]
+
+    @classmethod
+    def comparable(cls, name: str, column: pl.Series) -> pl.Series:
+        """See ``Endpoint``."""
+        return class_names(column)
 
     @classmethod
     def understand(

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import polars as pl
 
 from pathfuse.distributions.discrete_time import event_distribution, hazards, survival_at_edges
 from pathfuse.distributions.likelihood import count_floored, floor_log_prob
@@ -26,7 +27,13 @@ from pathfuse.endpoints.base import (
 )
 from pathfuse.endpoints.class_columns import like_probabilities
 from pathfuse.endpoints.columns import RISK, Columns, number_text
-from pathfuse.endpoints.follow_up import FOLLOW_UP, follow_up, understood_follow_up
+from pathfuse.endpoints.follow_up import (
+    EVENT_NAMES,
+    FOLLOW_UP,
+    follow_up,
+    observed,
+    understood_follow_up,
+)
 from pathfuse.endpoints.follow_up_layouts import follow_up_hint, with_follow_up
 from pathfuse.errors import InputError
 from pathfuse.evaluation.judged import Judged, Scores
@@ -77,6 +84,13 @@ class Survival(Endpoint):
     def hint(cls, header: Sequence[str]) -> str:
         """See ``Endpoint``."""
         return follow_up_hint(header)
+
+    @classmethod
+    def comparable(cls, name: str, column: pl.Series) -> pl.Series:
+        """See ``Endpoint``: events as 1 and 0, times as numbers."""
+        if name.lower() in EVENT_NAMES:
+            return observed(name, column)
+        return column.cast(pl.Float64, strict=False).cast(pl.String)
 
     @classmethod
     def understand(

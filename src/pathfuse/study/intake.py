@@ -60,6 +60,7 @@ def take_in(table: Table, endpoint: str | None = None, reading: Reading = DEFAUL
     table, roles = _with_roles(table)
     table, found = _with_targets(table, endpoint, targets_named)
     kind, targets = endpoint_of(list(table.frame.columns), table.source, endpoint)
+    unused = kind.unused(table, targets_named)
     understood = kind.understand(table, found, reading.zero_time)
     if understood.as_endpoint is not None and endpoint is None:
         kind = ENDPOINTS[understood.as_endpoint]
@@ -72,7 +73,15 @@ def take_in(table: Table, endpoint: str | None = None, reading: Reading = DEFAUL
         kind,
         targets,
         tuple(left_out),
-        (*table.notes, *notes, *folded, *roles, *in_words(table, found), *understood.notes),
+        (
+            *table.notes,
+            *notes,
+            *folded,
+            *roles,
+            *in_words(table, found),
+            *unused,
+            *understood.notes,
+        ),
         frozenset(everybody - kept),
         inputs,
     )
