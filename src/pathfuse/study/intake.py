@@ -145,6 +145,20 @@ def _with_targets(
     return table, names
 
 
+def endpoints_in_time(table: Table, reading: Reading) -> list[str]:
+    """Endpoints of a follow-up that a samples table as read has the columns of."""
+    chosen = _target_columns(reading.columns)
+    found = []
+    for name, kind in ENDPOINTS.items():
+        if kind.in_time:
+            own = {field.word for field in kind.fields} & set(chosen)
+            words = {word: chosen[word] for word in own}
+            renamed, _ = _targets_of(kind, table, words, layouts=True)
+            if kind.target_columns(renamed.frame.columns):
+                found.append(name)
+    return found
+
+
 def _has_target(table: Table) -> bool:
     return any(kind.target_columns(table.frame.columns) for kind in ENDPOINTS.values())
 

@@ -17,7 +17,7 @@ from pathfuse.files.names import would_match
 from pathfuse.files.tables import Table, read_table, table_in_memory, text_column
 from pathfuse.study.fields import PATIENT
 from pathfuse.study.folds import folds_of
-from pathfuse.study.intake import take_in
+from pathfuse.study.intake import endpoints_in_time, take_in
 from pathfuse.study.left_out import check_left_out, line_of
 from pathfuse.study.patients import of_patients, one_sample_each, spread
 from pathfuse.study.predictions import (
@@ -188,7 +188,7 @@ def read_study(
     intake = take_in(table, endpoint, with_targets(table, tables, reading))
     people, kind = read_samples(intake.table), intake.kind
     columns = people.columns(intake.targets)
-    _check_options(kind, time_edges, censoring)
+    _check_options(kind, time_edges, censoring, table, reading)
     edges = (
         tuple(time_edges)
         if time_edges is not None
@@ -288,12 +288,18 @@ def _described(
 
 
 def _check_options(
-    kind: type[Endpoint], time_edges: Sequence[float] | None, censoring: str
+    kind: type[Endpoint],
+    time_edges: Sequence[float] | None,
+    censoring: str,
+    table: Table,
+    reading: Reading,
 ) -> None:
     if not kind.in_time and (time_edges is not None or censoring != "later"):
         option = "--time-edges" if time_edges is not None else f"--censoring {censoring}"
+        others = endpoints_in_time(table, reading)
         raise InputError(
             f"{option} is for survival, but the samples have the target of endpoint '{kind.kind}'"
+            f"{''.join(f'; --endpoint {name} takes the follow-up instead' for name in others[:1])}"
         )
 
 
