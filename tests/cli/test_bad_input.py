@@ -156,7 +156,7 @@ def test_an_unknown_sample(place, refused, fuse):
 
 def test_a_sample_that_is_spelled_otherwise(place, refused):
     place.edit(place.expert, lambda t: t.with_columns(pl.col("sample_id").replace("s004", "S004")))
-    there = "; it is 's004' there that stands for 'S004': spell it in one way"
+    there = "; it is 's004' there that stands for 'S004' (they differ by letter case only): spell it in one way"
     refused(place.expert, "column 'sample_id'", "'S004'", f"is not in {place.samples}", there)
 
 

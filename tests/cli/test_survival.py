@@ -522,7 +522,7 @@ def test_a_sample_without_follow_up_is_left_out(place, refused, column, value):
 
 def test_an_event_in_words(place, refused):
     place.edit(place.samples, cell("event", "unwell"))
-    refused(place.samples, "column 'event'", "sample 's004'", "'unwell' is not a number")
+    refused(place.samples, "column 'event'", "sample 's004'", "'unwell' is neither 1 (observed")
 
 
 def test_all_censored(place, refused):

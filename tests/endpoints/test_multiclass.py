@@ -204,3 +204,21 @@ def test_the_fused_columns():
     assert list(columns) == ["prob_adipose", "prob_stroma", "prob_tumor", "prediction"]
     np.testing.assert_allclose(columns["prob_stroma"], [0.5, 0.2], rtol=1e-12)
     assert columns["prediction"].tolist() == ["stroma", "tumor"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "what"),
+    [
+        (
+            {"prob_tumor": [0.5], "prob_Stroma": [0.5]},
+            "'Stroma' and 'stroma' differ by letter case",
+        ),
+        ({"prob_tumor": [0.5], "prob_artefact": [0.5]}, "; --drop-absent-classes leaves it out"),
+        ({"Prob_Tumor": [0.5]}, "'Prob_Tumor' differs from 'prob_tumor' by letter case only"),
+        ({"Tumor": [0.5]}, "'Tumor' differs from 'tumor' by letter case only"),
+    ],
+)
+def test_columns_that_are_nearly_those_of_the_classes(columns, what):
+    given = said(**columns)
+    with pytest.raises(InputError, match=what):
+        read(Columns(given.source, given.ids, given.values, tuple(columns)))

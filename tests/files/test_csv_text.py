@@ -1,7 +1,7 @@
 import pytest
 
 from pathfuse.errors import InputError
-from pathfuse.files.tables import column_names, read_table, text_column
+from pathfuse.files.tables import column_names, number_column, read_table, text_column
 
 
 def csv(folder, text, name="table.csv", encoding="utf-8"):
@@ -136,6 +136,15 @@ def test_decimal_commas_of_numbers_alone(tmp_path):
     tabs = csv(tmp_path, text.replace(";", "\t"), "tabs.txt")
     assert read_table(tabs).frame["thousand"].to_list() == ["1,234", "2,345", "3,456"]
     assert notes(tabs) == ["read with decimal commas in 'prob'"]
+
+
+def test_commas_that_could_be_of_thousands_beside_whole_numbers_are_refused(tmp_path):
+    path = csv(tmp_path, "sample_id;days;prob\na;327;1,466\nb;1,466;0\nc;892;0,5\n")
+    table = read_table(path)
+    assert table.frame["days"].to_list() == ["327", "1,466", "892"]
+    assert table.frame["prob"].to_list() == ["1.466", "0", "0.5"]
+    with pytest.raises(InputError, match=r"'days', sample 'b': '1,466' could be 1466 or 1.466 \("):
+        number_column(table, "days", ["a", "b", "c"])
 
 
 def test_many_columns_with_decimal_commas_are_counted(tmp_path):

@@ -159,3 +159,115 @@ def test_validation_rows_are_fit_rows():
     found = intake(sample_id=list("abc"), split=["val", "Test", "train"], label=["x", "y", "x"])
     assert found.table.frame["split"].to_list() == ["fit", "test", "train"]
     assert "samples.csv: the role 'val' is taken as 'fit'" in found.notes
+
+
+GDC = {
+    "sample_id": list("abcdefghijklmnopqrst"),
+    "vital_status": ["Dead"] * 12 + ["Alive"] * 8,
+    "days_to_death": ["100"] * 12 + [None] * 8,
+    "days_to_last_follow_up": [None] * 11 + ["90"] + ["700"] * 8,
+}
+
+
+def test_follow_up_of_the_gdc_is_put_together_and_said():
+    found = intake(**GDC)
+    assert found.kind.kind == "survival"
+    assert found.table.frame["time"].to_list() == ["100"] * 12 + ["700"] * 8
+    assert found.table.frame["event"].to_list() == ["1"] * 12 + ["0"] * 8
+    assert (
+        "'days_to_death (of the dead) or days_to_last_follow_up (of all others)'" in found.notes[0]
+    )
+    named = {f"demographic.{name}" if name != "sample_id" else name: c for name, c in GDC.items()}
+    assert intake(**named).table.frame["time"].to_list() == ["100"] * 12 + ["700"] * 8
+    assert intake(**GDC, diagnosis=["x", "y"] * 10).kind.kind == "multiclass"
+
+
+@pytest.mark.parametrize(
+    ("time", "what"),
+    [
+        ("days_to_death", r"all 8 samples .* are censored; .* \(days_to_last_follow_up\?\)"),
+        ("days_to_last_follow_up", r"all 11 samples .* with an event; .* \(days_to_death\?\)"),
+    ],
+)
+def test_follow_up_that_only_one_outcome_has_is_not_left_out_in_silence(time, what):
+    chosen = {"time": time, "event": "vital_status"}
+    with pytest.raises(InputError, match=f"column '{time}': {what}; if that is right"):
+        intake(Reading(columns=chosen), **GDC)
+    found = intake(Reading(columns=chosen, allow_partial=True), **GDC)
+    assert found.left_out[0]["reason"] == "no follow-up"
+
+
+def test_a_few_samples_without_a_time_are_left_out():
+    time, event = ["1", "2", "3", "4", "5", None, None], list("1010100")
+    assert intake(sample_id=list("abcdefg"), time=time, event=event).left_out[0]["n"] == 2
+
+
+@pytest.mark.parametrize(
+    ("time", "event"),
+    [("DFS_MONTHS", "DFS_STATUS"), ("PFI.time", "PFI"), ("dss_days", "dss_event")],
+)
+def test_one_pair_of_another_follow_up_is_taken(time, event):
+    found = intake(sample_id=["a", "b"], **{time: ["5", "6"], event: ["1:Recurred", "0:None"]})
+    assert found.table.frame["event"].to_list() == ["1", "0"]
+    assert found.notes == (
+        f"samples.csv: the column '{time}' is taken as time",
+        f"samples.csv: the column '{event}' is taken as event",
+    )
+
+
+def test_several_pairs_are_an_error_unless_overall_survival_is_one():
+    pairs = {"DFS_MONTHS": ["1"], "DFS_STATUS": ["1"], "PFS_MONTHS": ["2"], "PFS_STATUS": ["1"]}
+    with pytest.raises(InputError, match=r"time=DFS_MONTHS,event=DFS_STATUS or .*event=PFS_STATUS"):
+        intake(sample_id=["a"], **pairs)
+    found = intake(sample_id=["a"], OS_MONTHS=["3"], OS_STATUS=["1:DECEASED"], **pairs)
+    assert found.table.frame["time"].to_list() == ["3"]
+
+
+def test_a_table_that_looks_like_survival_is_told_how_to_name_the_follow_up():
+    with pytest.raises(InputError, match="holds the classes; --columns time=NAME,event=NAME"):
+        intake(sample_id=["a"], OS_STATUS=["1:DECEASED"], PFS_MONTHS=["3"])
+
+
+def test_a_second_column_that_differs_is_named():
+    ids = {"sample_id": ["a", "b", "c"]}
+    found = intake(**ids, label=["x", "y", "y"], diagnosis=["x", "y", "z"], gt=["x", "y", None])
+    assert found.notes == (
+        "samples.csv: the column 'diagnosis' is not used: it differs from 'label' in 1 row",
+    )
+    follow_up = {"time": ["1", "2", "3"], "event": ["1", "0", "1"]}
+    found = intake(
+        **ids, **follow_up, days=["30", "60", "90"], vital_status=["Dead", "Alive", "Alive"]
+    )
+    assert [note.split("'")[1] for note in found.notes] == ["days", "vital_status"]
+    assert (
+        intake(**ids, **follow_up, censorship=["0", "1", "0"], days=["1.0", "2", "3"]).notes == ()
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [("censorship", ["1", "0", "1"]), ("vital_status", ["Alive", "Dead", "Alive"])],
+)
+def test_a_second_column_of_events_that_says_the_opposite_is_refused(name, cells):
+    table = {"sample_id": list("abc"), "time": list("123"), "event": list("101"), name: cells}
+    with pytest.raises(
+        InputError, match=f"'event' and '{name}' contradict each other in every row"
+    ):
+        intake(**table)
+    assert intake(Reading(columns={"event": "event"}), **table).notes == ()
+
+
+def test_an_event_in_an_unknown_word_names_the_tables_column_and_the_words():
+    table = {"sample_id": ["a", "b"], "OS_MONTHS": ["1", "2"], "vital_status": ["Dead", "Unknown"]}
+    with pytest.raises(
+        InputError, match=r"'vital_status', sample 'b': 'Unknown' is .* dead, .* alive"
+    ):
+        intake(**table)
+
+
+def test_words_speak_for_themselves_under_a_name_that_is_turned_round():
+    table = {"sample_id": ["a", "b"], "time": ["1", "2"]}
+    found = intake(**table, censorship=["uncensored", "censored"])
+    assert found.table.frame["event"].to_list() == ["1", "0"]
+    assert found.notes == ("samples.csv: the column 'censorship' is taken as event",)
+    assert intake(**table, censored=["no", "yes"]).table.frame["event"].to_list() == ["1", "0"]

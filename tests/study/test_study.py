@@ -150,6 +150,15 @@ def test_frames_have_no_hash():
             {},
             "'uni': none of its 3 samples is in samples",
         ),
+        (
+            {
+                "uni": UNI.with_columns(
+                    sample_id=pl.Series(["q", "r", "s"]), patient_id=pl.Series(["a", "a", "b"])
+                )
+            },
+            {},
+            r"samples are their patients: give a samples table with one row per slide \(patient_id, slide_id",
+        ),
         (EXPERTS, {"label_maps": {"gigapath": {"x": "x"}}}, "a label map was given for 'gigapath'"),
         (EXPERTS, {"endpoint": "astrology"}, "endpoint 'astrology' is unknown"),
     ],
@@ -157,3 +166,13 @@ def test_frames_have_no_hash():
 def test_what_does_not_fit_together(experts, options, what):
     with pytest.raises(InputError, match=what):
         read_study(SAMPLES, experts, **options)
+
+
+def test_edges_for_a_table_with_labels_and_a_follow_up_name_the_endpoint():
+    both = SAMPLES.with_columns(OS_MONTHS=pl.lit("3"), OS_STATUS=pl.lit("1:DECEASED"))
+    with pytest.raises(
+        InputError, match="endpoint 'multiclass'; --endpoint survival takes the follow"
+    ):
+        read_study(both, EXPERTS, time_edges=[0, 12])
+    with pytest.raises(InputError, match=r"endpoint 'multiclass'$"):
+        read_study(SAMPLES, EXPERTS, time_edges=[0, 12])

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import polars as pl
 from jaxtyping import Bool, Float, Int
 
 from pathfuse.endpoints.columns import Columns
 from pathfuse.errors import InputError
 from pathfuse.evaluation.judged import Judged, Scores
 from pathfuse.evaluation.metrics.survival import SurvivalTruth
-from pathfuse.files.fields import Field
+from pathfuse.files.fields import Field, also_named
 from pathfuse.files.tables import Table
 from pathfuse.types import LogProbs, Observed, PerSample
 
@@ -86,6 +87,8 @@ class Understood:
     """Rows that say nothing about the target, by the reason."""
     as_endpoint: str | None = None
     """Another endpoint, if the columns turn out to be of that one."""
+    objections: tuple[str, ...] = ()
+    """Why unusable rows should not be left out, a sentence each; ``--allow-partial`` passes them over."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,67 @@ class Endpoint(ABC):
     @abstractmethod
     def target_columns(cls, header: Sequence[str]) -> list[str]:
         """The target columns of this endpoint in a samples table; empty if it has none."""
+
+    @classmethod
+    def with_layout(cls, table: Table, chosen: Mapping[str, str]) -> tuple[Table, dict[str, str]]:
+        """A table with the target columns put together from several others, where it has such.
+
+        Args:
+            table: A samples table.
+            chosen: Word of a field to the name of its column, from ``--columns``.
+
+        Returns:
+            The table, and our name to the table's where columns were renamed.
+        """
+        return table, {}
+
+    @classmethod
+    def hint(cls, header: Sequence[str]) -> str:
+        """How to name target columns that a table may have; empty if nothing looks like one."""
+        return ""
+
+    @classmethod
+    def comparable(cls, name: str, column: pl.Series) -> pl.Series:
+        """The cells of a target column as text in one spelling, to compare two columns.
+
+        Args:
+            name: What the table calls it.
+            column: Its cells.
+        """
+        return column.cast(pl.String)
+
+    @classmethod
+    def unused(cls, table: Table, chosen: Mapping[str, str]) -> tuple[str, ...]:
+        """Which columns could also be a target but differ from the one that is used, a sentence each.
+
+        Args:
+            table: With the target columns under our names.
+            chosen: Word of a field to its column, from ``--columns``; these need no such sentence.
+
+        Raises:
+            InputError: Two columns contradict each other in every row.
+        """
+        notes = []
+        pairs = [(one, other) for one in cls.fields for other in also_named(table, one)]
+        for one, other in pairs:
+            if one.word in chosen:
+                continue
+            ours = cls.comparable(one.column, table.frame[one.column])
+            theirs = cls.comparable(other, table.frame[other])
+            both = ours.is_not_null() & theirs.is_not_null()
+            n = int((both & (ours != theirs)).sum())
+            flags = set(ours.drop_nulls()) == set(theirs.drop_nulls()) == {"0", "1"}
+            if flags and 1 < n == both.sum():
+                raise InputError(
+                    f"{table.source}: '{one.column}' and '{other}' contradict each other in every row; if "
+                    f"'{one.column}' is right, say --columns {one.word}={one.column}"
+                )
+            if n:
+                notes.append(
+                    f"{table.source}: the column '{other}' is not used: it differs from '{one.column}' in "
+                    f"{n} {'row' if n == 1 else 'rows'}"
+                )
+        return tuple(notes)
 
     @classmethod
     def understand(

@@ -65,6 +65,7 @@ def with_class_columns(
     """
     notes: list[str] = []
     frame = _in_one_spelling(table.frame, classes, prefixes)
+    frame = _without_signs(table, frame, (*classes, *SINGLE), prefixes, notes)
     if not any(name.startswith(tuple(prefixes)) for name in frame.columns):
         frame = _named_by_class(table, frame, classes, notes)
     frame = _single(table, frame, classes, hints, notes)
@@ -88,6 +89,29 @@ def _in_one_spelling(
     return frame.rename(names)
 
 
+def _without_signs(
+    table: Table,
+    frame: pl.DataFrame,
+    names: Sequence[str],
+    prefixes: Sequence[str],
+    notes: list[str],
+) -> pl.DataFrame:
+    """Cells such as ``1.4%`` as shares of 1: the sign says what they are."""
+    signed = []
+    for name in frame.columns:
+        cells = frame[name]
+        if cells.dtype == pl.String and (name in names or name.startswith(tuple(prefixes))):
+            known = cells.drop_nulls()
+            if len(known) and known.str.contains(r"^[0-9]+(?:[.,][0-9]+)?\s*%$").all():
+                signed.append(name)
+    if not signed:
+        return frame
+    some = ", ".join(signed[:3]) + (", ..." if len(signed) > 3 else "")
+    notes.append(f"{table.source}: per cent signs in {some}: the values were divided by 100")
+    number = {name: pl.col(name).str.replace(r"\s*%$", "").str.replace(",", ".") for name in signed}
+    return frame.with_columns(number[name].cast(pl.Float64) / 100 for name in signed)
+
+
 def _numbers(frame: pl.DataFrame, names: Sequence[str]) -> np.ndarray:
     """Float64, (row, column); NaN where a cell is no number."""
     numbers = frame.select(pl.col(name).cast(pl.Float64, strict=False) for name in names)
@@ -109,12 +133,25 @@ def _named_by_class(
     table: Table, frame: pl.DataFrame, classes: Sequence[str], notes: list[str]
 ) -> pl.DataFrame:
     found = [name for name in frame.columns if name in classes]
+    if len(found) == 1 and len(classes) == 2:
+        return _one_class(table, frame, found[0], notes)
     if len(found) < 2 or _sums(_numbers(frame, found)) is None:
         return frame
     notes.append(
         f"{table.source}: the columns {', '.join(found)} are taken as probabilities of these classes"
     )
     return frame.rename({name: f"prob_{name}" for name in found})
+
+
+def _one_class(table: Table, frame: pl.DataFrame, name: str, notes: list[str]) -> pl.DataFrame:
+    """The column that is called as one of two classes, unless it is the truth next to a probability."""
+    values = _numbers(frame, [name])[:, 0]
+    if not np.isfinite(values).all() or (values < 0).any() or (values > 100).any():
+        return frame
+    if np.isin(values, (0, 1)).all() and any(other in frame.columns for other in SINGLE):
+        return frame
+    notes.append(f"{table.source}: the column '{name}' is taken as the probability of this class")
+    return frame.rename({name: f"prob_{name}"})
 
 
 def _single(
@@ -130,12 +167,16 @@ def _single(
     for prefix in ("prob_", "logit_"):
         found = [name for name in frame.columns if name.startswith(prefix)]
         if len(found) == 1 and found[0].removeprefix(prefix) in classes:
+            if prefix == "prob_":
+                frame = _one_per_cent(table, frame, found[0], hints, notes)
             return _complement(table, frame, found[0], prefix, classes, notes)
     if any(name.startswith(("prob_", "logit_")) for name in frame.columns):
         return frame
     name = next((name for name in SINGLE if name in frame.columns), None)
     if name is None:
         return frame
+    if hints.percent:
+        frame = _one_per_cent(table, frame, name, hints, notes)
     values = _numbers(frame, [name])[:, 0]
     if not np.isfinite(values).all() or (values < 0).any() or (values > 1).any():
         return frame
@@ -148,6 +189,28 @@ def _single(
     notes.append(f"{table.source}: the column '{name}' is taken as the probability of '{positive}'")
     frame = frame.rename({name: f"prob_{positive}"})
     return _complement(table, frame, f"prob_{positive}", "prob_", classes, notes)
+
+
+def _one_per_cent(
+    table: Table, frame: pl.DataFrame, name: str, hints: PredictionHints, notes: list[str]
+) -> pl.DataFrame:
+    """The only column of probabilities divided by 100, if its values are in per cent.
+
+    Raises:
+        InputError: They seem to be, and nobody said so.
+    """
+    values = _numbers(frame, [name])[:, 0]
+    known = values[np.isfinite(values)]
+    if not len(known) or known.min() < 0 or not 1 + SUM_TOLERANCE < known.max() <= 100:
+        return frame
+    if not hints.percent:
+        own = name if name in table.frame.columns else name.removeprefix("prob_")
+        raise InputError(
+            f"{table.source}: the values of '{own}' lie between {known.min():g} and {known.max():g}; if they "
+            "are probabilities in per cent, say --percent, and they are divided by 100"
+        )
+    notes.append(f"{table.source}: probabilities in per cent were divided by 100")
+    return frame.with_columns(pl.col(name).cast(pl.Float64, strict=False) / 100)
 
 
 def _complement(

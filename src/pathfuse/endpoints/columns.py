@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from pathfuse.errors import InputError
+from pathfuse.files.table import not_a_number
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Columns:
         try:
             return float("nan") if text is None else float(text)
         except ValueError:
-            raise self.wrong(column, row, f"'{text}' is not a number") from None
+            raise self.wrong(column, row, not_a_number(text)) from None
 
     def check_finite(self, names: Sequence[str], table: np.ndarray) -> None:
         """Refuses NaN and infinite cells of a prediction table.

@@ -41,12 +41,14 @@ def endpoint_of(
         if wanted not in found:
             raise InputError(
                 f"{source} has no target column of endpoint '{wanted}'; its columns are {', '.join(header)}"
+                f"{ENDPOINTS[wanted].hint(header)}"
             )
         return ENDPOINTS[wanted], found[wanted]
     if not found:
+        hints = "".join(kind.hint(header) for kind in ENDPOINTS.values())
         raise InputError(
             f"{source} has no target column such as 'label'; its columns are {', '.join(header)}; "
-            "--columns label=NAME says which one holds the classes"
+            f"--columns label=NAME says which one holds the classes{hints}"
         )
     if len(found) > 1:
         targets = ", ".join(f"'{c}'" for names in found.values() for c in names[:2])

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import polars as pl
+from scipy.stats import hypergeom
 
 from pathfuse.endpoints.base import Understood
 from pathfuse.endpoints.columns import NO, YES, Columns, flags
@@ -17,6 +18,7 @@ OBSERVED = YES | {
     "dead",
     "event",
     "died",
+    "uncensored",
     "recurred",
     "progressed",
     "recurred/progressed",
@@ -39,8 +41,13 @@ FOLLOW_UP = (
          *TURNED),
     ),
 )  # fmt: skip
+EVENT_NAMES = ("event", *FOLLOW_UP[1].others)
+"""What a column of events may be called, in small letters."""
 DAYS_IN = {"day": 1.0, "month": 30.4375, "year": 365.25}
 """Units of time by the word in a column's name."""
+NEARLY_ALL, CHANCE = 0.95, 0.01
+"""Share of one value of ``event`` among rows without a time, and how rare that must be by chance,
+for the rows not to be left out without a word."""
 HALF_DAY, DROP = "half-day", "drop"
 ZERO, NONE = "a follow-up of 0", "no follow-up"
 
@@ -60,20 +67,20 @@ def understood_follow_up(
             unit is not known.
     """
     notes = []
-    event = flags(table.frame["event"], OBSERVED, CENSORED)
-    if names.get("event", "event").lower() in TURNED:
-        event = pl.select(
-            pl.when(event == "1").then(pl.lit("0")).when(event == "0").then(pl.lit("1"))
-            .otherwise(event).alias("event")
-        ).to_series()  # fmt: skip
+    event = observed(names.get("event", "event"), table.frame["event"])
+    given = flags(table.frame["event"])
+    if names.get("event", "event").lower() in TURNED and given.is_in(["0", "1"]).any():
         notes.append(
             f"{table.source}: event is 1 minus the column '{names['event']}', in which 1 means censored"
         )
     time = table.frame["time"].cast(pl.String).replace("", None)
+    _check_words(table, names.get("event", "event"), event.set(time.is_null(), None))
     unusable: dict[str, list[int]] = {}
     none = (time.is_null() | event.is_null()).arg_true().to_list()
+    objections: tuple[str, ...] = ()
     if none:
         unusable[NONE] = none
+        objections = _one_sided(table, names.get("time", "time"), time, event)
     zero = ((time.cast(pl.Float64, strict=False) == 0) & event.is_not_null()).fill_null(False)
     if zero.any():
         n = int(zero.sum())
@@ -92,7 +99,69 @@ def understood_follow_up(
             ).to_series()
             notes.append(f"{table.source}: {n} times of 0 are taken as half a day ({half})")
     frame = table.frame.with_columns(time.alias("time"), event.alias("event"))
-    return Understood(replace(table, frame=frame), tuple(notes), unusable)
+    return Understood(replace(table, frame=frame), tuple(notes), unusable, objections=objections)
+
+
+def observed(name: str, column: pl.Series) -> pl.Series:
+    """A column of events as 1 and 0.
+
+    Numbers and truth values are turned round where the column's name says that 1 is censored; words
+    such as ``dead`` or ``censored`` speak for themselves.
+    """
+    if name.lower() not in TURNED:
+        return flags(column, OBSERVED, CENSORED)
+    given = flags(column)
+    turned = pl.select(
+        pl.when(given == "1").then(pl.lit("0")).when(given == "0").then(pl.lit("1"))
+        .otherwise(given).alias("event")
+    ).to_series()  # fmt: skip
+    return flags(turned, OBSERVED - YES, CENSORED - NO)
+
+
+def _check_words(table: Table, name: str, event: pl.Series) -> None:
+    """Refuses an event in a word that says neither.
+
+    Raises:
+        InputError: Naming the table's own column and the words that are understood.
+    """
+    wrong = (event.is_not_null() & event.cast(pl.Float64, strict=False).is_null()).arg_true()
+    if len(wrong):
+        row = int(wrong[0])
+        sample = table.frame["sample_id"][row]
+        words = ", ".join(sorted(OBSERVED - YES)), ", ".join(sorted(CENSORED - NO))
+        raise InputError(
+            f"{table.source}, column '{name}', sample '{sample}': '{event[row]}' is neither 1 (observed; also "
+            f"yes, true, {words[0]}) nor 0 (censored; also no, false, {words[1]}); leave the cell empty where "
+            "it is not known"
+        )
+
+
+def _one_sided(table: Table, name: str, time: pl.Series, event: pl.Series) -> tuple[str, ...]:
+    """Why rows without a time should not be left out: nearly all have one value of event.
+
+    Chance is no reason: so many of one value, or more, must be drawn in fewer than one of
+    ``1 / CHANCE`` cases, or else no row with this value may be left.
+    """
+    lost = time.is_null()
+    for value, what, whose, elsewhere in (
+        ("0", "censored", "the survivors' follow-up", "days_to_last_follow_up"),
+        ("1", "cases with an event", "the time of their event", "days_to_death"),
+    ):
+        others = event == ("1" if value == "0" else "0")
+        own = event == value
+        n_lost, n_own = int((lost & (own | others)).sum()), int((lost & own).sum())
+        n_all, n_value = int((own | others).sum()), int(own.sum())
+        if not others.any() or n_own < 2 or n_own < NEARLY_ALL * n_lost:
+            continue
+        drawn = hypergeom.sf(n_own - 1, n_all, n_value, n_lost)
+        if drawn < CHANCE or n_own == n_value:
+            which = f"all {n_lost}" if n_own == n_lost else f"{n_own} of {n_lost}"
+            sentence = (
+                f"{table.source}, column '{name}': {which} samples that would be left out for lack of a time "
+                f"are {what}; {whose} is perhaps in another column ({elsewhere}?)"
+            )
+            return (sentence,)
+    return ()
 
 
 def _days(table: Table, name: str) -> float:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import polars as pl
 
 from pathfuse.distributions.likelihood import count_floored, floor_log_prob, log_softmax
 from pathfuse.endpoints.base import (
@@ -25,7 +26,7 @@ from pathfuse.endpoints.classes import OfClasses
 from pathfuse.endpoints.columns import RISK, Columns, number_text
 from pathfuse.errors import InputError
 from pathfuse.files.fields import Field
-from pathfuse.files.spelling import check_spelling
+from pathfuse.files.spelling import check_spelling, difference, respelled
 from pathfuse.files.tables import Table
 from pathfuse.types import LogProbs
 
@@ -58,6 +59,11 @@ class Multiclass(OfClasses):
     def target_columns(cls, header: Sequence[str]) -> list[str]:
         """``label``."""
         return [name for name in header if name == cls.target]
+
+    @classmethod
+    def comparable(cls, name: str, column: pl.Series) -> pl.Series:
+        """See ``Endpoint``."""
+        return class_names(column)
 
     @classmethod
     def understand(
@@ -193,7 +199,23 @@ class Multiclass(OfClasses):
             return ""
         if RISK in columns.header:
             return "; a risk is for survival, with the columns time and event in the samples table"
-        return f"; the labels are {', '.join(self.classes)}"
+        labels = f"; the labels are {', '.join(self.classes)}"
+        wanted = [*self.classes, *(p + name for p in self.prefixes for name in self.classes)]
+        pair = respelled(columns.header, wanted)
+        if pair is None:
+            return labels
+        return (
+            f"{labels}; the column '{pair[0]}' differs from '{pair[1]}' by {difference(*pair)} only"
+        )
+
+    def _unknown_hint(self, own: Sequence[str], unknown: str) -> str:
+        """What to do about an expert's class that no sample has."""
+        pair = respelled([unknown], self.classes)
+        if pair is not None:
+            return f"; '{pair[0]}' and '{pair[1]}' differ by {difference(*pair)} only: write them in one way"
+        if set(own) & set(self.classes):
+            return "; --drop-absent-classes leaves it out of the predictions"
+        return ""
 
     def _groups(
         self, columns: Columns, prefix: str, names: list[str], label_map: LabelMap | None
@@ -205,7 +227,7 @@ class Multiclass(OfClasses):
             if unknown is not None:
                 raise InputError(
                     f"{columns.source}, column '{prefix}{unknown}': no sample has the label '{unknown}'; "
-                    f"the labels are {', '.join(self.classes)}"
+                    f"the labels are {', '.join(self.classes)}{self._unknown_hint(own, unknown)}"
                 )
         for label, expert_label in label_map.items():
             if label not in self.classes:

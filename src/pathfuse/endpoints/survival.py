@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import polars as pl
 
 from pathfuse.distributions.discrete_time import event_distribution, hazards, survival_at_edges
 from pathfuse.distributions.likelihood import count_floored, floor_log_prob
@@ -26,7 +27,14 @@ from pathfuse.endpoints.base import (
 )
 from pathfuse.endpoints.class_columns import like_probabilities
 from pathfuse.endpoints.columns import RISK, Columns, number_text
-from pathfuse.endpoints.follow_up import FOLLOW_UP, follow_up, understood_follow_up
+from pathfuse.endpoints.follow_up import (
+    EVENT_NAMES,
+    FOLLOW_UP,
+    follow_up,
+    observed,
+    understood_follow_up,
+)
+from pathfuse.endpoints.follow_up_layouts import follow_up_hint, with_follow_up
 from pathfuse.errors import InputError
 from pathfuse.evaluation.judged import Judged, Scores
 from pathfuse.evaluation.metrics.survival import METRICS, SurvivalScores, SurvivalTruth, auc_name
@@ -66,6 +74,23 @@ class Survival(Endpoint):
     def target_columns(cls, header: Sequence[str]) -> list[str]:
         """``time`` and ``event``."""
         return ["time", "event"] if {"time", "event"} <= set(header) else []
+
+    @classmethod
+    def with_layout(cls, table: Table, chosen: Mapping[str, str]) -> tuple[Table, dict[str, str]]:
+        """See ``Endpoint``: follow-up as the GDC, cBioPortal and Xena write it."""
+        return with_follow_up(table, chosen)
+
+    @classmethod
+    def hint(cls, header: Sequence[str]) -> str:
+        """See ``Endpoint``."""
+        return follow_up_hint(header)
+
+    @classmethod
+    def comparable(cls, name: str, column: pl.Series) -> pl.Series:
+        """See ``Endpoint``: events as 1 and 0, times as numbers."""
+        if name.lower() in EVENT_NAMES:
+            return observed(name, column)
+        return column.cast(pl.Float64, strict=False).cast(pl.String)
 
     @classmethod
     def understand(

@@ -8,7 +8,7 @@ from pathfuse.errors import InputError
 from pathfuse.files.spelling import BLANKS
 from pathfuse.files.table import Table
 
-MISSING = ("na", "n/a", "nan", "null", "-", "#n/a", "<na>")
+MISSING = ("na", "n/a", "nan", "null", "-", "#n/a", "<na>", "'--")
 """What stands for a missing value, in any case of letters; never a class or a name."""
 
 

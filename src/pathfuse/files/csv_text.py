@@ -161,8 +161,9 @@ def _cells(source: str, lines: _Lines, width: int) -> pl.DataFrame:
 def _with_points(frame: pl.DataFrame, separator: str) -> tuple[pl.DataFrame, list[str]]:
     """Numbers with decimal commas become such with points, and the names of their columns.
 
-    A column counts if all its cells are numbers and one has a comma. Where tabs separate, a column
-    in which each of these could mean thousands stays. What identifies stays always.
+    A column counts if all its cells are numbers and one has a comma. A column in which each of
+    these could mean thousands stays as it is where tabs separate, and where semicolons do if it
+    has whole numbers, too. What identifies stays always.
     """
     changed = []
     if separator != ",":
@@ -182,7 +183,9 @@ def _has_commas(column: pl.Series, separator: str) -> bool:
     if not len(cells) or not cells.str.contains(_NUMBER).all():
         return False
     commas = cells.filter(cells.str.contains(",", literal=True))
-    return separator == ";" or not commas.str.contains(_THOUSANDS).all()
+    if not commas.str.contains(_THOUSANDS).all():
+        return True
+    return separator == ";" and len(commas) == len(cells)
 
 
 def _listed(names: list[str]) -> str:

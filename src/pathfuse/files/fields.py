@@ -58,6 +58,13 @@ def in_words(table: Table, names: Mapping[str, str]) -> tuple[str, ...]:
     )
 
 
+def also_named(table: Table, field: Field) -> tuple[str, ...]:
+    """Columns next to the one with our name that could be it by their names."""
+    if field.column not in table.frame.columns:
+        return ()
+    return tuple(name for name in table.frame.columns if name.lower() in field.others)
+
+
 def _chosen(table: Table, field: Field, chosen: Mapping[str, str]) -> str | None:
     name = chosen.get(field.word)
     if name is not None and name not in table.frame.columns:

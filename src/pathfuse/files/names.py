@@ -22,11 +22,15 @@ _SUFFIXES = rf"(?i)(?:\.(?:{'|'.join(FILE_SUFFIXES)}))+$"
 
 ID_PATTERNS = {
     "tcga-case": r"(?i)^(TCGA-[0-9A-Z]{2}-[0-9A-Z]{4})(?:[^0-9A-Z]|$)",
-    "tcga-slide": r"(?i)^(TCGA-[0-9A-Z]{2}-[0-9A-Z]{4}-[0-9]{2}[A-Z]?(?:-[0-9]{2}[A-Z]?)?-[DTBM]S[0-9A-Z]+)"
+    "tcga-slide": r"(?i)^(TCGA-[0-9A-Z]{2}-[0-9A-Z]{4}-[0-9]{2}[A-Z]?(?:-[0-9]{2}[A-Z]?)?-(?:DX|[TBM]S)[0-9A-Z]+)"
     r"(?:[^0-9A-Z]|$)",
     "cptac-case": r"(?i)^(C3[LN]-[0-9]{5})(?:[^0-9A-Z]|$)",
 }
 """Regular expressions that have a name; the first group is what identifies."""
+CASE_PATTERNS = ("tcga-case", "cptac-case")
+"""Those that find a case."""
+LAST_PART = r"([^/\\]+)$"
+"""The name of a file in a path, whichever system wrote it."""
 
 
 def bare_name(name: str) -> str:
@@ -99,15 +103,50 @@ def shortened(
 
 
 def would_match(unknown: Sequence[str], known: Sequence[str]) -> str:
-    """Which of the named patterns would let names match that do not, with how many; empty if none."""
-    ours, theirs = (pl.Series(list(names), dtype=pl.String) for names in (unknown, known))
-    best, count = "", 0
-    for name, pattern in ID_PATTERNS.items():
-        there = set(theirs.str.extract(pattern).drop_nulls().to_list())
-        n = sum(one in there for one in ours.str.extract(pattern).drop_nulls().to_list())
-        if n > count:
-            best, count = name, n
-    return f"; {count} of {len(unknown)} would match with --id-pattern {best}" if count else ""
+    """What would let names match that do not, with how many; empty if nothing would.
+
+    Only what keeps all names of each side distinct is proposed, and never what takes two slides of
+    one case for one.
+
+    Args:
+        unknown: Names of predictions.
+        known: Names of samples.
+    """
+    ours, theirs = (pl.Series(list(names), dtype=pl.String).unique() for names in (unknown, known))
+    option = "would match with --id-pattern"
+    if n := _n_matching(ours, theirs, ID_PATTERNS["tcga-slide"]):
+        return f"; {n} of {len(ours)} {option} tcga-slide"
+    for name in CASE_PATTERNS:
+        pattern = ID_PATTERNS[name]
+        of_ours, of_theirs = ours.str.extract(pattern), theirs.str.extract(pattern)
+        shared = set(of_ours.drop_nulls()) & set(of_theirs.drop_nulls())
+        if not shared:
+            continue
+        if (of_theirs == theirs).all() and of_ours.drop_nulls().is_duplicated().any():
+            return (
+                "; the predictions are of slides, several of a case, and the samples are cases: give a samples "
+                "table with one row per slide (patient_id, slide_id)"
+            )
+        if (of_ours == ours).all() and of_theirs.drop_nulls().is_duplicated().any():
+            return (
+                "; the predictions are of cases and the samples are slides, several of a case: add a column "
+                "patient_id to the samples, and say --unit patient"
+            )
+        if (of_ours == ours).all() or (of_theirs == theirs).all():
+            n = _n_matching(ours, theirs, pattern)
+            return f"; {n} of {len(ours)} {option} {name}" if n else ""
+    n = _n_matching(ours, theirs, LAST_PART)
+    return (
+        f"; {n} of {len(ours)} would match without folders: --id-pattern '{LAST_PART}'" if n else ""
+    )
+
+
+def _n_matching(ours: pl.Series, theirs: pl.Series, pattern: str) -> int:
+    """How many of our names a pattern lets match; 0 unless it fits all names and keeps them distinct."""
+    one, other = ours.str.extract(pattern), theirs.str.extract(pattern)
+    if any(side.null_count() or side.is_duplicated().any() for side in (one, other)):
+        return 0
+    return len(set(one) & set(other))
 
 
 CHANNEL = "_0000"

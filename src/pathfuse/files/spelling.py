@@ -2,6 +2,7 @@
 twice.
 """
 
+import re
 from collections.abc import Iterable
 
 import polars as pl
@@ -56,8 +57,23 @@ def check_spelling(source: str, column: str, names: Iterable[str | None]) -> Non
     if pair is not None:
         raise InputError(
             f"{source}, column '{column}': '{pair[0]}' and '{pair[1]}' are two spellings of one name "
-            "(they differ by case, by '.0' or by leading zeros only); write it in one way"
+            f"(they differ by {difference(*pair)} only); write it in one way"
         )
+
+
+def difference(one: str, other: str) -> str:
+    """In what two spellings of one name differ, in words.
+
+    Examples:
+        >>> difference("7", "007"), difference("7", "007.0"), difference("P1", "p1")
+        ('leading zeros', "leading zeros and '.0'", 'letter case')
+    """
+    split = [re.fullmatch(r"(0*)([0-9]+?)(\.0*)?", name) for name in (one, other)]
+    if split[0] is None or split[1] is None:
+        return "letter case" if one.lower() == other.lower() else "the form of letters"
+    zeros = "leading zeros" if split[0][1] != split[1][1] else ""
+    point = "'.0'" if split[0][3] != split[1][3] else ""
+    return " and ".join(part for part in (zeros, point) if part)
 
 
 def respelled(names: Iterable[str], others: Iterable[str]) -> tuple[str, str] | None:

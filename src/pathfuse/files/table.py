@@ -1,5 +1,6 @@
 """One table with its origin, and its columns as text, identifiers and numbers."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,6 +93,22 @@ def number_column(table: Table, column: str, ids: list[str]) -> Any:
     if len(wrong):
         row = int(wrong[0])
         raise InputError(
-            f"{table.source}, column '{column}', sample '{ids[row]}': '{series[row]}' is not a number"
+            f"{table.source}, column '{column}', sample '{ids[row]}': {not_a_number(str(series[row]))}"
         )
     return numbers.fill_null(float("nan")).to_numpy()
+
+
+def not_a_number(text: str) -> str:
+    """What is wrong with a cell that should hold a number.
+
+    Examples:
+        >>> not_a_number("high"), not_a_number("1,466").partition(" (")[0]
+        ("'high' is not a number", "'1,466' could be 1466 or 1.466")
+    """
+    if re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", text):
+        whole, point = text.replace(",", ""), text.replace(",", ".")
+        return (
+            f"'{text}' could be {whole} or {point} (a comma of thousands or of decimals?); "
+            "write the whole column in one way"
+        )
+    return f"'{text}' is not a number"

@@ -65,6 +65,7 @@ def take_in(table: Table, endpoint: str | None = None, reading: Reading = DEFAUL
     table, roles = _with_roles(table)
     table, found = _with_targets(table, endpoint, targets_named)
     kind, targets = endpoint_of(list(table.frame.columns), table.source, endpoint)
+    unused = kind.unused(table, targets_named)
     understood = kind.understand(table, found, reading.zero_time)
     if understood.as_endpoint is not None and endpoint is None:
         kind = ENDPOINTS[understood.as_endpoint]
@@ -77,7 +78,15 @@ def take_in(table: Table, endpoint: str | None = None, reading: Reading = DEFAUL
         kind,
         targets,
         tuple(left_out),
-        (*table.notes, *notes, *folded, *roles, *in_words(table, found), *understood.notes),
+        (
+            *table.notes,
+            *notes,
+            *folded,
+            *roles,
+            *in_words(table, found),
+            *unused,
+            *understood.notes,
+        ),
         frozenset(everybody - kept),
         found,
         _by_role(understood.table, everybody - kept),
@@ -130,15 +139,16 @@ def _with_targets(
             raise InputError(f"--columns {word}={column}: {table.source} has no column '{column}'")
         table = replace(table, frame=table.frame.rename({column: word}))
         names[word] = column
-    header = table.frame.columns
-    there = any(kind.target_columns(header) for kind in ENDPOINTS.values())
+    guessing = endpoint is None and not chosen and not _has_target(table)
     for kind in ENDPOINTS.values():
-        asked = any(field.word in chosen for field in kind.fields)
-        wanted = kind.kind == endpoint or asked
-        if (wanted or (endpoint is None and not there and not chosen)) and kind.fields:
-            renamed, found = with_our_names(table, kind.fields, chosen)
-            if kind.target_columns(renamed.frame.columns):
-                table, names = renamed, names | found
+        wanted = kind.kind == endpoint or any(field.word in chosen for field in kind.fields)
+        if (wanted or guessing) and kind.fields:
+            found = _targets_of(kind, table, chosen, layouts=wanted)
+            table, names = found[0], names | found[1]
+    if guessing and not _has_target(table):
+        for kind in ENDPOINTS.values():
+            found = _targets_of(kind, table, chosen, layouts=True)
+            table, names = found[0], names | found[1]
     return table, names
 
 
@@ -150,10 +160,41 @@ def _by_role(table: Table, names: Set[str]) -> dict[str, int]:
     return dict(Counter(str(role) for role in gone[SPLIT.column] if role is not None))
 
 
+def endpoints_in_time(table: Table, reading: Reading) -> list[str]:
+    """Endpoints of a follow-up that a samples table as read has the columns of."""
+    chosen = _target_columns(reading.columns)
+    found = []
+    for name, kind in ENDPOINTS.items():
+        if kind.in_time:
+            own = {field.word for field in kind.fields} & set(chosen)
+            words = {word: chosen[word] for word in own}
+            renamed, _ = _targets_of(kind, table, words, layouts=True)
+            if kind.target_columns(renamed.frame.columns):
+                found.append(name)
+    return found
+
+
+def _has_target(table: Table) -> bool:
+    return any(kind.target_columns(table.frame.columns) for kind in ENDPOINTS.values())
+
+
+def _targets_of(
+    kind: type[Endpoint], table: Table, chosen: Mapping[str, str], *, layouts: bool
+) -> tuple[Table, dict[str, str]]:
+    """The table with one endpoint's columns under our names if it has them all; else as it is."""
+    renamed, own = kind.with_layout(table, chosen) if layouts else (table, {})
+    renamed, found = with_our_names(renamed, kind.fields, {} if own else chosen)
+    if not kind.target_columns(renamed.frame.columns):
+        return table, {}
+    return renamed, own | found
+
+
 def _with_truth(understood: Understood, reading: Reading) -> tuple[Table, list[dict[str, Any]]]:
     """The rows that are of use, and a line for each reason why others are not."""
     table, left_out, gone = understood.table, [], set[int]()
     n_all = table.frame.height
+    if understood.objections and not reading.allow_partial:
+        raise InputError(f"{understood.objections[0]}; if that is right, say --allow-partial")
     for reason, rows in understood.unusable.items():
         names = [str(name) for name in table.frame[SAMPLE.column].gather(rows).to_list()]
         check_left_out(table.source, reason, names, n_all, reading, "samples")

@@ -11,7 +11,7 @@ import polars as pl
 
 from pathfuse.endpoints.columns import Columns
 from pathfuse.errors import InputError
-from pathfuse.files.spelling import check_spelling, respelled
+from pathfuse.files.spelling import check_spelling, difference, respelled
 from pathfuse.files.tables import Table, id_column, text_column
 from pathfuse.study.barcodes import Torn, torn_cases
 from pathfuse.types import Index
@@ -99,10 +99,11 @@ class Samples:
         Empty if none of them.
         """
         pair = respelled(unknown, self.ids.tolist())
+        if pair is None:
+            return ""
         return (
-            f"; it is '{pair[1]}' there that stands for '{pair[0]}': spell it in one way"
-            if pair
-            else ""
+            f"; it is '{pair[1]}' there that stands for '{pair[0]}' (they differ by {difference(*pair)} only): "
+            "spell it in one way"
         )
 
     def columns(self, names: list[str]) -> Columns:

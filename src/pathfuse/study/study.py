@@ -15,8 +15,9 @@ from pathfuse.endpoints.detect import ENDPOINTS
 from pathfuse.errors import InputError, raise_faults, tried
 from pathfuse.files.names import would_match
 from pathfuse.files.tables import Table, read_table, table_in_memory, text_column
+from pathfuse.study.fields import PATIENT
 from pathfuse.study.folds import folds_of
-from pathfuse.study.intake import take_in
+from pathfuse.study.intake import endpoints_in_time, take_in
 from pathfuse.study.left_out import check_left_out, line_of
 from pathfuse.study.patients import of_patients, one_sample_each, spread
 from pathfuse.study.predictions import (
@@ -189,7 +190,7 @@ def read_study(
     (intake,) = taken
     people, kind = read_samples(intake.table), intake.kind
     columns = people.columns(intake.targets)
-    _check_options(kind, time_edges, censoring)
+    _check_options(kind, time_edges, censoring, table, reading)
     edges = (
         tuple(time_edges)
         if time_edges is not None
@@ -309,12 +310,18 @@ def _described(
 
 
 def _check_options(
-    kind: type[Endpoint], time_edges: Sequence[float] | None, censoring: str
+    kind: type[Endpoint],
+    time_edges: Sequence[float] | None,
+    censoring: str,
+    table: Table,
+    reading: Reading,
 ) -> None:
     if not kind.in_time and (time_edges is not None or censoring != "later"):
         option = "--time-edges" if time_edges is not None else f"--censoring {censoring}"
+        others = endpoints_in_time(table, reading)
         raise InputError(
             f"{option} is for survival, but the samples have the target of endpoint '{kind.kind}'"
+            f"{''.join(f'; --endpoint {name} takes the follow-up instead' for name in others[:1])}"
         )
 
 
@@ -347,6 +354,13 @@ def parse_edges(text: str, source: str) -> tuple[float, ...]:
 
 
 def _patients_hint(table: Table, samples: Samples) -> str:
+    if PATIENT.column in table.frame.columns:
+        patients = {name for name in text_column(table, PATIENT.column) if name is not None}
+        if patients & set(samples.ids.tolist()):
+            return (
+                "; the predictions are of slides and the samples are their patients: give a samples table with "
+                "one row per slide (patient_id, slide_id)"
+            )
     if not of_patients(table, samples):
         return ""
     return "; its rows are patients: --unit patient lets each speak for the samples of its patient"
