@@ -121,7 +121,7 @@ def test_censorship_is_turned_round_and_said():
 
 def test_times_of_zero_need_a_rule():
     columns = {"PATIENT": list("abc"), "OS_MONTHS": [0.0, 2.0, 3.0], "OS_STATUS": [1, 0, 1]}
-    with pytest.raises(InputError, match="sample 'a': 0 is not a time above 0"):
+    with pytest.raises(InputError, match="column 'OS_MONTHS', sample 'a': 0 is not a time above 0"):
         intake(**columns)
     half = intake(Reading(zero_time="half-day"), **columns).table.frame["time"].to_list()
     assert float(half[0]) == pytest.approx(0.5 / 30.4375)

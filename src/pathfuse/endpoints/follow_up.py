@@ -87,7 +87,8 @@ def understood_follow_up(
         if zero_time is None:
             row = table.frame["sample_id"][int(zero.arg_true()[0])]
             raise InputError(
-                f"{table.source}, column 'time', sample '{row}': 0 is not a time above 0 ({n} such in all); "
+                f"{table.source}, column '{names.get('time', 'time')}', sample '{row}': 0 is not a time above 0 "
+                f"({n} such in all); "
                 f"--zero-time {HALF_DAY} makes them half a day, --zero-time {DROP} leaves them out"
             )
         if zero_time == DROP:
