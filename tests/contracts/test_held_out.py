@@ -258,17 +258,28 @@ def study(tmp_path):
     return make
 
 
-every_endpoint = pytest.mark.parametrize("endpoint", ENDPOINTS)
 QUICK = ("abmil", "meta_encoder", "pca_ridge", "pooled_forest")
-"""Of each kind one: network, fusion of features, linear model, forest. All others run with the slow
-tests."""
+"""Of each kind one: network, fusion of features, linear model, forest. All others run for classes with
+the slow tests, and for the other endpoints with the long ones."""
+
+
+def marks_of(head, endpoint):
+    if head in QUICK:
+        return ()
+    return pytest.mark.slow if endpoint == "multiclass" else pytest.mark.long
+
+
+every_endpoint = pytest.mark.parametrize("endpoint", ENDPOINTS)
 every_head = pytest.mark.parametrize(
-    "head",
-    [pytest.param(one, marks=() if one in QUICK else pytest.mark.slow) for one in EVERY_HEAD],
+    ("head", "endpoint"),
+    [
+        pytest.param(head, endpoint, marks=marks_of(head, endpoint))
+        for head in EVERY_HEAD
+        for endpoint in ENDPOINTS
+    ],
 )
 
 
-@every_endpoint
 @every_head
 def test_test_rows_and_rows_of_another_fold_change_no_model_and_no_other_prediction(
     study, endpoint, head
@@ -294,7 +305,6 @@ def test_test_rows_and_rows_of_another_fold_change_no_model_and_no_other_predict
     assert said_by(features, fold)[0] == first[0]
 
 
-@every_endpoint
 @every_head
 def test_a_given_fold_changes_nothing_of_its_model(study, endpoint, head):
     one = study(endpoint, head, "fold")
