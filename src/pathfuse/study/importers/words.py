@@ -40,7 +40,7 @@ FILLERS = frozenset((
     "million", "m", "b", "k", "mb", "gb", "hours", "s", "ms", "0", "1", "2", "test", "win", "wins",
 ))  # fmt: skip
 """Words that may stand with one of those."""
-LOSSES = ("mse", "mae", "rmse", "nll", "loss", "brier", "ece", "log_loss")
+LOSSES = {name for name, one in METRICS.items() if one.lower_is_better} | {"mse", "mae", "loss"}
 """Metrics that a task may be named with, and of which less is better."""
 NUMBER = (
     r"^\s*[*_]*\s*([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)\s*%?"
