@@ -7,9 +7,10 @@ import polars as pl
 import pytest
 
 from pathfuse.errors import InputError
-from pathfuse.experts.cohort import join, read_people
+from pathfuse.experts.cohort import join, read_people, read_slides
 from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.features.folder import open_folder
+from pathfuse.study.reading import Reading
 
 h5py = pytest.importorskip("h5py")
 TINY = TrainingRecipe.of("abmil")
@@ -195,3 +196,11 @@ def test_a_slide_table_spells_samples_as_the_samples_do(tmp_path):
     people = read_people(tmp_path / "samples.csv", slides, None, None)
     assert people.slides == {"P1": ("x",), "P2": ("y",)}
     assert people.blanks == {f"{slides}, column 'sample_id'": 1}
+
+
+def test_a_pattern_shortens_the_samples_of_the_slide_table_alike(tmp_path):
+    case = "TCGA-A1-A0SB"
+    slides = tmp_path / "slides.csv"
+    slides.write_text(f"sample_id,slide_id\n{case}-01Z,{case}-01Z-00-DX1.svs\n")
+    belongs, _ = read_slides(slides, Reading(id_pattern="tcga-case"))
+    assert belongs == {case: (f"{case}-01Z-00-DX1",)}

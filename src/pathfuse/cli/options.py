@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from pathfuse.errors import InputError, first_problem
 from pathfuse.files.kinds import IN_WORDS
-from pathfuse.study.reading import Reading, parse_columns
+from pathfuse.study.reading import OF_PREDICTIONS, Reading, parse_columns
 from pathfuse.workflows.options import Function, FuseOptions, option_name, shows_options
 
 
@@ -79,12 +79,14 @@ def _reading_parameters() -> list[inspect.Parameter]:
 def with_reading(function: Function) -> Function:
     """A command's parameter ``reading`` becomes one option for each field of ``Reading``.
 
-    A field that the command has an option for already gets the value of that option.
+    A field that the command has an option for already gets the value of that option. A command that
+    reads no predictions has no option about them.
     """
     own = inspect.signature(function)
     listed = [one for one in own.parameters.values() if one.name != "reading"]
     there = {one.name for one in listed}
-    fields = [one for one in _reading_parameters() if one.name not in there]
+    without = there if "predictions" in there else there | set(OF_PREDICTIONS)
+    fields = [one for one in _reading_parameters() if one.name not in without]
     shared = there & set(Reading.model_fields)
     public = own.replace(parameters=[*listed, *fields])
 

@@ -15,7 +15,7 @@ from pathfuse.experts.targets.table import Targets, targets_of
 from pathfuse.features.bank import FeatureBank
 from pathfuse.features.folder import FeatureFolder
 from pathfuse.files.fields import with_our_names
-from pathfuse.files.names import bare_file_name, bare_names
+from pathfuse.files.names import bare_file_name, bare_names, pattern_of, shortened
 from pathfuse.files.spelling import check_spelling
 from pathfuse.files.tables import Table, read_table, text_column
 from pathfuse.study.fields import PATIENT, SAMPLE, SLIDE
@@ -109,7 +109,7 @@ def read_people(
     inputs, blanks = {table.source: table.sha256}, table.counted_blanks()
     belongs = None
     if slides is not None:
-        belongs, listed = read_slides(slides)
+        belongs, listed = read_slides(slides, reading)
         inputs[str(slides)], blanks = listed.sha256, blanks | listed.counted_blanks()
         known = set(people.ids.tolist())
         hint = people.hint([name for name in belongs if name not in known])
@@ -133,8 +133,12 @@ def read_people(
     )
 
 
-def read_slides(path: Path) -> tuple[dict[str, tuple[str, ...]], Table]:
+def read_slides(path: Path, reading: Reading = DEFAULT) -> tuple[dict[str, tuple[str, ...]], Table]:
     """Reads a slide table.
+
+    Args:
+        path: Where it is.
+        reading: What a person said of the samples table; names of samples are shortened alike.
 
     Returns:
         The slides of each sample, sorted, and the table.
@@ -155,6 +159,9 @@ def read_slides(path: Path) -> tuple[dict[str, tuple[str, ...]], Table]:
     owner: dict[str, str] = {}
     given: dict[str, str] = {}
     samples = bare_names(text_column(columns, owner_column))
+    pattern = pattern_of(reading.id_pattern, reading.id_length)
+    if pattern is not None:
+        samples = shortened(table.source, owner_column, samples, pattern)
     for sample, slide in zip(samples, text_column(columns, SLIDE.column), strict=True):
         if sample is None or slide is None:
             lacking = owner_column if sample is None else SLIDE.column

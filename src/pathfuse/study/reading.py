@@ -62,6 +62,8 @@ class Reading(BaseModel):
 
 
 DEFAULT = Reading()
+OF_PREDICTIONS = ("classes", "percent", "drop_absent_classes")
+"""Fields about tables of predictions, which mean nothing where only samples are read."""
 
 
 def parse_columns(items: Sequence[str]) -> dict[str, str]:

@@ -64,11 +64,11 @@ class Study:
 
     def with_own_folds(self) -> "Study":
         """The study with those folds, if its samples have no roles."""
-        said = (*self.understood, *self.about_folds)
+        understood = (*self.understood, *self.about_folds)
         if self.own_folds is None:
-            return replace(self, understood=said, about_folds=())
+            return replace(self, understood=understood, about_folds=())
         samples = replace(self.samples, folds=self.own_folds)
-        return replace(self, samples=samples, understood=said, own_folds=None, about_folds=())
+        return replace(self, samples=samples, understood=understood, own_folds=None, about_folds=())
 
     @property
     def expert_names(self) -> tuple[str, ...]:

@@ -121,11 +121,11 @@ class LogitFiles:
 
     def notes(self, image_ids: Sequence[str]) -> list[str]:
         """How the files of images were read where that is not as they stand: a sentence per model."""
-        said = []
+        found = []
         for name in self.folders:
             own = [one for one in image_ids if name in self.models(one)]
-            said += notes_on(name, {one: self._open(name, one) for one in own})
-        return said
+            found += notes_on(name, {one: self._open(name, one) for one in own})
+        return found
 
 
 def notes_on(name: str, scores: Mapping[str, ScoreFile]) -> list[str]:
@@ -135,16 +135,16 @@ def notes_on(name: str, scores: Mapping[str, ScoreFile]) -> list[str]:
         name: The model.
         scores: Image to its file.
     """
-    said = []
+    found = []
     shares = [one for one in scores.values() if one.is_probability]
     if shares:
         low = sum(one.floored for one in shares)
         floor = f", {low} numbers below {FLOOR:g} as that" if low else ""
-        said.append(
+        found.append(
             f"{name}: {len(shares)} of {len(scores)} images hold probabilities (between 0 and 1, the sum over "
             f"classes 1 in every pixel), such as {shares[0].path.name}: their logarithm is taken for logits{floor}"
         )
-    return said + notes_on_names(name, {one: score.path for one, score in scores.items()})
+    return found + notes_on_names(name, {one: score.path for one, score in scores.items()})
 
 
 def notes_on_names(name: str, files: Mapping[str, Path]) -> list[str]:
@@ -153,8 +153,8 @@ def notes_on_names(name: str, files: Mapping[str, Path]) -> list[str]:
     if not other:
         return []
     first, image = other[0]
-    said = f"{name}: {len(other)} files differ from their image by nnU-Net's _0000, such as"
-    return [f"{said} {first} of image '{image}'"]
+    differ = f"{len(other)} files differ from their image by nnU-Net's _0000"
+    return [f"{name}: {differ}, such as {first} of image '{image}'"]
 
 
 def open_logits(
