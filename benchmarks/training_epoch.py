@@ -4,7 +4,9 @@
 standardised, in float32; it packs 16 bags, computes the same head and steps: what an epoch costs
 without reading. pathfuse reads the files, keeps what fits into ``cache_mb`` and standardises on the
 way. Every run is a process of its own with one computing thread, which trains ``EPOCHS`` epochs;
-seconds are those of the last, memory is the most that the process ever held (VmHWM).
+seconds are those of the last, memory is the most that the process ever held (VmHWM), and on a GPU
+the most that torch held there. Where there is a GPU, all runs compute on it, also in bfloat16; the
+bare loop then copies each packed batch to it.
 
     python -m benchmarks training_epoch
 """
@@ -31,15 +33,16 @@ from pathfuse.experts.targets.table import Targets
 from pathfuse.experts.training import train
 from pathfuse.experts.work import Work
 from pathfuse.features.folder import open_folder
+from pathfuse.training.device import device_of
 
 SLIDES, TILES, DIM, EPOCHS, SEED = 200, 2000, 1024, 3, 0
-RUNS = {
+ROOM = {
     "bare loop, all in memory": None,
     "pathfuse, all fits": 1024,
     "pathfuse, cache_mb as by default": TrainingRecipe.of("abmil").cache_mb,
     "pathfuse, nothing kept": 0,
 }
-"""Room for features in megabytes."""
+"""For features, in megabytes."""
 Row = dict[str, object]
 
 
@@ -48,9 +51,22 @@ def training_epoch() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         _write(place)
-        found = {name: _in_a_child(place, cache) for name, cache in RUNS.items()}
+        return [row for precision in _precisions() for row in _compared(place, precision)]
+
+
+def _precisions() -> tuple[str, ...]:
+    return ("float32",) if device_of("auto") == "cpu" else ("float32", "bfloat16")
+
+
+def _compared(place: Path, precision: str) -> list[Row]:
+    found = {name: _in_a_child(place, cache, precision) for name, cache in ROOM.items()}
     bare = next(iter(found.values()))["seconds"]
-    return [{"run": name, "times_bare": one["seconds"] / bare} | one for name, one in found.items()]
+    return [
+        {"run": name, "device": device_of("auto"), "precision": precision}
+        | {"times_bare": one["seconds"] / bare}
+        | one
+        for name, one in found.items()
+    ]
 
 
 def _write(place: Path) -> None:
@@ -63,18 +79,20 @@ def _write(place: Path) -> None:
             file["features"] = bag.astype(np.float16)
 
 
-def _in_a_child(place: Path, cache: int | None) -> dict[str, float]:
+def _in_a_child(place: Path, cache: int | None, precision: str) -> dict[str, float]:
     """One run in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.training_epoch", str(place), json.dumps(cache)]
+    options = [str(place), json.dumps(cache), precision]
+    command = [sys.executable, "-m", "benchmarks.training_epoch", *options]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def _run(place: Path, cache: int | None) -> dict[str, float]:
+def _run(place: Path, cache: int | None, precision: str) -> dict[str, float]:
     torch.set_num_threads(1)
+    device = device_of("auto")
     recipe = TrainingRecipe.of(
-        "abmil", standardize=True, validation=0.0, epochs=EPOCHS, min_epochs=EPOCHS, device="cpu",
-        schedule="constant", learning_rate=1e-4,
+        "abmil", standardize=True, validation=0.0, epochs=EPOCHS, min_epochs=EPOCHS, device=device,
+        precision=precision, schedule="constant", learning_rate=1e-4, networks=1,
     )  # fmt: skip
     start = time.perf_counter()
     folder = open_folder(place)
@@ -109,13 +127,16 @@ def _run(place: Path, cache: int | None) -> dict[str, float]:
         "opening": opened - start,
         "scale": scaled - opened,
         "peak_mb": _peak_mb(),
+        "gpu_mb": torch.cuda.max_memory_allocated() / 2**20 if device != "cpu" else 0.0,
     }
 
 
 def _bare(bags: list[torch.Tensor], recipe: TrainingRecipe, ended: Any) -> None:
     """The plainest loop that packs bags and steps."""
     torch.manual_seed(SEED)
-    head = make_head(recipe, Inputs({"features": DIM}), 2)
+    device = recipe.device
+    half = torch.autocast(device, torch.bfloat16, enabled=recipe.precision == "bfloat16")
+    head = make_head(recipe, Inputs({"features": DIM}), 2).to(device)
     adam = torch.optim.Adam(
         head.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
@@ -125,13 +146,16 @@ def _bare(bags: list[torch.Tensor], recipe: TrainingRecipe, ended: Any) -> None:
         for start in range(0, len(order), recipe.batch):
             chosen = order[start : start + recipe.batch]
             index = torch.arange(len(chosen)).repeat_interleave(TILES)
-            packed = Packed(torch.cat([bags[k] for k in chosen]), index, len(chosen))
-            loss = torch.nn.functional.cross_entropy(
-                head.forward_packed(packed).outputs, torch.from_numpy(chosen % 2)
-            )
+            features = torch.cat([bags[k] for k in chosen]).to(device)
+            packed = Packed(features, index.to(device), len(chosen))
+            with half:
+                outputs = head.forward_packed(packed).outputs
+            truth = torch.from_numpy(chosen % 2).to(device)
+            loss = torch.nn.functional.cross_entropy(outputs.float(), truth)
             adam.zero_grad(set_to_none=True)
             loss.backward()
             adam.step()
+        loss.item()  # what a GPU was given is done
         ended(None)
 
 
@@ -141,4 +165,4 @@ def _peak_mb() -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps(_run(Path(sys.argv[1]), json.loads(sys.argv[2]))))
+    print(json.dumps(_run(Path(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3])))

@@ -148,6 +148,17 @@ def test_standardising_in_float32_loses_nothing_that_matters(memory_folder):
     )
 
 
+@pytest.mark.parametrize("clip", [None, 2.0])
+@pytest.mark.parametrize("mean", [0.5, 1000.1])
+def test_a_device_standardises_as_the_processor_does(mean, clip):
+    rng = np.random.default_rng(1)
+    bag = rng.normal(mean, 0.7, size=(40, 3)).astype(np.float16)
+    scale = FeatureScale(np.full(3, mean), np.array([0.1, 0.7, 3.0]), clip)
+    features = torch.from_numpy(bag).float()
+    scale.write_on_device(features)
+    np.testing.assert_array_equal(features.numpy(), scale.apply(bag))
+
+
 def test_a_step_is_cut_by_its_tiles(folder):
     reader = BagReader(folder, 0)  # units of 6, 30 and 8 tiles
     found = list(steps(reader, UNITS, 3, None, 36))

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 
-from pathfuse.experts.heads.registry import HEADS
+from pathfuse.experts.heads.registry import HEADS  # noqa: E402
 
 TILES, DIM = 100_000, 1536
 MOST_MB = 2048
@@ -35,7 +35,7 @@ from pathfuse.features.folder import open_folder
 
 head, place = sys.argv[1], Path(sys.argv[2])
 folder = open_folder(place)
-recipe, inputs = TrainingRecipe.of(head, device="cpu"), Inputs(folder.views)
+recipe, inputs = TrainingRecipe.of(head, device=sys.argv[4]), Inputs(folder.views)
 width = folder.dim
 if recipe.facts.pooled:
     from pathfuse.experts.apply import statistics_of
@@ -63,6 +63,9 @@ if keep:
 print(Path("/proc/self/status").read_text())
 used = resource.getrusage(resource.RUSAGE_SELF)
 print("CPU", used.ru_utime + used.ru_stime)
+if sys.argv[4] == "cuda":
+    import torch
+    print("GPU", torch.cuda.max_memory_allocated() / 2**20)
 """
 
 
@@ -84,11 +87,14 @@ def place(tmp_path_factory):
 
 @pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("head", BAG_HEADS)
-def test_a_hundred_thousand_tiles(head, place):
+def test_a_hundred_thousand_tiles(head, place, device, record_property):
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no GPU")
     threads = {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
     done = subprocess.run(
-        [sys.executable, "-c", PREDICT, head, str(place), str(TILES)],
+        [sys.executable, "-c", PREDICT, head, str(place), str(TILES), device],
         env=os.environ | threads,
         capture_output=True,
         text=True,
@@ -96,7 +102,10 @@ def test_a_hundred_thousand_tiles(head, place):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     peak = int(re.search(r"VmHWM:\s+(\d+)", done.stdout)[1]) / 1024
+    if device == "cuda":
+        peak = float(re.search(r"GPU (\S+)", done.stdout)[1])
     used = float(re.search(r"CPU (\S+)", done.stdout)[1])
-    figures = f"{head}: {peak:.0f} MB, {used:.1f} CPU s"
+    figures = f"{head} on {device}: {peak:.0f} MB, {used:.1f} CPU s"
+    record_property("figures", figures)
     assert peak < MOST_MB, figures
     assert used < MOST_CPU_SECONDS, figures

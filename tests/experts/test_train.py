@@ -293,6 +293,15 @@ def test_devices_and_shards_change_nothing(cohort, tmp_path):
         assert (out / name).read_bytes() == (wanted / name).read_bytes(), name
 
 
+@pytest.mark.parametrize("devices", [("cpu",), ("cpu", "cpu")])
+def test_named_devices_train_every_part(cohort, tmp_path, devices):
+    wanted = train_expert(expert_of(cohort, tmp_path / "wanted", epochs=1, folds=2))
+    expert = expert_of(cohort, tmp_path / "out", epochs=1, folds=2)
+    out = train_expert(expert, devices=devices)
+    for name in ("predictions/alpha.parquet", "models/all.safetensors"):
+        assert (out / name).read_bytes() == (wanted / name).read_bytes(), name
+
+
 def test_shards_whose_features_have_changed_start_anew(cohort, tmp_path):
     expert = expert_of(cohort, tmp_path / "out", epochs=1, folds=2)
     assert train_expert(expert, shard=Shard(1, 2)) is None

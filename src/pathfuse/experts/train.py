@@ -165,12 +165,11 @@ def _run_lane(lane: Lane, progress: Progress) -> None:
     """Trains parts in this process or in several."""
     total = len(lane.parts)
     if lane.n_jobs in (None, 1):
-        device = on_device(lane.devices[0]) if lane.devices else nullcontext()
-        for done, (one, part) in enumerate(lane.parts):
-            shown = _shown(one, part, within(progress, done / total, (done + 1) / total))
-            with one_thread(), device:
+        with one_thread(), on_device(lane.devices[0]) if lane.devices else nullcontext():
+            for done, (one, part) in enumerate(lane.parts):
+                shown = _shown(one, part, within(progress, done / total, (done + 1) / total))
                 run_part(one, part, shown)
-            progress(f"{one.expert.name} {part.name} done", (done + 1) / total)
+                progress(f"{one.expert.name} {part.name} done", (done + 1) / total)
         return
     together = PartShares(progress, total, 0)
     files = {
