@@ -91,12 +91,31 @@ def numbers(n: int = 240, seed: int = 0) -> Made:
     return Made(samples, experts)
 
 
+def labels(n: int = 240, seed: int = 0) -> Made:
+    """Two experts of three labels, of which some are not known."""
+    rng = np.random.default_rng(seed)
+    truth = (rng.random((n, 3)) < [0.5, 0.4, 0.3]).astype(int)
+    ids = [f"s{i:03d}" for i in range(n)]
+    cells = {
+        f"label_{name}": [None if i % 17 == k else int(truth[i, k]) for i in range(n)]
+        for k, name in enumerate("abc")
+    }
+    samples = pl.DataFrame({"sample_id": ids, "split": ["fit", "test"] * (n // 2), **cells})
+    experts = {}
+    for expert, strength in (("conch", 1.5), ("uni", 2.0)):
+        logit = rng.normal(size=(n, 3)) + strength * (2 * truth - 1)
+        columns = {f"logit_{name}": logit[:, k] for k, name in enumerate("abc")}
+        experts[expert] = pl.DataFrame({"sample_id": ids, **columns})
+    return Made(samples, experts)
+
+
 @pytest.fixture
 def sound():
     """Studies by the kind of their endpoint."""
     return {
         "two classes": classes(n_classes=2),
         "classes": classes(),
+        "labels": labels(),
         "survival": survival(),
         "numbers": numbers(),
     }

@@ -11,8 +11,9 @@ from pathfuse.distributions.discrete_time import hazards
 from pathfuse.workflows.checks.base import Check
 from pathfuse.workflows.checks.evidence import Evidence
 
-ENOUGH = 20
-"""Samples that both predict, and different predictions among them."""
+ENOUGH, SOME = 20, 4
+"""Samples that both predict, and different predictions among them; of equal tables fewer will do,
+but two models may well agree in decisions."""
 MOST_ROWS = 2000
 SAME = 1e-6
 """Largest difference of log-probabilities of the same predictions."""
@@ -105,10 +106,13 @@ def _alike(one: np.ndarray, other: np.ndarray, *, by_one: bool) -> tuple[str, in
         return "", 0
     there = ~(np.isnan(one) | np.isnan(other)).any(axis=1)
     a, b = one[there], other[there]
-    if len(a) < ENOUGH or len(np.unique(a[:, -1])) < ENOUGH:
+    distinct = len(np.unique(a[:, -1]))
+    if len(a) < ENOUGH or distinct < SOME:
         return "", 0
     if np.abs(a - b).max() < SAME:
         return "the same predictions", len(a)
+    if distinct < ENOUGH:
+        return "", 0
     a, b = a - a.mean(axis=0), b - b.mean(axis=0)
     top, bottom = float((a * b).sum()), float((a * a).sum() * (b * b).sum())
     if bottom > 0 and 1 - top**2 / bottom < ALIKE:

@@ -16,6 +16,7 @@ from pathfuse.endpoints.base import RiskColumns
 from pathfuse.evaluation.judged import Judged, Scores, predicted
 from pathfuse.evaluation.metrics.base import Metric
 from pathfuse.evaluation.metrics.registry import metric as metric_of
+from pathfuse.evaluation.pearson import pearson
 from pathfuse.evaluation.slope import SLOPE
 from pathfuse.study.samples import Partition, partitions
 from pathfuse.study.study import Study
@@ -53,6 +54,9 @@ class Evidence:
     fitting: bool = False
     """Whether a fusion is fitted on the fit rows."""
     _kept: dict[bytes, dict[str, Judged]] = field(default_factory=dict, repr=False)
+    _numbers: dict[tuple[str, bytes], tuple[np.ndarray, np.ndarray, np.ndarray]] = field(
+        default_factory=dict, repr=False
+    )
 
     @classmethod
     def of(
@@ -106,25 +110,54 @@ class Evidence:
 
         None where it predicts none of them.
         """
+        metric = principal(self.study)
+        if self.study.endpoint.of_numbers:
+            truth, mean, patients = self.numbers(name, rows)
+            r = pearson(np.ones((1, len(truth))), truth, mean)
+            return Discrimination(metric, _mean(r), len(patients)) if len(patients) else None
         found = self._scores(name, group, rows)
         if not found:
             return None
-        metric = principal(self.study)
         values = [scores.values(np.ones((1, len(p))))[metric.name][0] for scores, p in found]
-        defined = [value for value in values if not np.isnan(value)]
-        mean = float(np.mean(defined)) if defined else float("nan")
-        return Discrimination(metric, mean, max(len(patients) for _, patients in found))
+        n = max(len(patients) for _, patients in found)
+        return Discrimination(metric, _mean(np.array(values)), n)
 
     def error_of_discrimination(self, name: str, group: str, rows: Index) -> float:
         """Its standard error, by a bootstrap of patients; infinite where there are few."""
+        if self.study.endpoint.of_numbers:
+            truth, mean, patients = self.numbers(name, rows)
+            if len(np.unique(patients)) < FEWEST:
+                return float("inf")
+            return _spread(pearson(resampled(patients, N_RESAMPLES), truth, mean))
         found = self._scores(name, group, rows)
         if not found or max(len(np.unique(patients)) for _, patients in found) < FEWEST:
             return float("inf")
         metric = principal(self.study)
         values = [scores.values(resampled(p, N_RESAMPLES))[metric.name] for scores, p in found]
-        whole = [value for value in np.stack(values, axis=1) if not np.isnan(value).all()]
-        means = np.array([np.nanmean(value) for value in whole])
-        return float(means.std(ddof=1)) if len(means) > N_RESAMPLES / 2 else float("inf")
+        return _spread(np.stack(values, axis=1))
+
+    def numbers(
+        self, name: str, rows: Index
+    ) -> tuple[Float[np.ndarray, "row target"], Float[np.ndarray, "row target"], np.ndarray]:
+        """What was observed of all targets and what an expert predicts, NaN where it is not known,
+        and the patients, of those of some rows that it predicts.
+        """
+        key = (name, rows.tobytes())
+        if key not in self._numbers:
+            at = self.rows_of(name, rows)
+            rows, at = rows[at >= 0], at[at >= 0]
+            truth = self.study.truth["all"]
+            observed = np.where(truth.known[rows, None], truth.observed[rows], np.nan)
+            expert = next(one for one in self.study.experts if one.name == name)
+            patients = self.study.samples.patients[rows]
+            self._numbers[key] = observed, expert.outputs["all"].mean[at], patients
+        return self._numbers[key]
+
+    def rows_of(self, name: str, rows: Index) -> Index:
+        """Where an expert's table has some of the samples' rows; -1 where it has not."""
+        expert = next(one for one in self.study.experts if one.name == name)
+        place = {sample: n for n, sample in enumerate(expert.ids)}
+        return np.array([place.get(i, -1) for i in self.study.samples.ids[rows]], dtype=np.int64)
 
     def nll(self, name: str, group: str, rows: Index) -> tuple[PerSample, np.ndarray] | None:
         """NLL of each row that an expert predicts, and its patient; None for continuous targets."""
@@ -172,6 +205,19 @@ class Evidence:
                 scores = judged.scores(self.study.endpoint, name, there, 0)
                 found.append((scores, judged.patients[there]))
         return found
+
+
+def _mean(values: np.ndarray) -> float:
+    """Of those that are defined; NaN if none is."""
+    return float(np.nanmean(values)) if not np.isnan(values).all() else float("nan")
+
+
+def _spread(values: Float[np.ndarray, "resample output"]) -> float:
+    """Standard deviation over resamples of the mean over outputs; infinite where few resamples
+    define any.
+    """
+    means = np.array([_mean(value) for value in values if not np.isnan(value).all()])
+    return float(means.std(ddof=1)) if len(means) > N_RESAMPLES / 2 else float("inf")
 
 
 def resampled(patients: np.ndarray, n: int) -> Float[np.ndarray, "resample sample"]:

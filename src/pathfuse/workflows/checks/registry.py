@@ -15,13 +15,13 @@ from pathfuse.workflows.checks.repeated_cases import RepeatedCases
 from pathfuse.workflows.checks.same_rows import SameRows
 from pathfuse.workflows.checks.seen import Seen
 from pathfuse.workflows.checks.squeezed import Squeezed
-from pathfuse.workflows.checks.swapped_classes import SwappedClasses
+from pathfuse.workflows.checks.swapped_columns import SwappedColumns
 from pathfuse.workflows.checks.wrong_way import WrongWay
 
 CHECKS: tuple[Check, ...] = (
     BetterOnFit(),
     WrongWay(),
-    SwappedClasses(),
+    SwappedColumns(),
     Constant(),
     Squeezed(),
     NoLogits(),
