@@ -1,7 +1,8 @@
 """Faults planted in the ready studies: which of them ``pathfuse check`` finds.
 
 Each fault is planted in each study that it can be planted in: in the samples, in the first expert by
-name, or in every expert in turn where it matters how well the expert ranks. ``found`` counts the
+name, or, where it matters how well an expert ranks, in every expert that ranks clearly better than
+chance (AUROC or C-index from .65, Pearson r from .3), in turn. ``found`` counts the
 times that the check of that name raises an alarm, ``not_found`` names the others. The first row is
 the studies as they are: there no alarm is right.
 
@@ -18,6 +19,7 @@ import polars as pl
 import pathfuse
 from benchmarks.feature_files import SHARED
 from pathfuse.study.study import parse_edges
+from pathfuse.workflows.checks.evidence import Discrimination, Evidence
 
 Row = dict[str, object]
 Table = np.ndarray
@@ -182,8 +184,10 @@ FAULTS: dict[str, Fault] = {
     "years for months": ("edges", times(1 / 12), ("survival",)),
 }  # fmt: skip
 """By name: the check that should find it, how it is planted, and the kinds of study."""
-IN_EVERY_EXPERT = {"risk or numbers mirrored", "squeezed"}
+IN_CLEAR_EXPERTS = {"risk or numbers mirrored", "squeezed"}
 """An expert that ranks no better than chance has no wrong way, and says nothing that is squeezed."""
+CLEAR = 0.3
+"""Of the way from chance to perfect ranking."""
 WITH_ROLES = {"fit rows seen in training", "fit samples once more among the judged"}
 
 
@@ -199,6 +203,20 @@ def alarms(study: Tables) -> dict[str, str]:
     except pathfuse.InputError as error:
         return {"refused": str(error)}
     return {alarm.check: alarm.sentence for alarm in pathfuse.check(read).alarms}
+
+
+def clear_experts(study: Tables) -> list[str]:
+    """Those that rank clearly better than chance."""
+    read = pathfuse.read_study(study.samples, study.experts, study.maps, time_edges=study.edges)
+    evidence = Evidence.of(read)
+    group = next(iter(evidence.groups))
+    found = {e: evidence.discrimination(e, group, evidence.open_rows) for e in study.candidates}
+    return [e for e, one in found.items() if one and _share(one) >= CLEAR]
+
+
+def _share(found: Discrimination) -> float:
+    chance = found.metric.chance or 0.0
+    return (found.value - chance) / (1 - chance)
 
 
 def read_tables(folder: Path) -> Tables:
@@ -229,14 +247,15 @@ def planted_faults() -> list[Row]:
         print(f"planted_faults: {place} is absent")
         return []
     studies = [read_tables(folder) for folder in sorted(place.iterdir()) if folder.is_dir()]
+    clear = {study.name: clear_experts(study) for study in studies}
     loud = [study.name for study in studies if alarms(study)]
     rows = [_row("none: the studies as they are", "", len(studies), loud, [])]
     for name, (check, plant, kinds) in FAULTS.items():
         chosen = [one for one in studies if kinds_of(one) & set(kinds)]
         if name in WITH_ROLES:
             chosen = [one for one in chosen if "split" in one.samples.columns]
-        if name in IN_EVERY_EXPERT:
-            chosen = [replace(one, planted_in=e) for one in chosen for e in one.candidates]
+        if name in IN_CLEAR_EXPERTS:
+            chosen = [replace(one, planted_in=e) for one in chosen for e in clear[one.name]]
         said = {f"{one.name} {one.planted_in}".strip(): alarms(plant(one)) for one in chosen}
         found = [one for one, sentences in said.items() if check in sentences]
         example = said[found[0]][check] if found else ""

@@ -109,6 +109,13 @@ def labels(n: int = 240, seed: int = 0) -> Made:
     return Made(samples, experts)
 
 
+def in_folds() -> Made:
+    """Two classes in four folds, no roles."""
+    made = classes(n_classes=2)
+    fold = pl.Series("fold", np.arange(made.samples.height) % 4)
+    return made._replace(samples=made.samples.drop("split").with_columns(fold))
+
+
 @pytest.fixture
 def sound():
     """Studies by the kind of their endpoint."""
@@ -118,4 +125,5 @@ def sound():
         "labels": labels(),
         "survival": survival(),
         "numbers": numbers(),
+        "folds": in_folds(),
     }

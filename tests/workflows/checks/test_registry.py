@@ -57,6 +57,15 @@ def swapped(table, _samples):
     return np.concatenate([table[:, [1, 0]], table[:, 2:]], axis=1)
 
 
+def swapped_in_fold(table, samples):
+    there = (samples["fold"] == 2).to_numpy()
+    return np.where(there[:, None], table[:, ::-1], table)
+
+
+def hardly(table, _samples):
+    return 0.4 + 1e-5 * table
+
+
 def mirrored(table, _samples):
     return 2 * table.mean(axis=0) - table
 
@@ -187,6 +196,11 @@ PLANTED = {
     "copied, few values": ("copied", "classes", few_values, "zz is a copy of uni: the same predictions"),
     "constant": ("constant", "classes", still, "240 of its 240"),
     "constant numbers": ("constant", "numbers", still, "240 of"),
+    "almost constant": ("constant", "two classes", lambda m: changed(m, "uni", hardly), "but for noise"),
+    "almost constant numbers": ("constant", "numbers", lambda m: changed(m, "uni", hardly), "target's spread"),
+    "thousands": ("another unit", "numbers", lambda m: changed(m, "uni", lambda t, _: 1e3 * t), "times as much as"),
+    "shifted unit": ("another unit", "numbers", lambda m: changed(m, "uni", lambda t, _: 32 + t), "deviations away"),
+    "swapped in a fold": ("wrong way round", "folds", lambda m: changed(m, "uni", swapped_in_fold), "in fold 2: AUROC"),
     "squeezed": ("squeezed", "two classes", squeezed, "lie between 0.9609 and 0.9613"),
     "squeezed risk": ("squeezed", "survival", lambda m: changed(m, "uni", lambda t, _: t / 100), "C-index 0."),
     "no logits": ("no logits", "classes", lambda m: no_logits(m, "uni"), "sum to 1 in all 240 rows"),
@@ -222,7 +236,9 @@ def test_a_planted_fault_is_found_and_no_other(sound, name):
     assert words in " ".join(alarm.sentence for alarm in found if alarm.check == check)
 
 
-@pytest.mark.parametrize("kind", ["two classes", "classes", "labels", "survival", "numbers"])
+@pytest.mark.parametrize(
+    "kind", ["two classes", "classes", "labels", "survival", "numbers", "folds"]
+)
 def test_a_sound_study_raises_no_alarm(sound, kind):
     assert alarms(sound[kind]) == ()
 
@@ -327,6 +343,22 @@ def test_a_truth_in_another_spelling_is_no_other_truth(sound):
     made = sound["numbers"]
     assert alarms(with_column(made, "target_a", made.samples["target_a"].round(3))) == ()
     assert len(alarms(with_column(made, "target_a", made.samples["target_b"]))) == 1
+
+
+def test_few_positives_prove_nothing():
+    """A bootstrap of three positives is far too sure of their AUROC."""
+    rng = np.random.default_rng(5)
+    for _ in range(25):
+        label = np.r_[np.ones(6, int), np.zeros(194, int)]
+        ids = [f"s{k:03d}" for k in range(200)]
+        split = ["fit", "test"] * 100
+        samples = pl.DataFrame(
+            {"sample_id": ids, "split": split, "label": [f"c{k}" for k in label]}
+        )
+        logit = rng.normal(size=200) + 0.5 * label - 3
+        table = {"sample_id": ids, "logit_c0": np.zeros(200), "logit_c1": logit}
+        study = pathfuse.read_study(samples, {"uni": pl.DataFrame(table)})
+        assert pathfuse.check(study).alarms == ()
 
 
 def said(made):

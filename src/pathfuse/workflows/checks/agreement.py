@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 from pathfuse.evaluation.judged import predicted
 from pathfuse.evaluation.pearson import pearson
 from pathfuse.types import Index
-from pathfuse.workflows.checks.evidence import N_RESAMPLES, Evidence, resampled
+from pathfuse.workflows.checks.evidence import N_RESAMPLES, Evidence, of_few, resampled
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class Agreement:
     the outcomes and the columns."""
     unit: str
     """What the values are."""
+    chance: float
+    """The value of a column that knows nothing of the outcome."""
 
 
 def agreements(evidence: Evidence, fewest: int) -> Iterator[tuple[str, Agreement]]:
@@ -43,7 +45,7 @@ def agreements(evidence: Evidence, fewest: int) -> Iterator[tuple[str, Agreement
         return
     for name in evidence.study.expert_names:
         if endpoint.of_numbers:
-            found = _of_numbers(evidence, name, fewest)
+            found = _of_numbers(evidence, name)
         elif len(endpoint.tasks) > 1:
             found = _of_labels(evidence, name, fewest)
         else:
@@ -84,17 +86,18 @@ def _of_labels(evidence: Evidence, name: str, fewest: int) -> Agreement | None:
     return _of_ranks(labels, values, count, fewest)
 
 
-def _of_numbers(evidence: Evidence, name: str, fewest: int) -> Agreement | None:
+def _of_numbers(evidence: Evidence, name: str) -> Agreement | None:
     """Pearson's r of every target with every column, on the rows that have them all."""
     truth, mean, patients = evidence.numbers(name, evidence.open_rows)
     complete = ~(np.isnan(truth) | np.isnan(mean)).any(axis=1)
     truth, mean, patients = truth[complete], mean[complete], patients[complete]
-    if len(np.unique(patients)) < fewest:
+    few = of_few(len(np.unique(patients)))
+    if not np.isfinite(few):
         return None
     names = tuple(evidence.study.endpoint.outcomes)
-    error = partial(_error_of_pearson, truth, mean, patients)
+    error = partial(_error_of_pearson, truth, mean, patients, few)
     enough = np.full(len(names), True)
-    return Agreement(names, _all_pairs(truth, mean), enough, error, "Pearson r")
+    return Agreement(names, _all_pairs(truth, mean), enough, error, "Pearson r", 0.0)
 
 
 def _of_ranks(
@@ -105,20 +108,21 @@ def _of_ranks(
     def error(outcomes: Index, _columns: Index) -> float:
         return float(np.sqrt((1 / 6 / count[outcomes]).sum()))
 
-    return Agreement(names, values, count >= fewest, error, "AUROC")
+    return Agreement(names, values, count >= fewest, error, "AUROC", 0.5)
 
 
 def _error_of_pearson(
     truth: Float[np.ndarray, "sample outcome"],
     mean: Float[np.ndarray, "sample column"],
     patients: np.ndarray,
+    few: float,
     outcomes: Index,
     columns: Index,
 ) -> float:
     """By a bootstrap of patients."""
     weights, own = resampled(patients, N_RESAMPLES), truth[:, outcomes]
     gain = pearson(weights, own, mean[:, columns]) - pearson(weights, own, mean[:, outcomes])
-    return float(np.nansum(gain, axis=1).std(ddof=1))
+    return few * float(np.nansum(gain, axis=1).std(ddof=1))
 
 
 def _all_pairs(

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import fisher_exact, mannwhitneyu
 
 from pathfuse.workflows.checks.base import Check
-from pathfuse.workflows.checks.evidence import Evidence, error_of_mean
+from pathfuse.workflows.checks.evidence import FEWEST, Evidence, error_of_mean
 
 Losses: TypeAlias = tuple[np.ndarray, np.ndarray]
 """Of rows, and their patients."""
@@ -48,7 +48,8 @@ class BetterOnFit(Check):
         "the AUROC, C-index or Pearson r falls by at least 0.1, or the NLL of the fit rows is below half "
         "of that of the judged rows and 0.1 nats lower, either by at least 4 standard errors; or the NLL "
         "of the fit rows is below a fifth and losses (Mann-Whitney) or wrong calls (Fisher) differ with "
-        "p below 0.0001. By patient, with 10 patients on each side. Sound studies stay within 2 "
+        "p below 0.0001. By patient, with 10 patients on each side, and for the AUROC of two classes 10 of "
+        "each. Sound studies stay within 2 "
         "standard errors and above a third"
     )
     way_forward: ClassVar[str] = (
@@ -95,7 +96,7 @@ def _of_discrimination(evidence: Evidence, name: str, group: str) -> _Gap | None
     )
     if one is None or other is None or not one.value - other.value >= GAP:
         return None
-    if not _same_outcomes(evidence, group):
+    if min(one.n_patients, other.n_patients) < FEWEST or not _same_outcomes(evidence, group):
         return None
     fit, judged = (
         evidence.error_of_discrimination(name, group, rows)

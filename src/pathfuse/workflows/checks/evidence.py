@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from scipy.stats import norm
+from scipy.stats import t as student_t
 
 from pathfuse.distributions.likelihood import set_nll
 from pathfuse.distributions.proportional import Baseline
@@ -27,8 +29,10 @@ from pathfuse.workflows.steps.risks import baselines_or_fixed
 
 N_RESAMPLES = 200
 """Bootstrap resamples of patients behind a standard error: enough for its first digit."""
-FEWEST = 10
+FEWEST, FEWEST_PATIENTS = 10, 5
 """Fewer rows, or fewer patients, say nothing."""
+TAIL = 3.3
+"""Standard errors at which few patients are made good for."""
 MOST_ROWS = 5000
 """Rows beyond this are thinned evenly: no alarm needs more."""
 
@@ -42,6 +46,7 @@ class Discrimination:
     """NaN where the rows do not define it."""
     n: int
     """Rows."""
+    n_patients: int
 
 
 @dataclass(frozen=True)
@@ -114,27 +119,50 @@ class Evidence:
         if self.study.endpoint.of_numbers:
             truth, mean, patients = self.numbers(name, rows)
             r = pearson(np.ones((1, len(truth))), truth, mean)
-            return Discrimination(metric, _mean(r), len(patients)) if len(patients) else None
+            n_patients = len(np.unique(patients))
+            return Discrimination(metric, _mean(r), len(truth), n_patients) if n_patients else None
         found = self._scores(name, group, rows)
         if not found:
             return None
         values = [scores.values(np.ones((1, len(p))))[metric.name][0] for scores, p in found]
         n = max(len(patients) for _, patients in found)
-        return Discrimination(metric, _mean(np.array(values)), n)
+        n_patients = max(len(np.unique(patients)) for _, patients in found)
+        return Discrimination(metric, _mean(np.array(values)), n, n_patients)
 
     def error_of_discrimination(self, name: str, group: str, rows: Index) -> float:
-        """Its standard error, by a bootstrap of patients; infinite where there are few."""
+        """Its standard error, by a bootstrap of patients; larger where they are few (``of_few``)."""
         if self.study.endpoint.of_numbers:
             truth, mean, patients = self.numbers(name, rows)
-            if len(np.unique(patients)) < FEWEST:
-                return float("inf")
-            return _spread(pearson(resampled(patients, N_RESAMPLES), truth, mean))
+            few = of_few(len(np.unique(patients)))
+            return few * _spread(pearson(resampled(patients, N_RESAMPLES), truth, mean))
         found = self._scores(name, group, rows)
-        if not found or max(len(np.unique(patients)) for _, patients in found) < FEWEST:
-            return float("inf")
+        few = of_few(max((len(np.unique(patients)) for _, patients in found), default=0))
+        if not np.isfinite(few):
+            return few
         metric = principal(self.study)
         values = [scores.values(resampled(p, N_RESAMPLES))[metric.name] for scores, p in found]
-        return _spread(np.stack(values, axis=1))
+        rare = [self._error_of_rare(name, output, rows) for output in self.groups[group]]
+        return float(few * np.hypot(_spread(np.stack(values, axis=1)), max(rare)))
+
+    def _error_of_rare(self, name: str, output: str, rows: Index) -> float:
+        """What a bootstrap does not see of the error of an AUROC: that of classes with few patients.
+
+        Infinite where one of two classes has fewer than 10, or where there are fewer than 10 events.
+        """
+        judged = self.outputs(rows).get(output)
+        if judged is None or name not in judged.predictions:
+            return 0.0
+        there = predicted(judged.predictions[name])
+        seen, patients = np.asarray(judged.observed[there], dtype=bool), judged.patients[there]
+        if self.study.endpoint.in_time:
+            exact = seen.sum(axis=1) == 1  # a censored patient may be in several bins
+            exact[seen[:, -1]] = False
+            return 0.0 if len(np.unique(patients[exact])) >= FEWEST else float("inf")
+        counts = [len(np.unique(patients[column])) for column in seen.T if column.any()]
+        few = [count for count in counts if count < FEWEST]
+        if few and len(counts) == 2:
+            return float("inf")
+        return float(np.sqrt(sum(1 / (12 * count) for count in few)) / max(len(counts), 1))
 
     def numbers(
         self, name: str, rows: Index
@@ -205,6 +233,22 @@ class Evidence:
                 scores = judged.scores(self.study.endpoint, name, there, 0)
                 found.append((scores, judged.patients[there]))
         return found
+
+
+def of_few(n_patients: int) -> float:
+    """Times that a standard error is larger for being estimated from few patients; infinite for
+    fewer than 5.
+
+    At 3.3 standard errors Student's t with one degree of freedom less than patients has the tail that
+    the normal distribution has.
+
+    Examples:
+        >>> of_few(4), round(of_few(8), 2), of_few(40) < 1.15
+        (inf, 1.65, True)
+    """
+    if n_patients < FEWEST_PATIENTS:
+        return float("inf")
+    return float(student_t.isf(norm.sf(TAIL), n_patients - 1) / TAIL)
 
 
 def _mean(values: np.ndarray) -> float:

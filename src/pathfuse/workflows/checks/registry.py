@@ -11,6 +11,7 @@ from pathfuse.workflows.checks.events import Events
 from pathfuse.workflows.checks.lost_rows import LostRows
 from pathfuse.workflows.checks.no_logits import NoLogits
 from pathfuse.workflows.checks.other_truth import OtherTruth
+from pathfuse.workflows.checks.other_unit import OtherUnit
 from pathfuse.workflows.checks.repeated_cases import RepeatedCases
 from pathfuse.workflows.checks.same_rows import SameRows
 from pathfuse.workflows.checks.seen import Seen
@@ -24,6 +25,7 @@ CHECKS: tuple[Check, ...] = (
     SwappedColumns(),
     Constant(),
     Squeezed(),
+    OtherUnit(),
     NoLogits(),
     Decisions(),
     Copied(),

@@ -11,7 +11,8 @@ from pathfuse.workflows.checks.base import Check
 from pathfuse.workflows.checks.evidence import FEWEST, Evidence
 
 BETTER = 0.15
-"""So much higher must AUROC or Pearson's r be, on average over the outcomes that move."""
+"""So much higher must AUROC or Pearson's r be than with their own columns, and than chance, on average
+over the outcomes that move."""
 SURE = 4.0
 """Standard errors of all these gains together: the best of many orders is looked at."""
 SHOWN = 3
@@ -37,7 +38,7 @@ class SwappedColumns(Check):
     threshold: ClassVar[str] = (
         "in the order of its columns that fits the truth best on the fit rows, the AUROC (one class against "
         "the rest, or a label) or Pearson r of those that move is on average 0.15 higher than with their own "
-        "columns, together by 4 standard errors, with 10 rows of each (of targets: 10 patients): classes that "
+        "columns, together by 4 standard errors, with 10 rows of each (of targets: 5 patients): classes that "
         "are merely alike share their columns' ranks and gain nothing"
     )
     way_forward: ClassVar[str] = "give each column its own name"
@@ -70,7 +71,8 @@ def _moves(agreement: Agreement) -> list[_Move]:
     moved = np.flatnonzero((order != np.arange(len(names))) & agreement.enough)
     columns = order[moved]
     gain = float((values[moved, columns] - values[moved, moved]).sum())
-    if len(moved) < 2 or not gain >= BETTER * len(moved):
+    above_chance = float((values[moved, columns] - agreement.chance).sum())
+    if len(moved) < 2 or not min(gain, above_chance) >= BETTER * len(moved):
         return []
     if not gain >= SURE * agreement.error_of_gain(moved, columns):
         return []
