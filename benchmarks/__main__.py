@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
+from benchmarks.bag_fusion import bag_fusion
 from benchmarks.complementary import complementary
 from benchmarks.coverage import coverage
 from benchmarks.dense import dense
@@ -37,6 +38,7 @@ TABLES = {
     "training_epoch": training_epoch,
     "lc25000": lc25000,
     "complementary": complementary,
+    "bag_fusion": bag_fusion,
     "kather_features": kather_features,
     "fusion_cost": fusion_cost,
     "her2st": her2st,
