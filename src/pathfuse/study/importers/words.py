@@ -1,10 +1,11 @@
-"""What tables of scores call studies, methods, runs, metrics, and what is none of them."""
+"""What tables of scores call studies, methods and runs, and what is none of them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from math import isclose
+from statistics import median
 
-from pathfuse.errors import InputError
-from pathfuse.evaluation.metrics.registry import METRICS
+from pathfuse.study.importers.metric_names import LOWER, TURNING, squashed
 
 STUDIES = (
     "study",
@@ -19,18 +20,15 @@ STUDIES = (
 METHODS = ("method", "model", "model_name", "encoder", "feature_extractor", "foundation_model", "fm", "extractor",
            "backbone", "modelid", "name")  # fmt: skip
 RUNS = ("seed", "run", "repeat", "repetition", "trial", "fold", "random_state", "replicate")
-MORE = ("auc", "aucs", "f1_score", "macro_f1", "weighted_f1", "bacc", "acc", "kappa", "c-index", "cindex", "pearson",
-        "dice", "iou", "miou", "mean_dice", "precision", "recall", "balanced_acc")  # fmt: skip
-"""Metrics that have other names here, or none."""
+METRIC = ("metric", "measure", "metric_name")
+VALUES = ("value", "score", "mean", "result", "metric_value", "performance")
 OF_TEST = "test_"
-SCORE = "score"
-"""What values are called where a table does not say; higher is better."""
 PROPERTIES = frozenset((
     "params", "param", "parameters", "parameter", "dim", "dims", "dimension", "dimensions", "patch", "gflops",
     "flops", "macs", "slides", "wsis", "tiles", "patches", "images", "samples", "patients", "cases", "year",
     "date", "rank", "ranking", "average", "avg", "mean", "overall", "total", "licence", "license", "std", "n",
     "index", "unnamed", "size", "depth", "width", "layers", "throughput", "memory", "latency", "epochs",
-    "resolution", "mpp", "magnification", "pretraining", "training", "time",
+    "resolution", "mpp", "magnification", "pretraining", "training", "time", "seed", "seeds", "runs", "folds",
 ))  # fmt: skip
 """Words that name a property of a model or of a data set, or a mean over tasks."""
 FILLERS = frozenset((
@@ -38,15 +36,20 @@ FILLERS = frozenset((
     "model", "data", "dataset", "train", "pretrain", "trained", "tile", "input", "output", "release",
     "released", "publication", "per", "score", "scores", "all", "tasks", "macro", "the", "in", "millions",
     "million", "m", "b", "k", "mb", "gb", "hours", "s", "ms", "0", "1", "2", "test", "win", "wins",
+    "models", "methods", "encoders", "studies", "datasets", "over", "across",
 ))  # fmt: skip
 """Words that may stand with one of those."""
-LOSSES = {name for name, one in METRICS.items() if one.lower_is_better} | {"mse", "mae", "loss"}
-"""Metrics that a task may be named with, and of which less is better."""
-NUMBER = (
-    r"^\s*[*_]*\s*([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)\s*%?"
-    r"\s*(?:(?:±|\+/-|\()\s*[0-9.]+\s*\)?\s*%?)?\s*[*_]*\s*$"
-)
-"""A number, also in bold, with a standard deviation behind it, or with a sign for per cent."""
+AVERAGES = frozenset(("average", "avg", "mean", "overall", "total"))
+"""Words that name a mean over tasks or models."""
+SUMMARIES: dict[str, Callable[[list[float]], tuple[float, ...]]] = {
+    **dict.fromkeys(("best", "max", "maximum"), lambda values: (max(values), min(values))),
+    **dict.fromkeys(("worst", "min", "minimum"), lambda values: (min(values), max(values))),
+    "median": lambda values: (median(values),),
+}
+"""Words that name another summary of rows, and what its value may be: the best one may be the least."""
+
+ROUNDED = 1e-3
+"""How far a summary that is printed may be from the one computed, as a share of it."""
 
 
 def column_of(header: Sequence[str], words: Sequence[str]) -> str | None:
@@ -58,7 +61,7 @@ def column_of(header: Sequence[str], words: Sequence[str]) -> str | None:
 def metric_of(column: str) -> str | None:
     """The metric that a column is named after, ``auroc`` of ``test_auroc``; None if it is none."""
     name = column.lower().strip().replace(" ", "_").removeprefix(OF_TEST)
-    return name if name in METRICS or name in MORE else None
+    return name if squashed(name) in LOWER and name not in TURNING else None
 
 
 def is_property(name: str) -> bool:
@@ -78,47 +81,48 @@ def is_property(name: str) -> bool:
     return all(known) and any(word in PROPERTIES for word in words)
 
 
-def loss_in(name: str) -> str | None:
-    """The loss that a task is named with, ``mse`` of ``mse_crc``; None if there is none.
+def is_average(name: str) -> bool:
+    """Whether something is named after a mean over others, and is no task or model.
 
     Examples:
-        >>> loss_in("mse_crc"), loss_in("CRC (NLL)"), loss_in("glossary")
-        ('mse', 'nll', None)
+        >>> [is_average(name) for name in ("Average", "Avg.", "mean (all tasks)", "Overall")]
+        [True, True, True, True]
+        >>> [is_average(name) for name in ("mean_probability", "rank", "uni")]
+        [False, False, False]
     """
-    words = re.findall(r"[a-z0-9]+", name.lower())
-    return next((word for word in words if word in LOSSES), None)
+    words = re.findall(r"[a-z0-9]+", re.sub(r"[(\[{].*?[)\]}]", " ", name.lower()))
+    return bool(AVERAGES & set(words)) and all(word in AVERAGES | FILLERS for word in words)
 
 
-def measure_of(source: str, studies: Sequence[str]) -> tuple[str, str]:
-    """What the values of tasks are called where only the tasks' names say it, and that in words.
+def is_summary(name: str, rows: Mapping[str, Sequence[float | None]]) -> bool:
+    """Whether a row is the best, the worst or the median of the others: by its name and its values.
 
-    Raises:
-        InputError: Some tasks are named after a loss and others are not.
-    """
-    found = {study: loss_in(study) for study in studies}
-    losses = [study for study, loss in found.items() if loss is not None]
-    if not losses:
-        return (
-            SCORE,
-            "no metric is named, and higher is taken as better (otherwise --lower-is-better)",
-        )
-    others = [study for study, loss in found.items() if loss is None]
-    if others:
-        raise InputError(
-            f"{source}: '{losses[0]}' is named after a loss, of which less is better, and '{others[0]}' is not; rank "
-            "them apart, or give a table with the columns study,method,metric,value and choose with --metric"
-        )
-    names = {loss for loss in found.values() if loss is not None}
-    metric = names.pop() if len(names) == 1 else "loss"
-    return metric, f"the names say '{metric}', of which less is better"
-
-
-def number_in(text: str | None) -> float | None:
-    """The number of a cell as leaderboards print it; None if there is none.
+    Args:
+        name: Of the row.
+        rows: Name to values, of all rows.
 
     Examples:
-        >>> number_in("**0.81 ± 0.02**"), number_in("0.5 (0.1)"), number_in("MIT"), number_in("-")
-        (0.81, 0.5, None, None)
+        >>> rows = {"uni": [0.8, 0.6], "conch": [0.7, 0.9], "Best": [0.8, 0.9]}
+        >>> [is_summary(name, rows) for name in rows]
+        [False, False, True]
     """
-    found = re.match(NUMBER, text) if text is not None else None
-    return float(found[1]) if found else None
+    words = re.findall(r"[a-z]+", name.lower())
+    kinds = [SUMMARIES[word] for word in words if word in SUMMARIES]
+    if any(word not in SUMMARIES and word not in FILLERS for word in words):
+        return False
+    others = [values for other, values in rows.items() if other != name]
+    if not kinds or not others:
+        return False
+    columns = list(zip(rows[name], *others, strict=True))
+    pairs = [
+        (own, [value for value in rest if value is not None])
+        for own, *rest in columns
+        if own is not None
+    ]
+    return any(
+        all(
+            rest and any(isclose(own, one, rel_tol=ROUNDED) for one in kind(rest))
+            for own, rest in pairs
+        )
+        for kind in kinds
+    )

@@ -1,0 +1,122 @@
+"""Columns that say something of another column's values: their spread, limits, number or rank."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+from pathfuse.errors import InputError
+from pathfuse.study.importers.metric_names import find_metric, words_of
+
+Values: TypeAlias = "Sequence[float | None]"
+
+SPREAD = r"std|sd|stdev|stddev|st(an)?d(ard)?(dev(iation)?|err(or)?)|se|sem|var|variance|iqr|mad|pm|errorbar"
+CI = r"(95|90|99)?(ci|confidenceinterval)(95|90|99)?"
+SIDE = r"lower|low|lo|upper|up|high|hi|min|max|lb|ub|lcl|ucl"
+LIMIT = r"(lower|upper|lb|ub|lcl|ucl)(limit|bound)?"
+SURE = re.compile(rf"({SPREAD}|{CI}|{CI}({SIDE})(limit|bound)?|({SIDE})(limit|bound)?{CI}|{LIMIT})")
+"""What can only be said of another column's values; the words of the name joined."""
+MAYBE = frozenset(("se", "pm", "mad", "var"))
+"""Spreads that may also be a part of a name (SE-ResNet): they are smaller than half the values."""
+LOW = re.compile(r"(low|lo|min)(limit|bound)?|q1|p5|p25")
+HIGH = re.compile(r"(up|high|hi|max)(limit|bound)?|q3|p95|p75")
+COUNT = re.compile(
+    r"(n|num|no|count|support|size|number)(of)?(test)?(samples|patients|slides|images|cases|runs|seeds|folds)?"
+    r"|samples|patients|slides|images|cases|runs|seeds|folds"
+)
+P_VALUE = re.compile(r"p|p?adj|pval(ue)?s?|qval(ue)?s?|fdr")
+RANK = re.compile(r"rank|ranking|place|position")
+MEANS = frozenset(("mean", "avg", "average", "score", "value", "median"))
+"""Words of the column that a spread belongs to, which the spread's own name may lack."""
+ALONE = frozenset(("std", "stdev", "stddev", "stderr", "sem"))
+"""Words that no task is named with."""
+
+
+def about_others(cells: Mapping[str, Values], *, sure: bool = False) -> dict[str, str]:
+    """Names that say something of the values of another one, ``crc_std`` of ``crc``, and that one.
+
+    Args:
+        cells: Name to values.
+        sure: Only spreads and confidence intervals, whose names cannot be those of anything else.
+
+    Examples:
+        >>> crc = [0.8, 0.7]
+        >>> about_others({"crc": crc, "crc_std": [0.1, 0.2], "crc CI low": [0.7, 0.6], "luad_std": [1.0, 2.0]})
+        {'crc_std': 'crc', 'crc CI low': 'crc'}
+        >>> about_others({"grade": [0.8, 0.7], "grade_low": [0.75, 0.9]})
+        {}
+    """
+    found: dict[str, str] = {}
+    for name, values in cells.items():
+        base = next(
+            (
+                other
+                for other in cells
+                if other != name
+                and any(
+                    _says(rest, values, cells[other], sure) for rest in _remainders(name, other)
+                )
+            ),
+            None,
+        )
+        if base is not None:
+            found[name] = base
+    return found
+
+
+def check_none_alone(source: str, names: Sequence[str]) -> None:
+    """Complains about a spread whose values are not there.
+
+    Raises:
+        InputError: There is one.
+    """
+    alone = next((name for name in names if ALONE & set(words_of(name))), None)
+    if alone is not None:
+        raise InputError(
+            f"{source}: '{alone}' is named after a spread, and there is no column of the values that it belongs to: "
+            "take it out of the table, or call it by its task if it holds scores"
+        )
+
+
+def _remainders(name: str, other: str) -> list[str]:
+    """What a name says more than another one, in every way in which it may hold that one."""
+    words, base = words_of(name.replace("±", " pm ")), words_of(other)
+    metric = find_metric(other)
+    ways = [base, [word for word in base if word not in MEANS]]
+    if metric is not None:
+        ways.append(list(metric.rest))
+    left = [_without(words, way) for way in ways if way]
+    return ["".join(rest) for rest in left if rest]
+
+
+def _without(words: Sequence[str], part: Sequence[str]) -> list[str] | None:
+    """Words without those of a part, which stand in its order; None if they are not all there."""
+    rest, wanted = [], list(part)
+    for word in words:
+        if wanted and word == wanted[0]:
+            wanted.pop(0)
+        else:
+            rest.append(word)
+    return None if wanted else rest
+
+
+def _says(rest: str, values: Values, base: Values, sure: bool) -> bool:
+    """Whether words and values fit together."""
+    there = [(v, b) for v, b in zip(values, base, strict=True) if v is not None and b is not None]
+    if rest in MAYBE:
+        return 2 * sum(abs(v) < abs(b) / 2 for v, b in there) > len(there)
+    if SURE.fullmatch(rest):
+        return True
+    if sure or not there:
+        return False
+    if LOW.fullmatch(rest):
+        return all(v <= b for v, b in there)
+    if HIGH.fullmatch(rest):
+        return all(v >= b for v, b in there)
+    if COUNT.fullmatch(rest):
+        return all(v >= 1 and float(v).is_integer() for v, _ in there)
+    if P_VALUE.fullmatch(rest):
+        return all(0 <= v <= 1 for v, _ in there) and (
+            rest != "p" or any(v < 0.05 for v, _ in there)
+        )
+    places = [v for v, _ in there]
+    return bool(RANK.fullmatch(rest)) and all(1 <= 2 * v <= 2 * len(values) for v in places)
