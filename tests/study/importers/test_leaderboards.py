@@ -1,6 +1,7 @@
 """Scores as leaderboards and other tools publish them."""
 
 import json
+import statistics
 
 import polars as pl
 import pytest
@@ -288,6 +289,19 @@ def test_names_that_only_look_like_limits_are_studies(tmp_path):
     assert scores(tmp_path / "t.csv")[0].scores["method"].n_unique() == 2
 
 
+def test_a_limit_on_the_wrong_side_is_in_doubt(tmp_path):
+    other = {"gi": [0.8, 0.7, 0.6], "upper gi": [0.7, 0.8, 0.5]}
+    pl.DataFrame({"model": MODELS, **other}).write_csv(tmp_path / "t.csv")
+    with pytest.raises(InputError, match="'upper gi' may be the upper limit of 'gi' or scores of"):
+        read_scores([tmp_path / "t.csv"])
+
+
+def test_intervals_as_words_are_left_out(tmp_path, right):
+    words = {f"{t} 95% CI": [f"{v - 0.1:.2f}-{v + 0.1:.2f}" for v in column(t)] for t in TASKS}
+    leaderboard("{} AUROC", **words).write_csv(tmp_path / "t.csv")
+    assert order(tmp_path / "t.csv") == right
+
+
 def test_a_spread_without_its_values_is_refused(tmp_path):
     leaderboard("{}_std").write_csv(tmp_path / "t.csv")
     with pytest.raises(InputError, match="'crc_std' is named after a spread, and there is no col"):
@@ -324,6 +338,19 @@ def test_a_row_over_all_models_is_no_model(tmp_path, right, name):
     board, _ = scores(tmp_path / "wide.csv")
     assert any(note.endswith(f"rows that are no scores of a model: {name}") for note in board.notes)
     assert order(tmp_path / "wide.csv") == right
+
+
+@pytest.mark.parametrize(
+    "name", ["Average AUROC", "mean_dice", "Max", "Worst", "Median score", "Overall (SD)"]
+)
+def test_a_column_over_all_tasks_is_no_task(tmp_path, right, name):
+    of = {"Max": max, "Worst": min, "Median score": statistics.median}.get(name, statistics.mean)
+    more = {name: [of(GRID[model]) for model in MODELS], "Avg.": [1 / 7, 2 / 7, 3 / 7]}
+    leaderboard(**more).write_csv(tmp_path / "wide.csv")
+    assert order(tmp_path / "wide.csv") == right
+    assert any(
+        "no scores of a study: " in n and name in n for n in scores(tmp_path / "wide.csv")[0].notes
+    )
 
 
 def test_averages_in_long_tables_are_no_studies_and_no_models(tmp_path, right):

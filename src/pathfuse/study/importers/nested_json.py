@@ -137,7 +137,7 @@ def _spreads(
         if path[study] not in idle:
             found.setdefault(path[study], {})[path[model]] = cell[0]
     cells = {name: [own.get(one) for one in models] for name, own in found.items()}
-    said = list(about_others(cells))
+    said = list(about_others(source, cells))
     check_none_alone(source, [name for name in cells if name not in said])
     return said
 

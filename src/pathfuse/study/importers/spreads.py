@@ -27,22 +27,28 @@ P_VALUE = re.compile(r"p|p?adj|pval(ue)?s?|qval(ue)?s?|fdr")
 RANK = re.compile(r"rank|ranking|place|position")
 MEANS = frozenset(("mean", "avg", "average", "score", "value", "median"))
 """Words of the column that a spread belongs to, which the spread's own name may lack."""
+ROUNDED = 0.005
+"""How far a limit that is printed may lie on the wrong side."""
 ALONE = frozenset(("std", "stdev", "stddev", "stderr", "sem"))
 """Words that no task is named with."""
 
 
-def about_others(cells: Mapping[str, Values], *, sure: bool = False) -> dict[str, str]:
+def about_others(source: str, cells: Mapping[str, Values], *, sure: bool = False) -> dict[str, str]:
     """Names that say something of the values of another one, ``crc_std`` of ``crc``, and that one.
 
     Args:
+        source: The table, for the sentence.
         cells: Name to values.
         sure: Only spreads and confidence intervals, whose names cannot be those of anything else.
 
+    Raises:
+        InputError: It is in doubt whether a column is a limit: ``upper_gi`` next to ``gi``.
+
     Examples:
         >>> crc = [0.8, 0.7]
-        >>> about_others({"crc": crc, "crc_std": [0.1, 0.2], "crc CI low": [0.7, 0.6], "luad_std": [1.0, 2.0]})
+        >>> about_others("t.csv", {"crc": crc, "crc_std": [0.1, 0.2], "crc CI low": [0.7, 0.6], "luad_std": [1.0, 2.0]})
         {'crc_std': 'crc', 'crc CI low': 'crc'}
-        >>> about_others({"grade": [0.8, 0.7], "grade_low": [0.75, 0.9]})
+        >>> about_others("t.csv", {"grade": [0.8, 0.7], "grade_low": [0.75, 0.9]})
         {}
     """
     found: dict[str, str] = {}
@@ -59,8 +65,28 @@ def about_others(cells: Mapping[str, Values], *, sure: bool = False) -> dict[str
             None,
         )
         if base is not None:
+            _check_limit(source, name, base, cells)
             found[name] = base
     return found
+
+
+def _check_limit(source: str, name: str, base: str, cells: Mapping[str, Values]) -> None:
+    """Complains about values on the wrong side of those whose limit they may be.
+
+    Raises:
+        InputError: Some are, and no word says that this is an interval.
+    """
+    for word, sign in (("lower", 1), ("upper", -1)):
+        if word in words_of(name) and word not in words_of(base):
+            pairs = list(zip(cells[name], cells[base], strict=True))
+            wrong = [
+                v for v, b in pairs if v is not None and b is not None and sign * (v - b) > ROUNDED
+            ]
+            if wrong and not re.search(CI, "".join(words_of(name))):
+                raise InputError(
+                    f"{source}: '{name}' may be the {word} limit of '{base}' or scores of its own, and in {len(wrong)} "
+                    f"of {len(pairs)} it is on the wrong side of it: take it out of the table, or give it another name"
+                )
 
 
 def check_none_alone(source: str, names: Sequence[str]) -> None:

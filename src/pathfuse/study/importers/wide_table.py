@@ -18,7 +18,7 @@ from pathfuse.study.importers.words import (
     STUDIES,
     column_of,
     is_property,
-    is_summary,
+    summaries,
 )
 
 NAME = "wide_table"
@@ -91,9 +91,11 @@ def read(table: Table) -> Scoreboard:
     cells = read_cells(table, names, [name for name in header if name not in about])
     values = cells.values
     idle = [name for name, own in values.items() if is_property(name) or not _filled(own)]
-    cells.check_unread([name for name in idle if not is_property(name)])
+    idle += summaries({name: own for name, own in values.items() if name not in idle})
     known = {name: own for name, own in values.items() if name not in idle}
-    said = about_others(known)
+    said = about_others(table.source, {n: own for n, own in values.items() if not is_property(n)})
+    cells.check_unread([name for name in idle if not is_property(name) and name not in said])
+    idle = [name for name in idle if name not in said]
     known = {name: own for name, own in known.items() if name not in said}
     check_none_alone(table.source, list(known))
     idle += _of_another_kind(table.source, known)
@@ -136,9 +138,9 @@ def _passed(
     found = {name: [own[row] for own in cells.values()] for row, name in enumerate(names)}
     passed = [name for name in found if is_property(name)]
     left = {name: values for name, values in found.items() if name not in passed}
-    passed += [name for name in left if is_summary(name, left)]
+    passed += summaries(left)
     left = {name: values for name, values in left.items() if name not in passed}
-    passed += list(about_others(left, sure=True))
+    passed += list(about_others(source, left, sure=True))
     if of_methods:
         return passed
     left = {name: values for name, values in left.items() if name not in passed}

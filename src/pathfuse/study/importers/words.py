@@ -1,11 +1,11 @@
 """What tables of scores call studies, methods and runs, and what is none of them."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import isclose
 from statistics import median
 
-from pathfuse.study.importers.metric_names import LOWER, TURNING, squashed
+from pathfuse.study.importers.metric_names import LOWER, TURNING, find_metric, squashed
 
 STUDIES = (
     "study",
@@ -41,13 +41,13 @@ FILLERS = frozenset((
 """Words that may stand with one of those."""
 AVERAGES = frozenset(("average", "avg", "mean", "overall", "total"))
 """Words that name a mean over tasks or models."""
-SUMMARIES: dict[str, Callable[[list[float]], tuple[float, ...]]] = {
-    **dict.fromkeys(("best", "max", "maximum"), lambda values: (max(values), min(values))),
-    **dict.fromkeys(("worst", "min", "minimum"), lambda values: (min(values), max(values))),
-    "median": lambda values: (median(values),),
+AVERAGE, EXTREME, MEDIAN = "average", "extreme", "median"
+SUMMARIES = {
+    **dict.fromkeys(AVERAGES, AVERAGE),
+    **dict.fromkeys(("best", "max", "maximum", "worst", "min", "minimum"), EXTREME),
+    "median": MEDIAN,
 }
-"""Words that name another summary of rows, and what its value may be: the best one may be the least."""
-
+"""Words that name a summary of rows, and which."""
 ROUNDED = 1e-3
 """How far a summary that is printed may be from the one computed, as a share of it."""
 
@@ -94,35 +94,47 @@ def is_average(name: str) -> bool:
     return bool(AVERAGES & set(words)) and all(word in AVERAGES | FILLERS for word in words)
 
 
-def is_summary(name: str, rows: Mapping[str, Sequence[float | None]]) -> bool:
-    """Whether a row is the best, the worst or the median of the others: by its name and its values.
+def summaries(rows: Mapping[str, Sequence[float | None]]) -> list[str]:
+    """Rows (or columns) that are a mean, the best, the worst or the median of the others.
 
-    Args:
-        name: Of the row.
-        rows: Name to values, of all rows.
+    A mean is known by its name, which may hold a metric, too, if others do not; the others by their
+    names and their values.
 
     Examples:
-        >>> rows = {"uni": [0.8, 0.6], "conch": [0.7, 0.9], "Best": [0.8, 0.9]}
-        >>> [is_summary(name, rows) for name in rows]
-        [False, False, True]
+        >>> summaries({"uni": [0.8, 0.6], "conch": [0.7, 0.9], "Best": [0.8, 0.9], "Average AUROC": [0.1, 0.2]})
+        ['Best', 'Average AUROC']
+        >>> summaries({"mean_dice": [0.8, 0.6], "mean_iou": [0.7, 0.5]})
+        []
     """
-    words = re.findall(r"[a-z]+", name.lower())
-    kinds = [SUMMARIES[word] for word in words if word in SUMMARIES]
-    if any(word not in SUMMARIES and word not in FILLERS for word in words):
-        return False
-    others = [values for other, values in rows.items() if other != name]
-    if not kinds or not others:
-        return False
-    columns = list(zip(rows[name], *others, strict=True))
-    pairs = [
-        (own, [value for value in rest if value is not None])
-        for own, *rest in columns
-        if own is not None
+    called = {name: kinds for name in rows if (kinds := _kinds(name))}
+    rest = [values for name, values in rows.items() if name not in called]
+    metrics = [find_metric(name) for name in rows if name not in called]
+    if not any(metric is None or metric.rest for metric in metrics):
+        return []
+    return [
+        name for name, kinds in called.items() if AVERAGE in kinds or _fits(rows[name], rest, kinds)
     ]
-    return any(
-        all(
-            rest and any(isclose(own, one, rel_tol=ROUNDED) for one in kind(rest))
-            for own, rest in pairs
-        )
-        for kind in kinds
-    )
+
+
+def _kinds(name: str) -> list[str]:
+    """The summaries that a name holds, if it holds nothing else but a metric and fillers."""
+    metric = find_metric(name)
+    words = re.findall(r"[a-z]+", re.sub(r"[(\[{].*?[)\]}]", " ", name.lower()))
+    own = set(re.findall(r"[a-z]+", metric.name)) if metric is not None else set()
+    if any(word not in SUMMARIES and word not in FILLERS and word not in own for word in words):
+        return []
+    return [SUMMARIES[word] for word in words if word in SUMMARIES]
+
+
+def _fits(
+    values: Sequence[float | None], others: Sequence[Sequence[float | None]], kinds: Sequence[str]
+) -> bool:
+    """Whether values are a summary of others; the best one may be the least."""
+    for own, *rest in zip(values, *others, strict=True):
+        there = [value for value in rest if value is not None]
+        if own is None or not there:
+            continue
+        may_be = [median(there)] if MEDIAN in kinds else [min(there), max(there)]
+        if not any(isclose(own, one, rel_tol=ROUNDED) for one in may_be):
+            return False
+    return True
