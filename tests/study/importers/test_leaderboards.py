@@ -1,6 +1,7 @@
 """Scores as leaderboards and other tools publish them."""
 
 import json
+import random
 import statistics
 
 import polars as pl
@@ -559,3 +560,43 @@ def test_rows_with_a_model_a_task_a_metric_and_a_value(tmp_path, right, keys):
     pl.DataFrame(rows).write_csv(tmp_path / "rows.csv")
     assert order(tmp_path / "rows.csv") == right
     assert any(f"'{keys[0]}' as method" in note for note in scores(tmp_path / "rows.csv")[0].notes)
+
+
+BASES = {"{}": "score", "{}_auc": "auc", "{} (AUROC)": "auroc", "{}_mean": "score", "F1 {}": "f1"}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whatever_stands_next_to_scores_the_ranking_is_the_same(tmp_path, right, seed):
+    draw = random.Random(seed)  # noqa: S311
+    scale, base = draw.choice((1, 100)), draw.choice(list(BASES))
+    cell = draw.choice(("{}", "{} ± 0.02", "{} (0.1-0.9)", "**{}**"))
+    about = draw.sample(["{}_std", "{} sd", "{}_n", "{} rank", "{}_ci_low", "{} SEM", "{}_nll"], 3)
+    columns = {}
+    for task in TASKS:
+        own = [round(scale * value, 3) for value in column(task)]
+        spread = [draw.uniform(0.001, 0.04) * scale for _ in own]
+        kinds = {
+            "{}_n": [float(draw.randint(40, 90)) for _ in own],
+            "{} rank": [float(place) for place in places(task)],
+            "{}_ci_low": [value - 0.05 * scale for value in own],
+        }
+        columns[base.format(task)] = [*own, statistics.mean(own)]
+        for name in about:
+            values = kinds.get(name, spread)
+            columns[name.format(task)] = [*values, statistics.mean(values)]
+    if draw.random() < 0.5:
+        columns["Average"] = [*(scale * statistics.mean(GRID[m]) for m in MODELS), scale / 2]
+    names = draw.sample(list(columns), len(columns))
+    scored = {base.format(task) for task in TASKS}
+    frame = pl.DataFrame(
+        {
+            "model": [*MODELS, "Average"],
+            **{
+                n: [cell.format(v) for v in columns[n]] if n in scored else columns[n]
+                for n in names
+            },
+        }
+    )
+    frame.write_csv(tmp_path / "w.csv")
+    metric = BASES[base] if "{}_nll" in about else None
+    assert order(tmp_path / "w.csv", metric=metric) == right

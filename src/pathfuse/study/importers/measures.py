@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pathfuse.errors import InputError
-from pathfuse.study.importers.metric_names import KnownMetric, find_metric
+from pathfuse.study.importers.metric_names import MEANS, KnownMetric, find_metric, words_of
 
 SCORE = "score"
 """What values are called where a table does not say; higher is better."""
@@ -53,10 +53,9 @@ def measures_of(source: str, names: Sequence[str]) -> Measures:
         return Measures(as_they_are, dict.fromkeys(names, SCORE), SCORE, note)
     kinds = list(dict.fromkeys(metric.name for metric in found.values()))
     said = ", ".join(f"'{kind}'" for kind in kinds)
-    stems = {name: " ".join(found[name].rest) if name in found else name for name in names}
-    plain = Counter("".join(stem.lower().split()) for stem in map(_spaced, stems.values()))
+    stems = {name: _stem(name, found.get(name)) for name in names}
     alike = len(kinds) == 1 and len(found) == len(names)
-    if not alike and max(plain.values()) > 1:
+    if not alike and max(Counter(stems.values()).values()) > 1:
         return _apart(source, names, found, stems)
     sides = {metric.lower_is_better for metric in found.values()}
     if len(found) < len(names) and sides != {False}:
@@ -80,8 +79,11 @@ def measures_of(source: str, names: Sequence[str]) -> Measures:
     return Measures(as_they_are, one, SCORE if not better else LOSS, note)
 
 
-def _spaced(name: str) -> str:
-    return "".join(letter if letter.isalnum() else " " for letter in name)
+def _stem(name: str, metric: KnownMetric | None) -> str:
+    """The words of a name that are those of a task."""
+    words = words_of(name)
+    own = [word for word in words if word not in MEANS] or words
+    return " ".join(own if metric is None else metric.rest)
 
 
 def _apart(
@@ -91,10 +93,9 @@ def _apart(
     stems: Mapping[str, str],
 ) -> Measures:
     """Every metric by itself; what has no task in its name is about the table as a whole."""
-    by_words = {"".join(_spaced(n).lower().split()): n for n in names if n not in found}
+    plain = {stems[name]: name for name in names if name not in found}
     about = {
-        n: by_words.get("".join(stem.split()), stem) or Path(source).stem
-        for n, stem in stems.items()
+        name: plain.get(stem.strip(), stem) or Path(source).stem for name, stem in stems.items()
     }
     metrics = {name: found[name].name if name in found else SCORE for name in names}
     kinds = dict.fromkeys(metric.name for metric in found.values())

@@ -52,6 +52,8 @@ FILLERS = frozenset((
     "the", "of", "value", "metric", "quadratic", "weights", "ipcw", "uno", "harrell", "mm", "px", "um", "at", "k",
 ))  # fmt: skip
 """Words that say nothing of the side."""
+MEANS = frozenset(("mean", "avg", "average", "score", "value", "median"))
+"""Words that the column of a task's values may have, and those that say more of the task lack."""
 TURNED = frozenset(("neg", "negative", "minus", "inverse", "inverted"))
 """With these the better side of a metric is not known."""
 LONGEST = 4

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from pathfuse.errors import InputError
-from pathfuse.study.importers.metric_names import find_metric, words_of
+from pathfuse.study.importers.metric_names import MEANS, find_metric, words_of
 
 Values: TypeAlias = "Sequence[float | None]"
 
@@ -25,16 +25,19 @@ COUNT = re.compile(
 )
 P_VALUE = re.compile(r"p|p?adj|pval(ue)?s?|qval(ue)?s?|fdr")
 RANK = re.compile(r"rank|ranking|place|position")
-MEANS = frozenset(("mean", "avg", "average", "score", "value", "median"))
-"""Words of the column that a spread belongs to, which the spread's own name may lack."""
 ROUNDED = 0.005
 """How far a limit that is printed may lie on the wrong side."""
+SMALL_P = 0.05
+"""A column ``crc_p`` without any number below this may hold scores."""
 ALONE = frozenset(("std", "stdev", "stddev", "stderr", "sem"))
 """Words that no task is named with."""
 
 
 def about_others(source: str, cells: Mapping[str, Values], *, sure: bool = False) -> dict[str, str]:
     """Names that say something of the values of another one, ``crc_std`` of ``crc``, and that one.
+
+    Words that may also be a part of a task's name count where the values fit them: of most of the
+    tasks that have a column with these words.
 
     Args:
         source: The table, for the sentence.
@@ -51,23 +54,27 @@ def about_others(source: str, cells: Mapping[str, Values], *, sure: bool = False
         >>> about_others("t.csv", {"grade": [0.8, 0.7], "grade_low": [0.75, 0.9]})
         {}
     """
-    found: dict[str, str] = {}
+    may_be: dict[str, list[tuple[str, str, bool]]] = {}
     for name, values in cells.items():
-        base = next(
-            (
-                other
-                for other in cells
-                if other != name
-                and any(
-                    _says(rest, values, cells[other], sure) for rest in _remainders(name, other)
-                )
-            ),
-            None,
-        )
-        if base is not None:
-            _check_limit(source, name, base, cells)
-            found[name] = base
-    return found
+        others = [
+            (rest, other, fits)
+            for other in cells
+            if other != name
+            for rest in _remainders(name, other)
+            if (fits := _says(rest, values, cells[other], sure)) is not None
+        ]
+        if others:
+            rest, other, fits = max(others, key=lambda one: one[2])
+            may_be.setdefault(rest, []).append((name, other, fits))
+    found = {
+        name: base
+        for same in may_be.values()
+        if 2 * sum(fits for _, _, fits in same) > len(same)
+        for name, base, _ in same
+    }
+    for name, base in found.items():
+        _check_limit(source, name, base, cells)
+    return {name: found[name] for name in cells if name in found}
 
 
 def _check_limit(source: str, name: str, base: str, cells: Mapping[str, Values]) -> None:
@@ -125,24 +132,24 @@ def _without(words: Sequence[str], part: Sequence[str]) -> list[str] | None:
     return None if wanted else rest
 
 
-def _says(rest: str, values: Values, base: Values, sure: bool) -> bool:
-    """Whether words and values fit together."""
+def _says(rest: str, values: Values, base: Values, sure: bool) -> bool | None:
+    """Whether values are what words say of others; None if the words say nothing of others."""
     there = [(v, b) for v, b in zip(values, base, strict=True) if v is not None and b is not None]
     if rest in MAYBE:
         return 2 * sum(abs(v) < abs(b) / 2 for v, b in there) > len(there)
     if SURE.fullmatch(rest):
         return True
     if sure or not there:
-        return False
+        return None
     if LOW.fullmatch(rest):
         return all(v <= b for v, b in there)
     if HIGH.fullmatch(rest):
         return all(v >= b for v, b in there)
     if COUNT.fullmatch(rest):
         return all(v >= 1 and float(v).is_integer() for v, _ in there)
+    own = [v for v, _ in there]
     if P_VALUE.fullmatch(rest):
-        return all(0 <= v <= 1 for v, _ in there) and (
-            rest != "p" or any(v < 0.05 for v, _ in there)
-        )
-    places = [v for v, _ in there]
-    return bool(RANK.fullmatch(rest)) and all(1 <= 2 * v <= 2 * len(values) for v in places)
+        return all(0 <= v <= 1 for v in own) and (rest != "p" or any(v < SMALL_P for v in own))
+    if RANK.fullmatch(rest):
+        return all(1 <= 2 * v <= 2 * len(values) for v in own)
+    return None

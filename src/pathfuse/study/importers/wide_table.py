@@ -93,7 +93,11 @@ def read(table: Table) -> Scoreboard:
     idle = [name for name, own in values.items() if is_property(name) or not _filled(own)]
     idle += summaries({name: own for name, own in values.items() if name not in idle})
     known = {name: own for name, own in values.items() if name not in idle}
-    said = about_others(table.source, {n: own for n, own in values.items() if not is_property(n)})
+    ordinary = [row for row, name in enumerate(names) if not is_property(name)]
+    said = about_others(
+        table.source,
+        {n: [own[row] for row in ordinary] for n, own in values.items() if not is_property(n)},
+    )
     cells.check_unread([name for name in idle if not is_property(name) and name not in said])
     idle = [name for name in idle if name not in said]
     known = {name: own for name, own in known.items() if name not in said}
