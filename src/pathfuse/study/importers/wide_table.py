@@ -117,22 +117,23 @@ def read(table: Table) -> Scoreboard:
     if column_of(header, METRIC) is None:
         for name, places in board.studies().items():
             cells.check_scale(name, places)
-    one, row_of = ("study", "model") if method else ("method", "study")
-    if idle:
-        board.notes.append(
-            f"{table.source}: columns that are no scores of a {one}: {', '.join(idle)}"
-        )
-    if said:
-        board.notes.append(
-            f"{table.source}: columns that say something of another one (spread, limits, number, rank) and are left "
-            f"out: {', '.join(said)}"
-        )
-    if passed:
-        board.notes.append(
-            f"{table.source}: rows that are no scores of a {row_of}: {', '.join(passed)}"
-        )
+    board.notes.extend(_left_out(board, idle, list(said), passed))
     board.notes.extend(cells.notes(list(scored)))
     return _scoreboard(board)
+
+
+def _left_out(
+    board: _Board, idle: Sequence[str], said: Sequence[str], passed: Sequence[str]
+) -> list[str]:
+    """Which columns and rows are left out, a sentence per reason."""
+    column, row = ("study", "model") if board.of_methods else ("method", "study")
+    reasons = {
+        f"columns that are no scores of a {column}": idle,
+        "columns that say something of another one (spread, limits, number, rank) and are left out": said,
+        f"rows that are no scores of a {row}": passed,
+    }
+    source = board.table.source
+    return [f"{source}: {why}: {', '.join(names)}" for why, names in reasons.items() if names]
 
 
 def _passed(
