@@ -33,6 +33,12 @@ def rank(
             negative="--lower-is-better", help="Only for a metric that pathfuse does not know."
         ),
     ] = None,
+    models_are: Annotated[
+        str | None,
+        Parameter(
+            help="Which names of nested JSON are models: outer or inner; default: by the names."
+        ),
+    ] = None,
     seed: Seed = 0,
     force: Force = False,
 ) -> None:
@@ -48,6 +54,7 @@ def rank(
         cohorts=cohorts,
         experts=experts,
         higher_is_better=higher_is_better,
+        models_are=models_are,
         seed=seed,
     )
     check_out(

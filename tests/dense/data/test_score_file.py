@@ -5,7 +5,8 @@ import pytest
 
 from pathfuse.dense.data import score_file
 from pathfuse.dense.data.logit_files import notes_on
-from pathfuse.dense.data.score_file import FLOOR, ScoreFile
+from pathfuse.dense.data.number_kind import FLOOR
+from pathfuse.dense.data.score_file import ScoreFile
 from pathfuse.errors import InputError
 
 
@@ -51,9 +52,80 @@ def test_logits_stay(tmp_path, suffix):
 def test_one_pixel_decides(tmp_path, monkeypatch):
     monkeypatch.setattr(score_file, "CHECK_CELLS", 21)  # a row at a time
     _, shares = made()
-    shares[0, 4, 6] += 0.01
+    shares[0, 4, 6] += 0.1
     np.save(tmp_path / "a.npy", shares)
     assert not ScoreFile(tmp_path / "a.npy", 3).is_probability
+
+
+def logits_of(path):
+    score = ScoreFile(path, 3)
+    with score.unpacked():
+        return score, score.logits(0, 5)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize(
+    ("how", "words", "step"),
+    [
+        (lambda p: p.round(1), "probabilities, rounded to 0.1 (the sums over classes", 0.1),
+        (lambda p: p.round(2), "probabilities, rounded to 0.01 (the sums over classes", 0.01),
+        (lambda p: 100 * p, "probabilities in per cent (", None),
+        (lambda p: (100 * p).round(), "probabilities in per cent, rounded to 0.01 (", 0.01),
+        (lambda p: (255 * p).round(), "probabilities from 0 to 255, rounded to 0.00392 (", 1 / 255),
+        (
+            lambda p: p * 1.03,
+            "probabilities (the sums over classes 1.03 to 1.03, which are sc",
+            None,
+        ),
+        (lambda p: 1.02 * p - 0.02 / 3, "probabilities (the sums over classes ", None),
+    ],
+)
+def test_probabilities_that_are_rounded_in_per_cent_or_resized(tmp_path, dtype, how, words, step):
+    _, shares = made()
+    np.save(tmp_path / "a.npy", how(shares).astype(dtype))
+    score, found = logits_of(tmp_path / "a.npy")
+    assert score.is_probability
+    assert (score.kind.step is None, score.kind.step) == (step is None, step)
+    (said,) = notes_on("unet", {"a": score})
+    assert said.startswith(f"unet: 1 of 1 images hold {words}")
+    np.testing.assert_allclose(np.exp(found).sum(axis=2), 1, atol=1e-5)
+    error = 0.02 if step is None else 2 * step
+    np.testing.assert_allclose(np.exp(found), shares.transpose(1, 2, 0), atol=error)
+
+
+def test_what_was_rounded_to_0_is_not_impossible(tmp_path):
+    """Of two classes rounded numbers still sum to 1, and the smaller one may be 0."""
+    shares = np.stack(
+        [np.linspace(0, 0.1, 35).reshape(5, 7), 1 - np.linspace(0, 0.1, 35).reshape(5, 7)]
+    )
+    np.save(tmp_path / "a.npy", shares.round(2).astype(np.float32))
+    score = ScoreFile(tmp_path / "a.npy", 2)
+    with score.unpacked():
+        assert np.exp(score.logits(0, 5)).min() == pytest.approx(0.0025, rel=0.01)
+    (said,) = notes_on("unet", {"a": score})
+    assert "rounded to 0.01 (between 0 and 1, the sum over classes 1 in every pixel)" in said
+    assert said.endswith("2 numbers below 0.0025 as that")
+
+
+def test_a_share_of_each_class_is_no_logit(tmp_path):
+    logits, _ = made()
+    np.save(tmp_path / "a.npy", 1 / (1 + np.exp(-logits)))
+    with pytest.raises(
+        InputError, match=r"no probabilities of one class per pixel: their sums .* sigmoid"
+    ):
+        logits_of(tmp_path / "a.npy")
+    score = ScoreFile(tmp_path / "a.npy", 3)
+    with score.unpacked():  # the order of the classes is in them
+        found = score.as_they_are(0, 5).argmax(axis=2)
+    assert np.array_equal(found, logits.argmax(axis=0))
+    (said,) = notes_on("unet", {"a": score})
+    assert "numbers between 0 and 1 that do not sum to 1 over classes" in said
+
+
+def test_what_is_not_a_number_is_named_first(tmp_path):
+    np.save(tmp_path / "a.npy", np.full((3, 5, 7), np.nan))
+    with pytest.raises(InputError, match="hold NaN or infinity"):
+        logits_of(tmp_path / "a.npy")
 
 
 def test_no_probability_is_below_the_floor(tmp_path):
@@ -62,7 +134,7 @@ def test_no_probability_is_below_the_floor(tmp_path):
     assert read(tmp_path / "a.npz").min() == np.log(np.float32(FLOOR))
     score = ScoreFile(tmp_path / "a.npz", 3)
     assert score.is_probability
-    assert score.floored == 2 * 5 * 7
+    assert score.kind.floored == 2 * 5 * 7
     (said,) = notes_on("unet", {"a": score})
     assert said.endswith("their logarithm is taken for logits, 70 numbers below 1e-07 as that")
 

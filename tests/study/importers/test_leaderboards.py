@@ -1,11 +1,14 @@
 """Scores as leaderboards and other tools publish them."""
 
 import json
+import random
+import statistics
 
 import polars as pl
 import pytest
 
 from pathfuse.errors import InputError
+from pathfuse.evaluation.metrics.registry import METRICS
 from pathfuse.study.importers.scored_studies import read_scores
 from pathfuse.workflows.ranking.rank import rank
 
@@ -217,3 +220,383 @@ def test_tasks_that_are_named_after_a_loss_rank_the_lower_first(tmp_path):
     wide(loss_x=[1, 2, 3]).write_csv(tmp_path / "mixed.csv")
     with pytest.raises(InputError, match="rank them apart"):
         read_scores([tmp_path / "mixed.csv"])
+
+
+TASKS = ("crc", "luad", "panda", "bach")
+MODELS = ("uni", "conch", "phikon")
+GRID = {
+    model: [round(0.6 + 0.07 * ((3 * i + 5 * j) % 4) + 0.01 * i, 3) for j in range(4)]
+    for i, model in enumerate(MODELS)
+}
+"""Scores of three models on four tasks, no two of a task equal."""
+
+
+def column(task, turn=lambda value: value):
+    return [turn(GRID[model][TASKS.index(task)]) for model in MODELS]
+
+
+def leaderboard(called="{}", turn=lambda value: value, **more):
+    return pl.DataFrame({"model": MODELS, **{called.format(t): column(t, turn) for t in TASKS}, **more})  # fmt: skip
+
+
+def order(place, **options):
+    """Models, best first, and their mean ranks."""
+    return rank([place], **options).summary.select("method", "mean_rank").rows()
+
+
+@pytest.fixture
+def right(tmp_path):
+    leaderboard().write_csv(tmp_path / "right.csv")
+    return order(tmp_path / "right.csv")
+
+
+ABOUT = {
+    **dict.fromkeys(("{}_std", "{}_sd", "{} SEM", "{} (std. dev.)", "std_{}", "{}_stderr", "{}±"), 0.01),
+    **dict.fromkeys(("{} CI low", "{}_lower", "{} 95% CI lower", "{}_min"), -0.1),
+    **dict.fromkeys(("{} CI high", "{}_upper", "{}_ci95_hi", "{}_max"), 0.1),
+    **dict.fromkeys(("{}_n", "{} n_samples", "n {}"), 100),
+    "{}_pvalue": 0.5,
+}  # fmt: skip
+"""Columns that say something of a task's value, and what stands in them: of limits, with the value."""
+
+
+@pytest.mark.parametrize("called", ABOUT)
+@pytest.mark.parametrize("base", ["{}", "{}_auc", "{}_mean"])
+def test_what_is_said_of_a_task_is_no_study(tmp_path, right, called, base):
+    own = ABOUT[called]
+    more = {}
+    for k, task in enumerate(TASKS):
+        value = [
+            v + own if abs(own) == 0.1 else own + own * ((i + k) % 3) / 10
+            for i, v in enumerate(column(task))
+        ]
+        whole = own == 100
+        name = called.format(base.format(task) if base != "{}_mean" else task)
+        more[name] = [round(v) for v in value] if whole else value
+    leaderboard(base, **more).write_csv(tmp_path / "wide.csv")
+    board, _ = scores(tmp_path / "wide.csv")
+    assert board.scores["study"].n_unique() == 4
+    assert any(f"are left out: {next(iter(more))}" in note for note in board.notes)
+    assert order(tmp_path / "wide.csv") == right
+
+
+def test_names_that_only_look_like_limits_are_studies(tmp_path):
+    pl.DataFrame(
+        {"model": MODELS, "grade": [0.8, 0.7, 0.6], "grade_low": [0.7, 0.8, 0.5]}
+    ).write_csv(tmp_path / "t.csv")
+    assert scores(tmp_path / "t.csv")[0].scores["study"].n_unique() == 2
+    frame = {"task": TASKS, "resnet": GRID["uni"], "se_resnet": GRID["conch"]}
+    pl.DataFrame(frame).write_csv(tmp_path / "t.csv")
+    assert scores(tmp_path / "t.csv")[0].scores["method"].n_unique() == 2
+
+
+def test_a_limit_on_the_wrong_side_is_in_doubt(tmp_path):
+    other = {"gi": [0.8, 0.7, 0.6], "upper gi": [0.7, 0.8, 0.5]}
+    pl.DataFrame({"model": MODELS, **other}).write_csv(tmp_path / "t.csv")
+    with pytest.raises(InputError, match="'upper gi' may be the upper limit of 'gi' or scores of"):
+        read_scores([tmp_path / "t.csv"])
+
+
+def test_intervals_as_words_are_left_out(tmp_path, right):
+    words = {f"{t} 95% CI": [f"{v - 0.1:.2f}-{v + 0.1:.2f}" for v in column(t)] for t in TASKS}
+    leaderboard("{} AUROC", **words).write_csv(tmp_path / "t.csv")
+    assert order(tmp_path / "t.csv") == right
+
+
+def test_a_spread_without_its_values_is_refused(tmp_path):
+    leaderboard("{}_std").write_csv(tmp_path / "t.csv")
+    with pytest.raises(InputError, match="'crc_std' is named after a spread, and there is no col"):
+        read_scores([tmp_path / "t.csv"])
+    nested = {m: {f"{t}_std": 0.1 for t in TASKS} for m in MODELS}
+    with pytest.raises(InputError, match="'crc_std' is named after a spread"):
+        read_scores([write(tmp_path / "t.json", nested)])
+
+
+def test_spreads_next_to_models_in_rows_and_in_json(tmp_path, right):
+    spread = {f"{m}_std": [0.01, 0.3, 0.02, 0.04] for m in MODELS}
+    pl.DataFrame({"task": TASKS, **GRID, **spread}).write_csv(tmp_path / "columns.csv")
+    assert order(tmp_path / "columns.csv") == right
+    rows = {"task": [n for t in TASKS for n in (t, f"{t}_std")]}
+    pl.DataFrame(
+        {**rows, **{m: [v for own in GRID[m] for v in (own, 1 - own)] for m in MODELS}}
+    ).write_csv(tmp_path / "rows.csv")
+    assert order(tmp_path / "rows.csv") == right
+    nested = {
+        m: dict(zip(TASKS, GRID[m], strict=True)) | {f"{t}_std": 0.1 for t in TASKS} for m in MODELS
+    }
+    assert order(write(tmp_path / "t.json", nested)) == right
+
+
+@pytest.mark.parametrize(
+    "name", ["Average", "Mean", "Overall", "Avg.", "Mean of all models", "Best", "Median"]
+)
+def test_a_row_over_all_models_is_no_model(tmp_path, right, name):
+    of = {"Best": max, "Median": lambda values: sorted(values)[1]}.get(
+        name, lambda v: sum(v) / len(v)
+    )
+    last = pl.DataFrame({"model": [name], **{t: [of(column(t))] for t in TASKS}})
+    pl.concat([leaderboard(), last]).write_csv(tmp_path / "wide.csv")
+    board, _ = scores(tmp_path / "wide.csv")
+    assert any(note.endswith(f"rows that are no scores of a model: {name}") for note in board.notes)
+    assert order(tmp_path / "wide.csv") == right
+
+
+@pytest.mark.parametrize(
+    "name", ["Average AUROC", "mean_dice", "Max", "Worst", "Median score", "Overall (SD)"]
+)
+def test_a_column_over_all_tasks_is_no_task(tmp_path, right, name):
+    of = {"Max": max, "Worst": min, "Median score": statistics.median}.get(name, statistics.mean)
+    more = {name: [of(GRID[model]) for model in MODELS], "Avg.": [1 / 7, 2 / 7, 3 / 7]}
+    leaderboard(**more).write_csv(tmp_path / "wide.csv")
+    assert order(tmp_path / "wide.csv") == right
+    assert any(
+        "no scores of a study: " in n and name in n for n in scores(tmp_path / "wide.csv")[0].notes
+    )
+
+
+def test_averages_in_long_tables_are_no_studies_and_no_models(tmp_path, right):
+    rows = [
+        {"study": t, "method": m, "metric": "auroc", "value": GRID[m][j]}
+        for m in MODELS
+        for j, t in enumerate(TASKS)
+    ]
+    more = [{"study": "Average", "method": m, "metric": "auroc", "value": 0.5} for m in MODELS]
+    more += [{"study": t, "method": "Average", "metric": "auroc", "value": 0.9} for t in TASKS]
+    pl.DataFrame(rows + more).write_csv(tmp_path / "long.csv")
+    assert order(tmp_path / "long.csv") == right
+    assert any("no scores of a model: Average" in n for n in scores(tmp_path / "long.csv")[0].notes)
+
+
+LOSSES = [name for name, metric in METRICS.items() if metric.lower_is_better]
+GAINS = [name for name, metric in METRICS.items() if not metric.lower_is_better]
+
+
+@pytest.mark.parametrize(
+    "metric", [*LOSSES, "hd95", "mae", "Hausdorff", "log loss", "error rate", "MSE", "FPR95"]
+)
+@pytest.mark.parametrize("called", ["{{}}_{}", "{}_{{}}", "{{}} ({})"])
+def test_every_loss_in_a_name_ranks_the_lower_first(tmp_path, right, metric, called):
+    leaderboard(called.format(metric), lambda value: 100 * (1 - value)).write_csv(
+        tmp_path / "w.csv"
+    )
+    board, _ = scores(tmp_path / "w.csv")
+    assert board.notes[0].endswith(
+        f"the names say '{board.default_metric}', of which less is better"
+    )
+    assert order(tmp_path / "w.csv") == right
+
+
+@pytest.mark.parametrize(
+    "metric", [*GAINS, "MulticlassAccuracy", "Dice", "C-Index", "BinaryF1Score"]
+)
+def test_every_gain_in_a_name_ranks_the_higher_first(tmp_path, right, metric):
+    leaderboard("{} " + metric).write_csv(tmp_path / "w.csv")
+    board, _ = scores(tmp_path / "w.csv")
+    assert board.notes[0].endswith(
+        f"the names say '{board.default_metric}', of which more is better"
+    )
+    assert order(tmp_path / "w.csv") == right
+
+
+def places(task):
+    own = column(task)
+    return [1 + sum(other > value for other in own) for value in own]
+
+
+def test_ranks_are_better_when_lower_and_pass_for_what_is_said_of_scores(tmp_path, right):
+    own = {f"{t} rank": places(t) for t in TASKS}
+    pl.DataFrame({"model": MODELS, **own}).write_csv(tmp_path / "ranks.csv")
+    assert order(tmp_path / "ranks.csv") == right
+    leaderboard(**own).write_csv(tmp_path / "both.csv")
+    assert order(tmp_path / "both.csv") == right
+
+
+def test_a_turned_metric_has_no_known_side(tmp_path):
+    leaderboard("neg_mse {}").write_csv(tmp_path / "w.csv")
+    with pytest.raises(InputError, match="the metric 'neg_mse' is unknown here: say --higher-is-b"):
+        rank([tmp_path / "w.csv"])
+
+
+def test_several_metrics_of_a_task_are_chosen_by_option(tmp_path, right):
+    losses = {f"{t}_nll": column(t, lambda value: 1 - value) for t in TASKS}
+    others = {f"{t}_acc": column(t, lambda value: 1 - value) for t in TASKS}
+    leaderboard("{}_auc", **losses, **others).write_csv(tmp_path / "w.csv")
+    with pytest.raises(
+        InputError, match=r"several metrics \(auc, nll, acc\): name one with --metric"
+    ):
+        rank([tmp_path / "w.csv"])
+    assert (
+        order(tmp_path / "w.csv", metric="auc") == order(tmp_path / "w.csv", metric="nll") == right
+    )
+    assert order(tmp_path / "w.csv", metric="acc") != right
+    leaderboard(**others).write_csv(tmp_path / "w.csv")
+    with pytest.raises(InputError, match=r"several metrics \(score, acc\)"):
+        rank([tmp_path / "w.csv"])
+    pl.DataFrame({"model": MODELS, "auroc": column("crc"), "f1": column("luad")}).write_csv(
+        tmp_path / "w.csv"
+    )
+    with pytest.raises(InputError, match=r"several metrics \(auroc, f1\)"):
+        rank([tmp_path / "w.csv"])
+    one_each = dict(zip(TASKS, ("crc_auc", "luad kappa", "panda_f1", "bach"), strict=True))
+    leaderboard().rename(one_each).write_csv(tmp_path / "w.csv")
+    assert order(tmp_path / "w.csv") == right
+
+
+def test_metrics_in_the_names_of_models_and_in_a_column(tmp_path, right):
+    own = {f"{m}_auc": GRID[m] for m in MODELS} | {
+        f"{m}_hd95": [20 * v for v in GRID[m]] for m in MODELS
+    }
+    pl.DataFrame({"task": TASKS, **own}).write_csv(tmp_path / "w.csv")
+    assert order(tmp_path / "w.csv", metric="auc") == right
+    pl.DataFrame({"task": TASKS, "auc": GRID["uni"], "acc": GRID["uni"]}).write_csv(
+        tmp_path / "w.csv"
+    )
+    with pytest.raises(InputError, match="its columns are metrics"):
+        rank([tmp_path / "w.csv"])
+    frames = [
+        leaderboard().with_columns(metric=pl.lit("auc")),
+        leaderboard(turn=lambda v: 1 - v).with_columns(metric=pl.lit("nll")),
+    ]
+    pl.concat(frames).write_csv(tmp_path / "w.csv")
+    assert order(tmp_path / "w.csv", metric="nll") == right
+
+
+def test_a_leaderboard_with_seeds_is_averaged(tmp_path, right):
+    seeds = [
+        leaderboard(turn=lambda v, d=d: v + 0.001 * d).with_columns(seed=pl.lit(d))
+        for d in (-1, 0, 1)
+    ]
+    pl.concat(seeds).write_csv(tmp_path / "w.csv")
+    assert scores(tmp_path / "w.csv")[0].runs["n"].to_list() == [3] * 12
+    assert [name for name, _ in order(tmp_path / "w.csv")] == [name for name, _ in right]
+
+
+CELLS = ("{} (0.61-0.92)", "{} [0.61, 0.92]", "{}±0.02", "{} +/- 0.02", "**{}**", "$\\mathbf{{{}}} \\pm 0.02$",
+         "{}_{{0.02}}", "<b>{}</b>", "{}†", "{} (2)")  # fmt: skip
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_value_of_a_printed_cell_is_read_and_the_rest_is_said(tmp_path, right, cell):
+    leaderboard(turn=cell.format).write_csv(tmp_path / "w.csv")
+    assert order(tmp_path / "w.csv") == right
+    notes = scores(tmp_path / "w.csv")[0].notes
+    left_out = any("what stands behind it (in brackets, or with ±) is left out" in n for n in notes)
+    assert left_out == any(sign in cell for sign in ("(", "[", "±", "+/-", "pm", "_"))
+
+
+def test_decimal_commas_with_something_behind(tmp_path, right):
+    frame = leaderboard(turn=lambda value: f"{value} (0.01)".replace(".", ","))
+    frame.write_csv(tmp_path / "w.csv", separator=";")
+    assert order(tmp_path / "w.csv") == right
+
+
+@pytest.mark.parametrize(
+    ("cell", "sentence"),
+    [
+        ("0.61-0.92", "'crc', 'uni': '0.61-0.92' is not understood as one number"),
+        ("0.81 / 0.79", "is not understood as one number"),
+        ("73,700 (1)", "may stand for thousands or for decimals"),
+        ("81%", "seem to mix shares and per cent .*, some with a sign for per cent"),
+        ("81", "the values of 'crc' seem to mix shares and per cent"),
+    ],
+)
+def test_cells_in_doubt_are_refused(tmp_path, cell, sentence):
+    frame = leaderboard(turn=str)
+    crc = pl.Series([cell, *column("crc", str)[1:]])
+    frame.with_columns(crc=crc).write_csv(tmp_path / "w.csv")
+    with pytest.raises(InputError, match=sentence):
+        read_scores([tmp_path / "w.csv"])
+
+
+def test_a_column_of_ranges_is_not_passed_over(tmp_path):
+    leaderboard().with_columns(crc=pl.lit("0.61-0.92")).write_csv(tmp_path / "w.csv")
+    with pytest.raises(
+        InputError, match=r"column 'crc': '0\.61-0\.92' is not understood as one numb"
+    ):
+        read_scores([tmp_path / "w.csv"])
+
+
+def nested(names):
+    """Scores by three names in the order given; models m, tasks t, metrics f."""
+    content = {}
+    for model in MODELS:
+        for task, value in zip(TASKS, GRID[model], strict=True):
+            a, b, c = ({"m": model, "t": task, "f": "MulticlassF1Score"}[name] for name in names)
+            content.setdefault(a, {}).setdefault(b, {})[c] = {"mean": value, "std": 0.01}
+    return content
+
+
+@pytest.mark.parametrize("names", ["mtf", "tmf", "mft", "tfm", "fmt", "ftm"])
+def test_levels_of_nested_names_are_told_by_the_names(tmp_path, right, names):
+    place = write(tmp_path / "t.json", nested(names))
+    assert order(place) == right
+    words = ", ".join({"m": "model", "t": "task", "f": "metric"}[name] for name in names)
+    assert any(f"are taken as {words}, from the outside" in n for n in scores(place)[0].notes)
+
+
+def test_levels_that_cannot_be_told_are_asked_for(tmp_path):
+    content = {
+        a: {b: {"f1": 0.1 * i + 0.01 * j} for j, b in enumerate("xyz")} for i, a in enumerate("abc")
+    }
+    place = write(tmp_path / "t.json", content)
+    with pytest.raises(
+        InputError, match=r"whether a, b, \.\.\. or x, y, \.\.\. are the models: say --models-are"
+    ):
+        rank([place])
+    assert order(place, models_are="outer")[0][0] == "c"
+    assert order(place, models_are="inner")[0][0] == "z"
+    with pytest.raises(InputError, match="--models-are is outer or inner, not 'left'"):
+        rank([place], models_are="left")
+    leaderboard().write_csv(tmp_path / "w.csv")
+    with pytest.raises(InputError, match="applies to JSON with names inside names"):
+        rank([tmp_path / "w.csv"], models_are="outer")
+
+
+@pytest.mark.parametrize("keys", [("model", "task", "value"), ("encoder", "dataset", "score")])
+def test_rows_with_a_model_a_task_a_metric_and_a_value(tmp_path, right, keys):
+    rows = [{keys[0]: m, keys[1]: t, "metric": "BinaryAccuracy", keys[2]: GRID[m][j]}
+            for m in MODELS for j, t in enumerate(TASKS)]  # fmt: skip
+    assert order(write(tmp_path / "rows.json", rows)) == right
+    pl.DataFrame(rows).write_csv(tmp_path / "rows.csv")
+    assert order(tmp_path / "rows.csv") == right
+    assert any(f"'{keys[0]}' as method" in note for note in scores(tmp_path / "rows.csv")[0].notes)
+
+
+BASES = {"{}": "score", "{}_auc": "auc", "{} (AUROC)": "auroc", "{}_mean": "score", "F1 {}": "f1"}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whatever_stands_next_to_scores_the_ranking_is_the_same(tmp_path, right, seed):
+    draw = random.Random(seed)  # noqa: S311
+    scale, base = draw.choice((1, 100)), draw.choice(list(BASES))
+    cell = draw.choice(("{}", "{} ± 0.02", "{} (0.1-0.9)", "**{}**"))
+    about = draw.sample(["{}_std", "{} sd", "{}_n", "{} rank", "{}_ci_low", "{} SEM", "{}_nll"], 3)
+    columns = {}
+    for task in TASKS:
+        own = [round(scale * value, 3) for value in column(task)]
+        spread = [draw.uniform(0.001, 0.04) * scale for _ in own]
+        kinds = {
+            "{}_n": [float(draw.randint(40, 90)) for _ in own],
+            "{} rank": [float(place) for place in places(task)],
+            "{}_ci_low": [value - 0.05 * scale for value in own],
+        }
+        columns[base.format(task)] = [*own, statistics.mean(own)]
+        for name in about:
+            values = kinds.get(name, spread)
+            columns[name.format(task)] = [*values, statistics.mean(values)]
+    if draw.random() < 0.5:
+        columns["Average"] = [*(scale * statistics.mean(GRID[m]) for m in MODELS), scale / 2]
+    names = draw.sample(list(columns), len(columns))
+    scored = {base.format(task) for task in TASKS}
+    frame = pl.DataFrame(
+        {
+            "model": [*MODELS, "Average"],
+            **{
+                n: [cell.format(v) for v in columns[n]] if n in scored else columns[n]
+                for n in names
+            },
+        }
+    )
+    frame.write_csv(tmp_path / "w.csv")
+    metric = BASES[base] if "{}_nll" in about else None
+    assert order(tmp_path / "w.csv", metric=metric) == right

@@ -15,7 +15,7 @@ from jaxtyping import Float32
 
 from pathfuse.dense.data.image_files import file_of
 from pathfuse.dense.data.records import IGNORE
-from pathfuse.dense.data.score_file import FLOOR, ScoreFile
+from pathfuse.dense.data.score_file import ScoreFile
 from pathfuse.errors import InputError
 
 CHUNK_CELLS = 2**22
@@ -77,7 +77,12 @@ class LogitFiles:
         return sizes[first][1], sizes[first][2]
 
     def strips(
-        self, image_id: str, *, context: int = 0, cells: int = CHUNK_CELLS
+        self,
+        image_id: str,
+        *,
+        context: int = 0,
+        cells: int = CHUNK_CELLS,
+        as_they_are: bool = False,
     ) -> Iterator[Strip]:
         """The image from top to bottom.
 
@@ -85,9 +90,11 @@ class LogitFiles:
             image_id: The image; some model scored it.
             context: Rows of context on either side.
             cells: Numbers of one strip, context not counted; at least one row.
+            as_they_are: No logarithm of probabilities: for the order of the classes alone.
 
         Raises:
-            InputError: A file cannot be read, or holds NaN or infinity.
+            InputError: A file cannot be read, holds NaN or infinity, or is neither logits nor
+                probabilities.
         """
         there = self.models(image_id)
         height, width = self.shape(image_id)
@@ -103,7 +110,9 @@ class LogitFiles:
                 logits = np.full(shape, np.nan, dtype=np.float32)
                 for m, name in enumerate(self.folders):
                     if name in there:
-                        logits[:, :, m] = scores[name].logits(top, bottom)
+                        one = scores[name]
+                        read = one.as_they_are if as_they_are else one.logits
+                        logits[:, :, m] = read(top, bottom)
                 yield Strip(start, stop, start - top, logits)
 
     def _open(self, name: str, image_id: str) -> ScoreFile:
@@ -138,11 +147,25 @@ def notes_on(name: str, scores: Mapping[str, ScoreFile]) -> list[str]:
     found = []
     shares = [one for one in scores.values() if one.is_probability]
     if shares:
-        low = sum(one.floored for one in shares)
-        floor = f", {low} numbers below {FLOOR:g} as that" if low else ""
+        low, floor = sum(one.kind.floored for one in shares), shares[0].kind.floor
+        floors = f", {low} numbers below {floor:g} as that" if low else ""
+        outside = sum(one.kind.outside for one in shares)
+        beyond = f", {outside} numbers lie outside and are brought to the border" if outside else ""
+        kinds = list(dict.fromkeys(one.kind.in_words() for one in shares))
+        first = next((one for one in shares if not one.kind.is_exact), shares[0])
+        more = (
+            f" ({len(kinds)} kinds of them)" if len({k.split(" (")[0] for k in kinds}) > 1 else ""
+        )
         found.append(
-            f"{name}: {len(shares)} of {len(scores)} images hold probabilities (between 0 and 1, the sum over "
-            f"classes 1 in every pixel), such as {shares[0].path.name}: their logarithm is taken for logits{floor}"
+            f"{name}: {len(shares)} of {len(scores)} images hold {first.kind.in_words()}{more}, such as "
+            f"{first.path.name}: their logarithm is taken for logits{floors}{beyond}"
+        )
+    alone = [one for one in scores.values() if one.kind.is_share_of_each]
+    if alone:
+        found.append(
+            f"{name}: {len(alone)} of {len(scores)} images hold numbers between 0 and 1 that do not sum to 1 over "
+            f"classes, such as {alone[0].path.name} (sums {alone[0].kind.lowest_sum:.3g} to "
+            f"{alone[0].kind.highest_sum:.3g}): the class with the largest one is evaluated"
         )
     return found + notes_on_names(name, {one: score.path for one, score in scores.items()})
 

@@ -1,8 +1,9 @@
 """One model's numbers of one image, a number per class and pixel: ``.npy``, or ``.npz`` as nnU-Net
 writes it.
 
-Whether they are logits or probabilities is decided by the numbers: what lies between 0 and 1 and
-sums to 1 over classes in every pixel is probabilities, whose logarithm serves as logits.
+Whether they are logits or probabilities is decided by the numbers (``number_kind``): what sums to 1
+over classes in every pixel, or to 1 but for rounding, or to 100 per cent, is probabilities, whose
+logarithm serves as logits.
 """
 
 import shutil
@@ -18,15 +19,12 @@ from typing import IO, Any
 import numpy as np
 from jaxtyping import Float, Float32
 
+from pathfuse.dense.data.number_kind import Evidence, NumberKind
 from pathfuse.errors import InputError
 
 PROBABILITIES = ("probabilities", "softmax")
 """Keys of nnU-Net's ``.npz``: of version 2 and of version 1."""
 KEYS = (*PROBABILITIES, "logits")
-FLOOR = 1e-7
-"""A smaller probability counts as this one: its logarithm would be without end."""
-TOLERANCE = 2e-3
-"""Of the sum over classes: float16 keeps three digits of each."""
 CHECK_CELLS = 2**20
 """Numbers that are looked at together."""
 DAMAGE = (
@@ -67,8 +65,6 @@ class ScoreFile:
                 f"the logits {path} have {shape[0]} classes, but there are {n_classes}"
             )
         self.shape = (shape[0], shape[1], shape[2])
-        self.floored = 0
-        """How many probabilities are below ``FLOOR``, known once ``is_probability`` is."""
         self._place: Path | None = None if self._member else path
 
     @contextmanager
@@ -91,6 +87,22 @@ class ScoreFile:
         """Rows of the image; of probabilities their logarithm.
 
         Raises:
+            InputError: They hold NaN or infinity, or are neither logits nor probabilities.
+        """
+        values = self.as_they_are(top, bottom)
+        if self.kind.is_share_of_each:
+            raise InputError(
+                f"the numbers of {self.path} lie between 0 and 1 and are no probabilities of one class per pixel: "
+                f"their sums over classes are {self.kind.lowest_sum:.3g} to {self.kind.highest_sum:.3g}. If each class "
+                "has a sigmoid of its own, write what goes into it (logits), or scale every pixel's numbers so that "
+                "they sum to 1"
+            )
+        return self.kind.log(values) if self.is_probability else values
+
+    def as_they_are(self, top: int, bottom: int) -> Float32[np.ndarray, "row column outcome"]:
+        """Rows of the image, whatever the numbers are: the order of the classes is in them.
+
+        Raises:
             InputError: They hold NaN or infinity.
         """
         values = self._rows(top, bottom).transpose(1, 2, 0)
@@ -100,28 +112,29 @@ class ScoreFile:
             or np.isneginf(values).all(axis=2).any()
         ):
             raise InputError(f"the logits {self.path} hold NaN or infinity")
-        if not self.is_probability:
-            return values
-        return np.log(np.maximum(values, np.float32(FLOOR)))
+        return values
+
+    @property
+    def is_probability(self) -> bool:
+        """Whether the numbers are probabilities of the classes in every pixel."""
+        return self.kind.is_probability
 
     @cached_property
-    def is_probability(self) -> bool:
-        """Whether the numbers lie between 0 and 1 and sum to 1 in every pixel.
+    def kind(self) -> NumberKind:
+        """What the numbers are.
 
         Raises:
             InputError: The key says that they are probabilities, and they are not.
         """
-        n_classes, height, width = self.shape
-        step, found, low = max(1, CHECK_CELLS // (width * n_classes)), True, 0
+        _, height, width = self.shape
+        step, seen = max(1, CHECK_CELLS // (width * self.shape[0])), Evidence(self.shape[0])
         with self.unpacked():
             for top in range(0, height, step):
-                rows = self._rows(top, min(height, top + step))
-                if not _sums_to_one(rows):
-                    found = False
+                seen.add(self._rows(top, min(height, top + step)))
+                if seen.is_logit:
                     break
-                low += int((rows < FLOOR).sum())
-        self.floored = low if found else 0
-        if self._member in PROBABILITIES and not found:
+        found = seen.kind()
+        if self._member in PROBABILITIES and not found.is_probability:
             raise InputError(
                 f"the '{self._member}' of {self.path} do not sum to 1 over classes in every pixel, as regions that "
                 "overlap do not: one class per pixel is fused and evaluated"
@@ -167,15 +180,6 @@ class ScoreFile:
             )
             shape, _, dtype = read(file)
         return tuple(shape), dtype
-
-
-def _sums_to_one(values: Float[np.ndarray, "outcome row column"]) -> bool:
-    """Whether every pixel holds probabilities."""
-    return bool(
-        (values >= 0).all()
-        and (values <= 1 + TOLERANCE).all()
-        and (np.abs(values.sum(axis=0, dtype=np.float64) - 1) <= TOLERANCE).all()
-    )
 
 
 def _member(path: Path) -> str:

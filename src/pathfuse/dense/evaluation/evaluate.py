@@ -231,7 +231,7 @@ def _strips(
     if file.suffix in ARRAYS:
         logits = LogitFiles({"it": file.parent}, count.n_classes)
         _check_shape(file, logits.shape(file.stem), shape)
-        for strip in logits.strips(file.stem):
+        for strip in logits.strips(file.stem, as_they_are=True):
             yield (
                 slice(strip.start, strip.stop),
                 strip.logits[:, :, 0].argmax(axis=2).astype(np.uint8),

@@ -1,8 +1,11 @@
-"""A long table of scores: ``study,method,metric,value``, and if known ``ci_low,ci_high``
-and ``cohort``.
+"""A long table of scores: ``study,method,metric,value``, also by other names (``task``, ``model``,
+``score``), and if known ``ci_low,ci_high`` and ``cohort``.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
+
+import polars as pl
 
 from pathfuse.errors import InputError
 from pathfuse.files.tables import Table, text_column
@@ -15,7 +18,15 @@ from pathfuse.study.importers.scoreboard import (
     names_column,
     numbers_column,
 )
-from pathfuse.study.importers.words import RUNS, column_of
+from pathfuse.study.importers.words import (
+    METHODS,
+    METRIC,
+    RUNS,
+    STUDIES,
+    VALUES,
+    column_of,
+    is_average,
+)
 
 NAME = "long_table"
 NEEDED = ("study", "method", "metric", "value")
@@ -23,7 +34,19 @@ NEEDED = ("study", "method", "metric", "value")
 
 def recognises(columns: Sequence[str]) -> bool:
     """Whether a table with these columns is of this kind."""
-    return set(columns) >= set(NEEDED)
+    return _called(columns) is not None
+
+
+def _called(columns: Sequence[str]) -> dict[str, str] | None:
+    """What a table calls the columns that are needed; None if it lacks one.
+
+    Names of other tools count only all together: a leaderboard may have a column ``metric``, too.
+    """
+    if set(columns) >= set(NEEDED):
+        return {name: name for name in NEEDED}
+    words = dict(zip(NEEDED, (STUDIES, METHODS, METRIC, VALUES), strict=True))
+    found = {name: column for name, own in words.items() if (column := column_of(columns, own))}
+    return found if len(found) == len(NEEDED) else None
 
 
 def read(table: Table) -> Scoreboard:
@@ -36,6 +59,13 @@ def read(table: Table) -> Scoreboard:
         InputError: A name is empty, a value no number, a method occurs twice in a study, or a study
             has two cohorts.
     """
+    called = _called(table.frame.columns) or {}
+    others = {column: name for name, column in called.items() if column != name}
+    table = replace(table, frame=table.frame.rename(others))
+    said = [f"'{column}' as {name}" for column, name in others.items()]
+    more = [f"{table.source}: {', '.join(said)} is taken"] if said else []
+    table, passed = _without_averages(table)
+    more += passed
     studies, methods, metrics = (names_column(table, column) for column in NEEDED[:3])
     rows = [f"study '{s}', method '{m}'" for s, m in zip(studies, methods, strict=True)]
     there = table.frame.columns
@@ -57,8 +87,22 @@ def read(table: Table) -> Scoreboard:
         means, spread, notes = averaged(table.source, frame, runs, run)
         scores, _ = checked(table.source, means)
         inputs = {table.source: table.sha256}
-        return Scoreboard(table.source, NAME, scores, inputs, only, runs=spread, notes=notes)
+        said_of = (*more, *notes)
+        return Scoreboard(table.source, NAME, scores, inputs, only, runs=spread, notes=said_of)
     scores, empty = checked(table.source, frame)
+    inputs = {table.source: table.sha256}
     return Scoreboard(
-        table.source, NAME, scores, {table.source: table.sha256}, only, empty_cells=empty
+        table.source, NAME, scores, inputs, only, empty_cells=empty, notes=tuple(more)
     )
+
+
+def _without_averages(table: Table) -> tuple[Table, list[str]]:
+    """The table without rows whose study, or whose method, is named after a mean over the others."""
+    notes = []
+    for column, kind in (("study", "study"), ("method", "model")):
+        names = list(dict.fromkeys(names_column(table, column)))
+        means = [name for name in names if is_average(name)]
+        if means and len(means) < len(names):
+            table = replace(table, frame=table.frame.filter(~pl.col(column).is_in(means)))
+            notes.append(f"{table.source}: rows that are no scores of a {kind}: {', '.join(means)}")
+    return table, notes

@@ -1,14 +1,23 @@
-"""Scores as nested JSON: ``{data set: {model: {metric: {"mean": ...}}}}`` or ``{model: {task: number}}``."""
+"""Scores as nested JSON, names inside names: ``{task: {model: {metric: {"mean": ...}}}}``, ``{model:
+{task: number}}``, or in any other order.
+"""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from pathfuse.errors import InputError
 from pathfuse.files.digests import file_digest
+from pathfuse.study.importers.familiar import model_signs
+from pathfuse.study.importers.measures import measures_of
+from pathfuse.study.importers.metric_names import metric_called
 from pathfuse.study.importers.scoreboard import Scoreboard, checked, frame_of
-from pathfuse.study.importers.words import SCORE, is_property, measure_of
+from pathfuse.study.importers.spreads import about_others, check_none_alone
+from pathfuse.study.importers.words import is_property
 
 NAME = "nested_json"
+FAINT = 0.1
+"""Signs of a level of names that are too few to tell what it is."""
 VALUES = ("mean", "value", "score")
 LOW, HIGH = ("ci_lower", "ci_low", "lower"), ("ci_upper", "ci_high", "upper")
 
@@ -47,41 +56,134 @@ def recognises(content: Any) -> bool:
     return _depth(content) in (2, 3)
 
 
-def read(content: Any, file: Path) -> Scoreboard:
-    """Reads the scores.
+def read(content: Any, file: Path, models_are: str | None = None) -> Scoreboard:
+    """Reads the scores; what the levels of names are is decided by the names.
+
+    Args:
+        content: Of the file.
+        file: Where it is from.
+        models_are: ``outer`` or ``inner``: which of the two levels that are not metrics is models.
 
     Raises:
-        InputError: Something in it is neither a number nor an object with a mean.
+        InputError: Something in it is neither a number nor an object with a mean, or the names do
+            not show which of them are models.
     """
-    rows: list[list[Any]] = []
-    three = _depth(content) == 3
-    for outer, inside in content.items():
-        for inner, own in (inside if isinstance(inside, dict) else {}).items():
-            cells = own if three and isinstance(own, dict) else {SCORE: own}
-            for metric, value in cells.items():
-                found = _cell(value)
-                if found is None:
-                    raise InputError(f"{file}: '{outer}', '{inner}', '{metric}' holds no number")
-                study, method = (outer, inner) if three else (inner, outer)
-                rows.append([study, study, method, metric, *found])
-    better: list[str] = []
-    if not three:
-        idle = list(dict.fromkeys(row[0] for row in rows if is_property(row[0])))
-        rows = [row for row in rows if row[0] not in idle]
-        metric, words = measure_of(str(file), list(dict.fromkeys(row[0] for row in rows)))
-        rows = [[*row[:3], metric, *row[4:]] for row in rows]
-        better = [f"{file}: {words}"]
-        if idle:
-            better.append(f"{file}: names that are no studies: {', '.join(idle)}")
-    if not rows:
+    source, depth = str(file), _depth(content)
+    leaves = list(_leaves(source, content, depth))
+    levels = [list(dict.fromkeys(path[k] for path, _ in leaves)) for k in range(depth)]
+    metric = _metric_level(levels)
+    others = [k for k in range(depth) if k != metric]
+    model, study = _models_first(source, levels, others, models_are)
+    idle = [name for k in (model, study) for name in levels[k] if is_property(name)]
+    if metric is None:
+        idle += _spreads(source, leaves, model, study, idle)
+    leaves = [(path, cell) for path, cell in leaves if not {path[model], path[study]} & set(idle)]
+    if not leaves:
         raise InputError(f"{file} holds no scores of tasks")
-    scores, empty = checked(
-        str(file), frame_of([list(column) for column in zip(*rows, strict=True)])
-    )
-    shape = "data set, model, metric" if three else "model, task"
-    notes = [f"{file}: its names are taken as {shape}, from the outside", *better]
+    notes = [f"{file}: its names are taken as {_in_words(depth, model, study)}, from the outside"]
+    if metric is None:
+        said = measures_of(source, list(dict.fromkeys(path[study] for path, _ in leaves)))
+        notes.append(f"{file}: {said.note}")
+        pairs = [(said.names[path[study]], said.metrics[path[study]]) for path, _ in leaves]
+    else:
+        pairs = [(path[study], path[metric]) for path, _ in leaves]
+    if idle:
+        notes.append(f"{file}: names that are no tasks or models: {', '.join(idle)}")
+    rows = [
+        [name, name, path[model], measure, *cell]
+        for (path, cell), (name, measure) in zip(leaves, pairs, strict=True)
+    ]
+    scores, empty = checked(source, frame_of([list(column) for column in zip(*rows, strict=True)]))
     metrics = scores["metric"].unique(maintain_order=True).to_list()
     return Scoreboard(
-        str(file), NAME, scores, {str(file): file_digest(file)}, metrics[0] if len(metrics) == 1 else None,
+        source, NAME, scores, {source: file_digest(file)}, metrics[0] if len(metrics) == 1 else None,
         empty_cells=empty, notes=tuple(notes),
     )  # fmt: skip
+
+
+Cell: TypeAlias = "tuple[float | None, float | None, float | None]"
+
+
+def _leaves(
+    source: str, content: Any, depth: int, above: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Cell]]:
+    """The names that lead to every value, and the value with its limits."""
+    for name, own in content.items():
+        path = (*above, str(name))
+        if len(path) == depth:
+            found = _cell(own)
+            if found is None:
+                raise InputError(f"{source}: {_quoted(path)} holds no number")
+            yield path, found
+        elif isinstance(own, dict) and _cell(own) is None:
+            yield from _leaves(source, own, depth, path)
+        elif own not in ({}, None):
+            raise InputError(
+                f"{source}: {_quoted(path)} holds a value, while other names lead to one by {depth} steps"
+            )
+
+
+def _spreads(
+    source: str,
+    leaves: Sequence[tuple[tuple[str, ...], Cell]],
+    model: int,
+    study: int,
+    idle: Sequence[str],
+) -> list[str]:
+    """Names of tasks that say something of another task's values, ``crc_std`` of ``crc``."""
+    models = list(dict.fromkeys(path[model] for path, _ in leaves))
+    found: dict[str, dict[str, float | None]] = {}
+    for path, cell in leaves:
+        if path[study] not in idle:
+            found.setdefault(path[study], {})[path[model]] = cell[0]
+    cells = {name: [own.get(one) for one in models] for name, own in found.items()}
+    said = list(about_others(source, cells))
+    check_none_alone(source, [name for name in cells if name not in said])
+    return said
+
+
+def _quoted(path: Sequence[str]) -> str:
+    return ", ".join(f"'{name}'" for name in path)
+
+
+def _metric_level(levels: Sequence[Sequence[str]]) -> int | None:
+    """Which level of names is metrics: of two none, unless all names of one are known; of three the
+    innermost, unless all names of another one are.
+    """
+    known = [
+        k
+        for k, names in enumerate(levels)
+        if all(metric_called(name) is not None for name in names)
+    ]
+    if len(levels) == 3:
+        return known[0] if len(known) == 1 else 2
+    return None
+
+
+def _models_first(
+    source: str, levels: Sequence[Sequence[str]], others: Sequence[int], models_are: str | None
+) -> tuple[int, int]:
+    """The level of models and that of studies.
+
+    Raises:
+        InputError: The names do not show it.
+    """
+    outer, inner = others
+    if models_are is None:
+        signs = model_signs(levels[outer]) - model_signs(levels[inner])
+        if abs(signs) < FAINT:
+            raise InputError(
+                f"{source}: it cannot be told from the names whether {_first(levels[outer])} or "
+                f"{_first(levels[inner])} are the models: say --models-are outer or --models-are inner"
+            )
+        models_are = "outer" if signs > 0 else "inner"
+    return (outer, inner) if models_are == "outer" else (inner, outer)
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:2]) + (", ..." if len(names) > 2 else "")
+
+
+def _in_words(depth: int, model: int, study: int) -> str:
+    words = dict.fromkeys(range(depth), "metric") | {model: "model", study: "task"}
+    return ", ".join(words[k] for k in range(depth))

@@ -29,9 +29,8 @@ TABLES: tuple[Any, ...] = (densebench, task_table, long_table)
 """One module per kind of table: ``recognises(columns)`` and ``read(table)``."""
 GUESSED: tuple[Any, ...] = (runs_table, wide_table)
 """The same for tables that are of this kind only if somebody says that they hold scores."""
-OBJECTS: tuple[Any, ...] = (pathbench, nested_json)
-"""One module per kind of JSON: ``recognises(content)`` and ``read(content, file)``."""
 JSON = ".json"
+MODELS_ARE = ("outer", "inner")
 KNOWN = (
     "result folders of fuse or evaluate, tables with the columns study,method,metric,value, leaderboards with one row "
     "per model and one column per task or the reverse, tables of runs with seeds, results of eva and PathBench, or the "
@@ -39,15 +38,18 @@ KNOWN = (
 )
 
 
-def read_scores(sources: Sequence[Path]) -> list[Scoreboard]:
+def read_scores(sources: Sequence[Path], models_are: str | None = None) -> list[Scoreboard]:
     """Reads everything; all result folders together make one board.
 
     Args:
         sources: Result folders, folders of such folders, tables, or folders that hold tables.
+        models_are: ``outer`` or ``inner``: which names of nested JSON are models.
 
     Raises:
         InputError: A source does not exist, holds no study, is not recognised, or is given twice.
     """
+    if models_are not in (None, *MODELS_ARE):
+        raise InputError(f"--models-are is {' or '.join(MODELS_ARE)}, not '{models_are}'")
     folders: list[Path] = []
     given: list[str] = []
     boards: list[Scoreboard] = []
@@ -64,9 +66,11 @@ def read_scores(sources: Sequence[Path]) -> list[Scoreboard]:
         elif evas:
             boards.append(eva_results.read(source, evas))
         else:
-            boards += [_read_table(file) for file in _tables_in(source)]
+            boards += [_read_table(file, models_are) for file in _tables_in(source)]
     if folders:
         boards.insert(0, result_folders.read(folders, ", ".join(given)))
+    if models_are is not None and not any(board.format == nested_json.NAME for board in boards):
+        raise InputError("--models-are applies to JSON with names inside names; there is none here")
     return boards
 
 
@@ -105,23 +109,23 @@ def _tables_in(source: Path) -> list[Path]:
     return found
 
 
-def _read_table(file: Path) -> Scoreboard:
+def _read_table(file: Path, models_are: str | None) -> Scoreboard:
     if file.suffix.lower() == JSON:
-        return _read_json(file)
+        return _read_json(file, models_are)
     return _scores_in(file, read_table(file))
 
 
-def _read_json(file: Path) -> Scoreboard:
+def _read_json(file: Path, models_are: str | None) -> Scoreboard:
     """Scores of a JSON file: one of ours, or rows of a table.
 
     Raises:
         InputError: It is neither.
     """
     content = read_json(file)
-    kind = next((one for one in OBJECTS if one.recognises(content)), None)
-    if kind is not None:
-        board: Scoreboard = kind.read(content, file)
-        return board
+    if pathbench.recognises(content):
+        return pathbench.read(content, file)
+    if nested_json.recognises(content):
+        return nested_json.read(content, file, models_are)
     if isinstance(content, dict) and {"columns", "data"} <= set(content):
         content = [dict(zip(content["columns"], row, strict=False)) for row in content["data"]]
     if (

@@ -1,27 +1,62 @@
 """A leaderboard: one row per model and one column per task, or the reverse."""
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from dataclasses import dataclass, field
 
 from pathfuse.errors import InputError
 from pathfuse.files.tables import Table, text_column
+from pathfuse.study.importers.measures import Measures, measures_of
+from pathfuse.study.importers.metric_names import find_metric
+from pathfuse.study.importers.printed_cells import Values, read_cells
+from pathfuse.study.importers.runs import averaged
 from pathfuse.study.importers.scoreboard import Scoreboard, checked, frame_of, names_column
+from pathfuse.study.importers.spreads import about_others, check_none_alone
 from pathfuse.study.importers.words import (
     METHODS,
+    METRIC,
+    RUNS,
     STUDIES,
     column_of,
     is_property,
-    loss_in,
-    measure_of,
-    number_in,
+    summaries,
 )
 
 NAME = "wide_table"
-Values: TypeAlias = "Sequence[float | None]"
 FEWEST = 2
 PER_CENT = 100.0
 LEAST_FILLED = 0.5
 """Share of the cells of a column that must be numbers for it to be one of scores."""
+
+
+@dataclass(frozen=True)
+class _Board:
+    """What of a leaderboard holds scores."""
+
+    table: Table
+    names: Sequence[str]
+    """Of the rows."""
+    of_methods: bool
+    """Whether rows are methods and columns are studies."""
+    cells: Mapping[str, Values]
+    """Columns that hold scores."""
+    rows: Sequence[int]
+    """Rows that hold scores."""
+    notes: list[str] = field(default_factory=list)
+
+    def studies(self) -> dict[str, list[tuple[str, int]]]:
+        """Column and row of every value, by study."""
+        if self.of_methods:
+            return {column: [(column, row) for row in self.rows] for column in self.cells}
+        columns = [c for c in self.cells if (m := find_metric(c)) is None or not m.lower_is_better]
+        return {self.names[row]: [(column, row) for column in columns] for row in self.rows}
+
+    def column(self, words: Sequence[str]) -> list[str] | None:
+        """Words of the rows that are kept, from the column that says something; None without it."""
+        name = column_of(self.table.frame.columns, words)
+        if name is None or name in self.cells:
+            return None
+        texts = text_column(self.table, name)
+        return [texts[row] or "" for row in self.rows]
 
 
 def recognises(columns: Sequence[str]) -> bool:
@@ -31,13 +66,15 @@ def recognises(columns: Sequence[str]) -> bool:
 
 
 def read(table: Table) -> Scoreboard:
-    """Reads the table. Values have no name: higher is taken as better, unless the tasks' names say a loss.
+    """Reads the table.
 
-    Properties of models and of data sets (parameters, slides, a mean over tasks) are passed over.
+    Properties of models and of data sets (parameters, slides), means over tasks and models, and
+    what is said of other columns (``crc_std``, ``crc CI low``, ``crc rank``) are passed over. The
+    metric is asked of the names.
 
     Raises:
-        InputError: A name is empty or occurs twice, fewer than two columns hold scores, or it is in
-            doubt whether one does.
+        InputError: A name is empty or occurs twice, fewer than two columns hold scores, a cell is
+            not understood, or it is in doubt whether a column holds scores.
     """
     header = table.frame.columns
     method, study = column_of(header, METHODS), column_of(header, STUDIES)
@@ -50,29 +87,69 @@ def read(table: Table) -> Scoreboard:
     if own is None:
         raise InputError(f"{table.source} has no column of methods or studies")
     names = names_column(table, own)
-    cells = {
-        name: [number_in(cell) for cell in text_column(table, name)]
-        for name in header
-        if name != own
-    }
-    idle = [name for name, values in cells.items() if is_property(name) or not _filled(values)]
-    idle += _of_another_kind(table.source, {n: v for n, v in cells.items() if n not in idle})
-    scored = [name for name in cells if name not in idle]
+    about = {own, column_of(header, METRIC), column_of(header, RUNS)}
+    cells = read_cells(table, names, [name for name in header if name not in about])
+    values = cells.values
+    idle = [name for name, own in values.items() if is_property(name) or not _filled(own)]
+    idle += summaries({name: own for name, own in values.items() if name not in idle})
+    known = {name: own for name, own in values.items() if name not in idle}
+    ordinary = [row for row, name in enumerate(names) if not is_property(name)]
+    said = about_others(
+        table.source,
+        {n: [own[row] for row in ordinary] for n, own in values.items() if not is_property(n)},
+    )
+    cells.check_unread([name for name in idle if not is_property(name) and name not in said])
+    idle = [name for name in idle if name not in said]
+    known = {name: own for name, own in known.items() if name not in said}
+    check_none_alone(table.source, list(known))
+    idle += _of_another_kind(table.source, known)
+    scored = {name: own for name, own in known.items() if name not in idle}
     if len(scored) < FEWEST:
         raise InputError(
             f"{table.source}: a leaderboard has a column of numbers for each task or method; here {len(scored)} of the "
-            f"columns {', '.join(cells)} hold numbers"
-            f"{' of that kind' if any(_filled(cells[name]) for name in idle) else ''}"
+            f"columns {', '.join(values)} hold numbers"
+            f"{' of that kind' if any(_filled(values[name]) for name in idle) else ''}"
         )
-    rows = list(range(len(names)))
-    passed: list[str] = []
-    if not method:  # rows are tasks
-        found = {name: [cells[c][row] for c in scored] for row, name in enumerate(names)}
-        passed = [name for name in names if is_property(name)]
-        left = {name: values for name, values in found.items() if name not in passed}
-        passed += _of_another_kind(table.source, left)
-        rows = [row for row in rows if names[row] not in passed]
-    return _board(table, names, scored, cells, rows, bool(method), idle, passed)
+    passed = _passed(table.source, names, scored, bool(method))
+    rows = [row for row in range(len(names)) if names[row] not in passed]
+    board = _Board(table, names, bool(method), scored, rows)
+    cells.check(list(scored), rows)
+    if column_of(header, METRIC) is None:
+        for name, places in board.studies().items():
+            cells.check_scale(name, places)
+    board.notes.extend(_left_out(board, idle, list(said), passed))
+    board.notes.extend(cells.notes(list(scored)))
+    return _scoreboard(board)
+
+
+def _left_out(
+    board: _Board, idle: Sequence[str], said: Sequence[str], passed: Sequence[str]
+) -> list[str]:
+    """Which columns and rows are left out, a sentence per reason."""
+    column, row = ("study", "model") if board.of_methods else ("method", "study")
+    reasons = {
+        f"columns that are no scores of a {column}": idle,
+        "columns that say something of another one (spread, limits, number, rank) and are left out": said,
+        f"rows that are no scores of a {row}": passed,
+    }
+    source = board.table.source
+    return [f"{source}: {why}: {', '.join(names)}" for why, names in reasons.items() if names]
+
+
+def _passed(
+    source: str, names: Sequence[str], cells: Mapping[str, Values], of_methods: bool
+) -> list[str]:
+    """Rows that are a mean over the others, say something of another row, or are a property."""
+    found = {name: [own[row] for own in cells.values()] for row, name in enumerate(names)}
+    passed = [name for name in found if is_property(name)]
+    left = {name: values for name, values in found.items() if name not in passed}
+    passed += summaries(left)
+    left = {name: values for name, values in left.items() if name not in passed}
+    passed += list(about_others(source, left, sure=True))
+    if of_methods:
+        return passed
+    left = {name: values for name, values in left.items() if name not in passed}
+    return passed + _of_another_kind(source, left)
 
 
 def _filled(values: Values) -> bool:
@@ -89,7 +166,7 @@ def _of_another_kind(source: str, cells: Mapping[str, Values]) -> list[str]:
     known = {
         name: [abs(value) for value in values if value is not None]
         for name, values in cells.items()
-        if loss_in(name) is None
+        if (metric := find_metric(name)) is None or metric.lower_is_better is False
     }
     known = {name: values for name, values in known.items() if values}
     shares = [name for name, values in known.items() if max(values) <= 1]
@@ -108,39 +185,70 @@ def _of_another_kind(source: str, cells: Mapping[str, Values]) -> list[str]:
     return large if 2 * len(per_cent) > len(known) and len(per_cent) >= FEWEST else []
 
 
-def _board(
-    table: Table,
-    names: Sequence[str],
-    scored: Sequence[str],
-    cells: Mapping[str, Values],
-    kept: Sequence[int],
-    of_methods: bool,
-    idle: Sequence[str],
-    passed: Sequence[str],
-) -> Scoreboard:
+def _scoreboard(board: _Board) -> Scoreboard:
     """The scores of the columns and rows that are kept, with what was understood."""
-    pairs = [(names[row], column) for column in scored for row in kept]
-    values = [cells[column][row] for column in scored for row in kept]
-    studies = [column if of_methods else row for row, column in pairs]
-    methods = [row if of_methods else column for row, column in pairs]
-    metric, better = measure_of(table.source, list(dict.fromkeys(studies)))
+    source, columns = board.table.source, list(board.cells)
+    rows = [board.names[row] for row in board.rows]
+    labels = board.column(METRIC)
+    inner, outer, better = _meanings(source, rows, columns, board.of_methods, labels)
+    triples = []  # study, method, metric
+    for column in columns:
+        for place, row in enumerate(rows):
+            names = (outer.names[column], inner.names[row])
+            metric = better.metrics[column if better is outer else row]
+            pair = names if board.of_methods else names[::-1]
+            triples.append((*pair, labels[place] if labels is not None else metric))
+    values = [board.cells[column][row] for column in columns for row in board.rows]
+    studies, methods, metrics = (list(part) for part in zip(*triples, strict=True))
     none: list[float | None] = [None] * len(values)
-    frame = frame_of([studies, studies, methods, [metric] * len(values), values, none, none])
-    scores, empty = checked(table.source, frame)
-    rows, columns, one = (
-        ("methods", "studies", "study") if of_methods else ("studies", "methods", "method")
+    frame = frame_of([studies, studies, methods, metrics, values, none, none])
+    inputs = {source: board.table.sha256}
+    default = metrics[0] if len(set(metrics)) == 1 else better.default if labels is None else None
+    kinds = ("methods", "studies") if board.of_methods else ("studies", "methods")
+    how = "the column of metrics says which" if labels is not None else better.note
+    notes = [f"{source}: rows are {kinds[0]}, columns are {kinds[1]}; {how}", *board.notes]
+    runs = board.column(RUNS)
+    if runs is not None and frame.select("study", "method", "metric").is_duplicated().any():
+        name = column_of(board.table.frame.columns, RUNS) or ""
+        means, spread, more = averaged(source, frame, runs * len(columns), name)
+        scores, empty = checked(source, means)
+        return Scoreboard(source, NAME, scores, inputs, default, empty_cells=empty, runs=spread,
+                          notes=(*notes, *more))  # fmt: skip
+    scores, empty = checked(source, frame)
+    return Scoreboard(source, NAME, scores, inputs, default, empty_cells=empty, notes=tuple(notes))
+
+
+def _meanings(
+    source: str,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    of_methods: bool,
+    labels: Sequence[str] | None,
+) -> tuple[Measures, Measures, Measures]:
+    """What the names of rows and of columns mean, and which of both say the metric.
+
+    Raises:
+        InputError: The columns are metrics of one model that has no name.
+    """
+    rows, columns = list(dict.fromkeys(rows)), list(columns)
+    inner, outer = (
+        Measures({name: name for name in names}, {}, None, "") for names in (rows, columns)
     )
-    notes = [f"{table.source}: rows are {rows}, columns are {columns}; {better}"]
-    if idle:
-        notes.append(f"{table.source}: columns that are no scores of a {one}: {', '.join(idle)}")
-    if passed:
-        notes.append(f"{table.source}: rows that are no scores of a study: {', '.join(passed)}")
-    return Scoreboard(
-        table.source,
-        NAME,
-        scores,
-        {table.source: table.sha256},
-        metric,
-        empty_cells=empty,
-        notes=tuple(notes),
-    )
+    if labels is not None:  # no name is asked
+        studies = dict.fromkeys(columns if of_methods else rows, "")
+        said = Measures({name: name for name in studies}, studies, None, "")
+        return (inner, said, said) if of_methods else (said, outer, said)
+    if of_methods:
+        outer = measures_of(source, columns)
+        return inner, outer, outer
+    named = [find_metric(name) for name in columns]
+    if any(metric is None for metric in named):
+        inner = measures_of(source, rows)
+        return inner, outer, inner
+    if not any(metric is not None and metric.rest for metric in named):
+        raise InputError(
+            f"{source}: its columns are metrics ({', '.join(columns)}), and none says which model is scored: rank "
+            "needs a column 'model', or one column per model"
+        )
+    outer = measures_of(source, columns)
+    return inner, outer, outer

@@ -1,10 +1,11 @@
-"""What tables of scores call studies, methods, runs, metrics, and what is none of them."""
+"""What tables of scores call studies, methods and runs, and what is none of them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import isclose
+from statistics import median
 
-from pathfuse.errors import InputError
-from pathfuse.evaluation.metrics.registry import METRICS
+from pathfuse.study.importers.metric_names import LOWER, TURNING, find_metric, squashed
 
 STUDIES = (
     "study",
@@ -19,18 +20,15 @@ STUDIES = (
 METHODS = ("method", "model", "model_name", "encoder", "feature_extractor", "foundation_model", "fm", "extractor",
            "backbone", "modelid", "name")  # fmt: skip
 RUNS = ("seed", "run", "repeat", "repetition", "trial", "fold", "random_state", "replicate")
-MORE = ("auc", "aucs", "f1_score", "macro_f1", "weighted_f1", "bacc", "acc", "kappa", "c-index", "cindex", "pearson",
-        "dice", "iou", "miou", "mean_dice", "precision", "recall", "balanced_acc")  # fmt: skip
-"""Metrics that have other names here, or none."""
+METRIC = ("metric", "measure", "metric_name")
+VALUES = ("value", "score", "mean", "result", "metric_value", "performance")
 OF_TEST = "test_"
-SCORE = "score"
-"""What values are called where a table does not say; higher is better."""
 PROPERTIES = frozenset((
     "params", "param", "parameters", "parameter", "dim", "dims", "dimension", "dimensions", "patch", "gflops",
     "flops", "macs", "slides", "wsis", "tiles", "patches", "images", "samples", "patients", "cases", "year",
     "date", "rank", "ranking", "average", "avg", "mean", "overall", "total", "licence", "license", "std", "n",
     "index", "unnamed", "size", "depth", "width", "layers", "throughput", "memory", "latency", "epochs",
-    "resolution", "mpp", "magnification", "pretraining", "training", "time",
+    "resolution", "mpp", "magnification", "pretraining", "training", "time", "seed", "seeds", "runs", "folds",
 ))  # fmt: skip
 """Words that name a property of a model or of a data set, or a mean over tasks."""
 FILLERS = frozenset((
@@ -38,15 +36,20 @@ FILLERS = frozenset((
     "model", "data", "dataset", "train", "pretrain", "trained", "tile", "input", "output", "release",
     "released", "publication", "per", "score", "scores", "all", "tasks", "macro", "the", "in", "millions",
     "million", "m", "b", "k", "mb", "gb", "hours", "s", "ms", "0", "1", "2", "test", "win", "wins",
+    "models", "methods", "encoders", "studies", "datasets", "over", "across",
 ))  # fmt: skip
 """Words that may stand with one of those."""
-LOSSES = {name for name, one in METRICS.items() if one.lower_is_better} | {"mse", "mae", "loss"}
-"""Metrics that a task may be named with, and of which less is better."""
-NUMBER = (
-    r"^\s*[*_]*\s*([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)\s*%?"
-    r"\s*(?:(?:±|\+/-|\()\s*[0-9.]+\s*\)?\s*%?)?\s*[*_]*\s*$"
-)
-"""A number, also in bold, with a standard deviation behind it, or with a sign for per cent."""
+AVERAGES = frozenset(("average", "avg", "mean", "overall", "total"))
+"""Words that name a mean over tasks or models."""
+AVERAGE, EXTREME, MEDIAN = "average", "extreme", "median"
+SUMMARIES = {
+    **dict.fromkeys(AVERAGES, AVERAGE),
+    **dict.fromkeys(("best", "max", "maximum", "worst", "min", "minimum"), EXTREME),
+    "median": MEDIAN,
+}
+"""Words that name a summary of rows, and which."""
+ROUNDED = 1e-3
+"""How far a summary that is printed may be from the one computed, as a share of it."""
 
 
 def column_of(header: Sequence[str], words: Sequence[str]) -> str | None:
@@ -58,7 +61,7 @@ def column_of(header: Sequence[str], words: Sequence[str]) -> str | None:
 def metric_of(column: str) -> str | None:
     """The metric that a column is named after, ``auroc`` of ``test_auroc``; None if it is none."""
     name = column.lower().strip().replace(" ", "_").removeprefix(OF_TEST)
-    return name if name in METRICS or name in MORE else None
+    return name if squashed(name) in LOWER and name not in TURNING else None
 
 
 def is_property(name: str) -> bool:
@@ -78,47 +81,60 @@ def is_property(name: str) -> bool:
     return all(known) and any(word in PROPERTIES for word in words)
 
 
-def loss_in(name: str) -> str | None:
-    """The loss that a task is named with, ``mse`` of ``mse_crc``; None if there is none.
+def is_average(name: str) -> bool:
+    """Whether something is named after a mean over others, and is no task or model.
 
     Examples:
-        >>> loss_in("mse_crc"), loss_in("CRC (NLL)"), loss_in("glossary")
-        ('mse', 'nll', None)
+        >>> [is_average(name) for name in ("Average", "Avg.", "mean (all tasks)", "Overall")]
+        [True, True, True, True]
+        >>> [is_average(name) for name in ("mean_probability", "rank", "uni")]
+        [False, False, False]
     """
-    words = re.findall(r"[a-z0-9]+", name.lower())
-    return next((word for word in words if word in LOSSES), None)
+    words = re.findall(r"[a-z0-9]+", re.sub(r"[(\[{].*?[)\]}]", " ", name.lower()))
+    return bool(AVERAGES & set(words)) and all(word in AVERAGES | FILLERS for word in words)
 
 
-def measure_of(source: str, studies: Sequence[str]) -> tuple[str, str]:
-    """What the values of tasks are called where only the tasks' names say it, and that in words.
+def summaries(rows: Mapping[str, Sequence[float | None]]) -> list[str]:
+    """Rows (or columns) that are a mean, the best, the worst or the median of the others.
 
-    Raises:
-        InputError: Some tasks are named after a loss and others are not.
-    """
-    found = {study: loss_in(study) for study in studies}
-    losses = [study for study, loss in found.items() if loss is not None]
-    if not losses:
-        return (
-            SCORE,
-            "no metric is named, and higher is taken as better (otherwise --lower-is-better)",
-        )
-    others = [study for study, loss in found.items() if loss is None]
-    if others:
-        raise InputError(
-            f"{source}: '{losses[0]}' is named after a loss, of which less is better, and '{others[0]}' is not; rank "
-            "them apart, or give a table with the columns study,method,metric,value and choose with --metric"
-        )
-    names = {loss for loss in found.values() if loss is not None}
-    metric = names.pop() if len(names) == 1 else "loss"
-    return metric, f"the names say '{metric}', of which less is better"
-
-
-def number_in(text: str | None) -> float | None:
-    """The number of a cell as leaderboards print it; None if there is none.
+    A mean is known by its name, which may hold a metric, too, if others do not; the others by their
+    names and their values.
 
     Examples:
-        >>> number_in("**0.81 ± 0.02**"), number_in("0.5 (0.1)"), number_in("MIT"), number_in("-")
-        (0.81, 0.5, None, None)
+        >>> summaries({"uni": [0.8, 0.6], "conch": [0.7, 0.9], "Best": [0.8, 0.9], "Average AUROC": [0.1, 0.2]})
+        ['Best', 'Average AUROC']
+        >>> summaries({"mean_dice": [0.8, 0.6], "mean_iou": [0.7, 0.5]})
+        []
     """
-    found = re.match(NUMBER, text) if text is not None else None
-    return float(found[1]) if found else None
+    called = {name: kinds for name in rows if (kinds := _kinds(name))}
+    rest = [values for name, values in rows.items() if name not in called]
+    metrics = [find_metric(name) for name in rows if name not in called]
+    if not any(metric is None or metric.rest for metric in metrics):
+        return []
+    return [
+        name for name, kinds in called.items() if AVERAGE in kinds or _fits(rows[name], rest, kinds)
+    ]
+
+
+def _kinds(name: str) -> list[str]:
+    """The summaries that a name holds, if it holds nothing else but a metric and fillers."""
+    metric = find_metric(name)
+    words = re.findall(r"[a-z]+", re.sub(r"[(\[{].*?[)\]}]", " ", name.lower()))
+    own = set(re.findall(r"[a-z]+", metric.name)) if metric is not None else set()
+    if any(word not in SUMMARIES and word not in FILLERS and word not in own for word in words):
+        return []
+    return [SUMMARIES[word] for word in words if word in SUMMARIES]
+
+
+def _fits(
+    values: Sequence[float | None], others: Sequence[Sequence[float | None]], kinds: Sequence[str]
+) -> bool:
+    """Whether values are a summary of others; the best one may be the least."""
+    for own, *rest in zip(values, *others, strict=True):
+        there = [value for value in rest if value is not None]
+        if own is None or not there:
+            continue
+        may_be = [median(there)] if MEDIAN in kinds else [min(there), max(there)]
+        if not any(isclose(own, one, rel_tol=ROUNDED) for one in may_be):
+            return False
+    return True

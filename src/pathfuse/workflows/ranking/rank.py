@@ -109,6 +109,7 @@ def rank(
     cohorts: str | Path | None = None,
     experts: bool = False,
     higher_is_better: bool | None = None,
+    models_are: str | None = None,
     seed: int = 0,
 ) -> RankResult:
     """Ranks methods across studies.
@@ -121,6 +122,8 @@ def rank(
             and count once.
         experts: Rank single experts too, where all result folders have them.
         higher_is_better: Only for metrics that pathfuse does not know.
+        models_are: ``outer`` or ``inner``: which names of nested JSON are models, where the names
+            do not show it.
         seed: Seed of the intervals of mean ranks.
 
     Raises:
@@ -147,7 +150,7 @@ def rank(
     places = [Path(source) for source in sources]
     if not places:
         raise InputError("there is no source to rank")
-    boards = read_scores(places)
+    boards = read_scores(places, models_are)
     chosen = select(
         boards, metric, Path(cohorts) if cohorts is not None else None, experts, higher_is_better
     )

@@ -13,51 +13,13 @@ import polars as pl
 from jaxtyping import Float, Int
 
 from pathfuse.errors import InputError
-from pathfuse.evaluation.metrics.registry import METRICS
 from pathfuse.fusion.null_model import NULL_MODEL
+from pathfuse.study.importers.measures import SCORE
+from pathfuse.study.importers.metric_names import metric_called
 from pathfuse.study.importers.result_folders import NAME as RESULTS
 from pathfuse.study.importers.scoreboard import Scoreboard
 from pathfuse.study.importers.scored_studies import read_cohorts
-from pathfuse.study.importers.words import SCORE
 
-LOWER = {
-    *(m.name for m in METRICS.values() if m.lower_is_better),
-    *("error", "error_rate", "log_loss", "logloss", "loss", "mae", "mse", "hd95"),
-}
-HIGHER = {
-    *(m.name for m in METRICS.values() if not m.lower_is_better),
-    *(
-        "auc",
-        "macro_f1",
-        "weighted_f1",
-        "precision",
-        "recall",
-        "sensitivity",
-        "specificity",
-        "kappa",
-        "dice",
-    ),
-    *(
-        "mean_dice",
-        "iou",
-        "miou",
-        "mean_iou",
-        "pixel_accuracy",
-        "mean_accuracy",
-        "frequency_weighted_iou",
-    ),
-    *("mean_precision", "mean_recall", "mean_f1", "mdice", "fw_iou", "aji", "pq", "sq", "rq"),
-}
-"""Metrics whose better side is known, in small letters."""
-ON_A_SCALE = {m.name for m in METRICS.values() if m.on_a_scale} | {
-    "log_loss",
-    "logloss",
-    "loss",
-    "mae",
-    "mse",
-}
-"""Metrics whose unit depends on what is predicted: nats per sample of other outcomes, or the
-targets' own units."""
 ALPHA = 0.05
 """Level of all tests and critical differences."""
 FIRST = 5
@@ -94,7 +56,8 @@ class Selection:
     @property
     def on_one_scale(self) -> bool:
         """Whether the values of different studies may be averaged."""
-        return len(self.endpoints) < 2 or self.metric.lower() not in ON_A_SCALE
+        known = metric_called(self.metric)
+        return len(self.endpoints) < 2 or known is None or not known.on_a_scale
 
     @property
     def cohort_index(self) -> Int[np.ndarray, " study"]:
@@ -166,9 +129,10 @@ def orientation(metric: str, higher_is_better: bool | None) -> bool:
     Raises:
         InputError: It is not known, or what was given contradicts what is known.
     """
-    name = metric.lower().replace("-", "_").replace(" ", "_")
-    known = True if name in HIGHER else False if name in LOWER else None
-    if name == SCORE and higher_is_better is None:
+    found = metric_called(metric)
+    lower = None if found is None else found.lower_is_better
+    known = None if lower is None else not lower
+    if metric.lower() == SCORE and higher_is_better is None:
         return True
     if known is None and higher_is_better is None:
         raise InputError(
