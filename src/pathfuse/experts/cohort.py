@@ -19,7 +19,7 @@ from pathfuse.files.names import bare_file_name, bare_names, pattern_of, shorten
 from pathfuse.files.spelling import check_spelling
 from pathfuse.files.tables import Table, read_table, text_column
 from pathfuse.study.fields import PATIENT, SAMPLE, SLIDE
-from pathfuse.study.intake import take_in
+from pathfuse.study.intake import samples_table, take_in
 from pathfuse.study.left_out import SHOWN
 from pathfuse.study.reading import DEFAULT, Reading
 from pathfuse.study.samples import Samples, read_samples
@@ -96,7 +96,7 @@ def read_people(
     Raises:
         InputError: A table is wrong; see ``read_samples``.
     """
-    table = read_table(samples)
+    table = samples_table(samples, reading)
     intake = take_in(table, endpoint, reading)
     people, kind, names = read_samples(intake.table), intake.kind, intake.targets
     edges = tuple(time_edges) if time_edges is not None else edges_in_metadata([table])

@@ -12,8 +12,8 @@ from pathfuse.endpoints.base import Endpoint, Understood
 from pathfuse.endpoints.detect import ENDPOINTS, endpoint_of
 from pathfuse.errors import InputError
 from pathfuse.files.fields import in_words, with_our_names
-from pathfuse.files.tables import Table, text_column
-from pathfuse.study.fields import ROLE_WORDS, SAMPLE, SAMPLES_FIELDS, SPLIT
+from pathfuse.files.tables import Table, read_table, table_in_memory
+from pathfuse.study.fields import ROLE_WORDS, SAMPLE, SAMPLES_FIELDS, SPLIT, id_names
 from pathfuse.study.folds import with_one_fold
 from pathfuse.study.formats.clam_splits import with_splits
 from pathfuse.study.identify import identified
@@ -43,6 +43,17 @@ class Intake:
     """Files next to the table that were read, with their SHA-256."""
 
 
+def samples_table(samples: str | Path | Any, reading: Reading = DEFAULT) -> Table:
+    """A samples table as it is, from a file or a data frame.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    if isinstance(samples, str | Path):
+        return read_table(Path(samples), id_names(reading))
+    return table_in_memory("samples", samples, id_names(reading))
+
+
 def take_in(table: Table, endpoint: str | None = None, reading: Reading = DEFAULT) -> Intake:
     """Our names for columns, bare names of samples, and the rows that say something.
 
@@ -56,7 +67,11 @@ def take_in(table: Table, endpoint: str | None = None, reading: Reading = DEFAUL
     """
     targets_named = _target_columns(reading.columns)
     table, notes = identified(table, SAMPLES_FIELDS, reading)
-    text_column(table, SAMPLE.column)  # refuses a table without it
+    if SAMPLE.column not in table.frame.columns:
+        raise InputError(
+            f"{table.source} has no column 'sample_id'; its columns are {', '.join(table.frame.columns)}; "
+            "--columns sample=NAME says which one names the samples"
+        )
     table, folded = with_one_fold(table, frozenset(reading.columns))
     inputs: dict[str, str | None] = {}
     if reading.splits is not None:

@@ -1,7 +1,7 @@
 """What a format of predictions is, and what it makes of a folder, a file or a table."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +22,8 @@ class Source:
     """What was understood, a sentence each."""
     place: Path | None = None
     """The folder that stands for several files."""
-    read: Callable[[Path], Table] = read_table
+    read: Callable[[Path, Collection[str]], Table] = read_table
+    """From a file, and what a column of samples or patients may be called."""
     format: str = ""
     """Name of the format, if the place says it."""
 
