@@ -38,10 +38,11 @@ def test_the_value_of_merged_cells_counts_for_every_row_and_true_blanks_stay(tmp
         "Slide": ["S1", "S2", "S3", "S4"],
         "Diagnosis": ["a", "a", "b", None],
     }
-    assert table.notes == (
+    note = (
         f"{path}: merged cells hold one value for several rows, which counts for each of them: "
-        "'Patient' (1 block), 'Diagnosis' (1 block)",
+        "'Patient' (1 block), 'Diagnosis' (1 block)"
     )
+    assert table.notes == (note,)
 
 
 def test_without_merged_cells_blanks_stay_blank_and_nothing_is_said(tmp_path):

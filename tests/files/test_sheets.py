@@ -26,10 +26,11 @@ def test_the_only_sheet_with_samples_is_read_and_said(tmp_path, first):
     path = workbook(tmp_path, about=first, data=DATA)
     table = read_table(path, IDS)
     assert table.frame.rows() == [("S1", "a")]
-    assert table.notes == (
+    note = (
         f"{path}: the sheet 'data' is read, since the first, 'about', has no column of samples or patients; "
-        "there is also 'about'",
+        "there is also 'about'"
     )
+    assert table.notes == (note,)
 
 
 def test_the_only_table_is_read_where_no_column_is_looked_for(tmp_path):

@@ -271,3 +271,58 @@ def test_words_speak_for_themselves_under_a_name_that_is_turned_round():
     assert found.table.frame["event"].to_list() == ["1", "0"]
     assert found.notes == ("samples.csv: the column 'censorship' is taken as event",)
     assert intake(**table, censored=["no", "yes"]).table.frame["event"].to_list() == ["1", "0"]
+
+
+FLAGS = {"sample_id": list("abc"), "time": list("123"), "x": ["1", "0", "1"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("is_censored", "censored"), ("cens", "censored"), ("OS.Censored", "censored"), ("isCensored", "censored"),
+        ("right-censored", "censored"), ("zensiert", "censored"), ("alive", "alive"), ("is_alive", "alive"),
+        ("Living", "alive"), ("survived", "alive"),
+    ],
+)  # fmt: skip
+def test_a_name_that_says_censored_or_alive_is_turned_round_and_said(name, what):
+    table = {name if column == "x" else column: cells for column, cells in FLAGS.items()}
+    found = intake(Reading(columns={"event": name}), **table)
+    assert found.table.frame["event"].to_list() == ["0", "1", "0"]
+    assert any(
+        f"event is 1 minus the column '{name}', in which 1 means {what}" in n for n in found.notes
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["uncensored", "not_censored", "un-censored", "not_alive", "died", "status", "license"]
+)
+def test_other_names_are_not(name):
+    table = {name if column == "x" else column: cells for column, cells in FLAGS.items()}
+    found = intake(Reading(columns={"event": name}), **table)
+    assert found.table.frame["event"].to_list() == ["1", "0", "1"]
+
+
+@pytest.mark.parametrize("name", ["event_or_censored", "alive_dead", "dead_or_alive"])
+def test_a_name_that_says_both_is_refused_unless_its_cells_are_words(name):
+    table = {name if column == "x" else column: cells for column, cells in FLAGS.items()}
+    with pytest.raises(InputError, match=f"say --columns censorship={name}, else call the column"):
+        intake(Reading(columns={"event": name}), **table)
+    found = intake(Reading(columns={"censorship": name}), **table)
+    assert found.table.frame["event"].to_list() == ["0", "1", "0"]
+    words = intake(Reading(columns={"event": name}), **table | {name: ["dead", "alive", "dead"]})
+    assert words.table.frame["event"].to_list() == ["1", "0", "1"]
+
+
+@pytest.mark.parametrize("more", [{}, {"event": list("111")}, {"censorship": list("111")}])
+def test_a_column_of_any_name_can_be_said_to_be_censorship(more):
+    found = intake(Reading(columns={"censorship": "x"}), **FLAGS, **more)
+    assert found.table.frame["event"].to_list() == ["0", "1", "0"]
+    assert "samples.csv: the column 'x' is taken as censorship" in found.notes
+    assert any("event is 1 minus the column 'censorship'" in note for note in found.notes)
+
+
+def test_censorship_and_event_name_one_column():
+    with pytest.raises(InputError, match="name two columns for one"):
+        intake(Reading(columns={"censorship": "x", "event": "x"}), **FLAGS)
+    with pytest.raises(InputError, match="has no column 'y'"):
+        intake(Reading(columns={"censorship": "y"}), **FLAGS)

@@ -43,6 +43,10 @@ class Intake:
     """Files next to the table that were read, with their SHA-256."""
 
 
+OTHER_WORDS = {word: own for kind in ENDPOINTS.values() for word, own in kind.other_words.items()}
+"""Words of ``--columns`` that say what a column means, to the words of the fields; see ``Endpoint``."""
+
+
 def samples_table(samples: str | Path | Any, reading: Reading = DEFAULT) -> Table:
     """A samples table as it is, from a file or a data frame.
 
@@ -66,6 +70,7 @@ def take_in(table: Table, endpoint: str | None = None, reading: Reading = DEFAUL
         InputError: Columns are missing or cannot be told apart, or too much would be left out.
     """
     targets_named = _target_columns(reading.columns)
+    _check_one_each(targets_named)
     table, notes = identified(table, SAMPLES_FIELDS, reading)
     if SAMPLE.column not in table.frame.columns:
         raise InputError(
@@ -79,6 +84,7 @@ def take_in(table: Table, endpoint: str | None = None, reading: Reading = DEFAUL
         folded = (*folded, note)
     table, roles = _with_roles(table)
     table, found = _with_targets(table, endpoint, targets_named)
+    targets_named |= {own: word for word, own in OTHER_WORDS.items() if word in targets_named}
     kind, targets = endpoint_of(list(table.frame.columns), table.source, endpoint)
     unused = kind.unused(table, targets_named)
     understood = kind.understand(table, found, reading.zero_time)
@@ -127,7 +133,7 @@ def _target_columns(columns: Mapping[str, str]) -> dict[str, str]:
         InputError: A word stands for nothing.
     """
     own = {field.word for field in SAMPLES_FIELDS}
-    fields = {field.word for kind in ENDPOINTS.values() for field in kind.fields}
+    fields = {field.word for kind in ENDPOINTS.values() for field in kind.fields} | {*OTHER_WORDS}
     prefixes = tuple(kind.target_prefix for kind in ENDPOINTS.values() if kind.target_prefix)
     others = {word: name for word, name in columns.items() if word not in own}
     for word in others:
@@ -137,6 +143,20 @@ def _target_columns(columns: Mapping[str, str]) -> dict[str, str]:
             )
             raise InputError(f"--columns '{word}' is unknown; what can be named: {known}")
     return others
+
+
+def _check_one_each(chosen: Mapping[str, str]) -> None:
+    """Refuses two words of ``--columns`` for one of our columns.
+
+    Raises:
+        InputError: Naming both.
+    """
+    for word, own in OTHER_WORDS.items():
+        if word in chosen and own in chosen:
+            raise InputError(
+                f"--columns {own}={chosen[own]} and {word}={chosen[word]} name two columns for one; give the one "
+                "that is right"
+            )
 
 
 def _with_targets(
@@ -152,8 +172,10 @@ def _with_targets(
             continue
         if column not in table.frame.columns:
             raise InputError(f"--columns {word}={column}: {table.source} has no column '{column}'")
-        table = replace(table, frame=table.frame.rename({column: word}))
-        names[word] = column
+        frame = table.frame if column == word else table.frame.drop(word, strict=False)
+        table = replace(table, frame=frame.rename({column: word}))
+        names |= {word: column} if column != word else {}
+    chosen = {**chosen, **{own: word for word, own in OTHER_WORDS.items() if word in chosen}}
     guessing = endpoint is None and not chosen and not _has_target(table)
     for kind in ENDPOINTS.values():
         wanted = kind.kind == endpoint or any(field.word in chosen for field in kind.fields)
@@ -181,8 +203,8 @@ def endpoints_in_time(table: Table, reading: Reading) -> list[str]:
     found = []
     for name, kind in ENDPOINTS.items():
         if kind.in_time:
-            own = {field.word for field in kind.fields} & set(chosen)
-            words = {word: chosen[word] for word in own}
+            own = {*(field.word for field in kind.fields), *kind.other_words} & set(chosen)
+            words = {kind.other_words.get(word, word): chosen[word] for word in own}
             renamed, _ = _targets_of(kind, table, words, layouts=True)
             if kind.target_columns(renamed.frame.columns):
                 found.append(name)

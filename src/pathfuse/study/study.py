@@ -17,7 +17,7 @@ from pathfuse.files.names import would_match
 from pathfuse.files.tables import Table, text_column
 from pathfuse.study.fields import PATIENT, shared_with
 from pathfuse.study.folds import folds_of
-from pathfuse.study.intake import endpoints_in_time, samples_table, take_in
+from pathfuse.study.intake import OTHER_WORDS, endpoints_in_time, samples_table, take_in
 from pathfuse.study.left_out import check_left_out, line_of
 from pathfuse.study.patients import of_patients, one_sample_each, spread
 from pathfuse.study.predictions import (
@@ -254,7 +254,8 @@ def with_targets(table: Table, tables: Sequence[PredictionTable], reading: Readi
         return reading
     targets = dict(named.pop())
     there = all(column in table.frame.columns for column in targets.values())
-    if not there or set(targets) & set(reading.columns):
+    given = {OTHER_WORDS.get(word, word) for word in reading.columns}
+    if not there or set(targets) & given:
         return reading
     return reading.model_copy(update={"columns": {**reading.columns, **targets}})
 
