@@ -1,5 +1,7 @@
 """Samples tables as tools write them."""
 
+import datetime as dt
+
 import polars as pl
 import pytest
 
@@ -326,3 +328,50 @@ def test_censorship_and_event_name_one_column():
         intake(Reading(columns={"censorship": "x", "event": "x"}), **FLAGS)
     with pytest.raises(InputError, match="has no column 'y'"):
         intake(Reading(columns={"censorship": "y"}), **FLAGS)
+
+
+@pytest.mark.parametrize("column", ["label", "Diagnosis"])
+def test_labels_plus_and_minus_are_refused_plainly(column):
+    with pytest.raises(
+        InputError, match=rf"column '{column}': '-' \(2 cells\) is read as a missing"
+    ):
+        intake(sample_id=list("abcd"), **{column: ["+", "-", "-", "++"]})
+    found = intake(sample_id=list("abcd"), label=["x", "-", "y", "x"], er=["+", "-", "+", "+"])
+    assert found.left_out[0]["n"] == 1
+
+
+@pytest.mark.parametrize(
+    "word", ["[Not Available]", "[Not Applicable]", "[Unknown]", "#NULL!", "#N/A"]
+)
+def test_missing_values_of_tcga_spss_and_excel(word):
+    assert intake(sample_id=list("abcd"), label=["x", "y", "x", word]).without == {"d"}
+
+
+@pytest.mark.parametrize("word", ["Unknown", "NONE", "Not Reported"])
+def test_plain_words_are_labels(word):
+    assert intake(sample_id=list("abcd"), label=["x", "y", "x", word]).without == frozenset()
+
+
+def test_columns_of_which_each_row_has_one_are_proposed_as_classes():
+    table = {
+        "sample_id": list("abc"),
+        "age": ["61", "0", "1"],
+        "neg": ["1", "0", "0"],
+        "pos": list("011"),
+    }
+    with pytest.raises(
+        InputError, match="--columns label_neg=neg,label_pos=pos takes them as classes"
+    ):
+        intake(**table)
+    chosen = Reading(columns={"label_neg": "neg", "label_pos": "pos"})
+    assert intake(chosen, **table).table.frame["label"].to_list() == ["neg", "pos", "pos"]
+    with pytest.raises(InputError) as caught:
+        intake(**table | {"pos": list("111")})
+    assert "label_neg" not in str(caught.value)
+
+
+def test_durations_are_days():
+    days = [dt.timedelta(days=30), dt.timedelta(days=1, hours=12), None]
+    found = intake(sample_id=list("abc"), time=days, event=[1, 0, 1])
+    assert found.table.frame["time"].to_list() == ["30.0", "1.5"]
+    assert "samples.csv: time holds durations, which are taken in days" in found.notes

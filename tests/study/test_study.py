@@ -206,3 +206,30 @@ def test_an_index_that_only_counts_the_rows_is_nothing():
     uni = pd.DataFrame({"x": [0.1, 0.8], "y": [0.9, 0.2]})
     with pytest.raises(InputError, match="has no column 'sample_id'"):
         read_study(SAMPLES, {"uni": uni, "titan": TITAN})
+
+
+@pytest.mark.parametrize(
+    "names", [("p0", "p1"), ("prob0", "prob1"), ("class_0", "class_1"), ("prob_1", "prob_2")]
+)
+def test_numbered_columns_with_their_classes(names):
+    uni = UNI.rename({"prob_x": names[0], "prob_y": names[1]})
+    study = read_study(SAMPLES, {"uni": uni}, reading=Reading(classes="x,y"))
+    prob = np.exp(study.logits("all", np.array([0.5, 0.5])))
+    np.testing.assert_allclose(prob[0, 0], [0.8, 0.2], rtol=1e-12)
+    with pytest.raises(InputError, match=r"--classes A,B,\.\.\."):
+        read_study(SAMPLES, {"uni": uni})
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        ([0, 1, 1, 0], ("prob_False", "prob_True")),
+        ([False, True, True, False], ("prob_0", "prob_1")),
+        ([False, True, True, False], ("False", "True")),
+    ],
+)
+def test_truth_values_and_numbers_are_the_same_classes(labels, names):
+    samples = SAMPLES.with_columns(pl.Series("label", labels))
+    study = read_study(samples, {"uni": UNI.rename({"prob_x": names[0], "prob_y": names[1]})})
+    prob = np.exp(study.logits("all", np.array([0.5, 0.5])))
+    np.testing.assert_allclose(prob[0, 0], [0.8, 0.2], rtol=1e-12)

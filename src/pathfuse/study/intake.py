@@ -1,7 +1,7 @@
 """A samples table as its makers wrote it, turned into the one that the contract describes."""
 
 from collections import Counter
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from pathfuse.endpoints.base import Endpoint, Understood
+from pathfuse.endpoints.columns import flags
 from pathfuse.endpoints.detect import ENDPOINTS, endpoint_of
 from pathfuse.errors import InputError
 from pathfuse.files.fields import in_words, with_our_names
@@ -85,7 +86,11 @@ def take_in(table: Table, endpoint: str | None = None, reading: Reading = DEFAUL
     table, roles = _with_roles(table)
     table, found = _with_targets(table, endpoint, targets_named)
     targets_named |= {own: word for word, own in OTHER_WORDS.items() if word in targets_named}
-    kind, targets = endpoint_of(list(table.frame.columns), table.source, endpoint)
+    try:
+        kind, targets = endpoint_of(list(table.frame.columns), table.source, endpoint)
+    except InputError as error:
+        raise InputError(f"{error}{_one_hot_hint(table)}") from None
+    _check_signs(table, targets, found)
     unused = kind.unused(table, targets_named)
     understood = kind.understand(table, found, reading.zero_time)
     if understood.as_endpoint is not None and endpoint is None:
@@ -187,6 +192,45 @@ def _with_targets(
             found = _targets_of(kind, table, chosen, layouts=True)
             table, names = found[0], names | found[1]
     return table, names
+
+
+def _check_signs(table: Table, targets: Sequence[str], called: Mapping[str, str]) -> None:
+    """Refuses labels ``+`` and ``-``: the second is read as a missing value.
+
+    Raises:
+        InputError: Naming the column and the way out.
+    """
+    for target in targets:
+        name = called.get(target, target)
+        if table.minus.get(name):
+            raise InputError(
+                f"{table.source}, column '{name}': '-' ({table.minus[name]} cells) is read as a missing value, and "
+                "next to '+' it may be meant as a label; write both in words, such as negative and positive, and "
+                "call the columns of the predictions alike"
+            )
+
+
+def _one_hot_hint(table: Table) -> str:
+    """How to name columns of which each row has exactly one; empty if there are none."""
+    own = {field.column for field in SAMPLES_FIELDS}
+    marked = {
+        name: flags(table.frame[name])
+        for name in table.frame.columns
+        if name not in own and not table.frame[name].dtype.is_nested()
+    }
+    marked = {name: cells for name, cells in marked.items() if cells.is_in(["0", "1"]).all()}
+    if (
+        len(marked) < 2
+        or not (
+            pl.DataFrame(
+                [cells.eq("1").cast(pl.Int64) for cells in marked.values()]
+            ).sum_horizontal()
+            == 1
+        ).all()
+    ):
+        return ""
+    names = ",".join(f"label_{name}={name}" for name in marked)
+    return f"; each row has exactly one of {', '.join(marked)}: --columns {names} takes them as classes"
 
 
 def _by_role(table: Table, names: Set[str]) -> dict[str, int]:

@@ -81,8 +81,10 @@ class Format:
     """Whether ``pathfuse import`` offers it."""
 
 
-def numbered_columns(header: Sequence[str], pattern: str) -> tuple[str, ...]:
+def numbered_columns(header: Sequence[str], pattern: str, first: int = 0) -> tuple[str, ...]:
     """Columns with the numbers 0, 1, ... K-1 that a pattern's last group finds; empty if K < 2.
+
+    ``first`` is another number to begin with.
 
     Examples:
         >>> numbered_columns(["slide_id", "p_0", "p_1", "p_x"], r"p_([0-9]+)")
@@ -93,5 +95,5 @@ def numbered_columns(header: Sequence[str], pattern: str) -> tuple[str, ...]:
         match = re.fullmatch(pattern, name)
         if match is not None and str(int(match.groups()[-1])) == match.groups()[-1]:
             found[int(match.groups()[-1])] = name
-    whole = len(found) > 1 and sorted(found) == list(range(len(found)))
+    whole = len(found) > 1 and sorted(found) == list(range(first, first + len(found)))
     return tuple(found[k] for k in sorted(found)) if whole else ()
