@@ -18,7 +18,7 @@ from pathfuse.files.fields import with_our_names
 from pathfuse.files.names import bare_file_name, bare_names, pattern_of, shortened
 from pathfuse.files.spelling import check_spelling
 from pathfuse.files.tables import Table, read_table, text_column
-from pathfuse.study.fields import PATIENT, SAMPLE, SLIDE
+from pathfuse.study.fields import PATIENT, SAMPLE, SLIDE, id_names
 from pathfuse.study.intake import samples_table, take_in
 from pathfuse.study.left_out import SHOWN
 from pathfuse.study.reading import DEFAULT, Reading
@@ -146,7 +146,7 @@ def read_slides(path: Path, reading: Reading = DEFAULT) -> tuple[dict[str, tuple
     Raises:
         InputError: Columns or cells are missing, or a slide belongs to two samples.
     """
-    table = read_table(path)
+    table = read_table(path, id_names(reading))
     columns, _ = with_our_names(table, (SLIDE, PATIENT), {})
     owner_column = next(
         (c for c in (SAMPLE.column, PATIENT.column) if c in columns.frame.columns), None

@@ -28,6 +28,7 @@ from pathfuse.experts.tuning.recipe_file import recipe_text
 from pathfuse.experts.tuning.space import Space, draw_trials
 from pathfuse.files.digests import digest_of
 from pathfuse.files.tables import read_table
+from pathfuse.study.intake import samples_table
 from pathfuse.files.write import check_out, new_folder, write_file, write_json, write_table
 from pathfuse.progress import Progress, silent, within
 from pathfuse.study.samples import read_samples
@@ -159,7 +160,7 @@ def _inner(expert: ExpertSetup, work: Path) -> ExpertSetup:
     Raises:
         InputError: The samples have no roles, so that every row is judged.
     """
-    table = read_table(expert.samples)
+    table = samples_table(expert.samples)
     samples = read_samples(table)
     if samples.roles is None:
         raise InputError(
