@@ -61,6 +61,12 @@ def test_merged_cells_that_reach_beyond_the_last_row(tmp_path):
     assert table.frame["Patient"].to_list() == ["B1", None, None, "B2"]
 
 
+@pytest.mark.parametrize("cell", ['=""', "=1+1"])
+def test_a_formula_without_a_saved_value_at_the_edge(tmp_path, cell):
+    path = workbook(tmp_path, [("id", "n", None), ("a", 1, None), ("b", None, cell)], "B2:B3")
+    assert read_table(path).frame.rows() == [("a", "1"), ("b", "1")]
+
+
 def test_numbers_and_a_second_sheet(tmp_path):
     book = openpyxl.Workbook()
     book.active.append(["about"])

@@ -283,7 +283,7 @@ FLAGS = {"sample_id": list("abc"), "time": list("123"), "x": ["1", "0", "1"]}
     [
         ("is_censored", "censored"), ("cens", "censored"), ("OS.Censored", "censored"), ("isCensored", "censored"),
         ("right-censored", "censored"), ("zensiert", "censored"), ("alive", "alive"), ("is_alive", "alive"),
-        ("Living", "alive"), ("survived", "alive"),
+        ("isAlive", "alive"), ("Living", "alive"), ("survived", "alive"),
     ],
 )  # fmt: skip
 def test_a_name_that_says_censored_or_alive_is_turned_round_and_said(name, what):

@@ -120,10 +120,14 @@ def turned(name: str) -> bool:
     return says_so and not event
 
 
+def _words(name: str) -> str:
+    """The words of a column's name in small letters, with single blanks between them."""
+    return re.sub(r"[^a-z]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
+
+
 def _says(name: str) -> tuple[bool, bool]:
     """Whether a name says censored or alive, and whether it says that something happened."""
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
-    words = re.sub(r"[^a-z]+", " ", words)
+    words = _words(name)
     not_so = rf"{_NOT}{_SAYS_CENSORED}\w*|{_NOT}{_SAYS_ALIVE}"
     left = re.sub(not_so, " event ", words)
     return bool(re.search(f"{_SAYS_CENSORED}|{_SAYS_ALIVE}", left)), bool(
@@ -147,7 +151,7 @@ def _about_flags(table: Table, name: str, given: pl.Series) -> list[str]:
         )
     if not turned(name):
         return []
-    what = "alive" if re.search(_SAYS_ALIVE, name.lower().replace("_", " ")) else "censored"
+    what = "alive" if re.search(_SAYS_ALIVE, _words(name)) else "censored"
     other = "" if name.lower() in TURNED else "; if 1 means an event, call the column 'event'"
     return [f"{table.source}: event is 1 minus the column '{name}', in which 1 means {what}{other}"]
 

@@ -34,10 +34,25 @@ class Merged:
 class _Cells:
     """What the XML of a sheet says of its cells, counted from 1 as Excel does."""
 
-    rows: set[int] = field(default_factory=set)
-    """Those with a value."""
-    columns: set[int] = field(default_factory=set)
+    filled: set[tuple[int, int]] = field(default_factory=set)
+    """Row and column of those with a value."""
+    empty: set[tuple[int, int]] = field(default_factory=set)
+    """Of those whose value is empty, such as that of a formula."""
     merged: list[str] = field(default_factory=list)
+
+    def start_of(self, height: int, width: int) -> tuple[int, int] | None:
+        """The first row and column of the used part, if it has this size.
+
+        Readers differ in whether an empty value is in use.
+        """
+        for used in (self.filled, self.filled | self.empty):
+            rows, columns = {row for row, _ in used}, {column for _, column in used}
+            if rows and (max(rows) - min(rows) + 1, max(columns) - min(columns) + 1) == (
+                height,
+                width,
+            ):
+                return min(rows), min(columns)
+        return None
 
 
 def filled_down(
@@ -107,14 +122,15 @@ def _merged_in(source: str, raw: bytes, sheet: str, cells: pl.DataFrame) -> list
     if b"mergeCell" not in xml:
         return []
     found = _parsed(source, xml)
-    if not (found.merged and found.rows):
+    if not found.merged:
         return []
-    top, left = min(found.rows), min(found.columns)
-    height, width = max(found.rows) - top + 1, max(found.columns) - left + 1
-    if (height, width) != (cells.height, cells.width):
+    start = found.start_of(cells.height, cells.width)
+    if start is None:
         raise InputError(
             f"{source}, sheet '{sheet}': it has merged cells whose rows cannot be told; {_WAY_OUT}"
         )
+    top, left = start
+    height, width = cells.height, cells.width
     blocks = []
     for name in found.merged:
         first, _, last = name.partition(":")
@@ -155,13 +171,18 @@ def _parsed(source: str, xml: bytes) -> _Cells:
             case "c":
                 own = attributes.get("r")
                 place[:] = _place(own) if own else (place[0], place[1] + 1)
-            case "v" | "is":
-                found.rows.add(place[0])
-                found.columns.add(place[1])
+            case "v":
+                found.empty.add((place[0], place[1]))
+            case "is":
+                found.filled.add((place[0], place[1]))
             case "mergeCell":
                 found.merged.append(attributes["ref"])
 
-    _parse(source, xml, start)
+    def text(_letters: str) -> None:
+        if (place[0], place[1]) in found.empty:
+            found.filled.add((place[0], place[1]))
+
+    _parse(source, xml, start, text)
     return found
 
 
@@ -190,10 +211,19 @@ def _sheet_xml(source: str, raw: bytes, sheet: str) -> bytes:
         return archive.read(file) if file in inside else b""
 
 
-def _parse(source: str, xml: bytes, start: Callable[[str, dict[str, str]], None]) -> None:
-    """Calls ``start`` for every element; a document that declares entities is not followed."""
+def _parse(
+    source: str,
+    xml: bytes,
+    start: Callable[[str, dict[str, str]], None],
+    text: Callable[[str], None] | None = None,
+) -> None:
+    """Calls ``start`` for every element and ``text`` for what stands between them.
+
+    A document that declares entities is not followed.
+    """
     parser = expat.ParserCreate()
     parser.StartElementHandler = start
+    parser.CharacterDataHandler = text
     parser.EntityDeclHandler = _refuse_entity
     try:
         parser.Parse(xml, True)

@@ -14,10 +14,10 @@ class Sheet:
     number: int
     """Its place in the workbook, from 0."""
     name: str
-    visible: bool
-    first_row: tuple[str, ...]
+    visible: bool = True
+    first_row: tuple[str, ...] = ()
     """The names of its columns, if it is a table."""
-    has_rows: bool
+    has_rows: bool = False
     """Whether anything stands below the first row."""
 
     @property
@@ -31,6 +31,10 @@ class Sheet:
         a name.
         """
         return any(name in ids for name in self.columns) or self.columns[:1] == ("",)
+
+    def can_be_meant(self, ids: Collection[str]) -> bool:
+        """Whether it is a table, and one of samples if names of those are known."""
+        return self.names_samples(ids) if ids else bool(self.columns)
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def choose_sheet(
     if not seen:
         raise InputError(f"{source} has no sheet that can be seen")
     first, others = seen[0], seen[1:]
-    if ids and first.names_samples(ids):
+    if first.can_be_meant(ids):
         return Chosen(first.number, first.name)
     lacking = "no column of samples or patients"
     found = [sheet for sheet in others if sheet.names_samples(ids)] if ids else []

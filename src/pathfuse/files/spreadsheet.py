@@ -78,14 +78,19 @@ def spreadsheet_header(source: str, raw: bytes, wanted: str | None = None) -> li
 
 
 def _chosen_sheet(source: str, book: Any, wanted: str | None, ids: Collection[str]) -> Chosen:
-    """See ``choose_sheet``; the beginnings of the sheets are read for it."""
+    """See ``choose_sheet``; sheets are looked into until one can be the table."""
     sheets = []
     for number, name in enumerate(book.sheet_names):
+        if wanted is not None:
+            sheets.append(Sheet(number, name))
+            continue
         one = book.load_sheet(number, header_row=None, n_rows=2, dtypes="string")
         cells = one.to_polars()
-        sheets.append(
-            Sheet(number, name, one.visible == "visible", tuple(_names(cells)), cells.height > 1)
-        )
+        visible = one.visible == "visible"
+        sheets.append(Sheet(number, name, visible, tuple(_names(cells)), cells.height > 1))
+        first = sum(sheet.visible for sheet in sheets) == 1
+        if visible and first and sheets[-1].can_be_meant(ids):
+            break
     return choose_sheet(source, sheets, wanted, ids)
 
 

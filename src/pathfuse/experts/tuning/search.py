@@ -28,9 +28,9 @@ from pathfuse.experts.tuning.recipe_file import recipe_text
 from pathfuse.experts.tuning.space import Space, draw_trials
 from pathfuse.files.digests import digest_of
 from pathfuse.files.tables import read_table
-from pathfuse.study.intake import samples_table
 from pathfuse.files.write import check_out, new_folder, write_file, write_json, write_table
 from pathfuse.progress import Progress, silent, within
+from pathfuse.study.intake import samples_table
 from pathfuse.study.samples import read_samples
 from pathfuse.study.study import edges_in_metadata
 from pathfuse.training.threads import one_thread
