@@ -215,7 +215,7 @@ def _parse(
     source: str,
     xml: bytes,
     start: Callable[[str, dict[str, str]], None],
-    text: Callable[[str], None] | None = None,
+    text: Callable[[str], object] | None = None,
 ) -> None:
     """Calls ``start`` for every element and ``text`` for what stands between them.
 
