@@ -53,3 +53,41 @@ def test_signs_of_per_cent_are_believed(hints):
     assert tumor == pytest.approx([0.25, 0.015])
     assert prob(read(hints, tumor=["25%", "50%"])) == ([0.75, 0.5], [0.25, 0.5])
     assert "per cent signs in prob_tumor, prob_normal" in read(hints, **both)[1][0]
+
+
+@pytest.mark.parametrize("name", ["prob", "prediction", "label"])
+@pytest.mark.parametrize("positive", [None, "tumor"])
+def test_a_score_in_per_cent_says_so(name, positive):
+    with pytest.raises(InputError, match=f"'{name}' lie between 0.5 and 99; .* say --percent"):
+        read(PredictionHints(positive), **{name: [0.5, 99]})
+
+
+def test_numbers_of_classes_are_not_per_cent():
+    assert "prob_tumor" not in read(PredictionHints("tumor"), prediction=[1, 2])[0].frame.columns
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("pred_normal", "pred_tumor"), ("score_normal", "score_tumor"), ("Probability_normal", "Probability_tumor"),
+        ("normal_prob", "tumor_prob"), ("normal score", "tumor score"), ("Prob_Normal", "Prob_Tumor"),
+        ("prob_NORMAL", "prob_TUMOR"),
+    ],
+)  # fmt: skip
+def test_columns_that_are_called_as_classes_but_for_a_word_or_the_case_of_letters(names):
+    found = read(**dict(zip(names, ([0.75, 0.5], [0.25, 0.5]), strict=True)))
+    assert prob(found) == ([0.75, 0.5], [0.25, 0.5])
+    assert all(name in " ".join(found[1]) for name in names)
+
+
+def test_letters_that_leave_two_classes_or_two_columns_are_not_guessed():
+    found = read(classes=("a", "A"), prob_a=[0.5, 0.5], Prob_a=[0.5, 0.5], prob_A=[0.5, 0.5])
+    assert found[0].frame.columns[1:] == ["prob_a", "Prob_a", "prob_A"]
+    found = read(Prob_Tumor=[0.5, 0.5], PROB_tumor=[0.5, 0.5])
+    assert found[0].frame.columns[1:] == ["Prob_Tumor", "PROB_tumor"]
+
+
+def test_truth_values_are_0_and_1():
+    found = read(classes=("0", "1"), prob_False=[0.75, 0.5], prob_True=[0.25, 0.5])
+    assert found[0].frame.columns[1:] == ["prob_0", "prob_1"]
+    assert "uni.csv: the column 'prob_True' is taken as prob_1" in found[1]

@@ -1,5 +1,7 @@
 """Samples tables as tools write them."""
 
+import datetime as dt
+
 import polars as pl
 import pytest
 
@@ -271,3 +273,105 @@ def test_words_speak_for_themselves_under_a_name_that_is_turned_round():
     assert found.table.frame["event"].to_list() == ["1", "0"]
     assert found.notes == ("samples.csv: the column 'censorship' is taken as event",)
     assert intake(**table, censored=["no", "yes"]).table.frame["event"].to_list() == ["1", "0"]
+
+
+FLAGS = {"sample_id": list("abc"), "time": list("123"), "x": ["1", "0", "1"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("is_censored", "censored"), ("cens", "censored"), ("OS.Censored", "censored"), ("isCensored", "censored"),
+        ("right-censored", "censored"), ("zensiert", "censored"), ("alive", "alive"), ("is_alive", "alive"),
+        ("isAlive", "alive"), ("Living", "alive"), ("survived", "alive"),
+    ],
+)  # fmt: skip
+def test_a_name_that_says_censored_or_alive_is_turned_round_and_said(name, what):
+    table = {name if column == "x" else column: cells for column, cells in FLAGS.items()}
+    found = intake(Reading(columns={"event": name}), **table)
+    assert found.table.frame["event"].to_list() == ["0", "1", "0"]
+    assert any(
+        f"event is 1 minus the column '{name}', in which 1 means {what}" in n for n in found.notes
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["uncensored", "not_censored", "un-censored", "not_alive", "died", "status", "license"]
+)
+def test_other_names_are_not(name):
+    table = {name if column == "x" else column: cells for column, cells in FLAGS.items()}
+    found = intake(Reading(columns={"event": name}), **table)
+    assert found.table.frame["event"].to_list() == ["1", "0", "1"]
+
+
+@pytest.mark.parametrize("name", ["event_or_censored", "alive_dead", "dead_or_alive"])
+def test_a_name_that_says_both_is_refused_unless_its_cells_are_words(name):
+    table = {name if column == "x" else column: cells for column, cells in FLAGS.items()}
+    with pytest.raises(InputError, match=f"say --columns censorship={name}, else call the column"):
+        intake(Reading(columns={"event": name}), **table)
+    found = intake(Reading(columns={"censorship": name}), **table)
+    assert found.table.frame["event"].to_list() == ["0", "1", "0"]
+    words = intake(Reading(columns={"event": name}), **table | {name: ["dead", "alive", "dead"]})
+    assert words.table.frame["event"].to_list() == ["1", "0", "1"]
+
+
+@pytest.mark.parametrize("more", [{}, {"event": list("111")}, {"censorship": list("111")}])
+def test_a_column_of_any_name_can_be_said_to_be_censorship(more):
+    found = intake(Reading(columns={"censorship": "x"}), **FLAGS, **more)
+    assert found.table.frame["event"].to_list() == ["0", "1", "0"]
+    assert "samples.csv: the column 'x' is taken as censorship" in found.notes
+    assert any("event is 1 minus the column 'censorship'" in note for note in found.notes)
+
+
+def test_censorship_and_event_name_one_column():
+    with pytest.raises(InputError, match="name two columns for one"):
+        intake(Reading(columns={"censorship": "x", "event": "x"}), **FLAGS)
+    with pytest.raises(InputError, match="has no column 'y'"):
+        intake(Reading(columns={"censorship": "y"}), **FLAGS)
+
+
+@pytest.mark.parametrize("column", ["label", "Diagnosis"])
+def test_labels_plus_and_minus_are_refused_plainly(column):
+    with pytest.raises(
+        InputError, match=rf"column '{column}': '-' \(2 cells\) is read as a missing"
+    ):
+        intake(sample_id=list("abcd"), **{column: ["+", "-", "-", "++"]})
+    found = intake(sample_id=list("abcd"), label=["x", "-", "y", "x"], er=["+", "-", "+", "+"])
+    assert found.left_out[0]["n"] == 1
+
+
+@pytest.mark.parametrize(
+    "word", ["[Not Available]", "[Not Applicable]", "[Unknown]", "#NULL!", "#N/A"]
+)
+def test_missing_values_of_tcga_spss_and_excel(word):
+    assert intake(sample_id=list("abcd"), label=["x", "y", "x", word]).without == {"d"}
+
+
+@pytest.mark.parametrize("word", ["Unknown", "NONE", "Not Reported"])
+def test_plain_words_are_labels(word):
+    assert intake(sample_id=list("abcd"), label=["x", "y", "x", word]).without == frozenset()
+
+
+def test_columns_of_which_each_row_has_one_are_proposed_as_classes():
+    table = {
+        "sample_id": list("abc"),
+        "age": ["61", "0", "1"],
+        "neg": ["1", "0", "0"],
+        "pos": list("011"),
+    }
+    with pytest.raises(
+        InputError, match="--columns label_neg=neg,label_pos=pos takes them as classes"
+    ):
+        intake(**table)
+    chosen = Reading(columns={"label_neg": "neg", "label_pos": "pos"})
+    assert intake(chosen, **table).table.frame["label"].to_list() == ["neg", "pos", "pos"]
+    with pytest.raises(InputError) as caught:
+        intake(**table | {"pos": list("111")})
+    assert "label_neg" not in str(caught.value)
+
+
+def test_durations_are_days():
+    days = [dt.timedelta(days=30), dt.timedelta(days=1, hours=12), None]
+    found = intake(sample_id=list("abc"), time=days, event=[1, 0, 1])
+    assert found.table.frame["time"].to_list() == ["30.0", "1.5"]
+    assert "samples.csv: time holds durations, which are taken in days" in found.notes

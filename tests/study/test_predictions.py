@@ -1,3 +1,4 @@
+import openpyxl
 import polars as pl
 import pytest
 
@@ -5,6 +6,7 @@ from pathfuse.endpoints.multiclass import Multiclass
 from pathfuse.errors import InputError
 from pathfuse.files.tables import Table, table_in_memory
 from pathfuse.study.predictions import PredictionTable, gather, read_expert, read_label_map
+from pathfuse.study.reading import Reading
 
 UNI = pl.DataFrame({"sample_id": ["a", "b"], "prob_x": [0.5, 0.25], "prob_y": [0.5, 0.75]})
 TITAN = pl.DataFrame({"sample_id": ["b"], "prob_x": [1.0], "prob_y": [0.0]})
@@ -179,3 +181,23 @@ def test_what_is_neither_true_nor_false():
         InputError, match="column 'seen_in_fit', sample 'a': 'maybe' is neither true nor false"
     ):
         read_expert(PredictionTable("p", table_in_memory("p", frame)), Multiclass(("x", "y")), None)
+
+
+def test_two_sheets_of_one_workbook_are_two_experts(tmp_path):
+    book = openpyxl.Workbook()
+    book.active.title = "uni"
+    book.create_sheet("conch")
+    for sheet in book:
+        for row in (("Slide", "prob_a", "prob_b"), ("s1", 0.3, 0.7)):
+            sheet.append(row)
+    book.save(tmp_path / "experts.xlsx")
+    places = [f"{tmp_path}/experts.xlsx#{name}" for name in ("uni", "conch")]
+    assert names(gather(places)) == ["conch", "uni"]
+    assert names(gather(places[0])) == ["experts"]
+
+
+def test_a_column_that_is_named_counts_for_the_tables_that_have_it(tmp_path):
+    frame = pl.DataFrame({"Fallnummer": ["s1"], "sample_id": ["x"], "prob_a": [0.3]})
+    reading = Reading(columns={"sample": "Fallnummer"})
+    found = gather({"one": frame, "two": frame.drop("Fallnummer")}, reading)
+    assert [one.table.frame["sample_id"].to_list() for one in found] == [["s1"], ["x"]]

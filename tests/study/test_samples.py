@@ -28,6 +28,15 @@ def test_a_patient_is_the_sample_itself_unless_given():
     assert samples(sample_id=["b", "a"], patient_id=["p", None]).patients.tolist() == ["a", "p"]
 
 
+@pytest.mark.parametrize(("n_blank", "warned"), [(0, False), (9, False), (10, True), (50, False)])
+def test_many_empty_cells_of_patients_are_a_warning(n_blank, warned):
+    patients = [None if i < n_blank else f"p{i}" for i in range(50)]
+    found = samples(sample_id=[f"s{i}" for i in range(50)], patient_id=patients).warnings
+    assert bool(found) == warned
+    if warned:
+        assert f"{n_blank} of 50 samples have an empty cell for their patient" in found[0]
+
+
 def test_roles_and_folds_are_optional():
     read = samples(sample_id=["a"])
     assert read.roles is None

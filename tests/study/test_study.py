@@ -176,3 +176,60 @@ def test_edges_for_a_table_with_labels_and_a_follow_up_name_the_endpoint():
         read_study(both, EXPERTS, time_edges=[0, 12])
     with pytest.raises(InputError, match=r"endpoint 'multiclass'$"):
         read_study(SAMPLES, EXPERTS, time_edges=[0, 12])
+
+
+def test_a_column_that_is_named_must_be_in_one_of_the_tables():
+    own = SAMPLES.rename({"sample_id": "Fallnummer"})
+    reading = Reading(columns={"sample": "Fallnummer"})
+    assert read_study(own, EXPERTS, reading=reading).samples.ids.tolist() == ["a", "b", "c", "d"]
+    theirs = {"uni": UNI.rename({"sample_id": "Fallnummer"}), "titan": TITAN}
+    assert read_study(SAMPLES, theirs, reading=reading).n_scored().tolist() == [2, 1, 2, 2]
+    with pytest.raises(InputError, match="--columns sample=Fallnummer: samples has no column"):
+        read_study(SAMPLES, EXPERTS, reading=reading)
+    with pytest.raises(InputError, match="--columns sample=NAME says which one names the samples"):
+        read_study(own, EXPERTS)
+
+
+@pytest.mark.parametrize("name", ["sample_id", None, "slide", "ours"])
+def test_the_index_of_a_pandas_frame_names_the_samples(name):
+    pd = pytest.importorskip("pandas")
+    index = pd.Index(["d", "a", "c"], name=name)
+    uni = pd.DataFrame({"x": [0.1, 0.8, 0.4], "y": [0.9, 0.2, 0.6]}, index=index)
+    study = read_study(SAMPLES, {"uni": uni, "titan": TITAN})
+    assert study.n_scored().tolist() == [2, 1, 2, 2]
+    said = any("is taken as sample_id" in note for note in study.understood)
+    assert said == (name != "sample_id")
+
+
+def test_an_index_that_only_counts_the_rows_is_nothing():
+    pd = pytest.importorskip("pandas")
+    uni = pd.DataFrame({"x": [0.1, 0.8], "y": [0.9, 0.2]})
+    with pytest.raises(InputError, match="has no column 'sample_id'"):
+        read_study(SAMPLES, {"uni": uni, "titan": TITAN})
+
+
+@pytest.mark.parametrize(
+    "names", [("p0", "p1"), ("prob0", "prob1"), ("class_0", "class_1"), ("prob_1", "prob_2")]
+)
+def test_numbered_columns_with_their_classes(names):
+    uni = UNI.rename({"prob_x": names[0], "prob_y": names[1]})
+    study = read_study(SAMPLES, {"uni": uni}, reading=Reading(classes="x,y"))
+    prob = np.exp(study.logits("all", np.array([0.5, 0.5])))
+    np.testing.assert_allclose(prob[0, 0], [0.8, 0.2], rtol=1e-12)
+    with pytest.raises(InputError, match=r"--classes A,B,\.\.\."):
+        read_study(SAMPLES, {"uni": uni})
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        ([0, 1, 1, 0], ("prob_False", "prob_True")),
+        ([False, True, True, False], ("prob_0", "prob_1")),
+        ([False, True, True, False], ("False", "True")),
+    ],
+)
+def test_truth_values_and_numbers_are_the_same_classes(labels, names):
+    samples = SAMPLES.with_columns(pl.Series("label", labels))
+    study = read_study(samples, {"uni": UNI.rename({"prob_x": names[0], "prob_y": names[1]})})
+    prob = np.exp(study.logits("all", np.array([0.5, 0.5])))
+    np.testing.assert_allclose(prob[0, 0], [0.8, 0.2], rtol=1e-12)

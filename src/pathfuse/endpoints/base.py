@@ -131,6 +131,9 @@ class Endpoint(ABC):
     """What the names of an expert's prediction columns start with."""
     fields: ClassVar[tuple[Field, ...]] = ()
     """Its target columns and what other tools call them."""
+    other_words: ClassVar[Mapping[str, str]] = {}
+    """Words of ``--columns`` that are names of columns with a meaning of their own, to the word of the
+    field that they stand for: a column named by one counts as if it were called so."""
     target_prefix: ClassVar[str] = ""
     """What the names of its target columns start with, if there are several."""
     nothing_known: ClassVar[str]

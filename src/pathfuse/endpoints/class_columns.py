@@ -13,6 +13,9 @@ from pathfuse.files.tables import Table
 SINGLE = ("probability", "prob", "proba", "prediction", "pred", "score", "label", "target", "y_prob",
           "y_score", "y_pred", "p")  # fmt: skip
 """What the one column of a table with a single probability per sample is called."""
+WORDS = ("pred", "prediction", "score", "p", "prob", "probs", "proba", "probability", "y_prob", "y_pred",
+         "class")  # fmt: skip
+"""What may stand next to a class in the name of a column of its probabilities."""
 POSITIVE_WORDS = ("1", "True", "positive", "Positive", "yes")
 """Of two classes the one that such a probability is of, if nothing else is said."""
 SUM_TOLERANCE = 1e-3
@@ -64,7 +67,7 @@ def with_class_columns(
             said so.
     """
     notes: list[str] = []
-    frame = _in_one_spelling(table.frame, classes, prefixes)
+    frame = _in_one_spelling(table, classes, prefixes, notes)
     frame = _without_signs(table, frame, (*classes, *SINGLE), prefixes, notes)
     if not any(name.startswith(tuple(prefixes)) for name in frame.columns):
         frame = _named_by_class(table, frame, classes, notes)
@@ -76,9 +79,12 @@ def with_class_columns(
 
 
 def _in_one_spelling(
-    frame: pl.DataFrame, classes: Sequence[str], prefixes: Sequence[str]
+    table: Table, classes: Sequence[str], prefixes: Sequence[str], notes: list[str]
 ) -> pl.DataFrame:
-    """Columns whose class is spelled ``1.0`` or ``true`` where the samples say ``1`` or ``True``."""
+    """Columns whose class is spelled ``1.0`` or ``true`` where the samples say ``1`` or ``True``, in
+    other letters (``Prob_Normal``), or as a truth value where the samples have 0 and 1.
+    """
+    frame = table.frame
     names = {}
     for name in frame.columns:
         prefix = next((p for p in prefixes if name.startswith(p)), "")
@@ -86,7 +92,32 @@ def _in_one_spelling(
         plain = str(class_names(pl.Series([own]))[0])
         if own not in classes and plain in classes and prefix + plain not in frame.columns:
             names[name] = prefix + plain
-    return frame.rename(names)
+    frame = frame.rename(names)
+    found: dict[str, list[str]] = {}
+    for name in frame.columns:
+        for ours in _in_other_letters(name, classes, prefixes):
+            found.setdefault(ours, []).append(name)
+    others = {
+        one[0]: ours for ours, one in found.items() if len(one) == 1 and ours not in frame.columns
+    }
+    notes += [
+        f"{table.source}: the column '{name}' is taken as {ours}" for name, ours in others.items()
+    ]
+    return frame.rename(others)
+
+
+def _in_other_letters(name: str, classes: Sequence[str], prefixes: Sequence[str]) -> list[str]:
+    """The column of a class that a name may stand for but for the case of its letters, or with
+    ``True`` for the class 1 and ``False`` for 0.
+    """
+    prefix = next((p for p in prefixes if name.lower().startswith(p)), None)
+    if prefix is None:
+        return []
+    own = name[len(prefix) :].lower()
+    if set(classes) == {"0", "1"}:
+        own = {"false": "0", "true": "1"}.get(own, own)
+    same = [one for one in classes if one.lower() == own]
+    return [prefix + one for one in same if prefix + one != name] if len(same) == 1 else []
 
 
 def _without_signs(
@@ -135,12 +166,40 @@ def _named_by_class(
     found = [name for name in frame.columns if name in classes]
     if len(found) == 1 and len(classes) == 2:
         return _one_class(table, frame, found[0], notes)
-    if len(found) < 2 or _sums(_numbers(frame, found)) is None:
+    named = columns_by_class(frame.columns, classes)
+    if len(named) < 2 or _sums(_numbers(frame, list(named))) is None:
         return frame
     notes.append(
-        f"{table.source}: the columns {', '.join(found)} are taken as probabilities of these classes"
+        f"{table.source}: the columns {', '.join(named)} are taken as probabilities of these classes"
     )
-    return frame.rename({name: f"prob_{name}" for name in found})
+    return frame.rename({name: f"prob_{one}" for name, one in named.items()})
+
+
+def columns_by_class(header: Sequence[str], classes: Sequence[str]) -> dict[str, str]:
+    """Columns that are called as the classes with a common word before or after them, and the class of
+    each; the case of letters counts only for the classes.
+
+    Examples:
+        >>> columns_by_class(["id", "Score_a", "Score_b"], ["a", "b"])
+        {'Score_a': 'a', 'Score_b': 'b'}
+        >>> columns_by_class(["a_prob", "b_prob", "c_prob"], ["a", "b"])
+        {'a_prob': 'a', 'b_prob': 'b'}
+    """
+    for word in ("", *WORDS):
+        found = {}
+        for name in header:
+            for one in classes:
+                if name == one if not word else _is_of(name, one, word):
+                    found[name] = one
+        if len(found) > 1 and len(found) == len(set(found.values())):
+            return found
+    return {}
+
+
+def _is_of(name: str, one: str, word: str) -> bool:
+    if name.endswith(one) and name[: len(name) - len(one)].lower() in (f"{word}_", f"{word} "):
+        return True
+    return name.startswith(one) and name[len(one) :].lower() in (f"_{word}", f" {word}")
 
 
 def _one_class(table: Table, frame: pl.DataFrame, name: str, notes: list[str]) -> pl.DataFrame:
@@ -175,9 +234,10 @@ def _single(
     name = next((name for name in SINGLE if name in frame.columns), None)
     if name is None:
         return frame
-    if hints.percent:
-        frame = _one_per_cent(table, frame, name, hints, notes)
     values = _numbers(frame, [name])[:, 0]
+    if hints.percent or len(np.unique(values)) > len(classes) or np.nanmax(values, initial=0) > 10:
+        frame = _one_per_cent(table, frame, name, hints, notes)  # no numbers of classes
+        values = _numbers(frame, [name])[:, 0]
     if not np.isfinite(values).all() or (values < 0).any() or (values > 1).any():
         return frame
     positive = hints.positive or next((word for word in POSITIVE_WORDS if word in classes), None)

@@ -1,5 +1,6 @@
 """Time and event of a follow-up, from the words that tables have for them."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -24,8 +25,17 @@ OBSERVED = YES | {
     "recurred/progressed",
 }
 CENSORED = NO | {"living", "alive", "censored", "diseasefree", "disease free", "progression-free"}
-TURNED = ("censorship", "censored", "censoring", "censor")
-"""Columns that say 1 where nothing was observed."""
+CENSORSHIP = "censorship"
+"""What a column in which 1 means censored is called, and the word of ``--columns`` for one."""
+TURNED = (CENSORSHIP, "censored", "censoring", "censor")
+"""Columns that are known by their names alone, and say 1 where nothing was observed."""
+_SAYS_CENSORED = r"(?:(?<!li)cens(?!us)|zens)"
+_SAYS_ALIVE = r"\b(?:alive|living|survived|survivors?|lebend|lebt)\b"
+_SAYS_EVENT = (
+    r"\b(?:events?|deaths?|dead|died|deceased|fail\w*|relapse\w*|recurr\w*|progress\w*|tot)\b"
+)
+_NOT = r"(?:\b(?:not|no|non|un) ?|\bun)"
+"""Parts of names, of small letters and single blanks."""
 FOLLOW_UP = (
     Field(
         "time",
@@ -66,15 +76,11 @@ def understood_follow_up(
         InputError: A time is 0 and nothing says what to do, or half a day has no length since the
             unit is not known.
     """
-    notes = []
-    event = observed(names.get("event", "event"), table.frame["event"])
-    given = flags(table.frame["event"])
-    if names.get("event", "event").lower() in TURNED and given.is_in(["0", "1"]).any():
-        notes.append(
-            f"{table.source}: event is 1 minus the column '{names['event']}', in which 1 means censored"
-        )
+    name = names.get("event", "event")
+    notes = _about_flags(table, name, flags(table.frame["event"]))
+    event = observed(name, table.frame["event"])
     time = table.frame["time"].cast(pl.String).replace("", None)
-    _check_words(table, names.get("event", "event"), event.set(time.is_null(), None))
+    _check_words(table, name, event.set(time.is_null(), None))
     unusable: dict[str, list[int]] = {}
     none = (time.is_null() | event.is_null()).arg_true().to_list()
     objections: tuple[str, ...] = ()
@@ -103,20 +109,67 @@ def understood_follow_up(
     return Understood(replace(table, frame=frame), tuple(notes), unusable, objections=objections)
 
 
+def turned(name: str) -> bool:
+    """Whether the name of a column says that 1 means censored or alive.
+
+    Examples:
+        >>> [turned(name) for name in ("is_censored", "OS.cens", "isAlive", "uncensored", "death")]
+        [True, True, True, False, False]
+    """
+    says_so, event = _says(name)
+    return says_so and not event
+
+
+def _words(name: str) -> str:
+    """The words of a column's name in small letters, with single blanks between them."""
+    return re.sub(r"[^a-z]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
+
+
+def _says(name: str) -> tuple[bool, bool]:
+    """Whether a name says censored or alive, and whether it says that something happened."""
+    words = _words(name)
+    not_so = rf"{_NOT}{_SAYS_CENSORED}\w*|{_NOT}{_SAYS_ALIVE}"
+    left = re.sub(not_so, " event ", words)
+    return bool(re.search(f"{_SAYS_CENSORED}|{_SAYS_ALIVE}", left)), bool(
+        re.search(_SAYS_EVENT, left)
+    )
+
+
+def _about_flags(table: Table, name: str, given: pl.Series) -> list[str]:
+    """What is done to the numbers and truth values of a column of events, where that is not plain.
+
+    Raises:
+        InputError: The name says both that something happened and that it did not.
+    """
+    if not given.is_in(["0", "1"]).any():
+        return []
+    if all(_says(name)):
+        raise InputError(
+            f"{table.source}: whether 1 in the column '{name}' means an event or a censored case cannot be told "
+            f"by its name; if it means censored or alive, say --columns {CENSORSHIP}={name}, else call the "
+            "column 'event'"
+        )
+    if not turned(name):
+        return []
+    what = "alive" if re.search(_SAYS_ALIVE, _words(name)) else "censored"
+    other = "" if name.lower() in TURNED else "; if 1 means an event, call the column 'event'"
+    return [f"{table.source}: event is 1 minus the column '{name}', in which 1 means {what}{other}"]
+
+
 def observed(name: str, column: pl.Series) -> pl.Series:
     """A column of events as 1 and 0.
 
     Numbers and truth values are turned round where the column's name says that 1 is censored; words
     such as ``dead`` or ``censored`` speak for themselves.
     """
-    if name.lower() not in TURNED:
+    if not turned(name):
         return flags(column, OBSERVED, CENSORED)
     given = flags(column)
-    turned = pl.select(
+    opposite = pl.select(
         pl.when(given == "1").then(pl.lit("0")).when(given == "0").then(pl.lit("1"))
         .otherwise(given).alias("event")
     ).to_series()  # fmt: skip
-    return flags(turned, OBSERVED - YES, CENSORED - NO)
+    return flags(opposite, OBSERVED - YES, CENSORED - NO)
 
 
 def _check_words(table: Table, name: str, event: pl.Series) -> None:

@@ -88,4 +88,7 @@ def follow_up_hint(header: Sequence[str]) -> str:
     """How to name the columns of a follow-up, where some look like one; empty if none does."""
     if not any(re.fullmatch(_LIKE_FOLLOW_UP, name) for name in header):
         return ""
-    return "; --columns time=NAME,event=NAME says which hold a follow-up"
+    return (
+        "; --columns time=NAME,event=NAME says which hold a follow-up (censorship=NAME in place of event=NAME if "
+        "1 means censored or alive)"
+    )

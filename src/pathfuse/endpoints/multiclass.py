@@ -19,6 +19,7 @@ from pathfuse.endpoints.base import (
 from pathfuse.endpoints.class_columns import (
     SUM_TOLERANCE,
     class_names,
+    columns_by_class,
     like_probabilities,
     with_class_columns,
 )
@@ -200,6 +201,13 @@ class Multiclass(OfClasses):
         if RISK in columns.header:
             return "; a risk is for survival, with the columns time and event in the samples table"
         labels = f"; the labels are {', '.join(self.classes)}"
+        named = columns_by_class(columns.header, self.classes)
+        if named:
+            one = next(iter(named.values()))
+            return (
+                f"{labels}; {', '.join(named)} are not probabilities that sum to 1: call them logit_{one} and so on "
+                "if they are logits"
+            )
         wanted = [*self.classes, *(p + name for p in self.prefixes for name in self.classes)]
         pair = respelled(columns.header, wanted)
         if pair is None:
@@ -213,6 +221,8 @@ class Multiclass(OfClasses):
         pair = respelled([unknown], self.classes)
         if pair is not None:
             return f"; '{pair[0]}' and '{pair[1]}' differ by {difference(*pair)} only: write them in one way"
+        if len(own) > 1 and all(name.isdecimal() for name in own):
+            return "; if the columns number the classes, --classes A,B,... says which they are, in this order"
         if set(own) & set(self.classes):
             return "; --drop-absent-classes leaves it out of the predictions"
         return ""

@@ -28,6 +28,7 @@ from pathfuse.endpoints.base import (
 from pathfuse.endpoints.class_columns import like_probabilities
 from pathfuse.endpoints.columns import RISK, Columns, number_text
 from pathfuse.endpoints.follow_up import (
+    CENSORSHIP,
     EVENT_NAMES,
     FOLLOW_UP,
     follow_up,
@@ -62,6 +63,7 @@ class Survival(Endpoint):
     prefixes: ClassVar[tuple[str, ...]] = ("hazard_logit_", "hazard_")
     every_outcome_needed: ClassVar[bool] = False
     fields: ClassVar[tuple[Field, ...]] = FOLLOW_UP
+    other_words: ClassVar[Mapping[str, str]] = {CENSORSHIP: "event"}
     nothing_known: ClassVar[str] = "the Kaplan-Meier curve of the fit rows"
 
     @property

@@ -18,8 +18,8 @@ from pathfuse.files.fields import with_our_names
 from pathfuse.files.names import bare_file_name, bare_names, pattern_of, shortened
 from pathfuse.files.spelling import check_spelling
 from pathfuse.files.tables import Table, read_table, text_column
-from pathfuse.study.fields import PATIENT, SAMPLE, SLIDE
-from pathfuse.study.intake import take_in
+from pathfuse.study.fields import PATIENT, SAMPLE, SLIDE, id_names
+from pathfuse.study.intake import samples_table, take_in
 from pathfuse.study.left_out import SHOWN
 from pathfuse.study.reading import DEFAULT, Reading
 from pathfuse.study.samples import Samples, read_samples
@@ -96,7 +96,7 @@ def read_people(
     Raises:
         InputError: A table is wrong; see ``read_samples``.
     """
-    table = read_table(samples)
+    table = samples_table(samples, reading)
     intake = take_in(table, endpoint, reading)
     people, kind, names = read_samples(intake.table), intake.kind, intake.targets
     edges = tuple(time_edges) if time_edges is not None else edges_in_metadata([table])
@@ -146,7 +146,7 @@ def read_slides(path: Path, reading: Reading = DEFAULT) -> tuple[dict[str, tuple
     Raises:
         InputError: Columns or cells are missing, or a slide belongs to two samples.
     """
-    table = read_table(path)
+    table = read_table(path, id_names(reading))
     columns, _ = with_our_names(table, (SLIDE, PATIENT), {})
     owner_column = next(
         (c for c in (SAMPLE.column, PATIENT.column) if c in columns.frame.columns), None

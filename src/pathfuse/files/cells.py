@@ -8,8 +8,13 @@ from pathfuse.errors import InputError
 from pathfuse.files.spelling import BLANKS
 from pathfuse.files.table import Table
 
-MISSING = ("na", "n/a", "nan", "null", "-", "#n/a", "<na>", "'--")
-"""What stands for a missing value, in any case of letters; never a class or a name."""
+MINUS = "-"
+MISSING = (
+    "na", "n/a", "nan", "null", MINUS, "#n/a", "#null!", "<na>", "'--",
+    "[not available]", "[not applicable]", "[not evaluated]", "[unknown]", "[discrepancy]",
+)  # fmt: skip
+"""What stands for a missing value, in any case of letters; never a class or a name. Those in brackets
+are TCGA's."""
 
 
 def tidy(table: Table) -> Table:
@@ -26,8 +31,12 @@ def tidy(table: Table) -> Table:
             f"{table.source} has two columns named '{twice}', but for blanks around the name"
         )
     changed = sum(a != b for a, b in zip(names, table.frame.columns, strict=True))
-    blanks, missing = {"": changed} if changed else {}, dict[str, int]()
+    blanks, missing, minus = {"": changed} if changed else {}, dict[str, int](), dict[str, int]()
     frame = table.frame.rename(dict(zip(table.frame.columns, names, strict=True)))
+    frame, durations = _in_days(frame)
+    notes = tuple(
+        f"{table.source}: {name} holds durations, which are taken in days" for name in durations
+    )
     for name in names:
         column = frame[name]
         if column.dtype == pl.String or isinstance(column.dtype, pl.Categorical | pl.Enum):
@@ -38,6 +47,9 @@ def tidy(table: Table) -> Table:
             absent = bare.str.to_lowercase().is_in(MISSING).fill_null(False)
             if absent.any():
                 missing[name] = int(absent.sum())
+                n_minus = int((bare == MINUS).sum())
+                if n_minus and bare.filter(~absent).str.contains(r"^\++$").any():
+                    minus[name] = n_minus
             if n or absent.any():
                 cells = bare.replace("", None).to_frame().with_columns(absent.alias(" absent"))
                 frame = frame.with_columns(
@@ -45,4 +57,19 @@ def tidy(table: Table) -> Table:
                         pl.when(~pl.col(" absent")).then(pl.col(name)).alias(name)
                     ).to_series()
                 )
-    return replace(table, frame=frame, blanks=blanks, missing=missing)
+    return replace(
+        table,
+        frame=frame,
+        blanks=blanks,
+        missing=missing,
+        minus=minus,
+        notes=(*table.notes, *notes),
+    )
+
+
+def _in_days(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """Durations as numbers of days, and the names of their columns."""
+    names = [name for name in frame.columns if isinstance(frame[name].dtype, pl.Duration)]
+    day = 24 * 60 * 60 * 1e6
+    days = [pl.col(name).dt.total_microseconds() / day for name in names]
+    return frame.with_columns(days), names

@@ -1,5 +1,6 @@
 """Data frames of other libraries as polars frames."""
 
+from collections.abc import Collection
 from typing import Any
 
 import narwhals as nw
@@ -37,6 +38,31 @@ def polars_frame(name: str, frame: Any) -> pl.DataFrame:
     raise InputError(
         f"{name} is not a data frame (pandas, polars, pyarrow) but {type(frame).__name__}"
     )
+
+
+def with_index(frame: Any, ids: Collection[str]) -> tuple[Any, list[str]]:
+    """A data frame of pandas with its index as a column, where that says something, and a note.
+
+    An index with a name is a column like the others. One without a name is ``sample_id`` where no
+    column names samples or patients, unless it only counts the rows.
+
+    Args:
+        frame: Any object.
+        ids: What a column of samples or patients is called, in small letters; empty: the index
+            says nothing.
+    """
+    if not ids or not nw.dependencies.is_pandas_dataframe(frame) or frame.index.nlevels > 1:
+        return frame, []
+    columns = [str(name).strip().lower() for name in frame.columns]
+    known, name = any(column in ids for column in columns), frame.index.name
+    if name is not None and str(name).strip().lower() in columns:
+        return frame, []
+    if name is not None and (known or str(name).strip().lower() in ids):
+        return frame.reset_index(), []
+    if known or (name is None and list(frame.index) == list(range(len(frame)))):
+        return frame, []
+    own = f"the index '{name}'" if name is not None else "the index, which has no name,"
+    return frame.rename_axis("sample_id").reset_index(), [f"{own} is taken as sample_id"]
 
 
 def _is_lazy(frame: Any) -> bool:

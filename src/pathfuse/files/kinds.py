@@ -50,23 +50,35 @@ _BEGINNINGS = (
 """Beginnings of files that are not read, as patterns, and what is said about each."""
 
 
+def split_sheet(path: Path) -> tuple[Path, str | None]:
+    """The workbook and the sheet of ``cohort.xlsx#Sheet2``; None where no sheet is named.
+
+    Examples:
+        >>> [str(part) for part in split_sheet(Path("data/cohort.xlsx#Sheet 2"))]
+        ['data/cohort.xlsx', 'Sheet 2']
+    """
+    found = re.fullmatch(r"(?i)(.+\.xlsx)#(.+)", path.name)
+    return (path.with_name(found[1]), found[2]) if found else (path, None)
+
+
 def suffix_of(path: Path) -> str:
     """The end of a name that makes it a table, in small letters, such as ``.csv.gz``; empty if
-    there is none.
+    there is none. The sheet of a workbook is no part of it.
     """
-    name = path.name.lower()
+    name = split_sheet(path)[0].name.lower()
     ends = [suffix for suffix in SUFFIXES if name.endswith(suffix) and len(name) > len(suffix)]
     return max(ends, key=len, default="")
 
 
 def stem_of(path: Path) -> str:
-    """The name of a file without the suffix of a table; dots in it stay.
+    """The name of a file without the suffix of a table and a sheet; dots in it stay.
 
     Examples:
         >>> [stem_of(Path(name)) for name in ("uni.csv", "uni.v2.tsv.gz", "resnet.50")]
         ['uni', 'uni.v2', 'resnet.50']
     """
-    return path.name[: len(path.name) - len(suffix_of(path))]
+    name = split_sheet(path)[0].name
+    return name[: len(name) - len(suffix_of(path))]
 
 
 def check_suffix(path: Path) -> None:

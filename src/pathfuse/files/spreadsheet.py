@@ -1,9 +1,9 @@
-"""Spreadsheets (.xlsx): every cell of the first sheet as text, as Excel shows it."""
+"""Spreadsheets (.xlsx): every cell of one sheet as text, as Excel shows it."""
 
 import io
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,8 @@ import polars as pl
 from pathfuse.errors import InputError
 from pathfuse.files.header import with_header
 from pathfuse.files.kinds import SAVE_ANEW
+from pathfuse.files.merged import filled_down
+from pathfuse.files.sheets import Chosen, Sheet, choose_sheet
 
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OSError)
 """What zipfile raises for a damaged archive."""
@@ -23,34 +25,47 @@ _OTHERS = (
 """Files inside an archive that tell what it is, and what is said about it."""
 
 
-def parse_spreadsheet(source: str, raw: bytes) -> tuple[pl.DataFrame, list[str]]:
-    """The first sheet that is not hidden, every cell as text, and notes.
+def parse_spreadsheet(
+    source: str, raw: bytes, wanted: str | None = None, ids: Collection[str] = ()
+) -> tuple[pl.DataFrame, list[str]]:
+    """One sheet, every cell as text, and notes.
 
     Numbers have no ``.0``, and all their digits; TRUE and FALSE; dates as 2024-03-01. Text stays,
-    so that an identifier 00123 keeps its zeros. A formula counts by the value that was saved.
+    so that an identifier 00123 keeps its zeros. A formula counts by the value that was saved, and
+    the value of merged cells for every row that they span.
+
+    Args:
+        source: Where it is from.
+        raw: Its bytes.
+        wanted: Name of the sheet; default: see ``choose_sheet``.
+        ids: What a column of samples or patients is called, in small letters.
 
     Raises:
-        InputError: It is not a whole spreadsheet, fastexcel is not installed, or the sheet is empty.
+        InputError: It is not a whole spreadsheet, fastexcel is not installed, the sheet is empty,
+            or which sheet is meant cannot be told.
     """
     _check_archive(source, raw)
     with _opened(source, raw) as book:
-        number, name = _first_sheet(source, book)
+        chosen = _chosen_sheet(source, book, wanted, ids)
         text, numbers = (
-            book.load_sheet(number, header_row=None, dtypes=dtype).to_polars()
+            book.load_sheet(chosen.number, header_row=None, dtypes=dtype).to_polars()
             for dtype in ("string", "float")
         )
         sheets: list[str] = book.sheet_names
+    others = ", ".join(f"'{other}'" for other in sheets if other != chosen.name)
     if not text.height:
-        raise InputError(f"{source}: the first sheet, '{name}', is empty")
-    cells = _as_shown(text, numbers)
+        which = f"the sheet '{chosen.name}'" if wanted else f"the first sheet, '{chosen.name}',"
+        there = f"; there is also {others}" if others else ""
+        raise InputError(f"{source}: {which} is empty{there}")
+    cells, merged = filled_down(source, raw, chosen.name, _as_shown(text, numbers))
     frame, notes = with_header(source, cells.slice(1), _names(cells))
-    if len(sheets) > 1:
-        others = ", ".join(f"'{other}'" for other in sheets if other != name)
-        notes.insert(0, f"the sheet '{name}' is read; there is also {others}")
+    notes = merged + notes
+    if others and wanted is None:
+        notes.insert(0, f"the sheet '{chosen.name}' is read{chosen.why}; there is also {others}")
     return frame, notes
 
 
-def spreadsheet_header(source: str, raw: bytes) -> list[str]:
+def spreadsheet_header(source: str, raw: bytes, wanted: str | None = None) -> list[str]:
     """The names of the columns of the sheet that would be read.
 
     Raises:
@@ -58,9 +73,32 @@ def spreadsheet_header(source: str, raw: bytes) -> list[str]:
     """
     _check_archive(source, raw)
     with _opened(source, raw) as book:
-        number, _ = _first_sheet(source, book)
-        loaded = book.load_sheet(number, header_row=None, dtypes="string", n_rows=1)
-        return _names(loaded.to_polars())
+        number = _chosen_sheet(source, book, wanted, ()).number
+        return _names(_head_of(book, number))
+
+
+def _chosen_sheet(source: str, book: Any, wanted: str | None, ids: Collection[str]) -> Chosen:
+    """See ``choose_sheet``; sheets are looked into until one can be the table."""
+    sheets = []
+    for number, name in enumerate(book.sheet_names):
+        if wanted is not None:
+            sheets.append(Sheet(number, name))
+            continue
+        one = book.load_sheet(number, header_row=None, n_rows=2, dtypes="string")
+        cells = one.to_polars()
+        visible = one.visible == "visible"
+        sheets.append(Sheet(number, name, visible, tuple(_names(cells)), cells.height > 1))
+        first = sum(sheet.visible for sheet in sheets) == 1
+        if visible and first and sheets[-1].can_be_meant(ids):
+            break
+    return choose_sheet(source, sheets, wanted, ids)
+
+
+def _head_of(book: Any, number: int) -> pl.DataFrame:
+    loaded: pl.DataFrame = book.load_sheet(
+        number, header_row=None, dtypes="string", n_rows=1
+    ).to_polars()
+    return loaded
 
 
 def _names(cells: pl.DataFrame) -> list[str]:
@@ -107,18 +145,6 @@ def _opened(source: str, raw: bytes) -> Iterator[Any]:
     except fastexcel.FastExcelError as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{source} is not a complete spreadsheet (.xlsx): {reason}") from error
-
-
-def _first_sheet(source: str, book: Any) -> tuple[int, str]:
-    """Number and name of the first sheet that is not hidden.
-
-    Raises:
-        InputError: There is none.
-    """
-    for number, name in enumerate(book.sheet_names):
-        if book.load_sheet(number, header_row=None, n_rows=1, dtypes="string").visible == "visible":
-            return number, name
-    raise InputError(f"{source} has no sheet that can be seen")
 
 
 def _as_shown(text: pl.DataFrame, numbers: pl.DataFrame) -> pl.DataFrame:

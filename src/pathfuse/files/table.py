@@ -26,6 +26,8 @@ class Table:
     columns."""
     missing: dict[str, int] = field(default_factory=dict)
     """How many cells of each column hold a word for a missing value, such as ``NA``."""
+    minus: dict[str, int] = field(default_factory=dict)
+    """How many cells of each column are ``-``, which is missing, where others are ``+``."""
     notes: tuple[str, ...] = ()
     """How the file was read, where that was not plain: encoding, separator, sheet."""
 

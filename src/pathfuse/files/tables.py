@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import zlib
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, cast
@@ -15,7 +16,7 @@ import polars as pl
 from pathfuse.errors import InputError
 from pathfuse.files.cells import tidy
 from pathfuse.files.csv_text import is_tabular, parse_text, text_header
-from pathfuse.files.frames import polars_frame
+from pathfuse.files.frames import polars_frame, with_index
 from pathfuse.files.kinds import (
     IN_WORDS,
     PACKED,
@@ -23,6 +24,7 @@ from pathfuse.files.kinds import (
     TEXT,
     check_suffix,
     kind_of,
+    split_sheet,
     stem_of,
     suffix_of,
 )
@@ -31,7 +33,7 @@ from pathfuse.files.table import Table, id_column, number_column, text_column
 
 __all__ = [
     "IN_WORDS", "SUFFIXES", "Table", "column_names", "id_column", "number_column", "parquet_frame", "parquet_header",
-    "read_table", "stem_of", "suffix_of", "table_in_memory", "tables_in", "text_column",
+    "read_table", "split_sheet", "stem_of", "suffix_of", "table_in_memory", "tables_in", "text_column",
 ]  # fmt: skip
 _BROKEN = (
     OSError,
@@ -45,11 +47,16 @@ HEAD = 2**20
 """Bytes that are read for the names of the columns of a text."""
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path, ids: Collection[str] = ()) -> Table:
     """Reads one file of any kind in ``SUFFIXES``, which is known by its first bytes.
 
     Cells of text and of spreadsheets stay text, so that ``007`` stays ``007``. Blanks around text
     are stripped. ``notes`` of the table say how the file was read, where that was not plain.
+
+    Args:
+        path: The file; ``cohort.xlsx#Sheet2`` is one sheet of a workbook.
+        ids: What a column of samples or patients is called, in small letters, if the table should
+            have one: the sheet of a workbook is chosen by it.
 
     Raises:
         InputError: The file is missing, empty, cut off, or not a table.
@@ -57,19 +64,21 @@ def read_table(path: Path) -> Table:
     source = str(path)
     check_suffix(path)
     try:
-        raw = path.read_bytes()
+        raw = split_sheet(path)[0].read_bytes()
     except OSError as error:
         raise InputError(f"{source} cannot be read: {error.strerror or error}") from error
     if not raw:
         raise InputError(f"{source} is empty")
-    table = _parse(source, suffix_of(path), raw)
+    table = _parse(source, suffix_of(path), raw, split_sheet(path)[1], ids)
     if table.frame.height == 0:
         raise InputError(f"{source} has no row")
     notes = tuple(f"{source}: {note}" for note in table.notes)
     return tidy(replace(table, sha256=hashlib.sha256(raw).hexdigest(), notes=notes))
 
 
-def _parse(source: str, suffix: str, raw: bytes) -> Table:
+def _parse(
+    source: str, suffix: str, raw: bytes, sheet: str | None = None, ids: Collection[str] = ()
+) -> Table:
     """A table from bytes; its notes do not name the file yet.
 
     Raises:
@@ -90,7 +99,8 @@ def _parse(source: str, suffix: str, raw: bytes) -> Table:
         metadata = {k: str(v) for k, v in pl.read_parquet_metadata(io.BytesIO(raw)).items()}
         notes += [] if suffix == ".parquet" else ["a Parquet file, in spite of its name"]
     elif kind == "zip":
-        frame, how = parse_spreadsheet(source, raw)
+        workbook = source.removesuffix(f"#{sheet}") if sheet else source
+        frame, how = parse_spreadsheet(workbook, raw, sheet, ids)
         notes += [] if suffix == ".xlsx" else ["a spreadsheet (.xlsx), in spite of its name"]
         notes += how
     else:
@@ -151,14 +161,15 @@ def parquet_header(path: Path) -> list[str]:
 def column_names(path: Path) -> list[str]:
     """The names of a table's columns, without its rows; none if the file is not a table."""
     try:
-        head = _head(path)
+        file_path, sheet = split_sheet(path)
+        head = _head(file_path)
         kind = kind_of(str(path), head)
         if kind == "text":
             return text_header(head)
-        with _opened(path) as file:
+        with _opened(file_path) as file:
             if kind == "parquet":
                 return list(pl.read_parquet_schema(file))
-            return spreadsheet_header(str(path), file.read())
+            return spreadsheet_header(str(path), file.read(), sheet)
     except (*_BROKEN, InputError):
         return []
 
@@ -205,14 +216,21 @@ def _opened(path: Path) -> IO[bytes]:
     return cast("IO[bytes]", gzip.open(path)) if packed else path.open("rb")
 
 
-def table_in_memory(name: str, frame: Any) -> Table:
+def table_in_memory(name: str, frame: Any, ids: Collection[str] = ()) -> Table:
     """A data frame as a table: of pandas, polars (also lazy), pyarrow, or anything with
     ``__arrow_c_stream__``.
+
+    Args:
+        name: What stands for its file.
+        frame: The data frame.
+        ids: What a column of samples or patients is called, in small letters, if the table should
+            have one; see ``with_index``.
 
     Raises:
         InputError: It is not a data frame, or has no row.
     """
+    frame, notes = with_index(frame, ids)
     table = polars_frame(name, frame)
     if table.height == 0:
         raise InputError(f"{name} has no row")
-    return tidy(Table(name, table))
+    return tidy(Table(name, table, notes=tuple(f"{name}: {note}" for note in notes)))

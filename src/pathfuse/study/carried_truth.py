@@ -7,7 +7,7 @@ import polars as pl
 
 from pathfuse.endpoints.base import Endpoint
 from pathfuse.endpoints.columns import flags
-from pathfuse.endpoints.follow_up import CENSORED, OBSERVED, TURNED
+from pathfuse.endpoints.follow_up import CENSORED, OBSERVED, turned
 from pathfuse.files.tables import Table, text_column
 from pathfuse.study.reading import Reading
 
@@ -50,6 +50,8 @@ def carried_truth(
     found = []
     for target in targets:
         words = [target, *(field.word for field in endpoint.fields if field.column == target)]
+        others = [word for word, own in endpoint.other_words.items() if own in words]
+        words += others
         chosen = [m[word] for m in (named, reading.columns) for word in words if word in m]
         column = next((c for c in [*chosen, target] if c in idle), None) or _by_name(
             idle, target, endpoint, alone=len(targets) == 1
@@ -58,7 +60,8 @@ def carried_truth(
             continue
         cells = table.frame[column].cast(pl.String)
         if target == EVENT and endpoint.in_time:
-            cells = _events(cells, column)
+            meant = [word for word in others if reading.columns.get(word) == column]
+            cells = _events(cells, *meant or [column])
         texts = text_column(replace(table, frame=pl.DataFrame({column: cells})), column)
         values = {
             i: text
@@ -85,6 +88,6 @@ def _by_name(idle: Sequence[str], target: str, endpoint: Endpoint, *, alone: boo
 def _events(cells: pl.Series, column: str) -> pl.Series:
     """Events as 1 and 0, from words or from a column in which 1 means censored."""
     plain = flags(cells.str.replace(r"^([01])\.0+$", "$1"), OBSERVED, CENSORED)
-    if column.lower() not in TURNED:
+    if not turned(column):
         return plain
     return plain.replace({"1": "0", "0": "1"})

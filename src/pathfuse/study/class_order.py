@@ -42,6 +42,9 @@ def with_class_names(
     elif mapped or set(numbers) & set(endpoint.outcomes):
         order, how = numbers, ""
         _check_truth(table, order, pairs, "by its number")
+    elif tuple(endpoint.outcomes) == ("False", "True") and n == 2:
+        order, how = ["False", "True"], "0 is False, 1 is True"
+        _check_truth(table, order, pairs, "by its number")
     else:
         order = _inferred(table, numbered, pairs, endpoint)
         how = f"found from the column '{numbered.truth}' and the labels of {n_pairs} samples"

@@ -1,6 +1,9 @@
 """What the columns of a samples table are called elsewhere."""
 
+from collections.abc import Sequence
+
 from pathfuse.files.fields import Field
+from pathfuse.study.reading import Reading
 
 ROLE_WORDS = {
     "fit": "fit", "val": "fit", "valid": "fit", "validation": "fit", "tune": "fit", "dev": "fit",
@@ -31,3 +34,27 @@ FOLD = Field("fold", "fold", ("fold_id", "cv_fold", "kfold"))
 SITE = Field("site", "site", ())
 SAMPLES_FIELDS = (SAMPLE, PATIENT, SPLIT, FOLD, SITE)
 PREDICTION_FIELDS = (SAMPLE, PATIENT)
+
+
+def id_names(reading: Reading) -> frozenset[str]:
+    """What a column of samples or patients may be called, in small letters."""
+    chosen = [reading.columns.get(field.word) for field in PREDICTION_FIELDS]
+    named = frozenset(name.lower() for name in chosen if name is not None)
+    return named.union(*({field.column, *field.others} for field in PREDICTION_FIELDS))
+
+
+def shared_with(reading: Reading, header: Sequence[str]) -> Reading:
+    """What a person said, without names of columns of samples or patients that a table does not have.
+
+    ``--columns sample=Slide`` is about the tables that have this column; the others are read as if
+    it were not given.
+    """
+    lacking = {
+        field.word
+        for field in PREDICTION_FIELDS
+        if field.word in reading.columns and reading.columns[field.word] not in header
+    }
+    if not lacking:
+        return reading
+    columns = {word: name for word, name in reading.columns.items() if word not in lacking}
+    return reading.model_copy(update={"columns": columns})

@@ -1,7 +1,7 @@
 """A samples table as its makers wrote it, turned into the one that the contract describes."""
 
 from collections import Counter
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,12 @@ from typing import Any
 import polars as pl
 
 from pathfuse.endpoints.base import Endpoint, Understood
+from pathfuse.endpoints.columns import flags
 from pathfuse.endpoints.detect import ENDPOINTS, endpoint_of
 from pathfuse.errors import InputError
 from pathfuse.files.fields import in_words, with_our_names
-from pathfuse.files.tables import Table, text_column
-from pathfuse.study.fields import ROLE_WORDS, SAMPLE, SAMPLES_FIELDS, SPLIT
+from pathfuse.files.tables import Table, read_table, table_in_memory
+from pathfuse.study.fields import ROLE_WORDS, SAMPLE, SAMPLES_FIELDS, SPLIT, id_names
 from pathfuse.study.folds import with_one_fold
 from pathfuse.study.formats.clam_splits import with_splits
 from pathfuse.study.identify import identified
@@ -43,6 +44,21 @@ class Intake:
     """Files next to the table that were read, with their SHA-256."""
 
 
+OTHER_WORDS = {word: own for kind in ENDPOINTS.values() for word, own in kind.other_words.items()}
+"""Words of ``--columns`` that say what a column means, to the words of the fields; see ``Endpoint``."""
+
+
+def samples_table(samples: str | Path | Any, reading: Reading = DEFAULT) -> Table:
+    """A samples table as it is, from a file or a data frame.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    if isinstance(samples, str | Path):
+        return read_table(Path(samples), id_names(reading))
+    return table_in_memory("samples", samples, id_names(reading))
+
+
 def take_in(table: Table, endpoint: str | None = None, reading: Reading = DEFAULT) -> Intake:
     """Our names for columns, bare names of samples, and the rows that say something.
 
@@ -55,8 +71,13 @@ def take_in(table: Table, endpoint: str | None = None, reading: Reading = DEFAUL
         InputError: Columns are missing or cannot be told apart, or too much would be left out.
     """
     targets_named = _target_columns(reading.columns)
+    _check_one_each(targets_named)
     table, notes = identified(table, SAMPLES_FIELDS, reading)
-    text_column(table, SAMPLE.column)  # refuses a table without it
+    if SAMPLE.column not in table.frame.columns:
+        raise InputError(
+            f"{table.source} has no column 'sample_id'; its columns are {', '.join(table.frame.columns)}; "
+            "--columns sample=NAME says which one names the samples"
+        )
     table, folded = with_one_fold(table, frozenset(reading.columns))
     inputs: dict[str, str | None] = {}
     if reading.splits is not None:
@@ -64,7 +85,12 @@ def take_in(table: Table, endpoint: str | None = None, reading: Reading = DEFAUL
         folded = (*folded, note)
     table, roles = _with_roles(table)
     table, found = _with_targets(table, endpoint, targets_named)
-    kind, targets = endpoint_of(list(table.frame.columns), table.source, endpoint)
+    targets_named |= {own: word for word, own in OTHER_WORDS.items() if word in targets_named}
+    try:
+        kind, targets = endpoint_of(list(table.frame.columns), table.source, endpoint)
+    except InputError as error:
+        raise InputError(f"{error}{_one_hot_hint(table)}") from None
+    _check_signs(table, targets, found)
     unused = kind.unused(table, targets_named)
     understood = kind.understand(table, found, reading.zero_time)
     if understood.as_endpoint is not None and endpoint is None:
@@ -112,7 +138,7 @@ def _target_columns(columns: Mapping[str, str]) -> dict[str, str]:
         InputError: A word stands for nothing.
     """
     own = {field.word for field in SAMPLES_FIELDS}
-    fields = {field.word for kind in ENDPOINTS.values() for field in kind.fields}
+    fields = {field.word for kind in ENDPOINTS.values() for field in kind.fields} | {*OTHER_WORDS}
     prefixes = tuple(kind.target_prefix for kind in ENDPOINTS.values() if kind.target_prefix)
     others = {word: name for word, name in columns.items() if word not in own}
     for word in others:
@@ -122,6 +148,20 @@ def _target_columns(columns: Mapping[str, str]) -> dict[str, str]:
             )
             raise InputError(f"--columns '{word}' is unknown; what can be named: {known}")
     return others
+
+
+def _check_one_each(chosen: Mapping[str, str]) -> None:
+    """Refuses two words of ``--columns`` for one of our columns.
+
+    Raises:
+        InputError: Naming both.
+    """
+    for word, own in OTHER_WORDS.items():
+        if word in chosen and own in chosen:
+            raise InputError(
+                f"--columns {own}={chosen[own]} and {word}={chosen[word]} name two columns for one; give the one "
+                "that is right"
+            )
 
 
 def _with_targets(
@@ -137,8 +177,10 @@ def _with_targets(
             continue
         if column not in table.frame.columns:
             raise InputError(f"--columns {word}={column}: {table.source} has no column '{column}'")
-        table = replace(table, frame=table.frame.rename({column: word}))
-        names[word] = column
+        frame = table.frame if column == word else table.frame.drop(word, strict=False)
+        table = replace(table, frame=frame.rename({column: word}))
+        names |= {word: column} if column != word else {}
+    chosen = {**chosen, **{own: word for word, own in OTHER_WORDS.items() if word in chosen}}
     guessing = endpoint is None and not chosen and not _has_target(table)
     for kind in ENDPOINTS.values():
         wanted = kind.kind == endpoint or any(field.word in chosen for field in kind.fields)
@@ -150,6 +192,45 @@ def _with_targets(
             found = _targets_of(kind, table, chosen, layouts=True)
             table, names = found[0], names | found[1]
     return table, names
+
+
+def _check_signs(table: Table, targets: Sequence[str], called: Mapping[str, str]) -> None:
+    """Refuses labels ``+`` and ``-``: the second is read as a missing value.
+
+    Raises:
+        InputError: Naming the column and the way out.
+    """
+    for target in targets:
+        name = called.get(target, target)
+        if table.minus.get(name):
+            raise InputError(
+                f"{table.source}, column '{name}': '-' ({table.minus[name]} cells) is read as a missing value, and "
+                "next to '+' it may be meant as a label; write both in words, such as negative and positive, and "
+                "call the columns of the predictions alike"
+            )
+
+
+def _one_hot_hint(table: Table) -> str:
+    """How to name columns of which each row has exactly one; empty if there are none."""
+    own = {field.column for field in SAMPLES_FIELDS}
+    marked = {
+        name: flags(table.frame[name])
+        for name in table.frame.columns
+        if name not in own and not table.frame[name].dtype.is_nested()
+    }
+    marked = {name: cells for name, cells in marked.items() if cells.is_in(["0", "1"]).all()}
+    if (
+        len(marked) < 2
+        or not (
+            pl.DataFrame(
+                [cells.eq("1").cast(pl.Int64) for cells in marked.values()]
+            ).sum_horizontal()
+            == 1
+        ).all()
+    ):
+        return ""
+    names = ",".join(f"label_{name}={name}" for name in marked)
+    return f"; each row has exactly one of {', '.join(marked)}: --columns {names} takes them as classes"
 
 
 def _by_role(table: Table, names: Set[str]) -> dict[str, int]:
@@ -166,8 +247,8 @@ def endpoints_in_time(table: Table, reading: Reading) -> list[str]:
     found = []
     for name, kind in ENDPOINTS.items():
         if kind.in_time:
-            own = {field.word for field in kind.fields} & set(chosen)
-            words = {word: chosen[word] for word in own}
+            own = {*(field.word for field in kind.fields), *kind.other_words} & set(chosen)
+            words = {kind.other_words.get(word, word): chosen[word] for word in own}
             renamed, _ = _targets_of(kind, table, words, layouts=True)
             if kind.target_columns(renamed.frame.columns):
                 found.append(name)

@@ -3,6 +3,7 @@
 See docs/reference/tables.md.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -20,13 +21,14 @@ from pathfuse.files.tables import (
     id_column,
     number_column,
     read_table,
+    split_sheet,
     stem_of,
     table_in_memory,
     text_column,
 )
 from pathfuse.study.carried_truth import CarriedTruth, carried_truth
 from pathfuse.study.class_order import with_class_names
-from pathfuse.study.fields import PREDICTION_FIELDS
+from pathfuse.study.fields import PREDICTION_FIELDS, id_names, shared_with
 from pathfuse.study.formats.base import Numbered, Source
 from pathfuse.study.formats.registry import sources_at, understood
 from pathfuse.study.formats.stamp import check_not_twice
@@ -61,6 +63,8 @@ class PredictionTable:
     """Names of the formats that its place and its columns are of."""
     inputs: Mapping[str, str | None] = field(default_factory=dict)
     """Files that the table was put together from, with their SHA-256, if they are several."""
+    header: tuple[str, ...] = ()
+    """Names of its columns as the file has them."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,23 @@ def _items_that_can_be(predictions: PredictionInput) -> tuple[list[tuple[str, An
     elif isinstance(predictions, list | tuple):
         places = list(predictions)
     found, faults = tried(places, lambda place: list(_items(place)))
-    return [item for items in found for item in items], faults
+    return _by_sheet([item for items in found for item in items]), faults
+
+
+def _by_sheet(items: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Experts from several sheets of one workbook are called as their sheets."""
+    books = {}
+    for n, (name, item) in enumerate(items):
+        if isinstance(item, Source) and len(item.files) == 1:
+            book, sheet = split_sheet(item.files[0])
+            if sheet is not None and name == stem_of(book):
+                books[n] = (book, sheet)
+    count = Counter(book for book, _ in books.values())
+    named = list(items)
+    for n, (book, sheet) in books.items():
+        if count[book] > 1:
+            named[n] = (sheet, replace(items[n][1], name=sheet))
+    return named
 
 
 def _tables_of(name: str, item: Any, reading: Reading) -> list[PredictionTable]:
@@ -138,7 +158,9 @@ def _tables_of(name: str, item: Any, reading: Reading) -> list[PredictionTable]:
     whole = (
         _read(item, reading)
         if isinstance(item, Source)
-        else _identified(name, table_in_memory(f"predictions '{name}'", item), reading)
+        else _identified(
+            name, table_in_memory(f"predictions '{name}'", item, id_names(reading)), reading
+        )
     )
     if name == IN_MEMORY and "expert" not in whole.table.frame.columns:
         raise InputError(
@@ -175,11 +197,15 @@ def _only(name: str, sources: list[Source], place: str | Path) -> Source:
 
 def _identified(name: str, table: Table, reading: Reading) -> PredictionTable:
     """An expert's table with our columns, as far as the table alone allows."""
-    found = understood(table, reading)
-    table, notes = identified(found.table, PREDICTION_FIELDS, reading)
+    header = tuple(table.frame.columns)
+    own = shared_with(reading, header)
+    found = understood(table, own)
+    table, notes = identified(found.table, PREDICTION_FIELDS, own)
     table = replace(table, notes=(*table.notes, *found.notes, *notes))
     formats = (found.format,) if found.format else ()
-    return PredictionTable(name, table, found.numbered, found.targets, formats=formats)
+    return PredictionTable(
+        name, table, found.numbered, found.targets, formats=formats, header=header
+    )
 
 
 def _read(source: Source, reading: Reading) -> PredictionTable:
@@ -189,7 +215,9 @@ def _read(source: Source, reading: Reading) -> PredictionTable:
         InputError: One cannot be read, or they do not go together.
     """
     name = source.name.strip(BLANKS)
-    parts = [_identified(name, source.read(file), reading) for file in source.files]
+    parts = [
+        _identified(name, source.read(file, id_names(reading)), reading) for file in source.files
+    ]
     formats = (*((source.format,) if source.format else ()), *parts[0].formats)
     one = replace(parts[0], formats=tuple(dict.fromkeys(formats)))
     if len(parts) == 1:

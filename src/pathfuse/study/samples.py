@@ -19,6 +19,9 @@ from pathfuse.types import Index
 SECTIONS = ("section", "slide")
 """Columns that say which section of tissue a spot lies in."""
 ROLES = ("fit", "test", "train")
+FEWEST_BLANK, BLANK_SHARE = 10, 0.2
+"""So many samples, and this share of all, must lack their patient, where others have one, before
+that is a warning: a few are known to be of nobody."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,17 @@ class Samples:
     @property
     def warnings(self) -> list[str]:
         """What a run says of the table."""
-        return [] if self.torn is None else [f"{self.source}: {self.torn.warning}"]
+        if self.torn is not None:
+            return [f"{self.source}: {self.torn.warning}"]
+        n, blank = len(self.ids), int((~self.has_patient).sum())
+        if blank == n or blank < FEWEST_BLANK or blank < BLANK_SHARE * n:
+            return []
+        sentence = (
+            f"{self.source}: {blank} of {n} samples have an empty cell for their patient, and each counts as a "
+            "patient of its own, so that one patient may be in two roles; if an empty cell means the patient "
+            "above it, write the patient into every row"
+        )
+        return [sentence]
 
     def check_whole(self, rows: Index) -> None:
         """Refuses samples of one case as several patients, before they are parted.

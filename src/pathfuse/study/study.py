@@ -14,10 +14,10 @@ from pathfuse.endpoints.base import Endpoint, LabelMap, Options, RiskColumns, Tr
 from pathfuse.endpoints.detect import ENDPOINTS
 from pathfuse.errors import InputError, raise_faults, tried
 from pathfuse.files.names import would_match
-from pathfuse.files.tables import Table, read_table, table_in_memory, text_column
-from pathfuse.study.fields import PATIENT
+from pathfuse.files.tables import Table, text_column
+from pathfuse.study.fields import PATIENT, shared_with
 from pathfuse.study.folds import folds_of
-from pathfuse.study.intake import endpoints_in_time, take_in
+from pathfuse.study.intake import OTHER_WORDS, endpoints_in_time, samples_table, take_in
 from pathfuse.study.left_out import check_left_out, line_of
 from pathfuse.study.patients import of_patients, one_sample_each, spread
 from pathfuse.study.predictions import (
@@ -179,12 +179,13 @@ def read_study(
         >>> int(study.n_scored().sum())
         38
     """
-    of_samples, unread = tried([samples], _samples_table)
+    of_samples, unread = tried([samples], lambda s: samples_table(s, reading))
     tables, faults = gather_what_can_be(predictions, reading)
     if unread or not tables:
         raise_faults([*unread, *faults] or ["no predictions were given"])
     (table,) = of_samples
-    taken, wrong = tried([table], lambda t: take_in(t, endpoint, with_targets(t, tables, reading)))
+    of_the_table = _about_samples(table, tables, with_targets(table, tables, reading))
+    taken, wrong = tried([table], lambda t: take_in(t, endpoint, of_the_table))
     if not taken:
         raise_faults([*wrong, *faults])
     (intake,) = taken
@@ -235,10 +236,14 @@ def read_study(
     )
 
 
-def _samples_table(samples: str | Path | Any) -> Table:
-    if isinstance(samples, str | Path):
-        return read_table(Path(samples))
-    return table_in_memory("samples", samples)
+def _about_samples(table: Table, tables: Sequence[PredictionTable], reading: Reading) -> Reading:
+    """What a person said of the samples table: names of columns that only predictions have are not
+    about it.
+    """
+    elsewhere = {name for one in tables for name in one.header}
+    return shared_with(
+        reading, [*table.frame.columns, *(set(reading.columns.values()) - elsewhere)]
+    )
 
 
 def with_targets(table: Table, tables: Sequence[PredictionTable], reading: Reading) -> Reading:
@@ -249,7 +254,8 @@ def with_targets(table: Table, tables: Sequence[PredictionTable], reading: Readi
         return reading
     targets = dict(named.pop())
     there = all(column in table.frame.columns for column in targets.values())
-    if not there or set(targets) & set(reading.columns):
+    given = {OTHER_WORDS.get(word, word) for word in reading.columns}
+    if not there or set(targets) & given:
         return reading
     return reading.model_copy(update={"columns": {**reading.columns, **targets}})
 

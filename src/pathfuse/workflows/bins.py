@@ -14,9 +14,8 @@ from jaxtyping import Float
 from pathfuse.endpoints.follow_up import follow_up
 from pathfuse.endpoints.survival import Survival
 from pathfuse.errors import InputError
-from pathfuse.files.tables import read_table, table_in_memory
 from pathfuse.files.write import check_file, write_text_file
-from pathfuse.study.intake import take_in
+from pathfuse.study.intake import samples_table, take_in
 from pathfuse.study.reading import DEFAULT, Reading
 from pathfuse.study.samples import partitions, read_samples
 from pathfuse.study.study import parse_edges
@@ -101,11 +100,7 @@ def propose_bins(
     """
     if n_bins < 2:
         raise InputError(f"--bins {n_bins} is too few; give 2 or more")
-    table = (
-        read_table(Path(samples))
-        if isinstance(samples, str | Path)
-        else table_in_memory("samples", samples)
-    )
+    table = samples_table(samples, reading)
     people = read_samples(take_in(table, Survival.kind, reading).table)
     time, event = follow_up(people.columns(["time", "event"]))
     rows = np.unique(np.concatenate([part.fit for part in partitions(people, allow_in_sample)]))

@@ -30,6 +30,7 @@ from pathfuse.files.digests import digest_of
 from pathfuse.files.tables import read_table
 from pathfuse.files.write import check_out, new_folder, write_file, write_json, write_table
 from pathfuse.progress import Progress, silent, within
+from pathfuse.study.intake import samples_table
 from pathfuse.study.samples import read_samples
 from pathfuse.study.study import edges_in_metadata
 from pathfuse.training.threads import one_thread
@@ -159,7 +160,7 @@ def _inner(expert: ExpertSetup, work: Path) -> ExpertSetup:
     Raises:
         InputError: The samples have no roles, so that every row is judged.
     """
-    table = read_table(expert.samples)
+    table = samples_table(expert.samples)
     samples = read_samples(table)
     if samples.roles is None:
         raise InputError(

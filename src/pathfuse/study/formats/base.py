@@ -1,7 +1,7 @@
 """What a format of predictions is, and what it makes of a folder, a file or a table."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +22,8 @@ class Source:
     """What was understood, a sentence each."""
     place: Path | None = None
     """The folder that stands for several files."""
-    read: Callable[[Path], Table] = read_table
+    read: Callable[[Path, Collection[str]], Table] = read_table
+    """From a file, and what a column of samples or patients may be called."""
     format: str = ""
     """Name of the format, if the place says it."""
 
@@ -80,8 +81,10 @@ class Format:
     """Whether ``pathfuse import`` offers it."""
 
 
-def numbered_columns(header: Sequence[str], pattern: str) -> tuple[str, ...]:
+def numbered_columns(header: Sequence[str], pattern: str, first: int = 0) -> tuple[str, ...]:
     """Columns with the numbers 0, 1, ... K-1 that a pattern's last group finds; empty if K < 2.
+
+    ``first`` is another number to begin with.
 
     Examples:
         >>> numbered_columns(["slide_id", "p_0", "p_1", "p_x"], r"p_([0-9]+)")
@@ -92,5 +95,5 @@ def numbered_columns(header: Sequence[str], pattern: str) -> tuple[str, ...]:
         match = re.fullmatch(pattern, name)
         if match is not None and str(int(match.groups()[-1])) == match.groups()[-1]:
             found[int(match.groups()[-1])] = name
-    whole = len(found) > 1 and sorted(found) == list(range(len(found)))
+    whole = len(found) > 1 and sorted(found) == list(range(first, first + len(found)))
     return tuple(found[k] for k in sorted(found)) if whole else ()

@@ -6,6 +6,7 @@ Each row is the number of an image and its scores of classes 0, 1, ... (of two c
 import csv
 import hashlib
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import polars as pl
@@ -28,7 +29,7 @@ def find(path: Path) -> list[Source] | None:
     return [Source(match[2] or match[1], (path,), notes=(note,), read=read)]
 
 
-def read(path: Path) -> Table:
+def read(path: Path, _ids: Collection[str] = ()) -> Table:
     """The rows with names for their columns.
 
     Raises:

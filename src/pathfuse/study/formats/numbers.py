@@ -10,15 +10,18 @@ TRUTHS = ("Y", "y_true", "ground_truth", "gt", "true_label")
 """Names that a predicted class does not have."""
 
 
-def understand(table: Table, _reading: Reading) -> Predicted | None:
-    """See ``Format``."""
+def understand(table: Table, reading: Reading) -> Predicted | None:
+    """See ``Format``; columns that count from 1 may be called as classes, unless ``--classes`` says so."""
     header = table.frame.columns
     truth = next((name for name in TRUTHS if name in header), None)
     for prefix in (*PROBABILITIES, *LOGITS):
-        columns = numbered_columns(header, f"{prefix}([0-9]+)")
+        kind = "logit_" if prefix in LOGITS else "prob_"
+        columns = numbered_columns(header, f"{prefix}?([0-9]+)")
         if columns:
-            kind = "logit_" if prefix in LOGITS else "prob_"
             return Predicted(table, (), Numbered(columns, kind, truth))
+        columns = numbered_columns(header, f"{prefix}?([0-9]+)", 1) if reading.class_names else ()
+        if columns:
+            return Predicted(table, (), Numbered(columns, kind))
     return None
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pathfuse.errors import InputError
-from pathfuse.files.tables import IN_WORDS, Table, stem_of, tables_in
+from pathfuse.files.tables import IN_WORDS, Table, split_sheet, stem_of, tables_in
 from pathfuse.study.formats.base import Format, Predicted, Source
 from pathfuse.study.formats.clam import CLAM
 from pathfuse.study.formats.cox import COX
@@ -35,8 +35,11 @@ def sources_at(path: Path) -> list[Source]:
         InputError: The place does not exist, holds no predictions, or cannot be read.
     """
     try:
-        if not path.exists():
-            raise InputError(f"{path} does not exist")
+        file, sheet = split_sheet(path)
+        if not file.exists():
+            raise InputError(f"{file} does not exist")
+        if sheet is not None:
+            return [_table(path)]
         found = _of_format(path)
         if found is not None:
             return found

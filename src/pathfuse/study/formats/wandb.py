@@ -1,6 +1,7 @@
 """Tables that Weights & Biases keeps as JSON: ``{"columns": [...], "data": [[...], ...]}``."""
 
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 
 import polars as pl
@@ -25,7 +26,7 @@ def _is_table(content: object) -> bool:
     return isinstance(content, dict) and {"columns", "data"} <= set(content)
 
 
-def read(path: Path) -> Table:
+def read(path: Path, _ids: Collection[str] = ()) -> Table:
     """The table of a file.
 
     Raises:

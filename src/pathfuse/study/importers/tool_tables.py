@@ -13,14 +13,14 @@ from pathfuse.endpoints.detect import ENDPOINTS, endpoint_of
 from pathfuse.endpoints.multiclass import Multiclass
 from pathfuse.errors import InputError
 from pathfuse.files.manifest import software
-from pathfuse.files.tables import Table, read_table, text_column
+from pathfuse.files.tables import Table, text_column
 from pathfuse.study.class_order import with_class_names
 from pathfuse.study.folds import folds_of
 from pathfuse.study.formats.base import Format
 from pathfuse.study.importers.imported import Imported
 from pathfuse.study.importers.importer import Importer, OnCommandLine
 from pathfuse.study.importers.logitprod_options import class_names
-from pathfuse.study.intake import take_in
+from pathfuse.study.intake import samples_table, take_in
 from pathfuse.study.predictions import SEEN, PredictionTable, gather
 from pathfuse.study.reading import Reading
 from pathfuse.study.samples import read_samples
@@ -71,7 +71,7 @@ def read_tables(one: Format, source: Path, options: ToolOptions) -> Imported:
     if other is not None:
         raise InputError(f"{other.table.source} is not of the format '{one.name}': {one.in_words}")
     if options.samples is not None:
-        given = read_table(options.samples)
+        given = samples_table(options.samples)
         intake = take_in(given, None, with_targets(given, experts, reading))
         table, notes, inputs = intake.table, intake.notes, {given.source: given.sha256}
     else:

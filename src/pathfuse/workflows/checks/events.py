@@ -54,7 +54,8 @@ class Events(Check):
         "rises by 0.1 and 2.5 standard errors when events and censored cases are exchanged"
     )
     way_forward: ClassVar[str] = (
-        "a column 'censorship' has 1 for censored: event = 1 - censorship, or --columns event=censorship"
+        "if 1 in the column of events means censored or alive, say --columns censorship=NAME; if the column was "
+        "turned round and 1 means an event, call it 'event'"
     )
 
     def sentences(self, evidence: Evidence) -> Iterator[str]:

@@ -28,11 +28,12 @@ class RepeatedCases(Check):
 
     name: ClassVar[str] = "repeated cases"
     looks_for: ClassVar[str] = (
-        "samples of one case that count as independent, since there is no column patient_id: a "
-        "TCGA or CPTAC barcode, a column, or the start of the names repeats"
+        "samples of one case that count as independent, since there is no column patient_id or "
+        "many of its cells are empty: a TCGA or CPTAC barcode, a column, or the start of the names repeats"
     )
     threshold: ClassVar[str] = (
-        "barcodes of one case: always. A column, or names that differ in their last part: 10 groups or "
+        "barcodes of one case: always. Patients named for some samples only: 10 without, and a fifth of "
+        "all. A column, or names that differ in their last part: 10 groups or "
         "more, each of one truth (and role, if that is so), which has a probability of at most 1 in "
         "1,000,000 by chance"
     )
@@ -43,10 +44,8 @@ class RepeatedCases(Check):
     def sentences(self, evidence: Evidence) -> Iterator[str]:
         """One, of the surest sign."""
         samples = evidence.study.samples
-        if samples.torn is not None:
+        if samples.warnings or samples.has_patient.any():
             yield from samples.warnings
-            return
-        if samples.has_patient.any():
             return
         truth = _truth(evidence.study)
         for what, groups in _candidates(evidence.study):
