@@ -112,7 +112,7 @@ def read_people(
         belongs, listed = read_slides(slides, reading)
         inputs[str(slides)], blanks = listed.sha256, blanks | listed.counted_blanks()
         known = set(people.ids.tolist())
-        hint = people.hint([name for name in belongs if name not in known])
+        hint = people.hint([name for name in belongs if name not in known], list(belongs))
         if not set(belongs) & known:
             raise InputError(
                 f"{slides}: none of its {len(belongs)} samples is in {people.source}{hint}"

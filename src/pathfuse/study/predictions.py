@@ -26,11 +26,11 @@ from pathfuse.files.tables import (
 )
 from pathfuse.study.carried_truth import CarriedTruth, carried_truth
 from pathfuse.study.class_order import with_class_names
-from pathfuse.study.fields import PREDICTION_FIELDS
+from pathfuse.study.fields import PREDICTION_FIELDS, SAMPLE
 from pathfuse.study.formats.base import Numbered, Source
 from pathfuse.study.formats.registry import sources_at, understood
 from pathfuse.study.formats.stamp import check_not_twice
-from pathfuse.study.identify import identified
+from pathfuse.study.identify import RowKind, identified
 from pathfuse.study.reading import DEFAULT, Reading
 
 PredictionInput: TypeAlias = str | Path | Any | Sequence[str | Path] | Mapping[str, Any]
@@ -61,6 +61,8 @@ class PredictionTable:
     """Names of the formats that its place and its columns are of."""
     inputs: Mapping[str, str | None] = field(default_factory=dict)
     """Files that the table was put together from, with their SHA-256, if they are several."""
+    rows: RowKind | None = None
+    """What its rows are by the name of the column that identifies them; None if it does not say."""
 
 
 @dataclass(frozen=True)
@@ -176,10 +178,14 @@ def _only(name: str, sources: list[Source], place: str | Path) -> Source:
 def _identified(name: str, table: Table, reading: Reading) -> PredictionTable:
     """An expert's table with our columns, as far as the table alone allows."""
     found = understood(table, reading)
-    table, notes = identified(found.table, PREDICTION_FIELDS, reading)
-    table = replace(table, notes=(*table.notes, *found.notes, *notes))
+    ids = identified(found.table, PREDICTION_FIELDS, reading)
+    unnamed = (
+        SAMPLE.column in found.table.frame.columns and SAMPLE.column not in table.frame.columns
+    )
+    table = replace(ids.table, notes=(*ids.table.notes, *found.notes, *ids.notes))
     formats = (found.format,) if found.format else ()
-    return PredictionTable(name, table, found.numbered, found.targets, formats=formats)
+    rows = None if unnamed else ids.rows
+    return PredictionTable(name, table, found.numbered, found.targets, formats=formats, rows=rows)
 
 
 def _read(source: Source, reading: Reading) -> PredictionTable:
