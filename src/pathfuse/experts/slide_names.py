@@ -51,7 +51,7 @@ def in_words(slides: Mapping[str, Sequence[str]], folder: FeatureFolder) -> tupl
     if not longer:
         return ()
     several = sum(len(own) > 1 for own in slides.values())
-    more = f"; {several} samples have several slides" if several else ""
+    more = f"; samples with several slides: {several}" if several else ""
     note = (
         f"{folder.source}: names of slides are shortened as those of samples are: '{longer[0][1]}' is of the sample "
         f"'{longer[0][0]}'{more}"

@@ -12,6 +12,7 @@ from pathfuse.endpoints.base import Endpoint, Understood
 from pathfuse.endpoints.detect import ENDPOINTS, endpoint_of
 from pathfuse.errors import InputError
 from pathfuse.files.fields import Field, in_words, with_our_names
+from pathfuse.files.names import pattern_of
 from pathfuse.files.tables import Table, text_column
 from pathfuse.study.fields import PATIENT, ROLE_WORDS, SAMPLE, SAMPLES_FIELDS, SPLIT
 from pathfuse.study.folds import with_one_fold
@@ -63,7 +64,8 @@ def take_in(table: Table, endpoint: str | None = None, reading: Reading = DEFAUL
     table, folded = with_one_fold(table, frozenset(reading.columns))
     inputs: dict[str, str | None] = {}
     if reading.splits is not None:
-        table, inputs, note = with_splits(table, Path(reading.splits))
+        pattern = pattern_of(reading.id_pattern, reading.id_length)
+        table, inputs, note = with_splits(table, Path(reading.splits), pattern)
         folded = (*folded, note)
     table, roles = _with_roles(table)
     table, found = _with_targets(table, endpoint, targets_named)
