@@ -153,6 +153,9 @@ def test_a_slide_table_of_patients_is_joined_to_their_samples(tmp_path):
     pl.DataFrame({"case_id": names, "slide_id": list("abcd")}).write_csv(slides)
     people = read_people(samples, slides, None, None)
     assert people.slides == {"4": ("a",), "3": ("b",), "2": ("c",), "1": ("d",)}
+    lost = write_samples(tmp_path, names, case_id=["04", "03", "02", "01"])
+    with pytest.raises(InputError, match=r"a patient is spelled otherwise in .*it is '01' there"):
+        read_people(lost, slides, None, None)
     samples = write_samples(tmp_path, names, case_id=["1", "1", "2", "3"])
     with pytest.raises(InputError, match=r"the patient '1' has several samples in .* \('1', '2'\)"):
         read_people(samples, slides, None, None)

@@ -23,7 +23,7 @@ from pathfuse.features.bank import FeatureBank
 from pathfuse.features.folder import FeatureFolder
 from pathfuse.files.fields import with_our_names
 from pathfuse.files.names import bare_file_name, bare_names, pattern_of, shortened
-from pathfuse.files.spelling import check_spelling
+from pathfuse.files.spelling import check_spelling, spelled_otherwise
 from pathfuse.files.tables import Table, read_table, text_column
 from pathfuse.study.fields import PATIENT, SAMPLE, SLIDE
 from pathfuse.study.intake import take_in
@@ -218,7 +218,10 @@ def _of_only_samples(
     own: dict[str, list[str]] = {}
     for sample, patient in zip(samples.ids.tolist(), samples.patients.tolist(), strict=True):
         own.setdefault(patient, []).append(sample)
-    if not set(belongs) & set(own):
+    unknown = [one for one in belongs if one not in own]
+    if hint := spelled_otherwise(unknown, belongs, own):
+        raise InputError(f"{source}: a patient is spelled otherwise in {samples.source}{hint}")
+    if len(unknown) == len(belongs):
         return belongs
     several = next((one for one in belongs if len(own.get(one, ())) > 1), None)
     if several is not None:
