@@ -109,24 +109,33 @@ def one_sample_each(table: Table, samples: Samples) -> bool:
 
 def spread(expert: PredictionTable, samples: Samples) -> PredictionTable:
     """An expert of known patients, with a row for each sample of each patient."""
-    own: dict[str, list[str]] = {}
-    for sample, patient in zip(samples.ids.tolist(), samples.patients.tolist(), strict=True):
-        own.setdefault(patient, []).append(sample)
-    table = expert.table
+    own, table = _samples_of(samples), expert.table
     names = [name or "" for name in text_column(table, "sample_id")]
     lists = [own.get(name, [name]) for name in names]
     n = sum(len(own.get(name, ())) for name in names)
     frame = table.frame.with_columns(pl.Series("sample_id", lists)).explode("sample_id")
     note = f"{table.source}: its {len(names)} rows are patients; each speaks for the samples of its patient, {n} in all"
-    folds = {
+    notes = (*(one for one in table.notes if not one.endswith(EACH_IS_ONE)), note)
+    table = replace(table, frame=frame, notes=notes)
+    return replace(expert, table=table, folds=folds_by_sample(expert, samples))
+
+
+def folds_by_sample(expert: PredictionTable, samples: Samples) -> dict[str, str]:
+    """The fold of each sample whose patient an expert of patients has in one of its folds."""
+    return {
         sample: expert.folds[patient]
-        for patient, its_samples in own.items()
+        for patient, its_samples in _samples_of(samples).items()
         if patient in expert.folds
         for sample in its_samples
     }
-    notes = (*(one for one in table.notes if not one.endswith(EACH_IS_ONE)), note)
-    table = replace(table, frame=frame, notes=notes)
-    return replace(expert, table=table, folds=folds)
+
+
+def _samples_of(samples: Samples) -> dict[str, list[str]]:
+    """Patients to their samples."""
+    own: dict[str, list[str]] = {}
+    for sample, patient in zip(samples.ids.tolist(), samples.patients.tolist(), strict=True):
+        own.setdefault(patient, []).append(sample)
+    return own
 
 
 def check_patients(table: Table, samples: Samples) -> None:
