@@ -131,3 +131,36 @@ def test_two_slides_that_differ_behind_a_dot_are_two():
     samples, experts = frames([f"S20-100.{n}" for n in range(N)])
     study = read_study(samples, experts)
     assert len(set(study.samples.ids)) == N
+
+
+@given(
+    first=st.tuples(st.integers(0, 30), st.integers(0, 30)),
+    per_patient=st.integers(1, 3),
+    column=st.sampled_from(["case_id", "PATIENT", "slide_id", "sample_id", "id"]),
+    unit=st.sampled_from(["sample", "patient"]),
+    padded=st.tuples(st.booleans(), st.booleans(), st.booleans()),
+    order=st.permutations(range(N)),
+)
+@settings(max_examples=80, deadline=None)
+def test_numbers_of_slides_and_of_patients_are_never_taken_for_each_other(
+    first, per_patient, column, unit, padded, order
+):
+    def names(start, n, which):
+        return [f"{start + k:0{3 if padded[which] else 1}d}" for k in range(n)]
+
+    slides, patients = names(first[0], N, 0), names(first[1], N // per_patient, 1)
+    owner = [patients[n // per_patient] for n in order]
+    samples = pl.DataFrame({"slide_id": slides, "case_id": owner, "label": LABEL})
+    of_patients = column in ("case_id", "PATIENT")
+    theirs = names(first[1], len(patients), 2) if of_patients else names(first[0], N, 2)
+    prob = PROB["uni"][: len(theirs)]
+    expert = pl.DataFrame({column: theirs, "prob_normal": prob[:, 0], "prob_tumour": prob[:, 1]})
+    try:
+        study = read_study(samples, {"uni": expert}, unit=unit)
+    except InputError:
+        return
+    meant = owner if of_patients else slides
+    value = dict(zip([int(name) for name in theirs], prob[:, 1].tolist(), strict=True))
+    found = dict(zip(study.samples.ids, study.logits("all", np.full(2, 0.5))[:, 0, 1], strict=True))
+    for slide, name in zip(slides, meant, strict=True):
+        assert np.isclose(np.exp(found[slide]), value[int(name)])
