@@ -146,12 +146,18 @@ def test_the_good_study_runs(accepted, place):
 
 
 def test_an_unknown_sample(place, refused, fuse):
-    place.edit(place.expert, lambda t: t.with_columns(pl.col("sample_id").replace("s004", "s4")))
+    place.edit(place.expert, lambda t: t.with_columns(pl.col("sample_id").replace("s004", "t4")))
     left_out = f"predicted samples that are not in {place.samples}"
-    refused(place.expert, left_out, "'s4'", "without --strict", args=["--strict"])
+    refused(place.expert, left_out, "'t4'", "without --strict", args=["--strict"])
     status, out, _ = fuse()
     assert status == 0
-    assert f"left out 1 ({left_out}: s4)" in out
+    assert f"left out 1 ({left_out}: t4)" in out
+
+
+def test_a_sample_that_lost_its_zeros(place, refused):
+    place.edit(place.expert, lambda t: t.with_columns(pl.col("sample_id").replace("s004", "s4")))
+    there = "; it is 's004' there that stands for 's4' (they differ by leading zeros only): spell it in one way"
+    refused(place.expert, "column 'sample_id'", "'s4'", f"is not in {place.samples}", there)
 
 
 def test_a_sample_that_is_spelled_otherwise(place, refused):

@@ -528,6 +528,12 @@ def test_predictions_of_two_experts_spell_a_sample_alike(fused, judged_rows, run
     )
     assert answer.status == 2
     assert "column 'sample_id': 'S077' and 's077' are two spellings of one name" in answer.err
+    first.write_text(first.read_text().replace("S077", "s77"))
+    answer = run_cli(
+        "predict", "--model", fused, "--predictions", folder, "--out", tmp_path / "out.csv"
+    )
+    assert answer.status == 2
+    assert "it is 's077' there that stands for 's77' (they differ by leading zeros" in answer.err
 
 
 def test_predict_to_csv_keeps_every_digit(fused, judged_rows, run_cli, tmp_path):

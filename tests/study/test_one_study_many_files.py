@@ -1,5 +1,7 @@
 """One study in many spellings: the same numbers, or a refusal that shows both sides."""
 
+import re
+
 import numpy as np
 import polars as pl
 import pytest
@@ -11,6 +13,7 @@ from pathfuse.study.study import read_study
 
 N = 12
 NUMBERS = [f"{n:04d}" for n in range(7, 7 + N)]
+PARTS = [f"BR-{n:03d}_{n % 3}" for n in range(7, 7 + N)]
 SLIDES = [f"TCGA-A{n % 4}-{1000 + n}-01Z-00-DX1.{n:04X}-UUID.{n}" for n in range(N)]
 RNG = np.random.default_rng(0)
 PROB = {name: RNG.dirichlet([1, 1], N) for name in ("uni", "conch")}
@@ -54,10 +57,11 @@ def numbers(study):
 def spellings(draw):
     """How a study is written."""
     return {
-        "ids": draw(st.sampled_from([NUMBERS, SLIDES])),
+        "ids": draw(st.sampled_from([NUMBERS, PARTS, SLIDES])),
         "suffix": draw(st.tuples(*[st.sampled_from(SUFFIXES)] * 3)),
         "blank": draw(st.tuples(*[st.sampled_from(["", " ", "\u00a0"])] * 3)),
-        "wrong": draw(st.sampled_from([None, None, "zeros", "float", "case"])),
+        "wrong": draw(st.sampled_from([None, None, "zeros", "inside", "float", "case"])),
+        "which": draw(st.sets(st.integers(0, N - 1), min_size=1)),
         "columns": {ours: draw(st.sampled_from(names)) for ours, names in RENAMED.items()},
         "roles": tuple(draw(st.sampled_from(words)) for words in ROLES.values()),
         "order": draw(st.permutations(range(N))),
@@ -66,7 +70,12 @@ def spellings(draw):
 
 
 def misspelled(name, how):
-    plain = {"zeros": name.lstrip("0"), "float": f"{name.lstrip('0')}.0", "case": name.lower()}
+    plain = {
+        "zeros": name.lstrip("0"),
+        "inside": re.sub("(?<![0-9])0+(?=[0-9])", "", name),
+        "float": f"{name.lstrip('0')}.0",
+        "case": name.lower(),
+    }
     return plain[how]
 
 
@@ -76,7 +85,8 @@ def misspelled(name, how):
 )
 def test_the_same_numbers_or_a_refusal_that_shows_both_sides(spelling, tmp_path):
     ids, wrong = spelling["ids"], spelling["wrong"]
-    if (wrong in ("zeros", "float") and ids is SLIDES) or (wrong == "case" and ids is NUMBERS):
+    fits = {"zeros": [NUMBERS], "float": [NUMBERS], "inside": [PARTS], "case": [PARTS, SLIDES]}
+    if wrong is not None and not any(ids is one for one in fits[wrong]):
         wrong = None
     samples, experts = frames(ids)
     plain = numbers(read_study(samples, experts))
@@ -87,7 +97,10 @@ def test_the_same_numbers_or_a_refusal_that_shows_both_sides(spelling, tmp_path)
         new, columns["sample_id"], columns["patient_id"], columns["split"], spelling["roles"]
     )
     for n, name in enumerate(experts, start=1):
-        theirs = ids if wrong is None else [misspelled(one, wrong) for one in ids]
+        theirs = [
+            misspelled(one, wrong) if wrong is not None and n in spelling["which"] else one
+            for n, one in enumerate(ids)
+        ]
         theirs = [f"{spelling['blank'][n]}{one}{spelling['suffix'][n]}" for one in theirs]
         experts[name] = experts[name].with_columns(sample_id=pl.Series(theirs))[spelling["order"]]
     if spelling["file"] != "frame":
@@ -101,12 +114,53 @@ def test_the_same_numbers_or_a_refusal_that_shows_both_sides(spelling, tmp_path)
         return
     with pytest.raises(InputError) as caught:
         read_study(samples, experts)
-    first = ids[spelling["order"][0]]
+    first = next(ids[n] for n in spelling["order"] if n in spelling["which"])
     assert first in str(caught.value)
     assert misspelled(first, wrong) in str(caught.value)
+
+
+def test_names_that_differ_by_zeros_on_one_side_are_two_samples():
+    both = [f"P{'0' * (n % 3)}{1 + n // 3}" for n in range(N)]  # P1, P01, P001, P2 ...
+    samples, experts = frames(both)
+    experts["uni"] = experts["uni"][::3]
+    study = read_study(samples, experts)
+    assert [len(expert.ids) for expert in study.experts] == [N, N // 3]
 
 
 def test_two_slides_that_differ_behind_a_dot_are_two():
     samples, experts = frames([f"S20-100.{n}" for n in range(N)])
     study = read_study(samples, experts)
     assert len(set(study.samples.ids)) == N
+
+
+@given(
+    first=st.tuples(st.integers(0, 30), st.integers(0, 30)),
+    per_patient=st.integers(1, 3),
+    column=st.sampled_from(["case_id", "PATIENT", "slide_id", "sample_id", "id"]),
+    unit=st.sampled_from(["sample", "patient"]),
+    padded=st.tuples(st.booleans(), st.booleans(), st.booleans()),
+    order=st.permutations(range(N)),
+)
+@settings(max_examples=80, deadline=None)
+def test_numbers_of_slides_and_of_patients_are_never_taken_for_each_other(
+    first, per_patient, column, unit, padded, order
+):
+    def names(start, n, which):
+        return [f"{start + k:0{3 if padded[which] else 1}d}" for k in range(n)]
+
+    slides, patients = names(first[0], N, 0), names(first[1], N // per_patient, 1)
+    owner = [patients[n // per_patient] for n in order]
+    samples = pl.DataFrame({"slide_id": slides, "case_id": owner, "label": LABEL})
+    of_patients = column in ("case_id", "PATIENT")
+    theirs = names(first[1], len(patients), 2) if of_patients else names(first[0], N, 2)
+    prob = PROB["uni"][: len(theirs)]
+    expert = pl.DataFrame({column: theirs, "prob_normal": prob[:, 0], "prob_tumour": prob[:, 1]})
+    try:
+        study = read_study(samples, {"uni": expert}, unit=unit)
+    except InputError:
+        return
+    meant = owner if of_patients else slides
+    value = dict(zip([int(name) for name in theirs], prob[:, 1].tolist(), strict=True))
+    found = dict(zip(study.samples.ids, study.logits("all", np.full(2, 0.5))[:, 0, 1], strict=True))
+    for slide, name in zip(slides, meant, strict=True):
+        assert np.isclose(np.exp(found[slide]), value[int(name)])

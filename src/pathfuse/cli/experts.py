@@ -345,11 +345,10 @@ def in_words(item: dict[str, Any]) -> str:
     where counted.
     """
     what = f"{item['reason']}: {', '.join(item['first'])}" if item["first"] else str(item["reason"])
-    return (
-        f"{what}; {item['samples']} samples of {item['patients']} patients"
-        if item.get("samples")
-        else what
-    )
+    if not item.get("samples"):
+        return what
+    patients = f" of {item['patients']} patients" if "patients" in item else ""
+    return f"{what}; {item['samples']} samples{patients}"
 
 
 def show(out: Path, say: Any) -> None:

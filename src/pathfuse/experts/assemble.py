@@ -83,7 +83,9 @@ def assemble(
             write_table(cluster_table(known, prepared.cohort.units), folder / f"{CLUSTERS}.parquet")
         content = manifest(prepared, predictions.height, loaded, command)
         for extra in extras:
-            content |= extra(folder)
+            added = extra(folder)
+            notes = [*content["notes"], *added.get("notes", ())]
+            content |= {**added, "notes": notes}
         write_json(content, folder / MANIFEST)
     shutil.rmtree(expert.work, ignore_errors=True)
     return expert.out

@@ -1,7 +1,7 @@
 """Which slides belong to which sample, and what had to be left out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,19 @@ from pathfuse.endpoints.base import Endpoint, Options
 from pathfuse.errors import InputError
 from pathfuse.experts.heads.registry import HEADS
 from pathfuse.experts.recipe import TrainingRecipe
+from pathfuse.experts.slide_names import (
+    check_rows_are_samples,
+    check_spelled_alike,
+    in_words,
+    slides_by_pattern,
+    with_option,
+)
 from pathfuse.experts.targets.table import Targets, targets_of
 from pathfuse.features.bank import FeatureBank
 from pathfuse.features.folder import FeatureFolder
 from pathfuse.files.fields import with_our_names
 from pathfuse.files.names import bare_file_name, bare_names, pattern_of, shortened
-from pathfuse.files.spelling import check_spelling
+from pathfuse.files.spelling import check_spelling, spelled_otherwise
 from pathfuse.files.tables import Table, read_table, text_column
 from pathfuse.study.fields import PATIENT, SAMPLE, SLIDE, id_names
 from pathfuse.study.intake import samples_table, take_in
@@ -56,6 +63,8 @@ class People:
     """How the samples table was understood, a sentence each."""
     without: frozenset[str] = frozenset()
     """Names of the rows that are not taken."""
+    pattern: str | None = None
+    """What finds the name of a sample in that of a feature file; None: they are the same."""
 
 
 @dataclass(frozen=True)
@@ -90,29 +99,41 @@ def read_people(
     endpoint: str | None,
     time_edges: Sequence[float] | None,
     reading: Reading = DEFAULT,
+    names: Reading | None = None,
 ) -> People:
     """Reads the samples table and the slide table.
+
+    Args:
+        samples: The table with the truth.
+        slides: The table that says which slides are of which sample; None: they have one name.
+        endpoint: Name of the endpoint, if the table has targets of several.
+        time_edges: Survival: bin edges.
+        reading: How the samples table is understood.
+        names: How names of feature files and of the slide table are shortened, where those of the
+            samples are short already; None: as ``reading`` says.
 
     Raises:
         InputError: A table is wrong; see ``read_samples``.
     """
-    table = samples_table(samples, reading)
+    table, names = samples_table(samples, reading), reading if names is None else names
     intake = take_in(table, endpoint, reading)
-    people, kind, names = read_samples(intake.table), intake.kind, intake.targets
+    people, kind = read_samples(intake.table), intake.kind
     edges = tuple(time_edges) if time_edges is not None else edges_in_metadata([table])
     if not kind.in_time and time_edges is not None:
         raise InputError(
             f"--time-edges is for survival, but the samples have the target of endpoint '{kind.kind}'"
         )
-    found = people.columns(names)
+    found = people.columns(intake.targets)
     judged = kind.from_columns(found, Options(edges))
     inputs, blanks = {table.source: table.sha256}, table.counted_blanks()
     belongs = None
     if slides is not None:
-        belongs, listed = read_slides(slides, reading)
+        belongs, listed = read_slides(slides, names)
         inputs[str(slides)], blanks = listed.sha256, blanks | listed.counted_blanks()
+        if _owned(listed)[1] == PATIENT.column:
+            belongs = _of_only_samples(belongs, people, str(slides))
         known = set(people.ids.tolist())
-        hint = people.hint([name for name in belongs if name not in known])
+        hint = people.hint([name for name in belongs if name not in known], list(belongs))
         if not set(belongs) & known:
             raise InputError(
                 f"{slides}: none of its {len(belongs)} samples is in {people.source}{hint}"
@@ -130,6 +151,7 @@ def read_people(
         intake.left_out,
         intake.notes,
         intake.without,
+        pattern_of(names.id_pattern, names.id_length),
     )
 
 
@@ -147,10 +169,7 @@ def read_slides(path: Path, reading: Reading = DEFAULT) -> tuple[dict[str, tuple
         InputError: Columns or cells are missing, or a slide belongs to two samples.
     """
     table = read_table(path, id_names(reading))
-    columns, _ = with_our_names(table, (SLIDE, PATIENT), {})
-    owner_column = next(
-        (c for c in (SAMPLE.column, PATIENT.column) if c in columns.frame.columns), None
-    )
+    columns, owner_column = _owned(table)
     if owner_column is None or SLIDE.column not in columns.frame.columns:
         raise InputError(
             f"{path} has no columns 'sample_id' and 'slide_id'; it has {', '.join(table.frame.columns)}"
@@ -179,6 +198,39 @@ def read_slides(path: Path, reading: Reading = DEFAULT) -> tuple[dict[str, tuple
         found.setdefault(sample, set()).add(name)
     check_spelling(table.source, owner_column, found)
     return {sample: tuple(sorted(names)) for sample, names in found.items()}, table
+
+
+def _owned(table: Table) -> tuple[Table, str | None]:
+    """A slide table with our names for its columns, and the column that says whose a slide is."""
+    columns, _ = with_our_names(table, (SLIDE, PATIENT), {})
+    owners = (c for c in (SAMPLE.column, PATIENT.column) if c in columns.frame.columns)
+    return columns, next(owners, None)
+
+
+def _of_only_samples(
+    belongs: dict[str, tuple[str, ...]], samples: Samples, source: str
+) -> dict[str, tuple[str, ...]]:
+    """Slides of patients as those of the one sample that each patient has.
+
+    Raises:
+        InputError: A patient has several samples, and nothing says which of them a slide is of.
+    """
+    own: dict[str, list[str]] = {}
+    for sample, patient in zip(samples.ids.tolist(), samples.patients.tolist(), strict=True):
+        own.setdefault(patient, []).append(sample)
+    unknown = [one for one in belongs if one not in own]
+    if hint := spelled_otherwise(unknown, belongs, own):
+        raise InputError(f"{source}: a patient is spelled otherwise in {samples.source}{hint}")
+    if len(unknown) == len(belongs):
+        return belongs
+    several = next((one for one in belongs if len(own.get(one, ())) > 1), None)
+    if several is not None:
+        raise InputError(
+            f"{source} says which patient a slide is of, and the patient '{several}' has several samples in "
+            f"{samples.source} ('{own[several][0]}', '{own[several][1]}'): say which sample a slide is of, in columns "
+            "sample_id and slide_id"
+        )
+    return {own.get(one, [one])[0]: slides for one, slides in belongs.items()}
 
 
 def slides_of(people: People) -> list[tuple[str, ...]]:
@@ -211,21 +263,25 @@ def join(
     """
     check_granularity(folder, recipe)
     ids = people.samples.ids.tolist()
+    given = people.slides
+    people = people if given is not None else _with_file_names(people, folder)
+    wanted = slides_of(people)
+    called = [one for slides in wanted for one in slides]
+    others = people.without if given is None else ()
+    check_spelled_alike(people.samples.source, called, folder, others)
     units: list[Unit] = []
-    for row, slides in enumerate(slides_of(people)):
+    for row, slides in enumerate(wanted):
         there = tuple(slide for slide in slides if slide in folder.slides)
         if recipe.several == "bag":
             units += [Unit(row, there)] if there else []
         else:
             units += [Unit(row, (slide,)) for slide in there]
     if not units:
-        wanted = people.slides if people.slides is not None else {name: (name,) for name in ids}
-        first, other = next(iter(wanted.values()))[0], next(iter(folder.slides))
-        hint = (
-            ""
-            if people.slides is not None
-            else "; a table sample_id,slide_id says which belong together (--slides)"
-        )
+        first, other = called[0], next(iter(folder.slides))
+        hint = ""
+        if given is None:
+            hint = "" if people.pattern is not None else with_option(ids, folder)
+            hint = hint or "; a table sample_id,slide_id says which belong together (--slides)"
         raise InputError(f"no slide of {people.samples.source} has features in {folder.source}: "
                          f"'{first}' is wanted, '{other}' is there{hint}")  # fmt: skip
     left_out = (*people.left_out, *_left_out(people, folder, units))
@@ -235,6 +291,25 @@ def join(
             f"{folder.source}: {one['reason']}: {', '.join(one['first'])} ({one['n']} in all)"
         )
     return Cohort(people, folder, tuple(units), left_out)
+
+
+def _with_file_names(people: People, folder: FeatureFolder) -> People:
+    """Samples without a slide table, with their slides as the folder calls them.
+
+    Raises:
+        InputError: The names in the folder are of patients, or encoders name slides differently.
+    """
+    check_rows_are_samples(people.samples, folder)
+    if people.pattern is None:
+        return people
+    slides = slides_by_pattern(people.samples.ids.tolist(), folder, people.pattern)
+    silent = slides_by_pattern(sorted(people.without), folder, people.pattern)
+    return replace(
+        people,
+        slides=slides,
+        notes=(*people.notes, *in_words(slides, folder)),
+        without=people.without.union(*silent.values()),
+    )
 
 
 def _left_out(people: People, folder: FeatureFolder, units: Sequence[Unit]) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ from pathfuse.features.locate import split_layer
 from pathfuse.features.opened import OpenedFeatures
 from pathfuse.files.digests import digest_of
 from pathfuse.files.output_folder import OutputFolder
+from pathfuse.files.spelling import spelled_otherwise
 from pathfuse.files.tables import parquet_frame
 from pathfuse.study.reading import DEFAULT, Reading
 
@@ -57,6 +58,9 @@ class ExpertSetup:
     """Where every epoch is logged as it ends; None: nowhere."""
     reading: Reading = DEFAULT
     """How the tables are understood."""
+    names: Reading | None = None
+    """How names of feature files and of the slide table are shortened, where the samples table is
+    in the contract's form already; None: as ``reading`` says."""
 
     @property
     def read(self) -> list[Path]:
@@ -110,7 +114,12 @@ def prepare(expert: ExpertSetup, opened: OpenedFeatures | None = None) -> Prepar
     """
     check_name(expert.name)
     people = read_people(
-        expert.samples, expert.slides, expert.endpoint, expert.time_edges, expert.reading
+        expert.samples,
+        expert.slides,
+        expert.endpoint,
+        expert.time_edges,
+        expert.reading,
+        expert.names,
     )
     _check_likelihood(people, expert.recipe)
     _check_imbalance(people, expert.recipe)
@@ -205,6 +214,10 @@ def check_teachers(
     gaps = []
     for name, folder in teachers.items():
         lacking = [slide for slide in wanted if slide not in folder.slides]
+        if hint := spelled_otherwise(lacking, wanted, list(folder.slides)):
+            raise InputError(
+                f"{folder.source}: the teacher '{name}' knows no slide '{lacking[0]}'{hint}"
+            )
         if len(lacking) == len(wanted):
             raise InputError(
                 f"{folder.source}: the teacher '{name}' knows no slide of the cohort: '{wanted[0]}' is wanted, "
@@ -276,6 +289,9 @@ def stamp_of(
         "endpoint": expert.endpoint,
         "edges": [repr(edge) for edge in expert.time_edges or ()],
     }
+    for what_of, reading in (("reading", expert.reading), ("names", expert.names or DEFAULT)):
+        if reading != DEFAULT:
+            what[what_of] = reading.model_dump()
     return digest_of(what)
 
 

@@ -18,6 +18,7 @@ from pathfuse.experts.cohort import Unit, by_reason, check_granularity, notes_of
 from pathfuse.experts.fitted import Fitted, load_fitted
 from pathfuse.experts.parts import open_encoders
 from pathfuse.experts.recipe import TrainingRecipe
+from pathfuse.experts.slide_names import check_spelled_alike
 from pathfuse.experts.targets.base import TargetKind
 from pathfuse.experts.targets.registry import target_kind
 from pathfuse.experts.targets.table import prediction_table
@@ -175,6 +176,7 @@ def _units(
     if table is None:
         return list(folder.slides), [Unit(n, (name,)) for n, name in enumerate(folder.slides)]
     belongs, _ = read_slides(table)
+    check_spelled_alike(str(table), [one for slides in belongs.values() for one in slides], folder)
     absent = sorted({slide for slides in belongs.values() for slide in slides} - set(folder.slides))
     if strict and absent:
         raise InputError(

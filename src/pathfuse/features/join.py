@@ -13,6 +13,7 @@ from pathfuse.features.folder import Broken, FeatureFolder, Slide
 from pathfuse.features.formats.base import Coords, MixedUnitsError, UnusableError
 from pathfuse.features.grid import ABSENT, Match, in_pixels, match, single
 from pathfuse.features.opened import OpenedFeatures
+from pathfuse.files.spelling import spelled_otherwise
 
 MixedUnits = Literal["refuse", "leave_out"]
 
@@ -328,6 +329,13 @@ def _check_slides(folders: Mapping[str, FeatureFolder]) -> None:
     for name, folder in folders.items():
         others = {other: one for other, one in folders.items() if other != name}
         own = _names(folder)
+        for other, one in others.items():
+            theirs = _names(one)
+            if hint := spelled_otherwise(sorted(own - theirs), sorted(own), sorted(theirs)):
+                raise InputError(
+                    f"{folder.source} (encoder '{name}') and {one.source} (encoder '{other}') name slides otherwise"
+                    f"{hint}"
+                )
         if others and not any(own & _names(one) for one in others.values()):
             other, one = next(iter(others.items()))
             raise InputError(

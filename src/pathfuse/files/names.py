@@ -149,6 +149,32 @@ def _n_matching(ours: pl.Series, theirs: pl.Series, pattern: str) -> int:
     return len(set(one) & set(other))
 
 
+def counted_otherwise(names: Sequence[str], others: Sequence[str]) -> tuple[str, str] | None:
+    """How two sides count the same rows, if one of them begins one number later; None else.
+
+    Rows that are numbered from 0 and from 1 meet by name, and each meets its neighbour.
+
+    Examples:
+        >>> counted_otherwise(["0", "1", "2"], ["1", "2", "3"])
+        ('0 to 2', '1 to 3')
+        >>> counted_otherwise(["0", "1", "2"], ["0", "1", "2"])
+        >>> counted_otherwise(["0", "1", "2"], ["1", "2"])
+    """
+    sides = []
+    for side in (set(names), set(others)):
+        if len(side) < 2 or not all(name.isascii() and name.isdecimal() for name in side):
+            return None
+        numbers = {int(name) for name in side}
+        low, high = min(numbers), max(numbers)
+        if len(numbers) != high - low + 1:
+            return None
+        sides.append((low, high))
+    (low, high), (other_low, other_high) = sides
+    if abs(low - other_low) != 1 or high - low != other_high - other_low:
+        return None
+    return f"{low} to {high}", f"{other_low} to {other_high}"
+
+
 CHANNEL = "_0000"
 """What nnU-Net writes behind the name of an image's first channel, and of nothing else."""
 

@@ -3,7 +3,7 @@ twice.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 
@@ -14,6 +14,10 @@ BLANKS = (
     "\u2028\u2029\u202f\u205f\u3000\u200b\u200c\u200d\u2060\ufeff"
 )
 """Every white space of Unicode, also non-breaking, and what has no width."""
+
+
+_UNPADDED = (r"(^|[^0-9])0+([0-9])", "${1}${2}")
+"""Takes the zeros in front of every number in a name."""
 
 
 def bare(names: pl.Series) -> pl.Series:
@@ -61,19 +65,36 @@ def check_spelling(source: str, column: str, names: Iterable[str | None]) -> Non
         )
 
 
+def without_padding(names: pl.Series) -> pl.Series:
+    """``bare`` names without leading zeros of the numbers inside them.
+
+    ``P050`` and ``P50`` become equal, and so do ``BR-007_1`` and ``BR-7_01``.
+    """
+    return bare(names).str.replace_all(*_UNPADDED)
+
+
 def difference(one: str, other: str) -> str:
     """In what two spellings of one name differ, in words.
 
     Examples:
         >>> difference("7", "007"), difference("7", "007.0"), difference("P1", "p1")
         ('leading zeros', "leading zeros and '.0'", 'letter case')
+        >>> difference("P050", "P50"), difference("P050", "p50")
+        ('leading zeros', 'letter case and leading zeros')
     """
     split = [re.fullmatch(r"(0*)([0-9]+?)(\.0*)?", name) for name in (one, other)]
     if split[0] is None or split[1] is None:
-        return "letter case" if one.lower() == other.lower() else "the form of letters"
-    zeros = "leading zeros" if split[0][1] != split[1][1] else ""
-    point = "'.0'" if split[0][3] != split[1][3] else ""
-    return " and ".join(part for part in (zeros, point) if part)
+        zeros = bare(pl.Series([one, other])).n_unique() > 1
+        if zeros:
+            one, other = pl.Series([one, other]).str.replace_all(*_UNPADDED).to_list()
+        letters = "letter case" if one.lower() == other.lower() else "the form of letters"
+        parts = ["" if zeros and one == other else letters, "leading zeros" if zeros else ""]
+        return " and ".join(part for part in parts if part)
+    parts = [
+        "leading zeros" if split[0][1] != split[1][1] else "",
+        "'.0'" if split[0][3] != split[1][3] else "",
+    ]
+    return " and ".join(part for part in parts if part)
 
 
 def respelled(names: Iterable[str], others: Iterable[str]) -> tuple[str, str] | None:
@@ -90,3 +111,50 @@ def respelled(names: Iterable[str], others: Iterable[str]) -> tuple[str, str] | 
         pl.col("own") != pl.col("other")
     )
     return found.sort("n", "other").select("own", "other").row(0) if found.height else None
+
+
+def padded(
+    unknown: Iterable[str], own: Iterable[str], theirs: Iterable[str]
+) -> tuple[str, str] | None:
+    """The first of some names that others have with more or fewer zeros in front of a number.
+
+    ``P1`` and ``P01`` of one side are two samples. Two sides mean the same only where neither has
+    the spelling of the other, and no further name of theirs could be meant.
+
+    Args:
+        unknown: Names that the others do not have.
+        own: All names of this side.
+        theirs: All names of the other side.
+
+    Returns:
+        The name and their spelling of it; None if there is none.
+
+    Examples:
+        >>> padded(["P50"], ["P50", "P150"], ["P050", "P150"])
+        ('P50', 'P050')
+        >>> padded(["P050"], ["P50", "P050"], ["P50", "P0050"])
+    """
+    mine, pool = (
+        pl.Series("name", list(names), dtype=pl.String).unique() for names in (own, theirs)
+    )
+    sides = [pl.DataFrame({"name": names, "key": without_padding(names)}) for names in (mine, pool)]
+    alone = [side.filter(~pl.col("key").is_duplicated()) for side in sides]
+    gone = pl.DataFrame({"name": pl.Series(list(unknown), dtype=pl.String)}).with_row_index("n")
+    met = gone.join(alone[0], on="name").join(alone[1].rename({"name": "other"}), on="key")
+    met = met.filter(pl.col("name") != pl.col("other")).sort("n")
+    return met.select("name", "other").row(0) if met.height else None
+
+
+def spelled_otherwise(unknown: Sequence[str], own: Iterable[str], theirs: Iterable[str]) -> str:
+    """How the other side spells one of some names that it does not have, to follow a sentence.
+
+    Empty if it has no other spelling of any; see ``respelled`` and ``padded``.
+    """
+    others = list(theirs)
+    pair = respelled(unknown, others) or padded(unknown, own, others)
+    if pair is None:
+        return ""
+    return (
+        f"; it is '{pair[1]}' there that stands for '{pair[0]}' (they differ by {difference(*pair)} only): "
+        "spell it in one way"
+    )

@@ -58,17 +58,17 @@ def folds_of(
 
     Args:
         samples: Those of the study.
-        experts: Name of each expert and the fold of each sample or patient; the first counts.
+        experts: Name of each expert and the fold of each sample; the first counts.
     """
     experts = [(name, folds) for name, folds in experts if folds]
     if not experts or samples.roles is not None or samples.folds is not None:
         return None, ()
-    people = list(zip(samples.ids.tolist(), samples.patients.tolist(), strict=True))
+    ids = samples.ids.tolist()
     name, folds = experts[0]
-    found = [folds.get(i) or folds.get(p) for i, p in people]
+    found = [folds.get(i) for i in ids]
     start = f"{samples.source}: no folds were taken from the files of '{name}', since "
     own: dict[str, str | None] = {}
-    for (_, patient), fold in zip(people, found, strict=True):
+    for patient, fold in zip(samples.patients.tolist(), found, strict=True):
         if own.setdefault(patient, fold) != fold:
             return None, (f"{start}the patient '{patient}' is in two of them",)
     if None in found:
@@ -79,10 +79,7 @@ def folds_of(
     others = [
         other
         for other, theirs in experts[1:]
-        if any(
-            (theirs.get(i) or theirs.get(p) or f) != f
-            for (i, p), f in zip(people, found, strict=True)
-        )
+        if any(theirs.get(i, fold) != fold for i, fold in zip(ids, found, strict=True))
     ]
     if others:
         have, they_are = ("have", "they are") if len(others) > 1 else ("has", "it is")

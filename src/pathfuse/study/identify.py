@@ -1,7 +1,8 @@
 """Which sample a row is about: the column that says so, and the part of its text that counts."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import polars as pl
 
@@ -11,10 +12,26 @@ from pathfuse.files.tables import Table, text_column
 from pathfuse.study.fields import PATIENT, SAMPLE
 from pathfuse.study.reading import Reading
 
+RowKind = Literal["sample", "patient"]
+"""What the rows of a table are."""
+OF_ANYTHING = "id"
+"""The one of the names of columns of samples that says nothing of what is named."""
 
-def identified(
-    table: Table, fields: Sequence[Field], reading: Reading
-) -> tuple[Table, tuple[str, ...]]:
+EACH_IS_ONE = "no column names samples, so that each patient is one sample"
+
+
+@dataclass(frozen=True)
+class Identified:
+    """A table with ``sample_id``, bare of suffixes of files."""
+
+    table: Table
+    notes: tuple[str, ...]
+    """What was understood, a sentence each."""
+    rows: RowKind | None
+    """What the rows are by the name of the column that identifies them; None if it does not say."""
+
+
+def identified(table: Table, fields: Sequence[Field], reading: Reading) -> Identified:
     """A table with ``sample_id``, bare of suffixes of files, and what was understood.
 
     Rows that are wholly empty are gone. A table of patients alone is a table whose samples are the
@@ -28,16 +45,19 @@ def identified(
     chosen = {word: name for word, name in reading.columns.items() if word in wanted}
     table, names = with_our_names(table, fields, chosen)
     notes, frame = list(in_words(table, names)), table.frame
+    rows: RowKind | None = "sample"
+    if names.get(SAMPLE.column, "").lower() == OF_ANYTHING and SAMPLE.word not in chosen:
+        rows = None
     empty = frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
     if empty.any() and not empty.all():
         frame = frame.filter(~empty)
         notes.append(f"{table.source}: {int(empty.sum())} empty rows are left out")
     if SAMPLE.column not in frame.columns and PATIENT.column in frame.columns:
-        frame = frame.with_columns(pl.col(PATIENT.column).alias(SAMPLE.column))
-        notes.append(f"{table.source}: no column names samples, so that each patient is one sample")
+        frame, rows = frame.with_columns(pl.col(PATIENT.column).alias(SAMPLE.column)), "patient"
+        notes.append(f"{table.source}: {EACH_IS_ONE}")
     table = replace(table, frame=frame)
     if SAMPLE.column not in frame.columns:
-        return table, tuple(notes)
+        return Identified(table, tuple(notes), rows)
     given = text_column(table, SAMPLE.column)
     found = bare_names(given)
     pattern = pattern_of(reading.id_pattern, reading.id_length)
@@ -50,7 +70,7 @@ def identified(
     if pattern is not None:
         found = shortened(table.source, SAMPLE.column, found, pattern)
     named = pl.Series(SAMPLE.column, found, dtype=pl.String)
-    return replace(table, frame=frame.with_columns(named)), tuple(notes)
+    return Identified(replace(table, frame=frame.with_columns(named)), tuple(notes), rows)
 
 
 def _first_changed(given: Sequence[str | None], found: Sequence[str | None]) -> str | None:

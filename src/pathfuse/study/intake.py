@@ -12,9 +12,10 @@ from pathfuse.endpoints.base import Endpoint, Understood
 from pathfuse.endpoints.columns import flags
 from pathfuse.endpoints.detect import ENDPOINTS, endpoint_of
 from pathfuse.errors import InputError
-from pathfuse.files.fields import in_words, with_our_names
+from pathfuse.files.fields import Field, in_words, with_our_names
+from pathfuse.files.names import pattern_of
 from pathfuse.files.tables import Table, read_table, table_in_memory
-from pathfuse.study.fields import ROLE_WORDS, SAMPLE, SAMPLES_FIELDS, SPLIT, id_names
+from pathfuse.study.fields import PATIENT, ROLE_WORDS, SAMPLE, SAMPLES_FIELDS, SPLIT, id_names
 from pathfuse.study.folds import with_one_fold
 from pathfuse.study.formats.clam_splits import with_splits
 from pathfuse.study.identify import identified
@@ -36,6 +37,8 @@ class Intake:
     """What was understood, a sentence each."""
     without: frozenset[str] = frozenset()
     """Names of the rows that were not taken."""
+    patients_without: frozenset[str] = frozenset()
+    """Their patients, as far as the table names them."""
     called: Mapping[str, str] = field(default_factory=dict)
     """The endpoint's columns to what the table calls them, where that differs."""
     without_by_role: Mapping[str, int] = field(default_factory=dict)
@@ -72,7 +75,8 @@ def take_in(table: Table, endpoint: str | None = None, reading: Reading = DEFAUL
     """
     targets_named = _target_columns(reading.columns)
     _check_one_each(targets_named)
-    table, notes = identified(table, SAMPLES_FIELDS, reading)
+    found_ids = identified(table, SAMPLES_FIELDS, reading)
+    table, notes = found_ids.table, found_ids.notes
     if SAMPLE.column not in table.frame.columns:
         raise InputError(
             f"{table.source} has no column 'sample_id'; its columns are {', '.join(table.frame.columns)}; "
@@ -81,7 +85,8 @@ def take_in(table: Table, endpoint: str | None = None, reading: Reading = DEFAUL
     table, folded = with_one_fold(table, frozenset(reading.columns))
     inputs: dict[str, str | None] = {}
     if reading.splits is not None:
-        table, inputs, note = with_splits(table, Path(reading.splits))
+        pattern = pattern_of(reading.id_pattern, reading.id_length)
+        table, inputs, note = with_splits(table, Path(reading.splits), pattern)
         folded = (*folded, note)
     table, roles = _with_roles(table)
     table, found = _with_targets(table, endpoint, targets_named)
@@ -96,9 +101,9 @@ def take_in(table: Table, endpoint: str | None = None, reading: Reading = DEFAUL
     if understood.as_endpoint is not None and endpoint is None:
         kind = ENDPOINTS[understood.as_endpoint]
         targets = kind.target_columns(understood.table.frame.columns)
-    everybody = set(understood.table.frame[SAMPLE.column].cast(pl.String).to_list())
+    everybody, persons = _named(understood.table, SAMPLE), _named(understood.table, PATIENT)
     table, left_out = _with_truth(understood, reading)
-    kept = set(table.frame[SAMPLE.column].cast(pl.String).to_list())
+    kept = _named(table, SAMPLE)
     return Intake(
         table,
         kind,
@@ -114,10 +119,18 @@ def take_in(table: Table, endpoint: str | None = None, reading: Reading = DEFAUL
             *understood.notes,
         ),
         frozenset(everybody - kept),
+        frozenset(persons - _named(table, PATIENT)),
         found,
         _by_role(understood.table, everybody - kept),
         inputs,
     )
+
+
+def _named(table: Table, field: Field) -> set[str]:
+    """What one of our columns names; nothing where there is none."""
+    if field.column not in table.frame.columns:
+        return set()
+    return set(table.frame[field.column].cast(pl.String).drop_nulls().to_list())
 
 
 def _with_roles(table: Table) -> tuple[Table, tuple[str, ...]]:

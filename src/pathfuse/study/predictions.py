@@ -28,11 +28,11 @@ from pathfuse.files.tables import (
 )
 from pathfuse.study.carried_truth import CarriedTruth, carried_truth
 from pathfuse.study.class_order import with_class_names
-from pathfuse.study.fields import PREDICTION_FIELDS, id_names, shared_with
+from pathfuse.study.fields import PREDICTION_FIELDS, SAMPLE, id_names, shared_with
 from pathfuse.study.formats.base import Numbered, Source
 from pathfuse.study.formats.registry import sources_at, understood
 from pathfuse.study.formats.stamp import check_not_twice
-from pathfuse.study.identify import identified
+from pathfuse.study.identify import RowKind, identified
 from pathfuse.study.reading import DEFAULT, Reading
 
 PredictionInput: TypeAlias = str | Path | Any | Sequence[str | Path] | Mapping[str, Any]
@@ -65,6 +65,8 @@ class PredictionTable:
     """Files that the table was put together from, with their SHA-256, if they are several."""
     header: tuple[str, ...] = ()
     """Names of its columns as the file has them."""
+    rows: RowKind | None = None
+    """What its rows are by the name of the column that identifies them; None if it does not say."""
 
 
 @dataclass(frozen=True)
@@ -200,11 +202,18 @@ def _identified(name: str, table: Table, reading: Reading) -> PredictionTable:
     header = tuple(table.frame.columns)
     own = shared_with(reading, header)
     found = understood(table, own)
-    table, notes = identified(found.table, PREDICTION_FIELDS, own)
-    table = replace(table, notes=(*table.notes, *found.notes, *notes))
+    ids = identified(found.table, PREDICTION_FIELDS, own)
+    unnamed = SAMPLE.column in found.table.frame.columns and SAMPLE.column not in header
+    table = replace(ids.table, notes=(*ids.table.notes, *found.notes, *ids.notes))
     formats = (found.format,) if found.format else ()
     return PredictionTable(
-        name, table, found.numbered, found.targets, formats=formats, header=header
+        name,
+        table,
+        found.numbered,
+        found.targets,
+        formats=formats,
+        rows=None if unnamed else ids.rows,
+        header=header,
     )
 
 

@@ -11,7 +11,7 @@ import polars as pl
 
 from pathfuse.endpoints.columns import Columns
 from pathfuse.errors import InputError
-from pathfuse.files.spelling import check_spelling, difference, respelled
+from pathfuse.files.spelling import check_spelling, spelled_otherwise
 from pathfuse.files.tables import Table, id_column, text_column
 from pathfuse.study.barcodes import Torn, torn_cases
 from pathfuse.types import Index
@@ -106,18 +106,16 @@ class Samples:
         if torn is not None:
             raise InputError(f"{self.source}: {torn.trouble}")
 
-    def hint(self, unknown: list[str]) -> str:
+    def hint(self, unknown: list[str], own: list[str]) -> str:
         """How the table spells one of some identifiers that it does not hold.
 
         Empty if none of them.
+
+        Args:
+            unknown: The identifiers.
+            own: All of the table that has them.
         """
-        pair = respelled(unknown, self.ids.tolist())
-        if pair is None:
-            return ""
-        return (
-            f"; it is '{pair[1]}' there that stands for '{pair[0]}' (they differ by {difference(*pair)} only): "
-            "spell it in one way"
-        )
+        return spelled_otherwise(unknown, own, self.ids.tolist())
 
     def columns(self, names: list[str]) -> Columns:
         """Some columns as text."""

@@ -1,25 +1,22 @@
 """A study: samples, truth and experts, aligned by name. Everything after this file is arrays."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 from jaxtyping import Float
 
 from pathfuse.distributions.proportional import Baseline
 from pathfuse.endpoints.base import Endpoint, LabelMap, Options, RiskColumns, Truth, spread_groups
 from pathfuse.endpoints.detect import ENDPOINTS
 from pathfuse.errors import InputError, raise_faults, tried
-from pathfuse.files.names import would_match
-from pathfuse.files.tables import Table, text_column
-from pathfuse.study.fields import PATIENT, shared_with
+from pathfuse.files.tables import Table
+from pathfuse.study.fields import shared_with
 from pathfuse.study.folds import folds_of
 from pathfuse.study.intake import OTHER_WORDS, endpoints_in_time, samples_table, take_in
-from pathfuse.study.left_out import check_left_out, line_of
-from pathfuse.study.patients import of_patients, one_sample_each, spread
+from pathfuse.study.joined import join_samples
 from pathfuse.study.predictions import (
     Expert,
     PredictionInput,
@@ -202,26 +199,27 @@ def read_study(
     labels = _labels(people, judged, truth)
     maps = _read_maps(label_maps or {}, tables, whole=not faults)
 
-    def read(table: PredictionTable) -> tuple[Expert, list[dict[str, Any]]]:
-        own = _of_samples(table, people, unit)
-        listed, lines = _listed(own, people, intake.without, reading)
-        listed = replace(listed, targets={**intake.called, **listed.targets})
-        return read_expert(
+    def read(table: PredictionTable) -> tuple[Expert, PredictionTable, list[dict[str, Any]]]:
+        without = (intake.without, intake.patients_without)
+        joined, lines = join_samples(table, people, without, reading, unit)
+        listed = replace(joined, targets={**intake.called, **joined.targets})
+        expert = read_expert(
             listed, judged, maps.get(table.name), reading, positive, labels, targets=intake.targets
-        ), lines
+        )
+        return expert, joined, lines
 
     found, wrong = tried(tables, read)
     raise_faults([*faults, *wrong])
-    experts = tuple(expert for expert, _ in found)
+    experts = tuple(expert for expert, _, _ in found)
     inputs, blanks = _described([table, *(t.table for t in tables)], label_maps or {})
     inputs |= intake.inputs
     for one in tables:
         if one.inputs:
             inputs.pop(one.table.source, None)
             inputs |= one.inputs
-    left_out = (*intake.left_out, *(line for _, lines in found for line in lines))
+    left_out = (*intake.left_out, *(line for _, _, lines in found for line in lines))
     understood = (*intake.notes, *(note for expert in experts for note in expert.notes))
-    folds = folds_of(people, [(one.name, one.folds) for one in tables])
+    folds = folds_of(people, [(one.name, one.folds) for _, one, _ in found])
     return Study(
         people,
         judged,
@@ -258,17 +256,6 @@ def with_targets(table: Table, tables: Sequence[PredictionTable], reading: Readi
     if not there or set(targets) & given:
         return reading
     return reading.model_copy(update={"columns": {**reading.columns, **targets}})
-
-
-def _of_samples(expert: PredictionTable, samples: Samples, unit: str) -> PredictionTable:
-    """An expert whose rows are patients, row by row for each of their samples, if that is wanted."""
-    table = expert.table
-    if not of_patients(table, samples) or not (
-        unit == "patient" or one_sample_each(table, samples)
-    ):
-        return expert
-    table, note = spread(table, samples)
-    return replace(expert, table=replace(table, notes=(*table.notes, note)))
 
 
 def _labels(samples: Samples, endpoint: Endpoint, truth: Mapping[str, Truth]) -> dict[str, str]:
@@ -357,54 +344,3 @@ def parse_edges(text: str, source: str) -> tuple[float, ...]:
         raise InputError(
             f"{source}: the time edges '{text}' are not a list of numbers such as 0,12,24,inf"
         ) from None
-
-
-def _patients_hint(table: Table, samples: Samples) -> str:
-    if PATIENT.column in table.frame.columns:
-        patients = {name for name in text_column(table, PATIENT.column) if name is not None}
-        if patients & set(samples.ids.tolist()):
-            return (
-                "; the predictions are of slides and the samples are their patients: give a samples table with "
-                "one row per slide (patient_id, slide_id)"
-            )
-    if not of_patients(table, samples):
-        return ""
-    return "; its rows are patients: --unit patient lets each speak for the samples of its patient"
-
-
-def _listed(
-    expert: PredictionTable, samples: Samples, without: Set[str], reading: Reading
-) -> tuple[PredictionTable, list[dict[str, Any]]]:
-    """An expert's rows of samples that the study has, and a line for what is left out.
-
-    Args:
-        expert: Its table.
-        samples: Those of the study.
-        without: Samples that the table lists but that have no truth: they are counted there.
-        reading: ``strict`` and ``allow_partial``.
-
-    Raises:
-        InputError: No sample is known, or a name has another spelling in the samples table.
-    """
-    table, known = expert.table, set(samples.ids.tolist())
-    ids = [name for name in text_column(table, "sample_id") if name is not None]
-    unknown = [i for i in ids if i not in known and i not in without]
-    hint = samples.hint(unknown)
-    if unknown and not known & set(ids):
-        raise InputError(
-            f"{table.source}: none of its {len(ids)} samples is in {samples.source} (the first is "
-            f"'{ids[0]}'; there the first is '{samples.ids[0]}'"
-            f"{hint or _patients_hint(table, samples) or would_match(unknown, samples.ids.tolist())})"
-        )
-    if hint:
-        raise InputError(
-            f"{table.source}, column 'sample_id': '{unknown[0]}' is not in {samples.source}{hint}"
-        )
-    reason = f"predicted samples that are not in {samples.source}"
-    check_left_out(table.source, reason, unknown, len(ids), reading, "predictions")
-    gone = {*unknown, *(name for name in ids if name not in known)}
-    if not gone:
-        return expert, []
-    kept = table.frame.filter(~pl.col("sample_id").cast(pl.String).is_in(sorted(gone)))
-    lines = [line_of(reason, unknown, expert=expert.name)] if unknown else []
-    return replace(expert, table=replace(table, frame=kept)), lines

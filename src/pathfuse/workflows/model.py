@@ -5,6 +5,7 @@ On disk: JSON and safetensors, no pickle.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from pathfuse.endpoints.base import Endpoint, LabelMap, RiskColumns
 from pathfuse.endpoints.detect import endpoint_from_dict
 from pathfuse.errors import InputError
 from pathfuse.files.model_folder import read_model, write_model
-from pathfuse.files.spelling import check_spelling
+from pathfuse.files.spelling import check_spelling, spelled_otherwise
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.family import CATEGORICAL
@@ -102,6 +103,10 @@ class FusedModel:
         check_spelling(
             "the predictions " + ", ".join(e.source for e in read.values()), "sample_id", ids
         )
+        for one, other in combinations(read.values(), 2):
+            absent = sorted(set(one.ids) - set(other.ids))
+            if hint := spelled_otherwise(absent, one.ids, other.ids):
+                raise InputError(f"{one.source}: '{absent[0]}' is not in {other.source}{hint}")
         return NewSamples(ids, read, self.experts)
 
     def predict(

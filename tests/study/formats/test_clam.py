@@ -152,3 +152,53 @@ def test_splits_in_which_a_slide_has_no_one_place_are_refused(tmp_path, expert, 
         )
     with pytest.raises(InputError, match=r"holds no splits_<k>\.csv"):
         read_study(samples, expert, reading=Reading(splits=str(expert)))
+
+
+def splits_of(place, names):
+    """A folder of two splits, in which every name is a test sample once."""
+    place.mkdir(parents=True)
+    for k in range(2):
+        parts = {"train": names[1 - k :: 2], "test": names[k::2]}
+        pl.DataFrame(parts).write_csv(place / f"splits_{k}.csv")
+    return str(place)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "sentence"),
+    [
+        (
+            "{n}.0",
+            "'4826' is a test sample in 0 of 2 splits.* it is '4826.0' there that stands for '4826'",
+        ),
+        ("0{n}", "it is '04826' there that stands for '4826'.*leading zeros"),
+        (
+            "P{n}",
+            "the splits name patients, such as 'P4826', that of '4826': write the splits of slides",
+        ),
+        ("D{n}", "not in one; they name samples such as 'D4826'"),
+    ],
+)
+def test_splits_that_name_samples_otherwise_show_both_spellings(tmp_path, theirs, sentence):
+    names = [f"{4826 + n}" for n in range(6)]
+    samples = pl.DataFrame(
+        {"slide_id": names, "case_id": [f"P{n}" for n in names], "label": list("ababab")}
+    )
+    expert = pl.DataFrame({"slide_id": names, "prob_a": [0.5] * 6, "prob_b": [0.5] * 6})
+    place = splits_of(tmp_path / "splits", [theirs.format(n=n) for n in names])
+    for one in (place, f"{place}/splits_0.csv"):
+        shown = sentence if one == place else sentence.split(".* ")[-1].split("; ")[-1]
+        with pytest.raises(InputError, match=shown):
+            read_study(samples, {"uni": expert}, reading=Reading(splits=one))
+
+
+def test_a_pattern_shortens_the_names_of_splits_alike(tmp_path):
+    names = [f"TCGA-A1-{1000 + n}-01Z-00-DX1" for n in range(6)]
+    samples = pl.DataFrame({"slide_id": names, "label": list("ababab")})
+    expert = pl.DataFrame({"slide_id": names, "prob_a": [0.5] * 6, "prob_b": [0.5] * 6})
+    place = splits_of(tmp_path / "splits", [f"{name}.UUID" for name in names])
+    with pytest.raises(InputError, match="6 of 6 would match with --id-pattern tcga-slide"):
+        read_study(samples, {"uni": expert}, reading=Reading(splits=place))
+    study = read_study(
+        samples, {"uni": expert}, reading=Reading(splits=place, id_pattern="tcga-slide")
+    )
+    assert study.samples.folds.tolist() == [0, 1] * 3

@@ -1,5 +1,6 @@
 """``pathfuse import`` of CLAM, STAMP and their like."""
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -75,6 +76,26 @@ def test_stamp(tmp_path):
     assert imported.predictions["uni"].columns == ["sample_id", "prob_a", "prob_b"]
     with pytest.raises(InputError, match="is not of the format 'clam'"):
         importer("clam").read(tmp_path / "uni")
+
+
+def test_patients_that_are_named_like_slides_stay_patients(tmp_path):
+    numbers = [f"{n}" for n in range(6)]
+    samples = tmp_path / "slides.csv"
+    pl.DataFrame({"slide_id": numbers, "case_id": numbers[::-1], "MSI": LABELS}).write_csv(samples)
+    for k in range(2):
+        place = tmp_path / "uni" / f"split-{k}"
+        place.mkdir(parents=True)
+        own = range(3 * k, 3 * k + 3)
+        columns = {"PATIENT": [numbers[i] for i in own], "MSI": [LABELS[5 - i] for i in own]}
+        columns |= {"pred": "a", "MSI_a": [1 - P[i] for i in own], "MSI_b": [P[i] for i in own]}
+        pl.DataFrame(columns).write_csv(place / "patient-preds.csv")
+    imported = importer("stamp").read(tmp_path / "uni", ToolOptions(samples=samples))
+    assert imported.predictions["uni"].columns == ["patient_id", "prob_a", "prob_b"]
+    assert imported.samples["fold"].to_list() == [1, 1, 1, 0, 0, 0]
+    imported.save(tmp_path / "study")
+    study = read_study(tmp_path / "study" / "samples.csv", tmp_path / "study" / "predictions")
+    found = np.exp(study.logits("all", np.full(2, 0.5))[:, 0, 1])
+    assert found.round(6).tolist() == P[::-1]
 
 
 def test_risks_with_their_follow_up(tmp_path):

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float64
@@ -66,6 +66,8 @@ class Store(ABC):
     """Slide to its files; most formats have one."""
     layer: int | None = None
     """Of the layers of a model that files hold, the one that was asked for."""
+    rows_are: Literal["sample", "patient"] | None = None
+    """What the rows of a table of vectors are, by the name of the column that identifies them."""
 
     @abstractmethod
     def header(self, name: str) -> Header:

@@ -34,7 +34,8 @@ class VectorStore(Store):
     """One vector per row, held in memory. Columns without any number are no features either."""
 
     def __init__(self, path: Path) -> None:
-        table, _ = identified(read_table(path), PREDICTION_FIELDS, DEFAULT)
+        found = identified(read_table(path), PREDICTION_FIELDS, DEFAULT)
+        table, self.rows_are = found.table, found.rows
         ids = id_column(table)
         columns = _feature_columns(table)
         if not columns:

@@ -15,12 +15,14 @@ from pathfuse.errors import InputError
 from pathfuse.files.manifest import software
 from pathfuse.files.tables import Table, text_column
 from pathfuse.study.class_order import with_class_names
+from pathfuse.study.fields import PATIENT, SAMPLE
 from pathfuse.study.folds import folds_of
 from pathfuse.study.formats.base import Format
 from pathfuse.study.importers.imported import Imported
 from pathfuse.study.importers.importer import Importer, OnCommandLine
 from pathfuse.study.importers.logitprod_options import class_names
 from pathfuse.study.intake import samples_table, take_in
+from pathfuse.study.patients import folds_by_sample, names_patients
 from pathfuse.study.predictions import SEEN, PredictionTable, gather
 from pathfuse.study.reading import Reading
 from pathfuse.study.samples import read_samples
@@ -76,15 +78,19 @@ def read_tables(one: Format, source: Path, options: ToolOptions) -> Imported:
         table, notes, inputs = intake.table, intake.notes, {given.source: given.sha256}
     else:
         table, notes, inputs = _samples_of(source, experts, classes), (), {}
-    labels = _labels(table)
+    labels, people = _labels(table), read_samples(table)
     frames: dict[str, pl.DataFrame] = {}
+    own_folds: list[tuple[str, Mapping[str, str]]] = []
     for expert in experts:
         own, named = _named(expert, labels, classes)
-        frames[expert.name] = own
+        of_patients = names_patients(expert.table, expert.rows, people, "patient")
+        frames[expert.name] = own.rename({SAMPLE.column: PATIENT.column}) if of_patients else own
+        own_folds.append(
+            (expert.name, folds_by_sample(expert, people) if of_patients else expert.folds)
+        )
         notes = (*notes, *expert.table.notes, *named)
         inputs |= expert.inputs or {expert.table.source: expert.table.sha256}
-    people = read_samples(table)
-    folds, about = folds_of(people, [(expert.name, expert.folds) for expert in experts])
+    folds, about = folds_of(people, own_folds)
     frame = people.frame
     if folds is not None:
         frame = frame.with_columns(pl.Series("fold", folds))

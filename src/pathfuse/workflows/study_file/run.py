@@ -301,7 +301,7 @@ def _check(config: StudyConfig) -> None:
 def _expert(config: StudyConfig, name: str, one: Planned, samples: Path) -> ExpertSetup:
     return ExpertSetup(name, one.features, samples, config.out / EXPERTS / name, one.recipe, config.slides,
                   config.endpoint, config.time_edges, config.strict, one.teachers,
-                  config.allow_partial)  # fmt: skip
+                  config.allow_partial, names=config.reading)  # fmt: skip
 
 
 def _fuse(
