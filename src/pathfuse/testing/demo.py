@@ -7,11 +7,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pathfuse.experts.heads.registry import HEADS as HEAD_FACTS
 from pathfuse.testing.cohort import CohortPlan, write_cohort
 from pathfuse.testing.labels import ENDPOINTS
 
 HEADS = ("pooled_linear", "pooled_kernel", "pooled_forest", "abmil")
 """Of every encoder."""
+QUICK = "networks: 1  # three per part are the default; one makes a demo quick"
 PATIENTS = 180
 """Of the demo: enough to judge by."""
 
@@ -38,6 +40,8 @@ def write_demo(folder: Path, plan: CohortPlan | None = None, heads: Sequence[str
     lines.append("experts:")
     for head in heads:
         lines.append(f"  - head: {head}")
+        if not HEAD_FACTS[head].pooled:
+            lines.append(f"    {QUICK}")
     lines += ["out: result", ""]
     file = folder / "study.yaml"
     file.write_text("\n".join(lines), encoding="utf-8")
