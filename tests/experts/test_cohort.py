@@ -7,8 +7,9 @@ import polars as pl
 import pytest
 
 from pathfuse.errors import InputError
-from pathfuse.experts.cohort import join, read_people, read_slides
+from pathfuse.experts.cohort import join, read_people
 from pathfuse.experts.recipe import TrainingRecipe
+from pathfuse.experts.slide_table import read_slides
 from pathfuse.features.folder import open_folder
 from pathfuse.study.reading import Reading
 

@@ -18,14 +18,12 @@ from pathfuse.experts.slide_names import (
     slides_by_pattern,
     with_option,
 )
+from pathfuse.experts.slide_table import of_only_samples, owned, read_slides
 from pathfuse.experts.targets.table import Targets, targets_of
 from pathfuse.features.bank import FeatureBank
 from pathfuse.features.folder import FeatureFolder
-from pathfuse.files.fields import with_our_names
-from pathfuse.files.names import bare_file_name, bare_names, pattern_of, shortened
-from pathfuse.files.spelling import check_spelling, spelled_otherwise
-from pathfuse.files.tables import Table, read_table, text_column
-from pathfuse.study.fields import PATIENT, SAMPLE, SLIDE, id_names
+from pathfuse.files.names import pattern_of
+from pathfuse.study.fields import PATIENT
 from pathfuse.study.intake import samples_table, take_in
 from pathfuse.study.left_out import SHOWN
 from pathfuse.study.reading import DEFAULT, Reading
@@ -130,8 +128,8 @@ def read_people(
     if slides is not None:
         belongs, listed = read_slides(slides, names)
         inputs[str(slides)], blanks = listed.sha256, blanks | listed.counted_blanks()
-        if _owned(listed)[1] == PATIENT.column:
-            belongs = _of_only_samples(belongs, people, str(slides))
+        if owned(listed)[1] == PATIENT.column:
+            belongs = of_only_samples(belongs, people, str(slides))
         known = set(people.ids.tolist())
         hint = people.hint([name for name in belongs if name not in known], list(belongs))
         if not set(belongs) & known:
@@ -153,84 +151,6 @@ def read_people(
         intake.without,
         pattern_of(names.id_pattern, names.id_length),
     )
-
-
-def read_slides(path: Path, reading: Reading = DEFAULT) -> tuple[dict[str, tuple[str, ...]], Table]:
-    """Reads a slide table.
-
-    Args:
-        path: Where it is.
-        reading: What a person said of the samples table; names of samples are shortened alike.
-
-    Returns:
-        The slides of each sample, sorted, and the table.
-
-    Raises:
-        InputError: Columns or cells are missing, or a slide belongs to two samples.
-    """
-    table = read_table(path, id_names(reading))
-    columns, owner_column = _owned(table)
-    if owner_column is None or SLIDE.column not in columns.frame.columns:
-        raise InputError(
-            f"{path} has no columns 'sample_id' and 'slide_id'; it has {', '.join(table.frame.columns)}"
-        )
-    found: dict[str, set[str]] = {}
-    owner: dict[str, str] = {}
-    given: dict[str, str] = {}
-    samples = bare_names(text_column(columns, owner_column))
-    pattern = pattern_of(reading.id_pattern, reading.id_length)
-    if pattern is not None:
-        samples = shortened(table.source, owner_column, samples, pattern)
-    for sample, slide in zip(samples, text_column(columns, SLIDE.column), strict=True):
-        if sample is None or slide is None:
-            lacking = owner_column if sample is None else SLIDE.column
-            raise InputError(f"{path}: a row lacks its '{lacking}'")
-        name = bare_file_name(slide)
-        if given.setdefault(name, slide) != slide:
-            raise InputError(
-                f"{path}, column '{SLIDE.column}': '{given[name]}' and '{slide}' are one name but for the "
-                "kind of file"
-            )
-        if owner.setdefault(name, sample) != sample:
-            raise InputError(
-                f"{path}, column '{SLIDE.column}': '{name}' belongs to both '{owner[name]}' and '{sample}'"
-            )
-        found.setdefault(sample, set()).add(name)
-    check_spelling(table.source, owner_column, found)
-    return {sample: tuple(sorted(names)) for sample, names in found.items()}, table
-
-
-def _owned(table: Table) -> tuple[Table, str | None]:
-    """A slide table with our names for its columns, and the column that says whose a slide is."""
-    columns, _ = with_our_names(table, (SLIDE, PATIENT), {})
-    owners = (c for c in (SAMPLE.column, PATIENT.column) if c in columns.frame.columns)
-    return columns, next(owners, None)
-
-
-def _of_only_samples(
-    belongs: dict[str, tuple[str, ...]], samples: Samples, source: str
-) -> dict[str, tuple[str, ...]]:
-    """Slides of patients as those of the one sample that each patient has.
-
-    Raises:
-        InputError: A patient has several samples, and nothing says which of them a slide is of.
-    """
-    own: dict[str, list[str]] = {}
-    for sample, patient in zip(samples.ids.tolist(), samples.patients.tolist(), strict=True):
-        own.setdefault(patient, []).append(sample)
-    unknown = [one for one in belongs if one not in own]
-    if hint := spelled_otherwise(unknown, belongs, own):
-        raise InputError(f"{source}: a patient is spelled otherwise in {samples.source}{hint}")
-    if len(unknown) == len(belongs):
-        return belongs
-    several = next((one for one in belongs if len(own.get(one, ())) > 1), None)
-    if several is not None:
-        raise InputError(
-            f"{source} says which patient a slide is of, and the patient '{several}' has several samples in "
-            f"{samples.source} ('{own[several][0]}', '{own[several][1]}'): say which sample a slide is of, in columns "
-            "sample_id and slide_id"
-        )
-    return {own.get(one, [one])[0]: slides for one, slides in belongs.items()}
 
 
 def slides_of(people: People) -> list[tuple[str, ...]]:

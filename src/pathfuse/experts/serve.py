@@ -14,11 +14,12 @@ from pathfuse.endpoints.detect import endpoint_from_dict
 from pathfuse.errors import InputError
 from pathfuse.experts.apply import apply
 from pathfuse.experts.assemble import EXPERT, FORMAT, UnitOutputs, combine
-from pathfuse.experts.cohort import Unit, by_reason, check_granularity, notes_of, read_slides
+from pathfuse.experts.cohort import Unit, by_reason, check_granularity, notes_of
 from pathfuse.experts.fitted import Fitted, load_fitted
 from pathfuse.experts.parts import open_encoders
 from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.experts.slide_names import check_spelled_alike
+from pathfuse.experts.slide_table import read_slides
 from pathfuse.experts.targets.base import TargetKind
 from pathfuse.experts.targets.registry import target_kind
 from pathfuse.experts.targets.table import prediction_table
