@@ -113,7 +113,7 @@ def evaluate(
     rules = rules_of(settings, study.samples.drawn)
     _check(study, settings, rules)
     parts, unjudged = _parts(study), list[str]()
-    alarms = alarms_of(study, parts)
+    alarms = alarms_of(study.with_own_folds(), parts if study.own_folds is None else None)
     if study.endpoint.of_numbers:
         rows = np.concatenate([part.judged for part in parts])
         study, unjudged = with_judged_targets(study, rows)

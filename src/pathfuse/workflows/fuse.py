@@ -189,7 +189,7 @@ def faults_of_fuse(
         seed: As of ``fuse``.
         **options: As of ``fuse``.
     """
-    settings = chosen(method=method, seed=seed, **options)
+    settings, study = chosen(method=method, seed=seed, **options), study.with_own_folds()
     recipe, rules = _recipe(settings, None), rules_of(settings, study.samples.drawn)
 
     def check_parts() -> None:

@@ -361,6 +361,43 @@ def test_few_positives_prove_nothing():
         assert pathfuse.check(study).alarms == ()
 
 
+def test_few_positives_are_enough_where_the_rank_is_clear(sound):
+    """6 of 120: an AUROC of .01 is 4 standard errors of chance below it."""
+    made = sound["two classes"]
+    label = np.where(np.arange(240) < 12, "c1", "c0")
+    logit = np.where(np.arange(240) < 12, -3.0, 3.0) + np.random.default_rng(0).normal(size=240)
+    table = {"sample_id": made.samples["sample_id"], "logit_c0": 0.0 * logit, "logit_c1": logit}
+    made = with_samples(made, pl.Series("label", label))
+    made = made._replace(experts={"uni": pl.DataFrame(table)})
+    assert "uni ranks the wrong way round: AUROC 0.00" in said(made)
+
+
+def test_folds_that_only_the_predictions_know_are_looked_into(sound, tmp_path):
+    """CLAM's files: one fold of one expert has its columns exchanged."""
+    made, rows = sound["folds"], sound["folds"].samples
+    label = [int(name[1:]) for name in rows["label"]]
+    for name, frame in made.experts.items():
+        prob = probabilities(frame)[1]
+        for k in range(4):
+            there = (rows["fold"] == k).to_numpy()
+            own = prob[there, ::-1] if (name, k) == ("uni", 2) else prob[there]
+            place = tmp_path / f"EVAL_{name}"
+            place.mkdir(exist_ok=True)
+            pl.DataFrame(
+                {
+                    "slide_id": rows["sample_id"].filter(pl.Series(there)),
+                    "Y": pl.Series(label).filter(pl.Series(there)).cast(pl.Float64),
+                    "Y_hat": own.argmax(axis=1).astype(float),
+                    "p_0": own[:, 0],
+                    "p_1": own[:, 1],
+                }
+            ).write_csv(place / f"fold_{k}.csv")
+    study = pathfuse.read_study(rows.drop("fold"), [tmp_path])
+    assert "in fold 2: AUROC 0." in " ".join(a.sentence for a in pathfuse.check(study).alarms)
+    found = pathfuse.evaluate(study, n_resamples=0)
+    assert "in fold 2: AUROC 0." in " ".join(found.manifest["warnings"])
+
+
 def said(made):
     return " ".join(alarm.sentence for alarm in alarms(made))
 

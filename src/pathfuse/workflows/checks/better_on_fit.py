@@ -48,8 +48,8 @@ class BetterOnFit(Check):
         "the AUROC, C-index or Pearson r falls by at least 0.1, or the NLL of the fit rows is below half "
         "of that of the judged rows and 0.1 nats lower, either by at least 4 standard errors; or the NLL "
         "of the fit rows is below a fifth and losses (Mann-Whitney) or wrong calls (Fisher) differ with "
-        "p below 0.0001. By patient, with 10 patients on each side, and for the AUROC of two classes 10 of "
-        "each. Sound studies stay within 2 "
+        "p below 0.0001. By patient, with 10 patients on each side, and the error of an AUROC with fewer "
+        "than 10 of a class is that of chance. Sound studies stay within 2 "
         "standard errors and above a third"
     )
     way_forward: ClassVar[str] = (

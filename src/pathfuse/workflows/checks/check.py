@@ -70,7 +70,7 @@ def check(study: Study, positive: str | None = None, *, fitting: bool = True) ->
         >>> found.table["expert"].to_list(), found.silent
         (['uni'], False)
     """
-    study = with_positive(study, positive)
+    study = with_positive(study, positive).with_own_folds()
     evidence = Evidence.of(study, fitting=fitting)
     endpoint = study.endpoint
     outcomes = endpoint.tasks if endpoint.of_labels else endpoint.outcomes

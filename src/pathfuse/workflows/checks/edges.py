@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
+from scipy.stats import binom
 
 from pathfuse.endpoints.survival import Survival
 from pathfuse.workflows.checks.base import Check
@@ -21,6 +22,8 @@ UNITS = {
     "years to months": 1 / 12.0,
 }
 """What times would be divided by."""
+FULL, CHANCE = 0.6, 0.01
+"""Share of the events that a sound bin may have, and the p-value up to which one has more."""
 SPREAD = 0.6
 """A unit is guessed if no bin has a larger share of the events in it."""
 LAST_EDGE = {"years": (0.0, 15.0), "months": (6.0, 240.0), "days": (150.0, np.inf)}
@@ -35,8 +38,9 @@ class Edges(Check):
     name: ClassVar[str] = "edges"
     looks_for: ClassVar[str] = "times in another unit than the bin edges"
     threshold: ClassVar[str] = (
-        "at least 80 % of the events (10 or more) after the last finite edge, or before the first "
-        "edge after the start: bins are made so that events are in all of them"
+        "at least 80 % of the patients with an event (10 or more) after the last finite edge, or before the "
+        "first edge after the start, and more than 60 % beyond chance (p below 0.01): bins are made so that "
+        "events are in all of them"
     )
     way_forward: ClassVar[str] = "bring times and edges to one unit"
 
@@ -47,11 +51,15 @@ class Edges(Check):
         if not isinstance(endpoint, Survival) or truth.time is None or truth.event is None:
             return
         inner = [edge for edge in endpoint.edges[1:] if np.isfinite(edge)]
-        times = truth.time[truth.event == 1]
+        happened = np.flatnonzero(truth.event == 1)
+        first = np.unique(evidence.study.samples.patients[happened], return_index=True)[1]
+        times = truth.time[happened[np.sort(first)]]
         if not inner or len(times) < FEWEST:
             return
         late, early = times > inner[-1], times <= inner[0]
         where = ""
+        if not any(_is_most(side) for side in (late, early)):
+            return
         if late.mean() >= MOST:
             where = f"{int(late.sum())} of {len(times)} events lie after the last finite edge, {inner[-1]:g}"
         elif early.mean() >= MOST and len(endpoint.edges) > 2:
@@ -61,6 +69,11 @@ class Edges(Check):
                 f"{where} (median time of an event {np.median(times):g}): are times and edges in different "
                 f"units?{_unit(times, inner)} {self.way_forward}"
             )
+
+
+def _is_most(side: np.ndarray) -> bool:
+    """Whether most of the events are on a side, beyond what a bin with many of them has by chance."""
+    return bool(side.mean() >= MOST and binom.sf(side.sum() - 1, len(side), FULL) < CHANCE)
 
 
 def _unit(times: np.ndarray, inner: list[float]) -> str:

@@ -147,7 +147,8 @@ class Evidence:
     def _error_of_rare(self, name: str, output: str, rows: Index) -> float:
         """What a bootstrap does not see of the error of an AUROC: that of classes with few patients.
 
-        Infinite where one of two classes has fewer than 10, or where there are fewer than 10 events.
+        Of two classes with n1 and n0 patients, one of them fewer than 10, √((n1 + n0 + 1) / (12 n1 n0)),
+        the error of an AUROC that knows nothing. Infinite where there are fewer than 10 events.
         """
         judged = self.outputs(rows).get(output)
         if judged is None or name not in judged.predictions:
@@ -161,7 +162,7 @@ class Evidence:
         counts = [len(np.unique(patients[column])) for column in seen.T if column.any()]
         few = [count for count in counts if count < FEWEST]
         if few and len(counts) == 2:
-            return float("inf")
+            return float(np.sqrt((sum(counts) + 1) / (12 * counts[0] * counts[1])))
         return float(np.sqrt(sum(1 / (12 * count) for count in few)) / max(len(counts), 1))
 
     def numbers(

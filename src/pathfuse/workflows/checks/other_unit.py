@@ -9,7 +9,7 @@ from pathfuse.evaluation.pearson import pearson
 from pathfuse.workflows.checks.base import Check
 from pathfuse.workflows.checks.evidence import FEWEST, Evidence
 
-WIDER, NARROWER = 10.0, 0.01
+WIDER, NARROWER = 10.0, 0.03
 """Times the target's spread: no mean of a model varies more than its target, and one that goes with
 it does not vary so little."""
 AWAY = 10.0
@@ -26,7 +26,7 @@ class OtherUnit(Check):
     looks_for: ClassVar[str] = "an expert whose numbers are in another unit than its targets"
     threshold: ClassVar[str] = (
         "on the fit rows, with 10 patients, its predictions go with a target (Pearson r above 0.3), but their "
-        "standard deviation is above 10 times or below 0.01 times that of the target, or their mean is 10 "
+        "standard deviation is above 10 times or below 0.03 times that of the target, or their mean is 10 "
         "of its standard deviations away"
     )
     way_forward: ClassVar[str] = "give predictions in the unit of the target"
