@@ -142,7 +142,7 @@ class Evidence:
         metric = principal(self.study)
         values = [scores.values(resampled(p, N_RESAMPLES))[metric.name] for scores, p in found]
         rare = [self._error_of_rare(name, output, rows) for output in self.groups[group]]
-        return float(few * np.hypot(_spread(np.stack(values, axis=1)), max(rare)))
+        return float(max(few * _spread(np.stack(values, axis=1)), *rare))
 
     def _error_of_rare(self, name: str, output: str, rows: Index) -> float:
         """What a bootstrap does not see of the error of an AUROC: that of classes with few patients.
