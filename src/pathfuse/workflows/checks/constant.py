@@ -67,5 +67,5 @@ def _unit(evidence: Evidence) -> np.ndarray | float:
     """What a difference of predictions is measured in: the target's spread, or 1."""
     if not evidence.study.endpoint.of_numbers:
         return 1.0
-    spread = np.nanstd(evidence.study.truth["all"].observed, axis=0)
+    spread = np.ma.masked_invalid(evidence.study.truth["all"].observed).std(axis=0).filled(1.0)
     return np.asarray(np.where(spread > 0, spread, 1.0))
