@@ -162,9 +162,13 @@ def test_sentences(tmp_path):
     refused("has the keys of nothing, and none of")
     refused("'probabilities' of .*a.npz do not sum to 1 over classes", probabilities=logits)
     refused("have 2 classes, but there are 3", softmax=shares[:2])
-    refused("no floating point array", softmax=(shares * 9).astype(int))
-    refused("no floating point array", softmax=np.array([{}], dtype=object))  # never unpickled
-    refused("no floating point array", softmax=np.stack([shares, shares], axis=1))
+    refused(
+        "are whole numbers, and they do not sum to 1, 100 or 255", softmax=(shares * 9).astype(int)
+    )
+    refused(
+        "are not an array of numbers of the shape", softmax=np.array([{}], dtype=object)
+    )  # never unpickled
+    refused("are not an array of numbers of the shape", softmax=np.stack([shares, shares], axis=1))
     np.savez_compressed(file, softmax=shares)
     whole = file.read_bytes()
     for damaged in (whole[:-50], b"nothing", whole[:80] + b"\xff" * 20 + whole[100:]):
@@ -173,3 +177,35 @@ def test_sentences(tmp_path):
             InputError, match=r"a.npz cannot be read: it is damaged or no .npz file"
         ):
             read(file)
+
+
+@pytest.mark.parametrize("scale", [100, 255])
+@pytest.mark.parametrize("dtype", ["uint8", "int32"])
+def test_whole_numbers_that_are_probabilities_are_read(tmp_path, scale, dtype):
+    _, shares = made()
+    whole = np.rint(shares * scale).astype(dtype)
+    np.save(tmp_path / "a.npy", whole)
+    np.save(tmp_path / "b.npy", whole.astype("float32"))
+    file = ScoreFile(tmp_path / "a.npy", 3)
+    assert f"{'in per cent' if scale == 100 else 'from 0 to 255'}" in file.kind.in_words()
+    with file.unpacked():
+        found = file.logits(0, 5)
+    np.testing.assert_array_equal(found, read(tmp_path / "b.npy"))
+
+
+@pytest.mark.parametrize("how", ["float32", "uint8"])
+def test_pixels_of_0_in_all_classes_are_undecided(tmp_path, how):
+    _, shares = made()
+    values = shares.astype("float32") if how == "float32" else np.rint(shares * 255).astype(how)
+    np.save(tmp_path / "whole.npy", values)
+    blank = values.copy()
+    blank[:, :2] = 0
+    np.save(tmp_path / "a.npy", blank)
+    file = ScoreFile(tmp_path / "a.npy", 3)
+    with file.unpacked():
+        found = file.logits(0, 5)
+    np.testing.assert_allclose(found[:2], np.log(1 / 3), rtol=1e-5)
+    np.testing.assert_allclose(found[2:], read(tmp_path / "whole.npy")[2:], rtol=1e-5)
+    assert "pixels of 0 in all classes are taken as undecided" in file.kind.in_words()
+    np.save(tmp_path / "none.npy", np.zeros_like(shares, dtype="float32"))
+    assert not ScoreFile(tmp_path / "none.npy", 3).is_probability

@@ -259,7 +259,7 @@ def test_bad_input_leaves_nothing(study, tmp_path):
         (good[:, 1:], "are 40 x 57 pixels by left but 39 x 57 by right"),
         (good[:2], "have 2 classes, but there are 3"),
         (np.where(good == good.max(), np.nan, good), "im15.npy hold NaN or infinity"),
-        (good.astype(int), "no floating point array"),
+        (good.astype(int), "are whole numbers, and they do not sum"),
     ):
         np.save(file, bad)
         refused(sentence)

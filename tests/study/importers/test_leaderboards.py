@@ -252,8 +252,8 @@ def right(tmp_path):
 
 ABOUT = {
     **dict.fromkeys(("{}_std", "{}_sd", "{} SEM", "{} (std. dev.)", "std_{}", "{}_stderr", "{}±"), 0.01),
-    **dict.fromkeys(("{} CI low", "{}_lower", "{} 95% CI lower", "{}_min"), -0.1),
-    **dict.fromkeys(("{} CI high", "{}_upper", "{}_ci95_hi", "{}_max"), 0.1),
+    **dict.fromkeys(("{} CI low", "{}_lower", "{} 95% CI lower"), -0.1),
+    **dict.fromkeys(("{} CI high", "{}_upper", "{}_ci95_hi", "\u0394{}"), 0.1),
     **dict.fromkeys(("{}_n", "{} n_samples", "n {}"), 100),
     "{}_pvalue": 0.5,
 }  # fmt: skip
@@ -281,13 +281,138 @@ def test_what_is_said_of_a_task_is_no_study(tmp_path, right, called, base):
 
 
 def test_names_that_only_look_like_limits_are_studies(tmp_path):
-    pl.DataFrame(
-        {"model": MODELS, "grade": [0.8, 0.7, 0.6], "grade_low": [0.7, 0.8, 0.5]}
-    ).write_csv(tmp_path / "t.csv")
-    assert scores(tmp_path / "t.csv")[0].scores["study"].n_unique() == 2
+    for low in ([0.7, 0.8, 0.5], [0.7, 0.6, 0.5]):
+        pl.DataFrame({"model": MODELS, "her2": [0.8, 0.7, 0.6], "her2_low": low}).write_csv(
+            tmp_path / "t.csv"
+        )
+        assert scores(tmp_path / "t.csv")[0].scores["study"].n_unique() == 2
+    tasks = {"grade": [0.8, 0.7, 0.6], "low_grade": [0.7, 0.6, 0.5], "high_grade": [0.9, 0.8, 0.7]}
+    pl.DataFrame({"model": MODELS, **tasks}).write_csv(tmp_path / "t.csv")
+    assert scores(tmp_path / "t.csv")[0].scores["study"].n_unique() == 3
     frame = {"task": TASKS, "resnet": GRID["uni"], "se_resnet": GRID["conch"]}
     pl.DataFrame(frame).write_csv(tmp_path / "t.csv")
     assert scores(tmp_path / "t.csv")[0].scores["method"].n_unique() == 2
+
+
+@pytest.mark.parametrize("words", [("low", "high"), ("min", "max"), ("lo", "hi"), ("q1", "q3")])
+@pytest.mark.parametrize("base", ["{}", "{}_auc", "{}_mean"])
+def test_limits_by_plain_words_are_left_out_where_both_are_there(tmp_path, right, words, base):
+    limits = {
+        f"{t}_{word}": column(t, lambda v, d=d: v + d)
+        for t in TASKS
+        for word, d in zip(words, (-0.1, 0.1), strict=True)
+    }
+    leaderboard(base, **limits).write_csv(tmp_path / "t.csv")
+    assert order(tmp_path / "t.csv") == right
+    names = list(limits)[:2]
+    one = leaderboard(base, **{name: limits[name] for name in names})
+    one.write_csv(tmp_path / "t.csv")
+    with pytest.raises(InputError, match=f"'{names[0]}' may be a limit of .* or scores of its own"):
+        read_scores([tmp_path / "t.csv"])
+    one.drop(names[1]).write_csv(tmp_path / "t.csv")
+    assert scores(tmp_path / "t.csv")[0].scores["study"].n_unique() == 5
+
+
+AWKWARD = ("mean", "max", "median", "rank", "n", "min", "best")
+
+
+@pytest.mark.parametrize("scale", [1, 100])
+def test_methods_with_awkward_names_stay_unless_their_values_are_a_summary(tmp_path, scale):
+    draw = random.Random(scale)  # noqa: S311
+    grid = {m: [round(scale * draw.uniform(0.5, 0.9), 4) for _ in TASKS] for m in (*AWKWARD, "uni")}
+    as_rows = pl.DataFrame(
+        {"model": list(grid), **{t: [grid[m][j] for m in grid] for j, t in enumerate(TASKS)}}
+    )
+    long = [{"study": t, "method": m, "metric": "auroc", "value": grid[m][j]}
+            for m in grid for j, t in enumerate(TASKS)]  # fmt: skip
+    frames = {
+        "rows": as_rows,
+        "columns": pl.DataFrame({"task": TASKS, **grid}),
+        "long": pl.DataFrame(long),
+    }
+    found = []
+    for name, frame in frames.items():
+        frame.write_csv(tmp_path / f"{name}.csv")
+        found.append(order(tmp_path / f"{name}.csv"))
+        notes = scores(tmp_path / f"{name}.csv")[0].notes
+        assert any("although the names may say something else" in n and "mean" in n for n in notes)
+    assert sorted(name for name, _ in found[0]) == sorted(grid)
+    assert found[0] == found[1] == found[2]
+    plain = {m: dict(zip(TASKS, own, strict=True)) for m, own in grid.items()}
+    assert order(write(tmp_path / "t.json", plain)) == found[0]
+
+
+def test_a_method_mean_with_the_mean_of_the_others_is_left_out(tmp_path, right):
+    means = [round(statistics.mean(column(t)), 3) for t in TASKS]
+    pl.DataFrame({"task": TASKS, **GRID, "mean": means}).write_csv(tmp_path / "t.csv")
+    assert order(tmp_path / "t.csv") == right
+    nested_names = {
+        m: dict(zip(TASKS, own, strict=True)) for m, own in (GRID | {"mean": means}).items()
+    }
+    assert order(write(tmp_path / "t.json", nested_names)) == right
+
+
+def test_a_task_n_is_one_and_a_number_of_slides_is_not(tmp_path, right):
+    leaderboard().rename({"crc": "N", "luad": "T", "bach": "M"}).write_csv(tmp_path / "t.csv")
+    assert order(tmp_path / "t.csv") == right
+    leaderboard(N=[100, 120, 90], rank=[1.5, 2.0, 2.5]).write_csv(tmp_path / "t.csv")
+    assert order(tmp_path / "t.csv") == right
+
+
+@pytest.mark.parametrize("name", ["#1", "Win rate", "wins", "# wins", "win_rate (%)"])
+def test_how_often_a_model_wins_is_no_study(tmp_path, right, name):
+    leaderboard(**{name: [0.1, 0.5, 0.9]}).write_csv(tmp_path / "t.csv")
+    assert order(tmp_path / "t.csv") == right
+    notes = scores(tmp_path / "t.csv")[0].notes
+    assert any(n.endswith(f"no scores of a study: {name}") for n in notes)
+
+
+DOWN = ("{} \u2193", "{}\u2193", "{} (lower is better)", "{} [lower better]", "{} MAE \u2193", "{} 1-AUC",
+        "{} 1 - AUROC", "1-AUC {}", "{} FPR@95TPR", "{} fpr", "{} FPR@95% TPR", "FPR at 80 TPR {}")  # fmt: skip
+
+
+@pytest.mark.parametrize("called", DOWN)
+def test_names_that_say_less_is_better_are_honoured(tmp_path, right, called):
+    leaderboard(called, lambda value: 1 - value).write_csv(tmp_path / "t.csv")
+    assert order(tmp_path / "t.csv") == right
+    tasks = pl.DataFrame({"task": [called.format(t) for t in TASKS],
+                          **{m: [1 - v for v in own] for m, own in GRID.items()}})  # fmt: skip
+    tasks.write_csv(tmp_path / "t.csv")
+    assert order(tmp_path / "t.csv") == right
+
+
+@pytest.mark.parametrize(
+    "called", ["{} \u2191", "{} (higher is better)", "{} AUROC \u2191", "{}_acc (more is better)"]
+)
+def test_names_that_say_more_is_better_are_honoured(tmp_path, right, called):
+    leaderboard(called).write_csv(tmp_path / "t.csv")
+    assert order(tmp_path / "t.csv") == right
+
+
+def test_two_better_sides_in_the_names_are_refused(tmp_path):
+    leaderboard("{} AUROC \u2193").write_csv(tmp_path / "t.csv")
+    with pytest.raises(
+        InputError, match="says that less is better, and of the metric 'auroc' that"
+    ):
+        read_scores([tmp_path / "t.csv"])
+    leaderboard().rename({"crc": "crc \u2193", "luad": "luad \u2191"}).drop(
+        "bach", "panda"
+    ).write_csv(tmp_path / "t.csv")
+    with pytest.raises(InputError, match="several metrics"):
+        rank([tmp_path / "t.csv"])
+
+
+@pytest.mark.parametrize(
+    "genes", [("PTEN", "MMR", "CDKN2A", "BAP1"), ("pten", "mlh1", "vhl", "nf2")]
+)
+def test_losses_of_genes_ask_for_the_better_side(tmp_path, right, genes):
+    names = {t: f"{gene}_loss" for t, gene in zip(TASKS, genes, strict=True)}
+    leaderboard().rename(names).write_csv(tmp_path / "t.csv")
+    with pytest.raises(InputError, match="say --higher-is-better or --lower-is-better"):
+        rank([tmp_path / "t.csv"])
+    assert order(tmp_path / "t.csv", higher_is_better=True) == right
+    leaderboard(turn=lambda value: 2 - value).rename(names).write_csv(tmp_path / "t.csv")
+    assert order(tmp_path / "t.csv") == right
 
 
 def test_a_limit_on_the_wrong_side_is_in_doubt(tmp_path):
@@ -361,7 +486,8 @@ def test_averages_in_long_tables_are_no_studies_and_no_models(tmp_path, right):
         for j, t in enumerate(TASKS)
     ]
     more = [{"study": "Average", "method": m, "metric": "auroc", "value": 0.5} for m in MODELS]
-    more += [{"study": t, "method": "Average", "metric": "auroc", "value": 0.9} for t in TASKS]
+    more += [{"study": t, "method": "Average", "metric": "auroc", "value": round(statistics.mean(column(t)), 3)}
+             for t in TASKS]  # fmt: skip
     pl.DataFrame(rows + more).write_csv(tmp_path / "long.csv")
     assert order(tmp_path / "long.csv") == right
     assert any("no scores of a model: Average" in n for n in scores(tmp_path / "long.csv")[0].notes)
@@ -570,7 +696,8 @@ def test_whatever_stands_next_to_scores_the_ranking_is_the_same(tmp_path, right,
     draw = random.Random(seed)  # noqa: S311
     scale, base = draw.choice((1, 100)), draw.choice(list(BASES))
     cell = draw.choice(("{}", "{} ± 0.02", "{} (0.1-0.9)", "**{}**"))
-    about = draw.sample(["{}_std", "{} sd", "{}_n", "{} rank", "{}_ci_low", "{} SEM", "{}_nll"], 3)
+    kinds = ["{}_std", "{} sd", "{}_n", "{} rank", "{}_ci_low", "{} SEM", "{}_nll", "\u0394{}"]
+    about = draw.sample(kinds, 3) + draw.choice(([], ["{}_low", "{}_high"], ["{}_min", "{}_max"]))
     columns = {}
     for task in TASKS:
         own = [round(scale * value, 3) for value in column(task)]
@@ -578,7 +705,8 @@ def test_whatever_stands_next_to_scores_the_ranking_is_the_same(tmp_path, right,
         kinds = {
             "{}_n": [float(draw.randint(40, 90)) for _ in own],
             "{} rank": [float(place) for place in places(task)],
-            "{}_ci_low": [value - 0.05 * scale for value in own],
+            **{n: [v - 0.05 * scale for v in own] for n in ("{}_ci_low", "{}_low", "{}_min")},
+            **{n: [v + 0.05 * scale for v in own] for n in ("{}_high", "{}_max")},
         }
         columns[base.format(task)] = [*own, statistics.mean(own)]
         for name in about:
@@ -586,6 +714,8 @@ def test_whatever_stands_next_to_scores_the_ranking_is_the_same(tmp_path, right,
             columns[name.format(task)] = [*values, statistics.mean(values)]
     if draw.random() < 0.5:
         columns["Average"] = [*(scale * statistics.mean(GRID[m]) for m in MODELS), scale / 2]
+    if draw.random() < 0.3:
+        columns |= {"#1": [1.0, 0.0, 3.0, 2.0], "Win rate": [0.3, 0.1, 0.6, 0.33]}
     names = draw.sample(list(columns), len(columns))
     scored = {base.format(task) for task in TASKS}
     frame = pl.DataFrame(
@@ -600,3 +730,46 @@ def test_whatever_stands_next_to_scores_the_ranking_is_the_same(tmp_path, right,
     frame.write_csv(tmp_path / "w.csv")
     metric = BASES[base] if "{}_nll" in about else None
     assert order(tmp_path / "w.csv", metric=metric) == right
+
+
+NAMES = (
+    "mean",
+    "max",
+    "rank",
+    "n",
+    "median",
+    "uni_low",
+    "uni_high",
+    "resnet_se",
+    "total_rna",
+    "best",
+)
+TASK_NAMES = (
+    "N",
+    "depth",
+    "year",
+    "low_grade",
+    "her2_low",
+    "her2",
+    "luad_n",
+    "glioma_high",
+    "ACC",
+    "tumor_size",
+)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_random_leaderboards_with_awkward_names_keep_all_models_and_tasks(tmp_path, seed):
+    draw = random.Random(seed)  # noqa: S311
+    scale, digits = draw.choice(((1, 3), (100, 1)))
+    models, tasks = draw.sample(NAMES, 5), draw.sample(TASK_NAMES, 5)
+    grid = {m: [round(scale * draw.uniform(0.5, 0.95), digits) for _ in tasks] for m in models}
+    plain = {f"m{i}": grid[m] for i, m in enumerate(models)}
+    pl.DataFrame({"task": [*"abcde"], **plain}).write_csv(tmp_path / "plain.csv")
+    expected = sorted((models[int(m[1:])], r) for m, r in order(tmp_path / "plain.csv"))
+    pl.DataFrame({"task": tasks, **grid}).write_csv(tmp_path / "columns.csv")
+    assert sorted(order(tmp_path / "columns.csv")) == expected
+    pl.DataFrame(
+        {"model": models, **{t: [grid[m][j] for m in models] for j, t in enumerate(tasks)}}
+    ).write_csv(tmp_path / "rows.csv")
+    assert sorted(order(tmp_path / "rows.csv")) == expected

@@ -43,6 +43,8 @@ class NumberKind:
     """How many probabilities are below ``floor``."""
     outside: int = 0
     """How many probabilities lie below 0 or above the scale."""
+    has_blank: bool = False
+    """Whether pixels are 0 in all classes, as outside the tissue: all classes are alike there."""
 
     @property
     def is_probability(self) -> bool:
@@ -64,6 +66,10 @@ class NumberKind:
         self, values: Float32[np.ndarray, "row column outcome"]
     ) -> Float32[np.ndarray, "row column outcome"]:
         """Logarithms of probabilities, which sum to 1 in every pixel."""
+        if self.has_blank:
+            blank = (values == 0).all(axis=2, keepdims=True)
+            alike = np.float32((self.scale or 1) / values.shape[2])
+            values = np.where(blank, alike, values)
         if self.is_exact and self.step is None:
             return np.log(np.maximum(values, np.float32(FLOOR)))
         shares = np.maximum(values / np.float32(self.scale or 1), np.float32(self.floor))
@@ -78,7 +84,8 @@ class NumberKind:
         else:
             sums = f"(the sums over classes {self.lowest_sum:.4g} to {self.highest_sum:.4g}, which are scaled to 1)"
         rounded = f", rounded to {self.step:.3g}" if self.step is not None else ""
-        return f"probabilities{per_cent}{rounded} {sums}"
+        blank = "; pixels of 0 in all classes are taken as undecided" if self.has_blank else ""
+        return f"probabilities{per_cent}{rounded} {sums}{blank}"
 
 
 @dataclass
@@ -100,11 +107,19 @@ class Evidence:
     """Scale and floor to how many numbers lie below."""
     outside: dict[float, int] = field(default_factory=dict)
     """Scale to how many numbers lie below 0 or above the scale."""
+    has_blank: bool = False
+    """Whether pixels are 0 in all classes; their sums do not count."""
 
     def add(self, values: Rows) -> None:
         """Takes rows into account."""
-        sums = values.sum(axis=0, dtype=np.float64)
         self.low, self.high = min(self.low, values.min()), max(self.high, values.max())
+        blank = (values == 0).all(axis=0)
+        if blank.any():
+            self.has_blank = True
+            values = values[:, ~blank][:, None]
+        if not values.size:
+            return
+        sums = values.sum(axis=0, dtype=np.float64)
         self.lowest_sum = min(self.lowest_sum, sums.min())
         self.highest_sum = max(self.highest_sum, sums.max())
         if self.is_logit:
@@ -144,7 +159,10 @@ class Evidence:
 
     def kind(self) -> NumberKind:
         """What the numbers are."""
-        sums = (float(self.lowest_sum), float(self.highest_sum))
+        lowest, highest = self.lowest_sum, self.highest_sum
+        if lowest > highest:  # all pixels are 0 in all classes
+            lowest = highest = 0.0
+        sums = (float(lowest), float(highest))
         scale = next((one for one in SCALES if self._may_be(one)), None)
         if scale is None:
             return NumberKind(None, None, *sums, bool(self.low >= 0 and self.high <= 1))
@@ -156,6 +174,7 @@ class Evidence:
             *sums,
             floored=self.tiny.get((scale, floor), 0),
             outside=self.outside.get(scale, 0),
+            has_blank=self.has_blank,
         )
 
 

@@ -56,10 +56,12 @@ class ScoreFile:
             shape, dtype = self._header()
         if len(shape) == 4 and shape[1] == 1:
             shape = (shape[0], *shape[2:])
-        if len(shape) != 3 or dtype.kind != "f" or 0 in shape:
+        if len(shape) != 3 or dtype.kind not in "fui" or 0 in shape:
             raise InputError(
-                f"the logits {path} are no floating point array of the shape (classes, height, width)"
+                f"the logits {path} are not an array of numbers of the shape (classes, height, width), but of "
+                f"{dtype} and of the shape {shape}"
             )
+        self._is_whole = dtype.kind != "f"
         if shape[0] != n_classes:
             raise InputError(
                 f"the logits {path} have {shape[0]} classes, but there are {n_classes}"
@@ -134,6 +136,11 @@ class ScoreFile:
                 if seen.is_logit:
                     break
         found = seen.kind()
+        if self._is_whole and not found.is_probability:
+            raise InputError(
+                f"the logits {self.path} are whole numbers, and they do not sum to 1, 100 or 255 over classes in every "
+                "pixel, as probabilities would: write logits or probabilities as floating point numbers"
+            )
         if self._member in PROBABILITIES and not found.is_probability:
             raise InputError(
                 f"the '{self._member}' of {self.path} do not sum to 1 over classes in every pixel, as regions that "

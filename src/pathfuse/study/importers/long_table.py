@@ -26,6 +26,7 @@ from pathfuse.study.importers.words import (
     VALUES,
     column_of,
     is_average,
+    summaries,
 )
 
 NAME = "long_table"
@@ -97,12 +98,36 @@ def read(table: Table) -> Scoreboard:
 
 
 def _without_averages(table: Table) -> tuple[Table, list[str]]:
-    """The table without rows whose study, or whose method, is named after a mean over the others."""
+    """The table without rows whose study is named after a mean over the others, and without a method
+    that is named after one and has its values.
+    """
     notes = []
     for column, kind in (("study", "study"), ("method", "model")):
         names = list(dict.fromkeys(names_column(table, column)))
         means = [name for name in names if is_average(name)]
+        if column == "method" and means:
+            called, means = means, _fitting(table, means)
+            kept = [name for name in called if name not in means]
+            if kept:
+                notes.append(
+                    f"{table.source}: by their values these are methods, although the names may say something else: "
+                    f"{', '.join(kept)}"
+                )
         if means and len(means) < len(names):
             table = replace(table, frame=table.frame.filter(~pl.col(column).is_in(means)))
             notes.append(f"{table.source}: rows that are no scores of a {kind}: {', '.join(means)}")
     return table, notes
+
+
+def _fitting(table: Table, means: Sequence[str]) -> list[str]:
+    """Methods named after a mean whose values are the mean of the other methods' values."""
+    number = pl.col("value").cast(pl.String).cast(pl.Float64, strict=False)
+    values = table.frame.group_by(NEEDED[:3], maintain_order=True).agg(number.mean())
+    places: dict[tuple[str, str], int] = {}
+    for study, _, metric, _ in values.iter_rows():
+        places.setdefault((study, metric), len(places))
+    rows: dict[str, list[float | None]] = {}
+    for study, method, metric, value in values.select(*NEEDED).iter_rows():
+        rows.setdefault(method, [None] * len(places))[places[study, metric]] = value
+    found = summaries(rows, of_methods=True, by_values=True)
+    return [name for name in means if name in found]

@@ -6,12 +6,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pathfuse.errors import InputError
+from pathfuse.study.importers.familiar import STUDIES
 from pathfuse.study.importers.metric_names import MEANS, KnownMetric, find_metric, words_of
 
 SCORE = "score"
 """What values are called where a table does not say; higher is better."""
 LOSS = "loss"
 """The same where the names say several metrics, of all of which less is better."""
+IN_DOUBT = "loss, or score of a lost gene"
+"""The same where it is in doubt which of both is meant; its better side has to be said."""
+LEAST_AUROC = 0.3
+"""Scores of mutations and losses of genes hardly lie below."""
+GENES = frozenset((
+    "pten", "mmr", "cdkn2a", "cdkn2b", "bap1", "atrx", "mlh1", "msh2", "msh6", "pms2", "smad4", "rb1", "tp53",
+    "p53", "arid1a", "smarca4", "smarcb1", "ini1", "nf1", "nf2", "vhl", "pbrm1", "setd2", "mtap", "stk11", "lkb1",
+    "brca1", "brca2", "cdh1", "apc", "fbxw7", "tsc1", "tsc2", "men1", "daxx", "p16", "fhit", "keap1", "hla",
+))  # fmt: skip
+"""Genes and proteins that tumours lose."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +39,21 @@ class Measures:
     """How the names were understood."""
 
 
-def measures_of(source: str, names: Sequence[str]) -> Measures:
+def measures_of(
+    source: str, names: Sequence[str], values: Mapping[str, Sequence[float | None]] | None = None
+) -> Measures:
     """What the values of tasks are called.
 
     A table that has one metric of each task is ranked as it is, if all metrics have the same better
     side. Where a task has several, they are kept apart.
 
+    Args:
+        source: The table, for the sentence.
+        names: The names.
+        values: The values under each of them, if known: ``PTEN_loss`` may be the loss of a gene.
+
     Raises:
-        InputError: Some names hold a loss and others no metric.
+        InputError: Some names hold a loss and others no metric, or a name says two better sides.
 
     Examples:
         >>> found = measures_of("t.csv", ["crc_auc", "luad_auc", "crc_acc", "luad_acc"])
@@ -48,6 +66,16 @@ def measures_of(source: str, names: Sequence[str]) -> Measures:
     if len(found) < len(names):
         found = {name: metric for name, metric in found.items() if not metric.is_weak}
     as_they_are = {name: name for name in names}
+    odd = next((name for name, metric in found.items() if metric.is_contradicted), None)
+    if odd is not None:
+        more = "less" if found[odd].lower_is_better else "more"
+        raise InputError(
+            f"{source}: '{odd}' says that {more} is better, and of the metric '{found[odd].name}' that is not so: give "
+            "it another name"
+        )
+    if found and _may_be_genes(found, values or {}):
+        note = "the names may say 'loss' as a metric, or as what happens to a gene"
+        return Measures(as_they_are, dict.fromkeys(names, IN_DOUBT), IN_DOUBT, note)
     if not found:
         note = "no metric is named, and higher is taken as better (otherwise --lower-is-better)"
         return Measures(as_they_are, dict.fromkeys(names, SCORE), SCORE, note)
@@ -77,6 +105,22 @@ def measures_of(source: str, names: Sequence[str]) -> Measures:
     one = dict.fromkeys(names, SCORE if not better else LOSS)
     note = f"the names say {said}{'' if len(found) == len(names) else ' or nothing'}, of all of which {side[better]}"
     return Measures(as_they_are, one, SCORE if not better else LOSS, note)
+
+
+def _may_be_genes(
+    found: Mapping[str, KnownMetric], values: Mapping[str, Sequence[float | None]]
+) -> bool:
+    """Whether names such as ``PTEN_loss`` may be tasks, whose values are AUROCs."""
+    if any(m.name != LOSS or not m.rest or words_of(n)[-1] != LOSS for n, m in found.items()):
+        return False
+    rests = {name: "".join(metric.rest) for name, metric in found.items()}
+    of_genes = any(
+        gene in GENES or (gene not in STUDIES and gene.upper() in name)
+        for name, gene in rests.items()
+    )
+    own = [value for name in found for value in values.get(name, ()) if value is not None]
+    likely = bool(own) and min(own) >= LEAST_AUROC and max(own) <= 1
+    return of_genes and likely and len({*rests.values()}) > 1
 
 
 def _stem(name: str, metric: KnownMetric | None) -> str:

@@ -5,7 +5,7 @@ the side: ``MulticlassF1Score``, ``test_auroc``, ``Mean_Dice``.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pathfuse.evaluation.metrics.registry import METRICS
 from pathfuse.evaluation.metrics.survival import AUC_AT
@@ -56,6 +56,21 @@ MEANS = frozenset(("mean", "avg", "average", "score", "value", "median"))
 """Words that the column of a task's values may have, and those that say more of the task lack."""
 TURNED = frozenset(("neg", "negative", "minus", "inverse", "inverted"))
 """With these the better side of a metric is not known."""
+ARROWS = {"\u2193": True, "\u2b07": True, "\u25bc": True, "\\downarrow": True,
+          "\u2191": False, "\u2b06": False, "\u25b2": False, "\\uparrow": False}  # fmt: skip
+"""Signs of the better side: whether less is better."""
+BETTER = re.compile(
+    r"[(\[]?\s*\b(?:(lower|less|smaller|lowest)|(higher|more|larger|greater|highest))[\s_]*(?:is|=|are)?[\s_]*better\b\s*[)\]]?",
+    re.IGNORECASE,
+)
+"""The same in words."""
+WHERE = re.compile(
+    r"(?:@|(?<![a-z])at)[\s_]*(\d*)\s*%?[\s_]*(?:tpr|fpr|tnr|fnr|recall|sensitivity|specificity|precision)(\d*)\s*%?",
+    re.IGNORECASE,
+)
+"""At which value of another metric one is taken: ``FPR@95TPR``."""
+FROM_ONE = re.compile(r"(?<![\w.])1\s*[-\u2212\u2013]\s*(?=[A-Za-z])")
+"""``1 - AUC``"""
 LONGEST = 4
 """Words of a metric's name."""
 
@@ -74,6 +89,8 @@ class KnownMetric:
     """Whether its unit depends on what is predicted."""
     is_weak: bool = False
     """Whether the name is one word that may as well be a task's: ``acc``, ``hd``."""
+    is_contradicted: bool = False
+    """Whether the name also says, by an arrow or in words, that the other side is better."""
 
 
 def squashed(name: str) -> str:
@@ -115,7 +132,32 @@ def find_metric(name: str) -> KnownMetric | None:
         (True, None)
         >>> find_metric("neg_mse").lower_is_better is None
         True
+        >>> [find_metric(n).lower_is_better for n in ("crc \u2193", "crc (higher is better)", "crc 1-AUC", "FPR@95TPR")]
+        [True, False, True, True]
     """
+    name, stated = _stated_side(name)
+    found = _known_metric(WHERE.sub(r"@\1\2 ", name))
+    if stated is None:
+        return found
+    if found is None or found.is_weak:
+        return KnownMetric("loss" if stated else "score", tuple(words_of(name)), stated)
+    other = found.lower_is_better is not None and found.lower_is_better != stated
+    return replace(found, lower_is_better=stated, is_contradicted=other)
+
+
+def _stated_side(name: str) -> tuple[str, bool | None]:
+    """A name without an arrow, or words, for the better side, and whether less is better; None if it does
+    not say.
+    """
+    for sign, lower in ARROWS.items():
+        if sign in name:
+            return name.replace(sign, " ").replace("$", " "), lower
+    words = BETTER.search(name)
+    return (name, None) if words is None else (BETTER.sub(" ", name), words[1] is not None)
+
+
+def _known_metric(name: str) -> KnownMetric | None:
+    """The metric of a name by its words alone."""
     words = words_of(name)
     runs = [
         (i, j)
@@ -132,13 +174,17 @@ def find_metric(name: str) -> KnownMetric | None:
     if words[end : end + 1] == ["at"]:  # recall at 5
         own |= {end, end + 1} & set(range(len(words)))
     fill = {i for i, word in enumerate(words) if word in FILLERS}
-    unclear = bool(TURNED & (set(words) - set(words[start:end]))) or bool(
-        re.match(r"\s*1\s*[-\u2212]", name)
-    )
+    unclear = bool(TURNED & (set(words) - set(words[start:end])))
+    one = start and words[start - 1] == "1" and FROM_ONE.search(name) is not None
+    lower = LOWER[key] != bool(one)
     return KnownMetric(
-        "_".join(word for i, word in enumerate(words) if i in own),
-        tuple(word for i, word in enumerate(words) if i not in own | fill),
-        None if unclear else LOWER[key],
+        ("1-" if one else "") + "_".join(word for i, word in enumerate(words) if i in own),
+        tuple(
+            word
+            for i, word in enumerate(words)
+            if i not in own | fill and not (one and i == start - 1)
+        ),
+        None if unclear else lower,
         key in SCALED,
         key in WEAK and len(words) == 1,
     )

@@ -13,7 +13,7 @@ from pathfuse.study.importers.measures import measures_of
 from pathfuse.study.importers.metric_names import metric_called
 from pathfuse.study.importers.scoreboard import Scoreboard, checked, frame_of
 from pathfuse.study.importers.spreads import about_others, check_none_alone
-from pathfuse.study.importers.words import is_property
+from pathfuse.study.importers.words import is_average, properties, summaries
 
 NAME = "nested_json"
 FAINT = 0.1
@@ -74,7 +74,11 @@ def read(content: Any, file: Path, models_are: str | None = None) -> Scoreboard:
     metric = _metric_level(levels)
     others = [k for k in range(depth) if k != metric]
     model, study = _models_first(source, levels, others, models_are)
-    idle = [name for k in (model, study) for name in levels[k] if is_property(name)]
+    of_models = _by_name(leaves, model)
+    idle = properties(of_models, of_methods=True)
+    idle += properties(_by_name(leaves, study), of_methods=False)
+    of_models = {name: own for name, own in of_models.items() if name not in idle}
+    idle += [name for name in summaries(of_models, of_methods=True) if is_average(name)]
     if metric is None:
         idle += _spreads(source, leaves, model, study, idle)
     leaves = [(path, cell) for path, cell in leaves if not {path[model], path[study]} & set(idle)]
@@ -82,7 +86,8 @@ def read(content: Any, file: Path, models_are: str | None = None) -> Scoreboard:
         raise InputError(f"{file} holds no scores of tasks")
     notes = [f"{file}: its names are taken as {_in_words(depth, model, study)}, from the outside"]
     if metric is None:
-        said = measures_of(source, list(dict.fromkeys(path[study] for path, _ in leaves)))
+        of_studies = _by_name(leaves, study)
+        said = measures_of(source, list(of_studies), of_studies)
         notes.append(f"{file}: {said.note}")
         pairs = [(said.names[path[study]], said.metrics[path[study]]) for path, _ in leaves]
     else:
@@ -121,6 +126,20 @@ def _leaves(
             raise InputError(
                 f"{source}: {_quoted(path)} holds a value, while other names lead to one by {depth} steps"
             )
+
+
+def _by_name(
+    leaves: Sequence[tuple[tuple[str, ...], Cell]], level: int
+) -> dict[str, list[float | None]]:
+    """Values under each name of a level, in the order of the other levels' names."""
+    places: dict[tuple[str, ...], int] = {}
+    for path, _ in leaves:
+        places.setdefault(path[:level] + path[level + 1 :], len(places))
+    found: dict[str, list[float | None]] = {}
+    for path, cell in leaves:
+        own = found.setdefault(path[level], [None] * len(places))
+        own[places[path[:level] + path[level + 1 :]]] = cell[0]
+    return found
 
 
 def _spreads(

@@ -17,7 +17,9 @@ from pathfuse.study.importers.words import (
     RUNS,
     STUDIES,
     column_of,
+    is_average,
     is_property,
+    properties,
     summaries,
 )
 
@@ -90,15 +92,21 @@ def read(table: Table) -> Scoreboard:
     about = {own, column_of(header, METRIC), column_of(header, RUNS)}
     cells = read_cells(table, names, [name for name in header if name not in about])
     values = cells.values
-    idle = [name for name, own in values.items() if is_property(name) or not _filled(own)]
-    idle += summaries({name: own for name, own in values.items() if name not in idle})
-    known = {name: own for name, own in values.items() if name not in idle}
-    ordinary = [row for row, name in enumerate(names) if not is_property(name)]
-    said = about_others(
-        table.source,
-        {n: [own[row] for row in ordinary] for n, own in values.items() if not is_property(n)},
+    aside = properties(values, of_methods=method is None)
+    idle = [name for name, own in values.items() if name in aside or not _filled(own)]
+    of_rows = {
+        name: [own[row] for n, own in values.items() if n not in idle]
+        for row, name in enumerate(names)
+    }
+    odd = properties(of_rows, of_methods=method is not None)
+    ordinary = [row for row, name in enumerate(names) if name not in odd]
+    scores = {n: [own[row] for row in ordinary] for n, own in values.items() if n not in aside}
+    idle += summaries(
+        {n: own for n, own in scores.items() if n not in idle}, of_methods=method is None
     )
-    cells.check_unread([name for name in idle if not is_property(name) and name not in said])
+    known = {name: own for name, own in values.items() if name not in idle}
+    said = about_others(table.source, scores)
+    cells.check_unread([name for name in idle if name not in aside and name not in said])
     idle = [name for name in idle if name not in said]
     known = {name: own for name, own in known.items() if name not in said}
     check_none_alone(table.source, list(known))
@@ -132,6 +140,9 @@ def _left_out(
         "columns that say something of another one (spread, limits, number, rank) and are left out": said,
         f"rows that are no scores of a {row}": passed,
     }
+    names = [*board.cells, *dict.fromkeys(board.names[row] for row in board.rows)]
+    why = "by their values these are scores, although the names may say something else"
+    reasons[why] = [name for name in names if is_property(name) or is_average(name)]
     source = board.table.source
     return [f"{source}: {why}: {', '.join(names)}" for why, names in reasons.items() if names]
 
@@ -141,9 +152,9 @@ def _passed(
 ) -> list[str]:
     """Rows that are a mean over the others, say something of another row, or are a property."""
     found = {name: [own[row] for own in cells.values()] for row, name in enumerate(names)}
-    passed = [name for name in found if is_property(name)]
+    passed = properties(found, of_methods=of_methods)
     left = {name: values for name, values in found.items() if name not in passed}
-    passed += summaries(left)
+    passed += summaries(left, of_methods=of_methods)
     left = {name: values for name, values in left.items() if name not in passed}
     passed += list(about_others(source, left, sure=True))
     if of_methods:
@@ -190,7 +201,7 @@ def _scoreboard(board: _Board) -> Scoreboard:
     source, columns = board.table.source, list(board.cells)
     rows = [board.names[row] for row in board.rows]
     labels = board.column(METRIC)
-    inner, outer, better = _meanings(source, rows, columns, board.of_methods, labels)
+    inner, outer, better = _meanings(board, rows, columns, labels)
     triples = []  # study, method, metric
     for column in columns:
         for place, row in enumerate(rows):
@@ -219,17 +230,18 @@ def _scoreboard(board: _Board) -> Scoreboard:
 
 
 def _meanings(
-    source: str,
-    rows: Sequence[str],
-    columns: Sequence[str],
-    of_methods: bool,
-    labels: Sequence[str] | None,
+    board: _Board, rows: Sequence[str], columns: Sequence[str], labels: Sequence[str] | None
 ) -> tuple[Measures, Measures, Measures]:
     """What the names of rows and of columns mean, and which of both say the metric.
 
     Raises:
         InputError: The columns are metrics of one model that has no name.
     """
+    source, of_methods = board.table.source, board.of_methods
+    of_rows = {
+        name: [own[row] for own in board.cells.values()]
+        for name, row in zip(rows, board.rows, strict=True)
+    }
     rows, columns = list(dict.fromkeys(rows)), list(columns)
     inner, outer = (
         Measures({name: name for name in names}, {}, None, "") for names in (rows, columns)
@@ -239,11 +251,11 @@ def _meanings(
         said = Measures({name: name for name in studies}, studies, None, "")
         return (inner, said, said) if of_methods else (said, outer, said)
     if of_methods:
-        outer = measures_of(source, columns)
+        outer = measures_of(source, columns, board.cells)
         return inner, outer, outer
     named = [find_metric(name) for name in columns]
     if any(metric is None for metric in named):
-        inner = measures_of(source, rows)
+        inner = measures_of(source, rows, of_rows)
         return inner, outer, inner
     if not any(metric is not None and metric.rest for metric in named):
         raise InputError(

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from math import isclose
-from statistics import median
+from statistics import fmean, median
 
 from pathfuse.study.importers.metric_names import LOWER, TURNING, find_metric, squashed
 
@@ -49,7 +49,15 @@ SUMMARIES = {
 }
 """Words that name a summary of rows, and which."""
 ROUNDED = 1e-3
-"""How far a summary that is printed may be from the one computed, as a share of it."""
+"""How far a summary that is computed may be from another computation, as a share of it."""
+COARSE = 0.015
+"""The same of numbers that are printed with few decimals, at most."""
+BARE = frozenset(("n", "rank", "ranking", "year", "depth"))
+"""Properties, mostly whole numbers, that may also be the name of a task (T, N, M) or of a method."""
+WINS = re.compile(
+    r"#\s*1(st)?|(#|n|num|number of)?[\s_]*wins?[\s_]*(rate|ratio|share|count|%)?([\s_]*[(\[].*)?"
+)
+"""How often a method is the best one."""
 
 
 def column_of(header: Sequence[str], words: Sequence[str]) -> str | None:
@@ -70,15 +78,51 @@ def is_property(name: str) -> bool:
     Examples:
         >>> [is_property(n) for n in ("Parameters (M)", "#slides", "Avg.", "embed_dim", "n_params", "")]
         [True, True, True, True, True, True]
+        >>> [is_property(n) for n in ("#1", "Win rate", "# wins", "window")]
+        [True, True, True, False]
         >>> [is_property(n) for n in ("crc", "mean_dice", "patch_camelyon", "slides_tcga", "test")]
         [False, False, False, False, False]
     """
     plain = re.sub(r"[(\[{].*?[)\]}]", " ", name.lower())
     words = re.findall(r"[a-z0-9]+", plain)
-    if not words:
+    if not words or WINS.fullmatch(name.lower().strip()):
         return True
     known = [word in PROPERTIES or word in FILLERS for word in words]
     return all(known) and any(word in PROPERTIES for word in words)
+
+
+def properties(cells: Mapping[str, Sequence[float | None]], *, of_methods: bool) -> list[str]:
+    """Names of properties whose values do not say that they are scores.
+
+    Args:
+        cells: Name to values.
+        of_methods: Whether the names that are not properties are methods: one may be called ``mean``.
+
+    Examples:
+        >>> properties({"crc": [0.8, 0.7], "N": [0.7, 0.6], "rank": [1, 2], "mean": [0.9, 0.8]}, of_methods=True)
+        ['rank']
+    """
+    return [
+        name
+        for name, values in cells.items()
+        if is_property(name)
+        and not (of_methods and _is_mean(name))
+        and not _cannot_count(name, values)
+    ]
+
+
+def _is_mean(name: str) -> bool:
+    """Whether the name is ``mean`` alone, as methods that pool by the mean are called."""
+    return name.lower().strip() == "mean"
+
+
+def _cannot_count(name: str, values: Sequence[float | None]) -> bool:
+    """Whether values with the bare name of a number, of a year or of ranks are something else."""
+    bare, there = name.lower().strip(), [value for value in values if value is not None]
+    broken = sum(not float(value).is_integer() for value in there)
+    if bare not in BARE or 2 * broken <= len(there):
+        return False
+    return bare not in ("rank", "ranking") or max(there) <= 1 or max(there) > len(values)
 
 
 def is_average(name: str) -> bool:
@@ -94,16 +138,25 @@ def is_average(name: str) -> bool:
     return bool(AVERAGES & set(words)) and all(word in AVERAGES | FILLERS for word in words)
 
 
-def summaries(rows: Mapping[str, Sequence[float | None]]) -> list[str]:
+def summaries(
+    rows: Mapping[str, Sequence[float | None]], *, of_methods: bool = False, by_values: bool = False
+) -> list[str]:
     """Rows (or columns) that are a mean, the best, the worst or the median of the others.
 
-    A mean is known by its name, which may hold a metric, too, if others do not; the others by their
-    names and their values.
+    A mean is known by its name, which may hold a metric, too, if others do not; the others, and a
+    method called ``mean``, by their names and their values.
+
+    Args:
+        rows: Name to values.
+        of_methods: Whether the names are those of methods.
+        by_values: Whether the values of every mean must fit, too.
 
     Examples:
         >>> summaries({"uni": [0.8, 0.6], "conch": [0.7, 0.9], "Best": [0.8, 0.9], "Average AUROC": [0.1, 0.2]})
         ['Best', 'Average AUROC']
         >>> summaries({"mean_dice": [0.8, 0.6], "mean_iou": [0.7, 0.5]})
+        []
+        >>> summaries({"uni": [0.8, 0.6], "abmil": [0.7, 0.9], "mean": [0.8, 0.8]}, of_methods=True)
         []
     """
     called = {name: kinds for name in rows if (kinds := _kinds(name))}
@@ -111,9 +164,17 @@ def summaries(rows: Mapping[str, Sequence[float | None]]) -> list[str]:
     metrics = [find_metric(name) for name in rows if name not in called]
     if not any(metric is None or metric.rest for metric in metrics):
         return []
-    return [
-        name for name, kinds in called.items() if AVERAGE in kinds or _fits(rows[name], rest, kinds)
+    found = [
+        name
+        for name, kinds in called.items()
+        if AVERAGE in kinds and not by_values and not (of_methods and _is_mean(name))
     ]
+    for name, kinds in called.items():
+        others = [values for one, values in rows.items() if one != name and one not in found]
+        fits = any(_fits(rows[name], those, kinds) for those in (rest, others))
+        if name not in found and fits:
+            found.append(name)
+    return [name for name in called if name in found]
 
 
 def _kinds(name: str) -> list[str]:
@@ -129,12 +190,29 @@ def _kinds(name: str) -> list[str]:
 def _fits(
     values: Sequence[float | None], others: Sequence[Sequence[float | None]], kinds: Sequence[str]
 ) -> bool:
-    """Whether values are a summary of others; the best one may be the least."""
+    """Whether values are a summary of others, as far as they are printed; the best one may be the least."""
+    there = [value for value in values if value is not None]
+    step = 10.0 ** -max((_decimals(value) for value in there), default=0)
+    compared = False
     for own, *rest in zip(values, *others, strict=True):
-        there = [value for value in rest if value is not None]
-        if own is None or not there:
+        known = [value for value in rest if value is not None]
+        if own is None or not known:
             continue
-        may_be = [median(there)] if MEDIAN in kinds else [min(there), max(there)]
-        if not any(isclose(own, one, rel_tol=ROUNDED) for one in may_be):
+        compared = True
+        far = max(ROUNDED * abs(own), min(step, COARSE * abs(own)))
+        if not any(isclose(own, one, rel_tol=0, abs_tol=far) for one in _summed_up(known, kinds)):
             return False
-    return True
+    return compared
+
+
+def _summed_up(values: Sequence[float], kinds: Sequence[str]) -> list[float]:
+    """What a summary of values may be."""
+    means = [fmean(values)] if AVERAGE in kinds else []
+    middle = [median(values)] if MEDIAN in kinds else []
+    ends = [min(values), max(values)] if EXTREME in kinds else []
+    return means + middle + ends
+
+
+def _decimals(value: float) -> int:
+    """How many decimals a number is written with."""
+    return len(f"{value:.12f}".rstrip("0").partition(".")[2])
