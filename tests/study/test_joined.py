@@ -121,12 +121,16 @@ def test_folds_of_patients_are_those_of_their_samples(tmp_path, numbered):
     assert study.folds.tolist() == [int(p) > 6 for p in study.patients]
 
 
-def test_a_row_whose_patient_is_another_there_is_refused(numbered):
+def test_a_row_whose_patient_is_another_there_is_said(numbered):
     both = expert(NUMBERED, "slide_id").with_columns(case_id=pl.Series(NUMBERED))
-    with pytest.raises(InputError, match="'1' is of the patient '1', but of the patient '12' in"):
-        read_study(numbered, {"uni": both})
+    study = read_study(numbered, {"uni": both})
+    assert of_b(study) == by_sample(numbered, "slide_id")
+    said = "12 of 12 samples are of another patient than in samples ('1' of '1', there of '12')"
+    assert any(said in note for note in study.understood)
     right = both.with_columns(case_id=numbered["case_id"])
-    assert of_b(read_study(numbered, {"uni": right})) == by_sample(numbered, "slide_id")
+    study = read_study(numbered, {"uni": right})
+    assert of_b(study) == by_sample(numbered, "slide_id")
+    assert not any("of another patient" in note for note in study.understood)
     cases = pl.DataFrame({"case_id": NUMBERED, "label": LABELS})
     with pytest.raises(InputError, match="one row per slide"):
         read_study(cases, {"uni": right})
