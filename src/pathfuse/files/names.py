@@ -149,30 +149,38 @@ def _n_matching(ours: pl.Series, theirs: pl.Series, pattern: str) -> int:
     return len(set(one) & set(other))
 
 
-def counted_otherwise(names: Sequence[str], others: Sequence[str]) -> tuple[str, str] | None:
-    """How two sides count the same rows, if one of them begins one number later; None else.
+DENSE = 0.8
+"""Share of the numbers between the first and the last that must be there for a side to be counted
+through."""
 
-    Rows that are numbered from 0 and from 1 meet by name, and each meets its neighbour.
+
+def counted_otherwise(names: Sequence[str], others: Sequence[str]) -> tuple[str, str] | None:
+    """How two sides count the same rows, if one begins at 0 and the other at 1; None else.
+
+    Rows that are numbered from 0 and from 1 meet by name, and each meets its neighbour. All names
+    may have one beginning; a few numbers may be lacking.
 
     Examples:
         >>> counted_otherwise(["0", "1", "2"], ["1", "2", "3"])
         ('0 to 2', '1 to 3')
+        >>> counted_otherwise(["img_0", "img_1", "img_2"], ["img_1", "img_2"])
+        ('img_0 to img_2', 'img_1 to img_2')
         >>> counted_otherwise(["0", "1", "2"], ["0", "1", "2"])
-        >>> counted_otherwise(["0", "1", "2"], ["1", "2"])
+        >>> counted_otherwise(["2", "3", "4"], ["1", "2", "3"])
     """
     sides = []
     for side in (set(names), set(others)):
-        if len(side) < 2 or not all(name.isascii() and name.isdecimal() for name in side):
+        parted = [re.fullmatch(r"(.*?)([0-9]+)", name, re.DOTALL) for name in side]
+        found = {int(part[2]): part[0] for part in parted if part is not None}
+        beginnings = {part[1] for part in parted if part is not None}
+        if len(found) < 2 or len(beginnings) != 1 or None in parted:
             return None
-        numbers = {int(name) for name in side}
-        low, high = min(numbers), max(numbers)
-        if len(numbers) != high - low + 1:
+        low, high = min(found), max(found)
+        if low > 1 or len(found) < DENSE * (high - low + 1):
             return None
-        sides.append((low, high))
-    (low, high), (other_low, other_high) = sides
-    if abs(low - other_low) != 1 or high - low != other_high - other_low:
-        return None
-    return f"{low} to {high}", f"{other_low} to {other_high}"
+        sides.append((low, beginnings, f"{found[low]} to {found[high]}"))
+    (low, beginning, shown), (other_low, other_beginning, other_shown) = sides
+    return (shown, other_shown) if low != other_low and beginning == other_beginning else None
 
 
 CHANNEL = "_0000"

@@ -93,9 +93,10 @@ def _listed(
             f"{table.source}: none of its {len(ids)} {there.what}s is in {there.source} (the first is "
             f"'{ids[0]}'; there the first{' patient' if of_patients else ''} is '{there.known[0]}'{hint})"
         )
-    if hint:
+    if hint and not reading.allow_partial:
         raise InputError(
-            f"{table.source}, column '{there.what}_id': '{unknown[0]}' is not in {there.source}{hint}"
+            f"{table.source}, column '{there.what}_id': '{unknown[0]}' is not in {there.source}{hint}, or, if they "
+            f"are two {there.what}s, say --allow-partial"
         )
     shift = counted_otherwise(ids, [*there.known, *there.without])
     if shift is not None and not reading.allow_partial:
