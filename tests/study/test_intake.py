@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from pathfuse.errors import InputError
-from pathfuse.files.tables import table_in_memory
+from pathfuse.files.tables import Table, table_in_memory
 from pathfuse.study.intake import take_in
 from pathfuse.study.reading import Reading
 
@@ -375,3 +375,22 @@ def test_durations_are_days():
     found = intake(sample_id=list("abc"), time=days, event=[1, 0, 1])
     assert found.table.frame["time"].to_list() == ["30.0", "1.5"]
     assert "samples.csv: time holds durations, which are taken in days" in found.notes
+
+
+@pytest.mark.parametrize("column", ["Slide", "Diagnosis", "Case", "Remark"])
+def test_merged_cells_of_a_column_that_is_used_are_refused(column):
+    frame = pl.DataFrame(
+        {
+            "Slide": list("abc"),
+            "Case": list("xyz"),
+            "Diagnosis": list("uvu"),
+            "Remark": ["", "", "r"],
+        }
+    )
+    table = Table("s.xlsx", frame, unclear={column: "the cells B4:C4 are merged"})
+    reading = Reading(columns={"label": "Diagnosis"})
+    if column == "Remark":
+        assert take_in(table, reading=reading).table.frame.height == 3
+        return
+    with pytest.raises(InputError, match="the cells B4:C4 are merged"):
+        take_in(table, reading=reading)

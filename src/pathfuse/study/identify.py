@@ -44,6 +44,7 @@ def identified(table: Table, fields: Sequence[Field], reading: Reading) -> Ident
     wanted = {field.word for field in fields}
     chosen = {word: name for word, name in reading.columns.items() if word in wanted}
     table, names = with_our_names(table, fields, chosen)
+    table.check_clear(names.get(one.column, one.column) for one in fields)
     notes, frame = list(in_words(table, names)), table.frame
     rows: RowKind | None = "sample"
     if names.get(SAMPLE.column, "").lower() == OF_ANYTHING and SAMPLE.word not in chosen:

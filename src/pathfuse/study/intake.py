@@ -96,6 +96,7 @@ def take_in(table: Table, endpoint: str | None = None, reading: Reading = DEFAUL
     except InputError as error:
         raise InputError(f"{error}{_one_hot_hint(table)}") from None
     _check_signs(table, targets, found)
+    table.check_clear(found.get(target, target) for target in targets)
     unused = kind.unused(table, targets_named)
     understood = kind.understand(table, found, reading.zero_time)
     if understood.as_endpoint is not None and endpoint is None:
