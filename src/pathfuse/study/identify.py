@@ -1,6 +1,6 @@
 """Which sample a row is about: the column that says so, and the part of its text that counts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -29,6 +29,8 @@ class Identified:
     """What was understood, a sentence each."""
     rows: RowKind | None
     """What the rows are by the name of the column that identifies them; None if it does not say."""
+    called: Mapping[str, str]
+    """Our names of columns to those that the table has for them, where they differ."""
 
 
 def identified(table: Table, fields: Sequence[Field], reading: Reading) -> Identified:
@@ -58,7 +60,7 @@ def identified(table: Table, fields: Sequence[Field], reading: Reading) -> Ident
         notes.append(f"{table.source}: {EACH_IS_ONE}")
     table = replace(table, frame=frame)
     if SAMPLE.column not in frame.columns:
-        return Identified(table, tuple(notes), rows)
+        return Identified(table, tuple(notes), rows, names)
     given = text_column(table, SAMPLE.column)
     found = bare_names(given)
     pattern = pattern_of(reading.id_pattern, reading.id_length)
@@ -71,7 +73,7 @@ def identified(table: Table, fields: Sequence[Field], reading: Reading) -> Ident
     if pattern is not None:
         found = shortened(table.source, SAMPLE.column, found, pattern)
     named = pl.Series(SAMPLE.column, found, dtype=pl.String)
-    return Identified(replace(table, frame=frame.with_columns(named)), tuple(notes), rows)
+    return Identified(replace(table, frame=frame.with_columns(named)), tuple(notes), rows, names)
 
 
 def _first_changed(given: Sequence[str | None], found: Sequence[str | None]) -> str | None:
