@@ -168,19 +168,28 @@ def counted_otherwise(names: Sequence[str], others: Sequence[str]) -> tuple[str,
         >>> counted_otherwise(["0", "1", "2"], ["0", "1", "2"])
         >>> counted_otherwise(["2", "3", "4"], ["1", "2", "3"])
     """
-    sides = []
-    for side in (set(names), set(others)):
-        parted = [re.fullmatch(r"(.*?)([0-9]+)", name, re.DOTALL) for name in side]
-        found = {int(part[2]): part[0] for part in parted if part is not None}
-        beginnings = {part[1] for part in parted if part is not None}
-        if len(found) < 2 or len(beginnings) != 1 or None in parted:
-            return None
-        low, high = min(found), max(found)
-        if low > 1 or len(found) < DENSE * (high - low + 1):
-            return None
-        sides.append((low, beginnings, f"{found[low]} to {found[high]}"))
-    (low, beginning, shown), (other_low, other_beginning, other_shown) = sides
-    return (shown, other_shown) if low != other_low and beginning == other_beginning else None
+    one, other = _counted(names), _counted(others)
+    if one is None or other is None or one[0] == other[0] or one[1] != other[1]:
+        return None
+    return one[2], other[2]
+
+
+def _counted(side: Sequence[str]) -> tuple[int, str, str] | None:
+    """The first number of names that count from 0 or 1, their beginning, and both ends in words."""
+    names = pl.Series(list(side), dtype=pl.String).unique(maintain_order=True)
+    if len(names) < 2:
+        return None
+    beginning = str(names[0]).rstrip("0123456789")
+    digits = names.str.strip_prefix(beginning)
+    if not (names.str.starts_with(beginning) & digits.str.contains("^[0-9]{1,18}$")).all():
+        return None
+    table = pl.DataFrame({"name": names, "number": digits.cast(pl.Int64)}).unique(
+        "number", keep="first", maintain_order=True
+    )
+    first, last = (table.sort("number").row(row) for row in (0, -1))
+    if len(table) < 2 or first[1] > 1 or len(table) < DENSE * (last[1] - first[1] + 1):
+        return None
+    return first[1], beginning, f"{first[0]} to {last[0]}"
 
 
 CHANNEL = "_0000"
