@@ -91,3 +91,48 @@ def test_truth_values_are_0_and_1():
     found = read(classes=("0", "1"), prob_False=[0.75, 0.5], prob_True=[0.25, 0.5])
     assert found[0].frame.columns[1:] == ["prob_0", "prob_1"]
     assert "uni.csv: the column 'prob_True' is taken as prob_1" in found[1]
+
+
+@pytest.mark.parametrize("decision", ["pred", "prediction", "y_pred"])
+@pytest.mark.parametrize("cells", [[1, 0], [True, False]])
+@pytest.mark.parametrize("name", ["score", "y_prob", "prob"])
+def test_a_probability_goes_before_decisions(decision, cells, name):
+    found = read(PredictionHints("tumor"), **{decision: cells, name: [0.25, 0.75]})
+    assert prob(found) == ([0.75, 0.25], [0.25, 0.75])
+    found = read(PredictionHints("tumor"), **{decision: [0.25, 0.75], name: [1, 0]})
+    assert prob(found) == ([0.75, 0.25], [0.25, 0.75])
+
+
+@pytest.mark.parametrize(
+    ("decision", "name", "values"),
+    [
+        ([1, 0], "probability", [0.25, 0.75]), ([1, 0], "score", [0.9, 0.75]),
+        (["tumor", "normal"], "prob", [0.9, 0.2]),
+        (["t", "n"], "probability", [0.9, 0.75]),
+    ],
+)  # fmt: skip
+def test_the_probability_of_the_class_that_was_decided_on_is_not_guessed(decision, name, values):
+    with pytest.raises(InputError, match=f"'prediction' holds decisions, and whether '{name}' is"):
+        read(PredictionHints("tumor"), prediction=decision, **{name: values})
+
+
+def test_columns_of_decisions_per_class_do_not_stand_for_probabilities():
+    found = read(
+        normal_pred=[0, 1], tumor_pred=[1, 0], normal_prob=[0.25, 0.5], tumor_prob=[0.75, 0.5]
+    )
+    assert prob(found) == ([0.25, 0.5], [0.75, 0.5])
+
+
+@pytest.mark.parametrize("classes", [("1", "2"), ("1", "3")])
+def test_of_two_numbers_without_0_neither_is_plainly_positive(classes):
+    with pytest.raises(InputError, match=f"say which class it is of: --positive {classes[1]}"):
+        read(classes=classes, score=[0.25, 0.5])
+    found = read(PredictionHints(classes[1]), classes, score=[0.25, 0.5])[0].frame
+    assert found[f"prob_{classes[1]}"].to_list() == [0.25, 0.5]
+    assert read(classes=("0", "1"), score=[0.25, 0.5])[0].frame["prob_1"].to_list() == [0.25, 0.5]
+
+
+@pytest.mark.parametrize("truth", ["label", "target"])
+def test_the_truth_never_stands_for_a_probability_next_to_it(truth):
+    found = read(PredictionHints("tumor"), **{truth: [1, 0], "y_prob": [0.25, 0.75]})
+    assert prob(found) == ([0.75, 0.25], [0.25, 0.75])

@@ -114,3 +114,28 @@ def test_a_sheet_that_declares_entities_is_not_followed(tmp_path):
             archive.writestr(one, content)
     with pytest.raises(InputError, match="is not a complete spreadsheet"):
         read_table(path)
+
+
+IDS = ("patient", "slide")
+
+
+def test_a_merged_footnote_is_ignored_and_said(tmp_path):
+    table = read_table(workbook(tmp_path, [*ROWS, ("Source: archive",)], "A2:A4", "A6:C6"), IDS)
+    assert table.frame["Patient"].to_list() == ["B1", "B1", "B1", "B2"]
+    what = "the cells A6:C6 are merged over the columns Patient, Slide, Diagnosis, and nothing else"
+    assert any(what in note for note in table.notes)
+
+
+def test_cells_over_several_columns_are_refused_only_where_one_is_used(tmp_path):
+    rows = [(*ROWS[0], "Comment", "Remark"), *((*row, None, None) for row in ROWS[1:])]
+    rows[2] = ("B1", "S2", "a", "stained anew", None)
+    table = read_table(workbook(tmp_path, rows, "D3:E3"), IDS)
+    assert table.frame["Comment"].to_list() == [None, "stained anew", None, None]
+    assert "merged over the columns Comment, Remark: their value is taken for" in table.notes[0]
+    table.check_clear(["Patient", "Slide", "Diagnosis"])
+    with pytest.raises(InputError, match="cells D3:E3 are merged over the columns Comment, Remark"):
+        table.check_clear(["Remark"])
+    assert read_table(workbook(tmp_path, ROWS, "B4:C4"), IDS).unclear.keys() == {
+        "Slide",
+        "Diagnosis",
+    }

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from pathfuse.errors import InputError
-from pathfuse.files.tables import table_in_memory
+from pathfuse.files.tables import Table, table_in_memory
 from pathfuse.study.intake import take_in
 from pathfuse.study.reading import Reading
 
@@ -284,6 +284,8 @@ FLAGS = {"sample_id": list("abc"), "time": list("123"), "x": ["1", "0", "1"]}
         ("is_censored", "censored"), ("cens", "censored"), ("OS.Censored", "censored"), ("isCensored", "censored"),
         ("right-censored", "censored"), ("zensiert", "censored"), ("alive", "alive"), ("is_alive", "alive"),
         ("isAlive", "alive"), ("Living", "alive"), ("survived", "alive"),
+        ("disease_free", "no event"), ("Progression-Free", "no event"), ("isEventFree", "no event"),
+        ("surv", "no event"),
     ],
 )  # fmt: skip
 def test_a_name_that_says_censored_or_alive_is_turned_round_and_said(name, what):
@@ -296,8 +298,11 @@ def test_a_name_that_says_censored_or_alive_is_turned_round_and_said(name, what)
 
 
 @pytest.mark.parametrize(
-    "name", ["uncensored", "not_censored", "un-censored", "not_alive", "died", "status", "license"]
-)
+    "name",
+    ["uncensored", "not_censored", "un-censored", "not_alive", "died", "status", "license", "nicht_zensiert",
+     "no_longer_alive", "non_censored", "nicht mehr lebend", "not_disease_free", "disease_free_status",
+     "progression_free_survival_event", "survival", "surv_status"],
+)  # fmt: skip
 def test_other_names_are_not(name):
     table = {name if column == "x" else column: cells for column, cells in FLAGS.items()}
     found = intake(Reading(columns={"event": name}), **table)
@@ -375,3 +380,39 @@ def test_durations_are_days():
     found = intake(sample_id=list("abc"), time=days, event=[1, 0, 1])
     assert found.table.frame["time"].to_list() == ["30.0", "1.5"]
     assert "samples.csv: time holds durations, which are taken in days" in found.notes
+
+
+@pytest.mark.parametrize("column", ["Slide", "Diagnosis", "Case", "Remark"])
+def test_merged_cells_of_a_column_that_is_used_are_refused(column):
+    frame = pl.DataFrame(
+        {
+            "Slide": list("abc"),
+            "Case": list("xyz"),
+            "Diagnosis": list("uvu"),
+            "Remark": ["", "", "r"],
+        }
+    )
+    table = Table("s.xlsx", frame, unclear={column: "the cells B4:C4 are merged"})
+    reading = Reading(columns={"label": "Diagnosis"})
+    if column == "Remark":
+        assert take_in(table, reading=reading).table.frame.height == 3
+        return
+    with pytest.raises(InputError, match="the cells B4:C4 are merged"):
+        take_in(table, reading=reading)
+
+
+def test_a_column_of_two_groups_names_no_patients():
+    ids = [f"s{n}" for n in range(24)]
+    table = {"slide_id": ids, "label": list("ab") * 12}
+    for name, cells in (
+        ("case", ["1", "0"]), ("patient_id", ["1.0", "0.0"]), ("subject", ["ill", "well"]), ("case", ["1", "1"])
+    ):  # fmt: skip
+        grouped = table | {name: cells * 12}
+        with pytest.raises(InputError, match=f"'{name}' holds nothing but .* for 24 samples, so"):
+            intake(**grouped)
+        found = intake(Reading(columns={"patient": name}), **grouped)
+        assert found.table.frame["patient_id"].to_list() == cells * 12
+    assert intake(**table, patient_id=["p", "q"] * 12).table.frame["patient_id"].n_unique() == 2
+    assert intake(**table, case=[None, "q"] * 12).table.frame["patient_id"].n_unique() == 2
+    few = {"slide_id": ids[:4], "label": list("abab"), "case": list("pqpq")}
+    assert intake(**few).table.frame["patient_id"].to_list() == list("pqpq")

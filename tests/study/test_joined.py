@@ -121,12 +121,16 @@ def test_folds_of_patients_are_those_of_their_samples(tmp_path, numbered):
     assert study.folds.tolist() == [int(p) > 6 for p in study.patients]
 
 
-def test_a_row_whose_patient_is_another_there_is_refused(numbered):
+def test_a_row_whose_patient_is_another_there_is_said(numbered):
     both = expert(NUMBERED, "slide_id").with_columns(case_id=pl.Series(NUMBERED))
-    with pytest.raises(InputError, match="'1' is of the patient '1', but of the patient '12' in"):
-        read_study(numbered, {"uni": both})
+    study = read_study(numbered, {"uni": both})
+    assert of_b(study) == by_sample(numbered, "slide_id")
+    said = "12 of 12 samples are of another patient than in samples ('1' of '1', there of '12')"
+    assert any(said in note for note in study.understood)
     right = both.with_columns(case_id=numbered["case_id"])
-    assert of_b(read_study(numbered, {"uni": right})) == by_sample(numbered, "slide_id")
+    study = read_study(numbered, {"uni": right})
+    assert of_b(study) == by_sample(numbered, "slide_id")
+    assert not any("of another patient" in note for note in study.understood)
     cases = pl.DataFrame({"case_id": NUMBERED, "label": LABELS})
     with pytest.raises(InputError, match="one row per slide"):
         read_study(cases, {"uni": right})
@@ -172,3 +176,32 @@ def test_a_first_row_that_has_no_truth_is_no_other_count():
     samples = pl.DataFrame({"sample_id": range(N), "label": [None, *LABELS[1:]]})
     study = read_study(samples, {"uni": expert([f"{n}" for n in range(N)], "sample_id")})
     assert len(study.experts[0].ids) == N - 1
+
+
+@pytest.mark.parametrize("lost", [slice(0, N - 1), slice(1, N)])
+def test_other_counts_are_found_where_rows_are_lost(lost):
+    ours = [f"img_{n}" for n in range(1, N + 1) if n != 5]
+    samples = pl.DataFrame({"sample_id": ours, "label": LABELS[1:]})
+    table = expert([f"img_{n}" for n in range(N)], "sample_id")
+    if lost.start:  # without 0, nothing can be told
+        read_study(samples, {"uni": table[lost]})
+        return
+    with pytest.raises(InputError, match="numbered img_0 to img_10, and those of samples img_1"):
+        read_study(samples, {"uni": table[lost]})
+
+
+def test_a_cohort_whose_expert_scored_one_more_and_one_less_is_sound():
+    samples = pl.DataFrame({"sample_id": range(1, N + 1), "label": LABELS})
+    study = read_study(samples, {"uni": expert([f"{n}" for n in range(2, N + 2)], "sample_id")})
+    assert int(study.n_scored().sum()) == N - 1
+
+
+def test_two_blocks_that_differ_by_a_zero_can_be_said_to_be_two():
+    ids = [f"S20-{100 + n}.1" for n in range(N)]
+    samples = pl.DataFrame({"slide_id": ids, "label": LABELS})
+    table = {"uni": expert([*ids[1:], "S20-100.01"], "slide_id")}
+    with pytest.raises(InputError, match="in one way, or, if they are two samples, say --allow-p"):
+        read_study(samples, table)
+    study = read_study(samples, table, reading=Reading(allow_partial=True))
+    assert int(study.n_scored().sum()) == N - 1
+    assert study.left_out[0]["first"] == ["S20-100.01"]

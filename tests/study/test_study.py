@@ -201,9 +201,10 @@ def test_the_index_of_a_pandas_frame_names_the_samples(name):
     assert said == (name != "sample_id")
 
 
-def test_an_index_that_only_counts_the_rows_is_nothing():
+@pytest.mark.parametrize("index", [[0, 1], [4, 2], [7.0, 1.5]])
+def test_an_index_of_numbers_without_a_name_is_nothing(index):
     pd = pytest.importorskip("pandas")
-    uni = pd.DataFrame({"x": [0.1, 0.8], "y": [0.9, 0.2]})
+    uni = pd.DataFrame({"x": [0.1, 0.8], "y": [0.9, 0.2]}, index=index)
     with pytest.raises(InputError, match="has no column 'sample_id'"):
         read_study(SAMPLES, {"uni": uni, "titan": TITAN})
 

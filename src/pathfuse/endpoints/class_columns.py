@@ -1,23 +1,25 @@
 """Columns of a prediction table that are about classes, as other tools name and scale them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
 from pathfuse.endpoints.base import PredictionHints
+from pathfuse.endpoints.single_column import (
+    SINGLE,
+    numbers,
+    only_0_and_1,
+    only_column,
+    plainly_positive,
+)
 from pathfuse.errors import InputError
 from pathfuse.files.tables import Table
 
-SINGLE = ("probability", "prob", "proba", "prediction", "pred", "score", "label", "target", "y_prob",
-          "y_score", "y_pred", "p")  # fmt: skip
-"""What the one column of a table with a single probability per sample is called."""
 WORDS = ("pred", "prediction", "score", "p", "prob", "probs", "proba", "probability", "y_prob", "y_pred",
          "class")  # fmt: skip
 """What may stand next to a class in the name of a column of its probabilities."""
-POSITIVE_WORDS = ("1", "True", "positive", "Positive", "yes")
-"""Of two classes the one that such a probability is of, if nothing else is said."""
 SUM_TOLERANCE = 1e-3
 """How far the probabilities of one row may be from summing to 1."""
 
@@ -143,12 +145,6 @@ def _without_signs(
     return frame.with_columns(number[name].cast(pl.Float64) / 100 for name in signed)
 
 
-def _numbers(frame: pl.DataFrame, names: Sequence[str]) -> np.ndarray:
-    """Float64, (row, column); NaN where a cell is no number."""
-    numbers = frame.select(pl.col(name).cast(pl.Float64, strict=False) for name in names)
-    return numbers.fill_null(float("nan")).to_numpy()
-
-
 def _sums(values: np.ndarray) -> float | None:
     """1 or 100 where all rows have that sum, and no value is negative; else None."""
     full = values[np.isfinite(values).all(axis=1)]
@@ -166,9 +162,15 @@ def _named_by_class(
     found = [name for name in frame.columns if name in classes]
     if len(found) == 1 and len(classes) == 2:
         return _one_class(table, frame, found[0], notes)
-    named = columns_by_class(frame.columns, classes)
-    if len(named) < 2 or _sums(_numbers(frame, list(named))) is None:
+    options = [
+        (named, values)
+        for named in _options_by_class(frame.columns, classes)
+        if _sums(values := numbers(frame, list(named))) is not None
+    ]
+    if not options:
         return frame
+    shares = [named for named, values in options if not only_0_and_1(values)]
+    named = shares[0] if shares else options[0][0]
     notes.append(
         f"{table.source}: the columns {', '.join(named)} are taken as probabilities of these classes"
     )
@@ -185,6 +187,11 @@ def columns_by_class(header: Sequence[str], classes: Sequence[str]) -> dict[str,
         >>> columns_by_class(["a_prob", "b_prob", "c_prob"], ["a", "b"])
         {'a_prob': 'a', 'b_prob': 'b'}
     """
+    return next(_options_by_class(header, classes), {})
+
+
+def _options_by_class(header: Sequence[str], classes: Sequence[str]) -> Iterator[dict[str, str]]:
+    """The same for every common word that there is."""
     for word in ("", *WORDS):
         found = {}
         for name in header:
@@ -192,8 +199,7 @@ def columns_by_class(header: Sequence[str], classes: Sequence[str]) -> dict[str,
                 if name == one if not word else _is_of(name, one, word):
                     found[name] = one
         if len(found) > 1 and len(found) == len(set(found.values())):
-            return found
-    return {}
+            yield found
 
 
 def _is_of(name: str, one: str, word: str) -> bool:
@@ -204,7 +210,7 @@ def _is_of(name: str, one: str, word: str) -> bool:
 
 def _one_class(table: Table, frame: pl.DataFrame, name: str, notes: list[str]) -> pl.DataFrame:
     """The column that is called as one of two classes, unless it is the truth next to a probability."""
-    values = _numbers(frame, [name])[:, 0]
+    values = numbers(frame, [name])[:, 0]
     if not np.isfinite(values).all() or (values < 0).any() or (values > 100).any():
         return frame
     if np.isin(values, (0, 1)).all() and any(other in frame.columns for other in SINGLE):
@@ -231,16 +237,16 @@ def _single(
             return _complement(table, frame, found[0], prefix, classes, notes)
     if any(name.startswith(("prob_", "logit_")) for name in frame.columns):
         return frame
-    name = next((name for name in SINGLE if name in frame.columns), None)
+    name = only_column(table.source, frame, classes)
     if name is None:
         return frame
-    values = _numbers(frame, [name])[:, 0]
+    values = numbers(frame, [name])[:, 0]
     if hints.percent or len(np.unique(values)) > len(classes) or np.nanmax(values, initial=0) > 10:
         frame = _one_per_cent(table, frame, name, hints, notes)  # no numbers of classes
-        values = _numbers(frame, [name])[:, 0]
+        values = numbers(frame, [name])[:, 0]
     if not np.isfinite(values).all() or (values < 0).any() or (values > 1).any():
         return frame
-    positive = hints.positive or next((word for word in POSITIVE_WORDS if word in classes), None)
+    positive = hints.positive or plainly_positive(classes)
     if positive not in classes:
         raise InputError(
             f"{table.source} has one column of probabilities, '{name}'; say which class it is of: "
@@ -259,7 +265,7 @@ def _one_per_cent(
     Raises:
         InputError: They seem to be, and nobody said so.
     """
-    values = _numbers(frame, [name])[:, 0]
+    values = numbers(frame, [name])[:, 0]
     known = values[np.isfinite(values)]
     if not len(known) or known.min() < 0 or not 1 + SUM_TOLERANCE < known.max() <= 100:
         return frame
@@ -296,7 +302,7 @@ def _per_cent(
     table: Table, frame: pl.DataFrame, hints: PredictionHints, notes: list[str]
 ) -> pl.DataFrame:
     found = [name for name in frame.columns if name.startswith("prob_")]
-    if not found or _sums(_numbers(frame, found)) != 100.0:
+    if not found or _sums(numbers(frame, found)) != 100.0:
         return frame
     if not hints.percent:
         raise InputError(
@@ -317,7 +323,7 @@ def _without_absent(
         kept = [name for name in names if name not in absent]
         if not absent or not kept:
             continue
-        values = _numbers(frame, names)
+        values = numbers(frame, names)
         if prefix == "logit_":
             values = np.exp(values - values.max(axis=1, keepdims=True))
             values = values / values.sum(axis=1, keepdims=True)

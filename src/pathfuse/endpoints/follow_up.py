@@ -31,10 +31,13 @@ TURNED = (CENSORSHIP, "censored", "censoring", "censor")
 """Columns that are known by their names alone, and say 1 where nothing was observed."""
 _SAYS_CENSORED = r"(?:(?<!li)cens(?!us)|zens)"
 _SAYS_ALIVE = r"\b(?:alive|living|survived|survivors?|lebend|lebt)\b"
+_FREE_OF = "disease|progression|event|recurrence|relapse|metastas[ie]s|failure|tumou?r"
+_SAYS_FREE = rf"\b(?:(?:{_FREE_OF}) ?free|(?:is )?surv) ?$"
+"""At the end of a name alone: a ``disease_free_status`` or ``surv_time`` is something else."""
 _SAYS_EVENT = (
     r"\b(?:events?|deaths?|dead|died|deceased|fail\w*|relapse\w*|recurr\w*|progress\w*|tot)\b"
 )
-_NOT = r"(?:\b(?:not|no|non|un) ?|\bun)"
+_NOT = r"(?:\b(?:not|no(?: longer| more)?|non|un|nicht(?: mehr)?|kein\w*) ?|\bun)"
 """Parts of names, of small letters and single blanks."""
 FOLLOW_UP = (
     Field(
@@ -110,11 +113,13 @@ def understood_follow_up(
 
 
 def turned(name: str) -> bool:
-    """Whether the name of a column says that 1 means censored or alive.
+    """Whether the name of a column says that 1 means censored, alive or free of an event.
 
     Examples:
         >>> [turned(name) for name in ("is_censored", "OS.cens", "isAlive", "uncensored", "death")]
         [True, True, True, False, False]
+        >>> [turned(name) for name in ("disease_free", "disease_free_status", "nicht_zensiert")]
+        [True, False, False]
     """
     says_so, event = _says(name)
     return says_so and not event
@@ -128,8 +133,8 @@ def _words(name: str) -> str:
 def _says(name: str) -> tuple[bool, bool]:
     """Whether a name says censored or alive, and whether it says that something happened."""
     words = _words(name)
-    not_so = rf"{_NOT}{_SAYS_CENSORED}\w*|{_NOT}{_SAYS_ALIVE}"
-    left = re.sub(not_so, " event ", words)
+    not_so = rf"{_NOT}{_SAYS_CENSORED}\w*|{_NOT}{_SAYS_ALIVE}|{_NOT}{_SAYS_FREE}"
+    left = re.sub(_SAYS_FREE, "alive", re.sub(not_so, " event ", words))
     return bool(re.search(f"{_SAYS_CENSORED}|{_SAYS_ALIVE}", left)), bool(
         re.search(_SAYS_EVENT, left)
     )
@@ -151,7 +156,8 @@ def _about_flags(table: Table, name: str, given: pl.Series) -> list[str]:
         )
     if not turned(name):
         return []
-    what = "alive" if re.search(_SAYS_ALIVE, _words(name)) else "censored"
+    free, alive = (re.search(said, _words(name)) for said in (_SAYS_FREE, _SAYS_ALIVE))
+    what = "no event" if free else "alive" if alive else "censored"
     other = "" if name.lower() in TURNED else "; if 1 means an event, call the column 'event'"
     return [f"{table.source}: event is 1 minus the column '{name}', in which 1 means {what}{other}"]
 

@@ -12,6 +12,10 @@ STREAM = "__arrow_c_stream__"
 """What every library of Arrow offers for its tables."""
 
 
+NUMBERS = "biuf"
+"""Kinds of numpy: truth values, whole numbers with and without a sign, and floats."""
+
+
 def polars_frame(name: str, frame: Any) -> pl.DataFrame:
     """A data frame of pandas, polars (also lazy), pyarrow, or anything with
     ``__arrow_c_stream__``.
@@ -44,7 +48,8 @@ def with_index(frame: Any, ids: Collection[str]) -> tuple[Any, list[str]]:
     """A data frame of pandas with its index as a column, where that says something, and a note.
 
     An index with a name is a column like the others. One without a name is ``sample_id`` where no
-    column names samples or patients, unless it only counts the rows.
+    column names samples or patients, unless it holds numbers, which pandas gives to rows itself
+    and keeps where some are left out.
 
     Args:
         frame: Any object.
@@ -59,7 +64,7 @@ def with_index(frame: Any, ids: Collection[str]) -> tuple[Any, list[str]]:
         return frame, []
     if name is not None and (known or str(name).strip().lower() in ids):
         return frame.reset_index(), []
-    if known or (name is None and list(frame.index) == list(range(len(frame)))):
+    if known or (name is None and frame.index.dtype.kind in NUMBERS):
         return frame, []
     own = f"the index '{name}'" if name is not None else "the index, which has no name,"
     return frame.rename_axis("sample_id").reset_index(), [f"{own} is taken as sample_id"]

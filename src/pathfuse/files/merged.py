@@ -55,10 +55,21 @@ class _Cells:
         return None
 
 
-def filled_down(
-    source: str, raw: bytes, sheet: str, cells: pl.DataFrame
-) -> tuple[pl.DataFrame, list[str]]:
-    """The cells of a sheet with the value of merged cells in every row that they span, and a note.
+@dataclass(frozen=True)
+class Filled:
+    """The cells of a sheet in which merged cells have their value in every row."""
+
+    cells: pl.DataFrame
+    notes: list[str] = field(default_factory=list)
+    unclear: dict[str, str] = field(default_factory=dict)
+    """Columns whose cells are merged with those of others, and what to say if one is used."""
+
+
+def filled_down(source: str, raw: bytes, sheet: str, cells: pl.DataFrame) -> Filled:
+    """The cells of a sheet with the value of merged cells in every row that they span.
+
+    Rows that hold nothing but one cell that is merged over several columns, such as a footnote, are
+    emptied.
 
     Args:
         source: Where the workbook is from.
@@ -68,17 +79,37 @@ def filled_down(
             columns are the first row.
 
     Raises:
-        InputError: Merged cells span several columns that have names, or the names of columns and
-            rows below them: what stands in them cannot be told.
+        InputError: Merged cells span the names of columns and rows below them.
     """
     blocks = _merged_in(source, raw, sheet, cells)
     if not blocks:
-        return cells, []
+        return Filled(cells)
     names = [(name or "").strip(BLANKS) for name in cells.row(0)]
+    over = [(block, _names_over(source, sheet, block, names)) for block in blocks]
+    filled, notes = _each_row_filled(cells, [b for b, named in over if len(named) == 1], names)
+    frame, unclear = filled.clone(), dict[str, str]()
+    for block, named in over:
+        row, column = block.first_row, block.first_column
+        if len(named) < 2 or row == 0 or not filled[row, column]:
+            continue
+        what = f"the cells {block.name} are merged over the columns {', '.join(named)}"
+        if not any(names[:column]) and _stands_alone(block, filled):
+            frame[row, column] = None
+            notes.append(f"{what}, and nothing else stands in their rows: they are ignored")
+            continue
+        notes.append(f"{what}: their value is taken for the first alone")
+        trouble = f"{what}, and which of these the value belongs to cannot be told; {_WAY_OUT}"
+        unclear |= dict.fromkeys(named, f"{source}, sheet '{sheet}': {trouble}")
+    return Filled(frame, notes, unclear)
+
+
+def _each_row_filled(
+    cells: pl.DataFrame, blocks: Sequence[Merged], names: Sequence[str]
+) -> tuple[pl.DataFrame, list[str]]:
+    """A copy of the cells with the value of merged cells of one column in each row, and a note."""
     columns = {k: cells[:, k].to_list() for k in {block.first_column for block in blocks}}
     n_filled: Counter[str] = Counter()
     for block in blocks:
-        _check(source, sheet, block, names)
         column = columns[block.first_column]
         value = column[block.first_row]
         if not names[block.first_column] or value is None or block.first_row == block.last_row:
@@ -86,11 +117,11 @@ def filled_down(
         for row in range(block.first_row + 1, block.last_row + 1):
             column[row] = value
         n_filled[names[block.first_column]] += 1
-    if not n_filled:
-        return cells, []
     frame = cells.with_columns(
         pl.Series(cells.columns[k], column, dtype=pl.String) for k, column in columns.items()
     )
+    if not n_filled:
+        return frame, []
     shown = ", ".join(
         f"'{name}' ({n} {'block' if n == 1 else 'blocks'})" for name, n in n_filled.items()
     )
@@ -99,21 +130,31 @@ def filled_down(
     ]
 
 
-def _check(source: str, sheet: str, block: Merged, names: Sequence[str]) -> None:
-    """Refuses merged cells that have no plain meaning in a table."""
+def _names_over(source: str, sheet: str, block: Merged, names: Sequence[str]) -> list[str]:
+    """The names of the columns that merged cells span.
+
+    Raises:
+        InputError: They span the names themselves and rows below them.
+    """
     last = min(block.last_column, len(names) - 1)
     named = [name for name in names[block.first_column : last + 1] if name]
-    where = f"{source}, sheet '{sheet}': the cells {block.name} are merged"
     if block.first_row == 0 and block.last_row > 0 and named:
         raise InputError(
-            f"{where}, so that the names of the columns stand in several rows; give each column its name in "
-            "one row"
+            f"{source}, sheet '{sheet}': the cells {block.name} are merged, so that the names of the columns stand "
+            "in several rows; give each column its name in one row"
         )
-    if block.first_row > 0 and len(named) > 1:
-        raise InputError(
-            f"{where} over the columns {', '.join(named)}, and which of these the value belongs to cannot be "
-            f"told; {_WAY_OUT}"
-        )
+    return named
+
+
+def _stands_alone(block: Merged, cells: pl.DataFrame) -> bool:
+    """Whether nothing else stands in the rows of merged cells."""
+    rows = cells[block.first_row : block.last_row + 1]
+    return all(
+        (cell or "").strip(BLANKS) == ""
+        for n, row in enumerate(rows.iter_rows())
+        for k, cell in enumerate(row)
+        if (n, k) != (0, block.first_column)
+    )
 
 
 def _merged_in(source: str, raw: bytes, sheet: str, cells: pl.DataFrame) -> list[Merged]:

@@ -149,30 +149,47 @@ def _n_matching(ours: pl.Series, theirs: pl.Series, pattern: str) -> int:
     return len(set(one) & set(other))
 
 
-def counted_otherwise(names: Sequence[str], others: Sequence[str]) -> tuple[str, str] | None:
-    """How two sides count the same rows, if one of them begins one number later; None else.
+DENSE = 0.8
+"""Share of the numbers between the first and the last that must be there for a side to be counted
+through."""
 
-    Rows that are numbered from 0 and from 1 meet by name, and each meets its neighbour.
+
+def counted_otherwise(names: Sequence[str], others: Sequence[str]) -> tuple[str, str] | None:
+    """How two sides count the same rows, if one begins at 0 and the other at 1; None else.
+
+    Rows that are numbered from 0 and from 1 meet by name, and each meets its neighbour. All names
+    may have one beginning; a few numbers may be lacking.
 
     Examples:
         >>> counted_otherwise(["0", "1", "2"], ["1", "2", "3"])
         ('0 to 2', '1 to 3')
+        >>> counted_otherwise(["img_0", "img_1", "img_2"], ["img_1", "img_2"])
+        ('img_0 to img_2', 'img_1 to img_2')
         >>> counted_otherwise(["0", "1", "2"], ["0", "1", "2"])
-        >>> counted_otherwise(["0", "1", "2"], ["1", "2"])
+        >>> counted_otherwise(["2", "3", "4"], ["1", "2", "3"])
     """
-    sides = []
-    for side in (set(names), set(others)):
-        if len(side) < 2 or not all(name.isascii() and name.isdecimal() for name in side):
-            return None
-        numbers = {int(name) for name in side}
-        low, high = min(numbers), max(numbers)
-        if len(numbers) != high - low + 1:
-            return None
-        sides.append((low, high))
-    (low, high), (other_low, other_high) = sides
-    if abs(low - other_low) != 1 or high - low != other_high - other_low:
+    one, other = _counted(names), _counted(others)
+    if one is None or other is None or one[0] == other[0] or one[1] != other[1]:
         return None
-    return f"{low} to {high}", f"{other_low} to {other_high}"
+    return one[2], other[2]
+
+
+def _counted(side: Sequence[str]) -> tuple[int, str, str] | None:
+    """The first number of names that count from 0 or 1, their beginning, and both ends in words."""
+    names = pl.Series(list(side), dtype=pl.String).unique(maintain_order=True)
+    if len(names) < 2:
+        return None
+    beginning = str(names[0]).rstrip("0123456789")
+    digits = names.str.strip_prefix(beginning)
+    if not (names.str.starts_with(beginning) & digits.str.contains("^[0-9]{1,18}$")).all():
+        return None
+    table = pl.DataFrame({"name": names, "number": digits.cast(pl.Int64)}).unique(
+        "number", keep="first", maintain_order=True
+    )
+    first, last = (table.sort("number").row(row) for row in (0, -1))
+    if len(table) < 2 or first[1] > 1 or len(table) < DENSE * (last[1] - first[1] + 1):
+        return None
+    return first[1], beginning, f"{first[0]} to {last[0]}"
 
 
 CHANNEL = "_0000"

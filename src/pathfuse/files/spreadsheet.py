@@ -12,7 +12,7 @@ import polars as pl
 from pathfuse.errors import InputError
 from pathfuse.files.header import with_header
 from pathfuse.files.kinds import SAVE_ANEW
-from pathfuse.files.merged import filled_down
+from pathfuse.files.merged import Filled, filled_down
 from pathfuse.files.sheets import Chosen, Sheet, choose_sheet
 
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OSError)
@@ -27,7 +27,7 @@ _OTHERS = (
 
 def parse_spreadsheet(
     source: str, raw: bytes, wanted: str | None = None, ids: Collection[str] = ()
-) -> tuple[pl.DataFrame, list[str]]:
+) -> Filled:
     """One sheet, every cell as text, and notes.
 
     Numbers have no ``.0``, and all their digits; TRUE and FALSE; dates as 2024-03-01. Text stays,
@@ -57,12 +57,12 @@ def parse_spreadsheet(
         which = f"the sheet '{chosen.name}'" if wanted else f"the first sheet, '{chosen.name}',"
         there = f"; there is also {others}" if others else ""
         raise InputError(f"{source}: {which} is empty{there}")
-    cells, merged = filled_down(source, raw, chosen.name, _as_shown(text, numbers))
-    frame, notes = with_header(source, cells.slice(1), _names(cells))
-    notes = merged + notes
+    filled = filled_down(source, raw, chosen.name, _as_shown(text, numbers))
+    frame, notes = with_header(source, filled.cells.slice(1), _names(filled.cells))
+    notes = filled.notes + notes
     if others and wanted is None:
         notes.insert(0, f"the sheet '{chosen.name}' is read{chosen.why}; there is also {others}")
-    return frame, notes
+    return Filled(frame, notes, filled.unclear)
 
 
 def spreadsheet_header(source: str, raw: bytes, wanted: str | None = None) -> list[str]:

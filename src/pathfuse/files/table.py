@@ -1,6 +1,7 @@
 """One table with its origin, and its columns as text, identifiers and numbers."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,8 +29,20 @@ class Table:
     """How many cells of each column hold a word for a missing value, such as ``NA``."""
     minus: dict[str, int] = field(default_factory=dict)
     """How many cells of each column are ``-``, which is missing, where others are ``+``."""
+    unclear: dict[str, str] = field(default_factory=dict)
+    """Columns with cells that may belong to another column, and what is said if they are used."""
     notes: tuple[str, ...] = ()
     """How the file was read, where that was not plain: encoding, separator, sheet."""
+
+    def check_clear(self, columns: Iterable[str]) -> None:
+        """Refuses columns, by the names that the file has, whose cells may belong to another one.
+
+        Raises:
+            InputError: Naming the cells.
+        """
+        for column in columns:
+            if column in self.unclear:
+                raise InputError(self.unclear[column])
 
     def counted_blanks(self) -> dict[str, int]:
         """The same with words, for the manifest."""

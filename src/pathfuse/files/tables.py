@@ -90,6 +90,7 @@ def _parse(
         note = () if suffix.endswith(PACKED) else ("compressed with gzip, in spite of its name",)
         return replace(inner, notes=(*note, *inner.notes))
     metadata: dict[str, str] = {}
+    unclear: dict[str, str] = {}
     notes = []
     if suffix.endswith(PACKED):
         notes.append("not compressed, in spite of its name")
@@ -100,14 +101,17 @@ def _parse(
         notes += [] if suffix == ".parquet" else ["a Parquet file, in spite of its name"]
     elif kind == "zip":
         workbook = source.removesuffix(f"#{sheet}") if sheet else source
-        frame, how = parse_spreadsheet(workbook, raw, sheet, ids)
+        read = parse_spreadsheet(workbook, raw, sheet, ids)
+        if read.unclear and not ids:
+            raise InputError(next(iter(read.unclear.values())))
+        frame, unclear = read.cells, read.unclear
         notes += [] if suffix == ".xlsx" else ["a spreadsheet (.xlsx), in spite of its name"]
-        notes += how
+        notes += read.notes
     else:
         frame, how = _parse_text(source, suffix, raw)
         notes += [] if suffix in TEXT else ["text, in spite of its name"]
         notes += how
-    return Table(source, frame, metadata=metadata, notes=tuple(notes))
+    return Table(source, frame, metadata=metadata, unclear=unclear, notes=tuple(notes))
 
 
 def _unpacked(source: str, raw: bytes) -> bytes:

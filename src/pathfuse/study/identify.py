@@ -1,6 +1,6 @@
 """Which sample a row is about: the column that says so, and the part of its text that counts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -29,6 +29,8 @@ class Identified:
     """What was understood, a sentence each."""
     rows: RowKind | None
     """What the rows are by the name of the column that identifies them; None if it does not say."""
+    called: Mapping[str, str]
+    """Our names of columns to those that the table has for them, where they differ."""
 
 
 def identified(table: Table, fields: Sequence[Field], reading: Reading) -> Identified:
@@ -44,6 +46,7 @@ def identified(table: Table, fields: Sequence[Field], reading: Reading) -> Ident
     wanted = {field.word for field in fields}
     chosen = {word: name for word, name in reading.columns.items() if word in wanted}
     table, names = with_our_names(table, fields, chosen)
+    table.check_clear(names.get(one.column, one.column) for one in fields)
     notes, frame = list(in_words(table, names)), table.frame
     rows: RowKind | None = "sample"
     if names.get(SAMPLE.column, "").lower() == OF_ANYTHING and SAMPLE.word not in chosen:
@@ -57,7 +60,7 @@ def identified(table: Table, fields: Sequence[Field], reading: Reading) -> Ident
         notes.append(f"{table.source}: {EACH_IS_ONE}")
     table = replace(table, frame=frame)
     if SAMPLE.column not in frame.columns:
-        return Identified(table, tuple(notes), rows)
+        return Identified(table, tuple(notes), rows, names)
     given = text_column(table, SAMPLE.column)
     found = bare_names(given)
     pattern = pattern_of(reading.id_pattern, reading.id_length)
@@ -70,7 +73,7 @@ def identified(table: Table, fields: Sequence[Field], reading: Reading) -> Ident
     if pattern is not None:
         found = shortened(table.source, SAMPLE.column, found, pattern)
     named = pl.Series(SAMPLE.column, found, dtype=pl.String)
-    return Identified(replace(table, frame=frame.with_columns(named)), tuple(notes), rows)
+    return Identified(replace(table, frame=frame.with_columns(named)), tuple(notes), rows, names)
 
 
 def _first_changed(given: Sequence[str | None], found: Sequence[str | None]) -> str | None:

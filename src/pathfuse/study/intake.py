@@ -47,6 +47,8 @@ class Intake:
     """Files next to the table that were read, with their SHA-256."""
 
 
+SAMPLES_OF_TWO = 20
+"""So many samples may be of two patients."""
 OTHER_WORDS = {word: own for kind in ENDPOINTS.values() for word, own in kind.other_words.items()}
 """Words of ``--columns`` that say what a column means, to the words of the fields; see ``Endpoint``."""
 
@@ -82,6 +84,7 @@ def take_in(table: Table, endpoint: str | None = None, reading: Reading = DEFAUL
             f"{table.source} has no column 'sample_id'; its columns are {', '.join(table.frame.columns)}; "
             "--columns sample=NAME says which one names the samples"
         )
+    _check_patients_are_many(table, found_ids.called, reading)
     table, folded = with_one_fold(table, frozenset(reading.columns))
     inputs: dict[str, str | None] = {}
     if reading.splits is not None:
@@ -96,6 +99,7 @@ def take_in(table: Table, endpoint: str | None = None, reading: Reading = DEFAUL
     except InputError as error:
         raise InputError(f"{error}{_one_hot_hint(table)}") from None
     _check_signs(table, targets, found)
+    table.check_clear(found.get(target, target) for target in targets)
     unused = kind.unused(table, targets_named)
     understood = kind.understand(table, found, reading.zero_time)
     if understood.as_endpoint is not None and endpoint is None:
@@ -131,6 +135,30 @@ def _named(table: Table, field: Field) -> set[str]:
     if field.column not in table.frame.columns:
         return set()
     return set(table.frame[field.column].cast(pl.String).drop_nulls().to_list())
+
+
+def _check_patients_are_many(table: Table, names: Mapping[str, str], reading: Reading) -> None:
+    """Refuses a column of patients that rather says case or control.
+
+    Our own name and a column that was chosen may have two values, if these are not 0 and 1.
+
+    Raises:
+        InputError: Naming the column and the way out.
+    """
+    if PATIENT.column not in table.frame.columns or PATIENT.word in reading.columns:
+        return
+    name, given = names.get(PATIENT.column, PATIENT.column), table.frame[PATIENT.column]
+    found = given.cast(pl.String).drop_nulls()
+    values = set(found.replace({"0.0": "0", "1.0": "1"}))
+    coded = len(found) > len(values) and values <= {"0", "1"}
+    few = len(values) == 2 and len(found) > SAMPLES_OF_TWO and name != PATIENT.column
+    if coded or few:
+        shown = " and ".join(f"'{value}'" for value in sorted(values))
+        raise InputError(
+            f"{table.source}: the column '{name}' holds nothing but {shown} for {len(found)} samples, so that it seems "
+            f"to name groups, not patients; say which one names the patients: --columns {PATIENT.word}=NAME "
+            f"({name} if it does); if none does, call this column otherwise"
+        )
 
 
 def _with_roles(table: Table) -> tuple[Table, tuple[str, ...]]:

@@ -15,10 +15,10 @@ from pathfuse.study.identify import RowKind
 from pathfuse.study.left_out import check_left_out, line_of
 from pathfuse.study.patients import (
     SLIDES_NEEDED,
-    check_patients,
     names_patients,
     one_sample_each,
     spread,
+    with_patients_compared,
 )
 from pathfuse.study.predictions import PredictionTable
 from pathfuse.study.reading import Reading
@@ -65,7 +65,7 @@ def join_samples(
     """
     ids, patients = samples.ids.tolist(), samples.patients.tolist()
     if not names_patients(expert.table, expert.rows, samples, unit):
-        check_patients(expert.table, samples)
+        expert = replace(expert, table=with_patients_compared(expert.table, samples))
         listed = Listed("sample", samples.source, ids, frozenset(without[0]), patients)
         return _listed(expert, listed, samples, reading)
     listed = Listed("patient", samples.source, patients, frozenset(without[1]), ids)
@@ -93,9 +93,10 @@ def _listed(
             f"{table.source}: none of its {len(ids)} {there.what}s is in {there.source} (the first is "
             f"'{ids[0]}'; there the first{' patient' if of_patients else ''} is '{there.known[0]}'{hint})"
         )
-    if hint:
+    if hint and not reading.allow_partial:
         raise InputError(
-            f"{table.source}, column '{there.what}_id': '{unknown[0]}' is not in {there.source}{hint}"
+            f"{table.source}, column '{there.what}_id': '{unknown[0]}' is not in {there.source}{hint}, or, if they "
+            f"are two {there.what}s, say --allow-partial"
         )
     shift = counted_otherwise(ids, [*there.known, *there.without])
     if shift is not None and not reading.allow_partial:

@@ -138,27 +138,33 @@ def _samples_of(samples: Samples) -> dict[str, list[str]]:
     return own
 
 
-def check_patients(table: Table, samples: Samples) -> None:
-    """Refuses rows whose sample is of another patient in the samples table.
+def with_patients_compared(table: Table, samples: Samples) -> Table:
+    """A table of samples with a note where some are of another patient in the samples table.
 
-    Names of patients that the samples table does not have are not compared.
+    Rows are joined by sample, and the patients are those of the samples table. Names of patients
+    that it does not have are not compared.
 
     Raises:
-        InputError: Naming the first such sample, and both patients.
+        InputError: The samples are the patients themselves, and a row is of another.
     """
     if PATIENT.column not in table.frame.columns:
-        return
+        return table
     owner = dict(zip(samples.ids.tolist(), samples.patients.tolist(), strict=True))
     known = set(samples.patients[samples.has_patient].tolist())
     stated = zip(text_column(table, "sample_id"), text_column(table, PATIENT.column), strict=True)
-    for sample, patient in stated:
-        own = owner.get(sample or "")
-        if own is None or patient not in known or patient == own:
-            continue
-        way = "mend the one that is wrong"
-        if (samples.ids == samples.patients).all():
-            way = SLIDES_NEEDED
+    compared = [(s, p, owner[s]) for s, p in stated if s in owner and p in known]
+    other = [(sample, patient, own) for sample, patient, own in compared if patient != own]
+    if not other:
+        return table
+    sample, patient, own = other[0]
+    if (samples.ids == samples.patients).all():
         raise InputError(
             f"{table.source}: its sample '{sample}' is of the patient '{patient}', but of the patient '{own}' in "
-            f"{samples.source}; {way}"
+            f"{samples.source}; {SLIDES_NEEDED}"
         )
+    note = (
+        f"{table.source}: {len(other)} of {len(compared)} samples are of another patient than in {samples.source} "
+        f"('{sample}' of '{patient}', there of '{own}'); rows are joined by sample, and the patients of "
+        f"{samples.source} count"
+    )
+    return replace(table, notes=(*table.notes, note))

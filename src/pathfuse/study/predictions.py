@@ -337,6 +337,7 @@ def read_expert(
     carrying = set(endpoint.prediction_columns(header))
     if endpoint.blank_columns:
         carrying = {name for name in carrying if table.frame[name].null_count() < len(ids)}
+    table.check_clear(carrying)
     values = {name: number_column(table, name, ids) for name in header if name in carrying}
     outputs = endpoint.read_expert(Columns(source, ids, values, tuple(header)), label_map)
     seen = _seen(table, ids) if SEEN in header else frozenset()
