@@ -11,25 +11,25 @@ from pathfuse.evaluation.metrics.registry import METRICS
 from pathfuse.evaluation.metrics.survival import AUC_AT
 
 HIGHER_ELSEWHERE = (
-    *("auc", "aucs", "roc_auc", "auc_roc", "auroc", "pr_auc", "auc_pr", "auprc", "average_precision"),
-    *("acc", "bacc", "bal_acc", "balanced_acc", "balanced_accuracy", "f1", "f1_score", "precision"),
-    *("recall", "sensitivity", "specificity", "tpr", "tnr", "ppv", "npv", "kappa", "qwk", "mcc"),
-    *("cohen_kappa", "cohens_kappa", "weighted_kappa", "matthews_corr_coef", "matthews_corrcoef"),
-    *("c_index", "concordance", "concordance_index", "pearson", "pearson_r", "pearson_corr", "pcc"),
-    *("spearman", "spearman_r", "scc", "kendall", "ccc", "correlation", "corr", "r2", "r_squared"),
-    *("explained_variance", "dice", "dsc", "iou", "miou", "mdice", "jaccard", "jaccard_index", "aji"),
-    *("pq", "sq", "rq", "dq", "bpq", "mpq", "nsd", "surface_dice", "pixel_accuracy", "ndcg", "mrr"),
+    *("auc", "aucs", "roc_auc", "auc_roc", "pr_auc", "auc_pr", "average_precision", "acc"),
+    *("bacc", "bal_acc", "balanced_acc", "f1_score", "precision", "recall", "sensitivity"),
+    *("specificity", "tpr", "tnr", "ppv", "npv", "kappa", "qwk", "cohen_kappa"),
+    *("cohens_kappa", "weighted_kappa", "matthews_corr_coef", "matthews_corrcoef"),
+    *("concordance", "concordance_index", "pearson_r", "pearson_corr", "pcc", "spearman_r"),
+    *("scc", "kendall", "ccc", "correlation", "corr", "r_squared", "explained_variance"),
+    *("dice", "dsc", "iou", "miou", "mdice", "jaccard", "jaccard_index", "aji", "pq", "sq"),
+    *("rq", "dq", "bpq", "mpq", "nsd", "surface_dice", "pixel_accuracy", "ndcg", "mrr"),
     *("map", "exact_match", "log_likelihood", "ssim", "psnr", "top1", "top5"),
 )  # fmt: skip
-"""Metrics that have other names here, or none; more is better."""
+"""Metrics that have other names here, or none (ours say themselves); more is better."""
 LOWER_ELSEWHERE = (
     *("loss", "error", "err", "error_rate", "log_loss", "cross_entropy", "ce", "perplexity"),
-    *("negative_log_likelihood", "neg_log_likelihood", "mse", "mae", "mape", "rmse", "nll", "rank"),
-    *("mean_squared_error", "mean_absolute_error", "root_mean_squared_error", "ranking", "hd", "hd95"),
-    *("95hd", "hausdorff", "hausdorff95", "hausdorff_distance", "hausdorff_distance_95"),
-    *("assd", "asd", "masd", "average_surface_distance", "mce", "ace", "calibration_error"),
-    *("expected_calibration_error", "brier", "ibs", "fpr", "fnr", "fpr95", "eer", "fid", "deviance"),
-    *("kl_divergence", "wasserstein", "emd"),
+    *("negative_log_likelihood", "neg_log_likelihood", "mse", "mae", "mape", "rank"),
+    *("mean_squared_error", "mean_absolute_error", "root_mean_squared_error", "ranking"),
+    *("hd", "hd95", "95hd", "hausdorff", "hausdorff95", "hausdorff_distance"),
+    *("hausdorff_distance_95", "assd", "asd", "masd", "average_surface_distance", "mce"),
+    *("ace", "calibration_error", "expected_calibration_error", "fpr", "fnr", "fpr95", "eer"),
+    *("fid", "deviance", "kl_divergence", "wasserstein", "emd"),
 )  # fmt: skip
 """The same of which less is better."""
 ON_A_SCALE = ("log_loss", "loss", "mae", "mse", "mean_squared_error", "mean_absolute_error")
