@@ -158,24 +158,29 @@ def counted_otherwise(names: Sequence[str], others: Sequence[str]) -> tuple[str,
     """How two sides count the same rows, if one begins at 0 and the other at 1; None else.
 
     Rows that are numbered from 0 and from 1 meet by name, and each meets its neighbour. All names
-    may have one beginning; a few numbers may be lacking.
+    may have one beginning; a few numbers may be lacking. Where the count from 1 does not reach further
+    than that from 0, it merely lacks the first row.
 
     Examples:
         >>> counted_otherwise(["0", "1", "2"], ["1", "2", "3"])
         ('0 to 2', '1 to 3')
-        >>> counted_otherwise(["img_0", "img_1", "img_2"], ["img_1", "img_2"])
-        ('img_0 to img_2', 'img_1 to img_2')
+        >>> counted_otherwise(["img_0", "img_1"], ["img_1", "img_2"])
+        ('img_0 to img_1', 'img_1 to img_2')
+        >>> counted_otherwise(["0", "1", "2"], ["1", "2"])
         >>> counted_otherwise(["0", "1", "2"], ["0", "1", "2"])
         >>> counted_otherwise(["2", "3", "4"], ["1", "2", "3"])
     """
     one, other = _counted(names), _counted(others)
     if one is None or other is None or one[0] == other[0] or one[1] != other[1]:
         return None
-    return one[2], other[2]
+    from_0, from_1 = (one, other) if one[0] == 0 else (other, one)
+    return (one[2], other[2]) if from_1[3] > from_0[3] else None
 
 
-def _counted(side: Sequence[str]) -> tuple[int, str, str] | None:
-    """The first number of names that count from 0 or 1, their beginning, and both ends in words."""
+def _counted(side: Sequence[str]) -> tuple[int, str, str, int] | None:
+    """The first number of names that count from 0 or 1, their beginning, both ends in words, and the
+    last number.
+    """
     names = pl.Series(list(side), dtype=pl.String).unique(maintain_order=True)
     if len(names) < 2:
         return None
@@ -189,7 +194,7 @@ def _counted(side: Sequence[str]) -> tuple[int, str, str] | None:
     first, last = (table.sort("number").row(row) for row in (0, -1))
     if len(table) < 2 or first[1] > 1 or len(table) < DENSE * (last[1] - first[1] + 1):
         return None
-    return first[1], beginning, f"{first[0]} to {last[0]}"
+    return first[1], beginning, f"{first[0]} to {last[0]}", last[1]
 
 
 CHANNEL = "_0000"
