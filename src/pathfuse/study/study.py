@@ -72,6 +72,10 @@ class Study:
         """Names of the experts, sorted."""
         return tuple(expert.name for expert in self.experts)
 
+    def expert(self, name: str) -> Expert:
+        """The expert of a name that there is."""
+        return next(one for one in self.experts if one.name == name)
+
     def frequency(self, task: str, rows: Index) -> Float[np.ndarray, " outcome"]:
         """How often each outcome was observed among some rows.
 

@@ -199,6 +199,7 @@ PLANTED = {
     "almost constant": ("constant", "two classes", lambda m: changed(m, "uni", hardly), "but for noise"),
     "almost constant numbers": ("constant", "numbers", lambda m: changed(m, "uni", hardly), "target's spread"),
     "thousands": ("another unit", "numbers", lambda m: changed(m, "uni", lambda t, _: 1e3 * t), "times as much as"),
+    "hundredths": ("another unit", "numbers", lambda m: changed(m, "uni", lambda t, _: t / 100), "times as much as"),
     "shifted unit": ("another unit", "numbers", lambda m: changed(m, "uni", lambda t, _: 32 + t), "deviations away"),
     "swapped in a fold": ("wrong way round", "folds", lambda m: changed(m, "uni", swapped_in_fold), "in fold 2: AUROC"),
     "squeezed": ("squeezed", "two classes", squeezed, "lie between 0.9609 and 0.9613"),

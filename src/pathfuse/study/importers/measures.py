@@ -14,7 +14,7 @@ SCORE = "score"
 LOSS = "loss"
 """The same where the names say several metrics, of all of which less is better."""
 IN_DOUBT = "loss, or score of a lost gene"
-"""The same where it is in doubt which of both is meant; its better side has to be said."""
+"""The same where it is in doubt which of both is meant; its better side has to be given."""
 LEAST_AUROC = 0.3
 """Scores of mutations and losses of genes hardly lie below."""
 GENES = frozenset((
@@ -80,7 +80,7 @@ def measures_of(
         note = "no metric is named, and higher is taken as better (otherwise --lower-is-better)"
         return Measures(as_they_are, dict.fromkeys(names, SCORE), SCORE, note)
     kinds = list(dict.fromkeys(metric.name for metric in found.values()))
-    said = ", ".join(f"'{kind}'" for kind in kinds)
+    named = ", ".join(f"'{kind}'" for kind in kinds)
     stems = {name: _stem(name, found.get(name)) for name in names}
     alike = len(kinds) == 1 and len(found) == len(names)
     if not alike and max(Counter(stems.values()).values()) > 1:
@@ -100,10 +100,10 @@ def measures_of(
     if alike:
         one = dict.fromkeys(names, kinds[0])
         return Measures(
-            as_they_are, one, kinds[0], f"the names say {said}, of which {side[better]}"
+            as_they_are, one, kinds[0], f"the names say {named}, of which {side[better]}"
         )
     one = dict.fromkeys(names, SCORE if not better else LOSS)
-    note = f"the names say {said}{'' if len(found) == len(names) else ' or nothing'}, of all of which {side[better]}"
+    note = f"the names say {named}{'' if len(found) == len(names) else ' or nothing'}, of all of which {side[better]}"
     return Measures(as_they_are, one, SCORE if not better else LOSS, note)
 
 
@@ -143,7 +143,7 @@ def _apart(
     }
     metrics = {name: found[name].name if name in found else SCORE for name in names}
     kinds = dict.fromkeys(metric.name for metric in found.values())
-    said = ", ".join(f"'{kind}'" for kind in kinds)
+    named = ", ".join(f"'{kind}'" for kind in kinds)
     none = f", '{SCORE}' where they say none" if len(found) < len(names) else ""
-    note = f"the names say several metrics ({said}{none}), one of which is ranked by (--metric)"
+    note = f"the names say several metrics ({named}{none}), one of which is ranked by (--metric)"
     return Measures(about, metrics, None, note)

@@ -87,9 +87,9 @@ def read(content: Any, file: Path, models_are: str | None = None) -> Scoreboard:
     notes = [f"{file}: its names are taken as {_in_words(depth, model, study)}, from the outside"]
     if metric is None:
         of_studies = _by_name(leaves, study)
-        said = measures_of(source, list(of_studies), of_studies)
-        notes.append(f"{file}: {said.note}")
-        pairs = [(said.names[path[study]], said.metrics[path[study]]) for path, _ in leaves]
+        measures = measures_of(source, list(of_studies), of_studies)
+        notes.append(f"{file}: {measures.note}")
+        pairs = [(measures.names[path[study]], measures.metrics[path[study]]) for path, _ in leaves]
     else:
         pairs = [(path[study], path[metric]) for path, _ in leaves]
     if idle:
@@ -156,9 +156,9 @@ def _spreads(
         if path[study] not in idle:
             found.setdefault(path[study], {})[path[model]] = cell[0]
     cells = {name: [own.get(one) for one in models] for name, own in found.items()}
-    said = list(about_others(source, cells))
-    check_none_alone(source, [name for name in cells if name not in said])
-    return said
+    about_scores = list(about_others(source, cells))
+    check_none_alone(source, [name for name in cells if name not in about_scores])
+    return about_scores
 
 
 def _quoted(path: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ LIMIT = r"(lower|upper|lb|ub|lcl|ucl)(limit|bound)?"
 SURE = re.compile(
     rf"(deltasign|{SPREAD}|{CI}|{CI}({SIDE})(limit|bound)?|({SIDE})(limit|bound)?{CI}|{LIMIT})"
 )
-"""What can only be said of another column's values; the words of the name joined."""
+"""What can only be about another column's values; the words of the name joined."""
 MAYBE = frozenset(("se", "pm", "mad", "var"))
 """Spreads that may also be a part of a name (SE-ResNet): they are smaller than half the values."""
 BEHIND = frozenset(("low", "high"))

@@ -71,7 +71,7 @@ def read(table: Table) -> Scoreboard:
     """Reads the table.
 
     Properties of models and of data sets (parameters, slides), means over tasks and models, and
-    what is said of other columns (``crc_std``, ``crc CI low``, ``crc rank``) are passed over. The
+    columns about others (``crc_std``, ``crc CI low``, ``crc rank``) are passed over. The
     metric is asked of the names.
 
     Raises:
@@ -105,10 +105,10 @@ def read(table: Table) -> Scoreboard:
         {n: own for n, own in scores.items() if n not in idle}, of_methods=method is None
     )
     known = {name: own for name, own in values.items() if name not in idle}
-    said = about_others(table.source, scores)
-    cells.check_unread([name for name in idle if name not in aside and name not in said])
-    idle = [name for name in idle if name not in said]
-    known = {name: own for name, own in known.items() if name not in said}
+    about_scores = about_others(table.source, scores)
+    cells.check_unread([name for name in idle if name not in aside and name not in about_scores])
+    idle = [name for name in idle if name not in about_scores]
+    known = {name: own for name, own in known.items() if name not in about_scores}
     check_none_alone(table.source, list(known))
     idle += _of_another_kind(table.source, known)
     scored = {name: own for name, own in known.items() if name not in idle}
@@ -125,19 +125,19 @@ def read(table: Table) -> Scoreboard:
     if column_of(header, METRIC) is None:
         for name, places in board.studies().items():
             cells.check_scale(name, places)
-    board.notes.extend(_left_out(board, idle, list(said), passed))
+    board.notes.extend(_left_out(board, idle, list(about_scores), passed))
     board.notes.extend(cells.notes(list(scored)))
     return _scoreboard(board)
 
 
 def _left_out(
-    board: _Board, idle: Sequence[str], said: Sequence[str], passed: Sequence[str]
+    board: _Board, idle: Sequence[str], about_scores: Sequence[str], passed: Sequence[str]
 ) -> list[str]:
     """Which columns and rows are left out, a sentence per reason."""
     column, row = ("study", "model") if board.of_methods else ("method", "study")
     reasons = {
         f"columns that are no scores of a {column}": idle,
-        "columns that say something of another one (spread, limits, number, rank) and are left out": said,
+        "columns that say something of another one (spread, limits, number, rank) and are left out": about_scores,
         f"rows that are no scores of a {row}": passed,
     }
     names = [*board.cells, *dict.fromkeys(board.names[row] for row in board.rows)]
@@ -248,8 +248,8 @@ def _meanings(
     )
     if labels is not None:  # no name is asked
         studies = dict.fromkeys(columns if of_methods else rows, "")
-        said = Measures({name: name for name in studies}, studies, None, "")
-        return (inner, said, said) if of_methods else (said, outer, said)
+        given = Measures({name: name for name in studies}, studies, None, "")
+        return (inner, given, given) if of_methods else (given, outer, given)
     if of_methods:
         outer = measures_of(source, columns, board.cells)
         return inner, outer, outer

@@ -86,7 +86,7 @@ def check(study: Study, positive: str | None = None, *, fitting: bool = True) ->
 
 def _line(evidence: Evidence, name: str) -> dict[str, object]:
     study = evidence.study
-    expert = next(one for one in study.experts if one.name == name)
+    expert = study.expert(name)
     scored = np.isin(study.samples.ids.astype(str), np.array(expert.ids, dtype=str))
     found = [evidence.discrimination(name, group, evidence.open_rows) for group in evidence.groups]
     values = [one for one in found if one is not None and not np.isnan(one.value)]

@@ -177,14 +177,14 @@ class Evidence:
             rows, at = rows[at >= 0], at[at >= 0]
             truth = self.study.truth["all"]
             observed = np.where(truth.known[rows, None], truth.observed[rows], np.nan)
-            expert = next(one for one in self.study.experts if one.name == name)
+            expert = self.study.expert(name)
             patients = self.study.samples.patients[rows]
             self._numbers[key] = observed, expert.outputs["all"].mean[at], patients
         return self._numbers[key]
 
     def rows_of(self, name: str, rows: Index) -> Index:
         """Where an expert's table has some of the samples' rows; -1 where it has not."""
-        expert = next(one for one in self.study.experts if one.name == name)
+        expert = self.study.expert(name)
         place = {sample: n for n, sample in enumerate(expert.ids)}
         return np.array([place.get(i, -1) for i in self.study.samples.ids[rows]], dtype=np.int64)
 
@@ -211,7 +211,7 @@ class Evidence:
 
         (row, column) in the expert's own outcomes.
         """
-        expert = next(one for one in self.study.experts if one.name == name)
+        expert = self.study.expert(name)
         return {task: self._table(output) for task, output in expert.outputs.items()}
 
     def _table(self, output: Any) -> np.ndarray:

@@ -72,7 +72,7 @@ def variants(study: Study, parts: Sequence[Partition], best: str, seed: int) -> 
             found.append(
                 Variant(f"without {expert.name}", "leave one out", replace(study, experts=others))
             )
-    model = next(e for e in study.experts if e.name == best)
+    model = study.expert(best)
     twin = replace(model, name=f"{best} again")
     found.append(Variant(f"with {best} twice", "duplicate", _joined_by(study, twin)))
     found.append(
