@@ -39,6 +39,8 @@ class Content:
     """variant, kind, output, metric, value, ci_low, ci_high, difference, difference_low,
     difference_high, p_value, note."""
 
+    tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    """Of the parts of the report, by the name of their CSV file; see ``workflows/reporting``."""
     histories: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     """``history.csv`` of the experts that this run trained, by name."""
 

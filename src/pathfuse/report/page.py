@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import matplotlib as mpl
 import polars as pl
 from markupsafe import Markup
 
@@ -15,8 +16,10 @@ from pathfuse.report.drawings import Drawing, contrasts, draw
 from pathfuse.report.headline import alarmed, headline
 from pathfuse.report.learning_curves import draw_learning_curves
 from pathfuse.report.methods import methods
+from pathfuse.report.sections.registry import SECTIONS
 from pathfuse.report.slopes import slope_sentence
 from pathfuse.report.template import render_page
+from pathfuse.report.theme import STYLE
 from pathfuse.report.words import caveat, counted, drawn, number, positive_class
 
 MAX_LINES = 100
@@ -72,12 +75,20 @@ def render(content: Content, drawings: list[Drawing] | None = None) -> str:
         cost_sentence=cost_sentence(content.manifest),
         max_lines=MAX_LINES,
         max_notes=MAX_NOTES,
+        own_sections=[
+            {"id": one.id, "title": one.title, "after": one.after, "template": one.template}
+            | {"shown": shown}
+            for one in SECTIONS
+            if (shown := one.shown(content)) is not None
+        ],
     )
 
 
 def draw_all(content: Content) -> list[Drawing]:
-    """Every figure of the page: those of the tables, then the experts' learning curves."""
-    return [*draw(content), *draw_learning_curves(content.histories)]
+    """Every figure of the page: of the tables, of the sections, then the experts' learning curves."""
+    with mpl.rc_context(STYLE):
+        own = [drawing for one in SECTIONS for drawing in one.draw(content)]
+    return [*draw(content), *own, *draw_learning_curves(content.histories)]
 
 
 def gain_sentence(gains: pl.DataFrame | None) -> str:

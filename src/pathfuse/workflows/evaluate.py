@@ -32,6 +32,8 @@ from pathfuse.workflows.options import (
     chosen,
     shows_options,
 )
+from pathfuse.workflows.reporting.base import JudgedRun
+from pathfuse.workflows.reporting.parts import report_parts
 from pathfuse.workflows.result import Result
 from pathfuse.workflows.steps.best_by_metric import with_best_by_metric
 from pathfuse.workflows.steps.curves import CurveTables, curve_tables
@@ -124,7 +126,13 @@ def evaluate(
         contrasts = _contrasts(study, fair.judged, judged.references)
         verdict = evaluate_study(study, fair.judged, contrasts, rules)
         tables = curve_tables(study, judged.tasks, judged.rows, settings.unit)
+        report = report_parts(
+            JudgedRun(
+                study, judged.tasks, judged.rows, judged.parts, None, verdict, settings, rules
+            )
+        )
     manifest = _manifest(study, parts, verdict, tables, settings, rules, unjudged, alarms)
+    manifest = {**manifest, **report.manifest, "notes": [*manifest["notes"], *report.notes]}
     manifest["best_experts_by_metric"] = fair.chosen
     manifest["wall_time_s"] = round(time.perf_counter() - start, 3)
     progress("done", 1.0)
@@ -135,6 +143,7 @@ def evaluate(
         tests=tests_frame(verdict),
         curves=tables.curves,
         sites=tables.sites,
+        tables=report.tables,
     )
 
 

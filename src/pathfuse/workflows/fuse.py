@@ -24,6 +24,8 @@ from pathfuse.workflows.checks.run import alarms_of
 from pathfuse.workflows.manifest import describe
 from pathfuse.workflows.model import FusedModel
 from pathfuse.workflows.options import DEFAULTS, FuseKeywords, FuseOptions, chosen, shows_options
+from pathfuse.workflows.reporting.base import JudgedRun, ReportPart
+from pathfuse.workflows.reporting.parts import report_parts
 from pathfuse.workflows.result import Result
 from pathfuse.workflows.steps.ablation import ablate
 from pathfuse.workflows.steps.best_by_metric import with_best_by_metric
@@ -91,6 +93,8 @@ class _Evaluated:
     tables: CurveTables
     best_by_metric: list[dict[str, Any]]
     """Per fold the metric, and the best expert by it."""
+    report: ReportPart
+    """What the parts of the report add."""
 
 
 @shows_options()
@@ -150,7 +154,7 @@ def fuse(
     with threadpool_limits(1):
         fitted = _fit(study, parts, tasks, recipe, progress)
         progress("evaluating", 0.75)
-        found = _evaluate(fitted, settings.unit, rules, references or {})
+        found = _evaluate(fitted, settings, rules, references or {})
         certificate = certify(study, parts, fitted.fits, fitted.final)
         ablated = None
         if settings.ablation:
@@ -175,6 +179,7 @@ def fuse(
         ablated,
         found.tables.curves,
         found.tables.sites,
+        found.report.tables,
     )
 
 
@@ -262,10 +267,10 @@ def _fit(
 
 
 def _evaluate(
-    fitted: _Fitted, unit: str, rules: Rules, references: Mapping[str, Sequence[str]]
+    fitted: _Fitted, settings: FuseOptions, rules: Rules, references: Mapping[str, Sequence[str]]
 ) -> _Evaluated:
     """Predictions of the judged rows, and all that is computed from them."""
-    study, parts, fits = fitted.study, fitted.parts, fitted.fits
+    study, parts, fits, unit = fitted.study, fitted.parts, fitted.fits, settings.unit
     judged: dict[str, Judged] = {}
     for task in fitted.tasks:
         judged |= judged_outputs(study, task, parts, fits, unit)
@@ -283,7 +288,10 @@ def _evaluate(
         for task in fitted.tasks
     }
     tables = curve_tables(study, judged, rows, unit)
-    return _Evaluated(judged, at_temperature, verdict, fused, predicting.flops, tables, fair.chosen)
+    report = report_parts(JudgedRun(study, judged, rows, parts, fits, verdict, settings, rules))
+    return _Evaluated(
+        judged, at_temperature, verdict, fused, predicting.flops, tables, fair.chosen, report
+    )
 
 
 def _ablate(
@@ -337,7 +345,8 @@ def _manifest(
             task: fit.sets.as_dict() for task, fit in fitted.final.items() if fit.sets is not None
         },
         "intervals": found.verdict.intervals,
-        "notes": [*found.verdict.notes, *learning_notes(null_comparison)],
+        **found.report.manifest,
+        "notes": [*found.verdict.notes, *learning_notes(null_comparison), *found.report.notes],
         "warnings": [
             *unfitted,
             *learning_warnings(null_comparison),

@@ -82,6 +82,32 @@ class StudyFuseOptions(BaseModel):
     ] = False
     """Off: no sample is lost unless asked for. A study whose experts may leave out broken
     feature files (``strict: false``) has asked."""
+    title: Annotated[
+        str | None,
+        Field(description="Title of the report; default: the name of the study's folder."),
+    ] = None
+    thresholds: Annotated[
+        str,
+        Field(description="Range of risk thresholds of decision curves, between 0 and 1."),
+    ] = "0.05:0.5"
+    operating_point: Annotated[
+        str,
+        Field(
+            description="youden, sensitivity=0.95, specificity=0.9, or a probability; fixed on the fit rows."
+        ),
+    ] = "youden"
+    horizon: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="Survival: time of decision curves and operating points; default: the bin edge "
+            "nearest to the median survival.",
+        ),
+    ] = None
+    by: Annotated[
+        str | None,
+        Field(description="Columns of the samples table that name subgroups, separated by commas."),
+    ] = None
 
 
 class FuseOptions(StudyFuseOptions):
@@ -99,7 +125,9 @@ class FuseOptions(StudyFuseOptions):
         return {name: getattr(self, name) for name in only or type(self).model_fields}
 
 
-EVALUATE = ("seed", "n_resamples", "interval", "margin", "unit", "positive")
+REPORT = ("title", "thresholds", "operating_point", "horizon", "by")
+"""Those that say what the report shows."""
+EVALUATE = ("seed", "n_resamples", "interval", "margin", "unit", "positive", *REPORT)
 """Those that ``evaluate`` has too."""
 SUITE = ("method", "seed", "n_resamples", "interval", "margin")
 """Those that a suite sets for all of its studies."""
@@ -126,6 +154,11 @@ class EvaluateKeywords(EvaluationKeywords, total=False):
 
     unit: Literal["sample", "patient"]
     positive: str | None
+    title: str | None
+    thresholds: str
+    operating_point: str
+    horizon: float | None
+    by: str | None
 
 
 class FuseKeywords(EvaluateKeywords, total=False):

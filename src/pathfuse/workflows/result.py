@@ -36,6 +36,8 @@ class Result:
     """Points of the other curves that the report draws."""
     sites: pl.DataFrame | None = field(default=None, repr=False)
     """Results per site, where the samples have a column ``site``."""
+    tables: dict[str, pl.DataFrame] = field(default_factory=dict, repr=False)
+    """Of the parts of the report, by the name of their CSV file."""
     histories: dict[str, pl.DataFrame] = field(default_factory=dict, repr=False)
     """``history.csv`` of the experts of a study file, by name."""
 
@@ -67,7 +69,12 @@ class Result:
             write_json(self.certificate, place / "certificate.json")
         further = {"tests": self.tests, "reliability": self.reliability, "ablation": self.ablation}
         further["gains"] = self.gains
-        for name, table in {**further, "curves": self.curves, "sites": self.sites}.items():
+        for name, table in {
+            **further,
+            "curves": self.curves,
+            "sites": self.sites,
+            **self.tables,
+        }.items():
             if table is not None:
                 write_table(table, place / f"{name}.csv")
         if self.model is not None:
@@ -91,5 +98,6 @@ class Result:
             tests=self.tests,
             gains=self.gains,
             ablation=self.ablation,
+            tables=self.tables,
             histories=self.histories,
         )

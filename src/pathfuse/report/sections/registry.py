@@ -1,0 +1,5 @@
+"""The sections that stand on their own, in the order of the page."""
+
+from pathfuse.report.sections.base import Section
+
+SECTIONS: tuple[Section, ...] = ()

@@ -1,0 +1,17 @@
+"""The parts of a report, in the order in which they are made."""
+
+from pathfuse.workflows.reporting.base import JudgedRun, MakePart, ReportPart
+
+PARTS: tuple[MakePart, ...] = ()
+
+
+def report_parts(run: JudgedRun) -> ReportPart:
+    """Everything that the parts add to a run."""
+    whole = ReportPart()
+    for make in PARTS:
+        part = make(run)
+        tables = {name: table for name, table in part.tables.items() if table.height}
+        whole = ReportPart(
+            whole.tables | tables, whole.manifest | part.manifest, (*whole.notes, *part.notes)
+        )
+    return whole
