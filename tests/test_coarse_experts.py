@@ -50,6 +50,7 @@ def fused_nll(result: pathfuse.Result) -> float:
 
 
 @pytest.mark.usefixtures("quick_inner_folds")
+@pytest.mark.slow
 def test_a_coarse_expert_helps_where_it_knows_the_group():
     without = pathfuse.fuse(study(False), n_resamples=20)
     with_coarse = pathfuse.fuse(study(True), n_resamples=20)

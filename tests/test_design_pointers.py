@@ -109,6 +109,7 @@ def _words_in(file: Path) -> Iterator[tuple[int, str]]:
         yield block[0].start[0], "\n".join(one.string for one in block)
 
 
+@pytest.mark.slow
 def test_every_pointer_leads_to_a_numbered_section():
     wrong = [
         f"{file.relative_to(ROOT)}:{line}: {complaint}"

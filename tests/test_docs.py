@@ -188,6 +188,7 @@ def small(tmp_path_factory, make_study):
 
 
 @pytest.mark.usefixtures("quick_inner_folds")
+@pytest.mark.slow
 def test_the_table_names_what_fuse_and_evaluate_write(table, small, tmp_path, run_cli):
     inputs = [
         "--samples",
@@ -210,6 +211,7 @@ def test_the_table_names_what_fuse_and_evaluate_write(table, small, tmp_path, ru
 
 
 @pytest.mark.usefixtures("quick_inner_folds")
+@pytest.mark.slow
 def test_the_table_names_what_suite_and_rank_write(table, small, tmp_path, run_cli):
     options = ["--resamples", 20, "--method", "static_product"]
     pl.DataFrame({"study": ["one", "two"], "cohort": ["A", "A"]}).write_csv(

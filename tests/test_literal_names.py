@@ -2,7 +2,7 @@
 source does either."""
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pathfuse
@@ -14,9 +14,10 @@ SCREEN = ROOT / "cli/console.py"
 """The only file that talks to rich."""
 
 
-def trees() -> Iterator[tuple[Path, ast.Module]]:
-    for path in sorted(ROOT.rglob("*.py")):
-        yield path, ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def trees() -> tuple[tuple[Path, ast.Module], ...]:
+    paths = sorted(ROOT.rglob("*.py"))
+    return tuple((path, ast.parse(path.read_text(encoding="utf-8"))) for path in paths)
 
 
 def called(node: ast.AST) -> str:

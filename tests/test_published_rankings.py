@@ -96,6 +96,7 @@ def test_gap_oracle_and_reach_of_the_41_tasks(tasks):
     assert round(tasks.winners["n_unresolved"].mean() / 31, 2) == 0.64
 
 
+@pytest.mark.slow
 def test_another_metric(tasks):
     other = pathfuse.rank([DATA / "pathology_fm_benchmark_table"], metric="auprc")
     assert other.manifest["metric"] == "AUPRC"

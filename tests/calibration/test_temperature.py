@@ -158,6 +158,7 @@ def test_a_run_reports_a_temperature_near_one(simulate, seed):
     )
 
 
+@pytest.mark.slow
 def test_a_run_reports_the_temperature_of_shouting_experts_as_one_too(simulate):
     """The experts shout, the fusion does not; at ``best_expert`` there is no sharpness, and the
     report shows it."""

@@ -82,6 +82,7 @@ def test_the_best_expert_matters_more_than_noise(ablated):
     assert loss["leave one out"] > loss["duplicate"]
 
 
+@pytest.mark.slow
 def test_two_experts_are_not_left_out(tmp_path, make_study, run_cli):
     """What is left would be an expert, which metrics.csv shows already."""
     samples, predictions = make_study(tmp_path, 30, 30, 2, ("benign", "malignant"))

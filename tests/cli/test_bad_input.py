@@ -374,6 +374,7 @@ def test_logits_under_the_name_of_probabilities(place, refused):
 
 
 @pytest.mark.parametrize("size", [1e4, 1e308])
+@pytest.mark.slow
 def test_huge_logits_are_fine(place, accepted, size):
     place.edit(
         place.expert,
@@ -513,6 +514,7 @@ def test_train_rows_are_used_when_asked_and_the_run_warns(accepted):
     assert manifest["rows"]["fit"] == 30
 
 
+@pytest.mark.slow
 def test_train_rows_are_left_out_without_a_word_beside_fit_rows(place, accepted):
     first_six = (
         pl.when(pl.col("sample_id") < "s006").then(pl.lit("train")).otherwise(pl.col("split"))
@@ -647,6 +649,7 @@ def coarse(place: Place, text: str) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_a_label_map_that_fits(place, accepted):
     file = coarse(place, "adipose,benign\nstroma,benign\ntumor,malignant\n")
     out, _ = accepted("--label-map", f"expert_0={file}")
@@ -699,6 +702,7 @@ def test_a_label_map_that_is_no_map(place, refused):
 # The output
 
 
+@pytest.mark.slow
 def test_an_existing_output(place, refused, accepted):
     accepted()
     refused(place.out, "exists already", "--force")

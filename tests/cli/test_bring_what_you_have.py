@@ -73,6 +73,7 @@ def laboratory(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_one_command_from_files_to_report(laboratory, run_cli):
     status, out, err = run_cli(
         "fuse",

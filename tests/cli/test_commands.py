@@ -443,6 +443,7 @@ def test_predict_of_all_rows_says_the_same_of_the_test_rows(fused, study, run_cl
     assert not judged["seen_in_fit"].any()
 
 
+@pytest.mark.slow
 def test_rows_that_the_model_was_fitted_on_are_told_and_remembered(fused, study, run_cli, tmp_path):
     """At prediction, and again where the predictions are judged or fused."""
     samples, predictions = study
@@ -741,6 +742,7 @@ def test_evaluate_refuses_bad_input(study, run_cli, tmp_path):
 # Other studies
 
 
+@pytest.mark.slow
 def test_a_fold_study(make_study, fuse, tmp_path):
     samples, predictions = make_study(tmp_path, 45, 0, 2, n_folds=3)
     out = fuse(tmp_path / "out", samples, predictions)
@@ -799,6 +801,7 @@ def assert_fold_tests(out, joined):
     assert found["statistic"] == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_patients_are_the_unit_when_asked(make_study, fuse, tmp_path):
     samples, predictions = make_study(tmp_path, 60, 40, 2, per_patient=2)
     by_patient = fuse(
@@ -940,6 +943,7 @@ def killed_then_clean(code, run_cli, command, small, out, expected, more=()):
 
 
 @pytest.mark.parametrize("step", [1, 3, 5, 6])
+@pytest.mark.slow
 def test_a_kill_while_writing_leaves_no_folder(small, run_cli, tmp_path, step):
     # evaluate: metrics, comparisons, manifest (3), tests, curves, page (6), rename (7)
     killed_then_clean([DEADLY, str(step)], run_cli, "evaluate", small, tmp_path / "out", EVALUATION)

@@ -240,6 +240,7 @@ def test_reliability_and_report(run):
 
 
 @pytest.mark.parametrize("kind", ["multiclass", "regression"])
+@pytest.mark.slow
 def test_folds(fuse, kind):
     study = make(kind, 70, 70, folds=2)
     out = fuse(study, "--coverage", 0.8) / "out"

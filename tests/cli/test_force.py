@@ -153,6 +153,7 @@ def test_single_files_of_another_kind_stay(study, tmp_path, run_cli):
     )
 
 
+@pytest.mark.slow
 def test_notes_in_a_study_of_a_suite_stay_and_the_others_go_on(tmp_path, make_study, run_cli):
     for seed, name in enumerate(("one", "two")):
         make_study(

@@ -37,6 +37,7 @@ SAID = "pathfuse: stopped; no result was written, and what can be resumed is kep
 
 
 @pytest.mark.parametrize("jobs", [False, True])
+@pytest.mark.slow
 def test_a_signal_to_a_running_command(tmp_path, make_study, jobs):
     samples, predictions = make_study(tmp_path, 12, 6)
     command = [

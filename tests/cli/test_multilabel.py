@@ -222,6 +222,7 @@ def test_predict_repeats_the_run_bit_for_bit(fused, files, run_cli, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_probabilities_in_place_of_log_odds_give_the_same(
     files, fused, fuse, study, write_study, tmp_path
 ):
@@ -242,6 +243,7 @@ def test_probabilities_in_place_of_log_odds_give_the_same(
 
 
 @pytest.mark.parametrize("method", ["logitprod", "choose"])
+@pytest.mark.slow
 def test_other_methods(fuse, files, method):
     out = fuse(*files, "--method", method)
     inner = json.loads((out / "manifest.json").read_text())["inner_cross_validation"][0]
@@ -250,6 +252,7 @@ def test_other_methods(fuse, files, method):
         assert value_of(out, label) == value_of(out, label, method=name)
 
 
+@pytest.mark.slow
 def test_folds(fuse, write_study, tmp_path):
     study = simulate(n_folds=2, per_patient=2)
     out = fuse(*write_study(tmp_path, study))
@@ -271,6 +274,7 @@ def test_folds(fuse, write_study, tmp_path):
     assert value_of(out, "TP53") == pytest.approx(np.average(values, weights=weights), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_unit_patient(fuse, write_study, tmp_path):
     study = simulate(per_patient=2)
     out = fuse(*write_study(tmp_path, study), "--unit", "patient")
@@ -283,6 +287,7 @@ def test_unit_patient(fuse, write_study, tmp_path):
     assert set(rows["n"]) == set(rows["n_patients"]) == {patients}
 
 
+@pytest.mark.slow
 def test_evaluate(files, fused, run_cli, tmp_path):
     given = (
         "--samples",
@@ -303,6 +308,7 @@ def test_evaluate(files, fused, run_cli, tmp_path):
             )
 
 
+@pytest.mark.slow
 def test_blanks_add_nothing(fuse, fused, study, write_study, tmp_path):
     """A label's blank rows are as if they were not there: the other labels stay as they are, to the
     last bit."""
@@ -320,6 +326,7 @@ def test_blanks_add_nothing(fuse, fused, study, write_study, tmp_path):
 
 
 @pytest.mark.parametrize("value", [0, 1])
+@pytest.mark.slow
 def test_a_label_with_one_value_is_left_out_and_the_rest_goes_on(
     fuse, fused, study, write_study, run_cli, tmp_path, value
 ):
@@ -376,6 +383,7 @@ def test_a_label_with_one_value_in_one_fold_is_left_out_of_all_and_its_predictio
     assert {"PIK3CA", "TP53"} <= set(outputs)
 
 
+@pytest.mark.slow
 def test_the_warning_reaches_the_user(study, write_study, run_cli, tmp_path):
     samples, predictions = write_study(
         tmp_path, Study(study.samples.with_columns(label_TP53=1), study.experts)
@@ -409,6 +417,7 @@ def test_one_label_remains(fuse, study, write_study, tmp_path):
     assert json.loads((out / "certificate.json").read_text())["holds"]
 
 
+@pytest.mark.slow
 def test_a_label_that_is_blank_on_all_fit_rows(fuse, study, write_study, tmp_path):
     gone = pl.when(FIT).then(None).otherwise(pl.col("label_CDH1"))
     out = fuse(
@@ -418,6 +427,7 @@ def test_a_label_that_is_blank_on_all_fit_rows(fuse, study, write_study, tmp_pat
     assert warning == "label 'CDH1' was not fused: no fit row has both a truth and a prediction"
 
 
+@pytest.mark.slow
 def test_a_label_that_no_expert_knows(fuse, study, write_study, tmp_path):
     experts = {name: frame.drop("logit_CDH1") for name, frame in study.experts.items()}
     out = fuse(*write_study(tmp_path, Study(study.samples, experts)))
@@ -425,6 +435,7 @@ def test_a_label_that_no_expert_knows(fuse, study, write_study, tmp_path):
     assert warning.startswith("label 'CDH1' was not fused")
 
 
+@pytest.mark.slow
 def test_a_label_with_one_value_on_the_test_rows(fuse, study, write_study, tmp_path):
     """It is fused; what one class leaves undefined is an empty cell with a note."""
     samples = study.samples.with_columns(
@@ -439,6 +450,7 @@ def test_a_label_with_one_value_on_the_test_rows(fuse, study, write_study, tmp_p
     assert any(note.startswith("CDH1: auroc of ") and " is undefined: " in note for note in notes)
 
 
+@pytest.mark.slow
 def test_a_label_that_is_blank_on_all_test_rows(fuse, study, write_study, tmp_path):
     gone = pl.when(~FIT).then(None).otherwise(pl.col("label_CDH1"))
     out = fuse(
@@ -457,6 +469,7 @@ def test_a_label_that_is_blank_in_one_fold(fuse, write_study, tmp_path):
     assert value_of(out, "CDH1") > 0
 
 
+@pytest.mark.slow
 def test_an_expert_that_does_not_know_every_label(fuse, study, write_study, tmp_path):
     experts = {**study.experts, "expert_0": study.experts["expert_0"].drop("logit_TP53")}
     out = fuse(*write_study(tmp_path, Study(study.samples, experts)))

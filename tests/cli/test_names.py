@@ -39,6 +39,7 @@ def shown(text, names):
     assert set(names) <= cells
 
 
+@pytest.mark.slow
 def test_fuse_and_predict_show_every_name_as_it_is(study, tmp_path, run_cli):
     given = ("--samples", study / "samples.csv", "--predictions", study / "long.csv")
     status, out, err = run_cli("fuse", *given, "--out", tmp_path / "o[1]", *QUICK)
@@ -171,6 +172,7 @@ def test_names_in_figures():
 
 
 @pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o027, 0o640)])
+@pytest.mark.slow
 def test_every_file_of_a_result_follows_the_umask(study, tmp_path, run_cli, mask, mode):
     before = os.umask(mask)
     try:

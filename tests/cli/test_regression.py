@@ -92,6 +92,7 @@ def test_predict_reproduces_the_run_bit_for_bit(study, run_cli):
     assert (study / "again.parquet").read_bytes() == (study / "out/fused.parquet").read_bytes()
 
 
+@pytest.mark.slow
 def test_evaluate_and_folds(study, run_cli):
     given = ("--samples", study / "samples.csv", "--predictions", study / "predictions")
     assert run_cli("evaluate", *given, "--out", study / "judged", "--resamples", 120)[0] == 0
@@ -177,6 +178,7 @@ def test_an_option_that_would_do_nothing_is_refused(study, run_cli):
 IN_FOLD = "target 'CD24' was not fused: its 40 values in the fit rows of fold 2 do not vary"
 
 
+@pytest.mark.slow
 def test_a_target_that_is_constant_in_one_fold_is_left_out_and_the_rest_goes_on(study, run_cli):
     edit(
         study / "samples.csv",

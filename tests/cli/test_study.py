@@ -25,6 +25,7 @@ def train(run_cli, cohort, out, encoder="gamma", *more):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_train_then_predict(run_cli, cohort, tmp_path):
     out = tmp_path / "expert"
     status, said, _ = train(run_cli, cohort, out, "gamma", "--attention", "--um-per-px", 0.5)
@@ -124,6 +125,7 @@ def test_slides_of_samples_without_a_label_are_named(run_cli, cohort, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_heatmaps_need_thumbnails_and_sizes(run_cli, cohort, tmp_path):
     from PIL import Image
 
@@ -246,6 +248,7 @@ DIFFER = (
 )
 
 
+@pytest.mark.slow
 def test_pixels_beside_micrometres(run_cli, mixed, tmp_path):
     """54 of 60 patients dropped out of a fusion of features once, and the report said that no row
     was left out."""
@@ -270,6 +273,7 @@ def test_pixels_beside_micrometres(run_cli, mixed, tmp_path):
     assert (status, "24 of 24 samples predicted" in out, "warning" in err) == (0, True, False)
 
 
+@pytest.mark.slow
 def test_a_study_of_pixels_and_micrometres(run_cli, mixed, tmp_path):
     quick = "folds: 2, hidden: 4, epochs: 1, min_epochs: 1"
     file = tmp_path / "study.yaml"

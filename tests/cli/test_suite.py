@@ -150,6 +150,7 @@ def test_results_do_not_depend_on_jobs(ran, run_cli, tmp_path):
         assert (outs[0] / at).read_bytes() == (outs[1] / at).read_bytes(), at
 
 
+@pytest.mark.slow
 def test_the_command_in_a_manifest_repeats_the_study(ran, run_cli, tmp_path):
     at = ran[1] / "one"
     command = shlex.split(json.loads((at / "manifest.json").read_text())["command"])
@@ -178,6 +179,7 @@ def test_the_table_takes_the_mean_over_labels(suite, fits, tmp_path):
     assert second.equals(first)
 
 
+@pytest.mark.slow
 def test_only_what_changed_is_fitted_again(suite, fits, studies, tmp_path):
     suite()
     fits.clear()

@@ -261,6 +261,7 @@ def test_predict_knows_the_bins(fused, files, run_cli, tmp_path):
     assert f"{short} has 3 hazard columns" in err
 
 
+@pytest.mark.slow
 def test_hazards_in_place_of_logits_give_the_same(files, fused, fuse, study, write_study, tmp_path):
     def plain(frame):
         prob = {
@@ -336,6 +337,7 @@ def test_unit_patient_with_two_truths(run_cli, write_study, tmp_path):
 
 
 @pytest.mark.parametrize("method", ["logitprod", "auto"])
+@pytest.mark.slow
 def test_a_gate_per_bin(fuse, files, fused, run_cli, tmp_path, method):
     out = fuse(*files, "--gate", "per_bin", "--method", method)
     certificate = json.loads((out / "certificate.json").read_text())
@@ -356,6 +358,7 @@ def test_a_gate_per_bin(fuse, files, fused, run_cli, tmp_path, method):
 
 
 @pytest.mark.parametrize("method", ["hazard_product", "choose"])
+@pytest.mark.slow
 def test_other_methods(fuse, files, method):
     out = fuse(*files, "--method", method)
     if method == "hazard_product":
@@ -368,12 +371,14 @@ def test_other_methods(fuse, files, method):
         assert metrics_of(out) == metrics_of(out, chosen)
 
 
+@pytest.mark.slow
 def test_expert_dropout(fuse, files, fused):
     out = fuse(*files, "--expert-dropout", 0.3)
     assert metrics_of(out, "logitprod") != metrics_of(fused, "logitprod")
     assert metrics_of(out, "hazard_product") == metrics_of(fused, "hazard_product")
 
 
+@pytest.mark.slow
 def test_half_of_the_bin_for_the_censored(fuse, files, fused):
     out = fuse(*files, "--censoring", "half")
     for name in EXPERTS:  # a censored case says more, or rather asks less
@@ -382,6 +387,7 @@ def test_half_of_the_bin_for_the_censored(fuse, files, fused):
     assert json.loads((out / "manifest.json").read_text())["endpoint"]["censoring"] == "half"
 
 
+@pytest.mark.slow
 def test_edges_from_parquet_metadata(fuse, fused, study, write_study, tmp_path):
     samples, predictions = write_study(tmp_path, study, ".parquet")
     study.samples.write_parquet(samples, metadata={"time_edges": EDGES})
@@ -389,6 +395,7 @@ def test_edges_from_parquet_metadata(fuse, fused, study, write_study, tmp_path):
     assert (out / "metrics.csv").read_bytes() == (fused / "metrics.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_edges_from_the_metadata_of_an_expert(fuse, fused, study, write_study, tmp_path):
     samples, predictions = write_study(tmp_path, study)
     (predictions / "expert_1.csv").unlink()
@@ -399,6 +406,7 @@ def test_edges_from_the_metadata_of_an_expert(fuse, fused, study, write_study, t
     assert (out / "metrics.csv").read_bytes() == (fused / "metrics.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_edges_from_a_file(fuse, fused, files, tmp_path):
     (tmp_path / "edges.txt").write_text(EDGES + "\n")
     out = fuse(*files, edges=tmp_path / "edges.txt")
@@ -676,6 +684,7 @@ def test_bins_are_quantiles_of_the_fit_rows_event_times(bins, study):
     assert max(n for n, _ in counts) - min(n for n, _ in counts) <= 2
 
 
+@pytest.mark.slow
 def test_bins_serve_a_run(bins, fuse, study, write_study, tmp_path):
     _, out = bins(study.samples)
     folder = fuse(*write_study(tmp_path / "study", study), "--method", "uniform_product", edges=out)

@@ -92,6 +92,7 @@ def pair(request):
     return fitted(kind)[name], kind
 
 
+@pytest.mark.slow
 def test_each_endpoint_has_its_rungs():
     for kind, (endpoint, _) in KINDS.items():
         assert list(fitted(kind)) == [*methods_of(endpoint), "auto", "choose"]

@@ -230,6 +230,7 @@ def test_store_round_trip_is_exact(fitted_with_gaps):
 
 
 @symmetric
+@pytest.mark.slow
 def test_permuting_experts_permutes_weights_and_nothing_else(kind):
     given, order = problem(kind.family, seed=7), np.array([2, 0, 1])
     other = Problem(permuted(given.experts, order), given.truth)
@@ -261,6 +262,7 @@ def given_to(fusion, given):
 
 
 @every
+@pytest.mark.slow
 def test_same_input_same_bytes(kind):
     given = problem(kind.family, seed=10)
     assert np.array_equal(
@@ -356,6 +358,7 @@ def test_fits_on_huge_logits(kind):
     [k for k in fusions_of(CATEGORICAL).values() if k.name in SYMMETRIC],
     ids=lambda kind: kind.name,
 )
+@pytest.mark.slow
 def test_an_expert_that_is_missing_everywhere_changes_nothing(kind):
     logits, y = simulate(seed=8)
     with_ghost = np.concatenate([logits, np.full((N, 1, K), np.nan)], axis=1)
@@ -375,6 +378,7 @@ def test_the_logits_of_one_expert_are_its_own_prediction():
 
 
 @classifiers
+@pytest.mark.slow
 def test_labels_may_be_names(kind):
     logits, y = simulate(seed=11)
     names = np.array(["adipose", "stroma", "tumor"])[y]

@@ -281,6 +281,7 @@ every_head = pytest.mark.parametrize(
 
 
 @every_head
+@pytest.mark.slow
 def test_test_rows_and_rows_of_another_fold_change_no_model_and_no_other_prediction(
     study, endpoint, head
 ):

@@ -89,6 +89,7 @@ def quick_inner_folds(monkeypatch):
     ],
 )
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow
 def test_the_checks_of_scikit_learn(name):
     results = check_estimator(
         DOORS[name](), on_fail=None, on_skip=None, expected_failed_checks=EXPECTED

@@ -101,6 +101,7 @@ def study(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_grades_from_tables_to_report(study, run_cli, quick_inner_folds):
     out = study / "out"
     done = run_cli("fuse", "--samples", study / "samples.csv", "--predictions", study / "predictions", "--out", out,

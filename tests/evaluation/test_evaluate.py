@@ -95,6 +95,7 @@ def by_hand(log_prob, truth, folds, patients, repeats):
     return np.average(values, axis=0, weights=shares)
 
 
+@pytest.mark.slow
 def test_the_whole_bootstrap_by_hand(rng):
     """Two folds of 20 and 12 patients with 1 to 3 rows each; one method lacks a quarter of the
     rows."""
@@ -861,6 +862,7 @@ def test_bca_intervals_of_means_are_scipys(rng):
         assert (found.ci_low, found.ci_high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
 
 
+@pytest.mark.slow
 def test_bca_intervals_leave_whole_patients_out(rng):
     """Two folds, patients of 1 to 3 rows: the judge by hand, with each patient's rows deleted in
     turn."""

@@ -74,6 +74,7 @@ def manifest_of(out):
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 @pytest.mark.parametrize("head", ["meta_encoder", "fusecpath"])
+@pytest.mark.slow
 def test_every_endpoint(cohort, tmp_path, head, endpoint):
     out = train_expert(expert_of(cohort, tmp_path / "out", head, endpoint, draws=2) if head == "fusecpath"
                        else expert_of(cohort, tmp_path / "out", head, endpoint))  # fmt: skip
@@ -127,6 +128,7 @@ def test_what_is_missing_is_masked_and_counted(cohort, tmp_path):
     assert set(dropped.cohort.folder.slides) == there[0] & there[1]
 
 
+@pytest.mark.slow
 def test_one_of_two_encoders_predicts(cohort, tmp_path):
     out = train_expert(expert_of(cohort, tmp_path / "out", incomplete="mask"))
     features = cohort[0].features
@@ -188,6 +190,7 @@ def test_grids_that_share_no_tile(cohort, tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_teachers(cohort, tmp_path):
     slides = pl.read_csv(cohort[0].slides)["slide_id"].to_list()
     rng = np.random.default_rng(0)
@@ -249,6 +252,7 @@ def vectors(place, ids, values):
     return place
 
 
+@pytest.mark.slow
 def test_counts_of_spots(tmp_path):
     samples, ids, x, y, rate = counts(240)
     samples.write_csv(tmp_path / "samples.csv")
@@ -288,6 +292,7 @@ def test_counts_of_spots(tmp_path):
 
 @pytest.mark.parametrize("likelihood", ["negative_binomial", "gaussian_spread"])
 @pytest.mark.parametrize("head", ["tile_mlp", "meta-encoder"])
+@pytest.mark.slow
 def test_a_spread_for_every_sample(tmp_path, likelihood, head):
     samples, ids, x, y, rate = counts(120)
     samples.write_csv(tmp_path / "samples.csv")
@@ -399,6 +404,7 @@ def test_the_residuals_of_linear_models_are_held_out(tmp_path):
         assert 0.75 < said / error < 1.33
 
 
+@pytest.mark.slow
 def test_operations_of_a_prediction_are_those_of_all_tiles_and_slides(cohort, tmp_path):
     few = train_expert(expert_of(cohort, tmp_path / "few", max_tiles=2))
     all_ = train_expert(expert_of(cohort, tmp_path / "all"))

@@ -25,6 +25,7 @@ def study(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_trained_predicted_and_fused(study, run_cli, quick_inner_folds):
     expert, samples = study / "probe", study / "samples.csv"
     trained = run_cli("experts", "train", "--samples", samples, "--features", study / "vectors.csv", "--name", "probe",

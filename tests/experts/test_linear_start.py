@@ -197,6 +197,7 @@ def interacting(place, n=500):
     return samples, features
 
 
+@pytest.mark.slow
 def test_parts_that_interact_are_corrected(tmp_path):
     samples, features = interacting(tmp_path)
     recipe = TrainingRecipe.of(

@@ -94,6 +94,7 @@ def expected_ids(cohort, encoder="alpha"):
 
 @pytest.mark.parametrize("head", ["abmil", "linear_probe"])
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
+@pytest.mark.slow
 def test_all_endpoints(cohort, tmp_path, endpoint, head):
     out = train_expert(expert_of(cohort, tmp_path / "out", endpoint, head))
     edges = TIME_EDGES if endpoint == "survival" else None
@@ -137,6 +138,7 @@ def test_all_endpoints(cohort, tmp_path, endpoint, head):
     "head", ["abmil", pytest.param("trans_mil", marks=pytest.mark.slow), "linear_probe"]
 )
 @pytest.mark.parametrize("several", ["bag", "mean"])
+@pytest.mark.slow
 def test_the_test_slides_again(cohort, tmp_path, head, several):
     out = train_expert(
         expert_of(cohort, tmp_path / "out", head=head, several=several, standardize=True)
@@ -192,6 +194,7 @@ def test_the_mean_of_the_folds(cohort, tmp_path, endpoint):
         np.testing.assert_allclose(table.select("^sd_.*$").to_numpy(), spread, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_several_slides_as_a_mean_of_predictions(cohort, tmp_path):
     expert = expert_of(cohort, tmp_path / "out", several="mean")
     out = train_expert(expert)
@@ -244,6 +247,7 @@ def test_fit_rows_without_any_test(cohort, tmp_path):
     assert predictions(train_expert(expert))["sample_id"].to_list() == expected_ids(cohort)[0]
 
 
+@pytest.mark.slow
 def test_seeds(cohort, tmp_path):
     files = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
@@ -360,6 +364,7 @@ train_expert(expert, progress=slow)
     assert not expert.work.exists()
 
 
+@pytest.mark.slow
 def test_other_inputs_start_afresh(cohort, tmp_path):
     expert = expert_of(cohort, tmp_path / "out")
     assert prepare(expert).stamp == prepare(expert).stamp
@@ -375,6 +380,7 @@ def test_other_inputs_start_afresh(cohort, tmp_path):
     assert len(predictions(train_expert(expert))) > 20
 
 
+@pytest.mark.slow
 def test_the_output_is_not_overwritten(cohort, tmp_path):
     expert = expert_of(cohort, tmp_path / "out", head="linear_probe")
     train_expert(expert)
@@ -383,6 +389,7 @@ def test_the_output_is_not_overwritten(cohort, tmp_path):
     train_expert(expert, force=True)
 
 
+@pytest.mark.slow
 def test_strict(cohort, tmp_path):
     with pytest.raises(InputError, match="slide without a feature file: "):
         train_expert(replace(expert_of(cohort, tmp_path / "out"), strict=True))
@@ -392,6 +399,7 @@ def test_strict(cohort, tmp_path):
     assert not (tmp_path / ".out.work").exists()
 
 
+@pytest.mark.slow
 def test_what_cannot_be_predicted(cohort, tmp_path):
     out = train_expert(expert_of(cohort, tmp_path / "out"))
     features = cohort[0].features
@@ -425,6 +433,7 @@ def test_what_cannot_be_predicted(cohort, tmp_path):
         serve(out, features["alpha"]).table()
 
 
+@pytest.mark.slow
 def test_every_slide_is_a_sample_without_a_table(cohort, tmp_path):
     out = train_expert(expert_of(cohort, tmp_path / "out", head="mean_pool"))
     got = serve(out, cohort[0].features["alpha"]).table()

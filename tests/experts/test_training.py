@@ -64,6 +64,7 @@ def killed_after(epochs):
 
 
 @pytest.mark.parametrize("head", ["abmil", "trans_mil"])
+@pytest.mark.slow
 def test_seeds(work, head):
     chosen = recipe(head, epochs=2)
     torch.manual_seed(1)

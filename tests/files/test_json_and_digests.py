@@ -50,6 +50,7 @@ VALUES = st.dictionaries(
 
 
 @given(content=VALUES)
+@pytest.mark.slow
 def test_the_order_of_keys_is_nothing_and_all_else_is_something(content):
     turned = dict(reversed(content.items()))
     assert digest_of(turned) == digest_of(content) == digest_of(json.loads(json.dumps(content)))

@@ -86,6 +86,7 @@ PLAIN = st.recursive(
 
 
 @given(content=PLAIN)
+@pytest.mark.slow
 def test_what_is_written_is_read(content, tmp_path_factory):
     file = tmp_path_factory.getbasetemp() / "any.yaml"
     file.write_text(yaml.safe_dump(content), encoding="utf-8")

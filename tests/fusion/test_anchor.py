@@ -58,6 +58,7 @@ def test_no_method_is_far_too_sure_where_the_fit_rows_are_separable(method):
 
 
 @pytest.mark.parametrize("seeds", [range(2), pytest.param(range(2, 20), marks=pytest.mark.long)])
+@pytest.mark.slow
 def test_a_small_fit_is_not_worse_than_the_best_expert(seeds):
     for seed in seeds:
         rng = np.random.default_rng(seed)

@@ -128,6 +128,7 @@ def test_blank_truths_add_no_term():
     assert np.isfinite(fused.combine(experts)).all()
 
 
+@pytest.mark.slow
 def test_of_many_targets_choices_are_made_on_some_and_all_are_fused(monkeypatch):
     monkeypatch.setattr(family, "MAX_TARGETS", 2)
     experts, y = simulate(seed=4, missing=0.2)

@@ -190,6 +190,7 @@ def test_fallback_when_shrinkage_ends_above_the_best_expert():
     assert static.certificate_.holds
 
 
+@pytest.mark.slow
 def test_the_council_holds_and_reports():
     logits, y = regions(120, 5)
     auto = Auto().fit(logits, y)
@@ -201,6 +202,7 @@ def test_the_council_holds_and_reports():
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_weights_of_the_council_are_the_powers_of_the_experts():
     """A product of products is one: multiplying the experts' distributions with these powers gives
     the prediction."""
@@ -224,12 +226,14 @@ def test_weights_of_the_council_are_the_powers_of_the_experts():
     )  # not those of one member
 
 
+@pytest.mark.slow
 def test_choose_takes_the_lowest_inner_score():
     logits, y = regions(150, 6)
     choose = pathfuse.Choose().fit(logits, y)
     assert choose.inner_scores_[choose.chosen_.name] == min(choose.inner_scores_.values())
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_the_number_of_jobs():
     logits, y = regions(80, 7)
     one, two = LogitProd(n_jobs=1).fit(logits, y), LogitProd(n_jobs=2).fit(logits, y)

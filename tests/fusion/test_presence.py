@@ -146,6 +146,7 @@ def test_an_expert_that_no_fit_row_has_is_as_if_it_were_not_there():
 
 
 @pytest.mark.parametrize("method", ["static_product", "covariance_product", "stacking", "auto"])
+@pytest.mark.slow
 def test_a_regression_that_lacks_experts_is_not_worse_than_their_equal_product(method):
     """Five experts with independent errors: together twice as precise as one."""
     rng = np.random.default_rng(5)

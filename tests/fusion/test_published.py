@@ -337,6 +337,7 @@ def test_every_quirk_is_explained():
 # Fits
 
 
+@pytest.mark.slow
 def test_a_fit_moves_towards_the_better_expert():
     experts, observed, logits = experts_of(n=400)
     fusion = LogitProd(variant="published", epochs=20).fit(logits, observed)
@@ -348,6 +349,7 @@ def test_a_fit_moves_towards_the_better_expert():
     )
 
 
+@pytest.mark.slow
 def test_a_survival_fit_moves():
     experts, observed = survival_of(n=120)
     fusion = LogitProd(variant="published", recipe="survival", epochs=15)
@@ -382,6 +384,7 @@ def test_store_round_trip(k):
     assert fusion.params_["log_sharpness"] == 0
 
 
+@pytest.mark.slow
 def test_the_certificate_never_rewrites_a_published_fit():
     """One expert is far better, which tiny steps cannot reach: the guarantee does not hold, and
     says so."""
@@ -404,6 +407,7 @@ def test_too_few_rows_are_refused():
         LogitProd(variant="published").fit(logits, observed)
 
 
+@pytest.mark.slow
 def test_without_torch_the_default_runs_and_the_published_variant_says_what_to_install():
     code = """
 import sys

@@ -478,6 +478,7 @@ def test_the_run_is_described():
     assert "paired bootstrap by patient, 2000 resamples" in text
 
 
+@pytest.mark.slow
 def test_same_input_same_bytes(real_pages):
     assert render(content_of()) == page_of()
     result, text = real_pages["fuse"]

@@ -83,6 +83,7 @@ def misspelled(name, how):
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+@pytest.mark.slow
 def test_the_same_numbers_or_a_refusal_that_shows_both_sides(spelling, tmp_path):
     ids, wrong = spelling["ids"], spelling["wrong"]
     fits = {"zeros": [NUMBERS], "float": [NUMBERS], "inside": [PARTS], "case": [PARTS, SLIDES]}

@@ -132,6 +132,7 @@ def test_judged_truths_change_no_prediction(kind, roles, seed, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", list(ENDPOINTS))
+@pytest.mark.slow
 def test_with_folds_a_fold_s_truths_change_none_of_its_predictions(kind, monkeypatch):
     for fold in range(3):
         before, _ = predictions_of(study_of(kind, "fold", 1), monkeypatch)

@@ -65,6 +65,7 @@ def test_risks_sit_in_the_fusion_and_keep_their_order(cohort, result):
     assert any("'pred_score' is taken as a risk" in line for line in result.manifest["understood"])
 
 
+@pytest.mark.slow
 def test_judged_rows_do_not_shape_the_hazards(cohort, result):
     samples, ids, risks = cohort
     other = samples.with_columns(

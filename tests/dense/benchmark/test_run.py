@@ -166,6 +166,7 @@ def test_a_second_run_trains_nothing_and_says_the_same(place, run):
     assert again.tables.comparisons.equals(run.tables.comparisons)
 
 
+@pytest.mark.slow
 def test_only_what_changed_is_done_again_and_a_failure_stays_in_its_cell(place):
     base = grid(place, place / "more", strategies=["frozen"], per_strategy={}, keep_logits=False)
     first = run_benchmark(base)

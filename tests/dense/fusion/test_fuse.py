@@ -83,6 +83,7 @@ def test_the_files_agree_with_each_other(study, tmp_path):
 
 
 @pytest.mark.parametrize("pool_px", [1, 5])
+@pytest.mark.slow
 def test_same_bytes_twice_and_whatever_the_strips(study, tmp_path, pool_px):
     options = replace(QUICK, pool_px=pool_px)
     for name, cells in (("one", 2**22), ("two", 2**22), ("strips", 2000)):
@@ -99,6 +100,7 @@ def test_same_bytes_twice_and_whatever_the_strips(study, tmp_path, pool_px):
                 ).read_bytes(), file
 
 
+@pytest.mark.slow
 def test_pooled_gates_see_regions(study, tmp_path):
     plain = run(study, tmp_path / "plain", replace(QUICK, method="logitprod"))
     pooled = run(study, tmp_path / "pooled", replace(QUICK, method="logitprod", pool_px=5))
@@ -214,6 +216,7 @@ def test_patients_on_both_sides_are_told(study, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_another_value_may_mean_ignore(study, tmp_path):
     plain = run(study, tmp_path / "plain")
     for item in (*study.fit, *study.test):
@@ -275,6 +278,7 @@ def test_bad_input_leaves_nothing(study, tmp_path):
     refused("has 39 x 57 pixels, but the logits of image 'im06' have 40 x 57")
 
 
+@pytest.mark.slow
 def test_probabilities_fuse_as_the_logits_do(study, tmp_path):
     shares = {name: tmp_path / "nnunet" / name for name in study.logits}
     for name, folder in shares.items():

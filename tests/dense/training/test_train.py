@@ -73,6 +73,7 @@ def killed_after(epochs):
 
 
 @pytest.mark.parametrize("strategy", ["frozen", "lora", "dora", "cnn", "transformer", "full"])
+@pytest.mark.slow
 def test_every_strategy(split, tmp_path, strategy):
     encoder = tiny_encoder(registers=2, dim=24)
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
@@ -135,6 +136,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(split, tmp_path, often, str
     assert len(heard) == 1
 
 
+@pytest.mark.slow
 def test_what_else_is_not_resumed(split, tmp_path, often):
     with pytest.raises(StopError):
         train_dense(tiny_encoder(), split, recipe(), tmp_path / "net", on_epoch=killed_after(1))
@@ -148,6 +150,7 @@ def test_what_else_is_not_resumed(split, tmp_path, often):
         train_dense(tiny_encoder(seed=1), split, recipe(), tmp_path / "net", resume=False)
 
 
+@pytest.mark.slow
 def test_seeds_and_workers(split, tmp_path):
     torch.manual_seed(1)
     one = train_dense(
@@ -164,6 +167,7 @@ def test_seeds_and_workers(split, tmp_path):
     assert result(one)[0] != result(other)[0]
 
 
+@pytest.mark.slow
 def test_it_learns(tmp_path):
     (tmp_path / "images").mkdir()
     split = make_split(tmp_path / "images", classes=2)

@@ -249,6 +249,7 @@ def weighted_rows(draw):
 
 @settings(max_examples=200, deadline=None)
 @given(weighted_rows())
+@pytest.mark.slow
 def test_integer_weights_equal_repeated_rows(case):
     log_prob, truth, weights = case
     repeated = np.repeat(np.arange(len(truth)), weights)

@@ -35,6 +35,7 @@ def nll_and_auroc(result, method):
 
 
 @pytest.mark.parametrize("folds", [False, True])
+@pytest.mark.slow
 def test_another_expert_is_the_reference_of_its_metric_alone(folds):
     result = pathfuse.fuse(
         pathfuse.read_study(*sure_of_itself(folds)), "static_product", n_resamples=200
@@ -66,6 +67,7 @@ def test_non_inferiority_is_tested_against_it():
     assert held["auroc"] == "best_expert_auroc"
 
 
+@pytest.mark.slow
 def test_the_certificate_and_the_report_stay_with_nll(tmp_path):
     result = pathfuse.fuse(pathfuse.read_study(*sure_of_itself()), "static_product")
     assert result.certificate["best_expert"] == "mild"

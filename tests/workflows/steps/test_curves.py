@@ -91,6 +91,7 @@ def test_small_sites_say_so(sited):
     assert found["Bern"]["note"] == ""
 
 
+@pytest.mark.slow
 def test_sites_follow_patients_that_are_averaged():
     samples, experts = binary(seed=3, n=120, site=["east"] * 60 + ["east"] * 30 + ["west"] * 30)
     twice = pl.concat([samples, samples.with_columns(sample_id=pl.col("sample_id") + "b")])
@@ -179,6 +180,7 @@ def test_risk_groups_count_patients_not_slides():
     assert curves[0].equals(curves[1])
 
 
+@pytest.mark.slow
 def test_many_targets_stay_small():
     rng = np.random.default_rng(2)
     n, g = 60, 40

@@ -68,6 +68,7 @@ def test_a_study_ends_in_a_report(ran):
     assert "No row was left out" not in page
 
 
+@pytest.mark.slow
 def test_each_encoder_is_read_once(tmp_path, monkeypatch):
     """However many heads are planned; and when nothing has changed once more, for its contents."""
     file = write_demo(tmp_path, SMALL, heads=("mean_pool",))
@@ -210,6 +211,7 @@ def test_rows_without_a_truth_are_in_no_fold_and_said(tmp_path):
 
 
 @pytest.mark.usefixtures("no_fusion")
+@pytest.mark.slow
 def test_time_edges_may_stand_in_the_samples_file(tmp_path):
     file = write_demo(tmp_path / "study", replace(SMALL, endpoint="survival"), heads=("mean_pool",))
     labels = pl.read_csv(tmp_path / "study/labels.csv")
@@ -370,6 +372,7 @@ def test_a_study_of_fused_heads_only(tmp_path):
         run_study(alone)
 
 
+@pytest.mark.slow
 def test_nothing_is_left_of_a_study_whose_features_are_wrong(tmp_path):
     file = write_demo(tmp_path / "study", SMALL, heads=("mean_pool",))
     fused = [{"head": "fusecpath", "teachers": {"t": "features/beta"}, "um_per_px": 0.5}]
@@ -409,6 +412,7 @@ def test_what_somebody_else_put_into_a_study_stays(tmp_path):
 
 
 @pytest.mark.usefixtures("no_fusion")
+@pytest.mark.slow
 def test_auto_heads_fit_what_each_encoder_gives(tmp_path, monkeypatch):
     """Without the pooled ones, to be quick: bags have their network, and vectors theirs."""
     for name, facts in HEADS.items():
@@ -433,6 +437,7 @@ def test_auto_heads_fit_what_each_encoder_gives(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("no_fusion")
+@pytest.mark.slow
 def test_counts_of_genes_are_normalised_once_for_all(tmp_path):
     file = write_demo(tmp_path / "study", replace(SMALL, endpoint="regression"), ("mean_pool",))
     labels = pl.read_csv(tmp_path / "study/labels.csv")

@@ -5,12 +5,14 @@ Only regression on all experts at once (stacking) needs them; products renormali
 instead.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from pathfuse.costs import add_flops, solve_flops
+from pathfuse.types import Index
 
 Table = Float[np.ndarray, "sample column"]
 
@@ -49,27 +51,36 @@ class GaussianImputer:
 
     def fill(self, table: Table) -> Table:
         """Replaces NaN by the conditional mean given the row's other columns."""
-        return self._expect(table)[0]
+        absent = np.isnan(table)
+        filled = np.where(absent, 0, table)
+        for gap, rows in _patterns(absent):
+            self._fill_rows(filled, rows, gap, self._regression(gap))
+        return filled
 
     def _expect(self, table: Table) -> tuple[Table, Float[np.ndarray, "column column"]]:
+        """The filled table, and the sum over rows of the conditional covariance of their gaps."""
         absent = np.isnan(table)
         filled, spread = np.where(absent, 0, table), np.zeros_like(self.covariance)
-        patterns, member = np.unique(absent, axis=0, return_inverse=True)
-        for p, gap in enumerate(patterns):
-            rows = np.flatnonzero(member.reshape(-1) == p)
-            if not gap.any():
-                continue
-            slope, gaps, known_columns = self._regression(gap), int(gap.sum()), int((~gap).sum())
-            add_flops(
-                solve_flops(known_columns, gaps) + 2 * known_columns * gaps * (len(rows) + gaps)
-            )
-            known = table[np.ix_(rows, ~gap)] - self.mean[~gap]
-            filled[np.ix_(rows, gap)] = self.mean[gap] + np.einsum("rk,gk->rg", known, slope)
+        for gap, rows in _patterns(absent):
+            slope = self._regression(gap)
+            self._fill_rows(filled, rows, gap, slope)
             residual = (
                 self.covariance[np.ix_(gap, gap)] - slope @ self.covariance[np.ix_(~gap, gap)]
             )
+            add_flops(2 * slope.size * len(slope))
             spread[np.ix_(gap, gap)] += len(rows) * residual
         return filled, spread
+
+    def _fill_rows(
+        self,
+        filled: Table,
+        rows: Index,
+        gap: Bool[np.ndarray, " column"],
+        slope: Float[np.ndarray, "gap known"],
+    ) -> None:
+        known = filled[np.ix_(rows, ~gap)] - self.mean[~gap]
+        filled[np.ix_(rows, gap)] = self.mean[gap] + np.einsum("rk,gk->rg", known, slope)
+        add_flops(solve_flops(slope.shape[1], slope.shape[0]) + 2 * slope.size * len(rows))
 
     def _regression(self, gap: np.ndarray) -> Float[np.ndarray, "gap known"]:
         known = self.covariance[np.ix_(~gap, ~gap)]
@@ -77,6 +88,18 @@ class GaussianImputer:
         return np.asarray(
             np.linalg.solve(known + np.diag(ridge), self.covariance[np.ix_(~gap, gap)]).T
         )
+
+
+def _patterns(
+    absent: Bool[np.ndarray, "sample column"],
+) -> Iterator[tuple[Bool[np.ndarray, " column"], Index]]:
+    """Which columns are absent together, and the rows that lack them; not the complete rows."""
+    patterns, member = np.unique(absent, axis=0, return_inverse=True)
+    order = np.argsort(member.reshape(-1), kind="stable")
+    ends = np.cumsum(np.bincount(member.reshape(-1)))
+    for gap, rows in zip(patterns, np.split(order, ends[:-1]), strict=True):
+        if gap.any():
+            yield gap, rows
 
 
 def _covariance(

@@ -203,10 +203,12 @@ def in_a_small_cluster(rng, label):
     return views
 
 
+@pytest.mark.slow
 def test_a_signal_in_one_view_is_learnt():
     assert Slides(in_one_view).learnt() > 0.95
 
 
+@pytest.mark.slow
 def test_a_signal_in_a_small_cluster_is_learnt():
     slides = Slides(in_a_small_cluster)
     small = [np.bincount(labels)[labels[0]] for labels in slides.labels]

@@ -190,6 +190,7 @@ def test_draws_are_uniform():
     np.testing.assert_allclose(counts / 4000, [2 / 4] * 4 + [2 / 5] * 5, atol=0.04)
 
 
+@pytest.mark.slow
 def test_selection_needs_no_torch():
     code = "import sys; import pathfuse.experts.networks.fusecpath.selection; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
