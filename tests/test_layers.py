@@ -10,7 +10,7 @@ from pathfuse.experts.targets.registry import TARGET_KINDS
 LAYERS = [
     "types", "errors", "references", "progress", "costs", "workers", "files", "distributions", "fusion", "calibration",
     "evaluation", "endpoints", "study", "report", "features", "training", "experts", "dense", "workflows", "cli",
-    "testing",
+    "testing", "__main__",
 ]  # fmt: skip
 HEAVY = {"torch", "torchvision", "timm", "peft", "transformers", "h5py", "pandas"}
 TORCH_ROOMS = {"training", "experts", "dense"}

@@ -110,6 +110,8 @@ class Endpoint(ABC):
     """Name of the endpoint."""
     in_words: ClassVar[str]
     """What is predicted, in words."""
+    asks: ClassVar[str]
+    """The question that a prediction answers, in words."""
     of_classes: ClassVar[bool] = False
     """Whether a sample has one of several classes by name."""
     of_numbers: ClassVar[bool] = False
@@ -245,6 +247,11 @@ class Endpoint(ABC):
     @abstractmethod
     def outcomes(self) -> tuple[str, ...]:
         """Outcomes of each task."""
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The classes, labels or targets as a reader names them; bins of time have no names."""
+        return self.outcomes
 
     @abstractmethod
     def truth(self, columns: Columns) -> dict[str, Truth]:

@@ -42,6 +42,7 @@ class Multiclass(OfClasses):
 
     kind: ClassVar[str] = "multiclass"
     in_words: ClassVar[str] = "one of several classes"
+    asks: ClassVar[str] = "which class"
     trained_as: ClassVar[str] = "multiclass"
     of_classes: ClassVar[bool] = True
     prefixes: ClassVar[tuple[str, ...]] = ("logit_", "prob_")

@@ -27,6 +27,7 @@ class Multilabel(OfClasses):
 
     kind: ClassVar[str] = "multilabel"
     in_words: ClassVar[str] = "several yes-or-no labels, each fused on its own"
+    asks: ClassVar[str] = "whether each label is positive"
     trained_as: ClassVar[str] = "multilabel"
     of_labels: ClassVar[bool] = True
     prefixes: ClassVar[tuple[str, ...]] = ("logit_", "prob_")
@@ -81,6 +82,11 @@ class Multilabel(OfClasses):
     def as_dict(self) -> dict[str, Any]:
         """See ``Endpoint``."""
         return {"kind": self.kind, "labels": list(self.labels)}
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The labels."""
+        return self.labels
 
     @property
     def tasks(self) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ class Ordinal(Multiclass):
 
     kind: ClassVar[str] = "ordinal"
     in_words: ClassVar[str] = "a grade, one of several classes in order"
+    asks: ClassVar[str] = "which grade"
     prefixes: ClassVar[tuple[str, ...]] = ("logit_", "prob_", CUMULATIVE)
     nothing_known: ClassVar[str] = "the frequencies of the grades in the fit rows"
     target: ClassVar[str] = "grade"

@@ -47,6 +47,7 @@ class Regression(Endpoint):
 
     kind: ClassVar[str] = "regression"
     in_words: ClassVar[str] = "continuous targets"
+    asks: ClassVar[str] = "how high each target is"
     trained_as: ClassVar[str] = "regression"
     of_numbers: ClassVar[bool] = True
     target_prefix: ClassVar[str] = PREFIX

@@ -58,6 +58,7 @@ class Survival(Endpoint):
 
     kind: ClassVar[str] = "survival"
     in_words: ClassVar[str] = "survival in discrete time"
+    asks: ClassVar[str] = "how long until the event"
     trained_as: ClassVar[str] = "survival"
     in_time: ClassVar[bool] = True
     prefixes: ClassVar[tuple[str, ...]] = ("hazard_logit_", "hazard_")
@@ -167,6 +168,11 @@ class Survival(Endpoint):
     def n_bins(self) -> int:
         """T."""
         return len(self.edges) - 1
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Bins of time have no names."""
+        return ()
 
     @property
     def tasks(self) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ def headline(comparisons: pl.DataFrame, manifest: Mapping[str, Any]) -> str:
         comparisons: The rows of ``comparisons.csv`` about the whole study.
         manifest: ``manifest.json``.
     """
-    result = _result(comparisons, manifest)
+    result = finding(comparisons, manifest)
     warned = alarmed(manifest)
     return f"{warned} As it stands: {result[:1].lower()}{result[1:]}" if warned else result
 
@@ -40,8 +40,9 @@ def alarmed(manifest: Mapping[str, Any]) -> str:
     return f"{which} open (see the warnings): until {they} settled, the comparison says little."
 
 
-def _result(comparisons: pl.DataFrame, manifest: Mapping[str, Any]) -> str:
-    nothing = _nothing_learned(manifest)
+def finding(comparisons: pl.DataFrame, manifest: Mapping[str, Any]) -> str:
+    """The result in words, whatever alarms are open."""
+    nothing = nothing_learned(manifest)
     if nothing:
         return nothing
     where = people(manifest["rows"], "judged")
@@ -73,7 +74,7 @@ def _difference(row: Mapping[str, Any]) -> str:
     return f"difference {number(row['difference'])}, 95 % interval {low} to {high}"
 
 
-def _nothing_learned(manifest: Mapping[str, Any]) -> str:
+def nothing_learned(manifest: Mapping[str, Any]) -> str:
     """That no method is better than ``null_model``, nor tells outcomes apart.
 
     Empty if one does, or if it cannot be told.

@@ -10,10 +10,11 @@ from markupsafe import Markup
 from pathfuse.evaluation.metrics.base import Metric
 from pathfuse.evaluation.metrics.registry import metric
 from pathfuse.evaluation.resampling import MIN_PATIENTS
+from pathfuse.report.answer import answer
 from pathfuse.report.content import Content, left_out_line, over_all
 from pathfuse.report.costs import COLUMNS, cost_lines, cost_sentence
 from pathfuse.report.drawings import Drawing, contrasts, draw
-from pathfuse.report.headline import alarmed, headline
+from pathfuse.report.headline import alarmed
 from pathfuse.report.learning_curves import draw_learning_curves
 from pathfuse.report.methods import methods
 from pathfuse.report.sections.registry import SECTIONS
@@ -41,7 +42,8 @@ def render(content: Content, drawings: list[Drawing] | None = None) -> str:
     return render_page(
         "report/page.html",
         {"metric": metric, "order": order, "left_out": left_out_line},
-        headline=headline(over_all(content.comparisons), content.manifest),
+        answer=answer(content),
+        alarm=alarmed(content.manifest),
         gain="" if alarmed(content.manifest) else gain_sentence(content.gains),
         metrics=[metric(name) for name in content.metric_names],
         ranking=ranking(overall),

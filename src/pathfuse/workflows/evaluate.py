@@ -27,6 +27,7 @@ from pathfuse.workflows.manifest import describe
 from pathfuse.workflows.options import (
     DEFAULTS,
     EVALUATE,
+    REPORT,
     EvaluateKeywords,
     FuseOptions,
     chosen,
@@ -245,7 +246,7 @@ def _manifest(
         fitted[parts[0].fit] = True
     return {
         **describe(study, fitted, judged),
-        **settings.named(["seed", "n_resamples", "interval", "margin", "unit"]),
+        **settings.named(["seed", "n_resamples", "interval", "margin", "unit", *REPORT]),
         "folds": len(parts) if len(parts) > 1 else 0,
         "command": None,
         "drawn": rules.drawn,

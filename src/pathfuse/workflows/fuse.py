@@ -23,7 +23,14 @@ from pathfuse.workflows.checks.evidence import principal
 from pathfuse.workflows.checks.run import alarms_of
 from pathfuse.workflows.manifest import describe
 from pathfuse.workflows.model import FusedModel
-from pathfuse.workflows.options import DEFAULTS, FuseKeywords, FuseOptions, chosen, shows_options
+from pathfuse.workflows.options import (
+    DEFAULTS,
+    REPORT,
+    FuseKeywords,
+    FuseOptions,
+    chosen,
+    shows_options,
+)
 from pathfuse.workflows.reporting.base import JudgedRun, ReportPart
 from pathfuse.workflows.reporting.parts import report_parts
 from pathfuse.workflows.result import Result
@@ -333,6 +340,7 @@ def _manifest(
         **asdict(fitted.recipe),
         **asdict(rules),
         **settings.named(["unit", "top_genes", "allow_in_sample", "skip_unscored", "ablation"]),
+        **settings.named(REPORT),
         "command": None,
         "inner_cross_validation": _inner_reports(parts, fits),
         "calibration": calibration_report(study.endpoint, found.at_temperature, rules),

@@ -7,6 +7,8 @@ from typing import Any
 import polars as pl
 
 from pathfuse.files.write import new_folder, write_json, write_table
+from pathfuse.report.checklists.base import filled
+from pathfuse.report.checklists.registry import CHECKLISTS
 from pathfuse.report.content import Content
 from pathfuse.report.drawings import save_drawings
 from pathfuse.report.page import draw_all, render
@@ -83,6 +85,9 @@ class Result:
         drawings = draw_all(content)
         save_drawings(drawings, place / "figures")
         (place / "report.html").write_text(render(content, drawings), encoding="utf-8")
+        for checklist in CHECKLISTS:
+            text = filled(checklist, content).markdown
+            (place / f"{checklist.file}.md").write_text(text, encoding="utf-8")
 
     def content(self) -> Content:
         """What the report shows."""

@@ -1,8 +1,13 @@
 """The parts of a report, in the order in which they are made."""
 
 from pathfuse.workflows.reporting.base import JudgedRun, MakePart, ReportPart
+from pathfuse.workflows.reporting.ceiling import ceiling
+from pathfuse.workflows.reporting.outcomes import outcomes
 
-PARTS: tuple[MakePart, ...] = ()
+PARTS: tuple[MakePart, ...] = (
+    outcomes,
+    ceiling,
+)
 
 
 def report_parts(run: JudgedRun) -> ReportPart:

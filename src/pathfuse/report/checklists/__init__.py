@@ -1,0 +1,1 @@
+"""Reporting checklists, filled with what a run knows: one list per file."""

@@ -1,0 +1,53 @@
+"""The ceiling: what the best expert in hindsight, and an oracle for every sample, would reach."""
+
+from typing import Any
+
+import numpy as np
+
+from pathfuse.evaluation.ceiling import SampleOracle, sample_oracle
+from pathfuse.evaluation.metrics.base import Metric
+from pathfuse.evaluation.metrics.registry import metric as metric_of
+from pathfuse.workflows.reporting.base import JudgedRun, ReportPart
+
+
+def ceiling(run: JudgedRun) -> ReportPart:
+    """``ceiling`` of the manifest: per metric the best expert on the judged rows, and the oracle."""
+    endpoint, names = run.study.endpoint, run.study.expert_names
+    tried = [sample_oracle(judged, names, endpoint.of_numbers) for judged in run.judged.values()]
+    oracles = [one for one in tried if one is not None]
+    if not oracles:
+        return ReportPart()
+    hindsight = [_hindsight(run, known) for known in map(metric_of, endpoint.metrics)]
+    found = {
+        "loss": "absolute error" if endpoint.of_numbers else "NLL",
+        "hindsight": [one for one in hindsight if one is not None],
+        "oracle": _mean(oracles),
+    }
+    return ReportPart(manifest={"ceiling": found})
+
+
+def _hindsight(run: JudgedRun, known: Metric) -> dict[str, Any] | None:
+    """Who is best in a metric on the judged rows, over all outputs."""
+    wanted = "all" if len(run.judged) > 1 else next(iter(run.judged))
+    values = {
+        row.method: row.value
+        for row in run.verdict.metrics
+        if row.output == wanted
+        and row.metric == known.name
+        and row.method in run.study.expert_names
+        and not np.isnan(row.value)
+    }
+    if not values:
+        return None
+    best = max(values, key=lambda name: known.sign * values[name])
+    return {"metric": known.name, "expert": best, "value": values[best]}
+
+
+def _mean(oracles: list[SampleOracle]) -> dict[str, Any]:
+    """Over outputs, each with equal weight."""
+    shares = [one.some_right for one in oracles if one.some_right is not None]
+    return {
+        "loss": float(np.mean([one.loss for one in oracles])),
+        "some_right": float(np.mean(shares)) if shares else None,
+        "n": max(one.n for one in oracles),
+    }
