@@ -1,6 +1,9 @@
 """How long work reports how far it has come."""
 
+import html
+import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, TypeAlias
 
 Progress: TypeAlias = Callable[[str, float], None]
@@ -16,6 +19,27 @@ OnEpoch: TypeAlias = Callable[[dict[str, Any]], None]
 
 def silent(message: str, share: float) -> None:
     """Shows nothing."""
+
+
+def shown_here() -> Progress:
+    """A bar in a notebook; silent elsewhere, where the caller says how progress is shown."""
+    return notebook_bar() if "ipykernel" in sys.modules else silent
+
+
+def notebook_bar() -> Progress:
+    """A bar under the notebook's cell, which is filled as the work goes on."""
+    display = import_module("IPython.display")
+    handle: Any = None
+
+    def show(message: str, share: float) -> None:
+        nonlocal handle
+        bar = f'<progress max="1" value="{share:.3f}"></progress> {html.escape(message)}'
+        if handle is None:
+            handle = display.display(display.HTML(bar), display_id=True)
+        else:
+            handle.update(display.HTML(bar))
+
+    return show
 
 
 def unreported(share: float) -> None:

@@ -40,7 +40,14 @@ FIGURES = (
     "weights",
     "disagreement",
 )
+CHECKLISTS = {"tripod_ai.md", "claim.md"}
 FILES = {
+    *CHECKLISTS,
+    *(
+        f"tables/{name}.{suffix}"
+        for name in ("metrics", "differences")
+        for suffix in ("tex", "html")
+    ),
     "certificate.json",
     "comparisons.csv",
     "curves.csv",
@@ -56,6 +63,8 @@ FILES = {
     *(f"figures/{name}.{suffix}" for name in FIGURES for suffix in ("pdf", "svg")),
 }
 EVALUATION = {
+    *CHECKLISTS,
+    *("tables/metrics.tex", "tables/metrics.html"),
     *("comparisons.csv", "curves.csv", "manifest.json", "metrics.csv", "report.html", "tests.csv"),
     *(
         f"figures/{name}.{suffix}"
@@ -63,8 +72,8 @@ EVALUATION = {
         for suffix in ("pdf", "svg")
     ),
 }
-REPEATABLE = FILES - {"manifest.json", "report.html"}
-"""The manifest says when and from where; the page shows it."""
+REPEATABLE = FILES - {"manifest.json", "report.html", *CHECKLISTS}
+"""The manifest says when and from where; the page and the checklists show it."""
 
 
 def files_of(folder: Path) -> set[str]:
@@ -1071,3 +1080,12 @@ def test_doubts_about_samples_reach_the_user(simulate, write_study, run_cli, tmp
             f"1 judged sample has exactly the predictions of a fit sample ('{last}' and '{one}'): the same image "
             "under two names?"
         )
+
+
+def test_python_m_pathfuse_is_the_command():
+    found = subprocess.run(
+        [sys.executable, "-m", "pathfuse", "rank", "nowhere", "--out", "x"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert found.returncode == 2
+    assert found.stderr.startswith("pathfuse: ")

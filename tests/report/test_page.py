@@ -16,7 +16,8 @@ import pathfuse
 from pathfuse.report.content import Content
 from pathfuse.report.drawings import Drawing, draw
 from pathfuse.report.figures import interval_plot, weight_plot
-from pathfuse.report.page import by_output, by_site, headline, ranking, render, temperature_sentence
+from pathfuse.report.headline import headline
+from pathfuse.report.page import by_output, by_site, ranking, render, temperature_sentence
 from pathfuse.report.words import number, p_value
 
 NASTY = '<b>&"x'
@@ -156,6 +157,8 @@ def manifest_of():
     expert = {"rows_read": 391, "coverage_fit": 1.0, "coverage_judged": 0.875, "cells_floored": 17}
     return {
         "pathfuse": "0.1.0",
+        "python": "3.11.7",
+        "libraries": {"numpy": "2.0.0"},
         "endpoint": {"kind": "multiclass", "classes": ["a", "b"]},
         "rows": {
             "read": 400,
@@ -691,8 +694,8 @@ def test_sections_without_a_table_are_absent():
 
 def test_tests_and_corrected_p_values():
     page = Page(render(content_of(tests=TESTS)))
-    row = ["fused", "best_expert", "all", "AUROC", "DeLong, paired", "better <b>"]
-    assert [*row, "0.051", "2.500", "—", "< 0.001", "0.012"] in page.rows
+    row = ["fused", "best_expert", "all", "AUROC", "0.051", "< 0.001", "0.012"]
+    assert [*row, "better <b>", "DeLong, paired", "2.500", "—"] in page.rows
     assert "Holm's method" in page.text
     assert "DeLong's paired test" in page.text
     corrected = comparisons_of(COMPARISONS).with_columns(p_holm=pl.lit(0.0321))

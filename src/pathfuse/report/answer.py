@@ -69,9 +69,8 @@ def title(manifest: Mapping[str, Any]) -> str:
     """The chosen title, or the name of the folder that the samples are in."""
     if manifest.get("title"):
         return str(manifest["title"])
-    first = next(iter(manifest.get("inputs", {})), "")
-    folder = Path(first).parent.name if first else ""
-    return folder or TITLE
+    files = [path for path, digest in manifest.get("inputs", {}).items() if digest is not None]
+    return (Path(files[0]).resolve().parent.name if files else "") or TITLE
 
 
 def question(content: Content) -> str:

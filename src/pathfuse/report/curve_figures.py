@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from pathfuse.report.theme import AXIS, DASHES, OURS, SERIES, THEIRS, panels, plain
+from pathfuse.report.theme import AXIS, DASHES, DOUBLE, OURS, SERIES, THEIRS, panels, plain
 
 
 def _by_output(points: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
@@ -80,7 +80,7 @@ def _method_style(name: str, named: Sequence[str] = ()) -> dict[str, Any]:
 
 def kaplan_meier_plot(points: pl.DataFrame) -> Figure:
     """Survival by risk group, with the numbers at risk below."""
-    figure = Figure(figsize=(7.0, 4.6), layout="constrained")
+    figure = Figure(figsize=(DOUBLE, 4.6), layout="constrained")
     axes, table = figure.subplots(2, 1, height_ratios=[1, 0.2], sharex=True)
     groups = [(str(name), own) for (name,), own in points.group_by("group", maintain_order=True)]
     colours = {"low risk": SERIES[1], "middle risk": THEIRS, "high risk": OURS}
@@ -133,7 +133,7 @@ def predicted_plot(points: pl.DataFrame) -> Figure:
 def disagreement_plot(points: pl.DataFrame, x: str, y: str) -> Figure:
     """Mean error in bins of like disagreement, with the number of samples at each point."""
     outputs = _by_output(points)
-    figure, axes = panels(len(outputs), 3.0 if len(outputs) > 1 else 6.4, 2.5)
+    figure, axes = panels(len(outputs), 3.0, 2.5)
     for panel, (output, own) in zip(axes, outputs, strict=True):
         panel.plot(own["x"], own["y"], "o-", color=OURS, ms=4.5, lw=1.5)
         panel.xaxis.set_major_locator(MaxNLocator(5))

@@ -11,7 +11,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pathfuse.evaluation.metrics.registry import metric
-from pathfuse.report.theme import AXIS, FAINT, INK, OURS, THEIRS, THIRD, WEIGHT_COLOUR, plain
+from pathfuse.report.theme import (
+    AXIS,
+    DOUBLE,
+    FAINT,
+    INK,
+    MIDDLE,
+    OURS,
+    THEIRS,
+    THIRD,
+    WEIGHT_COLOUR,
+    plain,
+)
 
 MAX_ROWS = 400
 """Rows of the weight map."""
@@ -20,7 +31,7 @@ MIN_SHARE = 0.05
 
 
 def _side_by_side(n_rows: int, n_panels: int) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(7.4, 0.85 + 0.27 * n_rows), layout="constrained")
+    figure = Figure(figsize=(DOUBLE, 0.85 + 0.27 * n_rows), layout="constrained")
     return figure, list(figure.subplots(1, n_panels, sharey=True, squeeze=False)[0])
 
 
@@ -110,7 +121,7 @@ def reliability_plot(reliability: pl.DataFrame, what: str, positive: str | None 
     points = pooled.group_by("method", "group", maintain_order=True).agg(
         (pl.col("expected") * weight).sum(), (pl.col("observed") * weight).sum()
     )
-    figure = Figure(figsize=(4.6, 4.3), layout="constrained")
+    figure = Figure(figsize=(MIDDLE, 4.3), layout="constrained")
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], color=AXIS, lw=1, ls=":")
     styles = {"fused": (OURS, "-", "o"), "best_expert": (THEIRS, "--", "s")}
@@ -134,7 +145,7 @@ def reliability_plot(reliability: pl.DataFrame, what: str, positive: str | None 
 
 def weight_plot(weights: Float[np.ndarray, "sample expert"], experts: Sequence[str]) -> Figure:
     """Mean weight of each expert and its spread over samples."""
-    figure = Figure(figsize=(7.0, 0.85 + 0.27 * len(experts)), layout="constrained")
+    figure = Figure(figsize=(DOUBLE, 0.85 + 0.27 * len(experts)), layout="constrained")
     axes = figure.add_subplot()
     for y, own in enumerate(weights.T[::-1]):
         low, high = np.quantile(own, [0.05, 0.95])
@@ -166,7 +177,7 @@ def weight_map(weights: Float[np.ndarray, "sample expert"], experts: Sequence[st
     )
     shown = weights[order[chosen]]
     top = float(np.ceil(20 * max(shown.max(), 0.05)) / 20)
-    figure = Figure(figsize=(7.4, 4.4), layout="constrained")
+    figure = Figure(figsize=(DOUBLE, 4.4), layout="constrained")
     axes, scale = figure.subplots(1, 2, width_ratios=[1, 0.018])
     axes.imshow(
         _tinted(shown / top),

@@ -54,6 +54,11 @@ STYLE: Any = {
 }
 
 
+MIDDLE, DOUBLE = 120 / 25.4, 183 / 25.4
+"""Widths of figures in inches: one and a half columns (120 mm) and two columns (183 mm) of the usual
+journals."""
+
+
 def plain(name: str) -> str:
     """A name as matplotlib shows it: a dollar sign would start mathematics, and legends pass over a
     leading ``_``.
@@ -62,11 +67,14 @@ def plain(name: str) -> str:
 
 
 def panels(n: int, width: float = 3.1, height: float = 3.0) -> tuple[Figure, list[Axes]]:
-    """A figure with n axes, three abreast."""
+    """A figure with n axes, three abreast, as wide as one and a half or two columns of a journal."""
     columns = min(n, 3)
     lines = -(-n // columns)
     figure = Figure(
-        figsize=(max(width * columns, 4.6), max(height, 4.2 if n == 1 else 0) * lines),
+        figsize=(
+            MIDDLE if width * columns <= MIDDLE else DOUBLE,
+            max(height, 4.2 if n == 1 else 0) * lines,
+        ),
         layout="constrained",
     )
     axes = np.asarray(figure.subplots(lines, columns, squeeze=False)).reshape(-1)

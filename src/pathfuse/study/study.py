@@ -1,5 +1,6 @@
 """A study: samples, truth and experts, aligned by name. Everything after this file is arrays."""
 
+import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,7 +34,7 @@ from pathfuse.types import Index, Logits
 NO_BASELINES: Mapping[str, Baseline] = {}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Study:
     """Everything that ``fuse`` and ``evaluate`` read."""
 
@@ -58,6 +59,21 @@ class Study:
     """The same in words, or why there are none."""
     without_truth: Mapping[str, int] = field(default_factory=dict)
     """How many rows of each role have no truth and are left out; the role is empty without roles."""
+
+    def __repr__(self) -> str:
+        n, kind = len(self.samples.ids), self.endpoint.kind
+        return f"Study({kind}, {n:,} samples, {len(self.experts)} experts: {', '.join(self.expert_names)})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the experts, and how many samples each scored."""
+        ids = set(self.samples.ids.tolist())
+        rows = "".join(
+            f"<tr><td>{html.escape(one.name)}</td><td>{len(ids & set(one.ids)):,}</td></tr>"
+            for one in self.experts
+        )
+        what = html.escape(f"{self.endpoint.in_words}, {len(self.samples.ids):,} samples")
+        head = "<tr><th>expert</th><th>samples scored</th></tr>"
+        return f"<p>Study: {what}</p><table><thead>{head}</thead><tbody>{rows}</tbody></table>"
 
     def with_own_folds(self) -> "Study":
         """The study with those folds, if its samples have no roles."""

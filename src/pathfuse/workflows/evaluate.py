@@ -15,7 +15,7 @@ from pathfuse.evaluation.notes import listed
 from pathfuse.evaluation.paired_tests import same_predictions
 from pathfuse.evaluation.rules import Rules, check_seed
 from pathfuse.fusion.null_model import NULL_MODEL
-from pathfuse.progress import Progress, silent
+from pathfuse.progress import Progress, shown_here
 from pathfuse.report.frames import comparisons_frame, metrics_frame, tests_frame
 from pathfuse.study.samples import Partition, partitions
 from pathfuse.study.study import Study
@@ -77,7 +77,7 @@ def evaluate(
     study: Study,
     seed: int = DEFAULTS.seed,
     *,
-    progress: Progress = silent,
+    progress: Progress | None = None,
     **options: Unpack[EvaluateKeywords],
 ) -> Result:
     """Evaluates every expert, and the methods that need no fitting, on the ``test`` rows (all rows if
@@ -89,7 +89,7 @@ def evaluate(
     Args:
         study: From ``read_study``; roles are optional here.
         seed: Of all random choices.
-        progress: Called as the work goes on.
+        progress: Called as the work goes on; default: a bar in a notebook, and nothing elsewhere.
         **options: Of ``FuseOptions`` the fields ``n_resamples``, ``interval``, ``margin``,
             ``unit`` and ``positive``, each by its name.
 
@@ -110,7 +110,7 @@ def evaluate(
         >>> metrics["method"].unique(maintain_order=True).to_list()[:4]
         ['conch', 'uni', 'best_expert', 'mean_probability']
     """
-    start = time.perf_counter()
+    start, progress = time.perf_counter(), progress or shown_here()
     settings = chosen(seed=seed, **options)
     study = with_positive(study, settings.positive)
     rules = rules_of(settings, study.samples.drawn)

@@ -14,7 +14,7 @@ from pathfuse.errors import InputError, raise_faults, tried
 from pathfuse.evaluation.best_by_metric import reference_name
 from pathfuse.evaluation.judged import Judged, Verdict
 from pathfuse.evaluation.rules import Rules
-from pathfuse.progress import Progress, silent, within
+from pathfuse.progress import Progress, shown_here, within
 from pathfuse.report.frames import comparisons_frame, gains_frame, metrics_frame, tests_frame
 from pathfuse.study.samples import Partition
 from pathfuse.study.study import Study
@@ -113,7 +113,7 @@ def fuse(
     n_jobs: int | None = None,
     costs: Mapping[str, Cost] | None = None,
     references: Mapping[str, Sequence[str]] | None = None,
-    progress: Progress = silent,
+    progress: Progress | None = None,
     **options: Unpack[FuseKeywords],
 ) -> Result:
     """Fuses a study and evaluates the fusion together with simpler methods.
@@ -126,7 +126,7 @@ def fuse(
         costs: What experts cost, by name, for the manifest and the report; one that is missing is
             not recorded.
         references: Experts that are also compared with other experts, by name.
-        progress: Called as the work goes on.
+        progress: Called as the work goes on; default: a bar in a notebook, and nothing elsewhere.
         **options: The other fields of ``FuseOptions`` by their names, such as ``coverage=0.9``.
 
     Raises:
@@ -148,7 +148,7 @@ def fuse(
         >>> result.certificate["holds"], result.manifest["rows"]["judged"]
         (True, 10)
     """
-    start = time.perf_counter()
+    start, progress = time.perf_counter(), progress or shown_here()
     settings = chosen(method=method, seed=seed, **options)
     study = with_positive(study, settings.positive).with_own_folds()
     recipe, rules = _recipe(settings, n_jobs), rules_of(settings, study.samples.drawn)

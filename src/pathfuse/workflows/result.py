@@ -7,15 +7,18 @@ from typing import Any
 import polars as pl
 
 from pathfuse.files.write import new_folder, write_json, write_table
+from pathfuse.report.answer import answer
 from pathfuse.report.checklists.base import filled
 from pathfuse.report.checklists.registry import CHECKLISTS
 from pathfuse.report.content import Content
 from pathfuse.report.drawings import save_drawings
 from pathfuse.report.page import draw_all, render
+from pathfuse.report.publication import save_tables, wide_metrics
+from pathfuse.report.snippet import snippet
 from pathfuse.workflows.model import FusedModel
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """What a run found. ``save`` writes the files of docs/reference/commands.md."""
 
@@ -25,23 +28,38 @@ class Result:
     fused: pl.DataFrame | None = None
     """None for ``evaluate``, which fits nothing."""
     certificate: dict[str, Any] | None = None
-    model: FusedModel | None = field(default=None, repr=False)
-    reliability: pl.DataFrame | None = field(default=None, repr=False)
+    model: FusedModel | None = None
+    reliability: pl.DataFrame | None = None
     """Points of the reliability curves."""
-    tests: pl.DataFrame | None = field(default=None, repr=False)
+    tests: pl.DataFrame | None = None
     """DeLong, corrected t over folds, non-inferiority."""
-    gains: pl.DataFrame | None = field(default=None, repr=False)
+    gains: pl.DataFrame | None = None
     """Of the fusions over the mean of the single experts; None for ``evaluate``."""
-    ablation: pl.DataFrame | None = field(default=None, repr=False)
+    ablation: pl.DataFrame | None = None
     """The fusion fitted otherwise; None unless asked for."""
-    curves: pl.DataFrame | None = field(default=None, repr=False)
+    curves: pl.DataFrame | None = None
     """Points of the other curves that the report draws."""
-    sites: pl.DataFrame | None = field(default=None, repr=False)
+    sites: pl.DataFrame | None = None
     """Results per site, where the samples have a column ``site``."""
-    tables: dict[str, pl.DataFrame] = field(default_factory=dict, repr=False)
+    tables: dict[str, pl.DataFrame] = field(default_factory=dict)
     """Of the parts of the report, by the name of their CSV file."""
-    histories: dict[str, pl.DataFrame] = field(default_factory=dict, repr=False)
+    histories: dict[str, pl.DataFrame] = field(default_factory=dict)
     """``history.csv`` of the experts of a study file, by name."""
+
+    def __repr__(self) -> str:
+        found = answer(self.content())
+        figures = "; ".join(f"{one.label} {one.value}" for one in found.figures)
+        return f"Result({found.question}{f' {figures}' if figures else ''})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return snippet(self.content())
+
+    def summary(self) -> pl.DataFrame:
+        """One row per method, best first, and a column of text per metric: the figure and its 95 %
+        interval, of the whole study. ``metrics`` has the numbers.
+        """
+        return wide_metrics(self.metrics)
 
     def save(self, folder: str | Path, force: bool = False) -> Path:
         """Writes a complete folder or none.
@@ -82,6 +100,7 @@ class Result:
         if self.model is not None:
             self.model.save(place / "model")
         content = self.content()
+        save_tables(content, place / "tables")
         drawings = draw_all(content)
         save_drawings(drawings, place / "figures")
         (place / "report.html").write_text(render(content, drawings), encoding="utf-8")

@@ -43,7 +43,7 @@ def objective(content: Content) -> str:
 
 def sources(content: Content) -> str:
     """Which files were read, with their digests."""
-    inputs = content.manifest.get("inputs", {})
+    inputs = {path: d for path, d in content.manifest.get("inputs", {}).items() if d is not None}
     named = [f"{path} (sha256 {digest[:12]})" for path, digest in list(inputs.items())[:MOST_LINES]]
     if not named:
         return ""

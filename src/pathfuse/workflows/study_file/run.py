@@ -27,7 +27,7 @@ from pathfuse.files.tables import read_table
 from pathfuse.files.write import check_out
 from pathfuse.fusion.null_model import NULL_MODEL
 from pathfuse.fusion.registry import all_names
-from pathfuse.progress import Progress, silent, within
+from pathfuse.progress import Progress, shown_here, within
 from pathfuse.study.study import read_study
 from pathfuse.workflows.fuse import fuse
 from pathfuse.workflows.result import Result
@@ -84,7 +84,7 @@ def run_study(
     devices: Sequence[str] = (),
     shard: Shard | None = None,
     log_dir: Path | None = None,
-    progress: Progress = silent,
+    progress: Progress | None = None,
 ) -> StudyRun | None:
     """Runs a study, or the rest of one.
 
@@ -95,7 +95,7 @@ def run_study(
         devices: One process for each of them; none: what the recipes say.
         shard: Train these models alone. The shard after which none is missing goes on.
         log_dir: Where every epoch is logged as it ends; None: nowhere.
-        progress: Called as the work goes on.
+        progress: Called as the work goes on; default: a bar in a notebook, and nothing elsewhere.
 
     Returns:
         What was done; None as long as models of other shards are missing.
@@ -103,7 +103,7 @@ def run_study(
     Raises:
         InputError: Tables, features or options are wrong.
     """
-    start = time.perf_counter()
+    start, progress = time.perf_counter(), progress or shown_here()
     _check(config)
     logs = check_log_dir(log_dir, config.out)
     progress("features: reading", 0.0)

@@ -18,7 +18,7 @@ from pathfuse.files.json import read_object
 from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.tables import parquet_frame, read_table
 from pathfuse.files.write import check_out, remove_folder, write_file
-from pathfuse.progress import Progress, silent
+from pathfuse.progress import Progress, shown_here
 from pathfuse.study.samples import read_samples
 from pathfuse.workers import in_parallel
 from pathfuse.workflows.fuse import fuse
@@ -138,7 +138,7 @@ def run_suite(
     n_jobs: int | None = None,
     force: bool = False,
     command: str | None = None,
-    progress: Progress = silent,
+    progress: Progress | None = None,
     **options: Unpack[SuiteKeywords],
 ) -> SuiteResult:
     """Fuses every study under a folder and ranks methods over them.
@@ -159,14 +159,14 @@ def run_suite(
         n_jobs: Studies at a time, as in joblib; results do not depend on it.
         force: Fit all again.
         command: How the program was called, for the manifest.
-        progress: Called whenever a study is through.
+        progress: Called whenever a study is through; default: a bar in a notebook, and nothing elsewhere.
         **options: Of ``FuseOptions`` the fields ``method``, ``seed``, ``n_resamples``, ``interval``
             and ``margin``, each by its name, for all studies.
 
     Raises:
         InputError: There is no study, an option is wrong, or ``out`` holds something else.
     """
-    start = time.perf_counter()
+    start, progress = time.perf_counter(), progress or shown_here()
     source, place, settings = Path(folder), Path(out), chosen(**options)
     check_options(settings)
     _check_jobs(n_jobs)

@@ -1,0 +1,222 @@
+"""The main tables of a run as a paper prints them: LaTeX (booktabs), and HTML that Word opens."""
+
+import html
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pathfuse.evaluation.metrics.registry import metric as metric_of
+from pathfuse.report.content import Content, over_all
+from pathfuse.report.words import number, p_value
+
+LATEX = {
+    "\\": r"\textbackslash{}",
+    **{sign: "\\" + sign for sign in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\ensuremath{<}",
+    ">": r"\ensuremath{>}",
+}
+MOST_ROWS = 200
+"""Longer tables stand in the CSV files alone."""
+
+
+@dataclass(frozen=True)
+class PublicationTable:
+    """A table of text cells."""
+
+    name: str
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    @property
+    def latex(self) -> str:
+        """With booktabs; the first column to the left, the others to the right."""
+        lines = [" & ".join(map(latex, row)) + r" \\" for row in self.rows]
+        return "\n".join(
+            [
+                "% needs \\usepackage{booktabs}",
+                r"\begin{table}",
+                rf"\caption{{{latex(self.caption)}}}",
+                rf"\label{{tab:{self.name}}}",
+                rf"\begin{{tabular}}{{l{'r' * (len(self.header) - 1)}}}",
+                r"\toprule",
+                " & ".join(map(latex, self.header)) + r" \\",
+                r"\midrule",
+                *lines,
+                r"\bottomrule",
+                r"\end{tabular}",
+                r"\end{table}",
+                "",
+            ]
+        )
+
+    @property
+    def page(self) -> str:
+        """A page with nothing but the table, to be opened in Word or pasted."""
+        return (
+            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+            f"<title>{html.escape(self.caption)}</title></head><body>\n{self.element}\n</body></html>\n"
+        )
+
+    @property
+    def element(self) -> str:
+        """The table as an HTML element."""
+        head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in self.header)
+        body = "\n".join(
+            f'<tr><th scope="row">{html.escape(first)}</th>'
+            + "".join(f"<td>{html.escape(cell)}</td>" for cell in rest)
+            + "</tr>"
+            for first, *rest in self.rows
+        )
+        return (
+            f"<table><caption>{html.escape(self.caption)}</caption>\n<thead><tr>{head}</tr></thead>\n"
+            f"<tbody>\n{body}\n</tbody></table>"
+        )
+
+
+def latex(text: str) -> str:
+    r"""Text as LaTeX prints it.
+
+    Examples:
+        >>> print(latex("50 % of uni_v2"))
+        50 \% of uni\_v2
+    """
+    return "".join(LATEX.get(sign, sign) for sign in text)
+
+
+def publication_tables(content: Content) -> list[PublicationTable]:
+    """The main tables of a run: metrics, differences, and those of the report's parts."""
+    made = [metrics_table(content), differences_table(content)]
+    made += [
+        plain_table(name, table) for name, table in content.tables.items() if is_printed(table)
+    ]
+    return [one for one in made if one is not None]
+
+
+def is_printed(table: pl.DataFrame) -> bool:
+    """Whether a table of a part is short enough to be printed; points of curves are not."""
+    return 0 < table.height <= MOST_ROWS
+
+
+def metrics_table(content: Content) -> PublicationTable | None:
+    """Methods by metrics, a figure with its interval in each cell; best in the first metric first."""
+    rows = wide_metrics(content.metrics)
+    if not rows.height:
+        return None
+    caption = "Metrics of every method"
+    caption += "; 95 % intervals in brackets" if content.has_intervals else ""
+    return _of_text("metrics", f"{caption}.", rows)
+
+
+def wide_metrics(metrics: pl.DataFrame) -> pl.DataFrame:
+    """One row per method and one column of text per metric, best in the first metric first.
+
+    Args:
+        metrics: ``metrics.csv``.
+    """
+    table = over_all(metrics)
+    names = table["metric"].unique(maintain_order=True).to_list()
+    methods: dict[str, dict[str, Any]] = {}
+    for row in table.iter_rows(named=True):
+        own = methods.setdefault(row["method"], {"method": row["method"], "n": row["n"]})
+        own[row["metric"]] = row
+    first = metric_of(names[0]) if names else None
+
+    def standing(own: dict[str, Any]) -> float:
+        value = own[first.name]["value"] if first and first.name in own else None
+        return float("inf") if value is None or first is None else -first.sign * value
+
+    lines = [
+        {"method": own["method"]}
+        | {metric_of(name).label: _with_interval(own.get(name)) for name in names}
+        | {"n": own["n"]}
+        for own in sorted(methods.values(), key=standing)
+    ]
+    return pl.DataFrame(lines)
+
+
+def differences_table(content: Content) -> PublicationTable | None:
+    """The fusion minus every other, in the metrics that stand for what they measure."""
+    table = over_all(content.comparisons).filter(pl.col("method") == "fused")
+    rows = [
+        (
+            row["reference"],
+            metric_of(row["metric"]).label,
+            _with_interval(row, "difference"),
+            p_value(row["p_value"]),
+            p_value(row.get("p_holm")),
+        )
+        for row in table.iter_rows(named=True)
+        if metric_of(row["metric"]).principal and row["difference"] is not None
+    ]
+    if not rows:
+        return None
+    header = ("reference", "metric", "difference (95 % interval)", "p", "p, Holm")
+    return PublicationTable(
+        "differences", "The fusion minus every other method, paired.", header, tuple(rows)
+    )
+
+
+def plain_table(name: str, table: pl.DataFrame) -> PublicationTable:
+    """A table of a part of the report; low and high ends are joined to intervals.
+
+    Examples:
+        >>> made = plain_table("x", pl.DataFrame({"a": ["uni"], "value": [0.5], "ci_low": [0.4], "ci_high": [0.6]}))
+        >>> made.header, made.rows
+        (('a', 'value (95 % interval)'), (('uni', '0.500 (0.400 to 0.600)'),))
+    """
+    ends = [(c, c.replace("low", "high")) for c in table.columns if c.endswith("_low")]
+    ends = [(low, high) for low, high in ends if high in table.columns]
+    gone = {end for pair in ends for end in pair}
+    before = {
+        table.columns[table.columns.index(low) - 1]: (low, high)
+        for low, high in ends
+        if table.columns.index(low)
+    }
+    columns = [name for name in table.columns if name not in gone]
+    header = tuple(f"{c} (95 % interval)" if c in before else c for c in columns)
+    rows = tuple(
+        tuple(_with_interval(row, c, *before[c]) if c in before else _cell(row[c]) for c in columns)
+        for row in table.iter_rows(named=True)
+    )
+    return PublicationTable(name, name.replace("_", " ").capitalize() + ".", header, rows)
+
+
+def _of_text(name: str, caption: str, table: pl.DataFrame) -> PublicationTable:
+    rows = tuple(tuple(_cell(value) for value in row) for row in table.rows())
+    return PublicationTable(name, caption, tuple(table.columns), rows)
+
+
+def _with_interval(
+    row: dict[str, Any] | None, value: str = "value", low: str = "ci_low", high: str = "ci_high"
+) -> str:
+    if row is None:
+        return "—"
+    shown = _cell(row[value])
+    if row[low] is None or row[high] is None or row[low] != row[low]:
+        return shown
+    return f"{shown} ({_cell(row[low])} to {_cell(row[high])})"
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return number(None if value != value else value)
+    return "—" if value is None else str(value)
+
+
+def save_tables(content: Content, folder: Path) -> None:
+    """``NAME.tex`` and ``NAME.html`` of every main table."""
+    folder.mkdir()
+    kinds: dict[str, Callable[[PublicationTable], str]] = {
+        "tex": lambda one: one.latex,
+        "html": lambda one: one.page,
+    }
+    made: Sequence[PublicationTable] = publication_tables(content)
+    for one in made:
+        for suffix, text in kinds.items():
+            (folder / f"{one.name}.{suffix}").write_text(text(one), encoding="utf-8")
