@@ -1,8 +1,10 @@
 """The parts of a report, in the order in which they are made."""
 
 from pathfuse.workflows.reporting.base import JudgedRun, MakePart, ReportPart
+from pathfuse.workflows.reporting.calibration import calibration_part
+from pathfuse.workflows.reporting.distributions import distributions_part
 
-PARTS: tuple[MakePart, ...] = ()
+PARTS: tuple[MakePart, ...] = (calibration_part, distributions_part)
 
 
 def report_parts(run: JudgedRun) -> ReportPart:
