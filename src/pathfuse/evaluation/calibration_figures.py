@@ -115,7 +115,11 @@ class NumberCalibration:
         line = LinearSlope(mean, self.truth).line(weights)
         total = weights.sum(axis=1)
         reached = ndtr((self.truth - mean) / np.sqrt(variance))
-        below = {f"below_q{100 * q:.0f}": (reached <= q).astype(np.float64) for q in QUANTILES}
+        unknown = np.isnan(reached)  # no variance was predicted
+        below = {
+            f"below_q{100 * q:.0f}": np.where(unknown, np.nan, (reached <= q).astype(np.float64))
+            for q in QUANTILES
+        }
         return {
             "slope": line[:, 1],
             "intercept_of_slope": line[:, 0],

@@ -1,6 +1,6 @@
 """Predicted probabilities by what happened."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -30,11 +30,9 @@ def _draw(content: Content) -> list[Drawing]:
         if drawn["what"].n_unique() > 1 or outputs != ["all"]
         else f"{drawn['what'][0]}, by what happened"
     )
-    some = (
-        f" Drawn: the first {MAX_GROUPS} of {len(groups)} classes."
-        if len(groups) > MAX_GROUPS
-        else ""
-    )
+    some = _left_out(content, outputs)
+    if len(groups) > MAX_GROUPS:
+        some += f" Drawn: the first {MAX_GROUPS} of {len(groups)} classes."
     caption = (
         f"Predictions of {whose}: {what}. Width: share of the samples; dot: median; line: middle half."
         f"{some}"
@@ -47,6 +45,16 @@ def _draw(content: Content) -> list[Drawing]:
     return [
         Drawing("distributions", caption, f"{caption} Medians: {told}.", distribution_plot(drawn))
     ]
+
+
+def _left_out(content: Content, outputs: Sequence[str]) -> str:
+    """Says that some labels are not drawn."""
+    known = content.tables.get("calibration", content.tables["distributions"])["output"].n_unique()
+    if len(outputs) == known:
+        return ""
+    n = len(outputs)
+    first = f"first of {known} labels, {outputs[0]}" if n == 1 else f"first {n} of {known} labels"
+    return f" Drawn: the {first}."
 
 
 def _shown(content: Content) -> Mapping[str, Any] | None:
