@@ -39,8 +39,12 @@ FIGURES = (
     "weights_by_sample",
     "weights",
     "disagreement",
+    "distributions",
+    "calibration_curves",
 )
+CALIBRATION = {"calibration.csv", "calibration_curves.csv", "distributions.csv"}
 FILES = {
+    *CALIBRATION,
     "certificate.json",
     "comparisons.csv",
     "curves.csv",
@@ -56,10 +60,14 @@ FILES = {
     *(f"figures/{name}.{suffix}" for name in FIGURES for suffix in ("pdf", "svg")),
 }
 EVALUATION = {
+    *CALIBRATION,
     *("comparisons.csv", "curves.csv", "manifest.json", "metrics.csv", "report.html", "tests.csv"),
     *(
         f"figures/{name}.{suffix}"
-        for name in ("ranking", "differences", "roc", "disagreement")
+        for name in (
+            *("ranking", "differences", "roc", "disagreement"),
+            *("distributions", "calibration_curves"),
+        )
         for suffix in ("pdf", "svg")
     ),
 }
