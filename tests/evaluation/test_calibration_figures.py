@@ -81,13 +81,14 @@ def test_patients_with_many_rows_of_one_outcome_leave_more_to_chance():
     assert together > 1.5 * apart
 
 
-def test_intervals_of_figures_that_follow_chance_lie_around_the_value():
-    draws = np.random.default_rng(3).normal(0.08, 0.01, size=300)  # all above the value
-    values = np.concatenate([[0.04], draws])
-    own, plain = (interval_of(name, values, Sampled(50), "auto") for name in ("ici", "brier"))
-    assert own.low < 0.04 < own.high
-    assert plain.low > 0.04
-    assert np.isnan(interval_of("ici", values[:1], Sampled(50), "auto").low)
+def test_figures_that_chance_makes_larger_have_no_intervals():
+    draws = np.random.default_rng(3).normal(0.08, 0.01, size=300)
+    values = np.concatenate([[0.08], draws])
+    for name in ("ici", "reliability", "resolution"):
+        assert np.isnan(interval_of(name, values, Sampled(50), "auto").low)
+    found = interval_of("brier", values, Sampled(50), "auto")
+    assert found.low < 0.08 < found.high
+    assert np.isnan(interval_of("brier", values[:1], Sampled(50), "auto").low)
 
 
 def test_two_patients_on_either_side_are_enough():

@@ -44,6 +44,8 @@ def calibration_curve_plot(points: pl.DataFrame, named: bool) -> Figure:
             panel.plot(x, curve["observed"], lw=1.6, label=plain(str(method)), **style)
         title = str(group) if named else "" if output == "all" else str(output)
         panel.set_title(plain(title))
+        panel.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+        panel.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
         panel.set_xlim(-0.02, 1.02)
         panel.set_ylim(-0.02, 1.02)
         panel.grid()

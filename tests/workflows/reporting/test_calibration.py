@@ -57,11 +57,13 @@ def test_two_classes_have_figures_of_the_positive_one(binary):
     whole = run.metrics.filter(method="e0", metric="brier")["value"][0]
     assert score == pytest.approx(np.mean((prob - happened) ** 2), abs=1e-6)
     assert 2 * score == pytest.approx(whole, abs=1e-2)  # which is the mean of the folds'
-    for figure in ("slope", "intercept", "ici", "reliability"):
+    for figure in ("slope", "intercept", "observed_to_expected", "brier"):
         low, value, high = (
             cell(table, figure, column, method="e0") for column in ("ci_low", "value", "ci_high")
         )
         assert low < value < high
+    assert table.filter(pl.col("figure").is_in(["ici", "reliability"]))["ci_low"].is_null().all()
+    assert cell(table, "ici", method="e1") > 2 * cell(table, "ici_if_calibrated", method="e1")
 
 
 def test_curves_go_through_the_isotonic_fit_inside_their_band(binary):

@@ -102,7 +102,7 @@ def _edges(content: Content, table: pl.DataFrame) -> Drawing:
     caption = (
         f"Left: observed by expected events by each edge{lines}; on the dotted line: calibrated. Right: "
         f"D-calibration, the predicted survival at each {drawn(content.manifest)}'s own time, which a "
-        "calibrated prediction spreads evenly (dotted); censored ones count in all bins below theirs."
+        "calibrated prediction spreads evenly (dotted); censored ones are spread over their bin and all below."
     )
     return Drawing("calibration_edges", caption, caption, edge_plot(table))
 
