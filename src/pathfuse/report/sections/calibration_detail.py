@@ -79,7 +79,7 @@ def _curves(content: Content, points: pl.DataFrame) -> Drawing:
     what = "each class against the rest" if several else "observed share"
     bands = (
         f"shaded: 95 % confidence bands point by point, of {drawn(content.manifest)}s drawn with "
-        f"replacement ({content.manifest['calibration_resamples']} resamples)"
+        f"replacement ({content.manifest['calibration_resamples']} resamples), too narrow at the ends of small studies"
         if points["low"].null_count() == 0 and points["method"].n_unique() <= MAX_BANDS
         else "without bands"
     )
