@@ -39,15 +39,14 @@ FIGURES = (
     "weights_by_sample",
     "weights",
     "disagreement",
+    "distributions",
+    "calibration_curves",
 )
 CHECKLISTS = {"tripod_ai.md", "claim.md"}
+CALIBRATION = {"calibration.csv", "calibration_curves.csv", "distributions.csv"}
 FILES = {
     *CHECKLISTS,
-    *(
-        f"tables/{name}.{suffix}"
-        for name in ("metrics", "differences")
-        for suffix in ("tex", "html")
-    ),
+    *CALIBRATION,
     "certificate.json",
     "comparisons.csv",
     "curves.csv",
@@ -64,11 +63,14 @@ FILES = {
 }
 EVALUATION = {
     *CHECKLISTS,
-    *("tables/metrics.tex", "tables/metrics.html"),
+    *CALIBRATION,
     *("comparisons.csv", "curves.csv", "manifest.json", "metrics.csv", "report.html", "tests.csv"),
     *(
         f"figures/{name}.{suffix}"
-        for name in ("ranking", "differences", "roc", "disagreement")
+        for name in (
+            *("ranking", "differences", "roc", "disagreement"),
+            *("distributions", "calibration_curves"),
+        )
         for suffix in ("pdf", "svg")
     ),
 }
@@ -77,11 +79,9 @@ REPEATABLE = FILES - {"manifest.json", "report.html", *CHECKLISTS}
 
 
 def files_of(folder: Path) -> set[str]:
-    return {
-        str(p.relative_to(folder))
-        for p in folder.rglob("*")
-        if p.is_file() and p.name != ".pathfuse.json"
-    }
+    """All but the tables for papers, which ``tests/report/test_publication.py`` is about."""
+    found = (p.relative_to(folder) for p in folder.rglob("*") if p.is_file())
+    return {str(p) for p in found if p.name != ".pathfuse.json" and p.parts[0] != "tables"}
 
 
 def assert_same_bytes(one: Path, other: Path, names) -> None:

@@ -34,6 +34,10 @@ from pathfuse.types import Index, LogProbs, Observed, PerSample
 SLOPE = "slope"
 STEPS = 5
 """Newton steps of a resample, from the estimate of all rows: each doubles the correct digits."""
+CONVERGED = 1e-6
+"""A largest step of all resamples below this ends them: the next one would be its square."""
+BLOCK = 2**15
+"""Cells that are worked on at a time: few enough for the processor's cache."""
 MAX_STEPS = 200
 STEEPEST = 50.0
 """A slope beyond this says that the rows are separated and have no finite one."""
@@ -87,15 +91,67 @@ class LogisticSlope(SlopeScores):
 
     def slope(self, weights: RowWeights) -> Values:
         """The slope of every resample; NaN where it does not define one."""
+        return self.line(weights)[:, 1]
+
+    def line(self, weights: RowWeights) -> Float[np.ndarray, "resample two"]:
+        """Intercept and slope of every resample; NaN where it does not define them."""
         found = np.tile(self.start, (len(weights), 1))
         if np.isnan(self.start).any():
-            return found[:, 1]
+            return found
         cells = weights[:, self.row] * self.share
         for _ in range(STEPS if (weights != 1).any() else 0):
-            found = found + self._step(found, cells)
-        return np.where(
-            np.isfinite(found).all(axis=1), np.clip(found[:, 1], -STEEPEST, STEEPEST), np.nan
-        )
+            step = self._step(found, cells)
+            found = found + step
+            if np.abs(step[np.isfinite(step)]).max(initial=0.0) < CONVERGED:
+                break
+        found[:, 1] = np.clip(found[:, 1], -STEEPEST, STEEPEST)
+        return np.where(np.isfinite(found).all(axis=1, keepdims=True), found, np.nan)
+
+    def level(self, weights: RowWeights) -> Values:
+        """Intercept of every resample with the slope fixed at 1: calibration in the large.
+
+            Σ w (happened - expit(a + logit)) = 0
+
+        Above 0 the outcome is more frequent than predicted. NaN where a resample has one outcome.
+        """
+        start = np.zeros(1)
+        everything = np.ones((1, len(self.share))) * self.share
+        for _ in range(MAX_STEPS):
+            step = self._shift(start, everything)
+            start = start + step
+            if not np.abs(step).max() > 1e-10:
+                break
+        found = np.repeat(start, len(weights))
+        if np.isnan(start).any() or not (weights != 1).any():
+            return found
+        cells = weights[:, self.row] * self.share
+        for _ in range(STEPS):
+            step = self._shift(found, cells)
+            found = found + step
+            if np.abs(step[np.isfinite(step)]).max(initial=0.0) < CONVERGED:
+                break
+        return found
+
+    def _shift(
+        self, at: Float[np.ndarray, " resample"], cells: Float[np.ndarray, "resample cell"]
+    ) -> Values:
+        """One Newton step of each resample's level, at most 2; NaN where all or none happened."""
+        if (at == at[0]).all():
+            p = expit(at[0] + self.logit)
+            residual, spread = cells @ (self.happened - p), cells @ (p * (1 - p))
+        else:
+            residual, spread = np.empty(len(at)), np.empty(len(at))
+            size = max(1, BLOCK // len(self.logit))
+            for start in range(0, len(at), size):
+                own = slice(start, start + size)
+                p = expit(at[own, None] + self.logit)
+                residual[own] = np.einsum("rc,rc->r", cells[own], self.happened - p)
+                p -= p * p
+                spread[own] = np.einsum("rc,rc->r", cells[own], p)
+        happened, total = cells @ self.happened, cells.sum(axis=1)
+        both = (happened > 0) & (happened < total)
+        step = np.divide(residual, spread, out=np.full(len(at), np.nan), where=both & (spread > 0))
+        return np.clip(step, -2, 2)
 
     def _of_all(self) -> Float[np.ndarray, " two"]:
         undefined = np.full(2, np.nan)
@@ -107,7 +163,8 @@ class LogisticSlope(SlopeScores):
             if not np.isfinite(step).all():
                 return undefined
             before, size = self._loss(at), 1.0
-            while size > 1e-6 and self._loss(at + size * step) > before:
+            rounded = before + 1e-13 * abs(before)
+            while size > 1e-6 and self._loss(at + size * step) > rounded:
                 size /= 2
             at = at + size * step
             if np.abs(at[0, 1]) > STEEPEST:
@@ -124,10 +181,22 @@ class LogisticSlope(SlopeScores):
         self, at: Float[np.ndarray, "resample two"], cells: Float[np.ndarray, "resample cell"]
     ) -> np.ndarray:
         """One Newton step of each resample."""
-        p = expit(at[:, :1] + at[:, 1:] * self.logit)
-        residual, spread = cells * (self.happened - p), cells * p * (1 - p)
-        g0, g1 = residual.sum(axis=1), residual @ self.logit
-        h0, h1, h2 = spread.sum(axis=1), spread @ self.logit, spread @ self.logit**2
+        powers = np.stack([np.ones_like(self.logit), self.logit, self.logit**2], axis=1)
+        if (at == at[0]).all():  # as on the first step: one product for all resamples
+            p = expit(at[0, 0] + at[0, 1] * self.logit)
+            g0, g1 = (cells @ ((self.happened - p)[:, None] * powers[:, :2])).T
+            h0, h1, h2 = (cells @ ((p * (1 - p))[:, None] * powers)).T
+        else:
+            found = np.empty((len(at), 5))
+            size = max(1, BLOCK // len(self.logit))
+            for start in range(0, len(at), size):
+                own = slice(start, start + size)
+                p = expit(at[own, :1] + at[own, 1:] * self.logit)
+                residual = (self.happened - p) * cells[own]
+                p -= p * p
+                p *= cells[own]
+                found[own, :2], found[own, 2:] = residual @ powers[:, :2], p @ powers
+            g0, g1, h0, h1, h2 = found.T
         determinant = h0 * h2 - h1**2
         safe = np.where(determinant > FLATTEST * h0 * h2, determinant, np.nan)
         return np.stack([(h2 * g0 - h1 * g1) / safe, (h0 * g1 - h1 * g0) / safe], axis=1)
@@ -217,12 +286,18 @@ class LinearSlope(SlopeScores):
 
     def slope(self, weights: RowWeights) -> Values:
         """The slope of every resample; NaN where the predictions do not vary."""
+        return self.line(weights)[:, 1]
+
+    def line(self, weights: RowWeights) -> Float[np.ndarray, "resample two"]:
+        """Intercept and slope of every resample; NaN where the predictions do not vary."""
         x, y = self.mean - self.mean.mean(), self.truth - self.truth.mean()
         total = np.maximum(weights.sum(axis=1), 1e-300)
         mx, my, xy, xx = (weights @ np.stack([x, y, x * y, x * x], axis=1) / total[:, None]).T
         spread = xx - mx**2
         flat = spread <= FLATTEST * max(float(np.var(x)), 1e-300)
-        return np.where(flat, np.nan, (xy - mx * my) / np.where(flat, 1.0, spread))
+        slope = np.where(flat, np.nan, (xy - mx * my) / np.where(flat, 1.0, spread))
+        intercept = self.truth.mean() + my - slope * (self.mean.mean() + mx)
+        return np.stack([intercept, slope], axis=1)
 
 
 def slope_resamples(judged: Judged, n_resamples: int, seed: int) -> Resamples:

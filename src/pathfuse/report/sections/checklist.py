@@ -13,4 +13,4 @@ def _shown(content: Content) -> Mapping[str, Any]:
     return {"lists": [filled(one, content) for one in CHECKLISTS]}
 
 
-CHECKLIST = Section("checklist", "Reporting checklists", "read", lambda _: [], _shown)
+SECTION = Section("checklist", "Reporting checklists", "read", lambda _: [], _shown)

@@ -1,6 +1,10 @@
 """The sections that stand on their own, in the order of the page."""
 
+from pathfuse.report.sections import calibration_detail, checklist, distributions
 from pathfuse.report.sections.base import Section
-from pathfuse.report.sections.checklist import CHECKLIST
 
-SECTIONS: tuple[Section, ...] = (CHECKLIST,)
+SECTIONS: tuple[Section, ...] = (
+    distributions.SECTION,
+    calibration_detail.SECTION,
+    checklist.SECTION,
+)

@@ -10,7 +10,7 @@ from pathfuse.evaluation.metrics.registry import metric as metric_of
 from pathfuse.workflows.reporting.base import JudgedRun, ReportPart
 
 
-def ceiling(run: JudgedRun) -> ReportPart:
+def ceiling_part(run: JudgedRun) -> ReportPart:
     """``ceiling`` of the manifest: per metric the best expert on the judged rows, and the oracle."""
     endpoint, names = run.study.endpoint, run.study.expert_names
     tried = [sample_oracle(judged, names, endpoint.of_numbers) for judged in run.judged.values()]

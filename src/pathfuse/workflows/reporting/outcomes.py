@@ -6,7 +6,7 @@ from pathfuse.evaluation.judged import Judged
 from pathfuse.workflows.reporting.base import JudgedRun, ReportPart
 
 
-def outcomes(run: JudgedRun) -> ReportPart:
+def outcomes_part(run: JudgedRun) -> ReportPart:
     """``outcomes_judged`` of the manifest: by output, rows by outcome, or events and censored."""
     if run.study.endpoint.of_numbers:
         return ReportPart()

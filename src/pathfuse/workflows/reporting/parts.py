@@ -1,12 +1,16 @@
 """The parts of a report, in the order in which they are made."""
 
 from pathfuse.workflows.reporting.base import JudgedRun, MakePart, ReportPart
-from pathfuse.workflows.reporting.ceiling import ceiling
-from pathfuse.workflows.reporting.outcomes import outcomes
+from pathfuse.workflows.reporting.calibration import calibration_part
+from pathfuse.workflows.reporting.ceiling import ceiling_part
+from pathfuse.workflows.reporting.distributions import distributions_part
+from pathfuse.workflows.reporting.outcomes import outcomes_part
 
 PARTS: tuple[MakePart, ...] = (
-    outcomes,
-    ceiling,
+    outcomes_part,
+    ceiling_part,
+    calibration_part,
+    distributions_part,
 )
 
 
