@@ -1,8 +1,10 @@
 """The parts of a report, in the order in which they are made."""
 
 from pathfuse.workflows.reporting.base import JudgedRun, MakePart, ReportPart
+from pathfuse.workflows.reporting.operating_points import operating_points
+from pathfuse.workflows.reporting.utility import utility
 
-PARTS: tuple[MakePart, ...] = ()
+PARTS: tuple[MakePart, ...] = (utility, operating_points)
 
 
 def report_parts(run: JudgedRun) -> ReportPart:
