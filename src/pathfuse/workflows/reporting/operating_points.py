@@ -2,8 +2,8 @@
 probable of several classes.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,7 @@ POINTS = {
     "ci_low": pl.Float64,
     "ci_high": pl.Float64,
     "n": pl.Int64,
+    "n_patients": pl.Int64,
 }
 CONFUSION = {
     "output": pl.String,
@@ -256,18 +257,29 @@ def _figures(run: JudgedRun, output: Output, one: _Decided) -> list[Row]:
         return DecisionScores(flagged, truth[inside, None] == numbers, names)
 
     wanted = [figure_of(figure, name) for name in names for figure in FIGURES]
-    found: Mapping[str, Estimate] = output.sure(
-        estimate(scorer, wanted, judged, rows, output.resamples)
-    )
+    found = output.sure(estimate(scorer, wanted, judged, rows, output.resamples))
     low, high = (min(one.thresholds), max(one.thresholds)) if one.thresholds else (None, None)
     table: list[Row] = []
-    for name in names:
-        for figure in FIGURES:
-            value = found[figure_of(figure, name)]
+    for k, name in zip(numbers, names, strict=True):
+        for figure, among in zip(FIGURES, _bottoms(one.called == k, truth == k), strict=True):
+            n_patients = len(np.unique(judged.patients[rows & among]))
+            value = _among(found[figure_of(figure, name)], n_patients)
             limits = value.interval(run.rules.interval)
             about = (name, one.method, one.rule, low, high, figure)
-            table.append((*about, value.point, limits.low, limits.high, int(rows.sum())))
+            counts = (int((rows & among).sum()), n_patients)
+            table.append((*about, value.point, limits.low, limits.high, *counts))
     return table
+
+
+def _bottoms(flagged: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The rows that each of ``FIGURES`` is a share of."""
+    return positive, ~positive, flagged, ~flagged
+
+
+def _among(share: Estimate, n_patients: int) -> Estimate:
+    """A share of some patients: what it leaves open depends on how many those are, not on all."""
+    sampled = replace(share.sampled, n_patients=max(n_patients, 1))
+    return replace(share, sampled=sampled)
 
 
 def _cells(endpoint: Endpoint, judged: Judged, one: _Decided) -> list[Row]:

@@ -15,6 +15,7 @@ from pathfuse.evaluation.curves import survivors
 from pathfuse.evaluation.estimates import Estimate, estimate, prepare
 from pathfuse.evaluation.judged import Judged, Scores
 from pathfuse.evaluation.metrics.survival import SurvivalTruth
+from pathfuse.evaluation.multiplicity import holm
 from pathfuse.evaluation.net_benefit import (
     TREAT_ALL,
     TREAT_NONE,
@@ -58,6 +59,7 @@ UTILITY = {
     "ci_low": pl.Float64,
     "ci_high": pl.Float64,
     "p_value": pl.Float64,
+    "p_holm": pl.Float64,
     "n": pl.Int64,
 }
 REFERENCES = ("best_expert", TREAT_ALL, TREAT_NONE)
@@ -133,9 +135,19 @@ def utility(run: JudgedRun) -> ReportPart:
     manifest = {"thresholds": [float(thresholds[0]), float(thresholds[-1])], "horizon": horizon}
     tables = {
         "decision_curves": pl.DataFrame(curves, schema=CURVES, orient="row").fill_nan(None),
-        "utility": pl.DataFrame(differences, schema=UTILITY, orient="row").fill_nan(None),
+        "utility": _adjusted(differences).fill_nan(None),
     }
     return ReportPart(tables, {"utility": manifest}, tuple(notes))
+
+
+def _adjusted(differences: Sequence[Row]) -> pl.DataFrame:
+    """``utility.csv``: of a method and a reference over all outputs and outcomes."""
+    table = pl.DataFrame(differences, schema=UTILITY, orient="row")
+    p, adjusted = table["p_value"].to_numpy(), np.full(table.height, np.nan)
+    pairs = np.array([f"{m}\n{r}" for m, r in table.select("method", "reference").iter_rows()])
+    for pair in np.unique(pairs):
+        adjusted[pairs == pair] = holm(p[pairs == pair])
+    return table.with_columns(p_holm=pl.Series(adjusted))
 
 
 def horizon_of(run: JudgedRun) -> float | None:
@@ -234,7 +246,7 @@ class _Decision:
         for method, other in self._pairs():
             one = found[method].minus(found[other])
             p = one.p_value(self.run.rules.interval)
-            figures = (one.point, *self._interval(one), p, int(self.rows.sum()))
+            figures = (one.point, *self._interval(one), p, np.nan, int(self.rows.sum()))
             rows.append((method, other, low, high, *figures))
         return rows
 
