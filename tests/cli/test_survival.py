@@ -132,8 +132,11 @@ def test_the_folder_is_complete(fused):
         "weights_by_sample",
         "weights",
         "disagreement",
+        "decision_curves",
+        "decision_differences",
     )
     assert names == {"certificate.json", "comparisons.csv", "curves.csv", "fused.parquet", "gains.csv", "manifest.json",
+                     "decision_curves.csv", "utility.csv",
                      "metrics.csv", "model/model.json", "model/model.safetensors", "reliability.csv", "report.html",
                      "tests.csv", ".pathfuse.json",
                      *(f"figures/{name}.{suffix}" for name in figures for suffix in ("pdf", "svg"))}  # fmt: skip
