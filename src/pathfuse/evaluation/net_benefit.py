@@ -5,7 +5,7 @@
 Whoever has a probability of at least t is treated; TP are the treated with the outcome and FP those
 without it, of n. Who would treat at a probability of t counts a needless treatment t / (1 - t)
 times as bad as a missed one. Treating all has every row at probability 1, treating none has NB 0.
-Values agree with dcurves, which only the tests use. Formulas: docs/design/statistics.md, section 10.
+Values agree with dcurves, which only the tests use.
 
 Sources: Vickers and Elkin, Med Decis Making 26 (2006); for survival Vickers, Cronin, Elkin and
 Gonen, BMC Med Inform Decis Mak 8 (2008).

@@ -36,7 +36,7 @@ def test_many_classes_fit_the_page():
     ]  # fmt: skip
     figure = decision_plot(pl.DataFrame(rows, schema=columns, orient="row"))
     assert figure.get_figwidth() <= 7.4
-    assert len([axes for axes in figure.axes if axes.lines]) == 9
+    assert len([axes for axes in figure.axes if axes.lines]) == 6
 
 
 def test_the_table_is_per_hundred(content):

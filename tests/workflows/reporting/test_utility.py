@@ -150,3 +150,14 @@ def test_a_horizon_that_nothing_reaches(horizon, sentence):
         with pytest.raises(InputError, match=sentence):
             run(study, horizon=horizon)
         assert any(sentence in fault for fault in faults(study, horizon=horizon))
+
+
+def test_an_expert_with_few_predictions_takes_no_rows_from_the_others(simulate):
+    samples, experts = simulate(classes=("no", "yes"))
+    experts["expert_2"] = experts["expert_2"].filter(pl.int_range(pl.len()) % 2 == 0)
+    result = pathfuse.evaluate(pathfuse.read_study(samples, experts), n_resamples=0)
+    table = result.tables["utility"]
+    assert "expert_2" not in set(table["method"])
+    assert set(table["n"]) == {40}
+    note = "all: no decision curve of expert_2: less than 90% of the rows have a prediction"
+    assert note in result.manifest["notes"]

@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 from pathfuse.report.content import Content
 from pathfuse.report.drawings import Drawing
 from pathfuse.report.sections.base import Section
+from pathfuse.report.sections.leaders import LEADERS, led
 from pathfuse.report.theme import WEIGHT_COLOUR, plain
 
 LABELS = {"sensitivity": "sensitivity", "specificity": "specificity", "ppv": "PPV", "npv": "NPV"}
 MAX_MATRICES = 6
 """Confusion matrices that are drawn; the others stand in the table."""
-LEADERS = ("fused", "best_expert", "uniform_product")
 
 
 def _matrices(table: pl.DataFrame) -> list[tuple[str, str, pl.DataFrame]]:
@@ -91,6 +91,7 @@ def shown(content: Content) -> Mapping[str, Any] | None:
     table = content.tables.get("operating_points")
     if table is None:
         return None
+    table, left = led(table, ("output", "outcome"))
     lines: dict[tuple[str, str, str], dict[str, Any]] = {}
     for row in table.to_dicts():
         key = (row["output"], row["outcome"], row["method"])
@@ -99,6 +100,7 @@ def shown(content: Content) -> Mapping[str, Any] | None:
     methods = table["method"].unique(maintain_order=True).to_list()
     return {
         "rows": list(lines.values()),
+        "left": left,
         "figures": LABELS,
         "rule": table["rule"][0],
         "fixed": table["threshold_low"].is_not_null().any(),

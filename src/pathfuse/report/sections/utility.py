@@ -10,17 +10,17 @@ from matplotlib.figure import Figure
 from pathfuse.report.content import Content
 from pathfuse.report.drawings import Drawing
 from pathfuse.report.sections.base import Section
+from pathfuse.report.sections.leaders import LEADERS, led
 from pathfuse.report.theme import AXIS, DASHES, OURS, SERIES, THEIRS, panels, plain
 from pathfuse.report.words import drawn
 
-MAX_PANELS = 9
+MAX_PANELS = 6
 """Outputs or classes that are drawn; the others stand in the tables."""
 PER = 100
 """Differences are shown per so many patients."""
 ROOM = 0.25
 """The share of a panel below 0."""
-LEADERS = ("fused", "best_expert", "uniform_product")
-FIXED = {
+FIXED: dict[str, tuple[str, dict[str, Any]]] = {
     "treat_all": ("treat all", {"color": THEIRS, "lw": 1.2, "ls": "-."}),
     "treat_none": ("treat none", {"color": AXIS, "lw": 1.0, "ls": "-"}),
 }
@@ -140,9 +140,11 @@ def shown(content: Content) -> Mapping[str, Any] | None:
     if table is None:
         return None
     facts = content.manifest["utility"]
+    table, left = led(table, ("output", "outcome"))
     scaled = table.with_columns(pl.col("difference", "ci_low", "ci_high") * PER)
     return {
         "rows": scaled.to_dicts(),
+        "left": left,
         "labelled": table["output"].n_unique() > 1,
         "several": table["outcome"].n_unique() > 1,
         "outcome": table["outcome"][0],

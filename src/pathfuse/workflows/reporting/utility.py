@@ -13,7 +13,7 @@ from pathfuse.endpoints.survival import Survival
 from pathfuse.errors import InputError
 from pathfuse.evaluation.curves import survivors
 from pathfuse.evaluation.estimates import Estimate, estimate, prepare
-from pathfuse.evaluation.judged import Judged, Scores
+from pathfuse.evaluation.judged import Judged, Scores, predicted
 from pathfuse.evaluation.metrics.survival import SurvivalTruth
 from pathfuse.evaluation.multiplicity import holm
 from pathfuse.evaluation.net_benefit import (
@@ -25,6 +25,7 @@ from pathfuse.evaluation.net_benefit import (
     figure_at,
     threshold_grid,
 )
+from pathfuse.evaluation.notes import listed
 from pathfuse.study.study import Study
 from pathfuse.types import Index, PerSample
 from pathfuse.workflows.options import FuseOptions
@@ -62,6 +63,9 @@ UTILITY = {
     "p_holm": pl.Float64,
     "n": pl.Int64,
 }
+COVERED = 0.9
+"""Curves are compared on common rows: a method without a prediction of so many would take the rows
+of all others away."""
 REFERENCES = ("best_expert", TREAT_ALL, TREAT_NONE)
 Row = tuple[Any, ...]
 
@@ -122,11 +126,14 @@ def utility(run: JudgedRun) -> ReportPart:
     differences: list[Row] = []
     notes: list[str] = []
     for name, output in resampled_outputs(run).items():
-        methods = shown_methods(run, output.judged)
-        rows = output.common(methods)
-        if not rows.any():
-            notes.append(f"{name}: no decision curve: no row has a prediction of every method")
+        methods, left = _compared(output.judged, shown_methods(run, output.judged))
+        if left:
+            notes.append(
+                f"{name}: no decision curve of {listed(left)}: less than {COVERED:.0%} of the rows have a prediction"
+            )
+        if not methods:
             continue
+        rows = output.common(methods)
         for outcome, k in _outcomes(run, horizon):
             one = _Decision(run, output, methods, rows, thresholds, k, horizon)
             found = one.estimates()
@@ -138,6 +145,15 @@ def utility(run: JudgedRun) -> ReportPart:
         "utility": _adjusted(differences).fill_nan(None),
     }
     return ReportPart(tables, {"utility": manifest}, tuple(notes))
+
+
+def _compared(judged: Judged, methods: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The methods that predict most of the rows that the leading one does, and the others."""
+    rows = predicted(judged.predictions[leading(dict.fromkeys(methods))])
+    n = max(int(rows.sum()), 1)
+    share = {m: (predicted(judged.predictions[m]) & rows).sum() / n for m in methods}
+    kept = [method for method in methods if share[method] >= COVERED]
+    return kept, [method for method in methods if method not in kept]
 
 
 def _adjusted(differences: Sequence[Row]) -> pl.DataFrame:
