@@ -31,6 +31,10 @@ EXPERTS = ("expert_0", "expert_1", "expert_2")
 FITTED = tuple(methods_of("multiclass"))
 UNFITTED = tuple(name for name, kind in methods_of("multiclass").items() if not kind.fits)
 METRICS = ("nll", "auroc", "accuracy", "balanced_accuracy", "f1", "brier", "ece", "auprc", "mcc")
+DECISIONS = ("confusion", "decision_curves", "decision_differences")
+DECISION_TABLES = {
+    *("confusion.csv", "decision_curves.csv", "operating_points.csv", "utility.csv"),
+}
 FIGURES = (
     "ranking",
     "differences",
@@ -41,6 +45,7 @@ FIGURES = (
     "disagreement",
     "distributions",
     "calibration_curves",
+    *DECISIONS,
 )
 CHECKLISTS = {"tripod_ai.md", "claim.md"}
 CALIBRATION = {"calibration.csv", "calibration_curves.csv", "distributions.csv"}
@@ -50,6 +55,7 @@ FILES = {
     "certificate.json",
     "comparisons.csv",
     "curves.csv",
+    *DECISION_TABLES,
     "fused.parquet",
     "gains.csv",
     "manifest.json",
@@ -65,11 +71,13 @@ EVALUATION = {
     *CHECKLISTS,
     *CALIBRATION,
     *("comparisons.csv", "curves.csv", "manifest.json", "metrics.csv", "report.html", "tests.csv"),
+    *DECISION_TABLES,
     *(
         f"figures/{name}.{suffix}"
         for name in (
             *("ranking", "differences", "roc", "disagreement"),
             *("distributions", "calibration_curves"),
+            *("confusion", "decision_curves"),
         )
         for suffix in ("pdf", "svg")
     ),

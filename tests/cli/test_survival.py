@@ -123,7 +123,8 @@ def own_nll(table):
 
 
 def test_the_folder_is_complete(fused):
-    names = {str(p.relative_to(fused)) for p in fused.rglob("*") if p.is_file()}
+    files = [p.relative_to(fused) for p in fused.rglob("*") if p.is_file()]
+    names = {str(p) for p in files if p.parts[0] != "tables"}
     figures = (
         "ranking",
         "differences",
@@ -134,9 +135,12 @@ def test_the_folder_is_complete(fused):
         "disagreement",
         "distributions",
         "calibration_edges",
+        "decision_curves",
+        "decision_differences",
     )
-    assert names == {"calibration.csv", "distributions.csv",
+    assert names == {"calibration.csv", "distributions.csv", "tripod_ai.md", "claim.md",
                      "certificate.json", "comparisons.csv", "curves.csv", "fused.parquet", "gains.csv", "manifest.json",
+                     "decision_curves.csv", "utility.csv",
                      "metrics.csv", "model/model.json", "model/model.safetensors", "reliability.csv", "report.html",
                      "tests.csv", ".pathfuse.json",
                      *(f"figures/{name}.{suffix}" for name in figures for suffix in ("pdf", "svg"))}  # fmt: skip

@@ -31,3 +31,25 @@ def hazards(log_prob: LogProbs) -> Float[np.ndarray, "row bin"]:
     """
     not_before = np.logaddexp.accumulate(log_prob[:, ::-1], axis=1)[:, ::-1]
     return np.minimum(np.exp(log_prob[:, :-1] - not_before[:, :-1]), 1.0)
+
+
+def survival_at(
+    log_prob: LogProbs, edges: Float[np.ndarray, " edge"], time: float
+) -> Float[np.ndarray, " row"]:
+    """S at a time between the first and the last finite edge, on a line between those next to it.
+
+    Args:
+        log_prob: Log-probabilities of T bins and the tail, (row, outcome).
+        edges: T + 1 edges, the last perhaps infinite.
+        time: Where.
+
+    Examples:
+        >>> half = np.log([[0.5, 0.3, 0.2]])  # S = 1, 0.5, 0.2 at 0, 10, 20
+        >>> survival_at(half, np.array([0.0, 10.0, 20.0]), 15.0).round(3).tolist()
+        [0.35]
+    """
+    survival = np.column_stack([np.ones(len(log_prob)), survival_at_edges(log_prob)])
+    k = int(np.clip(np.searchsorted(edges, time), 1, len(edges) - 1))
+    width = edges[k] - edges[k - 1]
+    share = 0.0 if time <= edges[k - 1] else min((time - edges[k - 1]) / width, 1.0)
+    return np.asarray((1 - share) * survival[:, k - 1] + share * survival[:, k])

@@ -338,10 +338,10 @@ def _estimates(
         start += len(weights)
     return {
         name: {
-            m: Estimate(tables[name][k], shares, n_resamples, sampled, _named(by_fold, m))
+            m: Estimate(tables[name][k], shares, n_resamples, sampled, known[m])
             for k, m in enumerate(metrics)
         }
-        for name, by_fold in scores.items()
+        for name, known in ((name, _named(by_fold)) for name, by_fold in scores.items())
     }
 
 
@@ -353,9 +353,9 @@ def _values(scores: Sequence[Scores]) -> Callable[[RowWeights], list[dict[str, V
     return lambda weights: [one.values(weights) for one in scores]
 
 
-def _named(scores: Sequence[Scores], name: str) -> Metric:
-    """The metric of a name; the last fold's, where folds differ."""
-    return {one.name: one for fold in scores for one in fold.metrics}[name]
+def _named(scores: Sequence[Scores]) -> dict[str, Metric]:
+    """Metrics by name; the last fold's, where folds differ."""
+    return {one.name: one for fold in scores for one in fold.metrics}
 
 
 def _all_weights(resamples: Resamples, n_rows: int) -> Iterator[Float[np.ndarray, "value sample"]]:

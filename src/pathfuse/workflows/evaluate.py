@@ -34,7 +34,9 @@ from pathfuse.workflows.options import (
     shows_options,
 )
 from pathfuse.workflows.reporting.base import JudgedRun
+from pathfuse.workflows.reporting.operating_points import check_operating_point
 from pathfuse.workflows.reporting.parts import report_parts
+from pathfuse.workflows.reporting.utility import check_horizon, check_utility
 from pathfuse.workflows.result import Result
 from pathfuse.workflows.steps.best_by_metric import with_best_by_metric
 from pathfuse.workflows.steps.curves import CurveTables, curve_tables
@@ -116,6 +118,7 @@ def evaluate(
     rules = rules_of(settings, study.samples.drawn)
     _check(study, settings, rules)
     parts, unjudged = _parts(study), list[str]()
+    check_horizon(study, settings.horizon, [part.judged for part in parts])
     alarms = alarms_of(study.with_own_folds(), parts if study.own_folds is None else None)
     if study.endpoint.of_numbers:
         rows = np.concatenate([part.judged for part in parts])
@@ -165,7 +168,8 @@ def faults_of_evaluate(study: Study, seed: int = DEFAULTS.seed, **options: Any) 
         _check(study, settings, rules_of(settings, study.samples.drawn))
 
     def check_parts() -> None:
-        _parts(study)
+        judged = [part.judged for part in _parts(study)]
+        check_horizon(study, settings.horizon, judged)
 
     return tried([check_positive, check_options, check_parts], lambda step: step())[1]
 
@@ -181,6 +185,8 @@ def _check(study: Study, settings: FuseOptions, rules: Rules) -> None:
     check_names(study, [*unfitted_methods(study.endpoint.kind), NULL_MODEL, by_metric])
     check_seed(settings.seed)
     check_evaluation(settings.unit, rules, study.endpoint)
+    check_utility(study.endpoint, settings)
+    check_operating_point(study.endpoint, settings)
 
 
 def _judged_study(study: Study, parts: Sequence[Partition], unit: str) -> _JudgedStudy:

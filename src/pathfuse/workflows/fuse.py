@@ -32,7 +32,9 @@ from pathfuse.workflows.options import (
     shows_options,
 )
 from pathfuse.workflows.reporting.base import JudgedRun, ReportPart
+from pathfuse.workflows.reporting.operating_points import check_operating_point
 from pathfuse.workflows.reporting.parts import report_parts
+from pathfuse.workflows.reporting.utility import check_horizon, check_utility
 from pathfuse.workflows.result import Result
 from pathfuse.workflows.steps.ablation import ablate
 from pathfuse.workflows.steps.best_by_metric import with_best_by_metric
@@ -154,6 +156,7 @@ def fuse(
     recipe, rules = _recipe(settings, n_jobs), rules_of(settings, study.samples.drawn)
     _check(study, settings, recipe, rules, costs or {})
     parts = scored_parts(study, settings.allow_in_sample, settings.skip_unscored)
+    check_horizon(study, settings.horizon, [part.judged for part in parts])
     alarms = alarms_of(study, parts, fitting=True)
     study, tasks, unfitted = fittable(study, parts, recipe)
     study, chosen_targets = with_top_targets(study, [p.fit for p in parts], settings.top_genes)
@@ -206,6 +209,7 @@ def faults_of_fuse(
 
     def check_parts() -> None:
         parts = scored_parts(study, settings.allow_in_sample, settings.skip_unscored)
+        check_horizon(study, settings.horizon, [part.judged for part in parts])
         _, tasks, _ = fittable(study, parts, recipe)
         jobs = [(task, part) for part in parts for task in tasks]
         of_fold = {part.name: f" of fold {part.name}" if part.name else "" for part in parts}
@@ -252,6 +256,8 @@ def _check(
     recipe.check(study)
     check_names(study, [reference_name(principal(study).name)])
     check_evaluation(settings.unit, rules, study.endpoint)
+    check_utility(study.endpoint, settings)
+    check_operating_point(study.endpoint, settings)
     if settings.coverage is not None and settings.unit == "patient":
         raise InputError(
             "--coverage makes sets of samples, not of patients; leave out --unit patient"

@@ -13,6 +13,8 @@ from pathfuse.evaluation.evaluate import evaluate_tasks
 from pathfuse.evaluation.intervals import KINDS
 from pathfuse.evaluation.judged import Judged, Verdict, average_patients
 from pathfuse.evaluation.metrics.survival import SurvivalTruth
+from pathfuse.evaluation.net_benefit import threshold_grid
+from pathfuse.evaluation.operating_points import parse_rule
 from pathfuse.evaluation.rules import Rules, check_seed
 from pathfuse.fusion.registry import all_names
 from pathfuse.study.study import Study
@@ -52,7 +54,7 @@ def check_options(options: FuseOptions) -> None:
     """Refuses what would fail in every study, before one is read.
 
     Raises:
-        InputError: The method is unknown, or a number is out of range.
+        InputError: The method or the operating point is unknown, or a number is out of range.
     """
     if options.method not in all_names():
         raise InputError(
@@ -60,6 +62,8 @@ def check_options(options: FuseOptions) -> None:
         )
     check_seed(options.seed)
     check_evaluation("sample", rules_of(options), None)
+    threshold_grid(options.thresholds)
+    parse_rule(options.operating_point)
 
 
 def with_positive(study: Study, positive: str | None) -> Study:

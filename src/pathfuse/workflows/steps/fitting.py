@@ -263,6 +263,53 @@ def fitted_on(
         raise InputError(f"{study.samples.source}: {error}") from error
 
 
+@dataclass(frozen=True)
+class HeldOut:
+    """Fused predictions of fit rows, by fusions that did not see them; a row may occur repeatedly."""
+
+    rows: Index
+    """Numbers among ``FittedMethods.rows``."""
+    repeat: np.ndarray
+    """Int, which repeat of inner cross-validation each prediction is of."""
+    predictions: Prediction
+
+
+def held_out_fused(fitted: AnyFitted, fused: Fusion[Any], seed: int) -> HeldOut:
+    """The fused predictions of inner cross-validation.
+
+    The methods' predictions are held out by it; a council is weighed anew on four fifths of them
+    and pooled on the rest, so that its own sharpness is held out too.
+
+    Args:
+        fitted: The methods.
+        fused: What is made of them.
+        seed: Of the fifths.
+    """
+    everybody = np.arange(len(fitted.truth))
+    if not isinstance(fused, Council):
+        name = fused.chosen_.name if isinstance(fused, Choice) else fused.name
+        predictions = fitted.held_out[name]
+        n_repeats = len(predictions)
+        return HeldOut(
+            np.tile(everybody, n_repeats),
+            np.repeat(np.arange(n_repeats), len(everybody)),
+            predictions.reshape(-1, predictions.shape[2]),
+        )
+    votes = {name: fitted.held_out[name] for name in fused.members_}
+    pooled, rows, repeats = [], [], []
+    fifths = KFold(min(5, len(fitted.rows)), shuffle=True, random_state=seed)
+    for train, test in fifths.split(fitted.rows):
+        params = fused.weigh_members(
+            [vote[:, train] for vote in votes.values()], fitted.truth[train], seed
+        )
+        council = fused.council_of(params)
+        for r, repeat in enumerate(zip(*votes.values(), strict=True)):
+            pooled.append(fused.pooled(council, [vote[test] for vote in repeat]))
+            rows.append(test)
+            repeats.append(np.full(len(test), r))
+    return HeldOut(np.concatenate(rows), np.concatenate(repeats), np.concatenate(pooled))
+
+
 def held_out_temperature(
     fitted: AnyFitted,
     fused: Fusion[Any],
@@ -271,36 +318,14 @@ def held_out_temperature(
 ) -> float:
     """The best temperature of the fused predictions of inner cross-validation.
 
-    The methods' predictions are held out by it; a council is weighed anew on four fifths of them
-    and judged on the rest, so that its own sharpness is held out too.
-
     Args:
         fitted: The methods.
         fused: What is made of them.
-        seed: Of the fifths.
+        seed: See ``held_out_fused``.
         best: The best temperature of predictions, given the truth.
     """
-    if not isinstance(fused, Council):
-        predictions = fitted.held_out[
-            fused.chosen_.name if isinstance(fused, Choice) else fused.name
-        ]
-        return best(
-            predictions.reshape(-1, predictions.shape[2]),
-            np.concatenate([fitted.truth] * len(predictions)),
-        )
-    votes = {name: fitted.held_out[name] for name in fused.members_}
-    pooled, truth = [], []
-    for train, test in KFold(min(5, len(fitted.rows)), shuffle=True, random_state=seed).split(
-        fitted.rows
-    ):
-        params = fused.weigh_members(
-            [vote[:, train] for vote in votes.values()], fitted.truth[train], seed
-        )
-        council = fused.council_of(params)
-        for repeat in zip(*votes.values(), strict=True):
-            pooled.append(fused.pooled(council, [vote[test] for vote in repeat]))
-            truth.append(fitted.truth[test])
-    return best(np.concatenate(pooled), np.concatenate(truth))
+    held_out = held_out_fused(fitted, fused, seed)
+    return best(held_out.predictions, fitted.truth[held_out.rows])
 
 
 def fused_from(

@@ -1,0 +1,92 @@
+"""What parts of the report with intervals share: the resamples, and whom to show."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool
+
+from pathfuse.evaluation.estimates import Estimate
+from pathfuse.evaluation.judged import Judged, predicted
+from pathfuse.evaluation.resampling import (
+    MIN_PATIENTS,
+    MOST_LEFT_OUT,
+    Resamples,
+    draw,
+    leave_out,
+)
+from pathfuse.workflows.reporting.base import JudgedRun
+
+MAX_METHODS = 6
+"""Experts that are shown where nothing was fused."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """The judged rows of one output, with the resamples of their patients."""
+
+    judged: Judged
+    """Patients are numbered 0..P-1 among the judged of all outputs."""
+    resamples: Resamples
+    uncertain: str | None
+    """Why there are no intervals, if the outcomes are too few."""
+
+    def common(self, methods: Sequence[str]) -> Bool[np.ndarray, " sample"]:
+        """The rows that all of some methods predict."""
+        scored = [predicted(self.judged.predictions[name]) for name in methods]
+        return np.asarray(np.logical_and.reduce(scored))
+
+    def sure(self, estimates: Mapping[str, Estimate]) -> dict[str, Estimate]:
+        """Figures, without intervals where outcomes are too few."""
+        if self.uncertain is None:
+            return dict(estimates)
+        return {name: one.unsure() for name, one in estimates.items()}
+
+
+def resampled_outputs(run: JudgedRun) -> dict[str, Output]:
+    """Every output with the resamples that its metrics have, those without rows left out."""
+    rules, judged = run.rules, {k: one for k, one in run.judged.items() if len(one.patients)}
+    if not judged:
+        return {}
+    present = np.unique(np.concatenate([one.patients for one in judged.values()]))
+    numbered = {
+        name: replace(one, patients=np.searchsorted(present, one.patients))
+        for name, one in judged.items()
+    }
+    enough = len(present) >= MIN_PATIENTS and rules.n_resamples > 0
+    drawn = draw(
+        np.concatenate([one.patients for one in numbered.values()]),
+        np.concatenate([one.folds for one in numbered.values()]),
+        rules.n_resamples if enough else 0,
+        rules.seed,
+    )
+    parts = None
+    if enough and rules.interval != "percentile":
+        most = None if rules.interval == "bca" else MOST_LEFT_OUT
+        parts = leave_out(len(present), rules.seed, most)
+    return {
+        name: Output(
+            one,
+            Resamples(drawn.counts, one.patients, parts),
+            run.study.endpoint.too_few(one, rules.drawn),
+        )
+        for name, one in numbered.items()
+    }
+
+
+def shown_methods(run: JudgedRun, judged: Judged) -> list[str]:
+    """The fusion and the best expert; where nothing was fused experts, the best, and their pool."""
+    wanted = ["fused", "best_expert"]
+    if "fused" not in judged.predictions:
+        experts = [name for name in run.study.expert_names if name in judged.predictions]
+        wanted = [*experts[:MAX_METHODS], "best_expert", "uniform_product"]
+    return [name for name in wanted if name in judged.predictions]
+
+
+def decided_outcomes(run: JudgedRun) -> list[int]:
+    """The outcomes that decisions are about: the positive one of two, or each of several."""
+    endpoint = run.study.endpoint
+    n = len(endpoint.outcomes)
+    if n > 2:
+        return list(range(n))
+    return [1 if endpoint.positive is None else endpoint.positive]
