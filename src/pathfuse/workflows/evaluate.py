@@ -33,6 +33,7 @@ from pathfuse.workflows.options import (
     shows_options,
 )
 from pathfuse.workflows.reporting.base import JudgedRun
+from pathfuse.workflows.reporting.grouping import check_by
 from pathfuse.workflows.reporting.parts import report_parts
 from pathfuse.workflows.result import Result
 from pathfuse.workflows.steps.best_by_metric import with_best_by_metric
@@ -180,6 +181,7 @@ def _check(study: Study, settings: FuseOptions, rules: Rules) -> None:
     check_names(study, [*unfitted_methods(study.endpoint.kind), NULL_MODEL, by_metric])
     check_seed(settings.seed)
     check_evaluation(settings.unit, rules, study.endpoint)
+    check_by(study, settings.by)
 
 
 def _judged_study(study: Study, parts: Sequence[Partition], unit: str) -> _JudgedStudy:

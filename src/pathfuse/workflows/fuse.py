@@ -25,6 +25,7 @@ from pathfuse.workflows.manifest import describe
 from pathfuse.workflows.model import FusedModel
 from pathfuse.workflows.options import DEFAULTS, FuseKeywords, FuseOptions, chosen, shows_options
 from pathfuse.workflows.reporting.base import JudgedRun, ReportPart
+from pathfuse.workflows.reporting.grouping import check_by
 from pathfuse.workflows.reporting.parts import report_parts
 from pathfuse.workflows.result import Result
 from pathfuse.workflows.steps.ablation import ablate
@@ -245,6 +246,7 @@ def _check(
     recipe.check(study)
     check_names(study, [reference_name(principal(study).name)])
     check_evaluation(settings.unit, rules, study.endpoint)
+    check_by(study, settings.by)
     if settings.coverage is not None and settings.unit == "patient":
         raise InputError(
             "--coverage makes sets of samples, not of patients; leave out --unit patient"

@@ -1,8 +1,15 @@
 """The parts of a report, in the order in which they are made."""
 
 from pathfuse.workflows.reporting.base import JudgedRun, MakePart, ReportPart
+from pathfuse.workflows.reporting.failures import failures_part
+from pathfuse.workflows.reporting.participants import participants_part
+from pathfuse.workflows.reporting.subgroups import subgroup_part
 
-PARTS: tuple[MakePart, ...] = ()
+PARTS: tuple[MakePart, ...] = (
+    participants_part,
+    subgroup_part,
+    failures_part,
+)
 
 
 def report_parts(run: JudgedRun) -> ReportPart:
