@@ -41,7 +41,7 @@ def _shown(content: Content) -> Mapping[str, Any] | None:
     rows = _spanned(table.to_dicts())
     missing = [row for row in rows if row["characteristic"] == MISSING]
     complete = all(_none(row[name]) for row in missing for name, _ in parts)
-    folded = long | {MISSING}
+    folded = long | ({MISSING} if complete else set())
     return {
         "parts": parts,
         "rows": [row for row in rows if row["characteristic"] not in folded],

@@ -16,6 +16,8 @@ from pathfuse.report.words import drawn
 MAX_GROUPS = 30
 """Groups of one figure; the others stand in the table."""
 MAX_LINES = 100
+LONG = 40
+"""A table of more lines than this is folded away."""
 NAME = "subgroups"
 
 
@@ -83,9 +85,12 @@ def _shown(content: Content) -> Mapping[str, Any] | None:
         "reference": others["method"][0] if others.height else None,
         "several": lines["output"].n_unique() > 1,
         "rows": rest[:MAX_LINES],
+        "long": len(rest) > LONG,
         "more": max(0, len(rest) - MAX_LINES),
         "flagged": [
-            f"{row['column']} {row['group']} ({metric(row['metric']).label})" for row in flagged
+            f"{row['column']} {row['group']} ({metric(row['metric']).label}"
+            f"{'' if row['output'] == 'all' else ' of ' + row['output']})"
+            for row in flagged
         ],
         "notes": any(row["interaction"] or row["note"] for row in rest),
         "tested": any(row["p_value"] is not None for row in rest),

@@ -59,7 +59,13 @@ def subgroup_part(run: JudgedRun) -> ReportPart:
     rows: list[Row] = []
     for output in outputs:
         where = rows_of_output(run.study, output, run.rows, run.settings.unit)
-        known = Subgroups(run.study.endpoint, tasks[output], resamples[output], run.rules.drawn)
+        known = Subgroups(
+            run.study.endpoint,
+            tasks[output],
+            resamples[output],
+            run.rules.interval,
+            run.rules.drawn,
+        )
         rows += _of_output(output, known, groupings, where, run.rules)
     notes = [one.note for one in groupings if one.note]
     if len(run.judged) > len(outputs):
@@ -125,12 +131,11 @@ def _rows(found: GroupFigures, metrics: list[str], rules: Rules) -> Iterator[Row
             ci_low=interval and interval.low,
             ci_high=interval and interval.high,
         )
-        interval = None if apart is None else apart.interval(rules.interval)
         row |= _named(
             difference=None if apart is None else apart.point,
-            difference_low=interval and interval.low,
-            difference_high=interval and interval.high,
-            p_value=None if apart is None else apart.p_value(rules.interval),
+            difference_low=None if apart is None else apart.low,
+            difference_high=None if apart is None else apart.high,
+            p_value=None if apart is None else apart.p_value,
         )
         yield row
 
