@@ -39,11 +39,16 @@ FIGURES = (
     "weights_by_sample",
     "weights",
     "disagreement",
+    "flow",
 )
 FILES = {
     "certificate.json",
+    "characteristics.csv",
     "comparisons.csv",
     "curves.csv",
+    "detectable.csv",
+    "failures.csv",
+    "flow.csv",
     "fused.parquet",
     "gains.csv",
     "manifest.json",
@@ -57,9 +62,10 @@ FILES = {
 }
 EVALUATION = {
     *("comparisons.csv", "curves.csv", "manifest.json", "metrics.csv", "report.html", "tests.csv"),
+    *("characteristics.csv", "failures.csv", "flow.csv"),
     *(
         f"figures/{name}.{suffix}"
-        for name in ("ranking", "differences", "roc", "disagreement")
+        for name in ("ranking", "differences", "roc", "disagreement", "flow")
         for suffix in ("pdf", "svg")
     ),
 }

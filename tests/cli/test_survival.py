@@ -132,10 +132,12 @@ def test_the_folder_is_complete(fused):
         "weights_by_sample",
         "weights",
         "disagreement",
+        "flow",
     )
     assert names == {"certificate.json", "comparisons.csv", "curves.csv", "fused.parquet", "gains.csv", "manifest.json",
                      "metrics.csv", "model/model.json", "model/model.safetensors", "reliability.csv", "report.html",
                      "tests.csv", ".pathfuse.json",
+                     "characteristics.csv", "detectable.csv", "failures.csv", "flow.csv",
                      *(f"figures/{name}.{suffix}" for name in figures for suffix in ("pdf", "svg"))}  # fmt: skip
 
 

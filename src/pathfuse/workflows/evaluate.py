@@ -181,7 +181,7 @@ def _check(study: Study, settings: FuseOptions, rules: Rules) -> None:
     check_names(study, [*unfitted_methods(study.endpoint.kind), NULL_MODEL, by_metric])
     check_seed(settings.seed)
     check_evaluation(settings.unit, rules, study.endpoint)
-    check_by(study, settings.by)
+    check_by(study.samples, study.endpoint, settings.by)
 
 
 def _judged_study(study: Study, parts: Sequence[Partition], unit: str) -> _JudgedStudy:

@@ -246,7 +246,7 @@ def _check(
     recipe.check(study)
     check_names(study, [reference_name(principal(study).name)])
     check_evaluation(settings.unit, rules, study.endpoint)
-    check_by(study, settings.by)
+    check_by(study.samples, study.endpoint, settings.by)
     if settings.coverage is not None and settings.unit == "patient":
         raise InputError(
             "--coverage makes sets of samples, not of patients; leave out --unit patient"

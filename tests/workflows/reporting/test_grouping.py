@@ -36,13 +36,14 @@ def test_the_site_is_always_looked_at(study):
 ])  # fmt: skip
 def test_columns_that_name_no_groups_are_refused(study, by, sentence):
     with pytest.raises(InputError) as caught:
-        check_by(study, by)
+        check_by(study.samples, study.endpoint, by)
     assert sentence in str(caught.value)
 
 
 def test_times_and_events_are_refused(grouped_study):
+    study = grouped_study("survival")
     with pytest.raises(InputError, match="is what is predicted"):
-        check_by(grouped_study("survival"), "event")
+        check_by(study.samples, study.endpoint, "event")
 
 
 def test_few_numbers_are_names_in_their_order(study):

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int
 
+from pathfuse.endpoints.base import Endpoint
 from pathfuse.endpoints.columns import number_text
 from pathfuse.errors import InputError
+from pathfuse.study.samples import Samples
 from pathfuse.study.study import Study
 from pathfuse.types import Index, PerSample
 
@@ -28,15 +30,14 @@ def named_columns(by: str | None) -> list[str]:
     return list(dict.fromkeys(part.strip() for part in (by or "").split(",") if part.strip()))
 
 
-def check_by(study: Study, by: str | None) -> None:
+def check_by(samples: Samples, endpoint: Endpoint, by: str | None) -> None:
     """Refuses columns that name no groups.
 
     Raises:
         InputError: A column is not there, or is the target, an identifier, or the split.
     """
-    samples = study.samples
     header = samples.frame.columns
-    targets = study.endpoint.target_columns(header)
+    targets = endpoint.target_columns(header)
     free = [name for name in header if name not in (*IDS, *PARTS, *targets)]
     if by is not None and not named_columns(by):
         raise InputError("--by names no column; give some of the samples table, such as sex,stage")
