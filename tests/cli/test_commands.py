@@ -46,6 +46,7 @@ FIGURES = (
     "distributions",
     "calibration_curves",
     *DECISIONS,
+    "flow",
 )
 CHECKLISTS = {"tripod_ai.md", "claim.md"}
 CALIBRATION = {"calibration.csv", "calibration_curves.csv", "distributions.csv"}
@@ -53,9 +54,13 @@ FILES = {
     *CHECKLISTS,
     *CALIBRATION,
     "certificate.json",
+    "characteristics.csv",
     "comparisons.csv",
     "curves.csv",
     *DECISION_TABLES,
+    "detectable.csv",
+    "failures.csv",
+    "flow.csv",
     "fused.parquet",
     "gains.csv",
     "manifest.json",
@@ -72,10 +77,11 @@ EVALUATION = {
     *CALIBRATION,
     *("comparisons.csv", "curves.csv", "manifest.json", "metrics.csv", "report.html", "tests.csv"),
     *DECISION_TABLES,
+    *("characteristics.csv", "failures.csv", "flow.csv"),
     *(
         f"figures/{name}.{suffix}"
         for name in (
-            *("ranking", "differences", "roc", "disagreement"),
+            *("ranking", "differences", "roc", "disagreement", "flow"),
             *("distributions", "calibration_curves"),
             *("confusion", "decision_curves"),
         )

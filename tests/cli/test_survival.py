@@ -137,12 +137,14 @@ def test_the_folder_is_complete(fused):
         "calibration_edges",
         "decision_curves",
         "decision_differences",
+        "flow",
     )
     assert names == {"calibration.csv", "distributions.csv", "tripod_ai.md", "claim.md",
                      "certificate.json", "comparisons.csv", "curves.csv", "fused.parquet", "gains.csv", "manifest.json",
                      "decision_curves.csv", "utility.csv",
                      "metrics.csv", "model/model.json", "model/model.safetensors", "reliability.csv", "report.html",
                      "tests.csv", ".pathfuse.json",
+                     "characteristics.csv", "detectable.csv", "failures.csv", "flow.csv",
                      *(f"figures/{name}.{suffix}" for name in figures for suffix in ("pdf", "svg"))}  # fmt: skip
 
 

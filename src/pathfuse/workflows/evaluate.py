@@ -34,6 +34,7 @@ from pathfuse.workflows.options import (
     shows_options,
 )
 from pathfuse.workflows.reporting.base import JudgedRun
+from pathfuse.workflows.reporting.grouping import check_by
 from pathfuse.workflows.reporting.operating_points import check_operating_point
 from pathfuse.workflows.reporting.parts import report_parts
 from pathfuse.workflows.reporting.utility import check_horizon, check_utility
@@ -187,6 +188,7 @@ def _check(study: Study, settings: FuseOptions, rules: Rules) -> None:
     check_evaluation(settings.unit, rules, study.endpoint)
     check_utility(study.endpoint, settings)
     check_operating_point(study.endpoint, settings)
+    check_by(study.samples, study.endpoint, settings.by)
 
 
 def _judged_study(study: Study, parts: Sequence[Partition], unit: str) -> _JudgedStudy:

@@ -32,6 +32,7 @@ from pathfuse.workflows.options import (
     shows_options,
 )
 from pathfuse.workflows.reporting.base import JudgedRun, ReportPart
+from pathfuse.workflows.reporting.grouping import check_by
 from pathfuse.workflows.reporting.operating_points import check_operating_point
 from pathfuse.workflows.reporting.parts import report_parts
 from pathfuse.workflows.reporting.utility import check_horizon, check_utility
@@ -258,6 +259,7 @@ def _check(
     check_evaluation(settings.unit, rules, study.endpoint)
     check_utility(study.endpoint, settings)
     check_operating_point(study.endpoint, settings)
+    check_by(study.samples, study.endpoint, settings.by)
     if settings.coverage is not None and settings.unit == "patient":
         raise InputError(
             "--coverage makes sets of samples, not of patients; leave out --unit patient"

@@ -43,7 +43,7 @@ def describe(
             "judged_without_patient": int((judged & ~study.samples.has_patient).sum()),
         },
         "understood": list(study.understood),
-        "left_out": [*study.left_out, *_left_out(study, used)],
+        "left_out": [*study.left_out, *rows_left_out(study, used)],
         "experts": {
             expert.name: _describe_expert(study, m, fitted, judged)
             for m, expert in enumerate(study.experts)
@@ -51,7 +51,7 @@ def describe(
     }
 
 
-def _left_out(study: Study, used: np.ndarray) -> list[dict[str, Any]]:
+def rows_left_out(study: Study, used: np.ndarray) -> list[dict[str, Any]]:
     """Rows that have no part, and rows that one expert did not score although others did."""
     reasons: dict[str, list[int]] = {}
     scored = study.n_scored() > 0

@@ -392,6 +392,14 @@ def test_a_positive_class_that_does_not_exist_is_refused_before_any_training(tmp
     assert not config.out.exists()
 
 
+def test_a_column_of_subgroups_that_is_not_there_is_refused_before_any_training(tmp_path):
+    file = write_demo(tmp_path, SMALL, heads=("mean_pool",))
+    config = changed(file, fuse={"method": "static_product", "by": "smoker"})
+    with pytest.raises(InputError, match="--by smoker"):
+        run_study(config)
+    assert not config.out.exists()
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_fusion")
 def test_what_somebody_else_put_into_a_study_stays(tmp_path):

@@ -4,17 +4,23 @@ from pathfuse.workflows.reporting.base import JudgedRun, MakePart, ReportPart
 from pathfuse.workflows.reporting.calibration import calibration_part
 from pathfuse.workflows.reporting.ceiling import ceiling_part
 from pathfuse.workflows.reporting.distributions import distributions_part
+from pathfuse.workflows.reporting.failures import failures_part
 from pathfuse.workflows.reporting.operating_points import operating_points_part
 from pathfuse.workflows.reporting.outcomes import outcomes_part
+from pathfuse.workflows.reporting.participants import participants_part
+from pathfuse.workflows.reporting.subgroups import subgroups_part
 from pathfuse.workflows.reporting.utility import utility_part
 
 PARTS: tuple[MakePart, ...] = (
+    participants_part,
     outcomes_part,
     ceiling_part,
     operating_points_part,
     utility_part,
     calibration_part,
     distributions_part,
+    subgroups_part,
+    failures_part,
 )
 
 

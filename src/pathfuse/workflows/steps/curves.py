@@ -95,7 +95,7 @@ def curve_tables(
     sites = None
     if "site" in study.samples.frame.columns:
         places = study.samples.columns(["site"]).values["site"]
-        by_output = {output: places[_rows_of(study, output, rows, unit)] for output in drawn}
+        by_output = {output: places[rows_of_output(study, output, rows, unit)] for output in drawn}
         own = {output: judged[output] for output in drawn}
         sites = _sites(study.endpoint, own, by_output, study.samples.drawn)
     return CurveTables(curves, sites, None if survival is None else _risk_test(survival))
@@ -108,7 +108,7 @@ def leading(predictions: Mapping[str, Any]) -> str:
     return next(name for name in ("fused", "best_expert", "uniform_product") if name in predictions)
 
 
-def _rows_of(study: Study, output: str, rows: Mapping[str, Index], unit: str) -> Index:
+def rows_of_output(study: Study, output: str, rows: Mapping[str, Index], unit: str) -> Index:
     """The study's row of each judged row; the first of a patient's where patients were averaged."""
     if study.endpoint.of_numbers:
         g = study.endpoint.outcomes.index(output)
@@ -227,12 +227,12 @@ def _disagreement(
         return
     predictions = np.stack(voices, axis=1)
     apart = spread(predictions[:, :, 0]) if endpoint.of_numbers else divergence(predictions)
-    bins = binned(apart, _error(endpoint, judged, method))
+    bins = binned(apart, sample_error(endpoint, judged, method))
     for x, y, n in zip(bins.x.tolist(), bins.y.tolist(), bins.n.tolist(), strict=True):
         yield "disagreement", method, "", x, y, n
 
 
-def _error(endpoint: Endpoint, judged: Judged, method: str) -> PerSample:
+def sample_error(endpoint: Endpoint, judged: Judged, method: str) -> PerSample:
     """Per row, the absolute error of a regression or the negative log-likelihood.
 
     NaN without a prediction.

@@ -13,6 +13,7 @@ from pathfuse.experts.cohort import People, line, read_people
 from pathfuse.experts.folds import even_folds
 from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.write import write_file
+from pathfuse.workflows.reporting.grouping import check_by
 from pathfuse.workflows.study_file.config import StudyConfig
 from pathfuse.workflows.study_file.expression import normalised
 
@@ -49,6 +50,7 @@ def write_samples(config: StudyConfig) -> SharedSamples:
         raise InputError("prediction sets ('coverage') are not built for survival; leave them out")
     if config.fuse.positive is not None:
         people.endpoint.with_positive(config.fuse.positive)
+    check_by(people.samples, people.endpoint, config.fuse.by)
     table, left_out = people.samples.frame, list(people.left_out)
     if config.expression is not None:
         recipes = {name: one.recipe for name, one in config.planned().items()}
