@@ -106,7 +106,7 @@ def pages(tmp_path_factory):
 pytestmark = pytest.mark.slow  # a browser of its own, and the widest runs
 
 KINDS = ("classes", "survival", "numbers", "evaluate")
-TABLE = "document.querySelector('table[data-sortable]')"
+TABLE = "document.querySelector('#methods ~ .scroll table')"
 
 
 def column(tab, k):
@@ -125,7 +125,7 @@ def test_no_error_and_no_request(tab, pages, kind):
         tab.open(pages[kind], dark=dark)
         tab.click("#theme")
         tab.click("button[data-copy=methods-text]")
-        tab.click("table[data-sortable] th:nth-child(2) button")
+        tab.click("#methods ~ .scroll th:nth-child(2) button")
         assert tab.problems() == []
         asked = tab.requests()
         assert asked[0] == pages[kind].as_uri()
@@ -155,14 +155,14 @@ def test_sorting_by_click(tab, pages):
     assert order_of(tab, 1) == "ascending"
     nll = [float(v) for v in column(tab, 1)]
     assert nll == sorted(nll)
-    tab.click("table[data-sortable] th:nth-child(2) button")
+    tab.click("#methods ~ .scroll th:nth-child(2) button")
     assert order_of(tab, 1) == "descending"
     assert [float(v) for v in column(tab, 1)] == sorted(nll, reverse=True)
-    tab.click("table[data-sortable] th:nth-child(3) button")  # AUROC: the best first
+    tab.click("#methods ~ .scroll th:nth-child(3) button")  # AUROC: the best first
     assert (order_of(tab, 1), order_of(tab, 2)) == (None, "descending")
     auroc = [float(v) for v in column(tab, 2)]
     assert auroc == sorted(auroc, reverse=True)
-    tab.click("table[data-sortable] th:nth-child(1) button")
+    tab.click("#methods ~ .scroll th:nth-child(1) button")
     names = column(tab, 0)
     assert names == sorted(names)
     assert order_of(tab, 0) == "ascending"
@@ -191,7 +191,7 @@ def test_blank_cells_stay_at_the_end(tab, pages):
         f"(() => {{ const c = {TABLE}.tBodies[0].rows[0].cells[1]; delete c.dataset.value; c.textContent = '—'; }})()"
     )
     for _ in range(2):
-        tab.click("table[data-sortable] th:nth-child(2) button")
+        tab.click("#methods ~ .scroll th:nth-child(2) button")
         assert column(tab, 1)[-1] == "—"
 
 
