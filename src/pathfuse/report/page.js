@@ -79,4 +79,9 @@
       }
     });
   });
+
+  // Paper cannot be unfolded.
+  window.addEventListener("beforeprint", () => {
+    document.querySelectorAll("details").forEach(one => { one.open = true; });
+  });
 })();

@@ -25,6 +25,8 @@ from pathfuse.report.words import caveat, counted, drawn, number, positive_class
 
 MAX_LINES = 100
 """Lines of a table about labels or targets; the rest stands in the CSV files."""
+MAX_TESTS = 25
+"""Further tests: the first of them are against the best expert."""
 MAX_NOTES = 40
 
 
@@ -76,6 +78,7 @@ def render(content: Content, drawings: list[Drawing] | None = None) -> str:
         cost_columns=COLUMNS.values(),
         cost_sentence=cost_sentence(content.manifest),
         max_lines=MAX_LINES,
+        max_tests=MAX_TESTS,
         max_notes=MAX_NOTES,
         own_sections=[
             {"id": one.id, "title": one.title, "after": one.after, "template": one.template}
