@@ -39,7 +39,7 @@ def manifest_of(**more):
         "best_experts_by_metric": [{"fold": None, "metric": "auroc", "all": "conch"}],
         "ceiling": {
             "loss": "NLL",
-            "hindsight": [{"metric": "auroc", "expert": "conch", "value": 0.87}],
+            "hindsight": [{"metric": "auroc", "experts": ["conch"], "value": 0.87}],
             "oracle": {"loss": 0.123, "some_right": 0.956, "n": 90},
         },
         **more,
@@ -68,8 +68,8 @@ def test_the_best_single_model_is_the_best_by_the_metric_shown():
         "the fusion has 0.400 and the best expert by it on the fit rows (uni) 0.500" in found.second
     )
     assert "0.100 lower (95 % interval 0.050 to 0.150)" in found.second
-    assert "the best single model (conch) would have AUROC 0.870" in found.ceiling
-    assert "0.123; some expert is right in 95.6 %" in found.ceiling
+    assert "on these very rows (conch), has AUROC 0.870" in found.ceiling
+    assert "0.123, and some expert is right in 95.6 %" in found.ceiling
 
 
 def test_folds_that_chose_different_experts_take_the_figure_of_the_comparison():
@@ -77,7 +77,10 @@ def test_folds_that_chose_different_experts_take_the_figure_of_the_comparison():
     found = answer(
         Content(METRICS, comparisons_of(BEST, BY_AUROC), manifest_of(best_experts_by_metric=picks))
     )
-    assert (found.figures[1].value, found.figures[1].interval) == ("0.870", "")
+    assert (found.figures[1].value, found.figures[1].interval) == (
+        "0.870",
+        "interval: see the difference",
+    )
     assert found.figures[1].note == "uni, conch, chosen on the fit rows"
 
 
@@ -117,3 +120,25 @@ def test_events_are_counted():
     assert found.question == (
         "Predicted: how long until the event, of 90 samples of 45 patients with 51 events."
     )
+
+
+def test_the_three_figures_subtract_where_the_best_model_misses_samples():
+    metrics = METRICS.with_columns(
+        n=pl.when(pl.col("method") == "conch").then(60).otherwise(pl.col("n"))
+    )
+    found = answer(Content(metrics, comparisons_of(BEST, BY_AUROC), manifest_of()))
+    values = [float(one.value) for one in found.figures]
+    assert values[0] - values[1] == pytest.approx(values[2])
+    assert found.figures[1].note == (
+        "conch, chosen on the fit rows, where it is missing the next best"
+    )
+
+
+def test_positives_of_every_label_and_of_patients():
+    kind = {"kind": "multilabel", "labels": ["KRAS", "TP53"]}
+    counts = {"KRAS": {"0": 80, "1": 10}, "TP53": {"0": 60, "1": 30}}
+    manifest = manifest_of(endpoint=kind, positive_class=None, outcomes_judged=counts)
+    found = answer(Content(METRICS, comparisons_of(), manifest))
+    assert found.question.endswith("45 patients; positive are 10 (KRAS), 30 (TP53).")
+    found = answer(Content(METRICS, comparisons_of(), manifest_of(unit="patient")))
+    assert found.question.endswith("30 of the patients tumor.")

@@ -2,13 +2,8 @@
 
 import polars as pl
 
-from pathfuse.report.publication import (
-    MOST_ROWS,
-    PublicationTable,
-    is_printed,
-    plain_table,
-    wide_metrics,
-)
+from pathfuse.report.publication import PublicationTable, plain_table, wide_metrics
+from pathfuse.report.sections.registry import SECTIONS
 
 TABLE = PublicationTable("x", "50 % of <b> & co", ("method", "AUROC"), (("uni_v2", "0.9"),))
 
@@ -50,17 +45,46 @@ def test_intervals_join_the_figure_before_them():
             "value": [0.5],
             "ci_low": [0.4],
             "ci_high": [0.6],
-            "difference": [float("nan")],
-            "difference_low": [float("nan")],
-            "difference_high": [float("nan")],
+            "difference": [0.2],
+            "difference_low": [0.1],
+            "difference_high": [0.3],
             "n": [3],
         }
     )
     made = plain_table("subgroups", table)
     assert made.header == ("group", "value (95 % interval)", "difference (95 % interval)", "n")
-    assert made.rows == (("a", "0.500 (0.400 to 0.600)", "—", "3"),)
+    assert made.rows == (("a", "0.500 (0.400 to 0.600)", "0.200 (0.100 to 0.300)", "3"),)
+
+
+def test_thresholds_are_no_interval_and_small_p_values_are_said():
+    table = pl.DataFrame(
+        {
+            "method": ["fused"],
+            "rule": ["youden"],
+            "threshold_low": [0.05],
+            "threshold_high": [0.5],
+            "value": [0.5],
+            "ci_low": [0.4],
+            "ci_high": [0.6],
+            "p_holm": [1e-9],
+            "nothing": [None],
+        }
+    )
+    made = plain_table("utility", table)
+    assert made.header == (
+        "method",
+        "rule",
+        "threshold low",
+        "threshold high",
+        "value (95 % interval)",
+        "p holm",
+    )
+    assert made.rows == (
+        ("fused", "youden", "0.050", "0.500", "0.500 (0.400 to 0.600)", "< 0.001"),
+    )
 
 
 def test_points_of_curves_are_not_printed():
-    assert not is_printed(pl.DataFrame({"x": range(MOST_ROWS + 1)}))
-    assert not is_printed(pl.DataFrame({"x": []}))
+    printed = {name for section in SECTIONS for name in section.printed}
+    assert {"characteristics", "operating_points", "calibration", "subgroups"} <= printed
+    assert not printed & {"decision_curves", "calibration_curves", "distributions"}

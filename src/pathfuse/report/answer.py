@@ -46,7 +46,7 @@ class Answer:
     """The same in the loss that the fusion was fitted by, or what was found where there are no
     figures."""
     ceiling: str
-    """What choosing among the experts could reach at most."""
+    """What choosing among the experts, in place of fusing them, could reach."""
 
 
 def answer(content: Content) -> Answer:
@@ -95,8 +95,12 @@ def _outcomes(manifest: Mapping[str, Any]) -> str:
     only = next(iter(found.values())) if len(found) == 1 else {}
     if "events" in only:
         return f" with {several(only['events'], 'event')}"
+    if 1 < len(found) <= MOST_NAMED and all("1" in one for one in found.values()):
+        counts = (f"{one['1']:,} ({label})" for label, one in found.items())
+        return f"; positive are {', '.join(counts)}"
     positive = (manifest.get("positive_class") or {}).get("name")
-    return f", {only[positive]:,} of them {positive}" if positive in only else ""
+    whom = "of the patients" if manifest.get("unit") == "patient" else "of them"
+    return f", {only[positive]:,} {whom} {positive}" if positive in only else ""
 
 
 def _figures(content: Content, known: Metric) -> tuple[Figure, ...]:
@@ -123,19 +127,21 @@ def _single(
     fused: Mapping[str, Any],
     difference: Mapping[str, Any] | None,
 ) -> Figure | None:
-    """The best single model by the metric, as the fit rows chose it."""
+    """The best single model by the metric, as the fit rows chose it, on the fusion's rows."""
     names = chosen_experts(content.manifest, reference)
     label = f"Best single model, {known.label}"
     note = f"{listed(names)}, chosen on the fit rows" if names else "chosen on the fit rows"
-    method = names[0] if len(names) == 1 else reference
-    own = _row(content, method, known)
-    if own is not None:
+    own = _row(content, names[0] if len(names) == 1 else reference, known)
+    if own is not None and own["n"] == fused["n"]:
         return Figure(label, number(own["value"]), _interval(own), note)
     if difference is None:
         return None
-    # Where folds chose different experts, their common figure is that of the paired comparison.
+    # Where it missed samples, or folds chose different experts, the next best stood in for it: its
+    # figure on the fusion's rows is that of the paired comparison.
+    lacking = own is not None and len(names) == 1
+    note += ", where it is missing the next best" if lacking else ""
     value = fused["value"] - difference["difference"]
-    return Figure(label, number(value), "", note)
+    return Figure(label, number(value), "interval: see the difference", note)
 
 
 def chosen_experts(manifest: Mapping[str, Any], reference: str) -> list[str]:
@@ -208,25 +214,22 @@ def _row(content: Content, method: str, known: Metric) -> dict[str, Any] | None:
 
 
 def ceiling(content: Content, known: Metric | None) -> str:
-    """What the best single model in hindsight, and an oracle for every sample, would reach."""
+    """What choosing among the experts, in place of fusing them, could reach."""
     found = content.manifest.get("ceiling")
     if not found:
         return ""
     best = next((one for one in found["hindsight"] if known and one["metric"] == known.name), None)
-    oracle = found["oracle"]
-    hindsight = (
-        f"Chosen in hindsight on these very rows, the best single model ({best['expert']}) would have "
-        f"{known.label} {number(best['value'])}. "
-        if best and known
-        else ""
-    )
-    right = (
-        f"; some expert is right in {100 * oracle['some_right']:.1f} % of them"
-        if oracle["some_right"] is not None
-        else ""
-    )
+    oracle, hindsight = found["oracle"], ""
+    if best and known:
+        hindsight = (
+            f"the best single model, chosen in hindsight on these very rows "
+            f"({listed(best['experts'])}), has {known.label} {number(best['value'])}; "
+        )
+    right = ""
+    if oracle["some_right"] is not None:
+        right = f", and some expert is right in {100 * oracle['some_right']:.1f} % of them"
     return (
-        f"The ceiling: {hindsight[:1].lower()}{hindsight[1:]}An oracle that knew the best expert of "
-        f"every sample would have a mean {found['loss']} of {number(oracle['loss'])}{right}. "
-        "Neither can be had."
+        f"What choosing could reach: {hindsight}an oracle that picked the best expert of every sample "
+        f"would have a mean {found['loss']} of {number(oracle['loss'])}{right}. Neither choice can be "
+        "made in practice; a fusion combines experts, so it may pass both."
     )

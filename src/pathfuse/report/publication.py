@@ -10,6 +10,7 @@ import polars as pl
 
 from pathfuse.evaluation.metrics.registry import metric as metric_of
 from pathfuse.report.content import Content, over_all
+from pathfuse.report.sections.registry import SECTIONS
 from pathfuse.report.words import number, p_value
 
 LATEX = {
@@ -20,8 +21,10 @@ LATEX = {
     "<": r"\ensuremath{<}",
     ">": r"\ensuremath{>}",
 }
-MOST_ROWS = 200
+MOST_ROWS = 500
 """Longer tables stand in the CSV files alone."""
+P_VALUES = ("p", "p_value", "p_holm")
+"""Columns that hold p-values."""
 
 
 @dataclass(frozen=True)
@@ -90,17 +93,15 @@ def latex(text: str) -> str:
 
 
 def publication_tables(content: Content) -> list[PublicationTable]:
-    """The main tables of a run: metrics, differences, and those of the report's parts."""
+    """The main tables of a run: metrics, differences, and what the sections print."""
     made = [metrics_table(content), differences_table(content)]
+    names = [name for section in SECTIONS for name in section.printed if name in content.tables]
     made += [
-        plain_table(name, table) for name, table in content.tables.items() if is_printed(table)
+        plain_table(name, content.tables[name])
+        for name in names
+        if 0 < content.tables[name].height <= MOST_ROWS
     ]
     return [one for one in made if one is not None]
-
-
-def is_printed(table: pl.DataFrame) -> bool:
-    """Whether a table of a part is short enough to be printed; points of curves are not."""
-    return 0 < table.height <= MOST_ROWS
 
 
 def metrics_table(content: Content) -> PublicationTable | None:
@@ -163,28 +164,46 @@ def differences_table(content: Content) -> PublicationTable | None:
 
 
 def plain_table(name: str, table: pl.DataFrame) -> PublicationTable:
-    """A table of a part of the report; low and high ends are joined to intervals.
+    """A table of a part of the report; the ends of an interval are joined to its figure.
+
+    ``ci_low`` and ``ci_high`` belong to the column before them, ``x_low`` and ``x_high`` to ``x``;
+    columns without any value are left out.
 
     Examples:
         >>> made = plain_table("x", pl.DataFrame({"a": ["uni"], "value": [0.5], "ci_low": [0.4], "ci_high": [0.6]}))
         >>> made.header, made.rows
         (('a', 'value (95 % interval)'), (('uni', '0.500 (0.400 to 0.600)'),))
     """
-    ends = [(c, c.replace("low", "high")) for c in table.columns if c.endswith("_low")]
-    ends = [(low, high) for low, high in ends if high in table.columns]
-    gone = {end for pair in ends for end in pair}
-    before = {
-        table.columns[table.columns.index(low) - 1]: (low, high)
-        for low, high in ends
-        if table.columns.index(low)
-    }
-    columns = [name for name in table.columns if name not in gone]
-    header = tuple(f"{c} (95 % interval)" if c in before else c for c in columns)
+    filled = [c for c in table.columns if table[c].null_count() < table.height]
+    ends = {of: pair for low in filled if (of := _figure_of(low, filled)) for pair in [_ends(low)]}
+    gone = {end for pair in ends.values() for end in pair}
+    columns = [name for name in filled if name not in gone]
+    words = {c: c.replace("_", " ") for c in columns}
+    header = tuple(f"{words[c]} (95 % interval)" if c in ends else words[c] for c in columns)
     rows = tuple(
-        tuple(_with_interval(row, c, *before[c]) if c in before else _cell(row[c]) for c in columns)
+        tuple(_with_interval(row, c, *ends[c]) if c in ends else _shown(c, row[c]) for c in columns)
         for row in table.iter_rows(named=True)
     )
     return PublicationTable(name, name.replace("_", " ").capitalize() + ".", header, rows)
+
+
+def _ends(low: str) -> tuple[str, str]:
+    return low, low.removesuffix("_low") + "_high"
+
+
+def _figure_of(low: str, columns: Sequence[str]) -> str | None:
+    """The column whose interval begins in a column; None if it is no such beginning."""
+    if not low.endswith("_low") or _ends(low)[1] not in columns:
+        return None
+    own = low.removesuffix("_low")
+    if own == "ci":
+        return columns[columns.index(low) - 1] if columns.index(low) else None
+    return own if own in columns else None
+
+
+def _shown(column: str, value: Any) -> str:
+    known = None if value is None or value != value else value
+    return p_value(known) if column in P_VALUES else _cell(value)
 
 
 def _of_text(name: str, caption: str, table: pl.DataFrame) -> PublicationTable:

@@ -137,7 +137,9 @@ def evaluate(
             )
         )
     manifest = _manifest(study, parts, verdict, tables, settings, rules, unjudged, alarms)
-    manifest = {**manifest, **report.manifest, "notes": [*manifest["notes"], *report.notes]}
+    manifest |= report.manifest
+    manifest["notes"] += report.notes
+    manifest["warnings"] += report.warnings
     manifest["best_experts_by_metric"] = fair.chosen
     manifest["wall_time_s"] = round(time.perf_counter() - start, 3)
     progress("done", 1.0)

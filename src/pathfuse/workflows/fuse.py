@@ -370,6 +370,7 @@ def _manifest(
             *risk_warnings(study, parts),
             *in_sample,
             *(alarm.sentence for alarm in alarms),
+            *found.report.warnings,
             *set_warnings(study.endpoint, fitted.final, settings.coverage, study.samples.drawn),
         ],
         "alarms": [

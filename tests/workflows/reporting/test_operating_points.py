@@ -118,6 +118,17 @@ def test_each_fold_has_its_threshold(simulate):
     assert (table["threshold_low"] < table["threshold_high"]).all()
 
 
+def test_figures_of_folds_are_shares_of_all_decisions(simulate):
+    study = pathfuse.read_study(*simulate(n_fit=90, n_test=0, n_folds=3, classes=TWO))
+    result = pathfuse.evaluate(study, n_resamples=200)
+    for method in ("expert_0", "best_expert"):
+        counts = result.tables["confusion"].filter(method=method)["n"].to_numpy().reshape(2, 2)
+        found = values(result.tables["operating_points"], method)
+        assert found["sensitivity"] == pytest.approx(counts[1, 1] / counts[1].sum())
+        assert found["specificity"] == pytest.approx(counts[0, 0] / counts[0].sum())
+        assert found["ppv"] == pytest.approx(counts[1, 1] / counts[:, 1].sum())
+
+
 @pytest.mark.parametrize("kind", ["fuse", "evaluate"])
 def test_patients_are_averaged_first(simulate, kind):
     study = pathfuse.read_study(*simulate(n_fit=80, n_test=40, classes=TWO, per_patient=2))
@@ -147,7 +158,7 @@ def test_what_cannot_be_reached_is_said(simulate):
         operating_point="sensitivity=0.95",
     )
     note = "all: sensitivity=0.95 cannot be reached on the fit rows by flat"
-    assert note in result.manifest["notes"]
+    assert note in result.manifest["warnings"]
     assert "flat" not in set(result.tables["operating_points"]["method"])
 
 

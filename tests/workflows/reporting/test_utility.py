@@ -75,10 +75,17 @@ def test_the_curve_is_that_of_the_fused_probabilities(simulate):
     assert curves["net_benefit"].to_list() == pytest.approx(ours)
 
 
-def test_folds_are_averaged_by_patients(simulate):
-    study = pathfuse.read_study(*simulate(n_fit=60, n_test=0, n_folds=2, classes=("no", "yes")))
-    result = pathfuse.evaluate(study, n_resamples=0)
+def test_folds_are_counted_together(simulate):
+    made = simulate(n_fit=60, n_test=0, n_folds=2, classes=("no", "yes"))
+    result = pathfuse.evaluate(pathfuse.read_study(*made), n_resamples=0)
     curves = result.tables["decision_curves"]
+    both = made.samples.join(made.experts["expert_0"], on="sample_id")
+    p = 1 / (1 + np.exp(both["logit_no"].to_numpy() - both["logit_yes"].to_numpy()))
+    y, t = both["label"].to_numpy() == "yes", 0.3
+    by_hand = (y & (p >= t)).mean() - (~y & (p >= t)).mean() * t / (1 - t)
+    own = curves.filter(pl.col("method") == "expert_0", pl.col("reference") == "")
+    own = own.filter((pl.col("threshold") - t).abs() < 1e-9)
+    assert own["net_benefit"].to_list() == [pytest.approx(by_hand)]
     assert curves.filter(method="treat_all", reference="")["net_benefit"][0] == pytest.approx(
         0.5 - 0.5 * 0.05 / 0.95
     )

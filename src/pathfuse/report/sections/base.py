@@ -21,6 +21,9 @@ class Section:
     shown: Callable[[Content], Mapping[str, Any] | None]
     """What its template shows, under the name ``shown``; None: the run has no such section."""
 
+    printed: tuple[str, ...] = ()
+    """Its tables that a paper prints, by name; points of curves are none."""
+
     @property
     def template(self) -> str:
         """Its file inside the package."""

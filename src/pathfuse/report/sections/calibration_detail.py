@@ -179,4 +179,11 @@ def _tests(table: pl.DataFrame) -> list[str]:
     return sentences
 
 
-SECTION = Section("calibration_detail", "Calibration in figures", "calibration", _draw, _shown)
+SECTION = Section(
+    "calibration_detail",
+    "Calibration in figures",
+    "calibration",
+    _draw,
+    _shown,
+    printed=("calibration",),
+)

@@ -45,4 +45,6 @@ def _differ(table: pl.DataFrame, there: set[str]) -> bool:
     return bool((table["sample_id"] != table["patient_id"]).any())
 
 
-SECTION = Section(NAME, "The worst predictions", "disagreement", _draw, _shown)
+SECTION = Section(
+    NAME, "The worst predictions", "disagreement", _draw, _shown, printed=("failures",)
+)

@@ -111,4 +111,11 @@ def shown(content: Content) -> Mapping[str, Any] | None:
     }
 
 
-SECTION = Section("operating_points", "Decisions", "curves", draw, shown)
+SECTION = Section(
+    "operating_points",
+    "Decisions",
+    "curves",
+    draw,
+    shown,
+    printed=("operating_points", "confusion"),
+)

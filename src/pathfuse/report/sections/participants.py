@@ -95,4 +95,11 @@ def _detectable(content: Content) -> list[tuple[str, float, str]]:
     ]
 
 
-SECTION = Section("participants", "Who is in the study", "", _draw, _shown)
+SECTION = Section(
+    "participants",
+    "Who is in the study",
+    "",
+    _draw,
+    _shown,
+    printed=("characteristics", "flow", "detectable"),
+)

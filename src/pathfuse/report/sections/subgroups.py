@@ -108,4 +108,4 @@ def _by_column(small: pl.DataFrame) -> dict[str, str]:
     return {column: ", ".join(names) for column, names in found.items()}
 
 
-SECTION = Section(NAME, "Subgroups", "sites", _draw, _shown)
+SECTION = Section(NAME, "Subgroups", "sites", _draw, _shown, printed=("subgroups",))

@@ -157,4 +157,4 @@ def shown(content: Content) -> Mapping[str, Any] | None:
     }
 
 
-SECTION = Section("utility", "Clinical utility", "calibration", draw, shown)
+SECTION = Section("utility", "Clinical utility", "calibration", draw, shown, printed=("utility",))

@@ -42,6 +42,8 @@ class ReportPart:
     manifest: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     """What could not be determined, a sentence each."""
+    warnings: tuple[str, ...] = ()
+    """What was asked for and is not there, a sentence each."""
 
 
 class MakePart(Protocol):

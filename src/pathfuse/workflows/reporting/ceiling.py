@@ -27,20 +27,28 @@ def ceiling_part(run: JudgedRun) -> ReportPart:
 
 
 def _hindsight(run: JudgedRun, known: Metric) -> dict[str, Any] | None:
-    """Who is best in a metric on the judged rows, over all outputs."""
-    wanted = "all" if len(run.judged) > 1 else next(iter(run.judged))
-    values = {
-        row.method: row.value
-        for row in run.verdict.metrics
-        if row.output == wanted
-        and row.metric == known.name
-        and row.method in run.study.expert_names
-        and not np.isnan(row.value)
+    """Who is best in a metric on the judged rows: one expert for each label or target, and the mean.
+
+    Only experts that scored every row are asked: on other rows others would be best.
+    """
+    best: dict[str, tuple[str, float]] = {}
+    for output in run.judged:
+        rows = [r for r in run.verdict.metrics if (r.output, r.metric) == (output, known.name)]
+        whole = max((row.n for row in rows), default=0)
+        values = {
+            row.method: row.value
+            for row in rows
+            if row.method in run.study.expert_names and row.n == whole and not np.isnan(row.value)
+        }
+        if not values:
+            return None
+        name = max(values, key=lambda one: known.sign * values[one])
+        best[output] = (name, values[name])
+    return {
+        "metric": known.name,
+        "experts": list(dict.fromkeys(name for name, _ in best.values())),
+        "value": float(np.mean([value for _, value in best.values()])),
     }
-    if not values:
-        return None
-    best = max(values, key=lambda name: known.sign * values[name])
-    return {"metric": known.name, "expert": best, "value": values[best]}
 
 
 def _mean(oracles: list[SampleOracle]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from pathfuse.evaluation.operating_points import (
 )
 from pathfuse.study.samples import Partition
 from pathfuse.types import Index, LogProbs
-from pathfuse.workflows.options import FuseOptions
+from pathfuse.workflows.options import DEFAULTS, FuseOptions
 from pathfuse.workflows.reporting.base import JudgedRun, ReportPart
 from pathfuse.workflows.reporting.resamples import (
     Output,
@@ -121,7 +121,14 @@ def operating_points_part(run: JudgedRun) -> ReportPart:
         "confusion": pl.DataFrame(cells, schema=CONFUSION, orient="row"),
     }
     used = rule.text if _two_outcomes(endpoint) else MOST_PROBABLE
-    return ReportPart(tables, {"operating_point": used}, _without_repeats(notes))
+    said = _without_repeats(notes)
+    asked = run.settings.operating_point != DEFAULTS.operating_point
+    return ReportPart(
+        tables,
+        {"operating_point": used},
+        notes=() if asked else said,
+        warnings=said if asked else (),
+    )
 
 
 def _two_outcomes(endpoint: Endpoint) -> bool:
@@ -257,7 +264,7 @@ def _figures(run: JudgedRun, output: Output, one: _Decided) -> list[Row]:
         return DecisionScores(flagged, truth[inside, None] == numbers, names)
 
     wanted = [figure_of(figure, name) for name in names for figure in FIGURES]
-    found = output.sure(estimate(scorer, wanted, judged, rows, output.resamples))
+    found = output.sure(estimate(scorer, wanted, output.pooled, rows, output.resamples))
     low, high = (min(one.thresholds), max(one.thresholds)) if one.thresholds else (None, None)
     table: list[Row] = []
     for k, name in zip(numbers, names, strict=True):

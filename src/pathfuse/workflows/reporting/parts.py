@@ -31,6 +31,9 @@ def report_parts(run: JudgedRun) -> ReportPart:
         part = make(run)
         tables = {name: table for name, table in part.tables.items() if table.height}
         whole = ReportPart(
-            whole.tables | tables, whole.manifest | part.manifest, (*whole.notes, *part.notes)
+            whole.tables | tables,
+            whole.manifest | part.manifest,
+            (*whole.notes, *part.notes),
+            (*whole.warnings, *part.warnings),
         )
     return whole

@@ -31,6 +31,14 @@ class Output:
     uncertain: str | None
     """Why there are no intervals, if the outcomes are too few."""
 
+    @property
+    def pooled(self) -> Judged:
+        """The same rows as if of one fold: decisions at a threshold are counted over all folds.
+
+        Patients are drawn inside their folds all the same.
+        """
+        return replace(self.judged, folds=np.zeros_like(self.judged.folds))
+
     def common(self, methods: Sequence[str]) -> Bool[np.ndarray, " sample"]:
         """The rows that all of some methods predict."""
         scored = [predicted(self.judged.predictions[name]) for name in methods]

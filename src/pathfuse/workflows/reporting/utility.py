@@ -216,7 +216,7 @@ class _Decision:
 
     def estimates(self) -> dict[str, Estimate]:
         """Net benefit of every method at every threshold, and over all of them."""
-        judged = self.output.judged
+        judged = self.output.pooled
         first = self._scores(np.flatnonzero(self.rows)[:1], 0)
         names = [one.name for one in first.metrics]
         found = estimate(self._scores, names, judged, self.rows, self.output.resamples)
