@@ -265,3 +265,10 @@ def test_an_unknown_gate_is_named():
     logits, y = regions(60, 10)
     with pytest.raises(InputError, match="gate 'per_patient' is unknown"):
         LogitProd(gate="per_patient").fit(logits, y)
+
+
+def test_an_imputer_fills_no_rows_and_complete_rows():
+    table = np.random.default_rng(0).normal(size=(20, 4))
+    fitted = GaussianImputer.fit(table)
+    assert fitted.fill(table[:0]).shape == (0, 4)
+    assert np.array_equal(fitted.fill(table), table)

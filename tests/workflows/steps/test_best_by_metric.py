@@ -73,8 +73,9 @@ def test_the_certificate_and_the_report_stay_with_nll(tmp_path):
     assert result.certificate["best_expert"] == "mild"
     result.save(tmp_path / "out")
     page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
-    assert "the best expert by AUROC on the fit rows (sharp;" in page
-    assert '<th scope="row">best_expert_auroc</th>' not in page.split("Differences")[0]
+    assert "sharp, chosen on the fit rows" in page  # in AUROC
+    assert "the best expert by it on the fit rows (mild)" in page  # in NLL
+    assert '<th scope="row">best_expert_auroc</th>' not in page.split('<h2 id="differences">')[0]
     assert json.loads((tmp_path / "out/manifest.json").read_text())["best_experts_by_metric"]
 
 

@@ -96,10 +96,10 @@ def _patterns(
     """Which columns are absent together, and the rows that lack them; not the complete rows."""
     patterns, member = np.unique(absent, axis=0, return_inverse=True)
     order = np.argsort(member.reshape(-1), kind="stable")
-    ends = np.cumsum(np.bincount(member.reshape(-1)))
-    for gap, rows in zip(patterns, np.split(order, ends[:-1]), strict=True):
+    counts = np.bincount(member.reshape(-1), minlength=len(patterns))
+    for gap, end, n in zip(patterns, np.cumsum(counts), counts, strict=True):
         if gap.any():
-            yield gap, rows
+            yield gap, order[end - n : end]
 
 
 def _covariance(
