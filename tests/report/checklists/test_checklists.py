@@ -15,33 +15,6 @@ NEVER = ("funding", "conflicts", "registration", "approval", "limitations", "eli
 """What only authors know."""
 
 
-@pytest.fixture(scope="module")
-def content():
-    ids = [f"s{i}" for i in range(40)]
-    label = ["normal", "tumor"] * 20
-    samples = pl.DataFrame(
-        {
-            "sample_id": ids,
-            "patient_id": [f"p{i // 2}" for i in range(40)],
-            "split": ["fit"] * 20 + ["test"] * 20,
-            "label": label,
-        }
-    )
-    experts = {
-        name: pl.DataFrame(
-            {"sample_id": ids, "prob_normal": p, "prob_tumor": [1 - one for one in p]}
-        )
-        for name, p in (
-            ("uni", [0.6 + 0.01 * (i % 7) - 0.3 * (i % 2) for i in range(40)]),
-            ("conch", [0.7 - 0.02 * (i % 5) - 0.2 * (i % 2) for i in range(40)]),
-        )
-    }
-    study = pathfuse.read_study(samples, experts)
-    return pathfuse.fuse(
-        study, method="static_product", n_resamples=200, title="Tumour in slides | a study"
-    ).content()
-
-
 def test_every_item_is_there_once():
     assert [one.number for one in CLAIM.items] == [str(n) for n in range(1, 43)]
     numbers = [one.number for one in TRIPOD_AI.items]
@@ -98,3 +71,20 @@ def test_the_folder_has_them(content, tmp_path):
         text = (place / f"{one.file}.md").read_text()
         assert text == filled(one, result.content()).markdown
     assert {"metrics.tex", "metrics.html"} <= {p.name for p in (place / "tables").iterdir()}
+
+
+def test_html_of_a_title_or_a_name_does_not_come_through(content):
+    items = (Item("1", "x", "a", lambda _: "<b>T & N</b> | it's\n<script>"),)
+    text = filled(Checklist("x", "x", "y", items), content).markdown
+    assert r"&lt;b&gt;T &amp; N&lt;/b&gt; \| it's &lt;script&gt;" in text
+    assert "<" not in text
+
+
+def test_what_a_run_cannot_know_is_left_to_the_authors():
+    left = {one.number: one.left for one in CLAIM.items}
+    assert left["1"] == "that it is AI, and of which kind"
+    assert left["2"] == "the rest of the abstract"
+    assert left["20"] == "how the rows were assigned"
+    assert left["26"] == "why this method was asked for"
+    assert left["30"] == "other data, scanners, stains"
+    assert left["35"] == "performance on the other partitions"

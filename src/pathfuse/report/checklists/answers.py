@@ -1,15 +1,15 @@
-"""What a run can say to the items of reporting checklists, a few sentences each."""
+"""What a run can say of its model and figures to the items of reporting checklists."""
 
-from pathfuse.endpoints.detect import ENDPOINTS, endpoint_from_dict
+from pathfuse.endpoints.detect import ENDPOINTS
 from pathfuse.evaluation.metrics.registry import metric as metric_of
 from pathfuse.evaluation.notes import listed
+from pathfuse.evaluation.operating_points import parse_rule
 from pathfuse.report.answer import answer, title
-from pathfuse.report.content import Content, left_out_lines
+from pathfuse.report.checklists.data import participants
+from pathfuse.report.content import Content
 from pathfuse.report.methods import methods
 from pathfuse.report.slopes import slope_sentence
-from pathfuse.report.words import counted, drawn, several
-
-MOST_LINES = 4
+from pathfuse.report.words import drawn, several
 
 
 def study_title(content: Content) -> str:
@@ -41,32 +41,6 @@ def objective(content: Content) -> str:
     return f"The predictions of {n} were evaluated; nothing was fitted."
 
 
-def sources(content: Content) -> str:
-    """Which files were read, with their digests."""
-    inputs = {path: d for path, d in content.manifest.get("inputs", {}).items() if d is not None}
-    named = [f"{path} (sha256 {digest[:12]})" for path, digest in list(inputs.items())[:MOST_LINES]]
-    if not named:
-        return ""
-    more = f" and {len(inputs) - len(named)} more" if len(inputs) > len(named) else ""
-    return f"Files read: {', '.join(named)}{more}; manifest.json has all digests."
-
-
-def preparation(content: Content) -> str:
-    """What was understood of the files, and that features were made elsewhere."""
-    understood = content.manifest.get("understood", [])
-    return "; ".join(understood[:MOST_LINES]) + "." if understood else ""
-
-
-def outcome(content: Content) -> str:
-    """The endpoint and its outcomes."""
-    endpoint = endpoint_from_dict(content.manifest["endpoint"])
-    names = endpoint.named
-    which = f": {', '.join(names)}" if 0 < len(names) <= 12 else f" ({len(names)})" if names else ""
-    positive = content.manifest.get("positive_class")
-    sign = f"; the positive class is {positive['name']}" if positive else ""
-    return f"{ENDPOINTS[content.kind].in_words[:1].upper()}{ENDPOINTS[content.kind].in_words[1:]}{which}{sign}."
-
-
 def predictors(content: Content) -> str:
     """The experts are the predictors of the fusion."""
     names = list(content.manifest["experts"])
@@ -81,55 +55,6 @@ def handling(content: Content) -> str:
     if ENDPOINTS[content.kind].of_numbers:
         return "Each expert's mean and standard deviation of every target."
     return "Each expert's log-probabilities of the outcomes, normalised and floored at -16."
-
-
-def sample_size(content: Content) -> str:
-    """Rows and patients, and what difference they could show."""
-    rows = content.manifest["rows"]
-    fit = f"{counted(rows, 'fit')} to fit on, " if rows.get("fit") else ""
-    table = content.tables.get("detectable")
-    if table is None or not table.height:
-        return f"{fit}{counted(rows, 'judged')} to evaluate on."
-    return (
-        f"{fit}{counted(rows, 'judged')} to evaluate on; detectable.csv has the smallest difference "
-        "that they could show."
-    )
-
-
-def missing(content: Content) -> str:
-    """What was left out, and how missing predictions are handled."""
-    lines = left_out_lines(content.manifest["left_out"])
-    if not lines:
-        return "No row was left out."
-    more = (
-        f" {len(lines) - MOST_LINES} more lines stand in manifest.json."
-        if len(lines) > MOST_LINES
-        else ""
-    )
-    return (
-        f"{' '.join(f'{line}.' for line in lines[:MOST_LINES])}{more} Where an expert is missing, the "
-        "fusion uses the others."
-    )
-
-
-def partitions(content: Content) -> str:
-    """How the data were divided."""
-    rows = content.manifest["rows"]
-    if content.n_folds:
-        return (
-            f"{content.n_folds} outer folds: fitted on the others, evaluated on each in turn; "
-            f"{counted(rows, 'judged')}."
-        )
-    if not rows.get("fit"):
-        return f"All {counted(rows, 'judged')} were evaluated on; nothing was fitted."
-    return f"Fitted on {counted(rows, 'fit')}, evaluated on {counted(rows, 'judged')}."
-
-
-def disjoint(content: Content) -> str:
-    """At which level partitions are disjoint."""
-    if drawn(content.manifest) == "sample":
-        return "By sample: no patients were given, so it could not be checked whether partitions share any."
-    return "By patient: a patient in two partitions is refused."
 
 
 def model(content: Content) -> str:
@@ -183,7 +108,7 @@ def _figures_named(content: Content) -> str:
             ("distributions", "distributions of predictions"),
             ("subgroups", "subgroups"),
         )
-        if name in content.tables
+        if (table := content.tables.get(name)) is not None and table.height
     ]
     return f" With {listed(shown)}." if shown else ""
 
@@ -242,43 +167,6 @@ def subgroups(content: Content) -> str:
     return "By site, without intervals: sites.csv." if content.sites is not None else ""
 
 
-def clusters(content: Content) -> str:
-    """Results per site."""
-    if content.sites is None:
-        return ""
-    n = content.sites["site"].n_unique()
-    return f"Results of {several(n, 'site')} stand in sites.csv."
-
-
-def flow(content: Content) -> str:
-    """From rows read to rows judged."""
-    rows = content.manifest["rows"]
-    fit = f"{rows['fit']:,} fitted on, " if rows.get("fit") else ""
-    return (
-        f"{rows['read']:,} samples read, {fit}{rows['judged']:,} evaluated on. {missing(content)}"
-    )
-
-
-def characteristics(content: Content) -> str:
-    """The table of characteristics."""
-    table = content.tables.get("characteristics")
-    return (
-        "characteristics.csv has them by partition." if table is not None and table.height else ""
-    )
-
-
-def participants(content: Content) -> str:
-    """Participants and outcome events in each analysis."""
-    rows = content.manifest["rows"]
-    found = content.manifest.get("outcomes_judged") or {}
-    shown = [
-        f"{name + ': ' if len(found) > 1 else ''}{', '.join(f'{n:,} {what}' for what, n in list(one.items())[:12])}"
-        for name, one in list(found.items())[:MOST_LINES]
-    ]
-    events = f" Outcomes: {'; '.join(shown)}." if shown else ""
-    return f"{counted(rows, 'judged')} were evaluated on.{events}"
-
-
 def imbalance(content: Content) -> str:
     """How often outcomes occur, and that nothing was resampled."""
     found = content.manifest.get("outcomes_judged") or {}
@@ -291,13 +179,20 @@ def output(content: Content) -> str:
     """What a prediction is, and the operating point."""
     if ENDPOINTS[content.kind].of_numbers:
         return "A mean and a standard deviation for every target."
-    point = content.manifest.get("operating_point")
-    chosen = (
-        f"; operating point: {point}, fixed on the fit rows"
-        if point and "operating_points" in content.tables
-        else ""
-    )
-    return f"Probabilities of the outcomes{chosen}."
+    return f"Probabilities of the outcomes{_decision(content)}."
+
+
+def _decision(content: Content) -> str:
+    """How an outcome is called, as the end of a sentence; empty where none is."""
+    table = content.tables.get("operating_points")
+    if table is None or not table.height:
+        return ""
+    if table["threshold_low"].is_null().all():
+        return "; the most probable class is called"
+    rule = parse_rule(table["rule"][0])
+    if not rule.learns:
+        return f"; called positive from a probability of {rule.text} on, as given for the run"
+    return f"; operating point: {rule.text}, fixed on the fit rows; operating_points.csv has the thresholds"
 
 
 def specification(content: Content) -> str:

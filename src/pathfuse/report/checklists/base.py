@@ -1,5 +1,6 @@
 """A checklist of a reporting guideline: what it asks, and what the run can answer."""
 
+import html
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -99,4 +100,5 @@ def filled(checklist: Checklist, content: Content) -> FilledChecklist:
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    """A cell of a table: on one line, and no HTML of a title or a name comes through."""
+    return html.escape(" ".join(text.split()), quote=False).replace("|", "\\|")
