@@ -93,7 +93,7 @@ class StudyFuseOptions(BaseModel):
     operating_point: Annotated[
         str,
         Field(
-            description="youden, sensitivity=0.95, specificity=0.9, or a probability; fixed on the fit rows."
+            description="youden, sensitivity=0.95, specificity=0.9 (fixed on the fit rows), or a probability."
         ),
     ] = "youden"
     horizon: Annotated[
