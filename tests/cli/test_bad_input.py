@@ -392,7 +392,7 @@ def test_an_empty_label(place, refused, fuse):
     refused(place.samples, "no label: 's004'", "without --strict", args=["--strict"])
     status, out, _ = fuse()
     assert status == 0
-    assert "Left out: 1 rows (no label: s004)" in out
+    assert "Left out: 1 row (no label: s004)" in out
 
 
 # Roles

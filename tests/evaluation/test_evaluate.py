@@ -973,3 +973,11 @@ def test_equal_calls_of_few_patients_are_not_equivalent():
         t for t in verdict.tests if t.metric == "auroc" and t.test.startswith("non-inferiority")
     )
     assert test.conclusion == "unresolved"
+
+
+def test_predictions_of_one_class_have_no_mcc_and_the_note_names_them(rng):
+    truth = np.arange(30) % 2
+    always = np.log(np.tile([0.8, 0.1, 0.1], (30, 1)))
+    verdict = verdict_of(rows_of(truth, {"x": noisy(rng, truth), "y": always}), [("x", "y")])
+    (note,) = [note for note in verdict.notes if "mcc of y is undefined" in note]
+    assert note == "all: mcc of y is undefined: all predictions are of one class"

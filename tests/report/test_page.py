@@ -17,7 +17,14 @@ from pathfuse.report.content import Content
 from pathfuse.report.drawings import Drawing, draw
 from pathfuse.report.figures import interval_plot, weight_plot
 from pathfuse.report.headline import headline
-from pathfuse.report.page import by_output, by_site, ranking, render, temperature_sentence
+from pathfuse.report.page import (
+    by_output,
+    by_site,
+    gain_sentence,
+    ranking,
+    render,
+    temperature_sentence,
+)
 from pathfuse.report.words import number, p_value
 
 NASTY = '<b>&"x'
@@ -412,7 +419,7 @@ def test_what_was_left_out_and_noted_stands_there(real_pages):
     assert f"{NASTY}: left out 9 (no tile: s1; 8 samples of 7 patients)" in of_expert
     assert "No row was left out" not in of_expert
     assert "No row was left out." in Page(page_of(manifest={**manifest_of(), "left_out": []})).text
-    assert "1 rows left out: scored by no expert (first: lost)" in Page(real_pages["fuse"][1]).text
+    assert "1 row left out: scored by no expert (first: lost)" in Page(real_pages["fuse"][1]).text
 
 
 def test_names_and_reasons_are_escaped(any_page):
@@ -841,3 +848,12 @@ def test_the_temperature_is_a_figure_from_which_nothing_is_concluded(temperature
     assert said.endswith(words)
     assert bool(said) == bool(temperatures)
     assert not [word for word in ("nothing", "sure", "timid") if word in said]
+
+
+def test_the_gain_sets_two_figures_against_each_other():
+    row = {"method": "fused", "metric": "auroc", "gain_percent": 9.3, "value": 0.971,
+           "mean_of_experts": 0.889, "ci_low": 1.0, "ci_high": 15.0}  # fmt: skip
+    assert gain_sentence(pl.DataFrame([row])) == (
+        "Gain over the mean of the single experts in AUROC: +9.3 % (0.971 against 0.889; 95 % interval "
+        "+1.0 to +15.0 %)."
+    )

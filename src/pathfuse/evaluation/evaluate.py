@@ -132,7 +132,8 @@ def _opened(tasks: Mapping[str, Judged], n_patients: int, rules: Rules) -> Verdi
     verdict = Verdict([], [], [], [])
     if n_patients < MIN_PATIENTS:
         verdict.notes.append(
-            f"{n_patients} {rules.drawn}s, fewer than {MIN_PATIENTS}: no intervals"
+            f"{n_patients} {rules.drawn}{'' if n_patients == 1 else 's'}, fewer than {MIN_PATIENTS}: "
+            "no intervals"
         )
         return verdict
     if 0 < rules.n_resamples < MIN_RESAMPLES:

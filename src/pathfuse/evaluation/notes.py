@@ -29,7 +29,7 @@ def about_figure(
         return "is undefined: it scored none of the judged rows"
     if np.isnan(estimate.point):
         return estimate.metric.undefined.format(
-            rows=int(rows.sum()), classes=_classes(judged, rows)
+            rows=int(rows.sum()), classes=_classes(judged, rows), one_call=_one_call(judged, rows)
         )
     return (
         f"has {n_undefined} resamples that did not define it and were left out"
@@ -40,10 +40,26 @@ def about_figure(
 
 def _classes(judged: Judged, rows: Bool[np.ndarray, " sample"]) -> str:
     """How many classes the judged rows hold, in words."""
-    folds = np.unique(judged.folds)
-    kinds = max(len(np.unique(judged.observed[rows & (judged.folds == f)], axis=0)) for f in folds)
-    where = "every fold holds" if len(folds) > 1 else "the judged rows hold"
+    kinds = _kinds(judged, rows)
+    where = "every fold holds" if len(np.unique(judged.folds)) > 1 else "the judged rows hold"
     return f"{where} {kinds} class{'es' if kinds != 1 else ''}"
+
+
+def _one_call(judged: Judged, rows: Bool[np.ndarray, " sample"]) -> str:
+    """Which of the truth and the predictions is of one class: the truth, if it is."""
+    if _kinds(judged, rows) == 1:
+        return _classes(judged, rows)
+    if len(np.unique(judged.folds)) > 1:
+        return "in every fold the truth or all predictions are of one class"
+    return "all predictions are of one class"
+
+
+def _kinds(judged: Judged, rows: Bool[np.ndarray, " sample"]) -> int:
+    """The number of classes; with folds that of the fold with the most."""
+    return max(
+        len(np.unique(judged.observed[rows & (judged.folds == f)], axis=0))
+        for f in np.unique(judged.folds)
+    )
 
 
 def listed(names: Sequence[str]) -> str:

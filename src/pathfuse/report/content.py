@@ -8,6 +8,7 @@ import polars as pl
 
 from pathfuse.evaluation.metrics.prediction_sets import SET_METRICS
 from pathfuse.evaluation.notes import listed
+from pathfuse.report.words import several
 
 
 @dataclass(frozen=True)
@@ -87,11 +88,13 @@ def left_out_line(item: dict[str, Any]) -> str:
     One with an ``expert`` is about that expert alone, or about those whose names it joins.
     """
     first = f": {', '.join(item['first'])}" if item["first"] else ""
-    touched = f"; {item['samples']} samples" if item.get("samples") else ""
-    touched += f" of {item['patients']} patients" if touched and "patients" in item else ""
+    touched = f"; {several(item['samples'], 'sample')}" if item.get("samples") else ""
+    touched += (
+        f" of {several(item['patients'], 'patient')}" if touched and "patients" in item else ""
+    )
     if "expert" in item:
         return f"{item['expert']}: left out {item['n']} ({item['reason']}{first}{touched})"
-    return f"Left out: {item['n']} rows ({item['reason']}{first}{touched})"
+    return f"Left out: {several(item['n'], 'row')} ({item['reason']}{first}{touched})"
 
 
 def left_out_lines(items: Sequence[dict[str, Any]]) -> list[str]:

@@ -114,7 +114,7 @@ def gain_sentence(gains: pl.DataFrame | None) -> str:
     )
     return (
         f"Gain over the mean of the single experts in {metric(row['metric']).label}: "
-        f"{row['gain_percent']:+.1f} % ({number(row['value'])} to "
+        f"{row['gain_percent']:+.1f} % ({number(row['value'])} against "
         f"{number(row['mean_of_experts'])}; {interval})."
     )
 

@@ -1,9 +1,11 @@
 """What the section of participants shows."""
 
 import polars as pl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from pathfuse.report.content import Content
 from pathfuse.report.sections.participants import SECTION as PARTICIPANTS
+from pathfuse.report.theme import DOUBLE, MIDDLE
 from pathfuse.workflows.reporting.characteristics import CHARACTERISTICS
 from pathfuse.workflows.reporting.participants import DETECTABLE, FLOW
 
@@ -87,3 +89,34 @@ def test_the_fair_reference_of_a_metric_is_shown():
     assert PARTICIPANTS.shown(content(detectable=rows))["detectable"] == [
         ("AUROC", 0.056, "best_expert_auroc")
     ]
+
+
+def drawn_inside(drawing):
+    """The boxes hold their lines: no text is wider than the box that it stands in."""
+    assert drawing.svg
+    axes = drawing.figure.axes[0]
+    renderer = FigureCanvasAgg(drawing.figure).get_renderer()
+    boxes = [patch.get_window_extent(renderer) for patch in axes.patches]
+    for text in axes.texts:
+        if text.get_text():
+            own = text.get_window_extent(renderer)
+            middle = (own.y0 + own.y1) / 2
+            (box,) = [b for b in boxes if b.x0 < own.x0 < b.x1 and b.y0 < middle < b.y1]
+            assert own.x1 < box.x1
+
+
+def test_with_two_lower_boxes_the_drawing_fits_a_phone():
+    folds = [("read", "", 123456, 98765, ""), ("fit", "", 123456, 98765, ""),
+             ("judged", "", 123456, 98765, ""), ("judged", "0", 123456, 98765, "")]  # fmt: skip
+    for flow in (PLAIN, LOST, folds):
+        (drawing,) = PARTICIPANTS.draw(content(flow))
+        assert drawing.figure.get_figwidth() == MIDDLE
+        assert not drawing.wide
+        drawn_inside(drawing)
+
+
+def test_with_three_lower_boxes_it_is_wide():
+    flow = [*PLAIN[:2], ("calibration", "", 12345, 12345, ""), PLAIN[2]]
+    (drawing,) = PARTICIPANTS.draw(content(flow))
+    assert drawing.figure.get_figwidth() == DOUBLE
+    drawn_inside(drawing)

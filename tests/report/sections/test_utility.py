@@ -7,6 +7,10 @@ import pathfuse
 from pathfuse.report.page import render
 from pathfuse.report.sections.utility import decision_plot, draw, shown
 
+COLUMNS = [
+    "output", "outcome", "method", "reference", "threshold", "net_benefit", "ci_low", "ci_high", "n",
+]  # fmt: skip
+
 
 @pytest.fixture(scope="module")
 def content(simulate):
@@ -30,11 +34,7 @@ def test_many_classes_fit_the_page():
         for method in ("fused", "best_expert", "treat_all", "treat_none")
         for t in (0.1, 0.2)
     ]
-    columns = [
-        "output", "outcome", "method", "reference", "threshold", "net_benefit", "ci_low", "ci_high",
-        "n",
-    ]  # fmt: skip
-    figure = decision_plot(pl.DataFrame(rows, schema=columns, orient="row"))
+    figure = decision_plot(pl.DataFrame(rows, schema=COLUMNS, orient="row"))
     assert figure.get_figwidth() <= 7.4
     assert len([axes for axes in figure.axes if axes.lines]) == 6
 
@@ -64,3 +64,18 @@ def test_an_evaluation_shows_its_experts(simulate):
     assert [one.name for one in draw(content)] == ["decision_curves"]
     page = render(content)
     assert "if its probability is at least 0.4" in page
+
+
+@pytest.mark.parametrize("height", [-0.002, -0.2, 0.001, 0.3])
+def test_the_curves_of_the_leaders_lie_inside_their_panel(height):
+    lines = {"fused": height, "best_expert": 2 * height - 0.01, "treat_all": -5.0, "treat_none": 0}
+    rows = [
+        ("all", "yes", method, "", t, value, None, None, 9)
+        for method, value in lines.items()
+        for t in (0.1, 0.2)
+    ]
+    (panel,) = decision_plot(pl.DataFrame(rows, schema=COLUMNS, orient="row")).axes
+    low, high = panel.get_ylim()
+    assert low < min(lines["fused"], lines["best_expert"])
+    assert high > max(0, height)
+    assert low > -1

@@ -78,3 +78,30 @@ def test_blank_numbers_are_a_group(study):
     found = grouping(with_column(study, values), "x", np.arange(100))
     assert found.names[-1] == "(none)"
     assert (found.member == 4).sum() == 10
+
+
+NOTHING = "in all samples, so there is nothing to compare"
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ([None] * 100, "--by: the column 'x' of samples is empty"),
+        (["II"] * 100, f"--by: the column 'x' has one value ('II') {NOTHING}"),
+        ([2.0] * 100, f"--by: the column 'x' has one value ('2') {NOTHING}"),
+    ],
+)
+def test_columns_with_one_value_are_refused(study, values, sentence):
+    study = with_column(study, values)
+    with pytest.raises(InputError) as caught:
+        check_by(study.samples, study.endpoint, "sex,x")
+    assert str(caught.value) == sentence
+
+
+def test_one_value_and_blank_cells_are_two_groups(study):
+    study = with_column(study, ["II", None] * 50)
+    check_by(study.samples, study.endpoint, "x")
+    found = grouping(study, "x", np.arange(100))
+    assert found.names == ("II", "(none)")
+    assert found.divides(np.arange(100))
+    assert not found.divides(np.arange(0, 100, 2))

@@ -1,5 +1,7 @@
 """``subgroups.csv``: figures against scikit-learn, Holm, too small groups, folds, patients."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -118,3 +120,22 @@ def test_patients_that_were_averaged_are_of_the_group_of_their_first_sample(simu
     study = pathfuse.read_study(samples, experts)
     table = pathfuse.evaluate(study, by="sex", unit="patient", n_resamples=0).tables["subgroups"]
     assert set(table["n"]) == {10}
+
+
+def test_one_site_has_no_subgroups(grouped_study):
+    study = grouped_study("multiclass")
+    frame = study.samples.frame.with_columns(site=pl.lit("Bern"))
+    study = replace(study, samples=replace(study.samples, frame=frame))
+    assert "subgroups" not in pathfuse.evaluate(study, n_resamples=0).tables
+    table = pathfuse.evaluate(study, by="sex", n_resamples=0).tables["subgroups"]
+    assert set(table["column"]) == {"sex"}
+
+
+def test_a_column_that_does_not_divide_the_judged_rows_is_a_note(grouped_study, fuse_quickly):
+    study = grouped_study("multiclass")
+    frame = study.samples.frame.with_columns(batch=pl.col("split"))
+    study = replace(study, samples=replace(study.samples, frame=frame))
+    result = fuse_quickly(study, by="batch", n_resamples=0)
+    assert set(result.tables["subgroups"]["column"]) == {"site"}
+    note = "--by batch: all judged samples are in one group, so there is nothing to compare"
+    assert note in result.manifest["notes"]

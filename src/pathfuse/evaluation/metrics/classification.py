@@ -352,7 +352,7 @@ def calibration_error(
     )
 
 
-ONE_CALL = "is undefined: {classes}, or all predictions are of one class"
+ONE_CALL = "is undefined: {one_call}"
 
 NLL = Metric(
     "nll", "NLL", "negative log-likelihood in nats: how surprised the method was by the truth",

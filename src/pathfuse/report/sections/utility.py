@@ -19,7 +19,7 @@ MAX_PANELS = 6
 PER = 100
 """Differences are shown per so many patients."""
 ROOM = 0.25
-"""The share of a panel below 0."""
+"""The share of a panel below 0, unless a leader's curve goes lower."""
 FIXED: dict[str, tuple[str, dict[str, Any]]] = {
     "treat_all": ("treat all", {"color": THEIRS, "lw": 1.2, "ls": "-."}),
     "treat_none": ("treat none", {"color": AXIS, "lw": 1.0, "ls": "-"}),
@@ -54,7 +54,7 @@ def decision_plot(curves: pl.DataFrame) -> Figure:
 
 
 def _decision_panel(panel: Axes, own: pl.DataFrame) -> None:
-    top, number = 0.0, 0
+    top, bottom, number = 0.0, 0.0, 0
     methods = own["method"].unique(maintain_order=True).to_list()
     leader = next((name for name in LEADERS if name in methods), "")
     for name in methods:
@@ -70,10 +70,19 @@ def _decision_panel(panel: Axes, own: pl.DataFrame) -> None:
             panel.fill_between(*limits, color=style["color"], alpha=0.15, lw=0)
             top = max(top, float(str(curve["ci_high"].max())))
         top = max(top, float(str(curve["net_benefit"].max() or 0.0)))
-    top = top * 1.05 or 0.01
-    panel.set_ylim(-ROOM * top, top)
+        if name in LEADERS:
+            bottom = min(bottom, float(str(curve["net_benefit"].min() or 0.0)))
+    panel.set_ylim(*_limits(bottom, top))
     panel.margins(x=0)
     panel.grid()
+
+
+def _limits(bottom: float, top: float) -> tuple[float, float]:
+    """From a little below the lowest point of the leaders' curves to a little above the highest;
+    that treating all goes far below 0 does not matter.
+    """
+    high = 1.05 * max(top, -bottom / 4) or 0.01
+    return min(-ROOM * high, 1.1 * bottom), high
 
 
 def _style(name: str, number: int) -> dict[str, Any]:

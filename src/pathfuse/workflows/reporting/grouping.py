@@ -34,7 +34,8 @@ def check_by(samples: Samples, endpoint: Endpoint, by: str | None) -> None:
     """Refuses columns that name no groups.
 
     Raises:
-        InputError: A column is not there, or is the target, an identifier, or the split.
+        InputError: A column is not there, is the target, an identifier, or the split, or has one
+            value in all samples.
     """
     header = samples.frame.columns
     targets = endpoint.target_columns(header)
@@ -56,6 +57,20 @@ def check_by(samples: Samples, endpoint: Endpoint, by: str | None) -> None:
         reason = next((words for words, true in reasons.items() if true), None)
         if reason is not None:
             raise InputError(f"--by {name}: the column {reason}")
+        _check_values(samples, name)
+
+
+def _check_values(samples: Samples, column: str) -> None:
+    """Refuses a column that is empty or has one value."""
+    cells, _ = _texts(samples.columns([column]).values[column])
+    values = set(cells.tolist())
+    if values == {None}:
+        raise InputError(f"--by: the column '{column}' of {samples.source} is empty")
+    if len(values) == 1:
+        raise InputError(
+            f"--by: the column '{column}' has one value ('{values.pop()}') in all samples, so there is "
+            "nothing to compare"
+        )
 
 
 def columns_by(study: Study, by: str | None) -> list[str]:
@@ -76,6 +91,10 @@ class Grouping:
     numbers: PerSample | None = None
     """The values, where they were cut into groups; NaN where blank."""
 
+    def divides(self, rows: Index) -> bool:
+        """Whether some rows are in more than one group."""
+        return len(np.unique(self.member[rows])) > 1
+
     @property
     def note(self) -> str:
         """That numbers were cut; empty where they were not."""
@@ -95,20 +114,23 @@ def grouping(study: Study, column: str, judged: Index) -> Grouping:
     """
     cells = study.samples.columns([column]).values[column]
     numbers = _numbers(cells)
-    if numbers is not None:
-        values = np.unique(numbers[~np.isnan(numbers)])
-        if len(values) > MOST_NUMBERS:
-            return _quarters(column, numbers, judged)
-        cells = np.array(
-            [None if math.isnan(x) else number_text(x) for x in numbers.tolist()], dtype=object
-        )
-        order = [number_text(x) for x in values.tolist()]
-    else:
-        order = sorted({str(cell) for cell in cells if cell is not None})
+    if numbers is not None and len(np.unique(numbers[~np.isnan(numbers)])) > MOST_NUMBERS:
+        return _quarters(column, numbers, judged)
+    cells, order = _texts(cells)
     names = [*order, *([BLANK] if any(cell is None for cell in cells) else [])]
     position = {name: n for n, name in enumerate(names)}
     member = np.array([position[BLANK if cell is None else str(cell)] for cell in cells])
     return Grouping(column, tuple(names), member)
+
+
+def _texts(cells: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """The cells as texts, equal numbers alike and None where blank, and these in order."""
+    numbers = _numbers(cells)
+    if numbers is None:
+        return cells, sorted({str(cell) for cell in cells if cell is not None})
+    texts = [None if math.isnan(x) else number_text(x) for x in numbers.tolist()]
+    order = [number_text(x) for x in np.unique(numbers[~np.isnan(numbers)]).tolist()]
+    return np.array(texts, dtype=object), order
 
 
 def _numbers(cells: Sequence[str | None] | np.ndarray) -> PerSample | None:

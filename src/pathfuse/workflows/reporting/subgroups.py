@@ -53,7 +53,8 @@ def subgroups_part(run: JudgedRun) -> ReportPart:
     if not columns or not outputs:
         return ReportPart()
     everybody = np.unique(np.concatenate([run.rows[task] for task in run.rows]))
-    groupings = [grouping(run.study, column, everybody) for column in columns]
+    found = [grouping(run.study, column, everybody) for column in columns]
+    groupings = [one for one in found if one.divides(everybody)]
     tasks = _numbered(run.judged)
     resamples = resamples_of(tasks, run.rules)
     rows: list[Row] = []
@@ -67,12 +68,17 @@ def subgroups_part(run: JudgedRun) -> ReportPart:
             run.rules.drawn,
         )
         rows += _of_output(output, known, groupings, where, run.rules)
+    asked = named_columns(run.settings.by)
     notes = [one.note for one in groupings if one.note]
+    notes += [
+        f"--by {one.column}: all judged samples are in one group, so there is nothing to compare"
+        for one in found
+        if not one.divides(everybody) and one.column in asked
+    ]
     if len(run.judged) > len(outputs):
         notes.append(
             f"subgroups.csv holds the first {len(outputs)} of {len(run.judged)} labels or targets"
         )
-    asked = named_columns(run.settings.by)
     table = pl.DataFrame(rows, schema=SUBGROUPS, orient="row")
     return ReportPart({"subgroups": table}, {"by": asked} if asked else {}, tuple(notes))
 
