@@ -243,7 +243,10 @@ def test_it_prints_light_and_without_buttons(tab, pages):
         media="print",
         features=[{"name": "prefers-color-scheme", "value": "dark"}],
     )
+    assert tab.run("[...document.querySelectorAll('details')].some(e => !e.open)")
+    tab.run("window.dispatchEvent(new Event('beforeprint')); 0")  # what printing begins with
     try:
+        assert tab.run("[...document.querySelectorAll('details')].every(e => e.open)")
         assert background(tab) > 700
         assert tab.run(
             "[...document.querySelectorAll('.act, nav')].every(e => e.offsetParent === null)"
