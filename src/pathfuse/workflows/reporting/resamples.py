@@ -8,13 +8,8 @@ from jaxtyping import Bool
 
 from pathfuse.evaluation.estimates import Estimate
 from pathfuse.evaluation.judged import Judged, predicted
-from pathfuse.evaluation.resampling import (
-    MIN_PATIENTS,
-    MOST_LEFT_OUT,
-    Resamples,
-    draw,
-    leave_out,
-)
+from pathfuse.evaluation.resampling import Resamples
+from pathfuse.evaluation.subgroups import resamples_of
 from pathfuse.workflows.reporting.base import JudgedRun
 
 MAX_METHODS = 6
@@ -61,21 +56,11 @@ def resampled_outputs(run: JudgedRun) -> dict[str, Output]:
         name: replace(one, patients=np.searchsorted(present, one.patients))
         for name, one in judged.items()
     }
-    enough = len(present) >= MIN_PATIENTS and rules.n_resamples > 0
-    drawn = draw(
-        np.concatenate([one.patients for one in numbered.values()]),
-        np.concatenate([one.folds for one in numbered.values()]),
-        rules.n_resamples if enough else 0,
-        rules.seed,
-    )
-    parts = None
-    if enough and rules.interval != "percentile":
-        most = None if rules.interval == "bca" else MOST_LEFT_OUT
-        parts = leave_out(len(present), rules.seed, most)
+    drawn = resamples_of(numbered, rules)
     return {
         name: Output(
             one,
-            Resamples(drawn.counts, one.patients, parts),
+            drawn[name],
             run.study.endpoint.too_few(one, rules.drawn),
         )
         for name, one in numbered.items()
