@@ -31,7 +31,11 @@ def test_words_are_there_and_plain(one):
     assert one.meaning
     assert not one.meaning.endswith(".")
     assert one.undefined.startswith("is undefined")
-    assert one.undefined.format(rows=3, classes="the judged rows hold 1 class")
+    assert one.undefined.format(
+        rows=3,
+        classes="the judged rows hold 1 class",
+        one_call="all predictions are of one class",
+    )
     assert one.better == ("lower" if one.lower_is_better else "higher")
     assert one.sign == (-1 if one.lower_is_better else 1)
 

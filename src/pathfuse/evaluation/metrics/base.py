@@ -32,7 +32,8 @@ class Metric:
     function: Callable[[Any], Values]
     """Its value on every resample of weighted rows; NaN where a resample does not define it."""
     undefined: str = "is undefined: {classes}"
-    """Why it has no value, in words that may name the ``{rows}`` and the ``{classes}`` there are."""
+    """Why it has no value, in words that may name the ``{rows}`` and the ``{classes}`` there are, or
+    ``{one_call}``: that all predictions, or all rows, are of one class."""
     undefined_at_site: str = "undefined here"
     """The same of the rows of one site, in fewer words."""
     lower_is_better: bool = False
