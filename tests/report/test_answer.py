@@ -142,3 +142,9 @@ def test_positives_of_every_label_and_of_patients():
     assert found.question.endswith("45 patients; positive are 10 (KRAS), 30 (TP53).")
     found = answer(Content(METRICS, comparisons_of(), manifest_of(unit="patient")))
     assert found.question.endswith("30 of the patients tumor.")
+
+
+def test_the_corrected_p_value_stands_beside_it():
+    corrected = comparisons_of(BEST, BY_AUROC).with_columns(p_holm=pl.lit(0.119))
+    found = answer(Content(METRICS, corrected, manifest_of()))
+    assert found.figures[2].note == "p = 0.023 (Holm = 0.119); in favour of the fusion"

@@ -162,14 +162,17 @@ def _difference(row: Mapping[str, Any]) -> Figure:
     clear = row["ci_low"] * row["ci_high"] > 0
     side = "the fusion" if row["difference"] > 0 else "the single model"
     note = f"in favour of {side}" if clear else "the interval includes 0: this may be chance"
-    p = p_value(row["p_value"])
     interval = f"95 % interval {signed(row['ci_low'])} to {signed(row['ci_high'])}"
-    return Figure(
-        "Difference",
-        signed(row["difference"]),
-        interval,
-        f"p {p if '<' in p else '= ' + p}; {note}",
-    )
+    holm = row.get("p_holm")
+    adjusted = f" (Holm {_equals(holm)})" if holm is not None else ""
+    p = f"p {_equals(row['p_value'])}{adjusted}"
+    return Figure("Difference", signed(row["difference"]), interval, f"{p}; {note}")
+
+
+def _equals(p: float) -> str:
+    """A p-value with its sign, such as ``= 0.023``."""
+    shown = p_value(p)
+    return shown if "<" in shown else f"= {shown}"
 
 
 def _loss(content: Content) -> str:

@@ -55,7 +55,7 @@ from pathfuse.workflows.steps.learning import (
     learning_notes,
     learning_warnings,
 )
-from pathfuse.workflows.steps.outer import check_most_scored
+from pathfuse.workflows.steps.outer import check_most_scored, rows_used
 from pathfuse.workflows.steps.regression import with_judged_targets
 from pathfuse.workflows.steps.risks import risk_warnings
 from pathfuse.workflows.steps.unfitted import best_experts, unfitted_methods, unfitted_predictions
@@ -250,12 +250,8 @@ def _manifest(
     """``manifest.json`` without the time."""
     about_fit = _unlearned(study, parts)
     null_comparison = compare_with_null_model(study.endpoint, verdict, study.expert_names)
-    fitted, judged = np.zeros((2, len(study.samples.ids)), dtype=bool)
-    judged[np.concatenate([part.judged for part in parts])] = True
-    if len(parts) == 1:
-        fitted[parts[0].fit] = True
     return {
-        **describe(study, fitted, judged),
+        **describe(study, *rows_used(study, parts, None)),
         **settings.named(["seed", "n_resamples", "interval", "margin", "unit", *REPORT]),
         "folds": len(parts) if len(parts) > 1 else 0,
         "command": None,

@@ -62,7 +62,14 @@ from pathfuse.workflows.steps.learning import (
     learning_notes,
     learning_warnings,
 )
-from pathfuse.workflows.steps.outer import Fits, fit_all, fittable, judged_outputs, scored_parts
+from pathfuse.workflows.steps.outer import (
+    Fits,
+    fit_all,
+    fittable,
+    judged_outputs,
+    rows_used,
+    scored_parts,
+)
 from pathfuse.workflows.steps.regression import align_moments, with_top_targets
 from pathfuse.workflows.steps.risks import risk_warnings
 from pathfuse.workflows.steps.seen import digests
@@ -344,7 +351,7 @@ def _manifest(
     of_all_folds = {"best_expert_of_all_folds": certificate["best_expert"]}
     in_sample = _in_sample_warning(study, settings.allow_in_sample)
     return {
-        **describe(study, *_masks(study, parts, fits)),
+        **describe(study, *rows_used(study, parts, fits)),
         **asdict(fitted.recipe),
         **asdict(rules),
         **settings.named(["unit", "top_genes", "allow_in_sample", "skip_unscored", "ablation"]),
@@ -419,19 +426,6 @@ def _tempered(study: Study, task: str, judged: dict[str, Judged], fits: Fits) ->
     outputs = study.endpoint.outcomes if study.endpoint.of_numbers else [task]
     there = [name for name in outputs if len(judged[name].observed)]
     return {name: tempered(study.endpoint, judged[name], temperatures) for name in there}
-
-
-def _masks(
-    study: Study, parts: Sequence[Partition], fits: Fits
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows that were fitted on, judged on, and calibrated on, over all folds and labels."""
-    fitted, judged, calibrating = np.zeros((3, len(study.samples.ids)), dtype=bool)
-    for part, by_task in zip(parts, fits, strict=True):
-        judged[part.judged] = True
-        for fit in by_task.values():
-            fitted[fit.rows] = True
-            calibrating[fit.calibrating] = True
-    return fitted, judged, calibrating
 
 
 def _model(study: Study, fit: dict[str, TaskFit]) -> FusedModel:

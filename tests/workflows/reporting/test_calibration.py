@@ -11,7 +11,8 @@ from pathfuse.endpoints.multiclass import Multiclass
 from pathfuse.evaluation.corp import MOST_POINTS
 from pathfuse.evaluation.judged import Judged
 from pathfuse.evaluation.slope import calibration_slope
-from pathfuse.workflows.reporting.calibration import BUDGET, FEWEST, affordable, shown_methods
+from pathfuse.workflows.reporting.calibration import BUDGET, FEWEST, affordable
+from pathfuse.workflows.reporting.resamples import fused_or_experts
 
 N = 60
 IDS = [f"s{i:02d}" for i in range(N)]
@@ -176,9 +177,12 @@ def test_without_resamples_or_patients_there_are_values_alone(binary):
 
 
 def test_the_fusion_and_the_best_expert_or_the_first_experts():
-    assert shown_methods({"a": 0, "best_expert": 0, "fused": 0}, ["a"]) == ["fused", "best_expert"]
+    assert fused_or_experts({"a": 0, "best_expert": 0, "fused": 0}, ["a"]) == [
+        "fused",
+        "best_expert",
+    ]
     many = [f"e{i}" for i in range(9)]
-    assert shown_methods(dict.fromkeys([*many, "uniform_product"]), many) == many[:6]
+    assert fused_or_experts(dict.fromkeys([*many, "uniform_product"]), many) == many[:6]
 
 
 def test_large_studies_have_fewer_resamples():

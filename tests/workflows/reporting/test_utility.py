@@ -7,6 +7,7 @@ import pytest
 import pathfuse
 from pathfuse.errors import InputError
 from pathfuse.evaluation.net_benefit import NetBenefitOfClass
+from pathfuse.report.sections.utility import SECTION
 from pathfuse.workflows.evaluate import faults_of_evaluate
 from pathfuse.workflows.fuse import faults_of_fuse
 
@@ -86,6 +87,8 @@ def test_folds_are_counted_together(simulate):
     own = curves.filter(pl.col("method") == "expert_0", pl.col("reference") == "")
     own = own.filter((pl.col("threshold") - t).abs() < 1e-9)
     assert own["net_benefit"].to_list() == [pytest.approx(by_hand)]
+    captions = [drawing.caption for drawing in SECTION.draw(result.content())]
+    assert "Decisions of all folds are counted together." in captions[0]
     assert curves.filter(method="treat_all", reference="")["net_benefit"][0] == pytest.approx(
         0.5 - 0.5 * 0.05 / 0.95
     )
@@ -112,8 +115,11 @@ def test_numbers_have_none():
     ids = [f"s{i}" for i in range(30)]
     samples = pl.DataFrame({"sample_id": ids, "target_a": np.arange(30.0)})
     expert = pl.DataFrame({"sample_id": ids, "mean_a": np.arange(30.0) + 1, "sd_a": 1.0})
-    result = pathfuse.evaluate(pathfuse.read_study(samples, {"one": expert}), n_resamples=0)
+    study = pathfuse.read_study(samples, {"one": expert})
+    result = pathfuse.evaluate(study, n_resamples=0)
     assert not {"utility", "decision_curves", "operating_points"} & set(result.tables)
+    with pytest.raises(InputError, match="--thresholds is for decisions about classes"):
+        pathfuse.evaluate(study, n_resamples=0, thresholds="0.1:0.2")
 
 
 def test_labels_each_have_theirs():

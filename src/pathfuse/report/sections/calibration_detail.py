@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 
 from pathfuse.endpoints.detect import ENDPOINTS
+from pathfuse.evaluation.survival_calibration import N_BINS
 from pathfuse.report.calibration_plots import MAX_BANDS, calibration_curve_plot, edge_plot
 from pathfuse.report.content import Content
 from pathfuse.report.drawings import Drawing, p_text
@@ -173,7 +174,7 @@ def _tests(table: pl.DataFrame) -> list[str]:
         statistic, p = own["value"].to_list()
         verdict = "deviates from calibration" if p < 0.05 else "shows no deviation from calibration"
         sentences.append(
-            f"D-calibration of {method}: χ² {statistic:.2f} on 9 degrees of freedom, p {p_text(p)}, which "
+            f"D-calibration of {method}: χ² {statistic:.2f} on {N_BINS - 1} degrees of freedom, p {p_text(p)}, which "
             f"{verdict} at 5 %."
         )
     return sentences

@@ -125,7 +125,7 @@ def draw(content: Content) -> list[Drawing]:
     against = table.filter((pl.col("method") == "fused") & (pl.col("reference") == "best_expert"))
     n, there = len(_panels(curves)), curves.select("output", "outcome").n_unique()
     some = f" Drawn: the first {n} of {there}." if n < there else ""
-    folds = " Computed inside each fold, then averaged." if content.n_folds else ""
+    folds = " Decisions of all folds are counted together." if content.n_folds else ""
     sure = curves["ci_low"].is_not_null().any()
     band = f" Shaded: 95 % intervals by {drawn(content.manifest)}." if sure else ""
     caption = (

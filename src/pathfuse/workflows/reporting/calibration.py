@@ -35,9 +35,9 @@ from pathfuse.evaluation.survival_calibration import (
     survival_at_own_time,
 )
 from pathfuse.workflows.reporting.base import JudgedRun, ReportPart
+from pathfuse.workflows.reporting.resamples import fused_or_experts
 from pathfuse.workflows.steps.curves import MAX_OUTPUTS
 
-MAX_EXPERTS = 6
 MAX_CURVES = 9
 """Classes of one output whose curves are kept; the figures of all stand in the table."""
 FEWEST, BUDGET = 120, 6_000_000
@@ -68,13 +68,6 @@ Point = tuple[str, float, float, float | None, float | None]
 """Group, predicted, observed, band."""
 
 
-def shown_methods(predictions: Mapping[str, Any], experts: Sequence[str]) -> list[str]:
-    """The fusion and the best expert; where nothing was fitted, the first experts."""
-    leading = [name for name in ("fused", "best_expert") if name in predictions]
-    own = [name for name in experts if name in predictions][:MAX_EXPERTS]
-    return leading if "fused" in leading else own
-
-
 def calibration_part(run: JudgedRun) -> ReportPart:
     """Figures and curves of calibration of the shown methods."""
     endpoint, experts = run.study.endpoint, run.study.expert_names
@@ -86,9 +79,9 @@ def calibration_part(run: JudgedRun) -> ReportPart:
     unsure: dict[str, None] = {}
     for n, (output, one) in enumerate(judged.items()):
         alike = one.patients.tobytes() + one.folds.tobytes()
-        if alike not in drawn:
-            drawn[alike] = _drawn(one, n_resamples, run.rules.seed)
-        for method in shown_methods(one.predictions, experts):
+        if alike not in drawn:  # as for the slope of the manifest: one interval for both
+            drawn[alike] = slope_resamples(one, n_resamples, run.rules.seed)
+        for method in fused_or_experts(one.predictions, experts):
             there = predicted(one.predictions[method])
             if not there.any():
                 continue
@@ -114,15 +107,10 @@ def affordable(
     several = endpoint.of_classes and len(endpoint.outcomes) > 2
     groups = len(endpoint.outcomes) if several else 1
     rows = sum(
-        len(one.observed) * groups * len(shown_methods(one.predictions, experts))
+        len(one.observed) * groups * len(fused_or_experts(one.predictions, experts))
         for one in judged.values()
     )
     return min(n_resamples, MOST_RESAMPLES, max(FEWEST, BUDGET // max(rows, 1)))
-
-
-def _drawn(judged: Judged, n_resamples: int, seed: int) -> Resamples:
-    """As ``slope_resamples`` draws, so that both give one interval where as many are drawn."""
-    return slope_resamples(judged, n_resamples, seed)
 
 
 @dataclass(frozen=True)

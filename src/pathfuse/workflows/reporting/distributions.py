@@ -12,7 +12,7 @@ from pathfuse.evaluation.prediction_spread import LEVELS, spread_of
 from pathfuse.evaluation.reliability import middle_edge
 from pathfuse.types import PerSample
 from pathfuse.workflows.reporting.base import JudgedRun, ReportPart
-from pathfuse.workflows.reporting.calibration import shown_methods
+from pathfuse.workflows.reporting.resamples import fused_or_experts
 from pathfuse.workflows.steps.curves import MAX_OUTPUTS
 
 SCHEMA = {
@@ -36,7 +36,7 @@ def distributions_part(run: JudgedRun) -> ReportPart:
     lines = [
         (output, method, *line)
         for output in outputs
-        for method in shown_methods(run.judged[output].predictions, run.study.expert_names)
+        for method in fused_or_experts(run.judged[output].predictions, run.study.expert_names)
         for line in _lines(endpoint, run.judged[output], method)
     ]
     return ReportPart({"distributions": pl.DataFrame(lines, schema=SCHEMA, orient="row")})

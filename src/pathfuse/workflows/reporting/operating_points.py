@@ -121,13 +121,13 @@ def operating_points_part(run: JudgedRun) -> ReportPart:
         "confusion": pl.DataFrame(cells, schema=CONFUSION, orient="row"),
     }
     used = rule.text if _two_outcomes(endpoint) else MOST_PROBABLE
-    said = _without_repeats(notes)
+    reasons = _without_repeats(notes)
     asked = run.settings.operating_point != DEFAULTS.operating_point
     return ReportPart(
         tables,
         {"operating_point": used},
-        notes=() if asked else said,
-        warnings=said if asked else (),
+        notes=() if asked else reasons,
+        warnings=reasons if asked else (),
     )
 
 

@@ -13,6 +13,7 @@ from pathfuse.types import Index
 from pathfuse.workflows.manifest import rows_left_out
 from pathfuse.workflows.reporting.base import JudgedRun, ReportPart
 from pathfuse.workflows.reporting.characteristics import CHARACTERISTICS, characteristics
+from pathfuse.workflows.steps.outer import rows_used
 
 FLOW = {
     "step": pl.String,
@@ -38,7 +39,7 @@ Line = tuple[str, str, int, int | None, str]
 
 def participants_part(run: JudgedRun) -> ReportPart:
     """From rows read to rows judged, who they are, and which difference they can show."""
-    fitted, calibrating, judged = masks(run)
+    fitted, judged, calibrating = rows_used(run.study, run.parts, run.fits)
     return ReportPart(
         {
             "flow": pl.DataFrame(flow(run, fitted, calibrating, judged), schema=FLOW, orient="row"),
@@ -48,20 +49,6 @@ def participants_part(run: JudgedRun) -> ReportPart:
             "detectable": detectable_differences(run),
         }
     )
-
-
-def masks(run: JudgedRun) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Bool, (sample,): rows that were fitted on, calibrated on and judged, over all folds."""
-    fitted, calibrating, judged = np.zeros((3, len(run.study.samples.ids)), dtype=bool)
-    for part in run.parts:
-        judged[part.judged] = True
-    if run.fits is None and len(run.parts) == 1:
-        fitted[run.parts[0].fit] = True
-    for by_task in run.fits or ():
-        for fit in by_task.values():
-            fitted[fit.rows] = True
-            calibrating[fit.calibrating] = True
-    return fitted, calibrating, judged
 
 
 def flow(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
@@ -67,13 +68,18 @@ def resampled_outputs(run: JudgedRun) -> dict[str, Output]:
     }
 
 
+def fused_or_experts(predictions: Mapping[str, Any], experts: Sequence[str]) -> list[str]:
+    """The fusion and the best expert; where nothing was fused, the first experts."""
+    leading = [name for name in ("fused", "best_expert") if name in predictions]
+    own = [name for name in experts if name in predictions][:MAX_METHODS]
+    return leading if "fused" in leading else own
+
+
 def shown_methods(run: JudgedRun, judged: Judged) -> list[str]:
     """The fusion and the best expert; where nothing was fused experts, the best, and their pool."""
-    wanted = ["fused", "best_expert"]
-    if "fused" not in judged.predictions:
-        experts = [name for name in run.study.expert_names if name in judged.predictions]
-        wanted = [*experts[:MAX_METHODS], "best_expert", "uniform_product"]
-    return [name for name in wanted if name in judged.predictions]
+    own = fused_or_experts(judged.predictions, run.study.expert_names)
+    further = () if "fused" in own else ("best_expert", "uniform_product")
+    return [*own, *(name for name in further if name in judged.predictions)]
 
 
 def decided_outcomes(run: JudgedRun) -> list[int]:

@@ -1,25 +1,19 @@
 """``subgroups.csv``: the fusion and the best expert in groups of the judged rows."""
 
-from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Hashable, Iterator
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from pathfuse.evaluation.judged import Judged
 from pathfuse.evaluation.metrics.registry import metric as metric_of
 from pathfuse.evaluation.multiplicity import holm_once
 from pathfuse.evaluation.paired_tests import ALPHA
 from pathfuse.evaluation.rules import Rules
-from pathfuse.evaluation.subgroups import (
-    GroupFigures,
-    Subgroups,
-    leading_metrics,
-    resamples_of,
-)
+from pathfuse.evaluation.subgroups import GroupFigures, Subgroups, leading_metrics
 from pathfuse.workflows.reporting.base import JudgedRun, ReportPart
 from pathfuse.workflows.reporting.grouping import Grouping, columns_by, grouping, named_columns
+from pathfuse.workflows.reporting.resamples import resampled_outputs
 from pathfuse.workflows.steps.curves import MAX_OUTPUTS, leading, rows_of_output
 
 SUBGROUPS = {
@@ -55,15 +49,14 @@ def subgroups_part(run: JudgedRun) -> ReportPart:
     everybody = np.unique(np.concatenate([run.rows[task] for task in run.rows]))
     found = [grouping(run.study, column, everybody) for column in columns]
     groupings = [one for one in found if one.divides(everybody)]
-    tasks = _numbered(run.judged)
-    resamples = resamples_of(tasks, run.rules)
+    drawn = resampled_outputs(run)
     rows: list[Row] = []
     for output in outputs:
         where = rows_of_output(run.study, output, run.rows, run.settings.unit)
         known = Subgroups(
             run.study.endpoint,
-            tasks[output],
-            resamples[output],
+            drawn[output].judged,
+            drawn[output].resamples,
             run.rules.interval,
             run.rules.drawn,
         )
@@ -81,15 +74,6 @@ def subgroups_part(run: JudgedRun) -> ReportPart:
         )
     table = pl.DataFrame(rows, schema=SUBGROUPS, orient="row")
     return ReportPart({"subgroups": table}, {"by": asked} if asked else {}, tuple(notes))
-
-
-def _numbered(judged: Mapping[str, Judged]) -> dict[str, Judged]:
-    """The judged rows with patients as 0..P-1 among them."""
-    present = np.unique(np.concatenate([one.patients for one in judged.values()]))
-    return {
-        name: replace(one, patients=np.searchsorted(present, one.patients))
-        for name, one in judged.items()
-    }
 
 
 def _of_output(

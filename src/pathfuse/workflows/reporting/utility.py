@@ -28,7 +28,7 @@ from pathfuse.evaluation.net_benefit import (
 from pathfuse.evaluation.notes import listed
 from pathfuse.study.study import Study
 from pathfuse.types import Index, PerSample
-from pathfuse.workflows.options import FuseOptions
+from pathfuse.workflows.options import DEFAULTS, FuseOptions
 from pathfuse.workflows.reporting.base import JudgedRun, ReportPart
 from pathfuse.workflows.reporting.resamples import (
     Output,
@@ -74,10 +74,14 @@ def check_utility(endpoint: Endpoint, settings: FuseOptions) -> None:
     """Refuses options that make no decision curve, before any work.
 
     Raises:
-        InputError: The thresholds are no range between 0 and 1, or there is no time to have a
-            horizon in.
+        InputError: The thresholds are no range between 0 and 1, there is nothing to decide, or no
+            time to have a horizon in.
     """
     threshold_grid(settings.thresholds)
+    if endpoint.of_numbers and settings.thresholds != DEFAULTS.thresholds:
+        raise InputError(
+            f"--thresholds is for decisions about classes, labels or events, but the endpoint is {endpoint.kind}"
+        )
     if settings.horizon is not None and not endpoint.in_time:
         raise InputError(f"--horizon is for survival, but the endpoint is {endpoint.kind}")
 

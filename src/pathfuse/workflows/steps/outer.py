@@ -182,3 +182,26 @@ def judged_outputs(
     )
     own = [fit[task] for fit in fits]
     return with_sets(study.endpoint, judged, own) if own[0].sets is not None else judged
+
+
+def rows_used(
+    study: Study, parts: Sequence[Partition], fits: Fits | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Bool, (sample,): rows that were fitted on, judged on and calibrated on, over folds and labels.
+
+    Args:
+        study: The study.
+        parts: Its partitions.
+        fits: One per part; None where nothing was fitted: then the fit rows of the only part are
+            those that the best expert was chosen on.
+    """
+    fitted, judged, calibrating = np.zeros((3, len(study.samples.ids)), dtype=bool)
+    for part in parts:
+        judged[part.judged] = True
+    if fits is None and len(parts) == 1:
+        fitted[parts[0].fit] = True
+    for by_task in fits or ():
+        for fit in by_task.values():
+            fitted[fit.rows] = True
+            calibrating[fit.calibrating] = True
+    return fitted, judged, calibrating
