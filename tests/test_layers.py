@@ -8,9 +8,9 @@ from pathfuse.endpoints.detect import ENDPOINTS
 from pathfuse.experts.targets.registry import TARGET_KINDS
 
 LAYERS = [
-    "types", "errors", "references", "progress", "costs", "workers", "files", "distributions", "fusion", "calibration",
-    "evaluation", "endpoints", "study", "report", "features", "training", "experts", "dense", "workflows", "cli",
-    "testing", "__main__",
+    "types", "errors", "references", "progress", "costs", "workers", "shards", "files", "distributions", "fusion",
+    "calibration", "evaluation", "endpoints", "study", "report", "features", "training", "experts", "dense", "scale",
+    "workflows", "cli", "testing", "__main__",
 ]  # fmt: skip
 HEAVY = {"torch", "torchvision", "timm", "peft", "transformers", "h5py", "pandas"}
 TORCH_ROOMS = {"training", "experts", "dense"}

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathfuse.workflows.model import FusedModel, load
     from pathfuse.workflows.ranking.rank import RankResult, rank
     from pathfuse.workflows.result import Result
+    from pathfuse.workflows.scoring.run import predict_blocks, predict_files
     from pathfuse.workflows.suite.run import run_suite
 
 _HOME = {
@@ -49,6 +50,8 @@ _HOME = {
     "evaluate": "pathfuse.workflows.evaluate",
     "fuse": "pathfuse.workflows.fuse",
     "load": "pathfuse.workflows.model",
+    "predict_blocks": "pathfuse.workflows.scoring.run",
+    "predict_files": "pathfuse.workflows.scoring.run",
     "rank": "pathfuse.workflows.ranking.rank",
     "read_study": "pathfuse.study.study",
     "run_suite": "pathfuse.workflows.suite.run",
@@ -60,8 +63,8 @@ __all__ = [  # noqa: RUF022 - errors, then methods, then verbs
     "InputError", "NotFittedError", "PathfuseError",
     "Auto", "BestExpert", "Choose", "HazardProduct",
     "LogitProd", "MeanProbability", "RootStacking", "Stacking", "StaticProduct", "UniformProduct",
-    "FusedModel", "RankResult", "Result", "Study", "check", "evaluate", "fuse", "load", "rank", "read_study",
-    "run_suite",
+    "FusedModel", "RankResult", "Result", "Study", "check", "evaluate", "fuse", "load", "predict_blocks",
+    "predict_files", "rank", "read_study", "run_suite",
 ]  # fmt: skip
 
 

@@ -7,7 +7,8 @@ import pytest
 pytest.importorskip("torch")
 
 from pathfuse.errors import InputError
-from pathfuse.experts.shards import Shard, first_to_assemble, missing, parts_of
+from pathfuse.experts.shards import first_to_assemble, missing, parts_of
+from pathfuse.shards import Shard
 
 
 def expert(n, done=()):

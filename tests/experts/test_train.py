@@ -26,9 +26,9 @@ from pathfuse.experts.fitted import load_fitted  # noqa: E402
 from pathfuse.experts.parts import ExpertSetup, prepare  # noqa: E402
 from pathfuse.experts.recipe import TrainingRecipe  # noqa: E402
 from pathfuse.experts.serve import serve  # noqa: E402
-from pathfuse.experts.shards import Shard  # noqa: E402
 from pathfuse.experts.train import train_expert  # noqa: E402
 from pathfuse.features.folder import open_folder  # noqa: E402
+from pathfuse.shards import Shard  # noqa: E402
 from pathfuse.testing.cohort import CohortPlan, write_cohort, write_labels  # noqa: E402
 from pathfuse.testing.labels import ENDPOINTS, TIME_EDGES  # noqa: E402
 

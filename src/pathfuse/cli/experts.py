@@ -186,8 +186,8 @@ def train(
     )  # fmt: skip
     need_torch()
     from pathfuse.experts.origin import parse_origin
-    from pathfuse.experts.shards import Shard
     from pathfuse.experts.train import train_expert
+    from pathfuse.shards import Shard
     from pathfuse.training.devices import parse_devices
 
     part, places = Shard.parse(shard), parse_devices(devices)

@@ -1,47 +1,146 @@
 """``pathfuse predict``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from pathfuse.cli.options import Force, Predictions
+
+if TYPE_CHECKING:
+    from pathfuse.workflows.model import FusedModel
 
 
 def predict(
     *,
     model: Annotated[Path, Parameter(help="Model folder that fuse wrote (DIR/model, or DIR).")],
     predictions: Predictions,
-    out: Annotated[Path, Parameter(help="File to write, .csv or .parquet.")],
+    out: Annotated[
+        Path,
+        Parameter(help="File to write, .csv or .parquet; of large tables also a folder for parts."),
+    ],
     min_experts: Annotated[int, Parameter(help="Leave out samples that fewer experts scored.")] = 1,
     require_all: Annotated[
         bool, Parameter(negative="", help="Refuse samples that lack an expert.")
     ] = False,
+    stream: Annotated[
+        bool | None,
+        Parameter(
+            help="Read Parquet files in blocks, in bounded memory. Default: where an expert has "
+            "several files, all have more than 256 MB together, or --out is a folder."
+        ),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        Parameter(help="I/N: score the I-th of N shares of the samples, for jobs into one folder."),
+    ] = None,
+    jobs: Annotated[
+        int, Parameter(help="Processes where Parquet files are read in blocks; -1: all cores.")
+    ] = -1,
     force: Force = False,
 ) -> None:
     """Fuse new predictions with a saved model."""
-    import sys
-
-    from pathfuse.files.write import check_table, write_file
-    from pathfuse.study.predictions import SEEN
     from pathfuse.workflows.model import load
 
-    check_table(out, force, [model, *predictions], "sample_id")
     fusion = load(model)
-    new = fusion.read(list(predictions))
+    if _in_blocks(fusion, list(predictions), out, stream, shard):
+        _score_files(fusion, list(predictions), out, min_experts, require_all, shard, jobs, force)
+    else:
+        _score_tables(fusion, [model, *predictions], out, min_experts, require_all, force)
+
+
+def _in_blocks(
+    fusion: "FusedModel",
+    predictions: list[Path],
+    out: Path,
+    stream: bool | None,
+    shard: str | None,
+) -> bool:
+    """Whether the predictions are read in blocks rather than as a whole."""
+    from pathfuse.errors import InputError
+
+    if stream is not None:
+        if shard is not None and not stream:
+            raise InputError("--shard is for what is read in blocks: leave out --no-stream")
+        return stream
+    if shard is not None or not out.suffix:
+        return True
+    if not any(place.is_dir() or place.suffix.lower() == ".parquet" for place in predictions):
+        return False
+    from pathfuse.workflows.scoring.plan import needs_blocks
+
+    return needs_blocks(fusion, predictions)
+
+
+def _score_files(
+    fusion: "FusedModel",
+    predictions: list[Path],
+    out: Path,
+    min_experts: int,
+    require_all: bool,
+    shard: str | None,
+    jobs: int,
+    force: bool,
+) -> None:
+    from pathfuse.cli.console import progress
+    from pathfuse.shards import Shard
+    from pathfuse.workflows.scoring.run import predict_files
+
+    with progress() as report:
+        found = predict_files(
+            fusion,
+            predictions,
+            out,
+            min_experts=min_experts,
+            require_all=require_all,
+            shard=Shard.parse(shard),
+            n_jobs=jobs,
+            force=force,
+            progress=report,
+        )
+    _say(found.summary(len(fusion.experts)), found.samples - found.fused, min_experts)
+    _say_fused(found.fused, found.seen, out)
+
+
+def _score_tables(
+    fusion: "FusedModel",
+    inputs: list[Path],
+    out: Path,
+    min_experts: int,
+    require_all: bool,
+    force: bool,
+) -> None:
+    from pathfuse.files.write import check_table, write_file
+    from pathfuse.study.predictions import SEEN
+
+    check_table(out, force, inputs, "sample_id")
+    new = fusion.read(inputs[1:])
     fused = fusion.predict(new, min_experts=min_experts, require_all=require_all)
     write_file(fused, out, force, alike=True)
-    if new.summary():
-        sys.stdout.write(f"{new.summary()}\n")
-    if fused.height < len(new.ids):
-        n = len(new.ids) - fused.height
+    _say(new.summary(), len(new.ids) - fused.height, min_experts)
+    _say_fused(fused.height, int(fused[SEEN].sum()) if SEEN in fused.columns else 0, out)
+
+
+def _say(lacking: str, n_left_out: int, min_experts: int) -> None:
+    """Who lacks an expert, and who was left out for that."""
+    import sys
+
+    if lacking:
+        sys.stdout.write(f"{lacking}\n")
+    if n_left_out:
         sys.stdout.write(
-            f"Left out: {n} samples that fewer than {min_experts} experts scored (--min-experts).\n"
+            f"Left out: {n_left_out} samples that fewer than {min_experts} experts scored (--min-experts).\n"
         )
-    if SEEN in fused.columns:
-        n = int(fused[SEEN].sum())
+
+
+def _say_fused(n_fused: int, n_seen: int, out: Path) -> None:
+    import sys
+
+    from pathfuse.study.predictions import SEEN
+
+    if n_seen:
         sys.stderr.write(
-            f"pathfuse: warning: {n} of the {fused.height} samples were among the fit rows of the model: what it says "
+            f"pathfuse: warning: {n_seen} of the {n_fused} samples were among the fit rows of the model: what it says "
             f"of them is better than of new samples (column '{SEEN}')\n"
         )
-    sys.stdout.write(f"{fused.height} samples fused: {out}\n")
+    sys.stdout.write(f"{n_fused} samples fused: {out}\n")

@@ -50,7 +50,7 @@ def run(
 
     config = read_config(study)
     need_torch()
-    from pathfuse.experts.shards import Shard
+    from pathfuse.shards import Shard
     from pathfuse.training.devices import parse_devices
     from pathfuse.workflows.study_file.run import run_study
 

@@ -37,11 +37,12 @@ from pathfuse.experts.parts import (
 )  # fmt: skip
 from pathfuse.experts.reference import compare_with_reference, reference_of
 from pathfuse.experts.schedule import Lane, lanes
-from pathfuse.experts.shards import Shard, first_to_assemble, missing, parts_of
+from pathfuse.experts.shards import first_to_assemble, missing, parts_of
 from pathfuse.experts.training_log import check_log_dir, logged
 from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.write import check_out
 from pathfuse.progress import OnEpoch, Progress, silent, within
+from pathfuse.shards import Shard
 from pathfuse.training.device import on_device
 from pathfuse.training.devices import DevicePool
 from pathfuse.training.threads import one_thread, warm_up

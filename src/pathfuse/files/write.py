@@ -26,7 +26,7 @@ from pathfuse.files.places import (
 from pathfuse.files.tables import column_names
 
 __all__ = [
-    "add_to_list", "check_file", "check_out", "check_place", "check_table", "new_folder", "refuse_link",
+    "add_to_list", "check_file", "check_out", "check_place", "check_table", "fill_file", "new_folder", "refuse_link",
     "remove_folder", "usual_mode", "write_file", "write_json", "write_json_file", "write_table", "write_text_file",
 ]  # fmt: skip
 WRITTEN = (".csv", ".parquet")
@@ -228,7 +228,7 @@ def write_file(frame: pl.DataFrame, path: Path, force: bool = False, alike: bool
             f"the output {path} cannot be overwritten: it has other columns than the table that is written here; name "
             "another file, or remove it"
         )
-    _one_file(path, force, lambda partial: write_table(frame, partial, path.suffix.lower()))
+    fill_file(path, force, lambda partial: write_table(frame, partial, path.suffix.lower()))
 
 
 def write_text_file(
@@ -245,13 +245,23 @@ def write_text_file(
     Raises:
         InputError: The file exists and may not be replaced, or it cannot be written.
     """
-    _one_file(file, force, lambda partial: partial.write_text(text, encoding="utf-8"), suffixes)
+    fill_file(file, force, lambda partial: partial.write_text(text, encoding="utf-8"), suffixes)
 
 
-def _one_file(
+def fill_file(
     file: Path, force: bool, fill: Callable[[Path], object], suffixes: Sequence[str] | None = None
 ) -> None:
-    """A file to fill, which becomes ``file`` when that ends well."""
+    """A file to fill, which becomes ``file`` when that ends well.
+
+    Args:
+        file: Where to.
+        force: Whether a file that stands there is replaced.
+        fill: Writes it, under the temporary name that it is given.
+        suffixes: How the file must end; None: anyhow.
+
+    Raises:
+        InputError: The file exists and may not be replaced, or it cannot be written.
+    """
     _sweep(file)
     check_file(file, force, suffixes=suffixes)
     partial = temporary_name(file, "partial")
@@ -325,4 +335,4 @@ def write_json_file(content: Any, file: Path, force: bool = True) -> None:
     Raises:
         InputError: The file exists and ``force`` is off, or it cannot be written.
     """
-    _one_file(file, force, lambda partial: write_json(content, partial))
+    fill_file(file, force, lambda partial: write_json(content, partial))

@@ -29,7 +29,7 @@ from pathfuse.study.predictions import (
 )
 from pathfuse.study.reading import DEFAULT, Reading
 from pathfuse.study.samples import Samples, read_samples
-from pathfuse.types import Index, Logits
+from pathfuse.types import Index, Logits, LogProbs
 
 NO_BASELINES: Mapping[str, Baseline] = {}
 
@@ -140,15 +140,32 @@ def align(
     for m, expert in enumerate(experts):
         rows = np.array([position[i] for i in expert.ids if i in position], dtype=np.int64)
         kept = np.array([i in position for i in expert.ids], dtype=bool)
-        outputs = expert.outputs.get(task)
-        if outputs is None:
-            continue
-        if isinstance(outputs, RiskColumns):
-            if expert.name in baselines:
-                result[rows, m] = baselines[expert.name].log_prob(outputs.risk[kept, 0])
-            continue
-        result[rows, m] = spread_groups(outputs.log_prob[kept], outputs.group, frequency)
+        said = outcomes_of(expert.name, expert.outputs.get(task), frequency, baselines)
+        if said is not None:
+            result[rows, m] = said[kept]
     return result
+
+
+def outcomes_of(
+    name: str,
+    outputs: Any,
+    frequency: Float[np.ndarray, " outcome"],
+    baselines: Mapping[str, Baseline] = NO_BASELINES,
+) -> LogProbs | None:
+    """Log-probabilities of the study's outcomes from what an expert says of its own.
+
+    Args:
+        name: The expert's.
+        outputs: ``ExpertColumns`` or ``RiskColumns`` of a task; None if it says nothing of it.
+        frequency: Of the outcomes on the fit rows.
+        baselines: What turns risks into hazards.
+
+    Returns:
+        Float, (row, outcome); None where nothing is known.
+    """
+    if isinstance(outputs, RiskColumns):
+        return baselines[name].log_prob(outputs.risk[:, 0]) if name in baselines else None
+    return None if outputs is None else spread_groups(outputs.log_prob, outputs.group, frequency)
 
 
 def read_study(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -37,6 +37,7 @@ SCHEMA = 3
 """Version of the model files; raised when older readers would misread newer files. Regressions are
 stored otherwise since version 3; the others are as they were, so that older readers read them."""
 SCHEMA_CATEGORICAL = 2
+Names: TypeAlias = list[str] | pl.Series
 NAME = "model"
 """Of the model's two files, without their endings."""
 FITTED = "fit_ids"
@@ -177,14 +178,14 @@ class FusedModel:
         mean[:, columns], variance[:, columns] = found.mean, found.variance
         return GaussianExperts(mean, variance)
 
-    def table_of_moments(self, ids: list[str], experts: GaussianExperts) -> pl.DataFrame:
+    def table_of_moments(self, ids: Names, experts: GaussianExperts) -> pl.DataFrame:
         """Fused predictions of a regression, as ``fused.parquet`` has them."""
         fusion = _of_family(self.fusions["all"], GAUSSIAN)
         n_experts = experts.scored.sum(axis=1)
         predicted = {"all": fusion.combine(experts)}
         return self._frame(ids, predicted, fusion.weigh(experts), n_experts)
 
-    def table(self, ids: list[str], logits: Mapping[str, np.ndarray]) -> pl.DataFrame:
+    def table(self, ids: Names, logits: Mapping[str, np.ndarray]) -> pl.DataFrame:
         """Fused predictions of aligned logits, as ``fused.parquet`` has them."""
         log_prob = {task: np.full((len(ids), v.shape[2]), np.nan) for task, v in logits.items()}
         weights, n_tasks = np.zeros((len(ids), len(self.experts))), np.zeros(len(ids))
@@ -204,7 +205,7 @@ class FusedModel:
 
     def _frame(
         self,
-        ids: list[str],
+        ids: Names,
         predicted: Mapping[str, np.ndarray],
         weights: np.ndarray,
         n_experts: np.ndarray,

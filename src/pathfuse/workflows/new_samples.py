@@ -83,13 +83,27 @@ class NewSamples:
 
     def summary(self) -> str:
         """One sentence on the experts that are missing; empty if none is."""
-        lacking = self.lacking
-        if not lacking:
-            return ""
         n = int((~self.present.all(axis=1)).sum())
-        parts = ", ".join(f"{name} on {count}" for name, count in lacking.items())
         fewest = int(self.n_experts.min())
-        return (
-            f"{n} of {len(self.ids)} samples lack an expert: {parts}; "
-            f"the fewest that scored a sample: {fewest} of {len(self.names)}"
-        )
+        return lacking_in_words(n, len(self.ids), self.lacking, fewest, len(self.names))
+
+
+def lacking_in_words(
+    n_incomplete: int, n_samples: int, lacking: Mapping[str, int], fewest: int, n_experts: int
+) -> str:
+    """One sentence on the experts that are missing; empty if none is.
+
+    Args:
+        n_incomplete: Samples that lack an expert.
+        n_samples: All.
+        lacking: How many samples each expert did not score, of those that lack any.
+        fewest: Experts that scored the sample with the fewest.
+        n_experts: Of the model.
+    """
+    if not lacking:
+        return ""
+    parts = ", ".join(f"{name} on {count}" for name, count in lacking.items())
+    return (
+        f"{n_incomplete} of {n_samples} samples lack an expert: {parts}; "
+        f"the fewest that scored a sample: {fewest} of {n_experts}"
+    )

@@ -17,10 +17,10 @@ import yaml
 import pathfuse
 from pathfuse.errors import InputError
 from pathfuse.experts.heads.registry import HEADS
-from pathfuse.experts.shards import Shard
 from pathfuse.features import folder
 from pathfuse.features.formats import h5
 from pathfuse.files.write import new_folder
+from pathfuse.shards import Shard
 from pathfuse.testing.cohort import CohortPlan
 from pathfuse.testing.demo import write_demo
 from pathfuse.workflows.study_file.config import read_config

@@ -16,7 +16,7 @@ from pathfuse.errors import InputError
 from pathfuse.experts.assemble import EXPERT, HISTORY, assemble
 from pathfuse.experts.heads.registry import default_heads
 from pathfuse.experts.parts import ExpertSetup, Prepared, open_work, prepare
-from pathfuse.experts.shards import Shard, first_to_assemble, missing
+from pathfuse.experts.shards import first_to_assemble, missing
 from pathfuse.experts.train import run_parts
 from pathfuse.experts.training_log import check_log_dir
 from pathfuse.features.locate import split_layer
@@ -28,6 +28,7 @@ from pathfuse.files.write import check_out
 from pathfuse.fusion.null_model import NULL_MODEL
 from pathfuse.fusion.registry import all_names
 from pathfuse.progress import Progress, shown_here, within
+from pathfuse.shards import Shard
 from pathfuse.study.study import read_study
 from pathfuse.workflows.fuse import fuse
 from pathfuse.workflows.result import Result

@@ -1,0 +1,1 @@
+"""``predict`` over Parquet files larger than memory."""

@@ -1,0 +1,183 @@
+"""What is read for a stream of scores: whose files, which columns, which ranges."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import polars as pl
+import pyarrow as pa
+from joblib import delayed
+
+from pathfuse.endpoints.base import PredictionHints
+from pathfuse.endpoints.columns import RISK, Columns
+from pathfuse.errors import InputError
+from pathfuse.files.table import Table
+from pathfuse.scale.parquet_files import ID, batches
+from pathfuse.scale.partitions import Partition, partitions_of
+from pathfuse.scale.sorted_files import SortedFile, sorted_files_of
+from pathfuse.scale.sources import ExpertFiles, Places, expert_files, parquet_files
+from pathfuse.workers import in_parallel
+from pathfuse.workflows.model import FusedModel
+from pathfuse.workflows.scoring.block import Rule
+
+LARGE_BYTES = 256 << 20
+"""Parquet files of more than this together are read in blocks."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that decides the scores."""
+
+    columns: Mapping[str, tuple[str, ...]]
+    """Per expert those that carry its predictions."""
+    partitions: Sequence[Partition]
+    n_rows: int
+    """Rows of all experts together."""
+    stamp: str
+    """Digest of the model, the rule, and the files with their sizes and times."""
+
+
+def sources_of(model: FusedModel, places: Places) -> list[ExpertFiles] | None:
+    """The experts' files, if all that is given is Parquet; None if not.
+
+    Raises:
+        InputError: A file is damaged or has other columns than the expert's others, or the model
+            does not know an expert.
+    """
+    found = parquet_files(places, model.experts)
+    if found is None:
+        return None
+    unknown = next((name for name in found if name not in model.experts), None)
+    if unknown is not None:
+        raise InputError(
+            f"the model does not know the expert '{unknown}'; its experts are "
+            f"{', '.join(model.experts)}"
+        )
+    return [expert_files(name, files) for name, files in found.items()]
+
+
+def needs_blocks(model: FusedModel, places: Places) -> bool:
+    """Whether predictions are Parquet alone, and too many files or too large to be read as a whole.
+
+    Args:
+        model: The model.
+        places: Where the predictions are.
+    """
+    found = parquet_files(places, model.experts)
+    if found is None or not set(found) <= set(model.experts):
+        return False
+    files = [file for several in found.values() for file in several if file.is_file()]
+    return len(files) > len(found) or sum(file.stat().st_size for file in files) > LARGE_BYTES
+
+
+def plan_of(
+    model: FusedModel,
+    sources: Sequence[ExpertFiles],
+    rule: Rule,
+    spill: Path,
+    n_jobs: int | None = None,
+) -> Plan:
+    """Reads the names of all samples once, and divides them into ranges.
+
+    Args:
+        model: The model.
+        sources: From ``sources_of``.
+        rule: Which samples are fused.
+        spill: A folder for sorted pieces of files that are in another order.
+        n_jobs: Processes, as in joblib.
+
+    Raises:
+        InputError: Columns are not as the model needs them, a name is empty or occurs twice, or
+            nothing can be written into ``spill``.
+    """
+    columns = {one.name: _carrying(model, one) for one in sources}
+    tasks = [(one.name, file) for one in sources for file in one.files]
+    found = in_parallel(
+        n_jobs,
+        (
+            delayed(_in_order)(name, file, columns[name], spill, number)
+            for number, (name, file) in enumerate(tasks)
+        ),
+    )
+    files = [one for several in found for one in several]
+    empty = next((one for one in sources if one.name not in {f.expert for f in files}), None)
+    if empty is not None:
+        raise InputError(f"{empty.files[0]} has no row")
+    stamp = _stamp(model, sources, columns, rule)
+    return Plan(
+        columns, partitions_of(files, len(sources)), sum(file.n_rows for file in files), stamp
+    )
+
+
+def _in_order(
+    name: str, file: Path, columns: Sequence[str], spill: Path, number: int
+) -> list[SortedFile]:
+    try:
+        return sorted_files_of(name, file, columns, spill, number)
+    except OSError as error:
+        raise InputError(
+            f"{file} is not in the order of its '{ID}', and cannot be sorted in {spill.parent}: "
+            f"{error.strerror or error}"
+        ) from error
+
+
+def _carrying(model: FusedModel, expert: ExpertFiles) -> tuple[str, ...]:
+    """The columns that carry an expert's predictions, in the contract's form.
+
+    Raises:
+        InputError: There are none, one does not hold numbers, or they would need to be understood.
+    """
+    source, header = str(expert.files[0]), list(expert.types)
+    head = next(batches(expert.files[0], source, [ID, *header], rows=1000), None)
+    if head is None:
+        raise InputError(f"{source} has no row")
+    carrying = model.endpoint.prediction_columns(header)
+    if model.endpoint.blank_columns:
+        carrying = [name for name in carrying if head[name].null_count() < head.height]
+    for name in carrying:
+        kind = expert.types[name]
+        if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
+            raise InputError(f"{source}, column '{name}': {kind} is not a number")
+    table, notes = model.endpoint.understand_predictions(
+        Table(source, head), model.label_maps[expert.name], PredictionHints()
+    )
+    if notes or set(table.frame.columns) != set(head.columns):
+        why = notes[0] if notes else f"{source}: columns {', '.join(header)}"
+        raise InputError(
+            f"{why}; a table that is read in blocks must have the columns of the model's own "
+            f"outcomes ({', '.join(model.endpoint.prefixes)}...); --no-stream reads it as a whole"
+        )
+    if RISK in carrying and expert.name not in model.baselines:
+        raise InputError(
+            f"{source}: '{expert.name}' gives a risk, but the model was fitted on its hazards"
+        )
+    values = {
+        name: head[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in carrying
+    }
+    read = Columns(source, head[ID].to_list(), values, tuple(header))
+    model.endpoint.read_expert(read, model.label_maps[expert.name])
+    return tuple(carrying)
+
+
+def _stamp(
+    model: FusedModel,
+    sources: Sequence[ExpertFiles],
+    columns: Mapping[str, Sequence[str]],
+    rule: Rule,
+) -> str:
+    digest = hashlib.sha256()
+    with TemporaryDirectory() as folder:
+        model.save(Path(folder))
+        for file in sorted(Path(folder).iterdir()):
+            digest.update(file.read_bytes())
+    files = [
+        [one.name, str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns]
+        for one in sources
+        for file in one.files
+    ]
+    content = [files, {k: list(v) for k, v in columns.items()}, rule.min_experts, rule.require_all]
+    digest.update(json.dumps(content).encode())
+    return digest.hexdigest()

@@ -1,0 +1,269 @@
+"""Scores of many samples, file to file, in bounded memory."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic
+
+import polars as pl
+from joblib import delayed
+from threadpoolctl import threadpool_limits
+
+from pathfuse.errors import InputError
+from pathfuse.files.places import temporary_name
+from pathfuse.files.write import check_table, fill_file, remove_folder
+from pathfuse.progress import Progress, shown_here
+from pathfuse.scale.merge import blocks
+from pathfuse.scale.partitions import Partition
+from pathfuse.scale.parts import (
+    about_part,
+    join_parts,
+    part_name,
+    parts_folder,
+    work_folder,
+    write_part,
+)
+from pathfuse.scale.sources import SUFFIX, ExpertFiles, Places
+from pathfuse.shards import Shard
+from pathfuse.workers import in_parallel
+from pathfuse.workflows.model import FusedModel
+from pathfuse.workflows.scoring.block import Rule, Tally, fuse_block
+from pathfuse.workflows.scoring.plan import Plan, plan_of, sources_of
+
+
+def predict_blocks(
+    model: FusedModel,
+    predictions: Places,
+    *,
+    min_experts: int = 1,
+    require_all: bool = False,
+) -> Iterator[pl.DataFrame]:
+    """Fused predictions of Parquet files, a block of samples at a time, sorted by ``sample_id``.
+
+    Args:
+        model: From ``load`` or ``fuse``.
+        predictions: Files ``<expert>.parquet``, folders of them, a folder with a folder of files per
+            expert, or by expert's name a file, a folder or several files. Columns as the contract
+            has them.
+        min_experts: Leave out samples that fewer experts scored.
+        require_all: Refuse samples that lack an expert.
+
+    Yields:
+        At most 16,384 samples each: the columns of ``fused.parquet``, and ``seen_in_fit`` if the
+        model remembers its fit rows.
+
+    Raises:
+        InputError: As of ``predict_files``.
+    """
+    rule = _checked(model, min_experts, require_all)
+    with TemporaryDirectory() as spill, threadpool_limits(1):
+        plan = plan_of(model, _parquet(model, predictions), rule, Path(spill))
+        for partition in plan.partitions:
+            for block in blocks(partition, plan.columns):
+                yield fuse_block(model, block, plan.columns, rule)[0]
+
+
+def predict_files(
+    model: FusedModel,
+    predictions: Places,
+    out: Path,
+    *,
+    min_experts: int = 1,
+    require_all: bool = False,
+    shard: Shard | None = None,
+    n_jobs: int | None = -1,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Tally:
+    """Fused predictions of Parquet files larger than memory, file to file.
+
+    Every file is read in the order of its ``sample_id``; files in another order are sorted in
+    pieces on disk first. The samples are divided into ranges that depend on the files alone, and
+    each range is one part of the output, so that neither processes nor shards change a byte.
+
+    Args:
+        model: From ``load`` or ``fuse``.
+        predictions: As of ``predict_blocks``.
+        out: A file ``.parquet``, which appears when it is whole; or a folder, whose parts appear one
+            by one. Parts that a run with the same model, files and options left there stay.
+        min_experts: Leave out samples that fewer experts scored.
+        require_all: Refuse samples that lack an expert.
+        shard: Which share of the ranges; for array jobs into one folder.
+        n_jobs: Processes, as in joblib; -1: all cores.
+        force: Replace what pathfuse wrote to ``out``.
+        progress: Called as the work goes on.
+
+    Raises:
+        InputError: A file is damaged or has other columns than the expert's others, a sample occurs
+            twice, an expert shares no sample with the others, a value is wrong, or the output
+            cannot be written.
+    """
+    rule, report = _checked(model, min_experts, require_all), progress or shown_here()
+    sources = _parquet(model, predictions)
+    inputs = [file for one in sources for file in one.files]
+    if out.suffix.lower() == SUFFIX:
+        if shard is not None:
+            raise InputError(f"--shard writes parts: name a folder as the output, not {out}")
+        check_table(out, force, inputs, "sample_id")
+        return _to_file(model, sources, rule, out, force, n_jobs, report)
+    if out.suffix:
+        raise InputError(
+            f"the output {out}: large tables are written as Parquet; name a .parquet file or a folder"
+        )
+    return _to_folder(model, sources, rule, out, force, n_jobs, report, shard)
+
+
+def _checked(model: FusedModel, min_experts: int, require_all: bool) -> Rule:
+    if not 1 <= min_experts <= len(model.experts):
+        raise InputError(
+            f"--min-experts {min_experts} must be between 1 and {len(model.experts)}, the model's experts"
+        )
+    return Rule(min_experts, require_all)
+
+
+def _parquet(model: FusedModel, predictions: Places) -> list[ExpertFiles]:
+    sources = sources_of(model, predictions)
+    if sources is None:
+        raise InputError(
+            "predictions that are read in blocks must be Parquet: <expert>.parquet, or a folder "
+            "<expert> with Parquet files alone"
+        )
+    return sources
+
+
+def _to_file(
+    model: FusedModel,
+    sources: Sequence[ExpertFiles],
+    rule: Rule,
+    out: Path,
+    force: bool,
+    n_jobs: int | None,
+    report: Progress,
+) -> Tally:
+    tally = Tally()
+    with work_folder(temporary_name(out, "partial")) as work:
+        plan = _planned(model, sources, rule, work, n_jobs, report)
+        made = _parts(model, plan, plan.partitions, rule, work, work, n_jobs)
+
+        def fill(partial: Path) -> None:
+            join_parts(_counted(made, plan, tally, report), partial)
+            _check_joined(tally, [one.name for one in sources])
+
+        fill_file(out, force, fill)
+    return tally
+
+
+def _to_folder(
+    model: FusedModel,
+    sources: Sequence[ExpertFiles],
+    rule: Rule,
+    out: Path,
+    force: bool,
+    n_jobs: int | None,
+    report: Progress,
+    shard: Shard | None,
+) -> Tally:
+    tally, inputs = Tally(), [file for one in sources for file in one.files]
+    name = "work" if shard is None else f"shard-{shard.number}-of-{shard.of}"
+    hidden = out.parent / f".{out.name}.{name}"
+    with ExitStack() as stack:
+        work = stack.enter_context(work_folder(hidden))
+        plan = _planned(model, sources, rule, work, n_jobs, report)
+        names = [part_name(one.number) for one in plan.partitions]
+        stack.enter_context(parts_folder(out, plan.stamp, names, force, inputs))
+        mine = plan.partitions if shard is None else shard.share(plan.partitions)
+        made = _parts(model, plan, mine, rule, work, out, n_jobs)
+        for _ in _counted(made, plan, tally, report):
+            pass
+        if shard is None:
+            try:
+                _check_joined(tally, [one.name for one in sources])
+            except InputError:
+                remove_folder(out)
+                raise
+    return tally
+
+
+def _planned(
+    model: FusedModel,
+    sources: Sequence[ExpertFiles],
+    rule: Rule,
+    work: Path,
+    n_jobs: int | None,
+    report: Progress,
+) -> Plan:
+    report("reading the names of the samples", 0.0)
+    spill = work / "sorted"
+    spill.mkdir()
+    return plan_of(model, sources, rule, spill, n_jobs)
+
+
+def _parts(
+    model: FusedModel,
+    plan: Plan,
+    partitions: Sequence[Partition],
+    rule: Rule,
+    work: Path,
+    out: Path,
+    n_jobs: int | None,
+) -> Iterator[tuple[Partition, Path]]:
+    """The parts, in order, as they are made; those that are there already stay."""
+    tasks = (delayed(_score_part)(model, plan.columns, one, rule, work, out) for one in partitions)
+    files = in_parallel(n_jobs if len(partitions) > 1 else 1, tasks)
+    return zip(partitions, files, strict=True)
+
+
+def _score_part(
+    model: FusedModel,
+    columns: Mapping[str, Sequence[str]],
+    partition: Partition,
+    rule: Rule,
+    work: Path,
+    out: Path,
+) -> Path:
+    """Scores one range, and writes its part."""
+    file = out / part_name(partition.number)
+    if file.exists():
+        return file
+    tally, partial = Tally(), work / f"{part_name(partition.number)}.partial"
+    about: dict[str, object] = {}
+
+    def frames() -> Iterator[pl.DataFrame]:
+        for block in blocks(partition, columns):
+            fused, found = fuse_block(model, block, columns, rule)
+            tally.add(found)
+            yield fused
+        about.update(vars(tally))
+
+    with threadpool_limits(1):
+        write_part(frames(), partial, about)
+    partial.replace(file)
+    return file
+
+
+def _counted(
+    made: Iterator[tuple[Partition, Path]], plan: Plan, tally: Tally, report: Progress
+) -> Iterator[Path]:
+    """The parts, counted and reported."""
+    begun, rows = monotonic(), 0
+    for partition, file in made:
+        tally.add(Tally(**about_part(file)))
+        rows += partition.n_rows
+        rate = tally.samples / max(monotonic() - begun, 1e-9)
+        report(f"{tally.samples:,} samples scored, {rate:,.0f} per second", rows / plan.n_rows)
+        yield file
+
+
+def _check_joined(tally: Tally, names: Sequence[str]) -> None:
+    """Refuses experts that share no sample with any other.
+
+    Raises:
+        InputError: Naming the first such expert.
+    """
+    alone = [name for name in names if name not in tally.together]
+    if len(names) > 1 and alone:
+        raise InputError(
+            f"the expert '{alone[0]}' shares no sample with the others: their sample_id must be "
+            "written in one way"
+        )
