@@ -40,13 +40,16 @@ def predict(
     force: Force = False,
 ) -> None:
     """Fuse new predictions with a saved model."""
+    from pathfuse.files.write import check_table
     from pathfuse.workflows.model import load
 
+    if out.suffix:
+        check_table(out, force, [model, *predictions], "sample_id")
     fusion = load(model)
     if _in_blocks(fusion, list(predictions), out, stream, shard):
         _score_files(fusion, list(predictions), out, min_experts, require_all, shard, jobs, force)
     else:
-        _score_tables(fusion, [model, *predictions], out, min_experts, require_all, force)
+        _score_tables(fusion, list(predictions), out, min_experts, require_all, force)
 
 
 def _in_blocks(
@@ -104,17 +107,16 @@ def _score_files(
 
 def _score_tables(
     fusion: "FusedModel",
-    inputs: list[Path],
+    predictions: list[Path],
     out: Path,
     min_experts: int,
     require_all: bool,
     force: bool,
 ) -> None:
-    from pathfuse.files.write import check_table, write_file
+    from pathfuse.files.write import write_file
     from pathfuse.study.predictions import SEEN
 
-    check_table(out, force, inputs, "sample_id")
-    new = fusion.read(inputs[1:])
+    new = fusion.read(predictions)
     fused = fusion.predict(new, min_experts=min_experts, require_all=require_all)
     write_file(fused, out, force, alike=True)
     _say(new.summary(), len(new.ids) - fused.height, min_experts)
