@@ -21,6 +21,7 @@ from benchmarks.planted_faults import planted_faults
 from benchmarks.pooled_heads import pooled_heads
 from benchmarks.published import published
 from benchmarks.refit import refit
+from benchmarks.scoring import scoring
 from benchmarks.training_epoch import training_epoch
 from benchmarks.training_speed import training_speed
 
@@ -45,7 +46,7 @@ TABLES = {
     "planted_faults": planted_faults,
 }
 
-BY_NAME = {"dense": dense, "dense_memory": dense_memory}
+BY_NAME = {"dense": dense, "dense_memory": dense_memory, "scoring": scoring}
 """Too long for ``make bench``: made by ``make bench-dense``, or when named."""
 
 

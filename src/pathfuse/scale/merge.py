@@ -1,7 +1,9 @@
 """The join of all experts' rows of a range, in blocks: memory does not grow with the range."""
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
@@ -11,6 +13,8 @@ from pathfuse.errors import InputError
 from pathfuse.scale.parquet_files import BATCH, ID, batches
 from pathfuse.scale.partitions import Partition, Span
 
+Step: TypeAlias = dict[str, tuple[pl.DataFrame, str]]
+"""Rows of a range by expert, and the file that they are from."""
 LEAST = 256
 """Rows that are read of a file at a time, however many files there are."""
 
@@ -78,7 +82,7 @@ def blocks(
     Raises:
         InputError: A sample occurs twice in the rows of one expert, or a file is damaged.
     """
-    for step in _steps(partition, columns, rows):
+    for step in _together(_steps(partition, columns, rows), rows):
         ids = _union([frame[ID] for frame, _ in step.values()])
         placed = {
             name: Rows(ids.search_sorted(frame[ID]).to_numpy(), frame, source)
@@ -106,14 +110,33 @@ def _union(names: Sequence[pl.Series]) -> pl.Series:
     return pl.concat(names).unique().sort()
 
 
-def _steps(
-    partition: Partition, columns: Mapping[str, Sequence[str]], rows: int
-) -> Iterator[dict[str, tuple[pl.DataFrame, str]]]:
+def _together(steps: Iterator[Step], rows: int) -> Iterator[Step]:
+    """Steps of many files are short: several are one, as soon as an expert has so many rows."""
+    held: list[Step] = []
+    for step in steps:
+        held.append(step)
+        if max(sum(len(one[name][0]) for one in held if name in one) for name in step) >= rows:
+            yield _joined(held)
+            held = []
+    if held:
+        yield _joined(held)
+
+
+def _joined(steps: Sequence[Step]) -> Step:
+    if len(steps) == 1:
+        return steps[0]
+    names = dict.fromkeys(name for step in steps for name in step)
+    parts = {name: [step[name] for step in steps if name in step] for name in names}
+    return {
+        name: (pl.concat([frame for frame, _ in own], rechunk=True), own[0][1])
+        for name, own in parts.items()
+    }
+
+
+def _steps(partition: Partition, columns: Mapping[str, Sequence[str]], rows: int) -> Iterator[Step]:
     """Rows of all experts up to a name that no unread row comes before; each step empties a batch."""
     waiting = sorted(partition.spans, key=lambda span: span.starts)
-    n_of: dict[str, int] = {}
-    for span in waiting:
-        n_of[span.expert] = n_of.get(span.expert, 0) + 1
+    n_of = _files_at_a_time(waiting)
     reading: list[_Reader] = []
 
     def begin(span: Span) -> None:
@@ -135,6 +158,17 @@ def _steps(
         yield _by_expert([(span, frame) for span, frame in taken if frame.height])
 
 
+def _files_at_a_time(spans: Sequence[Span]) -> dict[str, int]:
+    """How many files of each expert are read at the same time, at most."""
+    most: dict[str, int] = {}
+    for name in {span.expert for span in spans}:
+        own = [span for span in spans if span.expert == name]
+        ends = sorted(span.ends for span in own)
+        begun = sorted(span.starts for span in own)
+        most[name] = max(n + 1 - bisect_left(ends, start) for n, start in enumerate(begun))
+    return most
+
+
 def _in_range(
     partition: Partition, span: Span, columns: Sequence[str], rows: int
 ) -> Iterator[pl.DataFrame]:
@@ -150,9 +184,7 @@ def _in_range(
             return
 
 
-def _by_expert(
-    taken: Sequence[tuple[Span, pl.DataFrame]],
-) -> dict[str, tuple[pl.DataFrame, str]]:
+def _by_expert(taken: Sequence[tuple[Span, pl.DataFrame]]) -> Step:
     parts: dict[str, list[tuple[Span, pl.DataFrame]]] = {}
     for span, frame in taken:
         parts.setdefault(span.expert, []).append((span, frame))

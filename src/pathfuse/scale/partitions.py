@@ -25,6 +25,8 @@ class Span:
     """Number of the row group to begin with."""
     starts: str
     """The first ``sample_id`` that may come."""
+    ends: str
+    """The last that may come."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,13 @@ def _spans(files: Sequence[SortedFile], low: str | None, high: str | None) -> tu
             row = file.marks[max(0, bisect_right([name for _, name in file.marks], low) - 1)][0]
         starts = file.first if low is None else max(low, file.first)
         spans.append(
-            Span(file.expert, file.path, file.source, bisect_right(file.group_ends, row), starts)
+            Span(
+                file.expert,
+                file.path,
+                file.source,
+                bisect_right(file.group_ends, row),
+                starts,
+                file.last,
+            )
         )
     return tuple(spans)

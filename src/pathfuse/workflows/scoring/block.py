@@ -119,10 +119,8 @@ def _outputs(
     model: FusedModel, name: str, rows: Rows, columns: Sequence[str]
 ) -> Mapping[str, object]:
     """What an expert says in its rows, by task."""
-    values = {
-        column: rows.frame[column].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-        for column in columns
-    }
+    table = rows.frame.select(pl.col(columns).cast(pl.Float64)).to_numpy()
+    values = {column: table[:, k] for k, column in enumerate(columns)}
     read = Columns(rows.source, _Names(rows.frame[ID]), values, tuple(columns))
     return model.endpoint.read_expert(read, model.label_maps[name])
 
