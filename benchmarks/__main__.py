@@ -12,6 +12,7 @@ from benchmarks.dense import dense
 from benchmarks.dense_memory import dense_memory
 from benchmarks.fit_time import fit_time
 from benchmarks.fuse_time import fuse_time
+from benchmarks.fusion_rivals import growth, study_rivals
 from benchmarks.her2st import her2st
 from benchmarks.intervals import interval_rivals, null_rejection
 from benchmarks.kather_features import fusion_cost, kather_features
@@ -29,6 +30,8 @@ TABLES = {
     "fit_time": fit_time,
     "fuse_time": fuse_time,
     "published": published,
+    "study_rivals": study_rivals,
+    "growth": growth,
     "coverage": coverage,
     "interval_rivals": interval_rivals,
     "null_rejection": null_rejection,
