@@ -1,6 +1,7 @@
 """The output in parts: a range of samples each, under a temporary name until it is whole."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -29,19 +30,22 @@ def part_name(number: int) -> str:
     return f"part-{number:06d}.parquet"
 
 
-def write_part(frames: Iterable[pl.DataFrame], file: Path, about: Mapping[str, Any]) -> None:
+def write_part(
+    frames: Iterable[pl.DataFrame], file: Path, about: Mapping[str, Any], shown: Path
+) -> None:
     """One part, in row groups of at most ``GROUP`` rows.
 
     Args:
         frames: Its rows, in order; at least one frame, perhaps without rows.
         file: A temporary name.
         about: What is known of it once all frames were taken: filled by whoever gives them.
+        shown: The output, for messages.
 
     Raises:
         InputError: It cannot be written.
     """
     held: list[pl.DataFrame] = []
-    with _sentences(file), _Writer(file) as writer:
+    with written(shown), _Writer(file) as writer:
         for frame in frames:
             held.append(frame)
             if sum(map(len, held)) >= GROUP:
@@ -92,13 +96,18 @@ def about_part(file: Path) -> dict[str, Any]:
     return found
 
 
-def join_parts(parts: Iterable[Path], file: Path) -> None:
+def join_parts(parts: Iterable[Path], file: Path, shown: Path) -> None:
     """Parts as one file, row group by row group; each goes when its rows are there.
+
+    Args:
+        parts: In order.
+        file: A temporary name.
+        shown: The output, for messages.
 
     Raises:
         InputError: It cannot be written.
     """
-    with _sentences(file), _Writer(file) as writer:
+    with written(shown), _Writer(file) as writer:
         for part in parts:
             with pq.ParquetFile(part) as content:
                 if not content.num_row_groups:
@@ -110,13 +119,20 @@ def join_parts(parts: Iterable[Path], file: Path) -> None:
 
 
 @contextmanager
-def _sentences(file: Path) -> Iterator[None]:
+def written(shown: Path) -> Iterator[None]:
+    """Says in one sentence why what the block writes cannot be written.
+
+    Args:
+        shown: What the sentence calls it: not a temporary name.
+
+    Raises:
+        InputError: The disk is full, or the like.
+    """
     try:
         yield
     except OSError as error:
-        raise InputError(
-            f"the output {file.parent} cannot be written: {error.strerror or error}"
-        ) from error
+        why = os.strerror(error.errno) if error.errno else str(error)
+        raise InputError(f"the output {shown} cannot be written: {why}") from error
 
 
 @contextmanager
@@ -153,10 +169,15 @@ def parts_folder(
 
 
 @contextmanager
-def work_folder(place: Path) -> Iterator[Path]:
-    """A hidden folder that goes when the block ends, also one that a killed run left of its name."""
+def work_folder(place: Path, shown: Path) -> Iterator[Path]:
+    """A hidden folder that goes when the block ends, also one that a killed run left of its name.
+
+    Args:
+        place: Its name.
+        shown: The output that it is for, for messages.
+    """
     shutil.rmtree(place, ignore_errors=True)
-    with _sentences(place):
+    with written(shown):
         place.mkdir(parents=True)
     try:
         yield place

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +79,7 @@ def plan_of(
     sources: Sequence[ExpertFiles],
     rule: Rule,
     spill: Path,
+    shown: Path,
     n_jobs: int | None = None,
 ) -> Plan:
     """Reads the names of all samples once, and divides them into ranges.
@@ -87,6 +89,7 @@ def plan_of(
         sources: From ``sources_of``.
         rule: Which samples are fused.
         spill: A folder for sorted pieces of files that are in another order.
+        shown: What that folder is called in messages.
         n_jobs: Processes, as in joblib.
 
     Raises:
@@ -98,7 +101,7 @@ def plan_of(
     found = in_parallel(
         n_jobs,
         (
-            delayed(_in_order)(name, file, columns[name], spill, number)
+            delayed(_in_order)(name, file, columns[name], spill, number, shown)
             for number, (name, file) in enumerate(tasks)
         ),
     )
@@ -113,14 +116,14 @@ def plan_of(
 
 
 def _in_order(
-    name: str, file: Path, columns: Sequence[str], spill: Path, number: int
+    name: str, file: Path, columns: Sequence[str], spill: Path, number: int, shown: Path
 ) -> list[SortedFile]:
     try:
         return sorted_files_of(name, file, columns, spill, number)
     except OSError as error:
         raise InputError(
-            f"{file} is not in the order of its '{ID}', and cannot be sorted in {spill.parent}: "
-            f"{error.strerror or error}"
+            f"{file} is not in the order of its '{ID}', and cannot be sorted beside {shown}: "
+            f"{os.strerror(error.errno) if error.errno else error}"
         ) from error
 
 

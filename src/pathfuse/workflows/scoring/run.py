@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
@@ -32,6 +33,17 @@ from pathfuse.workflows.scoring.block import Rule, Tally, fuse_block
 from pathfuse.workflows.scoring.plan import Plan, plan_of, sources_of
 
 
+@dataclass(frozen=True)
+class _Folders:
+    """Where a run writes."""
+
+    work: Path
+    """What is not whole yet."""
+    parts: Path
+    shown: Path
+    """The output, for messages."""
+
+
 def predict_blocks(
     model: FusedModel,
     predictions: Places,
@@ -58,7 +70,7 @@ def predict_blocks(
     """
     rule = _checked(model, min_experts, require_all)
     with TemporaryDirectory() as spill, threadpool_limits(1):
-        plan = plan_of(model, _parquet(model, predictions), rule, Path(spill))
+        plan = plan_of(model, _parquet(model, predictions), rule, Path(spill), Path(spill))
         for partition in plan.partitions:
             for block in blocks(partition, plan.columns):
                 yield fuse_block(model, block, plan.columns, rule)[0]
@@ -142,12 +154,12 @@ def _to_file(
     report: Progress,
 ) -> Tally:
     tally = Tally()
-    with work_folder(temporary_name(out, "partial")) as work:
-        plan = _planned(model, sources, rule, work, n_jobs, report)
-        made = _parts(model, plan, plan.partitions, rule, work, work, n_jobs)
+    with work_folder(temporary_name(out, "partial"), out) as work:
+        plan = _planned(model, sources, rule, work, out, n_jobs, report)
+        made = _parts(model, plan, plan.partitions, rule, _Folders(work, work, out), n_jobs)
 
         def fill(partial: Path) -> None:
-            join_parts(_counted(made, plan, tally, report), partial)
+            join_parts(_counted(made, plan, tally, report), partial, out)
             _check_joined(tally, [one.name for one in sources])
 
         fill_file(out, force, fill)
@@ -168,12 +180,12 @@ def _to_folder(
     name = "work" if shard is None else f"shard-{shard.number}-of-{shard.of}"
     hidden = out.parent / f".{out.name}.{name}"
     with ExitStack() as stack:
-        work = stack.enter_context(work_folder(hidden))
-        plan = _planned(model, sources, rule, work, n_jobs, report)
+        work = stack.enter_context(work_folder(hidden, out))
+        plan = _planned(model, sources, rule, work, out, n_jobs, report)
         names = [part_name(one.number) for one in plan.partitions]
         stack.enter_context(parts_folder(out, plan.stamp, names, force, inputs))
         mine = plan.partitions if shard is None else shard.share(plan.partitions)
-        made = _parts(model, plan, mine, rule, work, out, n_jobs)
+        made = _parts(model, plan, mine, rule, _Folders(work, out, out), n_jobs)
         for _ in _counted(made, plan, tally, report):
             pass
         if shard is None:
@@ -190,13 +202,14 @@ def _planned(
     sources: Sequence[ExpertFiles],
     rule: Rule,
     work: Path,
+    out: Path,
     n_jobs: int | None,
     report: Progress,
 ) -> Plan:
     report("reading the names of the samples", 0.0)
     spill = work / "sorted"
     spill.mkdir()
-    return plan_of(model, sources, rule, spill, n_jobs)
+    return plan_of(model, sources, rule, spill, out, n_jobs)
 
 
 def _parts(
@@ -204,12 +217,11 @@ def _parts(
     plan: Plan,
     partitions: Sequence[Partition],
     rule: Rule,
-    work: Path,
-    out: Path,
+    folders: _Folders,
     n_jobs: int | None,
 ) -> Iterator[tuple[Partition, Path]]:
     """The parts, in order, as they are made; those that are there already stay."""
-    tasks = (delayed(_score_part)(model, plan.columns, one, rule, work, out) for one in partitions)
+    tasks = (delayed(_score_part)(model, plan.columns, one, rule, folders) for one in partitions)
     files = in_parallel(n_jobs if len(partitions) > 1 else 1, tasks)
     return zip(partitions, files, strict=True)
 
@@ -219,14 +231,13 @@ def _score_part(
     columns: Mapping[str, Sequence[str]],
     partition: Partition,
     rule: Rule,
-    work: Path,
-    out: Path,
+    folders: _Folders,
 ) -> Path:
     """Scores one range, and writes its part."""
-    file = out / part_name(partition.number)
+    file = folders.parts / part_name(partition.number)
     if file.exists():
         return file
-    tally, partial = Tally(), work / f"{part_name(partition.number)}.partial"
+    tally, partial = Tally(), folders.work / f"{part_name(partition.number)}.partial"
     about: dict[str, object] = {}
 
     def frames() -> Iterator[pl.DataFrame]:
@@ -237,7 +248,7 @@ def _score_part(
         about.update(vars(tally))
 
     with threadpool_limits(1):
-        write_part(frames(), partial, about)
+        write_part(frames(), partial, about, folders.shown)
     partial.replace(file)
     return file
 
