@@ -70,7 +70,7 @@ def _in_blocks(
         return True
     if not any(place.is_dir() or place.suffix.lower() == ".parquet" for place in predictions):
         return False
-    from pathfuse.workflows.scoring.plan import needs_blocks
+    from pathfuse.workflows.scoring.choice import needs_blocks
 
     return needs_blocks(fusion, predictions)
 

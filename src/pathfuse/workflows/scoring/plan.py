@@ -18,14 +18,12 @@ from pathfuse.errors import InputError
 from pathfuse.files.table import Table
 from pathfuse.scale.parquet_files import ID, batches
 from pathfuse.scale.partitions import Partition, partitions_of
+from pathfuse.scale.places import Places, parquet_files
 from pathfuse.scale.sorted_files import SortedFile, sorted_files_of
-from pathfuse.scale.sources import ExpertFiles, Places, expert_files, parquet_files
+from pathfuse.scale.sources import ExpertFiles, expert_files
 from pathfuse.workers import in_parallel
 from pathfuse.workflows.model import FusedModel
 from pathfuse.workflows.scoring.block import Rule
-
-LARGE_BYTES = 256 << 20
-"""Parquet files of more than this together are read in blocks."""
 
 
 @dataclass(frozen=True)
@@ -58,20 +56,6 @@ def sources_of(model: FusedModel, places: Places) -> list[ExpertFiles] | None:
             f"{', '.join(model.experts)}"
         )
     return [expert_files(name, files) for name, files in found.items()]
-
-
-def needs_blocks(model: FusedModel, places: Places) -> bool:
-    """Whether predictions are Parquet alone, and too many files or too large to be read as a whole.
-
-    Args:
-        model: The model.
-        places: Where the predictions are.
-    """
-    found = parquet_files(places, model.experts)
-    if found is None or not set(found) <= set(model.experts):
-        return False
-    files = [file for several in found.values() for file in several if file.is_file()]
-    return len(files) > len(found) or sum(file.stat().st_size for file in files) > LARGE_BYTES
 
 
 def plan_of(

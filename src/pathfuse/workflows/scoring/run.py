@@ -25,7 +25,8 @@ from pathfuse.scale.parts import (
     work_folder,
     write_part,
 )
-from pathfuse.scale.sources import SUFFIX, ExpertFiles, Places
+from pathfuse.scale.places import SUFFIX, Places
+from pathfuse.scale.sources import ExpertFiles
 from pathfuse.shards import Shard
 from pathfuse.workers import in_parallel
 from pathfuse.workflows.model import FusedModel
