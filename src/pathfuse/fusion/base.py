@@ -63,6 +63,12 @@ class Fusion(BaseEstimator, ABC, Generic[E]):  # type: ignore[misc]
         """``combine``, where it is known what some of the methods pool of the same samples."""
         return self.combine(experts)
 
+    def combine_and_weigh(self, experts: E) -> tuple[Prediction, Weights]:
+        """``combine`` and ``weigh``, with what both need worked out once."""
+        parts = [(self.combine(block), self.weigh(block)) for _, block in experts.blocks()]
+        predicted, weights = zip(*parts, strict=True)
+        return np.concatenate(predicted), np.concatenate(weights)
+
     @abstractmethod
     def weigh(self, experts: E) -> Weights:
         """The experts' weights in each sample."""

@@ -181,8 +181,8 @@ class FusedModel:
         """Fused predictions of a regression, as ``fused.parquet`` has them."""
         fusion = _of_family(self.fusions["all"], GAUSSIAN)
         n_experts = experts.scored.sum(axis=1)
-        predicted = {"all": fusion.combine(experts)}
-        return self._frame(ids, predicted, fusion.weigh(experts), n_experts)
+        predicted, weights = fusion.combine_and_weigh(experts)
+        return self._frame(ids, {"all": predicted}, weights, n_experts)
 
     def table(self, ids: list[str], logits: Mapping[str, np.ndarray]) -> pl.DataFrame:
         """Fused predictions of aligned logits, as ``fused.parquet`` has them."""
@@ -195,8 +195,8 @@ class FusedModel:
                 Experts.from_logits(values[scored]),
                 _of_family(self.fusions[task], CATEGORICAL),
             )
-            log_prob[task][scored] = fusion.combine(experts)
-            weights[scored] += fusion.weigh(experts)
+            log_prob[task][scored], own = fusion.combine_and_weigh(experts)
+            weights[scored] += own
             n_tasks += scored
             n_experts[scored] = np.maximum(n_experts[scored], experts.present.sum(axis=1))
         mean = weights / np.maximum(n_tasks, 1)[:, None]

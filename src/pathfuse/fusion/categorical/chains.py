@@ -22,7 +22,10 @@ def first_present(
     experts: Experts, order: Int[np.ndarray, " expert"]
 ) -> Int[np.ndarray, " sample"]:
     """For each sample the first expert of ``order`` that scored it."""
-    return np.asarray(order[experts.present[:, order].argmax(axis=1)])
+    choice = np.empty(experts.n_samples, dtype=order.dtype)
+    for expert in order[::-1]:
+        choice[experts.shown[expert]] = expert
+    return choice
 
 
 def leading(order: Int[np.ndarray, " expert"], expert: int) -> Int[np.ndarray, " expert"]:
@@ -32,7 +35,11 @@ def leading(order: Int[np.ndarray, " expert"], expert: int) -> Int[np.ndarray, "
 
 def take_expert(experts: Experts, choice: Int[np.ndarray, " sample"]) -> LogProbs:
     """The log-probabilities of one chosen expert per sample."""
-    return np.asarray(experts.log_prob[np.arange(experts.n_samples), choice])
+    taken = np.empty((experts.n_samples, experts.n_columns))
+    for expert, planes in enumerate(experts.planes):
+        rows = choice == expert
+        taken[rows] = planes.T if rows.all() else planes.T[rows]
+    return taken
 
 
 def preference(experts: Experts, observed: Observed) -> Int[np.ndarray, " expert"]:

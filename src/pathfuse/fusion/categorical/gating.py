@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from pathfuse.costs import add_flops
+from pathfuse.distributions.lanes import added
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.logpool import Features
 from pathfuse.types import Present
@@ -30,30 +31,53 @@ def gate_features(experts: Experts) -> tuple[Features, Bool[np.ndarray, "sample 
         same shape: False where the feature belongs to an absent expert. Features that the experts
         bring along, read from around the samples, take the place of the samples' own.
     """
-    log_prob, present = experts.log_prob, experts.present
+    present = experts.present
     if experts.context is not None:
         n_blocks = (experts.context.shape[1] - 2) // present.shape[1]
         return experts.context, _existing(present, n_blocks)
-    prob = np.exp(log_prob) * present[:, :, None]
-    entropy = -(prob * log_prob).sum(axis=2)
-    add_flops(
-        2 * prob.size + 2 * prob[:, 0].size
-    )  # the entropies: each expert's, and that of their mean
-    ordered = np.sort(prob, axis=2)
-    blocks = [ordered[:, :, -1], entropy]
-    if log_prob.shape[2] > 2:
-        blocks.insert(1, ordered[:, :, -1] - ordered[:, :, -2])
-    n_present = present.sum(axis=1, keepdims=True)
-    mean_entropy = entropy.sum(axis=1, keepdims=True) / n_present
-    mean_prob = prob.sum(axis=1) / n_present
-    pooled_entropy = -(mean_prob * np.log(np.maximum(mean_prob, 1e-12))).sum(axis=1, keepdims=True)
-    features = np.concatenate([*blocks, mean_entropy, pooled_entropy - mean_entropy], axis=1)
-    return features, _existing(present, len(blocks))
+    n, m, k = experts.shape
+    # the entropies: each expert's, and that of their mean
+    add_flops(2 * n * m * k + 2 * n * k)
+    if "gate_features" in experts.own_notes:
+        known: tuple[Features, Bool[np.ndarray, "sample feature"]] = experts.own_notes[
+            "gate_features"
+        ]
+        return known
+    n_blocks = 2 if k == 2 else 3
+    features = np.empty((n_blocks * m + 2, n))
+    for rows, block in experts.blocks():
+        _write_features(block, features[:, rows])
+    result = features.T, _existing(present, n_blocks)
+    if n == rows.stop - rows.start:  # of a whole table too large to keep
+        experts.own_notes["gate_features"] = result
+    return result
+
+
+def _write_features(experts: Experts, features: Float[np.ndarray, "feature sample"]) -> None:
+    """The features of a block."""
+    (_, m, k), prob = experts.shape, experts.prob_planes
+    entropy = features[-2 - m : -2]
+    entropy[...] = -added((prob * experts.planes).transpose(1, 0, 2))
+    top, second = prob[:, 0].copy(), np.zeros_like(prob[:, 0])
+    for one in prob.transpose(1, 0, 2)[1:]:
+        np.maximum(second, np.minimum(top, one), out=second)
+        np.maximum(top, one, out=top)
+    features[:m] = top
+    if k > 2:
+        features[m : 2 * m] = top - second
+    n_present = experts.shown.sum(axis=0)
+    mean_entropy = added(entropy) / n_present
+    mean_prob = added(prob) / n_present
+    pooled_entropy = -added(mean_prob * np.log(np.maximum(mean_prob, 1e-12)))
+    features[-2], features[-1] = mean_entropy, pooled_entropy - mean_entropy
 
 
 def _existing(present: Present, n_blocks: int) -> Bool[np.ndarray, "sample feature"]:
     """Blocks of one feature per expert, then the two of all experts together."""
-    return np.concatenate([present] * n_blocks + [np.ones((len(present), 2), dtype=bool)], axis=1)
+    n, m = present.shape
+    exists = np.ones((n_blocks * m + 2, n), dtype=bool)
+    exists[: n_blocks * m].reshape(n_blocks, m, n)[:] = present.T
+    return exists.T
 
 
 @dataclass(frozen=True)
@@ -75,4 +99,7 @@ class Standardiser:
 
     def apply(self, features: Features, exists: Bool[np.ndarray, "sample feature"]) -> Features:
         """Standardised features; 0 where they do not exist."""
-        return np.where(exists, (features - self.mean) * self.scale, 0.0)
+        scaled = features - self.mean
+        scaled *= self.scale
+        scaled[~exists] = 0.0
+        return scaled

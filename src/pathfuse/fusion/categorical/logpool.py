@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.optimize import minimize
 
 from pathfuse.costs import add_flops
-from pathfuse.distributions.likelihood import log_softmax
+from pathfuse.distributions.lanes import added, by_sample, mapped, normalise, weighted
 from pathfuse.fusion.categorical.anchor import PRIOR_ROWS, anchor_of
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.product import Product
@@ -27,24 +27,34 @@ Vector = Float[np.ndarray, " parameter"]
 
 def masked_softmax(scores: Float[np.ndarray, "sample expert"], present: Present) -> Weights:
     """Softmax over the present experts; absent ones get exactly 0."""
-    shown = np.where(present, scores, -np.inf)
-    powers = np.exp(shown - shown.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    return _softmax_lanes(np.array(scores.T, order="C"), present.T).T
+
+
+def _softmax_lanes(
+    scores: Float[np.ndarray, "expert sample"], shown: Bool[np.ndarray, "expert sample"]
+) -> Float[np.ndarray, "expert sample"]:
+    """``masked_softmax`` with samples side by side; overwrites the scores."""
+    scores[~shown] = -np.inf
+    scores -= scores.max(axis=0)
+    powers = np.exp(scores)
+    powers /= added(powers)
+    return powers
 
 
 def product_weights(product: Product, phi: Features, present: Present) -> Weights:
-    """The experts' weights of each sample.
-
-    ``einsum`` keeps a row's bits independent of its neighbours.
-    """
+    """The experts' weights of each sample."""
     add_flops(2 * len(phi) * product.gate.size)
-    return masked_softmax(product.bias + np.einsum("nf,mf->nm", phi, product.gate), present)
+    scores = mapped(product.gate, phi.T) + product.bias[:, None]
+    return _softmax_lanes(scores, present.T).T
 
 
 def weighted_product(experts: Experts, weights: Weights, sharpness: float = 1.0) -> LogProbs:
     """Multiplies the experts' distributions, each raised to its weight, and normalises."""
     add_flops(2 * experts.log_prob.size)
-    return log_softmax(sharpness * np.einsum("nm,nmk->nk", weights, experts.log_prob))
+    pooled = weighted(np.ascontiguousarray(weights.T), experts.planes)
+    pooled *= sharpness
+    normalise(pooled)
+    return by_sample(pooled)
 
 
 @dataclass(frozen=True)
@@ -137,8 +147,8 @@ class ProductObjective:
         prior_rows: float = PRIOR_ROWS,
     ) -> None:
         self.ridge, self.rho, self.correlation, self.equal = ridge, rho, correlation, equal
-        self.log_prob = np.ascontiguousarray(experts.log_prob.transpose(1, 2, 0))
-        self.absent = None if experts.present.all() else np.where(experts.present.T, 0.0, -np.inf)
+        self.log_prob = experts.planes
+        self.absent = None if experts.complete else np.where(experts.shown, 0.0, -np.inf)
         self.phi = np.ascontiguousarray(phi.T)
         pull = prior_rows / experts.n_samples
         self.likelihood = likelihood or SetLikelihood.of(observed, anchor_of(experts), pull)
