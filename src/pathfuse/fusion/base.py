@@ -2,25 +2,29 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, ClassVar, Generic, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
 from pathfuse.errors import NotFittedError
 from pathfuse.fusion.certificate import Certificate
+from pathfuse.fusion.estimator import Estimator
 from pathfuse.fusion.expert_table import E, Prediction, Truth
 from pathfuse.fusion.family import AnyFamily
 from pathfuse.references import Reference
 from pathfuse.types import Weights
 
 
-class _NotFittedError(NotFittedError, SklearnNotFittedError):  # type: ignore[misc]
-    """What both libraries catch."""
+@cache
+def _not_fitted() -> type[NotFittedError]:
+    """What both libraries catch; made when it is raised, since it imports scikit-learn."""
+    from sklearn.exceptions import NotFittedError as OfSklearn
+
+    return type("NotFittedError", (NotFittedError, OfSklearn), {"__module__": __name__})
 
 
-class Fusion(BaseEstimator, ABC, Generic[E]):  # type: ignore[misc]
+class Fusion(Estimator, ABC, Generic[E]):
     """Base of all fusions.
 
     Args:
@@ -75,5 +79,5 @@ class Fusion(BaseEstimator, ABC, Generic[E]):  # type: ignore[misc]
 
     def _need(self, attribute: str) -> Any:
         if not hasattr(self, attribute):
-            raise _NotFittedError(f"{type(self).__name__} predicts only after fit")
+            raise _not_fitted()(f"{type(self).__name__} predicts only after fit")
         return getattr(self, attribute)

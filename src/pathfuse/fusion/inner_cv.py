@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Int
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from pathfuse.types import Index, Observed
 
@@ -41,6 +40,11 @@ def strata_of(observed: Observed) -> Int[np.ndarray, " sample"]:
 
 def _splitter(groups: np.ndarray, n_splits: int, seed: int) -> Any:
     # An ungrouped splitter is exact and much faster where every patient has one sample.
+    from sklearn.model_selection import (
+        StratifiedGroupKFold,
+        StratifiedKFold,
+    )  # not at the top: predict does without
+
     kind = StratifiedKFold if len(np.unique(groups)) == len(groups) else StratifiedGroupKFold
     return kind(n_splits, shuffle=True, random_state=seed)
 

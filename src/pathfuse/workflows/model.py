@@ -30,7 +30,6 @@ from pathfuse.fusion.store import dump, restore
 from pathfuse.study.predictions import SEEN, Expert, PredictionInput, gather, read_expert
 from pathfuse.study.study import align
 from pathfuse.workflows.new_samples import NewSamples
-from pathfuse.workflows.steps.regression import align_moments
 from pathfuse.workflows.steps.seen import among
 
 SCHEMA = 3
@@ -171,6 +170,8 @@ class FusedModel:
         self, experts: tuple[Expert, ...], columns: list[int], ids: list[str]
     ) -> GaussianExperts:
         """Aligned moments with a place for every expert of the model."""
+        from pathfuse.workflows.steps.regression import align_moments  # imports what fits
+
         found = align_moments(experts, ids, len(self.endpoint.outcomes))
         mean = np.full((len(ids), len(self.experts), len(self.endpoint.outcomes)), np.nan)
         variance = mean.copy()

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import minimize
 
 from pathfuse.costs import add_flops
 from pathfuse.distributions.lanes import added, by_sample, mapped, normalise
@@ -110,6 +109,8 @@ class BinGatesObjective:
 
     def minimise(self, start: BinGates) -> BinGates:
         """L-BFGS from a given start."""
+        from scipy.optimize import minimize  # not at the top: predict does without
+
         first = np.concatenate([start.bias.ravel(), [start.log_sharpness], start.gate.ravel()])
         found = minimize(
             self,

@@ -24,7 +24,6 @@ from pathfuse.fusion.categorical.logpool import (
     weighted_product,
 )
 from pathfuse.fusion.categorical.method import CategoricalMethod
-from pathfuse.fusion.categorical.published import fit_published
 from pathfuse.fusion.categorical.static_product import fit_static, one_hot_bias
 from pathfuse.fusion.product import Product, equal_product
 from pathfuse.fusion.works import GENEST_1984, LOGITPROD_2026
@@ -136,6 +135,8 @@ class LogitProd(CategoricalMethod):
     ) -> list[Params]:
         """See ``Method``."""
         if self._published:
+            from pathfuse.fusion.categorical.published import fit_published
+
             published = fit_published(
                 experts, observed, self.recipe, self.quirks, self.seed, self.epochs
             )

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.optimize import minimize
 
 from pathfuse.costs import add_flops
 from pathfuse.distributions.lanes import added, by_sample, mapped, normalise, weighted
@@ -213,6 +212,8 @@ class ProductObjective:
 
     def minimise(self, start: Product) -> Product:
         """L-BFGS from a given start: deterministic, no learning rate, no epochs."""
+        from scipy.optimize import minimize  # not at the top: predict does without
+
         found = minimize(
             self,
             self.pack(start),

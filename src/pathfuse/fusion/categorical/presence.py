@@ -1,7 +1,6 @@
 """Absent experts of classes: ``fusion.presence`` for distributions over outcomes."""
 
 import numpy as np
-from scipy.optimize import minimize
 
 from pathfuse.costs import add_flops
 from pathfuse.distributions.lanes import normalise
@@ -14,6 +13,8 @@ from pathfuse.types import LogProbs, Observed, Params
 
 def fit_pair(experts: Experts, predicted: LogProbs, observed: Observed) -> tuple[float, float]:
     """The two numbers of one view: a, of what was predicted, and b, of the equal product."""
+    from scipy.optimize import minimize  # not at the top: predict does without
+
     if len(predicted) < MIN_ROWS:
         return 0.0, 1.0
     even = weighted_product(experts, equal_weights(experts.present))

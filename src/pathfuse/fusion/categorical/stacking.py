@@ -9,7 +9,6 @@ from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.optimize import minimize
 
 from pathfuse.costs import add_flops
 from pathfuse.distributions.lanes import added, by_sample, mapped, normalise
@@ -239,6 +238,8 @@ class RidgeObjective:
         self, start: Float[np.ndarray, "outcome parameter"] | None
     ) -> Float[np.ndarray, "outcome parameter"]:
         """L-BFGS. Each row of the result is an outcome's intercept and its coefficients."""
+        from scipy.optimize import minimize  # not at the top: predict does without
+
         first = np.zeros((self.n_outcomes, len(self.table) + 1)) if start is None else start
         found = minimize(
             self,
