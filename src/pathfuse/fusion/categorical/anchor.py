@@ -24,7 +24,7 @@ PRIOR_ROWS = 2.0
 
 def anchor_of(experts: Experts) -> Float[np.ndarray, "outcome sample"]:
     """The mean of the present experts' probabilities."""
-    result = np.empty((experts.n_columns, experts.n_samples))
+    result = np.empty((experts.n_columns, experts.n_samples), dtype=experts.planes.dtype)
     for rows, block in experts.blocks():
         result[:, rows] = weighted(block.even_weights, block.prob_planes)
     return result

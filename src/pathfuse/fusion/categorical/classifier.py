@@ -72,7 +72,7 @@ class LogitClassifier(Fusion[Experts]):
         """
         from threadpoolctl import threadpool_limits  # not at the top: predict does without
 
-        experts = Experts.from_logits(numbers(logits))
+        experts = Experts.from_logits(numbers(logits), compact=True)
         observed, self.classes_ = observed_sets(targets(self, y), experts.shape[2])
         self.shape_, self.n_features_in_ = experts.shape[1:], experts.shape[1]
         if len(observed) != experts.n_samples:

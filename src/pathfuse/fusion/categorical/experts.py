@@ -13,13 +13,17 @@ from pathfuse.distributions.likelihood import BLOCK_CELLS, floor_normalised
 from pathfuse.errors import InputError
 from pathfuse.types import ExpertLogProbs, Logits, Present
 
+COMPACT_ROWS = 100_000
+"""Tables with more rows are fitted block by block, in the precision in which they were given."""
+
 
 @dataclass(frozen=True)
 class Experts:
     """What M experts predicted of n samples, and who scored what."""
 
     log_prob: ExpertLogProbs
-    """Float64, (sample, expert, outcome); 0 where absent, floored and normalised elsewhere."""
+    """Float64 (``from_logits`` may keep Float32), (sample, expert, outcome); 0 where absent, floored
+    and normalised elsewhere."""
     present: Present
     """Bool, (sample, expert); at least one True per row."""
     context: Float[np.ndarray, "sample feature"] | None = None
@@ -27,8 +31,14 @@ class Experts:
     the sample alone."""
 
     @classmethod
-    def from_logits(cls, logits: Logits) -> "Experts":
+    def from_logits(cls, logits: Logits, *, compact: bool = False) -> "Experts":
         """Logits or log-probabilities (NaN = absent) become floored log-probabilities.
+
+        Args:
+            logits: Float, (sample, expert, outcome).
+            compact: Keep what was given in single precision so, if there are more rows than
+                ``COMPACT_ROWS``; ``rows`` and ``blocks`` are in double precision all the same. For
+                fits: a prediction must not depend on the number of rows.
 
         Raises:
             InputError: A row is partly NaN or infinite, or a sample has no expert at all.
@@ -39,7 +49,9 @@ class Experts:
                 f"logits need the shape (samples, experts, outcomes), not {values.shape}"
             )
         n, m, k = values.shape
-        planes, present = np.empty((m, k, n)), np.ones((n, m), dtype=bool)
+        single = compact and n > COMPACT_ROWS and values.dtype == np.float32
+        planes = np.empty((m, k, n), dtype=np.float32 if single else np.float64)
+        present = np.ones((n, m), dtype=bool)
         for rows in row_blocks(n, m * k):
             lanes = np.array(values[rows].transpose(2, 1, 0), dtype=np.float64, order="C")
             if not np.isfinite(lanes.max(axis=0)).all():  # NaN and infinity show in the largest
@@ -159,6 +171,7 @@ class Experts:
             planes = self.planes[:, :, index]
         else:  # "take" leaves samples side by side
             planes = np.take(self.planes, np.arange(self.n_samples)[index], axis=2)
+        planes = planes.astype(np.float64, copy=False)
         return Experts(planes.transpose(2, 0, 1), self.present[index], context)
 
 

@@ -6,6 +6,7 @@ Two departures, both for cause: features are standardised on the fit rows, and w
 margin is a function of the confidence and is dropped.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from jaxtyping import Bool, Float
 
 from pathfuse.costs import add_flops
 from pathfuse.distributions.lanes import added
-from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.experts import Experts, row_blocks
 from pathfuse.fusion.categorical.logpool import Features
 from pathfuse.types import Present
 
@@ -44,7 +45,7 @@ def gate_features(experts: Experts) -> tuple[Features, Bool[np.ndarray, "sample 
         ]
         return known
     n_blocks = 2 if k == 2 else 3
-    features = np.empty((n_blocks * m + 2, n))
+    features = np.empty((n_blocks * m + 2, n), dtype=experts.planes.dtype)
     for rows, block in experts.blocks():
         _write_features(block, features[:, rows])
     result = features.T, _existing(present, n_blocks)
@@ -56,8 +57,8 @@ def gate_features(experts: Experts) -> tuple[Features, Bool[np.ndarray, "sample 
 def _write_features(experts: Experts, features: Float[np.ndarray, "feature sample"]) -> None:
     """The features of a block."""
     (_, m, k), prob = experts.shape, experts.prob_planes
-    entropy = features[-2 - m : -2]
-    entropy[...] = -added((prob * experts.planes).transpose(1, 0, 2))
+    entropy = -added((prob * experts.planes).transpose(1, 0, 2))
+    features[-2 - m : -2] = entropy
     top, second = prob[:, 0].copy(), np.zeros_like(prob[:, 0])
     for one in prob.transpose(1, 0, 2)[1:]:
         np.maximum(second, np.minimum(top, one), out=second)
@@ -92,13 +93,34 @@ class Standardiser:
     def fit(cls, features: Features, exists: Bool[np.ndarray, "sample feature"]) -> "Standardiser":
         """Moments over the rows where a feature exists."""
         count = np.maximum(exists.sum(axis=0), 1)
-        mean = np.where(exists, features, 0).sum(axis=0) / count
-        sd = np.sqrt((np.where(exists, features - mean, 0) ** 2).sum(axis=0) / count)
+        lanes, there = features.T, exists.T
+
+        def summed(of_rows: Callable[[slice], np.ndarray]) -> Float[np.ndarray, " feature"]:
+            parts = row_blocks(len(features), len(lanes)) if compact else [slice(None)]
+            return np.asarray(sum(of_rows(rows).sum(axis=1) for rows in parts))
+
+        compact = features.dtype == np.float32
+        mean = summed(lambda rows: np.where(there[:, rows], lanes[:, rows], 0.0)) / count
+        centre = mean[:, None]
+        squares = summed(lambda rows: np.where(there[:, rows], lanes[:, rows] - centre, 0.0) ** 2)
+        sd = np.sqrt(squares / count)
         varies = sd > 1e-9
         return cls(mean, np.where(varies, 1 / np.where(varies, sd, 1), 0.0))
 
+    def as_read_by(
+        self, gate: Float[np.ndarray, "expert feature"], other: "Standardiser"
+    ) -> tuple[Float[np.ndarray, "expert feature"], Float[np.ndarray, " expert"]]:
+        """A gate on features that another standardised, as gate and bias on these."""
+        own = np.where(self.scale > 0, self.scale, 1.0)
+        ratio = np.where(self.scale > 0, other.scale / own, 0.0)
+        return gate * ratio, gate @ ((self.mean - other.mean) * other.scale)
+
     def apply(self, features: Features, exists: Bool[np.ndarray, "sample feature"]) -> Features:
         """Standardised features; 0 where they do not exist."""
+        if features.dtype == np.float32:  # of a large table that is fitted: nobody else reads it
+            for rows in row_blocks(len(features), features.shape[1]):
+                features[rows] = self.apply(features[rows].astype(np.float64), exists[rows])
+            return features
         scaled = features - self.mean
         scaled *= self.scale
         scaled[~exists] = 0.0

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from pathfuse.costs import add_flops
 from pathfuse.distributions.lanes import added, by_sample, mapped, normalise, weighted
 from pathfuse.fusion.categorical.anchor import PRIOR_ROWS, anchor_of
-from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.experts import COMPACT_ROWS, Experts, row_blocks
 from pathfuse.fusion.product import Product
 from pathfuse.types import LogProbs, Observed, Present, Weights
 
@@ -75,9 +75,23 @@ class SetLikelihood:
 
     @classmethod
     def of(
-        cls, observed: Observed, anchor: ByOutcome | None = None, pull: float = 0.0
+        cls,
+        observed: Observed,
+        anchor: ByOutcome | None = None,
+        pull: float = 0.0,
+        *,
+        as_given: bool = False,
     ) -> "SetLikelihood":
-        """From observed sets with samples along the first axis."""
+        """From observed sets with samples along the first axis.
+
+        Args:
+            observed: The sets.
+            anchor: See above.
+            pull: See above.
+            as_given: Keep the sets as they are, truth values in a byte.
+        """
+        if as_given:
+            return cls(observed.T, anchor, pull)
         return cls(np.ascontiguousarray(observed.T, dtype=np.float64), anchor, pull)
 
     def __call__(
@@ -99,7 +113,7 @@ class SetLikelihood:
         mass = conditional.sum(axis=0)
         if not mass.min() > 0:  # the observed outcomes lie hundreds of nats below the largest
             with np.errstate(divide="ignore"):
-                allowed = shifted + np.log(self.observed)
+                allowed = shifted + np.log(self.observed.astype(np.float64))
             peak = allowed.max(axis=0)
             conditional = np.exp(allowed - peak)
             share = conditional.sum(axis=0)
@@ -149,8 +163,17 @@ class ProductObjective:
         self.log_prob = experts.planes
         self.absent = None if experts.complete else np.where(experts.shown, 0.0, -np.inf)
         self.phi = np.ascontiguousarray(phi.T)
-        pull = prior_rows / experts.n_samples
-        self.likelihood = likelihood or SetLikelihood.of(observed, anchor_of(experts), pull)
+        n, (m, k, _) = experts.n_samples, self.log_prob.shape
+        if likelihood is not None:
+            self.parts = [(slice(0, n), likelihood)]
+            return
+        # Large tables are worked through in blocks that fit the cache; nothing as large as the
+        # table is made on the way.
+        large, pull, anchor = n > COMPACT_ROWS, prior_rows / n, anchor_of(experts)
+        self.parts = [
+            (rows, SetLikelihood.of(observed[rows], anchor[:, rows], pull, as_given=large))
+            for rows in (row_blocks(n, m * k) if large else [slice(0, n)])
+        ]
 
     def at(self, ridge: float, rho: float) -> "ProductObjective":
         """The same rows under other penalties."""
@@ -176,37 +199,56 @@ class ProductObjective:
 
     def __call__(self, theta: Vector) -> tuple[float, Vector]:
         """Value and gradient, in float64."""
-        product = self.unpack(theta)
-        n = self.log_prob.shape[2]
-        weights = self._weights(product)
-        sharpness = np.exp(product.log_sharpness)
-        pooled = np.zeros(self.log_prob.shape[1:])
-        for weight, log_prob in zip(weights, self.log_prob, strict=True):
-            pooled += weight * log_prob
-        pooled *= sharpness
-        value, slope = self.likelihood(pooled)
-        weight_slope = np.stack([(slope * log_prob).sum(axis=0) for log_prob in self.log_prob])
-        weight_slope *= sharpness
+        product, n = self.unpack(theta), self.log_prob.shape[2]
+        value, sharpness_slope = 0.0, 0.0
+        bias_slope, gate_slope = np.zeros_like(product.bias), np.zeros_like(product.gate)
+        for rows, likelihood in self.parts:
+            part, score_slope, by_sharpness, phi = self._of_rows(product, rows, likelihood)
+            value += part
+            sharpness_slope += by_sharpness
+            bias_slope += score_slope.sum(axis=1)
+            gate_slope += score_slope @ phi.T
+        if self.equal:
+            bias_slope[:] = 0.0
         value += self.ridge * float(product.bias @ product.bias + product.log_sharpness**2)
         value += self.rho * float((product.gate**2).sum())
+        return value, np.concatenate(
+            [
+                bias_slope + 2 * self.ridge * product.bias,
+                [sharpness_slope / n + 2 * self.ridge * product.log_sharpness],
+                (gate_slope + 2 * self.rho * product.gate).ravel(),
+            ]
+        )
+
+    def _of_rows(
+        self, product: Product, rows: slice, likelihood: Likelihood
+    ) -> tuple[float, Float[np.ndarray, "expert sample"], float, Features]:
+        """What some rows add to the value, to the slopes by scores and by sharpness; their phi."""
+        n, log_prob = self.log_prob.shape[2], self.log_prob[:, :, rows].astype(float, copy=False)
+        phi = self.phi[:, rows].astype(float, copy=False)
+        weights = self._weights(product, phi, rows)
+        sharpness = np.exp(product.log_sharpness)
+        pooled = np.zeros(log_prob.shape[1:])
+        for weight, one in zip(weights, log_prob, strict=True):
+            pooled += weight * one
+        pooled *= sharpness
+        value, slope = likelihood(pooled)
+        value *= log_prob.shape[2] / n
+        weight_slope = np.stack([(slope * one).sum(axis=0) for one in log_prob])
+        weight_slope *= sharpness
         if self.correlation is not None:
             overlap = self.correlation @ weights
             value += float((overlap * weights).sum()) / n
             weight_slope += 2 * overlap
         score_slope = weights * (weight_slope - (weights * weight_slope).sum(axis=0)) / n
-        bias_slope = np.zeros_like(product.bias) if self.equal else score_slope.sum(axis=1)
-        return value, np.concatenate(
-            [
-                bias_slope + 2 * self.ridge * product.bias,
-                [float((slope * pooled).sum()) / n + 2 * self.ridge * product.log_sharpness],
-                (score_slope @ self.phi.T + 2 * self.rho * product.gate).ravel(),
-            ]
-        )
+        return value, score_slope, float((slope * pooled).sum()), phi
 
-    def _weights(self, product: Product) -> Float[np.ndarray, "expert sample"]:
-        scores = product.gate @ self.phi + product.bias[:, None]
+    def _weights(
+        self, product: Product, phi: Features, rows: slice
+    ) -> Float[np.ndarray, "expert sample"]:
+        scores = product.gate @ phi + product.bias[:, None]
         if self.absent is not None:
-            scores += self.absent
+            scores += self.absent[:, rows]
         powers = np.exp(scores - scores.max(axis=0))
         return powers / powers.sum(axis=0)
 
