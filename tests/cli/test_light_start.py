@@ -65,7 +65,17 @@ def modules_of(arguments, folder):
 
 def test_predicting_one_sample_loads_nothing_that_fits_or_draws(folder):
     loaded, said = modules_of(
-        "predict --model model --predictions conch.csv uni.csv --out out.csv".split(), folder
+        [
+            "predict",
+            "--model",
+            "model",
+            "--predictions",
+            "conch.csv",
+            "uni.csv",
+            "--out",
+            "out.csv",
+        ],
+        folder,
     )
     assert "1 samples fused" in said
     assert (folder / "out.csv").exists()
