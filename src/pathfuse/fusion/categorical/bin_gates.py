@@ -15,7 +15,8 @@ from pathfuse.costs import add_flops
 from pathfuse.distributions.lanes import added, by_sample, mapped, normalise
 from pathfuse.fusion.categorical.anchor import PRIOR_ROWS, anchor_of
 from pathfuse.fusion.categorical.experts import Experts
-from pathfuse.fusion.categorical.logpool import Features, SetLikelihood, Vector, masked_softmax
+from pathfuse.fusion.categorical.logpool import Features, Vector, masked_softmax
+from pathfuse.fusion.categorical.set_likelihood import SetLikelihood
 from pathfuse.fusion.product import Product
 from pathfuse.types import LogProbs, Observed, Weights
 

@@ -18,7 +18,7 @@ from pathfuse.distributions.lanes import by_sample, weighted
 from pathfuse.distributions.likelihood import floor_log_prob
 from pathfuse.fusion.categorical.anchor import PRIOR_ROWS, anchor_of
 from pathfuse.fusion.categorical.experts import Experts
-from pathfuse.fusion.categorical.logpool import ByOutcome
+from pathfuse.fusion.categorical.set_likelihood import ByOutcome
 from pathfuse.fusion.categorical.static_product import StaticProduct, static_objective
 from pathfuse.fusion.product import equal_product
 from pathfuse.fusion.works import GENEST_1984

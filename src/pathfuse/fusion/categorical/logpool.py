@@ -7,7 +7,6 @@ product with s = 1; the logarithmic opinion pool (Genest 1986) is the case of co
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -16,11 +15,11 @@ from pathfuse.costs import add_flops
 from pathfuse.distributions.lanes import added, by_sample, mapped, normalise, weighted
 from pathfuse.fusion.categorical.anchor import PRIOR_ROWS, anchor_of
 from pathfuse.fusion.categorical.experts import COMPACT_ROWS, Experts, row_blocks
+from pathfuse.fusion.categorical.set_likelihood import ByOutcome, SetLikelihood
 from pathfuse.fusion.product import Product
 from pathfuse.types import LogProbs, Observed, Present, Weights
 
 Features = Float[np.ndarray, "sample feature"]
-ByOutcome = Float[np.ndarray, "outcome sample"]
 Vector = Float[np.ndarray, " parameter"]
 
 
@@ -54,73 +53,6 @@ def weighted_product(experts: Experts, weights: Weights, sharpness: float = 1.0)
     pooled *= sharpness
     normalise(pooled)
     return by_sample(pooled)
-
-
-@dataclass(frozen=True)
-class SetLikelihood:
-    """Mean NLL of ``softmax(scores)`` over observed sets, with its gradient.
-
-    Samples lie along the last axis: with few outcomes and many samples every operation runs along
-    memory.
-    """
-
-    observed: Float[np.ndarray, "outcome sample"]
-    """1 where the truth allows the outcome, 0 elsewhere; a share in between where it says only
-    that."""
-    anchor: Float[np.ndarray, "outcome sample"] | None = None
-    """Probabilities that pseudo-observations are drawn from (``fusion.categorical.anchor``); None:
-    there are none."""
-    pull: float = 0.0
-    """How many pseudo-observations there are per row."""
-
-    @classmethod
-    def of(
-        cls,
-        observed: Observed,
-        anchor: ByOutcome | None = None,
-        pull: float = 0.0,
-        *,
-        as_given: bool = False,
-    ) -> "SetLikelihood":
-        """From observed sets with samples along the first axis.
-
-        Args:
-            observed: The sets.
-            anchor: See above.
-            pull: See above.
-            as_given: Keep the sets as they are, truth values in a byte.
-        """
-        if as_given:
-            return cls(observed.T, anchor, pull)
-        return cls(np.ascontiguousarray(observed.T, dtype=np.float64), anchor, pull)
-
-    def __call__(
-        self, scores: Float[np.ndarray, "outcome sample"]
-    ) -> tuple[float, Float[np.ndarray, "outcome sample"]]:
-        """Mean NLL, and n times its gradient: ``q - q(. | observed)`` for each sample."""
-        value, slope, log_prob = self._fit(scores)
-        if self.anchor is None:
-            return value, slope
-        value -= self.pull * float((self.anchor * log_prob).sum()) / scores.shape[1]
-        return value, slope + self.pull * (np.exp(log_prob) - self.anchor)
-
-    def _fit(self, scores: ByOutcome) -> tuple[float, ByOutcome, ByOutcome]:
-        """Mean NLL of the rows, n times its gradient, and the log-probabilities."""
-        shifted = scores - scores.max(axis=0)
-        powers = np.exp(shifted)
-        total = powers.sum(axis=0)
-        conditional = powers * self.observed
-        mass = conditional.sum(axis=0)
-        if not mass.min() > 0:  # the observed outcomes lie hundreds of nats below the largest
-            with np.errstate(divide="ignore"):
-                allowed = shifted + np.log(self.observed.astype(np.float64))
-            peak = allowed.max(axis=0)
-            conditional = np.exp(allowed - peak)
-            share = conditional.sum(axis=0)
-            value = float((np.log(total) - peak - np.log(share)).mean())
-            return value, powers / total - conditional / share, shifted - np.log(total)
-        value = float((np.log(total) - np.log(mass)).mean())
-        return value, powers / total - conditional / mass, shifted - np.log(total)
 
 
 Likelihood = Callable[[ByOutcome], tuple[float, ByOutcome]]
@@ -228,20 +160,20 @@ class ProductObjective:
         phi = self.phi[:, rows].astype(float, copy=False)
         weights = self._weights(product, phi, rows)
         sharpness = np.exp(product.log_sharpness)
-        pooled = np.zeros(log_prob.shape[1:])
-        for weight, one in zip(weights, log_prob, strict=True):
-            pooled += weight * one
+        pooled = np.einsum("mn,mkn->kn", weights, log_prob)
         pooled *= sharpness
         value, slope = likelihood(pooled)
         value *= log_prob.shape[2] / n
-        weight_slope = np.stack([(slope * one).sum(axis=0) for one in log_prob])
-        weight_slope *= sharpness
+        score_slope = np.einsum("kn,mkn->mn", slope, log_prob)
+        score_slope *= sharpness
         if self.correlation is not None:
             overlap = self.correlation @ weights
             value += float((overlap * weights).sum()) / n
-            weight_slope += 2 * overlap
-        score_slope = weights * (weight_slope - (weights * weight_slope).sum(axis=0)) / n
-        return value, score_slope, float((slope * pooled).sum()), phi
+            score_slope += 2 * overlap
+        score_slope -= np.einsum("mn,mn->n", weights, score_slope)
+        score_slope *= weights
+        score_slope /= n
+        return value, score_slope, float(np.einsum("kn,kn->", slope, pooled)), phi
 
     def _weights(
         self, product: Product, phi: Features, rows: slice
@@ -249,8 +181,10 @@ class ProductObjective:
         scores = product.gate @ phi + product.bias[:, None]
         if self.absent is not None:
             scores += self.absent[:, rows]
-        powers = np.exp(scores - scores.max(axis=0))
-        return powers / powers.sum(axis=0)
+        scores -= scores.max(axis=0)
+        np.exp(scores, out=scores)
+        scores /= scores.sum(axis=0)
+        return scores
 
     def minimise(self, start: Product) -> Product:
         """L-BFGS from a given start: deterministic, no learning rate, no epochs."""

@@ -6,7 +6,8 @@ from pathfuse.costs import add_flops
 from pathfuse.distributions.lanes import normalise
 from pathfuse.distributions.likelihood import floor_log_prob, floor_normalised
 from pathfuse.fusion.categorical.experts import Experts
-from pathfuse.fusion.categorical.logpool import SetLikelihood, Vector, weighted_product
+from pathfuse.fusion.categorical.logpool import Vector, weighted_product
+from pathfuse.fusion.categorical.set_likelihood import SetLikelihood
 from pathfuse.fusion.presence import MIN_ROWS, PRIOR_ROWS, equal_weights, lacks_one, numbers_of
 from pathfuse.types import LogProbs, Observed, Params
 

@@ -15,8 +15,8 @@ from pathfuse.distributions.lanes import added, by_sample, mapped, normalise
 from pathfuse.fusion.categorical.anchor import PRIOR_ROWS, anchor_of
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.imputation import GaussianImputer, Table, patterns
-from pathfuse.fusion.categorical.logpool import ByOutcome, SetLikelihood
 from pathfuse.fusion.categorical.method import CategoricalMethod
+from pathfuse.fusion.categorical.set_likelihood import ByOutcome, SetLikelihood
 from pathfuse.fusion.works import WOLPERT_1992
 from pathfuse.types import Index, LogProbs, Observed, Params, Weights
 
