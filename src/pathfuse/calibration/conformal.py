@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
 from pathfuse.errors import InputError
 from pathfuse.types import Index, LogProbs
@@ -66,38 +65,6 @@ def check_enough(n: int, coverage: float) -> None:
         )
 
 
-class _SaidProbabilities(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A classifier whose input are its probabilities: MAPIE wants an estimator, we have
-    predictions.
-    """
-
-    def __init__(self, n_outcomes: int) -> None:
-        self.n_outcomes = n_outcomes
-        self.classes_ = np.arange(n_outcomes)
-
-    def fit(self, X: np.ndarray, y: np.ndarray) -> "_SaidProbabilities":
-        return self
-
-    def predict_proba(self, X: np.ndarray) -> np.ndarray:
-        return X
-
-    def predict(self, X: np.ndarray) -> np.ndarray:
-        return X.argmax(axis=1)
-
-
-class _SaidZero(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """A regressor of standardised errors: predicts 0."""
-
-    def __init__(self) -> None:
-        self.fitted_ = True
-
-    def fit(self, X: np.ndarray, y: np.ndarray) -> "_SaidZero":
-        return self
-
-    def predict(self, X: np.ndarray) -> np.ndarray:
-        return np.zeros(len(X))
-
-
 @dataclass(frozen=True)
 class PredictionSets:
     """Sets of outcomes: every outcome whose probability reaches a threshold (LAC; Sadinle, Lei &
@@ -133,11 +100,13 @@ class PredictionSets:
         from mapie.classification import SplitConformalClassifier
         from mapie.conformity_scores import LACConformityScore
 
+        from pathfuse.calibration.said import SaidProbabilities  # imports scikit-learn
+
         check_enough(len(truth), coverage)
         score, prob = LACConformityScore(), np.exp(log_prob)
         prob /= prob.sum(axis=1, keepdims=True)
         sets = SplitConformalClassifier(
-            _SaidProbabilities(prob.shape[1]), coverage, score, prefit=True
+            SaidProbabilities(prob.shape[1]), coverage, score, prefit=True
         )
         with warnings.catch_warnings():  # a rare class may have no calibration row
             warnings.filterwarnings(
@@ -190,6 +159,8 @@ class PredictionIntervals:
         """
         from mapie.regression import SplitConformalRegressor
 
+        from pathfuse.calibration.said import SaidZero  # imports scikit-learn
+
         mean, variance = np.split(moments, 2, axis=1)
         errors = (y - mean) / np.sqrt(variance)
         counts = (~np.isnan(errors)).sum(axis=0)
@@ -197,7 +168,7 @@ class PredictionIntervals:
         for g in np.flatnonzero(counts >= enough(coverage)):
             known = errors[:, g][~np.isnan(errors[:, g])]
             rows = np.zeros((len(known), 1))
-            intervals = SplitConformalRegressor(_SaidZero(), coverage, "absolute", prefit=True)
+            intervals = SplitConformalRegressor(SaidZero(), coverage, "absolute", prefit=True)
             widths[g] = intervals.conformalize(rows, known).predict_interval(rows[:1])[1][0, 1, 0]
         return cls(coverage, widths, int(counts[~np.isnan(widths)].min(initial=len(y))), n_patients)
 

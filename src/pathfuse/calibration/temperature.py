@@ -8,7 +8,6 @@ Modern Neural Networks, ICML 2017.
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import minimize_scalar
 
 from pathfuse.distributions.likelihood import log_softmax, set_nll
 from pathfuse.types import LogProbs, Observed
@@ -35,6 +34,7 @@ def best_temperature(log_prob: LogProbs, observed: Observed) -> float:
         >>> np.exp(at_temperature(log_prob, temperature))[0].round(2).tolist()
         [0.7, 0.3]
     """
+    from scipy.optimize import minimize_scalar  # not at the top: predict does without
 
     def nll(log_temperature: float) -> float:
         return float(set_nll(at_temperature(log_prob, np.exp(log_temperature)), observed).mean())

@@ -8,11 +8,15 @@ depend on the other samples, down to the last bit.
 import numpy as np
 from jaxtyping import Float
 
+from pathfuse.distributions.lanes import added, normalise
 from pathfuse.types import LogProbs, Observed, PerSample
 
 LOG_PROB_FLOOR = -16.0
 """Log-probabilities are floored here (p about 1e-7) before anything else:
 docs/design/architecture.md, section 6."""
+
+BLOCK_CELLS = 131_072
+"""Numbers that are worked on at a time, so that what is made on the way stays in the cache."""
 
 Scores = Float[np.ndarray, "*rows outcome"]
 
@@ -26,9 +30,14 @@ def log_softmax(scores: Scores) -> Scores:
     Returns:
         Float, same shape: log-probabilities.
     """
-    with np.errstate(over="ignore"):  # scores near the largest float: a difference of -inf is right
-        shifted = scores - scores.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    flat = np.asarray(scores).reshape(-1, np.shape(scores)[-1])
+    result = np.empty(flat.shape, dtype=np.result_type(flat, np.float32))
+    step = max(1, BLOCK_CELLS // max(flat.shape[1], 1))
+    for start in range(0, len(flat), step):
+        lanes = np.array(flat[start : start + step].T, dtype=result.dtype, order="C")
+        normalise(lanes)
+        result[start : start + step] = lanes.T
+    return result.reshape(np.shape(scores))
 
 
 def floor_log_prob(log_prob: Scores) -> Scores:
@@ -37,6 +46,18 @@ def floor_log_prob(log_prob: Scores) -> Scores:
     A probability of exactly 0 (a log-probability of -inf) is allowed.
     """
     return log_softmax(np.maximum(log_prob, LOG_PROB_FLOOR))
+
+
+def floor_normalised(lanes: Float[np.ndarray, "outcome ..."]) -> None:
+    """``floor_log_prob`` of what is normalised already, over the first axis and in place.
+
+    Where nothing lies below the floor there is nothing to do.
+    """
+    low = (lanes < LOG_PROB_FLOOR).any(axis=0)
+    if low.any():
+        few = np.maximum(lanes[:, low], LOG_PROB_FLOOR)
+        normalise(few)
+        lanes[:, low] = few
 
 
 def count_floored(log_prob: Scores) -> int:
@@ -61,6 +82,7 @@ def set_nll(log_prob: LogProbs, observed: Observed) -> PerSample:
         [0.693, 0.693]
     """
     with np.errstate(divide="ignore"):
-        allowed = log_prob + np.log(observed.astype(np.float64))
-    top = allowed.max(axis=1, keepdims=True)
-    return -(top + np.log(np.exp(allowed - top).sum(axis=1, keepdims=True)))[:, 0]
+        allowed = np.log(np.array(observed.T, dtype=np.float64, order="C"))
+    allowed += log_prob.T
+    top = allowed.max(axis=0)
+    return -(top + np.log(added(np.exp(allowed - top))))

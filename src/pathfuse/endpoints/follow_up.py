@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import polars as pl
-from scipy.stats import hypergeom
 
 from pathfuse.endpoints.base import Understood
 from pathfuse.endpoints.columns import NO, YES, Columns, flags
@@ -202,6 +201,8 @@ def _one_sided(table: Table, name: str, time: pl.Series, event: pl.Series) -> tu
     Chance is no reason: so many of one value, or more, must be drawn in fewer than one of
     ``1 / CHANCE`` cases, or else no row with this value may be left.
     """
+    from scipy.stats import hypergeom  # not at the top: predict does without
+
     lost = time.is_null()
     for value, what, whose, elsewhere in (
         ("0", "censored", "the survivors' follow-up", "days_to_last_follow_up"),

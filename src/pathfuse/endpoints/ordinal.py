@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
-from scipy.special import log_expit
 
 from pathfuse.distributions.likelihood import count_floored, floor_log_prob
 from pathfuse.endpoints.base import ExpertColumns, LabelMap, Options
@@ -110,6 +109,8 @@ def _between(above: np.ndarray) -> LogProbs:
     ``P(k) = P(above k - 1) - P(above k)``, in log space: ``log P(above k-1) + log(1 -
     exp(difference))``.
     """
+    from scipy.special import log_expit  # not at the top: predict does without
+
     log_above = np.concatenate([np.zeros((len(above), 1)), log_expit(above)], axis=1)
     difference = np.diff(log_above, axis=1)
     with np.errstate(divide="ignore"):

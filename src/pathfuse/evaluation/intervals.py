@@ -18,7 +18,6 @@ from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 Draws = Float[np.ndarray, " resample"]
 
@@ -106,6 +105,8 @@ class Sampled:
         References:
             Hesterberg (2015): the expanded percentile interval.
         """
+        from scipy.special import ndtr, stdtrit  # not at the top: predict does without
+
         return float(ndtr(-self.inflation * stdtrit(self.freedom, (1 + level) / 2)))
 
 
@@ -169,6 +170,8 @@ def bca_interval(
         >>> round(found.low, 3), round(found.high, 3)
         (5.0, 195.0)
     """
+    from scipy.special import ndtr, ndtri  # not at the top: predict does without
+
     kept = defined(draws)
     pulls = left_out[~np.isnan(left_out)]
     if not len(kept) or not len(pulls):
@@ -209,6 +212,8 @@ def t_quantile(freedom: float, level: float = LEVEL) -> float:
         >>> round(t_quantile(10), 3)
         2.228
     """
+    from scipy.special import stdtrit  # not at the top: predict does without
+
     return float(stdtrit(freedom, (1 + level) / 2))
 
 
@@ -222,6 +227,8 @@ def t_quantiles(freedom: float, n: int) -> Float[np.ndarray, " quantile"]:
         >>> t_quantiles(10.0, 3).round(2)
         array([-1.02,  0.  ,  1.02])
     """
+    from scipy.special import stdtrit  # not at the top: predict does without
+
     lower = stdtrit(freedom, (np.arange(n // 2) + 0.5) / max(n, 1))
     return np.concatenate([lower, np.zeros(n % 2), -lower[::-1]])
 
@@ -235,6 +242,8 @@ def t_p_value(point: float, error: float, freedom: float) -> float:
         >>> round(t_p_value(2.228, 1.0, 10), 3)
         0.05
     """
+    from scipy.special import stdtr  # not at the top: predict does without
+
     return float(2 * stdtr(freedom, -abs(point) / error))
 
 

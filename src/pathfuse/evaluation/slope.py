@@ -21,7 +21,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.special import expit
 
 from pathfuse.distributions.discrete_time import hazards
 from pathfuse.distributions.likelihood import log_softmax, set_nll
@@ -136,6 +135,8 @@ class LogisticSlope(SlopeScores):
         self, at: Float[np.ndarray, " resample"], cells: Float[np.ndarray, "resample cell"]
     ) -> Values:
         """One Newton step of each resample's level, at most 2; NaN where all or none happened."""
+        from scipy.special import expit  # not at the top: predict does without
+
         if (at == at[0]).all():
             p = expit(at[0] + self.logit)
             residual, spread = cells @ (self.happened - p), cells @ (p * (1 - p))
@@ -181,6 +182,8 @@ class LogisticSlope(SlopeScores):
         self, at: Float[np.ndarray, "resample two"], cells: Float[np.ndarray, "resample cell"]
     ) -> np.ndarray:
         """One Newton step of each resample."""
+        from scipy.special import expit  # not at the top: predict does without
+
         powers = np.stack([np.ones_like(self.logit), self.logit, self.logit**2], axis=1)
         if (at == at[0]).all():  # as on the first step: one product for all resamples
             p = expit(at[0, 0] + at[0, 1] * self.logit)

@@ -3,7 +3,6 @@
 from collections.abc import Collection
 from typing import Any
 
-import narwhals as nw
 import polars as pl
 
 from pathfuse.errors import InputError
@@ -23,6 +22,8 @@ def polars_frame(name: str, frame: Any) -> pl.DataFrame:
     Raises:
         InputError: It is not a data frame, or not a regular one.
     """
+    import narwhals as nw  # not at the top: predict does without
+
     try:
         if nw.dependencies.is_into_dataframe(frame):
             return nw.from_native(frame, eager_only=True).to_polars()
@@ -56,6 +57,8 @@ def with_index(frame: Any, ids: Collection[str]) -> tuple[Any, list[str]]:
         ids: What a column of samples or patients is called, in small letters; empty: the index
             says nothing.
     """
+    import narwhals as nw  # not at the top: predict does without
+
     if not ids or not nw.dependencies.is_pandas_dataframe(frame) or frame.index.nlevels > 1:
         return frame, []
     columns = [str(name).strip().lower() for name in frame.columns]
@@ -71,4 +74,6 @@ def with_index(frame: Any, ids: Collection[str]) -> tuple[Any, list[str]]:
 
 
 def _is_lazy(frame: Any) -> bool:
+    import narwhals as nw  # not at the top: predict does without
+
     return isinstance(nw.from_native(frame, pass_through=True), nw.LazyFrame)

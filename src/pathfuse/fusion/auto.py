@@ -16,7 +16,7 @@ import numpy as np
 
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.certificate import Certificate
-from pathfuse.fusion.expert_table import E, Prediction, Truth
+from pathfuse.fusion.expert_table import E, Prediction, Truth, by_blocks
 from pathfuse.fusion.fitted import FittedMethods, fit_methods
 from pathfuse.fusion.method import Method
 from pathfuse.fusion.methods import new_methods
@@ -114,7 +114,9 @@ class Council(Fusion[E]):
         """
         voting = fitted.voting
         self.inner_scores_ = {name: fitted.scores[name] for name in voting}
-        fit_rows = {name: method.pool(experts, method.params_) for name, method in voting.items()}
+        fit_rows = {
+            name: method.pool_blocks(experts, method.params_) for name, method in voting.items()
+        }
         own = {name: method.certificate_ for name, method in voting.items()}
         members = list(voting)
         dropped: list[str] = []
@@ -165,11 +167,17 @@ class Council(Fusion[E]):
     def combine_known(self, experts: E, pooled: Mapping[str, Prediction]) -> Prediction:
         """See ``Fusion``."""
         members: dict[str, Method[E]] = self._need("members_")
-        predictions = [
-            pooled[name] if name in pooled else method.pool(experts, method.params_)
-            for name, method in members.items()
-        ]
-        return self._corrected(predictions, experts)
+
+        def fused(rows: slice, block: E) -> Prediction:
+            return self._corrected(
+                [
+                    pooled[name][rows] if name in pooled else method.pool(block, method.params_)
+                    for name, method in members.items()
+                ],
+                block,
+            )
+
+        return by_blocks(experts, fused)
 
     def weigh(self, experts: E) -> Weights:
         """The effective weights: each member's sharpness x weights, weighed by the council.
@@ -178,10 +186,15 @@ class Council(Fusion[E]):
         has no weights, the share of the coefficients stands for them.
         """
         members: dict[str, Method[E]] = self._need("members_")
-        powers = np.zeros(experts.scored.shape)
-        for weight, method in zip(self.council_weights_.values(), members.values(), strict=True):
-            powers += self.council_sharpness_ * weight * method.exponents(experts)
-        return normalised(corrected_exponents(powers, experts.scored, self.presence_))
+        shares = [self.council_sharpness_ * weight for weight in self.council_weights_.values()]
+
+        def weighed(_: slice, block: E) -> Weights:
+            powers = np.zeros(block.scored.shape)
+            for share, method in zip(shares, members.values(), strict=True):
+                powers += share * method.exponents(block)
+            return normalised(corrected_exponents(powers, block.scored, self.presence_))
+
+        return by_blocks(experts, weighed)
 
     @property
     def council_weights_(self) -> dict[str, float]:

@@ -2,25 +2,29 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, ClassVar, Generic, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
 from pathfuse.errors import NotFittedError
 from pathfuse.fusion.certificate import Certificate
+from pathfuse.fusion.estimator import Estimator
 from pathfuse.fusion.expert_table import E, Prediction, Truth
 from pathfuse.fusion.family import AnyFamily
 from pathfuse.references import Reference
 from pathfuse.types import Weights
 
 
-class _NotFittedError(NotFittedError, SklearnNotFittedError):  # type: ignore[misc]
-    """What both libraries catch."""
+@cache
+def _not_fitted() -> type[NotFittedError]:
+    """What both libraries catch; made when it is raised, since it imports scikit-learn."""
+    from sklearn.exceptions import NotFittedError as OfSklearn
+
+    return type("NotFittedError", (NotFittedError, OfSklearn), {"__module__": __name__})
 
 
-class Fusion(BaseEstimator, ABC, Generic[E]):  # type: ignore[misc]
+class Fusion(Estimator, ABC, Generic[E]):
     """Base of all fusions.
 
     Args:
@@ -63,11 +67,17 @@ class Fusion(BaseEstimator, ABC, Generic[E]):  # type: ignore[misc]
         """``combine``, where it is known what some of the methods pool of the same samples."""
         return self.combine(experts)
 
+    def combine_and_weigh(self, experts: E) -> tuple[Prediction, Weights]:
+        """``combine`` and ``weigh``, with what both need worked out once."""
+        parts = [(self.combine(block), self.weigh(block)) for _, block in experts.blocks()]
+        predicted, weights = zip(*parts, strict=True)
+        return np.concatenate(predicted), np.concatenate(weights)
+
     @abstractmethod
     def weigh(self, experts: E) -> Weights:
         """The experts' weights in each sample."""
 
     def _need(self, attribute: str) -> Any:
         if not hasattr(self, attribute):
-            raise _NotFittedError(f"{type(self).__name__} predicts only after fit")
+            raise _not_fitted()(f"{type(self).__name__} predicts only after fit")
         return getattr(self, attribute)

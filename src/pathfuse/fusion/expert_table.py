@@ -1,6 +1,6 @@
 """What the methods of every family are fitted on: a table of the experts' predictions, and views of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, Self, TypeAlias, TypeVar
 
@@ -40,8 +40,12 @@ class ExpertTable(Protocol):
         """
         ...
 
-    def rows(self, index: np.ndarray) -> Self:
+    def rows(self, index: np.ndarray | slice) -> Self:
         """The same experts on some of the samples."""
+        ...
+
+    def blocks(self) -> Iterator[tuple[slice, Self]]:
+        """The table in parts that are quick to work on, each with its rows; perhaps one part."""
         ...
 
     def only(self, index: np.ndarray, shown: Bool[np.ndarray, "row expert"]) -> Self:
@@ -55,6 +59,26 @@ class ExpertTable(Protocol):
 
 
 E = TypeVar("E", bound=ExpertTable)
+
+
+def by_blocks(
+    experts: E, work: Callable[[slice, E], np.ndarray]
+) -> Float[np.ndarray, "sample column"]:
+    """What some work makes of a table, block by block; a row of it depends on nothing but itself.
+
+    Args:
+        experts: The table.
+        work: From the rows of a block and its experts to an array with a row per sample.
+    """
+    result = np.empty((0, 0))
+    for rows, block in experts.blocks():
+        part = work(rows, block)
+        if len(part) == experts.n_samples:
+            return np.ascontiguousarray(part)
+        if not result.size:
+            result = np.empty((experts.n_samples, part.shape[1]))
+        result[rows] = part
+    return result
 
 
 @dataclass(frozen=True)

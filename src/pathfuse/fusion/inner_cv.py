@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Int
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from pathfuse.types import Index, Observed
 
@@ -36,11 +35,23 @@ class InnerFolds:
 
 def strata_of(observed: Observed) -> Int[np.ndarray, " sample"]:
     """A number for each kind of truth: the class, or the (bin, censored) pair."""
+    if observed.dtype == bool and observed.shape[1] <= 64:  # the same order, without sorting rows
+        bits = 1 << np.arange(observed.shape[1] - 1, -1, -1, dtype=np.uint64)
+        numbers = sum(
+            (column * bit for column, bit in zip(observed.T, bits, strict=True)),
+            np.zeros(len(observed), dtype=np.uint64),
+        )
+        return np.unique(numbers, return_inverse=True)[1].reshape(-1)
     return np.unique(observed, axis=0, return_inverse=True)[1].reshape(-1)
 
 
 def _splitter(groups: np.ndarray, n_splits: int, seed: int) -> Any:
     # An ungrouped splitter is exact and much faster where every patient has one sample.
+    from sklearn.model_selection import (
+        StratifiedGroupKFold,
+        StratifiedKFold,
+    )  # not at the top: predict does without
+
     kind = StratifiedKFold if len(np.unique(groups)) == len(groups) else StratifiedGroupKFold
     return kind(n_splits, shuffle=True, random_state=seed)
 

@@ -10,7 +10,7 @@ from typing import Any, Self, TypeAlias
 
 import numpy as np
 
-from pathfuse.fusion.expert_table import E, Prediction, Truth
+from pathfuse.fusion.expert_table import E, Prediction, Truth, by_blocks
 from pathfuse.fusion.inner_cv import inner_folds
 from pathfuse.fusion.method_base import MethodBase
 from pathfuse.fusion.out_of_fold import out_of_fold, path_to_best, predict_views, score_settings
@@ -48,12 +48,14 @@ class Method(MethodBase[E]):
         """Fits on all rows at the last setting of ``path`` and checks the guarantee."""
         self.setting_, self.scores_, self.presence_ = path[-1], scores, {}
         self.params_ = self.fit_last(experts, truth, path)
-        self.certificate_ = self.family.certify(self.pool(experts, self.params_), experts, truth)
+        self.certificate_ = self.family.certify(
+            self.pool_blocks(experts, self.params_), experts, truth
+        )
         if not self.certificate_.holds:
             for name, params in self.safeguards(experts, truth):
                 self.params_ = params
                 self.certificate_ = self.family.certify(
-                    self.pool(experts, params), experts, truth, name
+                    self.pool_blocks(experts, params), experts, truth, name
                 )
                 if self.certificate_.holds:
                     break
@@ -75,7 +77,12 @@ class Method(MethodBase[E]):
 
     def combine(self, experts: E) -> Prediction:
         """The fused prediction of samples."""
-        return self.correct(self.pool(experts, self._need("params_")), experts)
+        params: Params = self._need("params_")
+        return by_blocks(experts, lambda _, block: self.correct(self.pool(block, params), block))
+
+    def pool_blocks(self, experts: E, params: Params) -> Prediction:
+        """``pool``, block by block."""
+        return by_blocks(experts, lambda _, block: self.pool(block, params))
 
     def correct(self, pooled: Prediction, experts: E) -> Prediction:
         """What ``combine`` makes of what the method pools."""
@@ -100,9 +107,11 @@ class Method(MethodBase[E]):
 
     def weigh(self, experts: E) -> Weights:
         """Weights of the experts in each sample."""
-        return normalised(
-            corrected_exponents(self.exponents(experts), experts.scored, self.presence_)
-        )
+        return by_blocks(experts, self._weigh_block)
+
+    def _weigh_block(self, _: slice, block: E) -> Weights:
+        powers = self.exponents(block)
+        return normalised(corrected_exponents(powers, block.scored, self.presence_))
 
 
 AnyMethod: TypeAlias = Method[Any]

@@ -5,14 +5,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
-from joblib import delayed
 
 from pathfuse.costs import Tally, absorb, tallied
 from pathfuse.fusion.expert_table import E, Prediction, Truth, View
 from pathfuse.fusion.inner_cv import LARGE, InnerFolds
 from pathfuse.fusion.method_base import MethodBase
 from pathfuse.progress import OnShare, unreported
-from pathfuse.workers import in_parallel
 
 HeldOut: TypeAlias = Float[np.ndarray, "setting repeat row column"]
 
@@ -38,6 +36,10 @@ def out_of_fold(
         n_jobs: Processes, as in joblib.
         on_progress: Called as the work goes on.
     """
+    from joblib import delayed  # not at the top: predict does without
+
+    from pathfuse.workers import in_parallel  # imports joblib
+
     jobs = [
         (m, r, train, test)
         for m in methods

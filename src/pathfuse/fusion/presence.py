@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from pathfuse.distributions.lanes import added
 from pathfuse.fusion.expert_table import E, Prediction, Truth, View
 from pathfuse.fusion.family import AnyFamily
 from pathfuse.types import Params, Present, Weights
@@ -154,4 +155,4 @@ def corrected_exponents(exponents: Weights, present: Present, params: Params) ->
 
 def normalised(powers: Float[np.ndarray, "sample expert"]) -> Weights:
     """Powers as weights that sum to 1."""
-    return np.asarray(powers / np.maximum(powers.sum(axis=1, keepdims=True), 1e-300))
+    return np.ascontiguousarray(powers / np.maximum(added(powers.T), 1e-300)[:, None])

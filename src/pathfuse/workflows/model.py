@@ -30,7 +30,6 @@ from pathfuse.fusion.store import dump, restore
 from pathfuse.study.predictions import SEEN, Expert, PredictionInput, gather, read_expert
 from pathfuse.study.study import align
 from pathfuse.workflows.new_samples import NewSamples
-from pathfuse.workflows.steps.regression import align_moments
 from pathfuse.workflows.steps.seen import among
 
 SCHEMA = 3
@@ -172,6 +171,8 @@ class FusedModel:
         self, experts: tuple[Expert, ...], columns: list[int], ids: list[str]
     ) -> GaussianExperts:
         """Aligned moments with a place for every expert of the model."""
+        from pathfuse.workflows.steps.regression import align_moments  # imports what fits
+
         found = align_moments(experts, ids, len(self.endpoint.outcomes))
         mean = np.full((len(ids), len(self.experts), len(self.endpoint.outcomes)), np.nan)
         variance = mean.copy()
@@ -182,8 +183,8 @@ class FusedModel:
         """Fused predictions of a regression, as ``fused.parquet`` has them."""
         fusion = _of_family(self.fusions["all"], GAUSSIAN)
         n_experts = experts.scored.sum(axis=1)
-        predicted = {"all": fusion.combine(experts)}
-        return self._frame(ids, predicted, fusion.weigh(experts), n_experts)
+        predicted, weights = fusion.combine_and_weigh(experts)
+        return self._frame(ids, {"all": predicted}, weights, n_experts)
 
     def table(self, ids: Names, logits: Mapping[str, np.ndarray]) -> pl.DataFrame:
         """Fused predictions of aligned logits, as ``fused.parquet`` has them."""
@@ -196,8 +197,8 @@ class FusedModel:
                 Experts.from_logits(values[scored]),
                 _of_family(self.fusions[task], CATEGORICAL),
             )
-            log_prob[task][scored] = fusion.combine(experts)
-            weights[scored] += fusion.weigh(experts)
+            log_prob[task][scored], own = fusion.combine_and_weigh(experts)
+            weights[scored] += own
             n_tasks += scored
             n_experts[scored] = np.maximum(n_experts[scored], experts.present.sum(axis=1))
         mean = weights / np.maximum(n_tasks, 1)[:, None]

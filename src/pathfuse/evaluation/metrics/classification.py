@@ -9,7 +9,6 @@ from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.sparse import csr_array
 
 from pathfuse.distributions.likelihood import set_nll
 from pathfuse.evaluation.metrics.base import Metric, RowWeights, Values
@@ -237,6 +236,8 @@ def average_precision(
         >>> average_precision(score, positive, np.ones((1, 3))).round(3).tolist()
         [0.833]
     """
+    from scipy.sparse import csr_array  # not at the top: predict does without
+
     levels, level_of = np.unique(score[positive], return_inverse=True)
     if not len(levels):
         return np.full(len(weights), np.nan)
@@ -304,6 +305,8 @@ def weighted_auroc(
         >>> weighted_auroc(score, positive, np.ones((1, 4))).tolist()
         [0.875]
     """
+    from scipy.sparse import csr_array  # not at the top: predict does without
+
     above, below = np.flatnonzero(positive), np.flatnonzero(~positive)
     levels, level_of = np.unique(score[above], return_inverse=True)
     # Negatives below level i land in a slot up to 2i, those tied with it in 2i + 1: one sparse sum,

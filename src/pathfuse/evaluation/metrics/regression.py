@@ -8,7 +8,6 @@ from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.stats import rankdata
 
 from pathfuse.evaluation.metrics.base import (
     Means,
@@ -75,6 +74,8 @@ class PredictorsOfTarget(ValuesOfMeans):
     @cached_property
     def ranks(self) -> Rows:
         """Ranks of the predicted means among all rows; those of the truth come last."""
+        from scipy.stats import rankdata  # not at the top: predict does without
+
         return np.asarray(rankdata(np.vstack([self.predicted, self.scores[0].truth]), axis=1))
 
     @cached_property

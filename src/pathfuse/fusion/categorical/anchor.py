@@ -15,8 +15,8 @@ separation: Clogg et al., JASA 86, 1991).
 import numpy as np
 from jaxtyping import Float
 
+from pathfuse.distributions.lanes import weighted
 from pathfuse.fusion.categorical.experts import Experts
-from pathfuse.fusion.presence import equal_weights
 
 PRIOR_ROWS = 2.0
 """How many rows the prior counts as."""
@@ -24,4 +24,7 @@ PRIOR_ROWS = 2.0
 
 def anchor_of(experts: Experts) -> Float[np.ndarray, "outcome sample"]:
     """The mean of the present experts' probabilities."""
-    return np.einsum("nm,nmk->kn", equal_weights(experts.present), np.exp(experts.log_prob))
+    result = np.empty((experts.n_columns, experts.n_samples), dtype=experts.planes.dtype)
+    for rows, block in experts.blocks():
+        result[:, rows] = weighted(block.even_weights, block.prob_planes)
+    return result

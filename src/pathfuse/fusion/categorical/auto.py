@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pathfuse.distributions.likelihood import floor_log_prob
+from pathfuse.distributions.likelihood import floor_log_prob, floor_normalised
 from pathfuse.fusion.auto import Council
 from pathfuse.fusion.categorical.anchor import PRIOR_ROWS
 from pathfuse.fusion.categorical.classifier import LogitClassifier
@@ -66,7 +66,12 @@ class Auto(LogitClassifier, Council[Experts]):
     @classmethod
     def stacked(cls, predictions: Sequence[LogProbs]) -> Experts:
         """See ``Council``."""
-        return all_present(floor_log_prob(np.stack(predictions, axis=1)))
+        n, k = predictions[0].shape
+        planes = np.empty((len(predictions), k, n))
+        for one, predicted in zip(planes, predictions, strict=True):
+            one[:] = predicted.T
+        floor_normalised(planes.transpose(1, 0, 2))
+        return all_present(planes.transpose(2, 0, 1))
 
     @classmethod
     def weigh_members(cls, held_out: Sequence[np.ndarray], truth: Observed, seed: int) -> Params:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import minimize
 
 from pathfuse.costs import add_flops
-from pathfuse.distributions.likelihood import log_softmax
+from pathfuse.distributions.lanes import added, by_sample, mapped, normalise
 from pathfuse.fusion.categorical.anchor import PRIOR_ROWS, anchor_of
 from pathfuse.fusion.categorical.experts import Experts
-from pathfuse.fusion.categorical.logpool import Features, SetLikelihood, Vector, masked_softmax
+from pathfuse.fusion.categorical.logpool import Features, Vector, masked_softmax
+from pathfuse.fusion.categorical.set_likelihood import SetLikelihood
 from pathfuse.fusion.product import Product
 from pathfuse.types import LogProbs, Observed, Weights
 
@@ -38,8 +38,9 @@ class BinGates:
     def weights(self, phi: Features, experts: Experts) -> list[Weights]:
         """The experts' weights, per outcome."""
         add_flops(2 * len(phi) * self.gate.size)
+        lanes = np.ascontiguousarray(phi.T)
         return [
-            masked_softmax(bias + np.einsum("nf,mf->nm", phi, gate), experts.present)
+            masked_softmax((mapped(gate, lanes) + bias[:, None]).T, experts.present)
             for bias, gate in zip(self.bias, self.gate, strict=True)
         ]
 
@@ -47,10 +48,10 @@ class BinGates:
         """The fused distribution."""
         weights = self.weights(phi, experts)
         add_flops(2 * experts.log_prob.size)
-        scores = [
-            np.einsum("nm,nm->n", w, experts.log_prob[:, :, k]) for k, w in enumerate(weights)
-        ]
-        return log_softmax(np.exp(self.log_sharpness) * np.stack(scores, axis=1))
+        scores = np.stack([added(w.T * experts.planes[:, k]) for k, w in enumerate(weights)])
+        scores *= np.exp(self.log_sharpness)
+        normalise(scores)
+        return by_sample(scores)
 
 
 class BinGatesObjective:
@@ -64,7 +65,7 @@ class BinGatesObjective:
         ridge: float,
         prior_rows: float = PRIOR_ROWS,
     ) -> None:
-        self.log_prob = np.ascontiguousarray(experts.log_prob.transpose(2, 1, 0))
+        self.log_prob = np.ascontiguousarray(experts.planes.transpose(1, 0, 2))
         self.absent = np.where(experts.present.T, 0.0, -np.inf)
         self.phi, self.ridge, self.rho = np.ascontiguousarray(phi.T), ridge, 0.0
         self.likelihood = SetLikelihood.of(
@@ -109,6 +110,8 @@ class BinGatesObjective:
 
     def minimise(self, start: BinGates) -> BinGates:
         """L-BFGS from a given start."""
+        from scipy.optimize import minimize  # not at the top: predict does without
+
         first = np.concatenate([start.bias.ravel(), [start.log_sharpness], start.gate.ravel()])
         found = minimize(
             self,

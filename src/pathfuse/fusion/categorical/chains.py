@@ -10,19 +10,34 @@ from pathfuse.types import LogProbs, Observed
 
 def expert_nll(experts: Experts, observed: Observed) -> Float[np.ndarray, " expert"]:
     """Mean NLL of each expert on the rows that it scored; inf for one that scored none."""
-    result = np.full(experts.log_prob.shape[1], np.inf)
-    for m in range(len(result)):
-        rows = experts.present[:, m]
-        if rows.any():
-            result[m] = set_nll(experts.log_prob[rows, m], observed[rows]).mean()
-    return result
+    return np.array(
+        [
+            loss[shown].mean() if shown.any() else np.inf
+            for loss, shown in zip(_losses(experts, observed), experts.shown, strict=True)
+        ]
+    )
+
+
+def _losses(experts: Experts, observed: Observed) -> Float[np.ndarray, "expert sample"]:
+    """NLL of each expert in each row, means nothing where it is absent."""
+    kept, losses = experts.own_notes.get("losses", (None, None))
+    if kept is not observed:  # asked for by the certificate of every method
+        losses = np.empty(experts.shown.shape)
+        for rows, block in experts.blocks():
+            for m, planes in enumerate(block.planes):
+                losses[m, rows] = set_nll(planes.T, observed[rows])
+        experts.own_notes["losses"] = observed, losses
+    return np.asarray(losses)
 
 
 def first_present(
     experts: Experts, order: Int[np.ndarray, " expert"]
 ) -> Int[np.ndarray, " sample"]:
     """For each sample the first expert of ``order`` that scored it."""
-    return np.asarray(order[experts.present[:, order].argmax(axis=1)])
+    choice = np.empty(experts.n_samples, dtype=order.dtype)
+    for expert in order[::-1]:
+        choice[experts.shown[expert]] = expert
+    return choice
 
 
 def leading(order: Int[np.ndarray, " expert"], expert: int) -> Int[np.ndarray, " expert"]:
@@ -32,7 +47,11 @@ def leading(order: Int[np.ndarray, " expert"], expert: int) -> Int[np.ndarray, "
 
 def take_expert(experts: Experts, choice: Int[np.ndarray, " sample"]) -> LogProbs:
     """The log-probabilities of one chosen expert per sample."""
-    return np.asarray(experts.log_prob[np.arange(experts.n_samples), choice])
+    taken = np.empty((experts.n_samples, experts.n_columns))
+    for expert, planes in enumerate(experts.planes):
+        rows = choice == expert
+        taken[rows] = planes.T if rows.all() else planes.T[rows]
+    return taken
 
 
 def preference(experts: Experts, observed: Observed) -> Int[np.ndarray, " expert"]:
@@ -48,11 +67,8 @@ def chain_nll(experts: Experts, observed: Observed) -> Float[np.ndarray, " exper
     experts.
     """
     order = np.argsort(expert_nll(experts, observed), kind="stable")
-    return np.array(
-        [
-            set_nll(
-                take_expert(experts, first_present(experts, leading(order, m))), observed
-            ).mean()
-            for m in range(len(order))
-        ]
-    )
+    losses = _losses(experts, observed)
+    if experts.complete:
+        return losses.mean(axis=1)
+    stand_in = np.take_along_axis(losses, first_present(experts, order)[None], axis=0)[0]
+    return np.where(experts.shown, losses, stand_in).mean(axis=1)

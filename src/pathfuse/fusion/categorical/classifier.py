@@ -1,14 +1,10 @@
 """The door for arrays: a fusion of class probabilities as a scikit-learn classifier."""
 
 from dataclasses import replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from jaxtyping import Float
-from sklearn.base import ClassifierMixin
-from sklearn.utils import Tags, check_array, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
-from threadpoolctl import threadpool_limits
 
 from pathfuse.errors import InputError
 from pathfuse.fusion.base import Fusion
@@ -16,8 +12,11 @@ from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.family import CATEGORICAL
 from pathfuse.types import Logits, LogProbs, Observed, Weights
 
+if TYPE_CHECKING:
+    from sklearn.utils import Tags
 
-class LogitClassifier(ClassifierMixin, Fusion[Experts]):  # type: ignore[misc]
+
+class LogitClassifier(Fusion[Experts]):
     """What every fusion of logits can do with arrays: a classifier of scikit-learn whose input has
     three axes.
 
@@ -35,9 +34,13 @@ class LogitClassifier(ClassifierMixin, Fusion[Experts]):  # type: ignore[misc]
     shape_: tuple[int, ...]
     """Experts and outcomes."""
 
-    def __sklearn_tags__(self) -> Tags:
-        """Input (sample, expert, outcome) that may hold NaN."""
-        tags: Tags = super().__sklearn_tags__()
+    def __sklearn_tags__(self) -> "Tags":
+        """A classifier whose input (sample, expert, outcome) may hold NaN."""
+        from sklearn.utils import ClassifierTags
+
+        tags = super().__sklearn_tags__()
+        tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
+        tags.target_tags.required = True
         tags.input_tags = replace(
             tags.input_tags, two_d_array=False, three_d_array=True, allow_nan=True
         )
@@ -67,7 +70,9 @@ class LogitClassifier(ClassifierMixin, Fusion[Experts]):  # type: ignore[misc]
             >>> model.predict(logits).tolist()
             ['normal', 'tumor']
         """
-        experts = Experts.from_logits(numbers(logits))
+        from threadpoolctl import threadpool_limits  # not at the top: predict does without
+
+        experts = Experts.from_logits(numbers(logits), compact=True)
         observed, self.classes_ = observed_sets(targets(self, y), experts.shape[2])
         self.shape_, self.n_features_in_ = experts.shape[1:], experts.shape[1]
         if len(observed) != experts.n_samples:
@@ -98,7 +103,9 @@ class LogitClassifier(ClassifierMixin, Fusion[Experts]):  # type: ignore[misc]
         """
         truth = np.asarray(y)
         if truth.ndim != 2:
-            return float(super().score(logits, y, sample_weight))
+            from sklearn.metrics import accuracy_score
+
+            return float(accuracy_score(truth, self.predict(logits), sample_weight=sample_weight))
         outcome = self.predict_log_proba(logits).argmax(axis=1)
         return float(np.average(truth[np.arange(len(truth)), outcome], weights=sample_weight))
 
@@ -124,10 +131,16 @@ def numbers(logits: Any) -> np.ndarray:
     Raises:
         InputError: They are sparse, complex, or no numbers.
     """
+    from sklearn.utils import check_array  # not at the top: predict does without
+
     try:
         return np.asarray(
             check_array(
-                logits, dtype=np.float64, ensure_2d=False, allow_nd=True, ensure_all_finite=False
+                logits,
+                dtype=(np.float64, np.float32),  # anything else becomes the first
+                ensure_2d=False,
+                allow_nd=True,
+                ensure_all_finite=False,
             )
         )
     except TypeError as error:  # scikit-learn's sentence
@@ -140,6 +153,11 @@ def targets(classifier: Any, y: Any) -> np.ndarray:
     Raises:
         InputError: There are none, or they are blank, infinite or continuous.
     """
+    from sklearn.utils import column_or_1d  # not at the top: predict does without
+    from sklearn.utils.multiclass import (
+        check_classification_targets,
+    )  # not at the top: predict does without
+
     if y is None:
         raise InputError(
             f"{type(classifier).__name__} requires y to be passed, but the target y is None"

@@ -14,10 +14,11 @@ from jaxtyping import Float
 
 from pathfuse.costs import add_flops
 from pathfuse.distributions.discrete_time import event_distribution
+from pathfuse.distributions.lanes import by_sample, weighted
 from pathfuse.distributions.likelihood import floor_log_prob
 from pathfuse.fusion.categorical.anchor import PRIOR_ROWS, anchor_of
 from pathfuse.fusion.categorical.experts import Experts
-from pathfuse.fusion.categorical.logpool import ByOutcome
+from pathfuse.fusion.categorical.set_likelihood import ByOutcome
 from pathfuse.fusion.categorical.static_product import StaticProduct, static_objective
 from pathfuse.fusion.product import equal_product
 from pathfuse.fusion.works import GENEST_1984
@@ -80,7 +81,8 @@ class HazardProduct(StaticProduct):
         """See ``Method``."""
         logits = hazard_logits(experts)
         add_flops(2 * logits.log_prob.size)
-        pooled = np.einsum("nm,nmk->nk", self.share(experts, params), logits.log_prob)
+        weights = np.ascontiguousarray(self.share(experts, params).T)
+        pooled = by_sample(weighted(weights, logits.planes))
         return floor_log_prob(event_distribution(np.exp(params["log_sharpness"]) * pooled))
 
 
@@ -88,12 +90,12 @@ def hazard_logits(experts: Experts) -> Experts:
     """The experts' hazard logits in place of their event distributions: ``log p_t - log S_t``,
     exact in log space.
     """
-    log_prob = experts.log_prob
-    later = np.logaddexp.accumulate(log_prob[:, :, ::-1], axis=2)[:, :, ::-1]
-    return Experts(
-        np.where(experts.present[:, :, None], log_prob[:, :, :-1] - later[:, :, 1:], 0.0),
-        experts.present,
-    )
+    planes = experts.planes
+    later, hazard = planes[:, -1], np.empty_like(planes[:, :-1])
+    for t in range(planes.shape[1] - 2, -1, -1):
+        hazard[:, t] = np.where(experts.shown, planes[:, t] - later, 0.0)
+        later = np.logaddexp(later, planes[:, t])
+    return Experts(hazard.transpose(2, 0, 1), experts.present)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt64
 
 from pathfuse.costs import add_flops, solve_flops
 from pathfuse.types import Index
@@ -53,15 +53,23 @@ class GaussianImputer:
         """Replaces NaN by the conditional mean given the row's other columns."""
         absent = np.isnan(table)
         filled = np.where(absent, 0, table)
-        for gap, rows in _patterns(absent):
+        for gap, rows in patterns(absent):
             self._fill_rows(filled, rows, gap, self._regression(gap))
         return filled
+
+    def regression(
+        self, gap: Bool[np.ndarray, " column"]
+    ) -> tuple[Float[np.ndarray, "gap known"], Float[np.ndarray, " gap"]]:
+        """Slope and intercept of absent columns on those that are known."""
+        slope = self._regression(gap)
+        add_flops(solve_flops(slope.shape[1], slope.shape[0]))
+        return slope, self.mean[gap] - slope @ self.mean[~gap]
 
     def _expect(self, table: Table) -> tuple[Table, Float[np.ndarray, "column column"]]:
         """The filled table, and the sum over rows of the conditional covariance of their gaps."""
         absent = np.isnan(table)
         filled, spread = np.where(absent, 0, table), np.zeros_like(self.covariance)
-        for gap, rows in _patterns(absent):
+        for gap, rows in patterns(absent):
             slope = self._regression(gap)
             self._fill_rows(filled, rows, gap, slope)
             residual = (
@@ -90,16 +98,27 @@ class GaussianImputer:
         )
 
 
-def _patterns(
+def patterns(
     absent: Bool[np.ndarray, "sample column"],
 ) -> Iterator[tuple[Bool[np.ndarray, " column"], Index]]:
     """Which columns are absent together, and the rows that lack them; not the complete rows."""
-    patterns, member = np.unique(absent, axis=0, return_inverse=True)
-    order = np.argsort(member.reshape(-1), kind="stable")
-    counts = np.bincount(member.reshape(-1), minlength=len(patterns))
-    for gap, end, n in zip(patterns, np.cumsum(counts), counts, strict=True):
-        if gap.any():
-            yield gap, order[end - n : end]
+    rows = np.flatnonzero(absent.any(axis=1))
+    if not len(rows):
+        return
+    words = _as_words(absent[rows])
+    order = np.lexsort(words.T[::-1])  # stable, first columns first
+    ranked = words[order]
+    starts = np.flatnonzero(np.r_[True, (ranked[1:] != ranked[:-1]).any(axis=1)])
+    for members in np.split(rows[order], starts[1:]):
+        yield absent[members[0]], members
+
+
+def _as_words(absent: Bool[np.ndarray, "sample column"]) -> UInt64[np.ndarray, "sample word"]:
+    """Rows of bits as numbers of 64 bits, which are compared much faster than row by row."""
+    n_samples, n_columns = absent.shape
+    padded = np.zeros((n_samples, -(-n_columns // 64) * 64), dtype=bool)
+    padded[:, :n_columns] = absent
+    return np.packbits(padded, axis=1).view(">u8").astype(np.uint64)
 
 
 def _covariance(

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from pathfuse.distributions.likelihood import set_nll
 from pathfuse.errors import InputError
 from pathfuse.fusion.categorical.bin_gates import BinGates, BinGatesObjective
-from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.experts import COMPACT_ROWS, Experts
 from pathfuse.fusion.categorical.gating import Standardiser, gate_features
 from pathfuse.fusion.categorical.logpool import (
     Features,
@@ -24,8 +24,7 @@ from pathfuse.fusion.categorical.logpool import (
     weighted_product,
 )
 from pathfuse.fusion.categorical.method import CategoricalMethod
-from pathfuse.fusion.categorical.published import fit_published
-from pathfuse.fusion.categorical.static_product import fit_static, one_hot_bias
+from pathfuse.fusion.categorical.static_product import fit_static, one_hot_bias, spread_rows
 from pathfuse.fusion.product import Product, equal_product
 from pathfuse.fusion.works import GENEST_1984, LOGITPROD_2026
 from pathfuse.types import LogProbs, Observed, Params, Weights
@@ -136,6 +135,8 @@ class LogitProd(CategoricalMethod):
     ) -> list[Params]:
         """See ``Method``."""
         if self._published:
+            from pathfuse.fusion.categorical.published import fit_published
+
             published = fit_published(
                 experts, observed, self.recipe, self.quirks, self.seed, self.epochs
             )
@@ -149,19 +150,36 @@ class LogitProd(CategoricalMethod):
             return self._fit_bins(
                 experts, observed, phi, BinGates.from_shared(product, k), standardiser, settings
             )
-        correlation = (
-            self.decorrelation * error_correlation(experts, observed)
-            if self.decorrelation
-            else None
-        )
-        objective, path = (
-            ProductObjective(experts, observed, phi, ridge=1 / n, correlation=correlation),
-            [],
-        )
+        correlation, path = self._correlation(experts, observed), []
+        objective = ProductObjective(experts, observed, phi, ridge=1 / n, correlation=correlation)
         for rho in settings:
             product = objective.at(1 / n, rho).minimise(product)
             path.append(_as_params(product, standardiser))
         return path
+
+    def fit_last(self, experts: Experts, truth: Observed, path: Sequence[float]) -> Params:
+        """See ``Method``; a large table starts from what some of its rows lead to."""
+        if experts.n_samples <= COMPACT_ROWS or self._published or self.gate == "per_bin":
+            return super().fit_last(experts, truth, path)
+        some = spread_rows(experts.n_samples)
+        first = self.fit_path(experts.rows(some), truth[some], path)[-1]
+        experts = hide(experts, self.dropout, self.seed)
+        standardiser, phi = _standardised(experts)
+        # The gate and bias found on some rows read those rows' standardised features.
+        found = Standardiser(first["feature_mean"], first["feature_scale"])
+        gate, shift = standardiser.as_read_by(first["gate"], found)
+        start = Product(first["bias"] + shift, float(first["log_sharpness"]), gate)
+        pull = 1 / experts.n_samples
+        correlation = self._correlation(experts, truth)
+        objective = ProductObjective(experts, truth, phi, pull, path[-1], correlation)
+        return _as_params(objective.minimise(start), standardiser)
+
+    def _correlation(
+        self, experts: Experts, observed: Observed
+    ) -> Float[np.ndarray, "expert expert"] | None:
+        if not self.decorrelation:
+            return None
+        return self.decorrelation * error_correlation(experts, observed)
 
     def _fit_bins(
         self,

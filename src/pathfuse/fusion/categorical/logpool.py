@@ -7,97 +7,52 @@ product with s = 1; the logarithmic opinion pool (Genest 1986) is the case of co
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
-from scipy.optimize import minimize
+from jaxtyping import Bool, Float
 
 from pathfuse.costs import add_flops
-from pathfuse.distributions.likelihood import log_softmax
+from pathfuse.distributions.lanes import added, by_sample, mapped, normalise, weighted
 from pathfuse.fusion.categorical.anchor import PRIOR_ROWS, anchor_of
-from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.experts import COMPACT_ROWS, Experts, row_blocks
+from pathfuse.fusion.categorical.set_likelihood import ByOutcome, SetLikelihood
 from pathfuse.fusion.product import Product
 from pathfuse.types import LogProbs, Observed, Present, Weights
 
 Features = Float[np.ndarray, "sample feature"]
-ByOutcome = Float[np.ndarray, "outcome sample"]
 Vector = Float[np.ndarray, " parameter"]
 
 
 def masked_softmax(scores: Float[np.ndarray, "sample expert"], present: Present) -> Weights:
     """Softmax over the present experts; absent ones get exactly 0."""
-    shown = np.where(present, scores, -np.inf)
-    powers = np.exp(shown - shown.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    return _softmax_lanes(np.array(scores.T, order="C"), present.T).T
+
+
+def _softmax_lanes(
+    scores: Float[np.ndarray, "expert sample"], shown: Bool[np.ndarray, "expert sample"]
+) -> Float[np.ndarray, "expert sample"]:
+    """``masked_softmax`` with samples side by side; overwrites the scores."""
+    scores[~shown] = -np.inf
+    scores -= scores.max(axis=0)
+    powers = np.exp(scores)
+    powers /= added(powers)
+    return powers
 
 
 def product_weights(product: Product, phi: Features, present: Present) -> Weights:
-    """The experts' weights of each sample.
-
-    ``einsum`` keeps a row's bits independent of its neighbours.
-    """
+    """The experts' weights of each sample."""
     add_flops(2 * len(phi) * product.gate.size)
-    return masked_softmax(product.bias + np.einsum("nf,mf->nm", phi, product.gate), present)
+    scores = mapped(product.gate, phi.T) + product.bias[:, None]
+    return _softmax_lanes(scores, present.T).T
 
 
 def weighted_product(experts: Experts, weights: Weights, sharpness: float = 1.0) -> LogProbs:
     """Multiplies the experts' distributions, each raised to its weight, and normalises."""
     add_flops(2 * experts.log_prob.size)
-    return log_softmax(sharpness * np.einsum("nm,nmk->nk", weights, experts.log_prob))
-
-
-@dataclass(frozen=True)
-class SetLikelihood:
-    """Mean NLL of ``softmax(scores)`` over observed sets, with its gradient.
-
-    Samples lie along the last axis: with few outcomes and many samples every operation runs along
-    memory.
-    """
-
-    observed: Float[np.ndarray, "outcome sample"]
-    """1 where the truth allows the outcome, 0 elsewhere; a share in between where it says only
-    that."""
-    anchor: Float[np.ndarray, "outcome sample"] | None = None
-    """Probabilities that pseudo-observations are drawn from (``fusion.categorical.anchor``); None:
-    there are none."""
-    pull: float = 0.0
-    """How many pseudo-observations there are per row."""
-
-    @classmethod
-    def of(
-        cls, observed: Observed, anchor: ByOutcome | None = None, pull: float = 0.0
-    ) -> "SetLikelihood":
-        """From observed sets with samples along the first axis."""
-        return cls(np.ascontiguousarray(observed.T, dtype=np.float64), anchor, pull)
-
-    def __call__(
-        self, scores: Float[np.ndarray, "outcome sample"]
-    ) -> tuple[float, Float[np.ndarray, "outcome sample"]]:
-        """Mean NLL, and n times its gradient: ``q - q(. | observed)`` for each sample."""
-        value, slope, log_prob = self._fit(scores)
-        if self.anchor is None:
-            return value, slope
-        value -= self.pull * float((self.anchor * log_prob).sum()) / scores.shape[1]
-        return value, slope + self.pull * (np.exp(log_prob) - self.anchor)
-
-    def _fit(self, scores: ByOutcome) -> tuple[float, ByOutcome, ByOutcome]:
-        """Mean NLL of the rows, n times its gradient, and the log-probabilities."""
-        shifted = scores - scores.max(axis=0)
-        powers = np.exp(shifted)
-        total = powers.sum(axis=0)
-        conditional = powers * self.observed
-        mass = conditional.sum(axis=0)
-        if not mass.min() > 0:  # the observed outcomes lie hundreds of nats below the largest
-            with np.errstate(divide="ignore"):
-                allowed = shifted + np.log(self.observed)
-            peak = allowed.max(axis=0)
-            conditional = np.exp(allowed - peak)
-            share = conditional.sum(axis=0)
-            value = float((np.log(total) - peak - np.log(share)).mean())
-            return value, powers / total - conditional / share, shifted - np.log(total)
-        value = float((np.log(total) - np.log(mass)).mean())
-        return value, powers / total - conditional / mass, shifted - np.log(total)
+    pooled = weighted(np.ascontiguousarray(weights.T), experts.planes)
+    pooled *= sharpness
+    normalise(pooled)
+    return by_sample(pooled)
 
 
 Likelihood = Callable[[ByOutcome], tuple[float, ByOutcome]]
@@ -137,11 +92,20 @@ class ProductObjective:
         prior_rows: float = PRIOR_ROWS,
     ) -> None:
         self.ridge, self.rho, self.correlation, self.equal = ridge, rho, correlation, equal
-        self.log_prob = np.ascontiguousarray(experts.log_prob.transpose(1, 2, 0))
-        self.absent = None if experts.present.all() else np.where(experts.present.T, 0.0, -np.inf)
+        self.log_prob = experts.planes
+        self.absent = None if experts.complete else np.where(experts.shown, 0.0, -np.inf)
         self.phi = np.ascontiguousarray(phi.T)
-        pull = prior_rows / experts.n_samples
-        self.likelihood = likelihood or SetLikelihood.of(observed, anchor_of(experts), pull)
+        n, (m, k, _) = experts.n_samples, self.log_prob.shape
+        if likelihood is not None:
+            self.parts = [(slice(0, n), likelihood)]
+            return
+        # Large tables are worked through in blocks that fit the cache; nothing as large as the
+        # table is made on the way.
+        large, pull, anchor = n > COMPACT_ROWS, prior_rows / n, anchor_of(experts)
+        self.parts = [
+            (rows, SetLikelihood.of(observed[rows], anchor[:, rows], pull, as_given=large))
+            for rows in (row_blocks(n, m * k) if large else [slice(0, n)])
+        ]
 
     def at(self, ridge: float, rho: float) -> "ProductObjective":
         """The same rows under other penalties."""
@@ -167,42 +131,65 @@ class ProductObjective:
 
     def __call__(self, theta: Vector) -> tuple[float, Vector]:
         """Value and gradient, in float64."""
-        product = self.unpack(theta)
-        n = self.log_prob.shape[2]
-        weights = self._weights(product)
-        sharpness = np.exp(product.log_sharpness)
-        pooled = np.zeros(self.log_prob.shape[1:])
-        for weight, log_prob in zip(weights, self.log_prob, strict=True):
-            pooled += weight * log_prob
-        pooled *= sharpness
-        value, slope = self.likelihood(pooled)
-        weight_slope = np.stack([(slope * log_prob).sum(axis=0) for log_prob in self.log_prob])
-        weight_slope *= sharpness
+        product, n = self.unpack(theta), self.log_prob.shape[2]
+        value, sharpness_slope = 0.0, 0.0
+        bias_slope, gate_slope = np.zeros_like(product.bias), np.zeros_like(product.gate)
+        for rows, likelihood in self.parts:
+            part, score_slope, by_sharpness, phi = self._of_rows(product, rows, likelihood)
+            value += part
+            sharpness_slope += by_sharpness
+            bias_slope += score_slope.sum(axis=1)
+            gate_slope += score_slope @ phi.T
+        if self.equal:
+            bias_slope[:] = 0.0
         value += self.ridge * float(product.bias @ product.bias + product.log_sharpness**2)
         value += self.rho * float((product.gate**2).sum())
-        if self.correlation is not None:
-            overlap = self.correlation @ weights
-            value += float((overlap * weights).sum()) / n
-            weight_slope += 2 * overlap
-        score_slope = weights * (weight_slope - (weights * weight_slope).sum(axis=0)) / n
-        bias_slope = np.zeros_like(product.bias) if self.equal else score_slope.sum(axis=1)
         return value, np.concatenate(
             [
                 bias_slope + 2 * self.ridge * product.bias,
-                [float((slope * pooled).sum()) / n + 2 * self.ridge * product.log_sharpness],
-                (score_slope @ self.phi.T + 2 * self.rho * product.gate).ravel(),
+                [sharpness_slope / n + 2 * self.ridge * product.log_sharpness],
+                (gate_slope + 2 * self.rho * product.gate).ravel(),
             ]
         )
 
-    def _weights(self, product: Product) -> Float[np.ndarray, "expert sample"]:
-        scores = product.gate @ self.phi + product.bias[:, None]
+    def _of_rows(
+        self, product: Product, rows: slice, likelihood: Likelihood
+    ) -> tuple[float, Float[np.ndarray, "expert sample"], float, Features]:
+        """What some rows add to the value, to the slopes by scores and by sharpness; their phi."""
+        n, log_prob = self.log_prob.shape[2], self.log_prob[:, :, rows].astype(float, copy=False)
+        phi = self.phi[:, rows].astype(float, copy=False)
+        weights = self._weights(product, phi, rows)
+        sharpness = np.exp(product.log_sharpness)
+        pooled = np.einsum("mn,mkn->kn", weights, log_prob)
+        pooled *= sharpness
+        value, slope = likelihood(pooled)
+        value *= log_prob.shape[2] / n
+        score_slope = np.einsum("kn,mkn->mn", slope, log_prob)
+        score_slope *= sharpness
+        if self.correlation is not None:
+            overlap = self.correlation @ weights
+            value += float((overlap * weights).sum()) / n
+            score_slope += 2 * overlap
+        score_slope -= np.einsum("mn,mn->n", weights, score_slope)
+        score_slope *= weights
+        score_slope /= n
+        return value, score_slope, float(np.einsum("kn,kn->", slope, pooled)), phi
+
+    def _weights(
+        self, product: Product, phi: Features, rows: slice
+    ) -> Float[np.ndarray, "expert sample"]:
+        scores = product.gate @ phi + product.bias[:, None]
         if self.absent is not None:
-            scores += self.absent
-        powers = np.exp(scores - scores.max(axis=0))
-        return powers / powers.sum(axis=0)
+            scores += self.absent[:, rows]
+        scores -= scores.max(axis=0)
+        np.exp(scores, out=scores)
+        scores /= scores.sum(axis=0)
+        return scores
 
     def minimise(self, start: Product) -> Product:
         """L-BFGS from a given start: deterministic, no learning rate, no epochs."""
+        from scipy.optimize import minimize  # not at the top: predict does without
+
         found = minimize(
             self,
             self.pack(start),

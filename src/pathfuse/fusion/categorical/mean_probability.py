@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pathfuse.costs import add_flops
-from pathfuse.distributions.likelihood import log_softmax
+from pathfuse.distributions.lanes import by_sample, normalise, weighted
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.method import CategoricalMethod
 from pathfuse.fusion.presence import equal_weights
@@ -44,11 +44,9 @@ class MeanProbability(CategoricalMethod):
     def pool(self, experts: Experts, params: Params) -> LogProbs:
         """See ``Method``."""
         add_flops(2 * experts.log_prob.size)
-        return log_softmax(
-            np.log(
-                np.einsum("nm,nmk->nk", equal_weights(experts.present), np.exp(experts.log_prob))
-            )
-        )
+        pooled = np.log(weighted(experts.even_weights, experts.prob_planes))
+        normalise(pooled)
+        return by_sample(pooled)
 
     def share(self, experts: Experts, params: Params) -> Weights:
         """Equal."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pathfuse.distributions.likelihood import log_softmax
+from pathfuse.distributions.lanes import by_sample, normalise
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.method import CategoricalMethod
 from pathfuse.fusion.presence import equal_weights
@@ -44,8 +44,16 @@ class MedianLogit(CategoricalMethod):
 
     def pool(self, experts: Experts, params: Params) -> LogProbs:
         """See ``Method``."""
-        shown = np.where(experts.present[:, :, None], experts.log_prob, np.nan)
-        return log_softmax(np.nanmedian(shown, axis=1))
+        last = np.inf  # where absent ones go
+        ranked = np.sort(np.where(experts.shown[:, None], experts.planes, last), axis=0)
+        count = experts.shown.sum(axis=0)[None, None]
+        low, high = (
+            np.take_along_axis(ranked, np.broadcast_to(rank, (1, *ranked.shape[1:])), axis=0)[0]
+            for rank in ((count - 1) // 2, count // 2)
+        )
+        pooled = (low + high) / 2
+        normalise(pooled)
+        return by_sample(pooled)
 
     def share(self, experts: Experts, params: Params) -> Weights:
         """Equal: a summary, since a median has no weights."""

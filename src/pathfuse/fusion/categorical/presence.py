@@ -1,18 +1,21 @@
 """Absent experts of classes: ``fusion.presence`` for distributions over outcomes."""
 
 import numpy as np
-from scipy.optimize import minimize
 
 from pathfuse.costs import add_flops
-from pathfuse.distributions.likelihood import floor_log_prob, log_softmax
+from pathfuse.distributions.lanes import normalise
+from pathfuse.distributions.likelihood import floor_log_prob, floor_normalised
 from pathfuse.fusion.categorical.experts import Experts
-from pathfuse.fusion.categorical.logpool import SetLikelihood, Vector, weighted_product
+from pathfuse.fusion.categorical.logpool import Vector, weighted_product
+from pathfuse.fusion.categorical.set_likelihood import SetLikelihood
 from pathfuse.fusion.presence import MIN_ROWS, PRIOR_ROWS, equal_weights, lacks_one, numbers_of
 from pathfuse.types import LogProbs, Observed, Params
 
 
 def fit_pair(experts: Experts, predicted: LogProbs, observed: Observed) -> tuple[float, float]:
     """The two numbers of one view: a, of what was predicted, and b, of the equal product."""
+    from scipy.optimize import minimize  # not at the top: predict does without
+
     if len(predicted) < MIN_ROWS:
         return 0.0, 1.0
     even = weighted_product(experts, equal_weights(experts.present))
@@ -40,9 +43,11 @@ def corrected_log_prob(log_prob: LogProbs, experts: Experts, params: Params) -> 
         return log_prob
     own, equal = numbers_of(params, experts.present[lacking])
     few = experts.rows(np.flatnonzero(lacking))
-    even = weighted_product(few, equal_weights(few.present))
+    predicted = np.array(log_prob[lacking].T, order="C")
+    floor_normalised(predicted)
+    predicted *= own
+    predicted += equal * few.even
+    normalise(predicted)
     result = log_prob.copy()
-    result[lacking] = log_softmax(
-        own[:, None] * floor_log_prob(log_prob[lacking]) + equal[:, None] * even
-    )
+    result[lacking] = predicted.T
     return result

@@ -6,10 +6,10 @@ differently when it is sure.
 """
 
 import numpy as np
+from jaxtyping import Float
 
 from pathfuse.fusion.categorical.experts import Experts
-from pathfuse.fusion.categorical.imputation import Table
-from pathfuse.fusion.categorical.stacking import Stacking, by_expert, centred
+from pathfuse.fusion.categorical.stacking import Stacking, centred
 
 ROOT_CS = (0.001, 0.01, 0.1, 0.3, 1.0, 3.0)
 """Candidate inverse penalties: coarser than those of ``Stacking``, since twice the columns take
@@ -45,8 +45,6 @@ class RootStacking(Stacking):
         """Inverse penalties."""
         return ROOT_CS if self.C is None else (self.C,)
 
-    def features(self, experts: Experts) -> Table:
+    def columns(self, experts: Experts) -> Float[np.ndarray, "expert column sample"]:
         """See ``Stacking``; twice as many columns."""
-        return by_expert(
-            experts, np.concatenate([centred(experts), np.exp(experts.log_prob / 2)], axis=2)
-        )
+        return np.concatenate([centred(experts), np.sqrt(experts.prob_planes)], axis=1)

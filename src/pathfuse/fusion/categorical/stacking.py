@@ -5,21 +5,23 @@ The richest method: it may read one expert's confusion between two classes as ev
 """
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Float
-from scipy.optimize import minimize
+from jaxtyping import Bool, Float
 
 from pathfuse.costs import add_flops
-from pathfuse.distributions.likelihood import log_softmax
+from pathfuse.distributions.lanes import added, by_sample, mapped, normalise
 from pathfuse.fusion.categorical.anchor import PRIOR_ROWS, anchor_of
 from pathfuse.fusion.categorical.experts import Experts
-from pathfuse.fusion.categorical.imputation import GaussianImputer, Table
-from pathfuse.fusion.categorical.logpool import ByOutcome, SetLikelihood
+from pathfuse.fusion.categorical.imputation import GaussianImputer, Table, patterns
 from pathfuse.fusion.categorical.method import CategoricalMethod
+from pathfuse.fusion.categorical.set_likelihood import ByOutcome, SetLikelihood
 from pathfuse.fusion.works import WOLPERT_1992
-from pathfuse.types import LogProbs, Observed, Params, Weights
+from pathfuse.types import Index, LogProbs, Observed, Params, Weights
 
+ScoreMap: TypeAlias = tuple[Float[np.ndarray, "outcome column"], Float[np.ndarray, "outcome one"]]
+"""Matrix and constant that turn what present experts said into scores."""
 CS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Candidate inverse penalties, in scikit-learn's sense: mean NLL + ||W||^2 / (2 C n)."""
 
@@ -94,16 +96,40 @@ class Stacking(CategoricalMethod):
 
     def pool(self, experts: Experts, params: Params) -> LogProbs:
         """See ``Method``."""
-        imputer = GaussianImputer(params["imputer_mean"], params["imputer_covariance"])
-        table = (imputer.fill(self.features(experts)) - params["mean"]) * params["scale"]
-        add_flops(2 * len(table) * params["coefficients"].size)
-        return log_softmax(
-            np.einsum("nd,dk->nk", table, params["coefficients"]) + params["intercept"]
-        )
+        columns, n = self.columns(experts), experts.n_samples
+        add_flops(2 * n * params["coefficients"].size)
+        known = self._by_pattern(experts, params)
+        order, parts = presence_parts(experts)
+        scores = np.empty((experts.n_columns, n))
+        table = columns.reshape(-1, n)
+        if order is not None:
+            table = np.take(table, order, axis=1)
+        for present, rows in parts:
+            key = present.tobytes()
+            if key not in known:
+                known[key] = score_map(params, np.repeat(present, columns.shape[1]))
+            matrix, constant = known[key]
+            scores[:, rows] = mapped(matrix, table[:, rows]) + constant
+        normalise(scores)
+        if order is None:
+            return by_sample(scores)
+        result = np.empty((n, experts.n_columns))
+        result[order] = scores.T
+        return result
+
+    def _by_pattern(self, experts: Experts, params: Params) -> dict[bytes, ScoreMap]:
+        """The maps of ``score_map`` by who is present; all blocks of a table share them."""
+        owner, known = experts.notes.setdefault(("stacking", id(params)), (params, {}))
+        return known if owner is params else {}
+
+    def columns(self, experts: Experts) -> Float[np.ndarray, "expert column sample"]:
+        """What the regression reads of each expert; finite where an expert is absent."""
+        return centred(experts)
 
     def features(self, experts: Experts) -> Table:
         """Columns that the regression reads, grouped by expert, NaN where an expert is absent."""
-        return by_expert(experts, centred(experts))
+        columns = np.where(experts.shown[:, None], self.columns(experts), np.nan)
+        return columns.reshape(-1, experts.n_samples).T
 
     def share(self, experts: Experts, params: Params) -> Weights:
         """Size of each expert's coefficients, over the experts present: a summary, since stacking
@@ -115,17 +141,61 @@ class Stacking(CategoricalMethod):
         return np.asarray(shown / shown.sum(axis=1, keepdims=True))
 
 
-def centred(experts: Experts) -> Float[np.ndarray, "sample expert outcome"]:
+def centred(experts: Experts) -> Float[np.ndarray, "expert outcome sample"]:
     """Log-probabilities minus their mean over outcomes."""
-    return experts.log_prob - experts.log_prob.mean(axis=2, keepdims=True)
+    planes = experts.planes
+    mean = added(planes.transpose(1, 0, 2)) / planes.shape[1]
+    return planes - mean[:, None]
 
 
-def by_expert(experts: Experts, columns: Float[np.ndarray, "sample expert column"]) -> Table:
-    """One column per expert and feature; NaN where the expert is absent."""
-    n_samples, n_experts, n_columns = columns.shape
-    return np.where(experts.present[:, :, None], columns, np.nan).reshape(
-        n_samples, n_experts * n_columns
-    )
+def presence_parts(
+    experts: Experts,
+) -> tuple[Index | None, list[tuple[Bool[np.ndarray, " expert"], slice]]]:
+    """The samples in an order in which those that lack the same experts lie together.
+
+    Returns:
+        The order, None if it is the samples' own; and who is present in which part of it.
+    """
+    if experts.complete:
+        return None, [(np.ones(experts.shape[1], dtype=bool), slice(0, experts.n_samples))]
+    if "presence_parts" not in experts.own_notes:
+        absent = ~experts.present
+        found = [
+            (np.zeros(experts.shape[1], dtype=bool), np.flatnonzero(experts.present.all(axis=1)))
+        ]
+        found += patterns(absent)
+        ends = np.cumsum([len(rows) for _, rows in found])
+        experts.own_notes["presence_parts"] = (
+            np.concatenate([rows for _, rows in found]),
+            [
+                (~gap, slice(int(end) - len(rows), int(end)))
+                for (gap, rows), end in zip(found, ends, strict=True)
+                if len(rows)
+            ],
+        )
+    order, parts = experts.own_notes["presence_parts"]
+    return order, parts
+
+
+def score_map(params: Params, known: Bool[np.ndarray, " column"]) -> ScoreMap:
+    """The regression on the columns that are known, with stand-ins for the others worked in.
+
+    Standardising and imputing are linear, so that the scores of a sample are one matrix, that of
+    its set of present experts, times what these said.
+
+    Returns:
+        Matrix, (outcome, column), with 0 in the columns of absent experts, and constant,
+        (outcome, 1).
+    """
+    matrix = (params["coefficients"] * params["scale"][:, None]).T
+    constant = params["intercept"] - matrix @ params["mean"]
+    if not known.all():
+        imputer = GaussianImputer(params["imputer_mean"], params["imputer_covariance"])
+        slope, intercept = imputer.regression(~known)
+        constant = constant + matrix[:, ~known] @ intercept
+        matrix[:, known] += matrix[:, ~known] @ slope
+        matrix[:, ~known] = 0.0
+    return np.ascontiguousarray(matrix), constant[:, None]
 
 
 class RidgeObjective:
@@ -168,6 +238,8 @@ class RidgeObjective:
         self, start: Float[np.ndarray, "outcome parameter"] | None
     ) -> Float[np.ndarray, "outcome parameter"]:
         """L-BFGS. Each row of the result is an outcome's intercept and its coefficients."""
+        from scipy.optimize import minimize  # not at the top: predict does without
+
         first = np.zeros((self.n_outcomes, len(self.table) + 1)) if start is None else start
         found = minimize(
             self,

@@ -12,7 +12,7 @@ import numpy as np
 
 from pathfuse.fusion.categorical.anchor import PRIOR_ROWS
 from pathfuse.fusion.categorical.chains import preference
-from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.experts import COMPACT_ROWS, Experts
 from pathfuse.fusion.categorical.logpool import (
     Likelihood,
     ProductObjective,
@@ -21,9 +21,10 @@ from pathfuse.fusion.categorical.logpool import (
     weighted_product,
 )
 from pathfuse.fusion.categorical.method import CategoricalMethod
+from pathfuse.fusion.inner_cv import MAX_ROWS
 from pathfuse.fusion.product import Product, equal_product
 from pathfuse.fusion.works import GENEST_1984
-from pathfuse.types import LogProbs, Observed, Params, Weights
+from pathfuse.types import Index, LogProbs, Observed, Params, Weights
 
 RIDGES = (math.inf, 100.0, 10.0, 1.0)
 """Candidate pulls towards equal weights, times 1/n. Infinite: equal weights, only the sharpness is
@@ -88,6 +89,18 @@ class StaticProduct(CategoricalMethod):
             path.append({"bias": product.bias, "log_sharpness": np.array(product.log_sharpness)})
         return path
 
+    def fit_last(self, experts: Experts, truth: Observed, path: Sequence[float]) -> Params:
+        """See ``Method``; a large table starts from what some of its rows lead to."""
+        if experts.n_samples <= COMPACT_ROWS:
+            return super().fit_last(experts, truth, path)
+        some = spread_rows(experts.n_samples)
+        first = self.fit_path(experts.rows(some), truth[some], path)[-1]
+        start = Product(
+            first["bias"], float(first["log_sharpness"]), np.zeros((len(first["bias"]), 0))
+        )
+        product = fit_static(experts, truth, path[-1], start)
+        return {"bias": product.bias, "log_sharpness": np.array(product.log_sharpness)}
+
     def pool(self, experts: Experts, params: Params) -> LogProbs:
         """See ``Method``."""
         return weighted_product(
@@ -107,6 +120,11 @@ class StaticProduct(CategoricalMethod):
             "best_expert",
             {"bias": one_hot_bias(experts, observed), "log_sharpness": np.array(0.0)},
         )
+
+
+def spread_rows(n_samples: int) -> Index:
+    """As many rows as choices are made on, evenly spread over a large table."""
+    return np.arange(0, n_samples, max(1, n_samples // MAX_ROWS))
 
 
 def fit_static(

@@ -6,8 +6,9 @@ Never worse than the average expert, sample by sample (weighted AM-GM; Wood et a
 
 from collections.abc import Sequence
 
+from pathfuse.costs import add_flops
+from pathfuse.distributions.lanes import by_sample
 from pathfuse.fusion.categorical.experts import Experts
-from pathfuse.fusion.categorical.logpool import weighted_product
 from pathfuse.fusion.categorical.method import CategoricalMethod
 from pathfuse.fusion.presence import equal_weights
 from pathfuse.fusion.works import GENEST_1984
@@ -48,7 +49,8 @@ class UniformProduct(CategoricalMethod):
 
     def pool(self, experts: Experts, params: Params) -> LogProbs:
         """See ``Method``."""
-        return weighted_product(experts, equal_weights(experts.present))
+        add_flops(2 * experts.log_prob.size)
+        return by_sample(experts.even)
 
     def share(self, experts: Experts, params: Params) -> Weights:
         """Equal."""

@@ -4,7 +4,6 @@
 
 import numpy as np
 from jaxtyping import Float
-from sklearn.covariance import ledoit_wolf
 
 from pathfuse.costs import add_flops, solve_flops
 from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets
@@ -130,6 +129,8 @@ def error_covariances(
 
 def error_covariance(errors: Float[np.ndarray, "sample expert"]) -> Square:
     """Shrunk second moments of the errors; blanks are filled with the row's mean error."""
+    from sklearn.covariance import ledoit_wolf  # not at the top: predict does without
+
     known = ~np.isnan(errors)
     kept = known.any(axis=1)
     count = known[kept].sum(axis=1, keepdims=True)

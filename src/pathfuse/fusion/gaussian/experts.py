@@ -1,6 +1,6 @@
 """What the experts of a regression predicted: means and variances of G targets."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -51,9 +51,13 @@ class GaussianExperts:
         """Where an expert predicts any target of a sample."""
         return np.asarray(self.present.any(axis=2))
 
-    def rows(self, index: np.ndarray) -> "GaussianExperts":
+    def rows(self, index: np.ndarray | slice) -> "GaussianExperts":
         """The same experts on some of the samples."""
         return GaussianExperts(self.mean[index], self.variance[index])
+
+    def blocks(self) -> "Iterator[tuple[slice, GaussianExperts]]":
+        """All in one: the products work through their cells in blocks of their own."""
+        yield slice(0, self.n_samples), self
 
     def only(self, index: np.ndarray, shown: Bool[np.ndarray, "row expert"]) -> "GaussianExperts":
         """Some of the samples, with all experts hidden that are not shown."""

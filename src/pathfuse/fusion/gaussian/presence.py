@@ -8,7 +8,6 @@ present.
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import minimize
 
 from pathfuse.costs import add_flops
 from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Targets, equal_share, pool
@@ -18,6 +17,8 @@ from pathfuse.types import Params
 
 def fit_pair(predicted: Gaussian, even: Gaussian, y: Targets) -> tuple[float, float]:
     """The two numbers of one view: a, of what was predicted, and b, of the equal product."""
+    from scipy.optimize import minimize  # not at the top: predict does without
+
     known = ~np.isnan(y) & ~np.isnan(predicted.mean) & ~np.isnan(even.mean)
     n_rows = int(known.any(axis=1).sum())
     if n_rows < MIN_ROWS:

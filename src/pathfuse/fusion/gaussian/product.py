@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.optimize import minimize
 
 from pathfuse.costs import add_flops
 from pathfuse.fusion.gaussian.experts import GaussianExperts, Moments, Targets
@@ -144,6 +143,8 @@ class GaussianObjective:
 
     def minimise(self, start: Product) -> Product:
         """L-BFGS from a given start."""
+        from scipy.optimize import minimize  # not at the top: predict does without
+
         first = np.concatenate([start.bias, [start.log_sharpness], start.gate.ravel()])
         found = minimize(
             self,

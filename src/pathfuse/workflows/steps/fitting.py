@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import KFold
 
 from pathfuse.calibration.conformal import (
     PredictionIntervals,
@@ -285,6 +284,8 @@ def held_out_fused(fitted: AnyFitted, fused: Fusion[Any], seed: int) -> HeldOut:
         fused: What is made of them.
         seed: Of the fifths.
     """
+    from sklearn.model_selection import KFold  # not at the top: predict does without
+
     everybody = np.arange(len(fitted.truth))
     if not isinstance(fused, Council):
         name = fused.chosen_.name if isinstance(fused, Choice) else fused.name
