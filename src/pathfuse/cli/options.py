@@ -148,6 +148,16 @@ Jobs = Annotated[
     ),
 ]
 
+Scheduler = Annotated[
+    str | None,
+    Parameter(
+        name="--scheduler",
+        env_var="PATHFUSE_SCHEDULER",
+        help="Address of a Dask scheduler, tcp://HOST:8786: the work goes to its workers (extra 'distributed').",
+    ),
+]
+"""Where ``on_cluster`` sends the work."""
+
 TimeEdges = Annotated[
     str | None,
     Parameter(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Unpack
 
 from cyclopts import Parameter
 
-from pathfuse.cli.options import Force, with_options
+from pathfuse.cli.options import Force, Scheduler, with_options
 from pathfuse.workflows.options import SUITE, SuiteKeywords
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def run(
         Path | None,
         Parameter(help="Table study,cohort: which studies share patients, for the ranking."),
     ] = None,
+    scheduler: Scheduler = None,
     force: Annotated[bool, Parameter(negative="", help="Fit again what is done already.")] = False,
     **options: Unpack[SuiteKeywords],
 ) -> int:
@@ -64,11 +65,12 @@ def run(
     import sys
 
     from pathfuse.cli import INTERRUPTED
-    from pathfuse.cli.console import command_line, progress
+    from pathfuse.cli.console import cluster, command_line, progress
     from pathfuse.workflows.suite.run import run_suite
 
+    reads = [folder, *([cohorts] if cohorts is not None else [])]
     try:
-        with progress() as report:
+        with cluster(scheduler, reads=reads, out=out), progress() as report:
             result = run_suite(
                 folder,
                 out,

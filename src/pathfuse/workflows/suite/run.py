@@ -20,7 +20,7 @@ from pathfuse.files.tables import parquet_frame, read_table
 from pathfuse.files.write import check_out, remove_folder, write_file
 from pathfuse.progress import Progress, shown_here
 from pathfuse.study.samples import read_samples
-from pathfuse.workers import in_parallel
+from pathfuse.workers import file_to_file
 from pathfuse.workflows.fuse import fuse
 from pathfuse.workflows.options import (
     SUITE,
@@ -274,12 +274,17 @@ def _run(
         behind / total if total else 1.0,
     )
     by_size = sorted(plans, key=lambda plan: (-plan.layout.size, plan.name))
-    work = in_parallel(n_jobs, (delayed(run_study)(plan) for plan in by_size), ordered=False)
+    work = file_to_file(n_jobs, (delayed(run_study)(plan) for plan in by_size), _lost)
     for row in work:
         rows[row.study] = row
         end = f"failed: {row.error}" if row.status == "failed" else f"done in {row.seconds:.1f} s"
         progress(f"{row.study} {end}", (behind + len(rows)) / total)
     return rows
+
+
+def _lost(reason: str, plan: StudyPlan) -> Row:
+    """The line of a study whose process was ended."""
+    return replace(plan.blank, status="failed", error=reason)
 
 
 def run_study(plan: StudyPlan) -> Row:

@@ -1,0 +1,1 @@
+"""What is too large for one process: a cluster of machines."""
