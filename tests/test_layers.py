@@ -12,7 +12,17 @@ LAYERS = [
     "evaluation", "endpoints", "study", "report", "features", "training", "experts", "dense", "scale", "workflows",
     "cli", "testing", "__main__",
 ]  # fmt: skip
-HEAVY = {"torch", "torchvision", "timm", "peft", "transformers", "h5py", "pandas", "dask", "distributed"}
+HEAVY = {
+    "torch",
+    "torchvision",
+    "timm",
+    "peft",
+    "transformers",
+    "h5py",
+    "pandas",
+    "dask",
+    "distributed",
+}
 TORCH_ROOMS = {"training", "experts", "dense"}
 """Rooms behind an extra: nothing in the core imports them at the top."""
 BORDER = {"workflows/study_file", "cli", "testing"}

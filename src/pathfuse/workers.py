@@ -138,9 +138,10 @@ def _with_number(
 def _on_its_own(task: Task) -> Any:
     """The result of a task in a process that runs nothing else."""
     try:
-        return next(_results(2, [task], ordered=False))  # of 1, joblib would run it in this process
+        (result,) = _results(2, [task], ordered=False)  # of 1, joblib would run it in this process
     except BrokenProcessPool:
         return Lost(ENDED)
+    return result
 
 
 def _said(results: Iterator[Any]) -> Iterator[Any]:

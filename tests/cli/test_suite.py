@@ -450,3 +450,18 @@ def test_an_interrupt_says_that_the_rest_is_kept(suite, fits, monkeypatch):
     monkeypatch.setattr(module, "run_study", whole)
     assert suite()[0].status == 0
     assert sorted(fits) == list(STUDIES)  # each once
+
+
+@pytest.mark.slow
+def test_a_study_whose_process_is_killed_fails_alone(ran, run_cli, tmp_path, killed):
+    mark = killed("/out/.two.")
+    command = ("suite", "run", ran[0], "--out", tmp_path / "out", *ARGUMENTS, "--jobs", 2)
+    said = run_cli(*command)
+    assert mark.exists()
+    assert said.status == 1
+    assert "pathfuse: two failed: its process was ended from outside, twice" in said.err
+    assert "Studies: 2 done, 1 failed, 0 skipped" in said.out
+    mark = killed("/out/.two.", once=True)
+    said = run_cli(*command)
+    assert mark.exists()
+    assert (said.status, "Studies: 3 done (2 unchanged), 0 failed" in said.out) == (0, True)

@@ -10,6 +10,7 @@ from pathfuse.cli.options import (
     Force,
     Out,
     Samples,
+    Scheduler,
     TimeEdges,
     parse_time_edges,
     with_reading,
@@ -149,6 +150,7 @@ def train(
     ] = -1,
     devices: Devices = None,
     shard: ShardText = None,
+    scheduler: Scheduler = None,
     force: Force = False,
     reading: Reading = DEFAULT,
 ) -> None:
@@ -158,7 +160,7 @@ def train(
     """
     import sys
 
-    from pathfuse.cli.console import command_line, progress
+    from pathfuse.cli.console import cluster, command_line, progress
     from pathfuse.experts.parts import ExpertSetup
     from pathfuse.experts.recipe import TrainingRecipe
     from pathfuse.experts.tuning.recipe_file import merge_recipe
@@ -191,7 +193,7 @@ def train(
     from pathfuse.training.devices import parse_devices
 
     part, places = Shard.parse(shard), parse_devices(devices)
-    with progress() as report:
+    with cluster(scheduler, reads=expert.read, out=out), progress() as report:
         done = train_expert(
             expert,
             n_jobs=jobs,

@@ -153,7 +153,7 @@ Scheduler = Annotated[
     Parameter(
         name="--scheduler",
         env_var="PATHFUSE_SCHEDULER",
-        help="Address of a Dask scheduler, tcp://HOST:8786: the work goes to its workers (extra 'distributed').",
+        help="Address of a Dask scheduler, tcp://HOST:8786, or its file: its workers do the work (extra 'distributed').",
     ),
 ]
 """Where ``on_cluster`` sends the work."""

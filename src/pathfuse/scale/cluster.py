@@ -9,10 +9,12 @@ Dask's futures and not joblib's Dask backend: where the workers of a task die ag
 backend (joblib 1.6) is never told, and waits for ever.
 """
 
+import asyncio
 import os
 import pydoc
 import queue
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import chdir, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,9 +24,11 @@ from typing import Any
 
 import pathfuse
 from pathfuse.errors import InputError, WorkerError
+from pathfuse.files.json import read_json
+from pathfuse.progress import Say
 from pathfuse.workers import Lost, Task, using
 
-REACHED_S = 10.0
+REACHED_S = 5.0
 """So long an address is tried."""
 JOINED_S = 60.0
 """So long the first worker is waited for: a queue starts it after the scheduler."""
@@ -38,12 +42,6 @@ POLL_S = 2.0
 DECISIVE = ("numpy", "scipy", "scikit-learn", "polars", "torch")
 """Packages whose version may show in the last digits."""
 
-Say = Callable[[str], None]
-
-
-def quiet(sentence: str) -> None:
-    """Says nothing."""
-
 
 @contextmanager
 def on_cluster(
@@ -51,7 +49,7 @@ def on_cluster(
     *,
     reads: Iterable[str | Path] = (),
     out: str | Path | None = None,
-    say: Say = quiet,
+    say: Say | None = None,
 ) -> Iterator[None]:
     """Inside the block studies, experts' models and cells of a benchmark run on a Dask cluster.
 
@@ -59,8 +57,8 @@ def on_cluster(
     one task at a time each.
 
     Args:
-        address: Of the scheduler, such as ``tcp://10.0.0.5:8786`` or ``tls://...``; None: the work
-            stays on this machine.
+        address: Of the scheduler, such as ``tcp://10.0.0.5:8786`` or ``tls://...``, or the file that
+            ``dask scheduler --scheduler-file`` wrote; None: the work stays on this machine.
         reads: Files and folders that the tasks read.
         out: Where they write.
         say: Called with a sentence on what was found.
@@ -73,15 +71,33 @@ def on_cluster(
     if address is None:
         yield
         return
+    address = _written(address)
     client = _connect(address)
     try:
         found = _checked(client, address, [Path(one) for one in reads], out)
-        say(found)
+        if say is not None:
+            say(found)
         with using(lambda tasks: _run(client, address, tasks)):
             yield
     finally:
         with suppress(Exception):  # it may have gone
             client.close(timeout=5)
+
+
+def _written(address: str) -> str:
+    """The address itself, or the one in the file that a scheduler wrote.
+
+    Raises:
+        InputError: The file is none of a scheduler.
+    """
+    file = Path(address)
+    if not file.is_file():
+        return address
+    content = read_json(file)
+    found = content.get("address") if isinstance(content, dict) else None
+    if not isinstance(found, str):
+        raise InputError(f"{file} is no file of 'dask scheduler --scheduler-file'")
+    return found
 
 
 def _connect(address: str) -> Any:
@@ -96,17 +112,30 @@ def _connect(address: str) -> Any:
         )
     import logging
 
-    from distributed import Client
-
     for name in ("distributed.client", "distributed.comm"):  # what matters is said in sentences
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
-        return Client(address, timeout=REACHED_S, set_as_default=False)
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
-        why = " ".join(str(error).split()) or type(error).__name__
+        # in a thread of its own, since a notebook's has a loop already
+        with ThreadPoolExecutor(1) as apart:
+            apart.submit(asyncio.run, _greet(address)).result()
+        from distributed import Client
+
+        return Client(address, timeout=2 * REACHED_S, set_as_default=False)
+    except Exception as error:  # noqa: BLE001 - whatever answers there may say anything
+        why = " ".join(str(error).split()) or f"nothing in {REACHED_S:g} seconds"
         raise InputError(
             f"no Dask scheduler answers at {address} ({why[:160]}); 'dask scheduler' starts one"
         ) from None
+
+
+async def _greet(address: str) -> None:
+    """Speaks to a scheduler; a client would try on, and take half a minute to give up."""
+    from distributed.core import rpc
+    from distributed.security import Security
+
+    with_what = Security().get_connection_args("client")
+    async with asyncio.timeout(REACHED_S), rpc(address, connection_args=with_what) as scheduler:
+        await scheduler.identity()
 
 
 def _checked(client: Any, address: str, reads: Sequence[Path], out: str | Path | None) -> str:
@@ -183,7 +212,9 @@ def _ask(client: Any, function: Callable[..., Any], *args: Any) -> dict[str, Any
     found: dict[str, Any] = client.run(function, *args, on_error="return")
     for worker, answer in found.items():
         if isinstance(answer, BaseException):
-            raise InputError(f"worker {worker} cannot run pathfuse: {' '.join(str(answer).split())}")
+            raise InputError(
+                f"worker {worker} cannot run pathfuse: {' '.join(str(answer).split())}"
+            )
     return found
 
 
@@ -288,10 +319,9 @@ def _next(client: Any, address: str, ended: "queue.SimpleQueue[Any]") -> Any:
             return ended.get(timeout=POLL_S)
         if client.status != "running":
             raise _gone(address)
-        try:
+        n_workers = 1  # the client tries to come back; its status says when it has given up
+        with suppress(OSError, TimeoutError):
             n_workers = client.scheduler_info()["n_workers"]
-        except Exception:  # noqa: BLE001 - whatever it is, nobody answers
-            continue  # the client tries to come back, and its status says when it has given up
         if n_workers:
             alone_since = None
         elif alone_since is None:
@@ -343,7 +373,9 @@ def on_worker(
     Args:
         version: Of the caller's pathfuse: workers may have joined since it looked.
         here: The caller's working directory.
-        function: What to do, with ``args`` and ``words``.
+        function: What to do.
+        args: Its arguments.
+        words: Those by name.
 
     Raises:
         InputError: This worker has another version.
