@@ -8,8 +8,8 @@ from pathfuse.endpoints.detect import ENDPOINTS
 from pathfuse.experts.targets.registry import TARGET_KINDS
 
 LAYERS = [
-    "types", "errors", "references", "progress", "costs", "workers", "files", "distributions", "fusion", "calibration",
-    "evaluation", "endpoints", "study", "report", "features", "training", "experts", "dense", "scale", "workflows",
+    "types", "errors", "references", "progress", "costs", "workers", "shard", "files", "distributions", "fusion",
+    "calibration", "evaluation", "endpoints", "study", "report", "features", "training", "experts", "dense", "scale", "workflows",
     "cli", "testing", "__main__",
 ]  # fmt: skip
 HEAVY = {

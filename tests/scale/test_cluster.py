@@ -99,11 +99,14 @@ def test_a_scheduler_that_goes_is_a_sentence(start_cluster, tmp_path, monkeypatc
     with (
         start_cluster(tmp_path) as running,
         dask.config.set({"distributed.comm.timeouts.connect": "2s"}),
-        pytest.raises(WorkerError, match="has gone; what is done is kept"),
         on_cluster(running.address),
     ):
-        for _ in file_to_file(None, (delayed(time.sleep)(s) for s in (0.1, 60)), lambda *_: None):
-            running.scheduler.send_signal(signal.SIGKILL)
+        naps = (delayed(time.sleep)(seconds) for seconds in (0.1, 60))
+        found = file_to_file(None, naps, lambda *_: None)
+        assert next(found) is None
+        running.scheduler.send_signal(signal.SIGKILL)
+        with pytest.raises(WorkerError, match="has gone; what is done is kept"):
+            next(found)
 
 
 @needs_dask

@@ -148,6 +148,13 @@ Jobs = Annotated[
     ),
 ]
 
+ShardText = Annotated[
+    str | None,
+    Parameter(
+        name="--shard",
+        help="I/N: do every N-th part of the work from the I-th on, as one of N jobs of a cluster.",
+    ),
+]
 Scheduler = Annotated[
     str | None,
     Parameter(

@@ -5,48 +5,20 @@ finish puts the results together.
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from pathfuse.errors import InputError
 from pathfuse.experts.folds import FoldPart
 from pathfuse.experts.parts import Prepared
+from pathfuse.shard import Shard as Shard
 
 Part = tuple[Prepared, FoldPart]
 """An expert and one of its parts."""
 
 
-@dataclass(frozen=True)
-class Shard:
-    """Every ``of``-th part, from the ``number``-th on."""
-
-    number: int
-    """From 1."""
-    of: int
-
-    @staticmethod
-    def parse(text: str | None) -> "Shard | None":
-        """The shard of ``2/4``; None of None.
-
-        Raises:
-            InputError: It is not written so.
-        """
-        if text is None:
-            return None
-        number, _, of = text.partition("/")
-        if number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of):
-            return Shard(int(number), int(of))
-        raise InputError(f"--shard {text}: write I/N with I from 1 to N, such as 1/4")
-
-    def __str__(self) -> str:
-        """As it was given."""
-        return f"{self.number}/{self.of}"
-
-
 def parts_of(experts: Sequence[Prepared], shard: Shard | None = None) -> list[Part]:
     """All parts of some experts, or those of a shard; whether they are done makes no difference."""
     parts = [(one, part) for one in experts for part in one.plan.parts]
-    return parts if shard is None else parts[shard.number - 1 :: shard.of]
+    return parts if shard is None else shard.among(parts)
 
 
 def missing(experts: Sequence[Prepared], later: bool = True) -> int:

@@ -20,6 +20,7 @@ from pathfuse.files.tables import parquet_frame, read_table
 from pathfuse.files.write import check_out, remove_folder, write_file
 from pathfuse.progress import Progress, shown_here
 from pathfuse.study.samples import read_samples
+from pathfuse.shard import Shard
 from pathfuse.workers import file_to_file
 from pathfuse.workflows.fuse import fuse
 from pathfuse.workflows.options import (
@@ -117,6 +118,8 @@ class SuiteResult:
     ranking: Path | None
     ranking_note: str | None
     """Why there is no ranking."""
+    shard: Shard | None = None
+    """Which share of the studies this run fitted; None: all, and their joint tables."""
 
     def count(self, status: str) -> int:
         """How many studies are ``done``, ``failed`` or ``skipped``."""
@@ -125,7 +128,8 @@ class SuiteResult:
     @property
     def whole(self) -> bool:
         """Whether nothing failed: no study, and not the ranking over two or more."""
-        return not self.count("failed") and (self.ranking is not None or self.count("done") < 2)
+        ranked = self.ranking is not None or self.count("done") < 2 or self.shard is not None
+        return ranked and not self.count("failed")
 
 
 @shows_options(only=SUITE)
@@ -136,6 +140,7 @@ def run_suite(
     only: list[str] | None = None,
     cohorts: str | Path | None = None,
     n_jobs: int | None = None,
+    shard: Shard | None = None,
     force: bool = False,
     command: str | None = None,
     progress: Progress | None = None,
@@ -157,6 +162,8 @@ def run_suite(
         cohorts: Table ``study,cohort``, for ``rank``: which studies share patients. Where it says
             nothing, the cards do.
         n_jobs: Studies at a time, as in joblib; results do not depend on it.
+        shard: Fit these of the studies alone, in the order of their names, and leave the joint tables
+            to a call without it: shards run at the same time.
         force: Fit all again.
         command: How the program was called, for the manifest.
         progress: Called whenever a study is through; default: a bar in a notebook, and nothing elsewhere.
@@ -173,20 +180,28 @@ def run_suite(
     layouts = find_layouts(source)
     names = [layout.name for layout in layouts]
     wanted = _wanted(names, only)
+    wanted = wanted if shard is None else shard.among(sorted(wanted))
     given = read_cohorts(Path(cohorts), names) if cohorts is not None else {}
     output = OutputFolder(place)
     output.check(KIND, "a suite", [source])
     output.claim(KIND)
     plans = [_plan(layout, place, settings.named(SUITE)) for layout in layouts]
     about = _about(source, command, settings)
-    output.finish({**about, "finished": False})
+    if shard is None:
+        output.finish({**about, "finished": False})
     unchanged = [plan for plan in plans if plan.current and not (force and plan.name in wanted)]
     rows = _run_wanted(plans, unchanged, wanted, n_jobs, progress)
     table = pl.DataFrame([asdict(row) for row in rows.values()], schema=_schema())
+    kept = tuple(plan.name for plan in unchanged)
+    if shard is not None:
+        own = table.filter(pl.col("study").is_in(wanted))
+        return SuiteResult(
+            place, own, kept, None, f"shard {shard} leaves it to a run of all", shard
+        )
     write_file(table, place / TABLE, force=True)
     of_cards = shared_cohorts({plan.name: plan.card for plan in plans if plan.card})
     ranking, note = _rank(place, table, of_cards | given)
-    result = SuiteResult(place, table, tuple(plan.name for plan in unchanged), ranking, note)
+    result = SuiteResult(place, table, kept, ranking, note)
     output.finish(about | _report(result, plans, time.perf_counter() - start))
     return result
 

@@ -1,0 +1,45 @@
+"""A share of some work, for the array jobs of a cluster."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pathfuse.errors import InputError
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Every ``of``-th part, from the ``number``-th on."""
+
+    number: int
+    """From 1."""
+    of: int
+
+    @staticmethod
+    def parse(text: str | None) -> "Shard | None":
+        """The shard of ``2/4``; None of None.
+
+        Raises:
+            InputError: It is not written so.
+        """
+        if text is None:
+            return None
+        number, _, of = text.partition("/")
+        if number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of):
+            return Shard(int(number), int(of))
+        raise InputError(f"--shard {text}: write I/N with I from 1 to N, such as 1/4")
+
+    def among(self, items: Sequence[Item]) -> list[Item]:
+        """Its items.
+
+        Examples:
+            >>> Shard(2, 3).among("abcdefg")
+            ['b', 'e']
+        """
+        return list(items[self.number - 1 :: self.of])
+
+    def __str__(self) -> str:
+        """As it was given."""
+        return f"{self.number}/{self.of}"
