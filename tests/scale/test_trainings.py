@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("distributed")
 
-from pathfuse.testing.cohort import CohortPlan, write_cohort  # noqa: E402
+from pathfuse.testing.cohort import CohortPlan, write_cohort
 
 pytestmark = pytest.mark.slow
 PLAN = CohortPlan(
@@ -84,9 +84,9 @@ def test_devices_of_this_machine_are_refused(command, run_cli, cluster, tmp_path
 
 @pytest.mark.skipif(importlib.util.find_spec("timm") is None, reason="needs the extra dense")
 def test_a_benchmark_of_segmentation(run_cli, cluster, tmp_path):
-    from pathfuse.testing.tissue import write_tissue
+    from pathfuse.testing.tissue import write_demo
 
-    grid = write_tissue(tmp_path)
+    grid = write_demo(tmp_path)
     text = (
         grid.read_text()
         .replace("epochs: 20", "epochs: 1")

@@ -11,6 +11,7 @@ from pathfuse.cli.options import (
     Out,
     Samples,
     Scheduler,
+    ShardText,
     TimeEdges,
     parse_time_edges,
     with_reading,
@@ -48,13 +49,6 @@ Devices = Annotated[
     Parameter(
         name="--devices",
         help="Devices such as cuda:0,cuda:1: one process trains on each. Default: the first GPU, or the CPU.",
-    ),
-]
-ShardText = Annotated[
-    str | None,
-    Parameter(
-        name="--shard",
-        help="I/N: train every N-th model from the I-th on, as one of N jobs; the one that ends last goes on.",
     ),
 ]
 AllowPartial = Annotated[

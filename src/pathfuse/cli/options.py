@@ -152,7 +152,7 @@ ShardText = Annotated[
     str | None,
     Parameter(
         name="--shard",
-        help="I/N: do every N-th part of the work from the I-th on, as one of N jobs of a cluster.",
+        help="I/N: do every N-th model or study from the I-th on, as one of N jobs that share the output.",
     ),
 ]
 Scheduler = Annotated[
@@ -160,7 +160,7 @@ Scheduler = Annotated[
     Parameter(
         name="--scheduler",
         env_var="PATHFUSE_SCHEDULER",
-        help="Address of a Dask scheduler, tcp://HOST:8786, or its file: its workers do the work (extra 'distributed').",
+        help="A Dask scheduler, tcp://HOST:8786, or its file: its workers do the work (extra 'distributed').",
     ),
 ]
 """Where ``on_cluster`` sends the work."""

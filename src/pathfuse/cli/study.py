@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from pathfuse.cli.experts import Devices, LogDir, ShardText
-from pathfuse.cli.options import Force, Scheduler
+from pathfuse.cli.experts import Devices, LogDir
+from pathfuse.cli.options import Force, Scheduler, ShardText
 
 if TYPE_CHECKING:
     from pathfuse.workflows.study_file.run import StudyRun

@@ -19,8 +19,8 @@ from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.tables import parquet_frame, read_table
 from pathfuse.files.write import check_out, remove_folder, write_file
 from pathfuse.progress import Progress, shown_here
-from pathfuse.study.samples import read_samples
 from pathfuse.shard import Shard
+from pathfuse.study.samples import read_samples
 from pathfuse.workers import file_to_file
 from pathfuse.workflows.fuse import fuse
 from pathfuse.workflows.options import (
