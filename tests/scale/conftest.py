@@ -26,6 +26,14 @@ class DaskCluster(NamedTuple):
     scheduler: subprocess.Popen
 
 
+def wait_for(workers: int, file: Path) -> None:
+    """Returns once so many workers have joined."""
+    from distributed import Client
+
+    with Client(scheduler_file=str(file), set_as_default=False) as client:
+        client.wait_for_workers(workers, timeout=PATIENCE_S)
+
+
 @contextmanager
 def started(place: Path, workers: int = 2, options: tuple[str, ...] = (), **environment: str):
     """A scheduler and workers, as a user would start them."""
@@ -59,6 +67,8 @@ def started(place: Path, workers: int = 2, options: tuple[str, ...] = (), **envi
         for number in range(workers):
             flags = ("--nthreads", "1", "--local-directory", str(place), *options)
             start([*worker, *common, *flags], f"worker{number}")
+        if workers:
+            wait_for(workers, file)
         yield DaskCluster(json.loads(file.read_text())["address"], file, running[0])
     finally:
         for one in running:

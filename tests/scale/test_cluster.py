@@ -187,8 +187,9 @@ def test_without_dask_the_extra_is_named(monkeypatch):
         pass
 
 
-def test_without_an_address_nothing_changes():
-    with on_cluster(None):
+@pytest.mark.parametrize("address", [None, ""])
+def test_without_an_address_nothing_changes(address):
+    with on_cluster(address):
         assert list(file_to_file(None, [delayed(abs)(-1)], lambda *_: None)) == [1]
 
 

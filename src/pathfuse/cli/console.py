@@ -59,7 +59,7 @@ def progress() -> Iterator["Report"]:
 @contextmanager
 def cluster(scheduler: str | None, reads: Sequence[Path], out: Path) -> Iterator[None]:
     """The work of the block goes to a Dask cluster, if one is named; see ``on_cluster``."""
-    if scheduler is None:
+    if not scheduler:  # also an environment variable that is empty
         yield
         return
     from pathfuse.scale.cluster import on_cluster

@@ -68,7 +68,7 @@ def on_cluster(
             version, several threads, or other files. The extra is not installed.
         WorkerError: In the block: the scheduler has gone, or all workers for ten minutes.
     """
-    if address is None:
+    if not address:  # also an environment variable that is empty
         yield
         return
     address = _written(address)
@@ -378,7 +378,7 @@ def on_worker(
         words: Those by name.
 
     Raises:
-        InputError: This worker has another version.
+        InputError: This worker has another version, or other files.
     """
     from joblib import parallel_config
     from threadpoolctl import threadpool_limits
@@ -387,5 +387,7 @@ def on_worker(
         raise InputError(
             f"a worker that joined later has pathfuse {pathfuse.__version__}, and this is {version}"
         )
+    if not Path(here).is_dir():
+        raise InputError(f"a worker that joined later cannot see the folder {here}")
     with chdir(here), threadpool_limits(1), parallel_config("sequential"):
         return function(*args, **words)
