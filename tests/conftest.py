@@ -1,6 +1,8 @@
 """What all tests share: a seeded study of simulated experts, and the command line in process."""
 
 import io
+import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -10,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 from hypothesis import settings
+from joblib.externals.loky import get_reusable_executor
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -184,3 +187,56 @@ def run_cli() -> Callable[..., Said]:
     An exception that would reach a user as a traceback is raised here and fails the test.
     """
     return _run_cli
+
+
+NO_HANG_S = 400
+KILLER = """
+import os, signal, sys
+
+def look(event, args):
+    if event not in ("open", "os.mkdir") or not args or not isinstance(args[0], (str, bytes)):
+        return
+    if {victim!r} not in os.fsdecode(args[0]):
+        return
+    try:
+        os.close(os.open({mark!r}, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        if {once!r}:
+            return
+    os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(look)
+"""
+
+
+@pytest.fixture
+def killed(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Path]]:
+    """``killed(victim, once=False)``: processes started from now on end themselves when they open a
+    file or make a folder with that in its path. Gives a file that is there once one has done so.
+
+    Whoever waits for a killed process for ever is stopped after some minutes."""
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"nothing came back in {NO_HANG_S} seconds")
+
+    def arm(victim: str, once: bool = False) -> Path:
+        place = tmp_path_factory.mktemp("killer")
+        mark = place / "killed"
+        code = KILLER.format(victim=victim, mark=str(mark), once=once)
+        (place / "sitecustomize.py").write_text(code)
+        monkeypatch.setenv("PYTHONPATH", str(place), prepend=os.pathsep)
+        _new_processes()  # those that wait for work already know nothing of it
+        return mark
+
+    usual = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(NO_HANG_S)
+    yield arm
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, usual)
+    _new_processes()
+
+
+def _new_processes() -> None:
+    get_reusable_executor().shutdown(wait=True, kill_workers=True)

@@ -295,6 +295,7 @@ def test_the_options_of_every_command_are_listed(run_cli):
         "run",
         "suite list",
         "suite run",
+        "suite script",
         "dense convert",
         "dense train",
         "dense predict",

@@ -8,11 +8,21 @@ from pathfuse.endpoints.detect import ENDPOINTS
 from pathfuse.experts.targets.registry import TARGET_KINDS
 
 LAYERS = [
-    "types", "errors", "references", "progress", "costs", "workers", "shards", "files", "distributions", "fusion",
+    "types", "errors", "references", "progress", "costs", "workers", "shard", "files", "distributions", "fusion",
     "calibration", "evaluation", "endpoints", "study", "report", "features", "training", "experts", "dense", "scale",
     "workflows", "cli", "testing", "__main__",
 ]  # fmt: skip
-HEAVY = {"torch", "torchvision", "timm", "peft", "transformers", "h5py", "pandas"}
+HEAVY = {
+    "torch",
+    "torchvision",
+    "timm",
+    "peft",
+    "transformers",
+    "h5py",
+    "pandas",
+    "dask",
+    "distributed",
+}
 TORCH_ROOMS = {"training", "experts", "dense"}
 """Rooms behind an extra: nothing in the core imports them at the top."""
 BORDER = {"workflows/study_file", "cli", "testing"}

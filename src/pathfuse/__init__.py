@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathfuse.fusion.categorical.stacking import Stacking
     from pathfuse.fusion.categorical.static_product import StaticProduct
     from pathfuse.fusion.categorical.uniform_product import UniformProduct
+    from pathfuse.scale.cluster import on_cluster
     from pathfuse.study.study import Study, read_study
     from pathfuse.workflows.checks.check import check
     from pathfuse.workflows.evaluate import evaluate
@@ -50,6 +51,7 @@ _HOME = {
     "evaluate": "pathfuse.workflows.evaluate",
     "fuse": "pathfuse.workflows.fuse",
     "load": "pathfuse.workflows.model",
+    "on_cluster": "pathfuse.scale.cluster",
     "predict_blocks": "pathfuse.workflows.scoring.run",
     "predict_files": "pathfuse.workflows.scoring.run",
     "rank": "pathfuse.workflows.ranking.rank",
@@ -63,8 +65,8 @@ __all__ = [  # noqa: RUF022 - errors, then methods, then verbs
     "InputError", "NotFittedError", "PathfuseError",
     "Auto", "BestExpert", "Choose", "HazardProduct",
     "LogitProd", "MeanProbability", "RootStacking", "Stacking", "StaticProduct", "UniformProduct",
-    "FusedModel", "RankResult", "Result", "Study", "check", "evaluate", "fuse", "load", "predict_blocks",
-    "predict_files", "rank", "read_study", "run_suite",
+    "FusedModel", "RankResult", "Result", "Study", "check", "evaluate", "fuse", "load", "on_cluster",
+    "predict_blocks", "predict_files", "rank", "read_study", "run_suite",
 ]  # fmt: skip
 
 

@@ -73,6 +73,10 @@ def raise_faults(faults: Sequence[str]) -> None:
         raise FaultsError(faults)
 
 
+class WorkerError(PathfuseError, RuntimeError):
+    """A process or machine that worked for this one ended before its work was done."""
+
+
 class NotFittedError(PathfuseError, RuntimeError):
     """A fusion was asked for a prediction before it was fitted."""
 

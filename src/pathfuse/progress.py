@@ -17,6 +17,10 @@ OnEpoch: TypeAlias = Callable[[dict[str, Any]], None]
 ...)."""
 
 
+Say: TypeAlias = Callable[[str], None]
+"""Called with a sentence that the user should read."""
+
+
 def silent(message: str, share: float) -> None:
     """Shows nothing."""
 

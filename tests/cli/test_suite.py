@@ -78,7 +78,7 @@ def fits(ran, monkeypatch):
         seen.append(study.samples.source.split("/")[-2])
         return Copy()
 
-    monkeypatch.setattr("pathfuse.workflows.suite.run.fuse", fuse)
+    monkeypatch.setattr("pathfuse.workflows.suite.one_study.fuse", fuse)
     return seen
 
 
@@ -290,16 +290,16 @@ def test_a_broken_study_is_reported_and_the_others_go_on(suite, fits, studies, t
 
 
 def test_a_study_whose_numbers_break_the_fit_does_not_end_the_suite(suite, fits, monkeypatch):
-    import pathfuse.workflows.suite.run
+    import pathfuse.workflows.suite.one_study
 
-    plain = pathfuse.workflows.suite.run.fuse
+    plain = pathfuse.workflows.suite.one_study.fuse
 
     def fuse(study, *args, **options):
         if "/two/" in study.samples.source:
             raise np.linalg.LinAlgError("Singular matrix")
         return plain(study, *args, **options)
 
-    monkeypatch.setattr("pathfuse.workflows.suite.run.fuse", fuse)
+    monkeypatch.setattr("pathfuse.workflows.suite.one_study.fuse", fuse)
     (status, _, err), table = suite()
     assert status == 1
     assert "two failed: LinAlgError: Singular matrix" in err
@@ -450,3 +450,43 @@ def test_an_interrupt_says_that_the_rest_is_kept(suite, fits, monkeypatch):
     monkeypatch.setattr(module, "run_study", whole)
     assert suite()[0].status == 0
     assert sorted(fits) == list(STUDIES)  # each once
+
+
+@pytest.mark.slow
+def test_a_study_whose_process_is_killed_fails_alone(ran, run_cli, tmp_path, killed):
+    mark = killed("/out/.two.")
+    command = ("suite", "run", ran[0], "--out", tmp_path / "out", *ARGUMENTS, "--jobs", 2)
+    said = run_cli(*command)
+    assert mark.exists()
+    assert said.status == 1
+    assert "pathfuse: two failed: its process was ended from outside, twice" in said.err
+    assert "Studies: 2 done, 1 failed, 0 skipped" in said.out
+    mark = killed("/out/.two.", once=True)
+    said = run_cli(*command)
+    assert mark.exists()
+    assert (said.status, "Studies: 3 done (2 unchanged), 0 failed" in said.out) == (0, True)
+
+
+def test_shards_fit_their_studies_and_leave_the_tables_to_the_last(ran, run_cli, tmp_path, fits):
+    command = ("suite", "run", ran[0], "--out", tmp_path / "out", *ARGUMENTS)
+    said = run_cli(*command, "--shard", "2/2")
+    assert said.status == 0
+    assert said.out.endswith(
+        "Shard 2/2: 1 done, 0 failed, 0 skipped. Once all shards have ended, the same command "
+        "without --shard writes the joint tables.\n"
+    )
+    assert fits == ["one"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["manifest.json", "one"]
+    assert run_cli(*command, "--shard", "1/2").status == 0
+    assert sorted(fits) == sorted(STUDIES)
+    said = run_cli(*command)
+    assert (said.status, len(fits)) == (0, 3)
+    assert "3 done (3 unchanged)" in said.out
+    assert (tmp_path / "out/ranking").is_dir()
+
+
+@pytest.mark.parametrize("wrong", ["0/2", "3/2", "2", "a/b"])
+def test_shards_that_cannot_be(ran, run_cli, tmp_path, wrong):
+    said = run_cli("suite", "run", ran[0], "--out", tmp_path / "out", "--shard", wrong)
+    assert (said.status, (tmp_path / "out").exists()) == (2, False)
+    assert f"--shard {wrong}: write I/N with I from 1 to N" in said.err

@@ -8,7 +8,7 @@ pytest.importorskip("torch")
 
 from pathfuse.errors import InputError
 from pathfuse.experts.shards import first_to_assemble, missing, parts_of
-from pathfuse.shards import Shard
+from pathfuse.shard import Shard
 
 
 def expert(n, done=()):

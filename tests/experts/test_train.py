@@ -19,7 +19,7 @@ h5py = pytest.importorskip("h5py")
 
 import pathfuse  # noqa: E402
 from pathfuse.endpoints.survival import event_distribution  # noqa: E402
-from pathfuse.errors import InputError  # noqa: E402
+from pathfuse.errors import InputError, WorkerError  # noqa: E402
 from pathfuse.experts.apply import apply  # noqa: E402
 from pathfuse.experts.cohort import Unit  # noqa: E402
 from pathfuse.experts.fitted import load_fitted  # noqa: E402
@@ -28,7 +28,7 @@ from pathfuse.experts.recipe import TrainingRecipe  # noqa: E402
 from pathfuse.experts.serve import serve  # noqa: E402
 from pathfuse.experts.train import train_expert  # noqa: E402
 from pathfuse.features.folder import open_folder  # noqa: E402
-from pathfuse.shards import Shard  # noqa: E402
+from pathfuse.shard import Shard  # noqa: E402
 from pathfuse.testing.cohort import CohortPlan, write_cohort, write_labels  # noqa: E402
 from pathfuse.testing.labels import ENDPOINTS, TIME_EDGES  # noqa: E402
 
@@ -463,3 +463,21 @@ def test_a_table_of_vectors(tmp_path):
     table = predictions(out, "tiles")
     right = (table["logit_c1"] > table["logit_c0"]).to_numpy() == label.astype(bool)
     assert right.mean() > 0.8
+
+
+@pytest.mark.slow
+def test_a_model_whose_process_is_killed(cohort, tmp_path, killed):
+    """Once: it is tried again. Always: a sentence, the others are kept, and a later call goes on."""
+    wanted = train_expert(expert_of(cohort, tmp_path / "wanted", epochs=1))
+    expert = expert_of(cohort, tmp_path / "out", epochs=1)
+    mark = killed(".fold_1.partial-")
+    with pytest.raises(WorkerError, match="not trained: alpha fold_1: its process was ended"):
+        train_expert(expert, n_jobs=2)
+    assert mark.exists()
+    done = sorted(p.parent.name for p in expert.work.glob("fold_*/model.safetensors"))
+    assert (done, expert.out.exists()) == (["fold_0", "fold_2"], False)
+    mark = killed(".fold_1.partial-", once=True)
+    out = train_expert(expert, n_jobs=2)
+    assert mark.exists()
+    for name in ("predictions/alpha.parquet", "history.csv", "models/all.safetensors"):
+        assert (out / name).read_bytes() == (wanted / name).read_bytes(), name

@@ -99,6 +99,11 @@ suite.command(
     name="run",
     help="Fuse every study under a folder, then rank over them.",
 )
+suite.command(
+    "pathfuse.cli.suite:script",
+    name="script",
+    help="Print a job script of SLURM that runs the suite as an array of jobs.",
+)
 app.command(suite)
 
 dense = App(

@@ -2,8 +2,9 @@
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -53,6 +54,21 @@ def progress() -> Iterator["Report"]:
     with Progress(*columns, console=screen, transient=True) as bar:
         task = bar.add_task("reading", total=1.0)
         yield lambda message, share: bar.update(task, description=message, completed=share)
+
+
+@contextmanager
+def cluster(scheduler: str | None, reads: Sequence[Path], out: Path) -> Iterator[None]:
+    """The work of the block goes to a Dask cluster, if one is named; see ``on_cluster``."""
+    if not scheduler:  # also an environment variable that is empty
+        yield
+        return
+    from pathfuse.scale.cluster import on_cluster
+
+    def say(sentence: str) -> None:
+        sys.stderr.write(f"pathfuse: {sentence}\n")
+
+    with on_cluster(scheduler, reads=reads, out=out, say=say):
+        yield
 
 
 def show_result(result: "Result", folder: str) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from pathfuse.cli.options import Force, Out, Seed
+from pathfuse.cli.options import Force, Out, Scheduler, Seed
 from pathfuse.dense.strategies.registry import STRATEGIES
 from pathfuse.errors import InputError
 
@@ -259,16 +259,17 @@ def run(
     jobs: Annotated[
         int, Parameter(help="Cells at a time, -1: one per core; no result depends on it.")
     ] = 1,
+    scheduler: Scheduler = None,
 ) -> int:
     """Run a benchmark of segmentation; what is done already is not done again."""
-    from pathfuse.cli.console import command_line, progress
+    from pathfuse.cli.console import cluster, command_line, progress
 
     need_dense()
     from pathfuse.dense.benchmark.config import read_benchmark
     from pathfuse.dense.benchmark.run import run_benchmark
 
     config = read_benchmark(grid)
-    with progress() as report:
+    with cluster(scheduler, reads=config.reads, out=config.out), progress() as report:
         done = run_benchmark(config, n_jobs=jobs, command=command_line(), progress=report)
     return _show_benchmark(done)
 

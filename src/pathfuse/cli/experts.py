@@ -10,6 +10,8 @@ from pathfuse.cli.options import (
     Force,
     Out,
     Samples,
+    Scheduler,
+    ShardText,
     TimeEdges,
     parse_time_edges,
     with_reading,
@@ -47,13 +49,6 @@ Devices = Annotated[
     Parameter(
         name="--devices",
         help="Devices such as cuda:0,cuda:1: one process trains on each. Default: the first GPU, or the CPU.",
-    ),
-]
-ShardText = Annotated[
-    str | None,
-    Parameter(
-        name="--shard",
-        help="I/N: train every N-th model from the I-th on, as one of N jobs; the one that ends last goes on.",
     ),
 ]
 AllowPartial = Annotated[
@@ -149,6 +144,7 @@ def train(
     ] = -1,
     devices: Devices = None,
     shard: ShardText = None,
+    scheduler: Scheduler = None,
     force: Force = False,
     reading: Reading = DEFAULT,
 ) -> None:
@@ -158,7 +154,7 @@ def train(
     """
     import sys
 
-    from pathfuse.cli.console import command_line, progress
+    from pathfuse.cli.console import cluster, command_line, progress
     from pathfuse.experts.parts import ExpertSetup
     from pathfuse.experts.recipe import TrainingRecipe
     from pathfuse.experts.tuning.recipe_file import merge_recipe
@@ -187,11 +183,11 @@ def train(
     need_torch()
     from pathfuse.experts.origin import parse_origin
     from pathfuse.experts.train import train_expert
-    from pathfuse.shards import Shard
+    from pathfuse.shard import Shard
     from pathfuse.training.devices import parse_devices
 
     part, places = Shard.parse(shard), parse_devices(devices)
-    with progress() as report:
+    with cluster(scheduler, reads=expert.read, out=out), progress() as report:
         done = train_expert(
             expert,
             n_jobs=jobs,

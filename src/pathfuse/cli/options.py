@@ -148,6 +148,23 @@ Jobs = Annotated[
     ),
 ]
 
+ShardText = Annotated[
+    str | None,
+    Parameter(
+        name="--shard",
+        help="I/N: do every N-th model or study from the I-th on, as one of N jobs that share the output.",
+    ),
+]
+Scheduler = Annotated[
+    str | None,
+    Parameter(
+        name="--scheduler",
+        env_var="PATHFUSE_SCHEDULER",
+        help="A Dask scheduler, tcp://HOST:8786, or its file: its workers do the work (extra 'distributed').",
+    ),
+]
+"""Where ``on_cluster`` sends the work."""
+
 TimeEdges = Annotated[
     str | None,
     Parameter(

@@ -86,7 +86,7 @@ def _score_files(
     force: bool,
 ) -> None:
     from pathfuse.cli.console import progress
-    from pathfuse.shards import Shard
+    from pathfuse.shard import Shard
     from pathfuse.workflows.scoring.run import predict_files
 
     with progress() as report:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from pathfuse.cli.experts import Devices, LogDir, ShardText
-from pathfuse.cli.options import Force
+from pathfuse.cli.experts import Devices, LogDir
+from pathfuse.cli.options import Force, Scheduler, ShardText
 
 if TYPE_CHECKING:
     from pathfuse.workflows.study_file.run import StudyRun
@@ -40,22 +40,23 @@ def run(
     devices: Devices = None,
     shard: ShardText = None,
     log_dir: LogDir = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Run a whole study: features, experts, fusion, report; what has not changed is not done again."""
     import sys
 
-    from pathfuse.cli.console import command_line, progress
+    from pathfuse.cli.console import cluster, command_line, progress
     from pathfuse.cli.experts import need_torch
     from pathfuse.workflows.study_file.config import read_config
 
     config = read_config(study)
     need_torch()
-    from pathfuse.shards import Shard
+    from pathfuse.shard import Shard
     from pathfuse.training.devices import parse_devices
     from pathfuse.workflows.study_file.run import run_study
 
     part, places = Shard.parse(shard), parse_devices(devices)
-    with progress() as report:
+    with cluster(scheduler, reads=config.reads, out=config.out), progress() as report:
         done = run_study(
             config,
             n_jobs=jobs,

@@ -1,11 +1,12 @@
-"""``pathfuse suite list`` and ``pathfuse suite run``."""
+"""``pathfuse suite list``, ``pathfuse suite run`` and ``pathfuse suite script``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Unpack
 
 from cyclopts import Parameter
 
-from pathfuse.cli.options import Force, with_options
+from pathfuse.cli.options import Force, Scheduler, ShardText, with_options
+from pathfuse.errors import InputError
 from pathfuse.workflows.options import SUITE, SuiteKeywords
 
 if TYPE_CHECKING:
@@ -33,19 +34,27 @@ def list_(
     sys.stdout.write("\n\n".join(card.text for card in cards) + "\n")
 
 
+Folder = Annotated[
+    Path,
+    Parameter(
+        help="One sub-folder per study: samples.csv, predictions/, optional time_edges.txt, label_map_*.csv."
+    ),
+]
+SuiteOut = Annotated[
+    Path, Parameter(name="--out", help="Folder for the results; an earlier run in it goes on.")
+]
+Cohorts = Annotated[
+    Path | None,
+    Parameter(help="Table study,cohort: which studies share patients, for the ranking."),
+]
+
+
 @with_options(only=SUITE)
 def run(
-    folder: Annotated[
-        Path,
-        Parameter(
-            help="One sub-folder per study: samples.csv, predictions/, optional time_edges.txt, label_map_*.csv."
-        ),
-    ],
+    folder: Folder,
     /,
     *,
-    out: Annotated[
-        Path, Parameter(name="--out", help="Folder for the results; an earlier run in it goes on.")
-    ],
+    out: SuiteOut,
     jobs: Annotated[
         int | None, Parameter(help="Studies at a time; results do not depend on it.")
     ] = None,
@@ -53,10 +62,9 @@ def run(
         list[str] | None,
         Parameter(consume_multiple=True, negative="", help="Fit only these studies."),
     ] = None,
-    cohorts: Annotated[
-        Path | None,
-        Parameter(help="Table study,cohort: which studies share patients, for the ranking."),
-    ] = None,
+    cohorts: Cohorts = None,
+    shard: ShardText = None,
+    scheduler: Scheduler = None,
     force: Annotated[bool, Parameter(negative="", help="Fit again what is done already.")] = False,
     **options: Unpack[SuiteKeywords],
 ) -> int:
@@ -64,17 +72,21 @@ def run(
     import sys
 
     from pathfuse.cli import INTERRUPTED
-    from pathfuse.cli.console import command_line, progress
+    from pathfuse.cli.console import cluster, command_line, progress
+    from pathfuse.shard import Shard
     from pathfuse.workflows.suite.run import run_suite
 
+    part = Shard.parse(shard)
+    reads = [folder, *([cohorts] if cohorts is not None else [])]
     try:
-        with progress() as report:
+        with cluster(scheduler, reads=reads, out=out), progress() as report:
             result = run_suite(
                 folder,
                 out,
                 only=only,
                 cohorts=cohorts,
                 n_jobs=jobs,
+                shard=part,
                 force=force,
                 command=command_line(),
                 progress=report,
@@ -87,6 +99,35 @@ def run(
         return INTERRUPTED
     _show(result)
     return 0 if result.whole else 1
+
+
+@with_options(only=SUITE)
+def script(
+    folder: Folder,
+    /,
+    *,
+    out: SuiteOut,
+    slurm: Annotated[
+        bool, Parameter(negative="", help="A script for SLURM, the one system that is known.")
+    ] = False,
+    tasks: Annotated[
+        int, Parameter(help="At most so many tasks of the array, below 1,000; each takes a share.")
+    ] = 500,
+    memory: Annotated[str, Parameter(help="Of each task, as sbatch has it.")] = "4G",
+    time: Annotated[str, Parameter(help="Of each task, as sbatch has it.")] = "04:00:00",
+    cohorts: Cohorts = None,
+    **options: Unpack[SuiteKeywords],
+) -> None:
+    """Print a job script that runs the suite as an array of jobs, then writes the joint tables."""
+    import sys
+
+    from pathfuse.workflows.suite.slurm import slurm_script
+
+    if not slurm:
+        raise InputError("say which system the script is for: --slurm")
+    sys.stdout.write(
+        slurm_script(folder, out, tasks=tasks, memory=memory, time=time, cohorts=cohorts, **options)
+    )
 
 
 def _show(result: "SuiteResult") -> None:
@@ -118,6 +159,12 @@ def _show(result: "SuiteResult") -> None:
     unchanged = f" ({len(result.unchanged)} unchanged)" if result.unchanged else ""
     failed, skipped = result.count("failed"), result.count("skipped")
     counts = f"{result.count('done')} done{unchanged}, {failed} failed, {skipped} skipped"
+    if result.shard is not None:
+        sys.stdout.write(
+            f"Shard {result.shard}: {counts}. Once all shards have ended, the same command without "
+            "--shard writes the joint tables.\n"
+        )
+        return
     sys.stdout.write(f"Studies: {counts}. Table: {result.folder}/suite.csv\n")
     if result.ranking is not None:
         sys.stdout.write(f"Ranking: {result.ranking}\n")

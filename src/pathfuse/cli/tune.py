@@ -13,7 +13,15 @@ from pathfuse.cli.experts import (
     parse_features,
     parse_settings,
 )
-from pathfuse.cli.options import EndpointName, Force, Out, Samples, TimeEdges, parse_time_edges
+from pathfuse.cli.options import (
+    EndpointName,
+    Force,
+    Out,
+    Samples,
+    Scheduler,
+    TimeEdges,
+    parse_time_edges,
+)
 from pathfuse.errors import InputError
 
 
@@ -60,6 +68,7 @@ def tune(
     jobs: Annotated[
         int, Parameter(help="Models to train at a time, -1: one per core; no result depends on it.")
     ] = -1,
+    scheduler: Scheduler = None,
     force: Force = False,
 ) -> None:
     """Search a head's recipe on inner folds of the fit (or train) rows; write tuned.yaml.
@@ -68,7 +77,7 @@ def tune(
     """
     import sys
 
-    from pathfuse.cli.console import command_line, progress
+    from pathfuse.cli.console import cluster, command_line, progress
     from pathfuse.experts.parts import ExpertSetup
     from pathfuse.experts.recipe import TrainingRecipe
 
@@ -102,7 +111,7 @@ def tune(
     from pathfuse.experts.tuning.search import tune as run
     from pathfuse.experts.tuning.space import read_space
 
-    with progress() as report:
+    with cluster(scheduler, reads=expert.read, out=out), progress() as report:
         found = run(
             expert,
             chosen,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pathfuse.experts.folds import FoldPart
 from pathfuse.experts.parts import Prepared
-from pathfuse.shards import Shard
+from pathfuse.shard import Shard
 
 Part = tuple[Prepared, FoldPart]
 """An expert and one of its parts."""
@@ -18,7 +18,7 @@ Part = tuple[Prepared, FoldPart]
 def parts_of(experts: Sequence[Prepared], shard: Shard | None = None) -> list[Part]:
     """All parts of some experts, or those of a shard; whether they are done makes no difference."""
     parts = [(one, part) for one in experts for part in one.plan.parts]
-    return parts if shard is None else shard.share(parts)
+    return parts if shard is None else shard.among(parts)
 
 
 def missing(experts: Sequence[Prepared], later: bool = True) -> int:

@@ -16,6 +16,7 @@ import polars as pl
 from joblib import delayed
 
 from pathfuse.costs import Cost, measured
+from pathfuse.errors import WorkerError
 from pathfuse.experts.apply import CLUSTERS, apply
 from pathfuse.experts.assemble import EXPERT, Extra, assemble
 from pathfuse.experts.attending import NOWHERE, attend_held_out, check_attends
@@ -36,17 +37,17 @@ from pathfuse.experts.parts import (
     prepare,
 )  # fmt: skip
 from pathfuse.experts.reference import compare_with_reference, reference_of
-from pathfuse.experts.schedule import Lane, lanes
+from pathfuse.experts.schedule import Lane, check_devices, lanes
 from pathfuse.experts.shards import first_to_assemble, missing, parts_of
 from pathfuse.experts.training_log import check_log_dir, logged
 from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.write import check_out
 from pathfuse.progress import OnEpoch, Progress, silent, within
-from pathfuse.shards import Shard
+from pathfuse.shard import Shard
 from pathfuse.training.device import on_device
 from pathfuse.training.devices import DevicePool
 from pathfuse.training.threads import one_thread, warm_up
-from pathfuse.workers import in_parallel
+from pathfuse.workers import file_to_file, runs_here
 
 ATTENTION, ASSEMBLING = "attention", ".assembling"
 
@@ -90,7 +91,9 @@ def train_expert(
 
     Raises:
         InputError: Tables or features are wrong, or the output exists.
+        WorkerError: The process of a model was ended, twice; the others are kept.
     """
+    check_devices(devices)
     check_out(expert.out, force or shard is not None, expert.read)
     expert = replace(expert, log_dir=check_log_dir(expert.log_dir, expert.out))
     if attention:
@@ -146,6 +149,9 @@ def run_parts(
         progress: Called as epochs and parts end.
         devices: One process for each of them; see ``lanes``.
         shard: Only these parts, and those that come after all.
+
+    Raises:
+        WorkerError: The process of a part was ended, twice; the other parts are kept.
     """
     first = [(one, part) for one, part in parts_of(experts, shard) if not part.after]
     later = [(one, part) for one, part in parts_of(experts) if part.after]
@@ -156,22 +162,43 @@ def run_parts(
         if stage is later and missing(experts, later=False):
             return  # another shard will train them
         todo = [(one, part) for one, part in stage if not one.done(part)]
+        lost: list[str] = []
         for lane in lanes(todo, n_jobs, devices):
             share = (done / total, (done + len(lane.parts)) / total)
-            _run_lane(lane, within(progress, *share))
+            lost += _run_lane(lane, within(progress, *share))
             done += len(lane.parts)
+        _raise_lost(lost)
 
 
-def _run_lane(lane: Lane, progress: Progress) -> None:
-    """Trains parts in this process or in several."""
+def _raise_lost(lost: Sequence[str]) -> None:
+    """Says what could not be trained, once all else is.
+
+    Raises:
+        WorkerError: There is something.
+    """
+    if lost:
+        others = f" (and {len(lost) - 1} more)" if len(lost) > 1 else ""
+        raise WorkerError(
+            f"not trained: {lost[0]}{others}; the other models are kept, and the same command goes "
+            "on from there"
+        )
+
+
+def _run_lane(lane: Lane, progress: Progress) -> list[str]:
+    """Trains parts in this process, in several, or on a cluster.
+
+    Returns:
+        Those whose process was ended, and how.
+    """
     total = len(lane.parts)
-    if lane.n_jobs in (None, 1):
+    lost: list[str] = []
+    if runs_here(lane.n_jobs):
         with one_thread(), on_device(lane.devices[0]) if lane.devices else nullcontext():
             for done, (one, part) in enumerate(lane.parts):
                 shown = _shown(one, part, within(progress, done / total, (done + 1) / total))
                 run_part(one, part, shown)
                 progress(f"{one.expert.name} {part.name} done", (done + 1) / total)
-        return
+        return lost
     together = PartShares(progress, total, 0)
     files = {
         epoch_file(one.expert.work, part.name): _shown(
@@ -179,12 +206,18 @@ def _run_lane(lane: Lane, progress: Progress) -> None:
         )
         for one, part in lane.parts
     }
+
+    def without(why: str, one: Prepared, part: FoldPart, *_: object) -> None:
+        lost.append(f"{one.expert.name} {part.name}: {why}")
+
     with TemporaryDirectory() as place, following(files) as show_new:
         pool = DevicePool(lane.devices, Path(place)) if lane.devices else None
         tasks = (delayed(_alone)(one, part, pool) for one, part in lane.parts)
-        for name in in_parallel(lane.n_jobs, tasks, ordered=False):
+        for name in file_to_file(lane.n_jobs, tasks, without):
             show_new()  # a part's last epochs come before its end
-            together.finish(name)
+            if name is not None:
+                together.finish(name)
+    return lost
 
 
 def run_part(prepared: Prepared, part: FoldPart, on_epoch: OnEpoch | None = None) -> None:

@@ -305,3 +305,20 @@ def test_a_grid_in_which_nothing_can_be_trained(place):
         run_benchmark(
             grid(place, place / "lost", models=models, strategies=["frozen"], per_strategy={})
         )
+
+
+@pytest.mark.slow
+def test_a_cell_whose_process_is_killed_fails_alone(place, run, killed):
+    mark = killed("/killed/cells/discs/frozen/b/")
+    found = run_benchmark(grid(place, place / "killed"), n_jobs=2)
+    assert mark.exists()
+    assert [one["model"] for one in found.failed] == ["b"]
+    assert "its process was ended from outside, twice" in found.failed[0]["sentence"]
+    assert len(found.trained) == 3
+    mark = killed("/killed/cells/discs/frozen/b/", once=True)
+    again = run_benchmark(grid(place, place / "killed"), n_jobs=2)
+    assert mark.exists()
+    assert (len(again.trained), again.failed) == (1, ())
+    for file in (place / "out/cells").rglob("confusion.parquet"):
+        other = place / "killed/cells" / file.relative_to(place / "out/cells")
+        assert file.read_bytes() == other.read_bytes(), other

@@ -13,7 +13,7 @@ from pathfuse.errors import InputError
 from pathfuse.scale.merge import blocks
 from pathfuse.scale.partitions import partitions_of
 from pathfuse.scale.sorted_files import sorted_files_of
-from pathfuse.shards import Shard
+from pathfuse.shard import Shard
 from pathfuse.study.predictions import SEEN
 from pathfuse.workflows.scoring import plan, run
 from pathfuse.workflows.scoring.run import predict_blocks, predict_files

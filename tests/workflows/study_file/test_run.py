@@ -20,7 +20,7 @@ from pathfuse.experts.heads.registry import HEADS
 from pathfuse.features import folder
 from pathfuse.features.formats import h5
 from pathfuse.files.write import new_folder
-from pathfuse.shards import Shard
+from pathfuse.shard import Shard
 from pathfuse.testing.cohort import CohortPlan
 from pathfuse.testing.demo import write_demo
 from pathfuse.workflows.study_file.config import read_config

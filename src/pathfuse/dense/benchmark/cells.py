@@ -109,10 +109,19 @@ def run_task(task: CellTask, keep_logits: bool, progress: Progress = silent) -> 
         else:
             _train(task, keep_logits, progress)
     except (PathfuseError, RuntimeError, MemoryError, OSError, ValueError) as error:
-        sentence = reason(error)
-        write_json_file({"stamp": task.stamp, "sentence": sentence}, failed)
-        return sentence
+        return failure(task, reason(error))
     return None
+
+
+def failure(task: CellTask, sentence: str) -> str:
+    """Records why a cell failed, and says it."""
+    write_json_file({"stamp": task.stamp, "sentence": sentence}, task.place / FAILED)
+    return sentence
+
+
+def lost_cell(sentence: str, task: CellTask, *_: object) -> tuple[Cell, str]:
+    """What ``run_alone`` would say of a cell whose process was ended."""
+    return task.cell, failure(task, sentence)
 
 
 def run_alone(task: CellTask, keep_logits: bool) -> tuple[Cell, str | None]:

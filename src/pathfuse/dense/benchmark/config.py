@@ -122,6 +122,16 @@ class BenchmarkConfig(BaseModel):
     keep_logits: bool = True
     out: Path
 
+    @property
+    def reads(self) -> list[Path]:
+        """Every path that is read; of data sets the file that lists the images."""
+        models = self.models.values()
+        return [
+            *(data.split for data in self.datasets.values()),
+            *(model.weights for model in models if model.weights is not None),
+            *(Path(model.encoder) for model in models if "/" in model.encoder),
+        ]
+
     @field_validator("models", mode="before")
     @classmethod
     def _models(cls, models: Any) -> Any:

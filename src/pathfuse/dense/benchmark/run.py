@@ -14,7 +14,15 @@ from typing import Any
 from joblib import delayed
 
 import pathfuse
-from pathfuse.dense.benchmark.cells import CellTask, facts, reason, run_alone, run_task, task_of
+from pathfuse.dense.benchmark.cells import (
+    CellTask,
+    facts,
+    lost_cell,
+    reason,
+    run_alone,
+    run_task,
+    task_of,
+)
 from pathfuse.dense.benchmark.config import BenchmarkConfig, Cell
 from pathfuse.dense.benchmark.fusions import FusionTask, fuse_task, fusions_of
 from pathfuse.dense.benchmark.page import render
@@ -31,7 +39,7 @@ from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.write import write_file, write_text_file
 from pathfuse.progress import Progress, silent, within
 from pathfuse.training.threads import one_thread
-from pathfuse.workers import in_parallel
+from pathfuse.workers import file_to_file, runs_here
 
 CELLS, LEADERBOARD, CLASSES, COMPARISONS, PAGE, KIND = (
     "cells", "leaderboard.csv", "classes.csv", "comparisons.csv", "leaderboard.html", "dense_grid",
@@ -188,10 +196,7 @@ def _check_model(name: str, encoder: str, weights: Path | None) -> None:
 
 
 def _check_out(config: BenchmarkConfig) -> None:
-    inputs = [data.split for data in config.datasets.values()]
-    inputs += [model.weights for model in config.models.values() if model.weights is not None]
-    inputs += [Path(m.encoder) for m in config.models.values() if "/" in m.encoder]
-    OutputFolder(config.out).check(KIND, "a benchmark", inputs)
+    OutputFolder(config.out).check(KIND, "a benchmark", config.reads)
 
 
 def _recipe(config: BenchmarkConfig, cell: Cell) -> DenseRecipe:
@@ -269,7 +274,7 @@ def _run_cells(
     done, failed, n = len(tasks) - len(todo), dict[Cell, str](), len(tasks)
     room = STEPS["cells"]
     progress(f"{len(todo)} cells to train, {done} there already", room * done / n)
-    if n_jobs in (None, 1):
+    if runs_here(n_jobs):
         for task in todo:
             own = within(progress, room * done / n, room * (done + 1) / n, f"{task.cell}: ")
             with one_thread():
@@ -277,8 +282,7 @@ def _run_cells(
             done = _finished(task.cell, sentence, failed, done, n, progress)
         return failed
     tasks_left = (delayed(run_alone)(task, task.cell in with_logits) for task in todo)
-    work = in_parallel(n_jobs, tasks_left, ordered=False)
-    for cell, sentence in work:
+    for cell, sentence in file_to_file(n_jobs, tasks_left, lost_cell):
         done = _finished(cell, sentence, failed, done, n, progress)
     return {cell: failed[cell] for cell in tasks if cell in failed}
 
@@ -319,7 +323,8 @@ def _fuse(
     fusions = [one for one in fusions_of(config, done) if not one.done]
     notes = []
     shown = within(progress, STEPS["cells"], STEPS["fuse"], "fuse: ")
-    work = in_parallel(n_jobs or 1, (delayed(_fuse_alone)(one) for one in fusions), ordered=False)
+    jobs = (delayed(_fuse_alone)(one) for one in fusions)
+    work = file_to_file(n_jobs or 1, jobs, lambda why, one: (str(one), why))
     for k, (name, sentence) in enumerate(work):
         shown(name, (k + 1) / len(fusions))
         if sentence is not None:

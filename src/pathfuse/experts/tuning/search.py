@@ -34,7 +34,7 @@ from pathfuse.study.intake import samples_table
 from pathfuse.study.samples import read_samples
 from pathfuse.study.study import edges_in_metadata
 from pathfuse.training.threads import one_thread
-from pathfuse.workers import in_parallel
+from pathfuse.workers import file_to_file
 
 Search = Literal["random", "halving"]
 TUNED, TRIALS, MANIFEST = "tuned.yaml", "trials.csv", "manifest.json"
@@ -247,7 +247,7 @@ def _run(trials: Sequence[Trial], n_folds: int, n_jobs: int | None, progress: Pr
         parts = one.prepared.plan.parts[:n_folds]
         todo += [(one.prepared, part) for part in parts if not _ended(one.prepared, part)]
     tasks = (delayed(_train)(one, part) for one, part in todo)
-    for n, name in enumerate(in_parallel(n_jobs, tasks, ordered=False)):
+    for n, name in enumerate(file_to_file(n_jobs, tasks, _lost)):
         progress(f"{name} done", (n + 1) / len(todo))
 
 
@@ -262,7 +262,13 @@ def _train(one: Prepared, part: FoldPart) -> str:
         with one_thread():
             run_part(one, part)
     except InputError as error:
-        (one.expert.work / FAILED.format(part.name)).write_text(str(error), encoding="utf-8")
+        return _lost(str(error), one, part)
+    return f"{one.expert.name} {part.name}"
+
+
+def _lost(reason: str, one: Prepared, part: FoldPart) -> str:
+    """A part that could not be trained: its trial is out."""
+    (one.expert.work / FAILED.format(part.name)).write_text(reason, encoding="utf-8")
     return f"{one.expert.name} {part.name}"
 
 

@@ -27,7 +27,7 @@ from pathfuse.scale.parts import (
 )
 from pathfuse.scale.places import SUFFIX, Places
 from pathfuse.scale.sources import ExpertFiles
-from pathfuse.shards import Shard
+from pathfuse.shard import Shard
 from pathfuse.workers import in_parallel
 from pathfuse.workflows.model import FusedModel
 from pathfuse.workflows.scoring.block import Rule, Tally, fuse_block
@@ -185,7 +185,7 @@ def _to_folder(
         plan = _planned(model, sources, rule, work, out, n_jobs, report)
         names = [part_name(one.number) for one in plan.partitions]
         stack.enter_context(parts_folder(out, plan.stamp, names, force, inputs))
-        mine = plan.partitions if shard is None else shard.share(plan.partitions)
+        mine = plan.partitions if shard is None else shard.among(plan.partitions)
         made = _parts(model, plan, mine, rule, _Folders(work, out, out), n_jobs)
         for _ in _counted(made, plan, tally, report):
             pass

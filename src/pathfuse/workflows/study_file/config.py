@@ -12,6 +12,7 @@ from pathfuse.endpoints.detect import ENDPOINTS
 from pathfuse.experts.heads.registry import REFERENCE, names_of
 from pathfuse.experts.recipe import TrainingRecipe, check_name, reference_recipe
 from pathfuse.experts.tuning.recipe_file import with_recipe_files
+from pathfuse.features.locate import split_layer
 from pathfuse.files.yaml import read_yaml_as
 from pathfuse.study.reading import DEFAULT, Reading
 from pathfuse.workflows.options import FuseOptions, StudyFuseOptions, chosen
@@ -165,6 +166,18 @@ class StudyConfig(BaseModel):
         if twice is not None:
             raise ValueError(f"'{twice}' stands twice; give each of the two a 'name'")
         return experts
+
+    @property
+    def feature_files(self) -> list[Path]:
+        """Folders and files of features, and those that teach."""
+        taught = [path for one in self.planned().values() for path in one.teachers.values()]
+        return [split_layer(path)[0] for path in (*self.features.values(), *taught)]
+
+    @property
+    def reads(self) -> list[Path]:
+        """Every path that is read."""
+        slides = [self.slides] if self.slides else []
+        return [self.samples, *slides, *self.feature_files]
 
     @model_validator(mode="after")
     def _fused_well(self) -> Self:

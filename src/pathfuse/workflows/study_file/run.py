@@ -16,10 +16,10 @@ from pathfuse.errors import InputError
 from pathfuse.experts.assemble import EXPERT, HISTORY, assemble
 from pathfuse.experts.heads.registry import default_heads
 from pathfuse.experts.parts import ExpertSetup, Prepared, open_work, prepare
+from pathfuse.experts.schedule import check_devices
 from pathfuse.experts.shards import first_to_assemble, missing
 from pathfuse.experts.train import run_parts
 from pathfuse.experts.training_log import check_log_dir
-from pathfuse.features.locate import split_layer
 from pathfuse.features.opened import OpenedFeatures
 from pathfuse.files.digests import digest_of, file_digest
 from pathfuse.files.output_folder import OutputFolder
@@ -28,7 +28,7 @@ from pathfuse.files.write import check_out
 from pathfuse.fusion.null_model import NULL_MODEL
 from pathfuse.fusion.registry import all_names
 from pathfuse.progress import Progress, shown_here, within
-from pathfuse.shards import Shard
+from pathfuse.shard import Shard
 from pathfuse.study.study import read_study
 from pathfuse.workflows.fuse import fuse
 from pathfuse.workflows.result import Result
@@ -103,7 +103,9 @@ def run_study(
 
     Raises:
         InputError: Tables, features or options are wrong.
+        WorkerError: The process of a model was ended, twice; the others are kept.
     """
+    check_devices(devices)
     start, progress = time.perf_counter(), progress or shown_here()
     _check(config)
     logs = check_log_dir(log_dir, config.out)
@@ -280,11 +282,8 @@ def _check(config: StudyConfig) -> None:
         InputError: A path, a name or an option of the fusion is wrong, or the output folder
             cannot hold a study.
     """
-    planned = config.planned()
-    names = list(planned)
-    taught = [path for one in planned.values() for path in one.teachers.values()]
-    features = [split_layer(path)[0] for path in (*config.features.values(), *taught)]
-    missing = next((path for path in features if not path.exists()), None)
+    names = list(config.planned())
+    missing = next((path for path in config.feature_files if not path.exists()), None)
     if missing is not None:
         raise InputError(f"{missing} does not exist")
     if len(names) < 2:
@@ -295,8 +294,7 @@ def _check(config: StudyConfig) -> None:
     if taken is not None:
         raise InputError(f"the name '{taken}' belongs to a method; give the encoder another one")
     check_options(config.fuse_options())
-    inputs = [config.samples, *([config.slides] if config.slides else []), *features]
-    OutputFolder(config.out).check(KIND, "a study", inputs)
+    OutputFolder(config.out).check(KIND, "a study", config.reads)
 
 
 def _expert(config: StudyConfig, name: str, one: Planned, samples: Path) -> ExpertSetup:

@@ -1,4 +1,4 @@
-"""Work in shares, for the array jobs of a cluster."""
+"""A share of some work, for the array jobs of a cluster."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from typing import TypeVar
 
 from pathfuse.errors import InputError
 
-T = TypeVar("T")
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
 class Shard:
-    """Every ``of``-th piece of some work, from the ``number``-th on."""
+    """Every ``of``-th part, from the ``number``-th on."""
 
     number: int
     """From 1."""
@@ -31,8 +31,13 @@ class Shard:
             return Shard(int(number), int(of))
         raise InputError(f"--shard {text}: write I/N with I from 1 to N, such as 1/4")
 
-    def share(self, items: Sequence[T]) -> list[T]:
-        """Its part of some items, which every process has in the same order."""
+    def among(self, items: Sequence[Item]) -> list[Item]:
+        """Its items.
+
+        Examples:
+            >>> Shard(2, 3).among("abcdefg")
+            ['b', 'e']
+        """
         return list(items[self.number - 1 :: self.of])
 
     def __str__(self) -> str:
