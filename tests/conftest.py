@@ -194,7 +194,9 @@ KILLER = """
 import os, signal, sys
 
 def look(event, args):
-    if event not in ("open", "os.mkdir") or not args or not isinstance(args[0], (str, bytes)):
+    if event not in ("open", "os.mkdir", "os.rename") or not args:
+        return
+    if not isinstance(args[0], (str, bytes, os.PathLike)):
         return
     if {victim!r} not in os.fsdecode(args[0]):
         return
@@ -214,7 +216,7 @@ def killed(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., Path]]:
     """``killed(victim, once=False)``: processes started from now on end themselves when they open a
-    file or make a folder with that in its path. Gives a file that is there once one has done so.
+    file, rename one or make a folder with that in its path. Gives a file that is there once one has done so.
 
     Whoever waits for a killed process for ever is stopped after some minutes."""
 

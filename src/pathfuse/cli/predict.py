@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from pathfuse.cli.options import Force, Predictions
+from pathfuse.cli.options import Force, Predictions, Scheduler
 
 if TYPE_CHECKING:
     from pathfuse.workflows.model import FusedModel
@@ -37,6 +37,7 @@ def predict(
     jobs: Annotated[
         int, Parameter(help="Processes where Parquet files are read in blocks; -1: all cores.")
     ] = -1,
+    scheduler: Scheduler = None,
     force: Force = False,
 ) -> None:
     """Fuse new predictions with a saved model."""
@@ -47,7 +48,24 @@ def predict(
         check_table(out, force, [model, *predictions], "sample_id")
     fusion = load(model)
     if _in_blocks(fusion, list(predictions), out, stream, shard):
-        _score_files(fusion, list(predictions), out, min_experts, require_all, shard, jobs, force)
+        from pathfuse.cli.console import cluster, progress
+        from pathfuse.shard import Shard
+        from pathfuse.workflows.scoring.run import predict_files
+
+        with cluster(scheduler, reads=predictions, out=out), progress() as report:
+            found = predict_files(
+                fusion,
+                list(predictions),
+                out,
+                min_experts=min_experts,
+                require_all=require_all,
+                shard=Shard.parse(shard),
+                n_jobs=jobs,
+                force=force,
+                progress=report,
+            )
+        _say(found.summary(len(fusion.experts)), found.samples - found.fused, min_experts)
+        _say_fused(found.fused, found.seen, out)
     else:
         _score_tables(fusion, list(predictions), out, min_experts, require_all, force)
 
@@ -73,36 +91,6 @@ def _in_blocks(
     from pathfuse.workflows.scoring.choice import needs_blocks
 
     return needs_blocks(fusion, predictions)
-
-
-def _score_files(
-    fusion: "FusedModel",
-    predictions: list[Path],
-    out: Path,
-    min_experts: int,
-    require_all: bool,
-    shard: str | None,
-    jobs: int,
-    force: bool,
-) -> None:
-    from pathfuse.cli.console import progress
-    from pathfuse.shard import Shard
-    from pathfuse.workflows.scoring.run import predict_files
-
-    with progress() as report:
-        found = predict_files(
-            fusion,
-            predictions,
-            out,
-            min_experts=min_experts,
-            require_all=require_all,
-            shard=Shard.parse(shard),
-            n_jobs=jobs,
-            force=force,
-            progress=report,
-        )
-    _say(found.summary(len(fusion.experts)), found.samples - found.fused, min_experts)
-    _say_fused(found.fused, found.seen, out)
 
 
 def _score_tables(

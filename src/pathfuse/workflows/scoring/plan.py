@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NoReturn
 
 import polars as pl
 import pyarrow as pa
@@ -14,14 +15,14 @@ from joblib import delayed
 
 from pathfuse.endpoints.base import PredictionHints
 from pathfuse.endpoints.columns import RISK, Columns
-from pathfuse.errors import InputError
+from pathfuse.errors import InputError, WorkerError
 from pathfuse.files.table import Table
 from pathfuse.scale.parquet_files import ID, batches
 from pathfuse.scale.partitions import Partition, partitions_of
 from pathfuse.scale.places import Places, parquet_files
 from pathfuse.scale.sorted_files import SortedFile, sorted_files_of
 from pathfuse.scale.sources import ExpertFiles, expert_files
-from pathfuse.workers import in_parallel
+from pathfuse.workers import file_to_file
 from pathfuse.workflows.model import FusedModel
 from pathfuse.workflows.scoring.block import Rule
 
@@ -82,14 +83,17 @@ def plan_of(
     """
     columns = {one.name: _carrying(model, one) for one in sources}
     tasks = [(one.name, file) for one in sources for file in one.files]
-    found = in_parallel(
-        n_jobs,
-        (
-            delayed(_in_order)(name, file, columns[name], spill, number, shown)
-            for number, (name, file) in enumerate(tasks)
-        ),
+    found = dict(
+        file_to_file(
+            n_jobs,
+            (
+                delayed(_in_order)(number, name, file, columns[name], spill, shown)
+                for number, (name, file) in enumerate(tasks)
+            ),
+            lost=_lost,
+        )
     )
-    files = [one for several in found for one in several]
+    files = [one for number in range(len(tasks)) for one in found[number]]
     empty = next((one for one in sources if one.name not in {f.expert for f in files}), None)
     if empty is not None:
         raise InputError(f"{empty.files[0]} has no row")
@@ -99,11 +103,15 @@ def plan_of(
     )
 
 
+def _lost(sentence: str, _number: int, _name: str, file: Path, *_: object) -> NoReturn:
+    raise WorkerError(f"{file} could not be read: {sentence}")
+
+
 def _in_order(
-    name: str, file: Path, columns: Sequence[str], spill: Path, number: int, shown: Path
-) -> list[SortedFile]:
+    number: int, name: str, file: Path, columns: Sequence[str], spill: Path, shown: Path
+) -> tuple[int, list[SortedFile]]:
     try:
-        return sorted_files_of(name, file, columns, spill, number)
+        return number, sorted_files_of(name, file, columns, spill, number)
     except OSError as error:
         raise InputError(
             f"{file} is not in the order of its '{ID}', and cannot be sorted beside {shown}: "

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
+from typing import NoReturn
 
 import polars as pl
 from joblib import delayed
 from threadpoolctl import threadpool_limits
 
-from pathfuse.errors import InputError
+from pathfuse.errors import InputError, WorkerError
 from pathfuse.files.places import temporary_name
 from pathfuse.files.write import check_table, fill_file, remove_folder
 from pathfuse.progress import Progress, shown_here
@@ -28,7 +29,7 @@ from pathfuse.scale.parts import (
 from pathfuse.scale.places import SUFFIX, Places
 from pathfuse.scale.sources import ExpertFiles
 from pathfuse.shard import Shard
-from pathfuse.workers import in_parallel
+from pathfuse.workers import file_to_file
 from pathfuse.workflows.model import FusedModel
 from pathfuse.workflows.scoring.block import Rule, Tally, fuse_block
 from pathfuse.workflows.scoring.plan import Plan, plan_of, sources_of
@@ -221,10 +222,22 @@ def _parts(
     folders: _Folders,
     n_jobs: int | None,
 ) -> Iterator[tuple[Partition, Path]]:
-    """The parts, in order, as they are made; those that are there already stay."""
+    """The parts, in order; those that are there already stay."""
     tasks = (delayed(_score_part)(model, plan.columns, one, rule, folders) for one in partitions)
-    files = in_parallel(n_jobs if len(partitions) > 1 else 1, tasks)
-    return zip(partitions, files, strict=True)
+    made, position = dict[int, Path](), 0
+    for number, file in file_to_file(n_jobs if len(partitions) > 1 else 1, tasks, lost=_lost):
+        made[number] = file
+        while position < len(partitions) and partitions[position].number in made:
+            yield partitions[position], made[partitions[position].number]
+            position += 1
+
+
+def _lost(
+    sentence: str, _model: FusedModel, _columns: object, one: Partition, *_: object
+) -> NoReturn:
+    raise WorkerError(
+        f"the samples from '{one.low or 'the first'}' on could not be scored: {sentence}"
+    )
 
 
 def _score_part(
@@ -233,12 +246,12 @@ def _score_part(
     partition: Partition,
     rule: Rule,
     folders: _Folders,
-) -> Path:
-    """Scores one range, and writes its part."""
+) -> tuple[int, Path]:
+    """Scores one range, and writes its part; the number of the range, and the file."""
     file = folders.parts / part_name(partition.number)
     if file.exists():
-        return file
-    tally, partial = Tally(), folders.work / f"{part_name(partition.number)}.partial"
+        return partition.number, file
+    tally, partial = Tally(), temporary_name(folders.work / part_name(partition.number), "partial")
     about: dict[str, object] = {}
 
     def frames() -> Iterator[pl.DataFrame]:
@@ -251,7 +264,7 @@ def _score_part(
     with threadpool_limits(1):
         write_part(frames(), partial, about, folders.shown)
     partial.replace(file)
-    return file
+    return partition.number, file
 
 
 def _counted(
