@@ -114,15 +114,12 @@ class Council(Fusion[E]):
         """
         voting = fitted.voting
         self.inner_scores_ = {name: fitted.scores[name] for name in voting}
-        fit_rows = {
-            name: method.pool_blocks(experts, method.params_) for name, method in voting.items()
-        }
         own = {name: method.certificate_ for name, method in voting.items()}
         members = list(voting)
         dropped: list[str] = []
         while True:
             self._weigh(fitted, members)
-            fused = self._corrected([fit_rows[name] for name in members], experts)
+            fused = self.combine(experts)
             note = f"left the council: {', '.join(dropped)}" if dropped else None
             self.certificate_ = self.family.certify(fused, experts, truth, note)
             worse = [name for name in members if not own[name].holds]

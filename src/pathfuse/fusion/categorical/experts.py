@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from pathfuse.distributions.lanes import added, normalise, weighted
 from pathfuse.distributions.likelihood import BLOCK_CELLS, floor_normalised
 from pathfuse.errors import InputError
-from pathfuse.types import ExpertLogProbs, Logits, Present
+from pathfuse.types import ExpertLogProbs, Index, Logits, Present
 
 COMPACT_ROWS = 100_000
 """Tables with more rows are fitted block by block, in the precision in which they were given."""
@@ -185,6 +185,11 @@ def row_blocks(n_rows: int, cells: int) -> Iterator[slice]:
     step = max(16, BLOCK_CELLS // max(cells, 1))
     for start in range(0, max(n_rows, 1), step):
         yield slice(start, min(start + step, n_rows))
+
+
+def spread_rows(n_rows: int, at_most: int) -> Index:
+    """Rows evenly spread over a table, about so many."""
+    return np.arange(0, n_rows, max(1, round(n_rows / at_most)))
 
 
 def _present(lanes: Float[np.ndarray, "outcome expert sample"], first: int) -> Present:

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from pathfuse.distributions.likelihood import set_nll
 from pathfuse.errors import InputError
 from pathfuse.fusion.categorical.bin_gates import BinGates, BinGatesObjective
-from pathfuse.fusion.categorical.experts import COMPACT_ROWS, Experts
+from pathfuse.fusion.categorical.experts import COMPACT_ROWS, Experts, spread_rows
 from pathfuse.fusion.categorical.gating import Standardiser, gate_features
 from pathfuse.fusion.categorical.logpool import (
     Features,
@@ -24,7 +24,8 @@ from pathfuse.fusion.categorical.logpool import (
     weighted_product,
 )
 from pathfuse.fusion.categorical.method import CategoricalMethod
-from pathfuse.fusion.categorical.static_product import fit_static, one_hot_bias, spread_rows
+from pathfuse.fusion.categorical.static_product import fit_static, one_hot_bias
+from pathfuse.fusion.inner_cv import MAX_ROWS
 from pathfuse.fusion.product import Product, equal_product
 from pathfuse.fusion.works import GENEST_1984, LOGITPROD_2026
 from pathfuse.types import LogProbs, Observed, Params, Weights
@@ -161,7 +162,7 @@ class LogitProd(CategoricalMethod):
         """See ``Method``; a large table starts from what some of its rows lead to."""
         if experts.n_samples <= COMPACT_ROWS or self._published or self.gate == "per_bin":
             return super().fit_last(experts, truth, path)
-        some = spread_rows(experts.n_samples)
+        some = spread_rows(experts.n_samples, MAX_ROWS)
         first = self.fit_path(experts.rows(some), truth[some], path)[-1]
         experts = hide(experts, self.dropout, self.seed)
         standardiser, phi = _standardised(experts)

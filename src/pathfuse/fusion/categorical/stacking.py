@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from pathfuse.costs import add_flops
 from pathfuse.distributions.lanes import added, by_sample, mapped, normalise
 from pathfuse.fusion.categorical.anchor import PRIOR_ROWS, anchor_of
-from pathfuse.fusion.categorical.experts import Experts
+from pathfuse.fusion.categorical.experts import COMPACT_ROWS, Experts, spread_rows
 from pathfuse.fusion.categorical.imputation import GaussianImputer, Table, patterns
 from pathfuse.fusion.categorical.method import CategoricalMethod
 from pathfuse.fusion.categorical.set_likelihood import ByOutcome, SetLikelihood
@@ -94,6 +94,17 @@ class Stacking(CategoricalMethod):
             )
         return path
 
+    def fit_last(self, experts: Experts, truth: Observed, path: Sequence[float]) -> Params:
+        """See ``Method``; of a large table half of ``COMPACT_ROWS``, evenly spread.
+
+        They are hundreds of rows to a coefficient, and the table of all is several times as large
+        as what was given.
+        """
+        if experts.n_samples > COMPACT_ROWS:
+            some = spread_rows(experts.n_samples, COMPACT_ROWS // 2)
+            experts, truth = experts.rows(some), truth[some]
+        return super().fit_last(experts, truth, path)
+
     def pool(self, experts: Experts, params: Params) -> LogProbs:
         """See ``Method``."""
         columns, n = self.columns(experts), experts.n_samples
@@ -143,9 +154,11 @@ class Stacking(CategoricalMethod):
 
 def centred(experts: Experts) -> Float[np.ndarray, "expert outcome sample"]:
     """Log-probabilities minus their mean over outcomes."""
-    planes = experts.planes
-    mean = added(planes.transpose(1, 0, 2)) / planes.shape[1]
-    return planes - mean[:, None]
+    if "centred" not in experts.own_notes:
+        planes = experts.planes
+        mean = added(planes.transpose(1, 0, 2)) / planes.shape[1]
+        experts.own_notes["centred"] = planes - mean[:, None]
+    return np.asarray(experts.own_notes["centred"])
 
 
 def presence_parts(

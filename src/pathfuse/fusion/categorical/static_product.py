@@ -12,7 +12,7 @@ import numpy as np
 
 from pathfuse.fusion.categorical.anchor import PRIOR_ROWS
 from pathfuse.fusion.categorical.chains import preference
-from pathfuse.fusion.categorical.experts import COMPACT_ROWS, Experts
+from pathfuse.fusion.categorical.experts import COMPACT_ROWS, Experts, spread_rows
 from pathfuse.fusion.categorical.logpool import (
     Likelihood,
     ProductObjective,
@@ -24,7 +24,7 @@ from pathfuse.fusion.categorical.method import CategoricalMethod
 from pathfuse.fusion.inner_cv import MAX_ROWS
 from pathfuse.fusion.product import Product, equal_product
 from pathfuse.fusion.works import GENEST_1984
-from pathfuse.types import Index, LogProbs, Observed, Params, Weights
+from pathfuse.types import LogProbs, Observed, Params, Weights
 
 RIDGES = (math.inf, 100.0, 10.0, 1.0)
 """Candidate pulls towards equal weights, times 1/n. Infinite: equal weights, only the sharpness is
@@ -93,7 +93,7 @@ class StaticProduct(CategoricalMethod):
         """See ``Method``; a large table starts from what some of its rows lead to."""
         if experts.n_samples <= COMPACT_ROWS:
             return super().fit_last(experts, truth, path)
-        some = spread_rows(experts.n_samples)
+        some = spread_rows(experts.n_samples, MAX_ROWS)
         first = self.fit_path(experts.rows(some), truth[some], path)[-1]
         start = Product(
             first["bias"], float(first["log_sharpness"]), np.zeros((len(first["bias"]), 0))
@@ -120,11 +120,6 @@ class StaticProduct(CategoricalMethod):
             "best_expert",
             {"bias": one_hot_bias(experts, observed), "log_sharpness": np.array(0.0)},
         )
-
-
-def spread_rows(n_samples: int) -> Index:
-    """As many rows as choices are made on, evenly spread over a large table."""
-    return np.arange(0, n_samples, max(1, n_samples // MAX_ROWS))
 
 
 def fit_static(
