@@ -30,7 +30,8 @@ from pathfuse.workflows.steps.fitting import FusionRecipe
 from pathfuse.workflows.study_file.config import StudyConfig
 
 FIELDS = FuseOptions.model_fields
-BESIDE = {"scheduler", "shard",
+BESIDE = {
+    "scheduler", "shard",
     "study", "folder", "out", "n_jobs", "costs", "references", "progress", "only", "cohorts", "force", "command",
     "samples", "predictions", "label_map", "endpoint", "time_edges", "censoring", "jobs", "dry_run",
     *Reading.model_fields,
