@@ -47,7 +47,9 @@ def predict(
     if out.suffix:
         check_table(out, force, [model, *predictions], "sample_id")
     fusion = load(model)
-    if _in_blocks(fusion, list(predictions), out, stream, shard):
+    if _in_blocks(fusion, list(predictions), out, stream, shard, scheduler):
+        import sys
+
         from pathfuse.cli.console import cluster, progress
         from pathfuse.shard import Shard
         from pathfuse.workflows.scoring.run import predict_files
@@ -64,6 +66,10 @@ def predict(
                 force=force,
                 progress=report,
             )
+        if not found.samples:
+            sys.stdout.write(
+                f"Share {shard} is empty: there are fewer ranges of samples than shares\n"
+            )
         _say(found.summary(len(fusion.experts)), found.samples - found.fused, min_experts)
         _say_fused(found.fused, found.seen, out)
     else:
@@ -76,6 +82,7 @@ def _in_blocks(
     out: Path,
     stream: bool | None,
     shard: str | None,
+    scheduler: str | None,
 ) -> bool:
     """Whether the predictions are read in blocks rather than as a whole."""
     from pathfuse.errors import InputError
@@ -88,8 +95,10 @@ def _in_blocks(
         return True
     if not any(place.is_dir() or place.suffix.lower() == ".parquet" for place in predictions):
         return False
-    from pathfuse.workflows.scoring.choice import needs_blocks
+    from pathfuse.workflows.scoring.choice import may_be_blocks, needs_blocks
 
+    if scheduler:
+        return may_be_blocks(fusion, predictions)
     return needs_blocks(fusion, predictions)
 
 

@@ -50,9 +50,15 @@ def bare_file_name(path: str) -> str:
 
 def bare_names(names: Sequence[str | None]) -> list[str | None]:
     """``bare_name`` of each; None stays None."""
-    series = pl.Series(list(names), dtype=pl.String)
-    bare = series.str.replace(_SUFFIXES, "")
-    return pl.select(pl.when(bare == "").then(series).otherwise(bare)).to_series().to_list()
+    return without_suffixes(pl.Series(list(names), dtype=pl.String)).to_list()
+
+
+def without_suffixes(names: pl.Series) -> pl.Series:
+    """The same of a column of text."""
+    if not names.str.contains(".", literal=True).any():
+        return names
+    bare = names.str.replace(_SUFFIXES, "")
+    return pl.select(pl.when(bare == "").then(names).otherwise(bare).alias(names.name)).to_series()
 
 
 def pattern_of(id_pattern: str | None, id_length: int | None) -> str | None:

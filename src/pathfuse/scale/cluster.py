@@ -112,15 +112,15 @@ def _connect(address: str) -> Any:
         )
     import logging
 
+    import distributed  # sets the levels of its loggers itself
+
     for name in ("distributed.client", "distributed.comm"):  # what matters is said in sentences
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         # in a thread of its own, since a notebook's has a loop already
         with ThreadPoolExecutor(1) as apart:
             apart.submit(asyncio.run, _greet(address)).result()
-        from distributed import Client
-
-        return Client(address, timeout=2 * REACHED_S, set_as_default=False)
+        return distributed.Client(address, timeout=2 * REACHED_S, set_as_default=False)
     except Exception as error:  # noqa: BLE001 - whatever answers there may say anything
         why = " ".join(str(error).split()) or f"nothing in {REACHED_S:g} seconds"
         raise InputError(

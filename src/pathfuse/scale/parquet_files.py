@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from pathfuse.errors import InputError
 from pathfuse.files.cells import MISSING
+from pathfuse.files.names import without_suffixes
 from pathfuse.files.spelling import BLANKS
 
 ID = "sample_id"
@@ -54,7 +55,8 @@ def batches(
     first_group: int = 0,
     rows: int = BATCH,
 ) -> Iterator[pl.DataFrame]:
-    """The rows of a file from a row group on, with ``sample_id`` as text without blanks around it.
+    """The rows of a file from a row group on, with ``sample_id`` as text, without blanks around it and without
+    suffixes of files.
 
     Args:
         path: The file.
@@ -79,7 +81,7 @@ def batches(
 def _clean(ids: pl.Series, source: str) -> pl.Series:
     if ids.dtype.is_nested() or ids.dtype == pl.Binary:
         raise InputError(f"{source}, column '{ID}': {ids.dtype} is not text")
-    return ids.cast(pl.String).str.strip_chars(BLANKS)
+    return without_suffixes(ids.cast(pl.String).str.strip_chars(BLANKS))
 
 
 def check_named(ids: pl.Series, source: str, before: int) -> None:

@@ -1,7 +1,9 @@
 """The output in parts: a range of samples each, under a temporary name until it is whole."""
 
+import glob
 import json
 import os
+import platform
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +16,7 @@ import pyarrow.parquet as pq
 
 from pathfuse.errors import InputError
 from pathfuse.files.output_folder import OutputFolder
-from pathfuse.files.places import check_out, check_place, write_list
+from pathfuse.files.places import check_out, check_place, temporary_name, write_list
 from pathfuse.files.write import remove_folder
 
 GROUP = 131_072
@@ -90,9 +92,12 @@ class _Writer:
             self.open.add_key_value_metadata({ABOUT: json.dumps(about).encode()})
 
 
-def about_part(file: Path) -> dict[str, Any]:
-    """What ``write_part`` noted of a part."""
-    found: dict[str, Any] = json.loads(pq.read_metadata(file).metadata[ABOUT])
+def about_part(file: Path) -> dict[str, Any] | None:
+    """What ``write_part`` noted of a part; None if there is none, or it is damaged."""
+    try:
+        found: dict[str, Any] = json.loads(pq.read_metadata(file).metadata[ABOUT])
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):
+        return None
     return found
 
 
@@ -169,15 +174,22 @@ def parts_folder(
 
 
 @contextmanager
-def work_folder(place: Path, shown: Path) -> Iterator[Path]:
-    """A hidden folder that goes when the block ends, also one that a killed run left of its name.
+def work_folder(out: Path) -> Iterator[Path]:
+    """A hidden folder beside an output that goes when the block ends.
+
+    Those that killed runs on this machine left go, too.
 
     Args:
-        place: Its name.
-        shown: The output that it is for, for messages.
+        out: The output.
     """
-    shutil.rmtree(place, ignore_errors=True)
-    with written(shown):
+    begin = f".{out.name}.work-{platform.node()}-"
+    if Path("/proc/self").exists():
+        for left in out.parent.glob(f"{glob.escape(begin)}*"):
+            if not Path("/proc", left.name.removeprefix(begin).partition("-")[0]).exists():
+                shutil.rmtree(left, ignore_errors=True)
+    place = temporary_name(out.parent / f"{out.name}", "work")
+    place = place.with_name(f"{begin}{os.getpid()}-{place.name.rpartition('-')[2]}")
+    with written(out):
         place.mkdir(parents=True)
     try:
         yield place

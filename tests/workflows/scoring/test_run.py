@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from joblib import parallel_config
 
@@ -201,7 +203,7 @@ def repeated(frame):
 FAULTS = {
     "renamed": (rename, "part-2.parquet has no column 'logit_c0', unlike"),
     "another type": (narrow, "part-2.parquet, column 'logit_c0': float, but double in"),
-    "text": (worded, "part-2.parquet, column 'logit_c0': large_string, but double in"),
+    "text": (worded, "part-2.parquet, column 'logit_c0': string, but double in"),
     "not a number": (broken, "column 'logit_c0', sample '.*': the value is empty or not a number"),
     "twice": (repeated, "part-2.parquet, column 'sample_id': '.*' occurs twice"),
 }
@@ -251,7 +253,9 @@ def test_a_full_disk_is_one_sentence(tmp_path, models, small, monkeypatch):
 def test_what_cannot_be_read_in_blocks_is_said(tmp_path, models):
     model, experts = models["multiclass"]
     experts["e0"].write_csv(tmp_path / "e0.csv")
-    with pytest.raises(InputError, match="must be Parquet"):
+    with pytest.raises(
+        InputError, match=r"e0\.csv is not Parquet, and only that is read in blocks"
+    ):
         predict_files(model, tmp_path / "e0.csv", tmp_path / "out.parquet")
     single = experts["e0"].rename({"logit_c0": "c0", "logit_c1": "c1", "logit_c2": "c2"})
     single.write_parquet(tmp_path / "e0.parquet")
@@ -286,3 +290,151 @@ def test_the_command_reads_several_files_in_blocks(tmp_path, models, run_cli):
     said = run_cli(*base, "--out", tmp_path / "b.parquet", "--no-stream")
     assert said.status == 2
     assert not Path(tmp_path / "b.parquet").exists()
+
+
+def test_a_label_without_the_first_rows_is_not_taken_for_one_that_is_absent(
+    tmp_path, models, small
+):
+    model, experts = models["multilabel"]
+    late = experts["e0"].sort("sample_id").with_row_index()
+    late = late.with_columns(pl.when(pl.col("index") >= 60).then(pl.col("logit_braf"))).drop(
+        "index"
+    )
+    places = written(tmp_path / "in", {**experts, "e0": late})
+    with pytest.raises(InputError, match=r"column 'logit_braf', sample '.*': the value is empty"):
+        predict_files(model, places, tmp_path / "out.parquet", n_jobs=1)
+    never = late.with_columns(pl.lit(None, pl.Float64).alias("logit_braf"))
+    places = written(tmp_path / "never", {**experts, "e0": never})
+    predict_files(model, places, tmp_path / "out.parquet", n_jobs=1)
+    wanted = in_memory(model, {**experts, "e0": never})
+    assert pl.read_parquet(tmp_path / "out.parquet").equals(wanted)
+
+
+def test_names_are_those_that_a_table_in_memory_has(tmp_path, models, small):
+    model, experts = models["multiclass"]
+    half = pl.when(pl.int_range(pl.len()) % 2 == 0)
+    names = half.then(pl.col("sample_id") + ".svs").otherwise(" " + pl.col("sample_id"))
+    other = {**experts, "e2": experts["e2"].with_columns(names.alias("sample_id"))}
+    found = predict_files(model, written(tmp_path / "in", other), tmp_path / "o.parquet", n_jobs=1)
+    assert found.samples == N
+    assert pl.read_parquet(tmp_path / "o.parquet").equals(in_memory(model, experts))
+
+
+def test_half_of_the_names_in_another_spelling_are_refused(tmp_path, models, small):
+    model, experts = models["multiclass"]
+    half = pl.when(pl.int_range(pl.len()) % 2 == 0)
+    names = half.then(pl.col("sample_id").str.to_uppercase()).otherwise(pl.col("sample_id"))
+    other = {**experts, "e2": experts["e2"].with_columns(names.alias("sample_id"))}
+    places = written(tmp_path / "in", other, order="as they come")
+    for name in ("out.parquet", "out"):
+        with pytest.raises(InputError, match="are two spellings of one name"):
+            predict_files(model, places, tmp_path / name, n_jobs=1)
+        assert not (tmp_path / name).exists()
+
+
+def folder_inside(place):
+    (place / "e0" / "site=A").mkdir()
+    return "site=A is a folder inside the folder of an expert"
+
+
+def dangling(place):
+    (place / "e0" / "part-9.parquet").symlink_to("nowhere")
+    return r"part-9\.parquet is a link to nothing"
+
+
+def read_me(place):
+    (place / "e0" / "README.txt").write_text("about")
+    return r"README\.txt is not Parquet"
+
+
+def empty_expert(place):
+    (place / "e9").mkdir()
+    return r"the folder .*e9 holds no Parquet file"
+
+
+def long_table(place):
+    for file in (place / "e0").iterdir():
+        pl.read_parquet(file).with_columns(pl.lit("zz").alias("expert")).write_parquet(file)
+    return "has a column 'expert': a long table is not read in blocks"
+
+
+@pytest.mark.parametrize("change", [folder_inside, dangling, read_me, empty_expert, long_table])
+def test_nothing_in_a_folder_is_passed_over_in_silence(tmp_path, models, change):
+    model, experts = models["multiclass"]
+    places = written(tmp_path / "in", experts)
+    sentence = change(places)
+    with pytest.raises(InputError, match=sentence):
+        predict_files(model, places, tmp_path / "out", n_jobs=1)
+
+
+def test_experts_by_name_may_be_files_folders_and_lists(tmp_path, models, small):
+    model, experts = models["multiclass"]
+    places = written(tmp_path / "in", experts)
+    given = {
+        "e0": sorted((places / "e0").iterdir()),
+        "e1": str(places / "e1"),
+        "e2": places / "e2" / "part-0.parquet",
+    }
+    predict_files(model, given, str(tmp_path / "out.parquet"), n_jobs=1)
+    first = pl.read_parquet(places / "e2" / "part-0.parquet")
+    wanted = in_memory(model, {**experts, "e2": first})
+    assert pl.read_parquet(tmp_path / "out.parquet").equals(wanted)
+    with pytest.raises(InputError, match="are files and folders, not DataFrame"):
+        next(predict_blocks(model, experts))
+
+
+def test_an_empty_first_file_and_text_of_another_kind_are_read(tmp_path, models, small):
+    model, experts = models["multiclass"]
+    places = written(tmp_path / "in", experts)
+    file = places / "e0" / "part-0.parquet"
+    frame = pl.read_parquet(file)
+    frame.clear().write_parquet(places / "e0" / "part-.parquet")
+    arrow = frame.to_arrow()
+    text = arrow["sample_id"].cast(pa.string())
+    pq.write_table(arrow.set_column(0, "sample_id", text), file)
+    predict_files(model, places, tmp_path / "out.parquet", n_jobs=1)
+    assert pl.read_parquet(tmp_path / "out.parquet").equals(in_memory(model, experts))
+
+
+def test_a_damaged_part_is_made_again(tmp_path, models, small):
+    model, experts = models["multiclass"]
+    places, out = written(tmp_path / "in", experts), tmp_path / "out"
+    predict_files(model, places, out, n_jobs=1)
+    before = {part.name: part.read_bytes() for part in out.glob("part-*")}
+    (out / "part-000000.parquet").write_bytes(b"PAR1")
+    experts["e0"].write_parquet(out / "part-000001.parquet")
+    predict_files(model, places, out, n_jobs=1)
+    assert {part.name: part.read_bytes() for part in out.glob("part-*")} == before
+
+
+def test_a_share_with_an_expert_of_its_own_names_is_refused(tmp_path, models, small):
+    model, experts = models["multiclass"]
+    other = experts["e2"].with_columns(pl.col("sample_id") + "x")
+    places = written(tmp_path / "in", {"e0": experts["e0"], "e2": other})
+    with pytest.raises(InputError, match="shares no sample with the others"):
+        predict_files(model, places, tmp_path / "out", shard=Shard(1, 1), n_jobs=1)
+
+
+def test_what_makes_no_sense_is_refused_before_any_work(tmp_path, models, small):
+    model, experts = models["multiclass"]
+    places = written(tmp_path / "in", {"e0": experts["e0"], "e2": experts["e2"]})
+    for out in (places / "fused", places / "e0" / "fused.parquet"):
+        with pytest.raises(InputError, match="which is read as predictions; name another place"):
+            predict_files(model, places, out, n_jobs=1)
+    with pytest.raises(InputError, match="--jobs 0 would do nothing"):
+        predict_files(model, places, tmp_path / "out", n_jobs=0)
+    for name in ("out.parquet", "out"):
+        with pytest.raises(InputError, match="--min-experts 3 leaves no sample"):
+            predict_files(model, places, tmp_path / name, min_experts=3, n_jobs=1)
+        assert not (tmp_path / name).exists()
+
+
+def test_risks_are_read_in_blocks_by_a_model_that_was_fitted_on_them(tmp_path, small):
+    samples, experts = study_of("survival")
+    risk = experts["e0"].select("sample_id", risk=pl.col("hazard_logit_1"))
+    experts = {**experts, "e0": risk}
+    study = pathfuse.read_study(samples, experts, time_edges=(0, 10, 20, float("inf")))
+    model = pathfuse.fuse(study, method="static_product", n_resamples=0).model
+    places = written(tmp_path / "in", experts)
+    predict_files(model, places, tmp_path / "out.parquet", n_jobs=1)
+    assert pl.read_parquet(tmp_path / "out.parquet").equals(in_memory(model, experts))

@@ -40,16 +40,14 @@ class Plan:
     """Digest of the model, the rule, and the files with their sizes and times."""
 
 
-def sources_of(model: FusedModel, places: Places) -> list[ExpertFiles] | None:
-    """The experts' files, if all that is given is Parquet; None if not.
+def sources_of(model: FusedModel, places: Places) -> list[ExpertFiles]:
+    """The experts' files.
 
     Raises:
-        InputError: A file is damaged or has other columns than the expert's others, or the model
-            does not know an expert.
+        InputError: A place is not Parquet alone, a file is damaged or has other columns than the
+            expert's others, or the model does not know an expert.
     """
     found = parquet_files(places, model.experts)
-    if found is None:
-        return None
     unknown = next((name for name in found if name not in model.experts), None)
     if unknown is not None:
         raise InputError(
@@ -94,9 +92,6 @@ def plan_of(
         )
     )
     files = [one for number in range(len(tasks)) for one in found[number]]
-    empty = next((one for one in sources if one.name not in {f.expert for f in files}), None)
-    if empty is not None:
-        raise InputError(f"{empty.files[0]} has no row")
     stamp = _stamp(model, sources, columns, rule)
     return Plan(
         columns, partitions_of(files, len(sources)), sum(file.n_rows for file in files), stamp
@@ -125,36 +120,68 @@ def _carrying(model: FusedModel, expert: ExpertFiles) -> tuple[str, ...]:
     Raises:
         InputError: There are none, one does not hold numbers, or they would need to be understood.
     """
-    source, header = str(expert.files[0]), list(expert.types)
-    head = next(batches(expert.files[0], source, [ID, *header], rows=1000), None)
-    if head is None:
-        raise InputError(f"{source} has no row")
+    header = list(expert.types)
+    source, head = _head(expert)
     carrying = model.endpoint.prediction_columns(header)
     if model.endpoint.blank_columns:
-        carrying = [name for name in carrying if head[name].null_count() < head.height]
+        blank = {name for name in carrying if head[name].null_count() == head.height}
+        blank &= {name for name in blank if _is_blank(expert, name)}
+        carrying = [name for name in carrying if name not in blank]
     for name in carrying:
         kind = expert.types[name]
         if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
             raise InputError(f"{source}, column '{name}': {kind} is not a number")
-    table, notes = model.endpoint.understand_predictions(
-        Table(source, head), model.label_maps[expert.name], PredictionHints()
+    if RISK in carrying:
+        if expert.name not in model.baselines:
+            raise InputError(
+                f"{source}: '{expert.name}' gives a risk, but the model was fitted on its hazards"
+            )
+    else:
+        _check_understood(model, expert.name, Table(source, head))
+    values = head.select(pl.col(carrying).cast(pl.Float64)).to_numpy()
+    named = {name: values[:, k] for k, name in enumerate(carrying)}
+    read = Columns(source, head[ID].to_list(), named, tuple(header))
+    model.endpoint.read_expert(read, model.label_maps[expert.name])
+    return tuple(carrying)
+
+
+def _head(expert: ExpertFiles) -> tuple[str, pl.DataFrame]:
+    """The first rows of an expert's first file that has any.
+
+    Raises:
+        InputError: None has.
+    """
+    for file in expert.files:
+        head = next(batches(file, str(file), [ID, *expert.types], rows=1000), None)
+        if head is not None and head.height:
+            return str(file), head
+    raise InputError(f"{expert.files[0]} has no row")
+
+
+def _is_blank(expert: ExpertFiles, column: str) -> bool:
+    """Whether a column has no value in any row."""
+    return all(
+        part[column].null_count() == part.height
+        for file in expert.files
+        for part in batches(file, str(file), [ID, column])
     )
-    if notes or set(table.frame.columns) != set(head.columns):
-        why = notes[0] if notes else f"{source}: columns {', '.join(header)}"
+
+
+def _check_understood(model: FusedModel, name: str, head: Table) -> None:
+    """Refuses columns that would have to be understood first.
+
+    Raises:
+        InputError: Saying how they would be.
+    """
+    table, notes = model.endpoint.understand_predictions(
+        head, model.label_maps[name], PredictionHints()
+    )
+    if notes or set(table.frame.columns) != set(head.frame.columns):
+        why = notes[0] if notes else f"{head.source}: columns {', '.join(head.frame.columns)}"
         raise InputError(
             f"{why}; a table that is read in blocks must have the columns of the model's own "
             f"outcomes ({', '.join(model.endpoint.prefixes)}...); --no-stream reads it as a whole"
         )
-    if RISK in carrying and expert.name not in model.baselines:
-        raise InputError(
-            f"{source}: '{expert.name}' gives a risk, but the model was fitted on its hazards"
-        )
-    values = {
-        name: head[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in carrying
-    }
-    read = Columns(source, head[ID].to_list(), values, tuple(header))
-    model.endpoint.read_expert(read, model.label_maps[expert.name])
-    return tuple(carrying)
 
 
 def _stamp(

@@ -33,6 +33,17 @@ from pathfuse.workers import file_to_file
 from pathfuse.workflows.model import FusedModel
 from pathfuse.workflows.scoring.block import Rule, Tally, fuse_block
 from pathfuse.workflows.scoring.plan import Plan, plan_of, sources_of
+from pathfuse.workflows.scoring.verdict import Incomplete, check_all
+
+
+@dataclass(frozen=True)
+class Made:
+    """A part, and what was read for it."""
+
+    file: Path
+    tally: Tally
+    stood: bool
+    """Whether it was there already."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +83,7 @@ def predict_blocks(
     """
     rule = _checked(model, min_experts, require_all)
     with TemporaryDirectory() as spill, threadpool_limits(1):
-        plan = plan_of(model, _parquet(model, predictions), rule, Path(spill), Path(spill))
+        plan = plan_of(model, sources_of(model, predictions), rule, Path(spill), Path(spill))
         for partition in plan.partitions:
             for block in blocks(partition, plan.columns):
                 yield fuse_block(model, block, plan.columns, rule)[0]
@@ -81,7 +92,7 @@ def predict_blocks(
 def predict_files(
     model: FusedModel,
     predictions: Places,
-    out: Path,
+    out: str | Path,
     *,
     min_experts: int = 1,
     require_all: bool = False,
@@ -113,8 +124,17 @@ def predict_files(
             twice, an expert shares no sample with the others, a value is wrong, or the output
             cannot be written.
     """
-    rule, report = _checked(model, min_experts, require_all), progress or shown_here()
-    sources = _parquet(model, predictions)
+    rule, report, out = (
+        _checked(model, min_experts, require_all),
+        progress or shown_here(),
+        Path(out),
+    )
+    if n_jobs == 0:
+        raise InputError(
+            "--jobs 0 would do nothing; give a number of processes, or -1 for all cores"
+        )
+    _check_outside(out, predictions)
+    sources = sources_of(model, predictions)
     inputs = [file for one in sources for file in one.files]
     if out.suffix.lower() == SUFFIX:
         if shard is not None:
@@ -123,7 +143,8 @@ def predict_files(
         return _to_file(model, sources, rule, out, force, n_jobs, report)
     if out.suffix:
         raise InputError(
-            f"the output {out}: large tables are written as Parquet; name a .parquet file or a folder"
+            f"the output {out}: what is read in blocks is written as Parquet; name a .parquet file or "
+            "a folder"
         )
     return _to_folder(model, sources, rule, out, force, n_jobs, report, shard)
 
@@ -136,14 +157,19 @@ def _checked(model: FusedModel, min_experts: int, require_all: bool) -> Rule:
     return Rule(min_experts, require_all)
 
 
-def _parquet(model: FusedModel, predictions: Places) -> list[ExpertFiles]:
-    sources = sources_of(model, predictions)
-    if sources is None:
-        raise InputError(
-            "predictions that are read in blocks must be Parquet: <expert>.parquet, or a folder "
-            "<expert> with Parquet files alone"
-        )
-    return sources
+def _check_outside(out: Path, predictions: Places) -> None:
+    """Refuses an output in a folder that is read: the next run would read it, too.
+
+    Raises:
+        InputError: Naming the folder.
+    """
+    given = list(predictions.values()) if isinstance(predictions, Mapping) else predictions
+    places = [given] if isinstance(given, str | Path) else given
+    for place in places:
+        if isinstance(place, str | Path) and out.absolute().is_relative_to(Path(place).absolute()):
+            raise InputError(
+                f"the output {out} lies in {place}, which is read as predictions; name another place"
+            )
 
 
 def _to_file(
@@ -155,14 +181,14 @@ def _to_file(
     n_jobs: int | None,
     report: Progress,
 ) -> Tally:
-    tally = Tally()
-    with work_folder(temporary_name(out, "partial"), out) as work:
+    tally, incomplete = Tally(), Incomplete(len(model.experts))
+    with work_folder(out) as work:
         plan = _planned(model, sources, rule, work, out, n_jobs, report)
         made = _parts(model, plan, plan.partitions, rule, _Folders(work, work, out), n_jobs)
 
         def fill(partial: Path) -> None:
-            join_parts(_counted(made, plan, tally, report), partial, out)
-            _check_joined(tally, [one.name for one in sources])
+            join_parts(_counted(made, plan, tally, incomplete, report), partial, out)
+            check_all(tally, incomplete, list(plan.columns), rule, whole=True)
 
         fill_file(out, force, fill)
     return tally
@@ -178,24 +204,23 @@ def _to_folder(
     report: Progress,
     shard: Shard | None,
 ) -> Tally:
-    tally, inputs = Tally(), [file for one in sources for file in one.files]
-    name = "work" if shard is None else f"shard-{shard.number}-of-{shard.of}"
-    hidden = out.parent / f".{out.name}.{name}"
+    tally, incomplete = Tally(), Incomplete(len(model.experts))
+    inputs = [file for one in sources for file in one.files]
     with ExitStack() as stack:
-        work = stack.enter_context(work_folder(hidden, out))
+        work = stack.enter_context(work_folder(out))
         plan = _planned(model, sources, rule, work, out, n_jobs, report)
         names = [part_name(one.number) for one in plan.partitions]
         stack.enter_context(parts_folder(out, plan.stamp, names, force, inputs))
         mine = plan.partitions if shard is None else shard.among(plan.partitions)
         made = _parts(model, plan, mine, rule, _Folders(work, out, out), n_jobs)
-        for _ in _counted(made, plan, tally, report):
+        for _ in _counted(made, plan, tally, incomplete, report):
             pass
-        if shard is None:
-            try:
-                _check_joined(tally, [one.name for one in sources])
-            except InputError:
+        try:
+            check_all(tally, incomplete, list(plan.columns), rule, whole=shard is None)
+        except InputError:
+            if shard is None:
                 remove_folder(out)
-                raise
+            raise
     return tally
 
 
@@ -221,12 +246,12 @@ def _parts(
     rule: Rule,
     folders: _Folders,
     n_jobs: int | None,
-) -> Iterator[tuple[Partition, Path]]:
+) -> Iterator[tuple[Partition, Made]]:
     """The parts, in order; those that are there already stay."""
     tasks = (delayed(_score_part)(model, plan.columns, one, rule, folders) for one in partitions)
-    made, position = dict[int, Path](), 0
-    for number, file in file_to_file(n_jobs if len(partitions) > 1 else 1, tasks, lost=_lost):
-        made[number] = file
+    made, position = dict[int, Made](), 0
+    for number, part in file_to_file(n_jobs if len(partitions) > 1 else 1, tasks, lost=_lost):
+        made[number] = part
         while position < len(partitions) and partitions[position].number in made:
             yield partitions[position], made[partitions[position].number]
             position += 1
@@ -246,49 +271,43 @@ def _score_part(
     partition: Partition,
     rule: Rule,
     folders: _Folders,
-) -> tuple[int, Path]:
-    """Scores one range, and writes its part; the number of the range, and the file."""
+) -> tuple[int, Made]:
+    """Scores one range, and writes its part; the number of the range, and the part."""
     file = folders.parts / part_name(partition.number)
-    if file.exists():
-        return partition.number, file
+    about = about_part(file)
+    if about is not None:
+        return partition.number, Made(file, Tally(**about), stood=True)
     tally, partial = Tally(), temporary_name(folders.work / part_name(partition.number), "partial")
-    about: dict[str, object] = {}
+    noted: dict[str, object] = {}
 
     def frames() -> Iterator[pl.DataFrame]:
         for block in blocks(partition, columns):
             fused, found = fuse_block(model, block, columns, rule)
             tally.add(found)
             yield fused
-        about.update(vars(tally))
+        noted.update(vars(tally))
 
     with threadpool_limits(1):
-        write_part(frames(), partial, about, folders.shown)
+        write_part(frames(), partial, noted, folders.shown)
     partial.replace(file)
-    return partition.number, file
+    return partition.number, Made(file, tally, stood=False)
 
 
 def _counted(
-    made: Iterator[tuple[Partition, Path]], plan: Plan, tally: Tally, report: Progress
+    made: Iterator[tuple[Partition, Made]],
+    plan: Plan,
+    tally: Tally,
+    incomplete: Incomplete,
+    report: Progress,
 ) -> Iterator[Path]:
     """The parts, counted and reported."""
-    begun, rows = monotonic(), 0
-    for partition, file in made:
-        tally.add(Tally(**about_part(file)))
+    begun, rows, new = monotonic(), 0, 0
+    for partition, part in made:
+        tally.add(part.tally)
+        if part.tally.incomplete:
+            incomplete.add(part.file)
         rows += partition.n_rows
-        rate = tally.samples / max(monotonic() - begun, 1e-9)
+        new += 0 if part.stood else part.tally.samples
+        rate = new / max(monotonic() - begun, 1e-9)
         report(f"{tally.samples:,} samples scored, {rate:,.0f} per second", rows / plan.n_rows)
-        yield file
-
-
-def _check_joined(tally: Tally, names: Sequence[str]) -> None:
-    """Refuses experts that share no sample with any other.
-
-    Raises:
-        InputError: Naming the first such expert.
-    """
-    alone = [name for name in names if name not in tally.together]
-    if len(names) > 1 and alone:
-        raise InputError(
-            f"the expert '{alone[0]}' shares no sample with the others: their sample_id must be "
-            "written in one way"
-        )
+        yield part.file
