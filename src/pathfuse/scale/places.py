@@ -65,7 +65,7 @@ def _each(places: Places, experts: Sequence[str]) -> Iterable[tuple[str, tuple[P
             yield one.name if one.is_dir() else one.stem, _files_at(one)
 
 
-def _path(place: str | Path) -> Path:
+def _path(place: object) -> Path:
     if not isinstance(place, str | Path):
         raise NotParquetError(
             f"predictions that are read in blocks are files and folders, not {type(place).__name__}"
