@@ -84,6 +84,14 @@ def test_blocks_of_any_size_give_the_same_bytes(fitted, name):
 
 
 @pytest.mark.parametrize("name", KINDS)
+def test_no_samples_have_no_predictions(fitted, name):
+    """A label may be known of no judged row."""
+    nothing = Experts.from_logits(draw(9, 1)[0]).rows(np.arange(0))
+    predicted, weights = fitted[name].combine_and_weigh(nothing)
+    assert (predicted.shape, weights.shape) == ((0, K), (0, M))
+
+
+@pytest.mark.parametrize("name", KINDS)
 def test_a_table_works_itself_off_in_blocks_of_the_same_bytes(fitted, name, monkeypatch):
     experts = Experts.from_logits(draw(330, 2)[0])
     fusion = fitted[name]

@@ -1,6 +1,5 @@
 """The output in parts: a range of samples each, under a temporary name until it is whole."""
 
-import glob
 import json
 import os
 import platform
@@ -173,6 +172,10 @@ def parts_folder(
     yield out
 
 
+def _beside(out: Path) -> list[Path]:
+    return list(out.parent.iterdir()) if out.parent.is_dir() else []
+
+
 @contextmanager
 def work_folder(out: Path) -> Iterator[Path]:
     """A hidden folder beside an output that goes when the block ends.
@@ -184,11 +187,11 @@ def work_folder(out: Path) -> Iterator[Path]:
     """
     begin = f".{out.name}.work-{platform.node()}-"
     if Path("/proc/self").exists():
-        for left in out.parent.glob(f"{glob.escape(begin)}*"):
+        for left in [one for one in _beside(out) if one.name.startswith(begin)]:
             if not Path("/proc", left.name.removeprefix(begin).partition("-")[0]).exists():
                 shutil.rmtree(left, ignore_errors=True)
-    place = temporary_name(out.parent / f"{out.name}", "work")
-    place = place.with_name(f"{begin}{os.getpid()}-{place.name.rpartition('-')[2]}")
+    serial = temporary_name(out, "work").name.rpartition("-")[2]
+    place = out.parent / f"{begin}{os.getpid()}-{serial}"
     with written(out):
         place.mkdir(parents=True)
     try:

@@ -112,7 +112,7 @@ class Stacking(CategoricalMethod):
         known = self._by_pattern(experts, params)
         order, parts = presence_parts(experts)
         scores = np.empty((experts.n_columns, n))
-        table = columns.reshape(-1, n)
+        table = columns.reshape(columns.shape[0] * columns.shape[1], n)
         if order is not None:
             table = np.take(table, order, axis=1)
         for present, rows in parts:

@@ -7,7 +7,7 @@ import polars as pl
 
 from pathfuse.errors import InputError
 from pathfuse.files.spelling import check_spelling
-from pathfuse.scale.parquet_files import ID
+from pathfuse.scale.parquet_files import ID, batches
 from pathfuse.workflows.scoring.block import Rule, Tally
 
 MOST_NAMES = 1_000_000
@@ -23,10 +23,10 @@ class Incomplete:
 
     def add(self, part: Path) -> None:
         """Those of a part, as long as they are not too many."""
-        if len(self.names) < MOST_NAMES:
-            found = pl.read_parquet(part, columns=[ID, "n_experts"])
-            lacking = found.filter(pl.col("n_experts") < self.n_experts)[ID]
-            self.names += lacking.head(MOST_NAMES - len(self.names)).to_list()
+        for frame in batches(part, str(part), [ID, "n_experts"]):
+            if len(self.names) >= MOST_NAMES:
+                return
+            self.names += frame.filter(pl.col("n_experts") < self.n_experts)[ID].to_list()
 
 
 def check_all(
