@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 from joblib import Parallel, delayed
 
-from pathfuse.errors import WorkerError
+from pathfuse.errors import InputError, WorkerError
 
 Task: TypeAlias = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 """``joblib.delayed(function)(...)``."""
@@ -50,6 +50,18 @@ def using(engine: Engine) -> Iterator[None]:
         yield
     finally:
         _engine.reset(before)
+
+
+def check_jobs(n_jobs: int | None) -> None:
+    """Refuses a number of processes that means nothing.
+
+    Raises:
+        InputError: It is 0.
+    """
+    if n_jobs == 0:
+        raise InputError(
+            "--jobs 0 would do nothing; give a number of processes, or -1 for all cores"
+        )
 
 
 def runs_here(n_jobs: int | None) -> bool:

@@ -100,13 +100,13 @@ class PredictionSets:
         from mapie.classification import SplitConformalClassifier
         from mapie.conformity_scores import LACConformityScore
 
-        from pathfuse.calibration.said import SaidProbabilities  # imports scikit-learn
+        from pathfuse.calibration.for_mapie import GivenProbabilities  # imports scikit-learn
 
         check_enough(len(truth), coverage)
         score, prob = LACConformityScore(), np.exp(log_prob)
         prob /= prob.sum(axis=1, keepdims=True)
         sets = SplitConformalClassifier(
-            SaidProbabilities(prob.shape[1]), coverage, score, prefit=True
+            GivenProbabilities(prob.shape[1]), coverage, score, prefit=True
         )
         with warnings.catch_warnings():  # a rare class may have no calibration row
             warnings.filterwarnings(
@@ -159,7 +159,7 @@ class PredictionIntervals:
         """
         from mapie.regression import SplitConformalRegressor
 
-        from pathfuse.calibration.said import SaidZero  # imports scikit-learn
+        from pathfuse.calibration.for_mapie import NoError  # imports scikit-learn
 
         mean, variance = np.split(moments, 2, axis=1)
         errors = (y - mean) / np.sqrt(variance)
@@ -168,7 +168,7 @@ class PredictionIntervals:
         for g in np.flatnonzero(counts >= enough(coverage)):
             known = errors[:, g][~np.isnan(errors[:, g])]
             rows = np.zeros((len(known), 1))
-            intervals = SplitConformalRegressor(SaidZero(), coverage, "absolute", prefit=True)
+            intervals = SplitConformalRegressor(NoError(), coverage, "absolute", prefit=True)
             widths[g] = intervals.conformalize(rows, known).predict_interval(rows[:1])[1][0, 1, 0]
         return cls(coverage, widths, int(counts[~np.isnan(widths)].min(initial=len(y))), n_patients)
 

@@ -41,6 +41,8 @@ def predict(
     force: Force = False,
 ) -> None:
     """Fuse new predictions with a saved model."""
+    import sys
+
     from pathfuse.files.write import check_table
     from pathfuse.workflows.model import load
 
@@ -48,8 +50,6 @@ def predict(
         check_table(out, force, [model, *predictions], "sample_id")
     fusion = load(model)
     if _in_blocks(fusion, list(predictions), out, stream, shard, scheduler):
-        import sys
-
         from pathfuse.cli.console import cluster, progress
         from pathfuse.shard import Shard
         from pathfuse.workflows.scoring.run import predict_files
@@ -73,6 +73,11 @@ def predict(
         _say(found.summary(len(fusion.experts)), found.samples - found.fused, min_experts)
         _say_fused(found.fused, found.seen, out)
     else:
+        if scheduler:
+            sys.stderr.write(
+                "pathfuse: these tables are read as a whole on this machine: only Parquet files go to "
+                "the workers of --scheduler\n"
+            )
         _score_tables(fusion, list(predictions), out, min_experts, require_all, force)
 
 

@@ -32,7 +32,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Block:
-    """Neighbouring samples with what every expert says of them."""
+    """Neighbouring samples with every expert's rows of them."""
 
     ids: pl.Series
     """Sorted, without repeats."""

@@ -139,11 +139,10 @@ def written(shown: Path) -> Iterator[None]:
         raise InputError(f"the output {shown} cannot be written: {why}") from error
 
 
-@contextmanager
-def parts_folder(
+def claim_folder(
     out: Path, stamp: str, names: Iterable[str], force: bool, inputs: Iterable[Path]
-) -> Iterator[Path]:
-    """A folder for parts, in which several processes may write: what is there of the same stamp stays.
+) -> None:
+    """Makes a folder for parts, in which several processes may write: parts of the same stamp stay.
 
     Args:
         out: The folder.
@@ -169,7 +168,6 @@ def parts_folder(
     folder.make()
     folder.finish({"stamp": stamp})
     write_list(out, [RECORD, *names])
-    yield out
 
 
 def _beside(out: Path) -> list[Path]:

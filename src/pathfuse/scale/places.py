@@ -45,6 +45,17 @@ def parquet_files(places: Places, experts: Sequence[str]) -> dict[str, tuple[Pat
     return dict(sorted(found.items()))
 
 
+def given_places(places: Places) -> list[Path]:
+    """All files and folders that are given, one by one."""
+    if isinstance(places, str | Path):
+        return [Path(places)]
+    several = places.values() if isinstance(places, Mapping) else places
+    found = []
+    for one in several:
+        found += [_path(place) for place in (one if isinstance(one, list | tuple) else [one])]
+    return found
+
+
 def _each(places: Places, experts: Sequence[str]) -> Iterable[tuple[str, tuple[Path, ...]]]:
     if isinstance(places, Mapping):
         for name, place in places.items():

@@ -51,10 +51,7 @@ class NewSamples:
         Raises:
             InputError: The number is out of range, or no sample is left.
         """
-        if not 1 <= n_experts <= len(self.names):
-            raise InputError(
-                f"--min-experts {n_experts} must be between 1 and {len(self.names)}, the model's experts"
-            )
+        check_min_experts(n_experts, len(self.names))
         kept = [i for i, n in zip(self.ids, self.n_experts, strict=True) if n >= n_experts]
         if not kept:
             most = int(self.n_experts.max())
@@ -86,6 +83,18 @@ class NewSamples:
         n = int((~self.present.all(axis=1)).sum())
         fewest = int(self.n_experts.min())
         return lacking_in_words(n, len(self.ids), self.lacking, fewest, len(self.names))
+
+
+def check_min_experts(least: int, n_experts: int) -> None:
+    """Refuses a number of experts that no sample can have, or all have.
+
+    Raises:
+        InputError: It is not between 1 and the model's experts.
+    """
+    if not 1 <= least <= n_experts:
+        raise InputError(
+            f"--min-experts {least} must be between 1 and {n_experts}, the model's experts"
+        )
 
 
 def lacking_in_words(

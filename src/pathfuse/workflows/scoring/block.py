@@ -84,13 +84,13 @@ def fuse_block(
         present[rows.position, model.experts.index(name)] = True
     if rule.require_all:
         _check_complete(block, present, model.experts)
-    said = {
+    outputs = {
         name: _outputs(model, name, rows, columns[name]) for name, rows in block.experts.items()
     }
     if model.endpoint.of_numbers:
-        fused = model.table_of_moments(block.ids, _moments(model, block, said))
+        fused = model.table_of_moments(block.ids, _moments(model, block, outputs))
     else:
-        fused = model.table(block.ids, _logits(model, block, said))
+        fused = model.table(block.ids, _logits(model, block, outputs))
     if len(model.fitted):
         fused = fused.with_columns(pl.Series(SEEN, model.seen_in_fit(block.ids.to_list())))
     if rule.min_experts > 1:
@@ -118,7 +118,7 @@ class _Names(Sequence[str]):
 def _outputs(
     model: FusedModel, name: str, rows: Rows, columns: Sequence[str]
 ) -> Mapping[str, object]:
-    """What an expert says in its rows, by task."""
+    """What an expert predicts in its rows, by task."""
     table = rows.frame.select(pl.col(columns).cast(pl.Float64)).to_numpy()
     values = {column: table[:, k] for k, column in enumerate(columns)}
     read = Columns(rows.source, _Names(rows.frame[ID]), values, tuple(columns))
@@ -126,13 +126,13 @@ def _outputs(
 
 
 def _logits(
-    model: FusedModel, block: Block, said: Mapping[str, Mapping[str, object]]
+    model: FusedModel, block: Block, outputs: Mapping[str, Mapping[str, object]]
 ) -> dict[str, np.ndarray]:
     logits = {}
     for task, frequency in model.frequency.items():
         values = np.full((len(block.ids), len(model.experts), len(frequency)), np.nan)
-        for name, outputs in said.items():
-            found = outcomes_of(name, outputs.get(task), frequency, model.baselines)
+        for name, own in outputs.items():
+            found = outcomes_of(name, own.get(task), frequency, model.baselines)
             if found is not None:
                 values[block.experts[name].position, model.experts.index(name)] = found
         logits[task] = values
@@ -140,12 +140,12 @@ def _logits(
 
 
 def _moments(
-    model: FusedModel, block: Block, said: Mapping[str, Mapping[str, object]]
+    model: FusedModel, block: Block, outputs: Mapping[str, Mapping[str, object]]
 ) -> GaussianExperts:
     mean = np.full((len(block.ids), len(model.experts), len(model.endpoint.outcomes)), np.nan)
     variance = mean.copy()
-    for name, outputs in said.items():
-        moments = outputs["all"]
+    for name, own in outputs.items():
+        moments = own["all"]
         rows, m = block.experts[name].position, model.experts.index(name)
         mean[rows, m], variance[rows, m] = moments.mean, moments.sd**2  # type: ignore[attr-defined]
     return GaussianExperts(mean, variance)

@@ -1,7 +1,6 @@
 """Scores of many samples, file to file, in bounded memory."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,17 +19,18 @@ from pathfuse.scale.merge import blocks
 from pathfuse.scale.partitions import Partition
 from pathfuse.scale.parts import (
     about_part,
+    claim_folder,
     join_parts,
     part_name,
-    parts_folder,
     work_folder,
     write_part,
 )
-from pathfuse.scale.places import SUFFIX, Places
+from pathfuse.scale.places import SUFFIX, Places, given_places
 from pathfuse.scale.sources import ExpertFiles
 from pathfuse.shard import Shard
-from pathfuse.workers import file_to_file
+from pathfuse.workers import check_jobs, file_to_file
 from pathfuse.workflows.model import FusedModel
+from pathfuse.workflows.new_samples import check_min_experts
 from pathfuse.workflows.scoring.block import Rule, Tally, fuse_block
 from pathfuse.workflows.scoring.plan import Plan, plan_of, sources_of
 from pathfuse.workflows.scoring.verdict import Incomplete, check_all
@@ -81,12 +81,15 @@ def predict_blocks(
     Raises:
         InputError: As of ``predict_files``.
     """
-    rule = _checked(model, min_experts, require_all)
-    with TemporaryDirectory() as spill, threadpool_limits(1):
+    check_min_experts(min_experts, len(model.experts))
+    rule = Rule(min_experts, require_all)
+    with TemporaryDirectory() as spill:
         plan = plan_of(model, sources_of(model, predictions), rule, Path(spill), Path(spill))
         for partition in plan.partitions:
             for block in blocks(partition, plan.columns):
-                yield fuse_block(model, block, plan.columns, rule)[0]
+                with threadpool_limits(1):  # not while the caller works on the block
+                    fused, _ = fuse_block(model, block, plan.columns, rule)
+                yield fused
 
 
 def predict_files(
@@ -124,37 +127,25 @@ def predict_files(
             twice, an expert shares no sample with the others, a value is wrong, or the output
             cannot be written.
     """
-    rule, report, out = (
-        _checked(model, min_experts, require_all),
-        progress or shown_here(),
-        Path(out),
-    )
-    if n_jobs == 0:
-        raise InputError(
-            "--jobs 0 would do nothing; give a number of processes, or -1 for all cores"
-        )
+    check_min_experts(min_experts, len(model.experts))
+    check_jobs(n_jobs)
+    out = Path(out)
     _check_outside(out, predictions)
     sources = sources_of(model, predictions)
-    inputs = [file for one in sources for file in one.files]
+    job = _Job(
+        model, sources, Rule(min_experts, require_all), out, force, n_jobs, progress or shown_here()
+    )
     if out.suffix.lower() == SUFFIX:
         if shard is not None:
             raise InputError(f"--shard writes parts: name a folder as the output, not {out}")
-        check_table(out, force, inputs, "sample_id")
-        return _to_file(model, sources, rule, out, force, n_jobs, report)
+        check_table(out, force, job.inputs, "sample_id")
+        return _to_file(job)
     if out.suffix:
         raise InputError(
             f"the output {out}: what is read in blocks is written as Parquet; name a .parquet file or "
             "a folder"
         )
-    return _to_folder(model, sources, rule, out, force, n_jobs, report, shard)
-
-
-def _checked(model: FusedModel, min_experts: int, require_all: bool) -> Rule:
-    if not 1 <= min_experts <= len(model.experts):
-        raise InputError(
-            f"--min-experts {min_experts} must be between 1 and {len(model.experts)}, the model's experts"
-        )
-    return Rule(min_experts, require_all)
+    return _to_folder(job, shard)
 
 
 def _check_outside(out: Path, predictions: Places) -> None:
@@ -163,94 +154,82 @@ def _check_outside(out: Path, predictions: Places) -> None:
     Raises:
         InputError: Naming the folder.
     """
-    given = list(predictions.values()) if isinstance(predictions, Mapping) else predictions
-    places = [given] if isinstance(given, str | Path) else given
-    for place in places:
-        if isinstance(place, str | Path) and out.absolute().is_relative_to(Path(place).absolute()):
+    for place in given_places(predictions):
+        if out.absolute().is_relative_to(place.absolute()):
             raise InputError(
                 f"the output {out} lies in {place}, which is read as predictions; name another place"
             )
 
 
-def _to_file(
-    model: FusedModel,
-    sources: Sequence[ExpertFiles],
-    rule: Rule,
-    out: Path,
-    force: bool,
-    n_jobs: int | None,
-    report: Progress,
-) -> Tally:
-    tally, incomplete = Tally(), Incomplete(len(model.experts))
-    with work_folder(out) as work:
-        plan = _planned(model, sources, rule, work, out, n_jobs, report)
-        made = _parts(model, plan, plan.partitions, rule, _Folders(work, work, out), n_jobs)
+@dataclass(frozen=True)
+class _Job:
+    """What is scored, how, and where to."""
+
+    model: FusedModel
+    sources: Sequence[ExpertFiles]
+    rule: Rule
+    out: Path
+    force: bool
+    n_jobs: int | None
+    report: Progress
+
+    @property
+    def inputs(self) -> list[Path]:
+        """Every file that is read."""
+        return [file for one in self.sources for file in one.files]
+
+    def plan(self, work: Path) -> Plan:
+        """Reads the names of all samples."""
+        self.report("reading the names of the samples", 0.0)
+        spill = work / "sorted"
+        spill.mkdir()
+        return plan_of(self.model, self.sources, self.rule, spill, self.out, self.n_jobs)
+
+
+def _to_file(job: _Job) -> Tally:
+    tally, incomplete = Tally(), Incomplete(len(job.model.experts))
+    with work_folder(job.out) as work:
+        plan = job.plan(work)
+        made = _parts(job, plan, plan.partitions, _Folders(work, work, job.out))
 
         def fill(partial: Path) -> None:
-            join_parts(_counted(made, plan, tally, incomplete, report), partial, out)
-            check_all(tally, incomplete, list(plan.columns), rule, whole=True)
+            """Joins the parts as they come, and refuses what is known only at the end."""
+            join_parts(_counted(made, plan, tally, incomplete, job.report), partial, job.out)
+            check_all(tally, incomplete, list(plan.columns), job.rule, whole=True)
 
-        fill_file(out, force, fill)
+        fill_file(job.out, job.force, fill)
     return tally
 
 
-def _to_folder(
-    model: FusedModel,
-    sources: Sequence[ExpertFiles],
-    rule: Rule,
-    out: Path,
-    force: bool,
-    n_jobs: int | None,
-    report: Progress,
-    shard: Shard | None,
-) -> Tally:
-    tally, incomplete = Tally(), Incomplete(len(model.experts))
-    inputs = [file for one in sources for file in one.files]
-    with ExitStack() as stack:
-        work = stack.enter_context(work_folder(out))
-        plan = _planned(model, sources, rule, work, out, n_jobs, report)
+def _to_folder(job: _Job, shard: Shard | None) -> Tally:
+    tally, incomplete = Tally(), Incomplete(len(job.model.experts))
+    with work_folder(job.out) as work:
+        plan = job.plan(work)
         names = [part_name(one.number) for one in plan.partitions]
-        stack.enter_context(parts_folder(out, plan.stamp, names, force, inputs))
+        claim_folder(job.out, plan.stamp, names, job.force, job.inputs)
         mine = plan.partitions if shard is None else shard.among(plan.partitions)
-        made = _parts(model, plan, mine, rule, _Folders(work, out, out), n_jobs)
-        for _ in _counted(made, plan, tally, incomplete, report):
+        made = _parts(job, plan, mine, _Folders(work, job.out, job.out))
+        for _ in _counted(made, plan, tally, incomplete, job.report):
             pass
         try:
-            check_all(tally, incomplete, list(plan.columns), rule, whole=shard is None)
+            check_all(tally, incomplete, list(plan.columns), job.rule, whole=shard is None)
         except InputError:
             if shard is None:
-                remove_folder(out)
+                remove_folder(job.out)
             raise
     return tally
 
 
-def _planned(
-    model: FusedModel,
-    sources: Sequence[ExpertFiles],
-    rule: Rule,
-    work: Path,
-    out: Path,
-    n_jobs: int | None,
-    report: Progress,
-) -> Plan:
-    report("reading the names of the samples", 0.0)
-    spill = work / "sorted"
-    spill.mkdir()
-    return plan_of(model, sources, rule, spill, out, n_jobs)
-
-
 def _parts(
-    model: FusedModel,
-    plan: Plan,
-    partitions: Sequence[Partition],
-    rule: Rule,
-    folders: _Folders,
-    n_jobs: int | None,
+    job: _Job, plan: Plan, partitions: Sequence[Partition], folders: _Folders
 ) -> Iterator[tuple[Partition, Made]]:
     """The parts, in order; those that are there already stay."""
-    tasks = (delayed(_score_part)(model, plan.columns, one, rule, folders) for one in partitions)
+    tasks = (
+        delayed(_score_part)(job.model, plan.columns, one, job.rule, folders) for one in partitions
+    )
+    n_jobs = job.n_jobs if len(partitions) > 1 else 1
     made, position = dict[int, Made](), 0
-    for number, part in file_to_file(n_jobs if len(partitions) > 1 else 1, tasks, lost=_lost):
+    for number, part in file_to_file(n_jobs, tasks, lost=_lost):
         made[number] = part
         while position < len(partitions) and partitions[position].number in made:
             yield partitions[position], made[partitions[position].number]
@@ -281,6 +260,7 @@ def _score_part(
     noted: dict[str, object] = {}
 
     def frames() -> Iterator[pl.DataFrame]:
+        """The fused blocks; at the end what was read is noted."""
         for block in blocks(partition, columns):
             fused, found = fuse_block(model, block, columns, rule)
             tally.add(found)

@@ -32,6 +32,7 @@ from pathfuse.fusion.registry import all_names, fusion_class, names_of
 from pathfuse.progress import OnShare, unreported
 from pathfuse.study.study import Study
 from pathfuse.types import Index
+from pathfuse.workers import check_jobs
 from pathfuse.workflows.steps.risks import fitted_baselines
 
 
@@ -158,10 +159,7 @@ class FusionRecipe:
             raise InputError(f"--expert-dropout must be between 0 and 1, not {self.dropout:g}")
         if self.dropout and study.endpoint.of_numbers:
             raise InputError("--expert-dropout is not built for regression; leave it out")
-        if self.n_jobs == 0:
-            raise InputError(
-                "--jobs 0 would do nothing; give a number of processes, or -1 for all cores"
-            )
+        check_jobs(self.n_jobs)
         if self.coverage is not None and not 0 < self.coverage < 1:
             raise InputError(
                 f"--coverage must be between 0 and 1, such as 0.9, not {self.coverage:g}"

@@ -17,7 +17,7 @@ from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.write import remove_folder, write_file
 from pathfuse.progress import Progress, shown_here
 from pathfuse.shard import Shard
-from pathfuse.workers import file_to_file
+from pathfuse.workers import check_jobs, file_to_file
 from pathfuse.workflows.options import (
     SUITE,
     FuseOptions,
@@ -144,10 +144,7 @@ def run_suite(
 
 
 def _check_jobs(n_jobs: int | None) -> None:
-    if n_jobs == 0:
-        raise InputError(
-            "--jobs 0 would do nothing; give a number of processes, or -1 for all cores"
-        )
+    check_jobs(n_jobs)
 
 
 def _about(source: Path, command: str | None, settings: FuseOptions) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
 
-class SaidProbabilities(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class GivenProbabilities(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A classifier whose input are its probabilities: MAPIE wants an estimator, we have
     predictions.
     """
@@ -13,7 +13,7 @@ class SaidProbabilities(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.n_outcomes = n_outcomes
         self.classes_ = np.arange(n_outcomes)
 
-    def fit(self, X: np.ndarray, y: np.ndarray) -> "SaidProbabilities":
+    def fit(self, X: np.ndarray, y: np.ndarray) -> "GivenProbabilities":
         """Nothing to learn."""
         return self
 
@@ -26,13 +26,13 @@ class SaidProbabilities(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return X.argmax(axis=1)
 
 
-class SaidZero(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class NoError(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """A regressor of standardised errors: predicts 0."""
 
     def __init__(self) -> None:
         self.fitted_ = True
 
-    def fit(self, X: np.ndarray, y: np.ndarray) -> "SaidZero":
+    def fit(self, X: np.ndarray, y: np.ndarray) -> "NoError":
         """Nothing to learn."""
         return self
 
