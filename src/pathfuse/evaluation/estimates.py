@@ -32,10 +32,8 @@ from pathfuse.evaluation.value_table import (
     Table,
     rows_by_fold,
     scorer_of,
-    table_apart,
     table_of,
 )
-from pathfuse.workers import runs_here
 
 NORMAL = 1.959963984540054
 """The 97.5 % quantile of a standard normal distribution."""
@@ -288,8 +286,10 @@ def resampled_all(
         rows = rows_of[names[0]]
         scorers = {name: scorer_of(endpoint, judged, name) for name in names}
         table = None
-        if not (resamples.few or runs_here(resamples.n_jobs)) and rows.any():
-            table = table_apart(endpoint, judged, names, rows, resamples)
+        if not resamples.few and rows.any():
+            from pathfuse.evaluation.elsewhere import table_elsewhere  # prediction needs no joblib
+
+            table = table_elsewhere(endpoint, judged, names, rows, resamples)
         found |= _estimates(scorers, endpoint.metrics, judged, rows, resamples, table)
     return {name: found[name] for name in rows_of}
 

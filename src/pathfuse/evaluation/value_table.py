@@ -1,28 +1,16 @@
-"""Every value of every metric on resamples, piece by piece: in this process, or in others.
-
-Others are given the path of a file with the judged rows, not the rows. They work on the same
-pieces, so the values are the same to the last bit.
-"""
+"""Every value of every metric of some methods on resamples, piece by piece."""
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float
-from joblib import delayed
-from threadpoolctl import threadpool_limits
 
-from pathfuse.errors import WorkerError
 from pathfuse.evaluation.judged import EndpointLike, Judged, Scores
-from pathfuse.evaluation.judged_file import read_judged, write_judged
 from pathfuse.evaluation.metrics.base import RowWeights, ScoresOfMeans, Values
 from pathfuse.evaluation.resampling import Resamples
 from pathfuse.types import Index
-from pathfuse.workers import file_to_file, temporary_folder
 
-PIECES = 4
-"""So many pieces are one task: reading the rows and sorting them is dear as well."""
 Table: TypeAlias = Float[np.ndarray, "method metric value fold"]
 Scorer: TypeAlias = Callable[[Index, int], Scores]
 """Scores of some rows of one fold."""
@@ -82,45 +70,3 @@ def _values(scores: Sequence[Scores]) -> Callable[[RowWeights], list[dict[str, V
     if len(of_means) == len(scores):
         return of_means[0].together(of_means).values
     return lambda weights: [one.values(weights) for one in scores]
-
-
-def table_apart(
-    endpoint: EndpointLike,
-    judged: Judged,
-    names: Sequence[str],
-    rows: Bool[np.ndarray, " sample"],
-    resamples: Resamples,
-) -> Table:
-    """The values of all pieces, by processes of this machine or those of an engine.
-
-    Raises:
-        WorkerError: One of them was ended, twice.
-    """
-    pieces = resamples.pieces
-    tasks = [pieces[n : n + PIECES] for n in range(0, len(pieces), PIECES)]
-    with temporary_folder() as folder:
-        place = write_judged(folder, judged, names, rows, resamples)
-        todo = [
-            delayed(table_from_file)(place, endpoint, some, number)
-            for number, some in enumerate(tasks)
-        ]
-        found = dict(file_to_file(resamples.n_jobs, todo, _lost))
-    return np.concatenate([found[number] for number in range(len(tasks))], axis=2)
-
-
-def table_from_file(
-    place: Path, endpoint: EndpointLike, pieces: Sequence[range], number: int
-) -> tuple[int, Table]:
-    """In another process: the values of some pieces, and the number of the task."""
-    judged, rows, resamples = read_judged(place)
-    inside = rows_by_fold(judged, rows)
-    with threadpool_limits(1):  # as in fuse
-        scores = {
-            name: [judged.scores(endpoint, name, own, fold) for fold, own in inside.items()]
-            for name in judged.predictions
-        }
-        return number, table_of(scores, endpoint.metrics, inside, resamples, pieces)
-
-
-def _lost(reason: str, *_task: object) -> tuple[int, Table]:
-    raise WorkerError(f"the resamples could not be worked out: {reason}")

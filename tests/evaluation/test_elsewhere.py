@@ -9,7 +9,7 @@ from joblib import parallel_config
 
 import pathfuse
 from pathfuse.errors import WorkerError
-from pathfuse.evaluation import resampling, value_table
+from pathfuse.evaluation import elsewhere, resampling
 from pathfuse.evaluation.resampling import Resamples
 from pathfuse.workers import Lost, using
 
@@ -55,10 +55,10 @@ def many(monkeypatch):
     def counted(n_jobs, todo, lost):
         todo = list(todo)
         tasks.append(len(todo))
-        return value_table_file_to_file(n_jobs, todo, lost)
+        return in_tasks(n_jobs, todo, lost)
 
-    value_table_file_to_file = value_table.file_to_file
-    monkeypatch.setattr(value_table, "file_to_file", counted)
+    in_tasks = elsewhere.file_to_file
+    monkeypatch.setattr(elsewhere, "file_to_file", counted)
     monkeypatch.setattr(resampling, "KEPT", 0)
     monkeypatch.setattr(resampling, "CHUNK", 2000)
     return tasks
@@ -96,7 +96,7 @@ def test_two_processes_give_the_same(many):
 
 
 def test_few_resamples_stay_here(monkeypatch):
-    monkeypatch.setattr(value_table, "file_to_file", None)
+    monkeypatch.setattr(elsewhere, "file_to_file", None)
     study = study_of("multiclass", folds=False)
     assert pathfuse.evaluate(study, n_resamples=150, n_jobs=2).metrics.height
 
