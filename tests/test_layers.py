@@ -25,7 +25,7 @@ HEAVY = {
 }
 TORCH_ROOMS = {"training", "experts", "dense"}
 """Rooms behind an extra: nothing in the core imports them at the top."""
-BORDER = {"workflows/study_file", "cli", "testing"}
+BORDER = {"workflows/study_file", "workflows/score", "cli", "testing"}
 """Who may use the rooms behind extras."""
 ROOT = Path(pathfuse.__file__).parent
 DENSE = {
