@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-import polars as pl
 import pytest
 from joblib import parallel_config
 
@@ -12,39 +11,6 @@ from pathfuse.errors import WorkerError
 from pathfuse.evaluation import elsewhere, resampling
 from pathfuse.evaluation.resampling import Resamples
 from pathfuse.workers import Lost, using
-
-N = 90
-TRUTHS = {
-    "multiclass": lambda rng: {"label": [f"c{k}" for k in rng.integers(3, size=N)]},
-    "multilabel": lambda rng: {f"label_{g}": rng.integers(2, size=N) for g in ("kras", "braf")},
-    "survival": lambda rng: {
-        "time": rng.exponential(20, N) + 0.1,
-        "event": rng.integers(2, size=N),
-    },
-    "regression": lambda rng: {f"target_{g}": rng.normal(size=N) for g in ("ki67", "er")},
-}
-COLUMNS = {
-    "multiclass": [f"logit_c{k}" for k in range(3)],
-    "multilabel": ["logit_kras", "logit_braf"],
-    "survival": [f"hazard_logit_{k}" for k in (1, 2, 3)],
-    "regression": ["mean_ki67", "mean_er"],
-}
-
-
-def study_of(kind, folds):
-    """A study whose second expert misses a fifth: some pairs have rows of their own."""
-    rng = np.random.default_rng(0)
-    ids = [f"s{n}" for n in range(N)]
-    where = {"fold": np.arange(N) // 2 % 3} if folds else {"split": ["fit"] * 40 + ["test"] * 50}
-    patients = [f"p{n // 2}" for n in range(N)]
-    samples = pl.DataFrame({"sample_id": ids, "patient_id": patients, **where, **TRUTHS[kind](rng)})
-    experts = {}
-    for m in range(3):
-        values = {name: rng.normal(size=N) for name in COLUMNS[kind]}
-        frame = pl.DataFrame({"sample_id": ids, **values})
-        experts[f"e{m}"] = frame.filter(pl.Series(rng.random(N) > 0.2)) if m == 1 else frame
-    edges = (0, 10, 20, float("inf")) if kind == "survival" else None
-    return pathfuse.read_study(samples, experts, time_edges=edges)
 
 
 @pytest.fixture
@@ -74,9 +40,9 @@ def tables(result):
 
 
 @pytest.mark.parametrize("folds", [False, True])
-@pytest.mark.parametrize("kind", TRUTHS)
-def test_every_figure_is_the_same(many, kind, folds):
-    study = study_of(kind, folds)
+@pytest.mark.parametrize("kind", ["multiclass", "multilabel", "survival", "regression"])
+def test_every_figure_is_the_same(many, small_study, kind, folds):
+    study = small_study(kind, folds=folds)
     here = pathfuse.evaluate(study, n_resamples=110)
     assert not many
     with parallel_config(backend="threading"):  # the other processes are of the next test
@@ -86,8 +52,8 @@ def test_every_figure_is_the_same(many, kind, folds):
         assert table.equals(tables(apart)[name], null_equal=True), name
 
 
-def test_two_processes_give_the_same(many):
-    study = study_of("multiclass", folds=False)
+def test_two_processes_give_the_same(many, small_study):
+    study = small_study("multiclass")
     here = pathfuse.evaluate(study, n_resamples=110)
     apart = pathfuse.evaluate(study, n_resamples=110, n_jobs=2)
     assert max(many) > 1
@@ -95,22 +61,22 @@ def test_two_processes_give_the_same(many):
     assert here.comparisons.equals(apart.comparisons)
 
 
-def test_few_resamples_stay_here(monkeypatch):
+def test_few_resamples_stay_here(monkeypatch, small_study):
     monkeypatch.setattr(elsewhere, "file_to_file", None)
-    study = study_of("multiclass", folds=False)
+    study = small_study("multiclass")
     assert pathfuse.evaluate(study, n_resamples=150, n_jobs=2).metrics.height
 
 
-def test_a_lost_process_is_a_sentence(many):
+def test_a_lost_process_is_a_sentence(many, small_study):
     def ended(tasks):
         return ((number, Lost("its process was ended")) for number in range(len(tasks)))
 
-    study = study_of("multiclass", folds=False)
+    study = small_study("multiclass")
     with using(ended), pytest.raises(WorkerError, match="resamples could not be worked out: its"):
         pathfuse.evaluate(study, n_resamples=150)
 
 
-def test_an_engine_sees_the_file_in_its_folder(many, tmp_path):
+def test_an_engine_sees_the_file_in_its_folder(many, tmp_path, small_study):
     places = []
 
     def engine(tasks):
@@ -118,7 +84,7 @@ def test_an_engine_sees_the_file_in_its_folder(many, tmp_path):
             places.append(args[0])
             yield number, function(*args, **words)
 
-    study = study_of("multiclass", folds=False)
+    study = small_study("multiclass")
     with using(engine, tmp_path):
         pathfuse.evaluate(study, n_resamples=150)
     assert {place.parents[1] for place in places} == {tmp_path}
