@@ -35,6 +35,11 @@ app.command(
     "pathfuse.cli.predict:predict", name="predict", help="Fuse new predictions with a saved model."
 )
 app.command(
+    "pathfuse.cli.adapt:adapt",
+    name="adapt",
+    help="Predict samples as they come, with weights that follow late labels.",
+)
+app.command(
     "pathfuse.cli.evaluate:evaluate",
     name="evaluate",
     help="Score and compare predictions; fit nothing.",

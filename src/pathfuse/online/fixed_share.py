@@ -64,7 +64,9 @@ class FixedShare(Weigher):
 
     def start(self) -> State:
         """See ``Weigher``."""
-        return np.log(self.prior)[None, :] - np.log(len(self.rates)) + np.zeros((len(self.rates), 1))
+        return (
+            np.log(self.prior)[None, :] - np.log(len(self.rates)) + np.zeros((len(self.rates), 1))
+        )
 
     def weights(self, state: State, awake: Awake) -> CandidateWeights:
         """See ``Weigher``."""

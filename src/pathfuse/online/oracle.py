@@ -85,11 +85,11 @@ def best_sequence(table: Table, n_switches: int) -> tuple[Int[np.ndarray, " labe
             came_from[t, s, better] = -1 - best[s - 1]  # negative: from one switch less
             score[s] = np.maximum(score[s], switched)
         score = score + table[t]
-    s, c = np.unravel_index(int(score.argmax()), score.shape)
+    s, c = divmod(int(score.argmax()), k)
     path, loss = np.zeros(n, dtype=np.int64), float(-score[s, c] / n)
     for t in range(n - 1, -1, -1):
         path[t] = c
-        before = came_from[t, s, c]
+        before = int(came_from[t, s, c])
         if t and before < 0:
             s, c = s - 1, -1 - before
     return path, loss

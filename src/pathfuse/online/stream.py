@@ -118,4 +118,5 @@ def mixed(
         total += weights[:, k, None] * prob[:, k]
     with np.errstate(divide="ignore", invalid="ignore"):
         found = np.log(total) - np.log(total.sum(axis=1, keepdims=True))
-    return np.where(weights.any(axis=1)[:, None], found, np.nan)
+    there = weights.sum(axis=1) > 0
+    return np.where(there[:, None], found, np.nan)
