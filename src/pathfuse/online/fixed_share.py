@@ -50,7 +50,7 @@ class FixedShare(Weigher):
         >>> for label in said:
         ...     state = share.learn(state, label)
         >>> share.weights(state, np.array([True, True])).round(2).tolist()
-        [0.06, 0.94]
+        [0.05, 0.95]
     """
 
     name = "fixed_share"

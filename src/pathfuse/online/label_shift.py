@@ -51,7 +51,7 @@ def em_frequencies(log_prob: LogProbs, frequency: Frequencies) -> Frequencies:
     Examples:
         >>> sure = np.log([[0.99, 0.01]] * 90 + [[0.01, 0.99]] * 10)
         >>> em_frequencies(sure, np.array([0.5, 0.5])).round(2).tolist()
-        [0.86, 0.14]
+        [0.87, 0.13]
     """
     ratio = np.exp(log_prob) / frequency
     found = frequency
