@@ -14,7 +14,7 @@ Nothing is tuned: the rates of fixed share and the learning rates of BOA are mix
 half of the prior weight lies on the fusion. Rivals see the same labels at the same time: the
 candidate that was the best so far, or over the last 100 labels; and fusions that are fitted anew
 after every 100 labels (``auto``: 500) on the latest 500, with the frozen fusion before the first
-fit (on three orders only, since that takes minutes).
+fit (on two orders only, since that takes minutes).
 "EM always" corrects for a label shift without a test. Oracles knew the labels.
 
 ``nll`` is the mean over orders, ``sd`` its standard deviation; ``over_frozen`` and ``worst`` are the
@@ -33,7 +33,6 @@ from pathfuse.distributions.likelihood import set_nll
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.categorical.auto import Auto
 from pathfuse.fusion.categorical.experts import Experts
-from pathfuse.fusion.categorical.root_stacking import RootStacking
 from pathfuse.fusion.categorical.static_product import StaticProduct
 from pathfuse.online.label_shift import EVERY, WINDOW, corrected, em_frequencies, shifted
 from pathfuse.online.methods import NAMES, prior_of, weigher_named
@@ -43,11 +42,10 @@ from pathfuse.workflows.adapting.candidates import Candidates, candidates_of, wi
 from pathfuse.workflows.model import FusedModel
 
 STUDY = Path(__file__).parents[2] / "shared" / "data" / "studies" / "kather"
-ORDERS, REFIT_ORDERS, DELAY, BREAK, MAJORITY = 10, 3, 50, 800, 0.6
+ORDERS, REFIT_ORDERS, DELAY, BREAK, MAJORITY = 6, 2, 50, 800, 0.6
 SAVED, LATEST, FEWEST = 500, 100, 100
 REFITS: dict[str, tuple[Callable[[], Fusion], int]] = {
     "static_product, fitted anew": (StaticProduct, 100),
-    "root_stacking, fitted anew": (RootStacking, 100),
     "auto, fitted anew": (lambda: Auto("multiclass"), 500),
 }
 Losses = dict[str, float]
