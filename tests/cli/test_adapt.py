@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 import pathfuse
+from pathfuse.online.methods import NAMES
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,11 @@ def test_it_predicts_learns_shows_and_is_taken_back(tmp_path, run_cli, fitted):
     refused = run_cli(*command, "--undo", 1)
     assert refused.status == 2
     assert "--undo 1 is out of range: the folder has 1 update, and the first stays" in refused.err
+
+
+def test_the_help_names_every_method(run_cli):
+    said = run_cli("adapt", "--help").out
+    assert all(name in said for name in NAMES)
 
 
 def test_bad_input_is_a_sentence(tmp_path, run_cli, fitted):

@@ -38,8 +38,6 @@ class Weigher(ABC):
     """
 
     name: ClassVar[str]
-    summary: ClassVar[str]
-    """What it is, in one line."""
 
     def __init__(self, prior: CandidateWeights) -> None:
         self.prior = np.array(prior, dtype=np.float64)

@@ -36,7 +36,6 @@ class BayesMixture(Weigher):
     """
 
     name = "bayes"
-    summary = "a Bayes mixture, which settles on the candidate that is the best over all time"
 
     def start(self) -> State:
         """See ``Weigher``."""

@@ -37,7 +37,6 @@ class BOA(Weigher):
     """
 
     name = "boa"
-    summary = "Bernstein online aggregation (BOA), which follows regret and how much it varies"
 
     def start(self) -> State:
         """See ``Weigher``."""

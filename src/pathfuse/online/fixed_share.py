@@ -54,7 +54,6 @@ class FixedShare(Weigher):
     """
 
     name = "fixed_share"
-    summary = "fixed share: a Bayes mixture in which the best candidate may change now and then"
 
     def __init__(self, prior: CandidateWeights, rates: Sequence[float] = RATES) -> None:
         super().__init__(prior)
