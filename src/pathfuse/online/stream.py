@@ -97,8 +97,7 @@ def follow(
     of_samples, of_labels = np.zeros((n, k)), np.zeros((len(order.learned), k))
     by_known = np.argsort(order.n_known, kind="stable")
     at, state = 0, weigher.start()
-    for label, current in enumerate(states(weigher, log_likelihood, order.learned)):
-        state = current
+    for label, state in enumerate(states(weigher, log_likelihood, order.learned)):
         if label:
             of_labels[label - 1] = weigher.weights(state, everybody)
         while at < n and order.n_known[by_known[at]] == label:

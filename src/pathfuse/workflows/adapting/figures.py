@@ -24,6 +24,9 @@ from pathfuse.workflows.adapting.journal import NOT_YET, Journal
 from pathfuse.workflows.model import FusedModel
 
 RESAMPLES, SEED = 2000, 0
+NLL_COLUMNS = {
+    "output": pl.String, "what": pl.String, "nll": pl.Float64, "ci_low": pl.Float64, "ci_high": pl.Float64,
+}  # fmt: skip
 FROZEN, ADAPTED, DIFFERENCE = "frozen fusion", "adapted", "adapted minus frozen"
 
 
@@ -151,41 +154,21 @@ def _nll_frame(
 ) -> pl.DataFrame:
     """Losses of the labelled samples: frozen, adapted, their difference, and what could have been."""
     observed = journal.observed[task]
-    frozen, adapted = (
-        np.full(len(observed), np.nan),
-        np.full(len(observed), np.nan),
-    )
-    rows = np.flatnonzero(~np.isnan(observed[:, 0]))
-    frozen[rows] = -likelihood(one.candidates.log_prob[rows, 0], observed[rows])
-    adapted[rows] = -likelihood(one.adapted[rows], observed[rows])
+    table = one.candidates.log_likelihood(observed)
+    frozen, adapted = -table[:, 0], np.full(len(observed), np.nan)
+    known = np.flatnonzero(~np.isnan(observed[:, 0]))
+    adapted[known] = -likelihood(one.adapted[known], observed[known])
     rows = np.flatnonzero(~np.isnan(adapted) & ~np.isnan(frozen))
-    n_patients = len(np.unique(patients[rows]))
-    table = one.candidates.log_likelihood(observed)[rows]
-    judged = ((FROZEN, frozen), (ADAPTED, adapted), (DIFFERENCE, adapted - frozen))
+    judged = {FROZEN: frozen, ADAPTED: adapted, DIFFERENCE: adapted - frozen}
     found: list[tuple[str, str, float, float | None, float | None]] = []
-    for what, losses in judged if len(rows) else ():
-        value, interval = mean_by_patient(losses[rows], patients[rows])
-        found.append((task, what, value, interval.low, interval.high))
     if len(rows):
-        found += [
-            (task, o.what, o.nll, None, None) for o in oracle_table(table, one.candidates.names)
-        ]
-    schema = ["output", "what", "nll", "ci_low", "ci_high"]
-    kinds = {"output": pl.String, "what": pl.String}
-    frame = pl.DataFrame(
-        found,
-        schema=schema,
-        orient="row",
-        schema_overrides={
-            **kinds,
-            "nll": pl.Float64,
-            "ci_low": pl.Float64,
-            "ci_high": pl.Float64,
-        },
-    )
-    return frame.with_columns(
-        pl.lit(len(rows)).alias("n"), pl.lit(n_patients).alias("n_patients")
-    ).with_columns(pl.col(pl.Float64).fill_nan(None))
+        for what, losses in judged.items():
+            value, interval = mean_by_patient(losses[rows], patients[rows])
+            found.append((task, what, value, interval.low, interval.high))
+        oracles = oracle_table(table[rows], one.candidates.names)
+        found += [(task, oracle.what, oracle.nll, None, None) for oracle in oracles]
+    frame = pl.DataFrame(found, schema=NLL_COLUMNS, orient="row").fill_nan(None)
+    return frame.with_columns(n=len(rows), n_patients=len(np.unique(patients[rows])))
 
 
 def mean_by_patient(
