@@ -28,7 +28,7 @@ def test_it_predicts_learns_shows_and_is_taken_back(tmp_path, run_cli, fitted):
     said = run_cli(*command, *given, "--delay", 10)
     assert said.status == 0
     assert "60 samples were among the fit rows" in said.err
-    assert "40 samples predicted, 30 labels learned, 10 more not due yet, 1 updates" in said.out
+    assert "40 samples predicted, 30 labels learned, 10 more not due yet, 1 update\n" in said.out
     assert "adapted minus frozen" in said.out
     assert "Weights for the next sample (all): fused" in said.out
     before = (tmp_path / "out/adapted.parquet").read_bytes()
@@ -71,10 +71,14 @@ def test_columns_by_what_they_are(tmp_path, run_cli, fitted):
 
 
 def test_labels_of_samples_that_nobody_predicted(tmp_path, run_cli, fitted):
+    """Fit rows of the model are known, and not counted."""
     command, given = fitted
     assert run_cli(*command, *given).status == 0
-    said = run_cli(*command, *given[:2])
-    assert "60 labels are of samples without predictions" in said.err
+    assert "without predictions" not in run_cli(*command, *given[:2]).err
+    more = pl.read_csv(given[1]).with_columns(sample_id="new-" + pl.col("sample_id"))
+    pl.concat([pl.read_csv(given[1]), more]).write_csv(tmp_path / "more.csv")
+    said = run_cli(*command, "--samples", tmp_path / "more.csv")
+    assert "100 labels are of samples without predictions" in said.err
 
 
 def test_regression_is_refused(tmp_path, run_cli):

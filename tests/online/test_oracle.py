@@ -50,7 +50,7 @@ def test_the_table_tells_who_and_from_when():
     assert [one.what for one in found] == [
         "best candidate: b",
         "best fixed mixture",
-        "best sequence with at most 1 changes: a, then b from label 6",
+        "best sequence with at most 1 change: a, then b from label 6",
     ]
     assert found[2].nll == pytest.approx(-(np.log(0.9) + np.log(0.8)) / 2)
 

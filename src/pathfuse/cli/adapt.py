@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from pathfuse.workflows.adapting.run import Adapted
 
 SHOWN = 5
-"""Candidates whose weights the terminal shows."""
+"""Candidates whose weights the terminal shows, if they are not below ``LEAST``."""
+LEAST = 0.005
 
 
 def adapt(
@@ -115,7 +116,8 @@ def _show(stream: "Stream", out: Path) -> None:
     waiting = n_waiting(journal)
     sys.stdout.write(
         f"{len(journal.ids)} samples predicted, {journal.n_learned} labels learned"
-        f"{f', {waiting} more not due yet' if waiting else ''}, {journal.n_updates} updates\n"
+        f"{f', {waiting} more not due yet' if waiting else ''}, {journal.n_updates} "
+        f"update{'' if journal.n_updates == 1 else 's'}\n"
     )
     if stream.nll.height:
         n, patients = max(stream.nll["n"]), max(stream.nll["n_patients"])
@@ -131,7 +133,7 @@ def _show(stream: "Stream", out: Path) -> None:
             table.add_row(row["output"], row["what"], shown)
         screen.print(table)
     for task, weights in stream.latest.items():
-        heavy = ", ".join(f"{name} {weight:.2f}" for name, weight in weights[:SHOWN])
+        heavy = ", ".join(f"{name} {w:.2f}" for name, w in weights[:SHOWN] if w >= LEAST)
         screen.print(f"Weights for the next sample ({task}): {heavy}", soft_wrap=True)
         looks = stream.tasks[task].looks
         if len(looks):

@@ -121,5 +121,6 @@ def oracle_table(
         said = ", then ".join(
             names[there[path[t]]] + (f" from label {t + 1}" if t else "") for t in turns
         )
-        found.append(Oracle(f"best sequence with at most {n} changes: {said}", loss))
+        changes = f"{n} change{'' if n == 1 else 's'}"
+        found.append(Oracle(f"best sequence with at most {changes}: {said}", loss))
     return found

@@ -33,6 +33,8 @@ def test_every_endpoint_of_probabilities(streams, tmp_path, kind):
     # Half of the weight begins on the fusion, and a fifth on "nothing changes": what that promises.
     promised = np.log(1 / SHARE_OF_FIRST) + np.log(len(RATES))
     assert (nll["nll"] * nll["n"] <= promised + 1e-9).all()
+    shifted = "weight_label_shift" in pl.read_parquet_schema(out / "weights.parquet")
+    assert shifted == (kind != "survival")  # bins of time have no frequencies to compare with
     if kind == "multiclass":
         assert nll["nll"][0] < -0.2  # the best expert breaks
 

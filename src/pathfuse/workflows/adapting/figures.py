@@ -85,7 +85,8 @@ def _task_stream(
     model: FusedModel, task: str, journal: Journal, patients: Int[np.ndarray, " sample"]
 ) -> TaskStream:
     found, looks = candidates_of(model, task, journal.logits[task]), np.zeros(0, dtype=np.int64)
-    if journal.about["label_shift"]:
+    # The frequency of a bin of time counts censored cases in parts: no prediction has it as its mean.
+    if journal.about["label_shift"] and not model.endpoint.in_time:
         frequency, n_fit = model.frequency[task], len(model.fitted)
         corrected, looks = shifted(found.log_prob[:, 0], frequency, patients, n_fit)
         found = with_label_shift(found, corrected)

@@ -102,7 +102,7 @@ def adapt(
         grown.n_learned - journal.n_learned,
         n_fitted,
         changed,
-        len(set(incoming.observed) - set(grown.ids)) if predictions is None else 0,
+        _unknown(fused, incoming, grown) if predictions is None else 0,
     )
 
 
@@ -137,6 +137,12 @@ def write_stream(stream: Stream, folder: Path) -> None:
         write_table(stream.weights, place / "weights.parquet")
         write_table(stream.nll, place / "nll.csv")
         write_table(stream.updates, place / "updates.csv")
+
+
+def _unknown(model: FusedModel, incoming: Incoming, journal: Journal) -> int:
+    """How many labels are of samples that nobody predicted, fit rows of the model left out."""
+    names = sorted(set(incoming.observed) - set(journal.ids))
+    return len(names) - int(model.seen_in_fit(names).sum())
 
 
 def _opened(
