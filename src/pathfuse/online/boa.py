@@ -33,7 +33,7 @@ class BOA(Weigher):
         >>> for _ in range(100):
         ...     state = boa.learn(state, np.log([0.9, 0.1]))
         >>> boa.weights(state, np.array([True, True])).round(2).tolist()
-        [1.0, 0.0]
+        [0.95, 0.05]
     """
 
     name = "boa"
