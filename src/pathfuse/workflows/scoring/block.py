@@ -88,7 +88,7 @@ def fuse_block(
         name: _outputs(model, name, rows, columns[name]) for name, rows in block.experts.items()
     }
     if model.endpoint.of_numbers:
-        fused = model.table_of_moments(block.ids, _moments(model, block, outputs))
+        fused = model.table(block.ids, _moments(model, block, outputs))
     else:
         fused = model.table(block.ids, _logits(model, block, outputs))
     if len(model.fitted):
