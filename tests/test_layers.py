@@ -9,8 +9,8 @@ from pathfuse.experts.targets.registry import TARGET_KINDS
 
 LAYERS = [
     "types", "errors", "references", "progress", "costs", "workers", "shard", "files", "distributions", "fusion",
-    "calibration", "evaluation", "endpoints", "study", "report", "features", "training", "experts", "dense", "scale",
-    "workflows", "cli", "testing", "__main__",
+    "calibration", "evaluation", "drift", "endpoints", "study", "report", "features", "training", "experts", "dense",
+    "scale", "workflows", "cli", "testing", "__main__",
 ]  # fmt: skip
 HEAVY = {
     "torch",

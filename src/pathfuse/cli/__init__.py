@@ -35,6 +35,11 @@ app.command(
     "pathfuse.cli.predict:predict", name="predict", help="Fuse new predictions with a saved model."
 )
 app.command(
+    "pathfuse.cli.drift:drift",
+    name="drift",
+    help="Are new samples like those that a model was fitted on? Since when are they not?",
+)
+app.command(
     "pathfuse.cli.evaluate:evaluate",
     name="evaluate",
     help="Score and compare predictions; fit nothing.",

@@ -19,6 +19,8 @@ from pathfuse.drift.patients import Features
 SMALLEST, SMALLEST_SPREAD = 0.05, 0.02
 """Differences of ranks, and of their squared distances from the middle, that are large enough to
 be called drift: among thousands of patients any trifle is sure."""
+MOST_DRAWN = 2000
+"""New patients of a simulated comparison."""
 CHUNK = 500
 """Simulated comparisons at a time."""
 
@@ -72,7 +74,7 @@ class Pool:
 
 
 def compare(pool: Pool, new: Features) -> Float[np.ndarray, " feature"]:
-    """z of every feature: above 0 where the new patients have more of it. 0 where nothing varies.
+    """Z of every feature: above 0 where the new patients have more of it. 0 where nothing varies.
 
     Args:
         pool: The fit patients.
@@ -119,6 +121,7 @@ def simulate(pool: Pool, n_new: int, n_draws: int, seed: int) -> Maxima:
         n_draws: Comparisons.
         seed: The same seed gives the same draws.
     """
+    n_new = min(n_new, MOST_DRAWN)  # among so many z no longer depends on their number
     rng = np.random.default_rng([seed, n_new])
     values = pool.features.astype(np.float32)
     both = np.concatenate([values, values**2], axis=1)

@@ -60,9 +60,10 @@ def categorical_figures(
     if len(experts) > 1:
         mean = _mean(total, count)
         with np.errstate(divide="ignore"):
-            spread = _entropy(np.log(mean)) - _mean(
-                np.nansum(own_entropy, axis=1, keepdims=True), count
-            ).ravel()
+            spread = (
+                _entropy(np.log(mean))
+                - _mean(np.nansum(own_entropy, axis=1, keepdims=True), count).ravel()
+            )
         yield Figure(DISAGREEMENT.name, "", task), np.where(count > 1, spread, np.nan)
     yield Figure(ENTROPY.name, "", task), _entropy(fused)
     for k in shown:

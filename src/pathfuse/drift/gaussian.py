@@ -64,7 +64,10 @@ def gaussian_figures(
         yield from _levels(experts.mean[:, m], name, targets)
         variance = experts.variance[:, m]
         if not np.isnan(variance).all():
-            yield Figure(STATED_SD.name, name), _over_targets(0.5 * np.log(variance) - np.log(scale))
+            yield (
+                Figure(STATED_SD.name, name),
+                _over_targets(0.5 * np.log(variance) - np.log(scale)),
+            )
     if len(names) > 1:
         mean = _mean(total, count)
         squares = np.where(present, experts.mean - mean[:, None], 0.0) ** 2

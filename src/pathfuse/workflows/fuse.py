@@ -456,9 +456,7 @@ def _fitted_ids(study: Study, fit: dict[str, TaskFit]) -> np.ndarray:
 def _fused(study: Study, fit: dict[str, TaskFit], part: Partition) -> pl.DataFrame:
     ids, model = study.samples.ids[part.judged].tolist(), _model(study, fit)
     if study.endpoint.of_numbers:
-        return model.table(
-            ids, align_moments(study.experts, ids, len(study.endpoint.outcomes))
-        )
+        return model.table(ids, align_moments(study.experts, ids, len(study.endpoint.outcomes)))
     logits = {
         task: study.logits(task, task_fit.frequency, task_fit.baselines)[part.judged]
         for task, task_fit in fit.items()

@@ -162,7 +162,7 @@ class FusedModel:
     def fused_frame(self, ids: Names, combined: Combined) -> pl.DataFrame:
         """The columns of ``fused.parquet``, and ``seen_in_fit`` if any sample was."""
         seen = self.seen_in_fit(list(ids))
-        frame = self._frame(ids, combined)
+        frame = self.frame(ids, combined)
         return frame.with_columns(pl.Series(SEEN, seen)) if seen.any() else frame
 
     def aligned(self, read: Mapping[str, Expert], ids: list[str]) -> Aligned:
@@ -211,7 +211,7 @@ class FusedModel:
 
     def table(self, ids: Names, aligned: Aligned) -> pl.DataFrame:
         """Fused predictions of aligned predictions, as ``fused.parquet`` has them."""
-        return self._frame(ids, self.combined(aligned))
+        return self.frame(ids, self.combined(aligned))
 
     def combined(self, aligned: Aligned) -> Combined:
         """Fuses aligned predictions."""
@@ -236,7 +236,7 @@ class FusedModel:
             n_experts[scored] = np.maximum(n_experts[scored], experts.present.sum(axis=1))
         return Combined(log_prob, weights / np.maximum(n_tasks, 1)[:, None], n_experts)
 
-    def _frame(self, ids: Names, combined: Combined) -> pl.DataFrame:
+    def frame(self, ids: Names, combined: Combined) -> pl.DataFrame:
         """The columns of ``fused.parquet``: docs/reference/commands.md, and the conformal sets."""
         predicted, weights = combined.predicted, combined.weights
         columns: dict[str, Any] = {"sample_id": ids, **self.endpoint.fused_columns(predicted)}

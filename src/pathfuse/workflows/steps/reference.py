@@ -1,6 +1,7 @@
 """What a fusion keeps of its fit rows, with predictions by fusions that did not see them."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -114,8 +115,8 @@ def _corrected(
     rows: Index,
 ) -> np.ndarray:
     """Held-out predictions, as sure as samples without some experts deserve."""
-    fused = fit.fused.chosen_ if isinstance(fit.fused, Choice) else fit.fused
-    first = next(iter(fused.members_.values())) if isinstance(fused, Council) else fused
+    fused: Any = fit.fused.chosen_ if isinstance(fit.fused, Choice) else fit.fused
+    first: Any = next(iter(fused.members_.values())) if isinstance(fused, Council) else fused
     own = (
         experts.rows(rows)
         if isinstance(experts, GaussianExperts)
