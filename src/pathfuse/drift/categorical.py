@@ -56,7 +56,7 @@ def categorical_figures(
             others = _mean(total - known[:, m], count - present[:, m])
             yield Figure(DISTANCE.name, name, task), _divergence(log_prob[:, m], others)
         for k in shown:
-            yield Figure(PROBABILITY.name, name, task, outcomes[k]), prob[:, m, k]
+            yield Figure(PROBABILITY.name, name, task, outcomes[k]), _rounded(prob[:, m, k])
     if len(experts) > 1:
         mean = _mean(total, count)
         with np.errstate(divide="ignore"):
@@ -67,10 +67,15 @@ def categorical_figures(
         yield Figure(DISAGREEMENT.name, "", task), np.where(count > 1, spread, np.nan)
     yield Figure(ENTROPY.name, "", task), _entropy(fused)
     for k in shown:
-        yield Figure(PROBABILITY.name, "", task, outcomes[k]), np.exp(fused[:, k])
+        yield Figure(PROBABILITY.name, "", task, outcomes[k]), _rounded(np.exp(fused[:, k]))
     if isinstance(sets, PredictionSets):
         size = sets.of(fused).sum(axis=1).astype(np.float64)
         yield Figure(SET_SIZE.name, "", task), np.where(np.isnan(fused[:, 0]), np.nan, size)
+
+
+def _rounded(prob: PerSample) -> PerSample:
+    """How far below one in a million a probability lies says nothing."""
+    return np.asarray(prob.round(6))
 
 
 def _shown(outcomes: Sequence[str]) -> Sequence[int]:

@@ -40,17 +40,22 @@ class Ranking:
             known = column[~np.isnan(column)]
             if len(known):
                 knots[f] = np.quantile(known, levels, method="inverted_cdf")
-        return cls(knots)
+        return cls(_rounded(knots))
 
     def ranks(self, values: Values) -> Ranks:
         """Ranks of values; of equals the middle. NaN where the value, or the figure, is unknown."""
         found = np.full(values.shape, np.nan)
-        for f, (knots, column) in enumerate(zip(self.knots, values.T, strict=True)):
+        for f, (knots, column) in enumerate(zip(self.knots, _rounded(values.T), strict=True)):
             if not np.isnan(knots[0]):
                 below = np.searchsorted(knots, column, side="left")
                 below += np.searchsorted(knots, column, side="right")
                 found[:, f] = np.where(np.isnan(column), np.nan, below / (2 * KNOTS))
         return found
+
+
+def _rounded(values: np.ndarray) -> np.ndarray:
+    """In single precision: values that differ by rounding alone are equal, and so are ranked alike."""
+    return values.astype(np.float32).astype(np.float64)
 
 
 def features(ranks: Ranks) -> Float[np.ndarray, "sample feature"]:
