@@ -12,7 +12,7 @@ References:
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from pathfuse.drift.patients import Features
 
@@ -126,11 +126,10 @@ def simulate(pool: Pool, n_new: int, n_draws: int, seed: int) -> Maxima:
     values = pool.features.astype(np.float32)
     both = np.concatenate([values, values**2], axis=1)
     n_old, found = max(2, round(pool.n_effective)), []
-    edges = np.cumsum(pool.weight)
     for start in range(0, n_draws, CHUNK):
         n = min(CHUNK, n_draws - start)
         old, new = (
-            np.split(_drawn(rng, edges, n, size) @ both / size, 2, axis=1)
+            np.split(_counts(pool, rng, n, size) @ both / size, 2, axis=1)
             for size in (n_old, n_new)
         )
         z = _z((old[0], old[1]), n_old, (new[0], new[1]), n_new)
@@ -138,14 +137,23 @@ def simulate(pool: Pool, n_new: int, n_draws: int, seed: int) -> Maxima:
     return np.concatenate(found).astype(np.float64)
 
 
-def _drawn(
-    rng: np.random.Generator, edges: np.ndarray, n_draws: int, size: int
+def _counts(
+    pool: Pool, rng: np.random.Generator, n_draws: int, size: int
 ) -> Float[np.ndarray, "draw patient"]:
     """How often each patient is drawn, with replacement."""
-    n = len(edges)
-    chosen = np.minimum(np.searchsorted(edges, rng.random((n_draws, size)), side="right"), n - 1)
+    n = len(pool.weight)
+    chosen = drawn(pool, rng, n_draws * size).reshape(n_draws, size)
     chosen += np.arange(n_draws)[:, None] * n
     return np.bincount(chosen.ravel(), minlength=n * n_draws).reshape(n_draws, n).astype(np.float32)
+
+
+def drawn(pool: Pool, rng: np.random.Generator, n: int) -> Int[np.ndarray, " draw"]:
+    """Fit patients by their weights, with replacement."""
+    n_patients = len(pool.weight)
+    if np.ptp(pool.weight) == 0:
+        return rng.integers(n_patients, size=n)
+    edges = np.cumsum(pool.weight)
+    return np.minimum(np.searchsorted(edges, rng.random(n), side="right"), n_patients - 1)
 
 
 def p_value(largest: float, maxima: Maxima) -> float:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from pathfuse.drift.batch import Maxima, Pool
+from pathfuse.drift.batch import Maxima, Pool, drawn
 from pathfuse.drift.patients import Features
 
 ALLOWANCE = (0.25, 0.5, 1.0)
@@ -107,12 +107,12 @@ def simulate_streams(pool: Pool, n_patients: int, seed: int, n_streams: int = N_
     """
     rng, step = np.random.default_rng([seed, n_patients]), step_of(n_patients)
     values = ((pool.features - pool.mean) / _sd(pool)).astype(np.float32)
-    edges, n_old = np.cumsum(pool.weight), max(2, round(pool.n_effective))
-    centre = np.stack([values[_drawn(rng, edges, n_old)].mean(axis=0) for _ in range(n_streams)])
+    n_old = max(2, round(pool.n_effective))
+    centre = np.stack([values[drawn(pool, rng, n_old)].mean(axis=0) for _ in range(n_streams)])
     sums = np.zeros((2, len(ALLOWANCE), n_streams, values.shape[1]), dtype=np.float32)
     largest = np.zeros(n_streams, dtype=np.float32)
     for _ in range(-(-n_patients // step)):
-        x = values[_drawn(rng, edges, n_streams * step)].reshape(n_streams, step, -1).mean(axis=1)
+        x = values[drawn(pool, rng, n_streams * step)].reshape(n_streams, step, -1).mean(axis=1)
         x = (x - centre) * np.float32(np.sqrt(step))
         _add(sums, x, -x)
         largest = np.maximum(largest, _scaled(sums).max(axis=(0, 1, 3), initial=0.0))
@@ -155,7 +155,3 @@ def _add(
 def _scaled(sums: Sums) -> Sums:
     """On one scale for all sizes of a shift: a sum passes h by chance about as often as exp(-h)."""
     return sums * (2 * np.array(ALLOWANCE, dtype=sums.dtype))[:, None, None]
-
-
-def _drawn(rng: np.random.Generator, edges: np.ndarray, n: int) -> Int[np.ndarray, " draw"]:
-    return np.minimum(np.searchsorted(edges, rng.random(n), side="right"), len(edges) - 1)

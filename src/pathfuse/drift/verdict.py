@@ -21,6 +21,8 @@ from pathfuse.drift.patients import in_blocks, patient_means
 from pathfuse.drift.reference import FEWEST_FIT, FEWEST_NEW, Reference
 from pathfuse.errors import InputError
 
+N_DRAWS = 4000
+"""Simulated comparisons."""
 FALSE_ALARMS = 0.01
 """The rate of ``predict``, and of the command unless it is told otherwise."""
 
@@ -97,8 +99,9 @@ def batch_test(
     *,
     truth: bool,
     rate: float,
-    n_draws: int,
-    seed: int,
+    n_draws: int = N_DRAWS,
+    seed: int = 0,
+    maxima: Maxima | None = None,
 ) -> BatchVerdict:
     """Are new samples like those of the fit rows?
 
@@ -110,6 +113,7 @@ def batch_test(
         rate: Of false alarms, over all figures together.
         n_draws: Simulated comparisons.
         seed: Of the simulation.
+        maxima: From ``simulate`` with as many patients, if there already.
 
     Raises:
         InputError: There are too few patients.
@@ -118,7 +122,8 @@ def batch_test(
     means, _ = patient_means(features[:, reference.watched(truth)], units)
     check_enough(reference, len(means), "of them" if patients is not None else "in these samples")
     pool = reference.pool(named=patients is not None, truth=truth)
-    maxima = simulate(pool, len(means), n_draws, seed)
+    if maxima is None:
+        maxima = simulate(pool, len(means), n_draws, seed)
     moments = means.mean(axis=0), (means**2).mean(axis=0)
     return _verdict(reference, pool, moments, (len(features), len(means)), maxima, rate, truth)
 

@@ -28,9 +28,6 @@ from pathfuse.workflows.model import Combined, FusedModel, load
 from pathfuse.workflows.new_samples import NewSamples
 from pathfuse.workflows.steps.figures import figures_of, losses
 
-N_DRAWS = 4000
-"""Simulated comparisons of the batch test."""
-
 
 @dataclass(frozen=True)
 class _Units:
@@ -97,7 +94,6 @@ def find_drift(
             units.number if units.named else None,
             truth=truth,
             rate=false_alarms / 2,
-            n_draws=N_DRAWS,
             seed=seed,
         )
         stream = _stream(reference, features, units, truth, false_alarms / 2, horizon, seed)
@@ -182,7 +178,8 @@ def _stream(
     step = step_of(length)
     limit = limit_of(simulate_streams(pool, length, seed), rate)
     found = watch(pool, means, limit, step)
-    return Stream(found, limit, length, units.last, _figure(reference, found, truth))
+    unit = "patient" if units.named else "sample" if reference.block == 1 else "group"
+    return Stream(found, limit, length, units.last, _figure(reference, found, truth), unit)
 
 
 def _figure(reference: Reference, found: Watch, truth: bool) -> tuple[Figure, bool] | None:

@@ -46,6 +46,8 @@ class Stream:
     """The last sample of each patient, in order."""
     first: tuple[Figure, bool] | None
     """The figure that gave the first alarm, and whether by its spread; None: no alarm."""
+    unit: str = "patient"
+    """What is counted, in words."""
 
     @property
     def alarm(self) -> str | None:
@@ -67,10 +69,10 @@ class Stream:
         column = self.watch.first
         number, since = self.watch.alarm[column] + 1, self.watch.onset[column] + 1
         figure, spread = self.first
-        what = f"{figure.words} {'varies otherwise' if spread else 'is off'}"
+        what = f"{figure.words} {'varies otherwise than usual' if spread else 'is off'}"
         return (
-            f"alarm at patient {number} of {len(self.last)} (sample '{self.alarm}'): {what}, "
-            f"probably since patient {since} (sample '{self.onset}')"
+            f"alarm at {self.unit} {number} of {len(self.last)} ('{self.alarm}'): {what}, "
+            f"probably since {self.unit} {since} ('{self.onset}')"
         )
 
     def as_dict(self) -> dict[str, Any]:
