@@ -59,7 +59,7 @@ def _rate(what: str, test: str, alarms: int, n: int, note: str = "") -> Row:
         "high": ends.high,
         "median_delay": None,
         "delay_90": None,
-        "found_in": note,
+        "note": note,
     }
 
 

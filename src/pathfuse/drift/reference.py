@@ -82,7 +82,8 @@ class Reference:
         if judged is not None and len(np.unique(judged[1])) >= FEWEST_NEW:
             theirs = features(ranking.ranks(judged[0].select(fit.names)))
             means, _ = patient_means(theirs, numbered(judged[1].tolist()))
-            ways = np.stack([means.mean(axis=0), theirs.mean(axis=0)])
+            ways = np.stack([means.mean(axis=0), theirs.mean(axis=0)]).astype(np.float32)
+        ways, loss = ways.astype(np.float64), loss.astype(np.float32).astype(np.float64)
         made = cls(fit.names, ranking, found, size, loss, ways, NONE, scale)
         pool = made.pool(named=False, truth=False)
         return made.with_quick(simulate(pool, QUICK_PATIENTS, QUICK_DRAWS, seed))

@@ -183,7 +183,9 @@ def _verdict(
 
 
 def in_words(found: Sequence[Finding]) -> str:
-    """The first of some figures, and how many more there are."""
+    """The first of some figures, how many more there are, and of whom."""
     more = len(found) - 1
-    rest = f"; {more} more figure{'s' if more > 1 else ''} changed" if more else ""
+    experts = dict.fromkeys(f"'{one.figure.expert}'" for one in found[1:] if one.figure.expert)
+    of = f" (of {', '.join(experts)})" if experts else ""
+    rest = f"; {more} more figure{'s' if more > 1 else ''} changed{of}" if more else ""
     return found[0].in_words + rest

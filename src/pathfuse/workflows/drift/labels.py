@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from pathfuse.endpoints.base import Endpoint, Truth
+from pathfuse.endpoints.columns import Columns, flags
 from pathfuse.errors import InputError
 from pathfuse.files.fields import with_our_names
 from pathfuse.files.spelling import spelled_otherwise
@@ -117,6 +118,13 @@ def _truth(
     wanted = [kind.target_prefix + name for name in endpoint.named if kind.target_prefix]
     blank = [pl.lit(None, pl.String).alias(name) for name in wanted if name not in frame.columns]
     frame = frame.drop(SPLIT.column, FOLD.column, strict=False).with_columns(blank)
+    if endpoint.of_labels:  # a row with one label alone has no class instead
+        flagged = [flags(frame[name].cast(pl.String)) for name in wanted]
+        own = Table(table.source, frame.with_columns(flagged))
+        ids = id_column(own)
+        cells = {name: np.array(text_column(own, name), dtype=object) for name in wanted}
+        truth = endpoint.truth(Columns(table.source, ids, cells))
+        return truth, {name: n for n, name in enumerate(ids)}
     intake = take_in(replace(table, frame=frame), endpoint.kind)
     people = read_samples(intake.table)
     columns = people.columns(wanted or intake.targets)
