@@ -10,7 +10,7 @@ those of the test rows refitted. ``rate`` is the share of streams with an alarm 
 
 Delay: after 200 new tiles an expert breaks: its rows are permuted among the later ones, so that
 everything it says is as likely as before, or become noise (another draw of the same size around 0).
-The heaviest expert is that of the largest mean weight. 200 streams.
+The heaviest expert is that of the largest mean weight, the lightest that of the smallest. 100 streams.
 
 The rival compares every expert's probability of every class between fit rows and new samples with
 scipy's Kolmogorov-Smirnov test, Bonferroni over all of them, with the sample as the unit.
@@ -35,7 +35,7 @@ from pathfuse.drift.verdict import batch_test
 from pathfuse.workflows.steps.figures import figures_of
 
 Row = dict[str, object]
-STREAMS, BROKEN, STATED = 500, 200, 0.01
+STREAMS, BROKEN, STATED = 500, 100, 0.01
 NAMES, CLASSES = ("a", "b", "c"), ("x", "y", "z")
 BREAK, AFTER = 200, 300
 
@@ -132,11 +132,10 @@ def _kather() -> list[Row]:
     kather = _Kather(model, study, held)
     found = kather.null()
     weights = kather.weights()
-    heaviest = int(np.argmax(weights))
-    for m in np.argsort(-weights):
+    for which, m in (("heaviest", np.argmax(weights)), ("lightest", np.argmin(weights))):
         for how in ("permuted", "noise"):
-            which = f"{model.experts[m]}{' (heaviest)' if m == heaviest else ''}"
-            found += kather.broken(int(m), how, f"kather, {which} {how} after {BREAK}")
+            name = f"kather, {which} ({model.experts[m]}) {how} after {BREAK}"
+            found += kather.broken(int(m), how, name)
     return found
 
 
