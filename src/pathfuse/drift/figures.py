@@ -24,26 +24,18 @@ class Kind:
     name: str
     words: str
     """What it is, with places for an expert, a label and an outcome."""
-    higher: str
-    """What more of it may mean, in words that go on from "may be"."""
     needs_truth: bool = False
 
 
-PROBABILITY = Kind(
-    "probability", "probability of {outcome} by {who}", "a change in what the samples are"
-)
-LEVEL = Kind("level", "predicted {outcome} by {who}", "a change in what the samples are")
-ENTROPY = Kind("entropy", "uncertainty (entropy) of {who}", "samples unlike those of the fit")
-STATED_SD = Kind("stated_sd", "standard deviation stated by {who}", "samples unlike those before")
-DISTANCE = Kind(
-    "distance", "distance of {who} from the other experts", "an expert that is broken or mixed up"
-)
-DISAGREEMENT = Kind(
-    "disagreement", "disagreement of the experts", "samples unlike those of the fit"
-)
-MISSING = Kind("missing", "samples without {who}", "files that were lost")
-SET_SIZE = Kind("set_size", "size of the prediction set", "samples unlike those of the fit")
-LOSS = Kind("loss", "loss (NLL) of the fusion", "a fusion that has become worse", needs_truth=True)
+PROBABILITY = Kind("probability", "probability of {outcome} by {who}")
+LEVEL = Kind("level", "predicted {outcome} by {who}")
+ENTROPY = Kind("entropy", "uncertainty (entropy) of {who}")
+STATED_SD = Kind("stated_sd", "standard deviation stated by {who}")
+DISTANCE = Kind("distance", "distance of {who} from the other experts")
+DISAGREEMENT = Kind("disagreement", "disagreement of the experts")
+MISSING = Kind("missing", "samples without {who}")
+SET_SIZE = Kind("set_size", "size of the prediction set")
+LOSS = Kind("loss", "loss (NLL) of the fusion", needs_truth=True)
 KINDS = {
     one.name: one
     for one in (

@@ -104,7 +104,7 @@ def test_an_older_model_says_that_it_keeps_nothing(made, tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"false_alarms": 0.0}, "--false-alarms must be between 0.001 and 0.5, not 0"),
+        ({"false_alarms": 0.0}, "--false-alarms must be between 0.002 and 0.5, not 0"),
         ({"order": "day"}, "--order day names a column of --samples"),
         ({"horizon": 3}, "--horizon must be at least 20 patients, not 3"),
     ],

@@ -28,6 +28,9 @@ from pathfuse.workflows.model import Combined, FusedModel, load
 from pathfuse.workflows.new_samples import NewSamples
 from pathfuse.workflows.steps.figures import figures_of, losses
 
+FEWEST_ALARMS, MOST_ALARMS = 0.002, 0.5
+"""Rates that the simulations can tell."""
+
 
 @dataclass(frozen=True)
 class _Units:
@@ -124,8 +127,11 @@ def find_drift(
 def _check(
     false_alarms: float, horizon: int | None, order: str | None, listed: bool, seed: int
 ) -> None:
-    if not 0.001 <= false_alarms <= 0.5:
-        raise InputError(f"--false-alarms must be between 0.001 and 0.5, not {false_alarms:g}")
+    if not FEWEST_ALARMS <= false_alarms <= MOST_ALARMS:
+        raise InputError(
+            f"--false-alarms must be between {FEWEST_ALARMS} and {MOST_ALARMS}, not "
+            f"{false_alarms:g}"
+        )
     if horizon is not None and horizon < FEWEST_NEW:
         raise InputError(f"--horizon must be at least {FEWEST_NEW} patients, not {horizon}")
     if order is not None and not listed:

@@ -117,7 +117,8 @@ class DriftResult:
     def headline(self) -> str:
         """The answer in a sentence or two."""
         n, patients = self.summary["samples"], self.summary["patients"]
-        of = f"{n} samples" + (f" of {patients} patients" if patients < n else "")
+        several = self.summary["patients_named"] and patients < n
+        of = f"{n} samples" + (f" of {patients} patients" if several else "")
         rate = f"{100 * self.summary['false_alarms']:g} % false alarms"
         if not self.found:
             return f"No drift found among {of} ({rate})."
