@@ -23,7 +23,7 @@ never adds up, however long the stream: that much the experts may differ between
 new samples."""
 MOST_STEPS = 1000
 """Longer streams are looked at in so many groups of consecutive patients."""
-FURTHEST = 4.0
+FURTHEST = 3.0
 """Standard deviations that one step counts at most: a single patient gives no alarm."""
 N_STREAMS = 1000
 EULER = 0.5772156649
@@ -75,7 +75,8 @@ def watch(pool: Pool, new: Features, limit: float, step: int) -> Watch:
     count = np.diff(np.append(starts, len(new)))
     means = np.add.reduceat(new, starts, axis=0) / count[:, None]
     scale = np.sqrt(count)[:, None] / sd
-    above, below = (means - pool.high) * scale, (pool.low - means) * scale
+    slack = _slack(pool, step)
+    above, below = (means - pool.high) * scale - slack, (pool.low - means) * scale - slack
     n = new.shape[1]
     sums = np.zeros((2, len(ALLOWANCE), 1, n))
     since, path, peak = np.zeros(sums.shape, dtype=np.int64), [], np.zeros(n)
@@ -109,12 +110,13 @@ def simulate_streams(pool: Pool, n_patients: int, seed: int, n_streams: int = N_
     values = ((pool.features - pool.mean) / _sd(pool)).astype(np.float32)
     n_old = max(2, round(pool.n_effective))
     centre = np.stack([values[drawn(pool, rng, n_old)].mean(axis=0) for _ in range(n_streams)])
+    slack = np.float32(_slack(pool, step))
     sums = np.zeros((2, len(ALLOWANCE), n_streams, values.shape[1]), dtype=np.float32)
     largest = np.zeros(n_streams, dtype=np.float32)
     for _ in range(-(-n_patients // step)):
         x = values[drawn(pool, rng, n_streams * step)].reshape(n_streams, step, -1).mean(axis=1)
         x = (x - centre) * np.float32(np.sqrt(step))
-        _add(sums, x, -x)
+        _add(sums, x - slack, -x - slack)
         largest = np.maximum(largest, _scaled(sums).max(axis=(0, 1, 3), initial=0.0))
     return largest.astype(np.float64)
 
@@ -122,20 +124,30 @@ def simulate_streams(pool: Pool, n_patients: int, seed: int, n_streams: int = N_
 def limit_of(maxima: Maxima, rate: float) -> float:
     """What the largest cumulative sum of a stream exceeds at this rate.
 
-    The maxima of cumulative sums have a Gumbel distribution, here with the mean and the standard
-    deviation of the simulated ones: steadier than a quantile far out.
+    The maxima of cumulative sums in long streams have a Gumbel distribution, here with the mean and
+    the standard deviation of the simulated ones: steadier than a quantile far out, which counts
+    where it is larger.
     """
     scale = maxima.std() * np.sqrt(6) / np.pi
-    return float(maxima.mean() - EULER * scale - scale * np.log(-np.log1p(-rate)))
+    gumbel = maxima.mean() - EULER * scale - scale * np.log(-np.log1p(-rate))
+    return float(max(gumbel, np.quantile(maxima, 1 - rate)))
 
 
 def _sd(pool: Pool) -> Float[np.ndarray, " feature"]:
     """Standard deviation of a patient.
 
-    What never varies among the fit rows may do so in one patient of them more.
+    What never varies among the fit rows may do so in three patients of them more: the most that
+    their number lets us rule out (95 %).
     """
     variance = pool.weight @ (pool.features - pool.mean) ** 2
-    return np.sqrt(np.maximum(variance, 0.25 / (len(pool.features) + 1)))
+    return np.sqrt(np.maximum(variance, 0.75 / (len(pool.features) + 3)))
+
+
+def _slack(pool: Pool, step: int) -> float:
+    """Two standard errors of the fit rows' mean, in standard deviations of a step: what they leave
+    open is no drift.
+    """
+    return float(2 * np.sqrt(step / pool.n_effective))
 
 
 def _add(
