@@ -10,6 +10,7 @@ from benchmarks.complementary import complementary
 from benchmarks.coverage import coverage
 from benchmarks.dense import dense
 from benchmarks.dense_memory import dense_memory
+from benchmarks.drift import drift
 from benchmarks.fit_time import fit_time
 from benchmarks.fuse_time import fuse_time
 from benchmarks.fusion_rivals import growth, study_rivals
@@ -49,6 +50,7 @@ TABLES = {
     "her2st": her2st,
     "planted_faults": planted_faults,
     "online": online,
+    "drift": drift,
 }
 
 BY_NAME = {"dense": dense, "dense_memory": dense_memory, "scoring": scoring}

@@ -285,6 +285,7 @@ def test_the_options_of_every_command_are_listed(run_cli):
         "fuse",
         "predict",
         "adapt",
+        "drift",
         "evaluate",
         "check",
         "rank",

@@ -9,7 +9,8 @@ from pathfuse.experts.targets.registry import TARGET_KINDS
 
 LAYERS = [
     "types", "errors", "references", "progress", "costs", "workers", "shard", "files", "distributions", "fusion",
-    "online", "calibration", "evaluation", "endpoints", "study", "report", "features", "training", "experts", "dense",
+    "online", "calibration", "evaluation", "drift", "endpoints", "study", "report", "features", "training", "experts",
+    "dense",
     "scale", "workflows", "cli", "testing", "__main__",
 ]  # fmt: skip
 HEAVY = {

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pathfuse.scale.cluster import on_cluster
     from pathfuse.study.study import Study, read_study
     from pathfuse.workflows.checks.check import check
+    from pathfuse.workflows.drift.find import find_drift
+    from pathfuse.workflows.drift.result import DriftResult
     from pathfuse.workflows.evaluate import evaluate
     from pathfuse.workflows.fuse import fuse
     from pathfuse.workflows.model import FusedModel, load
@@ -33,6 +35,7 @@ _HOME = {
     "Auto": "pathfuse.fusion.categorical.auto",
     "BestExpert": "pathfuse.fusion.categorical.best_expert",
     "Choose": "pathfuse.fusion.categorical.choose",
+    "DriftResult": "pathfuse.workflows.drift.result",
     "FusedModel": "pathfuse.workflows.model",
     "HazardProduct": "pathfuse.fusion.categorical.hazard_product",
     "InputError": "pathfuse.errors",
@@ -49,6 +52,7 @@ _HOME = {
     "UniformProduct": "pathfuse.fusion.categorical.uniform_product",
     "check": "pathfuse.workflows.checks.check",
     "evaluate": "pathfuse.workflows.evaluate",
+    "find_drift": "pathfuse.workflows.drift.find",
     "fuse": "pathfuse.workflows.fuse",
     "load": "pathfuse.workflows.model",
     "on_cluster": "pathfuse.scale.cluster",
@@ -65,8 +69,8 @@ __all__ = [  # noqa: RUF022 - errors, then methods, then verbs
     "InputError", "NotFittedError", "PathfuseError",
     "Auto", "BestExpert", "Choose", "HazardProduct",
     "LogitProd", "MeanProbability", "RootStacking", "Stacking", "StaticProduct", "UniformProduct",
-    "FusedModel", "RankResult", "Result", "Study", "check", "evaluate", "fuse", "load", "on_cluster",
-    "predict_blocks", "predict_files", "rank", "read_study", "run_suite",
+    "DriftResult", "FusedModel", "RankResult", "Result", "Study", "check", "evaluate", "find_drift", "fuse", "load",
+    "on_cluster", "predict_blocks", "predict_files", "rank", "read_study", "run_suite",
 ]  # fmt: skip
 
 

@@ -67,6 +67,8 @@ FILES = {
     "metrics.csv",
     "model/model.json",
     "model/model.safetensors",
+    "model/reference.json",
+    "model/reference.safetensors",
     "reliability.csv",
     "report.html",
     "tests.csv",

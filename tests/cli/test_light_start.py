@@ -9,6 +9,8 @@ import polars as pl
 import pytest
 
 import pathfuse
+from pathfuse.drift.figures import Figure, Figures
+from pathfuse.drift.reference import Reference
 from pathfuse.endpoints.multiclass import Multiclass
 from pathfuse.fusion import inner_cv
 from pathfuse.workflows.model import FusedModel
@@ -39,13 +41,21 @@ def folder(tmp_path_factory):
         patch.setattr(inner_cv, "LARGE", 0)
         council = pathfuse.Auto().fit(logits, y)
     endpoint = Multiclass(("adipose", "stroma", "tumor"))
+    figures = Figures((Figure("entropy", "uni"), Figure("missing", "uni")), rng.random((60, 2)))
     FusedModel(
-        endpoint, NAMES, dict.fromkeys(NAMES), {"all": np.full(3, 1 / 3)}, {"all": council}
+        endpoint,
+        NAMES,
+        dict.fromkeys(NAMES),
+        {"all": np.full(3, 1 / 3)},
+        {"all": council},
+        reference=Reference.of(figures, np.arange(60), None, 0),
     ).save(place / "model")
+    many = [f"s{i}" for i in range(40)]
+    prob = {"prob_adipose": 0.2, "prob_stroma": 0.5, "prob_tumor": 0.3}
     for name in NAMES[:2]:
-        pl.DataFrame(
-            {"sample_id": ["s1"], "prob_adipose": [0.2], "prob_stroma": [0.5], "prob_tumor": [0.3]}
-        ).write_csv(place / f"{name}.csv")
+        pl.DataFrame({"sample_id": ["s1"], **prob}).write_csv(place / f"{name}.csv")
+        (place / "many").mkdir(exist_ok=True)
+        pl.DataFrame({"sample_id": many, **prob}).write_csv(place / "many" / f"{name}.csv")
     return place
 
 
@@ -80,6 +90,13 @@ def test_predicting_one_sample_loads_nothing_that_fits_or_draws(folder):
     assert "1 samples fused" in said
     assert (folder / "out.csv").exists()
     assert "pathfuse.workflows.model" in loaded
+    assert not loaded & HEAVY
+
+
+def test_looking_for_drift_loads_nothing_more(folder):
+    call = ["predict", "--model", "model", "--predictions", "many", "--out", "many.csv"]
+    loaded, _ = modules_of(call, folder)
+    assert "pathfuse.drift.verdict" in loaded
     assert not loaded & HEAVY
 
 

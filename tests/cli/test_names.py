@@ -56,7 +56,7 @@ def test_fuse_and_predict_show_every_name_as_it_is(study, tmp_path, run_cli):
     said = run_cli("predict", "--model", tmp_path / "o[1]", "--predictions", study / "long.csv", "--out",
                    tmp_path / "f[1].csv")  # fmt: skip
     assert said.status == 0
-    assert said.out.endswith(f"48 samples fused: {tmp_path}/f[1].csv\n")
+    assert f"\n48 samples fused: {tmp_path}/f[1].csv\n" in "\n" + said.out
 
 
 def test_evaluate_shows_every_name_as_it_is(study, tmp_path, run_cli):

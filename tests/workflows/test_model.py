@@ -54,3 +54,19 @@ def test_a_model_of_a_newer_version_is_refused(saved):
         InputError, match=f"was written by a newer pathfuse \\(schema {SCHEMA + 1}\\)"
     ):
         pathfuse.load(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda f: (f / "reference.safetensors").write_bytes(b"no"),
+        lambda f: (f / "reference.safetensors").unlink(),
+        lambda f: (f / "reference.json").write_text('{"schema": 1, "figures": [{"odd": 1}]}'),
+    ],
+)
+def test_a_damaged_description_of_the_fit_rows_is_refused(saved, change):
+    folder, _ = saved
+    assert pathfuse.load(folder).reference.n_patients == 40
+    change(folder)
+    with pytest.raises(InputError, match="description of the fit rows"):
+        pathfuse.load(folder)

@@ -45,6 +45,11 @@ app.command(
     help="Predict samples as they come, with weights that follow late labels.",
 )
 app.command(
+    "pathfuse.cli.drift:drift",
+    name="drift",
+    help="Are new samples like those that a model was fitted on? Since when are they not?",
+)
+app.command(
     "pathfuse.cli.evaluate:evaluate",
     name="evaluate",
     help="Score and compare predictions; fit nothing.",

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from pathfuse.cli.options import Force, Predictions, Scheduler
 
 if TYPE_CHECKING:
+    from pathfuse.workflows.drift.look import Look
     from pathfuse.workflows.model import FusedModel
 
 
@@ -72,6 +73,7 @@ def predict(
             )
         _say(found.summary(len(fusion.experts)), found.samples - found.fused, min_experts)
         _say_fused(found.fused, found.seen, out)
+        _say_drift(fusion, found.look)
     else:
         if scheduler:
             sys.stderr.write(
@@ -117,12 +119,14 @@ def _score_tables(
 ) -> None:
     from pathfuse.files.write import write_file
     from pathfuse.study.predictions import SEEN
+    from pathfuse.workflows.drift.look import predict_and_look
 
     new = fusion.read(predictions)
-    fused = fusion.predict(new, min_experts=min_experts, require_all=require_all)
+    fused, look = predict_and_look(fusion, new, min_experts=min_experts, require_all=require_all)
     write_file(fused, out, force, alike=True)
     _say(new.summary(), len(new.ids) - fused.height, min_experts)
     _say_fused(fused.height, int(fused[SEEN].sum()) if SEEN in fused.columns else 0, out)
+    _say_drift(fusion, look)
 
 
 def _say(lacking: str, n_left_out: int, min_experts: int) -> None:
@@ -148,3 +152,25 @@ def _say_fused(n_fused: int, n_seen: int, out: Path) -> None:
             f"of them is better than of new samples (column '{SEEN}')\n"
         )
     sys.stdout.write(f"{n_fused} samples fused: {out}\n")
+
+
+def _say_drift(fusion: "FusedModel", look: "Look") -> None:
+    """Whether the samples are like the fit rows; a model of an older version cannot tell."""
+    import sys
+
+    from pathfuse.errors import InputError
+    from pathfuse.workflows.drift.look import RATE_IN_WORDS, alarm
+
+    if fusion.reference is None:
+        return
+    try:
+        found = alarm(fusion, look)
+    except InputError as error:
+        sys.stdout.write(f"Drift: not checked: {error}\n")
+        return
+    if found is None:
+        sys.stdout.write(f"Drift: none found ({RATE_IN_WORDS})\n")
+    else:
+        sys.stderr.write(
+            f"pathfuse: warning: drift: these samples are unlike the fit rows: {found}; see pathfuse drift\n"
+        )

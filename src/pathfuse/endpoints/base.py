@@ -17,7 +17,7 @@ from pathfuse.evaluation.judged import Judged, Scores
 from pathfuse.evaluation.metrics.survival import SurvivalTruth
 from pathfuse.files.fields import Field, also_named
 from pathfuse.files.tables import Table
-from pathfuse.types import LogProbs, Observed, PerSample
+from pathfuse.types import Index, LogProbs, Observed, PerSample
 
 LabelMap = Mapping[str, str]
 """Study class -> the expert's class that contains it."""
@@ -47,6 +47,12 @@ class Truth:
     """Survival: follow-up."""
     event: PerSample | None = None
     """Survival: 1 = observed, 0 = censored."""
+
+    def at(self, rows: Index) -> "Truth":
+        """The same of some of the samples."""
+        time = None if self.time is None else self.time[rows]
+        event = None if self.event is None else self.event[rows]
+        return Truth(self.observed[rows], self.known[rows], time, event)
 
 
 @dataclass(frozen=True)

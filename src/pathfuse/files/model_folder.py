@@ -24,6 +24,17 @@ def write_model(
         save_file(dict(tensors) or {"empty": np.zeros(1)}, folder / f"{name}.safetensors")
 
 
+def has_model(folder: Path, name: str) -> bool:
+    """Whether a folder, or the output folder that holds a model folder, has files of this name."""
+    return any((place / f"{name}.json").exists() for place in (folder / "model", folder))
+
+
+def remove_model(folder: Path, name: str) -> None:
+    """Removes files of this name that an earlier model left there."""
+    for ending in ("json", "safetensors"):
+        (folder / f"{name}.{ending}").unlink(missing_ok=True)
+
+
 @contextmanager
 def read_model(
     folder: Path, name: str, schema: int, what: str

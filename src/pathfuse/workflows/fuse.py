@@ -70,6 +70,7 @@ from pathfuse.workflows.steps.outer import (
     rows_used,
     scored_parts,
 )
+from pathfuse.workflows.steps.reference import reference_of
 from pathfuse.workflows.steps.regression import align_moments, with_top_targets
 from pathfuse.workflows.steps.risks import risk_warnings
 from pathfuse.workflows.steps.seen import digests
@@ -179,7 +180,7 @@ def fuse(
         if settings.ablation:
             best = certificate["best_expert"]
             ablated = _ablate(fitted, found, best, settings.unit, rules, progress)
-    model = _kept_model(study, fitted.final)
+        model = _kept_model(fitted)
     manifest = _manifest(fitted, found, certificate, settings, rules, unfitted, alarms)
     manifest["notes"] = [*chosen_targets, *manifest["notes"]]
     manifest["costs"] = _cost_report(fitted, found, costs or {}, model)
@@ -333,8 +334,11 @@ def _ablate(
     )
 
 
-def _kept_model(study: Study, final: dict[str, TaskFit]) -> FusedModel:
-    return replace(_model(study, final), fitted=_fitted_ids(study, final))
+def _kept_model(fitted: _Fitted) -> FusedModel:
+    study, final = fitted.study, fitted.final
+    model = replace(_model(study, final), fitted=_fitted_ids(study, final))
+    about_fit = reference_of(study, fitted.parts, final, model, fitted.recipe.seed)
+    return replace(model, reference=about_fit)
 
 
 def _manifest(
@@ -453,9 +457,7 @@ def _fitted_ids(study: Study, fit: dict[str, TaskFit]) -> np.ndarray:
 def _fused(study: Study, fit: dict[str, TaskFit], part: Partition) -> pl.DataFrame:
     ids, model = study.samples.ids[part.judged].tolist(), _model(study, fit)
     if study.endpoint.of_numbers:
-        return model.table_of_moments(
-            ids, align_moments(study.experts, ids, len(study.endpoint.outcomes))
-        )
+        return model.table(ids, align_moments(study.experts, ids, len(study.endpoint.outcomes)))
     logits = {
         task: study.logits(task, task_fit.frequency, task_fit.baselines)[part.judged]
         for task, task_fit in fit.items()

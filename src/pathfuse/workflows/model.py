@@ -15,10 +15,11 @@ from jaxtyping import Float
 
 from pathfuse.calibration.conformal import PredictionIntervals, PredictionSets, sets_from_dict
 from pathfuse.distributions.proportional import Baseline
+from pathfuse.drift.reference import Reference
 from pathfuse.endpoints.base import Endpoint, LabelMap, RiskColumns
 from pathfuse.endpoints.detect import endpoint_from_dict
 from pathfuse.errors import InputError
-from pathfuse.files.model_folder import read_model, write_model
+from pathfuse.files.model_folder import has_model, read_model, remove_model, write_model
 from pathfuse.files.spelling import check_spelling, spelled_otherwise
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.categorical.experts import Experts
@@ -39,8 +40,25 @@ SCHEMA_CATEGORICAL = 2
 Names: TypeAlias = list[str] | pl.Series
 NAME = "model"
 """Of the model's two files, without their endings."""
+REFERENCE, REFERENCE_SCHEMA = "reference", 1
+"""Of the files about the fit rows; and their version, raised when older readers would misread it."""
 FITTED = "fit_ids"
 """Name of the tensor of digests, which readers of older versions pass over."""
+
+
+Aligned: TypeAlias = Mapping[str, np.ndarray] | GaussianExperts
+"""Experts' predictions of the same samples: logits per task, NaN where absent, or moments."""
+
+
+@dataclass(frozen=True)
+class Combined:
+    """Fused predictions of samples, as arrays."""
+
+    predicted: Mapping[str, np.ndarray]
+    """Per task; NaN where no expert scored it."""
+    weights: np.ndarray
+    """(sample, expert)."""
+    n_experts: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -63,6 +81,8 @@ class FusedModel:
     """Survival: what turns the risks of an expert into hazards."""
     class_orders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Classes of the experts whose columns number them."""
+    reference: Reference | None = field(default=None, repr=False)
+    """What is known of the fit rows, for ``drift``; None in models of older versions."""
 
     def seen_in_fit(self, ids: Sequence[str]) -> np.ndarray:
         """Which samples the model was fitted (or its prediction sets calibrated) on.
@@ -137,21 +157,24 @@ class FusedModel:
         if require_all:
             new.check_complete()
         kept = new.with_at_least(min_experts)
-        seen = self.seen_in_fit(kept.ids)
-        fused = self._fuse(kept.read, kept.ids)
-        return fused.with_columns(pl.Series(SEEN, seen)) if seen.any() else fused
+        return self.fused_frame(kept.ids, self.combined(self.aligned(kept.read, kept.ids)))
 
-    def _fuse(self, read: Mapping[str, Expert], ids: list[str]) -> pl.DataFrame:
-        if self.endpoint.of_numbers:
-            columns = [self.experts.index(name) for name in read]
-            return self.table_of_moments(ids, self._moments(tuple(read.values()), columns, ids))
-        return self.table(ids, self.aligned(read, ids))
+    def fused_frame(self, ids: Names, combined: Combined) -> pl.DataFrame:
+        """The columns of ``fused.parquet``, and ``seen_in_fit`` if any sample was."""
+        seen = self.seen_in_fit(list(ids))
+        frame = self.frame(ids, combined)
+        return frame.with_columns(pl.Series(SEEN, seen)) if seen.any() else frame
 
-    def aligned(self, read: Mapping[str, Expert], ids: list[str]) -> dict[str, np.ndarray]:
-        """What experts say of samples, per task: Float, (sample, expert of the model, outcome); NaN
-        where an expert did not score one. Not of a regression.
+    def aligned(self, read: Mapping[str, Expert], ids: list[str]) -> Aligned:
+        """Predictions of some samples with a place for every expert of the model.
+
+        Args:
+            read: The experts that were given, by name.
+            ids: The samples.
         """
         columns = [self.experts.index(name) for name in read]
+        if self.endpoint.of_numbers:
+            return self._moments(tuple(read.values()), columns, ids)
         logits = {}
         for task in self.fusions:
             values = np.full((len(ids), len(self.experts), len(self.frequency[task])), np.nan)
@@ -186,19 +209,22 @@ class FusedModel:
         mean[:, columns], variance[:, columns] = found.mean, found.variance
         return GaussianExperts(mean, variance)
 
-    def table_of_moments(self, ids: Names, experts: GaussianExperts) -> pl.DataFrame:
-        """Fused predictions of a regression, as ``fused.parquet`` has them."""
-        fusion = _of_family(self.fusions["all"], GAUSSIAN)
-        n_experts = experts.scored.sum(axis=1)
-        predicted, weights = fusion.combine_and_weigh(experts)
-        return self._frame(ids, {"all": predicted}, weights, n_experts)
+    def table(self, ids: Names, aligned: Aligned) -> pl.DataFrame:
+        """Fused predictions of aligned predictions, as ``fused.parquet`` has them."""
+        return self.frame(ids, self.combined(aligned))
 
-    def table(self, ids: Names, logits: Mapping[str, np.ndarray]) -> pl.DataFrame:
-        """Fused predictions of aligned logits, as ``fused.parquet`` has them."""
-        log_prob = {task: np.full((len(ids), v.shape[2]), np.nan) for task, v in logits.items()}
-        weights, n_tasks = np.zeros((len(ids), len(self.experts))), np.zeros(len(ids))
-        n_experts = np.zeros(len(ids), dtype=np.int64)
-        for task, values in logits.items():
+    def combined(self, aligned: Aligned) -> Combined:
+        """Fuses aligned predictions."""
+        if isinstance(aligned, GaussianExperts):
+            fusion = _of_family(self.fusions["all"], GAUSSIAN)
+            n_experts = aligned.scored.sum(axis=1)
+            predicted, weights = fusion.combine_and_weigh(aligned)
+            return Combined({"all": predicted}, weights, n_experts)
+        n = len(next(iter(aligned.values())))
+        log_prob = {task: np.full((n, v.shape[2]), np.nan) for task, v in aligned.items()}
+        weights, n_tasks = np.zeros((n, len(self.experts))), np.zeros(n)
+        n_experts = np.zeros(n, dtype=np.int64)
+        for task, values in aligned.items():
             scored = ~np.isnan(values[:, :, 0]).all(axis=1)
             experts, fusion = (
                 Experts.from_logits(values[scored]),
@@ -208,22 +234,16 @@ class FusedModel:
             weights[scored] += own
             n_tasks += scored
             n_experts[scored] = np.maximum(n_experts[scored], experts.present.sum(axis=1))
-        mean = weights / np.maximum(n_tasks, 1)[:, None]
-        return self._frame(ids, log_prob, mean, n_experts)
+        return Combined(log_prob, weights / np.maximum(n_tasks, 1)[:, None], n_experts)
 
-    def _frame(
-        self,
-        ids: Names,
-        predicted: Mapping[str, np.ndarray],
-        weights: np.ndarray,
-        n_experts: np.ndarray,
-    ) -> pl.DataFrame:
+    def frame(self, ids: Names, combined: Combined) -> pl.DataFrame:
         """The columns of ``fused.parquet``: docs/reference/commands.md, and the conformal sets."""
+        predicted, weights = combined.predicted, combined.weights
         columns: dict[str, Any] = {"sample_id": ids, **self.endpoint.fused_columns(predicted)}
         for task, sets in self.sets.items():
             columns |= set_columns(self.endpoint, task, sets, predicted[task])
         columns |= {f"weight_{name}": weights[:, m] for m, name in enumerate(self.experts)}
-        frame = pl.DataFrame({**columns, "n_experts": n_experts.astype(np.int32)})
+        frame = pl.DataFrame({**columns, "n_experts": combined.n_experts.astype(np.int32)})
         return frame.with_columns(pl.col(pl.Float64).fill_nan(None))
 
     @property
@@ -236,7 +256,9 @@ class FusedModel:
         )
 
     def save(self, folder: Path) -> None:
-        """Writes ``model.json`` and ``model.safetensors``."""
+        """Writes ``model.json`` and ``model.safetensors``; of the fit rows ``reference.json`` and
+        ``reference.safetensors``.
+        """
         fusions: dict[str, Any] = {}
         tensors: dict[str, np.ndarray] = {}
         for t, (task, fusion) in enumerate(self.fusions.items()):
@@ -263,6 +285,11 @@ class FusedModel:
         if len(self.fitted):
             tensors[FITTED] = self.fitted
         write_model(folder, NAME, content, tensors)
+        if self.reference is None:
+            remove_model(folder, REFERENCE)
+        else:
+            about, arrays = self.reference.as_parts()
+            write_model(folder, REFERENCE, {"schema": REFERENCE_SCHEMA, **about}, arrays)
 
 
 def _of_family(fusion: Fusion[Any], family: AnyFamily) -> Fusion[Any]:
@@ -316,7 +343,15 @@ def load(folder: str | Path) -> FusedModel:
             tensors.get(FITTED, np.zeros(0, dtype=np.uint64)),
             {k: Baseline.from_dict(one) for k, one in content.get("baselines", {}).items()},
             {name: tuple(own) for name, own in content.get("class_orders", {}).items()},
+            _reference(Path(folder)),
         )
+
+
+def _reference(folder: Path) -> Reference | None:
+    if not has_model(folder, REFERENCE):
+        return None
+    with read_model(folder, REFERENCE, REFERENCE_SCHEMA, "description of the fit rows") as parts:
+        return Reference.from_parts(*parts)
 
 
 def _sets(

@@ -10,6 +10,7 @@ import pathfuse
 from pathfuse.errors import InputError
 from pathfuse.files.digests import files_digest
 from pathfuse.files.write import check_out, new_folder, write_table
+from pathfuse.fusion.gaussian.experts import GaussianExperts
 from pathfuse.online.methods import NAMES, weigher_named
 from pathfuse.online.stream import arrivals
 from pathfuse.study.predictions import PredictionInput
@@ -195,7 +196,8 @@ def _with_samples(
     ids = incoming.in_order(fresh)
     if not ids:
         return journal, int(seen.sum())
-    logits, n = model.aligned(new.read, ids), len(ids)
+    aligned, n = model.aligned(new.read, ids), len(ids)
+    logits = {} if isinstance(aligned, GaussianExperts) else aligned  # regressions were refused
     update, not_yet = journal.n_updates + 1, np.full(n, NOT_YET)
     longer = replace(
         journal,

@@ -1,8 +1,8 @@
 """One block of samples, read and fused."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import overload
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, overload
 
 import numpy as np
 import polars as pl
@@ -14,8 +14,12 @@ from pathfuse.scale.merge import Block, Rows
 from pathfuse.scale.parquet_files import ID
 from pathfuse.study.predictions import SEEN
 from pathfuse.study.study import outcomes_of
-from pathfuse.workflows.model import FusedModel
+from pathfuse.workflows.drift.look import Look, look_at
+from pathfuse.workflows.model import Aligned, FusedModel
 from pathfuse.workflows.new_samples import lacking_in_words
+
+LOOKED_AT = 256
+"""Samples of a block."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class Tally:
     """Samples that an expert did not score, by expert."""
     together: dict[str, int] = field(default_factory=dict)
     """Samples that an expert and any other scored, by expert."""
+    look: Look = field(default_factory=Look)
+    """At a part of the samples, for drift."""
 
     def summary(self, n_experts: int) -> str:
         """One sentence on the experts that are missing; empty if none is."""
@@ -60,10 +66,25 @@ class Tally:
         for mine, theirs in ((self.lacking, other.lacking), (self.together, other.together)):
             for name, n in theirs.items():
                 mine[name] = mine.get(name, 0) + n
+        self.look.add(other.look)
+
+    def as_dict(self) -> dict[str, object]:
+        """JSON-ready."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "Tally":
+        """The inverse of ``as_dict``."""
+        return cls(**{**content, "look": Look(**content.get("look", {}))})
 
 
 def fuse_block(
-    model: FusedModel, block: Block, columns: Mapping[str, Sequence[str]], rule: Rule
+    model: FusedModel,
+    block: Block,
+    columns: Mapping[str, Sequence[str]],
+    rule: Rule,
+    *,
+    watch: bool = False,
 ) -> tuple[pl.DataFrame, Tally]:
     """The fused predictions of a block, and what was read.
 
@@ -72,6 +93,7 @@ def fuse_block(
         block: The samples.
         columns: Per expert the columns that carry its predictions.
         rule: Which samples are fused.
+        watch: Whether a part of the samples is looked at for drift.
 
     Returns:
         The columns of ``fused.parquet``, and ``seen_in_fit`` if the model remembers its fit rows.
@@ -87,15 +109,15 @@ def fuse_block(
     outputs = {
         name: _outputs(model, name, rows, columns[name]) for name, rows in block.experts.items()
     }
-    if model.endpoint.of_numbers:
-        fused = model.table_of_moments(block.ids, _moments(model, block, outputs))
-    else:
-        fused = model.table(block.ids, _logits(model, block, outputs))
+    aligned: Aligned = (_moments if model.endpoint.of_numbers else _logits)(model, block, outputs)
+    combined = model.combined(aligned)
+    fused = model.frame(block.ids, combined)
     if len(model.fitted):
         fused = fused.with_columns(pl.Series(SEEN, model.seen_in_fit(block.ids.to_list())))
     if rule.min_experts > 1:
         fused = fused.filter(pl.Series(present.sum(axis=1) >= rule.min_experts))
-    return fused, _tally(model, present, fused)
+    look = look_at(model, aligned, combined, LOOKED_AT) if watch else Look()
+    return fused, replace(_tally(model, present, fused), look=look)
 
 
 class _Names(Sequence[str]):

@@ -255,17 +255,17 @@ def _score_part(
     file = folders.parts / part_name(partition.number)
     about = about_part(file)
     if about is not None:
-        return partition.number, Made(file, Tally(**about), stood=True)
+        return partition.number, Made(file, Tally.from_dict(about), stood=True)
     tally, partial = Tally(), temporary_name(folders.work / part_name(partition.number), "partial")
     noted: dict[str, object] = {}
 
     def frames() -> Iterator[pl.DataFrame]:
         """The fused blocks; at the end what was read is noted."""
         for block in blocks(partition, columns):
-            fused, found = fuse_block(model, block, columns, rule)
+            fused, found = fuse_block(model, block, columns, rule, watch=True)
             tally.add(found)
             yield fused
-        noted.update(vars(tally))
+        noted.update(tally.as_dict())
 
     with threadpool_limits(1):
         write_part(frames(), partial, noted, folders.shown)

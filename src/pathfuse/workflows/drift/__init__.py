@@ -1,0 +1,1 @@
+"""Whether new samples are like those that a model was fitted on."""
