@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import polars as pl
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from pathfuse.calibration.conformal import PredictionIntervals, PredictionSets, sets_from_dict
 from pathfuse.distributions.proportional import Baseline
@@ -41,6 +41,17 @@ NAME = "model"
 """Of the model's two files, without their endings."""
 FITTED = "fit_ids"
 """Name of the tensor of digests, which readers of older versions pass over."""
+
+
+@dataclass(frozen=True)
+class Fused:
+    """What a model says of some samples, as arrays."""
+
+    predicted: Mapping[str, np.ndarray]
+    """Per task: log-probabilities (sample, outcome), or means, then variances (sample, 2 target)."""
+    weights: Float[np.ndarray, "sample expert"]
+    n_experts: Int[np.ndarray, " sample"]
+    """How many scored each sample."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +109,8 @@ class FusedModel:
             )
             for t in tables
         }
-        self._check_risks(read)
+        for name, expert in read.items():
+            self.check_risk(name, expert.source, expert.outputs)
         ids = sorted({i for expert in read.values() for i in expert.ids})
         check_spelling(
             "the predictions " + ", ".join(e.source for e in read.values()), "sample_id", ids
@@ -154,18 +166,22 @@ class FusedModel:
             logits[task] = values
         return self.table(ids, logits)
 
-    def _check_risks(self, read: Mapping[str, Expert]) -> None:
+    def check_risk(self, name: str, source: str, outputs: Mapping[str, Any]) -> None:
         """Refuses a risk of an expert that gave hazards when the model was fitted.
+
+        Args:
+            name: The expert's.
+            source: Its table, as a person would name it.
+            outputs: What the endpoint read in it, by task.
 
         Raises:
             InputError: Naming the expert.
         """
-        for name, expert in read.items():
-            risky = any(isinstance(one, RiskColumns) for one in expert.outputs.values())
-            if risky and name not in self.baselines:
-                raise InputError(
-                    f"{expert.source}: '{name}' gives a risk, but the model was fitted on its hazards"
-                )
+        risky = any(isinstance(one, RiskColumns) for one in outputs.values())
+        if risky and name not in self.baselines:
+            raise InputError(
+                f"{source}: '{name}' gives a risk, but the model was fitted on its hazards"
+            )
 
     def _moments(
         self, experts: tuple[Expert, ...], columns: list[int], ids: list[str]
@@ -181,16 +197,29 @@ class FusedModel:
 
     def table_of_moments(self, ids: Names, experts: GaussianExperts) -> pl.DataFrame:
         """Fused predictions of a regression, as ``fused.parquet`` has them."""
-        fusion = _of_family(self.fusions["all"], GAUSSIAN)
-        n_experts = experts.scored.sum(axis=1)
-        predicted, weights = fusion.combine_and_weigh(experts)
-        return self._frame(ids, {"all": predicted}, weights, n_experts)
+        return self._frame(ids, self.fuse_moments(experts))
 
     def table(self, ids: Names, logits: Mapping[str, np.ndarray]) -> pl.DataFrame:
         """Fused predictions of aligned logits, as ``fused.parquet`` has them."""
-        log_prob = {task: np.full((len(ids), v.shape[2]), np.nan) for task, v in logits.items()}
-        weights, n_tasks = np.zeros((len(ids), len(self.experts))), np.zeros(len(ids))
-        n_experts = np.zeros(len(ids), dtype=np.int64)
+        return self._frame(ids, self.fuse_logits(logits))
+
+    def fuse_moments(self, experts: GaussianExperts) -> Fused:
+        """Fused predictions of a regression, as arrays."""
+        fusion = _of_family(self.fusions["all"], GAUSSIAN)
+        n_experts = experts.scored.sum(axis=1)
+        predicted, weights = fusion.combine_and_weigh(experts)
+        return Fused({"all": predicted}, weights, n_experts)
+
+    def fuse_logits(self, logits: Mapping[str, np.ndarray]) -> Fused:
+        """Fused predictions of aligned logits, as arrays.
+
+        Args:
+            logits: Per task, Float, (sample, expert, outcome); NaN where an expert is absent.
+        """
+        n = len(next(iter(logits.values())))
+        log_prob = {task: np.full((n, v.shape[2]), np.nan) for task, v in logits.items()}
+        weights, n_tasks = np.zeros((n, len(self.experts))), np.zeros(n)
+        n_experts = np.zeros(n, dtype=np.int64)
         for task, values in logits.items():
             scored = ~np.isnan(values[:, :, 0]).all(axis=1)
             experts, fusion = (
@@ -201,22 +230,20 @@ class FusedModel:
             weights[scored] += own
             n_tasks += scored
             n_experts[scored] = np.maximum(n_experts[scored], experts.present.sum(axis=1))
-        mean = weights / np.maximum(n_tasks, 1)[:, None]
-        return self._frame(ids, log_prob, mean, n_experts)
+        return Fused(log_prob, weights / np.maximum(n_tasks, 1)[:, None], n_experts)
 
-    def _frame(
-        self,
-        ids: Names,
-        predicted: Mapping[str, np.ndarray],
-        weights: np.ndarray,
-        n_experts: np.ndarray,
-    ) -> pl.DataFrame:
-        """The columns of ``fused.parquet``: docs/reference/commands.md, and the conformal sets."""
-        columns: dict[str, Any] = {"sample_id": ids, **self.endpoint.fused_columns(predicted)}
+    def columns(self, fused: Fused) -> dict[str, Any]:
+        """The columns of ``fused.parquet`` without ``sample_id``, and the conformal sets; NaN where
+        a table is empty. See docs/reference/commands.md.
+        """
+        columns: dict[str, Any] = dict(self.endpoint.fused_columns(fused.predicted))
         for task, sets in self.sets.items():
-            columns |= set_columns(self.endpoint, task, sets, predicted[task])
-        columns |= {f"weight_{name}": weights[:, m] for m, name in enumerate(self.experts)}
-        frame = pl.DataFrame({**columns, "n_experts": n_experts.astype(np.int32)})
+            columns |= set_columns(self.endpoint, task, sets, fused.predicted[task])
+        columns |= {f"weight_{name}": fused.weights[:, m] for m, name in enumerate(self.experts)}
+        return {**columns, "n_experts": fused.n_experts.astype(np.int32)}
+
+    def _frame(self, ids: Names, fused: Fused) -> pl.DataFrame:
+        frame = pl.DataFrame({"sample_id": ids, **self.columns(fused)})
         return frame.with_columns(pl.col(pl.Float64).fill_nan(None))
 
     @property
