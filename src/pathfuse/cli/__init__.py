@@ -35,6 +35,11 @@ app.command(
     "pathfuse.cli.predict:predict", name="predict", help="Fuse new predictions with a saved model."
 )
 app.command(
+    "pathfuse.cli.serve:serve",
+    name="serve",
+    help="Answer requests over HTTP with a saved model (extra 'serve').",
+)
+app.command(
     "pathfuse.cli.evaluate:evaluate",
     name="evaluate",
     help="Score and compare predictions; fit nothing.",

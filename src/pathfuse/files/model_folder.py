@@ -24,6 +24,12 @@ def write_model(
         save_file(dict(tensors) or {"empty": np.zeros(1)}, folder / f"{name}.safetensors")
 
 
+def place_of(folder: Path, name: str) -> Path:
+    """The model folder: the one that is given, or the one in the output folder that is given."""
+    inner = folder / "model"
+    return inner if (inner / f"{name}.json").exists() else folder
+
+
 @contextmanager
 def read_model(
     folder: Path, name: str, schema: int, what: str
@@ -43,7 +49,7 @@ def read_model(
             newer version wrote it.
     """
     about, numbers = f"{name}.json", f"{name}.safetensors"
-    place = folder / "model" if (folder / "model" / about).exists() else folder
+    place = place_of(folder, name)
     try:
         content = json.loads((place / about).read_text(encoding="utf-8"))
         tensors = load_file(place / numbers)

@@ -23,7 +23,7 @@ class JsonLines(logging.Formatter):
         line |= about if about is not None else {"event": record.getMessage()}
         if record.exc_info and record.exc_info[0] is not None:
             line |= fault_of(record.exc_info[1])
-        line["worker"] = record.process
+        line["pid"] = record.process
         return json.dumps(line)
 
 

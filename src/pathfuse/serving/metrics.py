@@ -3,7 +3,13 @@
 import os
 from collections.abc import Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.multiprocess import MultiProcessCollector
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -15,6 +21,7 @@ class Metrics:
     """The counts of one worker."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # when a count began is of no use here
         self._own = own = CollectorRegistry()
         self.requests = Counter(
             "pathfuse_requests", "Requests answered.", ["route", "status"], registry=own
@@ -34,7 +41,10 @@ class Metrics:
             registry=own,
         )
         self.refused = Counter(
-            "pathfuse_refused", "Requests answered with a fault of theirs.", ["status"], registry=own
+            "pathfuse_refused",
+            "Requests answered with a fault of theirs.",
+            ["status"],
+            registry=own,
         )
 
     def answered(self, route: str, status: int, seconds: float) -> None:

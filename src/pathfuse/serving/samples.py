@@ -1,11 +1,14 @@
 """The JSON body of ``/predict``: samples, each with what the experts said of it."""
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import (
+    Annotated,
+    NotRequired,  # pydantic asks for these before Python 3.12
+)
 
 import numpy as np
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
-from typing_extensions import NotRequired, TypedDict  # pydantic asks for these before Python 3.12
+from typing_extensions import TypedDict
 
 from pathfuse.endpoints.base import Endpoint
 from pathfuse.errors import InputError

@@ -78,7 +78,7 @@ def listed_values(values: Any) -> list[Any]:
     """A column as a list, with None for NaN."""
     listed: list[Any] = values.to_list() if isinstance(values, pl.Series) else values.tolist()
     if isinstance(values, np.ndarray) and values.dtype.kind == "f" and np.isnan(values).any():
-        return [None if value != value else value for value in listed]  # noqa: PLR0124
+        return [None if value != value else value for value in listed]
     return listed
 
 

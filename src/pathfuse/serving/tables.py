@@ -37,7 +37,7 @@ def given_table(model: FusedModel, media_type: str, raw: bytes, most_rows: int) 
         raise RefusedError(HTTPStatus.BAD_REQUEST, str(error)) from None
     if frame.height > most:
         raise RefusedError(
-            HTTPStatus.CONTENT_TOO_LARGE,
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             f"the table has more than {most:,} rows: {most_rows:,} samples with all experts; send it "
             "in parts",
         )

@@ -5,12 +5,17 @@ https://github.com/kserve/open-inference-protocol
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NotRequired,  # pydantic asks for these before Python 3.12
+)
 
 import numpy as np
 from jaxtyping import Float
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
-from typing_extensions import NotRequired, TypedDict  # pydantic asks for these before Python 3.12
+from typing_extensions import TypedDict
 
 from pathfuse.endpoints.base import Endpoint
 from pathfuse.errors import InputError
@@ -83,9 +88,7 @@ def _input_of(model: FusedModel, name: str) -> dict[str, Any]:
 
 def columns_of(model: FusedModel, name: str) -> tuple[str, ...]:
     """The columns that an expert's matrix is taken to have if the request names none."""
-    return model.endpoint.expert_columns(
-        model.label_maps[name], gives_risk=name in model.baselines
-    )
+    return model.endpoint.expert_columns(model.label_maps[name], gives_risk=name in model.baselines)
 
 
 def given_tensors(model: FusedModel, raw: bytes) -> tuple[Given, InferRequest]:
@@ -189,7 +192,9 @@ def outputs_of(model: FusedModel, answers: Answers) -> dict[str, dict[str, Any]]
     found: dict[str, dict[str, Any]] = {}
     sets = {name: columns.pop(name) for name in list(columns) if _is_of_sets(model, name)}
     weights = {name: columns.pop(f"weight_{name}") for name in model.experts}
-    plain = {name: columns.pop(name) for name in ("prediction", "n_experts", SEEN) if name in columns}
+    plain = {
+        name: columns.pop(name) for name in ("prediction", "n_experts", SEEN) if name in columns
+    }
     found["fused"] = _tensor(columns, n)
     found["weights"] = _tensor(weights, n)
     found["disagreement"] = _tensor(answers.disagreement, n)

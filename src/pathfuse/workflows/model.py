@@ -18,7 +18,7 @@ from pathfuse.distributions.proportional import Baseline
 from pathfuse.endpoints.base import Endpoint, LabelMap, RiskColumns
 from pathfuse.endpoints.detect import endpoint_from_dict
 from pathfuse.errors import InputError
-from pathfuse.files.model_folder import read_model, write_model
+from pathfuse.files.model_folder import place_of, read_model, write_model
 from pathfuse.files.spelling import check_spelling, spelled_otherwise
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.categorical.experts import Experts
@@ -312,6 +312,12 @@ def set_columns(
     ]
     column = "prediction_set" if task == "all" else f"prediction_set_{task}"
     return {column: pl.Series(column, members, dtype=pl.List(pl.String))}
+
+
+def model_files(folder: str | Path) -> list[Path]:
+    """The files of a model in a folder that ``load`` takes."""
+    place = place_of(Path(folder), NAME)
+    return [place / f"{NAME}.json", place / f"{NAME}.safetensors"]
 
 
 def load(folder: str | Path) -> FusedModel:

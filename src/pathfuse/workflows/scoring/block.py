@@ -117,9 +117,7 @@ class _Names(Sequence[str]):
         return self.column[row].to_list() if isinstance(row, slice) else str(self.column[int(row)])
 
 
-def _outputs(
-    model: FusedModel, name: str, rows: Rows, columns: Sequence[str]
-) -> Mapping[str, Any]:
+def _outputs(model: FusedModel, name: str, rows: Rows, columns: Sequence[str]) -> Mapping[str, Any]:
     """What an expert predicts in its rows, by task."""
     table = rows.frame.select(pl.col(columns).cast(pl.Float64)).to_numpy()
     values = {column: table[:, k] for k, column in enumerate(columns)}
