@@ -21,7 +21,7 @@ class Metrics:
     """The counts of one worker."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # when a count began is of no use here
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # when a count began is of no use here
         self._own = own = CollectorRegistry()
         self.requests = Counter(
             "pathfuse_requests", "Requests answered.", ["route", "status"], registry=own
@@ -67,5 +67,5 @@ class Metrics:
         if not folder:
             return generate_latest(self._own)
         together = CollectorRegistry()
-        MultiProcessCollector(together, folder)
+        MultiProcessCollector(together, folder)  # type: ignore[no-untyped-call]
         return generate_latest(together)
