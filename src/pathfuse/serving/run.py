@@ -3,7 +3,7 @@
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from tempfile import TemporaryDirectory
@@ -12,6 +12,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from pathfuse.errors import InputError
+from pathfuse.progress import Say
 from pathfuse.serving.app import create_app
 from pathfuse.serving.logs import config
 from pathfuse.serving.metrics import FOLDER
@@ -31,7 +32,7 @@ def serve(
     host: str,
     port: int,
     workers: int = 1,
-    announce: Callable[[str], None],
+    announce: Say,
 ) -> None:
     """Serves a model until SIGTERM or Ctrl-C; requests in work are answered before it ends.
 
