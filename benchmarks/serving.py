@@ -27,7 +27,9 @@ from benchmarks.scoring import CLASSES, EXPERTS, _models, _pss_mb, _tree
 
 REQUESTS = int(os.environ.get("PATHFUSE_BENCH_REQUESTS", "100000"))
 WORKERS = 2
-CONNECTIONS = (1, 16)
+CONNECTIONS = {1: REQUESTS // 10, 16: REQUESTS}
+"""Requests by the number of connections: one alone shows what a sample takes, several what the server
+can do."""
 BODIES = 500
 ECHO = """
 import uvicorn
@@ -56,9 +58,10 @@ def serving() -> list[Row]:
         model = _models(place)["auto"]
         bodies = place / "bodies.json"
         bodies.write_text(json.dumps(_bodies()))
-        for connections in CONNECTIONS:
+        for connections, requests in CONNECTIONS.items():
             for name, command in _commands(place, model).items():
-                found.append(_measured(name, command, place, bodies, connections))
+                load = [str(bodies), str(connections), str(requests)]
+                found.append(_measured(name, command, place, load))
     return found
 
 
@@ -88,11 +91,12 @@ def _bodies() -> list[str]:
     return found
 
 
-def _measured(name: str, command: list[str], place: Path, bodies: Path, connections: int) -> Row:
+def _measured(name: str, command: list[str], place: Path, load: list[str]) -> Row:
+    requests = int(load[2])
     with _server(command, place) as (port, pid):
         before = _cpu_seconds(pid)
         client = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.serving", str(port), str(bodies), str(connections)],
+            [sys.executable, "-m", "benchmarks.serving", str(port), *load],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -106,13 +110,13 @@ def _measured(name: str, command: list[str], place: Path, bodies: Path, connecti
         cpu = _cpu_seconds(pid) - before
     return {
         "server": name,
-        "connections": connections,
-        "requests": REQUESTS,
+        "connections": int(load[1]),
+        "requests": requests,
         "errors": said["errors"],
-        "requests_per_second": REQUESTS / said["seconds"],
+        "requests_per_second": requests / said["seconds"],
         "p50_ms": said["p50_ms"],
         "p99_ms": said["p99_ms"],
-        "cpu_ms_per_request": cpu / REQUESTS * 1000,
+        "cpu_ms_per_request": cpu / requests * 1000,
         "mb_at_a_tenth": memory[0],
         "mb_at_the_end": memory[-1],
     }
@@ -188,16 +192,22 @@ async def _ask(port: int, bodies: list[bytes], todo: Iterator[int], times: list[
     return errors
 
 
-async def _ask_all(port: int, bodies: list[bytes], connections: int) -> None:
+async def _ask_all(port: int, bodies: list[bytes], connections: int, requests: int) -> None:
     errors, seconds, times = 0, 0.0, list[float]()
     for share in (0.1, 0.9):  # told in between, when a tenth is done
-        todo = iter(range(int(REQUESTS * share)))
+        todo = iter(range(round(requests * share)))
         begun = time.perf_counter()
         found = await asyncio.gather(*(_ask(port, bodies, todo, times) for _ in range(connections)))
         seconds += time.perf_counter() - begun
         errors += sum(found)
         p50, p99 = np.percentile(times, [50, 99]) * 1000
-        told = {"done": len(times), "errors": errors, "seconds": seconds, "p50_ms": p50, "p99_ms": p99}
+        told = {
+            "done": len(times),
+            "errors": errors,
+            "seconds": seconds,
+            "p50_ms": p50,
+            "p99_ms": p99,
+        }
         print(json.dumps(told), flush=True)
         await asyncio.sleep(1)  # while the memory is read
 
@@ -208,4 +218,4 @@ if __name__ == "__main__":
         b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
         for body in (text.encode() for text in json.loads(Path(sys.argv[2]).read_text()))
     ]
-    asyncio.run(_ask_all(int(sys.argv[1]), asked, int(sys.argv[3])))
+    asyncio.run(_ask_all(int(sys.argv[1]), asked, int(sys.argv[3]), int(sys.argv[4])))

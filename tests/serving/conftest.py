@@ -32,6 +32,12 @@ def quick_fits(quick_figures):
         yield
 
 
+def pytest_generate_tests(metafunc):
+    """A test that asks for ``each_kind`` runs for every one."""
+    if "each_kind" in metafunc.fixturenames:
+        metafunc.parametrize("each_kind", KINDS)
+
+
 def drawn(kind, rng):
     """Truth, and the columns of an expert without its noise."""
     if kind in ("multiclass", "coarse"):

@@ -15,7 +15,10 @@ from pathfuse.serving.app import create_app
 from pathfuse.serving.logs import JsonLines
 from pathfuse.serving.settings import Limits, Settings, digest_of_token
 
-SAMPLE = {"sample_id": "n1", "experts": {"e0": {"logit_c0": 1.0, "logit_c1": 0.0, "logit_c2": -1.0}}}
+SAMPLE = {
+    "sample_id": "n1",
+    "experts": {"e0": {"logit_c0": 1.0, "logit_c1": 0.0, "logit_c2": -1.0}},
+}
 TOKEN = "a-token-of-some-length"
 
 
@@ -67,7 +70,9 @@ def test_a_wrong_body_is_answered_with_a_sentence(served, case):
     assert client.post("/predict", json={"samples": [SAMPLE]}).status_code == 200
 
 
-@pytest.mark.parametrize("raw", [b"", b"PAR1", b"PAR1" * 9, b"ARROW1\0\0" + b"\xff" * 99, b"\xff" * 500])
+@pytest.mark.parametrize(
+    "raw", [b"", b"PAR1", b"PAR1" * 9, b"ARROW1\0\0" + b"\xff" * 99, b"\xff" * 500]
+)
 @pytest.mark.parametrize("kind", ["parquet", "arrow.stream", "arrow.file"])
 def test_a_damaged_table_is_answered_with_a_sentence(served, kind, raw):
     headers = {"content-type": f"application/vnd.apache.{kind}"}
@@ -174,7 +179,9 @@ def test_the_token_is_asked_for(ask, text, status):
 
 
 def test_only_health_is_answered_without_the_token(served):
-    client = TestClient(create_app(served().model, Settings("m", "1", Limits(), digest_of_token(TOKEN))))
+    client = TestClient(
+        create_app(served().model, Settings("m", "1", Limits(), digest_of_token(TOKEN)))
+    )
     open_to_all = {p for p in ADDRESSES if client.get(p).status_code == 200}
     assert open_to_all == {"/v2/health/live", "/v2/health/ready"}
     assert {client.get(p).status_code for p in ADDRESSES} == {200, 401}

@@ -13,7 +13,6 @@ from pathfuse.files.bodies import ARROW_FILE, ARROW_STREAM, PARQUET, bytes_of_ta
 from pathfuse.serving.batches import score_together
 from pathfuse.serving.samples import given_samples
 from pathfuse.serving.scoring import score
-from tests.serving.conftest import KINDS
 
 
 def rows_of(frame):
@@ -31,12 +30,13 @@ def same(rows, wanted, experts):
         more = {k for k in row if k not in own}
         assert "missing" in more
         assert all(k == "missing" or k.startswith("disagreement") for k in more)
-        assert row["missing"] == [n for n in experts if own[f"weight_{n}"] == 0] or not row["missing"]
+        assert (
+            row["missing"] == [n for n in experts if own[f"weight_{n}"] == 0] or not row["missing"]
+        )
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_json_is_answered_as_predict_would(served, kind):
-    one = served(kind)
+def test_json_is_answered_as_predict_would(served, each_kind):
+    one = served(each_kind)
     wanted = one.model.predict(one.experts)
     answer = one.client.post("/predict", json=one.body())
     assert answer.status_code == 200
@@ -44,9 +44,8 @@ def test_json_is_answered_as_predict_would(served, kind):
     same(answer.json()["samples"], wanted, one.model.experts)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_sample_alone_is_answered_as_among_others(served, kind):
-    one = served(kind)
+def test_a_sample_alone_is_answered_as_among_others(served, each_kind):
+    one = served(each_kind)
     wanted = rows_of(one.model.predict(one.experts))[:12]
     alone = [
         one.client.post("/predict", json=one.body([row["sample_id"]])).json()["samples"][0]
@@ -61,7 +60,9 @@ def test_a_long_table_is_answered_alike(served, kind, media_type):
     one = served(kind)
     raw = bytes_of_table(one.table(), media_type)
     answer = one.client.post("/predict", content=raw, headers={"content-type": media_type})
-    assert answer.json()["samples"] == one.client.post("/predict", json=one.body()).json()["samples"]
+    assert (
+        answer.json()["samples"] == one.client.post("/predict", json=one.body()).json()["samples"]
+    )
 
 
 def test_the_answer_may_be_a_table(served):
@@ -91,7 +92,9 @@ def test_missing_experts_are_named_in_each_of_three_ways(served):
     (lacking, *_) = [s for s in body["samples"] if "e1" not in s["experts"]]
     absent = {"samples": [lacking]}
     null = {"samples": [{**lacking, "experts": {**lacking["experts"], "e1": None}}]}
-    first, second = (one.client.post("/predict", json=b).json()["samples"][0] for b in (absent, null))
+    first, second = (
+        one.client.post("/predict", json=b).json()["samples"][0] for b in (absent, null)
+    )
     assert first == second
     assert first["missing"] == ["e1"]
     assert first["weight_e1"] == 0
@@ -114,7 +117,9 @@ def test_requests_that_are_scored_together_get_what_they_get_alone(served, cuts,
         requests.append({"samples": [{"sample_id": "w", "experts": {"e0": {"logit_c0": 1.0}}}]})
     import json
 
-    given_ = [given_samples(one.model.endpoint, json.dumps(r).encode()) for r in requests if r["samples"]]
+    given_ = [
+        given_samples(one.model.endpoint, json.dumps(r).encode()) for r in requests if r["samples"]
+    ]
     together = score_together(one.model, given_)
     for own, answer in zip(given_, together, strict=True):
         if isinstance(answer, Exception):

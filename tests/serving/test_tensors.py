@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from tests.serving.conftest import KINDS
 
 INFER = "/v2/models/m/infer"
 
@@ -25,9 +24,8 @@ def tensors_of(one, ids):
     return inputs
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_tensors_are_answered_as_samples_are(served, kind):
-    one = served(kind)
+def test_tensors_are_answered_as_samples_are(served, each_kind):
+    one = served(each_kind)
     ids = [s["sample_id"] for s in one.body()["samples"]][:30]
     rows = one.client.post("/predict", json=one.body(ids)).json()["samples"]
     answer = one.client.post(INFER, json={"id": "x", "inputs": tensors_of(one, ids)})
@@ -51,9 +49,8 @@ def test_tensors_are_answered_as_samples_are(served, kind):
         assert members == [row[name] or [] for row in rows]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_outputs_are_those_of_the_metadata(served, kind):
-    one = served(kind)
+def test_the_outputs_are_those_of_the_metadata(served, each_kind):
+    one = served(each_kind)
     ids = [one.body()["samples"][0]["sample_id"]]
     listed = one.client.get("/v2/models/m").json()["outputs"]
     given = one.client.post(INFER, json={"inputs": tensors_of(one, ids)}).json()["outputs"]

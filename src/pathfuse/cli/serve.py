@@ -7,6 +7,9 @@ from cyclopts import Parameter
 
 from pathfuse.errors import InputError
 
+NEEDED = ("fastapi", "uvicorn", "prometheus_client")
+"""Of the extra; the workers need them all."""
+
 
 def serve(
     model: Annotated[Path, Parameter(help="Model folder that fuse wrote (DIR/model, or DIR).")],
@@ -38,14 +41,13 @@ def serve(
     """Answer requests over HTTP with a saved model (extra 'serve')."""
     import os
     import sys
+    from importlib.util import find_spec
 
-    try:
-        from pathfuse.serving.run import serve as run
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"pathfuse serve needs {error.name}: pip install 'pathfuse[serve]'"
-        ) from error
+    missing = next((name for name in NEEDED if find_spec(name) is None), None)
+    if missing is not None:
+        raise InputError(f"pathfuse serve needs {missing}: pip install 'pathfuse[serve]'")
     from pathfuse.files.digests import files_digest
+    from pathfuse.serving.run import serve as run
     from pathfuse.serving.settings import (
         Limits,
         Settings,
@@ -61,9 +63,10 @@ def serve(
     limits = Limits(int(max_body_mb * (1 << 20)), max_rows, max_seconds)
     limits.check()
     fusion = load(model)
+    files = model_files(model)
     settings = Settings(
         name_of(model, name),
-        files_digest(model_files(model))[:12],
+        files_digest(files)[:12],
         limits,
         None if token is None else digest_of_token(token),
     )
@@ -75,4 +78,4 @@ def serve(
         )
         sys.stdout.flush()
 
-    run(fusion, settings, host=host, port=port, workers=workers, announce=announce)
+    run(files, settings, host=host, port=port, workers=workers, announce=announce)

@@ -24,7 +24,14 @@ from pathfuse.serving.gate import Gate, told
 from pathfuse.serving.given import Given
 from pathfuse.serving.logs import ABOUT, NAME
 from pathfuse.serving.metrics import Metrics
-from pathfuse.serving.openapi import describe, first_answers, infer_body, predict_body
+from pathfuse.serving.openapi import (
+    METRICS,
+    PREDICT,
+    describe,
+    first_answers,
+    infer_body,
+    predict_body,
+)
 from pathfuse.serving.refused import RefusedError
 from pathfuse.serving.samples import given_samples
 from pathfuse.serving.scoring import Answers, score
@@ -188,7 +195,7 @@ def create_app(model: FusedModel, settings: Settings) -> FastAPI:
     )
     _add_routes(app, server)
     _add_faults(app)
-    describe(app, settings)
+    describe(app, settings, model)
     app.add_middleware(Gate, settings=settings, metrics=server.metrics)
     return app
 
@@ -243,14 +250,14 @@ def _add_routes(app: FastAPI, server: Server) -> None:
         return json_answer(app.openapi())
 
     app.get("/openapi.json", include_in_schema=False)(openapi)
-    app.post("/predict", openapi_extra=predict_body(server.model))(predict)
+    app.post(PREDICT, openapi_extra=predict_body(server.model))(predict)
     app.post("/v2/models/{name}/infer", openapi_extra=infer_body(server.about))(infer)
     app.get("/v2")(about_server)
     app.get("/v2/models/{name}")(about_model)
     app.get("/v2/health/live")(live)
     app.get("/v2/health/ready")(ready)
     app.get("/v2/models/{name}/ready")(model_ready)
-    app.get("/metrics")(metrics)
+    app.get(METRICS)(metrics)
 
 
 def _add_faults(app: FastAPI) -> None:

@@ -12,8 +12,8 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-"""Environment variable: where several workers leave their counts, for whichever of them is asked."""
+from pathfuse.serving.settings import COUNTS
+
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -63,7 +63,7 @@ class Metrics:
 
     def text(self) -> bytes:
         """All workers' counts, in the format of Prometheus."""
-        folder = os.environ.get(FOLDER)
+        folder = os.environ.get(COUNTS)
         if not folder:
             return generate_latest(self._own)
         together = CollectorRegistry()

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import TypeAdapter
 
 from pathfuse.files.bodies import READERS
@@ -17,6 +18,7 @@ from pathfuse.serving.settings import Settings
 from pathfuse.serving.tensors import INFER, columns_of
 from pathfuse.workflows.model import FusedModel
 
+PREDICT, METRICS = "/predict", "/metrics"
 PLACE = "#/components/schemas/{model}"
 FAULTS = {
     "400": "The body cannot be read.",
@@ -72,18 +74,20 @@ def infer_body(about: Mapping[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
-def describe(app: FastAPI, settings: Settings) -> None:
-    """Makes ``/openapi.json`` say what pydantic knows of the bodies, and how faults are answered."""
+def describe(app: FastAPI, settings: Settings, model: FusedModel) -> None:
+    """Makes ``/openapi.json`` say what pydantic knows of the bodies, what this very model is called
+    and knows, and how faults are answered.
+    """
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _openapi(app, settings)
+            app.openapi_schema = _openapi(app, settings, model)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI asks
 
 
-def _openapi(app: FastAPI, settings: Settings) -> dict[str, Any]:
+def _openapi(app: FastAPI, settings: Settings, model: FusedModel) -> dict[str, Any]:
     found = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
@@ -94,15 +98,29 @@ def _openapi(app: FastAPI, settings: Settings) -> dict[str, Any]:
     _, own = TypeAdapter.json_schemas(adapters, ref_template=PLACE)
     problem = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
     components = {"schemas": {**own["$defs"], "Problem": problem}}
+    experts = components["schemas"]["Sample"]["properties"]["experts"]
+    experts["propertyNames"] = {"enum": list(model.experts)}
     if settings.token_digest is not None:
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         found["security"] = [{"token": []}]
     found["components"] = components
-    fault = {JSON: {"schema": {"$ref": PLACE.format(model="Problem")}}}
-    for operations in found["paths"].values():
+    for path, operations in found["paths"].items():
         for operation in operations.values():
-            operation["responses"] = {
-                "200": {"description": "The answer.", "content": {JSON: {"schema": {}}}},
-                **{code: {"description": why, "content": fault} for code, why in FAULTS.items()},
-            }
+            operation["responses"] = _responses(path)
+            for one in operation.get("parameters", []):
+                one["schema"] = {"type": "string", "enum": [settings.name]}
     return found
+
+
+def _responses(path: str) -> dict[str, Any]:
+    """How an address answers."""
+    answer: dict[str, Any] = {JSON: {"schema": {}}}
+    if path == METRICS:
+        answer = {CONTENT_TYPE_LATEST: {"schema": {"type": "string"}}}
+    if path == PREDICT:
+        answer |= {one: {"schema": {"type": "string", "format": "binary"}} for one in READERS}
+    fault = {JSON: {"schema": {"$ref": PLACE.format(model="Problem")}}}
+    return {
+        "200": {"description": "The answer.", "content": answer},
+        **{code: {"description": why, "content": fault} for code, why in FAULTS.items()},
+    }

@@ -1,11 +1,13 @@
 """The server itself: one process, or several that uvicorn watches over and starts again."""
 
 import os
+import shutil
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import uvicorn
@@ -13,20 +15,20 @@ from uvicorn.supervisors import Multiprocess
 
 from pathfuse.errors import InputError
 from pathfuse.progress import Say
-from pathfuse.serving.app import create_app
 from pathfuse.serving.logs import config
-from pathfuse.serving.metrics import FOLDER
-from pathfuse.serving.settings import Settings
-from pathfuse.workflows.model import FusedModel
+from pathfuse.serving.settings import COUNTS, Settings
+from pathfuse.serving.worker import application
 
 BACKLOG = 512
 GRACE_SECONDS = 10
 """After SIGTERM, for requests that are in work beyond their own limit."""
+HUNG_SECONDS = 30
+"""A worker that does not answer its supervisor for so long is started again."""
 MOST_WORKERS = 256
 
 
 def serve(
-    model: FusedModel,
+    files: Sequence[Path],
     settings: Settings,
     *,
     host: str,
@@ -36,11 +38,11 @@ def serve(
 ) -> None:
     """Serves a model until SIGTERM or Ctrl-C; requests in work are answered before it ends.
 
-    The model is handed to the workers as it was read: what becomes of its folder meanwhile changes
-    nothing, also for a worker that is started again.
+    The workers read a copy of the model: what becomes of its folder meanwhile changes nothing, also
+    for a worker that is started again.
 
     Args:
-        model: The model.
+        files: Those of the model.
         settings: Limits, token, and what the model is called.
         host: Address to listen at.
         port: Port; 0: any that is free.
@@ -52,9 +54,16 @@ def serve(
     """
     if not 1 <= workers <= MOST_WORKERS:
         raise InputError(f"--workers {workers} must be between 1 and {MOST_WORKERS}")
-    with _listening(host, port) as listener, _signals_kept(), _shared_counts(workers):
+    with (
+        _listening(host, port) as listener,
+        TemporaryDirectory(prefix="pathfuse-serve-") as place,
+        _shared_counts(workers, Path(place) / "counts"),
+        _signals_kept(),
+    ):
+        for file in files:
+            shutil.copyfile(file, Path(place) / file.name)
         about = uvicorn.Config(
-            partial(create_app, model, settings),
+            partial(application, Path(place), settings),
             factory=True,
             workers=workers,
             log_config=config(),
@@ -64,6 +73,7 @@ def serve(
             proxy_headers=False,
             backlog=BACKLOG,
             timeout_graceful_shutdown=int(settings.limits.seconds) + GRACE_SECONDS,
+            timeout_worker_healthcheck=HUNG_SECONDS,
         )
         announce(_address_of(listener))
         if workers == 1:
@@ -108,14 +118,14 @@ def _signals_kept() -> Iterator[None]:
 
 
 @contextmanager
-def _shared_counts(workers: int) -> Iterator[None]:
-    """A folder where several workers leave their counts; gone at the end."""
+def _shared_counts(workers: int, folder: Path) -> Iterator[None]:
+    """Several workers leave their counts in a folder."""
     if workers == 1:
         yield
         return
-    with TemporaryDirectory(prefix="pathfuse-serve-") as folder:
-        os.environ[FOLDER] = folder
-        try:
-            yield
-        finally:
-            del os.environ[FOLDER]
+    folder.mkdir()
+    os.environ[COUNTS] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ[COUNTS]

@@ -12,6 +12,9 @@ from pathfuse.errors import InputError
 
 TOKEN = "PATHFUSE_TOKEN"  # noqa: S105 - the name of a variable
 """Environment variable that holds the token."""
+COUNTS = "PROMETHEUS_MULTIPROC_DIR"
+"""Environment variable of prometheus-client: where several workers leave their counts, for whichever
+of them is asked."""
 SHORTEST_TOKEN = 16
 MOST_TOKEN_BYTES = 4096
 LOOPBACK_NAMES = ("localhost",)
