@@ -1,6 +1,7 @@
 """What the tests of the server share: a small model of each endpoint, and what its experts say."""
 
 import json
+from importlib.util import find_spec
 
 import numpy as np
 import polars as pl
@@ -8,12 +9,8 @@ import pytest
 
 import pathfuse
 
-pytest.importorskip("fastapi", reason="the extra 'serve' is not installed")
-
-from starlette.testclient import TestClient
-
-from pathfuse.serving.app import create_app
-from pathfuse.serving.settings import Limits, Settings
+if find_spec("fastapi") is None or find_spec("httpx") is None:
+    collect_ignore_glob = ["test_*.py"]  # the extra 'serve' is not installed
 
 N = 90
 KINDS = ("multiclass", "coarse", "multilabel", "survival", "risk", "regression")
@@ -84,6 +81,11 @@ class Served:
     """A model with its client."""
 
     def __init__(self, kind):
+        from starlette.testclient import TestClient
+
+        from pathfuse.serving.app import create_app
+        from pathfuse.serving.settings import Settings
+
         samples, self.experts, options = study_of(kind)
         study = pathfuse.read_study(samples, self.experts, **options)
         coverage = {"coverage": 0.8} if kind in COVERED else {}
@@ -122,6 +124,11 @@ def served():
 @pytest.fixture
 def ask(served):
     """``ask(body, token=None, limits=..., headers=...)``: a model with settings of its own."""
+
+    from starlette.testclient import TestClient
+
+    from pathfuse.serving.app import create_app
+    from pathfuse.serving.settings import Limits, Settings
 
     def post(content, limits=None, digest=None, headers=None, path="/predict"):
         app = create_app(served().model, Settings("m", "1", limits or Limits(), digest))

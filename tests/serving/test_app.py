@@ -19,7 +19,7 @@ SAMPLE = {
     "sample_id": "n1",
     "experts": {"e0": {"logit_c0": 1.0, "logit_c1": 0.0, "logit_c2": -1.0}},
 }
-TOKEN = "a-token-of-some-length"
+TOKEN = "a-token-of-some-length"  # noqa: S105 - of these tests
 
 
 def with_expert(said, name="e0"):

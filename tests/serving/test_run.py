@@ -129,7 +129,7 @@ def test_a_worker_that_is_killed_under_load_is_replaced_while_the_others_answer(
 
 @pytest.mark.slow
 def test_a_request_in_work_is_answered_before_the_server_ends(served, start):
-    token = "a-token-of-some-length"
+    token = "a-token-of-some-length"  # noqa: S105 - of this test
     server = start("--name", "lung", env={"PATHFUSE_TOKEN": token})
     server.wait_for(1)
     assert "as 'lung'" in server.said

@@ -1,6 +1,7 @@
 """What is answered is what ``pathfuse predict`` writes, to the last bit."""
 
 import io
+import json
 
 import numpy as np
 import polars as pl
@@ -115,8 +116,6 @@ def test_requests_that_are_scored_together_get_what_they_get_alone(served, cuts,
             {"samples": [{"sample_id": "p", "experts": {"e0": {"prob_c0": 0.5, "prob_c1": 0.5}}}]}
         )
         requests.append({"samples": [{"sample_id": "w", "experts": {"e0": {"logit_c0": 1.0}}}]})
-    import json
-
     given_ = [
         given_samples(one.model.endpoint, json.dumps(r).encode()) for r in requests if r["samples"]
     ]

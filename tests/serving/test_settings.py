@@ -16,7 +16,8 @@ from pathfuse.serving.settings import (
 )
 from pathfuse.workflows.model import SCHEMA
 
-TOKEN = "0123456789abcdef"
+TOKEN = "0123456789abcdef"  # noqa: S105 - of these tests
+ALL = "0.0.0.0"  # noqa: S104 - refused without a token
 
 
 def test_a_token_comes_from_a_file_or_the_environment(tmp_path):
@@ -49,7 +50,7 @@ def test_the_token_is_not_shown():
     ("host", "ours"),
     [
         ("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True),
-        ("0.0.0.0", False), ("::", False), ("10.0.0.1", False), ("server", False),
+        (ALL, False), ("::", False), ("10.0.0.1", False), ("server", False),
         ("localhost.example.org", False),
     ],
 )  # fmt: skip
@@ -80,7 +81,7 @@ def folder(served, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--host", "0.0.0.0"), "give a token"),
+        (("--host", ALL), "give a token"),
         (("--port", "70000"), "between 0 and 65535"),
         (("--workers", "0"), "--workers 0"),
         (("--max-rows", "0"), "--max-rows must be above 0"),

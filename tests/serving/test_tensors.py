@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-
 INFER = "/v2/models/m/infer"
 
 
