@@ -6,10 +6,11 @@ import threading
 import time
 
 import numpy as np
+import polars as pl
 import pytest
 from starlette.testclient import TestClient
 
-from pathfuse.files.bodies import PARQUET, bytes_of_table
+from pathfuse.files.bodies import PARQUET, READERS, bytes_of_table
 from pathfuse.serving import app as application
 from pathfuse.serving.app import create_app
 from pathfuse.serving.logs import JsonLines
@@ -88,6 +89,9 @@ def test_a_damaged_table_is_answered_with_a_sentence(served, kind, raw):
         (lambda t: t.drop("sample_id"), "no column 'sample_id'"),
         (lambda t: t.vstack(t), "occurs twice"),
         (lambda t: t.clear(), "has no row"),
+        (lambda t: t.with_columns(sample_id=pl.lit("x" * 9999)), "a text is longer than may be"),
+        (lambda t: t.with_columns(logit_c0=pl.lit("high")), "'high' is not a number"),
+        (lambda t: t.with_columns(expert=pl.lit(None)), "row 1 is empty"),
         (lambda t: t.rename({"logit_c0": "logit_x"}), "no sample has the label 'x'"),
     ],
 )
@@ -97,6 +101,14 @@ def test_a_wrong_table_is_answered_with_a_sentence(served, change, words):
     answer = one.client.post("/predict", content=raw, headers={"content-type": PARQUET})
     assert answer.status_code == 422
     assert words in answer.json()["error"]
+
+
+@pytest.mark.parametrize("media_type", READERS)
+def test_a_table_of_lists_is_refused(served, media_type):
+    raw = bytes_of_table(served().table().with_columns(logit_c0=pl.lit([1.0])), media_type)
+    answer = served().client.post("/predict", content=raw, headers={"content-type": media_type})
+    assert answer.status_code == 400
+    assert "table of texts and numbers" in answer.json()["error"]
 
 
 def test_the_body_is_limited_also_where_no_length_is_said(ask):

@@ -76,9 +76,11 @@ def test_the_recipes_start_the_server_with_options_that_it_has(run_cli):
     user, entry = (n for n, line in enumerate(lines) if line.startswith(("USER", "ENTRYPOINT")))
     assert user < entry
     assert not lines[user].split()[1].startswith("0:")
-    for file in (docker, (ROOT / "deploy/pathfuse.def").read_text(encoding="utf-8")):
-        for part in re.findall(r"COPY ([^\n]+) \./|^    (\S+) /src", file, re.MULTILINE):
-            for name in " ".join(part).split():
-                assert (ROOT / name).exists()
+    recipe = (ROOT / "deploy/pathfuse.def").read_text(encoding="utf-8")
+    listed = recipe.split("%files")[1].split("%post")[0].split()[::2]
+    copied = " ".join(re.findall(r"^COPY ([^-\n]+) \./", docker, re.MULTILINE)).split()
+    assert set(listed) == {*copied, "src"}
+    assert all((ROOT / name).exists() for name in listed)
+    for file in (docker, recipe):
         assert '".[serve]"' in file
         assert "-c constraints.txt" in file

@@ -128,6 +128,18 @@ def test_a_worker_that_is_killed_under_load_is_replaced_while_the_others_answer(
 
 
 @pytest.mark.slow
+def test_workers_do_not_outlive_their_supervisor(start):
+    server = start("--workers", "2")
+    server.wait_for(2)
+    server.job.kill()
+    until = time.monotonic() + PATIENCE
+    with httpx.Client(base_url=server.address) as client, pytest.raises(httpx.ConnectError):
+        while time.monotonic() < until:
+            client.get("/v2/health/live", headers={"connection": "close"})
+            time.sleep(0.1)
+
+
+@pytest.mark.slow
 def test_a_request_in_work_is_answered_before_the_server_ends(served, start):
     token = "a-token-of-some-length"  # noqa: S105 - of this test
     server = start("--name", "lung", env={"PATHFUSE_TOKEN": token})

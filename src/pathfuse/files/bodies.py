@@ -38,18 +38,26 @@ def table_of_bytes(source: str, media_type: str, raw: bytes, *, most_rows: int) 
     try:
         return READERS[media_type](raw, most_rows + 1)
     except _BROKEN as error:
-        raise InputError(f"{source} is not a complete {media_type} table") from error
+        raise InputError(
+            f"{source} is not a complete {media_type} table of texts and numbers"
+        ) from error
 
 
 def _parquet(raw: bytes, rows: int) -> pl.DataFrame:
-    pq.read_metadata(io.BytesIO(raw))  # refuses what is none without a panic
+    schema = pq.read_schema(io.BytesIO(raw))  # refuses what is no table without a panic
+    if any(pa.types.is_nested(column.type) for column in schema):
+        raise ValueError("a row of lists can hold any number of values")
     return pl.read_parquet(io.BytesIO(raw), n_rows=rows)
 
 
 def _arrow(raw: bytes, rows: int) -> pl.DataFrame:
     if raw.startswith(_MAGIC):
-        return pl.read_ipc(io.BytesIO(raw), n_rows=rows)
-    return pl.read_ipc_stream(io.BytesIO(raw), n_rows=rows)
+        frame = pl.read_ipc(io.BytesIO(raw), n_rows=rows)
+    else:
+        frame = pl.read_ipc_stream(io.BytesIO(raw), n_rows=rows)
+    if any(kind.is_nested() for kind in frame.dtypes):
+        raise ValueError("a row of lists can hold any number of values")
+    return frame
 
 
 READERS: dict[str, Callable[[bytes, int], pl.DataFrame]] = {

@@ -42,6 +42,8 @@ from pathfuse.workflows.model import FusedModel
 
 SMALL_BODY = 64 << 10
 """Bytes of a body that is read in the event loop; a larger one goes to a thread as a whole."""
+LONGEST_SENTENCE = 1000
+"""Characters of what is wrong: it may name what was sent."""
 Reader = Callable[[bytes], tuple[Given, Any]]
 Writer = Callable[[Answers, Any], Response]
 
@@ -273,7 +275,8 @@ def _add_faults(app: FastAPI) -> None:
         return answer
 
     async def wrong(_: Request, error: Exception) -> Response:
-        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, " ".join(str(error).split()))
+        sentence = " ".join(str(error)[:LONGEST_SENTENCE].split())
+        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, sentence)
 
     async def nowhere(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - as registered below

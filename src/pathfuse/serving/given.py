@@ -11,6 +11,8 @@ from pathfuse.errors import InputError
 
 SOURCE = "the request"
 """Stands for the file in sentences."""
+LONGEST_NAME = 512
+"""Characters of a sample's name."""
 
 
 @dataclass(frozen=True)

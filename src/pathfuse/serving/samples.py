@@ -2,8 +2,7 @@
 
 from http import HTTPStatus
 from typing import (
-    Annotated,
-    NotRequired,  # pydantic asks for these before Python 3.12
+    Annotated,  # pydantic asks for these before Python 3.12
 )
 
 import numpy as np
@@ -12,7 +11,7 @@ from typing_extensions import TypedDict
 
 from pathfuse.endpoints.base import Endpoint
 from pathfuse.errors import InputError
-from pathfuse.serving.given import SOURCE, ExpertRows, Given, check_known
+from pathfuse.serving.given import LONGEST_NAME, SOURCE, ExpertRows, Given, check_known
 from pathfuse.serving.refused import RefusedError
 
 Number = Annotated[float, Field(strict=True)]
@@ -22,7 +21,7 @@ Number = Annotated[float, Field(strict=True)]
 class Sample(TypedDict):
     """One sample, and what each expert said of it."""
 
-    sample_id: Annotated[str, Field(strict=True, min_length=1, max_length=512)]
+    sample_id: Annotated[str, Field(strict=True, min_length=1, max_length=LONGEST_NAME)]
     experts: dict[str, dict[str, Number] | None]
     """By the expert's name, the columns of its prediction table; an expert that is null or not there
     did not score the sample."""
@@ -33,7 +32,6 @@ class Samples(TypedDict):
     """The body of ``/predict``."""
 
     samples: Annotated[list[Sample], Field(min_length=1)]
-    id: NotRequired[str]
 
 
 SAMPLES = TypeAdapter(Samples)

@@ -10,7 +10,7 @@ from pathfuse.errors import InputError
 from pathfuse.files.bodies import table_of_bytes
 from pathfuse.files.spelling import check_spelling
 from pathfuse.files.tables import Table, id_column, number_column, table_in_memory, text_column
-from pathfuse.serving.given import SOURCE, ExpertRows, Given
+from pathfuse.serving.given import LONGEST_NAME, SOURCE, ExpertRows, Given
 from pathfuse.serving.refused import RefusedError
 from pathfuse.workflows.model import FusedModel
 
@@ -41,6 +41,7 @@ def given_table(model: FusedModel, media_type: str, raw: bytes, most_rows: int) 
             f"the table has more than {most:,} rows: {most_rows:,} samples with all experts; send it "
             "in parts",
         )
+    _check_short(frame)
     table = table_in_memory(SOURCE, frame)
     names = text_column(table, EXPERT)
     if None in names:
@@ -59,6 +60,18 @@ def given_table(model: FusedModel, media_type: str, raw: bytes, most_rows: int) 
             for name, (own, columns, values) in read.items()
         },
     )
+
+
+def _check_short(frame: pl.DataFrame) -> None:
+    """Refuses long texts: a small table can say a large one as often as it has rows.
+
+    Raises:
+        InputError: Naming the column.
+    """
+    for name in frame.columns:
+        column = frame[name]
+        if column.dtype == pl.String and (column.str.len_bytes().max() or 0) > 4 * LONGEST_NAME:
+            raise InputError(f"{SOURCE}, column '{name[:60]}': a text is longer than may be")
 
 
 def _expert(

@@ -19,7 +19,7 @@ from typing_extensions import TypedDict
 
 from pathfuse.endpoints.base import Endpoint
 from pathfuse.errors import InputError
-from pathfuse.serving.given import SOURCE, ExpertRows, Given, check_known
+from pathfuse.serving.given import LONGEST_NAME, SOURCE, ExpertRows, Given, check_known
 from pathfuse.serving.samples import Number, checked
 from pathfuse.serving.scoring import Answers, listed_values
 from pathfuse.study.predictions import SEEN
@@ -29,7 +29,7 @@ IDS = "sample_id"
 NUMBERS: dict[str, Any] = {"FP64": np.float64, "FP32": np.float32}
 """Types of the experts' tensors."""
 Cell = Number | None
-Text = Annotated[str, Field(strict=True, min_length=1, max_length=512)]
+Text = Annotated[str, Field(strict=True, min_length=1, max_length=LONGEST_NAME)]
 
 
 @with_config(ConfigDict(extra="ignore"))

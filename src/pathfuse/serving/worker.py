@@ -2,7 +2,11 @@
 hung that does not answer it within seconds, and it cannot answer before this file is there.
 """
 
+import multiprocessing
+import os
+import signal
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from pathfuse.serving.settings import Settings
@@ -15,7 +19,16 @@ def application(folder: Path, settings: Settings) -> Any:
         folder: The model's.
         settings: Limits, token, and what the model is called.
     """
+    supervisor = multiprocessing.parent_process()
+    if supervisor is not None:
+        Thread(target=_end_after, args=(supervisor,), daemon=True).start()
     from pathfuse.serving.app import create_app
     from pathfuse.workflows.model import load
 
     return create_app(load(folder), settings)
+
+
+def _end_after(supervisor: Any) -> None:
+    """Stops this worker when its supervisor was killed: nobody else would."""
+    supervisor.join()
+    os.kill(os.getpid(), signal.SIGTERM)
