@@ -84,3 +84,13 @@ def test_the_recipes_start_the_server_with_options_that_it_has(run_cli):
     for file in (docker, recipe):
         assert '".[serve]"' in file
         assert "-c constraints.txt" in file
+
+
+def test_the_app_description_is_of_the_answer(served):
+    about = json.loads((ROOT / "deploy/ead.json").read_text(encoding="utf-8"))
+    mode, one = about["modes"]["standalone"], served()
+    assert {*mode["inputs"], *mode["outputs"]} == set(about["io"])
+    (row,) = one.client.post("/predict", json=one.body()).json()["samples"][:1]
+    alike = {"probabilities": "prob_", "weights": "weight_"}
+    for name in mode["outputs"]:
+        assert any(column.startswith(alike.get(name, name)) for column in row)

@@ -70,7 +70,7 @@ def _check_short(frame: pl.DataFrame) -> None:
     """
     for name in frame.columns:
         column = frame[name]
-        if column.dtype == pl.String and (column.str.len_bytes().max() or 0) > 4 * LONGEST_NAME:
+        if column.dtype == pl.String and (column.str.len_bytes() > 4 * LONGEST_NAME).any():
             raise InputError(f"{SOURCE}, column '{name[:60]}': a text is longer than may be")
 
 
