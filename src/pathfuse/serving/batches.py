@@ -53,9 +53,10 @@ class Scorer:
         """
         if len(self._waiting) >= MOST_WAITING:
             raise _too_busy()
-        future: asyncio.Future[Answers] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answers] = loop.create_future()
         self._waiting.append((given, future))
-        self._start()
+        loop.call_soon(self._start)  # after what came in the same moment
         return await future
 
     async def in_large_lane(self, work: Callable[[], Made]) -> Made:

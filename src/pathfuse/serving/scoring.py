@@ -3,13 +3,14 @@ last bit.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float
 
+from pathfuse.endpoints.base import ExpertColumns
 from pathfuse.endpoints.columns import Columns
 from pathfuse.errors import InputError
 from pathfuse.evaluation.curves import divergence, spread
@@ -93,7 +94,7 @@ def score(model: FusedModel, given: Given) -> Answers:
         InputError: The model does not know an expert, a column or a value is wrong, or no expert
             scored a sample.
     """
-    outputs = {name: _outputs(model, name, rows, given.ids) for name, rows in given.experts.items()}
+    outputs = _all_outputs(model, given)
     where = {name: rows.position for name, rows in given.experts.items()}
     present = np.zeros((given.n, len(model.experts)), dtype=bool)
     for name, rows in where.items():
@@ -121,6 +122,56 @@ def score(model: FusedModel, given: Given) -> Answers:
     if len(model.fitted):
         columns[SEEN] = model.seen_in_fit(given.ids)
     return Answers(given.ids, columns, apart, ~present, model.experts)
+
+
+def _all_outputs(model: FusedModel, given: Given) -> dict[str, Mapping[str, Any]]:
+    """What the experts predict in their rows, by expert and task.
+
+    Raises:
+        InputError: The model does not know one, or a column or a value is wrong.
+    """
+    alike: dict[tuple[tuple[str, ...], str], list[str]] = {}
+    for name, rows in given.experts.items():
+        plain = (
+            name in model.experts
+            and model.label_maps[name] is None
+            and not np.isnan(rows.values).any()
+        )
+        alike.setdefault((rows.columns, "" if plain else name), []).append(name)
+    found: dict[str, Mapping[str, Any]] = {}
+    for names in alike.values():
+        found |= _read_as_one(model, given, names) if len(names) > 1 else {}
+        found |= {
+            name: _outputs(model, name, given.experts[name], given.ids)
+            for name in names
+            if name not in found
+        }
+    return {name: found[name] for name in given.experts}
+
+
+def _read_as_one(
+    model: FusedModel, given: Given, names: Sequence[str]
+) -> dict[str, Mapping[str, Any]]:
+    """Experts with the same columns, read as one table: most of what a sample takes is the number of
+    tables. Nothing where something is wrong, which is then said of the expert that it is wrong in.
+    """
+    parts = [given.experts[name].values for name in names]
+    columns, values = given.experts[names[0]].columns, np.concatenate(parts)
+    named = {column: values[:, k] for k, column in enumerate(columns)}
+    try:
+        outputs = model.endpoint.read_expert(
+            Columns(SOURCE, [""] * len(values), named, columns), None
+        )
+    except InputError:
+        return {}
+    if not all(isinstance(one, ExpertColumns) for one in outputs.values()):
+        return {}
+    ends = np.cumsum([len(part) for part in parts])[:-1]
+    split = {task: np.split(one.log_prob, ends) for task, one in outputs.items()}
+    return {
+        name: {task: replace(one, log_prob=split[task][m]) for task, one in outputs.items()}
+        for m, name in enumerate(names)
+    }
 
 
 def _outputs(
