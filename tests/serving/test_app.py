@@ -150,6 +150,15 @@ def test_a_request_that_takes_too_long_is_given_up(ask, monkeypatch):
     assert answer.headers["retry-after"] == "1"
 
 
+@pytest.mark.parametrize(("limit", "small"), [("MOST_WAITING", 10**9), ("MOST_LARGE", 0)])
+def test_more_than_can_wait_are_sent_away(ask, monkeypatch, limit, small):
+    monkeypatch.setattr(f"pathfuse.serving.batches.{limit}", 0)
+    monkeypatch.setattr(application, "SMALL_BODY", small)
+    answer = ask({"samples": [SAMPLE]})
+    assert answer.status_code == 503
+    assert "too many requests wait" in answer.json()["error"]
+
+
 def test_large_requests_are_answered_like_small_ones(served, monkeypatch):
     one = served()
     small = one.client.post("/predict", json=one.body()).json()

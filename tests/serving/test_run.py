@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -82,7 +83,9 @@ def test_a_worker_answers_its_supervisor_before_it_imports_anything_large():
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_killed_under_load_is_replaced_while_the_others_answer(served, start):
+def test_a_worker_that_is_killed_under_load_is_replaced_while_the_others_answer(
+    served, start, tmp_path
+):
     server = start("--workers", "2")
     server.wait_for(2)
     body = served().body()["samples"][:1]
@@ -103,6 +106,7 @@ def test_a_worker_that_is_killed_under_load_is_replaced_while_the_others_answer(
     try:
         while len(answered) < 40:
             time.sleep(0.05)
+        shutil.rmtree(tmp_path / "model")  # the new worker reads the copy
         victim = server.lines("request")[-1]["pid"]
         os.kill(victim, signal.SIGKILL)
         before = len(answered)
