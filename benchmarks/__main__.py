@@ -18,6 +18,7 @@ from benchmarks.intervals import interval_rivals, null_rejection
 from benchmarks.kather_features import fusion_cost, kather_features
 from benchmarks.lc25000 import lc25000
 from benchmarks.mil import mil
+from benchmarks.online import online
 from benchmarks.planted_faults import planted_faults
 from benchmarks.pooled_heads import pooled_heads
 from benchmarks.published import published
@@ -48,6 +49,7 @@ TABLES = {
     "fusion_cost": fusion_cost,
     "her2st": her2st,
     "planted_faults": planted_faults,
+    "online": online,
 }
 
 BY_NAME = {"dense": dense, "dense_memory": dense_memory, "scoring": scoring, "serving": serving}

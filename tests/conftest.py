@@ -19,6 +19,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from pathfuse.cli import main
 from pathfuse.experts import recipe
 from pathfuse.fusion import inner_cv
+from pathfuse.study.study import Study, read_study
 
 settings.register_profile("pathfuse", deadline=None)  # a busy machine is not a bug
 settings.load_profile("pathfuse")
@@ -159,6 +160,46 @@ def simulate() -> Callable[..., Simulated]:
     """``simulate(n_fit=60, n_test=40, n_experts=3, classes=..., seed=0, ...) -> (samples, experts
     by name)``."""
     return _simulate
+
+
+TRUTHS: dict[str, Callable[[np.random.Generator, int], dict[str, object]]] = {
+    "multiclass": lambda rng, n: {"label": [f"c{k}" for k in rng.integers(3, size=n)]},
+    "multilabel": lambda rng, n: {f"label_{g}": rng.integers(2, size=n) for g in ("kras", "braf")},
+    "survival": lambda rng, n: {
+        "time": rng.exponential(20, n) + 0.1,
+        "event": rng.integers(2, size=n),
+    },
+    "regression": lambda rng, n: {f"target_{g}": rng.normal(size=n) for g in ("ki67", "er")},
+}
+COLUMNS = {
+    "multiclass": [f"logit_c{k}" for k in range(3)],
+    "multilabel": ["logit_kras", "logit_braf"],
+    "survival": [f"hazard_logit_{k}" for k in (1, 2, 3)],
+    "regression": ["mean_ki67", "mean_er"],
+}
+
+
+@pytest.fixture(scope="session")
+def small_study() -> Callable[..., Study]:
+    """``small_study(kind, n=90, folds=False)``: noise, two samples to a patient, three experts of
+    whom the second misses a fifth."""
+
+    def make(kind: str, n: int = 90, *, folds: bool = False) -> Study:
+        rng = np.random.default_rng(0)
+        ids, patients = [f"s{k}" for k in range(n)], [f"p{k // 2}" for k in range(n)]
+        roles = ["fit" if k < 4 * n // 9 else "test" for k in range(n)]
+        where = {"fold": np.arange(n) // 2 % 3} if folds else {"split": roles}
+        truth = TRUTHS[kind](rng, n)
+        samples = pl.DataFrame({"sample_id": ids, "patient_id": patients, **where, **truth})
+        experts = {}
+        for m in range(3):
+            values = {name: rng.normal(size=n) for name in COLUMNS[kind]}
+            frame = pl.DataFrame({"sample_id": ids, **values})
+            experts[f"e{m}"] = frame.filter(pl.Series(rng.random(n) > 0.2)) if m == 1 else frame
+        edges = (0, 10, 20, float("inf")) if kind == "survival" else None
+        return read_study(samples, experts, time_edges=edges)
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -208,6 +208,8 @@ def test_the_table_names_what_fuse_and_evaluate_write(table, small, tmp_path, ru
     (columns,) = [c for commands, _, c in table if "fuse" in commands and "prediction" in c]
     for column in pl.read_csv(tmp_path / "x.csv").columns:
         assert any(re.fullmatch(pattern(c), column) for c in columns)
+    assert run_cli("adapt", *model, *inputs[:2], "--out", tmp_path / "adapted").status == 0
+    check(table, "adapt", tmp_path / "adapted")
 
 
 @pytest.mark.usefixtures("quick_inner_folds")
@@ -283,6 +285,7 @@ def test_the_options_of_every_command_are_listed(run_cli):
         "fuse",
         "predict",
         "serve",
+        "adapt",
         "evaluate",
         "check",
         "rank",

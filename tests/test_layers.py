@@ -9,8 +9,8 @@ from pathfuse.experts.targets.registry import TARGET_KINDS
 
 LAYERS = [
     "types", "errors", "references", "progress", "costs", "workers", "shard", "files", "distributions", "fusion",
-    "calibration", "evaluation", "endpoints", "study", "report", "features", "training", "experts", "dense", "scale",
-    "workflows", "serving", "cli", "testing", "__main__",
+    "online", "calibration", "evaluation", "endpoints", "study", "report", "features", "training", "experts", "dense",
+    "scale", "workflows", "serving", "cli", "testing", "__main__",
 ]  # fmt: skip
 HEAVY = {
     "torch",
@@ -29,7 +29,7 @@ HEAVY = {
 }
 TORCH_ROOMS = {"training", "experts", "dense", "serving"}
 """Rooms behind an extra: nothing in the core imports them at the top."""
-BORDER = {"workflows/study_file", "cli", "testing"}
+BORDER = {"workflows/study_file", "workflows/score", "cli", "testing"}
 """Who may use the rooms behind extras."""
 ROOT = Path(pathfuse.__file__).parent
 DENSE = {

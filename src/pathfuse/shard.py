@@ -18,14 +18,14 @@ class Shard:
     of: int
 
     @staticmethod
-    def parse(text: str | None) -> "Shard | None":
-        """The shard of ``2/4``; None of None.
+    def parse(text: "str | Shard | None") -> "Shard | None":
+        """The shard of ``2/4``; what is none yet or one already stays.
 
         Raises:
             InputError: It is not written so.
         """
-        if text is None:
-            return None
+        if text is None or isinstance(text, Shard):
+            return text
         number, _, of = text.partition("/")
         if number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of):
             return Shard(int(number), int(of))

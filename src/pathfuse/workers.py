@@ -13,6 +13,8 @@ from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
 
 from joblib import Parallel, delayed
@@ -34,6 +36,8 @@ Engine: TypeAlias = Callable[[Sequence[Task]], Iterator[tuple[int, Any]]]
 """Runs tasks from file to file: the place of each in the list, and its result or ``Lost``."""
 
 _engine: ContextVar[Engine | None] = ContextVar("engine", default=None)
+_folder: ContextVar[Path | None] = ContextVar("folder", default=None)
+"""Where files for the engine's tasks go."""
 _started = threading.Event()
 """Set when this process has started workers."""
 ENDED = (
@@ -43,13 +47,27 @@ ENDED = (
 
 
 @contextmanager
-def using(engine: Engine) -> Iterator[None]:
-    """Inside the block ``file_to_file`` gives its tasks to an engine."""
-    before = _engine.set(engine)
+def using(engine: Engine, folder: Path | None = None) -> Iterator[None]:
+    """Inside the block ``file_to_file`` gives its tasks to an engine.
+
+    Args:
+        engine: What runs them.
+        folder: Where ``temporary_folder`` makes its own, so that the tasks see them; None: where
+            this machine keeps such things.
+    """
+    before, elsewhere = _engine.set(engine), _folder.set(folder)
     try:
         yield
     finally:
+        _folder.reset(elsewhere)
         _engine.reset(before)
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder for files that tasks of ``file_to_file`` read; it is gone after the block."""
+    with TemporaryDirectory(prefix=".pathfuse-tasks-", dir=_folder.get()) as name:
+        yield Path(name)
 
 
 def check_jobs(n_jobs: int | None) -> None:

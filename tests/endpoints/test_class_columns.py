@@ -36,7 +36,7 @@ def test_a_truth_next_to_a_probability_is_not_taken_for_one():
 @pytest.mark.parametrize("name", ["tumor", "prob_tumor"])
 def test_one_column_in_per_cent(name):
     assert prob(read(PERCENT, **{name: [25, 50]})) == ([0.75, 0.5], [0.25, 0.5])
-    with pytest.raises(InputError, match=rf"'{name}' lie between 25 and 50; .* say --percent"):
+    with pytest.raises(InputError, match=rf"'{name}' lie between 25 and 50; .* with --percent"):
         read(**{name: [25, 50]})
 
 
@@ -58,7 +58,7 @@ def test_signs_of_per_cent_are_believed(hints):
 @pytest.mark.parametrize("name", ["prob", "prediction", "label"])
 @pytest.mark.parametrize("positive", [None, "tumor"])
 def test_a_score_in_per_cent_says_so(name, positive):
-    with pytest.raises(InputError, match=f"'{name}' lie between 0.5 and 99; .* say --percent"):
+    with pytest.raises(InputError, match=f"'{name}' lie between 0.5 and 99; .* with --percent"):
         read(PredictionHints(positive), **{name: [0.5, 99]})
 
 

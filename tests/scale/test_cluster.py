@@ -12,6 +12,7 @@ import pytest
 from joblib import delayed
 
 from pathfuse.errors import InputError, WorkerError
+from pathfuse.evaluation import resampling
 from pathfuse.scale import cluster as bridge
 from pathfuse.scale.cluster import on_cluster, unseen
 from pathfuse.workers import file_to_file
@@ -196,3 +197,28 @@ def test_without_an_address_nothing_changes(address):
 def test_what_a_worker_cannot_see(tmp_path):
     assert unseen([str(tmp_path)], str(tmp_path)) == ""
     assert unseen([str(tmp_path), str(tmp_path / "no")], None) == str(tmp_path / "no")
+
+
+@needs_dask
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["evaluate", "fuse"])
+def test_resamples_go_to_the_workers_and_have_the_bytes_of_this_machine(
+    command, make_study, run_cli, cluster, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(resampling, "KEPT", 0)
+    monkeypatch.setattr(resampling, "CHUNK", 2000)
+    samples, predictions = make_study(tmp_path / "study", seed=0, **{**SMALL, "n_test": 60})
+    method = () if command == "evaluate" else ("--method", "static_product")
+
+    def run(*more):
+        said = run_cli(
+            command, "--samples", samples, "--predictions", predictions, "--out", tmp_path / "out",
+            "--resamples", 120, "--force", *method, *more,
+        )  # fmt: skip
+        return said, content(tmp_path / "out")
+
+    said, here = run()
+    assert said.status == 0
+    said, there = run("--scheduler", cluster.address)
+    assert (said.status, there) == (0, here)
+    assert "2 workers at" in said.err

@@ -40,6 +40,16 @@ app.command(
     help="Answer requests over HTTP with a saved model (extra 'serve').",
 )
 app.command(
+    "pathfuse.cli.score:score",
+    name="score",
+    help="Score new slides with a whole study, from features to fused scores.",
+)
+app.command(
+    "pathfuse.cli.adapt:adapt",
+    name="adapt",
+    help="Predict samples as they come, with weights that follow late labels.",
+)
+app.command(
     "pathfuse.cli.evaluate:evaluate",
     name="evaluate",
     help="Score and compare predictions; fit nothing.",

@@ -7,10 +7,12 @@ from pathfuse.cli.options import (
     DryRun,
     EndpointName,
     Force,
+    Jobs,
     LabelMaps,
     Out,
     Predictions,
     Samples,
+    Scheduler,
     TimeEdges,
     parse_label_maps,
     parse_time_edges,
@@ -32,6 +34,8 @@ def evaluate(
     endpoint: EndpointName = None,
     time_edges: TimeEdges = None,
     censoring: CensoringRule = "later",
+    jobs: Jobs = None,
+    scheduler: Scheduler = None,
     force: Force = False,
     dry_run: DryRun = False,
     reading: Reading = DEFAULT,
@@ -39,7 +43,7 @@ def evaluate(
 ) -> int:
     """Score and compare predictions; fit nothing."""
     from pathfuse.cli.check import looked_through
-    from pathfuse.cli.console import command_line, progress, show_result
+    from pathfuse.cli.console import cluster, command_line, progress, show_result
     from pathfuse.errors import faults_in
     from pathfuse.files.write import check_out
     from pathfuse.study.study import Study, read_study
@@ -76,7 +80,8 @@ def evaluate(
     with progress() as report:
         report("reading", 0.0)
         study = read()
-        result = run(study, progress=report, **options)
+        with cluster(scheduler, reads=[], out=out):
+            result = run(study, n_jobs=jobs, progress=report, **options)
     result.manifest["command"] = command_line()
     result.manifest["left_out"] += trained_left_out(study)
     result.save(out, force)

@@ -12,6 +12,7 @@ from pathfuse.cli.options import (
     Out,
     Predictions,
     Samples,
+    Scheduler,
     TimeEdges,
     parse_label_maps,
     parse_time_edges,
@@ -34,6 +35,7 @@ def fuse(
     time_edges: TimeEdges = None,
     censoring: CensoringRule = "later",
     jobs: Jobs = None,
+    scheduler: Scheduler = None,
     force: Force = False,
     dry_run: DryRun = False,
     reading: Reading = DEFAULT,
@@ -41,7 +43,7 @@ def fuse(
 ) -> int:
     """Fuse a study's experts, compare the fusion with simpler methods, certify it."""
     from pathfuse.cli.check import looked_through
-    from pathfuse.cli.console import command_line, progress, show_result
+    from pathfuse.cli.console import cluster, command_line, progress, show_result
     from pathfuse.errors import faults_in
     from pathfuse.files.write import check_out
     from pathfuse.study.study import Study, read_study
@@ -80,7 +82,8 @@ def fuse(
         report("reading", 0.0)
         study = read()
         costs = recorded_costs(study)
-        result = run(study, n_jobs=jobs, costs=costs, progress=report, **options)
+        with cluster(scheduler, reads=[], out=out):
+            result = run(study, n_jobs=jobs, costs=costs, progress=report, **options)
     result.manifest["command"] = command_line()
     result.manifest["left_out"] += trained_left_out(study)
     result.save(out, force)

@@ -143,9 +143,7 @@ EndpointName = Annotated[
 ]
 Jobs = Annotated[
     int | None,
-    Parameter(
-        name="--jobs", help="Processes for inner cross-validation; results do not depend on it."
-    ),
+    Parameter(name="--jobs", help="Processes, -1: all cores; results do not depend on it."),
 ]
 
 ShardText = Annotated[

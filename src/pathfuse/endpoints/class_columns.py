@@ -273,7 +273,7 @@ def _one_per_cent(
         own = name if name in table.frame.columns else name.removeprefix("prob_")
         raise InputError(
             f"{table.source}: the values of '{own}' lie between {known.min():g} and {known.max():g}; if they "
-            "are probabilities in per cent, say --percent, and they are divided by 100"
+            "are probabilities in per cent, divide them by 100 (fuse and evaluate do so with --percent)"
         )
     notes.append(f"{table.source}: probabilities in per cent were divided by 100")
     return frame.with_columns(pl.col(name).cast(pl.Float64, strict=False) / 100)
@@ -307,7 +307,7 @@ def _per_cent(
     if not hints.percent:
         raise InputError(
             f"{table.source}: {found[0]} ... {found[-1]} sum to 100 in every row, so that they are per "
-            "cent; say --percent, and they are divided by 100"
+            "cent; divide them by 100 (fuse and evaluate do so with --percent)"
         )
     notes.append(f"{table.source}: probabilities in per cent were divided by 100")
     return frame.with_columns((pl.col(name).cast(pl.Float64, strict=False) / 100) for name in found)

@@ -107,7 +107,7 @@ class Survival(Endpoint):
         """Edges come with the study.
 
         Raises:
-            InputError: No edges, or edges that do not increase.
+            InputError: No edges, edges that do not increase, or all cases are censored.
         """
         options = options or Options()
         edges = options.time_edges
@@ -125,6 +125,11 @@ class Survival(Endpoint):
             raise InputError(f"--time-edges {shown}: at least two edges are needed")
         if any(not a < b for a, b in pairwise(edges)):
             raise InputError(f"--time-edges {shown}: the edges do not increase")
+        _, event = follow_up(columns)
+        if not event.any():  # nothing can be learned of when; a few new cases may well be so
+            raise InputError(
+                f"{columns.source}, column 'event': all {len(event)} cases are censored"
+            )
         return cls(tuple(edges), options.censoring)
 
     @classmethod
@@ -189,14 +194,9 @@ class Survival(Endpoint):
         """Observed sets.
 
         Raises:
-            InputError: A time is not positive, an event is neither 0 nor 1, or all cases are
-                censored.
+            InputError: A time is not positive, or an event is neither 0 nor 1.
         """
         time, event = follow_up(columns)
-        if not event.any():
-            raise InputError(
-                f"{columns.source}, column 'event': all {len(event)} cases are censored"
-            )
         early = np.flatnonzero(time <= self.edges[0])
         if len(early):
             row = int(early[0])

@@ -2,7 +2,7 @@
 never pooled.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
@@ -24,10 +24,16 @@ from pathfuse.evaluation.intervals import (
     two_sided_p,
 )
 from pathfuse.evaluation.judged import EndpointLike, Judged, Scores
-from pathfuse.evaluation.metrics.base import ANY, Metric, RowWeights, ScoresOfMeans, Values
+from pathfuse.evaluation.metrics.base import ANY, Metric
 from pathfuse.evaluation.resampling import Resamples
 from pathfuse.evaluation.scales import PLAIN, Share
-from pathfuse.types import Index
+from pathfuse.evaluation.value_table import (
+    Scorer,
+    Table,
+    rows_by_fold,
+    scorer_of,
+    table_of,
+)
 
 NORMAL = 1.959963984540054
 """The 97.5 % quantile of a standard normal distribution."""
@@ -240,10 +246,6 @@ def prepare(estimates: Sequence[Estimate]) -> None:
         )
 
 
-Scorer = Callable[[Index, int], Scores]
-"""Scores of some rows of one fold."""
-
-
 def over_parts(estimates: Sequence[Estimate]) -> Estimate:
     """The plain mean of the same figure over several labels or targets."""
     most = max(estimates, key=lambda one: one.sampled.n_patients)
@@ -270,23 +272,26 @@ def resampled_all(
 ) -> dict[str, Estimates]:
     """Every metric of some methods, each on its rows.
 
-    Methods on the same rows share the weights of the resamples, which are dear to make.
+    Methods on the same rows share the weights of the resamples, which are dear to make. Where these
+    are many, other processes work on them: ``Resamples.n_jobs`` here, or those of an engine.
+
+    Raises:
+        WorkerError: One of those processes was ended, twice.
     """
     alike: dict[bytes, list[str]] = {}
     for name, rows in rows_of.items():
         alike.setdefault(rows.tobytes(), []).append(name)
     found: dict[str, Estimates] = {}
     for names in alike.values():
-        scorers = {name: _scorer(endpoint, judged, name) for name in names}
-        found |= _estimates(scorers, endpoint.metrics, judged, rows_of[names[0]], resamples)
+        rows = rows_of[names[0]]
+        scorers = {name: scorer_of(endpoint, judged, name) for name in names}
+        table = None
+        if not resamples.few and rows.any():
+            from pathfuse.evaluation.elsewhere import table_elsewhere  # prediction needs no joblib
+
+            table = table_elsewhere(endpoint, judged, names, rows, resamples)
+        found |= _estimates(scorers, endpoint.metrics, judged, rows, resamples, table)
     return {name: found[name] for name in rows_of}
-
-
-def _scorer(endpoint: EndpointLike, judged: Judged, name: str) -> Scorer:
-    def scorer(inside: Index, fold: int) -> Scores:
-        return judged.scores(endpoint, name, inside, fold)
-
-    return scorer
 
 
 def estimate(
@@ -310,57 +315,37 @@ def _estimates(
     judged: Judged,
     rows: Bool[np.ndarray, " sample"],
     resamples: Resamples,
+    table: Table | None = None,
 ) -> dict[str, dict[str, Estimate]]:
-    """``estimate`` of several predictors on the same rows."""
+    """``estimate`` of several predictors on the same rows; ``table``: their values, if known."""
     n_resamples = len(resamples.counts)
-    n_values = 1 + n_resamples + resamples.n_left_out
-    folds = np.unique(judged.folds[rows])
-    sampled = Sampled(len(np.unique(judged.patients[rows])), max(len(folds), 1))
+    inside = rows_by_fold(judged, rows)
+    sampled = Sampled(len(np.unique(judged.patients[rows])), max(len(inside), 1))
     if not rows.any():
-        nothing = np.full((n_values, 1), np.nan)
+        nothing = np.full((resamples.n_values, 1), np.nan)
         one = {m: Estimate(nothing, np.ones(1), n_resamples, sampled) for m in metrics}
         return dict.fromkeys(scorers, one)
-    inside = [np.flatnonzero(rows & (judged.folds == fold)) for fold in folds]
-    shares = np.array([len(np.unique(judged.patients[own])) for own in inside], dtype=np.float64)
     scores = {
-        name: [scorer(own, int(fold)) for own, fold in zip(inside, folds, strict=True)]
+        name: [scorer(own, fold) for fold, own in inside.items()]
         for name, scorer in scorers.items()
     }
-    values_of = [_values([by_fold[f] for by_fold in scores.values()]) for f in range(len(folds))]
-    tables = {name: np.full((len(metrics), n_values, len(folds)), np.nan) for name in scorers}
-    start = 0
-    for weights in _all_weights(resamples, len(rows)):
-        for f, own in enumerate(inside):
-            among = weights if len(own) == len(rows) else weights[:, own]
-            for table, values in zip(tables.values(), values_of[f](among), strict=True):
-                for k, m in enumerate(metrics):
-                    table[k, start : start + len(weights), f] = values[m]
-        start += len(weights)
+    if table is None:
+        table = table_of(scores, metrics, inside, resamples, resamples.pieces)
+    shares = np.array(
+        [len(np.unique(judged.patients[own])) for own in inside.values()], dtype=np.float64
+    )
     return {
         name: {
-            m: Estimate(tables[name][k], shares, n_resamples, sampled, known[m])
+            m: Estimate(table[n, k], shares, n_resamples, sampled, known[m])
             for k, m in enumerate(metrics)
         }
-        for name, known in ((name, _named(by_fold)) for name, by_fold in scores.items())
+        for n, (name, known) in enumerate((name, _named(one)) for name, one in scores.items())
     }
-
-
-def _values(scores: Sequence[Scores]) -> Callable[[RowWeights], list[dict[str, Values]]]:
-    """What gives the metrics of several predictors on the same rows, from row weights."""
-    of_means = [one for one in scores if isinstance(one, ScoresOfMeans)]
-    if len(of_means) == len(scores):
-        return of_means[0].together(of_means).values
-    return lambda weights: [one.values(weights) for one in scores]
 
 
 def _named(scores: Sequence[Scores]) -> dict[str, Metric]:
     """Metrics by name; the last fold's, where folds differ."""
     return {one.name: one for fold in scores for one in fold.metrics}
-
-
-def _all_weights(resamples: Resamples, n_rows: int) -> Iterator[Float[np.ndarray, "value sample"]]:
-    yield np.ones((1, n_rows))
-    yield from resamples.all_weights()
 
 
 def by_fold(

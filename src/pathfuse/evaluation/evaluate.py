@@ -107,7 +107,7 @@ def evaluate_tasks(
     averages, same = Averages(), dict[str, dict[str, str]]()
     of_rows: dict[bytes, Resamples] = {}
     for output, judged in tasks.items():
-        own = Resamples(drawn.counts, judged.patients, parts)
+        own = Resamples(drawn.counts, judged.patients, parts, rules.n_jobs)
         resamples = of_rows.setdefault(judged.patients.tobytes(), own)
         everything, pairs = _evaluate_one(
             verdict, endpoint, (output, judged), contrasts, rules, resamples, enough=enough

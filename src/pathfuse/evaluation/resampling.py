@@ -8,10 +8,10 @@ have each outcome would take away most of the variance of losses: nominal 95 % i
 of six survival studies covered .17 to .53 that way.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import chain
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -35,23 +35,60 @@ class Resamples:
     patient_of_row: Int[np.ndarray, " sample"]
     parts: Int[np.ndarray, " patient"] | None = None
     """Which patients are left out together, in turn, as well: numbers from 0."""
+    n_jobs: int | None = None
+    """Processes that work on the pieces, as in joblib; no value depends on it."""
 
-    def row_weights(self) -> Iterator[Float[np.ndarray, "resample sample"]]:
-        """Weights of the rows, in chunks of resamples."""
+    @property
+    def n_values(self) -> int:
+        """On all rows, on every resample, and without each part."""
+        return 1 + len(self.counts) + self.n_left_out
+
+    @property
+    def pieces(self) -> list[range]:
+        """The values in their order, in pieces of about ``CHUNK`` row weights.
+
+        A figure is worked out piece by piece, wherever that is: last digits depend on the pieces.
+        """
         step = max(1, CHUNK // max(1, len(self.patient_of_row)))
-        for start in range(0, len(self.counts), step):
-            yield self.counts[start : start + step][:, self.patient_of_row].astype(np.float64)
+        ends = (0, 1, 1 + len(self.counts), self.n_values)
+        return [
+            range(start, min(start + step, end))
+            for first, end in pairwise(ends)
+            for start in range(first, end, step)
+        ]
 
-    def all_weights(self) -> Iterable[Float[np.ndarray, "value sample"]]:
-        """``row_weights``, then ``left_out_weights``; made once where they are few."""
-        n_values = len(self.counts) + self.n_left_out
-        if n_values * len(self.patient_of_row) <= KEPT:
-            return self._kept
-        return chain(self.row_weights(), self.left_out_weights())
+    def weights(self, piece: range) -> Float[np.ndarray, "value sample"]:
+        """Weights of the rows for one of the pieces; kept where all of them are few."""
+        if not self.few:
+            return self._weights(piece)
+        if piece not in self._kept:
+            self._kept[piece] = self._weights(piece)
+        return self._kept[piece]
 
     @cached_property
-    def _kept(self) -> list[Float[np.ndarray, "value sample"]]:
-        return [*self.row_weights(), *self.left_out_weights()]
+    def _kept(self) -> dict[range, Float[np.ndarray, "value sample"]]:
+        """Weights that were made, by piece."""
+        return {}
+
+    @property
+    def few(self) -> bool:
+        """Whether all row weights together are few."""
+        return self.n_values * len(self.patient_of_row) <= KEPT
+
+    def _weights(self, piece: range) -> Float[np.ndarray, "value sample"]:
+        first, n_resamples = piece.start - 1, len(self.counts)
+        if first < 0:
+            return np.ones((1, len(self.patient_of_row)))
+        if first < n_resamples or self.parts is None:
+            rows = self.counts[first : first + len(piece)]
+            return rows[:, self.patient_of_row].astype(np.float64)
+        numbers = np.arange(first - n_resamples, first - n_resamples + len(piece))
+        return (numbers[:, None] != self.parts[self.patient_of_row]).astype(np.float64)
+
+    def row_weights(self) -> Iterator[Float[np.ndarray, "resample sample"]]:
+        """Weights of the rows on the resamples, piece by piece."""
+        last = len(self.counts)
+        return (self.weights(p) for p in self.pieces if 0 < p.start <= last)
 
     @property
     def n_left_out(self) -> int:
@@ -59,14 +96,9 @@ class Resamples:
         return 0 if self.parts is None else int(self.parts.max(initial=-1)) + 1
 
     def left_out_weights(self) -> Iterator[Float[np.ndarray, "part sample"]]:
-        """Weights of the rows without each part of the patients in turn, in chunks."""
-        if self.parts is None:
-            return
-        step = max(1, CHUNK // max(1, len(self.patient_of_row)))
-        part_of_row = self.parts[self.patient_of_row]
-        for start in range(0, self.n_left_out, step):
-            numbers = np.arange(start, min(start + step, self.n_left_out))
-            yield (numbers[:, None] != part_of_row).astype(np.float64)
+        """Weights of the rows without each part of the patients in turn, piece by piece."""
+        last = len(self.counts)
+        return (self.weights(p) for p in self.pieces if p.start > last)
 
 
 def leave_out(

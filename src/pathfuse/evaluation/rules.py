@@ -18,6 +18,8 @@ class Rules:
     """Largest acceptable loss to the best expert, in the metric's unit, for non-inferiority."""
     drawn: str = "patient"
     """What is resampled, in words: ``patient``, or ``sample`` where no patients were given."""
+    n_jobs: int | None = None
+    """Processes that work on the resamples, as in joblib; no figure depends on it."""
 
 
 DEFAULT = Rules()

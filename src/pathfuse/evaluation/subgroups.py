@@ -37,7 +37,10 @@ def resamples_of(tasks: Mapping[str, Judged], rules: Rules) -> dict[str, Resampl
     if n_resamples and rules.interval != "percentile":
         most = None if rules.interval == "bca" else MOST_LEFT_OUT
         parts = leave_out(n_patients, rules.seed, most)
-    return {name: Resamples(drawn.counts, one.patients, parts) for name, one in tasks.items()}
+    return {
+        name: Resamples(drawn.counts, one.patients, parts, rules.n_jobs)
+        for name, one in tasks.items()
+    }
 
 
 @dataclass(frozen=True)

@@ -16,16 +16,13 @@ import polars as pl
 import pathfuse
 from pathfuse.costs import Cost, total
 from pathfuse.experts.apply import CLUSTERS
-from pathfuse.experts.clusters import Clusters, cluster_table
 from pathfuse.experts.fitted import Fitted
+from pathfuse.experts.layout import EXPERT, FIGURES, HISTORY, MANIFEST, SAMPLES
 from pathfuse.experts.parts import MODEL, Loaded, Prepared, load_part
 from pathfuse.experts.recipe import FuseCPathRecipe
 from pathfuse.experts.targets.table import prediction_table
 from pathfuse.files.write import new_folder, write_json, write_table
-from pathfuse.report.learning_curves import save_learning_curves
 
-EXPERT, MANIFEST, HISTORY, SAMPLES = "expert.json", "manifest.json", "history.csv", "samples.csv"
-FIGURES = "figures"
 FORMAT = 2
 Extra = Callable[[Path], dict[str, Any]]
 """Writes something else into an expert's folder; what it returns goes into the manifest."""
@@ -62,6 +59,8 @@ def assemble(
     Raises:
         InputError: The output exists and ``force`` is off.
     """
+    from pathfuse.report.learning_curves import save_learning_curves  # prediction does without
+
     expert = prepared.expert
     loaded = load_parts(prepared)
     predictions = frame_of(prepared, combine_parts(loaded))
@@ -79,6 +78,8 @@ def assemble(
             )
         write_json(about(prepared), folder / EXPERT)
         if isinstance(expert.recipe, FuseCPathRecipe):
+            from pathfuse.experts.clusters import Clusters, cluster_table
+
             known = Clusters(prepared.cohort.folder, expert.recipe, expert.work / CLUSTERS)
             write_table(cluster_table(known, prepared.cohort.units), folder / f"{CLUSTERS}.parquet")
         content = manifest(prepared, predictions.height, loaded, command)

@@ -115,6 +115,14 @@ def attend(
         return _write(folder, everything, place, um_per_px, pictures, origins)
 
 
+def attend_more(
+    fitted: Sequence[Fitted], folder: FeatureFolder, units: Sequence[Unit], out: Path
+) -> list[str]:
+    """Writes the files of some slides into a folder that may hold those of others; see ``attend``."""
+    out.mkdir(parents=True, exist_ok=True)
+    return _write(folder, [(unit, list(fitted)) for unit in units], out, None, None, NOWHERE)
+
+
 def _write(
     folder: FeatureFolder,
     units: Sequence[tuple[Unit, list[Fitted]]],

@@ -3,14 +3,17 @@ patient.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold
 
 from pathfuse.errors import InputError
 from pathfuse.experts.cohort import Cohort, People
 from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.types import Index
+
+if TYPE_CHECKING:
+    from sklearn.model_selection import StratifiedGroupKFold
 
 WHOLE = "all"
 """Name of the part whose model is fitted on all fit rows."""
@@ -216,7 +219,9 @@ def groups_of(people: People, group: str) -> np.ndarray:
     return np.asarray(sites)
 
 
-def _splitter(n: int, seed: int) -> StratifiedGroupKFold:
+def _splitter(n: int, seed: int) -> "StratifiedGroupKFold":
+    from sklearn.model_selection import StratifiedGroupKFold  # prediction does without
+
     return StratifiedGroupKFold(n, shuffle=True, random_state=seed)
 
 

@@ -13,9 +13,10 @@ import pathfuse
 from pathfuse.endpoints.detect import endpoint_from_dict
 from pathfuse.errors import InputError
 from pathfuse.experts.apply import apply
-from pathfuse.experts.assemble import EXPERT, FORMAT, UnitOutputs, combine
+from pathfuse.experts.assemble import FORMAT, UnitOutputs, combine
 from pathfuse.experts.cohort import Unit, by_reason, check_granularity, notes_of
 from pathfuse.experts.fitted import Fitted, load_fitted
+from pathfuse.experts.layout import EXPERT
 from pathfuse.experts.parts import open_encoders
 from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.experts.slide_names import check_spelled_alike
@@ -23,7 +24,8 @@ from pathfuse.experts.slide_table import read_slides
 from pathfuse.experts.targets.base import TargetKind
 from pathfuse.experts.targets.registry import target_kind
 from pathfuse.experts.targets.table import prediction_table
-from pathfuse.features.folder import FeatureFolder, open_folder
+from pathfuse.features.folder import FeatureFolder
+from pathfuse.features.opened import OpenedFeatures
 from pathfuse.study.left_out import SHOWN
 from pathfuse.training.threads import one_thread
 
@@ -63,6 +65,7 @@ def serve(
     slides: Path | None = None,
     strict: bool = False,
     um_per_px: float | None = None,
+    opened: OpenedFeatures | None = None,
 ) -> Serving:
     """Loads an expert and finds the new slides.
 
@@ -74,6 +77,7 @@ def serve(
         strict: Refuse instead of leaving out what cannot be read.
         um_per_px: Micrometres per level-0 pixel of the new slides, where some encoders are in
             pixels and others in micrometres; None: as in training.
+        opened: Opens the features; experts of one encoder may share it.
 
     Raises:
         InputError: The model or the features cannot be used, or the dimensions differ.
@@ -98,7 +102,7 @@ def serve(
         raise InputError(f"{model / EXPERT} is damaged: {' '.join(str(error).split())}") from None
     if um_per_px is not None:
         recipe = recipe.model_copy(update={"um_per_px": um_per_px})
-    folder, absent = _open(features, about, recipe, strict)
+    folder, absent = _open(features, about, recipe, strict, opened or OpenedFeatures())
     check_granularity(folder, recipe)
     if folder.granularity != granularity:
         raise InputError(
@@ -118,7 +122,11 @@ def serve(
 
 
 def _open(
-    features: Features, about: dict[str, Any], recipe: TrainingRecipe, strict: bool
+    features: Features,
+    about: dict[str, Any],
+    recipe: TrainingRecipe,
+    strict: bool,
+    opened: OpenedFeatures,
 ) -> tuple[FeatureFolder, tuple[str, ...]]:
     """The features of new slides, and the encoders of the expert that are not among them.
 
@@ -127,7 +135,7 @@ def _open(
     """
     wanted, encoder = about["views"], about["encoder"]
     if isinstance(features, Path):
-        folder = open_folder(features, strict=strict)
+        folder = opened.folder(features, strict=strict)
         if len(wanted) > 1:
             raise InputError(
                 f"the expert reads {', '.join(wanted)}; name each encoder's features: {next(iter(wanted))}=PATH"
@@ -144,7 +152,7 @@ def _open(
     unknown = next((name for name in features if name not in wanted), None)
     if unknown is not None:
         raise InputError(f"the expert knows no encoder '{unknown}'; it reads {', '.join(wanted)}")
-    bank = open_encoders(features, recipe, strict)
+    bank = open_encoders(features, recipe, strict, opened)
     for name, dim in bank.views.items():
         if dim != wanted[name]:
             raise InputError(

@@ -18,13 +18,14 @@ from joblib import delayed
 from pathfuse.costs import Cost, measured
 from pathfuse.errors import WorkerError
 from pathfuse.experts.apply import CLUSTERS, apply
-from pathfuse.experts.assemble import EXPERT, Extra, assemble
+from pathfuse.experts.assemble import Extra, assemble
 from pathfuse.experts.attending import NOWHERE, attend_held_out, check_attends
 from pathfuse.experts.cohort import Unit
 from pathfuse.experts.epochs import PartShares, append_to, epoch_file, following
 from pathfuse.experts.fit import FittedPart, checkpoint_of, fit_part
 from pathfuse.experts.fitted import save_fitted
 from pathfuse.experts.folds import FoldPart
+from pathfuse.experts.layout import EXPERT
 from pathfuse.experts.origin import Origins
 from pathfuse.experts.parts import (
     CHECKPOINT,

@@ -4,7 +4,7 @@ for.
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from pathfuse.errors import InputError
 from pathfuse.features.formats.base import Coords, Header, Store, UnusableError
-from pathfuse.features.locate import find_store
+from pathfuse.features.locate import NoFeaturesError, find_store
 from pathfuse.features.moments import Moments, moments_of
 from pathfuse.files.digests import file_digest
 from pathfuse.types import Bag, Index
@@ -179,7 +179,12 @@ class FeatureFolder:
 
 
 def open_folder(
-    path: Path, *, strict: bool = False, check_values: bool = True, fingerprint: bool = False
+    path: Path,
+    *,
+    strict: bool = False,
+    check_values: bool = True,
+    fingerprint: bool = False,
+    only: Collection[str] | None = None,
 ) -> FeatureFolder:
     """Looks at all feature files of one encoder.
 
@@ -193,18 +198,19 @@ def open_folder(
             file once, a part at a time.
         fingerprint: Read the contents of every file for ``sha256`` right before its values are
             looked at, so that the disk is read once.
+        only: Look at these slides, and at no others.
 
     Raises:
-        InputError: The folder is missing, or has no feature file that can be used; two files claim
-            one slide; files differ in dimensions, in granularity, or in the encoder that they
-            state.
+        NoFeaturesError: There is no feature file that can be used.
+        InputError: The folder is missing; two files claim one slide; files differ in dimensions, in
+            granularity, or in the encoder that they state.
     """
     store = find_store(path)
     headers: dict[str, Header] = {}
     moments: list[Moments] = []
     digests: dict[Path, str] = {}
     broken: list[Broken] = []
-    for name in sorted(store.paths):
+    for name in sorted(store.paths if only is None else set(only) & set(store.paths)):
         file = store.paths[name][0]
         if fingerprint:
             digests |= {one: _content(one) for one in store.paths[name] if one not in digests}
@@ -218,8 +224,10 @@ def open_folder(
                 raise InputError(f"{_shown(file, name)}: {error}") from error
             broken.append(Broken(name, file, str(error)))
     if not headers:
+        if not broken:
+            raise NoFeaturesError(f"{path}: there are no features of the slides that are asked for")
         first = broken[0]
-        raise InputError(
+        raise NoFeaturesError(
             f"{path}: none of its {len(broken)} slides can be used; the first, {_shown(first.path, first.name)}: "
             f"{first.reason}"
         )

@@ -8,7 +8,6 @@ from itertools import chain
 
 import numpy as np
 from jaxtyping import Float, Float64, Int
-from scipy.spatial import cKDTree
 
 from pathfuse.features.formats.base import Coords, MixedUnitsError, UnusableError
 from pathfuse.types import Index
@@ -206,6 +205,8 @@ def partners(
     reach = (
         (size + other_size) / 2 - overlap * size + TOLERANCE
     )  # beyond it no edge is covered enough
+    from scipy.spatial import cKDTree  # one encoder alone needs none
+
     near = cKDTree(other_centre).query_ball_point(centre, reach, p=np.inf)
     row = np.repeat(np.arange(len(xy)), [len(one) for one in near])
     candidate = np.fromiter(chain.from_iterable(near), dtype=np.int64, count=len(row))
@@ -267,6 +268,8 @@ def spacing(xy: Corners) -> float | None:
     """
     if len(xy) < FEW:
         return None
+    from scipy.spatial import cKDTree
+
     nearest = np.asarray(cKDTree(xy).query(xy, k=2, p=np.inf)[0])[:, 1]
     rounded = np.round(nearest)
     values, counts = np.unique(rounded, return_counts=True)

@@ -35,11 +35,16 @@ def split_layer(path: Path) -> tuple[Path, int | None]:
     return path.with_name(found[1]), int(found[2])
 
 
+class NoFeaturesError(InputError):
+    """A place that holds no features that can be used; later it may."""
+
+
 def find_store(path: Path) -> Store:
     """The feature files under a folder, or the vectors in a table.
 
     Raises:
-        InputError: There are none, or two files claim one slide.
+        NoFeaturesError: There are none.
+        InputError: The place does not exist, or two files claim one slide.
     """
     path, layer = split_layer(path)
     if path.is_file():
@@ -103,7 +108,7 @@ def _one_per_slide(path: Path) -> dict[str, Path]:
                 f"{path} has two files of the slide '{name}', {first} and {file}; give the folder of one"
             )
     if not found:
-        raise InputError(_nothing(path))
+        raise NoFeaturesError(_nothing(path))
     return found
 
 

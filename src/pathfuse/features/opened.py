@@ -1,6 +1,6 @@
 """Feature folders that one run has opened, so that the experts of one encoder share one look at it."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,8 @@ class OpenedFeatures:
     """Look for NaN and infinite values; see ``open_folder``."""
     fingerprint: bool = False
     """Read the contents for ``sha256`` on the way."""
+    only: Collection[str] | None = None
+    """The slides that are looked at; None: all."""
     known: dict[tuple[Path, bool], FeatureFolder] = field(default_factory=dict)
     """By place and ``strict``."""
     banks: dict[Hashable, FeatureBank] = field(default_factory=dict)
@@ -35,6 +37,10 @@ class OpenedFeatures:
         """
         if (path, strict) not in self.known:
             self.known[path, strict] = open_folder(
-                path, strict=strict, check_values=self.check_values, fingerprint=self.fingerprint
+                path,
+                strict=strict,
+                check_values=self.check_values,
+                fingerprint=self.fingerprint,
+                only=self.only,
             )
         return self.known[path, strict]

@@ -194,6 +194,12 @@ class Council(Fusion[E]):
         return by_blocks(experts, weighed)
 
     @property
+    def parts(self) -> Mapping[str, Fusion[E]]:
+        """See ``Fusion``."""
+        members: dict[str, Method[E]] = self._need("members_")
+        return dict(members) if len(members) > 1 else {}
+
+    @property
     def council_weights_(self) -> dict[str, float]:
         """Weight of each member; they sum to 1."""
         powers = np.exp(self.council_.params_["bias"] - self.council_.params_["bias"].max())

@@ -73,6 +73,11 @@ class Fusion(Estimator, ABC, Generic[E]):
         predicted, weights = zip(*parts, strict=True)
         return np.concatenate(predicted), np.concatenate(weights)
 
+    @property
+    def parts(self) -> Mapping[str, "Fusion[E]"]:
+        """The fitted methods that it weighs, by name; none of what is one method itself."""
+        return {}
+
     @abstractmethod
     def weigh(self, experts: E) -> Weights:
         """The experts' weights in each sample."""

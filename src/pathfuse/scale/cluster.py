@@ -77,7 +77,7 @@ def on_cluster(
         found = _checked(client, address, [Path(one) for one in reads], out)
         if say is not None:
             say(found)
-        with using(lambda tasks: _run(client, address, tasks)):
+        with using(lambda tasks: _run(client, address, tasks), _shared(out)):
             yield
     finally:
         with suppress(Exception):  # it may have gone
@@ -226,7 +226,7 @@ def _check_files(client: Any, reads: Sequence[Path], out: str | Path | None) -> 
     """
     here = Path.cwd()
     seen = [here, *(here / path for path in reads if path.exists())]
-    folder = here if out is None else _standing((here / out).absolute())
+    folder = _shared(out)
     if out is None or not os.access(folder, os.W_OK):  # whoever writes there says so
         _check_seen(client, seen, None)
         return
@@ -234,8 +234,9 @@ def _check_files(client: Any, reads: Sequence[Path], out: str | Path | None) -> 
         _check_seen(client, [*seen, folder, Path(mark.name)], folder)
 
 
-def _standing(place: Path) -> Path:
-    """The place or the nearest folder above it that is there."""
+def _shared(out: str | Path | None) -> Path:
+    """A folder that the workers see and write to: that of the results, or the nearest above it."""
+    place = Path.cwd() if out is None else (Path.cwd() / out).absolute()
     return next(one for one in (place, *place.parents) if one.is_dir())
 
 

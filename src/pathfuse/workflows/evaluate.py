@@ -20,6 +20,7 @@ from pathfuse.report.frames import comparisons_frame, metrics_frame, tests_frame
 from pathfuse.study.samples import Partition, partitions
 from pathfuse.study.study import Study
 from pathfuse.types import Index
+from pathfuse.workers import check_jobs
 from pathfuse.workflows.checks.base import Alarm
 from pathfuse.workflows.checks.evidence import principal
 from pathfuse.workflows.checks.run import alarms_of
@@ -80,6 +81,7 @@ def evaluate(
     study: Study,
     seed: int = DEFAULTS.seed,
     *,
+    n_jobs: int | None = None,
     progress: Progress | None = None,
     **options: Unpack[EvaluateKeywords],
 ) -> Result:
@@ -92,6 +94,8 @@ def evaluate(
     Args:
         study: From ``read_study``; roles are optional here.
         seed: Of all random choices.
+        n_jobs: Processes that work on the resamples of large tables, as in joblib; inside
+            ``on_cluster`` they go there.
         progress: Called as the work goes on; default: a bar in a notebook, and nothing elsewhere.
         **options: Of ``FuseOptions`` the fields ``n_resamples``, ``interval``, ``margin``,
             ``unit`` and ``positive``, each by its name.
@@ -116,7 +120,8 @@ def evaluate(
     start, progress = time.perf_counter(), progress or shown_here()
     settings = chosen(seed=seed, **options)
     study = with_positive(study, settings.positive)
-    rules = rules_of(settings, study.samples.drawn)
+    check_jobs(n_jobs)
+    rules = rules_of(settings, study.samples.drawn, n_jobs)
     _check(study, settings, rules)
     parts, unjudged = _parts(study), list[str]()
     check_horizon(study, settings.horizon, [part.judged for part in parts])

@@ -132,7 +132,7 @@ def fuse(
         study: From ``read_study``.
         method: ``auto`` (a council of all methods), ``choose``, or one method's name.
         seed: Of all random choices.
-        n_jobs: Processes, as in joblib.
+        n_jobs: Processes, as in joblib; inside ``on_cluster`` the resamples of large tables go there.
         costs: What experts cost, by name, for the manifest and the report; one that is missing is
             not recorded.
         references: Experts that are also compared with other experts, by name.
@@ -161,7 +161,8 @@ def fuse(
     start, progress = time.perf_counter(), progress or shown_here()
     settings = chosen(method=method, seed=seed, **options)
     study = with_positive(study, settings.positive).with_own_folds()
-    recipe, rules = _recipe(settings, n_jobs), rules_of(settings, study.samples.drawn)
+    recipe = _recipe(settings, n_jobs)
+    rules = rules_of(settings, study.samples.drawn, n_jobs)
     _check(study, settings, recipe, rules, costs or {})
     parts = scored_parts(study, settings.allow_in_sample, settings.skip_unscored)
     check_horizon(study, settings.horizon, [part.judged for part in parts])

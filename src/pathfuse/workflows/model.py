@@ -154,9 +154,16 @@ class FusedModel:
         return fused.with_columns(pl.Series(SEEN, seen)) if seen.any() else fused
 
     def _fuse(self, read: Mapping[str, Expert], ids: list[str]) -> pl.DataFrame:
-        columns = [self.experts.index(name) for name in read]
         if self.endpoint.of_numbers:
+            columns = [self.experts.index(name) for name in read]
             return self.table_of_moments(ids, self._moments(tuple(read.values()), columns, ids))
+        return self.table(ids, self.aligned(read, ids))
+
+    def aligned(self, read: Mapping[str, Expert], ids: list[str]) -> dict[str, np.ndarray]:
+        """What experts say of samples, per task: Float, (sample, expert of the model, outcome); NaN
+        where an expert did not score one. Not of a regression.
+        """
+        columns = [self.experts.index(name) for name in read]
         logits = {}
         for task in self.fusions:
             values = np.full((len(ids), len(self.experts), len(self.frequency[task])), np.nan)
@@ -164,7 +171,7 @@ class FusedModel:
                 tuple(read.values()), ids, task, self.frequency[task], self.baselines
             )
             logits[task] = values
-        return self.table(ids, logits)
+        return logits
 
     def check_risk(self, name: str, source: str, outputs: Mapping[str, Any]) -> None:
         """Refuses a risk of an expert that gave hazards when the model was fitted.

@@ -6,16 +6,19 @@ from typing import Any
 
 import polars as pl
 
+from pathfuse.files.digests import file_digest
 from pathfuse.files.write import new_folder, write_json, write_table
 from pathfuse.report.answer import answer
 from pathfuse.report.checklists.base import filled
 from pathfuse.report.checklists.registry import CHECKLISTS
 from pathfuse.report.content import Content
 from pathfuse.report.drawings import save_drawings
+from pathfuse.report.model_card import NAME, model_card
 from pathfuse.report.page import draw_all, render
 from pathfuse.report.publication import save_tables, wide_metrics
 from pathfuse.report.snippet import snippet
 from pathfuse.workflows.model import FusedModel
+from pathfuse.workflows.steps.licences import licences_of
 
 
 @dataclass(frozen=True, repr=False)
@@ -97,9 +100,10 @@ class Result:
         }.items():
             if table is not None:
                 write_table(table, place / f"{name}.csv")
+        content = self.content()
         if self.model is not None:
             self.model.save(place / "model")
-        content = self.content()
+            _write_card(content, self.model, place / "model")
         save_tables(content, place / "tables")
         drawings = draw_all(content)
         save_drawings(drawings, place / "figures")
@@ -125,3 +129,10 @@ class Result:
             tables=self.tables,
             histories=self.histories,
         )
+
+
+def _write_card(content: Content, model: FusedModel, place: Path) -> None:
+    """Writes the model card beside the model's files."""
+    digests = {file.name: file_digest(file) for file in sorted(place.iterdir())}
+    text = model_card(content, digests, licences_of(model.experts))
+    (place / NAME).write_text(text, encoding="utf-8")

@@ -443,3 +443,23 @@ def test_risks_are_read_in_blocks_by_a_model_that_was_fitted_on_them(tmp_path, s
     places = written(tmp_path / "in", experts)
     predict_files(model, places, tmp_path / "out.parquet", n_jobs=1)
     assert pl.read_parquet(tmp_path / "out.parquet").equals(in_memory(model, experts))
+
+
+def test_a_share_may_be_text_and_numbers_may_be_decimal(tmp_path, models, small):
+    model, experts = models["multiclass"]
+    cents = {
+        name: frame.with_columns(pl.selectors.float().cast(pl.Decimal(20, 6)))
+        for name, frame in experts.items()
+    }
+    places = written(tmp_path / "in", cents)
+    wanted = in_memory(
+        model, {name: frame.cast({pl.Decimal: pl.Float64}) for name, frame in cents.items()}
+    )
+    for share in ("1/2", "2/2"):
+        predict_files(model, places, tmp_path / "out", shard=share, n_jobs=1)
+    parts = sorted((tmp_path / "out").glob("part-*.parquet"))
+    assert pl.concat([pl.read_parquet(part) for part in parts]).equals(wanted)
+    with pytest.raises(InputError, match=r"--shard 3/2: write I/N"):
+        predict_files(model, places, tmp_path / "out", shard="3/2", n_jobs=1)
+    with pytest.raises(InputError, match=r"was not scored by e1 \(\d+ of the \d+ samples"):
+        predict_files(model, places, tmp_path / "all", require_all=True, n_jobs=1)

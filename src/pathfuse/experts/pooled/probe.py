@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
-from sklearn.decomposition import PCA
 
 from pathfuse.costs import add_flops, pca_flops
 from pathfuse.experts.targets.linear import Table
@@ -28,6 +27,8 @@ def fit_reduced(
 
     The components see all training rows, also those that the inner folds hold out, but no truth.
     """
+    from sklearn.decomposition import PCA  # prediction does without
+
     pca = PCA(min(components, len(table) - 1, table.shape[1]), random_state=seed).fit(table)
     add_flops(pca_flops(table.shape, pca.n_components_))
     coefficients, intercepts, chosen = fit_probe(pca.transform(table), rows, targets, groups, seed)
@@ -129,6 +130,8 @@ def held_out_error(
         inside, basis, mean = fold != k, None, np.zeros(table.shape[1])
         part = table[inside]
         if components is not None:
+            from sklearn.decomposition import PCA
+
             pca = PCA(
                 max(1, min(components, len(part) - 1, table.shape[1])), random_state=seed
             ).fit(part)

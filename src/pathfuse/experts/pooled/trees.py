@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from sklearn.tree import ExtraTreeRegressor
 
 from pathfuse.experts.targets.linear import Table
 
@@ -47,6 +46,8 @@ def grown_trees(
     grown = []
     for _ in range(n_trees):
         drawn = np.bincount(rng.integers(0, len(names), len(names)), minlength=len(names))[member]
+        from sklearn.tree import ExtraTreeRegressor  # prediction does without
+
         model: Any = ExtraTreeRegressor(
             max_features=share, min_samples_leaf=leaf, random_state=int(rng.integers(2**31))
         )

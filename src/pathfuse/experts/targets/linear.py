@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
-from sklearn.linear_model import LogisticRegression, Ridge
 
 from pathfuse.costs import add_flops, solve_flops
 from pathfuse.experts.targets.base import Linear
@@ -32,6 +31,8 @@ def fit_each(
 
 def fit_ridge(table: Table, values: np.ndarray, known: np.ndarray, strength: float) -> Linear:
     """Ridge regressions; targets that are known of the same units share one decomposition."""
+    from sklearn.linear_model import Ridge  # prediction does without
+
     coefficients, intercepts = (
         np.zeros((table.shape[1], values.shape[1])),
         np.zeros(values.shape[1]),
@@ -69,6 +70,8 @@ def fit_classes(table: Table, label: np.ndarray, n: int, strength: float) -> Lin
     if len(seen) == 1:
         intercepts[seen] = 0.0
         return coefficients, intercepts
+    from sklearn.linear_model import LogisticRegression  # prediction does without
+
     model = LogisticRegression(C=strength, max_iter=2000).fit(table, label)
     add_flops(4 * table.size * len(seen) * int(model.n_iter_.max()))  # loss and gradient
     if len(seen) == 2:
@@ -87,6 +90,8 @@ def _yes_or_no(table: Table, truth: np.ndarray, strength: float) -> tuple[np.nda
     n, hits = len(truth), float(truth.sum())
     if hits in (0.0, float(n)):
         return np.zeros(table.shape[1]), float(np.log((hits + 1) / (n - hits + 1)))
+    from sklearn.linear_model import LogisticRegression  # prediction does without
+
     model = LogisticRegression(C=strength, max_iter=2000).fit(table, truth.astype(int))
     add_flops(4 * table.size * int(model.n_iter_.max()))
     return model.coef_[0], float(model.intercept_[0])

@@ -176,7 +176,8 @@ def _check_complete(block: Block, present: np.ndarray, experts: Sequence[str]) -
         row = int(incomplete[0])
         absent = [name for name, there in zip(experts, present[row], strict=True) if not there]
         raise InputError(
-            f"--require-all: the sample '{block.ids[row]}' was not scored by {', '.join(absent)}"
+            f"--require-all: the sample '{block.ids[row]}' was not scored by {', '.join(absent)} "
+            f"({len(incomplete)} of the {len(present)} samples read with it lack an expert)"
         )
 
 

@@ -26,6 +26,9 @@ from pathfuse.workers import file_to_file
 from pathfuse.workflows.model import FusedModel
 from pathfuse.workflows.scoring.block import Rule
 
+NUMBERS = (pa.types.is_floating, pa.types.is_integer, pa.types.is_decimal)
+"""Kinds of columns that may carry predictions."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -129,7 +132,7 @@ def _carrying(model: FusedModel, expert: ExpertFiles) -> tuple[str, ...]:
         carrying = [name for name in carrying if name not in blank]
     for name in carrying:
         kind = expert.types[name]
-        if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
+        if not any(is_kind(kind) for is_kind in NUMBERS):
             raise InputError(f"{source}, column '{name}': {kind} is not a number")
     if RISK in carrying:
         if expert.name not in model.baselines:

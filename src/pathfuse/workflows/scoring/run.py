@@ -99,7 +99,7 @@ def predict_files(
     *,
     min_experts: int = 1,
     require_all: bool = False,
-    shard: Shard | None = None,
+    shard: Shard | str | None = None,
     n_jobs: int | None = -1,
     force: bool = False,
     progress: Progress | None = None,
@@ -117,7 +117,7 @@ def predict_files(
             by one. Parts that a run with the same model, files and options left there stay.
         min_experts: Leave out samples that fewer experts scored.
         require_all: Refuse samples that lack an expert.
-        shard: Which share of the ranges; for array jobs into one folder.
+        shard: Which share of the ranges, such as ``"1/4"``; for array jobs into one folder.
         n_jobs: Processes, as in joblib; -1: all cores.
         force: Replace what pathfuse wrote to ``out``.
         progress: Called as the work goes on.
@@ -129,14 +129,14 @@ def predict_files(
     """
     check_min_experts(min_experts, len(model.experts))
     check_jobs(n_jobs)
-    out = Path(out)
+    out, share = Path(out), Shard.parse(shard)
     _check_outside(out, predictions)
     sources = sources_of(model, predictions)
     job = _Job(
         model, sources, Rule(min_experts, require_all), out, force, n_jobs, progress or shown_here()
     )
     if out.suffix.lower() == SUFFIX:
-        if shard is not None:
+        if share is not None:
             raise InputError(f"--shard writes parts: name a folder as the output, not {out}")
         check_table(out, force, job.inputs, "sample_id")
         return _to_file(job)
@@ -145,7 +145,7 @@ def predict_files(
             f"the output {out}: what is read in blocks is written as Parquet; name a .parquet file or "
             "a folder"
         )
-    return _to_folder(job, shard)
+    return _to_folder(job, share)
 
 
 def _check_outside(out: Path, predictions: Places) -> None:

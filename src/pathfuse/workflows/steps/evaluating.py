@@ -45,9 +45,10 @@ def check_evaluation(unit: str, rules: Rules, endpoint: Endpoint | None) -> None
         raise InputError(f"--margin must be above 0, not {rules.margin:g}")
 
 
-def rules_of(options: FuseOptions, drawn: str = "patient") -> Rules:
+def rules_of(options: FuseOptions, drawn: str = "patient", n_jobs: int | None = None) -> Rules:
     """How to evaluate; ``drawn``: what is resampled, in words."""
-    return Rules(options.n_resamples, options.seed, options.interval, options.margin, drawn)
+    chosen = (options.n_resamples, options.seed, options.interval, options.margin)
+    return Rules(*chosen, drawn, n_jobs)
 
 
 def check_options(options: FuseOptions) -> None:

@@ -124,6 +124,8 @@ class Planned:
     references: tuple[str, ...] = ()
     """Experts that it has to beat: of a fusion of features the linear one on the same features, of a
     network on one encoder the pooled ones on the same encoder."""
+    encoders: tuple[str, ...] = ()
+    """Whose features it reads, by the names in the study file."""
 
 
 class StudyConfig(BaseModel):
@@ -235,8 +237,8 @@ class StudyConfig(BaseModel):
                 linear = reference_recipe(recipe)
                 beaten = (references[chosen, linear],)
                 if beaten[0] not in {*found, *(other.called for other in self.fused)}:
-                    found[beaten[0]] = Planned(features, linear)
-            found[one.called] = Planned(features, recipe, one.teachers, beaten)
+                    found[beaten[0]] = Planned(features, linear, encoders=chosen)
+            found[one.called] = Planned(features, recipe, one.teachers, beaten, chosen)
         return found
 
     def _single(self, granularity: Mapping[str, str] | None = None) -> dict[str, Planned]:
@@ -254,7 +256,7 @@ class StudyConfig(BaseModel):
             pooled = tuple(name for name, one in recipes.items() if one.facts.pooled)
             for name, recipe in recipes.items():
                 beaten = () if recipe.facts.pooled else pooled
-                found[name] = Planned(place, recipe, references=beaten)
+                found[name] = Planned(place, recipe, references=beaten, encoders=(encoder,))
         return found
 
     def _encoders(self, one: FusedExpert) -> tuple[str, ...]:

@@ -13,8 +13,9 @@ import polars as pl
 
 import pathfuse
 from pathfuse.errors import InputError
-from pathfuse.experts.assemble import EXPERT, HISTORY, assemble
+from pathfuse.experts.assemble import assemble
 from pathfuse.experts.heads.registry import default_heads
+from pathfuse.experts.layout import EXPERT, HISTORY
 from pathfuse.experts.parts import ExpertSetup, Prepared, open_work, prepare
 from pathfuse.experts.schedule import check_devices
 from pathfuse.experts.shards import first_to_assemble, missing
@@ -37,9 +38,16 @@ from pathfuse.workflows.steps.evaluating import check_options
 from pathfuse.workflows.study_file.auto_heads import plan_line
 from pathfuse.workflows.study_file.config import Planned, StudyConfig
 from pathfuse.workflows.study_file.expression import as_manifest
-from pathfuse.workflows.study_file.samples_table import KIND, SAMPLES, SharedSamples, write_samples
+from pathfuse.workflows.study_file.layout import (
+    ENCODERS_OF,
+    EXPERTS,
+    FUSED,
+    KIND,
+    MANIFEST,
+    SAMPLES,
+)
+from pathfuse.workflows.study_file.samples_table import SharedSamples, write_samples
 
-EXPERTS, FUSED, MANIFEST = "experts", "fused", "manifest.json"
 ASSEMBLING = ".assembling"
 """Stands in the output while a shard puts the results together."""
 STEPS = {"features": 0.05, "experts": 0.75, "fuse": 1.0}
@@ -213,6 +221,7 @@ def _finish(
     manifest["auto_heads"] = {
         encoder: default_heads(kind) for encoder, kind in (ready.granularity or {}).items()
     }
+    manifest[ENCODERS_OF] = {name: list(one.encoders) for name, one in ready.planned.items()}
     unchanged = tuple(name for name in prepared if name not in fresh)
     return StudyRun(config.out, tuple(fresh), unchanged, result, manifest)
 

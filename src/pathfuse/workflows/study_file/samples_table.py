@@ -16,8 +16,8 @@ from pathfuse.files.write import write_file
 from pathfuse.workflows.reporting.grouping import check_by
 from pathfuse.workflows.study_file.config import StudyConfig
 from pathfuse.workflows.study_file.expression import normalised
+from pathfuse.workflows.study_file.layout import KIND, SAMPLES
 
-SAMPLES, KIND = "samples.csv", "study"
 """The file, and what the folder around it is called in ``.pathfuse.json``."""
 
 

@@ -77,7 +77,7 @@ def run_suite(
     only: list[str] | None = None,
     cohorts: str | Path | None = None,
     n_jobs: int | None = None,
-    shard: Shard | None = None,
+    shard: Shard | str | None = None,
     force: bool = False,
     command: str | None = None,
     progress: Progress | None = None,
@@ -99,8 +99,8 @@ def run_suite(
         cohorts: Table ``study,cohort``, for ``rank``: which studies share patients. Where it says
             nothing, the cards do.
         n_jobs: Studies at a time, as in joblib; results do not depend on it.
-        shard: Fit these of the studies alone, in the order of their names, and leave the joint tables
-            to a call without it: shards run at the same time.
+        shard: Such as ``"1/4"``: fit these of the studies alone, in the order of their names, and
+            leave the joint tables to a call without it: shards run at the same time.
         force: Fit all again.
         command: How the program was called, for the manifest.
         progress: Called whenever a study is through; default: a bar in a notebook, and nothing elsewhere.
@@ -111,29 +111,30 @@ def run_suite(
         InputError: There is no study, an option is wrong, or ``out`` holds something else.
     """
     start, progress = time.perf_counter(), progress or shown_here()
+    share = Shard.parse(shard)
     source, place, settings = Path(folder), Path(out), chosen(**options)
     check_options(settings)
     _check_jobs(n_jobs)
     layouts = find_layouts(source)
     names = [layout.name for layout in layouts]
     wanted = _wanted(names, only)
-    wanted = wanted if shard is None else shard.among(sorted(wanted))
+    wanted = wanted if share is None else share.among(sorted(wanted))
     given = read_cohorts(Path(cohorts), names) if cohorts is not None else {}
     output = OutputFolder(place)
     output.check(KIND, "a suite", [source])
     output.claim(KIND)
     plans = [plan_study(layout, place, settings.named(SUITE)) for layout in layouts]
     about = _about(source, command, settings)
-    if shard is None:
+    if share is None:
         output.finish({**about, "finished": False})
     unchanged = [plan for plan in plans if plan.current and not (force and plan.name in wanted)]
     rows = _run_wanted(plans, unchanged, wanted, n_jobs, progress)
     table = pl.DataFrame([asdict(row) for row in rows.values()], schema=_schema())
     kept = tuple(plan.name for plan in unchanged)
-    if shard is not None:
+    if share is not None:
         own = table.filter(pl.col("study").is_in(wanted))
         return SuiteResult(
-            place, own, kept, None, f"shard {shard} leaves it to a run of all", shard
+            place, own, kept, None, f"shard {share} leaves it to a run of all", share
         )
     write_file(table, place / TABLE, force=True)
     of_cards = shared_cohorts({plan.name: plan.card for plan in plans if plan.card})

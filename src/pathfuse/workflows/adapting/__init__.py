@@ -1,0 +1,1 @@
+"""``adapt``: a fused model that learns from labels as they come."""

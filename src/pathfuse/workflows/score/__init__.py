@@ -1,0 +1,1 @@
+"""From the features of new slides to fused scores: ``pathfuse score``."""

@@ -1,0 +1,193 @@
+"""One look at the features: what is new is predicted by the experts and fused."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from pathfuse.errors import InputError
+from pathfuse.experts.slide_table import read_slides
+from pathfuse.features.locate import NoFeaturesError, find_store
+from pathfuse.features.opened import OpenedFeatures
+from pathfuse.files.tables import parquet_frame
+from pathfuse.files.write import check_table, write_file
+from pathfuse.progress import Progress, silent
+from pathfuse.workflows.new_samples import check_min_experts
+from pathfuse.workflows.score.seen import Seen, State, read_seen, state_of
+from pathfuse.workflows.score.study import ScoringStudy
+
+if TYPE_CHECKING:
+    from pathfuse.experts.serve import Serving
+
+ID = "sample_id"
+RECORD = "seen.json"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be scored, and how."""
+
+    study: ScoringStudy
+    features: Mapping[str, Path]
+    """By encoder."""
+    out: Path
+    slides: Path | None = None
+    """Table ``sample_id,slide_id``; None: each slide is a sample."""
+    min_experts: int = 1
+    attention: Path | None = None
+    """Where the attention of the tiles goes: a folder per expert."""
+    strict: bool = False
+    """Refuse what cannot be read, instead of leaving it out."""
+
+    @property
+    def predictions(self) -> Path:
+        """The folder of the experts' predictions, beside the output: ``pathfuse predict`` and
+        ``drift`` read it, too.
+        """
+        return self.out.with_name(f"{self.out.stem}_predictions")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What one look found."""
+
+    fresh: tuple[str, ...]
+    """Samples that were scored now, sorted."""
+    n_samples: int
+    """In the output."""
+    lacking: str
+    """One sentence on the experts that samples lack; empty if none does."""
+    left_out: tuple[dict[str, Any], ...]
+    """What has no part in the scores: reason, number, the first few."""
+
+
+def prepare(asked: Asked, force: bool = False) -> Seen:
+    """Refuses what cannot be scored, before any work; the record of earlier calls.
+
+    Raises:
+        InputError: An encoder is unknown, an option out of range, or the output is in the way.
+    """
+    asked.study.check_encoders(asked.features)
+    check_min_experts(asked.min_experts, len(asked.study.model.experts))
+    if not asked.features:
+        raise InputError(f"--features: give those of {', '.join(asked.study.encoders)}")
+    record = asked.predictions / RECORD
+    goes_on = record.exists() and not force
+    check_table(asked.out, force or goes_on, [asked.study.place, *asked.features.values()], ID)
+    if asked.predictions.exists() and not record.exists():
+        raise InputError(f"{asked.predictions} is in the way: pathfuse did not write it")
+    if force:
+        shutil.rmtree(asked.predictions, ignore_errors=True)
+    return read_seen(record, asked.study.stamp)
+
+
+def look(asked: Asked) -> dict[str, State]:
+    """Every sample that has features now, with the files of its slides, by encoder.
+
+    Raises:
+        InputError: A place does not exist, two files claim one slide, or the slide table is wrong.
+    """
+    belongs = None if asked.slides is None else read_slides(asked.slides)[0]
+    found: dict[str, State] = {}
+    for encoder, place in asked.features.items():
+        try:
+            paths = find_store(place).paths
+        except NoFeaturesError:
+            continue
+        samples = belongs if belongs is not None else {name: (name,) for name in paths}
+        for name, slides in samples.items():
+            files = {file for slide in slides for file in paths.get(slide, ())}
+            if files:
+                found.setdefault(name, {})[encoder] = state_of(files)
+    return found
+
+
+def score(
+    asked: Asked, seen: Seen, now: Mapping[str, State], progress: Progress = silent
+) -> Scored:
+    """Scores the samples that are new, or whose files have changed, and writes all scores.
+
+    Args:
+        asked: What, and how.
+        seen: From ``prepare``; it is added to.
+        now: From ``look``.
+        progress: Called as the work goes on.
+
+    Raises:
+        NoFeaturesError: There is nothing to score yet.
+        InputError: Features cannot be used, a table is wrong, or the output cannot be written.
+    """
+    fresh = seen.changed(now, asked.features)
+    left_out: list[dict[str, Any]] = []
+    if fresh:
+        asked.predictions.mkdir(parents=True, exist_ok=True)
+        left_out = _predict(asked, seen, now, progress)
+        seen.add({name: now[name] for name in fresh})
+    progress("fusing", 0.95)
+    tables = sorted(asked.predictions.glob("*.parquet"))
+    if not tables:
+        places = ", ".join(str(place) for place in asked.features.values())
+        why = "; ".join(dict.fromkeys(str(item["reason"]) for item in left_out))
+        raise NoFeaturesError(f"nothing to score in {places}{f': {why}' if why else ' yet'}")
+    new = asked.study.model.read({file.stem: parquet_frame(file) for file in tables})
+    fused = asked.study.model.predict(new, min_experts=asked.min_experts)
+    write_file(fused, asked.out, force=True)
+    return Scored(tuple(fresh), fused.height, new.summary(), tuple(left_out))
+
+
+def _predict(
+    asked: Asked, seen: Seen, now: Mapping[str, State], progress: Progress
+) -> list[dict[str, Any]]:
+    """Every expert's predictions of what is new to it; gives what was left out."""
+    from pathfuse.experts.serve import serve  # torch: a look that finds nothing does without
+
+    belongs = None if asked.slides is None else read_slides(asked.slides)[0]
+    opened: dict[tuple[str, ...], OpenedFeatures] = {}
+    left_out: list[dict[str, Any]] = []
+    for n, (expert, reads) in enumerate(asked.study.reads.items()):
+        encoders = tuple(name for name in reads if name in asked.features)
+        samples = seen.changed(now, encoders)
+        encoders = tuple(e for e in encoders if any(e in now[one] for one in samples))
+        if not samples:
+            continue
+        progress(f"{expert}: {len(samples)} samples", 0.95 * n / len(asked.study.reads))
+        slides = {one for name in samples for one in (belongs[name] if belongs else (name,))}
+        shared = opened.setdefault(encoders, OpenedFeatures(only=frozenset(slides)))
+        places = {name: asked.features[name] for name in encoders}
+        try:
+            one = serve(
+                asked.study.folder(expert),
+                places if len(reads) > 1 else places[reads[0]],
+                asked.slides,
+                asked.strict,
+                opened=shared,
+            )
+        except NoFeaturesError as error:
+            left_out.append(
+                {"expert": expert, "reason": str(error), "n": len(samples), "first": samples[:1]}
+            )
+            continue
+        _keep(one.table(), samples, asked.predictions / f"{expert}.parquet")
+        left_out += [{"expert": expert, **item} for item in one.left_out]
+        _attend(asked, expert, one)
+    return left_out
+
+
+def _keep(table: pl.DataFrame, samples: list[str], file: Path) -> None:
+    """Adds predictions to an expert's, in place of earlier ones of these samples."""
+    if file.exists():
+        others = parquet_frame(file).filter(~pl.col(ID).is_in(samples))
+        table = pl.concat([others, table]).sort(ID)
+    if table.height:
+        write_file(table, file, force=True)
+
+
+def _attend(asked: Asked, expert: str, one: "Serving") -> None:
+    """Writes the attention of the tiles, where the head has some."""
+    from pathfuse.experts.attending import attend_more
+
+    if asked.attention is not None and one.fitted[0].recipe.facts.shows_attention:
+        attend_more(one.fitted, one.folder, one.units, asked.attention / expert)
