@@ -25,6 +25,7 @@ from benchmarks.pooled_heads import pooled_heads
 from benchmarks.published import published
 from benchmarks.refit import refit
 from benchmarks.scoring import scoring
+from benchmarks.serving import serving
 from benchmarks.training_epoch import training_epoch
 from benchmarks.training_speed import training_speed
 
@@ -53,7 +54,7 @@ TABLES = {
     "drift": drift,
 }
 
-BY_NAME = {"dense": dense, "dense_memory": dense_memory, "scoring": scoring}
+BY_NAME = {"dense": dense, "dense_memory": dense_memory, "scoring": scoring, "serving": serving}
 """Too long for ``make bench``: made by ``make bench-dense``, or when named."""
 
 

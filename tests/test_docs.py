@@ -284,6 +284,7 @@ def test_the_options_of_every_command_are_listed(run_cli):
         "demo",
         "fuse",
         "predict",
+        "serve",
         "adapt",
         "drift",
         "evaluate",

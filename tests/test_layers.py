@@ -10,8 +10,7 @@ from pathfuse.experts.targets.registry import TARGET_KINDS
 LAYERS = [
     "types", "errors", "references", "progress", "costs", "workers", "shard", "files", "distributions", "fusion",
     "online", "calibration", "evaluation", "drift", "endpoints", "study", "report", "features", "training", "experts",
-    "dense",
-    "scale", "workflows", "cli", "testing", "__main__",
+    "dense", "scale", "workflows", "serving", "cli", "testing", "__main__",
 ]  # fmt: skip
 HEAVY = {
     "torch",
@@ -23,8 +22,12 @@ HEAVY = {
     "pandas",
     "dask",
     "distributed",
+    "fastapi",
+    "starlette",
+    "uvicorn",
+    "prometheus_client",
 }
-TORCH_ROOMS = {"training", "experts", "dense"}
+TORCH_ROOMS = {"training", "experts", "dense", "serving"}
 """Rooms behind an extra: nothing in the core imports them at the top."""
 BORDER = {"workflows/study_file", "workflows/score", "cli", "testing"}
 """Who may use the rooms behind extras."""

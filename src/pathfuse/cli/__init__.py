@@ -35,6 +35,11 @@ app.command(
     "pathfuse.cli.predict:predict", name="predict", help="Fuse new predictions with a saved model."
 )
 app.command(
+    "pathfuse.cli.serve:serve",
+    name="serve",
+    help="Answer requests over HTTP with a saved model (extra 'serve').",
+)
+app.command(
     "pathfuse.cli.score:score",
     name="score",
     help="Score new slides with a whole study, from features to fused scores.",

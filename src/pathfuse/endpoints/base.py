@@ -345,6 +345,17 @@ class Endpoint(ABC):
         """Which columns of an expert's table carry its predictions."""
         return [name for name in header if name.startswith(self.prefixes)]
 
+    def expert_columns(self, label_map: LabelMap | None, *, gives_risk: bool) -> tuple[str, ...]:
+        """The columns of an expert that knows everything, in order: what a matrix without names is
+        taken to hold.
+
+        Args:
+            label_map: The expert's, if its labels are others.
+            gives_risk: Whether it gives a risk in place of hazards.
+        """
+        own = self.named if label_map is None else tuple(sorted(set(label_map.values())))
+        return tuple(self.prefixes[0] + name for name in own)
+
 
 def spread_groups(
     log_prob: Float[np.ndarray, "row own_outcome"],

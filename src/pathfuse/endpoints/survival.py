@@ -220,6 +220,12 @@ class Survival(Endpoint):
         """Hazards, or where there are none a risk."""
         return super().prediction_columns(header) or [n for n in header if n == RISK]
 
+    def expert_columns(self, label_map: LabelMap | None, *, gives_risk: bool) -> tuple[str, ...]:
+        """See ``Endpoint``: the logit of the hazard in each bin, or the risk."""
+        if gives_risk:
+            return (RISK,)
+        return tuple(f"{self.prefixes[0]}{k}" for k in range(1, self.n_bins + 1))
+
     def understand_predictions(
         self, table: Table, label_map: LabelMap | None, hints: PredictionHints
     ) -> tuple[Table, tuple[str, ...]]:

@@ -26,13 +26,19 @@ def write_model(
 
 def has_model(folder: Path, name: str) -> bool:
     """Whether a folder, or the output folder that holds a model folder, has files of this name."""
-    return any((place / f"{name}.json").exists() for place in (folder / "model", folder))
+    return (place_of(folder, name) / f"{name}.json").exists()
 
 
 def remove_model(folder: Path, name: str) -> None:
     """Removes files of this name that an earlier model left there."""
     for ending in ("json", "safetensors"):
         (folder / f"{name}.{ending}").unlink(missing_ok=True)
+
+
+def place_of(folder: Path, name: str) -> Path:
+    """The model folder: the one that is given, or the one in the output folder that is given."""
+    inner = folder / "model"
+    return inner if (inner / f"{name}.json").exists() else folder
 
 
 @contextmanager
@@ -54,7 +60,7 @@ def read_model(
             newer version wrote it.
     """
     about, numbers = f"{name}.json", f"{name}.safetensors"
-    place = folder / "model" if (folder / "model" / about).exists() else folder
+    place = place_of(folder, name)
     try:
         content = json.loads((place / about).read_text(encoding="utf-8"))
         tensors = load_file(place / numbers)

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import polars as pl
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from pathfuse.calibration.conformal import PredictionIntervals, PredictionSets, sets_from_dict
 from pathfuse.distributions.proportional import Baseline
@@ -19,7 +19,7 @@ from pathfuse.drift.reference import Reference
 from pathfuse.endpoints.base import Endpoint, LabelMap, RiskColumns
 from pathfuse.endpoints.detect import endpoint_from_dict
 from pathfuse.errors import InputError
-from pathfuse.files.model_folder import has_model, read_model, remove_model, write_model
+from pathfuse.files.model_folder import has_model, place_of, read_model, remove_model, write_model
 from pathfuse.files.spelling import check_spelling, spelled_otherwise
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.categorical.experts import Experts
@@ -52,13 +52,14 @@ Aligned: TypeAlias = Mapping[str, np.ndarray] | GaussianExperts
 
 @dataclass(frozen=True)
 class Combined:
-    """Fused predictions of samples, as arrays."""
+    """What a model says of some samples, as arrays."""
 
     predicted: Mapping[str, np.ndarray]
-    """Per task; NaN where no expert scored it."""
-    weights: np.ndarray
-    """(sample, expert)."""
-    n_experts: np.ndarray
+    """Per task: log-probabilities (sample, outcome), or means, then variances (sample, 2 target);
+    NaN where no expert scored the sample."""
+    weights: Float[np.ndarray, "sample expert"]
+    n_experts: Int[np.ndarray, " sample"]
+    """How many scored each sample."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,8 @@ class FusedModel:
             )
             for t in tables
         }
-        self._check_risks(read)
+        for name, expert in read.items():
+            self.check_risk(name, expert.source, expert.outputs)
         ids = sorted({i for expert in read.values() for i in expert.ids})
         check_spelling(
             "the predictions " + ", ".join(e.source for e in read.values()), "sample_id", ids
@@ -184,18 +186,22 @@ class FusedModel:
             logits[task] = values
         return logits
 
-    def _check_risks(self, read: Mapping[str, Expert]) -> None:
+    def check_risk(self, name: str, source: str, outputs: Mapping[str, Any]) -> None:
         """Refuses a risk of an expert that gave hazards when the model was fitted.
+
+        Args:
+            name: The expert's.
+            source: Its table, as a person would name it.
+            outputs: What the endpoint read in it, by task.
 
         Raises:
             InputError: Naming the expert.
         """
-        for name, expert in read.items():
-            risky = any(isinstance(one, RiskColumns) for one in expert.outputs.values())
-            if risky and name not in self.baselines:
-                raise InputError(
-                    f"{expert.source}: '{name}' gives a risk, but the model was fitted on its hazards"
-                )
+        risky = any(isinstance(one, RiskColumns) for one in outputs.values())
+        if risky and name not in self.baselines:
+            raise InputError(
+                f"{source}: '{name}' gives a risk, but the model was fitted on its hazards"
+            )
 
     def _moments(
         self, experts: tuple[Expert, ...], columns: list[int], ids: list[str]
@@ -236,14 +242,21 @@ class FusedModel:
             n_experts[scored] = np.maximum(n_experts[scored], experts.present.sum(axis=1))
         return Combined(log_prob, weights / np.maximum(n_tasks, 1)[:, None], n_experts)
 
-    def frame(self, ids: Names, combined: Combined) -> pl.DataFrame:
-        """The columns of ``fused.parquet``: docs/reference/commands.md, and the conformal sets."""
-        predicted, weights = combined.predicted, combined.weights
-        columns: dict[str, Any] = {"sample_id": ids, **self.endpoint.fused_columns(predicted)}
+    def columns(self, combined: Combined) -> dict[str, Any]:
+        """The columns of ``fused.parquet`` without ``sample_id``, and the conformal sets; NaN where
+        a table is empty. See docs/reference/commands.md.
+        """
+        predicted = combined.predicted
+        columns: dict[str, Any] = dict(self.endpoint.fused_columns(predicted))
         for task, sets in self.sets.items():
             columns |= set_columns(self.endpoint, task, sets, predicted[task])
+        weights = combined.weights
         columns |= {f"weight_{name}": weights[:, m] for m, name in enumerate(self.experts)}
-        frame = pl.DataFrame({**columns, "n_experts": combined.n_experts.astype(np.int32)})
+        return {**columns, "n_experts": combined.n_experts.astype(np.int32)}
+
+    def frame(self, ids: Names, combined: Combined) -> pl.DataFrame:
+        """The table of some samples, sorted as they are; see ``columns``."""
+        frame = pl.DataFrame({"sample_id": ids, **self.columns(combined)})
         return frame.with_columns(pl.col(pl.Float64).fill_nan(None))
 
     @property
@@ -319,6 +332,12 @@ def set_columns(
     ]
     column = "prediction_set" if task == "all" else f"prediction_set_{task}"
     return {column: pl.Series(column, members, dtype=pl.List(pl.String))}
+
+
+def model_files(folder: str | Path) -> list[Path]:
+    """The files of a model in a folder that ``load`` takes."""
+    place = place_of(Path(folder), NAME)
+    return [place / f"{NAME}.json", place / f"{NAME}.safetensors"]
 
 
 def load(folder: str | Path) -> FusedModel:

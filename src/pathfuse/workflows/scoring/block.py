@@ -109,7 +109,10 @@ def fuse_block(
     outputs = {
         name: _outputs(model, name, rows, columns[name]) for name, rows in block.experts.items()
     }
-    aligned: Aligned = (_moments if model.endpoint.of_numbers else _logits)(model, block, outputs)
+    where = {name: rows.position for name, rows in block.experts.items()}
+    aligned: Aligned = (moments_of if model.endpoint.of_numbers else logits_of)(
+        model, len(block.ids), where, outputs
+    )
     combined = model.combined(aligned)
     fused = model.frame(block.ids, combined)
     if len(model.fitted):
@@ -137,9 +140,7 @@ class _Names(Sequence[str]):
         return self.column[row].to_list() if isinstance(row, slice) else str(self.column[int(row)])
 
 
-def _outputs(
-    model: FusedModel, name: str, rows: Rows, columns: Sequence[str]
-) -> Mapping[str, object]:
+def _outputs(model: FusedModel, name: str, rows: Rows, columns: Sequence[str]) -> Mapping[str, Any]:
     """What an expert predicts in its rows, by task."""
     table = rows.frame.select(pl.col(columns).cast(pl.Float64)).to_numpy()
     values = {column: table[:, k] for k, column in enumerate(columns)}
@@ -147,29 +148,43 @@ def _outputs(
     return model.endpoint.read_expert(read, model.label_maps[name])
 
 
-def _logits(
-    model: FusedModel, block: Block, outputs: Mapping[str, Mapping[str, object]]
+def logits_of(
+    model: FusedModel,
+    n: int,
+    where: Mapping[str, np.ndarray],
+    outputs: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, np.ndarray]:
+    """Per task the experts' log-probabilities, (sample, expert, outcome), NaN where one is absent.
+
+    Args:
+        model: The model.
+        n: Number of samples.
+        where: Per expert the sample of each of its rows.
+        outputs: Per expert and task, what the endpoint read.
+    """
     logits = {}
     for task, frequency in model.frequency.items():
-        values = np.full((len(block.ids), len(model.experts), len(frequency)), np.nan)
+        values = np.full((n, len(model.experts), len(frequency)), np.nan)
         for name, own in outputs.items():
             found = outcomes_of(name, own.get(task), frequency, model.baselines)
             if found is not None:
-                values[block.experts[name].position, model.experts.index(name)] = found
+                values[where[name], model.experts.index(name)] = found
         logits[task] = values
     return logits
 
 
-def _moments(
-    model: FusedModel, block: Block, outputs: Mapping[str, Mapping[str, object]]
+def moments_of(
+    model: FusedModel,
+    n: int,
+    where: Mapping[str, np.ndarray],
+    outputs: Mapping[str, Mapping[str, Any]],
 ) -> GaussianExperts:
-    mean = np.full((len(block.ids), len(model.experts), len(model.endpoint.outcomes)), np.nan)
+    """The same of a regression: the experts' means and variances."""
+    mean = np.full((n, len(model.experts), len(model.endpoint.outcomes)), np.nan)
     variance = mean.copy()
     for name, own in outputs.items():
-        moments = own["all"]
-        rows, m = block.experts[name].position, model.experts.index(name)
-        mean[rows, m], variance[rows, m] = moments.mean, moments.sd**2  # type: ignore[attr-defined]
+        moments, m = own["all"], model.experts.index(name)
+        mean[where[name], m], variance[where[name], m] = moments.mean, moments.sd**2
     return GaussianExperts(mean, variance)
 
 

@@ -1,0 +1,1 @@
+"""A fused model behind HTTP (extra ``serve``)."""

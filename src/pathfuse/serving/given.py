@@ -1,0 +1,55 @@
+"""What a request says, as arrays: the same for JSON, for tables and for tensors."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from pathfuse.endpoints.base import Endpoint
+from pathfuse.errors import InputError
+
+SOURCE = "the request"
+"""Stands for the file in sentences."""
+LONGEST_NAME = 512
+"""Characters of a sample's name."""
+
+
+@dataclass(frozen=True)
+class ExpertRows:
+    """One expert's rows, as the endpoint reads them."""
+
+    position: Int[np.ndarray, " row"]
+    """Where each stands among the samples."""
+    columns: tuple[str, ...]
+    values: Float[np.ndarray, "row column"]
+
+
+@dataclass(frozen=True)
+class Given:
+    """Samples with every expert's rows of them."""
+
+    ids: Sequence[str]
+    experts: Mapping[str, ExpertRows]
+    """By name; an expert that scored none of them is not in it."""
+
+    @property
+    def n(self) -> int:
+        """Number of samples."""
+        return len(self.ids)
+
+
+def check_known(endpoint: Endpoint, expert: str, columns: Sequence[str]) -> None:
+    """Refuses a column that carries no prediction: one that is spelled wrong would be missing.
+
+    Raises:
+        InputError: Naming it.
+    """
+    known = set(endpoint.prediction_columns(columns))
+    unknown = next((name for name in columns if name not in known), None)
+    if unknown is not None:
+        shown = unknown if len(unknown) < 60 else f"{unknown[:60]}..."
+        raise InputError(
+            f"{SOURCE}, expert '{expert}': '{shown}' is no column of predictions, whose names begin "
+            f"with {' or '.join(endpoint.prefixes)}"
+        )

@@ -1,0 +1,88 @@
+"""The JSON body of ``/predict``: samples, each with what the experts said of it."""
+
+from http import HTTPStatus
+from typing import (
+    Annotated,  # pydantic asks for these before Python 3.12
+)
+
+import numpy as np
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict
+
+from pathfuse.endpoints.base import Endpoint
+from pathfuse.errors import InputError
+from pathfuse.serving.given import LONGEST_NAME, SOURCE, ExpertRows, Given, check_known
+from pathfuse.serving.refused import RefusedError
+
+Number = Annotated[float, Field(strict=True)]
+
+
+@with_config(ConfigDict(extra="forbid"))
+class Sample(TypedDict):
+    """One sample, and what each expert said of it."""
+
+    sample_id: Annotated[str, Field(strict=True, min_length=1, max_length=LONGEST_NAME)]
+    experts: dict[str, dict[str, Number] | None]
+    """By the expert's name, the columns of its prediction table; an expert that is null or not there
+    did not score the sample."""
+
+
+@with_config(ConfigDict(extra="forbid"))
+class Samples(TypedDict):
+    """The body of ``/predict``."""
+
+    samples: Annotated[list[Sample], Field(min_length=1)]
+
+
+SAMPLES = TypeAdapter(Samples)
+
+
+def checked(kind: TypeAdapter, raw: bytes) -> object:  # type: ignore[type-arg]
+    """A JSON body of the form that it must have.
+
+    Raises:
+        RefusedError: It is not JSON (400), or has another form (422).
+    """
+    try:
+        return kind.validate_json(raw)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]
+        if problem["type"] == "json_invalid":
+            raise RefusedError(
+                HTTPStatus.BAD_REQUEST, f"the body is not JSON: {problem['msg']}"
+            ) from None
+        where = ".".join(str(part) for part in problem["loc"]) or "the body"
+        said = problem["msg"][:1].lower() + problem["msg"][1:]
+        raise RefusedError(
+            HTTPStatus.UNPROCESSABLE_ENTITY, f"the body, '{where[:200]}': {said}"
+        ) from None
+
+
+def given_samples(endpoint: Endpoint, raw: bytes) -> Given:
+    """The samples of a JSON body, in its order.
+
+    Raises:
+        RefusedError: It is not JSON, or has another form.
+        InputError: A sample is there twice, or a column is none.
+    """
+    samples: list[Sample] = checked(SAMPLES, raw)["samples"]  # type: ignore[index]
+    ids = [sample["sample_id"] for sample in samples]
+    if len(set(ids)) < len(ids):
+        seen = set[str]()
+        twice = next(i for i in ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
+        raise InputError(f"{SOURCE}: the sample '{twice}' is there twice")
+    rows: dict[str, list[tuple[int, dict[str, float]]]] = {}
+    for n, sample in enumerate(samples):
+        for name, said in sample["experts"].items():
+            if said is not None:
+                rows.setdefault(name, []).append((n, said))
+    return Given(ids, {name: _rows(endpoint, name, own) for name, own in rows.items()})
+
+
+def _rows(endpoint: Endpoint, name: str, rows: list[tuple[int, dict[str, float]]]) -> ExpertRows:
+    """One expert's rows as a matrix; NaN where a sample lacks a column that another has."""
+    columns = tuple(dict.fromkeys(column for _, said in rows for column in said))
+    check_known(endpoint, name, columns)
+    values = np.array([[said.get(column, np.nan) for column in columns] for _, said in rows])
+    position = np.array([n for n, _ in rows], dtype=np.int64)
+    return ExpertRows(position, columns, values.reshape(len(rows), len(columns)))
