@@ -29,8 +29,8 @@ HEAVY = {
 }
 TORCH_ROOMS = {"training", "experts", "dense", "serving"}
 """Rooms behind an extra: nothing in the core imports them at the top."""
-BORDER = {"workflows/study_file", "workflows/score", "cli", "testing"}
-"""Who may use the rooms behind extras."""
+BORDER = {"workflows/study_file", "workflows/score", "workflows/steps/licences", "cli", "testing"}
+"""Who may use the rooms behind extras; licences are facts that stand there in a JSON file."""
 ROOT = Path(pathfuse.__file__).parent
 DENSE = {
     "memory": 0, "data": 0, "evaluation": 1, "encoders": 1, "strategies": 2, "recipe": 2, "network": 2, "training": 3,
