@@ -41,6 +41,8 @@ SIZES = {
     "K": [(1000, 6, k) for k in (2, 4, 8, 16)],
 }
 """Samples, experts and classes, by what grows."""
+TRACED = 10_000
+"""Fit rows above which memory is not traced, which takes as long again."""
 FIRST = "pathfuse auto"
 """Ratios are to this method."""
 PUBLISHED = "published recipe"
@@ -90,7 +92,8 @@ def growth() -> list[Row]:
             found = _compared(f"{what} = {grown}", [one], False)
             for row in found:
                 rival = _methods("multiclass", False)[str(row["method"])]
-                traced = None if row["method"] == PUBLISHED else _most_mb(rival, one)
+                untraced = row["method"] == PUBLISHED or n > TRACED
+                traced = None if untraced else _most_mb(rival, one)
                 rows.append({"n": n, "m": m, "k": k, **row, "mb": traced})
     return rows
 

@@ -65,6 +65,7 @@ FILES = {
     "gains.csv",
     "manifest.json",
     "metrics.csv",
+    "model/README.md",
     "model/model.json",
     "model/model.safetensors",
     "model/reference.json",
@@ -92,8 +93,8 @@ EVALUATION = {
 }
 UNSURE = FILES - {"detectable.csv"}
 """Of a run without intervals."""
-REPEATABLE = FILES - {"manifest.json", "report.html", *CHECKLISTS}
-"""The manifest says when and from where; the page and the checklists show it."""
+REPEATABLE = FILES - {"manifest.json", "report.html", "model/README.md", *CHECKLISTS}
+"""The manifest says when and from where; the page, the model card and the checklists show it."""
 
 
 def files_of(folder: Path) -> set[str]:
@@ -366,7 +367,7 @@ def test_report_html_opens_offline(fused):
 
 def test_the_model_is_json_and_safetensors(fused):
     assert json.loads((fused / "model" / "model.json").read_text())["schema"] >= 1
-    assert {p.suffix for p in (fused / "model").iterdir()} == {".json", ".safetensors"}
+    assert {p.suffix for p in (fused / "model").iterdir()} == {".json", ".safetensors", ".md"}
 
 
 # The same input gives the same bytes, however it comes

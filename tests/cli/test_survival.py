@@ -142,8 +142,8 @@ def test_the_folder_is_complete(fused):
     assert names == {"calibration.csv", "distributions.csv", "tripod_ai.md", "claim.md",
                      "certificate.json", "comparisons.csv", "curves.csv", "fused.parquet", "gains.csv", "manifest.json",
                      "decision_curves.csv", "utility.csv",
-                     "metrics.csv", "model/model.json", "model/model.safetensors", "model/reference.json",
-                     "model/reference.safetensors", "reliability.csv", "report.html",
+                     "metrics.csv", "model/README.md", "model/model.json", "model/model.safetensors",
+                     "model/reference.json", "model/reference.safetensors", "reliability.csv", "report.html",
                      "tests.csv", ".pathfuse.json",
                      "characteristics.csv", "detectable.csv", "failures.csv", "flow.csv",
                      *(f"figures/{name}.{suffix}" for name in figures for suffix in ("pdf", "svg"))}  # fmt: skip

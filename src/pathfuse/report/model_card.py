@@ -48,7 +48,6 @@ def model_card(content: Content, files: Mapping[str, str], licences: Mapping[str
         "Use": [USE],
         "Versions and digests": [
             _pairs({"pathfuse": manifest["pathfuse"], "Python": manifest["python"], **manifest["libraries"]}),
-            _command(content),
             _pairs({f"`{name}`": _digest(one) for name, one in files.items()}),
             _pairs({f"input `{name}`": _digest(one) for name, one in manifest["inputs"].items()}),
         ],
@@ -67,7 +66,8 @@ pathfuse predict --model . --predictions new_predictions/ --out fused.csv
 ```
 
 `model.json` says what the model is and `model.safetensors` holds its numbers; any language can
-read both (pathfuse's documentation, "Read a model elsewhere"). Nothing in them is executed."""
+read both (pathfuse's documentation, "Read a model elsewhere"). Nothing in them is executed.
+`manifest.json` of the run has the command that made them."""
 
 
 def _experts(content: Content, licences: Mapping[str, str]) -> str:
@@ -126,11 +126,6 @@ def _limits(content: Content) -> str:
         f"{known}\n- The figures are of these data alone; scanners, stains, laboratories and patients "
         "that were not among them may give others."
     )
-
-
-def _command(content: Content) -> str:
-    command = content.manifest.get("command")
-    return f"Made by `{command}`." if command else ""
 
 
 def _pairs(facts: Mapping[str, str]) -> str:
