@@ -69,7 +69,7 @@ def read_elsewhere(folder, model, logits):
 
 
 @pytest.mark.parametrize("kind", ["two classes", "three classes", "labels"])
-@pytest.mark.parametrize("method", ["auto", "choose"])
+@pytest.mark.parametrize("method", ["auto", pytest.param("choose", marks=pytest.mark.slow)])
 def test_the_reader_gives_what_predict_gives(tmp_path, kind, method):
     samples, experts, logits = study_of(kind)
     model = pathfuse.fuse(pathfuse.read_study(samples, experts), method, n_resamples=0).model

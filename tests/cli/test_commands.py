@@ -370,6 +370,12 @@ def test_the_model_is_json_and_safetensors(fused):
     assert {p.suffix for p in (fused / "model").iterdir()} == {".json", ".safetensors", ".md"}
 
 
+def test_the_model_card_has_the_digests_of_the_files_beside_it(fused):
+    card = (fused / "model/README.md").read_text(encoding="utf-8")
+    for file in (fused / "model").glob("*.[js]*"):
+        assert hashlib.sha256(file.read_bytes()).hexdigest() in card
+
+
 # The same input gives the same bytes, however it comes
 
 

@@ -39,7 +39,7 @@ def tables(result):
     }
 
 
-@pytest.mark.parametrize("folds", [False, True])
+@pytest.mark.parametrize("folds", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["multiclass", "multilabel", "survival", "regression"])
 def test_every_figure_is_the_same(many, small_study, kind, folds):
     study = small_study(kind, folds=folds)

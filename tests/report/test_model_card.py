@@ -1,6 +1,5 @@
 """The model card says what the run knows, whatever the endpoint, and only that."""
 
-import hashlib
 import re
 
 import pytest
@@ -32,11 +31,3 @@ def test_a_card_says_what_every_endpoint_knows(small_study, kind):
         assert f"- {line}" in text
     assert "None" not in text
     assert "nan" not in text.lower().split()
-
-
-def test_it_lies_beside_the_model_with_the_digests_of_its_files(small_study, tmp_path):
-    result = pathfuse.fuse(small_study("multiclass"), "static_product", n_resamples=0)
-    place = result.save(tmp_path / "result") / "model"
-    text = (place / "README.md").read_text(encoding="utf-8")
-    for name in ("model.json", "model.safetensors"):
-        assert hashlib.sha256((place / name).read_bytes()).hexdigest() in text

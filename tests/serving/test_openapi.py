@@ -17,6 +17,9 @@ from pathfuse.serving.app import create_app  # noqa: E402
 from pathfuse.serving.settings import Settings  # noqa: E402
 
 
+pytestmark = pytest.mark.slow
+
+
 def test_the_examples_are_answered(served):
     for kind in ("multiclass", "survival", "regression"):
         client = served(kind).client
