@@ -16,7 +16,6 @@ from schemathesis.specs.openapi.checks import (  # noqa: E402 - after the skip
 from pathfuse.serving.app import create_app  # noqa: E402
 from pathfuse.serving.settings import Settings  # noqa: E402
 
-
 pytestmark = pytest.mark.slow
 
 

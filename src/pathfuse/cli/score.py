@@ -68,19 +68,31 @@ def score(
         sys.stderr.write(f"pathfuse: {why}\n")
 
     sys.stdout.write(f"Looking every {watch:g} s; Ctrl-C ends it.\n")
-    for found in keep_looking(asked, seen, watch, say):
-        _say(found, out)
-        sys.stdout.flush()
+    try:
+        for found in keep_looking(asked, seen, watch, say):
+            _say(found, out)
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        sys.stdout.write(f"Stopped; the same command goes on. Scores: {out}\n")
 
 
 def _say(found: "Scored", out: Path) -> None:
     """What was scored, and what was not."""
     import sys
 
-    from pathfuse.cli.experts import in_words
+    from pathfuse.report.content import left_out_lines
+    from pathfuse.report.words import several
 
-    for item in found.left_out:
-        sys.stderr.write(f"pathfuse: {item['expert']}: left out: {item['n']} ({in_words(item)})\n")
+    for line in (*left_out_lines(found.left_out), *found.notes):
+        sys.stderr.write(f"pathfuse: {line}\n")
     if found.lacking:
         sys.stdout.write(f"{found.lacking}\n")
-    sys.stdout.write(f"{len(found.fresh)} samples scored now, {found.n_samples} in {out}\n")
+    if found.unread:
+        sys.stdout.write(
+            f"Not scored: {several(len(found.unread), 'sample')} whose files cannot be read "
+            f"({', '.join(found.unread[:5])})\n"
+        )
+    if found.too_few:
+        sys.stdout.write(f"Left out: {several(found.too_few, 'sample')} (--min-experts)\n")
+    now = several(len(found.fresh), "sample")
+    sys.stdout.write(f"{now} scored now, {found.n_samples} in {out}\n")

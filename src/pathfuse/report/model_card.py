@@ -95,8 +95,9 @@ def _results(content: Content) -> str:
     kept = [row for row in table.iter_rows() if row[0] in COMPARED]
     heads = table.columns
     n, patients = rows["n"].max(), rows["n_patients"].max()
+    sure = "; 95 % intervals" if content.has_intervals else ". There are no intervals"
     lines = [
-        f"On {n!r} samples of {patients!r} patients, by models that were not fitted on them; 95 % intervals.",
+        f"On {n!r} samples of {patients!r} patients, by models that were not fitted on them{sure}.",
         "",
         "| " + " | ".join(heads) + " |",
         "|" + "---|" * len(heads),
@@ -120,7 +121,7 @@ def _limits(content: Content) -> str:
     said = [*content.manifest["warnings"], *left_out_lines(content.manifest["left_out"])]
     known = (
         "\n".join(f"- {line}" for line in said)
-        or "- The run warned of nothing and left nothing out."
+        or "- The run raised no warning and left nothing out."
     )
     return (
         f"{known}\n- The figures are of these data alone; scanners, stains, laboratories and patients "

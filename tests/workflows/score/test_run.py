@@ -177,6 +177,8 @@ def test_what_is_wrong_is_a_sentence(study, copied, slides, tmp_path):
         once(replace(asked, min_experts=9))
     with pytest.raises(InputError, match=r"features of length \d+, but the expert was trained"):
         once(replace(asked, features={"alpha": places["beta"], "beta": places["alpha"]}))
+    assert once(asked).fresh == (slides[0],)  # what was refused is in nobody's way
+    (tmp_path / "out.csv").unlink()
     shutil.rmtree(asked.predictions)
     with pytest.raises(NoFeaturesError, match="nothing to score in"):
         once(replace(asked, features={"alpha": _empty(tmp_path)}))
@@ -195,6 +197,41 @@ def test_the_result_of_another_study_is_not_gone_on_from(study, copied, slides, 
     with pytest.raises(InputError, match="is of another study, or the study has changed"):
         once(other)
     assert once(other, force=True).fresh == (slides[0],)
+
+
+def test_a_call_that_was_killed_at_its_start_is_gone_on_from(study, copied, slides, tmp_path):
+    asked = Asked(study[0], copied(slides[0]), tmp_path / "out.csv")
+    asked.predictions.mkdir()
+    assert once(asked).fresh == (slides[0],)
+    other = Asked(study[0], copied(slides[0]), tmp_path / "mine.csv")
+    other.predictions.mkdir()
+    (other.predictions / "mine.txt").touch()
+    with pytest.raises(InputError, match="is in the way: pathfuse did not write it"):
+        once(other, force=True)
+
+
+def test_a_sample_whose_files_cannot_be_read_is_named_in_every_call(
+    study, copied, slides, tmp_path
+):
+    asked = Asked(study[0], copied(*slides[:2]), tmp_path / "out.csv")
+    once(asked)
+    for encoder in ENCODERS:
+        (tmp_path / "new" / encoder / f"{slides[0]}.h5").write_bytes(b"broken")
+    assert [once(asked).unread for _ in range(2)] == [(slides[0],)] * 2
+    assert pl.read_csv(tmp_path / "out.csv")["sample_id"].to_list() == [slides[1]]
+
+
+def test_samples_that_are_made_otherwise_are_not_mixed(study, copied, slides, tmp_path):
+    asked = Asked(study[0], copied(*slides[:2]), tmp_path / "out.csv")
+    once(asked)
+    table = tmp_path / "slides.csv"
+    pl.DataFrame({"sample_id": ["one"] * 2, "slide_id": slides[:2]}).write_csv(table)
+    with pytest.raises(InputError, match="each slide as a sample, and --slides now says otherwise"):
+        once(replace(asked, slides=table))
+    assert once(replace(asked, slides=table), force=True).fresh == ("one",)
+    pl.DataFrame({"sample_id": ["two"] * 2, "slide_id": slides[:2]}).write_csv(table)
+    with pytest.raises(InputError, match="has no sample 'one', which was scored before"):
+        once(replace(asked, slides=table))
 
 
 def test_a_study_of_an_older_pathfuse_says_what_to_do(study, tmp_path):
@@ -244,7 +281,10 @@ def test_a_look_that_fails_is_said_once_and_the_next_may_find_it_mended(
             case 5:
                 raise KeyboardInterrupt
 
-    seen, found = scoring.read_seen(asked.predictions / "seen.json", opened.stamp), []
+    seen, found = (
+        scoring.read_seen(asked.predictions / "seen.json", opened.stamp, by_table=False),
+        [],
+    )
     with pytest.raises(KeyboardInterrupt):
         found.extend(watch(asked, seen, 1, said.append, wait=wait))
     assert (tmp_path / "out.csv").exists()

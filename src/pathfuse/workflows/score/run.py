@@ -58,10 +58,16 @@ class Scored:
     """Samples that were scored now, sorted."""
     n_samples: int
     """In the output."""
+    unread: tuple[str, ...]
+    """Samples that have files, of which none could be read, also in earlier calls."""
+    too_few: int
+    """Samples that too few experts scored."""
     lacking: str
     """One sentence on the experts that samples lack; empty if none does."""
     left_out: tuple[dict[str, Any], ...]
-    """What has no part in the scores: reason, number, the first few."""
+    """What has no part in the scores now: expert, reason, number, the first few."""
+    notes: tuple[str, ...]
+    """What could not be drawn of the attention."""
 
 
 def prepare(asked: Asked, force: bool = False) -> Seen:
@@ -77,11 +83,12 @@ def prepare(asked: Asked, force: bool = False) -> Seen:
     record = asked.predictions / RECORD
     goes_on = record.exists() and not force
     check_table(asked.out, force or goes_on, [asked.study.place, *asked.features.values()], ID)
-    if asked.predictions.exists() and not record.exists():
+    foreign = asked.predictions.exists() and not record.exists()
+    if foreign and (not asked.predictions.is_dir() or any(asked.predictions.iterdir())):
         raise InputError(f"{asked.predictions} is in the way: pathfuse did not write it")
     if force:
         shutil.rmtree(asked.predictions, ignore_errors=True)
-    return read_seen(record, asked.study.stamp)
+    return read_seen(record, asked.study.stamp, by_table=asked.slides is not None)
 
 
 def look(asked: Asked) -> dict[str, State]:
@@ -90,7 +97,7 @@ def look(asked: Asked) -> dict[str, State]:
     Raises:
         InputError: A place does not exist, two files claim one slide, or the slide table is wrong.
     """
-    belongs = None if asked.slides is None else read_slides(asked.slides)[0]
+    belongs = _belongs(asked)
     found: dict[str, State] = {}
     for encoder, place in asked.features.items():
         try:
@@ -120,11 +127,14 @@ def score(
         NoFeaturesError: There is nothing to score yet.
         InputError: Features cannot be used, a table is wrong, or the output cannot be written.
     """
+    _check_samples(asked, seen)
     fresh = seen.changed(now, asked.features)
     left_out: list[dict[str, Any]] = []
+    notes: list[str] = []
     if fresh:
         asked.predictions.mkdir(parents=True, exist_ok=True)
-        left_out = _predict(asked, seen, now, progress)
+        seen.add({})  # from here on the folder is known as ours
+        left_out, notes = _predict(asked, seen, now, progress)
         seen.add({name: now[name] for name in fresh})
     progress("fusing", 0.95)
     tables = sorted(asked.predictions.glob("*.parquet"))
@@ -135,18 +145,49 @@ def score(
     new = asked.study.model.read({file.stem: parquet_frame(file) for file in tables})
     fused = asked.study.model.predict(new, min_experts=asked.min_experts)
     write_file(fused, asked.out, force=True)
-    return Scored(tuple(fresh), fused.height, new.summary(), tuple(left_out))
+    progress("done", 1.0)
+    there = set(new.ids)
+    return Scored(
+        tuple(name for name in fresh if name in there),
+        fused.height,
+        tuple(sorted(set(seen.samples) - there)),
+        len(there) - fused.height,
+        new.summary(),
+        tuple(left_out),
+        tuple(dict.fromkeys(notes)),
+    )
+
+
+def _belongs(asked: Asked) -> dict[str, tuple[str, ...]] | None:
+    """The slides of each sample, where a table says so."""
+    return None if asked.slides is None else read_slides(asked.slides)[0]
+
+
+def _check_samples(asked: Asked, seen: Seen) -> None:
+    """Refuses a slide table that no longer knows what was scored.
+
+    Raises:
+        InputError: Naming a sample.
+    """
+    belongs = _belongs(asked)
+    gone = sorted(set(seen.samples) - set(belongs)) if belongs is not None else []
+    if gone:
+        raise InputError(
+            f"{asked.slides} has no sample '{gone[0]}', which was scored before ({len(gone)} such "
+            "samples); --force scores all slides anew"
+        )
 
 
 def _predict(
     asked: Asked, seen: Seen, now: Mapping[str, State], progress: Progress
-) -> list[dict[str, Any]]:
-    """Every expert's predictions of what is new to it; gives what was left out."""
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Every expert's predictions of what is new to it; gives what was left out, and notes."""
     from pathfuse.experts.serve import serve  # torch: a look that finds nothing does without
 
-    belongs = None if asked.slides is None else read_slides(asked.slides)[0]
+    belongs = _belongs(asked)
     opened: dict[tuple[str, ...], OpenedFeatures] = {}
     left_out: list[dict[str, Any]] = []
+    notes: list[str] = []
     for n, (expert, reads) in enumerate(asked.study.reads.items()):
         encoders = tuple(name for name in reads if name in asked.features)
         samples = seen.changed(now, encoders)
@@ -169,25 +210,30 @@ def _predict(
             left_out.append(
                 {"expert": expert, "reason": str(error), "n": len(samples), "first": samples[:1]}
             )
+            _keep(None, samples, asked.predictions / f"{expert}.parquet")
             continue
         _keep(one.table(), samples, asked.predictions / f"{expert}.parquet")
         left_out += [{"expert": expert, **item} for item in one.left_out]
-        _attend(asked, expert, one)
-    return left_out
+        notes += _attend(asked, expert, one)
+    return left_out, notes
 
 
-def _keep(table: pl.DataFrame, samples: list[str], file: Path) -> None:
-    """Adds predictions to an expert's, in place of earlier ones of these samples."""
-    if file.exists():
-        others = parquet_frame(file).filter(~pl.col(ID).is_in(samples))
-        table = pl.concat([others, table]).sort(ID)
-    if table.height:
-        write_file(table, file, force=True)
+def _keep(table: pl.DataFrame | None, samples: list[str], file: Path) -> None:
+    """Puts an expert's predictions in the place of its earlier ones of these samples; None: there
+    are none now.
+    """
+    others = parquet_frame(file).filter(~pl.col(ID).is_in(samples)) if file.exists() else None
+    parts = [part for part in (others, table) if part is not None and part.height]
+    if parts:
+        write_file(pl.concat(parts).sort(ID), file, force=True)
+    else:
+        file.unlink(missing_ok=True)
 
 
-def _attend(asked: Asked, expert: str, one: "Serving") -> None:
-    """Writes the attention of the tiles, where the head has some."""
+def _attend(asked: Asked, expert: str, one: "Serving") -> list[str]:
+    """Writes the attention of the tiles, where the head has some; gives what could not be drawn."""
     from pathfuse.experts.attending import attend_more
 
-    if asked.attention is not None and one.fitted[0].recipe.facts.shows_attention:
-        attend_more(one.fitted, one.folder, one.units, asked.attention / expert)
+    if asked.attention is None or not one.fitted[0].recipe.facts.shows_attention:
+        return []
+    return attend_more(one.fitted, one.folder, one.units, asked.attention / expert)

@@ -23,6 +23,8 @@ class Seen:
     file: Path
     stamp: str
     """Of the study that scored."""
+    by_table: bool
+    """Whether a slide table says which slides make a sample."""
     samples: dict[str, State]
 
     def changed(self, now: Mapping[str, State], encoders: Iterable[str]) -> list[str]:
@@ -43,24 +45,36 @@ class Seen:
         content: dict[str, Any] = {
             "kind": KIND,
             "stamp": self.stamp,
+            "by_table": self.by_table,
             "samples": dict(sorted(self.samples.items())),
         }
         write_json_file(content, self.file, force=True)
 
 
-def read_seen(file: Path, stamp: str) -> Seen:
+def read_seen(file: Path, stamp: str, *, by_table: bool) -> Seen:
     """The record of earlier calls; empty without one.
 
+    Args:
+        file: Where it is.
+        stamp: Of the study.
+        by_table: Whether a slide table is given now.
+
     Raises:
-        InputError: They were of another study.
+        InputError: They were of another study, or of samples that were made otherwise.
     """
     content = read_object(file)
     if not content:
-        return Seen(file, stamp, {})
+        return Seen(file, stamp, by_table, {})
     if content.get("kind") != KIND or content.get("stamp") != stamp:
         raise InputError(
             f"{file.parent} is of another study, or the study has changed since; --force scores all "
             "slides anew"
+        )
+    if content.get("by_table") != by_table:
+        before = "a slide table" if content.get("by_table") else "each slide as a sample"
+        raise InputError(
+            f"{file.parent} was made with {before}, and --slides now says otherwise; --force scores "
+            "all slides anew"
         )
     samples = {
         name: {
@@ -69,7 +83,7 @@ def read_seen(file: Path, stamp: str) -> Seen:
         }
         for name, state in content["samples"].items()
     }
-    return Seen(file, stamp, samples)
+    return Seen(file, stamp, by_table, samples)
 
 
 def state_of(paths: Iterable[Path]) -> tuple[FileState, ...]:
