@@ -39,8 +39,13 @@ class Given:
         return len(self.ids)
 
 
-def check_known(endpoint: Endpoint, expert: str, columns: Sequence[str]) -> None:
+def check_known(endpoint: Endpoint, expert: str | None, columns: Sequence[str]) -> None:
     """Refuses a column that carries no prediction: one that is spelled wrong would be missing.
+
+    Args:
+        endpoint: What is predicted.
+        expert: Whose columns they are; None: nobody's.
+        columns: Their names.
 
     Raises:
         InputError: Naming it.
@@ -49,7 +54,8 @@ def check_known(endpoint: Endpoint, expert: str, columns: Sequence[str]) -> None
     unknown = next((name for name in columns if name not in known), None)
     if unknown is not None:
         shown = unknown if len(unknown) < 60 else f"{unknown[:60]}..."
+        where = SOURCE if expert is None else f"{SOURCE}, expert '{expert}'"
         raise InputError(
-            f"{SOURCE}, expert '{expert}': '{shown}' is no column of predictions, whose names begin "
+            f"{where}: '{shown}' is no column of predictions, whose names begin "
             f"with {' or '.join(endpoint.prefixes)}"
         )
