@@ -42,6 +42,10 @@ WRONG = {
     "a number as a word": (with_expert({"logit_c0": "1.5"}), 422, "valid number"),
     "null": (with_expert({"logit_c0": None}), 422, "valid number"),
     "twice": ({"samples": [SAMPLE, SAMPLE]}, 422, "'n1' is there twice"),
+    "twice but for blanks": (
+        {"samples": [SAMPLE, {**SAMPLE, "sample_id": " n1\t"}]}, 422, "'n1' is there twice",
+    ),
+    "a name of blanks": ({"samples": [{**SAMPLE, "sample_id": " \u00a0"}]}, 422, "sample 1 is empty"),
     "unknown expert": (with_expert({"logit_c0": 1.0}, "gigapath"), 422, "does not know the expert"),
     "another label space": (
         with_expert({"logit_a": 1.0, "logit_b": 2.0}), 422, "no sample has the label 'a'",

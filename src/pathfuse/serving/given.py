@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 
 from pathfuse.endpoints.base import Endpoint
 from pathfuse.errors import InputError
+from pathfuse.files.spelling import BLANKS
 
 SOURCE = "the request"
 """Stands for the file in sentences."""
@@ -37,6 +38,22 @@ class Given:
     def n(self) -> int:
         """Number of samples."""
         return len(self.ids)
+
+
+def plain_ids(names: Sequence[str]) -> list[str]:
+    """Samples' names without blanks around them, as those of files are read.
+
+    Raises:
+        InputError: A name is nothing but blanks, or is there twice.
+    """
+    ids = [name.strip(BLANKS) for name in names]
+    if "" in ids:
+        raise InputError(f"{SOURCE}: the name of sample {ids.index('') + 1} is empty")
+    if len(set(ids)) < len(ids):
+        seen = set[str]()
+        twice = next(i for i in ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
+        raise InputError(f"{SOURCE}: the sample '{twice}' is there twice")
+    return ids
 
 
 def check_known(endpoint: Endpoint, expert: str | None, columns: Sequence[str]) -> None:

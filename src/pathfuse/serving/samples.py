@@ -10,8 +10,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_confi
 from typing_extensions import TypedDict
 
 from pathfuse.endpoints.base import Endpoint
-from pathfuse.errors import InputError
-from pathfuse.serving.given import LONGEST_NAME, SOURCE, ExpertRows, Given, check_known
+from pathfuse.serving.given import LONGEST_NAME, ExpertRows, Given, check_known, plain_ids
 from pathfuse.serving.refused import RefusedError
 
 Number = Annotated[float, Field(strict=True)]
@@ -63,14 +62,10 @@ def given_samples(endpoint: Endpoint, raw: bytes) -> Given:
 
     Raises:
         RefusedError: It is not JSON, or has another form.
-        InputError: A sample is there twice, or a column is none.
+        InputError: A sample is there twice or has no name, or a column is none.
     """
     samples: list[Sample] = checked(SAMPLES, raw)["samples"]  # type: ignore[index]
-    ids = [sample["sample_id"] for sample in samples]
-    if len(set(ids)) < len(ids):
-        seen = set[str]()
-        twice = next(i for i in ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
-        raise InputError(f"{SOURCE}: the sample '{twice}' is there twice")
+    ids = plain_ids([sample["sample_id"] for sample in samples])
     rows: dict[str, list[tuple[int, dict[str, float]]]] = {}
     for n, sample in enumerate(samples):
         for name, said in sample["experts"].items():
