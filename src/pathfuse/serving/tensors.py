@@ -20,7 +20,8 @@ from typing_extensions import TypedDict
 from pathfuse.endpoints.base import Endpoint
 from pathfuse.errors import InputError
 from pathfuse.serving.given import LONGEST_NAME, SOURCE, ExpertRows, Given, check_known, plain_ids
-from pathfuse.serving.samples import Number, checked
+from pathfuse.serving.json_body import checked
+from pathfuse.serving.samples import Number
 from pathfuse.serving.scoring import Answers, listed_values
 from pathfuse.study.predictions import SEEN
 from pathfuse.workflows.model import FusedModel
