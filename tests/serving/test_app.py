@@ -36,12 +36,16 @@ WRONG = {
     "nothing": (b"", 400, "the body is not JSON"),
     "no text": (b"\xff\xfe", 400, "the body is not JSON"),
     "deep": (b"[" * 100_000, 400, "the body is not JSON"),
-    "another form": ({"rows": []}, 422, "field required"),
-    "no sample": ({"samples": []}, 422, "at least 1 item"),
-    "a word": (with_expert({"logit_c0": "high"}), 422, "valid number"),
-    "a number as a word": (with_expert({"logit_c0": "1.5"}), 422, "valid number"),
-    "null": (with_expert({"logit_c0": None}), 422, "valid number"),
+    "another form": ({"rows": []}, 422, "'samples' is missing"),
+    "no sample": ({"samples": []}, 422, "'samples' is empty"),
+    "a word": (with_expert({"logit_c0": "high"}), 422, "must be a number"),
+    "a number as a word": (with_expert({"logit_c0": "1.5"}), 422, "must be a number"),
+    "null": (with_expert({"logit_c0": None}), 422, "must be a number"),
     "twice": ({"samples": [SAMPLE, SAMPLE]}, 422, "'n1' is there twice"),
+    "twice but for blanks": (
+        {"samples": [SAMPLE, {**SAMPLE, "sample_id": " n1\t"}]}, 422, "'n1' is there twice",
+    ),
+    "a name of blanks": ({"samples": [{**SAMPLE, "sample_id": " \u00a0"}]}, 422, "sample 1 is empty"),
     "unknown expert": (with_expert({"logit_c0": 1.0}, "gigapath"), 422, "does not know the expert"),
     "another label space": (
         with_expert({"logit_a": 1.0, "logit_b": 2.0}), 422, "no sample has the label 'a'",
@@ -101,6 +105,49 @@ def test_a_wrong_table_is_answered_with_a_sentence(served, change, words):
     answer = one.client.post("/predict", content=raw, headers={"content-type": PARQUET})
     assert answer.status_code == 422
     assert words in answer.json()["error"]
+
+
+COLUMNS = {"multiclass": "c0", "coarse": "none", "multilabel": "kras", "survival": "1", "risk": "1",
+           "regression": "ki67"}  # fmt: skip
+
+
+@pytest.mark.parametrize("cells", ["of all", "of one", "of none"])
+@pytest.mark.parametrize("spelled", ["Logit_{0}", "logits_{0}", "Mean_{0}", "foo"])
+def test_a_column_that_carries_no_prediction_is_refused_in_a_table(
+    served, each_kind, spelled, cells
+):
+    one, name = served(each_kind), spelled.format(COLUMNS[each_kind])
+    who = {"of all": pl.lit(True), "of one": pl.col("expert") == "e1", "of none": pl.lit(False)}
+    table = one.table().with_columns(pl.when(who[cells]).then(1.0).alias(name))
+    answer = one.client.post(
+        "/predict", content=bytes_of_table(table, PARQUET), headers={"content-type": PARQUET}
+    )
+    assert answer.status_code == 422
+    assert f"'{name}' is no column of predictions" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("spelled", ["Logit_c1", "logits_c1", "logit c1"])
+def test_a_column_that_is_spelled_wrong_is_not_as_none(served, spelled):
+    one = served()
+    table = one.table().rename({"logit_c1": spelled})
+    answer = one.client.post(
+        "/predict", content=bytes_of_table(table, PARQUET), headers={"content-type": PARQUET}
+    )
+    assert answer.status_code == 422
+    assert f"'{spelled}' is no column of predictions" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("media_type", [PARQUET, "application/json"])
+def test_a_column_that_is_not_read_beside_others_is_refused(served, media_type):
+    one = served("survival")
+    said = {**dict.fromkeys(("hazard_logit_1", "hazard_logit_2", "hazard_logit_3"), 0.0),
+            "hazard_9": 0.5}  # fmt: skip
+    whole = pl.DataFrame([{"sample_id": "n1", "expert": "e0", **said}])
+    body = json.dumps(with_expert(said)).encode()
+    raw = bytes_of_table(whole, PARQUET) if media_type == PARQUET else body
+    answer = one.client.post("/predict", content=raw, headers={"content-type": media_type})
+    assert answer.status_code == 422
+    assert "'hazard_9' is not read" in answer.json()["error"]
 
 
 @pytest.mark.parametrize("media_type", READERS)

@@ -133,3 +133,32 @@ def test_who_was_fitted_on_is_said(served):
     one = served()
     rows = one.client.post("/predict", json=one.body()).json()["samples"]
     assert sum(row["seen_in_fit"] for row in rows) == 60
+
+
+def test_blanks_around_a_name_are_stripped_as_predict_does(served):
+    one = served()
+    ids = [s["sample_id"] for s in one.body()["samples"]]
+    frame = one.experts["e0"].sort("sample_id")
+    columns = [name for name in frame.columns if name != "sample_id"]
+    padded = [f" {name}\u00a0\t" for name in ids]
+    blank = frame.with_columns(sample_id=pl.Series(padded))
+    seen = one.model.predict({"e0": blank})["seen_in_fit"].to_list()
+    assert sum(seen) == 60
+    samples = [
+        {"sample_id": name, "experts": {"e0": row}}
+        for name, row in zip(padded, frame.select(columns).to_dicts(), strict=True)
+    ]
+    rows = one.client.post("/predict", json={"samples": samples}).json()["samples"]
+    raw = bytes_of_table(blank.with_columns(expert=pl.lit("e0")), PARQUET)
+    answer = one.client.post("/predict", content=raw, headers={"content-type": PARQUET})
+    for found in (rows, answer.json()["samples"]):
+        assert [row["sample_id"] for row in found] == ids
+        assert [row["seen_in_fit"] for row in found] == seen
+    inputs = [
+        {"name": "sample_id", "shape": [len(ids)], "datatype": "BYTES", "data": padded},
+        {"name": "e0", "shape": [len(ids), 3], "datatype": "FP64",
+         "data": frame.select(columns).to_numpy().tolist()},
+    ]  # fmt: skip
+    body = {"inputs": inputs, "outputs": [{"name": "seen_in_fit"}]}
+    (out,) = one.client.post("/v2/models/m/infer", json=body).json()["outputs"]
+    assert out["data"] == seen

@@ -89,6 +89,10 @@ def tensor(**changed):
     return {"name": "e0", "shape": [1, 3], "datatype": "FP64", "data": [1.0, 0.0, 0.0], **changed}
 
 
+def named(*ids):
+    return {"name": "sample_id", "shape": [len(ids)], "datatype": "BYTES", "data": list(ids)}
+
+
 @pytest.mark.parametrize(
     ("inputs", "words"),
     [
@@ -108,6 +112,8 @@ def tensor(**changed):
         ([tensor(parameters={"columns": ["logit_c0", "logit_c1", "logit_x"]})], "no sample has the label"),
         ([tensor(parameters={"columns": ["logit_c0", "logit_c0", "logit_c1"]})], "two columns"),
         ([{"name": "sample_id", "shape": [1], "datatype": "BYTES", "data": ["a"]}], "no expert's input"),
+        ([tensor(), named(" ")], "the name of sample 1 is empty"),
+        ([tensor(shape=[2, 3], data=[0.0] * 6), named("a", "a ")], "'a' is there twice"),
     ],
 )  # fmt: skip
 def test_wrong_tensors_are_answered_with_a_sentence(served, inputs, words):

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 
 from pathfuse.endpoints.base import Endpoint
 from pathfuse.errors import InputError
+from pathfuse.files.spelling import BLANKS
 
 SOURCE = "the request"
 """Stands for the file in sentences."""
@@ -39,8 +40,29 @@ class Given:
         return len(self.ids)
 
 
-def check_known(endpoint: Endpoint, expert: str, columns: Sequence[str]) -> None:
+def plain_ids(names: Sequence[str]) -> list[str]:
+    """Samples' names without blanks around them, as those of files are read.
+
+    Raises:
+        InputError: A name is nothing but blanks, or is there twice.
+    """
+    ids = [name.strip(BLANKS) for name in names]
+    if "" in ids:
+        raise InputError(f"{SOURCE}: the name of sample {ids.index('') + 1} is empty")
+    if len(set(ids)) < len(ids):
+        seen = set[str]()
+        twice = next(i for i in ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
+        raise InputError(f"{SOURCE}: the sample '{twice}' is there twice")
+    return ids
+
+
+def check_known(endpoint: Endpoint, expert: str | None, columns: Sequence[str]) -> None:
     """Refuses a column that carries no prediction: one that is spelled wrong would be missing.
+
+    Args:
+        endpoint: What is predicted.
+        expert: Whose columns they are; None: nobody's.
+        columns: Their names.
 
     Raises:
         InputError: Naming it.
@@ -49,7 +71,8 @@ def check_known(endpoint: Endpoint, expert: str, columns: Sequence[str]) -> None
     unknown = next((name for name in columns if name not in known), None)
     if unknown is not None:
         shown = unknown if len(unknown) < 60 else f"{unknown[:60]}..."
+        where = SOURCE if expert is None else f"{SOURCE}, expert '{expert}'"
         raise InputError(
-            f"{SOURCE}, expert '{expert}': '{shown}' is no column of predictions, whose names begin "
+            f"{where}: '{shown}' is no column of predictions, whose names begin "
             f"with {' or '.join(endpoint.prefixes)}"
         )

@@ -1,18 +1,16 @@
 """The JSON body of ``/predict``: samples, each with what the experts said of it."""
 
-from http import HTTPStatus
 from typing import (
     Annotated,  # pydantic asks for these before Python 3.12
 )
 
 import numpy as np
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from pathfuse.endpoints.base import Endpoint
-from pathfuse.errors import InputError
-from pathfuse.serving.given import LONGEST_NAME, SOURCE, ExpertRows, Given, check_known
-from pathfuse.serving.refused import RefusedError
+from pathfuse.serving.given import LONGEST_NAME, ExpertRows, Given, check_known, plain_ids
+from pathfuse.serving.json_body import checked
 
 Number = Annotated[float, Field(strict=True)]
 
@@ -37,40 +35,15 @@ class Samples(TypedDict):
 SAMPLES = TypeAdapter(Samples)
 
 
-def checked(kind: TypeAdapter, raw: bytes) -> object:  # type: ignore[type-arg]
-    """A JSON body of the form that it must have.
-
-    Raises:
-        RefusedError: It is not JSON (400), or has another form (422).
-    """
-    try:
-        return kind.validate_json(raw)
-    except ValidationError as error:
-        problem = error.errors(include_url=False, include_input=False)[0]
-        if problem["type"] == "json_invalid":
-            raise RefusedError(
-                HTTPStatus.BAD_REQUEST, f"the body is not JSON: {problem['msg']}"
-            ) from None
-        where = ".".join(str(part) for part in problem["loc"]) or "the body"
-        said = problem["msg"][:1].lower() + problem["msg"][1:]
-        raise RefusedError(
-            HTTPStatus.UNPROCESSABLE_ENTITY, f"the body, '{where[:200]}': {said}"
-        ) from None
-
-
 def given_samples(endpoint: Endpoint, raw: bytes) -> Given:
     """The samples of a JSON body, in its order.
 
     Raises:
         RefusedError: It is not JSON, or has another form.
-        InputError: A sample is there twice, or a column is none.
+        InputError: A sample is there twice or has no name, or a column is none.
     """
     samples: list[Sample] = checked(SAMPLES, raw)["samples"]  # type: ignore[index]
-    ids = [sample["sample_id"] for sample in samples]
-    if len(set(ids)) < len(ids):
-        seen = set[str]()
-        twice = next(i for i in ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
-        raise InputError(f"{SOURCE}: the sample '{twice}' is there twice")
+    ids = plain_ids([sample["sample_id"] for sample in samples])
     rows: dict[str, list[tuple[int, dict[str, float]]]] = {}
     for n, sample in enumerate(samples):
         for name, said in sample["experts"].items():

@@ -164,7 +164,7 @@ def _read_as_one(
         )
     except InputError:
         return {}
-    if not all(isinstance(one, ExpertColumns) for one in outputs.values()):
+    if not all(isinstance(one, ExpertColumns) and not one.ignored for one in outputs.values()):
         return {}
     ends = np.cumsum([len(part) for part in parts])[:-1]
     split = {task: np.split(one.log_prob, ends) for task, one in outputs.items()}
@@ -200,4 +200,9 @@ def _outputs(
         Columns(source, own, named, columns), model.label_maps[name]
     )
     model.check_risk(name, source, outputs)
+    # of numbers those are targets that the fit left out
+    unread = {} if model.endpoint.of_numbers else outputs
+    idle = next((column for one in unread.values() for column in one.ignored), None)
+    if idle is not None:
+        raise InputError(f"{source}: '{idle[:60]}' is not read beside the expert's other columns")
     return outputs

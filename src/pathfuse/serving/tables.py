@@ -10,7 +10,7 @@ from pathfuse.errors import InputError
 from pathfuse.files.bodies import table_of_bytes
 from pathfuse.files.spelling import check_spelling
 from pathfuse.files.tables import Table, id_column, number_column, table_in_memory, text_column
-from pathfuse.serving.given import LONGEST_NAME, SOURCE, ExpertRows, Given
+from pathfuse.serving.given import LONGEST_NAME, SOURCE, ExpertRows, Given, check_known
 from pathfuse.serving.refused import RefusedError
 from pathfuse.workflows.model import FusedModel
 
@@ -28,7 +28,8 @@ def given_table(model: FusedModel, media_type: str, raw: bytes, most_rows: int) 
 
     Raises:
         RefusedError: The bytes are no table (400), or it is too long (413).
-        InputError: A column is missing or holds something else, or a sample occurs twice.
+        InputError: A column is missing, carries no prediction or holds something else, or a sample
+            occurs twice.
     """
     most = most_rows * max(len(model.experts), 1)
     try:
@@ -50,6 +51,9 @@ def given_table(model: FusedModel, media_type: str, raw: bytes, most_rows: int) 
     parts = frame.partition_by(EXPERT, as_dict=True, include_key=False)
     read = {str(key[0]): _expert(model, str(key[0]), replace(table, frame=part))
             for key, part in parts.items()}  # fmt: skip
+    for column in table.frame.columns:  # each by itself: another expert may have the others
+        if column not in (ID, EXPERT):
+            check_known(model.endpoint, None, [column])
     ids = sorted({i for own, _, _ in read.values() for i in own})
     check_spelling(SOURCE, ID, ids)
     position = {name: n for n, name in enumerate(ids)}
@@ -77,10 +81,15 @@ def _check_short(frame: pl.DataFrame) -> None:
 def _expert(
     model: FusedModel, name: str, table: Table
 ) -> tuple[list[str], tuple[str, ...], np.ndarray]:
-    """The samples, columns and values of one expert; its columns are those that it fills."""
+    """The samples, columns and values of one expert; its columns are those that it fills.
+
+    Raises:
+        InputError: A column carries no prediction or holds something else.
+    """
     table = replace(table, source=f"{SOURCE}, expert '{name}'")
     ids, frame = id_column(table), table.frame
-    filled = [column for column in frame.columns if frame[column].null_count() < frame.height]
-    columns = tuple(model.endpoint.prediction_columns(filled))
+    others = [column for column in frame.columns if column != ID]
+    columns = tuple(column for column in others if frame[column].null_count() < frame.height)
+    check_known(model.endpoint, name[:60], columns)
     values = [number_column(table, column, ids) for column in columns]
     return ids, columns, np.stack(values, axis=1) if values else np.zeros((len(ids), 0))

@@ -19,8 +19,9 @@ from typing_extensions import TypedDict
 
 from pathfuse.endpoints.base import Endpoint
 from pathfuse.errors import InputError
-from pathfuse.serving.given import LONGEST_NAME, SOURCE, ExpertRows, Given, check_known
-from pathfuse.serving.samples import Number, checked
+from pathfuse.serving.given import LONGEST_NAME, SOURCE, ExpertRows, Given, check_known, plain_ids
+from pathfuse.serving.json_body import checked
+from pathfuse.serving.samples import Number
 from pathfuse.serving.scoring import Answers, listed_values
 from pathfuse.study.predictions import SEEN
 from pathfuse.workflows.model import FusedModel
@@ -122,14 +123,14 @@ def _ids(tensor: InputTensor) -> list[str]:
     """The samples' names.
 
     Raises:
-        InputError: They are not texts, or too many or few.
+        InputError: They are not texts, too many or few, or one is empty or there twice.
     """
     names = tensor["data"]
     if tensor["datatype"] != "BYTES" or not all(isinstance(one, str) for one in names):
         raise InputError(f"{SOURCE}, input '{IDS}': the data must be texts, of the datatype BYTES")
     if tensor["shape"] != [len(names)]:
         raise InputError(f"{SOURCE}, input '{IDS}': the data do not fit the shape")
-    return [str(one) for one in names]
+    return plain_ids([str(one) for one in names])
 
 
 def _matrix(model: FusedModel, tensor: InputTensor) -> ExpertRows:
