@@ -1,5 +1,7 @@
 """Streams from the outside: in one piece or many, twice, and taken back."""
 
+import re
+
 import numpy as np
 import polars as pl
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from pathfuse.errors import InputError
 from pathfuse.online.fixed_share import RATES
 from pathfuse.online.methods import NAMES, SHARE_OF_FIRST
+from pathfuse.workflows.adapting import run
 from pathfuse.workflows.adapting.incoming import Timing
 from pathfuse.workflows.adapting.run import adapt, take_back
 
@@ -194,3 +197,37 @@ def test_survival_with_nothing_but_censored_cases_so_far(streams, tmp_path):
     censored = own.samples.with_columns(event=pl.lit(0)).head(10)
     found = adapt(own.folder, tmp_path / "out", own.experts, censored)
     assert found.n_labels == 10
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_call_that_another_overtook_writes_nothing(stream, tmp_path, content, monkeypatch, begun):
+    """The other call begins and ends between this one's reading and writing."""
+    out = tmp_path / "out"
+    if begun:
+        adapt(stream.folder, out, stream.first(20)[1])
+    made = run.stream_of
+
+    def overtaken(*given):
+        monkeypatch.setattr(run, "stream_of", made)
+        adapt(stream.folder, out, stream.first(40)[1])
+        return made(*given)
+
+    monkeypatch.setattr(run, "stream_of", overtaken)
+    sentence = f"another call has changed {out} since this one read it; call again"
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        adapt(stream.folder, out, stream.first(60)[1])
+    assert adapted(out).height == 40
+    adapt(stream.folder, out, stream.first(60)[1])
+    assert adapted(out).height == 60
+    before = content(out)
+    monkeypatch.setattr(run, "stream_of", lambda *given: (overtaken_by_all(), made(*given))[1])
+
+    def overtaken_by_all():
+        monkeypatch.setattr(run, "stream_of", made)
+        adapt(stream.folder, out, stream.experts)
+
+    with pytest.raises(InputError, match="another call has changed"):
+        take_back(stream.folder, out, 1)
+    assert content(out) != before
+    assert adapted(out).height == 90
+    assert not list(tmp_path.glob(".*"))

@@ -15,6 +15,7 @@ import polars as pl
 from jaxtyping import Int
 
 from pathfuse.errors import InputError
+from pathfuse.files.digests import files_digest
 from pathfuse.files.model_folder import read_model, write_model
 from pathfuse.files.tables import parquet_frame
 from pathfuse.files.write import write_table
@@ -151,6 +152,12 @@ def empty(about: dict[str, Any], shapes: Mapping[str, tuple[int, int]]) -> Journ
 def is_journal(folder: Path) -> bool:
     """Whether a folder holds a stream."""
     return (folder / f"{NAME}.json").is_file()
+
+
+def state_of(folder: Path) -> str:
+    """A digest of the files of a stream: another one if another call has written it."""
+    files = [folder / f"{NAME}.{ending}" for ending in ("json", "parquet", "safetensors")]
+    return files_digest(file for file in files if file.is_file())
 
 
 def read_journal(folder: Path) -> Journal:

@@ -9,6 +9,7 @@ import numpy as np
 import pathfuse
 from pathfuse.errors import InputError
 from pathfuse.files.digests import files_digest
+from pathfuse.files.lock import writing
 from pathfuse.files.write import check_out, new_folder, write_table
 from pathfuse.fusion.gaussian.experts import GaussianExperts
 from pathfuse.online.methods import NAMES, weigher_named
@@ -18,7 +19,14 @@ from pathfuse.study.reading import DEFAULT, Reading
 from pathfuse.workflows.adapting.candidates import check_adaptable
 from pathfuse.workflows.adapting.figures import Stream, stream_of
 from pathfuse.workflows.adapting.incoming import Incoming, Timing, due_of, read_incoming
-from pathfuse.workflows.adapting.journal import NOT_YET, Journal, empty, is_journal, read_journal
+from pathfuse.workflows.adapting.journal import (
+    NOT_YET,
+    Journal,
+    empty,
+    is_journal,
+    read_journal,
+    state_of,
+)
 from pathfuse.workflows.model import NAME as MODEL
 from pathfuse.workflows.model import FusedModel, load
 
@@ -84,6 +92,7 @@ def adapt(
         "by": by,
         "label_shift": label_shift,
     }
+    state = state_of(folder)
     journal, there = _opened(folder, fused, about, [model, predictions, samples])
     incoming = Incoming()
     if samples is not None:
@@ -96,7 +105,7 @@ def adapt(
     grown, changed = _with_labels(longer, incoming, len(journal.ids), timing)
     stream = stream_of(fused, grown)
     if grown.n_updates > journal.n_updates or not there:
-        write_stream(stream, folder)
+        write_stream(stream, folder, state)
     return Adapted(
         stream,
         len(grown.ids) - len(journal.ids),
@@ -116,11 +125,12 @@ def take_back(model: str | Path, out: str | Path, n_updates: int) -> Stream:
     folder = Path(out)
     if not is_journal(folder):
         raise InputError(f"{folder} holds no stream of adapt, so that nothing can be taken back")
+    state = state_of(folder)
     fused, journal = load(model), read_journal(folder)
     _check_same(folder, journal, {**journal.about, "model": model_digest(Path(model))})
     check_out(folder, force=True)
     stream = stream_of(fused, journal.without_last(n_updates))
-    write_stream(stream, folder)
+    write_stream(stream, folder, state)
     return stream
 
 
@@ -130,8 +140,27 @@ def model_digest(folder: Path) -> str:
     return files_digest([place / f"{MODEL}.json", place / f"{MODEL}.safetensors"])
 
 
-def write_stream(stream: Stream, folder: Path) -> None:
-    """Writes the whole folder, or leaves the old one."""
+def write_stream(stream: Stream, folder: Path, state: str) -> None:
+    """Writes the whole folder, or leaves the old one.
+
+    Args:
+        stream: What to write.
+        folder: Where to.
+        state: ``journal.state_of`` the folder before its journal was read.
+
+    Raises:
+        InputError: Another call has written the folder since, or does so now: what it brought would
+            be lost.
+    """
+    with writing(folder):
+        if state_of(folder) != state:
+            raise InputError(
+                f"another call has changed {folder} since this one read it; call again"
+            )
+        _fill(stream, folder)
+
+
+def _fill(stream: Stream, folder: Path) -> None:
     with new_folder(folder, force=True) as place:
         stream.journal.write(place)
         write_table(stream.adapted, place / "adapted.parquet")
