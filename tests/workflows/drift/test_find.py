@@ -107,6 +107,8 @@ def test_an_older_model_says_that_it_keeps_nothing(made, tmp_path):
         ({"false_alarms": 0.0}, "--false-alarms must be between 0.002 and 0.5, not 0"),
         ({"order": "day"}, "--order day names a column of --samples"),
         ({"horizon": 3}, "--horizon must be at least 20 patients, not 3"),
+        ({"horizon": 10**8}, "--horizon must be at most 100,000 patients, not 100,000,000"),
+        ({"horizon": 149}, "--horizon 149 is fewer than the 150 patients that are there already"),
     ],
 )
 def test_options_out_of_range_are_refused(made, options, said):

@@ -30,6 +30,8 @@ from pathfuse.workflows.steps.figures import figures_of, losses
 
 FEWEST_ALARMS, MOST_ALARMS = 0.002, 0.5
 """Rates that the simulations can tell."""
+MOST_HORIZON = 100_000
+"""Patients of the longest stream that is simulated at the wish of a horizon: memory grows with it."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def find_drift(
         false_alarms: How often an alarm may be given although nothing has changed, over all figures
             and both tests together.
         horizon: Patients after which the sequential test may have given a false alarm at that rate;
-            default: those that there are.
+            default: those that there are. Neither fewer than these nor more than 100,000.
         seed: Of the simulations.
         reading: How the columns of ``samples`` are understood.
 
@@ -91,6 +93,7 @@ def find_drift(
         figures = figures_of(fused, aligned, combined.predicted, reference.scale, loss)
         features = reference.new_features(figures.select(reference.names))
         units, truth = _units(about, ids, reference), loss is not None
+        _check_reaches(horizon, len(units.last))
         batch = batch_test(
             reference,
             features,
@@ -134,9 +137,19 @@ def _check(
         )
     if horizon is not None and horizon < FEWEST_NEW:
         raise InputError(f"--horizon must be at least {FEWEST_NEW} patients, not {horizon}")
+    if horizon is not None and horizon > MOST_HORIZON:
+        raise InputError(f"--horizon must be at most {MOST_HORIZON:,} patients, not {horizon:,}")
     if order is not None and not listed:
         raise InputError(f"--order {order} names a column of --samples; give that table, too")
     check_seed(seed)
+
+
+def _check_reaches(horizon: int | None, n_patients: int) -> None:
+    if horizon is not None and horizon < n_patients:
+        raise InputError(
+            f"--horizon {horizon} is fewer than the {n_patients} patients that are there already; say how many there "
+            "will be in the end, or leave it out"
+        )
 
 
 def _in_order(new: NewSamples, about: About | None, order: str | None) -> tuple[list[str], int]:
