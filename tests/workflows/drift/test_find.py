@@ -11,6 +11,7 @@ import pathfuse
 from pathfuse.drift.figures import Figure
 from pathfuse.errors import InputError
 from pathfuse.workflows.drift.find import find_drift
+from pathfuse.workflows.steps.seen import digests
 
 
 def test_samples_of_the_same_kind_give_no_alarm(made):
@@ -126,6 +127,20 @@ def test_an_expert_that_is_gone_is_found(made):
     gone = {name: frame for name, frame in made.new.items() if name != "expert_2"}
     found = find_drift(made.model, gone)
     assert Figure("missing", "expert_2") in {one.figure for one in found.drifted}
+
+
+def test_fit_rows_among_the_samples_are_counted_and_said(made, tmp_path):
+    fitted = replace(made.model, fitted=digests(made.labels["sample_id"].to_list()[:60]))
+    found = find_drift(fitted, made.new)
+    assert found.summary["samples_seen_in_fit"] == 60
+    said = "60 of the 150 samples were among the fit rows of the model"
+    assert said in found.warning
+    found.save(tmp_path / "out")
+    assert said in (tmp_path / "out/drift.html").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "out/drift.json").read_text())["samples_seen_in_fit"] == 60
+    new = find_drift(made.model, made.new)
+    assert new.warning is None
+    assert new.summary["samples_seen_in_fit"] == 0
 
 
 def test_it_is_public():

@@ -117,6 +117,7 @@ def find_drift(
         "patients_named": units.named,
         "samples_as_one_patient": 1 if units.named else reference.block,
         "samples_not_listed": n_unlisted,
+        "samples_seen_in_fit": int(fused.seen_in_fit(ids).sum()),
         "samples_with_truth": 0 if loss is None else int((~np.isnan(loss)).sum()),
         "fit_patients": reference.n_patients,
         "lacking": new.lacking,

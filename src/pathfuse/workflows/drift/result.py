@@ -129,6 +129,17 @@ class DriftResult:
             parts.append(f"one after the other: {self.stream.in_words}")
         return f"Drift found among {of} ({rate}); {'; '.join(parts)}."
 
+    @property
+    def warning(self) -> str | None:
+        """That the model was fitted on some of the samples; None if it was on none."""
+        n_seen, n = self.summary["samples_seen_in_fit"], self.summary["samples"]
+        if not n_seen:
+            return None
+        return (
+            f"{n_seen:,} of the {n:,} samples {'was' if n_seen == 1 else 'were'} among the fit rows of the model: they "
+            "are like the fit rows, and hide a change of the others; give new samples alone"
+        )
+
     def __repr__(self) -> str:
         return f"DriftResult({self.headline})"
 
@@ -151,6 +162,7 @@ class DriftResult:
             self.summary,
             self.stream.watch.path,
             self.stream.limit,
+            self.warning,
         )
         drawn = drawings(content)
         with new_folder(Path(folder), force) as place:
