@@ -231,3 +231,32 @@ def test_a_call_that_another_overtook_writes_nothing(stream, tmp_path, content, 
     assert content(out) != before
     assert adapted(out).height == 90
     assert not list(tmp_path.glob(".*"))
+
+
+def test_labels_know_their_time_and_come_after_their_sample(stream, tmp_path):
+    """A label that seems to come earlier would teach samples that came before anybody knew it."""
+    out, timing = tmp_path / "out", Timing(order="day", labelled_at="signed")
+    signed = stream.samples.with_columns(signed=pl.col("day") + 3)
+    first, second = stream.samples["sample_id"][:2]
+
+    def refused(table, sentence):
+        with pytest.raises(InputError, match=re.escape(sentence)):
+            adapt(stream.folder, out, stream.experts, table, timing=timing)
+        assert not out.exists()
+
+    refused(
+        signed.rename({"day": "signed", "signed": "day"}),
+        f"the label of sample '{first}' came at 0 (column 'signed'), before the sample itself at 3 (column 'day'), "
+        "and so it is with 89 more; are the columns swapped?",
+    )
+    at = pl.col("sample_id") == second
+    refused(
+        signed.with_columns(signed=pl.when(at).then(None).otherwise("signed")),
+        f"column 'signed': the label of sample '{second}' has no time; with --labelled-at every label needs",
+    )
+    no_label = pl.when(at).then(None)
+    waits = signed.with_columns(
+        label=no_label.otherwise("label"), signed=no_label.otherwise("signed")
+    )
+    found = adapt(stream.folder, out, stream.experts, waits, timing=timing)
+    assert found.n_labels == 89

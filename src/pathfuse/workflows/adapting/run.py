@@ -18,7 +18,13 @@ from pathfuse.study.predictions import PredictionInput
 from pathfuse.study.reading import DEFAULT, Reading
 from pathfuse.workflows.adapting.candidates import check_adaptable
 from pathfuse.workflows.adapting.figures import Stream, stream_of
-from pathfuse.workflows.adapting.incoming import Incoming, Timing, due_of, read_incoming
+from pathfuse.workflows.adapting.incoming import (
+    Incoming,
+    Timing,
+    check_times,
+    due_of,
+    read_incoming,
+)
 from pathfuse.workflows.adapting.journal import (
     NOT_YET,
     Journal,
@@ -266,6 +272,10 @@ def _with_labels(
         elif any(not np.array_equal(observed[task][row], one) for task, one in said.items()):
             changed.append(name)
     waiting = (labelled_in != NOT_YET) & (journal.learned == NOT_YET)
+    brought = [
+        i for i, new in zip(journal.ids, waiting, strict=True) if new and i in incoming.observed
+    ]
+    check_times(brought, incoming, timing)
     due = due_of(list(journal.ids), waiting, n_before, incoming, timing)
     order = arrivals(due, first=n_before)
     n_known, learned, learned_in = (
