@@ -79,6 +79,8 @@ def test_labels_of_samples_that_nobody_predicted(tmp_path, run_cli, fitted):
     pl.concat([pl.read_csv(given[1]), more]).write_csv(tmp_path / "more.csv")
     said = run_cli(*command, "--samples", tmp_path / "more.csv")
     assert "100 labels are of samples without predictions" in said.err
+    given = ["--samples", tmp_path / "more.csv", *given[2:]]
+    assert "100 labels are of samples without predictions" in run_cli(*command, *given).err
 
 
 def test_regression_is_refused(tmp_path, run_cli):

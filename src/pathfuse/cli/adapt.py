@@ -100,7 +100,11 @@ def _remarks(found: "Adapted") -> list[str]:
             "first one is kept (--undo takes it back)"
         )
     if found.unknown:
-        said.append(f"{found.unknown} labels are of samples without predictions, and are not used")
+        said.append(
+            f"{found.unknown} labels are of samples without predictions, and are not used"
+            if found.unknown > 1
+            else "1 label is of a sample without predictions, and is not used"
+        )
     return said
 
 

@@ -11,6 +11,7 @@ from pathfuse.online.fixed_share import RATES
 from pathfuse.online.methods import NAMES, SHARE_OF_FIRST
 from pathfuse.workflows.adapting import run
 from pathfuse.workflows.adapting.incoming import Timing
+from pathfuse.workflows.adapting.journal import FILES
 from pathfuse.workflows.adapting.run import adapt, take_back
 
 
@@ -185,7 +186,7 @@ def test_what_cannot_be_adapted(stream, tmp_path):
         take_back(stream.folder, tmp_path / "out", 1)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.txt").write_text("x")
-    with pytest.raises(InputError, match="exists already"):
+    with pytest.raises(InputError, match="exists already and holds no stream of adapt"):
         adapt(stream.folder, tmp_path / "mine", stream.experts)
     with pytest.raises(InputError, match="'hedge' is unknown"):
         adapt(stream.folder, tmp_path / "out", stream.experts, by="hedge")
@@ -260,3 +261,16 @@ def test_labels_know_their_time_and_come_after_their_sample(stream, tmp_path):
     )
     found = adapt(stream.folder, out, stream.experts, waits, timing=timing)
     assert found.n_labels == 89
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_damaged_folder_is_called_so(stream, tmp_path, content, name):
+    """And no option is named that adapt does not have."""
+    out = tmp_path / "out"
+    adapt(stream.folder, out, stream.first(20)[1])
+    (out / name).unlink()
+    before = content(out)
+    with pytest.raises(InputError, match=name) as refused:
+        adapt(stream.folder, out, stream.experts)
+    assert "--force" not in str(refused.value)
+    assert content(out) == before

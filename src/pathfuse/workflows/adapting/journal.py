@@ -21,6 +21,9 @@ from pathfuse.files.tables import parquet_frame
 from pathfuse.files.write import write_table
 
 NAME = "stream"
+RECORD = f"{NAME}.json"
+"""Without it a folder holds no stream."""
+FILES = (RECORD, f"{NAME}.parquet", f"{NAME}.safetensors")
 SCHEMA = 1
 NOT_YET = -1
 """In place of a number of something that has not happened."""
@@ -151,12 +154,17 @@ def empty(about: dict[str, Any], shapes: Mapping[str, tuple[int, int]]) -> Journ
 
 def is_journal(folder: Path) -> bool:
     """Whether a folder holds a stream."""
-    return (folder / f"{NAME}.json").is_file()
+    return (folder / RECORD).is_file()
+
+
+def has_remains(folder: Path) -> bool:
+    """Whether a folder holds any file of a stream."""
+    return any((folder / name).is_file() for name in FILES)
 
 
 def state_of(folder: Path) -> str:
     """A digest of the files of a stream: another one if another call has written it."""
-    files = [folder / f"{NAME}.{ending}" for ending in ("json", "parquet", "safetensors")]
+    files = (folder / name for name in FILES)
     return files_digest(file for file in files if file.is_file())
 
 
@@ -169,7 +177,7 @@ def read_journal(folder: Path) -> Journal:
     with read_model(folder, NAME, SCHEMA, "stream of adapt") as (content, tensors):
         try:
             frame = parquet_frame(folder / f"{NAME}.parquet")
-        except pl.exceptions.PolarsError as error:
+        except (OSError, pl.exceptions.PolarsError) as error:
             raise ValueError(f"{NAME}.parquet cannot be read") from error
         tasks = content.pop("tasks")
         content.pop("schema")

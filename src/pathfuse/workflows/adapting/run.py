@@ -27,8 +27,10 @@ from pathfuse.workflows.adapting.incoming import (
 )
 from pathfuse.workflows.adapting.journal import (
     NOT_YET,
+    RECORD,
     Journal,
     empty,
+    has_remains,
     is_journal,
     read_journal,
     state_of,
@@ -118,7 +120,7 @@ def adapt(
         grown.n_learned - journal.n_learned,
         n_fitted,
         changed,
-        _unknown(fused, incoming, grown) if predictions is None else 0,
+        _unknown(fused, incoming, grown),
     )
 
 
@@ -190,12 +192,30 @@ def _opened(
     }
     inputs = [Path(one) for one in _places(given)]
     if not is_journal(folder):
+        _check_new(folder)
         check_out(folder, force=False, inputs=inputs)
         return empty(about, {task: shapes[task] for task in model.fusions}), False
     check_out(folder, force=True, inputs=inputs)
     journal = read_journal(folder)
     _check_same(folder, journal, about)
     return journal, True
+
+
+def _check_new(folder: Path) -> None:
+    """Refuses to begin in a folder that is there: adapt goes on in its own, and replaces no other.
+
+    Raises:
+        InputError: It holds something else, or a stream that has lost its record.
+    """
+    if not folder.is_dir() or folder.is_symlink():
+        return
+    if has_remains(folder):
+        raise InputError(
+            f"the stream of adapt in {folder} is damaged: {RECORD} is missing; restore it, or choose another folder"
+        )
+    raise InputError(
+        f"{folder} exists already and holds no stream of adapt, so that adapt cannot go on there; choose another folder"
+    )
 
 
 def _places(given: list[Any]) -> list[str | Path]:
