@@ -56,7 +56,7 @@ def test_too_few_patients_end_with_status_2_and_one_sentence(folder, run_cli, tm
     said = run_cli("drift", "--model", folder / "run", "--predictions", tmp_path)
     assert said.status == 2
     assert said.err == (
-        "pathfuse: a drift check needs at least 20 new patients, but there are 12 in these samples\n"
+        "pathfuse: a drift check needs at least 20 new patients, but there are 12 samples\n"
     )
 
 

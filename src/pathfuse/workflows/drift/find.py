@@ -42,6 +42,8 @@ class _Units:
     last: list[str]
     """The last sample of each patient."""
     named: bool
+    n_bare: int
+    """Samples without a patient, which are patients of their own."""
 
 
 def find_drift(
@@ -115,6 +117,7 @@ def find_drift(
         "samples": len(ids),
         "patients": len(units.last),
         "patients_named": units.named,
+        "samples_without_patient": units.n_bare if units.named else len(ids),
         "samples_as_one_patient": 1 if units.named else reference.block,
         "samples_not_listed": n_unlisted,
         "samples_seen_in_fit": int(fused.seen_in_fit(ids).sum()),
@@ -170,7 +173,8 @@ def _units(about: About | None, ids: list[str], reference: Reference) -> _Units:
     else:
         number = in_blocks(len(ids), reference.block)
     last = dict(zip(number.tolist(), ids, strict=True))
-    return _Units(number, [last[p] for p in range(len(last))], patients is not None)
+    n_bare = 0 if about is None or patients is None else sum(i in about.bare for i in ids)
+    return _Units(number, [last[p] for p in range(len(last))], patients is not None, n_bare)
 
 
 def _loss(combined: Combined, about: About | None, ids: list[str]) -> PerSample | None:
@@ -192,7 +196,7 @@ def _stream(
     seed: int,
 ) -> Stream:
     means, _ = patient_means(features[:, reference.watched(truth)], units.number)
-    check_enough(reference, len(means))
+    check_enough(reference, len(means), len(features), named=units.named)
     length = max(len(means), horizon or 0)
     pool = reference.pool(named=units.named, truth=truth)
     step = step_of(length)

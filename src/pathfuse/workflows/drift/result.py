@@ -15,6 +15,7 @@ from pathfuse.drift.verdict import BatchVerdict, Finding, in_words
 from pathfuse.files.write import new_folder, write_json, write_table
 from pathfuse.report.drawings import save_drawings
 from pathfuse.report.drift import DriftContent, drawings, render
+from pathfuse.report.words import counted
 
 SCHEMA = {
     "figure": pl.String,
@@ -69,7 +70,8 @@ class Stream:
         column = self.watch.first
         number, since = self.watch.alarm[column] + 1, self.watch.onset[column] + 1
         figure, spread = self.first
-        what = f"{figure.words} {'varies otherwise than usual' if spread else 'is off'}"
+        varies = spread and not figure.share  # a share that is off is said as such
+        what = f"{figure.words} {'varies otherwise than usual' if varies else 'is off'}"
         return (
             f"alarm at {self.unit} {number} of {len(self.last)} ('{self.alarm}'): {what}, "
             f"probably since {self.unit} {since} ('{self.onset}')"
@@ -117,8 +119,10 @@ class DriftResult:
     def headline(self) -> str:
         """The answer in a sentence or two."""
         n, patients = self.summary["samples"], self.summary["patients"]
-        several = self.summary["patients_named"] and patients < n
-        of = f"{n} samples" + (f" of {patients} patients" if several else "")
+        bare = self.summary["samples_without_patient"]
+        of = f"{n} samples"
+        if self.summary["patients_named"] and patients < n:
+            of = counted({"fit": n, "patients_fit": patients, "fit_without_patient": bare}, "fit")
         rate = f"{100 * self.summary['false_alarms']:g} % false alarms"
         if not self.found:
             return f"No drift found among {of} ({rate})."
