@@ -274,3 +274,14 @@ def test_a_damaged_folder_is_called_so(stream, tmp_path, content, name):
         adapt(stream.folder, out, stream.experts)
     assert "--force" not in str(refused.value)
     assert content(out) == before
+
+
+def test_samples_without_a_patient_stand_for_themselves_and_are_counted(stream, tmp_path):
+    bare = pl.when(pl.int_range(pl.len()) >= 18).then("patient_id")
+    table = stream.samples.with_columns(patient_id=bare)
+    for _ in range(2):  # as it is made, and as it is read
+        found = adapt(stream.folder, tmp_path / "out", stream.experts, table)
+        counts = found.stream.nll.row(0, named=True)
+        assert (counts["n"], counts["n_patients"], counts["n_without_patient"]) == (90, 54, 18)
+    kept = pl.read_parquet(tmp_path / "out/stream.parquet")["patient_id"]
+    assert kept.null_count() == 18

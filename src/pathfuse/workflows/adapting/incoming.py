@@ -29,6 +29,7 @@ class Incoming:
     place: dict[str, int] = field(default_factory=dict)
     """Of each sample in the order of the stream."""
     patients: dict[str, str] = field(default_factory=dict)
+    """Of the samples that have one."""
     observed: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     """Per sample with a label and task, its observed set: Float, (outcome,)."""
     times: dict[str, float] = field(default_factory=dict)
@@ -88,10 +89,10 @@ def read_incoming(
     table = samples_table(samples, reading)
     rows = identified(table, SAMPLES_FIELDS, reading).table
     ids = id_column(rows)
-    patients = dict(zip(ids, ids, strict=True))
+    patients: dict[str, str] = {}
     if PATIENT.column in rows.frame.columns:
         given = text_column(rows, PATIENT.column)
-        patients |= {i: p for i, p in zip(ids, given, strict=True) if p is not None}
+        patients = {i: p for i, p in zip(ids, given, strict=True) if p is not None}
     times = _times(rows, timing.order, "--order", ids, whole=True)
     keys = [times.get(i, 0.0) for i in ids]
     place = {ids[n]: p for p, n in enumerate(np.argsort(keys, kind="stable").tolist())}

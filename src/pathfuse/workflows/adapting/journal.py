@@ -24,7 +24,8 @@ NAME = "stream"
 RECORD = f"{NAME}.json"
 """Without it a folder holds no stream."""
 FILES = (RECORD, f"{NAME}.parquet", f"{NAME}.safetensors")
-SCHEMA = 1
+SCHEMA = 2
+"""1: samples without a patient have their own name in ``patient_id``, not an empty cell."""
 NOT_YET = -1
 """In place of a number of something that has not happened."""
 Numbers = Int[np.ndarray, " sample"]
@@ -37,7 +38,8 @@ class Journal:
     about: dict[str, Any]
     """What must not change from call to call: the model, the method."""
     ids: tuple[str, ...]
-    patients: tuple[str, ...]
+    patients: tuple[str | None, ...]
+    """None: not given."""
     predicted_in: Numbers
     """The update in which each sample was predicted."""
     n_known: Numbers
@@ -52,6 +54,11 @@ class Journal:
     """Per task what the experts said: Float, (sample, expert, outcome)."""
     observed: Mapping[str, np.ndarray]
     """Per task the labels: Float, (sample, outcome); NaN where there is none."""
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """The patient of each sample; one without stands for itself."""
+        return tuple(i if p is None else p for i, p in zip(self.ids, self.patients, strict=True))
 
     @property
     def n_updates(self) -> int:
@@ -124,7 +131,8 @@ class Journal:
             "learned_in": self.learned_in,
             "label": self.learned + (self.learned != NOT_YET),  # people count from 1
         }
-        frame = pl.DataFrame({"sample_id": self.ids, "patient_id": self.patients, **columns})
+        patients = pl.Series(self.patients, dtype=pl.String)
+        frame = pl.DataFrame({"sample_id": self.ids, "patient_id": patients, **columns})
         absent = [pl.col(name).replace(NOT_YET, None) for name in columns]
         write_table(frame.with_columns(absent), folder / f"{NAME}.parquet")
         tensors = {}

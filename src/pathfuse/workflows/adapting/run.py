@@ -257,7 +257,7 @@ def _with_samples(
     longer = replace(
         journal,
         ids=(*journal.ids, *ids),
-        patients=(*journal.patients, *(incoming.patients.get(i, i) for i in ids)),
+        patients=(*journal.patients, *(incoming.patients.get(i) for i in ids)),
         predicted_in=np.append(journal.predicted_in, np.full(n, update)),
         n_known=np.append(journal.n_known, np.full(n, journal.n_learned)),
         labelled_in=np.append(journal.labelled_in, not_yet),
