@@ -1,16 +1,12 @@
 """One writer at a time: a lock beside an output that is read, made longer, and written again."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pathfuse.errors import InputError
-
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - Windows has none: what was read is still compared
-    fcntl = None  # type: ignore[assignment]
 
 
 @contextmanager
@@ -57,8 +53,10 @@ def _locked(lock: Path) -> int:
 
 
 def _lock(handle: int) -> None:
-    if fcntl is None:  # pragma: no cover
+    if sys.platform == "win32":  # no such locks: what was read is still compared
         return
+    import fcntl
+
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
