@@ -70,6 +70,22 @@ def test_columns_by_what_they_are(tmp_path, run_cli, fitted):
     assert "40 labels learned" in run_cli(*command, *given[2:], *options).out
 
 
+def test_samples_without_a_patient_are_said(tmp_path, run_cli, fitted):
+    command, given = fitted
+    test, number = pl.col("split") == "test", pl.int_range(pl.len())
+    named = pl.when(~test | (number % 4 > 0)).then(pl.format("p{}", number // 4))
+    table = pl.read_csv(given[1]).with_columns(patient_id=named)
+    table.write_csv(tmp_path / "named.csv")
+    bare = table.filter(test)["patient_id"].null_count()
+    assert bare
+    said = run_cli(*command, "--samples", tmp_path / "named.csv", *given[2:])
+    assert f"patients and {bare} without a patient, which stand for" in " ".join(said.out.split())
+    table.drop("patient_id").write_csv(tmp_path / "none.csv")
+    command = [*command[:-1], tmp_path / "none"]
+    said = run_cli(*command, "--samples", tmp_path / "none.csv", *given[2:])
+    assert "no patients were given" in " ".join(said.out.split())
+
+
 def test_labels_of_samples_that_nobody_predicted(tmp_path, run_cli, fitted):
     """Fit rows of the model are known, and not counted."""
     command, given = fitted
@@ -79,6 +95,8 @@ def test_labels_of_samples_that_nobody_predicted(tmp_path, run_cli, fitted):
     pl.concat([pl.read_csv(given[1]), more]).write_csv(tmp_path / "more.csv")
     said = run_cli(*command, "--samples", tmp_path / "more.csv")
     assert "100 labels are of samples without predictions" in said.err
+    given = ["--samples", tmp_path / "more.csv", *given[2:]]
+    assert "100 labels are of samples without predictions" in run_cli(*command, *given).err
 
 
 def test_regression_is_refused(tmp_path, run_cli):

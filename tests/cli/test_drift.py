@@ -56,7 +56,7 @@ def test_too_few_patients_end_with_status_2_and_one_sentence(folder, run_cli, tm
     said = run_cli("drift", "--model", folder / "run", "--predictions", tmp_path)
     assert said.status == 2
     assert said.err == (
-        "pathfuse: a drift check needs at least 20 new patients, but there are 12 in these samples\n"
+        "pathfuse: a drift check needs at least 20 new patients, but there are 12 samples\n"
     )
 
 
@@ -94,3 +94,13 @@ def test_predict_of_an_older_model_is_silent(folder, run_cli, tmp_path):
     said = run_cli("predict", "--model", tmp_path / "model", "--predictions", folder / "alike",
                    "--out", tmp_path / "x.csv")  # fmt: skip
     assert "Drift" not in said.out + said.err
+
+
+def test_fit_rows_among_the_samples_are_warned_of(folder, run_cli):
+    said = run_cli(
+        "drift", "--model", folder / "run", "--predictions", folder / "study/predictions"
+    )
+    assert said.status in {0, 1}
+    assert (
+        "pathfuse: warning: 90 of the 120 samples were among the fit rows of the model" in said.err
+    )

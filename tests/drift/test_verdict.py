@@ -1,5 +1,7 @@
 """What the batch test says."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -63,3 +65,36 @@ def test_too_few_patients_are_refused_with_the_number():
     patients = np.arange(60) // 4
     with pytest.raises(InputError, match="but there are 15"):
         batch_test(kept, features(kept, 60), patients, truth=False, rate=0.01)
+
+
+def test_without_patients_samples_are_counted():
+    """As many as a patient of the fit has count as one; what is said are samples, not quarters."""
+    values = np.random.default_rng(0).random((240, 2))
+    kept = Reference.of(Figures(NAMES, values), np.arange(240) // 4, None, 0)
+    sentence = (
+        "without patients 4 samples count as one, as in the fit rows, so that it needs 80 samples, but there "
+        "{} (drift --samples with patient_id says whose they are)"
+    )
+    for n, there in ((1, "is 1 sample"), (79, "are 79 samples")):
+        new = features(kept, n)
+        with pytest.raises(InputError, match=re.escape(sentence.format(there))):
+            batch_test(kept, new, None, truth=False, rate=0.01)
+        with pytest.raises(InputError, match=re.escape(sentence.format(there))):
+            quick_test(kept, (new.mean(axis=0), (new**2).mean(axis=0)), n)
+    batch_test(kept, features(kept, 80), None, truth=False, rate=0.01, n_draws=50)
+
+
+@pytest.mark.parametrize(("before", "now"), [(0.0, 1.0), (0.25, 0.0), (0.5, 0.75), (1.0, 0.5)])
+def test_a_missing_expert_is_said_in_shares(before, now):
+    missing = (Figure("missing", "a"),)
+
+    def values(share):
+        return (np.arange(200) < 200 * share).astype(float)[:, None]
+
+    kept = Reference.of(Figures(missing, values(before)), np.arange(200), None, 0)
+    found = batch_test(
+        kept, kept.new_features(values(now)), None, truth=False, rate=0.01, n_draws=200
+    )
+    assert {one.in_words for one in found.findings} == {
+        f"'a' is missing in {100 * now:g} % of the samples, {100 * before:g} % in the fit"
+    }

@@ -100,7 +100,11 @@ def _remarks(found: "Adapted") -> list[str]:
             "first one is kept (--undo takes it back)"
         )
     if found.unknown:
-        said.append(f"{found.unknown} labels are of samples without predictions, and are not used")
+        said.append(
+            f"{found.unknown} labels are of samples without predictions, and are not used"
+            if found.unknown > 1
+            else "1 label is of a sample without predictions, and is not used"
+        )
     return said
 
 
@@ -109,7 +113,7 @@ def _show(stream: "Stream", out: Path) -> None:
     import sys
 
     from pathfuse.cli.console import Table, console
-    from pathfuse.report.words import number
+    from pathfuse.report.words import number, people
     from pathfuse.workflows.adapting.figures import n_waiting
 
     screen, journal = console(), stream.journal
@@ -120,10 +124,13 @@ def _show(stream: "Stream", out: Path) -> None:
         f"update{'' if journal.n_updates == 1 else 's'}\n"
     )
     if stream.nll.height:
-        n, patients = max(stream.nll["n"]), max(stream.nll["n_patients"])
-        table = Table(
-            title=f"NLL of {n} labelled samples of {patients} patients (95 % interval by patient)"
-        )
+        most = stream.nll.row(int(stream.nll["n"].arg_max() or 0), named=True)
+        rows = {
+            "fit": most["n"],
+            "patients_fit": most["n_patients"],
+            "fit_without_patient": most["n_without_patient"],
+        }
+        table = Table(title=f"NLL where labels are known: {people(rows, 'fit')} (95 % interval)")
         for name in ("output", "what", "NLL [interval]"):
             table.add_column(name, justify="right" if name.startswith("NLL") else "left")
         for row in stream.nll.iter_rows(named=True):

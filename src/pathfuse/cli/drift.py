@@ -117,6 +117,8 @@ def _show(result: "DriftResult", out: Path | None) -> None:
         screen.print(
             f"Left out: {about['samples_not_listed']} samples that --samples does not list."
         )
+    if result.warning is not None:
+        sys.stderr.write(f"pathfuse: warning: {result.warning}\n")
     screen.print(result.headline, soft_wrap=True)
     if out is not None:
         sys.stdout.write(f"Report: {out}/drift.html\n")

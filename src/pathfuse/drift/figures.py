@@ -25,6 +25,8 @@ class Kind:
     words: str
     """What it is, with places for an expert, a label and an outcome."""
     needs_truth: bool = False
+    share: str = ""
+    """Of what is yes or no of each sample: how a sentence with its share begins."""
 
 
 PROBABILITY = Kind("probability", "probability of {outcome} by {who}")
@@ -33,7 +35,7 @@ ENTROPY = Kind("entropy", "uncertainty (entropy) of {who}")
 STATED_SD = Kind("stated_sd", "standard deviation stated by {who}")
 DISTANCE = Kind("distance", "distance of {who} from the other experts")
 DISAGREEMENT = Kind("disagreement", "disagreement of the experts")
-MISSING = Kind("missing", "samples without {who}")
+MISSING = Kind("missing", "share of samples without {who}", share="{who} is missing in")
 SET_SIZE = Kind("set_size", "size of the prediction set")
 LOSS = Kind("loss", "loss (NLL) of the fusion", needs_truth=True)
 KINDS = {
@@ -68,11 +70,19 @@ class Figure:
         return KINDS[self.kind].needs_truth
 
     @property
+    def share(self) -> str:
+        """Of what is yes or no of each sample: how a sentence with its share begins; else empty."""
+        return KINDS[self.kind].share.format(who=self._who)
+
+    @property
     def words(self) -> str:
         """What it is, such as ``probability of tumor by uni``."""
-        who = f"'{self.expert}'" if self.expert else "the fusion"
-        text = KINDS[self.kind].words.format(who=who, outcome=self.outcome)
+        text = KINDS[self.kind].words.format(who=self._who, outcome=self.outcome)
         return text if self.task == "all" else f"{text} (label {self.task})"
+
+    @property
+    def _who(self) -> str:
+        return f"'{self.expert}'" if self.expert else "the fusion"
 
     def as_dict(self) -> dict[str, str]:
         """JSON-ready."""

@@ -121,6 +121,10 @@ class Reference:
         spread, number = divmod(feature, len(self.names))
         return self.names[number], bool(spread)
 
+    def share(self, figure: Figure) -> float:
+        """Of a figure that is 0 or 1: how many of the fit rows have 1, as a fraction."""
+        return float(self.ranking.knots[self.names.index(figure)].mean())
+
     def pool(self, *, named: bool, truth: bool) -> Pool:
         """The fit patients as new ones are compared with them.
 

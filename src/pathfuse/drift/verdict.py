@@ -1,6 +1,6 @@
 """What the batch test says, figure by figure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,10 +41,16 @@ class Finding:
     p: float
     """That the largest of all figures is as far off among samples that are alike."""
     drifted: bool
+    shares: tuple[float, float] | None = None
+    """Of a figure that is 0 or 1 (a missing expert): how many of the new samples, and of the fit
+    rows, have 1; None of others."""
 
     @property
     def in_words(self) -> str:
         """What was found, in one clause."""
+        if self.shares is not None:
+            new, fit = (f"{round(100 * share, 1):g} %" for share in self.shares)
+            return f"{self.figure.share} {new} of the samples, {fit} in the fit"
         if self.spread:
             return f"{self.figure.words} varies {'more' if self.shift > 0 else 'less'} than usual"
         return (
@@ -74,8 +80,14 @@ class BatchVerdict:
         return tuple(first.values())
 
 
-def check_enough(reference: Reference, n_patients: float, drawn: str = "patients") -> None:
+def check_enough(reference: Reference, n_patients: float, n_samples: int, *, named: bool) -> None:
     """Refuses comparisons that would say nothing.
+
+    Args:
+        reference: The fit rows.
+        n_patients: New patients that the samples count as.
+        n_samples: How many new samples there are.
+        named: Whether it is known which is of which patient.
 
     Raises:
         InputError: There are too few fit patients, or too few new ones.
@@ -85,11 +97,18 @@ def check_enough(reference: Reference, n_patients: float, drawn: str = "patients
             f"the model was fitted on {reference.n_patients} patients: a drift check needs at "
             f"least {FEWEST_FIT}"
         )
-    if n_patients < FEWEST_NEW:
-        raise InputError(
-            f"a drift check needs at least {FEWEST_NEW} new patients, but there are "
-            f"{n_patients:.3g} {drawn}"
-        )
+    if n_patients >= FEWEST_NEW:
+        return
+    needs = f"a drift check needs at least {FEWEST_NEW} new patients"
+    if named:
+        raise InputError(f"{needs}, but there are {n_patients:g}")
+    there = "there is 1 sample" if n_samples == 1 else f"there are {n_samples} samples"
+    if reference.block == 1:
+        raise InputError(f"{needs}, but {there}")
+    raise InputError(
+        f"{needs}; without patients {reference.block} samples count as one, as in the fit rows, so that it needs "
+        f"{FEWEST_NEW * reference.block} samples, but {there} (drift --samples with patient_id says whose they are)"
+    )
 
 
 def batch_test(
@@ -120,12 +139,14 @@ def batch_test(
     """
     units = in_blocks(len(features), reference.block) if patients is None else patients
     means, _ = patient_means(features[:, reference.watched(truth)], units)
-    check_enough(reference, len(means), "of them" if patients is not None else "in these samples")
+    check_enough(reference, len(means), len(features), named=patients is not None)
     pool = reference.pool(named=patients is not None, truth=truth)
     if maxima is None:
         maxima = simulate(pool, len(means), n_draws, seed)
     moments = means.mean(axis=0), (means**2).mean(axis=0)
-    return _verdict(reference, pool, moments, (len(features), len(means)), maxima, rate, truth)
+    by_sample = features[:, reference.watched(truth)].mean(axis=0)
+    counts = len(features), len(means)
+    return _verdict(reference, pool, moments, by_sample, counts, maxima, rate, truth)
 
 
 def quick_test(
@@ -146,16 +167,18 @@ def quick_test(
         InputError: There are too few patients.
     """
     n_patients = n_samples / reference.block
-    check_enough(reference, n_patients, "in these samples")
+    check_enough(reference, n_patients, n_samples, named=False)
     kept = reference.watched(False)
     own, pool = (moments[0][kept], moments[1][kept]), reference.pool(named=False, truth=False)
-    return _verdict(reference, pool, own, (n_samples, n_patients), reference.quick, rate, False)
+    counts = n_samples, n_patients
+    return _verdict(reference, pool, own, own[0], counts, reference.quick, rate, False)
 
 
 def _verdict(
     reference: Reference,
     pool: Pool,
     moments: tuple[np.ndarray, np.ndarray],
+    by_sample: np.ndarray,
     counts: tuple[int, float],
     maxima: Maxima,
     rate: float,
@@ -164,6 +187,10 @@ def _verdict(
     limit = threshold(maxima, rate)
     z = compare_moments(pool, *moments, counts[1])
     shift = moments[0] - np.clip(moments[0], pool.low, pool.high)
+    sizes = {
+        reference.figure(feature): float(mean)
+        for feature, mean in zip(reference.watched(truth).tolist(), by_sample, strict=True)
+    }
     findings = []
     for column, feature in enumerate(reference.watched(truth).tolist()):
         figure, spread = reference.figure(feature)
@@ -176,10 +203,21 @@ def _verdict(
                 float(z[column]),
                 p_value(abs(z[column]), maxima),
                 bool(enough and abs(z[column]) > limit),
+                _shares(reference, figure, sizes),
             )
         )
     findings.sort(key=lambda one: (-one.drifted, -abs(one.z)))
     return BatchVerdict(tuple(findings), *counts, limit)
+
+
+def _shares(
+    reference: Reference, figure: Figure, sizes: Mapping[tuple[Figure, bool], float]
+) -> tuple[float, float] | None:
+    """From the mean ranks around 0, which are half the share above that of the fit rows."""
+    if not figure.share:
+        return None
+    fit = reference.share(figure)
+    return float(np.clip(fit + 2 * sizes[figure, False], 0, 1)), fit
 
 
 def in_words(found: Sequence[Finding]) -> str:

@@ -33,6 +33,8 @@ class DriftContent:
     path: Float[np.ndarray, " step"]
     """The largest cumulative sum after each step."""
     limit: float
+    warning: str | None = None
+    """What makes the answer doubtful."""
 
     @property
     def first(self) -> pl.DataFrame:
@@ -128,6 +130,7 @@ def render(content: DriftContent, drawn: Sequence[Drawing]) -> str:
         "report/drift.html",
         {},
         headline=content.headline,
+        warning=content.warning,
         found=content.found,
         rows=content.first.to_dicts(),
         windows=[] if content.windows is None else content.windows.to_dicts(),

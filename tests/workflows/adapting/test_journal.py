@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pathfuse.errors import InputError
-from pathfuse.workflows.adapting.journal import is_journal, read_journal
+from pathfuse.workflows.adapting.journal import SCHEMA, is_journal, read_journal
 from pathfuse.workflows.adapting.run import adapt
 
 
@@ -35,7 +35,7 @@ def test_damage_is_a_sentence(folder, name):
 
 def test_a_newer_version_is_refused(folder):
     file = folder / "stream.json"
-    file.write_text(file.read_text().replace('"schema": 1', '"schema": 2'))
+    file.write_text(file.read_text().replace(f'"schema": {SCHEMA}', f'"schema": {SCHEMA + 1}'))
     with pytest.raises(InputError, match="newer pathfuse"):
         read_journal(folder)
 

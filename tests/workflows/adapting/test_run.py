@@ -1,5 +1,7 @@
 """Streams from the outside: in one piece or many, twice, and taken back."""
 
+import re
+
 import numpy as np
 import polars as pl
 import pytest
@@ -7,7 +9,9 @@ import pytest
 from pathfuse.errors import InputError
 from pathfuse.online.fixed_share import RATES
 from pathfuse.online.methods import NAMES, SHARE_OF_FIRST
+from pathfuse.workflows.adapting import run
 from pathfuse.workflows.adapting.incoming import Timing
+from pathfuse.workflows.adapting.journal import FILES
 from pathfuse.workflows.adapting.run import adapt, take_back
 
 
@@ -182,7 +186,7 @@ def test_what_cannot_be_adapted(stream, tmp_path):
         take_back(stream.folder, tmp_path / "out", 1)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.txt").write_text("x")
-    with pytest.raises(InputError, match="exists already"):
+    with pytest.raises(InputError, match="exists already and holds no stream of adapt"):
         adapt(stream.folder, tmp_path / "mine", stream.experts)
     with pytest.raises(InputError, match="'hedge' is unknown"):
         adapt(stream.folder, tmp_path / "out", stream.experts, by="hedge")
@@ -194,3 +198,90 @@ def test_survival_with_nothing_but_censored_cases_so_far(streams, tmp_path):
     censored = own.samples.with_columns(event=pl.lit(0)).head(10)
     found = adapt(own.folder, tmp_path / "out", own.experts, censored)
     assert found.n_labels == 10
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_call_that_another_overtook_writes_nothing(stream, tmp_path, content, monkeypatch, begun):
+    """The other call begins and ends between this one's reading and writing."""
+    out = tmp_path / "out"
+    if begun:
+        adapt(stream.folder, out, stream.first(20)[1])
+    made = run.stream_of
+
+    def overtaken(*given):
+        monkeypatch.setattr(run, "stream_of", made)
+        adapt(stream.folder, out, stream.first(40)[1])
+        return made(*given)
+
+    monkeypatch.setattr(run, "stream_of", overtaken)
+    sentence = f"another call has changed {out} since this one read it; call again"
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        adapt(stream.folder, out, stream.first(60)[1])
+    assert adapted(out).height == 40
+    adapt(stream.folder, out, stream.first(60)[1])
+    assert adapted(out).height == 60
+    before = content(out)
+    monkeypatch.setattr(run, "stream_of", lambda *given: (overtaken_by_all(), made(*given))[1])
+
+    def overtaken_by_all():
+        monkeypatch.setattr(run, "stream_of", made)
+        adapt(stream.folder, out, stream.experts)
+
+    with pytest.raises(InputError, match="another call has changed"):
+        take_back(stream.folder, out, 1)
+    assert content(out) != before
+    assert adapted(out).height == 90
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_labels_know_their_time_and_come_after_their_sample(stream, tmp_path):
+    """A label that seems to come earlier would teach samples that came before anybody knew it."""
+    out, timing = tmp_path / "out", Timing(order="day", labelled_at="signed")
+    signed = stream.samples.with_columns(signed=pl.col("day") + 3)
+    first, second = stream.samples["sample_id"][:2]
+
+    def refused(table, sentence):
+        with pytest.raises(InputError, match=re.escape(sentence)):
+            adapt(stream.folder, out, stream.experts, table, timing=timing)
+        assert not out.exists()
+
+    refused(
+        signed.rename({"day": "signed", "signed": "day"}),
+        f"the label of sample '{first}' came at 0 (column 'signed'), before the sample itself at 3 (column 'day'), "
+        "and so it is with 89 more; are the columns swapped?",
+    )
+    at = pl.col("sample_id") == second
+    refused(
+        signed.with_columns(signed=pl.when(at).then(None).otherwise("signed")),
+        f"column 'signed': the label of sample '{second}' has no time; with --labelled-at every label needs",
+    )
+    no_label = pl.when(at).then(None)
+    waits = signed.with_columns(
+        label=no_label.otherwise("label"), signed=no_label.otherwise("signed")
+    )
+    found = adapt(stream.folder, out, stream.experts, waits, timing=timing)
+    assert found.n_labels == 89
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_damaged_folder_is_called_so(stream, tmp_path, content, name):
+    """And no option is named that adapt does not have."""
+    out = tmp_path / "out"
+    adapt(stream.folder, out, stream.first(20)[1])
+    (out / name).unlink()
+    before = content(out)
+    with pytest.raises(InputError, match=name) as refused:
+        adapt(stream.folder, out, stream.experts)
+    assert "--force" not in str(refused.value)
+    assert content(out) == before
+
+
+def test_samples_without_a_patient_stand_for_themselves_and_are_counted(stream, tmp_path):
+    bare = pl.when(pl.int_range(pl.len()) >= 18).then("patient_id")
+    table = stream.samples.with_columns(patient_id=bare)
+    for _ in range(2):  # as it is made, and as it is read
+        found = adapt(stream.folder, tmp_path / "out", stream.experts, table)
+        counts = found.stream.nll.row(0, named=True)
+        assert (counts["n"], counts["n_patients"], counts["n_without_patient"]) == (90, 54, 18)
+    kept = pl.read_parquet(tmp_path / "out/stream.parquet")["patient_id"]
+    assert kept.null_count() == 18

@@ -11,6 +11,7 @@ import pathfuse
 from pathfuse.drift.figures import Figure
 from pathfuse.errors import InputError
 from pathfuse.workflows.drift.find import find_drift
+from pathfuse.workflows.steps.seen import digests
 
 
 def test_samples_of_the_same_kind_give_no_alarm(made):
@@ -107,6 +108,8 @@ def test_an_older_model_says_that_it_keeps_nothing(made, tmp_path):
         ({"false_alarms": 0.0}, "--false-alarms must be between 0.002 and 0.5, not 0"),
         ({"order": "day"}, "--order day names a column of --samples"),
         ({"horizon": 3}, "--horizon must be at least 20 patients, not 3"),
+        ({"horizon": 10**8}, "--horizon must be at most 100,000 patients, not 100,000,000"),
+        ({"horizon": 149}, "--horizon 149 is fewer than the 150 patients that are there already"),
     ],
 )
 def test_options_out_of_range_are_refused(made, options, said):
@@ -116,7 +119,7 @@ def test_options_out_of_range_are_refused(made, options, said):
 
 def test_too_few_samples_are_refused(made):
     few = {name: frame.head(19) for name, frame in made.new.items()}
-    with pytest.raises(InputError, match="at least 20 new patients, but there are 19"):
+    with pytest.raises(InputError, match="at least 20 new patients, but there are 19 samples"):
         find_drift(made.model, few)
 
 
@@ -124,6 +127,43 @@ def test_an_expert_that_is_gone_is_found(made):
     gone = {name: frame for name, frame in made.new.items() if name != "expert_2"}
     found = find_drift(made.model, gone)
     assert Figure("missing", "expert_2") in {one.figure for one in found.drifted}
+    assert "'expert_2' is missing in 100 % of the samples, 0 % in the fit" in found.headline
+    half = {**made.new, "expert_2": made.new["expert_2"].gather_every(2)}
+    for missing in (one for one in find_drift(made.model, half).drifted if one.figure.share):
+        assert missing.in_words == "'expert_2' is missing in 50 % of the samples, 0 % in the fit"
+
+
+def test_fit_rows_among_the_samples_are_counted_and_said(made, tmp_path):
+    fitted = replace(made.model, fitted=digests(made.labels["sample_id"].to_list()[:60]))
+    found = find_drift(fitted, made.new)
+    assert found.summary["samples_seen_in_fit"] == 60
+    said = "60 of the 150 samples were among the fit rows of the model"
+    assert said in found.warning
+    found.save(tmp_path / "out")
+    assert said in (tmp_path / "out/drift.html").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "out/drift.json").read_text())["samples_seen_in_fit"] == 60
+    new = find_drift(made.model, made.new)
+    assert new.warning is None
+    assert new.summary["samples_seen_in_fit"] == 0
+
+
+def test_samples_without_a_patient_are_said(made, tmp_path):
+    number = pl.int_range(pl.len())
+    labels = made.labels.with_columns(
+        patient_id=pl.when(number >= 18).then(pl.format("p{}", number // 2))
+    )
+    found = find_drift(made.model, made.new, labels)
+    said = "150 samples of 66 patients and 18 without a patient, which stand for themselves"
+    assert said in found.headline
+    assert found.summary["samples_without_patient"] == 18
+    found.save(tmp_path / "out")
+    assert "66 patients and 18 without a patient" in (tmp_path / "out/drift.html").read_text(
+        "utf-8"
+    )
+    blank = made.labels.with_columns(patient_id=pl.lit(None, pl.String))
+    none = find_drift(made.model, made.new, blank)
+    assert not none.summary["patients_named"]
+    assert none.headline == find_drift(made.model, made.new, made.labels).headline
 
 
 def test_it_is_public():

@@ -29,7 +29,7 @@ def test_parts_add_up_to_the_whole(made):
 
 def test_what_cannot_be_told_is_said(made):
     few = {name: frame.head(5) for name, frame in made.new.items()}
-    with pytest.raises(InputError, match="there are 5 in these samples"):
+    with pytest.raises(InputError, match="but there are 5 samples"):
         alarm(made.model, predict_and_look(made.model, made.model.read(few))[1])
     with pytest.raises(InputError, match="keeps nothing of its fit rows"):
         alarm(replace(made.model, reference=None), Look())

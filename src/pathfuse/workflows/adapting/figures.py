@@ -67,7 +67,7 @@ class Stream:
 
 def stream_of(model: FusedModel, journal: Journal) -> Stream:
     """Everything that a journal implies."""
-    patients = np.unique(np.array(journal.patients, dtype=str), return_inverse=True)[1]
+    patients = np.unique(np.array(journal.units, dtype=str), return_inverse=True)[1]
     tasks = {
         task: _task_stream(model, task, journal, patients.reshape(-1)) for task in model.fusions
     }
@@ -169,7 +169,11 @@ def _nll_frame(
         oracles = oracle_table(table[rows], one.candidates.names)
         found += [(task, oracle.what, oracle.nll, None, None) for oracle in oracles]
     frame = pl.DataFrame(found, schema=NLL_COLUMNS, orient="row").fill_nan(None)
-    return frame.with_columns(n=len(rows), n_patients=len(np.unique(patients[rows])))
+    return frame.with_columns(
+        n=len(rows),
+        n_patients=len(np.unique(patients[rows])),
+        n_without_patient=sum(journal.patients[row] is None for row in rows),
+    )
 
 
 def mean_by_patient(

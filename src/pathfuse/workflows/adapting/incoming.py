@@ -29,12 +29,17 @@ class Incoming:
     place: dict[str, int] = field(default_factory=dict)
     """Of each sample in the order of the stream."""
     patients: dict[str, str] = field(default_factory=dict)
+    """Of the samples that have one."""
     observed: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     """Per sample with a label and task, its observed set: Float, (outcome,)."""
     times: dict[str, float] = field(default_factory=dict)
     """When each sample came; empty without ``--order``."""
     labelled: dict[str, float] = field(default_factory=dict)
     """When each label came; empty without ``--labelled-at``."""
+    cells: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Of each sample both times as the table says them; empty without ``--labelled-at``."""
+    source: str = ""
+    """The table."""
 
     def in_order(self, ids: list[str]) -> list[str]:
         """Samples as they came; those that the table lacks last, by name."""
@@ -51,6 +56,11 @@ class Timing:
     """Column of the samples table with the time or number of each sample."""
     labelled_at: str | None = None
     """Column with the time when each label came."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are named."""
+        return tuple(name for name in (self.order, self.labelled_at) if name is not None)
 
     def check(self) -> None:
         """Refuses what contradicts itself.
@@ -79,15 +89,20 @@ def read_incoming(
     table = samples_table(samples, reading)
     rows = identified(table, SAMPLES_FIELDS, reading).table
     ids = id_column(rows)
-    patients = dict(zip(ids, ids, strict=True))
+    patients: dict[str, str] = {}
     if PATIENT.column in rows.frame.columns:
         given = text_column(rows, PATIENT.column)
-        patients |= {i: p for i, p in zip(ids, given, strict=True) if p is not None}
+        patients = {i: p for i, p in zip(ids, given, strict=True) if p is not None}
     times = _times(rows, timing.order, "--order", ids, whole=True)
     keys = [times.get(i, 0.0) for i in ids]
     place = {ids[n]: p for p, n in enumerate(np.argsort(keys, kind="stable").tolist())}
     labelled = _times(rows, timing.labelled_at, "--labelled-at", ids, whole=False)
-    return Incoming(place, patients, _observed(model, table, reading), times, labelled)
+    cells: dict[str, tuple[str, str]] = {}
+    if timing.order is not None and timing.labelled_at is not None:
+        both = (rows.frame[name].cast(pl.String).to_list() for name in timing.columns)
+        cells = {i: (came, said) for i, came, said in zip(ids, *both, strict=True)}
+    observed = _observed(model, table, reading)
+    return Incoming(place, patients, observed, times, labelled, cells, rows.source)
 
 
 def _observed(
@@ -151,6 +166,40 @@ def _dates(text: pl.Series) -> pl.Series:
         read = text.str.strptime(pl.Datetime("us"), one, strict=False, exact=True)
         found = found.fill_null(read)
     return found
+
+
+def check_times(ids: list[str], incoming: Incoming, timing: Timing) -> None:
+    """Refuses labels without a time, and labels that came before their own sample.
+
+    Either would be known to samples that were predicted before anybody knew it.
+
+    Args:
+        ids: Samples of the stream whose label this table brings.
+        incoming: What the table says.
+        timing: Of the labels.
+
+    Raises:
+        InputError: Naming the first of them, and how many there are.
+    """
+    if timing.labelled_at is None:
+        return
+    blank = [i for i in ids if i not in incoming.labelled]
+    if blank:
+        raise InputError(
+            f"{incoming.source}, column '{timing.labelled_at}': the label of sample '{blank[0]}' has no time"
+            f"{_so_many(blank)}; with --labelled-at every label needs the time when it came"
+        )
+    early = [i for i in ids if incoming.labelled[i] < incoming.times[i]]
+    if early:
+        came, said = incoming.cells[early[0]]
+        raise InputError(
+            f"{incoming.source}: the label of sample '{early[0]}' came at {said} (column '{timing.labelled_at}'), "
+            f"before the sample itself at {came} (column '{timing.order}'){_so_many(early)}; are the columns swapped?"
+        )
+
+
+def _so_many(found: list[str]) -> str:
+    return f", and so it is with {len(found) - 1} more" if len(found) > 1 else ""
 
 
 def due_of(

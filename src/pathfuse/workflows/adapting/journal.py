@@ -15,12 +15,17 @@ import polars as pl
 from jaxtyping import Int
 
 from pathfuse.errors import InputError
+from pathfuse.files.digests import files_digest
 from pathfuse.files.model_folder import read_model, write_model
 from pathfuse.files.tables import parquet_frame
 from pathfuse.files.write import write_table
 
 NAME = "stream"
-SCHEMA = 1
+RECORD = f"{NAME}.json"
+"""Without it a folder holds no stream."""
+FILES = (RECORD, f"{NAME}.parquet", f"{NAME}.safetensors")
+SCHEMA = 2
+"""1: samples without a patient have their own name in ``patient_id``, not an empty cell."""
 NOT_YET = -1
 """In place of a number of something that has not happened."""
 Numbers = Int[np.ndarray, " sample"]
@@ -33,7 +38,8 @@ class Journal:
     about: dict[str, Any]
     """What must not change from call to call: the model, the method."""
     ids: tuple[str, ...]
-    patients: tuple[str, ...]
+    patients: tuple[str | None, ...]
+    """None: not given."""
     predicted_in: Numbers
     """The update in which each sample was predicted."""
     n_known: Numbers
@@ -48,6 +54,11 @@ class Journal:
     """Per task what the experts said: Float, (sample, expert, outcome)."""
     observed: Mapping[str, np.ndarray]
     """Per task the labels: Float, (sample, outcome); NaN where there is none."""
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """The patient of each sample; one without stands for itself."""
+        return tuple(i if p is None else p for i, p in zip(self.ids, self.patients, strict=True))
 
     @property
     def n_updates(self) -> int:
@@ -120,7 +131,8 @@ class Journal:
             "learned_in": self.learned_in,
             "label": self.learned + (self.learned != NOT_YET),  # people count from 1
         }
-        frame = pl.DataFrame({"sample_id": self.ids, "patient_id": self.patients, **columns})
+        patients = pl.Series(self.patients, dtype=pl.String)
+        frame = pl.DataFrame({"sample_id": self.ids, "patient_id": patients, **columns})
         absent = [pl.col(name).replace(NOT_YET, None) for name in columns]
         write_table(frame.with_columns(absent), folder / f"{NAME}.parquet")
         tensors = {}
@@ -150,7 +162,18 @@ def empty(about: dict[str, Any], shapes: Mapping[str, tuple[int, int]]) -> Journ
 
 def is_journal(folder: Path) -> bool:
     """Whether a folder holds a stream."""
-    return (folder / f"{NAME}.json").is_file()
+    return (folder / RECORD).is_file()
+
+
+def has_remains(folder: Path) -> bool:
+    """Whether a folder holds any file of a stream."""
+    return any((folder / name).is_file() for name in FILES)
+
+
+def state_of(folder: Path) -> str:
+    """A digest of the files of a stream: another one if another call has written it."""
+    files = (folder / name for name in FILES)
+    return files_digest(file for file in files if file.is_file())
 
 
 def read_journal(folder: Path) -> Journal:
@@ -162,7 +185,7 @@ def read_journal(folder: Path) -> Journal:
     with read_model(folder, NAME, SCHEMA, "stream of adapt") as (content, tensors):
         try:
             frame = parquet_frame(folder / f"{NAME}.parquet")
-        except pl.exceptions.PolarsError as error:
+        except (OSError, pl.exceptions.PolarsError) as error:
             raise ValueError(f"{NAME}.parquet cannot be read") from error
         tasks = content.pop("tasks")
         content.pop("schema")

@@ -9,6 +9,7 @@ import numpy as np
 import pathfuse
 from pathfuse.errors import InputError
 from pathfuse.files.digests import files_digest
+from pathfuse.files.lock import writing
 from pathfuse.files.write import check_out, new_folder, write_table
 from pathfuse.fusion.gaussian.experts import GaussianExperts
 from pathfuse.online.methods import NAMES, weigher_named
@@ -17,8 +18,23 @@ from pathfuse.study.predictions import PredictionInput
 from pathfuse.study.reading import DEFAULT, Reading
 from pathfuse.workflows.adapting.candidates import check_adaptable
 from pathfuse.workflows.adapting.figures import Stream, stream_of
-from pathfuse.workflows.adapting.incoming import Incoming, Timing, due_of, read_incoming
-from pathfuse.workflows.adapting.journal import NOT_YET, Journal, empty, is_journal, read_journal
+from pathfuse.workflows.adapting.incoming import (
+    Incoming,
+    Timing,
+    check_times,
+    due_of,
+    read_incoming,
+)
+from pathfuse.workflows.adapting.journal import (
+    NOT_YET,
+    RECORD,
+    Journal,
+    empty,
+    has_remains,
+    is_journal,
+    read_journal,
+    state_of,
+)
 from pathfuse.workflows.model import NAME as MODEL
 from pathfuse.workflows.model import FusedModel, load
 
@@ -84,6 +100,7 @@ def adapt(
         "by": by,
         "label_shift": label_shift,
     }
+    state = state_of(folder)
     journal, there = _opened(folder, fused, about, [model, predictions, samples])
     incoming = Incoming()
     if samples is not None:
@@ -96,14 +113,14 @@ def adapt(
     grown, changed = _with_labels(longer, incoming, len(journal.ids), timing)
     stream = stream_of(fused, grown)
     if grown.n_updates > journal.n_updates or not there:
-        write_stream(stream, folder)
+        write_stream(stream, folder, state)
     return Adapted(
         stream,
         len(grown.ids) - len(journal.ids),
         grown.n_learned - journal.n_learned,
         n_fitted,
         changed,
-        _unknown(fused, incoming, grown) if predictions is None else 0,
+        _unknown(fused, incoming, grown),
     )
 
 
@@ -116,11 +133,12 @@ def take_back(model: str | Path, out: str | Path, n_updates: int) -> Stream:
     folder = Path(out)
     if not is_journal(folder):
         raise InputError(f"{folder} holds no stream of adapt, so that nothing can be taken back")
+    state = state_of(folder)
     fused, journal = load(model), read_journal(folder)
     _check_same(folder, journal, {**journal.about, "model": model_digest(Path(model))})
     check_out(folder, force=True)
     stream = stream_of(fused, journal.without_last(n_updates))
-    write_stream(stream, folder)
+    write_stream(stream, folder, state)
     return stream
 
 
@@ -130,8 +148,27 @@ def model_digest(folder: Path) -> str:
     return files_digest([place / f"{MODEL}.json", place / f"{MODEL}.safetensors"])
 
 
-def write_stream(stream: Stream, folder: Path) -> None:
-    """Writes the whole folder, or leaves the old one."""
+def write_stream(stream: Stream, folder: Path, state: str) -> None:
+    """Writes the whole folder, or leaves the old one.
+
+    Args:
+        stream: What to write.
+        folder: Where to.
+        state: ``journal.state_of`` the folder before its journal was read.
+
+    Raises:
+        InputError: Another call has written the folder since, or does so now: what it brought would
+            be lost.
+    """
+    with writing(folder):
+        if state_of(folder) != state:
+            raise InputError(
+                f"another call has changed {folder} since this one read it; call again"
+            )
+        _fill(stream, folder)
+
+
+def _fill(stream: Stream, folder: Path) -> None:
     with new_folder(folder, force=True) as place:
         stream.journal.write(place)
         write_table(stream.adapted, place / "adapted.parquet")
@@ -155,12 +192,30 @@ def _opened(
     }
     inputs = [Path(one) for one in _places(given)]
     if not is_journal(folder):
+        _check_new(folder)
         check_out(folder, force=False, inputs=inputs)
         return empty(about, {task: shapes[task] for task in model.fusions}), False
     check_out(folder, force=True, inputs=inputs)
     journal = read_journal(folder)
     _check_same(folder, journal, about)
     return journal, True
+
+
+def _check_new(folder: Path) -> None:
+    """Refuses to begin in a folder that is there: adapt goes on in its own, and replaces no other.
+
+    Raises:
+        InputError: It holds something else, or a stream that has lost its record.
+    """
+    if not folder.is_dir() or folder.is_symlink():
+        return
+    if has_remains(folder):
+        raise InputError(
+            f"the stream of adapt in {folder} is damaged: {RECORD} is missing; restore it, or choose another folder"
+        )
+    raise InputError(
+        f"{folder} exists already and holds no stream of adapt, so that adapt cannot go on there; choose another folder"
+    )
 
 
 def _places(given: list[Any]) -> list[str | Path]:
@@ -202,7 +257,7 @@ def _with_samples(
     longer = replace(
         journal,
         ids=(*journal.ids, *ids),
-        patients=(*journal.patients, *(incoming.patients.get(i, i) for i in ids)),
+        patients=(*journal.patients, *(incoming.patients.get(i) for i in ids)),
         predicted_in=np.append(journal.predicted_in, np.full(n, update)),
         n_known=np.append(journal.n_known, np.full(n, journal.n_learned)),
         labelled_in=np.append(journal.labelled_in, not_yet),
@@ -237,6 +292,10 @@ def _with_labels(
         elif any(not np.array_equal(observed[task][row], one) for task, one in said.items()):
             changed.append(name)
     waiting = (labelled_in != NOT_YET) & (journal.learned == NOT_YET)
+    brought = [
+        i for i, new in zip(journal.ids, waiting, strict=True) if new and i in incoming.observed
+    ]
+    check_times(brought, incoming, timing)
     due = due_of(list(journal.ids), waiting, n_before, incoming, timing)
     order = arrivals(due, first=n_before)
     n_known, learned, learned_in = (

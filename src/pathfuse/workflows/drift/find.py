@@ -30,6 +30,8 @@ from pathfuse.workflows.steps.figures import figures_of, losses
 
 FEWEST_ALARMS, MOST_ALARMS = 0.002, 0.5
 """Rates that the simulations can tell."""
+MOST_HORIZON = 100_000
+"""Patients of the longest stream that is simulated at the wish of a horizon: memory grows with it."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class _Units:
     last: list[str]
     """The last sample of each patient."""
     named: bool
+    n_bare: int
+    """Samples without a patient, which are patients of their own."""
 
 
 def find_drift(
@@ -68,7 +72,7 @@ def find_drift(
         false_alarms: How often an alarm may be given although nothing has changed, over all figures
             and both tests together.
         horizon: Patients after which the sequential test may have given a false alarm at that rate;
-            default: those that there are.
+            default: those that there are. Neither fewer than these nor more than 100,000.
         seed: Of the simulations.
         reading: How the columns of ``samples`` are understood.
 
@@ -91,6 +95,7 @@ def find_drift(
         figures = figures_of(fused, aligned, combined.predicted, reference.scale, loss)
         features = reference.new_features(figures.select(reference.names))
         units, truth = _units(about, ids, reference), loss is not None
+        _check_reaches(horizon, len(units.last))
         batch = batch_test(
             reference,
             features,
@@ -112,8 +117,10 @@ def find_drift(
         "samples": len(ids),
         "patients": len(units.last),
         "patients_named": units.named,
+        "samples_without_patient": units.n_bare if units.named else len(ids),
         "samples_as_one_patient": 1 if units.named else reference.block,
         "samples_not_listed": n_unlisted,
+        "samples_seen_in_fit": int(fused.seen_in_fit(ids).sum()),
         "samples_with_truth": 0 if loss is None else int((~np.isnan(loss)).sum()),
         "fit_patients": reference.n_patients,
         "lacking": new.lacking,
@@ -134,9 +141,19 @@ def _check(
         )
     if horizon is not None and horizon < FEWEST_NEW:
         raise InputError(f"--horizon must be at least {FEWEST_NEW} patients, not {horizon}")
+    if horizon is not None and horizon > MOST_HORIZON:
+        raise InputError(f"--horizon must be at most {MOST_HORIZON:,} patients, not {horizon:,}")
     if order is not None and not listed:
         raise InputError(f"--order {order} names a column of --samples; give that table, too")
     check_seed(seed)
+
+
+def _check_reaches(horizon: int | None, n_patients: int) -> None:
+    if horizon is not None and horizon < n_patients:
+        raise InputError(
+            f"--horizon {horizon} is fewer than the {n_patients} patients that are there already; say how many there "
+            "will be in the end, or leave it out"
+        )
 
 
 def _in_order(new: NewSamples, about: About | None, order: str | None) -> tuple[list[str], int]:
@@ -156,7 +173,8 @@ def _units(about: About | None, ids: list[str], reference: Reference) -> _Units:
     else:
         number = in_blocks(len(ids), reference.block)
     last = dict(zip(number.tolist(), ids, strict=True))
-    return _Units(number, [last[p] for p in range(len(last))], patients is not None)
+    n_bare = 0 if about is None or patients is None else sum(i in about.bare for i in ids)
+    return _Units(number, [last[p] for p in range(len(last))], patients is not None, n_bare)
 
 
 def _loss(combined: Combined, about: About | None, ids: list[str]) -> PerSample | None:
@@ -178,7 +196,7 @@ def _stream(
     seed: int,
 ) -> Stream:
     means, _ = patient_means(features[:, reference.watched(truth)], units.number)
-    check_enough(reference, len(means))
+    check_enough(reference, len(means), len(features), named=units.named)
     length = max(len(means), horizon or 0)
     pool = reference.pool(named=units.named, truth=truth)
     step = step_of(length)

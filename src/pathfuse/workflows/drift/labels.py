@@ -32,7 +32,9 @@ class About:
     row: Mapping[str, int]
     """Row of each sample in the table."""
     patients: list[str] | None
-    """Per row; None where the table names none."""
+    """Per row; None where the table names none. A sample without one is a patient of its own."""
+    bare: frozenset[str]
+    """Samples without a patient in a table that names some."""
     frame: pl.DataFrame
     truth: Mapping[str, Truth] | None
     """Per task, of the rows of ``known``; None where no truth is there."""
@@ -89,13 +91,15 @@ def read_about(samples: str | Path | Any, endpoint: Endpoint, reading: Reading =
     if SAMPLE.column not in found.frame.columns:
         raise InputError(f"{found.source} has no column '{SAMPLE.column}'")
     ids = id_column(found)
-    patients = None
+    patients, bare = None, frozenset[str]()
     if PATIENT.column in found.frame.columns:
         given = text_column(found, PATIENT.column)
-        patients = [i if one is None else one for i, one in zip(ids, given, strict=True)]
+        bare = frozenset(i for i, one in zip(ids, given, strict=True) if one is None)
+        if len(bare) < len(ids):
+            patients = [i if one is None else one for i, one in zip(ids, given, strict=True)]
     truth, known = _truth(found, endpoint, reading)
     row = {name: n for n, name in enumerate(ids)}
-    return About(found.source, row, patients, found.frame, truth, known)
+    return About(found.source, row, patients, bare, found.frame, truth, known)
 
 
 def _truth(

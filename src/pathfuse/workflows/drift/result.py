@@ -15,6 +15,7 @@ from pathfuse.drift.verdict import BatchVerdict, Finding, in_words
 from pathfuse.files.write import new_folder, write_json, write_table
 from pathfuse.report.drawings import save_drawings
 from pathfuse.report.drift import DriftContent, drawings, render
+from pathfuse.report.words import counted
 
 SCHEMA = {
     "figure": pl.String,
@@ -69,7 +70,8 @@ class Stream:
         column = self.watch.first
         number, since = self.watch.alarm[column] + 1, self.watch.onset[column] + 1
         figure, spread = self.first
-        what = f"{figure.words} {'varies otherwise than usual' if spread else 'is off'}"
+        varies = spread and not figure.share  # a share that is off is said as such
+        what = f"{figure.words} {'varies otherwise than usual' if varies else 'is off'}"
         return (
             f"alarm at {self.unit} {number} of {len(self.last)} ('{self.alarm}'): {what}, "
             f"probably since {self.unit} {since} ('{self.onset}')"
@@ -117,8 +119,10 @@ class DriftResult:
     def headline(self) -> str:
         """The answer in a sentence or two."""
         n, patients = self.summary["samples"], self.summary["patients"]
-        several = self.summary["patients_named"] and patients < n
-        of = f"{n} samples" + (f" of {patients} patients" if several else "")
+        bare = self.summary["samples_without_patient"]
+        of = f"{n} samples"
+        if self.summary["patients_named"] and patients < n:
+            of = counted({"fit": n, "patients_fit": patients, "fit_without_patient": bare}, "fit")
         rate = f"{100 * self.summary['false_alarms']:g} % false alarms"
         if not self.found:
             return f"No drift found among {of} ({rate})."
@@ -128,6 +132,17 @@ class DriftResult:
         if self.stream.first is not None:
             parts.append(f"one after the other: {self.stream.in_words}")
         return f"Drift found among {of} ({rate}); {'; '.join(parts)}."
+
+    @property
+    def warning(self) -> str | None:
+        """That the model was fitted on some of the samples; None if it was on none."""
+        n_seen, n = self.summary["samples_seen_in_fit"], self.summary["samples"]
+        if not n_seen:
+            return None
+        return (
+            f"{n_seen:,} of the {n:,} samples {'was' if n_seen == 1 else 'were'} among the fit rows of the model: they "
+            "are like the fit rows, and hide a change of the others; give new samples alone"
+        )
 
     def __repr__(self) -> str:
         return f"DriftResult({self.headline})"
@@ -151,6 +166,7 @@ class DriftResult:
             self.summary,
             self.stream.watch.path,
             self.stream.limit,
+            self.warning,
         )
         drawn = drawings(content)
         with new_folder(Path(folder), force) as place:
