@@ -24,8 +24,7 @@ NAME = "stream"
 RECORD = f"{NAME}.json"
 """Without it a folder holds no stream."""
 FILES = (RECORD, f"{NAME}.parquet", f"{NAME}.safetensors")
-SCHEMA = 2
-"""1: samples without a patient have their own name in ``patient_id``, not an empty cell."""
+SCHEMA = 1
 NOT_YET = -1
 """In place of a number of something that has not happened."""
 Numbers = Int[np.ndarray, " sample"]

@@ -35,8 +35,7 @@ from pathfuse.workflows.adapting.journal import (
     read_journal,
     state_of,
 )
-from pathfuse.workflows.model import NAME as MODEL
-from pathfuse.workflows.model import FusedModel, load
+from pathfuse.workflows.model import FusedModel, load, model_files
 
 FIXED = {"model": "another model", "by": "another --by", "label_shift": "the other --label-shift"}
 """What must not change in a folder, and what is said if it does."""
@@ -144,8 +143,7 @@ def take_back(model: str | Path, out: str | Path, n_updates: int) -> Stream:
 
 def model_digest(folder: Path) -> str:
     """Of a model's two files, wherever they lie."""
-    place = folder / "model" if (folder / "model" / f"{MODEL}.json").exists() else folder
-    return files_digest([place / f"{MODEL}.json", place / f"{MODEL}.safetensors"])
+    return files_digest(model_files(folder))
 
 
 def write_stream(stream: Stream, folder: Path, state: str) -> None:
