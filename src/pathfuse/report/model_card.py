@@ -22,7 +22,7 @@ YOURS = (
 
 
 def model_card(content: Content, files: Mapping[str, str], licences: Mapping[str, str]) -> str:
-    """The text of ``model/README.md``.
+    """The text of the page.
 
     Args:
         content: The run.
