@@ -234,6 +234,18 @@ def test_samples_that_are_made_otherwise_are_not_mixed(study, copied, slides, tm
         once(replace(asked, slides=table))
 
 
+def test_a_damaged_record_is_a_sentence(study, copied, slides, tmp_path):
+    asked = Asked(study[0], copied(slides[0]), tmp_path / "out.csv")
+    once(asked)
+    record = asked.predictions / "seen.json"
+    content = json.loads(record.read_text())
+    for damage in (None, {slides[0]: 3}, {slides[0]: {"alpha": [["a.h5"]]}}):
+        record.write_text(json.dumps(content | {"samples": damage}))
+        with pytest.raises(InputError, match=r"seen\.json is damaged; --force scores all"):
+            once(asked)
+    assert once(asked, force=True).fresh == (slides[0],)
+
+
 def test_a_study_of_an_older_pathfuse_says_what_to_do(study, tmp_path):
     place = tmp_path / "result"
     shutil.copytree(study[0].place, place)

@@ -76,13 +76,16 @@ def read_seen(file: Path, stamp: str, *, by_table: bool) -> Seen:
             f"{file.parent} was made with {before}, and --slides now says otherwise; --force scores "
             "all slides anew"
         )
-    samples = {
-        name: {
-            encoder: tuple((str(one[0]), int(one[1]), int(one[2])) for one in files)
-            for encoder, files in state.items()
+    try:
+        samples = {
+            name: {
+                encoder: tuple((str(one[0]), int(one[1]), int(one[2])) for one in files)
+                for encoder, files in state.items()
+            }
+            for name, state in content["samples"].items()
         }
-        for name, state in content["samples"].items()
-    }
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{file} is damaged; --force scores all slides anew") from error
     return Seen(file, stamp, by_table, samples)
 
 

@@ -33,18 +33,18 @@ def watch(
         What was found, where something was new.
     """
     before: dict[str, State] = {}
-    said = ""
+    last = ""
     while True:
         try:
             now = look(asked)
             settled, before = _settled(before, now), now
             if seen.changed(settled, asked.features):
                 yield score(asked, seen, settled)
-            said = ""
+            last = ""
         except InputError as error:
-            if str(error) != said:
+            if str(error) != last:
                 say(str(error))
-            said = str(error)
+            last = str(error)
         wait(every_s)
 
 
