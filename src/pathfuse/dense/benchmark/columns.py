@@ -4,6 +4,8 @@ import polars as pl
 
 ALL_SEEDS = "all"
 """In place of a seed: the confusion matrices of all seeds, summed; only where there are several."""
+ALL_MODELS = "all"
+"""In place of a model: the mean over the models that every strategy of the data set has."""
 KEYS: dict[str, type[pl.DataType]] = {
     "dataset": pl.String,
     "strategy": pl.String,
@@ -25,3 +27,15 @@ PAIRS: dict[str, type[pl.DataType]] = {
     "metric": pl.String, "difference": pl.Float64, "ci_low": pl.Float64, "ci_high": pl.Float64,
     "p_value": pl.Float64, "test": pl.String, "p_holm": pl.Float64,
 }  # fmt: skip
+STRATEGY_FIGURES: dict[str, type[pl.DataType]] = {
+    "dataset": pl.String, "strategy": pl.String, "metric": pl.String, "value": pl.Float64,
+    "ci_low": pl.Float64, "ci_high": pl.Float64, "n_models": pl.Int64, "n_images": pl.Int64,
+    "n_patients": pl.Int64,
+}  # fmt: skip
+"""Of ``strategies.csv``."""
+STRATEGY_PAIRS: dict[str, type[pl.DataType]] = {
+    "dataset": pl.String, "model": pl.String, "strategy": pl.String, "reference": pl.String,
+    "metric": pl.String, "difference": pl.Float64, "ci_low": pl.Float64, "ci_high": pl.Float64,
+    "p_value": pl.Float64, "test": pl.String, "p_holm": pl.Float64,
+}  # fmt: skip
+"""Of ``strategy_comparisons.csv``."""

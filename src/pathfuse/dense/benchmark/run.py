@@ -44,6 +44,7 @@ from pathfuse.workers import file_to_file, runs_here
 CELLS, LEADERBOARD, CLASSES, COMPARISONS, PAGE, KIND = (
     "cells", "leaderboard.csv", "classes.csv", "comparisons.csv", "leaderboard.html", "dense_grid",
 )  # fmt: skip
+OF_STRATEGIES, PAIRS_OF_STRATEGIES = "strategies.csv", "strategy_comparisons.csv"
 STEPS = {"cells": 0.9, "fuse": 0.97, "evaluate": 1.0}
 """Share of the bar at which each step ends."""
 
@@ -141,6 +142,8 @@ def _write(run: BenchmarkRun) -> None:
     write_file(run.tables.leaderboard, run.folder / LEADERBOARD, force=True)
     write_file(run.tables.classes, run.folder / CLASSES, force=True)
     write_file(run.tables.comparisons, run.folder / COMPARISONS, force=True)
+    write_file(run.tables.strategies, run.folder / OF_STRATEGIES, force=True)
+    write_file(run.tables.strategy_comparisons, run.folder / PAIRS_OF_STRATEGIES, force=True)
     page = render(run.tables.leaderboard, run.tables.comparisons, run.failed, run.manifest)
     write_text_file(page, run.folder / PAGE, force=True)
     OutputFolder(run.folder).finish(run.manifest)

@@ -85,6 +85,14 @@ def evaluate_confusions(
         raise InputError(
             f"the confusion matrices have {k} classes, but {len(names)} classes are named"
         )
+    score = pixel_score(names, parity)
+    verdict = _evaluate(cms, patients, score, n_resamples, seed, contrasts, scored)
+    return verdict._replace(warnings=[*verdict.warnings, *class_warnings(cms, names)])
+
+
+def pixel_score(classes: Sequence[str], parity: Parity = "fixed") -> Score:
+    """From summed matrices to every metric, over all classes and of each."""
+    k = len(classes)
 
     def score(sums: Float[np.ndarray, "row column"]) -> dict[Key, Float[np.ndarray, " row"]]:
         matrices = sums.reshape(len(sums), k, k)
@@ -95,12 +103,11 @@ def evaluate_confusions(
         }
         return found | {
             (label, metric): by_class[metric.name][:, i]
-            for i, label in enumerate(names)
+            for i, label in enumerate(classes)
             for metric in CLASS_METRICS
         }
 
-    verdict = _evaluate(cms, patients, score, n_resamples, seed, contrasts, scored)
-    return verdict._replace(warnings=[*verdict.warnings, *class_warnings(cms, names)])
+    return score
 
 
 def evaluate_instances(
@@ -127,22 +134,26 @@ def evaluate_instances(
     Raises:
         InputError: There is no image, or shapes disagree.
     """
-    stacked = {
-        name: np.stack([own[m.name] for m in INSTANCE_METRICS], axis=1)
-        for name, own in values.items()
-    }
-    columns = {
-        name: np.concatenate([np.nan_to_num(own), ~np.isnan(own)], axis=1)
-        for name, own in stacked.items()
-    }
-
-    def score(sums: Float[np.ndarray, "row column"]) -> dict[Key, Float[np.ndarray, " row"]]:
-        total, count = np.split(sums, 2, axis=1)
-        means = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
-        return {("all", metric): means[:, i] for i, metric in enumerate(INSTANCE_METRICS)}
-
+    columns = {name: instance_columns(own) for name, own in values.items()}
     _check(columns, patients)
-    return _evaluate(columns, patients, score, n_resamples, seed, contrasts, scored)
+    return _evaluate(columns, patients, instance_score, n_resamples, seed, contrasts, scored)
+
+
+def instance_columns(
+    values: Mapping[str, Float[np.ndarray, " image"]],
+) -> Float[np.ndarray, "image column"]:
+    """What is summed over images: the value of each metric, and whether the image defines it."""
+    stacked = np.stack([values[m.name] for m in INSTANCE_METRICS], axis=1)
+    return np.concatenate([np.nan_to_num(stacked), ~np.isnan(stacked)], axis=1)
+
+
+def instance_score(
+    sums: Float[np.ndarray, "row column"],
+) -> dict[Key, Float[np.ndarray, " row"]]:
+    """From sums over images to means over those that define a metric."""
+    total, count = np.split(sums, 2, axis=1)
+    means = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return {("all", metric): means[:, i] for i, metric in enumerate(INSTANCE_METRICS)}
 
 
 def evaluate_columns(
@@ -223,7 +234,7 @@ def resampled_sums(
     return np.asarray(counts.astype(np.float64) @ by_patient)
 
 
-class _Evaluator:
+class Evaluator:
     """Figures of models on some of the images, each with its resamples; the draw is one for all."""
 
     def __init__(
@@ -278,7 +289,7 @@ def _evaluate(
     contrasts: Sequence[tuple[str, str]] | None,
     scored: Scored | None,
 ) -> DenseVerdict:
-    evaluator = _Evaluator(patients, score, n_resamples, seed)
+    evaluator = Evaluator(patients, score, n_resamples, seed)
     every = np.ones(len(evaluator.patients), dtype=bool)
     images = {
         name: scored[name] if scored is not None and name in scored else every for name in columns
@@ -309,16 +320,16 @@ def _evaluate(
         )
         same = np.array_equal(columns[name], columns[reference])
         verdict.comparisons.extend(
-            _compare((name, reference, key[0], key[1].name), one[key], other[key], same)
+            compare((name, reference, key[0], key[1].name), one[key], other[key], same)
             for key in one
         )
-    return DenseVerdict(metrics_frame(verdict), _adjusted(verdict, columns), verdict.notes)
+    return DenseVerdict(metrics_frame(verdict), adjusted(verdict, columns), verdict.notes)
 
 
-def _compare(
+def compare(
     key: tuple[str, str, str, str], one: Estimate, other: Estimate, same: bool
 ) -> Comparison:
-    """The key is (method, reference, output, metric)."""
+    """A paired difference; the key is (method, reference, output, metric)."""
     difference = one.minus(other, same)
     interval = difference.interval()
     how = ", t" if difference.uses_t("auto") else ""
@@ -335,7 +346,7 @@ def _compare(
     )
 
 
-def _adjusted(verdict: Verdict, columns: Mapping[str, Columns]) -> pl.DataFrame:
+def adjusted(verdict: Verdict, columns: Mapping[str, Columns]) -> pl.DataFrame:
     """Holm's p-values inside each output and metric; methods with the same matrices count once."""
     same = {name: own.tobytes() for name, own in columns.items()}
     rows: list[Comparison] = []
