@@ -13,6 +13,7 @@ from pathfuse.files.digests import file_digest
 from pathfuse.files.json import read_json
 from pathfuse.files.tables import Table, column_names, read_table, tables_in
 from pathfuse.study.importers import (
+    dense_leaderboard,
     densebench,
     eva_results,
     long_table,
@@ -25,7 +26,7 @@ from pathfuse.study.importers import (
 )
 from pathfuse.study.importers.scoreboard import Scoreboard, names_column
 
-TABLES: tuple[Any, ...] = (densebench, task_table, long_table)
+TABLES: tuple[Any, ...] = (densebench, dense_leaderboard, task_table, long_table)
 """One module per kind of table: ``recognises(columns)`` and ``read(table)``."""
 GUESSED: tuple[Any, ...] = (runs_table, wide_table)
 """The same for tables that are of this kind only if somebody says that they hold scores."""
@@ -99,6 +100,9 @@ def _tables_in(source: Path) -> list[Path]:
     """The tables at a place that hold studies."""
     if not source.is_dir():
         return [source]
+    of_dense = dense_leaderboard.find(source)
+    if of_dense is not None:
+        return [of_dense]
     try:
         files = [file for file in tables_in(source) if file.is_file()]
     except OSError as error:
