@@ -216,6 +216,7 @@ def _facts(encoder: TokenEncoder, manifest: dict[str, Any], predicting: Cost) ->
     return {
         "matched_modules": len(manifest["matched_modules"]),
         "trainable_parameters": manifest["trainable_parameters"],
+        "encoder_parameters": sum(one.numel() for one in encoder.trunk.parameters()),
         "memory_mb": manifest["peak_gpu_memory_mb"] or max(resident, default=None),
         "seconds": round(manifest["seconds"] + (predicting.wall_s or 0.0), 3),
         "size_policy": f"{card.size_px} px"

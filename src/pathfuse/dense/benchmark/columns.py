@@ -20,6 +20,7 @@ FIGURES: dict[str, type[pl.DataType]] = {
 FACTS: dict[str, type[pl.DataType]] = {
     "matched_modules": pl.Int64, "trainable_parameters": pl.Int64, "memory_mb": pl.Float64, "seconds": pl.Float64,
     "size_policy": pl.String, "pretraining": pl.String, "note": pl.String,
+    "base_strategy": pl.String, "rank": pl.Int64, "size_px": pl.Int64, "encoder_parameters": pl.Int64,
 }  # fmt: skip
 """What a line holds next to its metric; empty for a fusion, but for its seconds and its note."""
 PAIRS: dict[str, type[pl.DataType]] = {

@@ -6,7 +6,7 @@ the others go on.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from pathfuse.dense.benchmark.cells import (
     task_of,
 )
 from pathfuse.dense.benchmark.config import BenchmarkConfig, Cell
+from pathfuse.dense.benchmark.dataset_page import render_datasets
+from pathfuse.dense.benchmark.examples import Example, examples
 from pathfuse.dense.benchmark.fusions import FusionTask, fuse_task, fusions_of
 from pathfuse.dense.benchmark.page import render
 from pathfuse.dense.benchmark.tables import Tables, evaluate_benchmark
@@ -41,10 +43,7 @@ from pathfuse.progress import Progress, silent, within
 from pathfuse.training.threads import one_thread
 from pathfuse.workers import file_to_file, runs_here
 
-CELLS, LEADERBOARD, CLASSES, COMPARISONS, PAGE, KIND = (
-    "cells", "leaderboard.csv", "classes.csv", "comparisons.csv", "leaderboard.html", "dense_grid",
-)  # fmt: skip
-OF_STRATEGIES, PAIRS_OF_STRATEGIES = "strategies.csv", "strategy_comparisons.csv"
+CELLS, PAGE, KIND = "cells", "leaderboard.html", "dense_grid"
 STEPS = {"cells": 0.9, "fuse": 0.97, "evaluate": 1.0}
 """Share of the bar at which each step ends."""
 
@@ -104,9 +103,6 @@ def run_benchmark(
     progress("evaluating", STEPS["fuse"])
     ready = [one for one in fusions_of(config, done) if one.done] if config.fuse else []
     tables = evaluate_benchmark(list(done.values()), ready, config.resamples)
-    if config.fuse and not config.keep_logits:
-        for task in done.values():
-            task.drop_logits()
     lost = tuple({**asdict(cell), "sentence": sentence} for cell, sentence in failed.items())
     trained = tuple(cell for cell in done if cell not in before)
     manifest = {
@@ -122,7 +118,10 @@ def run_benchmark(
         "wall_time_s": round(time.perf_counter() - start, 3),
     }
     run = BenchmarkRun(config.out, trained, tuple(before), lost, tables, manifest)
-    _write(run)
+    _write(run, examples(list(done.values()), ready))
+    if config.fuse and not config.keep_logits:
+        for task in done.values():
+            task.drop_logits()
     progress("done", 1.0)
     return run
 
@@ -137,15 +136,16 @@ def _with_logits(config: BenchmarkConfig, tasks: Mapping[Cell, CellTask]) -> set
     return {task.cell for one in fusions if not one.done for task in one.members}
 
 
-def _write(run: BenchmarkRun) -> None:
-    """Tables, page and manifest."""
-    write_file(run.tables.leaderboard, run.folder / LEADERBOARD, force=True)
-    write_file(run.tables.classes, run.folder / CLASSES, force=True)
-    write_file(run.tables.comparisons, run.folder / COMPARISONS, force=True)
-    write_file(run.tables.strategies, run.folder / OF_STRATEGIES, force=True)
-    write_file(run.tables.strategy_comparisons, run.folder / PAIRS_OF_STRATEGIES, force=True)
-    page = render(run.tables.leaderboard, run.tables.comparisons, run.failed, run.manifest)
-    write_text_file(page, run.folder / PAGE, force=True)
+def _write(run: BenchmarkRun, shown: Mapping[tuple[str, str], Sequence[Example]]) -> None:
+    """Tables, pages and manifest."""
+    for name, table in run.tables.files.items():
+        write_file(table, run.folder / name, force=True)
+    pages = {
+        PAGE: render(run.tables, run.failed, run.manifest),
+        **render_datasets(run.tables, run.failed, run.manifest, shown, PAGE),
+    }
+    for name, text in pages.items():
+        write_text_file(text, run.folder / name, force=True)
     OutputFolder(run.folder).finish(run.manifest)
 
 

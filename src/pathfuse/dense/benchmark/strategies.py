@@ -5,7 +5,6 @@ models that every strategy of a data set has.
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import polars as pl
 
 from pathfuse.dense.benchmark.columns import ALL_MODELS, STRATEGY_FIGURES, STRATEGY_PAIRS
@@ -125,39 +124,3 @@ def _pairs(verdict: DenseVerdict, dataset: str, model: str) -> pl.DataFrame:
         (pl.lit(constant[name]).alias(name) if name in constant else pl.col(name)).cast(kind)
         for name, kind in STRATEGY_PAIRS.items()
     )
-
-
-def best_in(figures: pl.DataFrame, metric: str) -> list[str]:
-    """The strategy with the best mean of each data set."""
-    own = figures.filter(pl.col("metric") == metric).sort("value", descending=True, nulls_last=True)
-    return own.group_by("dataset", maintain_order=True).first()["strategy"].to_list()
-
-
-def cell_values(
-    leaderboard: pl.DataFrame, metric: str, seed: str | None
-) -> tuple[list[tuple[str, str]], list[str], np.ndarray]:
-    """The models' values as a table of cells by strategy.
-
-    Args:
-        leaderboard: As in ``leaderboard.csv``.
-        metric: Its name.
-        seed: The lines of which seed count; None: the only one.
-
-    Returns:
-        Pairs (data set, model) that every strategy has, strategies, and Float (pair, strategy).
-    """
-    own = leaderboard.filter((pl.col("metric") == metric) & (pl.col("kind") == "model"))
-    own = own if seed is None else own.filter(pl.col("seed") == seed)
-    own = own.filter(pl.col("value").is_not_null())
-    strategies = own["strategy"].unique(maintain_order=True).to_list()
-    value = {
-        (row["dataset"], row["model"], row["strategy"]): row["value"]
-        for row in own.iter_rows(named=True)
-    }
-    pairs = [
-        pair
-        for pair in dict.fromkeys(own.select("dataset", "model").iter_rows())
-        if all((*pair, strategy) in value for strategy in strategies)
-    ]
-    table = np.array([[value[(*pair, one)] for one in strategies] for pair in pairs])
-    return pairs, strategies, table.reshape(len(pairs), len(strategies))

@@ -46,6 +46,15 @@ class Tables(NamedTuple):
     """``STRATEGY_PAIRS``: paired differences of every two strategies of a data set."""
     warnings: list[str]
 
+    @property
+    def files(self) -> dict[str, pl.DataFrame]:
+        """What is written of it, by file."""
+        return {
+            f"{name}.csv": table
+            for name, table in self._asdict().items()
+            if isinstance(table, pl.DataFrame)
+        }
+
 
 def evaluate_benchmark(
     tasks: Sequence[CellTask], fusions: Sequence[FusionTask], n_resamples: int
