@@ -34,7 +34,7 @@ BORDER = {"workflows/study_file", "workflows/score", "workflows/steps/licences",
 ROOT = Path(pathfuse.__file__).parent
 DENSE = {
     "memory": 0, "data": 0, "evaluation": 1, "encoders": 1, "strategies": 2, "recipe": 2, "network": 2, "training": 3,
-    "predict": 4, "fusion": 4, "benchmark": 5,
+    "predict": 4, "fusion": 4, "analysis": 4, "benchmark": 5,
 }  # fmt: skip
 """The largest room has an order of its own; rooms of one number may use each other."""
 

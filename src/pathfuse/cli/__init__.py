@@ -159,6 +159,11 @@ dense.command(
     help="Evaluate and compare segmentations.",
 )
 dense.command(
+    "pathfuse.cli.dense_tokens:tokens",
+    name="tokens",
+    help="How alike patch tokens are, within and across classes.",
+)
+dense.command(
     "pathfuse.cli.dense:init", name="init", help="Write a commented grid.yaml to start from."
 )
 dense.command(

@@ -18,7 +18,11 @@ def line(strategy, model, value, seed="0", metric="mDice", kind="model", **more)
 @pytest.fixture
 def folder(tmp_path):
     """Two strategies; the second was trained with two seeds. Beside it a table of classes."""
-    lines = [line("frozen", "a", 0.6), line("frozen", "b", 0.7), line("frozen", "b", 0.3, metric="aji")]
+    lines = [
+        line("frozen", "a", 0.6),
+        line("frozen", "b", 0.7),
+        line("frozen", "b", 0.3, metric="aji"),
+    ]
     lines += [line("lora", name, value, seed) for seed, shift in (("0", -0.1), ("1", 0.1), ("all", 0))
               for name, value in (("a", 0.8 + shift), ("b", 0.5 + shift))]  # fmt: skip
     pl.DataFrame(lines).write_csv(tmp_path / "leaderboard.csv")

@@ -136,9 +136,11 @@ def picture(item: Item, split: Split, predicted: Mask) -> bytes:
         raise ValueError("an image without a mask has no outline to draw")
     truth = read_truth(item.mask, split.n_classes, split.ignore)
     image = Image.fromarray(read_image(item.image))
-    scale = min(1.0, SIDE_PX / max(image.size))
+    scale = SIDE_PX / max(image.size)
+    scale = scale if scale < 1 else float(int(scale))  # whole pixels where it grows
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    pixels = np.array(image.resize(size, Image.Resampling.BOX if scale < 1 else None))
+    how = Image.Resampling.BOX if scale < 1 else Image.Resampling.NEAREST
+    pixels = np.array(image.resize(size, how))
     for mask, colour in ((predicted, PREDICTED), (truth, TRUE)):
         small = np.array(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
         pixels[outline(small)] = colour

@@ -6,7 +6,7 @@ from typing import Any
 import matplotlib as mpl
 import polars as pl
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from pathfuse.dense.benchmark.questions import (
     AXES,
@@ -107,6 +107,8 @@ def _sizes(found: Sequence[Scaling]) -> Drawing | None:
                 plain(name), (x, y), xytext=(4, 2), textcoords="offset points", fontsize=7
             )
         panel.set_xscale("log")
+        panel.xaxis.set_major_formatter("{x:g}")
+        panel.xaxis.set_minor_formatter(NullFormatter())
         panel.set_title(plain(one.strategy))
         panel.grid()
         panel.set_xlabel("parameters of the encoder, millions")
@@ -176,6 +178,8 @@ def _cost(leaderboard: pl.DataFrame) -> Drawing | None:
                 label=plain(strategy),
             )
         panel.set_xscale("log")
+        panel.xaxis.set_major_formatter("{x:g}")
+        panel.xaxis.set_minor_formatter(NullFormatter())
         panel.set_title(plain(dataset))
         panel.grid()
         panel.set_xlabel("seconds of training and predicting")

@@ -82,18 +82,14 @@ def mean_ranks(leaderboard: pl.DataFrame, ranked: str, *, seed: int = 0) -> list
     places = ranks(table)
     limits = mean_rank_intervals(places, cohorts, N_RESAMPLES, seed)
     wins = first_places(table).sum(axis=0)
-    found = [
-        MeanRank(
-            name,
-            float(places[:, k].mean()),
-            *(None if np.isnan(limit) else float(limit) for limit in limits[k]),
-            int(wins[k]),
-            float(table[:, k].mean()),
-            len(cells),
-            int(cohorts.max()) + 1,
+    found = []
+    for k, name in enumerate(names):
+        low, high = (None if np.isnan(limit) else float(limit) for limit in limits[k])
+        mean_rank, mean = float(places[:, k].mean()), float(table[:, k].mean())
+        n_datasets = int(cohorts.max()) + 1
+        found.append(
+            MeanRank(name, mean_rank, low, high, int(wins[k]), mean, len(cells), n_datasets)
         )
-        for k, name in enumerate(names)
-    ]
     return sorted(found, key=lambda one: one.mean_rank)
 
 

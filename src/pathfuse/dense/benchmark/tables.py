@@ -95,7 +95,12 @@ def evaluate_benchmark(
             figures.append(compared.figures)
             strategy_pairs.append(compared.pairs)
     return Tables(
-        *(pl.concat(own) for own in (boards, classes, pairs, figures, strategy_pairs)), warnings
+        pl.concat(boards),
+        pl.concat(classes),
+        pl.concat(pairs),
+        pl.concat(figures),
+        pl.concat(strategy_pairs),
+        warnings,
     )
 
 

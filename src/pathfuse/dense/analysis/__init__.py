@@ -1,0 +1,1 @@
+"""What encoders see, before anything is trained on them."""
