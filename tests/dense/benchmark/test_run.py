@@ -132,8 +132,10 @@ def test_instances_are_judged_beside_the_pixels(run):
         row = run.tables.leaderboard.filter(strategy="frozen", model=model, metric="pq")
         assert of_images.height == N["test"]
         assert row["value"].item() == pytest.approx(of_images["value"].mean())
-    page = (run.folder / "leaderboard.html").read_text()
+    page = (run.folder / "datasets" / "discs.html").read_text()
     assert page.count(">AJI</button>") == page.count(">PQ</button>") == 2
+    overview = (run.folder / "leaderboard.html").read_text()
+    assert overview.count(">AJI</button>") == overview.count(">PQ</button>") == 1
 
 
 def test_the_best_single_is_a_model_and_bears_its_figures(run):
@@ -145,12 +147,38 @@ def test_the_best_single_is_a_model_and_bears_its_figures(run):
     assert best["value"] == board.filter(pl.col("model") == best["note"])["value"][0]
 
 
+def test_strategies_are_compared_per_model_and_as_means(run):
+    figures = run.tables.strategies.filter(pl.col("metric") == "mDice")
+    assert figures["strategy"].to_list() == ["frozen", "lora"]
+    assert figures["n_models"].to_list() == [2, 2]
+    board = run.tables.leaderboard.filter(
+        pl.col("metric") == "mDice", pl.col("kind") == "model", pl.col("strategy") == "lora"
+    )
+    assert figures["value"][1] == pytest.approx(board["value"].mean())
+    pairs = run.tables.strategy_comparisons.filter(pl.col("metric") == "mDice")
+    assert {"a", "b", "fused", "all"} <= set(pairs["model"])
+    mean = pairs.filter(pl.col("model") == "all").row(0, named=True)
+    of_models = pairs.filter(pl.col("model").is_in(["a", "b"]))
+    assert mean["difference"] == pytest.approx(of_models["difference"].mean())
+    assert (mean["strategy"], mean["reference"]) == ("frozen", "lora")
+
+
+def test_the_page_of_a_data_set_shows_masks_over_images(run):
+    page = (run.folder / "datasets" / "discs.html").read_text()
+    assert page.count("<img src=\"data:image/png;base64,") == 4  # two of each strategy
+    assert "Worst image by Dice" in page
+    assert "Median image by Dice" in page
+
+
 def test_the_folder_is_complete(run):
     for name in (
         "leaderboard.csv",
         "classes.csv",
         "comparisons.csv",
+        "strategies.csv",
+        "strategy_comparisons.csv",
         "leaderboard.html",
+        "datasets/discs.html",
         "manifest.json",
     ):
         assert (run.folder / name).stat().st_size > 100
