@@ -165,7 +165,7 @@ def test_strategies_are_compared_per_model_and_as_means(run):
 
 def test_the_page_of_a_data_set_shows_masks_over_images(run):
     page = (run.folder / "datasets" / "discs.html").read_text()
-    assert page.count("<img src=\"data:image/png;base64,") == 4  # two of each strategy
+    assert page.count('<img src="data:image/png;base64,') == 4  # two of each strategy
     assert "Worst image by Dice" in page
     assert "Median image by Dice" in page
 

@@ -6,8 +6,11 @@ tiles go through the network in batches of fixed size (docs/design/densebench.md
 11).
 """
 
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -62,8 +65,8 @@ def stream_tiled(
 ) -> Iterator[Band]:
     """Logits of an image in bands of finished rows, from top to bottom.
 
-    Memory: the tiles of a batch and what the network makes of them, and K x tile_px x width float32
-        logits.
+    Memory: the tiles of two batches and what the network makes of one, and on the device K x tile_px x
+        width float32 logits.
 
     Args:
         net: From (b, 3, tile_px, tile_px) in [0, 1] to logits (b, K, tile_px, tile_px); it is put
@@ -135,42 +138,62 @@ def _starts(size: int, tile: int, step: int) -> list[int]:
 def _bands(
     net: nn.Module, reader: WindowReader, plan: _Plan, device: torch.device, precision: torch.dtype
 ) -> Iterator[Band]:
-    """Rows above the next row of tiles are finished; the rest is carried on."""
-    rows, columns = plan.sums(plan.tops, plan.height), plan.sums(plan.lefts, plan.width)
-    square = torch.outer(plan.weight, plan.weight)
-    ends = [*plan.tops[1:], plan.height]
+    """Rows above the next row of tiles are finished; the rest is carried on.
+
+    Sums of logits stay on the device: only finished rows come back.
+    """
+    rows, columns = (
+        plan.sums(starts, size).to(device)
+        for starts, size in ((plan.tops, plan.height), (plan.lefts, plan.width))
+    )
+    square = torch.outer(plan.weight, plan.weight).to(device)
+    ends = dict(zip(plan.tops, [*plan.tops[1:], plan.height], strict=True))
     open_rows: Tensor | None = None
-    for top, end in zip(plan.tops, ends, strict=True):
-        for left, logits in _tiles_of_row(net, reader, plan, top, device, precision):
-            if open_rows is None:
-                open_rows = torch.zeros(len(logits), plan.tile, len(columns))
-            open_rows[:, :, left : left + plan.tile].addcmul_(logits, square)
+    for top, of_row in groupby(_read_ahead(reader, plan), key=lambda one: one[0]):
+        for _, lefts, tiles in of_row:
+            with enough_memory(plan.batch, plan.tile, plan.size_name):
+                logits = forward(net, torch.from_numpy(tiles), device, precision)
+                if open_rows is None:
+                    open_rows = torch.zeros(
+                        logits.shape[1], plan.tile, len(columns), device=logits.device
+                    )
+            for left, own in zip(lefts, logits, strict=True):
+                open_rows[:, :, left : left + plan.tile].addcmul_(own, square)
         assert open_rows is not None  # noqa: S101 - every row has a tile
-        done = min(end, plan.height) - top
+        done = min(ends[top], plan.height) - top
         finished = open_rows[:, :done, : plan.width] / columns[: plan.width]
         finished /= rows[top : top + done, None]
-        yield Band(top, finished.numpy())
+        yield Band(top, finished.cpu().numpy())
         del finished
         kept = open_rows[:, done:].clone() if done < plan.tile else open_rows[:, :0]
         open_rows[:, : kept.shape[1]] = kept
         open_rows[:, kept.shape[1] :] = 0
 
 
-def _tiles_of_row(
-    net: nn.Module,
-    reader: WindowReader,
-    plan: _Plan,
-    top: int,
-    device: torch.device,
-    precision: torch.dtype,
-) -> Iterator[tuple[int, Tensor]]:
-    """The left side of each tile and its logits (K, tile, tile) on the CPU."""
-    for first in range(0, len(plan.lefts), plan.batch):
-        lefts = plan.lefts[first : first + plan.batch]
-        tiles = np.stack([_tile(reader, plan, top, left) for left in lefts])
-        with enough_memory(plan.batch, plan.tile, plan.size_name):
-            logits = forward(net, torch.from_numpy(tiles), device, precision).cpu()
-        yield from zip(lefts, logits, strict=True)
+def _read_ahead(
+    reader: WindowReader, plan: _Plan
+) -> Iterator[tuple[int, list[int], UInt8[np.ndarray, "tile side side 3"]]]:
+    """Top, left sides and pixels of every batch; one thread reads the next while one is worked on."""
+
+    def read(top: int, lefts: list[int]) -> UInt8[np.ndarray, "tile side side 3"]:
+        return np.stack([_tile(reader, plan, top, left) for left in lefts])
+
+    batches = (
+        (top, plan.lefts[first : first + plan.batch])
+        for top in plan.tops
+        for first in range(0, len(plan.lefts), plan.batch)
+    )
+    with ThreadPoolExecutor(1) as thread:
+        waiting: deque[tuple[int, list[int], Future[UInt8[np.ndarray, "tile side side 3"]]]] = (
+            deque()
+        )
+        for top, lefts in batches:
+            waiting.append((top, lefts, thread.submit(read, top, lefts)))
+            if len(waiting) > 1:
+                first_top, first_lefts, tiles = waiting.popleft()
+                yield first_top, first_lefts, tiles.result()
+        for top, lefts, tiles in waiting:
+            yield top, lefts, tiles.result()
 
 
 def _tile(
