@@ -330,7 +330,7 @@ def need_dense() -> None:
     missing = next(
         (
             name
-            for name in ("torch", "torchvision", "timm", "peft", "PIL")
+            for name in ("torch", "torchvision", "timm", "peft", "PIL", "skimage")
             if find_spec(name) is None
         ),
         None,

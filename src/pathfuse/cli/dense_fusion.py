@@ -106,16 +106,32 @@ def apply(
 def evaluate(
     *,
     data: Data,
+    out: Out,
     predictions: Annotated[
-        list[str],
+        list[str] | None,
         Parameter(
             consume_multiple=True,
             negative="",
             help="One folder per model, of masks (<image_id>.png), logits or probabilities (.npy, nnU-Net's .npz): "
             "NAME=DIR NAME=DIR (or DIR).",
         ),
-    ],
-    out: Out,
+    ] = None,
+    instances: Annotated[
+        list[str] | None,
+        Parameter(
+            consume_multiple=True,
+            negative="",
+            help="One folder per model that numbers its instances itself, as HoVer-Net (.mat), StarDist and Cellpose "
+            "(.png, .tif, .npy) do: NAME=DIR NAME=DIR (or DIR).",
+        ),
+    ] = None,
+    separation: Annotated[
+        str,
+        Parameter(
+            help="How instances of the other models are told apart: watershed (cut at necks), components (touching "
+            "ones are one), or choose: what fits the true masks of the validation images."
+        ),
+    ] = "choose",
     part: Annotated[
         list[str] | None,
         Parameter(consume_multiple=True, negative="", help="train, val, test; default: test."),
@@ -140,11 +156,14 @@ def evaluate(
     items = items_of(split, part or ["test"])
     with progress() as report:
         done = evaluate_dense(
-            parse_named("--predictions", predictions),
+            parse_named("--predictions", predictions or []),
             items,
             out,
             classes=split.class_names,
             ignore=split.ignore,
+            instances=parse_named("--instances", instances or []),
+            validation=split.val,
+            separation=separation,
             n_resamples=resamples,
             seed=seed,
             force=force,
