@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from scipy import ndimage
@@ -127,22 +128,19 @@ class Scatter:
 
 
 def _array(path: Path) -> np.ndarray:
+    """The matrix of a file of numpy."""
     try:
         content = np.load(path, allow_pickle=False)
-        if path.suffix == ".npz":
-            with content:
-                names = content.files
-                name = MAP if MAP in names else names[0] if len(names) == 1 else None
-                if name is None:
-                    raise InputError(
-                        f"{path} has the arrays {', '.join(names) or 'none'}: it needs one alone, or {MAP}"
-                    )
-                content = content[name]
-    except (OSError, ValueError, EOFError, KeyError) as error:
+        arrays = dict(content) if path.suffix == ".npz" else {MAP: content}
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise InputError(
             f"the instances {path} cannot be read: the file is damaged, no array, or a pickle"
         ) from error
-    return np.asarray(content)
+    if MAP not in arrays and len(arrays) != 1:
+        raise InputError(
+            f"{path} has the arrays {', '.join(arrays) or 'none'}: it needs one alone, or {MAP}"
+        )
+    return np.asarray(arrays.get(MAP, next(iter(arrays.values()))))
 
 
 def _variable(content: dict[str, Any], name: str, path: Path) -> np.ndarray:

@@ -101,7 +101,9 @@ def _overlaps(
     counts: Int[np.ndarray, " pair"],
 ) -> Overlaps:
     """From all pairs of numbers that share a pixel, in order, those of the background too."""
-    row_px, column_px = (np.bincount(numbers, weights=counts) for numbers in (true, predicted))
+    row_px, column_px = (
+        np.bincount(numbers, weights=counts, minlength=1) for numbers in (true, predicted)
+    )
     row_px[0] = column_px[0] = 0
     # Instances are numbered as they come; the background and numbers without a pixel are none.
     row_of, column_of = np.cumsum(row_px > 0) - 1, np.cumsum(column_px > 0) - 1
