@@ -1,5 +1,7 @@
 """The commands of dense prediction: what they list, and wrong input in one sentence."""
 
+import shutil
+
 import numpy as np
 import polars as pl
 import pytest
@@ -69,6 +71,11 @@ def test_wrong_input_ends_in_a_sentence(run_cli, data, tmp_path):
             ("evaluate", "--data", data, "--predictions", f"a={folder}", *out),
             "no image has a mask and a prediction",
         ),
+        (("evaluate", "--data", data, *out), "name a folder of predictions or instances"),
+        (
+            ("evaluate", "--data", data, "--instances", f"a={folder}", *out),
+            "(instances are called <image_id>",
+        ),
         (
             ("fuse", "--data", data, "--logits", f"a={folder}", f"a={folder}", *out),
             "the name 'a' stands twice",
@@ -88,7 +95,8 @@ def test_train_predict_fuse_and_evaluate(run_cli, tmp_path):
     from pathfuse.testing.tissue import make_split
 
     (tmp_path / "images").mkdir()
-    write_split(make_split(tmp_path / "images", train=4, val=2, test=2), tmp_path / "split.json")
+    split = make_split(tmp_path / "images", train=4, val=2, test=2)
+    write_split(split, tmp_path / "split.json")
     data = ("--data", tmp_path / "split.json")
     small = ("--set", "epochs=1", "warmup=0", "size_px=32", "decoder_width=16", "device=cpu")
     for seed in (0, 1):
@@ -107,11 +115,16 @@ def test_train_predict_fuse_and_evaluate(run_cli, tmp_path):
         "dense", "fuse", *data, "--logits", *logits, "--out", tmp_path / "fused", "--pixels", 500
     )
     assert status == 0, err
+    known = tmp_path / "known"
+    known.mkdir()
+    for item in split.test:
+        shutil.copy(item.instances, known / f"{item.image_id}.png")
     status, judged, err = run_cli(
         "dense", "evaluate", *data, "--predictions", *logits, f"fused={tmp_path / 'fused/masks'}",
-        "--out", tmp_path / "judged",
+        "--instances", f"truth={known}", "--out", tmp_path / "judged",
     )  # fmt: skip
     assert status == 0, err
+    assert "Understood: instances of truth as they are in the files." in judged
     assert "AJI" in out
     assert "AJI" in judged
     fused, alone = (pl.read_csv(tmp_path / name / "metrics.csv") for name in ("fused", "judged"))
