@@ -78,7 +78,9 @@ def test_a_class_that_is_never_predicted_lowers_the_precision_as_in_scikit_learn
     )
     cm = confusion(truth, predicted, 4)
     assert metrics(cm)["mean_precision"] == pytest.approx(expected, rel=1e-12)
-    assert metrics(cm, parity="paper")["mean_precision"] == pytest.approx(expected * 4 / 3, rel=1e-6)
+    assert metrics(cm, parity="paper")["mean_precision"] == pytest.approx(
+        expected * 4 / 3, rel=1e-6
+    )
 
 
 def test_a_missed_class_is_dropped_from_f1_in_the_paper_and_counts_here():

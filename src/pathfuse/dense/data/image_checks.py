@@ -71,9 +71,7 @@ def palette_of(image: Image.Image) -> Palette | None:
     return None if colours is None else np.array(colours, dtype=np.uint8).reshape(-1, 3)
 
 
-def refuse_quantised(
-    palette: Palette, used: Bool[np.ndarray, " value"], path: Path
-) -> None:
+def refuse_quantised(palette: Palette, used: Bool[np.ndarray, " value"], path: Path) -> None:
     """Refuses indices that the reduction of colours numbered: they are no classes.
 
     A palette that somebody made for classes has colours that one can tell apart, and if it has
@@ -104,7 +102,9 @@ def _odd(indices: Int[np.ndarray, " used"], colours: Int[np.ndarray, "used 3"]) 
     first, second = np.nonzero((apart > 0) & (apart < NEAR))
     if len(first):
         a, b = first[0], second[0]
-        return f"{_named(indices, colours, a)} and {_named(indices, colours, b)} are nearly the same"
+        return (
+            f"{_named(indices, colours, a)} and {_named(indices, colours, b)} are nearly the same"
+        )
     black = np.flatnonzero((colours == 0).all(axis=1))
     if len(black) and black[0] > 0:
         return f"{_named(indices, colours, 0)} comes before {_named(indices, colours, black[0])}"

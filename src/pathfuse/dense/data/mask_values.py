@@ -15,9 +15,7 @@ WORD = "ignore"
 """In the place of a class: pixels of this value do not count."""
 
 
-def read_mask_values(
-    content: Any, names: Sequence[str], ignore: int, where: str
-) -> MaskValues:
+def read_mask_values(content: Any, names: Sequence[str], ignore: int, where: str) -> MaskValues:
     """Reads the object ``mask_values`` of a split file.
 
     Args:

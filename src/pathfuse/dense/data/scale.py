@@ -64,7 +64,9 @@ def scale_warnings(
     known = [(item, item.mpp_um) for item in items if item.mpp_um is not None]
     if not known or not trained_um:
         return []
-    sides = [sqrt(height * width) for height, width in (image_size(item.image) for item, _ in known)]
+    sides = [
+        sqrt(height * width) for height, width in (image_size(item.image) for item, _ in known)
+    ]
     own_um, side = median(mpp_um for _, mpp_um in known), median(sides)
     shrunk = [s / size_px if resized else 1.0 for s in sides]
     seen_um = median(mpp_um * by for (_, mpp_um), by in zip(known, shrunk, strict=True))
@@ -78,7 +80,5 @@ def scale_warnings(
         advice = f"size_px={round(side * own_um / nearest)} would keep the scale"
     else:
         how, advice = "the images' own scale", "resample the images to keep the scale"
-    return [
-        f"the network sees {seen_um:.3g} micrometres per pixel ({how}), but {encoder} was trained at {finest}: "
-        f"a factor of {factor:.1f}; {advice}"
-    ]
+    said = f"the network sees {seen_um:.3g} micrometres per pixel ({how}), but {encoder} was trained at {finest}"
+    return [f"{said}: a factor of {factor:.1f}; {advice}"]

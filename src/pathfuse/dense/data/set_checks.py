@@ -101,23 +101,19 @@ Place = tuple[str, Item]
 
 
 def twins_of(split: Split) -> list[tuple[Place, Place]]:
-    """Images whose files are equal, in different parts; the first is in the earlier part.
+    """Every image of which a later part has a copy, byte for byte, with that copy.
 
     Blank images, of one colour, are equal without being the same tissue, and are left out.
     """
     places = [(part, item) for part in PARTS for item in getattr(split, part)]
     found = []
-    for group in _alike(places, [_size, _glance, _digest]):
+    for group in _alike(places, [_size, _glance, file_digest]):
         if not _is_blank(group[0][1].image):
-            found += [
-                (group[0], other) for other in group[1:] if other[0] != group[0][0]
-            ]
+            found += [(place, group[-1]) for place in group if place[0] != group[-1][0]]
     return found
 
 
-def _alike(
-    places: list[Place], looks: list[Callable[[Path], Hashable]]
-) -> list[list[Place]]:
+def _alike(places: list[Place], looks: list[Callable[[Path], Hashable]]) -> list[list[Place]]:
     """Groups of images in several parts that look the same in every way, the cheapest first."""
     if not looks:
         return [places]
@@ -136,10 +132,6 @@ def _glance(path: Path) -> bytes:
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size // 2 - GLANCE // 2))
         return hashlib.sha256(file.read(GLANCE)).digest()
-
-
-def _digest(path: Path) -> str:
-    return file_digest(path)
 
 
 def _is_blank(path: Path) -> bool:

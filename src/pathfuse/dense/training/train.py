@@ -331,8 +331,13 @@ def _manifest(
         "torch": torch.__version__,
         "warnings": [
             *warnings_of(state.history, training.pooled(state), split.class_names),
-            *scale_warnings(split.train, encoder=net.encoder.card.key, trained_um=net.encoder.card.mpp_um,
-                            size_px=recipe.size_px, resized=recipe.fit == "resize"),
+            *scale_warnings(
+                split.train,
+                encoder=net.encoder.card.key,
+                trained_um=net.encoder.card.mpp_um,
+                size_px=recipe.size_px,
+                resized=recipe.fit == "resize",
+            ),
         ],
     }
 
