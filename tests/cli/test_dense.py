@@ -36,8 +36,14 @@ def test_a_card_of_every_data_set_is_written(run_cli, tmp_path):
     place = tmp_path / "cards"
     status, out, _ = run_cli("dense", "datasets", "--cards", place)
     assert (status, out) == (0, f"19 cards: {place}\n")
-    assert "pathfuse dense convert bcss5 downloads/bcss --out data/bcss5" in (place / "bcss.md").read_text()
-    assert "exists already; --force overwrites it" in run_cli("dense", "datasets", "--cards", place).err
+    assert (
+        "pathfuse dense convert bcss5 downloads/bcss --out data/bcss5"
+        in (place / "bcss.md").read_text()
+    )
+    assert (
+        "exists already; --force overwrites it"
+        in run_cli("dense", "datasets", "--cards", place).err
+    )
     assert run_cli("dense", "datasets", "--cards", place, "--force").status == 0
 
 
@@ -51,7 +57,10 @@ def test_force_leaves_links_and_pipes_alone(run_cli, tmp_path, monkeypatch, comm
     (tmp_path / "link.yaml").symlink_to(tmp_path / "mine.yaml")
     os.mkfifo(tmp_path / "pipe.yaml")
     option = "--cards" if command == ("datasets",) else "--out"
-    for place, words in (("link.yaml", "is a link to"), ("pipe.yaml", "a device, a pipe or a socket")):
+    for place, words in (
+        ("link.yaml", "is a link to"),
+        ("pipe.yaml", "a device, a pipe or a socket"),
+    ):
         status, _, err = run_cli("dense", *command, option, tmp_path / place, "--force")
         assert status == 2
         assert words in err
