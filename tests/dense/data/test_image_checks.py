@@ -43,7 +43,7 @@ def test_an_image_that_is_stored_turned_is_refused(tmp_path, suffix, orientation
 def test_a_mask_that_is_stored_turned_is_refused(tmp_path, suffix, read):
     file = tmp_path / f"m{suffix}"
     Image.fromarray(np.eye(4, dtype=np.uint8)).save(file, exif=turned(6))
-    with pytest.raises(InputError, match="the mask .* says that it is stored turned"):
+    with pytest.raises(InputError, match=r"the mask .* says that it is stored turned"):
         read(file)
 
 

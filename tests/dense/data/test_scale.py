@@ -49,10 +49,11 @@ def said(items, trained_um=(0.5,), size_px=224, resized=True):
 
 
 def test_images_that_are_resized_too_far_are_named_with_the_size_that_keeps_the_scale(items):
-    assert said(items(0.25)) == [
+    sentence = (
         "the network sees 1.12 micrometres per pixel (images of 0.25, resized from about 1,000 to 224 pixels), but "
         "uni_v1 was trained at 0.5: a factor of 2.2; size_px=500 would keep the scale"
-    ]
+    )
+    assert said(items(0.25)) == [sentence]
     assert said(items(0.25), size_px=500) == []
 
 

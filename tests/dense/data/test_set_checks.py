@@ -58,7 +58,7 @@ def test_pixels_that_do_not_count_are_no_fault_beside_classes_or_background(make
     check_set(of([make("a", (0, 255)), make("b", (0, 1, 255))]), tmp_path)
     check_set(of([make("a", (0,)), make("b", (0,))]), tmp_path)
     check_set(of([make("a", (0, 200))], ignore=255), tmp_path)  # its reader refuses 200
-    with pytest.raises(InputError, match='hold only 0 and 200, .* write "mask_values"'):
+    with pytest.raises(InputError, match=r'hold only 0 and 200, .* write "mask_values"'):
         check_set(of([make("a", (0, 200))], ignore=200), tmp_path)
 
 

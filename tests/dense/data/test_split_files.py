@@ -98,7 +98,7 @@ def test_masks_of_0_and_255_are_refused_in_a_split_file_or_read_by_mask_values(f
     for k, path in enumerate(sorted(folder.glob("*/masks/*.png"))):
         save(path, [[0, 255, 0, 0, 255]] * 3 + [[0, 255, 0, 0, 255 * (k % 2)]])
     with pytest.raises(
-        InputError, match='hold only 0 and 255, .* write "mask_values": {"0": "class_0", "255": '
+        InputError, match=r'hold only 0 and 255, .* write "mask_values": {"0": "class_0", "255": '
     ):
         read_split(written(folder))
     values = {"0": "background", "255": "nucleus"}

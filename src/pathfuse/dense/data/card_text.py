@@ -43,7 +43,8 @@ def card_text(card: DatasetCard) -> str:
 
 def _what_it_is(card: DatasetCard) -> str:
     where = "One of the 18 data sets" if card.in_benchmark else "Not one of the 18 data sets"
-    return f"Segmentation of {card.level} in stained sections, {card.organ}. {where} of PFM-DenseBench (arXiv 2602.03887)."
+    what = f"Segmentation of {card.level} in stained sections, {card.organ}"
+    return f"{what}. {where} of PFM-DenseBench (arXiv 2602.03887)."
 
 
 def _facts(card: DatasetCard) -> list[tuple[str, str]]:

@@ -56,6 +56,11 @@ def read_mask_values(content: Any, names: Sequence[str], ignore: int, where: str
     return tuple(sorted(pairs.items()))
 
 
+def plain_numbers(n_classes: int, ignore: int) -> MaskValues:
+    """Of masks that are known to hold the numbers of classes, so that nobody need guess it."""
+    return (*((k, k) for k in range(n_classes)), (ignore, ignore))
+
+
 def names_in(content: Any, n_classes: int) -> tuple[str, ...] | None:
     """Names of the classes in the order in which ``mask_values`` name them; None if they are not
     all named there.

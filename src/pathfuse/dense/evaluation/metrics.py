@@ -112,7 +112,8 @@ MEAN_IOU = DenseMetric(
     lambda counts: _mean(counts.iou), NO_PIXEL, on_page=True,
 )  # fmt: skip
 MEAN_PRECISION = DenseMetric(
-    "mean_precision", "precision", "share of the pixels given to a class that are of it, 0 if none is given; mean over classes",
+    "mean_precision", "precision",
+    "share of the pixels given to a class that are of it, 0 if none is given; mean over classes",
     lambda counts: _mean(counts.precision), NO_PIXEL, on_page=True,
 )  # fmt: skip
 MEAN_RECALL = DenseMetric(

@@ -14,6 +14,7 @@ from PIL import Image
 from pathfuse.dense.data.cards import DatasetCard, find_dataset
 from pathfuse.dense.data.converters.parts import draw_parts
 from pathfuse.dense.data.images import check_values, read_image
+from pathfuse.dense.data.mask_values import plain_numbers
 from pathfuse.dense.data.records import IGNORE, Item, Split, torn_patients
 from pathfuse.dense.data.set_checks import twins_of
 from pathfuse.dense.data.split_files import SPLIT, write_split
@@ -174,7 +175,8 @@ def _write(
     if label.instances is not None:
         instances = _save(folder / INSTANCES / f"{sample.name}.png", _renumbered(label.instances))
     patient = sample.patient or sample.name
-    return Item(sample.name, image, mask, patient, instances, mpp_um=mpp_um)
+    values = plain_numbers(n_classes, IGNORE)  # of which 0 may be a class like any other
+    return Item(sample.name, image, mask, patient, instances, values, mpp_um)
 
 
 def _shape(path: Path) -> tuple[int, int]:
