@@ -35,9 +35,7 @@ def images(tmp_path):
 
 
 def judged(items, out):
-    return evaluate_dense(
-        {"m": out.parent / "model"}, items, out, classes=CLASSES, n_resamples=200
-    )
+    return evaluate_dense({"m": out.parent / "model"}, items, out, classes=CLASSES, n_resamples=200)
 
 
 def test_it_changes_no_figure_no_interval_and_no_count_and_is_named(images, tmp_path):
@@ -48,14 +46,19 @@ def test_it_changes_no_figure_no_interval_and_no_count_and_is_named(images, tmp_
         "2 of 14 images are in no figure, since no pixel of their masks counts: 'im00', 'im01'"
     )
     assert counting.manifest["warnings"] == every.manifest["warnings"][1:]
-    assert every.counted.confusions.cms["m"][0].sum() == 0  # that it was scored remains in the table
+    assert (
+        every.counted.confusions.cms["m"][0].sum() == 0
+    )  # that it was scored remains in the table
 
 
 def test_its_instances_do_not_count_either(images, tmp_path):
     instances = save(tmp_path / "instances" / "a.png", np.eye(6, 7))
     items = [replace(item, instances=instances) for item in images]
     with_idle, without = judged(items, tmp_path / "a"), judged(items[2:], tmp_path / "b")
-    rows = [done.verdict.metrics.filter(metric="aji")["value"].to_list() for done in (with_idle, without)]
+    rows = [
+        done.verdict.metrics.filter(metric="aji")["value"].to_list()
+        for done in (with_idle, without)
+    ]
     assert rows[0] == rows[1]
     assert np.isnan(with_idle.counted.instances.values["m"]["aji"][0])
 
@@ -68,7 +71,5 @@ def test_if_nothing_counts_nothing_is_evaluated(images, tmp_path):
 
 
 def test_a_table_without_such_images_stays_as_it_is():
-    table = ConfusionTable(
-        ("a",), {"m": np.ones((1, 2, 2), np.int64)}, {"m": np.array([True])}
-    )
+    table = ConfusionTable(("a",), {"m": np.ones((1, 2, 2), np.int64)}, {"m": np.array([True])})
     assert without_idle(table) == (table, [])
