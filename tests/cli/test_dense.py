@@ -1,5 +1,6 @@
 """The commands of dense prediction: what they list, and wrong input in one sentence."""
 
+import os
 import shutil
 
 import numpy as np
@@ -14,12 +15,12 @@ Image = pytest.importorskip("PIL.Image")
 @pytest.fixture
 def data(tmp_path):
     """A folder of one image per part, with masks of two classes."""
-    for part in ("train", "val", "test"):
+    for shade, part in enumerate(("train", "val", "test")):
         for kind in ("images", "masks"):
             place = tmp_path / "data" / part / kind
             place.mkdir(parents=True)
             values = np.zeros((16, 24, 3) if kind == "images" else (16, 24), dtype=np.uint8)
-            values[:8] = 1
+            values[:8] = 1 if kind == "masks" else 1 + shade
             Image.fromarray(values).save(place / f"{part}.png")
     return tmp_path / "data"
 
@@ -30,6 +31,42 @@ def test_cards_are_listed(run_cli):
     assert out.count("MahmoodLab/") == 4
     status, out, _ = run_cli("dense", "datasets")
     assert (status, "bcss, bcss5" in out) == (0, True)
+
+
+def test_a_card_of_every_data_set_is_written(run_cli, tmp_path):
+    place = tmp_path / "cards"
+    status, out, _ = run_cli("dense", "datasets", "--cards", place)
+    assert (status, out) == (0, f"19 cards: {place}\n")
+    assert (
+        "pathfuse dense convert bcss5 downloads/bcss --out data/bcss5"
+        in (place / "bcss.md").read_text()
+    )
+    assert (
+        "exists already; --force overwrites it"
+        in run_cli("dense", "datasets", "--cards", place).err
+    )
+    assert run_cli("dense", "datasets", "--cards", place, "--force").status == 0
+
+
+@pytest.mark.parametrize(
+    "command", [("init",), ("datasets",), ("convert", "glas", "source")], ids=lambda words: words[0]
+)
+def test_force_leaves_links_and_pipes_alone(run_cli, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "source").mkdir()
+    (tmp_path / "mine.yaml").write_text("mine")
+    (tmp_path / "link.yaml").symlink_to(tmp_path / "mine.yaml")
+    os.mkfifo(tmp_path / "pipe.yaml")
+    option = "--cards" if command == ("datasets",) else "--out"
+    for place, words in (
+        ("link.yaml", "is a link to"),
+        ("pipe.yaml", "a device, a pipe or a socket"),
+    ):
+        status, _, err = run_cli("dense", *command, option, tmp_path / place, "--force")
+        assert status == 2
+        assert words in err
+    assert (tmp_path / "mine.yaml").read_text() == "mine"
+    assert (tmp_path / "pipe.yaml").is_fifo()
 
 
 def test_wrong_input_ends_in_a_sentence(run_cli, data, tmp_path):

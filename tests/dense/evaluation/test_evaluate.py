@@ -51,7 +51,7 @@ def test_masks_are_worth_what_their_logits_are(study, masks, tmp_path):
     said = np.load(study.logits["middle"] / f"{item.image_id}.npy").argmax(axis=0)
     np.testing.assert_array_equal(
         table.cms["middle"][table.image_ids.index(item.image_id)],
-        confusion(read_truth(item.mask, 3), said, 3),
+        confusion(read_truth(item, 3), said, 3),
     )
     dice = found.filter(method="middle", metric="mDice", output="all")
     assert dice["value"].item() == pytest.approx(
@@ -91,7 +91,7 @@ def test_instances_are_judged_where_they_are_known(study, masks, tmp_path):
     items = []
     for item in study.test:
         file = tmp_path / f"{item.image_id}_instances.png"
-        Image.fromarray((read_truth(item.mask, 3) == 1).astype(np.uint8)).save(file)
+        Image.fromarray((read_truth(item, 3) == 1).astype(np.uint8)).save(file)
         items.append(replace(item, instances=file))
     done = run(
         {"left": study.logits["left"], "masks": masks},

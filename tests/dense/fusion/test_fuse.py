@@ -74,7 +74,7 @@ def test_the_files_agree_with_each_other(study, tmp_path):
     item = study.test[0]
     fused, truth = (
         np.asarray(Image.open(tmp_path / f"out/masks/{item.image_id}.png")),
-        read_truth(item.mask, 3),
+        read_truth(item, 3),
     )
     assert fused.dtype == np.uint8
     assert (fused == truth)[truth != 255].sum() == np.trace(table.cms["fused"][0])
@@ -152,7 +152,7 @@ def test_instances_are_judged_where_they_are_known(study, tmp_path):
     test = []
     for item in study.test:
         file = tmp_path / f"{item.image_id}_instances.png"
-        Image.fromarray((read_truth(item.mask, 3) == 1).astype(np.uint8)).save(file)
+        Image.fromarray((read_truth(item, 3) == 1).astype(np.uint8)).save(file)
         test.append(replace(item, instances=file))
     result = run(replace(study, test=test), tmp_path / "out")
     names = {
@@ -187,7 +187,7 @@ def test_best_is_the_best_on_the_fit_images(study, tmp_path):
     dice = {}
     for name, folder in study.logits.items():
         hits = [np.load(folder / f"{item.image_id}.npy").argmax(axis=0) for item in study.fit]
-        truth = [read_truth(item.mask, 3) for item in study.fit]
+        truth = [read_truth(item, 3) for item in study.fit]
         pairs = list(zip(hits, truth, strict=True))
         own = [
             2

@@ -34,7 +34,7 @@ def test_every_pixel_has_its_own_truth_and_logits(study):
     # up.
     truth, height, width = {}, 40, 57
     for i, item in enumerate(study.fit):
-        truth[i] = read_truth(item.mask, 3)
+        truth[i] = read_truth(item, 3)
         place = np.arange(height * width).reshape(height, width)
         code = np.stack([np.zeros((height, width)), np.full((height, width), i), place / 400])
         np.save(study.logits["left"] / f"{item.image_id}.npy", code.astype(np.float32))

@@ -101,7 +101,7 @@ def classes_with_instances(
     for item in items:
         if item.mask is None or item.instances is None:
             continue
-        truth, instances = _truths(item.mask, item.instances, n_classes, ignore)
+        truth, instances = _truths(item, item.instances, n_classes, ignore)
         whole += value_counts(truth)[:n_classes]
         inside += value_counts(np.where(instances > 0, truth, np.uint8(IGNORE)))[:n_classes]
     return frozenset(np.flatnonzero((inside > 0) & (inside >= MOSTLY * whole)).tolist())
@@ -129,14 +129,14 @@ def open_count(
     if item.mask is None:
         return None
     if item.instances is None:
-        return ImageCount(read_truth(item.mask, n_classes, ignore), n_classes)
-    truth, instances = _truths(item.mask, item.instances, n_classes, ignore)
+        return ImageCount(read_truth(item, n_classes, ignore), n_classes)
+    truth, instances = _truths(item, item.instances, n_classes, ignore)
     return ImageCount(truth, n_classes, instances, things, separation)
 
 
-def _truths(mask: Path, instance_file: Path, n_classes: int, ignore: int) -> tuple[Mask, LabelMap]:
-    truth, instances = read_truth(mask, n_classes, ignore), read_instances(instance_file)
-    check_same_size(instance_file, instances.shape, mask, truth.shape)
+def _truths(item: Item, instance_file: Path, n_classes: int, ignore: int) -> tuple[Mask, LabelMap]:
+    truth, instances = read_truth(item, n_classes, ignore), read_instances(instance_file)
+    check_same_size(instance_file, instances.shape, item.mask or item.image, truth.shape)
     return truth, instances
 
 

@@ -174,9 +174,7 @@ def _join(parts: list[Experts]) -> Experts:
 
 
 def _mask(files: LogitFiles, item: Item, ignore: int) -> UInt8[np.ndarray, "height width"]:
-    if item.mask is None:
-        raise InputError(f"image '{item.image_id}' has no mask")
-    mask = read_truth(item.mask, files.n_classes, ignore)
+    mask = read_truth(item, files.n_classes, ignore)
     return check_size(mask, files.shape(item.image_id), item)
 
 
