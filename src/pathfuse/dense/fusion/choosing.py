@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from joblib import delayed
+from threadpoolctl import threadpool_limits
 
 from pathfuse.dense.data.logit_files import LogitFiles
 from pathfuse.dense.data.records import Item
@@ -129,10 +130,11 @@ def judge(
         if len(inside):
             judged.append((strip.at(inside - first), PixelCounter(truth[inside], k)))
     cms = np.zeros((len(methods), k, k), dtype=np.int64)
-    for own, method in zip(cms, methods.values(), strict=True):
-        segmenter = method.of_image(patterns if method.reads_patterns else None)
-        for strip, counter in judged:
-            own += counter.confusion(segmenter.classes(strip))
+    with threadpool_limits(1):  # small matrices: threads cost time, and must not change a bit
+        for own, method in zip(cms, methods.values(), strict=True):
+            segmenter = method.of_image(patterns if method.reads_patterns else None)
+            for strip, counter in judged:
+                own += counter.confusion(segmenter.classes(strip))
     return cms
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, UInt8
 from joblib import delayed, effective_n_jobs
+from threadpoolctl import threadpool_limits
 
 from pathfuse.dense.data.logit_files import CHUNK_CELLS, LogitFiles
 from pathfuse.dense.data.records import IGNORE, Item
@@ -101,6 +102,11 @@ def enough_for_processes(files: LogitFiles, image_ids: Sequence[str]) -> bool:
 
 
 def _segment_image(job: Job, item: Item) -> tuple[Item, Judged | None]:
+    with threadpool_limits(1):  # small matrices: threads cost time, and must not change a bit
+        return _segmented(job, item)
+
+
+def _segmented(job: Job, item: Item) -> tuple[Item, Judged | None]:
     files, n_classes = job.files, job.files.n_classes
     shape = files.shape(item.image_id)
     count = open_count(item, n_classes, job.ignore, job.things)

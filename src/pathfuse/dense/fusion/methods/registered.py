@@ -79,29 +79,30 @@ class Registered(DenseMethod, Segmenter):
     def classes(self, strip: PixelStrip) -> PixelClasses:
         """See ``Segmenter``."""
         if not self.of.keeps_agreement:
-            return self._log_prob(strip.experts).argmax(axis=1).astype(np.uint8)
+            return self._scores(strip.experts).argmax(axis=1).astype(np.uint8)
         found = strip.agreed.copy()
         if not len(strip.disputed):
             return found
         powers = self._powers(strip.present)
         if powers is None:
-            found[strip.disputed] = self._log_prob(strip.disputed_experts).argmax(axis=1)
+            found[strip.disputed] = self._scores(strip.disputed_experts).argmax(axis=1)
             return found
         few, sure = by_powers(strip, powers)
         found[strip.disputed] = few
         if not sure.all():
             asked = strip.disputed[~sure]
-            found[asked] = self._log_prob(strip.experts_at(asked)).argmax(axis=1)
+            found[asked] = self._scores(strip.experts_at(asked)).argmax(axis=1)
         return found
 
     def probabilities(self, strip: PixelStrip) -> Probabilities:
         """See ``Segmenter``."""
-        return np.exp(self._log_prob(strip.experts))
+        scores = self._scores(strip.experts)
+        return np.exp(scores if self.log_prior is None else log_softmax(scores))
 
-    def _log_prob(self, experts: Experts) -> LogProbs:
-        with threadpool_limits(1):  # small matrices: threads cost time, and must not change a bit
-            found = self.fusion.combine(experts)
-        return found if self.log_prior is None else log_softmax(found + self.log_prior)
+    def _scores(self, experts: Experts) -> LogProbs:
+        """Log-probabilities of the classes, but for a number per pixel."""
+        found = self.fusion.combine(experts)
+        return found if self.log_prior is None else found + self.log_prior
 
     def _powers(self, present: Bool[np.ndarray, " expert"]) -> Float[np.ndarray, " expert"] | None:
         """The powers to which models are raised in an image; None where they are no constants."""
@@ -117,7 +118,7 @@ class Registered(DenseMethod, Segmenter):
 
     def mean_weights(self, experts: Experts) -> Float[np.ndarray, " expert"] | None:
         """See ``DenseMethod``."""
-        with threadpool_limits(1):
+        with threadpool_limits(1):  # threads must not change a bit
             return np.asarray(self.fusion.weigh(experts).mean(axis=0))
 
     def dump(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -150,9 +151,12 @@ def by_powers(
             sure &= own.max(axis=0) - own.min(axis=0) < -LOG_PROB_FLOOR - np.log(n_classes)
             scores += powers[m] * own
         size = 1 + np.abs(scores).max(axis=0)
-        ranked = np.partition(scores, n_classes - 2, axis=0)
-        sure &= ranked[-1] - ranked[-2] > EQUAL * size
-    return largest(scores), sure
+        found = largest(scores)
+        place = np.arange(len(found))
+        top = scores[found, place]
+        scores[found, place] = -np.inf
+        sure &= top - scores.max(axis=0) > EQUAL * size
+    return found, sure
 
 
 def wrapped(kind: type[CategoricalMethod]) -> type[Registered]:

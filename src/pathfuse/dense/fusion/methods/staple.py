@@ -8,6 +8,7 @@ from typing import Any, Self, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.sparse import csr_array
 
 from pathfuse.dense.fusion.methods.base import DenseMethod, FitData, Probabilities, Segmenter
 from pathfuse.dense.fusion.patterns import Patterns
@@ -96,39 +97,36 @@ def staple(
         >>> truth.round(3).tolist(), reliability[1].round(2).tolist()
         ([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]], [[1.0, 0.0], [0.25, 0.75]])
     """
-    said = np.stack([np.bincount(own, weights=counts, minlength=n_classes) for own in decisions])
+    n_models, n_patterns = decisions.shape
+    rows = decisions + n_classes * np.arange(n_models)[:, None]
+    columns = np.tile(np.arange(n_patterns), n_models)
+    shape = (n_models * n_classes, n_patterns)
+    said = csr_array((np.ones(rows.size), (rows.ravel(), columns)), shape=shape)
+    frequency = (said @ counts).reshape(n_models, n_classes).sum(axis=0)
     with np.errstate(divide="ignore"):
-        log_frequency = np.log(said.sum(axis=0) / said.sum())
+        log_frequency = np.log(frequency / frequency.sum())
     wrong = (1 - RELIABLE) / (n_classes - 1)
-    theta = np.where(np.eye(n_classes, dtype=bool), RELIABLE, wrong)[None].repeat(len(decisions), 0)
+    theta = np.tile(np.where(np.eye(n_classes, dtype=bool), RELIABLE, wrong), (n_models, 1))
+    said_by_pattern = said.T.tocsr()
     for _ in range(MAX_STEPS):
-        truth = _truth(decisions, log_frequency, theta)
-        found = _reliability(decisions, counts[:, None] * truth, theta)
+        truth = _truth(said_by_pattern, log_frequency, theta)
+        pixels = counts[:, None] * truth
+        total = pixels.sum(axis=0)
+        found = np.where(total > 0, (said @ pixels) / np.where(total > 0, total, 1), theta)
         moved, theta = np.abs(found - theta).max(), found
         if moved < TOLERANCE:
             break
-    return _truth(decisions, log_frequency, theta), theta
+    by_model = theta.reshape(n_models, n_classes, n_classes).transpose(0, 2, 1)
+    return _truth(said_by_pattern, log_frequency, theta), by_model
 
 
 def _truth(
-    decisions: Decisions, log_frequency: Float[np.ndarray, " true"], theta: Reliability
+    said_by_pattern: csr_array,
+    log_frequency: Float[np.ndarray, " true"],
+    theta: Float[np.ndarray, "said true"],
 ) -> Float[np.ndarray, "pattern true"]:
     with np.errstate(divide="ignore"):
-        log_theta = np.log(theta)
-    scores = log_frequency + sum(log_theta[m][:, own].T for m, own in enumerate(decisions))
+        scores = log_frequency + said_by_pattern @ np.log(theta)
     scores -= scores.max(axis=1, keepdims=True)
     powers = np.exp(scores)
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
-
-
-def _reliability(
-    decisions: Decisions, pixels: Float[np.ndarray, "pattern true"], before: Reliability
-) -> Reliability:
-    """Shares of the pixels of each true class; of a class without any pixel as before."""
-    n_classes = pixels.shape[1]
-    total = pixels.sum(axis=0)
-    found = before.copy()
-    for m, own in enumerate(decisions):
-        for t in np.flatnonzero(total > 0):
-            found[m, t] = np.bincount(own, weights=pixels[:, t], minlength=n_classes) / total[t]
-    return found
