@@ -5,8 +5,8 @@ import pytest
 
 from pathfuse.dense.data.logit_files import LogitFiles
 from pathfuse.dense.evaluation.masks import read_truth
-from pathfuse.dense.fusion.strips import pixel_strips
 from pathfuse.dense.fusion.pixel_sample import class_quotas, image_shares, sample_pixels
+from pathfuse.dense.fusion.strips import pixel_strips
 from pathfuse.distributions.likelihood import floor_log_prob, log_softmax
 from pathfuse.fusion.categorical.gating import gate_features
 
