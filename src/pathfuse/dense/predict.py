@@ -97,10 +97,10 @@ def predict_dense(
     instances = {metric.name: np.full(len(items), np.nan) for metric in INSTANCE_METRICS}
     things = classes_with_instances(items, split.n_classes, split.ignore)
     known = split.val if things else ()
-    how = choose_separation(known, split.n_classes, split.ignore).separation
+    apart = choose_separation(known, split.n_classes, split.ignore).separation
     with new_folder(out, force) as folder:
         for row, item in enumerate(items):
-            count = open_count(item, split.n_classes, split.ignore, things, how)
+            count = open_count(item, split.n_classes, split.ignore, things, apart)
             with open_image(item.image) as image, (folder / file_name(item)).open("wb") as file:
                 if item.mask is not None and count is not None:
                     check_same_size(item.mask, count.truth.shape, item.image, image.shape)

@@ -47,6 +47,10 @@ class ChosenSeparation:
             f"{figures}"
         )
 
+    def note(self, whose: str) -> str:
+        """The same, beside other notes on how files were read."""
+        return f"instances of {whose}: {self.sentence()}"
+
     def about(self) -> dict[str, Any]:
         """What a manifest says of it."""
         return {

@@ -198,8 +198,8 @@ def _about_instances(
         ] * bool(own_instances)
     told = [f"instances of {named} as they are in the files"] * bool(own_instances)
     others = set(counted.confusions.cms) - set(own_instances)
-    rest = f"{'of the other models' if own_instances else 'of every model'}: {how.sentence()}"
-    return [*told, *([f"instances {rest}"] if others else [])]
+    whose = "the other models" if own_instances else "every model"
+    return [*told, *([how.note(whose)] if others else [])]
 
 
 def _source(name: str, folder: Path, files: Files, counted: Counted) -> dict[str, Any]:

@@ -138,7 +138,10 @@ def fuse_dense(
             "instances": None if counted.instances is None else how.about(),
             "worst_images": worst_images(images),
             "left_out": left_out,
-            "understood": files.notes([item.image_id for item in (*fit_items, *test_items)]),
+            "understood": [
+                *files.notes([item.image_id for item in (*fit_items, *test_items)]),
+                *([] if counted.instances is None else [how.note("every model and method")]),
+            ],
             "warnings": verdict.warnings,
             "command": command,
             "wall_time_s": round(time.perf_counter() - start, 3),
