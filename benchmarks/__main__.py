@@ -8,8 +8,10 @@ import polars as pl
 from benchmarks.bag_fusion import bag_fusion
 from benchmarks.complementary import complementary
 from benchmarks.coverage import coverage
-from benchmarks.dense import dense
+from benchmarks.dense import dense, dense_rivals
+from benchmarks.dense_instances import counting_speed, dense_instances
 from benchmarks.dense_memory import dense_memory
+from benchmarks.dense_speed import dense_speed
 from benchmarks.drift import drift
 from benchmarks.fit_time import fit_time
 from benchmarks.fuse_time import fuse_time
@@ -54,7 +56,16 @@ TABLES = {
     "drift": drift,
 }
 
-BY_NAME = {"dense": dense, "dense_memory": dense_memory, "scoring": scoring, "serving": serving}
+BY_NAME = {
+    "dense": dense,
+    "dense_rivals": dense_rivals,
+    "dense_speed": dense_speed,
+    "dense_memory": dense_memory,
+    "dense_instances": dense_instances,
+    "counting_speed": counting_speed,
+    "scoring": scoring,
+    "serving": serving,
+}
 """Too long for ``make bench``: made by ``make bench-dense``, or when named."""
 
 

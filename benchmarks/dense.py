@@ -17,9 +17,15 @@ matrices, with a 95 % percentile interval of 1000 resamples of images. ``best_ex
 model that is best on the validation images; ``less_best`` is the paired difference to it,
 ``less_top`` that to the model that is best on the test images themselves, which nobody could have
 known. ``seconds`` are those of one core.
+
+``dense_rivals`` is of the same grid: the fusion with default options (``fused``: the method that
+held-out Dice per image chose) against the best single model as chosen on the validation images, the
+mean of the logits, the majority and STAPLE, with paired intervals; AJI where images have instances.
 """
 
 import tempfile
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import polars as pl
@@ -27,8 +33,9 @@ import polars as pl
 from benchmarks.dense_data import CLASSES, dense_splits
 from benchmarks.feature_fusion import Row
 from pathfuse.dense.benchmark.config import BenchmarkConfig
-from pathfuse.dense.benchmark.page import BASE, paired
+from pathfuse.dense.benchmark.boards import BASE, paired
 from pathfuse.dense.benchmark.run import BenchmarkRun, run_benchmark
+from pathfuse.dense.fusion.fused_model import FUSED
 
 ENCODERS = {
     "narrow": "tiny:patch=8,dim=96,depth=3,seed=1",
@@ -48,31 +55,86 @@ PER_STRATEGY = {
 """Random weights bear the decoder's rate; the convolutional branch costs four times as much per
 epoch, and learns in fewer."""
 JOBS = 2
+RIVALS = (BASE, "mean_logit", "majority", "staple")
+NOT_RUN: Row = {"dataset": "not run: neither data set is there"}
 
 
 def dense() -> list[Row]:
     """Dice by data set, strategy and method, with the difference to the best single model."""
+    grid = made_grid()
+    return rows(grid) if grid else [NOT_RUN]
+
+
+def dense_rivals(
+    strategies: Sequence[str] = STRATEGIES, recipe: Mapping[str, object] = RECIPE
+) -> list[Row]:
+    """The fusion against each rival, in Dice and AJI."""
+    grid = made_grid(tuple(strategies), tuple(recipe.items()))
+    return rivals(grid) if grid else [NOT_RUN]
+
+
+@cache
+def made_grid(
+    strategies: tuple[str, ...] = STRATEGIES,
+    recipe: tuple[tuple[str, object], ...] = tuple(RECIPE.items()),
+) -> BenchmarkRun | None:
+    """The benchmark, run once for all tables of this program; None without a data set."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         splits = dense_splits(place)
         if not splits:
-            return [{"dataset": "not run: neither data set is there"}]
-        grid = run_benchmark(config(place, splits), n_jobs=JOBS)
-        return rows(grid)
+            return None
+        return run_benchmark(config(place, splits, strategies, dict(recipe)), n_jobs=JOBS)
 
 
-def config(place: Path, splits: dict[str, Path]) -> BenchmarkConfig:
+def config(
+    place: Path,
+    splits: dict[str, Path],
+    strategies: Sequence[str] = STRATEGIES,
+    recipe: Mapping[str, object] = RECIPE,
+) -> BenchmarkConfig:
     """The grid."""
     return BenchmarkConfig.model_validate(
         {
             "models": ENCODERS,
             "datasets": splits,
-            "strategies": STRATEGIES,
-            "recipe": RECIPE,
-            "per_strategy": PER_STRATEGY,
+            "strategies": strategies,
+            "recipe": recipe,
+            "per_strategy": {key: one for key, one in PER_STRATEGY.items() if key in strategies},
             "out": place / "grid",
         }
     )
+
+
+def rivals(grid: BenchmarkRun) -> list[Row]:
+    """One row per data set, strategy and rival, and one per cell that failed."""
+    tables, found = grid.tables, list[Row]()
+    for (dataset, strategy, seed), board in tables.leaderboard.group_by(
+        "dataset", "strategy", "seed", maintain_order=True
+    ):
+        here = {"dataset": dataset, "strategy": strategy, "seed": seed}
+        value = {(row["model"], row["metric"]): row["value"] for row in board.iter_rows(named=True)}
+        notes = dict(board.select("model", "note").iter_rows())
+        pairs = tables.comparisons.filter(*(pl.col(key) == one for key, one in here.items()))
+        for rival in RIVALS:
+            row: Row = {
+                "dataset": dataset,
+                "strategy": strategy,
+                "fused": notes[FUSED],
+                "rival": f"{rival} ({notes[rival]})" if notes[rival] else rival,
+            }
+            for metric, short in (("mDice", "dice"), ("aji", "aji")):
+                gain = paired(FUSED, rival, pairs.filter(pl.col("metric") == metric))
+                row |= {
+                    short: value.get((FUSED, metric)),
+                    f"{short}_rival": value.get((rival, metric)),
+                    f"{short}_gain": None if gain is None else gain["difference"],
+                    f"{short}_gain_interval": None if gain is None else interval(gain),
+                }
+            found.append(row)
+    return found + [
+        {**one, "rival": f"{one['model']} failed: {one['sentence']}"} for one in grid.failed
+    ]
 
 
 def rows(grid: BenchmarkRun) -> list[Row]:

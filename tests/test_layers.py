@@ -18,6 +18,7 @@ HEAVY = {
     "timm",
     "peft",
     "transformers",
+    "skimage",
     "h5py",
     "pandas",
     "dask",

@@ -1,8 +1,11 @@
 """The commands of dense prediction: what they list, and wrong input in one sentence."""
 
+import os
+
 import numpy as np
 import polars as pl
 import pytest
+from scipy.io import savemat
 
 for name in ("torch", "torchvision", "timm", "peft"):
     pytest.importorskip(name)
@@ -12,12 +15,12 @@ Image = pytest.importorskip("PIL.Image")
 @pytest.fixture
 def data(tmp_path):
     """A folder of one image per part, with masks of two classes."""
-    for part in ("train", "val", "test"):
+    for shade, part in enumerate(("train", "val", "test")):
         for kind in ("images", "masks"):
             place = tmp_path / "data" / part / kind
             place.mkdir(parents=True)
             values = np.zeros((16, 24, 3) if kind == "images" else (16, 24), dtype=np.uint8)
-            values[:8] = 1
+            values[:8] = 1 if kind == "masks" else 1 + shade
             Image.fromarray(values).save(place / f"{part}.png")
     return tmp_path / "data"
 
@@ -28,6 +31,42 @@ def test_cards_are_listed(run_cli):
     assert out.count("MahmoodLab/") == 4
     status, out, _ = run_cli("dense", "datasets")
     assert (status, "bcss, bcss5" in out) == (0, True)
+
+
+def test_a_card_of_every_data_set_is_written(run_cli, tmp_path):
+    place = tmp_path / "cards"
+    status, out, _ = run_cli("dense", "datasets", "--cards", place)
+    assert (status, out) == (0, f"19 cards: {place}\n")
+    assert (
+        "pathfuse dense convert bcss5 downloads/bcss --out data/bcss5"
+        in (place / "bcss.md").read_text()
+    )
+    assert (
+        "exists already; --force overwrites it"
+        in run_cli("dense", "datasets", "--cards", place).err
+    )
+    assert run_cli("dense", "datasets", "--cards", place, "--force").status == 0
+
+
+@pytest.mark.parametrize(
+    "command", [("init",), ("datasets",), ("convert", "glas", "source")], ids=lambda words: words[0]
+)
+def test_force_leaves_links_and_pipes_alone(run_cli, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "source").mkdir()
+    (tmp_path / "mine.yaml").write_text("mine")
+    (tmp_path / "link.yaml").symlink_to(tmp_path / "mine.yaml")
+    os.mkfifo(tmp_path / "pipe.yaml")
+    option = "--cards" if command == ("datasets",) else "--out"
+    for place, words in (
+        ("link.yaml", "is a link to"),
+        ("pipe.yaml", "a device, a pipe or a socket"),
+    ):
+        status, _, err = run_cli("dense", *command, option, tmp_path / place, "--force")
+        assert status == 2
+        assert words in err
+    assert (tmp_path / "mine.yaml").read_text() == "mine"
+    assert (tmp_path / "pipe.yaml").is_fifo()
 
 
 def test_wrong_input_ends_in_a_sentence(run_cli, data, tmp_path):
@@ -69,6 +108,11 @@ def test_wrong_input_ends_in_a_sentence(run_cli, data, tmp_path):
             ("evaluate", "--data", data, "--predictions", f"a={folder}", *out),
             "no image has a mask and a prediction",
         ),
+        (("evaluate", "--data", data, *out), "name a folder of predictions or instances"),
+        (
+            ("evaluate", "--data", data, "--instances", f"a={folder}", *out),
+            "(instances are called <image_id>",
+        ),
         (
             ("fuse", "--data", data, "--logits", f"a={folder}", f"a={folder}", *out),
             "the name 'a' stands twice",
@@ -88,7 +132,8 @@ def test_train_predict_fuse_and_evaluate(run_cli, tmp_path):
     from pathfuse.testing.tissue import make_split
 
     (tmp_path / "images").mkdir()
-    write_split(make_split(tmp_path / "images", train=4, val=2, test=2), tmp_path / "split.json")
+    split = make_split(tmp_path / "images", train=4, val=2, test=2)
+    write_split(split, tmp_path / "split.json")
     data = ("--data", tmp_path / "split.json")
     small = ("--set", "epochs=1", "warmup=0", "size_px=32", "decoder_width=16", "device=cpu")
     for seed in (0, 1):
@@ -107,11 +152,21 @@ def test_train_predict_fuse_and_evaluate(run_cli, tmp_path):
         "dense", "fuse", *data, "--logits", *logits, "--out", tmp_path / "fused", "--pixels", 500
     )
     assert status == 0, err
+    known = tmp_path / "known"
+    known.mkdir()
+    for item in split.test:
+        numbers, mask = (np.array(Image.open(file)) for file in (item.instances, item.mask))
+        types = [np.bincount(mask[numbers == n]).argmax() for n in np.unique(numbers) if n]
+        savemat(
+            known / f"{item.image_id}.mat",
+            {"inst_map": numbers, "inst_type": np.array(types)[:, None]},
+        )
     status, judged, err = run_cli(
         "dense", "evaluate", *data, "--predictions", *logits, f"fused={tmp_path / 'fused/masks'}",
-        "--out", tmp_path / "judged",
+        "--instances", f"truth={known}", "--out", tmp_path / "judged",
     )  # fmt: skip
     assert status == 0, err
+    assert "Understood: instances of truth as they are in the files." in judged
     assert "AJI" in out
     assert "AJI" in judged
     fused, alone = (pl.read_csv(tmp_path / name / "metrics.csv") for name in ("fused", "judged"))
@@ -121,3 +176,5 @@ def test_train_predict_fuse_and_evaluate(run_cli, tmp_path):
             for frame in (fused, alone)
         )
         assert one.equals(two)
+    known_best = alone.filter(method="truth", metric="aji", output="all")
+    assert known_best["value"].item() == 1.0

@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -17,12 +18,14 @@ from pathfuse.files.write import (
     add_to_list,
     check_out,
     check_table,
+    fill_file,
     new_folder,
     remove_folder,
     write_file,
     write_json,
     write_json_file,
     write_table,
+    write_text_file,
 )
 
 FRAME = pl.DataFrame({"sample_id": ["007", "a, b"], "x": [0.1, None]})
@@ -359,3 +362,66 @@ def test_a_table_of_other_columns_stays(tmp_path, suffix):
         assert out.read_bytes() == before
     write_file(fused, out, force=True)
     write_file(fused.with_columns(prob_x=0.1), out, force=True, alike=True)
+
+
+def _fill_folder(place):
+    with new_folder(place, True):
+        pytest.fail("the work began")
+
+
+WAYS = {
+    "a table": lambda place: write_file(FRAME, place, True),
+    "a text": lambda place: write_text_file("x", place, True),
+    "a JSON": lambda place: write_json_file({}, place, True),
+    "any file": lambda place: fill_file(place, True, lambda _: pytest.fail("the work began")),
+    "a folder": _fill_folder,
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_force_never_replaces_a_device_a_pipe_a_socket_or_a_link(tmp_path, way):
+    """Every function of this module that replaces something, on every kind of place."""
+    pipe, plug, target = tmp_path / "p.csv", tmp_path / "s.csv", tmp_path / "target.csv"
+    os.mkfifo(pipe)
+    target.write_text("mine")
+    (tmp_path / "folder").mkdir()
+    links = {}
+    for name, to in (("file", target), ("folder", tmp_path / "folder"), ("nothing", tmp_path / "no"),
+                     ("device", Path("/dev/null"))):  # fmt: skip
+        links[name] = tmp_path / f"{name}_link.csv"
+        links[name].symlink_to(to)
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(plug))
+        for place in (pipe, plug):
+            before = place.lstat()
+            with pytest.raises(InputError, match="but a device, a pipe or a socket"):
+                WAYS[way](place)
+            assert (place.lstat().st_ino, place.lstat().st_mode) == (before.st_ino, before.st_mode)
+    for name, place in links.items():
+        with pytest.raises(InputError, match=r"is a link to .*, which pathfuse leaves as it is"):
+            WAYS[way](place)
+        assert place.is_symlink(), name
+    assert target.read_text() == "mine"
+    assert not (tmp_path / "no").exists()
+    assert not list(tmp_path.glob(".*partial*"))
+
+
+def test_force_never_replaces_the_null_device():
+    for replace in (lambda place: write_text_file("x", place, True), _fill_folder):
+        with pytest.raises(InputError, match="but a device, a pipe or a socket"):
+            replace(Path("/dev/null"))
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_link_that_came_while_the_file_was_filled_stays(tmp_path):
+    place, target = tmp_path / "a.csv", tmp_path / "target.csv"
+    target.write_text("mine")
+
+    def fill(partial):
+        partial.write_text("new")
+        place.symlink_to(target)
+
+    with pytest.raises(InputError, match="is a link to"):
+        fill_file(place, True, fill)
+    assert place.is_symlink()
+    assert target.read_text() == "mine"

@@ -61,10 +61,27 @@ def encoders() -> None:
     )  # fmt: skip
 
 
-def datasets() -> None:
+def datasets(
+    *,
+    cards: Annotated[
+        Path | None,
+        Parameter(name="--cards", help="Write a page of Markdown per data set into this folder."),
+    ] = None,
+    force: Force = False,
+) -> None:
     """The 18 data sets of PFM-DenseBench, and what was added: level, organ, size, classes."""
-    from pathfuse.dense.data.cards import dataset_cards
+    import sys
 
+    from pathfuse.dense.data.card_text import card_text
+    from pathfuse.dense.data.cards import dataset_cards
+    from pathfuse.files.write import new_folder
+
+    if cards is not None:
+        with new_folder(cards, force) as folder:
+            for card in dataset_cards().values():
+                (folder / f"{card.key}.md").write_text(card_text(card), encoding="utf-8")
+        sys.stdout.write(f"{len(dataset_cards())} cards: {cards}\n")
+        return
     show_table(
         ("key", "level", "organ", "size 14 / 16", "classes", "convert as", "licence"),
         [
@@ -330,7 +347,7 @@ def need_dense() -> None:
     missing = next(
         (
             name
-            for name in ("torch", "torchvision", "timm", "peft", "PIL")
+            for name in ("torch", "torchvision", "timm", "peft", "PIL", "skimage")
             if find_spec(name) is None
         ),
         None,

@@ -8,13 +8,20 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from pathfuse.cli.dense import Data, items_of, need_dense, show_table
-from pathfuse.cli.options import Force, Out, Resamples, Seed
+from pathfuse.cli.options import Force, Jobs, Out, Resamples, Seed
 
 Logits = Annotated[
     list[str],
     Parameter(
         name="--logits", consume_multiple=True, negative="",
         help="One folder of logits or probabilities (.npy, nnU-Net's .npz) per model: NAME=DIR NAME=DIR (or DIR).",
+    ),
+]  # fmt: skip
+Probabilities = Annotated[
+    bool,
+    Parameter(
+        name="--probabilities", negative="",
+        help="Write the fused probabilities, too: float16 (class, row, column), in probabilities/.",
     ),
 ]  # fmt: skip
 
@@ -27,17 +34,27 @@ def fuse(
     method: Annotated[
         str,
         Parameter(
-            help="As of 'pathfuse fuse' (logitprod, stacking, ...), or choose: among three, by held-out NLL of pixels."
+            help="majority, mean_logit, mean_probability, staple, static_product, logitprod, logistic or another "
+            "fusion; choose: the simplest whose held-out Dice per image is within one standard error of the best."
         ),
     ] = "choose",
     pixels: Annotated[
         int, Parameter(help="Pixels of the validation images that the fusion is fitted on.")
     ] = 20_000,
+    balance: Annotated[
+        float,
+        Parameter(
+            help="0: fit pixels of classes as frequent as in the images; 1: equally many of each, so that errors on "
+            "rare classes count more. The classes' frequencies in the fused masks stay the natural ones."
+        ),
+    ] = 0.0,
     pool_px: Annotated[
         int, Parameter(help="Side of the square over which the gate's features are averaged.")
     ] = 1,
+    probabilities: Probabilities = False,
     resamples: Resamples = 1000,
     seed: Seed = 0,
+    jobs: Jobs = -1,
     force: Force = False,
 ) -> None:
     """Fuse several models' segmentations pixel by pixel, fitted on the validation images, evaluated
@@ -57,7 +74,12 @@ def fuse(
     split = read_split(data, need_train=False)
     check_out(out, force, [data])
     options = DenseFuseOptions(
-        method=method, pixels=pixels, pool_px=pool_px, n_resamples=resamples, seed=seed
+        method=method,
+        pixels=pixels,
+        balance=balance,
+        pool_px=pool_px,
+        n_resamples=resamples,
+        seed=seed,
     )
     with progress() as report:
         done = fuse_dense(
@@ -69,11 +91,14 @@ def fuse(
             options=options,
             ignore=split.ignore,
             force=force,
+            probabilities=probabilities,
+            n_jobs=jobs,
             command=command_line(),
             progress=report,
         )
     _show_verdict(done.verdict.metrics, done.manifest)
-    sys.stdout.write(f"Fused: {done.manifest['fused']}. Masks, metrics, comparisons: {out}\n")
+    sys.stdout.write(f"Worst images: {'; '.join(done.manifest['worst_images'])}.\n")
+    sys.stdout.write(f"Fused: {done.manifest['fused']}. Masks, metrics, images.csv: {out}\n")
 
 
 def apply(
@@ -81,6 +106,8 @@ def apply(
     model: Annotated[Path, Parameter(name="--model", help="Folder that 'dense fuse' wrote.")],
     logits: Logits,
     out: Out,
+    probabilities: Probabilities = False,
+    jobs: Jobs = -1,
     force: Force = False,
 ) -> None:
     """Segment new images with a fusion that was fitted before; no mask is needed."""
@@ -95,7 +122,14 @@ def apply(
     folders = parse_named("--logits", logits)
     with progress() as report:
         done = apply_fusion(
-            model, folders, out, force=force, command=command_line(), progress=report
+            model,
+            folders,
+            out,
+            force=force,
+            probabilities=probabilities,
+            n_jobs=jobs,
+            command=command_line(),
+            progress=report,
         )
     for note in done["understood"]:
         sys.stdout.write(f"Understood: {note}.\n")
@@ -106,16 +140,32 @@ def apply(
 def evaluate(
     *,
     data: Data,
+    out: Out,
     predictions: Annotated[
-        list[str],
+        list[str] | None,
         Parameter(
             consume_multiple=True,
             negative="",
             help="One folder per model, of masks (<image_id>.png), logits or probabilities (.npy, nnU-Net's .npz): "
             "NAME=DIR NAME=DIR (or DIR).",
         ),
-    ],
-    out: Out,
+    ] = None,
+    instances: Annotated[
+        list[str] | None,
+        Parameter(
+            consume_multiple=True,
+            negative="",
+            help="One folder per model that numbers its instances itself, as HoVer-Net (.mat), StarDist and Cellpose "
+            "(.png, .tif, .npy) do: NAME=DIR NAME=DIR (or DIR).",
+        ),
+    ] = None,
+    separation: Annotated[
+        str,
+        Parameter(
+            help="How instances of the other models are told apart: watershed (cut at necks), components (touching "
+            "ones are one), or choose: what fits the true masks of the validation images."
+        ),
+    ] = "choose",
     part: Annotated[
         list[str] | None,
         Parameter(consume_multiple=True, negative="", help="train, val, test; default: test."),
@@ -140,11 +190,14 @@ def evaluate(
     items = items_of(split, part or ["test"])
     with progress() as report:
         done = evaluate_dense(
-            parse_named("--predictions", predictions),
+            parse_named("--predictions", predictions or []),
             items,
             out,
             classes=split.class_names,
             ignore=split.ignore,
+            instances=parse_named("--instances", instances or []),
+            validation=split.val,
+            separation=separation,
             n_resamples=resamples,
             seed=seed,
             force=force,

@@ -15,6 +15,7 @@ from torch import nn
 from pathfuse.dense.data.images import WindowReader, check_same_size, open_image
 from pathfuse.dense.data.records import Item, Split, files_of
 from pathfuse.dense.encoders.base import TokenEncoder
+from pathfuse.dense.evaluation.choice import choose_separation
 from pathfuse.dense.evaluation.counting import ImageCount, classes_with_instances, open_count
 from pathfuse.dense.evaluation.instances import INSTANCE_METRICS
 from pathfuse.dense.memory import memory_for
@@ -95,9 +96,11 @@ def predict_dense(
     has_mask = np.array([item.mask is not None for item in items], dtype=bool)
     instances = {metric.name: np.full(len(items), np.nan) for metric in INSTANCE_METRICS}
     things = classes_with_instances(items, split.n_classes, split.ignore)
+    known = split.val if things else ()
+    apart = choose_separation(known, split.n_classes, split.ignore).separation
     with new_folder(out, force) as folder:
         for row, item in enumerate(items):
-            count = open_count(item, split.n_classes, split.ignore, things)
+            count = open_count(item, split.n_classes, split.ignore, things, apart)
             with open_image(item.image) as image, (folder / file_name(item)).open("wb") as file:
                 if item.mask is not None and count is not None:
                     check_same_size(item.mask, count.truth.shape, item.image, image.shape)

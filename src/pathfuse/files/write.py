@@ -269,6 +269,7 @@ def fill_file(
         file.parent.mkdir(parents=True, exist_ok=True)
         fill(partial)
         if force:
+            check_file(file, force, suffixes=suffixes)  # filling took its time
             partial.replace(file)
         else:
             _link(partial, file)

@@ -94,6 +94,77 @@ def test_masks_of_0_and_255_are_not_taken_for_background(folder):
         read_split(folder)
 
 
+def test_masks_of_0_and_255_are_refused_in_a_split_file_or_read_by_mask_values(folder):
+    for k, path in enumerate(sorted(folder.glob("*/masks/*.png"))):
+        save(path, [[0, 255, 0, 0, 255]] * 3 + [[0, 255, 0, 0, 255 * (k % 2)]])
+    with pytest.raises(
+        InputError, match=r'hold only 0 and 255, .* write "mask_values": {"0": "class_0", "255": '
+    ):
+        read_split(written(folder))
+    values = {"0": "background", "255": "nucleus"}
+    split = read_split(written(folder, mask_values=values))
+    assert split.class_names == ("background", "nucleus")
+    assert split.mask_values == ((0, 0), (255, 1))
+    assert {item.mask_values for item in split.items} == {split.mask_values}
+    assert read_item(split.train[0], split)[1].tolist()[0] == [0, 1, 0, 0, 1]
+    write_split(split, folder / "again.json")
+    assert json.loads((folder / "again.json").read_text())["mask_values"] == values
+    assert read_split(folder / "again.json") == replace(split, name=split.name)
+    with pytest.raises(InputError, match="with the class 'gland': classes are a, b"):
+        read_split(written(folder, mask_values={"0": "gland"}, class_names=["a", "b"]))
+    with pytest.raises(
+        InputError, match='"mask_value", which means nothing: did you mean "mask_values"'
+    ):
+        read_split(written(folder, mask_value=values))
+
+
+def test_a_plain_folder_says_what_its_values_are_in_a_file(folder):
+    for path in folder.glob("*/masks/*.png"):
+        save(path, [[0, 255, 0, 0, 255]] * 4)
+    (folder / "mask_values.json").write_text('{"0": "background", "255": "nucleus"}')
+    split = read_split(folder)
+    assert (split.class_names, split.mask_values) == (("background", "nucleus"), ((0, 0), (255, 1)))
+    assert read_item(split.test[0], split)[1].max() == 1
+    (folder / "classes.txt").write_text("nucleus\nbackground\n")
+    assert read_split(folder).mask_values == ((0, 1), (255, 0))
+    (folder / "mask_values.json").write_text('{"0": 0, "255": 1}')
+    assert read_split(folder).mask_values == ((0, 0), (255, 1))
+    (folder / "classes.txt").unlink()
+    with pytest.raises(InputError, match=r"mask_values\.json must name at least two classes"):
+        read_split(folder)
+    (folder / "mask_values.json").write_text("[")
+    with pytest.raises(InputError, match=r"mask_values\.json is not JSON"):
+        read_split(folder)
+
+
+def test_a_folder_with_classes_but_masks_of_0_and_255_is_refused(folder):
+    for path in folder.glob("*/masks/*.png"):
+        save(path, [[0, 255, 0, 0, 255]] * 4)
+    (folder / "classes.txt").write_text("background\nnucleus\n")
+    with pytest.raises(
+        InputError, match=r'hold only 0 and 255.*"255": "nucleus"}.*into mask_values\.json'
+    ):
+        read_split(folder)
+
+
+def test_the_scale_is_of_the_data_set_or_of_an_image(folder):
+    split = read_split(written(folder, mpp=0.5))
+    assert {item.mpp_um for item in split.items} == {0.5}
+    rows = json.loads((folder / "my.json").read_text())["data"]
+    rows["train"][1]["mpp"] = 0.25
+    split = read_split(written(folder, mpp=0.5, data=rows))
+    assert [item.mpp_um for item in split.items] == [0.5, 0.25, 0.5, 0.5]
+    write_split(split, folder / "again.json")
+    assert read_split(folder / "again.json").items == split.items
+    mixed = read_split(written(folder, data=rows))
+    assert [item.mpp_um for item in mixed.items] == [None, 0.25, None, None]
+    with pytest.raises(InputError, match=r'my\.json has "mpp" -1: it must be the micrometres'):
+        read_split(written(folder, mpp=-1))
+    rows["train"][1]["mpp"] = "20x"
+    with pytest.raises(InputError, match=r"image 'train/images/b\.png' has \"mpp\" '20x'"):
+        read_split(written(folder, data=rows))
+
+
 def test_a_missing_mask_is_named_unless_the_test_part_has_none(folder):
     (folder / "test" / "masks" / "d.png").unlink()
     assert read_split(folder).test[0].mask is None

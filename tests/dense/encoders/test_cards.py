@@ -39,6 +39,14 @@ def test_every_card_can_be_asked_for_and_pins_a_whole_commit() -> None:
         assert card.revision is None or (len(card.revision) == 40 and int(card.revision, 16))
 
 
+def test_scales_of_training_are_those_of_microscopes_or_not_known() -> None:
+    scales = {key: card.mpp_um for key, card in encoder_cards().items()}
+    assert all(0.1 < mpp_um < 4 for known in scales.values() for mpp_um in known)
+    assert scales["hoptimus_0"] == (0.5,)
+    assert scales["midnight12k"] == (0.25, 0.5, 1.0, 2.0)
+    assert scales["musk"] == ()  # not said
+
+
 def test_unknown_key_names_the_known() -> None:
     with pytest.raises(InputError, match=r"uni_v9.*uni_v1"):
         find_card("uni_v9")

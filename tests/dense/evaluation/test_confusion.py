@@ -3,6 +3,9 @@
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 from sklearn.metrics import confusion_matrix
 
 from pathfuse.dense.evaluation.confusion import (
@@ -24,6 +27,22 @@ def test_against_scikit_learn():
     np.testing.assert_array_equal(
         found, confusion_matrix(truth[seen], predicted[seen], labels=range(5))
     )
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 6), st.sampled_from([255, 0, 3]), st.data())
+def test_bytes_and_wider_numbers_count_alike(k, ignore, data):
+    """Bytes have a way of their own; every pair of values, classes or not."""
+    shape = data.draw(st.tuples(st.integers(0, 3), st.integers(0, 5)))
+    values = st.one_of(st.integers(0, k - 1), st.integers(0, 7), st.just(255))
+    truth, predicted = (data.draw(arrays.arrays(np.uint8, shape, elements=values)) for _ in "tp")
+    said = []
+    for dtype in (np.uint8, np.int64):
+        try:
+            said.append(confusion(truth.astype(dtype), predicted.astype(dtype), k, ignore).tolist())
+        except InputError as error:
+            said.append(str(error).split(" holds ")[0])  # which of several is named may differ
+    assert said[0] == said[1]
 
 
 def test_an_ignored_image_counts_nothing_even_where_the_prediction_is_no_class():

@@ -10,7 +10,9 @@ from PIL import Image
 from pathfuse.dense.data.records import Item
 from pathfuse.dense.evaluation.confusion import confusion
 from pathfuse.dense.evaluation.counting import CountedImages, classes_with_instances, open_count
+from pathfuse.dense.evaluation.instance_maps import PredictedInstances
 from pathfuse.dense.evaluation.instances import instance_metrics
+from pathfuse.dense.evaluation.separation import COMPONENTS, WATERSHED
 from pathfuse.errors import InputError
 
 TRUTH = np.array(
@@ -48,6 +50,34 @@ def test_strips_are_the_whole(item, step):
     assert count.instance_metrics()["net"] == found
     assert found["rq"] == pytest.approx(0.5)  # two matches among four and four
     assert found["aji"] == pytest.approx((4 + 1 + 2 + 1) / (4 + 2 + 2 + 2))
+
+
+def test_a_model_that_tells_instances_apart_itself(item):
+    """Its map counts as it is, where pixels count and the class has instances."""
+    count = open_count(item, 3, things={1, 2})
+    labels = np.where(TRUTH == 255, 5, INSTANCES * np.int32(300))
+    count.add_instances("own", PredictedInstances(labels, np.where(TRUTH == 255, 1, TRUTH)))
+    np.testing.assert_array_equal(count.cms["own"], np.diag(np.bincount(TRUTH[TRUTH < 3])))
+    assert set(count.instance_metrics()["own"].values()) == {1.0}
+    only = open_count(item, 3, things={2})
+    only.add_instances("own", PredictedInstances(labels, np.where(TRUTH == 255, 1, TRUTH)))
+    assert only.instance_metrics()["own"]["rq"] == pytest.approx(2 * 2 / (4 + 2))
+
+
+@pytest.mark.parametrize(("separation", "rq"), [(WATERSHED, 1.0), (COMPONENTS, 2 / 3)])
+def test_every_semantic_model_is_separated_alike(tmp_path, separation, rq):
+    rows, columns = np.ogrid[:24, :42]
+    places = (12, 12), (12, 26)
+    discs = [np.hypot(rows - y, columns - x) < 8 for y, x in places]  # they touch
+    Image.fromarray(np.where(discs[0], 1, discs[1] * 2).astype(np.uint8)).save(tmp_path / "i.png")
+    Image.fromarray((discs[0] | discs[1]).astype(np.uint8)).save(tmp_path / "m.png")
+    item = Item("a", tmp_path / "m.png", tmp_path / "m.png", "p", tmp_path / "i.png")
+    count = open_count(item, 2, things={1}, separation=separation)
+    for name in ("one", "other"):
+        count.add(name, slice(0, 24), (discs[0] | discs[1]).astype(np.uint8))
+    found = count.instance_metrics()
+    assert found["one"] == found["other"]
+    assert found["one"]["rq"] == pytest.approx(rq)  # half of the area is a match
 
 
 def test_tally_knows_who_scored_what(item, tmp_path):

@@ -2,8 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
-from pathfuse.dense.evaluation.instances import components, instance_metrics
+from pathfuse.dense.evaluation import instances
+from pathfuse.dense.evaluation.instances import components, instance_metrics, overlaps
 from pathfuse.errors import InputError
 
 
@@ -86,3 +90,39 @@ def test_components_are_connected_pixels_of_one_class():
 def test_shapes_differ():
     with pytest.raises(InputError, match="shape"):
         instance_metrics(np.zeros((2, 2), dtype=int), np.zeros((2, 3), dtype=int))
+
+
+def slow_overlaps(truth: np.ndarray, predicted: np.ndarray) -> list[list[int]]:
+    """By a loop over pairs of numbers."""
+    true, other = ([n for n in np.unique(image) if n] for image in (truth, predicted))
+    pairs = [
+        (i, j, int(((truth == a) & (predicted == b)).sum()))
+        for i, a in enumerate(true)
+        for j, b in enumerate(other)
+    ]
+    pairs = [pair for pair in pairs if pair[2]]
+    return [
+        [int((truth == a).sum()) for a in true],
+        [int((predicted == b).sum()) for b in other],
+        *([pair[k] for pair in pairs] for k in range(3)),
+    ]
+
+
+NUMBERS = st.sampled_from([0, 0, 1, 2, 3, 5, 250, 70_000, 2**40, -4])
+DTYPES = (np.int64, np.int32, np.uint16, np.uint8)
+SHAPE = st.tuples(st.integers(0, 4), st.integers(0, 5))
+
+
+@settings(max_examples=60, deadline=None)
+@given(SHAPE.flatmap(lambda shape: st.tuples(*[arrays.arrays(np.int64, shape, elements=NUMBERS)] * 2)),
+       st.sampled_from(DTYPES), st.sampled_from([2**24, 3]))  # fmt: skip
+def test_any_two_maps_against_a_loop(maps, dtype, most_cells):
+    """Numbers far apart, negative ones, other types, no pixel, and no room for a table."""
+    if dtype != np.int64:
+        maps = tuple(abs(one % np.iinfo(dtype).max) for one in maps)
+    truth, predicted = (one.astype(dtype) for one in maps)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(instances, "MOST_CELLS", most_cells)
+        found = overlaps(truth, predicted)
+    columns = (found.true, found.predicted, found.of_true, found.of_predicted, found.shared)
+    assert [column.tolist() for column in columns] == slow_overlaps(truth, predicted)

@@ -52,7 +52,9 @@ def test_which_classes_each_mean_is_over():
     cm = np.zeros((5, 5), dtype=np.int64)
     cm[0, 0], cm[0, 2], cm[1, 1], cm[3, 1] = 8, 2, 6, 4
     found = metrics(cm)
-    assert found["mean_precision"] == pytest.approx((1 + 0.6 + 0) / 3)
+    assert found["mean_precision"] == pytest.approx((1 + 0.6 + 0 + 0) / 4)
+    assert metrics(cm, parity="paper")["mean_precision"] == pytest.approx((1 + 0.6 + 0) / 3)
+    np.testing.assert_array_equal(class_metrics(cm)["precision"], [1, 0.6, 0, 0, np.nan])
     assert found["mean_recall"] == pytest.approx((0.8 + 1 + 0) / 3)
     assert found["mIoU"] == pytest.approx((0.8 + 0.6 + 0 + 0) / 4)
     assert found["mDice"] == pytest.approx((16 / 18 + 12 / 16) / 4)
@@ -60,8 +62,25 @@ def test_which_classes_each_mean_is_over():
     assert found["pixel_accuracy"] == pytest.approx(14 / 20)
 
 
-def test_nothing_counted_defines_nothing():
-    assert all(np.isnan(value) for value in metrics(np.zeros((3, 3), dtype=np.int64)).values())
+@pytest.mark.parametrize("parity", ["fixed", "paper"])
+def test_nothing_counted_defines_nothing(parity):
+    nothing = confusion(np.full((4, 5), 255), np.zeros((4, 5), dtype=np.int64), 3)
+    assert not nothing.any()
+    assert all(np.isnan(value) for value in metrics(nothing, parity=parity).values())
+    assert all(np.isnan(v).all() for v in class_metrics(nothing, parity=parity).values())
+
+
+def test_a_class_that_is_never_predicted_lowers_the_precision_as_in_scikit_learn(pixels):
+    truth, predicted = pixels
+    predicted = np.where(predicted == 2, 0, predicted)
+    expected, *_ = precision_recall_fscore_support(
+        truth.ravel(), predicted.ravel(), average="macro", zero_division=0
+    )
+    cm = confusion(truth, predicted, 4)
+    assert metrics(cm)["mean_precision"] == pytest.approx(expected, rel=1e-12)
+    assert metrics(cm, parity="paper")["mean_precision"] == pytest.approx(
+        expected * 4 / 3, rel=1e-6
+    )
 
 
 def test_a_missed_class_is_dropped_from_f1_in_the_paper_and_counts_here():

@@ -22,7 +22,8 @@ from pathfuse.dense.fusion.options import DenseFuseOptions
 from pathfuse.errors import InputError
 
 CLASSES = ("background", "gland", "vessel")
-QUICK = DenseFuseOptions(pixels=1000, n_resamples=100)
+METHODS = ("static_product", "logitprod", "mean_probability", "majority")
+QUICK = DenseFuseOptions(methods=METHODS, pixels=1000, n_resamples=100)
 
 
 def run(study, out, options=QUICK, **more):
@@ -64,9 +65,7 @@ def test_the_files_agree_with_each_other(study, tmp_path):
     assert set(table.cms) == {
         *study.logits,
         "best_expert",
-        "static_product",
-        "logitprod",
-        "mean_probability",
+        *METHODS,
         "fused",
     }
     for name, cms in table.cms.items():
@@ -74,7 +73,7 @@ def test_the_files_agree_with_each_other(study, tmp_path):
     item = study.test[0]
     fused, truth = (
         np.asarray(Image.open(tmp_path / f"out/masks/{item.image_id}.png")),
-        read_truth(item.mask, 3),
+        read_truth(item, 3),
     )
     assert fused.dtype == np.uint8
     assert (fused == truth)[truth != 255].sum() == np.trace(table.cms["fused"][0])
@@ -91,7 +90,7 @@ def test_same_bytes_twice_and_whatever_the_strips(study, tmp_path, pool_px):
     files = sorted(
         p.relative_to(tmp_path / "one") for p in (tmp_path / "one").rglob("*") if p.is_file()
     )
-    assert len(files) == 8 + len(study.test)
+    assert len(files) == 9 + len(study.test)
     for file in files:
         if file.name != "manifest.json":
             for other in ("two", "strips"):
@@ -119,7 +118,7 @@ def test_a_saved_fusion_segments_as_before(study, tmp_path):
     model = load_fusion(tmp_path / "out")
     files = LogitFiles(study.logits, len(CLASSES))
     for item in study.test[:2]:
-        again = np.concatenate([said["fused"] for _, said in model.strips(files, item.image_id)])
+        again = np.concatenate([s.masks["fused"] for s in model.strips(files, item.image_id)])
         np.testing.assert_array_equal(
             again, np.asarray(Image.open(tmp_path / f"out/masks/{item.image_id}.png"))
         )
@@ -152,15 +151,13 @@ def test_instances_are_judged_where_they_are_known(study, tmp_path):
     test = []
     for item in study.test:
         file = tmp_path / f"{item.image_id}_instances.png"
-        Image.fromarray((read_truth(item.mask, 3) == 1).astype(np.uint8)).save(file)
+        Image.fromarray((read_truth(item, 3) == 1).astype(np.uint8)).save(file)
         test.append(replace(item, instances=file))
     result = run(replace(study, test=test), tmp_path / "out")
     names = {
         *study.logits,
         "best_expert",
-        "static_product",
-        "logitprod",
-        "mean_probability",
+        *METHODS,
         "fused",
     }
     for metric in ("aji", "pq"):
@@ -187,7 +184,7 @@ def test_best_is_the_best_on_the_fit_images(study, tmp_path):
     dice = {}
     for name, folder in study.logits.items():
         hits = [np.load(folder / f"{item.image_id}.npy").argmax(axis=0) for item in study.fit]
-        truth = [read_truth(item.mask, 3) for item in study.fit]
+        truth = [read_truth(item, 3) for item in study.fit]
         pairs = list(zip(hits, truth, strict=True))
         own = [
             2
@@ -200,11 +197,56 @@ def test_best_is_the_best_on_the_fit_images(study, tmp_path):
     assert value(result.verdict.metrics, "best_expert") == value(result.verdict.metrics, best)
 
 
+def test_all_methods_are_fitted_and_the_choice_is_told(study, tmp_path):
+    options = DenseFuseOptions(pixels=600, n_resamples=0)
+    result = run(study, tmp_path / "out", options)
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text())
+    methods = [name for name in options.methods if name != "best"]
+    assert list(manifest["held_out_dice"]) == methods == list(result.model.methods)
+    dice = {name: one["mean"] for name, one in manifest["held_out_dice"].items()}
+    best = max(dice, key=dice.get)
+    chosen = manifest["held_out_dice"][manifest["fused"]]
+    assert dice[best] - dice[manifest["fused"]] == pytest.approx(chosen["below_best"])
+    assert chosen["below_best"] <= chosen["below_best_standard_error"]
+    assert {"majority", "staple"}.isdisjoint(manifest["held_out_nll"])
+    assert set(methods) - {"majority", "staple"} == set(manifest["held_out_nll"])
+
+
+def test_the_worst_images_and_who_was_right(study, tmp_path):
+    (study.logits["left"] / "im09.npy").unlink()
+    result = run(study, tmp_path / "out")
+    found = pl.read_csv(tmp_path / "out/images.csv")
+    table = read_confusions(tmp_path / "out/confusion.parquet", len(CLASSES))
+    assert found["dice_fused"].is_sorted()
+    assert sorted(found["sample_id"]) == list(table.image_ids)
+    for row in found.iter_rows(named=True):
+        place = table.image_ids.index(row["sample_id"])
+        dice = {name: float(metrics(cms[place])["mDice"]) for name, cms in table.cms.items()}
+        if row["sample_id"] == "im09":
+            assert row["dice_left"] is None
+            dice.pop("left")
+        assert {name: row[f"dice_{name}"] for name in dice} == pytest.approx(dice)
+        singles = {name: dice[name] for name in study.logits if name in dice}
+        assert row["best_model"] == max(singles, key=singles.get)
+        assert row["gain"] == pytest.approx(dice["fused"] - dice["best_expert"])
+    worst = found.row(0, named=True)
+    assert result.manifest["worst_images"][0] == (
+        f"{worst['sample_id']}: fused {worst['dice_fused']:.3f}, best model {worst['best_model']} "
+        f"{worst['best_model_dice']:.3f}"
+    )
+
+
 def test_one_patient_to_fit_on(study, tmp_path):
     fit = [replace(item, patient_id="only") for item in study.fit[:2]]
     result = run(replace(study, fit=fit), tmp_path / "out")
-    assert result.manifest["held_out_nll"] == {}
+    assert (result.manifest["held_out_nll"], result.manifest["held_out_dice"]) == ({}, {})
     assert result.certificate["holds"]
+    nll = {
+        name: one.certificate.fused
+        for name, one in result.model.methods.items()
+        if one.certificate is not None
+    }
+    assert result.model.chosen == min(nll, key=nll.get)
 
 
 def test_patients_on_both_sides_are_told(study, tmp_path):
@@ -243,10 +285,21 @@ def test_bad_input_leaves_nothing(study, tmp_path):
         "no test image has a mask", replace(study, test=[replace(i, mask=None) for i in study.test])
     )
     refused("'best' is not a fusion", options=replace(QUICK, method="best"))
+    refused("balance 2 is out of range", options=replace(QUICK, balance=2))
+    refused(
+        "'majority' gives classes and no probabilities",
+        options=replace(QUICK, method="majority"),
+        probabilities=True,
+    )
+    refused("--jobs 0 would do nothing", n_jobs=0)
     refused("pool_px 4 has no middle", options=replace(QUICK, pool_px=4))
     refused("at least two models", replace(study, logits={"left": study.logits["left"]}))
     refused(
         "no model may be named 'fused'", replace(study, logits={**study.logits, "fused": tmp_path})
+    )
+    refused(
+        "no model may be named 'staple'",
+        replace(study, logits={**study.logits, "staple": tmp_path}),
     )
     refused(
         "does not exist", replace(study, logits={**study.logits, "nobody": tmp_path / "nobody"})
@@ -320,7 +373,7 @@ root = Path(sys.argv[1])
 model = load_fusion(root / "out")
 files = LogitFiles({name: root / "large" / name for name in model.models}, 3)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-for _, said in model.strips(files, "large", 100_000):
+for strip in model.strips(files, "large", 100_000):
     pass
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 """

@@ -5,8 +5,8 @@ import pytest
 
 from pathfuse.dense.data.logit_files import LogitFiles
 from pathfuse.dense.evaluation.masks import read_truth
-from pathfuse.dense.fusion.local_gate import experts_of
 from pathfuse.dense.fusion.pixel_sample import class_quotas, image_shares, sample_pixels
+from pathfuse.dense.fusion.strips import pixel_strips
 from pathfuse.distributions.likelihood import floor_log_prob, log_softmax
 from pathfuse.fusion.categorical.gating import gate_features
 
@@ -34,7 +34,7 @@ def test_every_pixel_has_its_own_truth_and_logits(study):
     # up.
     truth, height, width = {}, 40, 57
     for i, item in enumerate(study.fit):
-        truth[i] = read_truth(item.mask, 3)
+        truth[i] = read_truth(item, 3)
         place = np.arange(height * width).reshape(height, width)
         code = np.stack([np.zeros((height, width)), np.full((height, width), i), place / 400])
         np.save(study.logits["left"] / f"{item.image_id}.npy", code.astype(np.float32))
@@ -51,15 +51,14 @@ def test_every_pixel_has_its_own_truth_and_logits(study):
 
 def test_pooled_features_are_means_over_squares_whatever_the_strips(study):
     files, image_id = LogitFiles(study.logits, 3), study.fit[0].image_id
-    whole = next(iter(experts_of(files, image_id, 1)))[1]
+    whole = next(pixel_strips(files, image_id, 1)).experts
     plain = gate_features(whole)[0].reshape(40, 57, -1)
     padded = np.pad(plain, ((2, 2), (2, 2), (0, 0)), mode="edge")
     windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 5), axis=(0, 1))
     expected = windows.mean(axis=(-1, -2)).reshape(40 * 57, -1)
     for cells in (2**22, 3000):
-        parts = [
-            gate_features(experts)[0] for _, experts, _ in experts_of(files, image_id, 5, cells)
-        ]
+        strips = pixel_strips(files, image_id, 5, cells)
+        parts = [gate_features(strip.experts)[0] for strip in strips]
         np.testing.assert_allclose(np.concatenate(parts), expected, atol=1e-12)
     logits = (
         np.load(study.logits["left"] / f"{image_id}.npy")

@@ -21,6 +21,9 @@ class DatasetCard(BaseModel):
     """As in the published leaderboard."""
     level: Literal["nuclei", "gland", "tissue"]
     magnification: str | None
+    mpp_um: float | None
+    """Micrometres per pixel, as the data set's own page or paper has it; None if it is not said, or
+    images differ."""
     organ: str
     size_14_px: int
     """Side of the published input for encoders of patch 14; MUSK always has 384."""
@@ -41,6 +44,8 @@ class DatasetCard(BaseModel):
     licence: str | None
     """To be confirmed on the page; None if unknown."""
     page: str | None
+    citation: str
+    """What its authors ask to be cited, in short."""
     overlap: str | None
     """With what encoders were pre-trained on; None if nothing is known."""
     layout_confirmed: bool

@@ -1,10 +1,12 @@
 """A plain folder as a data set: ``train|val|test/{images,masks}``, files paired by name."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from pathfuse.dense.data.images import MASK_SUFFIXES, SUFFIXES, read_mask
+from pathfuse.dense.data.images import MASK_SUFFIXES, SUFFIXES, read_mask, value_counts
+from pathfuse.dense.data.mask_values import MaskValues, names_in, read_mask_values
 from pathfuse.dense.data.records import (
     IGNORE,
     PARTS,
@@ -16,6 +18,7 @@ from pathfuse.dense.data.records import (
     relative,
 )
 from pathfuse.errors import InputError
+from pathfuse.files.json import read_json
 from pathfuse.files.names import CHANNEL
 from pathfuse.files.tables import read_table
 
@@ -23,6 +26,8 @@ CLASSES = "classes.txt"
 """Optional: names of the classes, one a line, in the order of their numbers."""
 PATIENTS = "patients.csv"
 """Optional: columns ``image`` (file name without suffix) and ``patient_id``."""
+VALUES = "mask_values.json"
+"""Optional: which class a value of the masks stands for, as ``mask_values`` in a split file."""
 GAP = 10
 """Largest step between the class numbers of masks whose classes have no names; more is taken for a
 mistake."""
@@ -33,12 +38,12 @@ ENDINGS = ("", "_mask", "_label", "_labels", "_anno", "_gt")
 def read_folder(folder: Path) -> Split:
     """Reads ``train|val|test/{images,masks}``; ``instances`` next to them is used if it is there.
 
-    The number of classes is that of ``classes.txt``, else one more than the highest value of any
-    mask.
+    The number of classes is that of ``classes.txt``, else of the names in ``mask_values.json``,
+    else one more than the highest value of any mask.
 
     Raises:
-        InputError: No such folder is there, an image lacks a mask, or masks are 0 and 255 instead
-            of class numbers.
+        InputError: No such folder is there, an image lacks a mask, or masks hold values that can
+            be no classes.
     """
     found = [
         (part, image) for part in PARTS for image in _files(folder / part / "images", SUFFIXES)
@@ -63,14 +68,18 @@ def read_folder(folder: Path) -> Split:
         items[part].append(
             Item(image_id, image, mask, patient, _match(image.stem, instances[part], stems))
         )
-    names = _names(folder, [item.mask for part in PARTS for item in items[part] if item.mask])
+    masks_there = [item.mask for part in PARTS for item in items[part] if item.mask]
+    names, values = _classes(folder, masks_there)
+    parts = {
+        part: tuple(replace(item, mask_values=values) for item in items[part]) for part in PARTS
+    }
     split = Split(
         name=folder.resolve().name,
         n_classes=len(names),
         class_names=names,
-        train=tuple(items["train"]),
-        val=tuple(items["val"]),
-        test=tuple(items["test"]),
+        train=parts["train"],
+        val=parts["val"],
+        test=parts["test"],
     )
     return check_split(split, folder)
 
@@ -112,27 +121,49 @@ def _patients(path: Path, images: set[str]) -> dict[str, str]:
     return patients
 
 
-def _names(folder: Path, masks: list[Path]) -> tuple[str, ...]:
-    if (folder / CLASSES).is_file():
-        lines = (folder / CLASSES).read_text(encoding="utf-8").splitlines()
-        names = tuple(line.strip() for line in lines if line.strip())
-        if len(names) < 2 or len(set(names)) < len(names) or "all" in names:
-            raise InputError(
-                f'{folder / CLASSES} must name at least two classes, each once, and none "all"'
-            )
-        return names
+def _classes(folder: Path, masks: list[Path]) -> tuple[tuple[str, ...], MaskValues]:
+    """Names of the classes, and what the masks' values stand for if that is said."""
+    listed = _listed(folder / CLASSES)
+    if not (folder / VALUES).is_file():
+        return listed or _counted(folder, masks), ()
+    content = read_json(folder / VALUES, "the file of mask values")
+    words = content.values() if isinstance(content, dict) else ()
+    n_named = len({word for word in words if isinstance(word, str) and word != "ignore"})
+    names = listed or names_in(content, n_named) or ()
+    if len(names) < 2:
+        raise InputError(
+            f"{folder / VALUES} must name at least two classes, as in "
+            '{"0": "background", "255": "nucleus"}'
+        )
+    return names, read_mask_values(content, names, IGNORE, str(folder / VALUES))
+
+
+def _listed(file: Path) -> tuple[str, ...] | None:
+    """The names in ``classes.txt``; None if there is no such file."""
+    if not file.is_file():
+        return None
+    lines = file.read_text(encoding="utf-8").splitlines()
+    names = tuple(line.strip() for line in lines if line.strip())
+    if len(names) < 2 or len(set(names)) < len(names) or "all" in names:
+        raise InputError(f'{file} must name at least two classes, each once, and none "all"')
+    return names
+
+
+def _counted(folder: Path, masks: list[Path]) -> tuple[str, ...]:
+    """Default names for as many classes as the masks hold."""
     if not masks:
         raise InputError(
             f"the folder {folder} has neither {CLASSES} nor a mask: the number of classes is unknown"
         )
     seen = np.zeros(256, dtype=bool)
     for mask in masks:
-        seen |= np.bincount(read_mask(mask).ravel(), minlength=256) > 0
+        seen |= value_counts(read_mask(mask)) > 0
     values = np.flatnonzero(seen[:IGNORE])
     if seen[IGNORE] and (len(values) == 0 or values.max() == 0):
         raise InputError(
             f"the masks of {folder} hold only 0 and 255, and 255 means that a pixel does not count: "
-            "write the number of the class, such as 1, in place of 255"
+            f"write the number of the class, such as 1, in place of 255, or what 255 is into {VALUES}: "
+            '{"0": "background", "255": "nucleus"}'
         )
     n_classes = max(2, int(values.max(initial=0)) + 1)
     gaps = np.diff(values, prepend=0)
@@ -140,6 +171,6 @@ def _names(folder: Path, masks: list[Path]) -> tuple[str, ...]:
         before, after = values[gaps.argmax() - 1], values[gaps.argmax()]
         raise InputError(
             f"the masks of {folder} hold {after} but nothing between it and {before}: is this a class? "
-            f"Name all classes in {CLASSES}, or number them 0, 1, 2, ..."
+            f"Name all classes in {CLASSES}, or number them 0, 1, 2, ..., or say what the values are in {VALUES}"
         )
     return default_names(n_classes)

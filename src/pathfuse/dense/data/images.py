@@ -10,6 +10,13 @@ import numpy as np
 from jaxtyping import Int32, Shaped, UInt8
 from PIL import Image
 
+from pathfuse.dense.data.image_checks import (
+    Palette,
+    palette_of,
+    refuse_deep,
+    refuse_quantised,
+    refuse_turned,
+)
 from pathfuse.dense.data.slides import SLIDES, has_tiles, open_slide
 from pathfuse.errors import InputError
 
@@ -51,7 +58,7 @@ class ImageFile:
     """
 
     def __init__(self, image: Image.Image) -> None:
-        self._image = image
+        self._image, self._has_alpha = image, image.has_transparency_data
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -61,8 +68,12 @@ class ImageFile:
     def window(
         self, top: int, left: int, height: int, width: int
     ) -> UInt8[np.ndarray, "height width 3"]:
-        """RGB, 0 to 255, of a window that lies inside the image."""
-        return np.array(self._image.crop((left, top, left + width, top + height)).convert("RGB"))
+        """RGB, 0 to 255, of a window that lies inside the image; on white where it is transparent."""
+        part = self._image.crop((left, top, left + width, top + height))
+        if self._has_alpha:
+            white = Image.new("RGBA", part.size, "white")
+            part = Image.alpha_composite(white, part.convert("RGBA"))
+        return np.array(part.convert("RGB"))
 
 
 class UnpackedImage:
@@ -98,11 +109,11 @@ def _unpacked(image: Image.Image) -> Iterator[UnpackedImage]:
 def open_image(path: Path) -> Iterator[WindowReader]:
     """An image or slide to read windows of.
 
-    Grey and palette images become RGB, transparency is dropped.
+    Grey and palette images become RGB; what is transparent lies on white, as in a slide.
 
     Raises:
-        InputError: The file is missing, no image, cut off, or has more than 8 bits per channel; or
-            a slide needs a library that is not installed.
+        InputError: The file is missing, no image, cut off, has more than 8 bits per channel, or is
+            stored turned; or a slide needs a library that is not installed.
     """
     if path.suffix.lower() in SLIDES:
         with open_slide(path) as slide:
@@ -113,6 +124,9 @@ def open_image(path: Path) -> Iterator[WindowReader]:
     except (OSError, SyntaxError, ValueError) as error:
         raise _unreadable("image", path, error) from error
     with image:
+        refuse_deep(image, path)
+        if image.format == "TIFF":  # which Pillow turns when it loads it, and OpenSlide does not
+            refuse_turned(image, "image", path)
         if image.width * image.height > LARGE_PX and has_tiles(path):
             with open_slide(path) as slide:
                 yield slide
@@ -121,6 +135,7 @@ def open_image(path: Path) -> Iterator[WindowReader]:
             image.load()
         except (OSError, SyntaxError, ValueError) as error:
             raise _unreadable("image", path, error) from error
+        refuse_turned(image, "image", path)
         if image.mode not in EIGHT_BIT:
             raise InputError(
                 f"the image {path} has more than 8 bits per channel (mode {image.mode}): convert it to RGB"
@@ -146,25 +161,48 @@ def read_image(path: Path) -> UInt8[np.ndarray, "row column 3"]:
         return whole
 
 
-def read_mask(path: Path) -> UInt8[np.ndarray, "row column"]:
-    """Class numbers as stored; a palette image gives its indices.
+def image_size(path: Path) -> tuple[int, int]:
+    """Height and width in pixels; no pixel is read.
 
     Raises:
-        InputError: The file is missing, no image, cut off, lossy, has several channels, or values
-            above 255.
+        InputError: The file is missing, no image, or needs a library that is not installed.
+    """
+    if path.suffix.lower() in SLIDES:
+        with open_slide(path) as slide:
+            return slide.shape
+    try:
+        with Image.open(path) as image:
+            return image.height, image.width
+    except (OSError, SyntaxError, ValueError) as error:
+        raise _unreadable("image", path, error) from error
+
+
+def read_mask(path: Path, *, named: bool = False) -> UInt8[np.ndarray, "row column"]:
+    """Numbers as stored; a palette image gives its indices.
+
+    Args:
+        path: The file.
+        named: Whether it is said what each number stands for, so that a palette need not show it.
+
+    Raises:
+        InputError: The file is missing, no image, cut off, lossy, stored turned, has several
+            channels, values above 255, or a palette that was not made for classes.
     """
     if path.suffix.lower() in LOSSY:
         raise InputError(
             f"the mask {path} is a JPEG, which blurs class numbers: write masks as PNG"
         )
-    values = _numbers(path)
+    values, palette = _numbers(path)
     if values.dtype != np.uint8 and (values.min(initial=0) < 0 or values.max(initial=0) > 255):
         worst = int(values.max() if values.max() > 255 else values.min())
         n_px = int(((values < 0) | (values > 255)).sum())
         raise InputError(
             f"the mask {path} has values outside 0 to 255 in {n_px:,} pixels, such as {worst}"
         )
-    return values.astype(np.uint8, copy=False)
+    mask = values.astype(np.uint8, copy=False)
+    if palette is not None and not named:
+        refuse_quantised(palette, value_counts(mask) > 0, path)
+    return mask
 
 
 def read_instances(path: Path) -> Int32[np.ndarray, "row column"]:
@@ -173,14 +211,19 @@ def read_instances(path: Path) -> Int32[np.ndarray, "row column"]:
     Raises:
         InputError: The file is missing, no image, cut off, or has several channels.
     """
-    return _numbers(path).astype(np.int32)
+    return _numbers(path)[0].astype(np.int32)
 
 
-def _numbers(path: Path) -> Shaped[np.ndarray, "row column"]:
-    """Whole numbers of a file with one channel, as stored."""
+def _numbers(path: Path) -> tuple[Shaped[np.ndarray, "row column"], Palette | None]:
+    """Whole numbers of a file with one channel, as stored, and their palette if there is one."""
     try:
         with Image.open(path) as image:
-            values = np.array(image)
+            if image.format == "TIFF":
+                refuse_turned(image, "mask", path)
+            values, palette = np.array(image), palette_of(image)
+            refuse_turned(image, "mask", path)
+    except InputError:  # our own sentence
+        raise
     except (OSError, SyntaxError, ValueError) as error:
         raise _unreadable("mask", path, error) from error
     if values.ndim != 2:
@@ -189,7 +232,7 @@ def _numbers(path: Path) -> Shaped[np.ndarray, "row column"]:
         )
     if values.dtype.kind == "f":
         raise InputError(f"the mask {path} holds fractions: a mask holds class numbers")
-    return values
+    return values, palette
 
 
 def check_same_size(

@@ -11,7 +11,32 @@ from pathfuse.dense.data.images import (
     read_instances,
     read_mask,
 )
-from pathfuse.dense.data.records import Item, Split
+from pathfuse.dense.data.mask_values import as_classes
+from pathfuse.dense.data.records import IGNORE, Item, Split
+from pathfuse.errors import InputError
+
+
+def read_classes(
+    item: Item, n_classes: int, ignore: int = IGNORE
+) -> UInt8[np.ndarray, "row column"]:
+    """The mask of an image in numbers of classes, whatever values the file holds.
+
+    Every reader of a data set's masks goes through here, so that ``mask_values`` hold everywhere.
+
+    Args:
+        item: The image; it has a mask.
+        n_classes: K.
+        ignore: What pixels that do not count have.
+
+    Raises:
+        InputError: It has no mask, the mask cannot be read, or holds values outside the classes.
+    """
+    if item.mask is None:
+        raise InputError(f"image '{item.image_id}' has no mask")
+    stored = read_mask(item.mask, named=bool(item.mask_values))
+    mask = as_classes(stored, item.mask_values, str(item.mask))
+    check_values(mask, n_classes, ignore, str(item.mask))
+    return mask
 
 
 def read_item(
@@ -25,9 +50,8 @@ def read_item(
     image = read_image(item.image)
     if item.mask is None:
         return image, None
-    mask = read_mask(item.mask)
+    mask = read_classes(item, split.n_classes, split.ignore)
     check_same_size(item.mask, mask.shape, item.image, image.shape)
-    check_values(mask, split.n_classes, split.ignore, str(item.mask))
     return image, mask
 
 
@@ -40,8 +64,7 @@ def check_item(item: Item, split: Split) -> None:
     with open_image(item.image) as image:
         if item.mask is None:
             return
-        mask = read_mask(item.mask)
+        mask = read_classes(item, split.n_classes, split.ignore)
         check_same_size(item.mask, mask.shape, item.image, image.shape)
-    check_values(mask, split.n_classes, split.ignore, str(item.mask))
     if item.instances is not None:
         check_same_size(item.instances, read_instances(item.instances).shape, item.mask, mask.shape)

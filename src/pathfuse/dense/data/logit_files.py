@@ -30,8 +30,14 @@ class Strip:
     stop: int
     above: int
     """Rows of context before ``start``."""
-    logits: Float32[np.ndarray, "row column expert outcome"]
-    """Context included; NaN where a model did not score the image."""
+    planes: Float32[np.ndarray, "expert outcome row column"]
+    """As they lie in the files and in memory, context included; NaN where a model did not score the
+    image."""
+
+    @property
+    def logits(self) -> Float32[np.ndarray, "row column expert outcome"]:
+        """The same numbers (no copy), pixels first."""
+        return self.planes.transpose(2, 3, 0, 1)
 
     @property
     def inside(self) -> slice:
@@ -106,14 +112,16 @@ class LogitFiles:
             for start in range(0, height, step):
                 stop = min(height, start + step)
                 top, bottom = max(0, start - context), min(height, stop + context)
-                shape = (bottom - top, width, len(self.folders), self.n_classes)
-                logits = np.full(shape, np.nan, dtype=np.float32)
+                shape = (len(self.folders), self.n_classes, bottom - top, width)
+                planes = np.empty(shape, dtype=np.float32)
                 for m, name in enumerate(self.folders):
                     if name in there:
                         one = scores[name]
                         read = one.as_they_are if as_they_are else one.logits
-                        logits[:, :, m] = read(top, bottom)
-                yield Strip(start, stop, start - top, logits)
+                        planes[m] = read(top, bottom).transpose(2, 0, 1)
+                    else:
+                        planes[m] = np.nan
+                yield Strip(start, stop, start - top, planes)
 
     def _open(self, name: str, image_id: str) -> ScoreFile:
         file = self.file(name, image_id)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from pathfuse.dense.data.mask_values import MaskValues
 from pathfuse.errors import InputError
 
 PARTS = ("train", "val", "test")
@@ -25,6 +26,10 @@ class Item:
     """The group that is never torn between train and val; the image itself where nothing is known."""
     instances: Path | None = None
     """Numbered instances (nuclei, glands) if there are any, for AJI and PQ."""
+    mask_values: MaskValues = ()
+    """What the values of the mask stand for, where they are not the numbers of classes."""
+    mpp_um: float | None = None
+    """Side of a pixel of the image, in micrometres; None if unknown."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,11 @@ class Split:
     def items(self) -> tuple[Item, ...]:
         """All images: train, then val, then test."""
         return (*self.train, *self.val, *self.test)
+
+    @property
+    def mask_values(self) -> MaskValues:
+        """Of its images, which share them."""
+        return next((item.mask_values for item in self.items), ())
 
 
 def torn_patients(split: Split) -> list[str]:

@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from pathfuse.dense.data.folder import read_folder
+from pathfuse.dense.data.mask_values import MaskValues, in_words, names_in, read_mask_values
 from pathfuse.dense.data.records import (
     IGNORE,
     PARTS,
@@ -18,12 +20,16 @@ from pathfuse.dense.data.records import (
     relative,
     torn_patients,
 )
+from pathfuse.dense.data.scale import read_mpp
+from pathfuse.dense.data.set_checks import check_set
 from pathfuse.errors import InputError
 from pathfuse.files.json import read_json
 from pathfuse.files.write import write_json_file
 
-KEYS = ("name", "num_classes", "class_names", "ignore", "notes", "patients_in_two_parts", "data")
-ROW_KEYS = ("image_id", "image_path", "mask_path", "patient_id", "instances_path")
+KEYS = (
+    "name", "num_classes", "class_names", "ignore", "mask_values", "mpp", "notes", "patients_in_two_parts", "data",
+)  # fmt: skip
+ROW_KEYS = ("image_id", "image_path", "mask_path", "patient_id", "instances_path", "mpp")
 SPLIT = "split.json"
 """A folder with this file is read through it."""
 
@@ -34,12 +40,14 @@ def read_split(path: Path, *, need_train: bool = True) -> Split:
 
     Args:
         path: JSON with ``num_classes`` and ``data``: lists of ``{"image_path", "mask_path"}`` for
-            train, val and test, relative to the file; or a folder.
+            train, val and test, relative to the file; or a folder. ``mask_values`` may say what the
+            values of masks stand for, and ``mpp`` how many micrometres a pixel has.
         need_train: Whether a data set without an image to train on is refused.
 
     Raises:
         InputError: Neither is there, it is not understood, a file is missing, an image is in two
-            places, a patient is in two parts, or there is no training image.
+            places or parts, a patient is in two parts, masks hold only 0 and 255, or there is no
+            training image.
     """
     if path.is_dir() and (path / SPLIT).is_file():
         path = path / SPLIT
@@ -51,7 +59,7 @@ def read_split(path: Path, *, need_train: bool = True) -> Split:
         raise InputError(f"the data set {path} does not exist")
     if need_train and not split.train:
         raise InputError(f"the data set {path} has no training image")
-    return split
+    return check_set(split, path)
 
 
 def write_split(split: Split, path: Path) -> None:
@@ -67,16 +75,24 @@ def write_split(split: Split, path: Path) -> None:
         "class_names": list(split.class_names),
         "ignore": split.ignore,
     }
+    if split.mask_values:
+        content["mask_values"] = in_words(split.mask_values, split.class_names)
+    scales = {item.mpp_um for item in split.items}
+    if len(scales) == 1 and None not in scales:
+        content["mpp"] = scales.pop()
     if split.notes:
         content["notes"] = list(split.notes)
     if torn_patients(split):
         content["patients_in_two_parts"] = True
-    content["data"] = {part: [_row(item, root) for item in getattr(split, part)] for part in PARTS}
+    content["data"] = {
+        part: [_row(item, root, "mpp" not in content) for item in getattr(split, part)]
+        for part in PARTS
+    }
     write_json_file(content, path)
 
 
-def _row(item: Item, root: Path) -> dict[str, str | None]:
-    row: dict[str, str | None] = {
+def _row(item: Item, root: Path, with_scale: bool) -> dict[str, Any]:
+    row: dict[str, Any] = {
         "image_id": item.image_id,
         "image_path": relative(item.image, root),
         "mask_path": relative(item.mask, root) if item.mask else None,
@@ -84,6 +100,8 @@ def _row(item: Item, root: Path) -> dict[str, str | None]:
     }
     if item.instances:
         row["instances_path"] = relative(item.instances, root)
+    if with_scale and item.mpp_um is not None:
+        row["mpp"] = item.mpp_um
     return row
 
 
@@ -96,7 +114,8 @@ def _read_json(path: Path) -> Split:
         raise InputError(
             f"the split file {path} has the part {unknown[0]!r}: parts are train, val and test"
         )
-    _check_spelling(content, KEYS, f"the split file {path}")
+    where = f"the split file {path}"
+    _check_spelling(content, KEYS, where)
     n_classes, names = _classes(content, path)
     notes = content.get("notes") or []
     if not isinstance(notes, list):
@@ -106,13 +125,19 @@ def _read_json(path: Path) -> Split:
         raise InputError(
             f'the split file {path} has "ignore" {ignore!r}: it must be {n_classes} to 255'
         )
+    values: MaskValues = ()
+    if content.get("mask_values") is not None:
+        values = read_mask_values(content["mask_values"], names, ignore, where)
+    mpp_um = read_mpp(content.get("mpp"), where)
     rows = [
         (part, row) for part in PARTS for row in _rows(content["data"].get(part) or [], part, path)
     ]
     ids = image_ids([row["image_path"].replace("\\", "/") for _, row in rows])
     items: dict[str, list[Item]] = {part: [] for part in PARTS}
     for image_id, (part, row) in zip(ids, rows, strict=True):
-        items[part].append(_item(row, image_id, path.parent))
+        own = read_mpp(row.get("mpp"), f"{where}: image {row['image_path']!r}")
+        item = _item(row, image_id, path.parent)
+        items[part].append(replace(item, mask_values=values, mpp_um=own or mpp_um))
     split = Split(
         name=str(content.get("name") or path.resolve().parent.name),
         n_classes=n_classes,
@@ -132,7 +157,11 @@ def _classes(content: Mapping[str, Any], path: Path) -> tuple[int, tuple[str, ..
         raise InputError(
             f'the split file {path} has "num_classes" {n_classes!r}: it must be 2 to 255'
         )
-    names = content.get("class_names") or default_names(n_classes)
+    names = (
+        content.get("class_names")
+        or names_in(content.get("mask_values"), n_classes)
+        or default_names(n_classes)
+    )
     if (
         not isinstance(names, list | tuple)
         or len(names) != n_classes

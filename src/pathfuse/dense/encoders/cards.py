@@ -28,6 +28,8 @@ class EncoderCard(BaseModel):
         patch: Side of a patch, in pixels.
         dim: Values per token.
         num_prefix: Class and register tokens before the grid.
+        mpp_um: Micrometres per pixel of the images it was trained on, several where it saw several;
+            empty where that is not known.
         mean: Of the three channels of images in [0, 1].
         sd: As ``mean``.
         paper_mean: What the benchmark used where that was wrong, else None.
@@ -57,6 +59,7 @@ class EncoderCard(BaseModel):
     patch: int
     dim: int
     num_prefix: int
+    mpp_um: tuple[float, ...] = ()
     mean: Channels
     sd: Channels
     paper_mean: Channels | None = None

@@ -63,16 +63,47 @@ def confusion(
         raise InputError(
             f"the mask has the shape {truth.shape} but the prediction {predicted.shape}"
         )
-    counted = truth != ignore
-    rows, columns = truth[counted].astype(np.int64), predicted[counted].astype(np.int64)
-    for what, values in (("mask", rows), ("prediction", columns)):
-        wrong = values[(values < 0) | (values >= n_classes)]
-        if len(wrong):
-            raise InputError(
-                f"the {what} holds the class {wrong[0]}, but the classes are 0 to {n_classes - 1}"
-            )
-    counts = np.bincount(rows * n_classes + columns, minlength=n_classes**2)
-    return counts.reshape(n_classes, n_classes).astype(np.int64)
+    counts = _pairs_of_bytes(truth, predicted)
+    if counts is None:
+        counted = truth != ignore
+        rows, columns = truth[counted].astype(np.int64), predicted[counted].astype(np.int64)
+        for what, values in (("mask", rows), ("prediction", columns)):
+            _check_classes(what, values[(values < 0) | (values >= n_classes)], n_classes)
+        cells = np.bincount(rows * n_classes + columns, minlength=n_classes**2)
+        return cells.reshape(n_classes, n_classes).astype(np.int64)
+    if 0 <= ignore < len(counts):
+        counts[ignore] = 0
+    for axis, what in ((1, "mask"), (0, "prediction")):
+        wrong = np.flatnonzero(counts.sum(axis=axis)[n_classes:]) + n_classes
+        _check_classes(what, wrong, n_classes)
+    found = np.zeros((n_classes, n_classes), dtype=np.int64)
+    some = counts[:n_classes, :n_classes]
+    found[: len(some), : some.shape[1]] = some
+    return found
+
+
+def _pairs_of_bytes(truth: np.ndarray, predicted: np.ndarray) -> Int64[np.ndarray, "a b"] | None:
+    """Pixels of each pair of values, by one count without a copy of either; None if not bytes.
+
+    Rows and columns end with the largest value that is there.
+    """
+    if truth.dtype != np.uint8 or predicted.dtype != np.uint8 or not truth.size:
+        return None
+    n_columns = int(predicted.max()) + 1
+    cells = truth.astype(np.int64)
+    cells *= n_columns
+    cells += predicted
+    counts = np.bincount(cells.ravel())
+    n_rows = -(-len(counts) // n_columns)
+    counts.resize(n_rows * n_columns, refcheck=False)
+    return counts.reshape(n_rows, n_columns).astype(np.int64, copy=False)
+
+
+def _check_classes(what: str, wrong: np.ndarray, n_classes: int) -> None:
+    if len(wrong):
+        raise InputError(
+            f"the {what} holds the class {wrong[0]}, but the classes are 0 to {n_classes - 1}"
+        )
 
 
 @dataclass(frozen=True)

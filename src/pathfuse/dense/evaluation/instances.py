@@ -66,10 +66,13 @@ class Overlaps:
         return self.segmentation * self.recognition if len(self.matched) else 0.0
 
 
+MOST_CELLS = 2**24
+"""Of a table of all pairs of instances (128 MB); where there are more, the pairs that occur are
+sorted out of all pixels: ten times as long, and no table."""
+
+
 def overlaps(truth: LabelMap, predicted: LabelMap) -> Overlaps:
     """Counts the pixels of instances and their intersections.
-
-    Memory grows with the pairs that touch.
 
     Raises:
         InputError: The shapes differ.
@@ -78,26 +81,57 @@ def overlaps(truth: LabelMap, predicted: LabelMap) -> Overlaps:
         raise InputError(
             f"the true instances have the shape {truth.shape} but the predicted {predicted.shape}"
         )
-    true, row_of, true_px = _sizes(truth)
-    other, column_of, other_px = _sizes(predicted)
-    cells, shared = np.unique(row_of * len(other) + column_of, return_counts=True)
-    rows, columns = np.divmod(cells, len(other))
-    real = (true[rows] != 0) & (other[columns] != 0)
-    # Numbers without the background, wherever it stands in the order.
-    row_number, column_number = np.cumsum(true != 0) - 1, np.cumsum(other != 0) - 1
+    rows, n = _consecutive(truth)
+    columns, m = _consecutive(predicted)
+    cells = rows.astype(np.int64)
+    cells *= m
+    cells += columns
+    if n * m <= MOST_CELLS:
+        table = np.bincount(cells, minlength=n * m)
+        pairs = np.flatnonzero(table)
+        counts = table[pairs]
+    else:
+        pairs, counts = np.unique(cells, return_counts=True)
+    return _overlaps(*np.divmod(pairs, m), counts)
+
+
+def _overlaps(
+    true: Int[np.ndarray, " pair"],
+    predicted: Int[np.ndarray, " pair"],
+    counts: Int[np.ndarray, " pair"],
+) -> Overlaps:
+    """From all pairs of numbers that share a pixel, in order, those of the background too."""
+    row_px, column_px = (
+        np.bincount(numbers, weights=counts, minlength=1) for numbers in (true, predicted)
+    )
+    row_px[0] = column_px[0] = 0
+    # Instances are numbered as they come; the background and numbers without a pixel are none.
+    row_of, column_of = np.cumsum(row_px > 0) - 1, np.cumsum(column_px > 0) - 1
+    real = (true != 0) & (predicted != 0)
     return Overlaps(
-        true_px[true != 0],
-        other_px[other != 0],
-        row_number[rows[real]],
-        column_number[columns[real]],
-        shared[real],
+        row_px[row_px > 0].astype(np.int64),
+        column_px[column_px > 0].astype(np.int64),
+        row_of[true[real]],
+        column_of[predicted[real]],
+        counts[real],
     )
 
 
-def _sizes(labels: LabelMap) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The numbers of a map, the place of each pixel's number among them, and their pixels."""
-    numbers, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    return numbers, inverse.ravel(), counts
+def _consecutive(labels: LabelMap) -> tuple[Int[np.ndarray, " pixel"], int]:
+    """Numbers 0 (the background), 1, 2, ... of all pixels in the order of the old ones, and how many
+    there are; some may be of no pixel where the old ones are nearly so.
+    """
+    flat = labels.ravel()
+    low, high = (int(flat.min()), int(flat.max())) if flat.size else (0, 0)
+    if low < 0 or high > 2 * flat.size:
+        numbers, place = np.unique(flat, return_inverse=True)
+        rank = np.cumsum(numbers != 0)
+        return np.where(numbers == 0, 0, rank)[place], int((numbers != 0).sum()) + 1
+    there = np.zeros(high + 1, dtype=bool)
+    there[flat] = True
+    there[0] = False
+    n = int(there.sum())
+    return (flat, high + 1) if 2 * n >= high else ((np.cumsum(there) * there)[flat], n + 1)
 
 
 def _aji(pairs: Overlaps) -> float:
@@ -118,11 +152,12 @@ def _aji(pairs: Overlaps) -> float:
 
 
 NO_INSTANCE = "is undefined: no image has an instance, true or predicted"
+AJI = DenseMetric(
+    "aji", "AJI", "overlap of true instances with their predictions, by union with all that is left over",
+    _aji, NO_INSTANCE, brief=True, on_page=True,
+)  # fmt: skip
 INSTANCE_METRICS = (
-    DenseMetric(
-        "aji", "AJI", "overlap of true instances with their predictions, by union with all that is left over",
-        _aji, NO_INSTANCE, brief=True, on_page=True,
-    ),
+    AJI,
     DenseMetric(
         "pq", "PQ", "mean overlap of matched instances, times their share of all instances",
         lambda pairs: pairs.panoptic, NO_INSTANCE, brief=True, on_page=True,

@@ -7,26 +7,26 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from pathfuse.dense.data import images
-from pathfuse.dense.data.records import IGNORE
+from pathfuse.dense.data.items import read_classes
+from pathfuse.dense.data.records import IGNORE, Item
 
 Mask: TypeAlias = UInt8[np.ndarray, "height width"]
 """Classes 0..K-1, or 255 where a pixel does not count."""
 
 
-def read_truth(path: Path, n_classes: int, ignore: int = IGNORE) -> Mask:
-    """Reads a mask of classes.
+def read_truth(item: Item, n_classes: int, ignore: int = IGNORE) -> Mask:
+    """Reads the mask of an image.
 
     Args:
-        path: An image of one channel.
+        item: It has a mask, of one channel.
         n_classes: K.
         ignore: Value of pixels that do not count; it becomes 255.
 
     Raises:
-        InputError: It cannot be read, has several channels, or holds values outside the classes.
+        InputError: There is none, it cannot be read, has several channels, or holds values outside
+            the classes.
     """
-    mask = images.read_mask(path)
-    images.check_values(mask, n_classes, ignore, str(path))
+    mask = read_classes(item, n_classes, ignore)
     return mask if ignore == IGNORE else np.where(mask == ignore, np.uint8(IGNORE), mask)
 
 

@@ -1,9 +1,9 @@
 """The eight metrics of PFM-DenseBench, and each class by itself, from integer confusion matrices.
 
 Source: docs/design/densebench.md, section 5 (PFM-DenseBench, arXiv 2602.03887). A class is absent
-if it has no true and no predicted pixel; it takes part in no mean. ``parity="paper"`` repeats two
-faults of the published program: its F1 drops classes that are missed completely, and its counts are
-float32, which lose integers above 2^24.
+if it has no true and no predicted pixel; it takes part in no mean. ``parity="paper"`` repeats three
+faults of the published program: its F1 drops classes that are missed completely, its precision
+classes that are never predicted, and its counts are float32, which lose integers above 2^24.
 """
 
 from functools import cached_property
@@ -25,7 +25,7 @@ class ClassCounts:
 
     Args:
         cm: (..., K, K), rows are true, columns predicted classes.
-        parity: ``paper``: counts are float32, and F1 is the published one.
+        parity: ``paper``: counts are float32, and F1 and precision are the published ones.
 
     Attributes:
         hit: (..., K), pixels whose true and predicted class it is.
@@ -53,8 +53,14 @@ class ClassCounts:
 
     @cached_property
     def precision(self) -> ByClass:
-        """TP / (TP + FP)."""
-        return _ratio(self.hit, self.predicted)
+        """TP / (TP + FP); 0 for a class with true pixels that is never predicted, as is its Dice.
+
+        As published, undefined for such a class, so that whoever never says it has no harm.
+        """
+        found = _ratio(self.hit, self.predicted)
+        if self.parity == "paper":
+            return found
+        return np.where((self.predicted == 0) & (self.true > 0), 0.0, found)
 
     @cached_property
     def recall(self) -> ByClass:
@@ -106,7 +112,8 @@ MEAN_IOU = DenseMetric(
     lambda counts: _mean(counts.iou), NO_PIXEL, on_page=True,
 )  # fmt: skip
 MEAN_PRECISION = DenseMetric(
-    "mean_precision", "precision", "share of the pixels given to a class that are of it; mean over predicted classes",
+    "mean_precision", "precision",
+    "share of the pixels given to a class that are of it, 0 if none is given; mean over classes",
     lambda counts: _mean(counts.precision), NO_PIXEL, on_page=True,
 )  # fmt: skip
 MEAN_RECALL = DenseMetric(
@@ -140,7 +147,7 @@ CLASS_METRICS = (
     DenseMetric("iou", "IoU", "overlap by union", lambda counts: counts.iou, ABSENT),
     DenseMetric(
         "precision", "precision", "share of the pixels given to the class that are of it",
-        lambda counts: counts.precision, "is undefined: no pixel is given to the class",
+        lambda counts: counts.precision, ABSENT,
     ),
     DenseMetric(
         "recall", "recall", "share of the class's true pixels that are found",
@@ -155,12 +162,14 @@ def metrics(cm: Counts, *, parity: Parity = "fixed") -> dict[str, Float[np.ndarr
 
     Args:
         cm: (..., K, K), rows are true, columns predicted classes.
-        parity: ``fixed``: F1 is the Dice. ``paper``: F1 as published, from float32 counts.
+        parity: ``fixed``: F1 is the Dice. ``paper``: F1 and precision as published, from float32
+            counts.
 
     Returns:
         By the names of ``METRICS``: Float64, (...), in [0, 1]; NaN where nothing defines it. Means
-        are over classes: Dice, IoU and F1 over those with a true or predicted pixel, precision over
-        predicted classes, recall (the same as mean accuracy) over those with a true pixel.
+        are over classes: Dice, IoU, F1 and precision over those with a true or predicted pixel (as
+        published, precision over predicted ones), recall (the same as mean accuracy) over those
+        with a true pixel.
         ``fw_iou`` weighs the classes' IoU by their true pixels.
 
     Examples:
@@ -176,11 +185,11 @@ def class_metrics(cm: Counts, *, parity: Parity = "fixed") -> dict[str, ByClass]
 
     Args:
         cm: (..., K, K), rows are true, columns predicted classes.
-        parity: ``paper`` counts in float32.
+        parity: ``paper`` counts in float32, and has no precision of a class that is never predicted.
 
     Returns:
         By the names of ``CLASS_METRICS``: Float64, (..., K), in [0, 1]; NaN where the class is
-        absent (of precision: never predicted, of recall: never true).
+        absent (of recall: never true).
     """
     return _values(CLASS_METRICS, cm, parity)
 

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 
 from pathfuse.dense.evaluation.base import DenseMetric
 from pathfuse.dense.evaluation.confusion import Confusions, ConfusionTable
+from pathfuse.dense.evaluation.idle import without_idle
 from pathfuse.dense.evaluation.instance_table import InstanceTable
 from pathfuse.dense.evaluation.instances import INSTANCE_METRICS
 from pathfuse.dense.evaluation.metrics import CLASS_METRICS, METRICS, Parity, class_metrics, metrics
@@ -182,11 +183,13 @@ def evaluate_columns(
     Raises:
         InputError: There is no image.
     """
+    confusions, idle = without_idle(confusions)
     patients = [patient_of[image] for image in confusions.image_ids]
     pixels = evaluate_confusions(
         confusions.cms, patients, n_resamples, seed,
         classes=classes, contrasts=contrasts, scored=confusions.scored, parity=parity,
     )  # fmt: skip
+    pixels = pixels._replace(warnings=[*idle, *pixels.warnings])
     if instances is None:
         return pixels
     patients = [patient_of[image] for image in instances.image_ids]

@@ -5,16 +5,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import pathfuse
 from pathfuse.dense.data.image_files import holdings, images_of
 from pathfuse.dense.data.logit_files import CHUNK_CELLS, LogitFiles
-from pathfuse.dense.evaluation.masks import Mask, write_mask
-from pathfuse.dense.fusion.fused_model import FUSED, DenseFusion, load_fusion
+from pathfuse.dense.data.records import Item
+from pathfuse.dense.fusion.fitting import no_probabilities
+from pathfuse.dense.fusion.fused_model import FUSED, load_fusion
+from pathfuse.dense.fusion.segmenting import Job, segment
 from pathfuse.errors import InputError
 from pathfuse.files.write import check_out, new_folder, write_json
 from pathfuse.progress import Progress, silent
+from pathfuse.workers import check_jobs
 
 
 def apply_fusion(
@@ -24,6 +25,8 @@ def apply_fusion(
     *,
     force: bool = False,
     cells: int = CHUNK_CELLS,
+    probabilities: bool = False,
+    n_jobs: int | None = None,
     command: str | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
@@ -33,9 +36,12 @@ def apply_fusion(
         model: Output folder of ``fuse_dense``.
         logits: Per model of the fusion, a folder with ``<image_id>.npy`` or ``.npz``; models and
             images may be missing.
-        out: Output folder: ``<image_id>.png`` (8 bits) and ``manifest.json``.
+        out: Output folder: ``<image_id>.png`` (8 bits) and ``manifest.json``; with
+            ``probabilities`` ``probabilities/<image_id>.npy`` (float16, (K, H, W)).
         force: Overwrite ``out``.
         cells: Numbers held per strip; bounds memory.
+        probabilities: Whether to write those of the fused mask, too.
+        n_jobs: Images at a time, each in a process, as in joblib; no file depends on it.
         command: How the program was called, for the manifest.
         progress: Called with what is being done and the share that is behind.
 
@@ -43,11 +49,14 @@ def apply_fusion(
         The manifest: images, and how many of them each model scored.
 
     Raises:
-        InputError: There is no fusion, a name is not one of its models, a file is wrong, or there
-            is no image.
+        InputError: There is no fusion, a name is not one of its models, a file is wrong, there is
+            no image, or its method gives no probabilities.
     """
     start = time.perf_counter()
+    check_jobs(n_jobs)
     fusion = load_fusion(model)
+    if probabilities and not fusion.methods[fusion.chosen].gives_probabilities:
+        raise InputError(no_probabilities(fusion.chosen))
     folders = _in_order(fusion.models, logits)
     check_out(Path(out), force, [Path(model), *map(Path, logits.values())])
     images = _images(logits)
@@ -55,9 +64,13 @@ def apply_fusion(
     for image in images:
         files.shape(image)  # all headers before any work
     with new_folder(Path(out), force) as place:
-        for done, image in enumerate(images):
-            progress(f"segmenting {image}", done / len(images))
-            write_mask(_fused_mask(fusion, files, image, cells), place / f"{image}.png")
+        shares = place / "probabilities" if probabilities else None
+        if shares is not None:
+            shares.mkdir()
+        job = Job(fusion, files, place, shares, (FUSED,), cells=cells)
+        items = [Item(image, Path(image), None, image) for image in images]  # no image is read
+        for done, (item, _) in enumerate(segment(job, items, n_jobs), start=1):
+            progress(f"segmented {item.image_id}", done / len(images))
         manifest = {
             "kind": "dense segmentation",
             "pathfuse": pathfuse.__version__,
@@ -88,13 +101,6 @@ def _images(logits: Mapping[str, str | Path]) -> list[str]:
             f"there is no image to segment: no .npy and no .npz file ({holdings(folders)})"
         )
     return images
-
-
-def _fused_mask(fusion: DenseFusion, files: LogitFiles, image: str, cells: int) -> Mask:
-    fused = np.empty(files.shape(image), dtype=np.uint8)
-    for rows, masks in fusion.strips(files, image, cells):
-        fused[rows] = masks[FUSED]
-    return fused
 
 
 def _times_scored(files: LogitFiles, images: Sequence[str]) -> dict[str, int]:

@@ -8,39 +8,33 @@ section 8).
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+import polars as pl
 
 from pathfuse.dense.data.logit_files import CHUNK_CELLS, LogitFiles, open_logits
 from pathfuse.dense.data.records import IGNORE, Item, files_of
+from pathfuse.dense.evaluation.choice import choose_separation
 from pathfuse.dense.evaluation.confusion import ConfusionTable
-from pathfuse.dense.evaluation.counting import (
-    Counted,
-    CountedImages,
-    classes_with_instances,
-    open_count,
-)
+from pathfuse.dense.evaluation.counting import Counted, CountedImages, classes_with_instances
 from pathfuse.dense.evaluation.evaluate import write_evaluation
-from pathfuse.dense.evaluation.masks import write_mask
-from pathfuse.dense.evaluation.metrics import MEAN_DICE, metrics
 from pathfuse.dense.evaluation.verdict import DenseVerdict, evaluate_columns
+from pathfuse.dense.fusion.fitting import Scores, fit_fusion
 from pathfuse.dense.fusion.fused_model import BEST, FUSED, DenseFusion
+from pathfuse.dense.fusion.image_table import image_table, worst_images
 from pathfuse.dense.fusion.images import check_items, check_models, shared_patients, usable
-from pathfuse.dense.fusion.options import BESTS, CHOOSE, DEFAULT, REGISTERED, DenseFuseOptions
-from pathfuse.dense.fusion.pixel_sample import FitPixels, check_size, sample_pixels
+from pathfuse.dense.fusion.options import DEFAULT, RESERVED, DenseFuseOptions
+from pathfuse.dense.fusion.pixel_sample import FitPixels, sample_pixels
+from pathfuse.dense.fusion.segmenting import Job, enough_for_processes, segment
 from pathfuse.errors import InputError
 from pathfuse.files.digests import files_digest
 from pathfuse.files.manifest import software
-from pathfuse.files.write import check_out, new_folder, write_json
-from pathfuse.fusion.base import Fusion
-from pathfuse.fusion.fitted import fit_methods
-from pathfuse.fusion.inner_cv import inner_folds, strata_of
-from pathfuse.fusion.method import AnyMethod
+from pathfuse.files.write import check_out, new_folder, write_json, write_table
 from pathfuse.progress import Progress, silent
+from pathfuse.workers import check_jobs
 
 
 @dataclass(frozen=True)
@@ -50,8 +44,11 @@ class DenseFuseResult:
     folder: Path
     verdict: DenseVerdict
     confusions: ConfusionTable
+    images: pl.DataFrame
+    """Image by image, the worst first: ``images.csv``."""
     model: DenseFusion
-    certificate: dict[str, Any]
+    certificate: dict[str, Any] | None
+    """None where ``fused`` is a method without one."""
     manifest: dict[str, Any]
 
 
@@ -66,6 +63,8 @@ def fuse_dense(
     ignore: int = IGNORE,
     force: bool = False,
     cells: int = CHUNK_CELLS,
+    probabilities: bool = False,
+    n_jobs: int | None = None,
     command: str | None = None,
     progress: Progress = silent,
 ) -> DenseFuseResult:
@@ -79,13 +78,19 @@ def fuse_dense(
         fit: Held-out images that no model was trained on, with masks: the validation split.
         test: Images to segment, and to evaluate on where they have a mask.
         out: Output folder: ``confusion.parquet``, ``instances.parquet`` (AJI and PQ, where test
-            images have instances), ``metrics.csv``, ``comparisons.csv``, ``certificate.json``,
-            ``manifest.json``, ``model/``, ``masks/<image_id>.png`` (``fused``, 8 bits).
+            images have instances), ``metrics.csv``, ``comparisons.csv``, ``images.csv`` (the Dice
+            of every image, the worst first), ``certificate.json`` (where the method behind
+            ``fused`` has one), ``manifest.json``, ``model/``, ``masks/<image_id>.png`` (``fused``,
+            8 bits), and with ``probabilities`` ``probabilities/<image_id>.npy`` (float16, (K, H,
+            W)).
         classes: Names of the K classes, in the order of the masks' numbers.
         options: How to fuse.
         ignore: Value of the masks where pixels do not count.
         force: Overwrite ``out``.
         cells: Numbers held per strip; bounds memory.
+        probabilities: Whether to write those of ``fused``, too; it is then a method that has them.
+        n_jobs: Images at a time, each in a process, as in joblib (-1: all cores); every process
+            holds a strip. No file depends on it.
         command: How the program was called, for the manifest.
         progress: Called with what is being done and the share that is behind.
 
@@ -95,42 +100,62 @@ def fuse_dense(
     """
     start = time.perf_counter()
     options = options.checked()
-    files = open_logits(
-        logits,
-        classes,
-        (*REGISTERED, *BESTS, CHOOSE, FUSED),
-        [item.image_id for item in (*fit, *test)],
-    )
+    check_jobs(n_jobs)
+    files = open_logits(logits, classes, RESERVED, [item.image_id for item in (*fit, *test)])
     check_out(Path(out), force, [*map(Path, logits.values()), *files_of([*fit, *test])])
     left_out: list[dict[str, Any]] = []
     fit_items, test_items = _images(files, fit, test, left_out)
+    few = not enough_for_processes(files, [item.image_id for item in (*fit_items, *test_items)])
+    n_jobs = 1 if few else n_jobs
     progress("reading fit pixels", 0.0)
-    pixels = sample_pixels(
-        files, fit_items, options.pixels, options.balance, options.pool_px, options.seed, ignore
-    )
+    sampled = (options.pixels, options.balance, options.pool_px, options.seed)
+    pixels = sample_pixels(files, fit_items, *sampled, ignore, n_jobs)
     progress("fitting", 0.2)
-    model, scores = _fit(pixels, files, classes, options)
+    model, scores = fit_fusion(
+        pixels, files, fit_items, classes, options, ignore, probabilities=probabilities, n_jobs=n_jobs
+    )  # fmt: skip
+    things = classes_with_instances(test_items, len(classes), ignore)
+    how = choose_separation(fit if things else (), len(classes), ignore)
     with new_folder(Path(out), force) as place:
-        counted = _segment(model, files, test_items, place / "masks", ignore, cells, progress)
+        shares = place / "probabilities" if probabilities else None
+        job = Job(
+            model, files, place / "masks", shares, None, things, ignore, cells, how.separation
+        )
+        counted = _segment(job, test_items, n_jobs, progress)
         progress("evaluating", 0.95)
         verdict = _evaluate(counted, model, fit_items, test_items, options)
-        certificate = model.methods[model.chosen].certificate_.as_dict(list(model.models))
+        images = image_table(
+            counted.confusions,
+            {item.image_id: item.patient_id for item in test_items},
+            model.models,
+        )
+        held = model.methods[model.chosen].certificate
+        certificate = None if held is None else held.as_dict(list(model.models))
         manifest = {
             **_about(options, classes),
             **_about_images(files, fit_items, test_items, len(counted.confusions.image_ids)),
             **_about_fit(model, pixels, scores),
+            "instances": None if counted.instances is None else how.about(),
+            "worst_images": worst_images(images),
             "left_out": left_out,
-            "understood": files.notes([item.image_id for item in (*fit_items, *test_items)]),
+            "understood": [
+                *files.notes([item.image_id for item in (*fit_items, *test_items)]),
+                *([] if counted.instances is None else [how.note("every model and method")]),
+            ],
             "warnings": verdict.warnings,
             "command": command,
             "wall_time_s": round(time.perf_counter() - start, 3),
         }
         write_evaluation(counted, verdict, place)
-        write_json(certificate, place / "certificate.json")
+        write_table(images, place / "images.csv")
+        if certificate is not None:
+            write_json(certificate, place / "certificate.json")
         model.save(place / "model")
         write_json(manifest, place / "manifest.json")
     progress("done", 1.0)
-    return DenseFuseResult(Path(out), verdict, counted.confusions, model, certificate, manifest)
+    return DenseFuseResult(
+        Path(out), verdict, counted.confusions, images, model, certificate, manifest
+    )
 
 
 def _images(
@@ -175,85 +200,20 @@ def _evaluate(
     return verdict._replace(warnings=[*shared_patients(fit, test), *verdict.warnings])
 
 
-def _fit(
-    pixels: FitPixels, files: LogitFiles, classes: Sequence[str], options: DenseFuseOptions
-) -> tuple[DenseFusion, dict[str, float]]:
-    """Every method on the fit pixels.
-
-    ``fused`` is the one that was asked for or has the lowest held-out NLL.
-    """
-    unfitted = [REGISTERED[name](seed=options.seed) for name in options.methods]
-    with threadpool_limits(1):  # small matrices: threads cost time, and must not change a bit
-        if (
-            inner_folds(strata_of(pixels.observed), pixels.groups, options.seed) is None
-        ):  # one patient: nothing to hold out
-            members: dict[str, AnyMethod] = {
-                method.name: method.fit_experts(pixels.experts, pixels.observed, pixels.groups)
-                for method in unfitted
-            }
-            scores: dict[str, float] = {}
-            ranked = {name: method.certificate_.fused for name, method in members.items()}
-        else:
-            fitted = fit_methods(
-                unfitted, pixels.experts, pixels.observed, pixels.groups, options.seed
-            )
-            members, scores, ranked = fitted.members, fitted.scores, fitted.scores
-    chosen = (
-        min(ranked, key=lambda name: ranked[name]) if options.method == CHOOSE else options.method
-    )
-    methods: dict[str, Fusion[Any]] = dict(members)
-    order = _order(pixels, list(files.folders))
-    return DenseFusion(
-        tuple(classes), tuple(files.folders), methods, chosen, order, options.pool_px
-    ), scores
-
-
-def _order(pixels: FitPixels, names: list[str]) -> tuple[str, ...]:
-    """Models from best to worst by mean Dice on the fit images that all scored.
-
-    On their own ones if there is none.
-    """
-    common = np.logical_and.reduce([pixels.scored[name] for name in names])
-    dice = {}
-    for name in names:
-        images = common if common.any() else pixels.scored[name]
-        dice[name] = float(
-            np.nan_to_num(metrics(pixels.cms[name][images].sum(axis=0))[MEAN_DICE.name])
-        )
-    return tuple(sorted(names, key=lambda name: -dice[name]))
-
-
-def _segment(
-    model: DenseFusion,
-    files: LogitFiles,
-    items: Sequence[Item],
-    folder: Path,
-    ignore: int,
-    cells: int,
-    progress: Progress,
-) -> Counted:
+def _segment(job: Job, items: Sequence[Item], n_jobs: int | None, progress: Progress) -> Counted:
     """Writes the fused masks and counts every method's pixels, image by image."""
-    folder.mkdir()
+    model = job.fusion
     names = [*model.models, BEST, *model.methods, FUSED]
-    things = classes_with_instances(items, len(model.classes), ignore)
+    job.masks.mkdir()
+    if job.probabilities is not None:
+        job.probabilities.mkdir()
     counted_images = CountedImages(
         [item for item in items if item.mask is not None], names, len(model.classes)
     )
-    for done, item in enumerate(items):
-        progress(f"segmenting {item.image_id}", 0.4 + 0.55 * done / len(items))
-        shape = files.shape(item.image_id)
-        count = open_count(item, len(model.classes), ignore, things)
-        if count is not None:
-            check_size(count.truth, shape, item)
-        fused = np.empty(shape, dtype=np.uint8)
-        for rows, masks in model.strips(files, item.image_id, cells):
-            fused[rows] = masks[FUSED]
-            if count is not None:
-                for name, own in masks.items():
-                    count.add(name, rows, own)
-        write_mask(fused, folder / f"{item.image_id}.png")
-        if count is not None:
-            counted_images.put(item, count)
+    for done, (item, judged) in enumerate(segment(job, items, n_jobs), start=1):
+        progress(f"segmented {item.image_id}", 0.4 + 0.55 * done / len(items))
+        if judged is not None:
+            counted_images.put(item, judged)
     return counted_images.tables()
 
 
@@ -292,33 +252,31 @@ def _coverage(
     return {"source": str(files.folders[name]), "sha256": files_digest(logits), **shares}
 
 
-def _about_fit(model: DenseFusion, pixels: FitPixels, scores: dict[str, float]) -> dict[str, Any]:
-    per_class = {label: int(n) for label, n in zip(model.classes, pixels.per_class, strict=True)}
+def _about_fit(model: DenseFusion, pixels: FitPixels, scores: Scores) -> dict[str, Any]:
+    def by_class(counts: np.ndarray) -> dict[str, int]:
+        return {label: int(n) for label, n in zip(model.classes, counts, strict=True)}
+
+    certificates = {name: one.certificate for name, one in model.methods.items()}
+    weights = {name: one.mean_weights(pixels.experts) for name, one in model.methods.items()}
     return {
         "fit_pixels": {
             "n": len(pixels.observed),
             "patients": len(np.unique(pixels.groups)),
-            "per_class": per_class,
+            "per_class": by_class(pixels.per_class),
+            "per_class_in_images": by_class(pixels.counts.sum(axis=0)),
         },
         "fused": model.chosen,
-        "held_out_nll": scores,
+        "held_out_dice": {name: asdict(one) for name, one in scores.dice.items()},
+        "held_out_nll": scores.nll,
         "best_expert_order": list(model.order),
-        "weights": _mean_weights(model, pixels),
-        "certificates_hold": {
-            name: fusion.certificate_.holds for name, fusion in model.methods.items()
+        "weights": {
+            name: dict(zip(model.models, map(float, own), strict=True))
+            for name, own in weights.items()
+            if own is not None
         },
-    }
-
-
-def _mean_weights(model: DenseFusion, pixels: FitPixels) -> dict[str, dict[str, float]]:
-    """Each model's mean weight over the fit pixels, per method."""
-    with threadpool_limits(1):
-        means = {
-            name: fusion.weigh(pixels.experts).mean(axis=0)
-            for name, fusion in model.methods.items()
-        }
-    return {
-        name: dict(zip(model.models, map(float, own), strict=True)) for name, own in means.items()
+        "certificates_hold": {
+            name: one.holds for name, one in certificates.items() if one is not None
+        },
     }
 
 

@@ -2,25 +2,37 @@
 them to strips.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import UInt8
-from threadpoolctl import threadpool_limits
+from jaxtyping import Float32, UInt8
 
 from pathfuse.dense.data.logit_files import CHUNK_CELLS, LogitFiles
-from pathfuse.dense.fusion.local_gate import experts_of
+from pathfuse.dense.fusion.methods.base import DenseMethod
+from pathfuse.dense.fusion.methods.registry import method_named
+from pathfuse.dense.fusion.patterns import Patterns
+from pathfuse.dense.fusion.strips import PixelStrip, pixel_strips
 from pathfuse.files.model_folder import read_model, write_model
-from pathfuse.fusion.base import Fusion
-from pathfuse.fusion.store import dump, restore
 
-SCHEMA = 1
+SCHEMA = 2
+"""2: methods of segmentation (``dense.fusion.methods``), which 1 does not know; 1 is read."""
 NAME = "dense"
 """Of the model's two files, without their endings."""
 BEST, FUSED = "best_expert", "fused"
+
+
+class Segmented(NamedTuple):
+    """Some rows of one image."""
+
+    rows: slice
+    masks: dict[str, UInt8[np.ndarray, "row column"]]
+    """Classes by every model that scored the image, ``best_expert``, every method and ``fused``, or
+    those that were asked for."""
+    probabilities: Float32[np.ndarray, "outcome row column"] | None
+    """Of ``fused``, where asked for."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +41,7 @@ class DenseFusion:
 
     classes: tuple[str, ...]
     models: tuple[str, ...]
-    methods: Mapping[str, Fusion[Any]]
+    methods: Mapping[str, DenseMethod]
     chosen: str
     """The method behind ``fused``."""
     order: tuple[str, ...]
@@ -38,8 +50,14 @@ class DenseFusion:
     pool_px: int = 1
 
     def strips(
-        self, files: LogitFiles, image_id: str, cells: int = CHUNK_CELLS
-    ) -> Iterator[tuple[slice, dict[str, UInt8[np.ndarray, "row column"]]]]:
+        self,
+        files: LogitFiles,
+        image_id: str,
+        cells: int = CHUNK_CELLS,
+        *,
+        names: Collection[str] | None = None,
+        probabilities: bool = False,
+    ) -> Iterator[Segmented]:
         """Masks of one image, from top to bottom.
 
         Args:
@@ -47,37 +65,67 @@ class DenseFusion:
             image_id: An image that some model scored.
             cells: Numbers of one strip; memory grows with it, the masks do not depend on it (but
                 for rounding in averaged gate features).
-
-        Yields:
-            Rows, and their classes by every model that scored the image, ``best_expert``, every
-            method and ``fused``.
+            names: Of the masks to make; None: all.
+            probabilities: Whether to give those of ``fused``, too.
         """
-        width, there = files.shape(image_id)[1], files.models(image_id)
+        there = files.models(image_id)
         best = next(name for name in self.order if name in there)
-        for rows, experts, logits in experts_of(files, image_id, self.pool_px, cells):
+        wanted = {*there, BEST, *self.methods, FUSED} if names is None else {*names}
+        needed = [
+            name
+            for name in self.methods
+            if name in wanted or (FUSED in wanted and name == self.chosen)
+        ]
+        strips, patterns = self._read(
+            files, image_id, cells, any(self.methods[name].reads_patterns for name in needed)
+        )
+        ready = {name: self.methods[name].of_image(patterns) for name in needed}
+        for strip in strips:
             masks = {
-                name: logits[:, m].argmax(axis=1)
+                name: strip.decisions[m]
                 for m, name in enumerate(files.folders)
-                if name in there
+                if name in there and (name in wanted or (name == best and BEST in wanted))
             }
-            masks[BEST] = masks[best]
-            with threadpool_limits(1):
-                masks |= {
-                    name: fusion.combine(experts).argmax(axis=1)
-                    for name, fusion in self.methods.items()
-                }
-            masks[FUSED] = masks[self.chosen]
-            yield (
-                rows,
-                {name: flat.astype(np.uint8).reshape(-1, width) for name, flat in masks.items()},
-            )
+            if BEST in wanted:
+                masks[BEST] = masks[best]
+            masks |= {name: segmenter.classes(strip) for name, segmenter in ready.items()}
+            if FUSED in wanted:
+                masks[FUSED] = masks[self.chosen]
+            shares = ready[self.chosen].probabilities(strip) if probabilities else None
+            yield Segmented(
+                strip.rows,
+                {name: flat.reshape(-1, strip.width) for name, flat in masks.items() if name in wanted},
+                None
+                if shares is None
+                else shares.T.astype(np.float32).reshape(shares.shape[1], -1, strip.width),
+            )  # fmt: skip
+
+    def _read(
+        self, files: LogitFiles, image_id: str, cells: int, reads_patterns: bool
+    ) -> tuple[Iterator[PixelStrip], Patterns | None]:
+        """The strips, and the combinations of the whole image where they are needed: these are
+        counted before, in strips that are read twice unless there is only one.
+        """
+        strips = pixel_strips(files, image_id, self.pool_px, cells)
+        if not reads_patterns:
+            return strips, None
+        patterns = Patterns(files.n_classes)
+        height, width = files.shape(image_id)
+        if height * width * len(files.folders) * files.n_classes <= cells:
+            kept = list(strips)
+            strips = iter(kept)
+        else:
+            kept = []
+        for strip in kept or pixel_strips(files, image_id, 1, cells):
+            patterns.add(strip.decisions[strip.present])
+        return strips, patterns
 
     def save(self, folder: Path) -> None:
         """Writes ``dense.json`` and ``dense.safetensors``."""
         methods: dict[str, Any] = {}
         tensors: dict[str, np.ndarray] = {}
-        for name, fusion in self.methods.items():
-            methods[name], arrays = dump(fusion)
+        for name, method in self.methods.items():
+            methods[name], arrays = method.dump()
             tensors |= {
                 f"{name}/{key}": np.array(array, order="C") for key, array in arrays.items()
             }
@@ -101,7 +149,8 @@ def load_fusion(folder: str | Path) -> DenseFusion:
     """
     with read_model(Path(folder), NAME, SCHEMA, "fusion of segmentations") as (content, tensors):
         methods = {
-            name: restore(part, _below(tensors, name)) for name, part in content["methods"].items()
+            name: method_named(name).restore(part, _below(tensors, name))
+            for name, part in content["methods"].items()
         }
         texts = {
             key: tuple(str(name) for name in content[key]) for key in ("classes", "models", "order")

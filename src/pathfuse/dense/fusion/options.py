@@ -3,17 +3,28 @@
 from dataclasses import dataclass
 
 from pathfuse.dense.evaluation.metrics import Parity
-from pathfuse.dense.fusion.fused_model import BEST
+from pathfuse.dense.fusion.fused_model import BEST, FUSED
+from pathfuse.dense.fusion.methods.registry import METHODS as KNOWN
+from pathfuse.dense.fusion.methods.registry import OTHER_NAMES
 from pathfuse.errors import InputError
 from pathfuse.evaluation.rules import check_seed
-from pathfuse.fusion.methods import methods_of
 
-METHODS = ("static_product", "logitprod", "mean_probability", "best")
+METHODS = (
+    "majority",
+    "mean_logit",
+    "mean_probability",
+    "staple",
+    "static_product",
+    "logitprod",
+    "logistic",
+    "best",
+)
 CHOOSE = "choose"
 BESTS = ("best", BEST)
 """Names of the single model that is best on the fit images; it is always evaluated."""
-REGISTERED = methods_of("multiclass")
-FUSIONS = tuple(name for name in REGISTERED if name != BEST)
+FUSIONS = tuple(KNOWN)
+RESERVED = (*KNOWN, *OTHER_NAMES, *BESTS, CHOOSE, FUSED)
+"""Names that no model may have."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +34,14 @@ class DenseFuseOptions:
     methods: tuple[str, ...] = METHODS
     """Fitted and evaluated; ``best`` is there in any case, in tables as ``best_expert``."""
     method: str = CHOOSE
-    """What ``fused`` is: one of the methods, or ``choose``: the fusion with the lowest held-out NLL
-    of pixels."""
+    """What ``fused`` is: one of the methods, or ``choose``: the simplest fusion whose held-out Dice
+    per image is within one standard error of the best one's."""
     pixels: int = 20_000
     """Fit pixels."""
-    balance: float = 0.5
-    """0: fit pixels of classes as frequent as they are; 1: equally many of each."""
+    balance: float = 0.0
+    """0: fit pixels of classes as frequent as they are; 1: equally many of each. It decides whose
+    errors count how much where weights are fitted. What a method learns of how frequent classes are
+    is brought back to the images' own frequencies, whatever the balance."""
     pool_px: int = 1
     """Side of the square over which the features of ``logitprod``'s gate are averaged; odd."""
     n_resamples: int = 1000
@@ -43,16 +56,15 @@ class DenseFuseOptions:
             InputError: A method is unknown, or a number out of range.
         """
         check_seed(self.seed)
-        methods = tuple(name for name in dict.fromkeys(self.methods) if name not in BESTS)
-        wrong = next(
-            (name for name in (*methods, self.method) if name not in (*FUSIONS, CHOOSE)), None
-        )
+        method, *methods = (OTHER_NAMES.get(name, name) for name in (self.method, *self.methods))
+        methods = [name for name in dict.fromkeys(methods) if name not in BESTS]
+        wrong = next((name for name in (*methods, method) if name not in (*FUSIONS, CHOOSE)), None)
         if wrong is not None or CHOOSE in methods:
             raise InputError(
                 f"method '{wrong or CHOOSE}' is not a fusion; choose among {', '.join(FUSIONS)}"
             )
-        if self.method not in (CHOOSE, *methods):
-            methods = (*methods, self.method)
+        if method not in (CHOOSE, *methods):
+            methods.append(method)
         if not methods:
             raise InputError("there is nothing to fuse with: name a method besides best")
         for name, value, low, high in (
@@ -65,7 +77,7 @@ class DenseFuseOptions:
                 raise InputError(f"{name} {value:g} is out of range: {low} to {high}")
         if self.pool_px % 2 == 0:
             raise InputError(f"pool_px {self.pool_px} has no middle; give an odd number")
-        return DenseFuseOptions(**{**self.__dict__, "methods": methods})
+        return DenseFuseOptions(**{**self.__dict__, "methods": tuple(methods), "method": method})
 
 
 DEFAULT = DenseFuseOptions()

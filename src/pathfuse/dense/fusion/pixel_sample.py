@@ -3,24 +3,30 @@ patient.
 
 Neighbouring pixels are nearly the same, so a few thousand hold what millions would. The weights
 of a product have no bias towards a class; how the sample is divided over classes decides only whose
-errors count how much.
+errors count how much. A regression has such a bias, and is told how frequent the classes are
+(``FitData.log_prior``).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Bool, Int, UInt8
+from joblib import delayed
 
 from pathfuse.dense.data.images import value_counts
 from pathfuse.dense.data.logit_files import LogitFiles
 from pathfuse.dense.data.records import IGNORE, Item
-from pathfuse.dense.evaluation.confusion import Confusions, confusion
+from pathfuse.dense.evaluation.confusion import Confusions
 from pathfuse.dense.evaluation.masks import read_truth
-from pathfuse.dense.fusion.local_gate import experts_of
+from pathfuse.dense.evaluation.metrics import MEAN_DICE, metrics
+from pathfuse.dense.fusion.methods.base import FitData
+from pathfuse.dense.fusion.pixel_counts import PixelCounter
+from pathfuse.dense.fusion.strips import pixel_strips
 from pathfuse.errors import InputError
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.types import Observed
+from pathfuse.workers import in_parallel
 
 CountsByClass = Int[np.ndarray, "image klass"]
 
@@ -39,6 +45,39 @@ class FitPixels:
     """Per model, on all pixels of the fit images; all 0 where it did not score the image."""
     scored: dict[str, np.ndarray]
     """Per model, Bool, (image,)."""
+    patients: Int[np.ndarray, " image"]
+    """Patients of the images, numbered as in ``groups``."""
+    counts: CountsByClass
+    """All pixels of each class, (image, class)."""
+
+    def data(self, images: Bool[np.ndarray, " image"] | None = None) -> FitData:
+        """What methods are fitted on: the pixels of all images, or of those of some patients."""
+        if images is None:
+            images = np.ones(len(self.patients), dtype=bool)
+        rows = np.flatnonzero(np.isin(self.groups, self.patients[images]))
+        observed = self.observed[rows]
+        sampled, true = observed.sum(axis=0), self.counts[images].sum(axis=0)
+        seen = (sampled > 0) & (true > 0)
+        ratio = np.where(seen, true, 1) / np.where(seen, sampled, 1)
+        log_prior = np.where(seen, np.log(ratio * sampled.sum() / max(1, true.sum())), 0.0)
+        experts = self.experts if len(rows) == len(self.groups) else self.experts.rows(rows)
+        names = list(self.cms)
+        order = tuple(names.index(name) for name in self.order(images))
+        return FitData(experts, observed, self.groups[rows], log_prior, order)
+
+    def order(self, images: Bool[np.ndarray, " image"] | None = None) -> tuple[str, ...]:
+        """Models from best to worst by mean Dice on those of the images that all scored.
+
+        On their own ones if there is none.
+        """
+        if images is None:
+            images = np.ones(len(self.patients), dtype=bool)
+        common = images & np.logical_and.reduce(list(self.scored.values()))
+        dice = {}
+        for name, cms in self.cms.items():
+            own = cms[common if common.any() else self.scored[name] & images].sum(axis=0)
+            dice[name] = float(np.nan_to_num(metrics(own)[MEAN_DICE.name]))
+        return tuple(sorted(dice, key=lambda name: -dice[name]))
 
 
 def sample_pixels(
@@ -49,6 +88,7 @@ def sample_pixels(
     pool_px: int,
     seed: int,
     ignore: int = IGNORE,
+    n_jobs: int | None = None,
 ) -> FitPixels:
     """Draws pixels of the fit images and reads the models' logits of them.
 
@@ -61,6 +101,7 @@ def sample_pixels(
         pool_px: Side of the square over which gate features are averaged; 1: none.
         seed: Of the draw.
         ignore: Value of the masks where pixels do not count.
+        n_jobs: Images at a time, as in joblib; what is drawn does not depend on it.
 
     Raises:
         InputError: A mask or a file of logits is wrong, or no pixel counts.
@@ -73,30 +114,52 @@ def sample_pixels(
         )
     shares = image_shares(counts, quotas, np.random.default_rng(seed))
     k, names = files.n_classes, list(files.folders)
-    cms = {name: np.zeros((len(items), k, k), dtype=np.int64) for name in names}
-    logits, truth, image_of = [], [], []
-    for i, item in enumerate(items):
-        mask = _mask(files, item, ignore)
-        ranks = [np.sort(_draw(counts[i, c], shares[i, c], [seed, i, c])) for c in range(k)]
-        for rows, experts, strip_logits in experts_of(files, item.image_id, pool_px):
-            strip = mask[rows].ravel()
-            for m, name in enumerate(names):
-                if experts.present[0, m]:
-                    predicted = strip_logits[:, m].argmax(axis=1)
-                    cms[name][i] += confusion(strip[None], predicted[None], k)
-            chosen = _take(strip, ranks)
-            logits.append(experts.rows(chosen))
-            truth.append(strip[chosen])
-            image_of.append(np.full(len(chosen), i))
-    labels, image = np.concatenate(truth), np.concatenate(image_of)
-    patients = np.unique([item.patient_id for item in items], return_inverse=True)[1].reshape(-1)
-    scored = {
-        name: np.array([name in files.models(item.image_id) for item in items]) for name in names
-    }
-    observed = np.eye(k, dtype=bool)[labels]
-    return FitPixels(
-        _join(logits), observed, patients[image], np.bincount(labels, minlength=k), cms, scored
+    tasks = (
+        delayed(_one_image)(files, item, counts[i], shares[i], pool_px, [seed, i], ignore)
+        for i, item in enumerate(items)
     )
+    experts, truth, cms = zip(*in_parallel(n_jobs, tasks), strict=True)
+    labels = np.concatenate(truth)
+    image = np.repeat(np.arange(len(items)), [len(own) for own in truth])
+    patients = np.unique([item.patient_id for item in items], return_inverse=True)[1].reshape(-1)
+    return FitPixels(
+        experts=_join(experts),
+        observed=np.eye(k, dtype=bool)[labels],
+        groups=patients[image],
+        per_class=np.bincount(labels, minlength=k),
+        cms={name: np.stack([own[m] for own in cms]) for m, name in enumerate(names)},
+        scored={
+            name: np.array([name in files.models(item.image_id) for item in items])
+            for name in names
+        },
+        patients=patients,
+        counts=counts,
+    )
+
+
+def _one_image(
+    files: LogitFiles,
+    item: Item,
+    counts: Int[np.ndarray, " klass"],
+    shares: Int[np.ndarray, " klass"],
+    pool_px: int,
+    key: list[int],
+    ignore: int,
+) -> tuple[Experts, UInt8[np.ndarray, " chosen"], Confusions]:
+    """The chosen pixels of one image and their truth; how each model did on all of it."""
+    mask, k = read_mask_of(files, item, ignore), files.n_classes
+    ranks = [np.sort(_draw(counts[c], shares[c], [*key, c])) for c in range(k)]
+    cms = np.zeros((len(files.folders), k, k), dtype=np.int64)
+    experts, truth = [], []
+    for strip in pixel_strips(files, item.image_id, pool_px):
+        labels = mask[strip.rows].ravel()
+        count = PixelCounter(labels, k)
+        for m in np.flatnonzero(strip.present):
+            cms[m] += count.confusion(strip.decisions[m])
+        chosen = _take(labels, ranks)
+        experts.append(strip.experts_at(chosen))
+        truth.append(labels[chosen])
+    return _join(experts), np.concatenate(truth), cms
 
 
 def class_quotas(
@@ -164,7 +227,7 @@ def _take(
     return np.sort(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
 
 
-def _join(parts: list[Experts]) -> Experts:
+def _join(parts: Sequence[Experts]) -> Experts:
     context = [part.context for part in parts if part.context is not None]
     return Experts(
         np.concatenate([part.log_prob for part in parts]),
@@ -173,10 +236,15 @@ def _join(parts: list[Experts]) -> Experts:
     )
 
 
-def _mask(files: LogitFiles, item: Item, ignore: int) -> UInt8[np.ndarray, "height width"]:
+def read_mask_of(files: LogitFiles, item: Item, ignore: int) -> UInt8[np.ndarray, "height width"]:
+    """The classes of an image, 255 where a pixel does not count, of the size of its logits.
+
+    Raises:
+        InputError: There is no mask, or it is wrong.
+    """
     if item.mask is None:
         raise InputError(f"image '{item.image_id}' has no mask")
-    mask = read_truth(item.mask, files.n_classes, ignore)
+    mask = read_truth(item, files.n_classes, ignore)
     return check_size(mask, files.shape(item.image_id), item)
 
 
@@ -197,4 +265,4 @@ def check_size(
 
 
 def _class_counts(files: LogitFiles, item: Item, ignore: int) -> Int[np.ndarray, " klass"]:
-    return value_counts(_mask(files, item, ignore))[: files.n_classes]
+    return value_counts(read_mask_of(files, item, ignore))[: files.n_classes]

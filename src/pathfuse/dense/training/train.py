@@ -16,6 +16,7 @@ import torch
 import pathfuse
 from pathfuse.dense.data.items import check_item
 from pathfuse.dense.data.records import Split, files_of
+from pathfuse.dense.data.scale import scale_warnings
 from pathfuse.dense.encoders.base import TokenEncoder
 from pathfuse.dense.encoders.digest import encoder_digest
 from pathfuse.dense.encoders.load import load_encoder
@@ -260,7 +261,7 @@ def _check_size(encoder: TokenEncoder, recipe: DenseRecipe) -> None:
 def _data(split: Split) -> str:
     """Digest of names, order, sizes and times of change; files are not opened."""
     items = [
-        [part, item.image_id, item.patient_id]
+        [part, item.image_id, item.patient_id, *item.mask_values]
         for part in ("train", "val")
         for item in getattr(split, part)
     ]
@@ -328,7 +329,16 @@ def _manifest(
         "precision": str(training.precision).removeprefix("torch."),
         "pathfuse": pathfuse.__version__,
         "torch": torch.__version__,
-        "warnings": warnings_of(state.history, training.pooled(state), split.class_names),
+        "warnings": [
+            *warnings_of(state.history, training.pooled(state), split.class_names),
+            *scale_warnings(
+                split.train,
+                encoder=net.encoder.card.key,
+                trained_um=net.encoder.card.mpp_um,
+                size_px=recipe.size_px,
+                resized=recipe.fit == "resize",
+            ),
+        ],
     }
 
 

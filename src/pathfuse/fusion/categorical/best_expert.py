@@ -33,6 +33,7 @@ class BestExpert(CategoricalMethod):
 
     name = "best_expert"
     summary = "the expert with the lowest negative log-likelihood on the fit rows"
+    richness = 0
     fits = False
     chooses = True
 

@@ -58,6 +58,8 @@ class HazardProduct(StaticProduct):
     """
 
     name = "hazard_product"
+    keeps_agreement = False  # of bins: hazards are pooled, not bins
+    constant_powers = False
     summary = "the weighted mean of the experts' hazard logits, bin by bin"
     references = (GENEST_1984,)
     endpoints = ("survival",)

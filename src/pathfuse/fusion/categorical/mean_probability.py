@@ -33,6 +33,7 @@ class MeanProbability(CategoricalMethod):
 
     name = "mean_probability"
     summary = "the average of the experts' probabilities"
+    richness = 0
     fits = False
 
     def fit_path(

@@ -33,6 +33,7 @@ class MedianLogit(CategoricalMethod):
 
     name = "median_logit"
     summary = "the median of the experts' log-probabilities, renormalised"
+    richness = 0
     in_council = False
     fits = False
 

@@ -59,6 +59,9 @@ class Stacking(CategoricalMethod):
     name = "stacking"
     summary = "ridge regression on all experts' log-probabilities"
     references = (WOLPERT_1992,)
+    richness = 3
+    keeps_agreement = False
+    has_outcome_bias = True
 
     def __init__(self, C: float | None = None, seed: int = 0, n_jobs: int | None = None) -> None:
         super().__init__(seed, n_jobs)

@@ -67,6 +67,8 @@ class StaticProduct(CategoricalMethod):
     name = "static_product"
     summary = "the product of the experts' probabilities with constant weights and a sharpness"
     references = (GENEST_1984,)
+    richness = 1
+    constant_powers = True
     open_end = False  # the weakest pull is that of one row: hardly any
 
     def __init__(

@@ -39,6 +39,8 @@ class UniformProduct(CategoricalMethod):
     name = "uniform_product"
     summary = "the product of the experts' probabilities with equal weights"
     references = (GENEST_1984,)
+    richness = 0
+    constant_powers = True
     fits = False
 
     def fit_path(

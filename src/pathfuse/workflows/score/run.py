@@ -13,7 +13,7 @@ from pathfuse.experts.slide_table import read_slides
 from pathfuse.features.locate import NoFeaturesError, find_store
 from pathfuse.features.opened import OpenedFeatures
 from pathfuse.files.tables import parquet_frame
-from pathfuse.files.write import check_table, write_file
+from pathfuse.files.write import check_table, refuse_link, write_file
 from pathfuse.progress import Progress, silent
 from pathfuse.workflows.new_samples import check_min_experts
 from pathfuse.workflows.score.seen import Seen, State, read_seen, state_of
@@ -87,6 +87,7 @@ def prepare(asked: Asked, force: bool = False) -> Seen:
     if foreign and (not asked.predictions.is_dir() or any(asked.predictions.iterdir())):
         raise InputError(f"{asked.predictions} is in the way: pathfuse did not write it")
     if force:
+        refuse_link(asked.predictions)
         shutil.rmtree(asked.predictions, ignore_errors=True)
     return read_seen(record, asked.study.stamp, by_table=asked.slides is not None)
 

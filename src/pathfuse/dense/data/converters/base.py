@@ -14,7 +14,9 @@ from PIL import Image
 from pathfuse.dense.data.cards import DatasetCard, find_dataset
 from pathfuse.dense.data.converters.parts import draw_parts
 from pathfuse.dense.data.images import check_values, read_image
+from pathfuse.dense.data.mask_values import plain_numbers
 from pathfuse.dense.data.records import IGNORE, Item, Split, torn_patients
+from pathfuse.dense.data.set_checks import twins_of
 from pathfuse.dense.data.split_files import SPLIT, write_split
 from pathfuse.errors import InputError
 from pathfuse.files.write import check_out, new_folder
@@ -99,7 +101,7 @@ def write_samples(
         items: dict[str, list[Item]] = {"train": [], "val": [], "test": []}
         skipped = []
         for sample, part in zip(samples, parts, strict=True):
-            item = _write(sample, folder, len(names))
+            item = _write(sample, folder, len(names), card.mpp_um)
             if item is None:
                 skipped.append(sample)
             else:
@@ -117,9 +119,17 @@ def write_samples(
             val=tuple(items["val"]),
             test=tuple(items["test"]),
         )
+        split, same = _without_twins(split)
         split = replace(
             split,
-            notes=(*notes, *_skipped(skipped), *_counts(card, split), *part_notes, *_torn(split)),
+            notes=(
+                *notes,
+                *_skipped(skipped),
+                *_counts(card, split),
+                *part_notes,
+                *same,
+                *_torn(split),
+            ),
         )
         write_split(
             split, folder / SPLIT
@@ -127,7 +137,27 @@ def write_samples(
     return _moved(split, folder, out)
 
 
-def _write(sample: Sample, folder: Path, n_classes: int) -> Item | None:
+def _without_twins(split: Split) -> tuple[Split, list[str]]:
+    """Leaves out what trains or validates though the same image, byte for byte, is tested on; of
+    training and validation what trains.
+    """
+    twins = [first[1] for first, _ in twins_of(split)]
+    if not twins:
+        return split, []
+    ids = {item.image_id for item in twins}
+    train, val = (
+        tuple(item for item in part if item.image_id not in ids)
+        for part in (split.train, split.val)
+    )
+    names = ", ".join(sorted(ids)[:NAMED]) + (" and others" if len(ids) > NAMED else "")
+    return replace(split, train=train, val=val), [
+        f"{len(ids)} images were left out since the same ones, byte for byte, are in a later part: {names}."
+    ]
+
+
+def _write(
+    sample: Sample, folder: Path, n_classes: int, mpp_um: float | None = None
+) -> Item | None:
     """None if image and mask differ in size."""
     label = sample.label()
     check_values(label.mask, n_classes, IGNORE, str(sample.source))
@@ -144,7 +174,9 @@ def _write(sample: Sample, folder: Path, n_classes: int) -> Item | None:
     instances = None
     if label.instances is not None:
         instances = _save(folder / INSTANCES / f"{sample.name}.png", _renumbered(label.instances))
-    return Item(sample.name, image, mask, sample.patient or sample.name, instances)
+    patient = sample.patient or sample.name
+    values = plain_numbers(n_classes, IGNORE)  # of which 0 may be a class like any other
+    return Item(sample.name, image, mask, patient, instances, values, mpp_um)
 
 
 def _shape(path: Path) -> tuple[int, int]:

@@ -85,6 +85,17 @@ def _nobody(_: dict[str, str]) -> None:
     return None
 
 
+def _in_name(pattern: str) -> Callable[[dict[str, str]], str | None]:
+    """The patient as the group ``patient`` of a pattern at the beginning of the file's name."""
+    compiled = re.compile(pattern, re.IGNORECASE)
+
+    def patient(found: dict[str, str]) -> str | None:
+        match = compiled.match(found["name"])
+        return match["patient"].upper() if match else None
+
+    return patient
+
+
 GLAS = PairedDataset(
     PairLayout(
         (
@@ -142,14 +153,14 @@ RINGS = PairedDataset(
         (
             (
                 rf"{_PART}(?![^/]*(?:mask|manual))[^/]*(?:images?|H&E|HE|original|patch)[^/]*/(?P<name>[^/]+?){IMG}",
-                rf"{_PART}[^/]*(?:glands?|manual|masks?|GT|annotations?)[^/]*/{_MASK_NAME}{MSK}",
+                rf"{_PART}(?![^/]*tumou?r)[^/]*(?:glands?|manual|masks?|GT|annotations?)[^/]*/{_MASK_NAME}{MSK}",
             ),
         ),
         "TRAIN and TEST, each with a folder of images and one whose name has mask, manual, gland or GT",
     ),
     _foreground,
     train_or_test,
-    lambda found: match[0] if (match := re.match(r"p\w*?\d+(?=_)", found["name"])) else None,
+    _in_name(r"(?P<patient>P\w*?\d+)(?=_)"),  # P15_D2_2_7_1
     lambda found: f"{found['part']}_{found['name']}",
 )
 COSAS24 = PairedDataset(
@@ -179,7 +190,7 @@ EBHI = PairedDataset(
     ),
     _ebhi,
     _nobody,
-    _nobody,
+    _in_name(r"(?:GT)*(?P<patient>\d{5,})-"),  # GT2012223-4-400-001: case, block, magnification
     lambda found: re.sub(r"\W+", "-", found["kind"]) + "_" + found["name"],
 )
 LUAD = PairLayout(

@@ -1,0 +1,1 @@
+"""The ways to make one mask of several models' logits, one file each."""
