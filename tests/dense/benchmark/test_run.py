@@ -105,6 +105,8 @@ def test_every_cell_and_fusion_stands_in_the_leaderboard(run):
     assert (models["trainable_parameters"] > 1000).all()
     assert (models["seconds"] > 0).all()
     assert set(models["size_policy"]) == {"multiple of 8", "multiple of 14"}
+    stands_for = set(board.select("strategy", "base_strategy", "rank", "size_px").iter_rows())
+    assert stands_for == {("frozen", "frozen", None, 32), ("lora", "lora", 2, 32)}  # fusions too
 
 
 def test_values_are_those_of_the_cells_matrices(run):

@@ -18,6 +18,7 @@ from pathfuse.dense.evaluation.confusion import ConfusionTable, write_confusions
 from pathfuse.dense.evaluation.instance_table import InstanceTable, write_instances
 from pathfuse.dense.predict import PredictedDense, predict_dense
 from pathfuse.dense.recipe import DenseRecipe
+from pathfuse.dense.strategies.registry import STRATEGIES
 from pathfuse.dense.training.train import train_dense
 from pathfuse.errors import PathfuseError
 from pathfuse.files.digests import digest_of
@@ -78,8 +79,8 @@ def task_of(
     """
     what = [
         pathfuse.__version__,
-        model.model_dump(mode="json"),
-        recipe.model_dump(mode="json"),
+        model.model_dump(mode="json", exclude={"size_px", "recipe"}),  # they are in the recipe
+        recipe.model_dump(mode="json", exclude={"device", "workers"}),
         inputs,
     ]
     return CellTask(cell, model, split, recipe, place, digest_of(what))
@@ -103,9 +104,7 @@ def run_task(task: CellTask, keep_logits: bool, progress: Progress = silent) -> 
     try:
         failed.unlink(missing_ok=True)
         if task.done:
-            _predict(
-                task, load_encoder(task.model.encoder, weights=task.model.weights), keep_logits
-            )
+            _predict(task, _encoder(task), keep_logits)
         else:
             _train(task, keep_logits, progress)
     except (PathfuseError, RuntimeError, MemoryError, OSError, ValueError) as error:
@@ -141,15 +140,36 @@ def reason(error: BaseException) -> str:
 
 
 def facts(task: CellTask) -> dict[str, Any]:
-    """What is recorded of a finished cell: matched modules, parameters, memory, seconds, size policy,
-    warnings.
+    """What is known of a finished cell: its strategy, rank and size; and as recorded its matched
+    modules, parameters, memory, seconds, size policy, warnings.
     """
-    return task.output.recorded
+    return {**task.output.recorded, **variant_facts(task)}
+
+
+def variant_facts(task: CellTask) -> dict[str, Any]:
+    """What the label of a strategy stands for, as columns: the rank is None where there is none."""
+    recipe = task.recipe
+    low_rank = STRATEGIES[recipe.strategy].low_rank
+    return {
+        "base_strategy": recipe.strategy,
+        "rank": recipe.rank if low_rank else None,
+        "size_px": recipe.size_px,
+    }
+
+
+def _encoder(task: CellTask) -> TokenEncoder:
+    model = task.model
+    return load_encoder(
+        model.encoder,
+        weights=model.weights,
+        remote_code=model.remote_code,
+        revision=model.revision,
+    )
 
 
 def _train(task: CellTask, keep_logits: bool, progress: Progress) -> None:
     (task.place / DONE).unlink(missing_ok=True)
-    encoder = load_encoder(task.model.encoder, weights=task.model.weights)
+    encoder = _encoder(task)
 
     def show(line: dict[str, Any]) -> None:
         progress(

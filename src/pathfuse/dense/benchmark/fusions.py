@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pathfuse
-from pathfuse.dense.benchmark.cells import FUSED, INSTANCES, LOGITS, CellTask
+from pathfuse.dense.benchmark.cells import FUSED, INSTANCES, LOGITS, CellTask, variant_facts
 from pathfuse.dense.benchmark.config import BenchmarkConfig, Cell
 from pathfuse.dense.evaluation.confusion import ConfusionTable, read_confusions
 from pathfuse.dense.evaluation.counting import Counted
@@ -56,6 +56,16 @@ class FusionTask:
         """Whether it was made of the same cells."""
         return self.output.up_to_date(self.stamp)
 
+    @property
+    def shared(self) -> dict[str, Any]:
+        """What is known of all its members alike."""
+        of_members = [variant_facts(one) for one in self.members]
+        return {
+            key: value
+            for key, value in of_members[0].items()
+            if all(other[key] == value for other in of_members)
+        }
+
     def read(self) -> tuple[Counted, dict[str, dict[str, Any]]]:
         """What was counted of the fusions, and per fusion what else the leaderboard shows of it."""
         table = read_confusions(self.out / TABLE, self.members[0].split.n_classes)
@@ -69,7 +79,10 @@ class FusionTask:
         )
         recorded, about = self.output.recorded, read_object(self.out / MANIFEST)
         notes = {BEST: about["best_expert_order"][0], CHOSEN: about["fused"]}
-        facts = {name: {"seconds": recorded["seconds"], "note": notes.get(name)} for name in own}
+        facts = {
+            name: {"seconds": recorded["seconds"], "note": notes.get(name), **self.shared}
+            for name in own
+        }
         scored = {name: table.scored[name] for name in own}
         return Counted(ConfusionTable(table.image_ids, own, scored), instances), facts
 
@@ -83,7 +96,7 @@ def fusions_of(config: BenchmarkConfig, tasks: Mapping[Cell, CellTask]) -> list[
     """
     found = []
     for dataset in config.datasets:
-        for strategy in config.strategies:
+        for strategy in (variant.label for variant in config.variants):
             for seed in config.seeds:
                 cells = [Cell(dataset, strategy, model, seed) for model in config.models]
                 members = tuple(tasks[cell] for cell in cells if cell in tasks)

@@ -23,16 +23,16 @@ from pathfuse.dense.benchmark.cells import (
     run_task,
     task_of,
 )
-from pathfuse.dense.benchmark.config import BenchmarkConfig, Cell
+from pathfuse.dense.benchmark.config import BenchmarkConfig, BenchmarkModel, Cell
 from pathfuse.dense.benchmark.fusions import FusionTask, fuse_task, fusions_of
 from pathfuse.dense.benchmark.page import render
 from pathfuse.dense.benchmark.tables import Tables, evaluate_benchmark
 from pathfuse.dense.data.items import check_item
 from pathfuse.dense.data.records import Split
 from pathfuse.dense.data.split_files import read_split
+from pathfuse.dense.encoders.cards import EncoderCard, check_size
 from pathfuse.dense.encoders.load import check_encoder
 from pathfuse.dense.recipe import DenseRecipe
-from pathfuse.dense.strategies.registry import STRATEGIES
 from pathfuse.errors import InputError, PathfuseError
 from pathfuse.files.digests import state_of
 from pathfuse.files.output_folder import OutputFolder
@@ -152,13 +152,9 @@ def plan(config: BenchmarkConfig) -> dict[Cell, CellTask]:
     Raises:
         InputError: What would otherwise fail after hours of training.
     """
-    unknown = next((one for one in config.strategies if one not in STRATEGIES), None)
-    if unknown is not None:
-        raise InputError(f"no strategy is called '{unknown}'; there are {', '.join(STRATEGIES)}")
-    for name, model in config.models.items():
-        _check_model(name, model.encoder, model.weights)
+    cards = {name: _card(name, model) for name, model in config.models.items()}
     _check_out(config)
-    recipes = {(c.dataset, c.strategy, c.seed): _recipe(config, c) for c in config.cells()}
+    recipes = {cell: _recipe(config, cell, cards[cell.model]) for cell in config.cells()}
     splits = {name: _split(config, name, data.split) for name, data in config.datasets.items()}
     files = {name: _model_files(one.encoder, one.weights) for name, one in config.models.items()}
     of_data = {name: _data_digest(split) for name, split in splits.items()}
@@ -167,7 +163,7 @@ def plan(config: BenchmarkConfig) -> dict[Cell, CellTask]:
             cell,
             config.models[cell.model],
             splits[cell.dataset],
-            recipes[cell.dataset, cell.strategy, cell.seed],
+            recipes[cell],
             config.out / CELLS / cell.place,
             [files[cell.model], of_data[cell.dataset]],
         )
@@ -186,11 +182,11 @@ def _check_images(tasks: Mapping[Cell, CellTask]) -> None:
                 raise InputError(f"the data set '{name}': {error}") from error
 
 
-def _check_model(name: str, encoder: str, weights: Path | None) -> None:
-    if weights is not None and not weights.exists():
-        raise InputError(f"the weights of the model '{name}', {weights}, do not exist")
+def _card(name: str, model: BenchmarkModel) -> EncoderCard:
+    if model.weights is not None and not model.weights.exists():
+        raise InputError(f"the weights of the model '{name}', {model.weights}, do not exist")
     try:
-        check_encoder(encoder)
+        return check_encoder(model.encoder, model.revision)
     except InputError as error:
         raise InputError(f"the model '{name}': {error}") from error
 
@@ -199,13 +195,15 @@ def _check_out(config: BenchmarkConfig) -> None:
     OutputFolder(config.out).check(KIND, "a benchmark", config.reads)
 
 
-def _recipe(config: BenchmarkConfig, cell: Cell) -> DenseRecipe:
+def _recipe(config: BenchmarkConfig, cell: Cell, card: EncoderCard) -> DenseRecipe:
     try:
-        return DenseRecipe.of(**config.options(cell))
+        recipe = DenseRecipe.of(**config.options(cell, card.patch))
+        check_size(card, recipe.size_px)
     except InputError as error:
         raise InputError(
-            f"strategy '{cell.strategy}' on data set '{cell.dataset}': {error}"
+            f"strategy '{cell.strategy}' on data set '{cell.dataset}', model '{cell.model}': {error}"
         ) from error
+    return recipe
 
 
 def _split(config: BenchmarkConfig, name: str, place: Path) -> Split:

@@ -95,3 +95,17 @@ def find_card(key: str) -> EncoderCard:
     if key not in cards:
         raise InputError(f"No encoder is called {key!r}; the known ones are {', '.join(cards)}.")
     return cards[key]
+
+
+def check_size(card: EncoderCard, size_px: int) -> None:
+    """Refuses a square in which an encoder has not one whole patch.
+
+    Raises:
+        InputError: The side is shorter than a patch. Any other is possible: it is padded to the
+            multiple of the patch, or resized to the one size that the encoder takes.
+    """
+    if size_px < card.patch:
+        raise InputError(
+            f"the encoder '{card.key}' sees patches of {card.patch} pixels; a square of {size_px} is "
+            "smaller than one"
+        )
