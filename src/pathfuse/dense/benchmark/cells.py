@@ -238,9 +238,7 @@ def _facts(encoder: TokenEncoder, manifest: dict[str, Any], predicting: Cost) ->
         "trainable_parameters": manifest["trainable_parameters"],
         "memory_mb": manifest["peak_gpu_memory_mb"] or max(resident, default=None),
         "seconds": round(manifest["seconds"] + (predicting.wall_s or 0.0), 3),
-        "size_policy": f"{card.size_px} px"
-        if card.size_policy == "fixed"
-        else f"multiple of {card.patch}",
+        "size_policy": manifest["size_policy"],
         "pretraining": card.pretraining,
         "warnings": manifest["warnings"],
     }

@@ -41,6 +41,8 @@ class EncoderCard(BaseModel):
         revision: Commit of the hub that is loaded; None where none is known for sure.
         page: Where to ask for the weights.
         remote_code: Whether the weights load only through code from the model's repository.
+        config_from: Where the sizes of the network stand: ``folder``: in the config.json beside the
+            weights, if they come with one; ``card``: here, since that file is of other code.
         pretraining: What its training images share with public data sets; None where nothing is
             known.
         weights_prefix: Of the names of the encoder's weights within the checkpoint.
@@ -69,9 +71,19 @@ class EncoderCard(BaseModel):
     revision: str | None = None
     page: str = ""
     remote_code: bool = False
+    config_from: Literal["folder", "card"] = "folder"
     pretraining: str | None = None
     weights_prefix: str = ""
     note: str = ""
+
+    def size_said(self, size_px: int) -> str:
+        """What becomes of a square of some side before the encoder sees it."""
+        if self.size_policy == "fixed":
+            resized = "" if size_px == self.size_px else f", resized from {size_px} px"
+            return f"{self.size_px} px{resized}"
+        padded = -(-size_px // self.patch) * self.patch
+        more = "" if padded == size_px else f", padded from {size_px} to {padded} px"
+        return f"multiple of {self.patch}{more}"
 
 
 @cache
