@@ -9,7 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pathfuse
-from pathfuse.dense.benchmark.cells import FUSED, INSTANCES, LOGITS, CellTask, variant_facts
+from pathfuse.dense.benchmark.cells import (
+    EXPECTED,
+    FUSED,
+    INSTANCES,
+    LOGITS,
+    CellTask,
+    failed_since,
+    reason,
+    record_failure,
+    variant_facts,
+)
 from pathfuse.dense.benchmark.config import BenchmarkConfig, Cell
 from pathfuse.dense.evaluation.confusion import ConfusionTable, read_confusions
 from pathfuse.dense.evaluation.counting import Counted
@@ -22,6 +32,7 @@ from pathfuse.files.digests import digest_of
 from pathfuse.files.json import read_object
 from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.write import add_to_list
+from pathfuse.progress import Progress
 
 TABLE, MANIFEST, DONE = "confusion.parquet", "manifest.json", "grid.json"
 
@@ -36,6 +47,40 @@ class FusionTask:
     members: tuple[CellTask, ...]
     options: DenseFuseOptions
     out: Path
+
+    @property
+    def name(self) -> str:
+        """Its place below the claims."""
+        return f"fused/{self.dataset}/{self.strategy}/seed{self.seed}"
+
+    @property
+    def ready(self) -> bool:
+        """As ``done``."""
+        return self.done
+
+    @property
+    def failed(self) -> Path:
+        """Where it stands why it could not be made; beside the folder, which is replaced as a whole."""
+        return self.out.with_name(f"{self.out.name}-failed.json")
+
+    def failed_since(self, when: float) -> str | None:
+        """Why it failed, if it did after some time."""
+        return failed_since(self.failed, self.stamp, when)
+
+    def do(self, progress: Progress) -> str | None:
+        """Fuses; a sentence if that failed."""
+        try:
+            self.failed.unlink(missing_ok=True)
+            fuse_task(self)
+        except EXPECTED as error:
+            sentence = reason(error)
+            self.lost(sentence)
+            return sentence
+        return None
+
+    def lost(self, sentence: str) -> None:
+        """Records that its process was ended."""
+        record_failure(self.failed, self.stamp, sentence)
 
     def __str__(self) -> str:
         return f"{self.dataset}, {self.strategy}, seed {self.seed}"
