@@ -125,9 +125,12 @@ def now_there(folder: Path) -> float:
 def _take(file: Path, stale_s: float) -> Held | None:
     token, note = token_hex(8), None
     content = json.dumps({**asdict(Owner.here()), "token": token})
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(_unwritten(file, error)) from error
     for _ in range(TRIES):
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
             with file.open("x", encoding="utf-8") as opened:
                 opened.write(content)
             return Held(file, token, note)
@@ -138,10 +141,12 @@ def _take(file: Path, stale_s: float) -> Held | None:
                 return None
             note = why
         except OSError as error:
-            raise InputError(
-                f"the claim {file} cannot be written: {error.strerror or error}"
-            ) from error
+            raise InputError(_unwritten(file, error)) from error
     return None
+
+
+def _unwritten(file: Path, error: OSError) -> str:
+    return f"the claim {file} cannot be written: {error.strerror or error}"
 
 
 def _left(file: Path, found: dict[str, object], stale_s: float) -> str | None:

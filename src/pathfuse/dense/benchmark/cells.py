@@ -180,7 +180,7 @@ def record_failure(file: Path, stamp: str, sentence: str) -> None:
 def failed_since(file: Path, stamp: str, when: float) -> str | None:
     """What a file of ``record_failure`` says of work of some stamp, if it is younger than that."""
     try:
-        young = file.stat().st_mtime >= when
+        young = file.stat().st_mtime > when
     except OSError:
         return None
     said = read_object(file)
