@@ -32,8 +32,8 @@ import polars as pl
 
 from benchmarks.dense_data import CLASSES, dense_splits
 from benchmarks.feature_fusion import Row
-from pathfuse.dense.benchmark.config import BenchmarkConfig
 from pathfuse.dense.benchmark.boards import BASE, paired
+from pathfuse.dense.benchmark.config import BenchmarkConfig
 from pathfuse.dense.benchmark.run import BenchmarkRun, run_benchmark
 from pathfuse.dense.fusion.fused_model import FUSED
 

@@ -164,12 +164,19 @@ dense.command(
     help="How alike patch tokens are, within and across classes.",
 )
 dense.command(
-    "pathfuse.cli.dense:init", name="init", help="Write a commented grid.yaml to start from."
+    "pathfuse.cli.dense_benchmark:init",
+    name="init",
+    help="Write a commented grid.yaml to start from.",
 )
 dense.command(
-    "pathfuse.cli.dense:run",
+    "pathfuse.cli.dense_benchmark:run",
     name="run",
     help="Run a benchmark: models x data sets x strategies x seeds.",
+)
+dense.command(
+    "pathfuse.cli.dense_benchmark:script",
+    name="script",
+    help="Print a job script of SLURM that runs a benchmark as an array of jobs.",
 )
 app.command(dense)
 

@@ -1,4 +1,4 @@
-"""``pathfuse dense ...``: what there is, converting, training, predicting, whole benchmarks."""
+"""``pathfuse dense ...``: what there is, converting, training, predicting."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from pathfuse.cli.options import Force, Out, Scheduler, Seed
+from pathfuse.cli.options import Force, Out, Seed
 from pathfuse.dense.strategies.registry import STRATEGIES
 from pathfuse.errors import InputError
 
 if TYPE_CHECKING:
-    from pathfuse.dense.benchmark.run import BenchmarkRun
     from pathfuse.dense.data.records import Item, Split
 
 Data = Annotated[
@@ -251,57 +250,6 @@ def predict(
             force=force, progress=report,
         )  # fmt: skip
     sys.stdout.write(f"{len(items)} images: {out}\n")
-
-
-def init(
-    *,
-    out: Annotated[Path, Parameter(help="The file to write.")] = Path("grid.yaml"),
-    force: Force = False,
-) -> None:
-    """Write a commented grid.yaml to start from."""
-    import sys
-
-    need_dense()
-    from pathfuse.dense.benchmark.config import EXAMPLE
-    from pathfuse.files.write import write_text_file
-
-    write_text_file(EXAMPLE, out, force, [".yaml", ".yml"])
-    sys.stdout.write(f"{out}: fill in models and data sets, then: pathfuse dense run {out}\n")
-
-
-def run(
-    grid: Annotated[Path, Parameter(help="grid.yaml: models x data sets x strategies x seeds.")],
-    /,
-    *,
-    jobs: Annotated[
-        int, Parameter(help="Cells at a time, -1: one per core; no result depends on it.")
-    ] = 1,
-    scheduler: Scheduler = None,
-) -> int:
-    """Run a benchmark of segmentation; what is done already is not done again."""
-    from pathfuse.cli.console import cluster, command_line, progress
-
-    need_dense()
-    from pathfuse.dense.benchmark.config import read_benchmark
-    from pathfuse.dense.benchmark.run import run_benchmark
-
-    config = read_benchmark(grid)
-    with cluster(scheduler, reads=config.reads, out=config.out), progress() as report:
-        done = run_benchmark(config, n_jobs=jobs, command=command_line(), progress=report)
-    return _show_benchmark(done)
-
-
-def _show_benchmark(done: "BenchmarkRun") -> int:
-    import sys
-
-    for one in done.failed:
-        place = "/".join(str(one[key]) for key in ("dataset", "strategy", "model", "seed"))
-        sys.stderr.write(f"pathfuse: {place} failed: {one['sentence']}\n")
-    sys.stdout.write(
-        f"{len(done.trained)} cells trained, {len(done.unchanged)} unchanged, {len(done.failed)} failed. "
-        f"Leaderboard: {done.folder}/leaderboard.html\n"
-    )
-    return 1 if done.failed else 0
 
 
 def items_of(split: "Split", parts: list[str]) -> list["Item"]:

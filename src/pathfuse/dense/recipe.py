@@ -34,6 +34,9 @@ class DenseRecipe(BaseModel):
     strategy: StrategyName = "frozen"
     rank: Count = 16
     """Of LoRA and DoRA."""
+    capacity: Literal["rank", "equal"] = "rank"
+    """``equal``: the rank is scaled by how an encoder's attention is built, so that as many weights
+    per block train as rank ``rank`` has where queries, keys and values are one layer."""
     decoder_width: Annotated[int, Field(ge=16, le=8192)] = 512
     """Channels before the decoder's first step, as published; fewer make it faster and smaller."""
     parity: Literal["paper", "fixed"] = "fixed"

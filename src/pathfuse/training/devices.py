@@ -1,12 +1,12 @@
 """Several devices for the models of a run: each process takes one that is free."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pathfuse.errors import InputError
+from pathfuse.files.claims import claimed
 from pathfuse.training.device import device_of, on_device
 
 
@@ -40,15 +40,10 @@ class DevicePool:
             RuntimeError: None is free.
         """
         for number, name in enumerate(self.names):
-            mark = self.place / str(number)
-            try:
-                os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
-            except FileExistsError:
-                continue
-            try:
+            with claimed(self.place / str(number)) as held:  # a killed process holds none
+                if held is None:
+                    continue
                 with on_device(name):
                     yield name
-            finally:
-                mark.unlink(missing_ok=True)
             return
         raise RuntimeError(f"more processes than the {len(self.names)} devices")

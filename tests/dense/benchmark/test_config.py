@@ -89,6 +89,28 @@ def test_cells_are_all_combinations_once():
         ),
         ({"datasets": {"a/b": "x.json"}}, "'a/b' cannot name a data set"),
         ({"strategies": ["frozen", "frozen"]}, "'frozen' stands twice in 'strategies'"),
+        ({"strategies": ["frozen", 3]}, "'strategies' holds 3; write a name, or a label"),
+        ({"strategies": ["lora", {"a/b": {"strategy": "lora"}}]}, "'a/b' cannot name a strategy"),
+        (
+            {"strategies": ["lora", {"f4": {"strategy": "frozen", "rank": 4}}]},
+            "the strategy 'f4' has no rank: it is frozen",
+        ),
+        (
+            {"strategies": ["lora", {"lora-r4": {"strategy": "frozen"}}], "rank": [4, 8]},
+            "two strategies would be called 'lora-r4'",
+        ),
+        ({"recipe": {"rank": [4, 16]}}, "write 'rank: [4, 16]' beside 'seeds'"),
+        ({"rank": [4, 4]}, "'4' stands twice in 'rank'"),
+        ({"rank": [0]}, "'rank.0': input should be greater than or equal to 1"),
+        ({"size_px": [224, 448]}, "'size_px' is an axis of this benchmark, so 'recipe' cannot set"),
+        (
+            {"rank": [2], "models": {"a": {"encoder": "uni_v1", "recipe": {"rank": 3}}, "b": "c"}},
+            "'rank' is an axis of this benchmark, so the model 'a' cannot set it",
+        ),
+        (
+            {"datasets": {"g": {"split": "g", "size_px": 8, "recipe": {"size_px": 9}}}},
+            "the data set 'g' says 'size_px' twice",
+        ),
         ({"strategies": []}, "'strategies'"),
         ({"seeds": [1, 1]}, "'1' stands twice in 'seeds'"),
         ({"per_strategy": {"dora": {}}}, "'per_strategy' names 'dora'"),
@@ -121,3 +143,58 @@ def test_files_that_are_no_grid(tmp_path):
         file.write_text(text)
         with pytest.raises(InputError, match=sentence):
             read_benchmark(file)
+
+
+def labels(config):
+    return {variant.label: variant for variant in config.variants}
+
+
+def test_a_rank_multiplies_strategies_that_have_one_and_a_size_all(tmp_path):
+    entries = ["frozen", "lora", {"thin": {"strategy": "lora", "rank": 1}}]
+    changes = {"strategies": entries, "per_strategy": {"lora": {"epochs": 9}}, "recipe": {}}
+    sized = {"datasets": {"glas": "glas.json"}, "rank": [4, 16], "size_px": [224, 448]}
+    config = read_benchmark(written(tmp_path, **changes, **sized))
+    assert list(labels(config)) == [
+        "frozen-224px", "frozen-448px",
+        "lora-r4-224px", "lora-r4-448px", "lora-r16-224px", "lora-r16-448px",
+        "thin-224px", "thin-448px",
+    ]  # fmt: skip
+    said = config.options(Cell("glas", "lora-r4-448px", "a", 3))
+    assert said == {"strategy": "lora", "rank": 4, "size_px": 448, "epochs": 9, "seed": 3}
+    said = config.options(Cell("glas", "thin-224px", "a", 0))
+    assert said == {"strategy": "lora", "rank": 1, "size_px": 224, "seed": 0}
+
+
+def test_an_axis_of_one_value_leaves_no_trace_in_the_label(tmp_path):
+    config = read_benchmark(written(tmp_path, rank=[4], per_strategy={}))
+    assert list(labels(config)) == ["frozen", "lora"]
+    assert config.options(Cell("glas", "lora", "a", 0))["rank"] == 4
+    assert "rank" not in config.options(Cell("glas", "frozen", "a", 0))
+    assert read_benchmark(written(tmp_path, rank=4, per_strategy={})) == config
+
+
+def test_a_model_beats_a_strategy_which_beats_a_data_set(tmp_path):
+    models = {
+        "a": {"encoder": "uni_v1", "size_px": 384, "recipe": {"epochs": 1}, "revision": "abc"},
+        "b": {"encoder": "uni_v2", "remote_code": True},
+    }
+    entries = ["frozen", {"wide": {"strategy": "lora", "size_px": 1008, "recipe": {"epochs": 4}}}]
+    datasets = {"glas": {"split": "g.json", "size_px": {14: 420, 16: 416}, "recipe": {"batch": 2}}}
+    file = written(tmp_path, models=models, strategies=entries, datasets=datasets, per_strategy={})
+    config = read_benchmark(file)
+    found = {
+        (s, m): config.options(Cell("glas", s, m, 0), patch=16 if m == "a" else 14)
+        for s in ("frozen", "wide")
+        for m in "ab"
+    }
+    sizes = {key: (one["size_px"], one["epochs"], one["batch"]) for key, one in found.items()}
+    assert sizes == {
+        ("frozen", "a"): (384, 1, 2), ("frozen", "b"): (420, 5, 2),
+        ("wide", "a"): (384, 1, 2), ("wide", "b"): (1008, 4, 2),
+    }  # fmt: skip
+    assert found["wide", "b"]["strategy"] == "lora"
+    assert (config.models["a"].revision, config.models["b"].remote_code) == ("abc", True)
+    with pytest.raises(
+        InputError, match="'glas' has sizes for encoders of patch 14, 16, none for 8"
+    ):
+        config.options(Cell("glas", "frozen", "b", 0), patch=8)

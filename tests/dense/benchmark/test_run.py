@@ -13,9 +13,10 @@ pytest.importorskip("timm")
 
 from PIL import Image
 
-from pathfuse.dense.benchmark.cells import run_alone
+from pathfuse.dense.benchmark.cells import CellWork
 from pathfuse.dense.benchmark.config import read_benchmark
-from pathfuse.dense.benchmark.run import plan, run_benchmark
+from pathfuse.dense.benchmark.plan import plan
+from pathfuse.dense.benchmark.run import run_benchmark
 from pathfuse.dense.evaluation.confusion import read_confusions
 from pathfuse.dense.evaluation.metrics import metrics
 from pathfuse.errors import InputError
@@ -104,7 +105,12 @@ def test_every_cell_and_fusion_stands_in_the_leaderboard(run):
     ]
     assert (models["trainable_parameters"] > 1000).all()
     assert (models["seconds"] > 0).all()
-    assert set(models["size_policy"]) == {"multiple of 8", "multiple of 14"}
+    assert set(models["size_policy"]) == {
+        "multiple of 8",
+        "multiple of 14, padded from 32 to 42 px",
+    }
+    stands_for = set(board.select("strategy", "base_strategy", "rank", "size_px").iter_rows())
+    assert stands_for == {("frozen", "frozen", None, 32), ("lora", "lora", 2, 32)}  # fusions too
 
 
 def test_values_are_those_of_the_cells_matrices(run):
@@ -261,8 +267,7 @@ def test_a_cell_travels_to_another_process(place, run):
     task = next(iter(plan(grid(place, place / "out")).values()))
     there = ForkingPickler.loads(ForkingPickler.dumps(task))
     assert there == task
-    assert there.done
-    assert run_alone(there, keep_logits=True) == (task.cell, None)
+    assert CellWork(there, logits=True).ready
 
 
 def test_several_seeds_are_summed(place):

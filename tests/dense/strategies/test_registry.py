@@ -294,7 +294,7 @@ def test_half_precision(strategy: str, parity: str) -> None:
     assert all(torch.isfinite(p.grad).all() for p in net.parameters() if p.grad is not None)
 
 
-@pytest.mark.parametrize("kind", ["ViT", "Dinov2"])
+@pytest.mark.parametrize("kind", ["ViT", "Dinov2", "Dinov2WithRegisters"])
 @pytest.mark.parametrize("strategy", TRAINS_TRUNK)
 def test_models_of_transformers_are_adapted(kind: str, strategy: str) -> None:
     """Six of 17 models of the benchmark were not: phikon, phikon_v2, hibou_l, midnight12k, musk,
@@ -314,6 +314,8 @@ def test_models_of_transformers_are_adapted(kind: str, strategy: str) -> None:
     card = find_card("phikon").model_copy(
         update={"architecture": f"{kind}Model", "arguments": small, "dim": 48}
     )
+    if kind == "Dinov2WithRegisters":
+        card = card.model_copy(update={"num_prefix": 5})
     net = with_gradients(make_network(load_transformers(card, None), strategy, 2, rank=2))
     assert len(net.matched) == (4 if STRATEGIES[strategy].low_rank else 0)
     silent = [
@@ -322,3 +324,53 @@ def test_models_of_transformers_are_adapted(kind: str, strategy: str) -> None:
         if p.requires_grad and (p.grad is None or not p.grad.any())
     ]
     assert silent == []
+
+
+def test_what_has_no_part_in_the_tokens_is_neither_trained_nor_counted() -> None:
+    """A head, a token for masks, a branch for text: whatever their names."""
+    tiny = tiny_encoder()
+    trunk, own = tiny.trunk, sum(p.numel() for p in tiny.trunk.parameters())
+    trunk.register_parameter("some_token", torch.nn.Parameter(torch.zeros(1, 48)))
+    trunk.blocks[1].text = torch.nn.Linear(48, 48)
+    trunk.last = torch.nn.LayerNorm(48)
+    net = make_network(tiny, "full", 2)
+    assert net.n_adapter == own
+    assert net.n_trainable == own + sum(p.numel() for p in net.decoder.parameters())
+    net = with_gradients(net)
+    for name, parameter in net.named_parameters():
+        assert (parameter.grad is not None) == parameter.requires_grad, name
+
+
+@pytest.mark.parametrize("strategy", LOW_RANK)
+def test_equal_capacity_trains_as_many_weights_per_block_in_every_architecture(
+    strategy: str,
+) -> None:
+    """Rank 16 is 96 d weights a block where queries, keys and values are one layer, 128 d where
+    they are apart."""
+    pytest.importorskip("transformers")
+    from pathfuse.dense.encoders.cards import find_card
+    from pathfuse.dense.encoders.hugging_face import load_transformers
+
+    def per_block(kind: str, capacity: str) -> tuple[float, int]:
+        if kind == "timm":
+            encoder = tiny_encoder(dim=96, depth=3)
+        else:
+            small = {"hidden_size": 96, "num_hidden_layers": 3, "num_attention_heads": 3,
+                     "patch_size": 16, "image_size": 64}  # fmt: skip
+            card = find_card("phikon").model_copy(
+                update={"architecture": kind, "arguments": small, "dim": 96}
+            )
+            encoder = load_transformers(card, None)
+        net = make_network(encoder, strategy, 2, rank=16, capacity=capacity)
+        low = [
+            p.numel()
+            for name, p in net.named_parameters()
+            if ".lora_A." in name or ".lora_B." in name
+        ]
+        assert net.n_adapter >= sum(low)
+        return sum(low) / (3 * 96), net.rank
+
+    assert per_block("timm", "rank") == per_block("timm", "equal") == (96, 16)
+    for kind in ("ViTModel", "Dinov2Model"):
+        assert per_block(kind, "rank") == (128, 16)
+        assert per_block(kind, "equal") == (96, 12)

@@ -313,8 +313,14 @@ def test_a_damaged_checkpoint_or_manifest_is_no_obstacle(split, tmp_path):
 def test_an_encoder_of_one_size(split, tmp_path):
     encoder = tiny_encoder()
     encoder.card = encoder.card.model_copy(update={"size_policy": "fixed", "size_px": 64})
-    with pytest.raises(InputError, match="takes images of 64 pixels only, not 48"):
-        train_dense(encoder, split, recipe(), tmp_path / "net")
+    done = train_dense(encoder, split, recipe(epochs=1), tmp_path / "net")
+    assert done.manifest["size_policy"] == "64 px, resized from 48 px"
+    assert done.manifest["tokens_per_image"] == 1 + (64 // 16) ** 2
+
+
+def test_a_square_smaller_than_a_patch(split, tmp_path):
+    with pytest.raises(InputError, match="patches of 16 pixels; a square of 8 is smaller than one"):
+        train_dense(tiny_encoder(), split, recipe(size_px=8), tmp_path / "net")
 
 
 def test_sentences(split, tmp_path, monkeypatch):

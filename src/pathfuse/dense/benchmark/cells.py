@@ -2,11 +2,15 @@
 images.
 """
 
+import re
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from polars.exceptions import PolarsError
+from safetensors import SafetensorError
 
 import pathfuse
 from pathfuse.costs import Cost, measured
@@ -18,16 +22,25 @@ from pathfuse.dense.evaluation.confusion import ConfusionTable, write_confusions
 from pathfuse.dense.evaluation.instance_table import InstanceTable, write_instances
 from pathfuse.dense.predict import PredictedDense, predict_dense
 from pathfuse.dense.recipe import DenseRecipe
+from pathfuse.dense.strategies.registry import STRATEGIES
 from pathfuse.dense.training.train import train_dense
 from pathfuse.errors import PathfuseError
 from pathfuse.files.digests import digest_of
+from pathfuse.files.json import read_object
 from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.write import remove_folder, write_json_file
 from pathfuse.progress import Progress, silent
-from pathfuse.training.threads import one_thread
 
 DONE, FAILED = "cell.json", "failed.json"
 MODEL, LOGITS, CONFUSION, INSTANCES = "model", "logits", "confusion.parquet", "instances.parquet"
+EXPECTED = (
+    PathfuseError, RuntimeError, MemoryError, OSError, ValueError, PolarsError, SafetensorError,
+)  # fmt: skip
+"""What may go wrong in a cell without being a fault of pathfuse: libraries say so in these ways."""
+FULL = re.compile(
+    r"no space left|quota exceeded|file too large|os error (28|122|27)\b", re.IGNORECASE
+)
+"""In what a full disk is said."""
 FUSED = "fused"
 """Folder of the benchmark's fusions."""
 
@@ -78,11 +91,52 @@ def task_of(
     """
     what = [
         pathfuse.__version__,
-        model.model_dump(mode="json"),
-        recipe.model_dump(mode="json"),
+        model.model_dump(mode="json", exclude={"size_px", "recipe"}),  # they are in the recipe
+        recipe.model_dump(mode="json", exclude={"device", "workers"}),
         inputs,
     ]
     return CellTask(cell, model, split, recipe, place, digest_of(what))
+
+
+@dataclass(frozen=True)
+class CellWork:
+    """A cell as a piece of shared work."""
+
+    task: CellTask
+    logits: bool
+    """Whether its logits are wanted, too."""
+    until: tuple[OutputFolder, str] | None = None
+    """The fusion that they are wanted for, and its stamp: once that is done they may be gone."""
+
+    @property
+    def name(self) -> str:
+        """Its place below the claims."""
+        return f"cells/{self.task.cell.place.as_posix()}"
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is done, with its logits while they are wanted."""
+        task = self.task
+        if not self.logits or (
+            task.done and self.until and self.until[0].up_to_date(self.until[1])
+        ):
+            return task.done
+        return task.predicted
+
+    def failed_since(self, when: float) -> str | None:
+        """Why it failed, if it did after some time."""
+        return failed_since(self.task.place / FAILED, self.task.stamp, when)
+
+    def do(self, progress: Progress) -> str | None:
+        """Trains it."""
+        return run_task(self.task, self.logits, progress)
+
+    def lost(self, sentence: str) -> None:
+        """Records that its process was ended."""
+        failure(self.task, sentence)
+
+    def __str__(self) -> str:
+        return str(self.task.cell)
 
 
 def run_task(task: CellTask, keep_logits: bool, progress: Progress = silent) -> str | None:
@@ -103,36 +157,41 @@ def run_task(task: CellTask, keep_logits: bool, progress: Progress = silent) -> 
     try:
         failed.unlink(missing_ok=True)
         if task.done:
-            _predict(
-                task, load_encoder(task.model.encoder, weights=task.model.weights), keep_logits
-            )
+            _predict(task, _encoder(task), keep_logits)
         else:
             _train(task, keep_logits, progress)
-    except (PathfuseError, RuntimeError, MemoryError, OSError, ValueError) as error:
+    except EXPECTED as error:
         return failure(task, reason(error))
     return None
 
 
 def failure(task: CellTask, sentence: str) -> str:
     """Records why a cell failed, and says it."""
-    write_json_file({"stamp": task.stamp, "sentence": sentence}, task.place / FAILED)
+    record_failure(task.place / FAILED, task.stamp, sentence)
     return sentence
 
 
-def lost_cell(sentence: str, task: CellTask, *_: object) -> tuple[Cell, str]:
-    """What ``run_alone`` would say of a cell whose process was ended."""
-    return task.cell, failure(task, sentence)
+def record_failure(file: Path, stamp: str, sentence: str) -> None:
+    """Says in a file why some work failed; where the disk is full it stays unsaid."""
+    with suppress(PathfuseError):
+        write_json_file({"stamp": stamp, "sentence": sentence}, file)
 
 
-def run_alone(task: CellTask, keep_logits: bool) -> tuple[Cell, str | None]:
-    """A cell in a process of its own, on one core."""
-    with one_thread():
-        return task.cell, run_task(task, keep_logits)
+def failed_since(file: Path, stamp: str, when: float) -> str | None:
+    """What a file of ``record_failure`` says of work of some stamp, if it is younger than that."""
+    try:
+        young = file.stat().st_mtime > when
+    except OSError:
+        return None
+    said = read_object(file)
+    return str(said["sentence"]) if young and said.get("stamp") == stamp else None
 
 
 def reason(error: BaseException) -> str:
     """Why a cell failed, in one sentence."""
     sentence = " ".join(str(error).split()) or type(error).__name__
+    if FULL.search(sentence):
+        return f"the disk is full; free some space and run it again ({sentence[:200]})"
     if isinstance(error, PathfuseError):
         return sentence
     if isinstance(error, MemoryError) or "out of memory" in sentence.lower():
@@ -141,15 +200,36 @@ def reason(error: BaseException) -> str:
 
 
 def facts(task: CellTask) -> dict[str, Any]:
-    """What is recorded of a finished cell: matched modules, parameters, memory, seconds, size policy,
-    warnings.
+    """What is known of a finished cell: its strategy, rank and size; and as recorded its matched
+    modules, parameters, memory, seconds, size policy, warnings.
     """
-    return task.output.recorded
+    return {**task.output.recorded, **variant_facts(task)}
+
+
+def variant_facts(task: CellTask) -> dict[str, Any]:
+    """What the label of a strategy stands for, as columns: the rank is None where there is none."""
+    recipe = task.recipe
+    low_rank = STRATEGIES[recipe.strategy].low_rank
+    return {
+        "base_strategy": recipe.strategy,
+        "rank": recipe.rank if low_rank else None,
+        "size_px": recipe.size_px,
+    }
+
+
+def _encoder(task: CellTask) -> TokenEncoder:
+    model = task.model
+    return load_encoder(
+        model.encoder,
+        weights=model.weights,
+        remote_code=model.remote_code,
+        revision=model.revision,
+    )
 
 
 def _train(task: CellTask, keep_logits: bool, progress: Progress) -> None:
     (task.place / DONE).unlink(missing_ok=True)
-    encoder = load_encoder(task.model.encoder, weights=task.model.weights)
+    encoder = _encoder(task)
 
     def show(line: dict[str, Any]) -> None:
         progress(
@@ -219,9 +299,7 @@ def _facts(encoder: TokenEncoder, manifest: dict[str, Any], predicting: Cost) ->
         "encoder_parameters": sum(one.numel() for one in encoder.trunk.parameters()),
         "memory_mb": manifest["peak_gpu_memory_mb"] or max(resident, default=None),
         "seconds": round(manifest["seconds"] + (predicting.wall_s or 0.0), 3),
-        "size_policy": f"{card.size_px} px"
-        if card.size_policy == "fixed"
-        else f"multiple of {card.patch}",
+        "size_policy": manifest["size_policy"],
         "pretraining": card.pretraining,
         "warnings": manifest["warnings"],
     }

@@ -22,7 +22,9 @@ FACTS: dict[str, type[pl.DataType]] = {
     "size_policy": pl.String, "pretraining": pl.String, "note": pl.String,
     "base_strategy": pl.String, "rank": pl.Int64, "size_px": pl.Int64, "encoder_parameters": pl.Int64,
 }  # fmt: skip
-"""What a line holds next to its metric; empty for a fusion, but for its seconds and its note."""
+"""What a line holds next to its metric; empty for a fusion, but for its seconds, its note and what
+its members share: ``strategy`` is a label of the grid, ``base_strategy`` the adaptation behind it,
+with its rank (empty where it has none) and the side of its square."""
 PAIRS: dict[str, type[pl.DataType]] = {
     "dataset": pl.String, "strategy": pl.String, "seed": pl.String, "method": pl.String, "reference": pl.String,
     "metric": pl.String, "difference": pl.Float64, "ci_low": pl.Float64, "ci_high": pl.Float64,

@@ -9,7 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pathfuse
-from pathfuse.dense.benchmark.cells import FUSED, INSTANCES, LOGITS, CellTask
+from pathfuse.dense.benchmark.cells import (
+    EXPECTED,
+    FUSED,
+    INSTANCES,
+    LOGITS,
+    CellTask,
+    failed_since,
+    reason,
+    record_failure,
+    variant_facts,
+)
 from pathfuse.dense.benchmark.config import BenchmarkConfig, Cell
 from pathfuse.dense.evaluation.confusion import ConfusionTable, read_confusions
 from pathfuse.dense.evaluation.counting import Counted
@@ -22,6 +32,7 @@ from pathfuse.files.digests import digest_of
 from pathfuse.files.json import read_object
 from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.write import add_to_list
+from pathfuse.progress import Progress
 
 TABLE, MANIFEST, DONE = "confusion.parquet", "manifest.json", "grid.json"
 
@@ -36,6 +47,40 @@ class FusionTask:
     members: tuple[CellTask, ...]
     options: DenseFuseOptions
     out: Path
+
+    @property
+    def name(self) -> str:
+        """Its place below the claims."""
+        return f"fused/{self.dataset}/{self.strategy}/seed{self.seed}"
+
+    @property
+    def ready(self) -> bool:
+        """As ``done``."""
+        return self.done
+
+    @property
+    def failed(self) -> Path:
+        """Where it stands why it could not be made; beside the folder, which is replaced as a whole."""
+        return self.out.with_name(f"{self.out.name}-failed.json")
+
+    def failed_since(self, when: float) -> str | None:
+        """Why it failed, if it did after some time."""
+        return failed_since(self.failed, self.stamp, when)
+
+    def do(self, progress: Progress) -> str | None:
+        """Fuses; a sentence if that failed."""
+        try:
+            self.failed.unlink(missing_ok=True)
+            fuse_task(self)
+        except EXPECTED as error:
+            sentence = reason(error)
+            self.lost(sentence)
+            return sentence
+        return None
+
+    def lost(self, sentence: str) -> None:
+        """Records that its process was ended."""
+        record_failure(self.failed, self.stamp, sentence)
 
     def __str__(self) -> str:
         return f"{self.dataset}, {self.strategy}, seed {self.seed}"
@@ -56,6 +101,16 @@ class FusionTask:
         """Whether it was made of the same cells."""
         return self.output.up_to_date(self.stamp)
 
+    @property
+    def shared(self) -> dict[str, Any]:
+        """What is known of all its members alike."""
+        of_members = [variant_facts(one) for one in self.members]
+        return {
+            key: value
+            for key, value in of_members[0].items()
+            if all(other[key] == value for other in of_members)
+        }
+
     def read(self) -> tuple[Counted, dict[str, dict[str, Any]]]:
         """What was counted of the fusions, and per fusion what else the leaderboard shows of it."""
         table = read_confusions(self.out / TABLE, self.members[0].split.n_classes)
@@ -69,7 +124,10 @@ class FusionTask:
         )
         recorded, about = self.output.recorded, read_object(self.out / MANIFEST)
         notes = {BEST: about["best_expert_order"][0], CHOSEN: about["fused"]}
-        facts = {name: {"seconds": recorded["seconds"], "note": notes.get(name)} for name in own}
+        facts = {
+            name: {"seconds": recorded["seconds"], "note": notes.get(name), **self.shared}
+            for name in own
+        }
         scored = {name: table.scored[name] for name in own}
         return Counted(ConfusionTable(table.image_ids, own, scored), instances), facts
 
@@ -83,7 +141,7 @@ def fusions_of(config: BenchmarkConfig, tasks: Mapping[Cell, CellTask]) -> list[
     """
     found = []
     for dataset in config.datasets:
-        for strategy in config.strategies:
+        for strategy in (variant.label for variant in config.variants):
             for seed in config.seeds:
                 cells = [Cell(dataset, strategy, model, seed) for model in config.models]
                 members = tuple(tasks[cell] for cell in cells if cell in tasks)

@@ -2,48 +2,38 @@
 writes a leaderboard.
 
 A cell whose inputs have not changed is not trained again; one that fails leaves its sentence and
-the others go on.
+the others go on. Several runs of one grid, on one machine or several, share its cells.
 """
 
+import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from joblib import delayed
-
 import pathfuse
-from pathfuse.dense.benchmark.cells import (
-    CellTask,
-    facts,
-    lost_cell,
-    reason,
-    run_alone,
-    run_task,
-    task_of,
-)
+from pathfuse.dense.benchmark.cells import CellTask, CellWork, facts
 from pathfuse.dense.benchmark.config import BenchmarkConfig, Cell
 from pathfuse.dense.benchmark.dataset_page import render_datasets
 from pathfuse.dense.benchmark.examples import Example, examples
-from pathfuse.dense.benchmark.fusions import FusionTask, fuse_task, fusions_of
+from pathfuse.dense.benchmark.fusions import fusions_of
 from pathfuse.dense.benchmark.page import render
+from pathfuse.dense.benchmark.plan import KIND, check_images, plan
+from pathfuse.dense.benchmark.sharing import CLAIMS, POLL_S, Outcome, Turn, share
 from pathfuse.dense.benchmark.tables import Tables, evaluate_benchmark
-from pathfuse.dense.data.items import check_item
-from pathfuse.dense.data.records import Split
-from pathfuse.dense.data.split_files import read_split
-from pathfuse.dense.encoders.load import check_encoder
-from pathfuse.dense.recipe import DenseRecipe
-from pathfuse.dense.strategies.registry import STRATEGIES
-from pathfuse.errors import InputError, PathfuseError
-from pathfuse.files.digests import state_of
+from pathfuse.errors import InputError
+from pathfuse.experts.schedule import check_devices
+from pathfuse.files.claims import STALE_S, now_there
 from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.write import write_file, write_text_file
 from pathfuse.progress import Progress, silent, within
-from pathfuse.training.threads import one_thread
-from pathfuse.workers import file_to_file, runs_here
+from pathfuse.shard import Shard
+from pathfuse.training.devices import DevicePool
+from pathfuse.workers import temporary_folder
 
-CELLS, PAGE, KIND = "cells", "leaderboard.html", "dense_grid"
+PAGE = "leaderboard.html"
 STEPS = {"cells": 0.9, "fuse": 0.97, "evaluate": 1.0}
 """Share of the bar at which each step ends."""
 
@@ -57,26 +47,67 @@ class BenchmarkRun:
     """Cells that this run finished."""
     unchanged: tuple[Cell, ...]
     """Cells of an earlier run."""
+    elsewhere: tuple[Cell, ...]
+    """Cells that another run finished meanwhile."""
     failed: tuple[dict[str, Any], ...]
     """Per cell that failed: ``dataset, strategy, model, seed, sentence``."""
-    tables: Tables
+    notes: tuple[str, ...]
+    """Claims that were taken over."""
+    tables: Tables | None
+    """None of a shard."""
     manifest: dict[str, Any]
+    shard: Shard | None = None
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """The cells of a run once none is left to do."""
+
+    before: set[Cell]
+    outcomes: Mapping[Cell, Outcome]
+
+    def cells(self, state: str) -> tuple[Cell, ...]:
+        return tuple(
+            cell
+            for cell, outcome in self.outcomes.items()
+            if outcome.state == state and cell not in self.before
+        )
+
+    @property
+    def failed(self) -> dict[Cell, str]:
+        found = {cell: one.sentence for cell, one in self.outcomes.items()}
+        return {cell: sentence for cell, sentence in found.items() if sentence is not None}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(f"{cell}: {one.note}" for cell, one in self.outcomes.items() if one.note)
 
 
 def run_benchmark(
     config: BenchmarkConfig,
     *,
     n_jobs: int | None = None,
+    devices: Sequence[str] = (),
+    shard: Shard | None = None,
     command: str | None = None,
     progress: Progress = silent,
+    stale_s: float = STALE_S,
+    poll_s: float = POLL_S,
 ) -> BenchmarkRun:
-    """Runs a benchmark, or the rest of one.
+    """Runs a benchmark, or the rest of one, or a share of its cells.
+
+    Other runs of the same grid may be at work: a cell that one of them has claimed is left to it,
+    and waited for.
 
     Args:
         config: From ``read_benchmark``.
         n_jobs: Cells at a time, as in joblib; results do not depend on it.
+        devices: One process for each of them, for the recipes that leave the device to the run.
+        shard: Train only these cells, without tables.
         command: How the program was called, for the manifest.
         progress: Called as the work goes on with what is done and the share of all that is.
+        stale_s: A run that gave no sign of life for so long has ended.
+        poll_s: How often cells are looked at that other runs are at.
 
     Returns:
         What was done. The folder holds ``leaderboard.csv`` (long: dataset, strategy, model, kind,
@@ -91,20 +122,23 @@ def run_benchmark(
     progress("reading", 0.0)
     if n_jobs is not None and (n_jobs == 0 or n_jobs < -1):
         raise InputError(f"--jobs {n_jobs}: give a number from 1, or -1 for one per core")
-    tasks = plan(config)
-    _check_images(tasks)
+    check_devices(devices)
+    tasks = _share_of(plan(config), shard)
+    check_images(tasks)
     OutputFolder(config.out).claim(KIND)
-    before = {cell for cell, task in tasks.items() if task.done}
-    failed = _run_cells(tasks, _with_logits(config, tasks), n_jobs, progress)
+    turn = Turn(config.out / CLAIMS, now_there(config.out), stale_s, poll_s)
+    trained = _train(config, tasks, turn, n_jobs, devices, progress)
+    if shard is not None:
+        return _finished(config, trained, None, {}, shard)
     done = {cell: task for cell, task in tasks.items() if task.done}
     if not done:
-        raise InputError(f"no cell of the benchmark could be trained; the first, {_first(failed)}")
-    notes = _fuse(config, done, n_jobs, progress) if config.fuse else []
+        raise InputError(
+            f"no cell of the benchmark could be trained; the first, {_first(trained.failed)}"
+        )
+    notes = _fuse(config, done, turn, n_jobs, progress) if config.fuse else []
     progress("evaluating", STEPS["fuse"])
     ready = [one for one in fusions_of(config, done) if one.done] if config.fuse else []
     tables = evaluate_benchmark(list(done.values()), ready, config.resamples)
-    lost = tuple({**asdict(cell), "sentence": sentence} for cell, sentence in failed.items())
-    trained = tuple(cell for cell in done if cell not in before)
     manifest = {
         "kind": KIND,
         "pathfuse": pathfuse.__version__,
@@ -112,13 +146,13 @@ def run_benchmark(
         "command": command,
         "resamples": config.resamples,
         "config": config.model_dump(mode="json"),
-        "cells": {str(cell.place): "unchanged" if cell in before else "trained" for cell in done},
-        "failed": list(lost),
-        "warnings": [*notes, *_warnings(done), *tables.warnings],
+        "cells": _said(trained, done),
+        "failed": _lost(trained),
+        "warnings": [*trained.notes, *notes, *_warnings(done), *tables.warnings],
         "wall_time_s": round(time.perf_counter() - start, 3),
     }
-    run = BenchmarkRun(config.out, trained, tuple(before), lost, tables, manifest)
-    _write(run, examples(list(done.values()), ready))
+    run = _finished(config, trained, tables, manifest, None)
+    _write(run, tables, examples(list(done.values()), ready))
     if config.fuse and not config.keep_logits:
         for task in done.values():
             task.drop_logits()
@@ -126,180 +160,119 @@ def run_benchmark(
     return run
 
 
-def _with_logits(config: BenchmarkConfig, tasks: Mapping[Cell, CellTask]) -> set[Cell]:
-    """Cells whose logits must be there: those that a fusion will read, or all that may stay."""
-    if not config.fuse:
-        return set()
-    if config.keep_logits:
-        return set(tasks)
-    fusions = fusions_of(config, tasks)
-    return {task.cell for one in fusions if not one.done for task in one.members}
+def _share_of(tasks: dict[Cell, CellTask], shard: Shard | None) -> dict[Cell, CellTask]:
+    """Cells of a shard, well mixed: models differ in size by a factor of fifty."""
+    if shard is None:
+        return tasks
+
+    def mixed(cell: Cell) -> str:
+        return hashlib.sha256(cell.place.as_posix().encode()).hexdigest()
+
+    return {cell: tasks[cell] for cell in shard.among(sorted(tasks, key=mixed))}
 
 
-def _write(run: BenchmarkRun, shown: Mapping[tuple[str, str], Sequence[Example]]) -> None:
+def _train(
+    config: BenchmarkConfig,
+    tasks: Mapping[Cell, CellTask],
+    turn: Turn,
+    n_jobs: int | None,
+    devices: Sequence[str],
+    progress: Progress,
+) -> _Trained:
+    """Runs what is left to do, or waits for other runs that do."""
+    works = _works(config, tasks)
+    before = {cell for cell, task in tasks.items() if task.done}
+    n, n_done = len(works), sum(work.ready for work in works.values())
+    room = STEPS["cells"]
+    progress(f"{n - n_done} cells to train, {n_done} there already", room * n_done / max(1, n))
+    shown = within(progress, 0.0, room)
+    n_ended = 0
+
+    def ended(cell: Cell, outcome: Outcome) -> None:
+        nonlocal n_ended
+        n_ended += 1
+        if cell in before and outcome.state == "elsewhere":
+            return
+        words = {"done": "done", "elsewhere": "done by another run"}
+        what = words.get(outcome.state, f"failed, {outcome.sentence}")
+        shown(f"{cell}: {what}", n_ended / n)
+
+    with _pool(devices) as pool:
+        found = share(works, turn, n_jobs=n_jobs, devices=pool, on_end=ended, progress=shown)
+    return _Trained(before, found)
+
+
+@contextmanager
+def _pool(devices: Sequence[str]) -> Iterator[DevicePool | None]:
+    if not devices:
+        yield None
+        return
+    with temporary_folder() as place:
+        yield DevicePool(tuple(devices), place)
+
+
+def _works(config: BenchmarkConfig, tasks: Mapping[Cell, CellTask]) -> dict[Cell, CellWork]:
+    """Cells as pieces of work, with logits where a fusion reads them or all may stay."""
+    until = {}
+    if config.fuse and not config.keep_logits:
+        for fusion in fusions_of(config, tasks):
+            stamp = fusion.stamp
+            until |= {task.cell: (fusion.output, stamp) for task in fusion.members}
+    return {
+        cell: CellWork(task, config.fuse and (config.keep_logits or cell in until), until.get(cell))
+        for cell, task in tasks.items()
+    }
+
+
+def _finished(
+    config: BenchmarkConfig,
+    trained: _Trained,
+    tables: Tables | None,
+    manifest: dict[str, Any],
+    shard: Shard | None,
+) -> BenchmarkRun:
+    return BenchmarkRun(
+        config.out,
+        trained.cells("done"),
+        tuple(cell for cell in trained.outcomes if cell in trained.before),
+        trained.cells("elsewhere"),
+        tuple(_lost(trained)),
+        trained.notes,
+        tables,
+        manifest,
+        shard,
+    )
+
+
+def _lost(trained: _Trained) -> list[dict[str, Any]]:
+    return [{**asdict(cell), "sentence": why} for cell, why in trained.failed.items()]
+
+
+def _said(trained: _Trained, done: Mapping[Cell, CellTask]) -> dict[str, str]:
+    """Per cell by whom it was trained."""
+    elsewhere = set(trained.cells("elsewhere"))
+
+    def by(cell: Cell) -> str:
+        if cell in trained.before:
+            return "unchanged"
+        return "trained by another run" if cell in elsewhere else "trained"
+
+    return {str(cell.place): by(cell) for cell in done}
+
+
+def _write(
+    run: BenchmarkRun, tables: Tables, shown: Mapping[tuple[str, str], Sequence[Example]]
+) -> None:
     """Tables, pages and manifest."""
-    for name, table in run.tables.files.items():
+    for name, table in tables.files.items():
         write_file(table, run.folder / name, force=True)
     pages = {
-        PAGE: render(run.tables, run.failed, run.manifest),
-        **render_datasets(run.tables, run.failed, run.manifest, shown, PAGE),
+        PAGE: render(tables, run.failed, run.manifest),
+        **render_datasets(tables, run.failed, run.manifest, shown, PAGE),
     }
     for name, text in pages.items():
         write_text_file(text, run.folder / name, force=True)
     OutputFolder(run.folder).finish(run.manifest)
-
-
-def plan(config: BenchmarkConfig) -> dict[Cell, CellTask]:
-    """Every cell with its inputs, checked.
-
-    Raises:
-        InputError: What would otherwise fail after hours of training.
-    """
-    unknown = next((one for one in config.strategies if one not in STRATEGIES), None)
-    if unknown is not None:
-        raise InputError(f"no strategy is called '{unknown}'; there are {', '.join(STRATEGIES)}")
-    for name, model in config.models.items():
-        _check_model(name, model.encoder, model.weights)
-    _check_out(config)
-    recipes = {(c.dataset, c.strategy, c.seed): _recipe(config, c) for c in config.cells()}
-    splits = {name: _split(config, name, data.split) for name, data in config.datasets.items()}
-    files = {name: _model_files(one.encoder, one.weights) for name, one in config.models.items()}
-    of_data = {name: _data_digest(split) for name, split in splits.items()}
-    return {
-        cell: task_of(
-            cell,
-            config.models[cell.model],
-            splits[cell.dataset],
-            recipes[cell.dataset, cell.strategy, cell.seed],
-            config.out / CELLS / cell.place,
-            [files[cell.model], of_data[cell.dataset]],
-        )
-        for cell in config.cells()
-    }
-
-
-def _check_images(tasks: Mapping[Cell, CellTask]) -> None:
-    """Opens every image and mask of the data sets that still have something to do."""
-    open_splits = {task.cell.dataset: task.split for task in tasks.values() if not task.done}
-    for name, split in open_splits.items():
-        for item in split.items:
-            try:
-                check_item(item, split)
-            except InputError as error:
-                raise InputError(f"the data set '{name}': {error}") from error
-
-
-def _check_model(name: str, encoder: str, weights: Path | None) -> None:
-    if weights is not None and not weights.exists():
-        raise InputError(f"the weights of the model '{name}', {weights}, do not exist")
-    try:
-        check_encoder(encoder)
-    except InputError as error:
-        raise InputError(f"the model '{name}': {error}") from error
-
-
-def _check_out(config: BenchmarkConfig) -> None:
-    OutputFolder(config.out).check(KIND, "a benchmark", config.reads)
-
-
-def _recipe(config: BenchmarkConfig, cell: Cell) -> DenseRecipe:
-    try:
-        return DenseRecipe.of(**config.options(cell))
-    except InputError as error:
-        raise InputError(
-            f"strategy '{cell.strategy}' on data set '{cell.dataset}': {error}"
-        ) from error
-
-
-def _split(config: BenchmarkConfig, name: str, place: Path) -> Split:
-    if not place.exists():
-        raise InputError(f"the data set '{name}' has no split at {place}")
-    split = read_split(place)
-    for part, items in (("training", split.train), ("test", split.test)):
-        if not any(item.mask is not None for item in items):
-            raise InputError(f"the data set '{name}' has no {part} image with a mask ({place})")
-    if config.fuse and not any(item.mask is not None for item in split.val):
-        raise InputError(
-            f"the data set '{name}' has no validation image to fit a fusion on; say 'fuse: false'"
-        )
-    ids = [item.image_id for item in (*split.val, *split.test)]
-    twice = next((one for one in ids if ids.count(one) > 1), None)
-    if twice is not None:
-        raise InputError(
-            f"the data set '{name}' has two images called '{twice}' among validation and test"
-        )
-    missing = next(
-        (
-            path
-            for item in (*split.train, *split.val, *split.test)
-            for path in (item.image, item.mask)
-            if path is not None and not path.is_file()
-        ),
-        None,
-    )
-    if missing is not None:
-        raise InputError(f"the data set '{name}' names {missing}, which does not exist")
-    return split
-
-
-def _model_files(encoder: str, weights: Path | None) -> Any:
-    places = [] if weights is None else [weights]
-    if Path(encoder).is_absolute():
-        places.append(Path(encoder))
-    return state_of(places)
-
-
-def _data_digest(split: Split) -> Any:
-    items = [*split.train, *split.val, *split.test]
-    roles = [len(split.train), len(split.val), len(split.test)]
-    files = state_of(
-        path for item in items for path in (item.image, item.mask, item.instances) if path
-    )
-    return [
-        split.n_classes,
-        split.class_names,
-        split.ignore,
-        roles,
-        [asdict(item) for item in items],
-        files,
-    ]
-
-
-def _run_cells(
-    tasks: Mapping[Cell, CellTask], with_logits: set[Cell], n_jobs: int | None, progress: Progress
-) -> dict[Cell, str]:
-    """Runs what is left to do; returns why cells failed."""
-    todo = [
-        task
-        for cell, task in tasks.items()
-        if not (task.predicted if cell in with_logits else task.done)
-    ]
-    done, failed, n = len(tasks) - len(todo), dict[Cell, str](), len(tasks)
-    room = STEPS["cells"]
-    progress(f"{len(todo)} cells to train, {done} there already", room * done / n)
-    if runs_here(n_jobs):
-        for task in todo:
-            own = within(progress, room * done / n, room * (done + 1) / n, f"{task.cell}: ")
-            with one_thread():
-                sentence = run_task(task, task.cell in with_logits, own)
-            done = _finished(task.cell, sentence, failed, done, n, progress)
-        return failed
-    tasks_left = (delayed(run_alone)(task, task.cell in with_logits) for task in todo)
-    for cell, sentence in file_to_file(n_jobs, tasks_left, lost_cell):
-        done = _finished(cell, sentence, failed, done, n, progress)
-    return {cell: failed[cell] for cell in tasks if cell in failed}
-
-
-def _finished(
-    cell: Cell, sentence: str | None, failed: dict[Cell, str], done: int, n: int, progress: Progress
-) -> int:
-    if sentence is not None:
-        failed[cell] = sentence
-    progress(
-        f"{cell}: {'done' if sentence is None else 'failed, ' + sentence}",
-        STEPS["cells"] * (done + 1) / n,
-    )
-    return done + 1
 
 
 def _warnings(done: Mapping[Cell, CellTask]) -> list[str]:
@@ -317,28 +290,21 @@ def _first(failed: Mapping[Cell, str]) -> str:
 
 
 def _fuse(
-    config: BenchmarkConfig, done: Mapping[Cell, CellTask], n_jobs: int | None, progress: Progress
+    config: BenchmarkConfig,
+    done: Mapping[Cell, CellTask],
+    turn: Turn,
+    n_jobs: int | None,
+    progress: Progress,
 ) -> list[str]:
     """Fuses the models of each data set, strategy and seed.
 
     Returns what could not be fused, and why.
     """
-    fusions = [one for one in fusions_of(config, done) if not one.done]
-    notes = []
+    fusions = {str(one): one for one in fusions_of(config, done)}
     shown = within(progress, STEPS["cells"], STEPS["fuse"], "fuse: ")
-    jobs = (delayed(_fuse_alone)(one) for one in fusions)
-    work = file_to_file(n_jobs or 1, jobs, lambda why, one: (str(one), why))
-    for k, (name, sentence) in enumerate(work):
-        shown(name, (k + 1) / len(fusions))
-        if sentence is not None:
-            notes.append(f"the models of {name} were not fused: {sentence}")
-    return sorted(notes)
-
-
-def _fuse_alone(fusion: FusionTask) -> tuple[str, str | None]:
-    try:
-        with one_thread():
-            fuse_task(fusion)
-    except (PathfuseError, RuntimeError, MemoryError, OSError, ValueError) as error:
-        return str(fusion), reason(error)
-    return str(fusion), None
+    found = share(fusions, turn, n_jobs=n_jobs, progress=shown)
+    return sorted(
+        f"the models of {name} were not fused: {outcome.sentence}"
+        for name, outcome in found.items()
+        if outcome.sentence is not None
+    )

@@ -43,6 +43,8 @@ class EncoderCard(BaseModel):
         revision: Commit of the hub that is loaded; None where none is known for sure.
         page: Where to ask for the weights.
         remote_code: Whether the weights load only through code from the model's repository.
+        config_from: Where the sizes of the network stand: ``folder``: in the config.json beside the
+            weights, if they come with one; ``card``: here, since that file is of other code.
         pretraining: What its training images share with public data sets; None where nothing is
             known.
         weights_prefix: Of the names of the encoder's weights within the checkpoint.
@@ -72,9 +74,19 @@ class EncoderCard(BaseModel):
     revision: str | None = None
     page: str = ""
     remote_code: bool = False
+    config_from: Literal["folder", "card"] = "folder"
     pretraining: str | None = None
     weights_prefix: str = ""
     note: str = ""
+
+    def size_said(self, size_px: int) -> str:
+        """What becomes of a square of some side before the encoder sees it."""
+        if self.size_policy == "fixed":
+            resized = "" if size_px == self.size_px else f", resized from {size_px} px"
+            return f"{self.size_px} px{resized}"
+        padded = -(-size_px // self.patch) * self.patch
+        more = "" if padded == size_px else f", padded from {size_px} to {padded} px"
+        return f"multiple of {self.patch}{more}"
 
 
 @cache
@@ -98,3 +110,17 @@ def find_card(key: str) -> EncoderCard:
     if key not in cards:
         raise InputError(f"No encoder is called {key!r}; the known ones are {', '.join(cards)}.")
     return cards[key]
+
+
+def check_size(card: EncoderCard, size_px: int) -> None:
+    """Refuses a square in which an encoder has not one whole patch.
+
+    Raises:
+        InputError: The side is shorter than a patch. Any other is possible: it is padded to the
+            multiple of the patch, or resized to the one size that the encoder takes.
+    """
+    if size_px < card.patch:
+        raise InputError(
+            f"the encoder '{card.key}' sees patches of {card.patch} pixels; a square of {size_px} is "
+            "smaller than one"
+        )

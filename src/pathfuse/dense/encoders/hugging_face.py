@@ -64,7 +64,7 @@ def load_transformers(
         transformers.AutoModel if card.remote_code else getattr(transformers, card.architecture)
     )
     options: dict[str, Any] = {} if card.remote_code else _options(kind)
-    if weights.is_dir():
+    if weights.is_dir() and card.config_from == "folder":
         options |= {"pretrained_model_name_or_path": str(weights), "local_files_only": True}
         options |= {"trust_remote_code": True} if card.remote_code else {}
     else:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pathfuse.dense.encoders.base import Normalisation, TokenEncoder
 from pathfuse.dense.encoders.cards import EncoderCard, encoder_cards, find_card
-from pathfuse.dense.encoders.tiny import is_tiny, parse_tiny, tiny_encoder
+from pathfuse.dense.encoders.tiny import is_tiny, parse_tiny, tiny_card, tiny_encoder
 from pathfuse.dense.encoders.weights import snapshot
 from pathfuse.errors import InputError
 
@@ -36,10 +36,13 @@ def _card_of_folder(folder: Path) -> EncoderCard:
     return card_of_folder(folder.name, folder, config)
 
 
-def _find(key_or_path: str, cache: Path | None, offline: bool) -> tuple[EncoderCard, Path | None]:
+def _find(
+    key_or_path: str, cache: Path | None, offline: bool, revision: str | None
+) -> tuple[EncoderCard, Path | None]:
     """The card, and the folder of weights where that is known already."""
     if key_or_path in encoder_cards():
-        return find_card(key_or_path), None
+        card = find_card(key_or_path)
+        return card.model_copy(update={"revision": revision or card.revision}), None
     path = Path(key_or_path)
     if path.is_dir():
         return _card_of_folder(path), path
@@ -47,7 +50,7 @@ def _find(key_or_path: str, cache: Path | None, offline: bool) -> tuple[EncoderC
         return _card_of_folder(path.parent), path
     if key_or_path.count("/") == 1 and key_or_path.strip("./~") == key_or_path:
         draft = find_card("uni_v1").model_copy(update={
-            "key": key_or_path, "hub_id": key_or_path, "revision": None, "access": "open",
+            "key": key_or_path, "hub_id": key_or_path, "revision": revision, "access": "open",
             "page": f"https://huggingface.co/{key_or_path}",
         })  # fmt: skip
         folder = snapshot(draft, cache, offline)
@@ -66,16 +69,19 @@ def _find(key_or_path: str, cache: Path | None, offline: bool) -> tuple[EncoderC
     )
 
 
-def check_encoder(key_or_path: str) -> None:
-    """Refuses what ``load_encoder`` would not know; weights are not opened.
+def check_encoder(key_or_path: str, revision: str | None = None) -> EncoderCard:
+    """The card of what ``load_encoder`` would load; weights are not opened.
+
+    Args:
+        key_or_path: As of ``load_encoder``.
+        revision: As of ``load_encoder``.
 
     Raises:
         InputError: No such encoder, or a folder or the hub's cache does not hold it.
     """
     if is_tiny(key_or_path) and not Path(key_or_path).exists():
-        parse_tiny(key_or_path)
-    else:
-        _find(key_or_path, None, offline=True)
+        return tiny_card(**parse_tiny(key_or_path))
+    return _find(key_or_path, None, offline=True, revision=revision)[0]
 
 
 def load_encoder(
@@ -86,6 +92,7 @@ def load_encoder(
     pretrained: bool = True,
     offline: bool = True,
     remote_code: bool = False,
+    revision: str | None = None,
     normalisation: Normalisation = "fixed",
 ) -> TokenEncoder:
     """Load an encoder, in evaluation mode and with frozen weights.
@@ -99,7 +106,8 @@ def load_encoder(
         pretrained: False builds the network with random weights from torch's global generator.
         offline: Use only what is on this machine. The environment's HF_HUB_OFFLINE has the same
             effect.
-        remote_code: Allow Python code from the model's repository, which one model needs.
+        remote_code: Allow Python code from the model's repository.
+        revision: Commit of the hub, in place of the card's.
         normalisation: ``paper`` uses the benchmark's mean and sd, which are wrong for Lunit and
             MUSK.
 
@@ -110,7 +118,7 @@ def load_encoder(
         encoder = tiny_encoder(**parse_tiny(key_or_path), weights=weights)
         encoder.normalise_as(normalisation)
         return encoder
-    card, found = _find(key_or_path, cache, offline)
+    card, found = _find(key_or_path, cache, offline, revision)
     source = weights if weights is not None else found
     if not pretrained:
         source = None

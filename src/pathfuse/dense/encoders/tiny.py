@@ -42,19 +42,26 @@ def tiny_encoder(
     Raises:
         InputError: The weights do not fit.
     """
+    card = tiny_card(patch, registers, dim, depth, seed, **arguments)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        encoder = load_timm(card, weights)
+    encoder.requires_grad_(False)
+    return encoder.eval()
+
+
+def tiny_card(
+    patch: int, registers: int, dim: int, depth: int, seed: int, **arguments: Any
+) -> EncoderCard:
+    """The card of ``tiny_encoder``; nothing is built."""
     sizes = {"patch": patch, "registers": registers, "dim": dim, "depth": depth, "seed": seed}
-    card = EncoderCard(
+    return EncoderCard(
         key=tiny_key(sizes), hub_id="", loader="timm", architecture="vit_tiny_patch16_224",
         arguments={"img_size": 4 * patch, "patch_size": patch, "embed_dim": dim, "depth": depth, "num_heads": HEADS,
                    "reg_tokens": registers, **arguments},
         patch=patch, dim=dim, num_prefix=1 + registers, mean=(0.5, 0.5, 0.5), sd=(0.5, 0.5, 0.5), size_px=4 * patch,
         parameters_m=0.0, note="Random weights.",
     )  # fmt: skip
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        encoder = load_timm(card, weights)
-    encoder.requires_grad_(False)
-    return encoder.eval()
 
 
 def tiny_key(sizes: dict[str, int]) -> str:

@@ -6,6 +6,7 @@ from pathfuse.dense.encoders.base import TokenEncoder
 from pathfuse.dense.network.decoder import WIDTH
 from pathfuse.dense.network.net import SegmentationNet
 from pathfuse.dense.strategies.base import Parity
+from pathfuse.dense.strategies.capacity import Capacity, rank_of
 from pathfuse.dense.strategies.registry import STRATEGIES
 from pathfuse.errors import InputError
 
@@ -19,6 +20,7 @@ def make_network(
     parity: Parity = "fixed",
     seed: int = 0,
     decoder_width: int = WIDTH,
+    capacity: Capacity = "rank",
 ) -> SegmentationNet:
     """An untrained network for segmentation.
 
@@ -34,6 +36,8 @@ def make_network(
             normalisation is its own (``TokenEncoder.normalise_as``).
         seed: Of the new weights; torch's global generator is left as it was.
         decoder_width: Channels before the decoder's first step, at least 16.
+        capacity: ``equal`` scales the rank so that encoders train alike numbers of weights per
+            block (``rank_of``).
 
     Raises:
         InputError: No such strategy, a number out of range, an encoder that is already adapted, or
@@ -52,8 +56,11 @@ def make_network(
             f"This {encoder.card.key} was already changed by {encoder.adapted_by}; load the encoder anew."
         )
     encoder.requires_grad_(False)
+    rank = rank_of(encoder, rank, capacity) if STRATEGIES[strategy].low_rank else rank
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         adapter = STRATEGIES[strategy].load()(encoder, rank=rank, parity=parity)
         encoder.adapted_by = strategy if STRATEGIES[strategy].trains_trunk else None
-        return SegmentationNet(encoder, adapter, n_classes, decoder_width)
+        net = SegmentationNet(encoder, adapter, n_classes, decoder_width)
+        net.rank = rank if STRATEGIES[strategy].low_rank else None
+        return net

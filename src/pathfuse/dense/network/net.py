@@ -19,6 +19,7 @@ class SegmentationNet(nn.Module):
         decoder: The cup decoder.
         strategy: The strategy's name.
         matched: Names of the trunk's modules that the strategy adapted.
+        rank: Of their updates; None where there are none.
         n_classes: K.
     """
 
@@ -34,6 +35,7 @@ class SegmentationNet(nn.Module):
         self.decoder = CupDecoder(encoder.dim, n_classes, adapter.skips, decoder_width)
         self.strategy = type(adapter).name
         self.matched = list(adapter.matched)
+        self.rank: int | None = None
         self.train()
 
     def train(self, mode: bool = True) -> "SegmentationNet":
@@ -88,6 +90,12 @@ class SegmentationNet(nn.Module):
     def n_trainable(self) -> int:
         """How many numbers train."""
         return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
+
+    @property
+    def n_adapter(self) -> int:
+        """How many of them belong to the strategy, not to the decoder."""
+        parts = (self.encoder, self.adapter)
+        return sum(p.numel() for part in parts for p in part.parameters() if p.requires_grad)
 
     def parameter_groups(self, lr_adapter: float, lr_decoder: float) -> list[dict[str, Any]]:
         """What an optimiser takes: the decoder's weights, and those of the strategy (in the trunk

@@ -18,6 +18,7 @@ from pathfuse.dense.data.items import check_item
 from pathfuse.dense.data.records import Split, files_of
 from pathfuse.dense.data.scale import scale_warnings
 from pathfuse.dense.encoders.base import TokenEncoder
+from pathfuse.dense.encoders.cards import check_size
 from pathfuse.dense.encoders.digest import encoder_digest
 from pathfuse.dense.encoders.load import load_encoder
 from pathfuse.dense.evaluation.metrics import metrics
@@ -119,12 +120,12 @@ def train_dense(
 
     Raises:
         InputError: There is no training image, an image or mask is wrong, the strategy matches no
-            module, the encoder takes another size, memory runs out, training diverges, or ``out``
+            module, the square is smaller than a patch, memory runs out, training diverges, or ``out``
             holds something else.
     """
     if not split.train:
         raise InputError(f"the data set {split.name} has no training image")
-    _check_size(encoder, recipe)
+    check_size(encoder.card, recipe.size_px)
     distributed = make_process_group(recipe)
     encoder = _own(encoder, recipe)
     about = _about(encoder, split, recipe)
@@ -225,6 +226,7 @@ def _network(encoder: TokenEncoder, recipe: DenseRecipe, n_classes: int) -> Segm
         parity=recipe.parity,
         seed=recipe.seed,
         decoder_width=recipe.decoder_width,
+        capacity=recipe.capacity,
     )
 
 
@@ -248,14 +250,6 @@ def _own(encoder: TokenEncoder, recipe: DenseRecipe) -> TokenEncoder:
         encoder = copy.deepcopy(encoder)
         encoder.normalise_as(recipe.parity)
     return encoder
-
-
-def _check_size(encoder: TokenEncoder, recipe: DenseRecipe) -> None:
-    card = encoder.card
-    if card.size_policy == "fixed" and recipe.size_px != card.size_px:
-        raise InputError(
-            f"the encoder '{card.key}' takes images of {card.size_px} pixels only, not {recipe.size_px}"
-        )
 
 
 def _data(split: Split) -> str:
@@ -312,9 +306,12 @@ def _manifest(
         "images": {part: len(getattr(split, part)) for part in ("train", "val")},
         "seed": recipe.seed,
         "size_px": recipe.size_px,
+        "size_policy": net.encoder.card.size_said(recipe.size_px),
         "tokens_per_image": rows * columns + net.encoder.card.num_prefix,
         "matched_modules": net.matched,
+        "rank": net.rank,
         "trainable_parameters": net.n_trainable,
+        "adapter_parameters": net.n_adapter,
         "parameters": sum(p.numel() for p in net.parameters()),
         "epochs": state.epoch,
         "chosen_epoch": state.best_epoch + 1,
