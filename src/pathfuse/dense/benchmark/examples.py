@@ -131,10 +131,11 @@ def _predicted(
 
 
 def picture(item: Item, split: Split, predicted: Mask) -> bytes:
-    """A PNG of the image with the outlines of the predicted and, over them, of the true classes."""
-    if item.mask is None:
-        raise ValueError("an image without a mask has no outline to draw")
-    truth = read_truth(item.mask, split.n_classes, split.ignore)
+    """A PNG of the image with the outlines of the predicted and, over them, of the true classes.
+
+    The image has a mask.
+    """
+    truth = read_truth(item, split.n_classes, split.ignore)
     image = Image.fromarray(read_image(item.image))
     scale = SIDE_PX / max(image.size)
     scale = scale if scale < 1 else float(int(scale))  # whole pixels where it grows
