@@ -147,6 +147,20 @@ def test_tiff_of_8_bits_is_read_in_every_layout(tmp_path):
         np.testing.assert_array_equal(read_image(tmp_path / f"{name}.tif"), RGB)
 
 
+@pytest.mark.parametrize(("read", "what"), [(read_mask, "mask"), (read_image, "image")])
+def test_pages_of_one_size_are_refused_and_smaller_ones_are_not(tmp_path, read, what):
+    pages = [Image.fromarray(np.full((6, 7), k, np.uint8)) for k in range(3)]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    with pytest.raises(
+        InputError, match=rf"the {what} .*a\.tif has 3 pages of one size, of which only the first"
+    ):
+        read(tmp_path / "a.tif")
+    smaller = [page.resize((3, 3)) for page in pages[1:]]
+    pages[0].save(tmp_path / "b.tif", save_all=True, append_images=smaller)
+    assert read(tmp_path / "b.tif").shape[:2] == (6, 7)
+    assert not read(tmp_path / "b.tif").any()
+
+
 def disc(size=40):
     rows, columns = np.mgrid[:size, :size]
     return (rows - size // 2) ** 2 + (columns - size // 2) ** 2 < size**2 // 8

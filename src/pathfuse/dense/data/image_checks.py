@@ -46,6 +46,28 @@ def refuse_turned(image: Image.Image, what: str, path: Path) -> None:
         )
 
 
+def refuse_pages(image: Image.Image, what: str, path: Path) -> None:
+    """Refuses a TIFF of several pages of one size, of which only the first would be read.
+
+    Pages of other sizes are the same image, smaller.
+
+    Raises:
+        InputError: The second page has the size of the first.
+    """
+    n_pages = getattr(image, "n_frames", 1)
+    if n_pages < 2:
+        return
+    size = image.size
+    image.seek(1)
+    same = image.size == size
+    image.seek(0)
+    if same:
+        raise InputError(
+            f"the {what} {path} has {n_pages} pages of one size, of which only the first would be read: write one "
+            "image a file (of a mask with a page for each class: one page of class numbers)"
+        )
+
+
 def refuse_deep(image: Image.Image, path: Path) -> None:
     """Refuses more than 8 bits per channel, of which Pillow would keep the upper ones.
 
