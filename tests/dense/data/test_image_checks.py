@@ -221,6 +221,8 @@ PALETTES = {
     "brighter": np.array([[0, 0, 0], [60, 60, 60], [120, 120, 120], [255, 255, 255]]),
     "of somebody": np.array([[255, 255, 255], [200, 40, 40], [40, 40, 200], [40, 160, 40]]),
     "without colours": np.zeros((256, 3), int),
+    "jet": np.clip(1.5 - np.abs(4 * np.arange(256)[:, None] / 255 - [3, 2, 1]), 0, 1) * 255,
+    "white to black": 255 - np.repeat(np.arange(256)[:, None], 3, axis=1),
 }
 
 

@@ -17,6 +17,9 @@ Palette = UInt8[np.ndarray, "index 3"]
 
 NEAR = 8
 """Colours that differ by less than this in every channel are no two colours that somebody chose."""
+MAP_COLOURS, MAP_STEP = 64, 16
+"""A palette of at least so many colours, each within so much of the next in every channel, is a map
+of colours (grey, jet, viridis): its numbers are what they were. Reduced colours jump."""
 BITS_PER_SAMPLE = 258
 """TIFF's tag."""
 
@@ -110,13 +113,21 @@ def refuse_quantised(palette: Palette, used: Bool[np.ndarray, " value"], path: P
     """
     indices = np.flatnonzero(used[: min(IGNORE, len(palette))])
     colours = palette[indices].astype(np.int64)
-    reason = None if (colours == indices[:, None]).all() else _odd(indices, colours)
+    reason = None if _is_map(palette, indices) else _odd(indices, colours)
     if reason is not None:
         raise InputError(
             f"the mask {path} has a palette that looks like colours that were reduced (quantised), in which numbers "
             f'mean nothing: {reason}. Write the numbers of classes as a grey image, or name them by "mask_values" in '
             "the split file"
         )
+
+
+def _is_map(palette: Palette, used: Int[np.ndarray, " used"]) -> bool:
+    """Whether the colours follow the numbers; of the greys 0, 1, 2, ... a few suffice."""
+    if (palette[used] == used[:, None]).all():
+        return True
+    steps = np.abs(np.diff(palette.astype(np.int64), axis=0))
+    return len(palette) >= MAP_COLOURS and bool((steps < MAP_STEP).all() and steps.any())
 
 
 def _odd(indices: Int[np.ndarray, " used"], colours: Int[np.ndarray, "used 3"]) -> str | None:
