@@ -8,7 +8,7 @@ import polars as pl
 from benchmarks.bag_fusion import bag_fusion
 from benchmarks.complementary import complementary
 from benchmarks.coverage import coverage
-from benchmarks.dense import dense, dense_rivals
+from benchmarks.dense import dense, dense_rivals, dense_strategies, dense_tokens
 from benchmarks.dense_instances import counting_speed, dense_instances
 from benchmarks.dense_memory import dense_memory
 from benchmarks.dense_speed import dense_speed
@@ -59,6 +59,8 @@ TABLES = {
 BY_NAME = {
     "dense": dense,
     "dense_rivals": dense_rivals,
+    "dense_strategies": dense_strategies,
+    "dense_tokens": dense_tokens,
     "dense_speed": dense_speed,
     "dense_memory": dense_memory,
     "dense_instances": dense_instances,

@@ -21,6 +21,9 @@ known. ``seconds`` are those of one core.
 ``dense_rivals`` is of the same grid: the fusion with default options (``fused``: the method that
 held-out Dice per image chose) against the best single model as chosen on the validation images, the
 mean of the logits, the majority and STAPLE, with paired intervals; AJI where images have instances.
+``dense_strategies`` holds the strategies of that grid against each other: means over the three
+encoders, and the paired difference to the best one. ``dense_tokens`` says how alike the patch tokens
+of the same encoders are, untrained, within and across the two classes, by layer.
 """
 
 import tempfile
@@ -32,9 +35,12 @@ import polars as pl
 
 from benchmarks.dense_data import CLASSES, dense_splits
 from benchmarks.feature_fusion import Row
+from pathfuse.dense.analysis.report import table_of
+from pathfuse.dense.analysis.run import compare_tokens
 from pathfuse.dense.benchmark.boards import BASE, paired
 from pathfuse.dense.benchmark.config import BenchmarkConfig
 from pathfuse.dense.benchmark.run import BenchmarkRun, run_benchmark
+from pathfuse.dense.data.split_files import read_split
 from pathfuse.dense.fusion.fused_model import FUSED
 
 ENCODERS = {
@@ -71,6 +77,54 @@ def dense_rivals(
     """The fusion against each rival, in Dice and AJI."""
     grid = made_grid(tuple(strategies), tuple(recipe.items()))
     return rivals(grid) if grid else [NOT_RUN]
+
+
+def dense_strategies() -> list[Row]:
+    """Means over models per data set and strategy, best first, less the best."""
+    grid = made_grid()
+    if grid is None or grid.tables is None:
+        return [NOT_RUN]
+    found: list[Row] = []
+    for (dataset, metric), own in grid.tables.strategies.group_by(
+        "dataset", "metric", maintain_order=True
+    ):
+        pairs = grid.tables.strategy_comparisons.filter(
+            (pl.col("dataset") == dataset)
+            & (pl.col("metric") == metric)
+            & (pl.col("model") == "all")
+        ).rename({"strategy": "method"})
+        ordered = own.sort("value", descending=True)
+        best = ordered["strategy"][0]
+        for row in ordered.iter_rows(named=True):
+            less = paired(row["strategy"], best, pairs)
+            found.append(
+                {
+                    "dataset": dataset,
+                    "metric": metric,
+                    "strategy": row["strategy"],
+                    "mean": row["value"],
+                    "interval": interval(row),
+                    "less_best": None if less is None else less["difference"],
+                    "less_interval": None if less is None else interval(less),
+                    "p_holm": None if less is None else less["p_holm"],
+                }
+            )
+    return found
+
+
+def dense_tokens(size_px: int = 192, n_images: int = 60) -> list[Row]:
+    """Cosine similarity of tokens by encoder and layer."""
+    with tempfile.TemporaryDirectory() as folder:
+        found: list[Row] = []
+        for dataset, file in dense_splits(Path(folder)).items():
+            split = read_split(file)
+            similar, _ = compare_tokens(
+                list(ENCODERS.values()), split, split.items, size_px=size_px, n_images=n_images,
+                device="cpu",
+            )  # fmt: skip
+            table = table_of(similar).with_columns(dataset=pl.lit(dataset))
+            found += table.select("dataset", *table.columns[:-1]).to_dicts()
+    return found or [NOT_RUN]
 
 
 @cache
