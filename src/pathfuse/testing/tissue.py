@@ -90,8 +90,16 @@ def make_split(
                 files["_instances"] = (mask == 2).astype(np.uint8)
             for ending, pixels in files.items():
                 Image.fromarray(pixels).save(folder / f"{name}{ending}.png")
-            places = [folder / f"{name}{ending}.png" for ending in files]
-            items.append(Item(name, places[0], places[1], f"{part}{seed // 2}", *places[2:]))
+            places = {ending: folder / f"{name}{ending}.png" for ending in files}
+            items.append(
+                Item(
+                    name,
+                    places[""],
+                    places["_mask"],
+                    f"{part}{seed // 2}",
+                    places.get("_instances"),
+                )
+            )
             seed += 1
         parts[part] = tuple(items)
     return Split(

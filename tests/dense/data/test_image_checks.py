@@ -147,6 +147,20 @@ def test_tiff_of_8_bits_is_read_in_every_layout(tmp_path):
         np.testing.assert_array_equal(read_image(tmp_path / f"{name}.tif"), RGB)
 
 
+@pytest.mark.parametrize(("read", "what"), [(read_mask, "mask"), (read_image, "image")])
+def test_pages_of_one_size_are_refused_and_smaller_ones_are_not(tmp_path, read, what):
+    pages = [Image.fromarray(np.full((6, 7), k, np.uint8)) for k in range(3)]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    with pytest.raises(
+        InputError, match=rf"the {what} .*a\.tif has 3 pages of one size, of which only the first"
+    ):
+        read(tmp_path / "a.tif")
+    smaller = [page.resize((3, 3)) for page in pages[1:]]
+    pages[0].save(tmp_path / "b.tif", save_all=True, append_images=smaller)
+    assert read(tmp_path / "b.tif").shape[:2] == (6, 7)
+    assert not read(tmp_path / "b.tif").any()
+
+
 def disc(size=40):
     rows, columns = np.mgrid[:size, :size]
     return (rows - size // 2) ** 2 + (columns - size // 2) ** 2 < size**2 // 8
@@ -207,6 +221,8 @@ PALETTES = {
     "brighter": np.array([[0, 0, 0], [60, 60, 60], [120, 120, 120], [255, 255, 255]]),
     "of somebody": np.array([[255, 255, 255], [200, 40, 40], [40, 40, 200], [40, 160, 40]]),
     "without colours": np.zeros((256, 3), int),
+    "jet": np.clip(1.5 - np.abs(4 * np.arange(256)[:, None] / 255 - [3, 2, 1]), 0, 1) * 255,
+    "white to black": 255 - np.repeat(np.arange(256)[:, None], 3, axis=1),
 }
 
 

@@ -111,6 +111,14 @@ def test_every_reader_of_masks_honours_them(pair, tmp_path):
     assert cms == [[[54 - n, 0], [n, 0]]] * 2  # a model that says nothing misses every nucleus
 
 
+def test_a_prediction_of_0_and_255_is_no_prediction_of_classes(pair, tmp_path):
+    one, _, truth = pair
+    (tmp_path / "model").mkdir()
+    Image.fromarray(truth * 255).save(tmp_path / "model/a.png")
+    with pytest.raises(InputError, match=r"a\.png has the value 255 in .* it may hold 0 to 1$"):
+        evaluate_dense({"m": tmp_path / "model"}, [one], tmp_path / "x", classes=NAMES)
+
+
 def test_training_sees_classes(pair):
     pytest.importorskip("torch")
     from pathfuse.dense.recipe import DenseRecipe

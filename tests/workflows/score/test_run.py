@@ -307,3 +307,15 @@ def test_a_look_that_fails_is_said_once_and_the_next_may_find_it_mended(
 def _empty(folder: Path) -> Path:
     (folder / "empty").mkdir()
     return folder / "empty"
+
+
+def test_force_leaves_a_link_to_other_predictions_alone(study, tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / scoring.RECORD).write_text("{}")
+    asked = Asked(study[0], study[1].features, tmp_path / "scores.csv")
+    asked.predictions.symlink_to(mine)
+    with pytest.raises(InputError, match="scores_predictions is a link to"):
+        prepare(asked, force=True)
+    assert asked.predictions.is_symlink()
+    assert (mine / scoring.RECORD).exists()

@@ -17,6 +17,9 @@ Palette = UInt8[np.ndarray, "index 3"]
 
 NEAR = 8
 """Colours that differ by less than this in every channel are no two colours that somebody chose."""
+MAP_COLOURS, MAP_STEP = 64, 16
+"""A palette of at least so many colours, each within so much of the next in every channel, is a map
+of colours (grey, jet, viridis): its numbers are what they were. Reduced colours jump."""
 BITS_PER_SAMPLE = 258
 """TIFF's tag."""
 
@@ -43,6 +46,28 @@ def refuse_turned(image: Image.Image, what: str, path: Path) -> None:
             f"the {what} {path} says that it is stored turned or mirrored (orientation {turned}), which some programs "
             "heed and others do not, so that an image and its mask may not fit: store it upright, without this tag "
             "(such as by ImageMagick: mogrify -auto-orient)"
+        )
+
+
+def refuse_pages(image: Image.Image, what: str, path: Path) -> None:
+    """Refuses a TIFF of several pages of one size, of which only the first would be read.
+
+    Pages of other sizes are the same image, smaller.
+
+    Raises:
+        InputError: The second page has the size of the first.
+    """
+    n_pages = getattr(image, "n_frames", 1)
+    if n_pages < 2:
+        return
+    size = image.size
+    image.seek(1)
+    same = image.size == size
+    image.seek(0)
+    if same:
+        raise InputError(
+            f"the {what} {path} has {n_pages} pages of one size, of which only the first would be read: write one "
+            "image a file (of a mask with a page for each class: one page of class numbers)"
         )
 
 
@@ -88,13 +113,21 @@ def refuse_quantised(palette: Palette, used: Bool[np.ndarray, " value"], path: P
     """
     indices = np.flatnonzero(used[: min(IGNORE, len(palette))])
     colours = palette[indices].astype(np.int64)
-    reason = None if (colours == indices[:, None]).all() else _odd(indices, colours)
+    reason = None if _is_map(palette, indices) else _odd(indices, colours)
     if reason is not None:
         raise InputError(
             f"the mask {path} has a palette that looks like colours that were reduced (quantised), in which numbers "
             f'mean nothing: {reason}. Write the numbers of classes as a grey image, or name them by "mask_values" in '
             "the split file"
         )
+
+
+def _is_map(palette: Palette, used: Int[np.ndarray, " used"]) -> bool:
+    """Whether the colours follow the numbers; of the greys 0, 1, 2, ... a few suffice."""
+    if (palette[used] == used[:, None]).all():
+        return True
+    steps = np.abs(np.diff(palette.astype(np.int64), axis=0))
+    return len(palette) >= MAP_COLOURS and bool((steps < MAP_STEP).all() and steps.any())
 
 
 def _odd(indices: Int[np.ndarray, " used"], colours: Int[np.ndarray, "used 3"]) -> str | None:

@@ -14,6 +14,7 @@ from pathfuse.dense.data.image_checks import (
     Palette,
     palette_of,
     refuse_deep,
+    refuse_pages,
     refuse_quantised,
     refuse_turned,
 )
@@ -112,8 +113,8 @@ def open_image(path: Path) -> Iterator[WindowReader]:
     Grey and palette images become RGB; what is transparent lies on white, as in a slide.
 
     Raises:
-        InputError: The file is missing, no image, cut off, has more than 8 bits per channel, or is
-            stored turned; or a slide needs a library that is not installed.
+        InputError: The file is missing, no image, cut off, has more than 8 bits per channel or
+            several pages, or is stored turned; or a slide needs a library that is not installed.
     """
     if path.suffix.lower() in SLIDES:
         with open_slide(path) as slide:
@@ -127,6 +128,7 @@ def open_image(path: Path) -> Iterator[WindowReader]:
         refuse_deep(image, path)
         if image.format == "TIFF":  # which Pillow turns when it loads it, and OpenSlide does not
             refuse_turned(image, "image", path)
+            refuse_pages(image, "image", path)
         if image.width * image.height > LARGE_PX and has_tiles(path):
             with open_slide(path) as slide:
                 yield slide
@@ -185,8 +187,8 @@ def read_mask(path: Path, *, named: bool = False) -> UInt8[np.ndarray, "row colu
         named: Whether it is said what each number stands for, so that a palette need not show it.
 
     Raises:
-        InputError: The file is missing, no image, cut off, lossy, stored turned, has several
-            channels, values above 255, or a palette that was not made for classes.
+        InputError: The file is missing, no image, cut off, lossy, stored turned, has several pages
+            or channels, values above 255, or a palette that was not made for classes.
     """
     if path.suffix.lower() in LOSSY:
         raise InputError(
@@ -220,6 +222,7 @@ def _numbers(path: Path) -> tuple[Shaped[np.ndarray, "row column"], Palette | No
         with Image.open(path) as image:
             if image.format == "TIFF":
                 refuse_turned(image, "mask", path)
+                refuse_pages(image, "mask", path)
             values, palette = np.array(image), palette_of(image)
             refuse_turned(image, "mask", path)
     except InputError:  # our own sentence
