@@ -97,9 +97,9 @@ def held_out_dice(
         if not len(data.groups):
             continue
         fitted = {name: method.refitted(data) for name, method in methods.items()}
-        for i in np.flatnonzero(fold):
-            tasks.append(delayed(judge)(fitted, files, items[i], pool_px, [seed, int(i)], ignore))
-            left_out.append(int(i))
+        for i in np.flatnonzero(fold).tolist():
+            tasks.append(delayed(judge)(fitted, files, items[i], pool_px, [seed, i], ignore))
+            left_out.append(i)
     dice = np.full((len(items), len(methods)), np.nan)
     for i, cms in zip(left_out, in_parallel(n_jobs, tasks), strict=True):
         dice[i] = metrics(cms)[MEAN_DICE.name]
