@@ -54,7 +54,7 @@ def folds_of(
 
     Examples:
         >>> [fold.tolist() for fold in folds_of(np.array([0, 0, 1]), 0)]
-        [[False, False, True], [True, True, False]]
+        [[True, True, False], [False, False, True]]
     """
     known = np.unique(patients)
     if len(known) < 2:
