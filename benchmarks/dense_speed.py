@@ -1,6 +1,6 @@
 """CPU seconds per million pixels of fusing segmentations, before and after, beside the floor.
 
-Before: what ``dense fuse`` did up to version 0.4: log-probabilities of all models in double
+Before: what ``dense fuse`` did at first: log-probabilities of all models in double
 precision, the method's pool, its normalisation, and the argmax of it, of every pixel; and a
 confusion matrix by fancy indexing. After: ``dense.fusion``. The floor is one argmax over one
 model's logits, which no fusion can do without. Both give the same class in every pixel, or the

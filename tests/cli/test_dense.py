@@ -149,9 +149,21 @@ def test_train_predict_fuse_and_evaluate(run_cli, tmp_path):
         assert (status, out.split(":")[0]) == (0, "4 images")
     logits = [f"net{seed}={tmp_path / f'logits{seed}'}" for seed in (0, 1)]
     status, out, err = run_cli(
-        "dense", "fuse", *data, "--logits", *logits, "--out", tmp_path / "fused", "--pixels", 500
-    )
+        "dense", "fuse", *data, "--logits", *logits, "--out", tmp_path / "fused", "--pixels", 600,
+        "--balance", 0.2, "--probabilities",
+    )  # fmt: skip
     assert status == 0, err
+    images = pl.read_csv(tmp_path / "fused/images.csv")
+    assert f"Worst images: {images['sample_id'][0]}: fused {images['dice_fused'][0]:.3f}" in out
+    status, said, err = run_cli(
+        "dense", "apply", "--model", tmp_path / "fused", "--logits", *logits, "--probabilities",
+        "--jobs", 1, "--out", tmp_path / "applied",
+    )  # fmt: skip
+    assert status == 0, err
+    assert said.startswith("4 images by ")
+    for name in images["sample_id"]:
+        one, two = (tmp_path / p / f"probabilities/{name}.npy" for p in ("fused", "applied"))
+        assert one.read_bytes() == two.read_bytes()
     known = tmp_path / "known"
     known.mkdir()
     for item in split.test:

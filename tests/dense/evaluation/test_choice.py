@@ -68,6 +68,6 @@ def test_nothing_to_choose_by(item):
 
 
 def test_a_few_images_are_enough(item, monkeypatch):
-    monkeypatch.setattr(choice, "LOOKED_AT_PX", NUCLEI.size + 1)
+    monkeypatch.setattr(choice, "LOOKED_AT_PX", 2 * NUCLEI.size + 1)
     items = [item("a", NUCLEI), item("b", NUCLEI), item("c", GLAND)]
     assert choose_separation(items, 2).n_images == 2

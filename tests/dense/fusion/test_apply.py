@@ -21,7 +21,7 @@ from pathfuse.errors import InputError
 def fused(study, tmp_path):
     methods = ("static_product", "logitprod", "logistic", "staple")
     options = DenseFuseOptions(
-        methods=methods, method="logitprod", pixels=500, n_resamples=0, pool_px=3
+        methods=methods, method="logitprod", pixels=600, n_resamples=0, pool_px=3
     )
     classes = ("background", "gland", "vessel")
     fuse_dense(

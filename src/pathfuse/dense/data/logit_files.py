@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -55,6 +56,10 @@ class LogitFiles:
     image_ids: Collection[str] = ()
     """All images of the study, so that a file that is named after one is not taken for another's."""
     _opened: dict[Path, ScoreFile] = field(default_factory=dict, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields, without the files that were opened: other processes open their own."""
+        return {**self.__dict__, "_opened": {}}
 
     def models(self, image_id: str) -> list[str]:
         """The models that scored an image."""

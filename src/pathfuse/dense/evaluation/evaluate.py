@@ -174,10 +174,10 @@ def _count(
         assert count is not None  # noqa: S101 - it has a mask
         for name, file in files[item.image_id].items():
             if file is not None and name in own_instances:
-                predicted = read_instance_map(file, n_classes)
-                _check_shape(file, predicted.labels.shape, count.truth.shape)
-                scatter[name].see(predicted)
-                count.add_instances(name, predicted)
+                told_apart = read_instance_map(file, n_classes)
+                _check_shape(file, told_apart.labels.shape, count.truth.shape)
+                scatter[name].see(told_apart)
+                count.add_instances(name, told_apart)
             elif file is not None:
                 for rows, predicted in _strips(file, count):
                     count.add(name, rows, predicted)

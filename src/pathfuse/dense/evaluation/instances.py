@@ -68,7 +68,7 @@ class Overlaps:
 
 MOST_CELLS = 2**24
 """Of a table of all pairs of instances (128 MB); where there are more, the pairs that occur are
-sorted out of all pixels: ten times as long, and no table."""
+sorted out of all pixels."""
 
 
 def overlaps(truth: LabelMap, predicted: LabelMap) -> Overlaps:
@@ -127,6 +127,8 @@ def _consecutive(labels: LabelMap) -> tuple[Int[np.ndarray, " pixel"], int]:
         numbers, place = np.unique(flat, return_inverse=True)
         rank = np.cumsum(numbers != 0)
         return np.where(numbers == 0, 0, rank)[place], int((numbers != 0).sum()) + 1
+    if (high + 1) ** 2 <= flat.size:  # a table of all pairs is small as it is
+        return flat, high + 1
     there = np.zeros(high + 1, dtype=bool)
     there[flat] = True
     there[0] = False

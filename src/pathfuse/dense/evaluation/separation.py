@@ -70,9 +70,10 @@ def instances_of(
         InputError: The map is of another size, or not finite inside the mask.
 
     Examples:
-        >>> two = np.hypot(*np.ogrid[-5:6, -6:7]) < 4.5
-        >>> touching = np.hstack([two, two[:, 4:]])
-        >>> int(instances_of(touching).max()), int(instances_of(touching, how=COMPONENTS).max())
+        >>> rows, columns = np.ogrid[:11, :20]
+        >>> discs = [np.hypot(rows - 5, columns - center) < 4.7 for center in (5, 13)]
+        >>> mask = discs[0] | discs[1]
+        >>> int(instances_of(mask).max()), int(instances_of(mask, how=COMPONENTS).max())
         (2, 1)
     """
     if inwardness is not None:

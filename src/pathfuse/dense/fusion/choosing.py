@@ -54,7 +54,7 @@ def folds_of(
 
     Examples:
         >>> [fold.tolist() for fold in folds_of(np.array([0, 0, 1]), 0)]
-        [[False, False, True], [True, True, False]]
+        [[True, True, False], [False, False, True]]
     """
     known = np.unique(patients)
     if len(known) < 2:
@@ -97,9 +97,9 @@ def held_out_dice(
         if not len(data.groups):
             continue
         fitted = {name: method.refitted(data) for name, method in methods.items()}
-        for i in np.flatnonzero(fold):
-            tasks.append(delayed(judge)(fitted, files, items[i], pool_px, [seed, int(i)], ignore))
-            left_out.append(int(i))
+        for i in np.flatnonzero(fold).tolist():
+            tasks.append(delayed(judge)(fitted, files, items[i], pool_px, [seed, i], ignore))
+            left_out.append(i)
     dice = np.full((len(items), len(methods)), np.nan)
     for i, cms in zip(left_out, in_parallel(n_jobs, tasks), strict=True):
         dice[i] = metrics(cms)[MEAN_DICE.name]

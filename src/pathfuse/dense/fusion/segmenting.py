@@ -84,8 +84,6 @@ def segment(
     """
     if enough_for_processes(job.files, [item.image_id for item in items]):
         n_processes = effective_n_jobs(n_jobs)
-        if n_processes > 1:
-            job = replace(job, files=replace(job.files, _opened={}))
         if job.fusion.pool_px == 1:  # else strips round the averages of gate features
             job = replace(job, cells=min(job.cells, max(MIN_CELLS, job.cells // n_processes)))
     else:
