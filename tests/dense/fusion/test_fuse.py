@@ -258,13 +258,14 @@ def test_the_worst_images_and_who_was_right(study, tmp_path):
 
 def test_one_patient_to_fit_on(study, tmp_path):
     fit = [replace(item, patient_id="only") for item in study.fit[:2]]
-    result = run(replace(study, fit=fit), tmp_path / "out")
+    options = replace(QUICK, methods=(*METHODS, "logistic"))  # rich: not without another patient
+    result = run(replace(study, fit=fit), tmp_path / "out", options)
     assert (result.manifest["held_out_nll"], result.manifest["held_out_dice"]) == ({}, {})
     assert result.certificate["holds"]
     nll = {
         name: one.certificate.fused
         for name, one in result.model.methods.items()
-        if one.certificate is not None
+        if one.certificate is not None and one.richness < 3
     }
     assert result.model.chosen == min(nll, key=nll.get)
 
