@@ -1,5 +1,6 @@
 """The commands of dense prediction: what they list, and wrong input in one sentence."""
 
+import json
 import os
 
 import numpy as np
@@ -132,7 +133,7 @@ def test_train_predict_fuse_and_evaluate(run_cli, tmp_path):
     from pathfuse.testing.tissue import make_split
 
     (tmp_path / "images").mkdir()
-    split = make_split(tmp_path / "images", train=4, val=2, test=2)
+    split = make_split(tmp_path / "images", train=4, val=4, test=2)
     write_split(split, tmp_path / "split.json")
     data = ("--data", tmp_path / "split.json")
     small = ("--set", "epochs=1", "warmup=0", "size_px=32", "decoder_width=16", "device=cpu")
@@ -146,7 +147,7 @@ def test_train_predict_fuse_and_evaluate(run_cli, tmp_path):
         status, out, err = run_cli(
             "dense", "predict", "--model", net, *data, "--out", tmp_path / f"logits{seed}"
         )
-        assert (status, out.split(":")[0]) == (0, "4 images")
+        assert (status, out.split(":")[0]) == (0, "6 images")
     logits = [f"net{seed}={tmp_path / f'logits{seed}'}" for seed in (0, 1)]
     status, out, err = run_cli(
         "dense", "fuse", *data, "--logits", *logits, "--out", tmp_path / "fused", "--pixels", 600,
@@ -155,12 +156,15 @@ def test_train_predict_fuse_and_evaluate(run_cli, tmp_path):
     assert status == 0, err
     images = pl.read_csv(tmp_path / "fused/images.csv")
     assert f"Worst images: {images['sample_id'][0]}: fused {images['dice_fused'][0]:.3f}" in out
+    about = json.loads((tmp_path / "fused/manifest.json").read_text())
+    held_out = about["held_out_dice"][about["fused"]]["mean"]
+    assert f"Fused: {about['fused']} (held-out Dice per image {held_out:.3f}" in out
     status, said, err = run_cli(
         "dense", "apply", "--model", tmp_path / "fused", "--logits", *logits, "--probabilities",
         "--jobs", 1, "--out", tmp_path / "applied",
     )  # fmt: skip
     assert status == 0, err
-    assert said.startswith("4 images by ")
+    assert said.startswith("6 images by ")
     for name in images["sample_id"]:
         one, two = (tmp_path / p / f"probabilities/{name}.npy" for p in ("fused", "applied"))
         assert one.read_bytes() == two.read_bytes()

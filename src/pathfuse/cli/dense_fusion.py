@@ -98,7 +98,7 @@ def fuse(
         )
     _show_verdict(done.verdict.metrics, done.manifest)
     sys.stdout.write(f"Worst images: {'; '.join(done.manifest['worst_images'])}.\n")
-    sys.stdout.write(f"Fused: {done.manifest['fused']}. Masks, metrics, images.csv: {out}\n")
+    sys.stdout.write(f"Fused: {_chosen(done.manifest)}. Masks, metrics, images.csv: {out}\n")
 
 
 def apply(
@@ -206,6 +206,16 @@ def evaluate(
         )
     _show_verdict(done.verdict.metrics, done.manifest)
     sys.stdout.write(f"Metrics, comparisons: {out}\n")
+
+
+def _chosen(manifest: dict[str, Any]) -> str:
+    """The method behind the fused masks, and how it did on images that it was not fitted on."""
+    name, held_out = manifest["fused"], manifest["held_out_dice"]
+    if name not in held_out:
+        return str(name)
+    best = max(held_out, key=lambda one: float(held_out[one]["mean"]))
+    others = "" if best == name else f", {best} {held_out[best]['mean']:.3f}"
+    return f"{name} (held-out Dice per image {held_out[name]['mean']:.3f}{others})"
 
 
 def _show_verdict(metrics: Any, manifest: dict[str, Any]) -> None:

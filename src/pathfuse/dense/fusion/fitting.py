@@ -1,6 +1,6 @@
 """Every method fitted on the fit pixels, and the choice of the one behind the fused mask."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,9 @@ from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.fitted import fit_methods
 from pathfuse.fusion.inner_cv import inner_folds, strata_of
 from pathfuse.fusion.method import Method
+
+TRUSTED = 2
+"""The richest method that is chosen without having been seen on another patient."""
 
 
 @dataclass(frozen=True)
@@ -72,19 +75,28 @@ def fit_fusion(
         judged = {name: dice[name] for name in candidates}
         chosen, _ = choose(judged, pixels.patients, richness)
         _, known = choose(dice, pixels.patients, richness)
-    else:  # nothing can be held out: by the fit pixels themselves, else the simplest
-        fits = {
-            name: own.certificate.fused
-            for name in candidates
-            if (own := methods[name]).certificate is not None
-        }
-        chosen = min(fits or richness, key=lambda name: fits[name] if fits else richness[name])
+    else:
+        chosen = _unchecked(candidates, methods)
     if options.method != CHOOSE:
         chosen = options.method
     model = DenseFusion(
         tuple(classes), tuple(files.folders), methods, chosen, pixels.order(), options.pool_px
     )
     return model, Scores(nll, known)
+
+
+def _unchecked(candidates: Sequence[str], methods: Mapping[str, DenseMethod]) -> str:
+    """The choice where nothing can be held out: by the likelihood of the fit pixels, which favours
+    rich methods, so not among the richest; else the simplest.
+    """
+    richness = {name: METHODS[name].richness for name in candidates}
+    fits = {
+        name: own.certificate.fused
+        for name in candidates
+        if (own := methods[name]).certificate is not None and richness[name] <= TRUSTED
+    }
+    ranked: Mapping[str, float] = fits or richness
+    return min(ranked, key=lambda name: ranked[name])
 
 
 def _candidates(options: DenseFuseOptions, *, probabilities: bool) -> list[str]:
