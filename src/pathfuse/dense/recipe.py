@@ -1,8 +1,15 @@
 """How a segmentation network is trained: every choice in one place."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from pathfuse.dense.strategies.registry import PUBLISHED_RATE, STRATEGIES
 from pathfuse.errors import InputError, first_problem
@@ -68,6 +75,12 @@ class DenseRecipe(BaseModel):
     loss: Literal["dice", "ce", "dice_ce"] = "dice"
     chosen_by: Literal["miou", "loss"] = "miou"
     """Which epoch is kept: the best mean IoU of the validation images, or their lowest loss."""
+    validate_every: Count | None = None
+    """Epochs; the last one is always validated, and only validated ones can be kept. None: as many
+    as keep validation at a fifth of the work, by numbers of pixels."""
+    validate_px: Side | None = None
+    """Where ``fit`` is crop: validation sees the middle of each image, at most so many pixels each
+    way. None: all of it."""
 
     tile_overlap: Annotated[float, Field(ge=0, le=0.75)] = 0.25
     """Share of a tile that the next one covers too, when ``fit`` is crop."""
@@ -78,6 +91,14 @@ class DenseRecipe(BaseModel):
     workers: Annotated[int, Field(ge=0)] = 0
     """Processes that read images; they change no result."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.validate_px is not None and self.fit != "crop":
+            raise ValueError(
+                "'validate_px' is of fit=crop only: with fit=resize whole images are seen"
+            )
+        return self
 
     @staticmethod
     def of(strategy: str = "frozen", **chosen: Any) -> "DenseRecipe":

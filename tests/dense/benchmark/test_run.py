@@ -2,6 +2,8 @@
 cells."""
 
 import json
+import resource
+from contextlib import contextmanager
 from multiprocessing.reduction import ForkingPickler
 
 import numpy as np
@@ -13,13 +15,14 @@ pytest.importorskip("timm")
 
 from PIL import Image
 
-from pathfuse.dense.benchmark.cells import CellWork
+from pathfuse.dense.benchmark.cells import CellWork, record_failure
 from pathfuse.dense.benchmark.config import read_benchmark
 from pathfuse.dense.benchmark.plan import plan
 from pathfuse.dense.benchmark.run import run_benchmark
 from pathfuse.dense.evaluation.confusion import read_confusions
 from pathfuse.dense.evaluation.metrics import metrics
 from pathfuse.errors import InputError
+from pathfuse.shard import Shard
 
 N = {"train": 4, "val": 3, "test": 12}
 
@@ -338,6 +341,74 @@ def test_a_grid_in_which_nothing_can_be_trained(place):
         run_benchmark(
             grid(place, place / "lost", models=models, strategies=["frozen"], per_strategy={})
         )
+
+
+@contextmanager
+def full_beyond(n_bytes):
+    """No file can be longer, as where the disk is full in the middle of it."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_is_full_costs_one_cell(place):
+    models = {"a": "tiny:patch=8,dim=12,depth=1", "b": "tiny:patch=8,dim=300,depth=1"}
+    config = grid(place, place / "full", models=models, strategies=["frozen"], per_strategy={})
+    with full_beyond(300_000):
+        found = run_benchmark(config)
+    assert [cell.model for cell in found.trained] == ["a"]
+    (failed,) = found.failed
+    assert failed["model"] == "b"
+    assert failed["sentence"].startswith("the disk is full; free some space and run it again (")
+    assert not list((place / "full").rglob("*.partial*"))
+    again = run_benchmark(config)
+    assert [cell.model for cell in again.trained] == ["b"]
+    assert again.failed == ()
+
+
+def test_a_failure_that_cannot_be_recorded_is_said_all_the_same(tmp_path, monkeypatch):
+    with full_beyond(0):
+        record_failure(tmp_path / "failed.json", "stamp", "the disk is full")
+    assert not (tmp_path / "failed.json").exists()
+
+
+def test_shards_share_the_cells_and_the_rest_writes_the_tables(place, run):
+    config, found = grid(place, place / "shards"), []
+    for number in (1, 2, 3):
+        part = run_benchmark(config, shard=Shard(number, 3))
+        assert part.tables is None
+        assert not (place / "shards" / "leaderboard.csv").exists()
+        found += part.trained
+    assert sorted(map(str, found)) == sorted(map(str, run.trained))
+    whole = run_benchmark(config)
+    assert (whole.trained, len(whole.unchanged)) == ((), 4)
+    costs = ["seconds", "memory_mb"]
+    assert whole.tables.leaderboard.drop(costs).equals(run.tables.leaderboard.drop(costs))
+
+
+def test_a_square_smaller_than_a_patch_is_refused_before_anything_runs(place):
+    models = {
+        "a": {"encoder": "tiny:patch=8,dim=12,depth=1", "size_px": 8},
+        "b": {"encoder": "tiny:patch=14,dim=12,depth=1", "size_px": 8},
+    }
+    with pytest.raises(
+        InputError,
+        match=r"model 'b': the encoder 'tiny:.*' sees patches of 14 pixels; a square of 8 is smaller",
+    ):
+        run_benchmark(grid(place, place / "small", models=models))
+    assert not (place / "small").exists()
+
+
+@pytest.mark.slow
+def test_devices_take_a_cell_each_and_change_nothing(place, run):
+    found = run_benchmark(grid(place, place / "devices"), devices=["cpu", "cpu"])
+    assert len(found.trained) == 4
+    for file in (place / "out/cells").rglob("confusion.parquet"):
+        other = place / "devices/cells" / file.relative_to(place / "out/cells")
+        assert file.read_bytes() == other.read_bytes(), other
 
 
 @pytest.mark.slow

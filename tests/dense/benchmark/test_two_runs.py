@@ -49,7 +49,7 @@ def test_three_sizes_two_ranks_two_models_killed_and_started_again_twice(tmp_pat
     deadline = time.monotonic() + 240
     while True:  # killed while it is at its third cell or a later one
         done = {file.parent for file in out.glob("cells/*/*/*/*/cell.json")}
-        at = list(out.glob(".claims/cells/*/*/*/*.json"))
+        at = list(out.glob(".claims/cells,*.json"))
         if len(done) >= 2 and at:
             first.send_signal(signal.SIGKILL)
             break
@@ -74,7 +74,7 @@ def test_three_sizes_two_ranks_two_models_killed_and_started_again_twice(tmp_pat
     notes = [line for _, err in said for line in err.splitlines() if "taken over from" in line]
     assert len(notes) == len(left)
     assert all(f"process {first.pid} on" in line and "has ended" in line for line in notes)
-    assert not list(out.glob(".claims/*/*/*/*/*.json"))
+    assert not list((out / ".claims").iterdir())
     board = pl.read_csv(out / "leaderboard.csv").filter(metric="mDice", kind="model")
     assert set(board.select("base_strategy", "rank", "size_px", "model").iter_rows()) == {
         ("lora", rank, size, model)

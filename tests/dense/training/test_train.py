@@ -35,6 +35,7 @@ SMALL = {
     "rank": 2,
     "device": "cpu",
     "augment": False,
+    "validate_every": 1,
 }
 FILES = [".pathfuse.json", "history.csv", "manifest.json", "model.json", "model.safetensors"]
 
@@ -117,7 +118,7 @@ def often(monkeypatch):
     ("strategy", "chosen"),
     [
         ("lora", {"augment": True}),
-        ("transformer", {}),  # from kept tokens, with dropped paths
+        ("transformer", {"validate_every": 2}),  # from kept tokens, with dropped paths
         ("cnn", {"fit": "crop", "augment": True, "loss": "dice_ce", "workers": 2}),
     ],
 )
@@ -183,6 +184,26 @@ def test_it_learns(tmp_path):
         best["validation_miou"].item()
         == history["validation_miou"].max()
         == done.manifest["validation"]["mIoU"]
+    )
+
+
+def test_only_validated_epochs_are_kept_and_the_others_say_nothing(split, tmp_path):
+    how = recipe(epochs=5, validate_every=2, chosen_by="loss")
+    done = train_dense(tiny_encoder(), split, how, tmp_path / "net")
+    history = pl.read_csv(done.folder / "history.csv")
+    for name in ("validation_loss", "validation_miou", "validation_mdice"):
+        assert history[name].is_null().to_list() == [True, False, True, False, False]
+    assert history["train_loss"].null_count() == 0
+    best = history.sort("validation_loss", nulls_last=True)["epoch"][0]
+    assert history.filter(pl.col("chosen"))["epoch"].to_list() == [best]
+    manifest = done.manifest
+    assert (manifest["validate_every"], manifest["validated_epochs"]) == (2, 3)
+    assert manifest["chosen_epoch"] == best
+    every = train_dense(tiny_encoder(), split, recipe(epochs=5, chosen_by="loss"), tmp_path / "all")
+    lines = pl.read_csv(every.folder / "history.csv")  # looking changes nothing of the training
+    seen = history.filter(pl.col("validation_loss").is_not_null())
+    assert seen.drop("chosen").equals(
+        lines.filter(pl.col("epoch").is_in(seen["epoch"].to_list())).drop("chosen")
     )
 
 

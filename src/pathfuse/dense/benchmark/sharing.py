@@ -71,7 +71,7 @@ class Turn:
 
     def file(self, piece: Piece) -> Path:
         """The claim of a piece."""
-        return self.claims / f"{piece.name}.json"
+        return self.claims / f"{piece.name.replace('/', ',')}.json"
 
 
 def share(

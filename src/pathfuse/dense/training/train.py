@@ -30,6 +30,7 @@ from pathfuse.dense.strategies.registry import STRATEGIES
 from pathfuse.dense.training.distributed import ProcessGroup, make_process_group
 from pathfuse.dense.training.fitting import DenseTraining, tidy
 from pathfuse.dense.training.state import DenseState
+from pathfuse.dense.training.validating import is_validated
 from pathfuse.dense.training.warnings import warnings_of
 from pathfuse.errors import InputError
 from pathfuse.files.digests import digest_of, state_of
@@ -296,6 +297,7 @@ def _manifest(
     distributed: ProcessGroup = training.distributed
     rows, columns = net.encoder.grid(recipe.size_px, recipe.size_px)
     chosen = metrics(training.pooled(state)) if split.val else {}
+    validated = sum(is_validated(k, training.every, state.epoch) for k in range(state.epoch))
     return {
         "kind": KIND,
         "training": of,
@@ -315,6 +317,8 @@ def _manifest(
         "parameters": sum(p.numel() for p in net.parameters()),
         "epochs": state.epoch,
         "chosen_epoch": state.best_epoch + 1,
+        "validate_every": training.every if split.val else None,
+        "validated_epochs": validated if split.val else None,
         "validation": {
             name: None if value != value else float(value) for name, value in chosen.items()
         },
@@ -352,6 +356,9 @@ def _write(
         save_tensors(net.trainable_state(), folder / MODEL, {"kind": KIND})
         write_json(about.as_dict(), folder / ABOUT)
         write_table(
-            pl.DataFrame(lines).with_columns(pl.selectors.float().fill_nan(None)), folder / HISTORY
+            pl.DataFrame(lines, infer_schema_length=None).with_columns(
+                pl.selectors.float().fill_nan(None)
+            ),
+            folder / HISTORY,
         )
         write_json(manifest, folder / MANIFEST)
