@@ -80,7 +80,7 @@ def test_dice_is_that_of_images_left_out(study):
             planes = np.stack(logits).astype(float).reshape(3, 3, -1)
             weights = alone.fusion.weigh(data.experts)[0]
             said = np.einsum("m,mkn->kn", weights, planes).argmax(axis=0)
-            truth = read_truth(item.mask, 3).ravel()
+            truth = read_truth(item, 3).ravel()
             cm = np.zeros((3, 3))
             np.add.at(cm, (truth[truth < 3], said[truth < 3]), 1)
             assert dice["static"][i] == pytest.approx(float(metrics(cm)["mDice"]))
@@ -91,7 +91,7 @@ def test_large_images_are_judged_by_a_sample(study, monkeypatch):
     files, item = LogitFiles(study.logits, 3), study.fit[0]
     methods = {"majority": Majority((0, 1, 2)), "staple": Staple()}
     whole = judge(methods, files, item, 1, [0, 0], 255)
-    truth = read_truth(item.mask, 3)
+    truth = read_truth(item, 3)
     assert whole[0].sum() == whole[1].sum() == (truth != 255).sum()
     monkeypatch.setattr(choosing, "JUDGED_PIXELS", 500)
     some = judge(methods, files, item, 1, [0, 0], 255)
