@@ -306,6 +306,8 @@ def test_the_options_of_every_command_are_listed(run_cli):
         "dense predict",
         "dense fuse",
         "dense run",
+        "dense init",
+        "dense script",
     ):
         names = re.findall(
             r"^│[ *]*((?:--[a-z-]+ ?)+)", run_cli(*command.split(), "--help").out, re.MULTILINE

@@ -389,14 +389,14 @@ def test_shards_share_the_cells_and_the_rest_writes_the_tables(place, run):
     assert whole.tables.leaderboard.drop(costs).equals(run.tables.leaderboard.drop(costs))
 
 
-def test_a_square_smaller_than_a_patch_is_refused_before_anything_runs(place):
+def test_a_square_of_a_single_patch_is_refused_before_anything_runs(place):
     models = {
-        "a": {"encoder": "tiny:patch=8,dim=12,depth=1", "size_px": 8},
-        "b": {"encoder": "tiny:patch=14,dim=12,depth=1", "size_px": 8},
+        "a": {"encoder": "tiny:patch=8,dim=12,depth=1", "size_px": 9},
+        "b": {"encoder": "tiny:patch=14,dim=12,depth=1", "size_px": 9},
     }
     with pytest.raises(
         InputError,
-        match=r"model 'b': the encoder 'tiny:.*' sees patches of 14 pixels; a square of 8 is smaller",
+        match=r"model 'b': the encoder 'tiny:.*' sees patches of 14 pixels; a square of 9 is no more",
     ):
         run_benchmark(grid(place, place / "small", models=models))
     assert not (place / "small").exists()

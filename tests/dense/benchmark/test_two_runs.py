@@ -19,7 +19,7 @@ models: {small: "tiny:patch=8,dim=12,depth=1", other: "tiny:patch=16,dim=12,dept
 datasets: {tissue: data/split.json}
 strategies: [lora]
 rank: [1, 4]
-size_px: [16, 32, 48]
+size_px: [24, 32, 48]
 recipe: {epochs: 2, batch: 4, decoder_width: 16, device: cpu}
 fusion: {pixels: 500}
 resamples: 20
@@ -79,7 +79,7 @@ def test_three_sizes_two_ranks_two_models_killed_and_started_again_twice(tmp_pat
     assert set(board.select("base_strategy", "rank", "size_px", "model").iter_rows()) == {
         ("lora", rank, size, model)
         for rank in (1, 4)
-        for size in (16, 32, 48)
+        for size in (24, 32, 48)
         for model in ("small", "other")
     }
     assert board.height == N_CELLS

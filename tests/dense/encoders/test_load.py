@@ -275,6 +275,55 @@ def test_no_model_of_the_benchmark_needs_code_of_its_repository(tmp_path: Path) 
         load_transformers(card, tmp_path)
 
 
+OWN_CODE = """
+import torch
+from transformers import Dinov2Config, Dinov2Model, PreTrainedConfig, PreTrainedModel
+class OwnConfig(PreTrainedConfig):
+    model_type = "their_own"
+    def __init__(self, hidden_size=48, patch_size=14, image_size=56, **more):
+        super().__init__(**more)
+        self.hidden_size, self.patch_size, self.image_size = hidden_size, patch_size, image_size
+class OwnModel(PreTrainedModel):
+    config_class = OwnConfig
+    def __init__(self, config):
+        super().__init__(config)
+        self.inner = Dinov2Model(Dinov2Config(hidden_size=48, patch_size=14, image_size=56,
+                                              num_hidden_layers=1, num_attention_heads=3))
+        self.post_init()
+    def forward(self, pixel_values):
+        return self.inner(pixel_values=pixel_values)
+"""
+
+
+def test_code_of_a_repository_runs_on_request_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(cache))
+    monkeypatch.syspath_prepend(str(cache))
+    torch.manual_seed(0)
+    inner = transformers.Dinov2Model(transformers.Dinov2Config(**SMALL | {"num_hidden_layers": 1}))
+    place = tmp_path / "mine"
+    place.mkdir()
+    save_file({f"inner.{k}": v for k, v in inner.state_dict().items()}, place / "model.safetensors")
+    config = {"model_type": "their_own", "hidden_size": 48, "patch_size": 14, "image_size": 56,
+              "auto_map": {"AutoConfig": "own.OwnConfig", "AutoModel": "own.OwnModel"}}  # fmt: skip
+    (place / "config.json").write_text(json.dumps(config))
+    (place / "own.py").write_text(OWN_CODE)
+    with pytest.raises(InputError, match=r"mine loads only through Python code from .*mine; read"):
+        load_encoder(str(place))
+    assert not cache.exists()
+    encoder = load_encoder(str(place), remote_code=True)
+    x = torch.rand(1, 3, 28, 42)
+    expected = inner.eval()(pixel_values=encoder.prepare(x)).last_hidden_state
+    torch.testing.assert_close(encoder.sequence(x)[0], expected)
+    assert len(adapted_names(encoder)) == 4
+    del config["patch_size"]
+    (place / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match="does not say patch_size"):
+        load_encoder(str(place), remote_code=True)
+
+
 def hibou_of_its_repository(dim: int, depth: int) -> dict[str, torch.Tensor]:
     """Numbers under the names of histai/hibou-L: those of transformers before version 5."""
     hidden = (int(dim * 4 * 2 / 3) + 7) // 8 * 8

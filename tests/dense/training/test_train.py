@@ -339,9 +339,12 @@ def test_an_encoder_of_one_size(split, tmp_path):
     assert done.manifest["tokens_per_image"] == 1 + (64 // 16) ** 2
 
 
-def test_a_square_smaller_than_a_patch(split, tmp_path):
-    with pytest.raises(InputError, match="patches of 16 pixels; a square of 8 is smaller than one"):
-        train_dense(tiny_encoder(), split, recipe(size_px=8), tmp_path / "net")
+def test_a_square_of_a_single_patch(split, tmp_path):
+    for size in (8, 16):
+        with pytest.raises(
+            InputError, match=f"patches of 16 pixels; a square of {size} is no more than one"
+        ):
+            train_dense(tiny_encoder(), split, recipe(size_px=size), tmp_path / "net")
 
 
 def test_sentences(split, tmp_path, monkeypatch):

@@ -213,7 +213,7 @@ def _pool(devices: Sequence[str]) -> Iterator[DevicePool | None]:
 
 def _works(config: BenchmarkConfig, tasks: Mapping[Cell, CellTask]) -> dict[Cell, CellWork]:
     """Cells as pieces of work, with logits where a fusion reads them or all may stay."""
-    until = {}
+    until: dict[Cell, tuple[OutputFolder, str]] = {}
     if config.fuse and not config.keep_logits:
         for fusion in fusions_of(config, tasks):
             stamp = fusion.stamp

@@ -113,14 +113,14 @@ def find_card(key: str) -> EncoderCard:
 
 
 def check_size(card: EncoderCard, size_px: int) -> None:
-    """Refuses a square in which an encoder has not one whole patch.
+    """Refuses a square that is a single patch to an encoder: nothing in it could be told apart.
 
     Raises:
-        InputError: The side is shorter than a patch. Any other is possible: it is padded to the
-            multiple of the patch, or resized to the one size that the encoder takes.
+        InputError: The side is no longer than a patch. Any other is possible: it is padded to the
+            multiple of the patch. An encoder of one size takes any, resized.
     """
-    if size_px < card.patch:
+    if card.size_policy == "multiple" and size_px <= card.patch:
         raise InputError(
             f"the encoder '{card.key}' sees patches of {card.patch} pixels; a square of {size_px} is "
-            "smaller than one"
+            "no more than one"
         )

@@ -58,7 +58,8 @@ def load_transformers(
         return TransformersEncoder(card, _untrained(card))
     if card.remote_code and not remote_code:
         raise InputError(
-            f"{card.key} loads only through Python code from {card.page}; read that code, then allow it (remote_code)."
+            f"{card.key} loads only through Python code from {card.page or weights}; read that code, then allow it "
+            "(remote_code)."
         )
     kind: Any = (
         transformers.AutoModel if card.remote_code else getattr(transformers, card.architecture)
@@ -84,7 +85,8 @@ def load_transformers(
 
 
 def card_of_folder(key: str, folder: Path, config: dict[str, Any]) -> EncoderCard:
-    """The card of a ViT or Dinov2 that transformers saved in a folder.
+    """The card of a ViT or Dinov2 that transformers saved in a folder, or of a vision transformer
+    with code of its own.
 
     Raises:
         InputError: The folder holds another kind of model.
@@ -95,7 +97,13 @@ def card_of_folder(key: str, folder: Path, config: dict[str, Any]) -> EncoderCar
         "dinov2_with_registers": "Dinov2WithRegistersModel",
     }
     model = config.get("model_type", "")
-    if model not in names:
+    own_code = model not in names and "AutoModel" in (config.get("auto_map") or {})
+    if own_code and not {"patch_size", "hidden_size", "image_size"} <= set(config):
+        raise InputError(
+            f"{folder} holds a model with code of its own whose config.json does not say patch_size, "
+            "hidden_size and image_size, as those of vision transformers do"
+        )
+    if model not in names and not own_code:
         raise InputError(
             f"{folder} holds a model of type {model!r}; {', '.join(names)} and timm's can be loaded."
         )
@@ -103,9 +111,12 @@ def card_of_folder(key: str, folder: Path, config: dict[str, Any]) -> EncoderCar
     settings: dict[str, Any] = (
         json.loads(processor.read_text(encoding="utf-8")) if processor.is_file() else {}
     )
-    known = getattr(transformers, names[model]).config_class(**config).to_dict()
+    architecture = "AutoModel" if own_code else names[model]
+    known = (
+        config if own_code else getattr(transformers, architecture).config_class(**config).to_dict()
+    )
     return EncoderCard(
-        key=key, hub_id="", loader="transformers", architecture=names[model], arguments=config,
+        key=key, hub_id="", loader="transformers", architecture=architecture, arguments=config, remote_code=own_code,
         patch=known["patch_size"], dim=known["hidden_size"], num_prefix=1 + known.get("num_register_tokens", 0),
         mean=tuple(settings.get("image_mean", _IMAGENET[0])), sd=tuple(settings.get("image_std", _IMAGENET[1])),
         size_px=known["image_size"], parameters_m=0.0,

@@ -37,7 +37,11 @@ def _card_of_folder(folder: Path) -> EncoderCard:
 
 
 def _find(
-    key_or_path: str, cache: Path | None, offline: bool, revision: str | None
+    key_or_path: str,
+    cache: Path | None,
+    offline: bool,
+    revision: str | None,
+    remote_code: bool = False,
 ) -> tuple[EncoderCard, Path | None]:
     """The card, and the folder of weights where that is known already."""
     if key_or_path in encoder_cards():
@@ -51,6 +55,7 @@ def _find(
     if key_or_path.count("/") == 1 and key_or_path.strip("./~") == key_or_path:
         draft = find_card("uni_v1").model_copy(update={
             "key": key_or_path, "hub_id": key_or_path, "revision": revision, "access": "open",
+            "remote_code": remote_code,  # decides whether files of code are fetched
             "page": f"https://huggingface.co/{key_or_path}",
         })  # fmt: skip
         folder = snapshot(draft, cache, offline)
@@ -118,7 +123,7 @@ def load_encoder(
         encoder = tiny_encoder(**parse_tiny(key_or_path), weights=weights)
         encoder.normalise_as(normalisation)
         return encoder
-    card, found = _find(key_or_path, cache, offline, revision)
+    card, found = _find(key_or_path, cache, offline, revision, remote_code)
     source = weights if weights is not None else found
     if not pretrained:
         source = None

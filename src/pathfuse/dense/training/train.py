@@ -121,7 +121,7 @@ def train_dense(
 
     Raises:
         InputError: There is no training image, an image or mask is wrong, the strategy matches no
-            module, the square is smaller than a patch, memory runs out, training diverges, or ``out``
+            module, the square is a single patch, memory runs out, training diverges, or ``out``
             holds something else.
     """
     if not split.train:
