@@ -34,7 +34,6 @@ def test_cards_are_listed(run_cli):
     assert (status, "bcss, bcss5" in out) == (0, True)
 
 
-<<<<<<< HEAD
 def test_a_card_of_every_data_set_is_written(run_cli, tmp_path):
     place = tmp_path / "cards"
     status, out, _ = run_cli("dense", "datasets", "--cards", place)
@@ -69,7 +68,8 @@ def test_force_leaves_links_and_pipes_alone(run_cli, tmp_path, monkeypatch, comm
         assert words in err
     assert (tmp_path / "mine.yaml").read_text() == "mine"
     assert (tmp_path / "pipe.yaml").is_fifo()
-=======
+
+
 def grid_of(data):
     return (
         "models: {a: 'tiny:dim=12,depth=1'}\n"
@@ -104,7 +104,32 @@ def test_the_papers_benchmark_is_written(run_cli, tmp_path):
     assert f"{file}: fill in" in out
     status, out, _ = run_cli("dense", "script", file, "--slurm")
     assert (status, out.splitlines()[1][:14]) == (0, "# 1530 cells o")
->>>>>>> h-dc
+
+
+def test_tokens_of_several_encoders_are_compared(run_cli, data, tmp_path):
+    out = tmp_path / "tokens"
+    # images of the fixture differ in one part only: their bytes must
+    for part in ("val", "test"):
+        image = data / part / "images" / f"{part}.png"
+        pixels = np.array(Image.open(image))
+        pixels[0, 0] = 7 if part == "val" else 9
+        Image.fromarray(pixels).save(image)
+    words = ("dense", "tokens", "--data", data, "--out", out, "--size-px", "64", "--device", "cpu")
+    status, said, _ = run_cli(*words, "--encoder", "tiny:dim=12", "tiny:dim=12,patch=8")
+    assert status == 0
+    assert said.endswith(f"Page: {out}/tokens.html\n")
+    table = pl.read_csv(out / "tokens.csv")
+    assert table["encoder"].unique(maintain_order=True).to_list() == [
+        "tiny:dim=12",
+        "tiny:dim=12,patch=8",
+    ]
+    assert set(table["n_images"]) == {3}
+    again = run_cli(*words, "--encoder", "tiny")
+    assert (again.status, "exists already" in again.err) == (2, True)
+    status, _, err = run_cli(
+        *words[:4], "--encoder", "tiny", "--out", tmp_path / "x", "--images", "0"
+    )
+    assert (status, "at least one image" in err) == (2, True)
 
 
 def test_wrong_input_ends_in_a_sentence(run_cli, data, tmp_path):
