@@ -13,7 +13,7 @@ from threading import Barrier
 import pytest
 
 from pathfuse.errors import InputError
-from pathfuse.files.claims import Owner, claimed, is_claimed, now_there
+from pathfuse.files.claims import Owner, claimed, forget, is_claimed, now_there
 
 CHILD = """
 import sys, time
@@ -139,6 +139,17 @@ def test_of_many_that_find_it_left_one_gets_it(tmp_path):
         with ThreadPoolExecutor(n_threads) as pool:
             found = list(pool.map(take, range(n_threads)))
         assert sum(one is not None for one in found) == 1
+
+
+def test_what_is_done_is_forgotten_unless_somebody_is_still_there(tmp_path):
+    file = tmp_path / "cell.json"
+    forget(file)
+    with claimed(file):
+        forget(file)
+        assert is_claimed(file)
+    left_behind(file, replace(Owner.here(), started="an earlier boot"))
+    forget(file)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_clock_is_that_of_the_files(tmp_path):

@@ -102,6 +102,14 @@ def is_claimed(file: Path, stale_s: float = STALE_S) -> bool:
     return file.exists() and _left(file, read_object(file), stale_s) is None
 
 
+def forget(file: Path, stale_s: float = STALE_S) -> None:
+    """Takes away a claim on work that is done, if its owner left it behind."""
+    if file.exists():
+        found = read_object(file)
+        if _left(file, found, stale_s) is not None:
+            _removed(file, found)
+
+
 def now_there(folder: Path) -> float:
     """The time by the clock that gives files in a folder theirs: of its server, not of this machine.
 

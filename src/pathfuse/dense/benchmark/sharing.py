@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from joblib import delayed
 
-from pathfuse.files.claims import STALE_S, claimed, is_claimed
+from pathfuse.files.claims import STALE_S, claimed, forget, is_claimed
 from pathfuse.progress import Progress, silent, within
 from pathfuse.training.devices import DevicePool
 from pathfuse.training.threads import one_thread
@@ -126,6 +126,7 @@ def _pass(
     for key, piece in pieces.items():
         outcome = _known(piece, turn)
         if outcome is not None:
+            forget(turn.file(piece), turn.stale_s)
             yield key, outcome
         elif not is_claimed(turn.file(piece), turn.stale_s):
             todo[key] = piece
