@@ -26,18 +26,14 @@ from pathfuse.dense.benchmark.variants import (
     named,
     variants_of,
 )
-from pathfuse.dense.fusion.fused_model import FUSED
-from pathfuse.dense.fusion.options import BESTS, CHOOSE, DenseFuseOptions
+from pathfuse.dense.fusion.options import RESERVED, DenseFuseOptions
 from pathfuse.dense.strategies.registry import STRATEGIES
 from pathfuse.errors import InputError, first_problem
 from pathfuse.files.yaml import read_yaml_as
-from pathfuse.fusion.methods import methods_of
 
 STRICT = ConfigDict(frozen=True, extra="forbid")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 """What may name a model or a data set: it becomes a folder."""
-TAKEN = (*methods_of("multiclass"), *BESTS, CHOOSE, FUSED)
-"""Names that no model may have, since a fusion bears them in the leaderboard."""
 OF_FUSION = ("methods", "method", "pixels", "balance", "pool_px")
 SET_BY_BENCHMARK = ("strategy", "seed")
 
@@ -228,7 +224,7 @@ class BenchmarkConfig(BaseModel):
                     raise ValueError(
                         f"'{name}' cannot name a {kind}: use letters, digits and the signs . _ + -"
                     )
-        taken = next((name for name in self.models if name in TAKEN), None)
+        taken = next((name for name in self.models if name in RESERVED), None)
         if taken is not None:
             raise ValueError(f"the name '{taken}' belongs to a fusion; give the model another one")
         for kind, listed in (("seeds", self.seeds), (RANK, self.rank), (SIZE, self.size_px)):
