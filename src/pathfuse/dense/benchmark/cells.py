@@ -295,6 +295,8 @@ def _facts(encoder: TokenEncoder, manifest: dict[str, Any], predicting: Cost) ->
     ]
     return {
         "matched_modules": len(manifest["matched_modules"]),
+        "rank_used": manifest["rank"],
+        "adapter_parameters": manifest["adapter_parameters"],
         "trainable_parameters": manifest["trainable_parameters"],
         "memory_mb": manifest["peak_gpu_memory_mb"] or max(resident, default=None),
         "seconds": round(manifest["seconds"] + (predicting.wall_s or 0.0), 3),

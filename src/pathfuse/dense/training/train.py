@@ -29,7 +29,7 @@ from pathfuse.dense.strategies.registry import STRATEGIES
 from pathfuse.dense.training.distributed import ProcessGroup, make_process_group
 from pathfuse.dense.training.fitting import DenseTraining, tidy
 from pathfuse.dense.training.state import DenseState
-from pathfuse.dense.training.validating import is_validated
+from pathfuse.dense.training.validating import is_validated, once_warning
 from pathfuse.dense.training.warnings import warnings_of
 from pathfuse.errors import InputError
 from pathfuse.files.digests import digest_of, state_of
@@ -329,7 +329,10 @@ def _manifest(
         "precision": str(training.precision).removeprefix("torch."),
         "pathfuse": pathfuse.__version__,
         "torch": torch.__version__,
-        "warnings": warnings_of(state.history, training.pooled(state), split.class_names),
+        "warnings": [
+            *warnings_of(state.history, training.pooled(state), split.class_names),
+            *once_warning(training.every, state.epoch, recipe),
+        ],
     }
 
 
