@@ -30,48 +30,10 @@ def test_cards_are_listed(run_cli):
     assert (status, "bcss, bcss5" in out) == (0, True)
 
 
-def grid_of(data):
-    return (
-        "models: {a: 'tiny:dim=12,depth=1'}\n"
-        f"datasets: {{made: '{data}'}}\n"
-        "strategies: [frozen]\nfuse: false\nresamples: 10\nout: result\nseeds: [0, 1]\n"
-        "recipe: {epochs: 1, size_px: 32, decoder_width: 16}\n"
-    )
-
-
-def test_a_benchmark_in_shards_on_named_devices(run_cli, data, tmp_path):
-    grid = tmp_path / "grid.yaml"
-    grid.write_text(grid_of(data))
-    for number in (1, 2):
-        status, out, _ = run_cli("dense", "run", grid, "--shard", f"{number}/2", "--devices", "cpu")
-        assert status == 0
-        assert out.startswith(f"Shard {number}/2: 1 cells trained, 0 unchanged, 0 failed. Once all")
-    status, out, _ = run_cli("dense", "run", grid)
-    assert (status, out) == (
-        0,
-        f"0 cells trained, 2 unchanged, 0 failed. Leaderboard: {tmp_path}/result/leaderboard.html\n",
-    )
-    status, out, _ = run_cli("dense", "script", grid, "--slurm", "--tasks", "9", "--gpus", "0")
-    assert status == 0
-    assert "--array=1-2 " in out
-    assert f"run {grid})" in out
-
-
-def test_the_papers_benchmark_is_written(run_cli, tmp_path):
-    file = tmp_path / "paper.yaml"
-    status, out, _ = run_cli("dense", "init", "--paper", "--out", file)
-    assert status == 0
-    assert f"{file}: fill in" in out
-    status, out, _ = run_cli("dense", "script", file, "--slurm")
-    assert (status, out.splitlines()[1][:14]) == (0, "# 1530 cells o")
-
-
 def test_wrong_input_ends_in_a_sentence(run_cli, data, tmp_path):
     folder = tmp_path / "logits"
     folder.mkdir()
     out = ("--out", tmp_path / "out")
-    good = tmp_path / "good.yaml"
-    good.write_text(grid_of(data))
     for arguments, sentence in [
         (("convert", "nothing", data, *out), "nothing"),
         (("train", "--encoder", "uni_v1", "--data", tmp_path / "no", *out), "does not exist"),
@@ -112,14 +74,6 @@ def test_wrong_input_ends_in_a_sentence(run_cli, data, tmp_path):
             "the name 'a' stands twice",
         ),
         (("run", tmp_path / "grid.yaml"), "grid.yaml"),
-        (("run", tmp_path / "grid.yaml", "--shard", "0/2"), "--shard 0/2: write I/N"),
-        (
-            ("run", tmp_path / "grid.yaml", "--devices", "cpu,cpu", "--jobs", "2"),
-            "--devices runs one cell at a time on each device; leave out --jobs",
-        ),
-        (("run", good, "--devices", "cpu,tpu"), "the device 'tpu' is not there"),
-        (("script", tmp_path / "grid.yaml"), "say which system the script is for: --slurm"),
-        (("script", good, "--slurm", "--cpus", "0"), "--cpus 0: give a number from 1 to 1024"),
     ]:
         status, _, err = run_cli("dense", *arguments)
         assert status == 2, (arguments, err)

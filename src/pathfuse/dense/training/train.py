@@ -147,6 +147,7 @@ def train_dense(
         tidy(work.place)
         raise
     manifest = _manifest(net, split, recipe, state, training, about.digest)
+    manifest["warnings"] += once_warning(training.every, state.epoch, recipe)
     if distributed.main:
         _write(out, net, about, state, manifest, force)
         work.discard()
@@ -329,10 +330,7 @@ def _manifest(
         "precision": str(training.precision).removeprefix("torch."),
         "pathfuse": pathfuse.__version__,
         "torch": torch.__version__,
-        "warnings": [
-            *warnings_of(state.history, training.pooled(state), split.class_names),
-            *once_warning(training.every, state.epoch, recipe),
-        ],
+        "warnings": warnings_of(state.history, training.pooled(state), split.class_names),
     }
 
 
