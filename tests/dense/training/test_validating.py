@@ -15,6 +15,7 @@ from pathfuse.dense.training.validating import (
     SHARE,
     is_validated,
     middle,
+    once_warning,
     validation_every,
 )
 from pathfuse.errors import InputError
@@ -58,6 +59,14 @@ def test_what_the_recipe_says_counts_and_the_paper_validates_every_epoch(split):
 def test_the_last_epoch_is_always_validated():
     assert [k + 1 for k in range(7) if is_validated(k, 3, 7)] == [3, 6, 7]
     assert [k + 1 for k in range(6) if is_validated(k, 3, 6)] == [3, 6]
+
+
+def test_that_there_was_no_choice_is_said_unless_it_was_asked_for():
+    (said,) = once_warning(9, 9, DenseRecipe.of(epochs=9))
+    assert "looked at once, after the last of 9 epochs" in said
+    assert once_warning(9, 9, DenseRecipe.of(epochs=9, validate_every=9)) == []
+    assert once_warning(8, 9, DenseRecipe.of(epochs=9)) == []
+    assert once_warning(1, 1, DenseRecipe.of(epochs=1)) == []
 
 
 def test_the_middle_of_an_image():

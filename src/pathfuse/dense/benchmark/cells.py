@@ -295,6 +295,8 @@ def _facts(encoder: TokenEncoder, manifest: dict[str, Any], predicting: Cost) ->
     ]
     return {
         "matched_modules": len(manifest["matched_modules"]),
+        "rank_used": manifest["rank"],
+        "adapter_parameters": manifest["adapter_parameters"],
         "trainable_parameters": manifest["trainable_parameters"],
         "encoder_parameters": sum(one.numel() for one in encoder.trunk.parameters()),
         "memory_mb": manifest["peak_gpu_memory_mb"] or max(resident, default=None),

@@ -30,7 +30,7 @@ from pathfuse.dense.strategies.registry import STRATEGIES
 from pathfuse.dense.training.distributed import ProcessGroup, make_process_group
 from pathfuse.dense.training.fitting import DenseTraining, tidy
 from pathfuse.dense.training.state import DenseState
-from pathfuse.dense.training.validating import is_validated
+from pathfuse.dense.training.validating import is_validated, once_warning
 from pathfuse.dense.training.warnings import warnings_of
 from pathfuse.errors import InputError
 from pathfuse.files.digests import digest_of, state_of
@@ -148,6 +148,7 @@ def train_dense(
         tidy(work.place)
         raise
     manifest = _manifest(net, split, recipe, state, training, about.digest)
+    manifest["warnings"] += once_warning(training.every, state.epoch, recipe)
     if distributed.main:
         _write(out, net, about, state, manifest, force)
         work.discard()

@@ -70,6 +70,17 @@ def is_validated(epoch: int, every: int, epochs: int) -> bool:
     return (epoch + 1) % every == 0 or epoch + 1 == epochs
 
 
+def once_warning(every: int, epochs: int, recipe: DenseRecipe) -> list[str]:
+    """That there was no choice of an epoch, where nobody asked for that."""
+    if recipe.validate_every is not None or epochs < 2 or every < epochs:
+        return []
+    said = (
+        f"the validation images were looked at once, after the last of {epochs} epochs, since a look "
+        "is much more work than an epoch; validate_every=1 looks after every one"
+    )
+    return [said]
+
+
 def middle(
     image: UInt8[np.ndarray, "height width ..."], side: int | None
 ) -> UInt8[np.ndarray, "h w ..."]:
