@@ -1,5 +1,6 @@
 """What goes wrong, in one sentence for a person."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, TypeVar
@@ -29,6 +30,20 @@ class FaultsError(InputError):
         super().__init__(
             f"{faults[0]} (and {others} more fault{'s' if others > 1 else ''}; 'pathfuse check' lists them all)"
         )
+
+
+FULL = re.compile(
+    r"no space left|quota exceeded|file too large|os error (27|28|122)\b", re.IGNORECASE
+)
+"""What systems and libraries say when nothing more can be written; some have no error of their own."""
+
+
+def full_disk(error: BaseException) -> str | None:
+    """A sentence for a disk that is full, or a file that may not grow; None of another error."""
+    words = " ".join(str(error).split())
+    if not FULL.search(words):
+        return None
+    return f"the disk is full; free some space and run it again ({words[:200]})"
 
 
 def faults_of(error: InputError) -> tuple[str, ...]:

@@ -220,3 +220,20 @@ def test_train_predict_fuse_and_evaluate(run_cli, tmp_path):
         assert one.equals(two)
     known_best = alone.filter(method="truth", metric="aji", output="all")
     assert known_best["value"].item() == 1.0
+
+
+def test_a_full_disk_is_a_sentence_whatever_library_meets_it(run_cli, monkeypatch, tmp_path):
+    def full(*_):
+        raise RuntimeError("Error while serializing: I/O error: File too large (os error 27)")
+
+    monkeypatch.setattr("pathfuse.cli.dense.need_dense", full)
+    status, out, err = run_cli("dense", "convert", "glas", tmp_path, "--out", tmp_path / "x")
+    assert (status, out) == (2, "")
+    assert err.startswith("pathfuse: the disk is full; free some space and run it again (")
+
+    def other(*_):
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr("pathfuse.cli.dense.need_dense", other)
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        run_cli("dense", "convert", "glas", tmp_path, "--out", tmp_path / "x")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 import pathfuse
-from pathfuse.errors import PathfuseError
+from pathfuse.errors import PathfuseError, full_disk
 
 app = App(
     name="pathfuse",
@@ -201,6 +201,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(
             "pathfuse: the memory of this machine does not hold this; try smaller images or batches\n"
         )
+        return 2
+    except Exception as error:  # libraries say in many ways that a disk is full
+        full = full_disk(error)
+        if full is None:
+            raise
+        sys.stderr.write(f"pathfuse: {full}\n")
         return 2
     except KeyboardInterrupt:
         sys.stderr.write(

@@ -112,7 +112,9 @@ def wilson(share: float, n: float, quantile: float) -> tuple[float, float]:
         / (1 + quantile**2 / n)
         * np.sqrt(share * (1 - share) / n + quantile**2 / (4 * n**2))
     )
-    return float(max(middle - half, 0.0)), float(min(middle + half, 1.0))
+    # Rounding must not push the share itself out of its interval.
+    low, high = min(middle - half, share), max(middle + half, share)
+    return float(max(low, 0.0)), float(min(high, 1.0))
 
 
 PLAIN = Scale()

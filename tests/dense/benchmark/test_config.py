@@ -76,6 +76,10 @@ def test_cells_are_all_combinations_once():
         ({"models": {"../a": "uni_v1", "b": "uni_v1"}}, "'../a' cannot name a model"),
         ({"models": {"logitprod": "uni_v1", "b": "uni_v1"}}, "'logitprod' belongs to a fusion"),
         ({"models": {"best": "uni_v1", "b": "uni_v1"}}, "'best' belongs to a fusion"),
+        (
+            {"strategies": ["frozen"], "rank": [4, 8], "per_strategy": {}},
+            "'rank' multiplies nothing",
+        ),
         ({"models": {"staple": "uni_v1", "b": "uni_v1"}}, "'staple' belongs to a fusion"),
         ({"models": {"a": "uni_v1"}}, "a fusion needs two models"),
         ({"fusion": {"pixels": "many"}}, "'fusion': 'pixels': input should be a valid integer"),

@@ -108,6 +108,22 @@ def test_an_axis_of_the_grid_is_averaged_over_models_that_have_all_of_it():
     assert ablation(table, "size_px").height == 0
 
 
+def test_entries_of_one_adaptation_are_series_of_their_own():
+    rows = {"lora-r4": 0.5, "lora-r16": 0.6, "even-r4": 0.9, "even-r16": 0.7}
+    table = pl.concat(
+        [
+            board({"a": value}, strategy=name, base_strategy="lora", rank=int(name.split("-r")[1]))
+            for name, value in rows.items()
+        ]
+    )
+    assert ablation(table, "rank").select("series", "at", "value").rows() == [
+        ("even", 4.0, 0.9),
+        ("even", 16.0, 0.7),
+        ("lora", 4.0, 0.5),
+        ("lora", 16.0, 0.6),
+    ]
+
+
 def test_two_axes_make_a_series_of_each_other():
     table = pl.concat(
         [
@@ -117,6 +133,6 @@ def test_two_axes_make_a_series_of_each_other():
             for px in (224, 448)
         ]
     )  # fmt: skip
-    assert set(ablation(table, "rank")["series"]) == {"lora, size_px 224", "lora, size_px 448"}
+    assert set(ablation(table, "rank")["series"]) == {"lora-224px", "lora-448px"}
     names = [one.name for one in drawings(table)]
     assert names == ["strategies", "rank", "size_px", "cost"]

@@ -25,7 +25,7 @@ def grid(tmp_path):
     return file
 
 
-def run(script, tmp_path, **variables):
+def run(script, tmp_path, *words, **variables):
     """What the script starts, with sbatch and pathfuse that only say how they are called."""
     for name in ("sbatch", "pathfuse"):
         fake = tmp_path / "bin" / name
@@ -37,7 +37,7 @@ def run(script, tmp_path, **variables):
     file = tmp_path / "job.sh"
     file.write_text(script)
     path = f"{tmp_path}/bin:/usr/bin:/bin"
-    subprocess.run(["bash", file], env={"PATH": path, **variables}, check=True)
+    subprocess.run(["bash", file, *words], env={"PATH": path, **variables}, check=True)
     said = (tmp_path / "said").read_text().splitlines()
     (tmp_path / "said").unlink()
     return [line.rstrip("|").split("|") for line in said]
@@ -47,22 +47,44 @@ def test_it_submits_an_array_and_then_the_tables(grid, tmp_path):
     script = slurm_script(grid, tasks=100, gpus=2)
     job = str(tmp_path / "job.sh")
     assert run(script, tmp_path) == [
-        ["sbatch", "--parsable", "--gres=gpu:2", "--array=1-8", job],  # no more tasks than cells
-        ["sbatch", "--dependency=afterany:7", "--gres=gpu:2", job],
+        [
+            "sbatch",
+            "--parsable",
+            "--gres=gpu:2",
+            "--array=1-8",
+            job,
+            "share",
+        ],  # no more tasks than cells
+        ["sbatch", "--dependency=afterany:7", "--gres=gpu:2", job, "tables"],
     ]
     call = ["pathfuse", "dense", "run", str(grid)]
     devices = ["--devices", "cuda:0,cuda:1"]
-    task = {"SLURM_JOB_ID": "1", "SLURM_ARRAY_TASK_ID": "3"}
-    assert run(script, tmp_path, **task) == [[*call, "--shard", "3/8", *devices]]
-    assert run(script, tmp_path, SLURM_JOB_ID="1") == [[*call, *devices]]
+    task = run(script, tmp_path, "share", SLURM_ARRAY_TASK_ID="3")
+    assert task == [[*call, "--shard", "3/8", *devices]]
+    assert run(script, tmp_path, "tables") == [[*call, *devices]]
+
+
+def test_it_submits_from_within_an_allocation_and_never_from_a_pipe(grid, tmp_path):
+    script = slurm_script(grid)
+    assert run(script, tmp_path, SLURM_JOB_ID="77")[0][0] == "sbatch"
+    piped = subprocess.run(["bash"], input=script, text=True, capture_output=True, check=False)
+    assert (piped.returncode, piped.stderr) == (
+        2,
+        "keep this script in a file and run: bash FILE\n",
+    )
 
 
 def test_without_gpus(grid, tmp_path):
     script = slurm_script(grid, tasks=3, gpus=0)
     assert "--gres" not in script
     assert "cuda" not in script
-    assert run(script, tmp_path)[0][1:] == ["--parsable", "--array=1-3", str(tmp_path / "job.sh")]
-    assert run(script, tmp_path, SLURM_JOB_ID="1") == [["pathfuse", "dense", "run", str(grid)]]
+    assert run(script, tmp_path)[0][1:] == [
+        "--parsable",
+        "--array=1-3",
+        str(tmp_path / "job.sh"),
+        "share",
+    ]
+    assert run(script, tmp_path, "tables") == [["pathfuse", "dense", "run", str(grid)]]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pathfuse.dense.data.logit_files import open_logits
+from pathfuse.dense.data.logit_files import LogitFiles, open_logits
 from pathfuse.dense.evaluation.evaluate import evaluate_dense
 from pathfuse.dense.fusion.apply import apply_fusion
 from pathfuse.dense.fusion.fuse import fuse_dense
@@ -49,3 +49,12 @@ def test_their_logarithm_is_read(study, shares):
     for one, other in zip(logits.strips("im03"), said.strips("im03"), strict=True):
         difference = one.logits - other.logits  # the same for all classes of a pixel and model
         np.testing.assert_allclose(difference - difference[..., :1], 0, atol=2e-3)
+
+
+def test_a_class_that_is_ruled_out_counts_as_a_millionth_and_not_as_a_veto(tmp_path):
+    values = np.array([[[2.0, 1.0]], [[-np.inf, 3.0]]], dtype=np.float32)
+    np.save(tmp_path / "a.npy", values)
+    (strip,) = LogitFiles({"m": tmp_path}, 2).strips("a")
+    found = np.asarray(strip.logits)[0, :, 0]
+    assert found[0, 0] - found[0, 1] == pytest.approx(np.log(1e7), rel=1e-5)
+    assert found[1].tolist() == [1.0, 3.0]

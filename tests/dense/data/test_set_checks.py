@@ -57,6 +57,7 @@ def test_masks_of_0_and_255_say_to_name_what_255_is(make, tmp_path, part):
 def test_pixels_that_do_not_count_are_no_fault_beside_classes_or_background(make, tmp_path):
     check_set(of([make("a", (0, 255)), make("b", (0, 1, 255))]), tmp_path)
     check_set(of([make("a", (0,)), make("b", (0,))]), tmp_path)
+    check_set(of([make("a", (255,))]), tmp_path)  # nothing counts: whoever evaluates says so
     check_set(of([make("a", (0, 200))], ignore=255), tmp_path)  # its reader refuses 200
     with pytest.raises(InputError, match=r'hold only 0 and 200, .* write "mask_values"'):
         check_set(of([make("a", (0, 200))], ignore=200), tmp_path)

@@ -45,6 +45,10 @@ def test_it_changes_no_figure_no_interval_and_no_count_and_is_named(images, tmp_
     assert every.manifest["warnings"][0] == (
         "2 of 14 images are in no figure, since no pixel of their masks counts: 'im00', 'im01'"
     )
+    assert (every.manifest["images"], every.manifest["patients"]) == (12, 12)
+    assert every.manifest["left_out"] == [
+        {"reason": "no pixel of its mask counts", "n": 2, "first": ["im00", "im01"]}
+    ]
     assert counting.manifest["warnings"] == every.manifest["warnings"][1:]
     assert (
         every.counted.confusions.cms["m"][0].sum() == 0

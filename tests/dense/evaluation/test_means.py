@@ -73,3 +73,22 @@ def test_instances_are_averaged_over_images_first():
     verdict = evaluate_means(columns, ["a", "b", "c"], instance_score, 100)
     assert row(verdict.metrics, method="x", metric="aji")["value"] == pytest.approx(0.3)
     assert row(verdict.metrics, method="x", metric="aji")["ci_low"] is None  # three patients
+
+
+def test_corrected_p_values_do_not_depend_on_the_order_of_the_groups():
+    rng = np.random.default_rng(1)
+    groups = {name: [matrices(rng, 30 + 3 * k)] for k, name in enumerate("abcd")}
+    turned = dict(reversed(groups.items()))
+    found = []
+    for one in (groups, turned):
+        table = evaluate_means(one, PATIENTS, pixel_score(CLASSES), 400).comparisons
+        own = table.filter(pl.col("metric") == "mDice")
+        found.append(
+            {
+                frozenset({r["method"], r["reference"]}): r["p_holm"]
+                for r in own.iter_rows(named=True)
+            }
+        )
+        assert (own["p_holm"] >= own["p_value"]).all()
+        assert own["p_holm"].min() == pytest.approx(min(1, 6 * own["p_value"].min()))
+    assert found[0] == pytest.approx(found[1])

@@ -51,7 +51,9 @@ def test_maps_of_hover_net():
 def test_names_and_words():
     assert SEPARATIONS[0] is WATERSHED
     assert [find_separation(way.name) for way in SEPARATIONS] == list(SEPARATIONS)
-    with pytest.raises(InputError, match=r"called 'magic'; known are watershed, components$"):
+    with pytest.raises(
+        InputError, match=r"called 'magic'; known are watershed, components, and choose$"
+    ):
         find_separation("magic")
 
 

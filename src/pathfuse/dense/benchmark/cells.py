@@ -2,7 +2,6 @@
 images.
 """
 
-import re
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from pathfuse.dense.predict import PredictedDense, predict_dense
 from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.strategies.registry import STRATEGIES
 from pathfuse.dense.training.train import train_dense
-from pathfuse.errors import PathfuseError
+from pathfuse.errors import PathfuseError, full_disk
 from pathfuse.files.digests import digest_of
 from pathfuse.files.json import read_object
 from pathfuse.files.output_folder import OutputFolder
@@ -37,10 +36,6 @@ EXPECTED = (
     PathfuseError, RuntimeError, MemoryError, OSError, ValueError, PolarsError, SafetensorError,
 )  # fmt: skip
 """What may go wrong in a cell without being a fault of pathfuse: libraries say so in these ways."""
-FULL = re.compile(
-    r"no space left|quota exceeded|file too large|os error (28|122|27)\b", re.IGNORECASE
-)
-"""In what a full disk is said."""
 FUSED = "fused"
 """Folder of the benchmark's fusions."""
 
@@ -190,8 +185,9 @@ def failed_since(file: Path, stamp: str, when: float) -> str | None:
 def reason(error: BaseException) -> str:
     """Why a cell failed, in one sentence."""
     sentence = " ".join(str(error).split()) or type(error).__name__
-    if FULL.search(sentence):
-        return f"the disk is full; free some space and run it again ({sentence[:200]})"
+    full = full_disk(error)
+    if full is not None:
+        return full
     if isinstance(error, PathfuseError):
         return sentence
     if isinstance(error, MemoryError) or "out of memory" in sentence.lower():

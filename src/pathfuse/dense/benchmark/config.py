@@ -208,7 +208,7 @@ class BenchmarkConfig(BaseModel):
     def _strategies(cls, strategies: Any) -> Any:
         return named(strategies)
 
-    @field_validator("rank", "size_px", mode="before")
+    @field_validator("rank", "size_px", "seeds", mode="before")
     @classmethod
     def _axis(cls, values: Any) -> Any:
         """One value is an axis, too."""
@@ -252,6 +252,11 @@ class BenchmarkConfig(BaseModel):
                 )
             if RANK in entry.sets and not STRATEGIES[entry.strategy].low_rank:
                 raise ValueError(f"the strategy '{label}' has no rank: it is {entry.strategy}")
+        ranked = [one for one in self.strategies.values() if STRATEGIES[one.strategy].low_rank]
+        if self.rank and all(RANK in entry.sets for entry in ranked):
+            raise ValueError(
+                "'rank' multiplies nothing: no strategy of the grid takes a rank from it"
+            )
         labels = [variant.label for variant in self.variants]
         twice = next((one for one in labels if labels.count(one) > 1), None)
         if twice is not None:

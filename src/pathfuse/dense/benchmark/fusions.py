@@ -125,7 +125,12 @@ class FusionTask:
         recorded, about = self.output.recorded, read_object(self.out / MANIFEST)
         notes = {BEST: about["best_expert_order"][0], CHOSEN: about["fused"]}
         facts = {
-            name: {"seconds": recorded["seconds"], "note": notes.get(name), **self.shared}
+            name: {
+                # of all fusions together; the single model needs none of it
+                "seconds": None if name == BEST else recorded["seconds"],
+                "note": notes.get(name),
+                **self.shared,
+            }
             for name in own
         }
         scored = {name: table.scored[name] for name in own}

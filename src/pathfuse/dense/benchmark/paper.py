@@ -11,8 +11,8 @@ HEAD = """\
 # Written from pathfuse's cards. Fill in where the data lie (each as 'pathfuse dense convert KEY
 # DOWNLOAD --out data/KEY' writes it) and take out what you do not have. Weights come from the cache
 # of the Hugging Face hub unless a model names its own: {{encoder: uni_v1, weights: models/uni}}.
-# Run it with:  pathfuse dense run grid.yaml --devices cuda:0,cuda:1
-#          or:  pathfuse dense script grid.yaml --slurm | bash
+# Run it with:  pathfuse dense run THIS-FILE --devices cuda:0,cuda:1
+#          or:  pathfuse dense script THIS-FILE --slurm > job.sh, then: bash job.sh
 """
 REST = """
 strategies: [{strategies}]

@@ -12,6 +12,7 @@ import polars as pl
 from scipy import stats
 
 from pathfuse.dense.benchmark.columns import ALL_SEEDS
+from pathfuse.dense.benchmark.variants import RANK, SIZE, SUFFIX
 from pathfuse.dense.evaluation.registry import PRINCIPAL
 from pathfuse.evaluation.ranking import first_places, mean_rank_intervals, ranks
 
@@ -19,7 +20,7 @@ FIRST = PRINCIPAL.name
 N_RESAMPLES = 1000
 FEWEST_MODELS = 5
 """Fewer models than this say nothing on how Dice grows with their size."""
-AXES = {"rank": "rank of LoRA and DoRA", "size_px": "side of the input, in pixels"}
+AXES = {RANK: "rank of LoRA and DoRA", SIZE: "side of the input, in pixels"}
 """Columns of the leaderboard that a grid may vary, and what they are."""
 
 
@@ -160,32 +161,24 @@ def ablation(leaderboard: pl.DataFrame, axis: str) -> pl.DataFrame:
         axis: A key of ``AXES``.
 
     Returns:
-        ``series, dataset, at, value, n_models``: a series is an adaptation with all its other
-        axes; its value the mean over the models that have every value of the axis. Empty where
-        nothing varies.
+        ``series, dataset, at, value, n_models``: a series is an entry of the grid's strategies,
+        with its other axes; its value the mean over the models that have every value of the axis.
+        Empty where nothing varies.
     """
-    others = [name for name in AXES if name != axis]
-    keys = ["dataset", "base_strategy", *others]
     lines = main_lines(leaderboard).filter(pl.col(axis).is_not_null())
-    varied = lines.filter(pl.col(axis).n_unique().over(keys) > 1)
-    n_values = pl.col(axis).n_unique()
-    complete = varied.filter(n_values.over(*keys, "model") == n_values.over(*keys))
-    if not complete.height:
-        return pl.DataFrame(schema=ABLATION)
+    series = [
+        row["strategy"].replace(f"-{SUFFIX[axis].format(row[axis])}", "", 1)
+        for row in lines.select("strategy", axis).iter_rows(named=True)
+    ]
+    lines = lines.with_columns(pl.Series("series", series, dtype=pl.String))
+    n_values, keys = pl.col(axis).n_unique(), ["dataset", "series"]
+    varied = lines.filter(n_values.over(keys) > 1)
+    complete = varied.filter(n_values.over(*keys, "model") == n_values.over(keys))
     means = complete.group_by(*keys, axis, maintain_order=True).agg(
         pl.col("value").mean(), pl.col("model").n_unique().alias("n_models")
     )
-    varying = [name for name in others if means[name].n_unique() > 1]
-    label = pl.concat_str(
-        pl.col("base_strategy"),
-        *(
-            pl.lit(f", {name} ") + pl.col(name).cast(pl.String).fill_null("none")
-            for name in varying
-        ),
-    )
     return (
-        means.with_columns(series=label)
-        .rename({axis: "at"})
+        means.rename({axis: "at"})
         .select(pl.col(name).cast(kind) for name, kind in ABLATION.items())
         .sort("dataset", "series", "at")
     )

@@ -27,15 +27,19 @@ SCRIPT = """\
 set -euo pipefail
 benchmark=({command})
 
-if [ -z "${{SLURM_JOB_ID:-}}" ]; then
-  array=$(sbatch --parsable{gres} --array=1-{tasks} "$0")
+case "${{1:-submit}}" in
+submit)
+  if [ ! -f "$0" ]; then
+    echo "keep this script in a file and run: bash FILE" >&2
+    exit 2
+  fi
+  array=$(sbatch --parsable{gres} --array=1-{tasks} "$0" share)
   # afterany: a cell that failed is named on the page, with its reason
-  sbatch --dependency="afterany:${{array%%;*}}"{gres} "$0"
-elif [ -n "${{SLURM_ARRAY_TASK_ID:-}}" ]; then
-  "${{benchmark[@]}}" --shard "$SLURM_ARRAY_TASK_ID/{tasks}"{devices}
-else
-  "${{benchmark[@]}}"{devices}
-fi
+  sbatch --dependency="afterany:${{array%%;*}}"{gres} "$0" tables
+  ;;
+share) "${{benchmark[@]}}" --shard "$SLURM_ARRAY_TASK_ID/{tasks}"{devices} ;;
+tables) "${{benchmark[@]}}"{devices} ;;
+esac
 """
 
 

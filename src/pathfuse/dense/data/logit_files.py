@@ -18,6 +18,7 @@ from pathfuse.dense.data.image_files import file_of
 from pathfuse.dense.data.records import IGNORE
 from pathfuse.dense.data.score_file import ScoreFile
 from pathfuse.errors import InputError
+from pathfuse.files.names import CHANNEL
 
 CHUNK_CELLS = 2**22
 """Numbers (pixels x models x classes) of one strip; some ten arrays of this size are alive at once."""
@@ -184,13 +185,16 @@ def notes_on(name: str, scores: Mapping[str, ScoreFile]) -> list[str]:
 
 
 def notes_on_names(name: str, files: Mapping[str, Path]) -> list[str]:
-    """Which files of one model belong to an image of another name (nnU-Net's ``_0000``)."""
+    """Which files of one model belong to an image of another name, as nnU-Net's ``_0000``."""
     other = [(file.name, one) for one, file in files.items() if file.stem != one]
     if not other:
         return []
     first, image = other[0]
-    differ = f"{len(other)} files differ from their image by nnU-Net's _0000"
-    return [f"{name}: {differ}, such as {first} of image '{image}'"]
+    tail = Path(first).stem.removeprefix(image) or CHANNEL
+    by = f"nnU-Net's {CHANNEL}" if tail == CHANNEL else tail
+    return [
+        f"{name}: {len(other)} files differ from their image by {by}, such as {first} of image '{image}'"
+    ]
 
 
 def open_logits(

@@ -19,7 +19,7 @@ from typing import IO, Any
 import numpy as np
 from jaxtyping import Float, Float32
 
-from pathfuse.dense.data.number_kind import Evidence, NumberKind
+from pathfuse.dense.data.number_kind import FLOOR, Evidence, NumberKind
 from pathfuse.errors import InputError
 
 PROBABILITIES = ("probabilities", "softmax")
@@ -86,7 +86,8 @@ class ScoreFile:
                 self._place = None
 
     def logits(self, top: int, bottom: int) -> Float32[np.ndarray, "row column outcome"]:
-        """Rows of the image; of probabilities their logarithm.
+        """Rows of the image; of probabilities their logarithm. A class that is ruled out (minus infinity)
+        counts as one of probability 1e-7.
 
         Raises:
             InputError: They hold NaN or infinity, or are neither logits nor probabilities.
@@ -99,7 +100,7 @@ class ScoreFile:
                 "has a sigmoid of its own, write what goes into it (logits), or scale every pixel's numbers so that "
                 "they sum to 1"
             )
-        return self.kind.log(values) if self.is_probability else values
+        return self.kind.log(values) if self.is_probability else _finite(values)
 
     def as_they_are(self, top: int, bottom: int) -> Float32[np.ndarray, "row column outcome"]:
         """Rows of the image, whatever the numbers are: the order of the classes is in them.
@@ -203,3 +204,17 @@ def _member(path: Path) -> str:
             f"{path} has the keys {', '.join(keys) or 'of nothing'}, and none of {', '.join(KEYS)}"
         )
     return found
+
+
+def _finite(
+    logits: Float32[np.ndarray, "row column outcome"],
+) -> Float32[np.ndarray, "row column outcome"]:
+    """A class of probability 0 (minus infinity) as one of ``FLOOR``, as where probabilities are given.
+
+    One model's certainty would otherwise outvote all others.
+    """
+    never = np.isneginf(logits)
+    if not never.any():
+        return logits
+    least = logits.max(axis=2, keepdims=True) + np.float32(np.log(FLOOR))
+    return np.where(never, least, logits)

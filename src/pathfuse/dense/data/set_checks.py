@@ -49,17 +49,18 @@ def _check_foreground(items: Iterable[Item], part: str, split: Split, source: Pa
     255 for nuclei would otherwise be taken for what does not count, and everything that counts for
     background, which every model finds.
     """
-    ignored = False
+    ignored = counted = False
     for item in items:
         if item.mask_values:
             return  # what they stand for is said
         assert item.mask is not None  # noqa: S101 - the caller's
         counts = value_counts(read_mask(item.mask))
         ignored = ignored or bool(counts[split.ignore])
+        counted = counted or bool(counts[0])
         counts[[0, split.ignore]] = 0
         if counts.any():
             return
-    if ignored:
+    if ignored and counted:  # else nothing counts, which the evaluation says
         names, value = split.class_names, split.ignore
         raise InputError(
             f"{source}: the masks of {part} hold only 0 and {value}, and {value} means that a pixel does not count: if "

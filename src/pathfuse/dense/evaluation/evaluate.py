@@ -24,6 +24,7 @@ from pathfuse.dense.evaluation.counting import (
     classes_with_instances,
     open_count,
 )
+from pathfuse.dense.evaluation.idle import without_idle
 from pathfuse.dense.evaluation.instance_maps import SUFFIXES as INSTANCE_SUFFIXES
 from pathfuse.dense.evaluation.instance_maps import Scatter, instance_file, read_instance_map
 from pathfuse.dense.evaluation.instance_table import write_instances
@@ -129,7 +130,7 @@ def evaluate_dense(
         "resamples": n_resamples,
         "parity": parity,
         "models": {name: _source(name, folder, files, counted) for name, folder in folders.items()},
-        **_about_images(items, scored),
+        **_about_images(items, scored, set(without_idle(counted.confusions)[0].image_ids)),
         "understood": [
             *(
                 note
@@ -212,16 +213,18 @@ def _source(name: str, folder: Path, files: Files, counted: Counted) -> dict[str
     }
 
 
-def _about_images(items: Sequence[Item], scored: Sequence[Item]) -> dict[str, Any]:
-    """What the manifest says of the images, and of those that were left out."""
+def _about_images(items: Sequence[Item], scored: Sequence[Item], used: set[str]) -> dict[str, Any]:
+    """What the manifest says of the images that are in a figure, and of those that were left out."""
+    idle = [item for item in scored if item.image_id not in used]
     unscored = [item for item in items if item.mask is not None and item not in scored]
     return {
         "masks_sha256": files_digest(item.mask for item in scored if item.mask is not None),
-        "images": len(scored),
-        "patients": len({item.patient_id for item in scored}),
+        "images": len(used),
+        "patients": len({item.patient_id for item in scored if item.image_id in used}),
         "left_out": [
             *_left_out("no mask", [item for item in items if item.mask is None]),
             *_left_out("scored by no model", unscored),
+            *_left_out("no pixel of its mask counts", idle),
         ],
     }
 

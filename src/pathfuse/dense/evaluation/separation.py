@@ -96,7 +96,7 @@ def find_separation(name: str) -> Separation:
     if found is None:
         names = ", ".join(one.name for one in SEPARATIONS)
         raise InputError(
-            f"there is no way to separate instances called '{name}'; known are {names}"
+            f"there is no way to separate instances called '{name}'; known are {names}, and choose"
         )
     return found
 

@@ -23,6 +23,7 @@ from pathfuse.errors import InputError
 from pathfuse.evaluation.estimates import Estimate
 from pathfuse.evaluation.intervals import MIN_RESAMPLES, Sampled
 from pathfuse.evaluation.judged import Comparison, MetricRow, Verdict
+from pathfuse.evaluation.multiplicity import holm_once
 from pathfuse.evaluation.paired_tests import adjusted_p
 from pathfuse.evaluation.resampling import MIN_PATIENTS, draw
 from pathfuse.report.frames import comparisons_frame, metrics_frame
@@ -326,7 +327,8 @@ def _evaluate(
             compare((name, reference, key[0], key[1].name), one[key], other[key], same)
             for key in one
         )
-    return DenseVerdict(metrics_frame(verdict), adjusted(verdict, columns), verdict.notes)
+    table = adjusted(verdict, columns, every_pair=contrasts is None)
+    return DenseVerdict(metrics_frame(verdict), table, verdict.notes)
 
 
 def compare(
@@ -349,18 +351,38 @@ def compare(
     )
 
 
-def adjusted(verdict: Verdict, columns: Mapping[str, Columns]) -> pl.DataFrame:
-    """Holm's p-values inside each output and metric; methods with the same matrices count once."""
+def adjusted(
+    verdict: Verdict, columns: Mapping[str, Columns], *, every_pair: bool = True
+) -> pl.DataFrame:
+    """The comparisons with Holm's p-values; methods with the same matrices count once.
+
+    Args:
+        verdict: The comparisons.
+        columns: Matrices of each method.
+        every_pair: Every two were compared: one family per output and metric, so that nothing
+            depends on the order of the methods. Else a family per method.
+    """
     same = {name: own.tobytes() for name, own in columns.items()}
     rows: list[Comparison] = []
     for output in dict.fromkeys(row.output for row in verdict.comparisons):
         own = [row for row in verdict.comparisons if row.output == output]
-        adjusted = adjusted_p(own, same)[0]
+        p_holm = _over_every_pair(own, same) if every_pair else adjusted_p(own, same)[0]
         rows.extend(
             Comparison(**{**row.__dict__, "p_holm": float(p)})
-            for row, p in zip(own, adjusted, strict=True)
+            for row, p in zip(own, p_holm, strict=True)
         )
     return comparisons_frame(Verdict([], rows, [], []))
+
+
+def _over_every_pair(
+    rows: Sequence[Comparison], same: Mapping[str, bytes]
+) -> Float[np.ndarray, " comparison"]:
+    found = np.full(len(rows), np.nan)
+    for metric in dict.fromkeys(row.metric for row in rows):
+        members = [i for i, row in enumerate(rows) if row.metric == metric]
+        pairs = [frozenset({same[rows[i].method], same[rows[i].reference]}) for i in members]
+        found[members] = holm_once(np.array([rows[i].p_value for i in members]), pairs)
+    return found
 
 
 def _check(columns: Mapping[str, Columns], patients: Sequence[str] | np.ndarray) -> int:
