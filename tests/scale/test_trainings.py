@@ -15,7 +15,14 @@ pytestmark = pytest.mark.slow
 PLAN = CohortPlan(
     n_patients=24, slides_per_patient=(1, 2), tiles_per_slide=(3, 6), encoders={"alpha": ("stamp", 5)}
 )  # fmt: skip
-MEASURED = ("manifest.json", "cell.json", "grid.json", "leaderboard.csv", "leaderboard.html")
+MEASURED = (
+    "manifest.json",
+    "cell.json",
+    "grid.json",
+    "leaderboard.csv",
+    "leaderboard.html",
+    "tissue.html",
+)
 """They say how long the work took and how much memory, and how the program was called."""
 
 
