@@ -81,8 +81,9 @@ def test_the_recipes_start_the_server_with_options_that_it_has(run_cli):
     copied = " ".join(re.findall(r"^COPY ([^-\n]+) \./", docker, re.MULTILINE)).split()
     assert set(listed) == {*copied, "src"}
     assert all((ROOT / name).exists() for name in listed)
-    for file in (docker, recipe):
-        assert '".[serve]"' in file
+    for file, extra in ((docker, '".[${EXTRA}]"'), (recipe, '".[{{ EXTRA }}]"')):
+        assert "EXTRA=serve\n" in file  # what is installed unless another is asked for
+        assert extra in file
         assert "-c constraints.txt" in file
 
 

@@ -89,7 +89,7 @@ def test_three_sizes_two_ranks_two_models_killed_and_started_again_twice(tmp_pat
     assert board.height == N_CELLS
     page = (out / "leaderboard.html").read_text()
     for label in board["strategy"].unique():
-        assert f"tissue-{label}" in page
+        assert f'href="datasets/tissue.html#table-{label}"' in page
     for stdout, _ in said:
         assert f"Leaderboard: {out}/leaderboard.html" in stdout
         assert "0 failed" in stdout
