@@ -1,7 +1,7 @@
 """How alike the tokens of one class are, and those of different classes, layer by layer.
 
 PFM-DenseBench explains its results by the cosine similarity of patch tokens within and across
-classes (docs/design/densebench.md): where tokens of different classes are nearly as alike as those
+classes (arXiv 2602.03887): where tokens of different classes are nearly as alike as those
 of one class, a frozen encoder leaves little for a decoder. The mean over all pairs follows from
 sums of unit tokens, so no pair is looked at by itself:
 
