@@ -61,10 +61,10 @@ docs: .venv/.docs
 bench: .venv/.dev
 	$(BIN)/python -m benchmarks
 
-# Segmentation on real images, and its memory: about a quarter of an hour.
+# Segmentation on real images, and its memory and speed: about half an hour.
 bench-dense: .venv/.dev
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -m long tests/dense
-	$(BIN)/python -m benchmarks dense dense_rivals dense_speed dense_memory dense_instances counting_speed
+	$(BIN)/python -m benchmarks dense dense_rivals dense_strategies dense_tokens dense_speed dense_memory dense_instances counting_speed
 
 clean:
 	rm -rf .venv pathfuse-demo pathfuse-demo-study pathfuse-demo-dense build dist site .cache
