@@ -67,7 +67,7 @@ NOT_RUN: Row = {"dataset": "not run: neither data set is there"}
 
 def dense() -> list[Row]:
     """Dice by data set, strategy and method, with the difference to the best single model."""
-    grid = made_grid()
+    grid = made_grid(STRATEGIES, tuple(RECIPE.items()))
     return rows(grid) if grid else [NOT_RUN]
 
 
@@ -79,9 +79,11 @@ def dense_rivals(
     return rivals(grid) if grid else [NOT_RUN]
 
 
-def dense_strategies() -> list[Row]:
+def dense_strategies(
+    strategies: Sequence[str] = STRATEGIES, recipe: Mapping[str, object] = RECIPE
+) -> list[Row]:
     """Means over models per data set and strategy, best first, less the best."""
-    grid = made_grid()
+    grid = made_grid(tuple(strategies), tuple(recipe.items()))
     if grid is None or grid.tables is None:
         return [NOT_RUN]
     found: list[Row] = []
@@ -129,8 +131,7 @@ def dense_tokens(size_px: int = 192, n_images: int = 60) -> list[Row]:
 
 @cache
 def made_grid(
-    strategies: tuple[str, ...] = STRATEGIES,
-    recipe: tuple[tuple[str, object], ...] = tuple(RECIPE.items()),
+    strategies: tuple[str, ...], recipe: tuple[tuple[str, object], ...]
 ) -> BenchmarkRun | None:
     """The benchmark, run once for all tables of this program; None without a data set."""
     with tempfile.TemporaryDirectory() as folder:
