@@ -101,6 +101,7 @@ def named(*ids):
         ([tensor(shape=[3])], "the shape must be [samples, 3]"),
         ([tensor(shape=[0, 3], data=[])], "no sample"),
         ([tensor(data=[1.0, 2.0])], "do not fit the shape"),
+        ([tensor(shape=[10**12, 3])], "do not fit the shape"),  # nothing of that size is made
         ([tensor(data=[[1.0, 2.0], [3.0]])], "do not fit the shape"),
         ([tensor(data=["a", "b", "c"])], "must be numbers"),
         ([tensor(datatype="INT8")], "FP64"),

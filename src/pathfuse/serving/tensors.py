@@ -114,8 +114,9 @@ def given_tensors(model: FusedModel, raw: bytes) -> tuple[Given, InferRequest]:
     if not n:
         raise InputError(f"{SOURCE}: the inputs have no sample")
     named = tensors.pop(IDS, None)
-    ids = [str(row) for row in range(1, n + 1)] if named is None else _ids(named)
+    # First the data: a shape is only a number, and may name more samples than any memory holds.
     given = {name: _matrix(model, one) for name, one in tensors.items()}
+    ids = [str(row) for row in range(1, n + 1)] if named is None else _ids(named)
     return Given(ids, {name: rows for name, rows in given.items() if len(rows.position)}), request
 
 
