@@ -60,9 +60,9 @@ def lines(place):
 
 def test_two_runs_do_each_piece_once_and_both_know_what_became_of_all(tmp_path):
     pieces = {k: Note(f"p{k}", tmp_path, fails=k == 3, takes_s=0.02) for k in range(8)}
-    now = turn(tmp_path)
+    turns = turn(tmp_path), turn(tmp_path)
     with ThreadPoolExecutor(2) as pool:
-        one, other = pool.map(lambda _: share(pieces, now), range(2))
+        one, other = pool.map(lambda now: share(pieces, now), turns)
     assert {name: len(found) for name, found in lines(tmp_path).items()} == dict.fromkeys(
         (f"p{k}" for k in range(8)), 1
     )
@@ -86,6 +86,15 @@ def test_what_another_run_holds_is_waited_for_and_done_once_it_is_left(tmp_path)
             assert not waiting.done()
         assert waiting.result()[0].state == "done"
     assert told[0] == "waiting for 1 that other runs are at"
+
+
+def test_what_a_process_did_is_this_runs_also_if_it_ended_before_it_said_so(tmp_path):
+    piece, ours, theirs = Note("p", tmp_path), turn(tmp_path), turn(tmp_path)
+    do_piece(piece, ours)
+    assert share({0: piece}, theirs)[0] == Outcome("elsewhere")
+    assert share({0: piece}, ours)[0] == Outcome("done")
+    assert lines(tmp_path) == {"p": ["cpu"]}
+    assert list((tmp_path / ".claims").iterdir()) == []
 
 
 def test_a_failure_of_an_earlier_run_is_tried_again(tmp_path):

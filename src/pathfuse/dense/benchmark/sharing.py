@@ -5,8 +5,10 @@ done by one of them, and waited for by the others.
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, Literal, Protocol, TypeVar
 
 from joblib import delayed
@@ -68,10 +70,31 @@ class Turn:
     """When the run began, by the clock of the files: what failed after that is not tried again."""
     stale_s: float = STALE_S
     poll_s: float = POLL_S
+    run: str = field(default_factory=partial(token_hex, 8))
+    """What the run signs with."""
 
     def file(self, piece: Piece) -> Path:
         """The claim of a piece."""
         return self.claims / f"{piece.name.replace('/', ',')}.json"
+
+    def sign(self, piece: Piece) -> None:
+        """Notes that this run did a piece: the process that did it may end before it can say so."""
+        self._signature(piece).write_text(self.run, encoding="utf-8")
+
+    def signed(self, piece: Piece) -> bool:
+        """Whether this run did a piece that is done."""
+        try:
+            return self._signature(piece).read_text(encoding="utf-8") == self.run
+        except FileNotFoundError:
+            return False
+
+    def forget_signature(self, piece: Piece) -> None:
+        """Takes this run's signature away."""
+        if self.signed(piece):
+            self._signature(piece).unlink(missing_ok=True)
+
+    def _signature(self, piece: Piece) -> Path:
+        return self.file(piece).with_suffix(".done")
 
 
 def share(
@@ -105,6 +128,7 @@ def share(
         for key, outcome in _pass(left, turn, n_jobs, devices, part):
             if outcome.state != "busy":
                 found[key] = outcome
+                turn.forget_signature(left[key])
                 if on_end is not None:
                     on_end(key, outcome)
         left = {key: piece for key, piece in left.items() if key not in found}
@@ -157,12 +181,14 @@ def do_piece(
             return known
         with one_thread(), nullcontext() if devices is None else devices.taken():
             sentence = piece.do(progress)
+        if sentence is None:
+            turn.sign(piece)
         return Outcome("done" if sentence is None else "failed", sentence, held.note)
 
 
 def _known(piece: Piece, turn: Turn) -> Outcome | None:
     if piece.ready:
-        return Outcome("elsewhere")
+        return Outcome("done" if turn.signed(piece) else "elsewhere")
     sentence = piece.failed_since(turn.since)
     return None if sentence is None else Outcome("failed", sentence)
 
