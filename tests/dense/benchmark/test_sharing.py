@@ -2,7 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -94,6 +94,14 @@ def test_what_a_process_did_is_this_runs_also_if_it_ended_before_it_said_so(tmp_
     assert share({0: piece}, theirs)[0] == Outcome("elsewhere")
     assert share({0: piece}, ours)[0] == Outcome("done")
     assert lines(tmp_path) == {"p": ["cpu"]}
+    assert list((tmp_path / ".claims").iterdir()) == []
+
+
+def test_what_a_killed_run_left_is_taken_away(tmp_path):
+    piece, now = Note("p", tmp_path), turn(tmp_path)
+    do_piece(piece, replace(now, owner=replace(now.owner, started="an hour ago")))
+    assert [file.suffix for file in (tmp_path / ".claims").iterdir()] == [".done"]
+    assert share({0: piece}, turn(tmp_path))[0] == Outcome("elsewhere")
     assert list((tmp_path / ".claims").iterdir()) == []
 
 

@@ -5,7 +5,7 @@ done by one of them, and waited for by the others.
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
@@ -13,7 +13,9 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from joblib import delayed
 
-from pathfuse.files.claims import STALE_S, claimed, forget, is_claimed
+from pathfuse.files.claims import STALE_S, Owner, claimed, forget, is_claimed
+from pathfuse.files.json import read_object
+from pathfuse.files.write import write_json
 from pathfuse.progress import Progress, silent, within
 from pathfuse.training.devices import DevicePool
 from pathfuse.training.threads import one_thread
@@ -70,8 +72,9 @@ class Turn:
     """When the run began, by the clock of the files: what failed after that is not tried again."""
     stale_s: float = STALE_S
     poll_s: float = POLL_S
+    owner: Owner = field(default_factory=Owner.here)
     run: str = field(default_factory=partial(token_hex, 8))
-    """What the run signs with."""
+    """What the run signs with, and whose it is."""
 
     def file(self, piece: Piece) -> Path:
         """The claim of a piece."""
@@ -79,19 +82,18 @@ class Turn:
 
     def sign(self, piece: Piece) -> None:
         """Notes that this run did a piece: the process that did it may end before it can say so."""
-        self._signature(piece).write_text(self.run, encoding="utf-8")
+        write_json({**asdict(self.owner), "token": self.run}, self._signature(piece))
 
     def signed(self, piece: Piece) -> bool:
         """Whether this run did a piece that is done."""
-        try:
-            return self._signature(piece).read_text(encoding="utf-8") == self.run
-        except FileNotFoundError:
-            return False
+        return read_object(self._signature(piece)).get("token") == self.run
 
     def forget_signature(self, piece: Piece) -> None:
-        """Takes this run's signature away."""
+        """Takes this run's signature away, or that of a run that has ended."""
         if self.signed(piece):
             self._signature(piece).unlink(missing_ok=True)
+        else:
+            forget(self._signature(piece), self.stale_s)
 
     def _signature(self, piece: Piece) -> Path:
         return self.file(piece).with_suffix(".done")
