@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from pathfuse.workflows.drift.result import DriftResult
     from pathfuse.workflows.evaluate import evaluate
     from pathfuse.workflows.fuse import fuse
-    from pathfuse.workflows.model import FusedModel, load
+    from pathfuse.workflows.model import FusedModel
+    from pathfuse.workflows.model_file import load
     from pathfuse.workflows.ranking.rank import RankResult, rank
     from pathfuse.workflows.result import Result
     from pathfuse.workflows.scoring.run import predict_blocks, predict_files
@@ -54,7 +55,7 @@ _HOME = {
     "evaluate": "pathfuse.workflows.evaluate",
     "find_drift": "pathfuse.workflows.drift.find",
     "fuse": "pathfuse.workflows.fuse",
-    "load": "pathfuse.workflows.model",
+    "load": "pathfuse.workflows.model_file",
     "on_cluster": "pathfuse.scale.cluster",
     "predict_blocks": "pathfuse.workflows.scoring.run",
     "predict_files": "pathfuse.workflows.scoring.run",

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from pathfuse.workflows.model import load
+from pathfuse.workflows.model_file import load
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,7 @@ def predict(
     import sys
 
     from pathfuse.files.write import check_table
-    from pathfuse.workflows.model import load
+    from pathfuse.workflows.model_file import load
 
     if out.suffix:
         check_table(out, force, [model, *predictions], "sample_id")

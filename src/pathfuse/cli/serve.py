@@ -56,7 +56,7 @@ def serve(
         name_of,
         read_token,
     )
-    from pathfuse.workflows.model import load, model_files
+    from pathfuse.workflows.model_file import load, model_files
 
     token = read_token(token_file, os.environ)
     check_address(host, port, token)

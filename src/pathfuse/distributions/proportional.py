@@ -7,13 +7,15 @@ continuous time (docs/design/fusion.md, section 6.5).
 """
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 from jaxtyping import Float
+from pydantic import Field
 
 from pathfuse.distributions.discrete_time import event_distribution
 from pathfuse.distributions.likelihood import floor_log_prob
+from pathfuse.files.schema import Stored, checked
 from pathfuse.types import LogProbs, Observed, PerSample
 
 LEAST_SLOPE = 1e-3
@@ -92,8 +94,8 @@ class Baseline:
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Self:
         """The inverse of ``as_dict``."""
-        numbers = {name: float(content[name]) for name in ("mean", "sd", "slope", "found")}
-        return cls(log_hazards=np.array(content["log_hazards"], dtype=np.float64), **numbers)
+        stored = checked(StoredBaseline, content).model_dump()
+        return cls(**{**stored, "log_hazards": np.array(stored["log_hazards"])})
 
 
 def _scale(risk: PerSample) -> tuple[float, float]:
@@ -159,3 +161,13 @@ def _log_posterior(
     rate = np.exp(np.clip(a[None, :] + b * z[:, None], -30, 5))
     inside = events * np.log(-np.expm1(-rate)) - (at_risk - events) * rate
     return float(inside.sum() - PRECISION * b**2 / 2)
+
+
+class StoredBaseline(Stored):
+    """As ``as_dict`` writes it."""
+
+    mean: float
+    sd: Annotated[float, Field(gt=0)]
+    slope: float
+    found: float
+    log_hazards: Annotated[list[float], Field(min_length=1)]

@@ -89,6 +89,17 @@ class Figure:
         return asdict(self)
 
 
+def known_kind(name: str) -> str:
+    """The name of a kind of figure.
+
+    Raises:
+        ValueError: There is none of this name.
+    """
+    if name not in KINDS:
+        raise ValueError(f"there is no figure '{name[:100]}'")
+    return name
+
+
 @dataclass(frozen=True)
 class Figures:
     """Figures of samples."""

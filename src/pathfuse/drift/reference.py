@@ -5,15 +5,17 @@ No identifiers, no truth, no predictions: per patient the ranks of its figures a
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from jaxtyping import Float, Int
+from pydantic import AfterValidator, Field
 
 from pathfuse.drift.batch import Maxima, Pool, simulate
-from pathfuse.drift.figures import Figure, Figures, Values
+from pathfuse.drift.figures import Figure, Figures, Values, known_kind
 from pathfuse.drift.patients import Features, numbered, patient_means
-from pathfuse.drift.ranks import Ranking, features
+from pathfuse.drift.ranks import KNOTS, Ranking, features
+from pathfuse.files.schema import Stored, checked
 
 MOST_PATIENTS = 2000
 """More are not kept: chosen with the seed, each with all of its samples."""
@@ -168,7 +170,8 @@ class Reference:
             ValueError: The parts do not fit one another.
             KeyError: One is missing.
         """
-        names = tuple(Figure(**one) for one in content["figures"])
+        stored = checked(StoredReference, content)
+        names = tuple(Figure(**one.model_dump()) for one in stored.figures)
         own = {name: arrays[name].astype(np.float64) for name in arrays}
         found = cls(
             names,
@@ -184,4 +187,26 @@ class Reference:
         fits = found.features.shape == (len(found.size), n) and len(found.ranking.knots) * 2 == n
         if not fits or found.judged.shape not in ((0, n), (2, n)) or not len(found.size):
             raise ValueError("its figures and its arrays differ in length")
+        shapes = found.ranking.knots.shape[1:], found.loss.shape, found.quick.ndim, found.scale.ndim
+        if shapes != ((KNOTS,), found.size.shape, 1, 1) or not len(found.quick):
+            raise ValueError("its arrays differ in length")
+        whole = (found.judged, found.quick, found.scale)
+        if (found.size < 1).any() or not all(np.isfinite(one).all() for one in whole):
+            raise ValueError("a number in it is out of range")
         return found
+
+
+class StoredFigure(Stored):
+    """As ``Figure.as_dict`` writes it."""
+
+    kind: Annotated[str, AfterValidator(known_kind)]
+    expert: str
+    task: str
+    outcome: str
+
+
+class StoredReference(Stored):
+    """As ``as_parts`` writes it."""
+
+    version: int = Field(default=1, alias="schema")
+    figures: Annotated[list[StoredFigure], Field(min_length=1)]

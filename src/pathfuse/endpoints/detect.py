@@ -60,5 +60,11 @@ def endpoint_of(
 
 
 def endpoint_from_dict(content: dict[str, Any]) -> Endpoint:
-    """The inverse of ``Endpoint.as_dict``."""
+    """The inverse of ``Endpoint.as_dict``.
+
+    Raises:
+        ValueError: It describes no endpoint.
+    """
+    if content.get("kind") not in ENDPOINTS:
+        raise ValueError(f"there is no endpoint {content.get('kind')!r}")
     return ENDPOINTS[content["kind"]].from_dict(content)

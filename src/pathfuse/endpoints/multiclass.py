@@ -27,6 +27,7 @@ from pathfuse.endpoints.classes import OfClasses
 from pathfuse.endpoints.columns import RISK, Columns, number_text
 from pathfuse.errors import InputError
 from pathfuse.files.fields import Field
+from pathfuse.files.schema import Names, Stored, checked
 from pathfuse.files.spelling import check_spelling, difference, respelled
 from pathfuse.files.tables import Table
 from pathfuse.types import LogProbs
@@ -90,7 +91,7 @@ class Multiclass(OfClasses):
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Self:
         """See ``Endpoint``."""
-        return cls(tuple(content["classes"]))
+        return cls(tuple(checked(StoredClasses, content).classes))
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -276,6 +277,13 @@ class Multiclass(OfClasses):
     def as_dict(self) -> dict[str, Any]:
         """See ``Endpoint``."""
         return {"kind": self.kind, "classes": list(self.classes)}
+
+
+class StoredClasses(Stored):
+    """As ``as_dict`` writes it."""
+
+    kind: str
+    classes: Names
 
 
 def _check_probabilities(columns: Columns, own: list[str], table: np.ndarray) -> None:

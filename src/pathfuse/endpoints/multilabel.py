@@ -13,6 +13,7 @@ from pathfuse.endpoints.class_columns import like_probabilities
 from pathfuse.endpoints.classes import OfClasses
 from pathfuse.endpoints.columns import Columns, flags, number_text
 from pathfuse.errors import InputError
+from pathfuse.files.schema import Names, Stored, checked
 from pathfuse.files.tables import Table
 from pathfuse.types import LogProbs
 
@@ -77,7 +78,7 @@ class Multilabel(OfClasses):
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Self:
         """See ``Endpoint``."""
-        return cls(tuple(content["labels"]))
+        return cls(tuple(checked(StoredLabels, content).labels))
 
     def as_dict(self) -> dict[str, Any]:
         """See ``Endpoint``."""
@@ -186,3 +187,10 @@ def _binary(columns: Columns, name: str, prefix: str) -> np.ndarray:
         raise columns.wrong(name, row, f"{number_text(values[row])} {what}")
     with np.errstate(divide="ignore"):
         return np.stack([np.log1p(-values), np.log(values)], axis=1)
+
+
+class StoredLabels(Stored):
+    """As ``as_dict`` writes it."""
+
+    kind: str
+    labels: Names

@@ -1,7 +1,7 @@
 """Grades: classes in order, such as ISUP 0 to 5."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -45,6 +45,21 @@ class Ordinal(Multiclass):
                     cls.target, row, f"'{grade}' must be a whole number, such as 0, 1, 2"
                 )
         return cls(tuple(sorted({grade for grade in grades if grade is not None}, key=int)))
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Self:
+        """See ``Endpoint``.
+
+        Raises:
+            ValueError: A grade is no whole number, or they do not ascend.
+        """
+        found = super().from_dict(content)
+        if any(not grade.isdecimal() for grade in found.classes):
+            raise ValueError("a grade is no whole number")
+        grades = [int(grade) for grade in found.classes]
+        if grades != sorted(grades):
+            raise ValueError("the grades do not ascend")
+        return found
 
     @property
     def metrics(self) -> tuple[str, ...]:

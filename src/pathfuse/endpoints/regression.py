@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from jaxtyping import Float
+from pydantic import Field as Limits
 
 from pathfuse.endpoints.base import Endpoint, LabelMap, Options, Truth
 from pathfuse.endpoints.columns import Columns, number_text
@@ -16,6 +17,7 @@ from pathfuse.evaluation.judged import Judged, Scores
 from pathfuse.evaluation.metrics.regression import METRICS, PLAIN_METRICS, RegressionScores
 from pathfuse.evaluation.metrics.survival import SurvivalTruth
 from pathfuse.evaluation.slope import LinearSlope
+from pathfuse.files.schema import Name, Names, Stored, checked
 from pathfuse.types import LogProbs, Observed
 
 PREFIX = "target_"
@@ -79,7 +81,8 @@ class Regression(Endpoint):
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Self:
         """See ``Endpoint``."""
-        return cls(tuple(content["targets"]), tuple(content.get("left_out", ())))
+        stored = checked(StoredTargets, content)
+        return cls(tuple(stored.targets), tuple(stored.left_out))
 
     def scores(
         self, log_prob: LogProbs, observed: Observed, context: SurvivalTruth | None
@@ -215,3 +218,11 @@ class Regression(Endpoint):
             for name in sorted([*self.targets, *self.left_out])
         }
         return {**columns, "prediction": mean.mean(axis=1)}
+
+
+class StoredTargets(Stored):
+    """As ``as_dict`` writes it."""
+
+    kind: str
+    targets: Names
+    left_out: list[Name] = Limits(default_factory=list)

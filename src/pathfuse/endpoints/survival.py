@@ -8,10 +8,12 @@ tail: one likelihood with classification (docs/design/fusion.md, section 1).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import polars as pl
+from pydantic import AfterValidator
+from pydantic import Field as Limits
 
 from pathfuse.distributions.discrete_time import event_distribution, hazards, survival_at_edges
 from pathfuse.distributions.likelihood import count_floored, floor_log_prob
@@ -42,6 +44,7 @@ from pathfuse.evaluation.metrics.survival import METRICS, SurvivalScores, Surviv
 from pathfuse.evaluation.notes import few_events
 from pathfuse.evaluation.slope import of_hazards
 from pathfuse.files.fields import Field
+from pathfuse.files.schema import Stored, checked
 from pathfuse.files.tables import Table
 from pathfuse.types import LogProbs, Observed
 
@@ -135,7 +138,8 @@ class Survival(Endpoint):
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Self:
         """See ``Endpoint``."""
-        return cls(tuple(float(e) for e in content["time_edges"]), content["censoring"])
+        stored = checked(StoredBins, content)
+        return cls(tuple(float(edge) for edge in stored.time_edges), stored.censoring)
 
     def scores(
         self, log_prob: LogProbs, observed: Observed, context: SurvivalTruth | None
@@ -292,3 +296,18 @@ class Survival(Endpoint):
         hazard = hazards(log_prob["all"])
         columns = {f"hazard_{k + 1}": hazard[:, k] for k in range(self.n_bins)}
         return {**columns, "prediction": -survival_at_edges(log_prob["all"]).sum(axis=1)}
+
+
+def _increasing(edges: list[str]) -> list[str]:
+    numbers = [float(edge) for edge in edges]
+    if any(not a < b for a, b in pairwise(numbers)) or np.isinf(numbers[:-1]).any():
+        raise ValueError("the time edges do not increase")
+    return edges
+
+
+class StoredBins(Stored):
+    """As ``as_dict`` writes it."""
+
+    kind: str
+    time_edges: Annotated[list[str], Limits(min_length=2), AfterValidator(_increasing)]
+    censoring: Literal["later", "half"]

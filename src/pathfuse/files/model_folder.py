@@ -1,6 +1,5 @@
 """Folders of fitted models: what they are as JSON, their numbers as safetensors; never a pickle."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from pathfuse.errors import InputError
+from pathfuse.files.json import read_json
 from pathfuse.files.write import usual_mode, write_json
+
+MAX_MB = 2048
+"""Of a file of numbers."""
 
 
 def write_model(
@@ -62,16 +65,55 @@ def read_model(
     about, numbers = f"{name}.json", f"{name}.safetensors"
     place = place_of(folder, name)
     try:
-        content = json.loads((place / about).read_text(encoding="utf-8"))
-        tensors = load_file(place / numbers)
-        if content["schema"] > schema:
-            raise InputError(
-                f"{place} was written by a newer pathfuse (schema {content['schema']}); update pathfuse"
-            )
-        yield content, tensors
-    except FileNotFoundError as error:
-        raise InputError(f"{place} holds no {what}: {about} or {numbers} is missing") from error
+        if not ((place / about).is_file() and (place / numbers).is_file()):
+            raise InputError(f"{place} holds no {what}: {about} or {numbers} is missing")
+        content = _content(place / about)
+        check_version(content, schema, place)
+        yield content, read_tensors(place / numbers)
     except InputError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise InputError(f"the {what} in {place} is damaged: {error}") from error
+
+
+def _content(file: Path) -> Any:
+    try:
+        return read_json(file)
+    except InputError as error:
+        raise ValueError(str(error)) from None
+
+
+def check_version(content: Any, newest: int, place: Path) -> None:
+    """Refuses what a newer version wrote.
+
+    Args:
+        content: Of a JSON file with a ``schema``.
+        newest: What this version reads.
+        place: The file or folder.
+
+    Raises:
+        InputError: It is newer.
+        ValueError: It names no version.
+    """
+    found = content.get("schema") if isinstance(content, dict) else None
+    if type(found) is not int or found < 1:
+        raise ValueError("it does not say which schema it has")
+    if found > newest:
+        raise InputError(
+            f"{place} was written by a newer pathfuse (schema {found}); update pathfuse"
+        )
+
+
+def read_tensors(file: Path) -> dict[str, np.ndarray]:
+    """The arrays of a safetensors file.
+
+    Raises:
+        ValueError: It is damaged, or too large for a file of ours.
+    """
+    size = file.stat().st_size
+    if size > MAX_MB * 2**20:
+        raise ValueError(f"{file.name} has {size / 2**20:.0f} MB; at most {MAX_MB} MB are read")
+    try:
+        return dict(load_file(file))
+    except (SafetensorError, KeyError, TypeError, AttributeError) as error:  # of an unknown type
+        raise ValueError(f"{file.name}: {error}") from error

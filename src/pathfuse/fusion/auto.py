@@ -20,7 +20,12 @@ from pathfuse.fusion.expert_table import E, Prediction, Truth, by_blocks
 from pathfuse.fusion.fitted import FittedMethods, fit_methods
 from pathfuse.fusion.method import Method
 from pathfuse.fusion.methods import new_methods
-from pathfuse.fusion.presence import corrected_exponents, fit_presence, normalised
+from pathfuse.fusion.presence import (
+    check_presence,
+    corrected_exponents,
+    fit_presence,
+    normalised,
+)
 from pathfuse.fusion.works import LOGITPROD_2026, VANDERLAAN_2007
 from pathfuse.types import Params, Weights
 
@@ -192,6 +197,13 @@ class Council(Fusion[E]):
             return normalised(corrected_exponents(powers, block.scored, self.presence_))
 
         return by_blocks(experts, weighed)
+
+    def check_fitted(self, n_experts: int, n_columns: int) -> None:
+        """See ``Fusion``."""
+        for method in self.members_.values():
+            method.check_fitted(n_experts, n_columns)
+        self.council_.check_fitted(len(self.members_), n_columns)
+        check_presence(self.name, self.presence_, n_experts)
 
     @property
     def parts(self) -> Mapping[str, Fusion[E]]:

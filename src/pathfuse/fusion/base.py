@@ -73,6 +73,18 @@ class Fusion(Estimator, ABC, Generic[E]):
         predicted, weights = zip(*parts, strict=True)
         return np.concatenate(predicted), np.concatenate(weights)
 
+    @abstractmethod
+    def check_fitted(self, n_experts: int, n_columns: int) -> None:
+        """Refuses fitted numbers that are of other experts or outcomes: a damaged model file.
+
+        Args:
+            n_experts: How many it fuses.
+            n_columns: Outcomes, or targets.
+
+        Raises:
+            ValueError: They do not fit.
+        """
+
     @property
     def parts(self) -> Mapping[str, "Fusion[E]"]:
         """The fitted methods that it weighs, by name; none of what is one method itself."""

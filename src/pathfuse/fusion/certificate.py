@@ -66,14 +66,3 @@ class Certificate:
     def __getitem__(self, key: str) -> Any:
         """The entries of ``as_dict``, experts by position."""
         return self.as_dict()[key]
-
-    @classmethod
-    def from_dict(cls, content: dict[str, Any]) -> "Certificate":
-        """The inverse of ``as_dict``."""
-        return cls(
-            content["fused"],
-            tuple(content["experts"].values()),
-            tuple(content["n_rows_scored"].values()),
-            content["fallback"],
-            content["objective"],
-        )

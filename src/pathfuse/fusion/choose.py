@@ -57,6 +57,10 @@ class Choice(Fusion[E]):
         self.certificate_ = self.chosen_.certificate_
         return self
 
+    def check_fitted(self, n_experts: int, n_columns: int) -> None:
+        """See ``Fusion``."""
+        self.chosen_.check_fitted(n_experts, n_columns)
+
     def combine(self, experts: E) -> Prediction:
         """See ``Fusion``."""
         chosen: Method[E] = self._need("chosen_")

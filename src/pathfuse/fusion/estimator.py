@@ -25,6 +25,11 @@ class Estimator:
         found = inspect.signature(cls.__init__).parameters
         return {name: found[name].default for name in sorted(found) if name != "self"}
 
+    @classmethod
+    def argument_names(cls) -> tuple[str, ...]:
+        """The names of the options."""
+        return tuple(cls._arguments())
+
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The options that it was made with.
 

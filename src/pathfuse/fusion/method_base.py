@@ -6,6 +6,8 @@ from typing import ClassVar
 
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.expert_table import E, Prediction, Truth
+from pathfuse.fusion.layout import Layout, check_numbers
+from pathfuse.fusion.presence import check_presence
 from pathfuse.types import Params, Weights
 
 
@@ -34,6 +36,15 @@ class MethodBase(Fusion[E]):
     presence_: Params
     setting_: float
     scores_: dict[float, float]
+
+    def layouts(self, n_experts: int, n_columns: int) -> tuple[Layout, ...]:
+        """The fitted numbers and their shapes; several where options or versions differ."""
+        return ({},)
+
+    def check_fitted(self, n_experts: int, n_columns: int) -> None:
+        """See ``Fusion``."""
+        check_numbers(self.name, self.params_, self.layouts(n_experts, n_columns))
+        check_presence(self.name, self.presence_, n_experts)
 
     def candidates(self, n_samples: int) -> tuple[float, ...]:
         """Settings to choose among, strongest shrinkage first. One candidate: nothing to choose."""

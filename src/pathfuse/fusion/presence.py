@@ -22,6 +22,7 @@ from jaxtyping import Bool, Float, Int
 from pathfuse.distributions.lanes import added
 from pathfuse.fusion.expert_table import E, Prediction, Truth, View
 from pathfuse.fusion.family import AnyFamily
+from pathfuse.fusion.layout import check_integers, check_numbers
 from pathfuse.types import Params, Present, Weights
 
 MAX_EXPERTS = 7
@@ -123,6 +124,33 @@ def fit_presence(
     own, equal = np.array(family.fit_pairs(seen, predictions, experts, truth)).reshape(-1, 2).T
     groups = np.array([view.group for view in seen], dtype=np.int64)
     return {"group": groups, "own": own, "equal": equal, "known": known_experts(experts.scored)}
+
+
+def check_presence(name: str, params: Params, n_experts: int) -> None:
+    """Refuses what ``fit_presence`` can not have made.
+
+    Args:
+        name: Whose numbers they are.
+        params: As they were read; empty: nothing was learned.
+        n_experts: How many there are.
+
+    Raises:
+        ValueError: They do not fit one another, or the experts.
+    """
+    if not params:
+        return
+    what, missing = f"{name}, absent experts", {"group", "own", "equal", "known"} - set(params)
+    if missing:
+        raise ValueError(f"{what}: '{min(missing)}' is missing")
+    check_integers(f"{what}: 'known'", params["known"], 0, n_experts - 1)
+    groups = params["group"]
+    check_integers(f"{what}: 'group'", groups, 1, complete_group(len(params["known"])) - 1)
+    if (np.diff(groups) <= 0).any() or (np.diff(params["known"]) <= 0).any():
+        raise ValueError(f"{what}: the numbers do not increase")
+    powers = {key: array for key, array in params.items() if key not in ("group", "known")}
+    check_numbers(what, powers, ({"own": groups.shape, "equal": groups.shape},))
+    if any((array < 0).any() for array in powers.values()) or (sum(powers.values()) == 0).any():
+        raise ValueError(f"{what}: a power is below 0, or both are 0")
 
 
 def numbers_of(params: Params, present: Present) -> tuple[np.ndarray, np.ndarray]:

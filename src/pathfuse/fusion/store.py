@@ -4,16 +4,17 @@ from typing import Any
 
 import numpy as np
 
+from pathfuse.files.schema import checked
 from pathfuse.fusion.auto import Council
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.categorical.family import CATEGORICAL
-from pathfuse.fusion.certificate import Certificate
 from pathfuse.fusion.choose import Choice
 from pathfuse.fusion.family import AnyFamily
 from pathfuse.fusion.gaussian.auto import GaussianAuto
 from pathfuse.fusion.gaussian.family import GAUSSIAN
 from pathfuse.fusion.method import AnyMethod, Method
 from pathfuse.fusion.registry import fusion_class
+from pathfuse.fusion.stored import StoredFusion
 
 Tensors = dict[str, np.ndarray]
 AnyFusion = Fusion[Any]
@@ -55,30 +56,66 @@ def dump(fusion: AnyFusion) -> tuple[dict[str, Any], Tensors]:
 
 
 def restore(content: dict[str, Any], tensors: Tensors) -> AnyFusion:
-    """The inverse of ``dump``; reads what older versions wrote, too."""
-    if content.get("gaussian"):
-        return _restore_old_gaussian(content, tensors)
+    """The inverse of ``dump``; reads what older versions wrote, too.
+
+    Raises:
+        ValueError: No version wrote this.
+    """
+    return _restored(checked(StoredFusion, content), tensors)
+
+
+def _restored(stored: StoredFusion, tensors: Tensors) -> AnyFusion:
+    if stored.gaussian:
+        return _restore_old_gaussian(stored, tensors)
     options: dict[str, Any] = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in content["options"].items()
+        k: tuple(v) if isinstance(v, list) else v for k, v in stored.options.items()
     }
-    family = FAMILIES[content.get("family", CATEGORICAL.name)]
-    fusion = fusion_class(content["method"], family)(**options)
-    fusion.certificate_ = Certificate.from_dict(content["certificate"])
+    family = FAMILIES.get(stored.family or CATEGORICAL.name)
+    if family is None:
+        raise ValueError(f"there is no family of fusions '{stored.family}'")
+    kind = fusion_class(stored.method, family)
+    unknown = set(options) - set(kind.argument_names())
+    if unknown:
+        raise ValueError(f"{stored.method} has no option '{min(unknown)}'")
+    fusion = kind(**options)
+    fusion.certificate_ = stored.certificate.restored()
     if isinstance(fusion, Method):
-        scores = {float(k): v for k, v in content["scores"].items()}
-        return _with_params(fusion, tensors, float(content["setting"]), scores)
-    parts = {key: restore(part, _below(tensors, key)) for key, part in content["parts"].items()}
-    members = {name: part for name in content["members"] if isinstance(part := parts[name], Method)}
+        scores = {float(k): v for k, v in (stored.scores or {}).items()}
+        return _with_params(fusion, tensors, _setting(stored), scores)
+    members = {name: _part(stored, name, tensors) for name in _members(stored)}
     if isinstance(fusion, Council):
-        fusion.members_, council = members, parts["council"]
+        fusion.members_, fusion.council_ = members, _part(stored, "council", tensors)
         fusion.presence_ = _below(tensors, "presence")
-        if isinstance(council, Method):
-            fusion.council_ = council
-        fusion.inner_scores_ = content["inner_scores"]
+        fusion.inner_scores_ = stored.inner_scores or {}
     elif isinstance(fusion, Choice):
+        if len(members) != 1:
+            raise ValueError(f"{fusion.name} holds {len(members)} methods, not the chosen one")
         (fusion.chosen_,) = members.values()
-        fusion.inner_scores_ = content["inner_scores"]
+        fusion.inner_scores_ = stored.inner_scores or {}
     return fusion
+
+
+def _members(stored: StoredFusion) -> list[str]:
+    if not stored.members:
+        raise ValueError(f"{stored.method} holds no methods")
+    return stored.members
+
+
+def _part(stored: StoredFusion, name: str, tensors: Tensors) -> AnyMethod:
+    """A method that a council or a choice holds."""
+    part = (stored.parts or {}).get(name)
+    if part is None:
+        raise ValueError(f"{stored.method} does not hold its method '{name}'")
+    method = _restored(part, _below(tensors, name))
+    if not isinstance(method, Method) or part.family != stored.family:
+        raise ValueError(f"'{name}' is no method that {stored.method} could hold")
+    return method
+
+
+def _setting(stored: StoredFusion) -> float:
+    if stored.setting is None:
+        raise ValueError(f"the setting of {stored.method} is missing")
+    return float(stored.setting)
 
 
 def _with_params(
@@ -92,13 +129,13 @@ def _with_params(
     return method
 
 
-def _restore_old_gaussian(content: dict[str, Any], tensors: Tensors) -> AnyFusion:
+def _restore_old_gaussian(stored: StoredFusion, tensors: Tensors) -> AnyFusion:
     """A regression of schema 2: members without a certificate of their own, and no word on their
     settings.
     """
-    certificate = Certificate.from_dict(content["certificate"])
+    certificate = stored.certificate.restored()
     members: dict[str, AnyMethod] = {}
-    for name in content["members"]:
+    for name in _members(stored):
         kind = fusion_class(name, GAUSSIAN)
         if not issubclass(kind, Method):
             raise ValueError(f"'{name}' is not a method")
@@ -113,7 +150,7 @@ def _restore_old_gaussian(content: dict[str, Any], tensors: Tensors) -> AnyFusio
     fusion.council_ = fusion.council_of(
         {name: array for name, array in params.items() if "/" not in name}
     )
-    fusion.inner_scores_ = content["inner_scores"]
+    fusion.inner_scores_ = stored.inner_scores or {}
     return fusion
 
 

@@ -23,7 +23,7 @@ def application(folder: Path, settings: Settings) -> Any:
     if supervisor is not None:
         Thread(target=_end_after, args=(supervisor,), daemon=True).start()
     from pathfuse.serving.app import create_app
-    from pathfuse.workflows.model import load
+    from pathfuse.workflows.model_file import load
 
     return create_app(load(folder), settings)
 

@@ -13,13 +13,12 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float, Int
 
-from pathfuse.calibration.conformal import PredictionIntervals, PredictionSets, sets_from_dict
+from pathfuse.calibration.conformal import PredictionIntervals, PredictionSets
 from pathfuse.distributions.proportional import Baseline
 from pathfuse.drift.reference import Reference
 from pathfuse.endpoints.base import Endpoint, LabelMap, RiskColumns
-from pathfuse.endpoints.detect import endpoint_from_dict
 from pathfuse.errors import InputError
-from pathfuse.files.model_folder import has_model, place_of, read_model, remove_model, write_model
+from pathfuse.files.model_folder import remove_model, write_model
 from pathfuse.files.spelling import check_spelling, spelled_otherwise
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.categorical.experts import Experts
@@ -27,7 +26,7 @@ from pathfuse.fusion.categorical.family import CATEGORICAL
 from pathfuse.fusion.family import AnyFamily
 from pathfuse.fusion.gaussian.experts import GaussianExperts
 from pathfuse.fusion.gaussian.family import GAUSSIAN
-from pathfuse.fusion.store import dump, restore
+from pathfuse.fusion.store import dump
 from pathfuse.study.predictions import SEEN, Expert, PredictionInput, gather, read_expert
 from pathfuse.study.study import align
 from pathfuse.workflows.new_samples import NewSamples
@@ -332,53 +331,3 @@ def set_columns(
     ]
     column = "prediction_set" if task == "all" else f"prediction_set_{task}"
     return {column: pl.Series(column, members, dtype=pl.List(pl.String))}
-
-
-def model_files(folder: str | Path) -> list[Path]:
-    """The files of a model in a folder that ``load`` takes."""
-    place = place_of(Path(folder), NAME)
-    return [place / f"{NAME}.json", place / f"{NAME}.safetensors"]
-
-
-def load(folder: str | Path) -> FusedModel:
-    """Loads a model folder, or the output folder of ``fuse`` that holds one.
-
-    Raises:
-        InputError: There is no model, its files are damaged, or a newer pathfuse wrote it.
-    """
-    with read_model(Path(folder), NAME, SCHEMA, "model") as (content, tensors):
-        endpoint = endpoint_from_dict(content["endpoint"])
-        fusions: dict[str, Fusion[Any]] = {}
-        for t, (task, part) in enumerate(content["fusions"].items()):
-            own = {k.removeprefix(f"{t}/"): v for k, v in tensors.items() if k.startswith(f"{t}/")}
-            fusions[task] = restore(part, own)
-        return FusedModel(
-            endpoint,
-            tuple(content["experts"]),
-            content["label_maps"],
-            {task: np.array(values) for task, values in content["frequency"].items()},
-            fusions,
-            _sets(content, endpoint, fusions),
-            tensors.get(FITTED, np.zeros(0, dtype=np.uint64)),
-            {k: Baseline.from_dict(one) for k, one in content.get("baselines", {}).items()},
-            {name: tuple(own) for name, own in content.get("class_orders", {}).items()},
-            _reference(Path(folder)),
-        )
-
-
-def _reference(folder: Path) -> Reference | None:
-    if not has_model(folder, REFERENCE):
-        return None
-    with read_model(folder, REFERENCE, REFERENCE_SCHEMA, "description of the fit rows") as parts:
-        return Reference.from_parts(*parts)
-
-
-def _sets(
-    content: dict[str, Any], endpoint: Endpoint, fusions: Mapping[str, Any]
-) -> dict[str, PredictionSets | PredictionIntervals]:
-    parts = content.get("conformal", {})
-    unknown = next((task for task in parts if task not in fusions), None)
-    if unknown is not None:
-        raise ValueError(f"it has prediction sets of '{unknown}', which it does not predict")
-    n_targets = len(endpoint.outcomes) if endpoint.of_numbers else None
-    return {task: sets_from_dict(part, n_targets) for task, part in parts.items()}

@@ -7,6 +7,7 @@ import numpy as np
 from pathfuse.fusion.categorical.chains import first_present, preference, take_expert
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.method import CategoricalMethod
+from pathfuse.fusion.layout import check_order
 from pathfuse.types import LogProbs, Observed, Params, Weights
 
 
@@ -36,6 +37,10 @@ class BestExpert(CategoricalMethod):
     richness = 0
     fits = False
     chooses = True
+
+    def check_fitted(self, n_experts: int, n_columns: int) -> None:
+        """See ``Fusion``: all experts in some order."""
+        check_order(self.name, self.params_, n_experts)
 
     def fit_path(
         self, experts: Experts, observed: Observed, settings: Sequence[float]

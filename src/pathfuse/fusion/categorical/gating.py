@@ -19,6 +19,11 @@ from pathfuse.fusion.categorical.logpool import Features
 from pathfuse.types import Present
 
 
+def n_gate_features(n_experts: int, n_outcomes: int) -> int:
+    """How many numbers the gate sees."""
+    return (2 if n_outcomes == 2 else 3) * n_experts + 2
+
+
 def gate_features(experts: Experts) -> tuple[Features, Bool[np.ndarray, "sample feature"]]:
     """The gate's features and where they exist.
 

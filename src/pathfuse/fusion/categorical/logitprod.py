@@ -16,7 +16,7 @@ from pathfuse.distributions.likelihood import set_nll
 from pathfuse.errors import InputError
 from pathfuse.fusion.categorical.bin_gates import BinGates, BinGatesObjective
 from pathfuse.fusion.categorical.experts import COMPACT_ROWS, Experts, spread_rows
-from pathfuse.fusion.categorical.gating import Standardiser, gate_features
+from pathfuse.fusion.categorical.gating import Standardiser, gate_features, n_gate_features
 from pathfuse.fusion.categorical.logpool import (
     Features,
     ProductObjective,
@@ -26,6 +26,7 @@ from pathfuse.fusion.categorical.logpool import (
 from pathfuse.fusion.categorical.method import CategoricalMethod
 from pathfuse.fusion.categorical.static_product import fit_static, one_hot_bias
 from pathfuse.fusion.inner_cv import MAX_ROWS
+from pathfuse.fusion.layout import Layout
 from pathfuse.fusion.product import Product, equal_product
 from pathfuse.fusion.works import GENEST_1984, LOGITPROD_2026
 from pathfuse.types import LogProbs, Observed, Params, Weights
@@ -124,6 +125,20 @@ class LogitProd(CategoricalMethod):
         if self.quirks and self.variant == "default":
             raise InputError("quirks belong to variant='published'; the default variant has none")
         return self.variant == "published"
+
+    def layouts(self, n_experts: int, n_columns: int) -> tuple[Layout, ...]:
+        """See ``MethodBase``."""
+        n_features = n_gate_features(n_experts, n_columns)
+        scaled: Layout = {
+            "log_sharpness": (),
+            "feature_mean": (n_features,),
+            "feature_scale": (n_features,),
+        }
+        shapes: tuple[tuple[int, ...], ...] = ((), (n_columns,))  # one gate, or one per outcome
+        return tuple(
+            {**scaled, "bias": (*of, n_experts), "gate": (*of, n_experts, n_features)}
+            for of in shapes
+        )
 
     def candidates(self, n_samples: int) -> tuple[float, ...]:
         """Ridges on the gate; the published recipe has nothing to choose."""

@@ -41,6 +41,10 @@ class RootStacking(Stacking):
     name = "root_stacking"
     summary = "ridge regression on all experts' log-probabilities and root probabilities"
 
+    def columns_per_expert(self, n_outcomes: int) -> int:
+        """See ``Stacking``."""
+        return 2 * n_outcomes
+
     def candidates(self, n_samples: int) -> tuple[float, ...]:
         """Inverse penalties."""
         return ROOT_CS if self.C is None else (self.C,)

@@ -17,6 +17,7 @@ from pathfuse.fusion.categorical.experts import COMPACT_ROWS, Experts, spread_ro
 from pathfuse.fusion.categorical.imputation import GaussianImputer, Table, patterns
 from pathfuse.fusion.categorical.method import CategoricalMethod
 from pathfuse.fusion.categorical.set_likelihood import ByOutcome, SetLikelihood
+from pathfuse.fusion.layout import Layout
 from pathfuse.fusion.works import WOLPERT_1992
 from pathfuse.types import Index, LogProbs, Observed, Params, Weights
 
@@ -66,6 +67,17 @@ class Stacking(CategoricalMethod):
     def __init__(self, C: float | None = None, seed: int = 0, n_jobs: int | None = None) -> None:
         super().__init__(seed, n_jobs)
         self.C = C
+
+    def layouts(self, n_experts: int, n_columns: int) -> tuple[Layout, ...]:
+        """See ``MethodBase``."""
+        width = n_experts * self.columns_per_expert(n_columns)
+        table = dict.fromkeys(("mean", "scale", "imputer_mean"), (width,))
+        square, slope = {"imputer_covariance": (width, width)}, {"coefficients": (width, n_columns)}
+        return ({**table, **square, **slope, "intercept": (n_columns,)},)
+
+    def columns_per_expert(self, n_outcomes: int) -> int:
+        """How many columns of an expert the regression reads."""
+        return n_outcomes
 
     def candidates(self, n_samples: int) -> tuple[float, ...]:
         """Inverse penalties."""

@@ -22,6 +22,7 @@ from pathfuse.fusion.categorical.logpool import (
 )
 from pathfuse.fusion.categorical.method import CategoricalMethod
 from pathfuse.fusion.inner_cv import MAX_ROWS
+from pathfuse.fusion.layout import Layout
 from pathfuse.fusion.product import Product, equal_product
 from pathfuse.fusion.works import GENEST_1984
 from pathfuse.types import LogProbs, Observed, Params, Weights
@@ -76,6 +77,10 @@ class StaticProduct(CategoricalMethod):
     ) -> None:
         super().__init__(seed, n_jobs)
         self.ridge = ridge
+
+    def layouts(self, n_experts: int, n_columns: int) -> tuple[Layout, ...]:
+        """See ``MethodBase``."""
+        return ({"bias": (n_experts,), "log_sharpness": ()},)
 
     def candidates(self, n_samples: int) -> tuple[float, ...]:
         """Ridges in units of 1/n."""

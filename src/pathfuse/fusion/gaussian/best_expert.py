@@ -3,6 +3,7 @@
 from pathfuse.fusion.gaussian.chains import best_first, one_hot, take_first
 from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets
 from pathfuse.fusion.gaussian.method import GaussianMethod
+from pathfuse.fusion.layout import check_numbers, check_order
 from pathfuse.types import Params
 
 
@@ -33,6 +34,12 @@ class GaussianBestExpert(GaussianMethod):
     summary = "the expert with the lowest negative log-likelihood on the fit rows"
     fits = False
     chooses = True
+
+    def check_fitted(self, n_experts: int, n_columns: int) -> None:
+        """See ``Fusion``: all experts in some order."""
+        check_order(self.name, self.params_, n_experts)
+        rest = {name: array for name, array in self.params_.items() if name != "order"}
+        check_numbers(self.name, rest, self.layouts(n_experts, n_columns))
 
     def fit_cells(
         self, experts: GaussianExperts, y: Targets, setting: float, prepared: None

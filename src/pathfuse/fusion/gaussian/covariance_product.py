@@ -8,6 +8,7 @@ from jaxtyping import Float
 from pathfuse.costs import add_flops, solve_flops
 from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets
 from pathfuse.fusion.gaussian.method import GaussianMethod
+from pathfuse.fusion.layout import Layout
 from pathfuse.references import article
 from pathfuse.types import Params
 
@@ -62,6 +63,11 @@ class GaussianCovarianceProduct(GaussianMethod):
     name = "covariance_product"
     summary = "a product with weights from the covariance of the experts' errors"
     references = (BATES_1969, LEDOIT_2004)
+
+    def own_layout(self, n_experts: int, n_targets: int) -> Layout:
+        """See ``GaussianMethod``."""
+        square = (n_targets, n_experts, n_experts)
+        return {"weights": (n_experts, n_targets), "covariance": square}
 
     def fit_cells(
         self, experts: GaussianExperts, y: Targets, setting: float, prepared: None

@@ -24,6 +24,7 @@ from pathfuse.fusion.gaussian.product import (
     gate_input,
     gaussian_weights,
 )
+from pathfuse.fusion.layout import Layout
 from pathfuse.fusion.product import Product, equal_product
 from pathfuse.fusion.works import GENEST_1984, LOGITPROD_2026
 from pathfuse.types import Params
@@ -73,6 +74,17 @@ class GaussianLogitProd(GaussianProduct):
     summary = "the product of the experts' normal distributions with weights that a gate reads from each sample"
     references = (LOGITPROD_2026, GENEST_1984)
     settings: ClassVar[tuple[float, ...]] = (1.0, 0.1, 0.01)
+
+    def own_layout(self, n_experts: int, n_targets: int) -> Layout:
+        """See ``GaussianMethod``."""
+        n_features = 2 * n_experts + 1
+        return {
+            "bias": (n_experts,),
+            "gate": (n_experts, n_features),
+            "feature_mean": (n_features,),
+            "feature_scale": (n_features,),
+            "sharpness": (n_targets,),
+        }
 
     def prepare(self, experts: GaussianExperts, y: Targets) -> Prepared:
         """See ``GaussianMethod``."""

@@ -15,6 +15,7 @@ from pathfuse.fusion.gaussian.experts import (
     residual_variance,
 )
 from pathfuse.fusion.gaussian.family import GAUSSIAN
+from pathfuse.fusion.layout import Layout
 from pathfuse.fusion.method import Method
 from pathfuse.types import Params, Weights
 
@@ -35,6 +36,15 @@ class GaussianMethod(Method[GaussianExperts]):
     def prepare(self, experts: GaussianExperts, y: Targets) -> Any:
         """What the fits at all settings have in common; by itself nothing."""
         return None
+
+    def own_layout(self, n_experts: int, n_targets: int) -> Layout:
+        """The fitted numbers beside the experts' variances."""
+        return {}
+
+    def layouts(self, n_experts: int, n_columns: int) -> tuple[Layout, ...]:
+        """See ``MethodBase``: a council's product has no variances of experts."""
+        own = self.own_layout(n_experts, n_columns)
+        return {**own, RESIDUAL: (n_experts, n_columns)}, own
 
     @abstractmethod
     def fit_cells(

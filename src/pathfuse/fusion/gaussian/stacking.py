@@ -17,6 +17,7 @@ from pathfuse.fusion.gaussian.experts import (
     equal_share,
 )
 from pathfuse.fusion.gaussian.method import GaussianMethod
+from pathfuse.fusion.layout import Layout
 from pathfuse.fusion.works import WOLPERT_1992
 from pathfuse.types import Params
 
@@ -70,6 +71,11 @@ class GaussianStacking(GaussianMethod):
     summary = "ridge regression on all experts' means"
     references = (WOLPERT_1992,)
     settings: ClassVar[tuple[float, ...]] = (10.0, 1.0, 0.1, 0.01, 0.001)
+
+    def own_layout(self, n_experts: int, n_targets: int) -> Layout:
+        """See ``GaussianMethod``."""
+        cells, targets = (n_experts, n_targets), (n_targets,)
+        return {"slope": cells, "centre": cells, "centre_y": targets, "variance": targets}
 
     def prepare(self, experts: GaussianExperts, y: Targets) -> Normal:
         """See ``GaussianMethod``."""

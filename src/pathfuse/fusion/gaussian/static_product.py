@@ -21,6 +21,7 @@ from pathfuse.fusion.gaussian.product import (
     gaussian_weights,
     nothing_seen,
 )
+from pathfuse.fusion.layout import Layout
 from pathfuse.fusion.product import Product, equal_product
 from pathfuse.fusion.works import GENEST_1984
 from pathfuse.types import Params
@@ -61,6 +62,15 @@ class GaussianStaticProduct(GaussianProduct):
     references = (GENEST_1984,)
     open_end = False  # the weakest pull is that of one row: hardly any
     settings: ClassVar[tuple[float, ...]] = (100.0, 10.0, 1.0)
+
+    def own_layout(self, n_experts: int, n_targets: int) -> Layout:
+        """See ``GaussianMethod``."""
+        return {"bias": (n_experts,), "sharpness": (n_targets,)}
+
+    def layouts(self, n_experts: int, n_columns: int) -> tuple[Layout, ...]:
+        """See ``MethodBase``: that of a council has one sharpness."""
+        council = {"bias": (n_experts,), "sharpness": ()}
+        return *super().layouts(n_experts, n_columns), council
 
     def prepare(self, experts: GaussianExperts, y: Targets) -> Cells:
         """See ``GaussianMethod``."""

@@ -35,7 +35,8 @@ from pathfuse.workflows.adapting.journal import (
     read_journal,
     state_of,
 )
-from pathfuse.workflows.model import FusedModel, load, model_files
+from pathfuse.workflows.model import FusedModel
+from pathfuse.workflows.model_file import load, model_files
 
 FIXED = {"model": "another model", "by": "another --by", "label_shift": "the other --label-shift"}
 """What must not change in a folder, and what is said if it does."""

@@ -24,7 +24,8 @@ from pathfuse.workflows.drift.labels import About, only_listed, read_about
 from pathfuse.workflows.drift.look import NOTHING_KEPT
 from pathfuse.workflows.drift.result import DriftResult, Stream, table_of
 from pathfuse.workflows.drift.windows import Labelled, windows_frame
-from pathfuse.workflows.model import Combined, FusedModel, load
+from pathfuse.workflows.model import Combined, FusedModel
+from pathfuse.workflows.model_file import load
 from pathfuse.workflows.new_samples import NewSamples
 from pathfuse.workflows.steps.figures import figures_of, losses
 

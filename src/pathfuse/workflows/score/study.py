@@ -8,7 +8,8 @@ from pathfuse.errors import InputError
 from pathfuse.experts.layout import EXPERT
 from pathfuse.files.digests import digest_of, file_digest
 from pathfuse.files.json import read_object
-from pathfuse.workflows.model import FusedModel, load
+from pathfuse.workflows.model import FusedModel
+from pathfuse.workflows.model_file import load
 from pathfuse.workflows.study_file.layout import ENCODERS_OF, EXPERTS, FUSED, KIND, MANIFEST
 
 
