@@ -30,6 +30,12 @@ def written(tmp_path):
     return write
 
 
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10)
+)
+"""A few lines that stand for billions of values."""
+
+
 def test_there_is_no_other_reader():
     users = [p.relative_to(ROOT).as_posix() for p in ROOT.rglob("*.py") if "yaml.load" in p.read_text()
              or "safe_load" in p.read_text()]  # fmt: skip
@@ -61,11 +67,31 @@ def test_equal_keys_of_different_mappings_and_merged_ones(written):
 
 
 @pytest.mark.parametrize(
-    "text", ["a: [", "[a]: 1", "{a: 1}: 2", "a: !!python/object:os.system x", "\x00"]
+    "text", ["a: [", "[a]: 1", "{a: 1}: 2", "\x00", f"a: 1{'0' * 5000}", "a: 0x_"]
 )
 def test_no_yaml(written, text):
     with pytest.raises(InputError, match="is not YAML"):
         read_yaml(written(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: 1\nb: !!python/object:os.system x", "line 2: the tag .*os.system is no plain data"),
+        ("a: !!set {x}", "is no plain data"),
+        ("a: &a [*a]", "nested more than 50 deep"),
+        ("[" * 60 + "]" * 60, "nested more than 50 deep"),
+        ("[" * 100_000, "nested more than 50 deep"),
+        (BOMB, "line 6: it stands for more than 100,000 values"),
+    ],
+)
+def test_yaml_that_is_no_plain_data(written, text, said):
+    with pytest.raises(InputError, match=said):
+        read_yaml(written(text))
+
+
+def test_a_date_is_text(written):
+    assert read_yaml(written("seen: 2020-01-01")) == {"seen": "2020-01-01"}
 
 
 def test_a_file_that_cannot_be_read(tmp_path):

@@ -14,12 +14,13 @@ SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 """Half of a character: it can be written in JSON, and nowhere else."""
 
 
-def read_json(file: Path, named: str = "") -> Any:
+def read_json(file: Path, named: str = "", max_mb: int = MAX_MB) -> Any:
     """The content of a JSON file.
 
     Args:
         file: The file.
         named: What it is, in front of its name in sentences, such as ``the split file``.
+        max_mb: A larger one is refused.
 
     Raises:
         InputError: It cannot be read, is too large, or is not JSON.
@@ -27,8 +28,8 @@ def read_json(file: Path, named: str = "") -> Any:
     what = f"{named} {file}".strip()
     try:
         size = file.stat().st_size
-        if size > MAX_MB * 2**20:
-            raise InputError(f"{what} has {size / 2**20:.0f} MB; at most {MAX_MB} MB are read")
+        if size > max_mb * 2**20:
+            raise InputError(f"{what} has {size / 2**20:.0f} MB; at most {max_mb} MB are read")
         return parse_json(file.read_text(encoding="utf-8"))
     except InputError:
         raise

@@ -1,8 +1,10 @@
-"""Reading YAML that a user writes: errors name the file, line and key."""
+"""The one door for YAML, which a user writes: plain data, read with limits; errors name the file, line
+and key.
+"""
 
 from collections.abc import Callable, Hashable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -12,8 +14,32 @@ from pathfuse.errors import InputError, first_problem
 Content = TypeVar("Content", bound=BaseModel)
 
 
+MAX_KB = 4096
+MAX_VALUES = 100_000
+"""With all that its anchors repeat: a file of ten lines can stand for billions."""
+MAX_DEPTH = 50
+PLAIN = {
+    f"tag:yaml.org,2002:{kind}"
+    for kind in ("str", "int", "float", "bool", "null", "map", "seq", "merge")
+}
+
+
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # yaml has no types
-    """Refuses a key that stands twice: YAML itself would quietly take the last."""
+    """Plain data: no tags, and dates are text. Refuses a key that stands twice: YAML itself would
+    quietly take the last.
+    """
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, pattern) for tag, pattern in known if tag in PLAIN]
+        for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def get_single_node(self) -> yaml.Node | None:
+        """The one document, if it is plain and of a sensible size."""
+        node = super().get_single_node()
+        if node is not None:
+            _count(node, {}, 0)
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         lines: dict[Hashable, int] = {}
@@ -39,13 +65,40 @@ def read_yaml(file: Path) -> Any:
         InputError: It cannot be read, is not YAML, or a key stands twice in one place.
     """
     try:
+        size = file.stat().st_size
+        if size > MAX_KB * 2**10:
+            raise InputError(f"it has {size / 2**20:.0f} MB, too many for settings")
         return yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a safe loader
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} is not YAML: {' '.join(str(error).split())}") from error
     except InputError as error:
         raise InputError(f"{file}, {error}") from None
+    except RecursionError:
+        raise InputError(f"{file}, it is nested more than {MAX_DEPTH} deep") from None
+    except (yaml.YAMLError, ValueError) as error:  # no UTF-8, or a number of 5,000 digits
+        raise InputError(f"{file} is not YAML: {' '.join(str(error).split())[:500]}") from error
+
+
+def _count(node: yaml.Node, known: dict[int, int], depth: int) -> int:
+    """How many values a node stands for, with what its anchors repeat.
+
+    Raises:
+        InputError: Too many, nested too deeply, inside itself, or of a kind that is no plain data.
+    """
+    line = f"line {node.start_mark.line + 1}: "
+    if node.tag not in PLAIN:
+        raise InputError(f"{line}the tag {node.tag} is no plain data")
+    if depth > MAX_DEPTH:
+        raise InputError(f"{line}it is nested more than {MAX_DEPTH} deep")
+    if id(node) not in known:
+        if isinstance(node, yaml.MappingNode):
+            inside = [part for pair in node.value for part in pair]
+        else:
+            inside = node.value if isinstance(node, yaml.SequenceNode) else []
+        known[id(node)] = 1 + sum(_count(one, known, depth + 1) for one in inside)
+    if known[id(node)] > MAX_VALUES:
+        raise InputError(f"{line}it stands for more than {MAX_VALUES:,} values")
+    return known[id(node)]
 
 
 def read_yaml_as(
