@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 
+LONGEST_VALUE = 100
+"""Characters of a value that a sentence repeats."""
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 
@@ -44,6 +46,31 @@ def full_disk(error: BaseException) -> str | None:
     if not FULL.search(words):
         return None
     return f"the disk is full; free some space and run it again ({words[:200]})"
+
+
+def of_the_system(error: BaseException) -> str | None:
+    """A sentence for what the system says: a full disk, a folder that may not be written, an input
+    that is gone; None of any other error.
+    """
+    full = full_disk(error)
+    if full is not None or not isinstance(error, OSError) or error.strerror is None:
+        return full
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+
+
+UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters that act on a terminal, or turn the order of those that follow."""
+
+
+def one_line(text: str) -> str:
+    r"""A sentence in one line, with characters that nobody sees as escapes.
+
+    Examples:
+        >>> one_line("two\n lines, \x1b[31mred")
+        'two lines, \\x1b[31mred'
+    """
+    line = " ".join(text.split())
+    return UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), line)
 
 
 def faults_of(error: InputError) -> tuple[str, ...]:
@@ -111,7 +138,15 @@ def first_problem(error: "ValidationError", known: Iterable[str] = ()) -> str:
         return f"'{where}' is unknown{_advice(where, sorted(known))}"
     if problem["type"] == "missing":
         return f"'{where}' is missing"
-    return f"'{where}': {problem['msg'][:1].lower()}{problem['msg'][1:]}, not {problem['input']!r}"
+    if problem["type"] == "path_type":
+        return f"'{where}' must be a path, not {_short(problem['input'])}"
+    said = f"{problem['msg'][:1].lower()}{problem['msg'][1:]}"
+    return f"'{where}': {said}, not {_short(problem['input'])}"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
 
 
 def _advice(name: str, known: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Ctrl-C: exit status 130 and one sentence, wherever it comes."""
+"""Ctrl-C and SIGTERM: exit status 130 or 143 and one sentence, wherever they come."""
 
 import os
 import signal
@@ -37,8 +37,9 @@ SAID = "pathfuse: stopped; no result was written, and what can be resumed is kep
 
 
 @pytest.mark.parametrize("jobs", [False, True])
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.slow
-def test_a_signal_to_a_running_command(tmp_path, make_study, jobs):
+def test_a_signal_to_a_running_command(tmp_path, make_study, jobs, sent, status):
     samples, predictions = make_study(tmp_path, 12, 6)
     command = [
         "fuse",
@@ -57,13 +58,16 @@ def test_a_signal_to_a_running_command(tmp_path, make_study, jobs):
         while not all((tmp_path / f"out.{mark}").exists() for mark in "ab"):
             assert child.poll() is None, child.stderr.read()
             time.sleep(0.05)
-        os.killpg(child.pid, signal.SIGINT)  # a terminal sends it to the workers, too
+        if sent == signal.SIGINT:
+            os.killpg(child.pid, sent)  # a terminal sends it to the workers, too
+        else:
+            child.send_signal(sent)
         _, err = child.communicate(timeout=60)
     finally:
         if child.poll() is None:
             os.killpg(child.pid, signal.SIGKILL)
             child.wait()
-    assert child.returncode == 130
+    assert child.returncode == status
     assert [line for line in err.splitlines(keepends=True) if " % " not in line] == [SAID]
     assert not (tmp_path / "out").exists()
     assert {p.name for p in tmp_path.iterdir()} == {"samples.csv", "predictions", "out.a", "out.b"}
@@ -82,3 +86,9 @@ def test_an_interrupt_inside_a_command(tmp_path, make_study, run_cli, monkeypatc
     )
     assert (said.status, said.err.splitlines(keepends=True)[-1]) == (130, SAID)
     assert main(["--version"]) == 0
+
+
+def test_after_a_command_sigterm_means_what_it_meant():
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["--version"]) == 0
+    assert signal.getsignal(signal.SIGTERM) is before

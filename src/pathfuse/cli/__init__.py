@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 import pathfuse
-from pathfuse.errors import PathfuseError, full_disk
+from pathfuse.cli.signals import TERMINATED, sigterm_as_interrupt
+from pathfuse.errors import PathfuseError, of_the_system, one_line
 
 app = App(
     name="pathfuse",
@@ -185,9 +186,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command.
 
     Returns:
-        0: done; 2: the input is wrong, one sentence on standard error; 130: stopped with Ctrl-C; 1:
-            anything else.
+        0: done; 2: the input is wrong, one sentence on standard error; 130: stopped with Ctrl-C;
+            143: with SIGTERM; 1: anything else.
     """
+    with sigterm_as_interrupt() as asked:
+        status = _run(arguments)
+    return TERMINATED if asked.came else status
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         status = app(
             list(arguments) if arguments is not None else None,
@@ -195,22 +202,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print_error=False,
         )
     except (PathfuseError, CycloptsError) as error:
-        sys.stderr.write(f"pathfuse: {' '.join(str(error).split())}\n")
-        return 2
+        return _refused(str(error))
     except MemoryError:
-        sys.stderr.write(
-            "pathfuse: the memory of this machine does not hold this; try smaller images or batches\n"
+        return _refused(
+            "the memory of this machine does not hold this; try smaller images or batches"
         )
-        return 2
-    except Exception as error:  # libraries say in many ways that a disk is full
-        full = full_disk(error)
-        if full is None:
+    except Exception as error:
+        said = of_the_system(error)
+        if said is None:
             raise
-        sys.stderr.write(f"pathfuse: {full}\n")
-        return 2
+        return _refused(said)
     except KeyboardInterrupt:
         sys.stderr.write(
             "pathfuse: stopped; no result was written, and what can be resumed is kept\n"
         )
         return INTERRUPTED
     return status if isinstance(status, int) else 0
+
+
+def _refused(why: str) -> int:
+    sys.stderr.write(f"pathfuse: {one_line(why)}\n")
+    return 2

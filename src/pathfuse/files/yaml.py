@@ -2,6 +2,7 @@
 and key.
 """
 
+import re
 from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -18,6 +19,7 @@ MAX_KB = 4096
 MAX_VALUES = 100_000
 """With all that its anchors repeat: a file of ten lines can stand for billions."""
 MAX_DEPTH = 50
+HALF = re.compile("[\ud800-\udfff]")
 PLAIN = {
     f"tag:yaml.org,2002:{kind}"
     for kind in ("str", "int", "float", "bool", "null", "map", "seq", "merge")
@@ -86,6 +88,8 @@ def _count(node: yaml.Node, known: dict[int, int], depth: int) -> int:
         InputError: Too many, nested too deeply, inside itself, or of a kind that is no plain data.
     """
     line = f"line {node.start_mark.line + 1}: "
+    if isinstance(node, yaml.ScalarNode) and HALF.search(node.value):
+        raise InputError(f"{line}half a character, such as \\ud800, is no text")
     if node.tag not in PLAIN:
         raise InputError(f"{line}the tag {node.tag} is no plain data")
     if depth > MAX_DEPTH:
