@@ -13,6 +13,8 @@ from pathfuse.errors import InputError
 from pathfuse.files.json import read_json
 from pathfuse.files.write import usual_mode, write_json
 
+EMPTY = "empty"
+"""The array of a model without numbers: safetensors wants one."""
 MAX_MB = 2048
 """Of a file of numbers."""
 
@@ -24,7 +26,7 @@ def write_model(
     folder.mkdir(parents=True, exist_ok=True)
     write_json(content, folder / f"{name}.json")
     with usual_mode(folder / f"{name}.safetensors"):
-        save_file(dict(tensors) or {"empty": np.zeros(1)}, folder / f"{name}.safetensors")
+        save_file(dict(tensors) or {EMPTY: np.zeros(1)}, folder / f"{name}.safetensors")
 
 
 def has_model(folder: Path, name: str) -> bool:

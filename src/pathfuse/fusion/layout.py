@@ -5,10 +5,12 @@ from typing import TypeAlias
 
 import numpy as np
 
-from pathfuse.types import Params
+from pathfuse.types import Params, Present
 
 Layout: TypeAlias = Mapping[str, tuple[int, ...]]
 """Shapes by name; all are floating numbers."""
+MOST_TRIED = 20
+"""Experts that a made-up sample is predicted without."""
 
 
 def check_numbers(name: str, params: Params, layouts: Sequence[Layout]) -> None:
@@ -62,6 +64,15 @@ def check_integers(name: str, array: np.ndarray, low: int, high: int) -> None:
         raise ValueError(f"{name} holds no list of different whole numbers")
     if len(array) and not low <= array.min() <= array.max() <= high:
         raise ValueError(f"{name} must be between {low} and {high}")
+
+
+def made_up_presence(n_experts: int) -> Present:
+    """Who scores the made-up samples that a model predicts when it is loaded: all experts, each
+    alone, and all but each.
+    """
+    alone = np.eye(n_experts, dtype=bool)[:MOST_TRIED]
+    shown = np.concatenate([np.ones((1, n_experts), dtype=bool), alone, ~alone])
+    return np.asarray(shown[shown.any(axis=1)])
 
 
 def _nearest(found: Layout, layouts: Sequence[Layout]) -> Layout:

@@ -15,7 +15,7 @@ def _a_number(text: str) -> str:
 
 Number = Annotated[str, Field(max_length=40), AfterValidator(_a_number)]
 """As ``repr`` writes it: settings may be infinite, and JSON has no such number."""
-Option = str | int | float | bool | None | list[str]
+Option = str | int | float | bool | None | list[str] | tuple[str, ...]
 
 
 class StoredCertificate(Stored):

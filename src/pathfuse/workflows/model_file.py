@@ -15,10 +15,11 @@ from pathfuse.distributions.proportional import Baseline
 from pathfuse.drift.reference import Reference
 from pathfuse.endpoints.base import Endpoint
 from pathfuse.endpoints.detect import endpoint_from_dict
-from pathfuse.files.model_folder import has_model, place_of, read_model
+from pathfuse.files.model_folder import EMPTY, has_model, place_of, read_model
 from pathfuse.files.schema import Names, Stored, checked
 from pathfuse.fusion.base import Fusion
 from pathfuse.fusion.gaussian.experts import GaussianExperts
+from pathfuse.fusion.layout import made_up_presence
 from pathfuse.fusion.registry import names_of
 from pathfuse.fusion.store import dump, restore
 from pathfuse.workflows.model import (
@@ -31,10 +32,6 @@ from pathfuse.workflows.model import (
     FusedModel,
 )
 
-MOST_TRIED = 20
-"""Experts that a made-up sample is predicted without."""
-EMPTY = "empty"
-"""The tensor of a model without numbers: safetensors wants one."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Tensors = Mapping[str, np.ndarray]
 
@@ -154,11 +151,9 @@ def _fitted(tensors: Tensors) -> np.ndarray:
 
 
 def _check_predictions(model: FusedModel) -> None:
-    """Predicts made-up samples: of all experts, of each alone, and of all but each."""
-    alone = np.eye(len(model.experts), dtype=bool)[:MOST_TRIED]
-    shown = np.concatenate([np.ones((1, len(model.experts)), dtype=bool), alone, ~alone])
+    """Predicts made-up samples."""
     with np.errstate(all="ignore"):
-        found = model.combined(_made_up(model, shown[shown.any(axis=1)]))
+        found = model.combined(_made_up(model, made_up_presence(len(model.experts))))
     tables = [*found.predicted.values(), found.weights]
     if not all(np.isfinite(table).all() for table in tables) or (found.weights < 0).any():
         raise ValueError("its predictions are not finite")

@@ -5,23 +5,27 @@ them to strips.
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, UInt8
+from pydantic import Field
 
 from pathfuse.dense.data.logit_files import CHUNK_CELLS, LogitFiles
 from pathfuse.dense.fusion.methods.base import DenseMethod
 from pathfuse.dense.fusion.methods.registry import method_named
 from pathfuse.dense.fusion.patterns import Patterns
 from pathfuse.dense.fusion.strips import PixelStrip, pixel_strips
-from pathfuse.files.model_folder import read_model, write_model
+from pathfuse.files.model_folder import EMPTY, read_model, write_model
+from pathfuse.files.schema import Names, Stored, checked
 
 SCHEMA = 2
 """2: methods of segmentation (``dense.fusion.methods``), which 1 does not know; 1 is read."""
 NAME = "dense"
 """Of the model's two files, without their endings."""
 BEST, FUSED = "best_expert", "fused"
+MAX_POOL_PX = 4096
+"""Side of the squares that gate features are averaged over."""
 
 
 class Segmented(NamedTuple):
@@ -148,16 +152,45 @@ def load_fusion(folder: str | Path) -> DenseFusion:
         InputError: There is no model, its files are damaged, or a newer pathfuse wrote it.
     """
     with read_model(Path(folder), NAME, SCHEMA, "fusion of segmentations") as (content, tensors):
+        stored = checked(StoredFusion, content)
+        if sorted(stored.order) != sorted(stored.models):
+            raise ValueError("'order' does not name the models")
+        if stored.chosen not in stored.methods:
+            raise ValueError(f"the chosen method '{stored.chosen}' is not among its methods")
         methods = {
             name: method_named(name).restore(part, _below(tensors, name))
-            for name, part in content["methods"].items()
+            for name, part in stored.methods.items()
         }
-        texts = {
-            key: tuple(str(name) for name in content[key]) for key in ("classes", "models", "order")
-        }
+        for method in methods.values():
+            method.check_fitted(len(stored.models), len(stored.classes))
+        _check_all_used(methods, tensors)
         return DenseFusion(
-            **texts, methods=methods, chosen=str(content["chosen"]), pool_px=int(content["pool_px"])
+            tuple(stored.classes),
+            tuple(stored.models),
+            methods,
+            stored.chosen,
+            tuple(stored.order),
+            stored.pool_px,
         )
+
+
+class StoredFusion(Stored):
+    """As ``DenseFusion.save`` writes it."""
+
+    version: Annotated[int, Field(alias="schema")]
+    classes: Annotated[Names, Field(min_length=2, max_length=255)]
+    models: Names
+    order: Names
+    chosen: str
+    pool_px: Annotated[int, Field(ge=1, le=MAX_POOL_PX)]
+    methods: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
+
+
+def _check_all_used(methods: Mapping[str, DenseMethod], tensors: Mapping[str, np.ndarray]) -> None:
+    held = {id(array) for method in methods.values() for array in method.dump()[1].values()}
+    unknown = [name for name, array in tensors.items() if id(array) not in held]
+    if set(unknown) - {EMPTY}:
+        raise ValueError(f"nothing needs the numbers '{min(unknown)}'")
 
 
 def _below(tensors: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]:

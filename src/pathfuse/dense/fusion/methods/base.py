@@ -93,4 +93,16 @@ class DenseMethod(ABC):
     @classmethod
     @abstractmethod
     def restore(cls, content: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Self:
-        """The inverse of ``dump``."""
+        """The inverse of ``dump``.
+
+        Raises:
+            ValueError: No version wrote this.
+        """
+
+    @abstractmethod
+    def check_fitted(self, n_models: int, n_classes: int) -> None:
+        """Refuses fitted numbers that are of other models or classes: a damaged model file.
+
+        Raises:
+            ValueError: They do not fit.
+        """

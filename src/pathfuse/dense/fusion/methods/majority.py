@@ -8,6 +8,7 @@ import numpy as np
 from pathfuse.dense.fusion.methods.base import DenseMethod, FitData, Probabilities, Segmenter
 from pathfuse.dense.fusion.patterns import Patterns
 from pathfuse.dense.fusion.strips import PixelClasses, PixelStrip, largest
+from pathfuse.files.schema import Count, Stored, checked
 
 
 class Majority(DenseMethod, Segmenter):
@@ -68,4 +69,15 @@ class Majority(DenseMethod, Segmenter):
     @classmethod
     def restore(cls, content: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Self:
         """See ``DenseMethod``."""
-        return cls(tuple(int(m) for m in content["order"]))
+        return cls(tuple(checked(StoredMajority, content).order))
+
+    def check_fitted(self, n_models: int, n_classes: int) -> None:
+        """See ``DenseMethod``."""
+        if sorted(self.order) != list(range(n_models)):
+            raise ValueError(f"{self.name}: 'order' does not name each model once")
+
+
+class StoredMajority(Stored):
+    """As ``dump`` writes it."""
+
+    order: list[Count]

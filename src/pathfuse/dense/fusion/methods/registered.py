@@ -9,7 +9,7 @@ it is asked.
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -22,6 +22,7 @@ from pathfuse.distributions.likelihood import LOG_PROB_FLOOR, log_softmax
 from pathfuse.fusion.categorical.experts import Experts
 from pathfuse.fusion.categorical.method import CategoricalMethod
 from pathfuse.fusion.certificate import Certificate
+from pathfuse.fusion.layout import check_numbers, made_up_presence
 from pathfuse.fusion.presence import lacks_one
 from pathfuse.fusion.store import dump, restore
 from pathfuse.types import LogProbs
@@ -130,7 +131,26 @@ class Registered(DenseMethod, Segmenter):
     def restore(cls, content: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Self:
         """See ``DenseMethod``."""
         own = {key: value for key, value in tensors.items() if key != PRIOR}
-        return cls(cast("CategoricalMethod", restore(dict(content), own)), tensors.get(PRIOR))
+        fusion = restore(dict(content), own)
+        if not isinstance(fusion, cls.of):
+            raise ValueError(f"'{cls.name}' holds the method '{fusion.name}'")
+        return cls(fusion, tensors.get(PRIOR))
+
+    def check_fitted(self, n_models: int, n_classes: int) -> None:
+        """See ``DenseMethod``."""
+        self.fusion.check_fitted(n_models, n_classes)
+        if len(self.fusion.certificate_.experts) != n_models:
+            raise ValueError(f"{self.name}: the certificate is of another number of models")
+        if self.log_prior is not None and not self.of.has_outcome_bias:
+            raise ValueError(f"{self.name}: '{PRIOR}' is unknown")
+        if self.log_prior is not None:
+            check_numbers(self.name, {PRIOR: self.log_prior}, ({PRIOR: (n_classes,)},))
+        shown = made_up_presence(n_models)
+        logits = np.random.default_rng(0).normal(size=(*shown.shape, n_classes))
+        made_up = Experts.from_logits(np.where(shown[:, :, None], logits, np.nan))
+        with np.errstate(all="ignore"):
+            if not np.isfinite(self._scores(made_up)).all():
+                raise ValueError(f"{self.name}: its predictions are not finite")
 
 
 def by_powers(

@@ -61,6 +61,9 @@ class Staple(DenseMethod):
         """See ``DenseMethod``."""
         return cls()
 
+    def check_fitted(self, n_models: int, n_classes: int) -> None:
+        """See ``DenseMethod``: there are none."""
+
 
 class _StapleOfImage(Segmenter):
     """The truth of one image's combinations, looked up pixel by pixel."""
