@@ -58,6 +58,12 @@ def of_the_system(error: BaseException) -> str | None:
     return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
 
 
+def clipped(words: object, most: int = 400) -> str:
+    """What a library says, in one line of at most so many characters."""
+    text = " ".join(str(words).split())
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
 UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Characters that act on a terminal, or turn the order of those that follow."""
 
@@ -145,8 +151,7 @@ def first_problem(error: "ValidationError", known: Iterable[str] = ()) -> str:
 
 
 def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
+    return clipped(repr(value), LONGEST_VALUE)
 
 
 def _advice(name: str, known: Sequence[str]) -> str:

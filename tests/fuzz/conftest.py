@@ -2,15 +2,24 @@
 
 import copy
 import json
+import os
 import random
+import resource
+import shutil
 import struct
+import sys
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
+
+from pathfuse.errors import PathfuseError
 
 ODD: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2, 3.5, -0.0, 1e308, -1e308, 5e-324, 10**30, "", " ", "0", "nan", "inf", "all",
@@ -175,7 +184,91 @@ def _change_header(file: Path, rng: random.Random) -> None:
     file.write_bytes(struct.pack("<Q", len(header)) + header + data[8 + n :])
 
 
+N_MUTATIONS = int(os.environ.get("PATHFUSE_FUZZ", "150"))
+"""Mutations of each kind of file; ``make fuzz`` asks for many more."""
+SEED = int(os.environ.get("PATHFUSE_FUZZ_SEED", "0"))
+MAX_SECONDS, MAX_GB, LONGEST_SENTENCE = 10.0, 2.0, 2000
+Mutate = Callable[[Path, random.Random], None]
+Use = Callable[[Path], Any]
+
+
+@dataclass
+class Attack:
+    """What became of the mutations of one kind of file."""
+
+    said: Counter[str] = field(default_factory=Counter)
+    slowest_s: float = 0.0
+
+    def run(self, original: Path, place: Path, mutate: Mutate, use: Use) -> None:
+        """Copies a file or folder, changes the copy and uses it, ``N_MUTATIONS`` times.
+
+        Each use ends well or with an error of pathfuse, within ten seconds and two gigabytes. What
+        breaks that is named with its seed and kept.
+        """
+        for n in range(N_MUTATIONS):
+            rng = random.Random(f"{original.name} {SEED} {n}")
+            copied = place / "mutant" / original.name
+            shutil.rmtree(copied.parent, ignore_errors=True)
+            copied.parent.mkdir()
+            if original.is_dir():
+                shutil.copytree(original, copied)
+            else:
+                shutil.copyfile(original, copied)
+            mutate(copied, rng)
+            start = time.perf_counter()
+            try:
+                use(copied)
+                self.said["well"] += 1
+            except PathfuseError as error:
+                self.said["sentence"] += 1
+                if len(str(error).splitlines()) != 1 or len(str(error)) > LONGEST_SENTENCE:
+                    raise AssertionError(f"no sentence: {str(error)[:500]}") from None
+            except Exception as error:
+                error.add_note(f"mutation {n} of seed {SEED}, kept in {copied}")
+                raise
+            seconds = time.perf_counter() - start
+            self.slowest_s = max(self.slowest_s, seconds)
+            assert seconds < MAX_SECONDS, f"mutation {n} of seed {SEED} took {seconds:.0f} s"
+        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        assert used < MAX_GB, f"{used:.1f} GB"
+        assert min(self.said["well"], self.said["sentence"]) > 0, self.said
+
+
+@pytest.fixture
+def attack() -> Iterator[Attack]:
+    """Tells at the end how many mutations were used well and how many were refused."""
+    found = Attack()
+    yield found
+    sys.stderr.write(f"\n{dict(found.said)}, slowest {found.slowest_s:.2f} s, seed {SEED}\n")
+
+
+def of_bytes(file: Path, rng: random.Random) -> None:
+    """Changes bytes."""
+    file.write_bytes(byte_mutant(file.read_bytes(), rng))
+
+
+def of_json(file: Path, rng: random.Random) -> None:
+    """Changes values of a JSON, or bytes."""
+    if rng.random() < 0.25:
+        of_bytes(file, rng)
+    else:
+        text = json_mutant(file.read_text(encoding="utf-8"), rng)
+        file.write_bytes(text.encode("utf-8", "surrogatepass"))
+
+
 @pytest.fixture(scope="session")
-def mutants() -> dict[str, Callable[..., Any]]:
-    """Mutators by the kind of file."""
-    return {"json": json_mutant, "bytes": byte_mutant, "tensors": tensors_mutant}
+def mutators() -> dict[str, Mutate]:
+    """By the ending of the file."""
+    return {"json": of_json, "safetensors": tensors_mutant, "": of_bytes}
+
+
+@pytest.fixture(scope="session")
+def mutate_one_of(mutators: dict[str, Mutate]) -> Mutate:
+    """Changes one of a folder's files, each as its ending says."""
+
+    def mutate(folder: Path, rng: random.Random) -> None:
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        file = rng.choice(files)
+        mutators.get(file.suffix[1:], of_bytes)(file, rng)
+
+    return mutate

@@ -9,7 +9,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from pathfuse.errors import InputError
+from pathfuse.errors import InputError, clipped
 from pathfuse.files.json import read_json
 from pathfuse.files.write import usual_mode, write_json
 
@@ -75,7 +75,7 @@ def read_model(
     except InputError:
         raise
     except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
-        raise InputError(f"the {what} in {place} is damaged: {error}") from error
+        raise InputError(f"the {what} in {place} is damaged: {clipped(error)}") from error
 
 
 def _content(file: Path) -> Any:

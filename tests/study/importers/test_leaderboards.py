@@ -318,7 +318,7 @@ AWKWARD = ("mean", "max", "median", "rank", "n", "min", "best")
 
 @pytest.mark.parametrize("scale", [1, 100])
 def test_methods_with_awkward_names_stay_unless_their_values_are_a_summary(tmp_path, scale):
-    draw = random.Random(scale)  # noqa: S311
+    draw = random.Random(scale)
     grid = {m: [round(scale * draw.uniform(0.5, 0.9), 4) for _ in TASKS] for m in (*AWKWARD, "uni")}
     as_rows = pl.DataFrame(
         {"model": list(grid), **{t: [grid[m][j] for m in grid] for j, t in enumerate(TASKS)}}
@@ -693,7 +693,7 @@ BASES = {"{}": "score", "{}_auc": "auc", "{} (AUROC)": "auroc", "{}_mean": "scor
 
 @pytest.mark.parametrize("seed", range(40))
 def test_whatever_stands_next_to_scores_the_ranking_is_the_same(tmp_path, right, seed):
-    draw = random.Random(seed)  # noqa: S311
+    draw = random.Random(seed)
     scale, base = draw.choice((1, 100)), draw.choice(list(BASES))
     cell = draw.choice(("{}", "{} ± 0.02", "{} (0.1-0.9)", "**{}**"))
     kinds = ["{}_std", "{} sd", "{}_n", "{} rank", "{}_ci_low", "{} SEM", "{}_nll", "\u0394{}"]
@@ -760,7 +760,7 @@ TASK_NAMES = (
 
 @pytest.mark.parametrize("seed", range(30))
 def test_random_leaderboards_with_awkward_names_keep_all_models_and_tasks(tmp_path, seed):
-    draw = random.Random(seed)  # noqa: S311
+    draw = random.Random(seed)
     scale, digits = draw.choice(((1, 3), (100, 1)))
     models, tasks = draw.sample(NAMES, 5), draw.sample(TASK_NAMES, 5)
     grid = {m: [round(scale * draw.uniform(0.5, 0.95), digits) for _ in tasks] for m in models}
