@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 
-LONGEST_VALUE = 100
-"""Characters of a value that a sentence repeats."""
+LONGEST_VALUE, LONGEST_SENTENCE = 100, 3000
+"""Characters of a value that a sentence repeats, and of all of it."""
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 
@@ -75,7 +75,7 @@ def one_line(text: str) -> str:
         >>> one_line("two\n lines, \x1b[31mred")
         'two lines, \\x1b[31mred'
     """
-    line = " ".join(text.split())
+    line = clipped(text, LONGEST_SENTENCE)
     return UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), line)
 
 

@@ -3,17 +3,19 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from pathfuse.errors import InputError
+from pathfuse.errors import InputError, clipped
 from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.recipe import TrainingRecipe
+from pathfuse.experts.stored import StoredFitted, recipe_from
 from pathfuse.experts.targets.base import TargetKind
 from pathfuse.experts.targets.registry import target_kind
+from pathfuse.files.json import parse_json
+from pathfuse.files.schema import checked
 from pathfuse.files.write import usual_mode
 
 Arrays = dict[str, np.ndarray]
@@ -84,17 +86,23 @@ def load_fitted(file: Path) -> Fitted:
     """
     try:
         with safe_open(file, framework="numpy") as store:
-            about: dict[str, Any] = json.loads((store.metadata() or {}).get("pathfuse", "{}"))
+            about = parse_json((store.metadata() or {}).get("pathfuse", "{}"))
             arrays = {name: store.get_tensor(name) for name in store.keys()}  # noqa: SIM118 - no mapping
-    except (OSError, SafetensorError, ValueError) as error:
-        raise InputError(f"{file} is not a fitted expert: {error}") from error
-    if not {"recipe", "inputs"} <= set(about):
-        raise InputError(f"{file} is not a fitted expert of pathfuse")
-    parts: dict[str, Arrays] = {"weights": {}, "scales": {}}
-    for name, array in arrays.items():
-        group, _, rest = name.partition(".")
-        parts[group][rest] = array
-    recipe, inputs = TrainingRecipe.read(about["recipe"]), Inputs(**about["inputs"])
-    return Fitted(
-        recipe, inputs, tuple(about["names"]), about["kind"], parts["weights"], parts["scales"]
-    )
+        stored = checked(StoredFitted, about)
+        parts: dict[str, Arrays] = {"weights": {}, "scales": {}}
+        for name, array in arrays.items():
+            group, _, rest = name.partition(".")
+            if group not in parts:
+                raise ValueError(f"nothing needs the numbers '{name}'")
+            parts[group][rest] = array
+        target_kind(stored.kind)
+        return Fitted(
+            recipe_from(stored.recipe),
+            stored.inputs.restored(),
+            tuple(stored.names),
+            stored.kind,
+            parts["weights"],
+            parts["scales"],
+        )
+    except (OSError, SafetensorError, ValueError, TypeError, AttributeError, LookupError) as error:
+        raise InputError(f"{file} is not a fitted expert: {clipped(error)}") from error

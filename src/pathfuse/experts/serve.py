@@ -1,6 +1,5 @@
 """``experts predict``: a trained expert's word on new slides."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import polars as pl
 
 import pathfuse
 from pathfuse.endpoints.detect import endpoint_from_dict
-from pathfuse.errors import InputError
+from pathfuse.errors import InputError, clipped
 from pathfuse.experts.apply import apply
 from pathfuse.experts.assemble import FORMAT, UnitOutputs, combine
 from pathfuse.experts.cohort import Unit, by_reason, check_granularity, notes_of
@@ -21,11 +20,14 @@ from pathfuse.experts.parts import open_encoders
 from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.experts.slide_names import check_spelled_alike
 from pathfuse.experts.slide_table import read_slides
+from pathfuse.experts.stored import StoredExpert, check_expert, check_fitted, recipe_from
 from pathfuse.experts.targets.base import TargetKind
 from pathfuse.experts.targets.registry import target_kind
 from pathfuse.experts.targets.table import prediction_table
 from pathfuse.features.folder import FeatureFolder
 from pathfuse.features.opened import OpenedFeatures
+from pathfuse.files.json import read_json
+from pathfuse.files.schema import checked
 from pathfuse.study.left_out import SHOWN
 from pathfuse.training.threads import one_thread
 
@@ -82,34 +84,18 @@ def serve(
     Raises:
         InputError: The model or the features cannot be used, or the dimensions differ.
     """
-    try:
-        about = json.loads((model / EXPERT).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{model} is not a trained expert (cannot read {EXPERT})") from error
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise InputError(
-            f"{model / EXPERT} is not an expert that pathfuse {pathfuse.__version__} reads"
-        )
-    try:
-        recipe = TrainingRecipe.read(about["recipe"])
-        serving, outputs, way = (
-            about["serving"],
-            about["outputs"],
-            target_kind(endpoint_from_dict(about["endpoint"]).trained_as),
-        )
-        granularity = about["granularity"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{model / EXPERT} is damaged: {' '.join(str(error).split())}") from None
+    about, recipe = _read(model)
     if um_per_px is not None:
         recipe = recipe.model_copy(update={"um_per_px": um_per_px})
     folder, absent = _open(features, about, recipe, strict, opened or OpenedFeatures())
     check_granularity(folder, recipe)
-    if folder.granularity != granularity:
+    if folder.granularity != about.granularity:
         raise InputError(
-            f"{folder.source} is of granularity '{folder.granularity}', the expert of '{granularity}'"
+            f"{folder.source} is of granularity '{folder.granularity}', the expert of '{about.granularity}'"
         )
     ids, units = _units(folder, slides, recipe, strict)
-    fitted = [load_fitted(model / "models" / f"{name}.safetensors") for name in serving]
+    fitted = [_load(model / "models" / f"{name}.safetensors", about) for name in about.serving]
+    way = target_kind(endpoint_from_dict(about.endpoint).trained_as)
     left_out = _left_out(folder, slides, ids) + [
         {
             "reason": f"encoder '{name}' is not given: masked in all slides",
@@ -118,12 +104,47 @@ def serve(
         }
         for name in absent
     ]
-    return Serving(fitted, folder, ids, units, way, tuple(outputs), left_out)
+    return Serving(fitted, folder, ids, units, way, tuple(about.outputs), left_out)
+
+
+def _read(model: Path) -> tuple[StoredExpert, TrainingRecipe]:
+    """What an expert's folder says of it.
+
+    Raises:
+        InputError: It is no expert, is damaged, or of another version.
+    """
+    if not (model / EXPERT).is_file():
+        raise InputError(f"{model} is not a trained expert (cannot read {EXPERT})")
+    content = read_json(model / EXPERT)
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(
+            f"{model / EXPERT} is not an expert that pathfuse {pathfuse.__version__} reads"
+        )
+    try:
+        about = checked(StoredExpert, content)
+        check_expert(about)
+        return about, recipe_from(about.recipe)
+    except ValueError as error:
+        raise InputError(f"{model / EXPERT} is damaged: {clipped(error)}") from None
+
+
+def _load(file: Path, about: StoredExpert) -> Fitted:
+    """One of its models.
+
+    Raises:
+        InputError: It is damaged, or of another expert.
+    """
+    fitted = load_fitted(file)
+    try:
+        check_fitted(fitted, about)
+    except ValueError as error:
+        raise InputError(f"{file} is damaged: {clipped(error)}") from None
+    return fitted
 
 
 def _open(
     features: Features,
-    about: dict[str, Any],
+    about: StoredExpert,
     recipe: TrainingRecipe,
     strict: bool,
     opened: OpenedFeatures,
@@ -133,16 +154,16 @@ def _open(
     Raises:
         InputError: They are not those that the expert was trained on.
     """
-    wanted, encoder = about["views"], about["encoder"]
+    wanted, encoder = about.views, about.encoder
     if isinstance(features, Path):
         folder = opened.folder(features, strict=strict)
         if len(wanted) > 1:
             raise InputError(
                 f"the expert reads {', '.join(wanted)}; name each encoder's features: {next(iter(wanted))}=PATH"
             )
-        if folder.dim != about["dim"]:
+        if folder.dim != about.dim:
             raise InputError(
-                f"{folder.source} has features of length {folder.dim}, but the expert was trained on {about['dim']}"
+                f"{folder.source} has features of length {folder.dim}, but the expert was trained on {about.dim}"
             )
         if folder.encoder and encoder and folder.encoder != encoder:
             raise InputError(

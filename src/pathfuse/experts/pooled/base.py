@@ -73,6 +73,31 @@ class PooledModel(ABC):
         Each unit by itself: the last digits of a product of whole tables depend on their length.
         """
 
+    @abstractmethod
+    def check(self, weights: Mapping[str, np.ndarray], width: int, n_outputs: int) -> None:
+        """Refuses weights that no fit left: a damaged file.
+
+        Args:
+            weights: As they were read.
+            width: Columns of the table.
+            n_outputs: Columns of the outputs.
+
+        Raises:
+            ValueError: One is missing, unknown, or of another shape.
+        """
+
+
+def check_shapes(weights: Mapping[str, np.ndarray], wanted: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuses arrays of other names or shapes.
+
+    Raises:
+        ValueError: There are some.
+    """
+    found = {name: array.shape for name, array in weights.items()}
+    for name in sorted({*wanted, *found}):
+        if found.get(name) != wanted.get(name):
+            raise ValueError(f"'{name}' has the shape {found.get(name)}, not {wanted.get(name)}")
+
 
 def held_out_error(units: PooledUnits, outputs: Raw) -> Float[np.ndarray, " target"] | None:
     """``PooledFit.error`` of outputs that were predicted without the unit's patient.

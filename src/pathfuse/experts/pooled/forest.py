@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 
 from pathfuse.experts.pooled.base import PooledFit, PooledModel, PooledUnits, held_out_error
 from pathfuse.experts.pooled.probe import loss_of
-from pathfuse.experts.pooled.trees import Trees, grown_trees, mean_leaves
+from pathfuse.experts.pooled.trees import Trees, check_trees, grown_trees, mean_leaves
 from pathfuse.experts.targets.base import Raw, TargetKind
 from pathfuse.experts.targets.linear import Table
 
@@ -77,6 +77,14 @@ class PooledForest(PooledModel):
         means = mean_leaves(table, weights)
         away = _away(way, means, np.full(len(table), n_trees), base, weights["directions"])
         return np.asarray(way.link(base) + weights["sharpness"] * away)
+
+    def check(self, weights: Mapping[str, np.ndarray], width: int, n_outputs: int) -> None:
+        """See ``PooledModel``."""
+        check_trees(weights, width)
+        if weights["sharpness"].size != 1:
+            raise ValueError("'sharpness' is no number")
+        if weights["directions"].shape[1:] not in ((0,), weights["base"].shape):
+            raise ValueError("'directions' does not fit 'base'")
 
 
 def _directions(

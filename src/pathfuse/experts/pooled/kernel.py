@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pathfuse.costs import add_flops
-from pathfuse.experts.pooled.base import PooledFit, PooledModel, PooledUnits
+from pathfuse.experts.pooled.base import PooledFit, PooledModel, PooledUnits, check_shapes
 from pathfuse.experts.pooled.probe import fit_probe, held_out_error
 from pathfuse.experts.targets.base import Raw, TargetKind
 from pathfuse.experts.targets.linear import Table
@@ -63,6 +63,20 @@ class PooledKernel(PooledModel):
         landmarks, width = weights["landmarks"].astype(np.float64), weights["width"]
         outputs = [kernel(row[None], landmarks, width) @ weights["coefficients"] for row in table]
         return np.concatenate(outputs) + weights["intercepts"]
+
+    def check(self, weights: Mapping[str, np.ndarray], width: int, n_outputs: int) -> None:
+        """See ``PooledModel``."""
+        n = len(weights["landmarks"])
+        wanted: dict[str, tuple[int, ...]] = {
+            "landmarks": (n, width),
+            "coefficients": (n, n_outputs),
+        }
+        # a single number is stored as one of a list
+        check_shapes(
+            weights, {**wanted, "intercepts": (n_outputs,), "width": weights["width"].shape}
+        )
+        if weights["width"].size != 1 or (weights["width"] <= 0).any():
+            raise ValueError("'width' is no positive number")
 
 
 def kernel(one: Table, other: Table, width: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from pathfuse.experts.pooled.base import PooledFit, PooledModel, PooledUnits
+from pathfuse.experts.pooled.base import PooledFit, PooledModel, PooledUnits, check_shapes
 from pathfuse.experts.pooled.probe import fit_probe, fit_reduced, held_out_error
 from pathfuse.experts.targets.base import Raw, TargetKind
 from pathfuse.experts.targets.linear import Table
@@ -33,6 +33,10 @@ class PooledLinear(PooledModel):
     def predict(self, table: Table, weights: Mapping[str, np.ndarray], way: TargetKind) -> Raw:
         """See ``PooledModel``."""
         return np.stack([row @ weights["coefficients"] for row in table]) + weights["intercepts"]
+
+    def check(self, weights: Mapping[str, np.ndarray], width: int, n_outputs: int) -> None:
+        """See ``PooledModel``."""
+        check_shapes(weights, {"coefficients": (width, n_outputs), "intercepts": (n_outputs,)})
 
 
 class LinearProbe(PooledLinear):

@@ -79,6 +79,38 @@ def _as_arrays(grown: list[Any]) -> Trees:
     }
 
 
+def check_trees(trees: Mapping[str, np.ndarray], width: int) -> None:
+    """Refuses trees that cannot be walked down: a child comes after its parent, so that no walk is
+    endless.
+
+    Args:
+        trees: As they were read.
+        width: Columns of the table.
+
+    Raises:
+        ValueError: They are damaged.
+    """
+    starts, feature, leaves = trees["starts"], trees["feature"], trees["leaves"]
+    nodes = [feature, trees["threshold"], trees["left"], trees["right"]]
+    n = len(feature)
+    if any(one.shape != (n,) for one in (*nodes, feature)) or starts.ndim != 1 or leaves.ndim != 2:
+        raise ValueError("the trees have arrays of different lengths")
+    if any(trees[name].dtype.kind != "i" for name in ("starts", "feature", "left", "right")):
+        raise ValueError("the trees have nodes that are no whole numbers")
+    if not len(starts) or not ((starts >= 0) & (starts < n)).all():
+        raise ValueError("a tree starts at a node that there is not")
+    if not ((feature >= -1) & (feature < width)).all():
+        raise ValueError("a tree asks for a feature that there is not")
+    inner, place = feature >= 0, np.arange(n)
+    for name in ("left", "right"):
+        child = trees[name]
+        if not ((child > place) & (child < n))[inner].all():
+            raise ValueError("a tree has a node that leads back")
+    rows = trees["left"][~inner]
+    if not ((rows >= 0) & (rows < len(leaves))).all():
+        raise ValueError("a tree ends in a leaf that there is not")
+
+
 def mean_leaves(table: Table, trees: Mapping[str, np.ndarray]) -> Float[np.ndarray, "unit column"]:
     """Mean over all trees of the leaf that each unit ends in."""
     features = table.astype(np.float32)
