@@ -31,10 +31,10 @@ def test_same_bytes(tmp_path):
 
 
 def test_what_is_none(tmp_path):
-    with pytest.raises(InputError, match=r"gone.safetensors is not a fitted expert: "):
+    with pytest.raises(InputError, match=r"gone.safetensors is not a fitted expert of pathfuse: "):
         load_fitted(tmp_path / "gone.safetensors")
     (tmp_path / "text.safetensors").write_text("hello")
-    with pytest.raises(InputError, match=r"text.safetensors is not a fitted expert: "):
+    with pytest.raises(InputError, match=r"text.safetensors is not a fitted expert of pathfuse: "):
         load_fitted(tmp_path / "text.safetensors")
     save_file({"a": np.ones(2)}, tmp_path / "other.safetensors")
     with pytest.raises(InputError, match=r"other.safetensors is not a fitted expert of pathfuse"):

@@ -245,7 +245,9 @@ def test_divergence(work, epochs, batch, validated):
     """With one batch in one epoch the loss on the way is that of the untrained head, and tells
     nothing."""
     work = work if validated else Work(work.reader, work.fitted, [], work.targets)
-    chosen = recipe(learning_rate=1e30, epochs=epochs, schedule="constant", batch=batch)
+    chosen = recipe(epochs=epochs, schedule="constant", batch=batch).model_copy(
+        update={"learning_rate": 1e30}  # a rate that no recipe may have
+    )
     with pytest.raises(
         InputError, match=r"training diverged in epoch \d; lower the learning rate or standardize"
     ):

@@ -235,7 +235,7 @@ def predict(
     from pathfuse.dense.data.split_files import read_split
     from pathfuse.dense.encoders.load import load_encoder
     from pathfuse.dense.predict import predict_dense
-    from pathfuse.dense.training.train import read_about
+    from pathfuse.dense.training.about import read_about
 
     split = read_split(data, need_train=False)
     items = items_of(split, part or ["val", "test"])

@@ -21,8 +21,9 @@ from pathfuse.dense.evaluation.instances import INSTANCE_METRICS
 from pathfuse.dense.memory import memory_for
 from pathfuse.dense.network.segment import How, segment
 from pathfuse.dense.recipe import DenseRecipe
+from pathfuse.dense.training.about import read_about
 from pathfuse.dense.training.distributed import ProcessGroup, precision_of
-from pathfuse.dense.training.train import load_dense, read_about
+from pathfuse.dense.training.train import load_dense
 from pathfuse.errors import InputError
 from pathfuse.files.write import check_out, new_folder
 from pathfuse.progress import Progress, silent
@@ -184,6 +185,10 @@ def _predict_one(
                 f"the network knows {len(band.logits)} classes, but {split.name} has {k}"
             )
         half = _half(band.logits)
+        if np.isnan(half).any():
+            raise InputError(
+                "the network gives logits that are no numbers: it is damaged, or its training diverged"
+            )
         for klass in range(k):  # a class lies in one piece, its rows of this band within it
             file.seek(start + 2 * width * (klass * height + band.top))
             file.write(half[klass].tobytes())

@@ -14,8 +14,10 @@ from pydantic import (
 from pathfuse.dense.strategies.registry import PUBLISHED_RATE, STRATEGIES
 from pathfuse.errors import InputError, first_problem
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0, le=1e6)]
+Rate = Annotated[float, Field(gt=0, le=10)]
+"""A learning rate: no training could use a larger one."""
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Side = Annotated[int, Field(ge=8, le=16_384)]
 
 
@@ -39,7 +41,7 @@ class DenseRecipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     strategy: StrategyName = "frozen"
-    rank: Count = 16
+    rank: Annotated[int, Field(ge=1, le=8192)] = 16
     """Of LoRA and DoRA."""
     capacity: Literal["rank", "equal"] = "rank"
     """``equal``: the rank is scaled by how an encoder's attention is built, so that as many weights
@@ -61,15 +63,15 @@ class DenseRecipe(BaseModel):
     """Whether they are, in a float16 file next to the output."""
 
     epochs: Count = 150
-    warmup: Annotated[int, Field(ge=0)] = 2
+    warmup: Annotated[int, Field(ge=0, le=1_000_000)] = 2
     """Epochs; of a training that is no longer than this, all but the last."""
     batch: Count = 8
     """Images per step, on each device."""
-    learning_rate: Positive = STRATEGIES["lora"].learning_rate
+    learning_rate: Rate = STRATEGIES["lora"].learning_rate
     """Highest, of the adapter or of the encoder's own weights."""
-    decoder_rate: Positive = PUBLISHED_RATE
+    decoder_rate: Rate = PUBLISHED_RATE
     """Highest, of the decoder."""
-    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1e-4
+    weight_decay: Annotated[float, Field(ge=0, le=1e3)] = 1e-4
     clip_norm: Positive | None = 5.0
     """Largest norm of a step's gradient."""
     loss: Literal["dice", "ce", "dice_ce"] = "dice"
@@ -88,7 +90,7 @@ class DenseRecipe(BaseModel):
     """``auto``: bfloat16 on a GPU that has it, else float16 on a GPU, else float32."""
     device: str = "auto"
     """``auto``: CUDA, then Apple's MPS, then the CPU."""
-    workers: Annotated[int, Field(ge=0)] = 0
+    workers: Annotated[int, Field(ge=0, le=1024)] = 0
     """Processes that read images; they change no result."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 

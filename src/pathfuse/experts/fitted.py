@@ -105,4 +105,4 @@ def load_fitted(file: Path) -> Fitted:
             parts["scales"],
         )
     except (OSError, SafetensorError, ValueError, TypeError, AttributeError, LookupError) as error:
-        raise InputError(f"{file} is not a fitted expert: {clipped(error)}") from error
+        raise InputError(f"{file} is not a fitted expert of pathfuse: {clipped(error)}") from error

@@ -33,8 +33,13 @@ StrategyName = Literal[
 ]
 
 Share = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0, le=1e6)]
+Rate = Annotated[float, Field(gt=0, le=10)]
+"""A learning rate: no training could use a larger one."""
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Width = Annotated[int, Field(ge=1, le=65_536)]
+"""Of a layer."""
+Few = Annotated[int, Field(ge=1, le=1024)]
 
 
 IMBALANCE = ("class_weights", "balanced_sampling", "focal")
@@ -69,13 +74,13 @@ class TrainingRecipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     head: HeadName = "abmil"
-    hidden: Count = 512
-    attention: Count = 128
+    hidden: Width = 512
+    attention: Width = 128
     """Width of the attention branch."""
     gate: Literal["relu", "tanh"] = "relu"
     """Activation of the gated attention: the paper's code has ReLU, Ilse et al. (2018) tanh."""
     dropout: Share = 0.25
-    layers: Count = 2
+    layers: Few = 2
     """Layers of ``trans_mil``."""
     standardize: bool = True
     """Scale features by mean and standard deviation of the training tiles; pooled heads always scale
@@ -88,8 +93,8 @@ class TrainingRecipe(BaseModel):
     exponential of the output, with Poisson's variance or a dispersion per target. Pooled heads have
     the first alone."""
 
-    learning_rate: Positive = 2e-4
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-5
+    learning_rate: Rate = 2e-4
+    weight_decay: Annotated[float, Field(ge=0, le=1e3)] = 1e-5
     schedule: Literal["warm_restarts", "cosine", "constant"] = "cosine"
     """``cosine`` falls to nothing at the last epoch."""
     epochs: Count = 40
@@ -98,7 +103,7 @@ class TrainingRecipe(BaseModel):
     learned nothing yet."""
     patience: Count = 20
     """Epochs without a better validation loss, after which training stops."""
-    networks: Count = 1
+    networks: Few = 1
     """Networks that are trained from different seeds and averaged, in every part; see ``NETWORKS``."""
     batch: Count = 16
     """Bags per step, packed into one pass."""
@@ -139,7 +144,7 @@ class TrainingRecipe(BaseModel):
     """Several encoders, some of whose files are in micrometres and others in pixels: size of a
     level-0 pixel."""
 
-    folds: Annotated[int, Field(ge=2)] = 5
+    folds: Annotated[int, Field(ge=2, le=1000)] = 5
     group: Literal["patient", "site"] = "patient"
     """What must not be torn apart between folds."""
     several: Literal["bag", "mean"] = "bag"
@@ -153,9 +158,9 @@ class TrainingRecipe(BaseModel):
     precision: Literal["float32", "bfloat16"] = "float32"
     device: str = "auto"
     """``auto``: CUDA, then Apple's MPS, then the CPU."""
-    cache_mb: Annotated[int, Field(ge=0)] = 512
+    cache_mb: Annotated[int, Field(ge=0, le=10**8)] = 512
     """Features kept in memory between epochs."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
     @field_validator("clip")
     @classmethod
@@ -286,7 +291,7 @@ def _is_pooled(info: ValidationInfo) -> bool:
 class ForestRecipe(TrainingRecipe):
     """A forest on pooled features."""
 
-    trees: Annotated[int, Field(ge=20)] = 300
+    trees: Annotated[int, Field(ge=20, le=100_000)] = 300
     leaf: Count = 1
     """Units in a leaf, at least."""
 
@@ -307,7 +312,7 @@ class MetaEncoderRecipe(TrainingRecipe):
     strategy: StrategyName = "self_attention"
     projection: Literal["linear", "identity"] = "linear"
     """``identity``: features side by side as they are, for ``concat`` only."""
-    attention_heads: Count = 8
+    attention_heads: Few = 8
     pooling: Literal["mean", "attention"] = "mean"
     """Of the encoders' tokens after attention."""
     drop_encoder: Share = 0.0
@@ -355,8 +360,8 @@ class FuseCPathRecipe(TrainingRecipe):
     """Principal components of each encoder that the clustering sees."""
     draws: Count = 10
     """Draws whose outputs are averaged when predicting."""
-    attention_heads: Count = 8
-    blocks: Count = 1
+    attention_heads: Few = 8
+    blocks: Few = 1
     representatives: Count = 3
     """Of each cluster, which attend to those of other clusters."""
     across: Literal["joint", "slots"] = "joint"

@@ -49,6 +49,11 @@ def recipe(strategy="frozen", **chosen):
     return DenseRecipe.of(strategy, **{**SMALL, **chosen})
 
 
+def diverging():
+    """A rate that no recipe may have."""
+    return recipe(clip_norm=None).model_copy(update={"decoder_rate": 1e30})
+
+
 def result(folder):
     """The bytes that must not depend on anything but the arguments."""
     return [
@@ -301,9 +306,7 @@ def test_force_replaces_only_when_the_training_is_done(split, tmp_path):
     out = train_dense(tiny_encoder(), split, recipe(epochs=1), tmp_path / "net").folder
     before = result(out)
     with pytest.raises(InputError, match="diverged"):
-        train_dense(
-            tiny_encoder(), split, recipe(decoder_rate=1e30, clip_norm=None), out, force=True
-        )
+        train_dense(tiny_encoder(), split, diverging(), out, force=True)
     assert result(out) == before
     train_dense(tiny_encoder(), split, recipe(epochs=1, seed=3), out, force=True)
     assert result(out) != before
@@ -315,9 +318,7 @@ def test_force_replaces_only_when_the_training_is_done(split, tmp_path):
 
 def test_a_failure_leaves_nothing(split, tmp_path):
     with pytest.raises(InputError, match="diverged in epoch 1"):
-        train_dense(
-            tiny_encoder(), split, recipe(decoder_rate=1e30, clip_norm=None), tmp_path / "net"
-        )
+        train_dense(tiny_encoder(), split, diverging(), tmp_path / "net")
     assert not list(tmp_path.iterdir())
 
 
@@ -351,9 +352,7 @@ def test_sentences(split, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="no training image"):
         train_dense(tiny_encoder(), replace(split, train=()), recipe(), tmp_path / "net")
     with pytest.raises(InputError, match="diverged in epoch 1"):
-        train_dense(
-            tiny_encoder(), split, recipe(decoder_rate=1e30, clip_norm=None), tmp_path / "net"
-        )
+        train_dense(tiny_encoder(), split, diverging(), tmp_path / "net")
     with pytest.raises(InputError, match="has the value 2"):
         train_dense(
             tiny_encoder(),

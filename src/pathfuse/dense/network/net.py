@@ -131,7 +131,8 @@ class SegmentationNet(nn.Module):
         """Put back what ``trainable_state`` gave.
 
         Raises:
-            InputError: The state is of another encoder, strategy, rank or number of classes.
+            InputError: The state is of another encoder, strategy, rank or number of classes, or not
+                finite.
         """
         wanted = {name: value.shape for name, value in self.trainable_state().items()}
         wrong = sorted(set(wanted) ^ set(state)) or [
@@ -142,4 +143,7 @@ class SegmentationNet(nn.Module):
                 f"The weights are not of a {self.strategy} network on {self.encoder.card.key} with {self.n_classes} "
                 f"classes: {wrong[0]} differs."
             )
+        wrong = [name for name, value in state.items() if not bool(value.isfinite().all())]
+        if wrong:
+            raise InputError(f"The weights are damaged: {wrong[0]} holds NaN or infinity.")
         self.load_state_dict(state, strict=False)

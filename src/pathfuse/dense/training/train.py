@@ -5,7 +5,6 @@ The folder holds ``model.safetensors`` (what was trained), ``model.json`` (what 
 """
 
 import copy
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from pathfuse.dense.network.make import make_network
 from pathfuse.dense.network.net import SegmentationNet
 from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.dense.strategies.registry import STRATEGIES
+from pathfuse.dense.training.about import ABOUT, KIND, DenseModel, read_about
 from pathfuse.dense.training.distributed import ProcessGroup, make_process_group
 from pathfuse.dense.training.fitting import DenseTraining, tidy
 from pathfuse.dense.training.state import DenseState
@@ -39,8 +39,7 @@ from pathfuse.files.write import check_out, new_folder, refuse_link, write_json,
 from pathfuse.progress import OnEpoch
 from pathfuse.training.checkpoint import load_tensors, save_tensors
 
-KIND = "pathfuse.dense"
-MODEL, ABOUT, HISTORY, MANIFEST = "model.safetensors", "model.json", "history.csv", "manifest.json"
+MODEL, HISTORY, MANIFEST = "model.safetensors", "history.csv", "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -51,41 +50,6 @@ class TrainedDense:
     manifest: dict[str, Any]
     """Matched modules, trainable parameters, seed, size, tokens per image, seconds, memory,
     warnings."""
-
-
-@dataclass(frozen=True)
-class DenseModel:
-    """What a folder says of its network."""
-
-    encoder: str
-    """Key of its card, or what it was loaded by."""
-    encoder_digest: str
-    """Of its weights and its normalisation before training."""
-    n_classes: int
-    class_names: tuple[str, ...]
-    ignore: int
-    recipe: DenseRecipe
-    data: str
-    """Digest of the images and masks trained on, by name and place."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """For ``model.json``."""
-        plain = {key: value for key, value in vars(self).items() if key != "recipe"}
-        return {
-            "kind": KIND,
-            **plain,
-            "class_names": list(self.class_names),
-            "recipe": self.recipe.model_dump(),
-        }
-
-    @property
-    def digest(self) -> str:
-        """Of all that decides what is trained; device and workers do not."""
-        content = self.as_dict()
-        content["recipe"] = {
-            k: v for k, v in content["recipe"].items() if k not in ("device", "workers")
-        }
-        return digest_of(content)
 
 
 def train_dense(
@@ -184,25 +148,6 @@ def load_dense(
     net = _network(encoder, about.recipe, about.n_classes)
     net.load_trainable_state(load_tensors(folder / MODEL))
     return net.to(device).eval()
-
-
-def read_about(folder: Path) -> DenseModel:
-    """What a folder says of its network.
-
-    Raises:
-        InputError: It is not a folder of ``train_dense``.
-    """
-    try:
-        content = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        if content.pop("kind") != KIND:
-            raise ValueError(KIND)
-        recipe = content.pop("recipe")
-        names = tuple(content.pop("class_names"))
-        return DenseModel(**content, class_names=names, recipe=DenseRecipe.of(**recipe))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{folder} holds no trained segmentation: its {ABOUT} is missing or damaged"
-        ) from error
 
 
 def _about(encoder: TokenEncoder, split: Split, recipe: DenseRecipe) -> DenseModel:
