@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: env demo demo-study demo-dense test test-all lint docs bench bench-dense clean
+.PHONY: env demo demo-study demo-dense test test-all fuzz lint docs bench bench-dense clean
 
 # The core is enough for the demo; tests and extras come on top.
 .venv/.core: pyproject.toml constraints.txt
@@ -46,6 +46,10 @@ test: .venv/.dev
 # And what is slow: real studies, an environment of its own, pages in a browser, long trainings. What CI runs.
 test-all: .venv/.dev
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not long"
+
+# 50,000 mutations of the files that pathfuse reads; PATHFUSE_FUZZ_SEED=1 makes others.
+fuzz: .venv/.dev
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PATHFUSE_FUZZ=1800 $(BIN)/python -m pytest -n 2 --dist worksteal -m slow tests/fuzz
 
 lint: .venv/.dev
 	$(BIN)/ruff check src tests benchmarks dev

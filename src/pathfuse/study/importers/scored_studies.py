@@ -37,6 +37,8 @@ KNOWN = (
     "per model and one column per task or the reverse, tables of runs with seeds, results of eva and PathBench, or the "
     "published tables"
 )
+LARGEST = 1e12
+"""No measure has a larger value."""
 
 
 def read_scores(sources: Sequence[Path], models_are: str | None = None) -> list[Scoreboard]:
@@ -70,9 +72,21 @@ def read_scores(sources: Sequence[Path], models_are: str | None = None) -> list[
             boards += [_read_table(file, models_are) for file in _tables_in(source)]
     if folders:
         boards.insert(0, result_folders.read(folders, ", ".join(given)))
+    for board in boards:
+        _check_range(board)
     if models_are is not None and not any(board.format == nested_json.NAME for board in boards):
         raise InputError("--models-are applies to JSON with names inside names; there is none here")
     return boards
+
+
+def _check_range(board: Scoreboard) -> None:
+    """Refuses a value that no measure can have: sums of it would be infinite."""
+    wild = board.scores.filter(pl.col("value").abs() > LARGEST)
+    if wild.height:
+        study, method, value = wild.select("study", "method", "value").row(0)
+        raise InputError(
+            f"{board.source}, study '{study}', method '{method}': {value:g} is no value of a measure"
+        )
 
 
 def read_cohorts(file: Path) -> tuple[dict[str, str], str | None]:
@@ -130,7 +144,7 @@ def _read_json(file: Path, models_are: str | None) -> Scoreboard:
         return pathbench.read(content, file)
     if nested_json.recognises(content):
         return nested_json.read(content, file, models_are)
-    if isinstance(content, dict) and {"columns", "data"} <= set(content):
+    if _is_split_table(content):
         content = [dict(zip(content["columns"], row, strict=False)) for row in content["data"]]
     if (
         not isinstance(content, list)
@@ -142,6 +156,15 @@ def _read_json(file: Path, models_are: str | None) -> Scoreboard:
     columns = {n: [None if row.get(n) is None else str(row[n]) for row in content] for n in names}
     frame = pl.DataFrame(columns, schema=dict.fromkeys(names, pl.String))
     return _scores_in(file, Table(str(file), frame, file_digest(file)))
+
+
+def _is_split_table(content: Any) -> bool:
+    """Whether a JSON is a table as pandas writes it with ``orient="split"``."""
+    if not isinstance(content, dict) or not {"columns", "data"} <= set(content):
+        return False
+    names, rows = content["columns"], content["data"]
+    lists = isinstance(names, list) and isinstance(rows, list)
+    return lists and all(isinstance(row, list) for row in rows)
 
 
 def _scores_in(file: Path, table: Table) -> Scoreboard:
