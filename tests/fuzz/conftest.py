@@ -184,7 +184,7 @@ def _change_header(file: Path, rng: random.Random) -> None:
     file.write_bytes(struct.pack("<Q", len(header)) + header + data[8 + n :])
 
 
-N_MUTATIONS = int(os.environ.get("PATHFUSE_FUZZ", "150"))
+N_MUTATIONS = int(os.environ.get("PATHFUSE_FUZZ", "70"))
 """Mutations of each kind of file; ``make fuzz`` asks for many more."""
 SEED = int(os.environ.get("PATHFUSE_FUZZ_SEED", "0"))
 MAX_SECONDS, MAX_GB = 10.0, 2.0
