@@ -10,7 +10,8 @@ from cyclopts import App, CycloptsError
 
 import pathfuse
 from pathfuse.cli.signals import TERMINATED, sigterm_as_interrupt
-from pathfuse.errors import PathfuseError, of_the_system, one_line
+from pathfuse.errors import PathfuseError, of_the_system
+from pathfuse.unseen import one_line
 
 app = App(
     name="pathfuse",
