@@ -10,6 +10,7 @@ from cyclopts import App, CycloptsError
 
 import pathfuse
 from pathfuse.cli.signals import TERMINATED, sigterm_as_interrupt
+from pathfuse.cli.streams import shown_as_text
 from pathfuse.errors import PathfuseError, of_the_system
 from pathfuse.unseen import one_line
 
@@ -190,7 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0: done; 2: the input is wrong, one sentence on standard error; 130: stopped with Ctrl-C;
             143: with SIGTERM; 1: anything else.
     """
-    with sigterm_as_interrupt() as asked:
+    with shown_as_text(), sigterm_as_interrupt() as asked:
         status = _run(arguments)
     return TERMINATED if asked.came else status
 
