@@ -48,7 +48,7 @@ def command_line() -> str:
 @contextmanager
 def progress() -> Iterator["Report"]:
     """A bar on a terminal, one line per step elsewhere; both on standard error."""
-    screen = Console(stderr=True, markup=False, emoji=False, highlight=False)
+    screen = _AsText(stderr=True, markup=False, emoji=False, highlight=False)
     if not screen.is_terminal:
         last = ""
 
