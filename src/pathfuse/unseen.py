@@ -2,6 +2,7 @@
 follow, and some no XML may hold.
 """
 
+import html
 import re
 
 UNSEEN = re.compile(
@@ -29,3 +30,13 @@ def one_line(text: str) -> str:
         'two lines, \\x1b[31mred'
     """
     return visible(" ".join(text.split()))
+
+
+def as_html(text: str) -> str:
+    r"""Text as it stands in a page outside of a template: no name becomes an element or an attribute.
+
+    Examples:
+        >>> as_html("<b>\x07")
+        '&lt;b&gt;\\x07'
+    """
+    return html.escape(visible(text))

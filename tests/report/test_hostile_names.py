@@ -25,8 +25,11 @@ from pathfuse.dense.benchmark.dataset_page import render_datasets
 from pathfuse.dense.benchmark.examples import Example
 from pathfuse.dense.benchmark.page import render as render_leaderboard
 from pathfuse.report import drift
+from pathfuse.report.checklists.base import filled
+from pathfuse.report.checklists.registry import CHECKLISTS
 from pathfuse.report.drawings import Drawing
 from pathfuse.report.figures import interval_plot
+from pathfuse.report.model_card import model_card
 from pathfuse.report.page import draw_all, render
 from pathfuse.report.publication import publication_tables
 from pathfuse.report.snippet import snippet
@@ -92,7 +95,7 @@ class Elements(HTMLParser):
         return "".join(self.texts)
 
 
-def fused(names):
+def study_of(names):
     """A small study in which experts, classes, samples, sites and columns have the names."""
     rng, n = np.random.default_rng(0), 96
     samples = [f"{names[i % len(names)]} {i}" for i in range(n)]
@@ -112,13 +115,13 @@ def fused(names):
         })
         for name in names[2:7]
     }  # fmt: skip
-    study = pathfuse.read_study(samples=table, predictions=experts)
-    return pathfuse.fuse(study, method="logitprod", n_resamples=100, by="scanner")
+    return pathfuse.read_study(samples=table, predictions=experts)
 
 
 @cache
 def report(hostile):
-    return fused(HOSTILE if hostile else PLAIN).content()
+    study = study_of(HOSTILE if hostile else PLAIN)
+    return pathfuse.fuse(study, method="logitprod", n_resamples=100, by="scanner").content()
 
 
 def report_page(names, _):
@@ -340,6 +343,20 @@ def test_the_figures_of_a_run_are_well_formed_and_can_be_saved(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_head_in_a_notebook_brings_no_elements():
-    hostile, plain = (Elements(snippet(report(one))) for one in (True, False))
-    assert Counter(hostile.elements) == Counter(plain.elements)
+def test_what_a_notebook_shows_brings_no_elements():
+    heads = [snippet(report(one)) for one in (True, False)]
+    studies = [study_of(names)._repr_html_() for names in (HOSTILE, PLAIN)]
+    for hostile, plain in (heads, studies):
+        assert Counter(Elements(hostile).elements) == Counter(Elements(plain).elements)
+        assert not UNSEEN.search(hostile.replace("\n", ""))
+
+
+@pytest.mark.slow
+def test_markdown_has_no_html_of_a_name():
+    """The model card and the checklists."""
+    texts = [model_card(report(True), {"model.json": HOSTILE[0]}, {})]
+    texts += [filled(one, report(True)).markdown for one in CHECKLISTS]
+    for text in texts:
+        assert not re.search(r"<[A-Za-z/!]", text)
+        assert not UNSEEN.search(text.replace("\n", ""))
+    assert "&lt;/script&gt;" in texts[0]

@@ -1,6 +1,5 @@
 """Which figures a run has, inline for the page and as files for a paper: the same bytes every time."""
 
-import html
 import io
 import re
 import warnings
@@ -39,7 +38,7 @@ from pathfuse.report.figures import (
 )
 from pathfuse.report.theme import STYLE, VARIABLES
 from pathfuse.report.words import drawn, number, positive_class
-from pathfuse.unseen import visible
+from pathfuse.unseen import as_html, visible
 
 TAG = re.compile(r"<[A-Za-z][^<>]*>")
 STYLED = re.compile(r'style="([^"]*)"')
@@ -93,7 +92,7 @@ class Drawing:
             r"<metadata>.*?</metadata>\s*|<style .*?</style>\s*", "", text, flags=re.DOTALL
         )
         text = TAG.sub(self._of_the_page, text)
-        own = f'role="img" aria-label="{html.escape(visible(self.alt))}" stroke-linejoin="round"'
+        own = f'role="img" aria-label="{as_html(self.alt)}" stroke-linejoin="round"'
         return Markup(text.replace("<svg ", f"<svg {own} ", 1))  # noqa: S704 - escaped, see above
 
     def _of_the_page(self, found: re.Match[str]) -> str:

@@ -1,6 +1,5 @@
 """The main tables of a run as a paper prints them: LaTeX (booktabs), and HTML that Word opens."""
 
-import html
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathfuse.report.content import Content, over_all
 from pathfuse.report.policy import content_policy
 from pathfuse.report.sections.registry import SECTIONS
 from pathfuse.report.words import number, p_value
-from pathfuse.unseen import visible
+from pathfuse.unseen import as_html, visible
 
 LATEX = {
     "\\": r"\textbackslash{}",
@@ -66,27 +65,23 @@ class PublicationTable:
         return (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
             f'<meta http-equiv="Content-Security-Policy" content="{content_policy()}">'
-            f"<title>{_escaped(self.caption)}</title></head><body>\n{self.element}\n</body></html>\n"
+            f"<title>{as_html(self.caption)}</title></head><body>\n{self.element}\n</body></html>\n"
         )
 
     @property
     def element(self) -> str:
         """The table as an HTML element."""
-        head = "".join(f'<th scope="col">{_escaped(name)}</th>' for name in self.header)
+        head = "".join(f'<th scope="col">{as_html(name)}</th>' for name in self.header)
         body = "\n".join(
-            f'<tr><th scope="row">{_escaped(first)}</th>'
-            + "".join(f"<td>{_escaped(cell)}</td>" for cell in rest)
+            f'<tr><th scope="row">{as_html(first)}</th>'
+            + "".join(f"<td>{as_html(cell)}</td>" for cell in rest)
             + "</tr>"
             for first, *rest in self.rows
         )
         return (
-            f"<table><caption>{_escaped(self.caption)}</caption>\n<thead><tr>{head}</tr></thead>\n"
+            f"<table><caption>{as_html(self.caption)}</caption>\n<thead><tr>{head}</tr></thead>\n"
             f"<tbody>\n{body}\n</tbody></table>"
         )
-
-
-def _escaped(text: str) -> str:
-    return html.escape(visible(text))
 
 
 def latex(text: str) -> str:
