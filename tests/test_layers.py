@@ -8,9 +8,9 @@ from pathfuse.endpoints.detect import ENDPOINTS
 from pathfuse.experts.targets.registry import TARGET_KINDS
 
 LAYERS = [
-    "types", "errors", "references", "progress", "costs", "workers", "shard", "files", "distributions", "fusion",
-    "online", "calibration", "evaluation", "drift", "endpoints", "study", "report", "features", "training", "experts",
-    "dense", "scale", "workflows", "serving", "cli", "testing", "__main__",
+    "types", "unseen", "errors", "references", "progress", "costs", "workers", "shard", "files", "distributions",
+    "fusion", "online", "calibration", "evaluation", "drift", "endpoints", "study", "report", "features", "training",
+    "experts", "dense", "scale", "workflows", "serving", "cli", "testing", "__main__",
 ]  # fmt: skip
 HEAVY = {
     "torch",

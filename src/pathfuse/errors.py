@@ -64,21 +64,6 @@ def clipped(words: object, most: int = 400) -> str:
     return text if len(text) <= most else f"{text[:most]}..."
 
 
-UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Characters that act on a terminal, or turn the order of those that follow."""
-
-
-def one_line(text: str) -> str:
-    r"""A sentence in one line, with characters that nobody sees as escapes.
-
-    Examples:
-        >>> one_line("two\n lines, \x1b[31mred")
-        'two lines, \\x1b[31mred'
-    """
-    line = clipped(text, LONGEST_SENTENCE)
-    return UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), line)
-
-
 def faults_of(error: InputError) -> tuple[str, ...]:
     """All that is wrong, one sentence each."""
     return error.faults if isinstance(error, FaultsError) else (str(error),)

@@ -1,10 +1,11 @@
 """How long work reports how far it has come."""
 
-import html
 import sys
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any, TypeAlias
+
+from pathfuse.unseen import as_html
 
 Progress: TypeAlias = Callable[[str, float], None]
 """Called with what is being done and the share of the work that is done, from 0 to 1."""
@@ -37,7 +38,7 @@ def notebook_bar() -> Progress:
 
     def show(message: str, share: float) -> None:
         nonlocal handle
-        bar = f'<progress max="1" value="{share:.3f}"></progress> {html.escape(message)}'
+        bar = f'<progress max="1" value="{share:.3f}"></progress> {as_html(message)}'
         if handle is None:
             handle = display.display(display.HTML(bar), display_id=True)
         else:

@@ -10,7 +10,9 @@ from cyclopts import App, CycloptsError
 
 import pathfuse
 from pathfuse.cli.signals import TERMINATED, sigterm_as_interrupt
-from pathfuse.errors import PathfuseError, of_the_system, one_line
+from pathfuse.cli.streams import shown_as_text
+from pathfuse.errors import LONGEST_SENTENCE, PathfuseError, clipped, of_the_system
+from pathfuse.unseen import one_line
 
 app = App(
     name="pathfuse",
@@ -189,7 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0: done; 2: the input is wrong, one sentence on standard error; 130: stopped with Ctrl-C;
             143: with SIGTERM; 1: anything else.
     """
-    with sigterm_as_interrupt() as asked:
+    with shown_as_text(), sigterm_as_interrupt() as asked:
         status = _run(arguments)
     return TERMINATED if asked.came else status
 
@@ -221,5 +223,5 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _refused(why: str) -> int:
-    sys.stderr.write(f"pathfuse: {one_line(why)}\n")
+    sys.stderr.write(f"pathfuse: {one_line(clipped(why, LONGEST_SENTENCE))}\n")
     return 2

@@ -5,11 +5,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table as Table
+from rich.text import Text
+
+from pathfuse.unseen import visible
 
 if TYPE_CHECKING:
     from pathfuse.progress import Progress as Report
@@ -19,6 +22,14 @@ WIDEST = 7
 """Metrics in the terminal's table; the report has all."""
 
 
+class _AsText(Console):
+    """Whatever is shown is text: a name in it moves no cursor and turns no letters round."""
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        """See ``rich.console.Console``; everything but its own boxes comes through here."""
+        return super().render_str("\n".join(map(visible, text.split("\n"))), **how)
+
+
 def console() -> Console:
     """Standard output; wide enough for the table when it is not a terminal.
 
@@ -26,7 +37,7 @@ def console() -> Console:
     name like any other. Whatever is shown with rich goes through this console.
     """
     width = None if sys.stdout.isatty() else 140
-    return Console(width=width, soft_wrap=False, markup=False, emoji=False, highlight=False)
+    return _AsText(width=width, soft_wrap=False, markup=False, emoji=False, highlight=False)
 
 
 def command_line() -> str:
@@ -37,7 +48,7 @@ def command_line() -> str:
 @contextmanager
 def progress() -> Iterator["Report"]:
     """A bar on a terminal, one line per step elsewhere; both on standard error."""
-    screen = Console(stderr=True, markup=False, emoji=False, highlight=False)
+    screen = _AsText(stderr=True, markup=False, emoji=False, highlight=False)
     if not screen.is_terminal:
         last = ""
 
@@ -53,7 +64,7 @@ def progress() -> Iterator["Report"]:
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=screen, transient=True) as bar:
         task = bar.add_task("reading", total=1.0)
-        yield lambda message, share: bar.update(task, description=message, completed=share)
+        yield lambda message, share: bar.update(task, description=visible(message), completed=share)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import polars as pl
 from pathfuse.errors import InputError
 from pathfuse.files.cells import MISSING
 from pathfuse.files.encodings import decode
+from pathfuse.files.formulas import unguarded, unguarded_names
 from pathfuse.files.header import check_header, with_header
 from pathfuse.files.kinds import TEXT
 from pathfuse.files.spelling import BLANKS
@@ -49,7 +50,7 @@ def parse_text(source: str, suffix: str, raw: bytes) -> tuple[pl.DataFrame, list
     lines = _from_header(text)
     header = _header(source, lines)
     check_header(source, header)
-    frame = _cells(source, lines, len(header))
+    frame = unguarded(_cells(source, lines, len(header)))
     frame, left_out = with_header(source, frame, header)
     frame, decimal = _with_points(frame, lines.separator)
     how = [f"read as {encoding} text"] if encoding else []
@@ -127,7 +128,8 @@ def _separator(text: str) -> str:
 
 def _header(source: str, lines: _Lines) -> list[str]:
     try:
-        return next(csv.reader(io.StringIO(lines.text, newline=""), delimiter=lines.separator), [])
+        rows = csv.reader(io.StringIO(lines.text, newline=""), delimiter=lines.separator)
+        return unguarded_names(next(rows, []))
     except csv.Error as error:
         raise InputError(f"{source} is not a regular CSV table: {error}") from error
 

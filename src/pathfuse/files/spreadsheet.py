@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from pathfuse.errors import InputError
+from pathfuse.files.formulas import unguarded, unguarded_names
 from pathfuse.files.header import with_header
 from pathfuse.files.kinds import SAVE_ANEW
 from pathfuse.files.merged import Filled, filled_down
@@ -58,7 +59,8 @@ def parse_spreadsheet(
         there = f"; there is also {others}" if others else ""
         raise InputError(f"{source}: {which} is empty{there}")
     filled = filled_down(source, raw, chosen.name, _as_shown(text, numbers))
-    frame, notes = with_header(source, filled.cells.slice(1), _names(filled.cells))
+    cells = unguarded(filled.cells.slice(1))  # a table of text that was saved as a spreadsheet
+    frame, notes = with_header(source, cells, _names(filled.cells))
     notes = filled.notes + notes
     if others and wanted is None:
         notes.insert(0, f"the sheet '{chosen.name}' is read{chosen.why}; there is also {others}")
@@ -103,7 +105,8 @@ def _head_of(book: Any, number: int) -> pl.DataFrame:
 
 def _names(cells: pl.DataFrame) -> list[str]:
     """The first row."""
-    return ["" if cell is None else cell for cell in cells.row(0)] if cells.height else []
+    named = ["" if cell is None else cell for cell in cells.row(0)] if cells.height else []
+    return unguarded_names(named)
 
 
 def _check_archive(source: str, raw: bytes) -> None:

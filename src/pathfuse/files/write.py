@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from pathfuse.errors import InputError
+from pathfuse.files.formulas import guarded
 from pathfuse.files.places import (
     TRIES,
     check_file,
@@ -312,13 +313,13 @@ def write_table(frame: pl.DataFrame, path: Path, suffix: str | None = None) -> N
     """CSV or Parquet by suffix; the same frame gives the same bytes.
 
     CSV has no lists: they become text like ``a|b``, and a bar inside a name gets a backslash before
-    it.
+    it. Nor does it say what is text: what a spreadsheet would run gets an apostrophe before it, see
+    ``pathfuse.files.formulas``.
     """
     if (suffix or path.suffix.lower()) == ".csv":
         escaped = pl.element().str.replace_all("|", "\\|", literal=True)
-        frame.with_columns(pl.col(pl.List(pl.String)).list.eval(escaped).list.join("|")).write_csv(
-            path
-        )
+        joined = pl.col(pl.List(pl.String)).list.eval(escaped).list.join("|")
+        guarded(frame.with_columns(joined)).write_csv(path)
     else:
         frame.write_parquet(path, compression="zstd", statistics=False)
 

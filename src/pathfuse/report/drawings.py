@@ -1,6 +1,5 @@
 """Which figures a run has, inline for the page and as files for a paper: the same bytes every time."""
 
-import html
 import io
 import re
 import warnings
@@ -14,6 +13,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import polars as pl
+from markupsafe import Markup
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -38,8 +38,11 @@ from pathfuse.report.figures import (
 )
 from pathfuse.report.theme import STYLE, VARIABLES
 from pathfuse.report.words import drawn, number, positive_class
+from pathfuse.unseen import as_html, visible
 
-RENAMED = re.compile(r'(id="|url\(#|href="#)')
+TAG = re.compile(r"<[A-Za-z][^<>]*>")
+STYLED = re.compile(r'style="([^"]*)"')
+RENAMED = re.compile(r'(\bid="|url\(#|href="#)')
 COLOUR = re.compile("|".join(VARIABLES))
 
 
@@ -61,14 +64,14 @@ class Drawing:
 
     @cached_property
     def svg(self) -> str:
-        """The figure as an SVG file, without a date."""
+        """The figure as an SVG file, without a date, and without characters that XML forbids."""
         buffer = io.StringIO()
         with mpl.rc_context(STYLE), _any_script():
             # Not savefig, which draws everything twice.
             canvas: Any = FigureCanvasSVG(self.figure)
             canvas.print_svg(buffer, metadata={"Date": None, "Creator": None})
         self.figure.set_layout_engine("none")  # from now on: laying out takes as long as drawing
-        return buffer.getvalue()
+        return "\n".join(map(visible, buffer.getvalue().split("\n")))
 
     def save(self, folder: Path) -> None:
         """As SVG and as PDF, dark on white, for a paper."""
@@ -78,16 +81,34 @@ class Drawing:
             canvas: Any = FigureCanvasPdf(self.figure)
             canvas.print_pdf(folder / f"{self.name}.pdf", metadata=nothing)
 
-    def inline(self) -> str:
-        """The figure as an ``<svg>`` element whose colours follow the page's."""
+    def inline(self) -> Markup:
+        """The figure as an ``<svg>`` element whose colours follow the page's, without ``style``
+        attributes, which the policy of a page forbids.
+
+        matplotlib escapes all text, so that what stands between ``<`` and ``>`` is a tag.
+        """
         text = self.svg[self.svg.index("<svg") :]
         text = re.sub(
             r"<metadata>.*?</metadata>\s*|<style .*?</style>\s*", "", text, flags=re.DOTALL
         )
-        text = COLOUR.sub(
-            lambda found: VARIABLES[found[0]], RENAMED.sub(rf"\g<1>{self.name}-", text)
-        )
-        return text.replace("<svg ", f'<svg role="img" aria-label="{html.escape(self.alt)}" ', 1)
+        text = TAG.sub(self._of_the_page, text)
+        own = f'role="img" aria-label="{as_html(self.alt)}" stroke-linejoin="round"'
+        return Markup(text.replace("<svg ", f"<svg {own} ", 1))  # noqa: S704 - escaped, see above
+
+    def _of_the_page(self, found: re.Match[str]) -> str:
+        """A tag with ids of its own, the page's colours, and attributes in place of a style."""
+        tag = RENAMED.sub(rf"\g<1>{self.name}-", found[0])
+        tag = COLOUR.sub(lambda colour: VARIABLES[colour[0]], tag)
+        return STYLED.sub(lambda style: _attributes(style[1]), tag)
+
+
+def _attributes(style: str) -> str:
+    """The properties of a style as attributes of SVG, which have the same names; the last of a name
+    counts.
+    """
+    properties = [one.partition(":") for one in style.split(";") if one.strip()]
+    last = {name.strip(): value.strip() for name, _, value in properties}
+    return " ".join(f'{name}="{value}"' for name, value in last.items())
 
 
 @contextmanager

@@ -3,12 +3,14 @@
 Mitchell et al., "Model cards for model reporting", FAT* 2019, in Markdown, beside the model's files.
 """
 
+import html
 from collections.abc import Mapping
 
 from pathfuse.report.answer import title
 from pathfuse.report.checklists import answers, data
 from pathfuse.report.content import Content, left_out_lines, over_all
 from pathfuse.report.publication import wide_metrics
+from pathfuse.unseen import visible
 
 NAME = "README.md"
 UNKNOWN = "not known to pathfuse"
@@ -57,7 +59,12 @@ def model_card(content: Content, files: Mapping[str, str], licences: Mapping[str
         there = [text for text in texts if text]
         if there:
             parts += [f"## {heading}", *there]
-    return "\n\n".join(parts) + "\n"
+    return _escaped("\n\n".join(parts)) + "\n"
+
+
+def _escaped(text: str) -> str:
+    """Markdown in which no name is an element of HTML, or acts on who reads it."""
+    return html.escape("\n".join(map(visible, text.split("\n"))), quote=False)
 
 
 USE = """\

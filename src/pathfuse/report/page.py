@@ -5,7 +5,6 @@ from typing import Any
 
 import matplotlib as mpl
 import polars as pl
-from markupsafe import Markup
 
 from pathfuse.evaluation.metrics.base import Metric
 from pathfuse.evaluation.metrics.registry import metric
@@ -59,7 +58,7 @@ def render(content: Content, drawings: list[Drawing] | None = None) -> str:
         site_columns=site_columns(content.sites),
         tests=sorted(_rows(content.tests), key=_relevance),
         ablation=_rows(content.ablation),
-        figures={d.name: (Markup(d.inline()), d.caption, d.wide) for d in drawings},  # noqa: S704
+        figures={d.name: (d.inline(), d.caption, d.wide) for d in drawings},
         learning_names=[d.name for d in drawings if d.name.startswith("learning_")],
         manifest=content.manifest,
         certificate=content.certificate,

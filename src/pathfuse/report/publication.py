@@ -1,6 +1,5 @@
 """The main tables of a run as a paper prints them: LaTeX (booktabs), and HTML that Word opens."""
 
-import html
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,10 @@ import polars as pl
 
 from pathfuse.evaluation.metrics.registry import metric as metric_of
 from pathfuse.report.content import Content, over_all
+from pathfuse.report.policy import content_policy
 from pathfuse.report.sections.registry import SECTIONS
 from pathfuse.report.words import number, p_value
+from pathfuse.unseen import as_html, visible
 
 LATEX = {
     "\\": r"\textbackslash{}",
@@ -63,21 +64,22 @@ class PublicationTable:
         """A page with nothing but the table, to be opened in Word or pasted."""
         return (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-            f"<title>{html.escape(self.caption)}</title></head><body>\n{self.element}\n</body></html>\n"
+            f'<meta http-equiv="Content-Security-Policy" content="{content_policy()}">'
+            f"<title>{as_html(self.caption)}</title></head><body>\n{self.element}\n</body></html>\n"
         )
 
     @property
     def element(self) -> str:
         """The table as an HTML element."""
-        head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in self.header)
+        head = "".join(f'<th scope="col">{as_html(name)}</th>' for name in self.header)
         body = "\n".join(
-            f'<tr><th scope="row">{html.escape(first)}</th>'
-            + "".join(f"<td>{html.escape(cell)}</td>" for cell in rest)
+            f'<tr><th scope="row">{as_html(first)}</th>'
+            + "".join(f"<td>{as_html(cell)}</td>" for cell in rest)
             + "</tr>"
             for first, *rest in self.rows
         )
         return (
-            f"<table><caption>{html.escape(self.caption)}</caption>\n<thead><tr>{head}</tr></thead>\n"
+            f"<table><caption>{as_html(self.caption)}</caption>\n<thead><tr>{head}</tr></thead>\n"
             f"<tbody>\n{body}\n</tbody></table>"
         )
 
@@ -89,7 +91,7 @@ def latex(text: str) -> str:
         >>> print(latex("50 % of uni_v2"))
         50 \% of uni\_v2
     """
-    return "".join(LATEX.get(sign, sign) for sign in text)
+    return "".join(LATEX.get(sign, sign) for sign in visible(text))
 
 
 def publication_tables(content: Content) -> list[PublicationTable]:

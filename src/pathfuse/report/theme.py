@@ -6,6 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pathfuse.unseen import visible
+
 INK, AXIS, FAINT = "#1c2833", "#8793a0", "#eef1f4"
 OURS, THEIRS, THIRD = "#b03a2e", "#4a5a6a", "#8a6d0b"
 SERIES = (OURS, "#1f5f99", "#2e7d4f", "#8e5ea2", "#b7791f", "#0e7c86", "#6b4423", "#c2417c")
@@ -60,10 +62,10 @@ journals."""
 
 
 def plain(name: str) -> str:
-    """A name as matplotlib shows it: a dollar sign would start mathematics, and legends pass over a
-    leading ``_``.
+    """A name as matplotlib shows it: a dollar sign would start mathematics, legends pass over a
+    leading ``_``, and fonts have nothing to show for a control character.
     """
-    return (" " if name.startswith("_") else "") + name.replace("$", r"\$")
+    return (" " if name.startswith("_") else "") + visible(name).replace("$", r"\$")
 
 
 def panels(n: int, width: float = 3.1, height: float = 3.0) -> tuple[Figure, list[Axes]]:

@@ -1,6 +1,5 @@
 """A study: samples, truth and experts, aligned by name. Everything after this file is arrays."""
 
-import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,6 +29,7 @@ from pathfuse.study.predictions import (
 from pathfuse.study.reading import DEFAULT, Reading
 from pathfuse.study.samples import Samples, read_samples
 from pathfuse.types import Index, Logits, LogProbs
+from pathfuse.unseen import as_html
 
 NO_BASELINES: Mapping[str, Baseline] = {}
 
@@ -68,10 +68,10 @@ class Study:
         """What a notebook shows: the experts, and how many samples each scored."""
         ids = set(self.samples.ids.tolist())
         rows = "".join(
-            f"<tr><td>{html.escape(one.name)}</td><td>{len(ids & set(one.ids)):,}</td></tr>"
+            f"<tr><td>{as_html(one.name)}</td><td>{len(ids & set(one.ids)):,}</td></tr>"
             for one in self.experts
         )
-        what = html.escape(f"{self.endpoint.in_words}, {len(self.samples.ids):,} samples")
+        what = as_html(f"{self.endpoint.in_words}, {len(self.samples.ids):,} samples")
         head = "<tr><th>expert</th><th>samples scored</th></tr>"
         return f"<p>Study: {what}</p><table><thead>{head}</thead><tbody>{rows}</tbody></table>"
 

@@ -88,7 +88,7 @@ def test_sites_without_figures_have_no_results(content, values, expected):
 
 
 def _of_time(content: Content, edges: list[str], horizon: float | None) -> Content:
-    endpoint = {"kind": "survival", "time_edges": edges, "censoring": "discrete"}
+    endpoint = {"kind": "survival", "time_edges": edges, "censoring": "later"}
     return replace(
         content,
         manifest={**content.manifest, "endpoint": endpoint, "positive_class": None,

@@ -8,7 +8,6 @@ import matplotlib as mpl
 import numpy as np
 import polars as pl
 from jaxtyping import Float64
-from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 
 from pathfuse.dense.analysis.token_similarity import ACROSS, GAP, WITHIN, TokenSimilarity
@@ -128,7 +127,7 @@ def write_tokens(
         title="Token similarity",
         rows=rows,
         kinds=[WITHIN, ACROSS, GAP],
-        figure=Markup(shown.inline()),  # noqa: S704 - our own SVG
+        figure=shown.inline(),
         caption=shown.caption,
         manifest=manifest,
     )

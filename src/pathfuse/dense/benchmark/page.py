@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
-from markupsafe import Markup
 
 from pathfuse.dense.benchmark.boards import BASE, CHOSEN, FIRST, FIRST_LABEL, Board, boards, paired
 from pathfuse.dense.benchmark.columns import ALL_MODELS
@@ -16,7 +15,6 @@ from pathfuse.dense.benchmark.questions import mean_ranks
 from pathfuse.dense.benchmark.strategies import SHOWN
 from pathfuse.dense.benchmark.tables import Tables
 from pathfuse.dense.evaluation.registry import find_metric
-from pathfuse.report.drawings import Drawing
 from pathfuse.report.template import render_page
 from pathfuse.report.words import several, signed
 
@@ -42,22 +40,16 @@ def render(tables: Tables, failed: Sequence[Mapping[str, Any]], manifest: Mappin
         headline=headline(found, failed),
         boards=found,
         strategies=strategy_tables(tables),
-        boxes=Markup("") if boxes is None else shown(boxes),
+        boxes=boxes,
         ranked_strategies=mean_ranks(tables.leaderboard, "strategy"),
         models=mean_ranks(tables.leaderboard, "model"),
-        figures=[shown(one) for one in drawn.values()],
+        figures=list(drawn.values()),
         principal=FIRST,
         first=FIRST_LABEL,
         base=BASE,
         failed=failed,
         manifest=manifest,
     )
-
-
-def shown(drawing: Drawing) -> Markup:
-    """A figure with its caption."""
-    caption = Markup("<figcaption>{}</figcaption>").format(drawing.caption)
-    return Markup('<figure class="wide">{}{}</figure>').format(Markup(drawing.inline()), caption)  # noqa: S704 - our own SVG
 
 
 def strategy_tables(tables: Tables) -> list[dict[str, Any]]:

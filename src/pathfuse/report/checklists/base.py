@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pathfuse.report.content import Content
+from pathfuse.unseen import one_line
 
 Fill = Callable[[Content], str]
 """What a run knows about an item; empty: this run knows nothing of it."""
@@ -101,4 +102,4 @@ def filled(checklist: Checklist, content: Content) -> FilledChecklist:
 
 def _cell(text: str) -> str:
     """A cell of a table: on one line, and no HTML of a title or a name comes through."""
-    return html.escape(" ".join(text.split()), quote=False).replace("|", "\\|")
+    return html.escape(one_line(text), quote=False).replace("|", "\\|")

@@ -55,7 +55,8 @@ def confusion_plot(matrices: list[tuple[str, str, pl.DataFrame]]) -> Figure:
     titles = dict(zip(outputs, shortened(outputs, TITLE_LENGTH), strict=True))
     for n, (panel, (output, method, own)) in enumerate(zip(axes, matrices, strict=False)):
         _matrix(panel, own, named=n % abreast == 0, turned=turned)
-        panel.set_title(plain(method if output == "all" else f"{titles[output]}\n{method}"))
+        above = [] if output == "all" else [titles[output]]
+        panel.set_title("\n".join(plain(one) for one in [*above, method]))
     figure.supxlabel("called", fontsize=9.5)
     figure.supylabel("true", fontsize=9.5)
     return figure
