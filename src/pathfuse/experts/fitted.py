@@ -14,6 +14,7 @@ from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.experts.targets.base import TargetKind
 from pathfuse.experts.targets.registry import target_kind
+from pathfuse.files.special import refuse_special
 from pathfuse.files.write import usual_mode
 
 Arrays = dict[str, np.ndarray]
@@ -82,6 +83,7 @@ def load_fitted(file: Path) -> Fitted:
     Raises:
         InputError: The file is missing, broken, or of something else.
     """
+    refuse_special(file)
     try:
         with safe_open(file, framework="numpy") as store:
             about: dict[str, Any] = json.loads((store.metadata() or {}).get("pathfuse", "{}"))

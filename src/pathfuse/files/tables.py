@@ -28,6 +28,7 @@ from pathfuse.files.kinds import (
     stem_of,
     suffix_of,
 )
+from pathfuse.files.special import refuse_special, special_kind
 from pathfuse.files.spreadsheet import parse_spreadsheet, spreadsheet_header
 from pathfuse.files.table import Table, id_column, number_column, text_column
 
@@ -63,6 +64,7 @@ def read_table(path: Path, ids: Collection[str] = ()) -> Table:
     """
     source = str(path)
     check_suffix(path)
+    refuse_special(split_sheet(path)[0])
     try:
         raw = split_sheet(path)[0].read_bytes()
     except OSError as error:
@@ -192,7 +194,7 @@ def tables_in(folder: Path) -> list[Path]:
 
 
 def _is_prose(path: Path) -> bool:
-    if not suffix_of(path).startswith(".txt"):
+    if special_kind(path) or not suffix_of(path).startswith(".txt"):
         return False
     try:
         head = _head(path)
@@ -215,6 +217,7 @@ def _head(path: Path) -> bytes:
 
 def _opened(path: Path) -> IO[bytes]:
     """A file to read, unpacked if it is compressed."""
+    refuse_special(path)
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
     return cast("IO[bytes]", gzip.open(path)) if packed else path.open("rb")

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from pathfuse.errors import InputError
 from pathfuse.files.cells import MISSING
 from pathfuse.files.names import without_suffixes
+from pathfuse.files.special import refuse_special
 from pathfuse.files.spelling import BLANKS
 
 ID = "sample_id"
@@ -29,6 +30,7 @@ def opened(path: Path, source: str) -> Iterator[pq.ParquetFile]:
     Raises:
         InputError: It cannot be read, also while the block reads it.
     """
+    refuse_special(path)
     try:
         with pq.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER_BYTES) as file:
             yield file

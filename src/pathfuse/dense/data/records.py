@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from pathfuse.dense.data.mask_values import MaskValues
 from pathfuse.errors import InputError
+from pathfuse.files.special import refuse_special
 
 PARTS = ("train", "val", "test")
 IGNORE = 255
@@ -90,6 +91,7 @@ def check_split(split: Split, source: Path, *, torn_allowed: bool = False) -> Sp
                 (p for p in (item.image, item.mask, item.instances) if p and not p.is_file()), None
             )
             if missing:
+                refuse_special(missing, f"{source}: the file")
                 raise InputError(f"{source}: the file {missing} of {part} does not exist")
     torn = torn_patients(split)
     if torn and not torn_allowed:

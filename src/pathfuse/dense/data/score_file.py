@@ -21,6 +21,7 @@ from jaxtyping import Float, Float32
 
 from pathfuse.dense.data.number_kind import FLOOR, Evidence, NumberKind
 from pathfuse.errors import InputError
+from pathfuse.files.special import refuse_special
 
 PROBABILITIES = ("probabilities", "softmax")
 """Keys of nnU-Net's ``.npz``: of version 2 and of version 1."""
@@ -51,6 +52,7 @@ class ScoreFile:
 
     def __init__(self, path: Path, n_classes: int) -> None:
         self.path = path
+        refuse_special(path, "the logits")
         with self._reading():
             self._member = _member(path) if path.suffix == ".npz" else None
             shape, dtype = self._header()

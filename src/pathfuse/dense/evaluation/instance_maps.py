@@ -19,6 +19,7 @@ from pathfuse.dense.evaluation.instances import LabelMap
 from pathfuse.dense.evaluation.masks import Mask
 from pathfuse.dense.evaluation.watershed import NEIGHBOURS
 from pathfuse.errors import InputError
+from pathfuse.files.special import refuse_special
 
 MATLAB = ".mat"
 CELLPOSE = tuple(f"_cp_masks{suffix}" for suffix in (".png", ".tif"))
@@ -129,6 +130,7 @@ class Scatter:
 
 def _array(path: Path) -> np.ndarray:
     """The matrix of a file of numpy."""
+    refuse_special(path, "the instances")
     try:
         content = np.load(path, allow_pickle=False)
         arrays = dict(content) if path.suffix == ".npz" else {MAP: content}

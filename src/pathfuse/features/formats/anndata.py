@@ -25,6 +25,7 @@ from pathfuse.features.formats.base import (
     layout,
 )
 from pathfuse.features.formats.places import X, Y, as_xy, check_places, columns_of
+from pathfuse.files.special import special_kind
 from pathfuse.types import Bag, Index
 
 SUFFIX, ZARR = ".h5ad", ".zarr"
@@ -102,6 +103,9 @@ def _table(path: Path) -> Iterator[Any]:
         raise InputError(
             f"{path} needs zarr, which is not installed: pip install 'pathfuse[zarr]'"
         ) from error
+    for inside in path.rglob("*"):
+        if (kind := special_kind(inside)) is not None:
+            raise UnusableError(f"{inside.relative_to(path)} in it is {kind}, not a file")
     try:
         root: Any = zarr.open_group(str(path), mode="r")
         yield _only_table(root)

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from pathfuse.features.moments import Moments, moments_of
+from pathfuse.files.special import special_kind
 from pathfuse.types import Bag, Index
 
 CHUNK = 2**22
@@ -98,6 +99,17 @@ class Store(ABC):
     def files(self) -> set[Path]:
         """Every file that was used."""
         return {path for paths in self.paths.values() for path in paths}
+
+
+def check_file(path: Path) -> None:
+    """Refuses what would be waited for without end when it is opened.
+
+    Raises:
+        UnusableError: It is a named pipe, a socket or a device.
+    """
+    kind = special_kind(path)
+    if kind is not None:
+        raise UnusableError(f"it is {kind}, not a file")
 
 
 def layout(shape: tuple[int, ...]) -> tuple[int, int, str | None]:

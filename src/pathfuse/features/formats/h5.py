@@ -15,6 +15,7 @@ from pathfuse.features.formats.base import (
     UnusableError,
     as_bag,
     as_stored,
+    check_file,
     in_chunks,
     layout,
 )
@@ -118,6 +119,7 @@ def opened(path: Path) -> Iterator[Any]:
     Raises:
         UnusableError: It is damaged.
     """
+    check_file(path)
     try:
         import h5py
     except ImportError as error:

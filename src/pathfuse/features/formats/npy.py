@@ -13,6 +13,7 @@ from pathfuse.features.formats.base import (
     UnusableError,
     as_bag,
     as_stored,
+    check_file,
     in_chunks,
     layout,
 )
@@ -64,6 +65,7 @@ def _rows(path: Path) -> tuple[Any, int]:
 
 
 def _array(path: Path) -> Any:
+    check_file(path)
     try:
         values = np.load(path, mmap_mode="r", allow_pickle=False)
     except (FileNotFoundError, PermissionError) as error:

@@ -25,11 +25,13 @@ from pathfuse.features.formats.base import (
     UnusableError,
     as_bag,
     as_stored,
+    check_file,
     in_chunks,
     layout,
 )
 from pathfuse.features.formats.clam import FOLDERS
 from pathfuse.features.formats.places import as_xy, check_places, columns_of
+from pathfuse.files.special import special_kind
 from pathfuse.types import Bag, Index
 
 SUFFIX = ".pt"
@@ -111,7 +113,7 @@ def read_coords(path: Path, layer: int | None = None) -> Coords | None:
 def index_of(path: Path) -> Path | None:
     """Slideflow's places of the tiles of a file; None if there are none."""
     index = path.with_name(path.name[: -len(path.suffix)] + INDEX)
-    return index if index.is_file() else None
+    return index if index.is_file() or special_kind(index) else None
 
 
 def _places(path: Path, content: _Content) -> Any:
@@ -121,6 +123,7 @@ def _places(path: Path, content: _Content) -> Any:
     index = index_of(path)
     if index is None:
         return None
+    check_file(index)
     try:
         with np.load(index, allow_pickle=False) as found:
             return found["arr_0" if "arr_0" in found.files else found.files[0]]
@@ -201,6 +204,7 @@ def _load(path: Path, torch: Any) -> Any:
     refused = (
         torch.serialization.pickle.UnpicklingError
     )  # our code imports no pickle, not even for its error
+    check_file(path)
     try:
         zipped = zipfile.is_zipfile(path)
         with path.open("rb") as file:

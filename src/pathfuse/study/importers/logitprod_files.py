@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float
 
 from pathfuse.endpoints.detect import ENDPOINTS
 from pathfuse.errors import InputError
+from pathfuse.files.special import refuse_special
 
 STEMS = {"train": "best_train", "val": "best_val", "test": "test"}
 """Part to what its file names start with."""
@@ -339,6 +340,7 @@ def read_bytes(file: Path, log: Log) -> bytes:
     Raises:
         InputError: It cannot be read, or is empty.
     """
+    refuse_special(file)
     try:
         raw = file.read_bytes()
     except OSError as error:

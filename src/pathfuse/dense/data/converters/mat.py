@@ -21,8 +21,10 @@ from pathfuse.dense.data.converters.layout import (
     tcga_patient,
     train_or_test,
 )
+from pathfuse.dense.data.image_headers import whole_image
 from pathfuse.dense.data.records import Split
 from pathfuse.errors import InputError
+from pathfuse.files.special import refuse_special
 from pathfuse.files.tables import read_table
 
 FLAT = PairLayout(
@@ -118,6 +120,7 @@ def read_mat(path: Path) -> dict[str, Any]:
     Raises:
         InputError: It cannot be read.
     """
+    refuse_special(path, "the file")
     try:
         content: dict[str, Any] = loadmat(path)
     except (OSError, ValueError, TypeError, NotImplementedError, MatReadError) as error:
@@ -168,7 +171,7 @@ def _lizard_folds(source: Path) -> dict[str, str]:
 def _from_xml(path: Path, image: Path) -> Label:
     """Outlines of Aperio ImageScope, one region per nucleus; a later one lies on top."""
     text = path.read_text(encoding="utf-8", errors="replace")
-    with Image.open(image) as opened:
+    with whole_image(image, "image") as opened:
         canvas = Image.new("I", opened.size, 0)
     draw = ImageDraw.Draw(canvas)
     n = 0
