@@ -166,7 +166,7 @@ def test_sentences(tmp_path):
         "are whole numbers, and they do not sum to 1, 100 or 255", softmax=(shares * 9).astype(int)
     )
     refused(
-        "are not an array of numbers of the shape", softmax=np.array([{}], dtype=object)
+        "it needs pickle, which can run code", softmax=np.array([{}], dtype=object)
     )  # never unpickled
     refused("are not an array of numbers of the shape", softmax=np.stack([shares, shares], axis=1))
     np.savez_compressed(file, softmax=shares)

@@ -21,6 +21,7 @@ from jaxtyping import Float, Float32
 
 from pathfuse.dense.data.number_kind import FLOOR, Evidence, NumberKind
 from pathfuse.errors import InputError
+from pathfuse.files.npy import NpyError, npy_header
 from pathfuse.files.special import refuse_special
 
 PROBABILITIES = ("probabilities", "softmax")
@@ -165,6 +166,8 @@ class ScoreFile:
             yield
         except InputError:  # our own sentence
             raise
+        except NpyError as error:
+            raise InputError(f"the logits {self.path} cannot be read: {error}") from error
         except DAMAGE as error:
             raise InputError(
                 f"the logits {self.path} cannot be read: it is damaged or no {self.path.suffix} file"
@@ -182,14 +185,15 @@ class ScoreFile:
 
     def _header(self) -> tuple[tuple[int, ...], np.dtype[Any]]:
         with self._stream() as file:
-            version = np.lib.format.read_magic(file)
-            read = (
-                np.lib.format.read_array_header_1_0
-                if version == (1, 0)
-                else np.lib.format.read_array_header_2_0
-            )
-            shape, _, dtype = read(file)
-        return tuple(shape), dtype
+            header = npy_header(file, self._n_bytes())
+        return header.shape, header.dtype
+
+    def _n_bytes(self) -> int:
+        """Of the ``.npy`` file, wherever it lies."""
+        if self._member is None:
+            return self.path.stat().st_size
+        with zipfile.ZipFile(self.path) as packed:
+            return packed.getinfo(f"{self._member}.npy").file_size
 
 
 def _member(path: Path) -> str:

@@ -1,5 +1,6 @@
 """Nuclei in MATLAB files: cpm15, cpm17, kumar (also Aperio XML), CoNSeP and Lizard."""
 
+import math
 import re
 from functools import partial
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, UInt8
 from PIL import Image, ImageDraw
-from scipy.io import loadmat
+from scipy.io import loadmat, whosmat
 from scipy.io.matlab import MatReadError
 
 from pathfuse.dense.data.cards import find_dataset
@@ -21,7 +22,7 @@ from pathfuse.dense.data.converters.layout import (
     tcga_patient,
     train_or_test,
 )
-from pathfuse.dense.data.image_headers import whole_image
+from pathfuse.dense.data.image_headers import MOST_PX, whole_image
 from pathfuse.dense.data.records import Split
 from pathfuse.errors import InputError
 from pathfuse.files.special import refuse_special
@@ -122,7 +123,16 @@ def read_mat(path: Path) -> dict[str, Any]:
     """
     refuse_special(path, "the file")
     try:
+        for name, shape, _kind in whosmat(path):
+            if math.prod(shape) > MOST_PX:
+                sides = " x ".join(f"{side:,}" for side in shape)
+                raise InputError(
+                    f"the file {path} has the variable {name} of {sides} numbers; at most "
+                    f"{MOST_PX // 10**6} million are read"
+                )
         content: dict[str, Any] = loadmat(path)
+    except InputError:  # our own sentence
+        raise
     except (OSError, ValueError, TypeError, NotImplementedError, MatReadError) as error:
         raise InputError(f"the file {path} cannot be read as a MATLAB file: {error}") from error
     return content
