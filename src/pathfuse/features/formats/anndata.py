@@ -25,6 +25,7 @@ from pathfuse.features.formats.base import (
     layout,
 )
 from pathfuse.features.formats.places import X, Y, as_xy, check_places, columns_of
+from pathfuse.files.hdf5 import Hdf5Error, check_claim
 from pathfuse.files.special import special_kind
 from pathfuse.types import Bag, Index
 
@@ -109,6 +110,8 @@ def _table(path: Path) -> Iterator[Any]:
     try:
         root: Any = zarr.open_group(str(path), mode="r")
         yield _only_table(root)
+    except Hdf5Error as error:
+        raise UnusableError(str(error)) from error
     except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
         if isinstance(error, InputError):
             raise
@@ -148,6 +151,7 @@ def _features(table: Any) -> tuple[Any, Choice]:
     layout(found.shape)
     if np.dtype(found.dtype).kind != "f":
         raise UnusableError(f"its features are {found.dtype}, not floating-point numbers")
+    check_claim(found, "features")
     return found, choice
 
 
@@ -157,6 +161,11 @@ def _places(table: Any) -> Any:
     by_name = {str(name).lower(): str(name) for name in obs}
     columns = [next((by_name[name] for name in axis if name in by_name), None) for axis in (X, Y)]
     if all(name is not None and hasattr(obs[name], "shape") for name in columns):
-        return np.stack([np.asarray(obs[name][...]) for name in columns], axis=1)
+        return np.stack([_whole(obs[name]) for name in columns], axis=1)
     obsm = table.get("obsm", {})
-    return np.asarray(obsm[SPATIAL][...]) if SPATIAL in obsm else None
+    return _whole(obsm[SPATIAL]) if SPATIAL in obsm else None
+
+
+def _whole(array: Any) -> np.ndarray:
+    check_claim(array, "coords")
+    return np.asarray(array[...])
