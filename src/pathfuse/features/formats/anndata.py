@@ -61,11 +61,15 @@ def header(path: Path, layer: int | None = None) -> Header:
 
 
 def read(path: Path, rows: Index | None, _layer: int | None = None) -> Bag:
-    """All rows, or those asked for."""
+    """All rows, or those asked for; of these alone the numbers are read."""
     with _table(path) as table:
         features, _ = _features(table)
-        values = as_bag(features[...], features.shape[1])
-        return values if rows is None else values[rows]
+        dim = features.shape[1]
+        if rows is None:
+            return as_bag(features[...], dim)
+        wanted, where = np.unique(rows, return_inverse=True)  # HDF5 wants them so
+        part = features.oindex[wanted] if hasattr(features, "oindex") else features[wanted]
+        return as_bag(part, dim)[where]
 
 
 def stored(path: Path, _layer: int | None = None) -> Bag:

@@ -15,6 +15,8 @@ from pathfuse.features.moments import Moments, moments_of
 from pathfuse.files.special import special_kind
 from pathfuse.types import Bag, Index
 
+MOST_DIM = 10**6
+"""Dimensions of a feature: encoders have some thousand, all layers of all encoders together fewer than this."""
 CHUNK = 2**22
 """Numbers that are held at a time when values are checked: 16 MB."""
 
@@ -128,6 +130,10 @@ def layout(shape: tuple[int, ...]) -> tuple[int, int, str | None]:
     if len(shape) not in (1, 2):
         raise UnusableError(
             f"the features have the shape {shape}, neither (tiles, dimensions) nor (dimensions,)"
+        )
+    if shape[-1] > MOST_DIM:
+        raise UnusableError(
+            f"the features have {shape[-1]:,} dimensions; at most {MOST_DIM:,} are read"
         )
     if len(shape) == 1:
         return 1, shape[0], "slide"
