@@ -16,8 +16,10 @@ from pathfuse.dense.data.score_file import ScoreFile
 from pathfuse.dense.data.split_files import read_split
 from pathfuse.dense.encoders.weights import read_weights
 from pathfuse.dense.evaluation.instance_maps import read_instance_map
+from pathfuse.dense.training.train import read_about
 from pathfuse.errors import InputError
 from pathfuse.experts.fitted import load_fitted
+from pathfuse.experts.serve import serve
 from pathfuse.features.folder import open_folder
 from pathfuse.files.digests import file_digest
 from pathfuse.files.json import read_json
@@ -27,6 +29,7 @@ from pathfuse.scale.parquet_files import column_types
 from pathfuse.serving.settings import read_token
 from pathfuse.study.importers.logitprod_files import Log, read_array
 from pathfuse.study.predictions import gather
+from pathfuse.training.checkpoint import load_tensors
 
 
 def opened(path: Path) -> None:
@@ -62,7 +65,8 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "logits of nnU-Net": ("i.npz", lambda path: ScoreFile(path, 2)),
     "data set": ("split.json", read_split),
     "weights": ("w.pt", read_weights),
-    "expert": ("m.safetensors", load_fitted),
+    "fitted expert": ("m.safetensors", load_fitted),
+    "tensors": ("m.safetensors", load_tensors),
     "token": ("token", lambda path: read_token(path, {})),
     "logits of LogitProd": ("l.npy", lambda path: read_array(path, Log())),
 }
@@ -132,3 +136,13 @@ def test_a_pipe_among_masks_and_logits_is_named(tmp_path, make_pipe):
     make_pipe(tmp_path / "logits" / "a.npy")
     with pytest.raises(InputError, match=r"the logits .*a.npy is a named pipe"):
         LogitFiles({"uni": tmp_path / "logits"}, 2).shape("a")
+
+
+def test_models_of_pipes_are_none(tmp_path, make_pipe):
+    make_pipe(tmp_path / "expert.json")
+    make_pipe(tmp_path / "model.json")
+    make_pipe(tmp_path / "model.safetensors")
+    with pytest.raises(InputError, match=r"is not a trained expert \(cannot read expert.json\)"):
+        serve(tmp_path, tmp_path)
+    with pytest.raises(InputError, match=r"its model.json is missing or damaged"):
+        read_about(tmp_path)

@@ -1,6 +1,5 @@
 """``experts predict``: a trained expert's word on new slides."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from pathfuse.experts.targets.registry import target_kind
 from pathfuse.experts.targets.table import prediction_table
 from pathfuse.features.folder import FeatureFolder
 from pathfuse.features.opened import OpenedFeatures
+from pathfuse.files.json import read_json
 from pathfuse.study.left_out import SHOWN
 from pathfuse.training.threads import one_thread
 
@@ -83,7 +83,7 @@ def serve(
         InputError: The model or the features cannot be used, or the dimensions differ.
     """
     try:
-        about = json.loads((model / EXPERT).read_text(encoding="utf-8"))
+        about = read_json(model / EXPERT)
     except (OSError, ValueError) as error:
         raise InputError(f"{model} is not a trained expert (cannot read {EXPERT})") from error
     if not isinstance(about, dict) or about.get("format") != FORMAT:

@@ -49,13 +49,29 @@ def refuse_huge(image: Image.Image, what: str, path: Path) -> None:
     Raises:
         InputError: It has more than ``MOST_PX``.
     """
-    n_px = image.width * image.height
-    if n_px > MOST_PX:
-        gb = n_px * (1 if image.mode in ONE_BYTE else 4) / 1e9
+    instead = "" if what == "mask" else ", or write it as a tiled TIFF, which is read by windows"
+    n_bytes = 1 if image.mode in ONE_BYTE else 4
+    refuse_px(image.width, image.height, n_bytes, f"the {what} {path}", instead)
+
+
+def refuse_px(width: int, height: int, n_bytes: int, source: str, instead: str = "") -> None:
+    """Refuses pixels that are too many to be held.
+
+    Args:
+        width: In pixels.
+        height: In pixels.
+        n_bytes: Of each pixel in memory.
+        source: What has them, in sentences.
+        instead: What may be done besides cutting it.
+
+    Raises:
+        InputError: They are more than ``MOST_PX``.
+    """
+    if width * height > MOST_PX:
         raise InputError(
-            f"the {what} {path} has {image.width:,} x {image.height:,} pixels, {gb:.1f} GB when it is unpacked; "
-            f"at most {MOST_PX // 10**6:,} million pixels are read as a whole: cut it into smaller regions"
-            + ("" if what == "mask" else ", or write it as a tiled TIFF, which is read by windows")
+            f"{source} has {width:,} x {height:,} pixels, {width * height * n_bytes / 1e9:.1f} GB when it is "
+            f"unpacked; at most {MOST_PX // 10**6:,} million pixels are read as a whole: cut it into smaller "
+            f"regions{instead}"
         )
 
 

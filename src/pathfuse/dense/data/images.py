@@ -22,6 +22,7 @@ from pathfuse.dense.data.image_headers import (
     DAMAGE,
     opened_header,
     refuse_huge,
+    refuse_px,
     unreadable,
     whole_image,
 )
@@ -158,6 +159,7 @@ def read_image(path: Path) -> UInt8[np.ndarray, "row column 3"]:
     """
     with open_image(path) as image:
         height, width = image.shape[:2]
+        refuse_px(width, height, 3, f"the image {path}")
         whole = np.empty((height, width, 3), dtype=np.uint8)
         for rows in _strips(height, width):
             whole[rows] = image.window(rows.start, 0, rows.stop - rows.start, width)

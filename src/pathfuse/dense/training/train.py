@@ -5,7 +5,6 @@ The folder holds ``model.safetensors`` (what was trained), ``model.json`` (what 
 """
 
 import copy
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from pathfuse.dense.training.validating import is_validated, once_warning
 from pathfuse.dense.training.warnings import warnings_of
 from pathfuse.errors import InputError
 from pathfuse.files.digests import digest_of, state_of
+from pathfuse.files.json import read_json
 from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.write import check_out, new_folder, refuse_link, write_json, write_table
 from pathfuse.progress import OnEpoch
@@ -193,7 +193,7 @@ def read_about(folder: Path) -> DenseModel:
         InputError: It is not a folder of ``train_dense``.
     """
     try:
-        content = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        content = read_json(folder / ABOUT)
         if content.pop("kind") != KIND:
             raise ValueError(KIND)
         recipe = content.pop("recipe")
