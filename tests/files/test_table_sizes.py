@@ -144,3 +144,29 @@ def test_a_workbook_that_unpacks_to_too_much(tmp_path):
     path.write_bytes(raw)
     with pytest.raises(InputError, match=r"unpacked, has 1.0 GB; at most 1 GB"):
         read_table(path)
+
+
+def test_a_long_line_after_the_first(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"a,b\n1,2\n3," + b"x" * 2 * LONGEST_LINE + b"\n5,6\n")
+    with pytest.raises(InputError, match=r"has a line of more than 16 MB, around byte 16,777,216"):
+        read_table(path)
+    lines = b"a,b\n" + (b"x" * 999 + b",2\n") * 40_000  # of 40 MB together
+    path.write_bytes(lines)
+    assert read_table(path).frame.height == 40_000
+    path.write_bytes(lines.replace(b"\n", b"\r"))
+    assert read_table(path).frame.height == 40_000
+
+
+@pytest.mark.parametrize("dtype", [pl.String, pl.Categorical])
+def test_a_text_that_stands_in_every_row(tmp_path, dtype, monkeypatch):
+    """Of which a Parquet file keeps one."""
+    path = tmp_path / "t.parquet"
+    text = pl.Series("a", ["x" * 10**6]).new_from_index(0, 5000).cast(dtype)
+    pl.DataFrame({"sample_id": [f"s{i}" for i in range(5000)], "a": text}).write_parquet(path)
+    assert path.stat().st_size < 2**20
+    with pytest.raises(InputError, match=r"unpacked, has 4.7 GB; at most 1 GB"):
+        read_table(path)
+    monkeypatch.setattr(table_sizes, "LONGEST_CELL", 10**6 - 1)
+    with pytest.raises(InputError, match=r"column 'a': row 1 has a text of 1.0 MB; at most 1 MB"):
+        read_table(path)

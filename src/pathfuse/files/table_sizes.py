@@ -25,6 +25,8 @@ MOST_SHEET_CELLS = 2 * 10**7
 has."""
 LONGEST_LINE = 2**24
 """Bytes of the first line of a text: names of all columns that may be, of 600 letters each."""
+LONGEST_CELL = 2**20
+"""Bytes of one cell; 32 times what Excel allows."""
 _PLACE = re.compile(rb'\br="([A-Z]{0,3})(\d{1,7})"')
 """Where a row or cell lies, in the XML of a sheet."""
 _STEP = 2**22
@@ -71,6 +73,45 @@ def check_first_line(source: str, head: bytes) -> None:
         raise InputError(
             f"{source} has no line break in its first {LONGEST_LINE // 2**20} MB, so it is not a table of text"
         )
+
+
+def check_lines(source: str, raw: bytes) -> None:
+    """Refuses a text with a line that is longer than any of a table: every stretch of that length must
+    have a break in it.
+
+    Raises:
+        InputError: Saying about where.
+    """
+    for start in range(0, len(raw) - LONGEST_LINE, LONGEST_LINE):
+        end = start + LONGEST_LINE
+        if raw.find(b"\n", start, end) < 0 and raw.find(b"\r", start, end) < 0:
+            raise InputError(
+                f"{source} has a line of more than {LONGEST_LINE // 2**20} MB, around byte {start:,}, so it is not a "
+                "table of text"
+            )
+
+
+def check_texts(source: str, frame: pl.DataFrame) -> None:
+    """Refuses cells of text that are too long: a Parquet file keeps a text once that stands in every
+    row, and what is done to cells would make one of each.
+
+    Raises:
+        InputError: Naming the column.
+    """
+    total = 0
+    for column in frame.iter_columns():
+        if column.dtype != pl.String and not isinstance(column.dtype, pl.Categorical | pl.Enum):
+            continue
+        lengths = column.cast(pl.String).str.len_bytes().cast(pl.Int64)  # of 32 bits
+        longest = int(lengths.max() or 0)  # type: ignore[arg-type]  # of whole numbers
+        total += int(lengths.sum())
+        if longest > LONGEST_CELL:
+            row = int(lengths.arg_max() or 0) + 1
+            raise InputError(
+                f"{source}, column '{column.name[:100]}': row {row} has a text of {longest / 2**20:.1f} MB; at most "
+                f"{LONGEST_CELL / 2**20:.0f} MB are read in one cell"
+            )
+    check_bytes(f"{source}, unpacked,", total, MOST_TEXT_BYTES)
 
 
 def check_parquet_header(source: str, file: IO[bytes]) -> None:

@@ -38,8 +38,10 @@ from pathfuse.files.table_sizes import (
     MOST_TEXT_BYTES,
     check_bytes,
     check_first_line,
+    check_lines,
     check_parquet_cells,
     check_parquet_header,
+    check_texts,
     unpacked,
 )
 
@@ -86,6 +88,7 @@ def read_table(path: Path, ids: Collection[str] = ()) -> Table:
     table = _parse(source, suffix_of(path), raw, split_sheet(path)[1], ids)
     if table.frame.height == 0:
         raise InputError(f"{source} has no row")
+    check_texts(source, table.frame)
     notes = tuple(f"{source}: {note}" for note in table.notes)
     return tidy(replace(table, sha256=hashlib.sha256(raw).hexdigest(), notes=notes))
 
@@ -125,6 +128,7 @@ def _parse(
         notes += [] if suffix == ".xlsx" else ["a spreadsheet (.xlsx), in spite of its name"]
         notes += read.notes
     else:
+        check_lines(source, raw)
         frame, how = _parse_text(source, suffix, raw)
         notes += [] if suffix in TEXT else ["text, in spite of its name"]
         notes += how
