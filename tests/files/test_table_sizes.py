@@ -170,3 +170,12 @@ def test_a_text_that_stands_in_every_row(tmp_path, dtype, monkeypatch):
     monkeypatch.setattr(table_sizes, "LONGEST_CELL", 10**6 - 1)
     with pytest.raises(InputError, match=r"column 'a': row 1 has a text of 1.0 MB; at most 1 MB"):
         read_table(path)
+
+
+def test_a_list_of_one_value_takes_no_room_in_a_file(tmp_path, monkeypatch):
+    path = tmp_path / "t.parquet"
+    pl.DataFrame({"sample_id": ["s1"], "a": [[0.5] * 100_000]}).write_parquet(path)
+    assert read_table(path).frame.shape == (1, 2)
+    monkeypatch.setattr(table_sizes, "MOST_CELLS", 100_000)
+    with pytest.raises(InputError, match="has 100,001 values in lists; at most"):
+        read_table(path)

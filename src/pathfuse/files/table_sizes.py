@@ -132,13 +132,30 @@ def check_parquet_cells(source: str, raw: bytes) -> None:
         PolarsError: The file is damaged.
     """
     whole = pl.scan_parquet(io.BytesIO(raw))
-    n_columns = len(whole.collect_schema())
+    schema = whole.collect_schema()
+    n_columns = len(schema)
     n_rows = int(whole.select(pl.len()).collect().item())
+    if any(dtype.is_nested() for dtype in schema.dtypes()):
+        n_values = _n_values(raw)
+        if n_values > MOST_CELLS:
+            raise InputError(
+                f"{source} has {n_values:,} values in lists; at most {MOST_CELLS // 10**6:,} million are "
+                "read as one table"
+            )
     if n_rows * n_columns > MOST_CELLS:
         raise InputError(
             f"{source} has {n_rows:,} rows of {n_columns:,} columns; at most {MOST_CELLS // 10**6:,} million cells are "
             "read as one table"
         )
+
+
+def _n_values(raw: bytes) -> int:
+    """Of all columns of a Parquet file; a cell that is a list has many."""
+    import pyarrow.parquet as pq  # not at the top: hardly any table has lists
+
+    about = pq.read_metadata(io.BytesIO(raw))
+    groups = (about.row_group(k) for k in range(about.num_row_groups))
+    return sum(group.column(k).num_values for group in groups for k in range(group.num_columns))
 
 
 def unpacked(source: str, raw: bytes) -> bytes:
