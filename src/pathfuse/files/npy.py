@@ -6,6 +6,7 @@ import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -99,7 +100,14 @@ def _claimed(file: IO[bytes]) -> NpyHeader:
         with warnings.catch_warnings():  # of headers that Python 2 wrote
             warnings.simplefilter("ignore")
             shape, by_columns, dtype = read(file)
-    except (SyntaxError, TypeError, RecursionError, MemoryError, OverflowError) as error:
+    except (
+        SyntaxError,
+        TypeError,
+        RecursionError,
+        MemoryError,
+        OverflowError,
+        TokenError,
+    ) as error:
         raise NpyError("its header cannot be understood") from error
     if not all(type(side) is int for side in shape):
         raise NpyError("its header names a shape that is none")

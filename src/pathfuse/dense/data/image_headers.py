@@ -3,6 +3,7 @@ decoded.
 """
 
 import struct
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,18 @@ MOST_PX = 5 * 10**8
 A square has a side of 22,360. What is larger is a slide, and is read by windows."""
 ONE_BYTE = ("1", "L", "P")
 """Modes of which Pillow holds one byte for each pixel; four of all others."""
-DAMAGE = (OSError, SyntaxError, ValueError, struct.error, OverflowError, EOFError)
+DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    EOFError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)
 """What Pillow raises for a file that is damaged."""
 
 
@@ -84,12 +96,23 @@ def whole_image(path: Path, what: str) -> Iterator[Image.Image]:
     """
     with opened_header(path, what) as image:
         refuse_huge(image, what, path)
-        try:
+        with decoding(path, what):
             yield image
-        except InputError:  # our own sentence
-            raise
-        except DAMAGE as error:
-            raise unreadable(what, path, error) from error
+
+
+@contextmanager
+def decoding(path: Path, what: str) -> Iterator[None]:
+    """Turns what Pillow says of a damaged file into a sentence.
+
+    Raises:
+        InputError: The block finds it damaged.
+    """
+    try:
+        yield
+    except InputError:  # our own sentence
+        raise
+    except DAMAGE as error:
+        raise unreadable(what, path, error) from error
 
 
 def unreadable(what: str, path: Path, error: Exception) -> InputError:

@@ -19,11 +19,10 @@ from pathfuse.dense.data.image_checks import (
     refuse_turned,
 )
 from pathfuse.dense.data.image_headers import (
-    DAMAGE,
+    decoding,
     opened_header,
     refuse_huge,
     refuse_px,
-    unreadable,
     whole_image,
 )
 from pathfuse.dense.data.slides import SLIDES, has_tiles, open_slide
@@ -126,19 +125,20 @@ def open_image(path: Path) -> Iterator[WindowReader]:
             yield slide
         return
     with opened_header(path, "image") as image:
-        refuse_deep(image, path)
-        if image.format == "TIFF":  # which Pillow turns when it loads it, and OpenSlide does not
-            refuse_turned(image, "image", path)
-            refuse_pages(image, "image", path)
+        with decoding(path, "image"):
+            refuse_deep(image, path)
+            if (
+                image.format == "TIFF"
+            ):  # which Pillow turns when it loads it, and OpenSlide does not
+                refuse_turned(image, "image", path)
+                refuse_pages(image, "image", path)
         if image.width * image.height > LARGE_PX and has_tiles(path):
             with open_slide(path) as slide:
                 yield slide
             return
         refuse_huge(image, "image", path)
-        try:
+        with decoding(path, "image"):
             image.load()
-        except DAMAGE as error:
-            raise unreadable("image", path, error) from error
         refuse_turned(image, "image", path)
         if image.mode not in EIGHT_BIT:
             raise InputError(

@@ -36,7 +36,7 @@ DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
     KeyError,
-    NotImplementedError,
+    RuntimeError,  # of an archive with a password
 )
 
 

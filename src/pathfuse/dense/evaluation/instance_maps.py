@@ -143,7 +143,7 @@ def _array(path: Path) -> np.ndarray:
         raise
     except NpyError as error:
         raise InputError(f"the instances {path} cannot be read: {error}") from error
-    except (OSError, ValueError, EOFError, BadZipFile, NotImplementedError, zlib.error) as error:
+    except (OSError, ValueError, EOFError, BadZipFile, RuntimeError, zlib.error) as error:
         raise InputError(
             f"the instances {path} cannot be read: the file is damaged, no array, or a pickle"
         ) from error

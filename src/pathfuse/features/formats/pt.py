@@ -3,6 +3,7 @@
 Nothing that needs pickle is opened.
 """
 
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -44,13 +45,28 @@ INDEX = ".index.npz"
 """slideflow's places of the tiles, next to the ``.pt`` file."""
 MOST_PLACES_BYTES = 2**28
 """Of that index: two numbers for each of 16 million tiles."""
+DAMAGE = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+    zipfile.BadZipFile,
+)
+"""What torch raises over a damaged file, besides pickle's error."""
 DAMAGED_INDEX = (
     OSError,
     ValueError,
     LookupError,
     EOFError,
     zipfile.BadZipFile,
-    NotImplementedError,
+    RuntimeError,  # of an archive with a password
     zlib.error,
 )
 MOST_LAYERS = 64
@@ -230,16 +246,7 @@ def _load(path: Path, torch: Any) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except (FileNotFoundError, PermissionError) as error:
         raise UnusableError(f"it cannot be read: {error.strerror or error}") from error
-    except (
-        refused,
-        OSError,
-        RuntimeError,
-        ValueError,
-        EOFError,
-        LookupError,
-        TypeError,
-        AttributeError,
-    ) as error:
+    except (refused, *DAMAGE) as error:
         if isinstance(error, refused) and (zipped or start == b"\x80"):
             raise UnusableError(
                 "it needs pickle, which can run code, and is not opened: save a plain tensor"

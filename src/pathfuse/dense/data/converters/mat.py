@@ -2,6 +2,8 @@
 
 import math
 import re
+import struct
+import zlib
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -72,6 +74,22 @@ CONSEP_MERGED = np.array([0, 1, 2, 3, 3, 4, 4, 4], dtype=np.uint8)
 """Type to class: other, inflammatory, epithelial (healthy, malignant), spindle (fibroblast, muscle,
 endothelial)."""
 
+DAMAGE = (
+    OSError,
+    ValueError,
+    TypeError,
+    NotImplementedError,
+    MatReadError,
+    LookupError,
+    AttributeError,
+    EOFError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+)
+"""What scipy raises over a damaged file."""
+
 
 def convert(variant: str, source: Path, out: Path, *, seed: int = 0, force: bool = False) -> Split:
     """Converts nuclei given as matrices of instances; images stay where they are.
@@ -133,7 +151,7 @@ def read_mat(path: Path) -> dict[str, Any]:
         content: dict[str, Any] = loadmat(path)
     except InputError:  # our own sentence
         raise
-    except (OSError, ValueError, TypeError, NotImplementedError, MatReadError) as error:
+    except DAMAGE as error:
         raise InputError(f"the file {path} cannot be read as a MATLAB file: {error}") from error
     return content
 
