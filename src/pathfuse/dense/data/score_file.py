@@ -19,6 +19,7 @@ from typing import IO, Any
 import numpy as np
 from jaxtyping import Float, Float32
 
+from pathfuse.dense.data.image_headers import refuse_px
 from pathfuse.dense.data.number_kind import FLOOR, Evidence, NumberKind
 from pathfuse.errors import InputError
 from pathfuse.files.npy import NpyError, npy_header
@@ -63,6 +64,15 @@ class ScoreFile:
             raise InputError(
                 f"the logits {path} are not an array of numbers of the shape (classes, height, width), but of "
                 f"{dtype} and of the shape {shape}"
+            )
+        if self._member is not None:  # which is unpacked as a whole
+            n_bytes = shape[0] * dtype.itemsize
+            refuse_px(
+                shape[2],
+                shape[1],
+                n_bytes,
+                f"the logits {path}",
+                ", or write .npy, which is read in rows",
             )
         self._is_whole = dtype.kind != "f"
         if shape[0] != n_classes:
