@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pathfuse.cli.dense import read_data
 from pathfuse.dense.data.converters.mat import read_mat
 from pathfuse.dense.data.images import image_size, open_image, read_instances, read_mask
 from pathfuse.dense.data.logit_files import LogitFiles
@@ -124,7 +125,7 @@ def test_a_pipe_among_images_is_left_out(tmp_path, make_pipe):
     make_pipe(tmp_path / "train" / "images" / "odd.png")
     split = read_split(tmp_path)
     assert [item.image_id for item in split.items] == ["train", "val"]
-    (note,) = split.notes
+    (note,) = split.left_out
     assert "odd.png is a named pipe (FIFO), not a file, and was left out" in note
 
 
@@ -146,3 +147,26 @@ def test_models_of_pipes_are_none(tmp_path, make_pipe):
         serve(tmp_path, tmp_path)
     with pytest.raises(InputError, match=r"its model.json is missing or damaged"):
         read_about(tmp_path)
+
+
+@pytest.mark.slow
+def test_commands_say_what_they_left_out(tmp_path, make_pipe, make_study, run_cli):
+    samples, predictions = make_study(tmp_path / "study")
+    make_pipe(predictions / "odd.csv")
+    given = ("--predictions", str(predictions), "--out")
+    out = tmp_path / "out"
+    for said in (
+        run_cli("fuse", "--samples", str(samples), "--method", "uniform_product", *given, str(out)),
+        run_cli("predict", "--model", str(out), *given, str(tmp_path / "fused.csv")),
+    ):
+        assert said.status == 0
+        assert "odd.csv is a named pipe (FIFO), not a file, and was left out" in said.err + said.out
+
+
+def test_commands_on_images_say_what_they_left_out(tmp_path, make_pipe, capsys):
+    for part in ("train", "val"):
+        write_png(tmp_path / part / "images" / f"{part}.png", rgb=True)
+        write_png(tmp_path / part / "masks" / f"{part}.png")
+    make_pipe(tmp_path / "val" / "images" / "odd.png")
+    assert len(read_data(tmp_path).items) == 2
+    assert "odd.png is a named pipe (FIFO), not a file, and was left out" in capsys.readouterr().err

@@ -82,7 +82,7 @@ def read_folder(folder: Path) -> Split:
         train=parts["train"],
         val=parts["val"],
         test=parts["test"],
-        notes=left_out(image for _, image in there),
+        left_out=left_out(image for _, image in there),
     )
     return check_split(split, folder)
 

@@ -47,6 +47,8 @@ class Split:
     test: tuple[Item, ...] = ()
     notes: tuple[str, ...] = ()
     """What its reader or converter has to say, one sentence each."""
+    left_out: tuple[str, ...] = ()
+    """What stands among its images and is no file, one sentence each."""
 
     @property
     def items(self) -> tuple[Item, ...]:
