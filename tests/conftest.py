@@ -4,8 +4,9 @@ import io
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
+from threading import Event, Thread
 from typing import NamedTuple
 
 import numpy as np
@@ -283,3 +284,31 @@ def killed(
 
 def _new_processes() -> None:
     get_reusable_executor().shutdown(wait=True, kill_workers=True)
+
+
+@pytest.fixture
+def make_pipe() -> Iterator[Callable[[Path], Path]]:
+    """``make_pipe(path) -> path``: a named pipe. Whoever opens it all the same waits for ten seconds
+    and then finds it empty, so that a test fails and does not hang."""
+    made: list[Path] = []
+    ended = Event()
+
+    def make(path: Path) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(path)
+        made.append(path)
+        return path
+
+    def let_go() -> None:
+        if ended.wait(10):
+            return
+        while not ended.wait(0.1):
+            for path in made:
+                with suppress(OSError):  # nobody waits for it
+                    os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+
+    watch = Thread(target=let_go, daemon=True)
+    watch.start()
+    yield make
+    ended.set()
+    watch.join()

@@ -8,7 +8,9 @@ from pathlib import Path
 import pathfuse
 
 ROOT = Path(pathfuse.__file__).parent
-READERS = (ROOT / "files/tables.py", ROOT / "files/csv_text.py", ROOT / "files/bodies.py")
+READERS = tuple(
+    ROOT / "files" / name for name in ("tables.py", "csv_text.py", "bodies.py", "table_sizes.py")
+)
 """Hand bytes to polars, never a path, which polars would read as a pattern."""
 SCREEN = ROOT / "cli/console.py"
 """The only file that talks to rich."""

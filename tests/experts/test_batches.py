@@ -7,8 +7,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from pathfuse.errors import InputError  # noqa: E402
 from pathfuse.experts.batches import BagReader, FeatureScale, ahead, batches, fit_scale, pack, steps  # noqa: E402
 from pathfuse.experts.cohort import Unit  # noqa: E402
+from pathfuse.features import held  # noqa: E402
 
 
 @pytest.fixture
@@ -220,3 +222,12 @@ def test_half_a_cache_gives_half_of_the_bags(memory_folder):
         folder.reads.clear()
         list(batches(reader, units, 3, "cpu", np.random.default_rng(epoch)))
         assert len(folder.reads) == (8 if epoch == 0 else 4)
+
+
+def test_a_unit_that_cannot_be_held_is_named_before_any_is_read(folder, monkeypatch):
+    monkeypatch.setattr(held, "MOST_NUMBERS", 4 * 20)
+    reader = BagReader(folder, 1)
+    with pytest.raises(InputError, match="has 30 tiles of 4 numbers"):
+        batches(reader, UNITS, 2, "cpu")
+    assert not folder.reads
+    assert len(list(batches(reader, UNITS, 2, "cpu", max_tiles=20))) == 2

@@ -461,7 +461,8 @@ def test_broken_arrays(tmp_path, bag):
     np.save(tmp_path / "none.npy", np.zeros((0, 4)))
     np.save(tmp_path / "object.npy", np.array([{}], dtype=object))
     assert {b.name: b.reason for b in open_folder(tmp_path).broken} == {
-        "cut": "it is not a complete NumPy file: cut off, damaged, or of another kind",
+        "cut": "it is not a complete NumPy file: its header names 3 x 4 numbers of float32, 48 bytes, "
+        "but 39 follow",
         "ints": "its features are int64, not floating-point numbers",
         "nan": "column 0 of tile 0 (both counted from 0) is NaN",
         "none": "the bag is empty: its features have the shape (0, 4)",

@@ -146,7 +146,6 @@ def train(
 
     need_dense()
     from pathfuse.dense.data.records import files_of
-    from pathfuse.dense.data.split_files import read_split
     from pathfuse.dense.encoders.load import load_encoder
     from pathfuse.dense.recipe import DenseRecipe
     from pathfuse.dense.training.train import train_dense
@@ -156,7 +155,7 @@ def train(
     if twice is not None:
         raise InputError(f"--set {twice}={settings[twice]}: write --{twice} {settings[twice]}")
     recipe = DenseRecipe.of(strategy, seed=seed, **settings)
-    split = read_split(data)
+    split = read_data(data)
     check_place(out, [data, *_paths(encoder, weights), *files_of(split.items)])
     loaded = load_encoder(encoder, weights=weights, remote_code=remote_code, offline=not download)
     with progress() as report:
@@ -232,12 +231,11 @@ def predict(
     from pathfuse.files.write import check_out
 
     need_dense()
-    from pathfuse.dense.data.split_files import read_split
     from pathfuse.dense.encoders.load import load_encoder
     from pathfuse.dense.predict import predict_dense
     from pathfuse.dense.training.about import read_about
 
-    split = read_split(data, need_train=False)
+    split = read_data(data, need_train=False)
     items = items_of(split, part or ["val", "test"])
     about = read_about(model)
     check_out(out, force, [data, model, *_paths(encoder, weights)])
@@ -250,6 +248,22 @@ def predict(
             force=force, progress=report,
         )  # fmt: skip
     sys.stdout.write(f"{len(items)} images: {out}\n")
+
+
+def read_data(data: Path, *, need_train: bool = True) -> "Split":
+    """A data set; what stands among its images and is no file is said on standard error.
+
+    Raises:
+        InputError: See ``read_split``.
+    """
+    import sys
+
+    from pathfuse.dense.data.split_files import read_split
+
+    split = read_split(data, need_train=need_train)
+    for note in split.left_out:
+        sys.stderr.write(f"pathfuse: warning: {note}\n")
+    return split
 
 
 def items_of(split: "Split", parts: list[str]) -> list["Item"]:

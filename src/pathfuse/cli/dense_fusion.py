@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from pathfuse.cli.dense import Data, items_of, need_dense, show_table
+from pathfuse.cli.dense import Data, items_of, need_dense, read_data, show_table
 from pathfuse.cli.options import Force, Jobs, Out, Resamples, Seed
 
 Logits = Annotated[
@@ -67,11 +67,10 @@ def fuse(
     from pathfuse.files.write import check_out
 
     need_dense()
-    from pathfuse.dense.data.split_files import read_split
     from pathfuse.dense.fusion.fuse import fuse_dense
     from pathfuse.dense.fusion.options import DenseFuseOptions
 
-    split = read_split(data, need_train=False)
+    split = read_data(data, need_train=False)
     check_out(out, force, [data])
     options = DenseFuseOptions(
         method=method,
@@ -182,10 +181,9 @@ def evaluate(
     from pathfuse.files.write import check_out
 
     need_dense()
-    from pathfuse.dense.data.split_files import read_split
     from pathfuse.dense.evaluation.evaluate import evaluate_dense
 
-    split = read_split(data, need_train=False)
+    split = read_data(data, need_train=False)
     check_out(out, force, [data])
     items = items_of(split, part or ["test"])
     with progress() as report:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from pathfuse.cli.dense import Data, RemoteCode, items_of, need_dense, show_table
+from pathfuse.cli.dense import Data, RemoteCode, items_of, need_dense, read_data, show_table
 from pathfuse.cli.options import Force, Out, Seed
 
 
@@ -46,7 +46,6 @@ def tokens(
 
     from pathfuse.dense.analysis.report import write_tokens
     from pathfuse.dense.analysis.run import compare_tokens
-    from pathfuse.dense.data.split_files import read_split
     from pathfuse.files.write import new_folder
     from pathfuse.report.words import number
 
@@ -54,7 +53,7 @@ def tokens(
         raise InputError(
             f"--images {images} --size-px {size_px}: give at least one image and 8 to 16384 pixels"
         )
-    split = read_split(data, need_train=False)
+    split = read_data(data, need_train=False)
     items = items_of(
         split, part or [name for name in ("train", "val", "test") if getattr(split, name)]
     )

@@ -117,11 +117,18 @@ def _score_tables(
     require_all: bool,
     force: bool,
 ) -> None:
+    import sys
+
+    from pathfuse.files.special import left_out
     from pathfuse.files.write import write_file
     from pathfuse.study.predictions import SEEN
     from pathfuse.workflows.drift.look import predict_and_look
 
     new = fusion.read(predictions)
+    for note in left_out(
+        file for place in predictions if place.is_dir() for file in place.iterdir()
+    ):
+        sys.stderr.write(f"pathfuse: warning: {note}\n")
     fused, look = predict_and_look(fusion, new, min_experts=min_experts, require_all=require_all)
     write_file(fused, out, force, alike=True)
     _say(new.summary(), len(new.ids) - fused.height, min_experts)

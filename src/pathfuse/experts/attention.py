@@ -13,6 +13,7 @@ import polars as pl
 from jaxtyping import Float
 
 from pathfuse.errors import InputError
+from pathfuse.files.special import refuse_special
 
 PerTile: TypeAlias = Float[np.ndarray, " tile"]
 """One number per tile of a bag."""
@@ -23,6 +24,8 @@ COLUMNS = ("slide_id", "tile", "x", "y", "attention", "percentile")
 UNITS = ("px", "um")
 THUMBNAIL_SIDE = 2048
 """A larger thumbnail is made smaller, so that a heatmap never needs more than some dozen megabytes."""
+MOST_THUMBNAIL_PX = 10**8
+"""Pixels of the file that a thumbnail is made from: it is decoded as a whole, in 4 bytes each."""
 COLOURS = "coolwarm"
 
 
@@ -293,11 +296,14 @@ def _thumbnail(file: Path, slide_size: tuple[int, int]) -> np.ndarray:
     """The image on white paper, (height, width, 3), its sides at most ``THUMBNAIL_SIDE``."""
     from PIL import Image
 
+    refuse_special(file, "the thumbnail")
     bombs = (Image.DecompressionBombError, Image.DecompressionBombWarning)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(file) as opened:
+                if opened.width * opened.height > MOST_THUMBNAIL_PX:
+                    raise Image.DecompressionBombError
                 opened.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
                 picture = opened.convert("RGBA")
     except bombs as error:

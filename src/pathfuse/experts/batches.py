@@ -15,6 +15,7 @@ from pathfuse.experts.cohort import Unit
 from pathfuse.experts.heads.base import Packed
 from pathfuse.experts.pooled.statistics import sd_of_varying
 from pathfuse.features.folder import FeatureFolder
+from pathfuse.features.held import check_held
 from pathfuse.features.slide_moments import slide_moments
 from pathfuse.types import Bag, Index
 
@@ -342,7 +343,13 @@ def batches(
         prefetch: Read the next batch in a thread while one is used; the batches are the same.
         chance: Of each unit at every draw: as many are drawn as there are, some of them several
             times and others not at all; None: each once. Needs a generator.
+
+    Raises:
+        InputError: A unit has more tiles than can be held.
     """
+    for unit in units:  # before the first is read
+        n = reader.count(unit, max_tiles)
+        check_held(n, reader.folder.dim, f"the slide or patient of '{unit.slides[0]}'")
     order: Index = np.arange(len(units))
     if rng is not None:
         n = len(units)

@@ -16,6 +16,7 @@ from pathfuse.experts.targets.base import TargetKind
 from pathfuse.experts.targets.registry import target_kind
 from pathfuse.files.json import parse_json
 from pathfuse.files.schema import checked
+from pathfuse.files.special import refuse_special
 from pathfuse.files.write import usual_mode
 
 Arrays = dict[str, np.ndarray]
@@ -84,6 +85,7 @@ def load_fitted(file: Path) -> Fitted:
     Raises:
         InputError: The file is missing, broken, or of something else.
     """
+    refuse_special(file)
     try:
         with safe_open(file, framework="numpy") as store:
             about = parse_json((store.metadata() or {}).get("pathfuse", "{}"))

@@ -12,6 +12,7 @@ import numpy as np
 
 from pathfuse.errors import InputError
 from pathfuse.features.formats.base import Coords, Header, Store, UnusableError
+from pathfuse.features.held import check_held
 from pathfuse.features.locate import NoFeaturesError, find_store
 from pathfuse.features.moments import Moments, moments_of
 from pathfuse.files.digests import file_digest
@@ -109,7 +110,8 @@ class FeatureFolder:
             Float32, (tile, dim), in the order of ``rows``.
 
         Raises:
-            InputError: There is no such slide or tile, or the file has become unreadable.
+            InputError: There is no such slide or tile, they are too many to be held, or the file
+                has become unreadable.
         """
         slide = self._slide(name)
         if rows is not None:
@@ -119,6 +121,7 @@ class FeatureFolder:
                 raise InputError(
                     f"{slide.path}: there is no tile {wrong[0]} (counted from 0) of {slide.n_tiles}"
                 )
+        check_held(slide.n_tiles if rows is None else len(rows), self.dim, str(slide.path))
         try:
             return self.store.read(name, rows)
         except UnusableError as error:
@@ -129,9 +132,11 @@ class FeatureFolder:
         otherwise float32, (tile, dim).
 
         Raises:
-            InputError: There is no such slide, or the file has become unreadable.
+            InputError: There is no such slide, it has more tiles than can be held, or the file has
+                become unreadable.
         """
         slide = self._slide(name)
+        check_held(slide.n_tiles, self.dim, str(slide.path))
         try:
             return self.store.stored(name)
         except UnusableError as error:

@@ -14,6 +14,7 @@ from pathfuse.features.formats.files import COMMON, READERS, FileStore
 from pathfuse.features.formats.files import FOLDERS as FOLDER_SUFFIXES
 from pathfuse.features.formats.vectors import VectorStore
 from pathfuse.files.names import bare_file_name
+from pathfuse.files.special import refuse_special, special_kind
 from pathfuse.files.tables import IN_WORDS, read_table, suffix_of
 
 SUFFIXES = tuple(READERS)
@@ -47,6 +48,7 @@ def find_store(path: Path) -> Store:
         InputError: The place does not exist, or two files claim one slide.
     """
     path, layer = split_layer(path)
+    refuse_special(path)
     if path.is_file():
         if suffix_of(path):
             return VectorStore(path)
@@ -130,7 +132,9 @@ def _is_feature_file(file: Path, suffixes: Collection[str] = SUFFIXES) -> bool:
     suffix = file.suffix.lower()
     if suffix not in suffixes or file.name.startswith("."):
         return False
-    return file.is_dir() if suffix in FOLDER_SUFFIXES else file.is_file()
+    if suffix in FOLDER_SUFFIXES:
+        return file.is_dir()
+    return file.is_file() or special_kind(file) is not None  # which is named as one that is no use
 
 
 def _feature_files(path: Path) -> Iterator[Path]:

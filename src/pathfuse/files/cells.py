@@ -1,5 +1,6 @@
 """What is done to the cells of every table: blanks around them go, and words for a missing value."""
 
+from collections import Counter
 from dataclasses import replace
 
 import polars as pl
@@ -25,7 +26,7 @@ def tidy(table: Table) -> Table:
         InputError: Two columns have one name without them.
     """
     names = [name.strip(BLANKS) for name in table.frame.columns]
-    twice = next((name for name in names if names.count(name) > 1), None)
+    twice = next((name for name, n in Counter(names).items() if n > 1), None)
     if twice is not None:
         raise InputError(
             f"{table.source} has two columns named '{twice}', but for blanks around the name"
@@ -37,6 +38,7 @@ def tidy(table: Table) -> Table:
     notes = tuple(
         f"{table.source}: {name} holds durations, which are taken in days" for name in durations
     )
+    changed_cells = list[pl.Series]()
     for name in names:
         column = frame[name]
         if column.dtype == pl.String or isinstance(column.dtype, pl.Categorical | pl.Enum):
@@ -52,14 +54,11 @@ def tidy(table: Table) -> Table:
                     minus[name] = n_minus
             if n or absent.any():
                 cells = bare.replace("", None).to_frame().with_columns(absent.alias(" absent"))
-                frame = frame.with_columns(
-                    cells.select(
-                        pl.when(~pl.col(" absent")).then(pl.col(name)).alias(name)
-                    ).to_series()
-                )
+                kept = pl.when(~pl.col(" absent")).then(pl.col(name)).alias(name)
+                changed_cells.append(cells.select(kept).to_series())
     return replace(
         table,
-        frame=frame,
+        frame=frame.with_columns(changed_cells),
         blanks=blanks,
         missing=missing,
         minus=minus,

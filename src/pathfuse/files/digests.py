@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pathfuse.errors import InputError
+from pathfuse.files.special import refuse_special
 
 
 def digest_of(what: Any) -> str:
@@ -20,6 +21,7 @@ def file_digest(file: Path) -> str:
     Raises:
         InputError: It cannot be read.
     """
+    refuse_special(file)
     try:
         with file.open("rb") as content:
             return hashlib.file_digest(content, "sha256").hexdigest()

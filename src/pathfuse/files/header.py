@@ -9,14 +9,16 @@ import polars as pl
 
 from pathfuse.errors import InputError
 from pathfuse.files.spelling import BLANKS
+from pathfuse.files.table_sizes import check_columns
 
 
 def check_header(source: str, header: Sequence[str]) -> None:
-    """Refuses a table without names of columns, or with one name twice.
+    """Refuses a table without names of columns, with too many, or with one name twice.
 
     Raises:
         InputError: Naming what occurs twice.
     """
+    check_columns(source, len(header))
     if not any(header):
         raise InputError(f"{source} has no header line")
     twice = next((name for name, n in Counter(header).items() if n > 1 and name), None)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pathfuse.errors import InputError
+from pathfuse.files.special import refuse_special
 
 MAX_MB = 64
 """A file of ours has a few; parsed, it takes up to twenty times as much memory."""
@@ -26,6 +27,7 @@ def read_json(file: Path, named: str = "", max_mb: int = MAX_MB) -> Any:
         InputError: It cannot be read, is too large, or is not JSON.
     """
     what = f"{named} {file}".strip()
+    refuse_special(file, named)
     try:
         size = file.stat().st_size
         if size > max_mb * 2**20:

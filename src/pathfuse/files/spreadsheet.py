@@ -15,6 +15,7 @@ from pathfuse.files.header import with_header
 from pathfuse.files.kinds import SAVE_ANEW
 from pathfuse.files.merged import Filled, filled_down
 from pathfuse.files.sheets import Chosen, Sheet, choose_sheet
+from pathfuse.files.table_sizes import check_workbook
 
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OSError)
 """What zipfile raises for a damaged archive."""
@@ -117,7 +118,10 @@ def _check_archive(source: str, raw: bytes) -> None:
     """
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            check_workbook(source, archive)
             names, damaged = set(archive.namelist()), archive.testzip()
+    except InputError:  # our own sentence
+        raise
     except _BROKEN:
         names, damaged = set(), "all"
     if damaged:

@@ -7,6 +7,7 @@ import hashlib
 import io
 import zlib
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, cast
@@ -28,8 +29,21 @@ from pathfuse.files.kinds import (
     stem_of,
     suffix_of,
 )
+from pathfuse.files.special import refuse_special, special_kind
 from pathfuse.files.spreadsheet import parse_spreadsheet, spreadsheet_header
 from pathfuse.files.table import Table, id_column, number_column, text_column
+from pathfuse.files.table_sizes import (
+    LONGEST_LINE,
+    MOST_PARQUET_BYTES,
+    MOST_TEXT_BYTES,
+    check_bytes,
+    check_first_line,
+    check_lines,
+    check_parquet_cells,
+    check_parquet_header,
+    check_texts,
+    unpacked,
+)
 
 __all__ = [
     "IN_WORDS", "SUFFIXES", "Table", "column_names", "id_column", "number_column", "parquet_frame", "parquet_header",
@@ -63,7 +77,9 @@ def read_table(path: Path, ids: Collection[str] = ()) -> Table:
     """
     source = str(path)
     check_suffix(path)
+    refuse_special(split_sheet(path)[0])
     try:
+        _check_size(source, split_sheet(path)[0])
         raw = split_sheet(path)[0].read_bytes()
     except OSError as error:
         raise InputError(f"{source} cannot be read: {error.strerror or error}") from error
@@ -72,6 +88,7 @@ def read_table(path: Path, ids: Collection[str] = ()) -> Table:
     table = _parse(source, suffix_of(path), raw, split_sheet(path)[1], ids)
     if table.frame.height == 0:
         raise InputError(f"{source} has no row")
+    check_texts(source, table.frame)
     notes = tuple(f"{source}: {note}" for note in table.notes)
     return tidy(replace(table, sha256=hashlib.sha256(raw).hexdigest(), notes=notes))
 
@@ -86,7 +103,10 @@ def _parse(
     """
     kind = kind_of(source, raw)
     if kind == "gzip":
-        inner = _parse(source, suffix.removesuffix(PACKED), _unpacked(source, raw))
+        content = _unpacked(source, raw)
+        if kind_of(source, content) == "gzip":
+            raise InputError(f"{source} is compressed twice; unpack it once")
+        inner = _parse(source, suffix.removesuffix(PACKED), content)
         note = () if suffix.endswith(PACKED) else ("compressed with gzip, in spite of its name",)
         return replace(inner, notes=(*note, *inner.notes))
     metadata: dict[str, str] = {}
@@ -108,6 +128,7 @@ def _parse(
         notes += [] if suffix == ".xlsx" else ["a spreadsheet (.xlsx), in spite of its name"]
         notes += read.notes
     else:
+        check_lines(source, raw)
         frame, how = _parse_text(source, suffix, raw)
         notes += [] if suffix in TEXT else ["text, in spite of its name"]
         notes += how
@@ -116,7 +137,7 @@ def _parse(
 
 def _unpacked(source: str, raw: bytes) -> bytes:
     try:
-        return gzip.decompress(raw)
+        return unpacked(source, raw)
     except (EOFError, OSError, zlib.error) as error:
         raise InputError(f"{source} is not a complete gzip file: {error}") from error
 
@@ -133,6 +154,7 @@ def _parse_text(source: str, suffix: str, raw: bytes) -> tuple[pl.DataFrame, lis
 
 def _parse_parquet(source: str, raw: bytes) -> pl.DataFrame:
     try:
+        check_parquet_cells(source, raw)
         return pl.read_parquet(raw)
     except _BROKEN as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -192,7 +214,7 @@ def tables_in(folder: Path) -> list[Path]:
 
 
 def _is_prose(path: Path) -> bool:
-    if not suffix_of(path).startswith(".txt"):
+    if special_kind(path) or not suffix_of(path).startswith(".txt"):
         return False
     try:
         head = _head(path)
@@ -201,20 +223,44 @@ def _is_prose(path: Path) -> bool:
         return True
 
 
+def _check_size(source: str, path: Path) -> None:
+    """Refuses what is too large to be a table, before more than its beginning is read.
+
+    Raises:
+        InputError: Saying what it has, and the limit.
+        OSError: It cannot be read.
+    """
+    size = path.stat().st_size
+    try:
+        head = _head(path)
+    except (EOFError, zlib.error):
+        return  # whoever unpacks it says so
+    kind = kind_of(source, head)
+    check_bytes(source, size, MOST_PARQUET_BYTES if kind == "parquet" else MOST_TEXT_BYTES)
+    if kind == "text":
+        check_first_line(source, head)
+    if kind == "parquet":
+        with _opened(path) as file, suppress(*_BROKEN):  # whoever reads it says so
+            check_parquet_header(source, file)
+
+
 def _head(path: Path) -> bytes:
     """The first whole lines of a text, compressed or not; of another file its first bytes."""
     with _opened(path) as lines:
         head = lines.read(HEAD)
         if len(head) < HEAD:
             return head
+        if not (b"\n" in head or b"\r" in head):
+            head += lines.read(LONGEST_LINE - HEAD)
         end = head.rfind(b"\n") + 1
         if not end:
-            return head + lines.read()
+            return head
     return head[: end + head.startswith(b"\xff\xfe")]
 
 
 def _opened(path: Path) -> IO[bytes]:
     """A file to read, unpacked if it is compressed."""
+    refuse_special(path)
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
     return cast("IO[bytes]", gzip.open(path)) if packed else path.open("rb")

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from pathfuse.errors import InputError, first_problem
+from pathfuse.files.special import refuse_special
 
 Content = TypeVar("Content", bound=BaseModel)
 
@@ -66,6 +67,7 @@ def read_yaml(file: Path) -> Any:
     Raises:
         InputError: It cannot be read, is not YAML, or a key stands twice in one place.
     """
+    refuse_special(file)
     try:
         size = file.stat().st_size
         if size > MAX_KB * 2**10:

@@ -11,7 +11,9 @@ import pyarrow.parquet as pq
 from pathfuse.errors import InputError
 from pathfuse.files.cells import MISSING
 from pathfuse.files.names import without_suffixes
+from pathfuse.files.special import refuse_special
 from pathfuse.files.spelling import BLANKS
+from pathfuse.files.table_sizes import check_columns
 
 ID = "sample_id"
 BATCH = 16_384
@@ -29,6 +31,7 @@ def opened(path: Path, source: str) -> Iterator[pq.ParquetFile]:
     Raises:
         InputError: It cannot be read, also while the block reads it.
     """
+    refuse_special(path)
     try:
         with pq.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER_BYTES) as file:
             yield file
@@ -44,6 +47,7 @@ def column_types(path: Path) -> dict[str, pa.DataType]:
         InputError: It cannot be read.
     """
     with opened(path, str(path)) as file:
+        check_columns(str(path), file.metadata.num_columns)
         schema = file.schema_arrow
     return dict(zip(schema.names, schema.types, strict=True))
 

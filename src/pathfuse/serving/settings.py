@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pathfuse.errors import InputError
+from pathfuse.files.special import refuse_special
 
 TOKEN = "PATHFUSE_TOKEN"  # noqa: S105 - the name of a variable
 """Environment variable that holds the token."""
@@ -88,6 +89,7 @@ def read_token(file: Path | None, environment: Mapping[str, str]) -> str | None:
             return None
     else:
         source = f"--token-file {file}"
+        refuse_special(file, "--token-file")
         try:
             with file.open("rb") as content:
                 raw = content.read(MOST_TOKEN_BYTES)

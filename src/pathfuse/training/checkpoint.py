@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from pathfuse.errors import InputError
+from pathfuse.files.special import refuse_special
 from pathfuse.files.write import usual_mode
 from pathfuse.training.state import TrainingState
 
@@ -127,6 +128,7 @@ def load_tensors(file: Path) -> dict[str, Tensor]:
     Raises:
         InputError: There is no such file, or it is damaged.
     """
+    refuse_special(file, "the weights")
     try:
         return dict(load_file(file))
     except (OSError, SafetensorError) as error:

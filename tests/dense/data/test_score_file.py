@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pathfuse.dense.data import score_file
+from pathfuse.dense.data import image_headers, score_file
 from pathfuse.dense.data.logit_files import notes_on
 from pathfuse.dense.data.number_kind import FLOOR
 from pathfuse.dense.data.score_file import ScoreFile
@@ -166,7 +166,7 @@ def test_sentences(tmp_path):
         "are whole numbers, and they do not sum to 1, 100 or 255", softmax=(shares * 9).astype(int)
     )
     refused(
-        "are not an array of numbers of the shape", softmax=np.array([{}], dtype=object)
+        "it needs pickle, which can run code", softmax=np.array([{}], dtype=object)
     )  # never unpickled
     refused("are not an array of numbers of the shape", softmax=np.stack([shares, shares], axis=1))
     np.savez_compressed(file, softmax=shares)
@@ -209,3 +209,13 @@ def test_pixels_of_0_in_all_classes_are_undecided(tmp_path, how):
     assert "pixels of 0 in all classes are taken as undecided" in file.kind.in_words()
     np.save(tmp_path / "none.npy", np.zeros_like(shares, dtype="float32"))
     assert not ScoreFile(tmp_path / "none.npy", 3).is_probability
+
+
+def test_an_archive_of_more_pixels_than_can_be_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_headers, "MOST_PX", 34)
+    values = np.full((2, 5, 7), 0.5, dtype=np.float32)
+    np.savez(tmp_path / "a.npz", probabilities=values)
+    np.save(tmp_path / "a.npy", values)
+    with pytest.raises(InputError, match=r"a.npz has 7 x 5 pixels, .* or write .npy"):
+        ScoreFile(tmp_path / "a.npz", 2)
+    assert ScoreFile(tmp_path / "a.npy", 2).shape == (2, 5, 7)  # which is read in rows

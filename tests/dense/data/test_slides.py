@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("openslide")
 tifffile = pytest.importorskip("tifffile")
 
-from pathfuse.dense.data import images  # noqa: E402
+from pathfuse.dense.data import image_headers, images  # noqa: E402
 from pathfuse.dense.data.images import open_image, read_image  # noqa: E402
 from pathfuse.dense.data.slides import SlideFile  # noqa: E402
 from pathfuse.errors import InputError  # noqa: E402
@@ -52,3 +52,14 @@ def test_sentences(tmp_path, tiled, monkeypatch):
         read_image(tmp_path / "bad.svs")
     monkeypatch.setattr(images, "LARGE_PX", 1000)
     np.testing.assert_array_equal(read_image(tiled), PIXELS)  # Pillow can do it
+
+
+def test_of_a_slide_only_what_is_held_counts(tiled, monkeypatch):
+    monkeypatch.setattr(image_headers, "MOST_PX", 1000)
+    monkeypatch.setattr(images, "LARGE_PX", 1000)
+    with open_image(tiled) as slide:
+        assert slide.window(0, 0, 10, 10).shape == (10, 10, 3)
+    with pytest.raises(
+        InputError, match=r"pixels are read as a whole: cut it into smaller regions$"
+    ):
+        read_image(tiled)

@@ -108,9 +108,7 @@ def test_files_that_say_too_little(tmp_path):
     np.savez(tmp_path / "b.npz", one=MAP, two=MAP)
     refused("has the arrays one, two: it needs one alone, or inst_map", tmp_path / "b.npz", 2)
     np.save(tmp_path / "c.npy", np.array([{"masks": MAP}], dtype=object))
-    refused(
-        "c.npy cannot be read: the file is damaged, no array, or a pickle", tmp_path / "c.npy", 2
-    )
+    refused("c.npy cannot be read: it needs pickle, which can run code", tmp_path / "c.npy", 2)
     for name in ("d.npy", "d.npz", "d.mat", "d.png"):
         (tmp_path / name).write_bytes(b"nothing at all")
         refused("cannot be read", tmp_path / name, 2)

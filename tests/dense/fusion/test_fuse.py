@@ -342,7 +342,7 @@ def test_bad_input_leaves_nothing(study, tmp_path):
         refused(sentence)
     for junk in (b"nothing", b"PK\x03\x04"):
         file.write_bytes(junk)
-        refused("im15.npy cannot be read: it is damaged or no .npy file")
+        refused("im15.npy cannot be read: it is not a NumPy file")
     np.save(file, good)
     wrong = np.asarray(Image.open(study.test[0].mask)).copy()
     wrong[5, 5] = 7

@@ -20,6 +20,7 @@ from pathfuse.dense.data.records import (
 from pathfuse.errors import InputError
 from pathfuse.files.json import read_json
 from pathfuse.files.names import CHANNEL
+from pathfuse.files.special import left_out, special_kind
 from pathfuse.files.tables import read_table
 
 CLASSES = "classes.txt"
@@ -45,9 +46,10 @@ def read_folder(folder: Path) -> Split:
         InputError: No such folder is there, an image lacks a mask, or masks hold values that can
             be no classes.
     """
-    found = [
+    there = [
         (part, image) for part in PARTS for image in _files(folder / part / "images", SUFFIXES)
     ]
+    found = [(part, image) for part, image in there if not special_kind(image)]
     if not found:
         raise InputError(
             f"the folder {folder} has neither split.json nor images in train/images, val/images, test/images"
@@ -80,6 +82,7 @@ def read_folder(folder: Path) -> Split:
         train=parts["train"],
         val=parts["val"],
         test=parts["test"],
+        left_out=left_out(image for _, image in there),
     )
     return check_split(split, folder)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pathfuse.errors import InputError
 from pathfuse.files.names import CHANNEL, channel_twin
+from pathfuse.files.special import special_kind
 
 ARRAYS = (".npy", ".npz")
 """Numbers of every class and pixel."""
@@ -86,4 +87,9 @@ def _contents(folder: Path) -> str:
 
 
 def _named(folder: Path, name: str, suffixes: Sequence[str]) -> list[Path]:
-    return [file for s in suffixes if (file := folder / f"{name}{s}").is_file()]
+    return [file for s in suffixes if _is_there(file := folder / f"{name}{s}")]
+
+
+def _is_there(file: Path) -> bool:
+    """A pipe of that name is there too: whoever opens it says what it is."""
+    return file.is_file() or special_kind(file) is not None

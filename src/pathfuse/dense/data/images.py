@@ -18,11 +18,15 @@ from pathfuse.dense.data.image_checks import (
     refuse_quantised,
     refuse_turned,
 )
+from pathfuse.dense.data.image_headers import (
+    decoding,
+    opened_header,
+    refuse_huge,
+    refuse_px,
+    whole_image,
+)
 from pathfuse.dense.data.slides import SLIDES, has_tiles, open_slide
 from pathfuse.errors import InputError
-
-# Regions of slides are larger than Pillow takes for an attack, and they are the user's own.
-Image.MAX_IMAGE_PIXELS = None
 
 LOSSY = (".jpg", ".jpeg")
 MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
@@ -113,30 +117,28 @@ def open_image(path: Path) -> Iterator[WindowReader]:
     Grey and palette images become RGB; what is transparent lies on white, as in a slide.
 
     Raises:
-        InputError: The file is missing, no image, cut off, has more than 8 bits per channel or
-            several pages, or is stored turned; or a slide needs a library that is not installed.
+        InputError: The file is missing, no image, cut off, has too many pixels, more than 8 bits per
+            channel or several pages, or is stored turned; or a slide needs a library that is not installed.
     """
     if path.suffix.lower() in SLIDES:
         with open_slide(path) as slide:
             yield slide
         return
-    try:
-        image = Image.open(path)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise _unreadable("image", path, error) from error
-    with image:
-        refuse_deep(image, path)
-        if image.format == "TIFF":  # which Pillow turns when it loads it, and OpenSlide does not
-            refuse_turned(image, "image", path)
-            refuse_pages(image, "image", path)
+    with opened_header(path, "image") as image:
+        with decoding(path, "image"):
+            refuse_deep(image, path)
+            if (
+                image.format == "TIFF"
+            ):  # which Pillow turns when it loads it, and OpenSlide does not
+                refuse_turned(image, "image", path)
+                refuse_pages(image, "image", path)
         if image.width * image.height > LARGE_PX and has_tiles(path):
             with open_slide(path) as slide:
                 yield slide
             return
-        try:
+        refuse_huge(image, "image", path)
+        with decoding(path, "image"):
             image.load()
-        except (OSError, SyntaxError, ValueError) as error:
-            raise _unreadable("image", path, error) from error
         refuse_turned(image, "image", path)
         if image.mode not in EIGHT_BIT:
             raise InputError(
@@ -157,6 +159,7 @@ def read_image(path: Path) -> UInt8[np.ndarray, "row column 3"]:
     """
     with open_image(path) as image:
         height, width = image.shape[:2]
+        refuse_px(width, height, 3, f"the image {path}")
         whole = np.empty((height, width, 3), dtype=np.uint8)
         for rows in _strips(height, width):
             whole[rows] = image.window(rows.start, 0, rows.stop - rows.start, width)
@@ -172,11 +175,8 @@ def image_size(path: Path) -> tuple[int, int]:
     if path.suffix.lower() in SLIDES:
         with open_slide(path) as slide:
             return slide.shape
-    try:
-        with Image.open(path) as image:
-            return image.height, image.width
-    except (OSError, SyntaxError, ValueError) as error:
-        raise _unreadable("image", path, error) from error
+    with opened_header(path, "image") as image:
+        return image.height, image.width
 
 
 def read_mask(path: Path, *, named: bool = False) -> UInt8[np.ndarray, "row column"]:
@@ -218,17 +218,12 @@ def read_instances(path: Path) -> Int32[np.ndarray, "row column"]:
 
 def _numbers(path: Path) -> tuple[Shaped[np.ndarray, "row column"], Palette | None]:
     """Whole numbers of a file with one channel, as stored, and their palette if there is one."""
-    try:
-        with Image.open(path) as image:
-            if image.format == "TIFF":
-                refuse_turned(image, "mask", path)
-                refuse_pages(image, "mask", path)
-            values, palette = np.array(image), palette_of(image)
+    with whole_image(path, "mask") as image:
+        if image.format == "TIFF":
             refuse_turned(image, "mask", path)
-    except InputError:  # our own sentence
-        raise
-    except (OSError, SyntaxError, ValueError) as error:
-        raise _unreadable("mask", path, error) from error
+            refuse_pages(image, "mask", path)
+        values, palette = np.array(image), palette_of(image)
+        refuse_turned(image, "mask", path)
     if values.ndim != 2:
         raise InputError(
             f"the mask {path} has {values.shape[2]} channels: a mask has one, of class numbers"
@@ -290,9 +285,3 @@ def _strips(height: int, width: int) -> Iterator[slice]:
 
 def _size(shape: tuple[int, ...]) -> str:
     return f"{shape[1]} x {shape[0]}"
-
-
-def _unreadable(what: str, path: Path, error: Exception) -> InputError:
-    if isinstance(error, FileNotFoundError):
-        return InputError(f"the {what} {path} does not exist")
-    return InputError(f"the {what} {path} cannot be read: it is damaged or no image file")

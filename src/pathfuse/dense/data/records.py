@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from pathfuse.dense.data.mask_values import MaskValues
 from pathfuse.errors import InputError
+from pathfuse.files.special import refuse_special
 
 PARTS = ("train", "val", "test")
 IGNORE = 255
@@ -46,6 +47,8 @@ class Split:
     test: tuple[Item, ...] = ()
     notes: tuple[str, ...] = ()
     """What its reader or converter has to say, one sentence each."""
+    left_out: tuple[str, ...] = ()
+    """What stands among its images and is no file, one sentence each."""
 
     @property
     def items(self) -> tuple[Item, ...]:
@@ -90,6 +93,7 @@ def check_split(split: Split, source: Path, *, torn_allowed: bool = False) -> Sp
                 (p for p in (item.image, item.mask, item.instances) if p and not p.is_file()), None
             )
             if missing:
+                refuse_special(missing, f"{source}: the file")
                 raise InputError(f"{source}: the file {missing} of {part} does not exist")
     torn = torn_patients(split)
     if torn and not torn_allowed:

@@ -19,8 +19,11 @@ from typing import IO, Any
 import numpy as np
 from jaxtyping import Float, Float32
 
+from pathfuse.dense.data.image_headers import refuse_px
 from pathfuse.dense.data.number_kind import FLOOR, Evidence, NumberKind
 from pathfuse.errors import InputError
+from pathfuse.files.npy import NpyError, npy_header
+from pathfuse.files.special import refuse_special
 
 PROBABILITIES = ("probabilities", "softmax")
 """Keys of nnU-Net's ``.npz``: of version 2 and of version 1."""
@@ -34,7 +37,7 @@ DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
     KeyError,
-    NotImplementedError,
+    RuntimeError,  # of an archive with a password
 )
 
 
@@ -51,6 +54,7 @@ class ScoreFile:
 
     def __init__(self, path: Path, n_classes: int) -> None:
         self.path = path
+        refuse_special(path, "the logits")
         with self._reading():
             self._member = _member(path) if path.suffix == ".npz" else None
             shape, dtype = self._header()
@@ -60,6 +64,15 @@ class ScoreFile:
             raise InputError(
                 f"the logits {path} are not an array of numbers of the shape (classes, height, width), but of "
                 f"{dtype} and of the shape {shape}"
+            )
+        if self._member is not None:  # which is unpacked as a whole
+            n_bytes = shape[0] * dtype.itemsize
+            refuse_px(
+                shape[2],
+                shape[1],
+                n_bytes,
+                f"the logits {path}",
+                ", or write .npy, which is read in rows",
             )
         self._is_whole = dtype.kind != "f"
         if shape[0] != n_classes:
@@ -163,6 +176,8 @@ class ScoreFile:
             yield
         except InputError:  # our own sentence
             raise
+        except NpyError as error:
+            raise InputError(f"the logits {self.path} cannot be read: {error}") from error
         except DAMAGE as error:
             raise InputError(
                 f"the logits {self.path} cannot be read: it is damaged or no {self.path.suffix} file"
@@ -180,14 +195,15 @@ class ScoreFile:
 
     def _header(self) -> tuple[tuple[int, ...], np.dtype[Any]]:
         with self._stream() as file:
-            version = np.lib.format.read_magic(file)
-            read = (
-                np.lib.format.read_array_header_1_0
-                if version == (1, 0)
-                else np.lib.format.read_array_header_2_0
-            )
-            shape, _, dtype = read(file)
-        return tuple(shape), dtype
+            header = npy_header(file, self._n_bytes())
+        return header.shape, header.dtype
+
+    def _n_bytes(self) -> int:
+        """Of the ``.npy`` file, wherever it lies."""
+        if self._member is None:
+            return self.path.stat().st_size
+        with zipfile.ZipFile(self.path) as packed:
+            return packed.getinfo(f"{self._member}.npy").file_size
 
 
 def _member(path: Path) -> str:

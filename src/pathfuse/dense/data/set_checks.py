@@ -8,9 +8,9 @@ from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from pathfuse.dense.data.image_checks import Palette, palette_of
+from pathfuse.dense.data.image_headers import whole_image
 from pathfuse.dense.data.images import read_image, read_mask, value_counts
 from pathfuse.dense.data.records import PARTS, Item, Split
 from pathfuse.errors import InputError
@@ -91,9 +91,9 @@ def _check_palettes(masks: list[Path]) -> None:
 
 def _palette(mask: Path) -> Palette | None:
     try:
-        with Image.open(mask) as image:
+        with whole_image(mask, "mask") as image:
             return palette_of(image)
-    except (OSError, SyntaxError, ValueError):
+    except InputError:
         return None  # whoever reads the pixels says so
 
 

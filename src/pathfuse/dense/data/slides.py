@@ -13,6 +13,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from pathfuse.errors import InputError
+from pathfuse.files.special import refuse_special
 
 SLIDES = (".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".svslide", ".czi", ".dcm")
 """Formats that only OpenSlide opens; generic tiled TIFF besides."""
@@ -64,6 +65,7 @@ def open_slide(path: Path) -> Iterator[SlideFile]:
     Raises:
         InputError: The file is missing or no slide, or OpenSlide is not installed.
     """
+    refuse_special(path, "the slide")
     if not path.is_file():
         raise InputError(f"the slide {path} does not exist")
     if find_spec("openslide") is None:

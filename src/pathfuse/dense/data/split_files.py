@@ -24,6 +24,7 @@ from pathfuse.dense.data.scale import read_mpp
 from pathfuse.dense.data.set_checks import check_set
 from pathfuse.errors import InputError
 from pathfuse.files.json import read_json
+from pathfuse.files.special import refuse_special
 from pathfuse.files.write import write_json_file
 
 KEYS = (
@@ -56,6 +57,7 @@ def read_split(path: Path, *, need_train: bool = True) -> Split:
     elif path.is_file():
         split = _read_json(path)
     else:
+        refuse_special(path, "the data set")
         raise InputError(f"the data set {path} does not exist")
     if need_train and not split.train:
         raise InputError(f"the data set {path} has no training image")

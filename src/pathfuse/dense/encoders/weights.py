@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pathfuse.dense.encoders.cards import EncoderCard
 from pathfuse.errors import InputError
+from pathfuse.files.special import refuse_special
 
 # In this order: safetensors hold nothing but numbers.
 FILES = (
@@ -95,6 +96,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         InputError: The file is missing, damaged, or holds more than numbers.
     """
     path = weights_file(path) if path.is_dir() else path
+    refuse_special(path)
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file

@@ -3,6 +3,8 @@
 A file holds a whole number for each pixel: 0 is background, every other number one instance.
 """
 
+import math
+import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +16,14 @@ from scipy import ndimage
 
 from pathfuse.dense.data.converters.mat import read_mat
 from pathfuse.dense.data.image_files import file_of
+from pathfuse.dense.data.image_headers import MOST_PX
 from pathfuse.dense.data.images import MASK_SUFFIXES, read_instances
 from pathfuse.dense.evaluation.instances import LabelMap
 from pathfuse.dense.evaluation.masks import Mask
 from pathfuse.dense.evaluation.watershed import NEIGHBOURS
 from pathfuse.errors import InputError
+from pathfuse.files.npy import NpyError, npy_header, npz_headers
+from pathfuse.files.special import refuse_special
 
 MATLAB = ".mat"
 CELLPOSE = tuple(f"_cp_masks{suffix}" for suffix in (".png", ".tif"))
@@ -129,10 +134,16 @@ class Scatter:
 
 def _array(path: Path) -> np.ndarray:
     """The matrix of a file of numpy."""
+    refuse_special(path, "the instances")
     try:
+        _check_size(path)
         content = np.load(path, allow_pickle=False)
         arrays = dict(content) if path.suffix == ".npz" else {MAP: content}
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
+    except InputError:  # our own sentence
+        raise
+    except NpyError as error:
+        raise InputError(f"the instances {path} cannot be read: {error}") from error
+    except (OSError, ValueError, EOFError, BadZipFile, RuntimeError, zlib.error) as error:
         raise InputError(
             f"the instances {path} cannot be read: the file is damaged, no array, or a pickle"
         ) from error
@@ -141,6 +152,20 @@ def _array(path: Path) -> np.ndarray:
             f"{path} has the arrays {', '.join(arrays) or 'none'}: it needs one alone, or {MAP}"
         )
     return np.asarray(arrays.get(MAP, next(iter(arrays.values()))))
+
+
+def _check_size(path: Path) -> None:
+    """Refuses arrays of more numbers than an image that is held may have pixels, by their headers."""
+    if path.suffix == ".npz":
+        headers = list(npz_headers(path).values())
+    else:
+        with path.open("rb") as file:
+            headers = [npy_header(file, path.stat().st_size)]
+    n = sum(math.prod(header.shape) for header in headers)
+    if n > MOST_PX:
+        raise InputError(
+            f"the instances {path} have {n:,} numbers; at most {MOST_PX // 10**6} million are read, one for each pixel"
+        )
 
 
 def _variable(content: dict[str, Any], name: str, path: Path) -> np.ndarray:

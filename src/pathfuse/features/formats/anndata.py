@@ -25,6 +25,8 @@ from pathfuse.features.formats.base import (
     layout,
 )
 from pathfuse.features.formats.places import X, Y, as_xy, check_places, columns_of
+from pathfuse.files.hdf5 import Hdf5Error, check_claim
+from pathfuse.files.special import special_kind
 from pathfuse.types import Bag, Index
 
 SUFFIX, ZARR = ".h5ad", ".zarr"
@@ -59,11 +61,15 @@ def header(path: Path, layer: int | None = None) -> Header:
 
 
 def read(path: Path, rows: Index | None, _layer: int | None = None) -> Bag:
-    """All rows, or those asked for."""
+    """All rows, or those asked for; of these alone the numbers are read."""
     with _table(path) as table:
         features, _ = _features(table)
-        values = as_bag(features[...], features.shape[1])
-        return values if rows is None else values[rows]
+        dim = features.shape[1]
+        if rows is None:
+            return as_bag(features[...], dim)
+        wanted, where = np.unique(rows, return_inverse=True)  # HDF5 wants them so
+        part = features.oindex[wanted] if hasattr(features, "oindex") else features[wanted]
+        return as_bag(part, dim)[where]
 
 
 def stored(path: Path, _layer: int | None = None) -> Bag:
@@ -102,9 +108,14 @@ def _table(path: Path) -> Iterator[Any]:
         raise InputError(
             f"{path} needs zarr, which is not installed: pip install 'pathfuse[zarr]'"
         ) from error
+    for inside in path.rglob("*"):
+        if (kind := special_kind(inside)) is not None:
+            raise UnusableError(f"{inside.relative_to(path)} in it is {kind}, not a file")
     try:
         root: Any = zarr.open_group(str(path), mode="r")
         yield _only_table(root)
+    except Hdf5Error as error:
+        raise UnusableError(str(error)) from error
     except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
         if isinstance(error, InputError):
             raise
@@ -144,6 +155,7 @@ def _features(table: Any) -> tuple[Any, Choice]:
     layout(found.shape)
     if np.dtype(found.dtype).kind != "f":
         raise UnusableError(f"its features are {found.dtype}, not floating-point numbers")
+    check_claim(found, "features")
     return found, choice
 
 
@@ -153,6 +165,11 @@ def _places(table: Any) -> Any:
     by_name = {str(name).lower(): str(name) for name in obs}
     columns = [next((by_name[name] for name in axis if name in by_name), None) for axis in (X, Y)]
     if all(name is not None and hasattr(obs[name], "shape") for name in columns):
-        return np.stack([np.asarray(obs[name][...]) for name in columns], axis=1)
+        return np.stack([_whole(obs[name]) for name in columns], axis=1)
     obsm = table.get("obsm", {})
-    return np.asarray(obsm[SPATIAL][...]) if SPATIAL in obsm else None
+    return _whole(obsm[SPATIAL]) if SPATIAL in obsm else None
+
+
+def _whole(array: Any) -> np.ndarray:
+    check_claim(array, "coords")
+    return np.asarray(array[...])

@@ -12,8 +12,11 @@ import numpy as np
 from jaxtyping import Float64
 
 from pathfuse.features.moments import Moments, moments_of
+from pathfuse.files.special import special_kind
 from pathfuse.types import Bag, Index
 
+MOST_DIM = 10**6
+"""Dimensions of a feature: encoders have some thousand, all layers of all encoders together fewer than this."""
 CHUNK = 2**22
 """Numbers that are held at a time when values are checked: 16 MB."""
 
@@ -100,6 +103,17 @@ class Store(ABC):
         return {path for paths in self.paths.values() for path in paths}
 
 
+def check_file(path: Path) -> None:
+    """Refuses what would be waited for without end when it is opened.
+
+    Raises:
+        UnusableError: It is a named pipe, a socket or a device.
+    """
+    kind = special_kind(path)
+    if kind is not None:
+        raise UnusableError(f"it is {kind}, not a file")
+
+
 def layout(shape: tuple[int, ...]) -> tuple[int, int, str | None]:
     """Rows, dimensions and granularity of an array of features.
 
@@ -116,6 +130,10 @@ def layout(shape: tuple[int, ...]) -> tuple[int, int, str | None]:
     if len(shape) not in (1, 2):
         raise UnusableError(
             f"the features have the shape {shape}, neither (tiles, dimensions) nor (dimensions,)"
+        )
+    if shape[-1] > MOST_DIM:
+        raise UnusableError(
+            f"the features have {shape[-1]:,} dimensions; at most {MOST_DIM:,} are read"
         )
     if len(shape) == 1:
         return 1, shape[0], "slide"

@@ -15,6 +15,7 @@ from pathfuse.features.formats.base import (
     UnusableError,
     as_bag,
     as_stored,
+    check_file,
     in_chunks,
     layout,
 )
@@ -23,6 +24,7 @@ from pathfuse.features.formats.places import as_xy, check_places, columns_of, or
 from pathfuse.features.formats.stamp import Stamp
 from pathfuse.features.formats.trident import Trident
 from pathfuse.features.formats.writer import Attributes, Writer
+from pathfuse.files.hdf5 import Hdf5Error, check_claim, check_reach
 from pathfuse.types import Bag, Index
 
 SUFFIXES = (".h5", ".hdf5")
@@ -51,6 +53,7 @@ def header(path: Path, layer: int | None = None) -> Header:
         own = coords is not None and granularity != "slide"
         notes = [choice.note]
         if own:
+            check_claim(coords, "coords")
             width = check_places(coords.shape, coords.dtype, n_tiles)
             notes.append(columns_of(width, attributes.coords).note)
         return Header(
@@ -99,6 +102,7 @@ def read_coords(path: Path, layer: int | None = None) -> Coords:
     """Where the tiles lie, in the writer's unit."""
     with opened(path) as file:
         found = file["coords"]
+        check_claim(found, "coords")
         attributes = _attributes(file, _features(file, layer)[0], found)
         unit, size = _writer(path, attributes).tile(attributes)
         origin = origin_of(attributes.coords, attributes.file)
@@ -116,8 +120,9 @@ def opened(path: Path) -> Iterator[Any]:
     """An HDF5 file, with a sentence for whatever is wrong with it.
 
     Raises:
-        UnusableError: It is damaged.
+        UnusableError: It is damaged, leads to other files, or claims far more than it holds.
     """
+    check_file(path)
     try:
         import h5py
     except ImportError as error:
@@ -126,7 +131,10 @@ def opened(path: Path) -> Iterator[Any]:
         ) from error
     try:
         with h5py.File(path, "r", locking="best-effort") as file:
+            check_reach(file, path)
             yield file
+    except Hdf5Error as error:
+        raise UnusableError(str(error)) from error
     except (FileNotFoundError, PermissionError) as error:
         raise UnusableError(f"it cannot be read: {error.strerror or error}") from error
     except DAMAGE as error:
@@ -149,6 +157,7 @@ def _features(file: Any, layer: int | None) -> tuple[Any, Choice]:
     layout(found.shape)
     if found.dtype.kind != "f":
         raise UnusableError(f"its features are {found.dtype}, not floating-point numbers")
+    check_claim(found, "features")
     return found, choice
 
 

@@ -13,9 +13,11 @@ from pathfuse.features.formats.base import (
     UnusableError,
     as_bag,
     as_stored,
+    check_file,
     in_chunks,
     layout,
 )
+from pathfuse.files.npy import NEEDS_PICKLE, npy_header
 from pathfuse.types import Bag, Index
 
 SUFFIX = ".npy"
@@ -64,18 +66,17 @@ def _rows(path: Path) -> tuple[Any, int]:
 
 
 def _array(path: Path) -> Any:
+    check_file(path)
     try:
+        with path.open("rb") as file:
+            npy_header(file, path.stat().st_size)
         values = np.load(path, mmap_mode="r", allow_pickle=False)
     except (FileNotFoundError, PermissionError) as error:
         raise UnusableError(f"it cannot be read: {error.strerror or error}") from error
     except (OSError, ValueError, EOFError) as error:
-        if "object" in str(error).lower():
-            raise UnusableError(
-                "it needs pickle, which can run code, and is not opened: save a plain array"
-            ) from error
-        raise UnusableError(
-            "it is not a complete NumPy file: cut off, damaged, or of another kind"
-        ) from error
+        if str(error) == NEEDS_PICKLE:
+            raise UnusableError(NEEDS_PICKLE) from error
+        raise UnusableError(f"it is not a complete NumPy file: {error}") from error
     if values.dtype.kind != "f":
         raise UnusableError(f"its features are {values.dtype}, not floating-point numbers")
     return values

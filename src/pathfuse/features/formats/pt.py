@@ -3,7 +3,9 @@
 Nothing that needs pickle is opened.
 """
 
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,11 +27,15 @@ from pathfuse.features.formats.base import (
     UnusableError,
     as_bag,
     as_stored,
+    check_file,
     in_chunks,
     layout,
 )
 from pathfuse.features.formats.clam import FOLDERS
 from pathfuse.features.formats.places import as_xy, check_places, columns_of
+from pathfuse.features.formats.tensors import FLOATS, INTEGERS, check_stored, plain
+from pathfuse.files.npy import npz_headers
+from pathfuse.files.special import special_kind
 from pathfuse.types import Bag, Index
 
 SUFFIX = ".pt"
@@ -37,6 +43,32 @@ SUFFIX = ".pt"
 
 INDEX = ".index.npz"
 """slideflow's places of the tiles, next to the ``.pt`` file."""
+MOST_PLACES_BYTES = 2**28
+"""Of that index: two numbers for each of 16 million tiles."""
+DAMAGE = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+    zipfile.BadZipFile,
+)
+"""What torch raises over a damaged file, besides pickle's error."""
+DAMAGED_INDEX = (
+    OSError,
+    ValueError,
+    LookupError,
+    EOFError,
+    zipfile.BadZipFile,
+    RuntimeError,  # of an archive with a password
+    zlib.error,
+)
 MOST_LAYERS = 64
 """A longer list of arrays (1, dimensions) may as well be tiles."""
 
@@ -111,20 +143,23 @@ def read_coords(path: Path, layer: int | None = None) -> Coords | None:
 def index_of(path: Path) -> Path | None:
     """Slideflow's places of the tiles of a file; None if there are none."""
     index = path.with_name(path.name[: -len(path.suffix)] + INDEX)
-    return index if index.is_file() else None
+    return index if index.is_file() or special_kind(index) else None
 
 
 def _places(path: Path, content: _Content) -> Any:
     """Coordinates of the tiles, any number of columns; None if they are not known."""
     if content.coords is not None:
-        return content.coords.numpy()
+        return plain(content.coords, "coords", (*FLOATS, *INTEGERS)).double().numpy()
     index = index_of(path)
     if index is None:
         return None
+    check_file(index)
     try:
+        if sum(one.n_bytes for one in npz_headers(index).values()) > MOST_PLACES_BYTES:
+            raise UnusableError(f"its coordinates {index.name} are larger than those of any slide")
         with np.load(index, allow_pickle=False) as found:
             return found["arr_0" if "arr_0" in found.files else found.files[0]]
-    except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGED_INDEX as error:
         raise UnusableError(f"its coordinates {index.name} cannot be read") from error
 
 
@@ -154,17 +189,17 @@ def _content(path: Path, layer: int | None = None) -> _Content:
         raise UnusableError(
             f"it holds a {type(content).__name__}, neither a tensor nor a list or dict of tensors"
         )
-    if not content.is_floating_point() or content.layout != torch.strided:
-        raise UnusableError(
-            f"its features are {content.dtype} ({content.layout}), not plain floating-point numbers"
-        )
+    content = plain(content, "features")
     layout(tuple(content.shape))
-    return found._replace(features=content.detach())
+    return found._replace(features=content)
 
 
 def _of_dict(loaded: dict[Any, Any], layer: int | None, torch: Any) -> _Content:
     tensors = {str(key): one for key, one in loaded.items() if isinstance(one, torch.Tensor)}
-    arrays = {key: Array(tuple(one.shape), one.is_floating_point()) for key, one in tensors.items()}
+    arrays = {
+        key: Array(() if one.is_nested else tuple(one.shape), one.is_floating_point())
+        for key, one in tensors.items()  # a nested one has several shapes
+    }
     choice = choose(arrays, layer)
     if choice is None:
         there = ", ".join(map(str, loaded)) or "nothing"
@@ -172,14 +207,15 @@ def _of_dict(loaded: dict[Any, Any], layer: int | None, torch: Any) -> _Content:
             f"its dict has no tensor {', '.join(KEYS[:-1])} or {KEYS[-1]}; it holds {there}"
         )
     places = tensors.get("coords")
-    return _Content(tensors[choice.key], None if places is None else places.detach(), choice)
+    return _Content(tensors[choice.key], places, choice)
 
 
 def _of_list(loaded: Sequence[Any], layer: int | None, torch: Any) -> _Content:
     """Rows, one per tile, or the layers of a model."""
     if not loaded:
         raise UnusableError("the bag is empty: its list holds no tensor")
-    shapes = {tuple(row.shape) for row in loaded}
+    rows = [plain(row, "features") for row in loaded]
+    shapes = {tuple(row.shape) for row in rows}
     (shape, *others) = shapes
     if not others and len(shape) > 1 and len(loaded) <= MOST_LAYERS:
         wanted = len(loaded) - 1 if layer is None else layer
@@ -187,20 +223,22 @@ def _of_list(loaded: Sequence[Any], layer: int | None, torch: Any) -> _Content:
             raise UnusableError(no_layer(wanted, list(range(len(loaded)))))
         said = None if layer is not None or len(loaded) == 1 else last_layer(wanted)
         number = None if len(loaded) == 1 else wanted
-        return _Content(loaded[wanted], choice=Choice("", said, number))
+        return _Content(rows[wanted], choice=Choice("", said, number))
     if others or len(shape) != 1:
         raise UnusableError(
             f"its list holds tensors of the shapes {sorted(shapes)}, not one (dimensions,) per tile"
         )
     if layer is not None:
         raise UnusableError(no_layer(layer, []))
-    return _Content(torch.stack([row.detach() for row in loaded]))
+    check_stored(rows, "features")
+    return _Content(torch.stack(rows))
 
 
 def _load(path: Path, torch: Any) -> Any:
     refused = (
         torch.serialization.pickle.UnpicklingError
     )  # our code imports no pickle, not even for its error
+    check_file(path)
     try:
         zipped = zipfile.is_zipfile(path)
         with path.open("rb") as file:
@@ -208,16 +246,7 @@ def _load(path: Path, torch: Any) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except (FileNotFoundError, PermissionError) as error:
         raise UnusableError(f"it cannot be read: {error.strerror or error}") from error
-    except (
-        refused,
-        OSError,
-        RuntimeError,
-        ValueError,
-        EOFError,
-        LookupError,
-        TypeError,
-        AttributeError,
-    ) as error:
+    except (refused, *DAMAGE) as error:
         if isinstance(error, refused) and (zipped or start == b"\x80"):
             raise UnusableError(
                 "it needs pickle, which can run code, and is not opened: save a plain tensor"

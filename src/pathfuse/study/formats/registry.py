@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pathfuse.errors import InputError
+from pathfuse.files.special import left_out, refuse_special, special_kind
 from pathfuse.files.tables import IN_WORDS, Table, split_sheet, stem_of, tables_in
 from pathfuse.study.formats.base import Format, Predicted, Source
 from pathfuse.study.formats.clam import CLAM
@@ -38,6 +39,7 @@ def sources_at(path: Path) -> list[Source]:
         file, sheet = split_sheet(path)
         if not file.exists():
             raise InputError(f"{file} does not exist")
+        refuse_special(file)
         if sheet is not None:
             return [_table(path)]
         found = _of_format(path)
@@ -45,9 +47,13 @@ def sources_at(path: Path) -> list[Source]:
             return found
         if path.is_file():
             return [_table(path)]
-        files = _tables_in(path)
+        tables = _tables_in(path)
+        files, apart = [file for file in tables if not special_kind(file)], left_out(tables)
         if files:
-            return [one for file in files for one in _of_format(file) or [_table(file)]]
+            found = [one for file in files for one in _of_format(file) or [_table(file)]]
+            return [replace(found[0], notes=(*found[0].notes, *apart)), *found[1:]]
+        if apart:
+            raise InputError(f"the folder {path} holds no table that can be read: {apart[0]}")
         inside = [p for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")]
         experts = [one for place in sorted(inside) for one in _of_folder(place)]
     except OSError as error:

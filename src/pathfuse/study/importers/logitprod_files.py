@@ -18,6 +18,8 @@ from jaxtyping import Bool, Float
 
 from pathfuse.endpoints.detect import ENDPOINTS
 from pathfuse.errors import InputError
+from pathfuse.files.npy import MAGIC, NEEDS_PICKLE, npy_header
+from pathfuse.files.special import refuse_special
 
 STEMS = {"train": "best_train", "val": "best_val", "test": "test"}
 """Part to what its file names start with."""
@@ -339,6 +341,7 @@ def read_bytes(file: Path, log: Log) -> bytes:
     Raises:
         InputError: It cannot be read, or is empty.
     """
+    refuse_special(file)
     try:
         raw = file.read_bytes()
     except OSError as error:
@@ -366,16 +369,17 @@ def read_array(file: Path, log: Log) -> Float[np.ndarray, "..."]:
     refusal = f"{file} holds pickled Python objects, which can run code when they are opened; it is refused"
     if raw.startswith(b"\x80"):
         raise InputError(refusal)
-    if not raw.startswith(b"\x93NUMPY"):
+    if not raw.startswith(MAGIC):
         raise InputError(f"{file} is not a .npy file")
     try:
+        npy_header(io.BytesIO(raw), len(raw))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             array = np.load(io.BytesIO(raw), allow_pickle=False)
     except DAMAGE as error:
-        if "allow_pickle" in str(error):
+        if str(error) == NEEDS_PICKLE:
             raise InputError(refusal) from error
-        raise InputError(f"{file} is not a complete .npy file: it is cut off or damaged") from error
+        raise InputError(f"{file} is not a complete .npy file: {error}") from error
     if array.dtype.kind not in "fiu":
         raise InputError(f"{file} holds values of type {array.dtype}, not numbers")
     return np.asarray(array, dtype=np.float64)

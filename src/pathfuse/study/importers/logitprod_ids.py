@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from pathfuse.errors import InputError
+from pathfuse.files.hdf5 import Hdf5Error, check_claim, check_reach
 from pathfuse.files.tables import Table, read_table, text_column
 from pathfuse.study.importers.logitprod_files import STEMS, Dump, DumpPart, Log, read_bytes
 from pathfuse.study.importers.logitprod_options import LogitProdOptions
@@ -234,6 +235,10 @@ def _read_h5(file: Path, log: Log) -> tuple[list[Any] | None, np.ndarray | None]
     read_bytes(file, log)
     try:
         with h5py.File(file, "r") as content:
+            check_reach(content, file)
+            for name in ("slide_ids", "labels"):
+                if name in content:
+                    check_claim(content[name], name)
             found = {
                 name: np.asarray(content[name][()]).reshape(-1)
                 for name in ("slide_ids", "labels")
@@ -242,6 +247,8 @@ def _read_h5(file: Path, log: Log) -> tuple[list[Any] | None, np.ndarray | None]
             numeric = "labels" in found and found["labels"].dtype.kind in "fiu"
             labels = found["labels"].astype(np.float64) if numeric else None
             return (found["slide_ids"].tolist() if "slide_ids" in found else None), labels
+    except Hdf5Error as error:
+        raise InputError(f"{file}: {error}") from error
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{file} is not a complete HDF5 file with a readable data set 'slide_ids'"

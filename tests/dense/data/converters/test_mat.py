@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from pathfuse.dense.data.converters import mat
 from pathfuse.dense.data.converters.registry import convert
 from pathfuse.dense.data.images import read_instances
 from pathfuse.errors import InputError
@@ -120,3 +121,12 @@ def test_bad_matrices_are_one_sentence(save, source, tmp_path):
     (source / "Labels/a.mat").write_bytes(b"MATLAB 7.3 or so")
     with pytest.raises(InputError, match=r"a\.mat cannot be read as a MATLAB file"):
         convert("cpm15", source, tmp_path / "out")
+
+
+def test_a_variable_larger_than_any_image_is_not_read(tmp_path, monkeypatch):
+    path = tmp_path / "a.mat"
+    savemat(path, {"inst_map": np.zeros((7, 9)), "other": np.ones(3)}, do_compression=True)
+    assert mat.read_mat(path)["inst_map"].shape == (7, 9)
+    monkeypatch.setattr(mat, "MOST_PX", 62)
+    with pytest.raises(InputError, match="has the variable inst_map of 7 x 9 numbers; at most"):
+        mat.read_mat(path)

@@ -13,7 +13,8 @@ from PIL import Image
 
 from pathfuse.dense.data.cards import DatasetCard, find_dataset
 from pathfuse.dense.data.converters.parts import draw_parts
-from pathfuse.dense.data.images import check_values, read_image
+from pathfuse.dense.data.image_headers import opened_header
+from pathfuse.dense.data.images import check_values
 from pathfuse.dense.data.mask_values import plain_numbers
 from pathfuse.dense.data.records import IGNORE, Item, Split, torn_patients
 from pathfuse.dense.data.set_checks import twins_of
@@ -180,11 +181,8 @@ def _write(
 
 
 def _shape(path: Path) -> tuple[int, int]:
-    try:
-        with Image.open(path) as image:
-            return image.height, image.width
-    except (OSError, SyntaxError, ValueError):
-        return read_image(path).shape[:2]  # raises the sentence
+    with opened_header(path, "image") as image:
+        return image.height, image.width
 
 
 def _save(path: Path, values: Shaped[np.ndarray, "row column *channel"]) -> Path:

@@ -11,6 +11,7 @@ from pathfuse.dense.data.converters.base import Label, Sample, write_samples
 from pathfuse.dense.data.converters.layout import find_files
 from pathfuse.dense.data.records import Split
 from pathfuse.errors import InputError
+from pathfuse.files.hdf5 import Hdf5Error, check_reach
 
 if TYPE_CHECKING:
     import h5py
@@ -36,6 +37,10 @@ def convert(source: Path, out: Path, *, seed: int = 0, force: bool = False) -> S
             f"the file {path} cannot be read as HDF5: it is damaged or of another kind"
         ) from error
     with file:
+        try:
+            check_reach(file, path)
+        except Hdf5Error as error:
+            raise InputError(f"the file {path} cannot be read: {error}") from error
         images, truth = file.get("HE/raw"), file.get("GT/GT_majority_vote")
         if images is None or truth is None or len(images) != len(truth):
             raise InputError(

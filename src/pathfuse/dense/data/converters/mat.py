@@ -1,6 +1,9 @@
 """Nuclei in MATLAB files: cpm15, cpm17, kumar (also Aperio XML), CoNSeP and Lizard."""
 
+import math
 import re
+import struct
+import zlib
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, UInt8
 from PIL import Image, ImageDraw
-from scipy.io import loadmat
+from scipy.io import loadmat, whosmat
 from scipy.io.matlab import MatReadError
 
 from pathfuse.dense.data.cards import find_dataset
@@ -21,8 +24,10 @@ from pathfuse.dense.data.converters.layout import (
     tcga_patient,
     train_or_test,
 )
+from pathfuse.dense.data.image_headers import MOST_PX, whole_image
 from pathfuse.dense.data.records import Split
 from pathfuse.errors import InputError
+from pathfuse.files.special import refuse_special
 from pathfuse.files.tables import read_table
 
 FLAT = PairLayout(
@@ -68,6 +73,22 @@ LIZARD_PARTS = {"1": "train", "2": "val", "3": "test"}
 CONSEP_MERGED = np.array([0, 1, 2, 3, 3, 4, 4, 4], dtype=np.uint8)
 """Type to class: other, inflammatory, epithelial (healthy, malignant), spindle (fibroblast, muscle,
 endothelial)."""
+
+DAMAGE = (
+    OSError,
+    ValueError,
+    TypeError,
+    NotImplementedError,
+    MatReadError,
+    LookupError,
+    AttributeError,
+    EOFError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+)
+"""What scipy raises over a damaged file."""
 
 
 def convert(variant: str, source: Path, out: Path, *, seed: int = 0, force: bool = False) -> Split:
@@ -118,9 +139,19 @@ def read_mat(path: Path) -> dict[str, Any]:
     Raises:
         InputError: It cannot be read.
     """
+    refuse_special(path, "the file")
     try:
+        for name, shape, _kind in whosmat(path):
+            if math.prod(shape) > MOST_PX:
+                sides = " x ".join(f"{side:,}" for side in shape)
+                raise InputError(
+                    f"the file {path} has the variable {name} of {sides} numbers; at most "
+                    f"{MOST_PX // 10**6} million are read"
+                )
         content: dict[str, Any] = loadmat(path)
-    except (OSError, ValueError, TypeError, NotImplementedError, MatReadError) as error:
+    except InputError:  # our own sentence
+        raise
+    except DAMAGE as error:
         raise InputError(f"the file {path} cannot be read as a MATLAB file: {error}") from error
     return content
 
@@ -168,7 +199,7 @@ def _lizard_folds(source: Path) -> dict[str, str]:
 def _from_xml(path: Path, image: Path) -> Label:
     """Outlines of Aperio ImageScope, one region per nucleus; a later one lies on top."""
     text = path.read_text(encoding="utf-8", errors="replace")
-    with Image.open(image) as opened:
+    with whole_image(image, "image") as opened:
         canvas = Image.new("I", opened.size, 0)
     draw = ImageDraw.Draw(canvas)
     n = 0

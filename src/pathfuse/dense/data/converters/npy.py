@@ -13,6 +13,7 @@ from pathfuse.dense.data.converters.base import Label, Sample, write_samples
 from pathfuse.dense.data.converters.layout import find_files
 from pathfuse.dense.data.records import Split
 from pathfuse.errors import InputError
+from pathfuse.files.npy import npy_header
 from pathfuse.files.tables import read_table
 
 Stack = Shaped[np.ndarray, "image row column channel"]
@@ -102,6 +103,8 @@ def convert_pannuke(source: Path, out: Path, *, seed: int = 0, force: bool = Fal
 
 def _stack(path: Path, channels: tuple[int, ...]) -> Stack:
     try:
+        with path.open("rb") as file:
+            npy_header(file, path.stat().st_size)
         stack: Stack = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"the file {path} cannot be read as a NumPy array: {error}") from error

@@ -16,6 +16,7 @@ from pathfuse.dense.data.converters.layout import (
     list_files,
     tcga_patient,
 )
+from pathfuse.dense.data.image_headers import whole_image
 from pathfuse.dense.data.records import IGNORE, Split
 from pathfuse.errors import InputError
 from pathfuse.files.tables import read_table
@@ -73,7 +74,7 @@ def _label(path: Path, image: Path) -> Label:
     if missing:
         raise InputError(f"{path} lacks the column {missing[0]}")
     classes = {name.lower(): k for k, name in enumerate(find_dataset("nucls").variants["nucls"])}
-    with Image.open(image) as opened:
+    with whole_image(image, "image") as opened:
         size = opened.size
     mask, numbers = Image.new("L", size, 0), Image.new("I", size, 0)
     field = None

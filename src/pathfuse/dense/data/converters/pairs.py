@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Shaped
-from PIL import Image
 
 from pathfuse.dense.data.cards import find_dataset
 from pathfuse.dense.data.converters.base import Label, Sample, write_samples
@@ -22,7 +21,7 @@ from pathfuse.dense.data.converters.layout import (
     find_pairs,
     train_or_test,
 )
-from pathfuse.dense.data.images import read_image
+from pathfuse.dense.data.image_headers import whole_image
 from pathfuse.dense.data.records import Split
 from pathfuse.errors import InputError
 from pathfuse.files.tables import read_table
@@ -266,16 +265,11 @@ def convert(variant: str, source: Path, out: Path, *, seed: int = 0, force: bool
 
 
 def _label(label: ToLabel, mask: Path, found: dict[str, str]) -> Label:
-    try:
-        with Image.open(mask) as image:
-            # an RGB image keeps its colours, a palette image its indices
-            pixels = np.array(
-                image.convert("RGB")
-                if image.mode in ("RGBA", "CMYK", "YCbCr", "PA", "LA")
-                else image
-            )
-    except (OSError, SyntaxError, ValueError):
-        pixels = read_image(mask)  # raises the sentence
+    with whole_image(mask, "mask") as image:
+        # an RGB image keeps its colours, a palette image its indices
+        pixels = np.array(
+            image.convert("RGB") if image.mode in ("RGBA", "CMYK", "YCbCr", "PA", "LA") else image
+        )
     return label(pixels, found)
 
 
