@@ -11,6 +11,7 @@ from cyclopts import App, CycloptsError
 import pathfuse
 from pathfuse.cli.signals import TERMINATED, sigterm_as_interrupt
 from pathfuse.errors import PathfuseError, of_the_system, one_line
+from pathfuse.files.at_work import outputs_claimed
 
 app = App(
     name="pathfuse",
@@ -196,11 +197,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
-        status = app(
-            list(arguments) if arguments is not None else None,
-            exit_on_error=False,
-            print_error=False,
-        )
+        with outputs_claimed():
+            status = app(
+                list(arguments) if arguments is not None else None,
+                exit_on_error=False,
+                print_error=False,
+            )
     except (PathfuseError, CycloptsError) as error:
         return _refused(str(error))
     except MemoryError:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from pathfuse.errors import InputError
 
+LOCK = ".lock"
+"""Ending of the hidden file."""
+
 
 @contextmanager
 def writing(out: Path) -> Iterator[None]:
@@ -20,7 +23,7 @@ def writing(out: Path) -> Iterator[None]:
         InputError: Another is inside the block now, or the file cannot be made.
     """
     place = out.resolve()
-    lock = place.parent / f".{place.name}.lock"
+    lock = place.parent / f".{place.name}{LOCK}"
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         handle = _locked(lock)

@@ -12,7 +12,8 @@ from joblib import delayed
 from threadpoolctl import threadpool_limits
 
 from pathfuse.errors import InputError, WorkerError
-from pathfuse.files.places import temporary_name
+from pathfuse.files.at_work import claim_output, outputs_claimed
+from pathfuse.files.temporary import PARTIAL, temporary_name, work_folder
 from pathfuse.files.write import check_table, fill_file, remove_folder
 from pathfuse.progress import Progress, shown_here
 from pathfuse.scale.merge import blocks
@@ -22,7 +23,6 @@ from pathfuse.scale.parts import (
     claim_folder,
     join_parts,
     part_name,
-    work_folder,
     write_part,
 )
 from pathfuse.scale.places import SUFFIX, Places, given_places
@@ -92,6 +92,7 @@ def predict_blocks(
                 yield fused
 
 
+@outputs_claimed()
 def predict_files(
     model: FusedModel,
     predictions: Places,
@@ -131,6 +132,7 @@ def predict_files(
     check_jobs(n_jobs)
     out, share = Path(out), Shard.parse(shard)
     _check_outside(out, predictions)
+    claim_output(out, None if share is None else share.share)
     sources = sources_of(model, predictions)
     job = _Job(
         model, sources, Rule(min_experts, require_all), out, force, n_jobs, progress or shown_here()
@@ -256,7 +258,7 @@ def _score_part(
     about = about_part(file)
     if about is not None:
         return partition.number, Made(file, Tally.from_dict(about), stood=True)
-    tally, partial = Tally(), temporary_name(folders.work / part_name(partition.number), "partial")
+    tally, partial = Tally(), temporary_name(folders.work / part_name(partition.number), PARTIAL)
     noted: dict[str, object] = {}
 
     def frames() -> Iterator[pl.DataFrame]:
