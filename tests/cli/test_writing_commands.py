@@ -2,10 +2,14 @@
 and one sentence where the disk is full or an input has gone.
 """
 
+import errno
 import json
 import os
+import resource
 import shutil
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -13,6 +17,8 @@ import numpy as np
 import pytest
 import yaml
 
+from pathfuse.errors import FULL
+from pathfuse.files import places
 from pathfuse.files.at_work import ALONE, AT_WORK
 from pathfuse.files.owner import Owner
 from pathfuse.testing.cohort import CohortPlan
@@ -252,3 +258,116 @@ def test_what_a_killed_run_left_is_cleared_away(made, run_cli, tmp_path, name):
     more = {"out_predictions"} if name == "score" else set()
     assert {path.name for path in tmp_path.iterdir()} == {out.name, living.name, *more}
     assert not [path for path in out.rglob(".*") if path.name not in KEPT]
+
+
+@contextmanager
+def files_up_to(n_bytes: int) -> Iterator[None]:
+    """No file may grow beyond a size, as on a disk that is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+
+
+def left_in(found: dict[str, bytes | None]) -> list[str]:
+    """Hidden names that should not outlive a command."""
+    marks = (".partial-", ".old-", ".work-", ".probe-", AT_WORK)
+    return [one for one in found if any(mark in one for mark in marks)]
+
+
+GOES_ON = ("run", "suite run", "dense run", "experts train", "experts tune", "dense train", "score")
+"""Commands that keep what can be resumed."""
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_full_disk_is_a_sentence_and_leaves_nothing(made, run_cli, tmp_path, name):
+    arguments, out = command(made, name, out_of(tmp_path, name)), out_of(tmp_path, name)
+    statuses = []
+    for n_bytes in (0, 400, 3000, 15_000):
+        with files_up_to(n_bytes):
+            said = run_cli(*arguments)
+        statuses.append(said.status)
+        if said.status != 2:
+            break
+        assert FULL.search(said.err.splitlines()[-1]), said.err
+        assert not left_in({said.err: None})
+        left = state(tmp_path)
+        assert not left_in(left)
+        assert name in GOES_ON or not left
+    assert 2 in statuses
+    assert statuses[-1] == 2 or out.exists()
+
+
+KEEPS = sorted(set(COMMANDS) - {"demo", "run", "suite run", "dense run"})
+"""Commands that leave an earlier output as it is until theirs is whole."""
+
+
+@pytest.mark.parametrize("name", KEEPS)
+def test_a_full_disk_leaves_an_earlier_output_as_it_is(made, run_cli, tmp_path, name):
+    out = out_of(tmp_path, name)
+    arguments = command(made, name, out)
+    assert run_cli(*arguments).status in (0, 1)
+    before = state(tmp_path)
+    again = [*arguments, "--delay", 5] if name == "adapt" else [*arguments, "--force"]
+    if name == "dense train":  # the same training would stay
+        again += ["--seed", 1]
+    with files_up_to(0):
+        assert run_cli(*again).status == 2
+    assert state(tmp_path) == before
+    with files_up_to(400):
+        assert run_cli(*again).status in (0, 1, 2)
+    after = state(tmp_path)
+    assert not left_in(after)
+    if name not in ("bins", "dense apply", "score"):  # so small, or of parts
+        assert {one: value for one, value in after.items() if not one.startswith(".")} == before
+
+
+def refused_in(folder: Path, usual: Callable[..., None]) -> Callable[..., None]:
+    """What a file system says that has turned read-only."""
+
+    def refused(source: Path, place: Path, *words: object, **options: object) -> None:
+        if Path(place).is_relative_to(folder):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), source)
+        usual(source, place, *words, **options)
+
+    return refused
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_folder_that_turns_read_only_is_a_sentence(made, run_cli, tmp_path, monkeypatch, name):
+    out = out_of(tmp_path, name)
+    arguments = command(made, name, out)
+    for kind in ("rename", "replace", "link"):
+        monkeypatch.setattr(os, kind, refused_in(tmp_path, getattr(os, kind)))
+    said = run_cli(*arguments)
+    assert said.status == 2
+    assert "Read-only file system" in said.err.splitlines()[-1]
+    assert name in GOES_ON or not left_in({said.err: None})
+    assert not left_in(state(tmp_path))
+    assert name in GOES_ON or not out.exists()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_inputs_that_vanish_are_a_sentence(made, run_cli, tmp_path, monkeypatch, name):
+    out = out_of(tmp_path, name)
+    arguments, usual, gone = command(made, name, out), places.claim_output, tmp_path / "gone"
+
+    def claim_and_lose(place):
+        usual(place)
+        if not gone.exists():
+            made.rename(gone)
+
+    monkeypatch.setattr(places, "claim_output", claim_and_lose)
+    try:
+        said = run_cli(*arguments)
+    finally:
+        gone.rename(made)
+    left = state(tmp_path)
+    assert said.status in (0, 1, 2)
+    assert "pathfuse: " in said.err or said.status == 0
+    assert not left_in(left)
+    assert said.status != 2 or name in GOES_ON or not left

@@ -121,7 +121,7 @@ def test_force_keeps_the_old_folder_when_the_new_one_cannot_be_renamed(tmp_path,
 
     monkeypatch.setattr(Path, "rename", full)
     with (
-        pytest.raises(InputError, match="cannot be written: No space left"),
+        pytest.raises(InputError, match="cannot be written: the disk is full"),
         new_folder(own, force=True),
     ):
         pass
@@ -299,6 +299,21 @@ def test_one_file(tmp_path, suffix):
     assert out.read_bytes() != b""
 
 
+def test_where_there_are_no_links_a_full_disk_leaves_no_empty_file(tmp_path, monkeypatch):
+    def none(*_):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "hardlink_to", none)
+    write_text_file("x", tmp_path / "a.txt")
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(InputError, match="the disk is full"):
+        write_text_file("x", tmp_path / "b.txt")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
 def test_one_file_of_an_other_format(tmp_path):
     with pytest.raises(InputError, match=r"fused.xlsx must end in .csv or .parquet"):
         write_file(FRAME, tmp_path / "fused.xlsx")
@@ -310,7 +325,7 @@ def test_one_file_that_fails_leaves_nothing(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(write, "write_table", half)
-    with pytest.raises(InputError, match="cannot be written: No space left"):
+    with pytest.raises(InputError, match="cannot be written: the disk is full"):
         write_file(FRAME, tmp_path / "fused.csv")
     assert list(tmp_path.iterdir()) == []
 

@@ -95,8 +95,9 @@ def _claim(outputs: _Outputs, place: Path, share: str | None) -> Iterator[None]:
         try:
             held = stack.enter_context(claimed(mine))
         except InputError as error:
-            if full_disk(error) is not None or folder.is_dir():
-                raise InputError(f"the output {place} cannot be written: {error}") from error
+            why = full_disk(error.__cause__ or error) or (error if folder.is_dir() else None)
+            if why is not None:
+                raise InputError(f"the output {place} cannot be written: {why}") from error
         else:
             if held is None:
                 raise InputError(_sentence(place, who_is_at(mine)))

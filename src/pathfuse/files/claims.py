@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 
-from pathfuse.errors import InputError
+from pathfuse.errors import InputError, unwritten
 from pathfuse.files.json import read_object
 from pathfuse.files.lock import writing
 from pathfuse.files.owner import Owner
@@ -124,9 +124,7 @@ def now_there(folder: Path) -> float:
         probe.touch()
         return probe.stat().st_mtime
     except OSError as error:
-        raise InputError(
-            f"the output {folder} cannot be written: {error.strerror or error}"
-        ) from error
+        raise unwritten(f"the output {folder}", error) from error
     finally:
         with suppress(OSError):
             probe.unlink()
@@ -152,9 +150,7 @@ def _take(file: Path, stale_s: float, make_folder: bool) -> Held | None:
                 return None
             note, before = why, _owner(found)
         except OSError as error:
-            raise InputError(
-                f"the claim {file} cannot be written: {error.strerror or error}"
-            ) from error
+            raise unwritten(f"the claim {file}", error) from error
     return None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pathfuse.errors import InputError
+from pathfuse.errors import InputError, unwritten
 
 LOCK = ".lock"
 """Ending of the hidden file."""
@@ -30,9 +30,7 @@ def writing(out: Path) -> Iterator[None]:
     except BlockingIOError as error:
         raise InputError(f"another call is writing {out} at this moment; call again") from error
     except OSError as error:
-        raise InputError(
-            f"the output {out} cannot be written: {error.strerror or error}"
-        ) from error
+        raise unwritten(f"the output {out}", error) from error
     try:
         yield
     finally:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pathfuse
-from pathfuse.errors import InputError
+from pathfuse.errors import InputError, unwritten
 from pathfuse.files.json import read_object
 from pathfuse.files.places import check_place
 from pathfuse.files.temporary import OLD, sweep, sweep_inside, temporary_name
@@ -83,9 +83,7 @@ class OutputFolder:
         try:
             self.place.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(
-                f"the output {self.place} cannot be written: {error.strerror or error}"
-            ) from error
+            raise unwritten(f"the output {self.place}", error) from error
         sweep_inside(self.place)
 
     def resume(self, stamp: str, fresh: bool = False) -> None:

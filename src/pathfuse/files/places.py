@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pathfuse.errors import InputError
+from pathfuse.errors import InputError, unwritten
 from pathfuse.files.at_work import claim_output
 from pathfuse.files.json import read_object
 from pathfuse.files.temporary import PARTIAL, replacing, temporary_name, was_left
@@ -178,13 +178,9 @@ def try_place(out: Path) -> None:
             # Another run that tried the same place has made a parent, or taken it away again, in
             # this moment.
             if attempt == TRIES - 1:
-                raise InputError(
-                    f"the output {out} cannot be written: {error.strerror or error}"
-                ) from error
+                raise unwritten(f"the output {out}", error) from error
         except OSError as error:
-            raise InputError(
-                f"the output {out} cannot be written: {error.strerror or error}"
-            ) from error
+            raise unwritten(f"the output {out}", error) from error
         else:
             return
 
@@ -218,9 +214,7 @@ def _sentences(out: Path) -> Iterator[None]:
     except InputError:
         raise
     except OSError as error:
-        raise InputError(
-            f"the output {out} cannot be written: {error.strerror or error}"
-        ) from error
+        raise unwritten(f"the output {out}", error) from error
     except (ValueError, RuntimeError) as error:  # a zero byte in the name, links in a circle
         raise InputError(f"the output {str(out)!r} cannot be written: {error}") from error
 

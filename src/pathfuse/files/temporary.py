@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pathfuse.errors import InputError
+from pathfuse.errors import InputError, unwritten
 from pathfuse.files.lock import LOCK, writing
 from pathfuse.files.owner import TAG, Owner, tag_ended
 
@@ -55,9 +55,7 @@ def work_folder(out: Path) -> Iterator[Path]:
     try:
         place.mkdir(parents=True)
     except OSError as error:
-        raise InputError(
-            f"the output {out} cannot be written: {error.strerror or error}"
-        ) from error
+        raise unwritten(f"the output {out}", error) from error
     try:
         yield place
     finally:

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from pathfuse.errors import InputError
+from pathfuse.errors import InputError, PathfuseError, full_disk, unwritten
 from pathfuse.files.at_work import claimed_meanwhile
 from pathfuse.files.places import (
     TRIES,
@@ -52,11 +52,28 @@ def new_folder(out: Path, force: bool = False) -> Iterator[Path]:
         check_out(out, force)
         partial = _partial(out)
         try:
-            yield partial
-            write_list(partial)
+            with _said_of(out, partial):
+                yield partial
+                write_list(partial)
             _put(partial, out, force)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def _said_of(out: Path, partial: Path) -> Iterator[None]:
+    """Says of the output what the system says of a hidden folder: a full disk, and the like."""
+    try:
+        yield
+    except Exception as error:
+        words, said = str(error), full_disk(error)
+        if isinstance(error, InputError) and str(partial) in words:
+            raise InputError(words.replace(str(partial), str(out))) from error
+        if said is None and isinstance(error, OSError) and str(partial) in words:
+            said = error.strerror or words.replace(str(partial), str(out))
+        if said is None or isinstance(error, PathfuseError):
+            raise
+        raise InputError(f"the output {out} cannot be written: {said}") from error
 
 
 def _partial(out: Path) -> Path:
@@ -68,9 +85,7 @@ def _partial(out: Path) -> Path:
         except FileNotFoundError:  # another run that tried the place took the parent away again
             continue
         except OSError as error:
-            raise InputError(
-                f"the output {out} cannot be written: {error.strerror or error}"
-            ) from error
+            raise unwritten(f"the output {out}", error) from error
         return partial
     raise InputError(f"the output {out} cannot be written: {out.parent} vanishes")
 
@@ -90,9 +105,7 @@ def _put(partial: Path, out: Path, force: bool) -> None:
                 return
             except OSError as error:
                 if error.errno not in _TAKEN:
-                    raise InputError(
-                        f"the output {out} cannot be written: {error.strerror or error}"
-                    ) from error
+                    raise unwritten(f"the output {out}", error) from error
             if not force:
                 raise InputError(_overtaken(out))
             if _may_go(out):
@@ -263,9 +276,7 @@ def _sentence(file: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(
-            f"the output {file} cannot be written: {error.strerror or error}"
-        ) from error
+        raise unwritten(f"the output {file}", error) from error
 
 
 def _link(partial: Path, file: Path) -> None:
@@ -277,7 +288,11 @@ def _link(partial: Path, file: Path) -> None:
             raise
         except OSError:  # a file system without links: an empty file holds the name for the moment
             file.touch(exist_ok=False)
-            partial.replace(file)
+            try:
+                partial.replace(file)
+            except BaseException:
+                file.unlink(missing_ok=True)
+                raise
     except FileExistsError as error:
         raise InputError(_overtaken(file)) from error
 

@@ -1,7 +1,6 @@
 """The output in parts: a range of samples each, under a temporary name until it is whole."""
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pathfuse.errors import InputError
+from pathfuse.errors import InputError, unwritten
 from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.places import check_out, check_place, write_list
 from pathfuse.files.write import remove_folder
@@ -133,8 +132,7 @@ def written(shown: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        why = os.strerror(error.errno) if error.errno else str(error)
-        raise InputError(f"the output {shown} cannot be written: {why}") from error
+        raise unwritten(f"the output {shown}", error) from error
 
 
 def claim_folder(
