@@ -8,6 +8,8 @@ import os
 import resource
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -271,6 +273,44 @@ def files_up_to(n_bytes: int) -> Iterator[None]:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, before)
+
+
+KILLED = {
+    "evaluate": "report.html",
+    "predict": ".csv.partial-",
+    "adapt": "..pathfuse.json.partial-",
+    "rank": "ranking.html",
+    "experts train": "expert.json",
+    "run": "report.html",
+    "dense evaluate": "confusion.parquet",
+}
+"""Commands, and what they are writing when they are killed."""
+VARYING = ("manifest.json", ".html", "friedman.json", "history.csv", "costs.csv", ".svg", ".pdf")
+"""Files that hold times and command lines; figures are drawn in another way in tests."""
+
+
+@pytest.mark.parametrize("name", KILLED)
+def test_a_run_after_a_kill_gives_what_a_lone_run_gives(made, killed, run_cli, tmp_path, name):
+    out = out_of(tmp_path, name)
+    arguments = command(made, name, out)
+    mark = killed(KILLED[name], once=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "pathfuse", *map(str, arguments)], capture_output=True, check=False
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert mark.exists()
+    assert left_in(state(tmp_path))
+    assert run_cli(*arguments).status == 0
+    after = state(tmp_path)
+    assert not left_in(after)
+    lone = out_of(tmp_path / "lone", name)
+    assert run_cli(*command(made, name, lone)).status == 0
+    found, wanted = (
+        {key: value for key, value in state(place.parent).items() if not key.endswith(VARYING)}
+        for place in (out, lone)
+    )
+    found = {key: value for key, value in found.items() if not key.startswith("lone")}
+    assert found == wanted
 
 
 def left_in(found: dict[str, bytes | None]) -> list[str]:

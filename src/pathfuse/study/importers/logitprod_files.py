@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float
 
 from pathfuse.endpoints.detect import ENDPOINTS
 from pathfuse.errors import InputError
+from pathfuse.files.steady import read_steady
 
 STEMS = {"train": "best_train", "val": "best_val", "test": "test"}
 """Part to what its file names start with."""
@@ -340,7 +341,7 @@ def read_bytes(file: Path, log: Log) -> bytes:
         InputError: It cannot be read, or is empty.
     """
     try:
-        raw = file.read_bytes()
+        raw = read_steady(file)
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror or error}") from error
     if not raw:

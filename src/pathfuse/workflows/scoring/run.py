@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from pathfuse.errors import InputError, WorkerError
 from pathfuse.files.at_work import claim_output, outputs_claimed
+from pathfuse.files.steady import refuse_changed, states
 from pathfuse.files.temporary import PARTIAL, temporary_name, work_folder
 from pathfuse.files.write import check_table, fill_file, remove_folder
 from pathfuse.progress import Progress, shown_here
@@ -190,6 +191,7 @@ class _Job:
 
 def _to_file(job: _Job) -> Tally:
     tally, incomplete = Tally(), Incomplete(len(job.model.experts))
+    before = states(job.inputs)
     with work_folder(job.out) as work:
         plan = job.plan(work)
         made = _parts(job, plan, plan.partitions, _Folders(work, work, job.out))
@@ -197,6 +199,7 @@ def _to_file(job: _Job) -> Tally:
         def fill(partial: Path) -> None:
             """Joins the parts as they come, and refuses what is known only at the end."""
             join_parts(_counted(made, plan, tally, incomplete, job.report), partial, job.out)
+            refuse_changed(before)
             check_all(tally, incomplete, list(plan.columns), job.rule, whole=True)
 
         fill_file(job.out, job.force, fill)
@@ -205,6 +208,7 @@ def _to_file(job: _Job) -> Tally:
 
 def _to_folder(job: _Job, shard: Shard | None) -> Tally:
     tally, incomplete = Tally(), Incomplete(len(job.model.experts))
+    before = states(job.inputs)
     with work_folder(job.out) as work:
         plan = job.plan(work)
         names = [part_name(one.number) for one in plan.partitions]
@@ -214,6 +218,7 @@ def _to_folder(job: _Job, shard: Shard | None) -> Tally:
         for _ in _counted(made, plan, tally, incomplete, job.report):
             pass
         try:
+            refuse_changed(before)
             check_all(tally, incomplete, list(plan.columns), job.rule, whole=shard is None)
         except InputError:
             if shard is None:
