@@ -285,7 +285,16 @@ KILLED = {
     "dense evaluate": "confusion.parquet",
 }
 """Commands, and what they are writing when they are killed."""
-VARYING = ("manifest.json", ".html", "friedman.json", "history.csv", "costs.csv", ".svg", ".pdf")
+VARYING = (
+    "manifest.json",
+    ".html",
+    ".md",
+    "friedman.json",
+    "history.csv",
+    "costs.csv",
+    ".svg",
+    ".pdf",
+)
 """Files that hold times and command lines; figures are drawn in another way in tests."""
 
 
