@@ -420,3 +420,35 @@ def test_inputs_that_vanish_are_a_sentence(made, run_cli, tmp_path, monkeypatch,
     assert "pathfuse: " in said.err or said.status == 0
     assert not left_in(left)
     assert said.status != 2 or name in GOES_ON or not left
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_force_replaces_nothing_of_others(made, run_cli, tmp_path, monkeypatch, name):
+    here, mine = tmp_path / "here", tmp_path / "mine"
+    for folder in (here, mine):
+        folder.mkdir()
+        (folder / "thesis.docx").write_text("years of work")
+    monkeypatch.chdir(here)
+    suffix = SUFFIXES.get(name, "")
+    link, pipe = tmp_path / f"link{suffix}", tmp_path / f"pipe{suffix}"
+    link.symlink_to(mine / "thesis.docx" if suffix else mine)
+    os.mkfifo(pipe)
+    force = [] if name in ("run", "dense run", "adapt") else ["--force"]
+    before = sorted(path.relative_to(made).as_posix() for path in made.rglob("*"))
+    for out in (link, pipe, mine, here, mine / "thesis.docx", made, made.parent):
+        said = run_cli(*command(made, name, out), *force)
+        assert said.status == 2, out
+        assert len(said.err.splitlines()[-1]) > 20
+        assert {path.name for path in tmp_path.iterdir()} == {"here", "mine", link.name, pipe.name}
+        for folder in (here, mine):
+            assert {one.name: one.read_text() for one in folder.iterdir()} == {
+                "thesis.docx": "years of work"
+            }
+    given = {
+        f"{name.replace(' ', '-')}-{out.name}.yaml"
+        for out in (tmp_path, mine, made.parent, made.parent.parent)
+    }
+    after = sorted(path.relative_to(made).as_posix() for path in made.rglob("*"))
+    assert [one for one in after if one not in given] == [one for one in before if one not in given]
+    assert link.is_symlink()
+    assert pipe.is_fifo()

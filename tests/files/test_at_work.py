@@ -17,6 +17,7 @@ from pathfuse.errors import InputError
 from pathfuse.files.at_work import ALONE, AT_WORK, claim_output, outputs_claimed
 from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.owner import Owner, tag_ended
+from pathfuse.files.temporary import sweep_claims
 from pathfuse.files.write import check_out, check_place, new_folder, write_text_file
 
 CHILD = """
@@ -210,7 +211,8 @@ def test_folders_that_are_gone_on_in_are_cleared_inside(tmp_path):
             place.mkdir(parents=True)
             (place / "inside").write_text("x")
     (out / "a" / "old").mkdir()
-    (out / ".x.lock").touch()
+    for lock in (out / ".x.lock", out / ".lock"):
+        lock.touch()  # of others, for all that is known
     OutputFolder(out).make()
     found = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_dir()}
     assert found == {
@@ -218,7 +220,24 @@ def test_folders_that_are_gone_on_in_are_cleared_inside(tmp_path):
         f".a.work-{here.tag}-2", f"a/.old.old-{here.tag}-3",
     }  # fmt: skip
     assert (out / "result" / "inside").exists()  # killed between two renames
-    assert not (out / ".x.lock").exists()
+    assert sorted(path.name for path in out.glob("*lock")) == [".lock", ".x.lock"]
+    sweep_claims(out)
+    assert sorted(path.name for path in out.glob("*lock")) == [".lock"]
+
+
+def test_a_folder_of_others_is_left_as_it_is(tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for name in (".lock", ".x.lock", "thesis.docx"):
+        (mine / name).touch()
+    left_by(mine, replace(Owner.here(), started="an earlier boot"))
+    with (
+        pytest.raises(InputError, match=r"it holds \.lock, which pathfuse did not write"),
+        outputs_claimed(),
+    ):
+        check_out(mine, force=True)
+    assert sorted(path.name for path in mine.iterdir()) == [".lock", ".x.lock", "thesis.docx"]
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
 def test_a_place_that_cannot_be_written_is_said_as_without_a_claim(tmp_path):

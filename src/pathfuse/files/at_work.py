@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pathfuse.errors import InputError, full_disk
 from pathfuse.files.claims import STALE_S, AtWork, claimed, forget, who_is_at
-from pathfuse.files.temporary import is_ours, sweep, sweep_inside
+from pathfuse.files.temporary import is_ours, sweep, sweep_claims, sweep_inside
 
 AT_WORK = ".at-work"
 """Ending of the hidden folder beside an output that holds the claims."""
@@ -25,6 +25,8 @@ class _Outputs:
 
     stack: ExitStack
     held: set[Path] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
+    """Tags of those whose claims were taken over."""
 
     def holds(self, place: Path) -> bool:
         """Whether an output is one of them, or lies in one, or in what this process makes of one."""
@@ -85,6 +87,12 @@ def claimed_meanwhile(out: Path) -> Iterator[None]:
         yield
 
 
+def clear_inside(folder: Path) -> None:
+    """Takes away what killed runs left in a folder that pathfuse made, and goes on in."""
+    outputs = _outputs.get()
+    sweep_inside(folder, () if outputs is None else outputs.gone)
+
+
 @contextmanager
 def _claim(outputs: _Outputs, place: Path, share: str | None) -> Iterator[None]:
     folder = _folder(place)
@@ -102,9 +110,10 @@ def _claim(outputs: _Outputs, place: Path, share: str | None) -> Iterator[None]:
             if held is None:
                 raise InputError(_sentence(place, who_is_at(mine)))
             _refuse_others(place, mine)
-            gone = None if held.before is None else held.before.tag
-            sweep(place, gone)
-            sweep_inside(place, gone)
+            if held.before is not None:
+                outputs.gone.add(held.before.tag)
+            sweep_claims(folder)
+            sweep(place, outputs.gone)
             outputs.held.add(place)
             stack.callback(outputs.held.discard, place)
         yield  # where nothing can be written, whoever looks at the place says why

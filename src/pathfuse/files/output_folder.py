@@ -11,9 +11,10 @@ from typing import Any
 
 import pathfuse
 from pathfuse.errors import InputError, unwritten
+from pathfuse.files.at_work import clear_inside
 from pathfuse.files.json import read_object
 from pathfuse.files.places import check_place
-from pathfuse.files.temporary import OLD, sweep, sweep_inside, temporary_name
+from pathfuse.files.temporary import OLD, sweep, temporary_name
 from pathfuse.files.write import write_json_file
 
 
@@ -84,7 +85,7 @@ class OutputFolder:
             self.place.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise unwritten(f"the output {self.place}", error) from error
-        sweep_inside(self.place)
+        clear_inside(self.place)
 
     def resume(self, stamp: str, fresh: bool = False) -> None:
         """Makes the folder, and keeps what lies in it if it is of the same inputs.

@@ -6,7 +6,7 @@ import itertools
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -68,51 +68,52 @@ def is_ours(path: Path) -> bool:
     return match is not None and match[3] == Owner.here().tag
 
 
-def was_left(path: Path, gone: str | None = None) -> bool:
+def was_left(path: Path, gone: Collection[str] = ()) -> bool:
     """Whether a path has a temporary name whose owner has ended.
 
     Args:
         path: Any path.
-        gone: Tag of an owner on another machine that is known to be gone.
+        gone: Tags of owners on other machines that are known to be gone.
     """
     match = _NAME.fullmatch(path.name)
-    return match is not None and (match[3] == gone or tag_ended(match[3]))
+    return match is not None and (match[3] in gone or tag_ended(match[3]))
 
 
-def sweep(out: Path, gone: str | None = None) -> None:
+def sweep(out: Path, gone: Collection[str] = ()) -> None:
     """Puts right what killed runs left next to an output: an old result comes back, half-written
     ones go. What a living process is writing stays, and so does what nobody knows of.
 
     Args:
         out: The output.
-        gone: Tag of an owner on another machine that is known to be gone.
+        gone: Tags of owners on other machines that are known to be gone.
     """
-    begins = f".{out.name}."
     with suppress(OSError), os.scandir(out.parent) as inside:
         # whoever writes says that there is no folder yet, or none that may be read
-        left = sorted(one.name for one in inside if one.name.startswith("."))
-        for name in left:
+        for name in sorted(one.name for one in inside if one.name.startswith(".")):
             match = _NAME.fullmatch(name)
             if match and (match[1] == out.name or match[2] == PROBE):
                 _settle(out.parent / name, gone)
-            elif name == begins[:-1] + LOCK:
-                _unlock(out)
 
 
-def sweep_inside(folder: Path, gone: str | None = None) -> None:
-    """The same of all that lies in a folder that a command goes on in."""
+def sweep_inside(folder: Path, gone: Collection[str] = ()) -> None:
+    """The same of all that lies in a folder that pathfuse made, and goes on in."""
     for place, folders, files in os.walk(folder):
         for name in sorted([*folders, *files]):
-            path = Path(place, name)
             if _NAME.fullmatch(name):
-                _settle(path, gone)
+                _settle(Path(place, name), gone)
                 if name in folders:
                     folders.remove(name)
-            elif name.startswith(".") and name.endswith(LOCK) and name in files:
-                _unlock(path.with_name(name[1 : -len(LOCK)]))
 
 
-def _settle(left: Path, gone: str | None) -> None:
+def sweep_claims(folder: Path) -> None:
+    """The same in a folder that holds claims and nothing else, with locks that nobody holds."""
+    sweep_inside(folder)
+    for lock in folder.glob(f".*{LOCK}"):
+        with suppress(InputError), writing(lock.with_name(lock.name[1 : -len(LOCK)])):
+            pass
+
+
+def _settle(left: Path, gone: Collection[str]) -> None:
     match = _NAME.fullmatch(left.name)
     if match is None or not was_left(left, gone):
         return
@@ -124,9 +125,3 @@ def _settle(left: Path, gone: str | None) -> None:
             shutil.rmtree(left, ignore_errors=True)
         else:
             left.unlink()
-
-
-def _unlock(out: Path) -> None:
-    """Takes away a lock that nobody holds."""
-    with suppress(InputError), writing(out):
-        pass
