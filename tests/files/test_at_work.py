@@ -14,8 +14,9 @@ from threading import Barrier
 import pytest
 
 from pathfuse.errors import InputError
-from pathfuse.files.at_work import ALONE, AT_WORK, claim_output, outputs_claimed
+from pathfuse.files.at_work import ALONE, AT_WORK, claim_output
 from pathfuse.files.output_folder import OutputFolder
+from pathfuse.files.outputs import outputs_claimed
 from pathfuse.files.owner import Owner, tag_ended
 from pathfuse.files.temporary import sweep_claims
 from pathfuse.files.write import check_out, check_place, new_folder, write_text_file
@@ -23,7 +24,7 @@ from pathfuse.files.write import check_out, check_place, new_folder, write_text_
 CHILD = """
 import sys, time
 from pathlib import Path
-from pathfuse.files.at_work import outputs_claimed
+from pathfuse.files.outputs import outputs_claimed
 from pathfuse.files.write import {name}
 with outputs_claimed():
     out = Path(sys.argv[1])

@@ -11,7 +11,7 @@ from cyclopts import App, CycloptsError
 import pathfuse
 from pathfuse.cli.signals import TERMINATED, sigterm_as_interrupt
 from pathfuse.errors import PathfuseError, of_the_system, one_line
-from pathfuse.files.at_work import outputs_claimed
+from pathfuse.files.outputs import outputs_claimed
 
 app = App(
     name="pathfuse",

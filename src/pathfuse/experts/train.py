@@ -40,8 +40,9 @@ from pathfuse.experts.reference import compare_with_reference, reference_of
 from pathfuse.experts.schedule import Lane, check_devices, lanes
 from pathfuse.experts.shards import first_to_assemble, missing, parts_of
 from pathfuse.experts.training_log import check_log_dir, logged
-from pathfuse.files.at_work import claim_output, outputs_claimed
+from pathfuse.files.at_work import claim_output
 from pathfuse.files.output_folder import OutputFolder
+from pathfuse.files.outputs import outputs_claimed
 from pathfuse.files.temporary import PARTIAL, temporary_name
 from pathfuse.files.write import check_out
 from pathfuse.progress import OnEpoch, Progress, silent, within

@@ -5,53 +5,17 @@ sentence before it has changed anything. Runs that share work say which share is
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from contextvars import ContextVar
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from pathfuse.errors import InputError, full_disk
 from pathfuse.files.claims import STALE_S, AtWork, claimed, forget, who_is_at
+from pathfuse.files.outputs import Outputs, outputs
 from pathfuse.files.temporary import is_ours, sweep, sweep_claims, sweep_inside
 
 AT_WORK = ".at-work"
 """Ending of the hidden folder beside an output that holds the claims."""
 ALONE = "alone"
 """The claim of a run that shares the output with no other."""
-
-
-@dataclass(frozen=True)
-class _Outputs:
-    """The outputs of a command."""
-
-    stack: ExitStack
-    held: set[Path] = field(default_factory=set)
-    gone: set[str] = field(default_factory=set)
-    """Tags of those whose claims were taken over."""
-
-    def holds(self, place: Path) -> bool:
-        """Whether an output is one of them, or lies in one, or in what this process makes of one."""
-        return any(one in self.held or is_ours(one) for one in (place, *place.parents))
-
-
-_outputs: ContextVar[_Outputs | None] = ContextVar("outputs", default=None)
-
-
-@contextmanager
-def outputs_claimed() -> Iterator[None]:
-    """Until the block ends, the outputs that are checked or written in it are this process's.
-
-    A block inside of another adds nothing; without one, nothing is claimed. Processes that the
-    block starts work for it, and claim nothing.
-    """
-    if _outputs.get() is not None:
-        yield
-        return
-    with ExitStack() as stack:
-        token = _outputs.set(_Outputs(stack))
-        try:
-            yield
-        finally:
-            _outputs.reset(token)
 
 
 def claim_output(out: Path, share: str | None = None) -> None:
@@ -66,10 +30,10 @@ def claim_output(out: Path, share: str | None = None) -> None:
     Raises:
         InputError: Another process is at work there; or the disk is full.
     """
-    outputs, place = _outputs.get(), out.resolve()
-    if outputs is None or outputs.holds(place) or not place.name:
+    own, place = outputs.get(), out.resolve()
+    if own is None or _holds(own, place) or not place.name:
         return
-    outputs.stack.enter_context(_claim(outputs, place, share))
+    own.stack.enter_context(_claim(own, place, share))
 
 
 @contextmanager
@@ -79,22 +43,27 @@ def claimed_meanwhile(out: Path) -> Iterator[None]:
     Raises:
         InputError: As of ``claim_output``.
     """
-    outputs, place = _outputs.get(), out.resolve()
-    if outputs is None or outputs.holds(place):
+    own, place = outputs.get(), out.resolve()
+    if own is None or _holds(own, place) or not place.name:
         yield
         return
-    with _claim(outputs, place, None):
+    with _claim(own, place, None):
         yield
 
 
 def clear_inside(folder: Path) -> None:
     """Takes away what killed runs left in a folder that pathfuse made, and goes on in."""
-    outputs = _outputs.get()
-    sweep_inside(folder, () if outputs is None else outputs.gone)
+    own = outputs.get()
+    sweep_inside(folder, () if own is None else own.gone)
+
+
+def _holds(own: Outputs, place: Path) -> bool:
+    """Whether an output is one of ours, or lies in one, or in what this process makes of one."""
+    return any(one in own.held or is_ours(one) for one in (place, *place.parents))
 
 
 @contextmanager
-def _claim(outputs: _Outputs, place: Path, share: str | None) -> Iterator[None]:
+def _claim(own: Outputs, place: Path, share: str | None) -> Iterator[None]:
     folder = _folder(place)
     mine = folder / (ALONE if share is None else share)
     missing = [one for one in folder.parents if not os.path.exists(one)]  # noqa: PTH110 - never raises
@@ -111,11 +80,11 @@ def _claim(outputs: _Outputs, place: Path, share: str | None) -> Iterator[None]:
                 raise InputError(_sentence(place, who_is_at(mine)))
             _refuse_others(place, mine)
             if held.before is not None:
-                outputs.gone.add(held.before.tag)
+                own.gone.add(held.before.tag)
             sweep_claims(folder)
-            sweep(place, outputs.gone)
-            outputs.held.add(place)
-            stack.callback(outputs.held.discard, place)
+            sweep(place, own.gone)
+            own.held.add(place)
+            stack.callback(own.held.discard, place)
         yield  # where nothing can be written, whoever looks at the place says why
 
 

@@ -12,7 +12,8 @@ from joblib import delayed
 from threadpoolctl import threadpool_limits
 
 from pathfuse.errors import InputError, WorkerError
-from pathfuse.files.at_work import claim_output, outputs_claimed
+from pathfuse.files.at_work import claim_output
+from pathfuse.files.outputs import outputs_claimed
 from pathfuse.files.steady import refuse_changed, states
 from pathfuse.files.temporary import PARTIAL, temporary_name, work_folder
 from pathfuse.files.write import check_table, fill_file, remove_folder

@@ -22,9 +22,10 @@ from pathfuse.experts.shards import first_to_assemble, missing
 from pathfuse.experts.train import run_parts
 from pathfuse.experts.training_log import check_log_dir
 from pathfuse.features.opened import OpenedFeatures
-from pathfuse.files.at_work import claim_output, outputs_claimed
+from pathfuse.files.at_work import claim_output
 from pathfuse.files.digests import digest_of, file_digest
 from pathfuse.files.output_folder import OutputFolder
+from pathfuse.files.outputs import outputs_claimed
 from pathfuse.files.tables import read_table
 from pathfuse.files.write import check_out
 from pathfuse.fusion.null_model import NULL_MODEL

@@ -13,8 +13,9 @@ from joblib import delayed
 
 import pathfuse
 from pathfuse.errors import InputError
-from pathfuse.files.at_work import claim_output, outputs_claimed
+from pathfuse.files.at_work import claim_output
 from pathfuse.files.output_folder import OutputFolder
+from pathfuse.files.outputs import outputs_claimed
 from pathfuse.files.write import remove_folder, write_file
 from pathfuse.progress import Progress, shown_here
 from pathfuse.shard import Shard
