@@ -17,7 +17,7 @@ from pathfuse.errors import InputError, unwritten
 from pathfuse.files.json import read_object
 from pathfuse.files.lock import writing
 from pathfuse.files.owner import Owner
-from pathfuse.files.temporary import PROBE, temporary_name
+from pathfuse.files.temporary import PARTIAL, PROBE, temporary_name
 
 STALE_S = 120.0
 """An owner that gave no sign of life for so long has ended, whatever machine he is on."""
@@ -162,14 +162,28 @@ def _make(folder: Path) -> None:
 
 
 def _write(content: str, file: Path) -> None:
-    """A new file, or none if that does not end well."""
-    with file.open("x", encoding="utf-8") as opened:
+    """A new file, which is whole when it appears.
+
+    Raises:
+        FileExistsError: There is one.
+        OSError: It cannot be written.
+    """
+    partial = temporary_name(file, PARTIAL)
+    try:
+        partial.write_text(content, encoding="utf-8")
         try:
-            opened.write(content)
-            opened.flush()
-        except BaseException:
-            file.unlink(missing_ok=True)
+            file.hardlink_to(partial)
+        except FileExistsError:
             raise
+        except OSError:  # a file system without links
+            file.touch(exist_ok=False)
+            try:
+                partial.replace(file)
+            except BaseException:
+                file.unlink(missing_ok=True)
+                raise
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _left(file: Path, found: dict[str, object], stale_s: float) -> str | None:
