@@ -108,7 +108,7 @@ def sweep_inside(folder: Path, gone: Collection[str] = ()) -> None:
 def sweep_claims(folder: Path) -> None:
     """The same in a folder that holds claims and nothing else, with locks that nobody holds."""
     sweep_inside(folder)
-    for lock in folder.glob(f".*{LOCK}"):
+    for lock in [one for one in folder.glob(".?*") if one.name.endswith(LOCK) and one.name != LOCK]:
         with suppress(InputError), writing(lock.with_name(lock.name[1 : -len(LOCK)])):
             pass
 
