@@ -40,6 +40,10 @@ FULL = re.compile(
 """What systems and libraries say when nothing more can be written; some have no error of their own."""
 
 
+OF_THE_SYSTEM = re.compile(r"os error \d+\b", re.IGNORECASE)
+"""What libraries in Rust say when the system refuses a file; their errors are none of the system."""
+
+
 def full_disk(error: BaseException) -> str | None:
     """A sentence for a disk that is full, or a file that may not grow; None of another error."""
     words = " ".join(str(error).split())
@@ -52,9 +56,13 @@ def of_the_system(error: BaseException) -> str | None:
     """A sentence for what the system says: a full disk, a folder that may not be written, an input
     that is gone; None of any other error.
     """
-    full = full_disk(error)
-    if full is not None or not isinstance(error, OSError) or error.strerror is None:
+    full, words = full_disk(error), " ".join(str(error).split())
+    if full is not None:
         return full
+    if not isinstance(error, OSError):
+        return words[:200] if OF_THE_SYSTEM.search(words) else None
+    if error.strerror is None:  # of a library
+        return words[:200] or None
     return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
 
 
@@ -62,6 +70,17 @@ def clipped(words: object, most: int = 400) -> str:
     """What a library says, in one line of at most so many characters."""
     text = " ".join(str(words).split())
     return text if len(text) <= most else f"{text[:most]}..."
+
+
+def unwritten(what: str, error: OSError) -> InputError:
+    """What is to be said of an output that the system refuses.
+
+    Args:
+        what: It, in words, such as ``the output results``.
+        error: What the system says.
+    """
+    why = full_disk(error) or error.strerror or error
+    return InputError(f"{what} cannot be written: {why}")
 
 
 def faults_of(error: InputError) -> tuple[str, ...]:

@@ -40,6 +40,16 @@ class Shard:
         """
         return list(items[self.number - 1 :: self.of])
 
+    @property
+    def share(self) -> str:
+        """The same in a name of a file.
+
+        Examples:
+            >>> Shard(2, 3).share
+            '2-of-3'
+        """
+        return f"{self.number}-of-{self.of}"
+
     def __str__(self) -> str:
         """As it was given."""
         return f"{self.number}/{self.of}"

@@ -9,7 +9,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -35,8 +35,11 @@ class Lost:
 Engine: TypeAlias = Callable[[Sequence[Task]], Iterator[tuple[int, Any]]]
 """Runs tasks from file to file: the place of each in the list, and its result or ``Lost``."""
 
+Folder: TypeAlias = Callable[[], AbstractContextManager[Path]]
+"""Makes a folder that goes at the end."""
+
 _engine: ContextVar[Engine | None] = ContextVar("engine", default=None)
-_folder: ContextVar[Path | None] = ContextVar("folder", default=None)
+_folder: ContextVar[Folder | None] = ContextVar("folder", default=None)
 """Where files for the engine's tasks go."""
 _started = threading.Event()
 """Set when this process has started workers."""
@@ -47,13 +50,13 @@ ENDED = (
 
 
 @contextmanager
-def using(engine: Engine, folder: Path | None = None) -> Iterator[None]:
+def using(engine: Engine, folder: Folder | None = None) -> Iterator[None]:
     """Inside the block ``file_to_file`` gives its tasks to an engine.
 
     Args:
         engine: What runs them.
-        folder: Where ``temporary_folder`` makes its own, so that the tasks see them; None: where
-            this machine keeps such things.
+        folder: Makes a folder for ``temporary_folder`` that the tasks see; None: where this machine
+            keeps such things.
     """
     before, elsewhere = _engine.set(engine), _folder.set(folder)
     try:
@@ -66,7 +69,13 @@ def using(engine: Engine, folder: Path | None = None) -> Iterator[None]:
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
     """A folder for files that tasks of ``file_to_file`` read; it is gone after the block."""
-    with TemporaryDirectory(prefix=".pathfuse-tasks-", dir=_folder.get()) as name:
+    with (_folder.get() or _of_this_machine)() as place:
+        yield place
+
+
+@contextmanager
+def _of_this_machine() -> Iterator[Path]:
+    with TemporaryDirectory(prefix="pathfuse-") as name:
         yield Path(name)
 
 

@@ -306,6 +306,28 @@ def test_a_study_whose_numbers_break_the_fit_does_not_end_the_suite(suite, fits,
     assert table["status"].to_list() == ["done", "done", "failed"]
 
 
+def test_a_study_that_changes_while_it_is_read_fails(suite, fits, studies, monkeypatch):
+    from pathfuse.workflows.suite.layout import Layout
+
+    usual = Layout.read
+
+    def read_and_change(layout):
+        study = usual(layout)
+        if layout.name == "two":
+            with (studies / "two/samples.csv").open("a") as file:
+                file.write("\n")
+        return study
+
+    monkeypatch.setattr(Layout, "read", read_and_change)
+    (status, _, err), table = suite()
+    assert status == 1
+    assert (
+        f"two failed: the tables in {studies}/two were changed while they were read; run it" in err
+    )
+    assert set(fits) == {"brca_idc_ilc", "one"}
+    assert table["status"].to_list() == ["done", "done", "failed"]
+
+
 def test_a_study_without_samples_fails_and_one_file_does_not_end_the_suite(suite, fits, studies):
     (studies / "two/samples.csv").unlink()
     (studies / "one/card.json").write_text('{"task": "bach"}')

@@ -1,6 +1,7 @@
 """Resamples that other processes work on give the values of this one, to the last bit."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pathfuse
 from pathfuse.errors import WorkerError
 from pathfuse.evaluation import elsewhere, resampling
 from pathfuse.evaluation.resampling import Resamples
+from pathfuse.files.temporary import work_folder
 from pathfuse.workers import Lost, using
 
 
@@ -85,7 +87,7 @@ def test_an_engine_sees_the_file_in_its_folder(many, tmp_path, small_study):
             yield number, function(*args, **words)
 
     study = small_study("multiclass")
-    with using(engine, tmp_path):
+    with using(engine, partial(work_folder, tmp_path / "x")):
         pathfuse.evaluate(study, n_resamples=150)
     assert {place.parents[1] for place in places} == {tmp_path}
     assert list(tmp_path.iterdir()) == []

@@ -13,7 +13,8 @@ from threading import Barrier
 import pytest
 
 from pathfuse.errors import InputError
-from pathfuse.files.claims import Owner, claimed, forget, is_claimed, now_there
+from pathfuse.files.claims import claimed, forget, is_claimed, now_there
+from pathfuse.files.owner import Owner
 
 CHILD = """
 import sys, time

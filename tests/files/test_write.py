@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -13,6 +14,7 @@ import pytest
 
 from pathfuse.errors import InputError
 from pathfuse.files import write
+from pathfuse.files.owner import Owner
 from pathfuse.files.places import LIST
 from pathfuse.files.write import (
     add_to_list,
@@ -32,10 +34,11 @@ FRAME = pl.DataFrame({"sample_id": ["007", "a, b"], "x": [0.1, None]})
 
 
 @pytest.fixture
-def dead_pid():
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
+def dead():
+    """The tag of a process that has ended."""
+    said = "from pathfuse.files.owner import Owner; print(Owner.here().tag)"
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def test_a_folder_appears_when_it_is_complete(tmp_path):
@@ -118,7 +121,7 @@ def test_force_keeps_the_old_folder_when_the_new_one_cannot_be_renamed(tmp_path,
 
     monkeypatch.setattr(Path, "rename", full)
     with (
-        pytest.raises(InputError, match="cannot be written: No space left"),
+        pytest.raises(InputError, match="cannot be written: the disk is full"),
         new_folder(own, force=True),
     ):
         pass
@@ -233,37 +236,50 @@ def test_a_file_added_later_counts_when_it_is_listed(own):
     assert remove_folder(own) is None
 
 
-def test_leftovers_of_names_with_brackets_are_found(tmp_path, dead_pid):
-    for name in (f".a[1].partial-{dead_pid}-3", f".a1.partial-{dead_pid}"):
+def test_leftovers_of_names_with_brackets_are_found(tmp_path, dead):
+    for name in (f".a[1].partial-{dead}-3", f".a1.partial-{dead}-0"):
         (tmp_path / name).mkdir()
     with new_folder(tmp_path / "a[1]"):
         pass
-    assert {p.name for p in tmp_path.iterdir()} == {"a[1]", f".a1.partial-{dead_pid}"}
+    assert {p.name for p in tmp_path.iterdir()} == {"a[1]", f".a1.partial-{dead}-0"}
 
 
-def test_leftovers_of_dead_runs_go_and_those_of_living_ones_stay(tmp_path, dead_pid):
-    for name in (f".out.partial-{dead_pid}", f".out.partial-{os.getppid()}", ".out.notes-1"):
+def test_leftovers_of_dead_runs_go_and_those_of_living_ones_stay(tmp_path, dead):
+    here = Owner.here()
+    far = replace(here, host="node7", pid=int(dead.split("-")[1]))
+    again = replace(here, started="an earlier boot")
+    living = (f".out.partial-{here.tag}-9999", f".out.work-{far.tag}-0")
+    others = (".out.notes-1", f".out.partial-{far.pid}-0", f".other.partial-{dead}-0")
+    gone = (f".out.partial-{dead}-0", f".out.work-{dead}-1", f".out.partial-{again.tag}-0",
+            f".x.probe-{dead}-0", f".out.old-{dead}-7")  # fmt: skip
+    for name in (*living, *others, *gone):
         (tmp_path / name).mkdir()
         (tmp_path / name / "metrics.csv").write_text("half")
-    (tmp_path / f".other.partial-{dead_pid}").mkdir()
-    with new_folder(tmp_path / "out"):
+    (tmp_path / f".out.partial-{dead}-5").write_text("half")
+    (tmp_path / f".out.partial-{dead}-6").symlink_to(tmp_path / others[0])
+    (tmp_path / "out").mkdir()
+    with pytest.raises(InputError, match="exists already"), new_folder(tmp_path / "out"):
         pass
-    assert {p.name for p in tmp_path.iterdir()} == {
-        "out",
-        f".out.partial-{os.getppid()}",
-        ".out.notes-1",
-        f".other.partial-{dead_pid}",
-    }
+    assert {p.name for p in tmp_path.iterdir()} == {"out", *living, *others}
+    assert (tmp_path / others[0] / "metrics.csv").exists()
 
 
-def test_an_old_result_comes_back_after_a_kill_between_two_renames(tmp_path, dead_pid):
-    old = tmp_path / f".out.old-{dead_pid}"
+def test_an_old_result_comes_back_after_a_kill_between_two_renames(tmp_path, dead):
+    old = tmp_path / f".out.old-{dead}-0"
     old.mkdir()
     (old / "metrics.csv").write_text("complete")
     with pytest.raises(InputError, match="exists already"), new_folder(tmp_path / "out"):
         pass
     assert (tmp_path / "out" / "metrics.csv").read_text() == "complete"
     assert {p.name for p in tmp_path.iterdir()} == {"out"}
+
+
+def test_what_a_kill_left_in_a_folder_stands_in_no_way(own, dead):
+    (own / f".metrics.csv.partial-{dead}-0").write_text("half")
+    check_out(own, force=True)
+    (own / f".metrics.csv.partial-{Owner.here().tag}-9999").write_text("half")
+    with pytest.raises(InputError, match="which pathfuse did not write"):
+        check_out(own, force=True)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".CSV"])
@@ -283,6 +299,21 @@ def test_one_file(tmp_path, suffix):
     assert out.read_bytes() != b""
 
 
+def test_where_there_are_no_links_a_full_disk_leaves_no_empty_file(tmp_path, monkeypatch):
+    def none(*_):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "hardlink_to", none)
+    write_text_file("x", tmp_path / "a.txt")
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(InputError, match="the disk is full"):
+        write_text_file("x", tmp_path / "b.txt")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
 def test_one_file_of_an_other_format(tmp_path):
     with pytest.raises(InputError, match=r"fused.xlsx must end in .csv or .parquet"):
         write_file(FRAME, tmp_path / "fused.xlsx")
@@ -294,7 +325,7 @@ def test_one_file_that_fails_leaves_nothing(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(write, "write_table", half)
-    with pytest.raises(InputError, match="cannot be written: No space left"):
+    with pytest.raises(InputError, match="cannot be written: the disk is full"):
         write_file(FRAME, tmp_path / "fused.csv")
     assert list(tmp_path.iterdir()) == []
 
@@ -407,9 +438,9 @@ def test_force_never_replaces_a_device_a_pipe_a_socket_or_a_link(tmp_path, way):
 
 
 def test_force_never_replaces_the_null_device():
-    for replace in (lambda place: write_text_file("x", place, True), _fill_folder):
+    for write_there in (lambda place: write_text_file("x", place, True), _fill_folder):
         with pytest.raises(InputError, match="but a device, a pipe or a socket"):
-            replace(Path("/dev/null"))
+            write_there(Path("/dev/null"))
     assert Path("/dev/null").is_char_device()
 
 

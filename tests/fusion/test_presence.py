@@ -16,7 +16,14 @@ from pathfuse.fusion.categorical.uniform_product import UniformProduct
 from pathfuse.fusion.gaussian.experts import GaussianExperts
 from pathfuse.fusion.gaussian.family import GAUSSIAN
 from pathfuse.fusion.gaussian.uniform_product import GaussianUniformProduct
-from pathfuse.fusion.presence import MAX_EXPERTS, complete_group, group_of, hide_all_but, views
+from pathfuse.fusion.presence import (
+    MAX_EXPERTS,
+    check_presence,
+    complete_group,
+    group_of,
+    hide_all_but,
+    views,
+)
 from pathfuse.fusion.registry import fusion_class
 from pathfuse.fusion.store import dump, restore
 
@@ -108,6 +115,20 @@ def test_it_is_stored(rows, fitted):
     kept = Experts.from_logits(only(rows[2][:30], [1, 3]))
     np.testing.assert_array_equal(again.combine(kept), fitted.combine(kept))
     np.testing.assert_array_equal(again.weigh(kept), fitted.weigh(kept))
+
+
+def test_experts_that_count_for_nothing_are_stored(rows):
+    """The fit may end at powers of 0: where experts are missing nothing is known of the outcome."""
+    experts, y = rows[:2]
+    fusion = StaticProduct(ridge=1.0).fit(experts, y)
+    for key in ("own", "equal"):
+        fusion.presence_[key] = np.zeros_like(fusion.presence_[key])
+    again = restore(*dump(fusion))
+    few = experts.copy()
+    few[:, 0] = np.nan
+    assert np.exp(again.predict_log_proba(few[:5])) == pytest.approx(np.full((5, 3), 1 / 3))
+    with pytest.raises(ValueError, match="both are 0"):
+        check_presence("product", fusion.presence_, M, GAUSSIAN)
 
 
 def test_models_without_it_predict_as_before(rows, fitted):

@@ -12,6 +12,7 @@ import pathfuse
 from pathfuse.cli.signals import TERMINATED, sigterm_as_interrupt
 from pathfuse.cli.streams import shown_as_text
 from pathfuse.errors import LONGEST_SENTENCE, PathfuseError, clipped, of_the_system
+from pathfuse.files.outputs import outputs_claimed
 from pathfuse.unseen import one_line
 
 app = App(
@@ -198,11 +199,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
-        status = app(
-            list(arguments) if arguments is not None else None,
-            exit_on_error=False,
-            print_error=False,
-        )
+        with outputs_claimed():
+            status = app(
+                list(arguments) if arguments is not None else None,
+                exit_on_error=False,
+                print_error=False,
+            )
     except (PathfuseError, CycloptsError) as error:
         return _refused(str(error))
     except MemoryError:

@@ -142,6 +142,7 @@ def train(
 
     from pathfuse.cli.console import progress
     from pathfuse.cli.experts import parse_settings
+    from pathfuse.files.at_work import claim_output
     from pathfuse.files.write import check_place
 
     need_dense()
@@ -156,6 +157,8 @@ def train(
         raise InputError(f"--set {twice}={settings[twice]}: write --{twice} {settings[twice]}")
     recipe = DenseRecipe.of(strategy, seed=seed, **settings)
     split = read_data(data)
+    if os.environ.get("WORLD_SIZE", "1") != "1":  # the processes that a launcher started share it
+        claim_output(out, f"process-{os.environ.get('RANK', '0')}")
     check_place(out, [data, *_paths(encoder, weights), *files_of(split.items)])
     loaded = load_encoder(encoder, weights=weights, remote_code=remote_code, offline=not download)
     with progress() as report:

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float
 
-from pathfuse.errors import InputError
+from pathfuse.errors import InputError, unwritten
 from pathfuse.files.special import refuse_special
 
 PerTile: TypeAlias = Float[np.ndarray, " tile"]
@@ -151,9 +151,7 @@ def write_attention(
             return AttentionFiles([table], note)
         drawing.write_text(content, encoding="utf-8")
     except OSError as error:
-        raise InputError(
-            f"the attention in {folder} cannot be written: {error.strerror or error}"
-        ) from error
+        raise unwritten(f"the attention in {folder}", error) from error
     return AttentionFiles([table, drawing], None)
 
 
@@ -270,9 +268,7 @@ def heatmap(
         out.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(paper).save(out, format="PNG")
     except OSError as error:
-        raise InputError(
-            f"the heatmap {out} cannot be written: {error.strerror or error}"
-        ) from error
+        raise unwritten(f"the heatmap {out}", error) from error
     return out
 
 

@@ -3,7 +3,6 @@ of them.
 """
 
 import hashlib
-import os
 import zlib
 from collections.abc import Sequence
 from itertools import pairwise
@@ -19,6 +18,7 @@ from pathfuse.experts.cohort import Unit
 from pathfuse.experts.networks.fusecpath.selection import cluster, draw
 from pathfuse.experts.recipe import FuseCPathRecipe
 from pathfuse.features.folder import FeatureFolder
+from pathfuse.files.temporary import replacing
 from pathfuse.types import Index
 
 
@@ -137,7 +137,5 @@ def _code(unit: Unit) -> str:
 def _keep(labels: Index, file: Path) -> None:
     """Written to a temporary name, then renamed: workers may find the same labels at the same time."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
-    with partial.open("wb") as stream:
+    with replacing(file) as partial, partial.open("wb") as stream:
         np.save(stream, labels, allow_pickle=False)
-    partial.replace(file)

@@ -2,13 +2,13 @@
 finish puts the results together.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from pathfuse.experts.folds import FoldPart
 from pathfuse.experts.parts import Prepared
+from pathfuse.files.claims import claimed
 from pathfuse.shard import Shard
 
 Part = tuple[Prepared, FoldPart]
@@ -39,16 +39,15 @@ def first_to_assemble(mark: Path, shard: Shard | None) -> Iterator[bool]:
     Of shards that end at the same time one is. A call without a shard always is.
 
     Args:
-        mark: A file that stands as long as a process does so.
+        mark: A claim that stands as long as a process does so, in a folder that may go with the
+            work that is done.
         shard: That this process runs.
     """
-    if shard is not None:
+    if shard is None:
         try:
-            os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
-        except OSError:  # it stands already, or its folder has gone with the work that is done
-            yield False
-            return
-    try:
-        yield True
-    finally:
-        mark.unlink(missing_ok=True)
+            yield True
+        finally:
+            mark.unlink(missing_ok=True)  # of a shard that was killed
+        return
+    with claimed(mark, make_folder=False) as held:
+        yield held is not None

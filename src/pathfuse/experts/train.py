@@ -3,7 +3,6 @@ its reference.
 """
 
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -41,7 +40,10 @@ from pathfuse.experts.reference import compare_with_reference, reference_of
 from pathfuse.experts.schedule import Lane, check_devices, lanes
 from pathfuse.experts.shards import first_to_assemble, missing, parts_of
 from pathfuse.experts.training_log import check_log_dir, logged
+from pathfuse.files.at_work import claim_output
 from pathfuse.files.output_folder import OutputFolder
+from pathfuse.files.outputs import outputs_claimed
+from pathfuse.files.temporary import PARTIAL, temporary_name
 from pathfuse.files.write import check_out
 from pathfuse.progress import OnEpoch, Progress, silent, within
 from pathfuse.shard import Shard
@@ -53,6 +55,7 @@ from pathfuse.workers import file_to_file, runs_here
 ATTENTION, ASSEMBLING = "attention", ".assembling"
 
 
+@outputs_claimed()
 def train_expert(
     expert: ExpertSetup,
     *,
@@ -95,6 +98,7 @@ def train_expert(
         WorkerError: The process of a model was ended, twice; the others are kept.
     """
     check_devices(devices)
+    claim_output(expert.out, None if shard is None else shard.share)
     check_out(expert.out, force or shard is not None, expert.read)
     expert = replace(expert, log_dir=check_log_dir(expert.log_dir, expert.out))
     if attention:
@@ -113,7 +117,7 @@ def train_expert(
     if missing(together):
         return None
     with first_to_assemble(expert.work / ASSEMBLING, shard) as first:
-        if not first:
+        if not first or missing(together):  # another shard was quicker
             return None
         extras: list[Extra] = []
         if attention:
@@ -231,8 +235,24 @@ def run_part(prepared: Prepared, part: FoldPart, on_epoch: OnEpoch | None = None
         return
     place = prepared.expert.work / part.name
     checkpoint = place.with_name(f".{part.name}.{CHECKPOINT}")
-    partial = place.with_name(f".{part.name}.partial-{os.getpid()}")
-    partial.mkdir(exist_ok=True)
+    partial = temporary_name(place, PARTIAL)
+    partial.mkdir()
+    try:
+        _train_into(partial, prepared, part, checkpoint, on_epoch)
+        partial.replace(place)
+    except OSError:
+        if not prepared.done(part):
+            raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    for number in range(prepared.expert.recipe.networks):
+        checkpoint_of(checkpoint, number).unlink(missing_ok=True)
+
+
+def _train_into(
+    place: Path, prepared: Prepared, part: FoldPart, checkpoint: Path, on_epoch: OnEpoch | None
+) -> None:
+    """Writes model, outputs and history of a part."""
     units = prepared.cohort.units_of(part.predict)
     expert = prepared.expert
     warm_up()
@@ -241,7 +261,7 @@ def run_part(prepared: Prepared, part: FoldPart, on_epoch: OnEpoch | None = None
         predicted = apply(
             fit.fitted, prepared.cohort.folder, units, clusters=prepared.expert.work / CLUSTERS
         )
-    save_fitted(fit.fitted, partial / MODEL)
+    save_fitted(fit.fitted, place / MODEL)
     by_unit = {
         "row": [unit.sample for unit in units],
         "slides": [list(unit.slides) for unit in units],
@@ -252,22 +272,14 @@ def run_part(prepared: Prepared, part: FoldPart, on_epoch: OnEpoch | None = None
         "slides": pl.List(pl.String),
         **dict.fromkeys(columns, pl.Float64),
     }
-    pl.DataFrame(by_unit | columns, schema=schema).write_parquet(partial / OUTPUTS)
+    pl.DataFrame(by_unit | columns, schema=schema).write_parquet(place / OUTPUTS)
     cost = cost_of_part(fit, meter.cost, prepared.cohort.units)
     content = {
         "history": [{k: None if v != v else v for k, v in line.items()} for line in fit.history],
         "cost": cost.as_dict(),
         "spread": None if predicted.spread is None else predicted.spread.mean(axis=0).tolist(),
     }
-    (partial / HISTORY).write_text(json.dumps(content), encoding="utf-8")
-    try:
-        partial.replace(place)
-    except OSError:
-        if not prepared.done(part):
-            raise
-        shutil.rmtree(partial, ignore_errors=True)
-    for number in range(prepared.expert.recipe.networks):
-        checkpoint_of(checkpoint, number).unlink(missing_ok=True)
+    (place / HISTORY).write_text(json.dumps(content), encoding="utf-8")
 
 
 def cost_of_part(fit: FittedPart, timed: Cost, units: Sequence[Unit]) -> Cost:

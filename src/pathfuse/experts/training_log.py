@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from pathfuse.errors import InputError
+from pathfuse.errors import InputError, unwritten
 from pathfuse.progress import OnEpoch
 
 COLUMNS = ("network", "epoch", "train_loss", "validation_loss", "rate")
@@ -37,9 +37,7 @@ def check_log_dir(folder: Path | None, out: Path) -> Path | None:
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(
-            f"the logs {folder} cannot be written: {error.strerror or error}"
-        ) from error
+        raise unwritten(f"the logs {folder}", error) from error
     return place
 
 

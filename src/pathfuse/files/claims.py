@@ -2,58 +2,28 @@
 does a piece of it, and by its time of change that he is still at it.
 """
 
+import errno
 import json
 import os
-import platform
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 
-from pathfuse.errors import InputError
+from pathfuse.errors import InputError, unwritten
 from pathfuse.files.json import read_object
 from pathfuse.files.lock import writing
+from pathfuse.files.owner import Owner
+from pathfuse.files.temporary import PARTIAL, PROBE, temporary_name
 
 STALE_S = 120.0
 """An owner that gave no sign of life for so long has ended, whatever machine he is on."""
 BEATS = 8
 """Signs of life in that time."""
 TRIES = 5
-
-
-@dataclass(frozen=True)
-class Owner:
-    """A process that is at some work."""
-
-    host: str
-    """Its machine; and of a container its space of processes, since numbers mean nothing outside."""
-    pid: int
-    started: str
-    """When the process began, as the machine has it: numbers of processes are used again. Empty
-    where that cannot be known."""
-
-    @staticmethod
-    def here() -> "Owner":
-        """This process."""
-        return Owner(_host(), os.getpid(), _started(os.getpid()))
-
-    @property
-    def ended(self) -> bool:
-        """Whether it is surely gone; never said of a process on another machine."""
-        if self.host != _host():
-            return False
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return True
-        except OSError:
-            return False
-        return _started(self.pid) != self.started
-
-    def __str__(self) -> str:
-        return f"process {self.pid} on {self.host.partition(' ')[0]}"
 
 
 @dataclass(frozen=True)
@@ -64,6 +34,8 @@ class Held:
     token: str
     note: str | None
     """Whose it was before, if he left it behind."""
+    before: Owner | None = None
+    """The same as an owner."""
 
     @property
     def ours(self) -> bool:
@@ -72,16 +44,23 @@ class Held:
 
 
 @contextmanager
-def claimed(file: Path, stale_s: float = STALE_S) -> Iterator[Held | None]:
+def claimed(
+    file: Path, stale_s: float = STALE_S, *, make_folder: bool = True
+) -> Iterator[Held | None]:
     """Claims a piece of work for the block; None if another is at it.
 
     A thread touches the file meanwhile. A claim whose owner has ended, or gave no sign of life for
     ``stale_s``, is taken over.
 
+    Args:
+        file: The claim.
+        stale_s: After so many seconds of silence an owner has ended.
+        make_folder: Make its folder; off: where that is gone there is nothing to claim.
+
     Raises:
         InputError: The file cannot be made.
     """
-    held = _take(file, stale_s)
+    held = _take(file, stale_s, make_folder)
     if held is None:
         yield None
         return
@@ -99,7 +78,30 @@ def claimed(file: Path, stale_s: float = STALE_S) -> Iterator[Held | None]:
 
 def is_claimed(file: Path, stale_s: float = STALE_S) -> bool:
     """Whether somebody, this process included, is at this piece of work now."""
-    return file.exists() and _left(file, read_object(file), stale_s) is None
+    return who_is_at(file, stale_s) is not None
+
+
+@dataclass(frozen=True)
+class AtWork:
+    """Who is at a piece of work."""
+
+    owner: Owner | None
+    """None of one that is just writing its claim."""
+    since: str
+    """When it began, in UTC; empty where the claim does not say so."""
+
+    def __str__(self) -> str:
+        return str(self.owner or "another run")
+
+
+def who_is_at(file: Path, stale_s: float = STALE_S) -> AtWork | None:
+    """Who is at a piece of work now, this process included; None if nobody is."""
+    if not file.exists():
+        return None
+    found = read_object(file)
+    if _left(file, found, stale_s) is not None:
+        return None
+    return AtWork(_owner(found), str(found.get("since", "")))
 
 
 def forget(file: Path, stale_s: float = STALE_S) -> None:
@@ -116,45 +118,72 @@ def now_there(folder: Path) -> float:
     Raises:
         InputError: Nothing can be written there.
     """
-    probe = folder / f".clock-{os.getpid()}-{token_hex(4)}"
+    probe = temporary_name(folder / "clock", PROBE)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.touch()
         return probe.stat().st_mtime
     except OSError as error:
-        raise InputError(
-            f"the output {folder} cannot be written: {error.strerror or error}"
-        ) from error
+        raise unwritten(f"the output {folder}", error) from error
     finally:
         with suppress(OSError):
             probe.unlink()
 
 
-def _take(file: Path, stale_s: float) -> Held | None:
-    token, note = token_hex(8), None
-    content = json.dumps({**asdict(Owner.here()), "token": token})
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(_unwritten(file, error)) from error
+def _take(file: Path, stale_s: float, make_folder: bool) -> Held | None:
+    token, note, before = token_hex(8), None, None
+    since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    content = json.dumps({**asdict(Owner.here()), "token": token, "since": since})
     for _ in range(TRIES):
         try:
-            with file.open("x", encoding="utf-8") as opened:
-                opened.write(content)
-            return Held(file, token, note)
+            if make_folder and not file.parent.is_dir():
+                _make(file.parent)
+            _write(content, file)
+            return Held(file, token, note, before)
+        except FileNotFoundError:  # another that ended took the folder away
+            if not make_folder:
+                return None
         except FileExistsError:
             found = read_object(file)
             why = _left(file, found, stale_s)
             if why is None or not _removed(file, found):
                 return None
-            note = why
+            note, before = why, _owner(found)
         except OSError as error:
-            raise InputError(_unwritten(file, error)) from error
+            raise unwritten(f"the claim {file}", error) from error
     return None
 
 
-def _unwritten(file: Path, error: OSError) -> str:
-    return f"the claim {file} cannot be written: {error.strerror or error}"
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:  # a file: no claim stands there
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder) from error
+
+
+def _write(content: str, file: Path) -> None:
+    """A new file, which is whole when it appears.
+
+    Raises:
+        FileExistsError: There is one.
+        OSError: It cannot be written.
+    """
+    partial = temporary_name(file, PARTIAL)
+    try:
+        partial.write_text(content, encoding="utf-8")
+        try:
+            file.hardlink_to(partial)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links
+            file.touch(exist_ok=False)
+            try:
+                partial.replace(file)
+            except BaseException:
+                file.unlink(missing_ok=True)
+                raise
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _left(file: Path, found: dict[str, object], stale_s: float) -> str | None:
@@ -199,22 +228,3 @@ def _beat(held: Held, done: threading.Event, every_s: float) -> None:
             return
         with suppress(OSError):
             os.utime(held.file)
-
-
-def _host() -> str:
-    try:
-        space = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - no path, but a name
-    except OSError:
-        space = ""
-    return f"{platform.node()} {space}".strip()
-
-
-def _started(pid: int) -> str:
-    """Empty of a process that is gone or has ended (and only waits for its parent to look)."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
-    except OSError:
-        return ""
-    fields = text.rpartition(")")[2].split()  # the name of a program may hold blanks
-    return "" if fields[0] in "ZX" else f"{boot} {fields[19]}"

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pathfuse.errors import InputError
+from pathfuse.errors import InputError, unwritten
+
+LOCK = ".lock"
+"""Ending of the hidden file."""
 
 
 @contextmanager
@@ -20,16 +23,14 @@ def writing(out: Path) -> Iterator[None]:
         InputError: Another is inside the block now, or the file cannot be made.
     """
     place = out.resolve()
-    lock = place.parent / f".{place.name}.lock"
+    lock = place.parent / f".{place.name}{LOCK}"
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         handle = _locked(lock)
     except BlockingIOError as error:
         raise InputError(f"another call is writing {out} at this moment; call again") from error
     except OSError as error:
-        raise InputError(
-            f"the output {out} cannot be written: {error.strerror or error}"
-        ) from error
+        raise unwritten(f"the output {out}", error) from error
     try:
         yield
     finally:

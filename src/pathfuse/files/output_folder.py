@@ -3,7 +3,6 @@
 What has not changed is not made again.
 """
 
-import os
 import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -11,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pathfuse
-from pathfuse.errors import InputError
+from pathfuse.errors import InputError, unwritten
+from pathfuse.files.at_work import clear_inside
 from pathfuse.files.json import read_object
 from pathfuse.files.places import check_place
+from pathfuse.files.temporary import OLD, sweep, temporary_name
 from pathfuse.files.write import write_json_file
 
 
@@ -75,7 +76,7 @@ class OutputFolder:
             self.finish({"kind": kind, "pathfuse": pathfuse.__version__, "finished": False})
 
     def make(self) -> None:
-        """Makes the folder, if it is not there.
+        """Makes the folder, if it is not there; takes away what killed runs left in it.
 
         Raises:
             InputError: It cannot be made.
@@ -83,9 +84,8 @@ class OutputFolder:
         try:
             self.place.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(
-                f"the output {self.place} cannot be written: {error.strerror or error}"
-            ) from error
+            raise unwritten(f"the output {self.place}", error) from error
+        clear_inside(self.place)
 
     def resume(self, stamp: str, fresh: bool = False) -> None:
         """Makes the folder, and keeps what lies in it if it is of the same inputs.
@@ -100,9 +100,10 @@ class OutputFolder:
         Raises:
             InputError: It cannot be made.
         """
+        sweep(self.place)
         known = (self.place / self.record).exists()
         if self.place.is_dir() and (fresh or (known and not self.up_to_date(stamp))):
-            old = self.place.with_name(f"{self.place.name}.old-{os.getpid()}")
+            old = temporary_name(self.place, OLD)
             self.place.rename(old)
             shutil.rmtree(old, ignore_errors=True)
         self.make()

@@ -2,7 +2,6 @@
 the start.
 """
 
-import itertools
 import json
 import os
 import re
@@ -11,15 +10,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pathfuse.errors import InputError
+from pathfuse.errors import InputError, unwritten
+from pathfuse.files.at_work import claim_output
 from pathfuse.files.json import read_object
+from pathfuse.files.temporary import PARTIAL, replacing, temporary_name, was_left
 
 LIST = ".pathfuse.json"
 """In every folder that was written as a whole: the names of what pathfuse wrote into it."""
 LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 """What file browsers leave behind; nobody misses it."""
 ABOUT = "what pathfuse wrote into this folder; --force replaces the folder only while nothing else stands in it"
-_SERIAL = itertools.count()
 _EARLIER = re.compile(
     r"(manifest|certificate|friedman|expert|model)\.json|(report|ranking)\.html|model\.safetensors|time_edges\.txt"
     r"|(metrics|comparisons|tests|reliability|ablation|curves|sites|ranks|winners|summary|pairs|samples|history)\.csv"
@@ -45,6 +45,7 @@ def check_out(out: Path, force: bool, inputs: Sequence[Path] | None = None) -> N
     """
     with _sentences(out):
         _check_kind(out, folder=True)
+        claim_output(out)
         if out.exists():
             reason = _precious(out, inputs or ())
             if not force:
@@ -69,6 +70,7 @@ def check_place(out: Path, inputs: Sequence[Path] | None = None) -> None:
     """
     with _sentences(out):
         _check_kind(out, folder=True, link=True)
+        claim_output(out)
         held = _held(out, inputs or ()) if out.exists() else None
         if held is not None:
             raise InputError(f"the output {out} cannot be overwritten: it holds {held}")
@@ -95,6 +97,7 @@ def check_file(
     """
     with _sentences(out):
         _check_kind(out, folder=False)
+        claim_output(out)
         if out.exists():
             if not force:
                 raise InputError(f"the output {out} exists already; --force overwrites it")
@@ -130,7 +133,7 @@ def foreign(folder: Path) -> str | None:
             known_name = (
                 own == LIST or name in LITTER or is_own(own + "/" if name in folders else own)
             )
-            if not (plain and known_name):
+            if not (plain and known_name) and not was_left(path):
                 return own
         folders.sort()
     return None
@@ -157,28 +160,8 @@ def write_list(folder: Path, names: Sequence[str] | None = None) -> None:
             path.relative_to(folder).as_posix() + ("/" if path.is_dir() else "") for path in inside
         ]
     text = json.dumps({"about": ABOUT, "written": sorted(set(names))}, indent=1, ensure_ascii=False)
-    partial = temporary_name(folder / LIST, "partial")
-    partial.write_text(text + "\n", encoding="utf-8")
-    partial.replace(folder / LIST)
-
-
-def temporary_name(out: Path, what: str) -> Path:
-    """A hidden name next to an output that no other process or thread uses.
-
-    Args:
-        out: The output.
-        what: ``partial`` or ``old``.
-    """
-    return out.parent / f".{out.name}.{what}-{os.getpid()}-{next(_SERIAL)}"
-
-
-def owner_of(leftover: Path, out: Path) -> tuple[str, int] | None:
-    """What a hidden name next to an output stands for, and the process that made it.
-
-    None for other names.
-    """
-    match = re.fullmatch(rf"\.{re.escape(out.name)}\.(partial|old)-(\d+)(-\d+)?", leftover.name)
-    return (match[1], int(match[2])) if match else None
+    with replacing(folder / LIST) as partial:
+        partial.write_text(text + "\n", encoding="utf-8")
 
 
 def try_place(out: Path) -> None:
@@ -195,13 +178,9 @@ def try_place(out: Path) -> None:
             # Another run that tried the same place has made a parent, or taken it away again, in
             # this moment.
             if attempt == TRIES - 1:
-                raise InputError(
-                    f"the output {out} cannot be written: {error.strerror or error}"
-                ) from error
+                raise unwritten(f"the output {out}", error) from error
         except OSError as error:
-            raise InputError(
-                f"the output {out} cannot be written: {error.strerror or error}"
-            ) from error
+            raise unwritten(f"the output {out}", error) from error
         else:
             return
 
@@ -218,7 +197,7 @@ def _try_once(out: Path) -> None:
             if not parent.exists():
                 parent.mkdir()
                 made.append(parent)
-        trial = temporary_name(place, "partial")
+        trial = temporary_name(place, PARTIAL)
         trial.mkdir()
         made.append(trial)
     finally:
@@ -235,9 +214,7 @@ def _sentences(out: Path) -> Iterator[None]:
     except InputError:
         raise
     except OSError as error:
-        raise InputError(
-            f"the output {out} cannot be written: {error.strerror or error}"
-        ) from error
+        raise unwritten(f"the output {out}", error) from error
     except (ValueError, RuntimeError) as error:  # a zero byte in the name, links in a circle
         raise InputError(f"the output {str(out)!r} cannot be written: {error}") from error
 

@@ -31,6 +31,7 @@ from pathfuse.files.kinds import (
 )
 from pathfuse.files.special import refuse_special, special_kind
 from pathfuse.files.spreadsheet import parse_spreadsheet, spreadsheet_header
+from pathfuse.files.steady import read_steady
 from pathfuse.files.table import Table, id_column, number_column, text_column
 from pathfuse.files.table_sizes import (
     LONGEST_LINE,
@@ -73,14 +74,14 @@ def read_table(path: Path, ids: Collection[str] = ()) -> Table:
             have one: the sheet of a workbook is chosen by it.
 
     Raises:
-        InputError: The file is missing, empty, cut off, or not a table.
+        InputError: The file is missing, empty, cut off, not a table, or changes while it is read.
     """
     source = str(path)
     check_suffix(path)
     refuse_special(split_sheet(path)[0])
     try:
         _check_size(source, split_sheet(path)[0])
-        raw = split_sheet(path)[0].read_bytes()
+        raw = read_steady(split_sheet(path)[0])
     except OSError as error:
         raise InputError(f"{source} cannot be read: {error.strerror or error}") from error
     if not raw:

@@ -10,7 +10,8 @@ from typing import Any
 
 import polars as pl
 
-from pathfuse.errors import InputError
+from pathfuse.errors import InputError, PathfuseError, full_disk, unwritten
+from pathfuse.files.at_work import claimed_meanwhile
 from pathfuse.files.formulas import guarded
 from pathfuse.files.places import (
     TRIES,
@@ -19,12 +20,11 @@ from pathfuse.files.places import (
     check_place,
     foreign,
     listed,
-    owner_of,
     refuse_link,
-    temporary_name,
     write_list,
 )
 from pathfuse.files.tables import column_names
+from pathfuse.files.temporary import OLD, PARTIAL, sweep, temporary_name
 
 __all__ = [
     "add_to_list", "check_file", "check_out", "check_place", "check_table", "fill_file", "new_folder", "refuse_link",
@@ -48,29 +48,45 @@ def new_folder(out: Path, force: bool = False) -> Iterator[Path]:
     """
     refuse_link(out)
     out = out.resolve()
-    _sweep(out)
-    check_out(out, force)
-    partial = _partial(out)
+    with claimed_meanwhile(out):
+        sweep(out)
+        check_out(out, force)
+        partial = _partial(out)
+        try:
+            with _said_of(out, partial):
+                yield partial
+                write_list(partial)
+            _put(partial, out, force)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def _said_of(out: Path, partial: Path) -> Iterator[None]:
+    """Says of the output what the system says of a hidden folder: a full disk, and the like."""
     try:
-        yield partial
-        write_list(partial)
-        _put(partial, out, force)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        yield
+    except Exception as error:
+        words, said = str(error), full_disk(error)
+        if isinstance(error, InputError) and str(partial) in words:
+            raise InputError(words.replace(str(partial), str(out))) from error
+        if said is None and isinstance(error, OSError) and str(partial) in words:
+            said = error.strerror or words.replace(str(partial), str(out))
+        if said is None or isinstance(error, PathfuseError):
+            raise
+        raise InputError(f"the output {out} cannot be written: {said}") from error
 
 
 def _partial(out: Path) -> Path:
     for _ in range(TRIES):
-        partial = temporary_name(out, "partial")
+        partial = temporary_name(out, PARTIAL)
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
             partial.mkdir()
         except FileNotFoundError:  # another run that tried the place took the parent away again
             continue
         except OSError as error:
-            raise InputError(
-                f"the output {out} cannot be written: {error.strerror or error}"
-            ) from error
+            raise unwritten(f"the output {out}", error) from error
         return partial
     raise InputError(f"the output {out} cannot be written: {out.parent} vanishes")
 
@@ -90,14 +106,12 @@ def _put(partial: Path, out: Path, force: bool) -> None:
                 return
             except OSError as error:
                 if error.errno not in _TAKEN:
-                    raise InputError(
-                        f"the output {out} cannot be written: {error.strerror or error}"
-                    ) from error
+                    raise unwritten(f"the output {out}", error) from error
             if not force:
                 raise InputError(_overtaken(out))
             if _may_go(out):
                 with suppress(FileNotFoundError):  # moved away by another run
-                    old = temporary_name(out, "old")
+                    old = temporary_name(out, OLD)
                     out.rename(old)
                     gone.append(old)
         raise InputError(f"the output {out} cannot be written: other runs write it all the time")
@@ -161,28 +175,6 @@ def add_to_list(file: Path) -> None:
         write_list(file.parent, [*known, file.name])
 
 
-def _sweep(out: Path) -> None:
-    """Puts right what killed runs left next to ``out``: an old result comes back, half-written ones
-    go.
-    """
-    if not Path("/proc/self").exists():
-        return  # it cannot be known whether their process still runs
-    try:
-        inside = sorted(out.parent.iterdir())
-    except OSError:
-        return  # no folder yet, or none that may be read: whoever writes says so
-    for leftover in inside:
-        owner = owner_of(leftover, out)
-        if owner is None or Path(f"/proc/{owner[1]}").exists():
-            continue
-        if owner[0] == "old" and not out.exists():
-            leftover.rename(out)
-        elif leftover.is_dir():
-            shutil.rmtree(leftover, ignore_errors=True)
-        else:
-            leftover.unlink()
-
-
 def check_table(
     path: Path, force: bool, inputs: Sequence[Path] | None = None, column: str | None = None
 ) -> None:
@@ -200,7 +192,7 @@ def check_table(
     """
     if path.suffix.lower() not in WRITTEN:
         raise InputError(f"the output {path} must end in .csv or .parquet")
-    _sweep(path)
+    sweep(path)
     check_file(path, force, inputs)
     if column is not None and path.exists() and column_names(path)[:1] != [column]:
         raise InputError(
@@ -263,23 +255,29 @@ def fill_file(
     Raises:
         InputError: The file exists and may not be replaced, or it cannot be written.
     """
-    _sweep(file)
-    check_file(file, force, suffixes=suffixes)
-    partial = temporary_name(file, "partial")
+    with _sentence(file), claimed_meanwhile(file):
+        sweep(file)
+        check_file(file, force, suffixes=suffixes)
+        partial = temporary_name(file, PARTIAL)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            fill(partial)
+            if force:
+                check_file(file, force, suffixes=suffixes)  # filling took its time
+                partial.replace(file)
+            else:
+                _link(partial, file)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _sentence(file: Path) -> Iterator[None]:
+    """Says in one sentence what the system says of a file that is written."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        fill(partial)
-        if force:
-            check_file(file, force, suffixes=suffixes)  # filling took its time
-            partial.replace(file)
-        else:
-            _link(partial, file)
+        yield
     except OSError as error:
-        raise InputError(
-            f"the output {file} cannot be written: {error.strerror or error}"
-        ) from error
-    finally:
-        partial.unlink(missing_ok=True)
+        raise unwritten(f"the output {file}", error) from error
 
 
 def _link(partial: Path, file: Path) -> None:
@@ -291,7 +289,11 @@ def _link(partial: Path, file: Path) -> None:
             raise
         except OSError:  # a file system without links: an empty file holds the name for the moment
             file.touch(exist_ok=False)
-            partial.replace(file)
+            try:
+                partial.replace(file)
+            except BaseException:
+                file.unlink(missing_ok=True)
+                raise
     except FileExistsError as error:
         raise InputError(_overtaken(file)) from error
 

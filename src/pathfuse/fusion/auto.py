@@ -203,7 +203,7 @@ class Council(Fusion[E]):
         for method in self.members_.values():
             method.check_fitted(n_experts, n_columns)
         self.council_.check_fitted(len(self.members_), n_columns)
-        check_presence(self.name, self.presence_, n_experts)
+        check_presence(self.name, self.presence_, n_experts, self.family)
 
     @property
     def parts(self) -> Mapping[str, Fusion[E]]:

@@ -24,6 +24,8 @@ class Family(ABC, Generic[E]):
     name: ClassVar[str]
     endpoints: ClassVar[tuple[str, ...]]
     """The endpoints whose experts predict this; empty: all that no other family names."""
+    may_be_flat: ClassVar[bool]
+    """Whether the experts that are left may count for nothing: nothing is said of the outcomes then."""
 
     @abstractmethod
     def score(self, predicted: Prediction, truth: Truth) -> float:

@@ -44,7 +44,7 @@ class MethodBase(Fusion[E]):
     def check_fitted(self, n_experts: int, n_columns: int) -> None:
         """See ``Fusion``."""
         check_numbers(self.name, self.params_, self.layouts(n_experts, n_columns))
-        check_presence(self.name, self.presence_, n_experts)
+        check_presence(self.name, self.presence_, n_experts, self.family)
 
     def candidates(self, n_samples: int) -> tuple[float, ...]:
         """Settings to choose among, strongest shrinkage first. One candidate: nothing to choose."""

@@ -126,13 +126,14 @@ def fit_presence(
     return {"group": groups, "own": own, "equal": equal, "known": known_experts(experts.scored)}
 
 
-def check_presence(name: str, params: Params, n_experts: int) -> None:
+def check_presence(name: str, params: Params, n_experts: int, family: AnyFamily) -> None:
     """Refuses what ``fit_presence`` can not have made.
 
     Args:
         name: Whose numbers they are.
         params: As they were read; empty: nothing was learned.
         n_experts: How many there are.
+        family: Of the predictions.
 
     Raises:
         ValueError: They do not fit one another, or the experts.
@@ -149,7 +150,8 @@ def check_presence(name: str, params: Params, n_experts: int) -> None:
         raise ValueError(f"{what}: the numbers do not increase")
     powers = {key: array for key, array in params.items() if key not in ("group", "known")}
     check_numbers(what, powers, ({"own": groups.shape, "equal": groups.shape},))
-    if any((array < 0).any() for array in powers.values()) or (sum(powers.values()) == 0).any():
+    flat = (sum(powers.values()) == 0) & (not family.may_be_flat)
+    if any((array < 0).any() for array in powers.values()) or np.any(flat):
         raise ValueError(f"{what}: a power is below 0, or both are 0")
 
 

@@ -16,15 +16,16 @@ import queue
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import chdir, contextmanager, suppress
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from time import monotonic, sleep
 from typing import Any
 
 import pathfuse
 from pathfuse.errors import InputError, WorkerError
 from pathfuse.files.json import read_json
+from pathfuse.files.temporary import PROBE, sweep, temporary_name, work_folder
 from pathfuse.progress import Say
 from pathfuse.workers import Lost, Task, using
 
@@ -39,6 +40,8 @@ SEEN_S = 5.0
 """So long a new file may take to be seen through a network file system."""
 POLL_S = 2.0
 """How often the cluster is looked at while no task ends."""
+NAMED = "pathfuse"
+"""What hidden files for the workers are called after."""
 DECISIVE = ("numpy", "scipy", "scikit-learn", "polars", "torch")
 """Packages whose version may show in the last digits."""
 
@@ -77,7 +80,8 @@ def on_cluster(
         found = _checked(client, address, [Path(one) for one in reads], out)
         if say is not None:
             say(found)
-        with using(lambda tasks: _run(client, address, tasks), _shared(out)):
+        folder = partial(work_folder, _shared(out) / NAMED)
+        with using(lambda tasks: _run(client, address, tasks), folder):
             yield
     finally:
         with suppress(Exception):  # it may have gone
@@ -230,8 +234,13 @@ def _check_files(client: Any, reads: Sequence[Path], out: str | Path | None) -> 
     if out is None or not os.access(folder, os.W_OK):  # whoever writes there says so
         _check_seen(client, seen, None)
         return
-    with NamedTemporaryFile(dir=folder, prefix=".pathfuse-seen-") as mark:
-        _check_seen(client, [*seen, folder, Path(mark.name)], folder)
+    sweep(folder / NAMED)
+    mark = temporary_name(folder / NAMED, PROBE)
+    try:
+        mark.touch()
+        _check_seen(client, [*seen, folder, mark], folder)
+    finally:
+        mark.unlink(missing_ok=True)
 
 
 def _shared(out: str | Path | None) -> Path:

@@ -1,9 +1,6 @@
 """The output in parts: a range of samples each, under a temporary name until it is whole."""
 
 import json
-import os
-import platform
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +10,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pathfuse.errors import InputError
+from pathfuse.errors import InputError, unwritten
 from pathfuse.files.output_folder import OutputFolder
-from pathfuse.files.places import check_out, check_place, temporary_name, write_list
+from pathfuse.files.places import check_out, check_place, write_list
 from pathfuse.files.write import remove_folder
 
 GROUP = 131_072
@@ -135,8 +132,7 @@ def written(shown: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        why = os.strerror(error.errno) if error.errno else str(error)
-        raise InputError(f"the output {shown} cannot be written: {why}") from error
+        raise unwritten(f"the output {shown}", error) from error
 
 
 def claim_folder(
@@ -168,31 +164,3 @@ def claim_folder(
     folder.make()
     folder.finish({"stamp": stamp})
     write_list(out, [RECORD, *names])
-
-
-def _beside(out: Path) -> list[Path]:
-    return list(out.parent.iterdir()) if out.parent.is_dir() else []
-
-
-@contextmanager
-def work_folder(out: Path) -> Iterator[Path]:
-    """A hidden folder beside an output that goes when the block ends.
-
-    Those that killed runs on this machine left go, too.
-
-    Args:
-        out: The output.
-    """
-    begin = f".{out.name}.work-{platform.node()}-"
-    if Path("/proc/self").exists():
-        for left in [one for one in _beside(out) if one.name.startswith(begin)]:
-            if not Path("/proc", left.name.removeprefix(begin).partition("-")[0]).exists():
-                shutil.rmtree(left, ignore_errors=True)
-    serial = temporary_name(out, "work").name.rpartition("-")[2]
-    place = out.parent / f"{begin}{os.getpid()}-{serial}"
-    with written(out):
-        place.mkdir(parents=True)
-    try:
-        yield place
-    finally:
-        shutil.rmtree(place, ignore_errors=True)

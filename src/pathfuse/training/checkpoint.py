@@ -4,7 +4,6 @@ temporary name, then renamed.
 
 import json
 import math
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from pathfuse.errors import InputError
 from pathfuse.files.special import refuse_special
+from pathfuse.files.temporary import replacing
 from pathfuse.files.write import usual_mode
 from pathfuse.training.state import TrainingState
 
@@ -112,14 +112,12 @@ def save_tensors(
     tensors: Mapping[str, Tensor], file: Path, about: dict[str, str] | None = None
 ) -> None:
     """Writes safetensors to a temporary name, then renames; the same numbers give the same bytes."""
-    partial = file.with_name(f".{file.name}.partial-{os.getpid()}")
-    with usual_mode(partial):
+    with replacing(file) as partial, usual_mode(partial):
         save_file(
             {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
             partial,
             about,
         )
-    partial.replace(file)
 
 
 def load_tensors(file: Path) -> dict[str, Tensor]:

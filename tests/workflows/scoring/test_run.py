@@ -245,8 +245,26 @@ def test_a_full_disk_is_one_sentence(tmp_path, models, small, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pyarrow.parquet.ParquetWriter.write_table", full)
-    with pytest.raises(InputError, match="cannot be written: No space left on device"):
+    with pytest.raises(InputError, match=r"out\.parquet cannot be written: the disk is full"):
         predict_files(model, places, tmp_path / "out.parquet", n_jobs=1)
+    assert {one.name for one in tmp_path.iterdir()} == {"in"}
+
+
+@pytest.mark.parametrize("out", ["out.parquet", "parts"])
+def test_a_table_that_changes_while_it_is_scored_is_refused(
+    tmp_path, models, small, monkeypatch, out
+):
+    model, experts = models["multiclass"]
+    places, usual = written(tmp_path / "in", experts), run.write_part
+    file = next(iter((tmp_path / "in").rglob("*.parquet")))
+
+    def write_and_change(*words):
+        usual(*words)
+        file.touch()
+
+    monkeypatch.setattr(run, "write_part", write_and_change)
+    with pytest.raises(InputError, match=rf"{file} was changed while it was read; run it again"):
+        predict_files(model, places, tmp_path / out, n_jobs=1)
     assert {one.name for one in tmp_path.iterdir()} == {"in"}
 
 

@@ -14,8 +14,10 @@ from pathfuse.dense.encoders.cards import EncoderCard, check_size
 from pathfuse.dense.encoders.load import check_encoder
 from pathfuse.dense.recipe import DenseRecipe
 from pathfuse.errors import InputError
+from pathfuse.files.at_work import claim_output
 from pathfuse.files.digests import state_of
 from pathfuse.files.output_folder import OutputFolder
+from pathfuse.files.owner import Owner
 
 CELLS, KIND = "cells", "dense_grid"
 
@@ -66,6 +68,7 @@ def _card(name: str, model: BenchmarkModel) -> EncoderCard:
 
 
 def _check_out(config: BenchmarkConfig) -> None:
+    claim_output(config.out, Owner.here().tag)  # runs share the cells
     OutputFolder(config.out).check(KIND, "a benchmark", config.reads)
 
 

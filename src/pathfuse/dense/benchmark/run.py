@@ -27,6 +27,7 @@ from pathfuse.errors import InputError
 from pathfuse.experts.schedule import check_devices
 from pathfuse.files.claims import STALE_S, now_there
 from pathfuse.files.output_folder import OutputFolder
+from pathfuse.files.temporary import sweep_claims
 from pathfuse.files.write import write_file, write_text_file
 from pathfuse.progress import Progress, silent, within
 from pathfuse.shard import Shard
@@ -126,6 +127,7 @@ def run_benchmark(
     tasks = _share_of(plan(config), shard)
     check_images(tasks)
     OutputFolder(config.out).claim(KIND)
+    sweep_claims(config.out / CLAIMS)
     turn = Turn(config.out / CLAIMS, now_there(config.out), stale_s, poll_s)
     trained = _train(config, tasks, turn, n_jobs, devices, progress)
     if shard is not None:

@@ -13,8 +13,9 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from joblib import delayed
 
-from pathfuse.files.claims import STALE_S, Owner, claimed, forget, is_claimed
+from pathfuse.files.claims import STALE_S, claimed, forget, is_claimed
 from pathfuse.files.json import read_object
+from pathfuse.files.owner import Owner
 from pathfuse.files.write import write_json
 from pathfuse.progress import Progress, silent, within
 from pathfuse.training.devices import DevicePool

@@ -27,6 +27,7 @@ from pathfuse.experts.train import run_part
 from pathfuse.experts.tuning.recipe_file import recipe_text
 from pathfuse.experts.tuning.space import Space, draw_trials
 from pathfuse.files.digests import digest_of
+from pathfuse.files.outputs import outputs_claimed
 from pathfuse.files.tables import read_table
 from pathfuse.files.write import check_out, new_folder, write_file, write_json, write_table
 from pathfuse.progress import Progress, silent, within
@@ -75,6 +76,7 @@ class Tuned:
     verdict: str
 
 
+@outputs_claimed()
 def tune(
     expert: ExpertSetup,
     chosen: dict[str, Any],

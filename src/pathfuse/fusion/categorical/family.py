@@ -22,6 +22,7 @@ class CategoricalFamily(Family[Experts]):
 
     name = "categorical"
     endpoints = ()
+    may_be_flat = True
 
     def score(self, predicted: LogProbs, truth: Observed) -> float:
         """See ``Family``."""

@@ -33,6 +33,7 @@ class GaussianFamily(Family[GaussianExperts]):
 
     name = "gaussian"
     endpoints = ("regression",)
+    may_be_flat = False
 
     def score(self, predicted: Prediction, truth: Targets) -> float:
         """See ``Family``; over the cells that have both a truth and a prediction."""

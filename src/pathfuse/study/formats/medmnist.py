@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from pathfuse.errors import InputError
+from pathfuse.files.steady import read_steady
 from pathfuse.files.tables import Table
 from pathfuse.study.formats.base import Format, Numbered, Predicted, Source, numbered_columns
 from pathfuse.study.reading import Reading
@@ -35,7 +36,7 @@ def read(path: Path, _ids: Collection[str] = ()) -> Table:
     Raises:
         InputError: A row has another number of values than the first.
     """
-    raw = path.read_bytes()
+    raw = read_steady(path)
     rows = [row for row in csv.reader(raw.decode("utf-8-sig").splitlines()) if row]
     if not rows or any(len(row) != len(rows[0]) for row in rows) or len(rows[0]) < 2:
         raise InputError(f"{path}: each row must hold a number and as many scores as the others")

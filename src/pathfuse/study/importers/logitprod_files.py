@@ -20,6 +20,7 @@ from pathfuse.endpoints.detect import ENDPOINTS
 from pathfuse.errors import InputError
 from pathfuse.files.npy import MAGIC, NEEDS_PICKLE, npy_header
 from pathfuse.files.special import refuse_special
+from pathfuse.files.steady import read_steady
 
 STEMS = {"train": "best_train", "val": "best_val", "test": "test"}
 """Part to what its file names start with."""
@@ -343,7 +344,7 @@ def read_bytes(file: Path, log: Log) -> bytes:
     """
     refuse_special(file)
     try:
-        raw = file.read_bytes()
+        raw = read_steady(file)
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror or error}") from error
     if not raw:

@@ -12,6 +12,7 @@ from pathfuse.errors import InputError
 from pathfuse.experts.slide_table import read_slides
 from pathfuse.features.locate import NoFeaturesError, find_store
 from pathfuse.features.opened import OpenedFeatures
+from pathfuse.files.at_work import claim_output
 from pathfuse.files.tables import parquet_frame
 from pathfuse.files.write import check_table, refuse_link, write_file
 from pathfuse.progress import Progress, silent
@@ -83,6 +84,7 @@ def prepare(asked: Asked, force: bool = False) -> Seen:
     record = asked.predictions / RECORD
     goes_on = record.exists() and not force
     check_table(asked.out, force or goes_on, [asked.study.place, *asked.features.values()], ID)
+    claim_output(asked.predictions)
     foreign = asked.predictions.exists() and not record.exists()
     if foreign and (not asked.predictions.is_dir() or any(asked.predictions.iterdir())):
         raise InputError(f"{asked.predictions} is in the way: pathfuse did not write it")

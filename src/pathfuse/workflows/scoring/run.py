@@ -12,7 +12,10 @@ from joblib import delayed
 from threadpoolctl import threadpool_limits
 
 from pathfuse.errors import InputError, WorkerError
-from pathfuse.files.places import temporary_name
+from pathfuse.files.at_work import claim_output
+from pathfuse.files.outputs import outputs_claimed
+from pathfuse.files.steady import refuse_changed, states
+from pathfuse.files.temporary import PARTIAL, temporary_name, work_folder
 from pathfuse.files.write import check_table, fill_file, remove_folder
 from pathfuse.progress import Progress, shown_here
 from pathfuse.scale.merge import blocks
@@ -22,7 +25,6 @@ from pathfuse.scale.parts import (
     claim_folder,
     join_parts,
     part_name,
-    work_folder,
     write_part,
 )
 from pathfuse.scale.places import SUFFIX, Places, given_places
@@ -92,6 +94,7 @@ def predict_blocks(
                 yield fused
 
 
+@outputs_claimed()
 def predict_files(
     model: FusedModel,
     predictions: Places,
@@ -131,6 +134,7 @@ def predict_files(
     check_jobs(n_jobs)
     out, share = Path(out), Shard.parse(shard)
     _check_outside(out, predictions)
+    claim_output(out, None if share is None else share.share)
     sources = sources_of(model, predictions)
     job = _Job(
         model, sources, Rule(min_experts, require_all), out, force, n_jobs, progress or shown_here()
@@ -188,6 +192,7 @@ class _Job:
 
 def _to_file(job: _Job) -> Tally:
     tally, incomplete = Tally(), Incomplete(len(job.model.experts))
+    before = states(job.inputs)
     with work_folder(job.out) as work:
         plan = job.plan(work)
         made = _parts(job, plan, plan.partitions, _Folders(work, work, job.out))
@@ -195,6 +200,7 @@ def _to_file(job: _Job) -> Tally:
         def fill(partial: Path) -> None:
             """Joins the parts as they come, and refuses what is known only at the end."""
             join_parts(_counted(made, plan, tally, incomplete, job.report), partial, job.out)
+            refuse_changed(before)
             check_all(tally, incomplete, list(plan.columns), job.rule, whole=True)
 
         fill_file(job.out, job.force, fill)
@@ -203,6 +209,7 @@ def _to_file(job: _Job) -> Tally:
 
 def _to_folder(job: _Job, shard: Shard | None) -> Tally:
     tally, incomplete = Tally(), Incomplete(len(job.model.experts))
+    before = states(job.inputs)
     with work_folder(job.out) as work:
         plan = job.plan(work)
         names = [part_name(one.number) for one in plan.partitions]
@@ -212,6 +219,7 @@ def _to_folder(job: _Job, shard: Shard | None) -> Tally:
         for _ in _counted(made, plan, tally, incomplete, job.report):
             pass
         try:
+            refuse_changed(before)
             check_all(tally, incomplete, list(plan.columns), job.rule, whole=shard is None)
         except InputError:
             if shard is None:
@@ -256,7 +264,7 @@ def _score_part(
     about = about_part(file)
     if about is not None:
         return partition.number, Made(file, Tally.from_dict(about), stood=True)
-    tally, partial = Tally(), temporary_name(folders.work / part_name(partition.number), "partial")
+    tally, partial = Tally(), temporary_name(folders.work / part_name(partition.number), PARTIAL)
     noted: dict[str, object] = {}
 
     def frames() -> Iterator[pl.DataFrame]:

@@ -22,8 +22,10 @@ from pathfuse.experts.shards import first_to_assemble, missing
 from pathfuse.experts.train import run_parts
 from pathfuse.experts.training_log import check_log_dir
 from pathfuse.features.opened import OpenedFeatures
+from pathfuse.files.at_work import claim_output
 from pathfuse.files.digests import digest_of, file_digest
 from pathfuse.files.output_folder import OutputFolder
+from pathfuse.files.outputs import outputs_claimed
 from pathfuse.files.tables import read_table
 from pathfuse.files.write import check_out
 from pathfuse.fusion.null_model import NULL_MODEL
@@ -85,6 +87,7 @@ class EarlierSteps:
         return [{"expert": n, **item} for n, items in self.left_out.items() for item in items]
 
 
+@outputs_claimed()
 def run_study(
     config: StudyConfig,
     *,
@@ -115,7 +118,7 @@ def run_study(
     """
     check_devices(devices)
     start, progress = time.perf_counter(), progress or shown_here()
-    _check(config)
+    _check(config, shard)
     logs = check_log_dir(log_dir, config.out)
     progress("features: reading", 0.0)
     ready = _read(config, logs)
@@ -125,7 +128,7 @@ def run_study(
     if not _train(ready.config, list(fresh.values()), n_jobs, devices, shard, progress):
         return None
     with first_to_assemble(config.out / ASSEMBLING, shard) as first:
-        if not first:
+        if not first or missing(list(fresh.values())):  # another shard was quicker
             return None
         done = _finish(ready, fresh, n_jobs, command, progress)
         done.manifest["wall_time_s"] = round(time.perf_counter() - start, 3)
@@ -284,7 +287,7 @@ def _manifest(
     }
 
 
-def _check(config: StudyConfig) -> None:
+def _check(config: StudyConfig, shard: Shard | None) -> None:
     """Refuses what would otherwise fail after hours of training.
 
     Raises:
@@ -303,6 +306,7 @@ def _check(config: StudyConfig) -> None:
     if taken is not None:
         raise InputError(f"the name '{taken}' belongs to a method; give the encoder another one")
     check_options(config.fuse_options())
+    claim_output(config.out, None if shard is None else shard.share)
     OutputFolder(config.out).check(KIND, "a study", config.reads)
 
 

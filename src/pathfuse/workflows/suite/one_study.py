@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 import pathfuse
-from pathfuse.errors import InputError
+from pathfuse.errors import InputError, of_the_system
 from pathfuse.files.json import read_object
 from pathfuse.files.output_folder import OutputFolder
 from pathfuse.files.tables import parquet_frame, read_table
@@ -122,6 +122,10 @@ def run_study(plan: StudyPlan) -> Row:
                 f"{study.samples.source}: {misfit}; a card.json in the folder names another task"
             )
         options = plan.stamp["options"] if plan.stamp else {}
+        if plan.stamp and plan.layout.inputs() != plan.stamp["inputs"]:
+            raise InputError(
+                f"the tables in {plan.layout.folder} were changed while they were read; run it again"
+            )
         result = fuse(study, **options)
         result.manifest["command"] = _command(plan, options)
         result.manifest["suite"] = plan.stamp
@@ -134,9 +138,14 @@ def run_study(plan: StudyPlan) -> Row:
         MemoryError,
     ) as error:  # the other studies go on
         seconds = round(time.perf_counter() - start, 3)
-        reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        reason = _reason(error)
         return replace(plan.blank, status="failed", seconds=seconds, error=" ".join(reason.split()))
     return done_row(plan)
+
+
+def _reason(error: Exception) -> str:
+    said = str(error) if isinstance(error, InputError) else of_the_system(error)
+    return said or f"{type(error).__name__}: {error}"
 
 
 def _command(plan: StudyPlan, options: dict[str, Any]) -> str:

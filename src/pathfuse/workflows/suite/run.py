@@ -13,7 +13,9 @@ from joblib import delayed
 
 import pathfuse
 from pathfuse.errors import InputError
+from pathfuse.files.at_work import claim_output
 from pathfuse.files.output_folder import OutputFolder
+from pathfuse.files.outputs import outputs_claimed
 from pathfuse.files.write import remove_folder, write_file
 from pathfuse.progress import Progress, shown_here
 from pathfuse.shard import Shard
@@ -69,6 +71,7 @@ class SuiteResult:
         return ranked and not self.count("failed")
 
 
+@outputs_claimed()
 @shows_options(only=SUITE)
 def run_suite(
     folder: str | Path,
@@ -121,6 +124,7 @@ def run_suite(
     wanted = wanted if share is None else share.among(sorted(wanted))
     given = read_cohorts(Path(cohorts), names) if cohorts is not None else {}
     output = OutputFolder(place)
+    claim_output(place, None if share is None else share.share)
     output.check(KIND, "a suite", [source])
     output.claim(KIND)
     plans = [plan_study(layout, place, settings.named(SUITE)) for layout in layouts]
