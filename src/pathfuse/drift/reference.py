@@ -172,7 +172,12 @@ class Reference:
         """
         stored = checked(StoredReference, content)
         names = tuple(Figure(**one.model_dump()) for one in stored.figures)
-        own = {name: arrays[name].astype(np.float64) for name in arrays}
+        if arrays["size"].dtype.kind != "i" or any(
+            a.dtype.kind not in "fi" for a in arrays.values()
+        ):
+            raise ValueError("its arrays are of other kinds of numbers")
+        with np.errstate(invalid="ignore"):  # of a damaged file
+            own = {name: arrays[name].astype(np.float64) for name in arrays}
         found = cls(
             names,
             Ranking(own["knots"]),

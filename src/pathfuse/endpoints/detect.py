@@ -12,7 +12,7 @@ from pathfuse.endpoints.multilabel import Multilabel
 from pathfuse.endpoints.ordinal import Ordinal
 from pathfuse.endpoints.regression import Regression
 from pathfuse.endpoints.survival import Survival
-from pathfuse.errors import InputError
+from pathfuse.errors import InputError, clipped
 
 ENDPOINTS: dict[str, type[Endpoint]] = {
     kind.kind: kind for kind in (Multiclass, Ordinal, Multilabel, Survival, Regression)
@@ -65,6 +65,7 @@ def endpoint_from_dict(content: dict[str, Any]) -> Endpoint:
     Raises:
         ValueError: It describes no endpoint.
     """
-    if content.get("kind") not in ENDPOINTS:
-        raise ValueError(f"there is no endpoint {content.get('kind')!r}")
-    return ENDPOINTS[content["kind"]].from_dict(content)
+    kind = content.get("kind")
+    if not isinstance(kind, str) or kind not in ENDPOINTS:
+        raise ValueError(f"there is no endpoint {clipped(repr(kind))}")
+    return ENDPOINTS[kind].from_dict(content)

@@ -2,7 +2,7 @@
 
 from pathfuse.fusion.gaussian.chains import best_first, one_hot, take_first
 from pathfuse.fusion.gaussian.experts import Gaussian, GaussianExperts, Moments, Targets
-from pathfuse.fusion.gaussian.method import GaussianMethod
+from pathfuse.fusion.gaussian.method import GaussianMethod, check_variances
 from pathfuse.fusion.layout import check_numbers, check_order
 from pathfuse.types import Params
 
@@ -40,6 +40,7 @@ class GaussianBestExpert(GaussianMethod):
         check_order(self.name, self.params_, n_experts)
         rest = {name: array for name, array in self.params_.items() if name != "order"}
         check_numbers(self.name, rest, self.layouts(n_experts, n_columns))
+        check_variances(self.name, rest)
 
     def fit_cells(
         self, experts: GaussianExperts, y: Targets, setting: float, prepared: None

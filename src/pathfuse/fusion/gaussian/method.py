@@ -23,6 +23,17 @@ RESIDUAL = "residual_variance"
 """Name of the parameter that stands for the variances of experts that give none, (expert, target)."""
 
 
+def check_variances(name: str, params: Params) -> None:
+    """Refuses a variance that is not above 0.
+
+    Raises:
+        ValueError: There is one.
+    """
+    for key in (RESIDUAL, "variance", "sharpness"):
+        if key in params and (params[key] <= 0).any():
+            raise ValueError(f"{name}: '{key}' must be above 0")
+
+
 class GaussianMethod(Method[GaussianExperts]):
     """A method that sees experts with variances.
 
@@ -45,6 +56,11 @@ class GaussianMethod(Method[GaussianExperts]):
         """See ``MethodBase``: a council's product has no variances of experts."""
         own = self.own_layout(n_experts, n_columns)
         return {**own, RESIDUAL: (n_experts, n_columns)}, own
+
+    def check_fitted(self, n_experts: int, n_columns: int) -> None:
+        """See ``Fusion``: variances are above 0."""
+        super().check_fitted(n_experts, n_columns)
+        check_variances(self.name, self.params_)
 
     @abstractmethod
     def fit_cells(

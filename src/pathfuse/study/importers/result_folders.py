@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from pydantic import ConfigDict, Field
 
 from pathfuse.errors import InputError
 from pathfuse.files.digests import file_digest
 from pathfuse.files.json import read_json
+from pathfuse.files.schema import Stored
+from pathfuse.files.schema import checked as checked_as
 from pathfuse.files.tables import Table, read_table, text_column
 from pathfuse.study.importers.scoreboard import (
     PAIRED,
@@ -121,25 +124,44 @@ def _read(folder: Path, study: str) -> Scoreboard:
         contrasts.source: contrasts.sha256,
         str(folder / "manifest.json"): digest,
     }
-    endpoint = manifest.get("endpoint", {})
-    targets = f" of {', '.join(endpoint['targets'])}" if "targets" in endpoint else ""
+    endpoint = manifest.endpoint
+    targets = f" of {', '.join(endpoint.targets)}" if endpoint.targets else ""
     return Scoreboard(
         str(folder),
         NAME,
         scores,
         inputs,
         paired=_paired(contrasts, study),
-        experts=frozenset(manifest["experts"]),
+        experts=frozenset(manifest.experts),
         empty_cells=empty,
-        endpoints={study: endpoint["kind"] + targets} if "kind" in endpoint else {},
+        endpoints={study: endpoint.kind + targets} if endpoint.kind else {},
     )
 
 
-def _manifest(file: Path) -> tuple[dict[str, Any], str]:
+class _Judged(Stored):
+    """What a manifest says of the endpoint; versions say different things beside it."""
+
+    model_config = ConfigDict(extra="ignore")
+    kind: str = ""
+    targets: list[str] = Field(default_factory=list)
+
+
+class _Manifest(Stored):
+    """What is read of a manifest."""
+
+    model_config = ConfigDict(extra="ignore")
+    experts: dict[str, Any]
+    endpoint: _Judged = Field(default_factory=_Judged)
+
+
+def _manifest(file: Path) -> tuple[_Manifest, str]:
     content = read_json(file)
     if not isinstance(content, dict) or not isinstance(content.get("experts"), dict):
         raise InputError(f"{file} names no experts; is it the manifest of fuse or evaluate?")
-    return content, file_digest(file)
+    try:
+        return checked_as(_Manifest, content), file_digest(file)
+    except ValueError as error:
+        raise InputError(f"{file} is damaged: {error}") from None
 
 
 def _over_all(table: Table, needed: Sequence[str]) -> Table:
