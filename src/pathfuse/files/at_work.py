@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from pathfuse.errors import InputError, full_disk
+from pathfuse.errors import InputError, full_disk, unwritten
 from pathfuse.files.claims import STALE_S, AtWork, claimed, forget, who_is_at
 from pathfuse.files.outputs import Outputs, outputs
 from pathfuse.files.temporary import is_ours, sweep, sweep_claims, sweep_inside
@@ -72,9 +72,12 @@ def _claim(own: Outputs, place: Path, share: str | None) -> Iterator[None]:
         try:
             held = stack.enter_context(claimed(mine))
         except InputError as error:
-            why = full_disk(error.__cause__ or error) or (error if folder.is_dir() else None)
-            if why is not None:
-                raise InputError(f"the output {place} cannot be written: {why}") from error
+            cause = error.__cause__
+            if full_disk(cause or error) is not None or folder.is_dir():
+                what = f"the output {place}"  # nobody knows the file of the claim
+                if isinstance(cause, OSError):
+                    raise unwritten(what, cause) from error
+                raise InputError(f"{what} cannot be written: {error}") from error
         else:
             if held is None:
                 raise InputError(_sentence(place, who_is_at(mine)))
