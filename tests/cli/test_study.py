@@ -86,7 +86,7 @@ def test_predict_says_what_it_leaves_out(run_cli, cohort, tmp_path):
     assert ("sample without any usable slide" in err) == (gone > 0)
     (out / "expert.json").write_text('{"format": 2}')
     status, _, err = run_cli(*arguments, "--out", tmp_path / "q.csv")
-    assert (status, "expert.json is damaged: 'recipe'" in err) == (2, True)
+    assert (status, "expert.json is damaged: 'name' is missing" in err) == (2, True)
 
 
 def test_slides_of_samples_without_a_label_are_named(run_cli, cohort, tmp_path):

@@ -67,7 +67,7 @@ def test_equal_keys_of_different_mappings_and_merged_ones(written):
 
 
 @pytest.mark.parametrize(
-    "text", ["a: [", "[a]: 1", "{a: 1}: 2", "\x00", f"a: 1{'0' * 5000}", "a: 0x_"]
+    "text", ["a: [", "[a]: 1", "{a: 1}: 2", "\x00", "a: 0x_", "x: !!bool foo", "x: !!int ''"]
 )
 def test_no_yaml(written, text):
     with pytest.raises(InputError, match="is not YAML"):
@@ -90,8 +90,17 @@ def test_yaml_that_is_no_plain_data(written, text, said):
         read_yaml(written(text))
 
 
-def test_a_date_is_text(written):
+def test_a_date_is_text_and_so_are_a_time_and_endless_digits(written):
     assert read_yaml(written("seen: 2020-01-01")) == {"seen": "2020-01-01"}
+    assert read_yaml(written("at: 1:30")) == {"at": "1:30"}
+    digits = "1" + "0" * 5000
+    assert read_yaml(written(f"many: {digits}")) == {"many": digits}
+    assert read_yaml(written("long: " + "1" + ":59" * 50_000))["long"].endswith(":59")
+
+
+def test_a_long_file_is_refused_before_it_is_read(written):
+    with pytest.raises(InputError, match="it has 487 kB; at most 256 kB of settings are read"):
+        read_yaml(written("x: [" + "1, " * 166_500 + "1]"))
 
 
 def test_a_file_that_cannot_be_read(tmp_path):

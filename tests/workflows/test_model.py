@@ -1,6 +1,7 @@
 """Model files of older and newer versions."""
 
 import json
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -69,4 +70,26 @@ def test_a_damaged_description_of_the_fit_rows_is_refused(saved, change):
     assert pathfuse.load(folder).reference.n_patients == 40
     change(folder)
     with pytest.raises(InputError, match="description of the fit rows"):
+        pathfuse.load(folder)
+
+
+def test_a_model_without_a_label_that_was_left_out_predicts(tmp_path, small_study):
+    """All fit rows of a label may be alike: it is not fused, and the others are."""
+    study = small_study("multilabel", 90)
+    model = pathfuse.fuse(study, method="static_product", n_resamples=0).model
+    kept = {"kras": model.fusions["kras"]}
+    replace(model, fusions=kept, frequency={"kras": model.frequency["kras"]}).save(tmp_path / "m")
+    assert list(pathfuse.load(tmp_path / "m").fusions) == ["kras"]
+
+
+@pytest.mark.parametrize("part", ["experts", "label_maps"])
+def test_experts_in_another_order_are_refused(saved, part):
+    """By hand: whose prediction is whose would change without a word."""
+    folder, _ = saved
+    file = folder / "model.json"
+    content = json.loads(file.read_text(encoding="utf-8"))
+    turned = list(content[part])[::-1]
+    content[part] = turned if part == "experts" else {name: content[part][name] for name in turned}
+    file.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(InputError, match="does not name the experts in their order"):
         pathfuse.load(folder)

@@ -132,6 +132,7 @@ def now_there(folder: Path) -> float:
 
 def _take(file: Path, stale_s: float, make_folder: bool) -> Held | None:
     token, note, before = token_hex(8), None, None
+    missing: OSError | None = None
     since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
     content = json.dumps({**asdict(Owner.here()), "token": token, "since": since})
     for _ in range(TRIES):
@@ -140,7 +141,8 @@ def _take(file: Path, stale_s: float, make_folder: bool) -> Held | None:
                 _make(file.parent)
             _write(content, file)
             return Held(file, token, note, before)
-        except FileNotFoundError:  # another that ended took the folder away
+        except FileNotFoundError as error:  # another that ended took the folder away
+            missing = error
             if not make_folder:
                 return None
         except FileExistsError:
@@ -151,6 +153,8 @@ def _take(file: Path, stale_s: float, make_folder: bool) -> Held | None:
             note, before = why, _owner(found)
         except OSError as error:
             raise unwritten(f"the claim {file}", error) from error
+    if missing is not None:  # again and again: no folder can be made there
+        raise unwritten(f"the claim {file}", missing) from missing
     return None
 
 
@@ -195,10 +199,8 @@ def _left(file: Path, found: dict[str, object], stale_s: float) -> str | None:
     owner = _owner(found)
     if owner is not None and owner.ended:
         return f"taken over from {owner}, which has ended"
-    if age > stale_s:
-        return (
-            f"taken over from {owner or 'another run'}, which gave no sign of life for {age:.0f} s"
-        )
+    if abs(age) > stale_s:  # a time in the future is one of another clock
+        return f"taken over from {owner or 'another run'}, which gave no sign of life for {abs(age):.0f} s"
     return None
 
 

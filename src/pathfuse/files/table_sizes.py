@@ -16,8 +16,9 @@ MOST_TEXT_BYTES = 2**30
 """Of a table of text and of a workbook, unpacked: it is held several times while it is read. Five million
 rows of ten numbers."""
 MOST_PARQUET_BYTES = 2**32
-MOST_COLUMNS = 25_000
-"""A table of vectors has one for each dimension: encoders have some thousand, and man 20,000 genes."""
+MOST_COLUMNS = 60_000
+"""A table of vectors has one for each dimension: encoders have some thousand, and man 20,000
+genes, of which a prediction has a mean and a standard deviation each."""
 MOST_CELLS = 5 * 10**8
 """Of a Parquet file, in which a column of one value takes no room: 4 GB of numbers."""
 MOST_SHEET_CELLS = 2 * 10**7

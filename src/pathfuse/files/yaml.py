@@ -16,7 +16,7 @@ from pathfuse.files.special import refuse_special
 Content = TypeVar("Content", bound=BaseModel)
 
 
-MAX_KB = 4096
+MAX_KB = 256
 MAX_VALUES = 100_000
 """With all that its anchors repeat: a file of ten lines can stand for billions."""
 MAX_DEPTH = 50
@@ -25,6 +25,11 @@ PLAIN = {
     f"tag:yaml.org,2002:{kind}"
     for kind in ("str", "int", "float", "bool", "null", "map", "seq", "merge")
 }
+
+
+TEXT, *NUMBERS = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float"))
+LONGEST_NUMBER = 400
+"""Characters; the largest that a computer holds has 309 digits."""
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # yaml has no types
@@ -71,7 +76,7 @@ def read_yaml(file: Path) -> Any:
     try:
         size = file.stat().st_size
         if size > MAX_KB * 2**10:
-            raise InputError(f"it has {size / 2**20:.0f} MB, too many for settings")
+            raise InputError(f"it has {size // 2**10} kB; at most {MAX_KB} kB of settings are read")
         return yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a safe loader
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror or error}") from error
@@ -79,8 +84,13 @@ def read_yaml(file: Path) -> Any:
         raise InputError(f"{file}, {error}") from None
     except RecursionError:
         raise InputError(f"{file}, it is nested more than {MAX_DEPTH} deep") from None
-    except (yaml.YAMLError, ValueError) as error:  # no UTF-8, or a number of 5,000 digits
+    except (yaml.YAMLError, ValueError, LookupError) as error:  # no UTF-8; a number that is none
         raise InputError(f"{file} is not YAML: {' '.join(str(error).split())[:500]}") from error
+
+
+def _is_no_number(text: str) -> bool:
+    """Whether YAML 1.1 would take text for a number: ``1:30`` for 90; or one of endless digits."""
+    return ":" in text or len(text) > LONGEST_NUMBER
 
 
 def _count(node: yaml.Node, known: dict[int, int], depth: int) -> int:
@@ -92,6 +102,8 @@ def _count(node: yaml.Node, known: dict[int, int], depth: int) -> int:
     line = f"line {node.start_mark.line + 1}: "
     if isinstance(node, yaml.ScalarNode) and HALF.search(node.value):
         raise InputError(f"{line}half a character, such as \\ud800, is no text")
+    if isinstance(node, yaml.ScalarNode) and node.tag in NUMBERS and _is_no_number(node.value):
+        node.tag = TEXT
     if node.tag not in PLAIN:
         raise InputError(f"{line}the tag {node.tag} is no plain data")
     if depth > MAX_DEPTH:

@@ -84,14 +84,15 @@ def restored(content: Mapping[str, Any], tensors: Tensors) -> FusedModel:
 
 
 def _check_names(stored: StoredModel, endpoint: Endpoint) -> None:
-    tasks, experts = list(endpoint.tasks), set(stored.experts)
-    for what, found in (("fusions", stored.fusions), ("frequency", stored.frequency)):
-        if list(found) != tasks:
-            raise ValueError(
-                f"'{what}' is of {', '.join(found)}, but the endpoint has {', '.join(tasks)}"
-            )
-    if set(stored.label_maps) != experts:
-        raise ValueError("'label_maps' does not name the experts")
+    tasks, experts = list(stored.fusions), set(stored.experts)
+    if tasks != [task for task in endpoint.tasks if task in stored.fusions]:
+        raise ValueError(
+            f"'fusions' is of {', '.join(tasks)}, but the endpoint has {', '.join(endpoint.tasks)}"
+        )
+    if list(stored.frequency) != tasks:
+        raise ValueError("'fusions' and 'frequency' are of different labels")
+    if list(stored.label_maps) != stored.experts:
+        raise ValueError("'label_maps' does not name the experts in their order")
     for where, named in (("baselines", stored.baselines), ("class_orders", stored.class_orders)):
         if not set(named) <= experts:
             raise ValueError(f"'{where}' names an expert that there is not")
