@@ -17,7 +17,7 @@ from pathfuse.errors import InputError, unwritten
 from pathfuse.files.json import read_object
 from pathfuse.files.lock import writing
 from pathfuse.files.owner import Owner
-from pathfuse.files.temporary import PARTIAL, PROBE, temporary_name
+from pathfuse.files.temporary import PARTIAL, PROBE, name_first, temporary_name
 
 STALE_S = 120.0
 """An owner that gave no sign of life for so long has ended, whatever machine he is on."""
@@ -175,17 +175,7 @@ def _write(content: str, file: Path) -> None:
     partial = temporary_name(file, PARTIAL)
     try:
         partial.write_text(content, encoding="utf-8")
-        try:
-            file.hardlink_to(partial)
-        except FileExistsError:
-            raise
-        except OSError:  # a file system without links
-            file.touch(exist_ok=False)
-            try:
-                partial.replace(file)
-            except BaseException:
-                file.unlink(missing_ok=True)
-                raise
+        name_first(partial, file)
     finally:
         partial.unlink(missing_ok=True)
 

@@ -125,3 +125,23 @@ def _settle(left: Path, gone: Collection[str]) -> None:
             shutil.rmtree(left, ignore_errors=True)
         else:
             left.unlink()
+
+
+def name_first(partial: Path, file: Path) -> None:
+    """Gives a complete file its name, if nobody was quicker; the temporary name may stay.
+
+    Raises:
+        FileExistsError: Somebody was.
+        OSError: It cannot be named.
+    """
+    try:
+        file.hardlink_to(partial)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links: an empty file holds the name for the moment
+        file.touch(exist_ok=False)
+        try:
+            partial.replace(file)
+        except BaseException:
+            file.unlink(missing_ok=True)
+            raise

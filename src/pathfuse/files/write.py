@@ -24,7 +24,7 @@ from pathfuse.files.places import (
     write_list,
 )
 from pathfuse.files.tables import column_names
-from pathfuse.files.temporary import OLD, PARTIAL, sweep, temporary_name
+from pathfuse.files.temporary import OLD, PARTIAL, name_first, sweep, temporary_name
 
 __all__ = [
     "add_to_list", "check_file", "check_out", "check_place", "check_table", "fill_file", "new_folder", "refuse_link",
@@ -283,17 +283,7 @@ def _sentence(file: Path) -> Iterator[None]:
 def _link(partial: Path, file: Path) -> None:
     """Gives a complete file its name, unless another run took it in the meantime."""
     try:
-        try:
-            file.hardlink_to(partial)
-        except FileExistsError:
-            raise
-        except OSError:  # a file system without links: an empty file holds the name for the moment
-            file.touch(exist_ok=False)
-            try:
-                partial.replace(file)
-            except BaseException:
-                file.unlink(missing_ok=True)
-                raise
+        name_first(partial, file)
     except FileExistsError as error:
         raise InputError(_overtaken(file)) from error
 
