@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 from pathfuse.experts.apply import apply
 from pathfuse.experts.cohort import Unit
-from pathfuse.experts.fitted import Fitted
+from pathfuse.experts.fitted import NETWORK, Fitted
 from pathfuse.experts.inputs import Inputs
 from pathfuse.experts.recipe import TrainingRecipe
 from pathfuse.features.folder import open_folder
@@ -51,7 +51,12 @@ else:
     import torch
     from pathfuse.experts.heads.make import make_head
     torch.set_num_threads(2)
-    weights = {name: value.numpy() for name, value in make_head(recipe, inputs, 2).state_dict().items()}
+    several = [f"{NETWORK}{k}." for k in range(recipe.networks)] if recipe.networks > 1 else [""]
+    weights = {
+        one + name: value.numpy()
+        for one in several
+        for name, value in make_head(recipe, inputs, 2).state_dict().items()
+    }
 scales = {"feature_mean": np.zeros(width), "feature_sd": np.ones(width)}
 fitted = Fitted(recipe, inputs, ("a", "b"), "multiclass", weights,
                 scales if recipe.standardize or recipe.facts.pooled else {})
